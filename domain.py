@@ -1,0 +1,420 @@
+"""The nouns of the product: what is asked for, what came of it, what an image model accepts.
+
+Frozen dataclasses and their rules. No input or output here; imports only the errors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from errors import InvalidRequest
+
+ASPECT_RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "16:9", "9:16")
+RESOLUTIONS = ("1K", "2K", "4K")
+RESOLUTION_AREAS = {"1K": 1024 * 1024, "2K": 2048 * 2048, "4K": 4096 * 4096}
+
+MAX_PICTURES_A_ROW = 10
+MAX_REFERENCES = 4
+MAX_ROWS_A_BATCH = 5_000
+MAX_PICTURES_A_BATCH = 10_000
+MAX_PROMPT_LENGTH = 10_000
+MAX_FILENAME_LENGTH = 200
+MAX_SEED = 4_294_967_293
+MAX_STEPS = 150
+
+
+class Status(StrEnum):
+    """A record's life: queued, running, then one of the four ends."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+class BatchStatus(StrEnum):
+    """What a batch is doing, derived from its records and from whether somebody paused it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """Pixels that an aspect ratio and a resolution compute to."""
+
+    width: int
+    height: int
+
+    @property
+    def area(self) -> int:
+        """Pixels in all."""
+        return self.width * self.height
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+def exact_size(
+    aspect_ratio: str, area: int, *, minimum: int = 1, maximum: int | None = None, multiple_of: int = 1
+) -> Size:
+    """The size of exactly this ratio whose area is nearest to ``area``, within minimum and maximum.
+
+    Both sides are multiples of ``multiple_of``. Areas are in pixels.
+    """
+    across, down = (int(part) * multiple_of for part in aspect_ratio.split(":"))
+    shrink = math.gcd(across, down) // multiple_of
+    across, down = across // shrink, down // shrink
+    unit = across * down
+    lowest = math.isqrt(max(minimum - 1, 0) // unit) + 1 if minimum > unit else 1
+    guess = math.isqrt(area // unit)
+    factors = [
+        n for n in (guess, guess + 1, lowest) if n >= lowest and (not maximum or n * n * unit <= maximum)
+    ]
+    best = min(factors, key=lambda n: abs(n * n * unit - area))
+    return Size(width=across * best, height=down * best)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleImage:
+    """A reference image attached to a request: where it is kept, and the name people know it by."""
+
+    url: str
+    filename: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A reference image made ready for a model: an address the service can fetch, or the bytes."""
+
+    filename: str
+    url: str | None = None
+    content: bytes | None = None
+    media_type: str = "image/png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """Everything a model is told, for ``num_images`` pictures of one row."""
+
+    prompt: str
+    negative_prompt: str = ""
+    aspect_ratio: str = "1:1"
+    resolution: str = "2K"
+    num_images: int = 1
+    filename: str = ""
+    seed: int | None = None
+    steps: int | None = None
+    sample_images: tuple[SampleImage, ...] = ()
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> ImageRequest:
+        """Untrusted fields (form, JSON or spreadsheet) -> a request, or the first InvalidRequest."""
+        request, problems = cls.read(fields)
+        if request is None:
+            raise problems[0]
+        return request
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> tuple[ImageRequest | None, list[InvalidRequest]]:
+        """Untrusted fields -> (request, []) or (None, every complaint, in the order of the fields)."""
+        values: dict[str, Any] = {}
+        problems: list[InvalidRequest] = []
+        for name, read in _READERS.items():
+            try:
+                values[name] = read(fields.get(name))
+            except InvalidRequest as problem:
+                problems.append(problem)
+        return (None, problems) if problems else (cls(**values), [])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What an image model declares; the pages and the checks follow it.
+
+    name             the value of IMAGE_MODEL; label is for people, model_id is the service's own
+    sizes            (aspect ratio, resolution) -> size; a missing pair is not offered
+    prompt_limit     characters the service advises at most; longer is said, not refused
+    max_references   0 = takes no reference images; reference_form "url" = must be public addresses
+    negative_prompt  "field" = its own field, "folded" = put into the prompt in words
+    prices           resolution -> CNY a picture; price_extra_reference for each reference after the first
+    notes            field name -> why the model does not take it, or what happens to it
+    """
+
+    name: str
+    label: str
+    model_id: str
+    sizes: Mapping[tuple[str, str], Size]
+    prompt_limit: int
+    max_references: int
+    reference_form: str
+    negative_prompt: str
+    takes_seed: bool
+    takes_steps: bool
+    prices: Mapping[str, Decimal]
+    price_extra_reference: Decimal = Decimal(0)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def size(self, request: ImageRequest) -> Size:
+        """Pixels for this request; only for requests that ``problems`` does not complain of."""
+        return self.sizes[request.aspect_ratio, request.resolution]
+
+    def price(self, request: ImageRequest) -> Decimal:
+        """CNY for one picture of this request."""
+        extra = max(len(request.sample_images) - 1, 0)
+        return self.prices.get(request.resolution, Decimal(0)) + self.price_extra_reference * extra
+
+    def problems(self, request: ImageRequest) -> list[InvalidRequest]:
+        """Why this model cannot make this request, before money is spent; empty when it can."""
+        found = []
+        if (request.aspect_ratio, request.resolution) not in self.sizes:
+            offered = "、".join(r for r in RESOLUTIONS if (request.aspect_ratio, r) in self.sizes)
+            text = f"{self.label} 没有 {request.aspect_ratio} 的 {request.resolution}，可选：{offered}"
+            found.append(InvalidRequest("resolution", text))
+        if len(request.sample_images) > self.max_references:
+            text = self.notes.get("sample_images") or f"{self.label} 最多接受 {self.max_references} 张参考图"
+            found.append(InvalidRequest("sample_images", text))
+        elif self.reference_form == "url":
+            found.extend(
+                _not_public(image, self) for image in request.sample_images if not _is_web_url(image.url)
+            )
+        return found
+
+    def accept(self, request: ImageRequest) -> ImageRequest:
+        """The request without the fields this model does not take, so that none is recorded as used."""
+        return replace(
+            request,
+            seed=request.seed if self.takes_seed else None,
+            steps=request.steps if self.takes_steps else None,
+        )
+
+
+def _is_web_url(url: str) -> bool:
+    return url.startswith(("https://", "http://"))
+
+
+def _not_public(image: SampleImage, card: ModelCard) -> InvalidRequest:
+    text = f"{card.label} 只接受公网地址的参考图，「{image.filename}」只在这台电脑上，请先放到 OSS 或换一张"
+    return InvalidRequest("sample_images", text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One picture's life, from queued to kept: a row of ``generation_records``.
+
+    Times are UTC, ``YYYY-MM-DD HH:MM:SS``. ``cost`` is CNY known or feared to be billed for it.
+    ``filename`` and ``image_path`` are empty until the picture is kept; ``file_stem`` is promised from
+    the start. ``version`` grows with every change anywhere. ``lease_until`` is a Unix time.
+    """
+
+    id: int
+    created_at: str
+    prompt: str
+    negative_prompt: str
+    aspect_ratio: str
+    resolution: str
+    width: int | None
+    height: int | None
+    num_images: int
+    seed: int | None
+    steps: int | None
+    sample_images: tuple[SampleImage, ...]
+    image_path: str
+    filename: str
+    batch_id: str | None
+    status: Status
+    model: str
+    error: str
+    cause: str
+    cost: Decimal
+    favourite: bool
+    started_at: str | None
+    finished_at: str | None
+    deleted_at: str | None
+    row_number: int
+    picture_number: int
+    file_stem: str
+    requested_filename: str
+    ticket: str | None
+    attempts: int
+    retries: int
+    throttled: int
+    version: int
+
+    @property
+    def request(self) -> ImageRequest:
+        """What the model is told for this one picture."""
+        return ImageRequest(
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt,
+            aspect_ratio=self.aspect_ratio,
+            resolution=self.resolution,
+            num_images=self.num_images,
+            filename=self.requested_filename,
+            seed=self.seed,
+            steps=self.steps,
+            sample_images=self.sample_images,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Records submitted together. Costs are CNY; ``eta_seconds`` follows the pace that was seen."""
+
+    id: str
+    name: str
+    created_at: str
+    status: BatchStatus
+    paused_reason: str
+    total: int
+    counts: Mapping[Status, int]
+    cost: Decimal
+    estimated_cost: Decimal
+    eta_seconds: int | None
+    version: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of a batch's log; ``level`` is info, warning or error."""
+
+    at: str
+    level: str
+    text: str
+    record_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture as a model delivered it, not yet checked; ``seed`` when the service named the real one."""
+
+    content: bytes
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPicture:
+    """A picture that was decoded and kept: real size and format (``png``, ``jpeg``, ``webp``), final name."""
+
+    filename: str
+    width: int
+    height: int
+    format: str
+    file_size: int
+    sha256: str
+
+
+def normal_text(value: Any) -> str:
+    """Text of a cell or field with stray white space at the ends and full-width signs mended."""
+    return unicodedata.normalize("NFKC", str(value)).strip()
+
+
+def _read_text(name: str, label: str, limit: int, *, required: bool = False) -> Any:
+    def read(value: Any) -> str:
+        if value is None:
+            value = ""
+        if not isinstance(value, str):
+            raise InvalidRequest(name, f"{label}应为文字")
+        text = value.replace("\r\n", "\n").replace("\x00", "").strip()
+        if required and not text:
+            raise InvalidRequest(name, f"请填写{label}")
+        if len(text) > limit:
+            raise InvalidRequest(name, f"{label}有 {len(text)} 字，最多 {limit} 字")
+        return text.encode("utf-8", "replace").decode("utf-8")
+
+    return read
+
+
+def read_aspect_ratio(value: Any) -> str:
+    """``16：9``, ``16x9``, ``１６:９`` -> ``16:9``; empty -> ``1:1``; InvalidRequest for anything else."""
+    if value is None or value == "":
+        return "1:1"
+    text = re.sub(r"\s*[:xX×*/比]\s*", ":", normal_text(value))
+    if text not in ASPECT_RATIOS:
+        raise InvalidRequest("aspect_ratio", f"不支持的图片比例「{value}」，可选：{'、'.join(ASPECT_RATIOS)}")
+    return text
+
+
+def read_resolution(value: Any) -> str:
+    """``2k``, ``２Ｋ`` -> ``2K``; empty -> ``2K``; InvalidRequest for anything else."""
+    if value is None or value == "":
+        return "2K"
+    text = normal_text(value).upper()
+    if text not in RESOLUTIONS:
+        raise InvalidRequest("resolution", f"不支持的分辨率「{value}」，可选：{'、'.join(RESOLUTIONS)}")
+    return text
+
+
+def read_whole_number(value: Any) -> int | None:
+    """``3``, ``3.0``, ``"３"``, ``"3.0"`` -> 3; empty -> None; ValueError for anything else, also True."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        raise ValueError(value)
+    text = normal_text(value)
+    if not re.fullmatch(r"[+-]?[0-9]{1,12}(\.0+)?", text):
+        raise ValueError(value)
+    return int(text.split(".")[0])
+
+
+def _read_number(name: str, label: str, low: int, high: int, default: int | None) -> Any:
+    def read(value: Any) -> int | None:
+        complaint = InvalidRequest(name, f"{label}应为 {low}–{high} 的整数，现在是「{value}」")
+        try:
+            number = read_whole_number(value)
+        except ValueError:
+            raise complaint from None
+        if number is None or (name == "seed" and number == -1):
+            return default
+        if not low <= number <= high:
+            raise complaint
+        return number
+
+    return read
+
+
+def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
+    """A list of ``{"url", "filename"}`` (or its JSON text) -> reference images, at most 4."""
+    if value in (None, "", []):
+        return ()
+    try:
+        items = json.loads(value) if isinstance(value, str) else list(value)
+        images = tuple(SampleImage(url=_words(i["url"]), filename=_words(i["filename"])) for i in items)
+    except (ValueError, KeyError, TypeError):
+        raise InvalidRequest("sample_images", "参考图应为 [{url, filename}] 的列表") from None
+    if len(images) > MAX_REFERENCES:
+        raise InvalidRequest("sample_images", f"参考图有 {len(images)} 张，最多 {MAX_REFERENCES} 张")
+    return images
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 4_096:
+        raise ValueError(value)
+    return value
+
+
+_READERS = {
+    "prompt": _read_text("prompt", "提示词", MAX_PROMPT_LENGTH, required=True),
+    "negative_prompt": _read_text("negative_prompt", "负面提示词", MAX_PROMPT_LENGTH),
+    "aspect_ratio": read_aspect_ratio,
+    "resolution": read_resolution,
+    "sample_images": read_sample_images,
+    "num_images": _read_number("num_images", "生成数量", 1, MAX_PICTURES_A_ROW, 1),
+    "filename": _read_text("filename", "文件名", MAX_FILENAME_LENGTH),
+    "seed": _read_number("seed", "种子", 0, MAX_SEED, None),
+    "steps": _read_number("steps", "采样步数", 1, MAX_STEPS, None),
+}

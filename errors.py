@@ -1,0 +1,115 @@
+"""The family of errors. Each carries one sentence, in Chinese, for the person at the screen.
+
+    AppError                     .message: what happened and what to do
+    ├── SettingError             .variable: a wrong setting; the start stops
+    ├── InvalidRequest           .field: what was asked for cannot be asked for
+    ├── SpreadsheetError         .row, .column: a workbook that cannot be read
+    ├── TooLarge                 an upload beyond its bound
+    ├── Forbidden                a caller that may not do this
+    ├── NotFound                 no such record, batch, picture
+    ├── Conflict                 not possible in the present state
+    ├── Busy                     possible, but not at this moment
+    ├── ModelError               .billed, .retryable, .cause, …: the image model did not deliver
+    └── StorageError             disk or database would not take it
+
+This room knows nothing of HTTP and imports nothing of ours.
+"""
+
+from enum import StrEnum
+
+
+class AppError(Exception):
+    """Root of the family; ``message`` is one Chinese sentence that says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class SettingError(AppError):
+    """A setting is wrong; ``variable`` names it and the message repeats the name."""
+
+    def __init__(self, variable: str, message: str) -> None:
+        super().__init__(f"{variable}：{message}")
+        self.variable = variable
+
+
+class InvalidRequest(AppError):
+    """A field of a request is outside what is possible; ``field`` is its name as in the API."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class SpreadsheetError(AppError):
+    """A workbook cannot be read at all; ``row`` and ``column`` say where, when there is a where."""
+
+    def __init__(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+        self.column = column
+
+
+class TooLarge(AppError):
+    """An upload is larger than its bound."""
+
+
+class Forbidden(AppError):
+    """The caller may not do this: an unknown host, another site, no password."""
+
+
+class NotFound(AppError):
+    """There is no such record, batch or picture."""
+
+
+class Conflict(AppError):
+    """The present state does not allow it."""
+
+
+class Busy(AppError):
+    """It is possible, but not at this moment."""
+
+
+class Billed(StrEnum):
+    """What is known of the money after a send."""
+
+    NO = "no"
+    YES = "yes"
+    UNKNOWN = "unknown"
+
+
+class ModelError(AppError):
+    """The image model did not deliver, with what the worker needs to know to go on.
+
+    billed         whether the send that failed may have been charged
+    retryable      a later try of the same step may succeed
+    slow_down      the service asked for fewer calls (429, 50429, 50430)
+    pauses_batch   nothing else would succeed either: wrong key, missing entitlement, empty account
+    ticket_usable  the ticket (if there was one) can still be collected
+    cause          one word to group failures by: moderation, key, limit, network, request, service,
+                   timeout, download, expired
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str,
+        billed: Billed,
+        retryable: bool = False,
+        slow_down: bool = False,
+        pauses_batch: bool = False,
+        ticket_usable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.billed = billed
+        self.retryable = retryable
+        self.slow_down = slow_down
+        self.pauses_batch = pauses_batch
+        self.ticket_usable = ticket_usable
+
+
+class StorageError(AppError):
+    """The disk or the database would not take it."""
