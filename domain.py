@@ -215,7 +215,8 @@ def _not_public(image: SampleImage, card: ModelCard) -> InvalidRequest:
 class Record:
     """One picture's life, from queued to kept: a row of ``generation_records``.
 
-    Times are UTC, ``YYYY-MM-DD HH:MM:SS``. ``cost`` is CNY known or feared to be billed for it.
+    Times are UTC, ``YYYY-MM-DD HH:MM:SS`` (with milliseconds for started and finished). ``cost`` is CNY
+    that was billed for it, ``at_stake`` CNY that may have been billed: nobody can know yet.
     ``filename`` and ``image_path`` are empty until the picture is kept; ``file_stem`` is promised from
     the start. ``version`` grows with every change anywhere. ``lease_until`` is a Unix time.
     """
@@ -240,6 +241,7 @@ class Record:
     error: str
     cause: str
     cost: Decimal
+    at_stake: Decimal
     favourite: bool
     started_at: str | None
     finished_at: str | None
@@ -252,6 +254,7 @@ class Record:
     attempts: int
     retries: int
     throttled: int
+    not_before: float
     version: int
 
     @property
@@ -282,10 +285,16 @@ class Batch:
     total: int
     counts: Mapping[Status, int]
     cost: Decimal
+    at_stake: Decimal
     estimated_cost: Decimal
     eta_seconds: int | None
     version: int
     source: str
+
+    @property
+    def done(self) -> int:
+        """Pictures that have come to an end, whichever."""
+        return self.total - self.counts[Status.QUEUED] - self.counts[Status.RUNNING]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +325,11 @@ class KeptPicture:
     format: str
     file_size: int
     sha256: str
+
+
+def file_key(stem: str) -> str:
+    """The form in which two file names are one and the same on Windows and macOS."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
 
 
 def normal_text(value: Any) -> str:

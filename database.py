@@ -1,0 +1,79 @@
+"""The face of everything kept in SQLite: records, batches, the ledger of sends.
+
+The rooms of ``storage/`` behind it are the only ones that know sqlite3. One connection per request or
+worker thread; every function takes it first, as ``db``.
+"""
+
+from sqlite3 import Connection
+
+from storage.batches import (
+    add_batch,
+    cancel_batch,
+    get_batch,
+    get_batch_version,
+    list_batch_records,
+    list_batches,
+    list_log,
+    pause_batch,
+    resume_batch,
+)
+from storage.connection import connect, last_version, open_database, snapshot, transaction
+from storage.ledger import BudgetReached, add_send, committed, keep_ticket
+from storage.queue import (
+    claim_record,
+    extend_leases,
+    fail_record,
+    finish_record,
+    has_claimable,
+    requeue_record,
+    retry_records,
+    settle_lapsed,
+)
+from storage.records import (
+    RecordFilter,
+    count_open_records,
+    count_records,
+    delete_records,
+    get_record,
+    list_records,
+    list_single_records,
+    restore_records,
+)
+
+__all__ = [
+    "BudgetReached",
+    "Connection",
+    "RecordFilter",
+    "add_batch",
+    "add_send",
+    "cancel_batch",
+    "claim_record",
+    "committed",
+    "connect",
+    "count_open_records",
+    "count_records",
+    "delete_records",
+    "extend_leases",
+    "fail_record",
+    "finish_record",
+    "get_batch",
+    "get_batch_version",
+    "get_record",
+    "has_claimable",
+    "keep_ticket",
+    "last_version",
+    "list_batch_records",
+    "list_batches",
+    "list_log",
+    "list_records",
+    "list_single_records",
+    "open_database",
+    "pause_batch",
+    "requeue_record",
+    "restore_records",
+    "resume_batch",
+    "retry_records",
+    "settle_lapsed",
+    "snapshot",
+    "transaction",
+]

@@ -1,0 +1,70 @@
+"""From a request to a picture: orders it from the image model in use, once, and collects it.
+
+The face of ``image_models/``. Says when a failed step may be tried again; keeps nothing itself.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import image_models
+from config import Settings
+from domain import ImageRequest, Picture, Reference
+from errors import ModelError
+from image_models.door import ImageModel, Pause
+
+MAX_RETRIES = 5
+_LONGEST_PAUSE = 60.0
+
+__all__ = ["ImageModel", "Ledger", "Pause", "generate", "open_model", "seconds_before_retry"]
+
+
+class Ledger(Protocol):
+    """Where the two facts are written that must survive a crash."""
+
+    def note_send(self, price: Decimal) -> None:
+        """Before the send. May raise Conflict when the money is not there."""
+
+    def keep_ticket(self, ticket: str) -> None:
+        """Before anybody waits."""
+
+
+def open_model(settings: Settings) -> ImageModel:
+    """The image model that IMAGE_MODEL names."""
+    return image_models.open_model(settings)
+
+
+def generate(
+    model: ImageModel,
+    request: ImageRequest,
+    references: Callable[[], Sequence[Reference]],
+    *,
+    ledger: Ledger,
+    pause: Pause,
+    ticket: str | None = None,
+) -> Picture:
+    """One picture for one request. With a ticket it is only collected, never ordered again.
+
+    ``references`` is asked for when the order goes out, not before. Raises ModelError.
+    """
+    if ticket is None:
+        attached = references()
+        ledger.note_send(model.card.price(request))
+        order = model.order(request, attached)
+        if order.picture is not None:
+            return order.picture
+        ticket = order.ticket or ""
+        ledger.keep_ticket(ticket)
+    return model.collect(ticket, pause)
+
+
+def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> float | None:
+    """How long to wait before the same step is tried again; None: it must not be.
+
+    Asking for fewer calls is no failure and is waited out; anything else is tried 5 times.
+    """
+    if not error.retryable or (not error.slow_down and retries >= MAX_RETRIES):
+        return None
+    earlier = throttled if error.slow_down else retries
+    return float(min(2.0**earlier, _LONGEST_PAUSE) * random.uniform(0.8, 1.2))  # noqa: S311 - only spreads calls

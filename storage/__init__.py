@@ -1,0 +1,1 @@
+"""Everything that is kept in SQLite, one subject a file; reached through ``database``, its face."""

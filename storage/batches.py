@@ -1,0 +1,329 @@
+"""Batches: records submitted together, what became of them, and their log."""
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from domain import Batch, BatchStatus, ImageRequest, LogLine, ModelCard, Record, Status, file_key
+from errors import NotFound
+from storage.connection import next_version, transaction
+from storage.rows import RECORD, micros, sample_images_text, to_log_line, to_record, yuan
+
+
+def add_batch(
+    db: sqlite3.Connection,
+    requests: Sequence[ImageRequest],
+    *,
+    card: ModelCard,
+    stems: Sequence[str],
+    is_taken: Callable[[str], bool],
+    name: str = "",
+    source: str = "batch",
+) -> tuple[str, list[int]]:
+    """The batch and one queued record per picture, in one transaction -> (batch id, record ids).
+
+    ``stems`` are the wanted file names without ending, one a request; ``is_taken`` tells whether a stem
+    is in use on disk. What the model does not take is left out (``card.accept``).
+    """
+    batch_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+    accepted = [card.accept(request) for request in requests]
+    with transaction(db):
+        version = next_version(db)
+        db.execute(
+            """
+            INSERT INTO batches (id, name, source, total, estimated_micros, priority, version)
+            VALUES (:id, :name, :source, :total, :estimated, :priority, :version)
+            """,
+            {
+                "id": batch_id,
+                "name": name,
+                "source": source,
+                "total": sum(request.num_images for request in accepted),
+                "estimated": micros(sum((card.price(r) * r.num_images for r in accepted), Decimal(0))),
+                "priority": 0 if source == "batch" else 1,
+                "version": version,
+            },
+        )
+        promise = _promiser(db, is_taken)
+        ids = []
+        for row_number, (request, stem) in enumerate(zip(accepted, stems, strict=True), 1):
+            promised = promise(stem, request.num_images)
+            for picture_number, file_stem in enumerate(promised, 1):
+                fields = _record_fields(request, card, batch_id, row_number, picture_number, file_stem)
+                ids.append(_add_record(db, fields | {"version": version}))
+    return batch_id, ids
+
+
+def _record_fields(
+    request: ImageRequest, card: ModelCard, batch_id: str, row_number: int, picture_number: int, stem: str
+) -> dict[str, object]:
+    return {
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "aspect_ratio": request.aspect_ratio,
+        "resolution": request.resolution,
+        "num_images": request.num_images,
+        "seed": request.seed,
+        "steps": request.steps,
+        "sample_images": sample_images_text(request.sample_images),
+        "batch_id": batch_id,
+        "status": Status.QUEUED,
+        "model": card.model_id,
+        "row_number": row_number,
+        "picture_number": picture_number,
+        "file_stem": stem,
+        "file_key": file_key(stem),
+        "requested_filename": request.filename,
+    }
+
+
+_INSERTED = (
+    "prompt, negative_prompt, aspect_ratio, resolution, num_images, seed, steps, sample_images, batch_id, "
+    "status, model, row_number, picture_number, file_stem, file_key, requested_filename, version"
+)
+_INSERT_RECORD = f"""
+    INSERT INTO generation_records ({_INSERTED})
+    VALUES ({", ".join(":" + name for name in _INSERTED.split(", "))})
+"""
+
+
+def _add_record(db: sqlite3.Connection, fields: dict[str, object]) -> int:
+    return int(db.execute(_INSERT_RECORD, fields).lastrowid or 0)
+
+
+def _promiser(db: sqlite3.Connection, is_taken: Callable[[str], bool]) -> Callable[[str, int], list[str]]:
+    """-> a function (wanted stem, how many) -> stems nobody has, on disk or promised in the database."""
+    counters: dict[str, int] = {}
+
+    def is_free(stem: str) -> bool:
+        sql = "SELECT 1 FROM generation_records WHERE file_key = :key"
+        return db.execute(sql, {"key": file_key(stem)}).fetchone() is None and not is_taken(stem)
+
+    def promise(wanted: str, count: int) -> list[str]:
+        while True:
+            number = counters.get(file_key(wanted), 0) or _highest_counter(db, wanted) + 1
+            counters[file_key(wanted)] = number + 1
+            base = wanted if number == 1 else f"{wanted}-{number}"
+            stems = [base] if count == 1 else [f"{base}_{n}" for n in range(1, count + 1)]
+            if all(is_free(stem) for stem in stems):
+                return stems
+
+    return promise
+
+
+def _highest_counter(db: sqlite3.Connection, stem: str) -> int:
+    """The highest n of ``stem-n`` or ``stem-n_1`` already promised; 0 when there is none."""
+    key = file_key(stem)
+    rows = db.execute(
+        "SELECT file_key FROM generation_records WHERE file_key >= :low AND file_key < :high",
+        {"low": f"{key}-", "high": f"{key}."},
+    ).fetchall()
+    tails = (row["file_key"][len(key) + 1 :].partition("_")[0] for row in rows)
+    return max(
+        (int(tail) for tail in tails if tail.isascii() and tail.isdigit() and len(tail) < 9), default=0
+    )
+
+
+def get_batch(db: sqlite3.Connection, batch_id: str) -> Batch:
+    """The batch with its counts, costs and time to go. Raises NotFound."""
+    row = db.execute("SELECT * FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+    if row is None:
+        raise NotFound("没有这个批次，它可能来自另一个数据库")
+    return _to_batch(db, row)
+
+
+def list_batches(db: sqlite3.Connection, *, limit: int = 50, source: str | None = None) -> list[Batch]:
+    """Batches, newest first; only those of one source when it is named."""
+    rows = db.execute(
+        """
+        SELECT *
+        FROM batches
+        WHERE :source IS NULL OR source = :source
+        ORDER BY created_at DESC, rowid DESC
+        LIMIT :limit
+        """,
+        {"limit": limit, "source": source},
+    ).fetchall()
+    return [_to_batch(db, row) for row in rows]
+
+
+def get_batch_version(db: sqlite3.Connection, batch_id: str) -> int:
+    """Grows with every change of the batch, its records or its log. Raises NotFound."""
+    row = db.execute("SELECT version FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+    if row is None:
+        raise NotFound("没有这个批次，它可能来自另一个数据库")
+    return int(row["version"])
+
+
+def list_batch_records(db: sqlite3.Connection, batch_id: str, *, since: int = 0) -> list[Record]:
+    """Records of a batch changed after version ``since``, in the order of its rows."""
+    rows = db.execute(
+        f"""
+        SELECT {RECORD}
+        FROM generation_records
+        WHERE batch_id = :batch_id AND version > :since AND deleted_at IS NULL
+        ORDER BY id
+        """,
+        {"batch_id": batch_id, "since": since},
+    ).fetchall()
+    return [to_record(row) for row in rows]
+
+
+def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, limit: int = 500) -> list[LogLine]:
+    """The newest ``limit`` lines written after version ``since``, oldest first."""
+    rows = db.execute(
+        """
+        SELECT id, at, level, text, record_id
+        FROM batch_log
+        WHERE batch_id = :batch_id AND version > :since
+        ORDER BY id DESC
+        LIMIT :limit
+        """,
+        {"batch_id": batch_id, "since": since, "limit": limit},
+    ).fetchall()
+    return [to_log_line(row) for row in reversed(rows)]
+
+
+def pause_batch(db: sqlite3.Connection, batch_id: str, reason: str = "") -> None:
+    """Start no more of its pictures; those under way are finished."""
+    with transaction(db):
+        pause_in_transaction(db, batch_id, reason)
+
+
+def pause_in_transaction(db: sqlite3.Connection, batch_id: str, reason: str) -> None:
+    """As ``pause_batch``, for a caller that holds the transaction."""
+    changed = db.execute(
+        """
+        UPDATE batches
+        SET state = 'paused', paused_reason = :reason
+        WHERE id = :id AND state = 'active'
+        """,
+        {"id": batch_id, "reason": reason},
+    ).rowcount
+    if changed:
+        level, text = ("warning", f"已暂停：{reason}") if reason else ("info", "已暂停")
+        add_log(db, batch_id, level, text)
+
+
+def resume_batch(db: sqlite3.Connection, batch_id: str) -> None:
+    """Go on; records that wait for a later try are tried at once."""
+    with transaction(db):
+        changed = db.execute(
+            """
+            UPDATE batches
+            SET state = 'active', paused_reason = ''
+            WHERE id = :id AND state = 'paused'
+            """,
+            {"id": batch_id},
+        ).rowcount
+        if changed:
+            db.execute(
+                """
+                UPDATE generation_records
+                SET not_before = 0, retries = 0, throttled = 0
+                WHERE batch_id = :id AND status = 'queued' AND not_before > 0
+                """,
+                {"id": batch_id},
+            )
+            add_log(db, batch_id, "info", "继续生成")
+
+
+def cancel_batch(db: sqlite3.Connection, batch_id: str) -> int:
+    """Cancel what was not ordered yet -> how many; what was ordered is still collected, it is paid for."""
+    with transaction(db):
+        version = next_version(db)
+        cancelled = db.execute(
+            """
+            UPDATE generation_records
+            SET status = 'cancelled', version = :version, finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+            WHERE batch_id = :id AND status = 'queued' AND ticket IS NULL
+            """,
+            {"id": batch_id, "version": version},
+        ).rowcount
+        db.execute(
+            "UPDATE batches SET state = 'cancelled', paused_reason = '' WHERE id = :id", {"id": batch_id}
+        )
+        add_log(db, batch_id, "info", f"已取消，{cancelled} 张没有开始，不会计费")
+    return cancelled
+
+
+def add_log(
+    db: sqlite3.Connection, batch_id: str | None, level: str, text: str, record_id: int | None = None
+) -> None:
+    """One line of the batch's log; inside a transaction. Also moves the batch's version on."""
+    if batch_id is None:
+        return
+    fields = {"batch_id": batch_id, "level": level, "text": text, "record_id": record_id}
+    fields["version"] = next_version(db)
+    db.execute(
+        """
+        INSERT INTO batch_log (batch_id, record_id, level, text, version)
+        VALUES (:batch_id, :record_id, :level, :text, :version)
+        """,
+        fields,
+    )
+    db.execute("UPDATE batches SET version = :version WHERE id = :batch_id", fields)
+
+
+def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
+    groups = db.execute(
+        """
+        SELECT status, count(*) AS number, sum(cost_micros) AS cost, sum(at_stake_micros) AS at_stake
+        FROM generation_records
+        WHERE batch_id = :id
+        GROUP BY status
+        """,
+        {"id": row["id"]},
+    ).fetchall()
+    counts = dict.fromkeys(Status, 0) | {Status(g["status"]): int(g["number"]) for g in groups}
+    return Batch(
+        id=row["id"],
+        name=row["name"],
+        created_at=row["created_at"],
+        status=_batch_status(row["state"], counts),
+        paused_reason=row["paused_reason"],
+        total=row["total"],
+        counts=counts,
+        cost=yuan(sum(g["cost"] for g in groups)),
+        at_stake=yuan(sum(g["at_stake"] for g in groups)),
+        estimated_cost=yuan(row["estimated_micros"]),
+        eta_seconds=_seconds_to_go(db, row["id"], counts),
+        version=row["version"],
+        source=row["source"],
+    )
+
+
+def _batch_status(state: str, counts: dict[Status, int]) -> BatchStatus:
+    if counts[Status.QUEUED]:
+        if state == "paused":
+            return BatchStatus.PAUSED
+        begun = sum(counts.values()) > counts[Status.QUEUED]
+        return BatchStatus.RUNNING if begun else BatchStatus.QUEUED
+    if counts[Status.RUNNING]:
+        return BatchStatus.RUNNING
+    return BatchStatus.CANCELLED if state == "cancelled" else BatchStatus.FINISHED
+
+
+def _seconds_to_go(db: sqlite3.Connection, batch_id: str, counts: dict[Status, int]) -> int | None:
+    """Work left ÷ pictures under way × the mean time of the last 40: pauses do not distort it."""
+    left = counts[Status.QUEUED] + counts[Status.RUNNING]
+    if not (left and counts[Status.RUNNING]):
+        return None
+    row = db.execute(
+        """
+        SELECT avg(86400.0 * (julianday(finished_at) - julianday(started_at))) AS seconds
+        FROM (
+            SELECT started_at, finished_at
+            FROM generation_records
+            WHERE batch_id = :id AND status = 'success' AND started_at IS NOT NULL
+            ORDER BY id DESC
+            LIMIT 40
+        )
+        """,
+        {"id": batch_id},
+    ).fetchone()
+    if row["seconds"] is None:
+        return None
+    return round(left * float(row["seconds"]) / counts[Status.RUNNING])

@@ -1,0 +1,93 @@
+"""Opening the database file: connections, the transaction, migrations, the copy made before them."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from errors import StorageError
+from storage.schema import MIGRATIONS
+
+BUSY_SECONDS = 15.0
+
+
+def open_database(path: Path) -> None:
+    """Make the file or bring it up to date; an older one is first copied beside itself.
+
+    Call once before serving. Raises StorageError when the file is no database, or a newer one.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(connect(path)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            _migrate(db, path)
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StorageError(f"数据库文件 {path} 打不开（{error}），请检查它是否损坏、能否写入") from error
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """One connection, for one thread; rows by name, autocommit, foreign keys, durable commits."""
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA synchronous = FULL")
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """``BEGIN IMMEDIATE … COMMIT``, or ROLLBACK when the body raises."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """Several reads that see one and the same state."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")
+
+
+def next_version(db: sqlite3.Connection) -> int:
+    """The next value of the change counter; inside a transaction."""
+    row = db.execute("UPDATE change_counter SET value = value + 1 RETURNING value").fetchall()[0]
+    return int(row["value"])
+
+
+def last_version(db: sqlite3.Connection) -> int:
+    """The change counter as it stands: grows with every change of any record or batch."""
+    return int(db.execute("SELECT value FROM change_counter").fetchone()["value"])
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    if _user_version(db) == len(MIGRATIONS):
+        return
+    if _user_version(db) > len(MIGRATIONS):
+        raise StorageError(f"数据库文件 {path} 由更新的版本写成，请升级程序后再打开")
+    if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        _copy_beside(db, path)
+    for number, migration in enumerate(MIGRATIONS):
+        with transaction(db):
+            if _user_version(db) == number:  # another process may have been quicker
+                migration(db)
+                db.execute(f"PRAGMA user_version = {number + 1}")
+
+
+def _user_version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _copy_beside(db: sqlite3.Connection, path: Path) -> None:
+    copy = path.with_name(f"{path.name}.backup-{time.strftime('%Y%m%d-%H%M%S')}")
+    with closing(sqlite3.connect(copy)) as target:
+        db.backup(target)

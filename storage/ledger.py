@@ -1,0 +1,93 @@
+"""The ledger of sends: one line for every call that may cost money, written before it goes out."""
+
+import sqlite3
+from decimal import Decimal
+
+from domain import Record
+from errors import Billed, Conflict
+from storage.connection import transaction
+from storage.rows import micros, yuan
+
+_OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
+
+
+class BudgetReached(Conflict):
+    """One more picture would spend more than BUDGET."""
+
+
+def add_send(db: sqlite3.Connection, record: Record, *, price: Decimal, budget: Decimal | None) -> int:
+    """Note that this record is about to be ordered, at this price in CNY; returns the send's id.
+
+    Raises BudgetReached, with nothing written, when billed, feared and open sends leave too little.
+    """
+    with transaction(db):
+        if budget is not None and price and committed(db) + price > budget:
+            raise BudgetReached(
+                f"预算 ¥{budget} 已到（已花和待定 ¥{committed(db):.2f}），请调高 BUDGET 后继续"
+            )
+        row = db.execute(
+            """
+            INSERT INTO sends (record_id, batch_id, model, price_micros)
+            VALUES (:record_id, :batch_id, :model, :price)
+            RETURNING id
+            """,
+            {
+                "record_id": record.id,
+                "batch_id": record.batch_id,
+                "model": record.model,
+                "price": micros(price),
+            },
+        ).fetchall()[0]
+    return int(row["id"])
+
+
+def keep_ticket(db: sqlite3.Connection, record: Record, ticket: str) -> None:
+    """Keep the service's own id for the work under way, before anybody waits for it."""
+    with transaction(db):
+        fields = {"record_id": record.id, "ticket": ticket}
+        db.execute(
+            "UPDATE sends SET ticket = :ticket WHERE record_id = :record_id AND outcome = 'open'", fields
+        )
+        db.execute("UPDATE generation_records SET ticket = :ticket WHERE id = :record_id", fields)
+
+
+def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: str = "") -> None:
+    """Write the outcome behind what is still open for this record; inside a transaction.
+
+    The last send feared to be billed is settled too when the truth comes out: the picture arrived, or
+    the ticket that was kept for it tells.
+    """
+    db.execute(
+        """
+        UPDATE sends
+        SET outcome = :outcome, cause = :cause, closed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+        WHERE record_id = :record_id
+          AND (outcome = 'open' OR (
+              outcome = 'unknown'
+              AND id = (SELECT max(id) FROM sends WHERE record_id = :record_id)
+              AND (:outcome = 'billed'
+                   OR ticket = (SELECT ticket FROM generation_records WHERE id = :record_id))))
+        """,
+        {"record_id": record_id, "outcome": _OUTCOME[billed], "cause": cause},
+    )
+    db.execute(
+        """
+        UPDATE generation_records
+        SET cost_micros = (
+                SELECT coalesce(sum(price_micros), 0) FROM sends
+                WHERE record_id = :record_id AND outcome = 'billed'),
+            at_stake_micros = (
+                SELECT coalesce(sum(price_micros), 0) FROM sends
+                WHERE record_id = :record_id AND outcome = 'unknown')
+        WHERE id = :record_id
+        """,
+        {"record_id": record_id},
+    )
+
+
+def committed(db: sqlite3.Connection) -> Decimal:
+    """CNY billed, feared to be billed, or under way: what counts against BUDGET."""
+    row = db.execute(
+        "SELECT sum(price_micros) AS total FROM sends WHERE outcome IN ('open', 'billed', 'unknown')"
+    ).fetchone()
+    return yuan(row["total"])

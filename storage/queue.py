@@ -1,0 +1,298 @@
+"""The records as a queue: claimed under a lease, given back, brought to an end.
+
+A lease names its owner and runs out by itself, so a dead worker's records come free, also when several
+processes share the file. ``attempts`` guards the end: whoever lost the record cannot finish it.
+"""
+
+import sqlite3
+
+from domain import KeptPicture, Record, Status
+from errors import Billed, Conflict, ModelError
+from storage.batches import add_log, pause_in_transaction
+from storage.connection import next_version, transaction
+from storage.ledger import close_sends
+from storage.rows import RECORD, to_record
+
+_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+
+# Ordered but nobody knows with what result: these are never handed out again by themselves.
+_IN_DOUBT = """
+    ticket IS NULL AND EXISTS (
+        SELECT 1 FROM sends WHERE sends.record_id = generation_records.id AND sends.outcome = 'open')
+"""
+
+# What a dead worker left behind; what was ordered and is waited for although its batch was cancelled;
+# the next record of the batches at work. In this order.
+_CLAIMABLE = f"""
+    coalesce(
+        (
+            SELECT id
+            FROM generation_records
+            WHERE status = 'running' AND lease_until < :now AND NOT ({_IN_DOUBT})
+            LIMIT 1
+        ),
+        (
+            SELECT generation_records.id
+            FROM generation_records
+            JOIN batches ON batches.id = generation_records.batch_id
+            WHERE generation_records.status = 'queued'
+              AND generation_records.ticket IS NOT NULL
+              AND generation_records.not_before <= :now
+              AND batches.state = 'cancelled'
+            LIMIT 1
+        ),
+        (
+            SELECT generation_records.id
+            FROM batches
+            CROSS JOIN generation_records ON generation_records.batch_id = batches.id
+            WHERE batches.state = 'active'
+              AND generation_records.status = 'queued'
+              AND generation_records.not_before <= :now
+            ORDER BY batches.priority DESC, batches.created_at, batches.rowid, generation_records.id
+            LIMIT 1
+        )
+    )
+"""
+
+
+def claim_record(db: sqlite3.Connection, *, owner: str, now: float, lease: float) -> Record | None:
+    """Take the next record to work on, or None. ``now`` is Unix time, ``lease`` seconds."""
+    with transaction(db):
+        rows = db.execute(
+            f"""
+            UPDATE generation_records
+            SET status = 'running', attempts = attempts + 1, started_at = {_NOW},
+                version = (SELECT value + 1 FROM change_counter),
+                lease_owner = :owner, lease_until = :lease_until
+            WHERE id = {_CLAIMABLE}
+            RETURNING {RECORD}
+            """,
+            {"owner": owner, "now": now, "lease_until": now + lease},
+        ).fetchall()
+        if not rows:
+            return None
+        _touch_batch(db, rows[0]["batch_id"], next_version(db))
+    return to_record(rows[0])
+
+
+def has_claimable(db: sqlite3.Connection, *, now: float) -> bool:
+    """Whether ``claim_record`` would find something; only reads."""
+    row = db.execute(f"SELECT {_CLAIMABLE} AS id", {"now": now}).fetchone()
+    return row["id"] is not None
+
+
+def extend_leases(db: sqlite3.Connection, *, owner: str, until: float) -> None:
+    """Say that this owner is alive and still at its records."""
+    db.execute(
+        """
+        UPDATE generation_records
+        SET lease_until = :until
+        WHERE status = 'running' AND lease_owner = :owner
+        """,
+        {"owner": owner, "until": until},
+    )
+
+
+def settle_lapsed(db: sqlite3.Connection, *, now: float) -> int:
+    """Records whose worker died between sending and hearing become ``unknown`` -> how many.
+
+    ``attempts`` stays, so that a worker that only slept may still bring its picture home.
+    """
+    lapsed = f"status = 'running' AND lease_until < :now AND {_IN_DOUBT}"
+    sql = f"SELECT {RECORD} FROM generation_records WHERE {lapsed}"
+    if not db.execute(sql, {"now": now}).fetchall():
+        return 0
+    with transaction(db):
+        records = [to_record(row) for row in db.execute(sql, {"now": now}).fetchall()]
+        for record in records:
+            reason = "发出后程序中断，结果未知，可能已计费"
+            error = ModelError(reason, cause="interrupted", billed=Billed.UNKNOWN)
+            _end(db, record, Status.UNKNOWN, error)
+    return len(records)
+
+
+def requeue_record(
+    db: sqlite3.Connection, record: Record, *, not_before: float, error: ModelError | None = None
+) -> None:
+    """Give a record back for a later try, not before that Unix time.
+
+    ``error`` says why, and whether its ticket can still be collected; without one (the worker stops)
+    everything stays as it is.
+    """
+    keeps_ticket = error is None or error.ticket_usable
+    with transaction(db):
+        if not _holds(db, record):
+            return
+        if error is not None and not keeps_ticket:
+            close_sends(db, record.id, error.billed, error.cause)
+        version = next_version(db)
+        db.execute(
+            """
+            UPDATE generation_records
+            SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version,
+                ticket = CASE WHEN :keeps_ticket THEN ticket END,
+                not_before = :not_before, error = :error, cause = :cause,
+                retries = retries + :retried, throttled = throttled + :throttled
+            WHERE id = :id
+            """,
+            {
+                "id": record.id,
+                "version": version,
+                "keeps_ticket": keeps_ticket,
+                "not_before": not_before,
+                "error": error.message if error else "",
+                "cause": error.cause if error else "",
+                "retried": bool(error and not error.slow_down),
+                "throttled": bool(error and error.slow_down),
+            },
+        )
+        _touch_batch(db, record.batch_id, version)
+        if error is not None:
+            add_log(db, record.batch_id, "warning", f"{_place(record)}稍后再试：{error.message}", record.id)
+
+
+def finish_record(
+    db: sqlite3.Connection, record: Record, kept: KeptPicture, *, seed: int | None = None
+) -> bool:
+    """The picture is kept: success, with its real size and name -> False when somebody else ended it."""
+    with transaction(db):
+        if not _holds(db, record):
+            return False
+        version = next_version(db)
+        db.execute(
+            f"""
+            UPDATE generation_records
+            SET status = 'success', error = '', cause = '', finished_at = {_NOW}, version = :version,
+                lease_until = NULL, lease_owner = NULL, filename = :filename, image_path = :image_path,
+                width = :width, height = :height, format = :format, file_size = :file_size, sha256 = :sha256,
+                seed = coalesce(:seed, seed)
+            WHERE id = :id
+            """,
+            {
+                "id": record.id,
+                "version": version,
+                "filename": kept.filename,
+                "image_path": f"/output/{kept.filename}",
+                "width": kept.width,
+                "height": kept.height,
+                "format": kept.format,
+                "file_size": kept.file_size,
+                "sha256": kept.sha256,
+                "seed": seed,
+            },
+        )
+        close_sends(db, record.id, Billed.YES)
+        text = f"{_place(record)}已保存：{kept.filename}（{kept.width}×{kept.height}）"
+        add_log(db, record.batch_id, "info", text, record.id)
+        _close_batch(db, record.batch_id)
+    return True
+
+
+def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bool:
+    """A bad end: ``unknown`` when it may have been billed and nobody can know, else ``failed``."""
+    status = Status.UNKNOWN if error.billed is Billed.UNKNOWN else Status.FAILED
+    with transaction(db):
+        if not _holds(db, record):
+            return False
+        _end(db, record, status, error)
+    return True
+
+
+def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None = None) -> int:
+    """Failed records back into the queue -> how many; an ``unknown`` or cancelled one only when named.
+
+    A ticket that can still be collected is kept, so that nothing is ordered twice. Raises Conflict when
+    a named record is not one to retry.
+    """
+    with transaction(db):
+        sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
+        found = {row["id"]: row["status"] for row in db.execute(sql, {"id": batch_id}).fetchall()}
+        ended = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+        if ids is None:
+            ids = [i for i, status in found.items() if status == Status.FAILED]
+        elif any(found.get(i) not in ended for i in ids):
+            raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
+        version = next_version(db)
+        for record_id in ids:
+            db.execute(
+                """
+                UPDATE generation_records
+                SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
+                    started_at = NULL, finished_at = NULL, version = :version
+                WHERE id = :id
+                """,
+                {"id": record_id, "version": version},
+            )
+        if ids:
+            db.execute(
+                "UPDATE batches SET state = 'active', paused_reason = '' WHERE id = :id", {"id": batch_id}
+            )
+            add_log(db, batch_id, "info", f"重试 {len(ids)} 张")
+    return len(ids)
+
+
+def _holds(db: sqlite3.Connection, record: Record) -> bool:
+    """Whether this claim still counts: same attempt, and nobody brought the record to another end."""
+    row = db.execute(
+        """
+        SELECT 1
+        FROM generation_records
+        WHERE id = :id AND attempts = :attempts AND status IN ('running', 'unknown')
+        """,
+        {"id": record.id, "attempts": record.attempts},
+    ).fetchone()
+    return row is not None
+
+
+def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelError) -> None:
+    close_sends(db, record.id, error.billed, error.cause)
+    version = next_version(db)
+    db.execute(
+        f"""
+        UPDATE generation_records
+        SET status = :status, error = :error, cause = :cause, finished_at = {_NOW}, version = :version,
+            lease_until = NULL, lease_owner = NULL,
+            ticket = CASE WHEN :keeps_ticket THEN ticket END
+        WHERE id = :id
+        """,
+        {
+            "id": record.id,
+            "status": status,
+            "error": error.message,
+            "cause": error.cause,
+            "version": version,
+            "keeps_ticket": error.ticket_usable,
+        },
+    )
+    word = "结果未知" if status is Status.UNKNOWN else "失败"
+    add_log(db, record.batch_id, "error", f"{_place(record)}{word}：{error.message}", record.id)
+    if error.pauses_batch and record.batch_id:
+        pause_in_transaction(db, record.batch_id, error.message)
+    _close_batch(db, record.batch_id)
+
+
+def _touch_batch(db: sqlite3.Connection, batch_id: str | None, version: object) -> None:
+    sql = "UPDATE batches SET version = :version WHERE id = :id"
+    db.execute(sql, {"id": batch_id, "version": version})
+
+
+def _close_batch(db: sqlite3.Connection, batch_id: str | None) -> None:
+    """Nothing left to do: the batch is finished, and says so in its log."""
+    closed = db.execute(
+        """
+        UPDATE batches
+        SET state = 'finished'
+        WHERE id = :id AND state = 'active' AND NOT EXISTS (
+            SELECT 1
+            FROM generation_records
+            WHERE batch_id = :id AND status IN ('queued', 'running'))
+        """,
+        {"id": batch_id},
+    ).rowcount
+    if closed:
+        add_log(db, batch_id, "info", "批次完成")
+
+
+def _place(record: Record) -> str:
+    many = f"第 {record.picture_number} 张" if record.num_images > 1 else ""
+    return f"第 {record.row_number} 行{many} "

@@ -1,0 +1,62 @@
+"""Rows -> nouns, tolerant of what an earlier app may have written."""
+
+import json
+import sqlite3
+from decimal import Decimal
+
+from domain import LogLine, Record, SampleImage, Status
+
+MICROS = 1_000_000
+
+# The columns a Record is made of; ``*`` would also fetch what only the queue needs.
+RECORD = """
+    id, created_at, prompt, negative_prompt, aspect_ratio, resolution, width, height, num_images, seed, steps,
+    sample_images, image_path, filename, batch_id, status, model, error, cause, cost_micros, at_stake_micros,
+    favourite, started_at, finished_at, deleted_at, row_number, picture_number, file_stem, requested_filename,
+    ticket, attempts, retries, throttled, not_before, version
+"""
+
+
+def yuan(micros: int | None) -> Decimal:
+    """Micro-yuan as kept -> CNY."""
+    return Decimal(micros or 0) / MICROS
+
+
+def micros(amount: Decimal) -> int:
+    """CNY -> micro-yuan as kept."""
+    return int((amount * MICROS).to_integral_value())
+
+
+def to_record(row: sqlite3.Row) -> Record:
+    """A row of the RECORD columns -> the noun."""
+    fields = dict(row)
+    fields["cost"] = yuan(fields.pop("cost_micros"))
+    fields["at_stake"] = yuan(fields.pop("at_stake_micros"))
+    fields["favourite"] = bool(fields["favourite"])
+    fields["status"] = Status(fields["status"])
+    fields["sample_images"] = _sample_images(fields["sample_images"])
+    return Record(**fields)
+
+
+def to_log_line(row: sqlite3.Row) -> LogLine:
+    """A row of ``batch_log`` -> the noun."""
+    return LogLine(at=row["at"], level=row["level"], text=row["text"], record_id=row["record_id"])
+
+
+def sample_images_text(images: tuple[SampleImage, ...]) -> str:
+    """Reference images -> the JSON kept in the column."""
+    return json.dumps([{"url": i.url, "filename": i.filename} for i in images], ensure_ascii=False)
+
+
+def _sample_images(text: str | None) -> tuple[SampleImage, ...]:
+    try:
+        items = json.loads(text or "[]")
+    except ValueError:
+        return ()
+    if not isinstance(items, list):
+        return ()
+    return tuple(
+        SampleImage(url=str(item.get("url", "")), filename=str(item.get("filename", "")))
+        for item in items
+        if isinstance(item, dict)
+    )

@@ -1,0 +1,279 @@
+"""The work: ``run_record`` is the recipe for one picture, the Worker repeats it in threads.
+
+The only room with threading. Threads start in ``Worker.start``, never at import; ``Worker.step`` does
+one turn without any, for tests.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import database
+import generator
+import pictures
+import sample_images
+from config import Settings
+from domain import KeptPicture, Picture, Record, Reference
+from errors import Billed, InvalidRequest, ModelError, StorageError
+
+LEASE_SECONDS = 20.0
+_HEARTBEAT_SECONDS = 5.0
+_LOOKOUT_SECONDS = 0.5
+_DISK_PATIENCE_SECONDS = 600.0
+_log = logging.getLogger("worker")
+
+
+class WorkerStopping(Exception):
+    """The worker is asked to stop: put down what can be picked up again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLedger:
+    """The ledger of one record: what generator must have written before it goes on."""
+
+    db: database.Connection
+    record: Record
+    budget: Decimal | None
+
+    def note_send(self, price: Decimal) -> None:
+        """Before the send; raises BudgetReached."""
+        database.add_send(self.db, self.record, price=price, budget=self.budget)
+
+    def keep_ticket(self, ticket: str) -> None:
+        """Before the wait."""
+        database.keep_ticket(self.db, self.record, ticket)
+
+
+class Pace:
+    """How many pictures may be under way: halved when the service says stop, slowly raised when it does not."""
+
+    def __init__(self, highest: int) -> None:
+        self.highest = highest
+        self.allowed = float(highest)
+        self.under_way = 0
+        self._free = threading.Condition()
+        self._last_halved = 0.0
+
+    def take(self, timeout: float = 0.0) -> bool:
+        """Take a slot, waiting at most ``timeout`` seconds."""
+        with self._free:
+            if not self._free.wait_for(lambda: self.under_way < int(self.allowed), timeout):
+                return False
+            self.under_way += 1
+            return True
+
+    def give_back(self) -> None:
+        """Give a slot back."""
+        with self._free:
+            self.under_way -= 1
+            self._free.notify()
+
+    def slower(self) -> None:
+        """The service asked for fewer; a burst of such answers counts once."""
+        with self._free:
+            if time.monotonic() - self._last_halved > 1.0:
+                self._last_halved = time.monotonic()
+                self.allowed = max(1.0, self.allowed / 2)
+
+    def faster(self) -> None:
+        """One more picture went well: about one more slot after every two rounds."""
+        with self._free:
+            self.allowed = min(float(self.highest), self.allowed + 0.5 / self.allowed)
+            self._free.notify()
+
+
+class Slot:
+    """A slot of the pace, given back once, early or late."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace: Pace | None = pace
+
+    def give_back(self) -> None:
+        """The service is no longer busy with us; saving needs no slot."""
+        if self._pace is not None:
+            self._pace.give_back()
+            self._pace = None
+
+
+class Bell:
+    """Rung when there may be something to do; nobody who looks first and then waits misses a ring."""
+
+    def __init__(self) -> None:
+        self.rings = 0
+        self._condition = threading.Condition()
+
+    def ring(self) -> None:
+        """Wake everybody."""
+        with self._condition:
+            self.rings += 1
+            self._condition.notify_all()
+
+    def wait(self, since: int, timeout: float) -> None:
+        """Wait for a ring after the one numbered ``since``."""
+        with self._condition:
+            self._condition.wait_for(lambda: self.rings != since, timeout)
+
+
+class Worker:
+    """Takes queued records, makes their pictures, keeps them. One a process."""
+
+    def __init__(self, settings: Settings, model: generator.ImageModel) -> None:
+        self.settings = settings
+        self.model = model
+        self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.pace = Pace(settings.model_concurrency)
+        self.bell = Bell()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start the threads: one a slot, a few more for saving while the slots work on, one on the lookout."""
+        savers = max(2, self.settings.model_concurrency // 4)
+        for number in range(self.settings.model_concurrency + savers):
+            self._start_thread(self._repeat, f"picture-{number + 1}")
+        self._start_thread(self._watch, "lookout")
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Finish what can be finished in ``timeout`` seconds -> whether every thread has ended."""
+        self._stopping.set()
+        self.bell.ring()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not self.alive
+
+    @property
+    def alive(self) -> bool:
+        """Whether any of its threads is at work."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def step(self, db: database.Connection, *, patience: float = 0.0) -> bool:
+        """One turn: claim a record and bring it to an end -> False when there was nothing to do."""
+        if not self.pace.take(patience):
+            return False
+        slot = Slot(self.pace)
+        try:
+            record = database.claim_record(db, owner=self.owner, now=time.time(), lease=LEASE_SECONDS)
+            if record is None:
+                return False
+            self._bring_to_an_end(db, record, slot)
+        finally:
+            slot.give_back()
+        return True
+
+    def _bring_to_an_end(self, db: database.Connection, record: Record, slot: Slot) -> None:
+        try:
+            kept, picture = self.run_record(db, record, slot)
+        except WorkerStopping:
+            database.requeue_record(db, record, not_before=0.0)
+        except database.BudgetReached as error:
+            database.requeue_record(db, record, not_before=0.0)
+            self._pause_batch(db, record, error.message)
+        except InvalidRequest as error:
+            refused = ModelError(error.message, cause="request", billed=Billed.NO)
+            database.fail_record(db, record, refused)
+        except ModelError as error:
+            self._fail_or_try_later(db, record, error)
+        else:
+            database.finish_record(db, record, kept, seed=picture.seed)
+            self.pace.faster()
+
+    def run_record(self, db: database.Connection, record: Record, slot: Slot) -> tuple[KeptPicture, Picture]:
+        """The recipe: order or collect the picture, free the slot, keep the picture."""
+        picture = generator.generate(
+            self.model,
+            record.request,
+            lambda: self._references(record),
+            ledger=RecordLedger(db=db, record=record, budget=self.settings.budget),
+            pause=self._pause,
+            ticket=record.ticket,
+        )
+        slot.give_back()
+        return self._keep(db, record, picture), picture
+
+    def _references(self, record: Record) -> Sequence[Reference]:
+        return sample_images.references(self.settings, record.sample_images)
+
+    def _keep(self, db: database.Connection, record: Record, picture: Picture) -> KeptPicture:
+        """Onto the disk; when the disk refuses, hold the paid picture and say so until it takes it."""
+        request = replace(record.request, seed=record.seed if picture.seed is None else picture.seed)
+        deadline = time.monotonic() + _DISK_PATIENCE_SECONDS
+        while True:
+            try:
+                return pictures.keep_picture(
+                    picture,
+                    output_dir=self.settings.output_dir,
+                    stem=record.file_stem,
+                    record_id=record.id,
+                    embed=pictures.embed_parameters(
+                        request, size=None, model=record.model, record_id=record.id, seed=request.seed
+                    ),
+                )
+            except StorageError as error:
+                self._pause_batch(db, record, error.message)
+                if self._stopping.is_set() or time.monotonic() > deadline:
+                    raise _not_kept(error) from error
+            self._stopping.wait(2.0)
+
+    def _fail_or_try_later(self, db: database.Connection, record: Record, error: ModelError) -> None:
+        if error.slow_down:
+            self.pace.slower()
+        wait = generator.seconds_before_retry(error, retries=record.retries, throttled=record.throttled)
+        nothing_lost = error.billed is Billed.NO or error.ticket_usable
+        if wait is None and nothing_lost and (error.pauses_batch or error.cause == "network"):
+            database.requeue_record(db, record, not_before=time.time(), error=error)
+            self._pause_batch(db, record, error.message)
+        elif wait is None:
+            database.fail_record(db, record, error)
+        else:
+            database.requeue_record(db, record, not_before=time.time() + wait, error=error)
+
+    def _pause_batch(self, db: database.Connection, record: Record, reason: str) -> None:
+        if record.batch_id:
+            database.pause_batch(db, record.batch_id, reason)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopping.wait(seconds):
+            raise WorkerStopping
+
+    def _start_thread(self, target: object, name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
+
+    def _repeat(self) -> None:
+        """A thread's life: turn after turn; what nobody foresaw is logged, and the thread goes on."""
+        with closing(database.connect(self.settings.database_path)) as db:
+            while not self._stopping.is_set():
+                rings = self.bell.rings
+                try:
+                    worked = self.step(db, patience=1.0)
+                except Exception:  # the last line of defence; the record's lease runs out by itself
+                    _log.exception("a turn of %s failed", threading.current_thread().name)
+                    worked = False
+                if not worked:
+                    self.bell.wait(rings, timeout=60.0)
+
+    def _watch(self) -> None:
+        """Ring when another process or a pause's end brought work; keep leases, settle those of the dead."""
+        next_heartbeat = 0.0
+        with closing(database.connect(self.settings.database_path)) as db:
+            while not self._stopping.wait(_LOOKOUT_SECONDS):
+                if time.monotonic() >= next_heartbeat:
+                    next_heartbeat = time.monotonic() + _HEARTBEAT_SECONDS
+                    database.extend_leases(db, owner=self.owner, until=time.time() + LEASE_SECONDS)
+                    database.settle_lapsed(db, now=time.time())
+                if database.has_claimable(db, now=time.time()):
+                    self.bell.ring()
+
+
+def _not_kept(error: StorageError) -> ModelError:
+    text = f"图片已生成并计费，但没能保存：{error.message}"
+    return ModelError(text, cause="storage", billed=Billed.YES, ticket_usable=True)
