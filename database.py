@@ -9,8 +9,10 @@ from sqlite3 import Connection
 from storage.batches import (
     add_batch,
     cancel_batch,
+    count_open_work,
     get_batch,
     get_batch_version,
+    get_paused_reason,
     list_batch_records,
     list_batches,
     list_log,
@@ -31,7 +33,6 @@ from storage.queue import (
 )
 from storage.records import (
     RecordFilter,
-    count_open_records,
     count_records,
     delete_records,
     get_record,
@@ -50,7 +51,7 @@ __all__ = [
     "claim_record",
     "committed",
     "connect",
-    "count_open_records",
+    "count_open_work",
     "count_records",
     "delete_records",
     "extend_leases",
@@ -58,6 +59,7 @@ __all__ = [
     "finish_record",
     "get_batch",
     "get_batch_version",
+    "get_paused_reason",
     "get_record",
     "has_claimable",
     "keep_ticket",

@@ -10,22 +10,23 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-import database
-import generator
 import pictures
 import sample_images
+
+import database
+import generator
 from config import Settings
 from domain import KeptPicture, Picture, Record, Reference
 from errors import Billed, InvalidRequest, ModelError, StorageError
 
 LEASE_SECONDS = 20.0
-_HEARTBEAT_SECONDS = 5.0
 _LOOKOUT_SECONDS = 0.5
+_TURNS_A_HEARTBEAT = 10
 _DISK_PATIENCE_SECONDS = 600.0
 _log = logging.getLogger("worker")
 
@@ -41,6 +42,7 @@ class RecordLedger:
     db: database.Connection
     record: Record
     budget: Decimal | None
+    insist: Callable[[Callable[[], object]], None]
 
     def note_send(self, price: Decimal) -> None:
         """Before the send; raises BudgetReached."""
@@ -48,11 +50,11 @@ class RecordLedger:
 
     def keep_ticket(self, ticket: str) -> None:
         """Before the wait."""
-        database.keep_ticket(self.db, self.record, ticket)
+        self.insist(lambda: database.keep_ticket(self.db, self.record, ticket))
 
 
 class Pace:
-    """How many pictures may be under way: halved when the service says stop, slowly raised when it does not."""
+    """How many pictures may be under way: halved when the service says stop, slowly raised else."""
 
     def __init__(self, highest: int) -> None:
         self.highest = highest
@@ -131,10 +133,11 @@ class Worker:
         self.pace = Pace(settings.model_concurrency)
         self.bell = Bell()
         self._stopping = threading.Event()
+        self._in_hand: set[int] = set()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start the threads: one a slot, a few more for saving while the slots work on, one on the lookout."""
+        """Start the threads: one a slot, a few more to save while the slots work on, one on the lookout."""
         savers = max(2, self.settings.model_concurrency // 4)
         for number in range(self.settings.model_concurrency + savers):
             self._start_thread(self._repeat, f"picture-{number + 1}")
@@ -163,7 +166,11 @@ class Worker:
             record = database.claim_record(db, owner=self.owner, now=time.time(), lease=LEASE_SECONDS)
             if record is None:
                 return False
-            self._bring_to_an_end(db, record, slot)
+            self._in_hand.add(record.id)
+            try:
+                self._bring_to_an_end(db, record, slot)
+            finally:
+                self._in_hand.discard(record.id)
         finally:
             slot.give_back()
         return True
@@ -177,12 +184,11 @@ class Worker:
             database.requeue_record(db, record, not_before=0.0)
             self._pause_batch(db, record, error.message)
         except InvalidRequest as error:
-            refused = ModelError(error.message, cause="request", billed=Billed.NO)
-            database.fail_record(db, record, refused)
+            self._fail(db, record, ModelError(error.message, cause="request", billed=Billed.NO))
         except ModelError as error:
             self._fail_or_try_later(db, record, error)
         else:
-            database.finish_record(db, record, kept, seed=picture.seed)
+            self._insist(lambda: database.finish_record(db, record, kept, seed=picture.seed))
             self.pace.faster()
 
     def run_record(self, db: database.Connection, record: Record, slot: Slot) -> tuple[KeptPicture, Picture]:
@@ -191,7 +197,7 @@ class Worker:
             self.model,
             record.request,
             lambda: self._references(record),
-            ledger=RecordLedger(db=db, record=record, budget=self.settings.budget),
+            ledger=RecordLedger(db=db, record=record, budget=self.settings.budget, insist=self._insist),
             pause=self._pause,
             ticket=record.ticket,
         )
@@ -231,9 +237,24 @@ class Worker:
             database.requeue_record(db, record, not_before=time.time(), error=error)
             self._pause_batch(db, record, error.message)
         elif wait is None:
-            database.fail_record(db, record, error)
+            self._fail(db, record, error)
         else:
             database.requeue_record(db, record, not_before=time.time() + wait, error=error)
+
+    def _fail(self, db: database.Connection, record: Record, error: ModelError) -> None:
+        self._insist(lambda: database.fail_record(db, record, error))
+
+    def _insist(self, write: Callable[[], object]) -> None:
+        """Write what must not be forgotten: again and again while the database would not take it."""
+        while True:
+            try:
+                write()
+            except StorageError as error:
+                _log.warning("waiting for the database: %s", error)
+                if self._stopping.wait(1.0):
+                    raise
+            else:
+                return
 
     def _pause_batch(self, db: database.Connection, record: Record, reason: str) -> None:
         if record.batch_id:
@@ -243,35 +264,43 @@ class Worker:
         if self._stopping.wait(seconds):
             raise WorkerStopping
 
-    def _start_thread(self, target: object, name: str) -> None:
-        thread = threading.Thread(target=target, name=name, daemon=True)  # type: ignore[arg-type]
+    def _start_thread(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def _repeat(self) -> None:
-        """A thread's life: turn after turn; what nobody foresaw is logged, and the thread goes on."""
+        """A thread's life: turn after turn."""
         with closing(database.connect(self.settings.database_path)) as db:
             while not self._stopping.is_set():
                 rings = self.bell.rings
-                try:
-                    worked = self.step(db, patience=1.0)
-                except Exception:  # the last line of defence; the record's lease runs out by itself
-                    _log.exception("a turn of %s failed", threading.current_thread().name)
-                    worked = False
-                if not worked:
+                if not self._survive(lambda: self.step(db, patience=1.0)):
                     self.bell.wait(rings, timeout=60.0)
 
     def _watch(self) -> None:
         """Ring when another process or a pause's end brought work; keep leases, settle those of the dead."""
-        next_heartbeat = 0.0
         with closing(database.connect(self.settings.database_path)) as db:
+            turns = 0
             while not self._stopping.wait(_LOOKOUT_SECONDS):
-                if time.monotonic() >= next_heartbeat:
-                    next_heartbeat = time.monotonic() + _HEARTBEAT_SECONDS
-                    database.extend_leases(db, owner=self.owner, until=time.time() + LEASE_SECONDS)
-                    database.settle_lapsed(db, now=time.time())
-                if database.has_claimable(db, now=time.time()):
+                if turns % _TURNS_A_HEARTBEAT == 0:
+                    self._survive(lambda: self._keep_leases(db))
+                if self._survive(lambda: database.has_claimable(db, now=time.time())):
                     self.bell.ring()
+                turns += 1
+
+    def _keep_leases(self, db: database.Connection) -> bool:
+        until = time.time() + LEASE_SECONDS
+        database.extend_leases(db, tuple(self._in_hand), owner=self.owner, until=until)
+        return database.settle_lapsed(db, now=time.time()) > 0
+
+    def _survive(self, turn: Callable[[], bool]) -> bool:
+        """The last line of defence: what nobody foresaw is logged, a lease runs out, the thread goes on."""
+        try:
+            return turn()
+        except Exception:
+            _log.exception("a turn of %s failed", threading.current_thread().name)
+            self._stopping.wait(1.0)
+            return False
 
 
 def _not_kept(error: StorageError) -> ModelError:

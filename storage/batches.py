@@ -186,6 +186,37 @@ def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, limit: in
     return [to_log_line(row) for row in reversed(rows)]
 
 
+def count_open_work(db: sqlite3.Connection) -> tuple[int, int]:
+    """(pictures queued or running, all pictures of the batches at work): 0, 0 when nothing is going on."""
+    row = db.execute(
+        """
+        SELECT
+            (
+                SELECT count(*)
+                FROM batches
+                JOIN generation_records ON generation_records.batch_id = batches.id
+                WHERE batches.state = 'active' AND generation_records.status IN ('queued', 'running')
+            ) AS open,
+            (SELECT coalesce(sum(total), 0) FROM batches WHERE state = 'active') AS total
+        """
+    ).fetchone()
+    return int(row["open"]), int(row["total"])
+
+
+def get_paused_reason(db: sqlite3.Connection) -> str:
+    """Why the newest batch that paused by itself did so; empty when none did."""
+    row = db.execute(
+        """
+        SELECT paused_reason
+        FROM batches
+        WHERE state = 'paused' AND paused_reason <> ''
+        ORDER BY created_at DESC
+        LIMIT 1
+        """
+    ).fetchone()
+    return str(row["paused_reason"]) if row else ""
+
+
 def pause_batch(db: sqlite3.Connection, batch_id: str, reason: str = "") -> None:
     """Start no more of its pictures; those under way are finished."""
     with transaction(db):

@@ -37,15 +37,20 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """``BEGIN IMMEDIATE … COMMIT``, or ROLLBACK when the body raises."""
-    db.execute("BEGIN IMMEDIATE")
+    """``BEGIN IMMEDIATE … COMMIT``, or ROLLBACK when the body raises.
+
+    Raises StorageError, with nothing changed, when the file is locked for too long or cannot grow.
+    """
     try:
+        db.execute("BEGIN IMMEDIATE")
         yield
-    except BaseException:
+        db.execute("COMMIT")
+    except BaseException as error:
         if db.in_transaction:
             db.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError):
+            raise StorageError(f"数据库现在写不进去（{error}），请检查磁盘空间和文件权限") from error
         raise
-    db.execute("COMMIT")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ processes share the file. ``attempts`` guards the end: whoever lost the record c
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 from domain import KeptPicture, Record, Status
 from errors import Billed, Conflict, ModelError
@@ -13,6 +14,7 @@ from storage.connection import next_version, transaction
 from storage.ledger import close_sends
 from storage.rows import RECORD, to_record
 
+MAX_LAPSES = 5
 _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 # Ordered but nobody knows with what result: these are never handed out again by themselves.
@@ -28,7 +30,7 @@ _CLAIMABLE = f"""
         (
             SELECT id
             FROM generation_records
-            WHERE status = 'running' AND lease_until < :now AND NOT ({_IN_DOUBT})
+            WHERE status = 'running' AND lease_until < :now AND lapses < {MAX_LAPSES} AND NOT ({_IN_DOUBT})
             LIMIT 1
         ),
         (
@@ -62,6 +64,7 @@ def claim_record(db: sqlite3.Connection, *, owner: str, now: float, lease: float
             f"""
             UPDATE generation_records
             SET status = 'running', attempts = attempts + 1, started_at = {_NOW},
+                lapses = lapses + (status = 'running'),
                 version = (SELECT value + 1 FROM change_counter),
                 lease_owner = :owner, lease_until = :lease_until
             WHERE id = {_CLAIMABLE}
@@ -81,34 +84,48 @@ def has_claimable(db: sqlite3.Connection, *, now: float) -> bool:
     return row["id"] is not None
 
 
-def extend_leases(db: sqlite3.Connection, *, owner: str, until: float) -> None:
-    """Say that this owner is alive and still at its records."""
-    db.execute(
-        """
-        UPDATE generation_records
-        SET lease_until = :until
-        WHERE status = 'running' AND lease_owner = :owner
-        """,
-        {"owner": owner, "until": until},
-    )
+def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, until: float) -> None:
+    """Say that this owner is alive and still at these records; ``until`` is Unix time."""
+    if not ids:
+        return
+    with transaction(db):
+        db.executemany(
+            """
+            UPDATE generation_records
+            SET lease_until = ?
+            WHERE id = ? AND status = 'running' AND lease_owner = ?
+            """,
+            [(until, record_id, owner) for record_id in ids],
+        )
 
 
 def settle_lapsed(db: sqlite3.Connection, *, now: float) -> int:
-    """Records whose worker died between sending and hearing become ``unknown`` -> how many.
+    """End what may not be handed out again after its worker died -> how many.
 
-    ``attempts`` stays, so that a worker that only slept may still bring its picture home.
+    Died between sending and hearing: ``unknown``. ``attempts`` stays, so that a worker that only slept
+    may still bring its picture home. Died too often: ``failed``, or ``unknown`` with its ticket.
     """
-    lapsed = f"status = 'running' AND lease_until < :now AND {_IN_DOUBT}"
-    sql = f"SELECT {RECORD} FROM generation_records WHERE {lapsed}"
+    condition = f"status = 'running' AND lease_until < :now AND (lapses >= {MAX_LAPSES} OR {_IN_DOUBT})"
+    sql = f"SELECT {RECORD} FROM generation_records WHERE {condition}"
     if not db.execute(sql, {"now": now}).fetchall():
         return 0
     with transaction(db):
         records = [to_record(row) for row in db.execute(sql, {"now": now}).fetchall()]
         for record in records:
-            reason = "发出后程序中断，结果未知，可能已计费"
-            error = ModelError(reason, cause="interrupted", billed=Billed.UNKNOWN)
-            _end(db, record, Status.UNKNOWN, error)
+            _end(db, record, *_lapsed_end(db, record))
     return len(records)
+
+
+def _lapsed_end(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelError]:
+    sql = "SELECT 1 FROM sends WHERE record_id = :id AND outcome = 'open'"
+    sent = db.execute(sql, {"id": record.id}).fetchone() is not None
+    if sent and record.ticket is None:
+        text = "发出后程序中断，结果未知，可能已计费"
+        return Status.UNKNOWN, ModelError(text, cause="interrupted", billed=Billed.UNKNOWN)
+    text = "多次中断，已停止自动重试，可以手动重试"
+    billed = Billed.UNKNOWN if sent else Billed.NO
+    status = Status.UNKNOWN if sent else Status.FAILED
+    return status, ModelError(text, cause="interrupted", billed=billed, ticket_usable=True)
 
 
 def requeue_record(
@@ -218,7 +235,7 @@ def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None =
                 """
                 UPDATE generation_records
                 SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
-                    started_at = NULL, finished_at = NULL, version = :version
+                    lapses = 0, started_at = NULL, finished_at = NULL, version = :version
                 WHERE id = :id
                 """,
                 {"id": record_id, "version": version},

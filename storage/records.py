@@ -79,14 +79,6 @@ def list_single_records(db: sqlite3.Connection, *, since: int = 0, limit: int = 
     return [to_record(row) for row in rows]
 
 
-def count_open_records(db: sqlite3.Connection) -> int:
-    """Pictures queued or running now."""
-    row = db.execute(
-        "SELECT count(*) FROM generation_records WHERE status IN ('queued', 'running')"
-    ).fetchone()
-    return int(row[0])
-
-
 def delete_records(db: sqlite3.Connection, ids: Sequence[int]) -> int:
     """Into the trash -> how many; a record under way stays. Its file stays until the trash is emptied."""
     return _set_deleted(

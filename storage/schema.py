@@ -49,6 +49,7 @@ RECORD_COLUMNS = {
     "attempts": "INTEGER NOT NULL DEFAULT 0",
     "retries": "INTEGER NOT NULL DEFAULT 0",
     "throttled": "INTEGER NOT NULL DEFAULT 0",
+    "lapses": "INTEGER NOT NULL DEFAULT 0",
     "not_before": "REAL NOT NULL DEFAULT 0",
     "lease_until": "REAL",
     "lease_owner": "TEXT",
@@ -177,6 +178,7 @@ _FIRST_TABLES = (
     "CREATE TABLE change_counter (value INTEGER NOT NULL)",
     "INSERT INTO change_counter (value) VALUES (1)",
     "CREATE INDEX batches_active ON batches (priority DESC, created_at) WHERE state = 'active'",
+    "CREATE INDEX batches_paused ON batches (created_at) WHERE state = 'paused'",
     "CREATE INDEX batches_source ON batches (source, created_at)",
     "CREATE INDEX records_of_batch ON generation_records (batch_id, status)",
     """

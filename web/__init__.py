@@ -1,0 +1,1 @@
+"""Pages and API: the rooms behind ``web_app``, the only ones that know Flask."""

@@ -1,0 +1,166 @@
+"""How answers look: nouns as JSON, errors as a page or as one JSON sentence."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from flask import Flask, jsonify, render_template, request, url_for
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+import errors
+from domain import Batch, ImageRequest, LogLine, ModelCard, Record
+
+Answer = Response | tuple[Response, int]
+
+# The only place that knows which HTTP number an error is; the nearest ancestor counts.
+STATUS = {
+    errors.InvalidRequest: 400,
+    errors.SpreadsheetError: 400,
+    errors.TooLarge: 413,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Busy: 503,
+    errors.ModelError: 502,
+    errors.StorageError: 507,
+    errors.AppError: 500,
+}
+
+_HTTP_SENTENCES = {
+    400: "请求的格式不对",
+    404: "没有这个页面",
+    405: "这个地址不接受这种请求",
+    413: "上传的内容太大",
+    415: "请以 JSON 提交",
+    500: "程序内部出错，详情在日志里",
+}
+_INTERNAL_FIELDS = {"ticket", "attempts", "retries", "throttled", "not_before", "file_stem", "deleted_at"}
+_log = logging.getLogger("web")
+
+
+def answer_errors(app: Flask) -> None:
+    """One handler for our errors, one for Flask's own."""
+    app.register_error_handler(errors.AppError, _answer_ours)
+    app.register_error_handler(HTTPException, _answer_http)
+
+
+def yuan(amount: Decimal) -> float:
+    """CNY as a JSON number."""
+    return round(float(amount), 4)
+
+
+def record_json(record: Record) -> dict[str, Any]:
+    """A record as the contract shows it."""
+    fields = {
+        field.name: getattr(record, field.name)
+        for field in dataclasses.fields(record)
+        if field.name not in _INTERNAL_FIELDS
+    }
+    wait = record.not_before - time.time()
+    return fields | {
+        "cost": yuan(record.cost),
+        "at_stake": yuan(record.at_stake),
+        "sample_images": [dataclasses.asdict(image) for image in record.sample_images],
+        "thumbnail_url": url_for("pages.thumbnail", record_id=record.id) if record.image_path else "",
+        "retry_after": round(wait, 1) if wait > 0 else None,
+    }
+
+
+def batch_json(batch: Batch) -> dict[str, Any]:
+    """A batch as the contract shows it."""
+    return dataclasses.asdict(batch) | {
+        "counts": {status.value: number for status, number in batch.counts.items()},
+        "cost": yuan(batch.cost),
+        "at_stake": yuan(batch.at_stake),
+        "estimated_cost": yuan(batch.estimated_cost),
+    }
+
+
+def log_json(line: LogLine) -> dict[str, Any]:
+    """A log line as the contract shows it."""
+    return dataclasses.asdict(line)
+
+
+def card_json(card: ModelCard) -> dict[str, Any]:
+    """What a model declares, with sizes as ``"16:9|2K": {"size", "width", "height", "price"}``."""
+    fields = {name: getattr(card, name) for name in ("name", "label", "model_id", "prompt_limit", "notes")}
+    fields["notes"] = dict(card.notes)
+    fields["sizes"] = sizes_json(card)
+    for name in ("max_references", "reference_form", "negative_prompt", "takes_seed", "takes_steps"):
+        fields[name] = getattr(card, name)
+    fields["price_extra_reference"] = yuan(card.price_extra_reference)
+    return fields
+
+
+def sizes_json(card: ModelCard) -> dict[str, dict[str, Any]]:
+    """``"16:9|2K"`` -> its pixel size and the price of one picture without references."""
+    return {
+        f"{ratio}|{resolution}": {
+            "size": str(size),
+            "width": size.width,
+            "height": size.height,
+            "price": f"{card.prices.get(resolution, Decimal(0)).normalize():f}",
+        }
+        for (ratio, resolution), size in card.sizes.items()
+    }
+
+
+def request_json(asked: ImageRequest) -> dict[str, Any]:
+    """A request by the names of the API."""
+    return dataclasses.asdict(asked)
+
+
+def json_body() -> dict[str, Any]:
+    """The JSON object that was posted. Raises InvalidRequest for anything else."""
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise errors.InvalidRequest("", "请以 JSON 对象提交")
+    return body
+
+
+def whole_numbers(values: Any, field: str) -> list[int]:
+    """A JSON list of record ids. Raises InvalidRequest for anything else."""
+    if not isinstance(values, list) or not all(type(value) is int and 0 < value < 2**63 for value in values):
+        raise errors.InvalidRequest(field, f"{field} 应为记录编号的列表")
+    return values
+
+
+def success(fields: Mapping[str, Any] | None = None, status: int = 200) -> Answer:
+    """``{"success": true, …}``."""
+    return jsonify({"success": True, **(fields or {})}), status
+
+
+def failure(sentence: str, status: int, **fields: Any) -> Answer:
+    """``{"success": false, "error": sentence, …}``."""
+    return jsonify({"success": False, "error": sentence, **fields}), status
+
+
+def _answer_ours(error: errors.AppError) -> Any:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if status >= 500:
+        _log.warning("%s %s: %s", request.method, request.path, error.message)
+    field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
+    return _answer(error.message, status, **field)
+
+
+def _answer_http(error: HTTPException) -> Any:
+    status = error.code or 500
+    if status < 400:
+        return error
+    return _answer(_HTTP_SENTENCES.get(status, "请求没有成功"), status)
+
+
+def _answer(sentence: str, status: int, **fields: Any) -> Any:
+    if _wants_json():
+        return failure(sentence, status, **fields)
+    if request.path.startswith("/live/"):
+        return sentence, status
+    return render_template("error.html", sentence=sentence, status=status), status
+
+
+def _wants_json() -> bool:
+    return request.path.startswith("/api/") or request.path == "/healthz"

@@ -1,0 +1,224 @@
+"""The API, as the contract names it. A route reads: parse, call, answer."""
+
+import time
+from typing import Any
+
+from flask import Blueprint, jsonify, request
+
+import database
+from domain import BatchStatus, Record, Status
+from errors import Busy, InvalidRequest, NotFound
+from web.answers import (
+    Answer,
+    batch_json,
+    card_json,
+    failure,
+    json_body,
+    log_json,
+    record_json,
+    success,
+    whole_numbers,
+    yuan,
+)
+from web.asking import BadRows, queue_rows
+from web.context import connection, rooms
+from web.live import unless_unchanged
+
+api = Blueprint("api", __name__, url_prefix="/api")
+_LONGEST_WAIT_SECONDS = 1800.0
+_SOURCES = ("single", "batch")
+
+
+@api.errorhandler(BadRows)
+def bad_rows(error: BadRows) -> Answer:
+    """400 with every complaint by row and field."""
+    problems = [{"row": row, "field": p.field, "error": p.message} for row, p in error.problems]
+    return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
+
+
+@api.post("/batch-generate")
+def batch_generate() -> Answer:
+    """One row, waited for: its pictures, or why there are none."""
+    with rooms().waiting_room():
+        batch_id, ids = queue_rows([json_body()], source="single")
+        _wait_for(batch_id)
+    records = [database.get_record(connection(), record_id) for record_id in ids]
+    made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
+    failed = [_failed_json(record) for record in records if record.status is not Status.SUCCESS]
+    if not made:
+        return failure(failed[0]["error"], 502, errors=failed, batch_id=batch_id)
+    return success({"images": made, "batch_id": batch_id} | ({"errors": failed} if failed else {}))
+
+
+def _wait_for(batch_id: str) -> None:
+    """Until the batch has ended; one that pauses by itself is not waited for, and its rest is cancelled."""
+    deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+    version = 0
+    while time.monotonic() < deadline:
+        seen = database.get_batch_version(connection(), batch_id)
+        if seen != version:
+            version = seen
+            status = database.get_batch(connection(), batch_id).status
+            if status in (BatchStatus.FINISHED, BatchStatus.CANCELLED):
+                return
+            if status is BatchStatus.PAUSED:
+                database.cancel_batch(connection(), batch_id)
+        time.sleep(0.1)
+    raise Busy("还没有生成完，已留在队列里，稍后可在生成记录中查看")
+
+
+def _made_json(record: Record) -> dict[str, Any]:
+    fields = ("filename", "seed", "width", "height")
+    return {name: getattr(record, name) for name in fields} | {
+        "url": record.image_path,
+        "record_id": record.id,
+    }
+
+
+def _failed_json(record: Record) -> dict[str, Any]:
+    return {"record_id": record.id, "status": record.status, "error": record.error or "已取消"}
+
+
+@api.post("/batches")
+def create_batch() -> Answer:
+    """Rows into the queue, all or none."""
+    body = json_body()
+    rows, name, source = body.get("rows"), body.get("name") or "", body.get("source") or "batch"
+    if not isinstance(rows, list):
+        raise InvalidRequest("rows", "rows 应为行的列表")
+    if not isinstance(name, str) or len(name) > 200 or source not in _SOURCES:
+        raise InvalidRequest("name", "批次名称应为 200 字以内的文字，source 应为 single 或 batch")
+    batch_id, ids = queue_rows(rows, name=name, source=source)
+    return success({"batch_id": batch_id, "records": ids}, 202)
+
+
+@api.get("/batches")
+def list_batches() -> Answer:
+    """Batches, newest first."""
+    batches = database.list_batches(connection(), source=request.args.get("source"))
+    return success({"batches": [batch_json(batch) for batch in batches]})
+
+
+@api.get("/batches/<batch_id>")
+def get_batch(batch_id: str) -> Any:
+    """A batch and what changed in it after ``?since=``."""
+    db = connection()
+    since = request.args.get("since", 0, type=int)
+    tag = f"{since}-{database.get_batch_version(db, batch_id)}"
+    if tag in request.if_none_match:
+        return unless_unchanged(jsonify(), tag)
+    with database.snapshot(db):
+        batch = database.get_batch(db, batch_id)
+        records = database.list_batch_records(db, batch_id, since=since)
+        log = database.list_log(db, batch_id, since=since)
+    response = jsonify(
+        success=True,
+        batch=batch_json(batch),
+        version=batch.version,
+        records=[record_json(record) for record in records],
+        log=[log_json(line) for line in log],
+    )
+    return unless_unchanged(response, f"{since}-{batch.version}")
+
+
+@api.post("/batches/<batch_id>/pause")
+def pause_batch(batch_id: str) -> Answer:
+    """Start no more of its pictures."""
+    database.get_batch(connection(), batch_id)
+    database.pause_batch(connection(), batch_id)
+    return _batch_answer(batch_id)
+
+
+@api.post("/batches/<batch_id>/resume")
+def resume_batch(batch_id: str) -> Answer:
+    """Go on."""
+    database.get_batch(connection(), batch_id)
+    database.resume_batch(connection(), batch_id)
+    return _batch_answer(batch_id)
+
+
+@api.post("/batches/<batch_id>/cancel")
+def cancel_batch(batch_id: str) -> Answer:
+    """Cancel what was not ordered yet."""
+    database.get_batch(connection(), batch_id)
+    database.cancel_batch(connection(), batch_id)
+    return _batch_answer(batch_id)
+
+
+@api.post("/batches/<batch_id>/retry")
+def retry_batch(batch_id: str) -> Answer:
+    """Failed records again; others only when named in ``records``."""
+    body = json_body() if request.get_data() else {}
+    ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
+    database.get_batch(connection(), batch_id)
+    database.retry_records(connection(), batch_id, ids)
+    return _batch_answer(batch_id)
+
+
+def _batch_answer(batch_id: str) -> Answer:
+    rooms().worker.bell.ring()
+    return success({"batch": batch_json(database.get_batch(connection(), batch_id))})
+
+
+@api.get("/records")
+def list_records() -> Answer:
+    """A page of records, newest first; queued and running ones only when asked for by ``status``."""
+    limit, offset = _page_bounds()
+    wanted = _filter()
+    records = database.list_records(connection(), wanted, limit=limit, offset=offset)
+    total = database.count_records(connection(), wanted)
+    return success({"records": [record_json(record) for record in records], "total": total})
+
+
+def _page_bounds() -> tuple[int, int]:
+    try:
+        limit = int(request.args.get("limit", "20"))
+        offset = int(request.args.get("offset", "0"))
+    except ValueError:
+        raise InvalidRequest("limit", "limit 和 offset 应为整数") from None
+    if not (1 <= limit <= 200 and 0 <= offset < 2**62):
+        raise InvalidRequest("limit", "limit 应为 1–200，offset 不小于 0")
+    return limit, offset
+
+
+def _filter() -> database.RecordFilter:
+    statuses = tuple(part for part in request.args.get("status", "").split(",") if part)
+    unknown = [status for status in statuses if status not in Status]
+    if unknown:
+        raise InvalidRequest("status", f"没有「{unknown[0][:50]}」这种状态，可选：{'、'.join(Status)}")
+    return database.RecordFilter(
+        search=request.args.get("search", ""),
+        statuses=statuses,
+        batch_id=request.args.get("batch_id", ""),
+    )
+
+
+@api.delete("/records/<int:record_id>")
+def delete_record(record_id: int) -> Answer:
+    """Into the trash, for 30 days."""
+    if not database.delete_records(connection(), [record_id]):
+        raise NotFound("没有这条记录，或它还在生成中")
+    return success({"deleted": 1})
+
+
+@api.post("/records/delete")
+def delete_records() -> Answer:
+    """Several into the trash."""
+    ids = whole_numbers(json_body().get("ids"), "ids")
+    return success({"deleted": database.delete_records(connection(), ids)})
+
+
+@api.post("/records/restore")
+def restore_records() -> Answer:
+    """Out of the trash again."""
+    ids = whole_numbers(json_body().get("ids"), "ids")
+    return success({"restored": database.restore_records(connection(), ids)})
+
+
+@api.get("/models")
+def list_models() -> Answer:
+    """The image model in use and what it takes."""
+    settings = rooms().settings
+    model = card_json(rooms().model.card) | {"ready": not settings.missing_keys}
+    budget = None if settings.budget is None else yuan(settings.budget)
+    return success({"model": model, "models": [model], "budget": budget})

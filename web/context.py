@@ -1,0 +1,63 @@
+"""What every request works with: settings, the image model, the worker, a database connection of its own."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from flask import Flask, current_app, g
+
+import database
+from config import Settings
+from errors import Busy
+from generator import ImageModel
+from worker import Worker
+
+WAITING_SEATS = 4  # of the server's 8 threads: the rest answers everybody else
+_KEY = "ai_image_generator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What the web room was given when it was made."""
+
+    settings: Settings
+    model: ImageModel
+    worker: Worker
+    seats: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_SEATS))
+
+    @contextmanager
+    def waiting_room(self) -> Iterator[None]:
+        """A seat for a call that waits for its pictures; Busy when all are taken."""
+        if not self.seats.acquire(blocking=False):
+            raise Busy(f"已有 {WAITING_SEATS} 个请求在等图片，请稍后再试，或改用 POST /api/batches")
+        try:
+            yield
+        finally:
+            self.seats.release()
+
+
+def furnish(app: Flask, rooms: Rooms) -> None:
+    """Give the app what its requests work with; close each request's connection after it."""
+    app.extensions[_KEY] = rooms
+    app.teardown_appcontext(_close_connection)
+
+
+def rooms() -> Rooms:
+    """Settings, model and worker of the app that answers."""
+    found: Rooms = current_app.extensions[_KEY]
+    return found
+
+
+def connection() -> database.Connection:
+    """This request's connection, opened at the first call."""
+    if "db" not in g:
+        g.db = database.connect(rooms().settings.database_path)
+    db: database.Connection = g.db
+    return db
+
+
+def _close_connection(_error: BaseException | None) -> None:
+    db = g.pop("db", None)
+    if db is not None:
+        db.close()

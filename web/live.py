@@ -1,0 +1,106 @@
+"""What changes while a page is open: fragments from the page's own partials, and the state of the house."""
+
+import shutil
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from flask import Blueprint, Flask, make_response, render_template, request
+from werkzeug.wrappers import Response
+
+import database
+from web.answers import Answer, failure, success
+from web.context import connection, rooms
+from web.pages import RESULTS_SHOWN
+
+live = Blueprint("live", __name__)
+_LOW_DISK_BYTES = 500 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The top bar's state. ``state`` is ready, demo, key_missing or paused; money is CNY."""
+
+    state: str
+    state_text: str
+    under_way: int
+    done_share: float | None
+    budget_left: Decimal | None
+    version: int
+
+
+def show_house(app: Flask) -> None:
+    """Give every template ``card`` and ``house``."""
+    app.context_processor(lambda: {"card": rooms().model.card, "house": house()})
+
+
+def house() -> House:
+    """The state as it is now."""
+    db, settings = connection(), rooms().settings
+    under_way, total = database.count_open_work(db)
+    state, text = _state()
+    left = None if settings.budget is None else max(settings.budget - database.committed(db), Decimal(0))
+    return House(
+        state=state,
+        state_text=text,
+        under_way=under_way,
+        done_share=1 - under_way / total if total else None,
+        budget_left=left,
+        version=database.last_version(db),
+    )
+
+
+def _state() -> tuple[str, str]:
+    settings, label = rooms().settings, rooms().model.card.label
+    if settings.missing_keys:
+        return "key_missing", f"还没有设置 {'、'.join(settings.missing_keys)}，请写进 .env 后重新启动"
+    reason = database.get_paused_reason(connection())
+    if reason:
+        return "paused", reason
+    if settings.image_model == "demo":
+        return "demo", "演示模型：图片由本机画出，不花钱；设置密钥后换成真正的模型"
+    return "ready", f"{label} 已就绪"
+
+
+@live.get("/live/status")
+def status() -> str:
+    """The top bar's state."""
+    return render_template("_status.html")
+
+
+@live.get("/live/results")
+def results() -> Response:
+    """Tiles of 单图生成 that changed after ``?since=``, newest first; header X-Version says up to when."""
+    db = connection()
+    since = request.args.get("since", 0, type=int)
+    with database.snapshot(db):
+        version = database.last_version(db)
+        changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)
+    html = "\n".join(render_template("_result.html", record=record) for record in changed)
+    response = make_response(html)
+    response.headers["X-Version"] = str(version)
+    return unless_unchanged(response, f"{since}-{version}")
+
+
+@live.get("/healthz")
+def healthz() -> Answer:
+    """Whether it can do its work: database, worker, disk, model."""
+    settings = rooms().settings
+    checks: dict[str, Any] = {
+        "database": database.last_version(connection()) > 0,
+        "worker": rooms().worker.alive,
+        "disk": shutil.disk_usage(settings.output_dir).free > _LOW_DISK_BYTES,
+        "model": not settings.missing_keys,
+    }
+    if all(checks.values()):
+        return success(checks)
+    words = {"database": "数据库", "worker": "生成线程", "disk": "磁盘空间", "model": "模型密钥"}
+    wrong = "、".join(words[name] for name, good in checks.items() if not good)
+    return failure(f"有问题：{wrong}", 503, **checks)
+
+
+def unless_unchanged(response: Response, tag: str) -> Response:
+    """Give it an ETag; 304 when the client has that one already."""
+    response.set_etag(tag)
+    response.headers["Cache-Control"] = "no-cache"
+    return response.make_conditional(request)

@@ -1,0 +1,111 @@
+"""The pages a person opens, and the files they show."""
+
+from typing import Any
+
+import pictures
+import sample_images
+from flask import Blueprint, redirect, render_template, request, send_file, url_for
+from werkzeug.wrappers import Response
+
+import database
+from domain import ImageRequest, Record
+from errors import InvalidRequest, NotFound
+from web.answers import sizes_json
+from web.asking import BadRows, queue_rows
+from web.context import connection, rooms
+
+RESULTS_SHOWN = 60
+_RECORDS_A_PAGE = 20
+_YEAR = 365 * 24 * 3600
+pages = Blueprint("pages", __name__)
+
+
+@pages.get("/")
+def index() -> str:
+    """单图生成; ``?from=<record id>`` fills the form with what that record was made from."""
+    origin = request.args.get("from", type=int)
+    draft = database.get_record(connection(), origin).request if origin else None
+    return _index_page(draft=draft)
+
+
+@pages.post("/")
+def generate() -> tuple[str, int] | Response:
+    """The form without JavaScript: queue one row and show the page again."""
+    fields = request.form.to_dict()
+    try:
+        queue_rows([fields], source="single")
+    except (InvalidRequest, BadRows) as problem:
+        return _index_page(problem=problem, typed=fields), 400
+    return redirect(url_for("pages.index"), 303)
+
+
+def _index_page(draft: ImageRequest | None = None, **context: Any) -> str:
+    results = database.list_single_records(connection(), limit=RESULTS_SHOWN)
+    sizes = sizes_json(rooms().model.card)
+    return render_template("index.html", results=results, draft=draft, sizes=sizes, **context)
+
+
+@pages.get("/batch")
+def batch() -> str:
+    """批量生成: the draft, or with ``?id=`` a batch that was started."""
+    batch_id = request.args.get("id", "")
+    shown = database.get_batch(connection(), batch_id) if batch_id else None
+    return render_template("batch.html", batch=shown, sizes=sizes_json(rooms().model.card))
+
+
+@pages.get("/records")
+def records() -> str:
+    """生成记录."""
+    db = connection()
+    wanted = database.RecordFilter(search=request.args.get("search", ""))
+    total = database.count_records(db, wanted)
+    last = max(1, -(-total // _RECORDS_A_PAGE))
+    page = min(max(request.args.get("page", 1, type=int), 1), last)
+    found = database.list_records(db, wanted, limit=_RECORDS_A_PAGE, offset=(page - 1) * _RECORDS_A_PAGE)
+    return render_template(
+        "records.html", records=found, total=total, page=page, pages=last, search=wanted.search
+    )
+
+
+@pages.get("/samples")
+def samples() -> str:
+    """示例图."""
+    search = request.args.get("search", "")
+    images = sample_images.list_sample_images(rooms().settings, search)
+    return render_template("samples.html", images=images, search=search)
+
+
+@pages.get("/output/<path:name>")
+def output(name: str) -> Response:
+    """A picture as it was kept."""
+    path = pictures.open_output(rooms().settings.output_dir, name)
+    return send_file(path.absolute(), conditional=True, max_age=3600)
+
+
+@pages.get("/thumbnails/<int:record_id>")
+def thumbnail(record_id: int) -> Response:
+    """A record's picture at 320 px; made again when it is missing."""
+    record = _kept(record_id)
+    path = pictures.ensure_thumbnail(rooms().settings.output_dir, record.id, record.filename)
+    return send_file(path.absolute(), mimetype="image/webp", conditional=True, max_age=_YEAR)
+
+
+@pages.get("/samples/files/<key>")
+def sample_file(key: str) -> Response:
+    """A reference image of the local library."""
+    path = sample_images.open_sample_image(rooms().settings, key)
+    return send_file(path.absolute(), conditional=True, max_age=3600)
+
+
+@pages.get("/samples/thumbnails/<key>")
+def sample_thumbnail(key: str) -> Response:
+    """A reference image at thumbnail size."""
+    path = sample_images.open_sample_thumbnail(rooms().settings, key)
+    return send_file(path.absolute(), mimetype="image/webp", conditional=True, max_age=_YEAR)
+
+
+def _kept(record_id: int) -> Record:
+    record = database.get_record(connection(), record_id)
+    if not record.filename:
+        raise NotFound("这条记录还没有图片")
+    return record
