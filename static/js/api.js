@@ -1,0 +1,58 @@
+// The one place that calls fetch. Every failure becomes a Failure whose message is a sentence for people.
+
+const UNREACHABLE = "连不上服务，请确认程序还在运行";
+const UNREADABLE = "服务的回答看不懂，请刷新页面再试";
+
+export class Failure extends Error {
+  constructor(message, { status = 0, field = "", problems = [] } = {}) {
+    super(message);
+    this.status = status;
+    this.field = field;
+    this.problems = problems;
+  }
+}
+
+/** A JSON call: body may be an object (sent as JSON) or FormData. Returns the answer's object. */
+export async function call(method, url, body) {
+  const form = body instanceof FormData;
+  const headers = { Accept: "application/json" };
+  if (body && !form) headers["Content-Type"] = "application/json";
+  const response = await send(url, { method, headers, body: form || !body ? body : JSON.stringify(body) });
+  const answer = await response.json().catch(() => null);
+  if (response.ok && answer) return answer;
+  throw new Failure(answer?.error || UNREADABLE, { status: response.status, ...answer });
+}
+
+/** What changed at a JSON address since the last look: the object, or null when nothing did. */
+export async function look(url, memory) {
+  const response = await ask(url, memory, "application/json");
+  return response && response.json();
+}
+
+/** The same for a fragment of HTML: {html, version}, or null. `memory` is an object that you keep. */
+export async function lookAtFragment(url, memory) {
+  const response = await ask(url, memory, "text/html");
+  return response && { html: await response.text(), version: response.headers.get("X-Version") };
+}
+
+async function ask(url, memory, type) {
+  const headers = { Accept: type };
+  if (memory.etag && memory.url === url) headers["If-None-Match"] = memory.etag;
+  const response = await send(url, { headers, cache: "no-store" });
+  if (response.status === 304) return null;
+  if (!response.ok) {
+    const answer = await response.json().catch(() => null);
+    throw new Failure(answer?.error || UNREADABLE, { status: response.status });
+  }
+  memory.url = url;
+  memory.etag = response.headers.get("ETag");
+  return response;
+}
+
+async function send(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch {
+    throw new Failure(UNREACHABLE);
+  }
+}

@@ -1,0 +1,45 @@
+// The one place that turns HTML drawn by the server into elements.
+// Each element put into the page is announced by a "fragment" event that bubbles from it.
+
+/** HTML -> a document fragment. */
+export function parse(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+/** Replace what `holder` contains; open <details data-keep-open> stay open and focus stays where it was. */
+export function fill(holder, html) {
+  const open = [...holder.querySelectorAll("details[open][data-keep-open]")].map((d) => d.dataset.keepOpen);
+  const focused = holder.contains(document.activeElement) && document.activeElement.tagName === "SUMMARY";
+  holder.replaceChildren(parse(html));
+  for (const name of open) holder.querySelector(`[data-keep-open="${name}"]`)?.setAttribute("open", "");
+  if (focused) holder.querySelector("summary")?.focus();
+  announce(holder);
+}
+
+/** Put elements with data-record-id into `list`: in place of the old ones, new ones by falling id. */
+export function merge(list, html) {
+  for (const fresh of [...parse(html).children]) {
+    const id = fresh.dataset.recordId;
+    if (!id) continue;
+    const old = list.querySelector(`:scope > [data-record-id="${id}"]`);
+    if (old) swap(old, fresh);
+    else list.insertBefore(fresh, firstOlder(list, Number(id)));
+    announce(fresh);
+  }
+}
+
+function swap(old, fresh) {
+  const hadFocus = old.contains(document.activeElement);
+  old.replaceWith(fresh);
+  if (hadFocus) fresh.querySelector("a, button")?.focus({ preventScroll: true });
+}
+
+function firstOlder(list, id) {
+  return [...list.children].find((element) => Number(element.dataset.recordId) < id) || null;
+}
+
+function announce(element) {
+  element.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
+}

@@ -1,0 +1,96 @@
+// What every page does: theme switch, dialogs by name, shortcuts, local times, the pulse.
+
+import { live } from "./live.js";
+
+const THEMES = { "": ["跟随系统", "theme"], light: ["浅色", "light"], dark: ["深色", "dark"] };
+
+function themeSwitch(button) {
+  const root = document.documentElement;
+  const show = () => {
+    const [word, icon] = THEMES[root.dataset.theme || ""];
+    button.title = `外观：${word}`;
+    button.setAttribute("aria-label", `外观：${word}，按下切换`);
+    button.firstElementChild.className = `icon icon-${icon}`;
+  };
+  button.addEventListener("click", () => {
+    const names = Object.keys(THEMES);
+    const next = names[(names.indexOf(root.dataset.theme || "") + 1) % names.length];
+    if (next) root.dataset.theme = next;
+    else delete root.dataset.theme;
+    localStorage.setItem("theme", next);
+    show();
+  });
+  show();
+}
+
+function dialogs(page) {
+  page.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-open]");
+    if (opener) openDialog(opener.dataset.open);
+    const dialog = event.target.closest("dialog");
+    if (event.target.closest("[data-close]") || (event.target === dialog && outside(event, dialog))) dialog.close();
+    for (const menu of page.querySelectorAll("details.status-model[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+}
+
+function openDialog(name) {
+  const dialog = document.querySelector(`[data-dialog="${name}"]`);
+  if (dialog && !dialog.open) dialog.showModal();
+}
+
+function outside(event, dialog) {
+  const box = dialog.getBoundingClientRect();
+  const across = event.clientX < box.left || event.clientX > box.right;
+  return across || event.clientY < box.top || event.clientY > box.bottom;
+}
+
+function shortcuts(page) {
+  page.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
+    if (event.key === "Escape") page.querySelector("details.status-model[open]")?.removeAttribute("open");
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return undefined;
+    if (event.target.matches("input, textarea, select, [contenteditable]") || page.querySelector("dialog[open]")) {
+      return undefined;
+    }
+    if (event.key === "?") openDialog("shortcuts");
+    if (event.key === "/") return focusSearch(page, event);
+    return undefined;
+  });
+}
+
+function submit(page, event) {
+  const button = page.querySelector("[data-ctrl-enter]");
+  if (!button || button.disabled || page.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  button.click();
+}
+
+function focusSearch(page, event) {
+  const field = page.querySelector("[data-search]");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+}
+
+/** Times come in UTC in datetime="…" of <time data-local>; people read their own clock. */
+function localTimes(part) {
+  const today = new Date().toDateString();
+  for (const element of part.querySelectorAll("time[data-local]")) {
+    const at = new Date(element.dateTime);
+    const clock = at.toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });
+    const day = `${at.getMonth() + 1}月${at.getDate()}日`;
+    const year = at.getFullYear() === new Date().getFullYear() ? "" : `${at.getFullYear()}年`;
+    element.textContent = at.toDateString() === today ? `今天 ${clock}` : `${year}${day} ${clock}`;
+    element.title = at.toLocaleString("zh-CN");
+  }
+}
+
+themeSwitch(document.querySelector("[data-theme-switch]"));
+dialogs(document);
+shortcuts(document);
+localTimes(document);
+document.addEventListener("fragment", (event) => localTimes(event.target));
+live(document.querySelector("[data-status]"));

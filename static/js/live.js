@@ -1,0 +1,49 @@
+// The pulse of every page: asks for the top bar's state and tells the page when something changed.
+// Dispatches "house" on document with {version, underWay, done, total}. Sleeps while the page is hidden.
+
+import { lookAtFragment } from "./api.js";
+import { fill } from "./fragments.js";
+
+const BUSY = 1000;
+const CALM = 5000;
+
+/** Keep the element with data-status (and data-url) true to the house. */
+export function live(holder) {
+  const memory = {};
+  const offline = document.querySelector("[data-offline]");
+  const title = document.title;
+  let timer = 0;
+
+  async function beat() {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    try {
+      const news = await lookAtFragment(holder.dataset.url, memory);
+      if (news) fill(holder, news.html);
+      if (news || offline.textContent) tell();
+      offline.textContent = "";
+    } catch (failure) {
+      offline.textContent = failure.message;
+    }
+    clearTimeout(timer);
+    timer = setTimeout(beat, state().underWay ? BUSY : CALM);
+  }
+
+  function state() {
+    const { version, underWay, doneShare } = holder.firstElementChild.dataset;
+    const left = Number(underWay);
+    const total = doneShare < 1 ? Math.round(left / (1 - doneShare)) : left;
+    return { version: Number(version), underWay: left, done: total - left, total };
+  }
+
+  function tell() {
+    const detail = state();
+    document.title = detail.underWay ? `(${detail.done}/${detail.total}) ${title}` : title;
+    document.dispatchEvent(new CustomEvent("house", { detail }));
+  }
+
+  document.addEventListener("visibilitychange", beat);
+  document.addEventListener("look-now", beat);
+  tell();
+  timer = setTimeout(beat, state().underWay ? BUSY : CALM);
+}

@@ -1,0 +1,70 @@
+// Words to the person: toasts (good news and undo), quiet announcements, and the one question: money.
+
+const STAY = 8000;
+
+/** A toast; with `action` ({label, run}) it stays until used, passed over, or gone by itself. */
+export function toast(text, action) {
+  const element = document.createElement("div");
+  element.className = "toast";
+  const words = document.createElement("span");
+  words.className = "toast-text";
+  words.textContent = text;
+  element.append(words);
+  if (action) element.append(actionButton(action, element));
+  document.querySelector("[data-toasts]").replaceChildren(element);
+  leaveAfter(element, STAY);
+}
+
+/** A sentence for screen readers only. */
+export function announce(text) {
+  document.querySelector("[data-announcer]").textContent = text;
+}
+
+/** Ask before money is spent; resolves to true or false. */
+export function confirmMoney({ title, text, yes }) {
+  const dialog = document.querySelector('[data-dialog="money"]');
+  const button = dialog.querySelector("[data-money-yes]");
+  dialog.querySelector("[data-money-title]").textContent = title;
+  dialog.querySelector("[data-money-text]").textContent = text;
+  button.textContent = yes;
+  return new Promise((resolve) => {
+    let agreed = false;
+    button.onclick = () => {
+      agreed = true;
+      dialog.close();
+    };
+    dialog.addEventListener("close", () => resolve(agreed), { once: true });
+    dialog.showModal();
+  });
+}
+
+/** Copy text; true when the clipboard took it. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function actionButton({ label, run }, element) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "toast-action";
+  button.textContent = label;
+  button.addEventListener("click", () => {
+    element.remove();
+    run();
+  });
+  return button;
+}
+
+function leaveAfter(element, time) {
+  let timer = setTimeout(() => element.remove(), time);
+  element.addEventListener("pointerenter", () => clearTimeout(timer));
+  element.addEventListener("focusin", () => clearTimeout(timer));
+  element.addEventListener("pointerleave", () => {
+    timer = setTimeout(() => element.remove(), time / 2);
+  });
+}
