@@ -1,0 +1,162 @@
+"""What a file may ask of this machine. Every byte unpacked and every tag read is counted here.
+
+The sizes a zip declares are looked at first and never trusted: unpacking stops at the bound whatever it says.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from xml.parsers import expat
+
+from errors import SpreadsheetError, TooLarge
+
+MAX_UPLOAD = 20 * 2**20
+MAX_PARTS = 25_000
+MAX_DECLARED = 2**30
+MAX_UNPACKED = 64 * 2**20
+MAX_TAGS = 3_000_000
+MAX_DEPTH = 64
+MAX_SHEETS = 200
+MAX_SHEET_ROWS = 200_000
+MAX_CELL_LENGTH = 32_767
+MAX_TEXT = 20_000_000
+
+_FIRST_CHUNK = 64 * 2**10
+_NOT_WHOLE = "这个文件不完整或已损坏，请在 Excel 里重新保存一次再导入"
+_TOO_MUCH = "这个文件里的内容太多，一次最多导入 5000 行，请只留下要生成的行和列再试"
+
+Attributes = dict[str, str]
+
+
+class Enough(Exception):
+    """Raised inside a walk when the rest of the part is of no interest."""
+
+
+def check_upload(content: bytes) -> None:
+    """Refuse what is empty or beyond the bound of an upload."""
+    if not content.strip(b"\x00 \r\n\t"):
+        raise SpreadsheetError("这个文件是空的，请选一个有内容的表格")
+    if len(content) > MAX_UPLOAD:
+        raise TooLarge(
+            f"文件有 {len(content) / 2**20:.0f} MB，最多 {MAX_UPLOAD // 2**20} MB，请删掉图片或分成几个文件"
+        )
+
+
+class Package:
+    """The zip of a workbook, with what may still be unpacked of it. Part names fold letter case."""
+
+    def __init__(self, content: bytes) -> None:
+        self._zip = _open_zip(content)
+        self._parts = {part.filename.replace("\\", "/").lower(): part for part in self._zip.infolist()}
+        self._bytes_left = MAX_UNPACKED
+        self._tags_left = MAX_TAGS
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._parts
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all parts, in small letters."""
+        return list(self._parts)
+
+    def walk(
+        self,
+        name: str,
+        start: Callable[[str, Attributes], None],
+        end: Callable[[str], None] | None = None,
+        text: Callable[[str], None] | None = None,
+    ) -> None:
+        """Call ``start``, ``end`` and ``text`` for everything in one XML part; names come without prefix.
+
+        A document type is refused: workbooks have none, and entities are how small files grow.
+        """
+        parser = _parser(start, end, text)
+        try:
+            for chunk in self._chunks(name):
+                parser.Parse(chunk)
+            parser.Parse(b"", True)
+        except Enough:
+            pass
+        except (expat.ExpatError, UnicodeDecodeError) as error:
+            raise SpreadsheetError(_NOT_WHOLE) from error
+
+    def _chunks(self, name: str) -> Iterator[bytes]:
+        """The part in pieces that double, so that one endless tag is not scanned over and over."""
+        part = self._parts[name.lower()]
+        if part.flag_bits & 1:
+            raise SpreadsheetError("这个文件有密码，请在 Excel 里去掉密码后再导入")
+        if part.file_size > self._bytes_left:
+            raise SpreadsheetError(_TOO_MUCH)
+        size = _FIRST_CHUNK
+        try:
+            with self._zip.open(part) as source:
+                while chunk := source.read(size):
+                    self._spend(chunk)
+                    yield chunk
+                    size *= 2
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
+            raise SpreadsheetError(_NOT_WHOLE) from error
+
+    def _spend(self, chunk: bytes) -> None:
+        self._bytes_left -= len(chunk)
+        self._tags_left -= chunk.count(b"<")
+        if self._bytes_left < 0 or self._tags_left < 0:
+            raise SpreadsheetError(_TOO_MUCH)
+
+
+def _open_zip(content: bytes) -> zipfile.ZipFile:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise SpreadsheetError(_NOT_WHOLE) from error
+    parts = archive.infolist()
+    declared = sum(part.file_size for part in parts)
+    if len(parts) > MAX_PARTS or declared > MAX_DECLARED:
+        raise SpreadsheetError(_TOO_MUCH)
+    return archive
+
+
+def _parser(
+    start: Callable[[str, Attributes], None],
+    end: Callable[[str], None] | None,
+    text: Callable[[str], None] | None,
+) -> expat.XMLParserType:
+    depth = 0
+
+    def opened(name: str, attributes: Attributes) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise SpreadsheetError(_NOT_WHOLE)
+        start(name.rpartition(":")[2] if ":" in name else name, attributes)
+
+    def closed(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        if end is not None:
+            end(name.rpartition(":")[2] if ":" in name else name)
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = opened
+    parser.EndElementHandler = closed
+    parser.CharacterDataHandler = text
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    return parser
+
+
+def _refuse_doctype(*_declaration: Any) -> None:
+    raise SpreadsheetError(
+        "这个文件里夹带了表格不该有的定义，为安全起见没有打开，请在 Excel 里另存为 .xlsx 再导入"
+    )

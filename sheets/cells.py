@@ -1,0 +1,120 @@
+"""A cell -> the value of a field, and what there is to say about it. Nothing is guessed in silence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text
+from sheets.grid import Moment, Unreadable, Value
+from sheets.headers import LABELS, shown
+
+_TEXTS = ("prompt", "negative_prompt", "filename", "references")
+_CLOCK = re.compile(r"(上午|下午)?\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?\s*([AP]M)?", re.IGNORECASE)
+_NAME = re.compile(r'\s*"((?:[^"]|"")+)"\s*(?=[,，;；\n]|$)|([^,，;；\n]+)')
+_SEEN_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One cell that was mended (``fixed`` is what was taken) or could not be read (``fixed`` is None).
+
+    ``row`` counts as the sheet does; ``column`` is the header's Chinese label.
+    """
+
+    row: int
+    column: str
+    seen: str
+    error: str
+    fixed: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """As the API tells it; ``fixed`` only where something was mended."""
+        told: dict[str, object] = {
+            "row": self.row,
+            "column": self.column,
+            "seen": self.seen,
+            "error": self.error,
+        }
+        return told if self.fixed is None else {**told, "fixed": self.fixed}
+
+
+def problem(row: int, field: str, seen: str, error: str, fixed: str | None = None) -> Problem:
+    """A Problem about a field, with what was seen cut to a length that can be shown."""
+    short = seen
+    if len(seen) > _SEEN_LENGTH:
+        short = f"{seen[:_SEEN_LENGTH]}…"
+        error = error.replace(seen, short)
+    return Problem(row=row, column=LABELS[field], seen=short, error=error, fixed=fixed)
+
+
+def take(row: int, field: str, value: Value | None) -> tuple[str, Problem | None]:
+    """The text of a cell for its field; with a Problem that has no ``fixed``, only what was there."""
+    if value is None:
+        return "", None
+    if isinstance(value, Unreadable):
+        return ("" if field in _TEXTS else value.seen), problem(row, field, value.seen, value.error)
+    if field == "aspect_ratio":
+        return _take_ratio(row, value)
+    if isinstance(value, Moment):
+        error = (
+            f"Excel 把这格变成了日期或时间「{value.shown}」，看不出原来写的是什么，请改成文字格式后重新填写"
+        )
+        return value.shown, problem(row, field, value.shown, error)
+    return shown(value), None
+
+
+def split_names(text: str) -> list[str]:
+    """``猫.png，"a,b.png"；c`` -> the names; quotes keep a separator inside a name."""
+    found = (quoted.replace('""', '"') if quoted else plain for quoted, plain in _NAME.findall(text))
+    return [name.strip() for name in found if name.strip()]
+
+
+def join_names(names: list[str]) -> str:
+    """Names -> one cell that ``split_names`` takes apart again."""
+    return "；".join(_quoted(name) if re.search(r'^\s*"|[,，;；\n]', name) else name for name in names)
+
+
+def references_error(names: list[str]) -> str | None:
+    """Why a row cannot have these reference images, whatever the model."""
+    if len(names) > MAX_REFERENCES:
+        return f"参考图有 {len(names)} 张，一行最多 {MAX_REFERENCES} 张"
+    return None
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _take_ratio(row: int, value: Value) -> tuple[str, Problem | None]:
+    text = shown(value)
+    clock = _clock(value)
+    if clock in ASPECT_RATIOS:
+        error = f"Excel 把比例变成了时间「{text}」，已改回 {clock}"
+        return clock, problem(row, "aspect_ratio", text, error, clock)
+    if isinstance(value, Moment):
+        error = (
+            f"Excel 把这格变成了日期或时间「{text}」，看不出原来的比例，请填写：{'、'.join(ASPECT_RATIOS)}"
+        )
+        return text, problem(row, "aspect_ratio", text, error)
+    return text, None
+
+
+def _clock(value: Value) -> str | None:
+    """``16:9`` when the cell is that time of day in any dress: a time, its text, or a fraction of a day."""
+    if isinstance(value, Moment):
+        return value.clock
+    if isinstance(value, str):
+        return _clock_of_text(normal_text(value[:40]))
+    if isinstance(value, float) and 0 < value < 1 and abs(value * 1440 - round(value * 1440)) < 1e-6:
+        return Moment.of_serial(value, since_1904=False).clock
+    return None
+
+
+def _clock_of_text(text: str) -> str | None:
+    found = _CLOCK.fullmatch(text)
+    if not found or text in ASPECT_RATIOS:
+        return None
+    hours, minutes, seconds = int(found[2]), int(found[3]), int(found[4] or 0)
+    afternoon = found[1] == "下午" or (found[5] or "").upper() == "PM"
+    return Moment.of_clock(hours + 12 if afternoon and hours < 12 else hours, minutes, seconds).clock

@@ -1,0 +1,120 @@
+"""``.csv`` bytes -> one sheet. The encoding and the separator are found by what makes a header readable."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Container, Iterator
+
+from errors import SpreadsheetError
+from sheets.bounds import MAX_CELL_LENGTH, MAX_SHEET_ROWS
+from sheets.grid import Grid, Row, Value, is_blank
+from sheets.headers import find_header
+
+_SEPARATORS = ",\t;，；|"
+_HEADER_DEPTH = 30
+
+
+class DelimitedSheet:
+    """The one sheet of a delimited text; row numbers count records, as Excel would show them."""
+
+    hidden = False
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self.name = name
+        text = decode(content)
+        first, _, rest = text.partition("\n")
+        if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:
+            self._text, self._separator, self._skipped = rest, first.strip()[4], 1
+        else:
+            self._text, self._separator, self._skipped = text, _find_separator(text), 0
+
+    def top(self, count: int) -> list[Row]:
+        """The rows numbered up to ``count`` with something in them."""
+        return _top(self._records(), count)
+
+    def read(self, columns: Container[int], after: int, keep: int) -> Grid:
+        """Rows after that number with content in one of these columns; at most ``keep`` of them."""
+        grid = Grid()
+        for number, record in self._records():
+            if number <= after:
+                continue
+            values = {column: value for column, value in _values(record).items() if column in columns}
+            if not values:
+                continue
+            if len(grid.rows) >= keep:
+                grid.beyond += 1
+            else:
+                grid.rows.append(Row(number, values))
+        return grid
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        return _records(self._text, self._separator, self._skipped)
+
+
+def decode(content: bytes) -> str:
+    """UTF-8 with or without a mark, UTF-16 with one, else GB18030; SpreadsheetError for none of them."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    else:
+        encodings = ["utf-8-sig", "gb18030"]
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\x00" not in text:
+            return text
+    raise SpreadsheetError("看不懂这个文件的编码，请在 Excel 里另存为 .xlsx 或「CSV UTF-8」再导入")
+
+
+def _find_separator(text: str) -> str:
+    def known_headers(separator: str) -> int:
+        try:
+            header = find_header(_top(_records(text, separator, 0), _HEADER_DEPTH))
+        except SpreadsheetError:
+            return 0
+        return len(header.columns) if header else 0
+
+    return max(_SEPARATORS, key=known_headers)
+
+
+def _top(records: Iterator[tuple[int, list[str]]], count: int) -> list[Row]:
+    rows = []
+    for number, record in records:
+        if number > count:
+            break
+        if values := _values(record):
+            rows.append(Row(number, values))
+    return rows
+
+
+def _records(text: str, separator: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    number = skipped
+    try:
+        for record in reader:
+            number += 1
+            if number > MAX_SHEET_ROWS:
+                raise SpreadsheetError(
+                    f"文件有超过 {MAX_SHEET_ROWS} 行，一次最多导入 5000 行，请分成几个文件"
+                )
+            yield number, record
+    except csv.Error as error:
+        raise SpreadsheetError(
+            f"第 {number + 1} 行附近的引号不成对，或一格太长，请检查这一行，或在 Excel 里另存为 .xlsx 再导入",
+            row=number + 1,
+        ) from error
+
+
+def _values(record: list[str]) -> dict[int, Value]:
+    values: dict[int, Value] = {}
+    for column, text in enumerate(record, 1):
+        if len(text) > MAX_CELL_LENGTH:
+            raise SpreadsheetError(
+                f"有一格写了 {len(text)} 字，一格最多 {MAX_CELL_LENGTH} 字，请缩短后再导入"
+            )
+        if not is_blank(text):
+            values[column] = text
+    return values

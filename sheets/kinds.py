@@ -1,0 +1,76 @@
+"""What a file is, by its bytes and not by its name; a sentence for each kind that cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import cast
+
+from errors import SpreadsheetError
+from sheets.bounds import Package, check_upload
+from sheets.delimited import DelimitedSheet
+from sheets.grid import Sheet
+from sheets.workbook import Workbook
+
+_SAVE_AS = "请用 Excel 或 WPS 打开后另存为 .xlsx 再导入"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+# The first bytes of files that are something else altogether.
+_OTHER_FILES = {
+    b"%PDF": "PDF 文件",
+    b"\x89PNG": "图片",
+    b"\xff\xd8\xff": "图片",
+    b"GIF8": "图片",
+    b"RIFF": "图片或影音",
+    b"Rar!": "压缩包",
+    b"7z\xbc\xaf": "压缩包",
+    b"\x1f\x8b": "压缩包",
+    b"{\\rtf": "Word 文档",
+}
+
+
+def open_sheets(content: bytes, filename: str) -> list[Sheet]:
+    """The sheets of a workbook or delimited text, unread; SpreadsheetError says what else it is."""
+    check_upload(content)
+    if content.startswith(b"PK"):
+        package = Package(content)
+        _check_workbook(package)
+        return cast("list[Sheet]", Workbook(package).sheets)
+    if content.startswith(_OLE):
+        raise SpreadsheetError(_ole_sentence(content, filename))
+    _check_text(content)
+    return [DelimitedSheet(content, PurePath(filename.replace("\\", "/")).stem or "CSV")]
+
+
+def _check_workbook(package: Package) -> None:
+    names = package.names
+    if "xl/workbook.bin" in package:
+        raise SpreadsheetError(f"这是二进制工作簿（.xlsb），{_SAVE_AS}")
+    if any(name.endswith(".iwa") for name in names) or "index.zip" in package:
+        raise SpreadsheetError("这是 Numbers 表格，请在 Numbers 里「文件 → 导出为 → Excel」再导入")
+    if "content.xml" in package and "mimetype" in package:
+        raise SpreadsheetError(f"这是 OpenDocument 表格（.ods），{_SAVE_AS}")
+    if any(name.startswith(("word/", "ppt/")) for name in names):
+        raise SpreadsheetError("这是 Word 或 PPT 文件，不是表格，请选 .xlsx 或 .csv 文件")
+    if "[content_types].xml" not in package:
+        raise SpreadsheetError("这是压缩包，不是表格，请先解压，再选里面的 .xlsx 或 .csv 文件")
+
+
+def _ole_sentence(content: bytes, filename: str) -> str:
+    if "EncryptedPackage".encode("utf-16-le") in content:
+        return "这个文件有打开密码，请在 Excel 里去掉密码后再导入"
+    if filename.lower().endswith((".et", ".ett")):
+        return "这是 WPS 表格（.et），请在 WPS 里另存为 .xlsx 再导入"
+    if "WordDocument".encode("utf-16-le") in content or filename.lower().endswith(".wps"):
+        return "这是文字文档（.doc 或 .wps），不是表格，请选 .xlsx 或 .csv 文件"
+    return f"这是旧版 Excel 文件（.xls），{_SAVE_AS}"
+
+
+def _check_text(content: bytes) -> None:
+    for start, kind in _OTHER_FILES.items():
+        if content.startswith(start):
+            raise SpreadsheetError(f"这是{kind}，不是表格，请选 .xlsx 或 .csv 文件")
+    beginning = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if b"urn:schemas-microsoft-com:office:spreadsheet" in beginning:
+        raise SpreadsheetError(f"这是旧式 XML 表格，{_SAVE_AS}")
+    if beginning.startswith((b"<!doctype html", b"<html", b"<table", b"<meta", b"<?xml", b"mime-version:")):
+        raise SpreadsheetError(f"这个文件其实是网页（HTML），只是名字像表格，{_SAVE_AS}")

@@ -1,0 +1,109 @@
+"""A workbook while it is written: columns of text, numbers and money, row after row, in bounded memory.
+
+Text is text: whatever it begins with, whatever characters it has, it is read back to the letter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.utils import get_column_letter
+
+from errors import SpreadsheetError
+from sheets.bounds import MAX_CELL_LENGTH
+
+_FONT = "微软雅黑"
+_BORDER = Border(bottom=Side(style="thin", color="D9DDE3"))
+_FORMATS = {"text": "@", "number": "General", "money": "0.00##"}
+_HEADER_HEIGHT = 26
+
+# What XML cannot hold, and what looks like the escape that stands for it.
+_NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+_LIKE_A_FORMULA = ("=", "+", "-", "@")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's header, its width in letters, and what it holds: text, number or money."""
+
+    label: str
+    width: float
+    kind: str = "text"
+
+
+class SheetWriter:
+    """One sheet, its header standing still at the top; ``append`` a row of values, one for each column."""
+
+    def __init__(
+        self, workbook: Workbook, title: str, columns: Sequence[Column], frozen_columns: int = 0
+    ) -> None:
+        self.sheet: Any = workbook.create_sheet(
+            title
+        )  # a write-only sheet: openpyxl-stubs know only half of it
+        self._columns = columns
+        self._title = title
+        self._rows = 1
+        self.sheet.freeze_panes = f"{get_column_letter(frozen_columns + 1)}2"
+        self.sheet.row_dimensions[1].height = _HEADER_HEIGHT
+        self._styles = {kind: self._style(kind) for kind in _FORMATS}
+        self._quoted = self._style("text", quoted=True)
+        for number, column in enumerate(columns, 1):
+            dimension = self.sheet.column_dimensions[get_column_letter(number)]
+            dimension.width = column.width
+            dimension._style = self._styles[column.kind]
+        self.sheet.append([self._heading(column.label) for column in columns])
+
+    def append(self, values: Sequence[Any]) -> None:
+        """One row; None and "" leave a cell empty. SpreadsheetError for a text longer than a cell can be."""
+        self._rows += 1
+        pairs = zip(self._columns, values, strict=True)
+        self.sheet.append(
+            [None if value in (None, "") else self._cell(column, value) for column, value in pairs]
+        )
+
+    def _cell(self, column: Column, value: Any) -> Any:
+        cell: Any = WriteOnlyCell(self.sheet)
+        cell._style = self._styles[column.kind]
+        if column.kind != "text":
+            cell.value = value
+            return cell
+        text = str(value)
+        if len(text) > MAX_CELL_LENGTH:
+            where = f"「{self._title}」第 {self._rows} 行的{column.label}"
+            message = f"{where}有 {len(text)} 字，Excel 一格最多 {MAX_CELL_LENGTH} 字，请先缩短"
+            raise SpreadsheetError(message, row=self._rows, column=column.label)
+        cell._value = escape(text)  # not through .value: it makes a formula of "=…" and cuts what is escaped
+        cell.data_type = "s"
+        if text.startswith(_LIKE_A_FORMULA):
+            cell._style = self._quoted
+        return cell
+
+    def _heading(self, label: str) -> Any:
+        cell = WriteOnlyCell(self.sheet, label)
+        cell.font = Font(name=_FONT, size=11, bold=True, color="FFFFFF")
+        cell.fill = PatternFill("solid", fgColor="2F4858")
+        cell.alignment = Alignment(vertical="center", wrap_text=True)
+        cell.number_format = "@"
+        return cell
+
+    def _style(self, kind: str, *, quoted: bool = False) -> Any:
+        """The style every cell of a kind shares; made once, since making one is slow."""
+        cell: Any = WriteOnlyCell(self.sheet)
+        cell.font = Font(name=_FONT, size=11)
+        cell.border = _BORDER
+        text = kind == "text"
+        cell.alignment = Alignment(horizontal=None if text else "right", vertical="top", wrap_text=text)
+        cell.number_format = _FORMATS[kind]
+        cell._style.quotePrefix = int(quoted)
+        return cell._style
+
+
+def escape(text: str) -> str:
+    """What a cell of a workbook writes for this text: ``_x000D_`` for what XML cannot hold."""
+    return _NOT_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", text)

@@ -1,0 +1,289 @@
+"""A file -> rows to look at, with every correction and complaint by cell. Nothing goes without a word."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
+from errors import SpreadsheetError
+from sheets.bounds import MAX_TEXT
+from sheets.cells import Problem, problem, references_error, split_names, take
+from sheets.grid import Grid, Merge, Row, Sheet, Value
+from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown
+from sheets.kinds import open_sheets
+
+_HEADER_DEPTH = 50
+_DEFAULTS = {"aspect_ratio": "1:1", "resolution": "2K", "num_images": "1"}
+_ASKED = tuple(name for name in LABELS if name != "references")
+_STATUS_OF_LABEL = {label: str(status) for status, label in STATUS_LABELS.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedRow:
+    """One row to look at. ``number`` as the sheet counts; ``fields`` by the API's names, bad text in place.
+
+    ``references`` are the names of reference images as written. ``status`` is None but in a results workbook:
+    there a Status value, or "" for a line that was never run.
+    """
+
+    number: int
+    fields: Mapping[str, Any]
+    references: tuple[str, ...] = ()
+    status: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API tells it."""
+        told = {"number": self.number, **self.fields, "references": list(self.references)}
+        return told if self.status is None else {**told, "status": self.status}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """What a file came to: rows, problems by cell, and notes on what concerns no single cell."""
+
+    sheet: str
+    rows: tuple[ImportedRow, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API tells it."""
+        return {
+            "sheet": self.sheet,
+            "rows": [row.as_json() for row in self.rows],
+            "problems": [found.as_json() for found in self.problems],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What is gathered while rows are read."""
+
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_workbook(content: bytes, filename: str, *, card: ModelCard | None = None) -> Import:
+    """An uploaded ``.xlsx``, ``.xlsm`` or ``.csv`` -> Import; ``filename`` only helps to name what it is not.
+
+    With a ``card``, what that model cannot make is complained of too. Raises SpreadsheetError or TooLarge
+    when there is no table in it, when it is damaged or hostile, or when it has more than 5,000 rows.
+    """
+    sheets = open_sheets(content, filename)
+    sheet, header, grid, notes = _choose(sheets)
+    _check_bounds(header, grid)
+    found = _Findings(notes=[*notes, *header.notes])
+    _tell_hidden(header, grid, found)
+    _tell_missing_columns(header, found)
+    _fill_merged(header, grid, found)
+    rows = [_read_row(row, header, card, found) for row in grid.rows]
+    if header.of_results:
+        rows = _gather_pictures(rows, [row.values.get(header.columns["row_number"]) for row in grid.rows])
+    _check_pictures(rows, found)
+    _tell_model(rows, card, found)
+    found.problems.sort(key=lambda one: one.row)
+    return Import(
+        sheet=sheet.name, rows=tuple(rows), problems=tuple(found.problems), notes=tuple(found.notes)
+    )
+
+
+def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[str]]:
+    """The first sheet that has a header and rows below it, the visible ones before the hidden."""
+    tops = [(sheet, sheet.top(_HEADER_DEPTH)) for sheet in sheets]
+    headed = [(sheet, header) for sheet, top in tops if (header := find_header(top))]
+    headed.sort(key=lambda one: one[0].hidden)
+    for sheet, header in headed:
+        grid = sheet.read(set(header.columns.values()), header.row, _most_lines(header))
+        if grid.rows:
+            return (
+                sheet,
+                header,
+                grid,
+                _tell_sheets(sheet, [other.name for other, _ in headed if other is not sheet]),
+            )
+    if headed:
+        sheet, header = headed[0]
+        raise SpreadsheetError(
+            f"「{sheet.name}」的表头在第 {header.row} 行，下面还没有内容，请从下一行开始填写提示词"
+        )
+    raise SpreadsheetError(_no_header([top for _, top in tops if top]))
+
+
+def _tell_sheets(sheet: Sheet, others: list[str]) -> list[str]:
+    notes = [f"导入的是隐藏的工作表「{sheet.name}」"] if sheet.hidden else []
+    if others:
+        names = "、".join(f"「{name}」" for name in others[:10])
+        notes.append(f"只导入了工作表「{sheet.name}」；也有提示词的还有：{names}")
+    return notes
+
+
+def _no_header(tops: list[list[Row]]) -> str:
+    if not tops:
+        return "这个文件里没有内容，请下载模板，填好后再导入"
+    first = [shown(value).strip()[:10] for value in list(tops[0][0].values.values())[:6]]
+    return f"没有找到「提示词」这一列，第一行是：{'、'.join(first)}。请在表头写上「提示词」，或下载模板来填"
+
+
+def _most_lines(header: Header) -> int:
+    return MAX_PICTURES_A_BATCH if header.of_results else MAX_ROWS_A_BATCH
+
+
+def _check_bounds(header: Header, grid: Grid) -> None:
+    count = len(grid.rows) + grid.beyond
+    if count > _most_lines(header):
+        raise SpreadsheetError(f"表格有 {count} 行，一次最多 {_most_lines(header)} 行，请分成几个文件导入")
+    letters = sum(len(v) for row in grid.rows for v in row.values.values() if isinstance(v, str))
+    if letters > MAX_TEXT:
+        raise SpreadsheetError(f"表格里共有 {letters} 字，一次最多 {MAX_TEXT} 字，请分成几个文件导入")
+
+
+def _tell_hidden(header: Header, grid: Grid, found: _Findings) -> None:
+    if grid.hidden_rows:
+        numbers = sorted(grid.hidden_rows)
+        which = "、".join(map(str, numbers[:8])) + ("…" if len(numbers) > 8 else "")
+        found.notes.append(f"有 {len(numbers)} 行在表格里是隐藏的（第 {which} 行），也一起导入了")
+    labels = [
+        LABELS[name]
+        for name, column in header.columns.items()
+        if name in LABELS and any(first <= column <= last for first, last in grid.hidden_columns)
+    ]
+    if labels:
+        found.notes.append(f"隐藏的列也一起导入了：{'、'.join(labels)}")
+
+
+def _tell_missing_columns(header: Header, found: _Findings) -> None:
+    missing = [f"{LABELS[name]} {value}" for name, value in _DEFAULTS.items() if name not in header.columns]
+    if missing:
+        found.notes.append(f"表格里没有的列按默认值：{'、'.join(missing)}")
+
+
+def _fill_merged(header: Header, grid: Grid, found: _Findings) -> None:
+    """A cell merged over several rows stands in each of them, as it looks in Excel.
+
+    Rows in which nothing else is written are not there: the cell was merged only to look taller.
+    """
+    numbers = [row.number for row in grid.rows]
+    by_column: dict[int, list[Merge]] = {}
+    for merge in grid.merges:
+        if merge.first_row > header.row and merge.last_row > merge.first_row:
+            by_column.setdefault(merge.first_column, []).append(merge)
+    for name in LABELS:
+        reached = 0
+        for merge in sorted(by_column.get(header.columns.get(name, 0), []), key=lambda one: one.first_row):
+            start = bisect_left(numbers, max(merge.first_row, reached + 1))
+            reached = max(reached, merge.last_row)
+            covered = grid.rows[start : bisect_right(numbers, merge.last_row)]
+            if len(covered) > 1 and covered[0].number == merge.first_row:
+                _fill(name, header.columns[name], merge, covered, found)
+
+
+def _fill(name: str, column: int, merge: Merge, covered: Sequence[Row], found: _Findings) -> None:
+    value = covered[0].values.get(column)
+    if value is None:
+        return
+    for row in covered[1:]:
+        if column not in row.values:
+            row.values[column] = value
+            error = f"这格属于合并单元格 {merge.name}，已填入同样的内容"
+            found.problems.append(problem(row.number, name, "", error, shown(value)))
+
+
+def _read_row(row: Row, header: Header, card: ModelCard | None, found: _Findings) -> ImportedRow:
+    status = _read_status(row, header, found) if header.of_results else None
+    card = None if status == Status.SUCCESS else card
+    texts: dict[str, str] = {}
+    bad: set[str] = set()
+    for name in LABELS:
+        column = header.columns.get(name)
+        texts[name], told = take(row.number, name, None if column is None else row.values.get(column))
+        if told:
+            found.problems.append(told)
+            if told.fixed is None:
+                bad.add(name)
+    names = split_names(texts["references"])
+    if "references" not in bad and (error := _references_error(names, card)):
+        found.problems.append(problem(row.number, "references", texts["references"], error))
+    fields = _read_fields(row.number, texts, bad, card, found)
+    return ImportedRow(number=row.number, fields=fields, references=tuple(names), status=status)
+
+
+def _read_fields(
+    number: int, texts: Mapping[str, str], bad: set[str], card: ModelCard | None, found: _Findings
+) -> dict[str, Any]:
+    """The fields of a row, each as the domain reads it, or its raw text with a complaint."""
+    asked = {name: texts[name] for name in _ASKED}
+    request, complaints = ImageRequest.read({**asked, **dict.fromkeys(bad)} if bad else asked)
+    for complaint in complaints:
+        if complaint.field not in bad:
+            bad.add(complaint.field)
+            found.problems.append(problem(number, complaint.field, asked[complaint.field], complaint.message))
+    if request is None:
+        good = {name: text for name, text in asked.items() if name not in bad}
+        request = ImageRequest.parse({"prompt": "·", **good})
+    if card and not bad & {"aspect_ratio", "resolution"}:
+        for refusal in card.problems(request):
+            found.problems.append(
+                problem(number, refusal.field, asked["resolution"] or "2K", refusal.message)
+            )
+    return {name: asked[name] if name in bad else getattr(request, name) for name in _ASKED}
+
+
+def _references_error(names: list[str], card: ModelCard | None) -> str | None:
+    if card and len(names) > card.max_references:
+        return card.notes.get("sample_images") or f"{card.label} 最多接受 {card.max_references} 张参考图"
+    return references_error(names)
+
+
+def _read_status(row: Row, header: Header, found: _Findings) -> str:
+    value: Value | None = row.values.get(header.columns["status"])
+    text = "" if value is None else shown(value).strip()
+    if text and text not in _STATUS_OF_LABEL:
+        error = f"不认识的状态，可选：{'、'.join(_STATUS_OF_LABEL)}；不再生成的行请删掉"
+        found.problems.append(Problem(row=row.number, column="状态", seen=text[:60], error=error))
+    return _STATUS_OF_LABEL.get(text, "")
+
+
+def _gather_pictures(lines: Sequence[ImportedRow], row_numbers: Sequence[Value | None]) -> list[ImportedRow]:
+    """Lines of a results workbook, a picture each -> rows: the alike ones of one row and status, counted.
+
+    So a row of which two pictures are there and one failed becomes two rows: 2 done, 1 to do.
+    """
+    groups: dict[tuple[Any, ...], list[ImportedRow]] = {}
+    for line, row_number in zip(lines, row_numbers, strict=True):
+        own = ("added", line.number) if row_number is None else ("row", shown(row_number))
+        groups.setdefault((own, line.status, line.references, *line.fields.values()), []).append(line)
+    return [_counted(group) if own[0] == "row" else group[0] for (own, *_), group in groups.items()]
+
+
+def _counted(group: Sequence[ImportedRow]) -> ImportedRow:
+    return replace(group[0], fields={**group[0].fields, "num_images": len(group)})
+
+
+def _check_pictures(rows: Sequence[ImportedRow], found: _Findings) -> None:
+    total = 0
+    for row in rows:
+        count = row.fields["num_images"]
+        total += count if isinstance(count, int) and row.status != Status.SUCCESS else 0
+        if total > MAX_PICTURES_A_BATCH:
+            error = (
+                f"到这一行已超过 {MAX_PICTURES_A_BATCH} 张，一批最多 {MAX_PICTURES_A_BATCH} 张，请分成几批"
+            )
+            found.problems.append(problem(row.number, "num_images", str(count), error))
+            return
+
+
+def _tell_model(rows: Sequence[ImportedRow], card: ModelCard | None, found: _Findings) -> None:
+    if card is None:
+        return
+    for name, taken in (("seed", card.takes_seed), ("steps", card.takes_steps)):
+        if not taken and any(row.fields[name] is not None for row in rows):
+            found.notes.append(card.notes.get(name) or f"{card.label} 不接受{LABELS[name]}，这一列不会用到")
+    long = sum(len(row.fields["prompt"]) > card.prompt_limit for row in rows)
+    if long:
+        found.notes.append(
+            f"有 {long} 行的提示词超过 {card.label} 建议的 {card.prompt_limit} 字，可能被忽略一部分"
+        )

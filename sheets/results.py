@@ -1,0 +1,154 @@
+"""Records as workbooks: the results of a batch, a line a picture, and the list of records."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
+from typing import IO, Any
+
+from openpyxl import Workbook
+from openpyxl.drawing.image import Image
+from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
+from openpyxl.drawing.xdr import XDRPositiveSize2D
+
+from domain import Batch, Record
+from sheets.cells import join_names
+from sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
+from sheets.paper import Column, SheetWriter
+from sheets.writing import WIDTHS
+
+# Thumbnails are shown within this box of pixels; together they leave the file small enough to be imported.
+THUMBNAIL_BOX = (96, 76)
+MAX_THUMBNAIL_BYTES = 15 * 2**20
+_ROW_HEIGHT = 62  # points, for a thumbnail of 76 pixels
+_EMU_A_PIXEL = 9_525
+_ROWS_A_SHEET = 1_000_000
+_LEFT_OUT = "缩略图太多，此处从略"
+
+Write = Callable[[Record], Any]
+
+
+def write_results(
+    batch: Batch, records: Iterable[Record], *, thumbnails: Callable[[int], bytes | None]
+) -> IO[bytes]:
+    """What a batch came to -> a temporary file with the workbook, at its start; the caller closes it.
+
+    One line a picture, in the order of rows. ``thumbnails`` takes a record's id and gives PNG or JPEG bytes,
+    or None. ``read_workbook`` knows the file again and gives each row its status, so that only the rest runs.
+    """
+    workbook = Workbook(write_only=True)
+    columns: list[tuple[Column, Write]] = [
+        (Column(RESULT_LABELS["row_number"], 7, "number"), lambda record: record.row_number),
+        (Column("缩略图", 14), lambda record: None),
+        *_request_columns(),
+        (Column("第几张", 8, "number"), lambda record: record.picture_number),
+        (Column(RESULT_LABELS["status"], 12), lambda record: STATUS_LABELS[record.status]),
+        (Column("原因", 30), lambda record: record.error),
+        (Column(RESULT_LABELS["image_file"], 26), lambda record: record.filename),
+        (Column("费用（元）", 10, "money"), lambda record: record.cost),
+        (Column("次数", 7, "number"), lambda record: record.attempts),
+    ]
+    sheet = SheetWriter(workbook, "结果", [column for column, _ in columns], frozen_columns=2)
+    sheet.sheet.sheet_format.defaultRowHeight = _ROW_HEIGHT
+    sheet.sheet.sheet_format.customHeight = True
+    budget = MAX_THUMBNAIL_BYTES
+    for line, record in enumerate(sorted(records, key=lambda r: (r.row_number, r.picture_number)), 2):
+        thumbnail = thumbnails(record.id)
+        values = [write(record) for _, write in columns]
+        if thumbnail and len(thumbnail) > budget:
+            values[1] = _LEFT_OUT
+        elif thumbnail and _add_thumbnail(sheet, line, thumbnail):
+            budget -= len(thumbnail)
+        sheet.append(values)
+    _add_summary(workbook, batch)
+    return _saved(workbook)
+
+
+def write_records(records: Iterable[Record]) -> IO[bytes]:
+    """Records as they come -> a temporary file with the workbook, at its start; the caller closes it.
+
+    Any number of them: a sheet takes a million, the rest goes to further sheets. Times are UTC.
+    """
+    workbook = Workbook(write_only=True)
+    columns = _record_columns()
+    rest = iter(records)
+    for number in range(1, 1000):
+        first = list(islice(rest, 1))
+        if not first and number > 1:
+            break
+        sheet = SheetWriter(
+            workbook, f"生成记录{number if number > 1 else ''}", [column for column, _ in columns]
+        )
+        for record in chain(first, islice(rest, _ROWS_A_SHEET - 1)):
+            sheet.append([write(record) for _, write in columns])
+    return _saved(workbook)
+
+
+def _request_columns() -> list[tuple[Column, Write]]:
+    """What was asked for, under the headers of the template."""
+    writes: dict[str, Write] = {
+        "filename": lambda record: record.requested_filename,
+        "references": lambda record: join_names([image.filename for image in record.sample_images]),
+    }
+    return [(Column(label, WIDTHS[name]), writes.get(name, _own(name))) for name, label in LABELS.items()]
+
+
+def _record_columns() -> list[tuple[Column, Write]]:
+    asked = {column.label: (column, write) for column, write in _request_columns()}
+    # One record is one picture: under 生成数量 an import of this file would multiply them.
+    asked[LABELS["num_images"]] = (Column("同行张数", 11, "number"), _own("num_images"))
+    return [
+        (Column("ID", 9, "number"), _own("id")),
+        (Column("生成时间（UTC）", 20), _own("created_at")),
+        *asked.values(),
+        (Column("宽", 8, "number"), _own("width")),
+        (Column("高", 8, "number"), _own("height")),
+        (Column(RESULT_LABELS["status"], 12), lambda record: STATUS_LABELS[record.status]),
+        (Column("原因", 30), _own("error")),
+        (Column(RESULT_LABELS["image_file"], 26), _own("filename")),
+        (Column("模型", 18), _own("model")),
+        (Column("费用（元）", 10, "money"), _own("cost")),
+        (Column("批次", 16), _own("batch_id")),
+        (Column("收藏", 6), lambda record: "是" if record.favourite else ""),
+        (Column("完成时间（UTC）", 20), _own("finished_at")),
+    ]
+
+
+def _own(name: str) -> Write:
+    return lambda record: getattr(record, name)
+
+
+def _add_thumbnail(sheet: SheetWriter, line: int, content: bytes) -> bool:
+    """Put a picture into the thumbnail cell of a line; False when the bytes are no picture."""
+    try:
+        image = Image(io.BytesIO(content))
+    except OSError:
+        return False
+    scale = min(THUMBNAIL_BOX[0] / image.width, THUMBNAIL_BOX[1] / image.height)
+    size = XDRPositiveSize2D(*(int(side * scale * _EMU_A_PIXEL) for side in (image.width, image.height)))
+    inset = 3 * _EMU_A_PIXEL
+    corner = AnchorMarker(col=1, colOff=inset, row=line - 1, rowOff=inset)
+    image.anchor = OneCellAnchor(_from=corner, ext=size)
+    sheet.sheet.add_image(image)
+    return True
+
+
+def _add_summary(workbook: Workbook, batch: Batch) -> None:
+    sheet = SheetWriter(workbook, "批次", [Column("批次", 18), Column(batch.name or batch.id, 50)])
+    lines: Sequence[tuple[str, object]] = [
+        ("创建时间（UTC）", batch.created_at),
+        ("张数", batch.total),
+        *((STATUS_LABELS[status], count) for status, count in batch.counts.items() if count),
+        ("费用（元）", batch.cost),
+    ]
+    for line in lines:
+        sheet.append(line)
+
+
+def _saved(workbook: Workbook) -> IO[bytes]:
+    kept = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    workbook.save(kept)
+    kept.seek(0)
+    return kept

@@ -1,0 +1,130 @@
+"""The table as a workbook: the template to fill in, and the export that is read back to the letter."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.datavalidation import DataValidation
+
+from domain import ASPECT_RATIOS, MAX_PICTURES_A_ROW, MAX_REFERENCES, MAX_ROWS_A_BATCH, RESOLUTIONS, ModelCard
+from sheets.cells import join_names
+from sheets.headers import LABELS
+from sheets.paper import Column, SheetWriter
+
+SHEET_NAME = "提示词表"
+WIDTHS: Mapping[str, float] = {
+    "prompt": 56,
+    "negative_prompt": 28,
+    "aspect_ratio": 11,
+    "resolution": 10,
+    "num_images": 11,
+    "filename": 22,
+    "references": 26,
+    "seed": 13,
+    "steps": 11,
+}
+
+# How to fill a column in, and an example. Laid out so that the import takes it for no table of prompts.
+_EXPLANATIONS: Mapping[str, tuple[str, str]] = {
+    "prompt": ("必填。要画什么，一行一条；可以很长，可以换行。", "一只橘猫趴在窗台上晒太阳，水彩风格"),
+    "negative_prompt": ("选填。不想出现的东西；模型没有这一项时，会用一句话写进提示词。", "模糊，水印"),
+    "aspect_ratio": ("从下拉里选，不填按 1:1。可选：{ratios}。", "16:9"),
+    "resolution": ("从下拉里选，不填按 2K。可选：{resolutions}。", "2K"),
+    "num_images": (f"这一行要几张，1–{MAX_PICTURES_A_ROW}，不填按 1 张。每一张都计费。", "1"),
+    "filename": ("选填。保存的文件名，不写扩展名；重名时自动加序号，不会覆盖。", "橘猫"),
+    "references": (
+        f"选填。「示例图」页里图片的名字，最多 {MAX_REFERENCES} 个，用逗号、分号或换行隔开。",
+        "构图.png；配色.jpg",
+    ),
+    "seed": ("选填，整数。同一个种子画出来相近；模型不接受种子时不会用到。", "42"),
+    "steps": ("选填，整数。模型不接受采样步数时不会用到。", "20"),
+}
+_GOOD_TO_KNOW = (
+    f"在「{SHEET_NAME}」里从第 2 行开始填写，保存后在「批量生成」页点「📂 导入 Excel」。",
+    f"一次最多 {MAX_ROWS_A_BATCH} 行。列的顺序可以换，不用的列可以删，表头上面可以有标题行。",
+    "各列都是文字格式，Excel 不会把 16:9 变成时间；格子左上角的绿色小三角不用管。",
+    "导入后不会马上开始，也不会花钱：先逐格检查，有问题的地方会一一指出来。",
+)
+
+
+def write_template(card: ModelCard | None = None) -> bytes:
+    """The workbook to fill in: a table with drop-downs of what ``card`` offers, and a sheet that explains."""
+    workbook = Workbook(write_only=True)
+    _add_table(workbook, (), card)
+    _add_explanations(workbook, card)
+    return _saved(workbook)
+
+
+def write_requests(rows: Iterable[Mapping[str, Any]], card: ModelCard | None = None) -> bytes:
+    """Rows by the API's field names -> the table as a workbook, read back to the letter by ``read_workbook``.
+
+    Reference images are taken from ``references`` (names), else from ``sample_images`` ([{url, filename}]).
+    Rows need not be valid: what is in a field is written as it is. SpreadsheetError when a text is longer
+    than a cell can be.
+    """
+    workbook = Workbook(write_only=True)
+    _add_table(workbook, rows, card)
+    return _saved(workbook)
+
+
+def reference_names(row: Mapping[str, Any]) -> list[str]:
+    """The names of a row's reference images."""
+    if row.get("references"):
+        return [str(name) for name in row["references"]]
+    return [str(image["filename"]) for image in row.get("sample_images") or ()]
+
+
+def _add_table(workbook: Workbook, rows: Iterable[Mapping[str, Any]], card: ModelCard | None) -> None:
+    table = SheetWriter(workbook, SHEET_NAME, [Column(LABELS[name], WIDTHS[name]) for name in LABELS])
+    _add_choice(table, "aspect_ratio", _ratios(card))
+    _add_choice(table, "resolution", _resolutions(card))
+    _add_choice(table, "num_images", [str(n) for n in range(1, MAX_PICTURES_A_ROW + 1)])
+    for row in rows:
+        table.append(
+            [join_names(reference_names(row)) if name == "references" else row.get(name) for name in LABELS]
+        )
+
+
+def _add_choice(table: SheetWriter, field: str, choices: Sequence[str]) -> None:
+    """A drop-down for a whole column, which says what is allowed."""
+    column = get_column_letter(list(LABELS).index(field) + 1)
+    choice = DataValidation(
+        type="list",
+        formula1=f'"{",".join(choices)}"',
+        allow_blank=True,
+        showErrorMessage=True,
+        errorTitle=LABELS[field],
+        error=f"可选：{'、'.join(choices)}",
+        sqref=f"{column}2:{column}{MAX_ROWS_A_BATCH + 1}",
+    )
+    table.sheet.data_validations.append(choice)
+
+
+def _add_explanations(workbook: Workbook, card: ModelCard | None) -> None:
+    sheet = SheetWriter(workbook, "说明", [Column("列", 20), Column("怎么填", 70), Column("例子", 44)])
+    offered = {"ratios": "、".join(_ratios(card)), "resolutions": "、".join(_resolutions(card))}
+    for number, (name, (how, example)) in enumerate(_EXPLANATIONS.items(), 1):
+        note = card.notes.get(name, "") if card else ""
+        sheet.append(
+            [f"{get_column_letter(number)} 列：{LABELS[name]}", how.format(**offered) + note, example]
+        )
+    for text in _GOOD_TO_KNOW:
+        sheet.append(["", text, ""])
+
+
+def _ratios(card: ModelCard | None) -> list[str]:
+    return [r for r in ASPECT_RATIOS if card is None or any(ratio == r for ratio, _ in card.sizes)]
+
+
+def _resolutions(card: ModelCard | None) -> list[str]:
+    return [r for r in RESOLUTIONS if card is None or any(resolution == r for _, resolution in card.sizes)]
+
+
+def _saved(workbook: Workbook) -> bytes:
+    kept = io.BytesIO()
+    workbook.save(kept)
+    return kept.getvalue()
