@@ -332,6 +332,30 @@ def file_key(stem: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedUpload:
+    """An upload that was decoded: its safe name (ending by the bytes), its facts, a WebP thumbnail."""
+
+    filename: str
+    content: bytes
+    format: str
+    width: int
+    height: int
+    thumbnail: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryImage:
+    """A reference image in the library. ``key`` is unique; sizes are None for files put there by hand."""
+
+    key: str
+    filename: str
+    url: str
+    thumbnail_url: str
+    width: int | None
+    height: int | None
+
+
 def normal_text(value: Any) -> str:
     """Text of a cell or field with stray white space at the ends and full-width signs mended."""
     return unicodedata.normalize("NFKC", str(value)).strip()

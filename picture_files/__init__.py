@@ -1,0 +1,1 @@
+"""What stands behind ``pictures``: naming, embedding, checking and keeping. Its only visitor."""

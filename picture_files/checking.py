@@ -1,0 +1,109 @@
+"""Is it a picture, and a whole one? Making the thumbnail answers: it decodes everything there is.
+
+The only file with Pillow. Sizes and bounds are in pixels, thumbnails are WebP.
+"""
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import Image, ImageOps
+
+from picture_files.containers import is_whole, sniff
+
+KEPT_FORMATS = ("png", "jpeg", "webp")
+THUMBNAIL_SIDE = 320
+
+_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+_THUMBNAIL_QUALITY = 80
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError)
+_DAMAGED = (*_BROKEN, struct.error, zlib.error, MemoryError)
+
+
+class NotAPicture(ValueError):
+    """Not one of the formats asked for, by its first bytes; ``format`` says what it is, when known."""
+
+    def __init__(self, picture_format: str | None) -> None:
+        super().__init__(picture_format)
+        self.format = picture_format
+
+
+class TooManyPixels(ValueError):
+    """More pixels than allowed, told from the header, before any memory is taken for them."""
+
+
+class Damaged(ValueError):
+    """The decoder or the file's own end mark says that something is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What decoding showed; width and height as the picture is seen, its orientation applied."""
+
+    format: str
+    width: int
+    height: int
+    thumbnail: bytes
+
+
+def check(content: bytes, *, formats: tuple[str, ...] = KEPT_FORMATS, max_pixels: int) -> Checked:
+    """Decode all of it, at reduced scale where the format can. Raises one of the three above."""
+    picture_format = sniff(content)
+    if picture_format not in formats or picture_format is None:
+        raise NotAPicture(picture_format)
+    if not is_whole(content, picture_format):
+        raise Damaged("no end mark")
+    return _decode(io.BytesIO(content), picture_format, max_pixels)
+
+
+def thumbnail_of(file: BinaryIO, *, max_pixels: int) -> bytes:
+    """The thumbnail of a picture that was kept, read lazily from the open file. Raises as ``check`` does."""
+    picture_format = sniff(file.read(12))
+    if picture_format is None:
+        raise NotAPicture(None)
+    file.seek(0)
+    return _decode(file, picture_format, max_pixels).thumbnail
+
+
+def _decode(file: BinaryIO, picture_format: str, max_pixels: int) -> Checked:
+    try:
+        with Image.open(file, formats=[picture_format.upper()]) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise TooManyPixels(f"{width}x{height}")
+            if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+                width, height = height, width
+            return Checked(picture_format, width, height, _thumbnail(image))
+    except TooManyPixels:
+        raise
+    except _BOMBS as error:
+        raise TooManyPixels(str(error)) from error
+    except _DAMAGED as error:
+        raise Damaged(str(error)) from error
+
+
+def _thumbnail(image: Image.Image) -> bytes:
+    """``thumbnail`` before any load, so that a JPEG is decoded at a fraction of its size."""
+    small = image if _shrinks_well(image) else _in_true_colour(image)
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    small.load()
+    turned = _in_true_colour(ImageOps.exif_transpose(small))
+    packed = io.BytesIO()
+    profile = image.info.get("icc_profile", b"") if image.mode in ("RGB", "RGBA") else b""
+    turned.save(packed, "WEBP", quality=_THUMBNAIL_QUALITY, icc_profile=profile)
+    return packed.getvalue()
+
+
+def _shrinks_well(image: Image.Image) -> bool:
+    """Not palettes, and not the one colour that stands for clear: their neighbours cannot be mixed."""
+    return image.mode in ("RGB", "RGBA", "L", "CMYK") and "transparency" not in image.info
+
+
+def _in_true_colour(image: Image.Image) -> Image.Image:
+    if image.mode == "RGBA" or (image.mode == "RGB" and not image.has_transparency_data):
+        return image
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")

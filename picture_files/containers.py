@@ -1,0 +1,118 @@
+"""How PNG, JPEG and WebP files are put together: their parts by name and place. Decodes nothing."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
+_START_OF_SCAN = 0xDA
+
+
+class Part(NamedTuple):
+    """A chunk or segment: its name, where it starts and ends in the file, and where its payload is."""
+
+    name: bytes
+    start: int
+    end: int
+    payload: slice
+
+
+def sniff(content: bytes) -> str | None:
+    """``png``, ``jpeg``, ``webp``, also ``gif`` and ``bmp``, by the first bytes; None for anything else."""
+    if content.startswith(PNG_SIGNATURE):
+        return "png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "webp"
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    return "bmp" if content.startswith(b"BM") else None
+
+
+def is_whole(content: bytes, picture_format: str) -> bool:
+    """Whether PNG, JPEG or WebP has its end: costs next to nothing, catches cuts a decoder forgives."""
+    if picture_format == "png":
+        return _png_is_whole(content)
+    if picture_format == "jpeg":
+        return content.rfind(b"\xff\xd9") > _scan_start(content)
+    if picture_format == "webp":
+        return len(content) >= 8 + int(struct.unpack_from("<L", content, 4)[0])
+    return True
+
+
+def png_chunks(content: bytes) -> Iterator[Part]:
+    """Every chunk up to the first that does not fit into the file."""
+    at = len(PNG_SIGNATURE)
+    while at + 12 <= len(content):
+        (length,) = struct.unpack_from(">L", content, at)
+        end = at + 12 + length
+        if end > len(content):
+            return
+        yield Part(content[at + 4 : at + 8], at, end, slice(at + 8, end - 4))
+        at = end
+
+
+def png_chunk(name: bytes, payload: bytes) -> bytes:
+    """One chunk, ready to be put between two others."""
+    return struct.pack(">L", len(payload)) + name + payload + struct.pack(">L", zlib.crc32(name + payload))
+
+
+def jpeg_segments(content: bytes) -> Iterator[Part]:
+    """Every segment before the picture itself, the marker's second byte as its name."""
+    at = 2
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        length = 0 if marker in _WITHOUT_LENGTH else struct.unpack_from(">H", content, at + 2)[0]
+        end = at + 2 + length
+        if end > len(content):
+            return
+        yield Part(bytes([marker]), at, end, slice(at + 4, end))
+        if marker == _START_OF_SCAN:
+            return
+        at = end
+
+
+def jpeg_segment(marker: int, payload: bytes) -> bytes:
+    """One segment; the payload is at most 65,533 bytes."""
+    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+
+
+def webp_chunks(content: bytes) -> Iterator[Part]:
+    """Every chunk inside the RIFF frame, its padding included."""
+    at = 12
+    frame_end = min(len(content), 8 + struct.unpack_from("<L", content, 4)[0])
+    while at + 8 <= frame_end:
+        (length,) = struct.unpack_from("<L", content, at + 4)
+        if at + 8 + length > frame_end:
+            return
+        end = min(at + 8 + length + length % 2, frame_end)
+        yield Part(content[at : at + 4], at, end, slice(at + 8, at + 8 + length))
+        at = end
+
+
+def webp_chunk(name: bytes, payload: bytes) -> bytes:
+    """One chunk with its padding."""
+    return name + struct.pack("<L", len(payload)) + payload + bytes(len(payload) % 2)
+
+
+def _png_is_whole(content: bytes) -> bool:
+    last = b""
+    for last, start, end, _ in png_chunks(content):
+        if last in _CRITICAL:
+            (expected,) = struct.unpack_from(">L", content, end - 4)
+            if zlib.crc32(memoryview(content)[start + 4 : end - 4]) != expected:
+                return False
+        if last == b"IEND":
+            return True
+    return False
+
+
+def _scan_start(content: bytes) -> int:
+    return next((part.start for part in jpeg_segments(content) if part.name[0] == _START_OF_SCAN), 0)

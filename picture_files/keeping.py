@@ -1,0 +1,113 @@
+"""Bytes onto the disk: all of them or nothing, and never over what is there already."""
+
+import contextlib
+import errno
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from errors import StorageError
+
+PART = ".part"
+
+_NO_LINKS = (
+    errno.EPERM,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EMLINK,
+    errno.EINVAL,
+    errno.EACCES,
+)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@contextlib.contextmanager
+def telling(folder: Path) -> Iterator[None]:
+    """Turns what the disk says into a StorageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(_sentence(error, folder)) from error
+
+
+@contextlib.contextmanager
+def part_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Path]:
+    """The pieces in a new ``.part`` file that has reached the disk; gone again at the end, come what may."""
+    part = folder / f".{secrets.token_hex(8)}{PART}"
+    try:
+        with part.open("xb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def place(part: Path, final: Path) -> None:
+    """Give the part its final name; FileExistsError when another file has it. Nothing half-made shows."""
+    if os.name == "nt":
+        part.rename(final)  # refuses by itself when the name is there
+        return
+    try:
+        os.link(part, final)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _place_without_links(part, final)
+
+
+def write_over(final: Path, content: bytes, parts_folder: Path) -> None:
+    """Write a file that may be made again from others; what was there before is replaced in one move."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with part_file(parts_folder, [content]) as part:
+        part.replace(final)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in it outlive a power cut, where the system can."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_parts(folder: Path, *, older_than: float) -> int:
+    """Remove what a crash left behind, ``older_than`` seconds or more; how many there were."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        parts = [Path(entry) for entry in entries if entry.name.endswith(PART) and entry.is_file()]
+        stale = [part for part in parts if time.time() - part.stat().st_mtime >= older_than]
+        for part in stale:
+            part.unlink(missing_ok=True)
+        return len(stale)
+    return 0
+
+
+def _place_without_links(part: Path, final: Path) -> None:
+    """For file systems without hard links (exFAT, some shares): take the name first, then fill it."""
+    os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    try:
+        part.replace(final)
+    except OSError:
+        final.unlink(missing_ok=True)
+        raise
+
+
+def _sentence(error: OSError, folder: Path) -> str:
+    if error.errno in _FULL:
+        return f"磁盘已满，写不进「{folder}」，请腾出空间后重试"
+    if error.errno in _REFUSED:
+        return f"没有权限写入「{folder}」，请检查这个文件夹的权限后重试"
+    if error.errno == errno.ENAMETOOLONG:
+        return "文件名太长，系统不接受，请换一个短一些的文件名"
+    return f"无法写入「{folder}」（{error.strerror or error}），请检查磁盘后重试"

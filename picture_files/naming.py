@@ -1,0 +1,94 @@
+"""Names of picture files: from what a person wrote to what every file system takes.
+
+Looks at the disk only to ask whether a name is taken.
+"""
+
+import os.path
+import re
+import unicodedata
+from pathlib import Path
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+
+# A name may be 255 bytes of UTF-8; room is left for a picture number, a counter and the ending.
+MAX_STEM_BYTES = 255 - len("_10-99999.webp.part")
+MAX_DEFAULT_LENGTH = 24
+
+_LINE_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
+_REFUSED = re.compile(r'(?:\.*[<>:"/\\|?*])+\.*')
+_TYPED_ENDING = re.compile(r"\.(png|jpe?g|webp|gif|bmp)$", re.IGNORECASE)
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$|clock\$) *(\.|$)", re.IGNORECASE
+)
+_JOINERS = "\u200c\u200d"
+_PAUSES = " ，。、；：！？…,.;:!?"
+
+
+def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES) -> str:
+    """What was written as a file name -> a stem that every system takes; ``""`` if nothing is left.
+
+    Letters of every script stay; an ending such as ``.png`` goes. Safe stems come back as they are.
+    """
+    stem = unicodedata.normalize("NFC", _LINE_BREAKS.sub(" ", text))
+    stem = "".join(sign for sign in stem if sign in _JOINERS or unicodedata.category(sign)[0] != "C")
+    stem = "_".join(part for part in _REFUSED.split(stem) if part)
+    stem = _trimmed(unicodedata.normalize("NFC", stem))
+    if _DEVICE.match(stem):
+        stem = f"_{stem}"
+    return _trimmed(fit(stem, max_bytes))
+
+
+def stem_from_prompt(prompt: str) -> str:
+    """A readable default of at most 24 characters, cut at a pause when there is one; never empty."""
+    stem = safe_stem(prompt[:400])
+    if len(stem) > MAX_DEFAULT_LENGTH:
+        head = _whole_signs(stem, MAX_DEFAULT_LENGTH)
+        pause = max(head.rfind(sign) for sign in _PAUSES)
+        stem = safe_stem(head[:pause] if pause > MAX_DEFAULT_LENGTH // 3 else head)
+    return stem.rstrip(_PAUSES) or "图片"
+
+
+def file_key(stem: str) -> str:
+    """Two stems with the same key are the same file on Windows or macOS."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
+    return folded.translate(dict.fromkeys(map(ord, _JOINERS)))
+
+
+def is_taken(output_dir: Path, stem: str) -> bool:
+    """Whether a picture of that stem is there, whatever its ending. Asks for names, lists nothing."""
+    return any(os.path.lexists(output_dir / f"{stem}{ending}") for ending in ENDINGS)
+
+
+def numbered(stem: str, number: int) -> str:
+    """``猫`` -> ``猫``, ``猫-2``, ``猫-3``…, shortened where the counter would make it too long."""
+    counter = "" if number == 1 else f"-{number}"
+    return fit(stem, MAX_STEM_BYTES - len(counter)) + counter
+
+
+def fit(text: str, max_bytes: int) -> str:
+    """As much of the text as goes into that many bytes of UTF-8, cut between whole signs only."""
+    if len(text.encode()) <= max_bytes:
+        return text
+    return _whole_signs(text, len(text.encode()[:max_bytes].decode(errors="ignore")))
+
+
+def _trimmed(stem: str) -> str:
+    before = None
+    while stem != before:
+        before, stem = stem, _TYPED_ENDING.sub("", stem.strip().rstrip(".")).strip().lstrip(".-").strip()
+    return stem
+
+
+def _whole_signs(text: str, length: int) -> str:
+    while 0 < length < len(text) and _is_inside_sign(text, length):
+        length -= 1
+    return text[:length]
+
+
+def _is_inside_sign(text: str, at: int) -> bool:
+    """Whether cutting there would part an accent, a skin tone, a joined emoji or a flag from its sign."""
+    before, after = text[at - 1], text[at]
+    if before in _JOINERS or after in _JOINERS or unicodedata.category(after)[0] == "M":
+        return True
+    flags = len(text[:at]) - len(text[:at].rstrip("".join(map(chr, range(0x1F1E6, 0x1F200)))))
+    return "\U0001f3fb" <= after <= "\U0001f3ff" or (flags % 2 == 1 and "\U0001f1e6" <= after <= "\U0001f1ff")

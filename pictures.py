@@ -1,0 +1,242 @@
+"""Bytes -> a checked file in output/, its thumbnail, its embedded parameters. The only room with Pillow.
+
+The face of ``picture_files/``. Knows nothing of records' rows, models or pages: it is told a name and an id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os.path
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
+from errors import Billed, InvalidRequest, ModelError, NotFound, TooLarge
+from picture_files import checking, embedding, keeping
+from picture_files.checking import KEPT_FORMATS, THUMBNAIL_SIDE
+from picture_files.naming import (
+    ENDINGS,
+    MAX_STEM_BYTES,
+    file_key,
+    is_taken,
+    numbered,
+    safe_stem,
+    stem_from_prompt,
+)
+
+__all__ = [
+    "KEPT_FORMATS",
+    "MAX_STEM_BYTES",
+    "THUMBNAIL_SIDE",
+    "checked_upload",
+    "delete_picture",
+    "embed_parameters",
+    "ensure_thumbnail",
+    "file_key",
+    "is_taken",
+    "keep_picture",
+    "open_output",
+    "probe",
+    "read_parameters",
+    "remove_part_files",
+    "safe_stem",
+    "stem_from_prompt",
+    "thumbnail_path",
+]
+
+MAX_PIXELS = 40_000_000
+MAX_UPLOAD_BYTES = 15 * 1024 * 1024
+MAX_UPLOAD_PIXELS = 24_000_000
+STALE_AFTER = 600.0  # seconds after which a .part file is nobody's any more
+
+_ENDING = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+_MAX_LIBRARY_STEM = 200
+_A_SHELF = 1_000
+
+
+def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: int, embed: str) -> KeptPicture:
+    """Check the picture, make its thumbnail, and keep it as ``stem`` plus the ending its bytes ask for.
+
+    ``embed`` is the text of ``embed_parameters``, or empty. Never over another file: the next counter is
+    taken (``猫-2``), and the answer says which. A second call for the same record and bytes finds the file
+    of the first. ModelError for broken bytes, StorageError when the disk will not; nothing is left then.
+    """
+    checked = _check_delivered(picture.content)
+    pieces = embedding.embed(picture.content, checked.format, embed) if embed else (picture.content,)
+    stem = safe_stem(stem) or f"图片-{record_id}"
+    thumbnail = thumbnail_path(output_dir, record_id)
+    with keeping.telling(output_dir):
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with keeping.part_file(output_dir, pieces) as part, _taken_back_on_failure(thumbnail):
+            keeping.write_over(thumbnail, checked.thumbnail, output_dir)
+            filename = _place(part, stem, _ENDING[checked.format], named=f"Record: {record_id}" in embed)
+            keeping.sync_folder(output_dir)
+    return KeptPicture(
+        filename=filename,
+        width=checked.width,
+        height=checked.height,
+        format=checked.format,
+        file_size=sum(map(len, pieces)),
+        sha256=_sha256(pieces),
+    )
+
+
+def embed_parameters(request: ImageRequest, size: Size, model: str, record_id: int, seed: int | None) -> str:
+    """What a file says of how it was made, in the AUTOMATIC1111 form; ``seed`` is the one really used."""
+    return embedding.parameters_text(request, size, model, record_id, seed)
+
+
+def read_parameters(source: Path | bytes) -> str | None:
+    """The parameters in a PNG, JPEG or WebP file, ours or another tool's; None when there are none."""
+    return embedding.extract(source if isinstance(source, bytes) else source.read_bytes())
+
+
+def thumbnail_path(output_dir: Path, record_id: int) -> Path:
+    """Where a record's thumbnail is, or will be: a thousand to a folder."""
+    return output_dir / ".thumbnails" / str(record_id // _A_SHELF) / f"{record_id}.webp"
+
+
+def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
+    """The thumbnail, made again from the picture when it is missing. NotFound when that is gone too."""
+    thumbnail = thumbnail_path(output_dir, record_id)
+    if thumbnail.is_file():
+        return thumbnail
+    source = open_output(output_dir, filename)
+    try:
+        with source.open("rb") as file:
+            content = checking.thumbnail_of(file, max_pixels=MAX_PIXELS)
+    except (OSError, ValueError) as error:
+        raise NotFound(f"图片「{filename}」打不开，可能已损坏") from error
+    with keeping.telling(output_dir):
+        keeping.write_over(thumbnail, content, output_dir)
+    return thumbnail
+
+
+def open_output(output_dir: Path, name: str) -> Path:
+    """The picture of that name directly in ``output_dir``; NotFound for every other name."""
+    is_plain = not name.startswith(".") and not set(name) & set("/\\:\x00")
+    if is_plain and os.path.splitext(name)[1].lower() in ENDINGS:  # noqa: PTH122
+        path = output_dir / name
+        with contextlib.suppress(OSError):
+            if path.is_file() and path.resolve().parent == output_dir.resolve():
+                return path
+    raise NotFound("找不到这张图片，可能已被移走或删除")
+
+
+def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
+    """Remove a picture and its thumbnail for good; what is gone already is no complaint."""
+    with keeping.telling(output_dir):
+        thumbnail_path(output_dir, record_id).unlink(missing_ok=True)
+        with contextlib.suppress(NotFound):
+            open_output(output_dir, filename).unlink(missing_ok=True)
+
+
+def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> int:
+    """At the start: remove what a crash left half-written, ``older_than`` seconds or more ago; how many."""
+    with keeping.telling(output_dir):
+        return keeping.remove_parts(output_dir, older_than=older_than)
+
+
+def probe(
+    content: bytes,
+    *,
+    formats: tuple[str, ...] = KEPT_FORMATS,
+    max_bytes: int = MAX_UPLOAD_BYTES,
+    max_pixels: int = MAX_UPLOAD_PIXELS,
+) -> tuple[str, int, int]:
+    """Decode an upload: (format, width, height). TooLarge or InvalidRequest("file") with what to do."""
+    checked = _check_upload(content, formats, max_bytes, max_pixels)
+    return checked.format, checked.width, checked.height
+
+
+def checked_upload(filename: str, content: bytes) -> CheckedUpload:
+    """An upload for the library, decoded and given a safe name. Raises as ``probe`` does."""
+    checked = _check_upload(content, KEPT_FORMATS, MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS)
+    stem = safe_stem(filename, max_bytes=_MAX_LIBRARY_STEM) or "示例图"
+    return CheckedUpload(
+        filename=stem + _ENDING[checked.format],
+        content=content,
+        format=checked.format,
+        width=checked.width,
+        height=checked.height,
+        thumbnail=checked.thumbnail,
+    )
+
+
+def _check_delivered(content: bytes) -> checking.Checked:
+    try:
+        return checking.check(content, max_pixels=MAX_PIXELS)
+    except checking.Damaged as error:
+        raise _broken("模型返回的图片不完整，可重新取回，不会重复计费", again=True) from error
+    except checking.NotAPicture as error:
+        text = f"是 {error.format.upper()} 格式" if error.format else "不是图片"
+        again = error.format is None
+        raise _broken(
+            f"模型返回的内容{text}，只能保存 PNG、JPEG、WebP，请重新取回或换一个模型", again=again
+        ) from error
+    except checking.TooManyPixels as error:
+        raise _broken(
+            "模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率", again=False
+        ) from error
+
+
+def _broken(message: str, *, again: bool) -> ModelError:
+    return ModelError(message, cause="broken", billed=Billed.YES, retryable=again, ticket_usable=again)
+
+
+def _check_upload(
+    content: bytes, formats: tuple[str, ...], max_bytes: int, max_pixels: int
+) -> checking.Checked:
+    if len(content) > max_bytes:
+        raise TooLarge(f"图片超过 {max_bytes // (1024 * 1024)} MB，请压缩后再上传")
+    try:
+        return checking.check(content, formats=formats, max_pixels=max_pixels)
+    except checking.NotAPicture as error:
+        names = "、".join(name.upper() for name in formats)
+        raise InvalidRequest("file", f"这不是可用的图片，请上传 {names} 文件") from error
+    except checking.TooManyPixels as error:
+        text = f"图片像素过多（最多 {max_pixels // 10_000} 万像素），请缩小后再上传"
+        raise InvalidRequest("file", text) from error
+    except checking.Damaged as error:
+        raise InvalidRequest("file", "图片文件已损坏或不完整，请换一个文件") from error
+
+
+@contextlib.contextmanager
+def _taken_back_on_failure(thumbnail: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            thumbnail.unlink(missing_ok=True)
+        raise
+
+
+def _place(part: Path, stem: str, ending: str, *, named: bool) -> str:
+    """The first free name of ``stem``. If the bytes name their record, an equal file there is its own."""
+    for number in itertools.count(1):
+        name = numbered(stem, number)
+        final = part.with_name(name + ending)
+        if named and _is_same(final, part):
+            return final.name
+        if is_taken(part.parent, name):
+            continue
+        with contextlib.suppress(FileExistsError):
+            keeping.place(part, final)
+            return final.name
+    raise AssertionError("counters do not end")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
+    except FileNotFoundError:
+        return False
+
+
+def _sha256(pieces: Iterable[bytes | memoryview]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
