@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pictures
 import waitress
 from flask import Flask
 
 import database
 import generator
+import pictures
 from config import Settings, load_settings
 from errors import AppError
-from web import doors
+from web import api_samples, api_spreadsheets, doors  # noqa: F401 - their routes join the api blueprint
 from web.answers import answer_errors
 from web.api import api
 from web.context import Rooms, furnish

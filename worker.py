@@ -12,14 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-
-import pictures
-import sample_images
 
 import database
 import generator
+import pictures
+import sample_images
 from config import Settings
 from domain import KeptPicture, Picture, Record, Reference
 from errors import Billed, InvalidRequest, ModelError, StorageError
@@ -130,6 +129,7 @@ class Worker:
         self.settings = settings
         self.model = model
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._model_id = model.card.model_id
         self.pace = Pace(settings.model_concurrency)
         self.bell = Bell()
         self._stopping = threading.Event()
@@ -138,6 +138,8 @@ class Worker:
 
     def start(self) -> None:
         """Start the threads: one a slot, a few more to save while the slots work on, one on the lookout."""
+        with closing(database.connect(self.settings.database_path)) as db:
+            database.pause_other_models(db, model=self._model_id, now=time.time())
         savers = max(2, self.settings.model_concurrency // 4)
         for number in range(self.settings.model_concurrency + savers):
             self._start_thread(self._repeat, f"picture-{number + 1}")
@@ -163,7 +165,9 @@ class Worker:
             return False
         slot = Slot(self.pace)
         try:
-            record = database.claim_record(db, owner=self.owner, now=time.time(), lease=LEASE_SECONDS)
+            record = database.claim_record(
+                db, model=self._model_id, owner=self.owner, now=time.time(), lease=LEASE_SECONDS
+            )
             if record is None:
                 return False
             self._in_hand.add(record.id)
@@ -209,7 +213,11 @@ class Worker:
 
     def _keep(self, db: database.Connection, record: Record, picture: Picture) -> KeptPicture:
         """Onto the disk; when the disk refuses, hold the paid picture and say so until it takes it."""
-        request = replace(record.request, seed=record.seed if picture.seed is None else picture.seed)
+        request = record.request
+        seed = request.seed if picture.seed is None else picture.seed
+        text = pictures.embed_parameters(
+            request, self.model.card.size(request), record.model, record.id, seed
+        )
         deadline = time.monotonic() + _DISK_PATIENCE_SECONDS
         while True:
             try:
@@ -218,9 +226,7 @@ class Worker:
                     output_dir=self.settings.output_dir,
                     stem=record.file_stem,
                     record_id=record.id,
-                    embed=pictures.embed_parameters(
-                        request, size=None, model=record.model, record_id=record.id, seed=request.seed
-                    ),
+                    embed=text,
                 )
             except StorageError as error:
                 self._pause_batch(db, record, error.message)
@@ -284,7 +290,7 @@ class Worker:
             while not self._stopping.wait(_LOOKOUT_SECONDS):
                 if turns % _TURNS_A_HEARTBEAT == 0:
                     self._survive(lambda: self._keep_leases(db))
-                if self._survive(lambda: database.has_claimable(db, now=time.time())):
+                if self._survive(lambda: database.has_claimable(db, model=self._model_id, now=time.time())):
                     self.bell.ring()
                 turns += 1
 

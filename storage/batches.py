@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from domain import Batch, BatchStatus, ImageRequest, LogLine, ModelCard, Record, Status, file_key
-from errors import NotFound
+from errors import Conflict, NotFound
 from storage.connection import next_version, transaction
 from storage.rows import RECORD, micros, sample_images_text, to_log_line, to_record, yuan
 
@@ -238,9 +238,13 @@ def pause_in_transaction(db: sqlite3.Connection, batch_id: str, reason: str) -> 
         add_log(db, batch_id, level, text)
 
 
-def resume_batch(db: sqlite3.Connection, batch_id: str) -> None:
-    """Go on; records that wait for a later try are tried at once."""
+def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
+    """Go on; records that wait for a later try are tried at once.
+
+    Raises Conflict when the image model in use is not the one its records were queued for.
+    """
     with transaction(db):
+        _check_model(db, batch_id, model)
         changed = db.execute(
             """
             UPDATE batches
@@ -259,6 +263,20 @@ def resume_batch(db: sqlite3.Connection, batch_id: str) -> None:
                 {"id": batch_id},
             )
             add_log(db, batch_id, "info", "继续生成")
+
+
+def _check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
+    other = db.execute(
+        """
+        SELECT model
+        FROM generation_records
+        WHERE batch_id = :id AND status = 'queued' AND model <> :model
+        LIMIT 1
+        """,
+        {"id": batch_id, "model": model},
+    ).fetchone()
+    if other:
+        raise Conflict(f"这个批次排队时用的是模型 {other['model']}，现在是 {model}，请换回原来的模型再继续")
 
 
 def cancel_batch(db: sqlite3.Connection, batch_id: str) -> int:

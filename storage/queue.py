@@ -30,7 +30,8 @@ _CLAIMABLE = f"""
         (
             SELECT id
             FROM generation_records
-            WHERE status = 'running' AND lease_until < :now AND lapses < {MAX_LAPSES} AND NOT ({_IN_DOUBT})
+            WHERE status = 'running' AND model = :model AND lease_until < :now
+              AND lapses < {MAX_LAPSES} AND NOT ({_IN_DOUBT})
             LIMIT 1
         ),
         (
@@ -39,6 +40,7 @@ _CLAIMABLE = f"""
             JOIN batches ON batches.id = generation_records.batch_id
             WHERE generation_records.status = 'queued'
               AND generation_records.ticket IS NOT NULL
+              AND generation_records.model = :model
               AND generation_records.not_before <= :now
               AND batches.state = 'cancelled'
             LIMIT 1
@@ -49,6 +51,7 @@ _CLAIMABLE = f"""
             CROSS JOIN generation_records ON generation_records.batch_id = batches.id
             WHERE batches.state = 'active'
               AND generation_records.status = 'queued'
+              AND generation_records.model = :model
               AND generation_records.not_before <= :now
             ORDER BY batches.priority DESC, batches.created_at, batches.rowid, generation_records.id
             LIMIT 1
@@ -57,8 +60,10 @@ _CLAIMABLE = f"""
 """
 
 
-def claim_record(db: sqlite3.Connection, *, owner: str, now: float, lease: float) -> Record | None:
-    """Take the next record to work on, or None. ``now`` is Unix time, ``lease`` seconds."""
+def claim_record(
+    db: sqlite3.Connection, *, model: str, owner: str, now: float, lease: float
+) -> Record | None:
+    """Take the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds."""
     with transaction(db):
         rows = db.execute(
             f"""
@@ -70,7 +75,7 @@ def claim_record(db: sqlite3.Connection, *, owner: str, now: float, lease: float
             WHERE id = {_CLAIMABLE}
             RETURNING {RECORD}
             """,
-            {"owner": owner, "now": now, "lease_until": now + lease},
+            {"model": model, "owner": owner, "now": now, "lease_until": now + lease},
         ).fetchall()
         if not rows:
             return None
@@ -78,9 +83,9 @@ def claim_record(db: sqlite3.Connection, *, owner: str, now: float, lease: float
     return to_record(rows[0])
 
 
-def has_claimable(db: sqlite3.Connection, *, now: float) -> bool:
+def has_claimable(db: sqlite3.Connection, *, model: str, now: float) -> bool:
     """Whether ``claim_record`` would find something; only reads."""
-    row = db.execute(f"SELECT {_CLAIMABLE} AS id", {"now": now}).fetchone()
+    row = db.execute(f"SELECT {_CLAIMABLE} AS id", {"model": model, "now": now}).fetchone()
     return row["id"] is not None
 
 
@@ -126,6 +131,38 @@ def _lapsed_end(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelEr
     billed = Billed.UNKNOWN if sent else Billed.NO
     status = Status.UNKNOWN if sent else Status.FAILED
     return status, ModelError(text, cause="interrupted", billed=billed, ticket_usable=True)
+
+
+def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int:
+    """Pause the batches that were queued for another image model -> how many; their tickets are kept.
+
+    What was asked of one model must not be made by another and paid for twice.
+    """
+    with transaction(db):
+        db.execute(
+            f"""
+            UPDATE generation_records
+            SET status = 'queued', lease_until = NULL, lease_owner = NULL
+            WHERE status = 'running' AND model <> :model AND lease_until < :now AND NOT ({_IN_DOUBT})
+            """,
+            {"model": model, "now": now},
+        )
+        others = db.execute(
+            """
+            SELECT DISTINCT batches.id, generation_records.model
+            FROM batches
+            CROSS JOIN generation_records ON generation_records.batch_id = batches.id
+            WHERE batches.state = 'active' AND generation_records.status = 'queued'
+              AND generation_records.model <> :model
+            """,
+            {"model": model},
+        ).fetchall()
+        for row in others:
+            reason = (
+                f"排队时用的是模型 {row['model']}，现在是 {model}：换回原来的模型再继续，或取消后重新开始"
+            )
+            pause_in_transaction(db, row["id"], reason)
+    return len(others)
 
 
 def requeue_record(
@@ -215,11 +252,11 @@ def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bo
     return True
 
 
-def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None = None) -> int:
+def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None = None, *, model: str) -> int:
     """Failed records back into the queue -> how many; an ``unknown`` or cancelled one only when named.
 
-    A ticket that can still be collected is kept, so that nothing is ordered twice. Raises Conflict when
-    a named record is not one to retry.
+    A ticket that can still be collected is kept, so that nothing is ordered twice; without one the picture
+    is ordered from ``model``, the one in use. Raises Conflict when a named record is not one to retry.
     """
     with transaction(db):
         sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
@@ -235,10 +272,11 @@ def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None =
                 """
                 UPDATE generation_records
                 SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
+                    model = CASE WHEN ticket IS NULL THEN :model ELSE model END,
                     lapses = 0, started_at = NULL, finished_at = NULL, version = :version
                 WHERE id = :id
                 """,
-                {"id": record_id, "version": version},
+                {"id": record_id, "version": version, "model": model},
             )
         if ids:
             db.execute(

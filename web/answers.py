@@ -159,7 +159,8 @@ def _answer(sentence: str, status: int, **fields: Any) -> Any:
         return failure(sentence, status, **fields)
     if request.path.startswith("/live/"):
         return sentence, status
-    return render_template("error.html", sentence=sentence, status=status), status
+    title = "没有找到" if status == 404 else "出了点问题"
+    return render_template("error.html", title=title, message=sentence), status
 
 
 def _wants_json() -> bool:

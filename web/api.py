@@ -133,7 +133,7 @@ def pause_batch(batch_id: str) -> Answer:
 def resume_batch(batch_id: str) -> Answer:
     """Go on."""
     database.get_batch(connection(), batch_id)
-    database.resume_batch(connection(), batch_id)
+    database.resume_batch(connection(), batch_id, model=rooms().model.card.model_id)
     return _batch_answer(batch_id)
 
 
@@ -151,7 +151,7 @@ def retry_batch(batch_id: str) -> Answer:
     body = json_body() if request.get_data() else {}
     ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
     database.get_batch(connection(), batch_id)
-    database.retry_records(connection(), batch_id, ids)
+    database.retry_records(connection(), batch_id, ids, model=rooms().model.card.model_id)
     return _batch_answer(batch_id)
 
 

@@ -1,0 +1,48 @@
+"""What tests share: settings in a folder of their own, a database, a simple card."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import database
+from config import Settings
+from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelCard, exact_size
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The demo model, everything kept under the test's own folder."""
+    return Settings(
+        database_path=tmp_path / "generation_records.db",
+        output_dir=tmp_path / "output",
+        samples_dir=tmp_path / "samples",
+    )
+
+
+@pytest.fixture
+def db(settings: Settings) -> Iterator[database.Connection]:
+    """A connection to an empty database."""
+    database.open_database(settings.database_path)
+    with closing(database.connect(settings.database_path)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def card() -> ModelCard:
+    """A model that takes everything, at ¥0.22 a picture."""
+    return ModelCard(
+        name="test",
+        label="测试模型",
+        model_id="test-1",
+        sizes={(r, k): exact_size(r, area) for r in ASPECT_RATIOS for k, area in RESOLUTION_AREAS.items()},
+        prompt_limit=800,
+        max_references=4,
+        reference_form="any",
+        negative_prompt="field",
+        takes_seed=True,
+        takes_steps=True,
+        prices=dict.fromkeys(RESOLUTION_AREAS, Decimal("0.22")),
+    )

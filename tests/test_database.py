@@ -1,0 +1,404 @@
+"""The database: promises of names, the queue under a lease, the ledger, earlier files."""
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import database
+from config import Settings
+from domain import BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
+from errors import Billed, Conflict, ModelError, NotFound, StorageError
+
+NOW = 1_000_000.0
+KEPT = KeptPicture(filename="猫.png", width=2048, height=2048, format="png", file_size=9, sha256="ab")
+
+
+def add(
+    db: database.Connection,
+    card: ModelCard,
+    *requests: ImageRequest,
+    stems: Sequence[str] = (),
+    taken: str = "",
+) -> tuple[str, list[int]]:
+    requests = requests or (ImageRequest(prompt="一只猫"),)
+    return database.add_batch(
+        db,
+        requests,
+        card=card,
+        stems=stems or ["猫"] * len(requests),
+        is_taken=lambda stem: stem == taken,
+    )
+
+
+def claim(db: database.Connection, now: float = NOW) -> Record | None:
+    return database.claim_record(db, model="test-1", owner="me", now=now, lease=20.0)
+
+
+def claimed(db: database.Connection, now: float = NOW) -> Record:
+    record = claim(db, now)
+    assert record is not None
+    return record
+
+
+def stems(db: database.Connection) -> list[str]:
+    return [row["file_stem"] for row in db.execute("SELECT file_stem FROM generation_records ORDER BY id")]
+
+
+def outcomes(db: database.Connection) -> list[str]:
+    return [row["outcome"] for row in db.execute("SELECT outcome FROM sends ORDER BY id")]
+
+
+def test_a_row_for_three_pictures_is_three_records(db: database.Connection, card: ModelCard) -> None:
+    batch_id, ids = add(db, card, ImageRequest(prompt="猫", num_images=3))
+    records = database.list_batch_records(db, batch_id)
+    assert [record.id for record in records] == ids
+    assert [record.picture_number for record in records] == [1, 2, 3]
+    assert {record.num_images for record in records} == {3}
+    assert stems(db) == ["猫_1", "猫_2", "猫_3"]
+
+
+def test_no_name_is_promised_twice(db: database.Connection, card: ModelCard) -> None:
+    add(db, card, *[ImageRequest(prompt="猫")] * 3)
+    add(db, card, ImageRequest(prompt="猫"), stems=["猫"])
+    add(db, card, ImageRequest(prompt="猫"), stems=["狗"], taken="狗")
+    assert stems(db) == ["猫", "猫-2", "猫-3", "猫-4", "狗-2"]
+
+
+def test_names_that_differ_only_in_letter_case_are_not_both_promised(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card, ImageRequest(prompt="x"), ImageRequest(prompt="y"), stems=["Cat", "cat"])
+    assert stems(db) == ["Cat", "cat-2"]
+
+
+def test_ten_thousand_pictures_of_one_name_are_promised_at_once(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card, *[ImageRequest(prompt="猫", num_images=10)] * 1000)
+    assert len(set(stems(db))) == 10_000
+
+
+def test_records_are_claimed_in_the_order_of_their_rows(db: database.Connection, card: ModelCard) -> None:
+    _, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+    assert [claimed(db).id for _ in ids] == ids
+    assert claim(db) is None
+
+
+def test_a_single_picture_does_not_wait_behind_a_workbook(db: database.Connection, card: ModelCard) -> None:
+    add(db, card, *[ImageRequest(prompt="猫")] * 3)
+    _, ids = database.add_batch(
+        db, [ImageRequest(prompt="急")], card=card, stems=["急"], is_taken=lambda _: False, source="single"
+    )
+    assert claimed(db).id == ids[0]
+
+
+def test_two_workers_never_get_the_same_record(
+    settings: Settings, db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card, *[ImageRequest(prompt="猫")] * 60)
+    got: list[int] = []
+
+    def take_all() -> None:
+        with closing(database.connect(settings.database_path)) as own:
+            while (record := claim(own)) is not None:
+                got.append(record.id)
+
+    threads = [threading.Thread(target=take_all) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == sorted(set(got))
+    assert len(got) == 60
+
+
+def test_a_live_lease_is_kept_and_a_dead_one_comes_free(db: database.Connection, card: ModelCard) -> None:
+    add(db, card)
+    record = claimed(db)
+    database.extend_leases(db, [record.id], owner="me", until=NOW + 30)
+    assert claim(db, NOW + 25) is None
+    assert claimed(db, NOW + 31).attempts == record.attempts + 1
+
+
+def test_a_record_sent_but_never_heard_of_is_not_handed_out_again(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    assert claim(db, NOW + 60) is None
+    assert database.settle_lapsed(db, now=NOW + 60) == 1
+    after = database.get_record(db, record.id)
+    assert after.status is Status.UNKNOWN
+    assert "可能已计费" in after.error
+    assert (after.cost, after.at_stake) == (Decimal(0), Decimal("0.22"))
+
+
+def test_a_worker_that_only_slept_still_brings_its_picture_home(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.settle_lapsed(db, now=NOW + 60)
+    assert database.finish_record(db, record, KEPT)
+    after = database.get_record(db, record.id)
+    assert (after.status, after.cost, after.at_stake) == (Status.SUCCESS, Decimal("0.22"), Decimal(0))
+
+
+def test_a_record_with_a_ticket_is_collected_by_whoever_comes_next(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.keep_ticket(db, record, "14790660436661235288")
+    assert claimed(db, NOW + 60).ticket == "14790660436661235288"
+
+
+def test_whoever_lost_a_record_cannot_finish_it(db: database.Connection, card: ModelCard) -> None:
+    add(db, card)
+    sleeper = claimed(db)
+    other = claimed(db, NOW + 60)
+    assert database.finish_record(db, other, KEPT)
+    assert not database.finish_record(db, sleeper, KEPT)
+    assert not database.fail_record(db, sleeper, ModelError("晚了", cause="network", billed=Billed.NO))
+    assert database.get_record(db, other.id).status is Status.SUCCESS
+
+
+def test_a_record_whose_workers_die_again_and_again_is_ended(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card)
+    now = NOW
+    while claim(db, now) is not None:
+        now += 60
+    database.settle_lapsed(db, now=now)
+    assert database.list_records(db, database.RecordFilter())[0].status is Status.FAILED
+
+
+def test_a_picture_that_is_kept_closes_the_ledger_and_the_batch(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, _ = add(db, card)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.finish_record(db, record, KEPT, seed=7)
+    after, batch = database.get_record(db, record.id), database.get_batch(db, batch_id)
+    assert (after.width, after.seed, after.image_path) == (2048, 7, "/output/猫.png")
+    assert outcomes(db) == ["billed"]
+    assert (batch.status, batch.cost, batch.counts[Status.SUCCESS]) == (
+        BatchStatus.FINISHED,
+        Decimal("0.22"),
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("billed", "status", "outcome"),
+    [
+        (Billed.NO, Status.FAILED, "not_billed"),
+        (Billed.YES, Status.FAILED, "billed"),
+        (Billed.UNKNOWN, Status.UNKNOWN, "unknown"),
+    ],
+)
+def test_a_failure_says_what_became_of_the_money(
+    db: database.Connection, card: ModelCard, billed: Billed, status: Status, outcome: str
+) -> None:
+    add(db, card)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.fail_record(db, record, ModelError("提示词未通过审核", cause="moderation", billed=billed))
+    after = database.get_record(db, record.id)
+    assert (after.status, after.error) == (status, "提示词未通过审核")
+    assert outcomes(db) == [outcome]
+
+
+def test_the_budget_is_never_overshot(db: database.Connection, card: ModelCard) -> None:
+    add(db, card, *[ImageRequest(prompt="猫")] * 3)
+    for _ in range(2):
+        database.add_send(db, claimed(db), price=Decimal("0.22"), budget=Decimal("0.50"))
+    with pytest.raises(database.BudgetReached, match="BUDGET"):
+        database.add_send(db, claimed(db), price=Decimal("0.22"), budget=Decimal("0.50"))
+    assert database.committed(db) == Decimal("0.44")
+
+
+def test_a_later_try_keeps_the_ticket_only_when_it_can_be_collected(
+    db: database.Connection, card: ModelCard
+) -> None:
+    for usable, ticket in ((True, "T1"), (False, None)):
+        add(db, card)
+        record = claimed(db)
+        database.add_send(db, record, price=Decimal("0.22"), budget=None)
+        database.keep_ticket(db, record, "T1")
+        error = ModelError("稍后", cause="service", billed=Billed.NO, retryable=True, ticket_usable=usable)
+        database.requeue_record(db, record, not_before=NOW + 5, error=error)
+        assert claim(db, NOW + 4) is None
+        assert claimed(db, NOW + 6).ticket == ticket
+
+
+def test_a_paused_batch_starts_nothing_and_goes_on_when_resumed(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, _ = add(db, card)
+    database.pause_batch(db, batch_id, "密钥不对")
+    assert claim(db) is None
+    batch = database.get_batch(db, batch_id)
+    assert (batch.status, batch.paused_reason) == (BatchStatus.PAUSED, "密钥不对")
+    database.resume_batch(db, batch_id, model="test-1")
+    assert claim(db) is not None
+
+
+def test_what_was_queued_for_one_model_is_never_made_by_another(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, _ = add(db, card)
+    assert database.claim_record(db, model="other", owner="me", now=NOW, lease=20.0) is None
+    assert database.pause_other_models(db, model="other", now=NOW) == 1
+    assert "test-1" in database.get_batch(db, batch_id).paused_reason
+    with pytest.raises(Conflict, match="换回"):
+        database.resume_batch(db, batch_id, model="other")
+    database.resume_batch(db, batch_id, model="test-1")
+    assert claim(db) is not None
+
+
+def test_cancelling_keeps_what_was_ordered(db: database.Connection, card: ModelCard) -> None:
+    batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.keep_ticket(db, record, "T")
+    database.requeue_record(db, record, not_before=0)
+    assert database.cancel_batch(db, batch_id) == 2
+    assert claimed(db).ticket == "T"
+    assert claim(db) is None
+
+
+def test_retry_takes_the_failed_ones_and_unknown_only_by_name(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    for billed in (Billed.NO, Billed.UNKNOWN):
+        record = claimed(db)
+        database.add_send(db, record, price=Decimal("0.22"), budget=None)
+        database.fail_record(db, record, ModelError("坏了", cause="service", billed=billed))
+    assert database.retry_records(db, batch_id, model="test-1") == 1
+    assert database.get_record(db, ids[1]).status is Status.UNKNOWN
+    assert database.retry_records(db, batch_id, [ids[1]], model="test-1") == 1
+    with pytest.raises(Conflict):
+        database.retry_records(db, batch_id, [ids[1]], model="test-1")
+
+
+def test_an_unknown_send_stays_at_stake_when_the_picture_is_ordered_anew(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
+    database.retry_records(db, batch_id, ids, model="test-1")
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.finish_record(db, record, KEPT)
+    assert outcomes(db) == ["unknown", "billed"]
+    after = database.get_record(db, ids[0])
+    assert (after.cost, after.at_stake) == (Decimal("0.22"), Decimal("0.22"))
+
+
+def test_only_what_changed_since_a_version_is_listed(db: database.Connection, card: ModelCard) -> None:
+    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+    version = database.get_batch_version(db, batch_id)
+    assert database.list_batch_records(db, batch_id, since=version) == []
+    record = claimed(db)
+    assert [r.id for r in database.list_batch_records(db, batch_id, since=version)] == [ids[0]]
+    database.finish_record(db, record, KEPT)
+    assert database.get_batch_version(db, batch_id) > version
+    assert "已保存" in database.list_log(db, batch_id, since=version)[0].text
+
+
+def test_queued_records_show_only_when_asked_for(db: database.Connection, card: ModelCard) -> None:
+    add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    database.finish_record(db, claimed(db), KEPT)
+    everything = database.RecordFilter()
+    assert database.count_records(db, everything) == 1
+    assert database.count_records(db, database.RecordFilter(statuses=("queued",))) == 1
+
+
+def test_a_deleted_record_can_be_restored(db: database.Connection, card: ModelCard) -> None:
+    _, ids = add(db, card)
+    assert database.delete_records(db, ids) == 0  # still queued: not one to delete
+    database.finish_record(db, claimed(db), KEPT)
+    assert database.delete_records(db, ids) == 1
+    with pytest.raises(NotFound):
+        database.get_record(db, ids[0])
+    assert database.restore_records(db, ids) == 1
+    assert database.get_record(db, ids[0]).filename == "猫.png"
+
+
+def test_a_prompt_is_data_and_never_sql(db: database.Connection, card: ModelCard) -> None:
+    prompt = '\'); DROP TABLE generation_records; -- %_"猫"'
+    _, ids = add(db, card, ImageRequest(prompt=prompt))
+    assert database.get_record(db, ids[0]).prompt == prompt
+
+
+def earlier_file(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute(
+            """
+            CREATE TABLE generation_records (
+                id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL, created_at TIMESTAMP,
+                prompt TEXT NOT NULL, negative_prompt TEXT, aspect_ratio TEXT, resolution TEXT, width INTEGER,
+                height INTEGER, num_images INTEGER, seed INTEGER, steps INTEGER, sample_images TEXT,
+                image_path TEXT, filename TEXT, batch_id TEXT, status TEXT)
+            """
+        )
+        old.execute("CREATE INDEX by_user ON generation_records (user_id)")
+        row = (5, "2025-03-01 08:00:00", "旧的猫", None, "16:9", "2K", 2560, 1440, 1, 42, None, None)
+        for _ in range(2):  # the earlier app wrote over files: two records, one file
+            old.execute(
+                "INSERT INTO generation_records VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, "/output/旧.png", "旧.png", "b1", "success"),
+            )
+        old.execute("DELETE FROM generation_records WHERE id = 2")
+        old.execute(
+            "INSERT INTO generation_records VALUES (2, 5, NULL, '', '', '', '', NULL, NULL, NULL, NULL, NULL, '[', '', '旧.png', NULL, 'done')"
+        )
+
+
+def test_a_file_of_the_earlier_app_opens_with_nothing_lost(tmp_path: Path, card: ModelCard) -> None:
+    path = tmp_path / "generation_records.db"
+    earlier_file(path)
+    database.open_database(path)
+    with closing(database.connect(path)) as db:
+        record = database.get_record(db, 1)
+        assert (record.prompt, record.seed, record.status) == ("旧的猫", 42, Status.SUCCESS)
+        assert record.created_at == "2025-03-01 08:00:00"
+        assert database.get_record(db, 2).status is Status.FAILED
+        assert db.execute("SELECT user_id FROM generation_records WHERE id = 1").fetchone()[0] == 5
+        add(db, card, stems=["旧"])
+        assert stems(db)[-1] == "旧-2"
+    assert len(list(tmp_path.glob("generation_records.db.backup-*"))) == 1
+
+
+def test_opening_again_changes_nothing_and_copies_nothing(
+    settings: Settings, db: database.Connection
+) -> None:
+    database.open_database(settings.database_path)
+    assert not list(settings.database_path.parent.glob("*.backup-*"))
+
+
+def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "broken.db"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StorageError, match="打不开"):
+        database.open_database(path)
+
+
+def test_a_file_of_a_newer_version_is_refused(settings: Settings, db: database.Connection) -> None:
+    db.execute("PRAGMA user_version = 999")
+    with pytest.raises(StorageError, match="更新的版本"):
+        database.open_database(settings.database_path)

@@ -1,0 +1,120 @@
+"""Nouns: untrusted fields become a request or a complaint by field; sizes are exact."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain import ASPECT_RATIOS, ImageRequest, ModelCard, SampleImage, exact_size, file_key
+from errors import InvalidRequest
+
+
+@pytest.mark.parametrize("written", ["16:9", "16：9", "16x9", "１６:９", " 16 : 9 ", "16×9", "16/9", "16比9"])
+def test_a_ratio_is_understood_however_it_is_written(written: str) -> None:
+    assert ImageRequest.parse({"prompt": "猫", "aspect_ratio": written}).aspect_ratio == "16:9"
+
+
+@pytest.mark.parametrize("written", ["2k", "2K", "２Ｋ", " 2k "])
+def test_a_resolution_is_understood_in_any_letter_case(written: str) -> None:
+    assert ImageRequest.parse({"prompt": "猫", "resolution": written}).resolution == "2K"
+
+
+@pytest.mark.parametrize(
+    ("written", "number"), [(3, 3), (3.0, 3), ("３", 3), ("3.0", 3), (" 3 ", 3), ("", 1), (None, 1)]
+)
+def test_a_count_is_understood_as_number_or_text(written: object, number: int) -> None:
+    assert ImageRequest.parse({"prompt": "猫", "num_images": written}).num_images == number
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", ""),
+        ("prompt", "  \n "),
+        ("prompt", 7),
+        ("prompt", "长" * 10_001),
+        ("negative_prompt", ["x"]),
+        ("aspect_ratio", "21:9"),
+        ("aspect_ratio", {"a": 1}),
+        ("resolution", "8K"),
+        ("num_images", 0),
+        ("num_images", 11),
+        ("num_images", 2.5),
+        ("num_images", True),
+        ("num_images", "many"),
+        ("seed", -2),
+        ("seed", 2**40),
+        ("steps", 0),
+        ("steps", 151),
+        ("filename", "x" * 201),
+        ("sample_images", "not json"),
+        ("sample_images", [{"url": "a"}]),
+        ("sample_images", [{"url": "a", "filename": "b"}] * 5),
+        ("sample_images", 5),
+    ],
+)
+def test_a_value_outside_the_bounds_is_a_complaint_naming_its_field(field: str, value: object) -> None:
+    with pytest.raises(InvalidRequest) as complaint:
+        ImageRequest.parse({"prompt": "猫"} | {field: value})
+    assert complaint.value.field == field
+
+
+def test_every_bad_field_is_complained_of_at_once() -> None:
+    request, problems = ImageRequest.read({"prompt": "", "aspect_ratio": "x", "num_images": 99})
+    assert request is None
+    assert [problem.field for problem in problems] == ["prompt", "aspect_ratio", "num_images"]
+
+
+def test_seed_minus_one_leaves_the_seed_to_the_model() -> None:
+    assert ImageRequest.parse({"prompt": "猫", "seed": -1}).seed is None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["prompt", "seed", "num_images", "aspect_ratio", "sample_images"]), st.text()
+    )
+)
+def test_no_text_whatever_makes_reading_a_request_fall_over(fields: dict[str, str]) -> None:
+    request, problems = ImageRequest.read(fields)
+    assert (request is None) == bool(problems)
+
+
+@pytest.mark.parametrize("ratio", ASPECT_RATIOS)
+@pytest.mark.parametrize("area", [1024**2, 2048**2, 4096**2])
+def test_a_computed_size_has_exactly_the_ratio_and_keeps_the_bounds(ratio: str, area: int) -> None:
+    across, down = map(int, ratio.split(":"))
+    size = exact_size(ratio, area, minimum=1024**2, maximum=4096**2)
+    assert Fraction(size.width, size.height) == Fraction(across, down)
+    assert 1024**2 <= size.area <= 4096**2
+
+
+def test_no_other_exact_size_lies_nearer_to_the_area() -> None:
+    size = exact_size("16:9", 1024**2, minimum=1024**2)
+    assert (size.width, size.height) == (1376, 774)  # one step smaller is under the minimum
+
+
+def test_a_model_drops_what_it_does_not_take(card: ModelCard) -> None:
+    plain = replace(card, takes_seed=False, takes_steps=False)
+    accepted = plain.accept(ImageRequest(prompt="猫", seed=7, steps=30))
+    assert (accepted.seed, accepted.steps) == (None, None)
+
+
+def test_a_model_complains_of_a_resolution_it_does_not_have(card: ModelCard) -> None:
+    small = replace(card, sizes={("1:1", "1K"): exact_size("1:1", 1024**2)})
+    problems = small.problems(ImageRequest(prompt="猫", resolution="4K"))
+    assert [problem.field for problem in problems] == ["resolution"]
+    assert "1K" in problems[0].message
+
+
+def test_a_local_reference_is_refused_for_a_model_that_wants_public_addresses(card: ModelCard) -> None:
+    image = SampleImage(url="/samples/files/a.png", filename="a.png")
+    asked = ImageRequest(prompt="猫", sample_images=(image,))
+    assert not card.problems(asked)
+    assert "a.png" in replace(card, reference_form="url").problems(asked)[0].message
+
+
+def test_names_that_a_file_system_would_mix_up_share_a_key() -> None:
+    assert file_key("Café") == file_key("CAFE\u0301")
+    assert file_key("猫") != file_key("狗")

@@ -1,0 +1,105 @@
+"""The API of workbooks: import, template, export, the results of a batch."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flask import make_response, request, send_file
+from werkzeug.wrappers import Response
+
+import database
+import pictures
+import sample_images
+import spreadsheet
+from domain import MAX_ROWS_A_BATCH, LibraryImage
+from errors import InvalidRequest
+from web.answers import Answer, json_body, success
+from web.api import api
+from web.context import connection, rooms
+
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@api.post("/spreadsheet/import")
+def import_spreadsheet() -> Answer:
+    """A file -> rows to look at, corrections and complaints by cell, reference names looked up."""
+    file = request.files.get("file")
+    if file is None:
+        raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
+    content = file.stream.read(spreadsheet.MAX_UPLOAD + 1)
+    found = spreadsheet.read_workbook(content, file.filename or "", card=rooms().model.card)
+    return success(found.as_json() | {"references": _look_up(found.rows)})
+
+
+@api.get("/spreadsheet/template.xlsx")
+def spreadsheet_template() -> Response:
+    """The workbook to fill in."""
+    return _workbook(spreadsheet.write_template(rooms().model.card), "批量生成模板.xlsx")
+
+
+@api.post("/spreadsheet/export")
+def export_spreadsheet() -> Response:
+    """The rows of the table as they are, to be imported again exactly."""
+    rows = json_body().get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InvalidRequest("rows", "rows 应为行的列表")
+    if len(rows) > MAX_ROWS_A_BATCH:
+        raise InvalidRequest("rows", f"一次最多导出 {MAX_ROWS_A_BATCH} 行")
+    return _workbook(spreadsheet.write_requests(rows, rooms().model.card), "批量生成.xlsx")
+
+
+@api.get("/batches/<batch_id>/results.xlsx")
+def batch_results(batch_id: str) -> Response:
+    """The rows that were run, in their order, with what came of each."""
+    db, output_dir = connection(), rooms().settings.output_dir
+    batch = database.get_batch(db, batch_id)
+    records = database.list_batch_records(db, batch_id)
+    names = {record.id: record.filename for record in records}
+
+    def thumbnail(record_id: int) -> bytes | None:
+        return pictures.small_copy(output_dir, record_id, names[record_id], box=spreadsheet.THUMBNAIL_BOX)
+
+    file = spreadsheet.write_results(batch, records, thumbnails=thumbnail)
+    name = f"{pictures.safe_stem(batch.name) or batch.id}-结果.xlsx"
+    return send_file(file, mimetype=_XLSX, as_attachment=True, download_name=name, max_age=0)
+
+
+def _workbook(content: bytes, name: str) -> Response:
+    response = make_response(content)
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.headers["Content-Type"] = _XLSX
+    return response
+
+
+def _look_up(rows: Sequence[spreadsheet.ImportedRow]) -> list[dict[str, Any]]:
+    """Each reference name of each row -> exact, ambiguous (with candidates) or missing."""
+    library = (
+        sample_images.list_sample_images(rooms().settings) if any(row.references for row in rows) else []
+    )
+    by_name = _by_name(library)
+    return [
+        {"row": row.number, "name": name, **_match(name, by_name)} for row in rows for name in row.references
+    ]
+
+
+def _by_name(library: Iterable[LibraryImage]) -> dict[str, list[LibraryImage]]:
+    """Under the whole name and under the name without its ending."""
+    found: dict[str, list[LibraryImage]] = {}
+    for image in library:
+        stem = image.filename.rpartition(".")[0]
+        for key in {_folded(image.filename), _folded(stem)}:
+            found.setdefault(key, []).append(image)
+    return found
+
+
+def _match(name: str, by_name: dict[str, list[LibraryImage]]) -> dict[str, Any]:
+    images = [
+        {"url": i.url, "filename": i.filename, "thumbnail_url": i.thumbnail_url}
+        for i in by_name.get(_folded(name), [])
+    ]
+    if len(images) == 1:
+        return {"match": "exact", "image": images[0]}
+    return {"match": "ambiguous", "candidates": images} if images else {"match": "missing"}
+
+
+def _folded(name: str) -> str:
+    return pictures.file_key(name.strip())
