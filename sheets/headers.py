@@ -50,7 +50,7 @@ _NAMES: Mapping[str, str] = {
     "row_number": "行号",
     "status": "状态",
     "image_file": "图片文件",
-    "ignored": "序号 编号 缩略图 第几张 原因 费用 费用元 次数 # no id",
+    "ignored": "序号 编号 缩略图 第几张 原因 费用 可能已计费 次数 # no id",
 }
 _FIELD_OF = {name: key for key, names in _NAMES.items() for name in names.split()}
 _REMARK = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|【[^【】]*】")

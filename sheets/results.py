@@ -13,7 +13,7 @@ from openpyxl.drawing.image import Image
 from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
 from openpyxl.drawing.xdr import XDRPositiveSize2D
 
-from domain import Batch, Record
+from domain import Batch, Record, Status
 from sheets.cells import join_names
 from sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
 from sheets.paper import Column, SheetWriter
@@ -40,27 +40,29 @@ def write_results(
     """
     workbook = Workbook(write_only=True)
     columns: list[tuple[Column, Write]] = [
-        (Column(RESULT_LABELS["row_number"], 7, "number"), lambda record: record.row_number),
+        (Column(RESULT_LABELS["row_number"], 7, "number"), _own("row_number")),
         (Column("缩略图", 14), lambda record: None),
         *_request_columns(),
-        (Column("第几张", 8, "number"), lambda record: record.picture_number),
+        (Column("第几张", 8, "number"), _own("picture_number")),
         (Column(RESULT_LABELS["status"], 12), lambda record: STATUS_LABELS[record.status]),
-        (Column("原因", 30), lambda record: record.error),
-        (Column(RESULT_LABELS["image_file"], 26), lambda record: record.filename),
-        (Column("费用（元）", 10, "money"), lambda record: record.cost),
-        (Column("次数", 7, "number"), lambda record: record.attempts),
+        (Column("原因", 30), _own("error")),
+        (Column(RESULT_LABELS["image_file"], 26), _own("filename")),
+        (Column("费用（元）", 10, "money"), _own("cost")),
+        (Column("可能已计费（元）", 12, "money"), lambda record: record.at_stake or None),
+        (Column("次数", 7, "number"), _own("attempts")),
     ]
     sheet = SheetWriter(workbook, "结果", [column for column, _ in columns], frozen_columns=2)
     sheet.sheet.sheet_format.defaultRowHeight = _ROW_HEIGHT
     sheet.sheet.sheet_format.customHeight = True
     budget = MAX_THUMBNAIL_BYTES
     for line, record in enumerate(sorted(records, key=lambda r: (r.row_number, r.picture_number)), 2):
-        thumbnail = thumbnails(record.id)
         values = [write(record) for _, write in columns]
-        if thumbnail and len(thumbnail) > budget:
+        thumbnail = thumbnails(record.id) if budget else None
+        budget = max(budget - len(thumbnail or b""), 0)
+        if thumbnail and budget:
+            _add_thumbnail(sheet, line, thumbnail)
+        elif record.status == Status.SUCCESS and not budget:
             values[1] = _LEFT_OUT
-        elif thumbnail and _add_thumbnail(sheet, line, thumbnail):
-            budget -= len(thumbnail)
         sheet.append(values)
     _add_summary(workbook, batch)
     return _saved(workbook)
@@ -110,6 +112,7 @@ def _record_columns() -> list[tuple[Column, Write]]:
         (Column(RESULT_LABELS["image_file"], 26), _own("filename")),
         (Column("模型", 18), _own("model")),
         (Column("费用（元）", 10, "money"), _own("cost")),
+        (Column("可能已计费（元）", 12, "money"), lambda record: record.at_stake or None),
         (Column("批次", 16), _own("batch_id")),
         (Column("收藏", 6), lambda record: "是" if record.favourite else ""),
         (Column("完成时间（UTC）", 20), _own("finished_at")),
@@ -120,19 +123,18 @@ def _own(name: str) -> Write:
     return lambda record: getattr(record, name)
 
 
-def _add_thumbnail(sheet: SheetWriter, line: int, content: bytes) -> bool:
-    """Put a picture into the thumbnail cell of a line; False when the bytes are no picture."""
+def _add_thumbnail(sheet: SheetWriter, line: int, content: bytes) -> None:
+    """Put a picture into the thumbnail cell of a line, unless the bytes are no picture."""
     try:
         image = Image(io.BytesIO(content))
     except OSError:
-        return False
+        return
     scale = min(THUMBNAIL_BOX[0] / image.width, THUMBNAIL_BOX[1] / image.height)
     size = XDRPositiveSize2D(*(int(side * scale * _EMU_A_PIXEL) for side in (image.width, image.height)))
     inset = 3 * _EMU_A_PIXEL
     corner = AnchorMarker(col=1, colOff=inset, row=line - 1, rowOff=inset)
     image.anchor = OneCellAnchor(_from=corner, ext=size)
     sheet.sheet.add_image(image)
-    return True
 
 
 def _add_summary(workbook: Workbook, batch: Batch) -> None:
@@ -142,6 +144,7 @@ def _add_summary(workbook: Workbook, batch: Batch) -> None:
         ("张数", batch.total),
         *((STATUS_LABELS[status], count) for status, count in batch.counts.items() if count),
         ("费用（元）", batch.cost),
+        ("可能已计费（元）", batch.at_stake),
     ]
     for line in lines:
         sheet.append(line)

@@ -1,0 +1,322 @@
+"""Real files of many makes, all of them the same table or one told difference from it."""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+from openpyxl.comments import Comment
+from openpyxl.styles import Font
+from openpyxl.worksheet.worksheet import Worksheet
+
+from spreadsheet import Import, read_workbook
+from tests.workbooks import by_hand
+from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter, with_sheets
+
+HEAD = ("提示词", "图片比例")
+ROWS = (HEAD, ("橘猫", "16:9"), ("白狗", "3:4"))
+EXPECTED = [("橘猫", "16:9"), ("白狗", "3:4")]
+
+
+def prompts_and_ratios(found: Import) -> list[tuple[str, str]]:
+    """What the table came to."""
+    return [(row.fields["prompt"], row.fields["aspect_ratio"]) for row in found.rows]
+
+
+def text(rows: Any = ROWS, separator: str = ",", ending: str = "\r\n") -> str:
+    """The table as delimited text."""
+    return "".join(separator.join(map(str, row)) + ending for row in rows)
+
+
+def openpyxl_with(change: Callable[[Worksheet], object]) -> bytes:
+    """The table written by openpyxl, with something more done to the sheet."""
+    return by_openpyxl(ROWS, change=change)
+
+
+def xlsxwriter_plain(_book: Any, sheet: Any) -> None:
+    """The table as XlsxWriter writes it."""
+    for number, row in enumerate(ROWS):
+        sheet.write_row(number, 0, row)
+
+
+def blank_tail(sheet: Worksheet) -> None:
+    """Ten thousand rows with nothing but a font."""
+    for number in range(4, 10_004):
+        sheet.cell(number, 1).font = Font(bold=True)
+
+
+def decorated(sheet: Worksheet) -> None:
+    """Comments, links, protection, filters, frozen panes: nothing of it concerns the table."""
+    sheet["A2"].comment = Comment("好看", "某人")
+    sheet["A3"].hyperlink = "https://example.com/"
+    sheet.protection.sheet = True
+    sheet.auto_filter.ref = "A1:B3"
+    sheet.freeze_panes = "A2"
+
+
+def rich(sheet: Worksheet) -> None:
+    """A prompt of which one letter is bold."""
+    sheet["A2"] = CellRichText("橘", TextBlock(InlineFont(b=True), "猫"))
+
+
+def shared(rows: str, **more: Any) -> bytes:
+    """By hand, with shared strings: 0 提示词, 1 图片比例, 2 橘猫, 3 16:9, 4 白狗, 5 3:4."""
+    strings = [f"<t>{word}</t>" for word in ("提示词", "图片比例", "橘猫", "16:9", "白狗", "3:4")]
+    return by_hand.workbook(f"<sheetData>{rows}</sheetData>", strings=strings, **more)
+
+
+SHARED_ROWS = (
+    '<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row>'
+    '<row r="2"><c r="A2" t="s"><v>2</v></c><c r="B2" t="s"><v>3</v></c></row>'
+    '<row r="3"><c r="A3" t="s"><v>4</v></c><c r="B3" t="s"><v>5</v></c></row>'
+)
+PREFIXED = (
+    f'<x:worksheet xmlns:x="{by_hand.MAIN}"><x:sheetData>'
+    + SHARED_ROWS.replace("<", "<x:").replace("<x:/", "</x:")
+    + "</x:sheetData></x:worksheet>"
+)
+LIBREOFFICE_STYLES = (
+    '<numFmts count="1"><numFmt numFmtId="164" formatCode="General"/></numFmts>'
+    '<cellStyleXfs count="1"><xf numFmtId="164"/></cellStyleXfs>'
+    '<cellXfs count="1"><xf numFmtId="164"/></cellXfs>'
+)
+INLINE = by_hand.inline_rows(ROWS)
+SHEET_OF = f'<worksheet xmlns="{by_hand.MAIN}">{INLINE}</worksheet>'
+
+SAME_TABLE: dict[str, bytes] = {
+    "openpyxl": by_openpyxl(ROWS),
+    "openpyxl, formatted rows below": openpyxl_with(blank_tail),
+    "openpyxl, comments, links and protection": openpyxl_with(decorated),
+    "openpyxl, rich text": openpyxl_with(rich),
+    "openpyxl, a far away cell": openpyxl_with(lambda sheet: sheet.cell(1_048_576, 16_384, "x")),
+    "openpyxl, a frozen title row": by_openpyxl([("我的提示词表",), *ROWS]),
+    "openpyxl, several title rows": by_openpyxl([("标题",), (), ("说明：提示词要写清楚",), (), *ROWS]),
+    "openpyxl, the table starts in column C": by_openpyxl([("", "", *row) for row in ROWS]),
+    "openpyxl, columns in another order": by_openpyxl([row[::-1] for row in ROWS]),
+    "openpyxl, blank rows in the middle": by_openpyxl([ROWS[0], ROWS[1], (), ("  ", "\u3000"), (), ROWS[2]]),
+    "openpyxl, spaces around": by_openpyxl(
+        [(" 提示词\n", " 图片 比例 "), (" 橘猫 ", " 16:9 "), ("\n白狗\n", "3:4\u3000")]
+    ),
+    "openpyxl, a line break in the header": by_openpyxl([("提示\n词", "图片\r\n比例"), *ROWS[1:]]),
+    "openpyxl, remarks in the header": by_openpyxl([("*提示词（必填）：", "图片比例[可选]"), *ROWS[1:]]),
+    "openpyxl, English headers": by_openpyxl([("Prompt", "Aspect Ratio"), *ROWS[1:]]),
+    "openpyxl, English headers in capitals": by_openpyxl([("PROMPT", "ASPECT_RATIO"), *ROWS[1:]]),
+    "openpyxl, full-width English headers": by_openpyxl(
+        [("Ｐｒｏｍｐｔ", "ａｓｐｅｃｔ－ｒａｔｉｏ"), *ROWS[1:]]
+    ),
+    "openpyxl, synonyms": by_openpyxl([("正向提示词", "宽高比"), *ROWS[1:]]),
+    "openpyxl, a full-width colon": by_openpyxl([HEAD, ("橘猫", "16：9"), ("白狗", "3：4")]),
+    "openpyxl, an x": by_openpyxl([HEAD, ("橘猫", "16x9"), ("白狗", "3×4")]),
+    "openpyxl, full-width digits": by_openpyxl([HEAD, ("橘猫", "１６：９"), ("白狗", "３:４")]),
+    "openpyxl, spaces in the ratio": by_openpyxl([HEAD, ("橘猫", "16 : 9"), ("白狗", "3 ： 4")]),
+    "openpyxl, times": by_openpyxl([HEAD, ("橘猫", datetime.time(16, 9)), ("白狗", datetime.time(3, 4))]),
+    "openpyxl, durations": by_openpyxl(
+        [
+            HEAD,
+            ("橘猫", datetime.timedelta(hours=16, minutes=9)),
+            ("白狗", datetime.timedelta(hours=3, minutes=4)),
+        ]
+    ),
+    "openpyxl, fractions of a day": by_openpyxl([HEAD, ("橘猫", 969 / 1440), ("白狗", 184 / 1440)]),
+    "openpyxl, times as text": by_openpyxl([HEAD, ("橘猫", "16:09"), ("白狗", "03:04:00")]),
+    "openpyxl, times of day in words": by_openpyxl([HEAD, ("橘猫", "4:09 PM"), ("白狗", "上午3:04")]),
+    "openpyxl, on the second sheet": with_sheets({"首页": [("目录",)], "数据": ROWS}),
+    "openpyxl, after an empty sheet": with_sheets({"空": [], "数据": ROWS}),
+    "openpyxl, a header without rows on the first sheet": with_sheets({"空表": [HEAD], "数据": ROWS}),
+    "openpyxl, on a hidden sheet": with_sheets({"首页": [("目录",)], "数据": ROWS}, hidden=["数据"]),
+    "openpyxl, a hidden sheet before it": with_sheets(
+        {"旧": [HEAD, ("旧", "1:1")], "新": ROWS}, hidden=["旧"]
+    ),
+    "XlsxWriter": by_xlsxwriter(xlsxwriter_plain),
+    "XlsxWriter, constant memory": by_xlsxwriter(xlsxwriter_plain, constant_memory=True),
+    "XlsxWriter, dates since 1904": by_xlsxwriter(xlsxwriter_plain, date_1904=True),
+    "by hand, inline strings without references": by_hand.workbook(INLINE),
+    "by hand, shared strings": shared(SHARED_ROWS),
+    "by hand, strict OOXML": shared(SHARED_ROWS, main=by_hand.STRICT_MAIN, relation=by_hand.STRICT_RELATION),
+    "by hand, a prefix on every tag": shared("", extra={"xl/worksheets/sheet1.xml": PREFIXED}),
+    "by hand, LibreOffice's styles": shared(SHARED_ROWS, styles=LIBREOFFICE_STYLES),
+    "by hand, macros": shared(SHARED_ROWS, extra={"xl/vbaProject.bin": b"\xd0\xcf\x11\xe0" * 1000}),
+    "by hand, many pictures": by_hand.workbook(
+        INLINE, extra={f"xl/media/{n}.png": b"\x89PNG" * 9 for n in range(6_000)}
+    ),
+    "by hand, UTF-16": by_hand.workbook("", extra={"xl/worksheets/sheet1.xml": SHEET_OF.encode("utf-16")}),
+    "by hand, a byte order mark": by_hand.workbook(
+        "", extra={"xl/worksheets/sheet1.xml": SHEET_OF.encode("utf-8-sig")}
+    ),
+    "by hand, part names in other letters": by_hand.workbook(
+        "", extra={"XL/Worksheets/Sheet1.xml": SHEET_OF}
+    ),
+    "by hand, a broken style sheet is not needed": shared(
+        SHARED_ROWS, styles='<cellXfs><xf numFmtId="x"/></cellXfs>'
+    ),
+    "by hand, a wrong dimension": by_hand.workbook('<dimension ref="A1:XFD1048576"/>' + INLINE),
+    "csv, UTF-8": text().encode(),
+    "csv, UTF-8 with a mark": text().encode("utf-8-sig"),
+    "csv, UTF-16 with a mark": text().encode("utf-16"),
+    "csv, UTF-16 big endian": b"\xfe\xff" + text().encode("utf-16-be"),
+    "csv, GB18030": text().encode("gb18030"),
+    "csv, semicolons": text(separator=";").encode(),
+    "csv, tabs": text(separator="\t").encode(),
+    "csv, tabs in UTF-16, as Excel's Unicode text": text(separator="\t").encode("utf-16"),
+    "csv, a sep= line": ("sep=;\r\n" + text(separator=";")).encode(),
+    "csv, Unix line ends": text(ending="\n").encode(),
+    "csv, old Mac line ends": text(ending="\r").encode(),
+    "csv, mixed line ends": "提示词,图片比例\r\n橘猫,16:9\n白狗,3:4\r".encode(),
+    "csv, no last line end": text().rstrip().encode(),
+    "csv, every cell quoted": '"提示词","图片比例"\n"橘猫","16:9"\n"白狗","3:4"\n'.encode(),
+    "csv, blank lines and columns": "\n\n提示词,图片比例,,\n\n橘猫,16:9,,\n,,,\n白狗,3:4,,\n\n".encode(),
+    "csv, a title line": ("我的表格,\n" + text()).encode(),
+    "csv, times after a trip through Excel": "提示词,图片比例\n橘猫,16:09\n白狗,3:04:00\n".encode(),
+}
+
+
+@pytest.mark.parametrize("make", SAME_TABLE)
+def test_the_same_table_is_read_from_every_make_of_file(make: str) -> None:
+    found = read_workbook(SAME_TABLE[make], "表格.xlsx")
+
+    assert prompts_and_ratios(found) == EXPECTED
+    assert all(problem.fixed for problem in found.problems)
+
+
+@pytest.mark.parametrize("name", ["表格.xlsx", "表格.xls", "表格.csv", "表格", "..\\x.TXT", ""])
+@pytest.mark.parametrize("make", ["openpyxl", "csv, GB18030"])
+def test_the_bytes_say_what_a_file_is_whatever_its_name(make: str, name: str) -> None:
+    assert prompts_and_ratios(read_workbook(SAME_TABLE[make], name)) == EXPECTED
+
+
+def test_every_column_of_the_template_is_read() -> None:
+    row = ("橘猫", "模糊", "16：9", "4k", "３", "猫", "a.png，b.png", "42", 20.0)
+
+    found = read_workbook(by_openpyxl([HEADER, row]), "a.xlsx")
+
+    assert found.rows[0].as_json() == {
+        "number": 2,
+        "prompt": "橘猫",
+        "negative_prompt": "模糊",
+        "aspect_ratio": "16:9",
+        "resolution": "4K",
+        "num_images": 3,
+        "filename": "猫",
+        "seed": 42,
+        "steps": 20,
+        "references": ["a.png", "b.png"],
+    }
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "field", "cell", "value"),
+    [
+        ("Negative Prompt", "negative_prompt", "x", "x"),
+        ("反向提示词", "negative_prompt", "x", "x"),
+        ("Size", "resolution", "4k", "4K"),
+        ("Resolution", "resolution", " １k ", "1K"),
+        ("Count", "num_images", "2", 2),
+        ("张数", "num_images", "1.0", 1),
+        ("Num Images", "num_images", 3.0, 3),
+        ("File name", "filename", 2024, "2024"),
+        ("filename", "filename", True, "TRUE"),
+        ("Seed", "seed", "7", 7),
+        ("随机种子", "seed", 4_294_967_293, 4_294_967_293),
+        ("Steps", "steps", "25", 25),
+        ("步数", "steps", 25, 25),
+    ],
+)
+def test_a_header_is_known_under_its_other_names(
+    header: str, field: str, cell: object, value: object
+) -> None:
+    found = read_workbook(by_openpyxl([("提示词", header), ("猫", cell)]), "a.xlsx")
+
+    assert found.rows[0].fields[field] == value
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize("header", ["参考示例图", "参考图", "示例图文件名", "Reference Images"])
+def test_reference_images_are_known_under_each_of_their_names(header: str) -> None:
+    found = read_workbook(by_openpyxl([("提示词", header), ("猫", "a,b，c；d.png")]), "a.xlsx")
+
+    assert found.rows[0].references == ("a", "b", "c", "d.png")
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("a;b", ("a", "b")),
+        ("a\nb", ("a", "b")),
+        ("a、b", ("a、b",)),
+        (" a b.png ； ", ("a b.png",)),
+        (",,；", ()),
+        ('"a,b.png"，c', ("a,b.png", "c")),
+        (12, ("12",)),
+    ],
+)
+def test_a_cell_of_references_is_split_where_the_contract_says(cell: object, names: tuple[str, ...]) -> None:
+    found = read_workbook(by_openpyxl([("提示词", "参考图"), ("猫", cell)]), "a.xlsx")
+
+    assert found.rows[0].references == names
+
+
+@pytest.mark.parametrize(
+    ("cell", "prompt"),
+    [
+        (2024, "2024"),
+        (2024.0, "2024"),
+        (1.5, "1.5"),
+        (0.1 + 0.2, "0.3"),
+        (True, "TRUE"),
+        (12_345_678_901, "12345678901"),
+        ("  a\n\nb  ", "a\n\nb"),
+        ("a\r\nb", "a\nb"),
+    ],
+)
+def test_a_prompt_is_the_text_the_person_sees(cell: object, prompt: str) -> None:
+    found = read_workbook(by_openpyxl([("提示词",), (cell,)]), "a.xlsx")
+
+    assert found.rows[0].fields["prompt"] == prompt
+    assert found.problems == ()
+
+
+def test_a_number_shown_with_zeros_before_it_keeps_them() -> None:
+    def pad(sheet: Worksheet) -> None:
+        sheet["B2"].number_format = "000"
+
+    found = read_workbook(by_openpyxl([("提示词", "文件名"), ("猫", 7)], change=pad), "a.xlsx")
+
+    assert found.rows[0].fields["filename"] == "007"
+
+
+def test_phonetic_hints_are_no_part_of_a_text() -> None:
+    strings = ["<t>提示词</t>", "<r><t>東</t></r><r><t>京</t></r><rPh sb='0' eb='2'><t>トウキョウ</t></rPh>"]
+    rows = '<row><c t="s"><v>0</v></c></row><row><c t="s"><v>1</v></c></row>'
+
+    found = read_workbook(by_hand.workbook(f"<sheetData>{rows}</sheetData>", strings=strings), "a.xlsx")
+
+    assert found.rows[0].fields["prompt"] == "東京"
+
+
+def test_quotes_and_line_breaks_inside_a_csv_cell_are_kept() -> None:
+    content = '提示词,文件名\n"第一行\n第二行，""引号"", 逗号",a\n'.encode()
+
+    found = read_workbook(content, "a.csv")
+
+    assert found.rows[0].fields["prompt"] == '第一行\n第二行，"引号", 逗号'
+
+
+def test_rows_are_numbered_as_the_sheet_counts_them() -> None:
+    found = read_workbook(by_openpyxl([("标题",), (), ("提示词",), ("猫",), (), ("狗",)]), "a.xlsx")
+
+    assert [row.number for row in found.rows] == [4, 6]
+
+
+def test_a_stored_result_of_a_formula_is_taken() -> None:
+    def write(_book: Any, sheet: Any) -> None:
+        sheet.write_row(0, 0, HEAD)
+        sheet.write_formula(1, 0, '="橘"&"猫"', None, "橘猫")
+        sheet.write_formula(1, 1, "=TIME(16,9,0)", None, "16:9")
+
+    found = read_workbook(by_xlsxwriter(write), "a.xlsx")
+
+    assert prompts_and_ratios(found) == [("橘猫", "16:9")]
+    assert found.problems == ()
