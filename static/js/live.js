@@ -1,5 +1,5 @@
 // The pulse of every page: asks for the top bar's state and tells the page when something changed.
-// Dispatches "house" on document with {version, underWay, done, total}. Sleeps while the page is hidden.
+// Dispatches "house" on document with {word, version, underWay, done, total}. Sleeps while the page is hidden.
 
 import { lookAtFragment } from "./api.js";
 import { fill } from "./fragments.js";
@@ -13,14 +13,15 @@ export function live(holder) {
   const offline = document.querySelector("[data-offline]");
   const title = document.title;
   let timer = 0;
+  let last = "";
 
   async function beat() {
     clearTimeout(timer);
     if (document.hidden) return;
     try {
       const news = await lookAtFragment(holder.dataset.url, memory);
-      if (news) fill(holder, news.html);
-      if (news || offline.textContent) tell();
+      if (news && news.html !== last) fill(holder, (last = news.html));
+      tell();
       offline.textContent = "";
     } catch (failure) {
       offline.textContent = failure.message;
@@ -30,14 +31,15 @@ export function live(holder) {
   }
 
   function state() {
-    const { version, underWay, doneShare } = holder.firstElementChild.dataset;
+    const { state: word, version, underWay, doneShare } = holder.firstElementChild.dataset;
     const left = Number(underWay);
     const total = doneShare < 1 ? Math.round(left / (1 - doneShare)) : left;
-    return { version: Number(version), underWay: left, done: total - left, total };
+    return { word, version: Number(version), underWay: left, done: total - left, total };
   }
 
   function tell() {
     const detail = state();
+    document.documentElement.dataset.house = detail.word;
     document.title = detail.underWay ? `(${detail.done}/${detail.total}) ${title}` : title;
     document.dispatchEvent(new CustomEvent("house", { detail }));
   }

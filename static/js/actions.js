@@ -1,0 +1,96 @@
+// What can be done with one picture: again, edit, use as reference, delete with undo, retry, cancel.
+
+import { call, Failure } from "./api.js";
+import { confirmMoney, toast } from "./messages.js";
+
+const ACTIONS = { again, edit, reference, facts, delete: remove, retry, resume: post, cancel: post };
+
+/** Do what the button's data-action says with the tile it stands in; errors are said in the tile. */
+export async function act(button) {
+  const tile = button?.closest("[data-record-id]");
+  if (!tile || tile.dataset.busy) return;
+  const place = tile.querySelector("[data-error]");
+  place.textContent = "";
+  tile.dataset.busy = "yes";
+  try {
+    await ACTIONS[button.dataset.action](tile, button);
+  } catch (failure) {
+    if (!(failure instanceof Failure)) throw failure;
+    place.textContent = failure.message;
+  } finally {
+    delete tile.dataset.busy;
+  }
+}
+
+async function again(tile) {
+  const { createUrl } = document.querySelector("[data-create-url]").dataset;
+  await call("POST", createUrl, { source: "single", rows: [{ ...asked(tile), num_images: 1, seed: null }] });
+  document.dispatchEvent(new Event("sent"));
+}
+
+function edit(tile, link) {
+  if (document.querySelector("[data-composer]")) {
+    document.dispatchEvent(new CustomEvent("use-request", { detail: { ...asked(tile), num_images: 1 } }));
+  } else {
+    location.assign(link.href);
+  }
+}
+
+async function reference(tile) {
+  const { uploadUrl } = document.querySelector("[data-upload-url]").dataset;
+  const { images } = await call("POST", uploadUrl, { record_id: Number(tile.dataset.recordId) });
+  document.dispatchEvent(new CustomEvent("use-reference", { detail: images[0] }));
+  toast("已加入参考图");
+}
+
+async function facts(tile) {
+  const { openLightbox } = await import("./lightbox.js");
+  openLightbox(tile.querySelector("[data-full]"));
+}
+
+async function remove(tile, button) {
+  const next = tile.nextElementSibling || tile.previousElementSibling;
+  const marker = document.createComment("");
+  await call("DELETE", tile.dataset.recordUrl);
+  tile.replaceWith(marker);
+  next?.querySelector("a, button")?.focus({ preventScroll: true });
+  toast(button.dataset.done || "已删除", {
+    label: "撤销",
+    run: () => restore(tile, marker),
+  });
+}
+
+async function restore(tile, marker) {
+  try {
+    await call("POST", document.body.dataset.restoreUrl, { ids: [Number(tile.dataset.recordId)] });
+    tile.querySelector("[data-error]").textContent = "";
+  } catch (failure) {
+    tile.querySelector("[data-error]").textContent = `没有恢复：${failure.message}`;
+  }
+  if (!document.querySelector(`[data-record-id="${tile.dataset.recordId}"]`)) marker.replaceWith(tile);
+  tile.querySelector("a, button")?.focus();
+}
+
+async function retry(tile, button) {
+  const { atStake } = button.dataset;
+  if (atStake && !(await confirmMoney(doublePay(atStake)))) return;
+  await call("POST", tile.dataset.retryUrl, { records: [Number(tile.dataset.recordId)] });
+  document.dispatchEvent(new Event("look-now"));
+}
+
+function doublePay(sum) {
+  return {
+    title: "再生成一次？",
+    text: `上一次可能已经计费 ¥${sum}，重试会再花一次钱。可以先到服务商的账单里看看。`,
+    yes: "仍然重试",
+  };
+}
+
+async function post(_tile, button) {
+  await call("POST", button.dataset.url);
+  document.dispatchEvent(new Event("look-now"));
+}
+
+function asked(tile) {
+  return JSON.parse(tile.dataset.request);
+}

@@ -1,0 +1,21 @@
+// 单图生成: puts its behaviours together.
+
+import { composer } from "../composer.js";
+import { draft } from "../draft.js";
+import { references } from "../references.js";
+import { tiles } from "../tiles.js";
+
+const form = document.querySelector("[data-composer]");
+
+composer(form);
+references(form.querySelector("[data-references]"));
+draft(form);
+tiles(document.querySelector("[data-results]"));
+
+document.addEventListener("click", (event) => {
+  const example = event.target.closest("[data-example]");
+  if (!example) return;
+  const prompt = example.querySelector("[data-example-text]").textContent;
+  const detail = { prompt, aspect_ratio: example.dataset.exampleRatio };
+  document.dispatchEvent(new CustomEvent("use-request", { detail }));
+});

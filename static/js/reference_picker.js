@@ -1,0 +1,158 @@
+// Choose reference images in order: search, upload in place, keyboard. Templates: _reference_picker.html.
+
+import { call } from "./api.js";
+
+/** Open the dialog; resolves to the chosen [{url, filename, thumbnail_url}] in order, or null when left. */
+export function openReferencePicker(dialog, { chosen = [], most = 4, search = "" } = {}) {
+  const part = (name) => dialog.querySelector(`[data-picker-${name}]`);
+  const picked = [...chosen];
+  const stop = new AbortController();
+  const on = (element, kind, listener) => element.addEventListener(kind, listener, { signal: stop.signal });
+  let images = [];
+  let asked = 0;
+  let answer = null;
+
+  async function look() {
+    const mine = asked += 1;
+    const words = part("search").value.trim();
+    part("word").textContent = "正在读取…";
+    try {
+      const found = await call("GET", `${dialog.dataset.url}?search=${encodeURIComponent(words)}`);
+      if (mine !== asked) return;
+      images = found.images;
+      drawImages(words);
+    } catch (failure) {
+      part("error").textContent = failure.message;
+      part("word").textContent = "";
+    }
+  }
+
+  function drawImages(words) {
+    part("images").replaceChildren(...images.map((image) => makeImage(part("image"), image)));
+    part("word").textContent = images.length > 0 ? `${images.length} 张，最多选 ${most} 张`
+      : words ? `没有文件名含「${words}」的示例图，可以换个词或上传` : "示例图库还是空的，可以把图片拖到这里或上传";
+    if (part("images").firstElementChild) part("images").firstElementChild.tabIndex = 0;
+    drawChosen();
+  }
+
+  function drawChosen() {
+    [...part("images").children].forEach((element, index) => {
+      const order = picked.findIndex(({ url }) => url === images[index].url);
+      element.setAttribute("aria-selected", String(order >= 0));
+      element.querySelector(".picker-order").textContent = order >= 0 ? String(order + 1) : "";
+    });
+    part("chosen").replaceChildren(...picked.map(makeChosen));
+    part("none").hidden = picked.length === 0;
+  }
+
+  function makeChosen(image, index) {
+    const place = document.createElement("li");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "picker-chosen-image";
+    button.setAttribute("aria-label", `移除第 ${index + 1} 张：${image.filename}`);
+    button.title = `${image.filename}（点一下移除）`;
+    button.append(thumbnail(image));
+    button.addEventListener("click", () => toggle(image));
+    place.append(button);
+    return place;
+  }
+
+  function toggle(image) {
+    const at = picked.findIndex(({ url }) => url === image.url);
+    part("error").textContent = "";
+    if (at >= 0) picked.splice(at, 1);
+    else if (picked.length < most) picked.push({ url: image.url, filename: image.filename, thumbnail_url: image.thumbnail_url });
+    else part("error").textContent = `最多选 ${most} 张，先点掉一张`;
+    drawChosen();
+  }
+
+  async function upload(files) {
+    if (files.length === 0) return;
+    const form = new FormData();
+    for (const file of files) form.append("file", file);
+    part("word").textContent = `正在上传 ${files.length} 张…`;
+    part("error").textContent = "";
+    try {
+      const { images: added } = await call("POST", dialog.dataset.url, form);
+      part("search").value = "";
+      for (const image of added) if (picked.length < most) toggle(image);
+      await look();
+    } catch (failure) {
+      part("error").textContent = failure.message;
+      part("word").textContent = "";
+    }
+  }
+
+  function move(event) {
+    const all = [...part("images").children];
+    const at = all.indexOf(document.activeElement);
+    const across = Math.max(all.findIndex(({ offsetTop }) => offsetTop !== all[0].offsetTop), 1);
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[event.key];
+    if (at < 0 || !step) return;
+    event.preventDefault();
+    all[Math.max(0, Math.min(at + step, all.length - 1))].focus();
+  }
+
+  return new Promise((resolve) => {
+    let typing = 0;
+    on(part("search"), "input", () => {
+      clearTimeout(typing);
+      typing = setTimeout(look, 200);
+    });
+    on(part("images"), "click", (event) => {
+      const at = [...part("images").children].indexOf(event.target.closest("[role=option]"));
+      if (at >= 0) toggle(images[at]);
+    });
+    on(part("images"), "keydown", move);
+    on(part("upload"), "click", () => part("file").click());
+    on(part("file"), "change", () => {
+      const files = [...part("file").files];
+      part("file").value = "";
+      upload(files);
+    });
+    on(dialog, "dragover", (event) => event.preventDefault());
+    on(dialog, "drop", (event) => {
+      event.preventDefault();
+      upload([...event.dataTransfer.files]);
+    });
+    on(dialog, "paste", (event) => upload([...event.clipboardData.files]));
+    on(part("none"), "click", () => {
+      picked.length = 0;
+      drawChosen();
+    });
+    on(part("yes"), "click", () => {
+      answer = picked;
+      dialog.close();
+    });
+    on(dialog, "keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) part("yes").click();
+    });
+    on(dialog, "close", () => {
+      stop.abort();
+      resolve(answer);
+    });
+    part("search").value = search;
+    part("error").textContent = "";
+    part("images").replaceChildren();
+    drawChosen();
+    dialog.showModal();
+    look();
+  });
+}
+
+function makeImage(template, image) {
+  const element = template.content.firstElementChild.cloneNode(true);
+  element.querySelector("img").src = image.thumbnail_url || image.url;
+  element.querySelector(".picker-name").textContent = image.filename;
+  element.title = image.filename;
+  element.setAttribute("aria-label", image.filename);
+  return element;
+}
+
+function thumbnail({ thumbnail_url: small, url }) {
+  const picture = document.createElement("img");
+  picture.src = small || url;
+  picture.alt = "";
+  return picture;
+}

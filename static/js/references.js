@@ -1,0 +1,158 @@
+// Reference images of a request: dropped, pasted or picked; put in order by dragging or by arrow keys.
+
+import { call, Failure } from "./api.js";
+import { announce } from "./messages.js";
+
+export function references(field) {
+  const form = field.closest("form");
+  const value = field.querySelector("[name=sample_images]");
+  const list = field.querySelector("[data-list]");
+  const max = Number(field.dataset.max);
+  if (!list) return;
+  let dragged = null;
+
+  const images = () => JSON.parse(value.value || "[]");
+  const items = () => [...list.children];
+
+  function draw() {
+    list.replaceChildren(...images().map((image) => item(image)));
+    number();
+  }
+
+  function item(image) {
+    const element = field.querySelector("[data-item]").content.firstElementChild.cloneNode(true);
+    element.image = image;
+    element.querySelector("img").src = image.thumbnail_url || image.url;
+    return element;
+  }
+
+  function number() {
+    items().forEach((element, index) => {
+      const name = element.image.filename;
+      element.querySelector(".reference-number").textContent = index + 1;
+      element.querySelector("[data-move]").setAttribute("aria-label", `参考图 ${index + 1}：${name}，按左右箭头调整顺序`);
+      element.querySelector("[data-move]").title = name;
+      element.querySelector("[data-remove]").setAttribute("aria-label", `移除参考图 ${index + 1}：${name}`);
+    });
+    field.querySelector("[data-add]").hidden = items().length >= max;
+    field.querySelector("[data-order-hint]").hidden = items().length < 2;
+  }
+
+  function save() {
+    number();
+    const done = items().filter((element) => !element.classList.contains("is-coming"));
+    value.value = JSON.stringify(done.map((element) => element.image));
+    value.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  async function add(files) {
+    const free = max - items().length;
+    const pictures = files.filter((file) => file.type.startsWith("image/"));
+    if (!pictures.length) return complain("这里只能放图片");
+    complain(pictures.length > free ? `最多 ${max} 张参考图，多出的没有加入` : "");
+    await Promise.all(pictures.slice(0, free).map(upload));
+    return undefined;
+  }
+
+  async function upload(file) {
+    const preview = URL.createObjectURL(file);
+    const element = item({ filename: file.name, url: preview });
+    element.classList.add("is-coming");
+    list.append(element);
+    number();
+    const body = new FormData();
+    body.append("file", file, file.name);
+    try {
+      const { images: kept } = await call("POST", form.dataset.uploadUrl, body);
+      element.image = kept[0];
+      element.classList.remove("is-coming");
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      element.remove();
+      complain(`${file.name}：${failure.message}`);
+    }
+    URL.revokeObjectURL(element.isConnected ? "" : preview);
+    save();
+  }
+
+  function complain(sentence) {
+    field.querySelector("[data-error-for]").textContent = sentence;
+  }
+
+  function move(element, step) {
+    const other = items()[items().indexOf(element) + step];
+    if (!other) return;
+    if (step < 0) other.before(element);
+    else other.after(element);
+    save();
+    element.querySelector("[data-move]").focus();
+    announce(`移到第 ${items().indexOf(element) + 1} 位`);
+  }
+
+  list.addEventListener("keydown", (event) => {
+    const element = event.target.closest("[data-move]")?.closest("li");
+    if (!element) return;
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") move(element, event.key === "ArrowLeft" ? -1 : 1);
+    else if (event.key === "Delete") remove(element);
+    else return;
+    event.preventDefault();
+  });
+  list.addEventListener("click", (event) => {
+    if (event.target.closest("[data-remove]")) remove(event.target.closest("li"));
+  });
+
+  function remove(element) {
+    const next = element.nextElementSibling || element.previousElementSibling;
+    element.remove();
+    save();
+    (next?.querySelector("[data-remove]") || field.querySelector("[data-pick]")).focus();
+  }
+
+  list.addEventListener("dragstart", (event) => {
+    dragged = event.target.closest("li");
+    dragged.classList.add("is-dragged");
+    event.dataTransfer.effectAllowed = "move";
+  });
+  list.addEventListener("dragover", (event) => {
+    const over = event.target.closest("li");
+    if (!dragged || !over || over === dragged) return;
+    const box = over.getBoundingClientRect();
+    if (event.clientX < box.left + box.width / 2) over.before(dragged);
+    else over.after(dragged);
+  });
+  list.addEventListener("dragend", () => {
+    dragged?.classList.remove("is-dragged");
+    dragged = null;
+    save();
+  });
+
+  field.querySelector("[data-pick]").addEventListener("change", (event) => {
+    add([...event.target.files]);
+    event.target.value = "";
+  });
+  document.addEventListener("paste", (event) => {
+    if (event.clipboardData?.files.length && !document.querySelector("dialog[open]")) add([...event.clipboardData.files]);
+  });
+  document.addEventListener("dragover", (event) => {
+    if (dragged || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    form.classList.add("is-dropping");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) form.classList.remove("is-dropping");
+  });
+  document.addEventListener("drop", (event) => {
+    form.classList.remove("is-dropping");
+    if (dragged || !event.dataTransfer?.files.length) return;
+    event.preventDefault();
+    add([...event.dataTransfer.files]);
+  });
+  document.addEventListener("use-reference", (event) => {
+    if (items().length >= max) return complain(`已有 ${max} 张参考图，请先移除一张`);
+    list.append(item(event.detail));
+    save();
+    return undefined;
+  });
+  form.addEventListener("filled", draw);
+  draw();
+}

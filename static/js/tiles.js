@@ -1,0 +1,119 @@
+// Pictures on a page: follows what changes, counts seconds, sharpens what is looked at, and passes clicks
+// to actions.js and lightbox.js, which are fetched when first needed.
+
+import { lookAtFragment } from "./api.js";
+import { merge } from "./fragments.js";
+import { announce } from "./messages.js";
+
+const TILE = "[data-record-id]";
+
+export function tiles(section) {
+  section.addEventListener("click", pass);
+  section.addEventListener("keydown", (event) => {
+    const link = event.target.closest("[data-full]");
+    if (event.key === "Delete" && link) act(link.closest(TILE).querySelector("[data-action=delete]"));
+  });
+  sharpen(section);
+  if (section.dataset.liveUrl) follow(section);
+  setInterval(() => tick(section), 1000);
+  tick(section);
+}
+
+function pass(event) {
+  const trigger = event.target.closest("[data-action], [data-full]");
+  if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (trigger.dataset.action) act(trigger);
+  else import("./lightbox.js").then(({ openLightbox }) => openLightbox(trigger));
+}
+
+function act(trigger) {
+  import("./actions.js").then((actions) => actions.act(trigger));
+}
+
+/** Ask for changed tiles whenever the house has a version we have not seen. */
+function follow(section) {
+  const list = section.querySelector("[data-tiles]");
+  const memory = {};
+  let since = Number(section.dataset.since);
+  let seen = null;
+  let asking = false;
+
+  async function look() {
+    if (asking) return;
+    asking = true;
+    try {
+      const news = await lookAtFragment(`${section.dataset.liveUrl}?since=${since}`, memory);
+      if (news) {
+        merge(list, news.html);
+        since = Number(news.version) || since;
+      }
+    } catch {
+      seen = null; // the bar says that the service is out of reach; the next beat asks again
+    }
+    asking = false;
+  }
+
+  let busy = 0;
+  document.addEventListener("house", async ({ detail }) => {
+    const changed = detail.version !== seen;
+    seen = detail.version;
+    if (changed) await look();
+    if (busy && !detail.underWay) tellEnd(list);
+    busy = detail.underWay;
+  });
+  document.addEventListener("sent", async () => {
+    await look();
+    document.dispatchEvent(new Event("look-now"));
+    window.scrollTo({ top: matchMedia("(width < 900px)").matches ? section.offsetTop - 56 : 0 });
+  });
+}
+
+function tellEnd(list) {
+  const failed = list.querySelectorAll('[data-status="failed"], [data-status="unknown"]').length;
+  announce(failed ? `图片都有结果了，其中 ${failed} 张没有成功` : "图片都做好了");
+}
+
+/** Seconds since a picture was begun, from data-began; beside it how long the others took. */
+function tick(section) {
+  for (const place of section.querySelectorAll("[data-elapsed]")) {
+    const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(place.dataset.began)) / 1000));
+    place.textContent = seconds < 60 ? `${seconds} 秒` : `${Math.floor(seconds / 60)} 分 ${seconds % 60} 秒`;
+    expect(section, place, seconds);
+  }
+}
+
+function expect(section, place, seconds) {
+  const took = [...section.querySelectorAll("[data-ended]")].slice(0, 5).map(secondsTaken).sort((a, b) => a - b);
+  const usual = took[Math.floor(took.length / 2)];
+  if (!usual || usual < 3) return;
+  place.textContent += `，一般 ${Math.round(usual)} 秒`;
+  const progress = place.closest(TILE).querySelector("progress");
+  progress.max = usual;
+  progress.value = Math.min(seconds, usual * 0.95);
+}
+
+function secondsTaken({ dataset }) {
+  return (Date.parse(dataset.ended) - Date.parse(dataset.began)) / 1000;
+}
+
+/** Thumbnails come first; what is on the screen and wider than its thumbnail gets the picture itself. */
+function sharpen(section) {
+  const eyes = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      eyes.unobserve(target);
+      if (target.clientWidth * devicePixelRatio > 340) bring(target);
+    }
+  });
+  const watch = (part) => part.querySelectorAll("img[data-sharp]").forEach((image) => eyes.observe(image));
+  section.addEventListener("fragment", (event) => watch(event.target));
+  watch(section);
+}
+
+async function bring(image) {
+  const whole = new Image();
+  whole.src = image.dataset.sharp;
+  await whole.decode().catch(() => null);
+  if (whole.naturalWidth) image.src = whole.src;
+}

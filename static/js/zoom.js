@@ -1,0 +1,96 @@
+// Looking closer at one picture: wheel, double click, pinch and drag; a swipe at rest goes to the next.
+
+const MOST = 12;
+const SWIPE = 60;
+
+/** Returns {reset, by(factor)}; calls step(±1) on a swipe sideways and close() on a swipe down. */
+export function zoom(stage, image, { step, close }) {
+  const fingers = new Map();
+  let scale = 1;
+  let x = 0;
+  let y = 0;
+  let start = null;
+
+  function draw() {
+    const slackX = Math.max(0, (stage.clientWidth * (scale - 1)) / 2);
+    const slackY = Math.max(0, (stage.clientHeight * (scale - 1)) / 2);
+    x = Math.min(slackX, Math.max(-slackX, x));
+    y = Math.min(slackY, Math.max(-slackY, y));
+    image.style.transform = scale === 1 ? "" : `translate(${x}px, ${y}px) scale(${scale})`;
+    stage.classList.toggle("is-zoomed", scale > 1);
+  }
+
+  /** Scale by `factor` so that the point (from the middle of the stage) stays where it is. */
+  function around(factor, px = 0, py = 0) {
+    const next = Math.min(MOST, Math.max(1, scale * factor));
+    x = px - ((px - x) * next) / scale;
+    y = py - ((py - y) * next) / scale;
+    scale = next;
+    draw();
+  }
+
+  function fromMiddle({ clientX, clientY }) {
+    const box = stage.getBoundingClientRect();
+    return [clientX - box.left - box.width / 2, clientY - box.top - box.height / 2];
+  }
+
+  function reset() {
+    scale = 1;
+    draw();
+  }
+
+  function trueSize() {
+    const fit = Math.min(stage.clientWidth / image.naturalWidth, stage.clientHeight / image.naturalHeight);
+    return Math.max(2, 1 / fit / devicePixelRatio);
+  }
+
+  function apart() {
+    const [a, b] = [...fingers.values()];
+    return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+  }
+
+  stage.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    around(Math.exp(-event.deltaY / (event.deltaMode ? 12 : 300)), ...fromMiddle(event));
+  }, { passive: false });
+
+  stage.addEventListener("dblclick", (event) => {
+    if (event.target.closest("button")) return;
+    if (scale > 1) reset();
+    else around(trueSize(), ...fromMiddle(event));
+  });
+
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.target.closest("button")) return;
+    fingers.set(event.pointerId, event);
+    stage.setPointerCapture(event.pointerId);
+    start = fingers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
+  });
+
+  stage.addEventListener("pointermove", (event) => {
+    const before = fingers.get(event.pointerId);
+    if (!before) return;
+    const gap = fingers.size === 2 ? apart() : 0;
+    fingers.set(event.pointerId, event);
+    if (gap) {
+      around(apart() / gap, ...fromMiddle(event));
+    } else if (scale > 1) {
+      x += event.clientX - before.clientX;
+      y += event.clientY - before.clientY;
+      draw();
+    }
+  });
+
+  stage.addEventListener("pointerup", (event) => {
+    if (start && scale === 1 && fingers.size === 1) {
+      const across = event.clientX - start.x;
+      const down = event.clientY - start.y;
+      if (Math.abs(across) > SWIPE && Math.abs(across) > Math.abs(down)) step(across < 0 ? 1 : -1);
+      else if (down > SWIPE * 1.5 && event.pointerType === "touch") close();
+    }
+    fingers.delete(event.pointerId);
+  });
+  stage.addEventListener("pointercancel", (event) => fingers.delete(event.pointerId));
+
+  return { reset, by: (factor) => (factor ? around(factor) : reset()) };
+}
