@@ -158,9 +158,7 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
             {"model": model},
         ).fetchall()
         for row in others:
-            reason = (
-                f"排队时用的是模型 {row['model']}，现在是 {model}：换回原来的模型再继续，或取消后重新开始"
-            )
+            reason = f"排队时用的是模型 {row['model']}，现在是 {model}，请换回后继续，或取消后重来"
             pause_in_transaction(db, row["id"], reason)
     return len(others)
 

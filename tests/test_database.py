@@ -360,12 +360,15 @@ def earlier_file(path: Path) -> None:
         row = (5, "2025-03-01 08:00:00", "旧的猫", None, "16:9", "2K", 2560, 1440, 1, 42, None, None)
         for _ in range(2):  # the earlier app wrote over files: two records, one file
             old.execute(
-                "INSERT INTO generation_records VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO generation_records VALUES (NULL{', ?' * 16})",
                 (*row, "/output/旧.png", "旧.png", "b1", "success"),
             )
         old.execute("DELETE FROM generation_records WHERE id = 2")
         old.execute(
-            "INSERT INTO generation_records VALUES (2, 5, NULL, '', '', '', '', NULL, NULL, NULL, NULL, NULL, '[', '', '旧.png', NULL, 'done')"
+            """
+            INSERT INTO generation_records (id, user_id, prompt, sample_images, image_path, filename, status)
+            VALUES (2, 5, '', '[', '', '旧.png', 'done')
+            """
         )
 
 

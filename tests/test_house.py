@@ -12,7 +12,8 @@ PACKAGES = {"image_models", "storage", "picture_files", "sheets", "web"}
 _GROUND = {"domain", "errors", "config"}
 MAY_KNOW = {
     "errors": set(),
-    "domain": {"errors"},
+    "sizes": set(),
+    "domain": {"errors", "sizes"},
     "config": {"errors"},
     "image_models": _GROUND,
     "storage": {"domain", "errors"},

@@ -183,7 +183,7 @@ def _page_bounds() -> tuple[int, int]:
 
 def _filter() -> database.RecordFilter:
     statuses = tuple(part for part in request.args.get("status", "").split(",") if part)
-    unknown = [status for status in statuses if status not in Status]
+    unknown = [status for status in statuses if status not in list(Status)]
     if unknown:
         raise InvalidRequest("status", f"没有「{unknown[0][:50]}」这种状态，可选：{'、'.join(Status)}")
     return database.RecordFilter(

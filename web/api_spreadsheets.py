@@ -72,13 +72,9 @@ def _workbook(content: bytes, name: str) -> Response:
 
 def _look_up(rows: Sequence[spreadsheet.ImportedRow]) -> list[dict[str, Any]]:
     """Each reference name of each row -> exact, ambiguous (with candidates) or missing."""
-    library = (
-        sample_images.list_sample_images(rooms().settings) if any(row.references for row in rows) else []
-    )
-    by_name = _by_name(library)
-    return [
-        {"row": row.number, "name": name, **_match(name, by_name)} for row in rows for name in row.references
-    ]
+    named = [(row.number, name) for row in rows for name in row.references]
+    by_name = _by_name(sample_images.list_sample_images(rooms().settings) if named else [])
+    return [{"row": number, "name": name, **_match(name, by_name)} for number, name in named]
 
 
 def _by_name(library: Iterable[LibraryImage]) -> dict[str, list[LibraryImage]]:
@@ -92,10 +88,8 @@ def _by_name(library: Iterable[LibraryImage]) -> dict[str, list[LibraryImage]]:
 
 
 def _match(name: str, by_name: dict[str, list[LibraryImage]]) -> dict[str, Any]:
-    images = [
-        {"url": i.url, "filename": i.filename, "thumbnail_url": i.thumbnail_url}
-        for i in by_name.get(_folded(name), [])
-    ]
+    found = by_name.get(_folded(name), [])
+    images = [{"url": i.url, "filename": i.filename, "thumbnail_url": i.thumbnail_url} for i in found]
     if len(images) == 1:
         return {"match": "exact", "image": images[0]}
     return {"match": "ambiguous", "candidates": images} if images else {"match": "missing"}

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pictures
-
 import database
+import pictures
 from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest
 from errors import AppError, Conflict, InvalidRequest
 from web.context import connection, rooms
@@ -26,7 +25,8 @@ def queue_rows(rows: Sequence[Any], *, name: str = "", source: str = "batch") ->
         raise InvalidRequest("rows", "至少要有一行")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", f"一个批次最多 {MAX_ROWS_A_BATCH} 行，现在有 {len(rows)} 行")
-    requests, problems = [], []
+    requests: list[ImageRequest] = []
+    problems: list[tuple[int, InvalidRequest]] = []
     for number, row in enumerate(rows, 1):
         request, complaints = _read_row(row)
         problems.extend((number, complaint) for complaint in complaints)

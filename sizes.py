@@ -1,0 +1,44 @@
+"""Ratios, resolutions, and the sizes in pixels they compute to; known to others through ``domain``."""
+
+import math
+from dataclasses import dataclass
+
+ASPECT_RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "16:9", "9:16")
+RESOLUTIONS = ("1K", "2K", "4K")
+RESOLUTION_AREAS = {"1K": 1024 * 1024, "2K": 2048 * 2048, "4K": 4096 * 4096}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """Pixels that an aspect ratio and a resolution compute to."""
+
+    width: int
+    height: int
+
+    @property
+    def area(self) -> int:
+        """Pixels in all."""
+        return self.width * self.height
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+def exact_size(
+    aspect_ratio: str, area: int, *, minimum: int = 1, maximum: int | None = None, multiple_of: int = 1
+) -> Size:
+    """The size of exactly this ratio whose area is nearest to ``area``, within minimum and maximum.
+
+    Both sides are multiples of ``multiple_of``. Areas are in pixels.
+    """
+    across, down = (int(part) * multiple_of for part in aspect_ratio.split(":"))
+    shrink = math.gcd(across, down) // multiple_of
+    across, down = across // shrink, down // shrink
+    unit = across * down
+    lowest = math.isqrt(max(minimum - 1, 0) // unit) + 1 if minimum > unit else 1
+    guess = math.isqrt(area // unit)
+    factors = [
+        n for n in (guess, guess + 1, lowest) if n >= lowest and (not maximum or n * n * unit <= maximum)
+    ]
+    best = min(factors, key=lambda n: abs(n * n * unit - area))
+    return Size(width=across * best, height=down * best)
