@@ -64,7 +64,7 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
     of the first. ModelError for broken bytes, StorageError when the disk will not; nothing is left then.
     """
     checked = _check_delivered(picture.content)
-    pieces = embedding.embed(picture.content, checked.format, embed) if embed else (picture.content,)
+    pieces = _with_parameters(picture.content, checked, embed)
     stem = safe_stem(stem) or f"图片-{record_id}"
     thumbnail = thumbnail_path(output_dir, record_id)
     with keeping.telling(output_dir):
@@ -83,8 +83,13 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
     )
 
 
-def embed_parameters(request: ImageRequest, size: Size, model: str, record_id: int, seed: int | None) -> str:
-    """What a file says of how it was made, in the AUTOMATIC1111 form; ``seed`` is the one really used."""
+def embed_parameters(
+    request: ImageRequest, size: Size | None, model: str, record_id: int, seed: int | None
+) -> str:
+    """What a file says of how it was made, in the AUTOMATIC1111 form; ``seed`` is the one really used.
+
+    With ``size`` None, ``keep_picture`` puts in the size that decoding showed.
+    """
     return embedding.parameters_text(request, size, model, record_id, seed)
 
 
@@ -180,6 +185,13 @@ def _check_delivered(content: bytes) -> checking.Checked:
         raise _broken(
             "模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率", again=False
         ) from error
+
+
+def _with_parameters(content: bytes, checked: checking.Checked, text: str) -> embedding.Pieces:
+    if not text:
+        return (content,)
+    told = embedding.with_real_size(text, checked.width, checked.height)
+    return embedding.embed(content, checked.format, told)
 
 
 def _broken(message: str, *, again: bool) -> ModelError:

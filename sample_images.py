@@ -126,6 +126,10 @@ def _newest_first(folder: Path) -> list[Path]:
             dated = [(_kept_at(entry), entry.name) for entry in entries if _is_picture(entry)]
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise StorageError(
+            f"示例图文件夹打不开（{error.strerror or error}），请检查它的位置和权限"
+        ) from error
     return [folder / name for _, name in sorted(dated, reverse=True)]
 
 

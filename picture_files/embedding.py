@@ -31,18 +31,22 @@ _APP0, _APP1 = 0xE0, 0xE1
 _MOST_IN_SEGMENT = 65_533 - len(_EXIF_HEADER)
 _MOST_TEXT = 1_000_000
 _HAS_EXIF, _HAS_ALPHA = 0x08, 0x10
+_SIZE_TO_COME = "Size: ?"
 _MARK = re.compile(r'\{.*"(?:AIGC|Label)".*\}\n?')
 
 
-def parameters_text(request: ImageRequest, size: Size, model: str, record_id: int, seed: int | None) -> str:
+def parameters_text(
+    request: ImageRequest, size: Size | None, model: str, record_id: int, seed: int | None
+) -> str:
     """The AUTOMATIC1111 form: prompt, ``Negative prompt: …``, then one line of ``Name: value``.
 
-    ``seed`` is the one that was really used; what was left to the model does not appear.
+    ``seed`` is the one that was really used; what was left to the model does not appear. Without a
+    size ``with_real_size`` puts it in once the picture was decoded.
     """
     values: Mapping[str, object] = {
         "Steps": request.steps,
         "Seed": seed,
-        "Size": size,
+        "Size": size or "?",
         "Model": model,
         "Record": record_id,
     }
@@ -51,6 +55,12 @@ def parameters_text(request: ImageRequest, size: Size, model: str, record_id: in
         lines.append(f"Negative prompt: {request.negative_prompt}")
     used = [f"{name}: {_quoted(str(value))}" for name, value in values.items() if value is not None]
     return "\n".join([*lines, ", ".join(used)])
+
+
+def with_real_size(text: str, width: int, height: int) -> str:
+    """The text with the decoded size where it was still to come."""
+    head, line_break, last = text.rpartition("\n")
+    return head + line_break + last.replace(_SIZE_TO_COME, f"Size: {width}x{height}", 1)
 
 
 def embed(content: bytes, picture_format: str, text: str) -> Pieces:
@@ -182,7 +192,7 @@ def _with_comment(block: bytes, text: str, limit: int) -> bytes | None:
         excess = len(grown) - limit
         if excess <= 0:
             return grown
-        shorter = _shortened(text, by=excess // 2 + 1)
+        shorter = _shortened(text, by=excess // 4 + 1)
         if len(shorter) >= len(text):
             return None
         text = shorter

@@ -1,0 +1,87 @@
+"""What keeping a picture costs, against the obvious way in the same run: ``python -m bench.pictures``.
+
+Embedding parameters against Pillow's re-encoding; a lazily opened thumbnail against loading first.
+"""
+
+import io
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+
+from PIL import Image, PngImagePlugin
+
+from picture_files import checking, embedding
+
+SIDE = 4096
+ROUNDS = 5
+TEXT = "雪山下的小屋，水彩\nSteps: 20, Seed: 1, Size: 4096x4096, Model: bench, Record: 1"
+
+
+def main() -> None:
+    """Print a line for each format: ours, the obvious way, and how many times faster ours is."""
+    print(f"{SIDE}×{SIDE}, median of {ROUNDS} interleaved rounds")
+    drawing = _drawing()
+    for picture_format in ("png", "jpeg", "webp"):
+        content = _packed(drawing, picture_format)
+        size = f"{picture_format} ({len(content) / 1e6:.1f} MB)"
+        _compare(f"parameters into {size}", partial(_embedded, content), partial(_re_encoded, content))
+        _compare(f"thumbnail of {size}", partial(_checked, content), partial(_loaded_first, content))
+
+
+def _drawing() -> Image.Image:
+    """Soft shapes with a little noise: compresses as pictures do."""
+    soft = Image.effect_noise((SIDE // 16, SIDE // 16), 80).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    grain = Image.effect_noise((SIDE, SIDE), 6)
+    return Image.merge(
+        "RGB", (soft, Image.blend(soft, grain, 0.2), soft.transpose(Image.Transpose.ROTATE_90))
+    )
+
+
+def _compare(name: str, ours: Callable[[], object], obvious: Callable[[], object]) -> None:
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for act, taken in zip((ours, obvious), times, strict=True):
+            start = time.perf_counter()
+            act()
+            taken.append((time.perf_counter() - start) * 1000)
+    fast, slow = map(statistics.median, times)
+    print(f"{name:32} {fast:8.1f} ms   {slow:8.1f} ms   {slow / fast:6.1f} ×")
+
+
+def _embedded(content: bytes) -> bytes:
+    picture_format = {b"\x89": "png", b"\xff": "jpeg", b"R": "webp"}[content[:1]]
+    return b"".join(embedding.embed(content, picture_format, TEXT))
+
+
+def _re_encoded(content: bytes) -> bytes:
+    with Image.open(io.BytesIO(content)) as image:
+        if image.format == "PNG":
+            text = PngImagePlugin.PngInfo()
+            text.add_itxt("parameters", TEXT)
+            return _packed(image, "png", pnginfo=text)
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9286] = b"UNICODE\x00" + TEXT.encode("utf-16-be")
+        return _packed(image, str(image.format), exif=exif)
+
+
+def _checked(content: bytes) -> bytes:
+    return checking.check(content, max_pixels=SIDE * SIDE).thumbnail
+
+
+def _loaded_first(content: bytes) -> bytes:
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        small = image.copy()
+        small.thumbnail((checking.THUMBNAIL_SIDE, checking.THUMBNAIL_SIDE))
+        return _packed(small, "webp")
+
+
+def _packed(image: Image.Image, picture_format: str, **options: object) -> bytes:
+    packed = io.BytesIO()
+    image.save(packed, picture_format.upper(), **options)
+    return packed.getvalue()
+
+
+if __name__ == "__main__":
+    main()

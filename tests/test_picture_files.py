@@ -1,0 +1,320 @@
+"""Names that every file system takes, and parameters that every tool finds."""
+
+import io
+import json
+import random
+import struct
+import unicodedata
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import pictures
+from domain import ImageRequest, Size
+from picture_files import embedding, exif
+from picture_files.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
+from tests.drawn import drawn, pixels
+
+REQUEST = ImageRequest(prompt="雪山下的小屋，水彩 😀", negative_prompt="人物", steps=20)
+TEXT = pictures.embed_parameters(REQUEST, Size(width=96, height=64), "jimeng_t2i_v40", 12, 7)
+MARK = '{"AIGC":{"Label":"1","ContentProducer":"甲","ProduceID":"20260101"}}'
+KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "png": ("png", "RGB", {}),
+    "png, grey": ("png", "L", {}),
+    "png, palette": ("png", "P", {}),
+    "png, 16 bits": ("png", "I;16", {}),
+    "png, clear parts": ("png", "RGBA", {}),
+    "jpeg": ("jpeg", "RGB", {}),
+    "jpeg, progressive": ("jpeg", "RGB", {"progressive": True}),
+    "jpeg, print colours": ("jpeg", "CMYK", {}),
+    "webp": ("webp", "RGB", {}),
+    "webp, lossless": ("webp", "RGB", {"lossless": True}),
+    "webp, clear parts": ("webp", "RGBA", {}),
+    "webp, extended": ("webp", "RGB", {"xmp": b"<x:xmpmeta/>", "icc_profile": b"a profile"}),
+}
+
+
+def embedded(content: bytes, text: str = TEXT) -> bytes:
+    picture_format, _, _ = pictures.probe(content)
+    return b"".join(embedding.embed(content, picture_format, text))
+
+
+def of_kind(kind: str) -> bytes:
+    picture_format, mode, options = KINDS[kind]
+    if mode == "RGBA":
+        clear = Image.effect_noise((96, 64), 60).convert("RGBA")
+        clear.putalpha(Image.effect_noise((96, 64), 90))
+        packed = io.BytesIO()
+        clear.save(packed, picture_format.upper(), **options)
+        return packed.getvalue()
+    return drawn(picture_format, mode, **options)
+
+
+def user_comment(content: bytes) -> bytes:
+    with Image.open(io.BytesIO(content)) as image:
+        return bytes(image.getexif().get_ifd(exif.EXIF_DIRECTORY)[exif.USER_COMMENT])
+
+
+@pytest.mark.parametrize(
+    ("written", "stem"),
+    [
+        ("雪山 小屋", "雪山 小屋"),
+        ("猫.png", "猫"),
+        ("猫.PNG ", "猫"),
+        ("猫.jpg.webp", "猫"),
+        ("版本 v1.0", "版本 v1.0"),
+        ("100%纯棉 #1", "100%纯棉 #1"),
+        ("a/b\\c", "a_b_c"),
+        ("几点？3:30", "几点？3_30"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("C:\\Windows\\win.ini", "C_Windows_win.ini"),
+        ("..", ""),
+        (".", ""),
+        ("", ""),
+        ("   ", ""),
+        ("???", ""),
+        (".png", ""),
+        (".hidden", "hidden"),
+        ("--version", "version"),
+        ("尾巴. . .", "尾巴"),
+        ("第一行\n第二行", "第一行 第二行"),
+        ("a\x00b\x07c", "abc"),
+        ("cod\u202egnp.exe", "codgnp.exe"),
+        ("零\u200b宽\ufeff", "零宽"),
+        ("lone\ud800", "lone"),
+        ("cafe\u0301", "café"),
+        ("CON", "_CON"),
+        ("nul.png", "_nul"),
+        ("Aux.txt", "_Aux.txt"),
+        ("LPT¹", "_LPT¹"),
+        ("COM1 .x", "_COM1 .x"),
+        ("CONSOLE", "CONSOLE"),
+        ("👨‍👩‍👧 家", "👨‍👩‍👧 家"),
+    ],
+)
+def test_what_was_written_becomes_a_name_every_file_system_takes(written: str, stem: str) -> None:
+    assert pictures.safe_stem(written) == stem
+
+
+@given(st.text(max_size=300))
+def test_any_text_gives_a_safe_stem_that_stays_as_it_is(written: str) -> None:
+    stem = pictures.safe_stem(written)
+    assert pictures.safe_stem(stem) == stem
+    assert len(f"{stem}_10-99999.webp.part".encode()) <= 255
+    assert not set(stem) & set('<>:"/\\|?*')
+    assert not any(unicodedata.category(sign) in ("Cc", "Cs", "Cn", "Co") for sign in stem)
+    assert stem == stem.strip()
+    assert not stem.startswith((".", "-"))
+    assert not stem.endswith(".")
+    assert unicodedata.is_normalized("NFC", stem)
+
+
+@given(st.text(alphabet="猫aé👨\u200d👩🏽🇨🇳e\u0301", min_size=90, max_size=200))
+def test_any_safe_stem_can_be_made(tmp_path_factory: pytest.TempPathFactory, written: str) -> None:
+    stem = pictures.safe_stem(written)
+    if stem:
+        (tmp_path_factory.getbasetemp() / f"{stem}_10-99999.webp.part").touch()
+
+
+@pytest.mark.parametrize("sign", ["猫", "👨‍👩‍👧‍👦", "🇨🇳", "👍🏽", "ท่", "é"])
+def test_a_long_name_is_cut_between_whole_signs(sign: str) -> None:
+    stem = pictures.safe_stem(sign * 200)
+    assert stem == sign * (len(stem) // len(sign))
+    assert pictures.MAX_STEM_BYTES - len(sign.encode()) < len(stem.encode()) <= pictures.MAX_STEM_BYTES
+
+
+@pytest.mark.parametrize(
+    ("prompt", "stem"),
+    [
+        ("雪山下的小屋，水彩", "雪山下的小屋，水彩"),
+        ("一只橘猫坐在窗台上看雨，窗外是江南水乡的黑瓦白墙，电影感", "一只橘猫坐在窗台上看雨"),
+        ("A cat sitting on a windowsill in the rain", "A cat sitting on a"),
+        ("没有停顿的" + "很长" * 20, "没有停顿的" + "很长" * 9 + "很"),
+        ("???", "图片"),
+        ("a/b: c", "a_b_ c"),
+    ],
+)
+def test_a_prompt_gives_a_readable_name(prompt: str, stem: str) -> None:
+    assert pictures.stem_from_prompt(prompt) == stem
+    assert len(pictures.stem_from_prompt(prompt)) <= 24
+
+
+def test_names_that_windows_or_macos_take_for_the_same_have_the_same_key() -> None:
+    assert pictures.file_key("Cat") == pictures.file_key("cAT")
+    assert pictures.file_key("cafe\u0301") == pictures.file_key("CAFÉ")
+    assert pictures.file_key("猫") != pictures.file_key("狗")
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".jpeg", ".webp", ".gif"])
+def test_a_stem_is_taken_whatever_the_ending(tmp_path: Path, ending: str) -> None:
+    assert not pictures.is_taken(tmp_path, "猫")
+    (tmp_path / f"猫{ending}").touch()
+    assert pictures.is_taken(tmp_path, "猫")
+    assert not pictures.is_taken(tmp_path, "猫-2")
+
+
+def test_a_stem_is_free_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    assert not pictures.is_taken(tmp_path / "output", "猫")
+
+
+def test_the_parameters_are_in_the_form_other_tools_read() -> None:
+    assert TEXT == (
+        "雪山下的小屋，水彩 😀\nNegative prompt: 人物\n"
+        "Steps: 20, Seed: 7, Size: 96x64, Model: jimeng_t2i_v40, Record: 12"
+    )
+
+
+def test_parameters_leave_out_what_was_not_used_and_quote_what_would_confuse() -> None:
+    text = pictures.embed_parameters(ImageRequest(prompt="猫"), Size(width=1, height=2), "a, b: c", 3, None)
+    assert text == '猫\nSize: 1x2, Model: "a, b: c", Record: 3'
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_embedding_changes_no_pixel_and_can_be_read_back(kind: str) -> None:
+    plain = of_kind(kind)
+    assert pixels(embedded(plain)) == pixels(plain)
+    assert pictures.read_parameters(plain) is None
+    assert pictures.read_parameters(embedded(plain)) == TEXT
+
+
+@pytest.mark.parametrize("text", [TEXT, "plain English\nSteps: 1, Size: 1x1, Record: 1"])
+def test_png_tools_find_the_parameters_on_opening(text: str) -> None:
+    with Image.open(io.BytesIO(embedded(drawn("png"), text))) as image:
+        assert image.info["parameters"] == text  # before anything is loaded
+        image.load()
+        assert getattr(image, "text")["parameters"] == text  # noqa: B009  -- only PNG files have it
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("png")])
+def test_exif_tools_find_the_parameters_in_the_user_comment(kind: str) -> None:
+    comment = user_comment(embedded(of_kind(kind)))
+    assert comment == b"UNICODE\x00" + TEXT.encode("utf-16-be")
+
+
+@pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
+def test_exif_that_was_there_is_kept(picture_format: str) -> None:
+    before = Image.Exif()
+    before[0x010E], before[0x0112] = "a description", 1
+    before.get_ifd(exif.EXIF_DIRECTORY)[0x9003] = "2026:01:01 00:00:00"
+    before.get_ifd(0x8825)[0x0001] = "N"
+    after = embedded(drawn(picture_format, exif=before))
+    with Image.open(io.BytesIO(after)) as image:
+        found = image.getexif()
+        assert found[0x010E] == "a description"
+        assert found.get_ifd(exif.EXIF_DIRECTORY)[0x9003] == "2026:01:01 00:00:00"
+        assert found.get_ifd(0x8825)[0x0001] == "N"
+    assert pictures.read_parameters(after) == TEXT
+
+
+@pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
+def test_a_mark_in_the_user_comment_stays_before_the_parameters(picture_format: str) -> None:
+    before = Image.Exif()
+    before.get_ifd(exif.EXIF_DIRECTORY)[exif.USER_COMMENT] = b"UNICODE\x00" + MARK.encode("utf-16-be")
+    after = embedded(drawn(picture_format, exif=before))
+    first, _, rest = user_comment(after)[8:].decode("utf-16-be").partition("\n")
+    assert json.loads(first) == json.loads(MARK)
+    assert rest == TEXT
+    assert pictures.read_parameters(after) == TEXT
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_a_broken_exif_block_is_left_where_it_is() -> None:
+    broken = b"Exif\x00\x00II\x2a\x00\xff\xff\xff\x7f"
+    plain = drawn("jpeg")
+    after = embedded(plain[:2] + jpeg_segment(0xE1, broken) + plain[2:])
+    assert broken in after
+    assert pictures.read_parameters(after) == TEXT
+
+
+def test_what_a_service_put_into_a_jpeg_stays_byte_for_byte() -> None:
+    plain = drawn("jpeg")
+    xmp = jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00<TC260:AIGC>" + MARK.encode())
+    c2pa = jpeg_segment(0xEB, b"JP\x00\x01\x00\x00\x00\x01jumb c2pa")
+    after = embedded(plain[:20] + xmp + c2pa + plain[20:])
+    assert xmp + c2pa in after
+    assert pixels(after) == pixels(plain)
+
+
+def test_what_a_service_put_into_a_png_stays_byte_for_byte() -> None:
+    plain = drawn("png")
+    mark = png_chunk(b"tEXt", b"AIGC\x00" + json.dumps(json.loads(MARK)).encode())
+    c2pa = png_chunk(b"caBX", b"jumb c2pa")
+    before = plain[:33] + mark + c2pa + plain[33:]
+    after = embedded(before)
+    added = {part.name for part in png_chunks(after)} - {part.name for part in png_chunks(before)}
+    assert mark + c2pa in after
+    assert added == {b"iTXt"}
+    assert len(after) > len(before)
+
+
+def test_what_a_service_put_into_a_webp_stays_byte_for_byte() -> None:
+    xmp = b"<TC260:AIGC>" + MARK.encode()
+    before = drawn("webp", xmp=xmp)
+    after = embedded(before)
+    assert webp_chunk(b"XMP ", xmp) in after
+    names = [part.name for part in webp_chunks(after)]
+    assert names == [b"VP8X", b"VP8 ", b"XMP ", b"EXIF"]
+    with Image.open(io.BytesIO(after)) as image:
+        assert image.info["xmp"] == xmp
+
+
+def test_parameters_of_another_tool_stay_and_ours_are_the_ones_found() -> None:
+    plain = drawn("png")
+    theirs = png_chunk(b"tEXt", b"parameters\x00theirs")
+    after = embedded(plain[:33] + theirs + plain[33:])
+    assert theirs in after
+    assert pictures.read_parameters(after) == TEXT
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        png_chunk(b"zTXt", b"parameters\x00\x00" + zlib.compress("caf\xe9".encode("latin-1"))),
+        png_chunk(b"iTXt", b"parameters\x00\x01\x00zh\x00\x00" + zlib.compress("café".encode())),
+        png_chunk(b"iTXt", b"parameters\x00\x00\x00zh\x00\x00" + "café".encode()),
+        png_chunk(b"tEXt", b"parameters\x00caf\xe9"),
+    ],
+)
+def test_parameters_are_read_from_every_kind_of_text_chunk(chunk: bytes) -> None:
+    plain = drawn("png")
+    assert pictures.read_parameters(plain[:33] + chunk + plain[33:]) == "café"
+
+
+def test_a_user_comment_in_the_other_byte_order_is_read() -> None:
+    value = b"UNICODE\x00" + "猫\nSteps: 20, Seed: 1".encode("utf-16-le")
+    block = b"II\x2a\x00" + struct.pack("<LHHHLLL", 8, 1, exif.EXIF_DIRECTORY, 4, 1, 26, 0)
+    block += struct.pack("<HHHLLL", 1, exif.USER_COMMENT, 7, len(value), 44, 0) + value
+    assert exif.read_user_comment(block) == "猫\nSteps: 20, Seed: 1"
+
+
+def test_prompts_too_long_for_a_jpeg_are_shortened_and_the_last_line_stays() -> None:
+    request = ImageRequest(prompt="😀" * 10_000, negative_prompt="😀" * 10_000)
+    text = pictures.embed_parameters(request, Size(width=1, height=1), "m", 5, 6)
+    found = pictures.read_parameters(embedded(drawn("jpeg"), text))
+    assert found is not None
+    assert found.endswith("…\nSeed: 6, Size: 1x1, Model: m, Record: 5")
+    assert len(found) > 15_000
+    assert pictures.read_parameters(embedded(drawn("png"), text)) == text
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x00\x00\x00\x00WEBP"]
+)
+def test_there_are_no_parameters_in_what_is_no_picture(content: bytes) -> None:
+    assert pictures.read_parameters(content) is None
+
+
+@pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
+def test_reading_parameters_survives_any_damage(picture_format: str) -> None:
+    chance = random.Random(7)
+    content = embedded(drawn(picture_format, exif=Image.Exif()))
+    for _ in range(300):
+        damaged = bytearray(content[: chance.randrange(len(content))])
+        for _ in range(min(3, len(damaged))):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        pictures.read_parameters(bytes(damaged))

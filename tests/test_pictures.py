@@ -1,0 +1,424 @@
+"""Pictures are kept whole or not at all, never over another, and always with a thumbnail."""
+
+import contextlib
+import errno
+import io
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from PIL import Image
+
+import pictures
+from domain import ImageRequest, KeptPicture, Picture, Size
+from errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
+from picture_files import checking, keeping
+from picture_files.containers import png_chunk
+from tests.drawn import SIZE, drawn, pixels
+
+REQUEST = ImageRequest(prompt="猫")
+
+
+def keep(folder: Path, content: bytes, stem: str = "猫", record_id: int = 1, embed: str = "") -> KeptPicture:
+    return pictures.keep_picture(
+        Picture(content=content), output_dir=folder, stem=stem, record_id=record_id, embed=embed
+    )
+
+
+def names(folder: Path) -> list[str]:
+    """Every file below the folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def bomb() -> bytes:
+    """A PNG of 60,000 × 60,000 in a hundred bytes."""
+    header = (60_000).to_bytes(4, "big") * 2 + b"\x08\x06\x00\x00\x00"
+    return (
+        b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"x") + png_chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("picture_format", "filename"), [("png", "猫.png"), ("jpeg", "猫.jpg"), ("webp", "猫.webp")]
+)
+def test_the_ending_follows_the_bytes(tmp_path: Path, picture_format: str, filename: str) -> None:
+    content = drawn(picture_format)
+    kept = keep(tmp_path / "output", content)
+    assert (kept.filename, kept.format) == (filename, picture_format)
+    assert (kept.width, kept.height) == SIZE
+    assert (tmp_path / "output" / filename).read_bytes() == content
+    assert kept.file_size == len(content)
+    assert names(tmp_path / "output") == [".thumbnails/0/1.webp", filename]
+
+
+def test_the_kept_file_carries_its_parameters_and_its_real_size(tmp_path: Path) -> None:
+    content = drawn("png")
+    text = pictures.embed_parameters(REQUEST, None, "demo", 1, 5)
+    kept = keep(tmp_path, content, embed=text)
+    path = tmp_path / kept.filename
+    assert pictures.read_parameters(path) == "猫\nSeed: 5, Size: 96x64, Model: demo, Record: 1"
+    assert pixels(path.read_bytes()) == pixels(content)
+    assert kept.file_size == path.stat().st_size
+
+
+def test_a_prompt_that_looks_like_the_last_line_is_left_alone(tmp_path: Path) -> None:
+    text = pictures.embed_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
+    kept = keep(tmp_path, drawn("png"), embed=text)
+    assert (
+        pictures.read_parameters(tmp_path / kept.filename) == "Size: ?\nSize: 96x64, Model: demo, Record: 1"
+    )
+
+
+def test_an_existing_file_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "猫.png").write_bytes(b"the person's own")
+    assert keep(tmp_path, drawn("png")).filename == "猫-2.png"
+    assert keep(tmp_path, drawn("jpeg")).filename == "猫-3.jpg"
+    assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
+
+
+def test_a_name_that_appears_at_the_last_moment_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "猫.png").write_bytes(b"just arrived")
+    monkeypatch.setattr(pictures, "is_taken", lambda _folder, _stem: False)
+    assert keep(tmp_path, drawn("png")).filename == "猫-2.png"
+    assert (tmp_path / "猫.png").read_bytes() == b"just arrived"
+
+
+def test_keeping_a_record_again_after_a_crash_finds_its_own_file(tmp_path: Path) -> None:
+    content = drawn("png")
+    text = pictures.embed_parameters(REQUEST, None, "demo", 1, 5)
+    assert keep(tmp_path, content, embed=text) == keep(tmp_path, content, embed=text)
+    assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
+
+
+def test_two_records_with_the_same_bytes_are_two_files(tmp_path: Path) -> None:
+    content = drawn("png")
+    kept = [keep(tmp_path, content, record_id=n).filename for n in (1, 2)]
+    assert kept == ["猫.png", "猫-2.png"]
+
+
+def test_threads_that_keep_the_same_stem_at_once_each_get_a_name(tmp_path: Path) -> None:
+    contents = [drawn("png") for _ in range(12)]
+    with ThreadPoolExecutor(4) as threads:
+        kept = list(threads.map(lambda n: keep(tmp_path, contents[n], record_id=n), range(12)))
+    assert len({picture.filename for picture in kept}) == 12
+    assert [(tmp_path / picture.filename).read_bytes() for picture in kept] == contents
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_a_hostile_stem_stays_in_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "output"
+    assert keep(folder, drawn("png"), "../../CON").filename == "_CON.png"
+    assert keep(folder, drawn("png"), "..", record_id=9).filename == "图片-9.png"
+    assert names(tmp_path) == sorted(
+        ["output/.thumbnails/0/1.webp", "output/.thumbnails/0/9.webp", "output/_CON.png", "output/图片-9.png"]
+    )
+
+
+def test_the_longest_stem_still_takes_a_counter(tmp_path: Path) -> None:
+    stem = pictures.safe_stem("猫" * 300)
+    kept = [keep(tmp_path, drawn("webp"), stem, record_id=n).filename for n in range(3)]
+    assert len(set(kept)) == 3
+    assert kept[2].endswith("-3.webp")
+
+
+@pytest.mark.parametrize(("picture_format", "step"), [("png", 97), ("jpeg", 23), ("webp", 23)])
+def test_a_file_cut_anywhere_is_refused_and_can_be_collected_again(
+    tmp_path: Path, picture_format: str, step: int
+) -> None:
+    content = drawn(picture_format, progressive=picture_format == "jpeg")
+    for length in [*range(12, len(content), step), len(content) - 2, len(content) - 1]:
+        with pytest.raises(ModelError) as caught:
+            keep(tmp_path, content[:length])
+        error = caught.value
+        assert (error.cause, error.billed) == ("broken", Billed.YES)
+        assert (error.retryable, error.ticket_usable) == (True, True)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>502 Bad Gateway</html>", b'{"error": "busy"}', bytes(5000)])
+def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ModelError, match="不是图片") as caught:
+        keep(tmp_path, content)
+    assert caught.value.ticket_usable
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("picture_format", ["gif", "bmp"])
+def test_a_format_that_cannot_carry_parameters_is_refused(tmp_path: Path, picture_format: str) -> None:
+    with pytest.raises(ModelError, match=picture_format.upper()) as caught:
+        keep(tmp_path, drawn(picture_format))
+    assert not caught.value.retryable
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_decompression_bomb_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="像素过多"):
+        keep(tmp_path, bomb())
+    with pytest.raises(InvalidRequest, match="像素过多") as caught:
+        pictures.probe(bomb())
+    assert caught.value.field == "file"
+
+
+@pytest.mark.parametrize("size", [(4096, 4096), (6240, 2656)])
+def test_the_largest_sizes_of_the_services_are_no_bomb(size: tuple[int, int]) -> None:
+    packed = io.BytesIO()
+    Image.new("RGB", size).save(packed, "JPEG")
+    checked = checking.check(packed.getvalue(), max_pixels=pictures.MAX_PIXELS)
+    assert (checked.width, checked.height) == size
+
+
+def test_a_damaged_byte_of_a_png_is_noticed(tmp_path: Path) -> None:
+    content = bytearray(drawn("png"))
+    content[len(content) // 2] ^= 0x10
+    with pytest.raises(ModelError, match="不完整"):
+        keep(tmp_path, bytes(content))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
+def test_no_damage_brings_anything_but_a_sentence(picture_format: str) -> None:
+    chance = random.Random(11)
+    content = drawn(picture_format, exif=Image.Exif())
+    for _ in range(300):
+        damaged = bytearray(content)
+        for _ in range(chance.randint(1, 4)):
+            damaged[chance.randrange(min(len(damaged), 300))] = chance.randrange(256)
+        with contextlib.suppress(InvalidRequest):
+            pictures.probe(bytes(damaged))
+
+
+class Crash(BaseException):
+    """The process is gone, as far as the code under test can tell."""
+
+
+def fail_with(problem: BaseException) -> Any:
+    def fail(*_args: object, **_kwargs: object) -> NoReturn:
+        raise problem
+
+    return fail
+
+
+@pytest.mark.parametrize("step", ["fsync", "link"])
+@pytest.mark.parametrize("problem", [Crash(), OSError(errno.ENOSPC, "No space left on device")])
+def test_whatever_goes_wrong_before_the_last_move_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, problem: BaseException
+) -> None:
+    monkeypatch.setattr(os, step, fail_with(problem))
+    with pytest.raises((Crash, StorageError)):
+        keep(tmp_path, drawn("png"))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "腾出空间"),
+        (errno.EDQUOT, "腾出空间"),
+        (errno.EROFS, "权限"),
+        (errno.ENAMETOOLONG, "短一些"),
+        (errno.EIO, "检查磁盘"),
+    ],
+)
+def test_a_disk_that_will_not_take_it_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    monkeypatch.setattr(os, "fsync", fail_with(OSError(number, os.strerror(number))))
+    with pytest.raises(StorageError, match=advice):
+        keep(tmp_path, drawn("png"))
+    assert names(tmp_path) == []
+
+
+def test_an_output_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "output").write_text("a file stands in the way")
+    with pytest.raises(StorageError):
+        keep(tmp_path / "output", drawn("png"))
+
+
+def test_disks_without_hard_links_are_kept_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", fail_with(OSError(errno.EPERM, "Operation not permitted")))
+    contents = [drawn("png"), drawn("png")]
+    kept = [keep(tmp_path, content, record_id=n) for n, content in enumerate(contents)]
+    assert [picture.filename for picture in kept] == ["猫.png", "猫-2.png"]
+    assert [(tmp_path / picture.filename).read_bytes() for picture in kept] == contents
+
+
+def test_a_failing_move_without_hard_links_leaves_no_empty_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.part").write_bytes(b"whole")
+    monkeypatch.setattr(os, "link", fail_with(OSError(errno.EPERM, "Operation not permitted")))
+    monkeypatch.setattr(Path, "replace", fail_with(OSError(errno.EIO, "I/O error")))
+    with pytest.raises(OSError, match="I/O"):
+        keeping.place(tmp_path / "x.part", tmp_path / "x.png")
+    assert names(tmp_path) == ["x.part"]
+
+
+def test_old_part_files_are_removed_and_young_ones_stay(tmp_path: Path) -> None:
+    for name in ("old.part", "young.part", "猫.png"):
+        (tmp_path / name).touch()
+    hour_ago = time.time() - 3600
+    for name in ("old.part", "猫.png"):
+        os.utime(tmp_path / name, (hour_ago, hour_ago))
+    assert pictures.remove_part_files(tmp_path) == 1
+    assert names(tmp_path) == ["young.part", "猫.png"]
+    assert pictures.remove_part_files(tmp_path / "not there") == 0
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "I;16", "RGBA", "LA"])
+def test_thumbnails_are_small_webp_with_the_longest_side_320(tmp_path: Path, mode: str) -> None:
+    keep(tmp_path, drawn("png", mode, (800, 400)), record_id=2345)
+    path = pictures.thumbnail_path(tmp_path, 2345)
+    assert path == tmp_path / ".thumbnails" / "2" / "2345.webp"
+    with Image.open(path) as thumbnail:
+        assert (thumbnail.format, thumbnail.size) == ("WEBP", (320, 160))
+
+
+def test_thumbnails_of_print_colours_and_of_small_pictures_work_too(tmp_path: Path) -> None:
+    keep(tmp_path, drawn("jpeg", "CMYK"), record_id=1)
+    with Image.open(pictures.thumbnail_path(tmp_path, 1)) as thumbnail:
+        assert thumbnail.size == SIZE
+
+
+def test_a_picture_lying_on_its_side_is_shown_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    kept = keep(tmp_path, drawn("jpeg", size=(800, 400), exif=exif))
+    assert (kept.width, kept.height) == (400, 800)
+    with Image.open(pictures.thumbnail_path(tmp_path, 1)) as thumbnail:
+        assert thumbnail.size == (160, 320)
+
+
+@pytest.mark.parametrize("options", [{"mode": "RGBA"}, {"mode": "P", "transparency": 0}, {"mode": "RGB"}])
+def test_clear_parts_stay_clear_in_the_thumbnail(tmp_path: Path, options: dict[str, Any]) -> None:
+    clear = Image.new(options["mode"], (640, 640))
+    extra = {"transparency": (0, 0, 0)} if options["mode"] == "RGB" else options
+    packed = io.BytesIO()
+    clear.save(packed, "PNG", **{name: value for name, value in extra.items() if name != "mode"})
+    keep(tmp_path, packed.getvalue())
+    with Image.open(pictures.thumbnail_path(tmp_path, 1)) as thumbnail:
+        assert thumbnail.mode == "RGBA"
+        assert thumbnail.getchannel("A").getextrema() == (0, 0)
+
+
+def test_thumbnails_carry_neither_prompts_nor_marks(tmp_path: Path) -> None:
+    keep(tmp_path, drawn("webp", xmp=b"<x:secret/>", exif=Image.Exif()), embed="a prompt\nSize: ?")
+    assert b"secret" not in pictures.thumbnail_path(tmp_path, 1).read_bytes()
+    assert pictures.read_parameters(pictures.thumbnail_path(tmp_path, 1)) is None
+
+
+@pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
+def test_a_missing_thumbnail_is_made_again(tmp_path: Path, picture_format: str) -> None:
+    kept = keep(tmp_path, drawn(picture_format))
+    first = pictures.thumbnail_path(tmp_path, 1).read_bytes()
+    pictures.thumbnail_path(tmp_path, 1).unlink()
+    assert pictures.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == first
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_a_thumbnail_outlives_its_picture(tmp_path: Path) -> None:
+    kept = keep(tmp_path, drawn("png"))
+    (tmp_path / kept.filename).unlink()
+    assert pictures.ensure_thumbnail(tmp_path, 1, kept.filename).is_file()
+
+
+def test_without_picture_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        pictures.ensure_thumbnail(tmp_path, 1, "猫.png")
+    (tmp_path / "猫.png").write_bytes(b"not a picture")
+    with pytest.raises(NotFound, match="打不开"):
+        pictures.ensure_thumbnail(tmp_path, 1, "猫.png")
+
+
+def test_a_kept_picture_is_found_by_its_name(tmp_path: Path) -> None:
+    kept = keep(tmp_path, drawn("png"), "猫 100% #1")
+    assert pictures.open_output(tmp_path, kept.filename) == tmp_path / "猫 100% #1.png"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../secret.png",
+        "/etc/passwd",
+        "a/../猫.png",
+        "..\\secret.png",
+        "C:猫.png",
+        ".thumbnails/0/1.webp",
+        ".hidden.png",
+        "猫.png\x00.jpg",
+        "folder.png",
+        "link.png",
+        "page.html",
+        "x.part",
+        "lone\ud800.png",
+        "long" * 100 + ".png",
+    ],
+)
+def test_nothing_but_pictures_of_the_folder_is_handed_out(tmp_path: Path, name: str) -> None:
+    output = tmp_path / "output"
+    (output / "folder.png").mkdir(parents=True)
+    (tmp_path / "secret.png").touch()
+    (output / "link.png").symlink_to(tmp_path / "secret.png")
+    for there in (".hidden.png", "page.html", "x.part"):
+        (output / there).touch()
+    with pytest.raises(NotFound):
+        pictures.open_output(output, name)
+
+
+def test_a_deleted_picture_is_gone_with_its_thumbnail_and_may_be_deleted_again(tmp_path: Path) -> None:
+    kept = keep(tmp_path, drawn("png"))
+    pictures.delete_picture(tmp_path, kept.filename, 1)
+    pictures.delete_picture(tmp_path, kept.filename, 1)
+    pictures.delete_picture(tmp_path, "../../etc/passwd", 1)
+    assert names(tmp_path) == []
+
+
+def test_an_upload_is_decoded_and_named_by_its_bytes() -> None:
+    upload = pictures.checked_upload("C:\\fakepath\\猫.png", drawn("jpeg", size=(400, 200)))
+    assert (upload.filename, upload.format, upload.width, upload.height) == (
+        "C_fakepath_猫.jpg",
+        "jpeg",
+        400,
+        200,
+    )
+    with Image.open(io.BytesIO(upload.thumbnail)) as thumbnail:
+        assert thumbnail.size == (320, 160)
+
+
+def test_an_upload_without_a_usable_name_gets_one() -> None:
+    assert pictures.checked_upload("???", drawn("webp")).filename == "示例图.webp"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<svg onload='x'/>", b"%PDF-1.7", drawn("gif"), drawn("tiff"), drawn("png")[:-9]]
+)
+def test_an_upload_that_is_no_whole_picture_is_refused(content: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        pictures.checked_upload("猫.png", content)
+    assert caught.value.field == "file"
+
+
+def test_an_upload_beyond_its_bounds_is_refused() -> None:
+    content = drawn("png")
+    assert pictures.probe(content) == ("png", *SIZE)
+    with pytest.raises(TooLarge):
+        pictures.probe(content, max_bytes=len(content) - 1)
+    with pytest.raises(InvalidRequest, match="像素"):
+        pictures.probe(content, max_pixels=SIZE[0] * SIZE[1] - 1)
+    with pytest.raises(InvalidRequest, match="JPEG"):
+        pictures.probe(content, formats=("jpeg",))
+
+
+def test_parameters_with_a_given_size_say_that_size() -> None:
+    text = pictures.embed_parameters(REQUEST, Size(width=3, height=4), "demo", 1, None)
+    assert "Size: 3x4" in text
