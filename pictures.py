@@ -48,7 +48,7 @@ __all__ = [
 
 MAX_PIXELS = 40_000_000
 MAX_UPLOAD_BYTES = 15 * 1024 * 1024
-MAX_UPLOAD_PIXELS = 24_000_000
+MAX_UPLOAD_PIXELS = 4096 * 4096
 STALE_AFTER = 600.0  # seconds after which a .part file is nobody's any more
 
 _ENDING = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
