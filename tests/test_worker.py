@@ -1,0 +1,359 @@
+"""The worker, turn by turn against the fake Jimeng: every outcome, and what becomes of the money."""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+import database
+import generator
+import pictures
+from config import Settings
+from domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
+from errors import Billed, ModelError, StorageError
+from tests.fakes.jimeng import FakeJimeng
+from worker import Pace, Worker
+
+
+class Studio:
+    """A worker before the fake Jimeng, and what a test wants to know of both."""
+
+    def __init__(self, settings: Settings, service: FakeJimeng, db: database.Connection) -> None:
+        self.settings = settings
+        self.service = service
+        self.db = db
+        self.worker = Worker(settings, generator.open_model(settings))
+
+    def ask(self, *prompts: str, **fields: object) -> tuple[str, list[int]]:
+        requests = [ImageRequest(prompt=prompt, **fields) for prompt in prompts]  # type: ignore[arg-type]
+        return database.add_batch(
+            self.db,
+            requests,
+            card=self.worker.model.card,
+            stems=[pictures.stem_from_prompt(prompt) for prompt in prompts],
+            is_taken=lambda stem: pictures.is_taken(self.settings.output_dir, stem),
+        )
+
+    def step(self) -> bool:
+        return self.worker.step(self.db)
+
+    def record(self, record_id: int) -> Record:
+        return database.get_record(self.db, record_id)
+
+    def make(self, prompt: str, **fields: object) -> Record:
+        _, ids = self.ask(prompt, **fields)
+        assert self.step()
+        return self.record(ids[0])
+
+    def hurry(self) -> None:
+        """Let what waits for a later try be tried now."""
+        self.db.execute("UPDATE generation_records SET not_before = 0")
+
+    def outcomes(self) -> list[str]:
+        return [row["outcome"] for row in self.db.execute("SELECT outcome FROM sends ORDER BY id")]
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.settings.output_dir.glob("*") if path.is_file())
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng() as fake:
+        yield fake
+
+
+@pytest.fixture
+def studio(settings: Settings, service: FakeJimeng, db: database.Connection) -> Studio:
+    settings.output_dir.mkdir()
+    return Studio(replace(settings, **service.settings(model_timeout=3)), service, db)
+
+
+def test_pictures_of_all_ratios_and_resolutions_are_kept_and_charged_once_each(studio: Studio) -> None:
+    wanted = [(ratio, resolution) for ratio in ASPECT_RATIOS for resolution in RESOLUTIONS]
+    for ratio, resolution in wanted:
+        record = studio.make(f"{ratio} 的山 {resolution}", aspect_ratio=ratio, resolution=resolution)
+        size = studio.worker.model.card.sizes[ratio, resolution]
+        assert (record.status, record.error) == (Status.SUCCESS, "")
+        assert (record.width, record.height) == (size.width, size.height)
+        assert (studio.settings.output_dir / record.filename).is_file()
+        assert pictures.thumbnail_path(studio.settings.output_dir, record.id).is_file()
+        assert record.cost == Decimal("0.22")
+    assert studio.service.charges == len(wanted)
+    assert studio.outcomes() == ["billed"] * len(wanted)
+
+
+def test_the_file_carries_what_it_was_made_from(studio: Studio) -> None:
+    record = studio.make("雪山下的小屋", negative_prompt="人物")
+    text = pictures.read_parameters(studio.settings.output_dir / record.filename)
+    assert text is not None
+    assert all(part in text for part in ("雪山下的小屋", "人物", "jimeng_t2i_v40", f"Record: {record.id}"))
+
+
+def test_a_refused_prompt_says_why_and_costs_nothing(studio: Studio) -> None:
+    record = studio.make("违禁的画面")
+    assert record.status is Status.FAILED
+    assert record.cause == "moderation"
+    assert "50412" in record.error
+    assert (record.cost, record.at_stake) == (0, 0)
+    assert studio.outcomes() == ["not_billed"]
+
+
+def test_a_picture_refused_once_by_moderation_is_ordered_again_by_itself(studio: Studio) -> None:
+    record = studio.make("审图一次")
+    assert record.status is Status.QUEUED
+    assert record.not_before > time.time() - 1
+    studio.hurry()
+    assert studio.step()
+    assert studio.record(record.id).status is Status.SUCCESS
+    assert studio.outcomes() == ["not_billed", "billed"]
+
+
+def test_a_picture_refused_again_and_again_fails_in_the_end(studio: Studio) -> None:
+    record = studio.make("必拒的画")
+    for _ in range(generator.MAX_RETRIES):
+        studio.hurry()
+        studio.step()
+    assert studio.record(record.id).status is Status.FAILED
+    assert set(studio.outcomes()) == {"not_billed"}
+
+
+def test_too_many_at_once_is_waited_out_and_halves_the_pace(studio: Studio) -> None:
+    studio.worker.pace = Pace(8)
+    studio.service.fail_next("busy", times=8)
+    record = studio.make("猫")
+    for _ in range(8):
+        assert studio.record(record.id).status is Status.QUEUED
+        studio.hurry()
+        studio.step()
+    assert studio.record(record.id).status is Status.SUCCESS
+    assert studio.worker.pace.allowed < 8
+    assert studio.service.charges == 1
+
+
+def test_a_lost_answer_is_unknown_and_never_sent_again(studio: Studio) -> None:
+    studio.service.fail_next("reset")
+    record = studio.make("断线的猫")
+    assert record.status is Status.UNKNOWN
+    assert record.at_stake == Decimal("0.22")
+    assert "可能已计费" in record.error
+    studio.hurry()
+    assert not studio.step()
+    assert len(studio.service.orders) == 1
+
+
+def test_a_wrong_key_pauses_the_batch_with_one_sentence_and_burns_no_row(studio: Studio) -> None:
+    studio.service.fail_next("key", times=1)
+    batch_id, ids = studio.ask("一", "二", "三")
+    assert studio.step()
+    assert not studio.step()
+    batch = database.get_batch(studio.db, batch_id)
+    assert batch.status is BatchStatus.PAUSED
+    assert "VOLCENGINE_AK" in batch.paused_reason
+    assert [studio.record(i).status for i in ids] == [Status.QUEUED] * 3
+    database.resume_batch(studio.db, batch_id, model="jimeng_t2i_v40")
+    while studio.step():
+        pass
+    assert studio.service.charges == 3
+
+
+def test_a_service_out_of_reach_pauses_instead_of_failing_every_row(studio: Studio) -> None:
+    studio.service.stop()
+    batch_id, _ = studio.ask("一", "二")
+    for _ in range(20):
+        studio.hurry()
+        studio.step()
+    batch = database.get_batch(studio.db, batch_id)
+    assert (batch.status, batch.counts[Status.FAILED]) == (BatchStatus.PAUSED, 0)
+    assert set(studio.outcomes()) == {"not_billed"}
+
+
+def test_the_budget_pauses_and_is_not_overshot(studio: Studio) -> None:
+    studio.worker.settings = replace(studio.settings, budget=Decimal("0.50"))
+    batch_id, _ = studio.ask("一", "二", "三")
+    for _ in range(5):
+        studio.step()
+    batch = database.get_batch(studio.db, batch_id)
+    assert (batch.status, batch.cost) == (BatchStatus.PAUSED, Decimal("0.44"))
+    assert "BUDGET" in batch.paused_reason
+    assert studio.service.charges == 2
+
+
+def test_a_dead_address_is_asked_for_anew_and_not_ordered_again(studio: Studio) -> None:
+    studio.service.fail_next("dead_url", step="picture")
+    record = studio.make("猫")
+    for _ in range(3):
+        studio.hurry()
+        studio.step()
+    assert studio.record(record.id).status is Status.SUCCESS
+    assert len(studio.service.orders) == 1
+
+
+@pytest.mark.parametrize("kind", ["half", "garbled"])
+def test_a_broken_picture_is_fetched_again_and_not_ordered_again(studio: Studio, kind: str) -> None:
+    studio.service.fail_next(kind, step="picture")
+    record = studio.make("猫")
+    for _ in range(3):
+        studio.hurry()
+        studio.step()
+    assert studio.record(record.id).status is Status.SUCCESS
+    assert len(studio.service.orders) == 1
+    assert studio.outcomes() == ["billed"]
+    assert not list(studio.settings.output_dir.glob("**/*.part"))
+
+
+def test_a_picture_that_stays_broken_keeps_its_ticket_so_that_retry_collects_it(studio: Studio) -> None:
+    studio.service.fail_next("half", step="picture", times=generator.MAX_RETRIES + 1)
+    record = studio.make("猫")
+    for _ in range(generator.MAX_RETRIES):
+        studio.hurry()
+        studio.step()
+    failed = studio.record(record.id)
+    assert (failed.status, failed.cost) == (Status.FAILED, Decimal("0.22"))
+    assert failed.batch_id is not None
+    database.retry_records(studio.db, failed.batch_id, model="jimeng_t2i_v40")
+    studio.step()
+    assert studio.record(record.id).status is Status.SUCCESS
+    assert len(studio.service.orders) == 1
+
+
+def test_the_record_keeps_the_real_size_when_the_service_delivers_another(studio: Studio) -> None:
+    studio.service.fail_next("wrong_size", step="picture")
+    record = studio.make("猫")
+    assert (record.width, record.height) == (64, 64)
+
+
+def test_a_picture_too_slow_is_unknown_and_can_be_collected_later(studio: Studio) -> None:
+    studio.service.latency = 60.0
+    record = studio.make("慢慢画的猫")
+    assert (record.status, record.cause) == (Status.UNKNOWN, "timeout")
+    assert record.ticket
+    studio.service.latency = 0.0
+    assert record.batch_id is not None
+    database.retry_records(studio.db, record.batch_id, [record.id], model="jimeng_t2i_v40")
+    studio.step()
+    after = studio.record(record.id)
+    assert (after.status, after.at_stake, after.cost) == (Status.SUCCESS, Decimal(0), Decimal("0.22"))
+    assert len(studio.service.orders) == 1
+
+
+def test_a_file_that_appeared_meanwhile_is_never_written_over(studio: Studio) -> None:
+    _, ids = studio.ask("猫")
+    stem = studio.record(ids[0]).file_stem
+    other = studio.settings.output_dir / f"{stem}.png"
+    other.write_bytes(b"somebody else's")
+    studio.step()
+    assert other.read_bytes() == b"somebody else's"
+    assert studio.record(ids[0]).filename == f"{stem}-2.png"
+
+
+def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, refusals = pictures.keep_picture, iter(["磁盘已满"])
+
+    def full_once(*args: object, **kwargs: object) -> object:
+        for text in refusals:
+            raise StorageError(text)
+        return keep(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pictures, "keep_picture", full_once)
+    batch_id, ids = studio.ask("一", "二")
+    studio.step()
+    assert studio.record(ids[0]).status is Status.SUCCESS
+    assert database.get_batch(studio.db, batch_id).paused_reason == "磁盘已满"
+    assert studio.service.charges == 1
+
+
+def test_a_reference_that_is_gone_fails_the_record_before_anything_is_sent(studio: Studio) -> None:
+    _, ids = studio.ask("猫")
+    image = SampleImage(url="/samples/files/没有了.png", filename="没有了.png")
+    text = f'[{{"url": "{image.url}", "filename": "{image.filename}"}}]'
+    studio.db.execute("UPDATE generation_records SET sample_images = ?", (text,))
+    studio.step()
+    record = studio.record(ids[0])
+    assert (record.status, record.cause) == (Status.FAILED, "request")
+    assert studio.outcomes() == []
+
+
+def test_threads_finish_a_batch_and_stop_when_told(studio: Studio) -> None:
+    studio.service.latency = 0.05
+    batch_id, ids = studio.ask(*[f"猫 {n}" for n in range(12)])
+    studio.worker.start()
+    deadline = time.monotonic() + 30
+    while database.get_batch(studio.db, batch_id).status is not BatchStatus.FINISHED:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert studio.worker.stop(10)
+    assert [studio.record(i).status for i in ids] == [Status.SUCCESS] * 12
+    assert studio.service.charges == 12
+    assert len(studio.files()) == 12
+    assert studio.service.most_under_way <= studio.settings.model_concurrency
+
+
+def test_stopping_puts_down_what_is_under_way_and_the_next_worker_collects_it(studio: Studio) -> None:
+    studio.service.latency = 1.5
+    batch_id, ids = studio.ask("一", "二")
+    studio.worker.start()
+    deadline = time.monotonic() + 20
+    while not all(studio.record(i).ticket for i in ids):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert studio.worker.stop(10)
+    assert [studio.record(i).status for i in ids] == [Status.QUEUED] * 2
+    studio.worker = Worker(studio.settings, generator.open_model(studio.settings))
+    while studio.step():
+        pass
+    assert database.get_batch(studio.db, batch_id).status is BatchStatus.FINISHED
+    assert studio.service.charges == 2
+
+
+def test_two_workers_on_one_file_never_order_the_same_picture(studio: Studio) -> None:
+    studio.ask(*[f"猫 {n}" for n in range(20)])
+
+    def run() -> None:
+        worker = Worker(studio.settings, generator.open_model(studio.settings))
+        with closing(database.connect(studio.settings.database_path)) as db:
+            while worker.step(db):
+                pass
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert studio.service.charges == 20
+    assert len(studio.files()) == 20
+
+
+def test_the_pace_is_halved_once_for_a_burst_and_raised_slowly() -> None:
+    pace = Pace(8)
+    for _ in range(5):
+        pace.slower()
+    assert pace.allowed == 4.0
+    for _ in range(8):
+        pace.faster()
+    assert 4.5 < pace.allowed < 6.0
+    for _ in range(200):
+        pace.faster()
+    assert pace.allowed == 8.0
+
+
+def test_the_pace_never_falls_below_one() -> None:
+    pace = Pace(1)
+    pace.slower()
+    assert pace.take()
+    assert not pace.take()
+    pace.give_back()
+    assert pace.take()
+
+
+def test_pauses_before_a_retry_grow_and_end() -> None:
+    error = ModelError("稍后", cause="service", billed=Billed.NO, retryable=True)
+    waits = [generator.seconds_before_retry(error, retries=n, throttled=0) or 0.0 for n in range(6)]
+    assert waits[5] == 0.0
+    assert all(earlier < later for earlier, later in itertools.pairwise(waits[:5]))
