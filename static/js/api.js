@@ -23,6 +23,18 @@ export async function call(method, url, body) {
   throw new Failure(answer?.error || UNREADABLE, { status: response.status, ...answer });
 }
 
+/** The same for an answer that is a file: {blob, filename}. */
+export async function callForFile(method, url, body) {
+  const headers = { "Content-Type": "application/json" };
+  const response = await send(url, { method, headers, body: JSON.stringify(body) });
+  if (!response.ok) {
+    const answer = await response.json().catch(() => null);
+    throw new Failure(answer?.error || UNREADABLE, { status: response.status });
+  }
+  const name = /filename\*=UTF-8''([^;]+)/i.exec(response.headers.get("Content-Disposition") ?? "");
+  return { blob: await response.blob(), filename: name ? decodeURIComponent(name[1]) : "" };
+}
+
 /** What changed at a JSON address since the last look: the object, or null when nothing did. */
 export async function look(url, memory) {
   const response = await ask(url, memory, "application/json");

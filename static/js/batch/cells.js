@@ -1,0 +1,103 @@
+// What the cells show that are not text: number and checkbox, reference images, state and pictures, actions.
+
+const SHOWN_PICTURES = 3;
+
+// stateOf(row) -> null or {word, tone, title, pictures: [{id, url, thumbnail, alt, width, height}], action}
+export function makeCellDrawer(stateOf) {
+  const draw = {
+    number: drawNumber,
+    references: drawReferences,
+    status: (row, cell) => drawState(cell, stateOf(row)),
+    actions: (row, cell, index, table) => drawActions(cell, stateOf(row), index, table),
+  };
+  return (table) => (column, row, cell, index) => {
+    draw[column.kind]?.(row, cell, index, table);
+    if (column.field) drawCorrection(row, column.field, cell);
+  };
+}
+
+function drawNumber(row, cell, index, table) {
+  change(cell, "number", index + 1, (number) => {
+    cell.content.textContent = String(number);
+    const box = cell.element.querySelector("[data-pick]");
+    box.setAttribute("aria-label", `选择第 ${number} 行`);
+  });
+  cell.element.querySelector("[data-pick]").checked = table.selection.picked.has(row);
+}
+
+function drawReferences(row, cell, index, table) {
+  const images = row.sample_images;
+  change(cell, "count", images.length, (count) => {
+    cell.content.textContent = `选择 (${count})`;
+    cell.content.classList.toggle("has-some", count > 0);
+  });
+  change(cell, "row", index, () => cell.content.setAttribute("aria-label", `选择 (${images.length})，第 ${index + 1} 行的参考示例图`));
+  change(cell, "locked", table.readOnly, (locked) => { cell.content.disabled = locked && images.length === 0; });
+  change(cell, "thumbs", images.map(({ thumbnail_url: small, url }) => small || url || "").join(" "), () => {
+    const thumbs = images.filter(({ url }) => url).slice(0, SHOWN_PICTURES).map(({ thumbnail_url: small, url, filename }) => {
+      const picture = document.createElement("img");
+      picture.src = small || url;
+      picture.alt = "";
+      picture.title = filename;
+      picture.loading = "lazy";
+      return picture;
+    });
+    cell.element.querySelector("[data-reference-thumbs]").replaceChildren(...thumbs);
+  });
+}
+
+function drawState(cell, state) {
+  change(cell, "word", state?.word ?? "", (word) => { cell.content.textContent = word; });
+  change(cell, "tone", state?.tone ?? "", (tone) => { cell.content.dataset.tone = tone; });
+  change(cell, "state", state?.status ?? "", (status) => { cell.element.dataset.status = status; });
+  change(cell, "hint", state?.title ?? "", (title) => { cell.content.title = title; });
+  const pictures = state?.pictures ?? [];
+  change(cell, "pictures", pictures.map(({ id }) => id).join(), () => {
+    cell.element.querySelector("[data-pictures]").replaceChildren(...pictures.slice(0, SHOWN_PICTURES).map(makePicture));
+  });
+}
+
+function makePicture({ id, url, thumbnail, alt }) {
+  const link = document.createElement("a");
+  link.className = "table-picture";
+  link.href = url;
+  link.tabIndex = -1;
+  link.dataset.picture = String(id);
+  link.setAttribute("aria-label", `查看大图：${alt.slice(0, 60)}`);
+  const picture = document.createElement("img");
+  picture.src = thumbnail;
+  picture.alt = "";
+  picture.decoding = "async";
+  link.append(picture);
+  return link;
+}
+
+function drawActions(cell, state, index, table) {
+  const word = state?.action ?? (table.readOnly ? "" : "生成");
+  const [run, menu] = cell.element.children;
+  change(cell, "action", word, () => {
+    run.hidden = !word;
+    run.textContent = word;
+    run.disabled = word === "生成中";
+  });
+  change(cell, "row", index, () => {
+    run.setAttribute("aria-label", `${word || "生成"}第 ${index + 1} 行`);
+    menu.setAttribute("aria-label", `第 ${index + 1} 行的更多操作`);
+  });
+}
+
+// A value that the import mended carries a small mark and says what it was.
+function drawCorrection(row, field, cell) {
+  const mark = row.marks[field];
+  const fixed = mark?.fixed && mark.value === row[field] ? mark.fixed : "";
+  change(cell, "fixed", fixed, () => {
+    cell.element.classList.toggle("is-fixed", Boolean(fixed));
+    if (fixed) cell.element.title = fixed;
+  });
+}
+
+function change(cell, what, value, then) {
+  if (cell.seen[`own ${what}`] === value) return;
+  cell.seen[`own ${what}`] = value;
+  then(value);
+}

@@ -1,0 +1,86 @@
+// The draft keeps itself in the browser's database: rows soon after each change, and the text of an
+// open cell as it is typed. Of several tabs the last to write wins, and the others are told.
+
+const SOON = 400;
+
+// onElsewhere() is called when another tab has written the draft.
+export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
+  const channel = new BroadcastChannel("batch-draft");
+  let store = null;
+  let timer = 0;
+  let typing = 0;
+  let open = false; // nothing is written before the draft was read
+
+  channel.addEventListener("message", onElsewhere);
+
+  async function load() {
+    store = await openStore();
+    const [kept, typed] = await Promise.all([get(store, "draft"), get(store, "typing")]);
+    const draft = kept ? JSON.parse(kept) : { rows: [] };
+    const row = typed && draft.rows[typed.index];
+    if (row) row[typed.field] = typed.text;
+    open = true;
+    return draft;
+  }
+
+  function save() {
+    clearTimeout(timer);
+    timer = 0;
+    if (!open || table.readOnly) return;
+    const rows = table.rows.all.map(({ key, ...row }) => row);
+    put(store, "draft", JSON.stringify({ rows, savedAt: Date.now(), ...extra() }));
+    put(store, "typing", null);
+    channel.postMessage("written");
+  }
+
+  /** Other rows as the draft, from a page that shows something else. */
+  async function replace(rows) {
+    store ??= await openStore();
+    await put(store, "draft", JSON.stringify({ rows: rows.map(({ key, ...row }) => row), savedAt: Date.now() }));
+    channel.postMessage("written");
+  }
+
+  function later() {
+    if (!timer) timer = setTimeout(save, SOON);
+  }
+
+  function keepTyping(change) {
+    clearTimeout(typing);
+    if (!change) return;
+    typing = setTimeout(() => {
+      const { row, field, text } = change;
+      if (open && !table.readOnly) put(store, "typing", { index: table.rows.indexOf(row), field, text });
+    }, SOON / 2);
+  }
+
+  table.rows.watch(({ reset }) => { if (!reset) later(); });
+  addEventListener("pagehide", () => { if (timer) save(); });
+  document.addEventListener("visibilitychange", () => { if (document.hidden && timer) save(); });
+  return { load, save, replace, later, keepTyping };
+}
+
+function openStore() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open("batch", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("kept");
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function get(store, key) {
+  return new Promise((resolve, reject) => {
+    const request = store.transaction("kept").objectStore("kept").get(key);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function put(store, key, value) {
+  return new Promise((resolve, reject) => {
+    const writing = store.transaction("kept", "readwrite");
+    writing.objectStore("kept").put(value, key);
+    writing.oncomplete = () => resolve();
+    writing.onerror = () => reject(writing.error);
+  });
+}

@@ -1,0 +1,55 @@
+// Earlier batches, newest first, in a panel at the side.
+
+import { call } from "../api.js";
+import { timeOf } from "./records.js";
+import { yuan } from "./money.js";
+
+const STATES = { queued: "排队中", running: "生成中", paused: "已暂停", finished: "已完成", cancelled: "已取消" };
+
+/** Open the panel and fill it from the API. */
+export async function openEarlier(dialog, { url, pageUrl, say }) {
+  const list = dialog.querySelector("[data-earlier]");
+  const word = dialog.querySelector("[data-earlier-word]");
+  dialog.showModal();
+  word.textContent = "正在读取…";
+  try {
+    const { batches } = await call("GET", `${url}?source=batch`);
+    list.replaceChildren(...batches.map(makeItem));
+    word.textContent = batches.length > 0 ? "" : "还没有批次。开始一次批量生成以后，会在这里看到它。";
+  } catch (failure) {
+    word.textContent = `${failure.message}（加载失败）`;
+  }
+
+  function makeItem(batch) {
+    const { id, name, status, total, counts, cost, created_at: at } = batch;
+    const item = dialog.querySelector("[data-earlier-item]").content.firstElementChild.cloneNode(true);
+    const part = (key) => item.querySelector(`[data-${key}]`);
+    const failed = counts.failed + counts.unknown;
+    part("name").textContent = name || `批次 ${id.slice(0, 8)}`;
+    part("name").href = `${pageUrl}?id=${encodeURIComponent(id)}`;
+    part("state").textContent = STATES[status];
+    part("state").classList.toggle("is-accent", status === "running");
+    part("state").classList.toggle("is-warn", status === "paused");
+    part("progress").value = total ? (total - counts.queued - counts.running) / total : 0;
+    part("figures").textContent = [
+      new Date(timeOf(at)).toLocaleString("zh-CN", { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }),
+      `完成 ${counts.success} / ${total}`, failed > 0 && `失败 ${failed}`, yuan(cost),
+    ].filter(Boolean).join(" · ");
+    part("results").href = `${url}/${id}/results.xlsx`;
+    part("retry").hidden = counts.failed === 0;
+    part("retry").addEventListener("click", () => retry(batch, part("retry")));
+    return item;
+  }
+
+  async function retry({ id, counts }, button) {
+    button.disabled = true;
+    try {
+      await call("POST", `${url}/${id}/retry`);
+      say(`${counts.failed} 张已重新排队`);
+      button.hidden = true;
+    } catch (failure) {
+      word.textContent = failure.message;
+      button.disabled = false;
+    }
+  }
+}

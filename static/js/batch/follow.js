@@ -1,0 +1,50 @@
+// Follows one batch by asking what changed: every second while it runs and is looked at, seldom otherwise.
+
+import { look } from "../api.js";
+
+const RUNNING = 1000;
+const CALM = 10000;
+const HIDDEN = 15000;
+
+/** onNews(answer) for each change, onTrouble(failure) and onCalm() as the connection goes and comes back.
+    Returns {now(), stop()}; wanted() says whether to go on asking while the page is hidden. */
+export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => false }) {
+  const memory = {};
+  let version = 0;
+  let ended = false;
+  let stopped = false;
+  let timer = 0;
+  let asking = false;
+
+  async function beat() {
+    clearTimeout(timer);
+    if (stopped || asking || (document.hidden && !wanted())) return;
+    asking = true;
+    try {
+      const news = await look(`${url}?since=${version}`, memory);
+      onCalm();
+      if (news && !stopped) {
+        version = news.version;
+        ended = ["finished", "cancelled"].includes(news.batch.status);
+        onNews(news);
+      }
+    } catch (failure) {
+      onTrouble(failure);
+      if (failure.status === 404) stopped = true;
+    }
+    asking = false;
+    clearTimeout(timer);
+    if (!stopped) timer = setTimeout(beat, document.hidden ? HIDDEN : ended ? CALM : RUNNING);
+  }
+
+  document.addEventListener("visibilitychange", beat);
+  beat();
+  return {
+    now: beat,
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", beat);
+    },
+  };
+}

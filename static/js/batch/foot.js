@@ -1,0 +1,48 @@
+// The foot: rows, pictures, cost, how many cells need a look, and the reason of the marked cell.
+
+import { sumOf, yuan } from "./money.js";
+
+/** Keep `foot` true to the table. Returns {sum(), refresh()}. */
+export function showFoot(foot, { table, card, budgetLeft }) {
+  const part = (name) => foot.querySelector(`[data-${name}]`);
+  const complaint = part("complaint");
+  const problemButton = foot.querySelector('[data-do="next-problem"]');
+  let known = null;
+  let waiting = 0;
+
+  function refresh() {
+    known = null;
+    waiting ||= setTimeout(() => {
+      waiting = 0;
+      draw();
+    }, 60);
+  }
+
+  function sum() {
+    known ??= sumOf(table.rows.all, card, table.checks);
+    return known;
+  }
+
+  function draw() {
+    const { rows, pictures, price, bad } = sum();
+    part("sum").replaceChildren(...figures({ rows, pictures, price }));
+    problemButton.hidden = bad === 0 || table.readOnly;
+    problemButton.textContent = `${bad} 处要改`;
+    part("sum").classList.toggle("is-over", budgetLeft !== null && price > budgetLeft);
+  }
+
+  table.rows.watch(refresh);
+  table.onComplaint = (text) => {
+    complaint.hidden = !text;
+    complaint.textContent = text;
+  };
+  return { sum, refresh };
+}
+
+function figures({ rows, pictures, price }) {
+  return [["行", rows], ["张", pictures], ["", yuan(price)]].flatMap(([unit, number], index) => {
+    const value = document.createElement("b");
+    value.textContent = String(number);
+    return [index > 0 ? " · " : "", value, unit && ` ${unit}`];
+  });
+}

@@ -1,0 +1,47 @@
+// Pictures of the table large: the lightbox walks through those around the one that was clicked,
+// also through rows that are not drawn.
+
+import { openLightbox } from "../lightbox.js";
+
+const AROUND = 150;
+
+/** records: all kept pictures' records in the order of the table; id: the one to open. */
+export function openGallery(holder, records, id) {
+  const at = records.findIndex((record) => record.id === id);
+  const near = records.slice(Math.max(at - AROUND, 0), at + AROUND);
+  holder.replaceChildren(...near.map(makeEntry));
+  const link = holder.querySelector(`[data-record-id="${id}"] a`);
+  if (link) openLightbox(link);
+}
+
+function makeEntry(record) {
+  const entry = document.createElement("article");
+  const link = document.createElement("a");
+  const { id, image_path: path, prompt, negative_prompt, seed } = record;
+  entry.dataset.recordId = String(id);
+  entry.dataset.request = JSON.stringify({ prompt, negative_prompt, seed });
+  link.href = path;
+  link.dataset.full = path;
+  entry.append(link, makeFacts(record));
+  return entry;
+}
+
+function makeFacts({ id, width, height, aspect_ratio: ratio, resolution, model, cost, filename, row_number: number }) {
+  const facts = document.createElement("template");
+  facts.dataset.facts = "";
+  const list = document.createElement("dl");
+  list.className = "facts";
+  const lines = [
+    ["行", number], ["尺寸", `${width ?? "?"}×${height ?? "?"}，${ratio}，${resolution}`], ["模型", model],
+    ["费用", cost > 0 ? `¥${cost.toFixed(2)}` : "免费"], ["文件", filename], ["编号", id],
+  ];
+  for (const [term, words] of lines) {
+    const dt = document.createElement("dt");
+    const dd = document.createElement("dd");
+    dt.textContent = term;
+    dd.textContent = String(words);
+    list.append(dt, dd);
+  }
+  facts.content.append(list);
+  return facts;
+}

@@ -1,0 +1,85 @@
+// A workbook comes in: by button, dropped anywhere on the page, or pasted as a file.
+
+import { call } from "../api.js";
+import { makeRow } from "../table/row.js";
+
+export const FIELDS = {
+  提示词: "prompt", 负面提示词: "negative_prompt", 图片比例: "aspect_ratio", 分辨率: "resolution", 参考示例图: "sample_images",
+  生成数量: "num_images", 文件名: "filename", 种子: "seed", 采样步数: "steps",
+};
+
+/** Upload one file -> {rows (of the table), problems, references, notes, done}; throws Failure. */
+export async function importFile(url, file) {
+  const form = new FormData();
+  form.append("file", file);
+  return readAnswer(await call("POST", url, form));
+}
+
+/** Files dropped on the page, pasted, or chosen go to take(file). */
+export function receiveFiles(page, { input, curtain, take }) {
+  let depth = 0;
+  const carriesFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  const show = (shown) => { curtain.hidden = !shown; };
+
+  input.addEventListener("change", () => {
+    const [file] = input.files;
+    input.value = "";
+    if (file) take(file);
+  });
+  addEventListener("dragenter", (event) => {
+    if (!carriesFile(event) || document.querySelector("dialog[open]")) return;
+    depth += 1;
+    show(true);
+  });
+  addEventListener("dragleave", (event) => {
+    if (carriesFile(event)) depth = Math.max(depth - 1, 0);
+    if (depth === 0) show(false);
+  });
+  addEventListener("dragover", (event) => { if (carriesFile(event)) event.preventDefault(); });
+  addEventListener("drop", (event) => {
+    depth = 0;
+    show(false);
+    const [file] = event.dataTransfer?.files ?? [];
+    if (!file || event.defaultPrevented) return;
+    event.preventDefault();
+    take(file);
+  });
+  addEventListener("paste", (event) => {
+    const [file] = event.clipboardData?.files ?? [];
+    if (!file || document.querySelector("dialog[open]") || event.clipboardData.getData("text/plain")) return;
+    event.preventDefault();
+    take(file);
+  });
+}
+
+// The file's row numbers become rows of the table; marks and references find their row by it.
+function readAnswer(answer) {
+  const byNumber = new Map();
+  const all = answer.rows.map((line) => {
+    const fields = line.fields ?? line;
+    const row = makeRow({ ...fields, sample_images: (line.references ?? []).map(unchecked) });
+    byNumber.set(line.number, row);
+    return { row, status: line.status };
+  });
+  for (const found of answer.references ?? []) attach(byNumber.get(found.row), found);
+  const problems = (answer.problems ?? []).map((found) => ({ ...found, line: found.row, row: byNumber.get(found.row), field: FIELDS[found.column] }));
+  const done = all.filter(({ status }) => status === "success").length;
+  return {
+    rows: all.filter(({ status }) => status !== "success").map(({ row }) => row),
+    done, problems,
+    notes: answer.notes ?? [],
+    references: (answer.references ?? []).map((found) => ({ ...found, line: found.row, row: byNumber.get(found.row) })),
+  };
+}
+
+function unchecked(filename) {
+  return { url: "", filename, match: "unchecked" };
+}
+
+function attach(row, { name, match, image, candidates }) {
+  if (!row) return;
+  row.sample_images = row.sample_images.map((reference) => {
+    if (reference.filename !== name || reference.url) return reference;
+    return match === "exact" && image ? image : { ...reference, match, candidates };
+  });
+}

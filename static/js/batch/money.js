@@ -1,0 +1,38 @@
+// What a table comes to: rows, pictures, money.
+
+import { MOST_PICTURES, isFilled, wholeNumber } from "../table/columns.js";
+
+/** CNY as people read it. */
+export function yuan(amount) {
+  return amount > 0 ? `¥${amount.toFixed(2)}` : "免费";
+}
+
+/** Pictures a row asks for; a count that cannot be read counts as none. */
+export function picturesOf(row) {
+  if (!isFilled(row)) return 0;
+  const number = row.num_images === "" ? 1 : wholeNumber(row.num_images);
+  return number >= 1 && number <= MOST_PICTURES ? number : 0;
+}
+
+/** CNY for all pictures of a row; 0 for a size that is not offered. */
+export function priceOf(row, card) {
+  const offer = card.sizes[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`];
+  const extra = Math.max(row.sample_images.length - 1, 0) * card.price_extra_reference;
+  return picturesOf(row) * (offer ? Number(offer.price) + extra : 0);
+}
+
+/** {rows, blank, pictures, price, bad} over rows; `bad` counts complaints. */
+export function sumOf(rows, card, checks) {
+  const sum = { rows: 0, blank: 0, pictures: 0, price: 0, bad: 0 };
+  for (const row of rows) {
+    if (!isFilled(row)) {
+      sum.blank += 1;
+      continue;
+    }
+    sum.rows += 1;
+    sum.pictures += picturesOf(row);
+    sum.price += priceOf(row, card);
+    for (const _ in checks.of(row)) sum.bad += 1;
+  }
+  return sum;
+}

@@ -1,0 +1,144 @@
+// The head of a run: bar, figures, pace, time to go, causes of failures, the tab's title, a notification.
+
+import { announce } from "../messages.js";
+import { yuan } from "./money.js";
+
+const STATES = {
+  queued: ["排队中", ""], running: ["生成中", "is-accent"], paused: ["已暂停", "is-warn"],
+  finished: ["已完成", "is-good"], cancelled: ["已取消", ""],
+};
+const CAUSES = {
+  moderation: "内容审核没有通过", key: "密钥或权限", limit: "服务限流", network: "网络", request: "参数不被接受",
+  service: "服务出错", timeout: "超时", download: "下载失败", expired: "已过期",
+};
+
+/** head: the section; retry(records) asks for these again. Returns {show(batch, records), offline(text), notifies}. */
+export function makeProgress(head, { address, retry }) {
+  const part = (name) => head.querySelector(`[data-run-${name}]`);
+  const button = (name) => head.querySelector(`[data-run-do="${name}"]`);
+  const notify = head.querySelector("[data-notify]");
+  const title = "批量生成 · AI 图片生成器";
+  let before = null;
+  let counted = title;
+
+  function show(batch, records) {
+    const { counts, total, status } = batch;
+    const failed = counts.failed + counts.unknown;
+    const left = counts.queued + counts.running;
+    head.hidden = false;
+    part("name").textContent = batch.name || `批次 ${batch.id.slice(0, 8)}`;
+    const [word, tone] = STATES[status];
+    part("state").textContent = word;
+    part("state").className = `chip ${tone}`;
+    part("figures").textContent = figures(batch, failed, left);
+    drawBar(part("bar"), counts, total);
+    drawButtons(batch, failed, left);
+    drawPaused(batch);
+    drawCauses(records);
+    counted = left > 0 ? `(${total - left}/${total}) ${title}` : `${failed > 0 ? "⚠" : "✓"} ${title}`;
+    document.title = counted;
+    tell(batch, failed);
+    before = status;
+  }
+
+  function drawButtons({ status, counts }, failed, left) {
+    const open = left > 0;
+    button("pause").hidden = !open || status === "paused";
+    button("resume").hidden = status !== "paused";
+    button("cancel").hidden = counts.queued === 0;
+    button("retry").hidden = counts.failed === 0;
+    button("copy").hidden = open;
+    part("results").hidden = false;
+    part("results").href = `${address}/results.xlsx`;
+    head.querySelector("[data-notify-label]").hidden = !open || !("Notification" in window);
+  }
+
+  function drawPaused({ status, paused_reason: reason, counts }) {
+    part("paused").hidden = status !== "paused";
+    const words = status !== "paused" ? "" : reason ? `已自动暂停：${reason}。处理好以后按「继续」。`
+      : `已暂停，还有 ${counts.queued} 张没有开始。按「继续」接着做。`;
+    if (part("paused").textContent !== words) part("paused").textContent = words.replaceAll("。。", "。");
+  }
+
+  function drawCauses(records) {
+    const groups = group(records.filter(({ status }) => status === "failed" || status === "unknown"));
+    part("causes").hidden = groups.length === 0;
+    part("causes").replaceChildren(...groups.map(makeCause));
+  }
+
+  function makeCause({ words, records, unknown }) {
+    const item = head.querySelector("[data-run-cause]").content.firstElementChild.cloneNode(true);
+    const stake = records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
+    item.classList.toggle("is-unknown", unknown);
+    item.querySelector("[data-count]").textContent = `${records.length} 张`;
+    item.querySelector("[data-text]").textContent = unknown ? `结果未知，可能已计费 ${yuan(stake)}` : words;
+    item.querySelector("[data-retry]").textContent = unknown ? "仍要重试…" : "重试这一组";
+    item.querySelector("[data-retry]").addEventListener("click", () => retry(records));
+    return item;
+  }
+
+  function tell({ status, total, counts }, failed) {
+    if (before === null || before === status) return;
+    const words = failed > 0 ? `${counts.success} 张完成，${failed} 张没有成功` : `${counts.success} 张全部完成`;
+    announce(status === "finished" ? words : STATES[status][0]);
+    const over = status === "finished" || (status === "paused" && document.hidden);
+    if (!over || !notify.checked) return;
+    new Notification(status === "paused" ? "批量生成暂停了" : "批量生成完成", { body: words || `共 ${total} 张` });
+  }
+
+  notify.addEventListener("change", async () => {
+    if (notify.checked && await Notification.requestPermission() !== "granted") notify.checked = false;
+  });
+  document.addEventListener("house", () => { document.title = counted; });
+
+  function offline(text) {
+    if (text) head.hidden = false;
+    part("offline").hidden = !text;
+    if (part("offline").textContent !== text) part("offline").textContent = text;
+  }
+
+  return { show, offline, get notifies() { return notify.checked; } };
+}
+
+function figures(batch, failed, left) {
+  const { counts, total, eta_seconds: eta, cost, estimated_cost: expected } = batch;
+  const words = [`完成 ${counts.success} / ${total}`];
+  if (failed > 0) words.push(`失败 ${failed}`);
+  if (counts.cancelled > 0) words.push(`取消 ${counts.cancelled}`);
+  if (left > 0) words.push(`剩 ${left}`);
+  if (left > 0 && eta > 0 && batch.status === "running") words.push(`${pace(left / eta * 60)} 张/分`, `还要约 ${duration(eta)}`);
+  if (cost > 0 || expected > 0) words.push(left > 0 ? `已花 ${yuan(cost)}，预计 ${yuan(expected)}` : `花了 ${yuan(cost)}`);
+  return words.join(" · ");
+}
+
+function pace(number) {
+  return number < 10 ? number.toFixed(1) : String(Math.round(number));
+}
+
+function duration(seconds) {
+  if (seconds < 60) return `${Math.ceil(seconds)} 秒`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 60 ? `${minutes} 分钟` : `${Math.floor(minutes / 60)} 小时 ${minutes % 60} 分`;
+}
+
+function drawBar(bar, counts, total) {
+  const shares = [counts.success, counts.failed + counts.unknown, counts.running].map((count) => (total ? count / total * 100 : 0));
+  [...bar.children].forEach((element, index) => { element.style.width = `${shares[index]}%`; });
+  const done = Math.round(total ? (total - counts.queued - counts.running) / total * 100 : 0);
+  bar.setAttribute("aria-valuenow", String(done));
+  bar.setAttribute("aria-valuetext", `完成 ${counts.success}，失败 ${counts.failed + counts.unknown}，共 ${total} 张`);
+}
+
+// Failures of one cause and one sentence stand together; what may have been billed stands apart.
+function group(records) {
+  const groups = new Map();
+  for (const record of records) {
+    const unknown = record.status === "unknown";
+    const words = [CAUSES[record.cause], record.error].filter(Boolean).join("：") || "没有留下原因";
+    const key = unknown ? "unknown" : `${record.cause} ${record.error}`;
+    const found = groups.get(key) ?? { words, records: [], unknown };
+    found.records.push(record);
+    groups.set(key, found);
+  }
+  return [...groups.values()].sort((one, other) => other.records.length - one.records.length).slice(0, 8);
+}

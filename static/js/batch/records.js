@@ -1,0 +1,98 @@
+// Records of a batch, kept by row: which rows they make, and what each row's state is in words.
+
+import { makeRow } from "../table/row.js";
+
+const WORDS = { queued: "等待", running: "生成中", failed: "没有成功", unknown: "结果未知，可能已计费", cancelled: "已取消" };
+const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good" };
+const WORST_FIRST = ["running", "queued", "unknown", "failed", "cancelled"];
+
+/** A book of records: add(records), rows(), stateOf(row), all(), of(row), bind(rows). */
+export function makeRecordBook() {
+  const records = new Map(); // id -> record
+  const byRow = new Map(); // row number -> [records by picture number]
+  const numbers = new WeakMap(); // row of the table -> row number
+
+  function add(news) {
+    for (const record of news) {
+      const list = byRow.get(record.row_number) ?? [];
+      const at = list.findIndex(({ id }) => id === record.id);
+      if (at >= 0) list[at] = record;
+      else list.push(record);
+      list.sort((one, other) => one.picture_number - other.picture_number);
+      byRow.set(record.row_number, list);
+      records.set(record.id, record);
+    }
+  }
+
+  /** The rows as they were asked for, in their order. */
+  function rows() {
+    const made = [...byRow.keys()].sort((one, other) => one - other).map((number) => {
+      const [first] = byRow.get(number);
+      const row = makeRow({ ...first, filename: first.requested_filename });
+      numbers.set(row, number);
+      return row;
+    });
+    return made;
+  }
+
+  /** Rows of the table that were posted in this order: theirs are the numbers from 1. */
+  function bind(posted) {
+    posted.forEach((row, index) => numbers.set(row, index + 1));
+  }
+
+  const of = (row) => byRow.get(numbers.get(row)) ?? [];
+  return {
+    add, rows, bind, of,
+    all: () => [...records.values()],
+    stateOf: (row) => (of(row).length > 0 ? stateOfRecords(of(row)) : null),
+    count: () => byRow.size,
+  };
+}
+
+/** Seconds a running record has taken so far. */
+export function secondsOf({ started_at: started }) {
+  return started ? Math.max(0, Math.round((Date.now() - timeOf(started)) / 1000)) : 0;
+}
+
+/** UTC as the API writes it -> milliseconds. */
+export function timeOf(text) {
+  return Date.parse(`${text.replace(" ", "T")}Z`);
+}
+
+// {status, word, tone, title, pictures, action} of one row from all its pictures' records.
+export function stateOfRecords(records) {
+  const kept = records.filter(({ status, image_path: path }) => status === "success" && path);
+  const worst = WORST_FIRST.map((status) => records.find((record) => record.status === status)).find(Boolean);
+  const status = worst?.status ?? "success";
+  const share = records.length > 1 ? `${kept.length}/${records.length} ` : "";
+  return {
+    status,
+    word: share + (worst ? wordOf(worst) : sizeOf(records[0])),
+    tone: TONES[status] ?? "",
+    title: records.map(({ error }) => error).find(Boolean) ?? "",
+    pictures: kept.map(pictureOf),
+    action: actionOf(records),
+  };
+}
+
+function wordOf(record) {
+  const { status, error, retry_after: wait } = record;
+  if (status === "running") return `生成中 ${secondsOf(record)}s`;
+  if (status === "queued" && wait > 0) return `等待重试${error ? `：${error}` : ""}`;
+  if (status === "failed") return error || WORDS.failed;
+  return WORDS[status];
+}
+
+function sizeOf({ width, height, image_path: path }) {
+  if (!path) return "图片文件不见了";
+  return width && height ? `✓ ${width}×${height}` : "✓ 完成";
+}
+
+function pictureOf({ id, image_path: url, thumbnail_url: thumbnail, prompt, width, height }) {
+  return { id, url, thumbnail: thumbnail || url, alt: prompt, width, height };
+}
+
+function actionOf(records) {
+  if (records.some(({ status }) => status === "running" || status === "queued")) return "生成中";
+  return records.some(({ status }) => ["failed", "unknown", "cancelled"].includes(status)) ? "重试" : "";
+}

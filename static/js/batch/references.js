@@ -1,0 +1,64 @@
+// Reference images of the rows: picked in the dialog, or named by text and looked up in the library.
+
+import { call } from "../api.js";
+
+/** Look up names after each change that brought some; open the picker for a row. */
+export function useReferences(table, { dialog, url, most }) {
+  let waiting = 0;
+
+  async function choose(row, wanted) {
+    if (!row || table.readOnly) return;
+    const { openReferencePicker } = await import("../reference_picker.js");
+    const chosen = await openReferencePicker(dialog, { chosen: row.sample_images.filter((image) => image.url), most, search: wanted });
+    if (chosen) table.rows.step("选择参考图", () => table.rows.set(row, "sample_images", chosen));
+    table.editor.focus();
+  }
+
+  async function lookUp() {
+    waiting = 0;
+    const asking = table.rows.all.filter((row) => row.sample_images.some(({ match }) => match === "unchecked"));
+    if (asking.length === 0) return;
+    const { images } = await call("GET", url);
+    const byName = group(images);
+    for (const row of asking) row.sample_images = row.sample_images.map((image) => found(image, byName));
+    table.checks.forget(asking);
+    table.view.later();
+    table.onReferences?.();
+  }
+
+  table.rows.watch(({ changed, reset }) => {
+    const rows = reset ? table.rows.all : [...changed];
+    if (rows.some((row) => row.sample_images.some(({ match }) => match === "unchecked"))) waiting ||= setTimeout(lookUp, 100);
+  });
+  table.body.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-references]");
+    if (button) choose(table.rows.at(table.view.placeOfElement(button.closest("[data-column]")).row));
+  });
+  return { choose };
+}
+
+// Names are the same whatever their case and with or without their ending.
+function group(images) {
+  const byName = new Map();
+  for (const image of images) {
+    for (const name of new Set([fold(image.filename), fold(image.filename).replace(/\.[a-z0-9]+$/, "")])) {
+      byName.set(name, [...(byName.get(name) ?? []), image]);
+    }
+  }
+  return byName;
+}
+
+function found(image, byName) {
+  if (image.match !== "unchecked") return image;
+  const candidates = byName.get(fold(image.filename)) ?? [];
+  if (candidates.length === 1) return kept(candidates[0]);
+  return { ...image, match: candidates.length > 1 ? "ambiguous" : "missing" };
+}
+
+export function kept({ url, filename, thumbnail_url }) {
+  return { url, filename, thumbnail_url };
+}
+
+function fold(name) {
+  return name.normalize("NFKC").toLowerCase();
+}

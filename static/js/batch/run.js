@@ -1,0 +1,116 @@
+// A batch that was started: its rows with their states, its progress, and what can be done about it.
+
+import { call } from "../api.js";
+import { announce, confirmMoney } from "../messages.js";
+import { followBatch } from "./follow.js";
+import { makeLog } from "./log.js";
+import { yuan } from "./money.js";
+import { makeProgress } from "./progress.js";
+import { makeRecordBook } from "./records.js";
+
+/** Show batch `id` in the table and keep it true. posted: the rows as they were just sent, if they were. */
+export function openRun({ page, table, url, id, posted = null, onCopy }) {
+  const address = `${url}/${id}`;
+  const book = makeRecordBook();
+  const progress = makeProgress(page.querySelector("[data-run]"), { address, retry: retryRecords });
+  const log = makeLog(page.querySelector("[data-log]"), { goTo: goToRecord });
+  const wait = page.querySelector("[data-wait]");
+  let batch = null;
+  let built = false;
+
+  table.stateOf = book.stateOf;
+  table.readOnly = true;
+  table.element.classList.add("is-read-only");
+  page.classList.add("is-running");
+  wait.hidden = Boolean(posted);
+  if (posted) {
+    book.bind(posted);
+    table.rows.reset(posted);
+  }
+
+  const following = followBatch(address, {
+    onNews(news) {
+      ({ batch } = news);
+      book.add(news.records);
+      if (!built && !(posted && book.count() === posted.length)) table.rows.reset(book.rows());
+      built = true;
+      wait.hidden = true;
+      progress.show(batch, book.all());
+      log.add(news.log);
+      table.view.later();
+      table.onRun?.(batch);
+    },
+    onTrouble: (failure) => {
+      wait.hidden = failure.status === 404;
+      progress.offline(failure.status === 404 ? failure.message : "连不上服务，正在重试…");
+    },
+    onCalm: () => progress.offline(""),
+    wanted: () => progress.notifies,
+  });
+
+  // Running rows count their seconds; only visible ones are drawn.
+  const clock = setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.later(); }, 1000);
+
+  page.querySelector("[data-run]").addEventListener("click", (event) => {
+    const button = event.target.closest("[data-run-do]");
+    if (button) actions[button.dataset.runDo]?.();
+  });
+
+  const actions = {
+    pause: () => order("pause", "已暂停：正在生成的会做完，不再开始新的"),
+    resume: () => order("resume", "继续生成"),
+    retry: () => order("retry", "失败的已重新排队"),
+    copy: () => onCopy(book.rows()),
+    async cancel() {
+      const queued = batch.counts.queued;
+      const kept = batch.counts.running > 0 ? `，正在生成的 ${batch.counts.running} 张会做完` : "";
+      if (await order("cancel")) table.say(`已取消还没开始的 ${queued} 张，没有计费${kept}`);
+    },
+  };
+
+  async function order(verb, word, body) {
+    try {
+      await call("POST", `${address}/${verb}`, body);
+      following.now();
+      document.dispatchEvent(new Event("look-now"));
+      if (word) table.say(word);
+      return true;
+    } catch (failure) {
+      progress.offline(failure.message);
+      return false;
+    }
+  }
+
+  // What may have been billed is ordered again only after a word about the money.
+  async function retryRecords(records) {
+    const unsure = records.filter(({ status }) => status === "unknown");
+    const stake = unsure.reduce((sum, { at_stake: amount }) => sum + amount, 0);
+    const agreed = unsure.length === 0 || await confirmMoney({
+      title: "这些图片可能已经计费",
+      text: `${unsure.length} 张的结果未知，可能已计费 ${yuan(stake)}。再做一次，最多会再花 ${yuan(stake)}。`,
+      yes: `再做 ${records.length} 张`,
+    });
+    if (!agreed) return false;
+    return order("retry", `${records.length} 张已重新排队`, { records: records.map((record) => record.id) });
+  }
+
+  function retryRow(row) {
+    return retryRecords(book.of(row).filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status)));
+  }
+
+  function goToRecord(recordId) {
+    const index = table.rows.all.findIndex((row) => book.of(row).some((record) => record.id === recordId));
+    if (index < 0) return;
+    table.selection.goTo(index, table.columns.findIndex(({ kind }) => kind === "status"));
+    table.editor.focus();
+  }
+
+  announce("批次已打开");
+  return {
+    book, retryRow,
+    stop() {
+      following.stop();
+      clearInterval(clock);
+    },
+  };
+}

@@ -1,0 +1,85 @@
+// 生成 of one row out of the draft: a batch of that row alone, followed in its 状态.
+
+import { call } from "../api.js";
+import { confirmMoney } from "../messages.js";
+import { followBatch } from "./follow.js";
+import { picturesOf, priceOf, yuan } from "./money.js";
+import { goToCell } from "./problems.js";
+import { stateOfRecords } from "./records.js";
+import { postRows } from "./start.js";
+
+/** Returns {run(row), stateOf(row), resume()}; row.run keeps the batch's id, also in the draft. */
+export function useSingleRows(table, { card, url, onChange }) {
+  const followed = new Map(); // batch id -> {records: Map, following}
+
+  async function run(row) {
+    const problems = table.checks.of(row);
+    const [field] = Object.keys(problems);
+    if (field || !row.prompt) {
+      table.say(field ? problems[field] : "先写提示词");
+      return goToCell(table, row, field ?? "prompt");
+    }
+    if (row.run && stateOf(row)?.action === "重试") return retry(row);
+    if (!await agreed(row)) return undefined;
+    try {
+      row.run = await postRows(url, table, [row]);
+      onChange();
+      follow(row.run);
+      document.dispatchEvent(new Event("look-now"));
+    } catch (failure) {
+      table.say(failure.message);
+    }
+    return undefined;
+  }
+
+  function agreed(row) {
+    const price = priceOf(row, card);
+    if (price === 0) return true;
+    const count = picturesOf(row);
+    return confirmMoney({ title: "只生成这一行", text: `${count} 张，预计 ${yuan(price)}。`, yes: `生成 ${count} 张` });
+  }
+
+  async function retry(row) {
+    const records = [...followed.get(row.run).records.values()].filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status));
+    const stake = records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
+    if (stake > 0 && !await confirmMoney({ title: "这一行可能已经计费", text: `可能已计费 ${yuan(stake)}，再做一次最多会再花 ${yuan(stake)}。`, yes: "再做一次" })) return;
+    try {
+      await call("POST", `${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
+      followed.get(row.run).following.stop();
+      follow(row.run);
+    } catch (failure) {
+      table.say(failure.message);
+    }
+  }
+
+  function follow(id) {
+    const entry = { records: followed.get(id)?.records ?? new Map() };
+    followed.set(id, entry);
+    entry.following = followBatch(`${url}/${id}`, {
+      onNews({ records, batch }) {
+        for (const record of records) entry.records.set(record.id, record);
+        if (batch.counts.queued + batch.counts.running === 0) entry.following.stop();
+        table.view.later();
+      },
+      onTrouble() {},
+      onCalm() {},
+    });
+  }
+
+  function stateOf(row) {
+    const records = row.run && followed.get(row.run)?.records;
+    if (!records?.size) return row.run ? { word: "…", status: "queued", tone: "", pictures: [], action: "" } : null;
+    const state = stateOfRecords([...records.values()]);
+    return { ...state, action: state.action || "再生成" };
+  }
+
+  function recordsOf(row) {
+    return row.run ? [...(followed.get(row.run)?.records.values() ?? [])] : [];
+  }
+
+  setInterval(() => { if (!document.hidden && followed.size > 0) table.view.later(); }, 1000);
+  return {
+    run, stateOf, recordsOf,
+    resume() { for (const row of table.rows.all) if (row.run && !followed.has(row.run)) follow(row.run); },
+  };
+}

@@ -1,0 +1,85 @@
+// 🚀: what is wrong is shown in the cells; what is right is asked for once, with pictures and price.
+
+import { Failure, call } from "../api.js";
+import { isFilled } from "../table/columns.js";
+import { yuan } from "./money.js";
+import { goToNextProblem, markProblems } from "./problems.js";
+
+/** A row as POST /api/batches takes it. */
+export function requestOf(row) {
+  return {
+    prompt: row.prompt, negative_prompt: row.negative_prompt, aspect_ratio: row.aspect_ratio, resolution: row.resolution,
+    sample_images: row.sample_images.map(({ url, filename }) => ({ url, filename })),
+    num_images: row.num_images, filename: row.filename, seed: row.seed, steps: row.steps,
+  };
+}
+
+/** Post rows; complaints of the server are marked on their cells. Returns the batch id, or throws Failure. */
+export async function postRows(url, table, rows, { name = "" } = {}) {
+  try {
+    const { batch_id: id } = await call("POST", url, { name, source: "batch", rows: rows.map(requestOf) });
+    return id;
+  } catch (failure) {
+    markProblems(table, failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error })));
+    throw failure;
+  }
+}
+
+/** Ask and start. sum: from foot.js; onStarted(id, rows). */
+export function askToStart(dialog, { table, card, url, sum, budgetLeft, startedBefore, onStarted }) {
+  const part = (name) => dialog.querySelector(`[data-start-${name}]`);
+  const yes = part("yes");
+  if (sum.rows === 0) return table.say("表格还是空的，先写一行提示词或导入 Excel");
+  if (sum.bad > 0) {
+    table.say(`还有 ${sum.bad} 处要改，已跳到下一处`);
+    return goToNextProblem(table);
+  }
+  const rows = table.rows.all.filter(isFilled);
+  part("facts").replaceChildren(...facts({ sum, card, budgetLeft, startedBefore }));
+  part("error").textContent = budgetLeft !== null && sum.price > budgetLeft ? "预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。" : "";
+  yes.textContent = `生成 ${sum.pictures} 张`;
+  yes.disabled = false;
+  yes.onclick = async () => {
+    yes.disabled = true;
+    yes.textContent = "正在提交…";
+    try {
+      const id = await postRows(url, table, rows, { name: part("name").value.trim() });
+      dialog.close();
+      onStarted(id, rows);
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      refuse(failure);
+    }
+  };
+  dialog.showModal();
+  yes.focus();
+  return undefined;
+
+  function refuse(failure) {
+    yes.disabled = false;
+    yes.textContent = `生成 ${sum.pictures} 张`;
+    part("error").textContent = failure.message;
+    if (failure.problems.length === 0) return;
+    dialog.close();
+    table.onMarked?.();
+    goToNextProblem(table);
+  }
+}
+
+function facts({ sum, card, budgetLeft, startedBefore }) {
+  const lines = [
+    ["图片", `${sum.pictures} 张，${sum.rows} 行`],
+    ["模型", card.label],
+    ["预计费用", yuan(sum.price)],
+  ];
+  if (budgetLeft !== null) lines.push(["预算还剩", `¥${budgetLeft.toFixed(2)}`]);
+  if (sum.blank > 0) lines.push(["空行", `${sum.blank} 行会跳过`]);
+  if (startedBefore) lines.push(["注意", `这份表格在 ${startedBefore} 已经开始过一次，没有改动`]);
+  return lines.flatMap(([term, words]) => {
+    const dt = document.createElement("dt");
+    const dd = document.createElement("dd");
+    dt.textContent = term;
+    dd.textContent = words;
+    return [dt, dd];
+  });
+}

@@ -1,0 +1,78 @@
+// 批量生成: the draft in the table, or with ?id= a batch that was started.
+
+import { makeTable } from "../table/table.js";
+import { makeCellDrawer } from "../batch/cells.js";
+import { makeDraft } from "../batch/draft.js";
+import { showFoot } from "../batch/foot.js";
+import { useCommands, usePicks } from "../batch/toolbar.js";
+import { toast } from "../messages.js";
+
+const page = document.querySelector("[data-batch]");
+const { dataset } = page;
+const card = JSON.parse(dataset.card);
+const budgetLeft = "budgetLeft" in dataset ? Number(dataset.budgetLeft) : null;
+const dialog = (name) => document.querySelector(`[data-dialog="${name}"]`);
+let desk = null;
+const late = () => (desk ??= import("../batch/desk.js").then(({ makeDesk }) => makeDesk(batch)));
+
+const table = makeTable(page.querySelector("[data-table]"), {
+  card,
+  most: 5000,
+  say: toast,
+  stateOf: () => null,
+  onTyping: (change) => draft.keepTyping(change),
+});
+table.drawCell = makeCellDrawer((row) => table.stateOf(row))(table);
+table.activate = (column, index) => {
+  if (!["references", "status", "actions"].includes(column.kind)) return false;
+  late().then(({ activate }) => activate(column, index));
+  return true;
+};
+
+const batch = { page, table, card, budgetLeft, dialog, run: null, started: null };
+const draft = makeDraft(table, { onElsewhere: () => late().then(({ showElsewhere }) => showElsewhere()), extra: () => ({ started: batch.started }) });
+batch.draft = draft;
+batch.foot = showFoot(page.querySelector("[data-foot]"), { table, card, budgetLeft });
+
+const lazily = (name) => (...given) => late().then((jobs) => jobs[name](...given));
+useCommands(page, {
+  import: () => page.querySelector("[data-file]").click(),
+  add: () => {
+    table.actions.add();
+    table.editor.focus();
+  },
+  undo: table.undo,
+  redo: table.redo,
+  duplicate: () => table.actions.duplicate(),
+  up: () => table.actions.moveBy(-1),
+  down: () => table.actions.moveBy(1),
+  remove: () => {
+    const count = table.actions.remove();
+    toast(`删除了 ${count} 行`, { label: "撤销", run: table.undo });
+  },
+  "pick-all": () => table.selection.pick(table.rows.all, true),
+  "pick-none": () => table.selection.pick(table.rows.all, false),
+  export: lazily("exportTable"),
+  set: lazily("setValue"),
+  earlier: lazily("showEarlier"),
+  start: lazily("start"),
+  "next-problem": lazily("nextProblem"),
+});
+usePicks(page, table);
+
+const empty = page.querySelector("[data-empty]");
+table.rows.watch(() => {
+  empty.hidden = table.rows.length > 0 || table.readOnly;
+  page.classList.toggle("is-empty", table.rows.length === 0 && !table.readOnly);
+});
+
+const id = new URLSearchParams(location.search).get("id");
+if (id) {
+  late().then(({ openRun }) => openRun(id));
+} else {
+  const kept = await draft.load();
+  batch.started = kept.started ?? null;
+  const { restore } = await late();
+  restore(kept);
+}
+page.dataset.ready = "";

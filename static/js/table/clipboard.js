@@ -1,0 +1,95 @@
+// Blocks of cells to and from Excel and WPS.
+
+import { makeRow } from "./row.js";
+import { formatBlock, parseBlock } from "./tsv.js";
+import { firstField } from "./actions.js";
+
+const OTHER_LABELS = {
+  参考图: "sample_images", 示例图文件名: "sample_images", 采样步数: "steps", 步数: "steps", 数量: "num_images", 比例: "aspect_ratio",
+};
+
+// table: {area, rows, selection, columns, editor, actions, readOnly, most, say}
+export function listenToClipboard(table) {
+  const { area, selection, editor, actions } = table;
+  let copied = null; // {text, values}: our own block keeps its pictures when it is pasted here again
+
+  function copyBlock(event) {
+    if (editor.editing || !selection.shown) return false;
+    const columns = actions.blockColumns();
+    if (columns.length === 0) return false;
+    const rows = actions.blockRows();
+    const text = formatBlock(rows.map((row) => columns.map(({ field, format }) => format(row[field]))));
+    copied = { text, values: rows.map((row) => columns.map(({ field }) => row[field])) };
+    event.clipboardData.setData("text/plain", text);
+    event.preventDefault();
+    return true;
+  }
+
+  area.addEventListener("copy", copyBlock);
+  area.addEventListener("cut", (event) => {
+    if (!table.readOnly && copyBlock(event)) actions.clear();
+  });
+  area.addEventListener("paste", (event) => {
+    if (editor.editing || table.readOnly) return;
+    const text = event.clipboardData.getData("text/plain");
+    if (!text) return;
+    event.preventDefault();
+    paste(text);
+  });
+
+  // Text of a block into the table, from the active cell on; rows that are missing are added.
+  function paste(text) {
+    const block = parseBlock(text.replace(/\u0000/g, ""));
+    const { top, left, bottom, right } = selection.block;
+    if (block.length === 1 && block[0].length === 1 && selection.shown && (bottom > top || right > left)) {
+      return fillBlock(block[0][0]);
+    }
+    const own = copied?.text === text ? copied.values : null;
+    const headers = own ? null : headerColumns(table.columns, block[0]);
+    const columns = headers ?? table.columns.slice(Math.max(selection.shown ? left : 0, firstField(table))).filter(({ field }) => field);
+    const lines = headers ? block.slice(1) : block;
+    const start = selection.shown ? top : table.rows.length;
+    const fits = lines.slice(0, table.most - start);
+    const values = fits.map((cells, line) => cells.map((cell, index) => own?.[line]?.[index] ?? columns[index]?.read(cell)));
+    table.rows.step("粘贴", () => writeBlock(start, columns, values));
+    const across = Math.min(Math.max(...values.map((cells) => cells.length)), columns.length);
+    const place = (column) => table.columns.indexOf(column);
+    selection.selectBlock(start, place(columns[0]), start + fits.length - 1, place(columns[across - 1]));
+    say(lines.length, fits.length);
+    return fits.length;
+  }
+
+  function fillBlock(text) {
+    table.rows.step("粘贴", () => {
+      for (const column of actions.blockColumns()) {
+        const value = column.read(text);
+        for (const row of actions.blockRows()) table.rows.set(row, column.field, value);
+      }
+    });
+  }
+
+  function writeBlock(start, columns, values) {
+    const missing = start + values.length - table.rows.length;
+    if (missing > 0) table.rows.insert(table.rows.length, Array.from({ length: missing }, () => makeRow()));
+    values.forEach((cells, line) => {
+      const row = table.rows.at(start + line);
+      cells.forEach((value, index) => { if (columns[index]) table.rows.set(row, columns[index].field, value); });
+    });
+  }
+
+  function say(lines, fits) {
+    if (lines > fits) table.say(`一个批次最多 ${table.most} 行，只粘贴了前 ${fits} 行`);
+    else if (fits > 1) table.say(`粘贴了 ${fits} 行`);
+  }
+
+  return { paste };
+}
+
+// A first line of headers says where each column goes; null when it is not one.
+function headerColumns(columns, cells) {
+  const found = cells.map((cell) => {
+    const label = cell.replace(/\s/g, "");
+    return columns.find(({ field, label: own }) => field && (own === label || OTHER_LABELS[label] === field));
+  });
+  return found.filter(Boolean).length >= 2 ? found : null;
+}

@@ -1,0 +1,129 @@
+// What each column of the batch table holds: how typed text becomes a value, and what is wrong with one.
+// The tolerances are the server's (domain.py): 16：9, 16x9, 2k, full-width digits, 3.0. What is not
+// understood is kept as it was typed and complained of.
+
+const RATIOS = ["1:1", "2:3", "3:2", "3:4", "4:3", "16:9", "9:16"];
+const RESOLUTIONS = ["1K", "2K", "4K"];
+export const MOST_PICTURES = 10;
+export const MOST_REFERENCES = 4;
+
+// card: {label, sizes: {"16:9|2K": {size, price}}, max_references, reference_form, takes_seed, takes_steps, notes}
+export function makeColumns(card) {
+  const columns = [
+    { name: "number", label: "序号", kind: "number" },
+    text("prompt", "提示词", 10000, { required: true, multiline: true }),
+    text("negative_prompt", "负面提示词", 10000, { multiline: true }),
+    choice("aspect_ratio", "图片比例", RATIOS, "1:1", readRatio),
+    choice("resolution", "分辨率", RESOLUTIONS, "2K", readResolution, (value, row) => sizeProblem(card, row, value)),
+    references(card),
+    whole("num_images", "生成数量", 1, MOST_PICTURES, "1", { options: numbers(MOST_PICTURES) }),
+    text("filename", "文件名", 200),
+    card.takes_seed && whole("seed", "种子", 0, 4294967293, "", { placeholder: "随机" }),
+    card.takes_steps && whole("steps", "采样步数", 1, 150, "", { placeholder: "默认", short: "步数" }),
+    { name: "status", label: "状态", kind: "status" },
+    { name: "actions", label: "操作", kind: "actions" },
+  ];
+  return columns.filter(Boolean);
+}
+
+export function isFilled(row) {
+  return Boolean(row.prompt || row.negative_prompt || row.filename || row.sample_images.length);
+}
+
+export function wholeNumber(value) {
+  const found = /^[+-]?(\d{1,12})(\.0+)?$/.exec(plain(value));
+  return found ? Number.parseInt(plain(value), 10) : null;
+}
+
+// Names as a cell holds them: split by comma, semicolon (either width) or line break.
+export function readNames(text) {
+  return text.split(/[,，;；\n]/).map((name) => name.trim()).filter(Boolean);
+}
+
+function text(name, label, limit, { required = false, multiline = false } = {}) {
+  return {
+    name, label, kind: "text", field: name, multiline, empty: "",
+    read: (typed) => typed.replaceAll("\r\n", "\n").trim(),
+    format: (value) => value,
+    check(value, row) {
+      if (required && !value) return isFilled(row) ? `请填写${label}` : "";
+      return value.length > limit ? `${label}有 ${value.length} 字，最多 ${limit} 字` : "";
+    },
+  };
+}
+
+function choice(name, label, options, fallback, read, also = () => "") {
+  return {
+    name, label, kind: "choice", field: name, options, placeholder: fallback, empty: "", read,
+    format: (value) => value,
+    check(value, row) {
+      if (value && !options.includes(value)) return `不支持的${label}「${value}」，可选：${options.join("、")}`;
+      return also(value || fallback, row);
+    },
+  };
+}
+
+function whole(name, label, low, high, fallback, { options, placeholder = fallback, short = label } = {}) {
+  return {
+    name, label: short, kind: options ? "choice" : "text", field: name, options, placeholder, empty: "",
+    format: (value) => value,
+    read(typed) {
+      const number = wholeNumber(typed);
+      if (name === "seed" && number === -1) return "";
+      return number === null ? typed.trim() : String(number);
+    },
+    check(value) {
+      const number = wholeNumber(value);
+      const fine = value === "" || (number !== null && number >= low && number <= high);
+      return fine ? "" : `${label}应为 ${low}–${high} 的整数，现在是「${value}」`;
+    },
+  };
+}
+
+// A reference is {url, filename, thumbnail_url?}; one named but not found yet has url "" and a match.
+function references(card) {
+  return {
+    name: "sample_images", label: "参考示例图", kind: "references", field: "sample_images", empty: [],
+    read: (typed) => readNames(typed).map((filename) => ({ url: "", filename, match: "unchecked" })),
+    format: (value) => value.map(({ filename }) => filename).join("；"),
+    check: (value) => referenceProblem(card, value),
+  };
+}
+
+function referenceProblem(card, images) {
+  const most = Math.min(card.max_references ?? MOST_REFERENCES, MOST_REFERENCES);
+  if (images.length > most) {
+    return card.notes?.sample_images || `参考图有 ${images.length} 张，最多 ${most} 张`;
+  }
+  const lost = images.find(({ url }) => !url);
+  if (lost?.match === "ambiguous") return `有几张示例图都叫「${lost.filename}」，请选择其中一张`;
+  if (lost?.match === "unchecked") return `正在查找示例图「${lost.filename}」…`;
+  if (lost) return `没有找到示例图「${lost.filename}」，请重新选择或先上传`;
+  const local = card.reference_form === "url" && images.find(({ url }) => !/^https?:/.test(url));
+  return local ? `${card.label} 只接受公网地址的参考图，「${local.filename}」只在这台电脑上` : "";
+}
+
+function sizeProblem(card, row, resolution) {
+  const ratio = row.aspect_ratio || "1:1";
+  if (!card.sizes || !RATIOS.includes(ratio) || `${ratio}|${resolution}` in card.sizes) return "";
+  const offered = RESOLUTIONS.filter((one) => `${ratio}|${one}` in card.sizes);
+  return `${card.label} 没有 ${ratio} 的 ${resolution}，可选：${offered.join("、")}`;
+}
+
+function readRatio(typed) {
+  const ratio = plain(typed).replace(/\s*[:xX×*/比]\s*/g, ":");
+  return RATIOS.includes(ratio) ? ratio : typed.trim();
+}
+
+function readResolution(typed) {
+  const resolution = plain(typed).toUpperCase();
+  return RESOLUTIONS.includes(resolution) ? resolution : typed.trim();
+}
+
+function plain(value) {
+  return String(value).normalize("NFKC").trim();
+}
+
+function numbers(most) {
+  return Array.from({ length: most }, (_, index) => String(index + 1));
+}

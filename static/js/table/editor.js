@@ -1,0 +1,115 @@
+// One textarea edits every cell. It always has the focus and lies unseen over the active cell, so that an
+// input method starts its composition there and no first letter is lost; it becomes visible with the text.
+
+import { makeChoices } from "./choices.js";
+
+// table: {area, list, element, rows, selection, view, columns, readOnly, onTyping?}
+export function makeEditor(table) {
+  const { area, list, selection, view } = table;
+  const choices = makeChoices(list, (option) => {
+    area.value = option;
+    commit();
+    area.focus({ preventScroll: true });
+  });
+  let editing = null; // {row, column, typed: whether it began by typing}
+
+  const column = () => table.columns[selection.column];
+  const canEdit = () => !table.readOnly && ["text", "choice"].includes(column()?.kind) && table.rows.length > 0;
+
+  // Follow the active cell while nothing is edited.
+  function follow() {
+    if (editing) return;
+    area.value = "";
+    area.readOnly = !canEdit();
+    const cell = selection.shown ? view.cellAt(selection.row, selection.column) : null;
+    if (cell) area.setAttribute("aria-activedescendant", cell.id);
+    else area.removeAttribute("aria-activedescendant");
+    place();
+  }
+
+  function place() {
+    const place = view.placeOf(selection.row, selection.column);
+    if (!place) return;
+    area.style.left = `${place.left}px`;
+    area.style.top = `${place.top}px`;
+    area.style.width = `${place.width}px`;
+    area.style.minHeight = `${place.height}px`;
+    list.style.left = `${place.left}px`;
+    list.style.minWidth = `${place.width}px`;
+    const below = place.top + place.height - table.element.scrollTop + 260 < table.element.clientHeight;
+    list.style.top = below || place.top < 280 ? `${place.top + place.height}px` : `${place.top}px`;
+    list.classList.toggle("is-above", !below && place.top >= 280);
+  }
+
+  // Begin with the cell's own text (F2, double click) or with what was typed over it.
+  function open({ typed = false } = {}) {
+    if (editing || !canEdit()) return false;
+    const row = table.rows.at(selection.row);
+    view.reveal(selection.row, selection.column);
+    editing = { row, column: column(), typed };
+    if (!typed) area.value = row[column().field];
+    area.classList.add("is-editing");
+    area.classList.toggle("is-long", Boolean(column().multiline));
+    place();
+    grow();
+    area.focus({ preventScroll: true });
+    if (!typed) area.setSelectionRange(area.value.length, area.value.length);
+    if (column().options) showChoices(typed);
+    return true;
+  }
+
+  function showChoices(typed) {
+    if (typed) choices.open(editing.column.options, area.value);
+    else choices.openAt(editing.column.options, area.value || editing.column.placeholder);
+    area.setAttribute("aria-activedescendant", choices.currentId ?? "");
+  }
+
+  function typedText() {
+    if (!editing) open({ typed: true });
+    if (!editing) return;
+    grow();
+    if (editing.column.options) showChoices(true);
+    table.onTyping?.({ row: editing.row, field: editing.column.field, text: area.value });
+  }
+
+  function grow() {
+    area.style.height = "auto";
+    area.style.height = `${Math.min(area.scrollHeight + 2, 320)}px`;
+  }
+
+  function commit() {
+    if (!editing) return false;
+    const { row, column: edited } = editing;
+    const text = choices.isOpen && choices.current ? choices.current : area.value;
+    close();
+    table.rows.step("编辑", () => table.rows.set(row, edited.field, edited.read(text)));
+    follow();
+    return true;
+  }
+
+  function cancel() {
+    if (!editing) return false;
+    close();
+    follow();
+    return true;
+  }
+
+  function close() {
+    editing = null;
+    choices.close();
+    area.classList.remove("is-editing", "is-long");
+    area.style.height = "";
+    area.value = "";
+    table.onTyping?.(null);
+  }
+
+  area.addEventListener("compositionstart", () => { if (!editing) open({ typed: true }); });
+  area.addEventListener("input", typedText);
+  area.addEventListener("blur", commit);
+  selection.watch(follow);
+  return {
+    open, commit, cancel, follow, choices,
+    focus: () => area.focus({ preventScroll: true }),
+    get editing() { return editing; },
+  };
+}

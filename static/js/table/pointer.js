@@ -1,0 +1,92 @@
+// The mouse and the finger: click selects, drag selects a block, double click or a second tap edits,
+// a drag of the row handle reorders.
+
+// table: {element, body, dropLine, rows, selection, view, editor, actions, columns, readOnly, activate?}
+export function listenToPointer(table) {
+  const { element, body, selection, view, editor, actions } = table;
+
+  body.addEventListener("pointerdown", (event) => {
+    const cell = event.target.closest("[data-column]");
+    if (!cell || event.button !== 0) return;
+    const place = view.placeOfElement(cell);
+    if (event.target.closest("[data-handle]") && !table.readOnly) return dragRow(event, place.row);
+    if (event.target.closest("button, input, a")) return editor.commit();
+    if (event.pointerType === "touch") return undefined;
+    event.preventDefault();
+    const again = selection.isAt(place.row, place.column);
+    editor.commit();
+    selection.goTo(place.row, place.column, { extend: event.shiftKey });
+    editor.focus();
+    if (again && !event.shiftKey && table.columns[place.column].kind === "choice") return void editor.open();
+    return dragBlock(event);
+  });
+
+  // A finger scrolls; only a tap that did not scroll arrives as a click.
+  body.addEventListener("click", (event) => {
+    const cell = event.target.closest("[data-column]");
+    if (!cell || event.pointerType !== "touch" || event.target.closest("button, input, a, [data-handle]")) return;
+    const place = view.placeOfElement(cell);
+    editor.commit();
+    selection.goTo(place.row, place.column);
+    editor.focus();
+    editor.open();
+  });
+
+  body.addEventListener("dblclick", (event) => {
+    const cell = event.target.closest("[data-column]");
+    if (!cell || event.target.closest("button, input, a, [data-handle]")) return;
+    const { column, row } = view.placeOfElement(cell);
+    if (!table.activate?.(table.columns[column], row)) editor.open();
+  });
+
+  function dragBlock(start) {
+    follow(start, (x, y) => {
+      const place = view.placeAt(x, y);
+      if (place && !selection.isAt(place.row, place.column)) selection.goTo(place.row, place.column, { extend: true });
+    });
+  }
+
+  function dragRow(start, index) {
+    start.preventDefault();
+    const row = table.rows.at(index);
+    const moving = selection.picked.has(row) ? actions.chosenRows() : [row];
+    let to = null;
+    follow(start, (x, y) => {
+      const within = y - body.getBoundingClientRect().top;
+      to = Math.max(0, Math.min(Math.round(within / view.rowHeight), table.rows.length));
+      table.dropLine.hidden = false;
+      table.dropLine.style.transform = `translateY(${to * view.rowHeight}px)`;
+    }, () => {
+      table.dropLine.hidden = true;
+      if (to !== null) actions.moveTo(moving, to);
+      editor.focus();
+    });
+  }
+
+  // Calls move(x, y) until the pointer is let go; near the edge the table scrolls along.
+  function follow(start, move, end = () => {}) {
+    const stop = new AbortController();
+    let point = [start.clientX, start.clientY];
+    let pulling = 0;
+    const pull = () => {
+      const { top, bottom } = element.getBoundingClientRect();
+      const past = point[1] < top + 60 ? -12 : point[1] > bottom - 24 ? 12 : 0;
+      if (past && !stop.signal.aborted) {
+        element.scrollTop += past;
+        move(point[0], Math.max(top + 61, Math.min(point[1], bottom - 25)));
+      }
+      pulling = past && !stop.signal.aborted ? requestAnimationFrame(pull) : 0;
+    };
+    addEventListener("pointermove", (event) => {
+      point = [event.clientX, event.clientY];
+      move(...point);
+      pulling ||= requestAnimationFrame(pull);
+    }, { signal: stop.signal });
+    const finish = () => {
+      stop.abort();
+      end();
+    };
+    addEventListener("pointerup", finish, { signal: stop.signal });
+    addEventListener("pointercancel", finish, { signal: stop.signal });
+  }
+}

@@ -1,0 +1,75 @@
+// A table of rows that is edited like a spreadsheet: puts the parts together.
+
+import { makeColumns } from "./columns.js";
+import { makeChecks } from "./row.js";
+import { Rows } from "./rows.js";
+import { Selection } from "./selection.js";
+import { makeView } from "./view.js";
+import { makeEditor } from "./editor.js";
+import { makeActions } from "./actions.js";
+import { listenToKeys } from "./keyboard.js";
+import { listenToPointer } from "./pointer.js";
+import { listenToClipboard } from "./clipboard.js";
+
+// element: the scrolling element with the parts of _batch_table.html inside.
+// own: {card, most, say(text), drawCell(column, row, cell, index), activate(column, index), onTyping(change)}
+export function makeTable(element, own) {
+  const part = (name) => element.querySelector(`[data-table-${name}]`);
+  const columns = makeColumns(own.card);
+  const rows = new Rows();
+  const table = {
+    element, columns, rows, readOnly: false, ...own,
+    grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
+    area: part("editor"), list: part("choices"), dropLine: part("drop-line"), complaint: own.complaint,
+    checks: makeChecks(columns),
+  };
+  table.selection = new Selection(() => ({ rows: rows.length, columns: columns.length }));
+  table.view = makeView(table);
+  table.editor = makeEditor(table);
+  table.actions = makeActions(table);
+  table.clipboard = listenToClipboard(table);
+  table.undo = () => travel(table, rows.undo(), "已撤销");
+  table.redo = () => travel(table, rows.redo(), "已重做");
+  listenToKeys(table);
+  listenToPointer(table);
+  follow(table);
+  return table;
+}
+
+// The view, the editor and the line of complaint follow the rows and the selection.
+function follow(table) {
+  const { rows, selection, view, editor } = table;
+  let first = -1;
+  rows.watch((change) => {
+    first = change.first;
+    if (change.structural) selection.settle(rows.all);
+    editor.follow();
+  });
+  selection.watch(() => {
+    if (selection.shown) view.reveal(selection.row, selection.column);
+    else view.later();
+    editor.follow();
+    complain(table);
+  });
+  table.area.addEventListener("focus", () => {
+    if (rows.length > 0 && !selection.shown) selection.goTo(selection.row, selection.column);
+    table.element.classList.add("has-focus");
+  });
+  table.area.addEventListener("blur", () => table.element.classList.remove("has-focus"));
+  table.firstChanged = () => first;
+}
+
+// The reason why the active cell is marked stands in words below the table.
+function complain(table) {
+  const { selection, rows, columns } = table;
+  const row = selection.shown && rows.at(selection.row);
+  const field = columns[selection.column]?.field;
+  table.onComplaint?.((row && field && table.checks.of(row)[field]) || "");
+}
+
+function travel(table, label, word) {
+  if (!label) return table.say(word === "已撤销" ? "没有可以撤销的了" : "没有可以重做的了");
+  const first = table.firstChanged();
+  if (first >= 0) table.selection.goTo(first, table.selection.column);
+  return table.say(`${word}：${label}`);
+}

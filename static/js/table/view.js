@@ -1,0 +1,176 @@
+// Draws the rows that can be seen, and only those: row elements are recycled as the table scrolls.
+
+const SPARE_ROWS = 4;
+const SHOWN_LETTERS = 240;
+
+// table: {element, grid, head, body, template, columns, rows, checks, selection, drawCell}
+export function makeView(table) {
+  const { element, grid, head, body } = table;
+  const views = new Map(); // row index -> {element, cells: {column name: {element, content, seen}}}
+  const free = [];
+  let rowHeight = 52;
+  let headHeight = 0;
+  let waiting = false;
+
+  function measure() {
+    rowHeight = Number.parseFloat(getComputedStyle(element).getPropertyValue("--table-row")) || 52;
+    headHeight = head.offsetHeight;
+    draw();
+  }
+
+  function later() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      draw();
+    });
+  }
+
+  function draw() {
+    const count = table.rows.length;
+    const top = Math.max(element.scrollTop - headHeight, 0);
+    const first = Math.max(Math.floor(top / rowHeight) - SPARE_ROWS, 0);
+    const last = Math.min(Math.ceil((top + element.clientHeight) / rowHeight) + SPARE_ROWS, count);
+    body.style.height = `${count * rowHeight}px`;
+    grid.setAttribute("aria-rowcount", String(count + 1));
+    for (const [index, view] of views) {
+      if (index >= first && index < last) continue;
+      views.delete(index);
+      free.push(view);
+    }
+    for (let index = first; index < last; index += 1) drawRow(index);
+    for (const view of free) view.element.hidden = true;
+  }
+
+  function drawRow(index) {
+    let view = views.get(index);
+    if (!view) {
+      view = free.pop() ?? makeRowView(table);
+      views.set(index, view);
+      view.element.hidden = false;
+      view.element.style.transform = `translateY(${index * rowHeight}px)`;
+      view.element.setAttribute("aria-rowindex", String(index + 2));
+      if (!view.element.isConnected) body.append(view.element);
+    }
+    fillRow(table, view, index);
+  }
+
+  // Scrolls as little as needed for the cell to be seen whole.
+  function reveal(rowIndex, columnIndex) {
+    const top = rowIndex * rowHeight;
+    const room = element.clientHeight - headHeight;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + rowHeight > element.scrollTop + room) element.scrollTop = top + rowHeight - room;
+    draw();
+    const cell = cellAt(rowIndex, columnIndex);
+    const frozen = head.querySelector("[data-frozen]")?.offsetWidth ?? 0;
+    if (!cell || cell.offsetParent !== cell.parentElement || cell.parentElement.clientWidth <= element.clientWidth) return;
+    const left = cell.offsetLeft;
+    if (left - frozen < element.scrollLeft) element.scrollLeft = left - frozen;
+    else if (left + cell.offsetWidth > element.scrollLeft + element.clientWidth) {
+      element.scrollLeft = left + cell.offsetWidth - element.clientWidth;
+    }
+  }
+
+  function cellAt(rowIndex, columnIndex) {
+    return views.get(rowIndex)?.cells[table.columns[columnIndex]?.name]?.element ?? null;
+  }
+
+  // Where a cell stands inside the scrolled content: {left, top, width, height}.
+  function placeOf(rowIndex, columnIndex) {
+    const cell = cellAt(rowIndex, columnIndex);
+    if (!cell) return null;
+    return {
+      left: cell.offsetLeft,
+      top: headHeight + rowIndex * rowHeight + cell.offsetTop,
+      width: cell.offsetWidth,
+      height: cell.offsetHeight,
+    };
+  }
+
+  // The place under a point of the window, or null.
+  function placeAt(x, y) {
+    const cell = document.elementFromPoint(x, y)?.closest?.("[data-column]");
+    return cell && body.contains(cell) ? placeOfElement(cell) : null;
+  }
+
+  function placeOfElement(cell) {
+    const row = Number(cell.closest("[role=row]").getAttribute("aria-rowindex")) - 2;
+    const column = table.columns.findIndex(({ name }) => name === cell.dataset.column);
+    return { row, column };
+  }
+
+  element.addEventListener("scroll", later, { passive: true });
+  new ResizeObserver(measure).observe(element);
+  table.rows.watch(({ changed, structural, reset }) => {
+    if (reset) table.checks.forgetAll();
+    else table.checks.forget(changed);
+    if (structural || changed.size > 0) later();
+  });
+  return {
+    draw, later, measure, reveal, cellAt, placeOf, placeAt, placeOfElement,
+    get rowHeight() { return rowHeight; },
+    get visible() { return [...views.keys()]; },
+  };
+}
+
+let made = 0;
+
+function makeRowView(table) {
+  const element = table.template.content.firstElementChild.cloneNode(true);
+  const cells = {};
+  made += 1;
+  for (const cell of element.querySelectorAll("[data-column]")) {
+    cell.id = `cell-${made}-${cell.dataset.column}`;
+    cells[cell.dataset.column] = { element: cell, content: cell.querySelector("[data-value]"), seen: {} };
+  }
+  return { element, cells };
+}
+
+function fillRow(table, view, index) {
+  const row = table.rows.at(index);
+  const problems = table.checks.of(row);
+  table.columns.forEach((column, columnIndex) => {
+    const cell = view.cells[column.name];
+    if (column.field && column.kind !== "references") {
+      const value = row[column.field];
+      show(cell, "text", shorten(value || column.placeholder || ""), (text) => { cell.content.textContent = text; });
+      show(cell, "default", !value && Boolean(column.placeholder), (is) => cell.element.classList.toggle("is-default", is));
+    }
+    show(cell, "problem", problems[column.field] ?? "", (problem) => markCell(cell.element, problem));
+    show(cell, "selected", table.selection.has(index, columnIndex), (is) => {
+      cell.element.setAttribute("aria-selected", String(is));
+    });
+    show(cell, "active", table.selection.isAt(index, columnIndex), (is) => cell.element.classList.toggle("is-active", is));
+    table.drawCell?.(column, row, cell, index);
+  });
+  const picked = table.selection.picked.has(row);
+  if (view.picked !== picked) {
+    view.picked = picked;
+    view.element.classList.toggle("is-picked", picked);
+  }
+}
+
+// Touch the page only where something is different from what was drawn last.
+function show(cell, what, value, change) {
+  if (cell.seen[what] === value) return;
+  cell.seen[what] = value;
+  change(value);
+}
+
+function markCell(element, problem) {
+  element.classList.toggle("is-bad", Boolean(problem));
+  element.toggleAttribute("aria-invalid", false);
+  if (problem) {
+    element.setAttribute("aria-invalid", "true");
+    element.title = problem;
+  } else {
+    element.removeAttribute("aria-invalid");
+    element.removeAttribute("title");
+  }
+}
+
+function shorten(value) {
+  return value.length > SHOWN_LETTERS ? `${value.slice(0, SHOWN_LETTERS)}…` : value;
+}
