@@ -88,7 +88,7 @@ class ModelError(AppError):
     pauses_batch   nothing else would succeed either: wrong key, missing entitlement, empty account
     ticket_usable  the ticket (if there was one) can still be collected
     cause          one word to group failures by: moderation, key, limit, network, request, service,
-                   timeout, download, expired
+                   timeout, download, broken, expired, interrupted, storage
     """
 
     def __init__(

@@ -42,6 +42,7 @@ __all__ = [
     "read_parameters",
     "remove_part_files",
     "safe_stem",
+    "small_copy",
     "stem_from_prompt",
     "thumbnail_path",
 ]
@@ -117,6 +118,17 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
     with keeping.telling(output_dir):
         keeping.write_over(thumbnail, content, output_dir)
     return thumbnail
+
+
+def small_copy(output_dir: Path, record_id: int, filename: str, *, box: tuple[int, int]) -> bytes | None:
+    """The picture as a JPEG within ``box`` pixels, for a workbook; None when there is no picture."""
+    if not filename:
+        return None
+    try:
+        thumbnail = ensure_thumbnail(output_dir, record_id, filename)
+        return checking.small_copy(thumbnail.read_bytes(), box)
+    except (NotFound, OSError):
+        return None
 
 
 def open_output(output_dir: Path, name: str) -> Path:

@@ -26,6 +26,7 @@ from errors import Billed, InvalidRequest, ModelError, StorageError
 LEASE_SECONDS = 20.0
 _LOOKOUT_SECONDS = 0.5
 _TURNS_A_HEARTBEAT = 10
+_PICTURES_DECODED_AT_ONCE = 2  # a decoded 4K picture is 50 to 70 MB
 _DISK_PATIENCE_SECONDS = 600.0
 _log = logging.getLogger("worker")
 
@@ -132,6 +133,7 @@ class Worker:
         self._model_id = model.card.model_id
         self.pace = Pace(settings.model_concurrency)
         self.bell = Bell()
+        self._desk = threading.Semaphore(_PICTURES_DECODED_AT_ONCE)
         self._stopping = threading.Event()
         self._in_hand: set[int] = set()
         self._threads: list[threading.Thread] = []
@@ -215,19 +217,18 @@ class Worker:
         """Onto the disk; when the disk refuses, hold the paid picture and say so until it takes it."""
         request = record.request
         seed = request.seed if picture.seed is None else picture.seed
-        text = pictures.embed_parameters(
-            request, self.model.card.size(request), record.model, record.id, seed
-        )
+        text = pictures.embed_parameters(request, None, record.model, record.id, seed)
         deadline = time.monotonic() + _DISK_PATIENCE_SECONDS
         while True:
             try:
-                return pictures.keep_picture(
-                    picture,
-                    output_dir=self.settings.output_dir,
-                    stem=record.file_stem,
-                    record_id=record.id,
-                    embed=text,
-                )
+                with self._desk:
+                    return pictures.keep_picture(
+                        picture,
+                        output_dir=self.settings.output_dir,
+                        stem=record.file_stem,
+                        record_id=record.id,
+                        embed=text,
+                    )
             except StorageError as error:
                 self._pause_batch(db, record, error.message)
                 if self._stopping.is_set() or time.monotonic() > deadline:

@@ -69,6 +69,17 @@ def thumbnail_of(file: BinaryIO, *, max_pixels: int) -> bytes:
     return _decode(file, picture_format, max_pixels).thumbnail
 
 
+def small_copy(thumbnail: bytes, box: tuple[int, int]) -> bytes:
+    """A thumbnail within a box of pixels, as the JPEG that spreadsheets show; clear parts become white."""
+    with Image.open(io.BytesIO(thumbnail), formats=["WEBP"]) as image:
+        image.thumbnail(box)
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(image, mask=image.getchannel("A") if "A" in image.getbands() else None)
+        packed = io.BytesIO()
+        flat.save(packed, "JPEG", quality=_THUMBNAIL_QUALITY)
+        return packed.getvalue()
+
+
 def _decode(file: BinaryIO, picture_format: str, max_pixels: int) -> Checked:
     try:
         with Image.open(file, formats=[picture_format.upper()]) as image:

@@ -36,7 +36,7 @@ DOORS = {
     "waitress": {"web_app"},
     "sqlite3": {"database", "storage"},
     "requests": {"image_models"},
-    "PIL": {"pictures", "picture_files", "image_models.demo"},
+    "PIL": {"picture_files.checking", "image_models.demo"},
     "oss2": {"oss_client"},
     "openpyxl": {"spreadsheet", "sheets"},
     "dotenv": {"config"},

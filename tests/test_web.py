@@ -1,0 +1,374 @@
+"""Pages and API through the app itself, with the fake Jimeng at the wire."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import generator
+from config import Settings
+from tests.drawn import drawn
+from tests.fakes.jimeng import FakeJimeng
+from web_app import create_app
+from worker import Worker
+
+PNG = drawn("PNG", size=(40, 30))
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng() as fake:
+        yield fake
+
+
+@pytest.fixture
+def worker(settings: Settings, service: FakeJimeng) -> Worker:
+    settings = replace(settings, **service.settings(model_timeout=5))
+    return Worker(settings, generator.open_model(settings))
+
+
+@pytest.fixture
+def client(worker: Worker) -> FlaskClient:
+    app = create_app(worker.settings, worker)
+    app.testing = False
+    return app.test_client()
+
+
+@pytest.fixture
+def running(client: FlaskClient, worker: Worker) -> Iterator[FlaskClient]:
+    """The client of an app whose worker's threads are at work."""
+    worker.start()
+    yield client
+    assert worker.stop(10)
+
+
+def get(client: FlaskClient, path: str, status: int = 200) -> dict[str, Any]:
+    answer = client.get(path)
+    assert answer.status_code == status, answer.text
+    fields: dict[str, Any] = answer.get_json()
+    assert fields["success"] is (status < 400)
+    return fields
+
+
+def post(client: FlaskClient, path: str, body: object = None, status: int = 200) -> dict[str, Any]:
+    answer = client.post(path, json=body) if body is not None else client.post(path)
+    assert answer.status_code == status, answer.text
+    fields: dict[str, Any] = answer.get_json()
+    assert fields["success"] is (status < 400)
+    return fields
+
+
+def test_one_call_waits_and_answers_with_the_pictures(running: FlaskClient, service: FakeJimeng) -> None:
+    body = {"prompt": "雪山", "aspect_ratio": "16:9", "resolution": "2k", "num_images": 2, "filename": "封面"}
+    answer = post(running, "/api/batch-generate", body)
+    assert [image["filename"] for image in answer["images"]] == ["封面_1.png", "封面_2.png"]
+    assert {(image["width"], image["height"]) for image in answer["images"]} == {(2560, 1440)}
+    assert running.get(answer["images"][0]["url"], buffered=True).data.startswith(b"\x89PNG")
+    assert service.charges == 2
+
+
+def test_a_call_that_made_nothing_says_why_with_502(running: FlaskClient) -> None:
+    answer = post(running, "/api/batch-generate", {"prompt": "违禁"}, 502)
+    assert "50412" in answer["error"]
+    assert len(answer["errors"]) == 1
+
+
+def test_a_call_does_not_wait_for_a_wrong_key_to_become_right(
+    running: FlaskClient, service: FakeJimeng
+) -> None:
+    service.fail_next("key", times=9)
+    answer = post(running, "/api/batch-generate", {"prompt": "猫"}, 502)
+    assert answer["error"]
+    assert service.charges == 0
+
+
+def test_a_bad_row_is_told_by_row_and_field_and_nothing_is_queued(client: FlaskClient) -> None:
+    rows = [{"prompt": "猫"}, {"prompt": "", "num_images": 99}, "not a row"]
+    answer = post(client, "/api/batches", {"rows": rows}, 400)
+    assert [(p["row"], p["field"]) for p in answer["problems"]] == [(2, "prompt"), (2, "num_images"), (3, "")]
+    assert get(client, "/api/batches")["batches"] == []
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"rows": []}, {"rows": "x"}, {"rows": [{"prompt": "x"}], "name": 5}, []]
+)
+def test_a_body_of_the_wrong_shape_is_one_sentence(client: FlaskClient, body: object) -> None:
+    assert post(client, "/api/batches", body, 400)["error"]
+
+
+def test_more_pictures_than_a_batch_may_hold_are_a_complaint(client: FlaskClient) -> None:
+    rows = [{"prompt": "猫", "num_images": 10}] * 1001
+    assert "10000" in post(client, "/api/batches", {"rows": rows}, 400)["error"]
+    assert "5000" in post(client, "/api/batches", {"rows": [{"prompt": "猫"}] * 5001}, 400)["error"]
+
+
+def test_a_batch_tells_what_changed_since_and_304_when_nothing_did(
+    client: FlaskClient, worker: Worker
+) -> None:
+    created = post(
+        client, "/api/batches", {"rows": [{"prompt": "一"}, {"prompt": "二"}], "name": "测试"}, 202
+    )
+    path = f"/api/batches/{created['batch_id']}"
+    first = client.get(path)
+    seen = first.get_json()
+    assert (seen["batch"]["status"], seen["batch"]["total"], len(seen["records"])) == ("queued", 2, 2)
+    assert seen["batch"]["estimated_cost"] == 0.44
+    assert client.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    with client.application.app_context():
+        from web.context import connection
+
+        worker.step(connection())
+    changed = get(client, f"{path}?since={seen['version']}")
+    assert [record["status"] for record in changed["records"]] == ["success"]
+    assert changed["batch"]["counts"]["queued"] == 1
+    assert "已保存" in changed["log"][-1]["text"]
+
+
+def test_a_batch_is_paused_resumed_and_cancelled(client: FlaskClient) -> None:
+    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "一"}]}, 202)["batch_id"]
+    assert post(client, f"/api/batches/{batch_id}/pause")["batch"]["status"] == "paused"
+    assert post(client, f"/api/batches/{batch_id}/resume")["batch"]["status"] == "queued"
+    cancelled = post(client, f"/api/batches/{batch_id}/cancel")["batch"]
+    assert (cancelled["status"], cancelled["counts"]["cancelled"]) == ("cancelled", 1)
+    assert post(client, "/api/batches/none/pause", status=404)["error"]
+
+
+def test_retry_wants_records_that_ended(client: FlaskClient) -> None:
+    created = post(client, "/api/batches", {"rows": [{"prompt": "一"}]}, 202)
+    path = f"/api/batches/{created['batch_id']}/retry"
+    assert post(client, path, {"records": created["records"]}, 409)["error"]
+    assert post(client, path, {"records": "all"}, 400)["field"] == "records"
+
+
+def test_records_are_listed_deleted_and_restored(running: FlaskClient) -> None:
+    made = post(running, "/api/batch-generate", {"prompt": "可删的猫"})["images"][0]
+    listed = get(running, "/api/records?search=可删")
+    assert (listed["total"], listed["records"][0]["id"]) == (1, made["record_id"])
+    assert listed["records"][0]["sample_images"] == []
+    assert running.get(listed["records"][0]["thumbnail_url"], buffered=True).mimetype == "image/webp"
+    answer = running.delete(f"/api/records/{made['record_id']}")
+    assert answer.get_json() == {"success": True, "deleted": 1}
+    assert get(running, "/api/records")["total"] == 0
+    assert post(running, "/api/records/restore", {"ids": [made["record_id"]]})["restored"] == 1
+    assert get(running, "/api/records")["total"] == 1
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=-1", "limit=1000", "status=done"])
+def test_a_listing_out_of_bounds_is_a_complaint(client: FlaskClient, query: str) -> None:
+    assert get(client, f"/api/records?{query}", 400)["error"]
+
+
+def test_a_missing_file_removes_no_record(running: FlaskClient, worker: Worker) -> None:
+    made = post(running, "/api/batch-generate", {"prompt": "丢了的猫"})["images"][0]
+    (worker.settings.output_dir / made["filename"]).unlink()
+    assert running.get(made["url"]).status_code == 404
+    assert get(running, "/api/records")["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/output/../web_app.py", "/output/..%2f..%2fetc%2fpasswd", "/output/.thumbnails/0/1.webp", "/output/x"],
+)
+def test_nothing_outside_the_pictures_is_served(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_a_reference_is_uploaded_found_and_deleted(client: FlaskClient) -> None:
+    upload = {"file": (io.BytesIO(PNG), "风格 参考.png")}
+    added = client.post("/api/sample-images", data=upload).get_json()["images"][0]
+    assert (added["filename"], added["width"], added["height"]) == ("风格 参考.png", 40, 30)
+    assert client.get(added["url"], buffered=True).data == PNG
+    assert len(get(client, "/api/sample-images?search=风格")["images"]) == 1
+    assert client.delete(f"/api/sample-images/{added['key']}").status_code == 200
+    assert get(client, "/api/sample-images")["images"] == []
+    assert post(client, f"/api/sample-images/{added['key']}/restore")["images"][0]["key"] == added["key"]
+
+
+def test_an_upload_that_is_no_picture_is_one_sentence(client: FlaskClient) -> None:
+    answer = client.post("/api/sample-images", data={"file": (io.BytesIO(b"<svg onload=x>"), "x.png")})
+    assert answer.status_code == 400
+    assert answer.get_json()["field"] == "file"
+
+
+def test_a_local_reference_is_refused_before_anything_is_queued_for_jimeng(client: FlaskClient) -> None:
+    row = {"prompt": "猫", "sample_images": [{"url": "/samples/files/a.png", "filename": "a.png"}]}
+    answer = post(client, "/api/batches", {"rows": [row]}, 400)
+    assert answer["problems"][0]["field"] == "sample_images"
+
+
+def test_a_missing_key_is_said_before_anything_is_queued(settings: Settings) -> None:
+    app = create_app(replace(settings, image_model="jimeng"))
+    answer = post(app.test_client(), "/api/batches", {"rows": [{"prompt": "猫"}]}, 409)
+    assert "VOLCENGINE_AK" in answer["error"]
+
+
+def test_the_model_tells_what_it_takes(client: FlaskClient) -> None:
+    model = get(client, "/api/models")["model"]
+    assert (model["name"], model["takes_seed"], model["takes_steps"]) == ("jimeng", False, False)
+    assert model["sizes"]["16:9|2K"]["size"] == "2560x1440"
+    assert model["notes"]["seed"]
+
+
+def test_fields_the_model_does_not_take_are_not_recorded(running: FlaskClient) -> None:
+    post(running, "/api/batch-generate", {"prompt": "猫", "seed": 7, "steps": 30})
+    record = get(running, "/api/records")["records"][0]
+    assert (record["seed"], record["steps"]) == (None, None)
+
+
+def test_health_tells_what_is_wrong(client: FlaskClient) -> None:
+    answer = client.get("/healthz")
+    assert answer.status_code == 503  # no thread was started
+    assert answer.get_json()["worker"] is False
+
+
+def test_health_is_good_when_all_is_well(running: FlaskClient) -> None:
+    assert running.get("/healthz").get_json()["success"] is True
+
+
+def test_the_import_matches_reference_names_with_the_library(client: FlaskClient) -> None:
+    client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红茶.png")})
+    table = "提示词,参考示例图\n猫,红茶；绿茶\n".encode()
+    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
+    assert answer["rows"][0]["prompt"] == "猫"
+    assert [(r["name"], r["match"]) for r in answer["references"]] == [("红茶", "exact"), ("绿茶", "missing")]
+
+
+def test_a_workbook_that_is_none_is_one_sentence(client: FlaskClient) -> None:
+    upload = {"file": (io.BytesIO(b"nonsense\x00\xff" * 50), "a.xlsx")}
+    answer = client.post("/api/spreadsheet/import", data=upload)
+    assert answer.status_code == 400
+    assert answer.get_json()["error"]
+
+
+def test_the_table_is_exported_and_imported_again_exactly(client: FlaskClient) -> None:
+    rows = [{"prompt": "=1+1", "aspect_ratio": "16:9", "resolution": "4K", "num_images": 3, "filename": "@x"}]
+    exported = client.post("/api/spreadsheet/export", json={"rows": rows})
+    upload = {"file": (io.BytesIO(exported.data), "a.xlsx")}
+    read = client.post("/api/spreadsheet/import", data=upload).get_json()
+    assert read["problems"] == []
+    got = {name: read["rows"][0][name] for name in rows[0]}
+    assert json.dumps(got | {"num_images": int(got["num_images"])}) == json.dumps(rows[0])
+
+
+def test_results_are_a_workbook_with_what_came_of_each_row(running: FlaskClient) -> None:
+    made = post(running, "/api/batch-generate", {"prompt": "结果表里的猫"})
+    answer = running.get(f"/api/batches/{made['batch_id']}/results.xlsx", buffered=True)
+    assert answer.status_code == 200
+    read = running.post(
+        "/api/spreadsheet/import", data={"file": (io.BytesIO(answer.data), "r.xlsx")}
+    ).get_json()
+    assert [(row["prompt"], row["status"]) for row in read["rows"]] == [("结果表里的猫", "success")]
+
+
+def test_the_form_works_without_javascript(client: FlaskClient) -> None:
+    answer = client.post("/", data={"prompt": "表单的猫", "num_images": "2", "sample_images": "[]"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    page = client.get("/").text
+    assert page.count("表单的猫") >= 2
+    refused = client.post("/", data={"prompt": "", "filename": "我写过的"})
+    assert refused.status_code == 400
+    assert "请填写提示词" in refused.text
+    assert "我写过的" in refused.text
+
+
+def test_a_form_is_refilled_from_a_record(running: FlaskClient) -> None:
+    made = post(running, "/api/batch-generate", {"prompt": "再来一张的猫"})["images"][0]
+    assert "再来一张的猫" in running.get(f"/?from={made['record_id']}").text
+    assert running.get("/?from=999999").status_code == 404
+
+
+def test_a_prompt_never_becomes_markup(client: FlaskClient) -> None:
+    prompt = "<img src=x onerror=alert(1)>\"'</textarea><script>alert(1)</script>"
+    post(client, "/api/batches", {"rows": [{"prompt": prompt}], "source": "single"}, 202)
+    page = client.get("/").text
+    assert "<img src=x" not in page
+    assert "<script>alert" not in page
+
+
+def test_live_results_are_fragments_and_304_when_nothing_changed(client: FlaskClient) -> None:
+    post(client, "/api/batches", {"rows": [{"prompt": "片段"}], "source": "single"}, 202)
+    first = client.get("/live/results?since=0")
+    assert "片段" in first.text
+    assert "<html" not in first.text
+    again = client.get("/live/results?since=0", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+    later = client.get(f"/live/results?since={first.headers['X-Version']}")
+    assert later.text == ""
+
+
+@pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/api/records", "/nowhere"])
+def test_every_answer_forbids_inline_code_sniffing_and_framing(client: FlaskClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:5000", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:5000", 200),
+        ("192.168.1.7:5000", 200),
+        ("evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("", 403),
+    ],
+)
+def test_the_host_has_to_be_known(client: FlaskClient, host: str, status: int) -> None:
+    assert client.get("/api/models", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 409),
+        ({"Origin": "http://localhost"}, 409),
+        ({"Sec-Fetch-Site": "same-origin"}, 409),
+        ({"Origin": "http://localhost:3000"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_another_site_cannot_make_a_browser_spend(
+    settings: Settings, headers: dict[str, str], status: int
+) -> None:
+    client = create_app(replace(settings, image_model="jimeng")).test_client()
+    answer = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}, headers=headers)
+    assert answer.status_code == status
+
+
+def test_with_a_password_every_page_and_call_asks_for_it(settings: Settings) -> None:
+    client = create_app(replace(settings, access_password="开门")).test_client()
+    assert client.get("/records").headers["Location"].startswith("/login?next=/records")
+    assert client.get("/api/records").status_code == 403
+    assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 403
+    assert client.get("/output/x.png").status_code == 302
+    assert "密码不对" in client.post("/login", data={"password": "猜"}).text
+    assert (
+        client.post("/login", data={"password": "开门"}).status_code == 429
+    )  # slowed down after a wrong one
+
+
+def test_the_right_password_lets_in_and_the_cookie_is_kept_from_scripts(settings: Settings) -> None:
+    client = create_app(replace(settings, access_password="开门")).test_client()
+    answer = client.post("/login?next=//evil.example", data={"password": "开门"})
+    assert answer.headers["Location"] == "/"
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert client.get("/api/records").status_code == 200
+
+
+def test_the_budget_is_told(settings: Settings) -> None:
+    client = create_app(replace(settings, budget=Decimal("12.5"))).test_client()
+    assert get(client, "/api/models")["budget"] == 12.5
