@@ -1,1 +1,24 @@
 """The image models, one file a service: the only rooms that know ``requests``; see ``generator``."""
+
+from collections.abc import Callable
+
+from config import Settings
+from image_models.demo import Demo
+from image_models.door import ImageModel
+from image_models.jimeng import Jimeng
+from image_models.openai_images import OpenAIImages
+from image_models.sdapi import SdApi
+from image_models.seedream import Seedream
+
+_MODELS: dict[str, Callable[[Settings], ImageModel]] = {
+    "jimeng": Jimeng,
+    "seedream": Seedream,
+    "openai": OpenAIImages,
+    "sdapi": SdApi,
+    "demo": Demo,
+}
+
+
+def open_model(settings: Settings) -> ImageModel:
+    """The image model that IMAGE_MODEL names; it may be used from any thread."""
+    return _MODELS[settings.image_model](settings)

@@ -1,0 +1,123 @@
+"""Which addresses a picture may be fetched from, and connections that go nowhere else.
+
+The check stands where the connection is made: the name is looked up once, every address it has is
+checked, and the connection goes to a checked address. A name that answers differently the next time
+(DNS rebinding) gains nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NEVER = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8",
+        "100.64.0.0/10",  # shared by a provider's customers
+        "192.0.0.0/24",
+        "192.88.99.0/24",  # 6to4 relays
+        "198.18.0.0/15",  # benchmarks; also the made-up addresses of some local proxies
+        "64:ff9b:1::/48",  # NAT64 inside a network
+        "100::/64",
+        "2001::/23",  # Teredo and its kin
+        "2001:db8::/32",
+    )
+)
+
+
+class AddressRefused(HTTPError):
+    """A name leads to an address that no picture is fetched from; ``host`` and ``address`` say which."""
+
+    def __init__(self, host: str, address: str) -> None:
+        super().__init__(f"{host} -> {address}")
+        self.host = host
+        self.address = address
+
+
+def is_public(address: str) -> bool:
+    """Whether an address in numbers is one of the open Internet; what is embedded in it counts."""
+    try:
+        ip = _innermost(ipaddress.ip_address(address.split("%")[0]))
+    except ValueError:
+        return False
+    closed = ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback or ip.is_link_local
+    site_local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
+    return ip.is_global and not closed and not site_local and not any(ip in network for network in _NEVER)
+
+
+def look_up(host: str, port: int) -> list[str]:
+    """The addresses of a host. Raises OSError, or AddressRefused when one of them is not public."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(answer[4][0]) for answer in found))
+    for address in addresses:
+        if not is_public(address):
+            raise AddressRefused(host, address)
+    return addresses
+
+
+class PublicOnly(HTTPAdapter):
+    """Connects to public addresses only, without a proxy, which would look names up by itself."""
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        """As the parent, with pools whose connections check where they go."""
+        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
+
+
+def _innermost(ip: IPAddress) -> IPAddress:
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """A socket to the first checked address that answers."""
+    try:
+        addresses = look_up(connection._dns_host, connection.port)
+    except (OSError, UnicodeError) as problem:
+        raise NameResolutionError(connection.host, connection, socket.gaierror(str(problem))) from None
+    failures: list[OSError] = []
+    for address in addresses:
+        try:
+            return _open(connection, address)
+        except OSError as problem:
+            failures.append(problem)
+    raise NewConnectionError(connection, str(failures[-1]) if failures else "no address")
+
+
+def _open(connection: HTTPConnection, address: str) -> socket.socket:
+    patience: Any = connection.timeout
+    opened = socket.create_connection((address, connection.port), timeout=patience)
+    for option in connection.socket_options or ():
+        opened.setsockopt(*option)
+    return opened
+
+
+class _PublicHTTPConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _PublicHTTPSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _PublicHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _PublicHTTPConnection
+
+
+class _PublicHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicHTTPSConnection

@@ -1,0 +1,291 @@
+"""How a model service is called: sessions, timeouts, bounds on what is read, and what a lost call costs.
+
+``Line.order`` is for the one call that costs money, ``Line.ask`` for those that do not.
+
+    what happens to the call                              billed     retried
+    no connection: name unknown, refused, timed out, TLS  no         yes
+    connected, then lost, cut off or silent too long      unknown    no
+    an answer                                             as the service says, see its own room
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from threading import local
+from typing import Any, NoReturn
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+
+from errors import Billed, ModelError
+from image_models.door import Pause
+
+MAX_BYTES = 64 * 1024 * 1024
+CONNECT_SECONDS = 10.0
+_CHUNK = 64 * 1024
+
+
+class TooMuch(Exception):
+    """A body larger than MAX_BYTES, or one that trickles in for longer than was allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a service answered: HTTP status, headers with any case, the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body as a JSON object; empty when it is anything else."""
+        try:
+            found = json.loads(self.content)
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+class Line:
+    """The line to one service, for all threads; each has sessions of its own.
+
+    label    the service's name for people, for the sentences
+    timeout  seconds that an answer may take in all
+    """
+
+    def __init__(self, label: str, *, timeout: float) -> None:
+        self._label = label
+        self._timeout = timeout
+        self._mine = local()
+
+    def order(
+        self, url: str, *, headers: Mapping[str, str], content: bytes, timeout: float | None = None
+    ) -> Answer:
+        """POST what costs money, once, on a connection of its own. Raises ModelError.
+
+        A used connection may have been closed by the other side meanwhile, which looks just like an
+        answer that got lost: money would seem to be at stake when nothing was sent.
+        """
+        alone = {**headers, "Connection": "close"}
+        return self._call(self._session("orders"), url, alone, content, timeout or self._timeout)
+
+    def ask(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Answer:
+        """POST what costs nothing. Raises ModelError."""
+        return self._call(self._session("questions"), url, dict(headers), content, self._timeout)
+
+    def _session(self, name: str) -> requests.Session:
+        session: requests.Session | None = getattr(self._mine, name, None)
+        if session is None:
+            session = new_session(_Telling())
+            setattr(self._mine, name, session)
+        return session
+
+    def _call(
+        self, session: requests.Session, url: str, headers: Mapping[str, str], content: bytes, timeout: float
+    ) -> Answer:
+        patience = (min(CONNECT_SECONDS, timeout), timeout)
+        until = time.monotonic() + timeout
+        try:
+            with session.post(
+                url, data=content, headers=dict(headers), timeout=patience, stream=True, allow_redirects=False
+            ) as response:
+                return Answer(
+                    status=response.status_code, headers=response.headers, content=read_body(response, until)
+                )
+        except (requests.RequestException, HTTPError, TooMuch, OSError) as problem:
+            self._give_up(problem)
+
+    def _give_up(self, problem: Exception) -> NoReturn:
+        if never_sent(problem):
+            raise ModelError(
+                f"连不上{self._label}（{reason(problem)}），请检查网络和服务地址",
+                cause="network",
+                billed=Billed.NO,
+                retryable=True,
+            ) from None
+        raise lost(self._label, reason(problem)) from None
+
+
+class Waiting:
+    """Pauses between looks at work under way, 1 s at first, 3 s in the end, until ``seconds`` are over."""
+
+    def __init__(self, seconds: float, pause: Pause) -> None:
+        self._seconds = seconds
+        self._pause = pause
+        self._started = time.monotonic()
+        self._paused = 0.0
+
+    def again(self, *, at_least: float = 0.0) -> bool:
+        """Pause; False, without pausing, when the time is up."""
+        left = self._seconds - max(time.monotonic() - self._started, self._paused)
+        if left <= 0:
+            return False
+        rest = min(max(1.0, self._paused / 8, at_least), 3.0, left)
+        self._paused += rest
+        self._pause(rest)
+        return True
+
+
+def new_session(adapter: HTTPAdapter) -> requests.Session:
+    """A session that keeps no cookies, reads no ``.netrc`` and repeats nothing by itself."""
+    session = requests.Session()
+    session.auth = _as_it_is
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"User-Agent": "ai-image-generator", "Accept-Encoding": "identity"})
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def read_body(response: requests.Response, until: float) -> bytes:
+    """The whole body, at most MAX_BYTES, by ``until`` on the monotonic clock. Raises TooMuch, HTTPError."""
+    body = bytearray()
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > MAX_BYTES or time.monotonic() > until:
+            raise TooMuch("内容过大" if len(body) > MAX_BYTES else "接收超时")
+    return bytes(body)
+
+
+def never_sent(problem: BaseException) -> bool:
+    """Whether a call failed before any of it went out."""
+    inner = getattr(problem.args[0], "reason", None) if problem.args else None
+    kinds = (NewConnectionError, ConnectTimeoutError)
+    not_a_call = (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)
+    return isinstance(problem, (*kinds, *not_a_call)) or isinstance(inner, kinds)
+
+
+def reason(problem: BaseException) -> str:
+    """A few words of Chinese for a failed call; nothing of its address or content."""
+    text = repr(problem)
+    known = {
+        "Name or service|NameResolution|getaddrinfo|nodename": "域名解析失败",
+        "refused|10061": "连接被拒绝",
+        "CERTIFICATE|certificate": "证书无效",
+        "ConnectTimeout": "连接超时",
+        "timed out|Timeout": "等待答复超时",
+        "内容过大": "内容过大",
+        "接收超时": "接收超时",
+    }
+    return next((words for pattern, words in known.items() if re.search(pattern, text)), "连接中断")
+
+
+def lost(label: str, why: str) -> ModelError:
+    """The error for an order whose outcome nobody can know."""
+    return ModelError(
+        f"请求已发给{label}，但没有收到完整的答复（{why}），可能已计费，请先到服务商的控制台核对，再决定是否重试",
+        cause="network",
+        billed=Billed.UNKNOWN,
+    )
+
+
+def too_many_calls(label: str, code: str) -> ModelError:
+    """The error for a service that asks for fewer calls."""
+    return ModelError(
+        f"{label}说请求太多，稍后会自动重试（{code}）",
+        cause="limit",
+        billed=Billed.NO,
+        retryable=True,
+        slow_down=True,
+    )
+
+
+def without_verdict(label: str, answer: Answer) -> ModelError:
+    """The error for an answer to an order that says nothing in the service's own form.
+
+    3xx and 4xx (but 408) come from a server that did not take the order; others may follow an order
+    that was taken.
+    """
+    status = answer.status
+    if status == 429:
+        return too_many_calls(label, "HTTP 429")
+    if status in (301, 302, 303, 307, 308, 404, 405):
+        text = f"{label}的地址不对（HTTP {status}），请检查设置里的服务地址"
+        return ModelError(text, cause="request", billed=Billed.NO, pauses_batch=True)
+    if status in (401, 403, 407):
+        text = f"{label}拒绝了访问（HTTP {status}），请检查密钥和权限"
+        return ModelError(text, cause="key", billed=Billed.NO, pauses_batch=True)
+    if 400 <= status < 500 and status != 408:
+        text = f"{label}没有接受这个请求（HTTP {status}），请检查提示词和参数"
+        return ModelError(text, cause="request", billed=Billed.NO)
+    return ModelError(
+        f"{label}的答复无法识别（HTTP {status}），可能已计费，请先到服务商的控制台核对，再决定是否重试",
+        cause="service",
+        billed=Billed.UNKNOWN,
+    )
+
+
+def complaint(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Code and words of an error in the OpenAI form and its kin; empty where there is none.
+
+    Servers send ``error`` as an object or as text, others ``detail`` (as text or a list) or ``errors``.
+    """
+    error = fields.get("error")
+    if isinstance(error, dict):
+        code = error.get("code") or error.get("type") or ""
+        return str(code), str(error.get("message") or "")
+    words = fields.get("detail") or fields.get("errors") or fields.get("message") or ""
+    if isinstance(words, list):
+        words = "；".join(str(each.get("msg", each) if isinstance(each, dict) else each) for each in words)
+    return ("", f"{error or ''} {words}".strip())
+
+
+def quoted(text: Any, *secrets: str) -> str:
+    """What a service said, short, on one line and without our keys, for the end of a sentence."""
+    words = " ".join(str(text).split())
+    for secret in secrets:
+        if secret:
+            words = words.replace(secret, "***")
+    words = re.sub(r"\b(sk|ak|AKLT)[-_]?[\w*-]{6,}", "***", words)
+    return words[:160]
+
+
+def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    return prepared
+
+
+class _HTTPConnection(HTTPConnection):
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except OSError as problem:
+            raise _not_connected(self, problem) from problem
+
+
+class _HTTPSConnection(HTTPSConnection):
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except OSError as problem:  # also ssl.SSLError: a handshake that failed
+            raise _not_connected(self, problem) from problem
+
+
+def _not_connected(connection: HTTPConnection, problem: OSError) -> NewConnectionError:
+    kind = "CERTIFICATE" if isinstance(problem, ssl.SSLCertVerificationError) else repr(problem)
+    return NewConnectionError(connection, kind)
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class _Telling(HTTPAdapter):
+    """Tells a connection that could not be made from one that broke, also within the TLS handshake."""
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}

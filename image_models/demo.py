@@ -1,0 +1,262 @@
+"""``demo``: draws on this machine, at once and for nothing, so that everything can be tried without a key.
+
+A calm landscape that follows what was asked for: the words and the seed choose colours and shapes, the
+steps how much detail, the ratio and resolution the real size. It is marked 演示 in the picture. Standing
+in for a service, it is the one room besides ``pictures`` that knows Pillow.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import io
+import math
+import secrets
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from config import Settings
+from domain import MAX_PROMPT_LENGTH, MAX_SEED, ImageRequest, ModelCard, Picture, Reference, Size
+from errors import Billed, ModelError
+from image_models.door import Order, Pause, prices, size_table
+
+USUAL_STEPS = 20
+_SMALL = 256
+_SMOOTH_BELOW = 1_500_000  # pixels under which edges are drawn at twice the size and shrunk
+
+Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont
+
+_FONTS = (
+    ("C:/Windows/Fonts/msyh.ttc", 0),
+    ("C:/Windows/Fonts/simhei.ttf", 0),
+    ("/System/Library/Fonts/PingFang.ttc", 0),
+    ("/System/Library/Fonts/Hiragino Sans GB.ttc", 0),
+    ("/System/Library/Fonts/STHeiti Medium.ttc", 0),
+    ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2),
+    ("/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc", 2),
+    ("/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc", 2),
+    ("/usr/share/fonts/google-noto-sans-cjk-fonts/NotoSansCJK-Regular.ttc", 2),
+    ("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc", 0),
+    ("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc", 0),
+    ("/usr/share/fonts/wenquanyi/wqy-microhei/wqy-microhei.ttc", 0),
+    ("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf", 0),
+)
+
+_NOTES = {"sample_images": "演示图只把参考图缩小贴在右上角"}
+
+
+class Demo:
+    """The image model ``demo``; see ``door.ImageModel``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.card = ModelCard(
+            name="demo",
+            label="演示",
+            model_id="demo",
+            sizes=size_table({}, multiple_of=2),
+            prompt_limit=MAX_PROMPT_LENGTH,
+            max_references=10,
+            reference_form="any",
+            negative_prompt="field",
+            takes_seed=True,
+            takes_steps=True,
+            prices=prices(settings.price_per_image, Decimal(0)),
+            notes=_NOTES,
+        )
+
+    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+        """Draw it; without a seed one is drawn by lot and told."""
+        seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
+        return Order(
+            picture=Picture(content=draw(request, self.card.size(request), seed, references), seed=seed)
+        )
+
+    def collect(self, ticket: str, pause: Pause) -> Picture:
+        """There are no tickets here."""
+        raise ModelError("演示图没有可以再取的，请重新生成", cause="expired", billed=Billed.NO)
+
+
+def draw(request: ImageRequest, size: Size, seed: int, references: Sequence[Reference] = ()) -> bytes:
+    """A JPEG of that size; the same for the same request and seed."""
+    chance = Random(f"{request.prompt}\n{request.negative_prompt}\n{seed}")  # noqa: S311 - only draws shapes
+    scale = 2 if size.area < _SMOOTH_BELOW else 1
+    image = _landscape(chance, size.width * scale, size.height * scale, request.steps or USUAL_STEPS)
+    if scale > 1:
+        image = image.reduce(scale)
+    _write_on(image, request, size, seed)
+    _stick_on(image, references)
+    kept = io.BytesIO()
+    image.save(kept, "JPEG", quality=90)
+    return kept.getvalue()
+
+
+def _landscape(chance: Random, width: int, height: int, steps: int) -> Image.Image:
+    hue = chance.random()
+    sky, light = _colour(hue, 0.42, 0.40), _colour(hue + chance.uniform(0.08, 0.22), 0.30, 0.97)
+    horizon = chance.uniform(0.42, 0.58)
+    image = _sky(sky, light, horizon).resize((width, height), Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(image)
+    _draw_stars(pen, chance, width, height * horizon, steps)
+    _draw_sun(pen, chance, width, height * horizon, light)
+    ridges = 3 + min(steps, 150) // 8
+    for number in range(ridges):
+        depth = (number + 1) / ridges
+        colour = _mixed(light, _colour(hue - 0.04, 0.55, 0.16), depth**0.7)
+        pen.polygon(_ridge(chance, width, height, horizon, depth, steps), fill=colour)
+    return image
+
+
+def _sky(top: Colour, bottom: Colour, horizon: float) -> Image.Image:
+    ramp = Image.linear_gradient("L").resize((_SMALL, max(int(_SMALL * horizon * 1.3), 1)))
+    grey = Image.new("L", (_SMALL, _SMALL), 255)
+    grey.paste(ramp, (0, 0))
+    return ImageOps.colorize(grey, black=top, white=bottom)
+
+
+def _draw_stars(pen: ImageDraw.ImageDraw, chance: Random, width: int, depth: float, steps: int) -> None:
+    """One light a step, higher up the smaller."""
+    for _ in range(steps):
+        x, y = chance.uniform(0, width), chance.uniform(0, depth) * chance.random()
+        radius = max(width, depth) * chance.uniform(0.0006, 0.0018)
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 255, 248))
+
+
+def _draw_sun(pen: ImageDraw.ImageDraw, chance: Random, width: int, horizon: float, light: Colour) -> None:
+    radius = min(width, horizon * 2) * chance.uniform(0.07, 0.13)
+    x, y = width * chance.uniform(0.2, 0.8), horizon * chance.uniform(0.45, 0.8)
+    for ring, share in ((1.28, 0.18), (1.12, 0.35), (1.0, 0.85)):
+        reach = radius * ring
+        pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=_mixed(light, (255, 250, 235), share))
+
+
+def _ridge(
+    chance: Random, width: int, height: int, horizon: float, depth: float, steps: int
+) -> list[tuple[float, float]]:
+    """The outline of one range of hills: sines laid over each other, more of them with more steps."""
+    base = height * (horizon + (0.94 - horizon) * depth**1.3)
+    waves = [
+        (chance.uniform(0.6, 1.6) * 2**octave, chance.uniform(0, math.tau), 0.5**octave)
+        for octave in range(2 + min(steps, 60) // 15)
+    ]
+    reach = height * 0.055 * (1.25 - depth * 0.5)
+    points = [(0.0, float(height))]
+    for step in range(241):
+        at = step / 240
+        lift = sum(share * math.sin(at * math.tau * pace + phase) for pace, phase, share in waves)
+        points.append((at * width, base - reach * lift))
+    return [*points, (float(width), float(height))]
+
+
+def _write_on(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
+    """The mark at the top left and, with a font that has the letters, what was asked for below."""
+    pen = ImageDraw.Draw(image)
+    unit = min(image.size) / 100
+    found = _font(round(unit * 3.4))
+    if found is None:
+        _draw_mark(pen, "DEMO", ImageFont.load_default(unit * 3.4), unit)
+        return
+    _draw_mark(pen, "演示", found, unit)
+    large, small = _font(round(unit * 4.2)) or found, _font(round(unit * 2.4)) or found
+    steps = f"{request.steps} 步" if request.steps else "默认步数"
+    facts = f"{request.aspect_ratio} · {size.width}×{size.height} · 种子 {seed} · {steps}"
+    bottom = image.height - unit * 4
+    bottom = _draw_line(pen, (unit * 4, bottom), facts, small, (255, 255, 255))
+    if request.negative_prompt:
+        avoided = _wrapped(f"不要 {request.negative_prompt}", small, image.width - unit * 8, 1)[0]
+        at = (unit * 4, bottom - unit)
+        bottom = _draw_line(pen, at, avoided, small, (235, 225, 225)) - unit
+        start, end = at[0] + small.getlength("不要 "), at[0] + small.getlength(avoided)
+        middle = at[1] - small.size * 0.4
+        pen.line((start, middle, end, middle), fill=(235, 120, 110), width=max(round(unit * 0.3), 1))
+    for line in reversed(_wrapped(request.prompt, large, image.width - unit * 8, 3)):
+        bottom = _draw_line(pen, (unit * 4, bottom - unit), line, large, (255, 255, 255))
+
+
+def _draw_mark(pen: ImageDraw.ImageDraw, text: str, font: Font | ImageFont.ImageFont, unit: float) -> None:
+    left, top, right, bottom = pen.textbbox((unit * 6, unit * 5.4), text, font=font)
+    frame = (left - unit * 2, top - unit * 1.4, right + unit * 2, bottom + unit * 1.4)
+    pen.rounded_rectangle(frame, radius=(frame[3] - frame[1]) / 2, fill=(255, 255, 255))
+    pen.text((unit * 6, unit * 5.4), text, font=font, fill=(40, 44, 52))
+
+
+def _draw_line(
+    pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, font: Font, colour: Colour
+) -> float:
+    """A line of text standing on ``at``, with a thin shade; the height where the next one may stand."""
+    shade = max(round(font.size / 22), 1)
+    pen.text(at, text, font=font, fill=colour, anchor="ls", stroke_width=shade, stroke_fill=(24, 26, 32))
+    return at[1] - font.size * 1.15
+
+
+def _wrapped(text: str, font: Font, width: float, lines: int) -> list[str]:
+    """The text in at most so many lines of that width, with … where it was cut."""
+    rest = " ".join(text.split())
+    found: list[str] = []
+    while rest and len(found) < lines:
+        fits = _fitting(rest, font, width)
+        found.append(rest[:fits].strip())
+        rest = rest[fits:].lstrip()
+    if rest and found:
+        found[-1] = found[-1][:-1] + "…"
+    return found
+
+
+def _fitting(text: str, font: Font, width: float) -> int:
+    """How many letters fit, broken at a space where there is one near; at least one."""
+    most = min(len(text), 400)
+    low, high = 1, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if font.getlength(text[:middle]) <= width else (low, middle - 1)
+    if low == len(text):
+        return low
+    space = text.rfind(" ", max(low - 16, 0), low)
+    return space if space > 0 and text[low : low + 1].isascii() else low
+
+
+def _stick_on(image: Image.Image, references: Sequence[Reference]) -> None:
+    """The references, small, along the right edge."""
+    side, gap = min(image.size) // 8, min(image.size) // 40
+    top = gap * 2
+    for reference in references[:4]:
+        small = _small(reference, side)
+        image.paste(
+            ImageOps.expand(small, border=max(gap // 6, 1), fill="white"), (image.width - side - gap * 2, top)
+        )
+        top += side + gap
+
+
+def _small(reference: Reference, side: int) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(reference.content or b"")) as opened:
+            opened.draft("RGB", (side, side))
+            return ImageOps.fit(opened.convert("RGB"), (side, side))
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return Image.new("RGB", (side, side), (214, 218, 224))
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> Font | None:
+    """The first font of this machine that has Chinese letters."""
+    for path, index in _FONTS:
+        if Path(path).is_file():
+            try:
+                return ImageFont.truetype(path, size, index=index)
+            except OSError:
+                continue
+    return None
+
+
+def _colour(hue: float, saturation: float, value: float) -> Colour:
+    red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _mixed(first: Colour, second: Colour, share: float) -> Colour:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    return red, green, blue

@@ -1,0 +1,147 @@
+"""Fetching finished pictures: from public addresses or the service's own, bounded in size and time."""
+
+from __future__ import annotations
+
+import time
+from threading import local
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from domain import Reference
+from errors import Billed, ModelError
+from image_models.addresses import AddressRefused, PublicOnly
+from image_models.calls import CONNECT_SECONDS, TooMuch, Waiting, new_session, read_body, reason
+from image_models.door import Pause
+
+MAX_REDIRECTS = 3
+_FETCHES = 4
+_PORTS = {"http": 80, "https": 443}
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
+
+
+class Downloads:
+    """Fetches result addresses of one service, for all threads.
+
+    service  the configured address: its own host and port need not be public
+    timeout  seconds that one picture may take in all
+    """
+
+    def __init__(self, label: str, service: str, *, timeout: float) -> None:
+        self._label = label
+        self._own = _origin(urlsplit(service))
+        self._timeout = timeout
+        self._mine = local()
+
+    def fetch(self, url: str) -> bytes:
+        """The picture's bytes, which look like a picture but are not decoded yet.
+
+        Raises ModelError of cause ``download``: billed, since it was made; the ticket stays usable.
+        Costs nothing and may be repeated.
+        """
+        until = time.monotonic() + self._timeout
+        for _ in range(MAX_REDIRECTS + 1):
+            content, url = self._hop(url, until)
+            if content is not None:
+                return content
+        raise self._failure("转向次数太多")
+
+    def insist(self, url: str, pause: Pause) -> bytes:
+        """As ``fetch``, up to 4 times with growing pauses: for addresses that cannot be had anew."""
+        waiting = Waiting(self._timeout, pause)
+        for _ in range(_FETCHES - 1):
+            try:
+                return self.fetch(url)
+            except ModelError as problem:
+                if not problem.retryable or not waiting.again():
+                    raise
+        return self.fetch(url)
+
+    def reference(self, reference: Reference) -> bytes:
+        """The bytes of a reference image, fetched when only its address is known. Raises ModelError.
+
+        It is called before anything is ordered: nothing is billed then.
+        """
+        if reference.content is not None:
+            return reference.content
+        try:
+            return self.fetch(reference.url or "")
+        except ModelError as problem:
+            text = f"参考图「{reference.filename}」没有取到，请检查它的地址或换一张"
+            raise ModelError(text, cause="download", billed=Billed.NO, retryable=problem.retryable) from None
+
+    def _hop(self, url: str, until: float) -> tuple[bytes | None, str]:
+        """One request: (the picture, "") or (None, where it says to look instead)."""
+        session = self._session_for(url)
+        patience = (min(CONNECT_SECONDS, self._timeout), self._timeout)
+        try:
+            with session.get(url, timeout=patience, stream=True, allow_redirects=False) as response:
+                if response.is_redirect:
+                    return None, urljoin(url, response.headers["Location"])
+                if response.status_code != 200:
+                    raise self._failure(f"HTTP {response.status_code}")
+                return self._checked(read_body(response, until)), ""
+        except (requests.RequestException, HTTPError, TooMuch, OSError, ValueError) as problem:
+            raise self._explain(problem) from None
+
+    def _session_for(self, url: str) -> requests.Session:
+        parts = self._split(url)
+        own = _origin(parts) == self._own
+        name = "own" if own else "public"
+        session: requests.Session | None = getattr(self._mine, name, None)
+        if session is None:
+            session = new_session(HTTPAdapter() if own else PublicOnly())
+            session.trust_env = False
+            setattr(self._mine, name, session)
+        return session
+
+    def _split(self, url: str) -> SplitResult:
+        try:
+            parts = urlsplit(url)
+            fine = parts.scheme in _PORTS and parts.hostname and parts.port != 0 and not parts.username
+        except ValueError:
+            fine = False
+        if not fine:
+            raise self._failure("不是可以下载的网址", retryable=False)
+        return parts
+
+    def _checked(self, content: bytes) -> bytes:
+        if not content.startswith(_SIGNATURES):
+            raise self._failure("收到的不是图片")
+        return content
+
+    def _explain(self, problem: Exception) -> ModelError:
+        refused = _refusal(problem)
+        if refused is None:
+            return self._failure(reason(problem))
+        hint = (
+            "；若使用代理软件的 fake-ip 模式，请把该域名排除" if refused.address.startswith("198.1") else ""
+        )
+        text = f"图片地址 {refused.host} 指向内部网络（{refused.address}），为安全起见没有下载{hint}"
+        return self._failure(text, retryable=False)
+
+    def _failure(self, why: str, *, retryable: bool = True) -> ModelError:
+        return ModelError(
+            f"图片已在{self._label}生成，但没有下载成功（{why}），可以再取一次，不会重复计费",
+            cause="download",
+            billed=Billed.YES,
+            retryable=retryable,
+            ticket_usable=True,
+        )
+
+
+def _origin(parts: SplitResult) -> tuple[str, int]:
+    """Host and port of an address, whatever its scheme."""
+    return (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
+
+
+def _refusal(problem: BaseException) -> AddressRefused | None:
+    """The AddressRefused inside what the libraries made of it."""
+    inner: object = problem
+    for _ in range(4):
+        if isinstance(inner, AddressRefused):
+            return inner
+        inner = getattr(inner, "reason", None) or next(iter(getattr(inner, "args", ())), None)
+    return None

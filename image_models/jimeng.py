@@ -1,0 +1,192 @@
+"""Jimeng 4.0 (即梦) on Volcengine's visual API: an order gives a task id, which is asked about until done.
+
+One call makes one picture (``force_single``) and is one charge. What answers mean stands in
+``jimeng_verdicts``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from config import Settings
+from domain import ImageRequest, ModelCard, Picture, Reference, Size
+from errors import Billed, ModelError
+from image_models.calls import Answer, Line, Waiting, lost
+from image_models.door import Order, Pause, prices, size_table, with_negative_prompt
+from image_models.downloads import Downloads
+from image_models.jimeng_verdicts import LABEL, collect_problem, expired, order_problem
+from image_models.volcengine_signature import Signer, canonical_query
+
+PRICE = Decimal("0.22")
+MINIMUM_AREA, MAXIMUM_AREA = 1_048_576, 16_777_216
+VERSION = "2022-08-31"
+_ANSWER_SECONDS = 60.0
+_FETCHES = 4
+
+_PUBLISHED = {
+    ("1:1", "1K"): (1024, 1024),
+    ("1:1", "2K"): (2048, 2048),
+    ("4:3", "2K"): (2304, 1728),
+    ("3:2", "2K"): (2496, 1664),
+    ("16:9", "2K"): (2560, 1440),
+    ("1:1", "4K"): (4096, 4096),
+    ("4:3", "4K"): (4694, 3520),
+    ("3:2", "4K"): (4992, 3328),
+    ("16:9", "4K"): (5404, 3040),
+}
+
+_NOTES = {
+    "negative_prompt": "即梦没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
+    "seed": "即梦不接受种子，每次结果都不同",
+    "steps": "即梦不接受采样步数，由服务自己决定",
+}
+
+
+class Jimeng:
+    """The image model ``jimeng``; see ``door.ImageModel``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._endpoint = settings.jimeng_endpoint
+        self._req_key = settings.jimeng_req_key
+        self._secrets = (settings.volcengine_ak, settings.volcengine_sk)
+        self._signer = Signer(access_key=settings.volcengine_ak, secret_key=settings.volcengine_sk)
+        self._timeout = settings.model_timeout
+        self._line = Line(LABEL, timeout=min(_ANSWER_SECONDS, settings.model_timeout))
+        self._downloads = Downloads(LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout)
+        self.card = _card(settings)
+
+    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+        """Submit one task. The ticket is its id, text from end to end: it is too long for a number."""
+        address, headers, content = self._call(
+            "CVSync2AsyncSubmitTask", self._order_body(request, references)
+        )
+        answer = self._line.order(address, headers=headers, content=content)
+        problem = order_problem(answer, *self._secrets)
+        if problem:
+            raise problem
+        task_id = _data(answer).get("task_id")
+        if not isinstance(task_id, (str, int)) or not str(task_id):
+            raise lost(LABEL, "答复里没有任务号")
+        return Order(ticket=str(task_id))
+
+    def collect(self, ticket: str, pause: Pause) -> Picture:
+        """Ask until the task is done, then fetch the picture; a dead address is asked for anew."""
+        waiting, fetches = Waiting(self._timeout, pause), 0
+        while True:
+            finished = self._look(ticket)
+            if finished:
+                fetches += 1
+                try:
+                    return Picture(content=self._picture(finished))
+                except ModelError as problem:
+                    if fetches == _FETCHES or not problem.retryable:
+                        raise
+            if not waiting.again():
+                raise _too_slow()
+
+    def _order_body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
+        size = self.card.size(request)
+        body: dict[str, Any] = {
+            "req_key": self._req_key,
+            "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
+            "width": size.width,
+            "height": size.height,
+            "force_single": True,
+        }
+        if references:
+            body["image_urls"] = [_address(reference) for reference in references]
+        return body
+
+    def _look(self, ticket: str) -> Mapping[str, Any] | None:
+        """The finished task's data; None while it is in the making or cannot be seen just now."""
+        options = json.dumps({"return_url": True}, separators=(",", ":"))
+        body = {"req_key": self._req_key, "task_id": ticket, "req_json": options}
+        address, headers, content = self._call("CVSync2AsyncGetResult", body)
+        try:
+            answer = self._line.ask(address, headers=headers, content=content)
+        except ModelError:
+            return None  # nothing is lost: the same question is asked again
+        problem = collect_problem(answer, *self._secrets)
+        if problem:
+            raise problem
+        return _finished(answer)
+
+    def _picture(self, finished: Mapping[str, Any]) -> bytes:
+        addresses, pixels = finished.get("image_urls"), finished.get("binary_data_base64")
+        if isinstance(addresses, list) and addresses:
+            return self._downloads.fetch(str(addresses[0]))
+        if isinstance(pixels, list) and pixels:
+            try:
+                return base64.b64decode(str(pixels[0]), validate=True)
+            except binascii.Error:
+                pass
+        raise ModelError(
+            "即梦说已完成，但没有给出图片，可能已计费，可以稍后再取一次",
+            cause="service",
+            billed=Billed.UNKNOWN,
+            retryable=True,
+            ticket_usable=True,
+        )
+
+    def _call(self, action: str, body: Mapping[str, Any]) -> tuple[str, dict[str, str], bytes]:
+        """The address, headers and content of a signed call."""
+        query = (("Action", action), ("Version", VERSION))
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        parts = urlsplit(self._endpoint)
+        headers = self._signer.headers(parts.netloc, query, content, datetime.now(UTC))
+        return f"{parts.scheme}://{parts.netloc}/?{canonical_query(query)}", headers, content
+
+
+def _card(settings: Settings) -> ModelCard:
+    newer = "seedream46" in settings.jimeng_req_key
+    published = {pair: Size(width=w, height=h) for pair, (w, h) in _PUBLISHED.items()}
+    return ModelCard(
+        name="jimeng",
+        label="即梦 4.6" if newer else "即梦 4.0",
+        model_id=settings.jimeng_req_key,
+        sizes=size_table(published, minimum=MINIMUM_AREA, maximum=MAXIMUM_AREA),
+        prompt_limit=800,
+        max_references=14 if newer else 10,
+        reference_form="url",
+        negative_prompt="folded",
+        takes_seed=False,
+        takes_steps=False,
+        prices=prices(settings.price_per_image, PRICE),
+        notes=_NOTES,
+    )
+
+
+def _address(reference: Reference) -> str:
+    if reference.url:
+        return reference.url
+    text = f"即梦只接受公网地址的参考图，「{reference.filename}」只在这台电脑上，请先放到 OSS 或换一张"
+    raise ModelError(text, cause="request", billed=Billed.NO)
+
+
+def _data(answer: Answer) -> Mapping[str, Any]:
+    found = answer.fields.get("data")
+    return found if isinstance(found, dict) else {}
+
+
+def _finished(answer: Answer) -> Mapping[str, Any] | None:
+    data = _data(answer)
+    status = data.get("status")
+    if status in ("expired", "not_found"):
+        raise expired("即梦已不再保存这个任务")
+    return data if status == "done" else None
+
+
+def _too_slow() -> ModelError:
+    return ModelError(
+        "等了很久即梦还没有画完，可能已计费，可以稍后再取一次，不会重复下单",
+        cause="timeout",
+        billed=Billed.UNKNOWN,
+        ticket_usable=True,
+    )

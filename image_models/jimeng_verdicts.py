@@ -1,0 +1,214 @@
+"""What Jimeng's answers mean: for the person, for the money, for what to do next.
+
+    code                       on an order                     while collecting
+    10000                      accepted                        see data.status
+    50411 50412 50413 50512    refused for its content:        the same: the work is over
+    50518 50218                final, not billed
+    50511 50519                output refused: not billed,     the same; to be ordered anew
+                               may be ordered anew
+    50520 50521 50522          their check broke: not billed,  the same
+                               final (the page says: no retry)
+    50429 50430, HTTP 429      too many: not billed, slower    asked again
+    50400 50204                not entitled: pauses            pauses; the ticket stays good
+    50200                      not billed, final; pauses when  the same
+                               it is the req_key
+    50215                      input unusable, not billed      the ticket is worthless, billed unknown
+    50500 50501, 5xx           unknown: a task may have been   asked again, unless data.status is
+                               made; the page and its sister   "done": then the work failed, and
+                               pages disagree about a retry    failures are not billed
+    gateway: keys, rights      pauses, not billed              pauses; the ticket stays good
+    gateway: 100015            nothing behind it was reached:  asked again
+                               not billed, again
+    gateway: 100014 100016     unknown                         asked again
+    no verdict in the answer   see calls.without_verdict       asked again
+
+"Failures are not billed" is the price page's own word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from errors import Billed, ModelError
+from image_models.calls import Answer, quoted, too_many_calls, without_verdict
+
+LABEL = "即梦"
+SUCCESS = 10000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    text: str
+    cause: str
+    billed: Billed = Billed.NO
+    retryable: bool = False
+    pauses_batch: bool = False
+
+
+_CHECK_BROKE = _Verdict(text="即梦的内容审核出了内部错误，这张没有生成，请稍后再试", cause="service")
+_NOT_ENTITLED = _Verdict(
+    text="这个账号没有开通即梦的这个能力，请到火山引擎控制台开通后继续", cause="key", pauses_batch=True
+)
+_INTERNAL = _Verdict(
+    text="即梦出了内部错误，这一张可能已计费，请先到控制台核对，再决定是否重试",
+    cause="service",
+    billed=Billed.UNKNOWN,
+)
+
+_CODES = {
+    50411: _Verdict(text="参考图没有通过审核，请换一张参考图", cause="moderation"),
+    50412: _Verdict(text="提示词没有通过审核，请修改提示词", cause="moderation"),
+    50413: _Verdict(text="提示词含有敏感或受保护的词，请修改提示词", cause="moderation"),
+    50512: _Verdict(text="生成的文字没有通过审核，请修改提示词", cause="moderation"),
+    50518: _Verdict(text="参考图可能涉及版权，没有通过审核，请换一张参考图", cause="moderation"),
+    50218: _Verdict(text="素材没有通过审核，请换一张参考图或修改提示词", cause="moderation"),
+    50511: _Verdict(
+        text="生成的图片没有通过审核，可以再试一次或修改提示词", cause="moderation", retryable=True
+    ),
+    50519: _Verdict(
+        text="生成的图片可能涉及版权，可以再试一次或修改提示词", cause="moderation", retryable=True
+    ),
+    50520: _CHECK_BROKE,
+    50521: _CHECK_BROKE,
+    50522: _CHECK_BROKE,
+    50400: _NOT_ENTITLED,
+    50204: _Verdict(
+        text="即梦不认识设置里的 JIMENG_REQ_KEY，请改正后继续", cause="request", pauses_batch=True
+    ),
+    50200: _Verdict(text="即梦没有接受这些参数，请修改提示词、尺寸或参考图", cause="request"),
+    50215: _Verdict(
+        text="即梦用不了这些输入，请检查参考图能否公开访问、格式是否为 JPEG 或 PNG", cause="request"
+    ),
+    50500: _INTERNAL,
+    50501: _INTERNAL,
+}
+
+_WRONG_KEY = _Verdict(
+    text="火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK", cause="key", pauses_batch=True
+)
+_NO_RIGHTS = _Verdict(
+    text="这对密钥没有调用即梦的权限，请在火山引擎访问控制里授权", cause="key", pauses_batch=True
+)
+_WRONG_ADDRESS = _Verdict(
+    text="火山引擎不认识这个接口，请检查 JIMENG_ENDPOINT", cause="request", pauses_batch=True
+)
+_GATEWAY_CODES = {
+    100002: _WRONG_ADDRESS,
+    100003: _WRONG_KEY,
+    100004: _WRONG_ADDRESS,
+    100005: _WRONG_KEY,
+    100006: _Verdict(text="这台电脑的时间不准，签名被拒绝，请先校准时间", cause="key", pauses_batch=True),
+    100007: _WRONG_ADDRESS,
+    100008: _WRONG_ADDRESS,
+    100009: _WRONG_KEY,
+    100010: _WRONG_KEY,
+    100012: _NO_RIGHTS,
+    100013: _NO_RIGHTS,
+    100014: _INTERNAL,
+    100015: _Verdict(text="火山引擎的网关没有连上即梦，稍后会自动重试", cause="service", retryable=True),
+    100016: _INTERNAL,
+    100024: _WRONG_KEY,
+}
+
+
+def order_problem(answer: Answer, *secrets: str) -> ModelError | None:
+    """Why an order was not accepted; None when it was."""
+    fields = answer.fields
+    gateway = _gateway_error(fields)
+    if gateway is not None:
+        return _of_gateway(answer, gateway, secrets)
+    code = fields.get("code")
+    if code == SUCCESS:
+        return None
+    if not isinstance(code, int):
+        return without_verdict(LABEL, answer)
+    return _of_service(answer, code, fields, secrets)
+
+
+def collect_problem(answer: Answer, *secrets: str) -> ModelError | None:
+    """Why a look at the work ended it; None when it is to be read, or asked for again.
+
+    What is over is told as in an order. What stands in the way of looking (keys, rights) leaves the
+    ticket good and the money unknown.
+    """
+    problem = order_problem(answer, *secrets)
+    if problem is None or _passes(answer, problem):
+        return None
+    code = answer.fields.get("code")
+    if code == 50215:
+        return expired(f"即梦不认识这个任务号（{code}）")
+    if problem.pauses_batch:
+        return ModelError(
+            problem.message,
+            cause=problem.cause,
+            billed=Billed.UNKNOWN,
+            pauses_batch=True,
+            ticket_usable=True,
+        )
+    if problem.billed is Billed.UNKNOWN:  # the work is done and failed, and failures are not billed
+        return ModelError(f"即梦没有画成这一张，请再试一次（{code}）", cause="service", billed=Billed.NO)
+    return problem
+
+
+def expired(why: str) -> ModelError:
+    """The error for work that can no longer be asked about."""
+    return ModelError(
+        f"{why}，图片取不回来了，可能已计费，请先到控制台核对，再决定是否重新生成",
+        cause="expired",
+        billed=Billed.UNKNOWN,
+    )
+
+
+def _passes(answer: Answer, problem: ModelError) -> bool:
+    """Whether it is the looking that failed, for now, and not the work."""
+    if problem.slow_down or (problem.retryable and problem.cause == "service"):
+        return True
+    return problem.billed is Billed.UNKNOWN and _status(answer.fields) != "done"
+
+
+def _status(fields: Mapping[str, Any]) -> object:
+    found = fields.get("data")
+    return found.get("status") if isinstance(found, dict) else None
+
+
+def _gateway_error(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    metadata = fields.get("ResponseMetadata")
+    if not isinstance(metadata, dict):
+        return None
+    error = metadata.get("Error")
+    return error if isinstance(error, dict) else {}
+
+
+def _of_gateway(answer: Answer, error: Mapping[str, Any], secrets: tuple[str, ...]) -> ModelError:
+    number, name = error.get("CodeN"), quoted(error.get("Code", ""), *secrets)
+    if answer.status == 429:
+        return too_many_calls(LABEL, name)
+    verdict = _GATEWAY_CODES.get(number) if isinstance(number, int) else None
+    if verdict is None:
+        return without_verdict(LABEL, answer)
+    return _error(verdict, f"{number} {name}".strip())
+
+
+def _of_service(answer: Answer, code: int, fields: Mapping[str, Any], secrets: tuple[str, ...]) -> ModelError:
+    if code in (50429, 50430) or answer.status == 429:
+        return too_many_calls(LABEL, str(code))
+    said = quoted(fields.get("message", ""), *secrets)
+    if code == 50200 and "req_key" in said:
+        code = 50204
+    verdict = _CODES.get(code)
+    if verdict is None and 400 <= answer.status < 500:
+        verdict = _Verdict(text="即梦没有接受这个请求，请检查提示词和参数", cause="request")
+    verdict = verdict or _INTERNAL
+    return _error(verdict, str(code) if code in _CODES else f"{code} {said}".strip())
+
+
+def _error(verdict: _Verdict, code: str) -> ModelError:
+    return ModelError(
+        f"{verdict.text}（{code}）",
+        cause=verdict.cause,
+        billed=verdict.billed,
+        retryable=verdict.retryable,
+        pauses_batch=verdict.pauses_batch,
+    )

@@ -1,0 +1,164 @@
+"""Any server that speaks OpenAI's images API: generations, and edits when there are references.
+
+answer                                   billed                      what next
+data[0].url                              yes                         kept as the ticket, then fetched
+data[0].b64_json                         yes                         the picture itself
+moderation_blocked and its kin           no                          final
+401, 403, 404, quota or billing codes    no                          pauses the batch
+429                                      no                          again, slower
+other 4xx                                no                          final
+5xx with an error in it                  unknown; no when it costs   never by itself
+                                         nothing
+5xx or 200 without a verdict             unknown                     never by itself
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urljoin
+
+from urllib3.filepost import encode_multipart_formdata
+
+from config import Settings
+from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, Picture, Reference
+from errors import Billed, ModelError
+from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
+from image_models.door import Order, Pause, prices, size_table, with_negative_prompt
+from image_models.downloads import Downloads
+
+LABEL = "图片服务"
+MAXIMUM_AREA = 3840 * 2160  # the longest side then stays within 3840 for every ratio offered
+
+_NOTES = {
+    "negative_prompt": "这个接口没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
+    "seed": "这个接口不接受种子，每次结果都不同",
+    "steps": "这个接口不接受采样步数，由服务自己决定",
+}
+_MODERATION = ("moderation_blocked", "image_generation_user_error", "content_policy_violation")
+_EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
+
+
+class OpenAIImages:
+    """The image model ``openai``; see ``door.ImageModel``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._base = settings.openai_base_url
+        self._key = settings.openai_api_key
+        self._model = settings.openai_image_model
+        self._line = Line(LABEL, timeout=settings.model_timeout)
+        self._downloads = Downloads(LABEL, settings.openai_base_url, timeout=settings.model_timeout)
+        self.card = _card(settings)
+
+    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+        """Make one picture: the picture itself, or its address as the ticket."""
+        fields = self._fields(request)
+        if references:
+            path, content, kind = "edits", *self._form(fields, references)
+        else:
+            path, content, kind = (
+                "generations",
+                json.dumps(fields, ensure_ascii=False).encode(),
+                "application/json",
+            )
+        headers = {"Content-Type": kind}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        answer = self._line.order(f"{self._base}/images/{path}", headers=headers, content=content)
+        return self._read(answer)
+
+    def collect(self, ticket: str, pause: Pause) -> Picture:
+        """Fetch the picture from the address that the order gave."""
+        return Picture(content=self._downloads.insist(ticket, pause))
+
+    def _fields(self, request: ImageRequest) -> dict[str, Any]:
+        """What both calls are told. ``response_format`` goes only to the models it was made for."""
+        fields = {
+            "model": self._model,
+            "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
+            "n": 1,
+            "size": str(self.card.size(request)),
+        }
+        if self._model.startswith("dall-e"):
+            fields["response_format"] = "b64_json"
+        return fields
+
+    def _form(self, fields: Mapping[str, Any], references: Sequence[Reference]) -> tuple[bytes, str]:
+        name = "image" if len(references) == 1 else "image[]"
+        parts: list[tuple[str, Any]] = [(key, str(value)) for key, value in fields.items()]
+        for number, reference in enumerate(references, 1):
+            ending = reference.media_type.rpartition("/")[2]
+            content = self._downloads.reference(reference)
+            parts.append((name, (f"reference_{number}.{ending}", content, reference.media_type)))
+        return encode_multipart_formdata(parts)
+
+    def _read(self, answer: Answer) -> Order:
+        fields = answer.fields
+        if answer.status != 200 or fields.get("error"):
+            raise self._problem(answer)
+        found = fields.get("data")
+        first = found[0] if isinstance(found, list) and found else None
+        if not isinstance(first, dict):
+            raise without_verdict(LABEL, answer)
+        if first.get("url"):
+            return Order(ticket=urljoin(f"{self._base}/", str(first["url"])))
+        try:
+            return Order(picture=Picture(content=base64.b64decode(first["b64_json"], validate=True)))
+        except (KeyError, TypeError, binascii.Error):
+            raise lost(LABEL, "答复里没有图片") from None
+
+    def _problem(self, answer: Answer) -> ModelError:
+        code, words = complaint(answer.fields)
+        if not code and not words:
+            return without_verdict(LABEL, answer)
+        free = not any(self.card.prices.values())
+        return _explained(answer.status, quoted(code, self._key), quoted(words, self._key), free=free)
+
+
+def _explained(status: int, code: str, words: str, *, free: bool) -> ModelError:
+    """The ModelError for an error of the server's own; ``free`` when a picture costs nothing."""
+    shown = code or f"HTTP {status}"
+    if code in _EMPTY_ACCOUNT:
+        text = "图片服务的账户没有额度了，请充值后继续"
+        return _refused(text, shown, cause="key", pauses_batch=True)
+    if status == 429:
+        return too_many_calls(LABEL, shown)
+    if code in _MODERATION:
+        return _refused("提示词或参考图没有通过审核，请修改后再试", shown, cause="moderation")
+    if status in (401, 403):
+        text = "图片服务不接受这个密钥，请检查 OPENAI_API_KEY 和权限"
+        return _refused(text, shown, cause="key", pauses_batch=True)
+    if status in (404, 405):
+        text = "图片服务没有这个模型或接口，请检查 OPENAI_BASE_URL 和 OPENAI_IMAGE_MODEL"
+        return _refused(text, shown, cause="request", pauses_batch=True)
+    if 400 <= status < 500 and status != 408:
+        return _refused(f"图片服务没有接受这个请求，请修改提示词或参数：{words}", shown, cause="request")
+    if free:
+        return _refused(f"图片服务出了错误，请看它的日志或再试一次：{words}", shown, cause="service")
+    text = "图片服务出了错误，这一张可能已计费，请先到控制台核对，再决定是否重试"
+    return ModelError(f"{text}（{shown}）", cause="service", billed=Billed.UNKNOWN)
+
+
+def _refused(text: str, code: str, *, cause: str, pauses_batch: bool = False) -> ModelError:
+    return ModelError(f"{text}（{code}）", cause=cause, billed=Billed.NO, pauses_batch=pauses_batch)
+
+
+def _card(settings: Settings) -> ModelCard:
+    return ModelCard(
+        name="openai",
+        label=settings.openai_image_model,
+        model_id=settings.openai_image_model,
+        sizes=size_table({}, maximum=MAXIMUM_AREA, multiple_of=16),
+        prompt_limit=MAX_PROMPT_LENGTH,
+        max_references=16,
+        reference_form="any",
+        negative_prompt="folded",
+        takes_seed=False,
+        takes_steps=False,
+        prices=prices(settings.price_per_image, Decimal(0)),
+        notes=_NOTES,
+    )

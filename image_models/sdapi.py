@@ -1,0 +1,141 @@
+"""Any server that speaks AUTOMATIC1111's ``/sdapi/v1``: stable-diffusion.cpp, Forge, SD.Next and others.
+
+The answer is the picture itself, so there are no tickets. The server says which seed it really used.
+Its own words about a failure mean that nothing was made; only a lost answer leaves that open.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from config import Settings
+from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, Picture, Reference
+from errors import Billed, ModelError
+from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
+from image_models.door import Order, Pause, prices, size_table
+from image_models.downloads import Downloads
+
+LABEL = "本地图片服务"
+
+_NOTES = {"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"}
+
+
+class SdApi:
+    """The image model ``sdapi``; see ``door.ImageModel``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._base, self._headers = _address_and_headers(settings.sdapi_url)
+        self._line = Line(LABEL, timeout=settings.model_timeout)
+        self._downloads = Downloads(LABEL, self._base, timeout=settings.model_timeout)
+        self.card = _card(settings)
+
+    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+        """Make one picture and wait for it."""
+        body = self._body(request, references)
+        path = "img2img" if references else "txt2img"
+        content = json.dumps(body, ensure_ascii=False).encode()
+        answer = self._line.order(f"{self._base}/sdapi/v1/{path}", headers=self._headers, content=content)
+        return Order(picture=_read(answer))
+
+    def collect(self, ticket: str, pause: Pause) -> Picture:
+        """There are no tickets here."""
+        raise ModelError("这个服务没有可以再取的图片，请重新生成", cause="expired", billed=Billed.UNKNOWN)
+
+    def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
+        size = self.card.size(request)
+        body: dict[str, Any] = {
+            "prompt": request.prompt,
+            "negative_prompt": request.negative_prompt,
+            "seed": -1 if request.seed is None else request.seed,
+            "width": size.width,
+            "height": size.height,
+            "batch_size": 1,
+            "n_iter": 1,
+        }
+        if request.steps is not None:
+            body["steps"] = request.steps
+        if references:
+            content = self._downloads.reference(references[0])
+            body["init_images"] = [base64.b64encode(content).decode()]
+        return body
+
+
+def _read(answer: Answer) -> Picture:
+    fields = answer.fields
+    images = fields.get("images")
+    if answer.status != 200 or not isinstance(images, list):
+        raise _problem(answer)
+    about = _about(fields)
+    grids = about.get("index_of_first_image")
+    first = grids if isinstance(grids, int) and 0 < grids < len(images) else 0
+    try:
+        content = base64.b64decode(str(images[first]).rpartition(",")[2], validate=True)
+    except (IndexError, binascii.Error):
+        raise lost(LABEL, "答复里没有图片") from None
+    return Picture(content=content, seed=_seed(about))
+
+
+def _about(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``info``, text holding JSON, says; some servers leave it empty."""
+    try:
+        found = json.loads(fields.get("info") or "{}")
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _seed(about: Mapping[str, Any]) -> int | None:
+    seeds = about.get("all_seeds")
+    seed = seeds[0] if isinstance(seeds, list) and seeds else about.get("seed")
+    return seed if isinstance(seed, int) and seed >= 0 else None
+
+
+def _problem(answer: Answer) -> ModelError:
+    code, words = complaint(answer.fields)
+    said = quoted(" ".join((code, words)))
+    if answer.status == 429:
+        return too_many_calls(LABEL, "HTTP 429")
+    if not said.strip():
+        return without_verdict(LABEL, answer)
+    shown = f"HTTP {answer.status}"
+    if answer.status in (401, 403):
+        text = f"本地图片服务要密码，请在 SDAPI_URL 里写成 http://用户名:密码@地址（{shown}）"
+        return ModelError(text, cause="key", billed=Billed.NO, pauses_batch=True)
+    if answer.status == 404 and "Init image" not in said:
+        text = f"本地图片服务没有 /sdapi/v1 接口，请检查 SDAPI_URL，或用 --api 启动它（{shown}）"
+        return ModelError(text, cause="request", billed=Billed.NO, pauses_batch=True)
+    cause = "request" if answer.status < 500 else "service"
+    return ModelError(f"本地图片服务没有画成：{said}（{shown}）", cause=cause, billed=Billed.NO)
+
+
+def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
+    """The address without the name and password in it, which become a header."""
+    parts = urlsplit(url)
+    headers = {"Content-Type": "application/json"}
+    if parts.username:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/"), headers
+
+
+def _card(settings: Settings) -> ModelCard:
+    return ModelCard(
+        name="sdapi",
+        label="本地图片服务",
+        model_id="sdapi",
+        sizes=size_table({}, multiple_of=16),
+        prompt_limit=MAX_PROMPT_LENGTH,
+        max_references=1,
+        reference_form="any",
+        negative_prompt="field",
+        takes_seed=True,
+        takes_steps=True,
+        prices=prices(settings.price_per_image, Decimal(0)),
+        notes=_NOTES,
+    )

@@ -1,0 +1,253 @@
+"""Seedream on Volcengine Ark (方舟): one call answers with the address of the finished picture.
+
+That address is the ticket: a crash between the answer and the download loses nothing for 24 hours.
+
+    answer                                        billed    what next
+    data[0].url                                   yes       the address is kept, then fetched
+    …SensitiveContentDetected, …RiskDetection     no        final: the reference marks none retryable
+    401, 403, 404 ModelNotOpen and its kin        no        pauses the batch
+    429                                           no        again, slower; SetLimitExceeded pauses
+    500 InternalServiceError                      no        again: billing counts generated images, and
+                                                            the reference marks it retryable
+    other 4xx                                     no        final
+    5xx or 200 without a verdict                  unknown   never by itself
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from config import Settings
+from domain import RESOLUTIONS, ImageRequest, ModelCard, Picture, Reference, Size
+from errors import Billed, ModelError
+from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
+from image_models.door import Order, Pause, prices, size_table, with_negative_prompt
+from image_models.downloads import Downloads
+
+LABEL = "方舟 Seedream"
+
+_SHAPES = ("1:1", "4:3", "16:9", "3:2")
+_Row = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
+_2K: _Row = ((2048, 2048), (2304, 1728), (2848, 1600), (2496, 1664))
+_4K: _Row = ((4096, 4096), (4704, 3520), (5504, 3040), (4992, 3328))
+_1K_OF_4_0: _Row = ((1024, 1024), (1152, 864), (1280, 720), (1248, 832))
+_1K_OF_PRO: _Row = ((1024, 1024), (1152, 864), (1424, 800), (1248, 832))
+_2K_OF_PRO: _Row = ((2048, 2048), (2368, 1776), (2816, 1584), (2496, 1664))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Family:
+    """What the models of one kind share. ``prices`` are CNY for 1K, 2K, 4K, or one for all."""
+
+    label: str
+    published: Mapping[str, _Row]
+    minimum: int
+    maximum: int
+    max_references: int
+    prices: tuple[Decimal, ...]
+    extra_reference: Decimal = Decimal(0)
+    resolutions: tuple[str, ...] = RESOLUTIONS
+
+
+_FAMILIES = {
+    "4-0": _Family(
+        label="Seedream 4.0",
+        published={"1K": _1K_OF_4_0, "2K": _2K, "4K": _4K},
+        minimum=921_600,
+        maximum=16_777_216,
+        max_references=14,
+        prices=(Decimal("0.20"),),
+    ),
+    "4-5": _Family(
+        label="Seedream 4.5",
+        published={"2K": _2K, "4K": _4K},
+        minimum=3_686_400,
+        maximum=16_777_216,
+        max_references=14,
+        prices=(Decimal("0.25"),),
+    ),
+    "5-0-flash": _Family(
+        label="Seedream 5.0 flash",
+        published={"1K": _1K_OF_PRO, "2K": _2K_OF_PRO},
+        minimum=921_600,
+        maximum=4_624_220,
+        max_references=10,
+        prices=(Decimal("0.12"),),
+        resolutions=("1K", "2K"),
+    ),
+    "5-0-pro": _Family(
+        label="Seedream 5.0 pro",
+        published={"1K": _1K_OF_PRO, "2K": _2K_OF_PRO},
+        minimum=921_600,
+        maximum=4_624_220,
+        max_references=10,
+        prices=(Decimal("0.30"), Decimal("0.60"), Decimal("0.60")),
+        extra_reference=Decimal("0.02"),
+        resolutions=("1K", "2K"),
+    ),
+    "5-0": _Family(
+        label="Seedream 5.0 lite",
+        published={"2K": _2K, "4K": _4K},
+        minimum=3_686_400,
+        maximum=16_777_216,
+        max_references=14,
+        prices=(Decimal("0.22"),),
+    ),
+}
+
+_NOTES = {
+    "negative_prompt": "Seedream 没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
+    "seed": "Seedream 4.0 以后的模型不接受种子，每次结果都不同",
+    "steps": "Seedream 不接受采样步数，由服务自己决定",
+}
+
+_MODERATION = {
+    "InputText": "提示词没有通过审核，请修改提示词",
+    "InputImage": "参考图没有通过审核，请换一张参考图",
+    "OutputImage": "生成的图片没有通过审核，请修改提示词后再试",
+    "OutputText": "生成的文字没有通过审核，请修改提示词",
+    "": "内容没有通过审核，请修改提示词或参考图",
+}
+
+
+class Seedream:
+    """The image model ``seedream``; see ``door.ImageModel``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._address = f"{settings.ark_base_url}/images/generations"
+        self._key = settings.ark_api_key
+        self._model = settings.seedream_model
+        self._line = Line(LABEL, timeout=settings.model_timeout)
+        self._downloads = Downloads(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
+        self.card = _card(settings)
+
+    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+        """Make one picture. The ticket is its address."""
+        content = json.dumps(self._body(request, references), ensure_ascii=False).encode()
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        answer = self._line.order(self._address, headers=headers, content=content)
+        return self._read(answer)
+
+    def collect(self, ticket: str, pause: Pause) -> Picture:
+        """Fetch the picture from the address that the order gave."""
+        return Picture(content=self._downloads.insist(ticket, pause))
+
+    def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self._model,
+            "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
+            "size": str(self.card.size(request)),
+            "response_format": "url",
+            "watermark": False,
+        }
+        images = [_address(reference) for reference in references]
+        if images:
+            body["image"] = images[0] if len(images) == 1 else images
+        return body
+
+    def _read(self, answer: Answer) -> Order:
+        fields = answer.fields
+        if answer.status != 200 or fields.get("error"):
+            raise self._problem(answer, fields)
+        found = fields.get("data")
+        first = found[0] if isinstance(found, list) and found else None
+        if not isinstance(first, dict):
+            raise without_verdict(LABEL, answer)
+        if first.get("error"):
+            raise self._problem(answer, first)
+        if first.get("url"):
+            return Order(ticket=str(first["url"]))
+        try:
+            return Order(picture=Picture(content=base64.b64decode(first["b64_json"], validate=True)))
+        except (KeyError, TypeError, binascii.Error):
+            raise lost(LABEL, "答复里没有图片") from None
+
+    def _problem(self, answer: Answer, fields: Mapping[str, Any]) -> ModelError:
+        code, words = complaint(fields)
+        if not code:
+            return without_verdict(LABEL, answer)
+        return _explained(answer.status, quoted(code, self._key), quoted(words, self._key))
+
+
+def _explained(status: int, code: str, words: str) -> ModelError:
+    """The ModelError for a code of the service's own."""
+    if code.startswith("SetLimitExceeded"):
+        text = "方舟账号处在限额的体验模式，额度已用完，请在控制台调整后继续"
+        return _refused(text, code, cause="limit", pauses_batch=True)
+    if status == 429:
+        return too_many_calls(LABEL, code)
+    if any(word in code for word in ("SensitiveContent", "RiskDetection", "ContentSecurity")):
+        text = next(text for start, text in _MODERATION.items() if code.startswith(start))
+        return _refused(text, code, cause="moderation")
+    if code.startswith("InternalServiceError"):
+        return _refused("方舟出了内部错误，稍后会自动重试", code, cause="service", retryable=True)
+    if code == "AccountOverdueError":
+        return _refused("方舟账户欠费，请充值后继续", code, cause="key", pauses_batch=True)
+    if status in (401, 403):
+        return _refused("方舟不接受这个密钥，请检查 ARK_API_KEY 和权限", code, cause="key", pauses_batch=True)
+    if status == 404:
+        text = "这个模型没有开通或已下线，请在方舟控制台开通，或改 SEEDREAM_MODEL"
+        return _refused(text, code, cause="request", pauses_batch=True)
+    if status < 500:
+        text = f"Seedream 没有接受这个请求，请修改提示词或参数：{words}"
+        return _refused(text, code, cause="request")
+    text = "方舟出了错误，这一张可能已计费，请先到控制台核对，再决定是否重试"
+    return ModelError(f"{text}（{code}）", cause="service", billed=Billed.UNKNOWN)
+
+
+def _refused(
+    text: str, code: str, *, cause: str, retryable: bool = False, pauses_batch: bool = False
+) -> ModelError:
+    return ModelError(
+        f"{text}（{code}）",
+        cause=cause,
+        billed=Billed.NO,
+        retryable=retryable,
+        pauses_batch=pauses_batch,
+    )
+
+
+def _address(reference: Reference) -> str:
+    """The reference as the service takes it: its address, else its bytes inside a data address."""
+    if reference.content is None:
+        return reference.url or ""
+    return f"data:{reference.media_type.lower()};base64,{base64.b64encode(reference.content).decode()}"
+
+
+def family_of(model: str) -> str:
+    """Which kind a model id is of; unknown ones (``ep-…``) count as the newest and dearest."""
+    names = (name for name in _FAMILIES if f"seedream-{name}" in model)
+    return next(names, "5-0-pro")
+
+
+def _card(settings: Settings) -> ModelCard:
+    family = _FAMILIES[family_of(settings.seedream_model)]
+    published = {
+        (shape, tier): Size(width=width, height=height)
+        for tier, row in family.published.items()
+        for shape, (width, height) in zip(_SHAPES, row, strict=True)
+    }
+    own_price = settings.price_per_image is None
+    return ModelCard(
+        name="seedream",
+        label=family.label,
+        model_id=settings.seedream_model,
+        sizes=size_table(
+            published, minimum=family.minimum, maximum=family.maximum, resolutions=family.resolutions
+        ),
+        prompt_limit=300,
+        max_references=family.max_references,
+        reference_form="any",
+        negative_prompt="folded",
+        takes_seed=False,
+        takes_steps=False,
+        prices=prices(settings.price_per_image, *family.prices),
+        price_extra_reference=family.extra_reference if own_price else Decimal(0),
+        notes=_NOTES,
+    )

@@ -1,0 +1,316 @@
+"""A fake of Jimeng 4.0 on Volcengine's visual API, as strict as its description allows.
+
+What the description leaves open (which code a wrong field returns) is answered with 50200.
+
+Words in the prompt: 违禁 -> 50412 and 保护词 -> 50413 on the order; 审图 -> 50511 the first time, then a
+picture; 必拒 -> 50511 always; 画崩 -> done with 50500. A reference whose address holds ``banned`` -> 50411.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from tests.fakes.service import Call, FakeService, OrderLine, Refused, Reply, as_json, run_alone
+
+ACCESS_KEY = "AKLTtest"
+SECRET_KEY = "c2VjcmV0"
+REQ_KEYS = ("jimeng_t2i_v40", "jimeng_seedream46_cvtob")
+ACTIONS = {"CVSync2AsyncSubmitTask": "submit", "CVSync2AsyncGetResult": "poll"}
+
+_SUBMIT_FIELDS = {
+    "req_key": str,
+    "prompt": str,
+    "image_urls": list,
+    "size": int,
+    "width": int,
+    "height": int,
+    "scale": (int, float),
+    "force_single": bool,
+    "min_ratio": (int, float),
+    "max_ratio": (int, float),
+}
+_REQ_JSON_FIELDS = {"return_url", "logo_info", "aigc_meta"}
+_MESSAGES = {
+    50200: "Invalid Input Parameter",
+    50204: "Req Key Not Supported",
+    50215: "Input Invalid For This Service",
+    50411: "Pre Img Risk Not Pass",
+    50412: "Text Risk Not Pass",
+    50413: "Post Text Risk Not Pass",
+    50430: "Request Has Reached API Concurrent Limit, Please Try Later",
+    50500: "Internal Error",
+    50511: "Post Img Risk Not Pass",
+}
+
+
+class FakeJimeng(FakeService):
+    """Jimeng. Each look at a finished task gives a new address of its picture, as the real one seems to."""
+
+    name = "jimeng"
+    steps = ("submit", "poll", "picture")
+
+    def __init__(self, *, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY, **knobs: Any) -> None:
+        super().__init__(**knobs)
+        self.access_key = access_key
+        self.secret_key = secret_key
+        self.refused_once: set[str] = set()
+        self._minted: Counter[str] = Counter()
+        self._dead: set[str] = set()
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        """Arguments for ``config.Settings``."""
+        return {
+            "image_model": "jimeng",
+            "volcengine_ak": self.access_key,
+            "volcengine_sk": self.secret_key,
+            "jimeng_endpoint": self.address,
+            "model_timeout": 20,
+            **more,
+        }
+
+    def kill_urls(self) -> None:
+        """Addresses given out so far stop working; a new look at the task gives a fresh one."""
+        with self.lock:
+            for order in self.orders:
+                self._dead |= {f"{order.number}-{n}" for n in range(self._minted[order.ticket] + 1)}
+
+    def step_of(self, call: Call) -> str:
+        """By the Action in the query."""
+        return ACTIONS.get(dict(call.query).get("Action", ""), "submit")
+
+    def answer(self, step: str, call: Call) -> Reply:
+        """Gateway first, then the service."""
+        action = self._through_gateway(call)
+        self._check_signature(call, action)
+        body = _object(call)
+        return self._submit(body) if step == "submit" else self._result(body)
+
+    def busy(self) -> Refused:
+        """50430."""
+        return _refused(429, 50430)
+
+    def wrong_key(self) -> Refused:
+        """The gateway's InvalidAccessKey."""
+        return _gateway(401, 100009, "InvalidAccessKey", "")
+
+    def url_alive(self, call: Call, order: OrderLine) -> bool:
+        """24 hours, unless killed."""
+        name = call.path.split("/")[2].split(".")[0]
+        return name not in self._dead and super().url_alive(call, order)
+
+    def _through_gateway(self, call: Call) -> str:
+        query = dict(call.query)
+        action = query.get("Action", "")
+        if not action or "Version" not in query:
+            raise _gateway(400, 100002, "MissingParameter", action)
+        if call.method != "POST" or call.path != "/":
+            raise _gateway(404, 100007, "ServiceNotFound", action)
+        if action not in ACTIONS or query["Version"] != "2022-08-31":
+            raise _gateway(404, 100008, "InvalidActionOrVersion", action)
+        return action
+
+    def _check_signature(self, call: Call, action: str) -> None:
+        header = call.headers.get("authorization", "")
+        if not header:
+            raise _gateway(401, 100003, "MissingAuthenticationToken", action)
+        if not header.startswith("HMAC-SHA256 "):
+            raise _gateway(401, 100024, "InvalidAuthorization", action)
+        parts = dict(part.strip().split("=", 1) for part in header[len("HMAC-SHA256 ") :].split(","))
+        access_key, _, scope = parts.get("Credential", "").partition("/")
+        if access_key != self.access_key:
+            raise _gateway(401, 100009, "InvalidAccessKey", action)
+        if not _timely(call.headers.get("x-date", "")):
+            raise _gateway(400, 100006, "InvalidTimestamp", action)
+        if scope != f"{call.headers['x-date'][:8]}/cn-north-1/cv/request":
+            raise _gateway(404, 100007, "ServiceNotFound", action)
+        if not _signed_well(call, parts, scope, self.secret_key):
+            raise _gateway(401, 100010, "SignatureDoesNotMatch", action)
+
+    def _submit(self, body: dict[str, Any]) -> Reply:
+        width, height = _check_submit(body)
+        prompt = body["prompt"]
+        if "违禁" in prompt:
+            raise _refused(400, 50412)
+        if "保护词" in prompt:
+            raise _refused(400, 50413)
+        if any("banned" in url for url in body.get("image_urls", [])):
+            raise _refused(400, 50411)
+        with self.lock:
+            under_way = sum(self._age(order) < self.latency for order in self.orders)
+            if self.max_under_way is not None and under_way >= self.max_under_way:
+                raise self.busy()
+            order = self.accept(body, width, height)
+            order.ticket = str(14_790_660_436_661_235_000 + order.number)
+            order.billed = not self._to_be_refused(prompt)
+            self.most_under_way = max(self.most_under_way, under_way + 1)
+        return _envelope({"task_id": order.ticket})
+
+    def _to_be_refused(self, prompt: str) -> bool:
+        if "审图" in prompt and prompt not in self.refused_once:
+            self.refused_once.add(prompt)
+            return True
+        return "必拒" in prompt or "画崩" in prompt
+
+    def _result(self, body: dict[str, Any]) -> Reply:
+        with_url = _check_result(body)
+        with self.lock:
+            order = next((each for each in self.orders if each.ticket == body["task_id"]), None)
+        if order is None or self._age(order) > 12 * 3600:
+            return _envelope(_state("not_found"))
+        if self._age(order) < self.latency:
+            queued = self._age(order) < self.latency * 0.3
+            return _envelope(_state("in_queue" if queued else "generating"))
+        if not order.billed:
+            raise (
+                _refused(500, 50500, _state("done"))
+                if "画崩" in order.body["prompt"]
+                else _refused(400, 50511)
+            )
+        return _envelope(self._done(order, with_url))
+
+    def _done(self, order: OrderLine, with_url: bool) -> dict[str, Any]:
+        if not with_url:
+            pixels = base64.b64encode(self.picture_of(order)).decode()
+            return {**_state("done"), "binary_data_base64": [pixels]}
+        with self.lock:
+            self._minted[order.ticket] += 1
+            url = self.picture_url(order, str(self._minted[order.ticket]))
+        return {**_state("done"), "binary_data_base64": None, "image_urls": [url]}
+
+    def _age(self, order: OrderLine) -> float:
+        return self.clock() - order.at
+
+
+def _check_submit(body: dict[str, Any]) -> tuple[int, int]:
+    _check_req_key(body)
+    for name, value in body.items():
+        kind: Any = _SUBMIT_FIELDS.get(name)
+        if kind is None or not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise _refused(400, 50200, message=f"invalid field {name}")
+    if not body.get("prompt"):
+        raise _refused(400, 50200, message="prompt is missing")
+    urls = body.get("image_urls", [])
+    if len(urls) > 10 or not all(isinstance(url, str) and url.startswith("http") for url in urls):
+        raise _refused(400, 50200, message="image_urls")
+    if not 0 <= body.get("scale", 0.5) <= 1:
+        raise _refused(400, 50200, message="scale")
+    return _check_size(body)
+
+
+def _check_size(body: dict[str, Any]) -> tuple[int, int]:
+    if ("width" in body) != ("height" in body):
+        raise _refused(400, 50200, message="width and height belong together")
+    width, height = body.get("width", 2048), body.get("height", 2048)
+    low, high = body.get("min_ratio", 1 / 3), body.get("max_ratio", 3)
+    in_area = 1_048_576 <= width * height <= 16_777_216
+    if not in_area or not low <= width / height <= high:
+        raise _refused(400, 50200, message="size out of range")
+    if not 1_048_576 <= body.get("size", 4_194_304) <= 16_777_216:
+        raise _refused(400, 50200, message="size out of range")
+    return width, height
+
+
+def _check_result(body: dict[str, Any]) -> bool:
+    """Whether an address is wanted instead of pixels."""
+    _check_req_key(body)
+    if body.keys() - {"req_key", "task_id", "req_json"} or not isinstance(body.get("task_id"), str):
+        raise _refused(400, 50215)
+    try:
+        options = json.loads(body.get("req_json", "{}"))
+    except (TypeError, ValueError):
+        raise _refused(400, 50200, message="req_json") from None
+    if not isinstance(options, dict) or options.keys() - _REQ_JSON_FIELDS:
+        raise _refused(400, 50200, message="req_json")
+    return options.get("return_url", False) is True
+
+
+def _check_req_key(body: dict[str, Any]) -> None:
+    if body.get("req_key") not in REQ_KEYS:
+        raise _refused(400, 50204)
+
+
+def _object(call: Call) -> dict[str, Any]:
+    if not call.headers.get("content-type", "").startswith("application/json"):
+        raise _refused(400, 50200, message="content type")
+    return call.fields
+
+
+def _timely(moment: str) -> bool:
+    try:
+        sent = datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return abs(datetime.now(UTC) - sent) < timedelta(minutes=15)
+
+
+def _signed_well(call: Call, parts: dict[str, str], scope: str, secret: str) -> bool:
+    """Whether the signature is the one that this very request, as it came in, should carry."""
+    names = parts.get("SignedHeaders", "").split(";")
+    if not {"host", "x-date"} <= set(names) or names != sorted(names):
+        return False
+    pairs = sorted((quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in call.query)
+    digest = hashlib.sha256(call.content).hexdigest()
+    if call.headers.get("x-content-sha256", digest) != digest:
+        return False
+    canonical = f"{call.method}\n{call.path}\n" + "&".join(f"{k}={v}" for k, v in pairs) + "\n"
+    for name in names:
+        canonical += f"{name}:{call.headers.get(name, '').strip()}\n"
+    canonical += "\n" + ";".join(names) + "\n" + digest
+    hashed = hashlib.sha256(canonical.encode()).hexdigest()
+    text = f"HMAC-SHA256\n{call.headers['x-date']}\n{scope}\n{hashed}"
+    key = secret.encode()
+    for piece in scope.split("/"):
+        key = hmac.digest(key, piece.encode(), "sha256")
+    return hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), parts.get("Signature", ""))
+
+
+def _state(status: str) -> dict[str, Any]:
+    return {
+        "aigc_meta_tagged": False,
+        "binary_data_base64": [],
+        "image_urls": None,
+        "status": status,
+        "video_url": "",
+    }
+
+
+def _envelope(found: dict[str, Any] | None, code: int = 10000, message: str = "Success") -> Reply:
+    fields = {
+        "code": code,
+        "data": found,
+        "message": message,
+        "request_id": "20260101000000000000000000000000",
+        "status": code,
+        "time_elapsed": "42.7ms",
+    }
+    return as_json(fields, 200)
+
+
+def _refused(
+    status: int, code: int, found: dict[str, Any] | None = None, *, message: str | None = None
+) -> Refused:
+    fields = json.loads(_envelope(found, code, message or _MESSAGES[code]).content)
+    return Refused(status, fields)
+
+
+def _gateway(status: int, number: int, code: str, action: str) -> Refused:
+    metadata = {
+        "RequestId": "20260101000000000000000000000000",
+        "Action": action,
+        "Version": "2022-08-31",
+        "Service": "cv",
+        "Region": "cn-north-1",
+        "Error": {"CodeN": number, "Code": code, "Message": f"{code} for this call"},
+    }
+    return Refused(status, {"ResponseMetadata": metadata})
+
+
+if __name__ == "__main__":
+    run_alone(FakeJimeng)

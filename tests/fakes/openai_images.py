@@ -1,0 +1,147 @@
+"""A fake of a server that speaks OpenAI's images API.
+
+Words in the prompt: 违禁 -> moderation_blocked; 没钱 -> insufficient_quota; 崩 -> HTTP 500 with an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from email import message_from_bytes
+from typing import Any
+
+from tests.fakes.service import Call, FakeService, Refused, Reply, as_json, run_alone
+
+KEY = "sk-test-0123456789"
+_FIELDS = {
+    "prompt",
+    "model",
+    "n",
+    "size",
+    "quality",
+    "background",
+    "moderation",
+    "output_format",
+    "output_compression",
+    "user",
+}
+
+
+class FakeOpenAIImages(FakeService):
+    """Besides the common knobs:
+
+    key           "" = no key is asked for, as local servers do
+    answers       "b64_json", "url" or "relative_url" (an address without host, as LocalAI's path)
+    text_errors   errors are bare text instead of an object
+    """
+
+    name = "openai"
+
+    def __init__(
+        self, *, key: str = KEY, answers: str = "b64_json", text_errors: bool = False, **knobs: Any
+    ) -> None:
+        super().__init__(**knobs)
+        self.key = key
+        self.answers = answers
+        self.text_errors = text_errors
+        self.images: list[list[bytes]] = []
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        """Arguments for ``config.Settings``."""
+        return {
+            "image_model": "openai",
+            "openai_api_key": self.key,
+            "openai_base_url": f"{self.address}/v1",
+            "openai_image_model": "gpt-image-2",
+            "model_timeout": 20,
+            **more,
+        }
+
+    def step_of(self, call: Call) -> str:
+        """Every call is an order."""
+        return "submit"
+
+    def answer(self, step: str, call: Call) -> Reply:
+        """One order."""
+        if self.key and call.headers.get("authorization") != f"Bearer {self.key}":
+            raise self.wrong_key()
+        if not self.key and "authorization" in call.headers:
+            raise self._error(400, "unexpected_key", "no key is asked for here")
+        if call.path == "/v1/images/edits":
+            body, images = _form(call)
+            if not 1 <= len(images) <= 16:
+                raise self._error(400, "invalid_image", "image is required")
+        elif call.path == "/v1/images/generations":
+            body, images = call.fields, []
+        else:
+            raise self._error(404, "not_found", f"no {call.path}")
+        width, height = self._check(body)
+        with self.waiting_room():
+            order = self.accept(body, width, height)
+            self.images.append(images)
+            time.sleep(self.latency)
+        made = {
+            "b64_json": lambda: base64.b64encode(self.picture_of(order)).decode(),
+            "url": lambda: self.picture_url(order),
+            "relative_url": lambda: self.picture_url(order).removeprefix(self.address),
+        }[self.answers]()
+        field = "b64_json" if self.answers == "b64_json" else "url"
+        return as_json({"created": int(order.at), "data": [{field: made}]})
+
+    def busy(self) -> Refused:
+        """rate_limit_exceeded."""
+        return self._error(429, "rate_limit_exceeded", "slow down")
+
+    def wrong_key(self) -> Refused:
+        """invalid_api_key, with the key in its words, as the real one does."""
+        return self._error(401, "invalid_api_key", f"Incorrect API key provided: {self.key}")
+
+    def _check(self, body: dict[str, Any]) -> tuple[int, int]:
+        if body.keys() - _FIELDS:
+            raise self._error(400, "unknown_parameter", f"unknown {sorted(body.keys() - _FIELDS)}")
+        prompt = body.get("prompt", "")
+        if not prompt or len(prompt) > 32_000:
+            raise self._error(400, "invalid_value", "prompt")
+        if "违禁" in prompt:
+            raise self._error(400, "moderation_blocked", "rejected by the safety system")
+        if "没钱" in prompt:
+            raise self._error(429, "insufficient_quota", "check your plan")
+        if "崩" in prompt:
+            raise self._error(500, "server_error", "something broke")
+        if str(body.get("n", 1)) != "1":
+            raise self._error(400, "invalid_value", "n")
+        return self._check_size(str(body.get("size", "1024x1024")))
+
+    def _check_size(self, size: str) -> tuple[int, int]:
+        found = re.fullmatch(r"(\d+)x(\d+)", size)
+        width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+        fits = width % 16 == height % 16 == 0 and max(width, height) <= 3840 and width * height <= 3840 * 2160
+        if not found or not fits or not 1 / 3 <= width / height <= 3:
+            raise self._error(400, "invalid_value", "size")
+        return width, height
+
+    def _error(self, status: int, code: str, message: str) -> Refused:
+        if self.text_errors:
+            return Refused(status, {"error": message})
+        return Refused(status, {"error": {"message": message, "type": "invalid_request_error", "code": code}})
+
+
+def _form(call: Call) -> tuple[dict[str, Any], list[bytes]]:
+    """The fields and the images of a multipart call."""
+    head = f"Content-Type: {call.headers.get('content-type', '')}\r\n\r\n".encode()
+    fields: dict[str, Any] = {}
+    images: list[bytes] = []
+    parts: Any = message_from_bytes(head + call.content).get_payload()
+    for part in parts:
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if name in ("image", "image[]"):
+            images.append(content)
+        else:
+            fields[name] = content.decode()
+    return fields, images
+
+
+if __name__ == "__main__":
+    run_alone(FakeOpenAIImages)

@@ -1,0 +1,120 @@
+"""A fake of a server that speaks AUTOMATIC1111's API.
+
+Words in the prompt: 崩 -> HTTP 500 with an error in it; 校验 -> 422.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from typing import Any
+
+from tests.fakes.service import Call, FakeService, Refused, Reply, as_json, run_alone
+
+RANDOM_SEED = 1_234_567_890
+_FIELDS = {
+    "prompt": str,
+    "negative_prompt": str,
+    "seed": int,
+    "steps": int,
+    "cfg_scale": (int, float),
+    "width": int,
+    "height": int,
+    "batch_size": int,
+    "n_iter": int,
+    "sampler_name": str,
+    "init_images": list,
+    "denoising_strength": (int, float),
+}
+
+
+class FakeSdApi(FakeService):
+    """Besides the common knobs:
+
+    login       "name:password" that is asked for; "" = none
+    empty_info  ``info`` is empty, as some servers leave it
+    with_grid   a grid comes first in ``images``
+    """
+
+    name = "sdapi"
+
+    def __init__(
+        self, *, login: str = "", empty_info: bool = False, with_grid: bool = False, **knobs: Any
+    ) -> None:
+        super().__init__(**knobs)
+        self.login = login
+        self.empty_info = empty_info
+        self.with_grid = with_grid
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        """Arguments for ``config.Settings``."""
+        address = self.address.replace("://", f"://{self.login}@") if self.login else self.address
+        return {"image_model": "sdapi", "sdapi_url": address, "model_timeout": 20, **more}
+
+    def step_of(self, call: Call) -> str:
+        """Every call is an order."""
+        return "submit"
+
+    def answer(self, step: str, call: Call) -> Reply:
+        """One order."""
+        given = base64.b64encode(self.login.encode()).decode()
+        if self.login and call.headers.get("authorization") != f"Basic {given}":
+            raise self.wrong_key()
+        if call.path not in ("/sdapi/v1/txt2img", "/sdapi/v1/img2img"):
+            raise Refused(404, {"detail": "Not Found"})
+        body = call.fields
+        _check(body)
+        if call.path.endswith("img2img"):
+            _check_images(body)
+        with self.waiting_room():
+            order = self.accept(body, body.get("width", 512), body.get("height", 512))
+            time.sleep(self.latency)
+        picture = base64.b64encode(self.picture_of(order)).decode()
+        images = ["data:image/png;base64,AAAA", picture] if self.with_grid else [picture]
+        return as_json({"images": images, "parameters": body, "info": self._info(body)})
+
+    def busy(self) -> Refused:
+        """A full queue."""
+        return Refused(429, {"error": "queue is full"})
+
+    def wrong_key(self) -> Refused:
+        """HTTP Basic refused."""
+        return Refused(401, {"detail": "Incorrect username or password"})
+
+    def _info(self, body: dict[str, Any]) -> str:
+        if self.empty_info:
+            return ""
+        seed = RANDOM_SEED if body.get("seed", -1) == -1 else body["seed"]
+        first = int(self.with_grid)
+        return json.dumps({"seed": seed, "all_seeds": [seed], "index_of_first_image": first})
+
+
+def _check(body: dict[str, Any]) -> None:
+    for name, value in body.items():
+        kind: Any = _FIELDS.get(name)
+        if kind is None or not isinstance(value, kind):
+            raise Refused(422, {"detail": [{"loc": ["body", name], "msg": "extra or wrong field"}]})
+    if not -1 <= body.get("seed", -1) <= 4_294_967_293:
+        raise Refused(422, {"detail": [{"loc": ["body", "seed"], "msg": "seed out of range"}]})
+    if body.get("width", 512) % 8 or body.get("height", 512) % 8:
+        raise Refused(422, {"detail": [{"loc": ["body", "width"], "msg": "not a multiple of 8"}]})
+    if "校验" in body.get("prompt", ""):
+        raise Refused(422, {"detail": [{"loc": ["body", "prompt"], "msg": "prompt is odd"}]})
+    if "崩" in body.get("prompt", ""):
+        raise Refused(500, {"error": "OutOfMemoryError", "detail": "", "body": "", "errors": "no memory"})
+
+
+def _check_images(body: dict[str, Any]) -> None:
+    images = body.get("init_images")
+    if not images:
+        raise Refused(404, {"detail": "Init image not found"})
+    try:
+        base64.b64decode(images[0], validate=True)
+    except (binascii.Error, TypeError):
+        raise Refused(500, {"error": "HTTPException", "detail": "Invalid encoded image"}) from None
+
+
+if __name__ == "__main__":
+    run_alone(FakeSdApi)
