@@ -11,6 +11,7 @@ export function draft(form) {
   const more = form.querySelector("[data-more]");
   const { given } = form.dataset;
   const kept = recall(KEPT);
+  let before = null;
 
   if (given) {
     if (kept?.prompt && kept.prompt !== form.elements.prompt.value) store(BEFORE, kept);
@@ -25,7 +26,7 @@ export function draft(form) {
   form.addEventListener("input", keep);
   more.addEventListener("toggle", () => store("more", more.open ? "open" : "shut", String));
   form.querySelector("[data-clear]").addEventListener("click", () => replace(BLANK));
-  form.querySelector("[data-bring-back]").addEventListener("click", () => replace(recall(BEFORE)));
+  form.querySelector("[data-bring-back]").addEventListener("click", () => replace((before = recall(BEFORE))));
   document.addEventListener("use-request", (event) => replace(event.detail));
 
   function keep() {
@@ -35,7 +36,7 @@ export function draft(form) {
   function replace(request) {
     const current = readForm(form);
     if (current.prompt.trim() && current.prompt !== request.prompt) store(BEFORE, current);
-    else localStorage.removeItem(BEFORE);
+    else if (request === before) localStorage.removeItem(BEFORE);
     fillForm(form, request);
     offer.hidden = !recall(BEFORE);
     form.elements.prompt.focus({ preventScroll: false });
