@@ -1,0 +1,265 @@
+"""Fetching pictures: what is taken, from where, how much, and what is told when it fails."""
+
+import gzip
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from domain import Reference
+from errors import Billed, ModelError
+from image_models import addresses, calls
+from image_models.downloads import Downloads
+from tests.fakes.pictures import picture
+
+PNG = picture(8, 8)
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+class Site:
+    """A site of one page, which answers by ``answers[path]``."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        site = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                site.seen.append((self.path, dict(self.headers)))
+                site.answers[self.path](self)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+
+    def says(self, path: str, content: bytes = PNG, status: int = 200, **headers: str) -> str:
+        """Answer so; the address to ask."""
+
+        def answer(to: http.server.BaseHTTPRequestHandler) -> None:
+            to.send_response(status)
+            to.send_header("Content-Length", str(len(content)))
+            for name, value in headers.items():
+                to.send_header(name.replace("_", "-"), value)
+            to.end_headers()
+            to.wfile.write(content)
+
+        self.answers[path] = answer
+        return f"{self.address}{path}"
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    served = Site()
+    thread = threading.Thread(target=served.server.serve_forever, args=(0.02,))
+    thread.start()
+    yield served
+    served.server.shutdown()
+    thread.join()
+    served.server.server_close()
+
+
+@pytest.fixture
+def downloads(site: Site) -> Downloads:
+    """Downloads for whose service the site's own address is."""
+    return Downloads("测试", site.address, timeout=5)
+
+
+@pytest.fixture
+def strange(site: Site) -> Downloads:
+    """Downloads of a service that lives elsewhere, for which the site is just some private address."""
+    return Downloads("测试", "https://service.example", timeout=5)
+
+
+def failure(fetch: Callable[[], object]) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        fetch()
+    assert caught.value.cause == "download"
+    assert caught.value.billed is Billed.YES
+    assert caught.value.ticket_usable
+    return caught.value
+
+
+def test_a_picture_of_the_service_itself_is_fetched(site: Site, downloads: Downloads) -> None:
+    assert downloads.fetch(site.says("/a.png")) == PNG
+
+
+def test_a_picture_from_a_private_address_is_refused(site: Site, strange: Downloads) -> None:
+    error = failure(lambda: strange.fetch(site.says("/a.png")))
+    assert not error.retryable
+    assert "127.0.0.1" in error.message
+    assert site.seen == []
+
+
+def test_another_port_of_the_service_is_another_place(site: Site) -> None:
+    other = Downloads("测试", f"http://127.0.0.1:{site.port + 1}", timeout=5)
+    failure(lambda: other.fetch(site.says("/a.png")))
+    assert site.seen == []
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.1", "2130706433", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]"]
+)
+def test_no_spelling_of_this_machine_gets_through(site: Site, strange: Downloads, host: str) -> None:
+    site.says("/a.png")
+    failure(lambda: strange.fetch(f"http://{host}:{site.port}/a.png"))
+    assert site.seen == []
+
+
+def test_a_redirect_to_a_private_address_is_refused(site: Site, downloads: Downloads) -> None:
+    url = site.says("/a.png", b"", 302, Location=f"http://localhost:{site.port}/b.png")
+    site.says("/b.png")
+    failure(lambda: downloads.fetch(url))
+    assert [path for path, _ in site.seen] == ["/a.png"]
+
+
+def test_three_redirects_are_followed(site: Site, downloads: Downloads) -> None:
+    for number in range(3):
+        site.says(f"/{number}", b"", 302, Location=f"/{number + 1}")
+    site.says("/3")
+    assert downloads.fetch(f"{site.address}/0") == PNG
+
+
+def test_four_redirects_are_too_many(site: Site, downloads: Downloads) -> None:
+    for number in range(4):
+        site.says(f"/{number}", b"", 302, Location=f"/{number + 1}")
+    site.says("/4")
+    assert failure(lambda: downloads.fetch(f"{site.address}/0")).retryable
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://8.8.8.8/a", "http://", "", "http://a:b@8.8.8.8/", "http://[::1"]
+)
+def test_what_is_no_web_address_is_refused(downloads: Downloads, url: str) -> None:
+    assert not failure(lambda: downloads.fetch(url)).retryable
+
+
+def test_a_name_that_changes_after_the_check_gains_nothing(
+    site: Site, strange: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def rebinding(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        address = "203.0.113.9" if len(asked) > 1 else "8.8.8.8"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    reached: list[str] = []
+
+    def connect(address: tuple[str, int], **_: Any) -> socket.socket:
+        reached.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", rebinding)
+    monkeypatch.setattr(addresses.socket, "create_connection", connect)
+    failure(lambda: strange.fetch("http://pictures.example/a.png"))
+    assert asked == ["pictures.example"]
+    assert reached == ["8.8.8.8"]
+
+
+def test_a_public_name_is_connected_to_at_the_address_that_was_checked(
+    site: Site, strange: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.create_connection
+    site.says("/a.png")
+    monkeypatch.setattr(addresses, "look_up", lambda host, port: ["8.8.8.8"])
+    monkeypatch.setattr(
+        addresses.socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
+    )
+    assert strange.fetch(f"http://pictures.example:{site.port}/a.png") == PNG
+    assert site.seen[0][1]["Host"] == f"pictures.example:{site.port}"
+
+
+@pytest.mark.parametrize("status", [403, 404, 410, 500])
+def test_a_dead_address_may_be_tried_again(site: Site, downloads: Downloads, status: int) -> None:
+    error = failure(lambda: downloads.fetch(site.says("/a.png", b"gone", status)))
+    assert error.retryable
+    assert str(status) in error.message
+
+
+def test_a_page_instead_of_a_picture_is_no_picture(site: Site, downloads: Downloads) -> None:
+    assert failure(lambda: downloads.fetch(site.says("/a.png", b"<html>"))).retryable
+
+
+def test_a_picture_cut_off_on_the_way_is_no_picture(site: Site, downloads: Downloads) -> None:
+    def cut(to: http.server.BaseHTTPRequestHandler) -> None:
+        to.send_response(200)
+        to.send_header("Content-Length", str(len(PNG)))
+        to.end_headers()
+        to.wfile.write(PNG[:40])
+
+    site.answers["/a.png"] = cut
+    assert failure(lambda: downloads.fetch(f"{site.address}/a.png")).retryable
+
+
+def test_a_picture_beyond_the_bound_is_not_read(
+    site: Site, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "MAX_BYTES", 1000)
+    error = failure(lambda: downloads.fetch(site.says("/a.png", PNG + bytes(2000))))
+    assert "过大" in error.message
+
+
+def test_a_picture_that_unpacks_beyond_the_bound_is_not_read(
+    site: Site, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "MAX_BYTES", 100_000)
+    bomb = gzip.compress(bytes(10_000_000))
+    error = failure(lambda: downloads.fetch(site.says("/a.png", bomb, Content_Encoding="gzip")))
+    assert "过大" in error.message
+
+
+def test_a_picture_that_trickles_in_is_given_up(site: Site) -> None:
+    def trickle(to: http.server.BaseHTTPRequestHandler) -> None:
+        to.send_response(200)
+        to.end_headers()
+        for byte in PNG[:100]:
+            try:
+                to.wfile.write(bytes((byte,)))
+            except OSError:
+                return
+            time.sleep(0.02)
+
+    site.answers["/a.png"] = trickle
+    downloads = Downloads("测试", site.address, timeout=0.3)
+    assert "接收超时" in failure(lambda: downloads.fetch(f"{site.address}/a.png")).message
+
+
+def test_insisting_outlives_two_failures(site: Site, downloads: Downloads) -> None:
+    paused: list[float] = []
+
+    def pause(seconds: float) -> None:
+        paused.append(seconds)
+        if len(paused) == 2:
+            site.says("/a.png")
+
+    url = site.says("/a.png", b"", 503)
+    assert downloads.insist(url, pause) == PNG
+    assert len(paused) == 2
+
+
+def test_no_cookie_is_kept_or_sent(site: Site, downloads: Downloads) -> None:
+    url = site.says("/a.png", Set_Cookie="a=b; Path=/")
+    downloads.fetch(url)
+    downloads.fetch(url)
+    assert "Cookie" not in site.seen[1][1]
+
+
+def test_a_reference_that_cannot_be_had_bills_nothing(site: Site, downloads: Downloads) -> None:
+    url = site.says("/a.png", b"", 404)
+    with pytest.raises(ModelError, match="猫") as caught:
+        downloads.reference(Reference(filename="猫.png", url=url))
+    assert caught.value.billed is Billed.NO
+
+
+def test_a_reference_at_hand_is_not_fetched(site: Site, downloads: Downloads) -> None:
+    assert downloads.reference(Reference(filename="猫.png", content=b"bytes")) == b"bytes"
+    assert site.seen == []
