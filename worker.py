@@ -23,9 +23,9 @@ from config import Settings
 from domain import KeptPicture, Picture, Record, Reference
 from errors import Billed, InvalidRequest, ModelError, StorageError
 
-LEASE_SECONDS = 20.0
+LEASE_SECONDS = 12.0
 _LOOKOUT_SECONDS = 0.5
-_TURNS_A_HEARTBEAT = 10
+_TURNS_A_HEARTBEAT = 5
 _PICTURES_DECODED_AT_ONCE = 2  # a decoded 4K picture is 50 to 70 MB
 _DISK_PATIENCE_SECONDS = 600.0
 _log = logging.getLogger("worker")

@@ -1,0 +1,95 @@
+"""A batch's wall time against the ideal, ceil(pictures / under way) × latency.
+
+``python -m bench.batch_time``. The fake Jimeng runs as a process of its own, 2 s and 1 MB a picture; thumbnails are made.
+"""
+
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import database
+import generator
+import pictures
+from config import Settings
+from domain import BatchStatus, ImageRequest, Status
+from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY
+from worker import Worker
+
+LATENCY = 2.0
+WEIGHT = 1_000_000
+
+
+def main() -> None:
+    """Print a line for 8 and for 64 pictures under way."""
+    for under_way, count in ((8, 200), (64, 512)):
+        seconds, megabytes = measure(under_way, count)
+        ideal = math.ceil(count / under_way) * LATENCY
+        print(
+            f"{count} pictures, {under_way} under way: {seconds:.2f} s, ideal {ideal:.0f} s, "
+            f"ratio {seconds / ideal:.3f}; peak {megabytes:.0f} MB"
+        )
+
+
+def measure(under_way: int, count: int) -> tuple[float, float]:
+    """(wall seconds of the batch, peak memory of this process in MB)."""
+    with tempfile.TemporaryDirectory() as folder, fake_jimeng() as address:
+        home = Path(folder)
+        settings = Settings(
+            image_model="jimeng",
+            jimeng_endpoint=address,
+            model_concurrency=under_way,
+            database_path=home / "bench.db",
+            output_dir=home / "output",
+            samples_dir=home / "samples",
+            volcengine_ak=ACCESS_KEY,
+            volcengine_sk=SECRET_KEY,
+        )
+        database.open_database(settings.database_path)
+        worker = Worker(settings, generator.open_model(settings))
+        worker.start()
+        seconds = _run(settings, worker, count)
+        worker.stop()
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def fake_jimeng(latency: float = LATENCY, weight: int = WEIGHT) -> Iterator[str]:
+    """The fake service in a process of its own -> its address."""
+    command = [sys.executable, "-m", "tests.fakes.jimeng", "--port", "0", "--latency", str(latency)]
+    command += ["--picture-bytes", str(weight), "--picture-form", "jpeg"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
+
+
+def _run(settings: Settings, worker: Worker, count: int) -> float:
+    with closing(database.connect(settings.database_path)) as db:
+        requests = [ImageRequest(prompt=f"第 {n} 张：雪山下的小屋") for n in range(count)]
+        began = time.monotonic()
+        batch_id, _ = database.add_batch(
+            db,
+            requests,
+            card=worker.model.card,
+            stems=[pictures.stem_from_prompt(request.prompt) for request in requests],
+            is_taken=lambda stem: pictures.is_taken(settings.output_dir, stem),
+        )
+        worker.bell.ring()
+        while database.get_batch(db, batch_id).status is not BatchStatus.FINISHED:
+            assert database.get_batch(db, batch_id).status is not BatchStatus.PAUSED
+            time.sleep(0.05)
+        seconds = time.monotonic() - began
+        assert database.get_batch(db, batch_id).counts[Status.SUCCESS] == count
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The product as a process of its own: started, asked over HTTP, killed, started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).parents[1]
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class HouseProcess:
+    """``python web_app.py`` in a folder of its own; what it is told comes by environment variables."""
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.variables = {
+            "DATABASE_PATH": str(home / "generation_records.db"),
+            "OUTPUT_DIR": str(home / "output"),
+            "SAMPLES_DIR": str(home / "samples"),
+            "PORT": str(self.port),
+            **variables,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        log = (self.home / "log.txt").open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "web_app.py")],
+                cwd=self.home,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                requests.get(f"{self.address}/api/models", timeout=5)
+            except requests.ConnectionError:
+                assert self.process.poll() is None, self.log()
+                assert time.monotonic() < deadline, self.log()
+                time.sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        """``kill -9``: nothing can be put in order."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM: what can be finished is finished -> exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """A JSON answer."""
+        answer: dict[str, Any] = requests.get(self.address + path, timeout=30).json()
+        return answer
+
+    def post(self, path: str, body: object = None) -> dict[str, Any]:
+        """A JSON answer."""
+        answer: dict[str, Any] = requests.post(self.address + path, json=body, timeout=60).json()
+        return answer
+
+    def wait_for_end(self, batch_id: str, seconds: float = 60.0) -> dict[str, Any]:
+        """The batch, once no picture of it is queued or running."""
+        deadline = time.monotonic() + seconds
+        while True:
+            batch: dict[str, Any] = self.get(f"/api/batches/{batch_id}")["batch"]
+            if not (batch["counts"]["queued"] or batch["counts"]["running"]):
+                return batch
+            assert time.monotonic() < deadline, f"{batch}\n{self.log()}"
+            time.sleep(0.1)
+
+    def log(self) -> str:
+        """What it printed."""
+        return (self.home / "log.txt").read_text("utf-8", "replace")

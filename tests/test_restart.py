@@ -1,0 +1,89 @@
+"""The product as a process, killed in the middle and started again: nothing paid twice, nothing lost."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
+from tests.house_process import HouseProcess
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng(latency=1.0) as fake:
+        yield fake
+
+
+@pytest.fixture
+def house(tmp_path: Path, service: FakeJimeng) -> Iterator[HouseProcess]:
+    process = HouseProcess(
+        tmp_path,
+        VOLCENGINE_AK=ACCESS_KEY,
+        VOLCENGINE_SK=SECRET_KEY,
+        JIMENG_ENDPOINT=service.address,
+        MODEL_CONCURRENCY="4",
+    )
+    process.start()
+    yield process
+    process.kill()
+
+
+def test_killed_in_mid_run_and_started_again_every_picture_is_collected_and_paid_once(
+    house: HouseProcess, service: FakeJimeng
+) -> None:
+    rows = [{"prompt": f"第 {n} 张", "filename": f"图{n}"} for n in range(12)]
+    batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
+    for charged in (3, 7):
+        deadline = time.monotonic() + 30
+        while service.charges < charged:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        house.kill()
+        house.start()
+    batch = house.wait_for_end(batch_id, 90)
+    counts = batch["counts"]
+    assert counts["success"] + counts["unknown"] == 12
+    # A send in the very instant of a kill may have been heard of by nobody: that is `unknown`, never resent.
+    assert service.charges <= 12
+    assert counts["success"] >= service.charges - counts["unknown"]
+    files = [path for path in (house.home / "output").iterdir() if path.is_file()]
+    assert len(files) == counts["success"]
+    assert round(batch["cost"] + batch["at_stake"], 2) == round(0.22 * 12, 2)
+
+
+def test_told_to_stop_it_ends_by_itself_and_goes_on_at_the_next_start(
+    house: HouseProcess, service: FakeJimeng
+) -> None:
+    rows = [{"prompt": f"第 {n} 张"} for n in range(6)]
+    batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
+    while service.charges < 2:
+        time.sleep(0.01)
+    assert house.stop() == 0
+    house.start()
+    batch = house.wait_for_end(batch_id)
+    assert batch["counts"]["success"] == 6
+    assert service.charges == 6
+
+
+def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
+    process = HouseProcess(tmp_path, PORT="http")
+    with pytest.raises(AssertionError):
+        process.start()
+    assert process.process is not None
+    assert process.process.wait(timeout=10) == 2
+    assert process.log().strip().startswith("PORT：")
+    assert process.log().count("\n") == 1
+
+
+def test_with_no_key_it_serves_and_makes_a_picture(tmp_path: Path) -> None:
+    process = HouseProcess(tmp_path, IMAGE_MODEL="")
+    process.start()
+    try:
+        answer = process.post("/api/batch-generate", {"prompt": "雪山下的小屋", "aspect_ratio": "16:9"})
+        assert answer["success"] is True
+        assert (process.home / "output" / answer["images"][0]["filename"]).is_file()
+        assert process.get("/healthz")["success"] is True
+    finally:
+        assert process.stop() == 0
