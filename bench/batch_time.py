@@ -1,6 +1,7 @@
 """A batch's wall time against the ideal, ceil(pictures / under way) × latency.
 
-``python -m bench.batch_time``. The fake Jimeng runs as a process of its own, 2 s and 1 MB a picture; thumbnails are made.
+``python -m bench.batch_time``. The fake Jimeng runs as a process of its own, 2 s and 1 MB a picture;
+thumbnails are made.
 """
 
 import math

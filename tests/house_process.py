@@ -46,13 +46,8 @@ class HouseProcess:
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         log = (self.home / "log.txt").open("ab")
         with log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "web_app.py")],
-                cwd=self.home,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
+            command = [sys.executable, str(ROOT / "web_app.py")]
+            self.process = subprocess.Popen(command, cwd=self.home, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while True:
             try:
