@@ -57,7 +57,7 @@ class Answer:
 
 
 class Line:
-    """The line to one service, for all threads; each has sessions of its own.
+    """The line to one service, for all threads; each has a session of its own.
 
     label    the service's name for people, for the sentences
     timeout  seconds that an answer may take in all
@@ -68,33 +68,32 @@ class Line:
         self._timeout = timeout
         self._mine = local()
 
-    def order(
-        self, url: str, *, headers: Mapping[str, str], content: bytes, timeout: float | None = None
-    ) -> Answer:
+    def order(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Answer:
         """POST what costs money, once, on a connection of its own. Raises ModelError.
 
         A used connection may have been closed by the other side meanwhile, which looks just like an
-        answer that got lost: money would seem to be at stake when nothing was sent.
+        answer that got lost: money would seem to be at stake when nothing was sent. The header alone
+        does not do: servers close without saying so, and the pool would try the connection once more.
         """
         alone = {**headers, "Connection": "close"}
-        return self._call(self._session("orders"), url, alone, content, timeout or self._timeout)
+        with new_session(_Telling()) as session:
+            return self._call(session, url, alone, content)
 
     def ask(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Answer:
         """POST what costs nothing. Raises ModelError."""
-        return self._call(self._session("questions"), url, dict(headers), content, self._timeout)
+        return self._call(self._session(), url, headers, content)
 
-    def _session(self, name: str) -> requests.Session:
-        session: requests.Session | None = getattr(self._mine, name, None)
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._mine, "session", None)
         if session is None:
-            session = new_session(_Telling())
-            setattr(self._mine, name, session)
+            session = self._mine.session = new_session(_Telling())
         return session
 
     def _call(
-        self, session: requests.Session, url: str, headers: Mapping[str, str], content: bytes, timeout: float
+        self, session: requests.Session, url: str, headers: Mapping[str, str], content: bytes
     ) -> Answer:
-        patience = (min(CONNECT_SECONDS, timeout), timeout)
-        until = time.monotonic() + timeout
+        patience = (min(CONNECT_SECONDS, self._timeout), self._timeout)
+        until = time.monotonic() + self._timeout
         try:
             with session.post(
                 url, data=content, headers=dict(headers), timeout=patience, stream=True, allow_redirects=False

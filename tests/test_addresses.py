@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from image_models import addresses
 from image_models.addresses import AddressRefused, is_public, look_up
 
 
@@ -59,7 +58,7 @@ def answer_names_with(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
     def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,8 +158,8 @@ def test_a_name_that_changes_after_the_check_gains_nothing(
         reached.append(address[0])
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", rebinding)
-    monkeypatch.setattr(addresses.socket, "create_connection", connect)
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    monkeypatch.setattr(socket, "create_connection", connect)
     failure(lambda: strange.fetch("http://pictures.example/a.png"))
     assert asked == ["pictures.example"]
     assert reached == ["8.8.8.8"]
@@ -172,7 +172,7 @@ def test_a_public_name_is_connected_to_at_the_address_that_was_checked(
     site.says("/a.png")
     monkeypatch.setattr(addresses, "look_up", lambda host, port: ["8.8.8.8"])
     monkeypatch.setattr(
-        addresses.socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
+        socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
     )
     assert strange.fetch(f"http://pictures.example:{site.port}/a.png") == PNG
     assert site.seen[0][1]["Host"] == f"pictures.example:{site.port}"

@@ -1,0 +1,468 @@
+"""Jimeng against its fake: what is sent, what is understood, and what it means for the money."""
+
+import io
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from PIL import Image
+
+from config import Settings
+from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Reference, SampleImage
+from errors import Billed, ModelError
+from image_models.calls import Answer
+from image_models.jimeng import Jimeng
+from image_models.jimeng_verdicts import order_problem
+from tests.fakes.clock import Clock
+from tests.fakes.jimeng import SECRET_KEY, FakeJimeng
+
+FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def service(clock: Clock) -> Iterator[FakeJimeng]:
+    with FakeJimeng(clock=clock, latency=2.0) as running:
+        yield running
+
+
+@pytest.fixture
+def model(service: FakeJimeng) -> Jimeng:
+    return opened(service)
+
+
+def opened(service: FakeJimeng, **more: object) -> Jimeng:
+    return Jimeng(Settings(**service.settings(**more)))
+
+
+def ticket_for(model: Jimeng, request: ImageRequest = FOX) -> str:
+    ticket = model.order(request, ()).ticket
+    assert ticket
+    return ticket
+
+
+def failure(call: Callable[[], object]) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        call()
+    assert SECRET_KEY not in caught.value.message
+    return caught.value
+
+
+def size_of(content: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        return image.size
+
+
+# Ordering and collecting
+
+
+def test_an_order_is_collected_as_a_picture_of_the_size_asked_for(
+    service: FakeJimeng, model: Jimeng, clock: Clock
+) -> None:
+    picture = model.collect(ticket_for(model), clock.pause)
+    assert size_of(picture.content) == (2560, 1440)
+    assert service.charges == 1
+
+
+def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeJimeng, model: Jimeng) -> None:
+    asked = replace(FOX, negative_prompt="人物", seed=7, steps=30)
+    model.order(asked, ())
+    assert service.orders[0].body == {
+        "req_key": "jimeng_t2i_v40",
+        "prompt": "一只红狐狸\n画面中不要出现：人物",
+        "width": 2560,
+        "height": 1440,
+        "force_single": True,
+    }
+
+
+def test_references_go_as_their_addresses(service: FakeJimeng, model: Jimeng) -> None:
+    model.order(FOX, [Reference(filename="a.png", url="https://example.com/a.png?x=1&y=2")])
+    assert service.orders[0].body["image_urls"] == ["https://example.com/a.png?x=1&y=2"]
+
+
+def test_a_reference_without_an_address_is_refused_before_anything_is_sent(
+    service: FakeJimeng, model: Jimeng
+) -> None:
+    error = failure(lambda: model.order(FOX, [Reference(filename="a.png", content=b"x")]))
+    assert error.billed is Billed.NO
+    assert service.calls == []
+
+
+def test_the_ticket_keeps_all_twenty_digits(model: Jimeng) -> None:
+    ticket = ticket_for(model)
+    assert len(ticket) == 20
+    assert ticket.startswith("147906604366612350")
+
+
+def test_it_is_asked_about_once_a_second_at_first(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+    model.collect(ticket_for(model), clock.pause)
+    assert clock.pauses == [1.0, 1.0]
+    assert service.count("poll") == 3
+
+
+def test_pauses_grow_to_three_seconds_and_no_further(
+    service: FakeJimeng, model: Jimeng, clock: Clock
+) -> None:
+    service.latency = 1000
+    slow = opened(service, model_timeout=100)
+    failure(lambda: slow.collect(ticket_for(slow), clock.pause))
+    assert clock.pauses == sorted(clock.pauses[:-1]) + clock.pauses[-1:]
+    assert max(clock.pauses) == 3.0
+
+
+def test_the_same_ticket_may_be_collected_twice(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+    ticket = ticket_for(model)
+    assert model.collect(ticket, clock.pause) == model.collect(ticket, clock.pause)
+    assert service.charges == 1
+
+
+def test_pixels_in_the_answer_are_taken_too(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+    ticket = ticket_for(model)
+    clock.now += 10
+    service._done = lambda order, with_url: FakeJimeng._done(service, order, False)  # type: ignore[method-assign]
+    assert size_of(model.collect(ticket, clock.pause).content) == (2560, 1440)
+
+
+def test_the_newer_req_key_is_sent(service: FakeJimeng) -> None:
+    newer = opened(service, jimeng_req_key="jimeng_seedream46_cvtob")
+    newer.order(FOX, ())
+    assert service.orders[0].body["req_key"] == "jimeng_seedream46_cvtob"
+    assert newer.card.label == "即梦 4.6"
+
+
+# The card
+
+
+def test_every_size_is_accepted_by_the_service(service: FakeJimeng, model: Jimeng) -> None:
+    for ratio in ASPECT_RATIOS:
+        for resolution in RESOLUTION_AREAS:
+            model.order(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
+    assert service.charges == 21
+
+
+@pytest.mark.parametrize(
+    ("ratio", "resolution", "size"),
+    [
+        ("1:1", "1K", "1024x1024"),
+        ("16:9", "2K", "2560x1440"),
+        ("9:16", "2K", "1440x2560"),
+        ("4:3", "4K", "4694x3520"),
+        ("3:4", "4K", "3520x4694"),
+        ("2:3", "2K", "1664x2496"),
+        ("16:9", "4K", "5404x3040"),
+    ],
+)
+def test_published_sizes_are_used(model: Jimeng, ratio: str, resolution: str, size: str) -> None:
+    assert str(model.card.sizes[ratio, resolution]) == size
+
+
+@pytest.mark.parametrize("ratio", ASPECT_RATIOS)
+def test_small_sizes_keep_the_exact_ratio_above_the_minimum(model: Jimeng, ratio: str) -> None:
+    size = model.card.sizes[ratio, "1K"]
+    across, down = map(int, ratio.split(":"))
+    assert size.width * down == size.height * across
+    assert 1_048_576 <= size.area < 1_070_000
+
+
+def test_a_picture_costs_22_cents_unless_told_otherwise(service: FakeJimeng, model: Jimeng) -> None:
+    assert model.card.price(FOX) == Decimal("0.22")
+    assert opened(service, price_per_image=Decimal("0.5")).card.price(FOX) == Decimal("0.5")
+
+
+def test_the_card_says_what_is_not_taken_and_why(model: Jimeng) -> None:
+    assert not model.card.takes_seed
+    assert not model.card.takes_steps
+    assert model.card.negative_prompt == "folded"
+    assert {"negative_prompt", "seed", "steps"} <= set(model.card.notes)
+
+
+def test_a_reference_on_this_machine_is_complained_of(model: Jimeng) -> None:
+    local = replace(FOX, sample_images=(SampleImage(url="/samples/a.png", filename="a.png"),))
+    assert model.card.problems(local)[0].field == "sample_images"
+
+
+# Orders that fail
+
+
+@pytest.mark.parametrize(("prompt", "code"), [("违禁的东西", "50412"), ("保护词", "50413")])
+def test_a_refused_prompt_is_final_and_free(
+    service: FakeJimeng, model: Jimeng, prompt: str, code: str
+) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt=prompt), ()))
+    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
+    assert code in error.message
+    assert service.charges == 0
+
+
+def test_a_refused_reference_is_final_and_free(service: FakeJimeng, model: Jimeng) -> None:
+    reference = Reference(filename="a.png", url="https://example.com/banned.png")
+    error = failure(lambda: model.order(FOX, [reference]))
+    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
+
+
+def test_too_many_at_a_time_is_free_and_asks_for_fewer(clock: Clock) -> None:
+    with FakeJimeng(clock=clock, latency=5, max_under_way=1) as service:
+        model = opened(service)
+        model.order(FOX, ())
+        error = failure(lambda: model.order(FOX, ()))
+    assert (error.cause, error.billed) == ("limit", Billed.NO)
+    assert error.slow_down
+    assert error.retryable
+    assert service.charges == 1
+
+
+@pytest.mark.parametrize("keys", [{"volcengine_ak": "AKLTother"}, {"volcengine_sk": "other"}])
+def test_a_wrong_key_pauses_and_is_free(service: FakeJimeng, keys: dict[str, str]) -> None:
+    error = failure(lambda: opened(service, **keys).order(FOX, ()))
+    assert (error.cause, error.billed) == ("key", Billed.NO)
+    assert error.pauses_batch
+    assert not error.retryable
+    assert "VOLCENGINE_AK" in error.message
+
+
+def test_a_req_key_that_does_not_exist_pauses(service: FakeJimeng) -> None:
+    error = failure(lambda: opened(service, jimeng_req_key="jimeng_t2i_v99").order(FOX, ()))
+    assert error.pauses_batch
+    assert "JIMENG_REQ_KEY" in error.message
+
+
+def test_a_service_that_is_not_there_is_free_and_retried() -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint=address)
+        error = failure(lambda: Jimeng(settings).order(FOX, ()))
+    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
+    assert "连接被拒绝" in error.message
+
+
+def test_a_name_that_does_not_exist_is_free_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint="https://nowhere.invalid")
+    error = failure(lambda: Jimeng(settings).order(FOX, ()))
+    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
+    assert "域名解析失败" in error.message
+
+
+def test_a_handshake_that_fails_is_free_and_retried(service: FakeJimeng) -> None:
+    address = service.address.replace("http://", "https://")
+    error = failure(lambda: opened(service, jimeng_endpoint=address).order(FOX, ()))
+    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
+
+
+@pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
+def test_an_order_without_a_whole_answer_is_of_unknown_cost_and_never_repeated(
+    service: FakeJimeng, model: Jimeng, fault: str
+) -> None:
+    service.fail_next(fault)
+    error = failure(lambda: model.order(FOX, ()))
+    assert error.billed is Billed.UNKNOWN
+    assert not error.retryable
+    assert not error.ticket_usable
+    assert service.count("submit") == 1
+
+
+def test_a_silent_service_is_of_unknown_cost(service: FakeJimeng) -> None:
+    service.fail_next("slow", seconds=1.5)
+    error = failure(lambda: opened(service, model_timeout=1).order(FOX, ()))
+    assert (error.cause, error.billed, error.retryable) == ("network", Billed.UNKNOWN, False)
+    assert "等待答复超时" in error.message
+
+
+def test_a_service_that_sends_elsewhere_is_not_followed(service: FakeJimeng, model: Jimeng) -> None:
+    service.fail_next("redirect")
+    error = failure(lambda: model.order(FOX, ()))
+    assert error.billed is Billed.NO
+    assert error.pauses_batch
+
+
+def test_orders_go_out_on_connections_of_their_own(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+    model.collect(ticket_for(model), clock.pause)
+    model.order(FOX, ())
+    orders = [call for step, call in service.calls if step == "submit"]
+    assert [call.headers["connection"] for call in orders] == ["close", "close"]
+
+
+VERDICTS = [
+    # HTTP, code, cause, billed, retryable, slow_down, pauses_batch
+    (400, 50411, "moderation", Billed.NO, False, False, False),
+    (400, 50512, "moderation", Billed.NO, False, False, False),
+    (400, 50518, "moderation", Billed.NO, False, False, False),
+    (400, 50511, "moderation", Billed.NO, True, False, False),
+    (400, 50519, "moderation", Billed.NO, True, False, False),
+    (400, 50520, "service", Billed.NO, False, False, False),
+    (400, 50521, "service", Billed.NO, False, False, False),
+    (400, 50522, "service", Billed.NO, False, False, False),
+    (429, 50429, "limit", Billed.NO, True, True, False),
+    (429, 50430, "limit", Billed.NO, True, True, False),
+    (200, 50430, "limit", Billed.NO, True, True, False),
+    (401, 50400, "key", Billed.NO, False, False, True),
+    (400, 50200, "request", Billed.NO, False, False, False),
+    (400, 50215, "request", Billed.NO, False, False, False),
+    (500, 50500, "service", Billed.UNKNOWN, False, False, False),
+    (500, 50501, "service", Billed.UNKNOWN, False, False, False),
+    (400, 59999, "request", Billed.NO, False, False, False),
+    (500, 59999, "service", Billed.UNKNOWN, False, False, False),
+    (200, 59999, "service", Billed.UNKNOWN, False, False, False),
+]
+
+
+@pytest.mark.parametrize(("http", "code", "cause", "billed", "retryable", "slow_down", "pauses"), VERDICTS)
+def test_each_code_has_its_verdict(
+    http: int, code: int, cause: str, billed: Billed, retryable: bool, slow_down: bool, pauses: bool
+) -> None:
+    fields = {"code": code, "data": None, "message": "some words", "status": code}
+    error = order_problem(Answer(status=http, headers={}, content=json.dumps(fields).encode()))
+    assert error
+    assert str(code) in error.message
+    found = (error.cause, error.billed, error.retryable, error.slow_down, error.pauses_batch)
+    assert found == (cause, billed, retryable, slow_down, pauses)
+
+
+@pytest.mark.parametrize(
+    ("http", "code", "cause", "billed", "retryable", "pauses"),
+    [
+        (401, 100009, "key", Billed.NO, False, True),
+        (401, 100010, "key", Billed.NO, False, True),
+        (400, 100006, "key", Billed.NO, False, True),
+        (403, 100013, "key", Billed.NO, False, True),
+        (404, 100008, "request", Billed.NO, False, True),
+        (500, 100014, "service", Billed.UNKNOWN, False, False),
+        (502, 100015, "service", Billed.NO, True, False),
+        (504, 100016, "service", Billed.UNKNOWN, False, False),
+        (500, 100999, "service", Billed.UNKNOWN, False, False),
+        (400, 100999, "request", Billed.NO, False, False),
+    ],
+)
+def test_each_gateway_code_has_its_verdict(
+    http: int, code: int, cause: str, billed: Billed, retryable: bool, pauses: bool
+) -> None:
+    fields = {
+        "ResponseMetadata": {"Error": {"CodeN": code, "Code": "Some", "Message": "words"}},
+        "code": 10000,
+    }
+    error = order_problem(Answer(status=http, headers={}, content=json.dumps(fields).encode()))
+    assert error
+    found = (error.cause, error.billed, error.retryable, error.pauses_batch)
+    assert found == (cause, billed, retryable, pauses)
+
+
+def test_what_a_service_says_is_shown_without_keys() -> None:
+    fields = {"code": 59999, "message": "key c2VjcmV0 AKLTabcdefgh is odd"}
+    content = json.dumps(fields).encode()
+    error = order_problem(Answer(status=400, headers={}, content=content), "c2VjcmV0")
+    assert error
+    assert "c2VjcmV0" not in error.message
+    assert "AKLTabcdefgh" not in error.message
+
+
+# Collecting through trouble
+
+
+@pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502", "busy"])
+def test_looking_again_outlives_every_passing_failure(
+    service: FakeJimeng, model: Jimeng, clock: Clock, fault: str
+) -> None:
+    ticket = ticket_for(model)
+    service.fail_next(fault, step="poll", times=3)
+    assert size_of(model.collect(ticket, clock.pause).content) == (2560, 1440)
+    assert service.charges == 1
+
+
+@pytest.mark.parametrize("fault", ["dead_url", "cut", "reset", "html", "502"])
+def test_a_picture_that_cannot_be_had_is_asked_for_anew(
+    service: FakeJimeng, model: Jimeng, clock: Clock, fault: str
+) -> None:
+    ticket = ticket_for(model)
+    service.fail_next(fault, step="picture", times=2)
+    assert size_of(model.collect(ticket, clock.pause).content) == (2560, 1440)
+    paths = [call.path for step, call in service.calls if step == "picture"]
+    assert len(set(paths)) == 3
+
+
+def test_a_picture_that_can_never_be_had_keeps_its_ticket(
+    service: FakeJimeng, model: Jimeng, clock: Clock
+) -> None:
+    ticket = ticket_for(model)
+    service.fail_next("dead_url", step="picture", times=50)
+    error = failure(lambda: model.collect(ticket, clock.pause))
+    assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
+    assert error.ticket_usable
+    assert service.count("picture") == 4
+
+
+def test_a_refused_output_is_free_and_may_be_ordered_anew(
+    service: FakeJimeng, model: Jimeng, clock: Clock
+) -> None:
+    asked = replace(FOX, prompt="审图")
+    error = failure(lambda: model.collect(ticket_for(model, asked), clock.pause))
+    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, True)
+    assert not error.ticket_usable
+    model.collect(ticket_for(model, asked), clock.pause)
+    assert service.charges == 1
+
+
+def test_work_that_is_done_and_failed_is_free(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+    error = failure(lambda: model.collect(ticket_for(model, replace(FOX, prompt="画崩")), clock.pause))
+    assert (error.cause, error.billed, error.retryable) == ("service", Billed.NO, False)
+    assert service.charges == 0
+
+
+def test_work_older_than_twelve_hours_is_lost(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+    ticket = ticket_for(model)
+    clock.now += 13 * 3600
+    error = failure(lambda: model.collect(ticket, clock.pause))
+    assert (error.cause, error.billed, error.retryable) == ("expired", Billed.UNKNOWN, False)
+    assert not error.ticket_usable
+
+
+def test_a_ticket_nobody_knows_is_lost(model: Jimeng, clock: Clock) -> None:
+    error = failure(lambda: model.collect("123", clock.pause))
+    assert (error.cause, error.billed, error.ticket_usable) == ("expired", Billed.UNKNOWN, False)
+
+
+def test_work_that_takes_too_long_keeps_its_ticket(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+    service.latency = 1000
+    ticket = ticket_for(model)
+    error = failure(lambda: model.collect(ticket, clock.pause))
+    assert (error.cause, error.billed, error.retryable) == ("timeout", Billed.UNKNOWN, False)
+    assert error.ticket_usable
+    clock.now += 1000
+    model.collect(ticket, clock.pause)
+    assert service.charges == 1
+
+
+def test_a_key_taken_away_while_waiting_pauses_and_keeps_the_ticket(
+    service: FakeJimeng, model: Jimeng, clock: Clock
+) -> None:
+    ticket = ticket_for(model)
+    service.fail_next("key", step="poll")
+    error = failure(lambda: model.collect(ticket, clock.pause))
+    assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.UNKNOWN, True)
+    assert error.ticket_usable
+    model.collect(ticket, clock.pause)
+
+
+def test_a_pause_that_is_cut_short_ends_the_waiting(model: Jimeng) -> None:
+    class Stopping(Exception):
+        pass
+
+    def stop(_: float) -> None:
+        raise Stopping
+
+    ticket = ticket_for(model)
+    with pytest.raises(Stopping):
+        model.collect(ticket, stop)
