@@ -18,16 +18,26 @@ MAX_UPLOAD = 20 * 2**20
 MAX_PARTS = 25_000
 MAX_DECLARED = 2**30
 MAX_UNPACKED = 64 * 2**20
-MAX_TAGS = 3_000_000
+MAX_TAGS = 1_500_000
 MAX_DEPTH = 64
 MAX_SHEETS = 200
+MAX_RELATIONS = 10_000
+MAX_STYLES = 65_536
+MAX_MERGES = 50_000
+MAX_CELLS = 500_000
+MAX_COLUMN = 512
+MAX_LINE = 400_000
 MAX_SHEET_ROWS = 200_000
 MAX_CELL_LENGTH = 32_767
 MAX_TEXT = 20_000_000
 
+_DIRECTORY_ENTRY = b"PK\x01\x02"
+# What a broken zip makes zipfile raise.
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 _FIRST_CHUNK = 64 * 2**10
+_LONGEST_TOKEN = 512 * 2**10  # bytes without a tag: no cell is that long
 _NOT_WHOLE = "这个文件不完整或已损坏，请在 Excel 里重新保存一次再导入"
-_TOO_MUCH = "这个文件里的内容太多，一次最多导入 5000 行，请只留下要生成的行和列再试"
+TOO_MUCH = "这个文件里的内容太多，一次最多导入 5000 行，请只留下要生成的行和列再试"
 
 Attributes = dict[str, str]
 
@@ -44,6 +54,19 @@ def check_upload(content: bytes) -> None:
         raise TooLarge(
             f"文件有 {len(content) / 2**20:.0f} MB，最多 {MAX_UPLOAD // 2**20} MB，请删掉图片或分成几个文件"
         )
+
+
+class TextBudget:
+    """Letters that may still be taken into memory."""
+
+    def __init__(self) -> None:
+        self._left = MAX_TEXT
+
+    def spend(self, letters: int) -> None:
+        """Take so many; SpreadsheetError when there are no more."""
+        self._left -= letters
+        if self._left < 0:
+            raise SpreadsheetError(f"表格里的文字超过 {MAX_TEXT // 10_000} 万字，请分成几个文件导入")
 
 
 class Package:
@@ -81,7 +104,7 @@ class Package:
             parser.Parse(b"", True)
         except Enough:
             pass
-        except (expat.ExpatError, UnicodeDecodeError) as error:
+        except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: encodings that are none
             raise SpreadsheetError(_NOT_WHOLE) from error
 
     def _chunks(self, name: str) -> Iterator[bytes]:
@@ -89,8 +112,10 @@ class Package:
         part = self._parts[name.lower()]
         if part.flag_bits & 1:
             raise SpreadsheetError("这个文件有密码，请在 Excel 里去掉密码后再导入")
+        if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise SpreadsheetError(_NOT_WHOLE)  # workbooks know no other, and bzip2 unpacks without bound
         if part.file_size > self._bytes_left:
-            raise SpreadsheetError(_TOO_MUCH)
+            raise SpreadsheetError(TOO_MUCH)
         size = _FIRST_CHUNK
         try:
             with self._zip.open(part) as source:
@@ -98,32 +123,28 @@ class Package:
                     self._spend(chunk)
                     yield chunk
                     size *= 2
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            OSError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+        except _BROKEN as error:
             raise SpreadsheetError(_NOT_WHOLE) from error
 
     def _spend(self, chunk: bytes) -> None:
+        for place in range(0, len(chunk) - _LONGEST_TOKEN, _LONGEST_TOKEN):
+            if chunk.find(b"<", place, place + _LONGEST_TOKEN) < 0:
+                raise SpreadsheetError(TOO_MUCH)
         self._bytes_left -= len(chunk)
         self._tags_left -= chunk.count(b"<")
         if self._bytes_left < 0 or self._tags_left < 0:
-            raise SpreadsheetError(_TOO_MUCH)
+            raise SpreadsheetError(TOO_MUCH)
 
 
 def _open_zip(content: bytes) -> zipfile.ZipFile:
+    if content.count(_DIRECTORY_ENTRY) > MAX_PARTS:
+        raise SpreadsheetError(TOO_MUCH)
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except _BROKEN as error:
         raise SpreadsheetError(_NOT_WHOLE) from error
-    parts = archive.infolist()
-    declared = sum(part.file_size for part in parts)
-    if len(parts) > MAX_PARTS or declared > MAX_DECLARED:
-        raise SpreadsheetError(_TOO_MUCH)
+    if sum(part.file_size for part in archive.infolist()) > MAX_DECLARED:
+        raise SpreadsheetError(TOO_MUCH)
     return archive
 
 

@@ -9,9 +9,12 @@ from domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text
 from sheets.grid import Moment, Unreadable, Value
 from sheets.headers import LABELS, shown
 
-_TEXTS = ("prompt", "negative_prompt", "filename", "references")
+# Fields of which any text is a value; of the others only a short text can be one.
+TEXTS = ("prompt", "negative_prompt", "filename", "references")
 _CLOCK = re.compile(r"(上午|下午)?\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?\s*([AP]M)?", re.IGNORECASE)
-_NAME = re.compile(r'\s*"((?:[^"]|"")+)"\s*(?=[,，;；\n]|$)|([^,，;；\n]+)')
+_SEPARATOR = re.compile(r"[,，;；\n]")
+# A quoted name or a plain one, up to its separator; possessive, so that no cell takes longer than its length.
+_PIECE = re.compile(r'[^\S\n]*+"((?:[^"]|"")*+)"[^\S\n]*+(?:[,，;；\n]|\Z)|([^,，;；\n]*+)(?:[,，;；\n]|\Z)')
 _SEEN_LENGTH = 60
 
 
@@ -41,11 +44,12 @@ class Problem:
 
 def problem(row: int, field: str, seen: str, error: str, fixed: str | None = None) -> Problem:
     """A Problem about a field, with what was seen cut to a length that can be shown."""
-    short = seen
-    if len(seen) > _SEEN_LENGTH:
-        short = f"{seen[:_SEEN_LENGTH]}…"
-        error = error.replace(seen, short)
-    return Problem(row=row, column=LABELS[field], seen=short, error=error, fixed=fixed)
+    return Problem(row=row, column=LABELS[field], seen=cut(seen), error=error, fixed=fixed)
+
+
+def cut(text: str) -> str:
+    """A text as far as it can be shown in a sentence."""
+    return text if len(text) <= _SEEN_LENGTH else f"{text[:_SEEN_LENGTH]}…"
 
 
 def take(row: int, field: str, value: Value | None) -> tuple[str, Problem | None]:
@@ -53,7 +57,7 @@ def take(row: int, field: str, value: Value | None) -> tuple[str, Problem | None
     if value is None:
         return "", None
     if isinstance(value, Unreadable):
-        return ("" if field in _TEXTS else value.seen), problem(row, field, value.seen, value.error)
+        return ("" if field in TEXTS else value.seen), problem(row, field, value.seen, value.error)
     if field == "aspect_ratio":
         return _take_ratio(row, value)
     if isinstance(value, Moment):
@@ -66,13 +70,13 @@ def take(row: int, field: str, value: Value | None) -> tuple[str, Problem | None
 
 def split_names(text: str) -> list[str]:
     """``猫.png，"a,b.png"；c`` -> the names; quotes keep a separator inside a name."""
-    found = (quoted.replace('""', '"') if quoted else plain for quoted, plain in _NAME.findall(text))
-    return [name.strip() for name in found if name.strip()]
+    pieces = (quoted.replace('""', '"') or plain.strip() for quoted, plain in _PIECE.findall(text))
+    return [name for name in pieces if name]
 
 
 def join_names(names: list[str]) -> str:
     """Names -> one cell that ``split_names`` takes apart again."""
-    return "；".join(_quoted(name) if re.search(r'^\s*"|[,，;；\n]', name) else name for name in names)
+    return "；".join(name if _is_plain(name) else _quoted(name) for name in names)
 
 
 def references_error(names: list[str]) -> str | None:
@@ -80,6 +84,10 @@ def references_error(names: list[str]) -> str | None:
     if len(names) > MAX_REFERENCES:
         return f"参考图有 {len(names)} 张，一行最多 {MAX_REFERENCES} 张"
     return None
+
+
+def _is_plain(name: str) -> bool:
+    return name == name.strip() and not name.startswith('"') and not _SEPARATOR.search(name)
 
 
 def _quoted(name: str) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
+import re
 from collections.abc import Container, Iterator
 
 from errors import SpreadsheetError
-from sheets.bounds import MAX_CELL_LENGTH, MAX_SHEET_ROWS
+from sheets.bounds import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
 from sheets.grid import Grid, Row, Value, is_blank
 from sheets.headers import find_header
 
 _SEPARATORS = ",\t;，；|"
 _HEADER_DEPTH = 30
+_SEPARATOR_LINE = re.compile(r"sep=([,;|\t；，])\s*?(?:\r\n|\r|\n)", re.IGNORECASE)
+# A line with its end; a line beyond the bound comes in pieces of which the first has no end.
+_LINE = re.compile(rf"[^\r\n]{{0,{MAX_LINE}}}+(\r\n|\r|\n|\Z)?")
 
 
 class DelimitedSheet:
@@ -24,11 +27,10 @@ class DelimitedSheet:
     def __init__(self, content: bytes, name: str) -> None:
         self.name = name
         text = decode(content)
-        first, _, rest = text.partition("\n")
-        if first.strip().lower().startswith("sep=") and len(first.strip()) == 5:
-            self._text, self._separator, self._skipped = rest, first.strip()[4], 1
-        else:
-            self._text, self._separator, self._skipped = text, _find_separator(text), 0
+        told = _SEPARATOR_LINE.match(text)
+        self._text = text
+        self._start = told.end() if told else 0
+        self._separator = told[1] if told else _find_separator(text)
 
     def top(self, count: int) -> list[Row]:
         """The rows numbered up to ``count`` with something in them."""
@@ -37,20 +39,25 @@ class DelimitedSheet:
     def read(self, columns: Container[int], after: int, keep: int) -> Grid:
         """Rows after that number with content in one of these columns; at most ``keep`` of them."""
         grid = Grid()
+        width = 0
         for number, record in self._records():
             if number <= after:
+                width = max(_values(record), default=0)
                 continue
-            values = {column: value for column, value in _values(record).items() if column in columns}
+            filled = _values(record)
+            values = {column: value for column, value in filled.items() if column in columns}
             if not values:
                 continue
             if len(grid.rows) >= keep:
                 grid.beyond += 1
             else:
                 grid.rows.append(Row(number, values))
+                if max(filled) > width:
+                    grid.overfull_rows.append(number)
         return grid
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
-        return _records(self._text, self._separator, self._skipped)
+        return _records(self._text, self._separator, self._start)
 
 
 def decode(content: bytes) -> str:
@@ -90,9 +97,9 @@ def _top(records: Iterator[tuple[int, list[str]]], count: int) -> list[Row]:
     return rows
 
 
-def _records(text: str, separator: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    number = skipped
+def _records(text: str, separator: str, start: int) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(_lines(text, start), delimiter=separator, strict=True)
+    number = 1 if start else 0
     try:
         for record in reader:
             number += 1
@@ -108,9 +115,17 @@ def _records(text: str, separator: str, skipped: int) -> Iterator[tuple[int, lis
         ) from error
 
 
+def _lines(text: str, start: int) -> Iterator[str]:
+    for line in _LINE.finditer(text, start):
+        if line[1] is None:
+            raise SpreadsheetError(f"有一行超过 {MAX_LINE // 10_000} 万字，这不像是表格，请检查文件")
+        if line[0]:
+            yield line[0]
+
+
 def _values(record: list[str]) -> dict[int, Value]:
     values: dict[int, Value] = {}
-    for column, text in enumerate(record, 1):
+    for column, text in enumerate(record[:MAX_COLUMN], 1):
         if len(text) > MAX_CELL_LENGTH:
             raise SpreadsheetError(
                 f"有一格写了 {len(text)} 字，一格最多 {MAX_CELL_LENGTH} 字，请缩短后再导入"

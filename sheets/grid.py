@@ -80,13 +80,17 @@ class Merge:
 
 @dataclass(slots=True)
 class Grid:
-    """Rows with content, in the sheet's order; ``beyond`` counts those that were found but not kept."""
+    """Rows with content, in the sheet's order; ``beyond`` counts those that were found but not kept.
+
+    ``overfull_rows`` have more cells than the header: a separator inside a text took it apart.
+    """
 
     rows: list[Row] = field(default_factory=list)
     beyond: int = 0
     merges: list[Merge] = field(default_factory=list)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
+    overfull_rows: list[int] = field(default_factory=list)
 
 
 class Sheet(Protocol):

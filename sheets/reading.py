@@ -9,13 +9,13 @@ from typing import Any
 
 from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
 from errors import SpreadsheetError
-from sheets.bounds import MAX_TEXT
-from sheets.cells import Problem, problem, references_error, split_names, take
+from sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
 from sheets.grid import Grid, Merge, Row, Sheet, Value
 from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown
 from sheets.kinds import open_sheets
 
 _HEADER_DEPTH = 50
+_OVERFULL = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
 _DEFAULTS = {"aspect_ratio": "1:1", "resolution": "2K", "num_images": "1"}
 _ASKED = tuple(name for name in LABELS if name != "references")
 _STATUS_OF_LABEL = {label: str(status) for status, label in STATUS_LABELS.items()}
@@ -80,6 +80,7 @@ def read_workbook(content: bytes, filename: str, *, card: ModelCard | None = Non
     _tell_hidden(header, grid, found)
     _tell_missing_columns(header, found)
     _fill_merged(header, grid, found)
+    found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.overfull_rows]
     rows = [_read_row(row, header, card, found) for row in grid.rows]
     if header.of_results:
         rows = _gather_pictures(rows, [row.values.get(header.columns["row_number"]) for row in grid.rows])
@@ -136,9 +137,6 @@ def _check_bounds(header: Header, grid: Grid) -> None:
     count = len(grid.rows) + grid.beyond
     if count > _most_lines(header):
         raise SpreadsheetError(f"表格有 {count} 行，一次最多 {_most_lines(header)} 行，请分成几个文件导入")
-    letters = sum(len(v) for row in grid.rows for v in row.values.values() if isinstance(v, str))
-    if letters > MAX_TEXT:
-        raise SpreadsheetError(f"表格里共有 {letters} 字，一次最多 {MAX_TEXT} 字，请分成几个文件导入")
 
 
 def _tell_hidden(header: Header, grid: Grid, found: _Findings) -> None:
@@ -215,7 +213,7 @@ def _read_fields(
     number: int, texts: Mapping[str, str], bad: set[str], card: ModelCard | None, found: _Findings
 ) -> dict[str, Any]:
     """The fields of a row, each as the domain reads it, or its raw text with a complaint."""
-    asked = {name: texts[name] for name in _ASKED}
+    asked = {name: texts[name] if name in TEXTS else cut(texts[name]) for name in _ASKED}
     request, complaints = ImageRequest.read({**asked, **dict.fromkeys(bad)} if bad else asked)
     for complaint in complaints:
         if complaint.field not in bad:
@@ -229,7 +227,7 @@ def _read_fields(
             found.problems.append(
                 problem(number, refusal.field, asked["resolution"] or "2K", refusal.message)
             )
-    return {name: asked[name] if name in bad else getattr(request, name) for name in _ASKED}
+    return {name: texts[name] if name in bad else getattr(request, name) for name in _ASKED}
 
 
 def _references_error(names: list[str], card: ModelCard | None) -> str | None:

@@ -15,14 +15,27 @@ from dataclasses import dataclass
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 
 from errors import SpreadsheetError
-from sheets.bounds import MAX_CELL_LENGTH, MAX_SHEET_ROWS, MAX_SHEETS, Attributes, Enough, Package
+from sheets.bounds import (
+    MAX_CELL_LENGTH,
+    MAX_CELLS,
+    MAX_COLUMN,
+    MAX_MERGES,
+    MAX_RELATIONS,
+    MAX_SHEET_ROWS,
+    MAX_SHEETS,
+    MAX_STYLES,
+    TOO_MUCH,
+    Attributes,
+    Enough,
+    Package,
+    TextBudget,
+)
 from sheets.grid import Grid, Merge, Moment, Row, Unreadable, Value, is_blank
 
 # Date formats that only East Asian editions of Excel name by number.
 _EAST_ASIAN_DATES = {*range(27, 37), *range(50, 59)}
 _LETTERS = {letter: number for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1)}
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
-_MAX_MERGES = 50_000
 _NO_RESULT = "这格是公式，文件里没有存下结果，请在 Excel 里打开并保存一次，或复制后「粘贴为值」"
 _ERROR = "这格是公式出错的结果，请改正公式或直接填写内容"
 
@@ -71,21 +84,27 @@ class Workbook:
         return next(found, None)
 
     def _list_sheets(self) -> list[WorkbookSheet]:
-        sheets: list[WorkbookSheet] = []
+        sheets: list[WorkbookSheet | None] = []
 
         def start(name: str, attributes: Attributes) -> None:
             if name == "workbookPr":
                 self.since_1904 = attributes.get("date1904") in ("1", "true")
-            if name != "sheet" or len(sheets) >= MAX_SHEETS:
-                return
-            relation = next((v for k, v in attributes.items() if k.rpartition(":")[2] == "id"), "")
-            kind, part = self._relations.get(relation, ("", ""))
-            if kind == "worksheet" and part in self._package:
-                hidden = attributes.get("state", "visible") != "visible"
-                sheets.append(WorkbookSheet(self, attributes.get("name", ""), part, hidden))
+            elif name == "sheet":
+                sheets.append(self._sheet(attributes))
+            if len(sheets) > MAX_SHEETS:
+                raise SpreadsheetError(f"这个文件有超过 {MAX_SHEETS} 个工作表，请只留下提示词表再导入")
 
         self._package.walk(self._main, start)
-        return sheets
+        return [sheet for sheet in sheets if sheet]
+
+    def _sheet(self, attributes: Attributes) -> WorkbookSheet | None:
+        """The sheet an entry of the workbook names; None for charts and for what is not there."""
+        relation = next((v for k, v in attributes.items() if k.rpartition(":")[2] == "id"), "")
+        kind, part = self._relations.get(relation, ("", ""))
+        if kind != "worksheet" or part not in self._package:
+            return None
+        hidden = attributes.get("state", "visible") != "visible"
+        return WorkbookSheet(self, attributes.get("name", ""), part, hidden)
 
 
 class WorkbookSheet:
@@ -99,7 +118,7 @@ class WorkbookSheet:
 
     def top(self, count: int) -> list[Row]:
         """The rows numbered up to ``count`` with something in them."""
-        walk = _SheetWalk(self._book, range(1, 16_385), 0, count, stop_at=count)
+        walk = _SheetWalk(self._book, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
         walk.through(self._part)
         return walk.grid.rows
 
@@ -124,6 +143,8 @@ class _SheetWalk:
         self._stop_at = stop_at
         self._strings = book.strings
         self._styles = book.styles
+        self._letters = TextBudget()
+        self._cells_left = MAX_CELLS
         self._column_of: dict[str, int] = {}
         self._row = self._column = self._seen_rows = 0
         self._hidden = self._wanted = False
@@ -151,9 +172,13 @@ class _SheetWalk:
             self._phonetic = True
         elif name == "mergeCell":
             self._add_merge(attributes.get("ref", ""))
-        elif name == "col" and attributes.get("hidden") in ("1", "true"):
+        elif (
+            name == "col"
+            and len(self.grid.hidden_columns) < MAX_COLUMN
+            and attributes.get("hidden") in ("1", "true")
+        ):
             first, last = attributes.get("min", ""), attributes.get("max", "")
-            if first.isdecimal() and last.isdecimal():
+            if first.isdecimal() and last.isdecimal() and len(first + last) < 12:
                 self.grid.hidden_columns.append((int(first), int(last)))
 
     def _characters(self, text: str) -> None:
@@ -201,12 +226,17 @@ class _SheetWalk:
             self.grid.hidden_rows.add(self._row)
 
     def _start_cell(self, attributes: Attributes) -> None:
+        self._cells_left -= 1
+        if self._cells_left < 0:
+            raise SpreadsheetError(TOO_MUCH)
         reference = attributes.get("r")
         if reference:
             letters = reference.rstrip("0123456789")
             column = self._column_of.get(letters)
             if column is None:
-                column = self._column_of[letters] = column_number(letters)
+                column = column_number(letters)
+                if column:
+                    self._column_of[letters] = column
             self._column = column
         else:
             self._column += 1
@@ -228,6 +258,8 @@ class _SheetWalk:
                     f"第 {self._row} 行有一格写了 {len(value)} 字，最多 {MAX_CELL_LENGTH} 字，请缩短后再导入",
                     row=self._row,
                 )
+            if isinstance(value, str):
+                self._letters.spend(len(value))
             self._values[self._column] = value
 
     def _value(self) -> Value | None:
@@ -274,7 +306,9 @@ class _SheetWalk:
 
     def _add_merge(self, reference: str) -> None:
         found = re.fullmatch(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7}):\$?[A-Za-z]{1,3}\$?([0-9]{1,7})", reference)
-        if found and len(self.grid.merges) < _MAX_MERGES:
+        if len(self.grid.merges) >= MAX_MERGES:
+            raise SpreadsheetError(TOO_MUCH)
+        if found:
             column, first, last = column_number(found[1].upper()), int(found[2]), int(found[3])
             self.grid.merges.append(Merge(column, first, last, reference))
 
@@ -282,7 +316,7 @@ class _SheetWalk:
 def column_number(letters: str) -> int:
     """``A`` -> 1, ``XFD`` -> 16384; 0 for what is no column."""
     number = 0
-    for letter in letters[:4]:
+    for letter in letters if len(letters) <= 3 else "":
         number = number * 26 + _LETTERS.get(letter, 0)
     return number
 
@@ -295,6 +329,7 @@ def unescape(text: str) -> str:
 def _read_strings(package: Package, part: str | None) -> list[str]:
     strings: list[str] = []
     pieces: list[str] = []
+    letters = TextBudget()
     inside = phonetic = False
 
     def start(name: str, _attributes: Attributes) -> None:
@@ -316,6 +351,7 @@ def _read_strings(package: Package, part: str | None) -> list[str]:
 
     def text(characters: str) -> None:
         if inside:
+            letters.spend(len(characters))
             pieces.append(characters)
 
     if part:
@@ -330,6 +366,8 @@ def _read_styles(package: Package, part: str | None) -> Styles:
 
     def start(name: str, attributes: Attributes) -> None:
         nonlocal inside
+        if len(formats) > MAX_STYLES or len(used) > MAX_STYLES:
+            raise SpreadsheetError(TOO_MUCH)
         if name == "numFmt":
             formats[_whole(attributes.get("numFmtId"))] = attributes.get("formatCode", "")[:255]
         elif name == "cellXfs":
@@ -373,6 +411,8 @@ def _relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
     relations: dict[str, tuple[str, str]] = {}
 
     def start(element: str, attributes: Attributes) -> None:
+        if len(relations) > MAX_RELATIONS:
+            raise SpreadsheetError(TOO_MUCH)
         if element == "Relationship" and attributes.get("TargetMode") != "External":
             target = attributes.get("Target", "").replace("\\", "/")
             path = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")

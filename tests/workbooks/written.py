@@ -1,7 +1,7 @@
 """Workbooks as openpyxl and XlsxWriter write them, from rows of plain values."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import xlsxwriter
@@ -39,7 +39,7 @@ def by_openpyxl(
     return saved(workbook)
 
 
-def with_sheets(sheets: dict[str, Sequence[Sequence[Any]]], *, hidden: Sequence[str] = ()) -> bytes:
+def with_sheets(sheets: Mapping[str, Sequence[Sequence[Any]]], *, hidden: Sequence[str] = ()) -> bytes:
     """Several sheets, in this order; those named in ``hidden`` are hidden."""
     workbook = Workbook()
     workbook.remove(workbook.worksheets[0])

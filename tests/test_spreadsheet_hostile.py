@@ -1,0 +1,60 @@
+"""Files that mean harm: one sentence, soon, in little memory. Each is read in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workbooks.hostile import HOSTILE
+
+ROOT = Path(__file__).parents[1]
+MEMORY = 200 * 2**20
+PATIENCE = 30  # seconds: how soon it really is, the bench measures
+READ = """
+import json, sys
+from pathlib import Path
+from errors import AppError
+from spreadsheet import read_workbook
+try:
+    answer = f"{len(read_workbook(Path(sys.argv[1]).read_bytes(), 'a.xlsx').rows)} rows"
+except AppError as refusal:
+    answer = refusal.message
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(json.dumps([answer, int(peak.split()[1]) * 1024]))
+"""
+
+# What is odd but does no harm is read, or found to have nothing in it.
+HARMLESS = {"white space and quotes to wander in": "200 rows"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the hostile files lie; made by another process, so that this one stays small."""
+    folder = tmp_path_factory.mktemp("hostile")
+    make = "import sys\nfrom tests.workbooks.hostile import write_all\nwrite_all(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", make, str(folder)], check=True, timeout=300, cwd=ROOT)
+    return folder
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_met_with_one_sentence_in_little_memory(name: str, folder: Path) -> None:
+    file = folder / name.replace(" ", "_")
+
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(file)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+        cwd=ROOT,
+    )
+    answer, memory = json.loads(done.stdout)
+
+    assert memory < MEMORY
+    if name in HARMLESS:
+        assert answer == HARMLESS[name]
+    else:
+        assert "rows" not in answer
+        assert "\n" not in answer

@@ -1,0 +1,341 @@
+"""What is said, and by which cell, when a table is not as it should be. Nothing is guessed in silence."""
+
+import datetime
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from openpyxl.worksheet.worksheet import Worksheet
+
+from domain import ModelCard
+from errors import SpreadsheetError
+from spreadsheet import Import, Problem, read_workbook
+from tests.workbooks import by_hand
+from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter, with_sheets
+
+
+def read(*rows: Any, **more: Any) -> Import:
+    """The import of a workbook with these rows."""
+    return read_workbook(by_openpyxl(rows, **more), "a.xlsx")
+
+
+def only_problem(found: Import) -> Problem:
+    """The one problem there should be."""
+    (problem,) = found.problems
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("cell", "seen", "ratio"),
+    [
+        (datetime.time(16, 9), "16:09", "16:9"),
+        (datetime.time(9, 16), "9:16", "9:16"),
+        (datetime.time(1, 1), "1:01", "1:1"),
+        (datetime.time(2, 3), "2:03", "2:3"),
+        (datetime.time(3, 2), "3:02", "3:2"),
+        (datetime.time(3, 4), "3:04", "3:4"),
+        (datetime.time(4, 3), "4:03", "4:3"),
+        (datetime.time(0, 16, 9), "0:16:09", "16:9"),
+        (datetime.timedelta(hours=4, minutes=3), "4:03", "4:3"),
+        (datetime.datetime(1899, 12, 30, 16, 9), "16:09", "16:9"),
+        ("16:09:00", "16:09:00", "16:9"),
+        ("下午 4:09", "下午 4:09", "16:9"),
+    ],
+)
+def test_a_ratio_that_became_a_time_is_mended_and_said(cell: Any, seen: str, ratio: str) -> None:
+    found = read(("提示词", "图片比例"), ("猫", cell))
+
+    problem = only_problem(found)
+    assert found.rows[0].fields["aspect_ratio"] == ratio
+    assert (problem.row, problem.column, problem.seen, problem.fixed) == (2, "图片比例", seen, ratio)
+
+
+@pytest.mark.parametrize(
+    ("cell", "seen"),
+    [
+        (datetime.date(2026, 3, 4), "2026-03-04"),
+        (datetime.datetime(2026, 3, 4, 16, 9), "2026-03-04 16:09:00"),
+        (datetime.time(16, 10), "16:10"),
+        (datetime.time(16, 9, 30), "16:09:30"),
+        (datetime.timedelta(days=2), "1900-01-02"),
+        ("3月4日", "3月4日"),
+        (0.5625, "0.5625"),
+        (0.75, "0.75"),
+        (1.7777777777777777, "1.77777777777778"),
+        (169, "169"),
+        ("21:9", "21:9"),
+        ("横版", "横版"),
+    ],
+)
+def test_a_ratio_that_nobody_can_know_is_told_and_left_as_it_is(cell: Any, seen: str) -> None:
+    found = read(("提示词", "图片比例"), ("猫", cell))
+
+    problem = only_problem(found)
+    assert found.rows[0].fields["aspect_ratio"] == problem.seen == seen
+    assert problem.fixed is None
+    assert "16:9" in problem.error
+
+
+def test_an_iso_time_of_strict_workbooks_is_mended_too() -> None:
+    rows = (
+        '<row r="1"><c r="A1" t="str"><v>提示词</v></c><c r="B1" t="str"><v>比例</v></c></row>'
+        '<row r="2"><c r="A2" t="str"><v>猫</v></c><c r="B2" t="d"><v>16:09:00</v></c></row>'
+        '<row r="3"><c r="A3" t="str"><v>狗</v></c><c r="B3" t="d"><v>2026-03-04T00:00:00</v></c></row>'
+    )
+
+    found = read_workbook(by_hand.workbook(f"<sheetData>{rows}</sheetData>"), "a.xlsx")
+
+    assert [(p.row, p.seen, p.fixed) for p in found.problems] == [
+        (2, "16:09", "16:9"),
+        (3, "2026-03-04", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "raw", "says"),
+    [
+        ("分辨率", "8K", "8K", "可选：1K、2K、4K"),
+        ("分辨率", 2, "2", "可选：1K、2K、4K"),
+        ("生成数量", "两张", "两张", "1–10"),
+        ("生成数量", 0, "0", "1–10"),
+        ("生成数量", 11, "11", "1–10"),
+        ("生成数量", 2.5, "2.5", "1–10"),
+        ("生成数量", True, "TRUE", "1–10"),
+        ("生成数量", datetime.date(2026, 1, 2), "2026-01-02", "日期"),
+        ("种子", "abc", "abc", "整数"),
+        ("种子", -2, "-2", "整数"),
+        ("采样步数", 1000, "1000", "1–150"),
+        ("文件名", datetime.date(2026, 1, 2), "2026-01-02", "日期"),
+        ("文件名", "长" * 201, "长" * 60 + "…", "最多 200 字"),
+        ("负面提示词", datetime.time(3, 4), "3:04", "时间"),
+    ],
+)
+def test_a_cell_that_is_not_understood_is_told(header: str, cell: Any, raw: str, says: str) -> None:
+    found = read(("提示词", header), ("猫", cell))
+
+    problem = only_problem(found)
+    assert (problem.row, problem.column, problem.seen, problem.fixed) == (2, header, raw, None)
+    assert says in problem.error
+
+
+def test_a_bad_cell_keeps_its_text_and_the_good_ones_their_values() -> None:
+    found = read(HEADER, ("猫", "", "16：9", "8k", "很多", "f", "", "1.0", ""))
+
+    assert [problem.column for problem in found.problems] == ["分辨率", "生成数量"]
+    fields = found.rows[0].fields
+    assert (fields["resolution"], fields["num_images"]) == ("8k", "很多")
+    assert (fields["aspect_ratio"], fields["filename"], fields["seed"]) == ("16:9", "f", 1)
+
+
+def test_a_row_without_a_prompt_is_kept_and_told() -> None:
+    found = read(("提示词", "图片比例"), ("", "16:9"))
+
+    assert only_problem(found).column == "提示词"
+    assert found.rows[0].fields["aspect_ratio"] == "16:9"
+
+
+def test_the_text_of_a_problem_stays_short_however_long_the_cell() -> None:
+    found = read(("提示词", "图片比例"), ("猫" * 12_000, "x" * 30_000))
+
+    assert [problem.column for problem in found.problems] == ["提示词", "图片比例"]
+    assert all(len(problem.seen) + len(problem.error) < 300 for problem in found.problems)
+    assert found.rows[0].fields["prompt"] == "猫" * 12_000
+
+
+def test_a_formula_without_a_stored_result_is_told_by_cell() -> None:
+    found = read(("提示词", "图片比例", "文件名"), ("=A1&B1", "=1+1", "=C1"), ("猫", "16:9", "a"))
+
+    assert [(p.row, p.column, p.seen) for p in found.problems] == [
+        (2, "提示词", "=A1&B1"),
+        (2, "图片比例", "=1+1"),
+        (2, "文件名", "=C1"),
+    ]
+    assert found.rows[0].fields["prompt"] == ""
+    assert "公式" in found.problems[0].error
+
+
+def test_a_formula_whose_stored_result_is_empty_text_is_an_empty_cell() -> None:
+    rows = (
+        '<row r="1"><c r="A1" t="str"><v>提示词</v></c><c r="B1" t="str"><v>文件名</v></c></row>'
+        '<row r="2"><c r="A2" t="str"><v>猫</v></c><c r="B2" t="str"><f>""</f><v></v></c></row>'
+    )
+
+    found = read_workbook(by_hand.workbook(f"<sheetData>{rows}</sheetData>"), "a.xlsx")
+
+    assert found.rows[0].fields["filename"] == ""
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?"])
+def test_an_error_cell_is_told_by_cell(error: str) -> None:
+    def write(_book: Any, sheet: Any) -> None:
+        sheet.write(0, 0, "提示词")
+        sheet.write_formula(1, 0, "=1/0", None, error)
+
+    problem = only_problem(read_workbook(by_xlsxwriter(write), "a.xlsx"))
+
+    assert (problem.row, problem.column, problem.seen, problem.fixed) == (2, "提示词", error, None)
+
+
+def test_a_merged_prompt_stands_in_every_row_it_covers_and_says_so() -> None:
+    rows = (("提示词", "图片比例"), ("猫", "16:9"), (None, "1:1"), (None, "3:4"), ("狗", "1:1"))
+
+    found = read(*rows, change=lambda sheet: sheet.merge_cells("A2:A4"))
+
+    assert [row.fields["prompt"] for row in found.rows] == ["猫", "猫", "猫", "狗"]
+    assert [(p.row, p.column, p.fixed) for p in found.problems] == [(3, "提示词", "猫"), (4, "提示词", "猫")]
+    assert "A2:A4" in found.problems[0].error
+
+
+def test_a_row_merged_as_a_whole_over_several_lines_stays_one_row() -> None:
+    def merge(sheet: Worksheet) -> None:
+        sheet.merge_cells("A2:A4")
+        sheet.merge_cells("B2:B4")
+
+    found = read(("提示词", "图片比例"), ("猫", "16:9"), (), (), ("狗", "1:1"), change=merge)
+
+    assert [(row.number, row.fields["prompt"]) for row in found.rows] == [(2, "猫"), (5, "狗")]
+    assert found.problems == ()
+
+
+def test_a_merged_title_and_a_header_merged_over_two_lines_are_understood() -> None:
+    def merge(sheet: Worksheet) -> None:
+        sheet.merge_cells("A1:B1")
+        sheet.merge_cells("A2:A3")
+        sheet.merge_cells("B2:B3")
+
+    found = read(("提示词汇总",), ("提示词", "图片比例"), (), ("猫", "16:9"), change=merge)
+
+    assert [row.fields["prompt"] for row in found.rows] == ["猫"]
+    assert found.problems == ()
+
+
+def test_hidden_rows_are_kept_and_said() -> None:
+    def hide(sheet: Worksheet) -> None:
+        sheet.row_dimensions[3].hidden = True
+
+    found = read(("提示词",), ("猫",), ("狗",), ("鱼",), change=hide)
+
+    assert len(found.rows) == 3
+    assert any("1 行" in note and "第 3 行" in note and "隐藏" in note for note in found.notes)
+
+
+def test_hidden_columns_are_kept_and_said() -> None:
+    def hide(sheet: Worksheet) -> None:
+        sheet.column_dimensions["B"].hidden = True
+
+    found = read(("提示词", "负面提示词"), ("猫", "狗"), change=hide)
+
+    assert found.rows[0].fields["negative_prompt"] == "狗"
+    assert any("隐藏的列" in note and "负面提示词" in note for note in found.notes)
+
+
+def test_other_sheets_with_prompts_are_named() -> None:
+    sheets = {"甲": [("提示词",), ("猫",)], "乙": [("提示词",), ("狗",)], "备注": [("别的",)]}
+
+    found = read_workbook(with_sheets(sheets), "a.xlsx")
+
+    assert found.sheet == "甲"
+    assert any("「甲」" in note and "「乙」" in note and "备注" not in note for note in found.notes)
+
+
+def test_a_hidden_sheet_is_only_taken_when_there_is_no_other_and_said() -> None:
+    found = read_workbook(
+        with_sheets({"首页": [("x",)], "藏": [("提示词",), ("猫",)]}, hidden=["藏"]), "a.xlsx"
+    )
+
+    assert any("隐藏的工作表「藏」" in note for note in found.notes)
+
+
+def test_columns_that_are_missing_unknown_or_there_twice_are_said() -> None:
+    found = read(("提示词", "备注", "提示词"), ("猫", "x", "狗"))
+
+    assert found.rows[0].fields["prompt"] == "猫"
+    notes = " ".join(found.notes)
+    assert "图片比例 1:1" in notes
+    assert "分辨率 2K" in notes
+    assert "没有用到的列：备注" in notes
+    assert "「提示词」有不止一列" in notes
+
+
+def test_a_size_column_is_the_ratio_when_there_is_a_resolution_and_said() -> None:
+    found = read(("Prompt", "Size", "Resolution"), ("cat", "16:9", "4K"))
+
+    assert found.rows[0].fields["aspect_ratio"] == "16:9"
+    assert any("「尺寸」这一列当作「图片比例」" in note for note in found.notes)
+
+
+def test_more_references_than_a_row_may_have_are_told() -> None:
+    found = read(("提示词", "参考示例图"), ("猫", "a,b,c,d,e"))
+
+    assert only_problem(found).column == "参考示例图"
+    assert found.rows[0].references == ("a", "b", "c", "d", "e")
+
+
+def test_more_pictures_than_a_batch_may_have_are_told_where_it_happens() -> None:
+    found = read(("提示词", "生成数量"), *[("猫", 10)] * 1_001)
+
+    problem = only_problem(found)
+    assert (problem.row, problem.column) == (1_002, "生成数量")
+    assert "10000" in problem.error
+
+
+def test_five_thousand_rows_are_read() -> None:
+    assert len(read(("提示词",), *[("猫",)] * 5_000).rows) == 5_000
+
+
+def test_more_rows_than_a_batch_may_have_are_refused_with_their_number() -> None:
+    with pytest.raises(SpreadsheetError, match=r"表格有 5003 行.*5000 行"):
+        read(("提示词",), *[("猫",)] * 5_003)
+
+
+def test_more_rows_in_a_csv_are_refused_with_their_number() -> None:
+    with pytest.raises(SpreadsheetError, match=r"表格有 6000 行"):
+        read_workbook(("提示词\n" + "猫\n" * 6_000).encode(), "a.csv")
+
+
+def test_what_the_model_cannot_make_is_told(card: ModelCard) -> None:
+    small = {key: size for key, size in card.sizes.items() if key[1] != "4K"}
+    content = by_openpyxl([HEADER[:4], ("猫", "", "16:9", "4K"), ("狗", "", "16:9", "2K")])
+
+    problem = only_problem(read_workbook(content, "a.xlsx", card=replace(card, sizes=small)))
+
+    assert (problem.row, problem.column, problem.seen) == (2, "分辨率", "4K")
+
+
+def test_more_references_than_the_model_takes_are_told(card: ModelCard) -> None:
+    content = by_openpyxl([("提示词", "参考图"), ("猫", "a,b")])
+
+    problem = only_problem(read_workbook(content, "a.xlsx", card=replace(card, max_references=1)))
+
+    assert "最多接受 1 张参考图" in problem.error
+
+
+def test_columns_the_model_does_not_take_and_long_prompts_are_said(card: ModelCard) -> None:
+    content = by_openpyxl([("提示词", "种子", "步数"), ("猫" * 50, 1, 2)])
+    simple = replace(
+        card, takes_seed=False, takes_steps=False, prompt_limit=20, notes={"seed": "这个模型没有种子"}
+    )
+
+    found = read_workbook(content, "a.xlsx", card=simple)
+
+    assert found.problems == ()
+    assert "这个模型没有种子" in found.notes
+    assert any("采样步数" in note for note in found.notes)
+    assert any("有 1 行的提示词超过" in note for note in found.notes)
+
+
+def test_a_csv_row_with_more_cells_than_the_header_is_told() -> None:
+    found = read_workbook("提示词,文件名\n猫, 狗,a\n鱼,b,,\n".encode(), "a.csv")
+
+    assert only_problem(found).row == 2
+    assert "逗号" in only_problem(found).error
+
+
+def test_the_answer_has_the_form_the_contract_names() -> None:
+    told = read(("提示词", "图片比例"), ("猫", datetime.time(16, 9)), ("狗", "x")).as_json()
+
+    assert set(told) == {"sheet", "rows", "problems", "notes"}
+    assert set(told["problems"][0]) == {"row", "column", "seen", "error", "fixed"}
+    assert set(told["problems"][1]) == {"row", "column", "seen", "error"}
+    assert "status" not in told["rows"][0]

@@ -1,0 +1,103 @@
+"""Files that are no table of ours, each refused with one sentence that says what to do."""
+
+from contextlib import suppress
+
+import pytest
+
+from errors import AppError, SpreadsheetError, TooLarge
+from spreadsheet import MAX_UPLOAD, read_workbook
+from tests.workbooks import by_hand
+from tests.workbooks.written import by_openpyxl, with_sheets
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
+INLINE = by_hand.inline_rows([("提示词",), ("猫",)])
+WHOLE = by_hand.workbook(INLINE)
+
+REFUSED = {
+    "empty": ("a.xlsx", b"", "空的"),
+    "only white space": ("a.csv", b" \r\n\r\n", "空的"),
+    "old Excel": ("a.xls", OLE + "Workbook".encode("utf-16-le"), ".xls"),
+    "old Excel with a new name": ("a.xlsx", OLE + "Workbook".encode("utf-16-le"), ".xls"),
+    "WPS": ("a.et", OLE + "Workbook".encode("utf-16-le"), "WPS"),
+    "WPS text": ("a.wps", OLE, "不是表格"),
+    "old Word": ("a.doc", OLE + "WordDocument".encode("utf-16-le"), "不是表格"),
+    "password": ("a.xlsx", OLE + "EncryptedPackage".encode("utf-16-le"), "密码"),
+    "Numbers": ("a.numbers", by_hand.zipped({"Index/Document.iwa": b"x"}), "Numbers"),
+    "OpenDocument": ("a.ods", by_hand.zipped({"mimetype": "x", "content.xml": "<x/>"}), ".ods"),
+    "binary workbook": ("a.xlsb", by_hand.zipped({"xl/workbook.bin": b"x"}), ".xlsb"),
+    "Word": ("a.docx", by_hand.zipped({"[Content_Types].xml": "", "word/document.xml": ""}), "Word"),
+    "a zip": ("a.zip", by_hand.zipped({"提示词.xlsx": WHOLE}), "压缩包"),
+    "an empty zip": ("a.xlsx", by_hand.zipped({}), "压缩包"),
+    "a workbook without its main part": (
+        "a.xlsx",
+        by_hand.zipped({"[Content_Types].xml": "<x/>"}),
+        "没有工作簿",
+    ),
+    "HTML named xls": ("a.xls", b"<html><table><tr><td>x</td></tr></table></html>", "HTML"),
+    "HTML with a mark": ("a.xls", b"\xef\xbb\xbf\r\n<!DOCTYPE html><html>", "HTML"),
+    "XML spreadsheet": (
+        "a.xls",
+        b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
+        "XML",
+    ),
+    "mht": ("a.xls", b"MIME-Version: 1.0\r\nContent-Type: multipart/related", "HTML"),
+    "PDF": ("a.pdf", b"%PDF-1.7", "PDF"),
+    "a picture": ("a.xlsx", b"\x89PNG\r\n\x1a\n\x00", "图片"),
+    "rar": ("a.rar", b"Rar!\x1a\x07\x01\x00", "压缩包"),
+    "noise": ("a.csv", bytes(range(256)) * 4, "编码"),
+    "text with zero bytes": ("a.csv", "提示词\x00".encode(), "编码"),
+    "cut in half": ("a.xlsx", WHOLE[: len(WHOLE) // 2], "不完整或已损坏"),
+    "only the first bytes of a zip": ("a.xlsx", b"PK\x03\x04", "不完整或已损坏"),
+    "broken XML": ("a.xlsx", by_hand.workbook("<sheetData><row>"), "不完整或已损坏"),
+    "a text that is not there": (
+        "a.xlsx",
+        by_hand.workbook('<sheetData><row><c t="s"><v>9</v></c></row></sheetData>', strings=[]),
+        "重新保存",
+    ),
+    "no header": ("a.xlsx", by_openpyxl([("描述", "数量"), ("猫", 1)]), "第一行是：描述、数量"),
+    "no header in a csv": ("a.csv", "猫,狗\n".encode(), "没有找到「提示词」"),
+    "nothing in it": ("a.xlsx", by_openpyxl([]), "没有内容"),
+    "a header and no rows": ("a.xlsx", by_openpyxl([("提示词",)]), "下面还没有内容"),
+    "the header too far down": ("a.xlsx", by_openpyxl([()] * 60 + [("提示词",), ("猫",)]), "没有"),
+    "sheets without prompts": ("a.xlsx", with_sheets({"甲": [("x",)], "乙": [("y",)]}), "没有找到「提示词」"),
+    "an open quote in a csv": ("a.csv", '提示词\n猫\n"狗\n鱼\n'.encode(), "引号不成对"),
+    "a stray quote in a csv": ("a.csv", '提示词\n猫\n"狗"鱼\n'.encode(), "引号不成对"),
+    "an endless cell in a csv": ("a.csv", ("提示词\n" + "猫" * 40_000).encode(), "最多 32767 字"),
+    "an endless cell": (
+        "a.xlsx",
+        by_hand.workbook(by_hand.inline_rows([("提示词",), ("猫" * 40_000,)])),
+        "最多 32767 字",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_file_that_is_no_table_is_refused_with_one_sentence(kind: str) -> None:
+    name, content, says = REFUSED[kind]
+
+    with pytest.raises(SpreadsheetError) as refusal:
+        read_workbook(content, name)
+
+    assert says in refusal.value.message
+    assert "\n" not in refusal.value.message
+
+
+def test_an_upload_beyond_the_bound_is_refused_unread() -> None:
+    with pytest.raises(TooLarge, match="最多 20 MB"):
+        read_workbook(b"PK" + bytes(MAX_UPLOAD), "a.xlsx")
+
+
+@pytest.mark.parametrize("step", [7, 31])
+def test_a_workbook_with_any_byte_changed_is_read_or_refused_and_never_breaks(step: int) -> None:
+    for place in range(0, len(WHOLE), step):
+        broken = bytearray(WHOLE)
+        broken[place] ^= 0xFF
+        with suppress(AppError):
+            read_workbook(bytes(broken), "a.xlsx")
+
+
+@pytest.mark.parametrize("step", [11, 53])
+def test_a_workbook_cut_anywhere_is_refused(step: int) -> None:
+    for place in range(1, len(WHOLE), step):
+        with pytest.raises(SpreadsheetError):
+            read_workbook(WHOLE[:place], "a.xlsx")

@@ -1,0 +1,138 @@
+"""Small files that grow, or that make a careless reader wander: to be refused soon and in little memory."""
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.workbooks.by_hand import MAIN, inline_rows, workbook, zipped
+
+ROWS = inline_rows([("提示词", "图片比例"), ("猫", "16:9")])
+HEADER = '<row><c t="str"><v>提示词</v></c></row>'
+SHEET = "xl/worksheets/sheet1.xml"
+ENTITIES = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+
+
+def sheet(inside: str) -> bytes:
+    """A workbook whose sheet's data is this."""
+    return workbook(f"<sheetData>{inside}</sheetData>")
+
+
+def with_doctype(declaration: str, text: str) -> bytes:
+    """A sheet with a document type in front."""
+    rows = ROWS.replace("猫", text)
+    return workbook(
+        "", extra={SHEET: f'<!DOCTYPE x [{declaration}]><worksheet xmlns="{MAIN}">{rows}</worksheet>'}
+    )
+
+
+def unpacking_to(size: int, start: bytes = b"", filler: bytes = b" ") -> bytes:
+    """A sheet part that unpacks to this many bytes."""
+    kept = io.BytesIO(workbook(ROWS, extra={"placeholder": ""}))
+    content = zipfile.ZipFile(kept)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in content.namelist():
+            if name != SHEET:
+                archive.writestr(name, content.read(name))
+        with archive.open(SHEET, "w", force_zip64=True) as part:
+            part.write(f'<worksheet xmlns="{MAIN}"><sheetData>'.encode() + start)
+            block = filler * (2**20 // len(filler))
+            for _ in range(size // len(block)):
+                part.write(block)
+    return out.getvalue()
+
+
+def lying_about(content: bytes, part: str = SHEET, size: int = 1_000) -> bytes:
+    """The same zip, which declares that one part unpacks to ``size`` bytes only."""
+    changed = bytearray(content)
+    place = content.rindex(part.encode())  # in the directory, 46 bytes after the entry's start
+    struct.pack_into("<I", changed, place - 46 + 24, size)
+    return bytes(changed)
+
+
+def many_parts(count: int) -> bytes:
+    """A workbook with this many empty parts."""
+    return workbook(ROWS, extra={f"x/{number}": b"" for number in range(count)})
+
+
+def shared_over_and_over() -> bytes:
+    """One long shared string in every cell: small to store, gigabytes to answer with."""
+    cells = '<c t="s"><v>1</v></c>' * 2
+    rows = '<row><c t="s"><v>0</v></c><c t="s"><v>2</v></c></row>' + f"<row>{cells}</row>" * 5_000
+    strings = ["<t>提示词</t>", f"<t>{'猫' * 9_999}</t>", "<t>负面提示词</t>"]
+    return workbook(f"<sheetData>{rows}</sheetData>", strings=strings)
+
+
+def wandering_white_space() -> bytes:
+    """Cells whose inner white space makes a careless pattern try every place."""
+    cell = '<c t="s"><v>3</v></c><c t="s"><v>4</v></c>'
+    rows = '<row><c t="s"><v>0</v></c><c t="s"><v>1</v></c><c t="s"><v>2</v></c></row>'
+    rows += f'<row><c t="s"><v>0</v></c>{cell}</row>' * 200
+    strings = [
+        "<t>提示词</t>",
+        "<t>图片比例</t>",
+        "<t>参考图</t>",
+        f"<t>a{' ' * 32_000}b</t>",
+        f"<t>{' &quot;' * 16_000}</t>",
+    ]
+    return workbook(f"<sheetData>{rows}</sheetData>", strings=strings)
+
+
+def bzip2_bomb() -> bytes:
+    """A method no workbook uses, which unpacks a thousand times without bound."""
+    parts: dict[str, str | bytes] = {"[Content_Types].xml": "<x/>", "_rels/.rels": b"<a>" + b" " * 50_000_000}
+    return zipped(parts, zipfile.ZIP_BZIP2)
+
+
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "200 MB of white space": lambda: unpacking_to(200 * 2**20),
+    "100 MB that declares 1,000 bytes": lambda: lying_about(unpacking_to(100 * 2**20)),
+    "60 MB of text in one cell": lambda: unpacking_to(60 * 2**20, b'<row><c t="str"><v>', b"x"),
+    "60 MB of text in one cell with an emoji": lambda: unpacking_to(
+        60 * 2**20, '<row><c t="str"><v>😀'.encode(), b"x"
+    ),
+    "60 MB in one attribute": lambda: unpacking_to(60 * 2**20, b'<row a="', b"x"),
+    "a million attributes": lambda: sheet("<row " + " ".join(f'a{n}=""' for n in range(1_000_000)) + "/>"),
+    "1,048,576 rows": lambda: sheet(HEADER + '<row><c t="str"><v>x</v></c></row>' * 1_048_576),
+    "1,048,576 empty rows": lambda: sheet(HEADER + "<row/>" * 1_048_576),
+    "150,000 rows": lambda: sheet(HEADER + '<row><c t="str"><v>x</v></c></row>' * 150_000),
+    "16,384 columns": lambda: sheet(("<row>" + '<c t="str"><v>x</v></c>' * 16_384 + "</row>") * 50),
+    "a cell at XFD1048576": lambda: sheet('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
+    "a million levels": lambda: sheet("<a>" * 1_000_000),
+    "five million shared strings": lambda: workbook(ROWS, strings=[""] * 5_000_000),
+    "one shared string in every cell": shared_over_and_over,
+    "a million merged ranges": lambda: workbook(
+        ROWS + "<mergeCells>" + '<mergeCell ref="A2:A1048576"/>' * 1_000_000
+    ),
+    "a million styles": lambda: workbook(
+        ROWS, styles="<cellXfs>" + '<xf numFmtId="14"/>' * 1_000_000 + "</cellXfs>"
+    ),
+    "a million formats": lambda: workbook(
+        '<sheetData><row><c s="1"><v>1</v></c></row></sheetData>',
+        styles="".join(f'<numFmt numFmtId="{n}" formatCode="yyyy"/>' for n in range(1_000_000)),
+    ),
+    "a million sheets": lambda: workbook(ROWS, before_sheets="<sheet/>" * 1_000_000),
+    "100,000 parts": lambda: many_parts(100_000),
+    "a billion laughs": lambda: with_doctype(f'<!ENTITY a0 "ha">{ENTITIES}', "&a9;"),
+    "an external entity": lambda: with_doctype('<!ENTITY a SYSTEM "file:///etc/passwd">', "&a;"),
+    "an external document type": lambda: with_doctype(
+        '<!ENTITY % a SYSTEM "http://127.0.0.1:9/x.dtd"> %a;', "x"
+    ),
+    "bzip2": bzip2_bomb,
+    "white space and quotes to wander in": wandering_white_space,
+    "a csv of commas": lambda: "提示词".encode() + b"," * (19 * 2**20),
+    "a csv of line ends": lambda: "提示词".encode() + b"\n" * (19 * 2**20),
+    "a csv of quotes": lambda: "提示词\n".encode() + b'"' * (19 * 2**20),
+    "a csv of one word": lambda: "提示词\n😀".encode() + b"x" * (19 * 2**20),
+    "a csv of short lines": lambda: "提示词\n".encode() + b"x\n" * (9 * 2**20),
+    "noise": lambda: bytes(range(256)) * 70_000,
+    "noise called a zip": lambda: b"PK\x03\x04" + bytes(range(256)) * 70_000,
+}
+
+
+def write_all(folder: str) -> None:
+    """Each of them into a file of this folder, named like itself with ``_`` for spaces."""
+    for name, make in HOSTILE.items():
+        (Path(folder) / name.replace(" ", "_")).write_bytes(make())
