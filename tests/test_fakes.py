@@ -1,0 +1,113 @@
+"""The fakes themselves: strict where the services are, whole pictures, a ledger for other processes."""
+
+import io
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+
+from config import Settings
+from domain import ImageRequest
+from image_models.jimeng import Jimeng
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.pictures import picture
+
+FOX = ImageRequest(prompt="一只红狐狸")
+
+
+def ask(url: str, content: bytes | None = None, **headers: str) -> tuple[int, dict[str, object]]:
+    request = urllib.request.Request(url, content, headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+@pytest.mark.parametrize("weight", [0, 1_000_000])
+def test_pictures_are_whole_and_as_heavy_as_asked(form: str, weight: int) -> None:
+    content = picture(256, 144, form=form, weight=weight)
+    assert weight <= len(content) < weight + 50_000
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        assert (image.size, image.format) == ((256, 144), form.upper())
+
+
+def test_no_two_orders_get_the_same_bytes() -> None:
+    assert picture(8, 8, number=1) != picture(8, 8, number=2)
+
+
+@pytest.fixture
+def alone() -> Iterator[str]:
+    """The address of a fake that runs in a process of its own."""
+    command = [sys.executable, "-m", "tests.fakes.jimeng", "--port", "0", "--latency", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.kill()
+
+
+def test_a_fake_alone_tells_its_ledger(alone: str) -> None:
+    settings = Settings(volcengine_ak="AKLTtest", volcengine_sk="c2VjcmV0", jimeng_endpoint=alone)
+    model = Jimeng(settings)
+    model.collect(model.order(FOX, ()).ticket or "", lambda _: None)
+    _, ledger = ask(f"{alone}/__ledger")
+    assert ledger["charges"] == 1
+    assert ledger["calls"] == {"submit": 1, "poll": 1, "picture": 1}
+
+
+def test_faults_can_be_ordered_from_another_process() -> None:
+    with FakeJimeng() as service:
+        ask(f"{service.address}/__fail", b'{"kind": "busy", "step": "poll"}')
+        model = Jimeng(Settings(**service.settings()))
+        model.collect(model.order(FOX, ()).ticket or "", lambda _: None)
+        assert service.count("poll") == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 400, 100002),
+        ("?Action=CVProcess&Version=2022-08-31", 404, 100008),
+        ("?Action=CVSync2AsyncSubmitTask&Version=2020-01-01", 404, 100008),
+        ("?Action=CVSync2AsyncSubmitTask&Version=2022-08-31", 401, 100003),
+    ],
+)
+def test_the_gateway_looks_first(query: str, status: int, code: int) -> None:
+    with FakeJimeng() as service:
+        got, fields = ask(f"{service.address}/{query}", b"{}")
+    assert got == status
+    assert f'"CodeN": {code}' in json.dumps(fields)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"negative_prompt": "x"},
+        {"seed": 7},
+        {"width": 2048, "height": None},
+        {"width": 100, "height": 100},
+        {"width": "2048"},
+        {"force_single": 1},
+        {"scale": 2},
+        {"prompt": ""},
+        {"image_urls": ["https://example.com/a.png"] * 11},
+        {"image_urls": "https://example.com/a.png"},
+    ],
+)
+def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> None:
+    with FakeJimeng() as service:
+        model = Jimeng(Settings(**service.settings()))
+        body = {**model._order_body(FOX, ()), **change}
+        body = {name: value for name, value in body.items() if value is not None}
+        url, headers, content = model._call("CVSync2AsyncSubmitTask", body)
+        status, fields = ask(url, content, **headers)
+        assert (status, fields["code"]) == (400, 50200)
+        assert service.orders == []

@@ -1,0 +1,158 @@
+"""The OpenAI form against its fake."""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from PIL import Image
+
+from config import Settings
+from domain import ImageRequest, Picture, Reference
+from errors import Billed, ModelError
+from image_models.openai_images import OpenAIImages
+from tests.fakes.clock import Clock
+from tests.fakes.openai_images import KEY, FakeOpenAIImages
+from tests.fakes.pictures import picture
+
+FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="3:2")
+PNG = picture(8, 8)
+
+
+@pytest.fixture
+def service() -> Iterator[FakeOpenAIImages]:
+    with FakeOpenAIImages() as running:
+        yield running
+
+
+@pytest.fixture
+def model(service: FakeOpenAIImages) -> OpenAIImages:
+    return opened(service)
+
+
+def opened(service: FakeOpenAIImages, **more: object) -> OpenAIImages:
+    return OpenAIImages(Settings(**service.settings(**more)))
+
+
+def made(model: OpenAIImages, request: ImageRequest = FOX) -> Picture:
+    order = model.order(request, ())
+    return order.picture or model.collect(order.ticket or "", Clock().pause)
+
+
+def failure(call: Callable[[], object]) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        call()
+    assert KEY not in caught.value.message
+    return caught.value
+
+
+@pytest.mark.parametrize("answers", ["b64_json", "url", "relative_url"])
+def test_the_picture_is_had_in_whichever_form_it_comes(answers: str) -> None:
+    with FakeOpenAIImages(answers=answers) as service:
+        content = made(opened(service)).content
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.size == (2496, 1664)
+
+
+def test_an_order_says_what_is_wanted_and_nothing_more(
+    service: FakeOpenAIImages, model: OpenAIImages
+) -> None:
+    model.order(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
+    assert service.orders[0].body == {
+        "model": "gpt-image-2",
+        "prompt": "一只红狐狸\n画面中不要出现：人物",
+        "n": 1,
+        "size": "2496x1664",
+    }
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_references_are_sent_as_files(service: FakeOpenAIImages, model: OpenAIImages, count: int) -> None:
+    model.order(FOX, [Reference(filename="猫.png", content=PNG)] * count)
+    assert service.images == [[PNG] * count]
+    assert service.orders[0].body["prompt"] == "一只红狐狸"
+
+
+def test_a_reference_known_by_its_address_is_fetched_first(
+    service: FakeOpenAIImages, model: OpenAIImages
+) -> None:
+    model.order(FOX, ())
+    address = service.picture_url(service.orders[0])
+    model.order(FOX, [Reference(filename="a.png", url=address)])
+    assert service.images[1] == [service.picture_of(service.orders[0])]
+
+
+def test_a_local_server_is_asked_without_a_key() -> None:
+    with FakeOpenAIImages(key="") as service:
+        assert made(opened(service)).content
+
+
+def test_every_size_keeps_the_rules(service: FakeOpenAIImages, model: OpenAIImages) -> None:
+    for ratio, resolution in model.card.sizes:
+        model.order(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
+    assert service.charges == 21
+    assert str(model.card.sizes["16:9", "4K"]) == "3840x2160"
+
+
+def test_it_costs_nothing_unless_told(service: FakeOpenAIImages, model: OpenAIImages) -> None:
+    assert model.card.price(FOX) == 0
+    assert opened(service, price_per_image=Decimal("0.3")).card.price(FOX) == Decimal("0.3")
+
+
+def test_a_refused_prompt_is_final_and_free(model: OpenAIImages) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt="违禁"), ()))
+    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
+
+
+def test_a_wrong_key_pauses_and_does_not_show(service: FakeOpenAIImages) -> None:
+    service.fail_next("key")
+    error = failure(lambda: opened(service).order(FOX, ()))
+    assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
+
+
+def test_an_empty_account_pauses_although_it_says_429(model: OpenAIImages) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt="没钱"), ()))
+    assert (error.cause, error.pauses_batch, error.slow_down) == ("key", True, False)
+
+
+def test_too_many_is_free_and_asks_for_fewer(service: FakeOpenAIImages, model: OpenAIImages) -> None:
+    service.fail_next("busy")
+    error = failure(lambda: model.order(FOX, ()))
+    assert (error.cause, error.billed, error.slow_down, error.retryable) == ("limit", Billed.NO, True, True)
+
+
+def test_an_unknown_path_pauses_and_names_the_setting(service: FakeOpenAIImages) -> None:
+    model = opened(service, openai_base_url=f"{service.address}/v2")
+    error = failure(lambda: model.order(FOX, ()))
+    assert error.pauses_batch
+    assert "OPENAI_BASE_URL" in error.message
+
+
+def test_a_server_error_with_words_is_free_where_pictures_are(model: OpenAIImages) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt="崩"), ()))
+    assert (error.cause, error.billed) == ("service", Billed.NO)
+    assert "something broke" in error.message
+
+
+def test_a_server_error_with_words_is_of_unknown_cost_where_pictures_cost(service: FakeOpenAIImages) -> None:
+    model = opened(service, price_per_image=Decimal("0.3"))
+    error = failure(lambda: model.order(replace(FOX, prompt="崩"), ()))
+    assert (error.cause, error.billed, error.retryable) == ("service", Billed.UNKNOWN, False)
+
+
+def test_errors_that_are_bare_text_are_understood() -> None:
+    with FakeOpenAIImages(text_errors=True) as service:
+        error = failure(lambda: opened(service).order(replace(FOX, prompt="违禁"), ()))
+    assert "safety system" in error.message
+    assert error.billed is Billed.NO
+
+
+@pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
+def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
+    service: FakeOpenAIImages, model: OpenAIImages, fault: str
+) -> None:
+    service.fail_next(fault)
+    error = failure(lambda: model.order(FOX, ()))
+    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
+    assert service.count("submit") == 1

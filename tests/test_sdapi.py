@@ -1,0 +1,145 @@
+"""The AUTOMATIC1111 form against its fake."""
+
+import base64
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from config import Settings
+from domain import ImageRequest, Picture, Reference
+from errors import Billed, ModelError
+from image_models.sdapi import SdApi
+from tests.fakes.pictures import picture
+from tests.fakes.sdapi import RANDOM_SEED, FakeSdApi
+
+FOX = ImageRequest(prompt="a red fox", aspect_ratio="16:9", resolution="1K")
+PNG = picture(8, 8)
+
+
+@pytest.fixture
+def service() -> Iterator[FakeSdApi]:
+    with FakeSdApi() as running:
+        yield running
+
+
+@pytest.fixture
+def model(service: FakeSdApi) -> SdApi:
+    return opened(service)
+
+
+def opened(service: FakeSdApi, **more: object) -> SdApi:
+    return SdApi(Settings(**service.settings(**more)))
+
+
+def made(model: SdApi, request: ImageRequest = FOX) -> Picture:
+    found = model.order(request, ()).picture
+    assert found
+    return found
+
+
+def failure(call: Callable[[], object]) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        call()
+    return caught.value
+
+
+def test_the_picture_comes_with_the_answer(model: SdApi) -> None:
+    with Image.open(io.BytesIO(made(model).content)) as image:
+        assert image.size == (1280, 720)
+
+
+def test_everything_has_a_field_of_its_own(service: FakeSdApi, model: SdApi) -> None:
+    model.order(replace(FOX, negative_prompt="people", seed=7, steps=30), ())
+    assert service.orders[0].body == {
+        "prompt": "a red fox",
+        "negative_prompt": "people",
+        "seed": 7,
+        "steps": 30,
+        "width": 1280,
+        "height": 720,
+        "batch_size": 1,
+        "n_iter": 1,
+    }
+
+
+def test_steps_are_left_to_the_server_unless_given(service: FakeSdApi, model: SdApi) -> None:
+    model.order(FOX, ())
+    assert "steps" not in service.orders[0].body
+
+
+def test_the_seed_that_was_really_used_is_told(model: SdApi) -> None:
+    assert made(model).seed == RANDOM_SEED
+    assert made(model, replace(FOX, seed=7)).seed == 7
+
+
+def test_a_server_that_tells_nothing_is_fine() -> None:
+    with FakeSdApi(empty_info=True) as service:
+        assert made(opened(service)).seed is None
+
+
+def test_a_grid_is_passed_over() -> None:
+    with FakeSdApi(with_grid=True) as service:
+        assert made(opened(service)).content.startswith(b"\x89PNG")
+
+
+def test_one_reference_starts_from_it(service: FakeSdApi, model: SdApi) -> None:
+    model.order(FOX, [Reference(filename="a.png", content=PNG)])
+    assert service.calls[0][1].path == "/sdapi/v1/img2img"
+    assert service.orders[0].body["init_images"] == [base64.b64encode(PNG).decode()]
+
+
+def test_every_size_is_accepted(service: FakeSdApi, model: SdApi) -> None:
+    service.picture_of = lambda order: PNG  # type: ignore[method-assign]
+    for ratio, resolution in model.card.sizes:
+        model.order(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
+    assert service.charges == 21
+
+
+def test_a_name_and_password_in_the_address_are_used_and_not_shown() -> None:
+    with FakeSdApi(login="anna:s3cret") as service:
+        assert made(opened(service)).content
+        wrong = opened(service, sdapi_url=service.address.replace("://", "://anna:wr0ng@"))
+        error = failure(lambda: wrong.order(FOX, ()))
+    assert error.pauses_batch
+    assert "wr0ng" not in error.message
+
+
+def test_a_server_without_the_interface_pauses(service: FakeSdApi) -> None:
+    error = failure(lambda: opened(service, sdapi_url=f"{service.address}/elsewhere").order(FOX, ()))
+    assert error.pauses_batch
+    assert "--api" in error.message
+
+
+def test_a_field_the_server_refuses_is_quoted(model: SdApi) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt="校验"), ()))
+    assert (error.cause, error.billed, error.retryable) == ("request", Billed.NO, False)
+    assert "prompt is odd" in error.message
+
+
+def test_a_failure_the_server_speaks_of_is_quoted(model: SdApi) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt="崩"), ()))
+    assert (error.cause, error.billed) == ("service", Billed.NO)
+    assert "no memory" in error.message
+
+
+def test_a_full_queue_asks_for_fewer(service: FakeSdApi, model: SdApi) -> None:
+    service.fail_next("busy")
+    error = failure(lambda: model.order(FOX, ()))
+    assert (error.billed, error.slow_down, error.retryable) == (Billed.NO, True, True)
+
+
+@pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
+def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
+    service: FakeSdApi, model: SdApi, fault: str
+) -> None:
+    service.fail_next(fault)
+    error = failure(lambda: model.order(FOX, ()))
+    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
+    assert service.count("submit") == 1
+
+
+def test_there_is_nothing_to_collect(model: SdApi) -> None:
+    assert failure(lambda: model.collect("x", lambda _: None)).cause == "expired"

@@ -1,0 +1,226 @@
+"""Seedream against its fake: what is sent, sizes and prices by family, and what answers mean."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from PIL import Image
+
+from config import Settings
+from domain import ImageRequest, Reference, SampleImage
+from errors import Billed, ModelError
+from image_models.calls import Answer
+from image_models.seedream import Seedream, family_of
+from tests.fakes.clock import Clock
+from tests.fakes.seedream import KEY, FakeSeedream
+
+FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
+IDS = {
+    "4-0": "doubao-seedream-4-0-250828",
+    "4-5": "doubao-seedream-4-5-251128",
+    "5-0": "doubao-seedream-5-0-260128",
+    "5-0-pro": "doubao-seedream-5-0-pro-260628",
+    "5-0-flash": "doubao-seedream-5-0-flash-260915",
+}
+
+
+@pytest.fixture
+def service() -> Iterator[FakeSeedream]:
+    with FakeSeedream(picture_form="jpeg") as running:
+        yield running
+
+
+@pytest.fixture
+def model(service: FakeSeedream) -> Seedream:
+    return opened(service)
+
+
+def opened(service: FakeSeedream, **more: object) -> Seedream:
+    return Seedream(Settings(**service.settings(**more)))
+
+
+def card_of(model_id: str, **more: object) -> Seedream:
+    return Seedream(Settings(seedream_model=model_id, **more))  # type: ignore[arg-type]
+
+
+def failure(call: Callable[[], object]) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        call()
+    assert KEY not in caught.value.message
+    return caught.value
+
+
+def test_the_address_is_the_ticket_and_leads_to_the_picture(service: FakeSeedream, model: Seedream) -> None:
+    ticket = model.order(FOX, ()).ticket
+    assert ticket
+    assert ticket.startswith(service.address)
+    with Image.open(io.BytesIO(model.collect(ticket, Clock().pause).content)) as image:
+        assert image.size == (2816, 1584)
+    assert service.charges == 1
+
+
+def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeSeedream, model: Seedream) -> None:
+    model.order(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
+    assert service.orders[0].body == {
+        "model": IDS["5-0-pro"],
+        "prompt": "一只红狐狸\n画面中不要出现：人物",
+        "size": "2816x1584",
+        "response_format": "url",
+        "watermark": False,
+    }
+
+
+def test_references_go_as_addresses_or_as_data(service: FakeSeedream, model: Seedream) -> None:
+    at_hand = Reference(filename="a.png", content=b"abc", media_type="image/png")
+    far = Reference(filename="b.png", url="https://example.com/b.png")
+    model.order(FOX, [at_hand])
+    model.order(FOX, [at_hand, far])
+    assert service.orders[0].body["image"] == "data:image/png;base64,YWJj"
+    assert service.orders[1].body["image"] == ["data:image/png;base64,YWJj", "https://example.com/b.png"]
+
+
+@pytest.mark.parametrize("model_id", IDS.values())
+def test_every_size_of_every_family_is_accepted(service: FakeSeedream, model_id: str) -> None:
+    model = opened(service, seedream_model=model_id)
+    for ratio, resolution in model.card.sizes:
+        model.order(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
+    assert service.charges == len(model.card.sizes) >= 14
+
+
+@pytest.mark.parametrize(("family", "model_id"), IDS.items())
+def test_the_family_follows_from_the_id(family: str, model_id: str) -> None:
+    assert family_of(model_id) == family
+
+
+@pytest.mark.parametrize(
+    ("model_id", "family"),
+    [
+        ("doubao-seedream-5-0-lite-260128", "5-0"),
+        ("seedream-4-5-251128", "4-5"),
+        ("ep-20261101-abcde", "5-0-pro"),
+    ],
+)
+def test_other_spellings_of_ids_are_known(model_id: str, family: str) -> None:
+    assert family_of(model_id) == family
+
+
+@pytest.mark.parametrize(
+    ("family", "resolution", "price"),
+    [
+        ("4-0", "2K", "0.20"),
+        ("4-5", "4K", "0.25"),
+        ("5-0", "2K", "0.22"),
+        ("5-0-flash", "2K", "0.12"),
+        ("5-0-pro", "1K", "0.30"),
+        ("5-0-pro", "2K", "0.60"),
+    ],
+)
+def test_prices_follow_the_family(family: str, resolution: str, price: str) -> None:
+    card = card_of(IDS[family]).card
+    assert card.price(replace(FOX, resolution=resolution)) == Decimal(price)
+
+
+def test_pro_charges_for_each_reference_after_the_first() -> None:
+    images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
+    assert card_of(IDS["5-0-pro"]).card.price(replace(FOX, sample_images=images)) == Decimal("0.64")
+
+
+def test_a_price_of_ones_own_wins() -> None:
+    images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
+    card = card_of(IDS["5-0-pro"], price_per_image=Decimal("0.1")).card
+    assert card.price(replace(FOX, sample_images=images)) == Decimal("0.1")
+
+
+def test_pro_offers_no_4k() -> None:
+    assert "可选：1K、2K" in card_of(IDS["5-0-pro"]).card.problems(replace(FOX, resolution="4K"))[0].message
+
+
+def test_a_refused_prompt_is_final_and_free(service: FakeSeedream, model: Seedream) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt="违禁"), ()))
+    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
+    assert "提示词" in error.message
+    assert service.charges == 0
+
+
+def test_a_refused_picture_is_final_and_free(service: FakeSeedream, model: Seedream) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt="必拒"), ()))
+    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
+    assert service.charges == 0
+
+
+def test_a_wrong_key_pauses_and_does_not_show(service: FakeSeedream, model: Seedream) -> None:
+    service.fail_next("key")
+    error = failure(lambda: model.order(FOX, ()))
+    assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
+
+
+def test_an_empty_account_pauses(model: Seedream) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt="欠费"), ()))
+    assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
+    assert "充值" in error.message
+
+
+def test_a_model_that_is_not_open_pauses_and_names_the_setting(service: FakeSeedream) -> None:
+    error = failure(lambda: opened(service, seedream_model="doubao-seedream-5-0-pro-1").order(FOX, ()))
+    assert error.pauses_batch
+    assert "SEEDREAM_MODEL" in error.message
+
+
+def test_too_many_is_free_and_asks_for_fewer(service: FakeSeedream, model: Seedream) -> None:
+    service.fail_next("busy")
+    error = failure(lambda: model.order(FOX, ()))
+    assert (error.cause, error.billed, error.slow_down, error.retryable) == ("limit", Billed.NO, True, True)
+
+
+@pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
+def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
+    service: FakeSeedream, model: Seedream, fault: str
+) -> None:
+    service.fail_next(fault)
+    error = failure(lambda: model.order(FOX, ()))
+    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
+    assert service.count("submit") == 1
+
+
+def test_a_dead_address_is_paid_for_and_can_be_tried_again(service: FakeSeedream, model: Seedream) -> None:
+    ticket = model.order(FOX, ()).ticket
+    assert ticket
+    service.kill_urls()
+    error = failure(lambda: model.collect(ticket, Clock().pause))
+    assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
+    assert error.ticket_usable
+    assert service.count("picture") == 4
+
+
+def test_a_picture_sent_along_is_taken(model: Seedream, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Answer(status=200, headers={}, content=b'{"data": [{"b64_json": "YWJj"}]}')
+    assert model._read(answer).picture is not None
+
+
+@pytest.mark.parametrize(
+    ("http", "code", "cause", "billed", "retryable", "pauses"),
+    [
+        (500, "InternalServiceError", "service", Billed.NO, True, False),
+        (500, "Strange", "service", Billed.UNKNOWN, False, False),
+        (429, "SetLimitExceeded", "limit", Billed.NO, False, True),
+        (429, "ModelAccountRpmRateLimitExceeded", "limit", Billed.NO, True, False),
+        (400, "OutputImageSensitiveContentDetected.DeepFake", "moderation", Billed.NO, False, False),
+        (400, "InputImageSensitiveContentDetected.PrivacyInformation", "moderation", Billed.NO, False, False),
+        (400, "ContentSecurityDetectionError", "moderation", Billed.NO, False, False),
+        (400, "InvalidParameter.Size", "request", Billed.NO, False, False),
+        (403, "OperationDenied.Something", "key", Billed.NO, False, True),
+        (401, "InvalidAccountStatus", "key", Billed.NO, False, True),
+        (404, "UnsupportedModel", "request", Billed.NO, False, True),
+    ],
+)
+def test_each_code_has_its_verdict(
+    model: Seedream, http: int, code: str, cause: str, billed: Billed, retryable: bool, pauses: bool
+) -> None:
+    content = json.dumps({"error": {"code": code, "message": "words"}}).encode()
+    error = failure(lambda: model._read(Answer(status=http, headers={}, content=content)))
+    assert (error.cause, error.billed, error.retryable) == (cause, billed, retryable)
+    assert error.pauses_batch is pauses
+    assert code in error.message
