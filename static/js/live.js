@@ -1,11 +1,13 @@
 // The pulse of every page: asks for the top bar's state and tells the page when something changed.
-// Dispatches "house" on document with {word, version, underWay, done, total}. Sleeps while the page is hidden.
+// Dispatches "house" on document with {word, version, underWay, done, total}. While the page is hidden
+// it sleeps, or looks seldom when work is under way, for the count in the tab's title.
 
 import { lookAtFragment } from "./api.js";
 import { fill } from "./fragments.js";
 
 const BUSY = 1000;
 const CALM = 5000;
+const HIDDEN = 10_000;
 
 /** Keep the element with data-status (and data-url) true to the house. */
 export function live(holder) {
@@ -17,7 +19,7 @@ export function live(holder) {
 
   async function beat() {
     clearTimeout(timer);
-    if (document.hidden) return;
+    if (document.hidden && !state().underWay) return;
     try {
       const news = await lookAtFragment(holder.dataset.url, memory);
       if (news && news.html !== last) fill(holder, (last = news.html));
@@ -27,7 +29,12 @@ export function live(holder) {
       offline.textContent = failure.message;
     }
     clearTimeout(timer);
-    timer = setTimeout(beat, state().underWay ? BUSY : CALM);
+    rest();
+  }
+
+  function rest() {
+    const pace = document.hidden ? HIDDEN : BUSY;
+    timer = setTimeout(beat, state().underWay ? pace : CALM);
   }
 
   function state() {
@@ -47,5 +54,5 @@ export function live(holder) {
   document.addEventListener("visibilitychange", beat);
   document.addEventListener("look-now", beat);
   tell();
-  timer = setTimeout(beat, state().underWay ? BUSY : CALM);
+  rest();
 }

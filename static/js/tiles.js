@@ -13,6 +13,7 @@ export function tiles(section) {
     const link = event.target.closest("[data-full]");
     if (event.key === "Delete" && link) act(link.closest(TILE).querySelector("[data-action=delete]"));
   });
+  section.addEventListener("error", ({ target }) => (target.alt = "加载失败"), { capture: true });
   sharpen(section);
   if (section.dataset.liveUrl) follow(section);
   setInterval(() => tick(section), 1000);
