@@ -6,7 +6,8 @@ Text is text: whatever it begins with, whatever characters it has, it is read ba
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +38,29 @@ class Column:
     kind: str = "text"
 
 
+@contextmanager
+def writing() -> Iterator[Workbook]:
+    """A workbook to write row by row. When that fails half-way, what was put aside on disk is removed."""
+    workbook = Workbook(write_only=True)
+    try:
+        yield workbook
+    except BaseException:
+        for sheet in workbook.worksheets:
+            _discard(sheet)
+        raise
+
+
 class SheetWriter:
     """One sheet, its header standing still at the top; ``append`` a row of values, one for each column."""
 
     def __init__(
-        self, workbook: Workbook, title: str, columns: Sequence[Column], frozen_columns: int = 0
+        self,
+        workbook: Workbook,
+        title: str,
+        columns: Sequence[Column],
+        *,
+        frozen_columns: int = 0,
+        row_height: float | None = None,
     ) -> None:
         self.sheet: Any = workbook.create_sheet(
             title
@@ -51,6 +70,9 @@ class SheetWriter:
         self._rows = 1
         self.sheet.freeze_panes = f"{get_column_letter(frozen_columns + 1)}2"
         self.sheet.row_dimensions[1].height = _HEADER_HEIGHT
+        if row_height is not None:
+            self.sheet.sheet_format.defaultRowHeight = row_height
+            self.sheet.sheet_format.customHeight = True
         self._styles = {kind: self._style(kind) for kind in _FORMATS}
         self._quoted = self._style("text", quoted=True)
         for number, column in enumerate(columns, 1):
@@ -70,7 +92,7 @@ class SheetWriter:
     def _cell(self, column: Column, value: Any) -> Any:
         cell: Any = WriteOnlyCell(self.sheet)
         cell._style = self._styles[column.kind]
-        if column.kind != "text":
+        if column.kind != "text" and not isinstance(value, str):
             cell.value = value
             return cell
         text = str(value)
@@ -102,6 +124,12 @@ class SheetWriter:
         cell.number_format = _FORMATS[kind]
         cell._style.quotePrefix = int(quoted)
         return cell._style
+
+
+def _discard(sheet: Any) -> None:
+    if not sheet.closed:
+        sheet.close()
+        sheet._writer.cleanup()
 
 
 def escape(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import IO, Any
 
 from openpyxl import Workbook
@@ -16,7 +16,7 @@ from openpyxl.drawing.xdr import XDRPositiveSize2D
 from domain import Batch, Record, Status
 from sheets.cells import join_names
 from sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
-from sheets.paper import Column, SheetWriter
+from sheets.paper import Column, SheetWriter, writing
 from sheets.writing import WIDTHS
 
 # Thumbnails are shown within this box of pixels; together they leave the file small enough to be imported.
@@ -38,8 +38,51 @@ def write_results(
     One line a picture, in the order of rows. ``thumbnails`` takes a record's id and gives PNG or JPEG bytes,
     or None. ``read_workbook`` knows the file again and gives each row its status, so that only the rest runs.
     """
-    workbook = Workbook(write_only=True)
-    columns: list[tuple[Column, Write]] = [
+    with writing() as workbook:
+        _add_results(workbook, records, thumbnails)
+        _add_summary(workbook, batch)
+        return _saved(workbook)
+
+
+def write_records(records: Iterable[Record]) -> IO[bytes]:
+    """Records as they come -> a temporary file with the workbook, at its start; the caller closes it.
+
+    Any number of them: a sheet takes a million, the rest goes to further sheets. Times are UTC.
+    """
+    columns = _record_columns()
+    rest = iter(records)
+    with writing() as workbook:
+        for number in count(1):
+            first = list(islice(rest, 1))
+            if not first and number > 1:
+                break
+            title = "生成记录" if number == 1 else f"生成记录{number}"
+            sheet = SheetWriter(workbook, title, [column for column, _ in columns])
+            for record in chain(first, islice(rest, _ROWS_A_SHEET - 1)):
+                sheet.append([write(record) for _, write in columns])
+        return _saved(workbook)
+
+
+def _add_results(
+    workbook: Workbook, records: Iterable[Record], thumbnails: Callable[[int], bytes | None]
+) -> None:
+    columns = _result_columns()
+    heads = [column for column, _ in columns]
+    sheet = SheetWriter(workbook, "结果", heads, frozen_columns=2, row_height=_ROW_HEIGHT)
+    budget = MAX_THUMBNAIL_BYTES
+    for line, record in enumerate(sorted(records, key=lambda r: (r.row_number, r.picture_number)), 2):
+        values = [write(record) for _, write in columns]
+        thumbnail = thumbnails(record.id) if budget else None
+        budget = max(budget - len(thumbnail or b""), 0)
+        if thumbnail and budget:
+            _add_thumbnail(sheet, line, thumbnail)
+        elif record.status == Status.SUCCESS and not budget:
+            values[1] = _LEFT_OUT
+        sheet.append(values)
+
+
+def _result_columns() -> list[tuple[Column, Write]]:
+    return [
         (Column(RESULT_LABELS["row_number"], 7, "number"), _own("row_number")),
         (Column("缩略图", 14), lambda record: None),
         *_request_columns(),
@@ -51,41 +94,6 @@ def write_results(
         (Column("可能已计费（元）", 12, "money"), lambda record: record.at_stake or None),
         (Column("次数", 7, "number"), _own("attempts")),
     ]
-    sheet = SheetWriter(workbook, "结果", [column for column, _ in columns], frozen_columns=2)
-    sheet.sheet.sheet_format.defaultRowHeight = _ROW_HEIGHT
-    sheet.sheet.sheet_format.customHeight = True
-    budget = MAX_THUMBNAIL_BYTES
-    for line, record in enumerate(sorted(records, key=lambda r: (r.row_number, r.picture_number)), 2):
-        values = [write(record) for _, write in columns]
-        thumbnail = thumbnails(record.id) if budget else None
-        budget = max(budget - len(thumbnail or b""), 0)
-        if thumbnail and budget:
-            _add_thumbnail(sheet, line, thumbnail)
-        elif record.status == Status.SUCCESS and not budget:
-            values[1] = _LEFT_OUT
-        sheet.append(values)
-    _add_summary(workbook, batch)
-    return _saved(workbook)
-
-
-def write_records(records: Iterable[Record]) -> IO[bytes]:
-    """Records as they come -> a temporary file with the workbook, at its start; the caller closes it.
-
-    Any number of them: a sheet takes a million, the rest goes to further sheets. Times are UTC.
-    """
-    workbook = Workbook(write_only=True)
-    columns = _record_columns()
-    rest = iter(records)
-    for number in range(1, 1000):
-        first = list(islice(rest, 1))
-        if not first and number > 1:
-            break
-        sheet = SheetWriter(
-            workbook, f"生成记录{number if number > 1 else ''}", [column for column, _ in columns]
-        )
-        for record in chain(first, islice(rest, _ROWS_A_SHEET - 1)):
-            sheet.append([write(record) for _, write in columns])
-    return _saved(workbook)
 
 
 def _request_columns() -> list[tuple[Column, Write]]:
@@ -138,11 +146,11 @@ def _add_thumbnail(sheet: SheetWriter, line: int, content: bytes) -> None:
 
 
 def _add_summary(workbook: Workbook, batch: Batch) -> None:
-    sheet = SheetWriter(workbook, "批次", [Column("批次", 18), Column(batch.name or batch.id, 50)])
+    sheet = SheetWriter(workbook, "批次", [Column("批次", 18), Column(batch.name or batch.id, 50, "number")])
     lines: Sequence[tuple[str, object]] = [
         ("创建时间（UTC）", batch.created_at),
         ("张数", batch.total),
-        *((STATUS_LABELS[status], count) for status, count in batch.counts.items() if count),
+        *((STATUS_LABELS[status], number) for status, number in batch.counts.items() if number),
         ("费用（元）", batch.cost),
         ("可能已计费（元）", batch.at_stake),
     ]

@@ -13,7 +13,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from domain import ASPECT_RATIOS, MAX_PICTURES_A_ROW, MAX_REFERENCES, MAX_ROWS_A_BATCH, RESOLUTIONS, ModelCard
 from sheets.cells import join_names
 from sheets.headers import LABELS
-from sheets.paper import Column, SheetWriter
+from sheets.paper import Column, SheetWriter, writing
 
 SHEET_NAME = "提示词表"
 WIDTHS: Mapping[str, float] = {
@@ -53,10 +53,10 @@ _GOOD_TO_KNOW = (
 
 def write_template(card: ModelCard | None = None) -> bytes:
     """The workbook to fill in: a table with drop-downs of what ``card`` offers, and a sheet that explains."""
-    workbook = Workbook(write_only=True)
-    _add_table(workbook, (), card)
-    _add_explanations(workbook, card)
-    return _saved(workbook)
+    with writing() as workbook:
+        _add_table(workbook, (), card)
+        _add_explanations(workbook, card)
+        return _saved(workbook)
 
 
 def write_requests(rows: Iterable[Mapping[str, Any]], card: ModelCard | None = None) -> bytes:
@@ -66,9 +66,9 @@ def write_requests(rows: Iterable[Mapping[str, Any]], card: ModelCard | None = N
     Rows need not be valid: what is in a field is written as it is. SpreadsheetError when a text is longer
     than a cell can be.
     """
-    workbook = Workbook(write_only=True)
-    _add_table(workbook, rows, card)
-    return _saved(workbook)
+    with writing() as workbook:
+        _add_table(workbook, rows, card)
+        return _saved(workbook)
 
 
 def reference_names(row: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,311 @@
+"""Results and records as workbooks, and that a results workbook imported again offers what is not done."""
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook, load_workbook
+
+from domain import Batch, BatchStatus, ModelCard, Record, SampleImage, Status
+from errors import StorageError
+from sheets import results
+from spreadsheet import Import, read_workbook, write_records, write_results
+from tests.drawn import drawn
+from tests.workbooks.written import saved
+
+BATCH = Batch(
+    id="b1",
+    name="江南",
+    created_at="2026-11-24 08:00:00",
+    status=BatchStatus.FINISHED,
+    paused_reason="",
+    total=3,
+    counts={Status.SUCCESS: 2, Status.FAILED: 1},
+    cost=Decimal("0.44"),
+    at_stake=Decimal(0),
+    estimated_cost=Decimal("0.66"),
+    eta_seconds=None,
+    version=1,
+    source="batch",
+)
+
+
+def record(number: int, status: Status = Status.SUCCESS, **fields: Any) -> Record:
+    """A record; ``fields`` say what is particular about it."""
+    plain: dict[str, Any] = {
+        "id": number,
+        "created_at": "2026-11-24 08:00:00",
+        "prompt": "猫",
+        "negative_prompt": "",
+        "aspect_ratio": "16:9",
+        "resolution": "2K",
+        "width": 2560,
+        "height": 1440,
+        "num_images": 1,
+        "seed": None,
+        "steps": None,
+        "sample_images": (),
+        "image_path": "",
+        "filename": "",
+        "batch_id": "b1",
+        "status": status,
+        "model": "jimeng",
+        "error": "",
+        "cause": "",
+        "cost": Decimal("0.22"),
+        "at_stake": Decimal(0),
+        "favourite": False,
+        "started_at": None,
+        "finished_at": None,
+        "deleted_at": None,
+        "row_number": number,
+        "picture_number": 1,
+        "file_stem": "",
+        "requested_filename": "",
+        "ticket": None,
+        "attempts": 1,
+        "retries": 0,
+        "throttled": 0,
+        "not_before": 0,
+        "version": 1,
+    }
+    return Record(**{**plain, **fields})
+
+
+def no_thumbnail(_record: int) -> bytes | None:
+    """What there is for a picture that is not there."""
+    return None
+
+
+def written(records: Sequence[Record], thumbnails: Callable[[int], bytes | None] = no_thumbnail) -> bytes:
+    """The results workbook of these records."""
+    with write_results(BATCH, records, thumbnails=thumbnails) as file:
+        return file.read()
+
+
+def lines(content: bytes) -> list[dict[str, Any]]:
+    """The lines of the first sheet by their headers."""
+    first, *rest = load_workbook(io.BytesIO(content)).worksheets[0].iter_rows(values_only=True)
+    return [dict(zip(map(str, first), row, strict=True)) for row in rest]
+
+
+def changed(content: bytes, change: Callable[[Any], object]) -> Import:
+    """The import of a workbook after somebody worked on its first sheet."""
+    book: Workbook = load_workbook(io.BytesIO(content))
+    change(book.worksheets[0])
+    return read_workbook(saved(book), "a.xlsx")
+
+
+def test_a_results_workbook_has_a_line_for_each_picture_in_the_order_of_rows() -> None:
+    failed = {"error": "内容审核未通过", "cost": Decimal(0), "attempts": 3}
+    records = [
+        record(7, row_number=2, num_images=2, picture_number=2, status=Status.FAILED, **failed),
+        record(6, row_number=2, num_images=2, picture_number=1, filename="狗_1.png", prompt="=狗"),
+        record(5, row_number=1, sample_images=(SampleImage(url="u", filename="a.png"),), seed=4),
+    ]
+
+    first, second, third = lines(written(records))
+
+    assert (first["行号"], first["参考示例图"], first["种子"]) == (1, "a.png", "4")
+    assert (second["行号"], second["第几张"], second["提示词"], second["图片文件"]) == (
+        2,
+        1,
+        "=狗",
+        "狗_1.png",
+    )
+    assert (second["状态"], second["费用（元）"], second["次数"]) == ("成功", 0.22, 1)
+    assert (third["状态"], third["原因"], third["费用（元）"], third["次数"]) == (
+        "失败",
+        "内容审核未通过",
+        0,
+        3,
+    )
+
+
+def test_a_results_workbook_tells_of_the_batch_on_a_second_sheet() -> None:
+    summary = load_workbook(io.BytesIO(written([record(1)])))["批次"]
+
+    told = {str(row[0]): row[1] for row in summary.iter_rows(values_only=True)}
+    assert told["批次"] == "江南"
+    assert (told["成功"], told["失败"], told["费用（元）"]) == (2, 1, 0.44)
+
+
+def test_the_thumbnail_lies_in_its_cell_in_its_own_proportions() -> None:
+    picture = drawn("jpeg", size=(160, 90))
+
+    sheet = load_workbook(io.BytesIO(written([record(1), record(2)], {2: picture}.get))).worksheets[0]
+
+    (image,) = vars(sheet)["_images"]
+    anchor = image.anchor
+    assert (anchor._from.row, anchor._from.col) == (2, 1)
+    assert sheet.cell(1, 2).value == "缩略图"
+    assert anchor.ext.width / anchor.ext.height == pytest.approx(160 / 90, rel=0.01)
+    assert anchor.ext.width <= results.THUMBNAIL_BOX[0] * 9_525
+    assert anchor.ext.height <= results.THUMBNAIL_BOX[1] * 9_525
+
+
+def test_thumbnails_are_kept_as_they_came() -> None:
+    picture = drawn("png")
+
+    parts = zipfile.ZipFile(io.BytesIO(written([record(1)], lambda _: picture)))
+
+    assert parts.read("xl/media/image1.png") == picture
+
+
+def test_bytes_that_are_no_picture_leave_the_cell_empty() -> None:
+    content = written([record(1)], lambda _: b"not a picture")
+
+    assert lines(content)[0]["缩略图"] is None
+
+
+def test_thumbnails_end_where_the_file_would_be_too_large_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = drawn("png")
+    monkeypatch.setattr(results, "MAX_THUMBNAIL_BYTES", 2 * len(picture) + 1)
+
+    first, second, third, fourth = lines(
+        written([record(1), record(2), record(3), record(4, Status.FAILED)], lambda _: picture)
+    )
+
+    assert first["缩略图"] is second["缩略图"] is fourth["缩略图"] is None
+    assert "从略" in third["缩略图"]
+
+
+def test_imported_again_every_row_has_its_status() -> None:
+    found = read_workbook(written([record(n, status) for n, status in enumerate(Status, 1)]), "结果.xlsx")
+
+    assert [row.status for row in found.rows] == [str(status) for status in Status]
+    assert (found.problems, found.notes) == ((), ())
+
+
+def test_a_row_of_which_a_part_is_done_becomes_two() -> None:
+    shared: dict[str, Any] = {"row_number": 5, "num_images": 3, "requested_filename": "猫"}
+    records = [
+        record(1, picture_number=1, **shared),
+        record(2, picture_number=2, status=Status.FAILED, **shared),
+        record(3, picture_number=3, **shared),
+    ]
+
+    done, to_do = read_workbook(written(records), "结果.xlsx").rows
+
+    assert (done.status, done.fields["num_images"], done.fields["filename"]) == ("success", 2, "猫")
+    assert (to_do.status, to_do.fields["num_images"], to_do.number) == ("failed", 1, 3)
+
+
+def test_alike_rows_of_a_batch_stay_apart() -> None:
+    rows = read_workbook(written([record(1), record(2)]), "结果.xlsx").rows
+
+    assert [row.fields["num_images"] for row in rows] == [1, 1]
+
+
+def test_a_line_that_was_sorted_or_edited_keeps_its_own_fields() -> None:
+    shared: dict[str, Any] = {"row_number": 1, "num_images": 2, "status": Status.FAILED}
+    content = written([record(1, picture_number=1, **shared), record(2, picture_number=2, **shared)])
+
+    def edit(sheet: Any) -> None:
+        sheet["C3"] = "更好的提示词"
+
+    rows = changed(content, edit).rows
+
+    assert [(row.fields["prompt"], row.fields["num_images"]) for row in rows] == [
+        ("猫", 1),
+        ("更好的提示词", 1),
+    ]
+
+
+def test_a_line_added_to_a_results_workbook_was_never_run() -> None:
+    def add(sheet: Any) -> None:
+        sheet["C3"], sheet["G3"] = "新的", 4
+
+    done, new = changed(written([record(1)]), add).rows
+
+    assert (done.status, new.status) == ("success", "")
+    assert new.fields["num_images"] == 4
+
+
+def test_a_status_that_is_not_known_is_told() -> None:
+    content = written([record(1)])
+    place = [cell for cell, value in lines(content)[0].items()].index("状态") + 1
+
+    found = changed(content, lambda sheet: sheet.cell(2, place, "差不多"))
+
+    (problem,) = found.problems
+    assert (problem.row, problem.column, problem.seen) == (2, "状态", "差不多")
+
+
+def test_a_column_called_status_alone_makes_no_results_workbook() -> None:
+    found = read_workbook("提示词,状态\n猫,成功\n".encode(), "a.csv")
+
+    assert found.rows[0].status is None
+    assert "没有用到" not in " ".join(found.notes)
+
+
+def test_what_is_done_is_not_complained_of(card: ModelCard) -> None:
+    content = written([record(1, resolution="4K"), record(2, Status.FAILED, resolution="4K")])
+    small = {key: size for key, size in card.sizes.items() if key[1] != "4K"}
+
+    found = read_workbook(content, "a.xlsx", card=replace(card, sizes=small))
+
+    assert [problem.row for problem in found.problems] == [3]
+
+
+def test_a_failure_half_way_leaves_nothing_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def lost(_record: int) -> bytes | None:
+        raise StorageError("磁盘坏了")
+
+    with pytest.raises(StorageError):
+        write_results(BATCH, [record(1), record(2)], thumbnails=lost)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_are_as_high_as_their_thumbnails() -> None:
+    sheet = load_workbook(io.BytesIO(written([record(1)]))).worksheets[0]
+
+    assert sheet.sheet_format.defaultRowHeight == 62
+    assert sheet.row_dimensions[1].height == 26
+
+
+def test_records_are_exported_with_all_that_is_known_of_them() -> None:
+    kept = record(3, filename="猫.png", favourite=True, prompt="=猫", at_stake=Decimal("0.22"), num_images=2)
+
+    with write_records([kept]) as file:
+        (line,) = lines(file.read())
+
+    assert (line["ID"], line["提示词"], line["图片文件"], line["收藏"]) == (3, "=猫", "猫.png", "是")
+    assert (line["宽"], line["高"], line["费用（元）"], line["可能已计费（元）"]) == (2560, 1440, 0.22, 0.22)
+
+
+def test_an_export_of_no_records_has_its_header() -> None:
+    with write_records([]) as file:
+        assert lines(file.read()) == []
+
+
+def test_records_beyond_a_sheet_go_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_ROWS_A_SHEET", 2)
+
+    with write_records([record(n) for n in range(1, 6)]) as file:
+        sheets = load_workbook(io.BytesIO(file.read())).worksheets
+
+    assert [(sheet.title, sheet.max_row - 1) for sheet in sheets] == [
+        ("生成记录", 2),
+        ("生成记录2", 2),
+        ("生成记录3", 1),
+    ]
+
+
+def test_records_imported_as_a_table_are_a_picture_each() -> None:
+    with write_records([record(1, num_images=3), record(2, num_images=3)]) as file:
+        found = read_workbook(file.read(), "a.xlsx")
+
+    assert [row.fields["num_images"] for row in found.rows] == [1, 1]
+    assert {row.status for row in found.rows} == {None}

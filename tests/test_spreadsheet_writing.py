@@ -1,0 +1,173 @@
+"""The template and the export: what they look like in Excel, and that they are read back to the letter."""
+
+import io
+import zipfile
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import Workbook, load_workbook
+
+from domain import ImageRequest, ModelCard
+from errors import SpreadsheetError
+from spreadsheet import read_workbook, write_requests, write_template
+from tests.workbooks.written import HEADER, saved
+
+
+def opened(content: bytes) -> Workbook:
+    """The workbook as openpyxl sees it."""
+    return load_workbook(io.BytesIO(content))
+
+
+def back(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows through an export and an import."""
+    found = read_workbook(write_requests(rows), "a.xlsx")
+    return [{**row.fields, "references": list(row.references)} for row in found.rows]
+
+
+def test_the_template_has_the_headers_of_the_contract() -> None:
+    table = opened(write_template()).worksheets[0]
+
+    assert table.title == "提示词表"
+    assert [cell.value for cell in table[1]][:7] == list(HEADER[:7])
+    assert [cell.value for cell in table[1]] == list(HEADER)
+
+
+def test_every_column_of_the_template_is_text_and_its_header_stands_still() -> None:
+    table = opened(write_template()).worksheets[0]
+
+    assert {table.column_dimensions[letter].number_format for letter in "ABCDEFGHI"} == {"@"}
+    assert table.freeze_panes == "A2"
+
+
+def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(card: ModelCard) -> None:
+    small = {key: size for key, size in card.sizes.items() if key[1] != "4K"}
+
+    table = opened(write_template(replace(card, sizes=small))).worksheets[0]
+
+    choices = {str(v.sqref): v.formula1 for v in table.data_validations.dataValidation}
+    assert choices == {
+        "C2:C5001": '"1:1,2:3,3:2,3:4,4:3,16:9,9:16"',
+        "D2:D5001": '"1K,2K"',
+        "E2:E5001": '"1,2,3,4,5,6,7,8,9,10"',
+    }
+
+
+def test_the_template_explains_every_column_with_an_example(card: ModelCard) -> None:
+    noted = replace(card, notes={"seed": "这个模型没有种子。"})
+
+    explained = opened(write_template(noted))["说明"]
+
+    lines = [[str(cell.value or "") for cell in row] for row in explained.iter_rows(min_row=2)]
+    for number, label in enumerate(HEADER):
+        assert label in lines[number][0]
+        assert all(lines[number])
+    assert "这个模型没有种子。" in lines[7][1]
+
+
+def test_the_template_is_small() -> None:
+    assert len(write_template()) < 20_000
+
+
+def test_an_untouched_template_is_no_batch_of_examples() -> None:
+    with pytest.raises(SpreadsheetError, match=r"「提示词表」.*下面还没有内容"):
+        read_workbook(write_template(), "模板.xlsx")
+
+
+def test_a_filled_template_is_read() -> None:
+    book = opened(write_template())
+    table = book.worksheets[0]
+    table["A2"], table["C2"], table["E2"] = "猫", "16:9", "3"
+
+    found = read_workbook(saved(book), "a.xlsx")
+
+    assert found.rows[0].fields["num_images"] == 3
+    assert (found.problems, found.notes) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "#N/A", "1.0", "TRUE", "16:09"]
+)
+def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
+    content = write_requests([{"prompt": text}])
+
+    cell = opened(content).worksheets[0]["A2"]
+    assert (cell.value, cell.data_type, cell.number_format) == (text, "s", "@")
+    assert back([{"prompt": text}])[0]["prompt"] == text
+
+
+def test_text_that_looks_like_a_formula_is_marked_as_text_for_excel() -> None:
+    table = opened(write_requests([{"prompt": "=1", "negative_prompt": "猫"}])).worksheets[0]
+
+    assert table["A2"].quotePrefix
+    assert not table["B2"].quotePrefix
+
+
+def test_no_formula_is_ever_written() -> None:
+    content = write_requests([{"prompt": "=1", "filename": "=2", "references": ["=3"], "seed": "=4"}])
+
+    sheet = zipfile.ZipFile(io.BytesIO(content)).read("xl/worksheets/sheet1.xml")
+    assert b"<f" not in sheet.replace(b"<formula1", b"")
+
+
+def test_rows_that_are_not_valid_are_written_as_they_are() -> None:
+    rows = [{"prompt": "", "aspect_ratio": "21:9", "num_images": "很多", "seed": None, "steps": 20}]
+
+    (row,) = back(rows)
+
+    assert (row["aspect_ratio"], row["num_images"], row["steps"]) == ("21:9", "很多", 20)
+
+
+def test_reference_images_are_written_by_their_names() -> None:
+    images = [{"url": "https://x/1.png", "filename": "a,b.png"}, {"url": "/samples/2", "filename": ' "c"'}]
+
+    assert back([{"prompt": "猫", "sample_images": images}])[0]["references"] == ["a,b.png", ' "c"']
+
+
+def test_a_text_longer_than_a_cell_is_told_and_not_cut() -> None:
+    with pytest.raises(SpreadsheetError, match=r"第 3 行的负面提示词有 32768 字") as told:
+        write_requests([{"prompt": "猫"}, {"prompt": "狗", "negative_prompt": "长" * 32_768}])
+
+    assert (told.value.row, told.value.column) == (3, "负面提示词")
+
+
+def test_a_text_as_long_as_a_cell_may_be_is_kept_whatever_its_letters() -> None:
+    text = "\x01" * 9_999 + "_x0041_"
+
+    assert back([{"prompt": "猫" + text}])[0]["prompt"] == "猫" + text
+
+
+any_text = st.text(st.characters(codec=None), max_size=60)
+tricky_text = st.text(
+    st.sampled_from("=+-@'\"_x0041D,，;；\n\r\t\x00\x0b\x1f\ud800\ufffe\U0001f431猫 \u3000:16"), max_size=20
+)
+names = st.lists(any_text.filter(str.strip) | tricky_text.filter(str.strip), max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    prompt=any_text | tricky_text,
+    negative_prompt=any_text | tricky_text,
+    filename=any_text | tricky_text,
+    num_images=st.integers(1, 10),
+    seed=st.none() | st.integers(0, 4_294_967_293),
+    steps=st.none() | st.integers(1, 150),
+    aspect_ratio=st.sampled_from(["1:1", "2:3", "3:2", "3:4", "4:3", "16:9", "9:16"]),
+    resolution=st.sampled_from(["1K", "2K", "4K"]),
+)
+def test_what_is_exported_is_imported_to_the_letter(**fields: Any) -> None:
+    request, _ = ImageRequest.read({**fields, "prompt": "猫" + fields["prompt"]})
+    assert request is not None
+    expected = {name: getattr(request, name) for name in fields}
+
+    (row,) = back([expected])
+
+    assert row == {**expected, "references": []}
+
+
+@settings(max_examples=150, deadline=None)
+@given(names)
+def test_names_of_reference_images_are_exact_too(references: list[str]) -> None:
+    assert back([{"prompt": "猫", "references": references}])[0]["references"] == references
