@@ -1,0 +1,98 @@
+"""Real Chromium before the live product: one browser a run, one house and one fresh context a test."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.studio_page import StudioPage
+from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
+from tests.house_process import HouseProcess
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def browser_path() -> str:
+    """The browser that ``tests/browser/install`` made sure of; without one the tests fail."""
+    found = os.environ.get("CHROMIUM") or next((p for n in _NAMES if (p := shutil.which(n))), "")
+    found = found or (_MAC if Path(_MAC).exists() else "")
+    assert found, "no Chromium: run `sh tests/browser/install`, or set CHROMIUM to a browser's path"
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the whole run."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser_path(), args=_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh visitor at 1440×900. An error in the console fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="zh-CN")
+    context.set_default_timeout(15_000)
+    shown = context.new_page()
+    problems: list[str] = []
+    shown.on("pageerror", lambda error: problems.append(str(error)))
+    yield shown
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[HouseProcess]:
+    """The product without any key."""
+    house = HouseProcess(tmp_path, IMAGE_MODEL="demo")
+    house.start()
+    yield house
+    house.kill()
+
+
+@pytest.fixture
+def jimeng() -> Iterator[FakeJimeng]:
+    """The fake service, half a second a picture."""
+    with FakeJimeng(latency=0.5) as service:
+        yield service
+
+
+@pytest.fixture
+def house(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
+    """The product before the fake Jimeng."""
+    process = HouseProcess(
+        tmp_path,
+        VOLCENGINE_AK=ACCESS_KEY,
+        VOLCENGINE_SK=SECRET_KEY,
+        JIMENG_ENDPOINT=jimeng.address,
+        MODEL_CONCURRENCY="2",
+    )
+    process.start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def studio(page: Page) -> Callable[[HouseProcess], StudioPage]:
+    """Open 单图生成 of a house."""
+
+    def open_studio(process: HouseProcess) -> StudioPage:
+        opened = StudioPage(page, process.address)
+        opened.open()
+        return opened
+
+    return open_studio

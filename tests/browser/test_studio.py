@@ -1,0 +1,226 @@
+"""单图生成 in real Chromium: from a prompt to a kept picture, and back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.browser.studio_page import StudioPage
+from tests.drawn import drawn
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess
+
+Open = Callable[[HouseProcess], StudioPage]
+
+
+def test_a_newcomer_makes_a_picture_with_one_example_and_ctrl_enter(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.page.locator("[data-example]").first.click()
+    assert page.prompt()
+    page.generate_by_keyboard()
+    page.wait_for_pictures(1)
+    assert len(list((demo.home / "output").glob("*.jpg"))) == 1
+    expect(page.page.locator(".status")).to_contain_text("演示")
+
+
+def test_each_running_picture_holds_its_place_and_the_title_counts(house: HouseProcess, studio: Open) -> None:
+    page = studio(house)
+    page.write_prompt("雪山下的小屋，水彩")
+    page.choose("16:9", "1K")
+    page.count(3)
+    page.generate()
+    expect(page.tiles()).to_have_count(3)
+    page.expect_title(r"\(\d/3\)")
+    page.wait_for_pictures(3)
+    image = page.tiles().first.locator("img")
+    assert (image.get_attribute("width"), image.get_attribute("height")) == ("1376", "774")
+
+
+def test_a_second_tab_and_a_reload_show_the_same_work(
+    house: HouseProcess, studio: Open, jimeng: FakeJimeng
+) -> None:
+    jimeng.latency = 3.0
+    page = studio(house)
+    page.write_prompt("慢慢画的猫")
+    page.generate()
+    expect(page.tiles("running")).to_have_count(1)
+    page.open()
+    expect(page.tiles("running")).to_have_count(1)
+    other = StudioPage(page.page.context.new_page(), house.address)
+    other.open()
+    other.wait_for_pictures(1)
+    page.wait_for_pictures(1)
+    assert jimeng.charges == 1
+
+
+def test_a_failure_stands_in_its_place_with_its_reason_and_can_be_tried_again(
+    house: HouseProcess, studio: Open, jimeng: FakeJimeng
+) -> None:
+    page = studio(house)
+    page.write_prompt("违禁的画面")
+    page.generate()
+    expect(page.tiles("failed")).to_have_count(1)
+    expect(page.tiles("failed")).to_contain_text("50412")
+    page.tiles("failed").get_by_role("button", name="重试").click()
+    expect(page.tiles("failed")).to_contain_text("50412")
+    assert jimeng.charges == 0
+
+
+def test_an_unknown_result_asks_before_it_is_paid_again(
+    house: HouseProcess, studio: Open, jimeng: FakeJimeng
+) -> None:
+    jimeng.fail_next("reset")
+    page = studio(house)
+    page.write_prompt("断线的猫")
+    page.generate()
+    expect(page.tiles("unknown")).to_contain_text("可能已计费")
+    page.tiles("unknown").get_by_role("button", name="重试").click()
+    question = page.page.locator("dialog[data-dialog=money]")
+    expect(question).to_contain_text("0.22")
+    question.get_by_role("button", name="取消").click()
+    assert len(jimeng.orders) == 1
+    page.tiles("unknown").get_by_role("button", name="重试").click()
+    question.locator("[data-money-yes]").click()
+    page.wait_for_pictures(1)
+    assert len(jimeng.orders) == 2
+
+
+def test_what_was_typed_is_kept_over_a_reload(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.write_prompt("写了一半的")
+    page.choose("9:16", "4K")
+    page.page.wait_for_timeout(600)
+    page.open()
+    assert page.prompt() == "写了一半的"
+    expect(page.page.locator("input[value='9:16']")).to_be_checked()
+    expect(page.page.locator("input[value='4K']")).to_be_checked()
+
+
+def test_an_empty_prompt_is_said_at_the_field_and_costs_nothing(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.write_prompt("  ")
+    page.generate()
+    expect(page.page.locator("[data-error-for=prompt]")).to_contain_text("提示词")
+    expect(page.tiles()).to_have_count(0)
+
+
+def test_the_large_view_is_walked_by_keyboard_and_copies(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    for prompt in ("第一张", "第二张", "第三张"):
+        page.write_prompt(prompt)
+        page.generate()
+        expect(page.tiles("success").filter(has_text=prompt)).to_have_count(1, timeout=20_000)
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo.address)
+    large = page.enlarge(0)
+    expect(large).to_contain_text("第三张")
+    page.page.keyboard.press("ArrowRight")
+    expect(large).to_contain_text("第二张")
+    page.page.keyboard.press("End")
+    expect(large).to_contain_text("第一张")
+    page.page.keyboard.press("Home")
+    expect(large).to_contain_text("第三张")
+    large.locator("[data-copy=prompt]").click()
+    page.page.wait_for_function("async () => await navigator.clipboard.readText() === '第三张'")
+    page.page.keyboard.press("Escape")
+    expect(large).to_be_hidden()
+
+
+def test_a_deleted_picture_comes_back_with_undo(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.write_prompt("删错的猫")
+    page.generate()
+    page.wait_for_pictures(1)
+    page.act("删除")
+    expect(page.tiles()).to_have_count(0)
+    page.page.get_by_role("button", name="撤销").click()
+    page.wait_for_pictures(1)
+
+
+def test_again_edit_and_use_as_reference(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.write_prompt("可以再来的猫")
+    page.choose("3:2")
+    page.generate()
+    page.wait_for_pictures(1)
+    page.act("再来一张")
+    page.wait_for_pictures(2)
+    page.write_prompt("别的")
+    page.act("改提示词")
+    expect(page.page.get_by_label("提示词", exact=False).first).to_have_value("可以再来的猫")
+    page.act("用作参考图")
+    expect(page.references()).to_have_count(1)
+
+
+def test_references_are_attached_ordered_and_sent(demo: HouseProcess, studio: Open, tmp_path: Path) -> None:
+    files = []
+    for name in ("甲.png", "乙.png"):
+        file = tmp_path / name
+        file.write_bytes(drawn("png"))
+        files.append(file)
+    page = studio(demo)
+    page.drop_references(*files)
+    expect(page.references()).to_have_count(2)
+    page.references().nth(1).locator("[data-move]").focus()
+    page.page.keyboard.press("ArrowLeft")
+    page.write_prompt("照着画")
+    page.generate()
+    page.wait_for_pictures(1)
+    record = demo.get("/api/records")["records"][0]
+    assert [image["filename"] for image in record["sample_images"]] == ["乙.png", "甲.png"]
+
+
+def test_fields_the_model_does_not_take_are_disabled_with_the_reason(
+    house: HouseProcess, studio: Open
+) -> None:
+    page = studio(house)
+    page.page.locator("[data-more] summary").click()
+    expect(page.page.locator("#seed")).to_be_disabled()
+    expect(page.page.locator("#steps")).to_be_disabled()
+    expect(page.page.locator("#seed-note")).to_contain_text("即梦")
+    expect(page.page.locator("#negative_prompt-note")).to_contain_text("画面中不要出现")
+
+
+def test_the_address_with_from_refills_the_form(demo: HouseProcess, studio: Open) -> None:
+    body = {"prompt": "旧的配方", "aspect_ratio": "2:3", "resolution": "1K", "seed": 77}
+    made = demo.post("/api/batch-generate", body)["images"][0]
+    page = studio(demo)
+    page.open(f"?from={made['record_id']}")
+    assert page.prompt() == "旧的配方"
+    expect(page.page.locator("input[value='2:3']")).to_be_checked()
+    expect(page.page.locator("#seed")).to_have_value("77")
+
+
+def test_the_page_says_so_when_the_server_is_gone_and_recovers(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    demo.kill()
+    page.write_prompt("没有服务器")
+    page.generate()
+    expect(page.page.locator("body")).to_contain_text("连不上服务")
+    assert page.prompt() == "没有服务器"
+    demo.start()
+    page.generate()
+    page.wait_for_pictures(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844), (360, 700)])
+def test_it_is_accessible_and_never_scrolls_sideways(
+    browser: Browser, demo: HouseProcess, scheme: str, size: tuple[int, int]
+) -> None:
+    demo.post("/api/batch-generate", {"prompt": "长" * 2000, "aspect_ratio": "16:9", "resolution": "1K"})
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    try:
+        page = context.new_page()
+        page.goto(demo.address)
+        expect(page.locator(".tile[data-status=success] img")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    finally:
+        context.close()
