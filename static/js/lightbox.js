@@ -53,6 +53,7 @@ function build(dialog) {
     part("position").textContent = `${at + 1} / ${all.length}`;
     part("previous").disabled = at <= 0;
     part("next").disabled = at >= all.length - 1;
+    if (document.activeElement?.disabled) dialog.focus(); // a disabled button would swallow the next key
     part("download").href = link.dataset.full;
     describe(link);
     for (const neighbour of [all[at + 1], all[at - 1]]) if (neighbour) new Image().src = neighbour.dataset.full;
