@@ -78,7 +78,6 @@ function drawActions(cell, state, index, table) {
   change(cell, "action", word, () => {
     run.hidden = !word;
     run.textContent = word;
-    run.disabled = word === "生成中";
   });
   change(cell, "row", index, () => {
     run.setAttribute("aria-label", `${word || "生成"}第 ${index + 1} 行`);

@@ -1,7 +1,7 @@
 // Earlier batches, newest first, in a panel at the side.
 
 import { call } from "../api.js";
-import { timeOf } from "./records.js";
+import { batchName, timeOf } from "./records.js";
 import { yuan } from "./money.js";
 
 const STATES = { queued: "排队中", running: "生成中", paused: "已暂停", finished: "已完成", cancelled: "已取消" };
@@ -21,11 +21,11 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
   }
 
   function makeItem(batch) {
-    const { id, name, status, total, counts, cost, created_at: at } = batch;
+    const { id, status, total, counts, cost, created_at: at } = batch;
     const item = dialog.querySelector("[data-earlier-item]").content.firstElementChild.cloneNode(true);
     const part = (key) => item.querySelector(`[data-${key}]`);
     const failed = counts.failed + counts.unknown;
-    part("name").textContent = name || `批次 ${id.slice(0, 8)}`;
+    part("name").textContent = batchName(batch);
     part("name").href = `${pageUrl}?id=${encodeURIComponent(id)}`;
     part("state").textContent = STATES[status];
     part("state").classList.toggle("is-accent", status === "running");

@@ -33,8 +33,7 @@ export function showFoot(foot, { table, card, budgetLeft }) {
 
   table.rows.watch(refresh);
   table.onComplaint = (text) => {
-    complaint.hidden = !text;
-    complaint.textContent = text;
+    if (complaint.textContent !== text) complaint.textContent = text;
   };
   return { sum, refresh };
 }

@@ -9,7 +9,7 @@ export function markProblems(table, problems) {
     touched.add(row);
   }
   table.checks.forget(touched);
-  table.view.later();
+  table.look();
 }
 
 /** Go to a cell and put the focus there. */

@@ -2,6 +2,7 @@
 
 import { announce } from "../messages.js";
 import { yuan } from "./money.js";
+import { batchName } from "./records.js";
 
 const STATES = {
   queued: ["排队中", ""], running: ["生成中", "is-accent"], paused: ["已暂停", "is-warn"],
@@ -20,13 +21,14 @@ export function makeProgress(head, { address, retry }) {
   const title = "批量生成 · AI 图片生成器";
   let before = null;
   let counted = title;
+  let causes = "";
 
   function show(batch, records) {
     const { counts, total, status } = batch;
     const failed = counts.failed + counts.unknown;
     const left = counts.queued + counts.running;
     head.hidden = false;
-    part("name").textContent = batch.name || `批次 ${batch.id.slice(0, 8)}`;
+    part("name").textContent = batchName(batch);
     const [word, tone] = STATES[status];
     part("state").textContent = word;
     part("state").className = `chip ${tone}`;
@@ -62,6 +64,9 @@ export function makeProgress(head, { address, retry }) {
 
   function drawCauses(records) {
     const groups = group(records.filter(({ status }) => status === "failed" || status === "unknown"));
+    const shown = JSON.stringify(groups.map(({ words, records: found }) => [words, found.map(({ id, version }) => [id, version])]));
+    if (shown === causes) return;
+    causes = shown;
     part("causes").hidden = groups.length === 0;
     part("causes").replaceChildren(...groups.map(makeCause));
   }

@@ -49,6 +49,13 @@ export function makeRecordBook() {
   };
 }
 
+/** What a batch is called: its name, or when it began. */
+export function batchName({ name, created_at: at }) {
+  const began = new Date(timeOf(at));
+  const clock = began.toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });
+  return name || `${began.getMonth() + 1}月${began.getDate()}日 ${clock} 的批次`;
+}
+
 /** Seconds a running record has taken so far. */
 export function secondsOf({ started_at: started }) {
   return started ? Math.max(0, Math.round((Date.now() - timeOf(started)) / 1000)) : 0;
@@ -65,9 +72,10 @@ export function stateOfRecords(records) {
   const worst = WORST_FIRST.map((status) => records.find((record) => record.status === status)).find(Boolean);
   const status = worst?.status ?? "success";
   const share = records.length > 1 ? `${kept.length}/${records.length} ` : "";
+  const whole = share ? `${share}✓` : sizeOf(records[0]);
   return {
     status,
-    word: share + (worst ? wordOf(worst) : sizeOf(records[0])),
+    word: worst ? share + wordOf(worst) : whole,
     tone: TONES[status] ?? "",
     title: records.map(({ error }) => error).find(Boolean) ?? "",
     pictures: kept.map(pictureOf),
@@ -85,7 +93,7 @@ function wordOf(record) {
 
 function sizeOf({ width, height, image_path: path }) {
   if (!path) return "图片文件不见了";
-  return width && height ? `✓ ${width}×${height}` : "✓ 完成";
+  return width && height ? `${width}×${height}` : "完成";
 }
 
 function pictureOf({ id, image_path: url, thumbnail_url: thumbnail, prompt, width, height }) {
@@ -93,6 +101,6 @@ function pictureOf({ id, image_path: url, thumbnail_url: thumbnail, prompt, widt
 }
 
 function actionOf(records) {
-  if (records.some(({ status }) => status === "running" || status === "queued")) return "生成中";
+  if (records.some(({ status }) => status === "running" || status === "queued")) return "";
   return records.some(({ status }) => ["failed", "unknown", "cancelled"].includes(status)) ? "重试" : "";
 }

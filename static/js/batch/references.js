@@ -22,7 +22,7 @@ export function useReferences(table, { dialog, url, most }) {
     const byName = group(images);
     for (const row of asking) row.sample_images = row.sample_images.map((image) => found(image, byName));
     table.checks.forget(asking);
-    table.view.later();
+    table.look();
     table.onReferences?.();
   }
 

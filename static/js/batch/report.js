@@ -63,7 +63,7 @@ export function makeReport(report, { goTo, chooseReference }) {
   function makeItem(problem, words) {
     const element = item.content.firstElementChild.cloneNode(true);
     const { line, column, row, field } = problem;
-    element.querySelector("[data-where]").textContent = column ? `第 ${line} 行 ${column}` : `第 ${line} 行`;
+    element.querySelector("[data-where]").textContent = column ? `文件第 ${line} 行 ${column}` : `文件第 ${line} 行`;
     element.querySelector("[data-text]").textContent = words;
     element.firstElementChild.addEventListener("click", () => {
       if (problem.match) chooseReference(row, problem.name);

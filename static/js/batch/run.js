@@ -8,6 +8,11 @@ import { yuan } from "./money.js";
 import { makeProgress } from "./progress.js";
 import { makeRecordBook } from "./records.js";
 
+// What a picture's record keeps is the seed that was used: as a wish it would only make the same picture again.
+function unseeded(row, records) {
+  return records.some(({ status }) => status === "success") ? { ...row, seed: "" } : row;
+}
+
 /** Show batch `id` in the table and keep it true. posted: the rows as they were just sent, if they were. */
 export function openRun({ page, table, url, id, posted = null, onCopy }) {
   const address = `${url}/${id}`;
@@ -60,7 +65,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     pause: () => order("pause", "已暂停：正在生成的会做完，不再开始新的"),
     resume: () => order("resume", "继续生成"),
     retry: () => order("retry", "失败的已重新排队"),
-    copy: () => onCopy(book.rows()),
+    copy: () => onCopy(book.rows().map((row) => unseeded(row, book.of(row)))),
     async cancel() {
       const queued = batch.counts.queued;
       const kept = batch.counts.running > 0 ? `，正在生成的 ${batch.counts.running} 张会做完` : "";

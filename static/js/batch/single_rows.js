@@ -70,7 +70,7 @@ export function useSingleRows(table, { card, url, onChange }) {
     const records = row.run && followed.get(row.run)?.records;
     if (!records?.size) return row.run ? { word: "…", status: "queued", tone: "", pictures: [], action: "" } : null;
     const state = stateOfRecords([...records.values()]);
-    return { ...state, action: state.action || "再生成" };
+    return { ...state, action: state.status === "success" ? "再生成" : state.action };
   }
 
   function recordsOf(row) {

@@ -20,7 +20,7 @@ export function makeTable(element, own) {
   const table = {
     element, columns, rows, readOnly: false, ...own,
     grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
-    area: part("editor"), list: part("choices"), dropLine: part("drop-line"), complaint: own.complaint,
+    area: part("editor"), list: part("choices"), dropLine: part("drop-line"),
     checks: makeChecks(columns),
   };
   table.selection = new Selection(() => ({ rows: rows.length, columns: columns.length }));
@@ -28,6 +28,10 @@ export function makeTable(element, own) {
   table.editor = makeEditor(table);
   table.actions = makeActions(table);
   table.clipboard = listenToClipboard(table);
+  table.look = () => {
+    table.view.later();
+    complain(table);
+  };
   table.undo = () => travel(table, rows.undo(), "已撤销");
   table.redo = () => travel(table, rows.redo(), "已重做");
   listenToKeys(table);
@@ -44,6 +48,7 @@ function follow(table) {
     first = change.first;
     if (change.structural) selection.settle(rows.all);
     editor.follow();
+    complain(table);
   });
   selection.watch(() => {
     if (selection.shown) view.reveal(selection.row, selection.column);

@@ -34,25 +34,28 @@ export function makeView(table) {
     const last = Math.min(Math.ceil((top + element.clientHeight) / rowHeight) + SPARE_ROWS, count);
     body.style.height = `${count * rowHeight}px`;
     grid.setAttribute("aria-rowcount", String(count + 1));
-    for (const [index, view] of views) {
-      if (index >= first && index < last) continue;
+    const gone = [...views.keys()].filter((index) => index < first || index >= last).sort((one, other) => one - other);
+    for (const index of gone) {
+      free.push(views.get(index));
       views.delete(index);
-      free.push(view);
     }
-    for (let index = first; index < last; index += 1) drawRow(index);
-    for (const view of free) view.element.hidden = true;
+    for (let index = last - 1; index >= first; index -= 1) drawRow(index);
+    for (const view of free) view.element.remove();
   }
 
+  // From the last row up, so that rows stand in the page in their order.
   function drawRow(index) {
     let view = views.get(index);
     if (!view) {
       view = free.pop() ?? makeRowView(table);
       views.set(index, view);
-      view.element.hidden = false;
-      view.element.style.transform = `translateY(${index * rowHeight}px)`;
+      view.element.dataset.row = String(index + 1);
       view.element.setAttribute("aria-rowindex", String(index + 2));
-      if (!view.element.isConnected) body.append(view.element);
+      const next = views.get(index + 1)?.element ?? null;
+      if (!view.element.isConnected || view.element.nextElementSibling !== next) body.insertBefore(view.element, next);
     }
+    const top = `translateY(${index * rowHeight}px)`;
+    if (view.top !== top) view.element.style.transform = view.top = top;
     fillRow(table, view, index);
   }
 
@@ -96,7 +99,7 @@ export function makeView(table) {
   }
 
   function placeOfElement(cell) {
-    const row = Number(cell.closest("[role=row]").getAttribute("aria-rowindex")) - 2;
+    const row = Number(cell.closest("[data-row]").dataset.row) - 1;
     const column = table.columns.findIndex(({ name }) => name === cell.dataset.column);
     return { row, column };
   }
@@ -161,7 +164,6 @@ function show(cell, what, value, change) {
 
 function markCell(element, problem) {
   element.classList.toggle("is-bad", Boolean(problem));
-  element.toggleAttribute("aria-invalid", false);
   if (problem) {
     element.setAttribute("aria-invalid", "true");
     element.title = problem;

@@ -1,0 +1,197 @@
+"""Frames of the batch table in real Chromium: scroll, type and paste among 5,000 rows.
+
+Serves the app by itself on a free port with the demo model. Prints the longest task on the page's main
+thread for each activity, seen through the browser's own tracing; the bound is 50 ms.
+
+    python -m bench.batch_table
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+ROWS = 5_000
+PASTED = 1_000
+BOUND_MS = 50.0
+_CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+
+
+def main() -> int:
+    """Measure -> exit code 1 when a frame was over the bound."""
+    with served() as address, opened(address) as page:
+        fill(page)
+        found = {name: longest_task(page, activity) for name, activity in ACTIVITIES.items()}
+    for name, (longest, count) in found.items():
+        print(f"{name:<18} longest task {longest:6.1f} ms   over {BOUND_MS:.0f} ms: {count}")
+    return int(any(count for _, count in found.values()))
+
+
+def block(rows: int, *, start: int = 0) -> str:
+    """Cells as a spreadsheet puts them on the clipboard: prompt, negative prompt, ratio, resolution, …"""
+    lines = (
+        f"清晨的雪山湖泊，倒影清晰，薄雾缭绕，第 {n} 幅\t模糊，水印\t16：9\t2k\t\t{n % 3 + 1}\t图_{n}"
+        for n in range(start, start + rows)
+    )
+    return "\r\n".join(lines)
+
+
+def fill(page: Page) -> None:
+    """5,000 rows into the empty table, by pasting."""
+    paste(page, block(ROWS))
+    page.wait_for_selector(f"[data-table-grid][aria-rowcount='{ROWS + 1}']")
+    page.wait_for_timeout(1500)
+
+
+def paste(page: Page, text: str) -> None:
+    """Text to the clipboard and Ctrl+V where the focus is."""
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.keyboard.press("Control+v")
+
+
+def scroll(page: Page) -> None:
+    """Wheel down and up, fast and slow; then from end to end."""
+    box = page.locator("[data-table]").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 400, box["y"] + 300)
+    for distance in [120] * 20 + [2_000] * 20 + [-700] * 20:
+        page.mouse.wheel(0, distance)
+        page.wait_for_timeout(16)
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Control+Home")
+    page.wait_for_timeout(300)
+
+
+def type_prompts(page: Page) -> None:
+    """Ten prompts by keyboard, far down the table."""
+    page.locator("[data-table] [data-column=prompt]").first.click()
+    for _ in range(4):
+        page.keyboard.press("PageDown")
+    for _ in range(10):
+        page.keyboard.type("海边的灯塔，夜色里一束光", delay=10)
+        page.keyboard.press("Enter")
+    page.wait_for_timeout(1_000)
+
+
+def paste_rows(page: Page) -> None:
+    """1,000 rows over existing ones, taken back, and done again."""
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("ArrowRight")
+    paste(page, block(PASTED, start=7_000))
+    page.wait_for_timeout(1_200)
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(1_200)
+    page.keyboard.press("Control+y")
+    page.wait_for_timeout(1_200)
+    assert "第 7000 幅" in page.locator("[data-row='1'] [data-column=prompt]").inner_text()
+
+
+def move_about(page: Page) -> None:
+    """Arrows, selecting and filling down."""
+    for key in ["ArrowDown"] * 30 + ["Shift+ArrowDown"] * 30 + ["Control+d", "Control+z"]:
+        page.keyboard.press(key)
+    page.wait_for_timeout(1_000)
+
+
+ACTIVITIES: dict[str, Callable[[Page], None]] = {
+    "scroll": scroll,
+    "type": type_prompts,
+    "paste 1,000 rows": paste_rows,
+    "arrows, fill": move_about,
+}
+
+
+def longest_task(page: Page, activity: Callable[[Page], None]) -> tuple[float, int]:
+    """Run it under tracing -> (longest task in ms, number of tasks over the bound)."""
+    browser = page.context.browser
+    assert browser
+    browser.start_tracing(categories=["disabled-by-default-devtools.timeline", "__metadata"])
+    activity(page)
+    lasted = main_thread_tasks(json.loads(browser.stop_tracing())["traceEvents"])
+    return max(lasted), sum(one > BOUND_MS for one in lasted)
+
+
+def main_thread_tasks(events: list[dict[str, Any]]) -> list[float]:
+    """Milliseconds of each task on the main thread of the page that worked most."""
+    names = {
+        (e["pid"], e["tid"])
+        for e in events
+        if e["name"] == "thread_name" and e["args"]["name"] == "CrRendererMain"
+    }
+    tasks: dict[tuple[int, int], list[float]] = {}
+    for event in events:
+        key = (event["pid"], event["tid"])
+        if event["name"] == "RunTask" and key in names and "dur" in event:
+            tasks.setdefault(key, []).append(event["dur"] / 1000)
+    return max(tasks.values(), key=sum)
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The app with the demo model, on its own data -> its address."""
+    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        own = {
+            "IMAGE_MODEL": "demo",
+            "PORT": str(port),
+            "DATABASE_PATH": f"{folder}/records.db",
+            "OUTPUT_DIR": f"{folder}/output",
+            "SAMPLES_DIR": f"{folder}/samples",
+        }
+        app = subprocess.Popen([sys.executable, "web_app.py"], cwd=ROOT, env=os.environ | own)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_until_up(address)
+            yield address
+        finally:
+            app.terminate()
+            app.wait(timeout=15)
+
+
+def wait_until_up(address: str) -> None:
+    """Until it answers, at most 20 seconds."""
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=2) as answer:
+                json.load(answer)
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.2)
+    raise SystemExit("the app did not start")
+
+
+@contextmanager
+def opened(address: str) -> Iterator[Page]:
+    """The batch page in Chromium at 1440×900."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        context = browser.new_context(
+            viewport={"width": 1440, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
+        )
+        page = context.new_page()
+        page.goto(f"{address}/batch")
+        page.wait_for_selector("[data-batch][data-ready]")
+        yield page
+        browser.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
