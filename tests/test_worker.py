@@ -99,7 +99,7 @@ def test_a_refused_prompt_says_why_and_costs_nothing(studio: Studio) -> None:
     assert record.status is Status.FAILED
     assert record.cause == "moderation"
     assert "50412" in record.error
-    assert (record.cost, record.at_stake) == (0, 0)
+    assert (record.cost, record.at_stake) == (Decimal(0), Decimal(0))
     assert studio.outcomes() == ["not_billed"]
 
 
