@@ -20,6 +20,7 @@ from storage.batches import (
     resume_batch,
 )
 from storage.connection import connect, last_version, open_database, snapshot, transaction
+from storage.finding import SORTS, RecordFilter, count_kinds, count_records, list_record_ids
 from storage.ledger import BudgetReached, add_send, committed, keep_ticket
 from storage.queue import (
     claim_record,
@@ -33,17 +34,28 @@ from storage.queue import (
     settle_lapsed,
 )
 from storage.records import (
-    RecordFilter,
-    count_records,
+    Chosen,
     delete_records,
+    delete_undoably,
+    empty_trash,
     get_record,
+    get_record_or_none,
+    list_chosen,
+    list_neighbours,
+    list_page,
     list_records,
+    list_records_of_file,
     list_single_records,
+    mark_favourite,
     restore_records,
+    undo_delete,
 )
+from storage.search import index_progress, index_prompts
 
 __all__ = [
+    "SORTS",
     "BudgetReached",
+    "Chosen",
     "Connection",
     "RecordFilter",
     "add_batch",
@@ -52,9 +64,12 @@ __all__ = [
     "claim_record",
     "committed",
     "connect",
+    "count_kinds",
     "count_open_work",
     "count_records",
     "delete_records",
+    "delete_undoably",
+    "empty_trash",
     "extend_leases",
     "fail_record",
     "finish_record",
@@ -62,14 +77,23 @@ __all__ = [
     "get_batch_version",
     "get_paused_reason",
     "get_record",
+    "get_record_or_none",
     "has_claimable",
+    "index_progress",
+    "index_prompts",
     "keep_ticket",
     "last_version",
     "list_batch_records",
     "list_batches",
+    "list_chosen",
     "list_log",
+    "list_neighbours",
+    "list_page",
+    "list_record_ids",
     "list_records",
+    "list_records_of_file",
     "list_single_records",
+    "mark_favourite",
     "open_database",
     "pause_batch",
     "pause_other_models",
@@ -80,4 +104,5 @@ __all__ = [
     "settle_lapsed",
     "snapshot",
     "transaction",
+    "undo_delete",
 ]

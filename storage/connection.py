@@ -7,7 +7,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from errors import StorageError
+from storage.grams import holds
 from storage.schema import MIGRATIONS
+from storage.schema_finding import index_anew, was_folded_otherwise
 
 BUSY_SECONDS = 15.0
 
@@ -22,6 +24,9 @@ def open_database(path: Path) -> None:
         with closing(connect(path)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             _migrate(db, path)
+            if was_folded_otherwise(db):
+                with transaction(db):
+                    index_anew(db)
     except (sqlite3.DatabaseError, OSError) as error:
         raise StorageError(f"数据库文件 {path} 打不开（{error}），请检查它是否损坏、能否写入") from error
 
@@ -32,6 +37,7 @@ def connect(path: Path) -> sqlite3.Connection:
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA synchronous = FULL")
+    db.create_function("holds", 2, holds, deterministic=True)
     return db
 
 
@@ -55,7 +61,10 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def snapshot(db: sqlite3.Connection) -> Iterator[None]:
-    """Several reads that see one and the same state."""
+    """Several reads that see one and the same state; within another, that one's."""
+    if db.in_transaction:
+        yield
+        return
     db.execute("BEGIN")
     try:
         yield

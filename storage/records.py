@@ -1,31 +1,27 @@
-"""Records as people look for them: one, a page of them, how many; deleted and restored."""
+"""Records as people look for them: one, a page of them; deleted, restored, marked as favourites."""
 
+import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from domain import Record
 from errors import NotFound
-from storage.connection import next_version, transaction
+from storage.connection import next_version, snapshot, transaction
+from storage.finding import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
 from storage.rows import RECORD, to_record
 
-_ENDED = ("success", "failed", "unknown", "cancelled")
+_CHANGED_AT_ONCE = 1_000  # in one transaction, so that nobody waits long for the next
+_READ_AT_ONCE = 200
+
+Chosen = Sequence[int] | RecordFilter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFilter:
-    """What to look for; an empty field does not narrow. ``search`` is a part of a prompt."""
-
-    search: str = ""
-    statuses: tuple[str, ...] = ()
-    batch_id: str = ""
-
-
-def get_record(db: sqlite3.Connection, record_id: int) -> Record:
-    """One record, not a deleted one. Raises NotFound."""
+def get_record(db: sqlite3.Connection, record_id: int, *, trash: bool = False) -> Record:
+    """One record, a deleted one only with ``trash``. Raises NotFound."""
     row = db.execute(
-        f"SELECT {RECORD} FROM generation_records WHERE id = :id AND deleted_at IS NULL",
-        {"id": record_id},
+        f"SELECT {RECORD} FROM generation_records WHERE id = :id AND (deleted_at IS NULL OR :trash)",
+        {"id": record_id, "trash": trash},
     ).fetchone()
     if row is None:
         raise NotFound("没有这条记录，它可能已被删除")
@@ -35,26 +31,54 @@ def get_record(db: sqlite3.Connection, record_id: int) -> Record:
 def list_records(
     db: sqlite3.Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0
 ) -> list[Record]:
-    """A page of records, newest first."""
-    where, fields = _where(wanted)
+    """A page of records, in the order asked for."""
+    with snapshot(db):
+        return _records(db, find_ids(db, wanted, limit=limit, offset=offset))
+
+
+def list_page(
+    db: sqlite3.Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0
+) -> tuple[list[Record], int]:
+    """A page of records and how many there are in all pages, of one and the same moment."""
+    with snapshot(db):
+        return list_records(db, wanted, limit=limit, offset=offset), count_records(db, wanted)
+
+
+def list_chosen(db: sqlite3.Connection, chosen: Chosen) -> Iterator[Record]:
+    """Records by their ids, or all that a filter finds, however many; deleted ones only by such a filter."""
+    trash = isinstance(chosen, RecordFilter) and chosen.trash
+    for ids in _portions(_chosen_ids(db, chosen), _READ_AT_ONCE):
+        yield from (record for record in _records(db, ids) if trash or record.deleted_at is None)
+
+
+def list_neighbours(
+    db: sqlite3.Connection, wanted: RecordFilter, record_id: int
+) -> tuple[Record | None, Record | None]:
+    """(the record before, the record after) this one in the order asked for; None at either end."""
+    with snapshot(db):
+        before, after = find_neighbours(db, wanted, record_id)
+        return get_record_or_none(db, before), get_record_or_none(db, after)
+
+
+def get_record_or_none(db: sqlite3.Connection, record_id: int | None) -> Record | None:
+    """One record, deleted or not; None when there is none."""
+    found = _records(db, [record_id]) if record_id is not None else []
+    return found[0] if found else None
+
+
+def list_records_of_file(db: sqlite3.Connection, filename: str) -> list[Record]:
+    """Records whose picture is kept under this name, newest first; several only in earlier databases."""
     rows = db.execute(
         f"""
         SELECT {RECORD}
         FROM generation_records
-        WHERE {where}
+        WHERE filename = :filename COLLATE NOCASE AND filename <> ''
         ORDER BY id DESC
-        LIMIT :limit OFFSET :offset
+        LIMIT 20
         """,
-        fields | {"limit": limit, "offset": offset},
+        {"filename": filename},
     ).fetchall()
     return [to_record(row) for row in rows]
-
-
-def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
-    """How many records there are in all pages."""
-    where, fields = _where(wanted)
-    row = db.execute(f"SELECT count(*) FROM generation_records WHERE {where}", fields).fetchone()
-    return int(row[0])
 
 
 def list_single_records(db: sqlite3.Connection, *, since: int = 0, limit: int = 60) -> list[Record]:
@@ -79,37 +103,119 @@ def list_single_records(db: sqlite3.Connection, *, since: int = 0, limit: int = 
     return [to_record(row) for row in rows]
 
 
-def delete_records(db: sqlite3.Connection, ids: Sequence[int]) -> int:
+def delete_records(db: sqlite3.Connection, chosen: Chosen) -> int:
     """Into the trash -> how many; a record under way stays. Its file stays until the trash is emptied."""
-    return _set_deleted(
-        db, ids, "CURRENT_TIMESTAMP", "deleted_at IS NULL AND status NOT IN ('queued', 'running')"
+    return delete_undoably(db, chosen)[0]
+
+
+def delete_undoably(db: sqlite3.Connection, chosen: Chosen) -> tuple[int, int]:
+    """As ``delete_records`` -> (how many, the number that ``undo_delete`` takes)."""
+    return _change(
+        db,
+        _chosen_ids(db, chosen),
+        "deleted_at = CURRENT_TIMESTAMP",
+        "deleted_at IS NULL AND status NOT IN ('queued', 'running')",
     )
 
 
-def restore_records(db: sqlite3.Connection, ids: Sequence[int]) -> int:
+def restore_records(db: sqlite3.Connection, chosen: Chosen) -> int:
     """Out of the trash again -> how many."""
-    return _set_deleted(db, ids, "NULL", "deleted_at IS NOT NULL")
+    return _change(db, _chosen_ids(db, chosen), "deleted_at = NULL", "deleted_at IS NOT NULL")[0]
 
 
-def _set_deleted(db: sqlite3.Connection, ids: Sequence[int], value: str, condition: str) -> int:
-    with transaction(db):
-        version = next_version(db)
-        sql = f"""
-            UPDATE generation_records
-            SET deleted_at = {value}, version = :version
-            WHERE id = :id AND {condition}
+def undo_delete(db: sqlite3.Connection, undo: int) -> int:
+    """Out of the trash again what one call put in, and nothing else -> how many."""
+    rows = db.execute(
         """
-        return sum(db.execute(sql, {"id": i, "version": version}).rowcount for i in ids)
+        SELECT id
+        FROM generation_records
+        WHERE deleted_at IS NOT NULL AND version = :undo
+        """,
+        {"undo": undo},
+    ).fetchall()
+    return restore_records(db, [row["id"] for row in rows])
 
 
-def _where(wanted: RecordFilter) -> tuple[str, dict[str, object]]:
-    statuses = wanted.statuses or _ENDED
-    fields: dict[str, object] = {f"status_{n}": status for n, status in enumerate(statuses)}
-    conditions = ["deleted_at IS NULL", f"status IN ({', '.join(':' + name for name in fields)})"]
-    if wanted.batch_id:
-        conditions.append("batch_id = :batch_id")
-        fields["batch_id"] = wanted.batch_id
-    if wanted.search:
-        conditions.append("instr(lower(prompt), lower(:search)) > 0")
-        fields["search"] = wanted.search
-    return " AND ".join(conditions), fields
+def mark_favourite(db: sqlite3.Connection, chosen: Chosen, favourite: bool) -> int:
+    """Mark as favourites, or no longer -> how many were changed."""
+    mark = int(favourite)
+    return _change(db, _chosen_ids(db, chosen), f"favourite = {mark}", f"favourite <> {mark}")[0]
+
+
+def _change(db: sqlite3.Connection, ids: Iterable[int], assignment: str, condition: str) -> tuple[int, int]:
+    """-> (how many were changed, the version they all have now)."""
+    number, version = 0, 0
+    for portion in _portions(ids, _CHANGED_AT_ONCE):
+        with transaction(db):
+            version = version or next_version(db)
+            number += db.execute(
+                f"""
+                UPDATE generation_records
+                SET {assignment}, version = :version
+                WHERE id IN (SELECT value FROM json_each(:ids)) AND {condition}
+                """,
+                {"version": version, "ids": json.dumps(portion)},
+            ).rowcount
+    return number, version
+
+
+def _chosen_ids(db: sqlite3.Connection, chosen: Chosen) -> Iterable[int]:
+    return list(list_record_ids(db, chosen)) if isinstance(chosen, RecordFilter) else chosen
+
+
+def _records(db: sqlite3.Connection, ids: Sequence[int]) -> list[Record]:
+    """The records of these ids, in their order."""
+    rows = db.execute(
+        f"""
+        SELECT {RECORD}
+        FROM generation_records
+        WHERE id IN (SELECT value FROM json_each(:ids))
+        """,
+        {"ids": json.dumps(ids)},
+    ).fetchall()
+    by_id = {row["id"]: row for row in rows}
+    return [to_record(by_id[record_id]) for record_id in ids if record_id in by_id]
+
+
+def _portions(ids: Iterable[int], size: int) -> Iterator[list[int]]:
+    rest = iter(ids)
+    while portion := list(islice(rest, size)):
+        yield portion
+
+
+Remove = Callable[[str, int], object]
+
+
+def empty_trash(db: sqlite3.Connection, *, days: int, remove: Remove, limit: int = 100) -> int:
+    """Delete for good what has lain in the trash for that many days, files first -> how many records.
+
+    ``remove(filename, record id)`` takes picture and thumbnail away; the name is empty when another record
+    has the same picture. Nobody can restore a record meanwhile, and after a crash in between the
+    record is still in the trash and the next call goes on.
+    """
+    with transaction(db):
+        rows = db.execute(
+            """
+            SELECT id, filename
+            FROM generation_records
+            WHERE deleted_at IS NOT NULL AND deleted_at < datetime('now', :ago)
+            ORDER BY deleted_at
+            LIMIT :limit
+            """,
+            {"ago": f"-{days} days", "limit": limit},
+        ).fetchall()
+        for row in rows:
+            remove("" if _is_shared(db, row) else row["filename"], row["id"])
+            db.execute("DELETE FROM generation_records WHERE id = :id", {"id": row["id"]})
+    return len(rows)
+
+
+def _is_shared(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
+    sql = """
+        SELECT 1
+        FROM generation_records
+        WHERE filename = :filename COLLATE NOCASE AND filename <> '' AND id <> :id
+        LIMIT 1
+    """
+    fields = {"filename": row["filename"], "id": row["id"]}
+    return db.execute(sql, fields).fetchone() is not None

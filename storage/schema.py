@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 
 from domain import Status, file_key
+from storage.schema_finding import add_finding
 
 # Name and definition of every column of generation_records; the first part is the contract's.
 RECORD_COLUMNS = {
@@ -201,4 +202,4 @@ _FIRST_TABLES = (
 )
 
 # Append only. Each runs once, in one transaction of its own.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_schema,)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_schema, add_finding)

@@ -1,0 +1,255 @@
+"""Which records are meant: a filter becomes ids, in order, and how many there are; exact while others write.
+
+What is looked for comes from one or two *arms*, each a list of ids in the order of an index, merged:
+records that have come to an end, and (only when asked for by status) those still queued or running. With a
+search the first is the index of prompts, plus what it does not hold yet.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from domain import Status
+from storage.connection import snapshot
+from storage.grams import Term, read_term
+from storage.schema_finding import KINDS, SHOWN, UNSUCCESSFUL
+from storage.search import has_backlog
+
+NEWEST, OLDEST = "newest", "oldest"
+SORTS = (NEWEST, OLDEST)
+_OPEN = (Status.QUEUED, Status.RUNNING)
+_ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+_WORTH_TURNING = 1_000
+_IDS_AT_ONCE = 10_000
+
+Fields = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFilter:
+    """What to look for; an empty field does not narrow.
+
+    search        a part of the prompt (not of the negative prompt), letter case and width being one
+    statuses      of domain.Status; empty: all that have come to an end
+    created_from, created_before   UTC, as ``created_at`` is kept; the second is the first moment left out
+    sort          ``newest`` or ``oldest``, by id
+    trash         the deleted ones instead of the others
+    """
+
+    search: str = ""
+    statuses: tuple[str, ...] = ()
+    batch_id: str = ""
+    aspect_ratio: str = ""
+    resolution: str = ""
+    model: str = ""
+    favourite: bool | None = None
+    created_from: str = ""
+    created_before: str = ""
+    sort: str = NEWEST
+    trash: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arm:
+    source: str
+    id: str
+    conditions: tuple[str, ...]
+
+    def select(self, what: str) -> str:
+        """The arm's rows; ``what`` may use ``id``."""
+        return f"SELECT {what} FROM {self.source} WHERE {' AND '.join(self.conditions)}"
+
+
+def find_ids(db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0) -> list[int]:
+    """A page of ids in the order asked for. A page near the end is counted from there."""
+    with snapshot(db):
+        if offset > _WORTH_TURNING:
+            total = count_records(db, wanted)
+            after = total - offset - limit
+            if offset >= total:
+                return []
+            if after < offset:
+                turned = replace(wanted, sort=OLDEST if wanted.sort == NEWEST else NEWEST)
+                return _ids(db, turned, limit=limit + min(after, 0), offset=max(after, 0))[::-1]
+        return _ids(db, wanted, limit=limit, offset=offset)
+
+
+def list_record_ids(db: sqlite3.Connection, wanted: RecordFilter) -> Iterator[int]:
+    """Every id in the order asked for, read in portions: no long read holds up those who write."""
+    last: int | None = None
+    while portion := _ids(db, wanted, limit=_IDS_AT_ONCE, beyond=last):
+        yield from portion
+        last = portion[-1]
+
+
+def find_neighbours(
+    db: sqlite3.Connection, wanted: RecordFilter, record_id: int
+) -> tuple[int | None, int | None]:
+    """(the id before, the id after) this record in the order asked for; None at either end."""
+    turned = replace(wanted, sort=OLDEST if wanted.sort == NEWEST else NEWEST)
+    with snapshot(db):
+        before = _ids(db, turned, limit=1, beyond=record_id)
+        after = _ids(db, wanted, limit=1, beyond=record_id)
+    return (before[0] if before else None, after[0] if after else None)
+
+
+def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
+    """How many records there are in all pages; exact."""
+    term = read_term(wanted.search)
+    if term is None and not (wanted.batch_id or wanted.created_from or wanted.created_before):
+        return _sum_of_counts(db, wanted)
+    with snapshot(db):
+        fields = _fields(wanted, term)
+        selects = [arm.select("count(*)") for arm in _arms(db, wanted, term, for_count=True)]
+        return sum(int(db.execute(sql, fields).fetchone()[0]) for sql in selects)
+
+
+def count_kinds(db: sqlite3.Connection, *, trash: bool = False) -> dict[str, dict[str, int]]:
+    """For each of status, aspect_ratio, resolution, model and favourite: its values -> how many records."""
+    counts: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+    for kind in KINDS:
+        rows = db.execute(
+            f"""
+            SELECT {kind} AS value, sum(number) AS number
+            FROM record_counts
+            WHERE is_deleted = :trash
+            GROUP BY {kind}
+            HAVING sum(number) > 0
+            ORDER BY sum(number) DESC
+            """,
+            {"trash": trash},
+        )
+        counts[kind] = {str(row["value"]): int(row["number"]) for row in rows}
+    return counts
+
+
+def _ids(
+    db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0, beyond: int | None = None
+) -> list[int]:
+    """``beyond`` an id: only what comes after it in the order asked for."""
+    term = read_term(wanted.search)
+    direction, sign = ("DESC", "<") if wanted.sort == NEWEST else ("ASC", ">")
+    fields = _fields(wanted, term) | {"limit": limit, "offset": offset, "beyond": beyond}
+    with snapshot(db):
+        arms = _arms(db, wanted, term)
+        if beyond is not None:
+            arms = [replace(arm, conditions=(*arm.conditions, f"{arm.id} {sign} :beyond")) for arm in arms]
+        together = " UNION ALL ".join(arm.select(f"{arm.id} AS id") for arm in arms)
+        if not together:
+            return []
+        sql = f"{together} ORDER BY id {direction} LIMIT :limit OFFSET :offset"
+        return [int(row["id"]) for row in db.execute(sql, fields)]
+
+
+def _arms(
+    db: sqlite3.Connection, wanted: RecordFilter, term: Term | None, *, for_count: bool = False
+) -> list[_Arm]:
+    ended, still_open = _statuses(wanted)
+    narrowing = _narrowing(wanted)
+    is_long_way = term is not None and not (wanted.trash or wanted.batch_id)
+    arms = []
+    if ended and term and is_long_way:
+        arms += _indexed_arms(db, wanted, term)
+    elif ended:
+        index, first = _way_in(wanted, ended, for_count=for_count)
+        arms.append(_scan(index, (*first, *_of_statuses(ended, _ENDED), *narrowing), term))
+    if still_open:
+        first = ("deleted_at IS NULL", "status IN ('queued', 'running')", *_of_statuses(still_open, _OPEN))
+        arms.append(_scan("records_open", (*first, *narrowing), term))
+    return arms
+
+
+def _statuses(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
+    """The statuses asked for: (those that are an end, those that are not)."""
+    asked = wanted.statuses or _ENDED
+    return (
+        [status for status in _ENDED if status in asked],
+        [status for status in _OPEN if status in asked and not wanted.trash],
+    )
+
+
+def _way_in(wanted: RecordFilter, ended: list[Status], *, for_count: bool) -> tuple[str, tuple[str, ...]]:
+    """The index to go by among the records that have ended, and the conditions that open it."""
+    if wanted.trash:
+        return "records_trash", ("deleted_at IS NOT NULL",)
+    if wanted.batch_id:
+        return "records_of_batch", (SHOWN,)
+    if wanted.favourite:
+        return "records_favourite", (SHOWN, "favourite = 1")
+    if Status.SUCCESS not in ended:
+        return "records_unsuccessful", (UNSUCCESSFUL,)
+    if for_count and (wanted.created_from or wanted.created_before):
+        return "records_created", (SHOWN,)
+    return ("records_facets" if _narrowing(wanted) or len(ended) < len(_ENDED) else "records_shown"), (SHOWN,)
+
+
+def _indexed_arms(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> list[_Arm]:
+    """By the index of prompts; and one by one, what it does not hold yet."""
+    ended, _ = _statuses(wanted)
+    narrowing = (*_of_statuses(ended, _ENDED), *_narrowing(wanted))
+    source = "prompt_search"
+    conditions: tuple[str, ...] = ("prompt_search MATCH :expression",)
+    if narrowing or not term.is_settled:
+        source += " CROSS JOIN generation_records ON generation_records.id = prompt_search.rowid"
+        conditions += narrowing if term.is_settled else (*narrowing, "holds(prompt, :folded)")
+    if not has_backlog(db):
+        return [_Arm(source=source, id="prompt_search.rowid", conditions=conditions)]
+    conditions += ("prompt_search.rowid NOT IN (SELECT id FROM search_backlog)",)
+    waiting = "search_backlog CROSS JOIN generation_records ON generation_records.id = search_backlog.id"
+    return [
+        _Arm(source=source, id="prompt_search.rowid", conditions=conditions),
+        _Arm(
+            source=waiting,
+            id="search_backlog.id",
+            conditions=(SHOWN, *narrowing, "holds(prompt, :folded)"),
+        ),
+    ]
+
+
+def _scan(index: str, conditions: tuple[str, ...], term: Term | None) -> _Arm:
+    searched = ("holds(prompt, :folded)",) if term else ()
+    return _Arm(
+        source=f"generation_records INDEXED BY {index}",
+        id="generation_records.id",
+        conditions=(*conditions, *searched),
+    )
+
+
+def _of_statuses(asked: list[Status], possible: tuple[Status, ...]) -> tuple[str, ...]:
+    if len(asked) == len(possible):
+        return ()
+    return (f"status IN ({', '.join(repr(status.value) for status in asked)})",)
+
+
+def _narrowing(wanted: RecordFilter) -> tuple[str, ...]:
+    conditions = [f"{name} = :{name}" for name in _EQUALS if getattr(wanted, name)]
+    if wanted.favourite is not None:
+        conditions.append(f"favourite = {int(wanted.favourite)}")
+    if wanted.created_from:
+        conditions.append("created_at >= :created_from")
+    if wanted.created_before:
+        conditions.append("created_at < :created_before")
+    return tuple(conditions)
+
+
+_EQUALS = ("batch_id", "aspect_ratio", "resolution", "model")
+
+
+def _fields(wanted: RecordFilter, term: Term | None) -> Fields:
+    names = (*_EQUALS, "created_from", "created_before")
+    fields: Fields = {name: getattr(wanted, name) for name in names}
+    if term:
+        fields |= {"folded": term.folded, "expression": term.expression}
+    return fields
+
+
+def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
+    ended, still_open = _statuses(wanted)
+    statuses = [status.value for status in (*ended, *still_open)]
+    conditions = (
+        "is_deleted = :trash",
+        f"status IN ({', '.join(map(repr, statuses))})",
+        *_narrowing(wanted),
+    )
+    sql = f"SELECT coalesce(sum(number), 0) FROM record_counts WHERE {' AND '.join(conditions)}"
+    return int(db.execute(sql, _fields(wanted, None) | {"trash": wanted.trash}).fetchone()[0])
