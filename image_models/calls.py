@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from threading import local
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -26,12 +27,13 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
+from config import is_loopback
 from errors import Billed, ModelError
 from image_models.door import Pause
 
 MAX_BYTES = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
-_CHUNK = 64 * 1024
+_CHUNK = 128 * 1024
 
 
 class TooMuch(Exception):
@@ -60,12 +62,14 @@ class Line:
     """The line to one service, for all threads; each has a session of its own.
 
     label    the service's name for people, for the sentences
+    service  its address; proxies and certificates for it are looked up once
     timeout  seconds that an answer may take in all
     """
 
-    def __init__(self, label: str, *, timeout: float) -> None:
+    def __init__(self, label: str, service: str, *, timeout: float) -> None:
         self._label = label
         self._timeout = timeout
+        self._surroundings = surroundings(service)
         self._mine = local()
 
     def order(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Answer:
@@ -76,7 +80,7 @@ class Line:
         does not do: servers close without saying so, and the pool would try the connection once more.
         """
         alone = {**headers, "Connection": "close"}
-        with new_session(_Telling()) as session:
+        with self._new_session() as session:
             return self._call(session, url, alone, content)
 
     def ask(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Answer:
@@ -86,7 +90,13 @@ class Line:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._mine, "session", None)
         if session is None:
-            session = self._mine.session = new_session(_Telling())
+            session = self._mine.session = self._new_session()
+        return session
+
+    def _new_session(self) -> requests.Session:
+        session = new_session(_Telling())
+        session.proxies = dict(self._surroundings["proxies"])
+        session.verify = self._surroundings["verify"]
         return session
 
     def _call(
@@ -124,21 +134,21 @@ class Waiting:
         self._started = time.monotonic()
         self._paused = 0.0
 
-    def again(self, *, at_least: float = 0.0) -> bool:
+    def again(self) -> bool:
         """Pause; False, without pausing, when the time is up."""
         left = self._seconds - max(time.monotonic() - self._started, self._paused)
         if left <= 0:
             return False
-        rest = min(max(1.0, self._paused / 8, at_least), 3.0, left)
+        rest = min(max(1.0, self._paused / 8), 3.0, left)
         self._paused += rest
         self._pause(rest)
         return True
 
 
 def new_session(adapter: HTTPAdapter) -> requests.Session:
-    """A session that keeps no cookies, reads no ``.netrc`` and repeats nothing by itself."""
+    """A session that keeps no cookies, asks no environment, no ``.netrc``, and repeats nothing by itself."""
     session = requests.Session()
-    session.auth = _as_it_is
+    session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"User-Agent": "ai-image-generator", "Accept-Encoding": "identity"})
     session.mount("http://", adapter)
@@ -146,10 +156,20 @@ def new_session(adapter: HTTPAdapter) -> requests.Session:
     return session
 
 
+def surroundings(url: str) -> Mapping[str, Any]:
+    """What this machine says of calls to an address: ``proxies`` (none to itself) and ``verify``."""
+    with requests.Session() as session:
+        found = dict(session.merge_environment_settings(url, {}, None, None, None))
+    if is_loopback(urlsplit(url).hostname or ""):
+        found["proxies"] = {}
+    return found
+
+
 def read_body(response: requests.Response, until: float) -> bytes:
     """The whole body, at most MAX_BYTES, by ``until`` on the monotonic clock. Raises TooMuch, HTTPError."""
     body = bytearray()
-    while chunk := response.raw.read1(_CHUNK, decode_content=True):
+    packed = "Content-Encoding" in response.headers
+    while chunk := response.raw.read1(_CHUNK, decode_content=packed):
         body += chunk
         if len(body) > MAX_BYTES or time.monotonic() > until:
             raise TooMuch("内容过大" if len(body) > MAX_BYTES else "接收超时")
@@ -159,6 +179,7 @@ def read_body(response: requests.Response, until: float) -> bytes:
 def never_sent(problem: BaseException) -> bool:
     """Whether a call failed before any of it went out."""
     inner = getattr(problem.args[0], "reason", None) if problem.args else None
+    inner = getattr(inner, "original_error", inner)  # of a proxy that could not be reached
     kinds = (NewConnectionError, ConnectTimeoutError)
     not_a_call = (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)
     return isinstance(problem, (*kinds, *not_a_call)) or isinstance(inner, kinds)
@@ -247,10 +268,6 @@ def quoted(text: Any, *secrets: str) -> str:
             words = words.replace(secret, "***")
     words = re.sub(r"\b(sk|ak|AKLT)[-_]?[\w*-]{6,}", "***", words)
     return words[:160]
-
-
-def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    return prepared
 
 
 class _HTTPConnection(HTTPConnection):

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 from domain import Reference
 from errors import Billed, ModelError
 from image_models.addresses import AddressRefused, PublicOnly
-from image_models.calls import CONNECT_SECONDS, TooMuch, Waiting, new_session, read_body, reason
+from image_models.calls import CONNECT_SECONDS, TooMuch, Waiting, new_session, read_body, reason, surroundings
 from image_models.door import Pause
 
 MAX_REDIRECTS = 3
@@ -33,6 +33,7 @@ class Downloads:
         self._label = label
         self._own = _origin(urlsplit(service))
         self._timeout = timeout
+        self._verify = surroundings(service)["verify"]
         self._mine = local()
 
     def fetch(self, url: str) -> bytes:
@@ -93,7 +94,7 @@ class Downloads:
         session: requests.Session | None = getattr(self._mine, name, None)
         if session is None:
             session = new_session(HTTPAdapter() if own else PublicOnly())
-            session.trust_env = False
+            session.verify = self._verify
             setattr(self._mine, name, session)
         return session
 

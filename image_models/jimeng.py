@@ -58,7 +58,9 @@ class Jimeng:
         self._secrets = (settings.volcengine_ak, settings.volcengine_sk)
         self._signer = Signer(access_key=settings.volcengine_ak, secret_key=settings.volcengine_sk)
         self._timeout = settings.model_timeout
-        self._line = Line(LABEL, timeout=min(_ANSWER_SECONDS, settings.model_timeout))
+        self._line = Line(
+            LABEL, settings.jimeng_endpoint, timeout=min(_ANSWER_SECONDS, settings.model_timeout)
+        )
         self._downloads = Downloads(LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout)
         self.card = _card(settings)
 
@@ -79,7 +81,7 @@ class Jimeng:
     def collect(self, ticket: str, pause: Pause) -> Picture:
         """Ask until the task is done, then fetch the picture; a dead address is asked for anew."""
         waiting, fetches = Waiting(self._timeout, pause), 0
-        while True:
+        while waiting.again():
             finished = self._look(ticket)
             if finished:
                 fetches += 1
@@ -88,8 +90,7 @@ class Jimeng:
                 except ModelError as problem:
                     if fetches == _FETCHES or not problem.retryable:
                         raise
-            if not waiting.again():
-                raise _too_slow()
+        raise _too_slow()
 
     def _order_body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         size = self.card.size(request)

@@ -50,7 +50,7 @@ class OpenAIImages:
         self._base = settings.openai_base_url
         self._key = settings.openai_api_key
         self._model = settings.openai_image_model
-        self._line = Line(LABEL, timeout=settings.model_timeout)
+        self._line = Line(LABEL, settings.openai_base_url, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, settings.openai_base_url, timeout=settings.model_timeout)
         self.card = _card(settings)
 

@@ -31,7 +31,7 @@ class SdApi:
 
     def __init__(self, settings: Settings) -> None:
         self._base, self._headers = _address_and_headers(settings.sdapi_url)
-        self._line = Line(LABEL, timeout=settings.model_timeout)
+        self._line = Line(LABEL, self._base, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, self._base, timeout=settings.model_timeout)
         self.card = _card(settings)
 

@@ -123,7 +123,7 @@ class Seedream:
         self._address = f"{settings.ark_base_url}/images/generations"
         self._key = settings.ark_api_key
         self._model = settings.seedream_model
-        self._line = Line(LABEL, timeout=settings.model_timeout)
+        self._line = Line(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
         self.card = _card(settings)
 

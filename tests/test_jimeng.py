@@ -107,7 +107,7 @@ def test_the_ticket_keeps_all_twenty_digits(model: Jimeng) -> None:
 def test_it_is_asked_about_once_a_second_at_first(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     model.collect(ticket_for(model), clock.pause)
     assert clock.pauses == [1.0, 1.0]
-    assert service.count("poll") == 3
+    assert service.count("poll") == 2
 
 
 def test_pauses_grow_to_three_seconds_and_no_further(
@@ -236,14 +236,36 @@ def test_a_req_key_that_does_not_exist_pauses(service: FakeJimeng) -> None:
     assert "JIMENG_REQ_KEY" in error.message
 
 
-def test_a_service_that_is_not_there_is_free_and_retried() -> None:
-    with closing(socket.socket()) as unused:
-        unused.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint=address)
-        error = failure(lambda: Jimeng(settings).order(FOX, ()))
+def test_a_service_that_is_not_there_is_free_and_retried(closed_port: int) -> None:
+    address = f"http://127.0.0.1:{closed_port}"
+    settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint=address)
+    error = failure(lambda: Jimeng(settings).order(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
     assert "连接被拒绝" in error.message
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of this machine on which nobody listens."""
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
+def test_a_proxy_that_is_not_there_is_free_and_retried(
+    closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
+    settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint="http://service.invalid")
+    error = failure(lambda: Jimeng(settings).order(FOX, ()))
+    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
+
+
+def test_a_service_on_this_machine_is_reached_without_a_proxy(
+    service: FakeJimeng, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
+    assert ticket_for(opened(service))
 
 
 def test_a_name_that_does_not_exist_is_free_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
