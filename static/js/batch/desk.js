@@ -1,13 +1,11 @@
-// The larger jobs of the page, loaded once the table stands: import, export, start, run, earlier batches.
+// The larger jobs of the page, loaded once the table stands: start, run, export, earlier batches, a row's own.
 
 import { toast } from "../messages.js";
-import { firstField } from "../table/actions.js";
 import { makeRow } from "../table/row.js";
-import { importFile, receiveFiles } from "./importing.js";
-import { goToCell, goToNextProblem, markProblems } from "./problems.js";
-import { makeReport } from "./report.js";
+import { useIntake } from "./intake.js";
+import { goToNextProblem } from "./problems.js";
 import { useReferences } from "./references.js";
-import { useRowMenu } from "./row_menu.js";
+import { useRowJobs } from "./row_jobs.js";
 import { useSingleRows } from "./single_rows.js";
 import { askToStart } from "./start.js";
 
@@ -20,20 +18,11 @@ export function makeDesk(batch) {
   const references = useReferences(table, {
     dialog: dialog("references"), url: urls.samplesUrl, most: Math.min(card.max_references, 4),
   });
-  const report = makeReport(page.querySelector("[data-report]"), {
-    goTo: (row, field) => goToCell(table, row, field),
-    chooseReference: (row, name) => {
-      goToCell(table, row, "sample_images");
-      references.choose(row, name);
-    },
-  });
+  const report = useIntake(batch, { references });
 
   table.onReferences = draft.later;
   table.onMarked = foot.refresh;
-  receiveFiles(page, { input: page.querySelector("[data-file]"), curtain: page.querySelector("[data-drop]"), take: takeFile });
-  const menu = useRowMenu(document.querySelector("[data-menu]"), table, itemsOf);
-  table.body.addEventListener("click", onCellClick);
-  addEventListener("paste", pasteAnywhere);
+  const { activate } = useRowJobs(batch, { singles, references });
   table.rows.watch(({ reset }) => {
     if (reset || !batch.started) return;
     batch.started = null;
@@ -76,110 +65,6 @@ export function makeDesk(batch) {
     button.textContent = label;
     button.addEventListener("click", run);
     return button;
-  }
-
-  async function takeFile(file) {
-    if (table.readOnly) return toast("这是已经开始的批次，请先回到草稿再导入");
-    report.say(`正在读取「${file.name}」…`);
-    try {
-      const found = await importFile(urls.importUrl, file);
-      const existing = foot.sum().rows;
-      const place = existing > 0 ? await report.ask(existing, `「${file.name}」读到 ${found.rows.length} 行`) : "replace";
-      placeRows(found, place);
-      report.show({ ...found, name: file.name });
-    } catch (failure) {
-      report.fail(failure.message);
-    }
-    return undefined;
-  }
-
-  function placeRows({ rows, problems }, place) {
-    const room = table.most - (place === "append" ? table.rows.length : 0);
-    const taken = rows.slice(0, room);
-    if (taken.length < rows.length) toast(`一个批次最多 ${table.most} 行，后面的 ${rows.length - taken.length} 行没有带进来`);
-    table.rows.step(place === "append" ? "追加导入" : "导入", () => {
-      if (place === "replace") table.rows.remove(table.rows.all);
-      table.rows.insert(table.rows.length, taken);
-    });
-    markProblems(table, problems.map((problem) => ({ ...problem, error: problem.fixed ? "" : problem.error, fixed: correction(problem) })));
-    foot.refresh();
-    draft.later();
-    if (taken.length > 0) table.selection.goTo(table.rows.length - taken.length, firstField(table));
-  }
-
-  function correction({ fixed, seen }) {
-    return fixed ? `导入时由「${seen}」更正` : "";
-  }
-
-  // A block that was copied elsewhere, pasted while nothing on the page has the focus.
-  function pasteAnywhere(event) {
-    if (event.target.closest?.("input, textarea, dialog") || table.readOnly || event.clipboardData.files.length > 0) return;
-    const text = event.clipboardData.getData("text/plain");
-    if (!text) return;
-    event.preventDefault();
-    table.clipboard.paste(text);
-    table.editor.focus();
-  }
-
-  function onCellClick(event) {
-    const cell = event.target.closest("[data-column]");
-    if (!cell) return;
-    const row = table.rows.at(table.view.placeOfElement(cell).row);
-    const picture = event.target.closest("[data-picture]");
-    if (picture && !event.ctrlKey && !event.metaKey) {
-      event.preventDefault();
-      openPicture(Number(picture.dataset.picture));
-    }
-    if (event.target.closest("[data-run-row]")) runRow(row);
-  }
-
-  function runRow(row) {
-    return table.readOnly ? batch.run?.retryRow(row) : singles.run(row);
-  }
-
-  async function openPicture(id) {
-    const recordsOf = batch.run ? batch.run.book.of : singles.recordsOf;
-    const kept = table.rows.all.flatMap(recordsOf).filter(({ status, image_path: path }) => status === "success" && path);
-    const { openGallery } = await import("./gallery.js");
-    openGallery(page.querySelector("[data-gallery]"), kept, id);
-  }
-
-  // Enter or F2 on a cell that is not text.
-  function activate(column, index) {
-    const row = table.rows.at(index);
-    if (!row) return;
-    if (column.kind === "references") references.choose(row);
-    if (column.kind === "actions") menu.open(index);
-    if (column.kind === "status") {
-      const [picture] = table.stateOf(row)?.pictures ?? [];
-      if (picture) openPicture(picture.id);
-      else if (table.stateOf(row)?.action === "重试") runRow(row);
-    }
-  }
-
-  function itemsOf(index) {
-    const row = table.rows.at(index);
-    const pick = () => ({ label: "复制提示词", run: () => navigator.clipboard.writeText(row.prompt) });
-    if (table.readOnly) {
-      const again = table.stateOf(row)?.action === "重试" ? [{ label: "重试这一行", run: () => runRow(row) }] : [];
-      return [...again, pick()];
-    }
-    const { actions } = table;
-    return [
-      { label: "只生成这一行", run: () => runRow(row) },
-      { label: "选择参考示例图", run: () => references.choose(row) },
-      { label: "在上面插入一行", run: () => actions.add(1, index) },
-      { label: "在下面插入一行", run: () => actions.add(1, index + 1) },
-      { label: "复制这一行", run: () => actions.duplicate([row]) },
-      ...(index > 0 ? [{ label: "上移", run: () => actions.moveTo([row], index - 1) }] : []),
-      ...(index < table.rows.length - 1 ? [{ label: "下移", run: () => actions.moveTo([row], index + 2) }] : []),
-      {
-        label: "删除这一行", danger: true, run: () => {
-          actions.remove([row]);
-          toast(`删除了第 ${index + 1} 行`, { label: "撤销", run: table.undo });
-        },
-      },
-    ];
   }
 
   function start() {

@@ -85,7 +85,7 @@ export function makeView(table) {
     const cell = cellAt(rowIndex, columnIndex);
     if (!cell) return null;
     return {
-      left: cell.offsetLeft,
+      left: cell.parentElement.offsetLeft + cell.offsetLeft,
       top: headHeight + rowIndex * rowHeight + cell.offsetTop,
       width: cell.offsetWidth,
       height: cell.offsetHeight,

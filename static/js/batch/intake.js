@@ -1,0 +1,67 @@
+// Rows come in: a file chosen, dropped or pasted, or a block of cells pasted anywhere on the page.
+
+import { toast } from "../messages.js";
+import { firstField } from "../table/actions.js";
+import { importFile, receiveFiles } from "./importing.js";
+import { goToCell, markProblems } from "./problems.js";
+import { makeReport } from "./report.js";
+
+/** batch as in desk.js. Returns the report, to be closed or to say what failed. */
+export function useIntake({ page, table, draft, foot }, { references }) {
+  const report = makeReport(page.querySelector("[data-report]"), {
+    goTo: (row, field) => goToCell(table, row, field),
+    chooseReference: (row, name) => {
+      goToCell(table, row, "sample_images");
+      references.choose(row, name);
+    },
+  });
+
+  async function takeFile(file) {
+    if (table.readOnly) return toast("这是已经开始的批次，请先回到草稿再导入");
+    report.say(`正在读取「${file.name}」…`);
+    try {
+      const found = await importFile(page.dataset.importUrl, file);
+      const existing = foot.sum().rows;
+      const words = `「${file.name}」读到 ${found.rows.length} 行`;
+      const place = existing > 0 ? await report.ask(existing, words) : "replace";
+      placeRows(found, place);
+      report.show({ ...found, name: file.name });
+    } catch (failure) {
+      report.fail(failure.message);
+    }
+    return undefined;
+  }
+
+  function placeRows({ rows, problems }, place) {
+    const room = table.most - (place === "append" ? table.rows.length : 0);
+    const taken = rows.slice(0, room);
+    if (taken.length < rows.length) toast(`一个批次最多 ${table.most} 行，后面的 ${rows.length - taken.length} 行没有带进来`);
+    table.rows.step(place === "append" ? "追加导入" : "导入", () => {
+      if (place === "replace") table.rows.remove(table.rows.all);
+      table.rows.insert(table.rows.length, taken);
+    });
+    markProblems(table, problems.map(asMark));
+    foot.refresh();
+    draft.later();
+    if (taken.length > 0) table.selection.goTo(table.rows.length - taken.length, firstField(table));
+  }
+
+  // A block that was copied elsewhere, pasted while nothing on the page has the focus.
+  function pasteAnywhere(event) {
+    if (event.target.closest?.("input, textarea, dialog") || table.readOnly || event.clipboardData.files.length > 0) return;
+    const text = event.clipboardData.getData("text/plain");
+    if (!text) return;
+    event.preventDefault();
+    table.clipboard.paste(text);
+    table.editor.focus();
+  }
+
+  receiveFiles(page, { input: page.querySelector("[data-file]"), curtain: page.querySelector("[data-drop]"), take: takeFile });
+  addEventListener("paste", pasteAnywhere);
+  return report;
+}
+
+function asMark(problem) {
+  const { fixed, seen } = problem;
+  return fixed ? { ...problem, error: "", fixed: `导入时由「${seen}」更正` } : problem;
+}

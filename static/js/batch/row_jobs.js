@@ -1,0 +1,77 @@
+// What one row can be asked for: its menu, its own generation, its pictures large.
+
+import { copy, toast } from "../messages.js";
+import { useRowMenu } from "./row_menu.js";
+
+/** batch as in desk.js. Returns {activate(column, index)}: Enter or F2 on a cell that is not text. */
+export function useRowJobs(batch, { singles, references }) {
+  const { page, table } = batch;
+  const menu = useRowMenu(document.querySelector("[data-menu]"), table, itemsOf);
+  table.body.addEventListener("click", onCellClick);
+
+  function onCellClick(event) {
+    const cell = event.target.closest("[data-column]");
+    if (!cell) return;
+    const row = table.rows.at(table.view.placeOfElement(cell).row);
+    const picture = event.target.closest("[data-picture]");
+    if (picture && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      openPicture(Number(picture.dataset.picture));
+    }
+    if (event.target.closest("[data-run-row]")) runRow(row);
+  }
+
+  function runRow(row) {
+    return table.readOnly ? batch.run?.retryRow(row) : singles.run(row);
+  }
+
+  async function openPicture(id) {
+    const recordsOf = batch.run ? batch.run.book.of : singles.recordsOf;
+    const kept = table.rows.all.flatMap(recordsOf).filter(({ status, image_path: path }) => status === "success" && path);
+    const { openGallery } = await import("./gallery.js");
+    openGallery(page.querySelector("[data-gallery]"), kept, id);
+  }
+
+  function activate(column, index) {
+    const row = table.rows.at(index);
+    if (!row) return;
+    if (column.kind === "references") references.choose(row);
+    if (column.kind === "actions") menu.open(index);
+    if (column.kind === "status") {
+      const [picture] = table.stateOf(row)?.pictures ?? [];
+      if (picture) openPicture(picture.id);
+      else if (table.stateOf(row)?.action === "重试") runRow(row);
+    }
+  }
+
+  function itemsOf(index) {
+    const row = table.rows.at(index);
+    return table.readOnly ? itemsOfRun(row) : itemsOfDraft(row, index);
+  }
+
+  function itemsOfRun(row) {
+    const again = table.stateOf(row)?.action === "重试" ? [{ label: "重试这一行", run: () => runRow(row) }] : [];
+    return [...again, { label: "复制提示词", run: () => copy(row.prompt) }];
+  }
+
+  function itemsOfDraft(row, index) {
+    const { actions } = table;
+    return [
+      { label: "只生成这一行", run: () => runRow(row) },
+      { label: "选择参考示例图", run: () => references.choose(row) },
+      { label: "在上面插入一行", run: () => actions.add(1, index) },
+      { label: "在下面插入一行", run: () => actions.add(1, index + 1) },
+      { label: "复制这一行", run: () => actions.duplicate([row]) },
+      ...(index > 0 ? [{ label: "上移", run: () => actions.moveTo([row], index - 1) }] : []),
+      ...(index < table.rows.length - 1 ? [{ label: "下移", run: () => actions.moveTo([row], index + 2) }] : []),
+      {
+        label: "删除这一行", danger: true, run: () => {
+          actions.remove([row]);
+          toast(`删除了第 ${index + 1} 行`, { label: "撤销", run: table.undo });
+        },
+      },
+    ];
+  }
+
+  return { activate };
+}
