@@ -18,10 +18,11 @@ from urllib.parse import urlsplit
 from config import Settings
 from domain import ImageRequest, ModelCard, Picture, Reference, Size
 from errors import Billed, ModelError
-from image_models.calls import Answer, Line, Waiting, lost
+from image_models.calls import Answer, Line, lost
 from image_models.door import Order, Pause, prices, size_table, with_negative_prompt
 from image_models.downloads import Downloads
 from image_models.jimeng_verdicts import LABEL, collect_problem, expired, order_problem
+from image_models.rhythm import Looking, Rhythm
 from image_models.volcengine_signature import Signer, canonical_query
 
 PRICE = Decimal("0.22")
@@ -62,6 +63,8 @@ class Jimeng:
             LABEL, settings.jimeng_endpoint, timeout=min(_ANSWER_SECONDS, settings.model_timeout)
         )
         self._downloads = Downloads(LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout)
+        self._rhythm = Rhythm()
+        self._ordered: set[str] = set()  # tickets of this life that nobody has waited for yet
         self.card = _card(settings)
 
     def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
@@ -76,14 +79,18 @@ class Jimeng:
         task_id = _data(answer).get("task_id")
         if not isinstance(task_id, (str, int)) or not str(task_id):
             raise lost(LABEL, "答复里没有任务号")
+        self._ordered.add(str(task_id))
         return Order(ticket=str(task_id))
 
     def collect(self, ticket: str, pause: Pause) -> Picture:
         """Ask until the task is done, then fetch the picture; a dead address is asked for anew."""
-        waiting, fetches = Waiting(self._timeout, pause), 0
-        while waiting.again():
+        is_new = ticket in self._ordered
+        self._ordered.discard(ticket)
+        looking, fetches = Looking(self._rhythm, self._timeout, pause, ordered_just_now=is_new), 0
+        while looking.again():
             finished = self._look(ticket)
             if finished:
+                looking.was_done()
                 fetches += 1
                 try:
                     return Picture(content=self._picture(finished))

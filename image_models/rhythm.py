@@ -1,0 +1,74 @@
+"""When work under way is worth a look: about when earlier work was done, then in short, growing steps.
+
+A fixed interval wastes half of itself on every picture; looking all the time wears out the service.
+"""
+
+import threading
+import time
+
+from image_models.door import Pause
+
+_FIRST_GUESS = 1.0
+_SHORTEST = 0.02
+_LONGEST = 3.0
+
+
+class Rhythm:
+    """What was learnt of a service's usual time, in seconds; shared by all threads that wait for it."""
+
+    def __init__(self) -> None:
+        self._usual = _FIRST_GUESS
+        self._lock = threading.Lock()
+
+    @property
+    def usual(self) -> float:
+        """Seconds after which a first look is worth while."""
+        return self._usual
+
+    def learn(self, seconds: float, looks: int) -> None:
+        """A picture was seen done after so long: at the first look it may have been done long before."""
+        with self._lock:
+            if looks == 1:
+                self._usual = max(_SHORTEST, self._usual * 0.985)
+            else:
+                self._usual += (seconds - self._usual) / 2
+
+
+class Looking:
+    """Looks at one piece of work, each after a pause, until ``seconds`` are over."""
+
+    def __init__(self, rhythm: Rhythm, seconds: float, pause: Pause, *, ordered_just_now: bool) -> None:
+        """What was ordered in an earlier life of the program may be done long since: no pause then."""
+        self._rhythm = rhythm
+        self._seconds = seconds
+        self._pause = pause
+        self._is_new = ordered_just_now
+        self._started = time.monotonic()
+        self._paused = 0.0
+        self._step = 0.0
+        self._looks = 0
+
+    def again(self) -> bool:
+        """Pause for the next look; False, without pausing, when the time is up."""
+        left = self._seconds - self._elapsed()
+        if left <= 0:
+            return False
+        rest = min(self._next_rest(), left)
+        self._looks += 1
+        self._paused += rest
+        self._pause(rest)
+        return True
+
+    def was_done(self) -> None:
+        """The work was seen done: learn from it, if all of its time was seen."""
+        if self._is_new:
+            self._rhythm.learn(self._elapsed(), self._looks)
+
+    def _elapsed(self) -> float:
+        return max(time.monotonic() - self._started, self._paused)
+
+    def _next_rest(self) -> float:
+        if not self._looks:
+            return self._rhythm.usual if self._is_new else 0.0
+        self._step = min(max(_SHORTEST, self._step * 1.5, self._rhythm.usual / 100), _LONGEST)
+        return self._step
