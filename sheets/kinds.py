@@ -72,5 +72,7 @@ def _check_text(content: bytes) -> None:
     beginning = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if b"urn:schemas-microsoft-com:office:spreadsheet" in beginning:
         raise SpreadsheetError(f"这是旧式 XML 表格，{_SAVE_AS}")
+    if b"urn:oasis:names:tc:opendocument" in beginning:
+        raise SpreadsheetError(f"这是 OpenDocument 表格（.fods），{_SAVE_AS}")
     if beginning.startswith((b"<!doctype html", b"<html", b"<table", b"<meta", b"<?xml", b"mime-version:")):
         raise SpreadsheetError(f"这个文件其实是网页（HTML），只是名字像表格，{_SAVE_AS}")

@@ -15,6 +15,7 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.properties import PageSetupProperties
 
 from errors import SpreadsheetError
 from sheets.bounds import MAX_CELL_LENGTH
@@ -70,6 +71,9 @@ class SheetWriter:
         self._rows = 1
         self.sheet.freeze_panes = f"{get_column_letter(frozen_columns + 1)}2"
         self.sheet.row_dimensions[1].height = _HEADER_HEIGHT
+        self.sheet.page_setup.orientation = "landscape"
+        self.sheet.page_setup.fitToHeight = 0  # as many pages as it takes, each as wide as the table
+        self.sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
         if row_height is not None:
             self.sheet.sheet_format.defaultRowHeight = row_height
             self.sheet.sheet_format.customHeight = True
@@ -79,7 +83,7 @@ class SheetWriter:
             dimension = self.sheet.column_dimensions[get_column_letter(number)]
             dimension.width = column.width
             dimension._style = self._styles[column.kind]
-        self.sheet.append([self._heading(column.label) for column in columns])
+        self.sheet.append([self._heading(column) for column in columns])
 
     def append(self, values: Sequence[Any]) -> None:
         """One row; None and "" leave a cell empty. SpreadsheetError for a text longer than a cell can be."""
@@ -106,11 +110,12 @@ class SheetWriter:
             cell._style = self._quoted
         return cell
 
-    def _heading(self, label: str) -> Any:
-        cell = WriteOnlyCell(self.sheet, label)
+    def _heading(self, column: Column) -> Any:
+        cell = WriteOnlyCell(self.sheet, column.label)
         cell.font = Font(name=_FONT, size=11, bold=True, color="FFFFFF")
         cell.fill = PatternFill("solid", fgColor="2F4858")
-        cell.alignment = Alignment(vertical="center", wrap_text=True)
+        side = None if column.kind == "text" else "right"
+        cell.alignment = Alignment(horizontal=side, vertical="center", wrap_text=True)
         cell.number_format = "@"
         return cell
 

@@ -91,7 +91,7 @@ def _result_columns() -> list[tuple[Column, Write]]:
         (Column("原因", 30), _own("error")),
         (Column(RESULT_LABELS["image_file"], 26), _own("filename")),
         (Column("费用（元）", 10, "money"), _own("cost")),
-        (Column("可能已计费（元）", 12, "money"), lambda record: record.at_stake or None),
+        (Column("可能已计费（元）", 17, "money"), lambda record: record.at_stake or None),
         (Column("次数", 7, "number"), _own("attempts")),
     ]
 
@@ -120,7 +120,7 @@ def _record_columns() -> list[tuple[Column, Write]]:
         (Column(RESULT_LABELS["image_file"], 26), _own("filename")),
         (Column("模型", 18), _own("model")),
         (Column("费用（元）", 10, "money"), _own("cost")),
-        (Column("可能已计费（元）", 12, "money"), lambda record: record.at_stake or None),
+        (Column("可能已计费（元）", 17, "money"), lambda record: record.at_stake or None),
         (Column("批次", 16), _own("batch_id")),
         (Column("收藏", 6), lambda record: "是" if record.favourite else ""),
         (Column("完成时间（UTC）", 20), _own("finished_at")),

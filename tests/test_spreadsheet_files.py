@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.workbooks import by_hand
 from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter, with_sheets
 
 HEAD = ("提示词", "图片比例")
+LIBREOFFICE = Path(__file__).parent / "workbooks" / "libreoffice"
 ROWS = (HEAD, ("橘猫", "16:9"), ("白狗", "3:4"))
 EXPECTED = [("橘猫", "16:9"), ("白狗", "3:4")]
 
@@ -184,6 +186,22 @@ def test_the_same_table_is_read_from_every_make_of_file(make: str) -> None:
 @pytest.mark.parametrize("make", ["openpyxl", "csv, GB18030"])
 def test_the_bytes_say_what_a_file_is_whatever_its_name(make: str, name: str) -> None:
     assert prompts_and_ratios(read_workbook(SAME_TABLE[make], name)) == EXPECTED
+
+
+def test_what_libreoffice_made_of_typed_text_is_understood() -> None:
+    found = read_workbook((LIBREOFFICE / "typed.xlsx").read_bytes(), "typed.xlsx")
+
+    assert [row.fields["aspect_ratio"] for row in found.rows] == ["16:9", "3:4", "1:1", "9:16", "4:3"]
+    assert [problem.fixed for problem in found.problems] == ["16:9", "3:4", "1:1", "9:16", "4:3"]
+    assert found.rows[-1].fields["prompt"] == "2"  # typed as =1+1, its result stored
+
+
+def test_our_export_saved_again_by_libreoffice_is_read_to_the_letter() -> None:
+    first, second, third = read_workbook((LIBREOFFICE / "export.xlsx").read_bytes(), "export.xlsx").rows
+
+    assert (first.fields["aspect_ratio"], first.references) == ("16:9", ("a,b.png", "c.png"))
+    assert (second.fields["prompt"], second.fields["filename"]) == ("=1+1", "@x")
+    assert (third.fields["prompt"], third.fields["seed"]) == ("_x0041_ 第二行\n第三行", 42)
 
 
 def test_every_column_of_the_template_is_read() -> None:

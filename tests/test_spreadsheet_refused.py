@@ -40,6 +40,11 @@ REFUSED = {
         b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
         "XML",
     ),
+    "flat OpenDocument": (
+        "a.fods",
+        b'<?xml version="1.0"?><o:document xmlns:o="urn:oasis:names:tc:opendocument:xmlns:office:1"/>',
+        "OpenDocument",
+    ),
     "mht": ("a.xls", b"MIME-Version: 1.0\r\nContent-Type: multipart/related", "HTML"),
     "PDF": ("a.pdf", b"%PDF-1.7", "PDF"),
     "a picture": ("a.xlsx", b"\x89PNG\r\n\x1a\n\x00", "图片"),
