@@ -57,6 +57,7 @@ class Settings:
     oss_access_key_id: str = field(default="", repr=False)
     oss_access_key_secret: str = field(default="", repr=False)
     oss_sample_prefix: str = "ai-images/sample/"
+    oss_output_prefix: str = ""
     oss_public_url: str = ""
     host: str = "127.0.0.1"
     port: int = 5000
@@ -91,6 +92,7 @@ def read_settings(values: Mapping[str, str]) -> Settings:
     chosen.setdefault("image_model", _default_model(chosen))
     settings = Settings(**chosen)
     _check_door(settings)
+    _check_bucket(settings)
     return settings
 
 
@@ -116,6 +118,11 @@ def _check_door(settings: Settings) -> None:
             "ACCESS_PASSWORD",
             f"HOST={settings.host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1",
         )
+
+
+def _check_bucket(settings: Settings) -> None:
+    if settings.oss_output_prefix and not settings.oss_enabled:
+        raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
 
 
 def _text(_variable: str, value: str) -> str:
@@ -197,6 +204,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "OSS_ACCESS_KEY_ID": _text,
     "OSS_ACCESS_KEY_SECRET": _text,
     "OSS_SAMPLE_PREFIX": _prefix,
+    "OSS_OUTPUT_PREFIX": _prefix,
     "OSS_PUBLIC_URL": _url,
     "HOST": _text,
     "PORT": _whole(1, 65_535),

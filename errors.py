@@ -11,6 +11,7 @@
     ├── Busy                     possible, but not at this moment
     ├── ModelError               .billed, .retryable, .cause, …: the image model did not deliver
     └── StorageError             disk or database would not take it
+        └── BucketError          .passing: the bucket (OSS) would not; waiting may help, or a setting is wrong
 
 This room knows nothing of HTTP and imports nothing of ours.
 """
@@ -113,3 +114,11 @@ class ModelError(AppError):
 
 class StorageError(AppError):
     """The disk or the database would not take it."""
+
+
+class BucketError(StorageError):
+    """OSS would not do it. ``passing``: a later try may succeed; else a setting has to be changed."""
+
+    def __init__(self, message: str, *, passing: bool) -> None:
+        super().__init__(message)
+        self.passing = passing

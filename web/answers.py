@@ -26,6 +26,7 @@ STATUS = {
     errors.Conflict: 409,
     errors.Busy: 503,
     errors.ModelError: 502,
+    errors.BucketError: 502,
     errors.StorageError: 507,
     errors.AppError: 500,
 }
@@ -38,7 +39,7 @@ _HTTP_SENTENCES = {
     415: "请以 JSON 提交",
     500: "程序内部出错，详情在日志里",
 }
-_INTERNAL_FIELDS = {"ticket", "attempts", "retries", "throttled", "not_before", "file_stem", "deleted_at"}
+_INTERNAL_FIELDS = {"ticket", "attempts", "retries", "throttled", "not_before", "file_stem", "sha256"}
 _log = logging.getLogger("web")
 
 

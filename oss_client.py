@@ -1,0 +1,285 @@
+"""One bucket of Aliyun OSS: list, upload, fetch, copy, delete, signed URLs. The only room with oss2.
+
+Speaks signature V4. Whatever the service does becomes a BucketError (or NotFound) with one sentence that
+names the setting to look at. Only what changes nothing is tried again: list, look, fetch.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
+
+import oss2
+
+from config import Settings
+from errors import BucketError, NotFound, SettingError
+
+CONNECT_SECONDS, READ_SECONDS = 3.0, 20.0
+LONGEST_URL_SECONDS = 604_800  # of a V4 signature; the service refuses more, oss2 does not
+_PAGE = 1_000
+_PAUSES = (0.2, 0.8)  # before the second and the third try
+_CONNECTIONS = 16
+
+T = TypeVar("T")
+
+_SERVICE = re.compile(
+    r"((?P<bucket>[^.]+)\.)?(?P<service>oss-[a-z0-9-]+\.aliyuncs\.com|[a-z0-9-]+\.oss\.aliyuncs\.com)"
+)
+_REGION_IN_HOST = re.compile(r"(oss-)?(?P<region>[a-z]{2,}-[a-z0-9-]+?)(-internal)?(\.oss)?\.aliyuncs\.com")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"[a-z]{2,}-[a-z0-9-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object of the bucket; ``modified_at`` is a Unix time, ``etag`` changes with the content."""
+
+    key: str
+    size: int
+    modified_at: float
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the bucket is: for our own calls, and for whoever is given a signed URL."""
+
+    bucket: str
+    region: str
+    endpoint: str
+    is_own_domain: bool
+    public_url: str
+    is_public_own_domain: bool
+
+
+def read_address(settings: Settings) -> Address:
+    """The OSS settings, understood. Raises SettingError naming the variable that is missing or wrong."""
+    for variable in ("OSS_ENDPOINT", "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"):
+        if not getattr(settings, variable.lower()):
+            raise SettingError(variable, "OSS_ENABLED=true 时必须填写")
+    scheme, host = _origin("OSS_ENDPOINT", settings.oss_endpoint)
+    named = _SERVICE.fullmatch(host)
+    bucket = _bucket(settings.oss_bucket, (named["bucket"] or "") if named else "")
+    if named:
+        host = named["service"]
+    is_own_domain = not named and not _is_numeric(host)
+    public_url = f"{scheme}://{host.replace('-internal.', '.')}"
+    if settings.oss_public_url:
+        public_url = "://".join(_origin("OSS_PUBLIC_URL", settings.oss_public_url))
+    return Address(
+        bucket=bucket,
+        region=_region(settings.oss_region, host),
+        endpoint=f"{scheme}://{host}",
+        is_own_domain=is_own_domain,
+        public_url=public_url,
+        is_public_own_domain=is_own_domain or bool(settings.oss_public_url),
+    )
+
+
+class Bucket:
+    """The bucket of the settings, for all threads. Nothing is asked of the service until a method is called.
+
+    Every method raises BucketError for what the service or the network does.
+    """
+
+    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.address = read_address(settings)
+        self._sleep = sleep
+        self._auth = oss2.AuthV4(settings.oss_access_key_id, settings.oss_access_key_secret)
+        self._service = self._open(self.address.endpoint, is_cname=self.address.is_own_domain)
+        self._public = self._open(self.address.public_url, is_cname=self.address.is_public_own_domain)
+
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """Every object under the prefix, by key; a page of 1,000 is asked for when it is reached."""
+        token = ""
+        while True:
+            page = self._list_page(prefix, token)
+            for found in page.object_list:
+                yield StoredObject(
+                    key=found.key, size=found.size, modified_at=float(found.last_modified), etag=found.etag
+                )
+            if not page.is_truncated:
+                return
+            token = page.next_continuation_token
+
+    def look(self, key: str) -> StoredObject:
+        """One object without its content. Raises NotFound."""
+        head = self._patiently("读取", lambda: self._service.head_object(key))
+        modified_at, size = float(head.last_modified or 0), int(head.content_length or 0)
+        return StoredObject(key=key, size=size, modified_at=modified_at, etag=head.etag or "")
+
+    def fetch(self, key: str) -> bytes:
+        """The content of one object. Raises NotFound."""
+        content: bytes = self._patiently("读取", lambda: self._service.get_object(key).read())
+        return content
+
+    def put(self, key: str, content: bytes, media_type: str) -> None:
+        """Keep the content under the key. Asked once: whether to try again is the caller's to say."""
+        headers = {"Content-Type": media_type}
+        self._once("上传", lambda: self._service.put_object(key, content, headers=headers))
+
+    def copy(self, key: str, target: str) -> None:
+        """A second object with the same content, made inside the bucket. Raises NotFound."""
+        self._once("复制", lambda: self._service.copy_object(self.address.bucket, key, target))
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is gone already is no complaint."""
+        self._once("删除", lambda: self._service.delete_object(key))
+
+    def signed_url(self, key: str, *, seconds: int, change: str = "") -> str:
+        """An address that anybody can fetch for that many seconds; ``change`` is an x-oss-process.
+
+        Made on this machine: nobody looks whether the object is there.
+        """
+        params = {"x-oss-process": change} if change else {}  # a fresh one: sign_url writes into it
+        lifetime = max(1, min(seconds, LONGEST_URL_SECONDS))
+        url: str = self._public.sign_url("GET", key, lifetime, params=params, slash_safe=True)
+        return url
+
+    def _open(self, endpoint: str, *, is_cname: bool) -> oss2.Bucket:
+        return oss2.Bucket(
+            self._auth,
+            endpoint,
+            self.address.bucket,
+            is_cname=is_cname,
+            session=oss2.Session(pool_size=_CONNECTIONS),
+            connect_timeout=(CONNECT_SECONDS, READ_SECONDS),
+            region=self.address.region,
+        )
+
+    def _list_page(self, prefix: str, token: str) -> oss2.models.ListObjectsV2Result:
+        return self._patiently(
+            "列出文件",
+            lambda: self._service.list_objects_v2(prefix, continuation_token=token, max_keys=_PAGE),
+        )
+
+    def _patiently(self, deed: str, ask: Callable[[], T]) -> T:
+        """Ask again, twice at most, while nothing but the moment seems to be wrong."""
+        for pause in _PAUSES:
+            try:
+                return self._once(deed, ask)
+            except BucketError as trouble:
+                if not trouble.passing:
+                    raise
+                self._sleep(pause)
+        return self._once(deed, ask)
+
+    def _once(self, deed: str, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except oss2.exceptions.OssError as error:
+            raise _explained(error, deed) from error
+        except ParseError as error:
+            text = "OSS_ENDPOINT 的答复不像是 OSS，请检查这个地址"
+            raise BucketError(text, passing=False) from error
+
+
+def _origin(variable: str, value: str) -> tuple[str, str]:
+    """Scheme (https unless told) and host with port, nothing behind it."""
+    parts = urlsplit(value if "://" in value else f"https://{value}")
+    host = parts.netloc.lower()
+    plain = re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?", host) and parts.path in ("", "/")
+    if parts.scheme not in ("http", "https") or not plain or parts.query or parts.fragment:
+        raise SettingError(
+            variable, f"应只写域名，例如 https://oss-cn-hangzhou.aliyuncs.com，现在是「{value}」"
+        )
+    return parts.scheme, host
+
+
+def _bucket(wanted: str, in_endpoint: str) -> str:
+    if wanted and in_endpoint and wanted != in_endpoint:
+        raise SettingError("OSS_BUCKET", f"写的是 {wanted}，OSS_ENDPOINT 里却是 {in_endpoint}，请改成一样的")
+    bucket = wanted or in_endpoint
+    if not _BUCKET.fullmatch(bucket):
+        raise SettingError("OSS_BUCKET", f"应为 3–63 个小写字母、数字或短横线，现在是「{bucket}」")
+    return bucket
+
+
+def _region(wanted: str, host: str) -> str:
+    """``cn-hangzhou``; also read out of the endpoint. An empty one would sign useless URLs."""
+    found = _REGION_IN_HOST.fullmatch(host)
+    in_host = found["region"] if found and "accelerate" not in host else ""
+    region = wanted.lower().removeprefix("oss-") or in_host
+    if not _REGION.fullmatch(region):
+        raise SettingError("OSS_REGION", f"应为地域，例如 cn-hangzhou，现在是「{wanted}」")
+    if in_host and region != in_host:
+        raise SettingError("OSS_REGION", f"写的是 {region}，OSS_ENDPOINT 却在 {in_host}，请改成一样的")
+    return region
+
+
+def _is_numeric(host: str) -> bool:
+    name = host.partition(":")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return True
+
+
+# The service's code -> what to do about it. None of them gets better by waiting.
+_SETTLED = {
+    "InvalidAccessKeyId": "OSS 不认识这个 AccessKey，请检查 OSS_ACCESS_KEY_ID，它可能写错、停用或已删除",
+    "SignatureDoesNotMatch": "OSS 说签名不对，请检查 OSS_ACCESS_KEY_SECRET 是否和 OSS_ACCESS_KEY_ID 配套",
+    "NoSuchBucket": "OSS 里没有这个 Bucket，请检查 OSS_BUCKET，以及 OSS_ENDPOINT 的地域",
+    "InvalidBucketName": "Bucket 的名字不合规则，请检查 OSS_BUCKET",
+    "RequestTimeTooSkewed": "这台电脑的时间与 OSS 相差超过 15 分钟，请校准系统时间",
+    "PublicEndpointForbidden": (
+        "这个账号不能用 OSS 的默认公网地址，请给 Bucket 绑定自有域名并写进 OSS_ENDPOINT 和 OSS_PUBLIC_URL"
+    ),
+    "SecondLevelDomainForbidden": "OSS_ENDPOINT 不能带路径形式的 Bucket，请只写 oss-<地域>.aliyuncs.com",
+    "InvalidSecurityToken": "OSS 说临时凭证无效，请在 OSS_ACCESS_KEY_ID 填长期的 AccessKey",
+    "UserDisable": "这个阿里云账号的 OSS 已停用，请到控制台查看",
+    "InDebt": "阿里云账号已欠费，OSS 暂不可用，请先充值",
+    "InDebtOverdue": "阿里云账号欠费已久，OSS 已停止服务，请先充值",
+    "InvalidObjectName": "文件名太长或含有 OSS 不接受的字符，请改短一些",
+}
+_WRONG_REGION = "OSS_REGION 与 Bucket 所在的地域不一致，请改成 Bucket 的地域，例如 cn-hangzhou"
+_WRONG_ENDPOINT = "Bucket 不在 OSS_ENDPOINT 的地域，请按控制台里 Bucket 的外网 Endpoint 填写"
+_RIGHTS = {
+    "列出文件": "oss:ListObjects",
+    "读取": "oss:GetObject",
+    "上传": "oss:PutObject",
+    "复制": "oss:GetObject 和 oss:PutObject",
+    "删除": "oss:DeleteObject",
+}
+_BUSY_CODES = ("RequestTimeout", "QpsLimitExceeded", "SlowDown", "DownloadTrafficRateLimitExceeded")
+
+
+def _explained(error: oss2.exceptions.OssError, deed: str) -> BucketError | NotFound:
+    """What the service or the network did, in one sentence. Neither key nor address is repeated in it."""
+    code, words = str(error.code), str(error.message).lower()
+    if error.status == 404 and code != "NoSuchBucket" and deed != "列出文件":
+        return NotFound("OSS 里没有这个文件，可能已被移走或删除")
+    if isinstance(error, oss2.exceptions.RequestError):
+        return BucketError(f"连不上 OSS（{_reason(error)}），请检查网络和 OSS_ENDPOINT", passing=True)
+    if isinstance(error, oss2.exceptions.InconsistentError):
+        return BucketError("传到 OSS 的内容在路上出了错，请再试一次", passing=True)
+    if code in _SETTLED:
+        return BucketError(f"{_SETTLED[code]}（{code}）", passing=False)
+    if "region" in words and error.status in (400, 403):
+        return BucketError(f"{_WRONG_REGION}（{code}）", passing=False)
+    if "endpoint" in words and error.status in (301, 307, 403):
+        return BucketError(f"{_WRONG_ENDPOINT}（{code}）", passing=False)
+    if error.status == 403:
+        text = f"OSS 不允许{deed}，请在 RAM 里给这个 AccessKey 加上 {_RIGHTS[deed]} 权限，并检查 OSS_BUCKET"
+        return BucketError(f"{text}（{code or 403}）", passing=False)
+    if error.status >= 500 or error.status == 429 or code in _BUSY_CODES:
+        return BucketError(f"OSS 暂时忙不过来（{code or error.status}），请稍后再试", passing=True)
+    return BucketError(f"OSS 没有答应{deed}（{code or error.status}），请检查 OSS 的各项设置", passing=False)
+
+
+def _reason(error: oss2.exceptions.RequestError) -> str:
+    text = repr(error.exception)
+    known = {
+        "Name or service|NameResolution|getaddrinfo|nodename": "域名解析失败",
+        "refused|10061": "连接被拒绝",
+        "certificate|CERTIFICATE|SSL": "证书无效",
+        "timed out|Timeout": "等待超时",
+    }
+    return next((words for pattern, words in known.items() if re.search(pattern, text)), "连接中断")

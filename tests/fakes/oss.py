@@ -1,0 +1,509 @@
+"""A fake of Aliyun OSS with one bucket, as strict as its description allows; run by the real oss2.
+
+    with FakeOss() as oss:
+        settings = Settings(**oss.settings())
+
+On its own address it takes ``/bucket/key``, as oss2 sends to numbers. Set as HTTP proxy it also answers for
+``bucket.oss-cn-hangzhou.aliyuncs.com`` and for the names in ``domains`` (custom domains of the bucket).
+Signatures are computed here from the raw request, not by anything of oss2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from PIL import Image
+
+ACCESS_KEY, SECRET_KEY = "LTAItest", "secretkey"
+BUCKET, REGION = "demo-bucket", "cn-hangzhou"
+SKEW_SECONDS = 15 * 60
+LONGEST_URL_SECONDS = 604_800
+FAULTS = ("slow", "reset", "500", "html", "denied", "busy")
+
+_MESSAGES = {
+    "AccessDenied": (403, "You have no right to access this object because of bucket acl."),
+    "InvalidAccessKeyId": (403, "The OSS Access Key Id you provided does not exist in our records."),
+    "SignatureDoesNotMatch": (403, "The request signature we calculated does not match the signature."),
+    "RequestTimeTooSkewed": (403, "The difference between the request time and the server is too large."),
+    "SecondLevelDomainForbidden": (403, "The bucket must be addressed using virtual hosted style."),
+    "PublicEndpointForbidden": (400, "Public endpoint is forbidden for data operations."),
+    "NoSuchBucket": (404, "The specified bucket does not exist."),
+    "NoSuchKey": (404, "The specified key does not exist."),
+    "InvalidObjectName": (400, "The specified object is not valid."),
+    "InvalidArgument": (400, "Invalid argument."),
+    "InternalError": (500, "Please contact the server administrator."),
+    "ServiceUnavailable": (503, "Please reduce your request rate."),
+}
+
+
+@dataclass(kw_only=True)
+class Stored:
+    """One object."""
+
+    content: bytes
+    media_type: str
+    modified_at: float
+
+    @property
+    def etag(self) -> str:
+        """As common practice has it."""
+        return hashlib.md5(self.content, usedforsecurity=False).hexdigest().upper()
+
+
+@dataclass(kw_only=True)
+class Call:
+    """A request as it came in. ``key`` is decoded; ``bucket`` is the one addressed, whichever way."""
+
+    method: str
+    host: str
+    bucket: str
+    key: str
+    query: dict[str, str]
+    headers: Mapping[str, str]
+    content: bytes
+    at: float
+
+    @property
+    def deed(self) -> str:
+        """list, put, copy, get, head, delete; ``picture`` for what carries its signature in the address."""
+        if "x-oss-signature" in self.query or "Signature" in self.query:
+            return "picture"
+        if not self.key:
+            return "list"
+        if "x-oss-copy-source" in self.headers:
+            return "copy"
+        return self.method.lower()
+
+
+class Refused(Exception):
+    """The service says no."""
+
+    def __init__(self, code: str, ec: str = "", message: str = "", status: int = 0) -> None:
+        known = _MESSAGES.get(code, (400, code))
+        super().__init__(code)
+        self.code, self.ec, self.message = code, ec, message or known[1]
+        self.status = status or known[0]
+
+
+class Broken(Exception):
+    """The connection is to be broken."""
+
+
+@dataclass(kw_only=True)
+class Reply:
+    """What to answer."""
+
+    status: int = 200
+    content: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class FakeOss:
+    """The service on 127.0.0.1. ``objects`` is the bucket; ``calls`` every request; both may be changed.
+
+    clock                    Unix seconds; expiry and skew follow it
+    domains                  custom domains bound to the bucket
+    is_down                  nobody answers: every connection is broken at once
+    public_endpoint_closed   as for new mainland accounts
+    """
+
+    def __init__(self, *, latency: float = 0.0, clock: Callable[[], float] = time.time) -> None:
+        self.latency = latency
+        self.clock = clock
+        self.access_key, self.secret_key = ACCESS_KEY, SECRET_KEY
+        self.bucket, self.region = BUCKET, REGION
+        self.domains: set[str] = set()
+        self.is_down = False
+        self.public_endpoint_closed = False
+        self.objects: dict[str, Stored] = {}
+        self.calls: list[Call] = []
+        self.statuses: list[tuple[str, int]] = []
+        self.lock = threading.RLock()
+        self._faults: list[tuple[str, str, float]] = []
+        self._server = _Server(self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        """Arguments for ``config.Settings`` that lead here, with ``more`` above them."""
+        return {
+            "oss_enabled": True,
+            "oss_endpoint": self.address,
+            "oss_bucket": self.bucket,
+            "oss_region": self.region,
+            "oss_access_key_id": self.access_key,
+            "oss_access_key_secret": self.secret_key,
+            **more,
+        }
+
+    def variables(self, **more: str) -> dict[str, str]:
+        """The same as environment variables."""
+        given = {name.upper(): str(value) for name, value in self.settings().items()}
+        return given | {"OSS_ENABLED": "true"} | more
+
+    def keep(self, key: str, content: bytes, *, age: float = 0.0) -> None:
+        """Put an object there by hand, so many seconds ago."""
+        ending = key.rpartition(".")[2].replace("jpg", "jpeg")
+        moment = self.clock() - age
+        self.objects[key] = Stored(content=content, media_type=f"image/{ending}", modified_at=moment)
+
+    def fail_next(self, kind: str, *, deed: str = "", times: int = 1, seconds: float = 1.0) -> None:
+        """Order a fault of FAULTS for the next calls, or for those of one deed."""
+        assert kind in FAULTS, kind
+        with self.lock:
+            self._faults += [(kind, deed, seconds)] * times
+
+    def mend(self) -> None:
+        """Take back the faults that did not come yet."""
+        with self.lock:
+            self._faults.clear()
+
+    def count(self, deed: str) -> int:
+        """Calls of a deed that came in, refused ones too."""
+        with self.lock:
+            return sum(call.deed == deed for call in self.calls)
+
+    def serve(self, call: Call) -> Reply:
+        """One call from end to end. Raises Broken."""
+        fault = self._note(call)
+        time.sleep(self.latency + (fault[2] if fault and fault[0] == "slow" else 0.0))
+        try:
+            self._fail(fault[0] if fault else "")
+            self._admit(call)
+            answer: Callable[[Call], Reply] = getattr(self, f"_{call.deed}")
+            reply = answer(call)
+        except Refused as refused:
+            reply = _refusal(refused, call)
+        with self.lock:
+            self.statuses.append((call.deed, reply.status))
+        return reply
+
+    def _note(self, call: Call) -> tuple[str, str, float] | None:
+        with self.lock:
+            self.calls.append(call)
+            for fault in self._faults:
+                if fault[1] in ("", call.deed):
+                    self._faults.remove(fault)
+                    return fault
+        return None
+
+    def _fail(self, kind: str) -> None:
+        if kind == "reset" or self.is_down:
+            raise Broken
+        if kind == "500":
+            raise Refused("InternalError")
+        if kind == "busy":
+            raise Refused("ServiceUnavailable")
+        if kind == "denied":
+            raise Refused("AccessDenied", "0003-00000001")
+        if kind == "html":
+            raise Refused("html", status=200)
+
+    def _admit(self, call: Call) -> None:
+        self._check_host(call)
+        if call.deed == "picture":
+            self._check_url(call)
+        else:
+            self._check_header(call)
+        if call.bucket != self.bucket:
+            raise Refused("NoSuchBucket", "0015-00000101")
+        if len(call.key.encode()) > 1023 or call.key.startswith(("/", "\\")):
+            raise Refused("InvalidObjectName", "0016-00000002")
+
+    def _check_host(self, call: Call) -> None:
+        if call.host == f"oss-{self.region}.aliyuncs.com" and call.key:
+            raise Refused("SecondLevelDomainForbidden")
+        if self.public_endpoint_closed and call.host.endswith(f".oss-{self.region}.aliyuncs.com"):
+            raise Refused("PublicEndpointForbidden", "0048-00000401")
+
+    def _check_header(self, call: Call) -> None:
+        words = call.headers.get("authorization", "")
+        if words.startswith("OSS "):
+            raise Refused("AccessDenied", "0002-00000080", "V1 signatures are not accepted.")
+        found = re.fullmatch(
+            r"OSS4-HMAC-SHA256 Credential=(?P<credential>[^,]+),\s?Signature=(?P<signature>[0-9a-f]{64})",
+            words,
+        )
+        moment = call.headers.get("x-oss-date", "")
+        if not found or call.headers.get("x-oss-content-sha256") != "UNSIGNED-PAYLOAD":
+            raise Refused("AccessDenied", "0002-00000201")
+        scope = self._check_credential(found["credential"], moment)
+        if abs(_unix(moment) - call.at) > SKEW_SECONDS:
+            raise Refused("RequestTimeTooSkewed", "0002-00000504")
+        signed = {k: v for k, v in call.headers.items() if _is_signed(k)}
+        self._compare(call, call.query, signed, moment, scope, found["signature"])
+
+    def _check_url(self, call: Call) -> None:
+        query = dict(call.query)
+        if "OSSAccessKeyId" in query:
+            raise Refused("AccessDenied", "0002-00000080")
+        signature, moment = query.pop("x-oss-signature"), query.get("x-oss-date", "")
+        seconds = int(query.get("x-oss-expires", "0"))
+        scope = self._check_credential(query.get("x-oss-credential", ""), moment)
+        if not 1 <= seconds <= LONGEST_URL_SECONDS:
+            raise Refused("AccessDenied", "0002-00000232", "Invalid x-oss-expires.")
+        if call.at > _unix(moment) + seconds:
+            raise Refused("AccessDenied", "0002-00000236", "Request has expired.")
+        if _unix(moment) > call.at + SKEW_SECONDS:
+            raise Refused("AccessDenied", "0002-00000235", "Request is not valid yet.")
+        self._compare(call, query, {}, moment, scope, signature)
+
+    def _check_credential(self, credential: str, moment: str) -> str:
+        """The scope, once key and region are right."""
+        access_key, _, scope = credential.partition("/")
+        if access_key != self.access_key:
+            raise Refused("InvalidAccessKeyId", "0002-00000902")
+        if scope != f"{moment[:8]}/{self.region}/oss/aliyun_v4_request":
+            raise Refused(
+                "InvalidArgument", "0002-00000228", "Invalid signing region in Authorization header."
+            )
+        return scope
+
+    def _compare(
+        self,
+        call: Call,
+        query: Mapping[str, str],
+        signed: Mapping[str, str],
+        moment: str,
+        scope: str,
+        given: str,
+    ) -> None:
+        wanted = v4_signature(
+            self.secret_key, call.method, f"/{call.bucket}/{call.key}", query, signed, moment, scope
+        )
+        if not hmac.compare_digest(wanted, given):
+            raise Refused("SignatureDoesNotMatch", "0002-00000040")
+
+    def _list(self, call: Call) -> Reply:
+        query = call.query
+        if query.get("list-type") != "2":
+            raise Refused("InvalidArgument", message="list-type")
+        most = int(query.get("max-keys") or 100)
+        if not 1 <= most <= 1000:
+            raise Refused("InvalidArgument", message="max-keys")
+        after = max(query.get("start-after", ""), query.get("continuation-token", ""))
+        prefix = query.get("prefix", "")
+        with self.lock:
+            keys = sorted((k for k in self.objects if k.startswith(prefix)), key=str.encode)
+            later = [key for key in keys if key.encode() > after.encode()]
+            shown = [(key, self.objects[key]) for key in later[:most]]
+        coded = query.get("encoding-type") == "url"
+        return Reply(
+            content=_listing(shown, len(later) > most, coded), headers={"Content-Type": "application/xml"}
+        )
+
+    def _put(self, call: Call) -> Reply:
+        media_type = call.headers.get("content-type", "application/octet-stream")
+        with self.lock:
+            kept = Stored(content=call.content, media_type=media_type, modified_at=call.at)
+            self.objects[call.key] = kept
+        return Reply(headers={"ETag": f'"{kept.etag}"'})
+
+    def _copy(self, call: Call) -> Reply:
+        source = unquote(call.headers["x-oss-copy-source"]).removeprefix(f"/{self.bucket}/")
+        found = self._existing(source)
+        with self.lock:
+            copied = Stored(content=found.content, media_type=found.media_type, modified_at=call.at)
+            self.objects[call.key] = copied
+        answer = f'<CopyObjectResult><ETag>"{copied.etag}"</ETag><LastModified>{_iso(call.at)}</LastModified>'
+        return Reply(
+            content=f"{answer}</CopyObjectResult>".encode(), headers={"Content-Type": "application/xml"}
+        )
+
+    def _get(self, call: Call) -> Reply:
+        found = self._existing(call.key)
+        headers = {
+            "Content-Type": found.media_type,
+            "ETag": f'"{found.etag}"',
+            "Last-Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(found.modified_at)),
+        }
+        change = call.query.get("x-oss-process", "")
+        if not change:
+            return Reply(content=found.content, headers=headers)
+        return Reply(content=_changed(found.content, change), headers={"Content-Type": "image/webp"})
+
+    _head = _get
+    _picture = _get
+
+    def _delete(self, call: Call) -> Reply:
+        with self.lock:
+            self.objects.pop(call.key, None)
+        return Reply(status=204)
+
+    def _existing(self, key: str) -> Stored:
+        with self.lock:
+            if key not in self.objects:
+                raise Refused("NoSuchKey", "0026-00000001")
+            return self.objects[key]
+
+
+def v4_signature(
+    secret: str,
+    method: str,
+    resource: str,
+    query: Mapping[str, str],
+    signed_headers: Mapping[str, str],
+    moment: str,
+    scope: str,
+) -> str:
+    """The V4 signature of a request, in hex; ``resource`` is ``/bucket/key``, decoded."""
+    pairs = sorted((quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in query.items())
+    lines = [
+        method,
+        quote(resource, safe="/-_.~"),
+        "&".join(f"{k}={v}" if v else k for k, v in pairs),
+        "".join(f"{k}:{v}\n" for k, v in sorted(signed_headers.items())),
+        "",
+        "UNSIGNED-PAYLOAD",
+    ]
+    hashed = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    text = f"OSS4-HMAC-SHA256\n{moment}\n{scope}\n{hashed}"
+    signing_key = f"aliyun_v4{secret}".encode()
+    for piece in scope.split("/"):
+        signing_key = hmac.digest(signing_key, piece.encode(), "sha256")
+    return hmac.digest(signing_key, text.encode(), "sha256").hex()
+
+
+def _is_signed(header: str) -> bool:
+    return header in ("content-type", "content-md5") or header.startswith("x-oss-")
+
+
+def _unix(moment: str) -> float:
+    try:
+        return datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise Refused("AccessDenied", message="x-oss-date") from None
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _listing(shown: list[tuple[str, Stored]], is_truncated: bool, coded: bool) -> bytes:
+    def spelled(key: str) -> str:
+        return quote(key, safe="") if coded else escape(key)
+
+    parts = ['<?xml version="1.0" encoding="UTF-8"?><ListBucketResult>']
+    parts.append(f"<EncodingType>{'url' if coded else ''}</EncodingType>")
+    parts.append(f"<IsTruncated>{str(is_truncated).lower()}</IsTruncated>")
+    if is_truncated:
+        parts.append(f"<NextContinuationToken>{spelled(shown[-1][0])}</NextContinuationToken>")
+    parts += [
+        f"<Contents><Key>{spelled(key)}</Key><LastModified>{_iso(found.modified_at)}</LastModified>"
+        f'<ETag>"{found.etag}"</ETag><Type>Normal</Type><Size>{len(found.content)}</Size>'
+        "<StorageClass>Standard</StorageClass></Contents>"
+        for key, found in shown
+    ]
+    return ("".join(parts) + "</ListBucketResult>").encode()
+
+
+def _changed(content: bytes, change: str) -> bytes:
+    """``image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp``: only what is inside that."""
+    sides = dict(re.findall(r"([wh])_(\d+)", change))
+    if not change.startswith("image/") or not sides:
+        raise Refused("InvalidArgument", message="x-oss-process")
+    packed = io.BytesIO()
+    with Image.open(io.BytesIO(content)) as image:
+        image.thumbnail((int(sides["w"]), int(sides["h"])))
+        image.convert("RGB").save(packed, "WEBP")
+    return packed.getvalue()
+
+
+def _refusal(refused: Refused, call: Call) -> Reply:
+    if refused.code == "html":
+        return Reply(content=b"<html><p>Welcome</html>", headers={"Content-Type": "text/html"})
+    body = (
+        f"<Error><Code>{refused.code}</Code><Message>{escape(refused.message)}</Message>"
+        f"<RequestId>6A0000000000000000000000</RequestId><HostId>{escape(call.host)}</HostId>"
+        f"<EC>{refused.ec}</EC></Error>"
+    )
+    headers = {"Content-Type": "application/xml", "x-oss-ec": refused.ec}
+    return Reply(status=refused.status, content=body.encode(), headers=headers)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def __init__(self, service: FakeOss) -> None:
+        self.service = service
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent."""
+
+    def _answer(self) -> None:
+        service = self.server.service
+        try:
+            reply = service.serve(self._call(service))
+        except Broken:
+            self.close_connection = True
+            return
+        self.send_response(reply.status)
+        headers = {"x-oss-request-id": "6A0000000000000000000000", **reply.headers}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(reply.content)
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _answer
+
+    def _call(self, service: FakeOss) -> Call:
+        """Path style on our own address; else the bucket is in the host, or the host is the bucket's own."""
+        parts = urlsplit(self.path)
+        host = (parts.netloc or self.headers.get("Host", "")).lower()
+        path = unquote(parts.path.removeprefix("/"))
+        bucket, _, key = path.partition("/")
+        first, _, rest = host.partition(".")
+        if host in service.domains:
+            bucket, key = service.bucket, path
+        elif rest == f"oss-{service.region}.aliyuncs.com":
+            bucket, key = first, path
+        return Call(
+            method=self.command,
+            host=host,
+            bucket=bucket,
+            key=key,
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers={name.lower(): value for name, value in self.headers.items()},
+            content=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+            at=service.clock(),
+        )

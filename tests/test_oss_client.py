@@ -1,0 +1,373 @@
+"""The bucket through the real oss2, before a fake that computes every signature itself."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import oss2
+import pytest
+import requests
+
+import oss_client
+from config import Settings
+from errors import BucketError, NotFound, SettingError
+from oss_client import Bucket
+from tests.drawn import drawn
+from tests.fakes.clock import Clock
+from tests.fakes.oss import FakeOss, v4_signature
+
+KEYS = ("红 茶.png", "a+b&c=d%41 #1?.png", "🍵/龙井 e\u0301.jpg", "~-_.'()*!.webp", "猫" * 300 + ".png")
+
+
+@pytest.fixture
+def oss() -> Iterator[FakeOss]:
+    with FakeOss() as service:
+        yield service
+
+
+@pytest.fixture
+def bucket(oss: FakeOss) -> Bucket:
+    return open_bucket(oss)
+
+
+def open_bucket(oss: FakeOss, **more: Any) -> Bucket:
+    return Bucket(Settings(**oss.settings(**more)), sleep=lambda _seconds: None)
+
+
+def address(**given: Any) -> oss_client.Address:
+    usual = {"oss_access_key_id": "LTAI", "oss_access_key_secret": "s", "oss_bucket": "demo-bucket"}
+    return oss_client.read_address(Settings(oss_enabled=True, **{**usual, **given}))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_any_key_makes_the_round_trip(oss: FakeOss, bucket: Bucket, key: str) -> None:
+    bucket.put(key, b"content", "image/png")
+    assert bucket.fetch(key) == b"content"
+    assert (bucket.look(key).size, [found.key for found in bucket.list_objects("")]) == (7, [key])
+    url = bucket.signed_url(key, seconds=60)
+    assert requests.get(url, timeout=5).content == b"content"
+    bucket.copy(key, f"moved/{key}")
+    bucket.delete(key)
+    bucket.delete(key)
+    assert list(oss.objects) == [f"moved/{key}"]
+    assert oss.objects[f"moved/{key}"].media_type == "image/png"
+
+
+def test_a_listing_is_read_to_its_end_a_thousand_at_a_time(oss: FakeOss, bucket: Bucket) -> None:
+    for number in range(2_500):
+        oss.keep(f"refs/猫 {number:05}.png", b"x")
+    oss.keep("elsewhere/a.png", b"x")
+    found = list(bucket.list_objects("refs/"))
+    assert [each.key for each in found] == [f"refs/猫 {number:05}.png" for number in range(2_500)]
+    assert oss.count("list") == 3
+    assert abs(found[0].modified_at - time.time()) < 5
+
+
+@pytest.mark.parametrize("ask", ["look", "fetch"])
+def test_what_is_not_there_is_not_found(bucket: Bucket, ask: str) -> None:
+    with pytest.raises(NotFound):
+        getattr(bucket, ask)("none.png")
+
+
+def test_signed_urls_are_independent_and_do_not_carry_each_other(bucket: Bucket, oss: FakeOss) -> None:
+    oss.keep("refs/a.png", drawn("png", size=(640, 320)))
+    change = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
+    small, whole, again = (
+        bucket.signed_url("refs/a.png", seconds=60, change=c) for c in (change, "", change)
+    )
+    assert "/refs/a.png?" in whole
+    assert requests.get(small, timeout=5).content[8:12] == b"WEBP"
+    assert requests.get(whole, timeout=5).content.startswith(b"\x89PNG")
+    assert requests.get(again, timeout=5).status_code == 200
+    assert requests.get(f"{whole}&x-oss-process={change}", timeout=5).status_code == 403
+    assert requests.head(whole, timeout=5).status_code == 403  # signed for GET only
+
+
+def test_a_url_lives_as_long_as_it_says_and_never_beyond_seven_days() -> None:
+    clock = Clock()
+    with FakeOss(clock=clock) as oss:
+        oss.keep("a.png", b"x")
+        bucket = open_bucket(oss)
+        short, longest = (bucket.signed_url("a.png", seconds=s) for s in (60, 10**9))
+        assert [requests.get(url, timeout=5).status_code for url in (short, longest)] == [200, 200]
+        clock.pause(120)
+        assert [requests.get(url, timeout=5).status_code for url in (short, longest)] == [403, 200]
+        clock.pause(604_800)
+        assert requests.get(longest, timeout=5).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "signature"),
+    [
+        ("refs/a.png", "", "cd8006e37aa9eabc23af131b2626e8b64cebdc1dfc2794a10ca2cd33e2516d7a"),
+        (
+            "refs/a.png",
+            "image/resize,m_lfit,w_320,h_320/format,webp",
+            "15fdeb7aee2824fd23076ad37f10792bbe231cbdcfb2cfbdd4ad6504587eb631",
+        ),
+        ("refs/图 片/a+b.png", "", "940b564b29a2ccd2ff7657c35446128d56dd53d7edee36f1651c05a1335bc882"),
+    ],
+)
+def test_the_fake_computes_the_published_signatures_of_addresses(
+    key: str, change: str, signature: str
+) -> None:
+    query = {
+        "x-oss-signature-version": "OSS4-HMAC-SHA256",
+        "x-oss-credential": "LTAItest/20260101/cn-hangzhou/oss/aliyun_v4_request",
+        "x-oss-date": "20260101T000000Z",
+        "x-oss-expires": "3600",
+    }
+    query |= {"x-oss-process": change} if change else {}
+    assert signed("GET", f"/demo-bucket/{key}", query, {}) == signature
+
+
+@pytest.mark.parametrize(
+    ("method", "resource", "query", "media_type", "signature"),
+    [
+        (
+            "PUT",
+            "/demo-bucket/refs/a.png",
+            {},
+            "image/png",
+            "6332f5cc578ad2747ab7ea173bf1a95ac987a998bcc186ac7b63c9abc731e108",
+        ),
+        (
+            "GET",
+            "/demo-bucket/",
+            {
+                "list-type": "2",
+                "prefix": "refs/",
+                "delimiter": "/",
+                "continuation-token": "",
+                "start-after": "",
+                "fetch-owner": "false",
+                "max-keys": "100",
+                "encoding-type": "url",
+            },
+            "",
+            "e75f04718bc703c13b417b5470c46bf51796b03088f7483d882cba4d79976f10",
+        ),
+    ],
+)
+def test_the_fake_computes_the_published_signatures_of_headers(
+    method: str, resource: str, query: dict[str, str], media_type: str, signature: str
+) -> None:
+    headers = {"x-oss-date": "20260101T000000Z", "x-oss-content-sha256": "UNSIGNED-PAYLOAD"}
+    headers |= {"content-type": media_type} if media_type else {}
+    assert signed(method, resource, query, headers) == signature
+
+
+def signed(method: str, resource: str, query: dict[str, str], headers: dict[str, str]) -> str:
+    scope = "20260101/cn-hangzhou/oss/aliyun_v4_request"
+    return v4_signature("secretkey", method, resource, query, headers, "20260101T000000Z", scope)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"oss_access_key_id": "LTAIother"}, "OSS_ACCESS_KEY_ID"),
+        ({"oss_access_key_secret": "wrong"}, "OSS_ACCESS_KEY_SECRET"),
+        ({"oss_bucket": "other-bucket"}, "OSS_BUCKET"),
+        ({"oss_region": "cn-beijing"}, "OSS_REGION"),
+    ],
+)
+def test_each_wrong_setting_is_one_sentence_that_names_it(
+    oss: FakeOss, change: dict[str, str], named: str
+) -> None:
+    bucket = open_bucket(oss, **change)
+    for deed in (lambda: list(bucket.list_objects("")), lambda: bucket.put("a.png", b"x", "image/png")):
+        with pytest.raises(BucketError, match=named) as caught:
+            deed()
+        assert caught.value.passing is False
+        assert "secretkey" not in caught.value.message
+    assert oss.count("list") == 1  # a settled matter is not asked again
+
+
+@pytest.mark.parametrize(("clock_off", "named"), [(16 * 60, "校准系统时间"), (-16 * 60, "校准系统时间")])
+def test_a_clock_that_is_off_is_said(clock_off: float, named: str) -> None:
+    with FakeOss(clock=lambda: time.time() + clock_off) as oss, pytest.raises(BucketError, match=named):
+        list(open_bucket(oss).list_objects(""))
+
+
+def test_a_missing_right_is_named_as_the_console_names_it(oss: FakeOss, bucket: Bucket) -> None:
+    oss.fail_next("denied")
+    with pytest.raises(BucketError, match="oss:PutObject"):
+        bucket.put("a.png", b"x", "image/png")
+
+
+def test_reading_is_tried_again_and_writing_is_not(oss: FakeOss, bucket: Bucket) -> None:
+    oss.keep("a.png", b"x")
+    for kind in ("500", "reset"):
+        oss.fail_next(kind, times=2)
+        assert bucket.fetch("a.png") == b"x"
+    oss.fail_next("busy")
+    with pytest.raises(BucketError, match="忙不过来") as caught:
+        bucket.put("b.png", b"x", "image/png")
+    assert caught.value.passing is True
+    assert oss.count("put") == 1
+
+
+def test_nobody_at_the_address_is_said_with_the_setting(oss: FakeOss) -> None:
+    with pytest.raises(BucketError, match="连不上 OSS（连接被拒绝），请检查网络和 OSS_ENDPOINT"):
+        list(open_bucket(oss, oss_endpoint="http://127.0.0.1:9").list_objects(""))
+
+
+def test_an_answer_that_is_not_from_oss_is_said(oss: FakeOss, bucket: Bucket) -> None:
+    oss.fail_next("html")
+    with pytest.raises(BucketError, match="OSS_ENDPOINT"):
+        list(bucket.list_objects(""))
+
+
+def test_signature_v1_is_refused_by_the_fake(oss: FakeOss) -> None:
+    old = oss2.Bucket(oss2.Auth("LTAItest", "secretkey"), oss.address, "demo-bucket")
+    with pytest.raises(oss2.exceptions.AccessDenied):
+        old.get_object("a.png")
+
+
+@pytest.fixture
+def named_hosts(oss: FakeOss, monkeypatch: pytest.MonkeyPatch) -> FakeOss:
+    """The fake behind the real names of OSS: it is this machine's HTTP proxy."""
+    monkeypatch.setenv("HTTP_PROXY", oss.address)
+    monkeypatch.setenv("http_proxy", oss.address)
+    return oss
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://oss-cn-hangzhou.aliyuncs.com",
+        "http://demo-bucket.oss-cn-hangzhou.aliyuncs.com",
+        "http://DEMO-bucket.oss-cn-hangzhou.aliyuncs.com/",
+    ],
+)
+def test_both_forms_of_the_endpoint_lead_to_the_bucket(named_hosts: FakeOss, endpoint: str) -> None:
+    bucket = open_bucket(named_hosts, oss_endpoint=endpoint, oss_region="")
+    bucket.put("猫.png", b"x", "image/png")
+    assert requests.get(bucket.signed_url("猫.png", seconds=60), timeout=5).content == b"x"
+    assert {call.host for call in named_hosts.calls} == {"demo-bucket.oss-cn-hangzhou.aliyuncs.com"}
+
+
+def test_a_custom_domain_serves_for_signed_urls(named_hosts: FakeOss) -> None:
+    named_hosts.domains.add("img.example.com")
+    endpoint, public = "http://oss-cn-hangzhou.aliyuncs.com", "http://img.example.com"
+    bucket = open_bucket(named_hosts, oss_endpoint=endpoint, oss_public_url=public)
+    bucket.put("refs/猫.png", b"x", "image/png")
+    url = bucket.signed_url("refs/猫.png", seconds=60)
+    assert unquote(urlsplit(url).path) == "/refs/猫.png"
+    assert requests.get(url, timeout=5).content == b"x"
+    assert [call.host for call in named_hosts.calls] == [
+        "demo-bucket.oss-cn-hangzhou.aliyuncs.com",
+        "img.example.com",
+    ]
+
+
+def test_a_new_account_is_told_to_bind_a_domain_and_then_works_through_it(named_hosts: FakeOss) -> None:
+    named_hosts.public_endpoint_closed = True
+    named_hosts.domains.add("img.example.com")
+    with pytest.raises(BucketError, match="绑定自有域名"):
+        list(open_bucket(named_hosts, oss_endpoint="http://oss-cn-hangzhou.aliyuncs.com").list_objects(""))
+    bucket = open_bucket(named_hosts, oss_endpoint="http://img.example.com")
+    bucket.put("猫.png", b"x", "image/png")
+    assert [found.key for found in bucket.list_objects("")] == ["猫.png"]
+    assert bucket.signed_url("猫.png", seconds=60).startswith("http://img.example.com/")
+
+
+def test_path_style_is_refused_on_the_services_own_name(named_hosts: FakeOss) -> None:
+    bucket = oss2.Bucket(
+        oss2.AuthV4("LTAItest", "secretkey"),
+        "http://oss-cn-hangzhou.aliyuncs.com",
+        "demo-bucket",
+        region="cn-hangzhou",
+        is_path_style=True,
+    )
+    with pytest.raises(oss2.exceptions.ServerError) as caught:
+        bucket.get_object("a.png")
+    assert caught.value.code == "SecondLevelDomainForbidden"
+
+
+def test_https_is_spoken_unless_http_is_asked_for() -> None:
+    assert address(oss_endpoint="oss-cn-hangzhou.aliyuncs.com").endpoint == (
+        "https://oss-cn-hangzhou.aliyuncs.com"
+    )
+    assert address(oss_endpoint="http://oss-cn-hangzhou.aliyuncs.com").endpoint.startswith("http://")
+
+
+def test_the_internal_endpoint_is_for_our_calls_and_never_for_signed_urls() -> None:
+    found = address(oss_endpoint="oss-cn-hangzhou-internal.aliyuncs.com")
+    assert found.endpoint == "https://oss-cn-hangzhou-internal.aliyuncs.com"
+    assert found.public_url == "https://oss-cn-hangzhou.aliyuncs.com"
+    assert found.region == "cn-hangzhou"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region", "understood"),
+    [
+        ("oss-cn-hangzhou.aliyuncs.com", "", "cn-hangzhou"),
+        ("oss-ap-southeast-1.aliyuncs.com", "oss-ap-southeast-1", "ap-southeast-1"),
+        ("cn-beijing.oss.aliyuncs.com", "", "cn-beijing"),
+        ("oss-accelerate.aliyuncs.com", "cn-hangzhou", "cn-hangzhou"),
+        ("img.example.com", "OSS-cn-shenzhen", "cn-shenzhen"),
+    ],
+)
+def test_the_region_is_the_plain_one(endpoint: str, region: str, understood: str) -> None:
+    assert address(oss_endpoint=endpoint, oss_region=region).region == understood
+
+
+@pytest.mark.parametrize(
+    ("given", "variable"),
+    [
+        ({"oss_endpoint": ""}, "OSS_ENDPOINT"),
+        ({"oss_endpoint": "ftp://oss-cn-hangzhou.aliyuncs.com"}, "OSS_ENDPOINT"),
+        ({"oss_endpoint": "oss-cn-hangzhou.aliyuncs.com/demo-bucket"}, "OSS_ENDPOINT"),
+        ({"oss_endpoint": "img.example.com"}, "OSS_REGION"),
+        ({"oss_endpoint": "oss-accelerate.aliyuncs.com"}, "OSS_REGION"),
+        ({"oss_endpoint": "oss-cn-hangzhou.aliyuncs.com", "oss_region": "cn-beijing"}, "OSS_REGION"),
+        ({"oss_endpoint": "oss-cn-hangzhou.aliyuncs.com", "oss_bucket": ""}, "OSS_BUCKET"),
+        ({"oss_endpoint": "oss-cn-hangzhou.aliyuncs.com", "oss_bucket": "Bad_Name"}, "OSS_BUCKET"),
+        ({"oss_endpoint": "other.oss-cn-hangzhou.aliyuncs.com"}, "OSS_BUCKET"),
+        ({"oss_endpoint": "oss-cn-hangzhou.aliyuncs.com", "oss_access_key_id": ""}, "OSS_ACCESS_KEY_ID"),
+        (
+            {"oss_endpoint": "oss-cn-hangzhou.aliyuncs.com", "oss_public_url": "https://a.com/b"},
+            "OSS_PUBLIC_URL",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_work_stops_the_start_by_its_name(given: dict[str, str], variable: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        address(**given)
+    assert caught.value.variable == variable
+
+
+def test_many_threads_share_one_bucket(oss: FakeOss, bucket: Bucket) -> None:
+    threads = [
+        threading.Thread(target=bucket.put, args=(f"{n}.png", b"x" * n, "image/png")) for n in range(24)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert {found.key: found.size for found in bucket.list_objects("")} == {f"{n}.png": n for n in range(24)}
+
+
+def test_connect_and_read_have_timeouts_of_their_own(oss: FakeOss, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oss_client, "READ_SECONDS", 0.2)
+    bucket = open_bucket(oss)
+    oss.fail_next("slow", times=3, seconds=0.6)
+    with pytest.raises(BucketError, match="等待超时"):
+        bucket.fetch("a.png")
+
+
+def test_the_signature_of_a_url_names_key_region_and_day(bucket: Bucket) -> None:
+    query = dict(parse_qsl(urlsplit(bucket.signed_url("a.png", seconds=60)).query))
+    assert query["x-oss-signature-version"] == "OSS4-HMAC-SHA256"
+    assert query["x-oss-credential"].endswith("/cn-hangzhou/oss/aliyun_v4_request")
+    assert query["x-oss-expires"] == "60"
+
+
+def test_secrets_do_not_show_in_the_settings() -> None:
+    shown = repr(replace(Settings(), oss_access_key_id="LTAIx", oss_access_key_secret="geheim"))
+    assert "LTAIx" not in shown
+    assert "geheim" not in shown
