@@ -1,9 +1,10 @@
 """The API of workbooks: import, template, export, the results of a batch."""
 
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from typing import Any
 
-from flask import make_response, request, send_file
+from flask import request, send_file
 from werkzeug.wrappers import Response
 
 import database
@@ -64,10 +65,7 @@ def batch_results(batch_id: str) -> Response:
 
 
 def _workbook(content: bytes, name: str) -> Response:
-    response = make_response(content)
-    response.headers.set("Content-Disposition", "attachment", filename=name)
-    response.headers["Content-Type"] = _XLSX
-    return response
+    return send_file(BytesIO(content), mimetype=_XLSX, as_attachment=True, download_name=name, max_age=0)
 
 
 def _look_up(rows: Sequence[spreadsheet.ImportedRow]) -> list[dict[str, Any]]:

@@ -9,16 +9,22 @@ export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
   let store = null;
   let timer = 0;
   let typing = 0;
+  let typed = null; // {row, field, text} of the open cell
   let open = false; // nothing is written before the draft was read
 
   channel.addEventListener("message", onElsewhere);
 
   async function load() {
-    store = await openStore();
-    const [kept, typed] = await Promise.all([get(store, "draft"), get(store, "typing")]);
+    try {
+      store = await openStore();
+    } catch {
+      table.say("这个浏览器不让网页保存草稿，关闭页面前请先导出表格");
+      return { rows: [] };
+    }
+    const [kept, cell] = await Promise.all([get(store, "draft"), get(store, "typing")]);
     const draft = kept ? JSON.parse(kept) : { rows: [] };
-    const row = typed && draft.rows[typed.index];
-    if (row) row[typed.field] = typed.text;
+    const row = cell && draft.rows[cell.index];
+    if (row) row[cell.field] = cell.text;
     open = true;
     return draft;
   }
@@ -29,7 +35,7 @@ export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
     if (!open || table.readOnly) return;
     const rows = table.rows.all.map(({ key, ...row }) => row);
     put(store, "draft", JSON.stringify({ rows, savedAt: Date.now(), ...extra() }));
-    put(store, "typing", null);
+    put(store, "typing", typedCell());
     channel.postMessage("written");
   }
 
@@ -44,13 +50,20 @@ export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
     if (!timer) timer = setTimeout(save, SOON);
   }
 
+  // The text of the open cell; null when it is closed again.
   function keepTyping(change) {
-    clearTimeout(typing);
-    if (!change) return;
-    typing = setTimeout(() => {
-      const { row, field, text } = change;
-      if (open && !table.readOnly) put(store, "typing", { index: table.rows.indexOf(row), field, text });
-    }, SOON / 2);
+    typed = change;
+    if (!change) later();
+    else typing ||= setTimeout(keepCell, SOON / 2);
+  }
+
+  function keepCell() {
+    typing = 0;
+    if (open && typed && !table.readOnly) put(store, "typing", typedCell());
+  }
+
+  function typedCell() {
+    return typed && { index: table.rows.indexOf(typed.row), field: typed.field, text: typed.text };
   }
 
   table.rows.watch(({ reset }) => { if (!reset) later(); });

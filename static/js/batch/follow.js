@@ -3,6 +3,7 @@
 import { look } from "../api.js";
 
 const RUNNING = 1000;
+const AGAIN = 2000;
 const CALM = 10000;
 const HIDDEN = 15000;
 
@@ -15,6 +16,7 @@ export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => fal
   let stopped = false;
   let timer = 0;
   let asking = false;
+  let trouble = false;
 
   async function beat() {
     clearTimeout(timer);
@@ -22,6 +24,7 @@ export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => fal
     asking = true;
     try {
       const news = await look(`${url}?since=${version}`, memory);
+      trouble = false;
       onCalm();
       if (news && !stopped) {
         version = news.version;
@@ -29,12 +32,13 @@ export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => fal
         onNews(news);
       }
     } catch (failure) {
+      trouble = true;
       onTrouble(failure);
       if (failure.status === 404) stopped = true;
     }
     asking = false;
     clearTimeout(timer);
-    if (!stopped) timer = setTimeout(beat, document.hidden ? HIDDEN : ended ? CALM : RUNNING);
+    if (!stopped) timer = setTimeout(beat, document.hidden ? HIDDEN : trouble ? AGAIN : ended ? CALM : RUNNING);
   }
 
   document.addEventListener("visibilitychange", beat);

@@ -67,22 +67,24 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     retry: () => order("retry", "失败的已重新排队"),
     copy: () => onCopy(book.rows().map((row) => unseeded(row, book.of(row)))),
     async cancel() {
-      const queued = batch.counts.queued;
-      const kept = batch.counts.running > 0 ? `，正在生成的 ${batch.counts.running} 张会做完` : "";
-      if (await order("cancel")) table.say(`已取消还没开始的 ${queued} 张，没有计费${kept}`);
+      const before = batch.counts.cancelled;
+      const answer = await order("cancel");
+      if (!answer) return;
+      const { cancelled, running } = answer.batch.counts;
+      table.say(`已取消还没开始的 ${cancelled - before} 张，没有计费${running > 0 ? `，正在生成的 ${running} 张会做完` : ""}`);
     },
   };
 
   async function order(verb, word, body) {
     try {
-      await call("POST", `${address}/${verb}`, body);
+      const answer = await call("POST", `${address}/${verb}`, body);
       following.now();
       document.dispatchEvent(new Event("look-now"));
       if (word) table.say(word);
-      return true;
+      return answer;
     } catch (failure) {
       progress.offline(failure.message);
-      return false;
+      return null;
     }
   }
 
@@ -95,7 +97,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       text: `${unsure.length} 张的结果未知，可能已计费 ${yuan(stake)}。再做一次，最多会再花 ${yuan(stake)}。`,
       yes: `再做 ${records.length} 张`,
     });
-    if (!agreed) return false;
+    if (!agreed) return null;
     return order("retry", `${records.length} 张已重新排队`, { records: records.map((record) => record.id) });
   }
 
