@@ -112,7 +112,7 @@ function figures(batch, failed, left) {
   if (counts.cancelled > 0) words.push(`取消 ${counts.cancelled}`);
   if (left > 0) words.push(`剩 ${left}`);
   if (left > 0 && eta > 0 && batch.status === "running") words.push(`${pace(left / eta * 60)} 张/分`, `还要约 ${duration(eta)}`);
-  if (cost > 0 || expected > 0) words.push(left > 0 ? `已花 ${yuan(cost)}，预计 ${yuan(expected)}` : `花了 ${yuan(cost)}`);
+  if (cost > 0 || expected > 0) words.push(left > 0 ? `已花 ¥${cost.toFixed(2)}，预计 ${yuan(expected)}` : `花了 ¥${cost.toFixed(2)}`);
   return words.join(" · ");
 }
 

@@ -31,6 +31,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   if (posted) {
     book.bind(posted);
     table.rows.reset(posted);
+    table.selection.leave();
   }
 
   const following = followBatch(address, {

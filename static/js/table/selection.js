@@ -74,6 +74,16 @@ export class Selection {
     this.#tell();
   }
 
+  // As before the table was entered.
+  leave() {
+    this.shown = false;
+    this.picked.clear();
+    this.row = 0;
+    this.column = 1;
+    this.anchor = { row: 0, column: 1 };
+    this.#tell();
+  }
+
   // After rows came or went: stay inside, and forget picked rows that are gone.
   settle(rows) {
     const present = this.picked.size > 0 ? new Set(rows) : null;
