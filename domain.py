@@ -8,13 +8,21 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from errors import InvalidRequest
+from references import CheckedUpload as CheckedUpload
+from references import LibraryImage as LibraryImage
+from references import LibraryPage as LibraryPage
+from references import Reference as Reference
+from references import ReferenceFacts as ReferenceFacts
+from references import ReferenceLimits as ReferenceLimits
+from references import SampleImage as SampleImage
 from sizes import ASPECT_RATIOS as ASPECT_RATIOS
 from sizes import RESOLUTION_AREAS as RESOLUTION_AREAS
 from sizes import RESOLUTIONS as RESOLUTIONS
@@ -50,24 +58,6 @@ class BatchStatus(StrEnum):
     PAUSED = "paused"
     FINISHED = "finished"
     CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleImage:
-    """A reference image attached to a request: where it is kept, and the name people know it by."""
-
-    url: str
-    filename: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
-    """A reference image made ready for a model: an address the service can fetch, or the bytes."""
-
-    filename: str
-    url: str | None = None
-    content: bytes | None = None
-    media_type: str = "image/png"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +102,9 @@ class ModelCard:
     name             the value of IMAGE_MODEL; label is for people, model_id is the service's own
     sizes            (aspect ratio, resolution) -> size; a missing pair is not offered
     prompt_limit     characters the service advises at most; longer is said, not refused
-    max_references   0 = takes no reference images; reference_form "url" = must be public addresses
+    max_references   0 = takes no reference images; reference_form "url" = must be public addresses,
+                     "bytes" = are sent as they are, "any" = either
+    reference_limits what each of them must keep to, where the service says so
     negative_prompt  "field" = its own field, "folded" = put into the prompt in words
     prices           resolution -> CNY a picture; price_extra_reference for each reference after the first
     notes            field name -> why the model does not take it, or what happens to it
@@ -130,6 +122,7 @@ class ModelCard:
     takes_steps: bool
     prices: Mapping[str, Decimal]
     price_extra_reference: Decimal = Decimal(0)
+    reference_limits: ReferenceLimits | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def size(self, request: ImageRequest) -> Size:
@@ -141,8 +134,13 @@ class ModelCard:
         extra = max(len(request.sample_images) - 1, 0)
         return self.prices.get(request.resolution, Decimal(0)) + self.price_extra_reference * extra
 
-    def problems(self, request: ImageRequest) -> list[InvalidRequest]:
-        """Why this model cannot make this request, before money is spent; empty when it can."""
+    def problems(
+        self, request: ImageRequest, facts: Mapping[str, ReferenceFacts] = MappingProxyType({})
+    ) -> list[InvalidRequest]:
+        """Why this model cannot make this request, before money is spent; empty when it can.
+
+        ``facts`` are what is known of its reference images, by their address.
+        """
         found = []
         if (request.aspect_ratio, request.resolution) not in self.sizes:
             offered = "、".join(r for r in RESOLUTIONS if (request.aspect_ratio, r) in self.sizes)
@@ -155,6 +153,8 @@ class ModelCard:
             found.extend(
                 _not_public(image, self) for image in request.sample_images if not _is_web_url(image.url)
             )
+        for image in request.sample_images:
+            found.extend(_reference_problems(image, facts.get(image.url), self))
         return found
 
     def accept(self, request: ImageRequest) -> ImageRequest:
@@ -173,6 +173,17 @@ def _is_web_url(url: str) -> bool:
 def _not_public(image: SampleImage, card: ModelCard) -> InvalidRequest:
     text = f"{card.label} 只接受公网地址的参考图，「{image.filename}」只在这台电脑上，请先放到 OSS 或换一张"
     return InvalidRequest("sample_images", text)
+
+
+def _reference_problems(
+    image: SampleImage, facts: ReferenceFacts | None, card: ModelCard
+) -> Iterator[InvalidRequest]:
+    if facts is None:
+        return
+    if facts.is_missing:
+        yield InvalidRequest("sample_images", f"参考图「{image.filename}」找不到了，请重新选择")
+    elif card.reference_limits and (why := card.reference_limits.complaint(facts)):
+        yield InvalidRequest("sample_images", f"{card.label} 用不了参考图「{image.filename}」：它{why}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,30 +305,6 @@ class KeptPicture:
 def file_key(stem: str) -> str:
     """The form in which two file names are one and the same on Windows and macOS."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckedUpload:
-    """An upload that was decoded: its safe name (ending by the bytes), its facts, a WebP thumbnail."""
-
-    filename: str
-    content: bytes
-    format: str
-    width: int
-    height: int
-    thumbnail: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LibraryImage:
-    """A reference image in the library. ``key`` is unique; sizes are None for files put there by hand."""
-
-    key: str
-    filename: str
-    url: str
-    thumbnail_url: str
-    width: int | None
-    height: int | None
 
 
 def normal_text(value: Any) -> str:

@@ -89,7 +89,7 @@ class ModelError(AppError):
     pauses_batch   nothing else would succeed either: wrong key, missing entitlement, empty account
     ticket_usable  the ticket (if there was one) can still be collected
     cause          one word to group failures by: moderation, key, limit, network, request, service,
-                   timeout, download, broken, expired, interrupted, storage
+                   timeout, download, broken, expired, interrupted, storage, oss
     """
 
     def __init__(

@@ -1,212 +1,261 @@
-"""The reference-image library: a local folder that people fill, search, and pick references from.
+"""The reference-image library: one library with two homes, the bucket when there is one, else a local folder.
 
-A file's key says everything about it (name, size, a hash of its bytes), so the folder is the whole
-truth and there is no list to keep in step. Knows nothing of Pillow: what comes in was checked before.
+The face of ``sample_library/``: nothing above knows where a picture lies. Knows nothing of Pillow: what
+comes in was checked before. Starts no thread; the worker calls ``refresh`` when somebody waits for a list.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import re
-import secrets
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from config import Settings, is_loopback
-from domain import CheckedUpload, LibraryImage, Reference, SampleImage
-from errors import InvalidRequest, NotFound, StorageError
+from domain import CheckedUpload, LibraryImage, LibraryPage, Reference, ReferenceFacts, SampleImage
+from errors import InvalidRequest, NotFound
+from sample_library import catalogue, folder
+from sample_library.catalogue import FILES_URL, THUMBNAILS_URL, Catalogue, media_type_in, media_type_of
+from sample_library.folder import Folder
 
-FILES_URL = "/samples/files/"
-THUMBNAILS_URL = "/samples/thumbnails/"
+if TYPE_CHECKING:
+    from sample_library.shelf import Shelf
+
+__all__ = ["FILES_URL", "PINNED_URL", "THUMBNAILS_URL", "Library", "open_library", "shown_at"]
+
 OUTPUT_URL = "/output/"
-
-_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-_KEY = re.compile(r"(?P<stem>.+)-(?P<width>\d{1,6})x(?P<height>\d{1,6})-[0-9a-f]{12}(?P<ending>\.[a-z]+)")
-_TRASH = ".trash"
-_THUMBNAILS = ".thumbnails"
+PINNED_URL = "/samples/pinned/"
+_WHOLE_DIGEST = 64
+_SHORTEST_SECONDS = 2 * 3600  # an address that a model is given lives at least so long
 
 
-def list_sample_images(settings: Settings, search: str = "") -> list[LibraryImage]:
-    """The library, newest first; ``search`` is looked for in the names, letters, case and width folded."""
-    wanted = _folded(search.strip())
-    images = [_described(settings, path.name) for path in _newest_first(settings.samples_dir)]
-    return [image for image in images if wanted in _folded(image.filename)]
+class Home(Protocol):
+    """Where the pictures of a library lie. Keys that lead nowhere, or elsewhere, are NotFound."""
+
+    source: str
+
+    def catalogue(self) -> Catalogue:
+        """What there is, newest first."""
+
+    def add(self, upload: CheckedUpload) -> LibraryImage:
+        """Keep a checked upload. The same picture under any name is kept once: the first stays."""
+
+    def delete(self, key: str) -> None:
+        """Into the trash, from where ``restore`` brings it back."""
+
+    def restore(self, key: str) -> LibraryImage:
+        """Bring back what was deleted; what is back already stays. NotFound when it never was."""
+
+    def rename(self, key: str, stem: str) -> LibraryImage:
+        """The same picture under another name, without ending. Conflict when that is taken."""
+
+    def pin(self, key: str) -> str:
+        """A hash of the picture's content that will still tell it when it was renamed or replaced."""
 
 
-def add_sample_image(settings: Settings, upload: CheckedUpload) -> LibraryImage:
-    """Keep a checked upload. The same picture under any name is kept once: the first stays."""
-    digest = hashlib.sha256(upload.content).hexdigest()[:12]
-    known = next((path for path in _newest_first(settings.samples_dir) if f"-{digest}." in path.name), None)
-    if known:
-        return _described(settings, known.name)
-    stem, dot, ending = upload.filename.rpartition(".")
-    key = f"{stem}-{upload.width}x{upload.height}-{digest}{dot}{ending}"
-    _write(_thumbnail_path(settings, key), upload.thumbnail)
-    _write(settings.samples_dir / key, upload.content)
-    return _described(settings, key)
+class Library:
+    """The reference images of this house. For all threads."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = Folder(settings.samples_dir)
+        self._shelf = _open_shelf(settings) if settings.oss_enabled else None
+        self._home: Home = self._shelf or self._folder
 
-def delete_sample_image(settings: Settings, key: str) -> None:
-    """Move it to the library's trash, from where ``restore_sample_image`` brings it back."""
-    _move(open_sample_image(settings, key), settings.samples_dir / _TRASH / key)
+    @property
+    def source(self) -> str:
+        """``oss`` or ``local``."""
+        return self._home.source
 
+    @property
+    def wants_refreshing(self) -> bool:
+        """Whether there is a list to be kept up to date in the background."""
+        return self._shelf is not None
 
-def restore_sample_image(settings: Settings, key: str) -> LibraryImage:
-    """Bring back what was deleted; what is back already stays. NotFound when it never was."""
-    with contextlib.suppress(NotFound):
-        _move(_existing(settings.samples_dir / _TRASH, key), settings.samples_dir / key)
-    return _described(settings, open_sample_image(settings, key).name)
+    def list_images(self, search: str = "", *, offset: int = 0, limit: int | None = None) -> LibraryPage:
+        """The library, newest first; ``search`` is looked for in names, letters, case and width folded.
 
+        Waits for OSS 2 s at most, and says when the list is an older one. Raises BucketError or Busy when
+        there is none at all.
+        """
+        found = self._home.catalogue().search(search)
+        end = None if limit is None else offset + limit
+        page = LibraryPage(images=found[offset:end], total=len(found), source=self.source)
+        shelf = self._shelf
+        if shelf is None:
+            return page
+        return replace(page, listed_at=shelf.listed_at, is_stale=shelf.is_stale, trouble=shelf.trouble)
 
-def open_sample_image(settings: Settings, key: str) -> Path:
-    """The file behind a key; NotFound for every other name."""
-    return _existing(settings.samples_dir, key)
+    def add(self, upload: CheckedUpload) -> LibraryImage:
+        """Keep a checked upload."""
+        return self._home.add(upload)
 
+    def delete(self, key: str) -> None:
+        """Into the trash."""
+        self._home.delete(key)
 
-def open_sample_thumbnail(settings: Settings, key: str) -> Path:
-    """Its thumbnail (WebP), or the file itself where there is none."""
-    path = open_sample_image(settings, key)
-    thumbnail = _thumbnail_path(settings, key)
-    return thumbnail if thumbnail.is_file() else path
+    def restore(self, key: str) -> LibraryImage:
+        """Out of the trash."""
+        return self._home.restore(key)
 
+    def rename(self, key: str, stem: str) -> LibraryImage:
+        """Another name; what records used stays known by its hash."""
+        return self._home.rename(key, stem)
 
-def references(settings: Settings, images: Sequence[SampleImage]) -> list[Reference]:
-    """Reference images made ready for a model: public addresses as they are, what is kept here as bytes.
+    def file(self, key: str) -> Path | str:
+        """Where the picture is: a file, or an address. Also when it was renamed or deleted since."""
+        return self._found_here(key) or (self._shelf or self._folder).file(key)
 
-    InvalidRequest("sample_images") names the one that is missing.
-    """
-    return [_reference(settings, image) for image in images]
+    def thumbnail(self, key: str) -> Path | str:
+        """The same, small."""
+        here = self._found_here(key)
+        return self._folder.thumbnail(key) if here else (self._shelf or self._folder).thumbnail(key)
 
+    def pinned(self, name: str) -> Path:
+        """A copy of a picture as a record used it. Raises NotFound."""
+        return folder.existing(self._folder.place / ".pinned", name)
 
-def _reference(settings: Settings, image: SampleImage) -> Reference:
-    try:
-        address = urlsplit(image.url)
-    except ValueError:
-        raise _missing(image.filename) from None
-    is_ours = not address.scheme or is_loopback(address.hostname or "")
-    for prefix, folder in ((FILES_URL, settings.samples_dir), (OUTPUT_URL, settings.output_dir)):
-        at = image.url.find(prefix)
-        if is_ours and address.path.startswith(prefix):
-            return _local_reference(folder, image.url[at + len(prefix) :], image.filename)
-    if address.scheme not in ("http", "https"):
-        raise _missing(image.filename)
-    return Reference(filename=image.filename, url=image.url)
+    def pin(self, images: Iterable[SampleImage]) -> tuple[SampleImage, ...]:
+        """The references of a request with key and hash, so that later a record can show what it used."""
+        return tuple(self._pinned(image) for image in images)
 
+    def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceFacts]:
+        """What is known of references before they are sent, by their address. Asks nobody."""
+        found = {image.url: self._facts(image) for image in images}
+        return {url: facts for url, facts in found.items() if facts}
 
-def _local_reference(folder: Path, name: str, filename: str) -> Reference:
-    """The name as it is, else as an address spells it (``%E7%8C%AB`` for 猫)."""
-    for spelled in (name, unquote(name.partition("?")[0])):
+    def references(self, images: Sequence[SampleImage], *, form: str) -> list[Reference]:
+        """Reference images made ready for a model at the moment of sending.
+
+        ``form`` is the model's ``reference_form``. Public addresses pass as they are; what is kept here
+        becomes a signed address where the model wants one, else bytes. InvalidRequest("sample_images")
+        names the one that is missing; BucketError when OSS would not.
+        """
+        return [self._reference(image, form) for image in images]
+
+    def wait_until_wanted(self, timeout: float) -> bool:
+        """Whether the list should be refreshed; waits so many seconds for it."""
+        return self._shelf is not None and self._shelf.wait_until_wanted(timeout)
+
+    def refresh(self) -> None:
+        """Read the list anew. What fails is told by the next ``list_images``."""
+        if self._shelf:
+            self._shelf.refresh()
+
+    def _found_here(self, key: str) -> Path | None:
+        """A picture of the folder, from the time before there was a bucket."""
+        if self._shelf is None or self._shelf.knows(key):
+            return None
+        with contextlib.suppress(NotFound):
+            return self._folder.find(key)
+        return None
+
+    def _pinned(self, image: SampleImage) -> SampleImage:
+        for key in _names_in(image.url, FILES_URL):
+            home = self._folder if self._found_here(key) else self._home
+            with contextlib.suppress(NotFound, OSError):
+                return replace(image, key=key, sha256=home.pin(key))
+        return image
+
+    def _facts(self, image: SampleImage) -> ReferenceFacts | None:
+        for prefix, place in ((FILES_URL, None), (OUTPUT_URL, self._settings.output_dir)):
+            names = _names_in(image.url, prefix)
+            found = [self._facts_of(name, place) for name in names]
+            if names:
+                unknown = None if place is None and self._shelf else ReferenceFacts(is_missing=True)
+                return next((facts for facts in found if facts), unknown)
+        return None
+
+    def _facts_of(self, name: str, place: Path | None) -> ReferenceFacts | None:
+        if place is None and self._shelf and not self._found_here(name):
+            return self._shelf.facts(name)
         with contextlib.suppress(NotFound, OSError):
-            content = _existing(folder, spelled).read_bytes()
-            return Reference(filename=filename, content=content, media_type=_media_type(content, filename))
-    raise _missing(filename)
+            path = folder.existing(place, name) if place else self._folder.file(name)
+            return catalogue.facts_of(path.name, path.stat().st_size)
+        return None
+
+    def _reference(self, image: SampleImage, form: str) -> Reference:
+        kept = self._folder.pinned(image.sha256, image.key)
+        if kept:
+            return self._handed(kept.read_bytes(), image.filename, form)
+        for key in _names_in(image.url, FILES_URL):
+            with contextlib.suppress(NotFound):
+                return self._library_reference(key, image.filename, form)
+        for name in _names_in(image.url, OUTPUT_URL):
+            with contextlib.suppress(NotFound):
+                content = folder.existing(self._settings.output_dir, name).read_bytes()
+                return self._handed(content, image.filename, form)
+        if not _is_web_address(image.url):
+            raise InvalidRequest("sample_images", f"参考图「{image.filename}」找不到了，请重新选择")
+        return Reference(filename=image.filename, url=image.url)
+
+    def _library_reference(self, key: str, filename: str, form: str) -> Reference:
+        if self._shelf is None or self._found_here(key):
+            return self._handed(self._folder.file(key).read_bytes(), filename, form)
+        if form == "bytes":
+            content = self._shelf.content(key)
+            return Reference(filename=filename, content=content, media_type=media_type_in(content, filename))
+        url = self._shelf.sent_address(key, seconds=self._seconds)
+        return Reference(filename=filename, url=url, media_type=media_type_of(key))
+
+    def _handed(self, content: bytes, filename: str, form: str) -> Reference:
+        """A picture of this machine: lent to the bucket for a model that only takes addresses."""
+        media_type = media_type_in(content, filename)
+        if form == "url" and self._shelf:
+            url = self._shelf.lend(content, media_type, seconds=self._seconds)
+            return Reference(filename=filename, url=url, media_type=media_type)
+        return Reference(filename=filename, content=content, media_type=media_type)
+
+    @property
+    def _seconds(self) -> int:
+        """How long an address for a model lives: past the longest wait for its picture."""
+        return max(_SHORTEST_SECONDS, self._settings.model_timeout + 3600)
 
 
-def _missing(filename: str) -> InvalidRequest:
-    return InvalidRequest("sample_images", f"参考图「{filename}」找不到了，请重新选择")
+def open_library(settings: Settings) -> Library:
+    """The library of these settings. Raises SettingError when those of OSS cannot work."""
+    return Library(settings)
 
 
-def _media_type(content: bytes, filename: str) -> str:
-    if content.startswith(b"\x89PNG"):
-        return "image/png"
-    if content.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if content[8:12] == b"WEBP":
-        return "image/webp"
-    raise InvalidRequest("sample_images", f"参考图「{filename}」不是 PNG、JPEG 或 WebP 图片，请换一张")
+def shown_at(image: SampleImage) -> str:
+    """Where a page finds a reference that a record used, small; its own address for one from elsewhere."""
+    if len(image.sha256) == _WHOLE_DIGEST:
+        return f"{PINNED_URL}{image.sha256}.{image.key.rpartition('.')[2].lower()}"
+    if image.url.startswith(FILES_URL):
+        return THUMBNAILS_URL + image.url.removeprefix(FILES_URL)
+    return image.url
 
 
-def _newest_first(folder: Path) -> list[Path]:
+def _open_shelf(settings: Settings) -> Shelf:
+    from oss_client import Bucket  # oss2 takes 20 MB of memory: only where there is a bucket
+    from sample_library.shelf import Shelf
+
+    memory = settings.samples_dir / ".oss-list.json"
+    return Shelf(Bucket(settings), settings.oss_sample_prefix, memory=memory)
+
+
+def _names_in(url: str, prefix: str) -> tuple[str, ...]:
+    """What one of our own addresses names: spelt as in an address (``%E7%8C%AB``: 猫), or as it stands."""
+    address = _split(url)
+    if not address.path.startswith(prefix):
+        return ()
+    if address.scheme and not is_loopback(address.hostname or ""):
+        return ()
+    as_it_stands = url[url.find(prefix) + len(prefix) :]
+    return tuple(dict.fromkeys((unquote(as_it_stands.partition("?")[0]), as_it_stands)))
+
+
+def _is_web_address(url: str) -> bool:
+    """Somebody else's: an address of this house that leads nowhere is none."""
+    address = _split(url)
+    is_ours = address.path.startswith((FILES_URL, OUTPUT_URL)) and is_loopback(address.hostname or "")
+    return address.scheme in ("http", "https") and not is_ours
+
+
+def _split(url: str) -> SplitResult:
     try:
-        with os.scandir(folder) as entries:
-            dated = [(_kept_at(entry), entry.name) for entry in entries if _is_picture(entry)]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StorageError(
-            f"示例图文件夹打不开（{error.strerror or error}），请检查它的位置和权限"
-        ) from error
-    return [folder / name for _, name in sorted(dated, reverse=True)]
-
-
-def _is_picture(entry: os.DirEntry[str]) -> bool:
-    """Also what was put there by hand, if its name can be told in an address."""
-    name = entry.name
-    is_sayable = name == name.encode(errors="ignore").decode() and not name.startswith(".")
-    return is_sayable and name.lower().endswith(_ENDINGS) and entry.is_file()
-
-
-def _kept_at(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat().st_mtime_ns
-    except FileNotFoundError:  # deleted this very moment
-        return 0
-
-
-def _described(settings: Settings, key: str) -> LibraryImage:
-    known = _KEY.fullmatch(key)
-    has_thumbnail = _thumbnail_path(settings, key).is_file()
-    return LibraryImage(
-        key=key,
-        filename=known["stem"] + known["ending"] if known else key,
-        url=FILES_URL + quote(key),
-        thumbnail_url=(THUMBNAILS_URL if has_thumbnail else FILES_URL) + quote(key),
-        width=int(known["width"]) if known else None,
-        height=int(known["height"]) if known else None,
-    )
-
-
-def _thumbnail_path(settings: Settings, key: str) -> Path:
-    return settings.samples_dir / _THUMBNAILS / f"{key}.webp"
-
-
-def _existing(folder: Path, name: str) -> Path:
-    path = folder / _plain(name)
-    with contextlib.suppress(OSError):
-        if path.is_file() and path.resolve().parent == folder.resolve():
-            return path
-    raise NotFound("找不到这张示例图，可能已被删除")
-
-
-def _plain(key: str) -> str:
-    """A key that is one name and a picture's: it cannot lead anywhere else."""
-    if key.startswith(".") or set(key) & set("/\\:\x00") or not key.lower().endswith(_ENDINGS):
-        raise NotFound("找不到这张示例图，可能已被删除")
-    return key
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise _not_kept(error) from error
-
-
-def _move(source: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
-    except FileNotFoundError as error:
-        raise NotFound("找不到这张示例图，可能已被删除") from error
-    except OSError as error:
-        raise _not_kept(error) from error
-
-
-def _not_kept(error: OSError) -> StorageError:
-    return StorageError(f"示例图文件夹写不进去（{error.strerror or error}），请检查磁盘空间和权限后重试")
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")

@@ -21,13 +21,14 @@ import pictures
 import sample_images
 from config import Settings
 from domain import KeptPicture, Picture, Record, Reference
-from errors import Billed, InvalidRequest, ModelError, StorageError
+from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError
 
 LEASE_SECONDS = 12.0
 _LOOKOUT_SECONDS = 0.5
 _TURNS_A_HEARTBEAT = 5
 _PICTURES_DECODED_AT_ONCE = 2  # a decoded 4K picture is 50 to 70 MB
 _DISK_PATIENCE_SECONDS = 600.0
+_LONGEST_BUCKET_PAUSE = 60.0
 _log = logging.getLogger("worker")
 
 
@@ -131,6 +132,7 @@ class Worker:
         self.model = model
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._model_id = model.card.model_id
+        self.library = sample_images.open_library(settings)
         self.pace = Pace(settings.model_concurrency)
         self.bell = Bell()
         self._desk = threading.Semaphore(_PICTURES_DECODED_AT_ONCE)
@@ -146,6 +148,8 @@ class Worker:
         for number in range(self.settings.model_concurrency + savers):
             self._start_thread(self._repeat, f"picture-{number + 1}")
         self._start_thread(self._watch, "lookout")
+        if self.library.wants_refreshing:
+            self._start_thread(self._refresh_library, "library")
 
     def stop(self, timeout: float = 10.0) -> bool:
         """Finish what can be finished in ``timeout`` seconds -> whether every thread has ended."""
@@ -191,6 +195,8 @@ class Worker:
             self._pause_batch(db, record, error.message)
         except InvalidRequest as error:
             self._fail(db, record, ModelError(error.message, cause="request", billed=Billed.NO))
+        except BucketError as error:
+            self._wait_for_bucket(db, record, error)
         except ModelError as error:
             self._fail_or_try_later(db, record, error)
         else:
@@ -211,7 +217,7 @@ class Worker:
         return self._keep(db, record, picture), picture
 
     def _references(self, record: Record) -> Sequence[Reference]:
-        return sample_images.references(self.settings, record.sample_images)
+        return self.library.references(record.sample_images, form=self.model.card.reference_form)
 
     def _keep(self, db: database.Connection, record: Record, picture: Picture) -> KeptPicture:
         """Onto the disk; when the disk refuses, hold the paid picture and say so until it takes it."""
@@ -247,6 +253,15 @@ class Worker:
             self._fail(db, record, error)
         else:
             database.requeue_record(db, record, not_before=time.time() + wait, error=error)
+
+    def _wait_for_bucket(self, db: database.Connection, record: Record, error: BucketError) -> None:
+        """Nothing was ordered yet. While OSS is out of reach, what needs it waits; the rest goes on."""
+        trouble = ModelError(error.message, cause="oss", billed=Billed.NO, slow_down=True)
+        if not error.passing:
+            self._fail(db, record, trouble)
+            return
+        wait = min(2.0**record.throttled, _LONGEST_BUCKET_PAUSE)
+        database.requeue_record(db, record, not_before=time.time() + wait, error=trouble)
 
     def _fail(self, db: database.Connection, record: Record, error: ModelError) -> None:
         self._insist(lambda: database.fail_record(db, record, error))
@@ -299,6 +314,16 @@ class Worker:
         until = time.time() + LEASE_SECONDS
         database.extend_leases(db, tuple(self._in_hand), owner=self.owner, until=until)
         return database.settle_lapsed(db, now=time.time()) > 0
+
+    def _refresh_library(self) -> None:
+        """Read the list of the bucket anew when somebody looked at an old one."""
+        while not self._stopping.is_set():
+            if self.library.wait_until_wanted(timeout=1.0):
+                self._survive(self._refresh_once)
+
+    def _refresh_once(self) -> bool:
+        self.library.refresh()
+        return True
 
     def _survive(self, turn: Callable[[], bool]) -> bool:
         """The last line of defence: what nobody foresaw is logged, a lease runs out, the thread goes on."""

@@ -61,7 +61,7 @@ class Demo:
             sizes=size_table({}, multiple_of=2),
             prompt_limit=MAX_PROMPT_LENGTH,
             max_references=10,
-            reference_form="any",
+            reference_form="bytes",
             negative_prompt="field",
             takes_seed=True,
             takes_steps=True,

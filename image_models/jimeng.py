@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config import Settings
-from domain import ImageRequest, ModelCard, Picture, Reference, Size
+from domain import ImageRequest, ModelCard, Picture, Reference, ReferenceLimits, Size
 from errors import Billed, ModelError
 from image_models.calls import Answer, Line, lost
 from image_models.door import Order, Pause, prices, size_table, with_negative_prompt
@@ -42,6 +42,10 @@ _PUBLISHED = {
     ("3:2", "4K"): (4992, 3328),
     ("16:9", "4K"): (5404, 3040),
 }
+
+_REFERENCE_LIMITS = ReferenceLimits(
+    formats=("jpeg", "png"), max_bytes=15 * 1_048_576, max_side=4096, max_ratio=3
+)
 
 _NOTES = {
     "negative_prompt": "即梦没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
@@ -163,6 +167,7 @@ def _card(settings: Settings) -> ModelCard:
         prompt_limit=800,
         max_references=14 if newer else 10,
         reference_form="url",
+        reference_limits=_REFERENCE_LIMITS,
         negative_prompt="folded",
         takes_seed=False,
         takes_steps=False,

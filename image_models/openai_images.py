@@ -155,7 +155,7 @@ def _card(settings: Settings) -> ModelCard:
         sizes=size_table({}, maximum=MAXIMUM_AREA, multiple_of=16),
         prompt_limit=MAX_PROMPT_LENGTH,
         max_references=16,
-        reference_form="any",
+        reference_form="bytes",
         negative_prompt="folded",
         takes_seed=False,
         takes_steps=False,

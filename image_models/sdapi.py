@@ -132,7 +132,7 @@ def _card(settings: Settings) -> ModelCard:
         sizes=size_table({}, multiple_of=16),
         prompt_limit=MAX_PROMPT_LENGTH,
         max_references=1,
-        reference_form="any",
+        reference_form="bytes",
         negative_prompt="field",
         takes_seed=True,
         takes_steps=True,

@@ -45,7 +45,12 @@ def to_log_line(row: sqlite3.Row) -> LogLine:
 
 def sample_images_text(images: tuple[SampleImage, ...]) -> str:
     """Reference images -> the JSON kept in the column."""
-    return json.dumps([{"url": i.url, "filename": i.filename} for i in images], ensure_ascii=False)
+    return json.dumps([_pinned(image) for image in images], ensure_ascii=False)
+
+
+def _pinned(image: SampleImage) -> dict[str, str]:
+    pins = {"key": image.key, "sha256": image.sha256}
+    return {"url": image.url, "filename": image.filename} | {k: v for k, v in pins.items() if v}
 
 
 def _sample_images(text: str | None) -> tuple[SampleImage, ...]:
@@ -56,7 +61,7 @@ def _sample_images(text: str | None) -> tuple[SampleImage, ...]:
     if not isinstance(items, list):
         return ()
     return tuple(
-        SampleImage(url=str(item.get("url", "")), filename=str(item.get("filename", "")))
+        SampleImage(**{name: str(item.get(name) or "") for name in ("url", "filename", "key", "sha256")})
         for item in items
         if isinstance(item, dict)
     )

@@ -1,127 +1,147 @@
-"""The local library of reference images: kept once, found by name, handed to a model as bytes."""
+"""The library in a folder: kept once, found by name, handed to a model as bytes."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 import pictures
-import sample_images
 from config import Settings
-from domain import LibraryImage, SampleImage
-from errors import InvalidRequest, NotFound, StorageError
+from domain import LibraryImage, ReferenceFacts, SampleImage
+from errors import Conflict, InvalidRequest, NotFound, StorageError
+from sample_images import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
 from tests.drawn import drawn
 
 
-def add(settings: Settings, filename: str, content: bytes | None = None) -> LibraryImage:
-    upload = pictures.checked_upload(filename, content or drawn("png", size=(400, 200)))
-    return sample_images.add_sample_image(settings, upload)
+@pytest.fixture
+def library(settings: Settings) -> Library:
+    return open_library(settings)
 
 
-def filenames(settings: Settings, search: str = "") -> list[str]:
-    return [image.filename for image in sample_images.list_sample_images(settings, search)]
+def add(library: Library, filename: str, content: bytes | None = None) -> LibraryImage:
+    return library.add(pictures.checked_upload(filename, content or drawn("png", size=(400, 200))))
 
 
-def reference(settings: Settings, url: str) -> bytes:
-    (made,) = sample_images.references(settings, [SampleImage(url=url, filename="猫")])
+def images(library: Library) -> list[LibraryImage]:
+    return list(library.list_images().images)
+
+
+def filenames(library: Library, search: str = "") -> list[str]:
+    return [image.filename for image in library.list_images(search).images]
+
+
+def find(library: Library, key: str) -> Path:
+    path = library.file(key)
+    assert isinstance(path, Path)
+    return path
+
+
+def thumbnail(library: Library, key: str) -> Path:
+    path = library.thumbnail(key)
+    assert isinstance(path, Path)
+    return path
+
+
+def reference(library: Library, url: str) -> bytes:
+    (made,) = library.references([SampleImage(url=url, filename="猫")], form="any")
     assert made.content is not None
     assert made.url is None
     return made.content
 
 
-def test_a_library_that_is_not_there_yet_is_empty(settings: Settings) -> None:
-    assert sample_images.list_sample_images(settings) == []
+def test_a_library_that_is_not_there_yet_is_empty(library: Library) -> None:
+    assert images(library) == []
 
 
-def test_an_added_picture_is_listed_with_all_that_a_page_shows(settings: Settings) -> None:
-    image = add(settings, "红 #1 100%.png")
-    assert sample_images.list_sample_images(settings) == [image]
+def test_an_added_picture_is_listed_with_all_that_a_page_shows(library: Library) -> None:
+    image = add(library, "红 #1 100%.png")
+    assert images(library) == [image]
     assert (image.filename, image.width, image.height) == ("红 #1 100%.png", 400, 200)
     assert image.url.startswith("/samples/files/%E7%BA%A2%20%231%20100%25-400x200-")
-    assert unquote(image.url.removeprefix(sample_images.FILES_URL)) == image.key
-    assert unquote(image.thumbnail_url.removeprefix(sample_images.THUMBNAILS_URL)) == image.key
+    assert unquote(image.url.removeprefix(FILES_URL)) == image.key
+    assert unquote(image.thumbnail_url.removeprefix(THUMBNAILS_URL)) == image.key
 
 
-def test_file_and_thumbnail_are_handed_out_by_key(settings: Settings) -> None:
+def test_file_and_thumbnail_are_handed_out_by_key(library: Library) -> None:
     content = drawn("jpeg", size=(400, 200))
-    image = add(settings, "猫.jpg", content)
-    assert sample_images.open_sample_image(settings, image.key).read_bytes() == content
-    thumbnail = sample_images.open_sample_thumbnail(settings, image.key)
-    assert thumbnail.read_bytes()[8:12] == b"WEBP"
+    image = add(library, "猫.jpg", content)
+    assert find(library, image.key).read_bytes() == content
+    assert thumbnail(library, image.key).read_bytes()[8:12] == b"WEBP"
 
 
-def test_the_newest_comes_first(settings: Settings) -> None:
+def test_the_newest_comes_first(settings: Settings, library: Library) -> None:
     for age, name in enumerate(["c", "a", "b"]):
-        image = add(settings, name)
+        image = add(library, name)
         os.utime(settings.samples_dir / image.key, (1_000 - age, 1_000 - age))
-    assert filenames(settings) == ["c.png", "a.png", "b.png"]
+    assert filenames(library) == ["c.png", "a.png", "b.png"]
 
 
 @pytest.mark.parametrize("search", ["", "红", "CAT", "ｃａｔ", "  cat ", "t.p", "Ⅰ"])
-def test_search_folds_letters_case_and_width(settings: Settings, search: str) -> None:
-    add(settings, "红Cat.png" if search != "Ⅰ" else "部分 I")
-    assert len(filenames(settings, search)) == 1
-    assert filenames(settings, "400") == []
+def test_search_folds_letters_case_and_width(library: Library, search: str) -> None:
+    add(library, "红Cat.png" if search != "Ⅰ" else "部分 I")
+    assert len(filenames(library, search)) == 1
+    assert filenames(library, "400") == []
 
 
-def test_the_same_picture_is_kept_once_whatever_its_name(settings: Settings) -> None:
+def test_the_same_picture_is_kept_once_whatever_its_name(library: Library) -> None:
     content = drawn("png")
-    assert add(settings, "猫", content) == add(settings, "另一个名字", content)
-    assert filenames(settings) == ["猫.png"]
+    assert add(library, "猫", content) == add(library, "另一个名字", content)
+    assert filenames(library) == ["猫.png"]
 
 
-def test_different_pictures_may_have_the_same_name(settings: Settings) -> None:
-    add(settings, "猫")
-    add(settings, "猫")
-    assert filenames(settings) == ["猫.png", "猫.png"]
+def test_different_pictures_may_have_the_same_name(library: Library) -> None:
+    add(library, "猫")
+    add(library, "猫")
+    assert filenames(library) == ["猫.png", "猫.png"]
 
 
-def test_the_longest_name_can_be_kept(settings: Settings) -> None:
-    image = add(settings, "猫" * 200)
-    assert sample_images.open_sample_thumbnail(settings, image.key).is_file()
+def test_the_longest_name_can_be_kept(library: Library) -> None:
+    image = add(library, "猫" * 200)
+    assert thumbnail(library, image.key).is_file()
 
 
-def test_a_deleted_picture_is_gone_until_it_is_restored(settings: Settings) -> None:
-    image = add(settings, "猫")
-    sample_images.delete_sample_image(settings, image.key)
-    assert filenames(settings) == []
+def test_a_deleted_picture_is_gone_until_it_is_restored(library: Library) -> None:
+    image = add(library, "猫")
+    library.delete(image.key)
+    assert filenames(library) == []
     with pytest.raises(NotFound):
-        sample_images.open_sample_image(settings, image.key)
-    assert sample_images.restore_sample_image(settings, image.key) == image
-    assert sample_images.restore_sample_image(settings, image.key) == image
-    assert sample_images.list_sample_images(settings) == [image]
+        library.delete(image.key)
+    assert library.restore(image.key) == image
+    assert library.restore(image.key) == image
+    assert images(library) == [image]
 
 
-def test_restoring_keeps_the_place_in_the_list(settings: Settings) -> None:
-    old, new = add(settings, "旧"), add(settings, "新")
+def test_restoring_keeps_the_place_in_the_list(settings: Settings, library: Library) -> None:
+    old, new = add(library, "旧"), add(library, "新")
     os.utime(settings.samples_dir / old.key, (1_000, 1_000))
-    sample_images.delete_sample_image(settings, old.key)
-    sample_images.restore_sample_image(settings, old.key)
-    assert sample_images.list_sample_images(settings) == [new, old]
+    library.delete(old.key)
+    library.restore(old.key)
+    assert images(library) == [new, old]
 
 
-def test_what_was_deleted_may_be_uploaded_again(settings: Settings) -> None:
+def test_what_was_deleted_may_be_uploaded_again(library: Library) -> None:
     content = drawn("png")
-    sample_images.delete_sample_image(settings, add(settings, "猫", content).key)
-    assert add(settings, "猫", content) in sample_images.list_sample_images(settings)
+    library.delete(add(library, "猫", content).key)
+    assert add(library, "猫", content) in images(library)
 
 
-def test_files_put_there_by_hand_are_listed_too(settings: Settings) -> None:
+def test_files_put_there_by_hand_are_listed_too(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
     (settings.samples_dir / "手放的.JPG").write_bytes(drawn("jpeg"))
-    (image,) = sample_images.list_sample_images(settings)
+    (image,) = images(library)
     assert (image.filename, image.width, image.height) == ("手放的.JPG", None, None)
     assert image.thumbnail_url == image.url
-    assert sample_images.open_sample_thumbnail(settings, image.key).name == "手放的.JPG"
+    assert thumbnail(library, image.key).name == "手放的.JPG"
 
 
-def test_only_pictures_with_a_sayable_name_are_listed(settings: Settings) -> None:
+def test_only_pictures_with_a_sayable_name_are_listed(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
     for name in (b"notes.txt", b"page.html", b".hidden.png", b"\xc3\xa8.png\xff.png"):
         Path(os.fsdecode(os.fsencode(settings.samples_dir) + b"/" + name)).touch()
     (settings.samples_dir / "folder.png").mkdir()
-    assert filenames(settings) == []
+    assert filenames(library) == []
 
 
 @pytest.mark.parametrize(
@@ -143,57 +163,58 @@ def test_only_pictures_with_a_sayable_name_are_listed(settings: Settings) -> Non
         "long" * 100 + ".png",
     ],
 )
-def test_a_key_leads_nowhere_else(settings: Settings, key: str) -> None:
+def test_a_key_leads_nowhere_else(settings: Settings, library: Library, key: str) -> None:
     settings.samples_dir.mkdir()
     secret = settings.samples_dir.parent / "secret.png"
     secret.write_bytes(drawn("png"))
     (settings.samples_dir / "link.png").symlink_to(secret)
     (settings.samples_dir / ".hidden.png").touch()
     (settings.samples_dir / "notes.txt").touch()
-    for reach in (
-        sample_images.open_sample_image,
-        sample_images.open_sample_thumbnail,
-        sample_images.delete_sample_image,
-        sample_images.restore_sample_image,
-    ):
+    ways: tuple[Callable[[str], object], ...] = (
+        library.file,
+        library.thumbnail,
+        library.delete,
+        library.restore,
+        lambda key: library.rename(key, "猫"),
+        library.pinned,
+    )
+    for reach in ways:
         with pytest.raises(NotFound):
-            reach(settings, key)
+            reach(key)
     assert secret.is_file()
 
 
-def test_a_library_that_is_no_folder_is_told(settings: Settings) -> None:
+def test_a_library_that_is_no_folder_is_told(settings: Settings, library: Library) -> None:
     settings.samples_dir.write_text("a file stands in the way")
     with pytest.raises(StorageError, match="打不开"):
-        add(settings, "猫")
+        add(library, "猫")
 
 
 def test_a_crash_while_writing_leaves_nothing_in_the_list(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match="磁盘空间"):
-        add(settings, "猫")
+        add(library, "猫")
     assert [path for path in settings.samples_dir.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("url", ["https://example.com/a.png?sig=1", "http://example.com/output/a.png"])
-def test_public_addresses_are_passed_on_as_they_are(settings: Settings, url: str) -> None:
-    (made,) = sample_images.references(settings, [SampleImage(url=url, filename="a.png")])
+def test_public_addresses_are_passed_on_as_they_are(library: Library, url: str) -> None:
+    (made,) = library.references([SampleImage(url=url, filename="a.png")], form="any")
     assert (made.filename, made.url, made.content) == ("a.png", url, None)
 
 
 @pytest.mark.parametrize(
     ("picture_format", "media_type"), [("png", "image/png"), ("jpeg", "image/jpeg"), ("webp", "image/webp")]
 )
-def test_pictures_of_the_library_become_bytes(
-    settings: Settings, picture_format: str, media_type: str
-) -> None:
+def test_pictures_of_the_library_become_bytes(library: Library, picture_format: str, media_type: str) -> None:
     content = drawn(picture_format)
-    image = add(settings, "红 #1 100%", content)
-    (made,) = sample_images.references(settings, [SampleImage(url=image.url, filename=image.filename)])
+    image = add(library, "红 #1 100%", content)
+    (made,) = library.references([SampleImage(url=image.url, filename=image.filename)], form="any")
     assert (made.content, made.media_type, made.url) == (content, media_type, None)
 
 
@@ -207,11 +228,11 @@ def test_pictures_of_the_library_become_bytes(
         "http://127.0.0.1:5000/output/%E7%8C%AB%20100%25%20%231.png",
     ],
 )
-def test_kept_pictures_may_be_references_too(settings: Settings, url: str) -> None:
+def test_kept_pictures_may_be_references_too(settings: Settings, library: Library, url: str) -> None:
     settings.output_dir.mkdir()
     content = drawn("png")
     (settings.output_dir / "猫 100% #1.png").write_bytes(content)
-    assert reference(settings, url) == content
+    assert reference(library, url) == content
 
 
 @pytest.mark.parametrize(
@@ -228,16 +249,107 @@ def test_kept_pictures_may_be_references_too(settings: Settings, url: str) -> No
         "猫.png",
     ],
 )
-def test_a_reference_that_is_not_here_is_named(settings: Settings, url: str) -> None:
+def test_a_reference_that_is_not_here_is_named(settings: Settings, library: Library, url: str) -> None:
     (settings.samples_dir.parent / "secret.png").write_bytes(drawn("png"))
     settings.output_dir.mkdir()
     with pytest.raises(InvalidRequest, match="「红猫」找不到") as caught:
-        sample_images.references(settings, [SampleImage(url=url, filename="红猫")])
+        library.references([SampleImage(url=url, filename="红猫")], form="any")
     assert caught.value.field == "sample_images"
 
 
-def test_a_reference_that_is_no_picture_is_named(settings: Settings) -> None:
+def test_a_reference_that_is_no_picture_is_named(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
     (settings.samples_dir / "假.png").write_bytes(b"<html>")
     with pytest.raises(InvalidRequest, match="「红猫」不是"):
-        sample_images.references(settings, [SampleImage(url="/samples/files/假.png", filename="红猫")])
+        library.references([SampleImage(url="/samples/files/假.png", filename="红猫")], form="any")
+
+
+def test_a_renamed_picture_keeps_its_thumbnail_and_is_found_by_its_old_key(library: Library) -> None:
+    content = drawn("png", size=(400, 200))
+    old = add(library, "旧名", content)
+    new = library.rename(old.key, "新 名")
+    assert filenames(library) == ["新 名.png"]
+    assert (new.width, new.height) == (400, 200)
+    assert thumbnail(library, new.key).read_bytes()[8:12] == b"WEBP"
+    assert reference(library, old.url) == content
+    assert library.rename(new.key, "新 名") == new
+
+
+def test_a_name_put_there_by_hand_is_never_overwritten_by_a_rename(
+    settings: Settings, library: Library
+) -> None:
+    settings.samples_dir.mkdir()
+    for name in ("甲.png", "乙.png"):
+        (settings.samples_dir / name).write_bytes(drawn("png"))
+    with pytest.raises(Conflict, match="乙"):
+        library.rename("甲.png", "乙")
+    with pytest.raises(InvalidRequest):
+        library.rename("甲.png", "长" * 100)
+
+
+def test_what_a_record_used_is_shown_and_sent_though_it_was_deleted(library: Library) -> None:
+    content = drawn("png")
+    image = add(library, "猫", content)
+    library.delete(image.key)
+    assert find(library, image.key).read_bytes() == content
+    assert thumbnail(library, image.key).read_bytes()[8:12] == b"WEBP"
+    assert reference(library, image.url) == content
+
+
+def test_a_reference_is_pinned_by_key_and_hash(library: Library) -> None:
+    image = add(library, "红 #1")
+    (pinned,) = library.pin([SampleImage(url=image.url, filename="红 #1.png")])
+    assert (pinned.url, pinned.filename, pinned.key) == (image.url, "红 #1.png", image.key)
+    assert pinned.sha256
+    assert pinned.sha256 in image.key
+    elsewhere = SampleImage(url="https://example.com/a.png", filename="a.png")
+    assert library.pin([elsewhere]) == (elsewhere,)
+    assert shown_at(pinned) == image.thumbnail_url
+
+
+def test_a_picture_that_was_replaced_by_hand_is_still_the_one_that_was_chosen(
+    settings: Settings, library: Library
+) -> None:
+    settings.samples_dir.mkdir()
+    chosen, other = drawn("png"), drawn("png")
+    (settings.samples_dir / "手放.png").write_bytes(chosen)
+    (pinned,) = library.pin([SampleImage(url="/samples/files/手放.png", filename="手放.png")])
+    (settings.samples_dir / "手放.png").write_bytes(other)
+    (sent,) = library.references([pinned], form="any")
+    assert sent.content == chosen
+    shown = library.pinned(shown_at(pinned).removeprefix("/samples/pinned/"))
+    assert shown.read_bytes() == chosen
+    assert filenames(library) == ["手放.png"]
+
+
+def test_facts_are_known_before_anything_is_sent(settings: Settings, library: Library) -> None:
+    settings.output_dir.mkdir()
+    (settings.output_dir / "画.jpg").write_bytes(drawn("jpeg"))
+    content = drawn("png", size=(400, 200))
+    urls = [
+        add(library, "猫", content).url,
+        "/output/画.jpg",
+        "/samples/files/没有.png",
+        "https://a.com/b.png",
+    ]
+    facts = library.facts([SampleImage(url=url, filename="x") for url in urls])
+    assert facts[urls[0]] == ReferenceFacts(format="png", size=len(content), width=400, height=200)
+    assert facts[urls[1]].format == "jpeg"
+    assert facts[urls[2]].is_missing
+    assert urls[3] not in facts
+
+
+def test_a_part_of_the_list_tells_the_whole_number(library: Library) -> None:
+    for name in "甲乙丙":
+        add(library, name)
+    page = library.list_images(offset=1, limit=1)
+    assert (len(page.images), page.total, page.source, page.is_stale) == (1, 3, "local", False)
+
+
+def test_what_is_put_there_by_hand_is_seen_at_the_next_look(settings: Settings, library: Library) -> None:
+    add(library, "旧")
+    os.utime(settings.samples_dir, (1_000, 1_000))
+    os.utime(settings.samples_dir / ".thumbnails", (1_000, 1_000))
+    assert filenames(library) == ["旧.png"]
+    (settings.samples_dir / "新.png").write_bytes(drawn("png"))
+    assert len(filenames(library)) == 2

@@ -1,47 +1,67 @@
 """The API of the reference-image library."""
 
-import dataclasses
 from typing import Any
 
 from flask import request
 
 import database
 import pictures
-import sample_images
-from domain import CheckedUpload, LibraryImage
+from domain import CheckedUpload, LibraryImage, LibraryPage
 from errors import InvalidRequest
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms
 
 _MAX_FILES = 50
+_MOST_IMAGES = 100_000
 
 
 @api.get("/sample-images")
 def list_sample_images() -> Answer:
-    """The library, newest first; ``?search=`` in the names."""
-    images = sample_images.list_sample_images(rooms().settings, request.args.get("search", ""))
-    return _images_answer(images)
+    """The library, newest first; ``?search=`` in the names, ``?limit=&offset=`` for a part of it."""
+    limit, offset = _number("limit", _MOST_IMAGES, 1), _number("offset", 0, 0)
+    return _page_answer(
+        rooms().library.list_images(request.args.get("search", ""), offset=offset, limit=limit)
+    )
 
 
 @api.post("/sample-images")
 def add_sample_images() -> Answer:
     """Uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``)."""
     uploads = [_picture_of_record()] if request.is_json else _uploaded_files()
-    return _images_answer([sample_images.add_sample_image(rooms().settings, upload) for upload in uploads])
+    return _images_answer([rooms().library.add(upload) for upload in uploads])
 
 
-@api.delete("/sample-images/<key>")
+@api.patch("/sample-images/<path:key>")
+def rename_sample_image(key: str) -> Answer:
+    """Another name: JSON ``{"filename"}``, its ending does not matter."""
+    filename = json_body().get("filename")
+    stem = pictures.safe_stem(filename) if isinstance(filename, str) and len(filename) <= 200 else ""
+    if not stem:
+        raise InvalidRequest("filename", "请写一个名字，最多 200 字")
+    return _images_answer([rooms().library.rename(key, stem)])
+
+
+@api.delete("/sample-images/<path:key>")
 def delete_sample_image(key: str) -> Answer:
     """Out of the library; can be restored."""
-    sample_images.delete_sample_image(rooms().settings, key)
+    rooms().library.delete(key)
     return success({"deleted": key})
 
 
-@api.post("/sample-images/<key>/restore")
+@api.post("/sample-images/<path:key>/restore")
 def restore_sample_image(key: str) -> Answer:
     """Back into the library."""
-    return _images_answer([sample_images.restore_sample_image(rooms().settings, key)])
+    return _images_answer([rooms().library.restore(key)])
+
+
+def _number(name: str, default: int, low: int) -> int:
+    given = request.args.get(name, "")
+    if not given:
+        return default
+    if not (given.isascii() and given.isdigit() and low <= int(given[:9]) <= _MOST_IMAGES):
+        raise InvalidRequest(name, f"{name} 应为 {low}–{_MOST_IMAGES} 的整数")
+    return int(given[:9])
 
 
 def _uploaded_files() -> list[CheckedUpload]:
@@ -61,9 +81,18 @@ def _picture_of_record() -> CheckedUpload:
     return pictures.checked_upload(record.filename, path.read_bytes())
 
 
+def _page_answer(page: LibraryPage) -> Answer:
+    fields: dict[str, Any] = {"images": [image_json(image) for image in page.images], "total": page.total}
+    fields |= {"source": page.source, "stale": page.is_stale, "listed_at": page.listed_at}
+    return success(fields | ({"trouble": page.trouble} if page.trouble else {}))
+
+
 def _images_answer(images: list[LibraryImage]) -> Answer:
-    return success({"images": [_image_json(image) for image in images], "source": "local"})
+    source = rooms().library.source
+    return success({"images": [image_json(image) for image in images], "source": source})
 
 
-def _image_json(image: LibraryImage) -> dict[str, Any]:
-    return dataclasses.asdict(image)
+def image_json(image: LibraryImage) -> dict[str, Any]:
+    """An image as the contract shows it."""
+    names = ("filename", "url", "key", "thumbnail_url", "width", "height", "size")
+    return {name: getattr(image, name) for name in names}

@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response
 
 import database
 import pictures
-import sample_images
 import spreadsheet
 from domain import MAX_ROWS_A_BATCH, LibraryImage
 from errors import InvalidRequest
@@ -71,7 +70,7 @@ def _workbook(content: bytes, name: str) -> Response:
 def _look_up(rows: Sequence[spreadsheet.ImportedRow]) -> list[dict[str, Any]]:
     """Each reference name of each row -> exact, ambiguous (with candidates) or missing."""
     named = [(row.number, name) for row in rows for name in row.references]
-    by_name = _by_name(sample_images.list_sample_images(rooms().settings) if named else [])
+    by_name = _by_name(rooms().library.list_images().images if named else ())
     return [{"row": number, "name": name, **_match(name, by_name)} for number, name in named]
 
 

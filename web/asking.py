@@ -1,6 +1,7 @@
 """From untrusted rows to a batch in the queue: checked whole, or refused whole."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import database
@@ -65,7 +66,9 @@ def _read_row(row: Any) -> tuple[ImageRequest | None, list[InvalidRequest]]:
         return None, [InvalidRequest("", "每一行应为一个对象")]
     request, complaints = ImageRequest.read(row)
     if request is not None:
-        complaints = rooms().model.card.problems(request)
+        library = rooms().library
+        request = replace(request, sample_images=library.pin(request.sample_images))
+        complaints = rooms().card.problems(request, library.facts(request.sample_images))
     return request, complaints
 
 

@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flask import Flask, current_app, g
 
 import database
 from config import Settings
+from domain import ModelCard
 from errors import Busy
 from generator import ImageModel
+from sample_images import Library
 from worker import Worker
 
 WAITING_SEATS = 4  # of the server's 8 threads: the rest answers everybody else
@@ -25,6 +27,19 @@ class Rooms:
     model: ImageModel
     worker: Worker
     seats: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_SEATS))
+
+    @property
+    def library(self) -> Library:
+        """The reference images."""
+        return self.worker.library
+
+    @property
+    def card(self) -> ModelCard:
+        """What the image model takes; with OSS, every picture of the house has an address to be fetched from."""
+        card = self.model.card
+        if card.reference_form == "url" and self.settings.oss_enabled:
+            return replace(card, reference_form="any")
+        return card
 
     @contextmanager
     def waiting_room(self) -> Iterator[None]:

@@ -31,7 +31,7 @@ class House:
 
 def show_house(app: Flask) -> None:
     """Give every template ``card`` and ``house``."""
-    app.context_processor(lambda: {"card": rooms().model.card, "house": house()})
+    app.context_processor(lambda: {"card": rooms().card, "house": house()})
 
 
 def house() -> House:

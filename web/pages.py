@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import pictures
-import sample_images
 from flask import Blueprint, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response
 
 import database
+import pictures
 from domain import ImageRequest, Record
 from errors import InvalidRequest, NotFound
 from web.answers import sizes_json
@@ -67,14 +66,6 @@ def records() -> str:
     )
 
 
-@pages.get("/samples")
-def samples() -> str:
-    """示例图."""
-    search = request.args.get("search", "")
-    images = sample_images.list_sample_images(rooms().settings, search)
-    return render_template("samples.html", images=images, search=search)
-
-
 @pages.get("/output/<path:name>")
 def output(name: str) -> Response:
     """A picture as it was kept."""
@@ -87,20 +78,6 @@ def thumbnail(record_id: int) -> Response:
     """A record's picture at 320 px; made again when it is missing."""
     record = _kept(record_id)
     path = pictures.ensure_thumbnail(rooms().settings.output_dir, record.id, record.filename)
-    return send_file(path.absolute(), mimetype="image/webp", conditional=True, max_age=_YEAR)
-
-
-@pages.get("/samples/files/<key>")
-def sample_file(key: str) -> Response:
-    """A reference image of the local library."""
-    path = sample_images.open_sample_image(rooms().settings, key)
-    return send_file(path.absolute(), conditional=True, max_age=3600)
-
-
-@pages.get("/samples/thumbnails/<key>")
-def sample_thumbnail(key: str) -> Response:
-    """A reference image at thumbnail size."""
-    path = sample_images.open_sample_thumbnail(rooms().settings, key)
     return send_file(path.absolute(), mimetype="image/webp", conditional=True, max_age=_YEAR)
 
 

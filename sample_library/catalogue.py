@@ -1,0 +1,158 @@
+"""Keys and the list made of them. A key says everything of its picture: name, size, a hash of its bytes.
+
+``红茶-640x480-0123456789ab.png``. Files put there by hand have a key without these: only a name.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import quote
+
+from domain import CheckedUpload, LibraryImage, ReferenceFacts
+from errors import InvalidRequest, NotFound
+
+FILES_URL = "/samples/files/"
+THUMBNAILS_URL = "/samples/thumbnails/"
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+DIGEST_LENGTH = 12
+
+_KEY = re.compile(
+    r"(?P<stem>[^/]+)-(?P<width>\d{1,6})x(?P<height>\d{1,6})-(?P<digest>[0-9a-f]{12})(?P<ending>\.[a-z]+)"
+)
+_MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A picture as its home lists it. ``kept_at`` is a Unix time."""
+
+    key: str
+    size: int
+    kept_at: float
+    has_thumbnail: bool = True
+
+
+class Catalogue:
+    """The pictures of a library, newest first; made once, never changed."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        ordered = sorted(entries, key=lambda entry: (entry.kept_at, entry.key), reverse=True)
+        self.entries = {entry.key: entry for entry in ordered}
+
+    @cached_property
+    def images(self) -> tuple[LibraryImage, ...]:
+        """As people see them."""
+        return tuple(described(entry) for entry in self.entries.values())
+
+    @cached_property
+    def by_digest(self) -> dict[str, str]:
+        """Hash of the content -> key, of those whose key tells."""
+        return {digest: key for key in reversed(self.entries) if (digest := digest_in(key))}
+
+    @cached_property
+    def _folded_names(self) -> tuple[str, ...]:
+        return tuple(folded(image.filename) for image in self.images)
+
+    def search(self, words: str) -> tuple[LibraryImage, ...]:
+        """Those whose name holds the words, letters, case and width folded."""
+        wanted = folded(words.strip())
+        if not wanted:
+            return self.images
+        named = zip(self.images, self._folded_names, strict=True)
+        return tuple(image for image, name in named if wanted in name)
+
+    def changed(self, *, without: str = "", plus: Entry | None = None) -> Catalogue:
+        """The catalogue after one change."""
+        kept = [entry for entry in self.entries.values() if entry.key != without]
+        return Catalogue([*kept, plus] if plus else kept)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+
+def key_for(upload: CheckedUpload, digest: str) -> str:
+    """The key of a new picture."""
+    stem, ending = _split(upload.filename)
+    return f"{stem}-{upload.width}x{upload.height}-{digest}{ending}"
+
+
+def renamed(key: str, stem: str) -> str:
+    """The key of the same picture under another name; folder, size and hash stay."""
+    folder, slash, name = key.rpartition("/")
+    known = _KEY.fullmatch(name)
+    if known:
+        name = f"{stem}-{known['width']}x{known['height']}-{known['digest']}{known['ending']}"
+    else:
+        name = stem + _split(name)[1]
+    if len(name.encode()) > 240:
+        raise InvalidRequest("filename", "名字太长，请短一些")
+    return folder + slash + name
+
+
+def described(entry: Entry) -> LibraryImage:
+    """A picture by its key."""
+    name = entry.key.rpartition("/")[2]
+    known = _KEY.fullmatch(name)
+    return LibraryImage(
+        key=entry.key,
+        filename=known["stem"] + known["ending"] if known else name,
+        url=FILES_URL + quote(entry.key),
+        thumbnail_url=(THUMBNAILS_URL if entry.has_thumbnail else FILES_URL) + quote(entry.key),
+        width=int(known["width"]) if known else None,
+        height=int(known["height"]) if known else None,
+        size=entry.size,
+    )
+
+
+def facts_of(key: str, size: int) -> ReferenceFacts:
+    """What is known of a picture before it is sent."""
+    image = described(Entry(key=key, size=size, kept_at=0.0))
+    picture_format = media_type_of(key).removeprefix("image/")
+    return ReferenceFacts(format=picture_format, size=size, width=image.width, height=image.height)
+
+
+def digest_in(key: str) -> str:
+    """The hash that the key tells, or nothing."""
+    known = _KEY.fullmatch(key.rpartition("/")[2])
+    return known["digest"] if known else ""
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of that name is shown: a picture's ending, not hidden, sayable in an address."""
+    is_sayable = name == name.encode(errors="ignore").decode() and not name.startswith(".")
+    return is_sayable and name.lower().endswith(ENDINGS)
+
+
+def media_type_of(key: str) -> str:
+    """By its ending."""
+    return _MEDIA_TYPES[_split(key)[1].lower()]
+
+
+def media_type_in(content: bytes, filename: str) -> str:
+    """By its first bytes. InvalidRequest when they are no picture's."""
+    if content.startswith(b"\x89PNG"):
+        return "image/png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if content[8:12] == b"WEBP":
+        return "image/webp"
+    raise InvalidRequest("sample_images", f"参考图「{filename}」不是 PNG、JPEG 或 WebP 图片，请换一张")
+
+
+def missing() -> NotFound:
+    """What is said of a key that leads nowhere."""
+    return NotFound("找不到这张示例图，可能已被删除")
+
+
+def folded(text: str) -> str:
+    """Letters, case and width do not matter."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _split(name: str) -> tuple[str, str]:
+    stem, dot, ending = name.rpartition(".")
+    return stem, dot + ending

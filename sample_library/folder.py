@@ -1,0 +1,205 @@
+"""The library in a folder of this machine. The folder is the whole truth: there is no list to keep in step.
+
+Hidden inside it: ``.thumbnails``, ``.trash``, and ``.pinned`` with what records used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import time
+from pathlib import Path
+
+from domain import CheckedUpload, LibraryImage
+from errors import Conflict, NotFound, StorageError
+from sample_library import catalogue
+from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, missing
+
+_TRASH = ".trash"
+_THUMBNAILS = ".thumbnails"
+_PINNED = ".pinned"
+_SETTLED_NS = 2_000_000_000  # a folder changed a moment ago may change again within its clock's tick
+
+
+class Folder:
+    """The library's home when there is no bucket; see ``sample_images.Home``."""
+
+    source = "local"
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._seen: tuple[tuple[int, int], Catalogue] | None = None
+
+    def catalogue(self) -> Catalogue:
+        """What lies there now; read again only after something came or went."""
+        state = self._state()
+        if self._seen and self._seen[0] == state:
+            return self._seen[1]
+        found = Catalogue(self._entries())
+        settled = time.time_ns() - max(state) > _SETTLED_NS
+        self._seen = (state, found) if settled else None
+        return found
+
+    def add(self, upload: CheckedUpload) -> LibraryImage:
+        """Keep a checked upload. The same picture under any name is kept once: the first stays."""
+        digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
+        known = self.catalogue()
+        if digest in known.by_digest:
+            return catalogue.described(known.entries[known.by_digest[digest]])
+        key = catalogue.key_for(upload, digest)
+        write(self._thumbnail(key), upload.thumbnail)
+        write(self.place / key, upload.content)
+        return self._described(key)
+
+    def delete(self, key: str) -> None:
+        """Into the trash, from where ``restore`` brings it back."""
+        _move(self.find(key), self.place / _TRASH / key)
+
+    def restore(self, key: str) -> LibraryImage:
+        """Bring back what was deleted; what is back already stays. NotFound when it never was."""
+        with contextlib.suppress(NotFound):
+            _move(existing(self.place / _TRASH, key), self.place / key)
+        return self._described(self.find(key).name)
+
+    def rename(self, key: str, stem: str) -> LibraryImage:
+        """The same picture under another name."""
+        source, target = self.find(key), catalogue.renamed(key, stem)
+        if target == key:
+            return self._described(key)
+        if (self.place / target).exists():
+            raise Conflict(f"已经有一张叫「{target}」的示例图，请换一个名字")
+        with contextlib.suppress(NotFound):
+            _move(self._thumbnail(key), self._thumbnail(target))
+        _move(source, self.place / target)
+        return self._described(target)
+
+    def file(self, key: str) -> Path:
+        """Where the picture is: also when it was renamed or deleted since. NotFound for every other name."""
+        with contextlib.suppress(NotFound):
+            return self.find(key)
+        digest = catalogue.digest_in(key)
+        now_called = self.catalogue().by_digest.get(digest) if digest else None
+        if now_called:
+            return self.find(now_called)
+        return existing(self.place / _TRASH, key)
+
+    def thumbnail(self, key: str) -> Path:
+        """Its thumbnail (WebP), or the file itself where there is none."""
+        path = self.file(key)
+        thumbnail = self._thumbnail(path.name)
+        return thumbnail if thumbnail.is_file() else path
+
+    def find(self, key: str) -> Path:
+        """The file behind a key; NotFound for every other name."""
+        return existing(self.place, key)
+
+    def pin(self, key: str) -> str:
+        """The SHA-256 of the picture; one put there by hand is also copied, for somebody may replace it."""
+        told = catalogue.digest_in(key)
+        if told:
+            return told
+        content = self.find(key).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        target = self._pinned(digest, key)
+        if not target.is_file():
+            write(target, content)
+        return digest
+
+    def pinned(self, digest: str, key: str) -> Path | None:
+        """What was copied when it was pinned."""
+        path = self._pinned(digest, key)
+        is_whole = len(digest) == 64 and digest.isalnum()
+        return path if is_whole and path.is_file() else None
+
+    def _pinned(self, digest: str, key: str) -> Path:
+        return self.place / _PINNED / f"{digest}{Path(key).suffix.lower()}"
+
+    def _state(self) -> tuple[int, int]:
+        return _changed_at(self.place), _changed_at(self.place / _THUMBNAILS)
+
+    def _entries(self) -> list[Entry]:
+        thumbnails = {name.removesuffix(".webp") for name in _names(self.place / _THUMBNAILS)}
+        try:
+            with os.scandir(self.place) as found:
+                shown = [entry for entry in found if catalogue.is_picture(entry.name) and entry.is_file()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            text = f"示例图文件夹打不开（{error.strerror or error}），请检查它的位置和权限"
+            raise StorageError(text) from error
+        return [_entry(each, each.name in thumbnails) for each in shown]
+
+    def _described(self, key: str) -> LibraryImage:
+        state = self.find(key).stat()
+        has_thumbnail = self._thumbnail(key).is_file()
+        entry = Entry(key=key, size=state.st_size, kept_at=state.st_mtime, has_thumbnail=has_thumbnail)
+        return catalogue.described(entry)
+
+    def _thumbnail(self, key: str) -> Path:
+        return self.place / _THUMBNAILS / f"{key}.webp"
+
+
+def existing(folder: Path, name: str) -> Path:
+    """The picture of that name directly in the folder; NotFound for every other name."""
+    is_plain = not name.startswith(".") and not set(name) & set("/\\:\x00")
+    if is_plain and name.lower().endswith(ENDINGS):
+        path = folder / name
+        with contextlib.suppress(OSError):
+            if path.is_file() and path.resolve().parent == folder.resolve():
+                return path
+    raise missing()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Whole or not at all. Raises StorageError."""
+    part = path.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise _not_kept(error) from error
+
+
+def _entry(found: os.DirEntry[str], has_thumbnail: bool) -> Entry:
+    try:
+        state = found.stat()
+        size, kept_at = state.st_size, state.st_mtime
+    except FileNotFoundError:  # deleted this very moment
+        size, kept_at = 0, 0.0
+    return Entry(key=found.name, size=size, kept_at=kept_at, has_thumbnail=has_thumbnail)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names alone, of thousands
+    except OSError:
+        return []
+
+
+def _changed_at(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+    except FileNotFoundError as error:
+        raise missing() from error
+    except OSError as error:
+        raise _not_kept(error) from error
+
+
+def _not_kept(error: OSError) -> StorageError:
+    return StorageError(f"示例图文件夹写不进去（{error.strerror or error}），请检查磁盘空间和权限后重试")

@@ -1,0 +1,311 @@
+"""The library in a bucket. Its list is kept here and brought up to date in the background.
+
+Whoever looks gets the list there is, and waits two seconds at most when there is none yet. Hidden under the
+prefix: ``.trash/`` with what was deleted, ``.sent/`` with pictures of this machine that a model had to see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+from domain import CheckedUpload, LibraryImage, ReferenceFacts
+from errors import BucketError, Busy, Conflict, NotFound, StorageError
+from oss_client import Bucket, StoredObject
+from sample_library import catalogue
+from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Entry, missing
+from sample_library.folder import write
+
+FRESH_SECONDS = 60.0
+FIRST_WAIT, LATER_WAIT = 2.0, 0.3
+_SULK_SECONDS = 10.0  # after a failure nobody waits for the next try
+_THUMBNAIL = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
+_SHOWN_SECONDS = 7_200  # life of an address for browsers; the same one is given out for half of it
+_MOST_ADDRESSES = 30_000
+_SENT_SECONDS = 2 * 24 * 3600.0
+_SWEEP = 100
+
+
+class Shelf:
+    """The library's home in the bucket; see ``sample_images.Home``. Raises BucketError."""
+
+    source = "oss"
+
+    def __init__(
+        self, bucket: Bucket, prefix: str, *, memory: Path, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._memory = memory
+        self._clock = clock
+        self._condition = threading.Condition()
+        self._catalogue: Catalogue | None = None
+        self._trash: frozenset[str] = frozenset()
+        self._old_sent: tuple[str, ...] = ()
+        self._listed_at = 0.0
+        self._failed_at = 0.0
+        self._trouble: BucketError | None = None
+        self._rounds = 0
+        self._wanted = True
+        self._changes: list[tuple[str, Entry | None]] = []
+        self._addresses: dict[tuple[str, str], tuple[str, float]] = {}
+        self._sent: set[str] = set()
+        self._remember()
+
+    @property
+    def listed_at(self) -> float:
+        """When the list was made, Unix seconds; 0 = never."""
+        return self._listed_at
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the list is older than it should be."""
+        return self._clock() - self._listed_at > FRESH_SECONDS
+
+    @property
+    def trouble(self) -> str:
+        """Why the list could not be brought up to date; empty when it could."""
+        return self._trouble.message if self._trouble else ""
+
+    def catalogue(self) -> Catalogue:
+        """The list there is. Without one: wait up to 2 s for it, then say what is the matter."""
+        with self._condition:
+            if self.is_stale:
+                self._ask_and_wait()
+            if self._catalogue is not None:
+                return self._catalogue
+            if self._trouble:
+                raise BucketError(self._trouble.message, passing=self._trouble.passing)
+        raise Busy("正在读取 OSS 里的示例图，请稍等几秒再试")
+
+    def wait_until_wanted(self, timeout: float) -> bool:
+        """For the thread that calls ``refresh``: whether somebody looked at an old list."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._wanted, timeout)
+
+    def refresh(self) -> None:
+        """Read the whole list anew; what fails is kept as ``trouble``. One at a time."""
+        with self._condition:
+            self._changes.clear()
+            self._wanted = False
+        try:
+            found = list(self._bucket.list_objects(self._prefix))
+        except BucketError as trouble:
+            with self._condition:
+                self._trouble, self._failed_at = trouble, self._clock()
+                self._end_round()
+            return
+        self._take(found)
+        self._sweep()
+
+    def add(self, upload: CheckedUpload) -> LibraryImage:
+        """Keep a checked upload. The same picture under any name is kept once: the first stays."""
+        digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
+        known = self._known().by_digest.get(digest)
+        if known and self._is_there(known):
+            return catalogue.described(self._known().entries[known])
+        key = catalogue.key_for(upload, digest)
+        self._bucket.put(self._prefix + key, upload.content, catalogue.media_type_of(key))
+        return self._changed(plus=self._entry(key, len(upload.content)))
+
+    def delete(self, key: str) -> None:
+        """Into the trash, from where ``restore`` brings it back."""
+        self._move(_plain(key), f".trash/{key}")
+        self._change(without=key)
+        with self._condition:
+            self._trash |= {key}
+
+    def restore(self, key: str) -> LibraryImage:
+        """Bring back what was deleted; what is back already stays. NotFound when it never was."""
+        try:
+            self._move(f".trash/{_plain(key)}", key)
+        except NotFound:
+            self._look(key)
+        return self._changed(plus=self._entry(key, self._look(key).size))
+
+    def rename(self, key: str, stem: str) -> LibraryImage:
+        """The same picture under another name."""
+        target = catalogue.renamed(_plain(key), stem)
+        size = self._look(key).size
+        if target == key:
+            return catalogue.described(self._entry(key, size))
+        if self._is_there(target):
+            raise Conflict(f"已经有一张叫「{target.rpartition('/')[2]}」的示例图，请换一个名字")
+        self._move(key, target)
+        return self._changed(without=key, plus=self._entry(target, size))
+
+    def file(self, key: str) -> str:
+        """An address of the picture for a browser; also when it was renamed or deleted since."""
+        return self._address(self._now(key), "")
+
+    def thumbnail(self, key: str) -> str:
+        """The same, 320 px, made by OSS."""
+        return self._address(self._now(key), _THUMBNAIL)
+
+    def pin(self, key: str) -> str:
+        """The hash that the key tells, or nothing."""
+        return catalogue.digest_in(key)
+
+    def knows(self, key: str) -> bool:
+        """Whether the list at hand has it."""
+        return key in self._known().entries
+
+    def facts(self, key: str) -> ReferenceFacts | None:
+        """What the list at hand tells of it."""
+        entry = self._known().entries.get(key)
+        return catalogue.facts_of(key, entry.size) if entry else None
+
+    def sent_address(self, key: str, *, seconds: int) -> str:
+        """An address for a model, of a picture that is surely there at this moment. Raises NotFound."""
+        now = self._now(key)
+        self._bucket.look(self._prefix + now)
+        return self._bucket.signed_url(self._prefix + now, seconds=seconds)
+
+    def content(self, key: str) -> bytes:
+        """The picture itself. Raises NotFound."""
+        return self._bucket.fetch(self._prefix + self._now(key))
+
+    def lend(self, content: bytes, media_type: str, *, seconds: int) -> str:
+        """An address for a model, of a picture of this machine; it stays in the bucket for two days."""
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        key = f"{self._prefix}.sent/{digest}.{media_type.rpartition('/')[2]}"
+        if digest not in self._sent:
+            self._bucket.put(key, content, media_type)
+            self._sent.add(digest)
+        return self._bucket.signed_url(key, seconds=seconds)
+
+    def _ask_and_wait(self) -> None:
+        """With the condition held."""
+        self._wanted = True
+        self._condition.notify_all()
+        if self._clock() - self._failed_at < _SULK_SECONDS:
+            return
+        rounds, patience = self._rounds, FIRST_WAIT if self._catalogue is None else LATER_WAIT
+        self._condition.wait_for(lambda: self._rounds != rounds, patience)
+
+    def _take(self, found: list[StoredObject]) -> None:
+        """A fresh list takes the old one's place, with what was changed while it was read."""
+        hidden = [each for each in found if self._name(each.key).startswith(".")]
+        shown = [
+            Entry(key=self._name(each.key), size=each.size, kept_at=each.modified_at)
+            for each in found
+            if catalogue.is_picture(self._name(each.key))
+        ]
+        old = self._clock() - _SENT_SECONDS
+        sent, trash = f"{self._prefix}.sent/", f"{self._prefix}.trash/"
+        fresh = Catalogue(shown)
+        with self._condition:
+            for key, entry in self._changes:
+                fresh = fresh.changed(without=key, plus=entry)
+            self._catalogue, self._listed_at, self._trouble = fresh, self._clock(), None
+            self._trash = frozenset(e.key.removeprefix(trash) for e in hidden if e.key.startswith(trash))
+            self._old_sent = tuple(e.key for e in hidden if e.key.startswith(sent) and e.modified_at < old)
+            self._end_round()
+        self._write_memory(fresh)
+
+    def _end_round(self) -> None:
+        self._rounds += 1
+        self._condition.notify_all()
+
+    def _sweep(self) -> None:
+        """Take away pictures that were lent long ago; what fails is left for the next time."""
+        with contextlib.suppress(BucketError):
+            for key in self._old_sent[:_SWEEP]:
+                self._bucket.delete(key)
+                self._sent.discard(key.rpartition("/")[2].partition(".")[0])
+
+    def _known(self) -> Catalogue:
+        return self._catalogue or Catalogue(())
+
+    def _now(self, key: str) -> str:
+        """Under which key it is now, as far as the list tells; the key itself when nothing is known of it."""
+        known = self._known()
+        if _plain(key) in known.entries:
+            return key
+        digest = catalogue.digest_in(key)
+        if digest in known.by_digest:
+            return known.by_digest[digest]
+        return f".trash/{key}" if key in self._trash else key
+
+    def _address(self, key: str, change: str) -> str:
+        """Signed once an hour, so that browsers can keep what they fetched."""
+        now = self._clock()
+        url, until = self._addresses.get((key, change), ("", 0.0))
+        if now < until:
+            return url
+        if len(self._addresses) > _MOST_ADDRESSES:
+            self._addresses.clear()
+        url = self._bucket.signed_url(self._prefix + key, seconds=_SHOWN_SECONDS, change=change)
+        self._addresses[key, change] = url, now + _SHOWN_SECONDS / 2
+        return url
+
+    def _look(self, key: str) -> StoredObject:
+        try:
+            return self._bucket.look(self._prefix + key)
+        except NotFound:
+            raise missing() from None
+
+    def _is_there(self, key: str) -> bool:
+        try:
+            self._bucket.look(self._prefix + key)
+        except NotFound:
+            return False
+        return True
+
+    def _move(self, key: str, target: str) -> None:
+        """Copied, then deleted: a failure in between leaves one too many, never one too few."""
+        try:
+            self._bucket.copy(self._prefix + key, self._prefix + target)
+        except NotFound:
+            raise missing() from None
+        self._bucket.delete(self._prefix + key)
+
+    def _entry(self, key: str, size: int) -> Entry:
+        return Entry(key=key, size=size, kept_at=self._clock())
+
+    def _changed(self, *, plus: Entry, without: str = "") -> LibraryImage:
+        self._change(without=without or plus.key, plus=plus)
+        return catalogue.described(plus)
+
+    def _change(self, *, without: str, plus: Entry | None = None) -> None:
+        """In the list at hand, and noted for the one that may be on its way."""
+        with self._condition:
+            self._changes.append((without, plus))
+            if self._catalogue is not None:
+                self._catalogue = self._catalogue.changed(without=without, plus=plus)
+
+    def _name(self, key: str) -> str:
+        return key.removeprefix(self._prefix)
+
+    def _remember(self) -> None:
+        """The list of the last run, until there is a fresh one."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            kept = json.loads(self._memory.read_text("utf-8"))
+            if kept["of"] == self._identity():
+                rows = [Entry(key=k, size=s, kept_at=float(t)) for k, s, t in kept["entries"]]
+                self._catalogue, self._listed_at = Catalogue(rows), float(kept["listed_at"])
+
+    def _write_memory(self, fresh: Catalogue) -> None:
+        rows = [[entry.key, entry.size, entry.kept_at] for entry in fresh]
+        kept = {"of": self._identity(), "listed_at": self._listed_at, "entries": rows}
+        with contextlib.suppress(StorageError):
+            write(self._memory, json.dumps(kept, ensure_ascii=False).encode())
+
+    def _identity(self) -> str:
+        return f"{self._bucket.address.endpoint}/{self._bucket.address.bucket}/{quote(self._prefix)}"
+
+
+def _plain(key: str) -> str:
+    """A key that is a picture's and not hidden. NotFound for every other."""
+    parts = key.split("/")
+    if not all(parts) or any(part.startswith(".") for part in parts) or "\x00" in key:
+        raise missing()
+    if not catalogue.is_picture(parts[-1]) or len(key.encode()) > 1_000:
+        raise missing()
+    return key
