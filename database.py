@@ -20,7 +20,15 @@ from storage.batches import (
     resume_batch,
 )
 from storage.connection import connect, last_version, open_database, snapshot, transaction
-from storage.finding import SORTS, RecordFilter, count_kinds, count_records, list_record_ids
+from storage.finding import (
+    NEWEST,
+    OLDEST,
+    RecordFilter,
+    count_kinds,
+    count_records,
+    list_id_portions,
+    list_record_ids,
+)
 from storage.ledger import BudgetReached, add_send, committed, keep_ticket
 from storage.queue import (
     claim_record,
@@ -53,7 +61,8 @@ from storage.records import (
 from storage.search import index_progress, index_prompts
 
 __all__ = [
-    "SORTS",
+    "NEWEST",
+    "OLDEST",
     "BudgetReached",
     "Chosen",
     "Connection",
@@ -86,6 +95,7 @@ __all__ = [
     "list_batch_records",
     "list_batches",
     "list_chosen",
+    "list_id_portions",
     "list_log",
     "list_neighbours",
     "list_page",

@@ -231,6 +231,8 @@ class Record:
     throttled: int
     not_before: float
     version: int
+    file_size: int | None = None
+    sha256: str = ""
 
     @property
     def request(self) -> ImageRequest:

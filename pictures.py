@@ -25,11 +25,14 @@ from picture_files.naming import (
     safe_stem,
     stem_from_prompt,
 )
+from picture_files.parameters import Parameters
+from picture_files.parameters import parse as parse_parameters
 
 __all__ = [
     "KEPT_FORMATS",
     "MAX_STEM_BYTES",
     "THUMBNAIL_SIDE",
+    "Parameters",
     "checked_upload",
     "delete_picture",
     "embed_parameters",
@@ -38,10 +41,12 @@ __all__ = [
     "is_taken",
     "keep_picture",
     "open_output",
+    "parse_parameters",
     "probe",
     "read_parameters",
     "remove_part_files",
     "safe_stem",
+    "sha256_of",
     "small_copy",
     "stem_from_prompt",
     "thumbnail_path",
@@ -97,6 +102,12 @@ def embed_parameters(
 def read_parameters(source: Path | bytes) -> str | None:
     """The parameters in a PNG, JPEG or WebP file, ours or another tool's; None when there are none."""
     return embedding.extract(source if isinstance(source, bytes) else source.read_bytes())
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file as ``keep_picture`` tells it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def thumbnail_path(output_dir: Path, record_id: int) -> Path:

@@ -16,10 +16,10 @@ from storage.schema_finding import KINDS, SHOWN, UNSUCCESSFUL
 from storage.search import has_backlog
 
 NEWEST, OLDEST = "newest", "oldest"
-SORTS = (NEWEST, OLDEST)
 _OPEN = (Status.QUEUED, Status.RUNNING)
 _ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
 _WORTH_TURNING = 1_000
+_FEW_ENOUGH_TO_SORT = 20_000
 _IDS_AT_ONCE = 10_000
 
 Fields = dict[str, object]
@@ -63,22 +63,28 @@ class _Arm:
 def find_ids(db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0) -> list[int]:
     """A page of ids in the order asked for. A page near the end is counted from there."""
     with snapshot(db):
-        if offset > _WORTH_TURNING:
+        if offset > _WORTH_TURNING or _is_counted(wanted):
             total = count_records(db, wanted)
-            after = total - offset - limit
-            if offset >= total:
+            limit = min(limit, total - offset)
+            if limit <= 0:
                 return []
+            after = total - offset - limit
             if after < offset:
-                turned = replace(wanted, sort=OLDEST if wanted.sort == NEWEST else NEWEST)
-                return _ids(db, turned, limit=limit + min(after, 0), offset=max(after, 0))[::-1]
+                return _ids(db, _turned(wanted), limit=limit, offset=after)[::-1]
         return _ids(db, wanted, limit=limit, offset=offset)
 
 
 def list_record_ids(db: sqlite3.Connection, wanted: RecordFilter) -> Iterator[int]:
-    """Every id in the order asked for, read in portions: no long read holds up those who write."""
+    """Every id in the order asked for."""
+    for portion in list_id_portions(db, wanted):
+        yield from portion
+
+
+def list_id_portions(db: sqlite3.Connection, wanted: RecordFilter) -> Iterator[list[int]]:
+    """Every id, ten thousand at a time: no long read holds up those who write."""
     last: int | None = None
     while portion := _ids(db, wanted, limit=_IDS_AT_ONCE, beyond=last):
-        yield from portion
+        yield portion
         last = portion[-1]
 
 
@@ -86,18 +92,17 @@ def find_neighbours(
     db: sqlite3.Connection, wanted: RecordFilter, record_id: int
 ) -> tuple[int | None, int | None]:
     """(the id before, the id after) this record in the order asked for; None at either end."""
-    turned = replace(wanted, sort=OLDEST if wanted.sort == NEWEST else NEWEST)
     with snapshot(db):
-        before = _ids(db, turned, limit=1, beyond=record_id)
+        before = _ids(db, _turned(wanted), limit=1, beyond=record_id)
         after = _ids(db, wanted, limit=1, beyond=record_id)
     return (before[0] if before else None, after[0] if after else None)
 
 
 def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     """How many records there are in all pages; exact."""
-    term = read_term(wanted.search)
-    if term is None and not (wanted.batch_id or wanted.created_from or wanted.created_before):
+    if _is_counted(wanted):
         return _sum_of_counts(db, wanted)
+    term = read_term(wanted.search)
     with snapshot(db):
         fields = _fields(wanted, term)
         selects = [arm.select("count(*)") for arm in _arms(db, wanted, term, for_count=True)]
@@ -121,6 +126,19 @@ def count_kinds(db: sqlite3.Connection, *, trash: bool = False) -> dict[str, dic
         )
         counts[kind] = {str(row["value"]): int(row["number"]) for row in rows}
     return counts
+
+
+def _turned(wanted: RecordFilter) -> RecordFilter:
+    return replace(wanted, sort=OLDEST if wanted.sort == NEWEST else NEWEST)
+
+
+def _is_counted(wanted: RecordFilter) -> bool:
+    """Whether ``record_counts`` knows how many there are."""
+    return not (read_term(wanted.search) or wanted.batch_id or _has_dates(wanted))
+
+
+def _has_dates(wanted: RecordFilter) -> bool:
+    return bool(wanted.created_from or wanted.created_before)
 
 
 def _ids(
@@ -151,7 +169,7 @@ def _arms(
     if ended and term and is_long_way:
         arms += _indexed_arms(db, wanted, term)
     elif ended:
-        index, first = _way_in(wanted, ended, for_count=for_count)
+        index, first = _way_in(db, wanted, ended, for_count=for_count)
         arms.append(_scan(index, (*first, *_of_statuses(ended, _ENDED), *narrowing), term))
     if still_open:
         first = ("deleted_at IS NULL", "status IN ('queued', 'running')", *_of_statuses(still_open, _OPEN))
@@ -168,7 +186,9 @@ def _statuses(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
     )
 
 
-def _way_in(wanted: RecordFilter, ended: list[Status], *, for_count: bool) -> tuple[str, tuple[str, ...]]:
+def _way_in(
+    db: sqlite3.Connection, wanted: RecordFilter, ended: list[Status], *, for_count: bool
+) -> tuple[str, tuple[str, ...]]:
     """The index to go by among the records that have ended, and the conditions that open it."""
     if wanted.trash:
         return "records_trash", ("deleted_at IS NOT NULL",)
@@ -178,9 +198,17 @@ def _way_in(wanted: RecordFilter, ended: list[Status], *, for_count: bool) -> tu
         return "records_favourite", (SHOWN, "favourite = 1")
     if Status.SUCCESS not in ended:
         return "records_unsuccessful", (UNSUCCESSFUL,)
-    if for_count and (wanted.created_from or wanted.created_before):
+    if _has_dates(wanted) and (for_count or _is_short_time(db, wanted)):
         return "records_created", (SHOWN,)
     return ("records_facets" if _narrowing(wanted) or len(ended) < len(_ENDED) else "records_shown"), (SHOWN,)
+
+
+def _is_short_time(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
+    """Whether so few records were made in that time that sorting them is faster than looking for them."""
+    conditions = " AND ".join((SHOWN, *_between(wanted)))
+    source = "generation_records INDEXED BY records_created"
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {conditions} LIMIT {_FEW_ENOUGH_TO_SORT})"
+    return int(db.execute(sql, _fields(wanted, None)).fetchone()[0]) < _FEW_ENOUGH_TO_SORT
 
 
 def _indexed_arms(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> list[_Arm]:
@@ -190,8 +218,11 @@ def _indexed_arms(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> l
     source = "prompt_search"
     conditions: tuple[str, ...] = ("prompt_search MATCH :expression",)
     if narrowing or not term.is_settled:
-        source += " CROSS JOIN generation_records ON generation_records.id = prompt_search.rowid"
-        conditions += narrowing if term.is_settled else (*narrowing, "holds(prompt, :folded)")
+        source += (
+            " CROSS JOIN generation_records INDEXED BY records_facets"
+            " ON generation_records.id = prompt_search.rowid"
+        )
+        conditions += (SHOWN, *narrowing, *(() if term.is_settled else ("holds(prompt, :folded)",)))
     if not has_backlog(db):
         return [_Arm(source=source, id="prompt_search.rowid", conditions=conditions)]
     conditions += ("prompt_search.rowid NOT IN (SELECT id FROM search_backlog)",)
@@ -225,11 +256,15 @@ def _narrowing(wanted: RecordFilter) -> tuple[str, ...]:
     conditions = [f"{name} = :{name}" for name in _EQUALS if getattr(wanted, name)]
     if wanted.favourite is not None:
         conditions.append(f"favourite = {int(wanted.favourite)}")
-    if wanted.created_from:
-        conditions.append("created_at >= :created_from")
-    if wanted.created_before:
-        conditions.append("created_at < :created_before")
-    return tuple(conditions)
+    return (*conditions, *_between(wanted))
+
+
+def _between(wanted: RecordFilter) -> tuple[str, ...]:
+    conditions = {
+        "created_from": "created_at >= :created_from",
+        "created_before": "created_at < :created_before",
+    }
+    return tuple(sql for name, sql in conditions.items() if getattr(wanted, name))
 
 
 _EQUALS = ("batch_id", "aspect_ratio", "resolution", "model")

@@ -7,7 +7,7 @@ from flask import Blueprint, jsonify, request
 
 import database
 from domain import BatchStatus, Record, Status
-from errors import Busy, InvalidRequest, NotFound
+from errors import Busy, InvalidRequest
 from web.answers import (
     Answer,
     batch_json,
@@ -158,61 +158,6 @@ def retry_batch(batch_id: str) -> Answer:
 def _batch_answer(batch_id: str) -> Answer:
     rooms().worker.bell.ring()
     return success({"batch": batch_json(database.get_batch(connection(), batch_id))})
-
-
-@api.get("/records")
-def list_records() -> Answer:
-    """A page of records, newest first; queued and running ones only when asked for by ``status``."""
-    limit, offset = _page_bounds()
-    wanted = _filter()
-    records = database.list_records(connection(), wanted, limit=limit, offset=offset)
-    total = database.count_records(connection(), wanted)
-    return success({"records": [record_json(record) for record in records], "total": total})
-
-
-def _page_bounds() -> tuple[int, int]:
-    try:
-        limit = int(request.args.get("limit", "20"))
-        offset = int(request.args.get("offset", "0"))
-    except ValueError:
-        raise InvalidRequest("limit", "limit 和 offset 应为整数") from None
-    if not (1 <= limit <= 200 and 0 <= offset < 2**62):
-        raise InvalidRequest("limit", "limit 应为 1–200，offset 不小于 0")
-    return limit, offset
-
-
-def _filter() -> database.RecordFilter:
-    statuses = tuple(part for part in request.args.get("status", "").split(",") if part)
-    unknown = [status for status in statuses if status not in list(Status)]
-    if unknown:
-        raise InvalidRequest("status", f"没有「{unknown[0][:50]}」这种状态，可选：{'、'.join(Status)}")
-    return database.RecordFilter(
-        search=request.args.get("search", ""),
-        statuses=statuses,
-        batch_id=request.args.get("batch_id", ""),
-    )
-
-
-@api.delete("/records/<int:record_id>")
-def delete_record(record_id: int) -> Answer:
-    """Into the trash, for 30 days."""
-    if not database.delete_records(connection(), [record_id]):
-        raise NotFound("没有这条记录，或它还在生成中")
-    return success({"deleted": 1})
-
-
-@api.post("/records/delete")
-def delete_records() -> Answer:
-    """Several into the trash."""
-    ids = whole_numbers(json_body().get("ids"), "ids")
-    return success({"deleted": database.delete_records(connection(), ids)})
-
-
-@api.post("/records/restore")
-def restore_records() -> Answer:
-    """Out of the trash again."""
-    ids = whole_numbers(json_body().get("ids"), "ids")
-    return success({"restored": database.restore_records(connection(), ids)})
 
 
 @api.get("/models")

@@ -1,0 +1,536 @@
+"""Records found by filters and pages, deleted and restored, carried away; the API over them."""
+
+import io
+import random
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openpyxl import load_workbook
+
+import database
+import generator
+import pictures
+from config import Settings
+from database import RecordFilter
+from domain import KeptPicture, Picture, Record
+from errors import StorageError
+from tests.drawn import drawn
+from web_app import create_app
+from worker import Worker
+
+PNG = drawn("PNG", size=(40, 30))
+FIELDS = ("prompt", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "created_at")
+VALUES: dict[str, Sequence[Any]] = {
+    "prompt": ("一只猫", "两只狗", "猫和狗", "雪山"),
+    "status": ("success", "success", "success", "failed", "unknown", "cancelled", "queued", "running"),
+    "aspect_ratio": ("1:1", "16:9", "3:4"),
+    "resolution": ("2K", "4K"),
+    "model": ("a", "b"),
+    "batch_id": ("x", "y"),
+    "favourite": (0, 0, 1),
+    "created_at": ("2026-03-01 08:00:00", "2026-03-02 23:59:59", "2026-03-03 00:00:00"),
+}
+
+
+@pytest.fixture
+def many(db: database.Connection) -> list[dict[str, Any]]:
+    """Two hundred records of every kind, a tenth of them deleted, half of them indexed; newest first."""
+    chance = random.Random(7)
+    rows = [{name: chance.choice(VALUES[name]) for name in FIELDS} for _ in range(200)]
+    for row in rows:
+        ended = row["status"] not in ("queued", "running")
+        row["deleted_at"] = "2026-03-05 00:00:00" if ended and chance.random() < 0.1 else None
+    names = (*FIELDS, "deleted_at")
+    db.executemany(
+        f"INSERT INTO generation_records ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+        [tuple(row[name] for name in names) for row in rows],
+    )
+    database.index_prompts(db, limit=100)
+    return [row | {"id": number} for number, row in reversed(list(enumerate(rows, 1)))]
+
+
+FILTERS = [
+    {},
+    {"sort": "oldest"},
+    {"trash": True},
+    {"trash": True, "search": "猫", "statuses": ("failed",)},
+    {"statuses": ("failed",)},
+    {"statuses": ("failed", "unknown")},
+    {"statuses": ("success", "failed")},
+    {"statuses": ("queued",)},
+    {"statuses": ("queued", "running", "success"), "sort": "oldest"},
+    {"statuses": ("queued", "cancelled"), "search": "狗", "aspect_ratio": "16:9"},
+    {"aspect_ratio": "16:9"},
+    {"aspect_ratio": "21:9"},
+    {"resolution": "4K", "model": "b"},
+    {"favourite": True},
+    {"favourite": False, "aspect_ratio": "1:1"},
+    {"favourite": True, "statuses": ("success",), "model": "a"},
+    {"batch_id": "x"},
+    {"batch_id": "x", "search": "猫", "favourite": True},
+    {"batch_id": "none"},
+    {"created_from": "2026-03-02 00:00:00"},
+    {"created_from": "2026-03-02 00:00:00", "created_before": "2026-03-03 00:00:00"},
+    {"created_before": "2026-03-02 00:00:00", "statuses": ("failed",), "sort": "oldest"},
+    {"search": "猫"},
+    {"search": "猫", "sort": "oldest"},
+    {"search": "猫", "aspect_ratio": "16:9", "resolution": "2K", "model": "a"},
+    {"search": "只", "favourite": True, "created_from": "2026-03-02 00:00:00"},
+    {"search": "猫", "statuses": ("failed", "success")},
+    {"search": "没有这样的"},
+]
+
+
+def matches(row: dict[str, Any], wanted: RecordFilter) -> bool:
+    """What a filter means, in the plainest words."""
+    statuses = wanted.statuses or ("success", "failed", "unknown", "cancelled")
+    names = ("batch_id", "aspect_ratio", "resolution", "model")
+    return (
+        (row["deleted_at"] is not None) == wanted.trash
+        and row["status"] in statuses
+        and wanted.search in row["prompt"]
+        and all(getattr(wanted, name) in ("", row[name]) for name in names)
+        and wanted.favourite in (None, bool(row["favourite"]))
+        and wanted.created_from <= row["created_at"] < (wanted.created_before or "9")
+    )
+
+
+@pytest.mark.parametrize("fields", FILTERS, ids=str)
+def test_a_filter_gives_the_right_records_total_pages_and_neighbours(
+    db: database.Connection, many: list[dict[str, Any]], fields: dict[str, Any]
+) -> None:
+    wanted = RecordFilter(**fields)
+    expected = [row["id"] for row in many if matches(row, wanted)]
+    if wanted.sort == "oldest":
+        expected.reverse()
+    for _ in range(2):
+        assert database.count_records(db, wanted) == len(expected)
+        assert list(database.list_record_ids(db, wanted)) == expected
+        for offset in range(0, 200, 30):
+            page, total = database.list_page(db, wanted, limit=30, offset=offset)
+            assert [record.id for record in page] == expected[offset : offset + 30]
+            assert total == len(expected)
+        for before, here, after in list(zip(expected, expected[1:], expected[2:], strict=False))[::9]:
+            found = database.list_neighbours(db, wanted, here)
+            assert [record and record.id for record in found] == [before, after]
+        while database.index_prompts(db):
+            pass
+
+
+def test_the_last_page_is_counted_from_the_end(db: database.Connection) -> None:
+    db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", [("猫",)] * 3_005)
+    for wanted in (RecordFilter(), RecordFilter(search="猫"), RecordFilter(batch_id="", favourite=False)):
+        pages = [
+            (offset, database.list_records(db, wanted, offset=offset)) for offset in (1_100, 2_990, 3_000)
+        ]
+        for offset, page in pages:
+            assert [r.id for r in page] == list(range(3_005 - offset, max(3_005 - offset - 20, 0), -1))
+        assert database.list_records(db, wanted, offset=3_005) == []
+        assert database.list_records(db, wanted, offset=2**61) == []
+
+
+def test_kinds_are_counted_as_they_change(db: database.Connection, many: list[dict[str, Any]]) -> None:
+    database.mark_favourite(db, RecordFilter(search="猫"), True)
+    database.delete_records(db, RecordFilter(aspect_ratio="16:9"))
+    db.execute("UPDATE generation_records SET status = 'success' WHERE status = 'running'")
+    db.execute("DELETE FROM generation_records WHERE model = 'b' AND resolution = '4K'")
+    for trash in (False, True):
+        rows = db.execute("SELECT * FROM generation_records WHERE (deleted_at IS NOT NULL) = ?", (trash,))
+        kept = rows.fetchall()
+        for kind, counts in database.count_kinds(db, trash=trash).items():
+            assert counts == Counter(str(row[kind]) for row in kept)
+
+
+def test_one_delete_is_undone_and_nothing_else(db: database.Connection, many: list[dict[str, Any]]) -> None:
+    earlier = database.count_records(db, RecordFilter(trash=True))
+    number, undo = database.delete_undoably(db, RecordFilter(search="猫"))
+    assert number > 0
+    assert database.count_records(db, RecordFilter(search="猫")) == 0
+    assert database.undo_delete(db, undo) == number
+    assert database.count_records(db, RecordFilter(trash=True)) == earlier
+
+
+def test_a_record_under_way_is_not_deleted(db: database.Connection, many: list[dict[str, Any]]) -> None:
+    before = database.count_records(db, RecordFilter(statuses=("queued", "running")))
+    database.delete_records(db, [row["id"] for row in many])
+    assert database.count_records(db, RecordFilter()) == 0
+    assert database.count_records(db, RecordFilter(statuses=("queued", "running"))) == before
+
+
+# The trash
+
+
+class Shelf:
+    """Records with pictures really on the disk."""
+
+    def __init__(self, db: database.Connection, settings: Settings) -> None:
+        self.db = db
+        self.settings = settings
+        settings.output_dir.mkdir(exist_ok=True)
+
+    def put(self, name: str, **fields: Any) -> int:
+        """One record whose picture is kept under that name, with its parameters inside."""
+        row = {"prompt": f"画一张{name}", "status": "success", "model": "m", "seed": 5} | fields
+        names = ", ".join(row)
+        sql = f"INSERT INTO generation_records ({names}) VALUES ({', '.join('?' * len(row))})"
+        record_id = int(self.db.execute(sql, tuple(row.values())).lastrowid or 0)
+        record = database.get_record(self.db, record_id)
+        self._note(record_id, self._keep(record, name))
+        return record_id
+
+    def _keep(self, record: Record, name: str) -> KeptPicture:
+        text = pictures.embed_parameters(record.request, None, record.model, record.id, record.seed)
+        return pictures.keep_picture(
+            Picture(content=PNG),
+            output_dir=self.settings.output_dir,
+            stem=name,
+            record_id=record.id,
+            embed=text,
+        )
+
+    def _note(self, record_id: int, kept: KeptPicture) -> None:
+        self.db.execute(
+            """
+            UPDATE generation_records
+            SET filename = ?, image_path = '/output/' || ?, width = ?, height = ?, sha256 = ?, file_size = ?
+            WHERE id = ?
+            """,
+            (kept.filename, kept.filename, kept.width, kept.height, kept.sha256, kept.file_size, record_id),
+        )
+
+    def throw_away(self, record_id: int, days_ago: int) -> None:
+        database.delete_records(self.db, [record_id])
+        sql = "UPDATE generation_records SET deleted_at = datetime('now', ?) WHERE id = ?"
+        self.db.execute(sql, (f"-{days_ago} days", record_id))
+
+    def path(self, name: str) -> Path:
+        return self.settings.output_dir / name
+
+    def thumbnail(self, record_id: int) -> Path:
+        return pictures.thumbnail_path(self.settings.output_dir, record_id)
+
+    def empty(self) -> int:
+        return Worker(self.settings, generator.open_model(self.settings)).empty_trash(self.db)
+
+
+@pytest.fixture
+def shelf(db: database.Connection, settings: Settings) -> Shelf:
+    return Shelf(db, settings)
+
+
+def test_after_thirty_days_files_and_rows_go_together(shelf: Shelf) -> None:
+    old, fresh, kept = shelf.put("旧"), shelf.put("新"), shelf.put("留")
+    shelf.throw_away(old, 31)
+    shelf.throw_away(fresh, 29)
+    assert shelf.empty() == 1
+    assert not shelf.path("旧.png").exists()
+    assert not shelf.thumbnail(old).exists()
+    assert shelf.path("新.png").exists()
+    assert shelf.path("留.png").exists()
+    assert database.get_record_or_none(shelf.db, old) is None
+    assert database.restore_records(shelf.db, [old, fresh]) == 1
+    assert database.get_record(shelf.db, kept).prompt == "画一张留"
+
+
+def test_a_file_that_another_record_has_too_stays(shelf: Shelf) -> None:
+    one, other = shelf.put("共用"), shelf.put("别的")
+    shelf.db.execute("UPDATE generation_records SET filename = '共用.png' WHERE id = ?", (other,))
+    shelf.throw_away(one, 40)
+    assert shelf.empty() == 1
+    assert shelf.path("共用.png").exists()
+    shelf.throw_away(other, 40)
+    assert shelf.empty() == 1
+    assert not shelf.path("共用.png").exists()
+
+
+def test_what_was_paid_stays_in_the_ledger_when_a_record_is_gone(shelf: Shelf) -> None:
+    old = shelf.put("旧")
+    shelf.db.execute(
+        """
+        INSERT INTO sends (record_id, model, price_micros, outcome)
+        VALUES (?, 'm', 220000, 'billed')
+        """,
+        (old,),
+    )
+    shelf.throw_away(old, 31)
+    assert shelf.empty() == 1
+    assert f"{database.committed(shelf.db):.2f}" == "0.22"
+
+
+def test_a_file_that_cannot_be_removed_keeps_its_record_until_the_next_time(shelf: Shelf) -> None:
+    ids = [shelf.put("一"), shelf.put("二")]
+    for record_id in ids:
+        shelf.throw_away(record_id, 31)
+
+    def remove(filename: str, _record_id: int) -> None:
+        if filename == "二.png":
+            raise StorageError("磁盘坏了")
+        shelf.path(filename).unlink()
+
+    with pytest.raises(StorageError):
+        database.empty_trash(shelf.db, days=30, remove=remove)
+    assert database.count_records(shelf.db, RecordFilter(trash=True)) == 2
+    assert shelf.empty() == 2
+    assert not shelf.path("二.png").exists()
+
+
+def test_the_trash_is_emptied_in_bounded_steps(shelf: Shelf) -> None:
+    for _ in range(5):
+        shelf.throw_away(shelf.put("图"), 31)
+    steps = [database.empty_trash(shelf.db, days=30, remove=lambda *_: None, limit=2) for _ in range(4)]
+    assert steps == [2, 2, 1, 0]
+
+
+# The API
+
+
+@pytest.fixture
+def client(shelf: Shelf) -> FlaskClient:
+    app = create_app(shelf.settings)
+    app.testing = False
+    return app.test_client()
+
+
+def get(client: FlaskClient, path: str, status: int = 200) -> dict[str, Any]:
+    answer = client.get(path)
+    assert answer.status_code == status, answer.text
+    fields: dict[str, Any] = answer.get_json()
+    assert fields["success"] is (status < 400)
+    return fields
+
+
+def post(client: FlaskClient, path: str, body: object, status: int = 200) -> dict[str, Any]:
+    answer = client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    fields: dict[str, Any] = answer.get_json()
+    assert fields["success"] is (status < 400)
+    return fields
+
+
+def ids_of(answer: dict[str, Any]) -> list[int]:
+    return [record["id"] for record in answer["records"]]
+
+
+def test_every_filter_is_taken_from_the_address(shelf: Shelf, client: FlaskClient) -> None:
+    one = shelf.put("甲", aspect_ratio="16:9", resolution="4K", favourite=1, batch_id="b", model="大模型")
+    two = shelf.put("乙", aspect_ratio="1:1", resolution="2K", created_at="2020-02-29 12:00:00")
+    queries = {
+        "": [two, one],
+        "sort=oldest": [one, two],
+        "search=画一张甲": [one],
+        "search=%25": [],
+        "status=success,failed": [two, one],
+        "status=failed": [],
+        "aspect_ratio=16：9": [one],
+        "resolution=4k": [one],
+        "model=大模型": [one],
+        "batch_id=b": [one],
+        "favourite=1": [one],
+        "favourite=false": [two],
+        "from=2020-02-29&to=2020-02-29": [two],
+        "to=2020-02-28": [],
+        "from=2020-02-29T20:00:00+08:00&to=2020-02-29T12:00:00": [two],
+        "from=2020-02-29T12:00:01Z": [one],
+        "trash=1": [],
+        "search=&status=&from=&favourite=": [two, one],
+        "offset=1&limit=1": [one],
+    }
+    for query, expected in queries.items():
+        answer = get(client, f"/api/records?{query}")
+        assert ids_of(answer) == expected, query
+        if "offset" not in query:
+            assert answer["total"] == len(expected)
+            assert get(client, f"/api/records/ids?{query}")["ids"] == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("status=done", "aspect_ratio=7:5", "resolution=9K", "favourite=maybe", "from=yesterday"),
+        *("to=2026-02-30", "to=9999-12-31T23:59:59", "sort=random", "trash=perhaps"),
+        *("from=0001-01-01T00:00:00%2B14:00", f"search={'长' * 10_001}", "limit=0", "offset=-1"),
+    ],
+)
+def test_a_bad_filter_is_one_sentence(client: FlaskClient, query: str) -> None:
+    answer = get(client, f"/api/records?{query}", 400)
+    assert answer["field"] == query.split("=")[0].replace("offset", "limit")
+
+
+def test_values_that_earlier_records_have_can_be_looked_for(shelf: Shelf, client: FlaskClient) -> None:
+    one = shelf.put("宽", aspect_ratio="21:9", resolution="768p")
+    assert ids_of(get(client, "/api/records?aspect_ratio=21:9&resolution=768p")) == [one]
+
+
+def test_one_record_and_its_neighbours(shelf: Shelf, client: FlaskClient) -> None:
+    ids = [shelf.put(name, favourite=name != "二") for name in ("一", "二", "三")]
+    assert get(client, f"/api/records/{ids[0]}")["record"]["prompt"] == "画一张一"
+    assert get(client, "/api/records/999", 404)["error"]
+    around = get(client, f"/api/records/{ids[0]}/neighbours?favourite=1")
+    assert (around["previous"]["id"], around["next"]) == (ids[2], None)
+
+
+def test_kinds_and_progress_are_told(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.put("一", aspect_ratio="16:9")
+    answer = get(client, "/api/records/kinds")
+    assert answer["kinds"]["aspect_ratio"] == {"16:9": 1}
+    assert answer["index"] == {"done": 0, "total": 1}
+
+
+def test_a_whole_result_is_marked_deleted_and_restored(shelf: Shelf, client: FlaskClient) -> None:
+    ids = [shelf.put(name) for name in ("猫一", "猫二", "狗")]
+    cats = {"filter": {"search": "猫"}}
+    assert post(client, "/api/records/favourite", cats | {"favourite": True})["changed"] == 2
+    assert ids_of(get(client, "/api/records?favourite=1")) == [ids[1], ids[0]]
+    deleted = post(client, "/api/records/delete", cats)
+    assert deleted["deleted"] == 2
+    assert ids_of(get(client, "/api/records?trash=1")) == [ids[1], ids[0]]
+    assert get(client, "/api/records?trash=1")["records"][0]["deleted_at"]
+    assert post(client, "/api/records/restore", {"undo": deleted["undo"]})["restored"] == 2
+    post(client, "/api/records/delete", {"ids": ids})
+    assert post(client, "/api/records/restore", cats)["restored"] == 2
+    assert post(client, "/api/records/restore", {"ids": ids})["restored"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("delete", {}),
+        ("delete", {"ids": "all"}),
+        ("delete", {"filter": []}),
+        ("delete", {"filter": {"status": [5]}}),
+        ("delete", {"filter": {"search": 5}}),
+        ("restore", {"undo": "x"}),
+        ("favourite", {"ids": [1], "favourite": "yes"}),
+        ("favourite", {"ids": [0]}),
+    ],
+)
+def test_a_change_of_nothing_sensible_is_one_sentence(client: FlaskClient, path: str, body: object) -> None:
+    assert post(client, f"/api/records/{path}", body, 400)["error"]
+
+
+def sheet(content: bytes) -> list[tuple[object, ...]]:
+    return list(load_workbook(io.BytesIO(content), read_only=True)["生成记录"].values)
+
+
+def archive(client: FlaskClient, query: str) -> zipfile.ZipFile:
+    answer = client.get(f"/api/records/archive.zip?{query}", buffered=True)
+    assert answer.status_code == 200
+    assert answer.mimetype == "application/zip"
+    return zipfile.ZipFile(io.BytesIO(answer.data))
+
+
+def test_a_zip_holds_pictures_a_workbook_and_the_names_of_what_is_gone(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    ids = [shelf.put(name) for name in ("猫", "狗", "丢了的")]
+    shelf.path("丢了的.png").unlink()
+    failed = shelf.put("没画成", status="failed")
+    shelf.db.execute("UPDATE generation_records SET filename = '' WHERE id = ?", (failed,))
+    with archive(client, f"ids={','.join(map(str, [*ids, failed]))}") as bundle:
+        assert bundle.testzip() is None
+        assert bundle.namelist() == ["猫.png", "狗.png", "生成记录.xlsx", "缺少的图片.txt"]
+        assert bundle.read("猫.png") == shelf.path("猫.png").read_bytes()
+        assert "丢了的.png" in bundle.read("缺少的图片.txt").decode("utf-8-sig")
+        assert len(sheet(bundle.read("生成记录.xlsx"))) == 5
+
+
+def test_a_zip_of_a_filter_holds_what_the_filter_finds_and_each_picture_once(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    shelf.put("猫")
+    same = shelf.put("猫的副本")
+    shelf.put("狗")
+    shelf.db.execute("UPDATE generation_records SET filename = '猫.png' WHERE id = ?", (same,))
+    with archive(client, "search=猫") as bundle:
+        assert bundle.namelist() == ["猫.png", "生成记录.xlsx"]
+    assert get(client, "/api/records/archive.zip?search=没有", 404)["error"]
+    assert get(client, "/api/records/archive.zip?ids=1,x", 400)["field"] == "ids"
+
+
+def test_a_long_list_of_ids_may_come_as_a_form(shelf: Shelf, client: FlaskClient) -> None:
+    one = shelf.put("猫")
+    answer = client.post("/api/records/archive.zip", data={"ids": f"{one},77"}, buffered=True)
+    assert zipfile.ZipFile(io.BytesIO(answer.data)).namelist() == ["猫.png", "生成记录.xlsx"]
+
+
+def test_records_are_exported_as_a_workbook(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.put("猫")
+    shelf.put("狗")
+    answer = client.get("/api/records/export.xlsx?search=猫", buffered=True)
+    rows = sheet(answer.data)
+    assert len(rows) == 2
+    assert "画一张猫" in rows[1]
+
+
+def find(client: FlaskClient, content: bytes, name: str) -> dict[str, Any]:
+    answer = client.post("/api/records/find-by-file", data={"file": (io.BytesIO(content), name)})
+    assert answer.status_code == 200
+    fields: dict[str, Any] = answer.get_json()
+    return fields
+
+
+def test_a_picture_finds_its_record_also_renamed_and_in_the_trash(shelf: Shelf, client: FlaskClient) -> None:
+    one = shelf.put("猫", negative_prompt='狗, "大"的')
+    found = find(client, shelf.path("猫.png").read_bytes(), "改过名.png")
+    assert (found["record"]["id"], found["is_same_file"], found["in_trash"]) == (one, True, False)
+    told = found["parameters"]
+    assert (told["prompt"], told["negative_prompt"]) == ("画一张猫", '狗, "大"的')
+    assert (told["seed"], told["width"], told["height"], told["model"]) == (5, 40, 30, "m")
+    database.delete_records(shelf.db, [one])
+    assert find(client, shelf.path("猫.png").read_bytes(), "x.png")["in_trash"] is True
+
+
+def test_a_picture_that_was_saved_anew_is_known_by_all_its_parameters(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    one = shelf.put("猫")
+    shelf.db.execute("UPDATE generation_records SET sha256 = 'another'")
+    found = find(client, shelf.path("猫.png").read_bytes(), "x.png")
+    assert (found["record"]["id"], found["is_same_file"]) == (one, False)
+
+
+def test_a_picture_of_another_database_shows_its_parameters_only(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.put("猫")
+    content = shelf.path("猫.png").read_bytes()
+    shelf.db.execute("UPDATE generation_records SET sha256 = 'another', prompt = '别的'")
+    found = find(client, content, "x.png")
+    assert found["record"] is None
+    assert found["parameters"]["prompt"] == "画一张猫"
+
+
+def test_a_picture_of_the_earlier_app_is_known_by_name_and_bytes(shelf: Shelf, client: FlaskClient) -> None:
+    one = shelf.put("旧图")
+    shelf.path("旧图.png").write_bytes(PNG)
+    shelf.db.execute("UPDATE generation_records SET sha256 = ''")
+    assert find(client, PNG, "旧图.png")["record"]["id"] == one
+    assert find(client, drawn("PNG", size=(41, 30)), "旧图.png")["record"] is None
+
+
+def test_what_is_no_picture_finds_nothing(client: FlaskClient) -> None:
+    found = find(client, b"no picture", "x.png")
+    assert (found["record"], found["parameters"]) == (None, None)
+    assert client.post("/api/records/find-by-file").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler, Seed: 7, Size: 8x8",
+            ("a cat", "dog", 7, 20),
+        ),
+        ("only words", ("only words", "", None, None)),
+        ("two\nlines, Model: x", ("two\nlines, Model: x", "", None, None)),
+        ('猫\nSteps: 8, Seed: 1, Model: "a, \\"b\\""', ("猫", "", 1, 8)),
+        ("Steps: x, Seed: -1", ("", "", None, None)),
+        ("", ("", "", None, None)),
+    ],
+)
+def test_parameters_of_any_tool_are_taken_apart(text: str, expected: tuple[object, ...]) -> None:
+    told = pictures.parse_parameters(text)
+    assert (told.prompt, told.negative_prompt, told.seed, told.steps) == expected

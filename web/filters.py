@@ -1,0 +1,144 @@
+"""What records are meant: a filter from an address or from JSON, or ids; every bad value is one sentence."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from flask import request
+
+import database
+from domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text
+from errors import InvalidRequest
+from web.answers import whole_numbers
+from web.context import connection
+
+_LONGEST_TEXT = 10_000
+_SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
+_SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
+
+
+def read_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
+    """Fields by the names of the API -> the filter. Raises InvalidRequest.
+
+    ``status`` may name several, separated by commas. ``from`` and ``to`` are days of this machine's
+    calendar, both included, or moments (``2026-03-01T08:00:00+08:00``; UTC when they name no zone).
+    """
+    return database.RecordFilter(
+        search=_text(fields, "search"),
+        statuses=_statuses(fields),
+        batch_id=_text(fields, "batch_id"),
+        aspect_ratio=_kind(fields, "aspect_ratio", ASPECT_RATIOS),
+        resolution=_kind(fields, "resolution", RESOLUTIONS),
+        model=_text(fields, "model"),
+        favourite=_switch(fields, "favourite"),
+        created_from=_moment(fields, "from", is_end=False),
+        created_before=_moment(fields, "to", is_end=True),
+        sort=_sort(fields),
+        trash=bool(_switch(fields, "trash")),
+    )
+
+
+def read_chosen(fields: Mapping[str, Any]) -> database.Chosen:
+    """``{"ids": […]}`` or ``{"filter": {…}}`` as JSON -> what to change. Raises InvalidRequest."""
+    if "filter" not in fields:
+        return whole_numbers(fields.get("ids"), "ids")
+    if not isinstance(fields["filter"], dict):
+        raise InvalidRequest("filter", "filter 应为筛选条件的对象")
+    return read_filter(fields["filter"])
+
+
+def asked_for() -> database.Chosen:
+    """What this request's address or form names: ``ids=1,2``, else by filter. Raises InvalidRequest."""
+    ids = request.values.get("ids")
+    if ids is None:
+        return read_filter(request.values)
+    numbers = [part.strip() for part in ids.split(",") if part.strip()]
+    if not all(re.fullmatch(r"[0-9]{1,18}", number) for number in numbers):
+        raise InvalidRequest("ids", "ids 应为用逗号分开的记录编号")
+    return [int(number) for number in numbers]
+
+
+def page_bounds() -> tuple[int, int]:
+    """``limit`` and ``offset`` of this request. Raises InvalidRequest."""
+    try:
+        limit = int(request.args.get("limit", "20"))
+        offset = int(request.args.get("offset", "0"))
+    except ValueError:
+        raise InvalidRequest("limit", "limit 和 offset 应为整数") from None
+    if not (1 <= limit <= 200 and 0 <= offset < 2**62):
+        raise InvalidRequest("limit", "limit 应为 1–200，offset 不小于 0")
+    return limit, offset
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise InvalidRequest(name, f"{name} 应为 {_LONGEST_TEXT} 字以内的文字")
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    value = fields.get("status")
+    asked = value if isinstance(value, list) else _text(fields, "status").split(",")
+    statuses = tuple(part for part in asked if part)
+    unknown = [status for status in statuses if status not in list(Status)]
+    if unknown:
+        raise InvalidRequest("status", f"没有「{str(unknown[0])[:50]}」这种状态，可选：{'、'.join(Status)}")
+    return statuses
+
+
+def _kind(fields: Mapping[str, Any], name: str, usual: tuple[str, ...]) -> str:
+    """One of the usual values, in any letter case and width, or one that earlier records have."""
+    value = _text(fields, name)
+    known = normal_text(value).upper()
+    if not value or known in usual:
+        return known
+    if value not in database.count_kinds(connection())[name]:
+        label = {"aspect_ratio": "比例", "resolution": "分辨率"}[name]
+        raise InvalidRequest(name, f"没有「{value[:50]}」这种{label}，可选：{'、'.join(usual)}")
+    return value
+
+
+def _switch(fields: Mapping[str, Any], name: str) -> bool | None:
+    value = fields.get(name)
+    if isinstance(value, bool):
+        return value
+    text = _text(fields, name).lower()
+    if text not in _SWITCHES:
+        raise InvalidRequest(name, f"{name} 应为 1 或 0")
+    return _SWITCHES[text]
+
+
+def _sort(fields: Mapping[str, Any]) -> str:
+    sort = _text(fields, "sort") or database.NEWEST
+    if sort not in _SORTS:
+        offered = "、".join(f"{name}（{label}）" for name, label in _SORTS.items())
+        raise InvalidRequest("sort", f"排序方式可选：{offered}")
+    return sort
+
+
+def _moment(fields: Mapping[str, Any], name: str, *, is_end: bool) -> str:
+    """-> UTC as ``created_at`` is kept; for an end the first moment that no longer counts."""
+    text = _text(fields, name).strip()
+    if not text:
+        return ""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            day = date.fromisoformat(text) + timedelta(days=is_end)
+            moment = datetime.combine(day, time.min).astimezone(UTC)
+        else:
+            moment = _in_utc(text) + timedelta(seconds=is_end)
+    except (ValueError, OverflowError, OSError):
+        example = "应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
+        raise InvalidRequest(name, f"{name} {example}") from None
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _in_utc(text: str) -> datetime:
+    if "T" in text:
+        text = text.replace(" ", "+")  # a plus sign that an address has turned into a space
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
