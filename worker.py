@@ -29,6 +29,10 @@ _TURNS_A_HEARTBEAT = 5
 _PICTURES_DECODED_AT_ONCE = 2  # a decoded 4K picture is 50 to 70 MB
 _DISK_PATIENCE_SECONDS = 600.0
 _LONGEST_BUCKET_PAUSE = 60.0
+_HOUSEWORK_SECONDS = 0.5
+_HOUSEWORK_BREATH = 0.05  # between two steps, for those who wait to write
+_TRASH_DAYS = 30
+_TRASH_LOOK_SECONDS = 3600.0
 _log = logging.getLogger("worker")
 
 
@@ -141,7 +145,7 @@ class Worker:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start the threads: one a slot, a few more to save while the slots work on, one on the lookout."""
+        """Start the threads: one a slot and a few more, to save while the slots work on; lookout; house."""
         with closing(database.connect(self.settings.database_path)) as db:
             database.pause_other_models(db, model=self._model_id, now=time.time())
         savers = max(2, self.settings.model_concurrency // 4)
@@ -150,6 +154,7 @@ class Worker:
         self._start_thread(self._watch, "lookout")
         if self.library.wants_refreshing:
             self._start_thread(self._refresh_library, "library")
+        self._start_thread(self._keep_house, "house")
 
     def stop(self, timeout: float = 10.0) -> bool:
         """Finish what can be finished in ``timeout`` seconds -> whether every thread has ended."""
@@ -314,6 +319,26 @@ class Worker:
         until = time.time() + LEASE_SECONDS
         database.extend_leases(db, tuple(self._in_hand), owner=self.owner, until=until)
         return database.settle_lapsed(db, now=time.time()) > 0
+
+    def _keep_house(self) -> None:
+        """What nobody waits for: bring prompts into the index, empty the trash when it is time."""
+        with closing(database.connect(self.settings.database_path)) as db:
+            next_look = time.monotonic()
+            busy = False
+            while not self._stopping.wait(_HOUSEWORK_BREATH if busy else _HOUSEWORK_SECONDS):
+                busy = self._survive(lambda: database.index_prompts(db) > 0)
+                if not busy and time.monotonic() >= next_look:
+                    busy = self._survive(lambda: self.empty_trash(db) > 0)
+                    next_look += 0.0 if busy else _TRASH_LOOK_SECONDS
+
+    def empty_trash(self, db: database.Connection) -> int:
+        """Delete for good some of what has been in the trash for 30 days, with its files -> how many."""
+        output_dir = self.settings.output_dir
+
+        def remove(filename: str, record_id: int) -> None:
+            pictures.delete_picture(output_dir, filename, record_id)
+
+        return database.empty_trash(db, days=_TRASH_DAYS, remove=remove)
 
     def _refresh_library(self) -> None:
         """Read the list of the bucket anew when somebody looked at an old one."""
