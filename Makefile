@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test lint check bench
+.PHONY: help run test lint check bench check-store backup
 
 help: ## Show what can be made
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 run: $(VENV)/.product ## Install what is missing and serve at http://localhost:5000
 	$(BIN)/python web_app.py
@@ -23,6 +23,12 @@ check: lint test ## Everything that has to pass before a change lands
 
 bench: $(VENV)/.tests ## Measure speed and memory, each against a peer in the same run
 	$(BIN)/python -m bench
+
+check-store: $(VENV)/.product ## Compare records with picture files; reports, deletes nothing
+	$(BIN)/python -m store_check
+
+backup: $(VENV)/.product ## Copy everything while it runs: make backup TO=folder
+	$(BIN)/python -m store_check backup "$(TO)"
 
 $(VENV)/.product: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

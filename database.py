@@ -45,7 +45,6 @@ from storage.records import (
     Chosen,
     delete_records,
     delete_undoably,
-    empty_trash,
     get_record,
     get_record_or_none,
     list_chosen,
@@ -59,6 +58,7 @@ from storage.records import (
     undo_delete,
 )
 from storage.search import index_progress, index_prompts
+from storage.upkeep import KeptFile, back_up, empty_trash, list_kept_files
 
 __all__ = [
     "NEWEST",
@@ -66,9 +66,11 @@ __all__ = [
     "BudgetReached",
     "Chosen",
     "Connection",
+    "KeptFile",
     "RecordFilter",
     "add_batch",
     "add_send",
+    "back_up",
     "cancel_batch",
     "claim_record",
     "committed",
@@ -96,6 +98,7 @@ __all__ = [
     "list_batches",
     "list_chosen",
     "list_id_portions",
+    "list_kept_files",
     "list_log",
     "list_neighbours",
     "list_page",

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from domain import Record
@@ -181,41 +181,3 @@ def _portions(ids: Iterable[int], size: int) -> Iterator[list[int]]:
     rest = iter(ids)
     while portion := list(islice(rest, size)):
         yield portion
-
-
-Remove = Callable[[str, int], object]
-
-
-def empty_trash(db: sqlite3.Connection, *, days: int, remove: Remove, limit: int = 100) -> int:
-    """Delete for good what has lain in the trash for that many days, files first -> how many records.
-
-    ``remove(filename, record id)`` takes picture and thumbnail away; the name is empty when another record
-    has the same picture. Nobody can restore a record meanwhile, and after a crash in between the
-    record is still in the trash and the next call goes on.
-    """
-    with transaction(db):
-        rows = db.execute(
-            """
-            SELECT id, filename
-            FROM generation_records
-            WHERE deleted_at IS NOT NULL AND deleted_at < datetime('now', :ago)
-            ORDER BY deleted_at
-            LIMIT :limit
-            """,
-            {"ago": f"-{days} days", "limit": limit},
-        ).fetchall()
-        for row in rows:
-            remove("" if _is_shared(db, row) else row["filename"], row["id"])
-            db.execute("DELETE FROM generation_records WHERE id = :id", {"id": row["id"]})
-    return len(rows)
-
-
-def _is_shared(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
-    sql = """
-        SELECT 1
-        FROM generation_records
-        WHERE filename = :filename COLLATE NOCASE AND filename <> '' AND id <> :id
-        LIMIT 1
-    """
-    fields = {"filename": row["filename"], "id": row["id"]}
-    return db.execute(sql, fields).fetchone() is not None

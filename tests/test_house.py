@@ -28,6 +28,7 @@ MAY_KNOW = {
     "sample_images": _GROUND | {"sample_library", "oss_client"},
     "spreadsheet": _GROUND | {"sheets"},
     "worker": _GROUND | {"database", "generator", "pictures", "sample_images"},
+    "store_check": _GROUND | {"database", "pictures"},
     "web": _GROUND | {"database", "generator", "pictures", "sample_images", "spreadsheet", "worker"},
     "web_app": _GROUND | {"database", "generator", "pictures", "sample_images", "worker", "web"},
 }

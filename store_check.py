@@ -1,0 +1,206 @@
+"""Keeping house by hand: do records and files agree, and a backup that is safe while the program runs.
+
+``python -m store_check`` compares and reports, ``python -m store_check backup FOLDER`` copies; neither
+deletes anything.
+"""
+
+import argparse
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import database
+import pictures
+from config import Settings, load_settings
+from domain import file_key
+from errors import AppError, InvalidRequest, NotFound, StorageError
+
+_MOST_LISTED = 50
+_THUMBNAILS = ".thumbnails"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was found. ``missing`` and ``altered`` have a record, ``orphaned`` have none."""
+
+    records: int
+    files: int
+    missing: list[database.KeptFile] = field(default_factory=list)
+    altered: list[database.KeptFile] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether records and files agree."""
+        return not (self.missing or self.altered or self.orphaned)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """-> exit code: 0 all is well, 1 something was found, 2 it could not be done."""
+    asked = _parser().parse_args(arguments)
+    try:
+        settings = load_settings()
+        if asked.folder is not None:
+            _say(_backup_text(settings, asked.folder, back_up(settings, asked.folder)))
+            return 0
+        report = check(settings, hashes=not asked.quick)
+    except AppError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 2
+    _say(*report_lines(report, settings.output_dir, most=None if asked.all else _MOST_LISTED))
+    return 0 if report.is_clean else 1
+
+
+def check(settings: Settings, *, hashes: bool = True) -> Report:
+    """Compare every record's picture with the file; with ``hashes`` also its bytes, which reads them all."""
+    if not settings.database_path.is_file():
+        raise StorageError(f"没有找到数据库 {settings.database_path}，请在程序所在的文件夹里运行")
+    database.open_database(settings.database_path)
+    names = _names_in(settings.output_dir)
+    missing, altered, owned, records = [], [], set(), 0
+    with closing(database.connect(settings.database_path)) as db:
+        for kept in database.list_kept_files(db):
+            records += 1
+            owned.add(file_key(kept.filename))
+            try:
+                path = pictures.open_output(settings.output_dir, kept.filename)
+                if _is_altered(kept, path, hashes=hashes):
+                    altered.append(kept)
+            except (NotFound, FileNotFoundError):
+                missing.append(kept)
+    orphaned = [name for name in names if file_key(name) not in owned]
+    return Report(records=records, files=len(names), missing=missing, altered=altered, orphaned=orphaned)
+
+
+def back_up(settings: Settings, folder: Path) -> int:
+    """Database, pictures and reference images into the folder; files that are there already are not copied
+    again, none is ever removed -> how many were copied. The database comes first, so that the pictures it
+    names are all there.
+    """
+    sources = {"output": settings.output_dir, "samples": settings.samples_dir}
+    if any(_is_within(folder, source) for source in sources.values()):
+        raise InvalidRequest("folder", f"备份不能放在「{folder}」，它在要备份的文件夹里面，请换一个地方")
+    copy = folder / settings.database_path.name
+    if copy.exists() and copy.samefile(settings.database_path):
+        raise InvalidRequest("folder", f"「{folder}」里就是正在用的数据库，请换一个文件夹")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        database.back_up(settings.database_path, copy)
+        return sum(_copy_new(source, folder / name) for name, source in sources.items())
+    except OSError as error:
+        raise StorageError(f"备份没有完成（{error}），请检查「{folder}」的磁盘空间和权限") from error
+
+
+def report_lines(report: Report, output_dir: Path, *, most: int | None = None) -> Iterator[str]:
+    """The report for the person at the terminal; at most that many names of each kind."""
+    yield f"有图片的记录 {report.records:,} 条，「{output_dir}」里的文件 {report.files:,} 个。"
+    if report.is_clean:
+        yield "记录和文件完全一致。"
+        return
+    yield from _listed(
+        "缺少",
+        "有记录，找不到文件",
+        _numbered(report.missing),
+        most,
+        "从备份放回文件；或在「生成记录」里删除这些记录",
+    )
+    yield from _listed(
+        "改动过",
+        "内容和保存时不一样",
+        _numbered(report.altered),
+        most,
+        "是自己改的就不用管；不是的话从备份放回",
+    )
+    yield from _listed(
+        "没有记录",
+        "有文件，没有记录",
+        report.orphaned,
+        most,
+        "自己放进去的可以留着；不需要的请自己移走或删除",
+    )
+    yield "这里只做比较，没有改动或删除任何东西。"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="store_check", description="比较记录和图片文件，或做一份备份")
+    parser.add_argument("--quick", action="store_true", help="只看文件在不在、大小对不对，不读内容")
+    parser.add_argument("--all", action="store_true", help=f"全部列出，不止每类前 {_MOST_LISTED} 个")
+    parser.set_defaults(folder=None)
+    commands = parser.add_subparsers(title="另外")
+    backup = commands.add_parser("backup", help="把数据库、图片、示例图备份到一个文件夹，程序运行时也可以")
+    backup.add_argument("folder", type=Path, help="备份到哪里；再次备份到同一处只复制新文件")
+    return parser
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def _names_in(output_dir: Path) -> list[str]:
+    if not output_dir.is_dir():
+        return []
+    return sorted(p.name for p in output_dir.iterdir() if p.is_file() and not p.name.startswith("."))
+
+
+def _is_altered(kept: database.KeptFile, path: Path, *, hashes: bool) -> bool:
+    if kept.file_size is not None and path.stat().st_size != kept.file_size:
+        return True
+    return bool(hashes and kept.sha256) and pictures.sha256_of(path) != kept.sha256
+
+
+def _numbered(files: list[database.KeptFile]) -> list[str]:
+    return [f"#{kept.record_id} {kept.filename}" for kept in files]
+
+
+def _listed(kind: str, meaning: str, names: list[str], most: int | None, advice: str) -> Iterator[str]:
+    if not names:
+        return
+    yield f"\n{kind} {len(names):,} 个（{meaning}）："
+    yield from (f"  {name}" for name in names[:most])
+    if most is not None and len(names) > most:
+        yield f"  ……还有 {len(names) - most:,} 个，加 --all 全部列出"
+    yield f"  可以：{advice}。"
+
+
+def _is_within(folder: Path, other: Path) -> bool:
+    return folder.resolve().is_relative_to(other.resolve())
+
+
+def _copy_new(source: Path, target: Path) -> int:
+    """Files that the target does not have, or has otherwise -> how many; thumbnails can be made again."""
+    copied = 0
+    for path in sorted(source.rglob("*")):
+        inside = path.relative_to(source)
+        if _THUMBNAILS in inside.parts or path.suffix == ".part" or not path.is_file():
+            continue
+        if not _is_same(path, target / inside):
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                _copy(path, target / inside)
+                copied += 1
+    return copied
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if not other.is_file():
+        return False
+    here, there = one.stat(), other.stat()
+    return here.st_size == there.st_size and abs(here.st_mtime - there.st_mtime) < 2  # as FAT keeps times
+
+
+def _copy(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    shutil.copy2(path, part)
+    part.replace(target)
+
+
+def _backup_text(settings: Settings, folder: Path, copied: int) -> str:
+    return f"已备份到「{folder}」：数据库 {settings.database_path.name}，新复制文件 {copied:,} 个。"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
