@@ -7,7 +7,8 @@ comes in was checked before. Starts no thread; the worker calls ``refresh`` when
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -58,10 +59,10 @@ class Home(Protocol):
 class Library:
     """The reference images of this house. For all threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._folder = Folder(settings.samples_dir)
-        self._shelf = _open_shelf(settings) if settings.oss_enabled else None
+        self._shelf = _open_shelf(settings, clock) if settings.oss_enabled else None
         self._home: Home = self._shelf or self._folder
 
     @property
@@ -214,9 +215,9 @@ class Library:
         return max(_SHORTEST_SECONDS, self._settings.model_timeout + 3600)
 
 
-def open_library(settings: Settings) -> Library:
+def open_library(settings: Settings, clock: Callable[[], float] = time.time) -> Library:
     """The library of these settings. Raises SettingError when those of OSS cannot work."""
-    return Library(settings)
+    return Library(settings, clock)
 
 
 def shown_at(image: SampleImage) -> str:
@@ -228,12 +229,12 @@ def shown_at(image: SampleImage) -> str:
     return image.url
 
 
-def _open_shelf(settings: Settings) -> Shelf:
+def _open_shelf(settings: Settings, clock: Callable[[], float]) -> Shelf:
     from oss_client import Bucket  # oss2 takes 20 MB of memory: only where there is a bucket
     from sample_library.shelf import Shelf
 
     memory = settings.samples_dir / ".oss-list.json"
-    return Shelf(Bucket(settings), settings.oss_sample_prefix, memory=memory)
+    return Shelf(Bucket(settings), settings.oss_sample_prefix, memory=memory, clock=clock)
 
 
 def _names_in(url: str, prefix: str) -> tuple[str, ...]:

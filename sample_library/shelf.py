@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from domain import CheckedUpload, LibraryImage, ReferenceFacts
@@ -24,12 +25,13 @@ from sample_library.folder import write
 
 FRESH_SECONDS = 60.0
 FIRST_WAIT, LATER_WAIT = 2.0, 0.3
-_SULK_SECONDS = 10.0  # after a failure nobody waits for the next try
+SULK_SECONDS = 10.0  # after a failure nobody waits for the next try
 _THUMBNAIL = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
 _SHOWN_SECONDS = 7_200  # life of an address for browsers; the same one is given out for half of it
 _MOST_ADDRESSES = 30_000
 _SENT_SECONDS = 2 * 24 * 3600.0
 _SWEEP = 100
+T = TypeVar("T")
 
 
 class Shelf:
@@ -51,6 +53,8 @@ class Shelf:
         self._listed_at = 0.0
         self._failed_at = 0.0
         self._trouble: BucketError | None = None
+        self._outage: BucketError | None = None
+        self._outage_at = 0.0
         self._rounds = 0
         self._wanted = True
         self._changes: list[tuple[str, Entry | None]] = []
@@ -163,28 +167,41 @@ class Shelf:
 
     def sent_address(self, key: str, *, seconds: int) -> str:
         """An address for a model, of a picture that is surely there at this moment. Raises NotFound."""
-        now = self._now(key)
-        self._bucket.look(self._prefix + now)
-        return self._bucket.signed_url(self._prefix + now, seconds=seconds)
+        now = self._prefix + self._now(key)
+        self._unless_out(lambda: self._bucket.look(now))
+        return self._bucket.signed_url(now, seconds=seconds)
 
     def content(self, key: str) -> bytes:
         """The picture itself. Raises NotFound."""
-        return self._bucket.fetch(self._prefix + self._now(key))
+        return self._unless_out(lambda: self._bucket.fetch(self._prefix + self._now(key)))
 
     def lend(self, content: bytes, media_type: str, *, seconds: int) -> str:
         """An address for a model, of a picture of this machine; it stays in the bucket for two days."""
         digest = hashlib.sha256(content).hexdigest()[:32]
         key = f"{self._prefix}.sent/{digest}.{media_type.rpartition('/')[2]}"
         if digest not in self._sent:
-            self._bucket.put(key, content, media_type)
+            self._unless_out(lambda: self._bucket.put(key, content, media_type))
             self._sent.add(digest)
         return self._bucket.signed_url(key, seconds=seconds)
+
+    def _unless_out(self, ask: Callable[[], T]) -> T:
+        """While OSS is out of reach one tries now and then; the others are told at once, and hold no place."""
+        outage = self._outage
+        if outage and self._clock() - self._outage_at < SULK_SECONDS:
+            raise BucketError(outage.message, passing=True)
+        try:
+            answer = ask()
+        except BucketError as trouble:
+            self._outage, self._outage_at = (trouble if trouble.passing else None), self._clock()
+            raise
+        self._outage = None
+        return answer
 
     def _ask_and_wait(self) -> None:
         """With the condition held."""
         self._wanted = True
         self._condition.notify_all()
-        if self._clock() - self._failed_at < _SULK_SECONDS:
+        if self._clock() - self._failed_at < SULK_SECONDS:
             return
         rounds, patience = self._rounds, FIRST_WAIT if self._catalogue is None else LATER_WAIT
         self._condition.wait_for(lambda: self._rounds != rounds, patience)

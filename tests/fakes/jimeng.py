@@ -15,7 +15,9 @@ import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import urlopen
 
 from tests.fakes.service import Call, FakeService, OrderLine, Refused, Reply, as_json, run_alone
 
@@ -51,13 +53,26 @@ _MESSAGES = {
 
 
 class FakeJimeng(FakeService):
-    """Jimeng. Each look at a finished task gives a new address of its picture, as the real one seems to."""
+    """Jimeng. Each look at a finished task gives a new address of its picture, as the real one seems to.
+
+    With ``fetches_references`` it fetches each of ``image_urls`` when the order comes in; ``fetched`` tells
+    how that went.
+    """
 
     name = "jimeng"
     steps = ("submit", "poll", "picture")
 
-    def __init__(self, *, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY, **knobs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        access_key: str = ACCESS_KEY,
+        secret_key: str = SECRET_KEY,
+        fetches_references: bool = False,
+        **knobs: Any,
+    ) -> None:
         super().__init__(**knobs)
+        self.fetches_references = fetches_references
+        self.fetched: list[tuple[str, int]] = []
         self.access_key = access_key
         self.secret_key = secret_key
         self.refused_once: set[str] = set()
@@ -142,6 +157,8 @@ class FakeJimeng(FakeService):
             raise _refused(400, 50413)
         if any("banned" in url for url in body.get("image_urls", [])):
             raise _refused(400, 50411)
+        if self.fetches_references and not all(self._fetch(url) for url in body.get("image_urls", [])):
+            raise _refused(400, 50200, message="image_urls: download failed")
         with self.lock:
             under_way = sum(self._age(order) < self.latency for order in self.orders)
             if self.max_under_way is not None and under_way >= self.max_under_way:
@@ -151,6 +168,17 @@ class FakeJimeng(FakeService):
             order.billed = not self._to_be_refused(prompt)
             self.most_under_way = max(self.most_under_way, under_way + 1)
         return _envelope({"task_id": order.ticket})
+
+    def _fetch(self, url: str) -> bool:
+        try:
+            with urlopen(url, timeout=10) as answer:
+                content, status = answer.read(), answer.status
+        except HTTPError as error:
+            content, status = b"", error.code
+        with self.lock:
+            self.fetched.append((url, status))
+        is_picture: bool = content.startswith((b"\x89PNG", b"\xff\xd8\xff"))
+        return is_picture and status == 200
 
     def _to_be_refused(self, prompt: str) -> bool:
         if "审图" in prompt and prompt not in self.refused_once:

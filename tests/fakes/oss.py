@@ -10,6 +10,7 @@ Signatures are computed here from the raw request, not by anything of oss2.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import io
@@ -362,6 +363,17 @@ class FakeOss:
             return self.objects[key]
 
 
+def clocked_datetime(clock: Callable[[], float]) -> type[datetime]:
+    """What to put in the place of ``oss2.auth.datetime``, so that oss2 signs by the clock of the test."""
+
+    class Clocked(datetime):
+        @classmethod
+        def utcnow(cls) -> Self:
+            return cls.fromtimestamp(clock(), UTC)
+
+    return Clocked
+
+
 def v4_signature(
     secret: str,
     method: str,
@@ -443,6 +455,8 @@ def _refusal(refused: Refused, call: Call) -> Reply:
         f"<EC>{refused.ec}</EC></Error>"
     )
     headers = {"Content-Type": "application/xml", "x-oss-ec": refused.ec}
+    if call.method == "HEAD":
+        headers["x-oss-err"] = base64.b64encode(body.encode()).decode()
     return Reply(status=refused.status, content=body.encode(), headers=headers)
 
 

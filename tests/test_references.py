@@ -1,0 +1,308 @@
+"""References from the library to the model: checked before money is spent, signed when they are sent."""
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+import generator
+import pictures
+from config import Settings
+from domain import LibraryImage, Record, Status
+from sample_library import shelf
+from tests.drawn import drawn
+from tests.fakes.clock import Clock
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.oss import FakeOss, clocked_datetime
+from tests.test_web import get, post
+from web_app import create_app
+from worker import Worker
+
+PREFIX = "ai-images/sample/"
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of OSS, on both sides."""
+    made = Clock()
+    monkeypatch.setattr("oss2.auth.datetime", clocked_datetime(made))
+    return made
+
+
+@pytest.fixture
+def oss(clock: Clock) -> Iterator[FakeOss]:
+    with FakeOss(clock=clock) as service:
+        yield service
+
+
+@pytest.fixture
+def jimeng() -> Iterator[FakeJimeng]:
+    with FakeJimeng(fetches_references=True) as service:
+        yield service
+
+
+@pytest.fixture
+def worker(settings: Settings, oss: FakeOss, jimeng: FakeJimeng) -> Worker:
+    settings = replace(settings, **oss.settings(), **jimeng.settings(model_timeout=5, model_concurrency=8))
+    return Worker(settings, generator.open_model(settings))
+
+
+@pytest.fixture
+def client(worker: Worker) -> FlaskClient:
+    app = create_app(worker.settings, worker)
+    app.testing = False
+    worker.library.refresh()
+    return app.test_client()
+
+
+@pytest.fixture
+def db(client: FlaskClient, worker: Worker) -> Iterator[database.Connection]:
+    with closing(database.connect(worker.settings.database_path)) as connection:
+        yield connection
+
+
+def add(
+    worker: Worker, name: str, picture_format: str = "png", size: tuple[int, int] = (96, 64)
+) -> LibraryImage:
+    return worker.library.add(pictures.checked_upload(name, drawn(picture_format, size=size)))
+
+
+def row(prompt: str, *images: LibraryImage) -> dict[str, object]:
+    references = [{"url": image.url, "filename": image.filename} for image in images]
+    return {"prompt": prompt, "resolution": "1K", "sample_images": references}
+
+
+def queue(client: FlaskClient, *rows: dict[str, object]) -> list[int]:
+    ids: list[int] = post(client, "/api/batches", {"rows": list(rows)}, 202)["records"]
+    return ids
+
+
+def records(db: database.Connection, ids: list[int]) -> list[Record]:
+    return [database.get_record(db, record_id) for record_id in ids]
+
+
+def work_off(worker: Worker, db: database.Connection) -> None:
+    db.execute("UPDATE generation_records SET not_before = 0")
+    while worker.step(db):
+        pass
+
+
+def test_forty_rows_with_references_reach_the_model_though_they_waited_longer_than_an_address_lives(
+    client: FlaskClient,
+    worker: Worker,
+    db: database.Connection,
+    jimeng: FakeJimeng,
+    oss: FakeOss,
+    clock: Clock,
+) -> None:
+    images = [add(worker, name) for name in ("红 茶", "🍵 100%", "a+b&c=d", "~很长~" * 10)]
+    rows = [row(f"第 {n} 张", *images[: 1 + n % 4]) for n in range(40)]
+    ids = queue(client, *rows[:20])
+    early = worker.library.file(images[0].key)
+    clock.pause(9 * DAY)  # longer than any signature may live
+    ids += queue(client, *rows[20:])
+    worker.start()
+    while any(record.status in (Status.QUEUED, Status.RUNNING) for record in records(db, ids)):
+        time.sleep(0.05)
+    assert worker.stop(10)
+    assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
+    assert [status for _, status in jimeng.fetched] == [200] * 100
+    assert jimeng.charges == 40
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(str(early), timeout=5)
+
+
+def test_what_is_queued_is_no_signed_address_but_key_and_hash(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    image = add(worker, "红茶")
+    (record_id,) = queue(client, row("猫", image))
+    kept = db.execute("SELECT sample_images FROM generation_records").fetchone()["sample_images"]
+    assert json.loads(kept) == [
+        {"url": image.url, "filename": "红茶.png", "key": image.key, "sha256": image.key[-16:-4]}
+    ]
+    assert database.get_record(db, record_id).sample_images[0].key == image.key
+
+
+def test_a_reference_renamed_or_deleted_while_it_waits_is_still_sent(
+    client: FlaskClient, worker: Worker, db: database.Connection, jimeng: FakeJimeng
+) -> None:
+    renamed, deleted = add(worker, "甲"), add(worker, "乙")
+    ids = queue(client, row("猫", renamed, deleted))
+    worker.library.rename(renamed.key, "丙")
+    worker.library.delete(deleted.key)
+    work_off(worker, db)
+    assert records(db, ids)[0].status is Status.SUCCESS
+    assert [status for _, status in jimeng.fetched] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("picture_format", "size", "why"),
+    [
+        ("webp", (96, 64), "只收 JPEG、PNG"),
+        ("png", (400, 100), "长边最多是短边的 3 倍"),
+        ("png", (4100, 1400), "每边最多 4096"),
+    ],
+)
+def test_what_the_model_would_not_take_is_said_by_row_before_anything_is_queued(
+    client: FlaskClient,
+    worker: Worker,
+    jimeng: FakeJimeng,
+    picture_format: str,
+    size: tuple[int, int],
+    why: str,
+) -> None:
+    good, bad = add(worker, "好"), add(worker, "坏", picture_format, size)
+    answer = post(client, "/api/batches", {"rows": [row("一", good), row("二", good, bad)]}, 400)
+    (problem,) = answer["problems"]
+    assert (problem["row"], problem["field"]) == (2, "sample_images")
+    assert why in problem["error"]
+    assert "「坏" in problem["error"]
+    assert jimeng.calls == []
+
+
+def test_a_picture_that_was_made_here_is_lent_to_the_model(
+    client: FlaskClient, worker: Worker, db: database.Connection, jimeng: FakeJimeng
+) -> None:
+    worker.settings.output_dir.mkdir(exist_ok=True)
+    (worker.settings.output_dir / "画 1.png").write_bytes(drawn("png"))
+    reference = {"url": "/output/画 1.png", "filename": "画 1.png"}
+    ids = queue(client, {"prompt": "猫", "resolution": "1K", "sample_images": [reference]})
+    work_off(worker, db)
+    assert records(db, ids)[0].status is Status.SUCCESS
+    assert [status for _, status in jimeng.fetched] == [200]
+
+
+def test_without_a_bucket_a_picture_of_this_machine_is_refused_by_a_model_that_wants_addresses(
+    settings: Settings, jimeng: FakeJimeng
+) -> None:
+    settings = replace(settings, **jimeng.settings())
+    worker = Worker(settings, generator.open_model(settings))
+    client = create_app(settings, worker).test_client()
+    answer = post(client, "/api/batches", {"rows": [row("猫", add(worker, "红茶"))]}, 400)
+    assert "只在这台电脑上，请先放到 OSS" in answer["problems"][0]["error"]
+    assert get(client, "/api/models")["model"]["reference_form"] == "url"
+
+
+def test_with_a_bucket_the_pages_let_every_picture_of_the_house_through(client: FlaskClient) -> None:
+    assert get(client, "/api/models")["model"]["reference_form"] == "any"
+
+
+def test_a_picture_that_is_nowhere_is_said_before_anything_is_queued(settings: Settings) -> None:
+    client = create_app(settings).test_client()
+    reference = {"url": "/samples/files/没有.png", "filename": "没有.png"}
+    answer = post(client, "/api/batches", {"rows": [{"prompt": "猫", "sample_images": [reference]}]}, 400)
+    assert "找不到" in answer["problems"][0]["error"]
+
+
+def test_while_oss_is_down_what_needs_it_waits_and_the_rest_goes_on(
+    client: FlaskClient,
+    worker: Worker,
+    db: database.Connection,
+    oss: FakeOss,
+    jimeng: FakeJimeng,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = add(worker, "红茶")
+    ids = queue(client, row("要参考图", image), row("不要参考图"))
+    oss.is_down = True
+    asked = oss.count("head")
+    for _ in range(6):  # more often than anything else is tried
+        work_off(worker, db)
+    waiting, done = records(db, ids)
+    assert (waiting.status, done.status) == (Status.QUEUED, Status.SUCCESS)
+    assert "连不上 OSS" in waiting.error
+    assert oss.count("head") == asked + 3  # one try with its repeats; the others were told at once
+    assert waiting.not_before > time.time() - 1
+    assert database.committed(db) == Decimal("0.22")
+    oss.is_down = False
+    monkeypatch.setattr(shelf, "SULK_SECONDS", 0.0)
+    work_off(worker, db)
+    assert records(db, ids)[0].status is Status.SUCCESS
+    assert jimeng.charges == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"access_key": "LTAIx"}, "OSS_ACCESS_KEY_ID"), ({"bucket": "other-bucket"}, "OSS_BUCKET")],
+)
+def test_a_wrong_setting_fails_what_needs_it_with_its_name_and_nothing_is_paid(
+    client: FlaskClient,
+    worker: Worker,
+    db: database.Connection,
+    oss: FakeOss,
+    jimeng: FakeJimeng,
+    change: dict[str, str],
+    named: str,
+) -> None:
+    image = add(worker, "红茶")
+    ids = queue(client, row("要", image), row("不要"))
+    for name, value in change.items():
+        setattr(oss, name, value)
+    work_off(worker, db)
+    failed, done = records(db, ids)
+    assert (failed.status, done.status) == (Status.FAILED, Status.SUCCESS)
+    assert named in failed.error
+    assert (failed.cost, jimeng.charges) == (Decimal(0), 1)
+
+
+def test_every_page_and_call_answers_while_oss_is_down(settings: Settings, oss: FakeOss) -> None:
+    oss.is_down = True
+    worker = Worker(replace(settings, **oss.settings()), generator.open_model(settings))
+    client = create_app(worker.settings, worker).test_client()
+    worker.library.refresh()
+    began = time.monotonic()
+    for path in ("/", "/batch", "/records", "/samples", "/api/models", "/api/records"):
+        assert client.get(path).status_code == 200, path
+    assert "连不上 OSS" in client.get("/samples").text
+    assert time.monotonic() - began < 2
+    answer = get(client, "/api/sample-images", 502)
+    assert "连不上 OSS" in answer["error"]
+    upload = {"file": (io.BytesIO(drawn("png")), "a.png")}
+    assert client.post("/api/sample-images", data=upload).status_code == 502
+
+
+def test_the_api_shows_the_bucket_as_it_shows_a_folder(client: FlaskClient, worker: Worker) -> None:
+    upload = {"file": (io.BytesIO(drawn("png")), "风格 参考.png")}
+    added = client.post("/api/sample-images", data=upload).get_json()["images"][0]
+    page = get(client, "/api/sample-images?search=风格&limit=10")
+    assert (page["images"], page["total"], page["source"], page["stale"]) == ([added], 1, "oss", False)
+    shown = client.get(added["thumbnail_url"])
+    assert shown.status_code == 302
+    assert "x-oss-signature=" in shown.headers["Location"]
+    assert "private" in shown.headers["Cache-Control"]
+    answer = client.patch(f"/api/sample-images/{added['key']}", json={"filename": "新/名.jpg"})
+    assert answer.get_json()["images"][0]["filename"] == "新_名.png"
+    assert client.get(added["url"]).status_code == 302  # its old address still leads there
+
+
+@pytest.mark.parametrize("body", [{}, {"filename": ""}, {"filename": 5}, {"filename": "..."}])
+def test_a_picture_needs_a_name(client: FlaskClient, worker: Worker, body: dict[str, object]) -> None:
+    image = add(worker, "红茶")
+    answer = client.patch(f"/api/sample-images/{image.key}", json=body)
+    assert (answer.status_code, answer.get_json()["field"]) == (400, "filename")
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=-1", "limit=²"])
+def test_a_part_that_cannot_be_is_a_complaint(client: FlaskClient, query: str) -> None:
+    assert get(client, f"/api/sample-images?{query}", 400)["error"]
+
+
+def test_the_threads_bring_the_list(worker: Worker, oss: FakeOss) -> None:
+    oss.keep(f"{PREFIX}猫.png", drawn("png"))
+    create_app(worker.settings, worker)
+    worker.start()
+    try:
+        assert [image.filename for image in worker.library.list_images().images] == ["猫.png"]
+    finally:
+        assert worker.stop(10)

@@ -1,0 +1,301 @@
+"""The library in a bucket: its list, what happens to its pictures, and what a model is given."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+
+import pictures
+from config import Settings
+from domain import CheckedUpload, LibraryImage, SampleImage
+from errors import BucketError, Busy, Conflict, InvalidRequest, NotFound
+from sample_images import Library, open_library
+from sample_library import shelf
+from tests.drawn import drawn
+from tests.fakes.clock import Clock
+from tests.fakes.oss import FakeOss, clocked_datetime
+
+PREFIX = "ai-images/sample/"
+NAMES = ("红 茶", "100% #1 & a+b=c", "🍵 龙井", "e\u0301té.v2", "猫" * 60)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The same for the fake, the library and oss2."""
+    made = Clock()
+    monkeypatch.setattr("oss2.auth.datetime", clocked_datetime(made))
+    return made
+
+
+@pytest.fixture
+def oss(clock: Clock) -> Iterator[FakeOss]:
+    with FakeOss(clock=clock) as service:
+        yield service
+
+
+@pytest.fixture
+def in_oss(settings: Settings, oss: FakeOss) -> Settings:
+    return replace(settings, **oss.settings())
+
+
+@pytest.fixture
+def library(in_oss: Settings, clock: Clock) -> Library:
+    opened = open_library(in_oss, clock)
+    opened.refresh()
+    return opened
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "FIRST_WAIT", 0.2)
+    monkeypatch.setattr(shelf, "LATER_WAIT", 0.05)
+
+
+def upload(name: str, content: bytes | None = None) -> CheckedUpload:
+    return pictures.checked_upload(name, content or drawn("png", size=(400, 200)))
+
+
+def filenames(library: Library, search: str = "") -> list[str]:
+    return [image.filename for image in library.list_images(search).images]
+
+
+def fetched(place: Path | str) -> bytes:
+    assert isinstance(place, str)
+    answer = requests.get(place, timeout=5)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def sent(library: Library, image: LibraryImage) -> bytes:
+    (made,) = library.references([SampleImage(url=image.url, filename=image.filename)], form="url")
+    assert made.content is None
+    return fetched(made.url or "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_makes_the_round_trip(library: Library, oss: FakeOss, name: str) -> None:
+    content = drawn("png", size=(400, 200))
+    image = library.add(upload(name, content))
+    assert oss.objects[PREFIX + image.key].content == content
+    library.refresh()
+    assert library.list_images().images == (replace(image, size=len(content)),)
+    assert (image.width, image.height, library.source) == (400, 200, "oss")
+    assert fetched(library.file(image.key)) == content
+    assert fetched(library.thumbnail(image.key))[8:12] == b"WEBP"
+    assert sent(library, image) == content
+    renamed = library.rename(image.key, "新 名")
+    library.delete(renamed.key)
+    assert filenames(library) == []
+    library.restore(renamed.key)
+    assert filenames(library) == ["新 名.png"]
+
+
+def test_ten_thousand_are_listed_once_and_searched_here(library: Library, oss: FakeOss) -> None:
+    for number in range(10_000):
+        oss.keep(f"{PREFIX}款式 {number:05}.png", b"x", age=number)
+    library.refresh()
+    asked = oss.count("list")
+    page = library.list_images(limit=100)
+    assert (len(page.images), page.total) == (100, 10_000)
+    assert page.images[0].filename == "款式 00000.png"
+    assert filenames(library, "0777") == [f"款式 {n:05}.png" for n in (777, *range(7770, 7780))]
+    assert oss.count("list") == asked
+
+
+def test_only_pictures_are_listed_and_folders_are_kept(library: Library, oss: FakeOss) -> None:
+    for key in ("茶/红.png", "说明.txt", "茶/", ".trash/旧.png", ".sent/0.png", "绿.webp"):
+        oss.keep(PREFIX + key, drawn("png"))
+    oss.keep("elsewhere/猫.png", drawn("png"))
+    library.refresh()
+    assert sorted(image.key for image in library.list_images().images) == ["绿.webp", "茶/红.png"]
+    assert fetched(library.file("茶/红.png")).startswith(b"\x89PNG")
+
+
+def test_the_same_picture_is_kept_once(library: Library, oss: FakeOss) -> None:
+    content = drawn("png")
+    first = library.add(upload("一", content))
+    assert library.add(upload("二", content)).key == first.key
+    assert oss.count("put") == 1
+    del oss.objects[PREFIX + first.key]  # by somebody else
+    assert library.add(upload("三", content)).filename == "三.png"
+
+
+def test_an_older_list_is_shown_at_once_and_says_so(library: Library, oss: FakeOss, clock: Clock) -> None:
+    oss.keep(f"{PREFIX}新.png", b"x")
+    clock.pause(61)
+    page = library.list_images()
+    assert (page.images, page.is_stale, page.trouble) == ((), True, "")
+    assert library.wait_until_wanted(0)
+    library.refresh()
+    assert not library.wait_until_wanted(0)
+    page = library.list_images()
+    assert ([image.filename for image in page.images], page.is_stale) == (["新.png"], False)
+    assert page.listed_at == clock.now
+
+
+def test_nobody_waits_longer_than_the_patience_for_a_first_list(in_oss: Settings, clock: Clock) -> None:
+    opened = open_library(in_oss, clock)
+    with pytest.raises(Busy, match="稍等"):
+        opened.list_images()
+
+
+def test_who_waits_gets_the_list_as_soon_as_it_is_there(
+    in_oss: Settings, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "FIRST_WAIT", 10.0)
+    oss.keep(f"{PREFIX}猫.png", b"x")
+    opened = open_library(in_oss)
+    thread = threading.Timer(0.1, opened.refresh)
+    thread.start()
+    assert filenames(opened) == ["猫.png"]
+    thread.join()
+
+
+def test_while_oss_is_down_the_last_list_is_shown_with_the_reason(
+    library: Library, oss: FakeOss, clock: Clock, in_oss: Settings
+) -> None:
+    library.add(upload("猫"))
+    library.refresh()
+    oss.is_down = True
+    clock.pause(3_600)
+    library.refresh()
+    page = library.list_images()
+    assert [image.filename for image in page.images] == ["猫.png"]
+    assert page.is_stale
+    assert "连不上 OSS" in page.trouble
+    after_a_restart = open_library(in_oss, clock)
+    assert filenames(after_a_restart) == ["猫.png"]
+    with pytest.raises(BucketError, match="连不上 OSS"):
+        library.add(upload("狗"))
+    oss.is_down = False
+    library.refresh()
+    assert library.list_images().trouble == ""
+
+
+def test_a_list_of_another_bucket_is_not_remembered(library: Library, in_oss: Settings) -> None:
+    library.add(upload("猫"))
+    library.refresh()
+    other = open_library(replace(in_oss, oss_sample_prefix="other/"))
+    with pytest.raises(Busy):
+        other.list_images()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"oss_access_key_id": "LTAIx"}, "OSS_ACCESS_KEY_ID"),
+        ({"oss_access_key_secret": "x"}, "OSS_ACCESS_KEY_SECRET"),
+        ({"oss_bucket": "other-bucket"}, "OSS_BUCKET"),
+        ({"oss_region": "cn-beijing"}, "OSS_REGION"),
+        ({"oss_endpoint": "http://127.0.0.1:9"}, "OSS_ENDPOINT"),
+    ],
+)
+def test_a_library_that_cannot_be_had_says_which_setting(
+    in_oss: Settings, change: dict[str, str], named: str
+) -> None:
+    opened = open_library(replace(in_oss, **change))  # type: ignore[arg-type]
+    opened.refresh()
+    with pytest.raises(BucketError, match=named):
+        opened.list_images()
+
+
+def test_what_changes_while_the_list_is_read_is_not_lost(library: Library, oss: FakeOss) -> None:
+    gone = library.add(upload("旧"))
+    oss.fail_next("slow", deed="list", seconds=0.5)
+    refreshing = threading.Thread(target=library.refresh)
+    refreshing.start()
+    while oss.count("list") < 2:
+        time.sleep(0.01)
+    library.delete(gone.key)
+    library.add(upload("新"))
+    refreshing.join()
+    assert filenames(library) == ["新.png"]
+
+
+def test_an_address_for_browsers_is_the_same_for_an_hour(library: Library, clock: Clock) -> None:
+    image = library.add(upload("猫"))
+    first = library.thumbnail(image.key)
+    assert library.thumbnail(image.key) == first
+    clock.pause(3_601)
+    assert library.thumbnail(image.key) != first
+    assert fetched(first)
+
+
+def test_what_a_record_used_is_sent_though_it_was_renamed_or_deleted(library: Library) -> None:
+    content = drawn("png")
+    image = library.add(upload("猫", content))
+    renamed = library.rename(image.key, "狗")
+    assert sent(library, image) == content
+    assert fetched(library.file(image.key)) == content
+    library.delete(renamed.key)
+    assert sent(library, renamed) == content
+    (pinned,) = library.pin([SampleImage(url=image.url, filename="猫.png")])
+    assert (pinned.key, pinned.sha256) == (image.key, image.key[-16:-4])
+
+
+def test_a_reference_that_is_gone_is_named(library: Library) -> None:
+    missing = SampleImage(url="/samples/files/没有.png", filename="没有.png")
+    with pytest.raises(InvalidRequest, match=r"「没有\.png」找不到"):
+        library.references([missing], form="url")
+
+
+def test_a_model_that_wants_bytes_gets_bytes(library: Library) -> None:
+    content = drawn("webp")
+    image = library.add(upload("猫", content))
+    (made,) = library.references([SampleImage(url=image.url, filename="猫")], form="bytes")
+    assert (made.content, made.url, made.media_type) == (content, None, "image/webp")
+
+
+def test_a_picture_of_this_machine_is_lent_to_a_model_that_wants_an_address(
+    library: Library, oss: FakeOss, in_oss: Settings, clock: Clock
+) -> None:
+    in_oss.output_dir.mkdir()
+    content = drawn("png")
+    (in_oss.output_dir / "画.png").write_bytes(content)
+    wanted = [SampleImage(url="/output/画.png", filename="画.png")] * 2
+    made = library.references(wanted, form="url")
+    assert [fetched(each.url or "") for each in made] == [content, content]
+    assert oss.count("put") == 1
+    (as_bytes,) = library.references(wanted[:1], form="any")
+    assert as_bytes.content == content
+    assert filenames(library) == []
+    clock.pause(3 * 24 * 3600)
+    library.refresh()
+    assert oss.objects == {}
+
+
+def test_the_folder_from_before_there_was_a_bucket_still_serves(
+    library: Library, in_oss: Settings, settings: Settings
+) -> None:
+    content = drawn("png")
+    old = open_library(settings).add(upload("旧", content))
+    assert filenames(library) == []
+    assert isinstance(library.file(old.key), Path)
+    assert sent(library, old) == content
+
+
+def test_a_name_that_is_taken_is_not_overwritten(library: Library, oss: FakeOss) -> None:
+    for name in ("甲.png", "乙.png"):
+        oss.keep(PREFIX + name, drawn("png"))
+    library.refresh()
+    with pytest.raises(Conflict):
+        library.rename("甲.png", "乙")
+
+
+@pytest.mark.parametrize("key", ["", "../a.png", ".trash/a.png", "a/.b.png", "a//b.png", "a.txt", "没有.png"])
+def test_a_key_leads_nowhere_else(library: Library, oss: FakeOss, key: str) -> None:
+    oss.keep(f"{PREFIX}.trash/a.png", drawn("png"))
+    with pytest.raises(NotFound):
+        library.delete(key)
+    with pytest.raises(NotFound):
+        library.rename(key, "x")
+    assert list(oss.objects) == [f"{PREFIX}.trash/a.png"]
+
+
+def test_nothing_is_asked_of_oss_before_somebody_looks(in_oss: Settings, oss: FakeOss) -> None:
+    open_library(in_oss)
+    assert oss.calls == []
