@@ -26,7 +26,7 @@ from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError
 LEASE_SECONDS = 12.0
 _LOOKOUT_SECONDS = 0.5
 _TURNS_A_HEARTBEAT = 5
-_PICTURES_DECODED_AT_ONCE = 2  # a decoded 4K picture is 50 to 70 MB
+_PICTURES_DECODED_AT_ONCE = 1  # a decoded 4K picture is 50 to 70 MB, and the calls need the other core
 _DISK_PATIENCE_SECONDS = 600.0
 _LONGEST_BUCKET_PAUSE = 60.0
 _HOUSEWORK_SECONDS = 0.5
@@ -148,8 +148,7 @@ class Worker:
         """Start the threads: one a slot and a few more, to save while the slots work on; lookout; house."""
         with closing(database.connect(self.settings.database_path)) as db:
             database.pause_other_models(db, model=self._model_id, now=time.time())
-        savers = max(2, self.settings.model_concurrency // 4)
-        for number in range(self.settings.model_concurrency + savers):
+        for number in range(2 * self.settings.model_concurrency):
             self._start_thread(self._repeat, f"picture-{number + 1}")
         self._start_thread(self._watch, "lookout")
         if self.library.wants_refreshing:

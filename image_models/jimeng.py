@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -68,7 +69,7 @@ class Jimeng:
         )
         self._downloads = Downloads(LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout)
         self._rhythm = Rhythm()
-        self._ordered: set[str] = set()  # tickets of this life that nobody has waited for yet
+        self._ordered: dict[str, float] = {}  # tickets of this life that nobody waits for yet: ordered when
         self.card = _card(settings)
 
     def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
@@ -83,14 +84,17 @@ class Jimeng:
         task_id = _data(answer).get("task_id")
         if not isinstance(task_id, (str, int)) or not str(task_id):
             raise lost(LABEL, "答复里没有任务号")
-        self._ordered.add(str(task_id))
+        self._ordered[str(task_id)] = time.monotonic()
         return Order(ticket=str(task_id))
 
     def collect(self, ticket: str, pause: Pause) -> Picture:
         """Ask until the task is done, then fetch the picture; a dead address is asked for anew."""
-        is_new = ticket in self._ordered
-        self._ordered.discard(ticket)
-        looking, fetches = Looking(self._rhythm, self._timeout, pause, ordered_just_now=is_new), 0
+        ordered_at = self._ordered.pop(ticket, None)
+        with Looking(self._rhythm, self._timeout, pause, ordered_at=ordered_at) as looking:
+            return self._wait_and_fetch(ticket, looking)
+
+    def _wait_and_fetch(self, ticket: str, looking: Looking) -> Picture:
+        fetches = 0
         while looking.again():
             finished = self._look(ticket)
             if finished:

@@ -5,18 +5,22 @@ A fixed interval wastes half of itself on every picture; looking all the time we
 
 import threading
 import time
+from typing import Self
 
 from image_models.door import Pause
 
 _FIRST_GUESS = 1.0
-_SHORTEST = 0.02
+_SHORTEST = 0.01
 _LONGEST = 3.0
+_STEP = 1 / 160  # of the usual time, for up to 8 that wait; for more in proportion, so that calls stay few
+_FEW = 8
 
 
 class Rhythm:
     """What was learnt of a service's usual time, in seconds; shared by all threads that wait for it."""
 
     def __init__(self) -> None:
+        self.waiting = 0
         self._usual = _FIRST_GUESS
         self._lock = threading.Lock()
 
@@ -25,11 +29,21 @@ class Rhythm:
         """Seconds after which a first look is worth while."""
         return self._usual
 
+    @property
+    def step(self) -> float:
+        """Seconds between the first look and the second."""
+        return self._usual * _STEP * max(1.0, self.waiting / _FEW)
+
+    def count(self, change: int) -> None:
+        """One more waits, or one less."""
+        with self._lock:
+            self.waiting += change
+
     def learn(self, seconds: float, looks: int) -> None:
         """A picture was seen done after so long: at the first look it may have been done long before."""
         with self._lock:
             if looks == 1:
-                self._usual = max(_SHORTEST, self._usual * 0.985)
+                self._usual = max(_SHORTEST, self._usual * 0.993)
             else:
                 self._usual += (seconds - self._usual) / 2
 
@@ -37,16 +51,23 @@ class Rhythm:
 class Looking:
     """Looks at one piece of work, each after a pause, until ``seconds`` are over."""
 
-    def __init__(self, rhythm: Rhythm, seconds: float, pause: Pause, *, ordered_just_now: bool) -> None:
-        """What was ordered in an earlier life of the program may be done long since: no pause then."""
+    def __init__(self, rhythm: Rhythm, seconds: float, pause: Pause, *, ordered_at: float | None) -> None:
+        """``ordered_at`` is on the monotonic clock; None: in an earlier life, may be done long since."""
         self._rhythm = rhythm
         self._seconds = seconds
         self._pause = pause
-        self._is_new = ordered_just_now
-        self._started = time.monotonic()
+        self._is_new = ordered_at is not None
+        self._started = time.monotonic() if ordered_at is None else ordered_at
         self._paused = 0.0
         self._step = 0.0
         self._looks = 0
+
+    def __enter__(self) -> Self:
+        self._rhythm.count(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rhythm.count(-1)
 
     def again(self) -> bool:
         """Pause for the next look; False, without pausing, when the time is up."""
@@ -69,6 +90,6 @@ class Looking:
 
     def _next_rest(self) -> float:
         if not self._looks:
-            return self._rhythm.usual if self._is_new else 0.0
-        self._step = min(max(_SHORTEST, self._step * 1.5, self._rhythm.usual / 100), _LONGEST)
+            return max(0.0, self._rhythm.usual - self._elapsed()) if self._is_new else 0.0
+        self._step = min(max(_SHORTEST, self._step * 1.5, self._rhythm.step), _LONGEST)
         return self._step

@@ -19,6 +19,8 @@ THUMBNAIL_SIDE = 320
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 _THUMBNAIL_QUALITY = 80
+_WEBP_EFFORT = 2  # 4 costs 3 ms more and saves no byte worth it at this size
+_REDUCING_GAP = 1.1  # a JPEG decoded nearly at the thumbnail's size; 2.0 costs 6 ms more, unseen
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError)
 _DAMAGED = (*_BROKEN, struct.error, zlib.error, MemoryError)
@@ -100,12 +102,12 @@ def _decode(file: BinaryIO, picture_format: str, max_pixels: int) -> Checked:
 def _thumbnail(image: Image.Image) -> bytes:
     """``thumbnail`` before any load, so that a JPEG is decoded at a fraction of its size."""
     small = image if _shrinks_well(image) else _in_true_colour(image)
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=_REDUCING_GAP)
     small.load()
     turned = _in_true_colour(ImageOps.exif_transpose(small))
     packed = io.BytesIO()
     profile = image.info.get("icc_profile", b"") if image.mode in ("RGB", "RGBA") else b""
-    turned.save(packed, "WEBP", quality=_THUMBNAIL_QUALITY, icc_profile=profile)
+    turned.save(packed, "WEBP", quality=_THUMBNAIL_QUALITY, method=_WEBP_EFFORT, icc_profile=profile)
     return packed.getvalue()
 
 

@@ -64,7 +64,7 @@ def claim_record(
     db: sqlite3.Connection, *, model: str, owner: str, now: float, lease: float
 ) -> Record | None:
     """Take the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds."""
-    with transaction(db):
+    with transaction(db, durable=False):  # nothing was sent yet; the ledger's line makes it durable too
         rows = db.execute(
             f"""
             UPDATE generation_records
