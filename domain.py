@@ -334,9 +334,11 @@ def read_aspect_ratio(value: Any) -> str:
     """``16：9``, ``16x9``, ``１６:９`` -> ``16:9``; empty -> ``1:1``; InvalidRequest for anything else."""
     if value is None or value == "":
         return "1:1"
-    text = re.sub(r"\s*[:xX×*/比]\s*", ":", normal_text(value))
+    text = re.sub(r"\s*[:xX×*/比]\s*", ":", _short(value))
     if text not in ASPECT_RATIOS:
-        raise InvalidRequest("aspect_ratio", f"不支持的图片比例「{value}」，可选：{'、'.join(ASPECT_RATIOS)}")
+        raise InvalidRequest(
+            "aspect_ratio", f"不支持的图片比例「{str(value)[:60]}」，可选：{'、'.join(ASPECT_RATIOS)}"
+        )
     return text
 
 
@@ -344,10 +346,17 @@ def read_resolution(value: Any) -> str:
     """``2k``, ``２Ｋ`` -> ``2K``; empty -> ``2K``; InvalidRequest for anything else."""
     if value is None or value == "":
         return "2K"
-    text = normal_text(value).upper()
+    text = _short(value).upper()
     if text not in RESOLUTIONS:
-        raise InvalidRequest("resolution", f"不支持的分辨率「{value}」，可选：{'、'.join(RESOLUTIONS)}")
+        raise InvalidRequest(
+            "resolution", f"不支持的分辨率「{str(value)[:60]}」，可选：{'、'.join(RESOLUTIONS)}"
+        )
     return text
+
+
+def _short(value: Any) -> str:
+    """Text that a ratio or resolution could be; nothing longer is worth a look."""
+    return normal_text(str(value)[:60])
 
 
 def read_whole_number(value: Any) -> int | None:
@@ -356,7 +365,7 @@ def read_whole_number(value: Any) -> int | None:
         return None
     if isinstance(value, bool):
         raise ValueError(value)
-    text = normal_text(value)
+    text = _short(value)
     if not re.fullmatch(r"[+-]?[0-9]{1,12}(\.0+)?", text):
         raise ValueError(value)
     return int(text.split(".")[0])
@@ -364,7 +373,7 @@ def read_whole_number(value: Any) -> int | None:
 
 def _read_number(name: str, label: str, low: int, high: int, default: int | None) -> Any:
     def read(value: Any) -> int | None:
-        complaint = InvalidRequest(name, f"{label}应为 {low}–{high} 的整数，现在是「{value}」")
+        complaint = InvalidRequest(name, f"{label}应为 {low}–{high} 的整数，现在是「{str(value)[:60]}」")
         try:
             number = read_whole_number(value)
         except ValueError:

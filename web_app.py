@@ -23,6 +23,7 @@ from web.api import api
 from web.context import Rooms, furnish
 from web.live import live, show_house
 from web.pages import pages
+from web.weight import lighten
 from worker import Worker
 
 _MAX_UPLOAD_BYTES = 64 * 1024 * 1024
@@ -47,6 +48,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     doors.guard(app)
     answer_errors(app)
     show_house(app)
+    lighten(app)
     app.url_defaults(_name_static_version)
     for blueprint in (pages, api, live):
         app.register_blueprint(blueprint)

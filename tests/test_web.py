@@ -372,3 +372,23 @@ def test_the_right_password_lets_in_and_the_cookie_is_kept_from_scripts(settings
 def test_the_budget_is_told(settings: Settings) -> None:
     client = create_app(replace(settings, budget=Decimal("12.5"))).test_client()
     assert get(client, "/api/models")["budget"] == 12.5
+
+
+def test_text_is_packed_on_the_wire_and_pictures_are_not(client: FlaskClient) -> None:
+    gzip = {"Accept-Encoding": "gzip"}
+    page = client.get("/", headers=gzip)
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert len(page.data) < len(client.get("/").data) / 2
+    style = client.get("/static/css/tokens.css", headers=gzip, buffered=True)
+    assert style.headers["Content-Encoding"] == "gzip"
+    picture = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "x.png")})
+    url = picture.get_json()["images"][0]["url"]
+    assert "Content-Encoding" not in client.get(url, headers=gzip, buffered=True).headers
+
+
+def test_a_static_file_is_kept_only_when_its_address_names_its_version(client: FlaskClient) -> None:
+    plain = client.get("/static/js/api.js", buffered=True)
+    assert plain.headers["Cache-Control"] == "no-cache"
+    again = client.get("/static/js/api.js", headers={"If-None-Match": plain.headers["ETag"]}, buffered=True)
+    assert again.status_code == 304
+    assert "max-age=31536000" in client.get("/static/js/api.js?v=1", buffered=True).headers["Cache-Control"]
