@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from config import Settings, is_loopback
 from domain import CheckedUpload, LibraryImage, LibraryPage, Reference, ReferenceFacts, SampleImage
@@ -121,6 +121,10 @@ class Library:
     def pin(self, images: Iterable[SampleImage]) -> tuple[SampleImage, ...]:
         """The references of a request with key and hash, so that later a record can show what it used."""
         return tuple(self._pinned(image) for image in images)
+
+    def names_of(self, key: str) -> list[str]:
+        """By what a record that used this picture knows it: its hash, and the address it was picked by."""
+        return [name for name in (catalogue.digest_in(key), FILES_URL + quote(key)) if name]
 
     def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceFacts]:
         """What is known of references before they are sent, by their address. Asks nobody."""

@@ -17,11 +17,12 @@ from decimal import Decimal
 
 import database
 import generator
+import output_copies
 import pictures
 import sample_images
 from config import Settings
 from domain import KeptPicture, Picture, Record, Reference
-from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError
+from errors import Billed, BucketError, InvalidRequest, ModelError, NotFound, StorageError
 
 LEASE_SECONDS = 12.0
 _LOOKOUT_SECONDS = 0.5
@@ -29,6 +30,8 @@ _TURNS_A_HEARTBEAT = 5
 _PICTURES_DECODED_AT_ONCE = 1  # a decoded 4K picture is 50 to 70 MB, and the calls need the other core
 _DISK_PATIENCE_SECONDS = 600.0
 _LONGEST_BUCKET_PAUSE = 60.0
+_COPIES_LOOK_SECONDS = 2.0
+_LONGEST_COPY_PAUSE = 600.0
 _HOUSEWORK_SECONDS = 0.5
 _HOUSEWORK_BREATH = 0.05  # between two steps, for those who wait to write
 _TRASH_DAYS = 30
@@ -137,6 +140,7 @@ class Worker:
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._model_id = model.card.model_id
         self.library = sample_images.open_library(settings)
+        self.copies = output_copies.open_copies(settings)
         self.pace = Pace(settings.model_concurrency)
         self.bell = Bell()
         self._desk = threading.Semaphore(_PICTURES_DECODED_AT_ONCE)
@@ -153,6 +157,8 @@ class Worker:
         self._start_thread(self._watch, "lookout")
         if self.library.wants_refreshing:
             self._start_thread(self._refresh_library, "library")
+        if self.copies:
+            self._start_thread(self._copy_outputs, "copies")
         self._start_thread(self._keep_house, "house")
 
     def stop(self, timeout: float = 10.0) -> bool:
@@ -205,6 +211,8 @@ class Worker:
             self._fail_or_try_later(db, record, error)
         else:
             self._insist(lambda: database.finish_record(db, record, kept, seed=picture.seed))
+            if self.copies:
+                database.add_output_copy(db, record.id, kept.filename)
             self.pace.faster()
 
     def run_record(self, db: database.Connection, record: Record, slot: Slot) -> tuple[KeptPicture, Picture]:
@@ -347,6 +355,39 @@ class Worker:
 
     def _refresh_once(self) -> bool:
         self.library.refresh()
+        return True
+
+    def _copy_outputs(self) -> None:
+        """Keep finished pictures in OSS as well, those from before too."""
+        with closing(database.connect(self.settings.database_path)) as db:
+            self._survive(lambda: self.note_earlier_pictures(db))
+            busy = True
+            while not self._stopping.wait(0.0 if busy else _COPIES_LOOK_SECONDS):
+                busy = self._survive(lambda: self.copy_output(db))
+
+    def note_earlier_pictures(self, db: database.Connection) -> bool:
+        """What was finished before there was a bucket, or a moment before a crash, is to be copied too."""
+        database.hurry_output_copies(db)
+        last = 0
+        while (last := database.add_earlier_copies(db, after=last)) and not self._stopping.is_set():
+            pass
+        return True
+
+    def copy_output(self, db: database.Connection) -> bool:
+        """One turn: bring one finished picture into OSS -> False when there was nothing to do."""
+        copy = database.get_output_copy(db, now=time.time())
+        if self.copies is None or copy is None:
+            return False
+        try:
+            key = self.copies.keep(pictures.open_output(self.settings.output_dir, copy.filename))
+        except NotFound:
+            key = ""
+        except BucketError as trouble:
+            wait = min(5.0 * 2.0 ** min(copy.tries, 10), _LONGEST_COPY_PAUSE)
+            not_before = time.time() + (wait if trouble.passing else _LONGEST_COPY_PAUSE)
+            database.retry_output_copy(db, copy.record_id, error=trouble.message, not_before=not_before)
+            return False
+        database.finish_output_copy(db, copy.record_id, key=key)
         return True
 
     def _survive(self, turn: Callable[[], bool]) -> bool:

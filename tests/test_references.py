@@ -306,3 +306,63 @@ def test_the_threads_bring_the_list(worker: Worker, oss: FakeOss) -> None:
         assert [image.filename for image in worker.library.list_images().images] == ["猫.png"]
     finally:
         assert worker.stop(10)
+
+
+def test_uses_are_counted_by_address_and_hash_and_not_those_in_the_trash(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    often, never = add(worker, "常用"), add(worker, "没用")
+    ids = queue(client, row("一", often), row("二", often, often), row("三"))
+    renamed = worker.library.rename(often.key, "改名")
+    body = {"keys": [renamed.key, never.key]}
+    counted = post(client, "/api/sample-images/uses", body)["uses"]
+    assert counted == {renamed.key: 2, never.key: 0}
+    work_off(worker, db)
+    database.delete_records(db, ids[:1])
+    assert post(client, "/api/sample-images/uses", body)["uses"][renamed.key] == 1
+
+
+def test_uses_of_a_picture_put_there_by_hand_are_counted(settings: Settings) -> None:
+    settings.samples_dir.mkdir()
+    (settings.samples_dir / "手 放.png").write_bytes(drawn("png"))
+    client = create_app(settings).test_client()
+    image = get(client, "/api/sample-images")["images"][0]
+    reference = {"url": image["url"], "filename": image["filename"]}
+    post(client, "/api/batches", {"rows": [{"prompt": "猫", "sample_images": [reference]}]}, 202)
+    assert post(client, "/api/sample-images/uses", {"keys": [image["key"]]})["uses"] == {image["key"]: 1}
+
+
+@pytest.mark.parametrize("keys", [None, "a", [1], ["a"] * 201])
+def test_only_a_list_of_keys_is_counted(client: FlaskClient, keys: object) -> None:
+    assert post(client, "/api/sample-images/uses", {"keys": keys}, 400)["field"] == "keys"
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "", "null", "not json", '["a"]', '{"url": "x"}', "[{}]", '[{"url": 5}]']
+)
+def test_whatever_another_program_wrote_as_references_can_be_stored(
+    db: database.Connection, text: str
+) -> None:
+    db.execute("INSERT INTO generation_records (prompt, sample_images) VALUES ('x', :text)", {"text": text})
+    db.execute("DELETE FROM generation_records")
+    assert db.execute("SELECT count(*) FROM reference_uses").fetchone()[0] == 0
+
+
+def test_what_records_used_before_it_was_noted_is_counted_too(settings: Settings) -> None:
+    database.open_database(settings.database_path)
+    with closing(database.connect(settings.database_path)) as db:
+        for statement in (
+            "TRIGGER uses_noted",
+            "TRIGGER uses_forgotten",
+            "TABLE reference_uses",
+            "TABLE output_copies",
+        ):
+            db.execute(f"DROP {statement}")
+        db.execute("PRAGMA user_version = 2")
+        for text in ('[{"url": "/samples/files/a.png", "filename": "a"}]', "broken", '["x"]', "[]"):
+            db.execute(
+                "INSERT INTO generation_records (prompt, sample_images) VALUES ('x', :text)", {"text": text}
+            )
+    database.open_database(settings.database_path)
+    with closing(database.connect(settings.database_path)) as db:
+        assert database.count_reference_uses(db, ["/samples/files/a.png"]) == 1

@@ -14,6 +14,7 @@ from web.context import connection, rooms
 
 _MAX_FILES = 50
 _MOST_IMAGES = 100_000
+_MOST_COUNTED = 200
 
 
 @api.get("/sample-images")
@@ -30,6 +31,17 @@ def add_sample_images() -> Answer:
     """Uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``)."""
     uploads = [_picture_of_record()] if request.is_json else _uploaded_files()
     return _images_answer([rooms().library.add(upload) for upload in uploads])
+
+
+@api.post("/sample-images/uses")
+def count_uses() -> Answer:
+    """How many records used each of the pictures: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
+    keys = json_body().get("keys")
+    if not isinstance(keys, list) or len(keys) > _MOST_COUNTED or not all(isinstance(k, str) for k in keys):
+        raise InvalidRequest("keys", f"keys 应为 {_MOST_COUNTED} 个以内的示例图编号")
+    db, library = connection(), rooms().library
+    uses = {key: database.count_reference_uses(db, library.names_of(key)) for key in keys}
+    return success({"uses": uses})
 
 
 @api.patch("/sample-images/<path:key>")

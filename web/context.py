@@ -35,7 +35,7 @@ class Rooms:
 
     @property
     def card(self) -> ModelCard:
-        """What the image model takes; with OSS, every picture of the house has an address to be fetched from."""
+        """What the image model takes; with OSS, every picture of the house has an address."""
         card = self.model.card
         if card.reference_form == "url" and self.settings.oss_enabled:
             return replace(card, reference_form="any")

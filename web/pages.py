@@ -69,7 +69,10 @@ def records() -> str:
 @pages.get("/output/<path:name>")
 def output(name: str) -> Response:
     """A picture as it was kept."""
-    path = pictures.open_output(rooms().settings.output_dir, name)
+    try:
+        path = pictures.open_output(rooms().settings.output_dir, name)
+    except NotFound:
+        return _from_bucket(name, small=False)
     return send_file(path.absolute(), conditional=True, max_age=3600)
 
 
@@ -77,8 +80,21 @@ def output(name: str) -> Response:
 def thumbnail(record_id: int) -> Response:
     """A record's picture at 320 px; made again when it is missing."""
     record = _kept(record_id)
-    path = pictures.ensure_thumbnail(rooms().settings.output_dir, record.id, record.filename)
+    try:
+        path = pictures.ensure_thumbnail(rooms().settings.output_dir, record.id, record.filename)
+    except NotFound:
+        return _from_bucket(record.filename, small=True)
     return send_file(path.absolute(), mimetype="image/webp", conditional=True, max_age=_YEAR)
+
+
+def _from_bucket(name: str, *, small: bool) -> Response:
+    """The way to the copy in OSS of a picture that is no longer here. NotFound when there is none."""
+    copies, key = rooms().worker.copies, database.find_output_copy(connection(), name)
+    if copies is None or not key:
+        raise NotFound("找不到这张图片，可能已被移走或删除")
+    answer = redirect(copies.thumbnail(key) if small else copies.address(key), 302)
+    answer.headers["Cache-Control"] = "private, max-age=3600"
+    return answer
 
 
 def _kept(record_id: int) -> Record:

@@ -1,0 +1,53 @@
+"""Finished pictures kept in OSS as well: under which key, uploaded, and where a browser finds them.
+
+Knows nothing of records: what is copied already and what waits is in the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from config import Settings
+
+if TYPE_CHECKING:
+    from oss_client import Bucket
+
+_SHOWN_SECONDS = 7_200
+_THUMBNAIL = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
+_MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+
+
+class OutputCopies:
+    """The place of finished pictures in the bucket. Every method raises BucketError."""
+
+    def __init__(self, bucket: Bucket, prefix: str) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def keep(self, path: Path) -> str:
+        """Upload a picture -> its key: name and hash, so that machines that share a bucket never collide."""
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()[:12]
+        key = f"{self._prefix}{path.stem}-{digest}{path.suffix}"
+        media_type = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
+        self._bucket.put(key, content, media_type)
+        return key
+
+    def address(self, key: str) -> str:
+        """Where a browser finds the picture."""
+        return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS)
+
+    def thumbnail(self, key: str) -> str:
+        """The same, 320 px, made by OSS."""
+        return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS, change=_THUMBNAIL)
+
+
+def open_copies(settings: Settings) -> OutputCopies | None:
+    """The copies of these settings; None when pictures are kept on this machine only."""
+    if not (settings.oss_enabled and settings.oss_output_prefix):
+        return None
+    from oss_client import Bucket  # oss2 takes 20 MB of memory: only where there is a bucket
+
+    return OutputCopies(Bucket(settings), settings.oss_output_prefix)

@@ -1,0 +1,139 @@
+"""What records have to do with reference images and with the bucket: uses counted, copies on their way."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storage.connection import transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputCopy:
+    """A finished picture that shall also be in the bucket."""
+
+    record_id: int
+    filename: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyCounts:
+    """How far the copies have come; ``error`` is why the last one that waits does so."""
+
+    kept: int
+    waiting: int
+    error: str
+
+
+def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
+    """How many records used a reference that goes by any of these names (hash, address)."""
+    fields = {f"name_{number}": name for number, name in enumerate(names)}
+    row = db.execute(
+        f"""
+        SELECT count(DISTINCT reference_uses.record_id)
+        FROM reference_uses
+        JOIN generation_records ON generation_records.id = reference_uses.record_id
+        WHERE reference_uses.name IN ({", ".join(f":{field}" for field in fields)})
+          AND generation_records.deleted_at IS NULL
+        """,
+        fields,
+    ).fetchone()
+    return int(row[0])
+
+
+def add_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:
+    """This finished picture shall also be in the bucket."""
+    with transaction(db):
+        db.execute(
+            "INSERT OR IGNORE INTO output_copies (record_id, filename) VALUES (:id, :filename)",
+            {"id": record_id, "filename": filename},
+        )
+
+
+def add_earlier_copies(db: sqlite3.Connection, *, after: int, limit: int = 2_000) -> int:
+    """The same for pictures from before, a portion at a time -> the last id seen; 0 at the end."""
+    with transaction(db):
+        last = db.execute(
+            """
+            SELECT max(id)
+            FROM (SELECT id FROM generation_records WHERE id > :after ORDER BY id LIMIT :limit)
+            """,
+            {"after": after, "limit": limit},
+        ).fetchone()[0]
+        db.execute(
+            """
+            INSERT OR IGNORE INTO output_copies (record_id, filename)
+            SELECT id, filename
+            FROM generation_records
+            WHERE id > :after AND id <= :last AND status = 'success' AND filename <> ''
+              AND deleted_at IS NULL
+            """,
+            {"after": after, "last": last or 0},
+        )
+    return int(last or 0)
+
+
+def hurry_output_copies(db: sqlite3.Connection) -> None:
+    """After a start: what waits is tried at once, for a setting may have been mended."""
+    with transaction(db):
+        db.execute("UPDATE output_copies SET not_before = 0 WHERE state = 'waiting' AND not_before > 0")
+
+
+def get_output_copy(db: sqlite3.Connection, *, now: float) -> OutputCopy | None:
+    """The next one to be made, or None. ``now`` is Unix time."""
+    row = db.execute(
+        """
+        SELECT record_id, filename, tries
+        FROM output_copies
+        WHERE state = 'waiting' AND not_before <= :now
+        ORDER BY not_before, record_id DESC
+        LIMIT 1
+        """,
+        {"now": now},
+    ).fetchone()
+    return OutputCopy(**dict(row)) if row else None
+
+
+def finish_output_copy(db: sqlite3.Connection, record_id: int, *, key: str) -> None:
+    """It is in the bucket under this key; without a key: there is no file any more to be copied."""
+    with transaction(db):
+        db.execute(
+            """
+            UPDATE output_copies
+            SET state = CASE WHEN :key = '' THEN 'gone' ELSE 'kept' END, key = :key, error = ''
+            WHERE record_id = :id
+            """,
+            {"id": record_id, "key": key},
+        )
+
+
+def retry_output_copy(db: sqlite3.Connection, record_id: int, *, error: str, not_before: float) -> None:
+    """Not now; ``error`` is shown until it is there."""
+    with transaction(db):
+        db.execute(
+            """
+            UPDATE output_copies
+            SET tries = tries + 1, error = :error, not_before = :not_before
+            WHERE record_id = :id
+            """,
+            {"id": record_id, "error": error, "not_before": not_before},
+        )
+
+
+def find_output_copy(db: sqlite3.Connection, filename: str) -> str:
+    """The key of a picture in the bucket; empty when it is not there."""
+    row = db.execute(
+        "SELECT key FROM output_copies WHERE filename = :filename AND state = 'kept'", {"filename": filename}
+    ).fetchone()
+    return str(row["key"]) if row else ""
+
+
+def count_output_copies(db: sqlite3.Connection) -> CopyCounts:
+    """How far the copies have come."""
+    rows = db.execute("SELECT state, count(*) AS number FROM output_copies GROUP BY state").fetchall()
+    numbers = {row["state"]: int(row["number"]) for row in rows}
+    trouble = db.execute(
+        "SELECT error FROM output_copies WHERE state = 'waiting' AND error <> '' ORDER BY not_before DESC"
+    ).fetchone()
+    error = str(trouble["error"]) if trouble else ""
+    return CopyCounts(kept=numbers.get("kept", 0), waiting=numbers.get("waiting", 0), error=error)

@@ -1,0 +1,164 @@
+"""Finished pictures in OSS as well: uploaded behind the scenes, tried again, fallen back to."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+import database
+import generator
+from config import Settings, read_settings
+from errors import SettingError
+from tests.fakes.oss import FakeOss
+from tests.test_web import post
+from web_app import create_app
+from worker import Worker
+
+
+@pytest.fixture
+def oss() -> Iterator[FakeOss]:
+    with FakeOss() as service:
+        yield service
+
+
+@pytest.fixture
+def worker(settings: Settings, oss: FakeOss) -> Worker:
+    settings = replace(settings, **oss.settings(oss_output_prefix="ai-images/output/"))
+    return Worker(settings, generator.open_model(settings))
+
+
+@pytest.fixture
+def client(worker: Worker) -> FlaskClient:
+    return create_app(worker.settings, worker).test_client()
+
+
+@pytest.fixture
+def db(client: FlaskClient, worker: Worker) -> Iterator[database.Connection]:
+    with closing(database.connect(worker.settings.database_path)) as connection:
+        yield connection
+
+
+def make(client: FlaskClient, worker: Worker, db: database.Connection, prompt: str = "红 茶 🍵") -> int:
+    row = {"prompt": prompt, "resolution": "1K"}
+    record_id: int = post(client, "/api/batches", {"rows": [row]}, 202)["records"][0]
+    assert worker.step(db)
+    return record_id
+
+
+def counts(db: database.Connection) -> tuple[int, int]:
+    found = database.count_output_copies(db)
+    return found.kept, found.waiting
+
+
+def test_a_finished_picture_is_uploaded_under_its_name(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    record = database.get_record(db, make(client, worker, db))
+    assert counts(db) == (0, 1)
+    assert worker.copy_output(db)
+    assert not worker.copy_output(db)
+    ((key, kept),) = oss.objects.items()
+    assert key.startswith("ai-images/output/红 茶 🍵-")
+    assert kept.content == (worker.settings.output_dir / record.filename).read_bytes()
+    assert kept.media_type == "image/jpeg"
+    assert counts(db) == (1, 0)
+
+
+def test_what_is_lost_here_is_shown_from_there(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    record = database.get_record(db, make(client, worker, db))
+    assert worker.copy_output(db)
+    path = worker.settings.output_dir / record.filename
+    content = path.read_bytes()
+    path.unlink()
+    (worker.settings.output_dir / ".thumbnails" / "0" / f"{record.id}.webp").unlink()
+    shown = client.get(record.image_path)
+    assert shown.status_code == 302
+    assert requests.get(shown.headers["Location"], timeout=5).content == content
+    small = client.get(f"/thumbnails/{record.id}")
+    assert requests.get(small.headers["Location"], timeout=5).content[8:12] == b"WEBP"
+    assert client.get("/output/没有.png").status_code == 404
+
+
+def test_while_oss_is_down_it_waits_with_the_reason_and_is_tried_again(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    make(client, worker, db)
+    oss.is_down = True
+    assert not worker.copy_output(db)
+    found = database.count_output_copies(db)
+    assert (found.kept, found.waiting) == (0, 1)
+    assert "连不上 OSS" in found.error
+    oss.is_down = False
+    assert not worker.copy_output(db)  # not yet
+    worker.note_earlier_pictures(db)  # as after a start
+    assert worker.copy_output(db)
+    assert database.count_output_copies(db) == database.CopyCounts(kept=1, waiting=0, error="")
+
+
+def test_pictures_from_before_are_copied_too_and_each_once(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    for number in range(3):
+        make(client, worker, db, f"第 {number} 张")
+    with database.transaction(db):
+        db.execute("DELETE FROM output_copies")
+    worker.note_earlier_pictures(db)
+    worker.note_earlier_pictures(db)
+    while worker.copy_output(db):
+        pass
+    assert counts(db) == (3, 0)
+    assert oss.count("put") == 3
+
+
+def test_a_picture_that_is_gone_is_not_waited_for(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    record = database.get_record(db, make(client, worker, db))
+    (worker.settings.output_dir / record.filename).unlink()
+    assert worker.copy_output(db)
+    assert counts(db) == (0, 0)
+    assert oss.calls == []
+
+
+def test_equal_names_with_other_content_do_not_overwrite_each_other(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    record = database.get_record(db, make(client, worker, db))
+    assert worker.copies
+    path = worker.settings.output_dir / record.filename
+    first = worker.copies.keep(path)
+    path.write_bytes(b"other")
+    assert worker.copies.keep(path) != first
+    assert len(oss.objects) == 2
+
+
+def test_without_the_prefix_nothing_is_copied(settings: Settings, oss: FakeOss) -> None:
+    settings = replace(settings, **oss.settings())
+    worker = Worker(settings, generator.open_model(settings))
+    client = create_app(settings, worker).test_client()
+    with closing(database.connect(settings.database_path)) as db:
+        make(client, worker, db)
+        assert counts(db) == (0, 0)
+
+
+def test_the_threads_upload_what_was_made(client: FlaskClient, worker: Worker, oss: FakeOss) -> None:
+    worker.start()
+    try:
+        post(client, "/api/batch-generate", {"prompt": "猫", "resolution": "1K"})
+        while not oss.count("put"):
+            time.sleep(0.02)
+    finally:
+        assert worker.stop(10)
+
+
+def test_the_prefix_needs_the_bucket() -> None:
+    with pytest.raises(SettingError) as caught:
+        read_settings({"OSS_OUTPUT_PREFIX": "ai-images/output"})
+    assert caught.value.variable == "OSS_OUTPUT_PREFIX"
+    assert read_settings({}).oss_output_prefix == ""
