@@ -22,6 +22,7 @@ class Rhythm:
     def __init__(self) -> None:
         self.waiting = 0
         self._usual = _FIRST_GUESS
+        self._learnt = False
         self._lock = threading.Lock()
 
     @property
@@ -40,12 +41,16 @@ class Rhythm:
             self.waiting += change
 
     def learn(self, seconds: float, looks: int) -> None:
-        """A picture was seen done after so long: at the first look it may have been done long before."""
+        """It was not done after so long, and soon after it was; or it was done at the first look.
+
+        Then it may have been done long before, so the next look comes a little earlier.
+        """
         with self._lock:
             if looks == 1:
                 self._usual = max(_SHORTEST, self._usual * 0.993)
             else:
-                self._usual += (seconds - self._usual) / 2
+                self._usual += (seconds - self._usual) / (2 if self._learnt else 1)
+            self._learnt = True
 
 
 class Looking:
@@ -60,6 +65,7 @@ class Looking:
         self._started = time.monotonic() if ordered_at is None else ordered_at
         self._paused = 0.0
         self._step = 0.0
+        self._not_yet = 0.0
         self._looks = 0
 
     def __enter__(self) -> Self:
@@ -75,6 +81,7 @@ class Looking:
         if left <= 0:
             return False
         rest = min(self._next_rest(), left)
+        self._not_yet = self._elapsed()
         self._looks += 1
         self._paused += rest
         self._pause(rest)
@@ -83,7 +90,7 @@ class Looking:
     def was_done(self) -> None:
         """The work was seen done: learn from it, if all of its time was seen."""
         if self._is_new:
-            self._rhythm.learn(self._elapsed(), self._looks)
+            self._rhythm.learn(self._not_yet, self._looks)
 
     def _elapsed(self) -> float:
         return max(time.monotonic() - self._started, self._paused)
