@@ -69,7 +69,7 @@ from storage.records import (
     restore_records,
     undo_delete,
 )
-from storage.search import index_progress, index_prompts
+from storage.search import index_progress, index_prompts, merge_index
 from storage.upkeep import KeptFile, back_up, empty_trash, list_kept_files
 
 __all__ = [
@@ -128,6 +128,7 @@ __all__ = [
     "list_records_of_file",
     "list_single_records",
     "mark_favourite",
+    "merge_index",
     "open_database",
     "pause_batch",
     "pause_other_models",

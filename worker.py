@@ -333,7 +333,7 @@ class Worker:
             next_look = time.monotonic()
             busy = False
             while not self._stopping.wait(_HOUSEWORK_BREATH if busy else _HOUSEWORK_SECONDS):
-                busy = self._survive(lambda: database.index_prompts(db) > 0)
+                busy = self._survive(lambda: database.index_prompts(db) > 0 or database.merge_index(db))
                 if not busy and time.monotonic() >= next_look:
                     busy = self._survive(lambda: self.empty_trash(db) > 0)
                     next_look += 0.0 if busy else _TRASH_LOOK_SECONDS

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable
 
 from domain import Status, file_key
-from storage.schema_finding import add_finding
+from storage.schema_finding import add_finding, add_merging
 from storage.schema_library import add_library
 
 # Name and definition of every column of generation_records; the first part is the contract's.
@@ -203,4 +203,9 @@ _FIRST_TABLES = (
 )
 
 # Append only. Each runs once, in one transaction of its own.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_schema, add_finding, add_library)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _first_schema,
+    add_finding,
+    add_library,
+    add_merging,
+)

@@ -24,6 +24,12 @@ def add_finding(db: sqlite3.Connection) -> None:
     index_anew(db)
 
 
+def add_merging(db: sqlite3.Connection) -> None:
+    """Remember how much was added to the index since its pieces were last joined."""
+    db.execute("ALTER TABLE search_state ADD COLUMN added INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE search_state ADD COLUMN is_merging INTEGER NOT NULL DEFAULT 0")
+
+
 def index_anew(db: sqlite3.Connection) -> None:
     """Forget the index of prompts and note every record as not yet in it; inside a transaction."""
     db.execute("INSERT INTO prompt_search (prompt_search) VALUES ('delete-all')")

@@ -12,18 +12,44 @@ from storage.grams import grams
 from storage.schema_finding import SHOWN
 
 _LETTERS_A_STEP = 20_000  # holds the write lock for about 50 ms
+_PAGES_A_STEP = 250
+_WORTH_MERGING = 5_000
 
 
 def index_prompts(db: sqlite3.Connection, *, limit: int = 500) -> int:
     """Bring some of the backlog into the index, the newest first -> how many; 0 when it is complete."""
     if not has_backlog(db):
         return 0
-    with transaction(db):
+    with transaction(db, durable=False):  # backlog and index are one: what is lost is done again
         done = list(_some_of_backlog(db, limit))
         for row in reversed(done):  # in the order of ids, as the index is written fastest
             _index(db, row)
         db.executemany("DELETE FROM search_backlog WHERE id = ?", [(row["id"],) for row in done])
+        db.execute("UPDATE search_state SET added = added + :number", {"number": len(done)})
     return len(done)
+
+
+def merge_index(db: sqlite3.Connection) -> bool:
+    """Join some pieces of the index, when much was added since the last time -> whether there were any.
+
+    A search looks into every piece; in one they are found sooner. Bounded like ``index_prompts``.
+    """
+    state = db.execute("SELECT added, is_merging FROM search_state").fetchone()
+    if not state["is_merging"] and state["added"] < max(_WORTH_MERGING, index_progress(db)[1] // 20):
+        return False
+    with transaction(db, durable=False):
+        before = db.total_changes
+        db.execute(
+            "INSERT INTO prompt_search (prompt_search, rank) VALUES ('merge', :pages)",
+            # the negative begins anew: all pieces there are now, into one
+            {"pages": _PAGES_A_STEP if state["is_merging"] else -_PAGES_A_STEP},
+        )
+        goes_on = db.total_changes - before >= 2
+        db.execute(
+            "UPDATE search_state SET is_merging = :goes_on, added = CASE WHEN :goes_on THEN added ELSE 0 END",
+            {"goes_on": goes_on},
+        )
+    return True
 
 
 def index_progress(db: sqlite3.Connection) -> tuple[int, int]:

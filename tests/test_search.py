@@ -174,6 +174,20 @@ def test_the_index_follows_the_records_to_the_letter(db: database.Connection) ->
     assert [row[0] for row in words] == grams(PROMPTS[7]).split(" ")
 
 
+def test_the_pieces_of_a_large_index_are_joined_while_nobody_waits(db: database.Connection) -> None:
+    keep(db, PROMPTS)
+    assert not database.merge_index(db)
+    keep(db, ["一只猫和一只狗"] * 5_000)
+    index_all(db)
+    steps = 0
+    while database.merge_index(db):
+        steps += 1
+    assert steps > 0
+    assert db.execute("SELECT count(DISTINCT segid) FROM prompt_search_idx").fetchone()[0] == 1
+    assert len(found(db, "只猫和")) == 5_000
+    assert found(db, "snake") == by_hand(PROMPTS, "snake")
+
+
 def test_an_index_made_with_another_folding_is_made_anew(
     settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

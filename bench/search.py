@@ -1,0 +1,227 @@
+"""Search and pages among a million records, against a ``LIKE`` scan and a thousand records in the same run.
+
+    python -m bench.search [--records 1000000]
+
+Answers are compared with brute force on every tricky term first. The million is built once, in the
+system's folder for temporary files, through the product's own tables and index.
+"""
+
+import argparse
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import database
+from bench._million import built, prompt
+from config import Settings
+from database import RecordFilter
+from domain import ImageRequest, KeptPicture, ModelCard, exact_size
+from storage.grams import fold
+from tests.tricky import TERMS
+from web_app import create_app
+
+ROUNDS = 5
+FEW, MANY = 1_000, 1_000_000
+_KEPT = KeptPicture(filename="a.png", width=64, height=64, format="png", file_size=9, sha256="0" * 64)
+COMMON = (
+    "猫",
+    "，",
+    "水彩",
+    "8K",
+    "a",
+    "at",
+    "cat",
+    "橘猫坐",
+    "水彩风格",
+    "赛博朋克街",
+    "赛博朋克街道",
+    "cinemat",
+)
+RARE = ("龘", "编号01234", "针", "snake_c", "折扣", "İ", "👍🏽", "C#", "Köln", "𠮷", "仰望星龘")
+ABSENT = ("鑫", "鑫鑫", "zq", "没有这样的话", "猫龘狗", "qqqqqqq", "雪山猫", "☃")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """One line of the contract: what was measured, at most."""
+
+    what: str
+    measured: float
+    at_most: float
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is."""
+        return self.measured <= self.at_most
+
+    def __str__(self) -> str:
+        return f"{'ok ' if self.is_kept else 'NOT'} {self.what}: {self.measured:.4f} (at most {self.at_most})"
+
+
+def main() -> None:
+    """Print every line; exit with 1 when a promise is not kept."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--records", type=int, default=MANY)
+    number = parser.parse_args().records
+    many, few = built(number), built(FEW)
+    with closing(database.connect(many)) as db:
+        compare_with_brute_force(db)
+        promises = [*search_promises(db)]
+    promises += page_promises(many, few)
+    print(*promises, sep="\n")
+    writing_costs()
+    if number < MANY:
+        print(f"(the contract speaks of {MANY} records)")
+    elif not all(promise.is_kept for promise in promises):
+        sys.exit(1)
+
+
+def compare_with_brute_force(db: database.Connection) -> None:
+    """Every id of every tricky term, and every total; AssertionError at the first that differs."""
+    rows = db.execute("SELECT id, prompt FROM generation_records ORDER BY id DESC")
+    prompts = [(row["id"], fold(row["prompt"])) for row in rows]
+    terms = [term for term in dict.fromkeys((*TERMS, *COMMON, *RARE, *ABSENT)) if fold(term)]
+    for term in terms:
+        looked_for = fold(term.encode("utf-8", "replace").decode())
+        expected = [record_id for record_id, prompt in prompts if looked_for in prompt]
+        wanted = RecordFilter(search=term)
+        assert list(database.list_record_ids(db, wanted)) == expected, term
+        assert database.count_records(db, wanted) == len(expected), term
+        page = [record.id for record in database.list_records(db, wanted)]
+        assert page == expected[:20], term
+    print(f"{len(terms)} terms answered exactly as brute force over {len(prompts)} prompts")
+
+
+def search_promises(db: database.Connection) -> Iterator[Promise]:
+    """Each term, in turns with a scan for it and with the first page without a search."""
+    worst = {"rare page": 0.0, "rare total": 0.0, "common page": 0.0, "common total": 0.0}
+    print(f"{'term':>14} {'found':>8} {'page ms':>9} {'no term':>9} {'total ms':>9} {'scan ms':>9}")
+    for term in (*COMMON, *RARE, *ABSENT):
+        kind = "common" if term in COMMON else "rare"
+        page, plain, total, scan = measured(db, term)
+        found = database.count_records(db, RecordFilter(search=term))
+        times = f"{page * 1e3:9.3f} {plain * 1e3:9.3f} {total * 1e3:9.3f} {scan * 1e3:9.1f}"
+        print(f"{term:>14} {found:8} {times}")
+        against = plain if kind == "common" else scan
+        worst[f"{kind} page"] = max(worst[f"{kind} page"], page / against)
+        worst[f"{kind} total"] = max(worst[f"{kind} total"], total / scan)
+    for what, of, at_most in (
+        ("rare page", "rare or absent, first page ÷ scan", 0.01),
+        ("rare total", "rare or absent, total ÷ scan", 0.01),
+        ("common page", "common, first page ÷ first page without a search", 2.0),
+        ("common total", "common, total ÷ scan", 0.1),
+    ):
+        yield Promise(what=f"{of}, worst", measured=worst[what], at_most=at_most)
+
+
+def measured(db: database.Connection, term: str) -> tuple[float, float, float, float]:
+    """Median seconds of (first page, first page without the term, total, LIKE scan), in turns."""
+    wanted = RecordFilter(search=term)
+    acts: tuple[Callable[[], object], ...] = (
+        *(lambda: database.list_records(db, wanted), lambda: database.list_records(db, RecordFilter())) * 4,
+        lambda: database.count_records(db, wanted),
+        lambda: _scan(db, term),
+    )
+    rounds = [[_seconds(act) for act in acts] for _ in range(ROUNDS)]
+    pages = [taken[n] for taken in rounds for n in (0, 2, 4, 6)]
+    plains = [taken[n] for taken in rounds for n in (1, 3, 5, 7)]
+    totals, scans = ([taken[n] for taken in rounds] for n in (8, 9))
+    return (
+        statistics.median(pages),
+        statistics.median(plains),
+        statistics.median(totals),
+        statistics.median(scans),
+    )
+
+
+def page_promises(many: Path, few: Path) -> Iterator[Promise]:
+    """The page's HTML among many records against the same among a few, in turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        clients = [
+            create_app(
+                Settings(database_path=path, output_dir=home / "output", samples_dir=home / "samples")
+            ).test_client()
+            for path in (many, few)
+        ]
+        for what, query, at_most in (
+            ("first page", "", 1.5),
+            ("last page", "?page=100000000", 3.0),
+        ):
+            times: tuple[list[float], list[float]] = ([], [])
+            for _ in range(4 * ROUNDS):
+                for client, taken, asked in zip(clients, times, (query, ""), strict=True):
+                    began = time.perf_counter()
+                    assert client.get(f"/records{asked}").status_code == 200
+                    taken.append(time.perf_counter() - began)
+            here, there = map(statistics.median, times)
+            text = f"{what} of many ÷ first page of {FEW} ({here * 1e3:.1f} ÷ {there * 1e3:.1f} ms)"
+            yield Promise(what=text, measured=here / there, at_most=at_most)
+
+
+def writing_costs() -> None:
+    """What counting and noting for the index add to a batch's life, against the same without triggers."""
+    with tempfile.TemporaryDirectory() as folder:
+        took = {}
+        for name in ("with", "without"):
+            path = Path(folder) / f"{name}.db"
+            database.open_database(path)
+            with closing(database.connect(path)) as db:
+                if name == "without":
+                    for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+                        db.execute(f"DROP TRIGGER {row['name']}")
+                took[name] = _batch_life(db)
+    for number, what in enumerate(("add_batch of 10000, ms", "claim + finish, ms each")):
+        print(
+            f"{what}: {took['with'][number] * 1e3:.2f}, without triggers {took['without'][number] * 1e3:.2f}"
+        )
+
+
+def _batch_life(db: database.Connection) -> tuple[float, float]:
+    card = ModelCard(
+        name="bench",
+        label="bench",
+        model_id="bench",
+        sizes={("1:1", "2K"): exact_size("1:1", 2048 * 2048)},
+        prompt_limit=800,
+        max_references=0,
+        reference_form="any",
+        negative_prompt="field",
+        takes_seed=True,
+        takes_steps=True,
+        prices={"2K": Decimal("0.22")},
+    )
+    chance = random.Random(4)
+    asked = [ImageRequest(prompt=prompt(chance, n), num_images=2) for n in range(5_000)]
+    began = time.perf_counter()
+    database.add_batch(db, asked, card=card, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False)
+    added = time.perf_counter() - began
+    began, turns = time.perf_counter(), 1_000
+    for _ in range(turns):
+        record = database.claim_record(db, model="bench", owner="bench", now=time.time(), lease=60)
+        assert record is not None
+        database.finish_record(db, record, _KEPT)
+    return added, (time.perf_counter() - began) / turns
+
+
+def _scan(db: database.Connection, term: str) -> int:
+    pattern = "%" + term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    sql = r"SELECT count(*) FROM generation_records WHERE prompt LIKE ? ESCAPE '\'"
+    return int(db.execute(sql, (pattern,)).fetchone()[0])
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
