@@ -89,6 +89,13 @@ class Library:
             return page
         return replace(page, listed_at=shelf.listed_at, is_stale=shelf.is_stale, trouble=shelf.trouble)
 
+    def image(self, key: str) -> LibraryImage:
+        """One of them. Raises NotFound."""
+        entry = self._home.catalogue().entries.get(key)
+        if entry is None:
+            raise catalogue.missing()
+        return catalogue.described(entry)
+
     def add(self, upload: CheckedUpload) -> LibraryImage:
         """Keep a checked upload."""
         return self._home.add(upload)

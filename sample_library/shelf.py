@@ -69,8 +69,8 @@ class Shelf:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the list is older than it should be."""
-        return self._clock() - self._listed_at > FRESH_SECONDS
+        """Whether the list is older than it should be, or could not be read anew."""
+        return self._trouble is not None or self._clock() - self._listed_at > FRESH_SECONDS
 
     @property
     def trouble(self) -> str:
@@ -228,6 +228,7 @@ class Shelf:
 
     def _end_round(self) -> None:
         self._rounds += 1
+        self._wanted = False  # who asked meanwhile has what they asked for
         self._condition.notify_all()
 
     def _sweep(self) -> None:

@@ -63,6 +63,10 @@ def _ask_for_password() -> AnyResponse | None:
 def _add_headers(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    own_domain = rooms().settings.oss_public_url or rooms().settings.oss_endpoint
+    if own_domain.startswith("http://"):  # a bucket without https: its pictures are let in by name
+        policy = _HEADERS["Content-Security-Policy"].replace(" https:;", f" https: {own_domain};")
+        response.headers["Content-Security-Policy"] = policy
     return response
 
 

@@ -35,6 +35,25 @@ export async function callForFile(method, url, body) {
   return { blob: await response.blob(), filename: name ? decodeURIComponent(name[1]) : "" };
 }
 
+/** Send one file, told how far it has come (0..1). Returns the answer's object. */
+export function upload(url, file, progress) {
+  const body = new FormData();
+  body.append("file", file, file.name || "图片");
+  const request = new XMLHttpRequest();
+  request.open("POST", url);
+  request.responseType = "json";
+  request.upload.addEventListener("progress", (event) => event.total && progress(event.loaded / event.total));
+  return new Promise((resolve, reject) => {
+    const fail = (sentence) => reject(new Failure(sentence, { status: request.status, ...request.response }));
+    request.addEventListener("error", () => fail(UNREACHABLE));
+    request.addEventListener("load", () => {
+      if (request.status < 300 && request.response) resolve(request.response);
+      else fail(request.response?.error || UNREADABLE);
+    });
+    request.send(body);
+  });
+}
+
 /** What changed at a JSON address since the last look: the object, or null when nothing did. */
 export async function look(url, memory) {
   const response = await ask(url, memory, "application/json");

@@ -1,7 +1,15 @@
-// 示例图: the pictures can be seen large.
+// 示例图: puts its behaviours together.
 
 import { lightbox } from "../lightbox.js";
+import { actions } from "../samples/actions.js";
+import { grid } from "../samples/grid.js";
+import { uploads } from "../samples/uploads.js";
+import { uses } from "../samples/uses.js";
 
-const list = document.querySelector("[data-samples]");
+const library = document.querySelector("[data-library]");
+const shown = grid(library);
 
-if (list) lightbox(list);
+actions(library, shown);
+uploads(library, shown);
+uses(library);
+lightbox(library);

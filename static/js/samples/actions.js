@@ -1,0 +1,118 @@
+// What can be done with one picture of the library: copy its name, rename it, delete it with undo; by keyboard too.
+
+import { call, Failure } from "../api.js";
+import { copy, toast } from "../messages.js";
+
+const STEPS = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
+
+export function actions(library, shown) {
+  const deeds = { copy: copyName, rename, delete: remove };
+
+  async function act(name, sample) {
+    if (sample.dataset.busy) return;
+    sample.dataset.busy = "yes";
+    complain(sample, "");
+    try {
+      await deeds[name](sample);
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      complain(sample, failure.message);
+    } finally {
+      delete sample.dataset.busy;
+    }
+  }
+
+  async function copyName(sample) {
+    const done = await copy(sample.dataset.filename);
+    toast(done ? "文件名已复制" : `请手动复制：${sample.dataset.filename}`);
+  }
+
+  function rename(sample) {
+    const name = sample.querySelector(".sample-name");
+    const input = document.createElement("input");
+    input.className = "input sample-new-name";
+    input.maxLength = 200;
+    input.value = sample.dataset.filename.replace(/\.[^.]+$/, "");
+    input.setAttribute("aria-label", `新名字：${sample.dataset.filename}`);
+    name.replaceWith(input);
+    input.select();
+    return new Promise((resolve, reject) => {
+      const end = async (keep) => {
+        input.onblur = null;
+        input.replaceWith(name);
+        try {
+          if (keep && input.value.trim()) await keepName(sample, input.value.trim());
+          else sample.querySelector(".sample-link").focus({ preventScroll: true });
+          resolve();
+        } catch (failure) {
+          reject(failure);
+        }
+      };
+      input.onblur = () => end(true);
+      input.addEventListener("keydown", (event) => {
+        event.stopPropagation();
+        if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+        event.preventDefault();
+        end(event.key === "Enter");
+      });
+    });
+  }
+
+  async function keepName(sample, filename) {
+    if (`${filename}.` === sample.dataset.filename.replace(/[^.]+$/, "")) return;
+    const { images } = await call("PATCH", sample.dataset.url, { filename });
+    const fresh = await shown.bring(images[0].key, { before: sample });
+    fresh.querySelector(".sample-link").focus({ preventScroll: true });
+  }
+
+  async function remove(sample) {
+    const next = sample.nextElementSibling || sample.previousElementSibling;
+    await call("DELETE", sample.dataset.url);
+    const marker = document.createComment("");
+    sample.replaceWith(marker);
+    shown.count(-1);
+    next?.querySelector("a").focus({ preventScroll: true });
+    toast(`已删除「${sample.dataset.filename}」`, { label: "撤销", run: () => restore(sample, marker) });
+  }
+
+  async function restore(sample, marker) {
+    try {
+      await call("POST", `${sample.dataset.url}/restore`);
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      complain(sample, `没有恢复：${failure.message}`);
+    }
+    if (marker.isConnected && !shown.find(sample.dataset.sample)) {
+      marker.replaceWith(sample);
+      shown.count(1);
+    }
+    sample.querySelector("a").focus();
+  }
+
+  function complain(sample, sentence) {
+    sample.querySelector("[data-error]").textContent = sentence;
+  }
+
+  function move(event, sample) {
+    const all = [...library.querySelectorAll(".sample")];
+    const at = all.indexOf(sample);
+    const across = all.filter(({ offsetTop }) => offsetTop === all[0].offsetTop).length;
+    const step = { ...STEPS, ArrowDown: across, ArrowUp: -across }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const next = all[Math.max(0, Math.min(at + step, all.length - 1))];
+    next.querySelector("a").focus();
+  }
+
+  library.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-action]");
+    if (button) act(button.dataset.action, button.closest(".sample"));
+  });
+  library.addEventListener("keydown", (event) => {
+    const sample = event.target.closest(".sample-link")?.closest(".sample");
+    if (!sample || event.ctrlKey || event.metaKey || event.altKey) return;
+    const deed = { F2: "rename", Delete: "delete" }[event.key];
+    if (deed) act(deed, sample);
+    else move(event, sample);
+  });
+}

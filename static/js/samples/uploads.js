@@ -1,0 +1,104 @@
+// Many files into the library: chosen, dropped or pasted; three at a time, each with its own progress.
+
+import { Failure, upload } from "../api.js";
+import { announce, toast } from "../messages.js";
+
+const AT_ONCE = 3;
+const PICTURES = ["image/png", "image/jpeg", "image/webp"];
+
+export function uploads(library, shown) {
+  const list = library.querySelector("[data-uploads]");
+  const template = library.querySelector("[data-upload-row]");
+  const queue = [];
+  let under_way = 0;
+  let done = 0;
+
+  function add(files) {
+    for (const file of files) {
+      const row = template.content.firstElementChild.cloneNode(true);
+      row.querySelector(".upload-name").textContent = file.name;
+      row.querySelector("progress").setAttribute("aria-label", `上传 ${file.name}`);
+      list.append(row);
+      if (PICTURES.includes(file.type)) queue.push({ file, row });
+      else fail(row, "不是 PNG、JPEG 或 WebP 图片");
+    }
+    if (files.length > 1) announce(`开始上传 ${files.length} 个文件`);
+    while (under_way < AT_ONCE && queue.length) next();
+  }
+
+  async function next() {
+    const { file, row } = queue.shift();
+    const progress = row.querySelector("progress");
+    under_way += 1;
+    try {
+      const { images } = await upload(library.dataset.uploadUrl, file, (share) => {
+        progress.value = share;
+        if (share === 1) row.querySelector(".upload-word").textContent = "正在检查和保存…";
+      });
+      await settle(row, images[0]);
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      fail(row, failure.message);
+    }
+    under_way -= 1;
+    if (queue.length) next();
+    else if (!under_way) end();
+  }
+
+  async function settle(row, image) {
+    const known = shown.find(image.key);
+    const sample = await shown.bring(image.key);
+    if (known) {
+      row.querySelector(".upload-word").textContent = `库里已有同一张图：${image.filename}`;
+      finish(row);
+      sample.classList.add("is-pointed-at");
+      return;
+    }
+    sample.classList.add("is-new");
+    done += 1;
+    row.remove();
+  }
+
+  function fail(row, sentence) {
+    row.classList.add("is-bad");
+    row.querySelector(".upload-word").textContent = sentence;
+    announce(`${row.querySelector(".upload-name").textContent}：${sentence}`);
+    finish(row);
+  }
+
+  function finish(row) {
+    row.querySelector("progress").hidden = true;
+    row.querySelector("[data-dismiss]").hidden = false;
+  }
+
+  function end() {
+    if (done) toast(`已加入 ${done} 张示例图`);
+    done = 0;
+  }
+
+  list.addEventListener("click", (event) => event.target.closest("[data-dismiss]")?.closest(".upload").remove());
+  library.querySelector("[data-files]").addEventListener("change", ({ target }) => {
+    add([...target.files]);
+    target.value = "";
+  });
+  document.addEventListener("paste", (event) => {
+    if (event.clipboardData?.files.length) add([...event.clipboardData.files]);
+  });
+  document.addEventListener("dragover", (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    library.classList.add("is-dropping");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) library.classList.remove("is-dropping");
+  });
+  document.addEventListener("drop", (event) => {
+    library.classList.remove("is-dropping");
+    if (!event.dataTransfer?.files.length) return;
+    event.preventDefault();
+    add([...event.dataTransfer.files]);
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (under_way) event.preventDefault();
+  });
+}
