@@ -421,6 +421,7 @@ def archive(client: FlaskClient, query: str) -> zipfile.ZipFile:
     answer = client.get(f"/api/records/archive.zip?{query}", buffered=True)
     assert answer.status_code == 200
     assert answer.mimetype == "application/zip"
+    assert "".join(answer.headers.values()).isascii()
     return zipfile.ZipFile(io.BytesIO(answer.data))
 
 

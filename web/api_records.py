@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
+from urllib.parse import quote
 
 from flask import request, send_file
 from werkzeug.wrappers import Response
@@ -121,7 +122,8 @@ def archive_records() -> Response:
     if next(database.list_chosen(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
     response = Response(stream_archive(rooms().settings, ids), mimetype="application/zip")
-    response.headers.set("Content-Disposition", "attachment", filename="生成记录.zip")
+    name = f"filename=records.zip; filename*=UTF-8''{quote('生成记录.zip')}"  # a header holds no Chinese
+    response.headers["Content-Disposition"] = f"attachment; {name}"
     return response
 
 
