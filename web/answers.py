@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 import errors
-from domain import Batch, ImageRequest, LogLine, ModelCard, Record
+from domain import Batch, LogLine, ModelCard, Record
 
 Answer = Response | tuple[Response, int]
 
@@ -108,11 +108,6 @@ def sizes_json(card: ModelCard) -> dict[str, dict[str, Any]]:
         }
         for (ratio, resolution), size in card.sizes.items()
     }
-
-
-def request_json(asked: ImageRequest) -> dict[str, Any]:
-    """A request by the names of the API."""
-    return dataclasses.asdict(asked)
 
 
 def json_body() -> dict[str, Any]:
