@@ -185,7 +185,7 @@ class Shelf:
         return self._bucket.signed_url(key, seconds=seconds)
 
     def _unless_out(self, ask: Callable[[], T]) -> T:
-        """While OSS is out of reach one tries now and then; the others are told at once, and hold no place."""
+        """While OSS is out of reach one tries now and then; the others are told at once, holding no place."""
         outage = self._outage
         if outage and self._clock() - self._outage_at < SULK_SECONDS:
             raise BucketError(outage.message, passing=True)

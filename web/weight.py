@@ -33,10 +33,10 @@ def _pack(response: Response) -> Response:
 
 
 def _worth_packing(response: Response) -> bool:
-    wanted = "gzip" in request.accept_encodings
+    wanted = request.accept_encodings.quality("gzip") > 0
     plain = response.status_code == 200 and "Content-Encoding" not in response.headers
     streamed = response.is_streamed and not response.direct_passthrough
-    return wanted and plain and not streamed and response.mimetype.startswith(_TEXT)
+    return wanted and plain and not streamed and (response.mimetype or "").startswith(_TEXT)
 
 
 def _keep_or_ask(response: Response) -> Response:
