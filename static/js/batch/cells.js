@@ -32,7 +32,7 @@ function drawReferences(row, cell, index, table) {
     cell.content.classList.toggle("has-some", count > 0);
   });
   change(cell, "row", index, () => cell.content.setAttribute("aria-label", `选择 (${images.length})，第 ${index + 1} 行的参考示例图`));
-  change(cell, "locked", table.readOnly, (locked) => { cell.content.disabled = locked && images.length === 0; });
+  change(cell, "idle", table.readOnly && images.length === 0, (idle) => { cell.content.hidden = idle; });
   change(cell, "thumbs", images.map(({ thumbnail_url: small, url }) => small || url || "").join(" "), () => {
     const thumbs = images.filter(({ url }) => url).slice(0, SHOWN_PICTURES).map(({ thumbnail_url: small, url, filename }) => {
       const picture = document.createElement("img");

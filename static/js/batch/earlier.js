@@ -24,7 +24,6 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
     const { id, status, total, counts, cost, created_at: at } = batch;
     const item = dialog.querySelector("[data-earlier-item]").content.firstElementChild.cloneNode(true);
     const part = (key) => item.querySelector(`[data-${key}]`);
-    const failed = counts.failed + counts.unknown;
     part("name").textContent = batchName(batch);
     part("name").href = `${pageUrl}?id=${encodeURIComponent(id)}`;
     part("state").textContent = STATES[status];
@@ -33,7 +32,8 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
     part("progress").value = total ? (total - counts.queued - counts.running) / total : 0;
     part("figures").textContent = [
       new Date(timeOf(at)).toLocaleString("zh-CN", { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }),
-      `完成 ${counts.success} / ${total}`, failed > 0 && `失败 ${failed}`, yuan(cost),
+      `完成 ${counts.success} / ${total}`, counts.failed > 0 && `失败 ${counts.failed}`,
+      counts.unknown > 0 && `结果未知 ${counts.unknown}`, cost > 0 && yuan(cost),
     ].filter(Boolean).join(" · ");
     part("results").href = `${url}/${id}/results.xlsx`;
     part("retry").hidden = counts.failed === 0;

@@ -25,25 +25,25 @@ export function makeProgress(head, { address, retry }) {
 
   function show(batch, records) {
     const { counts, total, status } = batch;
-    const failed = counts.failed + counts.unknown;
+    const amiss = counts.failed + counts.unknown;
     const left = counts.queued + counts.running;
     head.hidden = false;
     part("name").textContent = batchName(batch);
     const [word, tone] = STATES[status];
     part("state").textContent = word;
     part("state").className = `chip ${tone}`;
-    part("figures").textContent = figures(batch, failed, left);
+    part("figures").textContent = figures(batch, left);
     drawBar(part("bar"), counts, total);
-    drawButtons(batch, failed, left);
+    drawButtons(batch, left);
     drawPaused(batch);
     drawCauses(records);
-    counted = left > 0 ? `(${total - left}/${total}) ${title}` : `${failed > 0 ? "⚠" : "✓"} ${title}`;
+    counted = left > 0 ? `(${total - left}/${total}) ${title}` : `${amiss > 0 ? "⚠" : "✓"} ${title}`;
     document.title = counted;
-    tell(batch, failed);
+    tell(batch, amiss);
     before = status;
   }
 
-  function drawButtons({ status, counts }, failed, left) {
+  function drawButtons({ status, counts }, left) {
     const open = left > 0;
     button("pause").hidden = !open || status === "paused";
     button("resume").hidden = status !== "paused";
@@ -82,9 +82,9 @@ export function makeProgress(head, { address, retry }) {
     return item;
   }
 
-  function tell({ status, total, counts }, failed) {
+  function tell({ status, total, counts }, amiss) {
     if (before === null || before === status) return;
-    const words = failed > 0 ? `${counts.success} 张完成，${failed} 张没有成功` : `${counts.success} 张全部完成`;
+    const words = amiss > 0 ? `${counts.success} 张完成，${amiss} 张没有成功` : `${counts.success} 张全部完成`;
     announce(status === "finished" ? words : STATES[status][0]);
     const over = status === "finished" || (status === "paused" && document.hidden);
     if (!over || !notify.checked) return;
@@ -105,14 +105,16 @@ export function makeProgress(head, { address, retry }) {
   return { show, offline, get notifies() { return notify.checked; } };
 }
 
-function figures(batch, failed, left) {
-  const { counts, total, eta_seconds: eta, cost, estimated_cost: expected } = batch;
+function figures(batch, left) {
+  const { counts, total, eta_seconds: eta, cost, at_stake: stake, estimated_cost: expected } = batch;
   const words = [`完成 ${counts.success} / ${total}`];
-  if (failed > 0) words.push(`失败 ${failed}`);
+  if (counts.failed > 0) words.push(`失败 ${counts.failed}`);
+  if (counts.unknown > 0) words.push(`结果未知 ${counts.unknown}`);
   if (counts.cancelled > 0) words.push(`取消 ${counts.cancelled}`);
   if (left > 0) words.push(`剩 ${left}`);
   if (left > 0 && eta > 0 && batch.status === "running") words.push(`${pace(left / eta * 60)} 张/分`, `还要约 ${duration(eta)}`);
   if (cost > 0 || expected > 0) words.push(left > 0 ? `已花 ¥${cost.toFixed(2)}，预计 ${yuan(expected)}` : `花了 ¥${cost.toFixed(2)}`);
+  if (stake > 0) words.push(`可能另有 ¥${stake.toFixed(2)}`);
   return words.join(" · ");
 }
 
@@ -127,11 +129,11 @@ function duration(seconds) {
 }
 
 function drawBar(bar, counts, total) {
-  const shares = [counts.success, counts.failed + counts.unknown, counts.running].map((count) => (total ? count / total * 100 : 0));
+  const shares = [counts.success, counts.failed, counts.unknown, counts.running].map((count) => (total ? count / total * 100 : 0));
   [...bar.children].forEach((element, index) => { element.style.width = `${shares[index]}%`; });
   const done = Math.round(total ? (total - counts.queued - counts.running) / total * 100 : 0);
   bar.setAttribute("aria-valuenow", String(done));
-  bar.setAttribute("aria-valuetext", `完成 ${counts.success}，失败 ${counts.failed + counts.unknown}，共 ${total} 张`);
+  bar.setAttribute("aria-valuetext", `完成 ${counts.success}，失败 ${counts.failed}，结果未知 ${counts.unknown}，共 ${total} 张`);
 }
 
 // Failures of one cause and one sentence stand together; what may have been billed stands apart.

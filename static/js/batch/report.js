@@ -40,9 +40,10 @@ export function makeReport(report, { goTo, chooseReference }) {
     const wrong = problems.filter(({ fixed }) => !fixed);
     const fixed = problems.filter((problem) => problem.fixed);
     const lost = references.filter(({ match }) => match !== "exact");
+    const marked = wrong.length + new Set(lost.map(({ line }) => line)).size; // names of one row stand in one cell
     const parts = [`「${name}」读到 ${rows.length} 行`];
     if (done > 0) parts.push(`已生成的 ${done} 行没有带进来`);
-    parts.push(wrong.length + lost.length > 0 ? `${wrong.length + lost.length} 处要改` : "没有问题");
+    parts.push(marked > 0 ? `${marked} 处要改` : "没有问题");
     if (fixed.length > 0) parts.push(`自动更正 ${fixed.length} 处`);
     say(parts.join("，"));
     part("notes").hidden = notes.length === 0;

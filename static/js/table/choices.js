@@ -4,6 +4,7 @@
 export function makeChoices(list, onChoose) {
   let shown = [];
   let current = -1;
+  let meant = false; // whether the option pointed at was typed or walked to, and not only offered
 
   function open(options, text) {
     const wanted = text.normalize("NFKC").trim().toUpperCase();
@@ -12,10 +13,11 @@ export function makeChoices(list, onChoose) {
     shown = [...starts, ...holds];
     list.replaceChildren(...shown.map(makeOption));
     list.hidden = shown.length === 0;
+    meant = wanted !== "";
     point(shown.indexOf(wanted) >= 0 ? shown.indexOf(wanted) : 0);
   }
 
-  // All options, with the one that the cell holds pointed at.
+  // All options, with the one that the cell holds pointed at; leaving them alone changes nothing.
   function openAt(options, value) {
     open(options, "");
     point(Math.max(shown.indexOf(value), 0));
@@ -40,9 +42,12 @@ export function makeChoices(list, onChoose) {
   });
   return {
     open, openAt, close,
-    move: (by) => point(current + by),
+    move(by) {
+      meant = true;
+      point(current + by);
+    },
     get isOpen() { return !list.hidden; },
-    get current() { return shown[current] ?? null; },
+    get current() { return meant ? shown[current] ?? null : null; },
     get currentId() { return list.children[current]?.id ?? null; },
   };
 }

@@ -53,7 +53,7 @@ export function makeEditor(table) {
     place();
     grow();
     area.focus({ preventScroll: true });
-    if (!typed) area.setSelectionRange(area.value.length, area.value.length);
+    if (!typed) area.setSelectionRange(column().options ? 0 : area.value.length, area.value.length);
     if (column().options) showChoices(typed);
     return true;
   }

@@ -86,7 +86,7 @@ export function makeView(table) {
     if (!cell) return null;
     return {
       left: cell.parentElement.offsetLeft + cell.offsetLeft,
-      top: headHeight + rowIndex * rowHeight + cell.offsetTop,
+      top: body.offsetTop + rowIndex * rowHeight + cell.offsetTop,
       width: cell.offsetWidth,
       height: cell.offsetHeight,
     };

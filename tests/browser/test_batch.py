@@ -1,0 +1,451 @@
+"""批量生成 in real Chromium: from a messy workbook to kept pictures, and back into a workbook."""
+
+import datetime
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from openpyxl import Workbook, load_workbook
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.drawn import drawn
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess
+
+Open = Callable[[HouseProcess], BatchPage]
+HEADERS = ("提示词", "负面提示词", "图片比例", "分辨率", "参考示例图", "生成数量", "文件名")
+
+
+@pytest.fixture
+def batch(page: Page) -> Open:
+    """Open 批量生成 of a house."""
+
+    def open_batch(process: HouseProcess) -> BatchPage:
+        opened = BatchPage(page, process.address)
+        opened.open()
+        return opened
+
+    return open_batch
+
+
+def workbook(file: Path, *rows: tuple[Any, ...]) -> Path:
+    """A tidy workbook of these rows, cells in the order of HEADERS."""
+    book = Workbook()
+    sheet = book.worksheets[0]
+    for row in (HEADERS, *rows):
+        sheet.append(row)
+    book.save(file)
+    return file
+
+
+def messy_workbook(file: Path) -> Path:
+    """As people send them: a title, torn headers, times that were ratios, and two cells that are wrong."""
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(("十一月商品图，周五前要",))
+    sheet.append((" 提示词 ", "图片\n比例", "分辨率", "数量", "文件名"))
+    sheet.append(("江南水乡的清晨", datetime.time(16, 9), "1k", "１", "江南"))
+    sheet.append(("雪山脚下的木屋", "5:4", "１K", 1.0, "雪山"))
+    sheet.append((None,))
+    sheet.append(("一只橘猫打盹", "3：4", "1K", 12, "橘猫"))
+    book.save(file)
+    return file
+
+
+def prompts(count: int, *, bad: int = 0) -> list[dict[str, Any]]:
+    """Rows for the API; row ``bad`` is refused by the service."""
+    return [
+        {"prompt": f"第 {n} 张{'违禁' if n == bad else ''}", "resolution": "1K", "filename": f"图{n}"}
+        for n in range(1, count + 1)
+    ]
+
+
+def started(house: HouseProcess, rows: list[dict[str, Any]], name: str = "") -> str:
+    """A batch begun from elsewhere."""
+    return str(house.post("/api/batches", {"rows": rows, "name": name, "source": "batch"})["batch_id"])
+
+
+def test_a_messy_workbook_is_imported_corrected_pasted_onto_and_becomes_pictures(
+    house: HouseProcess, jimeng: FakeJimeng, batch: Open, tmp_path: Path
+) -> None:
+    page = batch(house)
+    page.import_workbook(messy_workbook(tmp_path / "十一月.xlsx"))
+    expect(page.report()).to_contain_text("读到 3 行，2 处要改，自动更正 1 处")
+    page.expect_text(1, "aspect_ratio", "16:9")
+    expect(page.bad_cells()).to_have_count(2)
+    page.do("start")
+    expect(page.page.locator("[data-complaint]")).to_contain_text("5:4")
+
+    page.correct_cell(2, "aspect_ratio", "4：3")
+    page.expect_text(2, "aspect_ratio", "4:3")
+    page.correct_cell(3, "num_images", "2")
+    expect(page.bad_cells()).to_have_count(0)
+
+    page.do("add")
+    page.paste_block(4, "prompt", ("竹林茶室", "", "1：1", "1k"), ('"海边\n灯塔"', "", "9:16", "1K"))
+    page.expect_rows(5)
+    page.expect_text(4, "aspect_ratio", "1:1")
+
+    dialog = page.open_start()
+    expect(dialog).to_contain_text("6 张，5 行")
+    expect(dialog).to_contain_text("¥1.32")
+    dialog.get_by_role("button", name="再看看").click()
+    assert jimeng.orders == []
+    page.start_batch("十一月")
+    page.expect_title(r"^\(\d/6\)")
+    for row in range(1, 6):
+        page.wait_for_picture(row)
+    page.expect_state("已完成")
+    page.expect_figures("完成 6 / 6 · 花了 ¥1.32")
+    page.expect_title("^✓")
+    assert jimeng.charges == 6
+    assert Counter(path.suffix for path in (house.home / "output").iterdir() if path.is_file()) == {".png": 6}
+
+
+def test_leaving_an_opened_list_of_choices_changes_nothing(demo: HouseProcess, batch: Open) -> None:
+    page = batch(demo)
+    page.do("add")
+    page.paste_block(1, "prompt", ("猫", "", "5:4"))
+    page.cell(1, "aspect_ratio").click()
+    page.cell(1, "aspect_ratio").click()
+    expect(page.page.get_by_role("option")).to_have_count(7)
+    page.cell(1, "filename").click()
+    page.expect_text(1, "aspect_ratio", "5:4")
+    page.cell(1, "aspect_ratio").click()
+    page.correct_cell(1, "aspect_ratio", "16")
+    page.expect_text(1, "aspect_ratio", "16:9")
+
+
+def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(demo: HouseProcess, batch: Open) -> None:
+    page = batch(demo)
+    page.do("add")
+    page.paste_block(1, "prompt", ("第一行", "", "16:9"), ("第二行", "", "2:3"))
+    page.cell(2, "negative_prompt").click()
+    page.page.keyboard.type("写了一半的")
+    page.wait_until_kept()
+    page.reload()
+    page.expect_rows(2)
+    page.expect_text(1, "aspect_ratio", "16:9")
+    page.expect_text(2, "negative_prompt", "写了一半的")
+
+
+def test_every_step_is_undone_and_done_again(demo: HouseProcess, batch: Open, tmp_path: Path) -> None:
+    page = batch(demo)
+    page.import_workbook(workbook(tmp_path / "a.xlsx", ("一",), ("二",), ("三",)))
+    page.correct_cell(2, "prompt", "改过的二")
+    page.cell(1, "number").locator("[data-pick]").click()
+    page.do("remove")
+    page.expect_rows(2)
+    page.page.get_by_role("button", name="撤销").last.click()
+    page.expect_rows(3)
+    page.do("undo")
+    page.expect_text(2, "prompt", "二")
+    page.do("redo")
+    page.expect_text(2, "prompt", "改过的二")
+
+
+def test_references_are_uploaded_picked_in_order_and_found_by_name(
+    demo: HouseProcess, batch: Open, tmp_path: Path
+) -> None:
+    for name in ("荷花.png", "石桥.png"):
+        (tmp_path / name).write_bytes(drawn("png"))
+    page = batch(demo)
+    rows = (("照着画", None, None, "1K"), ("按名字找", None, None, "1K", "石桥；不在的"))
+    page.import_workbook(workbook(tmp_path / "a.xlsx", *rows))
+    expect(page.report()).to_contain_text("1 处要改")
+
+    dialog = page.open_references(1)
+    dialog.locator("[data-picker-file]").set_input_files([tmp_path / "荷花.png", tmp_path / "石桥.png"])
+    expect(dialog.locator("[data-picker-chosen] li")).to_have_count(2)
+    dialog.get_by_role("button", name="全部移除").click()
+    page.page.keyboard.press("Escape")
+    page.expect_text(1, "sample_images", "选择 (0)")
+    page.pick_references(1, "石桥.png", "荷花.png")
+    page.expect_text(1, "sample_images", "选择 (2)")
+    page.pick_references(2, "石桥.png")
+    expect(page.bad_cells()).to_have_count(0)
+    page.start_batch()
+    page.wait_for_picture(2)
+    records = demo.get("/api/records?sort=oldest")["records"]
+    used = {record["prompt"]: [i["filename"] for i in record["sample_images"]] for record in records}
+    assert used == {"照着画": ["石桥.png", "荷花.png"], "按名字找": ["石桥.png"]}
+
+
+def test_names_in_the_workbook_find_their_images_in_the_library(
+    demo: HouseProcess, batch: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "荷花.png").write_bytes(drawn("png"))
+    page = batch(demo)
+    page.do("add")
+    dialog = page.open_references(1)
+    dialog.locator("[data-picker-file]").set_input_files(tmp_path / "荷花.png")
+    expect(dialog.locator("[data-picker-chosen] li")).to_have_count(1)
+    page.page.keyboard.press("Escape")
+    file = workbook(tmp_path / "a.xlsx", ("猫", None, None, None, "荷花"))
+    page.import_workbook(file)
+    expect(page.report()).to_contain_text("没有问题")
+    page.expect_text(1, "sample_images", "选择 (1)")
+
+
+def test_paused_reloaded_and_resumed_it_is_the_same_run(
+    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+) -> None:
+    jimeng.latency = 0.8
+    page = batch(house)
+    page.do("add")
+    page.paste_block(1, "prompt", *[(f"第 {n} 张", "", "1:1", "1K") for n in range(1, 9)])
+    page.start_batch("八张")
+    page.wait_for_picture(1)
+    page.pause()
+    expect(page.page.locator("[data-run-paused]")).to_contain_text("按「继续」接着做")
+    page.reload()
+    page.expect_state("已暂停")
+    page.wait_for_picture(1)
+    page.expect_status(8, "queued")
+    ordered = len(jimeng.orders)
+    assert ordered < 8
+    page.resume()
+    page.expect_state("已完成")
+    page.wait_for_picture(8)
+    assert jimeng.charges == 8
+
+
+def test_a_second_tab_shows_the_same_run(house: HouseProcess, jimeng: FakeJimeng, batch: Open) -> None:
+    jimeng.latency = 1.5
+    batch_id = started(house, prompts(8))
+    page = batch(house)
+    page.open(f"?id={batch_id}")
+    other = BatchPage(page.page.context.new_page(), house.address)
+    other.open(f"?id={batch_id}")
+    other.pause()
+    page.expect_state("已暂停")
+    page.resume()
+    for tab in (page, other):
+        tab.expect_state("已完成")
+        tab.wait_for_picture(8)
+    assert jimeng.charges == 8
+
+
+def test_failures_are_grouped_by_cause_and_only_they_are_tried_again(
+    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+) -> None:
+    jimeng.fail_next("reset", when=lambda call: "第 3 张" in call.content.decode())
+    batch_id = started(house, prompts(4, bad=2))
+    page = batch(house)
+    page.open(f"?id={batch_id}")
+    page.expect_state("已完成")
+    page.expect_figures("完成 2 / 4 · 失败 1 · 结果未知 1 · 花了 ¥0.44 · 可能另有 ¥0.22")
+    page.expect_title("^⚠")
+    expect(page.causes()).to_have_count(2)
+    expect(page.causes().filter(has_text="内容审核没有通过")).to_contain_text("50412")
+    expect(page.cell(2, "status")).to_contain_text("提示词没有通过审核")
+
+    asked = jimeng.count("submit")
+    page.retry_failed()
+    expect(page.page.locator(".toast")).to_contain_text("重新排队")
+    page.expect_state("已完成")
+    page.expect_status(2, "failed")
+    assert jimeng.count("submit") == asked + 1  # the unknown one was not ordered again
+
+    page.causes().filter(has_text="可能已计费").locator("[data-retry]").click()
+    question = page.page.locator("dialog[data-dialog=money]")
+    expect(question).to_contain_text("¥0.22")
+    question.locator("[data-money-yes]").click()
+    page.wait_for_picture(3)
+    page.expect_figures("完成 3 / 4 · 失败 1")
+
+
+def test_results_are_downloaded_and_imported_again_with_only_what_is_not_done(
+    house: HouseProcess, batch: Open, tmp_path: Path
+) -> None:
+    batch_id = started(house, prompts(3, bad=2), name="要补的")
+    house.wait_for_end(batch_id)
+    page = batch(house)
+    page.open(f"?id={batch_id}")
+    file = page.download_results(tmp_path)
+    assert file.name == "要补的-结果.xlsx"
+    told = [row[0] for row in load_workbook(file).worksheets[0].iter_rows(min_row=2, values_only=True)]
+    assert len(told) == 3
+    page.open()
+    page.import_workbook(file)
+    expect(page.report()).to_contain_text("读到 1 行，已生成的 2 行没有带进来")
+    page.expect_rows(1)
+    page.correct_cell(1, "prompt", "第二张，改过")
+    page.start_batch("补")
+    page.wait_for_picture(1)
+    page.expect_figures("完成 1 / 1")
+
+
+def test_a_wrong_key_pauses_the_run_with_one_sentence(
+    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+) -> None:
+    jimeng.fail_next("key", times=4)
+    page = batch(house)
+    page.open(f"?id={started(house, prompts(20))}")
+    page.expect_state("已暂停")
+    expect(page.page.locator("[data-run-paused]")).to_contain_text(
+        "已自动暂停：火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK"
+    )
+    expect(page.causes()).to_have_count(0)
+    assert jimeng.count("submit") <= 4
+
+
+def test_killed_and_started_again_the_run_goes_on_and_the_page_recovers(
+    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+) -> None:
+    page = batch(house)
+    page.open(f"?id={started(house, prompts(8))}")
+    page.wait_for_picture(2)
+    house.kill()
+    offline = page.page.locator("[data-run-offline]")
+    expect(offline).to_contain_text("连不上服务")
+    page.wait_for_picture(1)
+    house.start()
+    expect(offline).to_be_hidden()
+    page.expect_state("已完成")
+    batch_now = house.get("/api/batches")["batches"][0]
+    counts = batch_now["counts"]
+    assert counts["success"] + counts["unknown"] == 8
+    assert jimeng.charges <= 8
+    page.expect_figures(f"^完成 {counts['success']} / 8")
+
+
+def test_what_was_typed_stays_when_the_server_is_gone_at_the_start(demo: HouseProcess, batch: Open) -> None:
+    page = batch(demo)
+    page.do("add")
+    page.paste_block(1, "prompt", ("一", "", "1:1", "1K"), ("二", "", "1:1", "1K"))
+    dialog = page.open_start()
+    demo.kill()
+    dialog.locator("[data-start-yes]").click()
+    expect(dialog.locator("[data-start-error]")).to_contain_text("连不上服务")
+    demo.start()
+    dialog.locator("[data-start-yes]").click()
+    page.wait_for_picture(2)
+    assert len(demo.get("/api/batches")["batches"]) == 1
+
+
+def test_the_log_tells_each_picture_and_can_show_failures_alone(house: HouseProcess, batch: Open) -> None:
+    batch_id = started(house, prompts(3, bad=2))
+    house.wait_for_end(batch_id)
+    page = batch(house)
+    page.open(f"?id={batch_id}")
+    page.page.locator("[data-log] summary").click()
+    lines = page.page.locator(".log-line:visible")
+    expect(lines.last).to_contain_text("批次完成")
+    page.page.locator("[data-log-failures]").check()
+    expect(lines).to_have_count(1)
+    expect(lines).to_contain_text("50412")
+
+
+def test_one_row_of_the_draft_is_made_alone_after_a_word_about_money(
+    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+) -> None:
+    page = batch(house)
+    page.do("add")
+    page.paste_block(1, "prompt", ("先试这张", "", "1:1", "1K"), ("以后再说", "", "1:1", "1K"))
+    page.cell(1, "actions").locator("[data-run-row]").click()
+    question = page.page.locator("dialog[data-dialog=money]")
+    expect(question).to_contain_text("1 张，预计 ¥0.22")
+    question.locator("[data-money-yes]").click()
+    page.wait_for_picture(1)
+    assert jimeng.charges == 1
+    page.reload()
+    page.wait_for_picture(1)
+    page.expect_text(2, "prompt", "以后再说")
+
+
+def _empty(page: BatchPage, _ended: str, _running: str, _tmp: Path) -> None:
+    expect(page.page.locator("[data-empty]")).to_be_visible()
+
+
+def _imported(page: BatchPage, _ended: str, _running: str, tmp_path: Path) -> None:
+    page.import_workbook(messy_workbook(tmp_path / "十一月.xlsx"))
+
+
+def _asked(page: BatchPage, _ended: str, _running: str, tmp_path: Path) -> None:
+    page.import_workbook(workbook(tmp_path / "a.xlsx", ("猫", None, "1:1", "1K")))
+    page.open_start()
+
+
+def _running(page: BatchPage, _ended: str, running: str, _tmp: Path) -> None:
+    page.open(f"?id={running}")
+    page.expect_status(1, "running")
+
+
+def _ended(page: BatchPage, ended: str, _running: str, _tmp: Path) -> None:
+    page.open(f"?id={ended}")
+    page.expect_state("已完成")
+    page.page.locator("[data-log] summary").click()
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HouseProcess, str, str]]:
+    """A house with a batch that ended with failures and one that runs and runs."""
+    with FakeJimeng() as service:
+        service.fail_next("reset", when=lambda call: "第 3 张" in call.content.decode())
+        house = HouseProcess(
+            tmp_path_factory.mktemp("house"),
+            VOLCENGINE_AK=service.access_key,
+            VOLCENGINE_SK=service.secret_key,
+            JIMENG_ENDPOINT=service.address,
+            MODEL_CONCURRENCY="2",
+            MODEL_TIMEOUT="600",
+        )
+        house.start()
+        ended = started(house, [*prompts(4, bad=2), {"prompt": "长" * 800, "resolution": "1K"}], "名字" * 40)
+        house.wait_for_end(ended)
+        service.latency = 600
+        running = started(house, prompts(6))
+        yield house, ended, running
+        house.kill()
+
+
+STATES = [_empty, _imported, _asked, _running, _ended]
+Furnished = tuple[HouseProcess, str, str]
+Arrive = Callable[[BatchPage, str, str, Path], None]
+
+
+def arrived(browser: Browser, furnished: Furnished, arrive: Arrive, tmp_path: Path, **how: Any) -> BatchPage:
+    """The page in one of STATES, before a visitor of a kind."""
+    house, ended, running = furnished
+    context = browser.new_context(reduced_motion="reduce", locale="zh-CN", **how)
+    context.set_default_timeout(15_000)
+    page = BatchPage(context.new_page(), house.address)
+    page.open()
+    arrive(page, ended, running, tmp_path)
+    return page
+
+
+@pytest.mark.xdist_group("batch_looks")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+@pytest.mark.parametrize("arrive", STATES)
+def test_it_is_accessible(
+    browser: Browser,
+    furnished: Furnished,
+    scheme: str,
+    size: tuple[int, int],
+    arrive: Arrive,
+    tmp_path: Path,
+) -> None:
+    viewport = {"width": size[0], "height": size[1]}
+    page = arrived(browser, furnished, arrive, tmp_path, viewport=viewport, color_scheme=scheme)
+    found = Axe().run(page.page)
+    page.page.context.close()
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.xdist_group("batch_looks")
+@pytest.mark.parametrize("arrive", STATES)
+def test_it_never_scrolls_sideways(
+    browser: Browser, furnished: Furnished, arrive: Arrive, tmp_path: Path
+) -> None:
+    page = arrived(browser, furnished, arrive, tmp_path, viewport={"width": 1440, "height": 900})
+    for width in (1440, 1024, 720, 390, 360):
+        page.page.set_viewport_size({"width": width, "height": 700})
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+    page.page.context.close()
