@@ -51,6 +51,7 @@ class Shelf:
         self._trash: frozenset[str] = frozenset()
         self._old_sent: tuple[str, ...] = ()
         self._listed_at = 0.0
+        self._is_of_this_run = False
         self._failed_at = 0.0
         self._trouble: BucketError | None = None
         self._outage: BucketError | None = None
@@ -70,7 +71,8 @@ class Shelf:
     @property
     def is_stale(self) -> bool:
         """Whether the list is older than it should be, or could not be read anew."""
-        return self._trouble is not None or self._clock() - self._listed_at > FRESH_SECONDS
+        is_as_read = self._is_of_this_run and self._trouble is None
+        return not is_as_read or self._clock() - self._listed_at > FRESH_SECONDS
 
     @property
     def trouble(self) -> str:
@@ -221,6 +223,7 @@ class Shelf:
             for key, entry in self._changes:
                 fresh = fresh.changed(without=key, plus=entry)
             self._catalogue, self._listed_at, self._trouble = fresh, self._clock(), None
+            self._is_of_this_run = True
             self._trash = frozenset(e.key.removeprefix(trash) for e in hidden if e.key.startswith(trash))
             self._old_sent = tuple(e.key for e in hidden if e.key.startswith(sent) and e.modified_at < old)
             self._end_round()

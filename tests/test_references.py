@@ -19,6 +19,7 @@ import pictures
 from config import Settings
 from domain import LibraryImage, Record, Status
 from sample_library import shelf
+from storage.schema_library import add_library
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
@@ -348,21 +349,18 @@ def test_whatever_another_program_wrote_as_references_can_be_stored(
     assert db.execute("SELECT count(*) FROM reference_uses").fetchone()[0] == 0
 
 
-def test_what_records_used_before_it_was_noted_is_counted_too(settings: Settings) -> None:
-    database.open_database(settings.database_path)
-    with closing(database.connect(settings.database_path)) as db:
-        for statement in (
-            "TRIGGER uses_noted",
-            "TRIGGER uses_forgotten",
-            "TABLE reference_uses",
-            "TABLE output_copies",
-        ):
-            db.execute(f"DROP {statement}")
-        db.execute("PRAGMA user_version = 2")
-        for text in ('[{"url": "/samples/files/a.png", "filename": "a"}]', "broken", '["x"]', "[]"):
-            db.execute(
-                "INSERT INTO generation_records (prompt, sample_images) VALUES ('x', :text)", {"text": text}
-            )
-    database.open_database(settings.database_path)
-    with closing(database.connect(settings.database_path)) as db:
-        assert database.count_reference_uses(db, ["/samples/files/a.png"]) == 1
+def test_what_records_used_before_it_was_noted_is_counted_too(db: database.Connection) -> None:
+    for made in (
+        "TRIGGER uses_noted",
+        "TRIGGER uses_forgotten",
+        "TABLE reference_uses",
+        "TABLE output_copies",
+    ):
+        db.execute(f"DROP {made}")
+    for text in ('[{"url": "/samples/files/a.png", "filename": "a"}]', "broken", '["x"]', "[]"):
+        db.execute(
+            "INSERT INTO generation_records (prompt, sample_images) VALUES ('x', :text)", {"text": text}
+        )
+    with database.transaction(db):
+        add_library(db)
+    assert database.count_reference_uses(db, ["/samples/files/a.png"]) == 1

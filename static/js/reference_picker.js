@@ -2,6 +2,8 @@
 
 import { call } from "./api.js";
 
+const PART = 200;
+
 /** Open the dialog; resolves to the chosen [{url, filename, thumbnail_url}] in order, or null when left. */
 export function openReferencePicker(dialog, { chosen = [], most = 4, search = "" } = {}) {
   const part = (name) => dialog.querySelector(`[data-picker-${name}]`);
@@ -9,27 +11,54 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
   const stop = new AbortController();
   const on = (element, kind, listener) => element.addEventListener(kind, listener, { signal: stop.signal });
   let images = [];
+  let total = 0;
   let asked = 0;
+  let coming = false;
   let answer = null;
+
+  function ask(words, offset = 0) {
+    return call("GET", `${dialog.dataset.url}?${new URLSearchParams({ search: words, limit: PART, offset })}`);
+  }
 
   async function look() {
     const mine = asked += 1;
     const words = part("search").value.trim();
     part("word").textContent = "正在读取…";
     try {
-      const found = await call("GET", `${dialog.dataset.url}?search=${encodeURIComponent(words)}`);
+      const found = await ask(words);
       if (mine !== asked) return;
-      images = found.images;
-      drawImages(words);
+      ({ images, total } = found);
+      drawImages(words, found);
     } catch (failure) {
       part("error").textContent = failure.message;
       part("word").textContent = "";
     }
   }
 
-  function drawImages(words) {
+  /** The next ones, when the end of those that are shown comes near. */
+  async function more() {
+    const box = part("images");
+    if (coming || images.length >= total || box.scrollTop + box.clientHeight < box.scrollHeight - 800) return;
+    coming = true;
+    const mine = asked;
+    try {
+      const { images: next } = await ask(part("search").value.trim(), images.length);
+      if (mine === asked) {
+        images.push(...next);
+        box.append(...next.map((image) => makeImage(part("image"), image)));
+        drawChosen();
+      }
+    } catch (failure) {
+      part("error").textContent = failure.message;
+    }
+    coming = false;
+  }
+
+  function drawImages(words, { trouble, stale }) {
     part("images").replaceChildren(...images.map((image) => makeImage(part("image"), image)));
-    part("word").textContent = images.length > 0 ? `${images.length} 张，最多选 ${most} 张`
+    part("images").scrollTop = 0;
+    if (trouble) part("error").textContent = trouble;
+    part("word").textContent = images.length > 0 ? `${total} 张，最多选 ${most} 张${stale ? "；这是较早的列表" : ""}`
       : words ? `没有文件名含「${words}」的示例图，可以换个词或上传` : "示例图库还是空的，可以把图片拖到这里或上传";
     if (part("images").firstElementChild) part("images").firstElementChild.tabIndex = 0;
     drawChosen();
@@ -105,6 +134,7 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
       if (at >= 0) toggle(images[at]);
     });
     on(part("images"), "keydown", move);
+    on(part("images"), "scroll", more);
     on(part("upload"), "click", () => part("file").click());
     on(part("file"), "change", () => {
       const files = [...part("file").files];

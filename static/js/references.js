@@ -35,6 +35,7 @@ export function references(field) {
       element.querySelector("[data-remove]").setAttribute("aria-label", `移除参考图 ${index + 1}：${name}`);
     });
     field.querySelector("[data-add]").hidden = items().length >= max;
+    field.querySelector("[data-choose]").textContent = `选择 (${items().length})`;
     field.querySelector("[data-order-hint]").hidden = items().length < 2;
   }
 
@@ -126,6 +127,19 @@ export function references(field) {
     save();
   });
 
+  /** From the library: what is chosen there, in that order, takes the place of what was. */
+  async function choose() {
+    const { openReferencePicker } = await import("./reference_picker.js");
+    const dialog = document.querySelector("[data-reference-picker]");
+    const chosen = await openReferencePicker(dialog, { chosen: images(), most: max });
+    field.querySelector("[data-choose]").focus();
+    if (!chosen) return;
+    complain("");
+    list.replaceChildren(...chosen.map(item));
+    save();
+  }
+
+  field.querySelector("[data-choose]").addEventListener("click", choose);
   field.querySelector("[data-pick]").addEventListener("change", (event) => {
     add([...event.target.files]);
     event.target.value = "";

@@ -15,8 +15,8 @@ export function grid(library) {
   let again = 0;
 
   const lists = () => [...holder.querySelectorAll("[data-samples]")];
-  const total = () => Number(lists()[0]?.dataset.total ?? 0);
-  const reached = () => Number(lists().at(-1)?.dataset.shown ?? 0);
+  const total = () => Number(lists()[0].dataset.total ?? 0);
+  const reached = () => Number(lists().at(-1).dataset.shown ?? 0);
   const address = (fields) => `${library.dataset.liveUrl}?${new URLSearchParams({ search: words(), ...fields })}`;
   const words = () => field.value.trim();
 
@@ -66,9 +66,10 @@ export function grid(library) {
     part("more").textContent = sentence;
   }
 
+  /** The number beside the title; `step` when one came (1) or went (-1) here on the page. */
   function count(step = 0) {
-    const list = lists()[0];
-    if (list) list.dataset.total = String(total() + step);
+    lists()[0].dataset.total = String(total() + step);
+    lists().at(-1).dataset.shown = String(reached() + step);
     part("count").textContent = `${words() ? "找到" : "共"} ${total()} 张`;
   }
 

@@ -1,0 +1,171 @@
+"""示例图 in real Chromium, in a folder and in a bucket: filled, searched, renamed, deleted, picked from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.samples_page import SamplesPage
+from tests.drawn import drawn
+from tests.fakes.oss import FakeOss
+from tests.house_process import HouseProcess
+
+PREFIX = "ai-images/sample/"
+
+
+@pytest.fixture
+def oss() -> Iterator[FakeOss]:
+    with FakeOss() as service:
+        yield service
+
+
+@pytest.fixture
+def in_oss(tmp_path: Path, oss: FakeOss) -> Iterator[HouseProcess]:
+    """The demo model with its library in the bucket."""
+    house = HouseProcess(tmp_path, IMAGE_MODEL="demo", **oss.variables())
+    house.start()
+    yield house
+    house.kill()
+
+
+@pytest.fixture
+def library(page: Page, demo: HouseProcess) -> SamplesPage:
+    opened = SamplesPage(page, demo.address)
+    opened.open()
+    return opened
+
+
+def files(folder: Path, *names: str) -> list[Path]:
+    made = [folder / name for name in names]
+    for path in made:
+        path.write_bytes(drawn("png", size=(400, 300)))
+    return made
+
+
+def test_many_files_are_uploaded_and_the_bad_ones_say_why(library: SamplesPage, tmp_path: Path) -> None:
+    good = files(tmp_path, "红 茶.png", "🍵.png", "a+b %41.png", "丁.png")
+    bad = tmp_path / "坏的.png"
+    bad.write_bytes(b"nonsense")
+    library.upload(*good, bad)
+    expect(library.samples()).to_have_count(4)
+    assert set(library.names()) == {path.name for path in good}
+    expect(library.page.locator(".upload")).to_have_count(1)
+    expect(library.page.locator(".upload")).to_contain_text("这不是可用的图片")
+    library.expect_count("共 4 张")
+    expect(library.page.locator(".toast")).to_contain_text("已加入 4 张")
+
+
+def test_a_picture_is_renamed_and_deleted_and_brought_back_by_keyboard(
+    library: SamplesPage, tmp_path: Path
+) -> None:
+    library.upload(*files(tmp_path, "旧名.png"))
+    expect(library.samples()).to_have_count(1)
+    library.focus(0)
+    library.page.keyboard.press("F2")
+    library.page.keyboard.type("新 名 🎨")
+    library.page.keyboard.press("Enter")
+    expect(library.samples().locator(".sample-name")).to_have_text("新 名 🎨.png")
+    library.page.keyboard.press("Delete")
+    expect(library.samples()).to_have_count(0)
+    library.page.get_by_role("button", name="撤销").click()
+    expect(library.samples()).to_have_count(1)
+    library.open()
+    assert library.names() == ["新 名 🎨.png"]
+
+
+def test_search_follows_what_is_typed_and_stands_in_the_address(library: SamplesPage, tmp_path: Path) -> None:
+    library.upload(*files(tmp_path, "红茶.png", "绿茶.png", "Cat.png"))
+    expect(library.samples()).to_have_count(3)
+    library.search("ｃａｔ")
+    library.expect_count("找到 1 张")
+    assert library.names() == ["Cat.png"]
+    library.page.reload()
+    assert library.names() == ["Cat.png"]
+    library.open("?search=没有")
+    expect(library.page.locator(".empty")).to_contain_text("没有「没有」")
+
+
+def test_it_tells_how_often_a_picture_was_used(
+    library: SamplesPage, demo: HouseProcess, tmp_path: Path
+) -> None:
+    library.upload(*files(tmp_path, "红茶.png"))
+    expect(library.samples()).to_have_count(1)
+    image = demo.get("/api/sample-images")["images"][0]
+    reference = {"url": image["url"], "filename": image["filename"]}
+    demo.post("/api/batch-generate", {"prompt": "猫", "resolution": "1K", "sample_images": [reference]})
+    library.open()
+    expect(library.samples().first).to_contain_text("用过 1 次")
+
+
+def test_ten_thousand_in_a_bucket_are_scrolled_searched_and_picked(
+    page: Page, in_oss: HouseProcess, oss: FakeOss
+) -> None:
+    content = drawn("png")
+    for number in range(10_000):
+        oss.keep(f"{PREFIX}茶 🍵 {number:05}.png", content, age=number)
+    in_oss.kill()
+    in_oss.start()
+    library = SamplesPage(page, in_oss.address)
+    library.open()
+    library.expect_count("共 10000 张")
+    expect(library.samples().first.locator("img")).to_have_js_property("complete", True)
+    assert library.samples().first.locator("img").evaluate("image => image.naturalWidth") > 0
+    shown = library.samples().count()
+    page.mouse.move(600, 600)
+    page.mouse.wheel(0, 20_000)
+    expect(library.samples()).not_to_have_count(shown)
+    library.search("07777")
+    library.expect_count("找到 1 张")
+    page.goto(in_oss.address)
+    page.get_by_role("button", name="选择 (0)").click()
+    page.get_by_label("按文件名搜索").fill("09999")
+    expect(page.locator(".picker-image")).to_have_count(1)
+    page.locator(".picker-image").click()
+    page.get_by_role("button", name="✓ 确认选择").click()
+    expect(page.locator("[data-references] .reference")).to_have_count(1)
+    expect(page.get_by_role("button", name="选择 (1)")).to_be_visible()
+
+
+def test_while_oss_is_down_the_page_shows_the_last_list_and_recovers_by_itself(
+    page: Page, in_oss: HouseProcess, oss: FakeOss
+) -> None:
+    library = SamplesPage(page, in_oss.address)
+    oss.keep(f"{PREFIX}猫.png", drawn("png"))
+    in_oss.kill()
+    in_oss.start()
+    library.open()
+    expect(library.samples()).to_have_count(1)
+    oss.is_down = True
+    in_oss.kill()
+    in_oss.start()
+    library.open()
+    notice = page.locator("[data-stale]")
+    expect(notice).to_contain_text("连不上 OSS")
+    assert library.names() == ["猫.png"]
+    oss.is_down = False
+    expect(notice).to_have_count(0, timeout=30_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844), (360, 700)])
+def test_it_is_accessible_and_never_scrolls_sideways(
+    browser: Browser, demo: HouseProcess, tmp_path: Path, scheme: str, size: tuple[int, int]
+) -> None:
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    try:
+        library = SamplesPage(context.new_page(), demo.address)
+        library.open()
+        assert Axe().run(library.page).violations_count == 0
+        library.upload(*files(tmp_path, "很长的名字" * 12 + ".png", "a" * 80 + ".png"), Path(__file__))
+        expect(library.samples()).to_have_count(2)
+        assert library.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        found = Axe().run(library.page)
+        assert found.violations_count == 0, found.generate_report()
+    finally:
+        context.close()
