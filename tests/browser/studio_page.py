@@ -68,6 +68,8 @@ class StudioPage:
     def drop_references(self, *files: Path) -> None:
         """Choose files as reference images."""
         self.page.locator("[data-references] input[type=file]").set_input_files(files)
+        expect(self.references()).to_have_count(len(files))
+        expect(self.page.locator("[data-references] .is-coming")).to_have_count(0)
 
     def references(self) -> Locator:
         """The reference images attached."""
