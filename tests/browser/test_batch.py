@@ -328,6 +328,20 @@ def test_what_was_typed_stays_when_the_server_is_gone_at_the_start(demo: HousePr
     assert len(demo.get("/api/batches")["batches"]) == 1
 
 
+def test_the_seed_shown_is_the_one_that_all_pictures_of_a_row_were_made_with(
+    demo: HouseProcess, batch: Open
+) -> None:
+    rows: list[dict[str, Any]] = [{"prompt": "一张"}, {"prompt": "两张", "num_images": 2}]
+    batch_id = started(demo, [{**row, "resolution": "1K"} for row in rows])
+    page = batch(demo)
+    page.open(f"?id={batch_id}")
+    page.expect_state("已完成")
+    first, *others = demo.get(f"/api/batches/{batch_id}")["records"]
+    page.expect_text(1, "seed", str(first["seed"]))
+    assert len({record["seed"] for record in others}) == 2
+    page.expect_text(2, "seed", "随机")
+
+
 def test_the_log_tells_each_picture_and_can_show_failures_alone(house: HouseProcess, batch: Open) -> None:
     batch_id = started(house, prompts(3, bad=2))
     house.wait_for_end(batch_id)

@@ -6,7 +6,7 @@ const WORDS = { queued: "等待", running: "生成中", failed: "没有成功", 
 const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good" };
 const WORST_FIRST = ["running", "queued", "unknown", "failed", "cancelled"];
 
-/** A book of records: add(records), rows(), stateOf(row), all(), of(row), bind(rows). */
+/** A book of records: add(records), rows(), stateOf(row), seedOf(row), all(), of(row), bind(rows). */
 export function makeRecordBook() {
   const records = new Map(); // id -> record
   const byRow = new Map(); // row number -> [records by picture number]
@@ -41,8 +41,16 @@ export function makeRecordBook() {
   }
 
   const of = (row) => byRow.get(numbers.get(row)) ?? [];
+
+  /** The seed that all pictures of a row share, as text; empty while there is none. */
+  function seedOf(row) {
+    const seeds = new Set(of(row).map(({ seed }) => seed));
+    const [seed] = seeds;
+    return seeds.size === 1 && seed !== null ? String(seed) : "";
+  }
+
   return {
-    add, rows, bind, of,
+    add, rows, bind, of, seedOf,
     all: () => [...records.values()],
     stateOf: (row) => (of(row).length > 0 ? stateOfRecords(of(row)) : null),
     count: () => byRow.size,

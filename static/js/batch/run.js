@@ -40,6 +40,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       book.add(news.records);
       if (!built && !(posted && book.count() === posted.length)) table.rows.reset(book.rows());
       built = true;
+      for (const row of table.rows.all) row.seed = book.seedOf(row);
       wait.hidden = true;
       progress.show(batch, book.all());
       log.add(news.log);
