@@ -17,7 +17,14 @@ import generator
 import pictures
 from config import Settings, load_settings
 from errors import AppError
-from web import api_records, api_samples, api_spreadsheets, doors, pages_samples  # noqa: F401 - routes join
+from web import (  # noqa: F401 - routes join
+    api_records,
+    api_samples,
+    api_spreadsheets,
+    doors,
+    pages_records,
+    pages_samples,
+)
 from web.answers import answer_errors
 from web.api import api
 from web.context import Rooms, furnish

@@ -14,7 +14,6 @@ from web.asking import BadRows, queue_rows
 from web.context import connection, rooms
 
 RESULTS_SHOWN = 60
-_RECORDS_A_PAGE = 20
 _YEAR = 365 * 24 * 3600
 pages = Blueprint("pages", __name__)
 
@@ -52,20 +51,6 @@ def batch() -> str:
     return render_template("batch.html", batch=shown, sizes=sizes_json(rooms().model.card))
 
 
-@pages.get("/records")
-def records() -> str:
-    """生成记录."""
-    db = connection()
-    wanted = database.RecordFilter(search=request.args.get("search", ""))
-    total = database.count_records(db, wanted)
-    last = max(1, -(-total // _RECORDS_A_PAGE))
-    page = min(max(request.args.get("page", 1, type=int), 1), last)
-    found = database.list_records(db, wanted, limit=_RECORDS_A_PAGE, offset=(page - 1) * _RECORDS_A_PAGE)
-    return render_template(
-        "records.html", records=found, total=total, page=page, pages=last, search=wanted.search
-    )
-
-
 @pages.get("/output/<path:name>")
 def output(name: str) -> Response:
     """A picture as it was kept."""
@@ -98,7 +83,7 @@ def _from_bucket(name: str, *, small: bool) -> Response:
 
 
 def _kept(record_id: int) -> Record:
-    record = database.get_record(connection(), record_id)
+    record = database.get_record(connection(), record_id, trash=True)
     if not record.filename:
         raise NotFound("这条记录还没有图片")
     return record

@@ -1,10 +1,15 @@
 // Pictures large: one after another, with their parameters. Links carry data-full; the nearest element with
 // data-record-id tells the rest (data-request, <template data-facts>). The dialog is _lightbox.html.
+// A page may be its host: know what lies beyond the list, and do more with a picture than its tile can.
 
 import { copy } from "./messages.js";
 import { zoom } from "./zoom.js";
 
-let show = null;
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+const SIZES = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
+const DEEDS = { f: "favourite", p: "pick", x: "reject", z: "undo", c: "compare", " ": "select", Delete: "delete" };
+const hosts = new WeakMap();
+let box = null;
 
 /** Open links with data-full inside `scope` large. */
 export function lightbox(scope) {
@@ -18,8 +23,19 @@ export function lightbox(scope) {
 
 /** Open one such link; its neighbours are those of the nearest [data-lightbox-scope]. */
 export function openLightbox(link) {
-  show ??= build(document.querySelector("[data-lightbox]"));
-  show(link);
+  box ??= build(document.querySelector("[data-lightbox]"));
+  box.open(link);
+}
+
+/**
+ * What an element with data-lightbox-host adds, all optional: offers (names of data-do), deed(name, record),
+ * place(record) -> "12 / 300", has(step, record), beyond(step, record) -> link, shown(record), state(record) -> Set.
+ * Returns the box: {isOpen(), present(link), go(step), say(sentence), close()}.
+ */
+export function hostLightbox(element, host) {
+  hosts.set(element, host);
+  box ??= build(document.querySelector("[data-lightbox]"));
+  return box;
 }
 
 function build(dialog) {
@@ -27,35 +43,53 @@ function build(dialog) {
   const image = part("image");
   const view = zoom(part("stage"), image, { step: go, close: () => dialog.close() });
   let scope = document;
+  let hostElement = null;
   let current = null;
+  let going = false;
 
   const links = () => [...scope.querySelectorAll("[data-full]")];
   const index = () => links().findIndex((link) => link.dataset.full === current.dataset.full);
+  const record = () => current.closest("[data-record-id]");
+  const host = () => hosts.get(hostElement) ?? {};
 
   function open(link) {
-    scope = link.closest("[data-lightbox-scope]") || document;
     present(link);
-    dialog.showModal();
+    if (!dialog.open) dialog.showModal();
+    dialog.focus();
   }
 
-  function go(step) {
+  async function go(step) {
     const all = links();
     const at = step === -Infinity ? 0 : step === Infinity ? all.length - 1 : index() + step;
-    if (all[at]) present(all[at]);
+    const isFar = Math.abs(step) === Infinity;
+    if (all[at] && !(isFar && host().has?.(step, record()))) return present(all[at]);
+    if (going || !host().beyond) return undefined;
+    going = true;
+    const late = setTimeout(() => say("正在翻页…"), 300);
+    const link = await host().beyond(step, record()).catch(() => null);
+    clearTimeout(late);
+    going = false;
+    if (link && dialog.open) present(link);
+    else say(isFar ? "" : "没有更多图片了");
+    return undefined;
   }
 
   function present(link) {
     current = link;
+    scope = link.closest("[data-lightbox-scope]") || document;
+    hostElement = link.closest("[data-lightbox-host]");
     const all = links();
     const at = index();
     view.reset();
     load(link);
-    part("position").textContent = `${at + 1} / ${all.length}`;
-    part("previous").disabled = at <= 0;
-    part("next").disabled = at >= all.length - 1;
+    part("position").textContent = host().place?.(record()) ?? `${at + 1} / ${all.length}`;
+    part("previous").disabled = at <= 0 && !host().has?.(-1, record());
+    part("next").disabled = at >= all.length - 1 && !host().has?.(1, record());
     if (document.activeElement?.disabled) dialog.focus(); // a disabled button would swallow the next key
     part("download").href = link.dataset.full;
-    describe(link);
+    describe();
+    offer();
+    host().shown?.(record());
     for (const neighbour of [all[at + 1], all[at - 1]]) if (neighbour) new Image().src = neighbour.dataset.full;
   }
 
@@ -65,6 +99,7 @@ function build(dialog) {
     image.src = small || link.dataset.full;
     whole.src = link.dataset.full;
     const late = setTimeout(() => say("正在载入…"), 300);
+    say("");
     whole.onload = () => settle("");
     whole.onerror = () => settle("加载失败，图片文件可能已被移走");
     function settle(sentence) {
@@ -80,10 +115,9 @@ function build(dialog) {
     part("word").hidden = !sentence;
   }
 
-  function describe(link) {
-    const record = link.closest("[data-record-id]");
-    const asked = JSON.parse(record?.dataset.request || "{}");
-    const facts = record?.querySelector("template[data-facts]");
+  function describe() {
+    const asked = JSON.parse(record()?.dataset.request || "{}");
+    const facts = record()?.querySelector("template[data-facts]");
     image.alt = asked.prompt || "";
     part("prompt").textContent = asked.prompt || "";
     part("negative").textContent = asked.negative_prompt || "";
@@ -95,11 +129,41 @@ function build(dialog) {
     dialog.asked = asked;
   }
 
+  /** Show what can be done with this picture: what the host offers, or else what its own tile does. */
+  function offer() {
+    const state = host().state?.(record()) ?? new Set();
+    for (const button of dialog.querySelectorAll("[data-do]")) {
+      button.hidden = !isOffered(button.dataset.do);
+      if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", String(state.has(button.dataset.do)));
+    }
+  }
+
+  function isOffered(name) {
+    return host().offers ? host().offers(record()).includes(name) : Boolean(tileButton(name));
+  }
+
+  function tileButton(name) {
+    return record()?.querySelector(`[data-action="${name}"]`);
+  }
+
+  async function perform(name) {
+    if (!isOffered(name)) return;
+    if (host().deed) {
+      await host().deed(name, record()).catch((failure) => say(failure.message));
+      if (dialog.open) offer();
+    } else {
+      dialog.close();
+      tileButton(name).click();
+    }
+  }
+
   dialog.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
-    const sizes = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
-    if (event.key in steps) go(steps[event.key]);
-    else if (event.key in sizes && !event.ctrlKey && !event.metaKey) view.by(sizes[event.key]);
+    const { key, target } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const deed = DEEDS[key.length === 1 ? key.toLowerCase() : key];
+    if (key in STEPS) go(STEPS[key]);
+    else if (key in SIZES) view.by(SIZES[key]);
+    else if (deed && !(key === " " && target.matches("button, a"))) perform(deed);
     else return;
     event.preventDefault();
   });
@@ -107,16 +171,23 @@ function build(dialog) {
     const home = links().find((link) => link.dataset.full === current.dataset.full);
     home?.focus({ preventScroll: true });
     home?.scrollIntoView({ block: "nearest" });
+    host().shown?.(null);
   });
   part("previous").addEventListener("click", () => go(-1));
   part("next").addEventListener("click", () => go(1));
+  dialog.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-do]");
+    if (button) perform(button.dataset.do);
+  });
   for (const button of dialog.querySelectorAll("[data-copy]")) {
-    button.addEventListener("click", async () => {
-      const done = await copy(String(dialog.asked[button.dataset.copy]));
-      const word = button.querySelector("span");
-      word.textContent = done ? "已复制" : "请手动选中复制";
-      setTimeout(() => (word.textContent = "复制"), 1600);
-    });
+    button.addEventListener("click", () => copyPart(button, String(dialog.asked[button.dataset.copy])));
   }
-  return open;
+  return { open, present, go, say, isOpen: () => dialog.open, close: () => dialog.close() };
+}
+
+async function copyPart(button, text) {
+  const done = await copy(text);
+  const word = button.querySelector("span");
+  word.textContent = done ? "已复制" : "请手动选中复制";
+  setTimeout(() => (word.textContent = "复制"), 1600);
 }

@@ -11,7 +11,9 @@ export function toast(text, action) {
   words.textContent = text;
   element.append(words);
   if (action) element.append(actionButton(action, element));
-  document.querySelector("[data-toasts]").replaceChildren(element);
+  const inside = [...document.querySelectorAll("dialog[open] [data-toasts]")].at(-1);
+  const place = inside ?? document.querySelector("[data-toasts]"); // under a dialog nobody could see or press it
+  place.replaceChildren(element);
   leaveAfter(element, STAY);
 }
 

@@ -3,8 +3,9 @@
 const MOST = 12;
 const SWIPE = 60;
 
-/** Returns {reset, by(factor)}; calls step(±1) on a swipe sideways and close() on a swipe down. */
-export function zoom(stage, image, { step, close }) {
+/** Returns {reset, by(factor), follow(state)}; calls step(±1) on a swipe sideways, close() on a swipe down, and
+ *  moved({scale, x, y}) when the person looks closer or elsewhere. */
+export function zoom(stage, image, { step, close, moved = () => null }) {
   const fingers = new Map();
   let scale = 1;
   let x = 0;
@@ -18,6 +19,16 @@ export function zoom(stage, image, { step, close }) {
     y = Math.min(slackY, Math.max(-slackY, y));
     image.style.transform = scale === 1 ? "" : `translate(${x}px, ${y}px) scale(${scale})`;
     stage.classList.toggle("is-zoomed", scale > 1);
+    moved({ scale, x, y });
+  }
+
+  /** Look where another picture is looked at; tells nobody. */
+  function follow(state) {
+    const tell = moved;
+    moved = () => null;
+    ({ scale, x, y } = state);
+    draw();
+    moved = tell;
   }
 
   /** Scale by `factor` so that the point (from the middle of the stage) stays where it is. */
@@ -92,5 +103,5 @@ export function zoom(stage, image, { step, close }) {
   });
   stage.addEventListener("pointercancel", (event) => fingers.delete(event.pointerId));
 
-  return { reset, by: (factor) => (factor ? around(factor) : reset()) };
+  return { reset, follow, by: (factor) => (factor ? around(factor) : reset()) };
 }

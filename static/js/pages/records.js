@@ -1,7 +1,19 @@
-// 生成记录: large view and actions of the rows.
+// 生成记录: finding, choosing, working. What is not needed at once is fetched later.
 
-import { tiles } from "../tiles.js";
+import { find } from "../records/find.js";
+import { keys } from "../records/keys.js";
+import { selection } from "../records/selection.js";
+import { work } from "../records/work.js";
 
-const list = document.querySelector("[data-records]");
+const page = document.querySelector("[data-finder]");
+const finder = find(page);
+const chosen = selection(page, finder);
+const { deed, run, enlarge } = work(page, finder, chosen);
 
-if (list) tiles(list);
+keys(page, { selection: chosen, deed });
+
+const named = new URLSearchParams(location.search).get("record");
+const link = named && page.querySelector(`[data-record-id="${CSS.escape(named)}"] [data-full]`);
+if (link) enlarge(link);
+
+import("../records/later.js").then(({ later }) => later(page, { finder, run, enlarge }));

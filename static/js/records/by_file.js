@@ -1,0 +1,65 @@
+// A picture file tells which record it is, or at least what it was made from.
+
+import { call } from "../api.js";
+import { announce, toast } from "../messages.js";
+import { intoDraft } from "./handover.js";
+
+const dialog = document.querySelector('[data-dialog="file"]');
+const part = (name) => dialog.querySelector(`[data-file-${name}]`);
+
+/** Ask about one file; open(record id) shows the record when it is here, restore(id) takes it out of the trash. */
+export async function lookUp(file, { page, open, restore }) {
+  announce("正在找这张图的记录");
+  if (!file.type.startsWith("image/")) return show(file.name, "这不是图片。请放一张 PNG、JPEG 或 WebP 图片。");
+  const body = new FormData();
+  body.append("file", file, file.name);
+  try {
+    const { record, is_same_file: same, in_trash: gone, parameters } = await call("POST", page.dataset.fileUrl, body);
+    if (record && gone) {
+      return show(`记录 ${record.id}`, "这张图的记录在回收站里。", asFacts(record), ["恢复", () => restore(record.id)]);
+    }
+    if (record) {
+      await open(record.id);
+      return toast(same ? `就是记录 ${record.id}` : `是记录 ${record.id}，文件的内容后来有过改动`);
+    }
+    if (!parameters) return show(file.name, "这张图不在记录里，也没有带参数，可能是截图或被其他软件另存过。");
+    return show(file.name, "这张图不在记录里，但它带着自己的参数：", asFacts(parameters), parameters.prompt && [
+      "用这些参数生成", () => use(parameters, page.dataset.studioUrl),
+    ]);
+  } catch (failure) {
+    return show(file.name, failure.message);
+  }
+}
+
+function asFacts({ prompt, negative_prompt: negative, seed, steps, width, height, model, text }) {
+  const known = { 提示词: prompt || text, 负面提示词: negative, 种子: seed, 步数: steps, 尺寸: width && `${width}×${height}`, 模型: model };
+  return Object.entries(known).filter(([, value]) => value != null && value !== "");
+}
+
+function show(title, sentence, facts = [], deed = null) {
+  part("title").textContent = title;
+  part("text").textContent = sentence;
+  part("facts").replaceChildren(...facts.flatMap(([term, words]) => [element("dt", term), element("dd", words)]));
+  part("facts").hidden = facts.length === 0;
+  const yes = part("yes");
+  yes.hidden = !deed;
+  if (deed) {
+    yes.textContent = deed[0];
+    yes.onclick = () => {
+      dialog.close();
+      deed[1]();
+    };
+  }
+  if (!dialog.open) dialog.showModal();
+}
+
+function element(tag, words) {
+  const made = document.createElement(tag);
+  made.textContent = words;
+  return made;
+}
+
+function use({ prompt, negative_prompt, seed, steps }, url) {
+  intoDraft((draft) => ({ ...draft, prompt, negative_prompt, seed: seed ?? "", steps: steps ?? "" }));
+  location.assign(url);
+}

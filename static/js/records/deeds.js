@@ -1,0 +1,129 @@
+// What is done to records, one or many: into the trash and out again, favourites, ZIP, Excel; and to one:
+// again, use as reference. Fetched when first needed.
+
+import { call } from "../api.js";
+import { copy, toast } from "../messages.js";
+import { intoDraft } from "./handover.js";
+
+/** Returns do(name, chosen, {record, button}) for a page, its finder and its selection. */
+export function makeDeeds(page, finder, selection) {
+  const { deleteUrl, restoreUrl, favouriteUrl, archiveUrl, exportUrl, createUrl, uploadUrl, studioUrl } = page.dataset;
+  const count = (number) => number.toLocaleString("zh-CN");
+
+  async function remove(chosen, word = "已删除") {
+    const { deleted, undo } = await call("POST", deleteUrl, chosen);
+    selection.forget(chosen);
+    await finder.reload();
+    toast(deleted ? `${word} ${count(deleted)} 条` : "没有可以删除的：还在生成的要先等它结束", deleted && {
+      label: "撤销",
+      run: () => bringBack({ undo }),
+    });
+    return undo;
+  }
+
+  async function bringBack(body) {
+    const { restored } = await call("POST", restoreUrl, body);
+    await finder.reload();
+    toast(`恢复了 ${count(restored)} 条`);
+  }
+
+  async function restore(chosen) {
+    await bringBack(chosen);
+    selection.forget(chosen);
+  }
+
+  async function keep(chosen, favourite) {
+    const { changed } = await call("POST", favouriteUrl, { ...chosen, favourite });
+    await finder.reload();
+    return changed;
+  }
+
+  async function toggle(_chosen, { record }) {
+    const on = !("favourite" in record.dataset);
+    mark(record, on);
+    try {
+      await call("POST", favouriteUrl, { ids: [Number(record.dataset.recordId)], favourite: on });
+    } catch (failure) {
+      mark(record, !on);
+      throw failure;
+    }
+  }
+
+  async function again(_chosen, { record }) {
+    const asked = JSON.parse(record.dataset.request);
+    await call("POST", createUrl, { source: "single", rows: [{ ...asked, num_images: 1, seed: null }] });
+    document.dispatchEvent(new Event("look-now"));
+    toast("已开始生成 1 张", { label: "去看", run: () => location.assign(studioUrl) });
+  }
+
+  async function reference(_chosen, { record }) {
+    const { images } = await call("POST", uploadUrl, { record_id: Number(record.dataset.recordId) });
+    const most = Math.min(4, JSON.parse(page.dataset.card).max_references);
+    if (!intoDraft((draft) => addReference(draft, images[0], most))) {
+      toast(`「单图生成」里已有 ${most} 张参考图，请先移除一张`, { label: "去看", run: () => location.assign(studioUrl) });
+    } else {
+      toast("已加入「单图生成」的参考图", { label: "去生成", run: () => location.assign(studioUrl) });
+    }
+  }
+
+  const deeds = {
+    delete: (chosen) => remove(chosen),
+    reject: (chosen) => remove(chosen, "已淘汰"),
+    restore,
+    undo: (undo) => bringBack({ undo }),
+    favourite: (chosen, about) => (about.record ? toggle(chosen, about) : keepMany(chosen, true)),
+    unfavourite: (chosen) => keepMany(chosen, false),
+    pick: (chosen, { record }) => ("favourite" in record.dataset ? undefined : toggle(chosen, { record })),
+    archive: (chosen) => carry(archiveUrl, chosen),
+    export: (chosen) => carry(exportUrl, chosen),
+    edit: (_chosen, { record }) => location.assign(`${studioUrl}?from=${record.dataset.recordId}`),
+    again,
+    reference,
+    link,
+  };
+
+  async function link(_chosen, { record }) {
+    const address = new URL(`${page.dataset.pageUrl}?record=${record.dataset.recordId}`, location.href);
+    toast((await copy(address.href)) ? "已复制这条记录的链接" : `请手动复制：${address.href}`);
+  }
+
+  async function keepMany(chosen, on) {
+    const changed = await keep(chosen, on);
+    toast(on ? `收藏了 ${count(changed)} 条` : `取消收藏 ${count(changed)} 条`);
+  }
+
+  return (name, chosen, about = {}) => deeds[name](chosen, about);
+}
+
+/** The star of every place that shows this record. */
+function mark(record, on) {
+  for (const place of document.querySelectorAll(`[data-record-id="${record.dataset.recordId}"]`)) {
+    place.toggleAttribute("data-favourite", on);
+    const star = place.querySelector('[data-action="favourite"]');
+    star?.setAttribute("aria-pressed", String(on));
+    if (star) star.firstElementChild.className = `icon icon-star${on ? "-full" : ""}`;
+  }
+}
+
+/** A download that the browser shows and stops like any other. */
+function carry(url, chosen) {
+  const form = document.createElement("form");
+  form.method = "post";
+  form.action = url;
+  form.hidden = true;
+  const fields = chosen.filter ?? { ids: chosen.ids.join(",") };
+  for (const [name, value] of Object.entries(fields)) {
+    const field = document.createElement("input");
+    [field.type, field.name, field.value] = ["hidden", name, value];
+    form.append(field);
+  }
+  document.body.append(form);
+  form.submit();
+  form.remove();
+  toast("下载已经开始，大的要等一会儿");
+}
+
+function addReference(draft, image, most) {
+  const images = draft.sample_images ?? [];
+  return images.length < most && { ...draft, sample_images: [...images, image] };
+}

@@ -1,0 +1,31 @@
+// The chips that open: one at a time, shut by Esc or a click elsewhere; batches are fetched when looked for.
+
+import { lookAtFragment } from "../api.js";
+import { fill } from "../fragments.js";
+
+export function filters(page) {
+  const opened = () => page.querySelector("details.filter-more[open]");
+
+  document.addEventListener("pointerdown", (event) => {
+    if (opened() && !opened().contains(event.target)) opened().open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !opened()) return;
+    const { firstElementChild: summary } = opened();
+    opened().open = false;
+    summary.focus();
+  });
+  page.addEventListener("toggle", ({ target }) => {
+    if (target.open && target.dataset.filterMore === "batch_id") offerBatches(page, target);
+  }, { capture: true });
+}
+
+async function offerBatches(page, chip) {
+  const place = chip.querySelector("[data-batch-choices]");
+  try {
+    const news = await lookAtFragment(page.dataset.batchesUrl + location.search, {});
+    fill(place, news.html);
+  } catch (failure) {
+    place.textContent = failure.message;
+  }
+}

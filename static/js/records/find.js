@@ -1,0 +1,106 @@
+// Looking for records without leaving the page: what is typed or chosen becomes an address, and the server's
+// fragment for that address takes the place of the list. "found" is dispatched on the page after each.
+
+import { lookAtFragment } from "../api.js";
+import { fill } from "../fragments.js";
+
+const PAUSE = 160;
+
+/** Returns {go(url, {history, focus}), reload(), list(), address()}; go resolves to whether the list is there. */
+export function find(page) {
+  const form = page.querySelector("[data-find]");
+  const field = form.querySelector("[data-search]");
+  const found = page.querySelector("[data-found]");
+  const trouble = page.querySelector("[data-trouble]");
+  let latest = 0;
+  let typing = 0;
+
+  async function go(url, { history: how = "push", focus = false } = {}) {
+    const ticket = ++latest;
+    const { search, href } = new URL(url, location.href);
+    const late = setTimeout(() => found.classList.add("is-waiting"), 300);
+    try {
+      const news = await lookAtFragment(page.dataset.liveUrl + search, {});
+      if (ticket !== latest) return false;
+      show(news.html);
+      if (how !== "keep") history[how === "push" ? "pushState" : "replaceState"](null, "", href);
+      tell("");
+      if (focus) focusOn(focus);
+      page.dispatchEvent(new Event("found"));
+      return true;
+    } catch (failure) {
+      if (ticket === latest) tell(failure.message);
+      return false;
+    } finally {
+      clearTimeout(late);
+      if (ticket === latest) found.classList.remove("is-waiting");
+    }
+  }
+
+  function show(html) {
+    const kept = new Map([...found.querySelectorAll("img")].map((image) => [image.currentSrc, image]));
+    fill(found, html);
+    for (const fresh of found.querySelectorAll("img")) {
+      const old = kept.get(fresh.src);
+      if (old?.complete && old.naturalWidth) fresh.replaceWith(old); // drawn already: nothing flickers
+    }
+  }
+
+  function tell(sentence) {
+    trouble.textContent = sentence;
+    trouble.hidden = !sentence;
+  }
+
+  function focusOn(key) {
+    const place = found.querySelector(`[data-key="${CSS.escape(key)}"]`) ?? found.querySelector("[data-total-words]");
+    place?.focus({ preventScroll: true });
+  }
+
+  function asked() {
+    const fields = [...new FormData(form)].filter(([, value]) => value !== "");
+    return `${page.dataset.pageUrl}?${new URLSearchParams(fields)}`;
+  }
+
+  function look(how) {
+    clearTimeout(typing);
+    const url = asked();
+    if (new URL(url, location.href).search !== location.search) go(url, { history: how, focus: how === "push" && "days" });
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    look("replace");
+  });
+  field.addEventListener("input", (event) => {
+    clearTimeout(typing);
+    if (!event.isComposing) typing = setTimeout(() => look("replace"), PAUSE);
+  });
+  field.addEventListener("compositionend", () => look("replace"));
+  found.addEventListener("change", (event) => {
+    if (event.target.matches('input[type="date"]')) look("push");
+  });
+  found.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-go]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    if ("all" in link.dataset) field.value = "";
+    go(link.href, { focus: link.dataset.key ?? "total" }).then((is) => is && rise(found));
+  });
+  window.addEventListener("popstate", () => {
+    field.value = new URLSearchParams(location.search).get("search") ?? "";
+    go(location.href, { history: "keep" });
+  });
+
+  return {
+    go,
+    reload: () => go(location.href, { history: "keep" }),
+    list: () => found.querySelector("[data-list]"),
+    found,
+  };
+}
+
+/** After turning the page, its beginning is looked at. */
+function rise(found) {
+  const top = found.querySelector("[data-list]").getBoundingClientRect().top;
+  if (top < 0) window.scrollTo({ top: 0 });
+}

@@ -1,0 +1,55 @@
+// The list by keyboard: arrows move from record to record, Space ticks, Enter opens, Delete deletes, F keeps.
+
+/** deeds(name, ids) does something to records; `chosen` is the selection. */
+export function keys(page, { selection, deed }) {
+  const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
+  const here = () => document.activeElement?.closest?.("[data-records] [data-record-id]");
+
+  function enter(record) {
+    const place = record?.querySelector("[data-full]") ?? record?.querySelector("[data-pick]");
+    place?.focus({ preventScroll: true });
+    record?.scrollIntoView({ block: "nearest" });
+  }
+
+  function move(key) {
+    const all = records();
+    const at = all.indexOf(here());
+    if (at < 0) return enter(all[0]);
+    if (key === "ArrowUp" || key === "ArrowDown") return enter(across(all, at, key === "ArrowDown"));
+    return enter(all[at + (key === "ArrowRight" ? 1 : -1)]);
+  }
+
+  function deleteHere() {
+    const id = Number(here()?.dataset.recordId);
+    if (selection.size() && (!id || selection.has(id))) return deed("delete");
+    return id ? deed("delete", [id]) : undefined;
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { key, target } = event;
+    if (target.matches('input:not([type="checkbox"]), textarea, select, summary')) return;
+    if (key.startsWith("Arrow") && (here() || target === document.body)) move(key);
+    else if (key === "Delete") deleteHere();
+    else if (key === "Escape" && selection.size()) selection.clear();
+    else if (here() && key === " " && target.matches("a")) selection.toggle(Number(here().dataset.recordId));
+    else if (here() && key === "Enter" && target.matches("[data-pick]")) here().querySelector("[data-full]")?.click();
+    else if (here() && key.toLowerCase() === "f") here().querySelector('[data-action="favourite"]')?.click();
+    else return;
+    event.preventDefault();
+  });
+
+  return { enter };
+}
+
+/** The record below or above: in a grid the nearest one of the next row. */
+function across(all, at, isDown) {
+  const from = all[at].getBoundingClientRect();
+  const middle = from.left + from.width / 2;
+  const beyond = (isDown ? all.slice(at + 1) : all.slice(0, at).reverse()).map((record) => [record, record.getBoundingClientRect()]);
+  const next = beyond.find(([, box]) => (isDown ? box.top >= from.bottom - 1 : box.bottom <= from.top + 1));
+  if (!next) return undefined;
+  const row = beyond.filter(([, box]) => Math.abs(box.top - next[1].top) < 2);
+  const far = ([, box]) => Math.abs(box.left + box.width / 2 - middle);
+  return row.reduce((best, one) => (far(one) < far(best) ? one : best))[0];
+}

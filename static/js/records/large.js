@@ -1,0 +1,149 @@
+// The large view of 生成记录: over the borders of pages, with everything that can be done to a record.
+
+import { call } from "../api.js";
+import { hostLightbox } from "../lightbox.js";
+
+const MOST_PAGES = 10; // without a picture, until we say that there are no more
+
+/** Returns {open(link), compare(left, right)}; run(name, chosen, about) is what work.js does. */
+export function makeLarge(page, finder, selection, run) {
+  const list = () => finder.list();
+  const number = (name) => Number(list().dataset[name]);
+  const records = () => [...list().querySelectorAll("[data-records] [data-record-id]")];
+  const links = () => [...list().querySelectorAll("[data-records] [data-full]")];
+  const linkOf = (id) => list().querySelector(`[data-record-id="${id}"] [data-full]`);
+  const canRefer = JSON.parse(page.dataset.card).max_references > 0;
+  const undos = [];
+  let timer = 0;
+
+  const host = { offers, deed, place, has, beyond, shown, state };
+  const box = hostLightbox(finder.found, host);
+
+  function offers(record) {
+    if ("trash" in list().dataset || record.querySelector('[data-action="restore"]')) return ["restore", "select", "link"];
+    const usual = ["favourite", "select", "delete", "again", "edit", "pick", "reject", "undo", "link"];
+    return [...usual, ...(canRefer ? ["reference"] : []), ...(links().length > 1 ? ["compare"] : [])];
+  }
+
+  function state({ dataset }) {
+    const marks = [["favourite", "favourite" in dataset], ["select", selection.has(Number(dataset.recordId))]];
+    return new Set(marks.filter(([, is]) => is).map(([name]) => name));
+  }
+
+  async function deed(name, record) {
+    const id = Number(record.dataset.recordId);
+    if (name === "select") return selection.toggle(id);
+    if (name === "undo") return undo();
+    if (name === "compare") return compareFrom(record);
+    if (["delete", "reject", "restore"].includes(name)) return takeAway(name, record, id);
+    await run(name, { ids: [id] }, { record });
+    return name === "pick" ? box.go(1) : undefined;
+  }
+
+  /** The record leaves the list; the one that takes its place is shown. */
+  async function takeAway(name, record, id) {
+    const at = links().findIndex((link) => record.contains(link));
+    const number = await run(name, { ids: [id] }, { record });
+    if (name !== "restore") undos.push([number, id]);
+    const next = at < 0 ? null : (links()[at] ?? links().at(-1));
+    if (!box.isOpen()) return;
+    if (next) box.present(next);
+    else box.close();
+  }
+
+  async function undo() {
+    const last = undos.pop();
+    if (!last) return box.say("没有可以撤销的");
+    const [number, id] = last;
+    await run("undo", number);
+    if (box.isOpen() && linkOf(id)) box.present(linkOf(id));
+    return undefined;
+  }
+
+  function place(record) {
+    const at = records().indexOf(record);
+    if (at < 0) return `记录 ${record.dataset.recordId}`;
+    return `${(number("offset") + at + 1).toLocaleString("zh-CN")} / ${number("total").toLocaleString("zh-CN")}`;
+  }
+
+  function has(step, record) {
+    if (record.matches("[data-deep]")) return Math.abs(step) === 1;
+    return step < 0 ? number("page") > 1 : number("page") < number("pages");
+  }
+
+  async function beyond(step, record) {
+    if (record.matches("[data-deep]")) return beside(step, record.dataset.recordId);
+    for (let turned = 0; turned < MOST_PAGES && has(step, record); turned += 1) {
+      const target = { 1: number("page") + 1, [-1]: number("page") - 1, Infinity: number("pages") }[step] ?? 1;
+      if (!(await finder.go(addressWith({ page: target, record: "" }), { history: "replace" }))) return null;
+      const found = step < 0 && step !== -Infinity ? links().at(-1) : step === Infinity ? links().at(-1) : links()[0];
+      if (found) return found;
+    }
+    return null;
+  }
+
+  /** From a record that the list does not have to its neighbour in the order of what is looked for. */
+  async function beside(step, from) {
+    let id = from;
+    for (let tried = 0; tried < MOST_PAGES * 2; tried += 1) {
+      const near = await neighbours(id);
+      const record = step > 0 ? near.next : near.previous;
+      if (!record) return null;
+      id = record.id;
+      if (record.status !== "success" || !record.image_path) continue;
+      await finder.go(addressWith({ record: id }), { history: "replace" });
+      return linkOf(id) ?? finder.found.querySelector("[data-deep] [data-full]");
+    }
+    return null;
+  }
+
+  function neighbours(id) {
+    const query = new URLSearchParams(JSON.parse(list().dataset.filter));
+    return call("GET", `${page.dataset.listUrl}/${id}/neighbours?${query}`);
+  }
+
+  /** The address follows what is shown, so that it can be passed on; at a border the neighbour is fetched early. */
+  function shown(record) {
+    clearTimeout(timer);
+    const isDeep = Boolean(list().querySelector("[data-deep]"));
+    timer = setTimeout(() => {
+      if (record) fetchBeyond(record);
+      if (record || !isDeep) history.replaceState(null, "", addressWith({ record: record?.dataset.recordId ?? "" }));
+    }, record ? 250 : 0);
+  }
+
+  async function fetchBeyond(record) {
+    const at = links().findIndex((link) => record.contains(link));
+    if (at > 0 && at < links().length - 1) return;
+    const near = await neighbours(record.dataset.recordId).catch(() => ({}));
+    for (const { image_path: path } of [near.next, near.previous].filter(Boolean)) if (path) new Image().src = path;
+  }
+
+  function compareFrom(record) {
+    const all = links().map((link) => link.closest("[data-record-id]"));
+    const at = all.indexOf(record);
+    const other = all[at + 1] ?? all[at - 1] ?? all[0];
+    return compare(record, other);
+  }
+
+  async function compare(left, right) {
+    const { openCompare } = await import("./compare.js");
+    openCompare(left, right, { records: () => links().map((link) => link.closest("[data-record-id]")), run });
+  }
+
+  page.addEventListener("found", () => {
+    const id = new URLSearchParams(location.search).get("record");
+    if (box.isOpen() && id && linkOf(id)) box.present(linkOf(id));
+  });
+
+  return { open: box.open, compare };
+}
+
+function addressWith(changes) {
+  const url = new URL(location.href);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === "") url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
+  return url;
+}

@@ -1,0 +1,131 @@
+// Which records are meant: ticked one by one, in a row with Shift, a page, or all that is found. What is
+// ticked stays so over pages and reloads, until something else is looked for.
+
+import { call } from "../api.js";
+
+const KEPT = "records.picked";
+
+/** Returns {has, put, toggle, chosen, clear, forget, size}; the bar at the bottom says how many there are. */
+export function selection(page, finder) {
+  const bar = document.querySelector("[data-selection]");
+  const part = (name) => bar.querySelector(`[data-selection-${name}]`);
+  let kept = recall();
+  let picked = new Set(kept.ids);
+  let last = null;
+
+  const list = () => finder.list();
+  const filter = () => list().dataset.filter;
+  const meaning = () => JSON.stringify({ ...JSON.parse(filter()), sort: "" });
+  const total = () => Number(list().dataset.total);
+  const boxes = () => [...page.querySelectorAll("[data-pick]")];
+  const isAll = () => kept.all === true;
+  const has = (id) => isAll() || picked.has(id);
+  const size = () => (isAll() ? total() : picked.size);
+
+  /** {ids} or {filter}, as the API takes it. */
+  const chosen = () => (isAll() ? { filter: JSON.parse(filter()) } : { ids: [...picked] });
+
+  async function put(ids, on) {
+    if (isAll() && on) return;
+    if (isAll()) await nameThem();
+    for (const id of ids) picked[on ? "add" : "delete"](id);
+    draw();
+  }
+
+  /** All but some: from now on each one is known by its id. */
+  async function nameThem() {
+    part("count").textContent = "正在取编号…";
+    const query = new URLSearchParams(JSON.parse(filter()));
+    const { ids } = await call("GET", `${page.dataset.idsUrl}?${query}`);
+    picked = new Set(ids);
+    kept.all = false;
+  }
+
+  function clear() {
+    kept.all = false;
+    picked.clear();
+    last = null;
+    draw();
+  }
+
+  /** What is gone from the list is no longer meant. */
+  function forget({ ids }) {
+    if (!ids) return clear();
+    if (!isAll()) for (const id of ids) picked.delete(id);
+    return draw();
+  }
+
+  function all() {
+    picked.clear();
+    kept.all = true;
+    draw();
+  }
+
+  function draw() {
+    for (const box of boxes()) {
+      box.checked = has(Number(box.value));
+      box.closest("[data-record-id]").classList.toggle("is-picked", box.checked);
+    }
+    const head = page.querySelector("[data-pick-page]");
+    const shown = boxes().filter((box) => box.checked).length;
+    if (head) {
+      head.checked = shown > 0 && shown === boxes().length;
+      head.indeterminate = shown > 0 && !head.checked;
+    }
+    page.classList.toggle("is-choosing", size() > 0);
+    say(shown);
+    store({ meaning: meaning(), all: isAll(), ids: [...picked] });
+  }
+
+  function say(shown) {
+    bar.hidden = size() === 0;
+    bar.classList.toggle("is-trash", "trash" in list().dataset);
+    const elsewhere = isAll() ? 0 : size() - shown;
+    part("count").textContent = `已选 ${size().toLocaleString("zh-CN")} 条${elsewhere ? `，${elsewhere} 条在别的页` : ""}`;
+    part("all").hidden = isAll() || size() >= total();
+    part("all").textContent = `选择全部 ${total().toLocaleString("zh-CN")} 条`;
+    bar.querySelector('[data-deed="compare"]').hidden = isAll() || size() !== 2 || shown !== 2;
+    bar.querySelector("[data-selection-error]").textContent = "";
+  }
+
+  page.addEventListener("click", (event) => {
+    const box = event.target.closest("[data-pick]");
+    if (!box) return;
+    const every = boxes();
+    const from = event.shiftKey && last ? every.findIndex(({ value }) => value === last) : -1;
+    const to = every.indexOf(box);
+    const span = from < 0 ? [box] : every.slice(Math.min(from, to), Math.max(from, to) + 1);
+    put(span.map(({ value }) => Number(value)), box.checked);
+    last = box.value;
+  });
+  page.addEventListener("change", (event) => {
+    if (event.target.matches("[data-pick-page]")) put(boxes().map(({ value }) => Number(value)), event.target.checked);
+  });
+  page.addEventListener("found", () => {
+    if (kept.meaning === meaning()) draw();
+    else clear();
+  });
+  part("all").addEventListener("click", all);
+  part("none").addEventListener("click", clear);
+
+  function store(state) {
+    kept = state;
+    try {
+      sessionStorage.setItem(KEPT, JSON.stringify(state.ids.length > 50_000 ? { ...state, ids: [] } : state));
+    } catch {
+      // Without storage the selection lives as long as the page.
+    }
+  }
+
+  if (kept.meaning === meaning()) draw();
+  else clear();
+  return { has, put, toggle: (id) => put([id], !has(id)), chosen, clear, forget, size };
+}
+
+function recall() {
+  try {
+    return { ids: [], ...JSON.parse(sessionStorage.getItem(KEPT)) };
+  } catch {
+    return { ids: [] };
+  }
+}

@@ -1,0 +1,93 @@
+// Clicks on records and on the bar of the selection: what is pressed is done, and what goes wrong is said there.
+
+import { Failure } from "../api.js";
+
+/** Returns {deed(name, ids?), act(name, record), enlarge(link)}. */
+export function work(page, finder, selection) {
+  const bar = document.querySelector("[data-selection]");
+  const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
+  let deeds = null;
+  let large = null;
+
+  async function run(name, chosen, about) {
+    deeds ??= import("./deeds.js").then(({ makeDeeds }) => makeDeeds(page, finder, selection));
+    return (await deeds)(name, chosen, about);
+  }
+
+  /** One of data-action with one record; its place in the list is where the keyboard goes on. */
+  async function act(name, record, button) {
+    if (record.dataset.busy) return;
+    const place = record.querySelector("[data-error]");
+    const at = records().indexOf(record);
+    const hadFocus = record.contains(document.activeElement);
+    place.textContent = "";
+    record.dataset.busy = "yes";
+    try {
+      if (name === "retry") await retry(button);
+      else await run(name, { ids: [Number(record.dataset.recordId)] }, { record });
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      place.textContent = failure.message;
+    }
+    delete record.dataset.busy;
+    if (hadFocus && !record.isConnected) settle(records()[at] ?? records().at(-1));
+  }
+
+  async function retry(button) {
+    const actions = await import("../actions.js");
+    delete button.closest("[data-record-id]").dataset.busy;
+    await actions.act(button);
+    if (!button.closest("[data-record-id]").querySelector("[data-error]").textContent) await finder.reload();
+  }
+
+  function settle(record) {
+    const place = record ?? finder.found.querySelector("[data-total-words]");
+    (place.querySelector("[data-full], [data-pick]") ?? place).focus({ preventScroll: true });
+  }
+
+  /** One of data-deed with what is selected, or with the records of these ids. */
+  async function deed(name, ids) {
+    const place = bar.querySelector("[data-selection-error]");
+    const chosen = ids ? { ids } : selection.chosen();
+    const at = records().indexOf(document.activeElement?.closest("[data-record-id]"));
+    place.textContent = "";
+    bar.classList.add("is-busy");
+    try {
+      if (name === "compare") await compare();
+      else await run(name, chosen);
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      place.textContent = failure.message;
+    }
+    bar.classList.remove("is-busy");
+    if (at >= 0 && !document.querySelector("dialog[open]")) settle(records()[at] ?? records().at(-1));
+  }
+
+  async function compare() {
+    const [left, right] = records().filter((record) => selection.has(Number(record.dataset.recordId)));
+    (await host()).compare(left, right);
+  }
+
+  function host() {
+    large ??= import("./large.js").then(({ makeLarge }) => makeLarge(page, finder, selection, run));
+    return large;
+  }
+
+  async function enlarge(link) {
+    (await host()).open(link);
+  }
+
+  page.addEventListener("click", (event) => {
+    const trigger = event.target.closest("[data-action], [data-full]");
+    if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    if (trigger.dataset.full) enlarge(trigger);
+    else act(trigger.dataset.action, trigger.closest("[data-record-id]"), trigger);
+  });
+  bar.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-deed]");
+    if (button && !bar.classList.contains("is-busy")) deed(button.dataset.deed);
+  });
+
+  return { deed, run, enlarge };
+}

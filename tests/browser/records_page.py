@@ -1,0 +1,212 @@
+"""The words in which tests speak of 生成记录, and a house that has records already."""
+
+import base64
+import colorsys
+import io
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from PIL import Image, ImageDraw
+from playwright.sync_api import Locator, Page, expect
+
+import database
+import pictures
+from domain import ASPECT_RATIOS, Picture, Size
+
+_SUBJECTS = (
+    "一只橘猫趴在窗台上看雨",
+    "雪山木屋，窗里亮着灯",
+    "未来城市的夜市",
+    "白瓷茶杯产品海报",
+    "沙漠里的公路",
+    "竹林晨雾",
+)
+_STYLES = ("水彩，大片留白", "胶片质感", "电影镜头", "极简，浅灰背景", "油画", "等距插画，低多边形")
+_DISTINCT = 40
+_SIDES = {ratio: tuple(int(side) * 24 for side in ratio.split(":")) for ratio in ASPECT_RATIOS}
+FAILURE = "提示词没有通过审核（50412），请修改后再试"
+
+
+def small_picture(number: int, ratio: str) -> bytes:
+    """A drawn landscape, another one for every number, in the proportion asked for."""
+    width, height = _SIDES[ratio]
+    scale = 320 / max(width, height)
+    width, height = round(width * scale), round(height * scale)
+    hue = number * 0.137 % 1
+
+    def colour(light: float, full: float) -> tuple[int, ...]:
+        return tuple(round(255 * part) for part in colorsys.hls_to_rgb(hue, light, full))
+
+    image = Image.new("RGB", (width, height), colour(0.82, 0.45))
+    pen = ImageDraw.Draw(image)
+    sun = height * (0.2 + number % 5 * 0.06)
+    pen.ellipse((width * 0.6, sun, width * 0.6 + height * 0.2, sun + height * 0.2), fill=colour(0.93, 0.8))
+    for step, light in enumerate((0.62, 0.45, 0.28)):
+        base = height * (0.55 + step * 0.13)
+        peak = width * ((number * 0.31 + step * 0.37) % 1)
+        pen.polygon(
+            [(0, height), (0, base), (peak, base - height * 0.22), (width, base), (width, height)],
+            fill=colour(light, 0.4),
+        )
+    packed = io.BytesIO()
+    image.save(packed, "JPEG", quality=80)
+    return packed.getvalue()
+
+
+def fill_house(home: Path, number: int, *, failed_every: int = 13, prompts: Sequence[str] = ()) -> list[int]:
+    """Finished records with small pictures, oldest first, into a house not yet started -> their ids."""
+    database.open_database(home / "generation_records.db")
+    output = home / "output"
+    output.mkdir(exist_ok=True)
+    rows, files = [], {}
+    for index in range(number):
+        ratio = ASPECT_RATIOS[index % len(ASPECT_RATIOS)]
+        prompt = prompts[index] if index < len(prompts) else _prompt(index)
+        is_failed = failed_every > 0 and index % failed_every == failed_every - 1
+        files[index + 1] = None if is_failed else (index % _DISTINCT, ratio)
+        rows.append(
+            (prompt, ratio, "failed" if is_failed else "success", FAILURE if is_failed else "", index)
+        )
+    with closing(database.connect(home / "generation_records.db")) as db, database.transaction(db):
+        db.executemany(
+            """
+            INSERT INTO generation_records
+                (prompt, aspect_ratio, status, error, seed, resolution, model, num_images, created_at)
+            VALUES (?, ?, ?, ?, ?, '2K', 'demo', 1, datetime('now', '-' || ? || ' minutes'))
+            """,
+            [(*row, (number - row[-1]) * 7) for row in rows],
+        )
+    _keep(home, files)
+    with closing(database.connect(home / "generation_records.db")) as db:
+        while database.index_prompts(db):
+            pass
+    return list(range(1, number + 1))
+
+
+def _prompt(index: int) -> str:
+    return f"{_SUBJECTS[index % 6]}，{_STYLES[index // 6 % 6]}，第 {index + 1} 稿"
+
+
+def _keep(home: Path, files: dict[int, tuple[int, str] | None]) -> None:
+    kept = []
+    with closing(database.connect(home / "generation_records.db")) as db:
+        records = {record.id: record for record in database.list_chosen(db, list(files))}
+        for record_id, drawing in files.items():
+            if drawing is None:
+                continue
+            picture = Picture(content=small_picture(*drawing))
+            width, height = (round(side) for side in Image.open(io.BytesIO(picture.content)).size)
+            asked = records[record_id].request
+            text = pictures.embed_parameters(
+                asked, Size(width=width, height=height), "demo", record_id, asked.seed
+            )
+            saved = pictures.keep_picture(
+                picture, output_dir=home / "output", stem=f"图-{record_id}", record_id=record_id, embed=text
+            )
+            kept.append(
+                (
+                    saved.filename,
+                    f"/output/{saved.filename}",
+                    saved.width,
+                    saved.height,
+                    saved.sha256,
+                    record_id,
+                )
+            )
+        with database.transaction(db):
+            db.executemany(
+                """
+                UPDATE generation_records
+                SET filename = ?, image_path = ?, width = ?, height = ?, sha256 = ?
+                WHERE id = ?
+                """,
+                kept,
+            )
+
+
+class RecordsPage:
+    """What a person does on ``/records`` and what they see there."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.address = address
+
+    def open(self, query: str = "") -> None:
+        """Go to the page, and wait until it can be worked with."""
+        self.page.goto(f"{self.address}/records{query}")
+        self.page.locator("[data-finder][data-ready]").wait_for()
+
+    def records(self) -> Locator:
+        """Rows or tiles of this page of the list."""
+        return self.page.locator("[data-records] [data-record-id]")
+
+    def record(self, number: int) -> Locator:
+        """The row or tile of one record."""
+        return self.page.locator(f"[data-records] [data-record-id='{number}']")
+
+    def search(self, words: str) -> None:
+        """Type into the field."""
+        self.page.locator("[data-search]").fill(words)
+
+    def filter(self, chip: str, choice: str) -> None:
+        """Open a chip and take one of its choices."""
+        self.page.locator(f"details[data-filter-more={chip}] > summary").click()
+        self.page.locator(f"details[data-filter-more={chip}] .filter-choice").filter(
+            has_text=choice
+        ).first.click()
+
+    def expect_total(self, words: str) -> None:
+        """How many there are, as the page says it."""
+        expect(self.page.locator("[data-total-words]")).to_have_text(words)
+
+    def pick(self, *numbers: int) -> None:
+        """Tick records."""
+        for number in numbers:
+            self.record(number).locator("[data-pick]").check()
+
+    def bar(self) -> Locator:
+        """What can be done with the selection."""
+        return self.page.locator("[data-selection]")
+
+    def enlarge(self, number: int) -> Locator:
+        """Open the large view."""
+        self.record(number).locator("[data-full]").click()
+        return self.large()
+
+    def large(self) -> Locator:
+        """The large view, open."""
+        dialog = self.page.locator("dialog[data-lightbox]")
+        expect(dialog).to_be_visible()
+        return dialog
+
+    def expect_large(self, words: str) -> None:
+        """Which picture is shown large: "3 / 300"."""
+        expect(self.large().locator("[data-position]")).to_have_text(words)
+
+    def undo(self) -> None:
+        """Press 撤销 in the message that is shown."""
+        self.page.get_by_role("button", name="撤销").last.click()
+
+    def drop(self, file: Path) -> None:
+        """Drag a file from elsewhere onto the page and let go."""
+        data = base64.b64encode(file.read_bytes()).decode()
+        self.page.evaluate(_DROP, [file.name, data])
+
+    def query(self) -> dict[str, str]:
+        """What the address asks for."""
+        return dict(parse_qsl(urlsplit(self.page.url).query))
+
+
+_DROP = """
+([name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const type = name.endsWith("png") ? "image/png" : "image/jpeg";
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name, { type }));
+  for (const kind of ["dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+  }
+}
+"""

@@ -1,0 +1,225 @@
+"""生成记录: what an address asks for, drawn as a whole page or as the part that changes while one types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+import database
+from domain import Record
+from errors import InvalidRequest
+from web.answers import yuan
+from web.context import connection
+from web.filters import read_filter
+from web.live import live
+from web.pages import pages
+from web.records_chips import Chip, chips_for
+
+FEWEST, MOST = 20, 200
+VIEWS = {"table": FEWEST, "grid": 60}  # -> how many a page, when nobody says
+_FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "from", "to")
+_NAMES = (*_FILTERS, "sort", "trash", "view", "limit", "page", "record")
+_TRASH_DAYS = 30
+_YEAR = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A page of the list. ``asked`` is the address; ``problem`` says what cannot be read in it."""
+
+    asked: Mapping[str, str]
+    problem: str
+    view: str
+    limit: int
+    page: int
+    total: int
+    records: list[Record]
+    chips: list[Chip]
+    deep: Record | None
+    deep_missing: bool
+    indexed: tuple[int, int]
+    version: int
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are; at least 1."""
+        return max(1, -(-self.total // self.limit))
+
+    @property
+    def offset(self) -> int:
+        """How many records come before this page."""
+        return (self.page - 1) * self.limit
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether the address looks for some records only."""
+        return any(self.asked.get(name) for name in _FILTERS)
+
+    @property
+    def is_trash(self) -> bool:
+        """Whether these are the deleted ones."""
+        return "trash" in self.asked
+
+    @property
+    def filter(self) -> dict[str, str]:
+        """The filter by the names of the API, for links to what the API gives of all that is found."""
+        return {name: value for name, value in self.asked.items() if name in (*_FILTERS, "sort", "trash")}
+
+    def link(self, **changes: Any) -> str:
+        """The address with something else in it; from the first page on unless a page is named."""
+        return _address(self.asked, changes)
+
+    def numbers(self) -> list[int]:
+        """Pages to offer; 0 stands for those left out."""
+        near = {1, self.pages, *range(self.page - 2, self.page + 3)}
+        shown: list[int] = []
+        for number in sorted(n for n in near if 1 <= n <= self.pages):
+            if shown and number - shown[-1] == 2:
+                shown.append(number - 1)
+            elif shown and number - shown[-1] > 2:
+                shown.append(0)
+            shown.append(number)
+        return shown
+
+
+@pages.get("/records")
+def records() -> Response:
+    """The page."""
+    found = _find()
+    return _answer(render_template("records.html", **_words(found)), found)
+
+
+@pages.get("/records/<int:record_id>")
+def record(record_id: int) -> Response:
+    """The address of one record."""
+    return redirect(url_for("pages.records", record=record_id))
+
+
+@live.get("/live/records")
+def found_records() -> Response:
+    """The part of the page that follows what is looked for; header X-Version says as of when."""
+    found = _find()
+    response = _answer(render_template("_records_found.html", **_words(found)), found)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Version"] = str(found.version)
+    return response
+
+
+@live.get("/live/records/batches")
+def batch_choices() -> str:
+    """The newest batches, to filter by."""
+    asked = _asked()
+    batches = database.list_batches(connection(), limit=30)
+    links = [(batch, _address(asked, {"batch_id": batch.id})) for batch in batches if batch.source == "batch"]
+    return render_template("_records_batches.html", links=links, moment=_moment)
+
+
+@pages.post("/records")
+def change_records() -> Response:
+    """The buttons of the list without JavaScript: delete or restore one record, or those that are ticked."""
+    for name, change in (("delete", database.delete_records), ("restore", database.restore_records)):
+        change(connection(), _pressed(name))
+    return redirect(_address(_asked(), {"record": "", "page": request.args.get("page", "")}), 303)
+
+
+def _pressed(name: str) -> list[int]:
+    """The records that the button of this name stands for: its own, or those that are ticked."""
+    value = request.form.get(name, "")
+    numbers = request.form.getlist("ids") if value == "picked" else [value]
+    return [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
+
+
+def _asked() -> dict[str, str]:
+    """What the address asks for, by the names this page knows."""
+    return {name: request.args[name] for name in _NAMES if request.args.get(name)}
+
+
+def _address(asked: Mapping[str, str], changes: Mapping[str, Any]) -> str:
+    kept = {name: value for name, value in asked.items() if name not in ("page", "record")}
+    if set(changes) <= {"view", "record"}:
+        kept |= {"page": asked["page"]} if "page" in asked else {}
+    merged: dict[str, Any] = {**kept, **changes}
+    return url_for("pages.records", **{name: value for name, value in merged.items() if value})
+
+
+def _find() -> Found:
+    asked, db = _asked(), connection()
+    view = _view(asked)
+    limit = _whole(asked, "limit", VIEWS[view], FEWEST, MOST)
+    try:
+        wanted, problem = read_filter(asked), ""
+    except InvalidRequest as error:
+        wanted, problem = database.RecordFilter(trash="trash" in asked), error.message
+    with database.snapshot(db):
+        total = 0 if problem else database.count_records(db, wanted)
+        page = _whole(asked, "page", 1, 1, max(1, -(-total // limit)))
+        offset = (page - 1) * limit
+        listed = database.list_records(db, wanted, limit=limit, offset=offset) if total else []
+        return Found(
+            asked=asked,
+            problem=problem,
+            view=view,
+            limit=limit,
+            page=page,
+            total=total,
+            records=listed,
+            chips=chips_for(db, asked, wanted, lambda **changes: _address(asked, changes)),
+            indexed=database.index_progress(db),
+            version=database.last_version(db),
+            **_deep(db, asked, listed),
+        )
+
+
+def _deep(db: database.Connection, asked: Mapping[str, str], listed: list[Record]) -> dict[str, Any]:
+    """The one record that the address names, when this page of the list does not have it."""
+    number = _whole(asked, "record", 0, 0, 2**63 - 1)
+    if not number or any(record.id == number for record in listed):
+        return {"deep": None, "deep_missing": False}
+    record = database.get_record_or_none(db, number)
+    return {"deep": record, "deep_missing": record is None}
+
+
+def _view(asked: Mapping[str, str]) -> str:
+    chosen = asked.get("view") or request.cookies.get("records_view", "")
+    return chosen if chosen in VIEWS else "table"
+
+
+def _whole(asked: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """A number within its bounds; whoever writes nonsense into the address gets the default."""
+    text = asked.get(name, "")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default
+    return min(max(number, low), high)
+
+
+def _answer(html: str, found: Found) -> Response:
+    response = make_response(html)
+    if "view" in found.asked:
+        response.set_cookie("records_view", found.view, max_age=_YEAR, samesite="Lax", httponly=True)
+    return response
+
+
+def _words(found: Found) -> dict[str, Any]:
+    """What the templates speak with."""
+    return {"found": found, "moment": _moment, "days_left": _days_left, "yuan": yuan}
+
+
+def _moment(created_at: str) -> str:
+    """UTC as kept -> the clock of this machine, as static/js/frame.js writes it."""
+    try:
+        at = datetime.fromisoformat(created_at).replace(tzinfo=UTC).astimezone()
+    except ValueError:
+        return created_at
+    now = datetime.now().astimezone()
+    if at.date() == now.date():
+        return f"今天 {at:%H:%M}"
+    year = "" if at.year == now.year else f"{at.year}年"
+    return f"{year}{at.month}月{at.day}日 {at:%H:%M}"
+
+
+def _days_left(deleted_at: str) -> int:
+    """Whole days until the trash lets go of it."""
+    gone = datetime.fromisoformat(deleted_at).replace(tzinfo=UTC) + timedelta(days=_TRASH_DAYS)
+    return max((gone - datetime.now(UTC)).days, 0)
