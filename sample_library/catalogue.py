@@ -121,6 +121,17 @@ def digest_in(key: str) -> str:
     return known["digest"] if known else ""
 
 
+def same_picture(key: str, others: Iterable[str]) -> str:
+    """Of other keys the same, else one of the same content; nothing when there is none."""
+    digest, found = digest_in(key), ""
+    for other in others:
+        if other == key:
+            return key
+        if digest and digest_in(other) == digest:
+            found = other
+    return found
+
+
 def is_picture(name: str) -> bool:
     """Whether a file of that name is shown: a picture's ending, not hidden, sayable in an address."""
     is_sayable = name == name.encode(errors="ignore").decode() and not name.startswith(".")

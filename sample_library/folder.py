@@ -83,7 +83,8 @@ class Folder:
         now_called = self.catalogue().by_digest.get(digest) if digest else None
         if now_called:
             return self.find(now_called)
-        return existing(self.place / _TRASH, key)
+        trash = self.place / _TRASH
+        return existing(trash, catalogue.same_picture(key, _names(trash)) or key)
 
     def thumbnail(self, key: str) -> Path:
         """Its thumbnail (WebP), or the file itself where there is none."""

@@ -252,7 +252,8 @@ class Shelf:
         digest = catalogue.digest_in(key)
         if digest in known.by_digest:
             return known.by_digest[digest]
-        return f".trash/{key}" if key in self._trash else key
+        deleted = catalogue.same_picture(key, self._trash)
+        return f".trash/{deleted}" if deleted else key
 
     def _address(self, key: str, change: str) -> str:
         """Signed once an hour, so that browsers can keep what they fetched."""

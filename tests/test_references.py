@@ -364,3 +364,18 @@ def test_what_records_used_before_it_was_noted_is_counted_too(db: database.Conne
     with database.transaction(db):
         add_library(db)
     assert database.count_reference_uses(db, ["/samples/files/a.png"]) == 1
+
+
+def test_a_record_shows_what_it_used_though_it_was_renamed_and_deleted(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    image = add(worker, "红茶")
+    (record_id,) = queue(client, row("猫", image))
+    worker.library.delete(worker.library.rename(image.key, "绿茶").key)
+    work_off(worker, db)
+    (record,) = get(client, "/api/records")["records"]
+    (shown,) = record["sample_images"]
+    assert (record["id"], shown["filename"], shown["key"]) == (record_id, "红茶.png", image.key)
+    small = client.get(shown["thumbnail_url"])
+    with urlopen(small.headers["Location"], timeout=5) as answer:
+        assert answer.read()[8:12] == b"WEBP"

@@ -287,10 +287,10 @@ def test_a_name_put_there_by_hand_is_never_overwritten_by_a_rename(
         library.rename("甲.png", "长" * 100)
 
 
-def test_what_a_record_used_is_shown_and_sent_though_it_was_deleted(library: Library) -> None:
+def test_what_a_record_used_is_shown_and_sent_though_it_was_renamed_and_deleted(library: Library) -> None:
     content = drawn("png")
     image = add(library, "猫", content)
-    library.delete(image.key)
+    library.delete(library.rename(image.key, "狗").key)
     assert find(library, image.key).read_bytes() == content
     assert thumbnail(library, image.key).read_bytes()[8:12] == b"WEBP"
     assert reference(library, image.url) == content

@@ -12,7 +12,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 import errors
-from domain import Batch, LogLine, ModelCard, Record
+from domain import Batch, LogLine, ModelCard, Record, SampleImage
+from sample_images import shown_at
 
 Answer = Response | tuple[Response, int]
 
@@ -65,10 +66,15 @@ def record_json(record: Record) -> dict[str, Any]:
     return fields | {
         "cost": yuan(record.cost),
         "at_stake": yuan(record.at_stake),
-        "sample_images": [dataclasses.asdict(image) for image in record.sample_images],
+        "sample_images": [_reference_json(image) for image in record.sample_images],
         "thumbnail_url": url_for("pages.thumbnail", record_id=record.id) if record.image_path else "",
         "retry_after": round(wait, 1) if wait > 0 else None,
     }
+
+
+def _reference_json(image: SampleImage) -> dict[str, str]:
+    """A reference as it was used: where it is seen small, also when it was renamed, replaced or deleted."""
+    return {**dataclasses.asdict(image), "thumbnail_url": shown_at(image)}
 
 
 def batch_json(batch: Batch) -> dict[str, Any]:
