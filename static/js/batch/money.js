@@ -14,9 +14,9 @@ export function picturesOf(row) {
   return number >= 1 && number <= MOST_PICTURES ? number : 0;
 }
 
-/** CNY for all pictures of a row; 0 for a size that is not offered. */
+/** CNY for all pictures of a row; for a size that is not offered yet, as the default one. */
 export function priceOf(row, card) {
-  const offer = card.sizes[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`];
+  const offer = card.sizes[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? card.sizes["1:1|2K"];
   const extra = Math.max(row.sample_images.length - 1, 0) * card.price_extra_reference;
   return picturesOf(row) * (offer ? Number(offer.price) + extra : 0);
 }

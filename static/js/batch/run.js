@@ -48,7 +48,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       table.onRun?.(batch);
     },
     onTrouble: (failure) => {
-      wait.hidden = failure.status === 404;
+      if (failure.status === 404) wait.hidden = true;
       progress.offline(failure.status === 404 ? failure.message : "连不上服务，正在重试…");
     },
     onCalm: () => progress.offline(""),
