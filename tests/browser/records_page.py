@@ -200,13 +200,14 @@ class RecordsPage:
 
 
 _DROP = """
-([name, content]) => {
+async ([name, content]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const type = name.endsWith("png") ? "image/png" : "image/jpeg";
   const dataTransfer = new DataTransfer();
   dataTransfer.items.add(new File([bytes], name, { type }));
-  for (const kind of ["dragover", "drop"]) {
+  for (const kind of ["dragenter", "dragover", "drop"]) {
     document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+    await new Promise((resolve) => setTimeout(resolve, 300));
   }
 }
 """

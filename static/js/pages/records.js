@@ -1,6 +1,7 @@
-// 生成记录: finding, choosing, working. What is not needed at once is fetched later.
+// 生成记录: finding, choosing, working. What is not needed at once is fetched when it is.
 
 import { find } from "../records/find.js";
+import { gone } from "../records/gone.js";
 import { keys } from "../records/keys.js";
 import { selection } from "../records/selection.js";
 import { work } from "../records/work.js";
@@ -9,11 +10,28 @@ const page = document.querySelector("[data-finder]");
 const finder = find(page);
 const chosen = selection(page, finder);
 const { deed, run, enlarge } = work(page, finder, chosen);
+const look = (file) =>
+  import("../records/by_file.js").then(({ lookUp }) => lookUp(file, { page, finder, enlarge, run }));
+const opened = (event) => import("../records/filters.js").then(({ filters }) => filters(page, event.target));
+const dragged = () => import("../records/drop.js").then(({ drop }) => drop(look));
 
 keys(page, { selection: chosen, deed });
+gone(page);
+page.addEventListener("toggle", opened, { capture: true, once: true });
+document.addEventListener("dragenter", dragged, { once: true });
+document.addEventListener("paste", ({ clipboardData }) => clipboardData?.files[0] && look(clipboardData.files[0]));
+page.addEventListener("click", (event) => {
+  if (event.target.closest("[data-by-file]")) document.querySelector("[data-file-input]").click();
+});
+document.querySelector("[data-file-input]").addEventListener("change", ({ target }) => {
+  if (target.files[0]) look(target.files[0]);
+  target.value = "";
+});
+if (page.querySelector("[data-indexing]")) {
+  import("../records/indexing.js").then(({ indexing }) => indexing(page, finder));
+}
 
 const named = new URLSearchParams(location.search).get("record");
 const link = named && page.querySelector(`[data-record-id="${CSS.escape(named)}"] [data-full]`);
 if (link) enlarge(link);
-
-import("../records/later.js").then(({ later }) => later(page, { finder, run, enlarge }));
+page.dataset.ready = "";

@@ -7,28 +7,35 @@ import { intoDraft } from "./handover.js";
 const dialog = document.querySelector('[data-dialog="file"]');
 const part = (name) => dialog.querySelector(`[data-file-${name}]`);
 
-/** Ask about one file; open(record id) shows the record when it is here, restore(id) takes it out of the trash. */
-export async function lookUp(file, { page, open, restore }) {
+/** Ask about one file; its record is shown when it is here. */
+export async function lookUp(file, { page, finder, enlarge, run }) {
+  const { fileUrl, pageUrl, studioUrl } = page.dataset;
   announce("正在找这张图的记录");
   if (!file.type.startsWith("image/")) return show(file.name, "这不是图片。请放一张 PNG、JPEG 或 WebP 图片。");
   const body = new FormData();
   body.append("file", file, file.name);
   try {
-    const { record, is_same_file: same, in_trash: gone, parameters } = await call("POST", page.dataset.fileUrl, body);
+    const { record, is_same_file: same, in_trash: gone, parameters } = await call("POST", fileUrl, body);
     if (record && gone) {
-      return show(`记录 ${record.id}`, "这张图的记录在回收站里。", asFacts(record), ["恢复", () => restore(record.id)]);
+      return show(`记录 ${record.id}`, "这张图的记录在回收站里。", asFacts(record), ["恢复", () => run("restore", { ids: [record.id] })]);
     }
     if (record) {
-      await open(record.id);
+      await open(record.id, { page, pageUrl, finder, enlarge });
       return toast(same ? `就是记录 ${record.id}` : `是记录 ${record.id}，文件的内容后来有过改动`);
     }
     if (!parameters) return show(file.name, "这张图不在记录里，也没有带参数，可能是截图或被其他软件另存过。");
     return show(file.name, "这张图不在记录里，但它带着自己的参数：", asFacts(parameters), parameters.prompt && [
-      "用这些参数生成", () => use(parameters, page.dataset.studioUrl),
+      "用这些参数生成", () => use(parameters, studioUrl),
     ]);
   } catch (failure) {
     return show(file.name, failure.message);
   }
+}
+
+async function open(id, { page, pageUrl, finder, enlarge }) {
+  await finder.go(`${pageUrl}?record=${id}`);
+  const link = page.querySelector(`[data-record-id="${id}"] [data-full]`);
+  if (link) await enlarge(link);
 }
 
 function asFacts({ prompt, negative_prompt: negative, seed, steps, width, height, model, text }) {

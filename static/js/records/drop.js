@@ -1,9 +1,8 @@
-// A picture dropped anywhere on the page, pasted or chosen: by_file.js then says which record it is.
+// A picture dragged from elsewhere over the page, and let go anywhere on it.
 
-/** look(file) is called with it. */
-export function drop(page, look) {
+/** look(file) is called with it; begins with the first thing that is dragged. */
+export function drop(look) {
   const veil = document.querySelector("[data-drop-veil]");
-  const input = document.querySelector("[data-file-input]");
   let isOurs = false;
 
   const hasFile = (event) => !isOurs && [...(event.dataTransfer?.types ?? [])].includes("Files");
@@ -23,16 +22,5 @@ export function drop(page, look) {
     if (!hasFile(event) || !event.dataTransfer.files.length) return;
     event.preventDefault();
     look(event.dataTransfer.files[0]);
-  });
-  document.addEventListener("paste", (event) => {
-    const [file] = event.clipboardData?.files ?? [];
-    if (file) look(file);
-  });
-  page.addEventListener("click", (event) => {
-    if (event.target.closest("[data-by-file]")) input.click();
-  });
-  input.addEventListener("change", () => {
-    if (input.files[0]) look(input.files[0]);
-    input.value = "";
   });
 }

@@ -3,7 +3,8 @@
 import { lookAtFragment } from "../api.js";
 import { fill } from "../fragments.js";
 
-export function filters(page) {
+/** Begins when the first one was opened. */
+export function filters(page, first) {
   const opened = () => page.querySelector("details.filter-more[open]");
 
   document.addEventListener("pointerdown", (event) => {
@@ -15,12 +16,12 @@ export function filters(page) {
     opened().open = false;
     summary.focus();
   });
-  page.addEventListener("toggle", ({ target }) => {
-    if (target.open && target.dataset.filterMore === "batch_id") offerBatches(page, target);
-  }, { capture: true });
+  page.addEventListener("toggle", ({ target }) => offer(page, target), { capture: true });
+  offer(page, first);
 }
 
-async function offerBatches(page, chip) {
+async function offer(page, chip) {
+  if (!chip.open || chip.dataset.filterMore !== "batch_id") return;
   const place = chip.querySelector("[data-batch-choices]");
   try {
     const news = await lookAtFragment(page.dataset.batchesUrl + location.search, {});

@@ -42,7 +42,8 @@ export function work(page, finder, selection) {
 
   function settle(record) {
     const place = record ?? finder.found.querySelector("[data-total-words]");
-    (place.querySelector("[data-full], [data-pick]") ?? place).focus({ preventScroll: true });
+    const target = place.querySelector("[data-full]") ?? place.querySelector("[data-pick]") ?? place;
+    target.focus({ preventScroll: true });
   }
 
   /** One of data-deed with what is selected, or with the records of these ids. */

@@ -1,0 +1,381 @@
+"""生成记录 in real Chromium: found, looked at closely, chosen over pages, carried away, deleted, undone."""
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from openpyxl import load_workbook
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.records_page import FAILURE, RecordsPage, fill_house
+from tests.drawn import drawn
+from tests.house_process import HouseProcess
+
+NUMBER = 60
+LONG = "很长的提示词，" * 286
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A house with sixty records, every thirteenth failed, the first with a prompt of 2,000 letters."""
+    home = tmp_path_factory.mktemp("filled")
+    fill_house(home, NUMBER, prompts=[LONG])
+    return home
+
+
+@pytest.fixture
+def house(tmp_path: Path, filled: Path) -> Iterator[HouseProcess]:
+    """That house, a copy of its own for each test."""
+    home = tmp_path / "house"
+    shutil.copytree(filled, home)
+    process = HouseProcess(home, IMAGE_MODEL="demo")
+    process.start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def records(page: Page, house: HouseProcess) -> RecordsPage:
+    """生成记录, opened."""
+    shown = RecordsPage(page, house.address)
+    shown.open()
+    return shown
+
+
+def test_results_come_while_typing_and_stand_in_the_address(records: RecordsPage) -> None:
+    records.expect_total("共 60 条")
+    records.search("夜市")
+    records.expect_total("找到 10 条")
+    assert records.query() == {"search": "夜市"}
+    expect(records.page.locator("[data-search]")).to_be_focused()
+    records.page.reload()
+    records.expect_total("找到 10 条")
+    records.search("")
+    records.expect_total("共 60 条")
+
+
+def test_the_slash_focuses_the_search_and_a_search_without_result_says_what_to_do(
+    records: RecordsPage,
+) -> None:
+    records.page.keyboard.press("/")
+    records.page.keyboard.type("没有这个词")
+    expect(records.page.locator(".empty")).to_contain_text("暂无记录")
+    expect(records.page.locator(".empty")).to_contain_text("没有这个词")
+    records.page.get_by_role("link", name="看全部记录").click()
+    records.expect_total("共 60 条")
+
+
+def test_chips_filter_show_what_is_filtered_and_can_be_taken_off(records: RecordsPage) -> None:
+    records.filter("status", "没有成功")
+    records.expect_total("找到 4 条")
+    expect(records.records().first).to_contain_text(FAILURE)
+    records.filter("aspect_ratio", "16:9")
+    expect(records.page.locator("[data-total-words]")).not_to_have_text("找到 4 条")
+    assert records.query() == {"status": "failed", "aspect_ratio": "16:9"}
+    records.page.get_by_role("link", name="取消筛选：比例").click()
+    records.expect_total("找到 4 条")
+    records.page.go_back()
+    assert records.query() == {"status": "failed", "aspect_ratio": "16:9"}
+    records.page.get_by_role("link", name="清除全部").click()
+    records.expect_total("共 60 条")
+
+
+def test_a_range_of_days_filters(records: RecordsPage) -> None:
+    records.page.locator("details[data-filter-more=days] > summary").click()
+    records.page.locator("input[name=to]").fill("2020-01-01")
+    records.expect_total("找到 0 条")
+    assert records.query() == {"to": "2020-01-01"}
+
+
+def test_pages_have_numbers_and_the_view_is_remembered(records: RecordsPage) -> None:
+    expect(records.records()).to_have_count(20)
+    records.page.get_by_role("link", name="第 3 页").click()
+    expect(records.record(20)).to_be_visible()
+    assert records.query() == {"page": "3"}
+    records.page.get_by_role("link", name="网格").click()
+    expect(records.records()).to_have_count(60)
+    records.open()
+    expect(records.page.locator("ul.pictures")).to_be_visible()
+    records.page.get_by_role("link", name="新的在前").click()
+    expect(records.records().first).to_have_attribute("data-record-id", "1")
+
+
+def test_the_large_view_goes_over_the_border_of_a_page_by_keyboard(records: RecordsPage) -> None:
+    records.enlarge(42)
+    records.expect_large("19 / 60")
+    records.page.keyboard.press("ArrowRight")
+    records.expect_large("20 / 60")
+    records.page.keyboard.press("ArrowRight")
+    records.expect_large("21 / 60")
+    assert records.query()["page"] == "2"
+    records.page.keyboard.press("ArrowLeft")
+    records.expect_large("20 / 60")
+    records.page.keyboard.press("End")
+    records.expect_large("60 / 60")
+    expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_have_text(LONG)
+    records.page.keyboard.press("Home")
+    records.expect_large("1 / 60")
+    records.page.keyboard.press("Escape")
+    expect(records.page.locator("dialog[data-lightbox]")).to_be_hidden()
+    expect(records.record(60).locator("[data-full]")).to_be_focused()
+
+
+def test_the_large_view_zooms_by_wheel_keys_and_double_click(records: RecordsPage) -> None:
+    image = records.enlarge(60).locator("[data-image]")
+    image.hover()
+    records.page.mouse.wheel(0, -300)
+    expect(image).to_have_attribute("style", "transform: translate(0px, 0px) scale(2.71828);")
+    records.page.keyboard.press("0")
+    expect(image).not_to_have_attribute("style", "transform: translate(0px, 0px) scale(2.71828);")
+    image.dblclick()
+    expect(records.page.locator(".lightbox-stage.is-zoomed")).to_be_visible()
+
+
+def test_culling_keeps_and_rejects_with_one_key_each_and_can_be_undone(
+    records: RecordsPage, house: HouseProcess
+) -> None:
+    records.enlarge(60)
+    records.page.keyboard.press("p")
+    records.expect_large("2 / 60")
+    assert house.get("/api/records/60")["record"]["favourite"]
+    records.page.keyboard.press("x")
+    records.expect_large("2 / 59")
+    expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_contain_text("第 58 稿")
+    assert house.get("/api/records?trash=1")["total"] == 1
+    records.page.keyboard.press("z")
+    records.expect_large("2 / 60")
+    expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_contain_text("第 59 稿")
+    assert house.get("/api/records?trash=1")["total"] == 0
+
+
+def test_two_pictures_are_compared_side_by_side(records: RecordsPage, house: HouseProcess) -> None:
+    records.enlarge(60)
+    records.page.keyboard.press("c")
+    compare = records.page.locator("dialog[data-compare]")
+    expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 59"])
+    records.page.keyboard.press("ArrowRight")
+    expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 58"])
+    records.page.keyboard.press("+")
+    expect(compare.locator(".compare-stage.is-zoomed")).to_have_count(2)
+    records.page.keyboard.press("x")
+    expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 57"])
+    assert house.get("/api/records?trash=1")["total"] == 1
+    records.page.keyboard.press("Escape")
+    records.expect_large("1 / 59")
+
+
+def test_what_is_selected_stays_selected_over_pages_and_comes_as_one_zip(records: RecordsPage) -> None:
+    records.pick(60, 57)
+    records.page.get_by_role("link", name="第 2 页").click()
+    records.pick(31)
+    expect(records.bar()).to_contain_text("已选 3 条，2 条在别的页")
+    with records.page.expect_download() as started:
+        records.bar().get_by_role("button", name="下载 ZIP").click()
+    with zipfile.ZipFile(started.value.path()) as bundle:
+        assert set(bundle.namelist()) == {"图-60.jpg", "图-57.jpg", "图-31.jpg", "生成记录.xlsx"}
+
+
+def test_the_whole_result_is_selected_exported_deleted_and_brought_back(
+    records: RecordsPage, house: HouseProcess
+) -> None:
+    records.search("夜市")
+    records.expect_total("找到 10 条")
+    records.page.get_by_label("选择本页全部").check()
+    expect(records.bar()).to_contain_text("已选 10 条")
+    with records.page.expect_download() as started:
+        records.bar().get_by_role("button", name="导出 Excel").click()
+    with started.value.path().open("rb") as file:
+        assert load_workbook(file).worksheets[0].max_row == 11
+    records.search("")
+    records.expect_total("共 60 条")
+    expect(records.bar()).to_be_hidden()
+    records.pick(60)
+    records.bar().get_by_role("button", name="选择全部 60 条").click()
+    records.bar().get_by_role("button", name="🗑️ 删除").click()
+    expect(records.page.locator(".empty")).to_contain_text("暂无记录")
+    records.undo()
+    records.expect_total("共 60 条")
+    assert house.get("/api/records?trash=1")["total"] == 0
+
+
+def test_all_but_one_of_a_whole_result_are_made_favourites(records: RecordsPage, house: HouseProcess) -> None:
+    records.pick(60)
+    records.bar().get_by_role("button", name="选择全部 60 条").click()
+    records.record(59).locator("[data-pick]").uncheck()
+    expect(records.bar()).to_contain_text("已选 59 条")
+    records.bar().get_by_role("button", name="收藏", exact=True).click()
+    expect(records.page.locator(".toast")).to_contain_text("收藏了 59 条")
+    assert house.get("/api/records?favourite=1")["total"] == 59
+
+
+def test_the_keyboard_moves_selects_and_deletes_and_undo_brings_back(records: RecordsPage) -> None:
+    records.page.keyboard.press("ArrowDown")
+    expect(records.record(60).locator("[data-full]")).to_be_focused()
+    records.page.keyboard.press("ArrowDown")
+    records.page.keyboard.press("Space")
+    expect(records.record(59).locator("[data-pick]")).to_be_checked()
+    records.page.keyboard.press("Escape")
+    expect(records.bar()).to_be_hidden()
+    records.page.keyboard.press("Delete")
+    expect(records.record(59)).to_have_count(0)
+    expect(records.record(58).locator("[data-full]")).to_be_focused()
+    records.undo()
+    expect(records.record(59)).to_be_visible()
+
+
+def test_the_trash_shows_how_long_and_gives_back(records: RecordsPage) -> None:
+    records.record(60).get_by_role("button", name="🗑️ 删除").click()
+    records.expect_total("共 59 条")
+    records.page.get_by_label("更多").click()
+    records.page.get_by_role("link", name="回收站").click()
+    expect(records.record(60)).to_contain_text("还留 29 天")
+    expect(records.record(60).locator("img")).to_have_js_property("complete", True)
+    assert records.record(60).locator("img").evaluate("image => image.naturalWidth") > 0
+    records.record(60).get_by_role("button", name="恢复").click()
+    expect(records.page.locator(".empty")).to_contain_text("回收站是空的")
+
+
+def test_one_record_has_an_address_that_opens_it_also_when_it_is_far_away(records: RecordsPage) -> None:
+    records.page.goto(f"{records.address}/records/7")
+    records.expect_large("记录 7")
+    records.page.keyboard.press("ArrowRight")
+    records.expect_large("记录 6")
+    assert records.query() == {"record": "6"}
+    records.page.keyboard.press("Escape")
+    expect(records.page.locator("[data-deep]")).to_contain_text("记录 6")
+    records.page.goto(f"{records.address}/records?record=58")
+    records.expect_large("3 / 60")
+    records.page.goto(f"{records.address}/records/4711")
+    expect(records.page.locator("main")).to_contain_text("没有编号 4711 的记录")
+
+
+def test_a_picture_that_was_renamed_opens_its_record_when_dropped(
+    records: RecordsPage, house: HouseProcess, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "客户要的那张.jpg"
+    shutil.copy(house.home / "output" / "图-7.jpg", renamed)
+    records.drop(renamed)
+    records.expect_large("记录 7")
+    expect(records.page.locator("dialog .toast")).to_contain_text("就是记录 7")
+
+
+def test_a_picture_from_elsewhere_shows_the_parameters_it_carries(
+    records: RecordsPage, house: HouseProcess, tmp_path: Path
+) -> None:
+    plain = tmp_path / "照片.png"
+    plain.write_bytes(drawn("png"))
+    records.drop(plain)
+    dialog = records.page.locator("dialog[data-dialog=file]")
+    expect(dialog).to_contain_text("这张图不在记录里")
+    dialog.get_by_role("button", name="关闭").last.click()
+    fill_house(tmp_path / "elsewhere", 3, prompts=["", "别处画的猫"])
+    records.drop(tmp_path / "elsewhere" / "output" / "图-2.jpg")
+    expect(dialog).to_contain_text("别处画的猫")
+    dialog.get_by_role("button", name="用这些参数生成").click()
+    expect(records.page.locator("#prompt")).to_have_value("别处画的猫")
+
+
+def test_a_file_that_is_gone_says_so_can_be_tried_again_and_keeps_its_record(
+    records: RecordsPage, house: HouseProcess, tmp_path: Path
+) -> None:
+    picture, thumbnail = house.home / "output" / "图-20.jpg", house.home / "output/.thumbnails/0/20.webp"
+    away = shutil.move(picture, tmp_path / "away.jpg")
+    thumbnail.unlink()
+    records.open("?page=3")
+    gone = records.record(20).locator("[data-gone]")
+    expect(gone).to_contain_text("加载失败")
+    gone.get_by_role("button", name="重试").click()
+    expect(gone.get_by_role("button", name="重试")).to_be_visible()
+    shutil.move(away, picture)
+    gone.get_by_role("button", name="重试").click()
+    expect(records.record(20).locator("img")).to_be_visible()
+    records.expect_total("共 60 条")
+
+
+def test_again_edit_and_use_as_reference_start_from_the_large_view(
+    records: RecordsPage, house: HouseProcess
+) -> None:
+    large = records.enlarge(60)
+    large.get_by_role("button", name="再来一张").click()
+    expect(large.locator(".toast")).to_contain_text("已开始生成 1 张")
+    large.get_by_role("button", name="用作参考图").click()
+    expect(large.locator(".toast")).to_contain_text("参考图")
+    large.locator("[data-do=edit]").click()
+    expect(records.page.locator("#prompt")).to_have_value("竹林晨雾，极简，浅灰背景，第 60 稿")
+    assert house.get("/api/sample-images")["total"] == 1
+
+
+def test_it_can_be_used_without_javascript(browser: Browser, house: HouseProcess) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{house.address}/records")
+    page.locator("[data-search]").fill("夜市")
+    page.get_by_role("button", name="搜索").click()
+    expect(page.locator("[data-total-words]")).to_have_text("找到 10 条")
+    page.locator("summary[data-key=status]").click()
+    page.locator(".filter-choice").filter(has_text="没有成功").click()
+    expect(page.locator("[data-total-words]")).to_have_text("找到 1 条")
+    page.get_by_role("button", name="🗑️ 删除", exact=True).first.click()
+    expect(page.locator("[data-total-words]")).to_have_text("找到 0 条")
+    page.goto(f"{house.address}/records?trash=1")
+    page.locator("[name=ids]").first.check()
+    page.get_by_role("button", name="恢复勾选的").click()
+    expect(page.locator(".empty")).to_contain_text("回收站是空的")
+    context.close()
+
+
+def test_the_page_is_light_and_shows_enough_without_scrolling(page: Page, house: HouseProcess) -> None:
+    answers = []
+    page.on("requestfinished", lambda request: answers.append(request))
+    shown = RecordsPage(page, house.address)
+    shown.open()
+    parts = [a for a in answers if "/thumbnails/" not in a.url]
+    assert len(parts) < 20, [a.url for a in parts]
+    assert sum(a.sizes()["responseBodySize"] for a in parts) < 60_000
+    visible = "rows => rows.filter(row => row.getBoundingClientRect().bottom <= innerHeight).length"
+    assert shown.records().evaluate_all(visible) >= 8
+    shown.open("?view=grid")
+    assert shown.records().evaluate_all(visible) >= 24
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844), (360, 700)])
+def test_it_is_accessible_and_never_scrolls_sideways(
+    browser: Browser, house: HouseProcess, scheme: str, size: tuple[int, int]
+) -> None:
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    shown = RecordsPage(page, house.address)
+
+    def check(state: str) -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], state
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{state}: {found.generate_report()}"
+
+    shown.open("?sort=oldest")
+    check("table")
+    shown.pick(1, 2)
+    page.locator("details[data-filter-more=status] > summary").click()
+    check("selection and an open chip")
+    page.keyboard.press("Escape")
+    shown.bar().get_by_role("button", name="并排对比").click()
+    expect(page.locator("dialog[data-compare]")).to_be_visible()
+    check("compare")
+    page.keyboard.press("Escape")
+    shown.open("?view=grid&status=failed,success")
+    check("grid")
+    shown.open("?record=1")
+    expect(page.locator("dialog[data-lightbox]")).to_be_visible()
+    check("large view")
+    page.keyboard.press("Escape")
+    check("one record")
+    shown.open("?search=没有")
+    check("nothing found")
+    context.close()
