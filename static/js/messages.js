@@ -11,9 +11,7 @@ export function toast(text, action) {
   words.textContent = text;
   element.append(words);
   if (action) element.append(actionButton(action, element));
-  const inside = [...document.querySelectorAll("dialog[open] [data-toasts]")].at(-1);
-  const place = inside ?? document.querySelector("[data-toasts]"); // under a dialog nobody could see or press it
-  place.replaceChildren(element);
+  put(element);
   leaveAfter(element, STAY);
 }
 
@@ -48,6 +46,13 @@ export async function copy(text) {
   } catch {
     return false;
   }
+}
+
+/** Into the dialog that is open, if it has a place: under it nobody could see or press it. It outlives the dialog. */
+function put(element) {
+  const inside = [...document.querySelectorAll("dialog[open] [data-toasts]")].at(-1);
+  (inside ?? document.querySelector("[data-toasts]")).replaceChildren(element);
+  inside?.closest("dialog").addEventListener("close", () => element.isConnected && put(element), { once: true });
 }
 
 function actionButton({ label, run }, element) {

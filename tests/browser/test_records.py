@@ -149,6 +149,11 @@ def test_culling_keeps_and_rejects_with_one_key_each_and_can_be_undone(
     records.expect_large("2 / 60")
     expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_contain_text("第 59 稿")
     assert house.get("/api/records?trash=1")["total"] == 0
+    records.page.keyboard.press("Delete")
+    records.expect_large("2 / 59")
+    records.page.keyboard.press("Escape")
+    records.undo()
+    records.expect_total("共 60 条")
 
 
 def test_two_pictures_are_compared_side_by_side(records: RecordsPage, house: HouseProcess) -> None:
@@ -236,6 +241,15 @@ def test_the_trash_shows_how_long_and_gives_back(records: RecordsPage) -> None:
     assert records.record(60).locator("img").evaluate("image => image.naturalWidth") > 0
     records.record(60).get_by_role("button", name="恢复").click()
     expect(records.page.locator(".empty")).to_contain_text("回收站是空的")
+
+
+def test_pictures_made_meanwhile_are_announced_and_shown_when_asked_for(
+    records: RecordsPage, house: HouseProcess
+) -> None:
+    house.post("/api/batch-generate", {"prompt": "刚画的猫", "aspect_ratio": "1:1", "resolution": "1K"})
+    records.page.get_by_role("button", name="有 1 条新的，刷新").click()
+    records.expect_total("共 61 条")
+    expect(records.records().first).to_contain_text("刚画的猫")
 
 
 def test_one_record_has_an_address_that_opens_it_also_when_it_is_far_away(records: RecordsPage) -> None:

@@ -27,6 +27,10 @@ document.querySelector("[data-file-input]").addEventListener("change", ({ target
   if (target.files[0]) look(target.files[0]);
   target.value = "";
 });
+document.addEventListener("house", ({ detail }) => {
+  if (detail.version === Number(finder.list().dataset.version)) return;
+  import("../records/news.js").then(({ news }) => news(page, finder));
+});
 if (page.querySelector("[data-indexing]")) {
   import("../records/indexing.js").then(({ indexing }) => indexing(page, finder));
 }

@@ -52,8 +52,9 @@ export function find(page) {
   }
 
   function focusOn(key) {
-    const place = found.querySelector(`[data-key="${CSS.escape(key)}"]`) ?? found.querySelector("[data-total-words]");
-    place?.focus({ preventScroll: true });
+    const place = found.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    const chip = place?.closest("details:not([open])")?.firstElementChild;
+    (chip ?? place ?? found.querySelector("[data-total-words]")).focus({ preventScroll: true });
   }
 
   function asked() {

@@ -1,6 +1,6 @@
 // The list by keyboard: arrows move from record to record, Space ticks, Enter opens, Delete deletes, F keeps.
 
-/** deeds(name, ids) does something to records; `chosen` is the selection. */
+/** deed(name, ids) does something to records, without ids to what is selected. */
 export function keys(page, { selection, deed }) {
   const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
   const here = () => document.activeElement?.closest?.("[data-records] [data-record-id]");
@@ -31,7 +31,7 @@ export function keys(page, { selection, deed }) {
     if (target.matches('input:not([type="checkbox"]), textarea, select, summary')) return;
     if (key.startsWith("Arrow") && (here() || target === document.body)) move(key);
     else if (key === "Delete") deleteHere();
-    else if (key === "Escape" && selection.size()) selection.clear();
+    else if (key === "Escape" && selection.size() && !page.querySelector("details[open]")) selection.clear();
     else if (here() && key === " " && target.matches("a")) selection.toggle(Number(here().dataset.recordId));
     else if (here() && key === "Enter" && target.matches("[data-pick]")) here().querySelector("[data-full]")?.click();
     else if (here() && key.toLowerCase() === "f") here().querySelector('[data-action="favourite"]')?.click();

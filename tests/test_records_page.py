@@ -1,0 +1,130 @@
+"""生成记录 as the server draws it: every address is answered, and says what was made of it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+from config import Settings
+from web_app import create_app
+
+ROWS = [
+    ("一只猫", "success", "1:1"),
+    ("两只<b>狗</b>", "success", "16:9"),
+    ("雪山", "failed", "16:9"),
+    ("等着的", "queued", "1:1"),
+]
+
+
+@pytest.fixture
+def client(settings: Settings, db: database.Connection) -> Iterator[FlaskClient]:
+    """A visitor to a house with three records that have ended, and one that has not."""
+    db.executemany(
+        """
+        INSERT INTO generation_records (prompt, status, aspect_ratio, resolution, model, error)
+        VALUES (?, ?, ?, '2K', 'demo', '没有通过审核')
+        """,
+        ROWS,
+    )
+    with create_app(settings).test_client() as visitor:
+        yield visitor
+
+
+def page(client: FlaskClient, query: str = "") -> str:
+    answer = client.get(f"/records{query}")
+    assert answer.status_code == 200
+    return answer.get_data(as_text=True)
+
+
+def ids(html: str) -> list[int]:
+    return [int(number) for number in re.findall(r'<(?:tr|li)[^>]* data-record-id="(\d+)"', html)]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", [3, 2, 1]),
+        ("?sort=oldest", [1, 2, 3]),
+        ("?search=猫", [1]),
+        ("?status=failed,queued", [4, 3]),
+        ("?aspect_ratio=16:9&status=success", [2]),
+        ("?view=grid", [3, 2, 1]),
+        ("?page=99", [3, 2, 1]),
+        ("?page=-1&limit=many", [3, 2, 1]),
+        ("?from=2020-01-01&to=2020-01-02", []),
+        ("?favourite=1", []),
+        ("?trash=1", []),
+    ],
+)
+def test_the_address_says_what_is_listed(client: FlaskClient, query: str, found: list[int]) -> None:
+    assert ids(page(client, query)) == found
+
+
+def test_what_cannot_be_read_in_an_address_is_said_in_the_page(client: FlaskClient) -> None:
+    html = page(client, "?status=lost")
+    assert "暂无记录" in html
+    assert "没有「lost」这种状态" in html
+
+
+@pytest.mark.parametrize("query", ["?search=没有的词", "?trash=1", "?batch_id=nowhere"])
+def test_an_empty_list_tells_what_to_do(client: FlaskClient, query: str) -> None:
+    html = page(client, query)
+    empty = html[html.index('class="empty"') :]
+    assert "暂无记录" in empty
+    assert '<a class="button"' in empty
+
+
+def test_prompts_are_never_markup(client: FlaskClient) -> None:
+    html = page(client)
+    assert "<b>狗" not in html
+    assert "两只&lt;b&gt;狗" in html
+
+
+def test_the_fragment_is_the_part_of_the_page_that_follows_the_search(client: FlaskClient) -> None:
+    answer = client.get("/live/records?search=猫")
+    assert ids(answer.get_data(as_text=True)) == [1]
+    assert "<html" not in answer.get_data(as_text=True)
+    assert int(answer.headers["X-Version"]) >= 0
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_view_is_remembered(client: FlaskClient) -> None:
+    assert 'class="pictures"' in page(client, "?view=grid")
+    assert 'class="pictures"' in page(client)
+    assert 'class="records"' in page(client, "?view=table")
+
+
+def test_a_choice_keeps_the_rest_of_the_address_and_begins_at_the_first_page(client: FlaskClient) -> None:
+    html = page(client, "?search=只&status=success&page=2&view=grid")
+    link = re.search(r'href="([^"]*)"[^>]*data-key="aspect_ratio:16:9"', html)
+    assert link
+    address = link[1].replace("&amp;", "&")
+    assert "search=" in address
+    assert "status=success" in address
+    assert "aspect_ratio=16:9" in address
+    assert "page=" not in address
+
+
+def test_a_record_elsewhere_in_the_list_stands_above_it(client: FlaskClient) -> None:
+    assert client.get("/records/1").headers["Location"] == "/records?record=1"
+    assert "data-deep" not in page(client, "?record=1")
+    assert 'aria-label="记录 1"' in page(client, "?record=1&status=failed")
+    assert "没有编号 99 的记录" in page(client, "?record=99")
+
+
+def test_buttons_without_javascript_delete_and_restore(client: FlaskClient) -> None:
+    answer = client.post("/records?status=failed,success&page=1", data={"delete": "2"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/records?status=failed,success&page=1")
+    assert ids(page(client)) == [3, 1]
+    client.post("/records", data={"delete": "picked", "ids": ["1", "3", "x", "9" * 30]})
+    assert ids(page(client)) == []
+    client.post("/records?trash=1", data={"restore": "picked", "ids": ["1", "2"]})
+    assert ids(page(client)) == [2, 1]
+
+
+def test_while_the_index_is_built_the_page_says_how_far_and_finds_everything(client: FlaskClient) -> None:
+    html = page(client, "?search=雪")
+    assert "正在为提示词建立索引：0 / 3" in html
+    assert ids(html) == [3]
