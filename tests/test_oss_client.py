@@ -343,13 +343,13 @@ def test_a_setting_that_cannot_work_stops_the_start_by_its_name(given: dict[str,
 
 def test_many_threads_share_one_bucket(oss: FakeOss, bucket: Bucket) -> None:
     threads = [
-        threading.Thread(target=bucket.put, args=(f"{n}.png", b"x" * n, "image/png")) for n in range(6)
+        threading.Thread(target=bucket.put, args=(f"{n}.png", b"x" * n, "image/png")) for n in range(24)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert {found.key: found.size for found in bucket.list_objects("")} == {f"{n}.png": n for n in range(6)}
+    assert {found.key: found.size for found in bucket.list_objects("")} == {f"{n}.png": n for n in range(24)}
 
 
 def test_connect_and_read_have_timeouts_of_their_own(oss: FakeOss, monkeypatch: pytest.MonkeyPatch) -> None:
