@@ -305,8 +305,9 @@ class KeptPicture:
 
 
 def file_key(stem: str) -> str:
-    """The form in which two file names are one and the same on Windows and macOS."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
+    """The form in which two file names are one and the same on Windows and macOS, which skip joiners."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
+    return folded.translate({0x200C: None, 0x200D: None})
 
 
 def normal_text(value: Any) -> str:

@@ -19,7 +19,6 @@ from picture_files.checking import KEPT_FORMATS, THUMBNAIL_SIDE
 from picture_files.naming import (
     ENDINGS,
     MAX_STEM_BYTES,
-    file_key,
     is_taken,
     numbered,
     safe_stem,
@@ -37,7 +36,6 @@ __all__ = [
     "delete_picture",
     "embed_parameters",
     "ensure_thumbnail",
-    "file_key",
     "is_taken",
     "keep_picture",
     "open_output",

@@ -48,12 +48,6 @@ def stem_from_prompt(prompt: str) -> str:
     return stem.rstrip(_PAUSES) or "图片"
 
 
-def file_key(stem: str) -> str:
-    """Two stems with the same key are the same file on Windows or macOS."""
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
-    return folded.translate(dict.fromkeys(map(ord, _JOINERS)))
-
-
 def is_taken(output_dir: Path, stem: str) -> bool:
     """Whether a picture of that stem is there, whatever its ending. Asks for names, lists nothing."""
     return any(os.path.lexists(output_dir / f"{stem}{ending}") for ending in ENDINGS)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pictures
-from domain import ImageRequest, Size
+from domain import ImageRequest, Size, file_key
 from picture_files import embedding, exif
 from picture_files.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
 from tests.drawn import drawn, pixels
@@ -145,9 +145,9 @@ def test_a_prompt_gives_a_readable_name(prompt: str, stem: str) -> None:
 
 
 def test_names_that_windows_or_macos_take_for_the_same_have_the_same_key() -> None:
-    assert pictures.file_key("Cat") == pictures.file_key("cAT")
-    assert pictures.file_key("cafe\u0301") == pictures.file_key("CAFÉ")
-    assert pictures.file_key("猫") != pictures.file_key("狗")
+    assert file_key("Cat") == file_key("cAT")
+    assert file_key("cafe\u0301") == file_key("CAFÉ")
+    assert file_key("猫") != file_key("狗")
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".jpeg", ".webp", ".gif"])

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 import database
 import pictures
 import spreadsheet
-from domain import MAX_ROWS_A_BATCH, LibraryImage
+from domain import MAX_ROWS_A_BATCH, LibraryImage, file_key
 from errors import InvalidRequest
 from web.answers import Answer, json_body, success
 from web.api import api
@@ -93,4 +93,4 @@ def _match(name: str, by_name: dict[str, list[LibraryImage]]) -> dict[str, Any]:
 
 
 def _folded(name: str) -> str:
-    return pictures.file_key(name.strip())
+    return file_key(name.strip())
