@@ -328,13 +328,14 @@ class Worker:
         return database.settle_lapsed(db, now=time.time()) > 0
 
     def _keep_house(self) -> None:
-        """What nobody waits for: bring prompts into the index, empty the trash when it is time."""
+        """What nobody waits for: bring prompts into the index; by the hour, trash and half-written files."""
         with closing(database.connect(self.settings.database_path)) as db:
             next_look = time.monotonic()
             busy = False
             while not self._stopping.wait(_HOUSEWORK_BREATH if busy else _HOUSEWORK_SECONDS):
                 busy = self._survive(lambda: database.index_prompts(db) > 0 or database.merge_index(db))
                 if not busy and time.monotonic() >= next_look:
+                    self._survive(lambda: pictures.remove_part_files(self.settings.output_dir) > 0)
                     busy = self._survive(lambda: self.empty_trash(db) > 0)
                     next_look += 0.0 if busy else _TRASH_LOOK_SECONDS
 
