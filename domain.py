@@ -35,8 +35,11 @@ MAX_ROWS_A_BATCH = 5_000
 MAX_PICTURES_A_BATCH = 10_000
 MAX_PROMPT_LENGTH = 10_000
 MAX_FILENAME_LENGTH = 200
+MAX_REFERENCE_LENGTH = 4_096
+MAX_BATCH_NAME_LENGTH = 200
 MAX_SEED = 4_294_967_293
 MAX_STEPS = 150
+MAX_ID = 2**63 - 1  # what the database counts up to
 
 
 class Status(StrEnum):
@@ -315,6 +318,11 @@ def normal_text(value: Any) -> str:
     return unicodedata.normalize("NFKC", str(value)).strip()
 
 
+def whole_characters(text: str) -> str:
+    """The text, with a ``?`` for each half of a character: no file, database or answer can hold those."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _read_text(name: str, label: str, limit: int, *, required: bool = False) -> Any:
     def read(value: Any) -> str:
         if value is None:
@@ -326,7 +334,7 @@ def _read_text(name: str, label: str, limit: int, *, required: bool = False) -> 
             raise InvalidRequest(name, f"请填写{label}")
         if len(text) > limit:
             raise InvalidRequest(name, f"{label}有 {len(text)} 字，最多 {limit} 字")
-        return text.encode("utf-8", "replace").decode("utf-8")
+        return whole_characters(text)
 
     return read
 
@@ -395,7 +403,7 @@ def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
     try:
         items = json.loads(value) if isinstance(value, str) else list(value)
         images = tuple(SampleImage(url=_words(i["url"]), filename=_words(i["filename"])) for i in items)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InvalidRequest("sample_images", "参考图应为 [{url, filename}] 的列表") from None
     if len(images) > MAX_REFERENCES:
         raise InvalidRequest("sample_images", f"参考图有 {len(images)} 张，最多 {MAX_REFERENCES} 张")
@@ -403,9 +411,9 @@ def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
 
 
 def _words(value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 4_096:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_REFERENCE_LENGTH:
         raise ValueError(value)
-    return value
+    return whole_characters(value)
 
 
 _READERS = {

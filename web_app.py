@@ -22,6 +22,7 @@ from web import (  # noqa: F401 - routes join
     api_samples,
     api_spreadsheets,
     doors,
+    openapi,
     pages_records,
     pages_samples,
 )
@@ -29,6 +30,7 @@ from web.answers import answer_errors
 from web.api import api
 from web.context import Rooms, furnish
 from web.live import live, show_house
+from web.numbers import bound_numbers
 from web.pages import pages
 from web.weight import lighten
 from worker import Worker
@@ -52,6 +54,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     furnish(app, Rooms(settings=settings, model=model, worker=worker or Worker(settings, model)))
+    bound_numbers(app)
     doors.guard(app)
     answer_errors(app)
     show_house(app)

@@ -72,10 +72,10 @@ def write_requests(rows: Iterable[Mapping[str, Any]], card: ModelCard | None = N
 
 
 def reference_names(row: Mapping[str, Any]) -> list[str]:
-    """The names of a row's reference images."""
-    if row.get("references"):
-        return [str(name) for name in row["references"]]
-    return [str(image["filename"]) for image in row.get("sample_images") or ()]
+    """The names of a row's reference images, as far as there are any in what was put there."""
+    found = row.get("references") or row.get("sample_images") or ()
+    listed = found if isinstance(found, list | tuple) else [found]
+    return [str(one.get("filename", "") if isinstance(one, Mapping) else one) for one in listed]
 
 
 def _add_table(workbook: Workbook, rows: Iterable[Mapping[str, Any]], card: ModelCard | None) -> None:

@@ -1,13 +1,14 @@
 """How answers look: nouns as JSON, errors as a page or as one JSON sentence."""
 
 import dataclasses
+import json
 import logging
 import time
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from flask import Flask, jsonify, render_template, request, url_for
+from flask import Flask, jsonify, make_response, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -40,7 +41,8 @@ _HTTP_SENTENCES = {
     415: "请以 JSON 提交",
     500: "程序内部出错，详情在日志里",
 }
-_INTERNAL_FIELDS = {"ticket", "attempts", "retries", "throttled", "not_before", "file_stem", "sha256"}
+INTERNAL_FIELDS = {"ticket", "attempts", "retries", "throttled", "not_before", "file_stem", "sha256"}
+_TOLD_HEADERS = ("Allow", "Content-Range", "Retry-After")
 _log = logging.getLogger("web")
 
 
@@ -60,7 +62,7 @@ def record_json(record: Record) -> dict[str, Any]:
     fields = {
         field.name: getattr(record, field.name)
         for field in dataclasses.fields(record)
-        if field.name not in _INTERNAL_FIELDS
+        if field.name not in INTERNAL_FIELDS
     }
     wait = record.not_before - time.time()
     return fields | {
@@ -118,17 +120,20 @@ def sizes_json(card: ModelCard) -> dict[str, dict[str, Any]]:
 
 def json_body() -> dict[str, Any]:
     """The JSON object that was posted. Raises InvalidRequest for anything else."""
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+        if b"\\" in request.get_data():
+            body = _without_half_characters(body)
+    except RecursionError:  # brackets within brackets, thousands of them
+        body = None
     if not isinstance(body, dict):
         raise errors.InvalidRequest("", "请以 JSON 对象提交")
     return body
 
 
-def whole_numbers(values: Any, field: str) -> list[int]:
-    """A JSON list of record ids. Raises InvalidRequest for anything else."""
-    if not isinstance(values, list) or not all(type(value) is int and 0 < value < 2**63 for value in values):
-        raise errors.InvalidRequest(field, f"{field} 应为记录编号的列表")
-    return values
+def _without_half_characters(body: Any) -> Any:
+    """``"\\ud83d"`` alone is half an emoji, which no database and no answer can hold: now a ``?``."""
+    return json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def success(fields: Mapping[str, Any] | None = None, status: int = 200) -> Answer:
@@ -153,7 +158,11 @@ def _answer_http(error: HTTPException) -> Any:
     status = error.code or 500
     if status < 400:
         return error
-    return _answer(_HTTP_SENTENCES.get(status, "请求没有成功"), status)
+    answer = make_response(_answer(_HTTP_SENTENCES.get(status, "请求没有成功"), status))
+    for name, value in error.get_headers():
+        if name in _TOLD_HEADERS:
+            answer.headers[name] = value
+    return answer
 
 
 def _answer(sentence: str, status: int, **fields: Any) -> Any:

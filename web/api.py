@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 
 import database
-from domain import BatchStatus, Record, Status
+from domain import MAX_BATCH_NAME_LENGTH, BatchStatus, Record, Status
 from errors import Busy, InvalidRequest
 from web.answers import (
     Answer,
@@ -17,16 +17,16 @@ from web.answers import (
     log_json,
     record_json,
     success,
-    whole_numbers,
     yuan,
 )
 from web.asking import BadRows, queue_rows
 from web.context import connection, rooms
 from web.live import unless_unchanged
+from web.numbers import asked_number, whole_numbers
 
 api = Blueprint("api", __name__, url_prefix="/api")
 _LONGEST_WAIT_SECONDS = 1800.0
-_SOURCES = ("single", "batch")
+SOURCES = ("single", "batch")
 
 
 @api.errorhandler(BadRows)
@@ -86,8 +86,10 @@ def create_batch() -> Answer:
     rows, name, source = body.get("rows"), body.get("name") or "", body.get("source") or "batch"
     if not isinstance(rows, list):
         raise InvalidRequest("rows", "rows 应为行的列表")
-    if not isinstance(name, str) or len(name) > 200 or source not in _SOURCES:
-        raise InvalidRequest("name", "批次名称应为 200 字以内的文字，source 应为 single 或 batch")
+    if not isinstance(name, str) or len(name) > MAX_BATCH_NAME_LENGTH:
+        raise InvalidRequest("name", f"批次名称应为 {MAX_BATCH_NAME_LENGTH} 字以内的文字")
+    if source not in SOURCES:
+        raise InvalidRequest("source", "source 应为 single 或 batch")
     batch_id, ids = queue_rows(rows, name=name, source=source)
     return success({"batch_id": batch_id, "records": ids}, 202)
 
@@ -103,7 +105,7 @@ def list_batches() -> Answer:
 def get_batch(batch_id: str) -> Any:
     """A batch and what changed in it after ``?since=``."""
     db = connection()
-    since = request.args.get("since", 0, type=int)
+    since = asked_number("since")
     tag = f"{since}-{database.get_batch_version(db, batch_id)}"
     if tag in request.if_none_match:
         return unless_unchanged(jsonify(), tag)

@@ -22,6 +22,7 @@ from web.api import api
 from web.archive import stream_archive
 from web.context import connection, rooms
 from web.filters import asked_for, page_bounds, read_chosen, read_filter
+from web.numbers import is_id
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -95,7 +96,7 @@ def restore_records() -> Answer:
     body, db = json_body(), connection()
     if "undo" in body:
         undo = body["undo"]
-        if type(undo) is not int or not 0 < undo < 2**63:
+        if not is_id(undo):
             raise InvalidRequest("undo", "undo 应为删除时得到的编号")
         return success({"restored": database.undo_delete(db, undo)})
     chosen = read_chosen(body)

@@ -6,21 +6,22 @@ from flask import request
 
 import database
 import pictures
-from domain import CheckedUpload, LibraryImage, LibraryPage
+from domain import MAX_FILENAME_LENGTH, CheckedUpload, LibraryImage, LibraryPage
 from errors import InvalidRequest
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms
+from web.numbers import is_id
 
-_MAX_FILES = 50
-_MOST_IMAGES = 100_000
-_MOST_COUNTED = 200
+MAX_FILES = 50
+MOST_IMAGES = 100_000
+MOST_COUNTED = 200
 
 
 @api.get("/sample-images")
 def list_sample_images() -> Answer:
     """The library, newest first; ``?search=`` in the names, ``?limit=&offset=`` for a part of it."""
-    limit, offset = _number("limit", _MOST_IMAGES, 1), _number("offset", 0, 0)
+    limit, offset = _number("limit", MOST_IMAGES, 1), _number("offset", 0, 0)
     return _page_answer(
         rooms().library.list_images(request.args.get("search", ""), offset=offset, limit=limit)
     )
@@ -37,8 +38,8 @@ def add_sample_images() -> Answer:
 def count_uses() -> Answer:
     """How many records used each of the pictures: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
     keys = json_body().get("keys")
-    if not isinstance(keys, list) or len(keys) > _MOST_COUNTED or not all(isinstance(k, str) for k in keys):
-        raise InvalidRequest("keys", f"keys 应为 {_MOST_COUNTED} 个以内的示例图编号")
+    if not isinstance(keys, list) or len(keys) > MOST_COUNTED or not all(isinstance(k, str) for k in keys):
+        raise InvalidRequest("keys", f"keys 应为 {MOST_COUNTED} 个以内的示例图编号")
     db, library = connection(), rooms().library
     uses = {key: database.count_reference_uses(db, library.names_of(key)) for key in keys}
     return success({"uses": uses})
@@ -48,9 +49,13 @@ def count_uses() -> Answer:
 def rename_sample_image(key: str) -> Answer:
     """Another name: JSON ``{"filename"}``, its ending does not matter."""
     filename = json_body().get("filename")
-    stem = pictures.safe_stem(filename) if isinstance(filename, str) and len(filename) <= 200 else ""
+    stem = (
+        pictures.safe_stem(filename)
+        if isinstance(filename, str) and len(filename) <= MAX_FILENAME_LENGTH
+        else ""
+    )
     if not stem:
-        raise InvalidRequest("filename", "请写一个名字，最多 200 字")
+        raise InvalidRequest("filename", f"请写一个名字，最多 {MAX_FILENAME_LENGTH} 字")
     return _images_answer([rooms().library.rename(key, stem)])
 
 
@@ -71,22 +76,22 @@ def _number(name: str, default: int, low: int) -> int:
     given = request.args.get(name, "")
     if not given:
         return default
-    if not (given.isascii() and given.isdigit() and low <= int(given[:9]) <= _MOST_IMAGES):
-        raise InvalidRequest(name, f"{name} 应为 {low}–{_MOST_IMAGES} 的整数")
-    return int(given[:9])
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and low <= int(given) <= MOST_IMAGES):
+        raise InvalidRequest(name, f"{name} 应为 {low}–{MOST_IMAGES} 的整数")
+    return int(given)
 
 
 def _uploaded_files() -> list[CheckedUpload]:
     files = request.files.getlist("file")
-    if not 1 <= len(files) <= _MAX_FILES:
-        raise InvalidRequest("file", f"请选择 1–{_MAX_FILES} 个图片文件")
+    if not 1 <= len(files) <= MAX_FILES:
+        raise InvalidRequest("file", f"请选择 1–{MAX_FILES} 个图片文件")
     limit = pictures.MAX_UPLOAD_BYTES + 1
     return [pictures.checked_upload(file.filename or "", file.stream.read(limit)) for file in files]
 
 
 def _picture_of_record() -> CheckedUpload:
     record_id = json_body().get("record_id")
-    if type(record_id) is not int:
+    if not is_id(record_id):
         raise InvalidRequest("record_id", "record_id 应为记录编号")
     record = database.get_record(connection(), record_id)
     path = pictures.open_output(rooms().settings.output_dir, record.filename)

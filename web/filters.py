@@ -8,12 +8,13 @@ from typing import Any
 from flask import request
 
 import database
-from domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text
+from domain import ASPECT_RATIOS, MAX_ID, RESOLUTIONS, Status, normal_text, whole_characters
 from errors import InvalidRequest
-from web.answers import whole_numbers
 from web.context import connection
+from web.numbers import whole_numbers
 
-_LONGEST_TEXT = 10_000
+LONGEST_TEXT = 10_000
+MOST_LISTED = 200
 _SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
 
@@ -66,8 +67,8 @@ def page_bounds() -> tuple[int, int]:
         offset = int(request.args.get("offset", "0"))
     except ValueError:
         raise InvalidRequest("limit", "limit 和 offset 应为整数") from None
-    if not (1 <= limit <= 200 and 0 <= offset < 2**62):
-        raise InvalidRequest("limit", "limit 应为 1–200，offset 不小于 0")
+    if not (1 <= limit <= MOST_LISTED and 0 <= offset <= MAX_ID - MOST_LISTED):
+        raise InvalidRequest("limit", f"limit 应为 1–{MOST_LISTED}，offset 不小于 0")
     return limit, offset
 
 
@@ -75,9 +76,9 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        raise InvalidRequest(name, f"{name} 应为 {_LONGEST_TEXT} 字以内的文字")
-    return value.encode("utf-8", "replace").decode("utf-8")
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise InvalidRequest(name, f"{name} 应为 {LONGEST_TEXT} 字以内的文字")
+    return whole_characters(value)
 
 
 def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:

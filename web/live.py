@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 import database
 from web.answers import Answer, failure, success
 from web.context import connection, rooms
+from web.numbers import asked_number
 from web.pages import RESULTS_SHOWN
 
 live = Blueprint("live", __name__)
@@ -72,7 +73,7 @@ def status() -> str:
 def results() -> Response:
     """Tiles of 单图生成 that changed after ``?since=``, newest first; header X-Version says up to when."""
     db = connection()
-    since = request.args.get("since", 0, type=int)
+    since = asked_number("since")
     with database.snapshot(db):
         version = database.last_version(db)
         changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)

@@ -2,9 +2,13 @@
 
 import hashlib
 import hmac
+import ipaddress
+import math
+import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 
 from flask import Blueprint, Flask, current_app, redirect, render_template, request, session
 from werkzeug.wrappers import Response
@@ -13,34 +17,52 @@ from web.context import rooms
 
 _SESSION_SECONDS = 7 * 24 * 3600
 _LONGEST_WAIT = 60.0
+_FORGOTTEN_AFTER = 3600.0
+_MOST_REMEMBERED = 4096
+_OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
 _KEY = "ai_image_generator_guesses"
 login = Blueprint("login", __name__)
 
 
 class Guesses:
-    """Wrong passwords so far: after each, everybody waits longer before the next is looked at."""
+    """Wrong passwords so far. Whoever guesses wrong waits longer each time; nobody else has to."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._wrong = 0
-        self._next_at = 0.0
+        self._wrong: dict[
+            str, tuple[int, float]
+        ] = {}  # from where -> (how often, when the next is looked at)
         self._salt = secrets.token_bytes(16)
 
-    def seconds_to_wait(self) -> float:
-        """Seconds until the next guess is looked at."""
-        return max(0.0, self._next_at - time.monotonic())
-
-    def is_right(self, guess: str, password: str) -> bool:
-        """Compare by a slow hash, in constant time; remember a wrong one."""
+    def judge(self, guess: str, password: str, address: str) -> tuple[bool, float]:
+        """(whether it is right, seconds to wait when it was not even looked at). One guess at a time."""
+        home = _home_of(address)
         with self._lock:
-            right = hmac.compare_digest(self._hash(guess), self._hash(password))
-            self._wrong = 0 if right else self._wrong + 1
-            wait = 0.0 if right else min(2.0 ** (self._wrong - 1), _LONGEST_WAIT)
-            self._next_at = time.monotonic() + wait
-            return right
+            times, next_at = self._wrong.pop(home, (0, 0.0))
+            wait = next_at - self._clock()
+            if wait > 0:
+                self._wrong[home] = times, next_at
+                return False, wait
+            if hmac.compare_digest(self._hash(guess), self._hash(password)):
+                return True, 0.0
+            times = times + 1 if wait > -_FORGOTTEN_AFTER else 1
+            self._wrong[home] = times, self._clock() + min(2.0 ** (times - 1), _LONGEST_WAIT)
+            if len(self._wrong) > _MOST_REMEMBERED:
+                del self._wrong[next(iter(self._wrong))]
+            return False, 0.0
 
     def _hash(self, text: str) -> bytes:
         return hashlib.scrypt(text.encode(), salt=self._salt, n=2**14, r=8, p=1)
+
+
+def _home_of(address: str) -> str:
+    """Who guesses: an address, or the whole /64 of an IPv6 one, for each machine has all of these."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
 
 
 def install(app: Flask) -> None:
@@ -66,11 +88,12 @@ def page() -> str:
 def enter() -> tuple[str, int] | Response:
     """A guess: in, or the form again with one sentence."""
     guesses: Guesses = current_app.extensions[_KEY]
-    wait = guesses.seconds_to_wait()
+    guess = request.form.get("password", "")[:1000]
+    right, wait = guesses.judge(guess, rooms().settings.access_password, request.remote_addr or "")
     if wait > 0:
-        problem = f"密码错误次数过多，请 {wait:.0f} 秒后再试"
+        problem = f"密码错误次数过多，请 {math.ceil(wait)} 秒后再试"
         return render_template("login.html", problem=problem), 429
-    if not guesses.is_right(request.form.get("password", "")[:1000], rooms().settings.access_password):
+    if not right:
         return render_template("login.html", problem="密码不对，请再试一次"), 403
     session.clear()
     session["until"] = time.time() + _SESSION_SECONDS
@@ -79,4 +102,4 @@ def enter() -> tuple[str, int] | Response:
 
 def _own_page(target: str) -> str:
     """Only a path of this site: never ``//elsewhere`` or ``https://elsewhere``."""
-    return target if target.startswith("/") and target[1:2] not in ("/", "\\") else "/"
+    return target if _OWN_PATH.fullmatch(target) else "/"

@@ -12,6 +12,7 @@ from errors import InvalidRequest, NotFound
 from web.answers import sizes_json
 from web.asking import BadRows, queue_rows
 from web.context import connection, rooms
+from web.numbers import asked_number
 
 RESULTS_SHOWN = 60
 _YEAR = 365 * 24 * 3600
@@ -21,7 +22,7 @@ pages = Blueprint("pages", __name__)
 @pages.get("/")
 def index() -> str:
     """单图生成; ``?from=<record id>`` fills the form with what that record was made from."""
-    origin = request.args.get("from", type=int)
+    origin = asked_number("from")
     draft = database.get_record(connection(), origin).request if origin else None
     return _index_page(draft=draft)
 

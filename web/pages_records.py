@@ -9,7 +9,7 @@ from flask import make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 import database
-from domain import Record
+from domain import MAX_ID, Record
 from errors import InvalidRequest
 from web.answers import yuan
 from web.context import connection
@@ -175,7 +175,7 @@ def _find() -> Found:
 
 def _deep(db: database.Connection, asked: Mapping[str, str], listed: list[Record]) -> dict[str, Any]:
     """The one record that the address names, when this page of the list does not have it."""
-    number = _whole(asked, "record", 0, 0, 2**63 - 1)
+    number = _whole(asked, "record", 0, 0, MAX_ID)
     if not number or any(record.id == number for record in listed):
         return {"deep": None, "deep_missing": False}
     record = database.get_record_or_none(db, number)

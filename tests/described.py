@@ -1,0 +1,93 @@
+"""The document of the API, as answers are held against it."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call of the document."""
+
+    method: str
+    path: str
+    fields: Schema
+
+    def parameters(self, place: str) -> dict[str, Schema]:
+        """Name -> schema of what is in the ``path`` or in the ``query``."""
+        return {p["name"]: p["schema"] for p in self.fields["parameters"] if p["in"] == place}
+
+    @property
+    def bodies(self) -> dict[str, Schema]:
+        """Media type -> schema of what may be posted."""
+        content = self.fields.get("requestBody", {}).get("content", {})
+        return {kind: described["schema"] for kind, described in content.items()}
+
+
+class Document:
+    """What the app says of itself."""
+
+    def __init__(self, fields: Schema) -> None:
+        self.fields = fields
+        self.schemas: dict[str, Schema] = fields["components"]["schemas"]
+        self.operations = [
+            Operation(
+                method, path, {**call, "parameters": item.get("parameters", []) + call.get("parameters", [])}
+            )
+            for path, item in fields["paths"].items()
+            for method, call in item.items()
+            if method != "parameters"
+        ]
+
+    def find(self, method: str, path: str) -> Operation | None:
+        """The call that this address belongs to, the most literal one."""
+        fitting = [o for o in self.operations if o.method == method.lower() and _matches(o.path, path)]
+        return min(fitting, key=lambda o: o.path.count("{")) if fitting else None
+
+    def resolve(self, schema: Schema) -> Schema:
+        """The schema itself, where it is one by name."""
+        return self.schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
+    def complaints(self, schema: Schema, value: Any) -> list[str]:
+        """Where a value is not what the schema says; empty when all is well."""
+        whole = {**schema, "components": self.fields["components"]}
+        found = Draft202012Validator(whole).iter_errors(value)
+        return [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in found]
+
+    def problems(
+        self, operation: Operation, status: int, headers: Mapping[str, str], content: bytes
+    ) -> list[str]:
+        """In what an answer is not the one that was promised; empty when it is."""
+        kind = (headers.get("Content-Type") or "").partition(";")[0]
+        described = self._answer(operation, status)
+        if described is None:
+            return [f"{status} is not described"]
+        if "content" not in described or (
+            status >= 400 and not operation.path.startswith(("/api/", "/healthz"))
+        ):
+            return []
+        if kind not in described["content"]:
+            return [f"{kind} instead of {list(described['content'])}"]
+        if kind != "application/json":
+            return []
+        return self.complaints(described["content"][kind].get("schema", {}), json.loads(content))
+
+    def _answer(self, operation: Operation, status: int) -> Schema | None:
+        answers = operation.fields["responses"]
+        found = answers.get(str(status)) or answers.get(f"{status // 100}XX")
+        if found and "$ref" in found:
+            named: Schema = self.fields["components"]["responses"][found["$ref"].rpartition("/")[2]]
+            return named
+        return found if found is None else dict(found)
+
+
+def _matches(template: str, path: str) -> bool:
+    pattern = re.sub(r"\\{record_id\\}", "[0-9]+", re.escape(template))
+    pattern = re.sub(r"\\{(key|name)\\}", ".+", pattern)
+    return bool(re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", pattern), path))

@@ -1,0 +1,188 @@
+"""The login page: who is let in, for how long, and how slowly one guesses."""
+
+import hashlib
+import time
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from config import Settings
+from tests.fakes.clock import Clock
+from web import login
+from web.login import Guesses
+from web_app import create_app
+
+
+@pytest.fixture
+def app(settings: Settings) -> Flask:
+    return create_app(replace(settings, access_password="开门"))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guesses are compared as they are: the slow hash has a test of its own."""
+    monkeypatch.setattr(Guesses, "_hash", lambda self, text: text.encode())
+
+
+def enter(client: FlaskClient, password: str = "开门", address: str = "192.168.1.7", **how: str) -> int:
+    """A guess from an address -> status of the answer."""
+    answer = client.post(
+        "/login", data={"password": password}, environ_base={"REMOTE_ADDR": address}, headers=how
+    )
+    return answer.status_code
+
+
+def lets_in(client: FlaskClient) -> bool:
+    return client.get("/api/records").status_code == 200
+
+
+def test_the_right_password_lets_in(app: Flask) -> None:
+    client = app.test_client()
+    assert enter(client) == 302
+    assert lets_in(client)
+
+
+def test_a_wrong_password_does_not(app: Flask) -> None:
+    client = app.test_client()
+    assert enter(client, "开门 ") == 403
+    assert not lets_in(client)
+
+
+def test_guesses_are_compared_by_a_hash_that_takes_time_and_memory(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, costs = hashlib.scrypt, []
+
+    def scrypt(text: bytes, *, salt: bytes, n: int, r: int, p: int) -> bytes:
+        costs.append((len(salt), n * r * 128))
+        return real(text, salt=salt, n=n, r=r, p=p)
+
+    monkeypatch.setattr(hashlib, "scrypt", scrypt)
+    enter(app.test_client(), "猜")
+    assert costs == [(16, 16 * 2**20)] * 2
+
+
+def test_a_session_ends_after_seven_days(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = app.test_client()
+    enter(client)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 7 * 24 * 3600 - 60)
+    assert lets_in(client)
+    monkeypatch.setattr(time, "time", lambda: now + 7 * 24 * 3600 + 60)
+    assert not lets_in(client)
+
+
+def test_a_session_ends_with_the_process(app: Flask, settings: Settings) -> None:
+    client = app.test_client()
+    enter(client)
+    cookie = client.get_cookie("session")
+    assert cookie is not None
+    again = create_app(replace(settings, access_password="开门")).test_client()
+    again.set_cookie("session", cookie.value)
+    assert not lets_in(again)
+
+
+def test_a_cookie_of_ones_own_making_is_no_session(app: Flask) -> None:
+    client = app.test_client()
+    client.set_cookie("session", "eyJ1bnRpbCI6OTk5OTk5OTk5OTl9.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
+    assert not lets_in(client)
+
+
+def test_another_site_cannot_log_a_browser_in(app: Flask) -> None:
+    client = app.test_client()
+    assert enter(client, Origin="https://evil.example") == 403
+    assert enter(client, **{"Sec-Fetch-Site": "cross-site"}) == 403
+    assert not lets_in(client)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example",
+        "/%2fevil.example",
+        "https://evil.example",
+        "/%09/evil.example",
+        "/%0a/evil.example",
+        "/%0d%0aX-Evil:1",
+        "/%5cevil.example",
+        "/a%5c..%5c%5cevil.example",
+        "javascript:alert(1)",
+        "%20//evil.example",
+        "",
+    ],
+)
+def test_after_the_login_nobody_is_sent_elsewhere(app: Flask, target: str) -> None:
+    answer = app.test_client().post(f"/login?next={target}", data={"password": "开门"})
+    assert answer.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("target", ["/records?search=%E7%8C%AB&page=2", "/batch?id=20260301-a1"])
+def test_after_the_login_one_is_where_one_wanted_to_be(app: Flask, target: str) -> None:
+    client = app.test_client()
+    asked = client.get(target).headers["Location"]
+    assert client.post(asked, data={"password": "开门"}).headers["Location"] == target
+
+
+def test_who_guessed_wrong_waits_and_somebody_else_does_not(app: Flask) -> None:
+    client = app.test_client()
+    assert enter(client, "猜", "192.168.1.66") == 403
+    assert enter(client, "开门", "192.168.1.66") == 429
+    assert enter(client, "开门", "192.168.1.7") == 302
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_waits_double_up_to_a_minute_and_end_with_the_right_one() -> None:
+    clock = Clock()
+    guesses = Guesses(clock)
+    waits = []
+    for _ in range(9):
+        assert guesses.judge("猜", "开门", "10.0.0.1") == (False, 0.0)
+        right, wait = guesses.judge("开门", "开门", "10.0.0.1")
+        assert not right
+        waits.append(wait)
+        clock.now += wait
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert guesses.judge("开门", "开门", "10.0.0.1") == (True, 0.0)
+    assert guesses.judge("猜", "开门", "10.0.0.1") == (False, 0.0)
+    assert guesses.judge("猜", "开门", "10.0.0.1") == (False, 1.0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_hour_later_wrong_guesses_are_forgotten() -> None:
+    clock = Clock()
+    guesses = Guesses(clock)
+    for _ in range(4):
+        guesses.judge("猜", "开门", "10.0.0.1")
+        clock.now += 60
+    clock.now += 3600
+    guesses.judge("猜", "开门", "10.0.0.1")
+    assert guesses.judge("开门", "开门", "10.0.0.1") == (False, 1.0)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("one", "other", "are_one"),
+    [
+        ("2400:3200::1", "2400:3200::ffff:1", True),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("2400:3200::1", "2400:3201::1", False),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("", "", True),
+    ],
+)
+def test_a_machine_with_many_ipv6_addresses_is_one_that_guesses(one: str, other: str, are_one: bool) -> None:
+    guesses = Guesses(Clock())
+    guesses.judge("猜", "开门", one)
+    assert (guesses.judge("开门", "开门", other)[0] is False) is are_one
+
+
+@pytest.mark.usefixtures("quick")
+def test_only_so_many_that_guess_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "_MOST_REMEMBERED", 2)
+    guesses = Guesses(Clock())
+    for number in range(50):
+        guesses.judge("猜", "开门", f"10.0.0.{number}")
+    assert len(guesses._wrong) == 2
+    assert guesses.judge("开门", "开门", "10.0.0.49")[0] is False

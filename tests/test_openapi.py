@@ -1,0 +1,237 @@
+"""The document at /api/openapi.json is true: of every route, of every answer, of every bound."""
+
+import gzip
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+
+import generator
+from config import Settings
+from domain import MAX_PICTURES_A_ROW, MAX_PROMPT_LENGTH, MAX_ROWS_A_BATCH, MAX_SEED, MAX_STEPS, ImageRequest
+from tests.described import Document, Operation
+from tests.drawn import drawn
+from web.openapi import document
+from web_app import create_app
+from worker import Worker
+
+TOLD = Document(document())
+PLACES = ("/api/", "/output/", "/thumbnails/", "/healthz")
+pytestmark = pytest.mark.xdist_group("openapi")
+PNG = drawn("PNG", size=(40, 30))
+
+
+@dataclass
+class House:
+    """The app at work, with a finished batch, a record to lose and a reference image."""
+
+    client: FlaskClient
+    batch_id: str = ""
+    record_id: int = 0
+    doomed_id: int = 0
+    filename: str = ""
+    key: str = ""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    home = tmp_path_factory.mktemp("house")
+    settings = Settings(
+        database_path=home / "records.db", output_dir=home / "output", samples_dir=home / "samples"
+    )
+    worker = Worker(settings, generator.open_model(settings))
+    client = create_app(settings, worker).test_client()
+    worker.start()
+    made = client.post("/api/batch-generate", json={"prompt": "猫", "resolution": "1K", "num_images": 2})
+    images = made.get_json()["images"]
+    added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红茶.png")}).get_json()
+    house = House(client, made.get_json()["batch_id"])
+    house.record_id, house.doomed_id = images[0]["record_id"], images[1]["record_id"]
+    house.filename, house.key = images[0]["filename"], added["images"][0]["key"]
+    yield house
+    assert worker.stop(10)
+
+
+Ask = Callable[[House], Any]
+
+
+def a_file(content: bytes = PNG, name: str = "红茶.png") -> dict[str, Any]:
+    return {"data": {"file": (io.BytesIO(content), name)}}
+
+
+# Each call of the document, asked in a way that succeeds.
+GOOD: dict[str, Ask] = {
+    "post /api/batch-generate": lambda h: {"json": {"prompt": "猫", "resolution": "1K"}},
+    "get /api/batches": lambda h: {},
+    "post /api/batches": lambda h: {"json": {"rows": [{"prompt": "猫", "resolution": "1K"}], "name": "一"}},
+    "get /api/batches/{batch_id}": lambda h: {},
+    "post /api/batches/{batch_id}/pause": lambda h: {},
+    "post /api/batches/{batch_id}/resume": lambda h: {},
+    "post /api/batches/{batch_id}/cancel": lambda h: {},
+    "post /api/batches/{batch_id}/retry": lambda h: {},
+    "get /api/batches/{batch_id}/results.xlsx": lambda h: {},
+    "post /api/spreadsheet/import": lambda h: a_file(
+        "提示词,图片比例,分辨率,参考示例图,种子\n猫,16：9,2k,红茶；绿茶,7\n,1:1,9K,,x\n".encode(), "a.csv"
+    ),
+    "get /api/spreadsheet/template.xlsx": lambda h: {},
+    "post /api/spreadsheet/export": lambda h: {"json": {"rows": [{"prompt": "=1+1"}]}},
+    "get /api/records": lambda h: {"query_string": "search=猫&limit=5&status=success"},
+    "get /api/records/kinds": lambda h: {},
+    "get /api/records/ids": lambda h: {},
+    "get /api/records/{record_id}": lambda h: {},
+    "delete /api/records/{record_id}": lambda h: {"record_id": h.doomed_id},
+    "get /api/records/{record_id}/neighbours": lambda h: {},
+    "post /api/records/delete": lambda h: {"json": {"ids": [h.doomed_id]}},
+    "post /api/records/restore": lambda h: {"json": {"ids": [h.doomed_id]}},
+    "post /api/records/favourite": lambda h: {"json": {"ids": [h.record_id]}},
+    "get /api/records/archive.zip": lambda h: {"query_string": f"ids={h.record_id}"},
+    "post /api/records/archive.zip": lambda h: {"data": {"ids": str(h.record_id)}},
+    "get /api/records/export.xlsx": lambda h: {},
+    "post /api/records/export.xlsx": lambda h: {"data": {"search": "猫"}},
+    "post /api/records/find-by-file": lambda h: a_file(
+        h.client.get(f"/output/{h.filename}", buffered=True).data, h.filename
+    ),
+    "get /api/sample-images": lambda h: {},
+    "post /api/sample-images": lambda h: {"json": {"record_id": h.record_id}},
+    "post /api/sample-images/uses": lambda h: {"json": {"keys": [h.key]}},
+    "patch /api/sample-images/{key}": lambda h: {"json": {"filename": "红茶"}},
+    "delete /api/sample-images/{key}": lambda h: {},
+    "post /api/sample-images/{key}/restore": lambda h: {},
+    "get /api/models": lambda h: {},
+    "get /api/openapi.json": lambda h: {},
+    "get /output/{name}": lambda h: {},
+    "get /thumbnails/{record_id}": lambda h: {},
+    "get /healthz": lambda h: {},
+}
+
+
+def ask(house: House, operation: Operation, **how: Any) -> Any:
+    names = {
+        "batch_id": house.batch_id,
+        "record_id": house.record_id,
+        "key": house.key,
+        "name": house.filename,
+    }
+    path = operation.path.format(**{name: how.pop(name, value) for name, value in names.items()})
+    return house.client.open(path, method=operation.method.upper(), buffered=True, **how)
+
+
+def name_of(operation: Operation) -> str:
+    return f"{operation.method} {operation.path}"
+
+
+def routes(settings: Settings) -> set[str]:
+    told = set()
+    for rule in create_app(settings).url_map.iter_rules():
+        if rule.rule.startswith(PLACES):
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            told |= {
+                f"{method.lower()} {path}"
+                for method in rule.methods or ()
+                if method not in ("HEAD", "OPTIONS")
+            }
+    return told
+
+
+def test_every_route_is_described_and_everything_described_is_a_route(settings: Settings) -> None:
+    described = {name_of(operation) for operation in TOLD.operations}
+    assert described == routes(settings), "see web/openapi_calls.py"
+
+
+def test_it_is_served_as_json_small_and_asked_for_anew(house: House) -> None:
+    answer = house.client.get("/api/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert answer.content_type == "application/json"
+    assert len(answer.data) < 8_000
+    told = json.loads(gzip.decompress(answer.data))
+    assert told["openapi"] == "3.1.0"
+    assert told["paths"].keys() == TOLD.fields["paths"].keys()
+    again = house.client.get("/api/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_every_schema_is_one_and_every_name_leads_somewhere() -> None:
+    for schema in TOLD.schemas.values():
+        Draft202012Validator.check_schema(schema)
+    names = re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(TOLD.fields))
+    for name in names:
+        place: Any = TOLD.fields
+        for part in name.split("/"):
+            place = place[part]
+    assert set(TOLD.schemas) - {name.rpartition("/")[2] for name in names} == set()
+
+
+def test_the_names_in_an_address_are_described() -> None:
+    for operation in TOLD.operations:
+        assert set(re.findall(r"{(\w+)}", operation.path)) == set(operation.parameters("path"))
+
+
+@pytest.mark.parametrize("operation", TOLD.operations, ids=name_of)
+def test_an_answer_to_a_good_call_is_as_described(house: House, operation: Operation) -> None:
+    answer = ask(house, operation, **GOOD[name_of(operation)](house))
+    assert answer.status_code < 300, answer.text
+    assert TOLD.problems(operation, answer.status_code, dict(answer.headers), answer.data) == []
+
+
+@pytest.mark.parametrize("operation", TOLD.operations, ids=name_of)
+def test_a_refusal_is_as_described(house: House, operation: Operation) -> None:
+    answer = ask(house, operation, headers={"Host": "evil.example"})
+    assert answer.status_code == 403
+    assert TOLD.problems(operation, 403, dict(answer.headers), answer.data) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "how", "status"),
+    [
+        ("post /api/batch-generate", {"json": {"prompt": ""}}, 400),
+        ("post /api/batches", {"json": {"rows": [{"prompt": "猫", "seed": "x"}, 5]}}, 400),
+        ("get /api/batches/{batch_id}", {"batch_id": "none"}, 404),
+        ("post /api/batches/{batch_id}/retry", {"json": {"records": [2**63 - 1]}}, 409),
+        ("post /api/spreadsheet/import", {}, 400),
+        ("get /api/records", {"query_string": "limit=0"}, 400),
+        ("get /api/records/{record_id}", {"record_id": 2**62}, 404),
+        ("post /api/sample-images", {"json": {"record_id": 2**64}}, 400),
+        ("delete /api/sample-images/{key}", {"key": "none.png"}, 404),
+        ("get /api/records/archive.zip", {"query_string": "ids=999"}, 404),
+    ],
+)
+def test_a_complaint_is_as_described(house: House, operation: str, how: dict[str, Any], status: int) -> None:
+    found = next(one for one in TOLD.operations if name_of(one) == operation)
+    answer = ask(house, found, **how)
+    assert answer.status_code == status, answer.text
+    assert TOLD.problems(found, status, dict(answer.headers), answer.data) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "is_fine"),
+    [
+        ({"prompt": "猫" * MAX_PROMPT_LENGTH}, True),
+        ({"prompt": "猫" * (MAX_PROMPT_LENGTH + 1)}, False),
+        ({"prompt": ""}, False),
+        ({"prompt": "猫", "num_images": MAX_PICTURES_A_ROW}, True),
+        ({"prompt": "猫", "num_images": MAX_PICTURES_A_ROW + 1}, False),
+        ({"prompt": "猫", "seed": MAX_SEED}, True),
+        ({"prompt": "猫", "seed": MAX_SEED + 1}, False),
+        ({"prompt": "猫", "steps": MAX_STEPS + 1}, False),
+        ({"prompt": "猫", "filename": "f" * 201}, False),
+        ({"prompt": "猫", "aspect_ratio": "5:4"}, False),
+        ({"prompt": "猫", "sample_images": [{"url": "u", "filename": "f"}] * 5}, False),
+    ],
+)
+def test_what_the_document_allows_of_a_row_is_what_the_house_takes(
+    row: dict[str, Any], is_fine: bool
+) -> None:
+    request, _ = ImageRequest.read(row)
+    assert (request is not None) is is_fine
+    assert (TOLD.complaints(TOLD.schemas["Row"], row) == []) is is_fine
+
+
+def test_the_bound_of_a_batch_is_the_houses_own() -> None:
+    posted = next(one for one in TOLD.operations if name_of(one) == "post /api/batches")
+    rows = posted.bodies["application/json"]["properties"]["rows"]
+    assert (rows["minItems"], rows["maxItems"]) == (1, MAX_ROWS_A_BATCH)

@@ -1,0 +1,142 @@
+"""What comes from outside and is not what it should be: numbers, brackets, half characters, odd addresses."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from config import Settings
+from tests.drawn import drawn
+from web_app import create_app
+
+PNG = drawn("PNG", size=(40, 30))
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    app = create_app(settings)
+    app.testing = False
+    return app.test_client()
+
+
+def complaint(answer: Any, status: int) -> dict[str, Any]:
+    """The one sentence of an answer that is a refusal."""
+    assert answer.status_code == status, answer.text
+    fields: dict[str, Any] = answer.get_json()
+    assert fields["success"] is False
+    assert fields["error"]
+    return fields
+
+
+@pytest.mark.parametrize("number", ["9" * 18, "9" * 19, "9" * 30, "9" * 5000, "-1", "٣"])
+@pytest.mark.parametrize("path", ["/api/records/{}", "/api/records/{}/neighbours"])
+def test_a_number_that_no_record_has_is_not_found(client: FlaskClient, path: str, number: str) -> None:
+    answer = client.get(path.format(number))
+    if answer.status_code != 200:  # before the first and after the last there is nobody
+        complaint(answer, 404)
+
+
+@pytest.mark.parametrize("number", ["9" * 18, "9" * 30, "9" * 5000])
+@pytest.mark.parametrize("path", ["/thumbnails/{}", "/?from={}", "/samples/{}"])
+def test_a_number_in_a_page_that_no_record_has_is_a_page_that_says_so(
+    client: FlaskClient, path: str, number: str
+) -> None:
+    answer = client.get(path.format(number))
+    assert answer.status_code == (200 if "from" in path and len(number) > 4300 else 404)
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("since", ["9" * 19, "9" * 30, "9" * 5000, "-9", "x", "1e3", "NaN"])
+def test_whatever_since_is_the_answer_is_one(client: FlaskClient, since: str) -> None:
+    rows = {"rows": [{"prompt": "猫"}]}
+    batch_id = client.post("/api/batches", json=rows).get_json()["batch_id"]
+    assert client.get(f"/api/batches/{batch_id}?since={since}").status_code == 200
+    assert client.get(f"/live/results?since={since}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=1e3", "limit=" + "9" * 5000, "offset=" + "9" * 19, "from=0000-00-00", "to=9999-12-31", "sort=x"],
+)
+def test_a_number_or_day_out_of_bounds_is_a_complaint(client: FlaskClient, query: str) -> None:
+    complaint(client.get(f"/api/records?{query}"), 400)
+
+
+@pytest.mark.parametrize("record_id", [2**63, 10**400, -1, 0, True, 1.5, "1", None, [1], {}])
+def test_what_is_no_record_number_is_a_complaint(client: FlaskClient, record_id: object) -> None:
+    complaint(client.post("/api/sample-images", json={"record_id": record_id}), 400)
+    complaint(client.post("/api/records/delete", json={"ids": [record_id]}), 400)
+    complaint(client.post("/api/records/restore", json={"undo": record_id}), 400)
+
+
+@pytest.mark.parametrize("body", [b'{"rows":' + b"[" * 50_000, b"[" * 50_000, b'{"a":' * 50_000])
+def test_brackets_within_brackets_are_no_json(client: FlaskClient, body: bytes) -> None:
+    complaint(client.post("/api/batches", data=body, content_type="application/json"), 400)
+
+
+def test_brackets_within_a_field_are_a_complaint_about_the_field(client: FlaskClient) -> None:
+    row = {"prompt": "猫", "sample_images": "[" * 50_000}
+    assert complaint(client.post("/api/batches", json={"rows": [row]}), 400)["field"] == "sample_images"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_half_an_emoji_is_kept_as_a_question_mark(client: FlaskClient, encoding: str) -> None:
+    body = r'{"rows": [{"prompt": "\ud83d猫"}], "name": "\udc00x", "source": "single"}'.encode(encoding)
+    answer = client.post("/api/batches", data=body, content_type="application/json")
+    assert answer.status_code == 202
+    batch = client.get(f"/api/batches/{answer.get_json()['batch_id']}").get_json()
+    assert (batch["batch"]["name"], batch["records"][0]["prompt"]) == ("?x", "?猫")
+
+
+def test_half_an_emoji_in_a_reference_of_a_form_is_a_question_mark(client: FlaskClient) -> None:
+    images = r'[{"url": "https://pictures.example/\ud83d.png", "filename": "\ud83d"}]'
+    assert client.post("/", data={"prompt": "猫", "sample_images": images}).status_code == 303
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("field", ["aspect_ratio", "resolution", "num_images", "seed"])
+def test_half_an_emoji_is_complained_of_in_words_that_can_be_sent(client: FlaskClient, field: str) -> None:
+    body = '{"rows": [{"prompt": "猫", "%s": "\\ud800"}]}' % field  # noqa: UP031 - braces of its own
+    complaint(client.post("/api/batches", data=body.encode(), content_type="application/json"), 400)
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400])
+@pytest.mark.parametrize("field", ["num_images", "seed", "steps", "prompt", "filename"])
+def test_a_number_beyond_all_numbers_is_a_complaint(client: FlaskClient, field: str, word: str) -> None:
+    body = '{"rows": [{"prompt": "猫", "%s": %s}]}' % (field, word)  # noqa: UP031
+    complaint(client.post("/api/batches", data=body.encode(), content_type="application/json"), 400)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"references": 5},
+        {"references": {"a": 1}},
+        {"sample_images": "x"},
+        {"sample_images": [5, None, {}]},
+        {"prompt": {"a": ["b"]}, "seed": float("inf"), "steps": 10**400},
+        {"prompt": "\x00\x01\ud800￿", "filename": ["=1+1"]},
+    ],
+)
+def test_a_table_is_exported_whatever_lies_in_its_cells(client: FlaskClient, row: dict[str, Any]) -> None:
+    body = json.dumps({"rows": [row]})
+    answer = client.post("/api/spreadsheet/export", data=body, content_type="application/json")
+    assert answer.status_code == 200, answer.text
+    assert zipfile.ZipFile(io.BytesIO(answer.data)).testzip() is None
+
+
+@pytest.mark.parametrize("address", ["http://[x", "http://[::1", "//", "http://localhost:x", "null", "\xff"])
+def test_an_origin_that_is_no_address_is_another_site(client: FlaskClient, address: str) -> None:
+    complaint(client.post("/api/batches", json={}, headers={"Origin": address}), 403)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "BREW"])
+def test_a_method_that_a_call_does_not_take_is_told_with_those_it_does(
+    client: FlaskClient, method: str
+) -> None:
+    answer = client.open("/api/batches", method=method)
+    complaint(answer, 405)
+    assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))

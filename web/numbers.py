@@ -1,0 +1,37 @@
+"""Whole numbers from outside, in addresses and in JSON: never more than the database can count."""
+
+from typing import Any, TypeGuard
+
+from flask import Flask, request
+from werkzeug.routing import IntegerConverter
+
+from domain import MAX_ID
+from errors import InvalidRequest
+
+
+class _NumberInAddress(IntegerConverter):
+    """``<int:…>``: with more digits an address leads nowhere."""
+
+    regex = "[0-9]{1,18}"
+
+
+def bound_numbers(app: Flask) -> None:
+    """From now on every ``<int:…>`` of every route is one that the database can count."""
+    app.url_map.converters["int"] = _NumberInAddress
+
+
+def asked_number(name: str) -> int:
+    """A number of the query string; 0 for what is none, the highest there is for what is beyond."""
+    return min(max(request.args.get(name, 0, type=int), 0), MAX_ID)
+
+
+def is_id(value: Any) -> TypeGuard[int]:
+    """Whether a value of JSON can be the number of a record."""
+    return type(value) is int and 0 < value <= MAX_ID
+
+
+def whole_numbers(values: Any, field: str) -> list[int]:
+    """A JSON list of record ids. Raises InvalidRequest for anything else."""
+    if not isinstance(values, list) or not all(map(is_id, values)):
+        raise InvalidRequest(field, f"{field} 应为记录编号的列表")
+    return values

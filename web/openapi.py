@@ -1,0 +1,54 @@
+"""The document of the API (OpenAPI 3.1) at ``/api/openapi.json``, put together of its calls and shapes."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from flask import Response
+from werkzeug.wrappers import Response as AnyResponse
+
+from web.api import api
+from web.live import unless_unchanged
+from web.openapi_calls import PATHS, Call
+from web.openapi_shapes import ID, SHAPES, TEXT, ref
+
+_ABOUT = (
+    '凡是失败，都是 {"success": false, "error": "一句话"} 和相应的 4xx、5xx。'
+    "设置了 ACCESS_PASSWORD 时，先以表单 POST /login（password），之后带着收到的 Cookie。"
+)
+
+
+def document() -> dict[str, Any]:
+    """The document as JSON."""
+    failure = {"description": "没有成功", "content": {"application/json": {"schema": ref("Failure")}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "AI 图片生成器", "version": "1", "description": _ABOUT},
+        "paths": {path: _with_names(path, calls) for path, calls in PATHS.items()},
+        "components": {
+            "schemas": SHAPES,
+            "responses": {"Failure": failure},
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "session"}},
+        },
+        "security": [{}, {"session": []}],
+    }
+
+
+def _with_names(path: str, calls: dict[str, Call]) -> dict[str, Any]:
+    """The calls of a path, with what its address names."""
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": ID if name == "record_id" else TEXT}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+    return {**({"parameters": named} if named else {}), **calls}
+
+
+_WRITTEN = json.dumps(document(), ensure_ascii=False, separators=(",", ":"))
+_TAG = hashlib.sha256(_WRITTEN.encode()).hexdigest()[:16]
+
+
+@api.get("/openapi.json")
+def openapi() -> AnyResponse:
+    """The document."""
+    return unless_unchanged(Response(_WRITTEN, mimetype="application/json"), _TAG)
