@@ -29,6 +29,7 @@ from storage.finding import (
     list_id_portions,
     list_record_ids,
 )
+from storage.health import is_healthy
 from storage.ledger import BudgetReached, add_send, committed, keep_ticket
 from storage.library import (
     CopyCounts,
@@ -113,6 +114,7 @@ __all__ = [
     "hurry_output_copies",
     "index_progress",
     "index_prompts",
+    "is_healthy",
     "keep_ticket",
     "last_version",
     "list_batch_records",

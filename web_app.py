@@ -3,10 +3,12 @@
 Starts the worker's threads in ``main()`` and nowhere else.
 """
 
-import logging
+import _thread
+import os
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import waitress
@@ -14,8 +16,10 @@ from flask import Flask
 
 import database
 import generator
+import journal
 import pictures
 from config import Settings, load_settings
+from domain import ModelCard
 from errors import AppError
 from web import (  # noqa: F401 - routes join
     api_records,
@@ -29,9 +33,11 @@ from web import (  # noqa: F401 - routes join
 from web.answers import answer_errors
 from web.api import api
 from web.context import Rooms, furnish
+from web.health import health
 from web.live import live, show_house
 from web.numbers import bound_numbers
 from web.pages import pages
+from web.watch import watch
 from web.weight import lighten
 from worker import Worker
 
@@ -39,7 +45,7 @@ _MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 _MAX_FORM_BYTES = 8 * 1024 * 1024
 _YEAR = 365 * 24 * 3600
 _HERE = Path(__file__).parent
-_log = logging.getLogger("web")
+_STOP_SECONDS = 10.0
 
 
 def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
@@ -54,13 +60,14 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     furnish(app, Rooms(settings=settings, model=model, worker=worker or Worker(settings, model)))
+    watch(app)
     bound_numbers(app)
     doors.guard(app)
     answer_errors(app)
     show_house(app)
     lighten(app)
     app.url_defaults(_name_static_version)
-    for blueprint in (pages, api, live):
+    for blueprint in (pages, api, live, health):
         app.register_blueprint(blueprint)
     return app
 
@@ -80,36 +87,82 @@ def serve(settings: Settings) -> None:
     server = waitress.create_server(
         app, host=settings.host, port=settings.port, threads=8, connection_limit=500, ident=None
     )
-    signal.signal(signal.SIGTERM, _stop)
+    Ending(worker).listen()
     worker.start()
-    shown = "localhost" if settings.on_loopback else settings.host
-    _log.info("AI 图片生成器已启动：http://%s:%s（按 Ctrl+C 停止）", shown, settings.port)
+    _greet(settings, worker.model.card)
     try:
         server.run()
-    except (KeyboardInterrupt, SystemExit):
-        pass
     finally:
-        _log.info("正在停止，最多等 10 秒……")
-        worker.stop(timeout=10.0)
+        if not worker.is_stopping:
+            worker.stop(_STOP_SECONDS)
         server.close()
+        journal.note("web", "stopped")
+
+
+class Ending:
+    """What Ctrl+C, SIGTERM and a closed Windows console do: the first asks to stop, the second insists.
+
+    Pages are answered until the pictures under way are home, or their time is up.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def listen(self) -> None:
+        """From now on these signals come here."""
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._hear)
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        if self._worker.has_stopped:
+            raise SystemExit(0)
+        if self._worker.is_stopping:
+            _say("马上退出；没做完的，下次启动会接着做")
+            os._exit(1)
+        _say(f"正在停止：最多等 {_STOP_SECONDS:.0f} 秒，让进行中的图片做完；再按一次 Ctrl+C 马上退出")
+        self._worker.stop_aside(_STOP_SECONDS, then=_thread.interrupt_main)
 
 
 def main() -> int:
     """Read the settings and serve -> exit code; a wrong setting is one sentence."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        serve(load_settings())
+        settings = load_settings()
+        journal.open_journal(_log_file(settings))
+        serve(settings)
     except AppError as error:
-        print(error.message, file=sys.stderr)  # noqa: T201 - the person at the terminal reads it
+        _say(error.message)
         return 2
     except OSError as error:
-        print(f"启动不了：{error}（端口可能已被占用，可用 PORT 换一个）", file=sys.stderr)  # noqa: T201
+        _say(f"启动不了：{error}（端口可能已被占用，可用 PORT 换一个）")
         return 1
     return 0
 
 
-def _stop(_number: int, _frame: Any) -> None:
-    raise SystemExit(0)
+def _greet(settings: Settings, card: ModelCard) -> None:
+    """The first lines in the window: where to look, what makes the pictures, where everything is kept."""
+    host = "localhost" if settings.on_loopback else settings.host
+    _say(f"AI 图片生成器已启动，请在浏览器打开　http://{host}:{settings.port}")
+    _say(f"模型　{card.label}（{card.name}）" + ("，不联网、不花钱" if card.name == "demo" else ""))
+    if settings.missing_keys:
+        _say(f"缺少　{'、'.join(settings.missing_keys)}，请写进 .env 后重新启动")
+    for label, path in (
+        ("数据", settings.database_path),
+        ("图片", settings.output_dir),
+        ("日志", _log_file(settings)),
+    ):
+        _say(f"{label}　{path.absolute()}")
+    _say("停止　按 Ctrl+C")
+    journal.note("web", "started", port=settings.port, model=card.model_id)
+
+
+def _log_file(settings: Settings) -> Path:
+    return settings.database_path.with_suffix(".log")
+
+
+def _say(sentence: str) -> None:
+    """To the person at the terminal."""
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _name_static_version(endpoint: str, values: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ The only room with threading. Threads start in ``Worker.start``, never at import
 one turn without any, for tests.
 """
 
-import logging
 import os
 import secrets
 import socket
@@ -12,17 +11,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from decimal import Decimal
 
 import database
 import generator
+import journal
 import output_copies
 import pictures
 import sample_images
 from config import Settings
+from disk_space import DiskLow, DiskSpace
 from domain import KeptPicture, Picture, Record, Reference
 from errors import Billed, BucketError, InvalidRequest, ModelError, NotFound, StorageError
+from sending import RecordLedger
 
 LEASE_SECONDS = 12.0
 _LOOKOUT_SECONDS = 0.5
@@ -36,29 +36,11 @@ _HOUSEWORK_SECONDS = 0.5
 _HOUSEWORK_BREATH = 0.05  # between two steps, for those who wait to write
 _TRASH_DAYS = 30
 _TRASH_LOOK_SECONDS = 3600.0
-_log = logging.getLogger("worker")
+_PUT_DOWN_SECONDS = 1.0
 
 
 class WorkerStopping(Exception):
     """The worker is asked to stop: put down what can be picked up again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordLedger:
-    """The ledger of one record: what generator must have written before it goes on."""
-
-    db: database.Connection
-    record: Record
-    budget: Decimal | None
-    insist: Callable[[Callable[[], object]], None]
-
-    def note_send(self, price: Decimal) -> None:
-        """Before the send; raises BudgetReached."""
-        database.add_send(self.db, self.record, price=price, budget=self.budget)
-
-    def keep_ticket(self, ticket: str) -> None:
-        """Before the wait."""
-        self.insist(lambda: database.keep_ticket(self.db, self.record, ticket))
 
 
 class Pace:
@@ -143,7 +125,9 @@ class Worker:
         self.copies = output_copies.open_copies(settings)
         self.pace = Pace(settings.model_concurrency)
         self.bell = Bell()
+        self.disk = DiskSpace((settings.output_dir, settings.database_path.parent))
         self._desk = threading.Semaphore(_PICTURES_DECODED_AT_ONCE)
+        self._closing = threading.Event()
         self._stopping = threading.Event()
         self._in_hand: set[int] = set()
         self._threads: list[threading.Thread] = []
@@ -162,18 +146,49 @@ class Worker:
         self._start_thread(self._keep_house, "house")
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """Finish what can be finished in ``timeout`` seconds -> whether every thread has ended."""
+        """Begin nothing new, finish what can be finished in ``timeout`` seconds, put down the rest.
+
+        -> whether every thread has ended.
+        """
+        self._closing.set()
+        deadline = time.monotonic() + timeout
+        while self._in_hand and time.monotonic() < deadline:
+            time.sleep(0.02)
         self._stopping.set()
         self.bell.ring()
-        deadline = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not self.alive
+            thread.join(max(0.0, deadline + _PUT_DOWN_SECONDS - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def stop_aside(self, timeout: float, then: Callable[[], None]) -> None:
+        """``stop`` in a thread of its own, while pages go on being answered; ``then`` is called after it."""
+        self._closing.set()
+
+        def stop() -> None:
+            self.stop(timeout)
+            then()
+
+        threading.Thread(target=stop, name="stop", daemon=True).start()
 
     @property
-    def alive(self) -> bool:
-        """Whether any of its threads is at work."""
-        return any(thread.is_alive() for thread in self._threads)
+    def in_hand(self) -> int:
+        """How many records it has claimed and not brought to an end."""
+        return len(self._in_hand)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether its threads were started, none has died, and nobody has asked it to stop."""
+        return bool(self._threads) and not self.is_stopping and all(t.is_alive() for t in self._threads)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it begins nothing new any more."""
+        return self._closing.is_set()
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether what could not be finished in time was put down."""
+        return self._stopping.is_set()
 
     def step(self, db: database.Connection, *, patience: float = 0.0) -> bool:
         """One turn: claim a record and bring it to an end -> False when there was nothing to do."""
@@ -181,12 +196,15 @@ class Worker:
             return False
         slot = Slot(self.pace)
         try:
+            if self.is_stopping:
+                return False
             record = database.claim_record(
                 db, model=self._model_id, owner=self.owner, now=time.time(), lease=LEASE_SECONDS
             )
             if record is None:
                 return False
             self._in_hand.add(record.id)
+            journal.tell("claimed", record, ticket="yes" if record.ticket else None)
             try:
                 self._bring_to_an_end(db, record, slot)
             finally:
@@ -200,7 +218,8 @@ class Worker:
             kept, picture = self.run_record(db, record, slot)
         except WorkerStopping:
             database.requeue_record(db, record, not_before=0.0)
-        except database.BudgetReached as error:
+            journal.tell("put_down", record)
+        except (database.BudgetReached, DiskLow) as error:
             database.requeue_record(db, record, not_before=0.0)
             self._pause_batch(db, record, error.message)
         except InvalidRequest as error:
@@ -211,22 +230,37 @@ class Worker:
             self._fail_or_try_later(db, record, error)
         else:
             self._insist(lambda: database.finish_record(db, record, kept, seed=picture.seed))
+            journal.tell("finished", record)
             if self.copies:
                 database.add_output_copy(db, record.id, kept.filename)
             self.pace.faster()
 
     def run_record(self, db: database.Connection, record: Record, slot: Slot) -> tuple[KeptPicture, Picture]:
         """The recipe: order or collect the picture, free the slot, keep the picture."""
+        started = time.monotonic()
         picture = generator.generate(
             self.model,
             record.request,
             lambda: self._references(record),
-            ledger=RecordLedger(db=db, record=record, budget=self.settings.budget, insist=self._insist),
+            ledger=self._ledger(db, record),
             pause=self._pause,
             ticket=record.ticket,
         )
         slot.give_back()
-        return self._keep(db, record, picture), picture
+        journal.tell("collected", record, seconds=time.monotonic() - started, bytes=len(picture.content))
+        kept = self._keep(db, record, picture)
+        size = f"{kept.width}x{kept.height}"
+        journal.tell("kept", record, seconds=time.monotonic() - started, bytes=kept.file_size, size=size)
+        return kept, picture
+
+    def _ledger(self, db: database.Connection, record: Record) -> RecordLedger:
+        return RecordLedger(
+            db=db,
+            record=record,
+            budget=self.settings.budget,
+            insist_on_room=lambda: self.disk.insist(self.in_hand),
+            insist=self._insist,
+        )
 
     def _references(self, record: Record) -> Sequence[Reference]:
         return self.library.references(record.sample_images, form=self.model.card.reference_form)
@@ -259,12 +293,16 @@ class Worker:
         wait = generator.seconds_before_retry(error, retries=record.retries, throttled=record.throttled)
         nothing_lost = error.billed is Billed.NO or error.ticket_usable
         if wait is None and nothing_lost and (error.pauses_batch or error.cause == "network"):
-            database.requeue_record(db, record, not_before=time.time(), error=error)
+            self._requeue(db, record, 0.0, error)
             self._pause_batch(db, record, error.message)
         elif wait is None:
             self._fail(db, record, error)
         else:
-            database.requeue_record(db, record, not_before=time.time() + wait, error=error)
+            self._requeue(db, record, wait, error)
+
+    def _requeue(self, db: database.Connection, record: Record, wait: float, error: ModelError) -> None:
+        database.requeue_record(db, record, not_before=time.time() + wait, error=error)
+        journal.tell("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
 
     def _wait_for_bucket(self, db: database.Connection, record: Record, error: BucketError) -> None:
         """Nothing was ordered yet. While OSS is out of reach, what needs it waits; the rest goes on."""
@@ -272,11 +310,11 @@ class Worker:
         if not error.passing:
             self._fail(db, record, trouble)
             return
-        wait = min(2.0**record.throttled, _LONGEST_BUCKET_PAUSE)
-        database.requeue_record(db, record, not_before=time.time() + wait, error=trouble)
+        self._requeue(db, record, min(2.0**record.throttled, _LONGEST_BUCKET_PAUSE), trouble)
 
     def _fail(self, db: database.Connection, record: Record, error: ModelError) -> None:
         self._insist(lambda: database.fail_record(db, record, error))
+        journal.tell("failed", record, cause=error.cause, billed=error.billed)
 
     def _insist(self, write: Callable[[], object]) -> None:
         """Write what must not be forgotten: again and again while the database would not take it."""
@@ -284,7 +322,7 @@ class Worker:
             try:
                 write()
             except StorageError as error:
-                _log.warning("waiting for the database: %s", error)
+                journal.note("worker", "database_refuses", why=error.message)
                 if self._stopping.wait(1.0):
                     raise
             else:
@@ -293,6 +331,7 @@ class Worker:
     def _pause_batch(self, db: database.Connection, record: Record, reason: str) -> None:
         if record.batch_id:
             database.pause_batch(db, record.batch_id, reason)
+            journal.tell("paused", record, why=reason)
 
     def _pause(self, seconds: float) -> None:
         if self._stopping.wait(seconds):
@@ -306,7 +345,7 @@ class Worker:
     def _repeat(self) -> None:
         """A thread's life: turn after turn."""
         with closing(database.connect(self.settings.database_path)) as db:
-            while not self._stopping.is_set():
+            while not self._closing.is_set():
                 rings = self.bell.rings
                 if not self._survive(lambda: self.step(db, patience=1.0)):
                     self.bell.wait(rings, timeout=60.0)
@@ -396,7 +435,7 @@ class Worker:
         try:
             return turn()
         except Exception:
-            _log.exception("a turn of %s failed", threading.current_thread().name)
+            journal.trouble("worker", "turn_failed", thread=threading.current_thread().name)
             self._stopping.wait(1.0)
             return False
 

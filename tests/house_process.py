@@ -61,15 +61,22 @@ class HouseProcess:
 
     def kill(self) -> None:
         """``kill -9``: nothing can be put in order."""
-        self._end(signal.SIGKILL)
+        self.tell_to_stop(signal.SIGKILL)
+        self.wait()
 
     def stop(self) -> int:
         """SIGTERM: what can be finished is finished -> exit code."""
-        return self._end(signal.SIGTERM)
+        self.tell_to_stop()
+        return self.wait()
 
-    def _end(self, number: int) -> int:
+    def tell_to_stop(self, number: int = signal.SIGTERM) -> None:
+        """Send the signal and do not wait."""
         assert self.process is not None
         self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Until it has ended -> exit code."""
+        assert self.process is not None
         return self.process.wait(timeout=30)
 
     def get(self, path: str) -> dict[str, Any]:

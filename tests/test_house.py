@@ -10,12 +10,15 @@ PACKAGES = {"image_models", "storage", "picture_files", "sheets", "sample_librar
 
 # Room -> the rooms it may know. A package behind a face may also know its own files.
 _GROUND = {"domain", "errors", "config"}
+_WATCH = {"journal", "disk_space"}
 MAY_KNOW = {
     "errors": set(),
     "sizes": set(),
     "references": set(),
     "domain": {"errors", "sizes", "references"},
     "config": {"errors"},
+    "journal": {"domain"},
+    "disk_space": {"errors"},
     "image_models": _GROUND,
     "storage": {"domain", "errors"},
     "picture_files": {"domain", "errors"},
@@ -28,10 +31,13 @@ MAY_KNOW = {
     "sample_library": _GROUND | {"oss_client"},
     "sample_images": _GROUND | {"sample_library", "oss_client"},
     "spreadsheet": _GROUND | {"sheets"},
-    "worker": _GROUND | {"database", "generator", "output_copies", "pictures", "sample_images"},
+    "sending": {"domain", "database", "journal"},
+    "worker": _GROUND
+    | _WATCH
+    | {"database", "generator", "output_copies", "pictures", "sample_images", "sending"},
     "store_check": _GROUND | {"database", "pictures"},
-    "web": _GROUND | {"database", "generator", "pictures", "sample_images", "spreadsheet", "worker"},
-    "web_app": _GROUND | {"database", "generator", "pictures", "sample_images", "worker", "web"},
+    "web": _GROUND | _WATCH | {"database", "generator", "pictures", "sample_images", "spreadsheet", "worker"},
+    "web_app": _GROUND | _WATCH | {"database", "generator", "pictures", "sample_images", "worker", "web"},
 }
 
 # Foreign library -> the rooms that are its door.

@@ -1,5 +1,6 @@
 """The product as a process, killed in the middle and started again: nothing paid twice, nothing lost."""
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,77 @@ def test_told_to_stop_it_ends_by_itself_and_goes_on_at_the_next_start(
     batch = house.wait_for_end(batch_id)
     assert batch["counts"]["success"] == 6
     assert service.charges == 6
+
+
+def test_told_to_stop_it_keeps_the_picture_that_is_nearly_done_and_answers_pages_meanwhile(
+    house: HouseProcess, service: FakeJimeng
+) -> None:
+    service.latency = 3.0
+    house.post("/api/batches", {"rows": [{"prompt": "快好的猫", "filename": "猫"}]})
+    wait_for_tickets(house, 1)
+    house.tell_to_stop()
+    assert house.get("/healthz")["stopping"] is True
+    assert house.wait() == 0
+    assert (house.home / "output" / "猫.png").is_file()
+    assert [line for line in house.log().splitlines() if "event=finished" in line]
+
+
+def test_told_to_stop_it_leaves_a_slow_picture_to_the_next_start(
+    house: HouseProcess, service: FakeJimeng
+) -> None:
+    service.latency = 60.0
+    batch_id = house.post("/api/batches", {"rows": [{"prompt": "慢慢画的猫"}]})["batch_id"]
+    wait_for_tickets(house, 1)
+    assert house.stop() == 0
+    assert "event=put_down" in house.log()
+    service.latency = 0.0
+    house.start()
+    assert house.wait_for_end(batch_id)["counts"]["success"] == 1
+    assert service.charges == 1
+
+
+def test_told_twice_it_leaves_at_once_and_the_picture_is_collected_at_the_next_start(
+    house: HouseProcess, service: FakeJimeng
+) -> None:
+    service.latency = 60.0
+    batch_id = house.post("/api/batches", {"rows": [{"prompt": "慢慢画的猫"}]})["batch_id"]
+    wait_for_tickets(house, 1)
+    house.tell_to_stop(signal.SIGINT)
+    while not house.get("/healthz")["stopping"]:
+        time.sleep(0.02)
+    house.tell_to_stop(signal.SIGINT)
+    assert house.wait() == 1
+    assert "马上退出" in house.log()
+    service.latency = 0.0
+    house.start()
+    assert house.wait_for_end(batch_id)["counts"]["success"] == 1
+    assert service.charges == 1
+
+
+def wait_for_tickets(house: HouseProcess, number: int) -> None:
+    deadline = time.monotonic() + 30
+    while house.log().count("event=ticket_kept") < number:
+        assert time.monotonic() < deadline, house.log()
+        time.sleep(0.02)
+
+
+def test_a_life_of_a_picture_stands_in_the_log_without_its_prompt_or_any_key(
+    house: HouseProcess, service: FakeJimeng
+) -> None:
+    house.post("/api/batch-generate", {"prompt": "没人该读到的提示词"})
+    assert house.stop() == 0
+    for log in (house.log(), (house.home / "generation_records.log").read_text("utf-8")):
+        lines = [line for line in log.splitlines() if "record=1 batch=" in line]
+        events = [line.split("event=")[1].split()[0] for line in lines]
+        assert events == ["claimed", "sent", "ticket_kept", "collected", "kept", "finished"]
+        assert "method=POST route=/api/batch-generate status=200" in log
+        assert not any(secret in log for secret in ("没人该读到", ACCESS_KEY, SECRET_KEY, "x-signature"))
+
+
+def test_the_first_lines_in_the_window_say_where_to_look(house: HouseProcess) -> None:
+    first = house.log().splitlines()[0]
+    assert first.endswith(f"http://localhost:{house.port}")
+    assert str(house.home / "output") in house.log()
 
 
 def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:

@@ -279,7 +279,9 @@ def test_the_form_works_without_javascript(client: FlaskClient) -> None:
 def test_a_form_is_refilled_from_a_record(running: FlaskClient) -> None:
     made = post(running, "/api/batch-generate", {"prompt": "再来一张的猫"})["images"][0]
     assert "再来一张的猫" in running.get(f"/?from={made['record_id']}").text
-    assert running.get("/?from=999999").status_code == 404
+    missing = running.get("/?from=999999")
+    assert missing.status_code == 404
+    assert "没有这条记录" in missing.text
 
 
 def test_a_prompt_never_becomes_markup(client: FlaskClient) -> None:

@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -14,6 +14,7 @@ import database
 import generator
 import pictures
 from config import Settings
+from disk_space import DiskSpace
 from domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
 from errors import Billed, ModelError, StorageError
 from tests.fakes.jimeng import FakeJimeng
@@ -59,6 +60,13 @@ class Studio:
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.settings.output_dir.glob("*") if path.is_file())
+
+
+def wait_until(come: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not come():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -269,6 +277,42 @@ def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
     assert studio.service.charges == 1
 
 
+def test_a_disk_that_runs_low_pauses_every_batch_before_anything_is_ordered(studio: Studio) -> None:
+    studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: 123_456_789)
+    batches = [studio.ask("一", "二")[0], studio.ask("三")[0]]
+    for _ in range(4):
+        studio.step()
+    shown = [database.get_batch(studio.db, batch_id) for batch_id in batches]
+    assert {batch.status for batch in shown} == {BatchStatus.PAUSED}
+    assert {batch.paused_reason.split("，")[0] for batch in shown} == {"磁盘只剩 123 MB"}
+    assert (studio.service.orders, studio.outcomes()) == ([], [])
+
+
+def test_with_room_again_a_batch_is_resumed_and_finished(studio: Studio) -> None:
+    free = 0
+    studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: free)
+    batch_id, _ = studio.ask("一", "二")
+    studio.step()
+    free = 10**12
+    studio.worker.disk.look_again()
+    database.resume_batch(studio.db, batch_id, model="jimeng_t2i_v40")
+    while studio.step():
+        pass
+    assert database.get_batch(studio.db, batch_id).status is BatchStatus.FINISHED
+    assert studio.service.charges == 2
+
+
+def test_what_was_ordered_is_collected_on_a_disk_that_runs_low(studio: Studio) -> None:
+    studio.service.latency = 60.0
+    record = studio.make("慢慢画的猫")
+    studio.service.latency = 0.0
+    studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: 0)
+    assert record.batch_id is not None
+    database.retry_records(studio.db, record.batch_id, [record.id], model="jimeng_t2i_v40")
+    studio.step()
+    assert studio.record(record.id).status is Status.SUCCESS
+
+
 def test_a_reference_that_is_gone_fails_the_record_before_anything_is_sent(studio: Studio) -> None:
     _, ids = studio.ask("猫")
     image = SampleImage(url="/samples/files/没有了.png", filename="没有了.png")
@@ -284,10 +328,7 @@ def test_threads_finish_a_batch_and_stop_when_told(studio: Studio) -> None:
     studio.service.latency = 0.05
     batch_id, ids = studio.ask(*[f"猫 {n}" for n in range(12)])
     studio.worker.start()
-    deadline = time.monotonic() + 30
-    while database.get_batch(studio.db, batch_id).status is not BatchStatus.FINISHED:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: database.get_batch(studio.db, batch_id).status is BatchStatus.FINISHED)
     assert studio.worker.stop(10)
     assert [studio.record(i).status for i in ids] == [Status.SUCCESS] * 12
     assert studio.service.charges == 12
@@ -295,15 +336,23 @@ def test_threads_finish_a_batch_and_stop_when_told(studio: Studio) -> None:
     assert studio.service.most_under_way <= studio.settings.model_concurrency
 
 
-def test_stopping_puts_down_what_is_under_way_and_the_next_worker_collects_it(studio: Studio) -> None:
+def test_stopping_finishes_what_can_be_finished_in_time_and_begins_nothing_new(studio: Studio) -> None:
+    studio.service.latency = 0.8
+    studio.worker.pace = Pace(1)
+    _, ids = studio.ask("一", "二")
+    studio.worker.start()
+    wait_until(lambda: studio.record(ids[0]).ticket is not None)
+    assert studio.worker.stop(10)
+    assert [studio.record(i).status for i in ids] == [Status.SUCCESS, Status.QUEUED]
+    assert len(studio.service.orders) == 1
+
+
+def test_stopping_puts_down_what_takes_too_long_and_the_next_worker_collects_it(studio: Studio) -> None:
     studio.service.latency = 1.5
     batch_id, ids = studio.ask("一", "二")
     studio.worker.start()
-    deadline = time.monotonic() + 20
-    while not all(studio.record(i).ticket for i in ids):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert studio.worker.stop(10)
+    wait_until(lambda: all(studio.record(i).ticket for i in ids))
+    assert studio.worker.stop(0.1)
     assert [studio.record(i).status for i in ids] == [Status.QUEUED] * 2
     studio.worker = Worker(studio.settings, generator.open_model(studio.settings))
     while studio.step():

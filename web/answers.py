@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 import time
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 import errors
+import journal
 from domain import Batch, LogLine, ModelCard, Record, SampleImage
 from sample_images import shown_at
 
@@ -43,7 +43,6 @@ _HTTP_SENTENCES = {
 }
 INTERNAL_FIELDS = {"ticket", "attempts", "retries", "throttled", "not_before", "file_stem", "sha256"}
 _TOLD_HEADERS = ("Allow", "Content-Range", "Retry-After")
-_log = logging.getLogger("web")
 
 
 def answer_errors(app: Flask) -> None:
@@ -149,7 +148,7 @@ def failure(sentence: str, status: int, **fields: Any) -> Answer:
 def _answer_ours(error: errors.AppError) -> Any:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if status >= 500:
-        _log.warning("%s %s: %s", request.method, request.path, error.message)
+        journal.note("web", "error", status=status, why=error.message)
     field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
     return _answer(error.message, status, **field)
 
@@ -170,8 +169,7 @@ def _answer(sentence: str, status: int, **fields: Any) -> Any:
         return failure(sentence, status, **fields)
     if request.path.startswith("/live/"):
         return sentence, status
-    title = "没有找到" if status == 404 else "出了点问题"
-    return render_template("error.html", title=title, message=sentence), status
+    return render_template("error.html", sentence=sentence, status=status), status
 
 
 def _wants_json() -> bool:

@@ -41,27 +41,32 @@ def batch_generate() -> Answer:
     """One row, waited for: its pictures, or why there are none."""
     with rooms().waiting_room():
         batch_id, ids = queue_rows([json_body()], source="single")
-        _wait_for(batch_id)
+        why_paused = _wait_for(batch_id)
     records = [database.get_record(connection(), record_id) for record_id in ids]
     made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
     failed = [_failed_json(record) for record in records if record.status is not Status.SUCCESS]
     if not made:
-        return failure(failed[0]["error"], 502, errors=failed, batch_id=batch_id)
+        return failure(why_paused or failed[0]["error"], 502, errors=failed, batch_id=batch_id)
     return success({"images": made, "batch_id": batch_id} | ({"errors": failed} if failed else {}))
 
 
-def _wait_for(batch_id: str) -> None:
-    """Until the batch has ended; one that pauses by itself is not waited for, and its rest is cancelled."""
+def _wait_for(batch_id: str) -> str:
+    """Until the batch has ended; one that pauses by itself is not waited for, and its rest is cancelled.
+
+    -> why it paused; empty when it did not.
+    """
     deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
     version = 0
-    while time.monotonic() < deadline:
+    why_paused = ""
+    while time.monotonic() < deadline and not rooms().worker.has_stopped:
         seen = database.get_batch_version(connection(), batch_id)
         if seen != version:
             version = seen
-            status = database.get_batch(connection(), batch_id).status
-            if status in (BatchStatus.FINISHED, BatchStatus.CANCELLED):
-                return
-            if status is BatchStatus.PAUSED:
+            batch = database.get_batch(connection(), batch_id)
+            if batch.status in (BatchStatus.FINISHED, BatchStatus.CANCELLED):
+                return why_paused
+            if batch.status is BatchStatus.PAUSED:
+                why_paused = batch.paused_reason
                 database.cancel_batch(connection(), batch_id)
         time.sleep(0.1)
     raise Busy("还没有生成完，已留在队列里，稍后可在生成记录中查看")
@@ -135,6 +140,7 @@ def pause_batch(batch_id: str) -> Answer:
 def resume_batch(batch_id: str) -> Answer:
     """Go on."""
     database.get_batch(connection(), batch_id)
+    rooms().worker.disk.look_again()
     database.resume_batch(connection(), batch_id, model=rooms().model.card.model_id)
     return _batch_answer(batch_id)
 

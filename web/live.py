@@ -1,26 +1,22 @@
 """What changes while a page is open: fragments from the page's own partials, and the state of the house."""
 
-import shutil
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from flask import Blueprint, Flask, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 import database
-from web.answers import Answer, failure, success
 from web.context import connection, rooms
 from web.numbers import asked_number
 from web.pages import RESULTS_SHOWN
 
 live = Blueprint("live", __name__)
-_LOW_DISK_BYTES = 500 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """The top bar's state. ``state`` is ready, demo, key_missing or paused; money is CNY."""
+    """The top bar's state. ``state`` is ready, demo, key_missing, paused or disk_low; money is CNY."""
 
     state: str
     state_text: str
@@ -53,6 +49,8 @@ def house() -> House:
 
 def _state() -> tuple[str, str]:
     settings, label = rooms().settings, rooms().model.card.label
+    if low := rooms().worker.disk.complaint():
+        return "disk_low", low
     if settings.missing_keys:
         return "key_missing", f"还没有设置 {'、'.join(settings.missing_keys)}，请写进 .env 后重新启动"
     reason = database.get_paused_reason(connection())
@@ -81,23 +79,6 @@ def results() -> Response:
     response = make_response(html)
     response.headers["X-Version"] = str(version)
     return unless_unchanged(response, f"{since}-{version}")
-
-
-@live.get("/healthz")
-def healthz() -> Answer:
-    """Whether it can do its work: database, worker, disk, model."""
-    settings = rooms().settings
-    checks: dict[str, Any] = {
-        "database": database.last_version(connection()) > 0,
-        "worker": rooms().worker.alive,
-        "disk": shutil.disk_usage(settings.output_dir).free > _LOW_DISK_BYTES,
-        "model": not settings.missing_keys,
-    }
-    if all(checks.values()):
-        return success(checks)
-    words = {"database": "数据库", "worker": "生成线程", "disk": "磁盘空间", "model": "模型密钥"}
-    wrong = "、".join(words[name] for name, good in checks.items() if not good)
-    return failure(f"有问题：{wrong}", 503, **checks)
 
 
 def unless_unchanged(response: Response, tag: str) -> Response:

@@ -79,6 +79,12 @@ def taken(**fields: Schema) -> Schema:
 _ARCHIVE = {"parameters": asked({"ids": _IDS, **_FILTER})}
 _ARCHIVE_FORM = {"requestBody": body(taken(ids=_IDS, **_FILTER), _FORM, required=False)}
 _MOVED = {"304": "没有变化", "302": "图片在 OSS，转到那里"}
+_HEALTH: dict[str, Schema] = {
+    **dict.fromkeys(("database", "disk", "worker", "model", "stopping"), YES_OR_NO),
+    "disk_free_bytes": or_null(COUNT),
+    "image_model": TEXT,
+    "under_way": COUNT,
+}
 
 PATHS: dict[str, dict[str, Call]] = {
     "/api/batch-generate": {
@@ -306,7 +312,7 @@ PATHS: dict[str, dict[str, Call]] = {
     "/healthz": {
         "get": call(
             "能不能工作",
-            success(database=YES_OR_NO, worker=YES_OR_NO, disk=YES_OR_NO, model=YES_OR_NO),
+            success(tuple(_HEALTH), **_HEALTH),
         )
     },
 }

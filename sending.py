@@ -1,0 +1,31 @@
+"""The moments around an order that costs money: room on the disk, the ledger's line, the ticket."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import database
+import journal
+from domain import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLedger:
+    """The ledger of one record: what generator must have written before it goes on."""
+
+    db: database.Connection
+    record: Record
+    budget: Decimal | None
+    insist_on_room: Callable[[], None]
+    insist: Callable[[Callable[[], object]], None]
+
+    def note_send(self, price: Decimal) -> None:
+        """Before the send; raises BudgetReached, DiskLow."""
+        self.insist_on_room()
+        send = database.add_send(self.db, self.record, price=price, budget=self.budget)
+        journal.tell("sent", self.record, send=send, price=price)
+
+    def keep_ticket(self, ticket: str) -> None:
+        """Before the wait."""
+        self.insist(lambda: database.keep_ticket(self.db, self.record, ticket))
+        journal.tell("ticket_kept", self.record)

@@ -1,0 +1,52 @@
+"""Room on the disks: the fuller one counts, more under way need more, and it is cheap to ask."""
+
+from pathlib import Path
+
+import pytest
+
+from disk_space import LEAST_BYTES, MEGABYTE, DiskLow, DiskSpace, free_bytes
+
+
+def space(**free: int) -> DiskSpace:
+    return DiskSpace([Path(name) for name in free], free=lambda folder: free[folder.name])
+
+
+def test_the_fuller_of_the_disks_counts_and_is_named() -> None:
+    assert "磁盘只剩 3 MB" in space(output=900 * MEGABYTE, data=3 * MEGABYTE).complaint()
+    assert "「data」" in space(output=900 * MEGABYTE, data=3 * MEGABYTE).complaint()
+
+
+def test_there_is_room_at_the_bound_and_none_below_it() -> None:
+    assert space(output=LEAST_BYTES).complaint() == ""
+    assert space(output=LEAST_BYTES - 1).complaint() != ""
+
+
+def test_the_more_pictures_are_under_way_the_more_room_is_asked_for() -> None:
+    disk = space(output=1_000 * MEGABYTE)
+    disk.insist(33)
+    with pytest.raises(DiskLow):
+        disk.insist(34)
+
+
+def test_a_disk_that_is_gone_is_no_room() -> None:
+    def gone(_: Path) -> int:
+        raise OSError("no such device")
+
+    assert "检查它是否还连着" in DiskSpace([Path("output")], free=gone).complaint()
+
+
+def test_it_is_looked_at_once_for_many_questions_in_a_moment() -> None:
+    looks = []
+
+    def free(folder: Path) -> int:
+        looks.append(folder)
+        return 10**12
+
+    disk = DiskSpace([Path("output")], free=free)
+    for _ in range(100):
+        disk.insist(1)
+    assert len(looks) == 1
+
+
+def test_a_folder_that_is_not_there_yet_is_on_the_disk_of_its_parents(tmp_path: Path) -> None:
+    assert free_bytes(tmp_path / "not" / "yet") == pytest.approx(free_bytes(tmp_path), rel=0.01)

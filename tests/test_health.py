@@ -1,0 +1,126 @@
+"""/healthz tells the truth: each thing that can be wrong is said; strangers learn only that something is."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from flask.testing import FlaskClient
+
+import generator
+from config import Settings
+from disk_space import DiskSpace
+from web_app import create_app
+from worker import Worker
+
+
+def open_client(settings: Settings, *, started: bool = True) -> Iterator[FlaskClient]:
+    worker = Worker(settings, generator.open_model(settings))
+    client = create_app(settings, worker).test_client()
+    if started:
+        worker.start()
+    yield client
+    assert worker.stop(10)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[FlaskClient]:
+    yield from open_client(settings)
+
+
+def worker_of(client: FlaskClient) -> Worker:
+    found: Worker = client.application.extensions["ai_image_generator"].worker
+    return found
+
+
+def what_is_wrong(client: FlaskClient) -> set[str]:
+    answer = client.get("/healthz")
+    told = answer.get_json()
+    wrong = {name for name in ("database", "disk", "worker", "model") if not told[name]}
+    assert (answer.status_code, told["success"]) == ((503, False) if wrong else (200, True))
+    return wrong
+
+
+def test_when_all_is_well_it_says_so_with_facts(client: FlaskClient) -> None:
+    assert what_is_wrong(client) == set()
+    told = client.get("/healthz").get_json()
+    assert told["disk_free_bytes"] > 0
+    assert (told["image_model"], told["under_way"], told["stopping"]) == ("demo", 0, False)
+
+
+def test_a_worker_that_was_stopped_is_said(client: FlaskClient) -> None:
+    worker_of(client).stop(10)
+    assert what_is_wrong(client) == {"worker"}
+
+
+def test_one_dead_thread_among_many_is_said(client: FlaskClient) -> None:
+    worker = worker_of(client)
+    worker._threads.append(dead := type(worker._threads[0])(target=str))
+    dead.start()
+    dead.join()
+    assert what_is_wrong(client) == {"worker"}
+
+
+def test_a_full_disk_is_said(client: FlaskClient, settings: Settings) -> None:
+    worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 1_000_000)
+    assert what_is_wrong(client) == {"disk"}
+
+
+def test_a_disk_that_is_gone_is_said(client: FlaskClient, settings: Settings) -> None:
+    def gone(_: object) -> int:
+        raise OSError("no such device")
+
+    worker_of(client).disk = DiskSpace([settings.output_dir], free=gone)
+    assert what_is_wrong(client) == {"disk"}
+
+
+def test_a_missing_key_is_said(settings: Settings) -> None:
+    for client in open_client(replace(settings, image_model="jimeng")):
+        assert what_is_wrong(client) == {"model"}
+
+
+def test_a_database_that_somebody_keeps_locked_is_said(client: FlaskClient, settings: Settings) -> None:
+    with closing(sqlite3.connect(settings.database_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert what_is_wrong(client) == {"database"}
+        other.execute("ROLLBACK")
+    assert what_is_wrong(client) == set()
+
+
+@pytest.mark.parametrize("damage", ["overwritten", "gone"])
+def test_a_database_that_is_damaged_or_gone_is_said_and_none_is_made_in_its_place(
+    settings: Settings, damage: str
+) -> None:
+    for client in open_client(settings, started=False):
+        for path in settings.database_path.parent.glob("generation_records.db*"):
+            path.unlink()
+        if damage == "overwritten":
+            settings.database_path.write_bytes(b"not a database at all" * 400)
+        assert what_is_wrong(client) == {"database", "worker"}
+        assert settings.database_path.exists() == (damage == "overwritten")
+
+
+def test_a_stranger_learns_yes_or_no_and_who_has_the_password_learns_all(settings: Settings) -> None:
+    for client in open_client(replace(settings, access_password="开门")):
+        assert client.get("/healthz").get_json() == {"success": True}
+        worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 0)
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.get_json()) == (503, {"success": False, "error": "有问题"})
+        client.post("/login", data={"password": "开门"})
+        assert what_is_wrong(client) == {"disk"}
+
+
+def test_a_disk_that_runs_low_is_told_in_the_top_bar_of_every_page(
+    client: FlaskClient, settings: Settings
+) -> None:
+    worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 42_000_000)
+    for page in ("/", "/batch", "/records", "/samples"):
+        assert "磁盘只剩 42 MB" in client.get(page).text
+
+
+def test_one_waiting_call_is_told_why_nothing_was_made(client: FlaskClient, settings: Settings) -> None:
+    worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 42_000_000)
+    answer = client.post("/api/batch-generate", json={"prompt": "猫"})
+    assert answer.status_code == 502
+    assert "磁盘只剩 42 MB" in answer.get_json()["error"]

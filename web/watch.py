@@ -1,0 +1,38 @@
+"""One line in the log for every call that changes something, fails or is slow, without what is in it."""
+
+import time
+
+from flask import Flask, g, request
+from werkzeug.wrappers import Response
+
+import journal
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_SLOW_SECONDS = 1.0
+
+
+def watch(app: Flask) -> None:
+    """Take the time of every call; before the doors, so that refused ones are seen too."""
+    app.before_request(_start)
+    app.after_request(_note)
+
+
+def _start() -> None:
+    g.started = time.monotonic()
+
+
+def _note(response: Response) -> Response:
+    seconds = time.monotonic() - g.started
+    if request.method not in _SAFE_METHODS or seconds > _SLOW_SECONDS or response.status_code >= 500:
+        named = request.view_args or {}
+        journal.note(
+            "web",
+            "call",
+            method=request.method,
+            route=request.url_rule or "none",
+            batch=named.get("batch_id"),
+            record=named.get("record_id"),
+            status=response.status_code,
+            ms=round(1000 * seconds),
+        )
+    return response
