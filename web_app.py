@@ -7,6 +7,7 @@ import _thread
 import os
 import signal
 import sys
+import webbrowser
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -80,7 +81,7 @@ def prepare(settings: Settings) -> None:
     pictures.remove_part_files(settings.output_dir)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, open_browser: bool = False) -> None:
     """Serve until told to stop; then finish what can be finished."""
     worker = Worker(settings, generator.open_model(settings))
     app = create_app(settings, worker)
@@ -90,6 +91,8 @@ def serve(settings: Settings) -> None:
     Ending(worker).listen()
     worker.start()
     _greet(settings, worker.model.card)
+    if open_browser:
+        webbrowser.open(_address(settings))  # it listens already
     try:
         server.run()
     finally:
@@ -125,24 +128,23 @@ class Ending:
 
 
 def main() -> int:
-    """Read the settings and serve -> exit code; a wrong setting is one sentence."""
+    """Read the settings and serve -> exit code; a wrong setting is one sentence. ``--open``: in a browser."""
     try:
         settings = load_settings()
         journal.open_journal(_log_file(settings))
-        serve(settings)
+        serve(settings, open_browser="--open" in sys.argv[1:])
     except AppError as error:
         _say(error.message)
         return 2
     except OSError as error:
-        _say(f"启动不了：{error}（端口可能已被占用，可用 PORT 换一个）")
+        _say(f"启动不了：{error}（也许它已经在运行，或端口被别的程序占用：可用 PORT 换一个）")
         return 1
     return 0
 
 
 def _greet(settings: Settings, card: ModelCard) -> None:
     """The first lines in the window: where to look, what makes the pictures, where everything is kept."""
-    host = "localhost" if settings.on_loopback else settings.host
-    _say(f"AI 图片生成器已启动，请在浏览器打开　http://{host}:{settings.port}")
+    _say(f"AI 图片生成器已启动，请在浏览器打开　{_address(settings)}")
     _say(f"模型　{card.label}（{card.name}）" + ("，不联网、不花钱" if card.name == "demo" else ""))
     if settings.missing_keys:
         _say(f"缺少　{'、'.join(settings.missing_keys)}，请写进 .env 后重新启动")
@@ -154,6 +156,11 @@ def _greet(settings: Settings, card: ModelCard) -> None:
         _say(f"{label}　{path.absolute()}")
     _say("停止　按 Ctrl+C")
     journal.note("web", "started", port=settings.port, model=card.model_id)
+
+
+def _address(settings: Settings) -> str:
+    own = settings.on_loopback or settings.host in ("0.0.0.0", "::")  # noqa: S104 - every address, ours too
+    return f"http://{'localhost' if own else settings.host}:{settings.port}"
 
 
 def _log_file(settings: Settings) -> Path:

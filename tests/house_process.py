@@ -24,8 +24,9 @@ def free_port() -> int:
 class HouseProcess:
     """``python web_app.py`` in a folder of its own; what it is told comes by environment variables."""
 
-    def __init__(self, home: Path, **variables: str) -> None:
+    def __init__(self, home: Path, *arguments: str, **variables: str) -> None:
         self.home = home
+        self.arguments = arguments
         self.port = free_port()
         self.variables = {
             "DATABASE_PATH": str(home / "generation_records.db"),
@@ -46,7 +47,7 @@ class HouseProcess:
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         log = (self.home / "log.txt").open("ab")
         with log:
-            command = [sys.executable, str(ROOT / "web_app.py")]
+            command = [sys.executable, str(ROOT / "web_app.py"), *self.arguments]
             self.process = subprocess.Popen(command, cwd=self.home, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while True:
