@@ -20,6 +20,16 @@ from storage.batches import (
     resume_batch,
 )
 from storage.connection import connect, last_version, open_database, snapshot, transaction
+from storage.doubt import (
+    Done,
+    Settled,
+    collect_records,
+    count_doubts,
+    drop_records,
+    list_doubts,
+    order_again,
+    undo_drop,
+)
 from storage.finding import (
     NEWEST,
     OLDEST,
@@ -72,6 +82,13 @@ from storage.records import (
 )
 from storage.search import index_progress, index_prompts, merge_index
 from storage.upkeep import KeptFile, back_up, empty_trash, list_kept_files
+from storage.usage import (
+    count_failures,
+    list_sends,
+    spent_by_batch,
+    spent_by_span,
+    spent_in_all,
+)
 
 __all__ = [
     "NEWEST",
@@ -80,8 +97,10 @@ __all__ = [
     "Chosen",
     "Connection",
     "CopyCounts",
+    "Done",
     "KeptFile",
     "RecordFilter",
+    "Settled",
     "add_batch",
     "add_earlier_copies",
     "add_output_copy",
@@ -89,8 +108,11 @@ __all__ = [
     "back_up",
     "cancel_batch",
     "claim_record",
+    "collect_records",
     "committed",
     "connect",
+    "count_doubts",
+    "count_failures",
     "count_kinds",
     "count_open_work",
     "count_output_copies",
@@ -98,6 +120,7 @@ __all__ = [
     "count_reference_uses",
     "delete_records",
     "delete_undoably",
+    "drop_records",
     "empty_trash",
     "extend_leases",
     "fail_record",
@@ -120,6 +143,7 @@ __all__ = [
     "list_batch_records",
     "list_batches",
     "list_chosen",
+    "list_doubts",
     "list_id_portions",
     "list_kept_files",
     "list_log",
@@ -128,10 +152,12 @@ __all__ = [
     "list_record_ids",
     "list_records",
     "list_records_of_file",
+    "list_sends",
     "list_single_records",
     "mark_favourite",
     "merge_index",
     "open_database",
+    "order_again",
     "pause_batch",
     "pause_other_models",
     "requeue_record",
@@ -141,6 +167,10 @@ __all__ = [
     "retry_records",
     "settle_lapsed",
     "snapshot",
+    "spent_by_batch",
+    "spent_by_span",
+    "spent_in_all",
     "transaction",
     "undo_delete",
+    "undo_drop",
 ]

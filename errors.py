@@ -72,6 +72,25 @@ class Busy(AppError):
     """It is possible, but not at this moment."""
 
 
+# Why a picture did not come, for people.
+CAUSES = {
+    "moderation": "内容审核没有通过",
+    "key": "密钥、权限或余额",
+    "limit": "服务限流",
+    "network": "网络",
+    "request": "参数不被接受",
+    "service": "服务出错",
+    "timeout": "超时",
+    "download": "图片下载失败",
+    "broken": "图片不完整",
+    "expired": "已过期",
+    "interrupted": "程序中断",
+    "storage": "磁盘写不进去",
+    "oss": "参考图取不到（OSS）",
+    "dropped": "已放弃",
+}
+
+
 class Billed(StrEnum):
     """What is known of the money after a send."""
 
@@ -88,8 +107,7 @@ class ModelError(AppError):
     slow_down      the service asked for fewer calls (429, 50429, 50430)
     pauses_batch   nothing else would succeed either: wrong key, missing entitlement, empty account
     ticket_usable  the ticket (if there was one) can still be collected
-    cause          one word to group failures by: moderation, key, limit, network, request, service,
-                   timeout, download, broken, expired, interrupted, storage, oss
+    cause          one word to group failures by: a key of CAUSES
     """
 
     def __init__(

@@ -224,7 +224,15 @@ def pause_batch(db: sqlite3.Connection, batch_id: str, reason: str = "") -> None
 
 
 def pause_in_transaction(db: sqlite3.Connection, batch_id: str, reason: str) -> None:
-    """As ``pause_batch``, for a caller that holds the transaction."""
+    """As ``pause_batch``, for a caller that holds the transaction. What was being collected waits, too."""
+    db.execute(
+        """
+        UPDATE generation_records
+        SET collecting = 0
+        WHERE batch_id = :id AND status = 'queued' AND ticket IS NOT NULL AND collecting
+        """,
+        {"id": batch_id},
+    )
     changed = db.execute(
         """
         UPDATE batches

@@ -55,21 +55,28 @@ def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: s
     """Write the outcome behind what is still open for this record; inside a transaction.
 
     The last send feared to be billed is settled too when the truth comes out: the picture arrived, or
-    the ticket that was kept for it tells.
+    the ticket that was kept for it tells. A picture that arrives also corrects what a person said of it.
     """
     db.execute(
         """
         UPDATE sends
-        SET outcome = :outcome, cause = :cause, closed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+        SET outcome = :outcome, cause = :cause, closed_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
+            settlement_id = NULL
         WHERE record_id = :record_id
           AND (outcome = 'open' OR (
-              outcome = 'unknown'
+              (outcome = 'unknown' OR settlement_id IS NOT NULL)
               AND id = (SELECT max(id) FROM sends WHERE record_id = :record_id)
-              AND (:outcome = 'billed'
-                   OR ticket = (SELECT ticket FROM generation_records WHERE id = :record_id))))
+              AND (:outcome = 'billed' OR (
+                  outcome = 'unknown'
+                  AND ticket = (SELECT ticket FROM generation_records WHERE id = :record_id)))))
         """,
         {"record_id": record_id, "outcome": _OUTCOME[billed], "cause": cause},
     )
+    sum_up(db, record_id)
+
+
+def sum_up(db: sqlite3.Connection, record_id: int) -> None:
+    """Write into the record what its sends cost and what is at stake; inside a transaction."""
     db.execute(
         """
         UPDATE generation_records
@@ -88,6 +95,6 @@ def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: s
 def committed(db: sqlite3.Connection) -> Decimal:
     """CNY billed, feared to be billed, or under way: what counts against BUDGET."""
     row = db.execute(
-        "SELECT sum(price_micros) AS total FROM sends WHERE outcome IN ('open', 'billed', 'unknown')"
+        "SELECT sum(micros) AS total FROM sends_totals WHERE outcome IN ('open', 'billed', 'unknown')"
     ).fetchone()
     return yuan(row["total"])

@@ -23,8 +23,8 @@ _IN_DOUBT = """
         SELECT 1 FROM sends WHERE sends.record_id = generation_records.id AND sends.outcome = 'open')
 """
 
-# What a dead worker left behind; what was ordered and is waited for although its batch was cancelled;
-# the next record of the batches at work. In this order.
+# What a dead worker left behind; what was ordered and is waited for although its batch was cancelled, or is
+# asked for by a person although it is paused; the next record of the batches at work. In this order.
 _CLAIMABLE = f"""
     coalesce(
         (
@@ -42,7 +42,8 @@ _CLAIMABLE = f"""
               AND generation_records.ticket IS NOT NULL
               AND generation_records.model = :model
               AND generation_records.not_before <= :now
-              AND batches.state = 'cancelled'
+              AND (batches.state = 'cancelled'
+                   OR (batches.state = 'paused' AND generation_records.collecting))
             LIMIT 1
         ),
         (
@@ -264,24 +265,33 @@ def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None =
             ids = [i for i, status in found.items() if status == Status.FAILED]
         elif any(found.get(i) not in ended for i in ids):
             raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
-        version = next_version(db)
-        for record_id in ids:
-            db.execute(
-                """
-                UPDATE generation_records
-                SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
-                    model = CASE WHEN ticket IS NULL THEN :model ELSE model END,
-                    lapses = 0, started_at = NULL, finished_at = NULL, version = :version
-                WHERE id = :id
-                """,
-                {"id": record_id, "version": version, "model": model},
-            )
+        queue_again(db, ids, model=model)
         if ids:
             db.execute(
                 "UPDATE batches SET state = 'active', paused_reason = '' WHERE id = :id", {"id": batch_id}
             )
             add_log(db, batch_id, "info", f"重试 {len(ids)} 张")
     return len(ids)
+
+
+def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, model: str, collecting: bool = False) -> None:
+    """These records as if they were new, but for their tickets; inside a transaction.
+
+    ``collecting`` ones have a ticket and are asked for although their batch is paused.
+    """
+    version = next_version(db)
+    for record_id in ids:
+        db.execute(
+            """
+            UPDATE generation_records
+            SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
+                model = CASE WHEN ticket IS NULL THEN :model ELSE model END,
+                lapses = 0, started_at = NULL, finished_at = NULL, collecting = :collecting,
+                version = :version
+            WHERE id = :id
+            """,
+            {"id": record_id, "version": version, "model": model, "collecting": collecting},
+        )
 
 
 def _holds(db: sqlite3.Connection, record: Record) -> bool:

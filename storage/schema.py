@@ -11,6 +11,7 @@ from collections.abc import Callable
 from domain import Status, file_key
 from storage.schema_finding import add_finding, add_merging
 from storage.schema_library import add_library
+from storage.schema_usage import add_usage
 
 # Name and definition of every column of generation_records; the first part is the contract's.
 RECORD_COLUMNS = {
@@ -208,4 +209,5 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     add_finding,
     add_library,
     add_merging,
+    add_usage,
 )

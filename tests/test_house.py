@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {"image_models", "storage", "picture_files", "sheets", "sample_library", "web"}
 
 # Room -> the rooms it may know. A package behind a face may also know its own files.
-_GROUND = {"domain", "errors", "config"}
+_GROUND = {"domain", "errors", "config", "spending"}
 _WATCH = {"journal", "disk_space"}
 MAY_KNOW = {
     "errors": set(),
@@ -19,10 +19,11 @@ MAY_KNOW = {
     "config": {"errors"},
     "journal": {"domain"},
     "disk_space": {"errors"},
+    "spending": {"domain"},
     "image_models": _GROUND,
-    "storage": {"domain", "errors"},
+    "storage": {"domain", "errors", "spending"},
     "picture_files": {"domain", "errors"},
-    "sheets": {"domain", "errors"},
+    "sheets": {"domain", "errors", "spending"},
     "database": {"storage"},
     "generator": _GROUND | {"image_models"},
     "oss_client": _GROUND,

@@ -1,0 +1,127 @@
+"""The nouns of money: a line of the ledger, what lines come to, and what nobody knows yet. No I/O.
+
+A *send* is one call that may have cost money. ``outcome`` is a key of OUTCOMES; times are UTC.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain import Record, Status
+
+OUTCOMES = {
+    "open": "进行中",
+    "billed": "已计费",
+    "not_billed": "没有计费",
+    "unknown": "结果未知，可能已计费",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """A line of the ledger; the record may be gone. ``settled_at`` is set when a person said the outcome."""
+
+    id: int
+    record_id: int
+    batch_id: str | None
+    batch_name: str
+    row_number: int | None
+    prompt: str
+    model: str
+    price: Decimal
+    outcome: str
+    cause: str
+    ticket: str
+    sent_at: str
+    closed_at: str | None
+    settled_at: str | None
+
+    @property
+    def billed(self) -> Decimal:
+        """CNY that were spent by it."""
+        return self.price if self.outcome == "billed" else Decimal(0)
+
+    @property
+    def at_stake(self) -> Decimal:
+        """CNY that may have been spent by it."""
+        return self.price if self.outcome in ("unknown", "open") else Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What sends come to: CNY, and how many they are."""
+
+    billed: Decimal = Decimal(0)
+    pictures: int = 0
+    unknown: Decimal = Decimal(0)
+    unknown_sends: int = 0
+    open: Decimal = Decimal(0)
+    open_sends: int = 0
+    unpaid_sends: int = 0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(
+            billed=self.billed + other.billed,
+            pictures=self.pictures + other.pictures,
+            unknown=self.unknown + other.unknown,
+            unknown_sends=self.unknown_sends + other.unknown_sends,
+            open=self.open + other.open,
+            open_sends=self.open_sends + other.open_sends,
+            unpaid_sends=self.unpaid_sends + other.unpaid_sends,
+        )
+
+    @property
+    def sends(self) -> int:
+        """How many sends there are in it."""
+        return self.pictures + self.unknown_sends + self.open_sends + self.unpaid_sends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSpent:
+    """A batch and what it came to."""
+
+    id: str
+    name: str
+    created_at: str
+    spent: Spent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A record with sends that nobody knows the outcome of; ``record`` is None when it is gone for good.
+
+    ``batch_paused`` says that nothing of its batch is started at the moment.
+    """
+
+    record_id: int
+    record: Record | None
+    batch_name: str
+    batch_paused: bool
+    sent_at: str
+    sends: int
+    at_stake: Decimal
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the picture itself is what nobody knows of; else a later order brought it, or will."""
+        return self.record is not None and self.record.status is Status.UNKNOWN
+
+    @property
+    def collectable(self) -> bool:
+        """Whether its ticket is still there."""
+        return self.is_unknown and bool(self.record and self.record.ticket and self.record.batch_id)
+
+    @property
+    def orderable(self) -> bool:
+        """Whether it can be ordered again."""
+        return self.is_unknown and bool(self.record and self.record.batch_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtCounts:
+    """How many records are in doubt, how many can be collected or only ordered again, and the money."""
+
+    records: int
+    at_stake: Decimal
+    collectable: int
+    orderable: int
+    orderable_at_stake: Decimal

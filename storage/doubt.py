@@ -1,0 +1,279 @@
+"""Sends that nobody knows the outcome of, and what a person can do: collect, order again, or settle them."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain import Status
+from errors import Conflict
+from spending import Doubt, DoubtCounts
+from storage.batches import add_log
+from storage.connection import next_version, transaction
+from storage.ledger import sum_up
+from storage.queue import queue_again
+from storage.rows import RECORD, to_record, yuan
+
+_IN_DOUBT = "id IN (SELECT record_id FROM sends WHERE outcome = 'unknown')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of the records: how many, and how many of them wait because their batch is paused."""
+
+    records: int
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How many records were settled, the money it was about, and the number that ``undo_drop`` takes."""
+
+    records: int
+    amount: Decimal
+    undo: int
+
+
+def list_doubts(db: sqlite3.Connection, *, limit: int) -> list[Doubt]:
+    """What is in doubt, newest first."""
+    rows = db.execute(
+        """
+        SELECT doubts.*, batches.name AS batch_name, batches.state AS batch_state
+        FROM (
+            SELECT record_id, batch_id, max(sent_at) AS sent_at, count(*) AS sends,
+                sum(price_micros) AS micros
+            FROM sends
+            WHERE outcome = 'unknown'
+            GROUP BY record_id
+            ORDER BY max(id) DESC
+            LIMIT :limit
+        ) AS doubts
+        LEFT JOIN batches ON batches.id = doubts.batch_id
+        """,
+        {"limit": limit},
+    ).fetchall()
+    sql = f"SELECT {RECORD} FROM generation_records WHERE id IN (SELECT value FROM json_each(?))"
+    found = db.execute(sql, [json.dumps([row["record_id"] for row in rows])]).fetchall()
+    records = {row["id"]: to_record(row) for row in found}
+    return [
+        Doubt(
+            record_id=row["record_id"],
+            record=records.get(row["record_id"]),
+            batch_name=row["batch_name"] or "",
+            batch_paused=row["batch_state"] == "paused",
+            sent_at=row["sent_at"],
+            sends=row["sends"],
+            at_stake=yuan(row["micros"]),
+        )
+        for row in rows
+    ]
+
+
+def count_doubts(db: sqlite3.Connection, *, model: str) -> DoubtCounts:
+    """How many there are in all, and what can be done with how many by this image model."""
+    row = db.execute(
+        f"""
+        SELECT
+            (SELECT count(DISTINCT record_id) FROM sends WHERE outcome = 'unknown') AS records,
+            (SELECT micros FROM sends_totals WHERE outcome = 'unknown') AS micros,
+            count(*) FILTER (WHERE ticket IS NOT NULL AND model = :model) AS collectable,
+            count(*) FILTER (WHERE ticket IS NULL) AS orderable,
+            sum(at_stake_micros) FILTER (WHERE ticket IS NULL) AS orderable_micros
+        FROM generation_records
+        WHERE {_IN_DOUBT} AND status = 'unknown' AND batch_id IS NOT NULL
+        """,
+        {"model": model},
+    ).fetchone()
+    return DoubtCounts(
+        records=row["records"],
+        at_stake=yuan(row["micros"]),
+        collectable=row["collectable"],
+        orderable=row["orderable"],
+        orderable_at_stake=yuan(row["orderable_micros"]),
+    )
+
+
+def collect_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, model: str) -> Done:
+    """Ask the service again for what was ordered; nothing is ordered anew. None: all that have a ticket.
+
+    Also those whose batch is paused or cancelled: it stays so. Raises Conflict when a named one cannot be.
+    """
+    with transaction(db):
+        rows = _chosen(db, ids, "ticket IS NOT NULL AND model = :model", model)
+        if ids is not None and len(rows) < len(set(ids)):
+            raise Conflict("有的图片没有编号可以取回，或不是现在的模型下的单，请刷新后再选")
+
+        def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
+            queue_again(db, batch_ids, model=model, collecting=True)
+            if state == "finished":
+                _set_state(db, batch_id, "active")
+            add_log(db, batch_id, "info", f"取回 {len(batch_ids)} 张，不会再下单")
+
+        return _by_batch(db, rows, begin)
+
+
+def order_again(db: sqlite3.Connection, ids: Sequence[int] | None, *, model: str) -> Done:
+    """Order these pictures anew, at their price. None: all that cannot be collected.
+
+    A batch that is paused stays so, and what is ordered waits with it: going on would start the rest of it.
+    Raises Conflict when a named one is not unknown.
+    """
+    with transaction(db):
+        rows = _chosen(db, ids, "1" if ids is not None else "ticket IS NULL", model)
+        if ids is not None and len(rows) < len(set(ids)):
+            raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
+
+        def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
+            db.execute(
+                "UPDATE generation_records SET ticket = NULL WHERE id IN (SELECT value FROM json_each(?))",
+                [json.dumps(batch_ids)],
+            )
+            queue_again(db, batch_ids, model=model)
+            if state != "paused":
+                _set_state(db, batch_id, "active")
+            add_log(db, batch_id, "info", f"重新下单 {len(batch_ids)} 张，之前的可能已计费")
+
+        done = _by_batch(db, rows, begin)
+        waiting = sum(1 for row in rows if row["state"] == "paused")
+        return Done(records=done.records, waiting=waiting)
+
+
+def drop_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed: bool) -> Settled:
+    """Settle what nobody knew as the person says: it is on the bill, or it is not. None: all.
+
+    A picture of which nobody knew ends as cancelled, cause ``dropped``: nothing sends it again by itself.
+    Raises Conflict when none of the named ones is in doubt.
+    """
+    with transaction(db):
+        only = {"ids": json.dumps(ids) if ids is not None else None}
+        condition = (
+            "outcome = 'unknown' AND (:ids IS NULL OR record_id IN (SELECT value FROM json_each(:ids)))"
+        )
+        sql = f"SELECT record_id, sum(price_micros) AS micros FROM sends WHERE {condition} GROUP BY record_id"
+        rows = db.execute(sql, only).fetchall()
+        if ids is not None and not rows:
+            raise Conflict("这些图片没有待定的账，请刷新后再看")
+        sql = "INSERT INTO settlements (billed) VALUES (?) RETURNING id"
+        undo = int(db.execute(sql, [billed]).fetchall()[0]["id"])
+        db.execute(
+            f"UPDATE sends SET outcome = :outcome, settlement_id = :undo WHERE {condition}",
+            only | {"outcome": "billed" if billed else "not_billed", "undo": undo},
+        )
+        _end(db, [row["record_id"] for row in rows], undo, billed)
+    return Settled(records=len(rows), amount=yuan(sum(row["micros"] for row in rows)), undo=undo)
+
+
+def undo_drop(db: sqlite3.Connection, undo: int) -> int:
+    """What one call settled is in doubt again -> how many records; what was ordered since goes on."""
+    with transaction(db):
+        sql = "SELECT DISTINCT record_id FROM sends WHERE settlement_id = :undo"
+        ids = [row["record_id"] for row in db.execute(sql, {"undo": undo}).fetchall()]
+        db.execute(
+            "UPDATE sends SET outcome = 'unknown', settlement_id = NULL WHERE settlement_id = :undo",
+            {"undo": undo},
+        )
+        version = next_version(db)
+        db.execute(
+            """
+            UPDATE generation_records
+            SET status = 'unknown', error = earlier.error, cause = earlier.cause, version = :version
+            FROM settled_records AS earlier
+            WHERE earlier.settlement_id = :undo AND earlier.record_id = generation_records.id
+              AND generation_records.status = 'cancelled' AND generation_records.cause = 'dropped'
+            """,
+            {"undo": undo, "version": version},
+        )
+        _sum_up(db, ids, "撤销放弃 {number} 张，结果又是未知")
+        db.execute("DELETE FROM settled_records WHERE settlement_id = :undo", {"undo": undo})
+        db.execute("DELETE FROM settlements WHERE id = :undo", {"undo": undo})
+    return len(ids)
+
+
+def _end(db: sqlite3.Connection, ids: Sequence[int], undo: int, billed: bool) -> None:
+    """The records themselves: those that nobody knew of are over, their earlier words kept for the undo."""
+    word = "账单里有这一笔" if billed else "账单里没有这一笔"
+    fields = {
+        "ids": json.dumps(ids),
+        "undo": undo,
+        "error": f"已放弃，{word}",
+        "version": next_version(db),
+        "unknown": Status.UNKNOWN,
+        "cancelled": Status.CANCELLED,
+    }
+    mine = "status = :unknown AND id IN (SELECT value FROM json_each(:ids))"
+    db.execute(
+        f"""
+        INSERT INTO settled_records (settlement_id, record_id, error, cause)
+        SELECT :undo, id, error, cause
+        FROM generation_records
+        WHERE {mine}
+        """,
+        fields,
+    )
+    db.execute(
+        f"""
+        UPDATE generation_records
+        SET status = :cancelled, error = :error, cause = 'dropped', version = :version
+        WHERE {mine}
+        """,
+        fields,
+    )
+    _sum_up(db, ids, f"放弃 {{number}} 张结果未知的，{word}")
+
+
+def _sum_up(db: sqlite3.Connection, ids: Sequence[int], words: str) -> None:
+    """Sum every record up, and say in the log of its batch what happened to how many."""
+    for record_id in ids:
+        sum_up(db, record_id)
+    rows = db.execute(
+        """
+        SELECT batch_id, count(*) AS number
+        FROM generation_records
+        WHERE id IN (SELECT value FROM json_each(?)) AND batch_id IS NOT NULL
+        GROUP BY batch_id
+        """,
+        [json.dumps(ids)],
+    ).fetchall()
+    for row in rows:
+        add_log(db, row["batch_id"], "info", words.format(number=row["number"]))
+
+
+def _chosen(
+    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, model: str
+) -> list[sqlite3.Row]:
+    """Unknown records among ``ids`` (None: all) -> rows of id, batch_id and the batch's state."""
+    which = _IN_DOUBT if ids is None else "id IN (SELECT value FROM json_each(:ids))"
+    return db.execute(
+        f"""
+        SELECT records.id, records.batch_id, batches.state
+        FROM (
+            SELECT id, batch_id
+            FROM generation_records
+            WHERE status = 'unknown' AND {condition} AND {which}
+        ) AS records
+        JOIN batches ON batches.id = records.batch_id
+        ORDER BY records.id
+        """,
+        {"ids": json.dumps(ids), "model": model},
+    ).fetchall()
+
+
+def _by_batch(
+    db: sqlite3.Connection, rows: Sequence[sqlite3.Row], begin: Callable[[str, list[int], str], None]
+) -> Done:
+    """Begin anew, batch by batch; a record that was in the trash is taken out of it."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        groups.setdefault((row["batch_id"], row["state"]), []).append(row["id"])
+    for (batch_id, state), ids in groups.items():
+        begin(batch_id, ids, state)
+        db.execute(
+            "UPDATE generation_records SET deleted_at = NULL WHERE id IN (SELECT value FROM json_each(?))",
+            [json.dumps(ids)],
+        )
+    return Done(records=len(rows))
+
+
+def _set_state(db: sqlite3.Connection, batch_id: str, state: str) -> None:
+    db.execute("UPDATE batches SET state = ? WHERE id = ?", [state, batch_id])

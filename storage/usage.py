@@ -1,0 +1,144 @@
+"""What was spent: the ledger summed by time, model and batch, and read line by line. Only reads."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from spending import BatchSpent, Send, Spent
+from storage.rows import yuan
+
+_LINES_AT_ONCE = 2_000
+_SUMS = "count(*) AS number, sum(price_micros) AS micros"
+_BY_HOUR = """
+    SELECT model, outcome, sum(number) AS number, sum(micros) AS micros
+    FROM sends_by_hour
+    WHERE hour >= substr(:low, 1, 13) AND hour < substr(:high, 1, 13)
+    GROUP BY model, outcome
+"""
+_BY_LINE = f"""
+    SELECT model, outcome, {_SUMS}
+    FROM sends
+    WHERE sent_at >= :low AND sent_at < :high
+    GROUP BY model, outcome
+"""
+
+
+def spent_in_all(db: sqlite3.Connection) -> Spent:
+    """Since the first send."""
+    return _total(db.execute("SELECT outcome, number, micros FROM sends_totals").fetchall())
+
+
+def spent_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[str, Spent]]:
+    """Between each moment and the next: model -> what was spent. Moments are UTC, ``2026-03-01 16:00:00``.
+
+    Fast when they are whole hours, as in most time zones.
+    """
+    by_hour = all(moment.endswith(":00:00") for moment in bounds)
+    spans = []
+    for low, high in pairwise(bounds):
+        models: dict[str, list[sqlite3.Row]] = {}
+        for row in db.execute(_BY_HOUR if by_hour else _BY_LINE, {"low": low, "high": high}).fetchall():
+            models.setdefault(row["model"], []).append(row)
+        spans.append({model: _total(found) for model, found in models.items()})
+    return spans
+
+
+def spent_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -> list[BatchSpent]:
+    """The newest batches that were started between two moments, each with all it ever came to."""
+    batches = db.execute(
+        """
+        SELECT id, name, created_at
+        FROM batches
+        WHERE source = 'batch' AND created_at >= :low AND created_at < :high
+        ORDER BY created_at DESC, rowid DESC
+        LIMIT :limit
+        """,
+        {"low": low, "high": high, "limit": limit},
+    ).fetchall()
+    sql = f"SELECT outcome, {_SUMS} FROM sends WHERE batch_id = :id GROUP BY outcome"
+    return [
+        BatchSpent(
+            id=batch["id"],
+            name=batch["name"],
+            created_at=batch["created_at"],
+            spent=_total(db.execute(sql, {"id": batch["id"]}).fetchall()),
+        )
+        for batch in batches
+    ]
+
+
+def count_failures(db: sqlite3.Connection, low: str, high: str) -> dict[str, int]:
+    """Cause -> how many pictures asked for between two moments did not come, most first."""
+    rows = db.execute(
+        """
+        SELECT cause, count(*) AS number
+        FROM generation_records
+        WHERE status IN ('failed', 'unknown') AND deleted_at IS NULL
+          AND created_at >= :low AND created_at < :high
+        GROUP BY cause
+        ORDER BY number DESC, cause
+        """,
+        {"low": low, "high": high},
+    ).fetchall()
+    return {row["cause"]: row["number"] for row in rows}
+
+
+def list_sends(db: sqlite3.Connection, low: str, high: str) -> Iterator[Send]:
+    """The ledger between two moments, line by line in its order."""
+    fields: dict[str, object] = {"low": low, "high": high, "limit": _LINES_AT_ONCE}
+    sql = "SELECT min(id) AS first, max(id) AS last FROM sends WHERE sent_at >= :low AND sent_at < :high"
+    ends = db.execute(sql, fields).fetchone()
+    if ends["first"] is None:
+        return
+    fields |= {"after": ends["first"] - 1, "last": ends["last"]}
+    while rows := db.execute(
+        """
+        SELECT sends.*, settlements.at AS settled_at, batches.name AS batch_name, records.prompt,
+            records.row_number
+        FROM sends
+        LEFT JOIN generation_records AS records ON records.id = sends.record_id
+        LEFT JOIN batches ON batches.id = sends.batch_id
+        LEFT JOIN settlements ON settlements.id = sends.settlement_id
+        WHERE sends.id > :after AND sends.id <= :last AND +sends.sent_at >= :low AND +sends.sent_at < :high
+        ORDER BY sends.id
+        LIMIT :limit
+        """,
+        fields,
+    ).fetchall():
+        yield from map(_to_send, rows)
+        fields["after"] = rows[-1]["id"]
+
+
+def _to_send(row: sqlite3.Row) -> Send:
+    return Send(
+        id=row["id"],
+        record_id=row["record_id"],
+        batch_id=row["batch_id"],
+        batch_name=row["batch_name"] or "",
+        row_number=row["row_number"],
+        prompt=row["prompt"] or "",
+        model=row["model"],
+        price=yuan(row["price_micros"]),
+        outcome=row["outcome"],
+        cause=row["cause"],
+        ticket=row["ticket"] or "",
+        sent_at=row["sent_at"],
+        closed_at=row["closed_at"],
+        settled_at=row["settled_at"],
+    )
+
+
+def _total(rows: Sequence[sqlite3.Row]) -> Spent:
+    """Rows of outcome, number and micros -> their sum."""
+    numbers = {row["outcome"]: int(row["number"]) for row in rows}
+    money = {row["outcome"]: yuan(row["micros"]) for row in rows}
+    zero = Spent()
+    return Spent(
+        billed=money.get("billed", zero.billed),
+        pictures=numbers.get("billed", 0),
+        unknown=money.get("unknown", zero.unknown),
+        unknown_sends=numbers.get("unknown", 0),
+        open=money.get("open", zero.open),
+        open_sends=numbers.get("open", 0),
+        unpaid_sends=numbers.get("not_billed", 0),
+    )
