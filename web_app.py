@@ -27,6 +27,7 @@ from web import (  # noqa: F401 - routes join
     api_samples,
     api_spreadsheets,
     doors,
+    language,
     openapi,
     pages_records,
     pages_samples,
@@ -60,6 +61,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
         SEND_FILE_MAX_AGE_DEFAULT=_YEAR,
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    language.install(app)
     furnish(app, Rooms(settings=settings, model=model, worker=worker or Worker(settings, model)))
     watch(app)
     bound_numbers(app)

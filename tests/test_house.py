@@ -51,6 +51,8 @@ DOORS = {
     "oss2": {"oss_client"},
     "openpyxl": {"spreadsheet", "sheets"},
     "dotenv": {"config"},
+    "flask_babel": {"web"},
+    "babel": {"web"},
 }
 
 

@@ -11,7 +11,7 @@ from web import login
 from web.context import rooms
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_OPEN_ENDPOINTS = ("login.page", "login.enter", "static", "health.healthz")
+_OPEN_ENDPOINTS = ("login.page", "login.enter", "static", "health.healthz", "language.choose")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob: https:; object-src 'none'; base-uri 'none'; "

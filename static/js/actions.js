@@ -2,6 +2,7 @@
 
 import { call, Failure } from "./api.js";
 import { confirmMoney, toast } from "./messages.js";
+import { _ } from "./words.js";
 
 const ACTIONS = { again, edit, reference, facts, delete: remove, retry, resume: post, cancel: post };
 
@@ -40,7 +41,7 @@ async function reference(tile) {
   const { uploadUrl } = document.querySelector("[data-upload-url]").dataset;
   const { images } = await call("POST", uploadUrl, { record_id: Number(tile.dataset.recordId) });
   document.dispatchEvent(new CustomEvent("use-reference", { detail: images[0] }));
-  toast("已加入参考图");
+  toast(_("已加入参考图"));
 }
 
 async function facts(tile) {
@@ -54,8 +55,8 @@ async function remove(tile, button) {
   await call("DELETE", tile.dataset.recordUrl);
   tile.replaceWith(marker);
   next?.querySelector("a, button")?.focus({ preventScroll: true });
-  toast(button.dataset.done || "已删除", {
-    label: "撤销",
+  toast(button.dataset.done || _("已删除"), {
+    label: _("撤销"),
     run: () => restore(tile, marker),
   });
 }
@@ -65,7 +66,7 @@ async function restore(tile, marker) {
     await call("POST", document.body.dataset.restoreUrl, { ids: [Number(tile.dataset.recordId)] });
     tile.querySelector("[data-error]").textContent = "";
   } catch (failure) {
-    tile.querySelector("[data-error]").textContent = `没有恢复：${failure.message}`;
+    tile.querySelector("[data-error]").textContent = _("没有恢复：{message}", { message: failure.message });
   }
   if (!document.querySelector(`[data-record-id="${tile.dataset.recordId}"]`)) marker.replaceWith(tile);
   tile.querySelector("a, button")?.focus();
@@ -80,9 +81,9 @@ async function retry(tile, button) {
 
 function doublePay(sum) {
   return {
-    title: "再生成一次？",
-    text: `上一次可能已经计费 ¥${sum}，重试会再花一次钱。可以先到服务商的账单里看看。`,
-    yes: "仍然重试",
+    title: _("再生成一次？"),
+    text: _("上一次可能已经计费 ¥{sum}，重试会再花一次钱。可以先到服务商的账单里看看。", { sum }),
+    yes: _("仍然重试"),
   };
 }
 

@@ -1,7 +1,9 @@
 // The one place that calls fetch. Every failure becomes a Failure whose message is a sentence for people.
 
-const UNREACHABLE = "连不上服务，请确认程序还在运行";
-const UNREADABLE = "服务的回答看不懂，请刷新页面再试";
+import { _ } from "./words.js";
+
+const UNREACHABLE = _("连不上服务，请确认程序还在运行");
+const UNREADABLE = _("服务的回答看不懂，请刷新页面再试");
 
 export class Failure extends Error {
   constructor(message, { status = 0, field = "", problems = [] } = {}) {
@@ -38,7 +40,7 @@ export async function callForFile(method, url, body) {
 /** Send one file, told how far it has come (0..1). Returns the answer's object. */
 export function upload(url, file, progress) {
   const body = new FormData();
-  body.append("file", file, file.name || "图片");
+  body.append("file", file, file.name || _("图片"));
   const request = new XMLHttpRequest();
   request.open("POST", url);
   request.responseType = "json";

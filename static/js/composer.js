@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { announce } from "./messages.js";
+import { _ } from "./words.js";
 
 /** The fields as the API names them. */
 export function readForm(form) {
@@ -36,7 +37,7 @@ export function composer(form) {
     try {
       const { records } = await call("POST", form.dataset.createUrl, { source: "single", rows: [readForm(form)] });
       complain(form, "", "");
-      announce(`已开始生成 ${records.length} 张`);
+      announce(_("已开始生成 {n} 张", { n: records.length }));
       document.dispatchEvent(new Event("sent"));
     } catch (failure) {
       show(form, failure);
@@ -48,8 +49,8 @@ export function composer(form) {
 }
 
 function isReady(form) {
-  if (!form.elements.prompt.value.trim()) return complain(form, "prompt", "请填写提示词");
-  if (form.querySelector(".is-coming")) return complain(form, "sample_images", "参考图还在上传，请稍等");
+  if (!form.elements.prompt.value.trim()) return complain(form, "prompt", _("请填写提示词"));
+  if (form.querySelector(".is-coming")) return complain(form, "sample_images", _("参考图还在上传，请稍等"));
   return true;
 }
 
@@ -110,7 +111,7 @@ function showSizes(form) {
     const offer = sizes[`${form.elements.aspect_ratio.value}|${radio.value}`];
     const label = radio.closest("label");
     radio.disabled = !offer;
-    label.querySelector("[data-size]").textContent = offer ? offer.size.replace("x", "×") : "不提供";
+    label.querySelector("[data-size]").textContent = offer ? offer.size.replace("x", "×") : _("不提供");
     label.querySelector("[data-price]").textContent = offer ? yuan(Number(offer.price)) : "";
     return radio;
   });
@@ -125,12 +126,12 @@ function showPrice(form) {
   const offer = JSON.parse(form.dataset.sizes)[`${ratio.value}|${resolution.value}`];
   const extra = Math.max(JSON.parse(references.value || "[]").length - 1, 0) * Number(form.dataset.extraPrice);
   const total = (Number(count.value) || 1) * (Number(offer?.price || 0) + extra);
-  form.querySelector("[data-go-text]").textContent = `生成 ${Number(count.value) || 1} 张`;
+  form.querySelector("[data-go-text]").textContent = _("生成 {n} 张", { n: Number(count.value) || 1 });
   form.querySelector("[data-go-price]").textContent = yuan(total);
 }
 
 function yuan(amount) {
-  return amount ? `¥${Number(amount.toFixed(4)).toFixed(2)}` : "免费";
+  return amount ? `¥${Number(amount.toFixed(4)).toFixed(2)}` : _("免费");
 }
 
 function grow(field) {

@@ -1,15 +1,16 @@
 // What every page does: theme switch, dialogs by name, shortcuts, local times, the pulse.
 
 import { live } from "./live.js";
+import { _, clock, day, language } from "./words.js";
 
-const THEMES = { "": ["跟随系统", "theme"], light: ["浅色", "light"], dark: ["深色", "dark"] };
+const THEMES = { "": [_("跟随系统"), "theme"], light: [_("浅色"), "light"], dark: [_("深色"), "dark"] };
 
 function themeSwitch(button) {
   const root = document.documentElement;
   const show = () => {
     const [word, icon] = THEMES[root.dataset.theme || ""];
-    button.title = `外观：${word}`;
-    button.setAttribute("aria-label", `外观：${word}，按下切换`);
+    button.title = _("外观：{word}", { word });
+    button.setAttribute("aria-label", _("外观：{word}，按下切换", { word }));
     button.firstElementChild.className = `icon icon-${icon}`;
   };
   button.addEventListener("click", () => {
@@ -80,11 +81,8 @@ function localTimes(part) {
   const today = new Date().toDateString();
   for (const element of part.querySelectorAll("time[data-local]")) {
     const at = new Date(element.dateTime);
-    const clock = at.toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });
-    const day = `${at.getMonth() + 1}月${at.getDate()}日`;
-    const year = at.getFullYear() === new Date().getFullYear() ? "" : `${at.getFullYear()}年`;
-    element.textContent = at.toDateString() === today ? `今天 ${clock}` : `${year}${day} ${clock}`;
-    element.title = at.toLocaleString("zh-CN");
+    element.textContent = at.toDateString() === today ? _("今天 {clock}", { clock: clock(at) }) : `${day(at)} ${clock(at)}`;
+    element.title = at.toLocaleString(language);
   }
 }
 

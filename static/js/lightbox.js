@@ -4,6 +4,7 @@
 
 import { copy } from "./messages.js";
 import { zoom } from "./zoom.js";
+import { _ } from "./words.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const SIZES = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
@@ -65,12 +66,12 @@ function build(dialog) {
     if (all[at] && !(isFar && host().has?.(step, record()))) return present(all[at]);
     if (going || !host().beyond) return undefined;
     going = true;
-    const late = setTimeout(() => say("正在翻页…"), 300);
+    const late = setTimeout(() => say(_("正在翻页…")), 300);
     const link = await host().beyond(step, record()).catch(() => null);
     clearTimeout(late);
     going = false;
     if (link && dialog.open) present(link);
-    else say(isFar ? "" : "没有更多图片了");
+    else say(isFar ? "" : _("没有更多图片了"));
     return undefined;
   }
 
@@ -98,10 +99,10 @@ function build(dialog) {
     const whole = new Image();
     image.src = small || link.dataset.full;
     whole.src = link.dataset.full;
-    const late = setTimeout(() => say("正在载入…"), 300);
+    const late = setTimeout(() => say(_("正在载入…")), 300);
     say("");
     whole.onload = () => settle("");
-    whole.onerror = () => settle("加载失败，图片文件可能已被移走");
+    whole.onerror = () => settle(_("加载失败，图片文件可能已被移走"));
     function settle(sentence) {
       clearTimeout(late);
       if (link !== current) return;
@@ -188,6 +189,6 @@ function build(dialog) {
 async function copyPart(button, text) {
   const done = await copy(text);
   const word = button.querySelector("span");
-  word.textContent = done ? "已复制" : "请手动选中复制";
-  setTimeout(() => (word.textContent = "复制"), 1600);
+  word.textContent = done ? _("已复制") : _("请手动选中复制");
+  setTimeout(() => (word.textContent = _("复制")), 1600);
 }

@@ -1,6 +1,7 @@
 // Choose reference images in order: search, upload in place, keyboard. Templates: _reference_picker.html.
 
 import { call } from "./api.js";
+import { _ } from "./words.js";
 
 const PART = 200;
 
@@ -23,7 +24,7 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
   async function look() {
     const mine = asked += 1;
     const words = part("search").value.trim();
-    part("word").textContent = "正在读取…";
+    part("word").textContent = _("正在读取…");
     try {
       const found = await ask(words);
       if (mine !== asked) return;
@@ -58,8 +59,8 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
     part("images").replaceChildren(...images.map((image) => makeImage(part("image"), image)));
     part("images").scrollTop = 0;
     if (trouble) part("error").textContent = trouble;
-    part("word").textContent = images.length > 0 ? `${total} 张，最多选 ${most} 张${stale ? "；这是较早的列表" : ""}`
-      : words ? `没有文件名含「${words}」的示例图，可以换个词或上传` : "示例图库还是空的，可以把图片拖到这里或上传";
+    part("word").textContent = images.length > 0 ? _("{total} 张，最多选 {most} 张", { total, most }) + (stale ? _("；这是较早的列表") : "")
+      : words ? _("没有文件名含「{words}」的示例图，可以换个词或上传", { words }) : _("示例图库还是空的，可以把图片拖到这里或上传");
     if (part("images").firstElementChild) part("images").firstElementChild.tabIndex = 0;
     drawChosen();
   }
@@ -79,8 +80,8 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
     const button = document.createElement("button");
     button.type = "button";
     button.className = "picker-chosen-image";
-    button.setAttribute("aria-label", `移除第 ${index + 1} 张：${image.filename}`);
-    button.title = `${image.filename}（点一下移除）`;
+    button.setAttribute("aria-label", _("移除第 {number} 张：{filename}", { number: index + 1, filename: image.filename }));
+    button.title = _("{filename}（点一下移除）", { filename: image.filename });
     button.append(thumbnail(image));
     button.addEventListener("click", () => toggle(image));
     place.append(button);
@@ -92,7 +93,7 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
     part("error").textContent = "";
     if (at >= 0) picked.splice(at, 1);
     else if (picked.length < most) picked.push({ url: image.url, filename: image.filename, thumbnail_url: image.thumbnail_url });
-    else part("error").textContent = `最多选 ${most} 张，先点掉一张`;
+    else part("error").textContent = _("最多选 {most} 张，先点掉一张", { most });
     drawChosen();
   }
 
@@ -100,7 +101,7 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
     if (files.length === 0) return;
     const form = new FormData();
     for (const file of files) form.append("file", file);
-    part("word").textContent = `正在上传 ${files.length} 张…`;
+    part("word").textContent = _("正在上传 {n} 张…", { n: files.length });
     part("error").textContent = "";
     try {
       const { images: added } = await call("POST", dialog.dataset.url, form);

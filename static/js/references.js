@@ -2,6 +2,7 @@
 
 import { call, Failure } from "./api.js";
 import { announce } from "./messages.js";
+import { _ } from "./words.js";
 
 export function references(field) {
   const form = field.closest("form");
@@ -30,12 +31,12 @@ export function references(field) {
     items().forEach((element, index) => {
       const name = element.image.filename;
       element.querySelector(".reference-number").textContent = index + 1;
-      element.querySelector("[data-move]").setAttribute("aria-label", `参考图 ${index + 1}：${name}，按左右箭头调整顺序`);
+      element.querySelector("[data-move]").setAttribute("aria-label", _("参考图 {number}：{name}，按左右箭头调整顺序", { number: index + 1, name }));
       element.querySelector("[data-move]").title = name;
-      element.querySelector("[data-remove]").setAttribute("aria-label", `移除参考图 ${index + 1}：${name}`);
+      element.querySelector("[data-remove]").setAttribute("aria-label", _("移除参考图 {number}：{name}", { number: index + 1, name }));
     });
     field.querySelector("[data-add]").hidden = items().length >= max;
-    field.querySelector("[data-choose]").textContent = `选择 (${items().length})`;
+    field.querySelector("[data-choose]").textContent = _("选择 ({n})", { n: items().length });
     field.querySelector("[data-order-hint]").hidden = items().length < 2;
   }
 
@@ -49,8 +50,8 @@ export function references(field) {
   async function add(files) {
     const free = max - items().length;
     const pictures = files.filter((file) => file.type.startsWith("image/"));
-    if (!pictures.length) return complain("这里只能放图片");
-    complain(pictures.length > free ? `最多 ${max} 张参考图，多出的没有加入` : "");
+    if (!pictures.length) return complain(_("这里只能放图片"));
+    complain(pictures.length > free ? _("最多 {max} 张参考图，多出的没有加入", { max }) : "");
     await Promise.all(pictures.slice(0, free).map(upload));
     return undefined;
   }
@@ -70,7 +71,7 @@ export function references(field) {
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       element.remove();
-      complain(`${file.name}：${failure.message}`);
+      complain(_("{name}：{message}", { name: file.name, message: failure.message }));
     }
     URL.revokeObjectURL(element.isConnected ? "" : preview);
     save();
@@ -87,7 +88,7 @@ export function references(field) {
     else other.after(element);
     save();
     element.querySelector("[data-move]").focus();
-    announce(`移到第 ${items().indexOf(element) + 1} 位`);
+    announce(_("移到第 {place} 位", { place: items().indexOf(element) + 1 }));
   }
 
   list.addEventListener("keydown", (event) => {
@@ -162,7 +163,7 @@ export function references(field) {
     add([...event.dataTransfer.files]);
   });
   document.addEventListener("use-reference", (event) => {
-    if (items().length >= max) return complain(`已有 ${max} 张参考图，请先移除一张`);
+    if (items().length >= max) return complain(_("已有 {max} 张参考图，请先移除一张", { max }));
     list.append(item(event.detail));
     save();
     return undefined;

@@ -4,6 +4,7 @@
 import { lookAtFragment } from "./api.js";
 import { merge } from "./fragments.js";
 import { announce } from "./messages.js";
+import { _ } from "./words.js";
 
 const TILE = "[data-record-id]";
 
@@ -13,7 +14,7 @@ export function tiles(section) {
     const link = event.target.closest("[data-full]");
     if (event.key === "Delete" && link) act(link.closest(TILE).querySelector("[data-action=delete]"));
   });
-  section.addEventListener("error", ({ target }) => (target.alt = "加载失败"), { capture: true });
+  section.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
   sharpen(section);
   if (section.dataset.liveUrl) follow(section);
   setInterval(() => tick(section), 1000);
@@ -72,14 +73,14 @@ function follow(section) {
 
 function tellEnd(list) {
   const failed = list.querySelectorAll('[data-status="failed"], [data-status="unknown"]').length;
-  announce(failed ? `图片都有结果了，其中 ${failed} 张没有成功` : "图片都做好了");
+  announce(failed ? _("图片都有结果了，其中 {failed} 张没有成功", { failed }) : _("图片都做好了"));
 }
 
 /** Seconds since a picture was begun, from data-began; beside it how long the others took. */
 function tick(section) {
   for (const place of section.querySelectorAll("[data-elapsed]")) {
     const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(place.dataset.began)) / 1000));
-    place.textContent = seconds < 60 ? `${seconds} 秒` : `${Math.floor(seconds / 60)} 分 ${seconds % 60} 秒`;
+    place.textContent = seconds < 60 ? _("{seconds} 秒", { seconds }) : _("{minutes} 分 {seconds} 秒", { minutes: Math.floor(seconds / 60), seconds: seconds % 60 });
     expect(section, place, seconds);
   }
 }
@@ -88,7 +89,7 @@ function expect(section, place, seconds) {
   const took = [...section.querySelectorAll("[data-ended]")].slice(0, 5).map(secondsTaken).sort((a, b) => a - b);
   const usual = took[Math.floor(took.length / 2)];
   if (!usual || usual < 3) return;
-  place.textContent += `，一般 ${Math.round(usual)} 秒`;
+  place.textContent += _("，一般 {seconds} 秒", { seconds: Math.round(usual) });
   const progress = place.closest(TILE).querySelector("progress");
   progress.max = usual;
   progress.value = Math.min(seconds, usual * 0.95);

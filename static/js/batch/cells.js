@@ -1,5 +1,7 @@
 // What the cells show that are not text: number and checkbox, reference images, state and pictures, actions.
 
+import { _ } from "../words.js";
+
 const SHOWN_PICTURES = 3;
 
 // stateOf(row) -> null or {word, tone, title, pictures: [{id, url, thumbnail, alt, width, height}], action}
@@ -20,7 +22,7 @@ function drawNumber(row, cell, index, table) {
   change(cell, "number", index + 1, (number) => {
     cell.content.textContent = String(number);
     const box = cell.element.querySelector("[data-pick]");
-    box.setAttribute("aria-label", `选择第 ${number} 行`);
+    box.setAttribute("aria-label", _("选择第 {number} 行", { number }));
   });
   cell.element.querySelector("[data-pick]").checked = table.selection.picked.has(row);
 }
@@ -28,10 +30,10 @@ function drawNumber(row, cell, index, table) {
 function drawReferences(row, cell, index, table) {
   const images = row.sample_images;
   change(cell, "count", images.length, (count) => {
-    cell.content.textContent = `选择 (${count})`;
+    cell.content.textContent = _("选择 ({count})", { count });
     cell.content.classList.toggle("has-some", count > 0);
   });
-  change(cell, "row", index, () => cell.content.setAttribute("aria-label", `选择 (${images.length})，第 ${index + 1} 行的参考示例图`));
+  change(cell, "row", index, () => cell.content.setAttribute("aria-label", _("选择 ({n})，第 {number} 行的参考示例图", { n: images.length, number: index + 1 })));
   change(cell, "idle", table.readOnly && images.length === 0, (idle) => { cell.content.hidden = idle; });
   change(cell, "thumbs", images.map(({ thumbnail_url: small, url }) => small || url || "").join(" "), () => {
     const thumbs = images.filter(({ url }) => url).slice(0, SHOWN_PICTURES).map(({ thumbnail_url: small, url, filename }) => {
@@ -63,7 +65,7 @@ function makePicture({ id, url, thumbnail, alt }) {
   link.href = url;
   link.tabIndex = -1;
   link.dataset.picture = String(id);
-  link.setAttribute("aria-label", `查看大图：${alt.slice(0, 60)}`);
+  link.setAttribute("aria-label", _("查看大图：{alt}", { alt: alt.slice(0, 60) }));
   const picture = document.createElement("img");
   picture.src = thumbnail;
   picture.alt = "";
@@ -73,15 +75,15 @@ function makePicture({ id, url, thumbnail, alt }) {
 }
 
 function drawActions(cell, state, index, table) {
-  const word = state?.action ?? (table.readOnly ? "" : "生成");
+  const word = state?.action ?? (table.readOnly ? "" : _("生成"));
   const [run, menu] = cell.element.children;
   change(cell, "action", word, () => {
     run.hidden = !word;
     run.textContent = word;
   });
   change(cell, "row", index, () => {
-    run.setAttribute("aria-label", `${word || "生成"}第 ${index + 1} 行`);
-    menu.setAttribute("aria-label", `第 ${index + 1} 行的更多操作`);
+    run.setAttribute("aria-label", _("{word}第 {number} 行", { word: word || _("生成"), number: index + 1 }));
+    menu.setAttribute("aria-label", _("第 {number} 行的更多操作", { number: index + 1 }));
   });
 }
 

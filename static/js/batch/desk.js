@@ -8,6 +8,7 @@ import { useReferences } from "./references.js";
 import { useRowJobs } from "./row_jobs.js";
 import { useSingleRows } from "./single_rows.js";
 import { askToStart } from "./start.js";
+import { _, language } from "../words.js";
 
 /** batch: {page, table, card, budgetLeft, dialog(name), draft, foot, started, run}. Returns the jobs by name. */
 export function makeDesk(batch) {
@@ -41,20 +42,20 @@ export function makeDesk(batch) {
   function showStarted({ id, at }) {
     const link = document.createElement("a");
     link.href = `${urls.pageUrl}?id=${encodeURIComponent(id)}`;
-    link.textContent = "看进度";
-    const clear = noticeButton("清空，写下一批", () => {
+    link.textContent = _("看进度");
+    const clear = noticeButton(_("清空，写下一批"), () => {
       table.actions.remove(table.rows.all);
       notice.hidden = true;
-      toast("表格已清空", { label: "撤销", run: table.undo });
+      toast(_("表格已清空"), { label: _("撤销"), run: table.undo });
     });
-    notice.replaceChildren(`这份表格在 ${new Date(at).toLocaleString("zh-CN", { hour12: false })} 已经开始生成。`, link, clear);
+    notice.replaceChildren(_("这份表格在 {moment} 已经开始生成。", { moment: new Date(at).toLocaleString(language, { hourCycle: "h23" }) }), link, clear);
     notice.hidden = false;
   }
 
   /** Another tab wrote the draft: the last to write wins. */
   function showElsewhere() {
     if (table.readOnly) return;
-    notice.replaceChildren("这份草稿刚在另一个标签页里改过，这里还是旧的；在这里继续改会盖掉那边的改动。", noticeButton("载入那边的", () => location.reload()));
+    notice.replaceChildren(_("这份草稿刚在另一个标签页里改过，这里还是旧的；在这里继续改会盖掉那边的改动。"), noticeButton(_("载入那边的"), () => location.reload()));
     notice.hidden = false;
   }
 
@@ -72,7 +73,7 @@ export function makeDesk(batch) {
     table.editor.commit();
     askToStart(dialog("start"), {
       table, card, url: urls.batchesUrl, sum: foot.sum(), budgetLeft: batch.budgetLeft,
-      startedBefore: batch.started && new Date(batch.started.at).toLocaleTimeString("zh-CN", { hour12: false }),
+      startedBefore: batch.started && new Date(batch.started.at).toLocaleTimeString(language, { hourCycle: "h23" }),
       onStarted,
     });
   }
@@ -100,7 +101,7 @@ export function makeDesk(batch) {
   }
 
   async function exportTable() {
-    if (table.rows.length === 0) return toast("表格还是空的，没有可以导出的");
+    if (table.rows.length === 0) return toast(_("表格还是空的，没有可以导出的"));
     const { exportRows } = await import("./export.js");
     return exportRows(urls.exportUrl, table.rows.all).catch((failure) => report.fail(failure.message));
   }

@@ -1,6 +1,8 @@
 // The draft keeps itself in the browser's database: rows soon after each change, and the text of an
 // open cell as it is typed. Of several tabs the last to write wins, and the others are told.
 
+import { _ } from "../words.js";
+
 const SOON = 400;
 
 // onElsewhere() is called when another tab has written the draft.
@@ -18,7 +20,7 @@ export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
     try {
       store = await openStore();
     } catch {
-      table.say("这个浏览器不让网页保存草稿，关闭页面前请先导出表格");
+      table.say(_("这个浏览器不让网页保存草稿，关闭页面前请先导出表格"));
       return { rows: [] };
     }
     const [kept, cell] = await Promise.all([get(store, "draft"), get(store, "typing")]);

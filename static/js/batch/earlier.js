@@ -3,21 +3,22 @@
 import { call } from "../api.js";
 import { batchName, timeOf } from "./records.js";
 import { yuan } from "./money.js";
+import { _, language } from "../words.js";
 
-const STATES = { queued: "排队中", running: "生成中", paused: "已暂停", finished: "已完成", cancelled: "已取消" };
+const STATES = { queued: _("排队中"), running: _("生成中"), paused: _("已暂停"), finished: _("已完成"), cancelled: _("已取消") };
 
 /** Open the panel and fill it from the API. */
 export async function openEarlier(dialog, { url, pageUrl, say }) {
   const list = dialog.querySelector("[data-earlier]");
   const word = dialog.querySelector("[data-earlier-word]");
   dialog.showModal();
-  word.textContent = "正在读取…";
+  word.textContent = _("正在读取…");
   try {
     const { batches } = await call("GET", `${url}?source=batch`);
     list.replaceChildren(...batches.map(makeItem));
-    word.textContent = batches.length > 0 ? "" : "还没有批次。开始一次批量生成以后，会在这里看到它。";
+    word.textContent = batches.length > 0 ? "" : _("还没有批次。开始一次批量生成以后，会在这里看到它。");
   } catch (failure) {
-    word.textContent = `${failure.message}（加载失败）`;
+    word.textContent = _("{message}（加载失败）", { message: failure.message });
   }
 
   function makeItem(batch) {
@@ -31,9 +32,9 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
     part("state").classList.toggle("is-warn", status === "paused");
     part("progress").value = total ? (total - counts.queued - counts.running) / total : 0;
     part("figures").textContent = [
-      new Date(timeOf(at)).toLocaleString("zh-CN", { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }),
-      `完成 ${counts.success} / ${total}`, counts.failed > 0 && `失败 ${counts.failed}`,
-      counts.unknown > 0 && `结果未知 ${counts.unknown}`, cost > 0 && yuan(cost),
+      new Date(timeOf(at)).toLocaleString(language, { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+      _("完成 {success} / {total}", { success: counts.success, total }), counts.failed > 0 && _("失败 {failed}", { failed: counts.failed }),
+      counts.unknown > 0 && _("结果未知 {unknown}", { unknown: counts.unknown }), cost > 0 && yuan(cost),
     ].filter(Boolean).join(" · ");
     part("results").href = `${url}/${id}/results.xlsx`;
     part("retry").hidden = counts.failed === 0;
@@ -45,7 +46,7 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
     button.disabled = true;
     try {
       await call("POST", `${url}/${id}/retry`);
-      say(`${counts.failed} 张已重新排队`);
+      say(_("{failed} 张已重新排队", { failed: counts.failed }));
       button.hidden = true;
     } catch (failure) {
       word.textContent = failure.message;

@@ -2,13 +2,14 @@
 
 import { callForFile } from "../api.js";
 import { requestOf } from "./start.js";
+import { _ } from "../words.js";
 
 /** Send rows to be written and hand the workbook to the browser's downloads. */
 export async function exportRows(url, rows) {
   const { blob, filename } = await callForFile("POST", url, { rows: rows.map(requestOf) });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = filename || "批量生成.xlsx";
+  link.download = filename || _("批量生成.xlsx");
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }

@@ -1,6 +1,7 @@
 // The foot: rows, pictures, cost, how many cells need a look, and the reason of the marked cell.
 
 import { sumOf, yuan } from "./money.js";
+import { _ } from "../words.js";
 
 /** Keep `foot` true to the table. Returns {sum(), refresh()}. */
 export function showFoot(foot, { table, card, budgetLeft }) {
@@ -27,7 +28,7 @@ export function showFoot(foot, { table, card, budgetLeft }) {
     const { rows, pictures, price, bad } = sum();
     part("sum").replaceChildren(...figures({ rows, pictures, price }));
     problemButton.hidden = bad === 0 || table.readOnly;
-    problemButton.textContent = `${bad} 处要改`;
+    problemButton.textContent = _("{bad} 处要改", { bad });
     part("sum").classList.toggle("is-over", budgetLeft !== null && price > budgetLeft);
   }
 
@@ -39,9 +40,10 @@ export function showFoot(foot, { table, card, budgetLeft }) {
 }
 
 function figures({ rows, pictures, price }) {
-  return [["行", rows], ["张", pictures], ["", yuan(price)]].flatMap(([unit, number], index) => {
+  return [_("{n} 行", { n: rows }), _("{n} 张", { n: pictures }), yuan(price)].flatMap((words, index) => {
+    const [number, unit] = words.split(" ");
     const value = document.createElement("b");
-    value.textContent = String(number);
-    return [index > 0 ? " · " : "", value, unit && ` ${unit}`];
+    value.textContent = number;
+    return [index > 0 ? " · " : "", value, unit ? ` ${unit}` : ""];
   });
 }

@@ -2,6 +2,7 @@
 // also through rows that are not drawn.
 
 import { openLightbox } from "../lightbox.js";
+import { _ } from "../words.js";
 
 const AROUND = 150;
 
@@ -32,8 +33,8 @@ function makeFacts({ id, width, height, aspect_ratio: ratio, resolution, model, 
   const list = document.createElement("dl");
   list.className = "facts";
   const lines = [
-    ["行", number], ["尺寸", `${width ?? "?"}×${height ?? "?"}，${ratio}，${resolution}`], ["模型", model],
-    ["费用", cost > 0 ? `¥${cost.toFixed(2)}` : "免费"], ["文件", filename], ["编号", id],
+    [_("行"), number], [_("尺寸"), _("{width}×{height}，{ratio}，{resolution}", { width: width ?? "?", height: height ?? "?", ratio, resolution })], [_("模型"), model],
+    [_("费用"), cost > 0 ? `¥${cost.toFixed(2)}` : _("免费")], [_("文件"), filename], [_("编号"), id],
   ];
   for (const [term, words] of lines) {
     const dt = document.createElement("dt");

@@ -5,6 +5,7 @@ import { firstField } from "../table/actions.js";
 import { importFile, receiveFiles } from "./importing.js";
 import { goToCell, markProblems } from "./problems.js";
 import { makeReport } from "./report.js";
+import { _ } from "../words.js";
 
 /** batch as in desk.js. Returns the report, to be closed or to say what failed. */
 export function useIntake({ page, table, draft, foot }, { references }) {
@@ -17,12 +18,12 @@ export function useIntake({ page, table, draft, foot }, { references }) {
   });
 
   async function takeFile(file) {
-    if (table.readOnly) return toast("这是已经开始的批次，请先回到草稿再导入");
-    report.say(`正在读取「${file.name}」…`);
+    if (table.readOnly) return toast(_("这是已经开始的批次，请先回到草稿再导入"));
+    report.say(_("正在读取「{name}」…", { name: file.name }));
     try {
       const found = await importFile(page.dataset.importUrl, file);
       const existing = foot.sum().rows;
-      const words = `「${file.name}」读到 ${found.rows.length} 行`;
+      const words = _("「{name}」读到 {n} 行", { name: file.name, n: found.rows.length });
       const place = existing > 0 ? await report.ask(existing, words) : "replace";
       placeRows(found, place);
       report.show({ ...found, name: file.name });
@@ -35,8 +36,8 @@ export function useIntake({ page, table, draft, foot }, { references }) {
   function placeRows({ rows, problems }, place) {
     const room = table.most - (place === "append" ? table.rows.length : 0);
     const taken = rows.slice(0, room);
-    if (taken.length < rows.length) toast(`一个批次最多 ${table.most} 行，后面的 ${rows.length - taken.length} 行没有带进来`);
-    table.rows.step(place === "append" ? "追加导入" : "导入", () => {
+    if (taken.length < rows.length) toast(_("一个批次最多 {most} 行，后面的 {n} 行没有带进来", { most: table.most, n: rows.length - taken.length }));
+    table.rows.step(place === "append" ? _("追加导入") : _("导入"), () => {
       if (place === "replace") table.rows.remove(table.rows.all);
       table.rows.insert(table.rows.length, taken);
     });
@@ -63,5 +64,5 @@ export function useIntake({ page, table, draft, foot }, { references }) {
 
 function asMark(problem) {
   const { fixed, seen } = problem;
-  return fixed ? { ...problem, error: "", fixed: `导入时由「${seen}」更正` } : problem;
+  return fixed ? { ...problem, error: "", fixed: _("导入时由「{seen}」更正", { seen }) } : problem;
 }

@@ -1,6 +1,7 @@
 // The log of a run: a drawer at the bottom, newest last, all of it or only what failed.
 
 import { timeOf } from "./records.js";
+import { _, language } from "../words.js";
 
 const KEPT = 2000;
 
@@ -16,7 +17,7 @@ export function makeLog(drawer, { goTo }) {
     const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 8;
     list.append(...lines.slice(-KEPT).map(makeLine));
     while (list.childElementCount > KEPT) list.firstElementChild.remove();
-    drawer.querySelector("[data-log-count]").textContent = `${list.childElementCount} 条`;
+    drawer.querySelector("[data-log-count]").textContent = _("{n} 条", { n: list.childElementCount });
     drawer.querySelector("[data-log-last]").textContent = lines.at(-1).text;
     if (atEnd) list.scrollTop = list.scrollHeight;
   }
@@ -25,7 +26,7 @@ export function makeLog(drawer, { goTo }) {
     const line = template.content.firstElementChild.cloneNode(true);
     const time = line.querySelector("[data-at]");
     time.dateTime = `${at.replace(" ", "T")}Z`;
-    time.textContent = new Date(timeOf(at)).toLocaleTimeString("zh-CN", { hour12: false });
+    time.textContent = new Date(timeOf(at)).toLocaleTimeString(language, { hourCycle: "h23" });
     line.querySelector("[data-text]").textContent = text;
     line.dataset.level = level;
     if (id) line.dataset.record = String(id);

@@ -1,10 +1,11 @@
 // What a table comes to: rows, pictures, money.
 
 import { MOST_PICTURES, isFilled, wholeNumber } from "../table/columns.js";
+import { _ } from "../words.js";
 
 /** CNY as people read it. */
 export function yuan(amount) {
-  return amount > 0 ? `¥${amount.toFixed(2)}` : "免费";
+  return amount > 0 ? `¥${amount.toFixed(2)}` : _("免费");
 }
 
 /** Pictures a row asks for; a count that cannot be read counts as none. */

@@ -3,14 +3,15 @@
 import { announce } from "../messages.js";
 import { yuan } from "./money.js";
 import { batchName } from "./records.js";
+import { _ } from "../words.js";
 
 const STATES = {
-  queued: ["排队中", ""], running: ["生成中", "is-accent"], paused: ["已暂停", "is-warn"],
-  finished: ["已完成", "is-good"], cancelled: ["已取消", ""],
+  queued: [_("排队中"), ""], running: [_("生成中"), "is-accent"], paused: [_("已暂停"), "is-warn"],
+  finished: [_("已完成"), "is-good"], cancelled: [_("已取消"), ""],
 };
 const CAUSES = {
-  moderation: "内容审核没有通过", key: "密钥或权限", limit: "服务限流", network: "网络", request: "参数不被接受",
-  service: "服务出错", timeout: "超时", download: "下载失败", expired: "已过期",
+  moderation: _("内容审核没有通过"), key: _("密钥或权限"), limit: _("服务限流"), network: _("网络"), request: _("参数不被接受"),
+  service: _("服务出错"), timeout: _("超时"), download: _("下载失败"), expired: _("已过期"),
 };
 
 /** head: the section; retry(records) asks for these again. Returns {show(batch, records), offline(text), notifies}. */
@@ -18,7 +19,7 @@ export function makeProgress(head, { address, retry }) {
   const part = (name) => head.querySelector(`[data-run-${name}]`);
   const button = (name) => head.querySelector(`[data-run-do="${name}"]`);
   const notify = head.querySelector("[data-notify]");
-  const title = "批量生成 · AI 图片生成器";
+  const title = document.title;
   let before = null;
   let counted = title;
   let causes = "";
@@ -57,9 +58,9 @@ export function makeProgress(head, { address, retry }) {
 
   function drawPaused({ status, paused_reason: reason, counts }) {
     part("paused").hidden = status !== "paused";
-    const words = status !== "paused" ? "" : reason ? `已自动暂停：${reason}。处理好以后按「继续」。`
-      : `已暂停，还有 ${counts.queued} 张没有开始。按「继续」接着做。`;
-    if (part("paused").textContent !== words) part("paused").textContent = words.replaceAll("。。", "。");
+    const words = status !== "paused" ? "" : reason ? _("已自动暂停：{reason}。处理好以后按「继续」。", { reason: reason.replace(/。$/, "") })
+      : _("已暂停，还有 {queued} 张没有开始。按「继续」接着做。", { queued: counts.queued });
+    if (part("paused").textContent !== words) part("paused").textContent = words;
   }
 
   function drawCauses(records) {
@@ -75,20 +76,20 @@ export function makeProgress(head, { address, retry }) {
     const item = head.querySelector("[data-run-cause]").content.firstElementChild.cloneNode(true);
     const stake = records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
     item.classList.toggle("is-unknown", unknown);
-    item.querySelector("[data-count]").textContent = `${records.length} 张`;
-    item.querySelector("[data-text]").textContent = unknown ? `结果未知，可能已计费 ${yuan(stake)}` : words;
-    item.querySelector("[data-retry]").textContent = unknown ? "仍要重试…" : "重试这一组";
+    item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
+    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stake) }) : words;
+    item.querySelector("[data-retry]").textContent = unknown ? _("仍要重试…") : _("重试这一组");
     item.querySelector("[data-retry]").addEventListener("click", () => retry(records));
     return item;
   }
 
   function tell({ status, total, counts }, amiss) {
     if (before === null || before === status) return;
-    const words = amiss > 0 ? `${counts.success} 张完成，${amiss} 张没有成功` : `${counts.success} 张全部完成`;
+    const words = amiss > 0 ? _("{success} 张完成，{amiss} 张没有成功", { success: counts.success, amiss }) : _("{success} 张全部完成", { success: counts.success });
     announce(status === "finished" ? words : STATES[status][0]);
     const over = status === "finished" || (status === "paused" && document.hidden);
     if (!over || !notify.checked) return;
-    new Notification(status === "paused" ? "批量生成暂停了" : "批量生成完成", { body: words || `共 ${total} 张` });
+    new Notification(status === "paused" ? _("批量生成暂停了") : _("批量生成完成"), { body: words || _("共 {total} 张", { total }) });
   }
 
   notify.addEventListener("change", async () => {
@@ -107,14 +108,14 @@ export function makeProgress(head, { address, retry }) {
 
 function figures(batch, left) {
   const { counts, total, eta_seconds: eta, cost, at_stake: stake, estimated_cost: expected } = batch;
-  const words = [`完成 ${counts.success} / ${total}`];
-  if (counts.failed > 0) words.push(`失败 ${counts.failed}`);
-  if (counts.unknown > 0) words.push(`结果未知 ${counts.unknown}`);
-  if (counts.cancelled > 0) words.push(`取消 ${counts.cancelled}`);
-  if (left > 0) words.push(`剩 ${left}`);
-  if (left > 0 && eta > 0 && batch.status === "running") words.push(`${pace(left / eta * 60)} 张/分`, `还要约 ${duration(eta)}`);
-  if (cost > 0 || expected > 0) words.push(left > 0 ? `已花 ¥${cost.toFixed(2)}，预计 ${yuan(expected)}` : `花了 ¥${cost.toFixed(2)}`);
-  if (stake > 0) words.push(`可能另有 ¥${stake.toFixed(2)}`);
+  const words = [_("完成 {success} / {total}", { success: counts.success, total })];
+  if (counts.failed > 0) words.push(_("失败 {failed}", { failed: counts.failed }));
+  if (counts.unknown > 0) words.push(_("结果未知 {unknown}", { unknown: counts.unknown }));
+  if (counts.cancelled > 0) words.push(_("取消 {cancelled}", { cancelled: counts.cancelled }));
+  if (left > 0) words.push(_("剩 {left}", { left }));
+  if (left > 0 && eta > 0 && batch.status === "running") words.push(_("{pace} 张/分", { pace: pace(left / eta * 60) }), _("还要约 {duration}", { duration: duration(eta) }));
+  if (cost > 0 || expected > 0) words.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: yuan(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
+  if (stake > 0) words.push(_("可能另有 ¥{stake}", { stake: stake.toFixed(2) }));
   return words.join(" · ");
 }
 
@@ -123,9 +124,9 @@ function pace(number) {
 }
 
 function duration(seconds) {
-  if (seconds < 60) return `${Math.ceil(seconds)} 秒`;
+  if (seconds < 60) return _("{seconds} 秒", { seconds: Math.ceil(seconds) });
   const minutes = Math.ceil(seconds / 60);
-  return minutes < 60 ? `${minutes} 分钟` : `${Math.floor(minutes / 60)} 小时 ${minutes % 60} 分`;
+  return minutes < 60 ? _("{minutes} 分钟", { minutes }) : _("{hours} 小时 {minutes} 分", { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
 }
 
 function drawBar(bar, counts, total) {
@@ -133,7 +134,7 @@ function drawBar(bar, counts, total) {
   [...bar.children].forEach((element, index) => { element.style.width = `${shares[index]}%`; });
   const done = Math.round(total ? (total - counts.queued - counts.running) / total * 100 : 0);
   bar.setAttribute("aria-valuenow", String(done));
-  bar.setAttribute("aria-valuetext", `完成 ${counts.success}，失败 ${counts.failed}，结果未知 ${counts.unknown}，共 ${total} 张`);
+  bar.setAttribute("aria-valuetext", _("完成 {success}，失败 {failed}，结果未知 {unknown}，共 {total} 张", { success: counts.success, failed: counts.failed, unknown: counts.unknown, total }));
 }
 
 // Failures of one cause and one sentence stand together; what may have been billed stands apart.
@@ -141,7 +142,7 @@ function group(records) {
   const groups = new Map();
   for (const record of records) {
     const unknown = record.status === "unknown";
-    const words = [CAUSES[record.cause], record.error].filter(Boolean).join("：") || "没有留下原因";
+    const words = [CAUSES[record.cause], record.error].filter(Boolean).join(_("：")) || _("没有留下原因");
     const key = unknown ? "unknown" : `${record.cause} ${record.error}`;
     const found = groups.get(key) ?? { words, records: [], unknown };
     found.records.push(record);

@@ -1,8 +1,9 @@
 // Records of a batch, kept by row: which rows they make, and what each row's state is in words.
 
 import { makeRow } from "../table/row.js";
+import { _, clock, day } from "../words.js";
 
-const WORDS = { queued: "等待", running: "生成中", failed: "没有成功", unknown: "结果未知，可能已计费", cancelled: "已取消" };
+const WORDS = { queued: _("等待"), running: _("生成中"), failed: _("没有成功"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
 const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good" };
 const WORST_FIRST = ["running", "queued", "unknown", "failed", "cancelled"];
 
@@ -60,8 +61,7 @@ export function makeRecordBook() {
 /** What a batch is called: its name, or when it began. */
 export function batchName({ name, created_at: at }) {
   const began = new Date(timeOf(at));
-  const clock = began.toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });
-  return name || `${began.getMonth() + 1}月${began.getDate()}日 ${clock} 的批次`;
+  return name || _("{day} {clock} 的批次", { day: day(began), clock: clock(began) });
 }
 
 /** Seconds a running record has taken so far. */
@@ -93,15 +93,15 @@ export function stateOfRecords(records) {
 
 function wordOf(record) {
   const { status, error, retry_after: wait } = record;
-  if (status === "running") return `生成中 ${secondsOf(record)}s`;
-  if (status === "queued" && wait > 0) return `等待重试${error ? `：${error}` : ""}`;
+  if (status === "running") return _("生成中 {seconds}s", { seconds: secondsOf(record) });
+  if (status === "queued" && wait > 0) return error ? _("等待重试：{error}", { error }) : _("等待重试");
   if (status === "failed") return error || WORDS.failed;
   return WORDS[status];
 }
 
 function sizeOf({ width, height, image_path: path }) {
-  if (!path) return "图片文件不见了";
-  return width && height ? `${width}×${height}` : "完成";
+  if (!path) return _("图片文件不见了");
+  return width && height ? `${width}×${height}` : _("完成");
 }
 
 function pictureOf({ id, image_path: url, thumbnail_url: thumbnail, prompt, width, height }) {
@@ -110,5 +110,5 @@ function pictureOf({ id, image_path: url, thumbnail_url: thumbnail, prompt, widt
 
 function actionOf(records) {
   if (records.some(({ status }) => status === "running" || status === "queued")) return "";
-  return records.some(({ status }) => ["failed", "unknown", "cancelled"].includes(status)) ? "重试" : "";
+  return records.some(({ status }) => ["failed", "unknown", "cancelled"].includes(status)) ? _("重试") : "";
 }

@@ -1,6 +1,7 @@
 // Reference images of the rows: picked in the dialog, or named by text and looked up in the library.
 
 import { call } from "../api.js";
+import { _ } from "../words.js";
 
 /** Look up names after each change that brought some; open the picker for a row. */
 export function useReferences(table, { dialog, url, most }) {
@@ -10,7 +11,7 @@ export function useReferences(table, { dialog, url, most }) {
     if (!row || table.readOnly) return;
     const { openReferencePicker } = await import("../reference_picker.js");
     const chosen = await openReferencePicker(dialog, { chosen: row.sample_images.filter((image) => image.url), most, search: wanted });
-    if (chosen) table.rows.step("选择参考图", () => table.rows.set(row, "sample_images", chosen));
+    if (chosen) table.rows.step(_("选择参考图"), () => table.rows.set(row, "sample_images", chosen));
     table.editor.focus();
   }
 

@@ -1,5 +1,7 @@
 // The import's report above the table: what was read, mended, and what wants a look; a click goes to the cell.
 
+import { _ } from "../words.js";
+
 const SHOWN = 200;
 
 /** report: the section. goTo(row, field) is called for a click; chooseReference(row, name) for an ambiguous name. */
@@ -41,16 +43,16 @@ export function makeReport(report, { goTo, chooseReference }) {
     const fixed = problems.filter((problem) => problem.fixed);
     const lost = references.filter(({ match }) => match !== "exact");
     const marked = wrong.length + new Set(lost.map(({ line }) => line)).size; // names of one row stand in one cell
-    const parts = [`「${name}」读到 ${rows.length} 行`];
-    if (done > 0) parts.push(`已生成的 ${done} 行没有带进来`);
-    parts.push(marked > 0 ? `${marked} 处要改` : "没有问题");
-    if (fixed.length > 0) parts.push(`自动更正 ${fixed.length} 处`);
-    say(parts.join("，"));
+    const parts = [_("「{name}」读到 {n} 行", { name, n: rows.length })];
+    if (done > 0) parts.push(_("已生成的 {done} 行没有带进来", { done }));
+    parts.push(marked > 0 ? _("{marked} 处要改", { marked }) : _("没有问题"));
+    if (fixed.length > 0) parts.push(_("自动更正 {n} 处", { n: fixed.length }));
+    say(parts.join(_("，")));
     part("notes").hidden = notes.length === 0;
     part("notes").replaceChildren(...notes.map(makeNote));
-    list("problems", "要改的单元格", wrong, ({ error, seen }) => `${error}${seen && !error.includes(seen) ? `（现在是「${seen}」）` : ""}`);
-    list("references", "参考示例图", lost, ({ name: asked, match }) => (match === "ambiguous" ? `有几张都叫「${asked}」，点这里选择` : `没有找到「${asked}」，点这里选择或上传`));
-    list("fixed", "自动更正", fixed, ({ seen, fixed: taken, error }) => (error && !error.includes(seen) ? `「${seen}」→「${taken}」 ${error}` : error || `「${seen}」→「${taken}」`));
+    list("problems", _("要改的单元格"), wrong, ({ error, seen }) => error + (seen && !error.includes(seen) ? _("（现在是「{seen}」）", { seen }) : ""));
+    list("references", _("参考示例图"), lost, ({ name: asked, match }) => (match === "ambiguous" ? _("有几张都叫「{asked}」，点这里选择", { asked }) : _("没有找到「{asked}」，点这里选择或上传", { asked })));
+    list("fixed", _("自动更正"), fixed, ({ seen, fixed: taken, error }) => (error && !error.includes(seen) ? _("「{seen}」→「{taken}」 {error}", { seen, taken, error }) : error || _("「{seen}」→「{taken}」", { seen, taken })));
   }
 
   function list(name, title, found, words) {
@@ -58,13 +60,13 @@ export function makeReport(report, { goTo, chooseReference }) {
     holder.hidden = found.length === 0;
     holder.firstElementChild.textContent = `${title} ${found.length}`;
     holder.lastElementChild.replaceChildren(...found.slice(0, SHOWN).map((problem) => makeItem(problem, words(problem))));
-    if (found.length > SHOWN) holder.lastElementChild.append(makeNote(`还有 ${found.length - SHOWN} 处，表格里都标出来了`));
+    if (found.length > SHOWN) holder.lastElementChild.append(makeNote(_("还有 {n} 处，表格里都标出来了", { n: found.length - SHOWN })));
   }
 
   function makeItem(problem, words) {
     const element = item.content.firstElementChild.cloneNode(true);
     const { line, column, row, field } = problem;
-    element.querySelector("[data-where]").textContent = column ? `文件第 ${line} 行 ${column}` : `文件第 ${line} 行`;
+    element.querySelector("[data-where]").textContent = column ? _("文件第 {line} 行 {column}", { line, column: _(column) }) : _("文件第 {line} 行", { line });
     element.querySelector("[data-text]").textContent = words;
     element.firstElementChild.addEventListener("click", () => {
       if (problem.match) chooseReference(row, problem.name);

@@ -2,6 +2,7 @@
 
 import { copy, toast } from "../messages.js";
 import { useRowMenu } from "./row_menu.js";
+import { _ } from "../words.js";
 
 /** batch as in desk.js. Returns {activate(column, index)}: Enter or F2 on a cell that is not text. */
 export function useRowJobs(batch, { singles, references }) {
@@ -40,7 +41,7 @@ export function useRowJobs(batch, { singles, references }) {
     if (column.kind === "status") {
       const [picture] = table.stateOf(row)?.pictures ?? [];
       if (picture) openPicture(picture.id);
-      else if (table.stateOf(row)?.action === "重试") runRow(row);
+      else if (table.stateOf(row)?.action === _("重试")) runRow(row);
     }
   }
 
@@ -50,24 +51,24 @@ export function useRowJobs(batch, { singles, references }) {
   }
 
   function itemsOfRun(row) {
-    const again = table.stateOf(row)?.action === "重试" ? [{ label: "重试这一行", run: () => runRow(row) }] : [];
-    return [...again, { label: "复制提示词", run: () => copy(row.prompt) }];
+    const again = table.stateOf(row)?.action === _("重试") ? [{ label: _("重试这一行"), run: () => runRow(row) }] : [];
+    return [...again, { label: _("复制提示词"), run: () => copy(row.prompt) }];
   }
 
   function itemsOfDraft(row, index) {
     const { actions } = table;
     return [
-      { label: "只生成这一行", run: () => runRow(row) },
-      { label: "选择参考示例图", run: () => references.choose(row) },
-      { label: "在上面插入一行", run: () => actions.add(1, index) },
-      { label: "在下面插入一行", run: () => actions.add(1, index + 1) },
-      { label: "复制这一行", run: () => actions.duplicate([row]) },
-      ...(index > 0 ? [{ label: "上移", run: () => actions.moveTo([row], index - 1) }] : []),
-      ...(index < table.rows.length - 1 ? [{ label: "下移", run: () => actions.moveTo([row], index + 2) }] : []),
+      { label: _("只生成这一行"), run: () => runRow(row) },
+      { label: _("选择参考示例图"), run: () => references.choose(row) },
+      { label: _("在上面插入一行"), run: () => actions.add(1, index) },
+      { label: _("在下面插入一行"), run: () => actions.add(1, index + 1) },
+      { label: _("复制这一行"), run: () => actions.duplicate([row]) },
+      ...(index > 0 ? [{ label: _("上移"), run: () => actions.moveTo([row], index - 1) }] : []),
+      ...(index < table.rows.length - 1 ? [{ label: _("下移"), run: () => actions.moveTo([row], index + 2) }] : []),
       {
-        label: "删除这一行", danger: true, run: () => {
+        label: _("删除这一行"), danger: true, run: () => {
           actions.remove([row]);
-          toast(`删除了第 ${index + 1} 行`, { label: "撤销", run: table.undo });
+          toast(_("删除了第 {number} 行", { number: index + 1 }), { label: _("撤销"), run: table.undo });
         },
       },
     ];

@@ -7,6 +7,7 @@ import { makeLog } from "./log.js";
 import { yuan } from "./money.js";
 import { makeProgress } from "./progress.js";
 import { makeRecordBook } from "./records.js";
+import { _ } from "../words.js";
 
 // What a picture's record keeps is the seed that was used: as a wish it would only make the same picture again.
 function unseeded(row, records) {
@@ -49,7 +50,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     },
     onTrouble: (failure) => {
       if (failure.status === 404) wait.hidden = true;
-      progress.offline(failure.status === 404 ? failure.message : "连不上服务，正在重试…");
+      progress.offline(failure.status === 404 ? failure.message : _("连不上服务，正在重试…"));
     },
     onCalm: () => progress.offline(""),
     wanted: () => progress.notifies,
@@ -64,16 +65,17 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   });
 
   const actions = {
-    pause: () => order("pause", "已暂停：正在生成的会做完，不再开始新的"),
-    resume: () => order("resume", "继续生成"),
-    retry: () => order("retry", "失败的已重新排队"),
+    pause: () => order("pause", _("已暂停：正在生成的会做完，不再开始新的")),
+    resume: () => order("resume", _("继续生成")),
+    retry: () => order("retry", _("失败的已重新排队")),
     copy: () => onCopy(book.rows().map((row) => unseeded(row, book.of(row)))),
     async cancel() {
       const before = batch.counts.cancelled;
       const answer = await order("cancel");
       if (!answer) return;
       const { cancelled, running } = answer.batch.counts;
-      table.say(`已取消还没开始的 ${cancelled - before} 张，没有计费${running > 0 ? `，正在生成的 ${running} 张会做完` : ""}`);
+      const dropped = _("已取消还没开始的 {n} 张，没有计费", { n: cancelled - before });
+      table.say(running > 0 ? dropped + _("，正在生成的 {running} 张会做完", { running }) : dropped);
     },
   };
 
@@ -95,12 +97,12 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     const unsure = records.filter(({ status }) => status === "unknown");
     const stake = unsure.reduce((sum, { at_stake: amount }) => sum + amount, 0);
     const agreed = unsure.length === 0 || await confirmMoney({
-      title: "这些图片可能已经计费",
-      text: `${unsure.length} 张的结果未知，可能已计费 ${yuan(stake)}。再做一次，最多会再花 ${yuan(stake)}。`,
-      yes: `再做 ${records.length} 张`,
+      title: _("这些图片可能已经计费"),
+      text: _("{n} 张的结果未知，可能已计费 {sum}。再做一次，最多会再花 {sum}。", { n: unsure.length, sum: yuan(stake) }),
+      yes: _("再做 {n} 张", { n: records.length }),
     });
     if (!agreed) return null;
-    return order("retry", `${records.length} 张已重新排队`, { records: records.map((record) => record.id) });
+    return order("retry", _("{n} 张已重新排队", { n: records.length }), { records: records.map((record) => record.id) });
   }
 
   function retryRow(row) {
@@ -114,7 +116,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     table.editor.focus();
   }
 
-  announce("批次已打开");
+  announce(_("批次已打开"));
   return {
     book, retryRow,
     stop() {

@@ -1,12 +1,14 @@
 // One value for all picked rows, in a small dialog.
 
+import { _ } from "../words.js";
+
 /** Open the dialog; its value goes through the column's own reading. */
 export function openSetValue(dialog, table) {
   const part = (name) => dialog.querySelector(`[data-set-${name}]`);
   const columns = table.columns.filter(({ field, kind }) => field && kind !== "references");
   const chosen = table.actions.chosenRows();
   const column = () => columns.find(({ name }) => name === part("column").value);
-  part("count").textContent = `改动 ${chosen.length} 行，可以撤销`;
+  part("count").textContent = _("改动 {n} 行，可以撤销", { n: chosen.length });
   part("column").replaceChildren(...columns.map(({ name, label }) => new Option(label, name)));
   part("column").value = columns[Math.max(columns.indexOf(table.columns[table.selection.column]), 2)].name;
   const offer = () => {
@@ -16,7 +18,7 @@ export function openSetValue(dialog, table) {
   part("column").onchange = offer;
   part("form").onsubmit = () => {
     table.actions.setAll(column().field, column().read(part("value").value), chosen);
-    table.say(`${chosen.length} 行的${column().label}已改`, { label: "撤销", run: table.undo });
+    table.say(_("{n} 行的{column}已改", { n: chosen.length, column: column().label }), { label: _("撤销"), run: table.undo });
   };
   offer();
   dialog.showModal();

@@ -7,6 +7,7 @@ import { picturesOf, priceOf, yuan } from "./money.js";
 import { goToCell } from "./problems.js";
 import { stateOfRecords } from "./records.js";
 import { postRows } from "./start.js";
+import { _ } from "../words.js";
 
 /** Returns {run(row), stateOf(row), resume()}; row.run keeps the batch's id, also in the draft. */
 export function useSingleRows(table, { card, url, onChange }) {
@@ -16,10 +17,10 @@ export function useSingleRows(table, { card, url, onChange }) {
     const problems = table.checks.of(row);
     const [field] = Object.keys(problems);
     if (field || !row.prompt) {
-      table.say(field ? problems[field] : "先写提示词");
+      table.say(field ? problems[field] : _("先写提示词"));
       return goToCell(table, row, field ?? "prompt");
     }
-    if (row.run && stateOf(row)?.action === "重试") return retry(row);
+    if (row.run && stateOf(row)?.action === _("重试")) return retry(row);
     if (!await agreed(row)) return undefined;
     try {
       row.run = await postRows(url, table, [row]);
@@ -36,13 +37,13 @@ export function useSingleRows(table, { card, url, onChange }) {
     const price = priceOf(row, card);
     if (price === 0) return true;
     const count = picturesOf(row);
-    return confirmMoney({ title: "只生成这一行", text: `${count} 张，预计 ${yuan(price)}。`, yes: `生成 ${count} 张` });
+    return confirmMoney({ title: _("只生成这一行"), text: _("{count} 张，预计 {sum}。", { count, sum: yuan(price) }), yes: _("生成 {n} 张", { n: count }) });
   }
 
   async function retry(row) {
     const records = [...followed.get(row.run).records.values()].filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status));
     const stake = records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
-    if (stake > 0 && !await confirmMoney({ title: "这一行可能已经计费", text: `可能已计费 ${yuan(stake)}，再做一次最多会再花 ${yuan(stake)}。`, yes: "再做一次" })) return;
+    if (stake > 0 && !await confirmMoney({ title: _("这一行可能已经计费"), text: _("可能已计费 {sum}，再做一次最多会再花 {sum}。", { sum: yuan(stake) }), yes: _("再做一次") })) return;
     try {
       await call("POST", `${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
       followed.get(row.run).following.stop();
@@ -70,7 +71,7 @@ export function useSingleRows(table, { card, url, onChange }) {
     const records = row.run && followed.get(row.run)?.records;
     if (!records?.size) return row.run ? { word: "…", status: "queued", tone: "", pictures: [], action: "" } : null;
     const state = stateOfRecords([...records.values()]);
-    return { ...state, action: state.status === "success" ? "再生成" : state.action };
+    return { ...state, action: state.status === "success" ? _("再生成") : state.action };
   }
 
   function recordsOf(row) {

@@ -4,6 +4,7 @@ import { Failure, call } from "../api.js";
 import { isFilled } from "../table/columns.js";
 import { yuan } from "./money.js";
 import { goToNextProblem, markProblems } from "./problems.js";
+import { _ } from "../words.js";
 
 /** A row as POST /api/batches takes it. */
 export function requestOf(row) {
@@ -29,19 +30,19 @@ export async function postRows(url, table, rows, { name = "" } = {}) {
 export function askToStart(dialog, { table, card, url, sum, budgetLeft, startedBefore, onStarted }) {
   const part = (name) => dialog.querySelector(`[data-start-${name}]`);
   const yes = part("yes");
-  if (sum.rows === 0) return table.say("表格还是空的，先写一行提示词或导入 Excel");
+  if (sum.rows === 0) return table.say(_("表格还是空的，先写一行提示词或导入 Excel"));
   if (sum.bad > 0) {
-    table.say(`还有 ${sum.bad} 处要改，已跳到下一处`);
+    table.say(_("还有 {bad} 处要改，已跳到下一处", { bad: sum.bad }));
     return goToNextProblem(table);
   }
   const rows = table.rows.all.filter(isFilled);
   part("facts").replaceChildren(...facts({ sum, card, budgetLeft, startedBefore }));
-  part("error").textContent = budgetLeft !== null && sum.price > budgetLeft ? "预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。" : "";
-  yes.textContent = `生成 ${sum.pictures} 张`;
+  part("error").textContent = budgetLeft !== null && sum.price > budgetLeft ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
+  yes.textContent = _("生成 {n} 张", { n: sum.pictures });
   yes.disabled = false;
   yes.onclick = async () => {
     yes.disabled = true;
-    yes.textContent = "正在提交…";
+    yes.textContent = _("正在提交…");
     try {
       const id = await postRows(url, table, rows, { name: part("name").value.trim() });
       dialog.close();
@@ -57,7 +58,7 @@ export function askToStart(dialog, { table, card, url, sum, budgetLeft, startedB
 
   function refuse(failure) {
     yes.disabled = false;
-    yes.textContent = `生成 ${sum.pictures} 张`;
+    yes.textContent = _("生成 {n} 张", { n: sum.pictures });
     part("error").textContent = failure.message;
     if (failure.problems.length === 0) return;
     dialog.close();
@@ -68,13 +69,13 @@ export function askToStart(dialog, { table, card, url, sum, budgetLeft, startedB
 
 function facts({ sum, card, budgetLeft, startedBefore }) {
   const lines = [
-    ["图片", `${sum.pictures} 张，${sum.rows} 行`],
-    ["模型", card.label],
-    ["预计费用", yuan(sum.price)],
+    [_("图片"), _("{pictures} 张，{rows} 行", { pictures: sum.pictures, rows: sum.rows })],
+    [_("模型"), card.label],
+    [_("预计费用"), yuan(sum.price)],
   ];
-  if (budgetLeft !== null) lines.push(["预算还剩", `¥${budgetLeft.toFixed(2)}`]);
-  if (sum.blank > 0) lines.push(["空行", `${sum.blank} 行会跳过`]);
-  if (startedBefore) lines.push(["注意", `这份表格在 ${startedBefore} 已经开始过一次，没有改动`]);
+  if (budgetLeft !== null) lines.push([_("预算还剩"), `¥${budgetLeft.toFixed(2)}`]);
+  if (sum.blank > 0) lines.push([_("空行"), _("{blank} 行会跳过", { blank: sum.blank })]);
+  if (startedBefore) lines.push([_("注意"), _("这份表格在 {moment} 已经开始过一次，没有改动", { moment: startedBefore })]);
   return lines.flatMap(([term, words]) => {
     const dt = document.createElement("dt");
     const dd = document.createElement("dd");

@@ -1,5 +1,7 @@
 // The buttons around the table by name (data-do), and the tools for rows picked by checkbox.
 
+import { _ } from "../words.js";
+
 /** commands: name -> function. Buttons with data-do inside `page` run them. */
 export function useCommands(page, commands) {
   page.addEventListener("click", (event) => {
@@ -30,7 +32,7 @@ export function usePicks(page, table) {
     const count = selection.picked.size;
     tools.hidden = count > 0;
     picked.hidden = count === 0;
-    page.querySelector("[data-picked-count]").textContent = `已选 ${count} 行`;
+    page.querySelector("[data-picked-count]").textContent = _("已选 {count} 行", { count });
     all.checked = count > 0 && count === rows.length;
     all.indeterminate = count > 0 && count < rows.length;
     table.view.later();

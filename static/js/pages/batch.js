@@ -6,6 +6,7 @@ import { makeDraft } from "../batch/draft.js";
 import { showFoot } from "../batch/foot.js";
 import { useCommands, usePicks } from "../batch/toolbar.js";
 import { toast } from "../messages.js";
+import { _ } from "../words.js";
 
 const page = document.querySelector("[data-batch]");
 const { dataset } = page;
@@ -48,7 +49,7 @@ useCommands(page, {
   down: () => table.actions.moveBy(1),
   remove: () => {
     const count = table.actions.remove();
-    toast(`删除了 ${count} 行`, { label: "撤销", run: table.undo });
+    toast(_("删除了 {count} 行", { count }), { label: _("撤销"), run: table.undo });
   },
   "pick-all": () => table.selection.pick(table.rows.all, true),
   "pick-none": () => table.selection.pick(table.rows.all, false),

@@ -1,7 +1,6 @@
 // 生成记录: finding, choosing, working. What is not needed at once is fetched when it is.
 
 import { find } from "../records/find.js";
-import { gone } from "../records/gone.js";
 import { keys } from "../records/keys.js";
 import { selection } from "../records/selection.js";
 import { work } from "../records/work.js";
@@ -13,10 +12,13 @@ const { deed, run, enlarge } = work(page, finder, chosen);
 const look = (file) =>
   import("../records/by_file.js").then(({ lookUp }) => lookUp(file, { page, finder, enlarge, run }));
 const opened = (event) => import("../records/filters.js").then(({ filters }) => filters(page, event.target));
+let gone = null;
+const broke = () => (gone ??= import("../records/gone.js").then((module) => module.gone(page)));
 const dragged = () => import("../records/drop.js").then(({ drop }) => drop(look));
 
 keys(page, { selection: chosen, deed });
-gone(page);
+page.addEventListener("error", broke, { capture: true, once: true });
+if ([...page.querySelectorAll(".record-image")].some((image) => image.complete && !image.naturalWidth && image.currentSrc)) broke();
 page.addEventListener("toggle", opened, { capture: true, once: true });
 document.addEventListener("dragenter", dragged, { once: true });
 document.addEventListener("paste", ({ clipboardData }) => clipboardData?.files[0] && look(clipboardData.files[0]));

@@ -3,6 +3,7 @@
 import { call } from "../api.js";
 import { announce, toast } from "../messages.js";
 import { intoDraft } from "./handover.js";
+import { _ } from "../words.js";
 
 const dialog = document.querySelector('[data-dialog="file"]');
 const part = (name) => dialog.querySelector(`[data-file-${name}]`);
@@ -10,22 +11,22 @@ const part = (name) => dialog.querySelector(`[data-file-${name}]`);
 /** Ask about one file; its record is shown when it is here. */
 export async function lookUp(file, { page, finder, enlarge, run }) {
   const { fileUrl, pageUrl, studioUrl } = page.dataset;
-  announce("正在找这张图的记录");
-  if (!file.type.startsWith("image/")) return show(file.name, "这不是图片。请放一张 PNG、JPEG 或 WebP 图片。");
+  announce(_("正在找这张图的记录"));
+  if (!file.type.startsWith("image/")) return show(file.name, _("这不是图片。请放一张 PNG、JPEG 或 WebP 图片。"));
   const body = new FormData();
   body.append("file", file, file.name);
   try {
     const { record, is_same_file: same, in_trash: gone, parameters } = await call("POST", fileUrl, body);
     if (record && gone) {
-      return show(`记录 ${record.id}`, "这张图的记录在回收站里。", asFacts(record), ["恢复", () => run("restore", { ids: [record.id] })]);
+      return show(_("记录 {id}", { id: record.id }), _("这张图的记录在回收站里。"), asFacts(record), [_("恢复"), () => run("restore", { ids: [record.id] })]);
     }
     if (record) {
       await open(record.id, { page, pageUrl, finder, enlarge });
-      return toast(same ? `就是记录 ${record.id}` : `是记录 ${record.id}，文件的内容后来有过改动`);
+      return toast(same ? _("就是记录 {id}", { id: record.id }) : _("是记录 {id}，文件的内容后来有过改动", { id: record.id }));
     }
-    if (!parameters) return show(file.name, "这张图不在记录里，也没有带参数，可能是截图或被其他软件另存过。");
-    return show(file.name, "这张图不在记录里，但它带着自己的参数：", asFacts(parameters), parameters.prompt && [
-      "用这些参数生成", () => use(parameters, studioUrl),
+    if (!parameters) return show(file.name, _("这张图不在记录里，也没有带参数，可能是截图或被其他软件另存过。"));
+    return show(file.name, _("这张图不在记录里，但它带着自己的参数："), asFacts(parameters), parameters.prompt && [
+      _("用这些参数生成"), () => use(parameters, studioUrl),
     ]);
   } catch (failure) {
     return show(file.name, failure.message);
@@ -39,8 +40,11 @@ async function open(id, { page, pageUrl, finder, enlarge }) {
 }
 
 function asFacts({ prompt, negative_prompt: negative, seed, steps, width, height, model, text }) {
-  const known = { 提示词: prompt || text, 负面提示词: negative, 种子: seed, 步数: steps, 尺寸: width && `${width}×${height}`, 模型: model };
-  return Object.entries(known).filter(([, value]) => value != null && value !== "");
+  const known = [
+    [_("提示词"), prompt || text], [_("负面提示词"), negative], [_("种子"), seed], [_("步数"), steps],
+    [_("尺寸"), width && `${width}×${height}`], [_("模型"), model],
+  ];
+  return known.filter(([, value]) => value != null && value !== "");
 }
 
 function show(title, sentence, facts = [], deed = null) {

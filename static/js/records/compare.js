@@ -1,6 +1,7 @@
 // Two pictures side by side: looked at closely together, changed one by one, kept or rejected.
 
 import { zoom } from "../zoom.js";
+import { _ } from "../words.js";
 
 let open = null;
 
@@ -49,7 +50,7 @@ function build(dialog) {
       side.classList.toggle("is-active", at === active);
       if (!shown[at]) return;
       const asked = JSON.parse(shown[at].dataset.request);
-      part(side, "name").textContent = `记录 ${shown[at].dataset.recordId}`;
+      part(side, "name").textContent = _("记录 {id}", { id: shown[at].dataset.recordId });
       part(side, "image").alt = asked.prompt;
       part(side, "prompt").textContent = asked.prompt;
       part(side, "prompt").title = asked.prompt;
@@ -136,7 +137,7 @@ function facts(record, other) {
   const [mine, theirs] = [record, other].map((one) => {
     const asked = JSON.parse(one.dataset.request);
     const told = one.querySelector("template[data-facts]").content.querySelectorAll("dd");
-    return [told[0].textContent, told[1].textContent, asked.seed == null ? "" : `种子 ${asked.seed}`];
+    return [told[0].textContent, told[1].textContent, asked.seed == null ? "" : _("种子 {seed}", { seed: asked.seed })];
   });
   return mine.filter(Boolean).map((words) => {
     const element = document.createElement("span");

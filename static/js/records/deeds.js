@@ -4,18 +4,19 @@
 import { call } from "../api.js";
 import { copy, toast } from "../messages.js";
 import { intoDraft } from "./handover.js";
+import { _, language } from "../words.js";
 
 /** Returns do(name, chosen, {record, button}) for a page, its finder and its selection. */
 export function makeDeeds(page, finder, selection) {
   const { deleteUrl, restoreUrl, favouriteUrl, archiveUrl, exportUrl, createUrl, uploadUrl, studioUrl } = page.dataset;
-  const count = (number) => number.toLocaleString("zh-CN");
+  const count = (number) => number.toLocaleString(language);
 
-  async function remove(chosen, word = "已删除") {
+  async function remove(chosen, word = _("已删除")) {
     const { deleted, undo } = await call("POST", deleteUrl, chosen);
     selection.forget(chosen);
     await finder.reload();
-    toast(deleted ? `${word} ${count(deleted)} 条` : "没有可以删除的：还在生成的要先等它结束", deleted && {
-      label: "撤销",
+    toast(deleted ? _("{word} {count} 条", { word, count: count(deleted) }) : _("没有可以删除的：还在生成的要先等它结束"), deleted && {
+      label: _("撤销"),
       run: () => bringBack({ undo }),
     });
     return undo;
@@ -24,7 +25,7 @@ export function makeDeeds(page, finder, selection) {
   async function bringBack(body) {
     const { restored } = await call("POST", restoreUrl, body);
     await finder.reload();
-    toast(`恢复了 ${count(restored)} 条`);
+    toast(_("恢复了 {count} 条", { count: count(restored) }));
   }
 
   async function restore(chosen) {
@@ -53,22 +54,22 @@ export function makeDeeds(page, finder, selection) {
     const asked = JSON.parse(record.dataset.request);
     await call("POST", createUrl, { source: "single", rows: [{ ...asked, num_images: 1, seed: null }] });
     document.dispatchEvent(new Event("look-now"));
-    toast("已开始生成 1 张", { label: "去看", run: () => location.assign(studioUrl) });
+    toast(_("已开始生成 1 张"), { label: _("去看"), run: () => location.assign(studioUrl) });
   }
 
   async function reference(_chosen, { record }) {
     const { images } = await call("POST", uploadUrl, { record_id: Number(record.dataset.recordId) });
     const most = Math.min(4, JSON.parse(page.dataset.card).max_references);
     if (!intoDraft((draft) => addReference(draft, images[0], most))) {
-      toast(`「单图生成」里已有 ${most} 张参考图，请先移除一张`, { label: "去看", run: () => location.assign(studioUrl) });
+      toast(_("「单图生成」里已有 {most} 张参考图，请先移除一张", { most }), { label: _("去看"), run: () => location.assign(studioUrl) });
     } else {
-      toast("已加入「单图生成」的参考图", { label: "去生成", run: () => location.assign(studioUrl) });
+      toast(_("已加入「单图生成」的参考图"), { label: _("去生成"), run: () => location.assign(studioUrl) });
     }
   }
 
   const deeds = {
     delete: (chosen) => remove(chosen),
-    reject: (chosen) => remove(chosen, "已淘汰"),
+    reject: (chosen) => remove(chosen, _("已淘汰")),
     restore,
     undo: (undo) => bringBack({ undo }),
     favourite: (chosen, about) => (about.record ? toggle(chosen, about) : keepMany(chosen, true)),
@@ -84,12 +85,12 @@ export function makeDeeds(page, finder, selection) {
 
   async function link(_chosen, { record }) {
     const address = new URL(`${page.dataset.pageUrl}?record=${record.dataset.recordId}`, location.href);
-    toast((await copy(address.href)) ? "已复制这条记录的链接" : `请手动复制：${address.href}`);
+    toast((await copy(address.href)) ? _("已复制这条记录的链接") : _("请手动复制：{href}", { href: address.href }));
   }
 
   async function keepMany(chosen, on) {
     const changed = await keep(chosen, on);
-    toast(on ? `收藏了 ${count(changed)} 条` : `取消收藏 ${count(changed)} 条`);
+    toast(on ? _("收藏了 {count} 条", { count: count(changed) }) : _("取消收藏 {count} 条", { count: count(changed) }));
   }
 
   return (name, chosen, about = {}) => deeds[name](chosen, about);
@@ -120,7 +121,7 @@ function carry(url, chosen) {
   document.body.append(form);
   form.submit();
   form.remove();
-  toast("下载已经开始，大的要等一会儿");
+  toast(_("下载已经开始，大的要等一会儿"));
 }
 
 function addReference(draft, image, most) {

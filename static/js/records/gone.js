@@ -1,5 +1,7 @@
 // A thumbnail that does not come: 加载失败 in its place, with 重试. The record stays what it is.
 
+import { _ } from "../words.js";
+
 export function gone(page) {
   page.addEventListener("error", ({ target }) => target.matches?.(".record-image") && show(target, true), { capture: true });
   page.addEventListener("load", ({ target }) => target.matches?.(".record-image") && show(target, false), { capture: true });
@@ -9,7 +11,7 @@ export function gone(page) {
     const image = button.closest("[data-gone]").previousElementSibling.querySelector("img");
     const address = new URL(image.src);
     address.searchParams.set("again", Date.now());
-    button.textContent = "正在重试…";
+    button.textContent = _("正在重试…");
     image.loading = "eager"; // a hidden one would never come
     image.src = address;
   });
@@ -24,6 +26,6 @@ function show(image, isGone) {
   const hadFocus = place.contains(document.activeElement);
   link.hidden = isGone;
   place.hidden = !isGone;
-  place.querySelector("[data-again]").textContent = "重试";
+  place.querySelector("[data-again]").textContent = _("重试");
   if (hadFocus && !isGone) link.focus();
 }

@@ -2,6 +2,7 @@
 
 import { call } from "../api.js";
 import { hostLightbox } from "../lightbox.js";
+import { _, language } from "../words.js";
 
 const MOST_PAGES = 10; // without a picture, until we say that there are no more
 
@@ -53,7 +54,7 @@ export function makeLarge(page, finder, selection, run) {
 
   async function undo() {
     const last = undos.pop();
-    if (!last) return box.say("没有可以撤销的");
+    if (!last) return box.say(_("没有可以撤销的"));
     const [number, id] = last;
     await run("undo", number);
     if (box.isOpen() && linkOf(id)) box.present(linkOf(id));
@@ -62,8 +63,8 @@ export function makeLarge(page, finder, selection, run) {
 
   function place(record) {
     const at = records().indexOf(record);
-    if (at < 0) return `记录 ${record.dataset.recordId}`;
-    return `${(number("offset") + at + 1).toLocaleString("zh-CN")} / ${number("total").toLocaleString("zh-CN")}`;
+    if (at < 0) return _("记录 {id}", { id: record.dataset.recordId });
+    return `${(number("offset") + at + 1).toLocaleString(language)} / ${number("total").toLocaleString(language)}`;
   }
 
   function has(step, record) {

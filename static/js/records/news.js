@@ -1,6 +1,7 @@
 // Something changed in the house: when the list has become longer or shorter, it says so and offers to look.
 
 import { call } from "../api.js";
+import { _ } from "../words.js";
 
 const REST = 4000;
 let last = 0;
@@ -14,6 +15,6 @@ export async function news(page, finder) {
   const button = page.querySelector("[data-news]");
   const more = answer ? answer.total - total : 0;
   button.hidden = more === 0;
-  button.textContent = more > 0 ? `有 ${more} 条新的，刷新` : "列表有变化，刷新";
+  button.textContent = more > 0 ? _("有 {more} 条新的，刷新", { more }) : _("列表有变化，刷新");
   button.onclick = finder.reload;
 }

@@ -2,6 +2,7 @@
 // ticked stays so over pages and reloads, until something else is looked for.
 
 import { call } from "../api.js";
+import { _, language } from "../words.js";
 
 const KEPT = "records.picked";
 
@@ -34,7 +35,7 @@ export function selection(page, finder) {
 
   /** All but some: from now on each one is known by its id. */
   async function nameThem() {
-    part("count").textContent = "正在取编号…";
+    part("count").textContent = _("正在取编号…");
     const query = new URLSearchParams(JSON.parse(filter()));
     const { ids } = await call("GET", `${page.dataset.idsUrl}?${query}`);
     picked = new Set(ids);
@@ -81,9 +82,9 @@ export function selection(page, finder) {
     bar.hidden = size() === 0;
     bar.classList.toggle("is-trash", "trash" in list().dataset);
     const elsewhere = isAll() ? 0 : size() - shown;
-    part("count").textContent = `已选 ${size().toLocaleString("zh-CN")} 条${elsewhere ? `，${elsewhere} 条在别的页` : ""}`;
+    part("count").textContent = _("已选 {n} 条", { n: size().toLocaleString(language) }) + (elsewhere ? _("，{n} 条在别的页", { n: elsewhere }) : "");
     part("all").hidden = isAll() || size() >= total();
-    part("all").textContent = `选择全部 ${total().toLocaleString("zh-CN")} 条`;
+    part("all").textContent = _("选择全部 {total} 条", { total: total().toLocaleString(language) });
     bar.querySelector('[data-deed="compare"]').hidden = isAll() || size() !== 2 || shown !== 2;
     bar.querySelector("[data-selection-error]").textContent = "";
   }

@@ -2,6 +2,7 @@
 
 import { call, Failure } from "../api.js";
 import { copy, toast } from "../messages.js";
+import { _ } from "../words.js";
 
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
 
@@ -24,7 +25,7 @@ export function actions(library, shown) {
 
   async function copyName(sample) {
     const done = await copy(sample.dataset.filename);
-    toast(done ? "文件名已复制" : `请手动复制：${sample.dataset.filename}`);
+    toast(done ? _("文件名已复制") : _("请手动复制：{filename}", { filename: sample.dataset.filename }));
   }
 
   function rename(sample) {
@@ -33,7 +34,7 @@ export function actions(library, shown) {
     input.className = "input sample-new-name";
     input.maxLength = 200;
     input.value = sample.dataset.filename.replace(/\.[^.]+$/, "");
-    input.setAttribute("aria-label", `新名字：${sample.dataset.filename}`);
+    input.setAttribute("aria-label", _("新名字：{filename}", { filename: sample.dataset.filename }));
     name.replaceWith(input);
     input.select();
     return new Promise((resolve, reject) => {
@@ -72,7 +73,7 @@ export function actions(library, shown) {
     sample.replaceWith(marker);
     shown.count(-1);
     next?.querySelector("a").focus({ preventScroll: true });
-    toast(`已删除「${sample.dataset.filename}」`, { label: "撤销", run: () => restore(sample, marker) });
+    toast(_("已删除「{filename}」", { filename: sample.dataset.filename }), { label: _("撤销"), run: () => restore(sample, marker) });
   }
 
   async function restore(sample, marker) {
@@ -80,7 +81,7 @@ export function actions(library, shown) {
       await call("POST", `${sample.dataset.url}/restore`);
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
-      complain(sample, `没有恢复：${failure.message}`);
+      complain(sample, _("没有恢复：{message}", { message: failure.message }));
     }
     if (marker.isConnected && !shown.find(sample.dataset.sample)) {
       marker.replaceWith(sample);

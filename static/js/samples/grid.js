@@ -3,6 +3,7 @@
 import { lookAtFragment, Failure } from "../api.js";
 import { fill, parse } from "../fragments.js";
 import { announce } from "../messages.js";
+import { _ } from "../words.js";
 
 const LOOK_AGAIN = 1500;
 
@@ -22,14 +23,14 @@ export function grid(library) {
 
   async function look({ quietly = false } = {}) {
     const mine = (asked += 1);
-    const late = setTimeout(() => quietly || say("正在查找…"), 300);
+    const late = setTimeout(() => quietly || say(_("正在查找…")), 300);
     try {
       const { html } = await lookAtFragment(address({}), {});
       if (mine !== asked) return;
       fill(holder, html);
       say("");
       count();
-      if (!quietly) announce(`找到 ${total()} 张`);
+      if (!quietly) announce(_("找到 {n} 张", { n: total() }));
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       if (mine === asked) say(failure.message);
@@ -70,7 +71,8 @@ export function grid(library) {
   function count(step = 0) {
     lists()[0].dataset.total = String(total() + step);
     lists().at(-1).dataset.shown = String(reached() + step);
-    part("count").textContent = `${words() ? "找到" : "共"} ${total()} 张`;
+    const n = total();
+    part("count").textContent = words() ? _("找到 {n} 张", { n }) : _("共 {n} 张", { n });
   }
 
   /** The picture with this key, drawn anew by the server, in its old place or as the first. */
@@ -116,7 +118,7 @@ export function grid(library) {
     end.observe(part("more"));
   });
   end.observe(part("more"));
-  holder.addEventListener("error", ({ target }) => (target.alt = "加载失败"), { capture: true });
+  holder.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
   part("pager")?.remove();
   if (new URLSearchParams(location.search).has("page")) search();
   lookAgainIfOld();

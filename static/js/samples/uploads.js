@@ -2,6 +2,7 @@
 
 import { Failure, upload } from "../api.js";
 import { announce, toast } from "../messages.js";
+import { _ } from "../words.js";
 
 const AT_ONCE = 3;
 const PICTURES = ["image/png", "image/jpeg", "image/webp"];
@@ -17,12 +18,12 @@ export function uploads(library, shown) {
     for (const file of files) {
       const row = template.content.firstElementChild.cloneNode(true);
       row.querySelector(".upload-name").textContent = file.name;
-      row.querySelector("progress").setAttribute("aria-label", `上传 ${file.name}`);
+      row.querySelector("progress").setAttribute("aria-label", _("上传 {name}", { name: file.name }));
       list.append(row);
       if (PICTURES.includes(file.type)) queue.push({ file, row });
-      else fail(row, "不是 PNG、JPEG 或 WebP 图片");
+      else fail(row, _("不是 PNG、JPEG 或 WebP 图片"));
     }
-    if (files.length > 1) announce(`开始上传 ${files.length} 个文件`);
+    if (files.length > 1) announce(_("开始上传 {n} 个文件", { n: files.length }));
     while (under_way < AT_ONCE && queue.length) next();
   }
 
@@ -33,7 +34,7 @@ export function uploads(library, shown) {
     try {
       const { images } = await upload(library.dataset.uploadUrl, file, (share) => {
         progress.value = share;
-        if (share === 1) row.querySelector(".upload-word").textContent = "正在检查和保存…";
+        if (share === 1) row.querySelector(".upload-word").textContent = _("正在检查和保存…");
       });
       await settle(row, images[0]);
     } catch (failure) {
@@ -49,7 +50,7 @@ export function uploads(library, shown) {
     const known = shown.find(image.key);
     const sample = await shown.bring(image.key);
     if (known) {
-      row.querySelector(".upload-word").textContent = `库里已有同一张图：${image.filename}`;
+      row.querySelector(".upload-word").textContent = _("库里已有同一张图：{filename}", { filename: image.filename });
       finish(row);
       sample.classList.add("is-pointed-at");
       return;
@@ -62,7 +63,7 @@ export function uploads(library, shown) {
   function fail(row, sentence) {
     row.classList.add("is-bad");
     row.querySelector(".upload-word").textContent = sentence;
-    announce(`${row.querySelector(".upload-name").textContent}：${sentence}`);
+    announce(_("{name}：{message}", { name: row.querySelector(".upload-name").textContent, message: sentence }));
     finish(row);
   }
 
@@ -72,7 +73,7 @@ export function uploads(library, shown) {
   }
 
   function end() {
-    if (done) toast(`已加入 ${done} 张示例图`);
+    if (done) toast(_("已加入 {done} 张示例图", { done }));
     done = 0;
   }
 

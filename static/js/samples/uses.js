@@ -1,6 +1,7 @@
 // How many records used a picture: asked for those in sight, many at once.
 
 import { call, Failure } from "../api.js";
+import { _ } from "../words.js";
 
 const MOST = 100;
 
@@ -35,8 +36,8 @@ export function uses(library) {
 
   function tell(sample, number) {
     const word = sample.querySelector("[data-uses]");
-    word.textContent = number ? `用过 ${number} 次` : "没用过";
-    word.title = number ? `用于 ${number} 条记录` : "还没有记录用过它";
+    word.textContent = number ? _("用过 {number} 次", { number }) : _("没用过");
+    word.title = number ? _("用于 {number} 条记录", { number }) : _("还没有记录用过它");
   }
 
   function watch() {

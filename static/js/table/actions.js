@@ -1,6 +1,7 @@
 // What can be done to the rows and cells that are selected. Each is one step for undo.
 
 import { copyOfRow, makeRow } from "./row.js";
+import { _ } from "../words.js";
 
 // table: {rows, selection, columns, readOnly, most}
 export function makeActions(table) {
@@ -20,7 +21,7 @@ export function makeActions(table) {
 
   function add(count = 1, at = rows.length, fields = {}) {
     const made = Array.from({ length: Math.min(count, room()) }, () => makeRow(fields));
-    rows.step("添加行", () => rows.insert(at, made));
+    rows.step(_("添加行"), () => rows.insert(at, made));
     if (made.length > 0) selection.goTo(at, firstField(table));
     return made;
   }
@@ -29,12 +30,12 @@ export function makeActions(table) {
     const copies = chosen.slice(0, room()).map(copyOfRow);
     if (copies.length === 0) return;
     const at = rows.indexOf(chosen.at(-1)) + 1;
-    rows.step("复制行", () => rows.insert(at, copies));
+    rows.step(_("复制行"), () => rows.insert(at, copies));
     selection.selectBlock(at, selection.column, at + copies.length - 1, selection.column);
   }
 
   function remove(chosen = chosenRows()) {
-    rows.step("删除行", () => rows.remove(chosen));
+    rows.step(_("删除行"), () => rows.remove(chosen));
     return chosen.length;
   }
 
@@ -55,7 +56,7 @@ export function makeActions(table) {
   }
 
   function clear() {
-    rows.step("清空单元格", () => {
+    rows.step(_("清空单元格"), () => {
       for (const row of blockRows()) for (const { field, empty } of blockColumns()) rows.set(row, field, empty);
     });
   }
@@ -65,13 +66,13 @@ export function makeActions(table) {
     const { top, bottom } = selection.block;
     const source = rows.at(top === bottom ? top - 1 : top);
     if (!source) return;
-    rows.step("向下填充", () => {
+    rows.step(_("向下填充"), () => {
       for (const row of blockRows()) for (const { field } of blockColumns()) rows.set(row, field, source[field]);
     });
   }
 
   function setAll(field, value, chosen = chosenRows()) {
-    rows.step("批量设置", () => { for (const row of chosen) rows.set(row, field, value); });
+    rows.step(_("批量设置"), () => { for (const row of chosen) rows.set(row, field, value); });
   }
 
   return { add, duplicate, remove, moveBy, moveTo, clear, fillDown, setAll, chosenRows, blockRows, blockColumns };

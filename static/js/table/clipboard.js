@@ -3,6 +3,7 @@
 import { makeRow } from "./row.js";
 import { formatBlock, parseBlock } from "./tsv.js";
 import { firstField } from "./actions.js";
+import { _ } from "../words.js";
 
 const OTHER_LABELS = {
   参考图: "sample_images", 示例图文件名: "sample_images", 采样步数: "steps", 步数: "steps", 数量: "num_images", 比例: "aspect_ratio",
@@ -51,7 +52,7 @@ export function listenToClipboard(table) {
     const start = selection.shown ? top : table.rows.length;
     const fits = lines.slice(0, table.most - start);
     const values = fits.map((cells, line) => cells.map((cell, index) => own?.[line]?.[index] ?? columns[index]?.read(cell)));
-    table.rows.step("粘贴", () => writeBlock(start, columns, values));
+    table.rows.step(_("粘贴"), () => writeBlock(start, columns, values));
     const across = Math.min(Math.max(...values.map((cells) => cells.length)), columns.length);
     const place = (column) => table.columns.indexOf(column);
     selection.selectBlock(start, place(columns[0]), start + fits.length - 1, place(columns[across - 1]));
@@ -60,7 +61,7 @@ export function listenToClipboard(table) {
   }
 
   function fillBlock(text) {
-    table.rows.step("粘贴", () => {
+    table.rows.step(_("粘贴"), () => {
       for (const column of actions.blockColumns()) {
         const value = column.read(text);
         for (const row of actions.blockRows()) table.rows.set(row, column.field, value);
@@ -78,8 +79,8 @@ export function listenToClipboard(table) {
   }
 
   function say(lines, fits) {
-    if (lines > fits) table.say(`一个批次最多 ${table.most} 行，只粘贴了前 ${fits} 行`);
-    else if (fits > 1) table.say(`粘贴了 ${fits} 行`);
+    if (lines > fits) table.say(_("一个批次最多 {most} 行，只粘贴了前 {fits} 行", { most: table.most, fits }));
+    else if (fits > 1) table.say(_("粘贴了 {fits} 行", { fits }));
   }
 
   return { paste };

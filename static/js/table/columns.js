@@ -2,6 +2,8 @@
 // The tolerances are the server's (domain.py): 16：9, 16x9, 2k, full-width digits, 3.0. What is not
 // understood is kept as it was typed and complained of.
 
+import { _ } from "../words.js";
+
 const RATIOS = ["1:1", "2:3", "3:2", "3:4", "4:3", "16:9", "9:16"];
 const RESOLUTIONS = ["1K", "2K", "4K"];
 export const MOST_PICTURES = 10;
@@ -10,18 +12,18 @@ export const MOST_REFERENCES = 4;
 // card: {label, sizes: {"16:9|2K": {size, price}}, max_references, reference_form, takes_seed, takes_steps, notes}
 export function makeColumns(card) {
   const columns = [
-    { name: "number", label: "序号", kind: "number" },
-    text("prompt", "提示词", 10000, { required: true, multiline: true }),
-    text("negative_prompt", "负面提示词", 10000, { multiline: true }),
-    choice("aspect_ratio", "图片比例", RATIOS, "1:1", readRatio),
-    choice("resolution", "分辨率", RESOLUTIONS, "2K", readResolution, (value, row) => sizeProblem(card, row, value)),
+    { name: "number", label: _("序号"), kind: "number" },
+    text("prompt", _("提示词"), 10000, { required: true, multiline: true }),
+    text("negative_prompt", _("负面提示词"), 10000, { multiline: true }),
+    choice("aspect_ratio", _("图片比例"), RATIOS, "1:1", readRatio),
+    choice("resolution", _("分辨率"), RESOLUTIONS, "2K", readResolution, (value, row) => sizeProblem(card, row, value)),
     references(card),
-    whole("num_images", "生成数量", 1, MOST_PICTURES, "1", { options: numbers(MOST_PICTURES) }),
-    text("filename", "文件名", 200),
-    card.takes_seed && whole("seed", "种子", 0, 4294967293, "", { placeholder: "随机" }),
-    card.takes_steps && whole("steps", "采样步数", 1, 150, "", { placeholder: "默认", short: "步数" }),
-    { name: "status", label: "状态", kind: "status" },
-    { name: "actions", label: "操作", kind: "actions" },
+    whole("num_images", _("生成数量"), 1, MOST_PICTURES, "1", { options: numbers(MOST_PICTURES) }),
+    text("filename", _("文件名"), 200),
+    card.takes_seed && whole("seed", _("种子"), 0, 4294967293, "", { placeholder: _("随机") }),
+    card.takes_steps && whole("steps", _("采样步数"), 1, 150, "", { placeholder: _("默认"), short: _("步数") }),
+    { name: "status", label: _("状态"), kind: "status" },
+    { name: "actions", label: _("操作"), kind: "actions" },
   ];
   return columns.filter(Boolean);
 }
@@ -46,8 +48,8 @@ function text(name, label, limit, { required = false, multiline = false } = {}) 
     read: (typed) => typed.replaceAll("\r\n", "\n").trim(),
     format: (value) => value,
     check(value, row) {
-      if (required && !value) return isFilled(row) ? `请填写${label}` : "";
-      return value.length > limit ? `${label}有 ${value.length} 字，最多 ${limit} 字` : "";
+      if (required && !value) return isFilled(row) ? _("请填写{label}", { label }) : "";
+      return value.length > limit ? _("{label}有 {n} 字，最多 {limit} 字", { label, n: value.length, limit }) : "";
     },
   };
 }
@@ -57,7 +59,7 @@ function choice(name, label, options, fallback, read, also = () => "") {
     name, label, kind: "choice", field: name, options, placeholder: fallback, empty: "", read,
     format: (value) => value,
     check(value, row) {
-      if (value && !options.includes(value)) return `不支持的${label}「${value}」，可选：${options.join("、")}`;
+      if (value && !options.includes(value)) return _("不支持的{label}「{value}」，可选：{options}", { label, value, options: options.join(_("、")) });
       return also(value || fallback, row);
     },
   };
@@ -75,7 +77,7 @@ function whole(name, label, low, high, fallback, { options, placeholder = fallba
     check(value) {
       const number = wholeNumber(value);
       const fine = value === "" || (number !== null && number >= low && number <= high);
-      return fine ? "" : `${label}应为 ${low}–${high} 的整数，现在是「${value}」`;
+      return fine ? "" : _("{label}应为 {low}–{high} 的整数，现在是「{value}」", { label, low, high, value });
     },
   };
 }
@@ -83,9 +85,9 @@ function whole(name, label, low, high, fallback, { options, placeholder = fallba
 // A reference is {url, filename, thumbnail_url?}; one named but not found yet has url "" and a match.
 function references(card) {
   return {
-    name: "sample_images", label: "参考示例图", kind: "references", field: "sample_images", empty: [],
+    name: "sample_images", label: _("参考示例图"), kind: "references", field: "sample_images", empty: [],
     read: (typed) => readNames(typed).map((filename) => ({ url: "", filename, match: "unchecked" })),
-    format: (value) => value.map(({ filename }) => filename).join("；"),
+    format: (value) => value.map(({ filename }) => filename).join(_("；")),
     check: (value) => referenceProblem(card, value),
   };
 }
@@ -93,21 +95,21 @@ function references(card) {
 function referenceProblem(card, images) {
   const most = Math.min(card.max_references ?? MOST_REFERENCES, MOST_REFERENCES);
   if (images.length > most) {
-    return card.notes?.sample_images || `参考图有 ${images.length} 张，最多 ${most} 张`;
+    return card.notes?.sample_images || _("参考图有 {n} 张，最多 {most} 张", { n: images.length, most });
   }
   const lost = images.find(({ url }) => !url);
-  if (lost?.match === "ambiguous") return `有几张示例图都叫「${lost.filename}」，请选择其中一张`;
-  if (lost?.match === "unchecked") return `正在查找示例图「${lost.filename}」…`;
-  if (lost) return `没有找到示例图「${lost.filename}」，请重新选择或先上传`;
+  if (lost?.match === "ambiguous") return _("有几张示例图都叫「{filename}」，请选择其中一张", { filename: lost.filename });
+  if (lost?.match === "unchecked") return _("正在查找示例图「{filename}」…", { filename: lost.filename });
+  if (lost) return _("没有找到示例图「{filename}」，请重新选择或先上传", { filename: lost.filename });
   const local = card.reference_form === "url" && images.find(({ url }) => !/^https?:/.test(url));
-  return local ? `${card.label} 只接受公网地址的参考图，「${local.filename}」只在这台电脑上` : "";
+  return local ? _("{label} 只接受公网地址的参考图，「{filename}」只在这台电脑上", { label: card.label, filename: local.filename }) : "";
 }
 
 function sizeProblem(card, row, resolution) {
   const ratio = row.aspect_ratio || "1:1";
   if (!card.sizes || !RATIOS.includes(ratio) || `${ratio}|${resolution}` in card.sizes) return "";
   const offered = RESOLUTIONS.filter((one) => `${ratio}|${one}` in card.sizes);
-  return `${card.label} 没有 ${ratio} 的 ${resolution}，可选：${offered.join("、")}`;
+  return _("{label} 没有 {ratio} 的 {resolution}，可选：{offered}", { label: card.label, ratio, resolution, offered: offered.join(_("、")) });
 }
 
 function readRatio(typed) {

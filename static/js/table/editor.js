@@ -2,6 +2,7 @@
 // input method starts its composition there and no first letter is lost; it becomes visible with the text.
 
 import { makeChoices } from "./choices.js";
+import { _ } from "../words.js";
 
 // table: {area, list, element, rows, selection, view, columns, readOnly, onTyping?}
 export function makeEditor(table) {
@@ -82,7 +83,7 @@ export function makeEditor(table) {
     const { row, column: edited } = editing;
     const text = choices.isOpen && choices.current ? choices.current : area.value;
     close();
-    table.rows.step("编辑", () => table.rows.set(row, edited.field, edited.read(text)));
+    table.rows.step(_("编辑"), () => table.rows.set(row, edited.field, edited.read(text)));
     follow();
     return true;
   }

@@ -1,6 +1,8 @@
 // The rows of a table and their history. Every change is a step of three small operations, each with
 // its inverse: set (a field of a row), put (rows at places), take (rows from places).
 
+import { _ } from "../words.js";
+
 export class Rows {
   #list = [];
   #past = [];
@@ -71,7 +73,7 @@ export class Rows {
     const before = this.#list.slice(0, to).filter((row) => !moving.has(row)).length;
     const ordered = this.#list.filter((row) => moving.has(row));
     if (ordered.every((row, offset) => this.#list[before + offset] === row)) return;
-    this.step("移动行", () => {
+    this.step(_("移动行"), () => {
       this.remove(ordered);
       this.insert(before, ordered);
     });
@@ -91,7 +93,7 @@ export class Rows {
   }
 
   #do(operation) {
-    if (!this.#open) return this.step("修改", () => this.#do(operation));
+    if (!this.#open) return this.step(_("修改"), () => this.#do(operation));
     this.#apply(operation);
     this.#open.push(operation);
     return 1;

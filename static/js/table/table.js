@@ -10,6 +10,7 @@ import { makeActions } from "./actions.js";
 import { listenToKeys } from "./keyboard.js";
 import { listenToPointer } from "./pointer.js";
 import { listenToClipboard } from "./clipboard.js";
+import { _ } from "../words.js";
 
 // element: the scrolling element with the parts of _batch_table.html inside.
 // own: {card, most, say(text), drawCell(column, row, cell, index), activate(column, index), onTyping(change)}
@@ -32,8 +33,8 @@ export function makeTable(element, own) {
     table.view.later();
     complain(table);
   };
-  table.undo = () => travel(table, rows.undo(), "已撤销");
-  table.redo = () => travel(table, rows.redo(), "已重做");
+  table.undo = () => travel(table, rows.undo(), _("已撤销"));
+  table.redo = () => travel(table, rows.redo(), _("已重做"));
   listenToKeys(table);
   listenToPointer(table);
   follow(table);
@@ -73,8 +74,8 @@ function complain(table) {
 }
 
 function travel(table, label, word) {
-  if (!label) return table.say(word === "已撤销" ? "没有可以撤销的了" : "没有可以重做的了");
+  if (!label) return table.say(word === _("已撤销") ? _("没有可以撤销的了") : _("没有可以重做的了"));
   const first = table.firstChanged();
   if (first >= 0) table.selection.goTo(first, table.selection.column);
-  return table.say(`${word}：${label}`);
+  return table.say(_("{word}：{label}", { word, label }));
 }

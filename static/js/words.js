@@ -1,0 +1,25 @@
+// What scripts say. Chinese is the source; an English page carries the English of its scripts.
+
+const english = JSON.parse(document.querySelector("[data-words]")?.textContent ?? "{}");
+
+/** The language of the page, for dates and numbers. */
+export const language = document.documentElement.lang;
+
+/** A sentence in the page's language: {n} takes a value, in English {n:picture|pictures} the fitting word. */
+export function _(sentence, values = {}) {
+  return (english[sentence] ?? sentence).replaceAll(/\{(\w+)(?::([^{}]*))?\}/g, (gap, name, words) => {
+    if (!(name in values)) return gap;
+    return words === undefined ? values[name] : words.split("|")[String(values[name]) === "1" ? 0 : 1];
+  });
+}
+
+/** 14:05 */
+export function clock(at) {
+  return at.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
+/** 11月24日, Nov 24; with its year when that is another one. */
+export function day(at) {
+  const year = at.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return at.toLocaleDateString(language, { year, month: "short", day: "numeric" });
+}

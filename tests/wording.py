@@ -1,0 +1,194 @@
+"""Every Chinese word of the product: what goes through the catalogue, and what was left behind.
+
+``python -m tests.wording`` brings the English catalogue up to date: what is new stands in it without
+translation, what nobody says any more is gone.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment
+
+from web.catalogue import GAP
+
+ROOT = Path(__file__).parents[1]
+CATALOGUE = ROOT / "translations/en/LC_MESSAGES/messages.po"
+HAN = re.compile("[\u4e00-\u9fff]")
+CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+_PACKAGES = ("image_models", "storage", "picture_files", "sheets", "sample_library", "web")
+_HEADER = "# English. Chinese sentences with their gaps; how gaps are written: web/catalogue.py.\n"
+
+# Chinese that is no word to the person before a browser: file -> literals, or None for the whole file.
+_WORKBOOKS = "what workbooks are made of is the same for everybody: it is read again by its headers"
+STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
+    "config.py": None,  # read at the terminal, before there is a browser
+    "store_check.py": None,  # a command of the terminal
+    "web/language.py": ("中", "切换到中文"),  # for those who look for their own language
+    "sheets/writing.py": None,
+    "sheets/results.py": None,
+    "static/js/table/columns.js": ("；",),  # between names in a copied cell
+    "image_models/door.py": ("{0}\n画面中不要出现：{1}",),  # said to the model
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A sentence of the product. ``is_said``: by ``_`` or ``say``; Python's others are told at the edge."""
+
+    text: str
+    file: str
+    line: int
+    is_said: bool
+
+
+def product_files() -> list[Path]:
+    """The Python of the product."""
+    files = [*ROOT.glob("*.py")]
+    for package in _PACKAGES:
+        files += (ROOT / package).glob("**/*.py")
+    return sorted(files)
+
+
+def all_sentences() -> list[Found]:
+    """Everything, everywhere."""
+    found: list[Found] = []
+    for path in product_files():
+        found += in_python(path.read_text("utf-8"), _name(path))
+    for path in sorted((ROOT / "templates").glob("**/*.html")):
+        found += in_template(path.read_text("utf-8"), _name(path))
+    for path in sorted((ROOT / "static/js").glob("**/*.js")):
+        exempt = STAYS_CHINESE.get(_name(path)) or ()
+        found += [f for f in in_script(path.read_text("utf-8"), _name(path)) if f.text not in exempt]
+    return found
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def in_python(text: str, file: str) -> list[Found]:
+    """Literals and f-strings, their expressions as gaps {0}, {1}; no docstrings, logging, patterns."""
+    exempt = STAYS_CHINESE.get(file, ())
+    if exempt is None:
+        return []
+    return [
+        found for found in _in_node(ast.parse(text), file) if found.text not in exempt and found.text.strip()
+    ]
+
+
+def _in_node(node: ast.AST, file: str, *, is_said: bool = False) -> Iterator[Found]:
+    if isinstance(node, ast.JoinedStr):
+        yield from _in_joined(node, file)
+    elif isinstance(node, ast.Constant):
+        if isinstance(node.value, str) and HAN.search(node.value):
+            yield Found(node.value, file, node.lineno, is_said)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("_log.", "re.")):
+        return
+    else:
+        says = isinstance(node, ast.Call) and ast.unparse(node.func) == "say"
+        for child in ast.iter_child_nodes(node):
+            if not _is_docstring(child):
+                chosen = is_said and isinstance(node, ast.IfExp)
+                yield from _in_node(child, file, is_said=says or chosen)
+
+
+def _in_joined(node: ast.JoinedStr, file: str) -> Iterator[Found]:
+    text, gaps = "", 0
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            text += str(part.value)
+        elif isinstance(part, ast.FormattedValue):
+            text += f"{{{gaps}}}"
+            gaps += 1
+            yield from _in_node(part.value, file)
+    if CHINESE.search(text):
+        yield Found(text, file, node.lineno, is_said=False)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def in_template(text: str, file: str) -> list[Found]:
+    """Text between tags, and literals of expressions."""
+    found, argument = [], ""
+    for line, kind, value in Environment(autoescape=True).lex(text):
+        if kind == "data":
+            found += [
+                Found(part.strip(), file, line, is_said=False)
+                for part in value.splitlines()
+                if CHINESE.search(part)
+            ]
+        elif kind == "string" and CHINESE.search(value):
+            found.append(Found(_unquoted(value), file, line, is_said=argument.startswith("_(")))
+        if kind in ("name", "operator"):
+            argument = _first_argument(argument, value)
+    return found
+
+
+def _first_argument(so_far: str, token: str) -> str:
+    """What stands since ``_(``, as long as it is the first argument: a sentence, or a choice of sentences."""
+    if token == "_":
+        return token
+    return so_far + token if token == "(" or (so_far.startswith("_(") and token not in ",)") else ""
+
+
+def _unquoted(literal: str) -> str:
+    return str(ast.literal_eval(literal))
+
+
+_SCRIPT = re.compile(
+    r"""(?P<comment>//[^\n]*|/\*.*?\*/)
+      |(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)
+      |(?P<pattern>(?<=[(,=:\[!&|?{};])\s*/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def in_script(text: str, file: str) -> list[Found]:
+    """Strings of a module, without comments and patterns; a template string is always left behind."""
+    found = []
+    for match in _SCRIPT.finditer(text):
+        literal = match["string"]
+        if literal is None or not CHINESE.search(literal):
+            continue
+        is_said = bool(re.search(r"(?<![\w.])_\([^,()`]*$", text[: match.start()]))
+        line = text.count("\n", 0, match.start()) + 1
+        inside = literal[1:-1].replace('\\"', '"')
+        found.append(Found(inside, file, line, is_said=is_said and literal[0] != "`"))
+    return found
+
+
+def gaps_of(text: str) -> set[str]:
+    """The names of its gaps."""
+    return {name for name, _ in GAP.findall(text)}
+
+
+def read_catalogue() -> Catalog:
+    """The catalogue as it is kept."""
+    with CATALOGUE.open("rb") as file:
+        return read_po(file, locale="en")
+
+
+def update() -> None:
+    """Write the catalogue anew from what is said now."""
+    kept = {str(entry.id): str(entry.string) for entry in read_catalogue() if entry.id}
+    wanted: dict[str, set[str]] = {}
+    for found in all_sentences():
+        if found.is_said or found.file.endswith(".py"):
+            wanted.setdefault(found.text, set()).add(found.file)
+    new = Catalog(locale="en", header_comment=_HEADER, fuzzy=False)
+    for text in sorted(wanted):
+        new.add(text, kept.get(text, ""), locations=[(file, 1) for file in sorted(wanted[text])])
+    CATALOGUE.parent.mkdir(parents=True, exist_ok=True)
+    with CATALOGUE.open("wb") as file:
+        write_po(file, new, width=0, omit_header=True, include_lineno=False)
+
+
+if __name__ == "__main__":
+    update()

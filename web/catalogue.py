@@ -1,0 +1,109 @@
+"""The English catalogue: the sentences of the house, many with gaps, and what they are in English.
+
+A gap ``{n}`` takes a value as it is. In English a value may also choose the word, ``{n:picture|pictures}``,
+be a sentence of the house itself, ``{0:told}``, or several joined by 、, ``{0:list}``.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from babel.messages.pofile import read_po
+
+GAP = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
+_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+_REMEMBERED = 4096  # sentences; a page of records repeats the same few
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A sentence with gaps: the words between them, the gaps' names, the English sentence."""
+
+    words: tuple[str, ...]
+    names: tuple[str, ...]
+    english: str
+
+    def match(self, sentence: str) -> dict[str, str] | None:
+        """What stands in the gaps, or None. Never looks back, so that no sentence can be slow."""
+        first, *middle, last = self.words
+        end = len(sentence) - len(last)
+        at = len(first)
+        if end < at or not sentence.startswith(first) or not sentence.endswith(last):
+            return None
+        values = []
+        for words in middle:
+            found = sentence.find(words, at, end)
+            if found < 0:
+                return None
+            values.append(sentence[at:found])
+            at = found + len(words)
+        return dict(zip(self.names, [*values, sentence[at:end]], strict=True))
+
+
+class Catalogue:
+    """One language: what each sentence is in it."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            entries = [message for message in read_po(file, locale="en") if message.id]
+        self.words: dict[str, str] = {str(entry.id): str(entry.string) for entry in entries}
+        self.in_scripts = {
+            str(entry.id): str(entry.string)
+            for entry in entries
+            if any(place.endswith(".js") for place, _ in entry.locations)
+        }
+        born_in_rooms = [entry for entry in entries if any(p.endswith(".py") for p, _ in entry.locations)]
+        patterns = [
+            _pattern(str(entry.id), str(entry.string)) for entry in born_in_rooms if GAP.search(str(entry.id))
+        ]
+        self._patterns = sorted(patterns, key=lambda pattern: -sum(map(len, pattern.words)))
+        self._remembered = lru_cache(_REMEMBERED)(self._find)
+
+    def told(self, sentence: str) -> str:
+        """A finished sentence of any room in this language; what the house never says stays as it is."""
+        return self._remembered(sentence) if _CHINESE.search(sentence) else sentence
+
+    def _find(self, sentence: str) -> str:
+        known = self.words.get(sentence)
+        if known:
+            return known
+        for pattern in self._patterns:
+            values = pattern.match(sentence)
+            if values is not None and self._knows(pattern, values):
+                return fill(pattern.english, values, self.told)
+        return sentence
+
+    def _knows(self, pattern: _Pattern, values: Mapping[str, str]) -> bool:
+        """Whether every sentence within the sentence is one of the house."""
+        within = [values[name] for name, manner in GAP.findall(pattern.english) if manner == "told"]
+        return not any(_CHINESE.search(text) and self.told(text) == text for text in within)
+
+
+def fill(text: str, values: Mapping[str, Any], told: Callable[[str], str] = str) -> str:
+    """Put the values into the gaps."""
+
+    def put(gap: re.Match[str]) -> str:
+        name, manner = gap.groups()
+        return _put(str(values[name]), manner, told) if name in values else gap[0]
+
+    return GAP.sub(put, text)
+
+
+def _put(value: str, manner: str | None, told: Callable[[str], str]) -> str:
+    if manner is None:
+        return value
+    if manner == "told":
+        return told(value)
+    if manner == "list":
+        return ", ".join(told(part) for part in value.split("、"))
+    one, _, many = manner.partition("|")
+    return one if value == "1" else many
+
+
+def _pattern(chinese: str, english: str) -> _Pattern:
+    """The pieces between the gaps; a Chinese sentence has plain gaps only."""
+    parts = re.split(r"\{(\w+)\}", chinese)
+    return _Pattern(words=tuple(parts[::2]), names=tuple(parts[1::2]), english=english)

@@ -1,0 +1,99 @@
+"""The language of an answer: the person's choice, else the browser's wish, else Chinese.
+
+The rooms speak Chinese, in the database too. Words born in ``web/`` are given to ``say``; finished sentences
+from deeper rooms are ``told``.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, current_app, redirect, request
+from flask_babel import Babel, get_locale
+from werkzeug.wrappers import Response
+
+from web.catalogue import Catalogue, fill
+
+_OFFERED: tuple[str, ...] = ("zh",)
+_COOKIE = "language"
+_YEAR = 365 * 24 * 3600
+_KEY = "ai_image_generator_english"
+_PATH = Path(__file__).parents[1] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
+language = Blueprint("language", __name__)
+
+
+def install(app: Flask) -> None:
+    """Give the app its languages, and the templates their ``_("…")`` and ``| told``."""
+    Babel(app, default_locale="zh", locale_selector=_wish, configure_jinja=False)
+    app.extensions[_KEY] = Catalogue(_PATH)
+    app.jinja_env.globals["_"] = say
+    app.jinja_env.filters["told"] = told
+    app.context_processor(
+        lambda: {
+            "language": "en" if is_english() else "zh-CN",
+            "words": _english().in_scripts if is_english() else {},
+        }
+    )
+    app.register_blueprint(language)
+    app.after_request(_depend_on_wish)
+
+
+def is_english() -> bool:
+    """Whether this request is answered in English."""
+    locale = get_locale()
+    return locale is not None and locale.language == "en"
+
+
+def say(sentence: str, **values: Any) -> str:
+    """A sentence with its gaps filled, in the language of this request."""
+    if not is_english():
+        return fill(sentence, values)
+    return fill(_english().words.get(sentence) or sentence, values, told)
+
+
+def told(sentence: str) -> str:
+    """A finished sentence of any room in this request's language; a person's own words stay as they are."""
+    return _english().told(sentence) if sentence and is_english() else sentence
+
+
+@language.post("/language")
+def choose() -> Response:
+    """The switch: keep the choice, back to the page it was made on."""
+    chosen = request.form.get("language", "")
+    answer = redirect(_page_before(), 303)
+    if chosen in _OFFERED:
+        answer.set_cookie(_COOKIE, chosen, max_age=_YEAR, samesite="Lax", httponly=True)
+    return answer
+
+
+def _for_templates() -> dict[str, Any]:
+    """``language`` of the page, and the ``words`` its scripts say when that is not Chinese."""
+    english = is_english()
+    return {"language": "en" if english else "zh-CN", "words": _english().in_scripts if english else {}}
+
+
+def _wish() -> str:
+    """What was chosen by the switch, else the first that the browser names and we speak, else Chinese."""
+    wishes = [request.cookies.get(_COOKIE, ""), *(tag for tag, _ in request.accept_languages)]
+    known = (tag.lower().partition("-")[0] for tag in wishes)
+    return next((tag for tag in known if tag in _OFFERED), "zh")
+
+
+def _english() -> Catalogue:
+    catalogue: Catalogue = current_app.extensions[_KEY]
+    return catalogue
+
+
+def _page_before() -> str:
+    """The path of the page that the switch was on, when it is one of ours."""
+    before = urlsplit(request.referrer or "")
+    if before.netloc.lower() != request.host.lower() or not before.path.startswith("/"):
+        return "/"
+    path = "/" + before.path.lstrip("/\\")
+    return f"{path}?{before.query}" if before.query else path
+
+
+def _depend_on_wish(response: Response) -> Response:
+    if request.endpoint != "static":
+        response.vary.update(("Accept-Language", "Cookie"))
+    return response
