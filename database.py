@@ -40,7 +40,7 @@ from storage.finding import (
     list_record_ids,
 )
 from storage.health import is_healthy
-from storage.ledger import BudgetReached, add_send, committed, keep_ticket
+from storage.ledger import BatchAtRest, BudgetReached, add_send, committed, keep_ticket
 from storage.library import (
     CopyCounts,
     add_earlier_copies,
@@ -93,6 +93,7 @@ from storage.usage import (
 __all__ = [
     "NEWEST",
     "OLDEST",
+    "BatchAtRest",
     "BudgetReached",
     "Chosen",
     "Connection",

@@ -20,7 +20,7 @@ class RecordLedger:
     insist: Callable[[Callable[[], object]], None]
 
     def note_send(self, price: Decimal) -> None:
-        """Before the send; raises BudgetReached, DiskLow."""
+        """Before the send; raises BudgetReached, BatchAtRest, DiskLow."""
         self.insist_on_room()
         send = database.add_send(self.db, self.record, price=price, budget=self.budget)
         journal.tell("sent", self.record, send=send, price=price)

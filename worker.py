@@ -22,11 +22,13 @@ from config import Settings
 from disk_space import DiskLow, DiskSpace
 from domain import KeptPicture, Picture, Record, Reference
 from errors import Billed, BucketError, InvalidRequest, ModelError, NotFound, StorageError
+from pace import Bell, Pace, Slot
 from sending import RecordLedger
 
 LEASE_SECONDS = 12.0
 _LOOKOUT_SECONDS = 0.5
 _TURNS_A_HEARTBEAT = 5
+_SLOTS_A_CLAIM_AHEAD = 8  # one record in eight is claimed while the slots are still taken
 _PICTURES_DECODED_AT_ONCE = 1  # a decoded 4K picture is 50 to 70 MB, and the calls need the other core
 _DISK_PATIENCE_SECONDS = 600.0
 _LONGEST_BUCKET_PAUSE = 60.0
@@ -43,76 +45,6 @@ class WorkerStopping(Exception):
     """The worker is asked to stop: put down what can be picked up again."""
 
 
-class Pace:
-    """How many pictures may be under way: halved when the service says stop, slowly raised else."""
-
-    def __init__(self, highest: int) -> None:
-        self.highest = highest
-        self.allowed = float(highest)
-        self.under_way = 0
-        self._free = threading.Condition()
-        self._last_halved = 0.0
-
-    def take(self, timeout: float = 0.0) -> bool:
-        """Take a slot, waiting at most ``timeout`` seconds."""
-        with self._free:
-            if not self._free.wait_for(lambda: self.under_way < int(self.allowed), timeout):
-                return False
-            self.under_way += 1
-            return True
-
-    def give_back(self) -> None:
-        """Give a slot back."""
-        with self._free:
-            self.under_way -= 1
-            self._free.notify()
-
-    def slower(self) -> None:
-        """The service asked for fewer; a burst of such answers counts once."""
-        with self._free:
-            if time.monotonic() - self._last_halved > 1.0:
-                self._last_halved = time.monotonic()
-                self.allowed = max(1.0, self.allowed / 2)
-
-    def faster(self) -> None:
-        """One more picture went well: about one more slot after every two rounds."""
-        with self._free:
-            self.allowed = min(float(self.highest), self.allowed + 0.5 / self.allowed)
-            self._free.notify()
-
-
-class Slot:
-    """A slot of the pace, given back once, early or late."""
-
-    def __init__(self, pace: Pace) -> None:
-        self._pace: Pace | None = pace
-
-    def give_back(self) -> None:
-        """The service is no longer busy with us; saving needs no slot."""
-        if self._pace is not None:
-            self._pace.give_back()
-            self._pace = None
-
-
-class Bell:
-    """Rung when there may be something to do; nobody who looks first and then waits misses a ring."""
-
-    def __init__(self) -> None:
-        self.rings = 0
-        self._condition = threading.Condition()
-
-    def ring(self) -> None:
-        """Wake everybody."""
-        with self._condition:
-            self.rings += 1
-            self._condition.notify_all()
-
-    def wait(self, since: int, timeout: float) -> None:
-        """Wait for a ring after the one numbered ``since``."""
-        with self._condition:
-            self._condition.wait_for(lambda: self.rings != since, timeout)
-
-
 class Worker:
     """Takes queued records, makes their pictures, keeps them. One a process."""
 
@@ -126,6 +58,7 @@ class Worker:
         self.pace = Pace(settings.model_concurrency)
         self.bell = Bell()
         self.disk = DiskSpace((settings.output_dir, settings.database_path.parent))
+        self._ahead = threading.BoundedSemaphore(max(1, settings.model_concurrency // _SLOTS_A_CLAIM_AHEAD))
         self._desk = threading.Semaphore(_PICTURES_DECODED_AT_ONCE)
         self._closing = threading.Event()
         self._stopping = threading.Event()
@@ -191,32 +124,44 @@ class Worker:
         return self._stopping.is_set()
 
     def step(self, db: database.Connection, *, patience: float = 0.0) -> bool:
-        """One turn: claim a record and bring it to an end -> False when there was nothing to do."""
-        if not self.pace.take(patience):
+        """One turn: claim a record and bring it to an end -> False when there was nothing to do.
+
+        The record is claimed a little before its slot is free, so that the slot need not wait for it.
+        """
+        if not self._ahead.acquire(timeout=patience):
             return False
         slot = Slot(self.pace)
         try:
-            if self.is_stopping:
-                return False
-            record = database.claim_record(
-                db, model=self._model_id, owner=self.owner, now=time.time(), lease=LEASE_SECONDS
-            )
+            record = self._claim(db)
             if record is None:
                 return False
-            self._in_hand.add(record.id)
-            journal.tell("claimed", record, ticket="yes" if record.ticket else None)
-            try:
-                self._bring_to_an_end(db, record, slot)
-            finally:
-                self._in_hand.discard(record.id)
+            slot.wait(self._closing)
         finally:
+            self._ahead.release()
+        try:
+            self._bring_to_an_end(db, record, slot)
+        finally:
+            self._in_hand.discard(record.id)
             slot.give_back()
         return True
 
+    def _claim(self, db: database.Connection) -> Record | None:
+        if self.is_stopping:
+            return None
+        record = database.claim_record(
+            db, model=self._model_id, owner=self.owner, now=time.time(), lease=LEASE_SECONDS
+        )
+        if record is not None:
+            self._in_hand.add(record.id)
+            journal.tell("claimed", record, ticket="yes" if record.ticket else None)
+        return record
+
     def _bring_to_an_end(self, db: database.Connection, record: Record, slot: Slot) -> None:
         try:
+            if not slot.taken:
+                raise WorkerStopping
             kept, picture = self.run_record(db, record, slot)
-        except WorkerStopping:
+        except (WorkerStopping, database.BatchAtRest):
             database.requeue_record(db, record, not_before=0.0)
             journal.tell("put_down", record)
         except (database.BudgetReached, DiskLow) as error:

@@ -14,6 +14,8 @@ _SHORTEST = 0.01
 _LONGEST = 3.0
 _STEP = 1 / 160  # of the usual time, for up to 8 that wait; for more in proportion, so that calls stay few
 _FEW = 8
+_WEIGHT = 1 / 4  # of the newest time against all earlier ones
+_EARLIER = 1 / 1000  # of the usual time, for each time in a row that the first look may have come late
 
 
 class Rhythm:
@@ -22,17 +24,24 @@ class Rhythm:
     def __init__(self) -> None:
         self.waiting = 0
         self._usual = _FIRST_GUESS
+        self._spread = 0.0  # how far from the usual time the times are, in the mean
         self._learnt = False
+        self._at_once = 0
         self._lock = threading.Lock()
 
     @property
-    def usual(self) -> float:
-        """Seconds after which a first look is worth while."""
-        return self._usual
+    def first(self) -> float:
+        """Seconds after which a first look is worth while: just after steady work, early in what varies."""
+        half = self._shortest_step / 2
+        return max(0.0, self._usual + half - 2 * max(0.0, self._spread - half))
 
     @property
     def step(self) -> float:
         """Seconds between the first look and the second."""
+        return max(self._shortest_step, self._spread / 4)
+
+    @property
+    def _shortest_step(self) -> float:
         return self._usual * _STEP * max(1.0, self.waiting / _FEW)
 
     def count(self, change: int) -> None:
@@ -40,17 +49,21 @@ class Rhythm:
         with self._lock:
             self.waiting += change
 
-    def learn(self, seconds: float, looks: int) -> None:
-        """It was not done after so long, and soon after it was; or it was done at the first look.
+    def learn(self, not_yet: float, done: float, looks: int) -> None:
+        """It was not done after ``not_yet`` seconds, and seen done after ``done``.
 
-        Then it may have been done long before, so the next look comes a little earlier.
+        Done at the first look, it may have been done before; so it counts as a little earlier, and more
+        so each time in a row.
         """
         with self._lock:
-            if looks == 1:
-                self._usual = max(_SHORTEST, self._usual * 0.993)
-            else:
-                self._usual += (seconds - self._usual) / (2 if self._learnt else 1)
-            self._learnt = True
+            self._at_once = self._at_once + 1 if looks == 1 else 0
+            seconds = done - self._usual * _EARLIER * self._at_once if looks == 1 else (not_yet + done) / 2
+            if not self._learnt:
+                self._usual, self._spread, self._learnt = seconds, 0.0, True
+                return
+            weight = _WEIGHT / max(1.0, self.waiting / _FEW)
+            self._spread += (abs(seconds - self._usual) - self._spread) * weight
+            self._usual = max(_SHORTEST, self._usual + (seconds - self._usual) * weight)
 
 
 class Looking:
@@ -90,13 +103,13 @@ class Looking:
     def was_done(self) -> None:
         """The work was seen done: learn from it, if all of its time was seen."""
         if self._is_new:
-            self._rhythm.learn(self._not_yet, self._looks)
+            self._rhythm.learn(self._not_yet, self._elapsed(), self._looks)
 
     def _elapsed(self) -> float:
         return max(time.monotonic() - self._started, self._paused)
 
     def _next_rest(self) -> float:
         if not self._looks:
-            return max(0.0, self._rhythm.usual - self._elapsed()) if self._is_new else 0.0
+            return max(0.0, self._rhythm.first - self._elapsed()) if self._is_new else 0.0
         self._step = min(max(_SHORTEST, self._step * 1.5, self._rhythm.step), _LONGEST)
         return self._step

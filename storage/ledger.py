@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from domain import Record
 from errors import Billed, Conflict
-from storage.connection import transaction
+from storage.connection import next_version, transaction
 from storage.rows import micros, yuan
 
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
@@ -15,12 +15,19 @@ class BudgetReached(Conflict):
     """One more picture would spend more than BUDGET."""
 
 
+class BatchAtRest(Conflict):
+    """The batch was paused or cancelled after its record had been claimed: nothing more is sent."""
+
+
 def add_send(db: sqlite3.Connection, record: Record, *, price: Decimal, budget: Decimal | None) -> int:
     """Note that this record is about to be ordered, at this price in CNY; returns the send's id.
 
-    Raises BudgetReached, with nothing written, when billed, feared and open sends leave too little.
+    Raises, with nothing written, BatchAtRest, or BudgetReached when billed, feared and open sends leave
+    too little.
     """
     with transaction(db):
+        if _is_at_rest(db, record.batch_id):
+            raise BatchAtRest("批次已暂停或取消，这张没有发出")
         if budget is not None and price and committed(db) + price > budget:
             raise BudgetReached(
                 f"预算 ¥{budget} 已到（已花和待定 ¥{committed(db):.2f}），请调高 BUDGET 后继续"
@@ -38,6 +45,7 @@ def add_send(db: sqlite3.Connection, record: Record, *, price: Decimal, budget: 
                 "price": micros(price),
             },
         ).fetchall()[0]
+        _note_late_start(db, record)
     return int(row["id"])
 
 
@@ -90,6 +98,28 @@ def sum_up(db: sqlite3.Connection, record_id: int) -> None:
         """,
         {"record_id": record_id},
     )
+
+
+def _is_at_rest(db: sqlite3.Connection, batch_id: str | None) -> bool:
+    row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+    return row is not None and row["state"] != "active"
+
+
+def _note_late_start(db: sqlite3.Connection, record: Record) -> None:
+    """A record that was claimed well before its slot was free starts now, also on the page."""
+    late = db.execute(
+        """
+        UPDATE generation_records
+        SET started_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
+            version = (SELECT value + 1 FROM change_counter)
+        WHERE id = :id AND started_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 second')
+        """,
+        {"id": record.id},
+    ).rowcount
+    if late:
+        version = next_version(db)
+        sql = "UPDATE batches SET version = :version WHERE id = :id"
+        db.execute(sql, {"version": version, "id": record.batch_id})
 
 
 def committed(db: sqlite3.Connection) -> Decimal:

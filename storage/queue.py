@@ -167,7 +167,7 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
 def requeue_record(
     db: sqlite3.Connection, record: Record, *, not_before: float, error: ModelError | None = None
 ) -> None:
-    """Give a record back for a later try, not before that Unix time.
+    """Give a record back for a later try, not before that Unix time; its batch was cancelled: to its end.
 
     ``error`` says why, and whether its ticket can still be collected; without one (the worker stops)
     everything stays as it is.
@@ -200,8 +200,25 @@ def requeue_record(
             },
         )
         _touch_batch(db, record.batch_id, version)
+        if _cancel_with_batch(db, record):
+            return
         if error is not None:
             add_log(db, record.batch_id, "warning", f"{_place(record)}稍后再试：{error.message}", record.id)
+
+
+def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
+    """Whether the record's batch was cancelled meanwhile; then the record is too, unless it was ordered."""
+    return bool(
+        db.execute(
+            f"""
+            UPDATE generation_records
+            SET status = 'cancelled', finished_at = {_NOW}
+            WHERE id = :id AND status = 'queued' AND ticket IS NULL
+              AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
+            """,
+            {"id": record.id, "batch_id": record.batch_id},
+        ).rowcount
+    )
 
 
 def finish_record(

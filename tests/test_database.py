@@ -278,6 +278,40 @@ def test_cancelling_keeps_what_was_ordered(db: database.Connection, card: ModelC
     assert claim(db) is None
 
 
+def test_nothing_is_sent_for_a_batch_that_was_paused_after_the_claim(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, _ = add(db, card)
+    record = claimed(db)
+    database.pause_batch(db, batch_id)
+    with pytest.raises(database.BatchAtRest):
+        database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    assert outcomes(db) == []
+
+
+@pytest.mark.parametrize("error", [None, ModelError("稍后", cause="limit", billed=Billed.NO, slow_down=True)])
+def test_a_record_given_back_after_its_batch_was_cancelled_ends_with_it(
+    db: database.Connection, card: ModelCard, error: ModelError | None
+) -> None:
+    batch_id, ids = add(db, card)
+    record = claimed(db)
+    database.cancel_batch(db, batch_id)
+    database.requeue_record(db, record, not_before=NOW, error=error)
+    assert database.get_record(db, ids[0]).status is Status.CANCELLED
+
+
+def test_a_record_claimed_well_before_its_slot_starts_when_it_is_sent(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card)
+    record = claimed(db)
+    db.execute("UPDATE generation_records SET started_at = '2026-01-01 00:00:00.000'")
+    before = database.get_batch_version(db, batch_id)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    assert str(database.get_record(db, ids[0]).started_at) > "2026-01-02"
+    assert [changed.id for changed in database.list_batch_records(db, batch_id, since=before)] == ids
+
+
 def test_retry_takes_the_failed_ones_and_unknown_only_by_name(
     db: database.Connection, card: ModelCard
 ) -> None:

@@ -35,7 +35,8 @@ MAY_KNOW = {
     "sending": {"domain", "database", "journal"},
     "worker": _GROUND
     | _WATCH
-    | {"database", "generator", "output_copies", "pictures", "sample_images", "sending"},
+    | {"database", "generator", "output_copies", "pace", "pictures", "sample_images", "sending"},
+    "pace": set(),
     "store_check": _GROUND | {"database", "pictures"},
     "web": _GROUND | _WATCH | {"database", "generator", "pictures", "sample_images", "spreadsheet", "worker"},
     "web_app": _GROUND | _WATCH | {"database", "generator", "pictures", "sample_images", "worker", "web"},

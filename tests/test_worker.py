@@ -17,8 +17,9 @@ from config import Settings
 from disk_space import DiskSpace
 from domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
 from errors import Billed, ModelError, StorageError
+from pace import Pace
 from tests.fakes.jimeng import FakeJimeng
-from worker import Pace, Worker
+from worker import Worker
 
 
 class Studio:
@@ -51,6 +52,15 @@ class Studio:
         assert self.step()
         return self.record(ids[0])
 
+    def make_too_slowly(self, prompt: str) -> Record:
+        """A picture that is given up because the service takes too long; later it would be done."""
+        hasty = replace(self.settings, model_timeout=2)
+        self.worker = Worker(hasty, generator.open_model(hasty))
+        self.service.latency = 60.0
+        record = self.make(prompt)
+        self.service.latency = 0.0
+        return record
+
     def hurry(self) -> None:
         """Let what waits for a later try be tried now."""
         self.db.execute("UPDATE generation_records SET not_before = 0")
@@ -78,7 +88,7 @@ def service() -> Iterator[FakeJimeng]:
 @pytest.fixture
 def studio(settings: Settings, service: FakeJimeng, db: database.Connection) -> Studio:
     settings.output_dir.mkdir()
-    return Studio(replace(settings, **service.settings(model_timeout=3)), service, db)
+    return Studio(replace(settings, **service.settings(model_timeout=60)), service, db)
 
 
 def test_pictures_of_all_ratios_and_resolutions_are_kept_and_charged_once_each(studio: Studio) -> None:
@@ -236,11 +246,9 @@ def test_the_record_keeps_the_real_size_when_the_service_delivers_another(studio
 
 
 def test_a_picture_too_slow_is_unknown_and_can_be_collected_later(studio: Studio) -> None:
-    studio.service.latency = 60.0
-    record = studio.make("慢慢画的猫")
+    record = studio.make_too_slowly("慢慢画的猫")
     assert (record.status, record.cause) == (Status.UNKNOWN, "timeout")
     assert record.ticket
-    studio.service.latency = 0.0
     assert record.batch_id is not None
     database.retry_records(studio.db, record.batch_id, [record.id], model="jimeng_t2i_v40")
     studio.step()
@@ -303,9 +311,7 @@ def test_with_room_again_a_batch_is_resumed_and_finished(studio: Studio) -> None
 
 
 def test_what_was_ordered_is_collected_on_a_disk_that_runs_low(studio: Studio) -> None:
-    studio.service.latency = 60.0
-    record = studio.make("慢慢画的猫")
-    studio.service.latency = 0.0
+    record = studio.make_too_slowly("慢慢画的猫")
     studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: 0)
     assert record.batch_id is not None
     database.retry_records(studio.db, record.batch_id, [record.id], model="jimeng_t2i_v40")
@@ -377,6 +383,51 @@ def test_two_workers_on_one_file_never_order_the_same_picture(studio: Studio) ->
         thread.join()
     assert studio.service.charges == 20
     assert len(studio.files()) == 20
+
+
+def waiting_for_a_slot(studio: Studio) -> threading.Thread:
+    """A turn that has claimed its record while the only slot is taken."""
+    studio.worker.pace = Pace(1)
+    assert studio.worker.pace.take()
+
+    def turn() -> None:
+        with closing(database.connect(studio.settings.database_path)) as db:
+            studio.worker.step(db)
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while database.has_claimable(studio.db, model="jimeng_t2i_v40", now=time.time()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return thread
+
+
+def test_a_record_is_claimed_ahead_of_its_slot_and_sent_only_with_it(studio: Studio) -> None:
+    _, ids = studio.ask("猫")
+    thread = waiting_for_a_slot(studio)
+    assert (studio.record(ids[0]).status, studio.service.orders) == (Status.RUNNING, [])
+    studio.worker.pace.give_back()
+    thread.join()
+    assert studio.record(ids[0]).status is Status.SUCCESS
+
+
+def test_a_pause_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> None:
+    batch_id, ids = studio.ask("猫")
+    thread = waiting_for_a_slot(studio)
+    database.pause_batch(studio.db, batch_id)
+    studio.worker.pace.give_back()
+    thread.join()
+    assert (studio.record(ids[0]).status, studio.service.orders) == (Status.QUEUED, [])
+    assert studio.worker.pace.under_way == 0
+
+
+def test_a_stop_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> None:
+    _, ids = studio.ask("猫")
+    thread = waiting_for_a_slot(studio)
+    studio.worker.stop(0.0)
+    thread.join()
+    assert (studio.record(ids[0]).status, studio.service.orders) == (Status.QUEUED, [])
 
 
 def test_the_pace_is_halved_once_for_a_burst_and_raised_slowly() -> None:

@@ -1,0 +1,58 @@
+"""When work under way is looked at: the first look comes to lie just behind the service's usual time."""
+
+import random
+
+import pytest
+
+from image_models.rhythm import Looking, Rhythm
+
+
+class Service:
+    """Work that takes ``seconds`` on a clock of its own, waited for by several at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.rhythm = Rhythm()
+
+    def look_until_done(self) -> tuple[float, int]:
+        """One piece of work -> (seconds until it was seen, looks)."""
+        pauses: list[float] = []
+        looking = Looking(self.rhythm, 600.0, pauses.append, ordered_at=1e12)  # the clock is the pauses
+        while looking.again() and sum(pauses) < self.seconds:
+            pass
+        looking.was_done()
+        return sum(pauses), len(pauses)
+
+
+@pytest.mark.parametrize("waiting", [1, 8, 64])
+def test_steady_work_is_seen_soon_after_it_is_done_with_few_looks(waiting: int) -> None:
+    service = Service(20.0)
+    service.rhythm.count(waiting)
+    for _ in range(200):
+        service.look_until_done()
+    seen = [service.look_until_done() for _ in range(200)]
+    assert sum(seconds for seconds, _ in seen) / 200 < 20.0 * 1.03
+    assert sum(looks for _, looks in seen) / 200 < 2.0
+
+
+def test_work_of_varying_length_is_looked_at_early_and_rarely_waits_long_once_done() -> None:
+    times = random.Random(4)
+    service = Service(20.0)
+    late, looks = 0.0, 0
+    for _ in range(300):
+        service.seconds = times.uniform(12.0, 28.0)
+        seconds, looked = service.look_until_done()
+        late += seconds - service.seconds
+        looks += looked
+    assert late / 300 < 20.0 * 0.1
+    assert looks / 300 < 8
+
+
+def test_a_service_that_became_quicker_is_looked_at_earlier() -> None:
+    service = Service(20.0)
+    for _ in range(50):
+        service.look_until_done()
+    service.seconds = 5.0
+    for _ in range(300):
+        service.look_until_done()
+    assert service.look_until_done()[0] < 5.0 * 1.1
