@@ -124,7 +124,23 @@ def test_buttons_without_javascript_delete_and_restore(client: FlaskClient) -> N
     assert ids(page(client)) == [2, 1]
 
 
-def test_while_the_index_is_built_the_page_says_how_far_and_finds_everything(client: FlaskClient) -> None:
+def test_buttons_without_javascript_carry_away_what_is_ticked_and_nothing_else(client: FlaskClient) -> None:
+    answer = client.post("/records?status=failed", data={"carry": "archive", "ids": ["1", "2", "x"]})
+    assert answer.headers["Location"] == "/api/records/archive.zip?ids=1,2"
+    answer = client.post("/records", data={"carry": "export", "ids": ["3"]})
+    assert answer.headers["Location"] == "/api/records/export.xlsx?ids=3"
+    answer = client.post("/records?status=failed", data={"carry": "archive"})
+    assert answer.headers["Location"] == "/records?status=failed"
+
+
+def test_while_the_index_is_built_the_page_says_how_far_and_finds_everything(
+    client: FlaskClient, db: database.Connection
+) -> None:
+    assert "正在为提示词建立索引" not in page(client)
+    rows = [(f"草稿 {number}",) for number in range(1_500)]
+    with database.transaction(db):
+        db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", rows)
     html = page(client, "?search=雪")
-    assert "正在为提示词建立索引：0 / 3" in html
+    assert "建立索引" in html
+    assert "0 / 1,503" in html
     assert ids(html) == [3]

@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 import database
 from domain import MAX_ID, Record
 from errors import InvalidRequest
-from web.answers import yuan
 from web.context import connection
 from web.filters import read_filter
 from web.live import live
@@ -22,7 +21,9 @@ FEWEST, MOST = 20, 200
 VIEWS = {"table": FEWEST, "grid": 60}  # -> how many a page, when nobody says
 _FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "from", "to")
 _NAMES = (*_FILTERS, "sort", "trash", "view", "limit", "page", "record")
+_CARRIED = {"archive": "api.archive_records", "export": "api.export_records"}
 _TRASH_DAYS = 30
+_WORTH_TELLING = 1_000  # fewer prompts are indexed before anybody could read that they are
 _YEAR = 365 * 24 * 3600
 
 
@@ -40,7 +41,7 @@ class Found:
     chips: list[Chip]
     deep: Record | None
     deep_missing: bool
-    indexed: tuple[int, int]
+    indexing: tuple[int, int] | None
     version: int
 
     @property
@@ -114,12 +115,15 @@ def batch_choices() -> str:
     asked = _asked()
     batches = database.list_batches(connection(), limit=30)
     links = [(batch, _address(asked, {"batch_id": batch.id})) for batch in batches if batch.source == "batch"]
-    return render_template("_records_batches.html", links=links, moment=_moment)
+    return render_template("_records_batches.html", links=links)
 
 
 @pages.post("/records")
 def change_records() -> Response:
-    """The buttons of the list without JavaScript: delete or restore one record, or those that are ticked."""
+    """The buttons of the list without JavaScript: delete, restore or carry away what is ticked."""
+    carried = _CARRIED.get(request.form.get("carry", ""))
+    if carried and (picked := _ticked()):
+        return redirect(url_for(carried, ids=",".join(map(str, picked))), 303)
     for name, change in (("delete", database.delete_records), ("restore", database.restore_records)):
         change(connection(), _pressed(name))
     return redirect(_address(_asked(), {"record": "", "page": request.args.get("page", "")}), 303)
@@ -128,8 +132,15 @@ def change_records() -> Response:
 def _pressed(name: str) -> list[int]:
     """The records that the button of this name stands for: its own, or those that are ticked."""
     value = request.form.get(name, "")
-    numbers = request.form.getlist("ids") if value == "picked" else [value]
-    return [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
+    return _ticked() if value == "picked" else _numbers([value])
+
+
+def _ticked() -> list[int]:
+    return _numbers(request.form.getlist("ids"))
+
+
+def _numbers(texts: list[str]) -> list[int]:
+    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
 
 
 def _asked() -> dict[str, str]:
@@ -167,10 +178,16 @@ def _find() -> Found:
             total=total,
             records=listed,
             chips=chips_for(db, asked, wanted, lambda **changes: _address(asked, changes)),
-            indexed=database.index_progress(db),
+            indexing=_indexing(db),
             version=database.last_version(db),
             **_deep(db, asked, listed),
         )
+
+
+def _indexing(db: database.Connection) -> tuple[int, int] | None:
+    """(prompts that the index has, prompts there are) while it lacks many."""
+    done, total = database.index_progress(db)
+    return (done, total) if total - done >= _WORTH_TELLING else None
 
 
 def _deep(db: database.Connection, asked: Mapping[str, str], listed: list[Record]) -> dict[str, Any]:
@@ -203,9 +220,10 @@ def _answer(html: str, found: Found) -> Response:
 
 def _words(found: Found) -> dict[str, Any]:
     """What the templates speak with."""
-    return {"found": found, "moment": _moment, "days_left": _days_left, "yuan": yuan}
+    return {"found": found}
 
 
+@pages.app_template_filter("moment")
 def _moment(created_at: str) -> str:
     """UTC as kept -> the clock of this machine, as static/js/frame.js writes it."""
     try:
@@ -219,6 +237,7 @@ def _moment(created_at: str) -> str:
     return f"{year}{at.month}月{at.day}日 {at:%H:%M}"
 
 
+@pages.app_template_filter("days_left")
 def _days_left(deleted_at: str) -> int:
     """Whole days until the trash lets go of it."""
     gone = datetime.fromisoformat(deleted_at).replace(tzinfo=UTC) + timedelta(days=_TRASH_DAYS)

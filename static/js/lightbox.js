@@ -2,13 +2,15 @@
 // data-record-id tells the rest (data-request, <template data-facts>). The dialog is _lightbox.html.
 // A page may be its host: know what lies beyond the list, and do more with a picture than its tile can.
 
-import { copy } from "./messages.js";
+import { panel } from "./lightbox/panel.js";
+import { picture } from "./lightbox/picture.js";
 import { zoom } from "./zoom.js";
 import { _ } from "./words.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const SIZES = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
 const DEEDS = { f: "favourite", p: "pick", x: "reject", z: "undo", c: "compare", " ": "select", Delete: "delete" };
+const SCOPE = "[data-lightbox-scope]";
 const hosts = new WeakMap();
 let box = null;
 
@@ -41,17 +43,18 @@ export function hostLightbox(element, host) {
 
 function build(dialog) {
   const part = (name) => dialog.querySelector(`[data-${name}]`);
-  const image = part("image");
-  const view = zoom(part("stage"), image, { step: go, close: () => dialog.close() });
-  let scope = document;
+  let scope = null;
   let hostElement = null;
   let current = null;
   let going = false;
 
-  const links = () => [...scope.querySelectorAll("[data-full]")];
-  const index = () => links().findIndex((link) => link.dataset.full === current.dataset.full);
+  const view = zoom(part("stage"), part("image"), { step: go, close: () => dialog.close() });
+  const { show, say } = picture(part("stage"));
   const record = () => current.closest("[data-record-id]");
   const host = () => hosts.get(hostElement) ?? {};
+  const { describe, perform } = panel(dialog, { record, host, say });
+  const links = () => [...(scope ?? document).querySelectorAll("[data-full]")].filter((link) => link.closest(SCOPE) === scope);
+  const index = () => links().findIndex((link) => link.dataset.full === current.dataset.full);
 
   function open(link) {
     present(link);
@@ -77,85 +80,20 @@ function build(dialog) {
 
   function present(link) {
     current = link;
-    scope = link.closest("[data-lightbox-scope]") || document;
+    scope = link.closest(SCOPE);
     hostElement = link.closest("[data-lightbox-host]");
     const all = links();
     const at = index();
     view.reset();
-    load(link);
+    show(link);
     part("position").textContent = host().place?.(record()) ?? `${at + 1} / ${all.length}`;
     part("previous").disabled = at <= 0 && !host().has?.(-1, record());
     part("next").disabled = at >= all.length - 1 && !host().has?.(1, record());
     if (document.activeElement?.disabled) dialog.focus(); // a disabled button would swallow the next key
     part("download").href = link.dataset.full;
     describe();
-    offer();
     host().shown?.(record());
     for (const neighbour of [all[at + 1], all[at - 1]]) if (neighbour) new Image().src = neighbour.dataset.full;
-  }
-
-  function load(link) {
-    const small = link.querySelector("img")?.currentSrc || "";
-    const whole = new Image();
-    image.src = small || link.dataset.full;
-    whole.src = link.dataset.full;
-    const late = setTimeout(() => say(_("正在载入…")), 300);
-    say("");
-    whole.onload = () => settle("");
-    whole.onerror = () => settle(_("加载失败，图片文件可能已被移走"));
-    function settle(sentence) {
-      clearTimeout(late);
-      if (link !== current) return;
-      if (!sentence) image.src = whole.src;
-      say(sentence);
-    }
-  }
-
-  function say(sentence) {
-    part("word").textContent = sentence;
-    part("word").hidden = !sentence;
-  }
-
-  function describe() {
-    const asked = JSON.parse(record()?.dataset.request || "{}");
-    const facts = record()?.querySelector("template[data-facts]");
-    image.alt = asked.prompt || "";
-    part("prompt").textContent = asked.prompt || "";
-    part("negative").textContent = asked.negative_prompt || "";
-    part("negative-part").hidden = !asked.negative_prompt;
-    part("seed").textContent = asked.seed ?? "";
-    part("seed-part").hidden = asked.seed == null;
-    part("facts-place").replaceChildren(facts ? facts.content.cloneNode(true) : "");
-    part("facts-place").dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
-    dialog.asked = asked;
-  }
-
-  /** Show what can be done with this picture: what the host offers, or else what its own tile does. */
-  function offer() {
-    const state = host().state?.(record()) ?? new Set();
-    for (const button of dialog.querySelectorAll("[data-do]")) {
-      button.hidden = !isOffered(button.dataset.do);
-      if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", String(state.has(button.dataset.do)));
-    }
-  }
-
-  function isOffered(name) {
-    return host().offers ? host().offers(record()).includes(name) : Boolean(tileButton(name));
-  }
-
-  function tileButton(name) {
-    return record()?.querySelector(`[data-action="${name}"]`);
-  }
-
-  async function perform(name) {
-    if (!isOffered(name)) return;
-    if (host().deed) {
-      await host().deed(name, record()).catch((failure) => say(failure.message));
-      if (dialog.open) offer();
-    } else {
-      dialog.close();
-      tileButton(name).click();
-    }
   }
 
   dialog.addEventListener("keydown", (event) => {
@@ -176,19 +114,5 @@ function build(dialog) {
   });
   part("previous").addEventListener("click", () => go(-1));
   part("next").addEventListener("click", () => go(1));
-  dialog.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-do]");
-    if (button) perform(button.dataset.do);
-  });
-  for (const button of dialog.querySelectorAll("[data-copy]")) {
-    button.addEventListener("click", () => copyPart(button, String(dialog.asked[button.dataset.copy])));
-  }
   return { open, present, go, say, isOpen: () => dialog.open, close: () => dialog.close() };
-}
-
-async function copyPart(button, text) {
-  const done = await copy(text);
-  const word = button.querySelector("span");
-  word.textContent = done ? _("已复制") : _("请手动选中复制");
-  setTimeout(() => (word.textContent = _("复制")), 1600);
 }

@@ -72,9 +72,10 @@ export function zoom(stage, image, { step, close, moved = () => null }) {
   });
 
   stage.addEventListener("pointerdown", (event) => {
-    if (event.target.closest("button")) return;
+    const button = event.target.closest("button");
+    if (button && event.pointerType !== "touch") return; // a finger may begin anywhere; a tap still presses
     fingers.set(event.pointerId, event);
-    stage.setPointerCapture(event.pointerId);
+    if (!button) stage.setPointerCapture(event.pointerId);
     start = fingers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
   });
 

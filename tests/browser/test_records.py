@@ -1,8 +1,10 @@
 """生成记录 in real Chromium: found, looked at closely, chosen over pages, carried away, deleted, undone."""
 
+import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, expect
 
+import database
 from tests.browser.records_page import FAILURE, RecordsPage, fill_house
 from tests.drawn import drawn
 from tests.house_process import HouseProcess
@@ -301,12 +304,74 @@ def test_a_file_that_is_gone_says_so_can_be_tried_again_and_keeps_its_record(
     records.open("?page=3")
     gone = records.record(20).locator("[data-gone]")
     expect(gone).to_contain_text("加载失败")
-    gone.get_by_role("button", name="重试").click()
-    expect(gone.get_by_role("button", name="重试")).to_be_visible()
+    again = gone.get_by_role("button", name="重试", exact=True)
+    with records.page.expect_response(re.compile("/thumbnails/20")):
+        again.click()
+    expect(again).to_be_visible()
     shutil.move(away, picture)
-    gone.get_by_role("button", name="重试").click()
+    again.click()
     expect(records.record(20).locator("img")).to_be_visible()
     records.expect_total("共 60 条")
+
+
+def test_a_picture_that_is_gone_says_so_large_and_side_by_side_and_can_be_tried_again(
+    records: RecordsPage, house: HouseProcess, tmp_path: Path
+) -> None:
+    picture, thumbnail = house.home / "output" / "图-59.jpg", house.home / "output/.thumbnails/0/59.webp"
+    away = shutil.move(picture, tmp_path / "away.jpg")
+    thumbnail.unlink()
+    records.open("?record=59")
+    large = records.large()
+    expect(large).to_contain_text("加载失败")
+    records.page.keyboard.press("c")
+    compare = records.page.locator("dialog[data-compare]")
+    expect(compare.locator("[data-side]").first).to_contain_text("加载失败")
+    records.page.keyboard.press("Escape")
+    shutil.move(away, picture)
+    large.get_by_role("button", name="重试").click()
+    expect(large.locator("[data-image]")).to_be_visible()
+    expect(large.locator("[data-word]")).to_be_hidden()
+    records.page.keyboard.press("ArrowRight")
+    records.expect_large("3 / 60")
+
+
+def test_what_was_rejected_is_not_shown_above_the_list_afterwards(records: RecordsPage) -> None:
+    records.enlarge(60)
+    expect(records.page).to_have_url(re.compile("record=60"))
+    records.page.keyboard.press("x")
+    records.expect_large("1 / 59")
+    records.page.keyboard.press("Escape")
+    expect(records.page.locator("[data-deep]")).to_have_count(0)
+    expect(records.page).not_to_have_url(re.compile("record="))
+
+
+def test_a_picture_whose_record_is_in_the_trash_gives_it_back(
+    records: RecordsPage, house: HouseProcess
+) -> None:
+    house.post("/api/records/delete", {"ids": [58]})
+    records.open()
+    records.drop(house.home / "output" / "图-58.jpg")
+    dialog = records.page.locator("dialog[data-dialog=file]")
+    expect(dialog).to_contain_text("这张图的记录在回收站里")
+    dialog.get_by_role("button", name="恢复").click()
+    expect(dialog).to_be_hidden()
+    records.expect_total("共 60 条")
+    expect(records.record(58)).to_be_visible()
+
+
+def test_the_index_tells_how_far_it_is_and_when_it_is_complete_the_line_goes(
+    records: RecordsPage, house: HouseProcess
+) -> None:
+    with closing(database.connect(house.home / "generation_records.db")) as db:
+        with database.transaction(db):
+            db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", [("草稿",)] * 4_000)
+        db.execute("BEGIN IMMEDIATE")  # nobody else can write: the index stands still
+        records.open("?search=草稿")
+        records.expect_total("找到 4,000 条")
+        expect(records.page.locator("[data-indexing]")).to_contain_text("/ 4,060")
+        db.execute("ROLLBACK")
+    expect(records.page.locator("[data-indexing]")).to_have_count(0)
+    records.expect_total("找到 4,000 条")
 
 
 def test_again_edit_and_use_as_reference_start_from_the_large_view(
@@ -338,6 +403,17 @@ def test_it_can_be_used_without_javascript(browser: Browser, house: HouseProcess
     page.locator("[name=ids]").first.check()
     page.get_by_role("button", name="恢复勾选的").click()
     expect(page.locator(".empty")).to_contain_text("回收站是空的")
+    page.goto(f"{house.address}/records")
+    for number in (60, 58):
+        page.locator(f"[name=ids][value='{number}']").check()
+    with page.expect_download() as started:
+        page.get_by_role("button", name="下载勾选的 ZIP").click()
+    with zipfile.ZipFile(started.value.path()) as bundle:
+        assert set(bundle.namelist()) == {"图-60.jpg", "图-58.jpg", "生成记录.xlsx"}
+    with page.expect_download() as started:
+        page.get_by_role("button", name="导出勾选的 Excel").click()
+    with started.value.path().open("rb") as file:
+        assert load_workbook(file).worksheets[0].max_row == 3
     context.close()
 
 
@@ -392,4 +468,29 @@ def test_it_is_accessible_and_never_scrolls_sideways(
     check("one record")
     shown.open("?search=没有")
     check("nothing found")
+    check_dialogs(shown, house, check)
     context.close()
+
+
+def check_dialogs(shown: RecordsPage, house: HouseProcess, check: Callable[[str], None]) -> None:
+    """The trash, and what opens over the page."""
+    house.post("/api/records/delete", {"ids": [60, 59]})
+    shown.open("?trash=1&view=table")
+    check("trash")
+    shown.pick(60)
+    check("selection in the trash")
+    shown.open("?trash=1&view=grid")
+    check("trash as a grid")
+    shown.open("?record=60")
+    expect(shown.large().get_by_role("button", name="恢复")).to_be_visible()
+    check("large view out of the trash")
+    shown.page.keyboard.press("Escape")
+    shown.drop(house.home / "output" / "图-60.jpg")
+    expect(shown.page.locator("dialog[data-dialog=file]")).to_be_visible()
+    check("a file was dropped")
+    shown.page.keyboard.press("Escape")
+    shown.page.keyboard.press("?")
+    expect(shown.page.locator("dialog[data-dialog=shortcuts]")).to_be_visible()
+    check("shortcuts")
+    shown.open("?record=4711&status=lost")
+    check("an address that cannot be read")

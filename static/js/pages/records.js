@@ -34,7 +34,7 @@ document.addEventListener("house", ({ detail }) => {
   import("../records/news.js").then(({ news }) => news(page, finder));
 });
 if (page.querySelector("[data-indexing]")) {
-  import("../records/indexing.js").then(({ indexing }) => indexing(page, finder));
+  import("../records/indexing.js").then(({ indexing }) => indexing(page));
 }
 
 const named = new URLSearchParams(location.search).get("record");

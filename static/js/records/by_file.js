@@ -62,6 +62,7 @@ function show(title, sentence, facts = [], deed = null) {
     };
   }
   if (!dialog.open) dialog.showModal();
+  (deed ? yes : dialog.querySelector(".dialog-foot [data-close]")).focus();
 }
 
 function element(tag, words) {

@@ -1,5 +1,6 @@
 // Two pictures side by side: looked at closely together, changed one by one, kept or rejected.
 
+import { picture } from "../lightbox/picture.js";
 import { zoom } from "../zoom.js";
 import { _ } from "../words.js";
 
@@ -19,6 +20,7 @@ function build(dialog) {
   let given = null;
   let active = 1;
 
+  const stages = sides.map((side) => picture(part(side, "stage")));
   const views = sides.map((side, at) =>
     zoom(part(side, "stage"), part(side, "image"), {
       step: (step) => change(at, step),
@@ -38,9 +40,7 @@ function build(dialog) {
 
   function show(at, record) {
     shown[at] = record;
-    const { full } = record.querySelector("[data-full]").dataset;
-    const image = part(sides[at], "image");
-    image.src = full;
+    stages[at].show(record.querySelector("[data-full]"));
     views[at].reset();
     draw();
   }
@@ -56,6 +56,7 @@ function build(dialog) {
       part(side, "prompt").title = asked.prompt;
       const pick = side.querySelector('[data-verdict="pick"]');
       pick.setAttribute("aria-pressed", String("favourite" in shown[at].dataset));
+      pick.firstElementChild.classList.toggle("icon-star-full", "favourite" in shown[at].dataset);
       part(side, "facts-line").replaceChildren(...facts(shown[at], shown[1 - at] ?? shown[at]));
     });
   }

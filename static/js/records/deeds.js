@@ -14,6 +14,7 @@ export function makeDeeds(page, finder, selection) {
   async function remove(chosen, word = _("已删除")) {
     const { deleted, undo } = await call("POST", deleteUrl, chosen);
     selection.forget(chosen);
+    unname(chosen);
     await finder.reload();
     toast(deleted ? _("{word} {count} 条", { word, count: count(deleted) }) : _("没有可以删除的：还在生成的要先等它结束"), deleted && {
       label: _("撤销"),
@@ -29,8 +30,18 @@ export function makeDeeds(page, finder, selection) {
   }
 
   async function restore(chosen) {
+    unname(chosen);
     await bringBack(chosen);
     selection.forget(chosen);
+  }
+
+  /** The address names no record that leaves the list: it would stand above it as one from elsewhere. */
+  function unname({ ids }) {
+    const url = new URL(location.href);
+    const id = url.searchParams.get("record");
+    if (!ids?.includes(Number(id)) || finder.list().querySelector("[data-deep]")) return;
+    url.searchParams.delete("record");
+    history.replaceState(null, "", url);
   }
 
   async function keep(chosen, favourite) {

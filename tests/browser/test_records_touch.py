@@ -1,0 +1,76 @@
+"""The large view of 生成记录 under fingers: swiped, pinched, dragged, put away."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.records_page import RecordsPage, fill_house
+from tests.house_process import HouseProcess
+
+Point = tuple[float, float]
+
+
+class Fingers:
+    """One or two fingers on the screen, as the browser gets them from the glass."""
+
+    def __init__(self, shown: RecordsPage) -> None:
+        self.session = shown.page.context.new_cdp_session(shown.page)
+
+    def move(self, *ways: tuple[Point, Point], steps: int = 8) -> None:
+        """Each finger goes from one point to another, all at the same time."""
+        for number in range(steps + 1):
+            at = [tuple(a + (b - a) * number / steps for a, b in zip(*way, strict=True)) for way in ways]
+            self._send("touchStart" if number == 0 else "touchMove", at)
+        self._send("touchEnd", [])
+
+    def _send(self, kind: str, at: list[tuple[float, ...]]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(at)]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+@pytest.fixture
+def phone(browser: Browser, tmp_path: Path) -> Iterator[RecordsPage]:
+    """A phone before six records, the second newest shown large."""
+    fill_house(tmp_path, 6)
+    house = HouseProcess(tmp_path, IMAGE_MODEL="demo")
+    house.start()
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    shown = RecordsPage(context.new_page(), house.address)
+    shown.open("?record=5")
+    shown.expect_large("2 / 6")
+    yield shown
+    context.close()
+    house.kill()
+
+
+def test_a_swipe_goes_to_the_next_picture_and_back(phone: RecordsPage) -> None:
+    fingers = Fingers(phone)
+    fingers.move(((300, 300), (120, 310)))
+    phone.expect_large("3 / 6")
+    fingers.move(((120, 300), (300, 290)))
+    phone.expect_large("2 / 6")
+
+
+def test_a_short_touch_goes_nowhere_and_a_swipe_down_puts_the_picture_away(phone: RecordsPage) -> None:
+    fingers = Fingers(phone)
+    fingers.move(((200, 300), (230, 305)))
+    phone.expect_large("2 / 6")
+    fingers.move(((200, 150), (205, 350)))
+    expect(phone.page.locator("dialog[data-lightbox]")).to_be_hidden()
+
+
+def test_two_fingers_zoom_and_then_one_finger_moves_the_picture_instead_of_turning(
+    phone: RecordsPage,
+) -> None:
+    fingers, image = Fingers(phone), phone.large().locator("[data-image]")
+    fingers.move(((175, 280), (95, 280)), ((215, 280), (295, 280)))
+    expect(image).to_have_attribute("style", re.compile(r"scale\((4\.9|5)"))
+    before = image.get_attribute("style")
+    fingers.move(((300, 300), (200, 260)))
+    phone.expect_large("2 / 6")
+    expect(image).not_to_have_attribute("style", before or "")
+    fingers.move(((45, 280), (185, 280)), ((345, 280), (205, 280)))
+    expect(phone.large().locator(".is-zoomed")).to_have_count(0)
