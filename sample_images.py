@@ -83,7 +83,8 @@ class Library:
         """
         found = self._home.catalogue().search(search)
         end = None if limit is None else offset + limit
-        page = LibraryPage(images=found[offset:end], total=len(found), source=self.source)
+        shown = tuple(catalogue.described(entry) for entry in found[offset:end])
+        page = LibraryPage(images=shown, total=len(found), source=self.source)
         shelf = self._shelf
         if shelf is None:
             return page
@@ -155,6 +156,10 @@ class Library:
         """Read the list anew. What fails is told by the next ``list_images``."""
         if self._shelf:
             self._shelf.refresh()
+
+    def empty_trash(self, *, days: int) -> int:
+        """Delete for good what was deleted that many days ago -> how many; in the bucket ``refresh`` does."""
+        return self._folder.empty_trash(days=days)
 
     def _found_here(self, key: str) -> Path | None:
         """A picture of the folder, from the time before there was a bucket."""

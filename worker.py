@@ -320,6 +320,7 @@ class Worker:
                 busy = self._survive(lambda: database.index_prompts(db) > 0 or database.merge_index(db))
                 if not busy and time.monotonic() >= next_look:
                     self._survive(lambda: pictures.remove_part_files(self.settings.output_dir) > 0)
+                    self._survive(lambda: self.library.empty_trash(days=_TRASH_DAYS) > 0)
                     busy = self._survive(lambda: self.empty_trash(db) > 0)
                     next_look += 0.0 if busy else _TRASH_LOOK_SECONDS
 

@@ -4,8 +4,6 @@ The server runs as a process of its own; the reader is slow at first, so that wh
 """
 
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +13,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import database
+from bench._resident import resident_megabytes
+from tests.house_process import HouseProcess
 
 PICTURES = 1_000
 WEIGHT = 1_000_000
@@ -28,16 +28,16 @@ def main() -> None:
         for _ in range(5):  # idle, but awake: every page was asked for once
             urllib.request.urlopen(f"{address}/records").read()
             urllib.request.urlopen(f"{address}/api/records/archive.zip?ids=1").read()
-        idle = _megabytes(process)
+        idle = resident_megabytes(process)
         began, size, most = time.monotonic(), 0, idle
         with urllib.request.urlopen(f"{address}/api/records/archive.zip?status=success") as answer:
             time.sleep(2)
             while piece := answer.read(_PIECE):
                 size += len(piece)
                 if size // _PIECE % 100 == 0:
-                    most = max(most, _megabytes(process))
+                    most = max(most, resident_megabytes(process))
         took = time.monotonic() - began - 2
-        most = max(most, _megabytes(process))
+        most = max(most, resident_megabytes(process))
     assert size > PICTURES * WEIGHT
     print(
         f"ZIP of {PICTURES} pictures, {size / 1e6:.0f} MB at {size / 1e6 / took:.0f} MB/s: "
@@ -51,30 +51,20 @@ def main() -> None:
 def _server(home: Path) -> Iterator[tuple[int, str]]:
     """The product over a thousand made-up pictures -> (process id, address)."""
     _fill(home)
-    port = _free_port()
-    environ = {
-        **os.environ,
-        "IMAGE_MODEL": "demo",
-        "PORT": str(port),
-        "DATABASE_PATH": str(home / "bench.db"),
-        "OUTPUT_DIR": str(home / "output"),
-        "SAMPLES_DIR": str(home / "samples"),
-    }
-    command = [sys.executable, "web_app.py"]
-    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as process:
-        try:
-            address = f"http://127.0.0.1:{port}"
-            _wait_for(address)
-            yield process.pid, address
-        finally:
-            process.terminate()
+    house = HouseProcess(home, IMAGE_MODEL="demo")
+    house.start()
+    try:
+        assert house.process
+        yield house.process.pid, house.address
+    finally:
+        house.stop()
 
 
 def _fill(home: Path) -> None:
     output = home / "output"
     output.mkdir()
-    database.open_database(home / "bench.db")
-    with closing(database.connect(home / "bench.db")) as db, database.transaction(db):
+    database.open_database(home / "generation_records.db")
+    with closing(database.connect(home / "generation_records.db")) as db, database.transaction(db):
         for number in range(1, PICTURES + 1):
             name = f"图{number}.png"
             (output / name).write_bytes(os.urandom(WEIGHT))
@@ -82,28 +72,6 @@ def _fill(home: Path) -> None:
                 "INSERT INTO generation_records (prompt, filename, image_path) VALUES (?, ?, ?)",
                 (f"一只猫，第 {number} 张", name, f"/output/{name}"),
             )
-
-
-def _free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
-
-
-def _wait_for(address: str) -> None:
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"{address}/healthz").read()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError("the server did not start")
-
-
-def _megabytes(process: int) -> float:
-    """Resident memory of the process now."""
-    pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
@@ -37,33 +37,30 @@ class Entry:
 
 
 class Catalogue:
-    """The pictures of a library, newest first; made once, never changed."""
+    """The pictures of a library, newest first; made once, never changed. Ten thousand are 5 MB: what a page
+    shows of them is made when it is drawn."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         ordered = sorted(entries, key=lambda entry: (entry.kept_at, entry.key), reverse=True)
         self.entries = {entry.key: entry for entry in ordered}
 
-    @cached_property
-    def images(self) -> tuple[LibraryImage, ...]:
-        """As people see them."""
-        return tuple(described(entry) for entry in self.entries.values())
-
-    @cached_property
-    def by_digest(self) -> dict[str, str]:
-        """Hash of the content -> key, of those whose key tells."""
-        return {digest: key for key in reversed(self.entries) if (digest := digest_in(key))}
+    def of_content(self, digest: str) -> Entry | None:
+        """The newest whose key tells that hash of its content."""
+        marked = (key for key in self.entries if digest and digest in key)
+        return next((self.entries[key] for key in marked if digest_in(key) == digest), None)
 
     @cached_property
     def _folded_names(self) -> tuple[str, ...]:
-        return tuple(folded(image.filename) for image in self.images)
+        return tuple(folded(filename_in(key)) for key in self.entries)
 
-    def search(self, words: str) -> tuple[LibraryImage, ...]:
+    def search(self, words: str) -> Sequence[Entry]:
         """Those whose name holds the words, letters, case and width folded."""
         wanted = folded(words.strip())
+        entries = tuple(self.entries.values())
         if not wanted:
-            return self.images
-        named = zip(self.images, self._folded_names, strict=True)
-        return tuple(image for image, name in named if wanted in name)
+            return entries
+        named = zip(entries, self._folded_names, strict=True)
+        return tuple(entry for entry, name in named if wanted in name)
 
     def changed(self, *, without: str = "", plus: Entry | None = None) -> Catalogue:
         """The catalogue after one change."""
@@ -95,17 +92,23 @@ def renamed(key: str, stem: str) -> str:
 
 def described(entry: Entry) -> LibraryImage:
     """A picture by its key."""
-    name = entry.key.rpartition("/")[2]
-    known = _KEY.fullmatch(name)
+    known = _KEY.fullmatch(entry.key.rpartition("/")[2])
     return LibraryImage(
         key=entry.key,
-        filename=known["stem"] + known["ending"] if known else name,
+        filename=filename_in(entry.key),
         url=FILES_URL + quote(entry.key),
         thumbnail_url=(THUMBNAILS_URL if entry.has_thumbnail else FILES_URL) + quote(entry.key),
         width=int(known["width"]) if known else None,
         height=int(known["height"]) if known else None,
         size=entry.size,
     )
+
+
+def filename_in(key: str) -> str:
+    """The name that people know a picture by."""
+    name = key.rpartition("/")[2]
+    known = _KEY.fullmatch(name)
+    return known["stem"] + known["ending"] if known else name
 
 
 def facts_of(key: str, size: int) -> ReferenceFacts:

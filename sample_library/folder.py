@@ -45,9 +45,9 @@ class Folder:
     def add(self, upload: CheckedUpload) -> LibraryImage:
         """Keep a checked upload. The same picture under any name is kept once: the first stays."""
         digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
-        known = self.catalogue()
-        if digest in known.by_digest:
-            return catalogue.described(known.entries[known.by_digest[digest]])
+        same = self.catalogue().of_content(digest)
+        if same:
+            return catalogue.described(same)
         key = catalogue.key_for(upload, digest)
         write(self._thumbnail(key), upload.thumbnail)
         write(self.place / key, upload.content)
@@ -55,13 +55,28 @@ class Folder:
 
     def delete(self, key: str) -> None:
         """Into the trash, from where ``restore`` brings it back."""
-        _move(self.find(key), self.place / _TRASH / key)
+        source = self.find(key)
+        kept_at = source.stat().st_mtime_ns
+        with contextlib.suppress(OSError):
+            os.utime(source, ns=(time.time_ns(), kept_at))  # the moment of deletion, for ``empty_trash``
+        _move(source, self.place / _TRASH / key)
 
     def restore(self, key: str) -> LibraryImage:
         """Bring back what was deleted; what is back already stays. NotFound when it never was."""
         with contextlib.suppress(NotFound):
             _move(existing(self.place / _TRASH, key), self.place / key)
         return self._described(self.find(key).name)
+
+    def empty_trash(self, *, days: int) -> int:
+        """Delete for good what has been in the trash for that many days -> how many."""
+        trash, until = self.place / _TRASH, time.time() - days * 24 * 3600
+        old = [name for name in _names(trash) if _deleted_at(trash / name) < until]
+        for name in old:
+            with contextlib.suppress(OSError):
+                (trash / name).unlink()
+                if not (self.place / name).exists():  # else it was uploaded again since
+                    self._thumbnail(name).unlink(missing_ok=True)
+        return len(old)
 
     def rename(self, key: str, stem: str) -> LibraryImage:
         """The same picture under another name."""
@@ -79,10 +94,9 @@ class Folder:
         """Where the picture is: also when it was renamed or deleted since. NotFound for every other name."""
         with contextlib.suppress(NotFound):
             return self.find(key)
-        digest = catalogue.digest_in(key)
-        now_called = self.catalogue().by_digest.get(digest) if digest else None
-        if now_called:
-            return self.find(now_called)
+        same = self.catalogue().of_content(catalogue.digest_in(key))
+        if same:
+            return self.find(same.key)
         trash = self.place / _TRASH
         return existing(trash, catalogue.same_picture(key, _names(trash)) or key)
 
@@ -190,6 +204,13 @@ def _changed_at(folder: Path) -> int:
         return folder.stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def _deleted_at(path: Path) -> float:
+    try:
+        return path.stat().st_atime
+    except OSError:
+        return time.time()
 
 
 def _move(source: Path, target: Path) -> None:

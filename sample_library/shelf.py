@@ -1,6 +1,6 @@
 """The library in a bucket. Its list is kept here and brought up to date in the background.
 
-Whoever looks gets the list there is, and waits two seconds at most when there is none yet. Hidden under the
+Whoever looks gets the list there is, and waits 1.5 s at most when there is none yet. Hidden under the
 prefix: ``.trash/`` with what was deleted, ``.sent/`` with pictures of this machine that a model had to see.
 """
 
@@ -12,6 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -24,14 +25,24 @@ from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Entry, missing
 from sample_library.folder import write
 
 FRESH_SECONDS = 60.0
-FIRST_WAIT, LATER_WAIT = 2.0, 0.3
+FIRST_WAIT, LATER_WAIT = 1.5, 0.3
 SULK_SECONDS = 10.0  # after a failure nobody waits for the next try
 _THUMBNAIL = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
 _SHOWN_SECONDS = 7_200  # life of an address for browsers; the same one is given out for half of it
-_MOST_ADDRESSES = 30_000
-_SENT_SECONDS = 2 * 24 * 3600.0
+_MOST_ADDRESSES = 3_000  # 2 MB
+_TRASH, _SENT = ".trash/", ".sent/"
+_TRASH_SECONDS, _SENT_SECONDS = 30 * 24 * 3600.0, 2 * 24 * 3600.0
 _SWEEP = 100
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a reading of the list found. ``old`` are names of hidden objects that have had their time."""
+
+    shown: list[Entry] = field(default_factory=list)
+    trash: set[str] = field(default_factory=set)
+    old: list[str] = field(default_factory=list)
 
 
 class Shelf:
@@ -49,7 +60,6 @@ class Shelf:
         self._condition = threading.Condition()
         self._catalogue: Catalogue | None = None
         self._trash: frozenset[str] = frozenset()
-        self._old_sent: tuple[str, ...] = ()
         self._listed_at = 0.0
         self._is_of_this_run = False
         self._failed_at = 0.0
@@ -80,7 +90,7 @@ class Shelf:
         return self._trouble.message if self._trouble else ""
 
     def catalogue(self) -> Catalogue:
-        """The list there is. Without one: wait up to 2 s for it, then say what is the matter."""
+        """The list there is. Without one: wait 1.5 s for it at most, then say what is the matter."""
         with self._condition:
             if self.is_stale:
                 self._ask_and_wait()
@@ -101,28 +111,28 @@ class Shelf:
             self._changes.clear()
             self._wanted = False
         try:
-            found = list(self._bucket.list_objects(self._prefix))
+            found = self._read()
         except BucketError as trouble:
             with self._condition:
                 self._trouble, self._failed_at = trouble, self._clock()
                 self._end_round()
             return
         self._take(found)
-        self._sweep()
+        self._sweep(found)
 
     def add(self, upload: CheckedUpload) -> LibraryImage:
         """Keep a checked upload. The same picture under any name is kept once: the first stays."""
         digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
-        known = self._known().by_digest.get(digest)
-        if known and self._is_there(known):
-            return catalogue.described(self._known().entries[known])
+        same = self._known().of_content(digest)
+        if same and self._is_there(same.key):
+            return catalogue.described(same)
         key = catalogue.key_for(upload, digest)
         self._bucket.put(self._prefix + key, upload.content, catalogue.media_type_of(key))
         return self._changed(plus=self._entry(key, len(upload.content)))
 
     def delete(self, key: str) -> None:
         """Into the trash, from where ``restore`` brings it back."""
-        self._move(_plain(key), f".trash/{key}")
+        self._move(_plain(key), _TRASH + key)
         self._change(without=key)
         with self._condition:
             self._trash |= {key}
@@ -130,7 +140,7 @@ class Shelf:
     def restore(self, key: str) -> LibraryImage:
         """Bring back what was deleted; what is back already stays. NotFound when it never was."""
         try:
-            self._move(f".trash/{_plain(key)}", key)
+            self._move(_TRASH + _plain(key), key)
         except NotFound:
             self._look(key)
         return self._changed(plus=self._entry(key, self._look(key).size))
@@ -180,7 +190,7 @@ class Shelf:
     def lend(self, content: bytes, media_type: str, *, seconds: int) -> str:
         """An address for a model, of a picture of this machine; it stays in the bucket for two days."""
         digest = hashlib.sha256(content).hexdigest()[:32]
-        key = f"{self._prefix}.sent/{digest}.{media_type.rpartition('/')[2]}"
+        key = f"{self._prefix}{_SENT}{digest}.{media_type.rpartition('/')[2]}"
         if digest not in self._sent:
             self._unless_out(lambda: self._bucket.put(key, content, media_type))
             self._sent.add(digest)
@@ -208,24 +218,33 @@ class Shelf:
         rounds, patience = self._rounds, FIRST_WAIT if self._catalogue is None else LATER_WAIT
         self._condition.wait_for(lambda: self._rounds != rounds, patience)
 
-    def _take(self, found: list[StoredObject]) -> None:
+    def _read(self) -> _Found:
+        """The whole list; what did not change is not kept twice, and of the pages nothing stays in memory."""
+        found, now, known = _Found(), self._clock(), self._known().entries
+        for each in self._bucket.list_objects(self._prefix):
+            name = self._name(each.key)
+            if name.startswith(_TRASH):
+                found.trash.add(name.removeprefix(_TRASH))
+                if each.modified_at < now - _TRASH_SECONDS:
+                    found.old.append(name)
+            elif name.startswith(_SENT):
+                if each.modified_at < now - _SENT_SECONDS:
+                    found.old.append(name)
+            elif catalogue.is_picture(name):
+                entry = Entry(key=name, size=each.size, kept_at=each.modified_at)
+                earlier = known.get(name)
+                found.shown.append(earlier if earlier and earlier == entry else entry)
+        return found
+
+    def _take(self, found: _Found) -> None:
         """A fresh list takes the old one's place, with what was changed while it was read."""
-        hidden = [each for each in found if self._name(each.key).startswith(".")]
-        shown = [
-            Entry(key=self._name(each.key), size=each.size, kept_at=each.modified_at)
-            for each in found
-            if catalogue.is_picture(self._name(each.key))
-        ]
-        old = self._clock() - _SENT_SECONDS
-        sent, trash = f"{self._prefix}.sent/", f"{self._prefix}.trash/"
-        fresh = Catalogue(shown)
+        fresh = Catalogue(found.shown)
         with self._condition:
             for key, entry in self._changes:
                 fresh = fresh.changed(without=key, plus=entry)
             self._catalogue, self._listed_at, self._trouble = fresh, self._clock(), None
             self._is_of_this_run = True
-            self._trash = frozenset(e.key.removeprefix(trash) for e in hidden if e.key.startswith(trash))
-            self._old_sent = tuple(e.key for e in hidden if e.key.startswith(sent) and e.modified_at < old)
+            self._trash = frozenset(found.trash)
             self._end_round()
         self._write_memory(fresh)
 
@@ -234,12 +253,12 @@ class Shelf:
         self._wanted = False  # who asked meanwhile has what they asked for
         self._condition.notify_all()
 
-    def _sweep(self) -> None:
-        """Take away pictures that were lent long ago; what fails is left for the next time."""
+    def _sweep(self, found: _Found) -> None:
+        """Take away what was lent or deleted long ago; what fails is left for the next time."""
         with contextlib.suppress(BucketError):
-            for key in self._old_sent[:_SWEEP]:
-                self._bucket.delete(key)
-                self._sent.discard(key.rpartition("/")[2].partition(".")[0])
+            for name in found.old[:_SWEEP]:
+                self._bucket.delete(self._prefix + name)
+                self._sent.discard(name.rpartition("/")[2].partition(".")[0])
 
     def _known(self) -> Catalogue:
         return self._catalogue or Catalogue(())
@@ -249,11 +268,11 @@ class Shelf:
         known = self._known()
         if _plain(key) in known.entries:
             return key
-        digest = catalogue.digest_in(key)
-        if digest in known.by_digest:
-            return known.by_digest[digest]
+        same = known.of_content(catalogue.digest_in(key))
+        if same:
+            return same.key
         deleted = catalogue.same_picture(key, self._trash)
-        return f".trash/{deleted}" if deleted else key
+        return _TRASH + deleted if deleted else key
 
     def _address(self, key: str, change: str) -> str:
         """Signed once an hour, so that browsers can keep what they fetched."""
@@ -307,17 +326,19 @@ class Shelf:
 
     def _remember(self) -> None:
         """The list of the last run, until there is a fresh one."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            kept = json.loads(self._memory.read_text("utf-8"))
-            if kept["of"] == self._identity():
-                rows = [Entry(key=k, size=s, kept_at=float(t)) for k, s, t in kept["entries"]]
-                self._catalogue, self._listed_at = Catalogue(rows), float(kept["listed_at"])
+        unreadable = (OSError, ValueError, KeyError, TypeError)
+        with contextlib.suppress(*unreadable), self._memory.open(encoding="utf-8") as file:
+            head = json.loads(file.readline())
+            if head["of"] == self._identity():
+                rows = (json.loads(line) for line in file)
+                self._catalogue = Catalogue(Entry(key=k, size=s, kept_at=float(t)) for k, s, t in rows)
+                self._listed_at = float(head["listed_at"])
 
     def _write_memory(self, fresh: Catalogue) -> None:
-        rows = [[entry.key, entry.size, entry.kept_at] for entry in fresh]
-        kept = {"of": self._identity(), "listed_at": self._listed_at, "entries": rows}
+        head = {"of": self._identity(), "listed_at": self._listed_at}
+        lines = [head, *([entry.key, entry.size, entry.kept_at] for entry in fresh)]
         with contextlib.suppress(StorageError):
-            write(self._memory, json.dumps(kept, ensure_ascii=False).encode())
+            write(self._memory, "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode())
 
     def _identity(self) -> str:
         return f"{self._bucket.address.endpoint}/{self._bucket.address.bucket}/{quote(self._prefix)}"

@@ -1,4 +1,4 @@
-"""What tests share: settings in a folder of their own, a database, a simple card."""
+"""What tests share: settings in a folder of their own, a database, a bucket, a simple card."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,6 +10,8 @@ import pytest
 import database
 from config import Settings
 from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelCard, exact_size
+from tests.fakes.clock import Clock
+from tests.fakes.oss import FakeOss, clocked_datetime
 
 
 @pytest.fixture
@@ -28,6 +30,21 @@ def db(settings: Settings) -> Iterator[database.Connection]:
     database.open_database(settings.database_path)
     with closing(database.connect(settings.database_path)) as connection:
         yield connection
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of OSS: of the fake, of oss2, and of what is told it."""
+    made = Clock()
+    monkeypatch.setattr("oss2.auth.datetime", clocked_datetime(made))
+    return made
+
+
+@pytest.fixture
+def oss(clock: Clock) -> Iterator[FakeOss]:
+    """A bucket that lives by that time."""
+    with FakeOss(clock=clock) as service:
+        yield service
 
 
 @pytest.fixture

@@ -23,27 +23,13 @@ from storage.schema_library import add_library
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.oss import FakeOss, clocked_datetime
+from tests.fakes.oss import FakeOss
 from tests.test_web import get, post
 from web_app import create_app
 from worker import Worker
 
 PREFIX = "ai-images/sample/"
 DAY = 24 * 3600
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time of OSS, on both sides."""
-    made = Clock()
-    monkeypatch.setattr("oss2.auth.datetime", clocked_datetime(made))
-    return made
-
-
-@pytest.fixture
-def oss(clock: Clock) -> Iterator[FakeOss]:
-    with FakeOss(clock=clock) as service:
-        yield service
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The library in a folder: kept once, found by name, handed to a model as bytes."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
@@ -353,3 +354,29 @@ def test_what_is_put_there_by_hand_is_seen_at_the_next_look(settings: Settings, 
     assert filenames(library) == ["旧.png"]
     (settings.samples_dir / "新.png").write_bytes(drawn("png"))
     assert len(filenames(library)) == 2
+
+
+def test_the_trash_is_emptied_after_thirty_days(settings: Settings, library: Library) -> None:
+    content = drawn("png")
+    old, young, again = add(library, "一"), add(library, "二"), add(library, "三", content)
+    for image in (old, young, again):
+        library.delete(image.key)
+    trash = settings.samples_dir / ".trash"
+    for image in (old, again):
+        os.utime(trash / image.key, (time.time() - 31 * 24 * 3600, 1_000))
+    add(library, "三", content)
+    assert library.empty_trash(days=30) == 2
+    assert [path.name for path in trash.iterdir()] == [young.key]
+    with pytest.raises(NotFound):
+        library.restore(old.key)
+    assert library.restore(young.key).filename == "二.png"
+    assert thumbnail(library, again.key).read_bytes()[8:12] == b"WEBP"
+
+
+def test_an_old_picture_deleted_today_stays_in_the_trash(settings: Settings, library: Library) -> None:
+    image = add(library, "猫")
+    os.utime(settings.samples_dir / image.key, (1_000, 1_000))
+    library.delete(image.key)
+    assert library.empty_trash(days=30) == 0
+    library.restore(image.key)
+    assert (settings.samples_dir / image.key).stat().st_mtime == 1_000

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,24 +16,10 @@ from sample_images import Library, open_library
 from sample_library import shelf
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
-from tests.fakes.oss import FakeOss, clocked_datetime
+from tests.fakes.oss import FakeOss
 
 PREFIX = "ai-images/sample/"
 NAMES = ("红 茶", "100% #1 & a+b=c", "🍵 龙井", "e\u0301té.v2", "猫" * 60)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The same for the fake, the library and oss2."""
-    made = Clock()
-    monkeypatch.setattr("oss2.auth.datetime", clocked_datetime(made))
-    return made
-
-
-@pytest.fixture
-def oss(clock: Clock) -> Iterator[FakeOss]:
-    with FakeOss(clock=clock) as service:
-        yield service
 
 
 @pytest.fixture
@@ -299,3 +284,26 @@ def test_a_key_leads_nowhere_else(library: Library, oss: FakeOss, key: str) -> N
 def test_nothing_is_asked_of_oss_before_somebody_looks(in_oss: Settings, oss: FakeOss) -> None:
     open_library(in_oss)
     assert oss.calls == []
+
+
+def test_what_was_deleted_is_gone_for_good_after_thirty_days(
+    library: Library, oss: FakeOss, clock: Clock
+) -> None:
+    first, second = library.add(upload("一")), library.add(upload("二", drawn("webp")))
+    library.delete(first.key)
+    clock.pause(20 * 24 * 3600)
+    library.delete(second.key)
+    clock.pause(11 * 24 * 3600)
+    library.refresh()
+    assert list(oss.objects) == [f"{PREFIX}.trash/{second.key}"]
+    assert library.restore(second.key).filename == "二.webp"
+
+
+def test_a_list_read_again_keeps_what_did_not_change(library: Library, oss: FakeOss) -> None:
+    for name in ("甲.png", "乙.png", "丙.png"):
+        oss.keep(PREFIX + name, b"x")
+    library.refresh()
+    oss.keep(f"{PREFIX}甲.png", b"other")
+    del oss.objects[f"{PREFIX}乙.png"]
+    library.refresh()
+    assert {image.key: image.size for image in library.list_images().images} == {"甲.png": 5, "丙.png": 1}

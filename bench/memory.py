@@ -1,0 +1,115 @@
+"""Memory of the real process: idle, idle with a bucket of 10,000 keys, and with 64 pictures of 4K under way.
+
+``python -m bench.memory``. Beside it stands a Flask app of one line under waitress, for that is the floor.
+"""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from bench._resident import peak_megabytes, resident_megabytes
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.oss import FakeOss
+from tests.house_process import HouseProcess, free_port
+
+KEYS = 10_000
+UNDER_WAY, PICTURES = 64, 192
+WEIGHT = 1_000_000  # as in bench.batch_time
+MOST_IDLE, MOST_BUSY = 80.0, 400.0
+_BARE = """
+import sys, flask, waitress
+app = flask.Flask("bare")
+app.add_url_rule("/healthz", view_func=lambda: "good")
+waitress.serve(app, host="127.0.0.1", port=int(sys.argv[1]), threads=8)
+"""
+_PAGES = ("/", "/batch", "/records", "/samples", "/api/records", "/api/sample-images?limit=100", "/healthz")
+
+
+def main() -> None:
+    """Print a line for each; exit with 1 when one takes too much."""
+    floor = bare()
+    print(f"{'a bare Flask app under waitress':44} {floor:6.0f} MB")
+    measured = [("idle", idle(), MOST_IDLE)]
+    measured.append((f"idle, a bucket of {KEYS:,} keys listed", idle_with_bucket(), MOST_IDLE))
+    measured.append((f"{UNDER_WAY} pictures of 4K under way, peak", busy(), MOST_BUSY))
+    for name, megabytes, most in measured:
+        more = f"{megabytes - floor:+.0f} over the bare app"
+        print(f"{name:44} {megabytes:6.0f} MB, {more} (at most {most:.0f})")
+    if any(megabytes > most for _, megabytes, most in measured):
+        sys.exit(1)
+
+
+def bare() -> float:
+    """The floor."""
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-c", _BARE, str(port)], stderr=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(50):
+                with contextlib.suppress(requests.ConnectionError):
+                    requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+                    break
+                time.sleep(0.1)
+            return resident_megabytes(process.pid)
+        finally:
+            process.terminate()
+
+
+def idle() -> float:
+    """Awake, every page asked for, nothing to do."""
+    with _house(IMAGE_MODEL="demo") as house:
+        return _at_rest(house)
+
+
+def idle_with_bucket() -> float:
+    """The same with the list of a large library, read three times as when somebody looks now and then."""
+    with FakeOss() as oss:
+        for number in range(KEYS):
+            oss.keep(f"ai-images/sample/新款连衣裙 {number:05}-640x480-{number:012x}.png", b"x", age=number)
+        with _house(IMAGE_MODEL="demo", **oss.variables()) as house:
+            while house.get("/api/sample-images?limit=1&search=09999").get("total") != 1:
+                time.sleep(0.2)
+            return _at_rest(house)
+
+
+def busy() -> float:
+    """Pictures of about 16 million pixels each, as fast as the service gives them."""
+    with FakeJimeng(latency=2.0, picture_bytes=WEIGHT) as jimeng:
+        given = jimeng.settings(model_concurrency=UNDER_WAY, model_timeout=300)
+        variables = {name.upper(): str(value) for name, value in given.items()}
+        with _house(**variables) as house:
+            rows = [{"prompt": f"第 {n} 张：雪山下的小屋", "resolution": "4K"} for n in range(PICTURES)]
+            batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
+            batch = house.wait_for_end(batch_id, seconds=600)
+            assert batch["counts"]["success"] == PICTURES, batch
+            assert house.process
+            return peak_megabytes(house.process.pid)
+
+
+def _at_rest(house: HouseProcess) -> float:
+    for path in _PAGES * 3:
+        requests.get(house.address + path, timeout=30)
+    time.sleep(3)
+    assert house.process
+    return resident_megabytes(house.process.pid)
+
+
+@contextmanager
+def _house(**variables: str) -> Iterator[HouseProcess]:
+    with tempfile.TemporaryDirectory() as folder:
+        house = HouseProcess(Path(folder), **variables)
+        house.start()
+        try:
+            yield house
+        finally:
+            house.stop()
+
+
+if __name__ == "__main__":
+    main()
