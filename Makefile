@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test lint check bench check-store backup
+.PHONY: help run test lint check fuzz bench check-store backup
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -20,6 +20,9 @@ lint: $(VENV)/.tests ## Format, lint and type checks
 	$(BIN)/mypy
 
 check: lint test ## Everything that has to pass before a change lands
+
+fuzz: $(VENV)/.tests ## Ask the API nonsense: make fuzz CALLS=20000
+	FUZZ_CALLS=$(or $(CALLS),20000) $(BIN)/python -m pytest -n 0 -q -s tests/test_fuzz.py
 
 bench: $(VENV)/.tests ## Measure speed and memory, each against a peer in the same run
 	$(BIN)/python -m bench

@@ -15,9 +15,12 @@ from web_app import create_app
 PNG = drawn("PNG", size=(40, 30))
 
 
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    app = create_app(settings)
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    home = tmp_path_factory.mktemp("house")
+    app = create_app(
+        Settings(database_path=home / "records.db", output_dir=home / "output", samples_dir=home / "samples")
+    )
     app.testing = False
     return app.test_client()
 
@@ -131,6 +134,16 @@ def test_a_table_is_exported_whatever_lies_in_its_cells(client: FlaskClient, row
 @pytest.mark.parametrize("address", ["http://[x", "http://[::1", "//", "http://localhost:x", "null", "\xff"])
 def test_an_origin_that_is_no_address_is_another_site(client: FlaskClient, address: str) -> None:
     complaint(client.post("/api/batches", json={}, headers={"Origin": address}), 403)
+
+
+@pytest.mark.parametrize(
+    "host", ["x" * 900, "a..b", "a." + "x" * 64, "[::1", "[::1]:x", "a b", "<b>", "@", ""]
+)
+@pytest.mark.parametrize("path", ["/records", "/api/records", "/live/status", "/nowhere"])
+def test_a_host_that_no_name_can_be_is_refused(client: FlaskClient, path: str, host: str) -> None:
+    answer = client.get(path, headers={"Host": host})
+    assert answer.status_code == 403
+    assert "<b>" not in answer.text or answer.mimetype == "text/plain" or answer.is_json
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "BREW"])

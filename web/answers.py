@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask import Flask, jsonify, make_response, render_template, request, url_for
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadHost, HTTPException
 from werkzeug.wrappers import Response
 
 import errors
@@ -167,8 +167,8 @@ def _answer_http(error: HTTPException) -> Any:
 def _answer(sentence: str, status: int, **fields: Any) -> Any:
     if _wants_json():
         return failure(sentence, status, **fields)
-    if request.path.startswith("/live/"):
-        return sentence, status
+    if request.path.startswith("/live/") or isinstance(request.routing_exception, BadHost):
+        return Response(sentence, status, mimetype="text/plain")  # for a page there would be no addresses
     return render_template("error.html", sentence=sentence, status=status), status
 
 

@@ -205,7 +205,7 @@ PATHS: dict[str, dict[str, Call]] = {
     "/api/records/delete": {
         "post": call(
             "删除这些，或筛选到的全部",
-            success(deleted=COUNT, undo=or_null(ID)),
+            success(deleted=COUNT, undo=COUNT),
             requestBody=body(taken(**_CHOSEN)),
         )
     },
