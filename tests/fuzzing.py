@@ -112,6 +112,8 @@ HEADERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Cookie", ("session=x", "session=eyJ1bnRpbCI6OX0.a.b", "records_view=\xff", "=;;=", "a" * 4_000)),
     ("Content-Encoding", ("gzip", "identity", "x")),
     ("X-Forwarded-For", ("10.0.0.1", "'", "\xff")),
+    ("Referer", ("http://[x", "http://127.0.0.1/\t/evil.example", "//evil.example", "\xff", "x" * 3_000)),
+    ("Accept-Language", ("en", "zh-CN,en;q=0.5", "x;q=nan", "*;q=", "\xff", "en-" + "a" * 900)),
     ("X-HTTP-Method-Override", ("DELETE",)),
 )
 KINDS = (

@@ -31,7 +31,7 @@ from web.openapi import document
 from web_app import create_app
 
 ASKED = os.environ.get("FUZZ_CALLS")
-CALLS = int(ASKED or 800)
+CALLS = int(ASKED or 600)
 LONGEST_SECONDS = 30.0
 SECRET = "FUZZ-SECRET-0123456789"
 SECRETS = dict.fromkeys(

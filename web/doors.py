@@ -1,7 +1,6 @@
 """The doors: who may come in, and what a page may do once it is in a browser."""
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
 
 from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -9,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from errors import Forbidden
 from web import login
 from web.context import rooms
+from web.places import parts_of
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _OPEN_ENDPOINTS = ("login.page", "login.enter", "static", "health.healthz", "language.choose")
@@ -45,7 +45,7 @@ def _refuse_other_sites() -> None:
     if request.method in _SAFE_METHODS:
         return
     origin = request.headers.get("Origin")
-    foreign = origin is not None and _split(origin).netloc.lower() != request.host.lower()
+    foreign = origin is not None and parts_of(origin).netloc.lower() != request.host.lower()
     if foreign or request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         raise Forbidden("这个请求来自别的网站，已拒绝")
 
@@ -72,14 +72,7 @@ def _add_headers(response: Response) -> Response:
 
 def _host_name(host: str) -> str:
     """Without port and without the dot that may end a full name; nothing when it is no host."""
-    return (_split(f"//{host}").hostname or "").lower().removesuffix(".")
-
-
-def _split(address: str) -> SplitResult:
-    try:
-        return urlsplit(address)
-    except ValueError:
-        return urlsplit("")
+    return (parts_of(f"//{host}").hostname or "").lower().removesuffix(".")
 
 
 def _is_numeric(name: str) -> bool:

@@ -6,13 +6,13 @@ from deeper rooms are ``told``.
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, current_app, redirect, request
 from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
 from web.catalogue import Catalogue, fill
+from web.places import own_page, parts_of
 
 _OFFERED: tuple[str, ...] = ("zh",)
 _COOKIE = "language"
@@ -86,11 +86,10 @@ def _english() -> Catalogue:
 
 def _page_before() -> str:
     """The path of the page that the switch was on, when it is one of ours."""
-    before = urlsplit(request.referrer or "")
-    if before.netloc.lower() != request.host.lower() or not before.path.startswith("/"):
+    before = parts_of(request.referrer or "")
+    if before.netloc.lower() != request.host.lower():
         return "/"
-    path = "/" + before.path.lstrip("/\\")
-    return f"{path}?{before.query}" if before.query else path
+    return own_page(f"{before.path}?{before.query}" if before.query else before.path)
 
 
 def _depend_on_wish(response: Response) -> Response:

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import ipaddress
 import math
-import re
 import secrets
 import threading
 import time
@@ -14,12 +13,12 @@ from flask import Blueprint, Flask, current_app, redirect, render_template, requ
 from werkzeug.wrappers import Response
 
 from web.context import rooms
+from web.places import own_page
 
 _SESSION_SECONDS = 7 * 24 * 3600
 _LONGEST_WAIT = 60.0
 _FORGOTTEN_AFTER = 3600.0
 _MOST_REMEMBERED = 4096
-_OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
 _KEY = "ai_image_generator_guesses"
 login = Blueprint("login", __name__)
 
@@ -97,9 +96,4 @@ def enter() -> tuple[str, int] | Response:
         return render_template("login.html", problem="密码不对，请再试一次"), 403
     session.clear()
     session["until"] = time.time() + _SESSION_SECONDS
-    return redirect(_own_page(request.args.get("next", "/")))
-
-
-def _own_page(target: str) -> str:
-    """Only a path of this site: never ``//elsewhere`` or ``https://elsewhere``."""
-    return target if _OWN_PATH.fullmatch(target) else "/"
+    return redirect(own_page(request.args.get("next", "/")))

@@ -1,0 +1,19 @@
+"""Addresses from outside: taken apart whatever they are, and followed only within this house."""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+_OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
+
+
+def parts_of(address: str) -> SplitResult:
+    """The parts of an address; of what is none, empty ones."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
+def own_page(target: str) -> str:
+    """The target, if it is a path of this site: never ``//elsewhere`` or what becomes that."""
+    return target if _OWN_PATH.fullmatch(target) else "/"
