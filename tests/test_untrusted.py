@@ -155,7 +155,9 @@ def test_a_method_that_a_call_does_not_take_is_told_with_those_it_does(
     assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
 
 
-@pytest.mark.parametrize("address", ["http://[x", "http://evil.example/", "//", "http://localhost//evil.example"])
+@pytest.mark.parametrize(
+    "address", ["http://[x", "http://evil.example/", "//", "http://localhost//evil.example"]
+)
 def test_a_referer_that_is_no_page_of_ours_leads_to_the_first_one(client: FlaskClient, address: str) -> None:
     answer = client.post("/language", data={"language": "zh"}, headers={"Referer": address})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
