@@ -344,8 +344,9 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
             "keeps_ticket": error.ticket_usable,
         },
     )
-    word = "结果未知" if status is Status.UNKNOWN else "失败"
-    add_log(db, record.batch_id, "error", f"{_place(record)}{word}：{error.message}", record.id)
+    place, why = _place(record), error.message
+    text = f"{place}结果未知：{why}" if status is Status.UNKNOWN else f"{place}失败：{why}"
+    add_log(db, record.batch_id, "error", text, record.id)
     if error.pauses_batch and record.batch_id:
         pause_in_transaction(db, record.batch_id, error.message)
     _close_batch(db, record.batch_id)

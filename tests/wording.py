@@ -23,14 +23,24 @@ CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _PACKAGES = ("image_models", "storage", "picture_files", "sheets", "sample_library", "web")
 _HEADER = "# English. Chinese sentences with their gaps; how gaps are written: web/catalogue.py.\n"
 
-# Chinese that is no word to the person before a browser: file -> literals, or None for the whole file.
-_WORKBOOKS = "what workbooks are made of is the same for everybody: it is read again by its headers"
+# Chinese that is no word to the person before a browser: file -> literals, names of constants and
+# functions that hold them, or None for the whole file.
 STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "config.py": None,  # read at the terminal, before there is a browser
     "store_check.py": None,  # a command of the terminal
-    "web/language.py": ("中", "切换到中文"),  # for those who look for their own language
-    "sheets/writing.py": None,
+    "storage/upkeep.py": None,  # what that command does
+    "web_app.py": None,  # starts at the terminal
+    "web/language.py": ("day_in_words", "中", "切换到中文"),  # for those who look for their own language
+    "web/openapi.py": None,  # the document of the API
+    "web/openapi_calls.py": None,
+    "web/openapi_shapes.py": None,
+    "sheets/writing.py": None,  # what workbooks are made of is the same for everybody, to be read again
     "sheets/results.py": None,
+    "web/archive.py": None,
+    "sheets/paper.py": ("微软雅黑",),  # a font
+    "sheets/headers.py": ("_NAMES",),  # what people call their columns
+    "sheets/cells.py": ("下午",),  # what Excel writes
+    "image_models/demo.py": ("_write_on",),  # drawn into the picture
     "static/js/table/columns.js": ("；",),  # between names in a copied cell
     "image_models/door.py": ("{0}\n画面中不要出现：{1}",),  # said to the model
 }
@@ -76,9 +86,7 @@ def in_python(text: str, file: str) -> list[Found]:
     exempt = STAYS_CHINESE.get(file, ())
     if exempt is None:
         return []
-    return [
-        found for found in _in_node(ast.parse(text), file) if found.text not in exempt and found.text.strip()
-    ]
+    return [found for found in _in_node(ast.parse(text), file) if found.text not in exempt]
 
 
 def _in_node(node: ast.AST, file: str, *, is_said: bool = False) -> Iterator[Found]:
@@ -87,7 +95,7 @@ def _in_node(node: ast.AST, file: str, *, is_said: bool = False) -> Iterator[Fou
     elif isinstance(node, ast.Constant):
         if isinstance(node.value, str) and HAN.search(node.value):
             yield Found(node.value, file, node.lineno, is_said)
-    elif isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("_log.", "re.")):
+    elif _name_of(node) in (STAYS_CHINESE.get(file) or ()) or _is_no_word(node):
         return
     else:
         says = isinstance(node, ast.Call) and ast.unparse(node.func) == "say"
@@ -108,6 +116,20 @@ def _in_joined(node: ast.JoinedStr, file: str) -> Iterator[Found]:
             yield from _in_node(part.value, file)
     if CHINESE.search(text):
         yield Found(text, file, node.lineno, is_said=False)
+
+
+def _name_of(node: ast.AST) -> str:
+    """What a constant or function is called; empty for anything else."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name
+    if isinstance(node, ast.AnnAssign | ast.Assign):
+        return ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+    return ""
+
+
+def _is_no_word(node: ast.AST) -> bool:
+    """Whether it is for the log of the terminal, or a pattern to look for."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("_log.", "re.", "journal."))
 
 
 def _is_docstring(node: ast.AST) -> bool:

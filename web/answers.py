@@ -15,6 +15,7 @@ import errors
 import journal
 from domain import Batch, LogLine, ModelCard, Record, SampleImage
 from sample_images import shown_at
+from web.language import told
 
 Answer = Response | tuple[Response, int]
 
@@ -65,6 +66,7 @@ def record_json(record: Record) -> dict[str, Any]:
     }
     wait = record.not_before - time.time()
     return fields | {
+        "error": told(record.error),
         "cost": yuan(record.cost),
         "at_stake": yuan(record.at_stake),
         "sample_images": [_reference_json(image) for image in record.sample_images],
@@ -81,6 +83,7 @@ def _reference_json(image: SampleImage) -> dict[str, str]:
 def batch_json(batch: Batch) -> dict[str, Any]:
     """A batch as the contract shows it."""
     return dataclasses.asdict(batch) | {
+        "paused_reason": told(batch.paused_reason),
         "counts": {status.value: number for status, number in batch.counts.items()},
         "cost": yuan(batch.cost),
         "at_stake": yuan(batch.at_stake),
@@ -90,11 +93,18 @@ def batch_json(batch: Batch) -> dict[str, Any]:
 
 def log_json(line: LogLine) -> dict[str, Any]:
     """A log line as the contract shows it."""
-    return dataclasses.asdict(line)
+    return dataclasses.asdict(line) | {"text": told(line.text)}
+
+
+def told_card(card: ModelCard) -> ModelCard:
+    """A model's card with its label and notes in the language of this request."""
+    notes = {field: told(note) for field, note in card.notes.items()}
+    return dataclasses.replace(card, label=told(card.label), notes=notes)
 
 
 def card_json(card: ModelCard) -> dict[str, Any]:
     """What a model declares, with sizes as ``"16:9|2K": {"size", "width", "height", "price"}``."""
+    card = told_card(card)
     fields = {name: getattr(card, name) for name in ("name", "label", "model_id", "prompt_limit", "notes")}
     fields["notes"] = dict(card.notes)
     fields["sizes"] = sizes_json(card)
@@ -142,7 +152,7 @@ def success(fields: Mapping[str, Any] | None = None, status: int = 200) -> Answe
 
 def failure(sentence: str, status: int, **fields: Any) -> Answer:
     """``{"success": false, "error": sentence, …}``."""
-    return jsonify({"success": False, "error": sentence, **fields}), status
+    return jsonify({"success": False, "error": told(sentence), **fields}), status
 
 
 def _answer_ours(error: errors.AppError) -> Any:
@@ -165,11 +175,14 @@ def _answer_http(error: HTTPException) -> Any:
 
 
 def _answer(sentence: str, status: int, **fields: Any) -> Any:
+    sentence = told(sentence)
     if _wants_json():
         return failure(sentence, status, **fields)
     if request.path.startswith("/live/") or isinstance(request.routing_exception, BadHost):
-        return Response(sentence, status, mimetype="text/plain")  # for a page there would be no addresses
-    return render_template("error.html", sentence=sentence, status=status), status
+        return Response(
+            told(sentence), status, mimetype="text/plain"
+        )  # for a page there would be no addresses
+    return render_template("error.html", sentence=told(sentence), status=status), status
 
 
 def _wants_json() -> bool:

@@ -21,7 +21,8 @@ from web.answers import (
 )
 from web.asking import BadRows, queue_rows
 from web.context import connection, rooms
-from web.live import unless_unchanged
+from web.language import told
+from web.live import is_known, unless_unchanged
 from web.numbers import asked_number, whole_numbers
 
 api = Blueprint("api", __name__, url_prefix="/api")
@@ -32,7 +33,7 @@ SOURCES = ("single", "batch")
 @api.errorhandler(BadRows)
 def bad_rows(error: BadRows) -> Answer:
     """400 with every complaint by row and field."""
-    problems = [{"row": row, "field": p.field, "error": p.message} for row, p in error.problems]
+    problems = [{"row": row, "field": p.field, "error": told(p.message)} for row, p in error.problems]
     return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
 
 
@@ -81,7 +82,7 @@ def _made_json(record: Record) -> dict[str, Any]:
 
 
 def _failed_json(record: Record) -> dict[str, Any]:
-    return {"record_id": record.id, "status": record.status, "error": record.error or "已取消"}
+    return {"record_id": record.id, "status": record.status, "error": told(record.error or "已取消")}
 
 
 @api.post("/batches")
@@ -112,7 +113,7 @@ def get_batch(batch_id: str) -> Any:
     db = connection()
     since = asked_number("since")
     tag = f"{since}-{database.get_batch_version(db, batch_id)}"
-    if tag in request.if_none_match:
+    if is_known(tag):
         return unless_unchanged(jsonify(), tag)
     with database.snapshot(db):
         batch = database.get_batch(db, batch_id)

@@ -22,6 +22,7 @@ from web.api import api
 from web.archive import stream_archive
 from web.context import connection, rooms
 from web.filters import asked_for, page_bounds, read_chosen, read_filter
+from web.language import told
 from web.numbers import is_id
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -123,7 +124,9 @@ def archive_records() -> Response:
     if next(database.list_chosen(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
     response = Response(stream_archive(rooms().settings, ids), mimetype="application/zip")
-    name = f"filename=records.zip; filename*=UTF-8''{quote('生成记录.zip')}"  # a header holds no Chinese
+    name = (
+        f"filename=records.zip; filename*=UTF-8''{quote(told('生成记录.zip'))}"  # a header holds no Chinese
+    )
     response.headers["Content-Disposition"] = f"attachment; {name}"
     return response
 
@@ -132,7 +135,7 @@ def archive_records() -> Response:
 def export_records() -> Response:
     """``ids=1,2``, or all that the filter finds, as a workbook."""
     file = spreadsheet.write_records(database.list_chosen(connection(), asked_for()))
-    return send_file(file, mimetype=_XLSX, as_attachment=True, download_name="生成记录.xlsx", max_age=0)
+    return send_file(file, mimetype=_XLSX, as_attachment=True, download_name=told("生成记录.xlsx"), max_age=0)
 
 
 @api.post("/records/find-by-file")

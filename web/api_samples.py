@@ -11,6 +11,7 @@ from errors import InvalidRequest
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms
+from web.language import told
 from web.numbers import is_id
 
 MAX_FILES = 50
@@ -101,7 +102,7 @@ def _picture_of_record() -> CheckedUpload:
 def _page_answer(page: LibraryPage) -> Answer:
     fields: dict[str, Any] = {"images": [image_json(image) for image in page.images], "total": page.total}
     fields |= {"source": page.source, "stale": page.is_stale, "listed_at": page.listed_at}
-    return success(fields | ({"trouble": page.trouble} if page.trouble else {}))
+    return success(fields | ({"trouble": told(page.trouble)} if page.trouble else {}))
 
 
 def _images_answer(images: list[LibraryImage]) -> Answer:

@@ -15,6 +15,7 @@ from errors import InvalidRequest
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms
+from web.language import told
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -27,7 +28,10 @@ def import_spreadsheet() -> Answer:
         raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
     content = file.stream.read(spreadsheet.MAX_UPLOAD + 1)
     found = spreadsheet.read_workbook(content, file.filename or "", card=rooms().model.card)
-    return success(found.as_json() | {"references": _look_up(found.rows)})
+    problems = [{**problem.as_json(), "error": told(problem.error)} for problem in found.problems]
+    notes = [told(note) for note in found.notes]
+    references = _look_up(found.rows)
+    return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
 
 
 @api.get("/spreadsheet/template.xlsx")
@@ -60,11 +64,13 @@ def batch_results(batch_id: str) -> Response:
 
     file = spreadsheet.write_results(batch, records, thumbnails=thumbnail)
     name = f"{pictures.safe_stem(batch.name) or batch.id}-结果.xlsx"
-    return send_file(file, mimetype=_XLSX, as_attachment=True, download_name=name, max_age=0)
+    return send_file(file, mimetype=_XLSX, as_attachment=True, download_name=told(name), max_age=0)
 
 
 def _workbook(content: bytes, name: str) -> Response:
-    return send_file(BytesIO(content), mimetype=_XLSX, as_attachment=True, download_name=name, max_age=0)
+    return send_file(
+        BytesIO(content), mimetype=_XLSX, as_attachment=True, download_name=told(name), max_age=0
+    )
 
 
 def _look_up(rows: Sequence[spreadsheet.ImportedRow]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ The rooms speak Chinese, in the database too. Words born in ``web/`` are given t
 from deeper rooms are ``told``.
 """
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ def say(sentence: str, **values: Any) -> str:
 def told(sentence: str) -> str:
     """A finished sentence of any room in this request's language; a person's own words stay as they are."""
     return _english().told(sentence) if sentence and is_english() else sentence
+
+
+def day_in_words(day: date, *, with_year: bool = True) -> str:
+    """11月24日, Nov 24; with its year 2025年11月24日, Nov 24, 2025."""
+    if is_english():
+        return f"{day:%b} {day.day}" + (f", {day.year}" if with_year else "")
+    return (f"{day.year}年" if with_year else "") + f"{day.month}月{day.day}日"
 
 
 @language.post("/language")

@@ -7,7 +7,9 @@ from flask import Blueprint, Flask, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 import database
+from web.answers import told_card
 from web.context import connection, rooms
+from web.language import is_english, told
 from web.numbers import asked_number
 from web.pages import RESULTS_SHOWN
 
@@ -28,7 +30,7 @@ class House:
 
 def show_house(app: Flask) -> None:
     """Give every template ``card`` and ``house``."""
-    app.context_processor(lambda: {"card": rooms().card, "house": house()})
+    app.context_processor(lambda: {"card": told_card(rooms().card), "house": house()})
 
 
 def house() -> House:
@@ -39,7 +41,7 @@ def house() -> House:
     left = None if settings.budget is None else max(settings.budget - database.committed(db), Decimal(0))
     return House(
         state=state,
-        state_text=text,
+        state_text=told(text),
         under_way=under_way,
         done_share=1 - under_way / total if total else None,
         budget_left=left,
@@ -83,6 +85,15 @@ def results() -> Response:
 
 def unless_unchanged(response: Response, tag: str) -> Response:
     """Give it an ETag; 304 when the client has that one already."""
-    response.set_etag(tag)
+    response.set_etag(_in_language(tag))
     response.headers["Cache-Control"] = "no-cache"
     return response.make_conditional(request)
+
+
+def is_known(tag: str) -> bool:
+    """Whether the client has what this tag stands for already."""
+    return _in_language(tag) in request.if_none_match
+
+
+def _in_language(tag: str) -> str:
+    return f"{tag}-en" if is_english() else tag

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import database
 from domain import ASPECT_RATIOS, RESOLUTIONS, Status
 from errors import NotFound
+from web.language import say, told
 
 STATUS_WORDS = {
     Status.SUCCESS: "成功",
@@ -48,9 +49,9 @@ def chips_for(
     kinds = database.count_kinds(db, trash=wanted.trash)
     return [
         _statuses(wanted, kinds["status"], link),
-        _kind("aspect_ratio", "比例", asked, _in_order(kinds["aspect_ratio"], ASPECT_RATIOS), link),
-        _kind("resolution", "分辨率", asked, _in_order(kinds["resolution"], RESOLUTIONS), link),
-        _kind("model", "模型", asked, kinds["model"], link),
+        _kind("aspect_ratio", say("比例"), asked, _in_order(kinds["aspect_ratio"], ASPECT_RATIOS), link),
+        _kind("resolution", say("分辨率"), asked, _in_order(kinds["resolution"], RESOLUTIONS), link),
+        _kind("model", say("模型"), asked, kinds["model"], link),
         _batch(db, wanted.batch_id, link),
         _days(asked, link),
         _favourite(wanted, kinds["favourite"].get("1", 0), link),
@@ -67,7 +68,7 @@ def _statuses(wanted: database.RecordFilter, counts: Mapping[str, int], link: Li
     choices = tuple(
         Choice(
             value=status,
-            label=label,
+            label=told(label),
             href=toggled(status),
             is_on=status in wanted.statuses,
             number=counts.get(status, 0),
@@ -75,8 +76,8 @@ def _statuses(wanted: database.RecordFilter, counts: Mapping[str, int], link: Li
         for status, label in STATUS_WORDS.items()
         if counts.get(status) or status in wanted.statuses
     )
-    shown = "、".join(STATUS_WORDS[Status(status)] for status in wanted.statuses)
-    return Chip(name="status", label="状态", shown=shown, clear=link(status=""), choices=choices)
+    shown = say("、").join(told(STATUS_WORDS[Status(status)]) for status in wanted.statuses)
+    return Chip(name="status", label=say("状态"), shown=shown, clear=link(status=""), choices=choices)
 
 
 def _kind(name: str, label: str, asked: Mapping[str, str], counts: Mapping[str, int], link: Link) -> Chip:
@@ -99,10 +100,10 @@ def _batch(db: database.Connection, batch_id: str, link: Link) -> Chip:
     shown = batch_id
     if batch_id:
         try:
-            shown = database.get_batch(db, batch_id).name or f"批次 {batch_id[:8]}"
+            shown = database.get_batch(db, batch_id).name or say("批次 {id}", id=batch_id[:8])
         except NotFound:
-            shown = f"{batch_id[:8]}（没有这个批次）"
-    return Chip(name="batch_id", label="批次", shown=shown, clear=link(batch_id=""))
+            shown = say("{id}（没有这个批次）", id=batch_id[:8])
+    return Chip(name="batch_id", label=say("批次"), shown=shown, clear=link(batch_id=""))
 
 
 def _days(asked: Mapping[str, str], link: Link) -> Chip:
@@ -118,26 +119,30 @@ def _days(asked: Mapping[str, str], link: Link) -> Chip:
     choices = tuple(
         Choice(
             value=label,
-            label=label,
+            label=told(label),
             href=link(**{"from": f"{first}", "to": f"{last}"}),
             is_on=(start, end) == (f"{first}", f"{last}"),
         )
         for label, (first, last) in spans.items()
     )
-    named = next((choice.label for choice in choices if choice.is_on), "")
-    shown = named or (
-        f"{start} 至 {end}" if start and end else f"{start} 起" if start else f"{end} 止" if end else ""
-    )
-    return Chip(name="days", label="日期", shown=shown, clear=link(**{"from": "", "to": ""}), choices=choices)
+    shown = next((choice.label for choice in choices if choice.is_on), "")
+    if not shown and (start or end):
+        shown = say(
+            "{start} 至 {end}" if start and end else "{start} 起" if start else "{end} 止",
+            start=start,
+            end=end,
+        )
+    clear = link(**{"from": "", "to": ""})
+    return Chip(name="days", label=say("日期"), shown=shown, clear=clear, choices=choices)
 
 
 def _favourite(wanted: database.RecordFilter, number: int, link: Link) -> Chip:
     is_on = wanted.favourite is True
-    choice = Choice(value="1", label="收藏", href=link(favourite="1"), is_on=is_on, number=number)
+    choice = Choice(value="1", label=say("收藏"), href=link(favourite="1"), is_on=is_on, number=number)
     return Chip(
         name="favourite",
-        label="收藏",
-        shown="收藏" if is_on else "",
+        label=say("收藏"),
+        shown=say("收藏") if is_on else "",
         clear=link(favourite=""),
         choices=(choice,),
     )
