@@ -7,6 +7,7 @@ names the setting to look at. Only what changes nothing is tried again: list, lo
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import sys
 import time
@@ -133,6 +134,10 @@ class Bucket:
         content: bytes = self._patiently("读取", lambda: self._service.get_object(key).read())
         return content
 
+    def measure(self, key: str) -> dict[str, str]:
+        """What OSS finds in a picture: ``Format``, ``ImageWidth``, ``ImageHeight``, ``FileSize``, as text."""
+        return self._patiently("读取", lambda: self._read_info(key))
+
     def put(self, key: str, content: bytes, media_type: str) -> None:
         """Keep the content under the key. Asked once: whether to try again is the caller's to say."""
         headers = {"Content-Type": media_type}
@@ -167,6 +172,10 @@ class Bucket:
             region=self.address.region,
         )
 
+    def _read_info(self, key: str) -> dict[str, str]:
+        found = json.loads(self._service.get_object(key, process="image/info").read())
+        return {name: str(each["value"]) for name, each in found.items()}
+
     def _list_page(self, prefix: str, token: str) -> oss2.models.ListObjectsV2Result:
         return self._patiently(
             "列出文件",
@@ -189,7 +198,7 @@ class Bucket:
             return ask()
         except oss2.exceptions.OssError as error:
             raise _explained(error, deed) from error
-        except ParseError as error:
+        except (ParseError, json.JSONDecodeError) as error:
             text = "OSS_ENDPOINT 的答复不像是 OSS，请检查这个地址"
             raise BucketError(text, passing=False) from error
 

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 class SampleImage:
     """A reference image attached to a request: where it is kept, and the name people know it by.
 
-    ``key`` and ``sha256`` (of its content, 12 or all 64 digits) pin what was used, once it is queued.
+    ``key`` and ``sha256`` (of its content, 12 or all 64 digits) pin what was used, once it is queued;
+    ``etag`` does where only the bucket can tell the content.
     """
 
     url: str
     filename: str
     key: str = ""
     sha256: str = ""
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

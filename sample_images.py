@@ -9,13 +9,21 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from config import Settings, is_loopback
-from domain import CheckedUpload, LibraryImage, LibraryPage, Reference, ReferenceFacts, SampleImage
+from domain import (
+    CheckedUpload,
+    LibraryImage,
+    LibraryPage,
+    Reference,
+    ReferenceFacts,
+    ReferenceLimits,
+    SampleImage,
+)
 from errors import InvalidRequest, NotFound
 from sample_library import catalogue, folder
 from sample_library.catalogue import FILES_URL, THUMBNAILS_URL, Catalogue, media_type_in, media_type_of
@@ -54,6 +62,19 @@ class Home(Protocol):
 
     def pin(self, key: str) -> str:
         """A hash of the picture's content that will still tell it when it was renamed or replaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """A reference to be made ready, and in which form the model takes it."""
+
+    image: SampleImage
+    form: str
+    limits: ReferenceLimits | None
+
+    def refused(self, why: str) -> InvalidRequest:
+        """What is said when it cannot be sent."""
+        return InvalidRequest("sample_images", f"参考图「{self.image.filename}」{why}")
 
 
 class Library:
@@ -139,14 +160,17 @@ class Library:
         found = {image.url: self._facts(image) for image in images}
         return {url: facts for url, facts in found.items() if facts}
 
-    def references(self, images: Sequence[SampleImage], *, form: str) -> list[Reference]:
+    def references(
+        self, images: Sequence[SampleImage], *, form: str, limits: ReferenceLimits | None = None
+    ) -> list[Reference]:
         """Reference images made ready for a model at the moment of sending.
 
         ``form`` is the model's ``reference_form``. Public addresses pass as they are; what is kept here
         becomes a signed address where the model wants one, else bytes. InvalidRequest("sample_images")
-        names the one that is missing; BucketError when OSS would not.
+        names the one that is missing, was replaced since, or breaks the ``limits``; BucketError when OSS
+        would not.
         """
-        return [self._reference(image, form) for image in images]
+        return [self._reference(_Wish(image=image, form=form, limits=limits)) for image in images]
 
     def wait_until_wanted(self, timeout: float) -> bool:
         """Whether the list should be refreshed; waits so many seconds for it."""
@@ -173,7 +197,8 @@ class Library:
         for key in _names_in(image.url, FILES_URL):
             home = self._folder if self._found_here(key) else self._home
             with contextlib.suppress(NotFound, OSError):
-                return replace(image, key=key, sha256=home.pin(key))
+                etag = self._shelf.etag(key) if self._shelf and home is self._shelf else ""
+                return replace(image, key=key, sha256=home.pin(key), etag=etag)
         return image
 
     def _facts(self, image: SampleImage) -> ReferenceFacts | None:
@@ -193,37 +218,47 @@ class Library:
             return catalogue.facts_of(path.name, path.stat().st_size)
         return None
 
-    def _reference(self, image: SampleImage, form: str) -> Reference:
+    def _reference(self, wish: _Wish) -> Reference:
+        image = wish.image
         kept = self._folder.pinned(image.sha256, image.key)
         if kept:
-            return self._handed(kept.read_bytes(), image.filename, form)
+            return self._handed(kept.read_bytes(), wish)
         for key in _names_in(image.url, FILES_URL):
             with contextlib.suppress(NotFound):
-                return self._library_reference(key, image.filename, form)
+                return self._library_reference(key, wish)
         for name in _names_in(image.url, OUTPUT_URL):
             with contextlib.suppress(NotFound):
-                content = folder.existing(self._settings.output_dir, name).read_bytes()
-                return self._handed(content, image.filename, form)
+                return self._handed(folder.existing(self._settings.output_dir, name).read_bytes(), wish)
         if not _is_web_address(image.url):
-            raise InvalidRequest("sample_images", f"参考图「{image.filename}」找不到了，请重新选择")
+            raise wish.refused("找不到了，请重新选择")
         return Reference(filename=image.filename, url=image.url)
 
-    def _library_reference(self, key: str, filename: str, form: str) -> Reference:
+    def _library_reference(self, key: str, wish: _Wish) -> Reference:
         if self._shelf is None or self._found_here(key):
-            return self._handed(self._folder.file(key).read_bytes(), filename, form)
-        if form == "bytes":
-            content = self._shelf.content(key)
-            return Reference(filename=filename, content=content, media_type=media_type_in(content, filename))
-        url = self._shelf.sent_address(key, seconds=self._seconds)
-        return Reference(filename=filename, url=url, media_type=media_type_of(key))
+            return self._handed(self._folder.file(key).read_bytes(), wish)
+        if wish.form == "bytes" and not wish.image.etag:
+            return _as_bytes(self._shelf.content(key), wish)
+        stored = self._shelf.stored(key)
+        if wish.image.etag not in ("", stored.etag):
+            raise wish.refused("排队之后被换成了另一张，没有生成，也没有计费，请重新选择")
+        if wish.form == "bytes":
+            return _as_bytes(self._shelf.content(key), wish)
+        return self._as_address(self._shelf, stored.key, stored.etag, wish)
 
-    def _handed(self, content: bytes, filename: str, form: str) -> Reference:
+    def _handed(self, content: bytes, wish: _Wish) -> Reference:
         """A picture of this machine: lent to the bucket for a model that only takes addresses."""
-        media_type = media_type_in(content, filename)
-        if form == "url" and self._shelf:
-            url = self._shelf.lend(content, media_type, seconds=self._seconds)
-            return Reference(filename=filename, url=url, media_type=media_type)
-        return Reference(filename=filename, content=content, media_type=media_type)
+        if wish.form == "url" and self._shelf:
+            key = self._shelf.lend(content, media_type_in(content, wish.image.filename))
+            return self._as_address(self._shelf, key, "", wish)
+        return _as_bytes(content, wish)
+
+    def _as_address(self, shelf: Shelf, key: str, etag: str, wish: _Wish) -> Reference:
+        """Nothing that the model would refuse goes out: that might be billed."""
+        facts = shelf.measured(key, etag) if wish.limits else None
+        if wish.limits and facts and (why := wish.limits.complaint(facts)):
+            raise wish.refused(f"用不了：它{why}，没有生成，也没有计费")
+        url = shelf.sent_address(key, seconds=self._seconds)
+        return Reference(filename=wish.image.filename, url=url, media_type=media_type_of(key))
 
     @property
     def _seconds(self) -> int:
@@ -243,6 +278,11 @@ def shown_at(image: SampleImage) -> str:
     if image.url.startswith(FILES_URL):
         return THUMBNAILS_URL + image.url.removeprefix(FILES_URL)
     return image.url
+
+
+def _as_bytes(content: bytes, wish: _Wish) -> Reference:
+    name = wish.image.filename
+    return Reference(filename=name, content=content, media_type=media_type_in(content, name))
 
 
 def _open_shelf(settings: Settings, clock: Callable[[], float]) -> Shelf:

@@ -208,7 +208,10 @@ class Worker:
         )
 
     def _references(self, record: Record) -> Sequence[Reference]:
-        return self.library.references(record.sample_images, form=self.model.card.reference_form)
+        card = self.model.card
+        return self.library.references(
+            record.sample_images, form=card.reference_form, limits=card.reference_limits
+        )
 
     def _keep(self, db: database.Connection, record: Record, picture: Picture) -> KeptPicture:
         """Onto the disk; when the disk refuses, hold the paid picture and say so until it takes it."""

@@ -28,12 +28,13 @@ _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A picture as its home lists it. ``kept_at`` is a Unix time."""
+    """A picture as its home lists it. ``kept_at`` is a Unix time; ``etag`` where the key tells no hash."""
 
     key: str
     size: int
     kept_at: float
     has_thumbnail: bool = True
+    etag: str = ""
 
 
 class Catalogue:

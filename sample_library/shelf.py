@@ -71,6 +71,7 @@ class Shelf:
         self._changes: list[tuple[str, Entry | None]] = []
         self._addresses: dict[tuple[str, str], tuple[str, float]] = {}
         self._sent: set[str] = set()
+        self._measured: dict[tuple[str, str], ReferenceFacts | None] = {}
         self._remember()
 
     @property
@@ -175,26 +176,47 @@ class Shelf:
     def facts(self, key: str) -> ReferenceFacts | None:
         """What the list at hand tells of it."""
         entry = self._known().entries.get(key)
-        return catalogue.facts_of(key, entry.size) if entry else None
+        if entry is None:
+            return None
+        measured = self._measured.get((key, entry.etag)) if entry.etag else None
+        return measured or catalogue.facts_of(key, entry.size)
+
+    def etag(self, key: str) -> str:
+        """What tells this content from another that is put in its place; empty where the key does, or no
+        fresh list is there to ask."""
+        entry = None if self.is_stale else self._known().entries.get(key)
+        return entry.etag if entry else ""
+
+    def stored(self, key: str) -> StoredObject:
+        """Where it surely is at this moment, renamed or deleted as it may be. Raises NotFound."""
+        now = self._prefix + self._now(key)
+        return self._unless_out(lambda: self._bucket.look(now))
 
     def sent_address(self, key: str, *, seconds: int) -> str:
-        """An address for a model, of a picture that is surely there at this moment. Raises NotFound."""
-        now = self._prefix + self._now(key)
-        self._unless_out(lambda: self._bucket.look(now))
-        return self._bucket.signed_url(now, seconds=seconds)
+        """An address for a model; ``key`` as ``stored`` or ``lend`` tell it."""
+        return self._bucket.signed_url(key, seconds=seconds)
+
+    def measured(self, key: str, etag: str) -> ReferenceFacts | None:
+        """What OSS finds in such an object; None when its name tells, or OSS cannot."""
+        name = self._name(key)
+        if catalogue.digest_in(name):
+            return None
+        if (name, etag) not in self._measured:
+            self._measured[name, etag] = self._unless_out(lambda: self._measure(key))
+        return self._measured[name, etag]
 
     def content(self, key: str) -> bytes:
         """The picture itself. Raises NotFound."""
         return self._unless_out(lambda: self._bucket.fetch(self._prefix + self._now(key)))
 
-    def lend(self, content: bytes, media_type: str, *, seconds: int) -> str:
-        """An address for a model, of a picture of this machine; it stays in the bucket for two days."""
+    def lend(self, content: bytes, media_type: str) -> str:
+        """A picture of this machine, for a model to see; stays there for two days -> its key."""
         digest = hashlib.sha256(content).hexdigest()[:32]
         key = f"{self._prefix}{_SENT}{digest}.{media_type.rpartition('/')[2]}"
         if digest not in self._sent:
             self._unless_out(lambda: self._bucket.put(key, content, media_type))
             self._sent.add(digest)
-        return self._bucket.signed_url(key, seconds=seconds)
+        return key
 
     def _unless_out(self, ask: Callable[[], T]) -> T:
         """While OSS is out of reach one tries now and then; the others are told at once, holding no place."""
@@ -208,6 +230,22 @@ class Shelf:
             raise
         self._outage = None
         return answer
+
+    def _measure(self, key: str) -> ReferenceFacts | None:
+        try:
+            found = self._bucket.measure(key)
+            return ReferenceFacts(
+                format=found["Format"].lower().replace("jpg", "jpeg"),
+                size=int(found["FileSize"]),
+                width=int(found["ImageWidth"]),
+                height=int(found["ImageHeight"]),
+            )
+        except BucketError as trouble:
+            if trouble.passing:
+                raise
+        except (KeyError, ValueError):
+            pass
+        return None
 
     def _ask_and_wait(self) -> None:
         """With the condition held."""
@@ -231,7 +269,8 @@ class Shelf:
                 if each.modified_at < now - _SENT_SECONDS:
                     found.old.append(name)
             elif catalogue.is_picture(name):
-                entry = Entry(key=name, size=each.size, kept_at=each.modified_at)
+                etag = "" if catalogue.digest_in(name) else each.etag
+                entry = Entry(key=name, size=each.size, kept_at=each.modified_at, etag=etag)
                 earlier = known.get(name)
                 found.shown.append(earlier if earlier and earlier == entry else entry)
         return found
@@ -331,12 +370,13 @@ class Shelf:
             head = json.loads(file.readline())
             if head["of"] == self._identity():
                 rows = (json.loads(line) for line in file)
-                self._catalogue = Catalogue(Entry(key=k, size=s, kept_at=float(t)) for k, s, t in rows)
+                entries = (Entry(key=k, size=s, kept_at=float(t), etag=e) for k, s, t, e in rows)
+                self._catalogue = Catalogue(entries)
                 self._listed_at = float(head["listed_at"])
 
     def _write_memory(self, fresh: Catalogue) -> None:
         head = {"of": self._identity(), "listed_at": self._listed_at}
-        lines = [head, *([entry.key, entry.size, entry.kept_at] for entry in fresh)]
+        lines = [head, *([entry.key, entry.size, entry.kept_at, entry.etag] for entry in fresh)]
         with contextlib.suppress(StorageError):
             write(self._memory, "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode())
 

@@ -15,6 +15,7 @@ RECORD = """
     favourite, started_at, finished_at, deleted_at, row_number, picture_number, file_stem, requested_filename,
     ticket, attempts, retries, throttled, not_before, version, file_size, sha256
 """
+_SAMPLE_IMAGE = ("url", "filename", "key", "sha256", "etag")
 
 
 def yuan(micros: int | None) -> Decimal:
@@ -49,7 +50,7 @@ def sample_images_text(images: tuple[SampleImage, ...]) -> str:
 
 
 def _pinned(image: SampleImage) -> dict[str, str]:
-    pins = {"key": image.key, "sha256": image.sha256}
+    pins = {"key": image.key, "sha256": image.sha256, "etag": image.etag}
     return {"url": image.url, "filename": image.filename} | {k: v for k, v in pins.items() if v}
 
 
@@ -61,7 +62,7 @@ def _sample_images(text: str | None) -> tuple[SampleImage, ...]:
     if not isinstance(items, list):
         return ()
     return tuple(
-        SampleImage(**{name: str(item.get(name) or "") for name in ("url", "filename", "key", "sha256")})
+        SampleImage(**{name: str(item.get(name) or "") for name in _SAMPLE_IMAGE})
         for item in items
         if isinstance(item, dict)
     )

@@ -365,3 +365,61 @@ def test_a_record_shows_what_it_used_though_it_was_renamed_and_deleted(
     small = client.get(shown["thumbnail_url"])
     with urlopen(small.headers["Location"], timeout=5) as answer:
         assert answer.read()[8:12] == b"WEBP"
+
+
+def by_hand(worker: Worker, oss: FakeOss, content: bytes, name: str = "手放.png") -> LibraryImage:
+    oss.keep(PREFIX + name, content)
+    worker.library.refresh()
+    return worker.library.image(name)
+
+
+def test_a_picture_that_was_replaced_while_it_waited_is_not_sent_and_nothing_is_paid(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
+) -> None:
+    image = by_hand(worker, oss, drawn("png"))
+    ids = queue(client, row("一", image))
+    oss.keep(f"{PREFIX}手放.png", drawn("png"))
+    ids += queue(client, row("不要参考图"))
+    work_off(worker, db)
+    refused, done = records(db, ids)
+    assert (refused.status, done.status) == (Status.FAILED, Status.SUCCESS)
+    assert "「手放.png」排队之后被换成了另一张" in refused.error
+    assert (refused.cost, jimeng.charges) == (Decimal(0), 1)
+    worker.library.refresh()
+    again = queue(client, row("一", image))  # chosen anew, it is the one that is there now
+    work_off(worker, db)
+    assert records(db, again)[0].status is Status.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(drawn("png", size=(400, 100)), "太窄或太扁"), (drawn("webp"), "是 WEBP")],
+)
+def test_a_picture_put_there_by_hand_is_measured_before_money_is_spent(
+    client: FlaskClient,
+    worker: Worker,
+    db: database.Connection,
+    oss: FakeOss,
+    jimeng: FakeJimeng,
+    content: bytes,
+    why: str,
+) -> None:
+    image = by_hand(worker, oss, content)
+    (record_id,) = queue(client, row("猫", image))
+    work_off(worker, db)
+    (record,) = records(db, [record_id])
+    assert (record.status, jimeng.charges) == (Status.FAILED, 0)
+    assert why in record.error
+    answer = post(client, "/api/batches", {"rows": [row("猫", image)]}, 400)  # known from now on
+    assert why in answer["problems"][0]["error"]
+
+
+def test_a_picture_that_oss_cannot_measure_is_sent_as_it_is(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
+) -> None:
+    image = by_hand(worker, oss, drawn("png"))
+    ids = queue(client, row("一", image))
+    oss.fail_next("denied", deed="get")
+    work_off(worker, db)
+    assert records(db, ids)[0].status is Status.SUCCESS
+    assert jimeng.charges == 1

@@ -14,6 +14,7 @@ import base64
 import hashlib
 import hmac
 import io
+import json
 import re
 import threading
 import time
@@ -346,6 +347,8 @@ class FakeOss:
         change = call.query.get("x-oss-process", "")
         if not change:
             return Reply(content=found.content, headers=headers)
+        if change == "image/info":
+            return Reply(content=_info(found.content), headers={"Content-Type": "application/json"})
         return Reply(content=_changed(found.content, change), headers={"Content-Type": "image/webp"})
 
     _head = _get
@@ -444,6 +447,17 @@ def _changed(content: bytes, change: str) -> bytes:
         image.thumbnail((int(sides["w"]), int(sides["h"])))
         image.convert("RGB").save(packed, "WEBP")
     return packed.getvalue()
+
+
+def _info(content: bytes) -> bytes:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            known = {"ImageWidth": image.width, "ImageHeight": image.height, "FileSize": len(content)}
+            picture_format = str(image.format).lower().replace("jpeg", "jpg")
+    except OSError:
+        raise Refused("BadRequest", "0020-00000206", "Unsupported image format.") from None
+    told = {name: {"value": str(value)} for name, value in known.items()}
+    return json.dumps(told | {"Format": {"value": picture_format}}).encode()
 
 
 def _refusal(refused: Refused, call: Call) -> Reply:
