@@ -40,7 +40,7 @@ from storage.finding import (
     list_record_ids,
 )
 from storage.health import is_healthy
-from storage.ledger import BatchAtRest, BudgetReached, add_send, committed, keep_ticket
+from storage.ledger import BatchAtRest, BudgetReached, ClaimLost, add_send, committed, keep_ticket
 from storage.library import (
     CopyCounts,
     add_earlier_copies,
@@ -59,6 +59,7 @@ from storage.queue import (
     fail_record,
     finish_record,
     has_claimable,
+    list_spent,
     pause_other_models,
     requeue_record,
     retry_records,
@@ -96,6 +97,7 @@ __all__ = [
     "BatchAtRest",
     "BudgetReached",
     "Chosen",
+    "ClaimLost",
     "Connection",
     "CopyCounts",
     "Done",
@@ -155,6 +157,7 @@ __all__ = [
     "list_records_of_file",
     "list_sends",
     "list_single_records",
+    "list_spent",
     "mark_favourite",
     "merge_index",
     "open_database",

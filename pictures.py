@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
-from errors import Billed, InvalidRequest, ModelError, NotFound, TooLarge
+from errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
 from picture_files import checking, embedding, keeping
 from picture_files.checking import KEPT_FORMATS, THUMBNAIL_SIDE
 from picture_files.naming import (
@@ -36,6 +36,7 @@ __all__ = [
     "delete_picture",
     "embed_parameters",
     "ensure_thumbnail",
+    "find_kept",
     "is_taken",
     "keep_picture",
     "open_output",
@@ -53,7 +54,7 @@ __all__ = [
 MAX_PIXELS = 40_000_000
 MAX_UPLOAD_BYTES = 15 * 1024 * 1024
 MAX_UPLOAD_PIXELS = 4096 * 4096
-STALE_AFTER = 600.0  # seconds after which a .part file is nobody's any more
+STALE_AFTER = 600.0  # seconds after which a .part file is nobody's any more, where there are no locks
 
 _ENDING = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _MAX_LIBRARY_STEM = 200
@@ -77,14 +78,28 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
             keeping.write_over(thumbnail, checked.thumbnail, output_dir)
             filename = _place(part, stem, _ENDING[checked.format], named=f"Record: {record_id}" in embed)
             keeping.sync_folder(output_dir)
-    return KeptPicture(
-        filename=filename,
-        width=checked.width,
-        height=checked.height,
-        format=checked.format,
-        file_size=sum(map(len, pieces)),
-        sha256=_sha256(pieces),
-    )
+    return _kept(filename, checked, pieces)
+
+
+def find_kept(
+    output_dir: Path, *, stem: str, record_id: int, prompt: str
+) -> tuple[KeptPicture, int | None] | None:
+    """What ``keep_picture`` kept for this record before a crash, and its seed: told by what the file carries.
+
+    None when there is none. StorageError when the folder cannot be looked into.
+    """
+    if not output_dir.is_dir():
+        raise StorageError(f"找不到保存图片的文件夹「{output_dir}」，请检查它是否已被移走或没有挂载")
+    stem = safe_stem(stem) or f"图片-{record_id}"
+    for number in itertools.count(1):
+        name = numbered(stem, number)
+        if not is_taken(output_dir, name):
+            return None
+        for ending in _ENDING.values():
+            found = _own_picture(output_dir / f"{name}{ending}", record_id, prompt)
+            if found is not None:
+                return found
+    raise AssertionError("counters do not end")
 
 
 def embed_parameters(
@@ -160,7 +175,9 @@ def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
 
 
 def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> int:
-    """At the start: remove what a crash left half-written, ``older_than`` seconds or more ago; how many."""
+    """Remove what a crash left half-written; how many. Where no lock tells whether its writer is dead, only
+    what is older than so many seconds.
+    """
     with keeping.telling(output_dir):
         return keeping.remove_parts(output_dir, older_than=older_than)
 
@@ -213,6 +230,27 @@ def _with_parameters(content: bytes, checked: checking.Checked, text: str) -> em
         return (content,)
     told = embedding.with_real_size(text, checked.width, checked.height)
     return embedding.embed(content, checked.format, told)
+
+
+def _kept(filename: str, checked: checking.Checked, pieces: embedding.Pieces) -> KeptPicture:
+    return KeptPicture(
+        filename=filename,
+        width=checked.width,
+        height=checked.height,
+        format=checked.format,
+        file_size=sum(map(len, pieces)),
+        sha256=_sha256(pieces),
+    )
+
+
+def _own_picture(path: Path, record_id: int, prompt: str) -> tuple[KeptPicture, int | None] | None:
+    with contextlib.suppress(OSError, ValueError):
+        content = path.read_bytes()
+        told = parse_parameters(embedding.extract(content) or "")
+        if told.record_id == record_id and told.text.startswith(prompt):
+            checked = checking.check(content, max_pixels=MAX_PIXELS)
+            return _kept(path.name, checked, (content,)), told.seed
+    return None
 
 
 def _broken(message: str, *, again: bool) -> ModelError:

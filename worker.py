@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 import database
 import generator
@@ -39,6 +39,14 @@ _HOUSEWORK_BREATH = 0.05  # between two steps, for those who wait to write
 _TRASH_DAYS = 30
 _TRASH_LOOK_SECONDS = 3600.0
 _PUT_DOWN_SECONDS = 1.0
+
+# For pictures that were delivered and cannot be had again, by cause.
+_NOT_AGAIN = {
+    "broken": "收到的图片打不开，也不能再取一次，可能已计费，请决定是否重新生成",
+    "storage": "图片已生成，但没能保存，也不能再取一次，可能已计费，请先腾出磁盘空间，再决定是否重新生成",
+}
+
+Kept = tuple[KeptPicture, int | None]  # with the seed that was really used
 
 
 class WorkerStopping(Exception):
@@ -160,29 +168,30 @@ class Worker:
         try:
             if not slot.taken:
                 raise WorkerStopping
-            kept, picture = self.run_record(db, record, slot)
+            kept, seed = self.run_record(db, record, slot)
         except (WorkerStopping, database.BatchAtRest):
-            database.requeue_record(db, record, not_before=0.0)
+            self._put_back(db, record)
             journal.tell("put_down", record)
+        except database.ClaimLost:
+            journal.tell("claim_lost", record)
         except (database.BudgetReached, DiskLow) as error:
-            database.requeue_record(db, record, not_before=0.0)
+            self._put_back(db, record)
             self._pause_batch(db, record, error.message)
         except InvalidRequest as error:
             self._fail(db, record, ModelError(error.message, cause="request", billed=Billed.NO))
         except BucketError as error:
             self._wait_for_bucket(db, record, error)
         except ModelError as error:
-            self._fail_or_try_later(db, record, error)
+            self._fail_or_try_later(db, record, self._as_it_stands(db, record, error))
         else:
-            self._insist(lambda: database.finish_record(db, record, kept, seed=picture.seed))
-            journal.tell("finished", record)
-            if self.copies:
-                database.add_output_copy(db, record.id, kept.filename)
+            self._finish(db, record, kept, seed)
             self.pace.faster()
 
-    def run_record(self, db: database.Connection, record: Record, slot: Slot) -> tuple[KeptPicture, Picture]:
+    def run_record(self, db: database.Connection, record: Record, slot: Slot) -> Kept:
         """The recipe: order or collect the picture, free the slot, keep the picture."""
         started = time.monotonic()
+        if record.attempts > 1 and (found := self._find_kept(record)):
+            return found
         picture = generator.generate(
             self.model,
             record.request,
@@ -196,7 +205,13 @@ class Worker:
         kept = self._keep(db, record, picture)
         size = f"{kept.width}x{kept.height}"
         journal.tell("kept", record, seconds=time.monotonic() - started, bytes=kept.file_size, size=size)
-        return kept, picture
+        return kept, picture.seed
+
+    def _find_kept(self, record: Record) -> Kept | None:
+        """The picture that was kept before the end of it could be written down."""
+        return pictures.find_kept(
+            self.settings.output_dir, stem=record.file_stem, record_id=record.id, prompt=record.request.prompt
+        )
 
     def _ledger(self, db: database.Connection, record: Record) -> RecordLedger:
         return RecordLedger(
@@ -240,17 +255,20 @@ class Worker:
             self.pace.slower()
         wait = generator.seconds_before_retry(error, retries=record.retries, throttled=record.throttled)
         nothing_lost = error.billed is Billed.NO or error.ticket_usable
-        if wait is None and nothing_lost and (error.pauses_batch or error.cause == "network"):
-            self._requeue(db, record, 0.0, error)
+        if wait is None and nothing_lost and (error.pauses_batch or error.cause in ("network", "storage")):
+            self._put_back(db, record, error)
             self._pause_batch(db, record, error.message)
         elif wait is None:
             self._fail(db, record, error)
         else:
-            self._requeue(db, record, wait, error)
+            self._put_back(db, record, error, wait=wait)
 
-    def _requeue(self, db: database.Connection, record: Record, wait: float, error: ModelError) -> None:
-        database.requeue_record(db, record, not_before=time.time() + wait, error=error)
-        journal.tell("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
+    def _as_it_stands(self, db: database.Connection, record: Record, error: ModelError) -> ModelError:
+        """What may be billed and has no ticket is never tried again by itself: it would be paid twice."""
+        if error.billed is Billed.NO or database.get_record(db, record.id).ticket:
+            return error
+        told = _NOT_AGAIN.get(error.cause, error.message)
+        return ModelError(told, cause=error.cause, billed=Billed.UNKNOWN)
 
     def _wait_for_bucket(self, db: database.Connection, record: Record, error: BucketError) -> None:
         """Nothing was ordered yet. While OSS is out of reach, what needs it waits; the rest goes on."""
@@ -258,7 +276,21 @@ class Worker:
         if not error.passing:
             self._fail(db, record, trouble)
             return
-        self._requeue(db, record, min(2.0**record.throttled, _LONGEST_BUCKET_PAUSE), trouble)
+        self._put_back(db, record, trouble, wait=min(2.0**record.throttled, _LONGEST_BUCKET_PAUSE))
+
+    def _put_back(
+        self, db: database.Connection, record: Record, error: ModelError | None = None, *, wait: float = 0.0
+    ) -> None:
+        not_before = time.time() + wait if error else 0.0
+        self._insist(lambda: database.requeue_record(db, record, not_before=not_before, error=error))
+        if error:
+            journal.tell("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
+
+    def _finish(self, db: database.Connection, record: Record, kept: KeptPicture, seed: int | None) -> None:
+        self._insist(lambda: database.finish_record(db, record, kept, seed=seed))
+        journal.tell("finished", record)
+        if self.copies:
+            database.add_output_copy(db, record.id, kept.filename)
 
     def _fail(self, db: database.Connection, record: Record, error: ModelError) -> None:
         self._insist(lambda: database.fail_record(db, record, error))
@@ -278,7 +310,8 @@ class Worker:
 
     def _pause_batch(self, db: database.Connection, record: Record, reason: str) -> None:
         if record.batch_id:
-            database.pause_batch(db, record.batch_id, reason)
+            with suppress(StorageError):  # then the next picture in the same trouble says so
+                database.pause_batch(db, record.batch_id, reason)
             journal.tell("paused", record, why=reason)
 
     def _pause(self, seconds: float) -> None:
@@ -312,7 +345,15 @@ class Worker:
     def _keep_leases(self, db: database.Connection) -> bool:
         until = time.time() + LEASE_SECONDS
         database.extend_leases(db, tuple(self._in_hand), owner=self.owner, until=until)
-        return database.settle_lapsed(db, now=time.time()) > 0
+        return self.settle_dead(db) > 0
+
+    def settle_dead(self, db: database.Connection) -> int:
+        """End what dead workers left; a picture that is there, whole, is adopted -> how many else."""
+        now = time.time()
+        for record in database.list_spent(db, now=now):
+            if found := self._find_kept(record):
+                self._finish(db, record, *found)
+        return database.settle_lapsed(db, now=now)
 
     def _keep_house(self) -> None:
         """What nobody waits for: bring prompts into the index; by the hour, trash and half-written files."""
@@ -390,5 +431,5 @@ class Worker:
 
 
 def _not_kept(error: StorageError) -> ModelError:
-    text = f"图片已生成并计费，但没能保存：{error.message}"
+    text = f"图片已生成，但没能保存：{error.message}"
     return ModelError(text, cause="storage", billed=Billed.YES, ticket_usable=True)

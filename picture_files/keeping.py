@@ -3,14 +3,21 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from errors import StorageError
 
+if sys.platform != "win32":
+    import fcntl
+
 PART = ".part"
+_OUR_PART = re.compile(r"\.[0-9a-f]{16}\.part")
 
 _NO_LINKS = (
     errno.EPERM,
@@ -36,14 +43,19 @@ def telling(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def part_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Path]:
-    """The pieces in a new ``.part`` file that has reached the disk; gone again at the end, come what may."""
-    part = folder / f".{secrets.token_hex(8)}{PART}"
+    """The pieces in a new ``.part`` file that has reached the disk; gone again at the end, come what may.
+
+    Its writer holds a lock on it, which ends with the process however that ends; see ``remove_parts``.
+    """
+    part, file = _new_part(folder)
     try:
-        with part.open("xb") as file:
+        with file:
             file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
-        yield part
+            if os.name == "nt":
+                file.close()  # an open file cannot be renamed there
+            yield part
     finally:
         part.unlink(missing_ok=True)
 
@@ -83,14 +95,49 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_parts(folder: Path, *, older_than: float) -> int:
-    """Remove what a crash left behind, ``older_than`` seconds or more; how many there were."""
+    """Remove what dead writers left half-written; how many there were.
+
+    A lock tells whether the writer lives; where the system has none, ``older_than`` seconds must do.
+    """
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
-        parts = [Path(entry) for entry in entries if entry.name.endswith(PART) and entry.is_file()]
-        stale = [part for part in parts if time.time() - part.stat().st_mtime >= older_than]
-        for part in stale:
-            part.unlink(missing_ok=True)
-        return len(stale)
+        parts = [Path(entry) for entry in entries if _OUR_PART.fullmatch(entry.name)]
+        return sum(_remove_forsaken(part, older_than) for part in parts)
     return 0
+
+
+def _new_part(folder: Path) -> tuple[Path, BinaryIO]:
+    """An empty part and its open file, locked; another one when somebody swept it before it was."""
+    while True:
+        part = folder / f".{secrets.token_hex(8)}{PART}"
+        file = part.open("xb")
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):  # a share without locks
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        if part.exists():
+            return part, file
+        file.close()
+
+
+def _remove_forsaken(part: Path, older_than: float) -> bool:
+    if sys.platform == "win32":
+        return _remove_old(part, older_than)
+    try:
+        with part.open("rb") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+            return True
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:
+        return _remove_old(part, older_than)
+
+
+def _remove_old(part: Path, older_than: float) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - part.stat().st_mtime >= older_than:
+            part.unlink()
+            return True
+    return False
 
 
 def _place_without_links(part: Path, final: Path) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 from decimal import Decimal
 
-from domain import Record
+from domain import Record, Status
 from errors import Billed, Conflict
 from storage.connection import next_version, transaction
 from storage.rows import micros, yuan
@@ -19,13 +19,19 @@ class BatchAtRest(Conflict):
     """The batch was paused or cancelled after its record had been claimed: nothing more is sent."""
 
 
+class ClaimLost(Conflict):
+    """Somebody else has the record by now: whoever held it slept too long, or the clock was set anew."""
+
+
 def add_send(db: sqlite3.Connection, record: Record, *, price: Decimal, budget: Decimal | None) -> int:
     """Note that this record is about to be ordered, at this price in CNY; returns the send's id.
 
-    Raises, with nothing written, BatchAtRest, or BudgetReached when billed, feared and open sends leave
-    too little.
+    Raises, with nothing written, ClaimLost when another claim was made since (its holder orders the picture,
+    nobody else), BatchAtRest, or BudgetReached when billed, feared and open sends leave too little.
     """
     with transaction(db):
+        if not holds_claim(db, record, Status.RUNNING):
+            raise ClaimLost(f"记录 {record.id} 已由另一个线程或程序接手")
         if _is_at_rest(db, record.batch_id):
             raise BatchAtRest("批次已暂停或取消，这张没有发出")
         if budget is not None and price and committed(db) + price > budget:
@@ -57,6 +63,13 @@ def keep_ticket(db: sqlite3.Connection, record: Record, ticket: str) -> None:
             "UPDATE sends SET ticket = :ticket WHERE record_id = :record_id AND outcome = 'open'", fields
         )
         db.execute("UPDATE generation_records SET ticket = :ticket WHERE id = :record_id", fields)
+
+
+def holds_claim(db: sqlite3.Connection, record: Record, *statuses: Status) -> bool:
+    """Whether this claim still counts: same attempt, and nobody brought the record to another end."""
+    sql = "SELECT status FROM generation_records WHERE id = :id AND attempts = :attempts"
+    row = db.execute(sql, {"id": record.id, "attempts": record.attempts}).fetchone()
+    return row is not None and row["status"] in statuses
 
 
 def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: str = "") -> None:

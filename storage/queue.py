@@ -11,16 +11,30 @@ from domain import KeptPicture, Record, Status
 from errors import Billed, Conflict, ModelError
 from storage.batches import add_log, pause_in_transaction
 from storage.connection import next_version, transaction
-from storage.ledger import close_sends
+from storage.ledger import close_sends, holds_claim
 from storage.rows import RECORD, to_record
 
 MAX_LAPSES = 5
+# A lease or a pause that reaches farther than any that is given was given by a clock that has been set back
+# since: it counts as over.
+LONGEST_LEASE = 60.0
+LONGEST_PAUSE = 120.0
 _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 # Ordered but nobody knows with what result: these are never handed out again by themselves.
 _IN_DOUBT = """
     ticket IS NULL AND EXISTS (
         SELECT 1 FROM sends WHERE sends.record_id = generation_records.id AND sends.outcome = 'open')
+"""
+
+_LAPSED = f"status = 'running' AND (lease_until < :now OR lease_until > :now + {LONGEST_LEASE})"
+_DUE = f"(not_before <= :now OR not_before > :now + {LONGEST_PAUSE})"
+
+# What a dead worker left behind and nobody may take up: ordered with an unknown result or left behind too
+# often; or never ordered, and not to be now.
+_SPENT = f"lapses >= {MAX_LAPSES} OR {_IN_DOUBT}"
+_UNWANTED = """
+    ticket IS NULL AND batch_id IN (SELECT batches.id FROM batches WHERE batches.state <> 'active')
 """
 
 # What a dead worker left behind; what was ordered and is waited for although its batch was cancelled, or is
@@ -30,8 +44,7 @@ _CLAIMABLE = f"""
         (
             SELECT id
             FROM generation_records
-            WHERE status = 'running' AND model = :model AND lease_until < :now
-              AND lapses < {MAX_LAPSES} AND NOT ({_IN_DOUBT})
+            WHERE {_LAPSED} AND model = :model AND NOT ({_SPENT}) AND NOT ({_UNWANTED})
             LIMIT 1
         ),
         (
@@ -41,7 +54,7 @@ _CLAIMABLE = f"""
             WHERE generation_records.status = 'queued'
               AND generation_records.ticket IS NOT NULL
               AND generation_records.model = :model
-              AND generation_records.not_before <= :now
+              AND {_DUE}
               AND (batches.state = 'cancelled'
                    OR (batches.state = 'paused' AND generation_records.collecting))
             LIMIT 1
@@ -53,7 +66,7 @@ _CLAIMABLE = f"""
             WHERE batches.state = 'active'
               AND generation_records.status = 'queued'
               AND generation_records.model = :model
-              AND generation_records.not_before <= :now
+              AND {_DUE}
             ORDER BY batches.priority DESC, batches.created_at, batches.rowid, generation_records.id
             LIMIT 1
         )
@@ -105,21 +118,33 @@ def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, unt
         )
 
 
+def list_spent(db: sqlite3.Connection, *, now: float) -> list[Record]:
+    """What ``settle_lapsed`` is about to end; its picture may have been kept all the same."""
+    return _list_lapsed(db, _SPENT, now)
+
+
 def settle_lapsed(db: sqlite3.Connection, *, now: float) -> int:
-    """End what may not be handed out again after its worker died -> how many.
+    """End, or put back, what may not be handed out again after its worker died -> how many.
 
     Died between sending and hearing: ``unknown``. ``attempts`` stays, so that a worker that only slept
-    may still bring its picture home. Died too often: ``failed``, or ``unknown`` with its ticket.
+    may still bring its picture home. Died too often: ``failed``, or ``unknown`` with its ticket. Never
+    sent, and its batch was paused or cancelled: queued, or cancelled with it.
     """
-    condition = f"status = 'running' AND lease_until < :now AND (lapses >= {MAX_LAPSES} OR {_IN_DOUBT})"
-    sql = f"SELECT {RECORD} FROM generation_records WHERE {condition}"
-    if not db.execute(sql, {"now": now}).fetchall():
+    if not (_list_lapsed(db, _SPENT, now) or _list_lapsed(db, _UNWANTED, now)):
         return 0
     with transaction(db):
-        records = [to_record(row) for row in db.execute(sql, {"now": now}).fetchall()]
-        for record in records:
+        spent = _list_lapsed(db, _SPENT, now)
+        for record in spent:
             _end(db, record, *_lapsed_end(db, record))
-    return len(records)
+        unwanted = _list_lapsed(db, _UNWANTED, now)
+        for record in unwanted:
+            _put_back(db, record, not_before=0.0)
+    return len(spent) + len(unwanted)
+
+
+def _list_lapsed(db: sqlite3.Connection, condition: str, now: float) -> list[Record]:
+    sql = f"SELECT {RECORD} FROM generation_records WHERE {_LAPSED} AND ({condition})"
+    return [to_record(row) for row in db.execute(sql, {"now": now}).fetchall()]
 
 
 def _lapsed_end(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelError]:
@@ -144,7 +169,7 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
             f"""
             UPDATE generation_records
             SET status = 'queued', lease_until = NULL, lease_owner = NULL
-            WHERE status = 'running' AND model <> :model AND lease_until < :now AND NOT ({_IN_DOUBT})
+            WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT})
             """,
             {"model": model, "now": now},
         )
@@ -172,35 +197,12 @@ def requeue_record(
     ``error`` says why, and whether its ticket can still be collected; without one (the worker stops)
     everything stays as it is.
     """
-    keeps_ticket = error is None or error.ticket_usable
     with transaction(db):
         if not _holds(db, record):
             return
-        if error is not None and not keeps_ticket:
+        if error is not None and not error.ticket_usable:
             close_sends(db, record.id, error.billed, error.cause)
-        version = next_version(db)
-        db.execute(
-            """
-            UPDATE generation_records
-            SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version,
-                ticket = CASE WHEN :keeps_ticket THEN ticket END,
-                not_before = :not_before, error = :error, cause = :cause,
-                retries = retries + :retried, throttled = throttled + :throttled
-            WHERE id = :id
-            """,
-            {
-                "id": record.id,
-                "version": version,
-                "keeps_ticket": keeps_ticket,
-                "not_before": not_before,
-                "error": error.message if error else "",
-                "cause": error.cause if error else "",
-                "retried": bool(error and not error.slow_down),
-                "throttled": bool(error and error.slow_down),
-            },
-        )
-        _touch_batch(db, record.batch_id, version)
-        if _cancel_with_batch(db, record):
+        if _put_back(db, record, not_before=not_before, error=error):
             return
         if error is not None:
             add_log(db, record.batch_id, "warning", f"{_place(record)}稍后再试：{error.message}", record.id)
@@ -312,16 +314,36 @@ def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, model: str, colle
 
 
 def _holds(db: sqlite3.Connection, record: Record) -> bool:
-    """Whether this claim still counts: same attempt, and nobody brought the record to another end."""
-    row = db.execute(
+    return holds_claim(db, record, Status.RUNNING, Status.UNKNOWN)
+
+
+def _put_back(
+    db: sqlite3.Connection, record: Record, *, not_before: float, error: ModelError | None = None
+) -> bool:
+    """Into the queue, or to its end with its batch -> whether it was the latter."""
+    version = next_version(db)
+    db.execute(
         """
-        SELECT 1
-        FROM generation_records
-        WHERE id = :id AND attempts = :attempts AND status IN ('running', 'unknown')
+        UPDATE generation_records
+        SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version,
+            ticket = CASE WHEN :keeps_ticket THEN ticket END,
+            not_before = :not_before, error = :error, cause = :cause,
+            retries = retries + :retried, throttled = throttled + :throttled
+        WHERE id = :id
         """,
-        {"id": record.id, "attempts": record.attempts},
-    ).fetchone()
-    return row is not None
+        {
+            "id": record.id,
+            "version": version,
+            "keeps_ticket": error is None or error.ticket_usable,
+            "not_before": not_before,
+            "error": error.message if error else "",
+            "cause": error.cause if error else "",
+            "retried": bool(error and not error.slow_down),
+            "throttled": bool(error and error.slow_down),
+        },
+    )
+    _touch_batch(db, record.batch_id, version)
+    return _cancel_with_batch(db, record)
 
 
 def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelError) -> None:

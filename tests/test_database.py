@@ -171,6 +171,54 @@ def test_whoever_lost_a_record_cannot_finish_it(db: database.Connection, card: M
     assert database.get_record(db, other.id).status is Status.SUCCESS
 
 
+def test_whoever_lost_a_record_cannot_order_it(db: database.Connection, card: ModelCard) -> None:
+    add(db, card)
+    sleeper = claimed(db)
+    other = claimed(db, NOW + 60)
+    with pytest.raises(database.ClaimLost):
+        database.add_send(db, sleeper, price=Decimal("0.22"), budget=None)
+    assert outcomes(db) == []
+    database.add_send(db, other, price=Decimal("0.22"), budget=None)
+    assert outcomes(db) == ["open"]
+
+
+def test_after_the_clock_was_set_back_nobody_waits_for_what_it_promised(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    dead, busy = claimed(db), claimed(db)
+    database.requeue_record(db, busy, not_before=NOW + 60)
+    assert claim(db, NOW - 3) is None
+    assert {claimed(db, NOW - 3600).id, claimed(db, NOW - 3600).id} == {dead.id, busy.id}
+
+
+@pytest.mark.parametrize(("state", "end"), [("paused", Status.QUEUED), ("cancelled", Status.CANCELLED)])
+def test_what_a_dead_worker_never_sent_is_not_ordered_for_a_batch_that_rests(
+    db: database.Connection, card: ModelCard, state: str, end: Status
+) -> None:
+    batch_id, ids = add(db, card)
+    claimed(db)
+    (database.pause_batch if state == "paused" else database.cancel_batch)(db, batch_id)
+    assert claim(db, NOW + 60) is None
+    assert database.settle_lapsed(db, now=NOW + 60) == 1
+    assert database.get_record(db, ids[0]).status is end
+    assert claim(db, NOW + 120) is None
+
+
+def test_a_later_try_of_what_was_cancelled_meanwhile_is_cancelled_too(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.cancel_batch(db, batch_id)
+    busy = ModelError("太多", cause="limit", billed=Billed.NO, retryable=True, slow_down=True)
+    database.requeue_record(db, record, not_before=NOW, error=busy)
+    assert database.get_record(db, ids[0]).status is Status.CANCELLED
+    assert database.get_batch(db, batch_id).status is BatchStatus.CANCELLED
+    assert outcomes(db) == ["not_billed"]
+
+
 def test_a_record_whose_workers_die_again_and_again_is_ended(
     db: database.Connection, card: ModelCard
 ) -> None:

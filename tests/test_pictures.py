@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import io
 import os
 import random
@@ -261,15 +262,78 @@ def test_a_failing_move_without_hard_links_leaves_no_empty_file(
     assert names(tmp_path) == ["x.part"]
 
 
-def test_old_part_files_are_removed_and_young_ones_stay(tmp_path: Path) -> None:
-    for name in ("old.part", "young.part", "猫.png"):
+def a_dead_writers_part(folder: Path) -> Path:
+    """What a writer that was killed leaves: its lock ended with it."""
+    part = folder / f".{'0a' * 8}.part"
+    part.write_bytes(b"half a pict")
+    return part
+
+
+def test_what_a_dead_writer_left_is_removed_at_once_and_nothing_else(tmp_path: Path) -> None:
+    part = a_dead_writers_part(tmp_path)
+    for name in ("download.png.part", ".hidden", "猫.png"):
         (tmp_path / name).touch()
-    hour_ago = time.time() - 3600
-    for name in ("old.part", "猫.png"):
-        os.utime(tmp_path / name, (hour_ago, hour_ago))
     assert pictures.remove_part_files(tmp_path) == 1
-    assert names(tmp_path) == ["young.part", "猫.png"]
+    assert not part.exists()
+    assert names(tmp_path) == [".hidden", "download.png.part", "猫.png"]
     assert pictures.remove_part_files(tmp_path / "not there") == 0
+
+
+def test_what_a_live_writer_is_at_stays(tmp_path: Path) -> None:
+    with keeping.part_file(tmp_path, [b"whole"]) as part:
+        assert pictures.remove_part_files(tmp_path) == 0
+        assert part.read_bytes() == b"whole"
+    assert names(tmp_path) == []
+
+
+def test_without_locks_only_age_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", fail_with(OSError(errno.ENOLCK, "No locks available")))
+    part = a_dead_writers_part(tmp_path)
+    assert pictures.remove_part_files(tmp_path) == 0
+    hour_ago = time.time() - 3600
+    os.utime(part, (hour_ago, hour_ago))
+    assert pictures.remove_part_files(tmp_path) == 1
+    assert keep(tmp_path, drawn("png")).filename == "猫.png"
+
+
+def test_a_part_swept_before_it_was_locked_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+    swept: list[Path] = []
+
+    def too_late(handle: int, how: int) -> None:
+        if not swept:
+            swept.append(next(tmp_path.glob(".*.part")))
+            swept[0].unlink()
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", too_late)
+    assert keep(tmp_path, drawn("png")).filename == "猫.png"
+
+
+def test_the_picture_that_a_record_kept_is_found_by_what_it_carries(tmp_path: Path) -> None:
+    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, 42)
+    for number in (6, 7):
+        embed = text.replace("Record: 7", f"Record: {number}")
+        kept = keep(tmp_path, drawn("png"), record_id=number, embed=embed)
+    found = pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山")
+    assert found == (kept, 42)
+    assert kept.filename == "猫-2.png"
+    for record_id, prompt in ((8, "雪山"), (7, "海")):
+        assert pictures.find_kept(tmp_path, stem="猫", record_id=record_id, prompt=prompt) is None
+
+
+def test_a_damaged_file_is_nobodys_picture(tmp_path: Path) -> None:
+    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    path = tmp_path / keep(tmp_path, drawn("png"), record_id=7, embed=text).filename
+    path.write_bytes(path.read_bytes()[:-40])
+    assert pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
+
+
+def test_a_folder_that_is_not_there_is_told_instead_of_searched(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="文件夹"):
+        pictures.find_kept(tmp_path / "not mounted", stem="猫", record_id=7, prompt="雪山")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "I;16", "RGBA", "LA"])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
+from typing import NoReturn
 
 import pytest
 
@@ -19,13 +20,15 @@ from domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record
 from errors import Billed, ModelError, StorageError
 from pace import Pace
 from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.fakes.service import FakeService
 from worker import Worker
 
 
 class Studio:
-    """A worker before the fake Jimeng, and what a test wants to know of both."""
+    """A worker before a fake service, and what a test wants to know of both."""
 
-    def __init__(self, settings: Settings, service: FakeJimeng, db: database.Connection) -> None:
+    def __init__(self, settings: Settings, service: FakeService, db: database.Connection) -> None:
         self.settings = settings
         self.service = service
         self.db = db
@@ -89,6 +92,14 @@ def service() -> Iterator[FakeJimeng]:
 def studio(settings: Settings, service: FakeJimeng, db: database.Connection) -> Studio:
     settings.output_dir.mkdir()
     return Studio(replace(settings, **service.settings(model_timeout=60)), service, db)
+
+
+@pytest.fixture
+def byte_studio(settings: Settings, db: database.Connection) -> Iterator[Studio]:
+    """Before a service that answers with the picture itself: there is no ticket."""
+    settings.output_dir.mkdir()
+    with FakeOpenAIImages() as fake:
+        yield Studio(replace(settings, **fake.settings(model_timeout=3)), fake, db)
 
 
 def test_pictures_of_all_ratios_and_resolutions_are_kept_and_charged_once_each(studio: Studio) -> None:
@@ -239,6 +250,82 @@ def test_a_picture_that_stays_broken_keeps_its_ticket_so_that_retry_collects_it(
     assert len(studio.service.orders) == 1
 
 
+@pytest.mark.parametrize("kind", ["half", "garbled"])
+def test_a_broken_picture_that_cannot_be_had_again_is_unknown_and_not_ordered_again(
+    byte_studio: Studio, kind: str
+) -> None:
+    byte_studio.service.fail_next(kind)
+    record = byte_studio.make("猫")
+    assert (record.status, record.cause) == (Status.UNKNOWN, "broken")
+    assert "可能已计费" in record.error
+    byte_studio.hurry()
+    assert not byte_studio.step()
+    assert len(byte_studio.service.orders) == 1
+    assert byte_studio.outcomes() == ["unknown"]
+
+
+def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """A picture is on the disk when its worker dies, over the database's answer."""
+
+    def dead(*_: object, **__: object) -> NoReturn:
+        raise SystemExit
+
+    _, ids = studio.ask("猫")
+    with monkeypatch.context() as dying:
+        dying.setattr(database, "finish_record", dead)
+        with pytest.raises(SystemExit):
+            studio.step()
+    studio.db.execute("UPDATE generation_records SET lease_until = 0")
+    studio.worker = Worker(studio.settings, generator.open_model(studio.settings))
+    return studio.record(ids[0])
+
+
+def test_a_picture_kept_by_a_worker_that_died_is_adopted(
+    byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_before_the_end(byte_studio, monkeypatch)
+    assert died.status is Status.RUNNING
+    byte_studio.worker.settle_dead(byte_studio.db)
+    record = byte_studio.record(died.id)
+    assert (record.status, byte_studio.files()) == (Status.SUCCESS, [record.filename])
+    assert byte_studio.outcomes() == ["billed"]
+    path = byte_studio.settings.output_dir / record.filename
+    assert (record.sha256, record.file_size) == (pictures.sha256_of(path), path.stat().st_size)
+
+
+def test_a_picture_that_a_worker_died_over_before_it_was_kept_is_unknown(
+    byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_before_the_end(byte_studio, monkeypatch)
+    (byte_studio.settings.output_dir / byte_studio.files()[0]).unlink()
+    byte_studio.worker.settle_dead(byte_studio.db)
+    assert byte_studio.record(died.id).status is Status.UNKNOWN
+
+
+def test_nothing_is_given_up_while_the_folder_of_pictures_is_away(
+    byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_before_the_end(byte_studio, monkeypatch)
+    away = byte_studio.settings.output_dir.rename(byte_studio.settings.output_dir.with_name("away"))
+    with pytest.raises(StorageError):
+        byte_studio.worker.settle_dead(byte_studio.db)
+    assert byte_studio.record(died.id).status is Status.RUNNING
+    away.rename(byte_studio.settings.output_dir)
+    byte_studio.worker.settle_dead(byte_studio.db)
+    assert byte_studio.record(died.id).status is Status.SUCCESS
+
+
+def test_a_picture_kept_before_a_crash_is_not_fetched_again(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_before_the_end(studio, monkeypatch)
+    asked = len(studio.service.calls)
+    assert studio.step()
+    assert studio.record(died.id).status is Status.SUCCESS
+    assert len(studio.service.calls) == asked
+    assert len(studio.files()) == 1
+
+
 def test_the_record_keeps_the_real_size_when_the_service_delivers_another(studio: Studio) -> None:
     studio.service.fail_next("wrong_size", step="picture")
     record = studio.make("猫")
@@ -317,6 +404,76 @@ def test_what_was_ordered_is_collected_on_a_disk_that_runs_low(studio: Studio) -
     database.retry_records(studio.db, record.batch_id, [record.id], model="jimeng_t2i_v40")
     studio.step()
     assert studio.record(record.id).status is Status.SUCCESS
+
+
+def always_full(*_: object, **__: object) -> NoReturn:
+    raise StorageError("磁盘已满")
+
+
+def test_a_paid_picture_is_held_although_not_even_the_pause_can_be_written(
+    byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, refusals = pictures.keep_picture, iter(["磁盘已满"])
+
+    def full_once(*args: object, **kwargs: object) -> object:
+        for _ in refusals:
+            always_full()
+        return keep(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pictures, "keep_picture", full_once)
+    monkeypatch.setattr(database, "pause_batch", always_full)
+    assert byte_studio.make("猫").status is Status.SUCCESS
+
+
+def told_to_stop_by(studio: Studio) -> Callable[..., NoReturn]:
+    """The disk is full, and the worker is told to stop just then."""
+
+    def full_and_stopping(*_: object, **__: object) -> NoReturn:
+        studio.worker.stop()
+        always_full()
+
+    return full_and_stopping
+
+
+def test_told_to_stop_while_the_disk_is_full_the_picture_waits_with_its_ticket(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id, ids = studio.ask("猫")
+    with monkeypatch.context() as full:
+        full.setattr(pictures, "keep_picture", told_to_stop_by(studio))
+        studio.step()
+    assert studio.record(ids[0]).status is Status.QUEUED
+    assert "磁盘已满" in database.get_batch(studio.db, batch_id).paused_reason
+    studio.worker = Worker(studio.settings, generator.open_model(studio.settings))
+    database.resume_batch(studio.db, batch_id, model="jimeng_t2i_v40")
+    studio.step()
+    assert studio.record(ids[0]).status is Status.SUCCESS
+    assert len(studio.service.orders) == 1
+
+
+def test_told_to_stop_while_the_disk_is_full_what_has_no_ticket_is_not_ordered_again(
+    byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "keep_picture", told_to_stop_by(byte_studio))
+    record = byte_studio.make("猫")
+    assert (record.status, record.cause) == (Status.UNKNOWN, "storage")
+    assert byte_studio.outcomes() == ["unknown"]
+
+
+def test_a_later_try_is_written_down_however_long_the_database_is_locked(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requeue, refusals = database.requeue_record, iter(["locked"])
+
+    def locked_once(*args: object, **kwargs: object) -> None:
+        for text in refusals:
+            raise StorageError(text)
+        requeue(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(database, "requeue_record", locked_once)
+    studio.service.fail_next("busy")
+    assert studio.make("猫").status is Status.QUEUED
+    assert studio.outcomes() == ["not_billed"]
 
 
 def test_a_reference_that_is_gone_fails_the_record_before_anything_is_sent(studio: Studio) -> None:

@@ -3,7 +3,8 @@
 What the description leaves open (which code a wrong field returns) is answered with 50200.
 
 Words in the prompt: 违禁 -> 50412 and 保护词 -> 50413 on the order; 审图 -> 50511 the first time, then a
-picture; 必拒 -> 50511 always; 画崩 -> done with 50500. A reference whose address holds ``banned`` -> 50411.
+picture; 必拒 -> 50511 always; 画崩 -> done with 50500; 失踪 -> drawn and billed, but never found
+again. A reference whose address holds ``banned`` -> 50411.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _MESSAGES = {
     50411: "Pre Img Risk Not Pass",
     50412: "Text Risk Not Pass",
     50413: "Post Text Risk Not Pass",
+    50429: "Request Has Reached API Limit, Please Try Later",
     50430: "Request Has Reached API Concurrent Limit, Please Try Later",
     50500: "Internal Error",
     50511: "Post Img Risk Not Pass",
@@ -55,8 +57,8 @@ _MESSAGES = {
 class FakeJimeng(FakeService):
     """Jimeng. Each look at a finished task gives a new address of its picture, as the real one seems to.
 
-    With ``fetches_references`` it fetches each of ``image_urls`` when the order comes in; ``fetched`` tells
-    how that went.
+    ``busy_code`` is what it says when there are too many. With ``fetches_references`` it fetches each of
+    ``image_urls`` when the order comes in; ``fetched`` tells how that went.
     """
 
     name = "jimeng"
@@ -68,10 +70,12 @@ class FakeJimeng(FakeService):
         access_key: str = ACCESS_KEY,
         secret_key: str = SECRET_KEY,
         fetches_references: bool = False,
+        busy_code: int = 50430,
         **knobs: Any,
     ) -> None:
         super().__init__(**knobs)
         self.fetches_references = fetches_references
+        self.busy_code = busy_code
         self.fetched: list[tuple[str, int]] = []
         self.access_key = access_key
         self.secret_key = secret_key
@@ -108,8 +112,8 @@ class FakeJimeng(FakeService):
         return self._submit(body) if step == "submit" else self._result(body)
 
     def busy(self) -> Refused:
-        """50430."""
-        return _refused(429, 50430)
+        """50430, or the other code for too many."""
+        return _refused(429, self.busy_code)
 
     def wrong_key(self) -> Refused:
         """The gateway's InvalidAccessKey."""
@@ -190,7 +194,7 @@ class FakeJimeng(FakeService):
         with_url = _check_result(body)
         with self.lock:
             order = next((each for each in self.orders if each.ticket == body["task_id"]), None)
-        if order is None or self._age(order) > 12 * 3600:
+        if order is None or "失踪" in order.body["prompt"] or self._age(order) > 12 * 3600:
             return _envelope(_state("not_found"))
         if self._age(order) < self.latency:
             queued = self._age(order) < self.latency * 0.3

@@ -16,6 +16,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -35,10 +36,13 @@ FAULTS = (
     "key",  # refuses the key
     "redirect",  # answers 302
     "dead_url",  # the picture's address answers 404 (step "picture")
-    "garbled",  # the picture is noise with a picture's first bytes (step "picture")
-    "wrong_size",  # the picture is whole, but 64x64 (step "picture")
-    "half",  # the picture is cut in half, with a Content-Length that fits (step "picture")
+    "garbled",  # the picture is noise with a picture's first bytes (step "picture", or an answer with it)
+    "wrong_size",  # the picture is whole, but 64x64 (likewise)
+    "half",  # the picture is cut in half, with a Content-Length that fits (likewise)
 )
+
+# (moment, call): "arrived" before anything is done, "made" when the answer is ready, "half_sent".
+Spy = Callable[[str, "Call"], None]
 
 
 @dataclass(kw_only=True)
@@ -124,6 +128,7 @@ class FakeService:
     max_under_way   more at a time are refused with 429; None = no bound
     picture_form    "png" or "jpeg"; picture_bytes pads each picture to that weight
     clock           seconds; ages of tickets and addresses follow it, latency too
+    spy             told of every call as it goes by; set it at any time
     """
 
     name = "service"
@@ -147,9 +152,11 @@ class FakeService:
         self.orders: list[OrderLine] = []
         self.calls: list[tuple[str, Call]] = []
         self.most_under_way = 0
+        self.spy: Spy = _see_nothing
         self.lock = threading.RLock()
         self._under_way = 0
         self._faults: list[Fault] = []
+        self._mine = threading.local()
         self._server = _Server(("127.0.0.1", port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
@@ -205,6 +212,11 @@ class FakeService:
         with self.lock:
             self._faults += [Fault(kind=kind, step=step, seconds=seconds, when=when) for _ in range(times)]
 
+    def behave(self) -> None:
+        """Forget the faults that are still to come."""
+        with self.lock:
+            self._faults.clear()
+
     def ledger(self) -> dict[str, Any]:
         """What was ordered and asked, for a test in another process."""
         with self.lock:
@@ -244,14 +256,20 @@ class FakeService:
             return line
 
     def picture_of(self, order: OrderLine) -> bytes:
-        """The picture of an order."""
-        return picture(
+        """The picture of an order, spoilt where the call under way is to be answered with such a one."""
+        content = picture(
             order.width,
             order.height,
             number=order.number,
             form=self.picture_form,
             weight=self.picture_bytes,
         )
+        kind = getattr(self._mine, "kind", "")
+        if kind == "garbled":
+            return content[:16] + bytes(range(256)) * 8
+        if kind == "wrong_size":
+            return picture(64, 64, number=order.number, form=self.picture_form)
+        return content[: len(content) // 2] if kind == "half" else content
 
     def waiting_room(self) -> _Place:
         """A place among those under way for as long as the ``with`` lasts. Raises Refused when full."""
@@ -265,14 +283,17 @@ class FakeService:
             self.fail_next(**json.loads(call.content))
             return as_json({})
         step = "picture" if call.path.startswith("/pictures/") else self.step_of(call)
+        self.spy("arrived", call)
         fault = self._note(step, call)
         try:
-            return self._serve(step, call, fault)
+            reply = self._serve(step, call, fault)
         except Refused as refused:
             return refused.reply
+        self.spy("made", call)
+        return reply
 
     def _serve(self, step: str, call: Call, fault: Fault | None) -> Reply:
-        kind = fault.kind if fault else ""
+        kind = self._mine.kind = fault.kind if fault else ""
         if fault and kind == "slow":
             time.sleep(fault.seconds)
         self._before(kind)
@@ -308,14 +329,7 @@ class FakeService:
             order.fetched += 1
         if kind == "dead_url" or not self.url_alive(call, order):
             return Reply(status=404, content=b"gone", headers={"Content-Type": "text/plain"})
-        content = self.picture_of(order)
-        if kind == "garbled":
-            content = content[:16] + bytes(range(256)) * 8
-        elif kind == "wrong_size":
-            content = picture(64, 64, number=number, form=self.picture_form)
-        elif kind == "half":
-            content = content[: len(content) // 2]
-        return Reply(content=content, headers={"Content-Type": f"image/{self.picture_form}"})
+        return Reply(content=self.picture_of(order), headers={"Content-Type": f"image/{self.picture_form}"})
 
     def url_alive(self, call: Call, order: OrderLine) -> bool:
         """Whether a picture's address still works; 24 hours from its order unless a service says more."""
@@ -353,6 +367,10 @@ class _Place:
     def __exit__(self, *_: object) -> None:
         with self._service.lock:
             self._service._under_way -= 1
+
+
+def _see_nothing(_moment: str, _call: Call) -> None:
+    """The spy that nobody sent."""
 
 
 def _page(status: int) -> Refused:
@@ -406,15 +424,19 @@ class _Handler(BaseHTTPRequestHandler):
         except Broken:
             self._break()
             return
-        self._send(reply)
+        with suppress(ConnectionError):  # the client is gone
+            self._send(reply, call)
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: Reply, call: Call) -> None:
         self.send_response(reply.status)
         length = reply.headers.setdefault("Content-Length", str(len(reply.content)))
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(reply.content)
+        middle = len(reply.content) // 2
+        self.wfile.write(reply.content[:middle])
+        self.server.service.spy("half_sent", call)
+        self.wfile.write(reply.content[middle:])
         if int(length) != len(reply.content):
             self._break()
 
