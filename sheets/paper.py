@@ -111,7 +111,8 @@ class SheetWriter:
         return cell
 
     def _heading(self, column: Column) -> Any:
-        cell = WriteOnlyCell(self.sheet, column.label)
+        cell: Any = WriteOnlyCell(self.sheet)
+        cell._value, cell.data_type = escape(column.label), "s"  # also where it is somebody's own words
         cell.font = Font(name=_FONT, size=11, bold=True, color="FFFFFF")
         cell.fill = PatternFill("solid", fgColor="2F4858")
         side = None if column.kind == "text" else "right"

@@ -70,9 +70,15 @@ def record_json(record: Record) -> dict[str, Any]:
         "cost": yuan(record.cost),
         "at_stake": yuan(record.at_stake),
         "sample_images": [_reference_json(image) for image in record.sample_images],
+        "url": picture_url(record),
         "thumbnail_url": url_for("pages.thumbnail", record_id=record.id) if record.image_path else "",
         "retry_after": round(wait, 1) if wait > 0 else None,
     }
+
+
+def picture_url(record: Record) -> str:
+    """Where a browser finds its picture, whatever letters its name has; empty when there is none."""
+    return url_for("pages.output", name=record.filename) if record.image_path and record.filename else ""
 
 
 def _reference_json(image: SampleImage) -> dict[str, str]:

@@ -15,6 +15,7 @@ from web.answers import (
     failure,
     json_body,
     log_json,
+    picture_url,
     record_json,
     success,
     yuan,
@@ -76,7 +77,7 @@ def _wait_for(batch_id: str) -> str:
 def _made_json(record: Record) -> dict[str, Any]:
     fields = ("filename", "seed", "width", "height")
     return {name: getattr(record, name) for name in fields} | {
-        "url": record.image_path,
+        "url": picture_url(record),
         "record_id": record.id,
     }
 

@@ -126,6 +126,7 @@ SHAPES: dict[str, Schema] = {
         Record,
         without=frozenset(INTERNAL_FIELDS),
         sample_images=listed(ref("UsedReference")),
+        url=TEXT,
         thumbnail_url=TEXT,
         retry_after=or_null(NUMBER),
     ),

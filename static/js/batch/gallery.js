@@ -18,7 +18,7 @@ export function openGallery(holder, records, id) {
 function makeEntry(record) {
   const entry = document.createElement("article");
   const link = document.createElement("a");
-  const { id, image_path: path, prompt, negative_prompt, seed } = record;
+  const { id, url: path, prompt, negative_prompt, seed } = record;
   entry.dataset.recordId = String(id);
   entry.dataset.request = JSON.stringify({ prompt, negative_prompt, seed });
   link.href = path;

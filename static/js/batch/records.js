@@ -76,7 +76,7 @@ export function timeOf(text) {
 
 // {status, word, tone, title, pictures, action} of one row from all its pictures' records.
 export function stateOfRecords(records) {
-  const kept = records.filter(({ status, image_path: path }) => status === "success" && path);
+  const kept = records.filter(({ status, url: path }) => status === "success" && path);
   const worst = WORST_FIRST.map((status) => records.find((record) => record.status === status)).find(Boolean);
   const status = worst?.status ?? "success";
   const share = records.length > 1 ? `${kept.length}/${records.length} ` : "";
@@ -99,12 +99,12 @@ function wordOf(record) {
   return WORDS[status];
 }
 
-function sizeOf({ width, height, image_path: path }) {
+function sizeOf({ width, height, url: path }) {
   if (!path) return _("图片文件不见了");
   return width && height ? `${width}×${height}` : _("完成");
 }
 
-function pictureOf({ id, image_path: url, thumbnail_url: thumbnail, prompt, width, height }) {
+function pictureOf({ id, url, thumbnail_url: thumbnail, prompt, width, height }) {
   return { id, url, thumbnail: thumbnail || url, alt: prompt, width, height };
 }
 

@@ -28,7 +28,7 @@ export function useRowJobs(batch, { singles, references }) {
 
   async function openPicture(id) {
     const recordsOf = batch.run ? batch.run.book.of : singles.recordsOf;
-    const kept = table.rows.all.flatMap(recordsOf).filter(({ status, image_path: path }) => status === "success" && path);
+    const kept = table.rows.all.flatMap(recordsOf).filter(({ status, url: path }) => status === "success" && path);
     const { openGallery } = await import("./gallery.js");
     openGallery(page.querySelector("[data-gallery]"), kept, id);
   }

@@ -91,7 +91,7 @@ export function makeLarge(page, finder, selection, run) {
       const record = step > 0 ? near.next : near.previous;
       if (!record) return null;
       id = record.id;
-      if (record.status !== "success" || !record.image_path) continue;
+      if (record.status !== "success" || !record.url) continue;
       await finder.go(addressWith({ record: id }), { history: "replace" });
       return linkOf(id) ?? finder.found.querySelector("[data-deep] [data-full]");
     }
@@ -117,7 +117,7 @@ export function makeLarge(page, finder, selection, run) {
     const at = links().findIndex((link) => record.contains(link));
     if (at > 0 && at < links().length - 1) return;
     const near = await neighbours(record.dataset.recordId).catch(() => ({}));
-    for (const { image_path: path } of [near.next, near.previous].filter(Boolean)) if (path) new Image().src = path;
+    for (const { url: path } of [near.next, near.previous].filter(Boolean)) if (path) new Image().src = path;
   }
 
   function compareFrom(record) {

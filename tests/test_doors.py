@@ -1,0 +1,327 @@
+"""The doors: which hosts, sites and strangers are let in, and what every answer carries."""
+
+import io
+import re
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+
+import database
+import generator
+from config import Settings
+from tests.drawn import drawn
+from tests.house_process import ROOT
+from web_app import create_app
+from worker import Worker
+
+PNG = drawn("PNG", size=(40, 30))
+# What somebody may see who has not given the password: a new route belongs here only on purpose.
+OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /healthz", "POST /language"}
+FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/api.js"}
+HOSTILE = (
+    "<img src=x onerror=alert(1)>\"'><script>alert(1)</script></textarea><svg onload=x>"
+    "{{7*7}}{% raw %}';DROP TABLE generation_records;--../../x%00=1+1"
+)
+
+
+def calls(app: Flask) -> list[tuple[str, str, str]]:
+    """(method, address, name) of every call that any route takes."""
+    return [
+        (method, _filled(rule), f"{method} {rule.rule}")
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+
+
+def _filled(rule: Rule) -> str:
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: FILLED[found[1]], rule.rule)
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    app = create_app(settings)
+    app.testing = False
+    return app.test_client()
+
+
+@pytest.fixture
+def locked(settings: Settings) -> FlaskClient:
+    """A house with a password, before somebody who has not given it."""
+    return create_app(replace(settings, access_password="开门")).test_client()
+
+
+def test_another_host_without_a_password_does_not_even_start() -> None:
+    command = [sys.executable, str(ROOT / "web_app.py")]
+    environment = {"HOST": "0.0.0.0", "PATH": "", "SYSTEMROOT": ""}
+    ended = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.decode().startswith("ACCESS_PASSWORD：")
+
+
+def test_with_a_password_every_route_there_is_asks_for_it(locked: FlaskClient) -> None:
+    let_in = set()
+    for method, address, name in calls(locked.application):
+        answer = locked.open(address, method=method)
+        to_login = answer.status_code == 302 and answer.headers["Location"].startswith("/login?next=")
+        refused = answer.status_code == 403 and "需要先登录" in answer.text
+        if not (to_login or refused):
+            let_in.add(name)
+        answer.close()
+    assert let_in == OPEN
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "TRACE"])
+@pytest.mark.parametrize("path", ["/records", "/api/records", "/output/x.png", "/live/status", "/nowhere"])
+def test_no_other_method_gets_past_the_password(locked: FlaskClient, path: str, method: str) -> None:
+    answer = locked.open(path, method=method)
+    assert answer.status_code in (302, 403)
+    assert "Allow" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["//records", "/./records", "/login/../records", "/static/../records", "/RECORDS"]
+)
+def test_no_spelling_of_an_address_gets_past_the_password(locked: FlaskClient, path: str) -> None:
+    answer = locked.get(path)
+    assert answer.status_code in (302, 308, 403, 404)
+    assert "generation" not in answer.text
+
+
+def test_a_session_that_was_let_in_sees_every_route(locked: FlaskClient) -> None:
+    locked.post("/login", data={"password": "开门"})
+    for method, address, name in calls(locked.application):
+        answer = locked.open(address, method=method, buffered=True)
+        assert "需要先登录".encode() not in answer.data, name
+        assert not answer.headers.get("Location", "").startswith("/login"), name
+        answer.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known"),
+    [
+        ("localhost", True),
+        ("LocalHost:5000", True),
+        ("localhost.", True),
+        ("127.0.0.1:65535", True),
+        ("127.0.0.1.", True),
+        ("[::1]", True),
+        ("[::1]:5000", True),
+        ("[::ffff:127.0.0.1]", True),
+        ("192.168.1.7", True),
+        ("studio.example", True),
+        ("Studio.Example:8080", True),
+        ("studio.example.", True),
+        ("a.studio.example", False),
+        ("studio.example.evil.example", False),
+        ("evil.example", False),
+        ("localhost.evil.example", False),
+        ("evil-localhost", False),
+        ("127.0.0.1.evil.example", False),
+        ("0x7f000001", False),
+        ("2130706433", False),
+        ("[::1", False),
+        ("localhost@evil.example", False),
+        ("evil.example#localhost", False),
+        ("evil.example/localhost", False),
+        ("localhost evil.example", False),
+        ("", False),
+    ],
+)
+def test_a_host_is_known_by_its_whole_name_or_its_numbers(
+    settings: Settings, host: str, is_known: bool
+) -> None:
+    client = create_app(replace(settings, allowed_hosts=("studio.example",))).test_client()
+    assert client.get("/api/models", headers={"Host": host}).status_code == (200 if is_known else 403)
+
+
+def test_an_unknown_host_gets_nothing_from_any_route(client: FlaskClient) -> None:
+    for method, address, name in calls(client.application):
+        answer = client.open(address, method=method, headers={"Host": "rebound.example"})
+        assert answer.status_code == 403, name
+        answer.close()
+
+
+FOREIGN: tuple[dict[str, str], ...] = (
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://localhost:3000"},
+    {"Origin": "http://localhost.evil.example"},
+    {"Origin": ""},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "?"},
+    {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
+)
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_no_call_that_changes_anything_is_taken_from_another_site(
+    client: FlaskClient, headers: dict[str, str]
+) -> None:
+    changing = [call for call in calls(client.application) if call[0] != "GET"]
+    assert len(changing) > 15
+    for method, address, name in changing:
+        answer = client.open(address, method=method, headers=headers)
+        assert answer.status_code == 403, name
+        assert "别的网站" in answer.text, name
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "none"}], ids=str)
+def test_a_call_from_here_or_from_no_browser_is_taken(client: FlaskClient, headers: dict[str, str]) -> None:
+    assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}, headers=headers).status_code == 202
+
+
+def test_what_is_only_looked_at_changes_nothing(client: FlaskClient, settings: Settings) -> None:
+    client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
+    with closing(database.connect(settings.database_path)) as db:
+        before = list(db.iterdump())
+        for method, address, _ in calls(client.application):
+            if method == "GET":
+                client.get(address, buffered=True)
+        assert list(db.iterdump()) == before
+
+
+def test_every_answer_forbids_inline_code_sniffing_and_framing(client: FlaskClient) -> None:
+    def breaks() -> str:
+        raise ZeroDivisionError("/home/somebody/secret.py")
+
+    client.application.view_functions["pages.batch"] = breaks
+    added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "x.png")}).get_json()
+    others = [
+        ("GET", added["images"][0]["url"], "a picture"),
+        ("GET", "/nowhere", "404"),
+        ("PUT", "/", "405"),
+    ]
+    others += [("GET", "/api//records", "308"), ("POST", "/api/spreadsheet/import", "400")]
+    seen = set()
+    for method, address, name in [*calls(client.application), *others]:
+        answer = client.open(address, method=method)
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'self'" in policy, name
+        assert "frame-ancestors 'none'" in policy, name
+        assert "unsafe" not in policy, name
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", name
+        assert answer.headers["X-Frame-Options"] == "DENY", name
+        seen.add(answer.status_code)
+        answer.close()
+    assert {200, 302, 308, 400, 404, 405, 500} <= seen
+
+
+def test_an_error_nobody_foresaw_tells_a_stranger_nothing(client: FlaskClient) -> None:
+    def breaks() -> str:
+        raise ZeroDivisionError("/home/somebody/secret.py")
+
+    client.application.view_functions["pages.batch"] = breaks
+    client.application.view_functions["api.list_models"] = breaks
+    for path in ("/batch", "/api/models"):
+        answer = client.get(path)
+        assert answer.status_code == 500
+        assert "日志" in answer.text
+        assert "ZeroDivision" not in answer.text
+        assert "secret.py" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["x.html", "x.svg", "x.js", "x.png.html", "x.xml", "x.pdf", "x"])
+def test_nothing_that_could_run_is_served_from_the_pictures(
+    client: FlaskClient, settings: Settings, name: str
+) -> None:
+    for folder in (settings.output_dir, settings.samples_dir):
+        (folder / name).write_bytes(b"<script>alert(1)</script>")
+    for address in ("/output/", "/samples/files/", "/samples/thumbnails/", "/samples/pinned/"):
+        assert client.get(address + name).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("x.png", "image/png"), ("x.jpg", "image/jpeg"), ("x.webp", "image/webp")]
+)
+def test_a_page_that_is_called_a_picture_is_served_as_a_picture(
+    client: FlaskClient, settings: Settings, name: str, kind: str
+) -> None:
+    for folder, address in ((settings.output_dir, "/output/"), (settings.samples_dir, "/samples/files/")):
+        (folder / name).write_bytes(b"<script>alert(1)</script>")
+        answer = client.get(address + name, buffered=True)
+        assert answer.mimetype == kind
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.fixture
+def hostile(settings: Settings) -> tuple[FlaskClient, dict[str, Any]]:
+    """A house in which everything that people write is hostile."""
+    worker = Worker(settings, generator.open_model(settings))
+    client = create_app(settings, worker).test_client()
+    added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), HOSTILE)}).get_json()["images"][
+        0
+    ]
+    reference = {"url": added["url"], "filename": HOSTILE}
+    row = {"prompt": HOSTILE, "negative_prompt": HOSTILE, "filename": HOSTILE, "resolution": "1K"}
+    rows = [row | {"sample_images": [reference]}, row]
+    told = client.post("/api/batches", json={"rows": rows, "name": HOSTILE}).get_json()
+    with closing(database.connect(settings.database_path)) as db:
+        assert worker.step(db)
+    client.post("/api/batches", json={"rows": rows, "name": HOSTILE, "source": "single"})
+    return client, told
+
+
+def pages_of(told: dict[str, Any]) -> list[str]:
+    batch, record = told["batch_id"], told["records"][0]
+    return [
+        *("/", f"/?from={record}", "/batch", f"/batch?id={batch}", "/samples", "/login", "/live/status"),
+        *(f"/records?record={record}", f"/records?batch_id={batch}&view=grid", "/live/records?trash=1"),
+        *("/live/records/batches", "/live/results?since=0", "/live/samples", "/usage"),
+    ]
+
+
+def test_what_people_write_never_becomes_markup(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
+    client, told = hostile
+    looked_for = [f"/{place}?search=" for place in ("records", "samples", "live/records", "live/samples")]
+    written = "%3Cimg src=x onerror=alert(1)%3E%22'%3E%3Cscript%3E"
+    for address in [*pages_of(told), *(start + written for start in looked_for), f"/records?model={written}"]:
+        page = client.get(address).text
+        assert "<img src=x" not in page, address
+        assert "<script>alert" not in page, address
+        assert "<svg onload" not in page, address
+        assert "49" not in re.findall(r"7\*7|>49<", page), address
+
+
+def test_what_people_write_never_leaves_its_folder(
+    hostile: tuple[FlaskClient, dict[str, Any]], settings: Settings
+) -> None:
+    client, told = hostile
+    record = client.get(f"/api/records/{told['records'][0]}").get_json()["record"]
+    assert (settings.output_dir / record["filename"]).resolve().parent == settings.output_dir.resolve()
+    assert client.get(record["url"], buffered=True).content_type == "image/jpeg"
+    outside = {path.name for path in settings.output_dir.parent.iterdir()}
+    assert outside <= {
+        "output",
+        "samples",
+        *(settings.database_path.name + end for end in ("", "-wal", "-shm")),
+    }
+
+
+def test_what_people_write_never_becomes_a_formula(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
+    from openpyxl import load_workbook
+
+    client, told = hostile
+    formula = '=HYPERLINK("http://evil.example";"猫")'
+    rows = [
+        {"prompt": sign + formula, "filename": sign + formula} for sign in ("", "+", "-", "@", "\t", "\r")
+    ]
+    batch = client.post("/api/batches", json={"rows": rows, "name": formula}).get_json()["batch_id"]
+    for how in (
+        {"path": f"/api/batches/{batch}/results.xlsx"},
+        {"path": f"/api/batches/{told['batch_id']}/results.xlsx"},
+        {"path": "/api/records/export.xlsx?status=queued,success,running"},
+        {"path": "/api/spreadsheet/export", "method": "POST", "json": {"rows": rows}},
+    ):
+        answer = client.open(**how, buffered=True)
+        for sheet in load_workbook(io.BytesIO(answer.data)):
+            kinds = {cell.data_type for row in sheet.iter_rows() for cell in row}
+            assert "f" not in kinds, how
