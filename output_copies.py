@@ -35,6 +35,10 @@ class OutputCopies:
         self._bucket.put(key, content, media_type)
         return key
 
+    def fetch(self, key: str) -> bytes:
+        """The picture itself. Raises NotFound."""
+        return self._bucket.fetch(key)
+
     def address(self, key: str) -> str:
         """Where a browser finds the picture."""
         return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS)

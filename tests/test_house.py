@@ -38,7 +38,9 @@ MAY_KNOW = {
     | {"database", "generator", "output_copies", "pace", "pictures", "sample_images", "sending"},
     "pace": set(),
     "store_check": _GROUND | {"database", "pictures"},
-    "web": _GROUND | _WATCH | {"database", "generator", "pictures", "sample_images", "spreadsheet", "worker"},
+    "web": _GROUND
+    | _WATCH
+    | {"database", "generator", "output_copies", "pictures", "sample_images", "spreadsheet", "worker"},
     "web_app": _GROUND | _WATCH | {"database", "generator", "pictures", "sample_images", "worker", "web"},
 }
 

@@ -1,6 +1,8 @@
 """Finished pictures in OSS as well: uploaded behind the scenes, tried again, fallen back to."""
 
+import io
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -124,6 +126,37 @@ def test_a_picture_that_is_gone_is_not_waited_for(
     assert worker.copy_output(db)
     assert counts(db) == (0, 0)
     assert oss.calls == []
+
+
+def zipped(client: FlaskClient, ids: object) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(client.get(f"/api/records/archive.zip?ids={ids}").data))
+
+
+def test_the_zip_takes_the_copy_when_the_file_is_lost(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    record = database.get_record(db, make(client, worker, db))
+    path = worker.settings.output_dir / record.filename
+    content = path.read_bytes()
+    assert worker.copy_output(db)
+    path.unlink()
+    with zipped(client, record.id) as bundle:
+        assert bundle.read(record.filename) == content
+        assert len(bundle.namelist()) == 2  # and the workbook; nothing is missing
+
+
+def test_the_zip_names_what_is_lost_while_oss_is_down_too(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    ids = [make(client, worker, db, prompt) for prompt in ("红", "绿")]
+    while worker.copy_output(db):
+        pass
+    for record_id in ids:
+        (worker.settings.output_dir / database.get_record(db, record_id).filename).unlink()
+    oss.is_down = True
+    with zipped(client, f"{ids[0]},{ids[1]}") as bundle:
+        assert "红.jpg" in bundle.read("缺少的图片.txt").decode("utf-8-sig")
+    assert oss.count("get") == 3  # one picture was asked for, with its repeats
 
 
 def test_equal_names_with_other_content_do_not_overwrite_each_other(

@@ -123,7 +123,9 @@ def archive_records() -> Response:
     ids = list(database.list_record_ids(db, chosen)) if isinstance(chosen, database.RecordFilter) else chosen
     if next(database.list_chosen(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
-    response = Response(stream_archive(rooms().settings, ids), mimetype="application/zip")
+    response = Response(
+        stream_archive(rooms().settings, ids, rooms().worker.copies), mimetype="application/zip"
+    )
     name = (
         f"filename=records.zip; filename*=UTF-8''{quote(told('生成记录.zip'))}"  # a header holds no Chinese
     )

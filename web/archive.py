@@ -1,10 +1,12 @@
 """Pictures and a workbook of their parameters as one ZIP, written while it is sent: never whole anywhere."""
 
 import contextlib
+import io
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import IO
 
 import database
@@ -12,7 +14,8 @@ import pictures
 import spreadsheet
 from config import Settings
 from domain import file_key
-from errors import NotFound
+from errors import BucketError, NotFound
+from output_copies import OutputCopies
 
 WORKBOOK = "生成记录.xlsx"
 MISSING = "缺少的图片.txt"
@@ -60,9 +63,38 @@ class _Names:
         return name
 
 
-def stream_archive(settings: Settings, ids: Sequence[int]) -> Iterator[bytes]:
+class _Sources:
+    """Where a picture is read from: its file, else its copy in OSS, until OSS fails once."""
+
+    def __init__(self, output_dir: Path, copies: OutputCopies | None) -> None:
+        self._output_dir = output_dir
+        self._copies = copies
+
+    def open(self, db: database.Connection, filename: str, name: str) -> tuple[zipfile.ZipInfo, IO[bytes]]:
+        """Its entry of that name, and its bytes. Raises NotFound or OSError."""
+        try:
+            path = pictures.open_output(self._output_dir, filename)
+            return zipfile.ZipInfo.from_file(path, name, strict_timestamps=False), path.open("rb")
+        except (NotFound, OSError):
+            return zipfile.ZipInfo(name, time.localtime()[:6]), io.BytesIO(self._copy(db, filename))
+
+    def _copy(self, db: database.Connection, filename: str) -> bytes:
+        key = database.find_output_copy(db, filename)
+        if self._copies is None or not key:
+            raise NotFound("找不到这张图片，可能已被移走或删除")
+        try:
+            return self._copies.fetch(key)
+        except BucketError as trouble:
+            self._copies = None  # a thousand others must not wait for it as well
+            raise NotFound(trouble.message) from trouble
+
+
+def stream_archive(
+    settings: Settings, ids: Sequence[int], copies: OutputCopies | None = None
+) -> Iterator[bytes]:
     """The ZIP of these records' pictures, piece by piece; a picture that is gone is named in a text."""
     pipe, names, missing = _Pipe(), _Names(), []
+    sources = _Sources(settings.output_dir, copies)
     with (
         closing(database.connect(settings.database_path)) as db,
         zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as bundle,  # type: ignore[call-overload]
@@ -72,8 +104,7 @@ def stream_archive(settings: Settings, ids: Sequence[int]) -> Iterator[bytes]:
             if name is None:
                 continue
             try:
-                path = pictures.open_output(settings.output_dir, record.filename)
-                entry, file = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False), path.open("rb")
+                entry, file = sources.open(db, record.filename, name)
             except (NotFound, OSError):
                 missing.append(f"{record.id}\t{record.filename}")
                 continue
