@@ -52,7 +52,7 @@ function shortcuts(page) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
     if (event.key === "Escape") page.querySelector("details.status-model[open]")?.removeAttribute("open");
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return undefined;
-    if (event.target.matches("input, textarea, select, [contenteditable]") || page.querySelector("dialog[open]")) {
+    if (event.target.matches('input:not([type="checkbox"]), textarea, select, [contenteditable]') || page.querySelector("dialog[open]")) {
       return undefined;
     }
     if (event.key === "?") openDialog("shortcuts");

@@ -102,6 +102,7 @@ function build(dialog) {
     const deed = DEEDS[key.length === 1 ? key.toLowerCase() : key];
     if (key in STEPS) go(STEPS[key]);
     else if (key in SIZES) view.by(SIZES[key]);
+    else if (key.toLowerCase() === "d") part("download").click();
     else if (deed && !(key === " " && target.matches("button, a"))) perform(deed);
     else return;
     event.preventDefault();

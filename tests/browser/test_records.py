@@ -86,6 +86,62 @@ def test_chips_filter_show_what_is_filtered_and_can_be_taken_off(records: Record
     records.expect_total("共 60 条")
 
 
+def test_what_was_typed_in_a_row_is_one_step_back(records: RecordsPage) -> None:
+    records.filter("status", "没有成功")
+    records.expect_total("找到 4 条")
+    records.page.keyboard.press("/")
+    records.page.keyboard.type("夜", delay=30)
+    records.expect_total("找到 1 条")
+    records.page.keyboard.type("市没有")
+    records.expect_total("找到 0 条")
+    records.page.go_back()
+    records.expect_total("找到 4 条")
+    expect(records.page.locator("[data-search]")).to_have_value("")
+    records.page.go_forward()
+    records.expect_total("找到 0 条")
+    expect(records.page.locator("[data-search]")).to_have_value("夜市没有")
+
+
+def test_from_the_search_to_the_download_without_a_mouse(records: RecordsPage) -> None:
+    records.pick(60)
+    records.page.keyboard.press("/")
+    records.page.keyboard.type("第 42 稿")
+    records.expect_total("找到 1 条")
+    records.page.keyboard.press("ArrowDown")
+    records.page.keyboard.press("Enter")
+    records.expect_large("1 / 1")
+    with records.page.expect_download() as started:
+        records.page.keyboard.press("d")
+    assert started.value.suggested_filename == "图-42.jpg"
+
+
+def test_going_back_closes_the_large_view_and_leaves_the_list_as_it_was(records: RecordsPage) -> None:
+    records.page.get_by_role("link", name="第 2 页").click()
+    records.enlarge(38)
+    records.page.keyboard.press("ArrowRight")
+    records.expect_large("24 / 60")
+    records.page.go_back()
+    expect(records.page.locator("dialog[data-lightbox]")).to_be_hidden()
+    assert records.query() == {"page": "2"}
+    records.enlarge(38)
+    records.page.keyboard.press("Escape")
+    expect(records.record(38).locator("[data-full]")).to_be_focused()
+    expect(records.page).to_have_url(re.compile(r"page=2$"))
+    records.page.go_back()
+    expect(records.record(60)).to_be_visible()
+
+
+def test_what_another_tab_has_deleted_is_said_and_goes(records: RecordsPage, house: HouseProcess) -> None:
+    house.post("/api/records/delete", {"ids": [60]})
+    records.enlarge(60)
+    records.page.keyboard.press("x")
+    expect(records.large().locator(".toast")).to_contain_text("可能已经删掉了")
+    records.expect_large("1 / 59")
+    records.page.keyboard.press("z")
+    expect(records.large().locator("[data-word]")).to_have_text("没有可以撤销的")
+    assert house.get("/api/records?trash=1")["total"] == 1
+
+
 def test_a_range_of_days_filters(records: RecordsPage) -> None:
     records.page.locator("details[data-filter-more=days] > summary").click()
     records.page.locator("input[name=to]").fill("2020-01-01")

@@ -75,7 +75,8 @@ function build(dialog) {
     }
     const before = given.records().map(id).filter((number) => number !== id(shown[1 - at]));
     const place = before.indexOf(id(record));
-    undos.push(await given.run("reject", { ids: [id(record)] }, { record }));
+    const undo = await given.run("reject", { ids: [id(record)] }, { record });
+    if (undo) undos.push(undo);
     return refresh(at, place);
   }
 

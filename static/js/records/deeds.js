@@ -3,6 +3,7 @@
 
 import { call } from "../api.js";
 import { copy, toast } from "../messages.js";
+import { addressWith } from "./address.js";
 import { intoDraft } from "./handover.js";
 import { _, language } from "../words.js";
 
@@ -16,11 +17,11 @@ export function makeDeeds(page, finder, selection) {
     selection.forget(chosen);
     unname(chosen);
     await finder.reload();
-    toast(deleted ? _("{word} {count} 条", { word, count: count(deleted) }) : _("没有可以删除的：还在生成的要先等它结束"), deleted && {
+    toast(deleted ? _("{word} {count} 条", { word, count: count(deleted) }) : _("没有删除：可能已经删掉了，或还在生成中"), deleted && {
       label: _("撤销"),
       run: () => bringBack({ undo }),
     });
-    return undo;
+    return deleted ? undo : 0;
   }
 
   async function bringBack(body) {
@@ -37,11 +38,9 @@ export function makeDeeds(page, finder, selection) {
 
   /** The address names no record that leaves the list: it would stand above it as one from elsewhere. */
   function unname({ ids }) {
-    const url = new URL(location.href);
-    const id = url.searchParams.get("record");
-    if (!ids?.includes(Number(id)) || finder.list().querySelector("[data-deep]")) return;
-    url.searchParams.delete("record");
-    history.replaceState(null, "", url);
+    const id = Number(new URLSearchParams(location.search).get("record"));
+    if (!ids?.includes(id) || finder.list().querySelector("[data-deep]")) return;
+    history.replaceState(null, "", addressWith({ record: "" }));
   }
 
   async function keep(chosen, favourite) {

@@ -14,6 +14,8 @@ export function find(page) {
   const trouble = page.querySelector("[data-trouble]");
   let latest = 0;
   let typing = 0;
+  let hasTyped = false;
+  let drawn = location.search;
 
   async function go(url, { history: how = "push", focus = false } = {}) {
     const ticket = ++latest;
@@ -23,6 +25,7 @@ export function find(page) {
       const news = await lookAtFragment(page.dataset.liveUrl + search, {});
       if (ticket !== latest) return false;
       show(news.html);
+      drawn = search;
       if (how !== "keep") history[how === "push" ? "pushState" : "replaceState"](null, "", href);
       tell("");
       if (focus) focusOn(focus);
@@ -59,26 +62,33 @@ export function find(page) {
 
   function asked() {
     const fields = [...new FormData(form)].filter(([, value]) => value !== "");
-    return `${page.dataset.pageUrl}?${new URLSearchParams(fields)}`;
+    return [page.dataset.pageUrl, new URLSearchParams(fields)].filter(String).join("?");
   }
 
-  function look(how) {
+  function look(how, focus = false) {
     clearTimeout(typing);
     const url = asked();
-    if (new URL(url, location.href).search !== location.search) go(url, { history: how, focus: how === "push" && "days" });
+    if (new URL(url, location.href).search !== location.search) go(url, { history: how, focus });
+  }
+
+  /** What one types in a row is one step back. */
+  function lookTyped() {
+    look(hasTyped ? "replace" : "push");
+    hasTyped = true;
   }
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    look("replace");
+    lookTyped();
   });
   field.addEventListener("input", (event) => {
     clearTimeout(typing);
-    if (!event.isComposing) typing = setTimeout(() => look("replace"), PAUSE);
+    if (!event.isComposing) typing = setTimeout(lookTyped, PAUSE);
   });
-  field.addEventListener("compositionend", () => look("replace"));
+  field.addEventListener("compositionend", lookTyped);
+  field.addEventListener("blur", () => (hasTyped = false));
   found.addEventListener("change", (event) => {
-    if (event.target.matches('input[type="date"]')) look("push");
+    if (event.target.matches('input[type="date"]')) look("push", "days");
   });
   found.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-go]");
@@ -89,7 +99,8 @@ export function find(page) {
   });
   window.addEventListener("popstate", () => {
     field.value = new URLSearchParams(location.search).get("search") ?? "";
-    go(location.href, { history: "keep" });
+    hasTyped = false;
+    if (location.search !== drawn) go(location.href, { history: "keep" });
   });
 
   return {

@@ -1,4 +1,4 @@
-// The list by keyboard: arrows move from record to record, Space ticks, Enter opens, Delete deletes, F keeps.
+// The list by keyboard: arrows move from record to record, Space ticks, Enter opens, Delete deletes, F keeps, D downloads.
 
 /** deed(name, ids) does something to records, without ids to what is selected. */
 export function keys(page, { selection, deed }) {
@@ -26,17 +26,20 @@ export function keys(page, { selection, deed }) {
   }
 
   document.addEventListener("keydown", (event) => {
-    if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return undefined;
     const { key, target } = event;
-    if (target.matches('input:not([type="checkbox"]), textarea, select, summary')) return;
+    if (key === "ArrowDown" && target.matches("[data-search]") && !event.isComposing) return enter(records()[0]);
+    if (target.matches('input:not([type="checkbox"]), textarea, select, summary')) return undefined;
     if (key.startsWith("Arrow") && (here() || target === document.body)) move(key);
     else if (key === "Delete") deleteHere();
     else if (key === "Escape" && selection.size() && !page.querySelector("details[open]")) selection.clear();
     else if (here() && key === " " && target.matches("a")) selection.toggle(Number(here().dataset.recordId));
     else if (here() && key === "Enter" && target.matches("[data-pick]")) here().querySelector("[data-full]")?.click();
     else if (here() && key.toLowerCase() === "f") here().querySelector('[data-action="favourite"]')?.click();
-    else return;
+    else if (here() && key.toLowerCase() === "d") here().querySelector("[download]")?.click();
+    else return undefined;
     event.preventDefault();
+    return undefined;
   });
 
   return { enter };

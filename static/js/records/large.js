@@ -2,6 +2,7 @@
 
 import { call } from "../api.js";
 import { hostLightbox } from "../lightbox.js";
+import { addressWith, followAddress } from "./address.js";
 import { _, language } from "../words.js";
 
 const MOST_PAGES = 10; // without a picture, until we say that there are no more
@@ -19,6 +20,7 @@ export function makeLarge(page, finder, selection, run) {
 
   const host = { offers, deed, place, has, beyond, shown, state };
   const box = hostLightbox(finder.found, host);
+  const follow = followAddress(() => box, () => Boolean(list().querySelector("[data-deep]")));
 
   function offers(record) {
     if ("trash" in list().dataset || record.querySelector('[data-action="restore"]')) return ["restore", "select", "link"];
@@ -45,7 +47,7 @@ export function makeLarge(page, finder, selection, run) {
   async function takeAway(name, record, id) {
     const at = links().findIndex((link) => record.contains(link));
     const number = await run(name, { ids: [id] }, { record });
-    if (name !== "restore") undos.push([number, id]);
+    if (name !== "restore" && number) undos.push([number, id]);
     const next = at < 0 ? null : (links()[at] ?? links().at(-1));
     if (!box.isOpen()) return;
     if (next) box.present(next);
@@ -103,14 +105,11 @@ export function makeLarge(page, finder, selection, run) {
     return call("GET", `${page.dataset.listUrl}/${id}/neighbours?${query}`);
   }
 
-  /** The address follows what is shown, so that it can be passed on; at a border the neighbour is fetched early. */
+  /** At a border the neighbour is fetched early. */
   function shown(record) {
     clearTimeout(timer);
-    const isDeep = Boolean(list().querySelector("[data-deep]"));
-    timer = setTimeout(() => {
-      if (record) fetchBeyond(record);
-      if (record || !isDeep) history.replaceState(null, "", addressWith({ record: record?.dataset.recordId ?? "" }));
-    }, record ? 250 : 0);
+    if (record) timer = setTimeout(() => fetchBeyond(record), 250);
+    follow(record);
   }
 
   async function fetchBeyond(record) {
@@ -138,13 +137,4 @@ export function makeLarge(page, finder, selection, run) {
   });
 
   return { open: box.open, compare };
-}
-
-function addressWith(changes) {
-  const url = new URL(location.href);
-  for (const [name, value] of Object.entries(changes)) {
-    if (value === "") url.searchParams.delete(name);
-    else url.searchParams.set(name, value);
-  }
-  return url;
 }
