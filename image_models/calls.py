@@ -1,6 +1,6 @@
 """How a model service is called: sessions, timeouts, bounds on what is read, and what a lost call costs.
 
-``Line.order`` is for the one call that costs money, ``Line.ask`` for those that do not.
+``Line.order`` is for the one call that costs money, ``Line.ask`` and ``Line.read`` for those that do not.
 
     what happens to the call                              billed     retried
     no connection: name unknown, refused, timed out, TLS  no         yes
@@ -81,11 +81,15 @@ class Line:
         """
         alone = {**headers, "Connection": "close"}
         with self._new_session() as session:
-            return self._call(session, url, alone, content)
+            return self._call(session, "POST", url, alone, content)
 
     def ask(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Answer:
         """POST what costs nothing. Raises ModelError."""
-        return self._call(self._session(), url, headers, content)
+        return self._call(self._session(), "POST", url, headers, content)
+
+    def read(self, url: str, *, headers: Mapping[str, str]) -> Answer:
+        """GET what costs nothing. Raises ModelError."""
+        return self._call(self._session(), "GET", url, headers, None)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._mine, "session", None)
@@ -100,13 +104,24 @@ class Line:
         return session
 
     def _call(
-        self, session: requests.Session, url: str, headers: Mapping[str, str], content: bytes
+        self,
+        session: requests.Session,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
     ) -> Answer:
         patience = (min(CONNECT_SECONDS, self._timeout), self._timeout)
         until = time.monotonic() + self._timeout
         try:
-            with session.post(
-                url, data=content, headers=dict(headers), timeout=patience, stream=True, allow_redirects=False
+            with session.request(
+                method,
+                url,
+                data=content,
+                headers=dict(headers),
+                timeout=patience,
+                stream=True,
+                allow_redirects=False,
             ) as response:
                 return Answer(
                     status=response.status_code, headers=response.headers, content=read_body(response, until)

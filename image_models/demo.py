@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from config import Settings
 from domain import MAX_PROMPT_LENGTH, MAX_SEED, ImageRequest, ModelCard, Picture, Reference, Size
 from errors import Billed, ModelError
-from image_models.door import Order, Pause, prices, size_table
+from image_models.door import KeyTest, Order, Pause, prices, size_table
 
 USUAL_STEPS = 20
 _SMALL = 256
@@ -79,6 +79,10 @@ class Demo:
     def collect(self, ticket: str, pause: Pause) -> Picture:
         """There are no tickets here."""
         raise ModelError("演示图没有可以再取的，请重新生成", cause="expired", billed=Billed.NO)
+
+    def test_key(self) -> KeyTest:
+        """There is none."""
+        return KeyTest(proven=True, text="演示模型在本机作画，不需要密钥，不花钱")
 
 
 def draw(request: ImageRequest, size: Size, seed: int, references: Sequence[Reference] = ()) -> bytes:

@@ -28,6 +28,14 @@ class Order:
     picture: Picture | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyTest:
+    """What a test of the key showed: whether the service knows it, and one sentence with what stays open."""
+
+    proven: bool
+    text: str
+
+
 class ImageModel(Protocol):
     """One service. Every method raises ModelError and nothing else for what the service does."""
 
@@ -40,6 +48,9 @@ class ImageModel(Protocol):
 
     def collect(self, ticket: str, pause: Pause) -> Picture:
         """Wait for what was ordered and fetch it. Costs nothing and may be repeated with the same ticket."""
+
+    def test_key(self) -> KeyTest:
+        """Ask for something that no service charges for. Raises ModelError when orders would be refused."""
 
 
 def with_negative_prompt(prompt: str, negative_prompt: str) -> str:

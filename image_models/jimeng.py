@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 from config import Settings
 from domain import ImageRequest, ModelCard, Picture, Reference, ReferenceLimits, Size
 from errors import Billed, ModelError
+from image_models import key_tests
 from image_models.calls import Answer, Line, lost
-from image_models.door import Order, Pause, prices, size_table, with_negative_prompt
+from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
 from image_models.downloads import Downloads
-from image_models.jimeng_verdicts import LABEL, collect_problem, expired, order_problem
+from image_models.jimeng_verdicts import LABEL, collect_problem, expired, key_problem, order_problem
 from image_models.rhythm import Looking, Rhythm
 from image_models.volcengine_signature import Signer, canonical_query
 
@@ -31,6 +32,7 @@ MINIMUM_AREA, MAXIMUM_AREA = 1_048_576, 16_777_216
 VERSION = "2022-08-31"
 _ANSWER_SECONDS = 60.0
 _FETCHES = 4
+_NEVER_ORDERED = "1000000000000000001"  # a task id of the usual length
 
 _PUBLISHED = {
     ("1:1", "1K"): (1024, 1024),
@@ -92,6 +94,17 @@ class Jimeng:
         ordered_at = self._ordered.pop(ticket, None)
         with Looking(self._rhythm, self._timeout, pause, ordered_at=ordered_at) as looking:
             return self._wait_and_fetch(ticket, looking)
+
+    def test_key(self) -> KeyTest:
+        """Look at a task that was never ordered: the call is signed and checked, with nothing to pay."""
+        body = {"req_key": self._req_key, "task_id": _NEVER_ORDERED}
+        address, headers, content = self._call("CVSync2AsyncGetResult", body)
+        line = Line(LABEL, self._endpoint, timeout=key_tests.SECONDS)
+        answer = key_tests.answered(LABEL, lambda: line.ask(address, headers=headers, content=content))
+        problem = key_problem(answer, *self._secrets)
+        if problem:
+            raise problem
+        return key_tests.known_to(LABEL)
 
     def _wait_and_fetch(self, ticket: str, looking: Looking) -> Picture:
         fetches = 0

@@ -33,6 +33,7 @@ from typing import Any
 
 from errors import Billed, ModelError
 from image_models.calls import Answer, quoted, too_many_calls, without_verdict
+from image_models.key_tests import unreadable
 
 LABEL = "即梦"
 SUCCESS = 10000
@@ -150,6 +151,17 @@ def collect_problem(answer: Answer, *secrets: str) -> ModelError | None:
     if problem.billed is Billed.UNKNOWN:  # the work is done and failed, and failures are not billed
         return ModelError(f"即梦没有画成这一张，请再试一次（{code}）", cause="service", billed=Billed.NO)
     return problem
+
+
+def key_problem(answer: Answer, *secrets: str) -> ModelError | None:
+    """Why orders would be refused, from the look at a task that never was; None when it got through.
+
+    Such a look is answered with ``not_found`` or 50215; a service that asks for fewer calls knows us, too.
+    """
+    problem = order_problem(answer, *secrets)
+    if problem is None or problem.slow_down or answer.fields.get("code") == 50215:
+        return None
+    return problem if problem.pauses_batch else unreadable(LABEL, answer)
 
 
 def expired(why: str) -> ModelError:

@@ -28,8 +28,9 @@ from config import Settings
 from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, Picture, Reference
 from errors import Billed, ModelError
 from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
-from image_models.door import Order, Pause, prices, size_table, with_negative_prompt
+from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
 from image_models.downloads import Downloads
+from image_models.key_tests import listed_models
 
 LABEL = "图片服务"
 MAXIMUM_AREA = 3840 * 2160  # the longest side then stays within 3840 for every ratio offered
@@ -74,6 +75,11 @@ class OpenAIImages:
     def collect(self, ticket: str, pause: Pause) -> Picture:
         """Fetch the picture from the address that the order gave."""
         return Picture(content=self._downloads.insist(ticket, pause))
+
+    def test_key(self) -> KeyTest:
+        """Ask for the list of models."""
+        names = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
+        return listed_models(LABEL, self._base, self._key, model=self._model, settings=names)
 
     def _fields(self, request: ImageRequest) -> dict[str, Any]:
         """What both calls are told. ``response_format`` goes only to the models it was made for."""

@@ -17,8 +17,9 @@ from urllib.parse import unquote, urlsplit
 from config import Settings
 from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, Picture, Reference
 from errors import Billed, ModelError
+from image_models import key_tests
 from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
-from image_models.door import Order, Pause, prices, size_table
+from image_models.door import KeyTest, Order, Pause, prices, size_table
 from image_models.downloads import Downloads
 
 LABEL = "本地图片服务"
@@ -46,6 +47,21 @@ class SdApi:
     def collect(self, ticket: str, pause: Pause) -> Picture:
         """There are no tickets here."""
         raise ModelError("这个服务没有可以再取的图片，请重新生成", cause="expired", billed=Billed.UNKNOWN)
+
+    def test_key(self) -> KeyTest:
+        """Ask for its options, which also tell the model it has loaded."""
+        line = Line(LABEL, self._base, timeout=key_tests.SECONDS)
+        address = f"{self._base}/sdapi/v1/options"
+        answer = key_tests.answered(LABEL, lambda: line.read(address, headers=self._headers))
+        if answer.status in (404, 405):
+            text = f"{LABEL}连得上，但没有 /sdapi/v1/options：能不能画，要到第一张图才知道"
+            return KeyTest(proven=False, text=text)
+        if answer.status in (401, 403):
+            raise _problem(answer)
+        if answer.status != 200 or not answer.fields:
+            raise key_tests.unreadable(LABEL, answer)
+        loaded = quoted(answer.fields.get("sd_model_checkpoint") or "没有说是哪一个")
+        return KeyTest(proven=True, text=f"{LABEL}在运行，现在的模型：{loaded}")
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         size = self.card.size(request)

@@ -27,8 +27,9 @@ from config import Settings
 from domain import RESOLUTIONS, ImageRequest, ModelCard, Picture, Reference, Size
 from errors import Billed, ModelError
 from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
-from image_models.door import Order, Pause, prices, size_table, with_negative_prompt
+from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
 from image_models.downloads import Downloads
+from image_models.key_tests import listed_models
 
 LABEL = "方舟 Seedream"
 
@@ -120,7 +121,7 @@ class Seedream:
     """The image model ``seedream``; see ``door.ImageModel``."""
 
     def __init__(self, settings: Settings) -> None:
-        self._address = f"{settings.ark_base_url}/images/generations"
+        self._base = settings.ark_base_url
         self._key = settings.ark_api_key
         self._model = settings.seedream_model
         self._line = Line(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
@@ -131,12 +132,17 @@ class Seedream:
         """Make one picture. The ticket is its address."""
         content = json.dumps(self._body(request, references), ensure_ascii=False).encode()
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        answer = self._line.order(self._address, headers=headers, content=content)
+        answer = self._line.order(f"{self._base}/images/generations", headers=headers, content=content)
         return self._read(answer)
 
     def collect(self, ticket: str, pause: Pause) -> Picture:
         """Fetch the picture from the address that the order gave."""
         return Picture(content=self._downloads.insist(ticket, pause))
+
+    def test_key(self) -> KeyTest:
+        """Ask for the list of models."""
+        names = ("ARK_API_KEY", "ARK_BASE_URL")
+        return listed_models(LABEL, self._base, self._key, model=self._model, settings=names)
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         body: dict[str, Any] = {

@@ -44,6 +44,7 @@ _MESSAGES = {
     50200: "Invalid Input Parameter",
     50204: "Req Key Not Supported",
     50215: "Input Invalid For This Service",
+    50400: "Access Denied",
     50411: "Pre Img Risk Not Pass",
     50412: "Text Risk Not Pass",
     50413: "Post Text Risk Not Pass",
@@ -58,7 +59,8 @@ class FakeJimeng(FakeService):
     """Jimeng. Each look at a finished task gives a new address of its picture, as the real one seems to.
 
     ``busy_code`` is what it says when there are too many. With ``fetches_references`` it fetches each of
-    ``image_urls`` when the order comes in; ``fetched`` tells how that went.
+    ``image_urls`` when the order comes in; ``fetched`` tells how that went. An account that is not
+    ``entitled`` gets 50400 for everything.
     """
 
     name = "jimeng"
@@ -71,12 +73,14 @@ class FakeJimeng(FakeService):
         secret_key: str = SECRET_KEY,
         fetches_references: bool = False,
         busy_code: int = 50430,
+        entitled: bool = True,
         **knobs: Any,
     ) -> None:
         super().__init__(**knobs)
         self.fetches_references = fetches_references
         self.busy_code = busy_code
         self.fetched: list[tuple[str, int]] = []
+        self.entitled = entitled
         self.access_key = access_key
         self.secret_key = secret_key
         self.refused_once: set[str] = set()
@@ -109,6 +113,8 @@ class FakeJimeng(FakeService):
         action = self._through_gateway(call)
         self._check_signature(call, action)
         body = _object(call)
+        if not self.entitled:
+            raise _refused(401, 50400)
         return self._submit(body) if step == "submit" else self._result(body)
 
     def busy(self) -> Refused:

@@ -34,17 +34,26 @@ class FakeOpenAIImages(FakeService):
     key           "" = no key is asked for, as local servers do
     answers       "b64_json", "url" or "relative_url" (an address without host, as LocalAI's path)
     text_errors   errors are bare text instead of an object
+    models        what it lists; None = it has no list
     """
 
     name = "openai"
+    steps = ("submit", "models", "picture")
 
     def __init__(
-        self, *, key: str = KEY, answers: str = "b64_json", text_errors: bool = False, **knobs: Any
+        self,
+        *,
+        key: str = KEY,
+        answers: str = "b64_json",
+        text_errors: bool = False,
+        models: tuple[str, ...] | None = ("gpt-image-2",),
+        **knobs: Any,
     ) -> None:
         super().__init__(**knobs)
         self.key = key
         self.answers = answers
         self.text_errors = text_errors
+        self.models = models
         self.images: list[list[bytes]] = []
 
     def settings(self, **more: Any) -> dict[str, Any]:
@@ -59,8 +68,8 @@ class FakeOpenAIImages(FakeService):
         }
 
     def step_of(self, call: Call) -> str:
-        """Every call is an order."""
-        return "submit"
+        """Every call but that for the list is an order."""
+        return "models" if call.path == "/v1/models" else "submit"
 
     def answer(self, step: str, call: Call) -> Reply:
         """One order."""
@@ -68,6 +77,8 @@ class FakeOpenAIImages(FakeService):
             raise self.wrong_key()
         if not self.key and "authorization" in call.headers:
             raise self._error(400, "unexpected_key", "no key is asked for here")
+        if step == "models" and call.method == "GET" and self.models is not None:
+            return as_json({"object": "list", "data": [{"id": name} for name in self.models]})
         if call.path == "/v1/images/edits":
             body, images = _form(call)
             if not 1 <= len(images) <= 16:

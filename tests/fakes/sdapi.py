@@ -14,6 +14,7 @@ from typing import Any
 from tests.fakes.service import Call, FakeService, Refused, Reply, as_json, run_alone
 
 RANDOM_SEED = 1_234_567_890
+OPTIONS: dict[str, Any] = {"sd_model_checkpoint": "家里的模型.safetensors", "samples_format": "png"}
 _FIELDS = {
     "prompt": str,
     "negative_prompt": str,
@@ -36,17 +37,26 @@ class FakeSdApi(FakeService):
     login       "name:password" that is asked for; "" = none
     empty_info  ``info`` is empty, as some servers leave it
     with_grid   a grid comes first in ``images``
+    options     what it tells of itself; None = it does not
     """
 
     name = "sdapi"
+    steps = ("submit", "options", "picture")
 
     def __init__(
-        self, *, login: str = "", empty_info: bool = False, with_grid: bool = False, **knobs: Any
+        self,
+        *,
+        login: str = "",
+        empty_info: bool = False,
+        with_grid: bool = False,
+        options: dict[str, Any] | None = OPTIONS,
+        **knobs: Any,
     ) -> None:
         super().__init__(**knobs)
         self.login = login
         self.empty_info = empty_info
         self.with_grid = with_grid
+        self.options = options
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """Arguments for ``config.Settings``."""
@@ -54,14 +64,16 @@ class FakeSdApi(FakeService):
         return {"image_model": "sdapi", "sdapi_url": address, "model_timeout": 20, **more}
 
     def step_of(self, call: Call) -> str:
-        """Every call is an order."""
-        return "submit"
+        """Every call but that for the options is an order."""
+        return "options" if call.path == "/sdapi/v1/options" else "submit"
 
     def answer(self, step: str, call: Call) -> Reply:
         """One order."""
         given = base64.b64encode(self.login.encode()).decode()
         if self.login and call.headers.get("authorization") != f"Basic {given}":
             raise self.wrong_key()
+        if step == "options" and call.method == "GET" and self.options is not None:
+            return as_json(self.options)
         if call.path not in ("/sdapi/v1/txt2img", "/sdapi/v1/img2img"):
             raise Refused(404, {"detail": "Not Found"})
         body = call.fields

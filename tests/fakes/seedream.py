@@ -15,6 +15,7 @@ from tests.fakes.service import Call, FakeService, OrderLine, Refused, Reply, as
 
 KEY = "ark-test-key"
 PATH = "/api/v3/images/generations"
+MODELS = "/api/v3/models"
 
 # family: (least pixels, most pixels, most references, takes sequential_image_generation)
 _FAMILIES = {
@@ -43,6 +44,7 @@ class FakeSeedream(FakeService):
     """Seedream: answers after ``latency`` with an address, or with the picture when told ``b64_json``."""
 
     name = "seedream"
+    steps = ("submit", "models", "picture")
 
     def __init__(self, *, key: str = KEY, **knobs: Any) -> None:
         super().__init__(**knobs)
@@ -70,13 +72,15 @@ class FakeSeedream(FakeService):
         return order.number not in self._dead_orders and super().url_alive(call, order)
 
     def step_of(self, call: Call) -> str:
-        """Every call is an order."""
-        return "submit"
+        """Every call but that for the list is an order."""
+        return "models" if call.path == MODELS else "submit"
 
     def answer(self, step: str, call: Call) -> Reply:
         """One order."""
         if call.headers.get("authorization") != f"Bearer {self.key}":
             raise self.wrong_key()
+        if step == "models" and call.method == "GET":
+            return as_json({"object": "list", "data": [{"id": name} for name in _FAMILIES]})
         if call.method != "POST" or call.path != PATH:
             raise error(404, "InvalidEndpointOrModel.NotFound", f"no {call.path}")
         body = call.fields

@@ -1,0 +1,153 @@
+"""The test of a key against each fake: it tells the troubles apart, and never costs anything."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import generator
+from config import Settings
+from errors import Billed, ModelError
+from image_models import key_tests
+from image_models.door import KeyTest
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.fakes.sdapi import FakeSdApi
+from tests.fakes.seedream import FakeSeedream
+from tests.fakes.service import FakeService
+
+# Each service, the step that its test asks for, and the settings that hold a wrong key.
+SERVICES: dict[str, tuple[type[FakeService], str, dict[str, str]]] = {
+    "jimeng": (FakeJimeng, "poll", {"volcengine_sk": "falsch"}),
+    "seedream": (FakeSeedream, "models", {"ark_api_key": "falsch"}),
+    "openai": (FakeOpenAIImages, "models", {"openai_api_key": "sk-falsch-falsch"}),
+}
+
+
+@pytest.fixture(params=SERVICES)
+def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
+    with SERVICES[request.param][0]() as fake:
+        yield fake
+        assert (fake.charges, fake.orders, fake.count("submit")) == (0, [], 0)
+
+
+def tried(settings: Settings, service: FakeService, **more: Any) -> KeyTest:
+    return generator.open_model(replace(settings, **service.settings(**more))).test_key()
+
+
+def refusal_of(settings: Settings, service: FakeService, **more: Any) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        tried(settings, service, **more)
+    assert caught.value.billed is Billed.NO
+    assert "计费" not in caught.value.message
+    return caught.value
+
+
+def test_a_good_key_is_said_to_be_good_and_what_stays_open_is_said_too(
+    settings: Settings, service: FakeService
+) -> None:
+    tested = tried(settings, service)
+    assert tested.proven
+    assert "密钥有效" in tested.text
+    assert "第一张图" in tested.text
+
+
+def test_a_wrong_key_is_named_by_its_variable_and_not_by_its_value(
+    settings: Settings, service: FakeService
+) -> None:
+    wrong = SERVICES[service.name][2]
+    problem = refusal_of(settings, service, **wrong)
+    assert problem.cause == "key"
+    assert next(iter(wrong)).upper() in problem.message
+    assert "falsch" not in problem.message
+
+
+def test_a_service_out_of_reach_is_said(settings: Settings) -> None:
+    service = FakeJimeng().start()
+    told = service.settings()
+    service.stop()
+    with pytest.raises(ModelError, match="连不上即梦"):
+        generator.open_model(replace(settings, **told)).test_key()
+
+
+@pytest.mark.parametrize("kind", ["drop", "cut", "html", "500", "502", "redirect"])
+def test_an_answer_that_proves_nothing_is_called_that(
+    settings: Settings, service: FakeService, kind: str
+) -> None:
+    service.fail_next(kind, step=SERVICES[service.name][1])
+    message = refusal_of(settings, service).message
+    assert "没能测出" in message or "没有完整地答复" in message or "请检查设置里的服务地址" in message
+
+
+def test_a_service_that_is_silent_is_not_waited_for(
+    settings: Settings, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_tests, "SECONDS", 0.2)
+    service.fail_next("slow", step=SERVICES[service.name][1], seconds=1.0)
+    assert "没有完整地答复" in refusal_of(settings, service).message
+
+
+def test_jimeng_not_opened_for_the_account_is_told_from_a_wrong_key(settings: Settings) -> None:
+    with FakeJimeng(entitled=False) as service:
+        assert "开通" in refusal_of(settings, service).message
+        assert service.charges == 0
+
+
+def test_a_req_key_that_jimeng_does_not_know_is_named(settings: Settings) -> None:
+    with FakeJimeng() as service:
+        assert "JIMENG_REQ_KEY" in refusal_of(settings, service, jimeng_req_key="jimeng_t2i_v99").message
+
+
+def test_a_jimeng_that_asks_for_fewer_calls_knows_the_key(settings: Settings) -> None:
+    with FakeJimeng() as service:
+        service.fail_next("busy", step="poll")
+        assert tried(settings, service).proven
+
+
+def test_a_model_that_is_not_listed_is_said_and_no_failure(settings: Settings) -> None:
+    with FakeOpenAIImages(models=("chat-1",)) as service:
+        tested = tried(settings, service)
+        assert tested.proven
+        assert "没有写 gpt-image-2" in tested.text
+
+
+def test_a_service_without_a_list_proves_nothing(settings: Settings) -> None:
+    with FakeOpenAIImages(models=None) as service:
+        tested = tried(settings, service)
+        assert not tested.proven
+        assert "OPENAI_BASE_URL" in tested.text
+
+
+def test_a_server_that_asks_for_no_key_is_not_said_to_have_taken_one(settings: Settings) -> None:
+    with FakeOpenAIImages(key="") as service:
+        assert "不要密钥" in tried(settings, service).text
+
+
+def test_a_local_server_tells_the_model_it_has_loaded(settings: Settings) -> None:
+    with FakeSdApi() as service:
+        tested = tried(settings, service)
+        assert (tested.proven, "家里的模型.safetensors" in tested.text) == (True, True)
+        assert service.orders == []
+
+
+def test_a_local_server_without_options_proves_nothing(settings: Settings) -> None:
+    with FakeSdApi(options=None) as service:
+        assert not tried(settings, service).proven
+
+
+def test_a_local_server_that_asks_for_a_password_says_how_to_give_it(settings: Settings) -> None:
+    with FakeSdApi(login="anna:geheim") as service:
+        assert tried(settings, service).proven
+        problem = refusal_of(settings, service, sdapi_url=service.address)
+        assert "SDAPI_URL" in problem.message
+
+
+def test_some_other_server_at_that_address_is_not_taken_for_one(settings: Settings) -> None:
+    with FakeSdApi() as service:
+        service.fail_next("html", step="options")
+        assert "看不懂" in refusal_of(settings, service).message
+
+
+def test_the_demo_needs_no_key(settings: Settings) -> None:
+    assert "不需要密钥" in generator.open_model(settings).test_key().text
