@@ -9,7 +9,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,15 @@ REQUIRED = {
     "openai": {"OPENAI_BASE_URL": "openai_base_url", "OPENAI_IMAGE_MODEL": "openai_image_model"},
     "sdapi": {"SDAPI_URL": "sdapi_url"},
     "demo": {},
+}
+
+# What a person writes into ``.env`` for each model; not all of it is needed.
+WRITTEN = {
+    "jimeng": ("VOLCENGINE_AK", "VOLCENGINE_SK"),
+    "seedream": ("ARK_API_KEY", "SEEDREAM_MODEL"),
+    "openai": ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_IMAGE_MODEL"),
+    "sdapi": ("SDAPI_URL",),
+    "demo": (),
 }
 
 
@@ -70,8 +79,20 @@ class Settings:
     @property
     def missing_keys(self) -> list[str]:
         """The variables that the chosen image model still needs; empty when it is ready."""
-        needed = REQUIRED[self.image_model]
+        return self.missing_for(self.image_model)
+
+    def missing_for(self, image_model: str) -> list[str]:
+        """The variables that an image model still needs."""
+        needed = REQUIRED[image_model]
         return [variable for variable, name in needed.items() if not getattr(self, name)]
+
+    def how_filled(self, variable: str) -> str:
+        """``set``, ``default`` or ``empty``; never the value."""
+        name = variable.lower()
+        default = next(each.default for each in fields(self) if each.name == name)
+        if getattr(self, name) != default:
+            return "set"
+        return "default" if default else "empty"
 
     @property
     def on_loopback(self) -> bool:

@@ -10,14 +10,14 @@ from typing import Protocol
 
 import image_models
 from config import Settings
-from domain import ImageRequest, Picture, Reference
+from domain import ImageRequest, ModelCard, Picture, Reference
 from errors import ModelError
 from image_models.door import ImageModel, Pause
 
 MAX_RETRIES = 5
 _LONGEST_PAUSE = 60.0
 
-__all__ = ["ImageModel", "Ledger", "Pause", "generate", "open_model", "seconds_before_retry"]
+__all__ = ["ImageModel", "Ledger", "Pause", "generate", "list_cards", "open_model", "seconds_before_retry"]
 
 
 class Ledger(Protocol):
@@ -33,6 +33,11 @@ class Ledger(Protocol):
 def open_model(settings: Settings) -> ImageModel:
     """The image model that IMAGE_MODEL names."""
     return image_models.open_model(settings)
+
+
+def list_cards(settings: Settings) -> list[ModelCard]:
+    """What every image model accepts and costs, keys or no keys."""
+    return image_models.list_cards(settings)
 
 
 def generate(

@@ -31,6 +31,7 @@ from web import (  # noqa: F401 - routes join
     doors,
     language,
     openapi,
+    pages_model,
     pages_records,
     pages_samples,
 )

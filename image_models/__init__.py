@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from config import Settings
+from domain import ModelCard
 from image_models.demo import Demo
 from image_models.door import ImageModel
 from image_models.jimeng import Jimeng
@@ -22,3 +23,8 @@ _MODELS: dict[str, Callable[[Settings], ImageModel]] = {
 def open_model(settings: Settings) -> ImageModel:
     """The image model that IMAGE_MODEL names; it may be used from any thread."""
     return _MODELS[settings.image_model](settings)
+
+
+def list_cards(settings: Settings) -> list[ModelCard]:
+    """What every image model accepts and costs under these settings, keys or no keys."""
+    return [open_one(settings).card for open_one in _MODELS.values()]

@@ -27,6 +27,7 @@ class Rooms:
     model: ImageModel
     worker: Worker
     seats: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_SEATS))
+    key_test: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def library(self) -> Library:

@@ -13,9 +13,11 @@ draft(form);
 tiles(document.querySelector("[data-results]"));
 
 document.addEventListener("click", (event) => {
-  const example = event.target.closest("[data-example]");
+  const wantsOne = event.target.closest("[data-try]");
+  const example = wantsOne ? document.querySelector("[data-example]") : event.target.closest("[data-example]");
   if (!example) return;
   const prompt = example.querySelector("[data-example-text]").textContent;
   const detail = { prompt, aspect_ratio: example.dataset.exampleRatio };
   document.dispatchEvent(new CustomEvent("use-request", { detail }));
+  if (wantsOne) form.requestSubmit();
 });

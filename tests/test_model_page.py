@@ -1,0 +1,118 @@
+"""The page of the models: what is filled, never with what; the test of a key, and what it says."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import generator
+from config import IMAGE_MODELS, REQUIRED, WRITTEN, Settings
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.fakes.service import FakeService
+from web_app import create_app
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng() as fake:
+        yield fake
+
+
+def client_of(settings: Settings, service: FakeService | None = None, **more: Any) -> FlaskClient:
+    told = service.settings(**more) if service else more
+    return create_app(replace(settings, **told)).test_client()
+
+
+def test_every_model_is_there_with_its_variables_and_its_price(settings: Settings) -> None:
+    page = client_of(settings).get("/model").text
+    for variables in WRITTEN.values():
+        assert all(f"<code>{name}</code>" in page for name in variables)
+    assert page.count('<section class="model"') == len(IMAGE_MODELS)
+    assert "¥0.22 一张" in page
+
+
+def test_the_model_in_use_stands_first(settings: Settings, service: FakeJimeng) -> None:
+    page = client_of(settings, service).get("/model").text
+    assert page.index('id="model-jimeng"') < page.index("正在使用") < page.index('id="model-seedream"')
+
+
+def test_it_says_which_variables_are_filled_and_never_with_what(settings: Settings) -> None:
+    secrets: dict[str, Any] = {
+        "volcengine_ak": "AKLTgeheim1",
+        "volcengine_sk": "geheim2",
+        "ark_api_key": "geheim3",
+    }
+    page = client_of(settings, image_model="jimeng", **secrets).get("/model").text
+    assert not any(secret in page for secret in secrets.values())
+    assert page.count("已填") == 3
+
+
+def test_what_is_required_is_among_what_is_written() -> None:
+    assert WRITTEN.keys() == REQUIRED.keys() == set(IMAGE_MODELS)
+    assert all(set(REQUIRED[name]) <= set(WRITTEN[name]) for name in IMAGE_MODELS)
+
+
+def test_how_a_variable_is_filled(settings: Settings) -> None:
+    filled = replace(settings, ark_api_key="geheim")
+    states = [filled.how_filled(name) for name in ("ARK_API_KEY", "SEEDREAM_MODEL", "SDAPI_URL")]
+    assert states == ["set", "default", "empty"]
+
+
+def test_a_good_key_is_tested_without_an_order(settings: Settings, service: FakeJimeng) -> None:
+    page = client_of(settings, service).post("/model").text
+    assert 'class="model-result is-good"' in page
+    assert "密钥有效" in page
+    assert (service.count("poll"), service.count("submit"), service.charges) == (1, 0, 0)
+
+
+def test_a_wrong_key_is_told_in_its_place(settings: Settings, service: FakeJimeng) -> None:
+    answer = client_of(settings, service, volcengine_sk="falsch").post("/model")
+    assert answer.status_code == 200
+    assert 'class="model-result is-bad"' in answer.text
+    assert "请检查 VOLCENGINE_AK 和 VOLCENGINE_SK" in answer.text
+
+
+def test_what_proves_nothing_is_neither_good_nor_bad(settings: Settings) -> None:
+    with FakeOpenAIImages(models=None) as service:
+        assert 'class="model-result is-open"' in client_of(settings, service).post("/model").text
+
+
+def test_without_a_key_there_is_nothing_to_test(settings: Settings) -> None:
+    client = client_of(settings, image_model="jimeng")
+    assert 'type="submit" disabled' in client.get("/model").text
+    answer = client.post("/model")
+    assert answer.status_code == 409
+    assert "VOLCENGINE_AK" in answer.text
+
+
+def test_another_site_cannot_have_the_key_tested(settings: Settings, service: FakeJimeng) -> None:
+    answer = client_of(settings, service).post("/model", headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert service.calls == []
+
+
+def test_one_test_at_a_time(settings: Settings, service: FakeJimeng) -> None:
+    service.fail_next("slow", step="poll", seconds=1.0)
+    app = create_app(replace(settings, **service.settings()))
+    first = threading.Thread(target=lambda: app.test_client().post("/model"))
+    first.start()
+    while not service.count("poll"):
+        pass
+    second = app.test_client().post("/model")
+    first.join()
+    assert second.status_code == 503
+    assert "请等它测完" in second.text
+    assert service.count("poll") == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples"])
+def test_every_page_leads_there(settings: Settings, path: str) -> None:
+    assert 'href="/model"' in client_of(settings).get(path).text
+
+
+def test_cards_can_be_had_without_any_key(settings: Settings) -> None:
+    assert [card.name for card in generator.list_cards(settings)] == list(IMAGE_MODELS)
