@@ -325,6 +325,13 @@ def test_one_record_has_an_address_that_opens_it_also_when_it_is_far_away(record
     expect(records.page.locator("main")).to_contain_text("没有编号 4711 的记录")
 
 
+def test_the_address_of_a_record_without_picture_leads_to_its_row(records: RecordsPage) -> None:
+    records.open("?record=13&limit=60")
+    expect(records.record(13)).to_contain_text(FAILURE)
+    expect(records.record(13)).to_be_in_viewport()
+    expect(records.record(13).locator("[data-pick]")).to_be_focused()
+
+
 def test_a_picture_that_was_renamed_opens_its_record_when_dropped(
     records: RecordsPage, house: HouseProcess, tmp_path: Path
 ) -> None:

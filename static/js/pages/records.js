@@ -16,7 +16,7 @@ let gone = null;
 const broke = () => (gone ??= import("../records/gone.js").then((module) => module.gone(page)));
 const dragged = () => import("../records/drop.js").then(({ drop }) => drop(look));
 
-keys(page, { selection: chosen, deed });
+const { enter } = keys(page, { selection: chosen, deed });
 page.addEventListener("error", broke, { capture: true, once: true });
 if ([...page.querySelectorAll(".record-image")].some((image) => image.complete && !image.naturalWidth && image.currentSrc)) broke();
 page.addEventListener("toggle", opened, { capture: true, once: true });
@@ -38,6 +38,8 @@ if (page.querySelector("[data-indexing]")) {
 }
 
 const named = new URLSearchParams(location.search).get("record");
-const link = named && page.querySelector(`[data-record-id="${CSS.escape(named)}"] [data-full]`);
+const record = named && page.querySelector(`[data-record-id="${CSS.escape(named)}"]`);
+const link = record?.querySelector("[data-full]");
 if (link) enlarge(link);
+else if (record) enter(record);
 page.dataset.ready = "";
