@@ -37,6 +37,7 @@ from web import (  # noqa: F401 - routes join
 )
 from web.answers import answer_errors
 from web.api import api
+from web.assets import furnish_assets
 from web.context import Rooms, furnish
 from web.health import health
 from web.live import live, show_house
@@ -73,6 +74,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     answer_errors(app)
     show_house(app)
     lighten(app)
+    furnish_assets(app)
     app.url_defaults(_name_static_version)
     for blueprint in (pages, api, live, health):
         app.register_blueprint(blueprint)

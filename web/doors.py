@@ -11,7 +11,10 @@ from web.context import rooms
 from web.places import parts_of
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_OPEN_ENDPOINTS = ("login.page", "login.enter", "static", "health.healthz", "language.choose")
+_OPEN_ENDPOINTS = (
+    *("login.page", "login.enter", "static", "health.healthz", "language.choose"),
+    *("assets.script", "assets.late_script", "assets.style"),
+)
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob: https:; object-src 'none'; base-uri 'none'; "

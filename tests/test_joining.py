@@ -1,0 +1,92 @@
+"""Modules joined into one script: each runs once, after what it needs, and late ones take from the page's."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from web.assets import Shelf
+from web.joining import Joiner
+
+JS = Path(__file__).parents[1] / "static/js"
+SMALL = {
+    "frame.js": 'import { add } from "./sums.js";\nadd(1);\n',
+    "sums.js": "let total = 0;\nexport function add(n) {\n  total += n;\n  return total;\n}\n",
+    "pages/a.js": (
+        'import { add as plus } from "../sums.js";\n'
+        "globalThis.seen = [plus(10)];\n"
+        'const { more } = await import("../late/more.js");\n'
+        'const { other } = await import("../late/other.js");\n'
+        "globalThis.seen.push(more(), other(), plus(0));\n"
+    ),
+    "late/more.js": (
+        'import { add } from "../sums.js";\nimport { both } from "./both.js";\n'
+        "export function more() {\n  both();\n  return add(100);\n}\n"
+    ),
+    "late/other.js": 'import { both } from "./both.js";\nexport const other = () => both();\n',
+    "late/both.js": "let calls = 0;\nexport const both = () => (calls += 1);\n",
+}
+ENTRIES = ["frame.js", "pages/a.js"]
+
+
+def joiner(modules: Mapping[str, str] = SMALL) -> Joiner:
+    return Joiner(modules, lambda page, late: f"./{(late or page).replace('/', '-').removesuffix('.js')}.mjs")
+
+
+def test_a_page_gets_all_that_it_needs_each_after_what_it_needs() -> None:
+    text = joiner().page("a", ENTRIES)
+    order = re.findall(r"^// (\S+)$", text, re.MULTILINE)
+    assert sorted(order) == ["frame.js", "late/both.js", "pages/a.js", "sums.js"]
+    assert order.index("sums.js") < order.index("frame.js") < order.index("pages/a.js")
+
+
+def test_what_two_late_modules_share_belongs_to_the_page_and_runs_once() -> None:
+    for late in ("late/more.js", "late/other.js"):
+        assert "// late/both.js" not in joiner().late("a", ENTRIES, late)
+
+
+def test_late_modules_are_found_also_behind_late_ones() -> None:
+    modules = {
+        **SMALL,
+        "late/other.js": 'export const other = () => import("./deep.js");\n',
+        "late/deep.js": "",
+    }
+    assert joiner(modules).late_modules(ENTRIES) == ["late/deep.js", "late/more.js", "late/other.js"]
+
+
+@pytest.mark.parametrize("path", sorted(JS.glob("**/*.js")), ids=lambda p: str(p.relative_to(JS)))
+def test_every_module_imports_and_exports_in_the_form_that_is_understood(path: Path) -> None:
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("import "):
+            assert re.fullmatch(r'import \{ [^}]+ \} from "\.[^"]+";', line)
+        if line.startswith("export "):
+            assert re.match(r"export ((async )?function|class|const) \w+", line)
+        assert not re.search(r"\bimport\((?!\"\.)", line)
+
+
+@pytest.mark.parametrize("path", sorted(JS.glob("**/*.js")), ids=lambda p: str(p.relative_to(JS)))
+def test_no_line_within_a_text_looks_like_a_comment(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for found in re.finditer(r"^ *//", text, re.MULTILINE):
+        assert text[: found.start()].count("`") % 2 == 0
+
+
+def test_no_two_modules_need_each_other() -> None:
+    modules = {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
+
+    def needs(path: str) -> list[str]:
+        found = re.findall(r'^import .* from "(\.[^"]+)";', modules[path], re.MULTILINE)
+        return [(JS / path).parent.joinpath(target).resolve().relative_to(JS).as_posix() for target in found]
+
+    def walk(path: str, above: tuple[str, ...]) -> None:
+        assert path not in above, (*above, path)
+        for needed in needs(path):
+            walk(needed, (*above, path))
+
+    for path in modules:
+        walk(path, ())
+
+
+def test_names_are_the_same_however_often_the_files_are_read() -> None:
+    assert Shelf(JS.parent).version == Shelf(JS.parent).version

@@ -1,0 +1,110 @@
+"""Scripts and styles as a browser gets them: one of each a page, from the many files in ``static/``."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, url_for
+
+from errors import NotFound
+from web.joining import Joiner
+
+_KEY = "ai_image_generator_assets"
+_REMARK = re.compile(r"/\*.*?\*/\n?", re.DOTALL)
+_YEAR = "public, max-age=31536000, immutable"
+assets = Blueprint("assets", __name__, url_prefix="/assets")
+
+
+class Shelf:
+    """What lay in ``static/js`` and ``static/css`` at the start, joined when first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._scripts = _read(folder / "js", "**/*.js")
+        self._styles = {
+            name.removesuffix(".css"): text for name, text in _read(folder / "css", "*.css").items()
+        }
+        everything = repr((self._scripts, self._styles)).encode()
+        self.version = hashlib.sha256(everything).hexdigest()[:12]
+        self._joiner = Joiner(self._scripts, self._address)
+        self._joined: dict[tuple[str, str], str] = {}
+
+    def script(self, page: str, late: str = "") -> str:
+        """The script of a page, or what it loads late. Raises NotFound."""
+        if (page, late) not in self._joined:
+            self._joined[page, late] = self._join(page, late)
+        return self._joined[page, late]
+
+    def style(self, names: list[str]) -> str:
+        """Style sheets, one after the other. Raises NotFound."""
+        if not set(names) <= set(self._styles):
+            raise NotFound("没有这个样式，请刷新页面")
+        return "\n".join(self._styles[name] for name in names)
+
+    def _join(self, page: str, late: str) -> str:
+        entries = ["frame.js"] if page == "frame" else ["frame.js", f"pages/{page}.js"]
+        if not set(entries) <= set(self._scripts) or (
+            late and late not in self._joiner.late_modules(entries)
+        ):
+            raise NotFound("没有这个脚本，请刷新页面")
+        return self._joiner.late(page, entries, late) if late else self._joiner.page(page, entries)
+
+    def _address(self, page: str, late: str) -> str:
+        if late:
+            return url_for("assets.late_script", version=self.version, page=page, module=late)
+        return url_for("assets.script", version=self.version, page=page)
+
+
+def furnish_assets(app: Flask) -> None:
+    """Let templates name the scripts and styles of their page."""
+    shelf = Shelf(Path(app.root_path) / "static")
+    app.extensions[_KEY] = shelf
+    app.register_blueprint(assets)
+
+    def name_them() -> dict[str, Any]:
+        def script_url(page: str) -> str:
+            return url_for("assets.script", version=shelf.version, page=page or "frame")
+
+        def style_url(names: list[str]) -> str:
+            return url_for("assets.style", version=shelf.version, names="+".join(names))
+
+        return {"script_url": script_url, "style_url": style_url}
+
+    app.context_processor(name_them)
+
+
+@assets.get("/<version>/<page>.js")
+def script(version: str, page: str) -> Response:
+    """The script of a page."""
+    return _answer(_shelf().script(page), "text/javascript", version)
+
+
+@assets.get("/<version>/<page>/<path:module>")
+def late_script(version: str, page: str, module: str) -> Response:
+    """What the script of a page loads when it is needed."""
+    return _answer(_shelf().script(page, module), "text/javascript", version)
+
+
+@assets.get("/<version>/<names>.css")
+def style(version: str, names: str) -> Response:
+    """Style sheets joined in the order they are named in."""
+    return _answer(_shelf().style(names.split("+")), "text/css", version)
+
+
+def _answer(text: str, kind: str, version: str) -> Response:
+    """Kept for a year under its version; an address of an earlier version gets today's and keeps nothing."""
+    response = Response(text, mimetype=kind)
+    response.headers["Cache-Control"] = _YEAR if version == _shelf().version else "no-store"
+    return response
+
+
+def _shelf() -> Shelf:
+    shelf: Shelf = current_app.extensions[_KEY]
+    return shelf
+
+
+def _read(folder: Path, pattern: str) -> dict[str, str]:
+    paths = sorted(folder.glob(pattern))
+    return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in paths}

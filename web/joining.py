@@ -1,0 +1,120 @@
+"""Modules joined into one script, so that a page needs a handful of requests instead of fifty.
+
+Text in, text out. The files in ``static/js`` stay what is written and read; nothing is built, and only
+comments are left out. Each module becomes a function that is called once and gives what it exports:
+
+    // table/tsv.js
+    const $tsv = (() => { …; return { parseBlock, formatBlock }; })();
+
+What a page loads late (``await import("./run.js")``) is a script of its own, which takes from the page's
+script what both need: no module ever runs twice.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from posixpath import dirname, join, normpath
+
+_IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\.[^"]+)";\n', re.MULTILINE)
+_LATE = re.compile(r'\bimport\("(\.[^"]+)"\)')
+_REMARK = re.compile(r"^ *//.*\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
+
+
+class Joiner:
+    """The modules of a site by their path, joined on demand; see the module's own words.
+
+    modules  path below ``static/js`` -> its text
+    address  (page, late module) -> where the browser finds that script; "" is the page's own
+    """
+
+    def __init__(self, modules: Mapping[str, str], address: Callable[[str, str], str]) -> None:
+        self._modules = modules
+        self._address = address
+
+    def page(self, page: str, entries: Iterable[str]) -> str:
+        """The script of a page; ``entries`` run in this order.
+
+        The last may await what is loaded late; the script itself is done before, for that waits for it.
+        """
+        *first, last = entries
+        inside = self._own([*first, last])
+        parts = [self._as_function(path, page) for path in inside if path != last]
+        names = ", ".join(_name(path) for path in inside if path != last)
+        run = f"(async () => {{\n{self._body(last, page)}}})();\n"
+        return "".join(parts) + run + f"export {{ {names} }};\n"
+
+    def late(self, page: str, entries: Iterable[str], module: str) -> str:
+        """The script that gives what ``module`` exports, loaded by the page later on."""
+        shared = self._own(list(entries))
+        inside = [path for path in self._reached([module]) if path not in shared]
+        needed = sorted({module, *(path for of in inside for path in self._needs(of))} - set(inside))
+        head = f'import {{ {", ".join(map(_name, needed))} }} from "{self._address(page, "")}";\n'
+        parts = [self._as_function(path, page) for path in inside]
+        exported = self._exports(module)
+        tail = f"export const {{ {', '.join(exported)} }} = {_name(module)};\n"
+        return (head if needed else "") + "".join(parts) + tail
+
+    def late_modules(self, entries: Iterable[str]) -> list[str]:
+        """What a page with these entries may load later on, also by what was loaded late."""
+        found: list[str] = []
+        waiting = list(entries)
+        while waiting:
+            for path in self._reached([waiting.pop()]):
+                new = [late for late in self._loads(path) if late not in found]
+                found += new
+                waiting += new
+        return sorted(found)
+
+    def _own(self, entries: list[str]) -> list[str]:
+        """What belongs to the page's script: all its entries need, and what several late modules share."""
+        own = self._reached(entries)
+        late = self.late_modules(entries)
+        reached = [path for module in late for path in self._reached([module])]
+        shared = [path for path in dict.fromkeys(reached) if reached.count(path) > 1]
+        return self._reached(shared + [path for path in own if path not in entries] + entries)
+
+    def _reached(self, paths: Iterable[str]) -> list[str]:
+        """These modules and all they import, each after what it imports."""
+        order: dict[str, None] = {}
+
+        def visit(path: str) -> None:
+            if path not in order:
+                for needed in self._needs(path):
+                    visit(needed)
+                order[path] = None
+
+        for path in paths:
+            visit(path)
+        return list(order)
+
+    def _needs(self, path: str) -> list[str]:
+        return [_resolve(path, target) for _, target in _IMPORT.findall(self._modules[path])]
+
+    def _loads(self, path: str) -> list[str]:
+        return [_resolve(path, target) for target in _LATE.findall(self._modules[path])]
+
+    def _exports(self, path: str) -> list[str]:
+        return [name for _, name in _EXPORT.findall(self._modules[path])]
+
+    def _as_function(self, path: str, page: str) -> str:
+        given = ", ".join(self._exports(path))
+        return f"const {_name(path)} = (() => {{\n{self._body(path, page)}return {{ {given} }};\n}})();\n"
+
+    def _body(self, path: str, page: str) -> str:
+        def take(found: re.Match[str]) -> str:
+            names = found[1].replace(" as ", ": ")
+            return f"const {{ {names} }} = {_name(_resolve(path, found[2]))};\n"
+
+        def load(found: re.Match[str]) -> str:
+            return f'import("{self._address(page, _resolve(path, found[1]))}")'
+
+        text = _EXPORT.sub(r"\1 \2", _REMARK.sub("", self._modules[path]))
+        return f"// {path}\n" + _LATE.sub(load, _IMPORT.sub(take, text))
+
+
+def _resolve(path: str, target: str) -> str:
+    return normpath(join(dirname(path), target))
+
+
+def _name(path: str) -> str:
+    return "$" + re.sub(r"\W", "_", path.removesuffix(".js"))
