@@ -88,5 +88,11 @@ def test_no_two_modules_need_each_other() -> None:
         walk(path, ())
 
 
+def test_a_template_asks_for_scripts_and_styles_by_the_name_of_its_page_only() -> None:
+    for path in (JS.parents[1] / "templates").glob("**/*.html"):
+        named = re.findall(r"filename='((?:js|css)/[^']+)'", path.read_text("utf-8"))
+        assert set(named) <= {"js/theme.js"}, path.name  # alone, for it runs before anything is drawn
+
+
 def test_names_are_the_same_however_often_the_files_are_read() -> None:
     assert Shelf(JS.parent).version == Shelf(JS.parent).version

@@ -9,7 +9,7 @@ from tests.test_joining import ENTRIES, SMALL, joiner
 MOST_REQUESTS, MOST_BYTES = 20, 60_000  # the contract's, without pictures
 
 
-@pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage"])
+@pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage", "/model"])
 def test_a_first_visit_is_light(page: Page, demo: HouseProcess, path: str) -> None:
     weights: list[int] = []
     wire = page.context.new_cdp_session(page)
