@@ -494,6 +494,31 @@ def test_the_page_is_light_and_shows_enough_without_scrolling(page: Page, house:
     assert shown.records().evaluate_all(visible) >= 24
 
 
+@pytest.mark.parametrize("view", ["table", "grid"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_jumps_while_it_loads_and_while_one_types(
+    browser: Browser, house: HouseProcess, view: str, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, locale="zh-CN")
+    context.add_init_script(_SHIFTS)
+    shown = RecordsPage(context.new_page(), house.address)
+    shown.open(f"?view={view}")
+    shown.page.wait_for_load_state("networkidle")
+    shown.page.locator("[data-search]").press_sequentially("夜市，水彩")
+    shown.expect_total("找到 2 条")
+    shown.page.wait_for_load_state("networkidle")
+    assert shown.page.evaluate("shifted") < 0.05
+    context.close()
+
+
+_SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const shift of list.getEntries()) window.shifted += shift.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1440, 900), (390, 844), (360, 700)])
 def test_it_is_accessible_and_never_scrolls_sideways(
