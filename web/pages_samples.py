@@ -73,6 +73,7 @@ def _shown(offset: int) -> dict[str, Any]:
         "offset": offset,
         "trouble": trouble,
         "is_coming": is_coming,
+        "is_unread": not page.total and bool(trouble or is_coming),
         "listed_at": listed_at,
     }
 

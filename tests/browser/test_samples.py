@@ -144,8 +144,27 @@ def test_while_oss_is_down_the_page_shows_the_last_list_and_recovers_by_itself(
     notice = page.locator("[data-stale]")
     expect(notice).to_contain_text("连不上 OSS")
     assert library.names() == ["猫.png"]
+    expect(page.get_by_role("link", name="猫.png")).to_have_attribute("data-broken", "加载失败")
     oss.is_down = False
     expect(notice).to_have_count(0, timeout=30_000)
+    expect(page.locator("[data-broken]")).to_have_count(0)
+
+
+def test_a_library_that_was_never_read_is_not_called_empty(
+    page: Page, in_oss: HouseProcess, oss: FakeOss
+) -> None:
+    oss.is_down = True
+    in_oss.kill()
+    (in_oss.home / "samples" / ".oss-list.json").unlink(missing_ok=True)
+    in_oss.start()
+    library = SamplesPage(page, in_oss.address)
+    library.open()
+    expect(page.locator("[data-stale]")).to_contain_text("连不上 OSS")
+    expect(page.locator(".empty")).to_contain_text("示例图暂时看不到")
+    expect(page.locator("[data-counted]")).to_be_hidden()
+    oss.is_down = False
+    expect(page.locator("[data-counted]")).to_be_visible(timeout=30_000)
+    library.expect_count("共 0 张")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,6 +4,7 @@ import { lookAtFragment, Failure } from "../api.js";
 import { fill, parse } from "../fragments.js";
 import { announce } from "../messages.js";
 import { _ } from "../words.js";
+import { brokenPictures } from "./broken.js";
 
 const LOOK_AGAIN = 1500;
 
@@ -72,6 +73,7 @@ export function grid(library) {
     lists()[0].dataset.total = String(total() + step);
     lists().at(-1).dataset.shown = String(reached() + step);
     const n = total();
+    part("counted").hidden = !n && "unread" in lists()[0].dataset; // nobody knows how many there are
     part("count").textContent = words() ? _("找到 {n} 张", { n }) : _("共 {n} 张", { n });
   }
 
@@ -118,7 +120,7 @@ export function grid(library) {
     end.observe(part("more"));
   });
   end.observe(part("more"));
-  holder.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
+  brokenPictures(holder);
   part("pager")?.remove();
   if (new URLSearchParams(location.search).has("page")) search();
   lookAgainIfOld();
