@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test lint check fuzz bench check-store backup
+.PHONY: help run test lint check fuzz torture bench check-store backup
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -26,6 +26,9 @@ fuzz: $(VENV)/.tests ## Ask the API nonsense: make fuzz CALLS=20000
 
 bench: $(VENV)/.tests ## Measure speed and memory, each against a peer in the same run
 	$(BIN)/python -m bench
+
+torture: $(VENV)/.tests ## Faults, kills, full disks against the real server: make torture ROUNDS=200 SEED=1
+	$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
 
 check-store: $(VENV)/.product ## Compare records with picture files; reports, deletes nothing
 	$(BIN)/python -m store_check

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import itertools
 import os.path
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
@@ -65,20 +65,27 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
     """Check the picture, make its thumbnail, and keep it as ``stem`` plus the ending its bytes ask for.
 
     ``embed`` is the text of ``embed_parameters``, or empty. Never over another file: the next counter is
-    taken (``猫-2``), and the answer says which. A second call for the same record and bytes finds the file
-    of the first. ModelError for broken bytes, StorageError when the disk will not; nothing is left then.
+    taken (``猫-2``), and the answer says which. A second call for the same record finds the file of the
+    first: two may bring one picture home when one of them was thought dead. ModelError for broken bytes,
+    StorageError when the disk will not; nothing is left then.
     """
     checked = _check_delivered(picture.content)
     pieces = _with_parameters(picture.content, checked, embed)
+    prompts = embed.rpartition("\n")[0]
+
+    def own(path: Path) -> KeptPicture | None:
+        found = _own_picture(path, record_id, prompts) if prompts and path.is_file() else None
+        return found[0] if found else None
+
     stem = safe_stem(stem) or f"图片-{record_id}"
     thumbnail = thumbnail_path(output_dir, record_id)
     with keeping.telling(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
         with keeping.part_file(output_dir, pieces) as part, _taken_back_on_failure(thumbnail):
             keeping.write_over(thumbnail, checked.thumbnail, output_dir)
-            filename = _place(part, stem, _ENDING[checked.format], named=f"Record: {record_id}" in embed)
+            placed = _place(part, stem, _ENDING[checked.format], own)
             keeping.sync_folder(output_dir)
-    return _kept(filename, checked, pieces)
+    return _kept(placed, checked, pieces) if isinstance(placed, str) else placed
 
 
 def find_kept(
@@ -284,26 +291,21 @@ def _taken_back_on_failure(thumbnail: Path) -> Iterator[None]:
         raise
 
 
-def _place(part: Path, stem: str, ending: str, *, named: bool) -> str:
-    """The first free name of ``stem``. If the bytes name their record, an equal file there is its own."""
+def _place(
+    part: Path, stem: str, ending: str, own: Callable[[Path], KeptPicture | None]
+) -> KeptPicture | str:
+    """The part under the first free name of ``stem`` -> that name; or what the record kept already."""
     for number in itertools.count(1):
         name = numbered(stem, number)
         final = part.with_name(name + ending)
-        if named and _is_same(final, part):
-            return final.name
+        if kept := own(final):
+            return kept
         if is_taken(part.parent, name):
             continue
         with contextlib.suppress(FileExistsError):
             keeping.place(part, final)
             return final.name
     raise AssertionError("counters do not end")
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
-    except FileNotFoundError:
-        return False
 
 
 def _sha256(pieces: Iterable[bytes | memoryview]) -> str:

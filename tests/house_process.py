@@ -24,6 +24,8 @@ def free_port() -> int:
 class HouseProcess:
     """``python web_app.py`` in a folder of its own; what it is told comes by environment variables."""
 
+    program: tuple[str, ...] = (str(ROOT / "web_app.py"),)
+
     def __init__(self, home: Path, *arguments: str, **variables: str) -> None:
         self.home = home
         self.arguments = arguments
@@ -47,7 +49,7 @@ class HouseProcess:
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         log = (self.home / "log.txt").open("ab")
         with log:
-            command = [sys.executable, str(ROOT / "web_app.py"), *self.arguments]
+            command = [sys.executable, *self.program, *self.arguments]
             self.process = subprocess.Popen(command, cwd=self.home, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while True:

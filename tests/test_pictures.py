@@ -324,6 +324,13 @@ def test_the_picture_that_a_record_kept_is_found_by_what_it_carries(tmp_path: Pa
         assert pictures.find_kept(tmp_path, stem="猫", record_id=record_id, prompt=prompt) is None
 
 
+def test_a_record_never_gets_two_files_although_its_picture_comes_home_twice(tmp_path: Path) -> None:
+    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    first = keep(tmp_path, drawn("png", size=(64, 64)), record_id=7, embed=text)
+    assert keep(tmp_path, drawn("png", size=(96, 64)), record_id=7, embed=text) == first
+    assert names(tmp_path) == [".thumbnails/0/7.webp", "猫.png"]
+
+
 def test_a_damaged_file_is_nobodys_picture(tmp_path: Path) -> None:
     text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     path = tmp_path / keep(tmp_path, drawn("png"), record_id=7, embed=text).filename

@@ -1,0 +1,171 @@
+"""Starts the product as it is, in a hurry: short leases and pauses, a clock that can be moved from outside,
+and, where it is told so, kill -9 by its own hand at one step of its work.
+
+    TORTURE_CLOCK   a file of eight bytes: seconds to add to the time
+    TORTURE_DIE     "moment:count", a moment of plan.HOUSE_MOMENTS
+    TORTURE_GRAVE   where it writes down whose step it was, before it dies
+"""
+
+from __future__ import annotations
+
+import datetime as calendar
+import functools
+import json
+import mmap
+import os
+import signal
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+LEASE_SECONDS = 2.5
+_real_time = time.time
+
+
+def move_clock(control: Path) -> None:
+    """``time.time`` and ``datetime.now`` follow the file from now on. SQLite's own clock does not."""
+    with control.open("rb") as file:
+        shown = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
+
+    def moved() -> float:
+        return _real_time() + float(struct.unpack("d", shown[:8])[0])
+
+    class Moved(calendar.datetime):
+        @classmethod
+        def now(cls, tz: calendar.tzinfo | None = None) -> Moved:
+            return cls.fromtimestamp(moved(), tz)
+
+    time.time = moved
+    calendar.datetime = Moved  # type: ignore[misc]
+
+
+def hurry() -> None:
+    """Everything that waits waits less; what is decided stays the same."""
+    import disk_space
+    import generator
+    import storage.connection
+    import worker
+
+    worker.LEASE_SECONDS = LEASE_SECONDS
+    worker._LOOKOUT_SECONDS = 0.1
+    generator._LONGEST_PAUSE = 0.3
+    storage.connection.BUSY_SECONDS = 1.0
+    disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
+
+
+class Grim:
+    """Ends this process at the ``count``-th time of a moment."""
+
+    def __init__(self, moment: str, count: int, grave: Path) -> None:
+        self.moment = moment
+        self.left = count
+        self.grave = grave
+        self.lock = threading.Lock()
+        self.mine = threading.local()
+
+    def pass_by(self, moment: str, about: Any) -> None:
+        """A moment has come."""
+        if moment != self.moment:
+            return
+        with self.lock:
+            self.left -= 1
+            if self.left == 0:
+                self.grave.write_text(json.dumps(_told(about), ensure_ascii=False), "utf-8")
+                os.kill(os.getpid(), signal.SIGKILL)
+                threading.Event().wait()
+
+    def haunt(self) -> None:
+        """Stand at every step."""
+        import database
+        import generator
+        import pictures
+        from picture_files import keeping
+
+        self._remembering(pictures)
+        self._after(database, "claim_record", "claimed", lambda _, record: record)
+        self._after(database, "add_send", "ledger written", lambda told, _: told[1])
+        self._before(database, "keep_ticket", "answer read")
+        self._after(database, "keep_ticket", "ticket kept", lambda told, _: told[1])
+        self._after(generator, "generate", "picture in hand", lambda told, _: told[1].prompt)
+        self._before(database, "finish_record", "about to finish")
+        self._after(database, "finish_record", "finished", lambda told, _: told[1])
+        self._after(keeping, "place", "file named", lambda told, _: told[1].stem)
+        keeping.part_file = self._halting(keeping.part_file)
+
+    def _after(self, room: Any, name: str, moment: str, about: Callable[[Any, Any], Any]) -> None:
+        step = getattr(room, name)
+
+        @functools.wraps(step)
+        def watched(*told: Any, **more: Any) -> Any:
+            found = step(*told, **more)
+            if found is not None or moment != "claimed":
+                self.pass_by(moment, about(told, found))
+            return found
+
+        setattr(room, name, watched)
+
+    def _before(self, room: Any, name: str, moment: str) -> None:
+        step = getattr(room, name)
+
+        @functools.wraps(step)
+        def watched(*told: Any, **more: Any) -> Any:
+            self.pass_by(moment, told[1])
+            return step(*told, **more)
+
+        setattr(room, name, watched)
+
+    def _remembering(self, pictures: Any) -> None:
+        """Whose picture a thread is keeping: what is half-written does not say."""
+        keep = pictures.keep_picture
+
+        @functools.wraps(keep)
+        def watched(*told: Any, **more: Any) -> Any:
+            self.mine.record = more["record_id"]
+            return keep(*told, **more)
+
+        pictures.keep_picture = watched
+
+    def _halting(self, part_file: Any) -> Any:
+        """Parts are written in two halves, with a moment between them and one after."""
+
+        @contextmanager
+        def watched(folder: Path, pieces: Any) -> Iterator[Path]:
+            with part_file(folder, self._halves(pieces)) as part:
+                self.pass_by("file written", self.mine.record)
+                yield part
+
+        return watched
+
+    def _halves(self, pieces: Any) -> Iterator[bytes | memoryview]:
+        whole = b"".join(pieces)
+        yield whole[: len(whole) // 2]
+        self.pass_by("file half written", self.mine.record)
+        yield whole[len(whole) // 2 :]
+
+
+def _told(about: Any) -> dict[str, Any]:
+    """Whose step it was: a record's id, or what is known of it."""
+    if isinstance(about, str):
+        return {"words": about}
+    return {"record": about if isinstance(about, int) else about.id}
+
+
+def main() -> int:
+    """Prepare, then the product's own ``main``."""
+    move_clock(Path(os.environ["TORTURE_CLOCK"]))
+    import web_app
+
+    hurry()
+    moment, _, count = os.environ.get("TORTURE_DIE", "").partition(":")
+    if moment:
+        Grim(moment, int(count), Path(os.environ["TORTURE_GRAVE"])).haunt()
+    return web_app.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

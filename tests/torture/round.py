@@ -1,0 +1,459 @@
+"""One round: the plan is carried out against real processes, then everything comes to rest and is judged."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.fakes.sdapi import FakeSdApi
+from tests.fakes.seedream import FakeSeedream
+from tests.fakes.service import Call, FakeService
+from tests.house_process import HouseProcess
+from tests.torture.judge import Ordered, judge
+from tests.torture.plan import AT_RANDOM, HOUSE_MOMENTS, SERVICE_MOMENTS, TOLD_TO_STOP, Death, Plan
+from tests.torture.trouble import Befalling, Place, open_trouble
+
+STORM_SECONDS = 9.0
+CALM_SECONDS = 60.0
+_TIMEOUT = 4
+_SILENT = 5.0
+_HURRIED = Path(__file__).with_name("launcher.py")
+_NAMES_BEFORE_SAVING = 4
+
+
+@dataclass(kw_only=True)
+class Fallen:
+    """A server that died: at which moment, what it had in hand, and (later) how that ended.
+
+    ``ended`` is "unknown" when the death made it so, "lost otherwise" when the service did.
+    """
+
+    moment: str
+    very: int | None = None
+    in_hand: dict[int, str] = field(default_factory=dict)  # record: "ticket", "in doubt" or "not sent"
+    ended: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of a round."""
+
+    plan: Plan
+    breaches: list[str] = field(default_factory=list)
+    ends: dict[int, str] = field(default_factory=dict)
+    faults: list[tuple[str, str]] = field(default_factory=list)
+    fallen: list[Fallen] = field(default_factory=list)
+    not_reached: list[str] = field(default_factory=list)
+    troubled: bool = False
+    impossible: str = ""
+    charges: int = 0
+    recollected: int = 0
+    seconds: float = 0.0
+    surprises: list[str] = field(default_factory=list)
+
+
+class Hurried(HouseProcess):
+    """The product in a hurry; see ``launcher``."""
+
+    program = ("-m", "tests.torture.launcher")
+
+    def begin(self, death: Death | None) -> None:
+        """Start it, with a death to come or none; it may die before it answers."""
+        self.grave.unlink(missing_ok=True)
+        die = f"{death.moment}:{death.count}" if death and death.moment in HOUSE_MOMENTS else ""
+        self.variables |= {"TORTURE_DIE": die, "TORTURE_GRAVE": str(self.grave)}
+        try:
+            self.start()
+        except (AssertionError, requests.RequestException):
+            if not self.dies_soon:
+                raise
+
+    @property
+    def grave(self) -> Path:
+        """Where it writes whose step killed it."""
+        return self.home / "grave.json"
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def dies_soon(self) -> bool:
+        """Whether its process ends within a moment: it was killed over an answer."""
+        deadline = time.monotonic() + 2
+        while not self.is_dead and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.is_dead
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether its process has ended."""
+        return self.process is None or self.process.poll() is not None
+
+
+class Round:
+    """The stage of one round."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.outcome = Outcome(plan=plan)
+        self.place = Place(studio=folder / "studio", clock=folder / "clock")
+        self.place.prepare(plan.trouble.kind if plan.trouble else "")
+        self.service = open_service(plan)
+        self.houses = [self._house(folder / f"house-{n}") for n in range(plan.servers)]
+        self.deaths = list(plan.deaths)
+        self.batch_id = ""
+        self._lock = threading.Lock()
+
+    def _house(self, home: Path) -> Hurried:
+        home.mkdir()
+        variables = variables_for(self.plan.service, self.service) | {
+            "DATABASE_PATH": str(self.place.database),
+            "OUTPUT_DIR": str(self.place.output),
+            "MODEL_CONCURRENCY": str(self.plan.concurrency),
+            "MODEL_TIMEOUT": str(_TIMEOUT),
+            "PRICE_PER_IMAGE": "0.22",
+            "TORTURE_CLOCK": str(self.place.clock),
+        }
+        return Hurried(home, **variables)
+
+    def play(self) -> Outcome:
+        """From the first start to the judgement."""
+        started = time.monotonic()
+        try:
+            with self.service:
+                self._arm_faults()
+                storm = Storm(self)
+                storm.rage()
+                self._come_to_rest(storm)
+            self._judge()
+        finally:
+            for house in self.houses:
+                if not house.is_dead:
+                    house.kill()
+            self.place.clear()
+        self.outcome.seconds = time.monotonic() - started
+        return self.outcome
+
+    def alive(self) -> list[Hurried]:
+        """The servers that run."""
+        return [house for house in self.houses if not house.is_dead]
+
+    def _arm_faults(self) -> None:
+        for fault in self.plan.faults:
+            if fault.step:
+                kind = "slow" if fault.kind == "silent" else fault.kind
+                seconds = _SILENT if fault.kind == "silent" else fault.seconds
+                self.service.fail_next(
+                    kind, step=fault.step, times=fault.times, seconds=seconds, when=self._is_about(fault.row)
+                )
+
+    def _is_about(self, row: int) -> Callable[[Call], bool]:
+        prompt = self.plan.prompt(row)
+        return lambda call: prompt in self.prompt_of(call)
+
+    def prompt_of(self, call: Call) -> str:
+        """What the picture of a call was asked for with; empty when nobody knows."""
+        with self.service.lock:
+            if call.path.startswith("/pictures/"):
+                number = int(call.path.split("/")[2].split("-")[0])
+                return str(self.service.orders[number - 1].body["prompt"])
+            fields = json.loads(call.content)
+            found = [order for order in self.service.orders if order.ticket == fields.get("task_id")]
+            return str(
+                found[0].body["prompt"] if found and fields.get("task_id") else fields.get("prompt", "")
+            )
+
+    def ask(self, house: Hurried) -> None:
+        """Hand the batch in, unless the house has it already."""
+        rows = [
+            {
+                "prompt": self.plan.prompt(row),
+                "resolution": "1K",
+                "filename": f"图{row % _NAMES_BEFORE_SAVING}",
+            }
+            for row in range(1, self.plan.rows + 1)
+        ]
+        try:
+            answer = house.post("/api/batches", {"rows": rows})
+        except requests.RequestException:
+            assert house.dies_soon, house.log()
+        else:
+            assert answer["success"], answer
+
+    def look(self) -> list[dict[str, Any]]:
+        """The records as they stand, from outside."""
+        with closing(sqlite3.connect(f"file:{self.place.database}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            rows = db.execute(
+                """
+                SELECT *, EXISTS (
+                    SELECT 1 FROM sends WHERE record_id = generation_records.id AND outcome = 'open') AS sent
+                FROM generation_records
+                """
+            ).fetchall()
+            return [dict(row) for row in rows]
+
+    def is_over(self) -> bool:
+        """Whether the batch is there and nothing of it is to come."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            records = self.look()
+            self.batch_id = records[0]["batch_id"] if records else ""
+            return bool(records) and all(r["status"] not in ("queued", "running") for r in records)
+        return False
+
+    def go_on(self, house: Hurried) -> None:
+        """Press 继续 when the batch is paused."""
+        with contextlib.suppress(requests.RequestException):  # it may die at any time
+            batch = house.get(f"/api/batches/{self.batch_id}").get("batch")
+            if batch and batch["status"] == "paused":
+                house.post(f"/api/batches/{self.batch_id}/resume")
+
+    def _press(self, button: str, body: object) -> None:
+        with contextlib.suppress(requests.RequestException):
+            self.houses[0].post(f"/api/batches/{self.batch_id}/{button}", body)
+
+    def _come_to_rest(self, storm: Storm) -> None:
+        """No fault any more: everything ends by itself, and what can be collected by hand is."""
+        self.service.behave()
+        self.service.latency = 0.02
+        self._wait_for_end(storm)
+        tickets = [r["id"] for r in self.look() if r["status"] in ("failed", "unknown") and r["ticket"]]
+        if tickets:
+            self._press("retry", {"records": tickets})
+            self._wait_for_end(storm)
+        storm.look_back()
+        ends = {record["id"]: record["status"] for record in self.look()}
+        self.outcome.recollected = sum(ends[record_id] == "success" for record_id in tickets)
+        for house in self.houses:
+            code = house.stop()
+            if code:
+                self.outcome.breaches.append(f"told to stop it ended with {code}")
+
+    def _wait_for_end(self, storm: Storm) -> None:
+        deadline = time.monotonic() + CALM_SECONDS
+        while True:
+            storm.mourn()
+            if self.is_over() and len(self.alive()) == len(self.houses):
+                return
+            if time.monotonic() > deadline:
+                self.outcome.breaches.append(f"no end after {CALM_SECONDS:.0f} quiet seconds")
+                return
+            if not self.batch_id:
+                self.ask(self.houses[0])
+            self.go_on(self.houses[0])
+            time.sleep(0.1)
+
+    def _judge(self) -> None:
+        orders = [
+            Ordered(number=o.number, prompt=str(o.body["prompt"]), billed=o.billed)
+            for o in self.service.orders
+        ]
+        outcome = self.outcome
+        outcome.breaches += judge(self.place.database, self.place.output, orders)
+        records = {record["id"]: record for record in self.look()}
+        outcome.ends = {record_id: record["status"] for record_id, record in records.items()}
+        outcome.charges = self.service.charges
+        by_prompt = {record["prompt"]: record["status"] for record in records.values()}
+        outcome.faults = [
+            (
+                f"{fault.step or 'prompt'}: {fault.kind}",
+                by_prompt.get(self.plan.prompt(fault.row), "no record"),
+            )
+            for fault in self.plan.faults
+        ]
+        for fallen in outcome.fallen:
+            fallen.ended = {i: _end_after(how, records[i]) for i, how in fallen.in_hand.items()}
+        for house in self.houses:
+            outcome.surprises += surprises_in(house.log())
+
+
+class Storm:
+    """The part of a round in which things happen: deaths, restarts, the trouble."""
+
+    def __init__(self, stage: Round) -> None:
+        self.stage = stage
+        self.plan = stage.plan
+        self.death: Death | None = None
+        self.count = 0
+        self.told: Fallen | None = None
+        self.due: float | None = None
+        self.befalling = self._open_trouble()
+        self.begun: float | None = None
+        self.is_through = self.befalling is None
+        self._lock = threading.Lock()
+        stage.service.spy = self._see
+
+    def _open_trouble(self) -> Befalling | None:
+        trouble = self.plan.trouble
+        if trouble is None:
+            return None
+        found = open_trouble(trouble, self.stage.place, lambda: [house.pid for house in self.stage.alive()])
+        if found is None:
+            self.stage.outcome.impossible = trouble.kind
+        return found
+
+    def rage(self) -> None:
+        """Until every death was died and the trouble is through, or nothing is left that it could hit."""
+        self._next_death()
+        self.stage.houses[0].begin(self.death)
+        self._arm_timer()
+        self.stage.ask(self.stage.houses[0])
+        for house in self.stage.houses[1:]:
+            house.begin(None)
+        until = time.monotonic() + STORM_SECONDS
+        while time.monotonic() < until and not (self.is_through and self.death is None):
+            self._befall()
+            self.mourn()
+            if self.stage.is_over():
+                break
+            if self.begun is None or self.is_through:
+                for house in self.stage.alive()[:1]:
+                    self.stage.go_on(house)
+            time.sleep(0.03)
+        if self.begun is not None and not self.is_through:
+            self._pass()
+        self.is_through = True
+        self.stage.deaths.clear()
+
+    def look_back(self) -> None:
+        """A death that nobody came to die by now will not be died."""
+        if self.death is not None:
+            self.stage.outcome.not_reached.append(self.death.moment)
+            self.death = None
+
+    def _next_death(self) -> None:
+        self.death = self.stage.deaths.pop(0) if self.stage.deaths else None
+        self.count, self.told, self.due = 0, None, None
+
+    def _arm_timer(self) -> None:
+        if self.death and self.death.moment in (AT_RANDOM, TOLD_TO_STOP):
+            self.due = time.monotonic() + self.death.seconds
+
+    def _befall(self) -> None:
+        trouble = self.plan.trouble
+        if self.befalling is None or trouble is None or self.is_through:
+            return
+        if self.begun is None and self.stage.batch_id and self.stage.service.charges >= trouble.after:
+            self.befalling.begin()
+            self.begun = time.monotonic()
+            self.stage.outcome.troubled = True
+        elif self.begun is not None and time.monotonic() - self.begun > trouble.seconds:
+            self._pass()
+
+    def _pass(self) -> None:
+        assert self.befalling is not None
+        self.befalling.end()
+        self.is_through = True
+
+    def mourn(self) -> None:
+        """See whether the first server is dead or due; write down what it had in hand; start what is dead."""
+        house, death = self.stage.houses[0], self.death
+        if self.due is not None and time.monotonic() > self.due and not house.is_dead and death:
+            self.due = None
+            house.kill() if death.moment == AT_RANDOM else house.stop()
+        if house.is_dead and death is not None:
+            self.stage.outcome.fallen.append(self._fallen(house, death))
+            time.sleep(death.pause)
+            self._next_death()
+        if self.begun is not None and not self.is_through:
+            return  # in the midst of trouble a start may be refused
+        for each in self.stage.houses:
+            if each.is_dead:
+                each.begin(self.death if each is house else None)
+                self._arm_timer()
+
+    def _fallen(self, house: Hurried, death: Death) -> Fallen:
+        fallen = Fallen(moment=death.moment)
+        with contextlib.suppress(sqlite3.OperationalError):
+            for record in self.stage.look():
+                if f"-{house.pid}-" in (record["lease_owner"] or ""):
+                    kind = "ticket" if record["ticket"] else "in doubt" if record["sent"] else "not sent"
+                    fallen.in_hand[record["id"]] = kind
+                if self._is_very(house, record):
+                    fallen.very = record["id"]
+        return fallen
+
+    def _is_very(self, house: Hurried, record: dict[str, Any]) -> bool:
+        """Whether it was this record's step at which the server died."""
+        if self.told is not None and self.told.moment:
+            return bool(record["prompt"] == self.told.moment)
+        if not house.grave.exists():
+            return False
+        told = json.loads(house.grave.read_text("utf-8"))
+        return told.get("record") == record["id"] or told.get("words") in (
+            record["prompt"],
+            record["file_stem"],
+        )
+
+    def _see(self, moment: str, call: Call) -> None:
+        """The service's spy: kills the first server when its moment has come."""
+        with self._lock:
+            death = self.death
+            if death is None or death.moment not in SERVICE_MOMENTS or _moment(moment, call) != death.moment:
+                return
+            self.count += 1
+            if self.count != death.count:
+                return
+        self.told = Fallen(moment=self.stage.prompt_of(call))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.stage.houses[0].pid, signal.SIGKILL)
+
+
+def _moment(moment: str, call: Call) -> str:
+    """A moment of the wire in the words of the plan."""
+    if call.path.startswith("/pictures/"):
+        return "mid download" if moment == "half_sent" else ""
+    if "task_id" in call.fields:
+        return "asked" if moment == "arrived" else ""
+    return {"arrived": "order arrives", "made": "billed, not answered"}.get(moment, "")
+
+
+def open_service(plan: Plan) -> FakeService:
+    """The fake that this round's pictures are ordered from."""
+    knobs: dict[str, Any] = {"latency": plan.latency, "picture_form": plan.picture_form}
+    if plan.service == "jimeng":
+        return FakeJimeng(busy_code=plan.busy_code, **knobs)
+    if plan.service == "seedream":
+        return FakeSeedream(**knobs)
+    if plan.service == "sdapi":
+        return FakeSdApi(**knobs)
+    return FakeOpenAIImages(answers="url" if plan.service == "openai-url" else "b64_json", **knobs)
+
+
+def variables_for(service: str, fake: FakeService) -> dict[str, str]:
+    """The settings that lead to the fake, as environment variables."""
+    told = {name.upper(): str(value) for name, value in fake.settings().items()}
+    if service == "seedream":
+        told["SEEDREAM_MODEL"] = "doubao-seedream-4-0-250828"
+    return told
+
+
+def _end_after(how: str, record: dict[str, Any]) -> str:
+    """The end of a picture that was so far at a death: whether an unknown one is that death's."""
+    by_death = how == "in doubt" and record["cause"] == "interrupted"
+    return "lost otherwise" if record["status"] == "unknown" and not by_death else str(record["status"])
+
+
+def surprises_in(log: str) -> list[str]:
+    """The last lines of tracebacks that are no StorageError: what nobody foresaw."""
+    traces = (json.loads(found) for found in re.findall(r' trace=("(?:[^"\\]|\\.)*")', log))
+    ends = (trace.strip().splitlines()[-1] for trace in traces)
+    return [end for end in ends if not end.startswith("errors.StorageError")]
