@@ -5,6 +5,7 @@ The face of ``sheets/``, the only rooms with openpyxl. Names of reference images
 
 from sheets.bounds import MAX_UPLOAD
 from sheets.cells import Problem
+from sheets.ledger import ledger_lines, write_ledger
 from sheets.reading import Import, ImportedRow, read_workbook
 from sheets.results import THUMBNAIL_BOX, write_records, write_results
 from sheets.writing import write_requests, write_template
@@ -15,7 +16,9 @@ __all__ = [
     "Import",
     "ImportedRow",
     "Problem",
+    "ledger_lines",
     "read_workbook",
+    "write_ledger",
     "write_records",
     "write_requests",
     "write_results",

@@ -28,12 +28,14 @@ from web import (  # noqa: F401 - routes join
     api_records,
     api_samples,
     api_spreadsheets,
+    api_usage,
     doors,
     language,
     openapi,
     pages_model,
     pages_records,
     pages_samples,
+    pages_usage,
 )
 from web.answers import answer_errors
 from web.api import api

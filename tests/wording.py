@@ -36,6 +36,8 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "web/openapi_shapes.py": None,
     "sheets/writing.py": None,  # what workbooks are made of is the same for everybody, to be read again
     "sheets/results.py": None,
+    "sheets/ledger.py": None,
+    "spending.py": None,  # what outcomes are called in the ledger's workbook
     "web/archive.py": None,
     "sheets/paper.py": ("微软雅黑",),  # a font
     "sheets/headers.py": ("_NAMES",),  # what people call their columns

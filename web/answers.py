@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 import errors
 import journal
-from domain import Batch, LogLine, ModelCard, Record, SampleImage
+from domain import Batch, LogLine, ModelCard, Record, SampleImage, Status
 from sample_images import shown_at
 from web.language import told
 
@@ -73,6 +73,7 @@ def record_json(record: Record) -> dict[str, Any]:
         "url": picture_url(record),
         "thumbnail_url": url_for("pages.thumbnail", record_id=record.id) if record.image_path else "",
         "retry_after": round(wait, 1) if wait > 0 else None,
+        "collectable": record.status is Status.UNKNOWN and bool(record.ticket),
     }
 
 

@@ -23,6 +23,7 @@ from web.openapi_shapes import (
     ref,
     success,
 )
+from web.spans import RANGES
 
 Call = dict[str, Any]
 
@@ -47,6 +48,12 @@ _FILTER: dict[str, Schema] = {
 _IDS: Schema = {**TEXT, "description": "记录编号，用逗号分开；不写则按筛选条件"}
 _ONE_FILE = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
 _CHOSEN: dict[str, Schema] = {"ids": listed(ID), "filter": {"type": "object", "properties": _FILTER}}
+_DOUBTED: dict[str, Schema] = {"ids": listed(ID), "all": YES_OR_NO}
+_SPAN: dict[str, Schema] = {
+    "range": chosen(*RANGES),
+    "from": {**TEXT, "description": "日期，代替 range"},
+    "to": {**TEXT, "description": "日期（含当天）"},
+}
 _BATCH = success(batch=ref("Batch"))
 _IMAGES = success(images=listed(ref("LibraryImage")), source=chosen("oss", "local"))
 
@@ -223,6 +230,39 @@ PATHS: dict[str, dict[str, Call]] = {
             requestBody=body(taken(**_CHOSEN, favourite={**YES_OR_NO, "default": True})),
         )
     },
+    "/api/records/collect": {
+        "post": call(
+            "取回结果未知的：凭编号再问一次，不会下单",
+            success(records=COUNT, waiting=COUNT),
+            requestBody=body(taken(**_DOUBTED)),
+        )
+    },
+    "/api/records/retry": {
+        "post": call(
+            "结果未知的重新下单，可能付两次；all 只包括不能取回的",
+            success(records=COUNT, waiting=COUNT),
+            requestBody=body(taken(**_DOUBTED)),
+        )
+    },
+    "/api/records/drop": {
+        "post": call(
+            "放弃结果未知的，billed 说账单里有没有",
+            success(records=COUNT, amount=NUMBER, undo=ID),
+            requestBody=body({**taken(**_DOUBTED, billed=YES_OR_NO), "required": ["billed"]}),
+        )
+    },
+    "/api/records/undrop": {
+        "post": call(
+            "撤销一次放弃",
+            success(records=COUNT),
+            requestBody=body({**taken(undo=ID), "required": ["undo"]}),
+        )
+    },
+    "/api/usage": {
+        "get": call("花了多少，什么还没有结果", success(usage=ref("Usage")), parameters=asked(_SPAN))
+    },
+    "/api/usage/export.xlsx": {"get": call("账目，一笔一行", [XLSX], parameters=asked(_SPAN))},
+    "/api/usage/export.csv": {"get": call("账目，纯文本", ["text/csv"], parameters=asked(_SPAN))},
     "/api/records/archive.zip": {
         "get": call("图片和参数表，一个 ZIP", ["application/zip"], **_ARCHIVE),
         "post": call("同上，条件写在表单里", ["application/zip"], **_ARCHIVE_FORM),

@@ -114,6 +114,14 @@ _ROW = {
 _REFERENCE_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_REFERENCE_LENGTH}
 _SIZE = exactly(size=TEXT, width=WHOLE, height=WHOLE, price=TEXT)
 
+_SPENT: dict[str, Schema] = {
+    "billed": NUMBER,
+    "pictures": COUNT,
+    "unknown": NUMBER,
+    "open": NUMBER,
+    "sends": COUNT,
+}
+
 SHAPES: dict[str, Schema] = {
     "Row": _ROW,
     "Reference": {
@@ -129,6 +137,19 @@ SHAPES: dict[str, Schema] = {
         url=TEXT,
         thumbnail_url=TEXT,
         retry_after=or_null(NUMBER),
+        collectable=YES_OR_NO,
+    ),
+    "Usage": exactly(
+        **{"from": TEXT, "to": TEXT},
+        unit=chosen("hour", "day", "month"),
+        **dict.fromkeys(("today", "yesterday", "month", "in_all", "total"), exactly(**_SPENT)),
+        by_time=listed(exactly(label=TEXT, **_SPENT)),
+        by_model=listed(exactly(model=TEXT, **_SPENT)),
+        by_batch=listed(exactly(id=TEXT, name=TEXT, created_at=TEXT, **_SPENT)),
+        failures=mapped(COUNT),
+        in_doubt=exactly(records=COUNT, at_stake=NUMBER, collectable=COUNT, orderable=COUNT),
+        budget=or_null(NUMBER),
+        budget_left=or_null(NUMBER),
     ),
     "Batch": _of_noun(Batch, counts=exactly(**dict.fromkeys(Status, COUNT))),
     "LogLine": _of_noun(LogLine),

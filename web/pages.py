@@ -8,10 +8,11 @@ from werkzeug.wrappers import Response
 import database
 import pictures
 from domain import ImageRequest, Record
-from errors import InvalidRequest, NotFound
+from errors import CAUSES, InvalidRequest, NotFound
 from web.answers import sizes_json
 from web.asking import BadRows, queue_rows
 from web.context import connection, rooms
+from web.language import told
 from web.numbers import asked_number
 
 RESULTS_SHOWN = 60
@@ -49,7 +50,9 @@ def batch() -> str:
     """批量生成: the draft, or with ``?id=`` a batch that was started."""
     batch_id = request.args.get("id", "")
     shown = database.get_batch(connection(), batch_id) if batch_id else None
-    return render_template("batch.html", batch=shown, sizes=sizes_json(rooms().model.card))
+    sizes = sizes_json(rooms().model.card)
+    causes = {cause: told(words) for cause, words in CAUSES.items()}
+    return render_template("batch.html", batch=shown, sizes=sizes, causes=causes)
 
 
 @pages.get("/output/<path:name>")

@@ -1,10 +1,15 @@
-// What can be done with one picture: again, edit, use as reference, delete with undo, retry, cancel.
+// What can be done with one picture: again, edit, use as reference, delete with undo, retry, cancel;
+// and what is done about one that nobody knows of (doubts.js).
 
 import { call, Failure } from "./api.js";
-import { confirmMoney, toast } from "./messages.js";
+import { collect, drop, reorder } from "./doubts.js";
+import { toast } from "./messages.js";
 import { _ } from "./words.js";
 
-const ACTIONS = { again, edit, reference, facts, delete: remove, retry, resume: post, cancel: post };
+const ACTIONS = {
+  again, edit, reference, facts, delete: remove, retry, resume: post, cancel: post,
+  collect: settle(collect), reorder: settle(reorder), drop: settle(drop),
+};
 
 /** Do what the button's data-action says with the tile it stands in; errors are said in the tile. */
 export async function act(button) {
@@ -72,18 +77,15 @@ async function restore(tile, marker) {
   tile.querySelector("a, button")?.focus();
 }
 
-async function retry(tile, button) {
-  const { atStake } = button.dataset;
-  if (atStake && !(await confirmMoney(doublePay(atStake)))) return;
+async function retry(tile) {
   await call("POST", tile.dataset.retryUrl, { records: [Number(tile.dataset.recordId)] });
   document.dispatchEvent(new Event("look-now"));
 }
 
-function doublePay(sum) {
-  return {
-    title: _("再生成一次？"),
-    text: _("上一次可能已经计费 ¥{sum}，重试会再花一次钱。可以先到服务商的账单里看看。", { sum }),
-    yes: _("仍然重试"),
+function settle(deed) {
+  return (tile, { dataset }) => {
+    const about = { atStake: dataset.atStake, collectable: "collectable" in dataset };
+    return deed({ ids: [Number(tile.dataset.recordId)] }, about);
   };
 }
 

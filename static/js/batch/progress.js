@@ -9,16 +9,12 @@ const STATES = {
   queued: [_("排队中"), ""], running: [_("生成中"), "is-accent"], paused: [_("已暂停"), "is-warn"],
   finished: [_("已完成"), "is-good"], cancelled: [_("已取消"), ""],
 };
-const CAUSES = {
-  moderation: _("内容审核没有通过"), key: _("密钥或权限"), limit: _("服务限流"), network: _("网络"), request: _("参数不被接受"),
-  service: _("服务出错"), timeout: _("超时"), download: _("下载失败"), expired: _("已过期"),
-};
-
-/** head: the section; retry(records) asks for these again. Returns {show(batch, records), offline(text), notifies}. */
-export function makeProgress(head, { address, retry }) {
+/** head: the section; retry, collect and drop are asked to do so with records of one group. Returns {show(batch, records), offline(text), notifies}. */
+export function makeProgress(head, { address, retry, collect, drop }) {
   const part = (name) => head.querySelector(`[data-run-${name}]`);
   const button = (name) => head.querySelector(`[data-run-do="${name}"]`);
   const notify = head.querySelector("[data-notify]");
+  const told = JSON.parse(head.dataset.causes);
   const title = document.title;
   let before = null;
   let counted = title;
@@ -64,7 +60,7 @@ export function makeProgress(head, { address, retry }) {
   }
 
   function drawCauses(records) {
-    const groups = group(records.filter(({ status }) => status === "failed" || status === "unknown"));
+    const groups = group(records.filter(({ status }) => status === "failed" || status === "unknown"), told);
     const shown = JSON.stringify(groups.map(({ words, records: found }) => [words, found.map(({ id, version }) => [id, version])]));
     if (shown === causes) return;
     causes = shown;
@@ -79,7 +75,13 @@ export function makeProgress(head, { address, retry }) {
     item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
     item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stake) }) : words;
     item.querySelector("[data-retry]").textContent = unknown ? _("仍要重试…") : _("重试这一组");
-    item.querySelector("[data-retry]").addEventListener("click", () => retry(records));
+    const lost = records.filter(({ collectable }) => !collectable);
+    const free = records.filter(({ collectable }) => collectable);
+    for (const [name, deed, which] of [["retry", retry, lost], ["collect", collect, free], ["drop", drop, unknown ? records : []]]) {
+      const pressed = item.querySelector(`[data-${name}]`);
+      pressed.hidden = which.length === 0;
+      pressed.addEventListener("click", () => deed(which));
+    }
     return item;
   }
 
@@ -138,11 +140,11 @@ function drawBar(bar, counts, total) {
 }
 
 // Failures of one cause and one sentence stand together; what may have been billed stands apart.
-function group(records) {
+function group(records, told) {
   const groups = new Map();
   for (const record of records) {
     const unknown = record.status === "unknown";
-    const words = [CAUSES[record.cause], record.error].filter(Boolean).join(_("：")) || _("没有留下原因");
+    const words = [told[record.cause], record.error].filter(Boolean).join(_("：")) || _("没有留下原因");
     const key = unknown ? "unknown" : `${record.cause} ${record.error}`;
     const found = groups.get(key) ?? { words, records: [], unknown };
     found.records.push(record);

@@ -14,11 +14,14 @@ function unseeded(row, records) {
   return records.some(({ status }) => status === "success") ? { ...row, seed: "" } : row;
 }
 
+const idsOf = (records) => ({ ids: records.map((record) => record.id) });
+const stakeOf = (records) => records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
+
 /** Show batch `id` in the table and keep it true. posted: the rows as they were just sent, if they were. */
 export function openRun({ page, table, url, id, posted = null, onCopy }) {
   const address = `${url}/${id}`;
   const book = makeRecordBook();
-  const progress = makeProgress(page.querySelector("[data-run]"), { address, retry: retryRecords });
+  const progress = makeProgress(page.querySelector("[data-run]"), { address, retry: retryRecords, collect: collectRecords, drop: dropRecords });
   const log = makeLog(page.querySelector("[data-log]"), { goTo: goToRecord });
   const wait = page.querySelector("[data-wait]");
   let batch = null;
@@ -55,6 +58,8 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     onCalm: () => progress.offline(""),
     wanted: () => progress.notifies,
   });
+
+  document.addEventListener("settled", following.now);
 
   // Running rows count their seconds; only visible ones are drawn.
   const clock = setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.later(); }, 1000);
@@ -95,7 +100,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   // What may have been billed is ordered again only after a word about the money.
   async function retryRecords(records) {
     const unsure = records.filter(({ status }) => status === "unknown");
-    const stake = unsure.reduce((sum, { at_stake: amount }) => sum + amount, 0);
+    const stake = stakeOf(unsure);
     const agreed = unsure.length === 0 || await confirmMoney({
       title: _("这些图片可能已经计费"),
       text: _("{n} 张的结果未知，可能已计费 {sum}。再做一次，最多会再花 {sum}。", { n: unsure.length, sum: yuan(stake) }),
@@ -103,6 +108,22 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     });
     if (!agreed) return null;
     return order("retry", _("{n} 张已重新排队", { n: records.length }), { records: records.map((record) => record.id) });
+  }
+
+  function collectRecords(records) {
+    return settle((doubts) => doubts.collect(idsOf(records)));
+  }
+
+  function dropRecords(records) {
+    return settle((doubts) => doubts.drop(idsOf(records), { count: records.length, atStake: stakeOf(records).toFixed(2) }));
+  }
+
+  async function settle(deed) {
+    try {
+      await deed(await import("../doubts.js"));
+    } catch (failure) {
+      progress.offline(failure.message);
+    }
   }
 
   function retryRow(row) {
@@ -121,6 +142,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     book, retryRow,
     stop() {
       following.stop();
+      document.removeEventListener("settled", following.now);
       clearInterval(clock);
     },
   };

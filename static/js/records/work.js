@@ -2,6 +2,8 @@
 
 import { Failure } from "../api.js";
 
+const OF_TILES = ["retry", "collect", "reorder", "drop"];
+
 /** Returns {deed(name, ids?), act(name, record), enlarge(link)}. */
 export function work(page, finder, selection) {
   const bar = document.querySelector("[data-selection]");
@@ -23,7 +25,7 @@ export function work(page, finder, selection) {
     place.textContent = "";
     record.dataset.busy = "yes";
     try {
-      if (name === "retry") await retry(button);
+      if (OF_TILES.includes(name)) await asTile(button);
       else await run(name, { ids: [Number(record.dataset.recordId)] }, { record });
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
@@ -33,7 +35,7 @@ export function work(page, finder, selection) {
     if (hadFocus && !record.isConnected) settle(records()[at] ?? records().at(-1));
   }
 
-  async function retry(button) {
+  async function asTile(button) {
     const actions = await import("../actions.js");
     delete button.closest("[data-record-id]").dataset.busy;
     await actions.act(button);
@@ -78,6 +80,7 @@ export function work(page, finder, selection) {
     (await host()).open(link);
   }
 
+  document.addEventListener("settled", () => finder.reload());
   page.addEventListener("click", (event) => {
     const trigger = event.target.closest("[data-action], [data-full]");
     if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -1,0 +1,146 @@
+"""The ledger as a workbook or as text, a line a send, to lay beside the service's bill.
+
+Text (``.csv``) is UTF-8 with a mark, which Excel and WPS know from GBK. What they would take for a formula
+gets an apostrophe before it; a number longer than they can count is written as ``="…"``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import IO, Any
+
+from errors import CAUSES
+from sheets.paper import Column, SheetWriter, writing
+from spending import OUTCOMES, Send, Spent
+
+_ROWS_A_SHEET = 1_000_000
+_PROMPT_LENGTH = 60
+_SETTLED = {"billed": "已计费（人工确认）", "not_billed": "没有计费（人工确认）"}
+_RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
+_LONG_NUMBER = re.compile(r"[0-9]{12,200}")
+
+Write = Callable[[Send], Any]
+_COLUMNS: list[tuple[Column, Write]] = [
+    (Column("发出时间（本机）", 20), lambda send: _local(send.sent_at)),
+    (Column("记录编号", 10, "number"), lambda send: send.record_id),
+    (Column("批次", 22), lambda send: send.batch_name or send.batch_id),
+    (Column("行", 7, "number"), lambda send: send.row_number),
+    (Column("提示词", 40), lambda send: _short(send.prompt)),
+    (Column("模型", 22), lambda send: send.model),
+    (Column("单价（元）", 11, "money"), lambda send: send.price),
+    (Column("结果", 22), lambda send: _outcome(send)),
+    (Column("原因", 20), lambda send: CAUSES.get(send.cause, send.cause)),
+    (Column("任务编号", 26), lambda send: send.ticket),
+    (Column("已计费（元）", 13, "money"), lambda send: send.billed),
+    (Column("可能已计费（元）", 17, "money"), lambda send: send.at_stake or None),
+    (Column("结束时间（本机）", 20), lambda send: _local(send.settled_at or send.closed_at)),
+]
+
+
+class _Sums:
+    """What the lines come to while they go by."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, Spent] = {}
+
+    def watch(self, sends: Iterable[Send]) -> Iterator[Send]:
+        """The same lines, each counted."""
+        for send in sends:
+            one = {
+                "billed": Spent(billed=send.price, pictures=1),
+                "unknown": Spent(unknown=send.price, unknown_sends=1),
+                "open": Spent(open=send.price, open_sends=1),
+                "not_billed": Spent(unpaid_sends=1),
+            }[send.outcome]
+            self.models[send.model] = self.models.get(send.model, Spent()) + one
+            yield send
+
+    @property
+    def total(self) -> Spent:
+        """All of them."""
+        return sum(self.models.values(), Spent())
+
+
+def write_ledger(sends: Iterable[Send]) -> IO[bytes]:
+    """Lines as they come -> a temporary file with the workbook, at its start; the caller closes it."""
+    sums = _Sums()
+    rest = sums.watch(sends)
+    with writing() as workbook:
+        number, first = 1, next(rest, None)
+        while first or number == 1:
+            title = "账目" if number == 1 else f"账目{number}"
+            sheet = SheetWriter(workbook, title, [column for column, _ in _COLUMNS], frozen_columns=1)
+            for send in [first] if first else []:
+                sheet.append([write(send) for _, write in _COLUMNS])
+            for send in islice(rest, _ROWS_A_SHEET - 1):
+                sheet.append([write(send) for _, write in _COLUMNS])
+            number, first = number + 1, next(rest, None)
+        _add_sums(workbook, sums)
+        kept = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        workbook.save(kept)
+        kept.seek(0)
+        return kept
+
+
+def ledger_lines(sends: Iterable[Send]) -> Iterator[str]:
+    """The same as text, line after line; the last one is the sum."""
+    sums = _Sums()
+    yield "\ufeff" + _line([column.label for column, _ in _COLUMNS])
+    for send in sums.watch(sends):
+        yield _line([write(send) for _, write in _COLUMNS])
+    total = sums.total
+    values: list[Any] = ["合计", None, f"{total.sends} 笔", *[None] * 7, total.billed, _doubt(total), None]
+    yield _line(values)
+
+
+def _add_sums(workbook: Any, sums: _Sums) -> None:
+    heads = ("计费张数", "已计费（元）", "可能已计费（元）", "没有计费的次数")
+    kinds = ("number", "money", "money", "number")
+    columns = [Column(head, 17, kind) for head, kind in zip(heads, kinds, strict=True)]
+    sheet = SheetWriter(workbook, "合计", [Column("模型", 26), *columns])
+    for name, spent in [*sorted(sums.models.items()), ("合计", sums.total)]:
+        sheet.append([name, spent.pictures, spent.billed, _doubt(spent), spent.unpaid_sends])
+
+
+def _doubt(spent: Spent) -> Decimal:
+    return spent.unknown + spent.open
+
+
+def _outcome(send: Send) -> str:
+    return _SETTLED.get(send.outcome, "") if send.settled_at else OUTCOMES[send.outcome]
+
+
+def _short(prompt: str) -> str:
+    words = " ".join(prompt.split())
+    return words if len(words) <= _PROMPT_LENGTH else words[: _PROMPT_LENGTH - 1] + "…"
+
+
+def _local(at: str | None) -> str:
+    """UTC as kept -> the clock of this machine."""
+    if not at:
+        return ""
+    return f"{datetime.fromisoformat(at).replace(tzinfo=UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _line(values: Iterable[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow([_cell(value) for value in values])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    text = str(value)
+    if isinstance(value, str) and _LONG_NUMBER.fullmatch(text):
+        return f'="{text}"'
+    return f"'{text}" if text.startswith(_RISKY) else text

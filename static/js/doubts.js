@@ -1,0 +1,68 @@
+// What a person can do with pictures of which nobody knows whether they were paid: ask again, order again,
+// or say what the bill says. `chosen` is {ids: […]} or {all: true}. Tells the page by "settled" on document.
+
+import { call } from "./api.js";
+import { confirmMoney, toast } from "./messages.js";
+import { _ } from "./words.js";
+
+const urls = () => document.body.dataset;
+
+/** Ask the service again for what was ordered. */
+export async function collect(chosen) {
+  const { records } = await call("POST", urls().collectUrl, chosen);
+  toast(_("正在取回 {n} 张，不会再下单", { n: records }));
+  tell();
+}
+
+/** Order again, after a word about the money. about: {count, atStake, collectable}. */
+export async function reorder(chosen, { count = 1, atStake, collectable = false }) {
+  const free = collectable ? _("这张还有编号，先取回不花钱。") : _("可以先到服务商的账单里看看。");
+  const agreed = await confirmMoney({
+    title: count > 1 ? _("这 {n} 张重新下单？", { n: count }) : _("重新下单？"),
+    text: _("上一次可能已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum: atStake }) + free,
+    yes: count > 1 ? _("仍要再做 {n} 张", { n: count }) : _("仍要重新下单"),
+  });
+  if (!agreed) return;
+  const { records, waiting } = await call("POST", urls().reorderUrl, chosen);
+  toast(waiting ? _("{n} 张已排队，其中 {waiting} 张的批次暂停着，要到批次里按「继续」", { n: records, waiting }) : _("{n} 张已重新排队", { n: records }));
+  tell();
+}
+
+/** Settle: the person says whether it is on the bill; can be undone. about: {count, atStake}. */
+export async function drop(chosen, { count = 1, atStake }) {
+  const billed = await askTheBill(count, atStake);
+  if (billed === null) return;
+  const { records, undo } = await call("POST", urls().dropUrl, { ...chosen, billed });
+  const words = billed ? _("已记下：{n} 张，账单里有", { n: records }) : _("已记下：{n} 张，账单里没有", { n: records });
+  toast(words, { label: _("撤销"), run: () => takeBack(undo) });
+  tell();
+}
+
+async function takeBack(undo) {
+  const { records } = await call("POST", urls().undropUrl, { undo });
+  toast(records ? _("已撤销，{n} 张又是结果未知", { n: records }) : _("已经撤销过了"));
+  tell();
+}
+
+/** -> true, false, or null for neither. */
+function askTheBill(count, atStake) {
+  const dialog = document.querySelector('[data-dialog="bill"]');
+  dialog.querySelector("[data-bill-title]").textContent =
+    count > 1 ? _("服务商的账单里有这 {n} 笔（共 ¥{sum}）吗？", { n: count, sum: atStake }) : _("服务商的账单里有这一笔（¥{sum}）吗？", { sum: atStake });
+  return new Promise((resolve) => {
+    let answer = null;
+    for (const button of dialog.querySelectorAll("[data-billed]")) {
+      button.onclick = () => {
+        answer = button.dataset.billed === "yes";
+        dialog.close();
+      };
+    }
+    dialog.addEventListener("close", () => resolve(answer), { once: true });
+    dialog.showModal();
+  });
+}
+
+function tell() {
+  document.dispatchEvent(new Event("settled"));
+  document.dispatchEvent(new Event("look-now"));
+}

@@ -1,0 +1,57 @@
+// 用量: keeps the figures true while work goes on, and passes on what is done about what nobody knows.
+
+import { act } from "../actions.js";
+import { Failure, lookAtFragment } from "../api.js";
+import { fill } from "../fragments.js";
+import { collect, drop, reorder } from "../doubts.js";
+
+const DEEDS = { collect, reorder, drop };
+const PAUSE = 2000; // between two looks while a batch runs
+
+const page = document.querySelector("[data-usage]");
+const part = page.querySelector("[data-part]");
+let shown = Number(part.firstElementChild.dataset.version);
+let timer = 0;
+let resting = false;
+
+/** Draw the figures anew; the keyboard stays on the button it was on, or goes to the head of the list. */
+async function refresh() {
+  clearTimeout(timer);
+  timer = 0;
+  const news = await lookAtFragment(page.dataset.liveUrl, {}).catch(() => null);
+  if (!news) return; // the bar says that the service is out of reach; the next change asks again
+  const held = part.contains(document.activeElement) ? document.activeElement : null;
+  fill(part, news.html);
+  shown = Number(part.firstElementChild.dataset.version);
+  if (held && held.tagName !== "SUMMARY") sameAs(held)?.focus({ preventScroll: true });
+}
+
+function sameAs({ dataset, parentElement }) {
+  const record = parentElement?.closest("[data-record-id]")?.dataset.recordId;
+  const mine = record && dataset.action ? `[data-record-id="${record}"] [data-action="${dataset.action}"]` : `[data-all="${dataset.all}"]`;
+  return part.querySelector(mine) ?? part.querySelector("[data-doubts-title]");
+}
+
+document.addEventListener("house", ({ detail }) => {
+  if (detail.version === shown || timer) return;
+  timer = setTimeout(refresh, resting ? PAUSE : 0);
+  resting = true;
+  setTimeout(() => (resting = false), PAUSE);
+});
+document.addEventListener("settled", refresh);
+
+page.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-action], [data-all]");
+  if (!button) return;
+  if (button.dataset.action) return act(button);
+  const place = part.querySelector("[data-all-error]");
+  place.textContent = "";
+  try {
+    const { count, atStake } = button.dataset;
+    await DEEDS[button.dataset.all]({ all: true }, { count: Number(count), atStake });
+  } catch (failure) {
+    if (!(failure instanceof Failure)) throw failure;
+    place.textContent = failure.message;
+  }
+});
+page.dataset.ready = "";
