@@ -1,0 +1,220 @@
+"""用量 in real Chromium: the figures, the charts, and every way out of a doubt, against the fake Jimeng."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.studio_page import StudioPage
+from tests.browser.usage_page import UsagePage
+from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
+from tests.house_process import HouseProcess
+
+SLOW = "慢慢画的猫"
+
+
+@pytest.fixture
+def hasty(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
+    """A house that waits two seconds for a picture and no longer."""
+    jimeng.latency = 0.0
+    process = HouseProcess(
+        tmp_path,
+        VOLCENGINE_AK=ACCESS_KEY,
+        VOLCENGINE_SK=SECRET_KEY,
+        JIMENG_ENDPOINT=jimeng.address,
+        MODEL_CONCURRENCY="2",
+        MODEL_TIMEOUT="2",
+    )
+    process.start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def usage(page: Page, hasty: HouseProcess) -> UsagePage:
+    return UsagePage(page, hasty.address)
+
+
+def run(house: HouseProcess, *prompts: str, name: str = "") -> dict[str, Any]:
+    """A batch, run to its end."""
+    answer = house.post("/api/batches", {"rows": [{"prompt": one} for one in prompts], "name": name})
+    return house.wait_for_end(answer["batch_id"])
+
+
+def lost(house: HouseProcess, service: FakeJimeng, *prompts: str) -> str:
+    """A batch of orders whose answers are lost on the way -> its id."""
+    service.fail_next("reset", times=len(prompts))
+    batch = run(house, *prompts)
+    assert batch["counts"]["unknown"] == len(prompts)
+    return str(batch["id"])
+
+
+def too_slow(house: HouseProcess, service: FakeJimeng) -> str:
+    """A picture not waited for, which the service finishes all the same -> its batch's id."""
+    service.latency = 600.0
+    batch = run(house, SLOW)
+    assert batch["counts"]["unknown"] == 1
+    service.latency = 0.0
+    return str(batch["id"])
+
+
+def test_figures_and_charts_tell_what_was_spent(
+    usage: UsagePage, hasty: HouseProcess, tmp_path: Path
+) -> None:
+    run(hasty, "雪山", "猫", "违禁", name="春季主图")
+    usage.open()
+    usage.expect_sum("今天", "¥0.44")
+    usage.expect_sum("从开始到现在", "¥0.44")
+    expect(usage.page.locator(".usage-tables")).to_contain_text("春季主图")
+    [day] = usage.figures("每天的图片")
+    assert "2 张" in day
+    assert usage.figures("没有成功的原因") == ["内容审核没有通过\t1"]
+    bars = usage.chart("每天的花费").locator("rect.chart-mark")
+    expect(bars).to_have_count(1)
+    expect(bars).to_have_attribute("height", re.compile("^120"))
+    file = usage.download("导出 Excel", tmp_path)
+    assert file.suffix == ".xlsx"
+    assert usage.download("CSV", tmp_path).read_text("utf-8-sig").count("已计费") >= 2
+
+
+def test_a_range_is_chosen_and_stands_in_the_address(usage: UsagePage, hasty: HouseProcess) -> None:
+    run(hasty, "雪山")
+    usage.open()
+    usage.page.get_by_role("link", name="今天", exact=True).click()
+    expect(usage.page).to_have_url(re.compile("range=today"))
+    expect(usage.page.get_by_role("heading", name="每小时的图片")).to_be_visible()
+    usage.page.get_by_label("从哪一天").fill("2020-01-01")
+    usage.page.get_by_label("到哪一天").fill("2020-01-31")
+    usage.page.get_by_role("button", name="查看").click()
+    expect(usage.page.locator(".charts")).to_contain_text("这段时间没有")
+
+
+def test_a_picture_not_waited_for_is_collected_and_paid_once(
+    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    too_slow(hasty, jimeng)
+    usage.open()
+    usage.expect_sum("结果未知", "¥0.22")
+    usage.act("取回")
+    usage.expect_toast("正在取回 1 张")
+    usage.expect_sum("今天", "¥0.22")
+    expect(usage.doubts()).to_have_count(0)
+    assert jimeng.charges == len(jimeng.orders) == 1
+
+
+def test_a_lost_order_is_sent_again_only_after_a_word_about_the_money(
+    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    lost(hasty, jimeng, "猫")
+    orders = len(jimeng.orders)
+    usage.open()
+    usage.act("重试…")
+    expect(usage.page.locator("[data-money-text]")).to_contain_text("¥0.22")
+    usage.page.keyboard.press("Escape")
+    assert len(jimeng.orders) == orders
+    usage.act("重试…")
+    usage.agree()
+    usage.expect_sum("今天", "¥0.22")
+    expect(usage.doubts()).to_contain_text("图片后来重新生成了")
+    usage.act("对账…")
+    usage.say_of_the_bill("账单里没有")
+    expect(usage.doubts()).to_have_count(0)
+    assert len(jimeng.orders) == orders + 1
+
+
+def test_what_is_dropped_is_never_sent_again_and_can_be_taken_back(
+    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    batch_id = lost(hasty, jimeng, "猫", "狗")
+    orders = len(jimeng.orders)
+    usage.open()
+    usage.act_on_all("全部放弃")
+    usage.say_of_the_bill("账单里有")
+    expect(usage.doubts()).to_have_count(0)
+    usage.expect_sum("今天", "¥0.44")
+    usage.page.get_by_role("button", name="撤销").click()
+    expect(usage.doubts()).to_have_count(2)
+    usage.expect_sum("今天", "¥0.00")
+    usage.act("放弃…")
+    usage.say_of_the_bill("账单里没有")
+    expect(usage.doubts()).to_have_count(1)
+    assert hasty.post(f"/api/batches/{batch_id}/retry")["batch"]["counts"]["queued"] == 0
+    assert len(jimeng.orders) == orders
+
+
+def test_all_that_can_be_collected_is_collected_at_once(
+    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    too_slow(hasty, jimeng)
+    lost(hasty, jimeng, "狗")
+    usage.open()
+    usage.act_on_all("全部取回（1）")
+    expect(usage.doubts()).to_have_count(1)
+    usage.expect_sum("今天", "¥0.22")
+
+
+def test_the_batch_page_offers_the_same(page: Page, hasty: HouseProcess, jimeng: FakeJimeng) -> None:
+    batch_id = too_slow(hasty, jimeng)
+    batch = BatchPage(page, hasty.address)
+    batch.open(f"?id={batch_id}")
+    group = batch.causes().filter(has_text="结果未知")
+    expect(group.get_by_role("button", name="重试")).to_be_hidden()
+    group.get_by_role("button", name="取回").click()
+    batch.wait_for_picture(1)
+    assert jimeng.charges == 1
+
+
+def test_a_picture_is_dropped_on_the_batch_page(page: Page, hasty: HouseProcess, jimeng: FakeJimeng) -> None:
+    batch_id = lost(hasty, jimeng, "猫")
+    batch = BatchPage(page, hasty.address)
+    batch.open(f"?id={batch_id}")
+    batch.causes().get_by_role("button", name="放弃…").click()
+    UsagePage(page, hasty.address).say_of_the_bill("账单里没有")
+    expect(batch.causes()).to_have_count(0)
+    batch.expect_status(1, "cancelled")
+
+
+def test_a_tile_of_a_single_picture_offers_the_same(
+    page: Page, hasty: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    jimeng.fail_next("reset")
+    studio = StudioPage(page, hasty.address)
+    studio.open()
+    studio.write_prompt("猫")
+    studio.generate()
+    tile = studio.tiles("unknown").first
+    tile.get_by_role("button", name="放弃…").click()
+    UsagePage(page, hasty.address).say_of_the_bill("账单里有")
+    expect(studio.tiles("cancelled").first).to_contain_text("已放弃，账单里有这一笔")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_automatic_checker_finds_nothing(
+    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng, theme: str
+) -> None:
+    run(hasty, "雪山", "违禁")
+    lost(hasty, jimeng, "猫")
+    usage.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    usage.open()
+    usage.figures("每天的花费")
+    assert Axe().run(usage.page).response["violations"] == []
+    usage.act("放弃…")
+    expect(usage.page.locator("dialog[data-dialog=bill]")).to_be_visible()
+    assert Axe().run(usage.page).response["violations"] == []
+
+
+def test_nothing_scrolls_sideways_on_a_small_phone(
+    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    lost(hasty, jimeng, "一只趴在窗台上看雨的橘猫，" * 8)
+    usage.page.set_viewport_size({"width": 360, "height": 740})
+    usage.open()
+    assert usage.page.evaluate("document.documentElement.scrollWidth") == 360
+    expect(usage.page.get_by_role("link", name="用量").first).to_be_visible()
+    usage.act("重试…")
+    expect(usage.page.locator("[data-money-yes]")).to_be_visible()

@@ -1,0 +1,279 @@
+"""用量 over HTTP: the page, the calls, the ledger carried away as a workbook and as text."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from openpyxl import Workbook, load_workbook
+
+import database
+import generator
+from config import Settings
+from domain import ImageRequest, KeptPicture, Record
+from errors import Billed, InvalidRequest, ModelError
+from spending import Spent
+from web.charts import causes_chart, money_chart, pictures_chart
+from web.spans import read_span
+from web_app import create_app
+from worker import Worker
+
+PRICE = Decimal("0.22")
+TODAY = date(2026, 3, 15)
+
+
+class House:
+    """An app whose ledger the test writes by hand."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.worker = Worker(settings, generator.open_model(settings))
+        self.client = create_app(settings, self.worker).test_client()
+        self.db = database.connect(settings.database_path)
+
+    def ask(self, *prompts: str, name: str = "") -> str:
+        return database.add_batch(
+            self.db,
+            [ImageRequest(prompt=prompt) for prompt in prompts],
+            card=self.worker.model.card,
+            stems=["图"] * len(prompts),
+            is_taken=lambda stem: False,
+            name=name,
+        )[0]
+
+    def order(self, ticket: str = "") -> Record:
+        model = self.worker.model.card.model_id
+        record = database.claim_record(self.db, model=model, owner="me", now=1e9, lease=1e9)
+        assert record is not None
+        database.add_send(self.db, record, price=PRICE, budget=None)
+        if ticket:
+            database.keep_ticket(self.db, record, ticket)
+        return record
+
+    def keep(self, record: Record) -> None:
+        kept = KeptPicture(filename="图.png", width=8, height=8, format="png", file_size=9, sha256="ab")
+        database.finish_record(self.db, record, kept)
+
+    def lose(self, record: Record, *, ticket_usable: bool = False) -> int:
+        error = ModelError("断了", cause="network", billed=Billed.UNKNOWN, ticket_usable=ticket_usable)
+        database.fail_record(self.db, record, error)
+        return record.id
+
+    def post(self, path: str, body: object, status: int = 200) -> dict[str, Any]:
+        answer = self.client.post(path, json=body)
+        assert answer.status_code == status, answer.text
+        fields: dict[str, Any] = answer.get_json()
+        return fields
+
+    def page(self, query: str = "") -> str:
+        answer = self.client.get(f"/usage{query}")
+        assert answer.status_code == 200
+        return answer.text
+
+    def lines(self, query: str = "range=today") -> list[list[str]]:
+        """The ledger as text."""
+        answer = self.client.get(f"/api/usage/export.csv?{query}")
+        assert answer.status_code == 200
+        assert answer.data.startswith(b"\xef\xbb\xbf")
+        return list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"))))
+
+    def workbook(self) -> Workbook:
+        """The ledger as a workbook."""
+        answer = self.client.get("/api/usage/export.xlsx", buffered=True)
+        return load_workbook(io.BytesIO(answer.data))
+
+
+@pytest.fixture
+def house(settings: Settings) -> Iterator[House]:
+    found = House(settings)
+    yield found
+    found.db.close()
+
+
+def test_the_page_says_what_was_spent_and_what_may_have_been(house: House) -> None:
+    house.ask("雪山", "猫", "狗", name="春季")
+    house.keep(house.order())
+    house.lose(house.order())
+    html = house.page()
+    sums = re.findall(r'sum-money">([^<]+)</span><span class="sum-words">([^<]+)', html)
+    assert sums[0] == ("¥0.22", "1 张")
+    assert ("¥0.22", "1 张，可能已计费") in sums
+    assert "春季" in html
+    assert "断了" in html
+
+
+def test_before_anything_was_spent_the_page_says_what_will_be_here(house: House) -> None:
+    assert "还没有花过钱" in house.page()
+
+
+def test_a_prompt_is_no_markup_in_the_list_of_doubts(house: House) -> None:
+    house.ask("<b>猫</b>")
+    house.lose(house.order())
+    assert "<b>猫" not in house.page()
+
+
+@pytest.mark.parametrize("query", ["?range=1y", "?from=2026-02-30", "?from=2026-03-02&to=2026-03-01"])
+def test_a_range_that_cannot_be_read_is_said_and_the_usual_one_shown(house: House, query: str) -> None:
+    assert 'class="notice is-warn"' in house.page(query)
+    assert house.client.get(f"/api/usage{query}").status_code == 400
+    assert house.client.get(f"/api/usage/export.csv{query}").status_code == 400
+
+
+def test_the_api_has_the_figures_of_the_page(house: House) -> None:
+    house.ask("雪山", "猫")
+    house.keep(house.order())
+    house.lose(house.order())
+    usage = house.client.get("/api/usage?range=7d").get_json()["usage"]
+    assert (usage["today"]["billed"], usage["in_all"]["unknown"], usage["total"]["pictures"]) == (
+        0.22,
+        0.22,
+        1,
+    )
+    assert [one["pictures"] for one in usage["by_time"]] == [0, 0, 0, 0, 0, 0, 1]
+    assert usage["failures"] == {"network": 1}
+    assert usage["in_doubt"] == {"records": 1, "at_stake": 0.22, "collectable": 0, "orderable": 1}
+
+
+def test_every_send_is_a_line_and_the_last_one_is_the_sum(house: House) -> None:
+    house.ask("雪山\n第二行", "猫", name="春季")
+    house.keep(house.order("7392616336519610409"))
+    house.lose(house.order())
+    heads, first, second, total = house.lines()
+    line = dict(zip(heads, first, strict=True))
+    assert line["批次"] == "春季"
+    assert line["提示词"] == "雪山 第二行"
+    assert (line["结果"], line["已计费（元）"], line["可能已计费（元）"]) == ("已计费", "0.22", "")
+    assert line["任务编号"] == '="7392616336519610409"'
+    assert dict(zip(heads, second, strict=True))["原因"] == "网络"
+    assert (total[0], total[2], total[10], total[11]) == ("合计", "2 笔", "0.22", "0.22")
+
+
+@pytest.mark.parametrize("prompt", ["=1+1", "+1", "-1", "@sum", "'x"])
+def test_text_that_looks_like_a_formula_stays_text(house: House, prompt: str) -> None:
+    house.ask(prompt)
+    house.keep(house.order())
+    assert house.lines()[1][4] == f"'{prompt}"
+    book = house.workbook()
+    cell = book["账目"]["E2"]
+    assert (cell.value, cell.data_type) == (prompt, "s")
+
+
+def test_the_workbook_has_long_numbers_as_text_and_a_sheet_of_sums(house: House) -> None:
+    house.ask("雪山")
+    house.keep(house.order("7392616336519610409"))
+    book = house.workbook()
+    assert book["账目"]["J2"].value == "7392616336519610409"
+    assert [cell.value for cell in book["合计"][3]] == ["合计", 1, 0.22, 0, 0]
+
+
+def test_an_empty_ledger_is_a_file_with_heads_and_a_sum(house: House) -> None:
+    assert [line[0] for line in house.lines()] == ["发出时间（本机）", "合计"]
+    book = house.workbook()
+    assert book["账目"].max_row == 1
+
+
+def test_only_the_days_asked_for_are_carried_away(house: House) -> None:
+    house.ask("雪山")
+    house.keep(house.order())
+    assert len(house.lines("from=2020-01-01&to=2020-12-31")) == 2
+
+
+def test_what_a_person_said_is_in_the_ledger(house: House) -> None:
+    house.ask("雪山", "猫")
+    first, second = house.lose(house.order()), house.lose(house.order())
+    house.post("/api/records/drop", {"ids": [first], "billed": True})
+    house.post("/api/records/drop", {"ids": [second], "billed": False})
+    outcomes = [line[7] for line in house.lines()[1:3]]
+    assert outcomes == ["已计费（人工确认）", "没有计费（人工确认）"]
+    assert house.lines()[3][10] == "0.22"
+
+
+def test_records_are_collected_ordered_again_dropped_and_undropped_by_call(house: House) -> None:
+    house.ask("雪山", "猫", "狗")
+    collectable = house.lose(house.order("t-1"), ticket_usable=True)
+    house.lose(house.order())
+    dropped = house.lose(house.order())
+    assert house.post("/api/records/collect", {"ids": [collectable]})["records"] == 1
+    settled = house.post("/api/records/drop", {"ids": [dropped], "billed": True})
+    assert (settled["records"], settled["amount"]) == (1, 0.22)
+    assert house.post("/api/records/retry", {"all": True})["records"] == 1
+    assert house.post("/api/records/undrop", {"undo": settled["undo"]})["records"] == 1
+    assert database.get_record(house.db, dropped).status == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("collect", {}, 400),
+        ("collect", {"ids": []}, 400),
+        ("collect", {"ids": [99]}, 409),
+        ("retry", {"all": False}, 400),
+        ("retry", {"ids": [99]}, 409),
+        ("drop", {"all": True}, 400),
+        ("drop", {"ids": [99], "billed": True}, 409),
+        ("undrop", {"undo": "x"}, 400),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(house: House, path: str, body: object, status: int) -> None:
+    assert house.post(f"/api/records/{path}", body, status)["error"]
+
+
+def test_a_record_says_whether_it_can_be_collected(house: House) -> None:
+    house.ask("雪山")
+    record_id = house.lose(house.order("t-1"), ticket_usable=True)
+    assert house.client.get(f"/api/records/{record_id}").get_json()["record"]["collectable"] is True
+
+
+def test_ranges_are_days_of_this_machine() -> None:
+    spans = {name: read_span({"range": name}, TODAY) for name in ("today", "7d", "30d", "month")}
+    assert {name: (str(span.first), span.unit) for name, span in spans.items()} == {
+        "today": ("2026-03-15", "hour"),
+        "7d": ("2026-03-09", "day"),
+        "30d": ("2026-02-14", "day"),
+        "month": ("2026-03-01", "day"),
+    }
+    assert len(spans["today"].labels) in (23, 24, 25)
+    assert len(spans["7d"].bounds) == 8
+
+
+def test_a_long_range_is_cut_into_months() -> None:
+    span = read_span({"from": "2025-12-20", "to": "2026-03-02"}, TODAY)
+    assert span.labels == ["2025年12月", "2026年1月", "2026年2月", "2026年3月"]
+    assert len(span.bounds) == 5
+
+
+def test_a_range_beyond_ten_years_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        read_span({"from": "2001-01-01", "to": "2026-01-01"}, TODAY)
+
+
+def test_the_highest_bar_is_as_high_as_the_chart_and_doubts_stand_upon_what_is_sure(house: House) -> None:
+    span = read_span({"range": "7d"}, TODAY)
+    spent = [Spent() for _ in span.labels]
+    spent[1] = Spent(billed=Decimal(2), pictures=4, unknown=Decimal(2), unknown_sends=1)
+    spent[6] = Spent(billed=Decimal(1), pictures=2)
+    with house.client.application.test_request_context():
+        pictures, money = pictures_chart(span, spent), money_chart(span, spent)
+    assert [bar.height for bar in pictures.bars] == [0, 120, 0, 0, 0, 0, 60]
+    assert (money.bars[1].height, money.bars[1].doubt, money.bars[6].height) == (60, 60, 30)
+    assert money.rows == [("3月10日", "¥2.00", "¥2.00"), ("3月15日", "¥1.00", "¥0.00")]
+    assert "最多的是 3月10日：4 张" in pictures.told
+
+
+def test_causes_are_told_in_words_and_the_rarest_as_one(house: House) -> None:
+    failures = {"moderation": 5, "network": 3, **{f"odd-{n}": 1 for n in range(9)}}
+    with house.client.application.test_request_context():
+        chart = causes_chart(failures)
+    assert chart.rows[:2] == [("内容审核没有通过", "5"), ("网络", "3")]
+    assert chart.rows[-1] == ("其他", "3")
+
+
+def test_the_panel_of_the_top_bar_leads_here_with_what_is_left(settings: Settings) -> None:
+    house = House(replace(settings, budget=Decimal(5)))
+    assert "预算还剩 ¥5.00" in house.client.get("/").text
+    assert "共 ¥5.00" in house.page()
+    house.db.close()
