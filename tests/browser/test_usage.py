@@ -20,15 +20,14 @@ SLOW = "慢慢画的猫"
 
 @pytest.fixture
 def hasty(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
-    """A house that waits two seconds for a picture and no longer."""
-    jimeng.latency = 0.0
+    """A house that waits five seconds for a picture and no longer."""
     process = HouseProcess(
         tmp_path,
         VOLCENGINE_AK=ACCESS_KEY,
         VOLCENGINE_SK=SECRET_KEY,
         JIMENG_ENDPOINT=jimeng.address,
         MODEL_CONCURRENCY="2",
-        MODEL_TIMEOUT="2",
+        MODEL_TIMEOUT="5",
     )
     process.start()
     yield process
@@ -36,8 +35,8 @@ def hasty(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
 
 
 @pytest.fixture
-def usage(page: Page, hasty: HouseProcess) -> UsagePage:
-    return UsagePage(page, hasty.address)
+def usage(page: Page, house: HouseProcess) -> UsagePage:
+    return UsagePage(page, house.address)
 
 
 def run(house: HouseProcess, *prompts: str, name: str = "") -> dict[str, Any]:
@@ -64,9 +63,9 @@ def too_slow(house: HouseProcess, service: FakeJimeng) -> str:
 
 
 def test_figures_and_charts_tell_what_was_spent(
-    usage: UsagePage, hasty: HouseProcess, tmp_path: Path
+    usage: UsagePage, house: HouseProcess, tmp_path: Path
 ) -> None:
-    run(hasty, "雪山", "猫", "违禁", name="春季主图")
+    run(house, "雪山", "猫", "违禁", name="春季主图")
     usage.open()
     usage.expect_sum("今天", "¥0.44")
     usage.expect_sum("从开始到现在", "¥0.44")
@@ -82,8 +81,8 @@ def test_figures_and_charts_tell_what_was_spent(
     assert usage.download("CSV", tmp_path).read_text("utf-8-sig").count("已计费") >= 2
 
 
-def test_a_range_is_chosen_and_stands_in_the_address(usage: UsagePage, hasty: HouseProcess) -> None:
-    run(hasty, "雪山")
+def test_a_range_is_chosen_and_stands_in_the_address(usage: UsagePage, house: HouseProcess) -> None:
+    run(house, "雪山")
     usage.open()
     usage.page.get_by_role("link", name="今天", exact=True).click()
     expect(usage.page).to_have_url(re.compile("range=today"))
@@ -95,8 +94,9 @@ def test_a_range_is_chosen_and_stands_in_the_address(usage: UsagePage, hasty: Ho
 
 
 def test_a_picture_not_waited_for_is_collected_and_paid_once(
-    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+    page: Page, hasty: HouseProcess, jimeng: FakeJimeng
 ) -> None:
+    usage = UsagePage(page, hasty.address)
     too_slow(hasty, jimeng)
     usage.open()
     usage.expect_sum("结果未知", "¥0.22")
@@ -108,9 +108,9 @@ def test_a_picture_not_waited_for_is_collected_and_paid_once(
 
 
 def test_a_lost_order_is_sent_again_only_after_a_word_about_the_money(
-    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+    usage: UsagePage, house: HouseProcess, jimeng: FakeJimeng
 ) -> None:
-    lost(hasty, jimeng, "猫")
+    lost(house, jimeng, "猫")
     orders = len(jimeng.orders)
     usage.open()
     usage.act("重试…")
@@ -128,9 +128,9 @@ def test_a_lost_order_is_sent_again_only_after_a_word_about_the_money(
 
 
 def test_what_is_dropped_is_never_sent_again_and_can_be_taken_back(
-    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+    usage: UsagePage, house: HouseProcess, jimeng: FakeJimeng
 ) -> None:
-    batch_id = lost(hasty, jimeng, "猫", "狗")
+    batch_id = lost(house, jimeng, "猫", "狗")
     orders = len(jimeng.orders)
     usage.open()
     usage.act_on_all("全部放弃")
@@ -143,13 +143,14 @@ def test_what_is_dropped_is_never_sent_again_and_can_be_taken_back(
     usage.act("放弃…")
     usage.say_of_the_bill("账单里没有")
     expect(usage.doubts()).to_have_count(1)
-    assert hasty.post(f"/api/batches/{batch_id}/retry")["batch"]["counts"]["queued"] == 0
+    assert house.post(f"/api/batches/{batch_id}/retry")["batch"]["counts"]["queued"] == 0
     assert len(jimeng.orders) == orders
 
 
 def test_all_that_can_be_collected_is_collected_at_once(
-    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+    page: Page, hasty: HouseProcess, jimeng: FakeJimeng
 ) -> None:
+    usage = UsagePage(page, hasty.address)
     too_slow(hasty, jimeng)
     lost(hasty, jimeng, "狗")
     usage.open()
@@ -169,36 +170,36 @@ def test_the_batch_page_offers_the_same(page: Page, hasty: HouseProcess, jimeng:
     assert jimeng.charges == 1
 
 
-def test_a_picture_is_dropped_on_the_batch_page(page: Page, hasty: HouseProcess, jimeng: FakeJimeng) -> None:
-    batch_id = lost(hasty, jimeng, "猫")
-    batch = BatchPage(page, hasty.address)
+def test_a_picture_is_dropped_on_the_batch_page(page: Page, house: HouseProcess, jimeng: FakeJimeng) -> None:
+    batch_id = lost(house, jimeng, "猫")
+    batch = BatchPage(page, house.address)
     batch.open(f"?id={batch_id}")
     batch.causes().get_by_role("button", name="放弃…").click()
-    UsagePage(page, hasty.address).say_of_the_bill("账单里没有")
+    UsagePage(page, house.address).say_of_the_bill("账单里没有")
     expect(batch.causes()).to_have_count(0)
     batch.expect_status(1, "cancelled")
 
 
 def test_a_tile_of_a_single_picture_offers_the_same(
-    page: Page, hasty: HouseProcess, jimeng: FakeJimeng
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
 ) -> None:
     jimeng.fail_next("reset")
-    studio = StudioPage(page, hasty.address)
+    studio = StudioPage(page, house.address)
     studio.open()
     studio.write_prompt("猫")
     studio.generate()
     tile = studio.tiles("unknown").first
     tile.get_by_role("button", name="放弃…").click()
-    UsagePage(page, hasty.address).say_of_the_bill("账单里有")
+    UsagePage(page, house.address).say_of_the_bill("账单里有")
     expect(studio.tiles("cancelled").first).to_contain_text("已放弃，账单里有这一笔")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_an_automatic_checker_finds_nothing(
-    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng, theme: str
+    usage: UsagePage, house: HouseProcess, jimeng: FakeJimeng, theme: str
 ) -> None:
-    run(hasty, "雪山", "违禁")
-    lost(hasty, jimeng, "猫")
+    run(house, "雪山", "违禁")
+    lost(house, jimeng, "猫")
     usage.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     usage.open()
     usage.figures("每天的花费")
@@ -209,9 +210,9 @@ def test_an_automatic_checker_finds_nothing(
 
 
 def test_nothing_scrolls_sideways_on_a_small_phone(
-    usage: UsagePage, hasty: HouseProcess, jimeng: FakeJimeng
+    usage: UsagePage, house: HouseProcess, jimeng: FakeJimeng
 ) -> None:
-    lost(hasty, jimeng, "一只趴在窗台上看雨的橘猫，" * 8)
+    lost(house, jimeng, "一只趴在窗台上看雨的橘猫，" * 8)
     usage.page.set_viewport_size({"width": 360, "height": 740})
     usage.open()
     assert usage.page.evaluate("document.documentElement.scrollWidth") == 360
