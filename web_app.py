@@ -51,6 +51,7 @@ from worker import Worker
 
 _MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 _MAX_FORM_BYTES = 8 * 1024 * 1024
+_MAX_TAKEN_BYTES = 4 * _MAX_UPLOAD_BYTES  # beyond that not even the sentence about it is waited for
 _YEAR = 365 * 24 * 3600
 _GLIBC_ADVICE = {-8: 2, -3: 256 * 1024, -1: 256 * 1024}  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 _HERE = Path(__file__).parent
@@ -96,7 +97,13 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
     worker = Worker(settings, generator.open_model(settings))
     app = create_app(settings, worker)
     server = waitress.create_server(
-        app, host=settings.host, port=settings.port, threads=8, connection_limit=500, ident=None
+        app,
+        host=settings.host,
+        port=settings.port,
+        threads=8,
+        connection_limit=500,
+        max_request_body_size=_MAX_TAKEN_BYTES,
+        ident=None,
     )
     Ending(worker).listen()
     worker.start()

@@ -2,8 +2,10 @@
 
 import io
 import re
+import struct
 import subprocess
 import sys
+import zlib
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -229,6 +231,27 @@ def test_an_error_nobody_foresaw_tells_a_stranger_nothing(client: FlaskClient) -
         assert "日志" in answer.text
         assert "ZeroDivision" not in answer.text
         assert "secret.py" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/sample-images", "/api/spreadsheet/import", "/api/records/find-by-file"]
+)
+def test_an_upload_beyond_all_bounds_is_refused_unread(client: FlaskClient, path: str) -> None:
+    told = {"CONTENT_LENGTH": str(2**40), "CONTENT_TYPE": "multipart/form-data; boundary=x"}
+    answer = client.post(path, environ_overrides=told)
+    assert answer.status_code == 413
+    assert answer.get_json()["error"] == "上传的内容太大"
+
+
+def test_a_picture_that_unpacks_to_gigabytes_is_one_sentence(client: FlaskClient) -> None:
+    size = struct.pack(">II5B", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = PNG[:8] + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in ((b"IHDR", size), (b"IDAT", zlib.compress(bytes(1_000_000))), (b"IEND", b""))
+    )
+    answer = client.post("/api/sample-images", data={"file": (io.BytesIO(bomb), "x.png")})
+    assert answer.status_code in (400, 413)
+    assert "像素过多" in answer.get_json()["error"]
 
 
 @pytest.mark.parametrize("name", ["x.html", "x.svg", "x.js", "x.png.html", "x.xml", "x.pdf", "x"])

@@ -106,7 +106,20 @@ def test_another_port_of_the_service_is_another_place(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "127.1", "2130706433", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]"]
+    "host",
+    [
+        *(
+            "localhost",
+            "LOCALHOST.",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0x7f.1",
+            "0177.0.0.1",
+            "017700000001",
+        ),
+        *("0", "[::]", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]", "１２７.0.0.1"),
+    ],
 )
 def test_no_spelling_of_this_machine_gets_through(site: Site, strange: Downloads, host: str) -> None:
     site.says("/a.png")
@@ -119,6 +132,31 @@ def test_a_redirect_to_a_private_address_is_refused(site: Site, downloads: Downl
     site.says("/b.png")
     failure(lambda: downloads.fetch(url))
     assert [path for path, _ in site.seen] == ["/a.png"]
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "::1", "fe80::1", "64:ff9b::a00:1"])
+def test_a_name_that_leads_to_a_private_address_is_refused(
+    strange: Downloads, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    def answer(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    error = failure(lambda: strange.fetch("https://pictures.example/a.png"))
+    assert not error.retryable
+    assert address in error.message
+
+
+@pytest.mark.parametrize("hops", [1, 2, 3])
+@pytest.mark.parametrize(
+    "target", ["http://10.0.0.1/a.png", "//169.254.169.254/a", "file:///etc/passwd", "http://[::1"]
+)
+def test_each_redirect_is_looked_at_again(site: Site, downloads: Downloads, hops: int, target: str) -> None:
+    for number in range(hops - 1):
+        site.says(f"/{number}", b"", 302, Location=f"/{number + 1}")
+    site.says(f"/{hops - 1}", b"", 302, Location=target)
+    failure(lambda: downloads.fetch(f"{site.address}/0"))
+    assert len(site.seen) == hops
 
 
 def test_three_redirects_are_followed(site: Site, downloads: Downloads) -> None:

@@ -44,6 +44,12 @@ def test_the_right_password_lets_in(app: Flask) -> None:
     assert lets_in(client)
 
 
+def test_the_cookie_is_kept_from_scripts_and_from_other_sites(app: Flask) -> None:
+    cookie = app.test_client().post("/login", data={"password": "开门"}).headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+
+
 def test_a_wrong_password_does_not(app: Flask) -> None:
     client = app.test_client()
     assert enter(client, "开门 ") == 403

@@ -214,6 +214,13 @@ def test_a_complaint_is_as_described(house: House, operation: str, how: dict[str
     assert TOLD.problems(found, status, dict(answer.headers), answer.data) == []
 
 
+def test_what_is_wrong_with_the_house_is_told_as_described(settings: Settings) -> None:
+    answer = create_app(settings).test_client().get("/healthz")  # whose worker was not started
+    found = next(one for one in TOLD.operations if name_of(one) == "get /healthz")
+    assert answer.status_code == 503
+    assert TOLD.problems(found, 503, dict(answer.headers), answer.data) == []
+
+
 @pytest.mark.parametrize(
     ("row", "is_fine"),
     [

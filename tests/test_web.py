@@ -284,14 +284,6 @@ def test_a_form_is_refilled_from_a_record(running: FlaskClient) -> None:
     assert "没有这条记录" in missing.text
 
 
-def test_a_prompt_never_becomes_markup(client: FlaskClient) -> None:
-    prompt = "<img src=x onerror=alert(1)>\"'</textarea><script>alert(1)</script>"
-    post(client, "/api/batches", {"rows": [{"prompt": prompt}], "source": "single"}, 202)
-    page = client.get("/").text
-    assert "<img src=x" not in page
-    assert "<script>alert" not in page
-
-
 def test_live_results_are_fragments_and_304_when_nothing_changed(client: FlaskClient) -> None:
     post(client, "/api/batches", {"rows": [{"prompt": "片段"}], "source": "single"}, 202)
     first = client.get("/live/results?since=0")
@@ -301,74 +293,6 @@ def test_live_results_are_fragments_and_304_when_nothing_changed(client: FlaskCl
     assert again.status_code == 304
     later = client.get(f"/live/results?since={first.headers['X-Version']}")
     assert later.text == ""
-
-
-@pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/api/records", "/nowhere"])
-def test_every_answer_forbids_inline_code_sniffing_and_framing(client: FlaskClient, path: str) -> None:
-    headers = client.get(path).headers
-    assert "default-src 'self'" in headers["Content-Security-Policy"]
-    assert "unsafe" not in headers["Content-Security-Policy"]
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["X-Frame-Options"] == "DENY"
-
-
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("localhost:5000", 200),
-        ("127.0.0.1", 200),
-        ("[::1]:5000", 200),
-        ("192.168.1.7:5000", 200),
-        ("evil.example", 403),
-        ("localhost.evil.example", 403),
-        ("", 403),
-    ],
-)
-def test_the_host_has_to_be_known(client: FlaskClient, host: str, status: int) -> None:
-    assert client.get("/api/models", headers={"Host": host}).status_code == status
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({}, 409),
-        ({"Origin": "http://localhost"}, 409),
-        ({"Sec-Fetch-Site": "same-origin"}, 409),
-        ({"Origin": "http://localhost:3000"}, 403),
-        ({"Origin": "https://evil.example"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Sec-Fetch-Site": "cross-site"}, 403),
-        ({"Sec-Fetch-Site": "same-site"}, 403),
-    ],
-)
-def test_another_site_cannot_make_a_browser_spend(
-    settings: Settings, headers: dict[str, str], status: int
-) -> None:
-    client = create_app(replace(settings, image_model="jimeng")).test_client()
-    answer = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}, headers=headers)
-    assert answer.status_code == status
-
-
-def test_with_a_password_every_page_and_call_asks_for_it(settings: Settings) -> None:
-    client = create_app(replace(settings, access_password="开门")).test_client()
-    assert client.get("/records").headers["Location"].startswith("/login?next=/records")
-    assert client.get("/api/records").status_code == 403
-    assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 403
-    assert client.get("/output/x.png").status_code == 302
-    assert "密码不对" in client.post("/login", data={"password": "猜"}).text
-    assert (
-        client.post("/login", data={"password": "开门"}).status_code == 429
-    )  # slowed down after a wrong one
-
-
-def test_the_right_password_lets_in_and_the_cookie_is_kept_from_scripts(settings: Settings) -> None:
-    client = create_app(replace(settings, access_password="开门")).test_client()
-    answer = client.post("/login?next=//evil.example", data={"password": "开门"})
-    assert answer.headers["Location"] == "/"
-    cookie = answer.headers["Set-Cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
-    assert client.get("/api/records").status_code == 200
 
 
 def test_the_budget_is_told(settings: Settings) -> None:

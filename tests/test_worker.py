@@ -21,7 +21,7 @@ from errors import Billed, ModelError, StorageError
 from pace import Pace
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.service import FakeService
+from tests.fakes.service import Call, FakeService
 from worker import Worker
 
 
@@ -149,6 +149,33 @@ def test_a_picture_refused_again_and_again_fails_in_the_end(studio: Studio) -> N
         studio.step()
     assert studio.record(record.id).status is Status.FAILED
     assert set(studio.outcomes()) == {"not_billed"}
+
+
+def test_the_ledger_stands_when_the_order_arrives(studio: Studio) -> None:
+    seen: list[tuple[int, str, int, str]] = []
+
+    def look(_call: Call) -> bool:
+        with closing(database.connect(studio.settings.database_path)) as db:
+            rows = db.execute("SELECT record_id, model, price_micros, outcome FROM sends").fetchall()
+        seen.extend(tuple(row) for row in rows)
+        return False
+
+    studio.service.fail_next("busy", when=look)
+    record = studio.make("猫")
+    assert seen == [(record.id, record.model, 220_000, "open")]
+
+
+def test_the_ticket_is_kept_when_the_waiting_begins(studio: Studio) -> None:
+    seen: list[str] = []
+
+    def look(_call: Call) -> bool:
+        with closing(database.connect(studio.settings.database_path)) as db:
+            seen.extend(row["ticket"] for row in db.execute("SELECT ticket FROM generation_records"))
+        return False
+
+    studio.service.fail_next("busy", step="poll", when=look)
+    studio.make("猫")
+    assert seen[0] == studio.service.orders[0].ticket
 
 
 def test_too_many_at_once_is_waited_out_and_halves_the_pace(studio: Studio) -> None:

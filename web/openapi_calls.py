@@ -62,7 +62,11 @@ def call(summary: str, answer: Any, **others: Any) -> Call:
     """One call: ``answer`` is the schema of its JSON, or the media types of its file."""
     status = others.pop("status", "200")
     kinds = {_JSON: {"schema": answer}} if isinstance(answer, dict) else {kind: {} for kind in answer}
-    failures = {code: {"$ref": "#/components/responses/Failure"} for code in ("4XX", "5XX")}
+    failures: dict[str, Schema] = {
+        code: {"$ref": "#/components/responses/Failure"} for code in ("4XX", "5XX")
+    }
+    for code, schema in others.pop("failing", {}).items():
+        failures[code] = {"description": "没有成功", "content": {_JSON: {"schema": schema}}}
     more = {code: {"description": text} for code, text in others.pop("also", {}).items()}
     answers = {status: {"description": "成功", "content": kinds}, **more, **failures}
     return {"summary": summary, **others, "responses": answers}
@@ -353,6 +357,7 @@ PATHS: dict[str, dict[str, Call]] = {
         "get": call(
             "能不能工作",
             success(tuple(_HEALTH), **_HEALTH),
+            failing={"503": exactly(tuple(_HEALTH), success={"const": False}, error=TEXT, **_HEALTH)},
         )
     },
 }

@@ -1,0 +1,26 @@
+"""docs/promises.md names, for every promise, tests that there are."""
+
+import ast
+import re
+
+import pytest
+
+from tests.house_process import ROOT
+
+ROWS = [
+    line
+    for line in (ROOT / "docs" / "promises.md").read_text("utf-8").splitlines()
+    if line.startswith("| ") and "kept by" not in line
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip())
+def test_a_promise_is_kept_by_tests_that_there_are(row: str) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+    assert named
+    assert len(named) == row.count("::")
+    for file, name in named:
+        tree = ast.parse((ROOT / file).read_text("utf-8"))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, (
+            f"{file}::{name}"
+        )

@@ -1,0 +1,156 @@
+"""Keys stay where they belong: with every failure there is, none is in a page, a log, an answer or a file."""
+
+import io
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+import generator
+import journal
+from config import Settings
+from tests.drawn import drawn
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.fakes.oss import FakeOss
+from tests.fakes.sdapi import FakeSdApi
+from tests.fakes.seedream import FakeSeedream
+from tests.fakes.service import FakeService
+from web_app import create_app
+from worker import Worker
+
+MARK = "MARKED7f3a"
+PASSWORD = f"{MARK}-password"
+KEYS: dict[str, Any] = {
+    name: f"sk-{MARK}-{name}"
+    for name in ("volcengine_ak", "volcengine_sk", "ark_api_key", "openai_api_key", "oss_access_key_secret")
+}
+SERVICES: dict[str, Callable[[], FakeService]] = {
+    "jimeng": lambda: FakeJimeng(access_key=KEYS["volcengine_ak"], secret_key=KEYS["volcengine_sk"]),
+    "seedream": lambda: FakeSeedream(key=KEYS["ark_api_key"]),
+    "openai": lambda: FakeOpenAIImages(key=KEYS["openai_api_key"]),
+    "sdapi": lambda: FakeSdApi(login=f"studio:{MARK}"),
+}
+FAULTS = ("key", "reset", "drop", "cut", "html", "500", "502", "busy", "redirect")
+PROMPTS = ("猫", "违禁", "画崩")
+
+
+@pytest.fixture(params=SERVICES)
+def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
+    with SERVICES[request.param]() as fake:
+        yield fake
+
+
+def furnished(settings: Settings, service: FakeService, **more: Any) -> Settings:
+    """Settings that lead to the service, with every key there is set and marked."""
+    told = KEYS | service.settings(model_timeout=1, access_password=PASSWORD)
+    return replace(settings, **told | more)
+
+
+def suffer(settings: Settings, service: FakeService) -> FlaskClient:
+    """Let everything go wrong that can -> a browser that has given the password."""
+    worker = Worker(settings, generator.open_model(settings))
+    client = create_app(settings, worker).test_client()
+    client.post("/login", data={"password": f"{PASSWORD}x"}, environ_base={"REMOTE_ADDR": "10.0.0.9"})
+    assert client.post("/login", data={"password": PASSWORD}).status_code == 302
+    with closing(database.connect(settings.database_path)) as db:
+        for fault, prompt in [*((fault, "猫") for fault in FAULTS), *(("", prompt) for prompt in PROMPTS)]:
+            if fault:
+                service.fail_next(fault)
+            batch = client.post("/api/batches", json={"rows": [{"prompt": prompt, "resolution": "1K"}]})
+            while worker.step(db):
+                pass
+            client.post(f"/api/batches/{batch.get_json()['batch_id']}/cancel")
+    return client
+
+
+def told_by(client: FlaskClient) -> Iterator[tuple[str, str]]:
+    """(address, headers and text) of everything that can be looked at, workbooks unpacked."""
+    batch_ids = [batch["id"] for batch in client.get("/api/batches").get_json()["batches"]]
+    records = client.get("/api/records?limit=200&status=success,failed,unknown,cancelled").get_json()[
+        "records"
+    ]
+    ids = [str(record["id"]) for record in records]
+    names = {"batch_id": batch_ids, "record_id": ids, "name": ["x.png"], "key": ["x.png"], "filename": ["x"]}
+    for rule in client.application.url_map.iter_rules():
+        wanted = re.findall(r"<(?:\w+:)?(\w+)>", rule.rule)
+        if "GET" not in (rule.methods or ()):
+            continue
+        for value in names.get(wanted[0], ["x"]) if wanted else [""]:
+            address = re.sub(r"<(?:\w+:)?\w+>", value, rule.rule)
+            answer = client.get(address, buffered=True)
+            yield address, f"{answer.headers} {readable(answer.data)}"
+    for batch_id in batch_ids:
+        yield batch_id, client.get(f"/batch?id={batch_id}").text
+    yield "without a password", client.application.test_client().get("/healthz").text
+
+
+def readable(content: bytes) -> str:
+    """A workbook as the text in it; everything else as it is."""
+    if not content.startswith(b"PK"):
+        return content.decode("utf-8", "replace")
+    import zipfile
+
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    return "".join(archive.read(name).decode("utf-8", "replace") for name in archive.namelist())
+
+
+def test_no_key_is_in_any_page_answer_log_or_file_whatever_fails(
+    settings: Settings, service: FakeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    client = suffer(furnished(settings, service), service)
+    failures = client.get("/api/records?status=failed,unknown,cancelled").get_json()
+    assert failures["total"] > len(FAULTS) / 2
+    for address, text in told_by(client):
+        assert MARK not in text, address
+    assert MARK not in caplog.text
+    for path in settings.database_path.parent.rglob("*"):
+        assert not path.is_file() or MARK.encode() not in path.read_bytes(), path.name
+
+
+def test_no_key_is_told_when_the_service_quotes_it(settings: Settings) -> None:
+    with FakeSeedream(key="another") as service:
+        wrong = furnished(settings, service, ark_api_key=KEYS["ark_api_key"])
+        client = suffer(wrong, service)
+        assert not [address for address, text in told_by(client) if MARK in text]
+
+
+def test_no_key_of_the_bucket_is_told_whatever_fails(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with FakeOss() as oss:
+        oss.secret_key = KEYS["oss_access_key_secret"]
+        for secret in (oss.secret_key, f"{MARK}-wrong"):
+            client = create_app(replace(settings, **oss.settings(oss_access_key_secret=secret))).test_client()
+            for fault in ("", "reset", "500", "html", "denied", "busy"):
+                if fault:
+                    oss.fail_next(fault)
+                picture = {"file": (io.BytesIO(drawn("PNG")), "猫.png")}
+                assert MARK not in client.post("/api/sample-images", data=picture).text
+            for path in ("/samples", "/samples/files/x.png", "/healthz"):
+                answer = client.get(path)
+                assert MARK not in f"{answer.headers} {answer.text}"
+    assert MARK not in caplog.text
+
+
+def test_no_key_shows_in_settings_or_in_what_is_said_of_a_wrong_one() -> None:
+    from config import read_settings
+    from errors import SettingError
+
+    assert MARK not in repr(replace(Settings(), **KEYS, access_password=PASSWORD))
+    for variable in ("PORT", "BUDGET", "OSS_ENABLED", "HOST"):
+        with pytest.raises(SettingError) as caught:
+            read_settings({name.upper(): key for name, key in KEYS.items()} | {variable: "0.0.0.0"})
+        assert MARK not in caught.value.message
+
+
+def test_the_journal_cuts_out_a_key_that_a_library_logs() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, f"Authorization: sk-{MARK}-key", None, None)
+    assert MARK not in journal.OneLine().format(record)
