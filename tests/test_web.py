@@ -318,3 +318,13 @@ def test_a_static_file_is_kept_only_when_its_address_names_its_version(client: F
     again = client.get("/static/js/api.js", headers={"If-None-Match": plain.headers["ETag"]}, buffered=True)
     assert again.status_code == 304
     assert "max-age=31536000" in client.get("/static/js/api.js?v=1", buffered=True).headers["Cache-Control"]
+
+
+def test_the_state_of_the_house_is_sent_again_only_when_it_changed(client: FlaskClient) -> None:
+    first = client.get("/live/status")
+    known = {"If-None-Match": first.headers["ETag"]}
+    assert client.get("/live/status", headers=known).status_code == 304
+    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)["batch_id"]
+    assert 'data-under-way="1"' in client.get("/live/status", headers=known).text
+    post(client, f"/api/batches/{batch_id}/cancel", {})
+    assert 'data-under-way="0"' in client.get("/live/status", headers=known).text

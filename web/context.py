@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app
 
 import database
 from config import Settings
@@ -28,6 +28,7 @@ class Rooms:
     worker: Worker
     seats: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_SEATS))
     key_test: threading.Lock = field(default_factory=threading.Lock)
+    mine: threading.local = field(default_factory=threading.local)  # what each thread of the server keeps
 
     @property
     def library(self) -> Library:
@@ -54,9 +55,8 @@ class Rooms:
 
 
 def furnish(app: Flask, rooms: Rooms) -> None:
-    """Give the app what its requests work with; close each request's connection after it."""
+    """Give the app what its requests work with."""
     app.extensions[_KEY] = rooms
-    app.teardown_appcontext(_close_connection)
 
 
 def rooms() -> Rooms:
@@ -66,14 +66,9 @@ def rooms() -> Rooms:
 
 
 def connection() -> database.Connection:
-    """This request's connection, opened at the first call."""
-    if "db" not in g:
-        g.db = database.connect(rooms().settings.database_path)
-    db: database.Connection = g.db
+    """This thread's connection, opened at its first request: opening costs more than most questions."""
+    mine = rooms().mine
+    if not hasattr(mine, "db"):
+        mine.db = database.connect(rooms().settings.database_path)
+    db: database.Connection = mine.db
     return db
-
-
-def _close_connection(_error: BaseException | None) -> None:
-    db = g.pop("db", None)
-    if db is not None:
-        db.close()

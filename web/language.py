@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, redirect, request
+from flask import Blueprint, Flask, current_app, g, redirect, request
 from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
@@ -41,8 +41,11 @@ def install(app: Flask) -> None:
 
 def is_english() -> bool:
     """Whether this request is answered in English."""
-    locale = get_locale()
-    return locale is not None and locale.language == "en"
+    if "is_english" not in g:
+        locale = get_locale()
+        g.is_english = locale is not None and locale.language == "en"
+    english: bool = g.is_english
+    return english
 
 
 def say(sentence: str, **values: Any) -> str:

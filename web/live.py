@@ -1,5 +1,6 @@
 """What changes while a page is open: fragments from the page's own partials, and the state of the house."""
 
+import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -36,37 +37,64 @@ def show_house(app: Flask) -> None:
 def house() -> House:
     """The state as it is now."""
     db, settings = connection(), rooms().settings
-    under_way, total = database.count_open_work(db)
-    state, text = _state()
+    work = _work()
+    state, text = _state(work.paused_reason)
     left = None if settings.budget is None else max(settings.budget - database.committed(db), Decimal(0))
     return House(
         state=state,
         state_text=told(text),
-        under_way=under_way,
-        done_share=1 - under_way / total if total else None,
+        under_way=work.under_way,
+        done_share=1 - work.under_way / work.total if work.total else None,
         budget_left=left,
-        version=database.last_version(db),
+        version=work.version,
     )
 
 
-def _state() -> tuple[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is going on, as of one version of the database."""
+
+    version: int
+    under_way: int
+    total: int
+    paused_reason: str
+
+
+def _work() -> Work:
+    """Counted once for each version: many browsers ask, seldom has anything changed."""
+    db, mine = connection(), rooms().mine
+    seen: Work | None = getattr(mine, "work", None)
+    if seen is None or seen.version != database.last_version(db):
+        with database.snapshot(db):
+            under_way, total = database.count_open_work(db)
+            seen = mine.work = Work(
+                version=database.last_version(db),
+                under_way=under_way,
+                total=total,
+                paused_reason=database.get_paused_reason(db),
+            )
+    return seen
+
+
+def _state(paused_reason: str) -> tuple[str, str]:
     settings, label = rooms().settings, rooms().model.card.label
     if low := rooms().worker.disk.complaint():
         return "disk_low", low
     if settings.missing_keys:
         return "key_missing", f"还没有设置 {'、'.join(settings.missing_keys)}，请写进 .env 后重新启动"
-    reason = database.get_paused_reason(connection())
-    if reason:
-        return "paused", reason
+    if paused_reason:
+        return "paused", paused_reason
     if settings.image_model == "demo":
         return "demo", "演示模型：图片由本机画出，不花钱；设置密钥后换成真正的模型"
     return "ready", f"{label} 已就绪"
 
 
 @live.get("/live/status")
-def status() -> str:
+def status() -> Response:
     """The top bar's state."""
-    return render_template("_status.html")
+    now = house()
+    tag = hashlib.sha256(repr(now).encode()).hexdigest()[:16]
+    return unless_unchanged(make_response("" if is_known(tag) else render_template("_status.html")), tag)
 
 
 @live.get("/live/results")

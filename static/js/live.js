@@ -5,7 +5,8 @@
 import { lookAtFragment } from "./api.js";
 import { fill } from "./fragments.js";
 
-const BUSY = 1000;
+const BUSY = 3000;
+const BUSY_HERE = 1000; // where the page's own pictures wait for the word
 const CALM = 5000;
 const HIDDEN = 10_000;
 
@@ -33,7 +34,7 @@ export function live(holder) {
   }
 
   function rest() {
-    const pace = document.hidden ? HIDDEN : BUSY;
+    const pace = document.hidden ? HIDDEN : "here" in holder.dataset ? BUSY_HERE : BUSY;
     timer = setTimeout(beat, state().underWay ? pace : CALM);
   }
 

@@ -1,0 +1,112 @@
+"""What 100 browsers that follow one batch cost: CPU of the server, and the patience of everybody else.
+
+``python -m bench.followers``. The real server works on a batch of a slow fake Jimeng; the followers ask as
+the page does, each second for the batch and each third for the top bar, with the ETag they were last given.
+The same server without followers, in the same run, is what both figures are held against.
+"""
+
+import http.client
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess
+
+FOLLOWERS = 100
+SECONDS = 20.0
+MOST_OF_A_CORE, MOST_OF_IDLE_P99 = 0.10, 5.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_OTHERS = ("/records", "/api/records?limit=20", "/", "/api/models")
+
+
+def main() -> None:
+    """Print both figures; exit with 1 when one is too high."""
+    with tempfile.TemporaryDirectory() as folder, FakeJimeng(latency=600.0) as jimeng:
+        given = jimeng.settings(model_concurrency=4, model_timeout=900)
+        house = HouseProcess(Path(folder), **{name.upper(): str(value) for name, value in given.items()})
+        house.start()
+        try:
+            rows = [{"prompt": f"第 {n} 张：雪山下的小屋"} for n in range(200)]
+            batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
+            time.sleep(3)
+            alone = _watch(house)
+            followers = _followers(house.port, batch_id)
+            time.sleep(3)
+            followed = _watch(house)
+            followers.terminate()
+            followers.wait()
+        finally:
+            house.kill()
+    core, patience = followed[0] - alone[0], followed[1] / alone[1]
+    for name, (cores, p99) in (("alone", alone), (f"{FOLLOWERS} followers", followed)):
+        print(f"{name:14} {cores:6.3f} cores, p99 of other requests {p99 * 1000:6.1f} ms")
+    print(
+        f"followers take {core:.1%} of a core (at most {MOST_OF_A_CORE:.0%}), p99 {patience:.2f} x (at most 5)"
+    )
+    if core > MOST_OF_A_CORE or patience > MOST_OF_IDLE_P99:
+        sys.exit(1)
+
+
+def _watch(house: HouseProcess) -> tuple[float, float]:
+    """(cores that the server used, less those for the requests made here; their p99 in seconds)."""
+    assert house.process
+    connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=30)
+    before, began = _cpu(house.process.pid), time.monotonic()
+    time.sleep(SECONDS)
+    cores = (_cpu(house.process.pid) - before) / (time.monotonic() - began)
+    waits = sorted(_ask(connection, path) for path in _OTHERS * 100)
+    return cores, waits[int(len(waits) * 0.99)]
+
+
+def _ask(connection: http.client.HTTPConnection, path: str) -> float:
+    began = time.monotonic()
+    connection.request("GET", path)
+    connection.getresponse().read()
+    return time.monotonic() - began
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _followers(port: int, batch_id: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "bench.followers", "follow", str(port), batch_id]
+    return subprocess.Popen(command)
+
+
+def follow(port: int, batch_id: str) -> None:
+    """All the followers, in a process of their own."""
+    paths = (f"/api/batches/{batch_id}?since=0", "/live/status")
+    for number in range(FOLLOWERS):
+        threading.Thread(target=_follow, args=(port, paths, number / FOLLOWERS), daemon=True).start()
+    time.sleep(3600)
+
+
+def _follow(port: int, paths: tuple[str, ...], offset: float) -> None:
+    time.sleep(offset)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    etags: dict[str, str] = {}
+    for turn in itertools.count():
+        for path in paths if turn % 3 == 0 else paths[:1]:
+            known = {"If-None-Match": etags[path]} if path in etags else {}
+            connection.request("GET", path, headers=known)
+            answer = connection.getresponse()
+            answer.read()
+            etags[path] = answer.headers.get("ETag", "")
+            assert answer.status in (200, 304)
+            assert etags[path]
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["follow"]:
+        follow(int(sys.argv[2]), sys.argv[3])
+    else:
+        main()
