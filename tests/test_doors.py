@@ -344,6 +344,7 @@ def test_what_people_write_never_becomes_a_formula(hostile: tuple[FlaskClient, d
         {"path": f"/api/batches/{batch}/results.xlsx"},
         {"path": f"/api/batches/{told['batch_id']}/results.xlsx"},
         {"path": "/api/records/export.xlsx?status=queued,success,running"},
+        {"path": "/api/usage/export.xlsx"},
         {"path": "/api/spreadsheet/export", "method": "POST", "json": {"rows": rows}},
     ):
         answer = client.open(**how, buffered=True)

@@ -68,6 +68,11 @@ def test_a_number_or_day_out_of_bounds_is_a_complaint(client: FlaskClient, query
     complaint(client.get(f"/api/records?{query}"), 400)
 
 
+def test_a_complaint_is_one_line_whatever_it_quotes(client: FlaskClient) -> None:
+    fields = complaint(client.get("/api/records?status=a%0d%0aX-Evil:%20b%e2%80%a8c"), 400)
+    assert fields["error"].splitlines() == [fields["error"]]
+
+
 @pytest.mark.parametrize("record_id", [2**63, 10**400, -1, 0, True, 1.5, "1", None, [1], {}])
 def test_what_is_no_record_number_is_a_complaint(client: FlaskClient, record_id: object) -> None:
     complaint(client.post("/api/sample-images", json={"record_id": record_id}), 400)

@@ -158,8 +158,9 @@ def success(fields: Mapping[str, Any] | None = None, status: int = 200) -> Answe
 
 
 def failure(sentence: str, status: int, **fields: Any) -> Answer:
-    """``{"success": false, "error": sentence, …}``."""
-    return jsonify({"success": False, "error": told(sentence), **fields}), status
+    """``{"success": false, "error": sentence, …}``; one line, also where it quotes what has several."""
+    line = " ".join(told(sentence).splitlines())
+    return jsonify({"success": False, "error": line, **fields}), status
 
 
 def _answer_ours(error: errors.AppError) -> Any:
