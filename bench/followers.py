@@ -47,7 +47,7 @@ def main() -> None:
     for name, (cores, p99) in (("alone", alone), (f"{FOLLOWERS} followers", followed)):
         print(f"{name:14} {cores:6.3f} cores, p99 of other requests {p99 * 1000:6.1f} ms")
     print(
-        f"followers take {core:.1%} of a core (at most {MOST_OF_A_CORE:.0%}), p99 {patience:.2f} x (at most 5)"
+        f"followers take {core:.1%} of a core (at most {MOST_OF_A_CORE:.0%}), p99 {patience:.2f} x (most: 5)"
     )
     if core > MOST_OF_A_CORE or patience > MOST_OF_IDLE_P99:
         sys.exit(1)
