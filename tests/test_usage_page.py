@@ -94,6 +94,13 @@ def house(settings: Settings) -> Iterator[House]:
     found.db.close()
 
 
+@pytest.fixture
+def asked(house: House) -> Iterator[None]:
+    """Within a request: what is said, is said in its language."""
+    with house.client.application.test_request_context():
+        yield
+
+
 def test_the_page_says_what_was_spent_and_what_may_have_been(house: House) -> None:
     house.ask("雪山", "猫", "狗", name="春季")
     house.keep(house.order())
@@ -228,6 +235,7 @@ def test_a_record_says_whether_it_can_be_collected(house: House) -> None:
     assert house.client.get(f"/api/records/{record_id}").get_json()["record"]["collectable"] is True
 
 
+@pytest.mark.usefixtures("asked")
 def test_ranges_are_days_of_this_machine() -> None:
     spans = {name: read_span({"range": name}, TODAY) for name in ("today", "7d", "30d", "month")}
     assert {name: (str(span.first), span.unit) for name, span in spans.items()} == {
@@ -240,6 +248,7 @@ def test_ranges_are_days_of_this_machine() -> None:
     assert len(spans["7d"].bounds) == 8
 
 
+@pytest.mark.usefixtures("asked")
 def test_a_long_range_is_cut_into_months() -> None:
     span = read_span({"from": "2025-12-20", "to": "2026-03-02"}, TODAY)
     assert span.labels == ["2025年12月", "2026年1月", "2026年2月", "2026年3月"]
@@ -251,23 +260,23 @@ def test_a_range_beyond_ten_years_is_refused() -> None:
         read_span({"from": "2001-01-01", "to": "2026-01-01"}, TODAY)
 
 
-def test_the_highest_bar_is_as_high_as_the_chart_and_doubts_stand_upon_what_is_sure(house: House) -> None:
+@pytest.mark.usefixtures("asked")
+def test_the_highest_bar_is_as_high_as_the_chart_and_doubts_stand_upon_what_is_sure() -> None:
     span = read_span({"range": "7d"}, TODAY)
     spent = [Spent() for _ in span.labels]
     spent[1] = Spent(billed=Decimal(2), pictures=4, unknown=Decimal(2), unknown_sends=1)
     spent[6] = Spent(billed=Decimal(1), pictures=2)
-    with house.client.application.test_request_context():
-        pictures, money = pictures_chart(span, spent), money_chart(span, spent)
+    pictures, money = pictures_chart(span, spent), money_chart(span, spent)
     assert [bar.height for bar in pictures.bars] == [0, 120, 0, 0, 0, 0, 60]
     assert (money.bars[1].height, money.bars[1].doubt, money.bars[6].height) == (60, 60, 30)
     assert money.rows == [("3月10日", "¥2.00", "¥2.00"), ("3月15日", "¥1.00", "¥0.00")]
     assert "最多的是 3月10日：4 张" in pictures.told
 
 
-def test_causes_are_told_in_words_and_the_rarest_as_one(house: House) -> None:
+@pytest.mark.usefixtures("asked")
+def test_causes_are_told_in_words_and_the_rarest_as_one() -> None:
     failures = {"moderation": 5, "network": 3, **{f"odd-{n}": 1 for n in range(9)}}
-    with house.client.application.test_request_context():
-        chart = causes_chart(failures)
+    chart = causes_chart(failures)
     assert chart.rows[:2] == [("内容审核没有通过", "5"), ("网络", "3")]
     assert chart.rows[-1] == ("其他", "3")
 
