@@ -190,8 +190,10 @@ class Worker:
     def run_record(self, db: database.Connection, record: Record, slot: Slot) -> Kept:
         """The recipe: order or collect the picture, free the slot, keep the picture."""
         started = time.monotonic()
-        if record.attempts > 1 and (found := self._find_kept(record)):
-            return found
+        if record.attempts > 1:
+            with suppress(StorageError):  # of a folder that is away: told when there is something to keep
+                if found := self._find_kept(record):
+                    return found
         picture = generator.generate(
             self.model,
             record.request,

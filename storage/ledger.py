@@ -76,7 +76,8 @@ def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: s
     """Write the outcome behind what is still open for this record; inside a transaction.
 
     The last send feared to be billed is settled too when the truth comes out: the picture arrived, or
-    the ticket that was kept for it tells. A picture that arrives also corrects what a person said of it.
+    the ticket that was kept for it tells, or its worker only slept and heard. A picture that arrives also
+    corrects what a person said of it.
     """
     db.execute(
         """
@@ -89,7 +90,9 @@ def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: s
               AND id = (SELECT max(id) FROM sends WHERE record_id = :record_id)
               AND (:outcome = 'billed' OR (
                   outcome = 'unknown'
-                  AND ticket = (SELECT ticket FROM generation_records WHERE id = :record_id)))))
+                  AND (ticket = (SELECT ticket FROM generation_records WHERE id = :record_id)
+                       OR (cause = 'interrupted' AND 'unknown' = (
+                           SELECT status FROM generation_records WHERE id = :record_id)))))))
         """,
         {"record_id": record_id, "outcome": _OUTCOME[billed], "cause": cause},
     )

@@ -151,6 +151,34 @@ def test_a_worker_that_only_slept_still_brings_its_picture_home(
     assert (after.status, after.cost, after.at_stake) == (Status.SUCCESS, Decimal("0.22"), Decimal(0))
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_what_a_worker_that_only_slept_hears_settles_the_send(
+    db: database.Connection, card: ModelCard, again: bool
+) -> None:
+    add(db, card)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.settle_lapsed(db, now=NOW + 60)
+    refused = ModelError("没有下单", cause="limit", billed=Billed.NO, retryable=again)
+    if again:
+        database.requeue_record(db, record, not_before=0, error=refused)
+    else:
+        database.fail_record(db, record, refused)
+    assert outcomes(db) == ["not_billed"]
+    assert database.get_record(db, record.id).at_stake == Decimal(0)
+
+
+def test_a_doubt_outlives_a_retry_that_came_to_nothing(db: database.Connection, card: ModelCard) -> None:
+    batch_id, ids = add(db, card)
+    database.add_send(db, claimed(db), price=Decimal("0.22"), budget=None)
+    database.settle_lapsed(db, now=NOW + 60)
+    database.retry_records(db, batch_id, ids, model="test-1")
+    refused = ModelError("参考图没有了", cause="request", billed=Billed.NO)
+    database.fail_record(db, claimed(db), refused)
+    assert outcomes(db) == ["unknown"]
+    assert database.get_record(db, ids[0]).at_stake == Decimal("0.22")
+
+
 def test_a_record_with_a_ticket_is_collected_by_whoever_comes_next(
     db: database.Connection, card: ModelCard
 ) -> None:

@@ -111,3 +111,15 @@ def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> Non
         status, fields = ask(url, content, **headers)
         assert (status, fields["code"]) == (400, 50200)
         assert service.orders == []
+
+
+def test_a_service_that_hung_up_refuses_until_it_picks_up_and_forgets_nothing() -> None:
+    with FakeJimeng() as service:
+        settings = Settings(**service.settings(model_timeout=5))
+        ticket = Jimeng(settings).order(FOX, []).ticket
+        service.hang_up()
+        with pytest.raises(urllib.error.URLError):
+            ask(f"{service.address}/__ledger")
+        service.pick_up()
+        _, ledger = ask(f"{service.address}/__ledger")
+        assert [order["ticket"] for order in ledger["orders"]] == [ticket]  # type: ignore[attr-defined]

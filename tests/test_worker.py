@@ -342,6 +342,20 @@ def test_nothing_is_given_up_while_the_folder_of_pictures_is_away(
     assert byte_studio.record(died.id).status is Status.SUCCESS
 
 
+def test_while_the_folder_is_away_a_ticket_is_kept_and_the_batch_pauses(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_before_the_end(studio, monkeypatch)
+    studio.settings.output_dir.rename(studio.settings.output_dir.with_name("away"))
+    studio.settings.output_dir.write_text("a file in its place")
+    monkeypatch.setattr("worker._DISK_PATIENCE_SECONDS", -1.0)
+    assert studio.step()
+    record = studio.record(died.id)
+    assert (record.status, record.ticket) == (Status.QUEUED, died.ticket)
+    assert record.batch_id is not None
+    assert database.get_batch(studio.db, record.batch_id).status is BatchStatus.PAUSED
+
+
 def test_a_picture_kept_before_a_crash_is_not_fetched_again(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,6 +177,16 @@ class FakeService:
         self._thread.join()
         self._server.server_close()
 
+    def hang_up(self) -> None:
+        """Refuse connections until ``pick_up``; what was ordered is not forgotten."""
+        self.stop()
+
+    def pick_up(self) -> None:
+        """Serve again, at the same address."""
+        self._server = _Server(("127.0.0.1", self._server.server_address[1]), self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self.start()
+
     @property
     def address(self) -> str:
         """Where it listens: ``http://127.0.0.1:port``."""

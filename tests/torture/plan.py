@@ -52,6 +52,8 @@ TROUBLES = (
     "folder gone",
     "locked database",
     "clock jumps",
+    "service out of reach",
+    "batch cancelled",
 )
 _JUMPS = (20.0, 600.0, 7_200.0, 200_000.0)
 

@@ -226,9 +226,11 @@ class Round:
             if batch and batch["status"] == "paused":
                 house.post(f"/api/batches/{self.batch_id}/resume")
 
-    def _press(self, button: str, body: object) -> None:
-        with contextlib.suppress(requests.RequestException):
-            self.houses[0].post(f"/api/batches/{self.batch_id}/{button}", body)
+    def press(self, button: str, body: object = None) -> None:
+        """A button of the batch, on the first server that runs."""
+        for house in self.alive()[:1]:
+            with contextlib.suppress(requests.RequestException):
+                house.post(f"/api/batches/{self.batch_id}/{button}", body)
 
     def _come_to_rest(self, storm: Storm) -> None:
         """No fault any more: everything ends by itself, and what can be collected by hand is."""
@@ -237,7 +239,7 @@ class Round:
         self._wait_for_end(storm)
         tickets = [r["id"] for r in self.look() if r["status"] in ("failed", "unknown") and r["ticket"]]
         if tickets:
-            self._press("retry", {"records": tickets})
+            self.press("retry", {"records": tickets})
             self._wait_for_end(storm)
         storm.look_back()
         ends = {record["id"]: record["status"] for record in self.look()}
@@ -305,6 +307,10 @@ class Storm:
         trouble = self.plan.trouble
         if trouble is None:
             return None
+        if trouble.kind == "service out of reach":
+            return Befalling(begin=self.stage.service.hang_up, end=self.stage.service.pick_up)
+        if trouble.kind == "batch cancelled":
+            return Befalling(begin=lambda: self.stage.press("cancel"), end=lambda: None)
         found = open_trouble(trouble, self.stage.place, lambda: [house.pid for house in self.stage.alive()])
         if found is None:
             self.stage.outcome.impossible = trouble.kind

@@ -43,7 +43,10 @@ def report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
         "## Pictures in hand at a death, by how far they were",
         _markdown(("model", "how far", "pictures", *_ENDS, "unknown by the service"), how_far(outcomes)),
         "## Troubles of the machine",
-        _markdown(("trouble", "rounds", "pictures", *_ENDS, "not possible here"), troubles(outcomes)),
+        _markdown(
+            ("trouble", "rounds", "pictures", *_ENDS, "cancelled unpaid", "not possible here"),
+            troubles(outcomes),
+        ),
         "## Promises",
         _promises(outcomes),
     ]
@@ -119,7 +122,7 @@ def troubles(outcomes: Sequence[Outcome]) -> Rows:
         ]
         ends = Counter(end for outcome in met for end in outcome.ends.values())
         refused = sum(outcome.impossible == kind for outcome in outcomes)
-        rows.append((kind, len(met), ends.total(), *_by_end(ends), refused))
+        rows.append((kind, len(met), ends.total(), *_by_end(ends), ends["cancelled"], refused))
     return rows
 
 
@@ -137,7 +140,8 @@ def _head(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
             f"{two} of them with two servers on one database; {ends.total()} pictures asked for,",
             f"{charges} billed by the service; {died} deaths; {seconds:.0f} seconds.",
             "",
-            f"Pictures: {ends['success']} kept, {ends['failed']} failed unpaid, {ends['unknown']} `unknown`;",
+            f"Pictures: {ends['success']} kept, {ends['failed']} failed and {ends['cancelled']} cancelled,",
+            f"both unpaid, {ends['unknown']} `unknown`;",
             f"{collected} of the kept were collected by hand with the ticket they had.",
         )
     )
