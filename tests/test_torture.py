@@ -188,6 +188,7 @@ def test_the_report_tells_each_death_and_every_broken_promise() -> None:
     outcome = Outcome(plan=plan, breaches=["billed 2 times"], ends={1: "unknown"}, fallen=[fallen])
     text = table.report([outcome], seed=1, seconds=3.0)
     assert "| ledger written | 1 | 1 of 1 | 2 | 0 | 1 | 1 |" in text
+    assert "left the very picture `unknown`: ledger written 1 of 1." in text
     assert "Broken in 1 of 1 rounds" in text
     assert "round 1: billed 2 times" in text
     assert "All held in all 1 rounds" in table.report([replace(outcome, breaches=[])], seed=1, seconds=3.0)

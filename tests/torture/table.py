@@ -40,6 +40,7 @@ def report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
             ),
             deaths(outcomes),
         ),
+        _doubtful(outcomes),
         "## Pictures in hand at a death, by how far they were",
         _markdown(("model", "how far", "pictures", *_ENDS, "unknown by the service"), how_far(outcomes)),
         "## Troubles of the machine",
@@ -77,6 +78,12 @@ def deaths(outcomes: Iterable[Outcome]) -> Rows:
     fallen = [each for outcome in outcomes for each in outcome.fallen]
     rows: Rows = [_death_row(moment, [f for f in fallen if f.moment == moment]) for moment in MOMENTS]
     return [*rows, _death_row("all", fallen)]
+
+
+def _doubtful(outcomes: Iterable[Outcome]) -> str:
+    """Which moments leave the very picture unknown, in a sentence."""
+    told = [f"{row[0]} {row[2]}" for row in deaths(outcomes)[:-1] if not str(row[2]).startswith(("–", "0 "))]
+    return f"Moments that left the very picture `unknown`: {', '.join(told) or 'none'}."
 
 
 def _death_row(moment: str, fallen: Sequence[Fallen]) -> tuple[object, ...]:
