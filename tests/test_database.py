@@ -199,6 +199,29 @@ def test_whoever_lost_a_record_cannot_finish_it(db: database.Connection, card: M
     assert database.get_record(db, other.id).status is Status.SUCCESS
 
 
+def test_looking_for_work_and_for_the_dead_reads_only_what_is_open(
+    db: database.Connection, card: ModelCard
+) -> None:
+    _, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    with database.transaction(db):
+        db.execute(
+            """
+            WITH RECURSIVE earlier (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM earlier LIMIT 3000)
+            INSERT INTO generation_records (status, model, batch_id)
+            SELECT 'success', 'test-1', number / 100 FROM earlier
+            """
+        )
+    claimed(db)
+    ticks: list[int] = []
+    db.set_progress_handler(lambda: ticks.append(1), 1000)
+    assert database.has_claimable(db, model="test-1", now=NOW)
+    assert database.settle_lapsed(db, now=NOW) == 0
+    assert database.list_spent(db, now=NOW) == []
+    db.set_progress_handler(None, 0)
+    assert len(ticks) < 3
+    assert claimed(db).id == ids[1]
+
+
 def test_whoever_lost_a_record_cannot_order_it(db: database.Connection, card: ModelCard) -> None:
     add(db, card)
     sleeper = claimed(db)
