@@ -184,7 +184,9 @@ def opened(address: str) -> Iterator[Page]:
             executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
         )
         context = browser.new_context(
-            viewport={"width": 1440, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
+            locale="zh-CN",
+            viewport={"width": 1440, "height": 900},
+            permissions=["clipboard-read", "clipboard-write"],
         )
         page = context.new_page()
         page.goto(f"{address}/batch")

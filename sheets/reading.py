@@ -154,7 +154,9 @@ def _tell_hidden(header: Header, grid: Grid, found: _Findings) -> None:
 
 
 def _tell_missing_columns(header: Header, found: _Findings) -> None:
-    missing = [f"{LABELS[name]} {value}" for name, value in _DEFAULTS.items() if name not in header.columns]
+    missing = [
+        f"{LABELS[name]}（{value}）" for name, value in _DEFAULTS.items() if name not in header.columns
+    ]
     if missing:
         found.notes.append(f"表格里没有的列按默认值：{'、'.join(missing)}")
 

@@ -15,9 +15,9 @@ from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment
 
 from web.catalogue import GAP
+from web.language import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
-CATALOGUE = ROOT / "translations/en/LC_MESSAGES/messages.po"
 HAN = re.compile("[\u4e00-\u9fff]")
 CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _PACKAGES = ("image_models", "storage", "picture_files", "sheets", "sample_library", "web")
@@ -30,7 +30,8 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "store_check.py": None,  # a command of the terminal
     "storage/upkeep.py": None,  # what that command does
     "web_app.py": None,  # starts at the terminal
-    "web/language.py": ("day_in_words", "中", "切换到中文"),  # for those who look for their own language
+    "web/language.py": ("day_in_words",),  # both languages at once
+    "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
     "web/openapi.py": None,  # the document of the API
     "web/openapi_calls.py": None,
     "web/openapi_shapes.py": None,
@@ -74,9 +75,8 @@ def all_sentences() -> list[Found]:
     for path in sorted((ROOT / "templates").glob("**/*.html")):
         found += in_template(path.read_text("utf-8"), _name(path))
     for path in sorted((ROOT / "static/js").glob("**/*.js")):
-        exempt = STAYS_CHINESE.get(_name(path)) or ()
-        found += [f for f in in_script(path.read_text("utf-8"), _name(path)) if f.text not in exempt]
-    return found
+        found += in_script(path.read_text("utf-8"), _name(path))
+    return [one for one in found if one.text not in (STAYS_CHINESE.get(one.file) or ())]
 
 
 def _name(path: Path) -> str:
@@ -85,10 +85,7 @@ def _name(path: Path) -> str:
 
 def in_python(text: str, file: str) -> list[Found]:
     """Literals and f-strings, their expressions as gaps {0}, {1}; no docstrings, logging, patterns."""
-    exempt = STAYS_CHINESE.get(file, ())
-    if exempt is None:
-        return []
-    return [found for found in _in_node(ast.parse(text), file) if found.text not in exempt]
+    return list(_in_node(ast.parse(text), file)) if STAYS_CHINESE.get(file, ()) is not None else []
 
 
 def _in_node(node: ast.AST, file: str, *, is_said: bool = False) -> Iterator[Found]:
@@ -145,7 +142,7 @@ def in_template(text: str, file: str) -> list[Found]:
         if kind == "data":
             found += [
                 Found(part.strip(), file, line, is_said=False)
-                for part in value.splitlines()
+                for part in re.split(r'[<>"\n]', value)
                 if CHINESE.search(part)
             ]
         elif kind == "string" and CHINESE.search(value):

@@ -14,6 +14,7 @@ from typing import Any
 from babel.messages.pofile import read_po
 
 GAP = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
+_LETTERS = re.compile("[\u4e00-\u9fff]")
 _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _REMEMBERED = 4096  # sentences; a page of records repeats the same few
 
@@ -77,7 +78,9 @@ class Catalogue:
         return sentence
 
     def _knows(self, pattern: _Pattern, values: Mapping[str, str]) -> bool:
-        """Whether every sentence within the sentence is one of the house."""
+        """A pattern of signs alone, ``{0}：{1}``, fits much else: then what is within has to be known."""
+        if _LETTERS.search("".join(pattern.words)):
+            return True
         within = [values[name] for name, manner in GAP.findall(pattern.english) if manner == "told"]
         return not any(_CHINESE.search(text) and self.told(text) == text for text in within)
 

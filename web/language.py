@@ -5,28 +5,27 @@ from deeper rooms are ``told``.
 """
 
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, g, redirect, request
+from flask import Blueprint, Flask, g, redirect, request
 from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
 from web.catalogue import Catalogue, fill
 from web.places import own_page, parts_of
 
-_OFFERED: tuple[str, ...] = ("zh",)
+_OFFERED = ("zh", "en")
 _COOKIE = "language"
 _YEAR = 365 * 24 * 3600
-_KEY = "ai_image_generator_english"
-_PATH = Path(__file__).parents[1] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
+CATALOGUE = Path(__file__).parents[1] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
 language = Blueprint("language", __name__)
 
 
 def install(app: Flask) -> None:
     """Give the app its languages, and the templates their ``_("…")`` and ``| told``."""
     Babel(app, default_locale="zh", locale_selector=_wish, configure_jinja=False)
-    app.extensions[_KEY] = Catalogue(_PATH)
     app.jinja_env.globals["_"] = say
     app.jinja_env.filters["told"] = told
     app.context_processor(
@@ -90,9 +89,10 @@ def _wish() -> str:
     return next((tag for tag in known if tag in _OFFERED), "zh")
 
 
+@cache
 def _english() -> Catalogue:
-    catalogue: Catalogue = current_app.extensions[_KEY]
-    return catalogue
+    """Read when the first person wants it."""
+    return Catalogue(CATALOGUE)
 
 
 def _page_before() -> str:

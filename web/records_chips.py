@@ -118,7 +118,7 @@ def _days(asked: Mapping[str, str], link: Link) -> Chip:
     }
     choices = tuple(
         Choice(
-            value=label,
+            value=f"{first} {last}",
             label=told(label),
             href=link(**{"from": f"{first}", "to": f"{last}"}),
             is_on=(start, end) == (f"{first}", f"{last}"),

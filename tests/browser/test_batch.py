@@ -427,7 +427,7 @@ Arrive = Callable[[BatchPage, str, str, Path], None]
 def arrived(browser: Browser, furnished: Furnished, arrive: Arrive, tmp_path: Path, **how: Any) -> BatchPage:
     """The page in one of STATES, before a visitor of a kind."""
     house, ended, running = furnished
-    context = browser.new_context(reduced_motion="reduce", locale="zh-CN", **how)
+    context = browser.new_context(reduced_motion="reduce", **how)
     context.set_default_timeout(15_000)
     page = BatchPage(context.new_page(), house.address)
     page.open()
