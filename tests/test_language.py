@@ -1,0 +1,117 @@
+"""Which language an answer speaks, and that the database keeps to one."""
+
+from contextlib import closing
+from io import BytesIO
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+from config import Settings
+from domain import ImageRequest, ModelCard
+from tests.wording import HAN
+from web_app import create_app
+
+ENGLISH = {"Accept-Language": "en-GB,en;q=0.9"}
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    return create_app(settings).test_client()
+
+
+def language_of(client: FlaskClient, wish: str = "") -> str:
+    text = client.get("/", headers={"Accept-Language": wish} if wish else {}).text
+    return text.partition('<html lang="')[2].partition('"')[0]
+
+
+@pytest.mark.parametrize(
+    ("wish", "language"),
+    [
+        ("en-US,en;q=0.9", "en"),
+        ("fr-FR,fr;q=0.9,en;q=0.5", "en"),
+        ("en;q=0.8,zh-CN;q=0.9", "zh-CN"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"),
+        ("zh-TW", "zh-CN"),
+        ("fr-FR,fr;q=0.9", "zh-CN"),
+        ("*", "zh-CN"),
+        ("", "zh-CN"),
+    ],
+)
+def test_the_first_language_that_a_browser_names_and_we_speak_is_spoken(
+    client: FlaskClient, wish: str, language: str
+) -> None:
+    assert language_of(client, wish) == language
+
+
+def test_the_switch_counts_more_than_the_browser_and_leads_back(client: FlaskClient) -> None:
+    page = "http://localhost/records?search=cat"
+    answer = client.post("/language", data={"language": "en"}, headers={"Referer": page})
+    assert (answer.status_code, answer.location) == (303, "/records?search=cat")
+    assert language_of(client, "zh-CN") == "en"
+    client.post("/language", data={"language": "zh"})
+    assert language_of(client, "en") == "zh-CN"
+
+
+def test_a_language_that_we_do_not_speak_is_not_kept(client: FlaskClient) -> None:
+    answer = client.post("/language", data={"language": "<b>"})
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_only_english_pages_carry_the_words_of_their_scripts(client: FlaskClient) -> None:
+    assert "data-words" not in client.get("/").text
+    assert "data-words" in client.get("/", headers=ENGLISH).text
+
+
+def test_the_api_answers_a_browser_in_its_language_and_a_script_in_chinese(client: FlaskClient) -> None:
+    body = {"rows": [{"prompt": "猫", "aspect_ratio": "5:4"}]}
+    told = client.post("/api/batches", json=body, headers=ENGLISH).get_json()
+    assert told["problems"][0]["error"].startswith("Aspect ratio “5:4” is not supported")
+    assert told["error"].startswith("Row 1: Aspect ratio “5:4”")
+    assert client.post("/api/batches", json=body).get_json()["error"].startswith("第 1 行：不支持的图片比例")
+    assert client.get("/api/records/7", headers=ENGLISH).get_json()["error"].startswith("There is no such")
+
+
+def test_a_page_that_is_not_there_says_so_in_english(client: FlaskClient) -> None:
+    answer = client.get("/nowhere", headers=ENGLISH)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+
+
+def test_a_browser_that_changes_its_language_is_not_told_that_nothing_changed(
+    client: FlaskClient, settings: Settings
+) -> None:
+    batch_id = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).get_json()["batch_id"]
+    for address in ("/live/results", f"/api/batches/{batch_id}"):
+        tag = client.get(address).headers["ETag"]
+        assert client.get(address, headers={"If-None-Match": tag}).status_code == 304
+        assert client.get(address, headers={"If-None-Match": tag} | ENGLISH).status_code == 200
+    assert {"Accept-Language", "Cookie"} <= set(client.get("/").vary)
+
+
+def test_what_is_kept_stays_chinese_and_is_told_in_english(
+    client: FlaskClient, settings: Settings, card: ModelCard
+) -> None:
+    with closing(database.connect(settings.database_path)) as db:
+        request = ImageRequest.parse({"prompt": "猫"})
+        batch_id, _ = database.add_batch(db, [request], card=card, stems=["猫"], is_taken=lambda _: False)
+        database.pause_batch(db, batch_id, reason="方舟账户欠费，请充值后继续")
+        kept = database.get_batch(db, batch_id)
+    assert kept.paused_reason == "方舟账户欠费，请充值后继续"
+    told = client.get(f"/api/batches/{batch_id}", headers=ENGLISH).get_json()
+    assert told["batch"]["paused_reason"] == "The Ark account is in arrears; top it up, then resume"
+    assert not HAN.search("".join(line["text"] for line in told["log"]))
+
+
+def test_the_model_is_described_in_the_language_of_the_answer(client: FlaskClient) -> None:
+    assert client.get("/api/models", headers=ENGLISH).get_json()["model"]["label"] == "Demo"
+    assert client.get("/api/models").get_json()["model"]["label"] == "演示"
+
+
+def test_a_file_to_import_is_complained_of_in_english(client: FlaskClient) -> None:
+    table = "提示词,图片比例\n猫,5:4\n".encode()
+    answer = client.post("/api/spreadsheet/import", data={"file": (BytesIO(table), "t.csv")}, headers=ENGLISH)
+    told = answer.get_json()
+    assert told["problems"][0]["error"].startswith("Aspect ratio “5:4”")
+    assert told["problems"][0]["column"] == "图片比例"
+    assert told["notes"] == ["Columns not in the table take their defaults: Resolution (2K), Images (1)"]
