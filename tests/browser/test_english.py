@@ -1,0 +1,201 @@
+"""The product in English: no Chinese letter is left on any page or dialog, and the switch forgets nothing."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.drawn import drawn
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess
+
+# Texts, attributes and the title, hidden ones and those of templates too; not what says that it is Chinese.
+_LEFT_BEHIND = """() => {
+  const chinese = /[\\u3000-\\u303f\\u4e00-\\u9fff\\uff00-\\uffef]/;
+  const found = chinese.test(document.title) ? [document.title] : [];
+  const look = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.closest('[lang="zh-CN"], script')) continue;
+      if (element.matches("template")) look(element.content);
+      const texts = [...element.childNodes].filter(({ nodeType }) => nodeType === Node.TEXT_NODE);
+      const words = [...texts.map(({ data }) => data), ...[...element.attributes].map(({ value }) => value)];
+      found.push(...words.filter((text) => chinese.test(text)));
+    }
+  };
+  look(document);
+  return found;
+}"""
+ADDRESSES = (
+    "/",
+    "/batch",
+    "/records",
+    "/records?status=failed",
+    "/records?trash=1",
+    "/samples",
+    "/model",
+    "/nowhere",
+)
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Page]:
+    """Somebody whose browser asks for English."""
+    context = browser.new_context(
+        locale="en-US", viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
+    )
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
+
+
+def expect_english(page: Page) -> None:
+    """Not one Chinese letter or sign."""
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    assert page.evaluate(_LEFT_BEHIND) == []
+
+
+def expect_in_order(page: Page) -> None:
+    """Accessible, and never wider than the screen."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    for width in (1440, 720, 360):
+        page.set_viewport_size({"width": width, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+@pytest.fixture
+def lived_in(house: HouseProcess, jimeng: FakeJimeng) -> HouseProcess:
+    """Pictures, one of unknown outcome, a batch that a wrong key has paused, a reference image."""
+    house.post("/api/batch-generate", {"prompt": "a red fox", "num_images": 2})
+    jimeng.fail_next("reset")
+    house.post("/api/batch-generate", {"prompt": "a blue teapot"})
+    jimeng.fail_next("key", times=4)
+    batch = house.post("/api/batches", {"rows": [{"prompt": "a lamp", "num_images": 3}], "name": "lamps"})
+    wait_for_pause(house, batch["batch_id"])
+    jimeng.behave()
+    picture = {"file": ("lamp.png", drawn("PNG", size=(40, 30)), "image/png")}
+    requests.post(f"{house.address}/api/sample-images", files=picture, timeout=30)
+    return house
+
+
+def wait_for_pause(house: HouseProcess, batch_id: str) -> None:
+    deadline = time.monotonic() + 30
+    while house.get(f"/api/batches/{batch_id}")["batch"]["status"] != "paused":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_every_page_speaks_english_and_is_in_order(
+    visitor: Page, lived_in: HouseProcess, address: str
+) -> None:
+    visitor.goto(lived_in.address + address)
+    visitor.wait_for_load_state("networkidle")
+    expect_english(visitor)
+    expect_in_order(visitor)
+
+
+def test_one_picture_is_made_looked_at_and_deleted_in_english(visitor: Page, lived_in: HouseProcess) -> None:
+    visitor.goto(lived_in.address)
+    visitor.get_by_role("button", name="Generate 1 image").click()
+    expect(visitor.locator("[data-error-for=prompt]")).to_have_text("Write a prompt")
+    visitor.get_by_label("Prompt", exact=True).fill("a green hill")
+    visitor.get_by_role("button", name="Generate 1 image").click()
+    expect(visitor.locator(".tile[data-status=success]")).to_have_count(3)
+    expect_english(visitor)
+    visitor.keyboard.press("Escape")
+    visitor.locator(".tile[data-status=success] .tile-place").first.click()
+    expect(visitor.locator("dialog[data-lightbox]")).to_contain_text("¥0.22")
+    expect_english(visitor)
+    visitor.keyboard.press("Escape")
+    visitor.locator(".tile[data-status=unknown] [data-action=retry]").click()
+    expect(visitor.locator("dialog[data-dialog=money]")).to_contain_text(
+        "¥0.22 may have been charged already"
+    )
+    expect_english(visitor)
+    visitor.keyboard.press("Escape")
+    visitor.locator(".tile[data-status=success] [data-action=delete]").first.click()
+    expect(visitor.locator(".toast")).to_contain_text("Deleted")
+    expect_english(visitor)
+
+
+def test_a_batch_is_imported_mended_and_started_in_english(
+    visitor: Page, lived_in: HouseProcess, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    rows = ("Prompt,Aspect ratio,Images", "a hill,16x9,1", "a tree,5:4,2")
+    table.write_text("\n".join(rows), "utf-8")
+    batch = BatchPage(visitor, lived_in.address)
+    batch.open()
+    visitor.locator("[data-file]").set_input_files(table)
+    expect(batch.report()).to_contain_text("2 rows read")
+    expect_english(visitor)
+    batch.do("start")
+    expect(batch.bad_cells()).not_to_have_count(0)
+    batch.correct_cell(2, "aspect_ratio", "1:1")
+    picker = batch.open_references(1)
+    expect(picker.get_by_role("option", name="lamp.png")).to_be_visible()
+    expect_english(visitor)
+    visitor.keyboard.press("Escape")
+    visitor.locator("[data-row='1'] [data-row-menu]").click()
+    expect(visitor.locator("[data-menu]")).to_contain_text("Delete this row")
+    expect_english(visitor)
+    visitor.keyboard.press("Escape")
+    expect(batch.open_start()).to_contain_text("3 images, 2 rows")
+    expect_english(visitor)
+    visitor.locator("dialog[data-dialog=start] [data-start-yes]").click()
+    batch.expect_state("Finished")
+    batch.do("earlier")
+    expect(visitor.locator("[data-earlier]")).to_contain_text("lamps")
+    expect_english(visitor)
+
+
+def test_a_paused_batch_says_why_in_english(visitor: Page, lived_in: HouseProcess) -> None:
+    paused = lived_in.get("/api/batches")["batches"][0]
+    visitor.goto(f"{lived_in.address}/batch?id={paused['id']}")
+    expect(visitor.locator("[data-run-paused]")).to_contain_text(
+        "Volcengine does not accept this pair of keys"
+    )
+    expect(visitor.locator("[data-log-lines] li").first).to_be_attached()
+    expect_english(visitor)
+
+
+def test_records_are_chosen_found_and_rejected_in_english(visitor: Page, lived_in: HouseProcess) -> None:
+    visitor.goto(f"{lived_in.address}/records?search=fox&status=success&from=2026-01-01")
+    visitor.wait_for_load_state("networkidle")
+    visitor.locator("[data-records] [data-pick]").first.check()
+    expect(visitor.locator("[data-selection]")).to_contain_text("1 record selected")
+    expect_english(visitor)
+    visitor.locator("[data-records] [data-full]").first.click()
+    expect(visitor.locator("dialog[data-lightbox]")).to_be_visible()
+    visitor.keyboard.press("x")
+    expect(visitor.locator("dialog[data-lightbox] .toast")).to_contain_text("Rejected 1 record")
+    expect_english(visitor)
+
+
+def test_the_switch_keeps_what_was_typed_and_is_remembered(page: Page, demo: HouseProcess) -> None:
+    page.goto(demo.address)
+    page.get_by_label("提示词", exact=True).fill("a green hill")
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Switch to English").click()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("a green hill")
+    page.goto(f"{demo.address}/records?search=hill")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.get_by_role("button", name="切换到中文").click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    expect(page).to_have_url(f"{demo.address}/records?search=hill")
+
+
+def test_the_switch_works_without_javascript(browser: Browser, demo: HouseProcess) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{demo.address}/samples")
+    page.get_by_role("button", name="Switch to English").click()
+    expect(page.get_by_role("heading", name="No sample images yet")).to_be_visible()
+    context.close()
