@@ -28,12 +28,7 @@ def install(app: Flask) -> None:
     Babel(app, default_locale="zh", locale_selector=_wish, configure_jinja=False)
     app.jinja_env.globals["_"] = say
     app.jinja_env.filters["told"] = told
-    app.context_processor(
-        lambda: {
-            "language": "en" if is_english() else "zh-CN",
-            "words": _english().in_scripts if is_english() else {},
-        }
-    )
+    app.context_processor(_for_templates)
     app.register_blueprint(language)
     app.after_request(_depend_on_wish)
 

@@ -37,6 +37,7 @@ ADDRESSES = (
     "/records?status=failed",
     "/records?trash=1",
     "/samples",
+    "/usage",
     "/model",
     "/nowhere",
 )
