@@ -115,10 +115,14 @@ def test_one_picture_is_made_looked_at_and_deleted_in_english(visitor: Page, liv
     expect(visitor.locator("dialog[data-lightbox]")).to_contain_text("¥0.22")
     expect_english(visitor)
     visitor.keyboard.press("Escape")
-    visitor.locator(".tile[data-status=unknown] [data-action=retry]").click()
+    visitor.locator(".tile[data-status=unknown] [data-action=reorder]").click()
     expect(visitor.locator("dialog[data-dialog=money]")).to_contain_text(
         "¥0.22 may have been charged already"
     )
+    expect_english(visitor)
+    visitor.keyboard.press("Escape")
+    visitor.locator(".tile[data-status=unknown] [data-action=drop]").click()
+    expect(visitor.locator("dialog[data-dialog=bill]")).to_contain_text("on the provider's bill (¥0.22)?")
     expect_english(visitor)
     visitor.keyboard.press("Escape")
     visitor.locator(".tile[data-status=success] [data-action=delete]").first.click()
