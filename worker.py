@@ -20,9 +20,10 @@ import pictures
 import sample_images
 from config import Settings
 from disk_space import DiskLow, DiskSpace
-from domain import KeptPicture, Picture, Record, Reference
+from domain import KeptPicture, Record, Reference
 from errors import Billed, BucketError, InvalidRequest, ModelError, NotFound, StorageError
 from pace import Bell, Pace, Slot
+from pile import Laid, Pile
 from sending import RecordLedger
 
 LEASE_SECONDS = 12.0
@@ -30,6 +31,7 @@ _LOOKOUT_SECONDS = 0.5
 _TURNS_A_HEARTBEAT = 5
 _SLOTS_A_CLAIM_AHEAD = 8  # one record in eight is claimed while the slots are still taken
 _PICTURES_DECODED_AT_ONCE = 1  # a decoded 4K picture is 50 to 70 MB, and the calls need the other core
+_PILE_BYTES = 64_000_000  # of pictures that wait for it in memory
 _DISK_PATIENCE_SECONDS = 600.0
 _LONGEST_BUCKET_PAUSE = 60.0
 _COPIES_LOOK_SECONDS = 2.0
@@ -67,6 +69,7 @@ class Worker:
         self.bell = Bell()
         self.disk = DiskSpace((settings.output_dir, settings.database_path.parent))
         self._ahead = threading.BoundedSemaphore(max(1, settings.model_concurrency // _SLOTS_A_CLAIM_AHEAD))
+        self.pile = Pile(settings.output_dir, most_bytes=_PILE_BYTES)
         self._desk = threading.Semaphore(_PICTURES_DECODED_AT_ONCE)
         self._closing = threading.Event()
         self._stopping = threading.Event()
@@ -204,10 +207,12 @@ class Worker:
         )
         slot.give_back()
         journal.tell("collected", record, seconds=time.monotonic() - started, bytes=len(picture.content))
-        kept = self._keep(db, record, picture)
+        with self.pile.lay(picture) as laid:
+            del picture
+            kept = self._keep(db, record, laid)
         size = f"{kept.width}x{kept.height}"
         journal.tell("kept", record, seconds=time.monotonic() - started, bytes=kept.file_size, size=size)
-        return kept, picture.seed
+        return kept, laid.seed
 
     def _find_kept(self, record: Record) -> Kept | None:
         """The picture that was kept before the end of it could be written down."""
@@ -230,17 +235,17 @@ class Worker:
             record.sample_images, form=card.reference_form, limits=card.reference_limits
         )
 
-    def _keep(self, db: database.Connection, record: Record, picture: Picture) -> KeptPicture:
+    def _keep(self, db: database.Connection, record: Record, laid: Laid) -> KeptPicture:
         """Onto the disk; when the disk refuses, hold the paid picture and say so until it takes it."""
         request = record.request
-        seed = request.seed if picture.seed is None else picture.seed
+        seed = request.seed if laid.seed is None else laid.seed
         text = pictures.embed_parameters(request, None, record.model, record.id, seed)
         deadline = time.monotonic() + _DISK_PATIENCE_SECONDS
         while True:
             try:
                 with self._desk:
                     return pictures.keep_picture(
-                        picture,
+                        laid.take(),
                         output_dir=self.settings.output_dir,
                         stem=record.file_stem,
                         record_id=record.id,

@@ -21,7 +21,7 @@ from tests.house_process import HouseProcess, free_port
 
 KEYS = 10_000
 UNDER_WAY, PICTURES = 64, 192
-WEIGHT = 1_000_000  # as in bench.batch_time
+WEIGHT = 3_000_000  # a 4K JPEG with much in it
 MOST_IDLE, MOST_BUSY = 80.0, 400.0
 _BARE = """
 import sys, flask, waitress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from threading import local
+from threading import Semaphore, local
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
@@ -18,6 +18,7 @@ from image_models.door import Pause
 
 MAX_REDIRECTS = 3
 _FETCHES = 4
+_AT_ONCE = 16  # pictures fetched at the same time: more of them only fill the memory
 _PORTS = {"http": 80, "https": 443}
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 
@@ -35,6 +36,7 @@ class Downloads:
         self._timeout = timeout
         self._verify = surroundings(service)["verify"]
         self._mine = local()
+        self._at_once = Semaphore(_AT_ONCE)
 
     def fetch(self, url: str) -> bytes:
         """The picture's bytes, which look like a picture but are not decoded yet.
@@ -42,11 +44,12 @@ class Downloads:
         Raises ModelError of cause ``download``: billed, since it was made; the ticket stays usable.
         Costs nothing and may be repeated.
         """
-        until = time.monotonic() + self._timeout
-        for _ in range(MAX_REDIRECTS + 1):
-            content, url = self._hop(url, until)
-            if content is not None:
-                return content
+        with self._at_once:
+            until = time.monotonic() + self._timeout
+            for _ in range(MAX_REDIRECTS + 1):
+                content, url = self._hop(url, until)
+                if content is not None:
+                    return content
         raise self._failure("转向次数太多")
 
     def insist(self, url: str, pause: Pause) -> bytes:

@@ -35,8 +35,9 @@ MAY_KNOW = {
     "sending": {"domain", "database", "journal"},
     "worker": _GROUND
     | _WATCH
-    | {"database", "generator", "output_copies", "pace", "pictures", "sample_images", "sending"},
+    | {"database", "generator", "output_copies", "pace", "pile", "pictures", "sample_images", "sending"},
     "pace": set(),
+    "pile": {"domain", "errors"},
     "store_check": _GROUND | {"database", "pictures"},
     "web": _GROUND
     | _WATCH

@@ -1,0 +1,34 @@
+"""Pictures that wait to be kept: few in memory, the rest on the disk, all of them whole."""
+
+from pathlib import Path
+
+from domain import Picture
+from pile import Pile
+
+
+def picture(letter: str) -> Picture:
+    return Picture(content=letter.encode() * 60, seed=ord(letter))
+
+
+def test_what_is_more_than_may_wait_in_memory_waits_on_the_disk(tmp_path: Path) -> None:
+    pile = Pile(tmp_path, most_bytes=130)
+    with pile.lay(picture("a")) as a, pile.lay(picture("b")) as b, pile.lay(picture("c")) as c:
+        assert pile.in_memory == 120
+        for laid, letter in ((a, "a"), (b, "b"), (c, "c")):
+            assert laid.take() == laid.take() == picture(letter)
+    assert pile.in_memory == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_picture_always_waits_in_memory_however_large(tmp_path: Path) -> None:
+    pile = Pile(tmp_path, most_bytes=10)
+    with pile.lay(picture("a")):
+        assert pile.in_memory == 60
+
+
+def test_a_disk_without_room_loses_nothing(tmp_path: Path) -> None:
+    pile = Pile(tmp_path / "gone", most_bytes=10)
+    with pile.lay(picture("a")), pile.lay(picture("b")) as b:
+        assert b.take() == picture("b")
+        assert pile.in_memory == 120
+    assert pile.in_memory == 0
