@@ -51,6 +51,7 @@ from storage.library import (
     finish_output_copy,
     get_output_copy,
     hurry_output_copies,
+    is_reference_used,
     retry_output_copy,
 )
 from storage.queue import (
@@ -141,6 +142,7 @@ __all__ = [
     "index_progress",
     "index_prompts",
     "is_healthy",
+    "is_reference_used",
     "keep_ticket",
     "last_version",
     "list_batch_records",

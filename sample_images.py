@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from config import Settings, is_loopback
 from domain import (
@@ -26,7 +26,15 @@ from domain import (
 )
 from errors import InvalidRequest, NotFound
 from sample_library import catalogue, folder
-from sample_library.catalogue import FILES_URL, THUMBNAILS_URL, Catalogue, media_type_in, media_type_of
+from sample_library.catalogue import (
+    FILES_URL,
+    THUMBNAILS_URL,
+    Catalogue,
+    IsUsed,
+    media_type_in,
+    media_type_of,
+    nobody_used,
+)
 from sample_library.folder import Folder
 
 if TYPE_CHECKING:
@@ -153,7 +161,7 @@ class Library:
 
     def names_of(self, key: str) -> list[str]:
         """By what a record that used this picture knows it: its hash, and the address it was picked by."""
-        return [name for name in (catalogue.digest_in(key), FILES_URL + quote(key)) if name]
+        return catalogue.names_of(key)
 
     def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceFacts]:
         """What is known of references before they are sent, by their address. Asks nobody."""
@@ -176,14 +184,17 @@ class Library:
         """Whether the list should be refreshed; waits so many seconds for it."""
         return self._shelf is not None and self._shelf.wait_until_wanted(timeout)
 
-    def refresh(self) -> None:
+    def refresh(self, is_used: IsUsed = nobody_used) -> None:
         """Read the list anew. What fails is told by the next ``list_images``."""
         if self._shelf:
-            self._shelf.refresh()
+            self._shelf.refresh(is_used)
 
-    def empty_trash(self, *, days: int) -> int:
-        """Delete for good what was deleted that many days ago -> how many; in the bucket ``refresh`` does."""
-        return self._folder.empty_trash(days=days)
+    def empty_trash(self, *, days: int, is_used: IsUsed = nobody_used) -> int:
+        """Delete for good what was deleted that many days ago -> how many; in the bucket ``refresh`` does.
+
+        What a record used stays, hidden, for as long as there is the record.
+        """
+        return self._folder.empty_trash(days=days, is_used=is_used)
 
     def _found_here(self, key: str) -> Path | None:
         """A picture of the folder, from the time before there was a bucket."""

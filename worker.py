@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from functools import partial
 
 import database
 import generator
@@ -371,7 +372,7 @@ class Worker:
                 busy = self._survive(lambda: database.index_prompts(db) > 0 or database.merge_index(db))
                 if not busy and time.monotonic() >= next_look:
                     self._survive(lambda: pictures.remove_part_files(self.settings.output_dir) > 0)
-                    self._survive(lambda: self.library.empty_trash(days=_TRASH_DAYS) > 0)
+                    self._survive(lambda: self.empty_library_trash(db) > 0)
                     busy = self._survive(lambda: self.empty_trash(db) > 0)
                     next_look += 0.0 if busy else _TRASH_LOOK_SECONDS
 
@@ -384,14 +385,20 @@ class Worker:
 
         return database.empty_trash(db, days=_TRASH_DAYS, remove=remove)
 
+    def empty_library_trash(self, db: database.Connection) -> int:
+        """The same for reference images that no record used -> how many."""
+        return self.library.empty_trash(days=_TRASH_DAYS, is_used=partial(database.is_reference_used, db))
+
     def _refresh_library(self) -> None:
         """Read the list of the bucket anew when somebody looked at an old one."""
-        while not self._stopping.is_set():
-            if self.library.wait_until_wanted(timeout=1.0):
-                self._survive(self._refresh_once)
+        with closing(database.connect(self.settings.database_path)) as db:
+            while not self._stopping.is_set():
+                if self.library.wait_until_wanted(timeout=1.0):
+                    self._survive(lambda: self.refresh_library(db))
 
-    def _refresh_once(self) -> bool:
-        self.library.refresh()
+    def refresh_library(self, db: database.Connection) -> bool:
+        """Read the list of the bucket anew; what was deleted there long ago and no record used ends."""
+        self.library.refresh(partial(database.is_reference_used, db))
         return True
 
     def _copy_outputs(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
@@ -19,6 +19,8 @@ FILES_URL = "/samples/files/"
 THUMBNAILS_URL = "/samples/thumbnails/"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 DIGEST_LENGTH = 12
+
+IsUsed = Callable[[Sequence[str]], bool]  # whether a record used a picture that goes by any of these names
 
 _KEY = re.compile(
     r"(?P<stem>[^/]+)-(?P<width>\d{1,6})x(?P<height>\d{1,6})-(?P<digest>[0-9a-f]{12})(?P<ending>\.[a-z]+)"
@@ -123,6 +125,16 @@ def digest_in(key: str) -> str:
     """The hash that the key tells, or nothing."""
     known = _KEY.fullmatch(key.rpartition("/")[2])
     return known["digest"] if known else ""
+
+
+def names_of(key: str) -> list[str]:
+    """By what a record that used this picture knows it: its hash, and the address it was picked by."""
+    return [name for name in (digest_in(key), FILES_URL + quote(key)) if name]
+
+
+def nobody_used(names: Sequence[str]) -> bool:
+    """An ``IsUsed`` for a house without records."""
+    return False
 
 
 def same_picture(key: str, others: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from domain import CheckedUpload, LibraryImage
 from errors import Conflict, NotFound, StorageError
 from sample_library import catalogue
-from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, missing
+from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing
 
 _TRASH = ".trash"
 _THUMBNAILS = ".thumbnails"
@@ -67,16 +67,17 @@ class Folder:
             _move(existing(self.place / _TRASH, key), self.place / key)
         return self._described(self.find(key).name)
 
-    def empty_trash(self, *, days: int) -> int:
-        """Delete for good what has been in the trash for that many days -> how many."""
+    def empty_trash(self, *, days: int, is_used: IsUsed) -> int:
+        """Delete for good what has been in the trash for that many days and no record used -> how many."""
         trash, until = self.place / _TRASH, time.time() - days * 24 * 3600
         old = [name for name in _names(trash) if _deleted_at(trash / name) < until]
-        for name in old:
+        unused = [name for name in old if not is_used(catalogue.names_of(name))]
+        for name in unused:
             with contextlib.suppress(OSError):
                 (trash / name).unlink()
                 if not (self.place / name).exists():  # else it was uploaded again since
                     self._thumbnail(name).unlink(missing_ok=True)
-        return len(old)
+        return len(unused)
 
     def rename(self, key: str, stem: str) -> LibraryImage:
         """The same picture under another name."""

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from domain import CheckedUpload, LibraryImage, ReferenceFacts
 from errors import BucketError, Busy, Conflict, NotFound, StorageError
 from oss_client import Bucket, StoredObject
 from sample_library import catalogue
-from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Entry, missing
+from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Entry, IsUsed, missing
 from sample_library.folder import write
 
 FRESH_SECONDS = 60.0
@@ -106,8 +107,11 @@ class Shelf:
         with self._condition:
             return self._condition.wait_for(lambda: self._wanted, timeout)
 
-    def refresh(self) -> None:
-        """Read the whole list anew; what fails is kept as ``trouble``. One at a time."""
+    def refresh(self, is_used: IsUsed) -> None:
+        """Read the whole list anew; what fails is kept as ``trouble``. One at a time.
+
+        What was deleted long ago and no record of this house used is taken away for good.
+        """
         with self._condition:
             self._changes.clear()
             self._wanted = False
@@ -119,7 +123,7 @@ class Shelf:
                 self._end_round()
             return
         self._take(found)
-        self._sweep(found)
+        self._sweep(found, is_used)
 
     def add(self, upload: CheckedUpload) -> LibraryImage:
         """Keep a checked upload. The same picture under any name is kept once: the first stays."""
@@ -292,10 +296,11 @@ class Shelf:
         self._wanted = False  # who asked meanwhile has what they asked for
         self._condition.notify_all()
 
-    def _sweep(self, found: _Found) -> None:
+    def _sweep(self, found: _Found, is_used: IsUsed) -> None:
         """Take away what was lent or deleted long ago; what fails is left for the next time."""
+        unused = (name for name in found.old if not is_used(catalogue.names_of(name.removeprefix(_TRASH))))
         with contextlib.suppress(BucketError):
-            for name in found.old[:_SWEEP]:
+            for name in islice(unused, _SWEEP):
                 self._bucket.delete(self._prefix + name)
                 self._sent.discard(name.rpartition("/")[2].partition(".")[0])
 

@@ -41,6 +41,12 @@ def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
     return int(row[0])
 
 
+def is_reference_used(db: sqlite3.Connection, names: Sequence[str]) -> bool:
+    """Whether there is a record, be it in the trash, that used a reference of any of these names."""
+    sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"
+    return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)
+
+
 def add_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:
     """This finished picture shall also be in the bucket."""
     with transaction(db):

@@ -367,6 +367,28 @@ def test_a_record_shows_what_it_used_though_it_was_renamed_and_deleted(
         assert answer.read()[8:12] == b"WEBP"
 
 
+def test_what_a_record_used_stays_in_the_bucket_as_long_as_the_record(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    used, unused = add(worker, "用过"), add(worker, "没用过")
+    (record_id,) = queue(client, row("猫", used))
+    work_off(worker, db)
+    for image in (worker.library.rename(used.key, "改过名"), unused):
+        worker.library.delete(image.key)
+    client.delete(f"/api/records/{record_id}")  # it can still be brought back
+    for each in oss.objects.values():
+        each.modified_at -= 31 * DAY
+    worker.refresh_library(db)
+    assert len(oss.objects) == 1
+    assert get(client, "/api/sample-images")["images"] == []
+    address = client.get(f"/samples/thumbnails/{used.key}").headers["Location"]
+    with urlopen(address, timeout=5) as answer:
+        assert answer.read()[8:12] == b"WEBP"
+    db.execute("DELETE FROM generation_records")
+    worker.refresh_library(db)
+    assert oss.objects == {}
+
+
 def by_hand(worker: Worker, oss: FakeOss, content: bytes, name: str = "手放.png") -> LibraryImage:
     oss.keep(PREFIX + name, content)
     worker.library.refresh()

@@ -373,6 +373,19 @@ def test_the_trash_is_emptied_after_thirty_days(settings: Settings, library: Lib
     assert thumbnail(library, again.key).read_bytes()[8:12] == b"WEBP"
 
 
+def test_what_a_record_used_is_not_emptied_from_the_trash(settings: Settings, library: Library) -> None:
+    used, unused = add(library, "用过"), add(library, "没用过")
+    for image in (used, unused):
+        library.delete(image.key)
+        os.utime(settings.samples_dir / ".trash" / image.key, (1_000, 1_000))
+    names = library.names_of(used.key)
+    assert library.empty_trash(days=30, is_used=lambda asked: set(asked) == set(names)) == 1
+    assert filenames(library) == []
+    assert thumbnail(library, used.key).read_bytes()[8:12] == b"WEBP"
+    with pytest.raises(NotFound):
+        find(library, unused.key)
+
+
 def test_an_old_picture_deleted_today_stays_in_the_trash(settings: Settings, library: Library) -> None:
     image = add(library, "猫")
     os.utime(settings.samples_dir / image.key, (1_000, 1_000))
