@@ -73,7 +73,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     furnish(app, Rooms(settings=settings, model=model, worker=worker or Worker(settings, model)))
     watch(app)
     bound_numbers(app)
-    doors.guard(app)
+    doors.guard(app, password=settings.access_password)
     answer_errors(app)
     show_house(app)
     lighten(app)

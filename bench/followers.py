@@ -2,7 +2,7 @@
 
 ``python -m bench.followers``. The real server works on a batch of a slow fake Jimeng; the followers ask as
 the page does, each second for the batch and each third for the top bar, with the ETag they were last given.
-The same server without followers, in the same run, is what both figures are held against.
+The same server without followers, and a bare Flask app with the same followers, stand beside it.
 """
 
 import http.client
@@ -13,8 +13,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from bench._bare import bare_app
 from tests.fakes.jimeng import FakeJimeng
 from tests.house_process import HouseProcess
 
@@ -27,6 +30,27 @@ _OTHERS = ("/records", "/api/records?limit=20", "/", "/api/models")
 
 def main() -> None:
     """Print both figures; exit with 1 when one is too high."""
+    floor = bare()
+    alone, followed = real()
+    core, patience = followed[0] - alone[0], followed[1] / alone[1]
+    print(f"{'a bare Flask app, followed':26} {floor:6.3f} cores")
+    for name, (cores, p99) in (("alone", alone), (f"{FOLLOWERS} followers", followed)):
+        print(f"{name:26} {cores:6.3f} cores, p99 of other requests {p99 * 1000:6.1f} ms")
+    print(f"they take {core:.1%} of a core (at most 10%), {core / floor:.2f} x the bare app", end="; ")
+    print(f"p99 {patience:.2f} x (at most 5)")
+    if core > MOST_OF_A_CORE or patience > MOST_OF_IDLE_P99:
+        sys.exit(1)
+
+
+def bare() -> float:
+    """Cores that the followers take of an app with nothing in it."""
+    with bare_app() as (process, port), _followers(port, "any"):
+        time.sleep(3)
+        return _cores(process)
+
+
+def real() -> tuple[tuple[float, float], tuple[float, float]]:
+    """(cores, p99 in seconds of other requests) of the server alone, and followed."""
     with tempfile.TemporaryDirectory() as folder, FakeJimeng(latency=600.0) as jimeng:
         given = jimeng.settings(model_concurrency=4, model_timeout=900)
         house = HouseProcess(Path(folder), **{name.upper(): str(value) for name, value in given.items()})
@@ -36,32 +60,26 @@ def main() -> None:
             batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
             time.sleep(3)
             alone = _watch(house)
-            followers = _followers(house.port, batch_id)
-            time.sleep(3)
-            followed = _watch(house)
-            followers.terminate()
-            followers.wait()
+            with _followers(house.port, batch_id):
+                time.sleep(3)
+                return alone, _watch(house)
         finally:
             house.kill()
-    core, patience = followed[0] - alone[0], followed[1] / alone[1]
-    for name, (cores, p99) in (("alone", alone), (f"{FOLLOWERS} followers", followed)):
-        print(f"{name:14} {cores:6.3f} cores, p99 of other requests {p99 * 1000:6.1f} ms")
-    print(
-        f"followers take {core:.1%} of a core (at most {MOST_OF_A_CORE:.0%}), p99 {patience:.2f} x (most: 5)"
-    )
-    if core > MOST_OF_A_CORE or patience > MOST_OF_IDLE_P99:
-        sys.exit(1)
 
 
 def _watch(house: HouseProcess) -> tuple[float, float]:
-    """(cores that the server used, less those for the requests made here; their p99 in seconds)."""
+    """(cores used while nobody else asks; p99 in seconds of what is asked after that)."""
     assert house.process
+    cores = _cores(house.process.pid)
     connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=30)
-    before, began = _cpu(house.process.pid), time.monotonic()
-    time.sleep(SECONDS)
-    cores = (_cpu(house.process.pid) - before) / (time.monotonic() - began)
     waits = sorted(_ask(connection, path) for path in _OTHERS * 100)
     return cores, waits[int(len(waits) * 0.99)]
+
+
+def _cores(process: int) -> float:
+    before, began = _cpu(process), time.monotonic()
+    time.sleep(SECONDS)
+    return (_cpu(process) - before) / (time.monotonic() - began)
 
 
 def _ask(connection: http.client.HTTPConnection, path: str) -> float:
@@ -76,9 +94,14 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _followers(port: int, batch_id: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def _followers(port: int, batch_id: str) -> Iterator[None]:
     command = [sys.executable, "-m", "bench.followers", "follow", str(port), batch_id]
-    return subprocess.Popen(command)
+    with subprocess.Popen(command) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def follow(port: int, batch_id: str) -> None:

@@ -3,8 +3,6 @@
 ``python -m bench.memory``. Beside it stands a Flask app of one line under waitress, for that is the floor.
 """
 
-import contextlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,27 +12,23 @@ from pathlib import Path
 
 import requests
 
+from bench._bare import bare_app
 from bench._resident import peak_megabytes, resident_megabytes
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess, free_port
+from tests.house_process import HouseProcess
 
 KEYS = 10_000
 UNDER_WAY, PICTURES = 64, 192
 WEIGHT = 3_000_000  # a 4K JPEG with much in it
 MOST_IDLE, MOST_BUSY = 80.0, 400.0
-_BARE = """
-import sys, flask, waitress
-app = flask.Flask("bare")
-app.add_url_rule("/healthz", view_func=lambda: "good")
-waitress.serve(app, host="127.0.0.1", port=int(sys.argv[1]), threads=8)
-"""
 _PAGES = ("/", "/batch", "/records", "/samples", "/api/records", "/api/sample-images?limit=100", "/healthz")
 
 
 def main() -> None:
     """Print a line for each; exit with 1 when one takes too much."""
-    floor = bare()
+    with bare_app() as (process, _):
+        floor = resident_megabytes(process)
     print(f"{'a bare Flask app under waitress':44} {floor:6.0f} MB")
     measured = [("idle", idle(), MOST_IDLE)]
     measured.append((f"idle, a bucket of {KEYS:,} keys listed", idle_with_bucket(), MOST_IDLE))
@@ -44,21 +38,6 @@ def main() -> None:
         print(f"{name:44} {megabytes:6.0f} MB, {more} (at most {most:.0f})")
     if any(megabytes > most for _, megabytes, most in measured):
         sys.exit(1)
-
-
-def bare() -> float:
-    """The floor."""
-    port = free_port()
-    with subprocess.Popen([sys.executable, "-c", _BARE, str(port)], stderr=subprocess.DEVNULL) as process:
-        try:
-            for _ in range(50):
-                with contextlib.suppress(requests.ConnectionError):
-                    requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
-                    break
-                time.sleep(0.1)
-            return resident_megabytes(process.pid)
-        finally:
-            process.terminate()
 
 
 def idle() -> float:

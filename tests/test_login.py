@@ -192,3 +192,8 @@ def test_only_so_many_that_guess_are_remembered(monkeypatch: pytest.MonkeyPatch)
         guesses.judge("猜", "开门", f"10.0.0.{number}")
     assert len(guesses._wrong) == 2
     assert guesses.judge("开门", "开门", "10.0.0.49")[0] is False
+
+
+def test_where_no_password_is_asked_for_the_form_just_lets_in(settings: Settings) -> None:
+    answer = create_app(settings).test_client().post("/login?next=/records", data={"password": "?"})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/records")

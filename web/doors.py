@@ -28,13 +28,13 @@ _HEADERS = {
 }
 
 
-def guard(app: Flask) -> None:
+def guard(app: Flask, *, password: str) -> None:
     """Put the checks before every request and the headers behind every answer."""
     app.before_request(_know_the_host)
     app.before_request(_refuse_other_sites)
     app.before_request(_ask_for_password)
     app.after_request(_add_headers)
-    login.install(app)
+    login.install(app, password=password)
 
 
 def _know_the_host() -> None:

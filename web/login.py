@@ -64,9 +64,10 @@ def _home_of(address: str) -> str:
     return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
 
 
-def install(app: Flask) -> None:
-    """Sessions end with the process: the key that signs them is made anew each time."""
-    app.secret_key = secrets.token_bytes(32)
+def install(app: Flask, *, password: str) -> None:
+    """Sessions end with the process, for the key that signs them is made anew; no password, no session."""
+    if password:
+        app.secret_key = secrets.token_bytes(32)
     app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Strict")
     app.extensions[_KEY] = Guesses()
     app.register_blueprint(login)
@@ -86,6 +87,8 @@ def page() -> str:
 @login.post("/login")
 def enter() -> tuple[str, int] | Response:
     """A guess: in, or the form again with one sentence."""
+    if not rooms().settings.access_password:
+        return redirect(own_page(request.args.get("next", "/")))
     guesses: Guesses = current_app.extensions[_KEY]
     guess = request.form.get("password", "")[:1000]
     right, wait = guesses.judge(guess, rooms().settings.access_password, request.remote_addr or "")
