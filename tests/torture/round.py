@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import threading
 import time
@@ -33,7 +35,8 @@ CALM_SECONDS = 60.0
 _TIMEOUT = 4
 _SILENT = 5.0
 _HURRIED = Path(__file__).with_name("launcher.py")
-_NAMES_BEFORE_SAVING = 4
+_DIFFERENT_NAMES = 4
+_PORTS = itertools.cycle(range(15_000 + os.getpid() % 100 * 100, 25_000))
 
 
 @dataclass(kw_only=True)
@@ -71,6 +74,11 @@ class Hurried(HouseProcess):
     """The product in a hurry; see ``launcher``."""
 
     program = ("-m", "tests.torture.launcher")
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        super().__init__(home, **variables)
+        self.port = quiet_port()
+        self.variables["PORT"] = str(self.port)
 
     def begin(self, death: Death | None) -> None:
         """Start it, with a death to come or none; it may die before it answers."""
@@ -187,7 +195,7 @@ class Round:
             {
                 "prompt": self.plan.prompt(row),
                 "resolution": "1K",
-                "filename": f"图{row % _NAMES_BEFORE_SAVING}",
+                "filename": f"图{row % _DIFFERENT_NAMES}",
             }
             for row in range(1, self.plan.rows + 1)
         ]
@@ -430,6 +438,15 @@ def _moment(moment: str, call: Call) -> str:
     if "task_id" in call.fields:
         return "asked" if moment == "arrived" else ""
     return {"arrived": "order arrives", "made": "billed, not answered"}.get(moment, "")
+
+
+def quiet_port() -> int:
+    """A port below those that systems give out, which nobody is given while its server is dead."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("ports do not end")
 
 
 def open_service(plan: Plan) -> FakeService:
