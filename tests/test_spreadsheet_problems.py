@@ -253,7 +253,7 @@ def test_columns_that_are_missing_unknown_or_there_twice_are_said() -> None:
     assert found.rows[0].fields["prompt"] == "猫"
     notes = " ".join(found.notes)
     assert "图片比例（1:1）" in notes
-    assert "分辨率 2K" in notes
+    assert "分辨率（2K）" in notes
     assert "没有用到的列：备注" in notes
     assert "「提示词」有不止一列" in notes
 
