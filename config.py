@@ -18,132 +18,14 @@ from dotenv import dotenv_values
 
 from errors import SettingError
 
-IMAGE_MODELS = ("jimeng", "seedream", "openai", "sdapi", "demo")
-
-# What each model cannot work without: variable -> the Settings field it fills.
-REQUIRED = {
-    "jimeng": {"VOLCENGINE_AK": "volcengine_ak", "VOLCENGINE_SK": "volcengine_sk"},
-    "seedream": {"ARK_API_KEY": "ark_api_key"},
-    "openai": {"OPENAI_BASE_URL": "openai_base_url", "OPENAI_IMAGE_MODEL": "openai_image_model"},
-    "sdapi": {"SDAPI_URL": "sdapi_url"},
-    "demo": {},
-}
-
-# What a person writes into ``.env`` for each model; not all of it is needed.
-WRITTEN = {
+# What each image model cannot work without; its name is the value of IMAGE_MODEL.
+NEEDED: dict[str, tuple[str, ...]] = {
     "jimeng": ("VOLCENGINE_AK", "VOLCENGINE_SK"),
-    "seedream": ("ARK_API_KEY", "SEEDREAM_MODEL"),
-    "openai": ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_IMAGE_MODEL"),
+    "seedream": ("ARK_API_KEY",),
+    "openai": ("OPENAI_BASE_URL", "OPENAI_IMAGE_MODEL"),
     "sdapi": ("SDAPI_URL",),
     "demo": (),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Every setting, checked. Secrets do not show in its repr. ``timeout`` is seconds, money is CNY."""
-
-    image_model: str = "demo"
-    volcengine_ak: str = field(default="", repr=False)
-    volcengine_sk: str = field(default="", repr=False)
-    jimeng_endpoint: str = "https://visual.volcengineapi.com"
-    jimeng_req_key: str = "jimeng_t2i_v40"
-    ark_api_key: str = field(default="", repr=False)
-    ark_base_url: str = "https://ark.cn-beijing.volces.com/api/v3"
-    seedream_model: str = "doubao-seedream-5-0-pro-260628"
-    openai_api_key: str = field(default="", repr=False)
-    openai_base_url: str = "https://api.openai.com/v1"
-    openai_image_model: str = "gpt-image-2"
-    sdapi_url: str = ""
-    model_concurrency: int = 4
-    model_timeout: int = 300
-    price_per_image: Decimal | None = None
-    budget: Decimal | None = None
-    oss_enabled: bool = False
-    oss_endpoint: str = ""
-    oss_bucket: str = ""
-    oss_region: str = ""
-    oss_access_key_id: str = field(default="", repr=False)
-    oss_access_key_secret: str = field(default="", repr=False)
-    oss_sample_prefix: str = "ai-images/sample/"
-    oss_output_prefix: str = ""
-    oss_public_url: str = ""
-    host: str = "127.0.0.1"
-    port: int = 5000
-    allowed_hosts: tuple[str, ...] = ()
-    access_password: str = field(default="", repr=False)
-    database_path: Path = Path("generation_records.db")
-    output_dir: Path = Path("output")
-    samples_dir: Path = Path("samples")
-
-    @property
-    def missing_keys(self) -> list[str]:
-        """The variables that the chosen image model still needs; empty when it is ready."""
-        return self.missing_for(self.image_model)
-
-    def missing_for(self, image_model: str) -> list[str]:
-        """The variables that an image model still needs."""
-        needed = REQUIRED[image_model]
-        return [variable for variable, name in needed.items() if not getattr(self, name)]
-
-    def how_filled(self, variable: str) -> str:
-        """``set``, ``default`` or ``empty``; never the value."""
-        name = variable.lower()
-        default = next(each.default for each in fields(self) if each.name == name)
-        if getattr(self, name) != default:
-            return "set"
-        return "default" if default else "empty"
-
-    @property
-    def on_loopback(self) -> bool:
-        """Whether only this machine can reach the server."""
-        return is_loopback(self.host)
-
-
-def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
-    """Settings from ``.env`` and, above it, the environment. Raises SettingError."""
-    from_file = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
-    return read_settings({**from_file, **(os.environ if environ is None else environ)})
-
-
-def read_settings(values: Mapping[str, str]) -> Settings:
-    """Variables -> Settings. An empty value counts as unset. Raises SettingError naming the variable."""
-    given = {name: values[name].strip() for name in _READERS if values.get(name, "").strip()}
-    chosen = {name.lower(): _READERS[name](name, value) for name, value in given.items()}
-    chosen.setdefault("image_model", _default_model(chosen))
-    settings = Settings(**chosen)
-    _check_door(settings)
-    _check_bucket(settings)
-    return settings
-
-
-def is_loopback(host: str) -> bool:
-    """``localhost`` or an address of the loopback range."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _default_model(chosen: Mapping[str, Any]) -> str:
-    if chosen.get("volcengine_ak") and chosen.get("volcengine_sk"):
-        return "jimeng"
-    return "seedream" if chosen.get("ark_api_key") else "demo"
-
-
-def _check_door(settings: Settings) -> None:
-    if not settings.on_loopback and not settings.access_password:
-        raise SettingError(
-            "ACCESS_PASSWORD",
-            f"HOST={settings.host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1",
-        )
-
-
-def _check_bucket(settings: Settings) -> None:
-    if settings.oss_output_prefix and not settings.oss_enabled:
-        raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
 
 
 def _text(_variable: str, value: str) -> str:
@@ -151,8 +33,8 @@ def _text(_variable: str, value: str) -> str:
 
 
 def _model(variable: str, value: str) -> str:
-    if value.lower() not in IMAGE_MODELS:
-        raise SettingError(variable, f"没有叫「{value}」的模型，可选：{'、'.join(IMAGE_MODELS)}")
+    if value.lower() not in NEEDED:
+        raise SettingError(variable, f"没有叫「{value}」的模型，可选：{'、'.join(NEEDED)}")
     return value.lower()
 
 
@@ -201,37 +83,115 @@ def _prefix(_variable: str, value: str) -> str:
     return value.strip("/") + "/"
 
 
-_READERS: dict[str, Callable[[str, str], Any]] = {
-    "IMAGE_MODEL": _model,
-    "VOLCENGINE_AK": _text,
-    "VOLCENGINE_SK": _text,
-    "JIMENG_ENDPOINT": _url,
-    "JIMENG_REQ_KEY": _text,
-    "ARK_API_KEY": _text,
-    "ARK_BASE_URL": _url,
-    "SEEDREAM_MODEL": _text,
-    "OPENAI_API_KEY": _text,
-    "OPENAI_BASE_URL": _url,
-    "OPENAI_IMAGE_MODEL": _text,
-    "SDAPI_URL": _url,
-    "MODEL_CONCURRENCY": _whole(1, 256),
-    "MODEL_TIMEOUT": _whole(1, 86_400),
-    "PRICE_PER_IMAGE": _money,
-    "BUDGET": _money,
-    "OSS_ENABLED": _switch,
-    "OSS_ENDPOINT": _text,
-    "OSS_BUCKET": _text,
-    "OSS_REGION": _text,
-    "OSS_ACCESS_KEY_ID": _text,
-    "OSS_ACCESS_KEY_SECRET": _text,
-    "OSS_SAMPLE_PREFIX": _prefix,
-    "OSS_OUTPUT_PREFIX": _prefix,
-    "OSS_PUBLIC_URL": _url,
-    "HOST": _text,
-    "PORT": _whole(1, 65_535),
-    "ALLOWED_HOSTS": _hosts,
-    "ACCESS_PASSWORD": _text,
-    "DATABASE_PATH": _path,
-    "OUTPUT_DIR": _path,
-    "SAMPLES_DIR": _path,
-}
+def _setting(default: Any, read: Callable[[str, str], Any] = _text, *, secret: bool = False) -> Any:
+    """Filled by the variable of its name in capitals: its default, how it is read, whether it may show."""
+    return field(default=default, repr=not secret, metadata={"read": read})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, checked. Secrets do not show in its repr. ``timeout`` is seconds, money is CNY."""
+
+    image_model: str = _setting("demo", _model)
+    volcengine_ak: str = _setting("", secret=True)
+    volcengine_sk: str = _setting("", secret=True)
+    jimeng_endpoint: str = _setting("https://visual.volcengineapi.com", _url)
+    jimeng_req_key: str = _setting("jimeng_t2i_v40")
+    ark_api_key: str = _setting("", secret=True)
+    ark_base_url: str = _setting("https://ark.cn-beijing.volces.com/api/v3", _url)
+    seedream_model: str = _setting("doubao-seedream-5-0-pro-260628")
+    openai_api_key: str = _setting("", secret=True)
+    openai_base_url: str = _setting("https://api.openai.com/v1", _url)
+    openai_image_model: str = _setting("gpt-image-2")
+    sdapi_url: str = _setting("", _url)
+    model_concurrency: int = _setting(4, _whole(1, 256))
+    model_timeout: int = _setting(300, _whole(1, 86_400))
+    price_per_image: Decimal | None = _setting(None, _money)
+    budget: Decimal | None = _setting(None, _money)
+    oss_enabled: bool = _setting(False, _switch)
+    oss_endpoint: str = _setting("")
+    oss_bucket: str = _setting("")
+    oss_region: str = _setting("")
+    oss_access_key_id: str = _setting("", secret=True)
+    oss_access_key_secret: str = _setting("", secret=True)
+    oss_sample_prefix: str = _setting("ai-images/sample/", _prefix)
+    oss_output_prefix: str = _setting("", _prefix)
+    oss_public_url: str = _setting("", _url)
+    host: str = _setting("127.0.0.1")
+    port: int = _setting(5000, _whole(1, 65_535))
+    allowed_hosts: tuple[str, ...] = _setting((), _hosts)
+    access_password: str = _setting("", secret=True)
+    database_path: Path = _setting(Path("generation_records.db"), _path)
+    output_dir: Path = _setting(Path("output"), _path)
+    samples_dir: Path = _setting(Path("samples"), _path)
+
+    @property
+    def missing_keys(self) -> list[str]:
+        """The variables that the chosen image model still needs; empty when it is ready."""
+        return self.missing_for(self.image_model)
+
+    def missing_for(self, image_model: str) -> list[str]:
+        """The variables that an image model still needs."""
+        return [variable for variable in NEEDED[image_model] if not getattr(self, variable.lower())]
+
+    def how_filled(self, variable: str) -> str:
+        """``set``, ``default`` or ``empty``; never the value."""
+        name = variable.lower()
+        default = next(each.default for each in fields(self) if each.name == name)
+        if getattr(self, name) != default:
+            return "set"
+        return "default" if default else "empty"
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
+    """Settings from ``.env`` and, above it, the environment. Raises SettingError."""
+    from_file = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
+    return read_settings({**from_file, **(os.environ if environ is None else environ)})
+
+
+def read_settings(values: Mapping[str, str]) -> Settings:
+    """Variables -> Settings. An empty value counts as unset. Raises SettingError naming the variable."""
+    chosen: dict[str, Any] = {}
+    for each in fields(Settings):
+        variable = each.name.upper()
+        if value := values.get(variable, "").strip():
+            chosen[each.name] = each.metadata["read"](variable, value)
+    chosen.setdefault("image_model", _default_model(chosen))
+    settings = Settings(**chosen)
+    _check_door(settings)
+    _check_bucket(settings)
+    return settings
+
+
+def is_loopback(host: str) -> bool:
+    """``localhost`` or an address of the loopback range."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _default_model(chosen: Mapping[str, Any]) -> str:
+    if chosen.get("volcengine_ak") and chosen.get("volcengine_sk"):
+        return "jimeng"
+    return "seedream" if chosen.get("ark_api_key") else "demo"
+
+
+def _check_door(settings: Settings) -> None:
+    if not settings.on_loopback and not settings.access_password:
+        raise SettingError(
+            "ACCESS_PASSWORD",
+            f"HOST={settings.host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1",
+        )
+
+
+def _check_bucket(settings: Settings) -> None:
+    if settings.oss_output_prefix and not settings.oss_enabled:
+        raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")

@@ -1,12 +1,11 @@
 """The nouns of the product: what is asked for, what came of it, what an image model accepts.
 
-Frozen dataclasses and their rules. No input or output here; imports only the errors.
+Frozen dataclasses and their rules. No input or output here; it is the name under which everybody knows
+``fields``, ``references`` and ``sizes``.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,20 @@ from types import MappingProxyType
 from typing import Any
 
 from errors import InvalidRequest
+from fields import MAX_FILENAME_LENGTH as MAX_FILENAME_LENGTH
+from fields import MAX_PICTURES_A_ROW as MAX_PICTURES_A_ROW
+from fields import MAX_PROMPT_LENGTH as MAX_PROMPT_LENGTH
+from fields import MAX_REFERENCE_LENGTH as MAX_REFERENCE_LENGTH
+from fields import MAX_REFERENCES as MAX_REFERENCES
+from fields import MAX_SEED as MAX_SEED
+from fields import MAX_STEPS as MAX_STEPS
+from fields import READERS
+from fields import normal_text as normal_text
+from fields import read_aspect_ratio as read_aspect_ratio
+from fields import read_resolution as read_resolution
+from fields import read_sample_images as read_sample_images
+from fields import read_whole_number as read_whole_number
+from fields import whole_characters as whole_characters
 from references import CheckedUpload as CheckedUpload
 from references import LibraryImage as LibraryImage
 from references import LibraryPage as LibraryPage
@@ -29,16 +42,9 @@ from sizes import RESOLUTIONS as RESOLUTIONS
 from sizes import Size as Size
 from sizes import exact_size as exact_size
 
-MAX_PICTURES_A_ROW = 10
-MAX_REFERENCES = 4
 MAX_ROWS_A_BATCH = 5_000
 MAX_PICTURES_A_BATCH = 10_000
-MAX_PROMPT_LENGTH = 10_000
-MAX_FILENAME_LENGTH = 200
-MAX_REFERENCE_LENGTH = 4_096
 MAX_BATCH_NAME_LENGTH = 200
-MAX_SEED = 4_294_967_293
-MAX_STEPS = 150
 MAX_ID = 2**63 - 1  # what the database counts up to
 
 
@@ -90,12 +96,30 @@ class ImageRequest:
         """Untrusted fields -> (request, []) or (None, every complaint, in the order of the fields)."""
         values: dict[str, Any] = {}
         problems: list[InvalidRequest] = []
-        for name, read in _READERS.items():
+        for name, read in READERS.items():
             try:
                 values[name] = read(fields.get(name))
             except InvalidRequest as problem:
                 problems.append(problem)
         return (None, problems) if problems else (cls(**values), [])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSetup:
+    """How a person comes to use an image model, for the page of the models.
+
+    title      its name as a family, about is one sentence on it
+    variables  what is written into ``.env``, in that order -> an example of it; empty: there is no key
+    keys_at    the address where keys are had, keys_from says whose; empty where that is everybody's own
+    free       what its price of nothing means
+    """
+
+    title: str
+    about: str
+    variables: Mapping[str, str]
+    keys_at: str = ""
+    keys_from: str = ""
+    free: str = "不花钱"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +134,7 @@ class ModelCard:
     reference_limits what each of them must keep to, where the service says so
     negative_prompt  "field" = its own field, "folded" = put into the prompt in words
     prices           resolution -> CNY a picture; price_extra_reference for each reference after the first
+    setup            what the page of the models says of it
     notes            field name -> why the model does not take it, or what happens to it
     """
 
@@ -124,6 +149,7 @@ class ModelCard:
     takes_seed: bool
     takes_steps: bool
     prices: Mapping[str, Decimal]
+    setup: ModelSetup
     price_extra_reference: Decimal = Decimal(0)
     reference_limits: ReferenceLimits | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -311,119 +337,3 @@ def file_key(stem: str) -> str:
     """The form in which two file names are one and the same on Windows and macOS, which skip joiners."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
     return folded.translate({0x200C: None, 0x200D: None})
-
-
-def normal_text(value: Any) -> str:
-    """Text of a cell or field with stray white space at the ends and full-width signs mended."""
-    return unicodedata.normalize("NFKC", str(value)).strip()
-
-
-def whole_characters(text: str) -> str:
-    """The text, with a ``?`` for each half of a character: no file, database or answer can hold those."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _read_text(name: str, label: str, limit: int, *, required: bool = False) -> Any:
-    def read(value: Any) -> str:
-        if value is None:
-            value = ""
-        if not isinstance(value, str):
-            raise InvalidRequest(name, f"{label}应为文字")
-        text = value.replace("\r\n", "\n").replace("\x00", "").strip()
-        if required and not text:
-            raise InvalidRequest(name, f"请填写{label}")
-        if len(text) > limit:
-            raise InvalidRequest(name, f"{label}有 {len(text)} 字，最多 {limit} 字")
-        return whole_characters(text)
-
-    return read
-
-
-def read_aspect_ratio(value: Any) -> str:
-    """``16：9``, ``16x9``, ``１６:９`` -> ``16:9``; empty -> ``1:1``; InvalidRequest for anything else."""
-    if value is None or value == "":
-        return "1:1"
-    text = re.sub(r"\s*[:xX×*/比]\s*", ":", _short(value))
-    if text not in ASPECT_RATIOS:
-        raise InvalidRequest(
-            "aspect_ratio", f"不支持的图片比例「{str(value)[:60]}」，可选：{'、'.join(ASPECT_RATIOS)}"
-        )
-    return text
-
-
-def read_resolution(value: Any) -> str:
-    """``2k``, ``２Ｋ`` -> ``2K``; empty -> ``2K``; InvalidRequest for anything else."""
-    if value is None or value == "":
-        return "2K"
-    text = _short(value).upper()
-    if text not in RESOLUTIONS:
-        raise InvalidRequest(
-            "resolution", f"不支持的分辨率「{str(value)[:60]}」，可选：{'、'.join(RESOLUTIONS)}"
-        )
-    return text
-
-
-def _short(value: Any) -> str:
-    """Text that a ratio or resolution could be; nothing longer is worth a look."""
-    return normal_text(str(value)[:60])
-
-
-def read_whole_number(value: Any) -> int | None:
-    """``3``, ``3.0``, ``"３"``, ``"3.0"`` -> 3; empty -> None; ValueError for anything else, also True."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        raise ValueError(value)
-    text = _short(value)
-    if not re.fullmatch(r"[+-]?[0-9]{1,12}(\.0+)?", text):
-        raise ValueError(value)
-    return int(text.split(".")[0])
-
-
-def _read_number(name: str, label: str, low: int, high: int, default: int | None) -> Any:
-    def read(value: Any) -> int | None:
-        complaint = InvalidRequest(name, f"{label}应为 {low}–{high} 的整数，现在是「{str(value)[:60]}」")
-        try:
-            number = read_whole_number(value)
-        except ValueError:
-            raise complaint from None
-        if number is None or (name == "seed" and number == -1):
-            return default
-        if not low <= number <= high:
-            raise complaint
-        return number
-
-    return read
-
-
-def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
-    """A list of ``{"url", "filename"}`` (or its JSON text) -> reference images, at most 4."""
-    if value in (None, "", []):
-        return ()
-    try:
-        items = json.loads(value) if isinstance(value, str) else list(value)
-        images = tuple(SampleImage(url=_words(i["url"]), filename=_words(i["filename"])) for i in items)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise InvalidRequest("sample_images", "参考图应为 [{url, filename}] 的列表") from None
-    if len(images) > MAX_REFERENCES:
-        raise InvalidRequest("sample_images", f"参考图有 {len(images)} 张，最多 {MAX_REFERENCES} 张")
-    return images
-
-
-def _words(value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_REFERENCE_LENGTH:
-        raise ValueError(value)
-    return whole_characters(value)
-
-
-_READERS = {
-    "prompt": _read_text("prompt", "提示词", MAX_PROMPT_LENGTH, required=True),
-    "negative_prompt": _read_text("negative_prompt", "负面提示词", MAX_PROMPT_LENGTH),
-    "aspect_ratio": read_aspect_ratio,
-    "resolution": read_resolution,
-    "sample_images": read_sample_images,
-    "num_images": _read_number("num_images", "生成数量", 1, MAX_PICTURES_A_ROW, 1),
-    "filename": _read_text("filename", "文件名", MAX_FILENAME_LENGTH),
-    "seed": _read_number("seed", "种子", 0, MAX_SEED, None),
-    "steps": _read_number("steps", "采样步数", 1, MAX_STEPS, None),
-}

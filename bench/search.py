@@ -22,7 +22,7 @@ import database
 from bench._million import built, prompt
 from config import Settings
 from database import RecordFilter
-from domain import ImageRequest, KeptPicture, ModelCard, exact_size
+from domain import ImageRequest, KeptPicture, ModelCard, ModelSetup, exact_size
 from storage.grams import fold
 from tests.tricky import TERMS
 from web_app import create_app
@@ -197,6 +197,7 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
         takes_seed=True,
         takes_steps=True,
         prices={"2K": Decimal("0.22")},
+        setup=ModelSetup(title="bench", about="", variables={}),
     )
     chance = random.Random(4)
     asked = [ImageRequest(prompt=prompt(chance, n), num_images=2) for n in range(5_000)]

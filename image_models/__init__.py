@@ -1,4 +1,7 @@
-"""The image models, one file a service: the only rooms that know ``requests``; see ``generator``."""
+"""The image models, one file a service: the only rooms that know ``requests``; see ``generator``.
+
+A new one stands here, and with its settings in ``config``; what it has to offer stands in ``door``.
+"""
 
 from collections.abc import Callable
 

@@ -20,7 +20,7 @@ from random import Random
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from config import Settings
-from domain import MAX_PROMPT_LENGTH, MAX_SEED, ImageRequest, ModelCard, Picture, Reference, Size
+from domain import MAX_PROMPT_LENGTH, MAX_SEED, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
 from errors import Billed, ModelError
 from image_models.door import KeyTest, Order, Pause, prices, size_table
 
@@ -49,6 +49,12 @@ _FONTS = (
 
 _NOTES = {"sample_images": "演示图只把参考图缩小贴在右上角"}
 
+_SETUP = ModelSetup(
+    title="演示",
+    about="在这台电脑上作画，不联网；图上带「演示」字样，用来熟悉每个页面。",
+    variables={},
+)
+
 
 class Demo:
     """The image model ``demo``; see ``door.ImageModel``."""
@@ -66,6 +72,7 @@ class Demo:
             takes_seed=True,
             takes_steps=True,
             prices=prices(settings.price_per_image, Decimal(0)),
+            setup=_SETUP,
             notes=_NOTES,
         )
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config import Settings
-from domain import ImageRequest, ModelCard, Picture, Reference, ReferenceLimits, Size
+from domain import ImageRequest, ModelCard, ModelSetup, Picture, Reference, ReferenceLimits, Size
 from errors import Billed, ModelError
 from image_models import key_tests
 from image_models.calls import Answer, Line, lost
@@ -55,6 +55,14 @@ _NOTES = {
     "seed": "即梦不接受种子，每次结果都不同",
     "steps": "即梦不接受采样步数，由服务自己决定",
 }
+
+_SETUP = ModelSetup(
+    title="即梦 4.0",
+    about="火山引擎的图片模型。先在控制台开通「即梦」，再取一对密钥。",
+    variables={"VOLCENGINE_AK": "你的 Access Key ID", "VOLCENGINE_SK": "你的 Secret Access Key"},
+    keys_at="https://console.volcengine.com/iam/keymanage/",
+    keys_from="取密钥：火山引擎控制台",
+)
 
 
 class Jimeng:
@@ -189,6 +197,7 @@ def _card(settings: Settings) -> ModelCard:
         takes_seed=False,
         takes_steps=False,
         prices=prices(settings.price_per_image, PRICE),
+        setup=_SETUP,
         notes=_NOTES,
     )
 

@@ -25,7 +25,7 @@ from urllib.parse import urljoin
 from urllib3.filepost import encode_multipart_formdata
 
 from config import Settings
-from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, Picture, Reference
+from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from errors import Billed, ModelError
 from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
 from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
@@ -42,6 +42,17 @@ _NOTES = {
 }
 _MODERATION = ("moderation_blocked", "image_generation_user_error", "content_policy_violation")
 _EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
+
+_SETUP = ModelSetup(
+    title="OpenAI 及兼容服务",
+    about="任何会 /v1/images/generations 的服务，本机的也行。",
+    variables={
+        "OPENAI_BASE_URL": "https://api.openai.com/v1",
+        "OPENAI_API_KEY": "你的 API Key",
+        "OPENAI_IMAGE_MODEL": "gpt-image-2",
+    },
+    free="价格由服务定，填了 PRICE_PER_IMAGE 才记账",
+)
 
 
 class OpenAIImages:
@@ -166,5 +177,6 @@ def _card(settings: Settings) -> ModelCard:
         takes_seed=False,
         takes_steps=False,
         prices=prices(settings.price_per_image, Decimal(0)),
+        setup=_SETUP,
         notes=_NOTES,
     )

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from config import Settings
-from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, Picture, Reference
+from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from errors import Billed, ModelError
 from image_models import key_tests
 from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
@@ -25,6 +25,12 @@ from image_models.downloads import Downloads
 LABEL = "本地图片服务"
 
 _NOTES = {"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"}
+
+_SETUP = ModelSetup(
+    title="Stable Diffusion 类",
+    about="自己电脑上的 stable-diffusion.cpp、Forge、SD.Next、AUTOMATIC1111。",
+    variables={"SDAPI_URL": "http://127.0.0.1:7860"},
+)
 
 
 class SdApi:
@@ -143,7 +149,7 @@ def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
 def _card(settings: Settings) -> ModelCard:
     return ModelCard(
         name="sdapi",
-        label="本地图片服务",
+        label=LABEL,
         model_id="sdapi",
         sizes=size_table({}, multiple_of=16),
         prompt_limit=MAX_PROMPT_LENGTH,
@@ -153,5 +159,6 @@ def _card(settings: Settings) -> ModelCard:
         takes_seed=True,
         takes_steps=True,
         prices=prices(settings.price_per_image, Decimal(0)),
+        setup=_SETUP,
         notes=_NOTES,
     )

@@ -24,7 +24,7 @@ from decimal import Decimal
 from typing import Any
 
 from config import Settings
-from domain import RESOLUTIONS, ImageRequest, ModelCard, Picture, Reference, Size
+from domain import RESOLUTIONS, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
 from errors import Billed, ModelError
 from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
 from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
@@ -107,6 +107,14 @@ _NOTES = {
     "seed": "Seedream 4.0 以后的模型不接受种子，每次结果都不同",
     "steps": "Seedream 不接受采样步数，由服务自己决定",
 }
+
+_SETUP = ModelSetup(
+    title="Seedream",
+    about="火山方舟上的同一家族，参考图可以直接用这台电脑上的。",
+    variables={"ARK_API_KEY": "你的 API Key", "SEEDREAM_MODEL": "控制台里的模型编号"},
+    keys_at="https://console.volcengine.com/ark/",
+    keys_from="取密钥：火山方舟控制台",
+)
 
 _MODERATION = {
     "InputText": "提示词没有通过审核，请修改提示词",
@@ -254,6 +262,7 @@ def _card(settings: Settings) -> ModelCard:
         takes_seed=False,
         takes_steps=False,
         prices=prices(settings.price_per_image, *family.prices),
+        setup=_SETUP,
         price_extra_reference=family.extra_reference if own_price else Decimal(0),
         notes=_NOTES,
     )

@@ -9,7 +9,7 @@ import pytest
 
 import database
 from config import Settings
-from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelCard, exact_size
+from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelCard, ModelSetup, exact_size
 from tests.fakes.clock import Clock
 from tests.fakes.oss import FakeOss, clocked_datetime
 
@@ -62,4 +62,5 @@ def card() -> ModelCard:
         takes_seed=True,
         takes_steps=True,
         prices=dict.fromkeys(RESOLUTION_AREAS, Decimal("0.22")),
+        setup=ModelSetup(title="测试模型", about="什么都会。", variables={}),
     )

@@ -1,12 +1,23 @@
 """Settings: defaults, the model chosen by its keys, one sentence for a wrong value."""
 
+import re
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from config import Settings, load_settings, read_settings
+from config import NEEDED, Settings, load_settings, read_settings
 from errors import SettingError
+
+ROOT = Path(__file__).parents[1]
+_DEFAULTS = {setting.name.upper(): str(setting.default).lower() for setting in fields(Settings)}
+_IN_WORDS = {
+    "IMAGE_MODEL": ("按密钥自动选", "by the keys"),
+    "PRICE_PER_IMAGE": ("按模型", "by the model"),
+    "BUDGET": ("不限", "none"),
+    "ALLOWED_HOSTS": ("空", "empty"),
+}
 
 
 def test_without_any_setting_the_demo_model_serves_on_loopback() -> None:
@@ -76,8 +87,29 @@ def test_a_model_says_which_keys_it_still_needs() -> None:
     assert Settings(image_model="jimeng", volcengine_ak="a").missing_keys == ["VOLCENGINE_SK"]
 
 
-def test_the_example_file_names_every_setting() -> None:
-    text = Path(__file__).parents[1].joinpath(".env.example").read_text("utf-8")
-    from config import _READERS
+def test_the_example_file_holds_every_setting_once_in_order_with_a_comment() -> None:
+    found = re.findall(r"^# .+\n([A-Z_]+)=$", ROOT.joinpath(".env.example").read_text("utf-8"), re.MULTILINE)
+    assert found == [setting.name.upper() for setting in fields(Settings)]
 
-    assert [name for name in _READERS if f"{name}=" not in text] == []
+
+@pytest.mark.parametrize("file", ["README.md", "docs/README.en.md"])
+def test_the_table_of_settings_tells_their_true_defaults(file: str) -> None:
+    rows = re.findall(
+        r"^\| (`[A-Z_]+`.*?) \| (.+?) \| .+ \|$", ROOT.joinpath(file).read_text("utf-8"), re.MULTILINE
+    )
+    assert len(rows) > 10
+    for names, told in rows:
+        variables, defaults = re.findall("[A-Z_]+", names), re.split("、|, ", told.replace("`", ""))
+        for number, variable in enumerate(variables):
+            default = _DEFAULTS[variable]
+            assert defaults[min(number, len(defaults) - 1)] in _IN_WORDS.get(
+                variable, (default or "空", default or "empty")
+            )
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/README.en.md"])
+def test_the_table_of_models_names_each_and_all_it_needs(file: str) -> None:
+    text = ROOT.joinpath(file).read_text("utf-8")
+    for model, variables in NEEDED.items():
+        row = next(line for line in text.splitlines() if f"`{model}`" in line and line.startswith("| "))
+        assert [variable for variable in variables if f"`{variable}`" not in row] == []

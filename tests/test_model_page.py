@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import generator
-from config import IMAGE_MODELS, REQUIRED, WRITTEN, Settings
+from config import NEEDED, Settings
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.service import FakeService
@@ -29,9 +29,9 @@ def client_of(settings: Settings, service: FakeService | None = None, **more: An
 
 def test_every_model_is_there_with_its_variables_and_its_price(settings: Settings) -> None:
     page = client_of(settings).get("/model").text
-    for variables in WRITTEN.values():
-        assert all(f"<code>{name}</code>" in page for name in variables)
-    assert page.count('<section class="model"') == len(IMAGE_MODELS)
+    for card in generator.list_cards(settings):
+        assert all(f"<code>{name}</code>" in page for name in card.setup.variables)
+    assert page.count('<section class="model"') == len(NEEDED)
     assert "¥0.22 一张" in page
 
 
@@ -51,9 +51,9 @@ def test_it_says_which_variables_are_filled_and_never_with_what(settings: Settin
     assert page.count("已填") == 3
 
 
-def test_what_is_required_is_among_what_is_written() -> None:
-    assert WRITTEN.keys() == REQUIRED.keys() == set(IMAGE_MODELS)
-    assert all(set(REQUIRED[name]) <= set(WRITTEN[name]) for name in IMAGE_MODELS)
+def test_what_is_needed_is_among_what_is_written(settings: Settings) -> None:
+    for card in generator.list_cards(settings):
+        assert set(NEEDED[card.name]) <= card.setup.variables.keys()
 
 
 def test_how_a_variable_is_filled(settings: Settings) -> None:
@@ -115,4 +115,4 @@ def test_every_page_leads_there(settings: Settings, path: str) -> None:
 
 
 def test_cards_can_be_had_without_any_key(settings: Settings) -> None:
-    assert [card.name for card in generator.list_cards(settings)] == list(IMAGE_MODELS)
+    assert [card.name for card in generator.list_cards(settings)] == list(NEEDED)

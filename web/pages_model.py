@@ -9,7 +9,7 @@ from flask import render_template
 
 import generator
 import journal
-from config import WRITTEN, Settings
+from config import Settings
 from domain import ModelCard
 from errors import Busy, Conflict, ModelError
 from web.context import rooms
@@ -64,7 +64,7 @@ def _choice(card: ModelCard, settings: Settings) -> Choice:
     return Choice(
         card=card,
         price=_price(card),
-        variables={name: settings.how_filled(name) for name in WRITTEN[card.name]},
+        variables={name: settings.how_filled(name) for name in card.setup.variables},
         in_use=card.name == settings.image_model,
         ready=not settings.missing_for(card.name),
     )
@@ -74,4 +74,4 @@ def _price(card: ModelCard) -> str:
     lowest, highest = min(card.prices.values()), max(card.prices.values())
     if highest:
         return f"¥{lowest:.2f} 一张" if lowest == highest else f"¥{lowest:.2f}–{highest:.2f} 一张"
-    return "价格由服务定，填了 PRICE_PER_IMAGE 才记账" if card.name == "openai" else "不花钱"
+    return card.setup.free

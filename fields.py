@@ -1,0 +1,138 @@
+"""Untrusted fields (form, JSON, spreadsheet) -> values, or InvalidRequest; known through ``domain``."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from errors import InvalidRequest
+from references import SampleImage
+from sizes import ASPECT_RATIOS, RESOLUTIONS
+
+MAX_PICTURES_A_ROW = 10
+MAX_REFERENCES = 4
+MAX_PROMPT_LENGTH = 10_000
+MAX_FILENAME_LENGTH = 200
+MAX_REFERENCE_LENGTH = 4_096
+MAX_SEED = 4_294_967_293
+MAX_STEPS = 150
+
+
+def normal_text(value: Any) -> str:
+    """Text of a cell or field with stray white space at the ends and full-width signs mended."""
+    return unicodedata.normalize("NFKC", str(value)).strip()
+
+
+def whole_characters(text: str) -> str:
+    """The text, with a ``?`` for each half of a character: no file, database or answer can hold those."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _read_text(name: str, label: str, limit: int, *, required: bool = False) -> Any:
+    def read(value: Any) -> str:
+        if value is None:
+            value = ""
+        if not isinstance(value, str):
+            raise InvalidRequest(name, f"{label}应为文字")
+        text = value.replace("\r\n", "\n").replace("\x00", "").strip()
+        if required and not text:
+            raise InvalidRequest(name, f"请填写{label}")
+        if len(text) > limit:
+            raise InvalidRequest(name, f"{label}有 {len(text)} 字，最多 {limit} 字")
+        return whole_characters(text)
+
+    return read
+
+
+def read_aspect_ratio(value: Any) -> str:
+    """``16：9``, ``16x9``, ``１６:９`` -> ``16:9``; empty -> ``1:1``; InvalidRequest for anything else."""
+    if value is None or value == "":
+        return "1:1"
+    text = re.sub(r"\s*[:xX×*/比]\s*", ":", _short(value))
+    if text not in ASPECT_RATIOS:
+        raise InvalidRequest(
+            "aspect_ratio", f"不支持的图片比例「{str(value)[:60]}」，可选：{'、'.join(ASPECT_RATIOS)}"
+        )
+    return text
+
+
+def read_resolution(value: Any) -> str:
+    """``2k``, ``２Ｋ`` -> ``2K``; empty -> ``2K``; InvalidRequest for anything else."""
+    if value is None or value == "":
+        return "2K"
+    text = _short(value).upper()
+    if text not in RESOLUTIONS:
+        raise InvalidRequest(
+            "resolution", f"不支持的分辨率「{str(value)[:60]}」，可选：{'、'.join(RESOLUTIONS)}"
+        )
+    return text
+
+
+def _short(value: Any) -> str:
+    """Text that a ratio or resolution could be; nothing longer is worth a look."""
+    return normal_text(str(value)[:60])
+
+
+def read_whole_number(value: Any) -> int | None:
+    """``3``, ``3.0``, ``"３"``, ``"3.0"`` -> 3; empty -> None; ValueError for anything else, also True."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        raise ValueError(value)
+    text = _short(value)
+    if not re.fullmatch(r"[+-]?[0-9]{1,12}(\.0+)?", text):
+        raise ValueError(value)
+    return int(text.split(".")[0])
+
+
+def _read_number(name: str, label: str, low: int, high: int, default: int | None) -> Any:
+    def read(value: Any) -> int | None:
+        complaint = InvalidRequest(name, f"{label}应为 {low}–{high} 的整数，现在是「{str(value)[:60]}」")
+        try:
+            number = read_whole_number(value)
+        except ValueError:
+            raise complaint from None
+        if number is None or (name == "seed" and number == -1):
+            return default
+        if not low <= number <= high:
+            raise complaint
+        return number
+
+    return read
+
+
+def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
+    """A list of ``{"url", "filename"}`` (or its JSON text) -> reference images, at most 4."""
+    if value in (None, "", []):
+        return ()
+    try:
+        items = json.loads(value) if isinstance(value, str) else list(value)
+        images = tuple(SampleImage(url=_words(i["url"]), filename=_words(i["filename"])) for i in items)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidRequest("sample_images", "参考图应为 [{url, filename}] 的列表") from None
+    if len(images) > MAX_REFERENCES:
+        raise InvalidRequest("sample_images", f"参考图有 {len(images)} 张，最多 {MAX_REFERENCES} 张")
+    return images
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_REFERENCE_LENGTH:
+        raise ValueError(value)
+    return whole_characters(value)
+
+
+# The fields of a request, in the order in which they are complained of.
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "prompt": _read_text("prompt", "提示词", MAX_PROMPT_LENGTH, required=True),
+    "negative_prompt": _read_text("negative_prompt", "负面提示词", MAX_PROMPT_LENGTH),
+    "aspect_ratio": read_aspect_ratio,
+    "resolution": read_resolution,
+    "sample_images": read_sample_images,
+    "num_images": _read_number("num_images", "生成数量", 1, MAX_PICTURES_A_ROW, 1),
+    "filename": _read_text("filename", "文件名", MAX_FILENAME_LENGTH),
+    "seed": _read_number("seed", "种子", 0, MAX_SEED, None),
+    "steps": _read_number("steps", "采样步数", 1, MAX_STEPS, None),
+}
