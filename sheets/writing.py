@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from openpyxl import Workbook
@@ -16,6 +16,7 @@ from sheets.headers import LABELS
 from sheets.paper import Column, SheetWriter, writing
 
 SHEET_NAME = "提示词表"
+Tell = Callable[[str], str]  # a Chinese sentence in the language of the person who asked
 WIDTHS: Mapping[str, float] = {
     "prompt": 56,
     "negative_prompt": 28,
@@ -51,15 +52,20 @@ _GOOD_TO_KNOW = (
 )
 
 
-def write_template(card: ModelCard | None = None) -> bytes:
-    """The workbook to fill in: a table with drop-downs of what ``card`` offers, and a sheet that explains."""
+def write_template(card: ModelCard | None = None, *, tell: Tell = str) -> bytes:
+    """The workbook to fill in: a table with drop-downs of what ``card`` offers, and a sheet that explains.
+
+    ``tell`` gives headers and explanations in another language; the import knows the English headers too.
+    """
     with writing() as workbook:
-        _add_table(workbook, (), card)
-        _add_explanations(workbook, card)
+        _add_table(workbook, (), card, tell)
+        _add_explanations(workbook, card, tell)
         return _saved(workbook)
 
 
-def write_requests(rows: Iterable[Mapping[str, Any]], card: ModelCard | None = None) -> bytes:
+def write_requests(
+    rows: Iterable[Mapping[str, Any]], card: ModelCard | None = None, *, tell: Tell = str
+) -> bytes:
     """Rows by the API's field names -> the table as a workbook, read back to the letter by ``read_workbook``.
 
     Reference images are taken from ``references`` (names), else from ``sample_images`` ([{url, filename}]).
@@ -67,7 +73,7 @@ def write_requests(rows: Iterable[Mapping[str, Any]], card: ModelCard | None = N
     than a cell can be.
     """
     with writing() as workbook:
-        _add_table(workbook, rows, card)
+        _add_table(workbook, rows, card, tell)
         return _saved(workbook)
 
 
@@ -78,18 +84,21 @@ def reference_names(row: Mapping[str, Any]) -> list[str]:
     return [str(one.get("filename", "") if isinstance(one, Mapping) else one) for one in listed]
 
 
-def _add_table(workbook: Workbook, rows: Iterable[Mapping[str, Any]], card: ModelCard | None) -> None:
-    table = SheetWriter(workbook, SHEET_NAME, [Column(LABELS[name], WIDTHS[name]) for name in LABELS])
-    _add_choice(table, "aspect_ratio", _ratios(card))
-    _add_choice(table, "resolution", _resolutions(card))
-    _add_choice(table, "num_images", [str(n) for n in range(1, MAX_PICTURES_A_ROW + 1)])
+def _add_table(
+    workbook: Workbook, rows: Iterable[Mapping[str, Any]], card: ModelCard | None, tell: Tell
+) -> None:
+    columns = [Column(tell(LABELS[name]), WIDTHS[name]) for name in LABELS]
+    table = SheetWriter(workbook, tell(SHEET_NAME), columns)
+    _add_choice(table, "aspect_ratio", _ratios(card), tell)
+    _add_choice(table, "resolution", _resolutions(card), tell)
+    _add_choice(table, "num_images", [str(n) for n in range(1, MAX_PICTURES_A_ROW + 1)], tell)
     for row in rows:
         table.append(
             [join_names(reference_names(row)) if name == "references" else row.get(name) for name in LABELS]
         )
 
 
-def _add_choice(table: SheetWriter, field: str, choices: Sequence[str]) -> None:
+def _add_choice(table: SheetWriter, field: str, choices: Sequence[str], tell: Tell) -> None:
     """A drop-down for a whole column, which says what is allowed."""
     column = get_column_letter(list(LABELS).index(field) + 1)
     choice = DataValidation(
@@ -97,23 +106,23 @@ def _add_choice(table: SheetWriter, field: str, choices: Sequence[str]) -> None:
         formula1=f'"{",".join(choices)}"',
         allow_blank=True,
         showErrorMessage=True,
-        errorTitle=LABELS[field],
-        error=f"可选：{'、'.join(choices)}",
+        errorTitle=tell(LABELS[field]),
+        error=tell(f"可选：{'、'.join(choices)}"),
         sqref=f"{column}2:{column}{MAX_ROWS_A_BATCH + 1}",
     )
     table.sheet.data_validations.append(choice)
 
 
-def _add_explanations(workbook: Workbook, card: ModelCard | None) -> None:
-    sheet = SheetWriter(workbook, "说明", [Column("列", 20), Column("怎么填", 70), Column("例子", 44)])
+def _add_explanations(workbook: Workbook, card: ModelCard | None, tell: Tell) -> None:
+    heads = (("列", 20), ("怎么填", 70), ("例子", 44))
+    sheet = SheetWriter(workbook, tell("说明"), [Column(tell(label), width) for label, width in heads])
     offered = {"ratios": "、".join(_ratios(card)), "resolutions": "、".join(_resolutions(card))}
     for number, (name, (how, example)) in enumerate(_EXPLANATIONS.items(), 1):
         note = card.notes.get(name, "") if card else ""
-        sheet.append(
-            [f"{get_column_letter(number)} 列：{LABELS[name]}", how.format(**offered) + note, example]
-        )
+        where = tell(f"{get_column_letter(number)} 列：{LABELS[name]}")
+        sheet.append([where, tell(how.format(**offered)) + tell(note), tell(example)])
     for text in _GOOD_TO_KNOW:
-        sheet.append(["", text, ""])
+        sheet.append(["", tell(text), ""])
 
 
 def _ratios(card: ModelCard | None) -> list[str]:

@@ -5,6 +5,7 @@ from io import BytesIO
 
 import pytest
 from flask.testing import FlaskClient
+from openpyxl import load_workbook
 
 import database
 from config import Settings
@@ -115,3 +116,32 @@ def test_a_file_to_import_is_complained_of_in_english(client: FlaskClient) -> No
     assert told["problems"][0]["error"].startswith("Aspect ratio “5:4”")
     assert told["problems"][0]["column"] == "图片比例"
     assert told["notes"] == ["Columns not in the table take their defaults: Resolution (2K), Images (1)"]
+
+
+def test_a_table_exported_in_english_is_imported_again_to_the_letter(client: FlaskClient) -> None:
+    row = {"prompt": "猫", "negative_prompt": "模糊，水印", "aspect_ratio": "16:9", "resolution": "1K"}
+    row |= {"num_images": "2", "filename": "橘猫", "seed": "7", "steps": "20"}
+    file = client.post("/api/spreadsheet/export", json={"rows": [row]}, headers=ENGLISH)
+    again = client.post("/api/spreadsheet/import", data={"file": (BytesIO(file.data), "t.xlsx")}).get_json()
+    assert again["problems"] == []
+    assert {name: str(again["rows"][0][name]) for name in row} == row
+
+
+def test_the_template_is_all_english_for_an_english_browser(client: FlaskClient) -> None:
+    file = client.get("/api/spreadsheet/template.xlsx", headers=ENGLISH)
+    assert "filename=batch-template.xlsx" in file.headers["Content-Disposition"]
+    workbook = load_workbook(BytesIO(file.data))
+    words = [str(cell.value) for sheet in workbook for row in sheet for cell in row if cell.value]
+    assert workbook.sheetnames == ["Prompts", "Notes"]
+    assert words[:9] == [
+        "Prompt",
+        "Negative prompt",
+        "Aspect ratio",
+        "Resolution",
+        "Images",
+        "File name",
+        "Reference images",
+        "Seed",
+        "Steps",
+    ]
+    assert [word for word in words if HAN.search(word)] == []

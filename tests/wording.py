@@ -35,8 +35,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "web/openapi.py": None,  # the document of the API
     "web/openapi_calls.py": None,
     "web/openapi_shapes.py": None,
-    "sheets/writing.py": None,  # what workbooks are made of is the same for everybody, to be read again
-    "sheets/results.py": None,
+    "sheets/results.py": None,  # the same for everybody: its states are read again by their Chinese words
     "sheets/ledger.py": None,
     "spending.py": None,  # what outcomes are called in the ledger's workbook
     "web/archive.py": None,

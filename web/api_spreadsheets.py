@@ -37,7 +37,7 @@ def import_spreadsheet() -> Answer:
 @api.get("/spreadsheet/template.xlsx")
 def spreadsheet_template() -> Response:
     """The workbook to fill in."""
-    return _workbook(spreadsheet.write_template(rooms().model.card), "批量生成模板.xlsx")
+    return _workbook(spreadsheet.write_template(rooms().model.card, tell=told), "批量生成模板.xlsx")
 
 
 @api.post("/spreadsheet/export")
@@ -48,7 +48,7 @@ def export_spreadsheet() -> Response:
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", f"一次最多导出 {MAX_ROWS_A_BATCH} 行")
-    return _workbook(spreadsheet.write_requests(rows, rooms().model.card), "批量生成.xlsx")
+    return _workbook(spreadsheet.write_requests(rows, rooms().model.card, tell=told), "批量生成.xlsx")
 
 
 @api.get("/batches/<batch_id>/results.xlsx")
