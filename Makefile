@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: help run test lint check fuzz torture bench check-store backup
+.PHONY: help run test lint check fuzz torture bench gallery check-store backup
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -29,6 +29,10 @@ bench: $(VENV)/.tests ## Measure speed and memory, each against a peer in the sa
 
 torture: $(VENV)/.tests ## Faults, kills, full disks against the real server: make torture ROUNDS=200 SEED=1
 	$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
+
+gallery: $(VENV)/.tests ## Take the screenshots in docs/images anew
+	@sh tests/browser/install
+	$(BIN)/python -m tests.browser.gallery
 
 check-store: $(VENV)/.product ## Compare records with picture files; reports, deletes nothing
 	$(BIN)/python -m store_check

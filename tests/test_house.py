@@ -1,6 +1,7 @@
 """The house rules that a machine can keep: who imports whom, and one door for each foreign library."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,18 @@ def test_one_place_fetches_and_one_sets_markup(path: Path) -> None:
     text = path.read_text("utf-8")
     assert path.name == "api.js" or "fetch(" not in text
     assert path.name == "fragments.js" or "innerHTML" not in text
+
+
+def test_the_gallery_shows_every_picture_there_is_and_stays_small() -> None:
+    shown = set(
+        re.findall(
+            r"images/([\w.-]+\.png)",
+            "".join(
+                (ROOT / name).read_text("utf-8")
+                for name in ("docs/gallery.md", "README.md", "docs/README.en.md")
+            ),
+        )
+    )
+    images = list((ROOT / "docs/images").iterdir())
+    assert shown == {path.name for path in images}
+    assert sum(path.stat().st_size for path in images) < 3_000_000

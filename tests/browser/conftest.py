@@ -15,7 +15,7 @@ from tests.house_process import HouseProcess
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-_FLAGS = [
+FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -38,7 +38,7 @@ def browser_path() -> str:
 def browser() -> Iterator[Browser]:
     """One Chromium for the whole run; its visitors speak Chinese unless a test says otherwise."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser_path(), args=_FLAGS)
+        chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         chromium.new_context = partial(chromium.new_context, locale="zh-CN")  # type: ignore[method-assign]
         yield chromium
         chromium.close()

@@ -1,0 +1,237 @@
+"""``make gallery``: a screenshot of every page and state into ``docs/images``, and the page that shows them.
+
+Everything in them is made up here: a filled house, a run before the fake Jimeng, a house on its first day.
+"""
+
+import io
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import requests
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.conftest import FLAGS, browser_path
+from tests.browser.records_page import RecordsPage, fill_house, small_picture
+from tests.browser.studio_page import StudioPage
+from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
+from tests.house_process import ROOT, HouseProcess
+
+IMAGES = ROOT / "docs/images"
+MOST_BYTES = 3_000_000
+_COLOURS = 256
+_WIDE, _PHONE = (1440, 900), (390, 844)
+_PROMPTS = (
+    "江南水乡的清晨，薄雾，乌篷船缓缓划过石桥",
+    "雪山脚下的木屋，窗里透出暖光，满天星",
+    "一只橘猫趴在旧书堆上打盹，午后阳光",
+    "重庆夜景，霓虹与细雨",
+    "敦煌飞天，飘带，矿物颜料的质感",
+    "白瓷茶杯产品图，浅灰背景，柔和侧光",
+    "海边灯塔，暴风雨前的天空，厚涂油画",
+    "秋天的银杏大道，逆光，落叶纷飞",
+)
+_RATIOS = ("16:9", "3:2", "1:1", "16:9", "3:4", "4:3", "16:9", "2:3")
+
+Theme = Literal["light", "dark"]
+Scene = Callable[[Page, HouseProcess], None]
+
+
+def first_day(page: Page, house: HouseProcess) -> None:
+    """单图生成，第一天：还没有密钥，一键试一张"""
+    page.goto(house.address)
+
+
+def studio(page: Page, house: HouseProcess) -> None:
+    """单图生成：左边写，右边看"""
+    house.post("/api/batches", {"source": "single", "rows": _rows(len(_PROMPTS))})
+    opened = StudioPage(page, house.address)
+    opened.open()
+    opened.wait_for_pictures(len(_PROMPTS))
+    opened.write_prompt("一只橘猫趴在旧书堆上打盹，午后阳光，胶片质感")
+    page.evaluate("scrollTo(0, 0)")
+
+
+def model(page: Page, house: HouseProcess) -> None:
+    """模型与密钥：要填什么，填了没有，测试密钥不花钱"""
+    page.goto(f"{house.address}/model")
+
+
+def draft(page: Page, house: HouseProcess) -> None:
+    """批量生成：像在 Excel 里一样改"""
+    opened = BatchPage(page, house.address)
+    opened.open()
+    opened.do("add")
+    lines = [(prompt, "文字，水印") for prompt in _PROMPTS * 2]
+    opened.paste_block(1, "prompt", *lines)
+    opened.expect_rows(len(lines))
+    opened.correct_cell(3, "aspect_ratio", "16比9")
+
+
+def run(page: Page, house: HouseProcess) -> None:
+    """批量生成：进度、已花、还要多久"""
+    _follow(page, house, [{**row, "resolution": "4K"} for row in _rows(24)])
+
+
+def failures(page: Page, house: HouseProcess) -> None:
+    """批量生成：没有成功的按原因分组，一起重试"""
+    _follow(page, house, [*_rows(3), {"prompt": "违禁的画面"}, *_rows(2), {"prompt": "必拒的画"}, *_rows(20)])
+
+
+def _follow(page: Page, house: HouseProcess, rows: list[dict[str, object]]) -> None:
+    answer = house.post("/api/batches", {"name": "十一月商品图", "rows": rows})
+    opened = BatchPage(page, house.address)
+    opened.open(f"?id={answer['batch_id']}")
+    opened.wait_for_picture(2)
+    page.wait_for_timeout(5000)
+
+
+def records(page: Page, house: HouseProcess) -> None:
+    """生成记录：表格"""
+    RecordsPage(page, house.address).open("?view=table")
+
+
+def grid(page: Page, house: HouseProcess) -> None:
+    """生成记录：网格，勾选以后"""
+    opened = RecordsPage(page, house.address)
+    opened.open("?view=grid")
+    opened.pick(297, 292, 279)
+
+
+def large(page: Page, house: HouseProcess) -> None:
+    """生成记录：大图和参数"""
+    opened = RecordsPage(page, house.address)
+    opened.open("?view=grid")
+    opened.enlarge(294)
+    page.wait_for_timeout(500)
+
+
+def nothing_found(page: Page, house: HouseProcess) -> None:
+    """生成记录：什么也没找到"""
+    page.goto(f"{house.address}/records?search=恐龙")
+
+
+def samples(page: Page, house: HouseProcess) -> None:
+    """示例图"""
+    for number in range(18):
+        name = f"{_PROMPTS[number % 8][:4]}{number + 1}.jpg"
+        file = {"file": (name, small_picture(number, _RATIOS[number % 8]))}
+        requests.post(f"{house.address}/api/sample-images", files=file, timeout=30)
+    page.goto(f"{house.address}/samples")
+    page.wait_for_load_state("networkidle")
+
+
+def picker(page: Page, house: HouseProcess) -> None:
+    """选参考图：单图和批量用的是同一个"""
+    opened = BatchPage(page, house.address)
+    opened.open()
+    opened.do("add")
+    opened.open_references(1)
+    page.wait_for_load_state("networkidle")
+
+
+def usage(page: Page, house: HouseProcess) -> None:
+    """用量：花了多少，还有什么结果未知"""
+    page.goto(f"{house.address}/usage")
+
+
+# name, scene, which house, window, theme; in this order, each house as the scenes before left it
+SHOTS: tuple[tuple[str, Scene, str, tuple[int, int], Theme], ...] = (
+    ("first-day", first_day, "demo", _WIDE, "light"),
+    ("model", model, "demo", _WIDE, "light"),
+    ("index", studio, "demo", _WIDE, "light"),
+    ("index-dark-phone", studio, "demo", _PHONE, "dark"),
+    ("batch-draft", draft, "jimeng", _WIDE, "light"),
+    ("batch", run, "demo", _WIDE, "light"),
+    ("batch-dark", run, "demo", _WIDE, "dark"),
+    ("batch-phone", run, "demo", _PHONE, "light"),
+    ("batch-failures", failures, "jimeng", _WIDE, "light"),
+    ("usage", usage, "jimeng", _WIDE, "light"),
+    ("records-table", records, "filled", _WIDE, "light"),
+    ("records", grid, "filled", _WIDE, "light"),
+    ("records-dark-phone", grid, "filled", _PHONE, "dark"),
+    ("records-large", large, "filled", _WIDE, "dark"),
+    ("records-nothing", nothing_found, "filled", _WIDE, "light"),
+    ("samples", samples, "filled", _WIDE, "light"),
+    ("picker", picker, "filled", _WIDE, "light"),
+)
+
+
+def main() -> None:
+    """Draw them all; exit with 1 when they weigh too much."""
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        with houses(Path(folder)) as homes:
+            for name, scene, home, window, theme in SHOTS:
+                (IMAGES / f"{name}.png").write_bytes(shot(browser, scene, homes[home], window, theme))
+        browser.close()
+    (ROOT / "docs/gallery.md").write_text(told(), encoding="utf-8")
+    weight = sum((IMAGES / f"{shot[0]}.png").stat().st_size for shot in SHOTS)
+    sys.stdout.write(f"{len(SHOTS)} pictures, {weight / 1e6:.2f} MB\n")
+    sys.exit(weight > MOST_BYTES)
+
+
+@contextmanager
+def houses(folder: Path) -> Iterator[dict[str, HouseProcess]]:
+    """The three houses of the scenes, started."""
+    for name in ("demo", "jimeng", "filled"):
+        (folder / name).mkdir()
+    fill_house(folder / "filled", 300)
+    with FakeJimeng(latency=1.5) as service:
+        key = {"VOLCENGINE_AK": ACCESS_KEY, "VOLCENGINE_SK": SECRET_KEY, "JIMENG_ENDPOINT": service.address}
+        homes = {
+            "demo": HouseProcess(folder / "demo", IMAGE_MODEL="demo", MODEL_CONCURRENCY="1"),
+            "jimeng": HouseProcess(folder / "jimeng", **key),
+            "filled": HouseProcess(folder / "filled", IMAGE_MODEL="demo"),
+        }
+        for house in homes.values():
+            house.start()
+        try:
+            yield homes
+        finally:
+            for house in homes.values():
+                house.kill()
+
+
+def shot(browser: Browser, scene: Scene, house: HouseProcess, window: tuple[int, int], theme: Theme) -> bytes:
+    """The scene as a small PNG of few colours."""
+    width, height = window
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, locale="zh-CN"
+    )
+    page = context.new_page()
+    scene(page, house)
+    page.wait_for_timeout(600)
+    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    context.close()
+    packed = io.BytesIO()
+    few = image.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few.save(packed, "PNG", optimize=True)
+    return packed.getvalue()
+
+
+def told() -> str:
+    """The page that shows them all."""
+    lines = ["# 每一页的样子", "", "由 `make gallery` 拍下，图中内容都是编的。"]
+    for name, scene, _, window, theme in SHOTS:
+        what = (
+            f"{scene.__doc__}{'（手机）' if window == _PHONE else ''}{'（深色）' if theme == 'dark' else ''}"
+        )
+        lines += ["", f"## {what}", "", f"![{what}](images/{name}.png)"]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(number: int) -> list[dict[str, object]]:
+    return [
+        {"prompt": _PROMPTS[n % 8], "aspect_ratio": _RATIOS[n % 8], "filename": f"商品-{n + 1}"}
+        for n in range(number)
+    ]
+
+
+if __name__ == "__main__":
+    main()
