@@ -257,6 +257,8 @@ class Worker:
                 if self._stopping.is_set() or time.monotonic() > deadline:
                     raise _not_kept(error) from error
             self._stopping.wait(2.0)
+            with suppress(StorageError):  # a folder that was away may hold what could not be taken back
+                pictures.remove_part_files(self.settings.output_dir)
 
     def _fail_or_try_later(self, db: database.Connection, record: Record, error: ModelError) -> None:
         if error.slow_down:

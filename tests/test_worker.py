@@ -402,6 +402,7 @@ def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
 
     def full_once(*args: object, **kwargs: object) -> object:
         for text in refusals:
+            (studio.settings.output_dir / f".{'0a' * 8}.part").touch()
             raise StorageError(text)
         return keep(*args, **kwargs)  # type: ignore[arg-type]
 
@@ -409,6 +410,7 @@ def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
     batch_id, ids = studio.ask("一", "二")
     studio.step()
     assert studio.record(ids[0]).status is Status.SUCCESS
+    assert studio.files() == [studio.record(ids[0]).filename]
     assert database.get_batch(studio.db, batch_id).paused_reason == "磁盘已满"
     assert studio.service.charges == 1
 
