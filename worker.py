@@ -194,10 +194,9 @@ class Worker:
     def run_record(self, db: database.Connection, record: Record, slot: Slot) -> Kept:
         """The recipe: order or collect the picture, free the slot, keep the picture."""
         started = time.monotonic()
-        if record.attempts > 1:
-            with suppress(StorageError):  # of a folder that is away: told when there is something to keep
-                if found := self._find_kept(record):
-                    return found
+        with suppress(StorageError):  # of a folder that is away: told when there is something to keep
+            if record.attempts > 1 and (found := self._find_kept(record)):
+                return found
         picture = generator.generate(
             self.model,
             record.request,
@@ -447,5 +446,5 @@ class Worker:
 
 
 def _not_kept(error: StorageError) -> ModelError:
-    text = f"图片已生成，但没能保存：{error.message}"
-    return ModelError(text, cause="storage", billed=Billed.YES, ticket_usable=True)
+    told = f"图片已生成，但没能保存：{error.message}"
+    return ModelError(told, cause="storage", billed=Billed.YES, ticket_usable=True)
