@@ -145,3 +145,9 @@ def test_the_template_is_all_english_for_an_english_browser(client: FlaskClient)
         "Steps",
     ]
     assert [word for word in words if HAN.search(word)] == []
+
+
+def test_the_document_of_the_api_is_told_in_english(client: FlaskClient) -> None:
+    text = client.get("/api/openapi.json", headers=ENGLISH).text
+    assert '"A batch, and the records and log lines that changed after since"' in text
+    assert not HAN.search(text)

@@ -32,9 +32,6 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "web_app.py": None,  # starts at the terminal
     "web/language.py": ("day_in_words",),  # both languages at once
     "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
-    "web/openapi.py": None,  # the document of the API
-    "web/openapi_calls.py": None,
-    "web/openapi_shapes.py": None,
     "sheets/results.py": None,  # the same for everybody: its states are read again by their Chinese words
     "sheets/ledger.py": None,
     "spending.py": None,  # what outcomes are called in the ledger's workbook

@@ -9,6 +9,7 @@ from flask import Response
 from werkzeug.wrappers import Response as AnyResponse
 
 from web.api import api
+from web.language import told
 from web.live import unless_unchanged
 from web.openapi_calls import PATHS, Call
 from web.openapi_shapes import ID, SHAPES, TEXT, ref
@@ -44,11 +45,21 @@ def _with_names(path: str, calls: dict[str, Call]) -> dict[str, Any]:
     return {**({"parameters": named} if named else {}), **calls}
 
 
-_WRITTEN = json.dumps(document(), ensure_ascii=False, separators=(",", ":"))
-_TAG = hashlib.sha256(_WRITTEN.encode()).hexdigest()[:16]
+_DOCUMENT = document()
+_TAG = hashlib.sha256(json.dumps(_DOCUMENT).encode()).hexdigest()[:16]
 
 
 @api.get("/openapi.json")
 def openapi() -> AnyResponse:
     """The document."""
-    return unless_unchanged(Response(_WRITTEN, mimetype="application/json"), _TAG)
+    text = json.dumps(_told(_DOCUMENT), ensure_ascii=False, separators=(",", ":"))
+    return unless_unchanged(Response(text, mimetype="application/json"), _TAG)
+
+
+def _told(part: Any) -> Any:
+    """Its sentences in the language of this request."""
+    if isinstance(part, dict):
+        return {name: _told(value) for name, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_told(value) for value in part]
+    return told(part) if isinstance(part, str) else part
