@@ -88,6 +88,8 @@ def test_a_browser_that_changes_its_language_is_not_told_that_nothing_changed(
         assert client.get(address, headers={"If-None-Match": tag}).status_code == 304
         assert client.get(address, headers={"If-None-Match": tag} | ENGLISH).status_code == 200
     assert {"Accept-Language", "Cookie"} <= set(client.get("/").vary)
+    with client.get("/static/favicon.svg") as picture:
+        assert "Cookie" not in picture.vary
 
 
 def test_what_is_kept_stays_chinese_and_is_told_in_english(

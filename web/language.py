@@ -17,6 +17,7 @@ from web.catalogue import Catalogue, fill
 from web.places import own_page, parts_of
 
 _OFFERED = ("zh", "en")
+_IN_WORDS = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
 _YEAR = 365 * 24 * 3600
 CATALOGUE = Path(__file__).parents[1] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
@@ -99,6 +100,7 @@ def _page_before() -> str:
 
 
 def _depend_on_wish(response: Response) -> Response:
-    if request.endpoint != "static":
+    """Pictures, scripts and styles are the same in every language and stay in the browser's cache."""
+    if response.mimetype in _IN_WORDS:
         response.vary.update(("Accept-Language", "Cookie"))
     return response
