@@ -269,9 +269,14 @@ def _check_upload(
 ) -> checking.Checked:
     if len(content) > max_bytes:
         raise TooLarge(f"图片超过 {max_bytes // (1024 * 1024)} MB，请压缩后再上传")
+    if not content:
+        raise InvalidRequest("file", "这是空文件（0 字节），请重新导出或下载一份再上传")
     try:
         return checking.check(content, formats=formats, max_pixels=max_pixels)
     except checking.NotAPicture as error:
+        if error.format in ("heic", "avif"):
+            text = f"这是 {error.format.upper()} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传"
+            raise InvalidRequest("file", text) from error
         names = "、".join(name.upper() for name in formats)
         raise InvalidRequest("file", f"这不是可用的图片，请上传 {names} 文件") from error
     except checking.TooManyPixels as error:

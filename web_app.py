@@ -37,7 +37,7 @@ from web import (  # noqa: F401 - routes join
     pages_samples,
     pages_usage,
 )
-from web.answers import answer_errors
+from web.answers import MAX_UPLOAD_BYTES, answer_errors
 from web.api import api
 from web.assets import furnish_assets
 from web.context import Rooms, furnish
@@ -49,9 +49,8 @@ from web.watch import watch
 from web.weight import lighten
 from worker import Worker
 
-_MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 _MAX_FORM_BYTES = 8 * 1024 * 1024
-_MAX_TAKEN_BYTES = 4 * _MAX_UPLOAD_BYTES  # beyond that not even the sentence about it is waited for
+_MAX_TAKEN_BYTES = 4 * MAX_UPLOAD_BYTES  # beyond that not even the sentence about it is waited for
 _YEAR = 365 * 24 * 3600
 _GLIBC_ADVICE = {-8: 2, -3: 256 * 1024, -1: 256 * 1024}  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 _HERE = Path(__file__).parent
@@ -64,11 +63,12 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     model = worker.model if worker else generator.open_model(settings)
     app = Flask(__name__, root_path=str(_HERE))
     app.config.update(
-        MAX_CONTENT_LENGTH=_MAX_UPLOAD_BYTES,
+        MAX_CONTENT_LENGTH=MAX_UPLOAD_BYTES,
         MAX_FORM_MEMORY_SIZE=_MAX_FORM_BYTES,
         SEND_FILE_MAX_AGE_DEFAULT=_YEAR,
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.jinja_env.globals["upload_limit"] = pictures.MAX_UPLOAD_BYTES
     language.install(app)
     furnish(app, Rooms(settings=settings, model=model, worker=worker or Worker(settings, model)))
     watch(app)

@@ -9,6 +9,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 _START_OF_SCAN = 0xDA
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
 class Part(NamedTuple):
@@ -21,7 +22,7 @@ class Part(NamedTuple):
 
 
 def sniff(content: bytes) -> str | None:
-    """``png``, ``jpeg``, ``webp``, also ``gif`` and ``bmp``, by the first bytes; None for anything else."""
+    """``png``, ``jpeg``, ``webp``, ``gif``, ``bmp``, ``heic`` or ``avif``, by the first bytes; else None."""
     if content.startswith(PNG_SIGNATURE):
         return "png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -30,6 +31,8 @@ def sniff(content: bytes) -> str | None:
         return "webp"
     if content.startswith((b"GIF87a", b"GIF89a")):
         return "gif"
+    if content[4:8] == b"ftyp" and content[8:12] in (*_HEIC_BRANDS, b"avif"):
+        return "avif" if content[8:12] == b"avif" else "heic"
     return "bmp" if content.startswith(b"BM") else None
 
 

@@ -240,7 +240,7 @@ def test_an_upload_beyond_all_bounds_is_refused_unread(client: FlaskClient, path
     told = {"CONTENT_LENGTH": str(2**40), "CONTENT_TYPE": "multipart/form-data; boundary=x"}
     answer = client.post(path, environ_overrides=told)
     assert answer.status_code == 413
-    assert answer.get_json()["error"] == "上传的内容太大"
+    assert answer.get_json()["error"] == "上传的内容太大，一次最多 64 MB，请压缩或分几次上传"
 
 
 def test_a_picture_that_unpacks_to_gigabytes_is_one_sentence(client: FlaskClient) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import struct
 import unicodedata
 import zlib
@@ -16,6 +17,7 @@ from PIL import Image
 
 import pictures
 from domain import ImageRequest, Size, file_key
+from errors import InvalidRequest
 from picture_files import embedding, exif
 from picture_files.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
 from tests.drawn import drawn, pixels
@@ -318,3 +320,21 @@ def test_reading_parameters_survives_any_damage(picture_format: str) -> None:
         for _ in range(min(3, len(damaged))):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         pictures.read_parameters(bytes(damaged))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"\x00\x00\x00\x24ftypheic" + bytes(64),
+            "HEIC 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG",
+        ),
+        (b"\x00\x00\x00\x24ftypmif1" + bytes(64), "HEIC 照片"),
+        (b"\x00\x00\x00\x1cftypavif" + bytes(64), "AVIF 照片"),
+        (b"", "空文件（0 字节）"),
+        (b"hello", "这不是可用的图片，请上传 PNG、JPEG、WEBP 文件"),
+    ],
+)
+def test_each_kind_of_file_that_cannot_be_used_is_told_what_to_do(content: bytes, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=re.escape(said)):
+        pictures.checked_upload("照片.heic", content)

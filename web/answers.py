@@ -17,6 +17,8 @@ from domain import Batch, LogLine, ModelCard, Record, SampleImage, Status
 from sample_images import shown_at
 from web.language import told
 
+MAX_UPLOAD_BYTES = 64 * 2**20  # of all that is sent at once
+
 Answer = Response | tuple[Response, int]
 
 # The only place that knows which HTTP number an error is; the nearest ancestor counts.
@@ -38,7 +40,7 @@ _HTTP_SENTENCES = {
     400: "请求的格式不对",
     404: "没有这个页面",
     405: "这个地址不接受这种请求",
-    413: "上传的内容太大",
+    413: f"上传的内容太大，一次最多 {MAX_UPLOAD_BYTES // 2**20} MB，请压缩或分几次上传",
     415: "请以 JSON 提交",
     500: "程序内部出错，详情在日志里",
 }

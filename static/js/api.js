@@ -37,8 +37,10 @@ export async function callForFile(method, url, body) {
   return { blob: await response.blob(), filename: name ? decodeURIComponent(name[1]) : "" };
 }
 
-/** Send one file, told how far it has come (0..1). Returns the answer's object. */
+/** Send one picture, told how far it has come (0..1). Returns the answer's object. One too large is not sent at all. */
 export function upload(url, file, progress) {
+  const limit = Number(document.body.dataset.uploadLimit);
+  if (file.size > limit) return Promise.reject(new Failure(tooLarge(file.size, limit), { status: 413 }));
   const body = new FormData();
   body.append("file", file, file.name || _("图片"));
   const request = new XMLHttpRequest();
@@ -54,6 +56,11 @@ export function upload(url, file, progress) {
     });
     request.send(body);
   });
+}
+
+function tooLarge(size, limit) {
+  const [has, most] = [size, limit].map((bytes) => Math.round(bytes / 2 ** 20));
+  return _("有 {has} MB，每张图片最多 {most} MB，请压缩后再上传", { has, most });
 }
 
 /** What changed at a JSON address since the last look: the object, or null when nothing did. */

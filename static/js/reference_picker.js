@@ -1,9 +1,10 @@
 // Choose reference images in order: search, upload in place, keyboard. Templates: _reference_picker.html.
 
-import { call } from "./api.js";
+import { call, Failure, upload as send } from "./api.js";
 import { _ } from "./words.js";
 
 const PART = 200;
+const LOOK_AGAIN = 2000;
 
 /** Open the dialog; resolves to the chosen [{url, filename, thumbnail_url}] in order, or null when left. */
 export function openReferencePicker(dialog, { chosen = [], most = 4, search = "" } = {}) {
@@ -15,25 +16,42 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
   let total = 0;
   let asked = 0;
   let coming = false;
+  let again = 0;
   let answer = null;
 
   function ask(words, offset = 0) {
     return call("GET", `${dialog.dataset.url}?${new URLSearchParams({ search: words, limit: PART, offset })}`);
   }
 
-  async function look() {
+  async function look({ quietly = false } = {}) {
+    clearTimeout(again);
     const mine = asked += 1;
     const words = part("search").value.trim();
-    part("word").textContent = _("正在读取…");
+    if (!quietly) say({ word: _("正在读取…") });
     try {
       const found = await ask(words);
       if (mine !== asked) return;
+      if (found.stale) again = setTimeout(() => look({ quietly: true }), LOOK_AGAIN);
+      if (quietly && (found.stale || isShown(found))) return;
       ({ images, total } = found);
       drawImages(words, found);
     } catch (failure) {
-      part("error").textContent = failure.message;
-      part("word").textContent = "";
+      if (!(failure instanceof Failure)) throw failure;
+      if (mine !== asked) return;
+      if (images.length === 0) say(failure.status === 503 ? { word: failure.message } : { error: failure.message });
+      again = setTimeout(() => look({ quietly: true }), LOOK_AGAIN);
     }
+  }
+
+  /** Whether a fresh list shows what is there already, and nothing is the matter. */
+  function isShown(found) {
+    const urls = (list) => list.map(({ url }) => url).join(" ");
+    return !part("error").textContent && found.total === total && urls(images.slice(0, found.images.length)) === urls(found.images);
+  }
+
+  function say({ error = "", word = "" }) {
+    part("error").textContent = error;
+    part("word").textContent = word;
   }
 
   /** The next ones, when the end of those that are shown comes near. */
@@ -58,9 +76,10 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
   function drawImages(words, { trouble, stale }) {
     part("images").replaceChildren(...images.map((image) => makeImage(part("image"), image)));
     part("images").scrollTop = 0;
-    if (trouble) part("error").textContent = trouble;
-    part("word").textContent = images.length > 0 ? _("{total} 张，最多选 {most} 张", { total, most }) + (stale ? _("；这是较早的列表") : "")
+    const older = stale ? _("；这是较早的列表") : "";
+    const word = images.length > 0 ? _("{total} 张，最多选 {most} 张", { total, most }) + older
       : words ? _("没有文件名含「{words}」的示例图，可以换个词或上传", { words }) : _("示例图库还是空的，可以把图片拖到这里或上传");
+    say({ error: trouble ? trouble + older : "", word });
     if (part("images").firstElementChild) part("images").firstElementChild.tabIndex = 0;
     drawChosen();
   }
@@ -98,20 +117,23 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
   }
 
   async function upload(files) {
-    if (files.length === 0) return;
-    const form = new FormData();
-    for (const file of files) form.append("file", file);
-    part("word").textContent = _("正在上传 {n} 张…", { n: files.length });
-    part("error").textContent = "";
-    try {
-      const { images: added } = await call("POST", dialog.dataset.url, form);
-      part("search").value = "";
-      for (const image of added) if (picked.length < most) toggle(image);
-      await look();
-    } catch (failure) {
-      part("error").textContent = failure.message;
-      part("word").textContent = "";
+    const failures = [];
+    for (const [index, file] of files.entries()) {
+      say({ word: _("正在上传第 {number} 张，共 {n} 张…", { number: index + 1, n: files.length }) });
+      try {
+        const { images: [image] } = await send(dialog.dataset.url, file, () => {});
+        if (picked.length < most && !picked.some(({ url }) => url === image.url)) toggle(image);
+      } catch (failure) {
+        if (!(failure instanceof Failure)) throw failure;
+        failures.push(_("{name}：{message}", { name: file.name, message: failure.message }));
+      }
+      if (stop.signal.aborted) return;
     }
+    if (failures.length < files.length) {
+      part("search").value = "";
+      await look();
+    }
+    if (failures.length) say({ error: failures.join(_("；")), word: part("word").textContent });
   }
 
   function move(event) {
@@ -136,6 +158,9 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
     });
     on(part("images"), "keydown", move);
     on(part("images"), "scroll", more);
+    part("images").addEventListener("error", ({ target }) => {
+      target.parentElement.dataset.broken = _("加载失败");
+    }, { capture: true, signal: stop.signal });
     on(part("upload"), "click", () => part("file").click());
     on(part("file"), "change", () => {
       const files = [...part("file").files];
@@ -161,13 +186,15 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
     });
     on(dialog, "close", () => {
       stop.abort();
+      asked += 1;
+      clearTimeout(again);
       resolve(answer);
     });
     part("search").value = search;
-    part("error").textContent = "";
     part("images").replaceChildren();
     drawChosen();
     dialog.showModal();
+    if (matchMedia("(hover: hover)").matches) part("search").focus(); // on a phone that would bring up its keyboard
     look();
   });
 }

@@ -1,6 +1,6 @@
 // Reference images of a request: dropped, pasted or picked; put in order by dragging or by arrow keys.
 
-import { call, Failure } from "./api.js";
+import { Failure, upload as send } from "./api.js";
 import { announce } from "./messages.js";
 import { _ } from "./words.js";
 
@@ -49,32 +49,36 @@ export function references(field) {
 
   async function add(files) {
     const free = max - items().length;
-    const pictures = files.filter((file) => file.type.startsWith("image/"));
-    if (!pictures.length) return complain(_("这里只能放图片"));
-    complain(pictures.length > free ? _("最多 {max} 张参考图，多出的没有加入", { max }) : "");
-    await Promise.all(pictures.slice(0, free).map(upload));
-    return undefined;
+    const excess = files.length > free ? _("最多 {max} 张参考图，多出的没有加入", { max }) : "";
+    complain(excess);
+    const failures = await Promise.all(files.slice(0, free).map(upload));
+    complain([excess, ...failures].filter(Boolean).join(_("；")));
   }
 
+  /** Put one picture into the library and the list; resolves to why not, else to nothing. */
   async function upload(file) {
     const preview = URL.createObjectURL(file);
     const element = item({ filename: file.name, url: preview });
     element.classList.add("is-coming");
     list.append(element);
     number();
-    const body = new FormData();
-    body.append("file", file, file.name);
+    let complaint = "";
     try {
-      const { images: kept } = await call("POST", form.dataset.uploadUrl, body);
+      const { images: kept } = await send(form.dataset.uploadUrl, file, () => {});
+      if (items().some(({ image }) => image.url === kept[0].url)) {
+        element.remove();
+        complaint = _("{name}：这张图已经加过了", { name: file.name });
+      }
       element.image = kept[0];
       element.classList.remove("is-coming");
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       element.remove();
-      complain(_("{name}：{message}", { name: file.name, message: failure.message }));
+      complaint = _("{name}：{message}", { name: file.name, message: failure.message });
     }
     URL.revokeObjectURL(element.isConnected ? "" : preview);
     save();
+    return complaint;
   }
 
   function complain(sentence) {

@@ -5,7 +5,6 @@ import { announce, toast } from "../messages.js";
 import { _ } from "../words.js";
 
 const AT_ONCE = 3;
-const PICTURES = ["image/png", "image/jpeg", "image/webp"];
 
 export function uploads(library, shown) {
   const list = library.querySelector("[data-uploads]");
@@ -20,8 +19,7 @@ export function uploads(library, shown) {
       row.querySelector(".upload-name").textContent = file.name;
       row.querySelector("progress").setAttribute("aria-label", _("上传 {name}", { name: file.name }));
       list.append(row);
-      if (PICTURES.includes(file.type)) queue.push({ file, row });
-      else fail(row, _("不是 PNG、JPEG 或 WebP 图片"));
+      queue.push({ file, row });
     }
     if (files.length > 1) announce(_("开始上传 {n} 个文件", { n: files.length }));
     while (under_way < AT_ONCE && queue.length) next();
