@@ -1,7 +1,7 @@
 """The work: ``run_record`` is the recipe for one picture, the Worker repeats it in threads.
 
-The only room with threading. Threads start in ``Worker.start``, never at import; ``Worker.step`` does
-one turn without any, for tests.
+Threads start here only, in ``Worker.start`` and ``stop_aside``, never at import; ``Worker.step`` does one
+turn without any, for tests. What its quiet threads do is ``housework``.
 """
 
 import os
@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from functools import partial
 
 import database
 import generator
@@ -22,7 +21,8 @@ import sample_images
 from config import Settings
 from disk_space import DiskLow, DiskSpace
 from domain import KeptPicture, Record, Reference
-from errors import Billed, BucketError, InvalidRequest, ModelError, NotFound, StorageError
+from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError
+from housework import Housework
 from pace import Bell, Pace, Slot
 from pile import Laid, Pile
 from sending import RecordLedger
@@ -36,10 +36,8 @@ _PILE_BYTES = 64_000_000  # of pictures that wait for it in memory
 _DISK_PATIENCE_SECONDS = 600.0
 _LONGEST_BUCKET_PAUSE = 60.0
 _COPIES_LOOK_SECONDS = 2.0
-_LONGEST_COPY_PAUSE = 600.0
 _HOUSEWORK_SECONDS = 0.5
 _HOUSEWORK_BREATH = 0.05  # between two steps, for those who wait to write
-_TRASH_DAYS = 30
 _TRASH_LOOK_SECONDS = 3600.0
 _PUT_DOWN_SECONDS = 1.0
 
@@ -74,6 +72,7 @@ class Worker:
         self._desk = threading.Semaphore(_PICTURES_DECODED_AT_ONCE)
         self._closing = threading.Event()
         self._stopping = threading.Event()
+        self.housework = Housework(settings, self.library, self.copies, is_stopping=self._stopping.is_set)
         self._in_hand: set[int] = set()
         self._threads: list[threading.Thread] = []
 
@@ -365,75 +364,33 @@ class Worker:
         return database.settle_lapsed(db, now=now)
 
     def _keep_house(self) -> None:
-        """What nobody waits for: bring prompts into the index; by the hour, trash and half-written files."""
+        """What nobody waits for: the index of prompts; by the hour, trash and half-written files."""
+        work = self.housework
         with closing(database.connect(self.settings.database_path)) as db:
             next_look = time.monotonic()
             busy = False
             while not self._stopping.wait(_HOUSEWORK_BREATH if busy else _HOUSEWORK_SECONDS):
-                busy = self._survive(lambda: database.index_prompts(db) > 0 or database.merge_index(db))
+                busy = self._survive(lambda: work.index_prompts(db))
                 if not busy and time.monotonic() >= next_look:
-                    self._survive(lambda: pictures.remove_part_files(self.settings.output_dir) > 0)
-                    self._survive(lambda: self.empty_library_trash(db) > 0)
-                    busy = self._survive(lambda: self.empty_trash(db) > 0)
+                    self._survive(work.remove_part_files)
+                    self._survive(lambda: work.empty_library_trash(db) > 0)
+                    busy = self._survive(lambda: work.empty_trash(db) > 0)
                     next_look += 0.0 if busy else _TRASH_LOOK_SECONDS
-
-    def empty_trash(self, db: database.Connection) -> int:
-        """Delete for good some of what has been in the trash for 30 days, with its files -> how many."""
-        output_dir = self.settings.output_dir
-
-        def remove(filename: str, record_id: int) -> None:
-            pictures.delete_picture(output_dir, filename, record_id)
-
-        return database.empty_trash(db, days=_TRASH_DAYS, remove=remove)
-
-    def empty_library_trash(self, db: database.Connection) -> int:
-        """The same for reference images that no record used -> how many."""
-        return self.library.empty_trash(days=_TRASH_DAYS, is_used=partial(database.is_reference_used, db))
 
     def _refresh_library(self) -> None:
         """Read the list of the bucket anew when somebody looked at an old one."""
         with closing(database.connect(self.settings.database_path)) as db:
             while not self._stopping.is_set():
                 if self.library.wait_until_wanted(timeout=1.0):
-                    self._survive(lambda: self.refresh_library(db))
-
-    def refresh_library(self, db: database.Connection) -> bool:
-        """Read the list of the bucket anew; what was deleted there long ago and no record used ends."""
-        self.library.refresh(partial(database.is_reference_used, db))
-        return True
+                    self._survive(lambda: self.housework.refresh_library(db))
 
     def _copy_outputs(self) -> None:
         """Keep finished pictures in OSS as well, those from before too."""
         with closing(database.connect(self.settings.database_path)) as db:
-            self._survive(lambda: self.note_earlier_pictures(db))
+            self._survive(lambda: self.housework.note_earlier_pictures(db))
             busy = True
             while not self._stopping.wait(0.0 if busy else _COPIES_LOOK_SECONDS):
-                busy = self._survive(lambda: self.copy_output(db))
-
-    def note_earlier_pictures(self, db: database.Connection) -> bool:
-        """What was finished before there was a bucket, or a moment before a crash, is to be copied too."""
-        database.hurry_output_copies(db)
-        last = 0
-        while (last := database.add_earlier_copies(db, after=last)) and not self._stopping.is_set():
-            pass
-        return True
-
-    def copy_output(self, db: database.Connection) -> bool:
-        """One turn: bring one finished picture into OSS -> False when there was nothing to do."""
-        copy = database.get_output_copy(db, now=time.time())
-        if self.copies is None or copy is None:
-            return False
-        try:
-            key = self.copies.keep(pictures.open_output(self.settings.output_dir, copy.filename))
-        except NotFound:
-            key = ""
-        except BucketError as trouble:
-            wait = min(5.0 * 2.0 ** min(copy.tries, 10), _LONGEST_COPY_PAUSE)
-            not_before = time.time() + (wait if trouble.passing else _LONGEST_COPY_PAUSE)
-            database.retry_output_copy(db, copy.record_id, error=trouble.message, not_before=not_before)
-            return False
-        database.finish_output_copy(db, copy.record_id, key=key)
-        return True
+                busy = self._survive(lambda: self.housework.copy_output(db))
 
     def _survive(self, turn: Callable[[], bool]) -> bool:
         """The last line of defence: what nobody foresaw is logged, a lease runs out, the thread goes on."""

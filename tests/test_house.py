@@ -35,9 +35,11 @@ MAY_KNOW = {
     "sample_images": _GROUND | {"sample_library", "oss_client"},
     "spreadsheet": _GROUND | {"sheets"},
     "sending": {"domain", "database", "journal"},
+    "housework": _GROUND | {"database", "output_copies", "pictures", "sample_images"},
     "worker": _GROUND
     | _WATCH
-    | {"database", "generator", "output_copies", "pace", "pile", "pictures", "sample_images", "sending"},
+    | {"database", "generator", "output_copies", "pictures", "sample_images"}
+    | {"housework", "pace", "pile", "sending"},
     "pace": set(),
     "pile": {"domain", "errors"},
     "store_check": _GROUND | {"database", "pictures"},

@@ -61,8 +61,8 @@ def test_a_finished_picture_is_uploaded_under_its_name(
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
     assert counts(db) == (0, 1)
-    assert worker.copy_output(db)
-    assert not worker.copy_output(db)
+    assert worker.housework.copy_output(db)
+    assert not worker.housework.copy_output(db)
     ((key, kept),) = oss.objects.items()
     assert key.startswith("ai-images/output/红 茶 🍵-")
     assert kept.content == (worker.settings.output_dir / record.filename).read_bytes()
@@ -74,7 +74,7 @@ def test_what_is_lost_here_is_shown_from_there(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
-    assert worker.copy_output(db)
+    assert worker.housework.copy_output(db)
     path = worker.settings.output_dir / record.filename
     content = path.read_bytes()
     path.unlink()
@@ -92,14 +92,14 @@ def test_while_oss_is_down_it_waits_with_the_reason_and_is_tried_again(
 ) -> None:
     make(client, worker, db)
     oss.is_down = True
-    assert not worker.copy_output(db)
+    assert not worker.housework.copy_output(db)
     found = database.count_output_copies(db)
     assert (found.kept, found.waiting) == (0, 1)
     assert "连不上 OSS" in found.error
     oss.is_down = False
-    assert not worker.copy_output(db)  # not yet
-    worker.note_earlier_pictures(db)  # as after a start
-    assert worker.copy_output(db)
+    assert not worker.housework.copy_output(db)  # not yet
+    worker.housework.note_earlier_pictures(db)  # as after a start
+    assert worker.housework.copy_output(db)
     assert database.count_output_copies(db) == database.CopyCounts(kept=1, waiting=0, error="")
 
 
@@ -110,9 +110,9 @@ def test_pictures_from_before_are_copied_too_and_each_once(
         make(client, worker, db, f"第 {number} 张")
     with database.transaction(db):
         db.execute("DELETE FROM output_copies")
-    worker.note_earlier_pictures(db)
-    worker.note_earlier_pictures(db)
-    while worker.copy_output(db):
+    worker.housework.note_earlier_pictures(db)
+    worker.housework.note_earlier_pictures(db)
+    while worker.housework.copy_output(db):
         pass
     assert counts(db) == (3, 0)
     assert oss.count("put") == 3
@@ -123,7 +123,7 @@ def test_a_picture_that_is_gone_is_not_waited_for(
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
     (worker.settings.output_dir / record.filename).unlink()
-    assert worker.copy_output(db)
+    assert worker.housework.copy_output(db)
     assert counts(db) == (0, 0)
     assert oss.calls == []
 
@@ -138,7 +138,7 @@ def test_the_zip_takes_the_copy_when_the_file_is_lost(
     record = database.get_record(db, make(client, worker, db))
     path = worker.settings.output_dir / record.filename
     content = path.read_bytes()
-    assert worker.copy_output(db)
+    assert worker.housework.copy_output(db)
     path.unlink()
     with zipped(client, record.id) as bundle:
         assert bundle.read(record.filename) == content
@@ -149,7 +149,7 @@ def test_the_zip_names_what_is_lost_while_oss_is_down_too(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     ids = [make(client, worker, db, prompt) for prompt in ("红", "绿")]
-    while worker.copy_output(db):
+    while worker.housework.copy_output(db):
         pass
     for record_id in ids:
         (worker.settings.output_dir / database.get_record(db, record_id).filename).unlink()

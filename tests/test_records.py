@@ -215,7 +215,7 @@ class Shelf:
         return pictures.thumbnail_path(self.settings.output_dir, record_id)
 
     def empty(self) -> int:
-        return Worker(self.settings, generator.open_model(self.settings)).empty_trash(self.db)
+        return Worker(self.settings, generator.open_model(self.settings)).housework.empty_trash(self.db)
 
 
 @pytest.fixture

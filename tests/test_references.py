@@ -378,14 +378,14 @@ def test_what_a_record_used_stays_in_the_bucket_as_long_as_the_record(
     client.delete(f"/api/records/{record_id}")  # it can still be brought back
     for each in oss.objects.values():
         each.modified_at -= 31 * DAY
-    worker.refresh_library(db)
+    worker.housework.refresh_library(db)
     assert len(oss.objects) == 1
     assert get(client, "/api/sample-images")["images"] == []
     address = client.get(f"/samples/thumbnails/{used.key}").headers["Location"]
     with urlopen(address, timeout=5) as answer:
         assert answer.read()[8:12] == b"WEBP"
     db.execute("DELETE FROM generation_records")
-    worker.refresh_library(db)
+    worker.housework.refresh_library(db)
     assert oss.objects == {}
 
 

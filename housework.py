@@ -1,0 +1,85 @@
+"""What the worker's quiet threads do, one turn a call: index, trash, the bucket's list, copies in OSS.
+
+Part of the worker's room: starts no thread and waits for nobody.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import database
+import pictures
+from config import Settings
+from errors import BucketError, NotFound
+from output_copies import OutputCopies
+from sample_images import Library
+
+_LONGEST_COPY_PAUSE = 600.0
+_TRASH_DAYS = 30
+
+
+class Housework:
+    """Every turn may be repeated; what it returns says whether there may be more to do at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        library: Library,
+        copies: OutputCopies | None,
+        *,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._output_dir = settings.output_dir
+        self._library = library
+        self._copies = copies
+        self._is_stopping = is_stopping
+
+    def index_prompts(self, db: database.Connection) -> bool:
+        """Bring some prompts into the index."""
+        return database.index_prompts(db) > 0 or database.merge_index(db)
+
+    def remove_part_files(self) -> bool:
+        """Remove half-written files of writers that are gone."""
+        return pictures.remove_part_files(self._output_dir) > 0
+
+    def empty_trash(self, db: database.Connection) -> int:
+        """Delete for good some of what has been in the trash for 30 days, with its files -> how many."""
+
+        def remove(filename: str, record_id: int) -> None:
+            pictures.delete_picture(self._output_dir, filename, record_id)
+
+        return database.empty_trash(db, days=_TRASH_DAYS, remove=remove)
+
+    def empty_library_trash(self, db: database.Connection) -> int:
+        """The same for reference images that no record used -> how many."""
+        return self._library.empty_trash(days=_TRASH_DAYS, is_used=partial(database.is_reference_used, db))
+
+    def refresh_library(self, db: database.Connection) -> bool:
+        """Read the list of the bucket anew; what was deleted there long ago and no record used ends."""
+        self._library.refresh(partial(database.is_reference_used, db))
+        return True
+
+    def note_earlier_pictures(self, db: database.Connection) -> bool:
+        """What was finished before there was a bucket, or a moment before a crash, is to be copied too."""
+        database.hurry_output_copies(db)
+        last = 0
+        while (last := database.add_earlier_copies(db, after=last)) and not self._is_stopping():
+            pass
+        return True
+
+    def copy_output(self, db: database.Connection) -> bool:
+        """Bring one finished picture into OSS -> False when there was nothing to do or OSS would not."""
+        copy = database.get_output_copy(db, now=time.time())
+        if self._copies is None or copy is None:
+            return False
+        try:
+            key = self._copies.keep(pictures.open_output(self._output_dir, copy.filename))
+        except NotFound:
+            key = ""
+        except BucketError as trouble:
+            wait = min(5.0 * 2.0 ** min(copy.tries, 10), _LONGEST_COPY_PAUSE)
+            not_before = time.time() + (wait if trouble.passing else _LONGEST_COPY_PAUSE)
+            database.retry_output_copy(db, copy.record_id, error=trouble.message, not_before=not_before)
+            return False
+        database.finish_output_copy(db, copy.record_id, key=key)
+        return True
