@@ -129,9 +129,12 @@ class Bucket:
         modified_at, size = float(head.last_modified or 0), int(head.content_length or 0)
         return StoredObject(key=key, size=size, modified_at=modified_at, etag=head.etag or "")
 
-    def fetch(self, key: str) -> bytes:
-        """The content of one object. Raises NotFound."""
-        content: bytes = self._patiently("读取", lambda: self._service.get_object(key).read())
+    def fetch(self, key: str, *, change: str = "") -> bytes:
+        """The content of one object, or what an x-oss-process makes of it. Raises NotFound."""
+        process = change or None
+        content: bytes = self._patiently(
+            "读取", lambda: self._service.get_object(key, process=process).read()
+        )
         return content
 
     def measure(self, key: str) -> dict[str, str]:

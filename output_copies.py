@@ -39,6 +39,10 @@ class OutputCopies:
         """The picture itself. Raises NotFound."""
         return self._bucket.fetch(key)
 
+    def fetch_thumbnail(self, key: str) -> bytes:
+        """The same, 320 px, as WebP made by OSS. Raises NotFound."""
+        return self._bucket.fetch(key, change=_THUMBNAIL)
+
     def address(self, key: str) -> str:
         """Where a browser finds the picture."""
         return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS)

@@ -151,14 +151,27 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
     return thumbnail
 
 
-def small_copy(output_dir: Path, record_id: int, filename: str, *, box: tuple[int, int]) -> bytes | None:
-    """The picture as a JPEG within ``box`` pixels, for a workbook; None when there is no picture."""
+def small_copy(
+    output_dir: Path,
+    record_id: int,
+    filename: str,
+    *,
+    box: tuple[int, int],
+    elsewhere: Callable[[str], bytes] = lambda filename: b"",
+) -> bytes | None:
+    """The picture as a JPEG within ``box`` pixels, for a workbook; None when there is no picture.
+
+    ``elsewhere`` gives the thumbnail of a picture that is not here any more, or nothing.
+    """
     if not filename:
         return None
     try:
-        thumbnail = ensure_thumbnail(output_dir, record_id, filename)
-        return checking.small_copy(thumbnail.read_bytes(), box)
+        thumbnail = ensure_thumbnail(output_dir, record_id, filename).read_bytes()
     except (NotFound, OSError):
+        thumbnail = elsewhere(filename)
+    try:
+        return checking.small_copy(thumbnail, box) if thumbnail else None
+    except OSError:
         return None
 
 

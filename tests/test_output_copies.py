@@ -13,10 +13,12 @@ from flask.testing import FlaskClient
 
 import database
 import generator
+import pictures
 from config import Settings, read_settings
 from errors import SettingError
 from tests.fakes.oss import FakeOss
 from tests.test_web import post
+from web import api_spreadsheets
 from web_app import create_app
 from worker import Worker
 
@@ -157,6 +159,48 @@ def test_the_zip_names_what_is_lost_while_oss_is_down_too(
     with zipped(client, f"{ids[0]},{ids[1]}") as bundle:
         assert "红.jpg" in bundle.read("缺少的图片.txt").decode("utf-8-sig")
     assert oss.count("get") == 3  # one picture was asked for, with its repeats
+
+
+@pytest.fixture
+def lost(client: FlaskClient, worker: Worker, db: database.Connection) -> str:
+    """A batch of three pictures that are only in the bucket -> its id."""
+    rows = [{"prompt": prompt, "resolution": "1K"} for prompt in ("红", "绿", "蓝")]
+    told = post(client, "/api/batches", {"rows": rows}, 202)
+    while worker.step(db) or worker.copy_output(db):
+        pass
+    for record_id in told["records"]:
+        pictures.delete_picture(
+            worker.settings.output_dir, database.get_record(db, record_id).filename, record_id
+        )
+    batch_id: str = told["batch_id"]
+    return batch_id
+
+
+def thumbnails_in_results(client: FlaskClient, batch_id: str) -> int:
+    workbook = client.get(f"/api/batches/{batch_id}/results.xlsx", buffered=True).data
+    with zipfile.ZipFile(io.BytesIO(workbook)) as parts:
+        return sum(name.startswith("xl/media/") for name in parts.namelist())
+
+
+def test_the_results_show_the_copies_of_lost_pictures(client: FlaskClient, lost: str, oss: FakeOss) -> None:
+    assert thumbnails_in_results(client, lost) == 3
+    assert {call.query["x-oss-process"][-4:] for call in oss.calls if call.deed == "get"} == {"webp"}
+
+
+def test_the_results_come_without_thumbnails_while_oss_is_down(
+    client: FlaskClient, lost: str, oss: FakeOss
+) -> None:
+    oss.is_down = True
+    assert thumbnails_in_results(client, lost) == 0
+    assert oss.count("get") == 3  # one picture was asked for, with its repeats
+
+
+def test_the_results_ask_for_so_many_lost_pictures_and_no_more(
+    client: FlaskClient, lost: str, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_spreadsheets, "MOST_FROM_OSS", 2)
+    assert thumbnails_in_results(client, lost) == 2
+    assert oss.count("get") == 2
 
 
 def test_equal_names_with_other_content_do_not_overwrite_each_other(

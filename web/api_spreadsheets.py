@@ -11,12 +11,14 @@ import database
 import pictures
 import spreadsheet
 from domain import MAX_ROWS_A_BATCH, LibraryImage, file_key
-from errors import InvalidRequest
+from errors import BucketError, InvalidRequest, NotFound
+from output_copies import OutputCopies
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms
 from web.language import told
 
+MOST_FROM_OSS = 200  # thumbnails of one workbook; each is a call that somebody waits for
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -32,6 +34,29 @@ def import_spreadsheet() -> Answer:
     notes = [told(note) for note in found.notes]
     references = _look_up(found.rows)
     return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
+
+
+class _LostPictures:
+    """Thumbnails from OSS of pictures that are no longer here, until it fails once or has given enough."""
+
+    def __init__(self, db: database.Connection, copies: OutputCopies | None) -> None:
+        self._db = db
+        self._copies = copies
+        self._left = MOST_FROM_OSS
+
+    def thumbnail(self, filename: str) -> bytes:
+        """WebP of 320 px; nothing when there is none."""
+        key = database.find_output_copy(self._db, filename) if self._copies and self._left else ""
+        if self._copies is None or not key:
+            return b""
+        self._left -= 1
+        try:
+            return self._copies.fetch_thumbnail(key)
+        except NotFound:
+            return b""
+        except BucketError:
+            self._copies = None  # five hundred others must not wait for it as well
+            return b""
 
 
 @api.get("/spreadsheet/template.xlsx")
@@ -58,9 +83,11 @@ def batch_results(batch_id: str) -> Response:
     batch = database.get_batch(db, batch_id)
     records = database.list_batch_records(db, batch_id)
     names = {record.id: record.filename for record in records}
+    lost = _LostPictures(db, rooms().worker.copies)
 
     def thumbnail(record_id: int) -> bytes | None:
-        return pictures.small_copy(output_dir, record_id, names[record_id], box=spreadsheet.THUMBNAIL_BOX)
+        name, box = names[record_id], spreadsheet.THUMBNAIL_BOX
+        return pictures.small_copy(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
 
     file = spreadsheet.write_results(batch, records, thumbnails=thumbnail)
     name = f"{pictures.safe_stem(batch.name) or batch.id}-结果.xlsx"
