@@ -88,6 +88,12 @@ def test_imports_point_down_only(path: Path) -> None:
     assert known - {room} <= MAY_KNOW[room]
 
 
+def test_the_rooms_are_those_of_the_map_that_newcomers_read() -> None:
+    head = (ROOT / "docs/decisions.md").read_text("utf-8").partition("# Decisions")[0]
+    assert [room for room in MAY_KNOW if not re.search(rf"\b{room}\b", head)] == []
+    assert MAY_KNOW.keys() == {room_of(path) for path in product_files()}
+
+
 @pytest.mark.parametrize("path", product_files(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_each_foreign_library_has_one_door(path: Path) -> None:
     room = room_of(path)

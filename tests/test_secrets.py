@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 import database
 import generator
 import journal
-from config import Settings
+from config import NEEDED, Settings
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
@@ -113,6 +113,10 @@ def test_no_key_is_in_any_page_answer_log_or_file_whatever_fails(
     assert MARK not in caplog.text
     for path in settings.database_path.parent.rglob("*"):
         assert not path.is_file() or MARK.encode() not in path.read_bytes(), path.name
+
+
+def test_every_service_with_a_key_is_tried() -> None:
+    assert set(SERVICES) == NEEDED.keys() - {"demo"}
 
 
 def test_no_key_is_told_when_the_service_quotes_it(settings: Settings) -> None:

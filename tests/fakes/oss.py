@@ -180,11 +180,6 @@ class FakeOss:
         with self.lock:
             self._faults += [(kind, deed, seconds)] * times
 
-    def mend(self) -> None:
-        """Take back the faults that did not come yet."""
-        with self.lock:
-            self._faults.clear()
-
     def count(self, deed: str) -> int:
         """Calls of a deed that came in, refused ones too."""
         with self.lock:

@@ -34,7 +34,6 @@ STORM_SECONDS = 9.0
 CALM_SECONDS = 60.0
 _TIMEOUT = 4
 _SILENT = 5.0
-_HURRIED = Path(__file__).with_name("launcher.py")
 _DIFFERENT_NAMES = 4
 _PORTS = itertools.cycle(range(15_000 + os.getpid() % 100 * 100, 25_000))
 

@@ -3,7 +3,7 @@
 import { call } from "../api.js";
 import { makeRow } from "../table/row.js";
 
-export const FIELDS = {
+const FIELDS = {
   提示词: "prompt", 负面提示词: "negative_prompt", 图片比例: "aspect_ratio", 分辨率: "resolution", 参考示例图: "sample_images",
   生成数量: "num_images", 文件名: "filename", 种子: "seed", 采样步数: "steps",
 };

@@ -65,7 +65,7 @@ export function batchName({ name, created_at: at }) {
 }
 
 /** Seconds a running record has taken so far. */
-export function secondsOf({ started_at: started }) {
+function secondsOf({ started_at: started }) {
   return started ? Math.max(0, Math.round((Date.now() - timeOf(started)) / 1000)) : 0;
 }
 

@@ -7,7 +7,7 @@ import { _ } from "../words.js";
 const RATIOS = ["1:1", "2:3", "3:2", "3:4", "4:3", "16:9", "9:16"];
 const RESOLUTIONS = ["1K", "2K", "4K"];
 export const MOST_PICTURES = 10;
-export const MOST_REFERENCES = 4;
+const MOST_REFERENCES = 4;
 
 // card: {label, sizes: {"16:9|2K": {size, price}}, max_references, reference_form, takes_seed, takes_steps, notes}
 export function makeColumns(card) {
@@ -38,7 +38,7 @@ export function wholeNumber(value) {
 }
 
 // Names as a cell holds them: split by comma, semicolon (either width) or line break.
-export function readNames(text) {
+function readNames(text) {
   return text.split(/[,，;；\n]/).map((name) => name.trim()).filter(Boolean);
 }
 

@@ -47,7 +47,7 @@ export function makeChecks(columns) {
   };
 }
 
-export function markOn(row, field) {
+function markOn(row, field) {
   const mark = row.marks[field];
   return mark && JSON.stringify(mark.value) === JSON.stringify(row[field]) ? mark : null;
 }
