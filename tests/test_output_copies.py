@@ -166,7 +166,7 @@ def lost(client: FlaskClient, worker: Worker, db: database.Connection) -> str:
     """A batch of three pictures that are only in the bucket -> its id."""
     rows = [{"prompt": prompt, "resolution": "1K"} for prompt in ("红", "绿", "蓝")]
     told = post(client, "/api/batches", {"rows": rows}, 202)
-    while worker.step(db) or worker.copy_output(db):
+    while worker.step(db) or worker.housework.copy_output(db):
         pass
     for record_id in told["records"]:
         pictures.delete_picture(
