@@ -11,7 +11,7 @@ from web.language import say, told
 
 STATUS_WORDS = {
     Status.SUCCESS: "成功",
-    Status.FAILED: "没有成功",
+    Status.FAILED: "失败",
     Status.UNKNOWN: "结果未知",
     Status.CANCELLED: "已取消",
     Status.RUNNING: "生成中",

@@ -2,7 +2,7 @@
 // or say what the bill says. `chosen` is {ids: […]} or {all: true}. Tells the page by "settled" on document.
 
 import { call } from "./api.js";
-import { confirmMoney, toast } from "./messages.js";
+import { confirmSecondCharge, toast } from "./messages.js";
 import { _ } from "./words.js";
 
 const urls = () => document.body.dataset;
@@ -17,12 +17,7 @@ export async function collect(chosen) {
 /** Order again, after a word about the money. about: {count, atStake, collectable}. */
 export async function reorder(chosen, { count = 1, atStake, collectable = false }) {
   const free = collectable ? _("这张还有编号，先取回不花钱。") : _("可以先到服务商的账单里看看。");
-  const agreed = await confirmMoney({
-    title: count > 1 ? _("这 {n} 张重新下单？", { n: count }) : _("重新下单？"),
-    text: _("上一次可能已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum: atStake }) + free,
-    yes: count > 1 ? _("仍要再做 {n} 张", { n: count }) : _("仍要重新下单"),
-  });
-  if (!agreed) return;
+  if (!await confirmSecondCharge({ count, sum: atStake, more: free })) return;
   const { records, waiting } = await call("POST", urls().reorderUrl, chosen);
   toast(waiting ? _("{n} 张已排队，其中 {waiting} 张的批次暂停着，要到批次里按「继续」", { n: records, waiting }) : _("{n} 张已重新排队", { n: records }));
   tell();

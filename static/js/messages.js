@@ -1,5 +1,7 @@
 // Words to the person: toasts (good news and undo), quiet announcements, and the one question: money.
 
+import { _ } from "./words.js";
+
 const STAY = 8000;
 
 /** A toast; with `action` ({label, run}) it stays until used, passed over, or gone by itself. */
@@ -35,6 +37,15 @@ export function confirmMoney({ title, text, yes }) {
     };
     dialog.addEventListener("close", () => resolve(agreed), { once: true });
     dialog.showModal();
+  });
+}
+
+/** Ask before what may have been paid already is ordered again: `count` pictures, `sum` yuan, `more` to know about it. */
+export function confirmSecondCharge({ count, sum, more = "" }) {
+  return confirmMoney({
+    title: count > 1 ? _("这 {n} 张重新下单？", { n: count }) : _("重新下单？"),
+    text: _("上一次可能已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum }) + more,
+    yes: count > 1 ? _("仍要重新下单 {n} 张", { n: count }) : _("仍要重新下单"),
   });
 }
 

@@ -73,7 +73,7 @@ function follow(section) {
 
 function tellEnd(list) {
   const failed = list.querySelectorAll('[data-status="failed"], [data-status="unknown"]').length;
-  announce(failed ? _("图片都有结果了，其中 {failed} 张没有成功", { failed }) : _("图片都做好了"));
+  announce(failed ? _("图片都有结果了，其中 {failed} 张失败", { failed }) : _("图片都做好了"));
 }
 
 /** Seconds since a picture was begun, from data-began; beside it how long the others took. */

@@ -93,7 +93,7 @@ def test_a_messy_workbook_is_imported_corrected_pasted_onto_and_becomes_pictures
     dialog = page.open_start()
     expect(dialog).to_contain_text("6 张，5 行")
     expect(dialog).to_contain_text("¥1.32")
-    dialog.get_by_role("button", name="再看看").click()
+    dialog.get_by_role("button", name="取消").click()
     assert jimeng.orders == []
     page.start_batch("十一月")
     page.expect_title(r"^\(\d/6\)")

@@ -67,12 +67,12 @@ def test_the_slash_focuses_the_search_and_a_search_without_result_says_what_to_d
     records.page.keyboard.type("没有这个词")
     expect(records.page.locator(".empty")).to_contain_text("暂无记录")
     expect(records.page.locator(".empty")).to_contain_text("没有这个词")
-    records.page.get_by_role("link", name="看全部记录").click()
+    records.page.get_by_role("link", name="看全部").click()
     records.expect_total("共 60 条")
 
 
 def test_chips_filter_show_what_is_filtered_and_can_be_taken_off(records: RecordsPage) -> None:
-    records.filter("status", "没有成功")
+    records.filter("status", "失败")
     records.expect_total("找到 4 条")
     expect(records.records().first).to_contain_text(FAILURE)
     records.filter("aspect_ratio", "16:9")
@@ -87,7 +87,7 @@ def test_chips_filter_show_what_is_filtered_and_can_be_taken_off(records: Record
 
 
 def test_what_was_typed_in_a_row_is_one_step_back(records: RecordsPage) -> None:
-    records.filter("status", "没有成功")
+    records.filter("status", "失败")
     records.expect_total("找到 4 条")
     records.page.keyboard.press("/")
     records.page.keyboard.type("夜", delay=30)
@@ -271,7 +271,7 @@ def test_all_but_one_of_a_whole_result_are_made_favourites(records: RecordsPage,
     records.record(59).locator("[data-pick]").uncheck()
     expect(records.bar()).to_contain_text("已选 59 条")
     records.bar().get_by_role("button", name="收藏", exact=True).click()
-    expect(records.page.locator(".toast")).to_contain_text("收藏了 59 条")
+    expect(records.page.locator(".toast")).to_contain_text("已收藏 59 条")
     assert house.get("/api/records?favourite=1")["total"] == 59
 
 
@@ -458,7 +458,7 @@ def test_it_can_be_used_without_javascript(browser: Browser, house: HouseProcess
     page.get_by_role("button", name="搜索").click()
     expect(page.locator("[data-total-words]")).to_have_text("找到 10 条")
     page.locator("summary[data-key=status]").click()
-    page.locator(".filter-choice").filter(has_text="没有成功").click()
+    page.locator(".filter-choice").filter(has_text="失败").click()
     expect(page.locator("[data-total-words]")).to_have_text("找到 1 条")
     page.get_by_role("button", name="🗑️ 删除", exact=True).first.click()
     expect(page.locator("[data-total-words]")).to_have_text("找到 0 条")

@@ -120,7 +120,7 @@ def test_ten_thousand_in_a_bucket_are_scrolled_searched_and_picked(
     library.expect_count("找到 1 张")
     page.goto(in_oss.address)
     page.get_by_role("button", name="选择 (0)").click()
-    page.get_by_label("按文件名搜索").fill("09999")
+    page.get_by_label("搜索文件名").fill("09999")
     expect(page.locator(".picker-image")).to_have_count(1)
     page.locator(".picker-image").click()
     page.get_by_role("button", name="✓ 确认选择").click()

@@ -101,7 +101,7 @@ export function makeDesk(batch) {
   }
 
   async function exportTable() {
-    if (table.rows.length === 0) return toast(_("表格还是空的，没有可以导出的"));
+    if (table.rows.length === 0) return table.onComplaint?.(_("表格还是空的，没有可以导出的"));
     const { exportRows } = await import("./export.js");
     return exportRows(urls.exportUrl, table.rows.all).catch((failure) => report.fail(failure.message));
   }

@@ -42,6 +42,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
 
   function drawButtons({ status, counts }, left) {
     const open = left > 0;
+    const held = head.contains(document.activeElement) && document.activeElement;
     button("pause").hidden = !open || status === "paused";
     button("resume").hidden = status !== "paused";
     button("cancel").hidden = counts.queued === 0;
@@ -50,6 +51,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     part("results").hidden = false;
     part("results").href = `${address}/results.xlsx`;
     head.querySelector("[data-notify-label]").hidden = !open || !("Notification" in window);
+    if (held?.hidden) head.querySelector("[data-run-do]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
   }
 
   function drawPaused({ status, paused_reason: reason, counts }) {
@@ -74,7 +76,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     item.classList.toggle("is-unknown", unknown);
     item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
     item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stake) }) : words;
-    item.querySelector("[data-retry]").textContent = unknown ? _("仍要重试…") : _("重试这一组");
+    item.querySelector("[data-retry]").textContent = unknown ? _("重试…") : _("重试这一组");
     const lost = records.filter(({ collectable }) => !collectable);
     const free = records.filter(({ collectable }) => collectable);
     for (const [name, deed, which] of [["retry", retry, lost], ["collect", collect, free], ["drop", drop, unknown ? records : []]]) {

@@ -3,7 +3,7 @@
 import { makeRow } from "../table/row.js";
 import { _, clock, day } from "../words.js";
 
-const WORDS = { queued: _("等待"), running: _("生成中"), failed: _("没有成功"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
+const WORDS = { queued: _("等待中"), running: _("生成中"), failed: _("失败"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
 const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good" };
 const WORST_FIRST = ["running", "queued", "unknown", "failed", "cancelled"];
 

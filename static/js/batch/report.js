@@ -29,7 +29,7 @@ export function makeReport(report, { goTo, chooseReference }) {
     say(title);
     part("existing").textContent = String(existing);
     part("choices").hidden = false;
-    part("choices").querySelector("button").focus();
+    part("choices").querySelector(".is-primary").focus();
     return new Promise((resolve) => {
       part("choices").onclick = (event) => {
         const choice = event.target.closest("[data-place]");

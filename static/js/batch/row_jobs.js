@@ -68,7 +68,7 @@ export function useRowJobs(batch, { singles, references }) {
       {
         label: _("删除这一行"), danger: true, run: () => {
           actions.remove([row]);
-          toast(_("删除了第 {number} 行", { number: index + 1 }), { label: _("撤销"), run: table.undo });
+          toast(_("已删除第 {number} 行", { number: index + 1 }), { label: _("撤销"), run: table.undo });
         },
       },
     ];

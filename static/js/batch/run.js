@@ -1,10 +1,9 @@
 // A batch that was started: its rows with their states, its progress, and what can be done about it.
 
 import { call } from "../api.js";
-import { announce, confirmMoney } from "../messages.js";
+import { announce, confirmSecondCharge } from "../messages.js";
 import { followBatch } from "./follow.js";
 import { makeLog } from "./log.js";
-import { yuan } from "./money.js";
 import { makeProgress } from "./progress.js";
 import { makeRecordBook } from "./records.js";
 import { _ } from "../words.js";
@@ -100,12 +99,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   // What may have been billed is ordered again only after a word about the money.
   async function retryRecords(records) {
     const unsure = records.filter(({ status }) => status === "unknown");
-    const stake = stakeOf(unsure);
-    const agreed = unsure.length === 0 || await confirmMoney({
-      title: _("这些图片可能已经计费"),
-      text: _("{n} 张的结果未知，可能已计费 {sum}。再做一次，最多会再花 {sum}。", { n: unsure.length, sum: yuan(stake) }),
-      yes: _("再做 {n} 张", { n: records.length }),
-    });
+    const agreed = unsure.length === 0 || await confirmSecondCharge({ count: records.length, sum: stakeOf(unsure).toFixed(2) });
     if (!agreed) return null;
     return order("retry", _("{n} 张已重新排队", { n: records.length }), { records: records.map((record) => record.id) });
   }

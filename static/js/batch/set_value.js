@@ -18,7 +18,7 @@ export function openSetValue(dialog, table) {
   part("column").onchange = offer;
   part("form").onsubmit = () => {
     table.actions.setAll(column().field, column().read(part("value").value), chosen);
-    table.say(_("{n} 行的{column}已改", { n: chosen.length, column: column().label }), { label: _("撤销"), run: table.undo });
+    table.say(_("已改 {n} 行的{column}", { n: chosen.length, column: column().label }), { label: _("撤销"), run: table.undo });
   };
   offer();
   dialog.showModal();

@@ -1,7 +1,7 @@
 // 生成 of one row out of the draft: a batch of that row alone, followed in its 状态.
 
 import { call } from "../api.js";
-import { confirmMoney } from "../messages.js";
+import { confirmMoney, confirmSecondCharge } from "../messages.js";
 import { followBatch } from "./follow.js";
 import { picturesOf, priceOf, yuan } from "./money.js";
 import { goToCell } from "./problems.js";
@@ -17,8 +17,8 @@ export function useSingleRows(table, { card, url, onChange }) {
     const problems = table.checks.of(row);
     const [field] = Object.keys(problems);
     if (field || !row.prompt) {
-      table.say(field ? problems[field] : _("先写提示词"));
-      return goToCell(table, row, field ?? "prompt");
+      goToCell(table, row, field ?? "prompt");
+      return field || table.onComplaint?.(_("先写提示词"));
     }
     if (row.run && stateOf(row)?.action === _("重试")) return retry(row);
     if (!await agreed(row)) return undefined;
@@ -28,7 +28,7 @@ export function useSingleRows(table, { card, url, onChange }) {
       follow(row.run);
       document.dispatchEvent(new Event("look-now"));
     } catch (failure) {
-      table.say(failure.message);
+      table.onComplaint?.(failure.message);
     }
     return undefined;
   }
@@ -43,13 +43,13 @@ export function useSingleRows(table, { card, url, onChange }) {
   async function retry(row) {
     const records = [...followed.get(row.run).records.values()].filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status));
     const stake = records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
-    if (stake > 0 && !await confirmMoney({ title: _("这一行可能已经计费"), text: _("可能已计费 {sum}，再做一次最多会再花 {sum}。", { sum: yuan(stake) }), yes: _("再做一次") })) return;
+    if (stake > 0 && !await confirmSecondCharge({ count: records.length, sum: stake.toFixed(2) })) return;
     try {
       await call("POST", `${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
       followed.get(row.run).following.stop();
       follow(row.run);
     } catch (failure) {
-      table.say(failure.message);
+      table.onComplaint?.(failure.message);
     }
   }
 

@@ -30,11 +30,8 @@ export async function postRows(url, table, rows, { name = "" } = {}) {
 export function askToStart(dialog, { table, card, url, sum, budgetLeft, startedBefore, onStarted }) {
   const part = (name) => dialog.querySelector(`[data-start-${name}]`);
   const yes = part("yes");
-  if (sum.rows === 0) return table.say(_("表格还是空的，先写一行提示词或导入 Excel"));
-  if (sum.bad > 0) {
-    table.say(_("还有 {bad} 处要改，已跳到下一处", { bad: sum.bad }));
-    return goToNextProblem(table);
-  }
+  if (sum.rows === 0) return table.onComplaint?.(_("表格还是空的，先写一行提示词或导入 Excel"));
+  if (sum.bad > 0) return goToNextProblem(table);
   const rows = table.rows.all.filter(isFilled);
   part("facts").replaceChildren(...facts({ sum, card, budgetLeft, startedBefore }));
   part("error").textContent = budgetLeft !== null && sum.price > budgetLeft ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";

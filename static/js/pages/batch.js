@@ -49,7 +49,7 @@ useCommands(page, {
   down: () => table.actions.moveBy(1),
   remove: () => {
     const count = table.actions.remove();
-    toast(_("删除了 {count} 行", { count }), { label: _("撤销"), run: table.undo });
+    toast(_("已删除 {count} 行", { count }), { label: _("撤销"), run: table.undo });
   },
   "pick-all": () => table.selection.pick(table.rows.all, true),
   "pick-none": () => table.selection.pick(table.rows.all, false),

@@ -53,6 +53,8 @@ function show(title, sentence, facts = [], deed = null) {
   part("facts").replaceChildren(...facts.flatMap(([term, words]) => [element("dt", term), element("dd", words)]));
   part("facts").hidden = facts.length === 0;
   const yes = part("yes");
+  const no = dialog.querySelector("[data-close]");
+  no.textContent = deed ? _("取消") : _("关闭");
   yes.hidden = !deed;
   if (deed) {
     yes.textContent = deed[0];
@@ -62,7 +64,7 @@ function show(title, sentence, facts = [], deed = null) {
     };
   }
   if (!dialog.open) dialog.showModal();
-  (deed ? yes : dialog.querySelector(".dialog-foot [data-close]")).focus();
+  (deed ? yes : no).focus();
 }
 
 function element(tag, words) {

@@ -27,7 +27,7 @@ export function makeDeeds(page, finder, selection) {
   async function bringBack(body) {
     const { restored } = await call("POST", restoreUrl, body);
     await finder.reload();
-    toast(_("恢复了 {count} 条", { count: count(restored) }));
+    toast(_("已恢复 {count} 条", { count: count(restored) }));
   }
 
   async function restore(chosen) {
@@ -100,7 +100,7 @@ export function makeDeeds(page, finder, selection) {
 
   async function keepMany(chosen, on) {
     const changed = await keep(chosen, on);
-    toast(on ? _("收藏了 {count} 条", { count: count(changed) }) : _("取消收藏 {count} 条", { count: count(changed) }));
+    toast(on ? _("已收藏 {count} 条", { count: count(changed) }) : _("已取消收藏 {count} 条", { count: count(changed) }));
   }
 
   return (name, chosen, about = {}) => deeds[name](chosen, about);

@@ -85,7 +85,8 @@ export function selection(page, finder) {
     part("count").textContent = _("已选 {n} 条", { n: size().toLocaleString(language) }) + (elsewhere ? _("，{n} 条在别的页", { n: elsewhere }) : "");
     part("all").hidden = isAll() || size() >= total();
     part("all").textContent = _("选择全部 {total} 条", { total: total().toLocaleString(language) });
-    bar.querySelector('[data-deed="compare"]').hidden = isAll() || size() !== 2 || shown !== 2;
+    const seen = boxes().filter((box) => box.checked && box.closest("[data-record-id]").querySelector("[data-full]"));
+    bar.querySelector('[data-deed="compare"]').hidden = isAll() || size() !== 2 || seen.length !== 2;
     bar.querySelector("[data-selection-error]").textContent = "";
   }
 

@@ -80,7 +80,7 @@ export function listenToClipboard(table) {
 
   function say(lines, fits) {
     if (lines > fits) table.say(_("一个批次最多 {most} 行，只粘贴了前 {fits} 行", { most: table.most, fits }));
-    else if (fits > 1) table.say(_("粘贴了 {fits} 行", { fits }));
+    else if (fits > 1) table.say(_("已粘贴 {fits} 行", { fits }));
   }
 
   return { paste };

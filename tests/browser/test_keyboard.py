@@ -1,0 +1,144 @@
+"""The four jobs of the house by keyboard alone: a first picture, a batch, a picture found, a key tested."""
+
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook, load_workbook
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.records_page import RecordsPage, fill_house
+from tests.browser.studio_page import StudioPage
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess
+
+FARTHEST = 60  # stops of Tab
+
+
+class Keys:
+    """A person without a mouse."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def reach(self, place: Locator) -> None:
+        """Tab until it has the focus; out of the table, where Tab goes from cell to cell, by Esc."""
+        expect(place).to_be_visible()
+        for _ in range(FARTHEST):
+            if place.evaluate("element => element === document.activeElement"):
+                return
+            if self.page.locator("[data-table-editor]:focus").count():
+                self.page.keyboard.press("Escape")
+            self.page.keyboard.press("Tab")
+        pytest.fail(f"Tab does not lead to {place}")
+
+    def press(self, place: Locator, key: str = "Enter") -> None:
+        """Tab to it and press it."""
+        self.reach(place)
+        self.page.keyboard.press(key)
+
+    def type(self, *keys: str) -> None:
+        """One key after another; what is no name of a key is text."""
+        for key in keys:
+            if key.isascii() and key[0].isupper():
+                self.page.keyboard.press(key)
+            else:
+                self.page.keyboard.type(key)
+
+
+@pytest.fixture
+def keys(page: Page) -> Keys:
+    return Keys(page)
+
+
+def test_a_first_picture_is_made_without_a_key_and_looked_at(
+    demo: HouseProcess, page: Page, keys: Keys
+) -> None:
+    studio = StudioPage(page, demo.address)
+    studio.open()
+    keys.reach(page.get_by_label("提示词").first)
+    keys.type("一只橘猫趴在窗台上看雨", "Control+Enter")
+    studio.wait_for_pictures(1)
+    picture = page.locator("a.tile-place")
+    keys.press(picture)
+    expect(page.locator("dialog[data-lightbox]")).to_be_visible()
+    keys.type("Escape")
+    expect(picture).to_be_focused()
+
+
+def test_a_workbook_becomes_pictures(
+    house: HouseProcess, jimeng: FakeJimeng, page: Page, keys: Keys, tmp_path: Path
+) -> None:
+    batch = BatchPage(page, house.address)
+    batch.open()
+    with page.expect_file_chooser() as chooser:
+        keys.press(page.get_by_role("button", name="📂 导入 Excel"))
+    chooser.value.set_files(workbook(tmp_path / "十一月.xlsx"))
+    expect(batch.report()).to_contain_text("1 处要改")
+    keys.press(page.get_by_role("button", name="5:4"))
+    expect(page.locator("[data-complaint]")).to_contain_text("5:4")
+    keys.type("4:3", "Enter")
+    expect(batch.bad_cells()).to_have_count(0)
+    keys.type("Control+Enter")
+    expect(page.locator("[data-start-yes]")).to_be_focused()
+    keys.type("Enter")
+
+    keys.press(batch.run_button("pause"))
+    batch.expect_state("已暂停")
+    expect(batch.run_button("resume")).to_be_focused()
+    keys.type("Enter")
+    batch.expect_state("已完成")
+    sent = jimeng.count("submit")
+    keys.press(batch.run_button("retry"))
+    expect(page.locator(".toast")).to_contain_text("失败的已重新排队")
+    house.wait_for_end(page.url.partition("id=")[2])
+    assert jimeng.count("submit") == sent + 1
+    batch.expect_figures("完成 7 / 8 · 失败 1")
+    with page.expect_download() as download:
+        keys.press(page.locator("[data-run-results]"))
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert load_workbook(file).worksheets[0].max_row == 9
+
+
+def workbook(file: Path) -> Path:
+    """Eight rows, one with a ratio that is none, one that the service refuses."""
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(("提示词", "图片比例", "分辨率"))
+    for number in range(1, 9):
+        prompt = f"第 {number} 款" + ("违禁" if number == 3 else "")
+        sheet.append((prompt, "5:4" if number == 2 else "1:1", "1K"))
+    book.save(file)
+    return file
+
+
+def test_a_picture_is_found_and_downloaded(tmp_path: Path, page: Page, keys: Keys) -> None:
+    fill_house(tmp_path, 12)
+    house = HouseProcess(tmp_path, IMAGE_MODEL="demo")
+    house.start()
+    try:
+        records = RecordsPage(page, house.address)
+        records.open()
+        keys.type("/")
+        expect(page.locator("[data-search]")).to_be_focused()
+        keys.type("夜市")
+        records.expect_total("找到 2 条")
+        keys.type("ArrowDown", "Enter")
+        records.expect_large("1 / 2")
+        with page.expect_download() as download:
+            keys.type("d")
+        assert download.value.suggested_filename == "图-9.jpg"
+        keys.type("Escape")
+        expect(records.record(9).locator("[data-full]")).to_be_focused()
+    finally:
+        house.kill()
+
+
+def test_a_key_is_tested(house: HouseProcess, jimeng: FakeJimeng, page: Page, keys: Keys) -> None:
+    page.goto(f"{house.address}/records")
+    keys.press(page.locator(".status-summary"))
+    keys.press(page.get_by_role("link", name="测试密钥"))
+    keys.press(page.get_by_role("button", name="测试密钥"))
+    expect(page.locator("[data-result]")).to_contain_text("密钥有效")
+    assert jimeng.charges == 0
