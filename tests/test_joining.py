@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from config import Settings
 from web.assets import Shelf
 from web.joining import Joiner
+from web_app import create_app
 
 JS = Path(__file__).parents[1] / "static/js"
 SMALL = {
@@ -96,3 +98,15 @@ def test_a_template_asks_for_scripts_and_styles_by_the_name_of_its_page_only() -
 
 def test_names_are_the_same_however_often_the_files_are_read() -> None:
     assert Shelf(JS.parent).version == Shelf(JS.parent).version
+
+
+def test_a_page_from_before_an_update_gets_no_script_that_would_run_the_new_one_beside_the_old(
+    settings: Settings,
+) -> None:
+    client = create_app(settings).test_client()
+    version = Shelf(JS.parent).version
+    late = "records/records/large.js"
+    assert client.get(f"/assets/{version}/{late}").status_code == 200
+    answer = client.get(f"/assets/000000000000/{late}")
+    assert (answer.status_code, "请刷新页面" in answer.text) == (404, True)
+    assert client.get("/assets/000000000000/records.js").status_code == 200

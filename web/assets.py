@@ -83,7 +83,9 @@ def script(version: str, page: str) -> Response:
 
 @assets.get("/<version>/<page>/<path:module>")
 def late_script(version: str, page: str, module: str) -> Response:
-    """What the script of a page loads when it is needed."""
+    """What a page loads when it is needed; none for another version, whose script would run twice."""
+    if version != _shelf().version:
+        raise NotFound("程序更新过，这一页是旧的，请刷新页面")
     return _answer(_shelf().script(page, module), "text/javascript", version)
 
 

@@ -3,9 +3,11 @@
 
 import { call, Failure } from "./api.js";
 import { collect, drop, reorder } from "./doubts.js";
+import { late } from "./late.js";
 import { toast } from "./messages.js";
 import { _ } from "./words.js";
 
+const lightbox = late(() => import("./lightbox.js"));
 const ACTIONS = {
   again, edit, reference, facts, delete: remove, retry, resume: post, cancel: post,
   collect: settle(collect), reorder: settle(reorder), drop: settle(drop),
@@ -50,7 +52,7 @@ async function reference(tile) {
 }
 
 async function facts(tile) {
-  const { openLightbox } = await import("./lightbox.js");
+  const { openLightbox } = await lightbox();
   openLightbox(tile.querySelector("[data-full]"));
 }
 

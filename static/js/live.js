@@ -4,6 +4,7 @@
 
 import { lookAtFragment } from "./api.js";
 import { fill } from "./fragments.js";
+import { NotLoaded } from "./late.js";
 
 const BUSY = 3000;
 const BUSY_HERE = 1000; // where the page's own pictures wait for the word
@@ -17,6 +18,7 @@ export function live(holder) {
   const title = document.title;
   let timer = 0;
   let last = "";
+  let stale = "";
 
   async function beat() {
     clearTimeout(timer);
@@ -25,7 +27,7 @@ export function live(holder) {
       const news = await lookAtFragment(holder.dataset.url, memory);
       if (news && news.html !== last) fill(holder, (last = news.html));
       tell();
-      offline.textContent = "";
+      offline.textContent = stale;
     } catch (failure) {
       offline.textContent = failure.message;
     }
@@ -52,6 +54,13 @@ export function live(holder) {
     document.dispatchEvent(new CustomEvent("house", { detail }));
   }
 
+  window.addEventListener("unhandledrejection", (event) => {
+    const { reason } = event;
+    if (!(reason instanceof NotLoaded)) return;
+    event.preventDefault();
+    offline.textContent = reason.message;
+    if (reason.isOld) stale = reason.message; // stays true, whatever the next beats find
+  });
   document.addEventListener("visibilitychange", beat);
   document.addEventListener("look-now", beat);
   tell();

@@ -3,10 +3,13 @@
 
 import { lookAtFragment } from "./api.js";
 import { merge } from "./fragments.js";
+import { late } from "./late.js";
 import { announce } from "./messages.js";
 import { _ } from "./words.js";
 
 const TILE = "[data-record-id]";
+const lightbox = late(() => import("./lightbox.js"));
+const actions = late(() => import("./actions.js"));
 
 export function tiles(section) {
   section.addEventListener("click", pass);
@@ -26,11 +29,11 @@ function pass(event) {
   if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   if (trigger.dataset.action) act(trigger);
-  else import("./lightbox.js").then(({ openLightbox }) => openLightbox(trigger));
+  else lightbox().then(({ openLightbox }) => openLightbox(trigger));
 }
 
 function act(trigger) {
-  import("./actions.js").then((actions) => actions.act(trigger));
+  actions().then(({ act: run }) => run(trigger));
 }
 
 /** Ask for changed tiles whenever the house has a version we have not seen. */

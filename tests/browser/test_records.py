@@ -582,3 +582,26 @@ def check_dialogs(shown: RecordsPage, house: HouseProcess, check: Callable[[str]
     check("shortcuts")
     shown.open("?record=4711&status=lost")
     check("an address that cannot be read")
+
+
+def test_a_script_that_does_not_come_is_told_and_fetched_at_the_next_press(records: RecordsPage) -> None:
+    page = records.page
+    bar = page.locator("[data-offline]")
+    page.route("**/records/large.js", lambda route: route.abort())
+    page.locator("[data-full]").first.click()
+    expect(bar).to_have_text("程序更新过，这一页是旧的，请刷新页面")
+    page.unroute("**/records/large.js")
+    page.locator("[data-full]").first.click()
+    expect(page.locator("dialog[open]")).to_be_visible()
+
+
+def test_a_press_while_the_house_is_away_says_so_in_its_place(
+    records: RecordsPage, house: HouseProcess
+) -> None:
+    house.kill()
+    row = records.page.locator("[data-record-id]").first
+    row.locator('[data-action="delete"]').click()
+    expect(row.locator("[data-error]")).to_have_text("连不上服务，请确认程序还在运行")
+    house.start()
+    row.locator('[data-action="delete"]').click()
+    records.expect_total(f"共 {NUMBER - 1} 条")

@@ -1,5 +1,6 @@
 // The larger jobs of the page, loaded once the table stands: start, run, export, earlier batches, a row's own.
 
+import { late } from "../late.js";
 import { toast } from "../messages.js";
 import { makeRow } from "../table/row.js";
 import { useIntake } from "./intake.js";
@@ -9,6 +10,11 @@ import { useRowJobs } from "./row_jobs.js";
 import { useSingleRows } from "./single_rows.js";
 import { askToStart } from "./start.js";
 import { _, language } from "../words.js";
+
+const running = late(() => import("./run.js"));
+const exporting = late(() => import("./export.js"));
+const settingValues = late(() => import("./set_value.js"));
+const earlierBatches = late(() => import("./earlier.js"));
 
 /** batch: {page, table, card, budgetLeft, dialog(name), draft, foot, started, run}. Returns the jobs by name. */
 export function makeDesk(batch) {
@@ -89,7 +95,7 @@ export function makeDesk(batch) {
   }
 
   async function openRun(id, posted = null) {
-    const { openRun: open } = await import("./run.js");
+    const { openRun: open } = await running();
     batch.run = open({ page, table, url: urls.batchesUrl, id, posted, onCopy: copyToDraft });
     foot.refresh();
   }
@@ -102,17 +108,17 @@ export function makeDesk(batch) {
 
   async function exportTable() {
     if (table.rows.length === 0) return table.onComplaint?.(_("表格还是空的，没有可以导出的"));
-    const { exportRows } = await import("./export.js");
+    const { exportRows } = await exporting();
     return exportRows(urls.exportUrl, table.rows.all).catch((failure) => report.fail(failure.message));
   }
 
   async function setValue() {
-    const { openSetValue } = await import("./set_value.js");
+    const { openSetValue } = await settingValues();
     openSetValue(dialog("set"), table);
   }
 
   async function showEarlier() {
-    const { openEarlier } = await import("./earlier.js");
+    const { openEarlier } = await earlierBatches();
     openEarlier(dialog("earlier"), { url: urls.batchesUrl, pageUrl: urls.pageUrl, say: toast });
   }
 

@@ -1,8 +1,11 @@
 // What one row can be asked for: its menu, its own generation, its pictures large.
 
+import { late } from "../late.js";
 import { copy, toast } from "../messages.js";
 import { useRowMenu } from "./row_menu.js";
 import { _ } from "../words.js";
+
+const gallery = late(() => import("./gallery.js"));
 
 /** batch as in desk.js. Returns {activate(column, index)}: Enter or F2 on a cell that is not text. */
 export function useRowJobs(batch, { singles, references }) {
@@ -29,7 +32,7 @@ export function useRowJobs(batch, { singles, references }) {
   async function openPicture(id) {
     const recordsOf = batch.run ? batch.run.book.of : singles.recordsOf;
     const kept = table.rows.all.flatMap(recordsOf).filter(({ status, url: path }) => status === "success" && path);
-    const { openGallery } = await import("./gallery.js");
+    const { openGallery } = await gallery();
     openGallery(page.querySelector("[data-gallery]"), kept, id);
   }
 

@@ -1,6 +1,7 @@
 // A batch that was started: its rows with their states, its progress, and what can be done about it.
 
 import { call } from "../api.js";
+import { late } from "../late.js";
 import { announce, confirmSecondCharge } from "../messages.js";
 import { followBatch } from "./follow.js";
 import { makeLog } from "./log.js";
@@ -13,6 +14,7 @@ function unseeded(row, records) {
   return records.some(({ status }) => status === "success") ? { ...row, seed: "" } : row;
 }
 
+const doubts = late(() => import("../doubts.js"));
 const idsOf = (records) => ({ ids: records.map((record) => record.id) });
 const stakeOf = (records) => records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
 
@@ -114,7 +116,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
 
   async function settle(deed) {
     try {
-      await deed(await import("../doubts.js"));
+      await deed(await doubts());
     } catch (failure) {
       progress.offline(failure.message);
     }

@@ -5,6 +5,7 @@ import { makeCellDrawer } from "../batch/cells.js";
 import { makeDraft } from "../batch/draft.js";
 import { showFoot } from "../batch/foot.js";
 import { useCommands, usePicks } from "../batch/toolbar.js";
+import { late } from "../late.js";
 import { toast } from "../messages.js";
 import { _ } from "../words.js";
 
@@ -13,8 +14,7 @@ const { dataset } = page;
 const card = JSON.parse(dataset.card);
 const budgetLeft = "budgetLeft" in dataset ? Number(dataset.budgetLeft) : null;
 const dialog = (name) => document.querySelector(`[data-dialog="${name}"]`);
-let desk = null;
-const late = () => (desk ??= import("../batch/desk.js").then(({ makeDesk }) => makeDesk(batch)));
+const desk = late(() => import("../batch/desk.js"), ({ makeDesk }) => makeDesk(batch));
 
 const table = makeTable(page.querySelector("[data-table]"), {
   card,
@@ -26,16 +26,16 @@ const table = makeTable(page.querySelector("[data-table]"), {
 table.drawCell = makeCellDrawer((row) => table.stateOf(row))(table);
 table.activate = (column, index) => {
   if (!["references", "status", "actions"].includes(column.kind)) return false;
-  late().then(({ activate }) => activate(column, index));
+  desk().then(({ activate }) => activate(column, index));
   return true;
 };
 
 const batch = { page, table, card, budgetLeft, dialog, run: null, started: null };
-const draft = makeDraft(table, { onElsewhere: () => late().then(({ showElsewhere }) => showElsewhere()), extra: () => ({ started: batch.started }) });
+const draft = makeDraft(table, { onElsewhere: () => desk().then(({ showElsewhere }) => showElsewhere()), extra: () => ({ started: batch.started }) });
 batch.draft = draft;
 batch.foot = showFoot(page.querySelector("[data-foot]"), { table, card, budgetLeft });
 
-const lazily = (name) => (...given) => late().then((jobs) => jobs[name](...given));
+const lazily = (name) => (...given) => desk().then((jobs) => jobs[name](...given));
 useCommands(page, {
   import: () => page.querySelector("[data-file]").click(),
   add: () => {
@@ -69,11 +69,11 @@ table.rows.watch(() => {
 
 const id = new URLSearchParams(location.search).get("id");
 if (id) {
-  late().then(({ openRun }) => openRun(id));
+  desk().then(({ openRun }) => openRun(id));
 } else {
   const kept = await draft.load();
   batch.started = kept.started ?? null;
-  const { restore } = await late();
+  const { restore } = await desk();
   restore(kept);
 }
 page.dataset.ready = "";

@@ -1,5 +1,6 @@
 // 生成记录: finding, choosing, working. What is not needed at once is fetched when it is.
 
+import { late } from "../late.js";
 import { find } from "../records/find.js";
 import { keys } from "../records/keys.js";
 import { selection } from "../records/selection.js";
@@ -9,18 +10,18 @@ const page = document.querySelector("[data-finder]");
 const finder = find(page);
 const chosen = selection(page, finder);
 const { deed, run, enlarge } = work(page, finder, chosen);
-const look = (file) =>
-  import("../records/by_file.js").then(({ lookUp }) => lookUp(file, { page, finder, enlarge, run }));
-const opened = (event) => import("../records/filters.js").then(({ filters }) => filters(page, event.target));
-let gone = null;
-const broke = () => (gone ??= import("../records/gone.js").then((module) => module.gone(page)));
-const dragged = () => import("../records/drop.js").then(({ drop }) => drop(look));
+const byFile = late(() => import("../records/by_file.js"));
+const look = async (file) => (await byFile()).lookUp(file, { page, finder, enlarge, run });
+const opened = late(() => import("../records/filters.js"), ({ filters }) => filters(page));
+const broke = late(() => import("../records/gone.js"), ({ gone }) => gone(page));
+const dragged = late(() => import("../records/drop.js"), ({ drop }) => drop(look));
+const news = late(() => import("../records/news.js"));
 
 const { enter } = keys(page, { selection: chosen, deed });
-page.addEventListener("error", broke, { capture: true, once: true });
+page.addEventListener("error", () => broke(), { capture: true });
 if ([...page.querySelectorAll(".record-image")].some((image) => image.complete && !image.naturalWidth && image.currentSrc)) broke();
-page.addEventListener("toggle", opened, { capture: true, once: true });
-document.addEventListener("dragenter", dragged, { once: true });
+page.addEventListener("toggle", () => opened(), { capture: true });
+document.addEventListener("dragenter", () => dragged());
 document.addEventListener("paste", ({ clipboardData }) => clipboardData?.files[0] && look(clipboardData.files[0]));
 page.addEventListener("click", (event) => {
   if (event.target.closest("[data-by-file]")) document.querySelector("[data-file-input]").click();
@@ -31,7 +32,7 @@ document.querySelector("[data-file-input]").addEventListener("change", ({ target
 });
 document.addEventListener("house", ({ detail }) => {
   if (detail.version === Number(finder.list().dataset.version)) return;
-  import("../records/news.js").then(({ news }) => news(page, finder));
+  news().then((module) => module.news(page, finder));
 });
 if (page.querySelector("[data-indexing]")) {
   import("../records/indexing.js").then(({ indexing }) => indexing(page));

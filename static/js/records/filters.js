@@ -4,7 +4,7 @@ import { lookAtFragment } from "../api.js";
 import { fill } from "../fragments.js";
 
 /** Begins when the first one was opened. */
-export function filters(page, first) {
+export function filters(page) {
   const opened = () => page.querySelector("details.filter-more[open]");
 
   document.addEventListener("pointerdown", (event) => {
@@ -17,7 +17,7 @@ export function filters(page, first) {
     summary.focus();
   });
   page.addEventListener("toggle", ({ target }) => offer(page, target), { capture: true });
-  offer(page, first);
+  if (opened()) offer(page, opened());
 }
 
 async function offer(page, chip) {

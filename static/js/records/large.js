@@ -1,10 +1,12 @@
 // The large view of 生成记录: over the borders of pages, with everything that can be done to a record.
 
 import { call } from "../api.js";
+import { late } from "../late.js";
 import { hostLightbox } from "../lightbox.js";
 import { addressWith, followAddress } from "./address.js";
 import { _, language } from "../words.js";
 
+const comparison = late(() => import("./compare.js"));
 const MOST_PAGES = 10; // without a picture, until we say that there are no more
 
 /** Returns {open(link), compare(left, right)}; run(name, chosen, about) is what work.js does. */
@@ -127,7 +129,7 @@ export function makeLarge(page, finder, selection, run) {
   }
 
   async function compare(left, right) {
-    const { openCompare } = await import("./compare.js");
+    const { openCompare } = await comparison();
     openCompare(left, right, { records: () => links().map((link) => link.closest("[data-record-id]")), run });
   }
 

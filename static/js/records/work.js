@@ -1,6 +1,7 @@
 // Clicks on records and on the bar of the selection: what is pressed is done, and what goes wrong is said there.
 
 import { Failure } from "../api.js";
+import { late } from "../late.js";
 
 const OF_TILES = ["retry", "collect", "reorder", "drop"];
 
@@ -8,12 +9,12 @@ const OF_TILES = ["retry", "collect", "reorder", "drop"];
 export function work(page, finder, selection) {
   const bar = document.querySelector("[data-selection]");
   const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
-  let deeds = null;
-  let large = null;
+  const deeds = late(() => import("./deeds.js"), ({ makeDeeds }) => makeDeeds(page, finder, selection));
+  const large = late(() => import("./large.js"), ({ makeLarge }) => makeLarge(page, finder, selection, run));
+  const actions = late(() => import("../actions.js"));
 
   async function run(name, chosen, about) {
-    deeds ??= import("./deeds.js").then(({ makeDeeds }) => makeDeeds(page, finder, selection));
-    return (await deeds)(name, chosen, about);
+    return (await deeds())(name, chosen, about);
   }
 
   /** One of data-action with one record; its place in the list is where the keyboard goes on. */
@@ -36,9 +37,9 @@ export function work(page, finder, selection) {
   }
 
   async function asTile(button) {
-    const actions = await import("../actions.js");
+    const { act: actAsTile } = await actions();
     delete button.closest("[data-record-id]").dataset.busy;
-    await actions.act(button);
+    await actAsTile(button);
     if (!button.closest("[data-record-id]").querySelector("[data-error]").textContent) await finder.reload();
   }
 
@@ -68,16 +69,11 @@ export function work(page, finder, selection) {
 
   async function compare() {
     const [left, right] = records().filter((record) => selection.has(Number(record.dataset.recordId)));
-    (await host()).compare(left, right);
-  }
-
-  function host() {
-    large ??= import("./large.js").then(({ makeLarge }) => makeLarge(page, finder, selection, run));
-    return large;
+    (await large()).compare(left, right);
   }
 
   async function enlarge(link) {
-    (await host()).open(link);
+    (await large()).open(link);
   }
 
   document.addEventListener("settled", () => finder.reload());
