@@ -52,15 +52,16 @@ class Rhythm:
     def learn(self, not_yet: float, done: float, looks: int) -> None:
         """It was not done after ``not_yet`` seconds, and seen done after ``done``.
 
-        Done at the first look, it may have been done before; so it counts as a little earlier, and more
-        so each time in a row.
+        Done at the first look, it may have been done before; so it counts as a little earlier than expected,
+        and more so each time in a row.
         """
         with self._lock:
             self._at_once = self._at_once + 1 if looks == 1 else 0
-            seconds = done - self._usual * _EARLIER * self._at_once if looks == 1 else (not_yet + done) / 2
             if not self._learnt:
-                self._usual, self._spread, self._learnt = seconds, 0.0, True
+                self._usual, self._learnt = (not_yet + done) / 2, True
                 return
+            expected = min(done, self._usual) - self._usual * _EARLIER * self._at_once
+            seconds = expected if looks == 1 else (not_yet + done) / 2
             weight = _WEIGHT / max(1.0, self.waiting / _FEW)
             self._spread += (abs(seconds - self._usual) - self._spread) * weight
             self._usual = max(_SHORTEST, self._usual + (seconds - self._usual) * weight)

@@ -229,8 +229,11 @@ def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
 def finish_record(
     db: sqlite3.Connection, record: Record, kept: KeptPicture, *, seed: int | None = None
 ) -> bool:
-    """The picture is kept: success, with its real size and name -> False when somebody else ended it."""
-    with transaction(db):
+    """The picture is kept: success, with its real size and name -> False when somebody else ended it.
+
+    A power cut may undo this, not the picture: it is adopted, or collected again by its ticket.
+    """
+    with transaction(db, durable=False):
         if not _holds(db, record):
             return False
         version = next_version(db)
