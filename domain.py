@@ -103,6 +103,10 @@ class ImageRequest:
                 problems.append(problem)
         return (None, problems) if problems else (cls(**values), [])
 
+    def seed_of(self, picture_number: int) -> int | None:
+        """Pictures of a row count on from its seed: with one seed, one picture would be paid for twice."""
+        return None if self.seed is None else (self.seed + picture_number - 1) % (MAX_SEED + 1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSetup:

@@ -65,7 +65,7 @@ def _record_fields(
         "aspect_ratio": request.aspect_ratio,
         "resolution": request.resolution,
         "num_images": request.num_images,
-        "seed": request.seed,
+        "seed": request.seed_of(picture_number),
         "steps": request.steps,
         "sample_images": sample_images_text(request.sample_images),
         "batch_id": batch_id,

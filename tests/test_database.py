@@ -11,7 +11,7 @@ import pytest
 
 import database
 from config import Settings
-from domain import BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
+from domain import MAX_SEED, BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
 from errors import Billed, Conflict, ModelError, NotFound, StorageError
 
 NOW = 1_000_000.0
@@ -60,6 +60,16 @@ def test_a_row_for_three_pictures_is_three_records(db: database.Connection, card
     assert [record.picture_number for record in records] == [1, 2, 3]
     assert {record.num_images for record in records} == {3}
     assert stems(db) == ["猫_1", "猫_2", "猫_3"]
+
+
+@pytest.mark.parametrize(
+    ("seed", "seeds"), [(None, [None] * 3), (5, [5, 6, 7]), (MAX_SEED, [MAX_SEED, 0, 1])]
+)
+def test_pictures_of_one_row_do_not_share_its_seed(
+    db: database.Connection, card: ModelCard, seed: int | None, seeds: list[int | None]
+) -> None:
+    batch_id, _ = add(db, card, ImageRequest(prompt="猫", num_images=3, seed=seed))
+    assert [record.seed for record in database.list_batch_records(db, batch_id)] == seeds
 
 
 def test_no_name_is_promised_twice(db: database.Connection, card: ModelCard) -> None:

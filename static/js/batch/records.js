@@ -43,11 +43,11 @@ export function makeRecordBook() {
 
   const of = (row) => byRow.get(numbers.get(row)) ?? [];
 
-  /** The seed that all pictures of a row share, as text; empty while there is none. */
+  /** The seed that the pictures of a row count on from, as text; empty while there is none. */
   function seedOf(row) {
-    const seeds = new Set(of(row).map(({ seed }) => seed));
-    const [seed] = seeds;
-    return seeds.size === 1 && seed !== null ? String(seed) : "";
+    const seeds = of(row).map(({ seed }) => seed);
+    const countOn = seeds.length > 0 && seeds.every((seed, index) => seed !== null && seed === seeds[0] + index);
+    return countOn ? String(seeds[0]) : "";
   }
 
   return {
