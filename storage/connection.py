@@ -79,6 +79,18 @@ def snapshot(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("COMMIT")
 
 
+@contextmanager
+def unbound(db: sqlite3.Connection) -> Iterator[None]:
+    """Around transactions in which what other programs' tables and views say of ours binds nobody."""
+    db.execute("PRAGMA foreign_keys = OFF")
+    db.execute("PRAGMA legacy_alter_table = ON")
+    try:
+        yield
+    finally:
+        db.execute("PRAGMA legacy_alter_table = OFF")
+        db.execute("PRAGMA foreign_keys = ON")
+
+
 def next_version(db: sqlite3.Connection) -> int:
     """The next value of the change counter; inside a transaction."""
     row = db.execute("UPDATE change_counter SET value = value + 1 RETURNING value").fetchall()[0]
@@ -91,24 +103,32 @@ def last_version(db: sqlite3.Connection) -> int:
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    if _user_version(db) == len(MIGRATIONS):
+    if _version(db) == len(MIGRATIONS):
         return
-    if _user_version(db) > len(MIGRATIONS):
+    if _version(db) > len(MIGRATIONS):
         raise StorageError(f"数据库文件 {path} 由更新的版本写成，请升级程序后再打开")
     if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         _copy_beside(db, path)
-    for number, migration in enumerate(MIGRATIONS):
-        with transaction(db):
-            if _user_version(db) == number:  # another process may have been quicker
-                migration(db)
-                db.execute(f"PRAGMA user_version = {number + 1}")
+    with unbound(db):
+        for number, migration in enumerate(MIGRATIONS):
+            with transaction(db):
+                if _version(db) == number:  # another process may have been quicker
+                    migration(db)
+                    db.execute(f"PRAGMA user_version = {number + 1}")
 
 
-def _user_version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
+def _version(db: sqlite3.Connection) -> int:
+    """How many migrations the file has seen; what another program counts there is no count of ours."""
+    ours = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'change_counter'").fetchone()
+    return int(db.execute("PRAGMA user_version").fetchone()[0]) if ours else 0
 
 
 def _copy_beside(db: sqlite3.Connection, path: Path) -> None:
     copy = path.with_name(f"{path.name}.backup-{time.strftime('%Y%m%d-%H%M%S')}")
-    with closing(sqlite3.connect(copy)) as target:
-        db.backup(target)
+    part = copy.with_name(f"{copy.name}.part")
+    try:
+        with closing(sqlite3.connect(part)) as target:
+            db.backup(target)
+        part.replace(copy)
+    finally:
+        part.unlink(missing_ok=True)

@@ -4,11 +4,11 @@ Money is kept in whole micro-yuan (1 CNY = 1,000,000). Times are UTC text, but f
 ``not_before``, which are compared with a clock and therefore Unix seconds.
 """
 
-import re
 import sqlite3
 from collections.abc import Callable
 
 from domain import Status, file_key
+from storage import schema_earlier
 from storage.schema_finding import add_finding, add_merging
 from storage.schema_library import add_library
 from storage.schema_usage import add_usage
@@ -59,38 +59,22 @@ RECORD_COLUMNS = {
     "version": "INTEGER NOT NULL DEFAULT 0",
 }
 
-# What the earlier app did not promise to be filled: NULL there becomes the default here.
-_NULLABLE = {name for name, kind in RECORD_COLUMNS.items() if "NOT NULL" not in kind}
-
 
 def _first_schema(db: sqlite3.Connection) -> None:
-    earlier = _columns(db, "generation_records")
-    if earlier:
-        db.execute("ALTER TABLE generation_records RENAME TO earlier_records")
-        _drop_indexes_and_triggers(db, "earlier_records")
-    extra = [name for name in earlier if name not in RECORD_COLUMNS]
-    columns = [f"{_quoted(name)} {kind}" for name, kind in RECORD_COLUMNS.items()]
-    columns += [_quoted(name) for name in extra]
+    earlier = schema_earlier.set_aside(db)
+    values = schema_earlier.values(db, earlier, RECORD_COLUMNS) if earlier else {}
+    columns = [f"{name} {kind}" for name, kind in RECORD_COLUMNS.items()]
+    columns += [schema_earlier.quoted(name) for name in values if name not in RECORD_COLUMNS]
     db.execute(f"CREATE TABLE generation_records ({', '.join(columns)})")
     if earlier:
-        _take_over(db, earlier)
+        schema_earlier.take_over(db, values)
+        _promise_names(db)
     for statement in _FIRST_TABLES:
         db.execute(statement)
 
 
-def _take_over(db: sqlite3.Connection, earlier: list[str]) -> None:
-    """Copy every row of the earlier app's table, whatever its values; promise its file names to it."""
-    names = ", ".join(_quoted(name) for name in earlier)
-    values = ", ".join(_taken_value(name) for name in earlier)
-    db.execute(f"INSERT INTO generation_records ({names}) SELECT {values} FROM earlier_records")
-    db.execute("DROP TABLE earlier_records")
-    db.execute(
-        """
-        UPDATE generation_records
-        SET status = CASE WHEN coalesce(image_path, '') <> '' THEN 'success' ELSE 'failed' END
-        WHERE status NOT IN ('success', 'failed', 'unknown', 'cancelled')
-        """
-    )
+def _promise_names(db: sqlite3.Connection) -> None:
+    """The file names that records have already are theirs; of several with one name, the first one's."""
     db.create_function("file_key_of", 1, _key_of_filename, deterministic=True)
     db.execute(
         """
@@ -101,39 +85,9 @@ def _take_over(db: sqlite3.Connection, earlier: list[str]) -> None:
     )
 
 
-def _taken_value(name: str) -> str:
-    quoted = _quoted(name)
-    if name not in RECORD_COLUMNS or name in _NULLABLE:
-        return quoted
-    default = re.search(r"DEFAULT (.+)$", RECORD_COLUMNS[name])
-    return f"coalesce({quoted}, {default[1]})" if default else quoted
-
-
 def _key_of_filename(filename: str) -> str | None:
     stem = filename.rpartition(".")[0] or filename
     return file_key(stem) if stem else None
-
-
-def _columns(db: sqlite3.Connection, table: str) -> list[str]:
-    rows = db.execute("SELECT name FROM pragma_table_info(:table)", {"table": table}).fetchall()
-    return [row["name"] for row in rows]
-
-
-def _drop_indexes_and_triggers(db: sqlite3.Connection, table: str) -> None:
-    rows = db.execute(
-        """
-        SELECT type, name
-        FROM sqlite_schema
-        WHERE tbl_name = :table AND type IN ('index', 'trigger') AND sql IS NOT NULL
-        """,
-        {"table": table},
-    ).fetchall()
-    for row in rows:
-        db.execute(f"DROP {row['type']} {_quoted(row['name'])}")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 _OPEN = f"('{Status.QUEUED}', '{Status.RUNNING}')"

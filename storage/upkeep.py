@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import StorageError
-from storage.connection import connect, transaction
+from storage.connection import connect, transaction, unbound
 
 _FILES_AT_ONCE = 2_000
 
@@ -29,9 +29,10 @@ def empty_trash(db: sqlite3.Connection, *, days: int, remove: Remove, limit: int
 
     ``remove(filename, record id)`` takes picture and thumbnail away; the name is empty when another record
     has the same picture. Nobody can restore a record meanwhile, and after a crash in between the
-    record is still in the trash and the next call goes on.
+    record is still in the trash and the next call goes on. A table of another program that names the record
+    does not keep it.
     """
-    with transaction(db):
+    with unbound(db), transaction(db):
         rows = db.execute(
             """
             SELECT id, filename

@@ -1,6 +1,5 @@
-"""The database: promises of names, the queue under a lease, the ledger, earlier files."""
+"""The database: promises of names, the queue under a lease, the ledger."""
 
-import sqlite3
 import threading
 from collections.abc import Sequence
 from contextlib import closing
@@ -486,48 +485,6 @@ def test_a_prompt_is_data_and_never_sql(db: database.Connection, card: ModelCard
     prompt = '\'); DROP TABLE generation_records; -- %_"猫"'
     _, ids = add(db, card, ImageRequest(prompt=prompt))
     assert database.get_record(db, ids[0]).prompt == prompt
-
-
-def earlier_file(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as old, old:
-        old.execute(
-            """
-            CREATE TABLE generation_records (
-                id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL, created_at TIMESTAMP,
-                prompt TEXT NOT NULL, negative_prompt TEXT, aspect_ratio TEXT, resolution TEXT, width INTEGER,
-                height INTEGER, num_images INTEGER, seed INTEGER, steps INTEGER, sample_images TEXT,
-                image_path TEXT, filename TEXT, batch_id TEXT, status TEXT)
-            """
-        )
-        old.execute("CREATE INDEX by_user ON generation_records (user_id)")
-        row = (5, "2025-03-01 08:00:00", "旧的猫", None, "16:9", "2K", 2560, 1440, 1, 42, None, None)
-        for _ in range(2):  # the earlier app wrote over files: two records, one file
-            old.execute(
-                f"INSERT INTO generation_records VALUES (NULL{', ?' * 16})",
-                (*row, "/output/旧.png", "旧.png", "b1", "success"),
-            )
-        old.execute("DELETE FROM generation_records WHERE id = 2")
-        old.execute(
-            """
-            INSERT INTO generation_records (id, user_id, prompt, sample_images, image_path, filename, status)
-            VALUES (2, 5, '', '[', '', '旧.png', 'done')
-            """
-        )
-
-
-def test_a_file_of_the_earlier_app_opens_with_nothing_lost(tmp_path: Path, card: ModelCard) -> None:
-    path = tmp_path / "generation_records.db"
-    earlier_file(path)
-    database.open_database(path)
-    with closing(database.connect(path)) as db:
-        record = database.get_record(db, 1)
-        assert (record.prompt, record.seed, record.status) == ("旧的猫", 42, Status.SUCCESS)
-        assert record.created_at == "2025-03-01 08:00:00"
-        assert database.get_record(db, 2).status is Status.FAILED
-        assert db.execute("SELECT user_id FROM generation_records WHERE id = 1").fetchone()[0] == 5
-        add(db, card, stems=["旧"])
-        assert stems(db)[-1] == "旧-2"
-    assert len(list(tmp_path.glob("generation_records.db.backup-*"))) == 1
 
 
 def test_opening_again_changes_nothing_and_copies_nothing(

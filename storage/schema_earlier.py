@@ -1,0 +1,193 @@
+"""A file of the earlier app, inside the first migration: its records become ours, whatever stands in them.
+
+Nothing is lost. What is called as a table or column of ours but is none stays as ``earlier_…``; a value that
+cannot be read as what it should be stays as it is, and every other column stays beside ours.
+"""
+
+import re
+import sqlite3
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from domain import Status
+
+# The columns that the earlier app filled as we do; both lists are held against the newest schema by a test.
+TAKEN = (
+    *("id", "created_at", "prompt", "negative_prompt", "aspect_ratio", "resolution", "width", "height"),
+    *("num_images", "seed", "steps", "sample_images", "image_path", "filename", "batch_id", "status"),
+    *("model", "error"),
+)
+LATER_COLUMNS = ("collecting",)
+OUR_TABLES = (
+    *("batches", "sends", "batch_log", "change_counter", "record_counts", "prompt_search", "search_state"),
+    *("search_backlog", "reference_uses", "output_copies", "settlements", "settled_records", "sends_totals"),
+    *("sends_by_hour",),
+)
+
+_NUMBERS = ("width", "height", "num_images", "seed", "steps")
+_ENDS = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+_PLAIN_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?")
+_UNIX_TIME = re.compile(r"[0-9]{9,16}(\.[0-9]+)?")
+_PICTURE = re.compile(r"\.(png|jpe?g|webp|gif)$", re.IGNORECASE)
+_IN_OUTPUT = re.compile(r"(^|.*[/\\])output[/\\][^/\\]+$", re.IGNORECASE | re.DOTALL)
+_ODD_ID = "typeof(id) <> 'integer' AND (id IS NULL OR CAST(CAST(id AS INTEGER) AS TEXT) <> CAST(id AS TEXT))"
+
+
+def set_aside(db: sqlite3.Connection) -> list[str]:
+    """Make room for our tables -> the columns of the earlier table of records; empty when there is none."""
+    found = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    tables = {row["name"].lower(): row["name"] for row in found}
+    for name in OUR_TABLES:
+        if name in tables:
+            db.execute(f"ALTER TABLE {quoted(tables[name])} RENAME TO {quoted(f'earlier_{name}')}")
+    if "generation_records" not in tables:
+        return []
+    db.execute("ALTER TABLE generation_records RENAME TO earlier_records")
+    _drop_indexes_and_triggers(db, "earlier_records")
+    rows = db.execute("SELECT name FROM pragma_table_info('earlier_records')").fetchall()
+    return [row["name"] for row in rows]
+
+
+def values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[str]) -> dict[str, str]:
+    """Column of the new table -> what it holds of ``earlier_records``, as an expression."""
+    there = {name.lower() for name in earlier}
+    taken = {name: f"CAST({name} AS BLOB)" if name in there else "NULL" for name in TAKEN}
+    picture = ", ".join(taken[name] for name in ("status", "image_path", "filename"))
+    found = {name: f"coalesce(text_of({taken[name]}), '')" for name in TAKEN if name in there}
+    found |= {name: _number(name) for name in _NUMBERS if name in there}
+    found |= {
+        "created_at": f"utc_of({taken['created_at']})",
+        "num_images": f"coalesce({_number('num_images')}, 1)" if "num_images" in there else "1",
+        "sample_images": f"coalesce(nullif(text_of({taken['sample_images']}), ''), '[]')",
+        "batch_id": f"nullif(text_of({taken['batch_id']}), '')",
+        "status": f"status_of({picture})",
+        "image_path": f"path_of({picture})",
+        "filename": f"picture_of({picture})",
+        "requested_filename": f"wish_of({picture})",
+    }
+    found.pop("id", None)
+    if "id" in there:
+        found["id"] = f"CASE WHEN NOT ({_ODD_ID}) THEN CAST(id AS INTEGER) END"
+        if db.execute(f"SELECT 1 FROM earlier_records WHERE {_ODD_ID}").fetchone():
+            found["earlier_id"] = "id"
+    for name in earlier:
+        if name.lower() not in TAKEN:
+            clashes = name.lower() in (*ours, *LATER_COLUMNS)
+            found[f"earlier_{name}" if clashes else name] = quoted(name)
+    return found
+
+
+def take_over(db: sqlite3.Connection, found: dict[str, str]) -> None:
+    """Copy every row; those whose id is none of ours get new ones behind the others, in order of time."""
+    for name, function in _FUNCTIONS.items():
+        db.create_function(name, -1, function, deterministic=True)
+    order = f"ORDER BY {found['id']} IS NULL, {found['id']}, {found['created_at']}"
+    db.execute(
+        f"""
+        INSERT INTO generation_records ({", ".join(map(quoted, found))})
+        SELECT {", ".join(found.values())}
+        FROM earlier_records
+        {order if "earlier_id" in found else ""}
+        """
+    )
+    db.execute("DROP TABLE earlier_records")
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever stands in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _number(name: str) -> str:
+    return f"CASE typeof({name}) WHEN 'blob' THEN number_of({name}) ELSE {name} END"
+
+
+def _drop_indexes_and_triggers(db: sqlite3.Connection, table: str) -> None:
+    rows = db.execute(
+        """
+        SELECT type, name
+        FROM sqlite_schema
+        WHERE tbl_name = :table AND type IN ('index', 'trigger') AND sql IS NOT NULL
+        """,
+        {"table": table},
+    ).fetchall()
+    for row in rows:
+        db.execute(f"DROP {row['type']} {quoted(row['name'])}")
+
+
+def _text(raw: bytes | None) -> str | None:
+    """Text in whatever coding it was written; what is no text in any has ``�`` where it cannot be read."""
+    if raw is None:
+        return None
+    for coding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(coding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("utf-8", "replace")
+
+
+def _from_bytes(value: bytes) -> int | None:
+    """A whole number that numpy has left as its bytes."""
+    return int.from_bytes(value, "little", signed=True) if len(value) in (4, 8) else None
+
+
+def _utc(raw: bytes | None) -> str:
+    """ISO 8601 with or without a zone, or Unix time in seconds or milliseconds -> as times are kept here."""
+    text = (_text(raw) or "").strip()
+    if _PLAIN_MOMENT.fullmatch(text):
+        return text
+    try:
+        if _UNIX_TIME.fullmatch(text):
+            seconds = float(text) / (1000 if float(text) > 1e11 else 1)
+            return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+        moment = datetime.fromisoformat(text.replace("/", "-"))
+        return f"{moment.astimezone(UTC) if moment.tzinfo else moment:%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return text
+
+
+def _status(status: bytes | None, image_path: bytes | None, _filename: bytes | None) -> str:
+    """Words that are none of ours: a picture means that it came."""
+    word = (_text(status) or "").strip().lower()
+    if word in _ENDS:
+        return word
+    return Status.SUCCESS if image_path else Status.FAILED
+
+
+@lru_cache(maxsize=1)  # asked thrice of each row
+def _picture(status: bytes | None, image_path: bytes | None, filename: bytes | None) -> str:
+    """The name of the picture's file, without its folder; empty when there is no picture."""
+    if _status(status, image_path, filename) != Status.SUCCESS:
+        return ""
+    names = [_last_part(_text(raw) or "") for raw in (filename, image_path)]
+    return next((name for name in names if _PICTURE.search(name)), names[1] or names[0])
+
+
+def _path(status: bytes | None, image_path: bytes | None, filename: bytes | None) -> str:
+    """``/output/<name>`` for what lay in such a folder anywhere; another place stays as it was written."""
+    written = _text(image_path) or ""
+    name = _picture(status, image_path, filename)
+    return f"/output/{name}" if name and (not written or _IN_OUTPUT.match(written)) else written
+
+
+def _wish(status: bytes | None, image_path: bytes | None, filename: bytes | None) -> str:
+    """What stood as the file's name and is not the picture's."""
+    written = _text(filename) or ""
+    return "" if _last_part(written) == _picture(status, image_path, filename) else written
+
+
+def _last_part(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+_FUNCTIONS: dict[str, Callable[..., str | int | None]] = {
+    "text_of": _text,
+    "number_of": _from_bytes,
+    "utc_of": _utc,
+    "status_of": _status,
+    "picture_of": _picture,
+    "path_of": _path,
+    "wish_of": _wish,
+}

@@ -1,0 +1,282 @@
+"""Databases that the earlier app, or somebody's changes to it, left: each opens, with everything."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+
+import database
+from config import Settings
+from domain import ImageRequest, ModelCard, Record, Status
+from errors import StorageError
+from storage import schema_earlier
+from storage.schema import RECORD_COLUMNS
+from tests.drawn import drawn
+from web_app import create_app
+
+EARLIER_TABLE = """
+    CREATE TABLE generation_records (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL DEFAULT 1, created_at TIMESTAMP,
+        prompt TEXT, negative_prompt TEXT, aspect_ratio TEXT, resolution TEXT, width INTEGER,
+        height INTEGER, num_images INTEGER, seed INTEGER, steps INTEGER, sample_images TEXT,
+        image_path TEXT, filename TEXT, batch_id TEXT, status TEXT)
+"""
+USUAL = {
+    "user_id": 5,
+    "created_at": "2025-03-01 08:00:00",
+    "prompt": "旧的猫",
+    "aspect_ratio": "16:9",
+    "resolution": "2K",
+    "width": 2560,
+    "height": 1440,
+    "num_images": 1,
+    "seed": 42,
+    "image_path": "/output/旧.png",
+    "filename": "旧.png",
+    "batch_id": "b1",
+    "status": "success",
+}
+
+
+@contextmanager
+def written(settings: Settings, table: str = EARLIER_TABLE) -> Iterator[sqlite3.Connection]:
+    """The file as the earlier app writes it."""
+    with closing(sqlite3.connect(settings.database_path)) as old, old:
+        old.execute(table)
+        yield old
+
+
+def keep(old: sqlite3.Connection, **fields: Any) -> None:
+    row = USUAL | fields
+    marks = ", ".join(f":{name}" for name in row)
+    old.execute(f"INSERT INTO generation_records ({', '.join(row)}) VALUES ({marks})", row)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[database.Connection]:
+    database.open_database(settings.database_path)
+    with closing(database.connect(settings.database_path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        yield db
+
+
+def taken_over(settings: Settings, **fields: Any) -> Record:
+    """A record of the earlier app with these values, as it is here."""
+    with written(settings) as old:
+        keep(old, **fields)
+    with opened(settings) as db:
+        return database.get_record(db, 1)
+
+
+def test_a_file_of_the_earlier_app_opens_with_nothing_lost(settings: Settings, card: ModelCard) -> None:
+    with written(settings) as old:
+        old.execute("CREATE INDEX by_user ON generation_records (user_id)")
+        keep(old)
+        keep(old)  # the earlier app wrote over files: two records, one file
+        keep(old, prompt="", sample_images="[", image_path="", status="done", created_at=None)
+    with opened(settings) as db:
+        record = database.get_record(db, 1)
+        assert (record.prompt, record.seed, record.status) == ("旧的猫", 42, Status.SUCCESS)
+        assert (record.created_at, record.image_path) == ("2025-03-01 08:00:00", "/output/旧.png")
+        assert database.get_record(db, 3).status is Status.FAILED
+        assert database.get_record(db, 3).created_at == ""  # nobody knows, and it was not today
+        assert db.execute("SELECT user_id FROM generation_records WHERE id = 1").fetchone()[0] == 5
+        database.add_batch(
+            db, [ImageRequest(prompt="新")], card=card, stems=["旧"], is_taken=lambda stem: False
+        )
+        assert db.execute("SELECT file_stem FROM generation_records WHERE id = 4").fetchone()[0] == "旧-2"
+    copies = list(settings.database_path.parent.glob("generation_records.db.backup-*"))
+    assert len(copies) == 1
+    with closing(sqlite3.connect(copies[0])) as copy:
+        assert copy.execute("SELECT count(*) FROM generation_records").fetchone()[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("written_as", "kept_as"),
+    [
+        ("2025-03-01 10:00:00", "2025-03-01 10:00:00"),
+        ("2025-03-01 10:00:00.123456", "2025-03-01 10:00:00.123456"),
+        ("2025-03-01T10:00:00", "2025-03-01 10:00:00"),
+        ("2025-03-01T10:00:00.123Z", "2025-03-01 10:00:00"),
+        ("2025-03-01T10:00:00+08:00", "2025-03-01 02:00:00"),
+        ("2025/03/01 10:00", "2025-03-01 10:00:00"),
+        ("2025-03-01", "2025-03-01 00:00:00"),
+        (1740823200, "2025-03-01 10:00:00"),
+        (1740823200.75, "2025-03-01 10:00:00"),
+        (1740823200000, "2025-03-01 10:00:00"),
+        ("昨天", "昨天"),
+        ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59-12:00"),
+        (None, ""),
+    ],
+)
+def test_a_moment_in_any_form_is_the_same_moment(
+    settings: Settings, written_as: object, kept_as: str
+) -> None:
+    assert taken_over(settings, created_at=written_as).created_at == kept_as
+
+
+@pytest.mark.parametrize(
+    ("image_path", "filename", "name", "address"),
+    [
+        ("output\\狗.png", None, "狗.png", "/output/狗.png"),
+        ("C:\\studio\\output\\狗 2.png", "", "狗 2.png", "/output/狗 2.png"),
+        ("/home/li/app/output/狗.JPG", "狗", "狗.JPG", "/output/狗.JPG"),
+        ("output/狗.png", "output/狗.png", "狗.png", "/output/狗.png"),
+        (None, "狗.webp", "狗.webp", "/output/狗.webp"),
+        ("/static/made/狗.png", "狗.png", "狗.png", "/static/made/狗.png"),
+    ],
+)
+def test_a_picture_is_found_wherever_its_name_stands(
+    settings: Settings, image_path: str | None, filename: str | None, name: str, address: str
+) -> None:
+    record = taken_over(settings, image_path=image_path, filename=filename)
+    assert (record.filename, record.image_path) == (name, address)
+    settings.output_dir.mkdir()
+    (settings.output_dir / name).write_bytes(drawn("PNG", size=(40, 30)))
+    client = create_app(settings).test_client()
+    listed = client.get("/api/records").get_json()["records"][0]
+    with client.get(listed["thumbnail_url"]) as shown:
+        assert (shown.status_code, listed["filename"]) == (200, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("prompt", "字节写的猫".encode(), "字节写的猫"),
+        ("prompt", "编码不同的猫".encode("gb18030"), "编码不同的猫"),
+        ("prompt", None, ""),
+        ("seed", (7).to_bytes(8, "little"), 7),  # as sqlite3 writes a number of numpy
+        ("seed", "随机", "随机"),
+        ("width", "", ""),
+        ("num_images", None, 1),
+        ("filename", "旧.png".encode(), "旧.png"),
+        ("batch_id", 17, "17"),
+        ("batch_id", "", None),
+        ("status", "SUCCESS", "success"),
+        ("status", "completed", "success"),
+        ("status", None, "success"),
+        ("sample_images", "", ()),
+        ("sample_images", '["http://x/猫.png", 5]', ()),
+        ("sample_images", b"\xff", ()),
+    ],
+)
+def test_values_of_any_kind_are_read(settings: Settings, name: str, value: object, kept: object) -> None:
+    assert getattr(taken_over(settings, **{name: value}), name) == kept
+    client = create_app(settings).test_client()
+    for address in ("/records?record=1", "/?from=1", "/api/records", "/api/records/export.xlsx"):
+        with client.get(address) as answer:
+            assert answer.status_code == 200, address
+
+
+def test_text_that_no_coding_explains_is_kept_as_far_as_it_can_be_read(settings: Settings) -> None:
+    with written(settings) as old:
+        keep(old)
+        old.execute("UPDATE generation_records SET prompt = CAST(X'E78CABFFFF' AS TEXT)")
+    with opened(settings) as db:
+        assert database.get_record(db, 1).prompt.startswith("猫")
+        assert database.count_records(db, database.RecordFilter(search="猫")) == 1
+
+
+def test_missing_columns_are_filled_and_names_in_capitals_known(settings: Settings) -> None:
+    with written(
+        settings, "CREATE TABLE generation_records (ID INTEGER PRIMARY KEY, Prompt TEXT, IMAGE_PATH)"
+    ) as old:
+        old.execute("INSERT INTO generation_records VALUES (8, '猫', 'output/猫.png')")
+    with opened(settings) as db:
+        record = database.get_record(db, 8)
+    assert (record.prompt, record.filename, record.status) == ("猫", "猫.png", Status.SUCCESS)
+    assert (record.created_at, record.num_images, record.sample_images) == ("", 1, ())
+
+
+def test_an_id_that_is_no_number_stays_beside_a_new_one(settings: Settings) -> None:
+    table = "CREATE TABLE generation_records (id TEXT PRIMARY KEY, created_at TEXT, prompt TEXT)"
+    with written(settings, table) as old:
+        rows = [
+            ("7", "2025-01-01 00:00:00", "七"),
+            ("b-1", "2025-01-02 00:00:00", "二"),
+            ("a-9", "2025-01-03 00:00:00", "三"),
+        ]
+        old.executemany("INSERT INTO generation_records VALUES (?, ?, ?)", rows)
+    with opened(settings) as db:
+        found = db.execute("SELECT id, earlier_id, prompt FROM generation_records ORDER BY id").fetchall()
+    assert [tuple(row) for row in found] == [(7, "7", "七"), (8, "b-1", "二"), (9, "a-9", "三")]
+
+
+def test_what_is_only_called_as_something_of_ours_stays_under_another_name(settings: Settings) -> None:
+    with written(settings) as old:
+        old.execute("ALTER TABLE generation_records ADD COLUMN Version TEXT DEFAULT 'v2'")
+        old.execute("ALTER TABLE generation_records ADD COLUMN deleted_at TEXT DEFAULT '2024-01-01'")
+        old.execute("ALTER TABLE generation_records ADD COLUMN collecting TEXT DEFAULT 'yes'")
+        old.execute("CREATE TABLE batches (id TEXT, title TEXT)")
+        old.execute("INSERT INTO batches VALUES ('b1', '春季')")
+        old.execute("PRAGMA user_version = 99")
+        keep(old)
+    with opened(settings) as db:
+        row = db.execute("SELECT * FROM generation_records").fetchone()
+        assert (row["earlier_Version"], row["earlier_deleted_at"], row["earlier_collecting"]) == (
+            "v2",
+            "2024-01-01",
+            "yes",
+        )
+        assert database.get_record(db, 1).deleted_at is None
+        assert db.execute("SELECT title FROM earlier_batches").fetchone()[0] == "春季"
+
+
+def test_tables_and_views_that_name_the_records_go_on_doing_so(settings: Settings) -> None:
+    with written(settings) as old:
+        old.execute("CREATE TABLE marks (record_id INTEGER NOT NULL REFERENCES generation_records (id))")
+        old.execute("CREATE VIEW newest AS SELECT id, prompt FROM generation_records ORDER BY id DESC")
+        old.execute(
+            "CREATE TRIGGER marked AFTER INSERT ON marks BEGIN UPDATE generation_records SET user_id = 9; END"
+        )
+        keep(old)
+        old.execute("INSERT INTO marks VALUES (1)")
+    with opened(settings) as db:
+        assert db.execute("SELECT prompt FROM newest").fetchone()[0] == "旧的猫"
+        db.execute("INSERT INTO marks VALUES (1)")
+        assert db.execute("SELECT user_id FROM generation_records").fetchone()[0] == 9
+        assert database.delete_records(db, [1]) == 1
+        db.execute("UPDATE generation_records SET deleted_at = '2020-01-01 00:00:00'")
+        assert database.empty_trash(db, days=30, remove=lambda filename, record_id: None) == 1
+
+
+def test_what_only_the_journal_holds_yet_is_taken_over_and_copied(settings: Settings) -> None:
+    with closing(sqlite3.connect(settings.database_path, isolation_level=None)) as old:
+        old.execute("PRAGMA journal_mode = WAL")
+        old.execute(EARLIER_TABLE)
+        keep(old)
+        with opened(settings) as db:
+            assert database.get_record(db, 1).prompt == "旧的猫"
+    copy = next(settings.database_path.parent.glob("*.backup-*"))
+    with closing(sqlite3.connect(copy)) as found:
+        assert found.execute("SELECT prompt FROM generation_records").fetchone()[0] == "旧的猫"
+
+
+def test_a_copy_that_did_not_get_whole_is_none_and_nothing_is_changed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with written(settings) as old:
+        keep(old)
+    before = settings.database_path.read_bytes()
+    monkeypatch.setattr("storage.connection.Path.replace", _full)
+    with pytest.raises(StorageError, match="打不开"):
+        database.open_database(settings.database_path)
+    assert not list(settings.database_path.parent.glob("*backup*"))
+    with closing(sqlite3.connect(settings.database_path)) as old:
+        assert old.execute("SELECT count(*) FROM generation_records").fetchone()[0] == 1
+        assert old.execute("PRAGMA user_version").fetchone()[0] == 0
+    assert len(before) == settings.database_path.stat().st_size
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_the_names_that_are_made_room_for_are_those_of_the_schema(db: database.Connection) -> None:
+    tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    ours = {name for name in tables if not name.startswith(("sqlite_", "prompt_search_"))}
+    assert ours == {*schema_earlier.OUR_TABLES, "generation_records"}
+    columns = {row["name"] for row in db.execute("SELECT name FROM pragma_table_info('generation_records')")}
+    assert columns == {*RECORD_COLUMNS, *schema_earlier.LATER_COLUMNS}
