@@ -16,6 +16,7 @@ from image_models.door import ImageModel, Pause
 
 MAX_RETRIES = 5
 _LONGEST_PAUSE = 60.0
+_MOST_DOUBLINGS = 10  # a service may ask for patience a thousand times
 
 __all__ = ["ImageModel", "Ledger", "Pause", "generate", "list_cards", "open_model", "seconds_before_retry"]
 
@@ -71,5 +72,5 @@ def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> 
     """
     if not error.retryable or (not error.slow_down and retries >= MAX_RETRIES):
         return None
-    earlier = throttled if error.slow_down else retries
+    earlier = min(throttled if error.slow_down else retries, _MOST_DOUBLINGS)
     return float(min(2.0**earlier, _LONGEST_PAUSE) * random.uniform(0.8, 1.2))  # noqa: S311 - only spreads calls

@@ -34,7 +34,6 @@ _SLOTS_A_CLAIM_AHEAD = 8  # one record in eight is claimed while the slots are s
 _PICTURES_DECODED_AT_ONCE = 1  # a decoded 4K picture is 50 to 70 MB, and the calls need the other core
 _PILE_BYTES = 64_000_000  # of pictures that wait for it in memory
 _DISK_PATIENCE_SECONDS = 600.0
-_LONGEST_BUCKET_PAUSE = 60.0
 _COPIES_LOOK_SECONDS = 2.0
 _HOUSEWORK_SECONDS = 0.5
 _HOUSEWORK_BREATH = 0.05  # between two steps, for those who wait to write
@@ -280,11 +279,14 @@ class Worker:
 
     def _wait_for_bucket(self, db: database.Connection, record: Record, error: BucketError) -> None:
         """Nothing was ordered yet. While OSS is out of reach, what needs it waits; the rest goes on."""
-        trouble = ModelError(error.message, cause="oss", billed=Billed.NO, slow_down=True)
-        if not error.passing:
+        trouble = ModelError(
+            error.message, cause="oss", billed=Billed.NO, retryable=error.passing, slow_down=True
+        )
+        wait = generator.seconds_before_retry(trouble, retries=record.retries, throttled=record.throttled)
+        if wait is None:
             self._fail(db, record, trouble)
-            return
-        self._put_back(db, record, trouble, wait=min(2.0**record.throttled, _LONGEST_BUCKET_PAUSE))
+        else:
+            self._put_back(db, record, trouble, wait=wait)
 
     def _put_back(
         self, db: database.Connection, record: Record, error: ModelError | None = None, *, wait: float = 0.0

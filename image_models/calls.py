@@ -10,16 +10,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from threading import local
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -28,8 +30,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from config import is_loopback
+from domain import Picture, whole_characters
 from errors import Billed, ModelError
-from image_models.door import Pause
+from image_models.door import Order, Pause
 
 MAX_BYTES = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
@@ -275,9 +278,33 @@ def complaint(fields: Mapping[str, Any]) -> tuple[str, str]:
     return ("", f"{error or ''} {words}".strip())
 
 
+def given(label: str, fields: Mapping[str, Any], *, base: str = "") -> Order:
+    """What an answer in the OpenAI form gives: an address as the ticket, or the picture. Raises ModelError.
+
+    Addresses may be relative to ``base``; some servers write the picture itself as a ``data:`` address.
+    """
+    url = fields.get("url")
+    is_packed = isinstance(url, str) and url.startswith("data:")
+    if isinstance(url, str) and url and not is_packed:
+        with suppress(ValueError):
+            return Order(ticket=urljoin(base, url))
+    content = unpacked(url if is_packed else fields.get("b64_json"))
+    if content is None:
+        raise lost(label, "答复里没有图片")
+    return Order(picture=Picture(content=content))
+
+
+def unpacked(text: Any) -> bytes | None:
+    """A picture in base64, on one line or many, behind ``data:…,`` or bare; None for anything else."""
+    try:
+        return base64.b64decode("".join(text.rpartition(",")[2].split()), validate=True) or None
+    except (AttributeError, ValueError):
+        return None
+
+
 def quoted(text: Any, *secrets: str) -> str:
     """What a service said, short, on one line and without our keys, for the end of a sentence."""
-    words = " ".join(str(text).split())
+    words = " ".join(whole_characters(str(text)).split())
     for secret in secrets:
         if secret:
             words = words.replace(secret, "***")

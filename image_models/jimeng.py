@@ -6,8 +6,6 @@ One call makes one picture (``force_single``) and is one charge. What answers me
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +18,7 @@ from config import Settings
 from domain import ImageRequest, ModelCard, ModelSetup, Picture, Reference, ReferenceLimits, Size
 from errors import Billed, ModelError
 from image_models import key_tests
-from image_models.calls import Answer, Line, lost
+from image_models.calls import Answer, Line, lost, unpacked
 from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
 from image_models.downloads import Downloads
 from image_models.jimeng_verdicts import LABEL, collect_problem, expired, key_problem, order_problem
@@ -159,11 +157,8 @@ class Jimeng:
         addresses, pixels = finished.get("image_urls"), finished.get("binary_data_base64")
         if isinstance(addresses, list) and addresses:
             return self._downloads.fetch(str(addresses[0]))
-        if isinstance(pixels, list) and pixels:
-            try:
-                return base64.b64decode(str(pixels[0]), validate=True)
-            except binascii.Error:
-                pass
+        if isinstance(pixels, list) and pixels and (content := unpacked(pixels[0])):
+            return content
         raise ModelError(
             "即梦说已完成，但没有给出图片，可能已计费，可以稍后再取一次",
             cause="service",

@@ -14,20 +14,17 @@ other 4xx                                no                          final
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urljoin
 
 from urllib3.filepost import encode_multipart_formdata
 
 from config import Settings
 from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from errors import Billed, ModelError
-from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
+from image_models.calls import Answer, Line, complaint, given, quoted, too_many_calls, without_verdict
 from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
 from image_models.downloads import Downloads
 from image_models.key_tests import listed_models
@@ -121,12 +118,7 @@ class OpenAIImages:
         first = found[0] if isinstance(found, list) and found else None
         if not isinstance(first, dict):
             raise without_verdict(LABEL, answer)
-        if first.get("url"):
-            return Order(ticket=urljoin(f"{self._base}/", str(first["url"])))
-        try:
-            return Order(picture=Picture(content=base64.b64decode(first["b64_json"], validate=True)))
-        except (KeyError, TypeError, binascii.Error):
-            raise lost(LABEL, "答复里没有图片") from None
+        return given(LABEL, first, base=f"{self._base}/")
 
     def _problem(self, answer: Answer) -> ModelError:
         code, words = complaint(answer.fields)

@@ -7,7 +7,6 @@ Its own words about a failure mean that nothing was made; only a lost answer lea
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -15,10 +14,19 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from config import Settings
-from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
+from domain import MAX_ID, MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from errors import Billed, ModelError
 from image_models import key_tests
-from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
+from image_models.calls import (
+    Answer,
+    Line,
+    complaint,
+    lost,
+    quoted,
+    too_many_calls,
+    unpacked,
+    without_verdict,
+)
 from image_models.door import KeyTest, Order, Pause, prices, size_table
 from image_models.downloads import Downloads
 
@@ -96,10 +104,9 @@ def _read(answer: Answer) -> Picture:
     about = _about(fields)
     grids = about.get("index_of_first_image")
     first = grids if isinstance(grids, int) and 0 < grids < len(images) else 0
-    try:
-        content = base64.b64decode(str(images[first]).rpartition(",")[2], validate=True)
-    except (IndexError, binascii.Error):
-        raise lost(LABEL, "答复里没有图片") from None
+    content = unpacked(images[first]) if images else None
+    if content is None:
+        raise lost(LABEL, "答复里没有图片")
     return Picture(content=content, seed=_seed(about))
 
 
@@ -107,7 +114,7 @@ def _about(fields: Mapping[str, Any]) -> dict[str, Any]:
     """What ``info``, text holding JSON, says; some servers leave it empty."""
     try:
         found = json.loads(fields.get("info") or "{}")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -115,7 +122,7 @@ def _about(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _seed(about: Mapping[str, Any]) -> int | None:
     seeds = about.get("all_seeds")
     seed = seeds[0] if isinstance(seeds, list) and seeds else about.get("seed")
-    return seed if isinstance(seed, int) and seed >= 0 else None
+    return seed if isinstance(seed, int) and 0 <= seed <= MAX_ID else None
 
 
 def _problem(answer: Answer) -> ModelError:

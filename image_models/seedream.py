@@ -16,7 +16,6 @@ That address is the ticket: a crash between the answer and the download loses no
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from typing import Any
 from config import Settings
 from domain import RESOLUTIONS, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
 from errors import Billed, ModelError
-from image_models.calls import Answer, Line, complaint, lost, quoted, too_many_calls, without_verdict
+from image_models.calls import Answer, Line, complaint, given, quoted, too_many_calls, without_verdict
 from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
 from image_models.downloads import Downloads
 from image_models.key_tests import listed_models
@@ -175,12 +174,7 @@ class Seedream:
             raise without_verdict(LABEL, answer)
         if first.get("error"):
             raise self._problem(answer, first)
-        if first.get("url"):
-            return Order(ticket=str(first["url"]))
-        try:
-            return Order(picture=Picture(content=base64.b64decode(first["b64_json"], validate=True)))
-        except (KeyError, TypeError, binascii.Error):
-            raise lost(LABEL, "答复里没有图片") from None
+        return given(LABEL, first)
 
     def _problem(self, answer: Answer, fields: Mapping[str, Any]) -> ModelError:
         code, words = complaint(fields)

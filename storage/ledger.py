@@ -56,11 +56,21 @@ def add_send(db: sqlite3.Connection, record: Record, *, price: Decimal, budget: 
 
 
 def keep_ticket(db: sqlite3.Connection, record: Record, ticket: str) -> None:
-    """Keep the service's own id for the work under way, before anybody waits for it."""
+    """Keep the service's own id for the work under way, before anybody waits for it.
+
+    Whoever was thought dead meanwhile, and had the record taken over, leaves the other's ticket alone.
+    """
     with transaction(db):
+        if not holds_claim(db, record, Status.RUNNING, Status.UNKNOWN):
+            return
         fields = {"record_id": record.id, "ticket": ticket}
         db.execute(
-            "UPDATE sends SET ticket = :ticket WHERE record_id = :record_id AND outcome = 'open'", fields
+            """
+            UPDATE sends
+            SET ticket = :ticket
+            WHERE id = (SELECT max(id) FROM sends WHERE record_id = :record_id)
+            """,
+            fields,
         )
         db.execute("UPDATE generation_records SET ticket = :ticket WHERE id = :record_id", fields)
 

@@ -198,6 +198,34 @@ def test_a_record_with_a_ticket_is_collected_by_whoever_comes_next(
     assert claimed(db, NOW + 60).ticket == "14790660436661235288"
 
 
+def test_a_ticket_that_comes_after_its_worker_was_given_up_is_kept_with_its_send(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card)
+    sleeper = claimed(db)
+    database.add_send(db, sleeper, price=Decimal("0.22"), budget=None)
+    database.settle_lapsed(db, now=NOW + 60)
+    database.keep_ticket(db, sleeper, "147")
+    assert database.get_record(db, sleeper.id).ticket == "147"
+    assert db.execute("SELECT ticket FROM sends").fetchone()["ticket"] == "147"
+
+
+def test_whoever_lost_a_record_leaves_the_others_ticket_alone(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card)
+    sleeper = claimed(db)
+    database.add_send(db, sleeper, price=Decimal("0.22"), budget=None)
+    database.settle_lapsed(db, now=NOW + 60)
+    database.retry_records(db, batch_id, ids, model="test-1")
+    other = claimed(db, NOW + 60)
+    database.add_send(db, other, price=Decimal("0.22"), budget=None)
+    database.keep_ticket(db, other, "other")
+    database.keep_ticket(db, sleeper, "sleeper")
+    assert database.get_record(db, ids[0]).ticket == "other"
+    assert [row["ticket"] for row in db.execute("SELECT ticket FROM sends ORDER BY id")] == [None, "other"]
+
+
 def test_whoever_lost_a_record_cannot_finish_it(db: database.Connection, card: ModelCard) -> None:
     add(db, card)
     sleeper = claimed(db)

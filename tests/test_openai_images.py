@@ -47,7 +47,7 @@ def failure(call: Callable[[], object]) -> ModelError:
     return caught.value
 
 
-@pytest.mark.parametrize("answers", ["b64_json", "url", "relative_url"])
+@pytest.mark.parametrize("answers", ["b64_json", "url", "relative_url", "lines", "data_url", "data_in_b64"])
 def test_the_picture_is_had_in_whichever_form_it_comes(answers: str) -> None:
     with FakeOpenAIImages(answers=answers) as service:
         content = made(opened(service)).content

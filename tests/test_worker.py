@@ -657,3 +657,8 @@ def test_pauses_before_a_retry_grow_and_end() -> None:
     waits = [generator.seconds_before_retry(error, retries=n, throttled=0) or 0.0 for n in range(6)]
     assert waits[5] == 0.0
     assert all(earlier < later for earlier, later in itertools.pairwise(waits[:5]))
+
+
+def test_a_service_may_ask_for_patience_for_days() -> None:
+    error = ModelError("稍后", cause="limit", billed=Billed.NO, retryable=True, slow_down=True)
+    assert 40 < (generator.seconds_before_retry(error, retries=0, throttled=5_000) or 0.0) < 80

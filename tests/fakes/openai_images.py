@@ -11,7 +11,7 @@ import time
 from email import message_from_bytes
 from typing import Any
 
-from tests.fakes.service import Call, FakeService, Refused, Reply, as_json, run_alone
+from tests.fakes.service import Call, FakeService, OrderLine, Refused, Reply, as_json, run_alone
 
 KEY = "sk-test-0123456789"
 _FIELDS = {
@@ -32,7 +32,8 @@ class FakeOpenAIImages(FakeService):
     """Besides the common knobs:
 
     key           "" = no key is asked for, as local servers do
-    answers       "b64_json", "url" or "relative_url" (an address without host, as LocalAI's path)
+    answers       "b64_json", "url" or "relative_url" (an address without host, as LocalAI's path); "lines" is
+                  base64 with line breaks, "data_url" and "data_in_b64" a data: address, as relays send them
     text_errors   errors are bare text instead of an object
     models        what it lists; None = it has no list
     """
@@ -94,10 +95,13 @@ class FakeOpenAIImages(FakeService):
             time.sleep(self.latency)
         made = {
             "b64_json": lambda: base64.b64encode(self.picture_of(order)).decode(),
+            "lines": lambda: base64.encodebytes(self.picture_of(order)).decode(),
             "url": lambda: self.picture_url(order),
             "relative_url": lambda: self.picture_url(order).removeprefix(self.address),
+            "data_url": lambda: self._data_url(order),
+            "data_in_b64": lambda: self._data_url(order),
         }[self.answers]()
-        field = "b64_json" if self.answers == "b64_json" else "url"
+        field = "url" if self.answers.endswith("url") else "b64_json"
         return as_json({"created": int(order.at), "data": [{field: made}]})
 
     def busy(self) -> Refused:
@@ -107,6 +111,9 @@ class FakeOpenAIImages(FakeService):
     def wrong_key(self) -> Refused:
         """invalid_api_key, with the key in its words, as the real one does."""
         return self._error(401, "invalid_api_key", f"Incorrect API key provided: {self.key}")
+
+    def _data_url(self, order: OrderLine) -> str:
+        return f"data:image/png;base64,{base64.b64encode(self.picture_of(order)).decode()}"
 
     def _check(self, body: dict[str, Any]) -> tuple[int, int]:
         if body.keys() - _FIELDS:

@@ -1,0 +1,97 @@
+"""Answers that no service should give: whatever stands in them, a ModelError comes of it and nothing else."""
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from config import Settings
+from errors import ModelError
+from image_models import sdapi
+from image_models.calls import Answer, quoted
+from image_models.jimeng import Jimeng
+from image_models.jimeng_verdicts import collect_problem, key_problem, order_problem
+from image_models.openai_images import OpenAIImages
+from image_models.seedream import Seedream
+
+_NAMES = (
+    "data",
+    "error",
+    "images",
+    "info",
+    "code",
+    "message",
+    "detail",
+    "errors",
+    "ResponseMetadata",
+    "status",
+)
+_INNER = (
+    "task_id",
+    "status",
+    "image_urls",
+    "binary_data_base64",
+    "Error",
+    "CodeN",
+    "Code",
+    "url",
+    "b64_json",
+)
+_SCRAPS: tuple[Any, ...] = (
+    *(None, True, 0, -1, 10000, 10000.0, 1e308, 10**30, "", "10000", "猫", "9" * 5000),
+    *([], {}, [[]], [None], [{}], "http://", "http://[", "//x", "data:,", "data:image/png;base64,AAAA"),
+    *(
+        [{"url": "http://["}],
+        [{"url": {"a": 1}}],
+        [{"b64_json": "猫"}],
+        [{"b64_json": ["x"]}],
+        [{"error": "x"}],
+    ),
+    *({"code": [1], "message": {}}, [{"error": {"code": 5, "message": ["y"]}}], '{"all_seeds": [1]}'),
+)
+JIMENG = Jimeng(Settings())
+READERS: dict[str, Callable[[Answer], object]] = {
+    "openai": OpenAIImages(Settings())._read,
+    "seedream": Seedream(Settings())._read,
+    "sdapi": sdapi._read,
+    "jimeng order": order_problem,
+    "jimeng look": collect_problem,
+    "jimeng key": key_problem,
+    "jimeng picture": lambda answer: JIMENG._picture(answer.fields | {"image_urls": None}),
+}
+
+
+def scrap(dice: random.Random, depth: int = 0) -> Any:
+    if depth < 2 and dice.random() < 0.4:
+        return {dice.choice(_INNER): scrap(dice, depth + 1) for _ in range(dice.randint(1, 4))}
+    return dice.choice(_SCRAPS)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_no_answer_is_met_with_anything_but_a_model_error(reader: str) -> None:
+    dice = random.Random(1)
+    refused = 0
+    for _ in range(4_000):
+        body = {dice.choice((*_NAMES, *_INNER)): scrap(dice) for _ in range(dice.randint(0, 4))}
+        status = dice.choice((200, 200, 200, 400, 401, 404, 429, 500, 502))
+        try:
+            found = READERS[reader](Answer(status=status, headers={}, content=json.dumps(body).encode()))
+        except ModelError as error:
+            found = error
+        refused += isinstance(found, ModelError)
+    assert refused
+
+
+@pytest.mark.parametrize(
+    ("info", "seed"),
+    [("[" * 100_000, None), ('{"all_seeds": [1' + "0" * 30 + "]}", None), ('{"seed": 7}', 7)],
+)
+def test_what_a_local_server_says_of_its_seed_costs_no_picture(info: str, seed: int | None) -> None:
+    content = json.dumps({"images": ["AAAA"], "info": info}).encode()
+    assert sdapi._read(Answer(status=200, headers={}, content=content)).seed == seed
+
+
+def test_half_a_character_in_the_words_of_a_service_can_be_written_down() -> None:
+    assert quoted("cut off in the middle of \ud83d").encode()
