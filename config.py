@@ -150,7 +150,10 @@ class Settings:
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
     """Settings from ``.env`` and, above it, the environment. Raises SettingError."""
-    from_file = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
+    try:
+        from_file = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
+    except UnicodeDecodeError:
+        raise SettingError(dotenv.name, "这个文件不是 UTF-8 编码，请用记事本打开，另存为 UTF-8") from None
     return read_settings({**from_file, **(os.environ if environ is None else environ)})
 
 

@@ -226,7 +226,7 @@ class Record:
     Times are UTC, ``YYYY-MM-DD HH:MM:SS`` (with milliseconds for started and finished). ``cost`` is CNY
     that was billed for it, ``at_stake`` CNY that may have been billed: nobody can know yet.
     ``filename`` and ``image_path`` are empty until the picture is kept; ``file_stem`` is promised from
-    the start. ``version`` grows with every change anywhere. ``lease_until`` is a Unix time.
+    the start. ``version`` grows with every change anywhere. ``not_before`` is a Unix time.
     """
 
     id: int

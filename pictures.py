@@ -71,10 +71,10 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
     """
     checked = _check_delivered(picture.content)
     pieces = _with_parameters(picture.content, checked, embed)
-    prompts = embed.rpartition("\n")[0]
+    prompt = parse_parameters(embed).prompt
 
     def own(path: Path) -> KeptPicture | None:
-        found = _own_picture(path, record_id, prompts) if prompts and path.is_file() else None
+        found = _own_picture(path, record_id, prompt) if prompt and path.is_file() else None
         return found[0] if found else None
 
     stem = safe_stem(stem) or f"图片-{record_id}"
@@ -267,7 +267,7 @@ def _own_picture(path: Path, record_id: int, prompt: str) -> tuple[KeptPicture, 
     with contextlib.suppress(OSError, ValueError):
         content = path.read_bytes()
         told = parse_parameters(embedding.extract(content) or "")
-        if told.record_id == record_id and told.text.startswith(prompt):
+        if told.record_id == record_id and prompt in told.text:
             checked = checking.check(content, max_pixels=MAX_PIXELS)
             return _kept(path.name, checked, (content,)), told.seed
     return None

@@ -5,6 +5,7 @@ Part of the worker's room. A service gives 64 pictures at once, and they are dec
 
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -87,8 +88,13 @@ def _written(pile: Pile, content: bytes) -> IO[bytes] | None:
     """The bytes in a file; None when the disk has no room: then they wait in memory after all."""
     try:
         file = pile.new_file()
+    except OSError:
+        return None
+    try:
         file.write(content)
         file.flush()
     except OSError:
+        with suppress(OSError):  # it tries to write what is left once more
+            file.close()
         return None
     return file

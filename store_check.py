@@ -137,7 +137,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(*lines: str) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    """Also names that are no text, or not in the coding of this terminal."""
+    coding = sys.stdout.encoding
+    sys.stdout.writelines(f"{line.encode(coding, 'backslashreplace').decode(coding)}\n" for line in lines)
 
 
 def _names_in(output_dir: Path) -> list[str]:
@@ -177,8 +179,8 @@ def _copy_new(source: Path, target: Path) -> int:
         inside = path.relative_to(source)
         if _THUMBNAILS in inside.parts or path.suffix == ".part" or not path.is_file():
             continue
-        if not _is_same(path, target / inside):
-            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+            if not _is_same(path, target / inside):
                 _copy(path, target / inside)
                 copied += 1
     return copied

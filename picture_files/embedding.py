@@ -32,7 +32,7 @@ _MOST_IN_SEGMENT = 65_533 - len(_EXIF_HEADER)
 _MOST_TEXT = 1_000_000
 _HAS_EXIF, _HAS_ALPHA = 0x08, 0x10
 _SIZE_TO_COME = "Size: ?"
-_MARK = re.compile(r'\{.*"(?:AIGC|Label)".*\}\n?')
+_MARK = re.compile(r'\{\s*"(?:AIGC"\s*:\s*\{|Label"\s*:\s*").*\}(?:\n|$)')
 
 
 def parameters_text(

@@ -76,6 +76,13 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.budget, settings.port) == (Decimal(10), 6060)
 
 
+def test_a_file_in_another_coding_is_told_in_a_sentence(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes("# 预算\nBUDGET=10\n".encode("gbk"))
+    with pytest.raises(SettingError, match=r"\.env.*UTF-8"):
+        load_settings({}, dotenv)
+
+
 def test_keys_do_not_show_when_settings_are_printed() -> None:
     settings = read_settings(
         {"VOLCENGINE_AK": "AKLT123", "VOLCENGINE_SK": "secret", "ACCESS_PASSWORD": "pw1"}

@@ -19,6 +19,7 @@ from domain import ImageRequest, KeptPicture, Picture, Size
 from errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
 from picture_files import checking, keeping
 from picture_files.containers import png_chunk
+from picture_files.exif import with_user_comment
 from tests.drawn import SIZE, drawn, pixels
 
 REQUEST = ImageRequest(prompt="猫")
@@ -329,6 +330,40 @@ def test_a_record_never_gets_two_files_although_its_picture_comes_home_twice(tmp
     first = keep(tmp_path, drawn("png", size=(64, 64)), record_id=7, embed=text)
     assert keep(tmp_path, drawn("png", size=(96, 64)), record_id=7, embed=text) == first
     assert names(tmp_path) == [".thumbnails/0/7.webp", "猫.png"]
+
+
+@pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
+@pytest.mark.parametrize("comment", ["made by a machine\nof ours", '{"AIGC": {"Label": "1"}}', '{"a": 1}'])
+def test_a_picture_that_came_with_a_comment_of_the_service_is_known_again(
+    tmp_path: Path, picture_format: str, comment: str
+) -> None:
+    block = b"Exif\x00\x00" + with_user_comment(b"", comment)
+    content = drawn(picture_format, exif=block)
+    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    first = keep(tmp_path, content, record_id=7, embed=text)
+    assert pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") == (first, None)
+    assert keep(tmp_path, content, record_id=7, embed=text) == first
+
+
+@pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize(
+    ("prompt", "negative_prompt"),
+    [
+        ('{"AIGC": "猫", "Label": "x"}', ""),
+        ('{"Label": 5}\n画一只', ""),
+        ("雪山\nNegative prompt: 人\nSteps: 5, Record: 9", "人"),
+        ("\U0001f600" * 10_000, "\U0001f600" * 10_000),  # more than a JPEG can carry
+    ],
+    ids=["braces", "braces in a line", "like settings", "very long"],
+)
+def test_whatever_was_asked_for_the_picture_is_known_again(
+    tmp_path: Path, picture_format: str, prompt: str, negative_prompt: str
+) -> None:
+    request = ImageRequest(prompt=prompt, negative_prompt=negative_prompt)
+    text = pictures.embed_parameters(request, None, "m", 7, None)
+    first = keep(tmp_path, drawn(picture_format), record_id=7, embed=text)
+    assert pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt=prompt) == (first, None)
+    assert keep(tmp_path, drawn(picture_format), record_id=7, embed=text) == first
 
 
 def test_a_damaged_file_is_nobodys_picture(tmp_path: Path) -> None:

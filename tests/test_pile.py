@@ -1,6 +1,10 @@
 """Pictures that wait to be kept: few in memory, the rest on the disk, all of them whole."""
 
+import errno
+import io
 from pathlib import Path
+
+import pytest
 
 from domain import Picture
 from pile import Pile
@@ -8,6 +12,13 @@ from pile import Pile
 
 def picture(letter: str) -> Picture:
     return Picture(content=letter.encode() * 60, seed=ord(letter))
+
+
+class Full(io.BytesIO):
+    """A file on a disk without room."""
+
+    def write(self, _content: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_what_is_more_than_may_wait_in_memory_waits_on_the_disk(tmp_path: Path) -> None:
@@ -24,6 +35,16 @@ def test_one_picture_always_waits_in_memory_however_large(tmp_path: Path) -> Non
     pile = Pile(tmp_path, most_bytes=10)
     with pile.lay(picture("a")):
         assert pile.in_memory == 60
+
+
+def test_a_disk_that_fills_up_in_the_middle_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pile, file = Pile(tmp_path, most_bytes=10), Full()
+    monkeypatch.setattr(pile, "new_file", lambda: file)
+    with pile.lay(picture("a")), pile.lay(picture("b")) as b:
+        assert b.take() == picture("b")
+        assert file.closed
 
 
 def test_a_disk_without_room_loses_nothing(tmp_path: Path) -> None:

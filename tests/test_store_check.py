@@ -90,6 +90,15 @@ def test_earlier_records_without_a_digest_are_only_looked_for(house: House) -> N
     assert house.check().is_clean
 
 
+def test_a_name_that_is_no_text_is_told_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store_check, "load_settings", lambda: house.settings)
+    house.path(os.fsdecode("啊.png".encode("gbk"))).write_bytes(b"unpacked by an old program")
+    assert store_check.main([]) == 1
+    assert r"\udcb0\udca1.png" in capsys.readouterr().out
+
+
 def test_a_long_list_is_cut_and_says_so(house: House) -> None:
     for name in ("猫.png", "狗.jpg"):
         house.path(name).unlink()
