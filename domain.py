@@ -226,7 +226,8 @@ class Record:
     Times are UTC, ``YYYY-MM-DD HH:MM:SS`` (with milliseconds for started and finished). ``cost`` is CNY
     that was billed for it, ``at_stake`` CNY that may have been billed: nobody can know yet.
     ``filename`` and ``image_path`` are empty until the picture is kept; ``file_stem`` is promised from
-    the start. ``version`` grows with every change anywhere. ``not_before`` is a Unix time.
+    the start. ``version`` grows with every change anywhere. ``lapses`` counts the workers that died over
+    it. ``not_before`` is a Unix time.
     """
 
     id: int
@@ -266,6 +267,7 @@ class Record:
     version: int
     file_size: int | None = None
     sha256: str = ""
+    lapses: int = 0
 
     @property
     def request(self) -> ImageRequest:

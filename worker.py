@@ -71,6 +71,7 @@ class Worker:
         self._desk = threading.Semaphore(_PICTURES_DECODED_AT_ONCE)
         self._closing = threading.Event()
         self._stopping = threading.Event()
+        self._found_dead = threading.Event()
         self.housework = Housework(settings, self.library, self.copies, is_stopping=self._stopping.is_set)
         self._in_hand: set[int] = set()
         self._threads: list[threading.Thread] = []
@@ -163,6 +164,8 @@ class Worker:
         )
         if record is not None:
             self._in_hand.add(record.id)
+            if record.lapses:
+                self._found_dead.set()
             journal.tell("claimed", record, ticket="yes" if record.ticket else None)
         return record
 
@@ -363,15 +366,24 @@ class Worker:
         for record in database.list_spent(db, now=now):
             if found := self._find_kept(record):
                 self._finish(db, record, *found)
+            self._found_dead.set()
         return database.settle_lapsed(db, now=now)
 
+    def sweep_after_the_dead(self) -> bool:
+        """Remove what was left half-written, once a worker was found dead -> whether there was any."""
+        if not self._found_dead.is_set():
+            return False
+        self._found_dead.clear()
+        return self.housework.remove_part_files()
+
     def _keep_house(self) -> None:
-        """What nobody waits for: the index of prompts; by the hour, trash and half-written files."""
+        """What nobody waits for: the index, what the dead left; by the hour, trash and half-written files."""
         work = self.housework
         with closing(database.connect(self.settings.database_path)) as db:
             next_look = time.monotonic()
             busy = False
             while not self._stopping.wait(_HOUSEWORK_BREATH if busy else _HOUSEWORK_SECONDS):
+                self._survive(self.sweep_after_the_dead)
                 busy = self._survive(lambda: work.index_prompts(db))
                 if not busy and time.monotonic() >= next_look:
                     self._survive(work.remove_part_files)

@@ -13,7 +13,8 @@ RECORD = """
     id, created_at, prompt, negative_prompt, aspect_ratio, resolution, width, height, num_images, seed, steps,
     sample_images, image_path, filename, batch_id, status, model, error, cause, cost_micros, at_stake_micros,
     favourite, started_at, finished_at, deleted_at, row_number, picture_number, file_stem, requested_filename,
-    ticket, attempts, retries, throttled, not_before, version, file_size, sha256
+    ticket, attempts, retries, throttled, not_before, version, file_size, sha256,
+    lapses
 """
 _SAMPLE_IMAGE = ("url", "filename", "key", "sha256", "etag")
 

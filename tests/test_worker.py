@@ -329,6 +329,30 @@ def test_a_picture_that_a_worker_died_over_before_it_was_kept_is_unknown(
     assert byte_studio.record(died.id).status is Status.UNKNOWN
 
 
+@pytest.mark.parametrize("has_ticket", [True, False])
+def test_what_a_dead_worker_left_half_written_goes_when_it_is_found_dead(
+    studio: Studio, has_ticket: bool
+) -> None:
+    _, ids = studio.ask("猫")
+    dead = database.claim_record(studio.db, model="jimeng_t2i_v40", owner="dead", now=0.0, lease=12.0)
+    assert dead
+    studio.worker.sweep_after_the_dead()
+    database.add_send(studio.db, dead, price=Decimal("0.22"), budget=None)
+    if has_ticket:
+        database.keep_ticket(studio.db, dead, "14790660436661235288")
+    part = studio.settings.output_dir / ".0123456789abcdef.part"
+    part.parent.mkdir(exist_ok=True)
+    part.write_bytes(b"half")
+    assert not studio.worker.sweep_after_the_dead()
+    if has_ticket:
+        assert studio.step()
+    else:
+        assert studio.worker.settle_dead(studio.db) == 1
+    assert studio.worker.sweep_after_the_dead()
+    assert not part.exists()
+    assert studio.record(ids[0]).status is Status.UNKNOWN
+
+
 def test_nothing_is_given_up_while_the_folder_of_pictures_is_away(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,16 @@ _HTTP_SENTENCES = {
     415: "请以 JSON 提交",
     500: "程序内部出错，详情在日志里",
 }
-INTERNAL_FIELDS = {"ticket", "attempts", "retries", "throttled", "not_before", "file_stem", "sha256"}
+INTERNAL_FIELDS = {
+    "ticket",
+    "attempts",
+    "retries",
+    "throttled",
+    "not_before",
+    "file_stem",
+    "sha256",
+    "lapses",
+}
 _TOLD_HEADERS = ("Allow", "Content-Range", "Retry-After")
 
 
