@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+import database
 import generator
 from config import Settings
 from tests.drawn import drawn
@@ -129,6 +130,27 @@ def test_a_batch_tells_what_changed_since_and_304_when_nothing_did(
     assert "已保存" in changed["log"][-1]["text"]
 
 
+def test_what_was_packed_is_known_again_before_it_is_drawn(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "猫", "num_images": 9}]}, 202)["batch_id"]
+    path, packed = f"/api/batches/{batch_id}", {"Accept-Encoding": "gzip"}
+    tag = client.get(path, headers=packed).headers["ETag"]
+    assert tag.startswith("W/")
+    monkeypatch.setattr(database, "list_batch_records", None)
+    assert client.get(path, headers=packed | {"If-None-Match": tag}).status_code == 304
+
+
+def test_the_list_of_batches_is_sent_again_only_when_one_changed(client: FlaskClient) -> None:
+    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)["batch_id"]
+    known = {"If-None-Match": client.get("/api/batches").headers["ETag"]}
+    assert client.get("/api/batches", headers=known).status_code == 304
+    assert client.get("/api/batches?source=single", headers=known).get_json()["batches"] == []
+    post(client, f"/api/batches/{batch_id}/pause")
+    assert client.get("/api/batches", headers=known).get_json()["batches"][0]["status"] == "paused"
+    assert get(client, "/api/batches?source=bath", 400)["field"] == "source"
+
+
 def test_a_batch_is_paused_resumed_and_cancelled(client: FlaskClient) -> None:
     batch_id = post(client, "/api/batches", {"rows": [{"prompt": "一"}]}, 202)["batch_id"]
     assert post(client, f"/api/batches/{batch_id}/pause")["batch"]["status"] == "paused"
@@ -143,6 +165,7 @@ def test_retry_wants_records_that_ended(client: FlaskClient) -> None:
     path = f"/api/batches/{created['batch_id']}/retry"
     assert post(client, path, {"records": created["records"]}, 409)["error"]
     assert post(client, path, {"records": "all"}, 400)["field"] == "records"
+    assert post(client, path, {"record": created["records"]}, 400)["field"] == "record"
 
 
 def test_records_are_listed_deleted_and_restored(running: FlaskClient) -> None:

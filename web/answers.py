@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -145,8 +145,8 @@ def sizes_json(card: ModelCard) -> dict[str, dict[str, Any]]:
     }
 
 
-def json_body() -> dict[str, Any]:
-    """The JSON object that was posted. Raises InvalidRequest for anything else."""
+def json_body(*known: str) -> dict[str, Any]:
+    """The JSON object that was posted; where names are ``known``, with no others. Raises InvalidRequest."""
     try:
         body = request.get_json(silent=True)
         if b"\\" in request.get_data():
@@ -155,7 +155,16 @@ def json_body() -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         raise errors.InvalidRequest("", "请以 JSON 对象提交")
+    if known:
+        only_known(body, known)
     return body
+
+
+def only_known(fields: Mapping[str, Any], names: Collection[str]) -> None:
+    """Refuse a name that is none: mistyped, it would have changed more than was meant."""
+    for name in fields:
+        if name not in names:
+            raise errors.InvalidRequest(name[:50], f"没有「{name[:50]}」这一项，可写：{'、'.join(names)}")
 
 
 def _without_half_characters(body: Any) -> Any:

@@ -102,10 +102,16 @@ def create_batch() -> Answer:
 
 
 @api.get("/batches")
-def list_batches() -> Answer:
+def list_batches() -> Any:
     """Batches, newest first."""
-    batches = database.list_batches(connection(), source=request.args.get("source"))
-    return success({"batches": [batch_json(batch) for batch in batches]})
+    db, source = connection(), request.args.get("source") or None
+    if source not in (None, *SOURCES):
+        raise InvalidRequest("source", "source 应为 single 或 batch")
+    tag = f"{source}-{database.last_version(db)}"
+    if is_known(tag):
+        return unless_unchanged(jsonify(), tag)
+    batches = [batch_json(batch) for batch in database.list_batches(db, source=source)]
+    return unless_unchanged(jsonify(success=True, batches=batches), tag)
 
 
 @api.get("/batches/<batch_id>")
@@ -158,7 +164,7 @@ def cancel_batch(batch_id: str) -> Answer:
 @api.post("/batches/<batch_id>/retry")
 def retry_batch(batch_id: str) -> Answer:
     """Failed records again; others only when named in ``records``."""
-    body = json_body() if request.get_data() else {}
+    body = json_body("records") if request.get_data() else {}
     ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
     database.get_batch(connection(), batch_id)
     database.retry_records(connection(), batch_id, ids, model=rooms().model.card.model_id)

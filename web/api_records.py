@@ -87,17 +87,17 @@ def delete_record(record_id: int) -> Answer:
 @api.post("/records/delete")
 def delete_records() -> Answer:
     """``ids``, or all that ``filter`` finds, into the trash; ``undo`` takes exactly these out again."""
-    deleted, undo = database.delete_undoably(connection(), read_chosen(json_body()))
+    deleted, undo = database.delete_undoably(connection(), read_chosen(json_body("ids", "filter")))
     return success({"deleted": deleted, "undo": undo})
 
 
 @api.post("/records/restore")
 def restore_records() -> Answer:
     """Out of the trash again: ``ids``, all that ``filter`` finds there, or what ``undo`` stands for."""
-    body, db = json_body(), connection()
+    body, db = json_body("ids", "filter", "undo"), connection()
     if "undo" in body:
         undo = body["undo"]
-        if not is_id(undo):
+        if not is_id(undo) or len(body) > 1:
             raise InvalidRequest("undo", "undo 应为删除时得到的编号")
         return success({"restored": database.undo_delete(db, undo)})
     chosen = read_chosen(body)
@@ -109,7 +109,7 @@ def restore_records() -> Answer:
 @api.post("/records/favourite")
 def mark_favourite() -> Answer:
     """``ids``, or all that ``filter`` finds, are favourites from now on, or no longer."""
-    body = json_body()
+    body = json_body("ids", "filter", "favourite")
     favourite = body.get("favourite", True)
     if not isinstance(favourite, bool):
         raise InvalidRequest("favourite", "favourite 应为 true 或 false")

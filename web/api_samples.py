@@ -12,7 +12,7 @@ from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms
 from web.language import told
-from web.numbers import is_id
+from web.numbers import asked_between, is_id
 
 MAX_FILES = 50
 MOST_IMAGES = 100_000
@@ -22,7 +22,8 @@ MOST_COUNTED = 200
 @api.get("/sample-images")
 def list_sample_images() -> Answer:
     """The library, newest first; ``?search=`` in the names, ``?limit=&offset=`` for a part of it."""
-    limit, offset = _number("limit", MOST_IMAGES, 1), _number("offset", 0, 0)
+    limit = asked_between("limit", 1, MOST_IMAGES, MOST_IMAGES)
+    offset = asked_between("offset", 0, MOST_IMAGES, 0)
     return _page_answer(
         rooms().library.list_images(request.args.get("search", ""), offset=offset, limit=limit)
     )
@@ -71,15 +72,6 @@ def delete_sample_image(key: str) -> Answer:
 def restore_sample_image(key: str) -> Answer:
     """Back into the library."""
     return _images_answer([rooms().library.restore(key)])
-
-
-def _number(name: str, default: int, low: int) -> int:
-    given = request.args.get(name, "")
-    if not given:
-        return default
-    if not (given.isascii() and given.isdigit() and len(given) < 10 and low <= int(given) <= MOST_IMAGES):
-        raise InvalidRequest(name, f"{name} 应为 {low}–{MOST_IMAGES} 的整数")
-    return int(given)
 
 
 def _uploaded_files() -> list[CheckedUpload]:

@@ -54,20 +54,20 @@ def stream_ledger() -> Response:
 def collect_records() -> Answer:
     """Ask again for pictures that were ordered and never heard of; nothing is ordered anew."""
     model = rooms().model.card.model_id
-    return _begun(database.collect_records(connection(), _chosen(json_body()), model=model))
+    return _begun(database.collect_records(connection(), _chosen(json_body("ids", "all")), model=model))
 
 
 @api.post("/records/retry")
 def order_records_again() -> Answer:
     """Order pictures of which nobody knows anew: they may be paid twice."""
     model = rooms().model.card.model_id
-    return _begun(database.order_again(connection(), _chosen(json_body()), model=model))
+    return _begun(database.order_again(connection(), _chosen(json_body("ids", "all")), model=model))
 
 
 @api.post("/records/drop")
 def drop_records() -> Answer:
     """Settle what nobody knows: ``billed`` says whether it is on the service's bill."""
-    body = json_body()
+    body = json_body("ids", "all", "billed")
     billed = body.get("billed")
     if not isinstance(billed, bool):
         raise InvalidRequest("billed", "billed 应为 true（账单里有这一笔）或 false（没有）")
@@ -79,7 +79,7 @@ def drop_records() -> Answer:
 @api.post("/records/undrop")
 def undo_drop() -> Answer:
     """What one call settled is in doubt again."""
-    undo = json_body().get("undo")
+    undo = json_body("undo").get("undo")
     if not is_id(undo):
         raise InvalidRequest("undo", "undo 应为放弃时得到的编号")
     return success({"records": database.undo_drop(connection(), undo)})

@@ -8,15 +8,21 @@ from typing import Any
 from flask import request
 
 import database
-from domain import ASPECT_RATIOS, MAX_ID, RESOLUTIONS, Status, normal_text, whole_characters
+from domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
 from errors import InvalidRequest
+from web.answers import only_known
 from web.context import connection
-from web.numbers import whole_numbers
+from web.numbers import asked_between, whole_numbers
 
 LONGEST_TEXT = 10_000
 MOST_LISTED = 200
+MOST_PASSED = 999_999_999
 _SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
+_NAMES = (
+    *("search", "status", "batch_id", "aspect_ratio", "resolution", "model", "favourite", "from", "to"),
+    *("sort", "trash"),
+)
 
 
 def read_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
@@ -41,12 +47,17 @@ def read_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
 
 
 def read_chosen(fields: Mapping[str, Any]) -> database.Chosen:
-    """``{"ids": […]}`` or ``{"filter": {…}}`` as JSON -> what to change. Raises InvalidRequest."""
+    """``{"ids": […]}`` or ``{"filter": {…}}`` as JSON -> what to change, never more than was meant.
+
+    Raises InvalidRequest, also for both at once and for a filter by a name that is none.
+    """
     if "filter" not in fields:
         return whole_numbers(fields.get("ids"), "ids")
-    if not isinstance(fields["filter"], dict):
-        raise InvalidRequest("filter", "filter 应为筛选条件的对象")
-    return read_filter(fields["filter"])
+    wanted = fields["filter"]
+    if not isinstance(wanted, dict) or "ids" in fields:
+        raise InvalidRequest("filter", "请写 ids，或以 filter 写筛选条件的对象，不要两样都写")
+    only_known(wanted, _NAMES)
+    return read_filter(wanted)
 
 
 def asked_for() -> database.Chosen:
@@ -62,14 +73,7 @@ def asked_for() -> database.Chosen:
 
 def page_bounds() -> tuple[int, int]:
     """``limit`` and ``offset`` of this request. Raises InvalidRequest."""
-    try:
-        limit = int(request.args.get("limit", "20"))
-        offset = int(request.args.get("offset", "0"))
-    except ValueError:
-        raise InvalidRequest("limit", "limit 和 offset 应为整数") from None
-    if not (1 <= limit <= MOST_LISTED and 0 <= offset <= MAX_ID - MOST_LISTED):
-        raise InvalidRequest("limit", f"limit 应为 1–{MOST_LISTED}，offset 不小于 0")
-    return limit, offset
+    return asked_between("limit", 1, MOST_LISTED, 20), asked_between("offset", 0, MOST_PASSED, 0)
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
@@ -84,7 +88,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
     value = fields.get("status")
     asked = value if isinstance(value, list) else _text(fields, "status").split(",")
-    statuses = tuple(part for part in asked if part)
+    statuses = tuple(part for part in asked if part != "")
     unknown = [status for status in statuses if status not in list(Status)]
     if unknown:
         raise InvalidRequest("status", f"没有「{str(unknown[0])[:50]}」这种状态，可选：{'、'.join(Status)}")

@@ -119,8 +119,8 @@ def unless_unchanged(response: Response, tag: str) -> Response:
 
 
 def is_known(tag: str) -> bool:
-    """Whether the client has what this tag stands for already."""
-    return _in_language(tag) in request.if_none_match
+    """Whether the client has what this tag stands for already, packed or not."""
+    return request.if_none_match.contains_weak(_in_language(tag))
 
 
 def _in_language(tag: str) -> str:

@@ -25,6 +25,14 @@ def asked_number(name: str) -> int:
     return min(max(request.args.get(name, 0, type=int), 0), MAX_ID)
 
 
+def asked_between(name: str, low: int, high: int, default: int) -> int:
+    """A number of the query string; ``default`` when there is none. Raises InvalidRequest out of bounds."""
+    given = request.args.get(name) or str(default)
+    if not (given.isascii() and given.isdigit() and len(given) < 19 and low <= int(given) <= high):
+        raise InvalidRequest(name, f"{name} 应为 {low}–{high} 的整数")
+    return int(given)
+
+
 def is_id(value: Any) -> TypeGuard[int]:
     """Whether a value of JSON can be the number of a record."""
     return type(value) is int and 0 < value <= MAX_ID
