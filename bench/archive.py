@@ -14,7 +14,7 @@ from pathlib import Path
 
 import database
 from bench._resident import resident_megabytes
-from tests.house_process import HouseProcess
+from tests.house_process import served
 
 PICTURES = 1_000
 WEIGHT = 1_000_000
@@ -51,13 +51,9 @@ def main() -> None:
 def _server(home: Path) -> Iterator[tuple[int, str]]:
     """The product over a thousand made-up pictures -> (process id, address)."""
     _fill(home)
-    house = HouseProcess(home, IMAGE_MODEL="demo")
-    house.start()
-    try:
+    with served(home, image_model="demo") as house:
         assert house.process
         yield house.process.pid, house.address
-    finally:
-        house.stop()
 
 
 def _fill(home: Path) -> None:

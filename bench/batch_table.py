@@ -10,13 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +19,8 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-ROOT = Path(__file__).parent.parent
+from tests.house_process import served
+
 ROWS = 5_000
 PASTED = 1_000
 BOUND_MS = 50.0
@@ -33,7 +29,11 @@ _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 def main() -> int:
     """Measure -> exit code 1 when a frame was over the bound."""
-    with served() as address, opened(address) as page:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder), image_model="demo") as house,
+        opened(house.address) as page,
+    ):
         fill(page)
         found = {name: longest_task(page, activity) for name, activity in ACTIVITIES.items()}
     for name, (longest, count) in found.items():
@@ -138,42 +138,6 @@ def main_thread_tasks(events: list[dict[str, Any]]) -> list[float]:
         if event["name"] == "RunTask" and key in names and "dur" in event:
             tasks.setdefault(key, []).append(event["dur"] / 1000)
     return max(tasks.values(), key=sum)
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The app with the demo model, on its own data -> its address."""
-    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        own = {
-            "IMAGE_MODEL": "demo",
-            "PORT": str(port),
-            "DATABASE_PATH": f"{folder}/records.db",
-            "OUTPUT_DIR": f"{folder}/output",
-            "SAMPLES_DIR": f"{folder}/samples",
-        }
-        app = subprocess.Popen([sys.executable, "web_app.py"], cwd=ROOT, env=os.environ | own)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            wait_until_up(address)
-            yield address
-        finally:
-            app.terminate()
-            app.wait(timeout=15)
-
-
-def wait_until_up(address: str) -> None:
-    """Until it answers, at most 20 seconds."""
-    for _ in range(100):
-        try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=2) as answer:
-                json.load(answer)
-                return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
-    raise SystemExit("the app did not start")
 
 
 @contextmanager

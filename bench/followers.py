@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench._bare import bare_app
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 
 FOLLOWERS = 100
 SECONDS = 20.0
@@ -52,10 +52,8 @@ def bare() -> float:
 def real() -> tuple[tuple[float, float], tuple[float, float]]:
     """(cores, p99 in seconds of other requests) of the server alone, and followed."""
     with tempfile.TemporaryDirectory() as folder, FakeJimeng(latency=600.0) as jimeng:
-        given = jimeng.settings(model_concurrency=4, model_timeout=900)
-        house = HouseProcess(Path(folder), **{name.upper(): str(value) for name, value in given.items()})
-        house.start()
-        try:
+        settings = jimeng.settings(model_concurrency=4, model_timeout=900)
+        with served(Path(folder), **settings) as house:
             rows = [{"prompt": f"第 {n} 张：雪山下的小屋"} for n in range(200)]
             batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
             time.sleep(3)
@@ -63,8 +61,6 @@ def real() -> tuple[tuple[float, float], tuple[float, float]]:
             with _followers(house.port, batch_id):
                 time.sleep(3)
                 return alone, _watch(house)
-        finally:
-            house.kill()
 
 
 def _watch(house: HouseProcess) -> tuple[float, float]:

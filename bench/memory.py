@@ -16,7 +16,7 @@ from bench._bare import bare_app
 from bench._resident import peak_megabytes, resident_megabytes
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 
 KEYS = 10_000
 UNDER_WAY, PICTURES = 64, 192
@@ -42,7 +42,7 @@ def main() -> None:
 
 def idle() -> float:
     """Awake, every page asked for, nothing to do."""
-    with _house(IMAGE_MODEL="demo") as house:
+    with _house(image_model="demo") as house:
         return _at_rest(house)
 
 
@@ -51,7 +51,7 @@ def idle_with_bucket() -> float:
     with FakeOss() as oss:
         for number in range(KEYS):
             oss.keep(f"ai-images/sample/新款连衣裙 {number:05}-640x480-{number:012x}.png", b"x", age=number)
-        with _house(IMAGE_MODEL="demo", **oss.variables()) as house:
+        with _house(image_model="demo", **oss.settings()) as house:
             while house.get("/api/sample-images?limit=1&search=09999").get("total") != 1:
                 time.sleep(0.2)
             return _at_rest(house)
@@ -59,16 +59,16 @@ def idle_with_bucket() -> float:
 
 def busy() -> float:
     """Pictures of about 16 million pixels each, as fast as the service gives them."""
-    with FakeJimeng(latency=2.0, picture_bytes=WEIGHT) as jimeng:
-        given = jimeng.settings(model_concurrency=UNDER_WAY, model_timeout=300)
-        variables = {name.upper(): str(value) for name, value in given.items()}
-        with _house(**variables) as house:
-            rows = [{"prompt": f"第 {n} 张：雪山下的小屋", "resolution": "4K"} for n in range(PICTURES)]
-            batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
-            batch = house.wait_for_end(batch_id, seconds=600)
-            assert batch["counts"]["success"] == PICTURES, batch
-            assert house.process
-            return peak_megabytes(house.process.pid)
+    with (
+        FakeJimeng(latency=2.0, picture_bytes=WEIGHT) as jimeng,
+        _house(**jimeng.settings(model_concurrency=UNDER_WAY, model_timeout=300)) as house,
+    ):
+        rows = [{"prompt": f"第 {n} 张：雪山下的小屋", "resolution": "4K"} for n in range(PICTURES)]
+        batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
+        batch = house.wait_for_end(batch_id, seconds=600)
+        assert batch["counts"]["success"] == PICTURES, batch
+        assert house.process
+        return peak_megabytes(house.process.pid)
 
 
 def _at_rest(house: HouseProcess) -> float:
@@ -80,14 +80,9 @@ def _at_rest(house: HouseProcess) -> float:
 
 
 @contextmanager
-def _house(**variables: str) -> Iterator[HouseProcess]:
-    with tempfile.TemporaryDirectory() as folder:
-        house = HouseProcess(Path(folder), **variables)
-        house.start()
-        try:
-            yield house
-        finally:
-            house.stop()
+def _house(**settings: object) -> Iterator[HouseProcess]:
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder), **settings) as house:
+        yield house
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The product as a process of its own: started, asked over HTTP, killed, started again."""
+"""The product as a process of its own, the one way to start it: asked over HTTP, killed, started again."""
 
 import os
 import signal
@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@contextmanager
+def served(home: Path, *arguments: str, **settings: object) -> Iterator["HouseProcess"]:
+    """It serves meanwhile; what it was doing then is cut off."""
+    house = HouseProcess(home, *arguments, **settings)
+    try:
+        house.start()
+        yield house
+    finally:
+        house.kill()
+
+
 class HouseProcess:
-    """``python web_app.py`` in a folder of its own; what it is told comes by environment variables."""
+    """``python web_app.py`` in a folder of its own; settings by the names of ``config.Settings``."""
 
     program: tuple[str, ...] = (str(ROOT / "web_app.py"),)
 
-    def __init__(self, home: Path, *arguments: str, **variables: str) -> None:
+    def __init__(self, home: Path, *arguments: str, **settings: object) -> None:
         self.home = home
         self.arguments = arguments
         self.port = free_port()
@@ -35,7 +48,7 @@ class HouseProcess:
             "OUTPUT_DIR": str(home / "output"),
             "SAMPLES_DIR": str(home / "samples"),
             "PORT": str(self.port),
-            **variables,
+            **{name.upper(): str(value) for name, value in settings.items()},
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -61,6 +74,16 @@ class HouseProcess:
                 time.sleep(0.05)
             else:
                 return
+
+    def refuses_to_start(self) -> str:
+        """Start it; it ends by itself because of a setting -> what it printed."""
+        try:
+            self.start()
+        except AssertionError:
+            assert self.wait() == 2
+            return self.log()
+        self.kill()
+        raise AssertionError("it serves")
 
     def kill(self) -> None:
         """``kill -9``: nothing can be put in order."""

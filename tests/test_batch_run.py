@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
+from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 
 pytestmark = pytest.mark.xdist_group("batch_run")  # one run for all of it
 
@@ -125,23 +125,13 @@ class Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, service: FakeJimeng) -> Iterator[Run]:
     """The whole run, killed when a good third was ordered, started again and followed to its end."""
-    house = HouseProcess(
-        tmp_path_factory.mktemp("house"),
-        VOLCENGINE_AK=ACCESS_KEY,
-        VOLCENGINE_SK=SECRET_KEY,
-        JIMENG_ENDPOINT=service.address,
-        MODEL_CONCURRENCY="8",
-    )
-    house.start()
-    try:
+    with served(tmp_path_factory.mktemp("house"), **service.settings(model_concurrency=8)) as house:
         run = Run(house, service)
         run.look_until(lambda: service.charges > ROWS * 0.4)
         house.kill()
         house.start()
         run.look_until(run.is_over)
         yield run
-    finally:
-        house.kill()
 
 
 def test_every_row_ends_rightly(run: Run) -> None:

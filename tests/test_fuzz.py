@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from config import Settings
 from tests.described import Document, Operation
 from tests.fuzzing import PNG, Call, Known, calls
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 from web.openapi import document
 from web_app import create_app
 
@@ -85,10 +85,17 @@ class Wire:
 
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    variables = {"IMAGE_MODEL": "demo", "MODEL_CONCURRENCY": "2", **SECRETS}
-    house = HouseProcess(tmp_path_factory.mktemp("fuzz"), **variables)
-    house.start()
-    wire = Wire(house)
+    home = tmp_path_factory.mktemp("fuzz")
+    with served(home, image_model="demo", model_concurrency=2, **SECRETS) as house:
+        wire = Wire(house)
+        furnish(wire)
+        yield wire
+        wire.connection.close()
+
+
+def furnish(wire: Wire) -> None:
+    """Things to name in calls."""
+    house = wire.house
     made = house.post("/api/batch-generate", {"prompt": "猫", "resolution": "1K", "num_images": 2})
     files = {"file": ("红茶.png", PNG)}
     kept = requests.post(f"{house.address}/api/sample-images", files=files, timeout=30).json()
@@ -99,9 +106,6 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
         "key": [kept["images"][0]["key"]],
         "filename": ["js/api.js", "css/tokens.css"],
     }
-    yield wire
-    wire.connection.close()
-    house.stop()
 
 
 def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, house: HouseProcess) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 
 
 @pytest.fixture
@@ -19,16 +19,8 @@ def service() -> Iterator[FakeJimeng]:
 
 @pytest.fixture
 def house(tmp_path: Path, service: FakeJimeng) -> Iterator[HouseProcess]:
-    process = HouseProcess(
-        tmp_path,
-        VOLCENGINE_AK=ACCESS_KEY,
-        VOLCENGINE_SK=SECRET_KEY,
-        JIMENG_ENDPOINT=service.address,
-        MODEL_CONCURRENCY="4",
-    )
-    process.start()
-    yield process
-    process.kill()
+    with served(tmp_path, **service.settings(model_concurrency=4)) as process:
+        yield process
 
 
 def test_killed_in_mid_run_and_started_again_every_picture_is_collected_and_paid_once(
@@ -140,22 +132,15 @@ def test_the_first_lines_in_the_window_say_where_to_look(house: HouseProcess) ->
 
 
 def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
-    process = HouseProcess(tmp_path, PORT="http")
-    with pytest.raises(AssertionError):
-        process.start()
-    assert process.process is not None
-    assert process.process.wait(timeout=10) == 2
-    assert process.log().strip().startswith("PORT：")
-    assert process.log().count("\n") == 1
+    told = HouseProcess(tmp_path, port="http").refuses_to_start()
+    assert told.startswith("PORT：")
+    assert told.count("\n") == 1
 
 
 def test_with_no_key_it_serves_and_makes_a_picture(tmp_path: Path) -> None:
-    process = HouseProcess(tmp_path, IMAGE_MODEL="")
-    process.start()
-    try:
-        answer = process.post("/api/batch-generate", {"prompt": "雪山下的小屋", "aspect_ratio": "16:9"})
+    with served(tmp_path, image_model="") as house:
+        answer = house.post("/api/batch-generate", {"prompt": "雪山下的小屋", "aspect_ratio": "16:9"})
         assert answer["success"] is True
-        assert (process.home / "output" / answer["images"][0]["filename"]).is_file()
-        assert process.get("/healthz")["success"] is True
-    finally:
-        assert process.stop() == 0
+        assert (house.home / "output" / answer["images"][0]["filename"]).is_file()
+        assert house.get("/healthz")["success"] is True
+        assert house.stop() == 0

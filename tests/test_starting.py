@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house_process import HouseProcess
+from tests.house_process import served
 
 ROOT = Path(__file__).parents[1]
 BAT = ROOT / "start.bat"
@@ -130,7 +130,6 @@ def test_told_to_open_it_opens_a_browser_at_its_own_address(tmp_path: Path) -> N
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
     browser.chmod(0o755)
-    house = HouseProcess(tmp_path, "--open", IMAGE_MODEL="demo", BROWSER=f"{browser} %s")
-    house.start()
-    house.stop()
+    with served(tmp_path, "--open", image_model="demo", browser=f"{browser} %s") as house:
+        house.stop()
     assert (tmp_path / "opened").read_text().strip() == f"http://localhost:{house.port}"

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.studio_page import StudioPage
-from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
-from tests.house_process import HouseProcess
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess, served
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
@@ -60,10 +60,8 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[HouseProcess]:
     """The product without any key."""
-    house = HouseProcess(tmp_path, IMAGE_MODEL="demo")
-    house.start()
-    yield house
-    house.kill()
+    with served(tmp_path, image_model="demo") as house:
+        yield house
 
 
 @pytest.fixture
@@ -76,16 +74,8 @@ def jimeng() -> Iterator[FakeJimeng]:
 @pytest.fixture
 def house(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
     """The product before the fake Jimeng."""
-    process = HouseProcess(
-        tmp_path,
-        VOLCENGINE_AK=ACCESS_KEY,
-        VOLCENGINE_SK=SECRET_KEY,
-        JIMENG_ENDPOINT=jimeng.address,
-        MODEL_CONCURRENCY="2",
-    )
-    process.start()
-    yield process
-    process.kill()
+    with served(tmp_path, **jimeng.settings(model_concurrency=2)) as house:
+        yield house
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import FLAGS, browser_path
 from tests.browser.records_page import RecordsPage, fill_house, small_picture
 from tests.browser.studio_page import StudioPage
-from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
-from tests.house_process import ROOT, HouseProcess
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import ROOT, HouseProcess, served
 
 IMAGES = ROOT / "docs/images"
 MOST_BYTES = 3_000_000
@@ -182,20 +182,13 @@ def houses(folder: Path) -> Iterator[dict[str, HouseProcess]]:
     for name in ("demo", "jimeng", "filled"):
         (folder / name).mkdir()
     fill_house(folder / "filled", 300)
-    with FakeJimeng(latency=1.5) as service:
-        key = {"VOLCENGINE_AK": ACCESS_KEY, "VOLCENGINE_SK": SECRET_KEY, "JIMENG_ENDPOINT": service.address}
-        homes = {
-            "demo": HouseProcess(folder / "demo", IMAGE_MODEL="demo", MODEL_CONCURRENCY="1"),
-            "jimeng": HouseProcess(folder / "jimeng", **key),
-            "filled": HouseProcess(folder / "filled", IMAGE_MODEL="demo"),
-        }
-        for house in homes.values():
-            house.start()
-        try:
-            yield homes
-        finally:
-            for house in homes.values():
-                house.kill()
+    with (
+        FakeJimeng(latency=1.5) as service,
+        served(folder / "demo", image_model="demo", model_concurrency=1) as demo,
+        served(folder / "jimeng", **service.settings()) as jimeng,
+        served(folder / "filled", image_model="demo") as filled,
+    ):
+        yield {"demo": demo, "jimeng": jimeng, "filled": filled}
 
 
 def shot(browser: Browser, scene: Scene, house: HouseProcess, window: tuple[int, int], theme: Theme) -> bytes:

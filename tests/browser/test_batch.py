@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 
 Open = Callable[[HouseProcess], BatchPage]
 HEADERS = ("提示词", "负面提示词", "图片比例", "分辨率", "参考示例图", "生成数量", "文件名")
@@ -402,21 +402,13 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HouseP
     """A house with a batch that ended with failures and one that runs and runs."""
     with FakeJimeng() as service:
         service.fail_next("reset", when=lambda call: "第 3 张" in call.content.decode())
-        house = HouseProcess(
-            tmp_path_factory.mktemp("house"),
-            VOLCENGINE_AK=service.access_key,
-            VOLCENGINE_SK=service.secret_key,
-            JIMENG_ENDPOINT=service.address,
-            MODEL_CONCURRENCY="2",
-            MODEL_TIMEOUT="600",
-        )
-        house.start()
-        ended = started(house, [*prompts(4, bad=2), {"prompt": "长" * 800, "resolution": "1K"}], "名字" * 40)
-        house.wait_for_end(ended)
-        service.latency = 600
-        running = started(house, prompts(6))
-        yield house, ended, running
-        house.kill()
+        settings = service.settings(model_concurrency=2, model_timeout=600)
+        with served(tmp_path_factory.mktemp("house"), **settings) as house:
+            rows = [*prompts(4, bad=2), {"prompt": "长" * 800, "resolution": "1K"}]
+            ended = started(house, rows, "名字" * 40)
+            house.wait_for_end(ended)
+            service.latency = 600
+            yield house, ended, started(house, prompts(6))
 
 
 STATES = [_empty, _imported, _asked, _running, _ended]

@@ -10,7 +10,7 @@ from tests.browser.batch_page import BatchPage
 from tests.browser.records_page import RecordsPage, fill_house
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 
 FARTHEST = 60  # stops of Tab
 
@@ -115,9 +115,7 @@ def workbook(file: Path) -> Path:
 
 def test_a_picture_is_found_and_downloaded(tmp_path: Path, page: Page, keys: Keys) -> None:
     fill_house(tmp_path, 12)
-    house = HouseProcess(tmp_path, IMAGE_MODEL="demo")
-    house.start()
-    try:
+    with served(tmp_path, image_model="demo") as house:
         records = RecordsPage(page, house.address)
         records.open()
         keys.type("/")
@@ -131,8 +129,6 @@ def test_a_picture_is_found_and_downloaded(tmp_path: Path, page: Page, keys: Key
         assert download.value.suggested_filename == "图-9.jpg"
         keys.type("Escape")
         expect(records.record(9).locator("[data-full]")).to_be_focused()
-    finally:
-        house.kill()
 
 
 def test_a_key_is_tested(house: HouseProcess, jimeng: FakeJimeng, page: Page, keys: Keys) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 import database
 from tests.browser.records_page import FAILURE, RecordsPage, fill_house
 from tests.drawn import drawn
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 
 NUMBER = 60
 LONG = "很长的提示词，" * 286
@@ -34,10 +34,8 @@ def house(tmp_path: Path, filled: Path) -> Iterator[HouseProcess]:
     """That house, a copy of its own for each test."""
     home = tmp_path / "house"
     shutil.copytree(filled, home)
-    process = HouseProcess(home, IMAGE_MODEL="demo")
-    process.start()
-    yield process
-    process.kill()
+    with served(home, image_model="demo") as process:
+        yield process
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.records_page import RecordsPage, fill_house
-from tests.house_process import HouseProcess
+from tests.house_process import served
 
 Point = tuple[float, float]
 
@@ -35,15 +35,13 @@ class Fingers:
 def phone(browser: Browser, tmp_path: Path) -> Iterator[RecordsPage]:
     """A phone before six records, the second newest shown large."""
     fill_house(tmp_path, 6)
-    house = HouseProcess(tmp_path, IMAGE_MODEL="demo")
-    house.start()
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    shown = RecordsPage(context.new_page(), house.address)
-    shown.open("?record=5")
-    shown.expect_large("2 / 6")
-    yield shown
+    with served(tmp_path, image_model="demo") as house:
+        shown = RecordsPage(context.new_page(), house.address)
+        shown.open("?record=5")
+        shown.expect_large("2 / 6")
+        yield shown
     context.close()
-    house.kill()
 
 
 def test_a_swipe_goes_to_the_next_picture_and_back(phone: RecordsPage) -> None:

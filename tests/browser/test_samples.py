@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.samples_page import SamplesPage
 from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 
 PREFIX = "ai-images/sample/"
 
@@ -24,10 +24,8 @@ def oss() -> Iterator[FakeOss]:
 @pytest.fixture
 def in_oss(tmp_path: Path, oss: FakeOss) -> Iterator[HouseProcess]:
     """The demo model with its library in the bucket."""
-    house = HouseProcess(tmp_path, IMAGE_MODEL="demo", **oss.variables())
-    house.start()
-    yield house
-    house.kill()
+    with served(tmp_path, image_model="demo", **oss.settings()) as house:
+        yield house
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.browser.usage_page import UsagePage
-from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
-from tests.house_process import HouseProcess
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess, served
 
 SLOW = "慢慢画的猫"
 
@@ -21,17 +21,8 @@ SLOW = "慢慢画的猫"
 @pytest.fixture
 def hasty(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
     """A house that waits five seconds for a picture and no longer."""
-    process = HouseProcess(
-        tmp_path,
-        VOLCENGINE_AK=ACCESS_KEY,
-        VOLCENGINE_SK=SECRET_KEY,
-        JIMENG_ENDPOINT=jimeng.address,
-        MODEL_CONCURRENCY="2",
-        MODEL_TIMEOUT="5",
-    )
-    process.start()
-    yield process
-    process.kill()
+    with served(tmp_path, **jimeng.settings(model_concurrency=2, model_timeout=5)) as house:
+        yield house
 
 
 @pytest.fixture

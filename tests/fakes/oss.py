@@ -163,11 +163,6 @@ class FakeOss:
             **more,
         }
 
-    def variables(self, **more: str) -> dict[str, str]:
-        """The same as environment variables."""
-        given = {name.upper(): str(value) for name, value in self.settings().items()}
-        return given | {"OSS_ENABLED": "true"} | more
-
     def keep(self, key: str, content: bytes, *, age: float = 0.0) -> None:
         """Put an object there by hand, so many seconds ago."""
         ending = key.rpartition(".")[2].replace("jpg", "jpeg")

@@ -74,8 +74,8 @@ class Hurried(HouseProcess):
 
     program = ("-m", "tests.torture.launcher")
 
-    def __init__(self, home: Path, **variables: str) -> None:
-        super().__init__(home, **variables)
+    def __init__(self, home: Path, **settings: object) -> None:
+        super().__init__(home, **settings)
         self.port = quiet_port()
         self.variables["PORT"] = str(self.port)
 
@@ -131,15 +131,17 @@ class Round:
 
     def _house(self, home: Path) -> Hurried:
         home.mkdir()
-        variables = variables_for(self.plan.service, self.service) | {
-            "DATABASE_PATH": str(self.place.database),
-            "OUTPUT_DIR": str(self.place.output),
-            "MODEL_CONCURRENCY": str(self.plan.concurrency),
-            "MODEL_TIMEOUT": str(_TIMEOUT),
-            "PRICE_PER_IMAGE": "0.22",
-            "TORTURE_CLOCK": str(self.place.clock),
-        }
-        return Hurried(home, **variables)
+        settings = self.service.settings(
+            database_path=self.place.database,
+            output_dir=self.place.output,
+            model_concurrency=self.plan.concurrency,
+            model_timeout=_TIMEOUT,
+            price_per_image="0.22",
+            torture_clock=self.place.clock,
+        )
+        if self.plan.service == "seedream":
+            settings["seedream_model"] = "doubao-seedream-4-0-250828"
+        return Hurried(home, **settings)
 
     def play(self) -> Outcome:
         """From the first start to the judgement."""
@@ -458,14 +460,6 @@ def open_service(plan: Plan) -> FakeService:
     if plan.service == "sdapi":
         return FakeSdApi(**knobs)
     return FakeOpenAIImages(answers="url" if plan.service == "openai-url" else "b64_json", **knobs)
-
-
-def variables_for(service: str, fake: FakeService) -> dict[str, str]:
-    """The settings that lead to the fake, as environment variables."""
-    told = {name.upper(): str(value) for name, value in fake.settings().items()}
-    if service == "seedream":
-        told["SEEDREAM_MODEL"] = "doubao-seedream-4-0-250828"
-    return told
 
 
 def _end_after(how: str, record: dict[str, Any]) -> str:
