@@ -90,6 +90,57 @@ def test_a_session_ends_with_the_process(app: Flask, settings: Settings) -> None
     assert not lets_in(again)
 
 
+def test_who_leaves_is_asked_for_the_password_again(app: Flask) -> None:
+    client = app.test_client()
+    enter(client)
+    answer = client.post("/logout", headers={"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    assert client.get("/").headers["Location"] == "/login?next=/"
+    assert not lets_in(client)
+    assert client.post("/logout").status_code == 303
+
+
+def test_leaving_ends_this_session_for_good_and_no_other(app: Flask) -> None:
+    client, colleague = app.test_client(), app.test_client()
+    enter(client)
+    enter(colleague)
+    cookie = client.get_cookie("session")
+    assert cookie is not None
+    client.post("/logout")
+    client.set_cookie("session", cookie.value)
+    assert not lets_in(client)
+    assert lets_in(colleague)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}]
+)
+def test_another_site_cannot_log_a_browser_out(app: Flask, headers: dict[str, str]) -> None:
+    client = app.test_client()
+    enter(client)
+    assert client.post("/logout", headers=headers).status_code == 403
+    assert client.get("/logout").status_code == 405
+    assert lets_in(client)
+
+
+def test_the_way_out_is_offered_where_there_is_a_password_and_nowhere_else(
+    app: Flask, settings: Settings
+) -> None:
+    client = app.test_client()
+    enter(client)
+    assert 'action="/logout"' in client.get("/records").text
+    assert 'action="/logout"' not in client.get("/login").text
+    assert 'action="/logout"' not in create_app(settings).test_client().get("/records").text
+
+
+def test_sessions_that_are_over_are_forgotten(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(app.test_client())
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 7 * 24 * 3600 + 60)
+    enter(app.test_client())
+    assert len(app.extensions[login._SESSIONS]) == 1
+
+
 def test_a_cookie_of_ones_own_making_is_no_session(app: Flask) -> None:
     client = app.test_client()
     client.set_cookie("session", "eyJ1bnRpbCI6OTk5OTk5OTk5OTl9.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
@@ -195,5 +246,7 @@ def test_only_so_many_that_guess_are_remembered(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_where_no_password_is_asked_for_the_form_just_lets_in(settings: Settings) -> None:
-    answer = create_app(settings).test_client().post("/login?next=/records", data={"password": "?"})
+    client = create_app(settings).test_client()
+    answer = client.post("/login?next=/records", data={"password": "?"})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/records")
+    assert client.post("/logout").status_code == 303

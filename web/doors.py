@@ -12,7 +12,7 @@ from web.places import parts_of
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _OPEN_ENDPOINTS = (
-    *("login.page", "login.enter", "static", "health.healthz", "language.choose"),
+    *("login.page", "login.enter", "login.leave", "static", "health.healthz", "language.choose"),
     *("assets.script", "assets.late_script", "assets.style"),
 )
 _HEADERS = {

@@ -1,4 +1,4 @@
-"""The login page, for whoever opened the server to other machines with ACCESS_PASSWORD."""
+"""The login page and the way out, for whoever opened the server to other machines with ACCESS_PASSWORD."""
 
 import hashlib
 import hmac
@@ -20,6 +20,7 @@ _LONGEST_WAIT = 60.0
 _FORGOTTEN_AFTER = 3600.0
 _MOST_REMEMBERED = 4096
 _KEY = "ai_image_generator_guesses"
+_SESSIONS = "ai_image_generator_sessions"  # of each session that is open: until when
 login = Blueprint("login", __name__)
 
 
@@ -70,12 +71,14 @@ def install(app: Flask, *, password: str) -> None:
         app.secret_key = secrets.token_bytes(32)
     app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Strict")
     app.extensions[_KEY] = Guesses()
+    app.extensions[_SESSIONS] = {}
+    app.jinja_env.globals["has_password"] = bool(password)
     app.register_blueprint(login)
 
 
 def is_logged_in() -> bool:
     """Whether this browser has given the password and its session has not ended."""
-    return float(session.get("until", 0)) > time.time()
+    return _sessions().get(session.get("id", ""), 0.0) > time.time()
 
 
 @login.get("/login")
@@ -97,6 +100,26 @@ def enter() -> tuple[str, int] | Response:
         return render_template("login.html", problem=problem), 429
     if not right:
         return render_template("login.html", problem="密码不对，请再试一次"), 403
-    session.clear()
-    session["until"] = time.time() + _SESSION_SECONDS
+    _open_session()
     return redirect(own_page(request.args.get("next", "/")))
+
+
+@login.post("/logout")
+def leave() -> Response:
+    """The way out: this session is over, also for whoever has a copy of its cookie."""
+    if rooms().settings.access_password:
+        _sessions().pop(session.pop("id", ""), None)
+    return redirect("/", 303)
+
+
+def _open_session() -> None:
+    now, sessions = time.time(), _sessions()
+    for name in [name for name, until in list(sessions.items()) if until <= now]:
+        sessions.pop(name, None)
+    session["id"] = secrets.token_urlsafe(24)
+    sessions[session["id"]] = now + _SESSION_SECONDS
+
+
+def _sessions() -> dict[str, float]:
+    sessions: dict[str, float] = current_app.extensions[_SESSIONS]
+    return sessions

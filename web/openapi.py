@@ -16,7 +16,7 @@ from web.openapi_shapes import ID, SHAPES, TEXT, ref
 
 _ABOUT = (
     '凡是失败，都是 {"success": false, "error": "一句话"} 和相应的 4xx、5xx。'
-    "设置了 ACCESS_PASSWORD 时，先以表单 POST /login（password），之后带着收到的 Cookie。"
+    "设置了 ACCESS_PASSWORD 时，先以表单 POST /login（password），之后带着收到的 Cookie；POST /logout 退出。"
 )
 
 

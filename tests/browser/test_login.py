@@ -1,0 +1,26 @@
+"""In by the password and out by the button in the bar."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.house_process import served
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (360, 700)])
+def test_who_logs_out_is_at_the_door_again(tmp_path: Path, page: Page, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    with served(tmp_path, image_model="demo", access_password="开门") as house:
+        page.goto(f"{house.address}/records?search=cat")
+        page.get_by_label("访问密码").fill("开门")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("searchbox")).to_have_value("cat")
+        way_out = page.get_by_role("button", name="退出登录")
+        box = way_out.bounding_box()
+        assert box
+        assert min(box["width"], box["height"]) >= 24
+        way_out.click()
+        expect(page.get_by_label("访问密码")).to_be_focused()
+        page.goto(f"{house.address}/records")
+        expect(page.get_by_label("访问密码")).to_be_visible()
