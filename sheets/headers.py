@@ -35,6 +35,16 @@ STATUS_LABELS: Mapping[Status, str] = {
     Status.CANCELLED: "已取消",
 }
 
+# The English words of the same; like the labels above they stand in workbooks, and are known again.
+_STATUS_NAMES: Mapping[str, Status] = {
+    "queued": Status.QUEUED,
+    "generating": Status.RUNNING,
+    "success": Status.SUCCESS,
+    "failed": Status.FAILED,
+    "outcome unknown, may have been charged": Status.UNKNOWN,
+    "cancelled": Status.CANCELLED,
+} | {label: status for status, label in STATUS_LABELS.items()}
+
 _NAMES: Mapping[str, str] = {
     "prompt": "提示词 正面提示词 正向提示词 图片提示词 prompt prompts positiveprompt",
     "negative_prompt": "负面提示词 反向提示词 负向提示词 反面提示词 negativeprompt negativeprompts negative",
@@ -47,10 +57,11 @@ _NAMES: Mapping[str, str] = {
     " references reference sampleimages sampleimage samples",
     "seed": "种子 随机种子 seed",
     "steps": "采样步数 步数 steps samplingsteps",
-    "row_number": "行号",
-    "status": "状态",
-    "image_file": "图片文件",
-    "ignored": "序号 编号 缩略图 第几张 原因 费用 可能已计费 次数 # no id",
+    "row_number": "行号 rownumber",
+    "status": "状态 status",
+    "image_file": "图片文件 imagefile",
+    "ignored": "序号 编号 缩略图 第几张 原因 费用 可能已计费 次数 # no id"
+    " thumbnail picturenumber reason cost possiblycharged attempts",
 }
 _FIELD_OF = {name: key for key, names in _NAMES.items() for name in names.split()}
 _REMARK = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|【[^【】]*】")
@@ -75,6 +86,11 @@ def header_field(text: str) -> str | None:
     """``" Negative\\nPrompt*"`` -> ``negative_prompt``; None for a header that says nothing to us."""
     plain = _REMARK.sub("", unicodedata.normalize("NFKC", text[:80]).casefold())
     return _FIELD_OF.get(_NOT_LETTERS.sub("", plain))
+
+
+def status_named(text: str) -> Status | None:
+    """A status by its word in either language; None for one that is none."""
+    return _STATUS_NAMES.get(text.casefold())
 
 
 def find_header(rows: Sequence[Row]) -> Header | None:
@@ -109,6 +125,8 @@ def _read_header(row: Row) -> Header | None:
             columns[name] = column
     if "prompt" not in columns:
         return None
+    if any(name not in columns for name in RESULT_LABELS):
+        columns = {name: column for name, column in columns.items() if name not in RESULT_LABELS}
     notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(doubled)]
     notes += _place_size(columns)
     if unknown:

@@ -11,13 +11,14 @@ import io
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any
 
 from errors import CAUSES
-from sheets.paper import Column, SheetWriter, writing
+from sheets.paper import Column, SheetWriter, Tell, writing
 from spending import OUTCOMES, Send, Spent
 
 _ROWS_A_SHEET = 1_000_000
@@ -26,21 +27,21 @@ _SETTLED = {"billed": "已计费（人工确认）", "not_billed": "没有计费
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 _LONG_NUMBER = re.compile(r"[0-9]{12,200}")
 
-Write = Callable[[Send], Any]
+Write = Callable[[Send, Tell], Any]
 _COLUMNS: list[tuple[Column, Write]] = [
-    (Column("发出时间（本机）", 20), lambda send: _local(send.sent_at)),
-    (Column("记录编号", 10, "number"), lambda send: send.record_id),
-    (Column("批次", 22), lambda send: send.batch_name or send.batch_id),
-    (Column("行", 7, "number"), lambda send: send.row_number),
-    (Column("提示词", 40), lambda send: _short(send.prompt)),
-    (Column("模型", 22), lambda send: send.model),
-    (Column("单价（元）", 11, "money"), lambda send: send.price),
-    (Column("结果", 22), lambda send: _outcome(send)),
-    (Column("原因", 20), lambda send: CAUSES.get(send.cause, send.cause)),
-    (Column("任务编号", 26), lambda send: send.ticket),
-    (Column("已计费（元）", 13, "money"), lambda send: send.billed),
-    (Column("可能已计费（元）", 17, "money"), lambda send: send.at_stake or None),
-    (Column("结束时间（本机）", 20), lambda send: _local(send.settled_at or send.closed_at)),
+    (Column("发出时间（本机）", 20), lambda send, _: _local(send.sent_at)),
+    (Column("记录编号", 10, "number"), lambda send, _: send.record_id),
+    (Column("批次", 22), lambda send, _: send.batch_name or send.batch_id),
+    (Column("行", 7, "number"), lambda send, _: send.row_number),
+    (Column("提示词", 40), lambda send, _: _short(send.prompt)),
+    (Column("模型", 22), lambda send, _: send.model),
+    (Column("单价（元）", 11, "money"), lambda send, _: send.price),
+    (Column("结果", 22), lambda send, tell: _outcome(send, tell)),
+    (Column("原因", 20), lambda send, tell: tell(CAUSES.get(send.cause, send.cause))),
+    (Column("任务编号", 26), lambda send, _: send.ticket),
+    (Column("已计费（元）", 13, "money"), lambda send, _: send.billed),
+    (Column("可能已计费（元）", 17, "money"), lambda send, _: send.at_stake or None),
+    (Column("结束时间（本机）", 20), lambda send, _: _local(send.settled_at or send.closed_at)),
 ]
 
 
@@ -68,44 +69,47 @@ class _Sums:
         return sum(self.models.values(), Spent())
 
 
-def write_ledger(sends: Iterable[Send]) -> IO[bytes]:
-    """Lines as they come -> a temporary file with the workbook, at its start; the caller closes it."""
+def write_ledger(sends: Iterable[Send], *, tell: Tell = str) -> IO[bytes]:
+    """Lines as they come -> a temporary file with the workbook, at its start; the caller closes it.
+
+    ``tell`` gives its words in another language.
+    """
+    columns = [replace(column, label=tell(column.label)) for column, _ in _COLUMNS]
     sums = _Sums()
     rest = sums.watch(sends)
     with writing() as workbook:
         number, first = 1, next(rest, None)
         while first or number == 1:
-            title = "账目" if number == 1 else f"账目{number}"
-            sheet = SheetWriter(workbook, title, [column for column, _ in _COLUMNS], frozen_columns=1)
-            for send in [first] if first else []:
-                sheet.append([write(send) for _, write in _COLUMNS])
-            for send in islice(rest, _ROWS_A_SHEET - 1):
-                sheet.append([write(send) for _, write in _COLUMNS])
+            title = tell("账目") + (f" {number}" if number > 1 else "")
+            sheet = SheetWriter(workbook, title, columns, frozen_columns=1)
+            for send in chain([first] if first else [], islice(rest, _ROWS_A_SHEET - 1)):
+                sheet.append([write(send, tell) for _, write in _COLUMNS])
             number, first = number + 1, next(rest, None)
-        _add_sums(workbook, sums)
+        _add_sums(workbook, sums, tell)
         kept = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         workbook.save(kept)
         kept.seek(0)
         return kept
 
 
-def ledger_lines(sends: Iterable[Send]) -> Iterator[str]:
+def ledger_lines(sends: Iterable[Send], *, tell: Tell = str) -> Iterator[str]:
     """The same as text, line after line; the last one is the sum."""
     sums = _Sums()
-    yield "\ufeff" + _line([column.label for column, _ in _COLUMNS])
+    yield "\ufeff" + _line([tell(column.label) for column, _ in _COLUMNS])
     for send in sums.watch(sends):
-        yield _line([write(send) for _, write in _COLUMNS])
+        yield _line([write(send, tell) for _, write in _COLUMNS])
     total = sums.total
-    values: list[Any] = ["合计", None, f"{total.sends} 笔", *[None] * 7, total.billed, _doubt(total), None]
-    yield _line(values)
+    words = (tell("合计"), None, tell(f"{total.sends} 笔"))
+    yield _line([*words, *[None] * 7, total.billed, _doubt(total), None])
 
 
-def _add_sums(workbook: Any, sums: _Sums) -> None:
+def _add_sums(workbook: Any, sums: _Sums, tell: Tell) -> None:
     heads = ("计费张数", "已计费（元）", "可能已计费（元）", "没有计费的次数")
     kinds = ("number", "money", "money", "number")
-    columns = [Column(head, 17, kind) for head, kind in zip(heads, kinds, strict=True)]
-    sheet = SheetWriter(workbook, "合计", [Column("模型", 26), *columns])
-    for name, spent in [*sorted(sums.models.items()), ("合计", sums.total)]:
+    columns = [Column(tell(head), 17, kind) for head, kind in zip(heads, kinds, strict=True)]
+    total = tell("合计")
+    sheet = SheetWriter(workbook, total, [Column(tell("模型"), 26), *columns])
+    for name, spent in [*sorted(sums.models.items()), (total, sums.total)]:
         sheet.append([name, spent.pictures, spent.billed, _doubt(spent), spent.unpaid_sends])
 
 
@@ -113,8 +117,8 @@ def _doubt(spent: Spent) -> Decimal:
     return spent.unknown + spent.open
 
 
-def _outcome(send: Send) -> str:
-    return _SETTLED.get(send.outcome, "") if send.settled_at else OUTCOMES[send.outcome]
+def _outcome(send: Send, tell: Tell) -> str:
+    return tell(_SETTLED.get(send.outcome, "") if send.settled_at else OUTCOMES[send.outcome])
 
 
 def _short(prompt: str) -> str:

@@ -6,7 +6,7 @@ Text is text: whatever it begins with, whatever characters it has, it is read ba
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,9 @@ _HEADER_HEIGHT = 26
 # What XML cannot hold, and what looks like the escape that stands for it.
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 _LIKE_A_FORMULA = ("=", "+", "-", "@")
+
+
+Tell = Callable[[str], str]  # a Chinese sentence in the language of the person who asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,13 @@ from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCa
 from errors import SpreadsheetError
 from sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
 from sheets.grid import Grid, Merge, Row, Sheet, Value
-from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown
+from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
 from sheets.kinds import open_sheets
 
 _HEADER_DEPTH = 50
 _OVERFULL = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
 _DEFAULTS = {"aspect_ratio": "1:1", "resolution": "2K", "num_images": "1"}
 _ASKED = tuple(name for name in LABELS if name != "references")
-_STATUS_OF_LABEL = {label: str(status) for status, label in STATUS_LABELS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,10 +240,11 @@ def _references_error(names: list[str], card: ModelCard | None) -> str | None:
 def _read_status(row: Row, header: Header, found: _Findings) -> str:
     value: Value | None = row.values.get(header.columns["status"])
     text = "" if value is None else shown(value).strip()
-    if text and text not in _STATUS_OF_LABEL:
-        error = f"不认识的状态，可选：{'、'.join(_STATUS_OF_LABEL)}；不再生成的行请删掉"
+    status = status_named(text)
+    if text and status is None:
+        error = f"不认识的状态，可选：{'、'.join(STATUS_LABELS.values())}；不再生成的行请删掉"
         found.problems.append(Problem(row=row.number, column="状态", seen=text[:60], error=error))
-    return _STATUS_OF_LABEL.get(text, "")
+    return status or ""
 
 
 def _gather_pictures(lines: Sequence[ImportedRow], row_numbers: Sequence[Value | None]) -> list[ImportedRow]:

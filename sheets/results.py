@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import chain, count, islice
 from typing import IO, Any
 
@@ -16,7 +17,7 @@ from openpyxl.drawing.xdr import XDRPositiveSize2D
 from domain import Batch, Record, Status
 from sheets.cells import join_names
 from sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
-from sheets.paper import Column, SheetWriter, writing
+from sheets.paper import Column, SheetWriter, Tell, writing
 from sheets.writing import WIDTHS
 
 # Thumbnails are shown within this box of pixels; together they leave the file small enough to be imported.
@@ -31,32 +32,33 @@ Write = Callable[[Record], Any]
 
 
 def write_results(
-    batch: Batch, records: Iterable[Record], *, thumbnails: Callable[[int], bytes | None]
+    batch: Batch, records: Iterable[Record], *, thumbnails: Callable[[int], bytes | None], tell: Tell = str
 ) -> IO[bytes]:
     """What a batch came to -> a temporary file with the workbook, at its start; the caller closes it.
 
     One line a picture, in the order of rows. ``thumbnails`` takes a record's id and gives PNG or JPEG bytes,
-    or None. ``read_workbook`` knows the file again and gives each row its status, so that only the rest runs.
+    or None. ``read_workbook`` knows the file again and gives each row its status, so that only the rest runs;
+    in whatever language ``tell`` gives its words.
     """
     with writing() as workbook:
-        _add_results(workbook, records, thumbnails)
-        _add_summary(workbook, batch)
+        _add_results(workbook, records, thumbnails, tell)
+        _add_summary(workbook, batch, tell)
         return _saved(workbook)
 
 
-def write_records(records: Iterable[Record]) -> IO[bytes]:
+def write_records(records: Iterable[Record], *, tell: Tell = str) -> IO[bytes]:
     """Records as they come -> a temporary file with the workbook, at its start; the caller closes it.
 
     Any number of them: a sheet takes a million, the rest goes to further sheets. Times are UTC.
     """
-    columns = _record_columns()
+    columns = _record_columns(tell)
     rest = iter(records)
     with writing() as workbook:
         for number in count(1):
             first = list(islice(rest, 1))
             if not first and number > 1:
                 break
-            title = "生成记录" if number == 1 else f"生成记录{number}"
+            title = tell("生成记录") + (f" {number}" if number > 1 else "")
             sheet = SheetWriter(workbook, title, [column for column, _ in columns])
             for record in chain(first, islice(rest, _ROWS_A_SHEET - 1)):
                 sheet.append([write(record) for _, write in columns])
@@ -64,11 +66,11 @@ def write_records(records: Iterable[Record]) -> IO[bytes]:
 
 
 def _add_results(
-    workbook: Workbook, records: Iterable[Record], thumbnails: Callable[[int], bytes | None]
+    workbook: Workbook, records: Iterable[Record], thumbnails: Callable[[int], bytes | None], tell: Tell
 ) -> None:
-    columns = _result_columns()
+    columns = _result_columns(tell)
     heads = [column for column, _ in columns]
-    sheet = SheetWriter(workbook, "结果", heads, frozen_columns=2, row_height=_ROW_HEIGHT)
+    sheet = SheetWriter(workbook, tell("结果"), heads, frozen_columns=2, row_height=_ROW_HEIGHT)
     budget = MAX_THUMBNAIL_BYTES
     for line, record in enumerate(sorted(records, key=lambda r: (r.row_number, r.picture_number)), 2):
         values = [write(record) for _, write in columns]
@@ -77,23 +79,45 @@ def _add_results(
         if thumbnail and budget:
             _add_thumbnail(sheet, line, thumbnail)
         elif record.status == Status.SUCCESS and not budget:
-            values[1] = _LEFT_OUT
+            values[1] = tell(_LEFT_OUT)
         sheet.append(values)
 
 
-def _result_columns() -> list[tuple[Column, Write]]:
-    return [
-        (Column(RESULT_LABELS["row_number"], 7, "number"), _own("row_number")),
-        (Column("缩略图", 14), lambda record: None),
-        *_request_columns(),
-        (Column("第几张", 8, "number"), _own("picture_number")),
-        (Column(RESULT_LABELS["status"], 12), lambda record: STATUS_LABELS[record.status]),
-        (Column("原因", 30), _own("error")),
-        (Column(RESULT_LABELS["image_file"], 26), _own("filename")),
-        (Column("费用（元）", 10, "money"), _own("cost")),
-        (Column("可能已计费（元）", 17, "money"), lambda record: record.at_stake or None),
-        (Column("次数", 7, "number"), _own("attempts")),
-    ]
+def _result_columns(tell: Tell) -> list[tuple[Column, Write]]:
+    return _told(
+        [
+            (Column(RESULT_LABELS["row_number"], 7, "number"), _own("row_number")),
+            (Column("缩略图", 14), lambda record: None),
+            *_request_columns(),
+            (Column("第几张", 8, "number"), _own("picture_number")),
+            *_outcome_columns(tell),
+            *_money_columns(),
+            (Column("次数", 7, "number"), _own("attempts")),
+        ],
+        tell,
+    )
+
+
+def _record_columns(tell: Tell) -> list[tuple[Column, Write]]:
+    asked = {column.label: (column, write) for column, write in _request_columns()}
+    # One record is one picture: under 生成数量 an import of this file would multiply them.
+    asked[LABELS["num_images"]] = (Column("同行张数", 11, "number"), _own("num_images"))
+    return _told(
+        [
+            (Column("ID", 9, "number"), _own("id")),
+            (Column("生成时间（UTC）", 20), _own("created_at")),
+            *asked.values(),
+            (Column("宽", 8, "number"), _own("width")),
+            (Column("高", 8, "number"), _own("height")),
+            *_outcome_columns(tell),
+            (Column("模型", 18), _own("model")),
+            *_money_columns(),
+            (Column("批次", 16), _own("batch_id")),
+            (Column("收藏", 6), lambda record: tell("是") if record.favourite else ""),
+            (Column("完成时间（UTC）", 20), _own("finished_at")),
+        ],
+        tell,
+    )
 
 
 def _request_columns() -> list[tuple[Column, Write]]:
@@ -105,26 +129,23 @@ def _request_columns() -> list[tuple[Column, Write]]:
     return [(Column(label, WIDTHS[name]), writes.get(name, _own(name))) for name, label in LABELS.items()]
 
 
-def _record_columns() -> list[tuple[Column, Write]]:
-    asked = {column.label: (column, write) for column, write in _request_columns()}
-    # One record is one picture: under 生成数量 an import of this file would multiply them.
-    asked[LABELS["num_images"]] = (Column("同行张数", 11, "number"), _own("num_images"))
+def _outcome_columns(tell: Tell) -> list[tuple[Column, Write]]:
     return [
-        (Column("ID", 9, "number"), _own("id")),
-        (Column("生成时间（UTC）", 20), _own("created_at")),
-        *asked.values(),
-        (Column("宽", 8, "number"), _own("width")),
-        (Column("高", 8, "number"), _own("height")),
-        (Column(RESULT_LABELS["status"], 12), lambda record: STATUS_LABELS[record.status]),
-        (Column("原因", 30), _own("error")),
+        (Column(RESULT_LABELS["status"], 12), lambda record: tell(STATUS_LABELS[record.status])),
+        (Column("原因", 30), lambda record: tell(record.error)),
         (Column(RESULT_LABELS["image_file"], 26), _own("filename")),
-        (Column("模型", 18), _own("model")),
+    ]
+
+
+def _money_columns() -> list[tuple[Column, Write]]:
+    return [
         (Column("费用（元）", 10, "money"), _own("cost")),
         (Column("可能已计费（元）", 17, "money"), lambda record: record.at_stake or None),
-        (Column("批次", 16), _own("batch_id")),
-        (Column("收藏", 6), lambda record: "是" if record.favourite else ""),
-        (Column("完成时间（UTC）", 20), _own("finished_at")),
     ]
+
+
+def _told(columns: list[tuple[Column, Write]], tell: Tell) -> list[tuple[Column, Write]]:
+    return [(replace(column, label=tell(column.label)), write) for column, write in columns]
 
 
 def _own(name: str) -> Write:
@@ -145,8 +166,9 @@ def _add_thumbnail(sheet: SheetWriter, line: int, content: bytes) -> None:
     sheet.sheet.add_image(image)
 
 
-def _add_summary(workbook: Workbook, batch: Batch) -> None:
-    sheet = SheetWriter(workbook, "批次", [Column("批次", 18), Column(batch.name or batch.id, 50, "number")])
+def _add_summary(workbook: Workbook, batch: Batch, tell: Tell) -> None:
+    name = tell("批次")
+    sheet = SheetWriter(workbook, name, [Column(name, 18), Column(batch.name or batch.id, 50, "number")])
     lines: Sequence[tuple[str, object]] = [
         ("创建时间（UTC）", batch.created_at),
         ("张数", batch.total),
@@ -154,8 +176,8 @@ def _add_summary(workbook: Workbook, batch: Batch) -> None:
         ("费用（元）", batch.cost),
         ("可能已计费（元）", batch.at_stake),
     ]
-    for line in lines:
-        sheet.append(line)
+    for label, value in lines:
+        sheet.append((tell(label), value))
 
 
 def _saved(workbook: Workbook) -> IO[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from openpyxl import Workbook
@@ -13,10 +13,9 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from domain import ASPECT_RATIOS, MAX_PICTURES_A_ROW, MAX_REFERENCES, MAX_ROWS_A_BATCH, RESOLUTIONS, ModelCard
 from sheets.cells import join_names
 from sheets.headers import LABELS
-from sheets.paper import Column, SheetWriter, writing
+from sheets.paper import Column, SheetWriter, Tell, writing
 
 SHEET_NAME = "提示词表"
-Tell = Callable[[str], str]  # a Chinese sentence in the language of the person who asked
 WIDTHS: Mapping[str, float] = {
     "prompt": 56,
     "negative_prompt": 28,

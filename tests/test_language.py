@@ -1,7 +1,11 @@
 """Which language an answer speaks, and that the database keeps to one."""
 
+import time
+import zipfile
 from contextlib import closing
+from decimal import Decimal
 from io import BytesIO
+from urllib.parse import unquote
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,7 +14,11 @@ from openpyxl import load_workbook
 import database
 from config import Settings
 from domain import ImageRequest, ModelCard
+from errors import Billed, ModelError
+from sheets.headers import STATUS_LABELS, status_named
 from tests.wording import HAN
+from web.catalogue import Catalogue
+from web.language import CATALOGUE
 from web_app import create_app
 
 ENGLISH = {"Accept-Language": "en-GB,en;q=0.9"}
@@ -147,6 +155,72 @@ def test_the_template_is_all_english_for_an_english_browser(client: FlaskClient)
         "Steps",
     ]
     assert [word for word in words if HAN.search(word)] == []
+
+
+def words_of(content: bytes) -> list[str]:
+    """Everything that stands in a workbook, the names of its sheets too."""
+    workbook = load_workbook(BytesIO(content))
+    cells = [str(cell.value) for sheet in workbook for row in sheet for cell in row if cell.value]
+    return [*workbook.sheetnames, *cells]
+
+
+@pytest.fixture
+def lost(client: FlaskClient, settings: Settings, card: ModelCard) -> str:
+    """A batch with a picture of which nobody knows and one to come, a favourite -> its id."""
+    rows = [ImageRequest.parse({"prompt": prompt, "seed": 7}) for prompt in ("cat", "dog")]
+    with closing(database.connect(settings.database_path)) as db:
+        batch_id, (cat, _) = database.add_batch(
+            db, rows, card=card, stems=["cat", "dog"], is_taken=lambda _: False
+        )
+        claimed = database.claim_record(db, model=card.model_id, owner="me", now=time.time(), lease=60.0)
+        assert claimed
+        database.add_send(db, claimed, price=Decimal("0.22"), budget=None)
+        unheard = ModelError("请求发出后断开了", cause="network", billed=Billed.UNKNOWN)
+        assert database.fail_record(db, claimed, unheard)
+        database.mark_favourite(db, [cat], True)
+    return batch_id
+
+
+def test_the_results_of_a_batch_are_in_the_language_of_their_reader_and_read_again_in_any(
+    client: FlaskClient, lost: str
+) -> None:
+    file = client.get(f"/api/batches/{lost}/results.xlsx", headers=ENGLISH, buffered=True)
+    assert [word for word in words_of(file.data) if HAN.search(word)] == []
+    again = client.post("/api/spreadsheet/import", data={"file": (BytesIO(file.data), "t.xlsx")}).get_json()
+    assert [row["status"] for row in again["rows"]] == ["unknown", "queued"]
+    assert [row["seed"] for row in again["rows"]] == [7, 7]
+    assert (again["problems"], again["notes"]) == ([], [])
+
+
+def test_every_status_is_known_again_by_its_word_in_either_language() -> None:
+    words = Catalogue(CATALOGUE).words
+    for status, label in STATUS_LABELS.items():
+        assert status_named(label) is status
+        assert status_named(words[label]) is status
+
+
+@pytest.mark.parametrize("path", ["/api/records/export.xlsx?status=unknown", "/api/usage/export.xlsx"])
+def test_records_and_ledger_are_in_the_language_of_their_reader(
+    client: FlaskClient, lost: str, path: str
+) -> None:
+    english = client.get(path, headers=ENGLISH, buffered=True)
+    assert [word for word in words_of(english.data) if HAN.search(word)] == []
+    assert "cat" in words_of(english.data)
+    assert not HAN.search(unquote(english.headers["Content-Disposition"]))
+    assert HAN.search(" ".join(words_of(client.get(path, buffered=True).data)))
+
+
+def test_what_is_written_while_it_is_sent_keeps_to_the_language_of_its_reader(
+    client: FlaskClient, lost: str
+) -> None:
+    ledger = client.get("/api/usage/export.csv", headers=ENGLISH)
+    assert not HAN.search(ledger.text)
+    assert "1 send," in ledger.text.splitlines()[-1]
+    assert not HAN.search(unquote(ledger.headers["Content-Disposition"]))
+    bundle = client.get("/api/records/archive.zip?status=unknown", headers=ENGLISH, buffered=True)
+    with zipfile.ZipFile(BytesIO(bundle.data)) as files:
+        assert files.namelist() == ["records.xlsx"]
+        assert [word for word in words_of(files.read("records.xlsx")) if HAN.search(word)] == []
 
 
 def test_the_document_of_the_api_is_told_in_english(client: FlaskClient) -> None:

@@ -239,9 +239,9 @@ def test_a_status_that_is_not_known_is_told() -> None:
 
 
 def test_a_column_called_status_alone_makes_no_results_workbook() -> None:
-    found = read_workbook("提示词,状态\n猫,成功\n".encode(), "a.csv")
+    found = read_workbook("提示词,状态\n猫,成功\n,待定\n".encode(), "a.csv")
 
-    assert found.rows[0].status is None
+    assert [(row.number, row.status) for row in found.rows] == [(2, None)]
     assert "没有用到" not in " ".join(found.notes)
 
 
@@ -298,8 +298,8 @@ def test_records_beyond_a_sheet_go_on_the_next(monkeypatch: pytest.MonkeyPatch) 
 
     assert [(sheet.title, sheet.max_row - 1) for sheet in sheets] == [
         ("生成记录", 2),
-        ("生成记录2", 2),
-        ("生成记录3", 1),
+        ("生成记录 2", 2),
+        ("生成记录 3", 1),
     ]
 
 

@@ -32,12 +32,8 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "web_app.py": None,  # starts at the terminal
     "web/language.py": ("day_in_words",),  # both languages at once
     "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
-    "sheets/results.py": None,  # the same for everybody: its states are read again by their Chinese words
-    "sheets/ledger.py": None,
-    "spending.py": None,  # what outcomes are called in the ledger's workbook
-    "web/archive.py": None,
     "sheets/paper.py": ("微软雅黑",),  # a font
-    "sheets/headers.py": ("_NAMES",),  # what people call their columns
+    "sheets/headers.py": ("_NAMES", "_STATUS_NAMES"),  # what people call their columns
     "sheets/cells.py": ("下午",),  # what Excel writes
     "image_models/demo.py": ("_write_on",),  # drawn into the picture
     "static/js/table/columns.js": ("；",),  # between names in a copied cell

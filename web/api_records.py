@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
-from urllib.parse import quote
 
-from flask import request, send_file
+from flask import request
 from werkzeug.wrappers import Response
 
 import database
@@ -21,11 +20,10 @@ from web.answers import Answer, json_body, record_json, success
 from web.api import api
 from web.archive import stream_archive
 from web.context import connection, rooms
+from web.files import attached, workbook
 from web.filters import asked_for, page_bounds, read_chosen, read_filter
-from web.language import told
+from web.language import teller, told
 from web.numbers import is_id
-
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @api.get("/records")
@@ -123,21 +121,15 @@ def archive_records() -> Response:
     ids = list(database.list_record_ids(db, chosen)) if isinstance(chosen, database.RecordFilter) else chosen
     if next(database.list_chosen(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
-    response = Response(
-        stream_archive(rooms().settings, ids, rooms().worker.copies), mimetype="application/zip"
-    )
-    name = (
-        f"filename=records.zip; filename*=UTF-8''{quote(told('生成记录.zip'))}"  # a header holds no Chinese
-    )
-    response.headers["Content-Disposition"] = f"attachment; {name}"
-    return response
+    pieces = stream_archive(rooms().settings, ids, rooms().worker.copies, tell=teller())
+    return attached(Response(pieces, mimetype="application/zip"), told("生成记录.zip"), "records.zip")
 
 
 @api.route("/records/export.xlsx", methods=["GET", "POST"])
 def export_records() -> Response:
     """``ids=1,2``, or all that the filter finds, as a workbook."""
-    file = spreadsheet.write_records(database.list_chosen(connection(), asked_for()))
-    return send_file(file, mimetype=_XLSX, as_attachment=True, download_name=told("生成记录.xlsx"), max_age=0)
+    file = spreadsheet.write_records(database.list_chosen(connection(), asked_for()), tell=teller())
+    return workbook(file, told("生成记录.xlsx"))
 
 
 @api.post("/records/find-by-file")

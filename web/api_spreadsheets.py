@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import Any
 
-from flask import request, send_file
+from flask import request
 from werkzeug.wrappers import Response
 
 import database
@@ -16,10 +16,10 @@ from output_copies import OutputCopies
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms
-from web.language import told
+from web.files import workbook
+from web.language import teller, told
 
 MOST_FROM_OSS = 200  # thumbnails of one workbook; each is a call that somebody waits for
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @api.post("/spreadsheet/import")
@@ -62,7 +62,8 @@ class _LostPictures:
 @api.get("/spreadsheet/template.xlsx")
 def spreadsheet_template() -> Response:
     """The workbook to fill in."""
-    return _workbook(spreadsheet.write_template(rooms().model.card, tell=told), "批量生成模板.xlsx")
+    file = BytesIO(spreadsheet.write_template(rooms().model.card, tell=teller()))
+    return workbook(file, told("批量生成模板.xlsx"))
 
 
 @api.post("/spreadsheet/export")
@@ -73,7 +74,8 @@ def export_spreadsheet() -> Response:
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", f"一次最多导出 {MAX_ROWS_A_BATCH} 行")
-    return _workbook(spreadsheet.write_requests(rows, rooms().model.card, tell=told), "批量生成.xlsx")
+    file = BytesIO(spreadsheet.write_requests(rows, rooms().model.card, tell=teller()))
+    return workbook(file, told("批量生成.xlsx"))
 
 
 @api.get("/batches/<batch_id>/results.xlsx")
@@ -89,15 +91,8 @@ def batch_results(batch_id: str) -> Response:
         name, box = names[record_id], spreadsheet.THUMBNAIL_BOX
         return pictures.small_copy(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
 
-    file = spreadsheet.write_results(batch, records, thumbnails=thumbnail)
-    name = f"{pictures.safe_stem(batch.name) or batch.id}-结果.xlsx"
-    return send_file(file, mimetype=_XLSX, as_attachment=True, download_name=told(name), max_age=0)
-
-
-def _workbook(content: bytes, name: str) -> Response:
-    return send_file(
-        BytesIO(content), mimetype=_XLSX, as_attachment=True, download_name=told(name), max_age=0
-    )
+    file = spreadsheet.write_results(batch, records, thumbnails=thumbnail, tell=teller())
+    return workbook(file, told(f"{pictures.safe_stem(batch.name) or batch.id}-结果.xlsx"))
 
 
 def _look_up(rows: Sequence[spreadsheet.ImportedRow]) -> list[dict[str, Any]]:

@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
-from urllib.parse import quote
 
-from flask import request, send_file
+from flask import request
 from werkzeug.wrappers import Response
 
 import database
@@ -17,11 +16,11 @@ from spending import Spent
 from web.answers import Answer, json_body, success, yuan
 from web.api import api
 from web.context import connection, rooms
+from web.files import attached, workbook
+from web.language import Tell, teller, told
 from web.numbers import is_id, whole_numbers
 from web.spans import Span, read_span
 from web.usage import Usage, gather
-
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @api.get("/usage")
@@ -36,18 +35,16 @@ def get_usage() -> Answer:
 def export_ledger() -> Response:
     """Every send of the span, a line each, and what they come to."""
     span = read_span(request.args)
-    file = spreadsheet.write_ledger(database.list_sends(connection(), span.low, span.high))
-    return send_file(file, mimetype=_XLSX, as_attachment=True, download_name=_name(span, "xlsx"), max_age=0)
+    sends = database.list_sends(connection(), span.low, span.high)
+    return workbook(spreadsheet.write_ledger(sends, tell=teller()), _name(span, "xlsx"))
 
 
 @api.get("/usage/export.csv")
 def stream_ledger() -> Response:
     """The same as text, written while it is sent."""
     span = read_span(request.args)
-    response = Response(_lines(rooms().settings, span), mimetype="text/csv")
-    name = f"filename=usage.csv; filename*=UTF-8''{quote(_name(span, 'csv'))}"
-    response.headers["Content-Disposition"] = f"attachment; {name}"
-    return response
+    lines = _lines(rooms().settings, span, teller())
+    return attached(Response(lines, mimetype="text/csv"), _name(span, "csv"), "usage.csv")
 
 
 @api.post("/records/collect")
@@ -100,13 +97,13 @@ def _chosen(body: Mapping[str, Any]) -> list[int] | None:
     return ids
 
 
-def _lines(settings: Settings, span: Span) -> Iterator[str]:
+def _lines(settings: Settings, span: Span, tell: Tell) -> Iterator[str]:
     with closing(database.connect(settings.database_path)) as db:
-        yield from spreadsheet.ledger_lines(database.list_sends(db, span.low, span.high))
+        yield from spreadsheet.ledger_lines(database.list_sends(db, span.low, span.high), tell=tell)
 
 
 def _name(span: Span, ending: str) -> str:
-    return f"用量-{span.first}至{span.last}.{ending}"
+    return told(f"用量-{span.first}至{span.last}.{ending}")
 
 
 def _usage_json(usage: Usage) -> dict[str, Any]:

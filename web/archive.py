@@ -16,6 +16,7 @@ from config import Settings
 from domain import file_key
 from errors import BucketError, NotFound
 from output_copies import OutputCopies
+from web.language import Tell
 
 WORKBOOK = "生成记录.xlsx"
 MISSING = "缺少的图片.txt"
@@ -90,9 +91,12 @@ class _Sources:
 
 
 def stream_archive(
-    settings: Settings, ids: Sequence[int], copies: OutputCopies | None = None
+    settings: Settings, ids: Sequence[int], copies: OutputCopies | None = None, *, tell: Tell = str
 ) -> Iterator[bytes]:
-    """The ZIP of these records' pictures, piece by piece; a picture that is gone is named in a text."""
+    """The ZIP of these records' pictures, piece by piece; a picture that is gone is named in a text.
+
+    ``tell`` gives its own words in another language.
+    """
     pipe, names, missing = _Pipe(), _Names(), []
     sources = _Sources(settings.output_dir, copies)
     with (
@@ -109,11 +113,12 @@ def stream_archive(
                 missing.append(f"{record.id}\t{record.filename}")
                 continue
             yield from _sent(bundle, entry, file, pipe)
-        entry = zipfile.ZipInfo(WORKBOOK, time.localtime()[:6])
-        yield from _sent(bundle, entry, spreadsheet.write_records(database.list_chosen(db, ids)), pipe)
+        entry = zipfile.ZipInfo(tell(WORKBOOK), time.localtime()[:6])
+        workbook = spreadsheet.write_records(database.list_chosen(db, ids), tell=tell)
+        yield from _sent(bundle, entry, workbook, pipe)
         if missing:
-            lines = ["这些记录的图片已不在 output 文件夹里（编号、文件名）：", *missing, ""]
-            bundle.writestr(MISSING, "\r\n".join(lines).encode("utf-8-sig"))
+            lines = [tell("这些记录的图片已不在 output 文件夹里（编号、文件名）："), *missing, ""]
+            bundle.writestr(tell(MISSING), "\r\n".join(lines).encode("utf-8-sig"))
     yield pipe.emptied()
 
 

@@ -4,6 +4,7 @@ The rooms speak Chinese, in the database too. Words born in ``web/`` are given t
 from deeper rooms are ``told``.
 """
 
+from collections.abc import Callable
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from werkzeug.wrappers import Response
 from web.catalogue import Catalogue, fill
 from web.places import own_page, parts_of
 
+Tell = Callable[[str], str]
 _OFFERED = ("zh", "en")
 _IN_WORDS = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
@@ -52,7 +54,12 @@ def say(sentence: str, **values: Any) -> str:
 
 def told(sentence: str) -> str:
     """A finished sentence of any room in this request's language; a person's own words stay as they are."""
-    return _english().told(sentence) if sentence and is_english() else sentence
+    return teller()(sentence)
+
+
+def teller() -> Tell:
+    """``told`` of this request, also for what is written while its answer is sent."""
+    return _english().told if is_english() else str
 
 
 def day_in_words(day: date, *, with_year: bool = True) -> str:

@@ -7,6 +7,7 @@ import database
 from domain import ASPECT_RATIOS, MAX_BATCH_NAME_LENGTH, MAX_FILENAME_LENGTH, MAX_ROWS_A_BATCH, RESOLUTIONS
 from web.api import SOURCES
 from web.api_samples import MAX_FILES, MOST_COUNTED, MOST_IMAGES
+from web.files import XLSX
 from web.filters import LONGEST_TEXT, MOST_LISTED
 from web.openapi_shapes import (
     COUNT,
@@ -27,7 +28,6 @@ from web.spans import RANGES
 
 Call = dict[str, Any]
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _JSON, _FORM, _MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
