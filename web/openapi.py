@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from web.api import api
 from web.language import told
 from web.live import unless_unchanged
-from web.openapi_calls import PATHS, Call
+from web.openapi_calls import CALLS
 from web.openapi_shapes import ID, SHAPES, TEXT, ref
 
 _ABOUT = (
@@ -26,7 +26,7 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "AI 图片生成器", "version": "1", "description": _ABOUT},
-        "paths": {path: _with_names(path, calls) for path, calls in PATHS.items()},
+        "paths": _paths(),
         "components": {
             "schemas": SHAPES,
             "responses": {"Failure": failure},
@@ -36,13 +36,21 @@ def document() -> dict[str, Any]:
     }
 
 
-def _with_names(path: str, calls: dict[str, Call]) -> dict[str, Any]:
-    """The calls of a path, with what its address names."""
+def _paths() -> dict[str, Any]:
+    """The calls by path and method, with what the address names."""
+    paths: dict[str, Any] = {}
+    for name, call in CALLS.items():
+        method, path = name.split()
+        paths.setdefault(path, _named_in(path))[method.lower()] = call
+    return paths
+
+
+def _named_in(path: str) -> dict[str, Any]:
     named = [
         {"name": name, "in": "path", "required": True, "schema": ID if name == "record_id" else TEXT}
         for name in re.findall(r"{(\w+)}", path)
     ]
-    return {**({"parameters": named} if named else {}), **calls}
+    return {"parameters": named} if named else {}
 
 
 _DOCUMENT = document()
