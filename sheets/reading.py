@@ -83,6 +83,7 @@ def read_workbook(content: bytes, filename: str, *, card: ModelCard | None = Non
     rows = [_read_row(row, header, card, found) for row in grid.rows]
     if header.of_results:
         rows = _gather_pictures(rows, [row.values.get(header.columns["row_number"]) for row in grid.rows])
+        _tell_unsettled(rows, found)
     _check_pictures(rows, found)
     _tell_model(rows, card, found)
     found.problems.sort(key=lambda one: one.row)
@@ -261,6 +262,18 @@ def _gather_pictures(lines: Sequence[ImportedRow], row_numbers: Sequence[Value |
 
 def _counted(group: Sequence[ImportedRow]) -> ImportedRow:
     return replace(group[0], fields={**group[0].fields, "num_images": len(group)})
+
+
+def _tell_unsettled(rows: Sequence[ImportedRow], found: _Findings) -> None:
+    """Rows that may be paid or made twice when they are run again."""
+    unknown = sum(row.status == Status.UNKNOWN for row in rows)
+    open_ = sum(row.status in (Status.QUEUED, Status.RUNNING) for row in rows)
+    if unknown:
+        found.notes.append(
+            f"有 {unknown} 行结果未知，可能已计费：再生成会再花一次钱，可以先在原来的批次里取回"
+        )
+    if open_:
+        found.notes.append(f"有 {open_} 行当时还在排队或生成中：原来的批次会接着做，再生成会多出一份")
 
 
 def _check_pictures(rows: Sequence[ImportedRow], found: _Findings) -> None:

@@ -180,7 +180,17 @@ def test_imported_again_every_row_has_its_status() -> None:
     found = read_workbook(written([record(n, status) for n, status in enumerate(Status, 1)]), "结果.xlsx")
 
     assert [row.status for row in found.rows] == [str(status) for status in Status]
-    assert (found.problems, found.notes) == ((), ())
+    assert found.problems == ()
+
+
+def test_what_may_be_paid_or_made_twice_is_told() -> None:
+    statuses = (Status.RUNNING, Status.UNKNOWN, Status.QUEUED, Status.SUCCESS)
+    content = written([record(number, status) for number, status in enumerate(statuses, 1)])
+    assert read_workbook(content, "结果.xlsx").notes == (
+        "有 1 行结果未知，可能已计费：再生成会再花一次钱，可以先在原来的批次里取回",
+        "有 2 行当时还在排队或生成中：原来的批次会接着做，再生成会多出一份",
+    )
+    assert read_workbook(written([record(1), record(2, Status.FAILED)]), "结果.xlsx").notes == ()
 
 
 def test_a_row_of_which_a_part_is_done_becomes_two() -> None:
