@@ -69,6 +69,22 @@ def started(house: HouseProcess, rows: list[dict[str, Any]], name: str = "") -> 
     return str(house.post("/api/batches", {"rows": rows, "name": name, "source": "batch"})["batch_id"])
 
 
+@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
+@pytest.mark.parametrize("headers", [("图片比例", "提示词"), ("Aspect ratio", "Prompt")])
+def test_a_block_with_headers_in_either_language_goes_into_their_columns(
+    demo: HouseProcess, browser: Browser, headers: tuple[str, str], locale: str
+) -> None:
+    context = browser.new_context(locale=locale)
+    page = BatchPage(context.new_page(), demo.address)
+    page.open()
+    page.page.locator("[data-do=add]").first.click()
+    page.paste_block(1, "prompt", headers, ("16:9", "雪山"))
+    page.expect_rows(1)
+    page.expect_text(1, "prompt", "雪山")
+    page.expect_text(1, "aspect_ratio", "16:9")
+    context.close()
+
+
 def test_a_messy_workbook_is_imported_corrected_pasted_onto_and_becomes_pictures(
     house: HouseProcess, jimeng: FakeJimeng, batch: Open, tmp_path: Path
 ) -> None:

@@ -1,12 +1,8 @@
 // A workbook comes in: by button, dropped anywhere on the page, or pasted as a file.
 
 import { call } from "../api.js";
+import { FIELD_OF } from "../table/columns.js";
 import { makeRow } from "../table/row.js";
-
-const FIELDS = {
-  提示词: "prompt", 负面提示词: "negative_prompt", 图片比例: "aspect_ratio", 分辨率: "resolution", 参考示例图: "sample_images",
-  生成数量: "num_images", 文件名: "filename", 种子: "seed", 采样步数: "steps",
-};
 
 /** Upload one file -> {rows (of the table), problems, references, notes, done}; throws Failure. */
 export async function importFile(url, file) {
@@ -62,7 +58,7 @@ function readAnswer(answer) {
     return { row, status: line.status };
   });
   for (const found of answer.references ?? []) attach(byNumber.get(found.row), found);
-  const problems = (answer.problems ?? []).map((found) => ({ ...found, line: found.row, row: byNumber.get(found.row), field: FIELDS[found.column] }));
+  const problems = (answer.problems ?? []).map((found) => ({ ...found, line: found.row, row: byNumber.get(found.row), field: FIELD_OF[found.column] }));
   const done = all.filter(({ status }) => status === "success").length;
   return {
     rows: all.filter(({ status }) => status !== "success").map(({ row }) => row),

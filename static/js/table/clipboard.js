@@ -1,13 +1,10 @@
 // Blocks of cells to and from Excel and WPS.
 
+import { FIELD_OF } from "./columns.js";
 import { makeRow } from "./row.js";
 import { formatBlock, parseBlock } from "./tsv.js";
 import { firstField } from "./actions.js";
 import { _ } from "../words.js";
-
-const OTHER_LABELS = {
-  参考图: "sample_images", 示例图文件名: "sample_images", 采样步数: "steps", 步数: "steps", 数量: "num_images", 比例: "aspect_ratio",
-};
 
 // table: {area, rows, selection, columns, editor, actions, readOnly, most, say}
 export function listenToClipboard(table) {
@@ -89,8 +86,8 @@ export function listenToClipboard(table) {
 // A first line of headers says where each column goes; null when it is not one.
 function headerColumns(columns, cells) {
   const found = cells.map((cell) => {
-    const label = cell.replace(/\s/g, "");
-    return columns.find(({ field, label: own }) => field && (own === label || OTHER_LABELS[label] === field));
+    const meant = FIELD_OF[cell.toLowerCase().replace(/[\s_]/g, "")];
+    return meant && columns.find(({ field }) => field === meant);
   });
   return found.filter(Boolean).length >= 2 ? found : null;
 }
