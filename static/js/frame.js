@@ -1,5 +1,6 @@
 // What every page does: theme switch, dialogs by name, shortcuts, local times, the pulse.
 
+import { keep } from "./kept.js";
 import { live } from "./live.js";
 import { _, clock, day, language } from "./words.js";
 
@@ -18,8 +19,8 @@ function themeSwitch(button) {
     const next = names[(names.indexOf(root.dataset.theme || "") + 1) % names.length];
     if (next) root.dataset.theme = next;
     else delete root.dataset.theme;
-    localStorage.setItem("theme", next);
     show();
+    keep("theme", next);
   });
   show();
 }

@@ -1,6 +1,6 @@
 // Runs before the first paint: the theme that was chosen, and the word that scripts run.
 try {
-  const chosen = localStorage.getItem("theme");
+  const chosen = JSON.parse(localStorage.getItem("theme"));
   if (chosen) document.documentElement.dataset.theme = chosen;
 } catch {
   // A browser without storage follows the system.

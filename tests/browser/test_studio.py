@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.studio_page import StudioPage
 from tests.drawn import drawn
@@ -36,6 +36,19 @@ def test_each_running_picture_holds_its_place_and_the_title_counts(house: HouseP
     page.wait_for_pictures(3)
     image = page.tiles().first.locator("img")
     assert (image.get_attribute("width"), image.get_attribute("height")) == ("1376", "774")
+
+
+def test_where_nothing_may_be_stored_pictures_are_made_all_the_same(
+    demo: HouseProcess, page: Page, studio: Open
+) -> None:
+    forbidden = "throw new DOMException('no', 'SecurityError')"
+    page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{ get() {{ {forbidden}; }} }})")
+    opened = studio(demo)
+    opened.write_prompt("雪山")
+    opened.generate()
+    opened.wait_for_pictures(1)
+    page.locator("[data-theme-switch]").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
 
 def test_a_second_tab_and_a_reload_show_the_same_work(

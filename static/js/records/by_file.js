@@ -2,7 +2,7 @@
 
 import { call } from "../api.js";
 import { announce, toast } from "../messages.js";
-import { intoDraft } from "./handover.js";
+import { intoDraft } from "../kept.js";
 import { _ } from "../words.js";
 
 const dialog = document.querySelector('[data-dialog="file"]');

@@ -4,7 +4,7 @@
 import { call } from "../api.js";
 import { copy, toast } from "../messages.js";
 import { addressWith } from "./address.js";
-import { intoDraft } from "./handover.js";
+import { intoDraft } from "../kept.js";
 import { _, language } from "../words.js";
 
 /** Returns do(name, chosen, {record, button}) for a page, its finder and its selection. */
