@@ -203,13 +203,10 @@ def _answer_http(error: HTTPException) -> Any:
 
 
 def _answer(sentence: str, status: int, **fields: Any) -> Any:
-    sentence = told(sentence)
     if _wants_json():
         return failure(sentence, status, **fields)
     if request.path.startswith("/live/") or isinstance(request.routing_exception, BadHost):
-        return Response(
-            told(sentence), status, mimetype="text/plain"
-        )  # for a page there would be no addresses
+        return Response(told(sentence), status, mimetype="text/plain")  # a page would find no addresses
     return render_template("error.html", sentence=told(sentence), status=status), status
 
 
