@@ -51,7 +51,7 @@ def read_aspect_ratio(value: Any) -> str:
     """``16：9``, ``16x9``, ``１６:９`` -> ``16:9``; empty -> ``1:1``; InvalidRequest for anything else."""
     if value is None or value == "":
         return "1:1"
-    text = re.sub(r"\s*[:xX×*/比]\s*", ":", _short(value))
+    text = re.sub(r"\s*[:∶xX×*/比]\s*", ":", _short(value))
     if text not in ASPECT_RATIOS:
         raise InvalidRequest(
             "aspect_ratio", f"不支持的图片比例「{str(value)[:60]}」，可选：{'、'.join(ASPECT_RATIOS)}"

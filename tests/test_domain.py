@@ -11,7 +11,9 @@ from domain import ASPECT_RATIOS, ImageRequest, ModelCard, SampleImage, exact_si
 from errors import InvalidRequest
 
 
-@pytest.mark.parametrize("written", ["16:9", "16：9", "16x9", "１６:９", " 16 : 9 ", "16×9", "16/9", "16比9"])
+@pytest.mark.parametrize(
+    "written", ["16:9", "16：9", "16∶9", "16x9", "１６:９", " 16 : 9 ", "16×9", "16/9", "16比9"]
+)
 def test_a_ratio_is_understood_however_it_is_written(written: str) -> None:
     assert ImageRequest.parse({"prompt": "猫", "aspect_ratio": written}).aspect_ratio == "16:9"
 

@@ -185,6 +185,18 @@ def test_with_a_bucket_the_pages_let_every_picture_of_the_house_through(client: 
     assert get(client, "/api/models")["model"]["reference_form"] == "any"
 
 
+def test_a_table_is_imported_while_oss_is_down_with_its_references_still_to_be_looked_up(
+    worker: Worker, oss: FakeOss
+) -> None:
+    oss.fail_next("500", times=50)
+    client = create_app(worker.settings, worker).test_client()
+    table = "提示词,参考示例图\n猫,红茶\n狗,\n".encode()
+    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
+    assert [row["references"] for row in answer["rows"]] == [["红茶"], []]
+    assert answer["references"] == []
+    assert [note for note in answer["notes"] if note.startswith("参考示例图还没有核对：")]
+
+
 def test_a_picture_that_is_nowhere_is_said_before_anything_is_queued(settings: Settings) -> None:
     client = create_app(settings).test_client()
     reference = {"url": "/samples/files/没有.png", "filename": "没有.png"}

@@ -11,7 +11,7 @@ import database
 import pictures
 import spreadsheet
 from domain import MAX_ROWS_A_BATCH, LibraryImage, file_key
-from errors import BucketError, InvalidRequest, NotFound
+from errors import BucketError, Busy, InvalidRequest, NotFound
 from output_copies import OutputCopies
 from web.answers import Answer, json_body, success
 from web.api import api
@@ -32,7 +32,11 @@ def import_spreadsheet() -> Answer:
     found = spreadsheet.read_workbook(content, file.filename or "", card=rooms().model.card)
     problems = [{**problem.as_json(), "error": told(problem.error)} for problem in found.problems]
     notes = [told(note) for note in found.notes]
-    references = _look_up(found.rows)
+    try:
+        references = _look_up(found.rows)
+    except (BucketError, Busy) as trouble:  # the table is there all the same
+        references = []
+        notes.append(told(f"参考示例图还没有核对：{trouble.message}"))
     return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
 
 

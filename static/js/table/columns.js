@@ -126,7 +126,7 @@ function sizeProblem(card, row, resolution) {
 }
 
 function readRatio(typed) {
-  const ratio = plain(typed).replace(/\s*[:xX×*/比]\s*/g, ":");
+  const ratio = plain(typed).replace(/\s*[:∶xX×*/比]\s*/g, ":");
   return RATIOS.includes(ratio) ? ratio : typed.trim();
 }
 
