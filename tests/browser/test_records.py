@@ -188,7 +188,7 @@ def test_the_large_view_zooms_by_wheel_keys_and_double_click(records: RecordsPag
     records.page.keyboard.press("0")
     expect(image).not_to_have_attribute("style", "transform: translate(0px, 0px) scale(2.71828);")
     image.dblclick()
-    expect(records.page.locator(".lightbox-stage.is-zoomed")).to_be_visible()
+    expect(records.page.locator(".stage.is-zoomed")).to_be_visible()
 
 
 def test_culling_keeps_and_rejects_with_one_key_each_and_can_be_undone(
@@ -221,7 +221,7 @@ def test_two_pictures_are_compared_side_by_side(records: RecordsPage, house: Hou
     records.page.keyboard.press("ArrowRight")
     expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 58"])
     records.page.keyboard.press("+")
-    expect(compare.locator(".compare-stage.is-zoomed")).to_have_count(2)
+    expect(compare.locator(".stage.is-zoomed")).to_have_count(2)
     records.page.keyboard.press("x")
     expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 57"])
     assert house.get("/api/records?trash=1")["total"] == 1
