@@ -336,6 +336,7 @@ def test_every_filter_is_taken_from_the_address(shelf: Shelf, client: FlaskClien
         "to=2020-02-28": [],
         "from=2020-02-29T20:00:00+08:00&to=2020-02-29T12:00:00": [two],
         "from=2020-02-29T12:00:01Z": [one],
+        "from=0999-01-01": [two, one],
         "trash=1": [],
         "search=&status=&from=&favourite=": [two, one],
         "offset=1&limit=1": [one],

@@ -139,7 +139,7 @@ def _moment(fields: Mapping[str, Any], name: str, *, is_end: bool) -> str:
     except (ValueError, OverflowError, OSError):
         example = "应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
         raise InvalidRequest(name, f"{name} {example}") from None
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+    return moment.isoformat(" ", "seconds")[:19]  # strftime would write the year 999 with three digits
 
 
 def _in_utc(text: str) -> datetime:
