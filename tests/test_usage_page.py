@@ -218,6 +218,8 @@ def test_records_are_collected_ordered_again_dropped_and_undropped_by_call(house
         ("collect", {}, 400),
         ("collect", {"ids": []}, 400),
         ("collect", {"ids": [99]}, 409),
+        ("collect", {"ids": [99], "all": True}, 400),
+        ("retry", {"records": [99], "all": True}, 400),
         ("retry", {"all": False}, 400),
         ("retry", {"ids": [99]}, 409),
         ("drop", {"all": True}, 400),

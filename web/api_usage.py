@@ -92,8 +92,8 @@ def _chosen(body: Mapping[str, Any]) -> list[int] | None:
     if "ids" not in body and body.get("all") is True:
         return None
     ids = whole_numbers(body.get("ids"), "ids")
-    if not ids:
-        raise InvalidRequest("ids", "请选择至少一条记录，或写 all 为 true")
+    if not ids or body.get("all"):
+        raise InvalidRequest("ids", "请选择至少一条记录，或写 all 为 true，不要两样都写")
     return ids
 
 
