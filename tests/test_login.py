@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from config import Settings
 from tests.fakes.clock import Clock
 from web import login
-from web.login import Guesses
+from web.login import COOKIE, Guesses
 from web_app import create_app
 
 
@@ -83,10 +83,10 @@ def test_a_session_ends_after_seven_days(app: Flask, monkeypatch: pytest.MonkeyP
 def test_a_session_ends_with_the_process(app: Flask, settings: Settings) -> None:
     client = app.test_client()
     enter(client)
-    cookie = client.get_cookie("session")
+    cookie = client.get_cookie(COOKIE)
     assert cookie is not None
     again = create_app(replace(settings, access_password="开门")).test_client()
-    again.set_cookie("session", cookie.value)
+    again.set_cookie(COOKIE, cookie.value)
     assert not lets_in(again)
 
 
@@ -104,10 +104,10 @@ def test_leaving_ends_this_session_for_good_and_no_other(app: Flask) -> None:
     client, colleague = app.test_client(), app.test_client()
     enter(client)
     enter(colleague)
-    cookie = client.get_cookie("session")
+    cookie = client.get_cookie(COOKIE)
     assert cookie is not None
     client.post("/logout")
-    client.set_cookie("session", cookie.value)
+    client.set_cookie(COOKIE, cookie.value)
     assert not lets_in(client)
     assert lets_in(colleague)
 
@@ -143,7 +143,7 @@ def test_sessions_that_are_over_are_forgotten(app: Flask, monkeypatch: pytest.Mo
 
 def test_a_cookie_of_ones_own_making_is_no_session(app: Flask) -> None:
     client = app.test_client()
-    client.set_cookie("session", "eyJ1bnRpbCI6OTk5OTk5OTk5OTl9.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
+    client.set_cookie(COOKIE, "eyJ1bnRpbCI6OTk5OTk5OTk5OTl9.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
     assert not lets_in(client)
 
 

@@ -15,6 +15,9 @@ from werkzeug.wrappers import Response
 from web.context import rooms
 from web.places import own_page
 
+COOKIE = (
+    "ai_image_generator"  # cookies know no ports: another program on this machine may call its own "session"
+)
 _SESSION_SECONDS = 7 * 24 * 3600
 _LONGEST_WAIT = 60.0
 _FORGOTTEN_AFTER = 3600.0
@@ -30,9 +33,8 @@ class Guesses:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._wrong: dict[
-            str, tuple[int, float]
-        ] = {}  # from where -> (how often, when the next is looked at)
+        # from where -> (how often, when the next is looked at)
+        self._wrong: dict[str, tuple[int, float]] = {}
         self._salt = secrets.token_bytes(16)
 
     def judge(self, guess: str, password: str, address: str) -> tuple[bool, float]:
@@ -69,7 +71,9 @@ def install(app: Flask, *, password: str) -> None:
     """Sessions end with the process, for the key that signs them is made anew; no password, no session."""
     if password:
         app.secret_key = secrets.token_bytes(32)
-    app.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Strict")
+    app.config.update(
+        SESSION_COOKIE_NAME=COOKIE, SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Strict"
+    )
     app.extensions[_KEY] = Guesses()
     app.extensions[_SESSIONS] = {}
     app.jinja_env.globals["has_password"] = bool(password)

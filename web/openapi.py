@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from web.api import api
 from web.language import told
 from web.live import unless_unchanged
+from web.login import COOKIE
 from web.openapi_calls import CALLS
 from web.openapi_shapes import ID, SHAPES, TEXT, ref
 
@@ -30,7 +31,7 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": SHAPES,
             "responses": {"Failure": failure},
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "session"}},
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": COOKIE}},
         },
         "security": [{}, {"session": []}],
     }
