@@ -17,7 +17,7 @@ class RecordLedger:
     record: Record
     budget: Decimal | None
     insist_on_room: Callable[[], None]
-    insist: Callable[[Callable[[], object]], None]
+    insist: Callable[[Callable[[], object]], object]
 
     def note_send(self, price: Decimal) -> None:
         """Before the send; raises BudgetReached, BatchAtRest, DiskLow."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from typing import TypeVar
 
 import database
 import generator
@@ -47,6 +48,7 @@ _NOT_AGAIN = {
 }
 
 Kept = tuple[KeptPicture, int | None]  # with the seed that was really used
+_Told = TypeVar("_Told")
 
 
 class WorkerStopping(Exception):
@@ -300,26 +302,26 @@ class Worker:
             journal.tell("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
 
     def _finish(self, db: database.Connection, record: Record, kept: KeptPicture, seed: int | None) -> None:
-        self._insist(lambda: database.finish_record(db, record, kept, seed=seed))
+        if not self._insist(lambda: database.finish_record(db, record, kept, seed=seed)):
+            journal.tell("claim_lost", record)
+            return
         journal.tell("finished", record)
         if self.copies:
             database.add_output_copy(db, record.id, kept.filename)
 
     def _fail(self, db: database.Connection, record: Record, error: ModelError) -> None:
-        self._insist(lambda: database.fail_record(db, record, error))
-        journal.tell("failed", record, cause=error.cause, billed=error.billed)
+        ended = self._insist(lambda: database.fail_record(db, record, error))
+        journal.tell("failed" if ended else "claim_lost", record, cause=error.cause, billed=error.billed)
 
-    def _insist(self, write: Callable[[], object]) -> None:
+    def _insist(self, write: Callable[[], _Told]) -> _Told:
         """Write what must not be forgotten: again and again while the database would not take it."""
         while True:
             try:
-                write()
+                return write()
             except StorageError as error:
                 journal.note("worker", "database_refuses", why=error.message)
                 if self._stopping.wait(1.0):
                     raise
-            else:
-                return
 
     def _pause_batch(self, db: database.Connection, record: Record, reason: str) -> None:
         if record.batch_id:

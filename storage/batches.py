@@ -136,16 +136,9 @@ def get_batch(db: sqlite3.Connection, batch_id: str) -> Batch:
 
 def list_batches(db: sqlite3.Connection, *, limit: int = 50, source: str | None = None) -> list[Batch]:
     """Batches, newest first; only those of one source when it is named."""
-    rows = db.execute(
-        """
-        SELECT *
-        FROM batches
-        WHERE :source IS NULL OR source = :source
-        ORDER BY created_at DESC, rowid DESC
-        LIMIT :limit
-        """,
-        {"limit": limit, "source": source},
-    ).fetchall()
+    which = "WHERE source = :source ORDER BY created_at DESC, rowid DESC" if source else "ORDER BY rowid DESC"
+    sql = f"SELECT * FROM batches {which} LIMIT :limit"
+    rows = db.execute(sql, {"limit": limit, "source": source}).fetchall()
     return [_to_batch(db, row) for row in rows]
 
 

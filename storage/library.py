@@ -90,7 +90,7 @@ def get_output_copy(db: sqlite3.Connection, *, now: float) -> OutputCopy | None:
     row = db.execute(
         """
         SELECT record_id, filename, tries
-        FROM output_copies
+        FROM output_copies INDEXED BY copies_due
         WHERE state = 'waiting' AND not_before <= :now
         ORDER BY not_before, record_id DESC
         LIMIT 1
@@ -139,7 +139,13 @@ def count_output_copies(db: sqlite3.Connection) -> CopyCounts:
     rows = db.execute("SELECT state, count(*) AS number FROM output_copies GROUP BY state").fetchall()
     numbers = {row["state"]: int(row["number"]) for row in rows}
     trouble = db.execute(
-        "SELECT error FROM output_copies WHERE state = 'waiting' AND error <> '' ORDER BY not_before DESC"
+        """
+        SELECT error
+        FROM output_copies INDEXED BY copies_due
+        WHERE state = 'waiting' AND not_before > 0 AND error <> ''
+        ORDER BY not_before DESC
+        LIMIT 1
+        """
     ).fetchone()
     error = str(trouble["error"]) if trouble else ""
     return CopyCounts(kept=numbers.get("kept", 0), waiting=numbers.get("waiting", 0), error=error)

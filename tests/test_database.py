@@ -259,6 +259,32 @@ def test_looking_for_work_and_for_the_dead_reads_only_what_is_open(
     assert claimed(db).id == ids[1]
 
 
+def test_the_newest_batches_and_the_next_copy_are_found_without_reading_all(db: database.Connection) -> None:
+    count = "WITH RECURSIVE earlier (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM earlier LIMIT 3000)"
+    with database.transaction(db):
+        db.execute(
+            f"""
+            {count}
+            INSERT INTO batches (id, name, source, state, total, estimated_micros, version)
+            SELECT 'b' || n, '', iif(n % 100, 'single', 'batch'), 'finished', 1, 0, 1 FROM earlier
+            """
+        )
+        db.execute(
+            f"{count} INSERT INTO output_copies (record_id, filename) SELECT n, n || '.png' FROM earlier"
+        )
+    ticks: list[int] = []
+    db.set_progress_handler(lambda: ticks.append(1), 1000)
+    newest = database.list_batches(db, limit=3)
+    of_workbooks = database.list_batches(db, limit=3, source="batch")
+    copy = database.get_output_copy(db, now=NOW)
+    db.set_progress_handler(None, 0)
+    assert len(ticks) < 3
+    assert [batch.id for batch in newest] == ["b3000", "b2999", "b2998"]
+    assert [batch.id for batch in of_workbooks] == ["b3000", "b2900", "b2800"]
+    assert copy is not None
+    assert copy.record_id == 3000
+
+
 def test_whoever_lost_a_record_cannot_order_it(db: database.Connection, card: ModelCard) -> None:
     add(db, card)
     sleeper = claimed(db)
@@ -362,6 +388,29 @@ def test_the_budget_is_never_overshot(db: database.Connection, card: ModelCard) 
     with pytest.raises(database.BudgetReached, match="BUDGET"):
         database.add_send(db, claimed(db), price=Decimal("0.22"), budget=Decimal("0.50"))
     assert database.committed(db) == Decimal("0.44")
+
+
+def test_many_who_order_at_once_do_not_overshoot_the_budget_together(
+    settings: Settings, db: database.Connection, card: ModelCard
+) -> None:
+    add(db, card, *[ImageRequest(prompt="猫")] * 12)
+    records = [claimed(db) for _ in range(12)]
+    start, refused = threading.Barrier(12), []
+
+    def order(record: Record) -> None:
+        with closing(database.connect(settings.database_path)) as own:
+            start.wait()
+            try:
+                database.add_send(own, record, price=Decimal("0.22"), budget=Decimal("1"))
+            except database.BudgetReached:
+                refused.append(record.id)
+
+    threads = [threading.Thread(target=order, args=[record]) for record in records]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (database.committed(db), len(refused)) == (Decimal("0.88"), 8)
 
 
 def test_a_later_try_keeps_the_ticket_only_when_it_can_be_collected(

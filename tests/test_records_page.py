@@ -144,3 +144,19 @@ def test_while_the_index_is_built_the_page_says_how_far_and_finds_everything(
     assert "建立索引" in html
     assert "0 / 1,503" in html
     assert ids(html) == [3]
+
+
+def test_batches_to_filter_by_are_not_crowded_out_by_single_pictures(
+    client: FlaskClient, db: database.Connection
+) -> None:
+    batches = [("春季", "batch"), *[(f"单张 {n}", "single") for n in range(40)]]
+    db.executemany(
+        """
+        INSERT INTO batches (id, name, source, state, total, estimated_micros, version)
+        VALUES (?1, ?1, ?2, 'finished', 1, 0, 1)
+        """,
+        batches,
+    )
+    choices = client.get("/live/records/batches").get_data(as_text=True)
+    assert "春季" in choices
+    assert "单张" not in choices

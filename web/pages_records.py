@@ -114,8 +114,8 @@ def found_records() -> Response:
 def batch_choices() -> str:
     """The newest batches, to filter by."""
     asked = _asked()
-    batches = database.list_batches(connection(), limit=30)
-    links = [(batch, _address(asked, {"batch_id": batch.id})) for batch in batches if batch.source == "batch"]
+    batches = database.list_batches(connection(), limit=30, source="batch")
+    links = [(batch, _address(asked, {"batch_id": batch.id})) for batch in batches]
     return render_template("_records_batches.html", links=links)
 
 
