@@ -1,5 +1,6 @@
 """Opening the database file: connections, the transaction, migrations, the copy made before them."""
 
+import os
 import sqlite3
 import threading
 import time
@@ -125,10 +126,11 @@ def _version(db: sqlite3.Connection) -> int:
 
 def _copy_beside(db: sqlite3.Connection, path: Path) -> None:
     copy = path.with_name(f"{path.name}.backup-{time.strftime('%Y%m%d-%H%M%S')}")
-    part = copy.with_name(f"{copy.name}.part")
+    part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
     try:
         with closing(sqlite3.connect(part)) as target:
             db.backup(target)
-        part.replace(copy)
+        if not copy.exists():  # another process that starts in this very second was quicker
+            part.replace(copy)
     finally:
         part.unlink(missing_ok=True)

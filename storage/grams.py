@@ -9,6 +9,8 @@ the beginning of one more gram. So nothing has to be checked afterwards, but for
 import unicodedata
 from dataclasses import dataclass
 
+from storage.rows import text_of
+
 # Which folding an index was made with: another Unicode may fold otherwise, and then it is made anew.
 FOLDING = f"1/{unicodedata.unidata_version}"
 _MOST_GRAMS = 24
@@ -33,17 +35,19 @@ class Term:
     is_settled: bool
 
 
-def fold(text: str) -> str:
+def fold(text: str | bytes) -> str:
     """The form in which letters, case and width are one and the same; NUL is no character."""
+    if isinstance(text, bytes):  # another program wrote it so
+        text = text_of(text)
     return unicodedata.normalize("NFKC", text).casefold().replace("\x00", "")
 
 
-def holds(prompt: str | None, folded: str) -> bool:
+def holds(prompt: str | bytes | None, folded: str) -> bool:
     """Whether the prompt holds the folded term: what every search has to answer."""
     return folded in fold(prompt or "")
 
 
-def grams(prompt: str) -> str:
+def grams(prompt: str | bytes) -> str:
     """All grams of a prompt, in the order of their first characters, with spaces between."""
     text = fold(prompt).translate(_SIGNS)
     return " ".join([_gram(text, at) for at in range(len(text))])

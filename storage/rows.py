@@ -1,7 +1,8 @@
-"""Rows -> nouns, tolerant of what an earlier app may have written."""
+"""Rows -> nouns, tolerant of what an earlier app or another program may have written."""
 
 import json
 import sqlite3
+from contextlib import suppress
 from decimal import Decimal
 
 from domain import LogLine, Record, SampleImage, Status
@@ -16,6 +17,8 @@ RECORD = """
     ticket, attempts, retries, throttled, not_before, version, file_size, sha256,
     lapses
 """
+NUMBERS = ("width", "height", "num_images", "seed", "steps")
+_STATUSES = frozenset(Status)
 _SAMPLE_IMAGE = ("url", "filename", "key", "sha256", "etag")
 
 
@@ -32,12 +35,33 @@ def micros(amount: Decimal) -> int:
 def to_record(row: sqlite3.Row) -> Record:
     """A row of the RECORD columns -> the noun."""
     fields = dict(row)
+    fields |= {name: _unpacked(name, raw) for name, raw in fields.items() if isinstance(raw, bytes)}
     fields["cost"] = yuan(fields.pop("cost_micros"))
     fields["at_stake"] = yuan(fields.pop("at_stake_micros"))
     fields["favourite"] = bool(fields["favourite"])
-    fields["status"] = Status(fields["status"])
+    fields["status"] = status_of(fields["status"], fields["image_path"])
     fields["sample_images"] = _sample_images(fields["sample_images"])
     return Record(**fields)
+
+
+def status_of(word: str, image_path: object) -> Status:
+    """A status as it was written; of words that are none of ours a picture means that it came."""
+    if word in _STATUSES:
+        return Status(word)
+    return Status.SUCCESS if image_path else Status.FAILED
+
+
+def text_of(raw: bytes) -> str:
+    """Text in whatever coding it was written; ``�`` where it is text in none."""
+    for coding in ("utf-8", "gb18030"):
+        with suppress(UnicodeDecodeError):
+            return raw.decode(coding)
+    return raw.decode("utf-8", "replace")
+
+
+def number_of(raw: bytes) -> int | None:
+    """A whole number that numpy has left as its bytes."""
+    return int.from_bytes(raw, "little", signed=True) if len(raw) in (4, 8) else None
 
 
 def to_log_line(row: sqlite3.Row) -> LogLine:
@@ -48,6 +72,10 @@ def to_log_line(row: sqlite3.Row) -> LogLine:
 def sample_images_text(images: tuple[SampleImage, ...]) -> str:
     """Reference images -> the JSON kept in the column."""
     return json.dumps([_pinned(image) for image in images], ensure_ascii=False)
+
+
+def _unpacked(name: str, raw: bytes) -> str | int | None:
+    return number_of(raw) if name in NUMBERS else text_of(raw)
 
 
 def _pinned(image: SampleImage) -> dict[str, str]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from domain import Status
+from storage.rows import NUMBERS, number_of, status_of, text_of
 
 # The columns that the earlier app filled as we do; both lists are held against the newest schema by a test.
 TAKEN = (
@@ -25,8 +26,6 @@ OUR_TABLES = (
     *("sends_by_hour",),
 )
 
-_NUMBERS = ("width", "height", "num_images", "seed", "steps")
-_ENDS = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
 _PLAIN_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?")
 _UNIX_TIME = re.compile(r"[0-9]{9,16}(\.[0-9]+)?")
 _PICTURE = re.compile(r"\.(png|jpe?g|webp|gif)$", re.IGNORECASE)
@@ -55,7 +54,7 @@ def values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[st
     taken = {name: f"CAST({name} AS BLOB)" if name in there else "NULL" for name in TAKEN}
     picture = ", ".join(taken[name] for name in ("status", "image_path", "filename"))
     found = {name: f"coalesce(text_of({taken[name]}), '')" for name in TAKEN if name in there}
-    found |= {name: _number(name) for name in _NUMBERS if name in there}
+    found |= {name: _number(name) for name in NUMBERS if name in there}
     found |= {
         "created_at": f"utc_of({taken['created_at']})",
         "num_images": f"coalesce({_number('num_images')}, 1)" if "num_images" in there else "1",
@@ -117,20 +116,7 @@ def _drop_indexes_and_triggers(db: sqlite3.Connection, table: str) -> None:
 
 
 def _text(raw: bytes | None) -> str | None:
-    """Text in whatever coding it was written; what is no text in any has ``�`` where it cannot be read."""
-    if raw is None:
-        return None
-    for coding in ("utf-8", "gb18030"):
-        try:
-            return raw.decode(coding)
-        except UnicodeDecodeError:
-            continue
-    return raw.decode("utf-8", "replace")
-
-
-def _from_bytes(value: bytes) -> int | None:
-    """A whole number that numpy has left as its bytes."""
-    return int.from_bytes(value, "little", signed=True) if len(value) in (4, 8) else None
+    return None if raw is None else text_of(raw)
 
 
 def _utc(raw: bytes | None) -> str:
@@ -149,11 +135,9 @@ def _utc(raw: bytes | None) -> str:
 
 
 def _status(status: bytes | None, image_path: bytes | None, _filename: bytes | None) -> str:
-    """Words that are none of ours: a picture means that it came."""
+    """What was queued or under way there is over here."""
     word = (_text(status) or "").strip().lower()
-    if word in _ENDS:
-        return word
-    return Status.SUCCESS if image_path else Status.FAILED
+    return status_of("" if word in (Status.QUEUED, Status.RUNNING) else word, image_path)
 
 
 @lru_cache(maxsize=1)  # asked thrice of each row
@@ -184,7 +168,7 @@ def _last_part(path: str) -> str:
 
 _FUNCTIONS: dict[str, Callable[..., str | int | None]] = {
     "text_of": _text,
-    "number_of": _from_bytes,
+    "number_of": number_of,
     "utc_of": _utc,
     "status_of": _status,
     "picture_of": _picture,

@@ -156,6 +156,7 @@ def test_a_picture_is_found_wherever_its_name_stands(
         ("batch_id", "", None),
         ("status", "SUCCESS", "success"),
         ("status", "completed", "success"),
+        ("status", "running", "success"),
         ("status", None, "success"),
         ("sample_images", "", ()),
         ("sample_images", '["http://x/猫.png", 5]', ()),
@@ -240,6 +241,27 @@ def test_tables_and_views_that_name_the_records_go_on_doing_so(settings: Setting
         assert database.delete_records(db, [1]) == 1
         db.execute("UPDATE generation_records SET deleted_at = '2020-01-01 00:00:00'")
         assert database.empty_trash(db, days=30, remove=lambda filename, record_id: None) == 1
+
+
+def test_what_another_program_writes_among_the_records_breaks_nothing(settings: Settings) -> None:
+    with opened(settings) as db:
+        db.execute(
+            """
+            INSERT INTO generation_records (prompt, status, image_path, filename, seed)
+            VALUES (X'E78CAB', 'completed', '/output/a.png', 'a.png', X'0700000000000000'),
+                ('狗', 'pending', '', '', 'x')
+            """
+        )
+        found = database.list_records(db, database.RecordFilter(search="猫"))
+        assert [(record.prompt, record.seed, record.status) for record in found] == [
+            ("猫", 7, Status.SUCCESS)
+        ]
+        assert database.index_prompts(db) == 2
+        assert database.count_records(db, database.RecordFilter(search="猫")) == 1
+    client = create_app(settings).test_client()
+    for address in ("/records", "/records?search=猫", "/api/records", "/api/records/export.xlsx", "/?from=2"):
+        with client.get(address) as answer:
+            assert answer.status_code == 200, address
 
 
 def test_what_only_the_journal_holds_yet_is_taken_over_and_copied(settings: Settings) -> None:
