@@ -245,7 +245,7 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
     Raises Conflict when the image model in use is not the one its records were queued for.
     """
     with transaction(db):
-        _check_model(db, batch_id, model)
+        check_model(db, batch_id, model)
         changed = db.execute(
             """
             UPDATE batches
@@ -266,7 +266,8 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
             add_log(db, batch_id, "info", "继续生成")
 
 
-def _check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
+def check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
+    """Raises Conflict when something of the batch waits for another image model than this one."""
     other = db.execute(
         """
         SELECT model

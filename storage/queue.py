@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from domain import KeptPicture, Record, Status
 from errors import Billed, Conflict, ModelError
-from storage.batches import add_log, pause_in_transaction
+from storage.batches import add_log, check_model, pause_in_transaction
 from storage.connection import next_version, transaction
 from storage.ledger import close_sends, holds_claim
 from storage.rows import RECORD, to_record
@@ -280,7 +280,8 @@ def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None =
     """Failed records back into the queue -> how many; an ``unknown`` or cancelled one only when named.
 
     A ticket that can still be collected is kept, so that nothing is ordered twice; without one the picture
-    is ordered from ``model``, the one in use. Raises Conflict when a named record is not one to retry.
+    is ordered from ``model``, the one in use. Raises Conflict when a named record is not one to retry, or has
+    a ticket of another model.
     """
     with transaction(db):
         sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
@@ -292,6 +293,7 @@ def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None =
             raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
         queue_again(db, ids, model=model)
         if ids:
+            check_model(db, batch_id, model)
             db.execute(
                 "UPDATE batches SET state = 'active', paused_reason = '' WHERE id = :id", {"id": batch_id}
             )

@@ -452,6 +452,21 @@ def test_what_was_queued_for_one_model_is_never_made_by_another(
     assert claim(db) is not None
 
 
+def test_a_ticket_of_another_model_is_not_queued_where_nobody_would_collect_it(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card)
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.keep_ticket(db, record, "147")
+    gone = ModelError("没有下载成功", cause="download", billed=Billed.YES, ticket_usable=True)
+    database.fail_record(db, record, gone)
+    with pytest.raises(Conflict, match="test-1"):
+        database.retry_records(db, batch_id, ids, model="another")
+    assert database.get_record(db, ids[0]).status is Status.FAILED
+    assert database.retry_records(db, batch_id, ids, model="test-1") == 1
+
+
 def test_cancelling_keeps_what_was_ordered(db: database.Connection, card: ModelCard) -> None:
     batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 3)
     record = claimed(db)
