@@ -68,9 +68,12 @@ class Housework:
         return True
 
     def copy_output(self, db: database.Connection) -> bool:
-        """Bring one finished picture into OSS -> False when there was nothing to do or OSS would not."""
+        """Bring one finished picture into OSS -> False when there was nothing to do or OSS would not.
+
+        What is missing while its folder is there is gone; while the folder is away, nothing is.
+        """
         copy = database.get_output_copy(db, now=time.time())
-        if self._copies is None or copy is None:
+        if self._copies is None or copy is None or not self._output_dir.is_dir():
             return False
         try:
             key = self._copies.keep(pictures.open_output(self._output_dir, copy.filename))

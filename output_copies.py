@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import Settings
+from errors import BucketError, NotFound
 
 if TYPE_CHECKING:
     from oss_client import Bucket
@@ -27,8 +28,17 @@ class OutputCopies:
         self._prefix = prefix
 
     def keep(self, path: Path) -> str:
-        """Upload a picture -> its key: name and hash, so that machines that share a bucket never collide."""
-        content = path.read_bytes()
+        """Upload a picture -> its key: name and hash, so that machines that share a bucket never collide.
+
+        Raises NotFound.
+        """
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound("找不到这张图片，可能已被移走或删除") from error
+        except OSError as error:
+            text = f"图片「{path.name}」读不出来（{error.strerror}），请检查它的权限和磁盘"
+            raise BucketError(text, passing=False) from error
         digest = hashlib.sha256(content).hexdigest()[:12]
         key = f"{self._prefix}{path.stem}-{digest}{path.suffix}"
         media_type = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")

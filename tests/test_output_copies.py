@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import requests
@@ -103,6 +104,38 @@ def test_while_oss_is_down_it_waits_with_the_reason_and_is_tried_again(
     worker.housework.note_earlier_pictures(db)  # as after a start
     assert worker.housework.copy_output(db)
     assert database.count_output_copies(db) == database.CopyCounts(kept=1, waiting=0, error="")
+
+
+def test_a_folder_that_is_away_loses_no_copy(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    make(client, worker, db)
+    folder = worker.settings.output_dir
+    away = folder.rename(folder.with_name("away"))
+    assert not worker.housework.copy_output(db)
+    assert counts(db) == (0, 1)
+    away.rename(folder)
+    assert worker.housework.copy_output(db)
+    assert counts(db) == (1, 0)
+
+
+def test_a_picture_that_cannot_be_read_waits_and_holds_up_no_other(
+    client: FlaskClient, worker: Worker, db: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(client, worker, db, "红茶")
+    locked = database.get_record(db, make(client, worker, db, "绿茶")).filename
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path.name == locked:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert not worker.housework.copy_output(db)
+    assert "Permission denied" in database.count_output_copies(db).error
+    assert worker.housework.copy_output(db)
+    assert counts(db) == (1, 1)
 
 
 def test_pictures_from_before_are_copied_too_and_each_once(
