@@ -43,7 +43,12 @@ class Housework:
         return pictures.remove_part_files(self._output_dir) > 0
 
     def empty_trash(self, db: database.Connection) -> int:
-        """Delete for good some of what has been in the trash for 30 days, with its files -> how many."""
+        """Delete for good some of what has been in the trash for 30 days, with its files -> how many.
+
+        None while the folder of pictures is away: the files would stay behind without a record.
+        """
+        if not self._output_dir.is_dir():
+            return 0
 
         def remove(filename: str, record_id: int) -> None:
             pictures.delete_picture(self._output_dir, filename, record_id)

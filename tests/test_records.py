@@ -237,6 +237,15 @@ def test_after_thirty_days_files_and_rows_go_together(shelf: Shelf) -> None:
     assert database.get_record(shelf.db, kept).prompt == "画一张留"
 
 
+def test_nothing_is_deleted_for_good_while_the_folder_is_away(shelf: Shelf) -> None:
+    shelf.throw_away(shelf.put("旧"), 31)
+    away = shelf.settings.output_dir.rename(shelf.settings.output_dir.with_name("away"))
+    assert shelf.empty() == 0
+    away.rename(shelf.settings.output_dir)
+    assert shelf.empty() == 1
+    assert not shelf.path("旧.png").exists()
+
+
 def test_a_file_that_another_record_has_too_stays(shelf: Shelf) -> None:
     one, other = shelf.put("共用"), shelf.put("别的")
     shelf.db.execute("UPDATE generation_records SET filename = '共用.png' WHERE id = ?", (other,))
