@@ -239,6 +239,14 @@ def pause_in_transaction(db: sqlite3.Connection, batch_id: str, reason: str) -> 
         add_log(db, batch_id, level, text)
 
 
+def pause_in_copy(copy: sqlite3.Connection) -> None:
+    """Pause what is at work in a copy of the database, which nobody works with before it is gone back to."""
+    reason = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
+    with transaction(copy):
+        for row in copy.execute("SELECT id FROM batches WHERE state = 'active'").fetchall():
+            pause_in_transaction(copy, row["id"], reason)
+
+
 def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
     """Go on; records that wait for a later try are tried at once.
 

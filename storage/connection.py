@@ -103,8 +103,13 @@ def last_version(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT value FROM change_counter").fetchone()["value"])
 
 
+def is_up_to_date(db: sqlite3.Connection) -> bool:
+    """Whether the file has the shape that this program knows."""
+    return _version(db) == len(MIGRATIONS)
+
+
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    if _version(db) == len(MIGRATIONS):
+    if is_up_to_date(db):
         return
     if _version(db) > len(MIGRATIONS):
         raise StorageError(f"数据库文件 {path} 由更新的版本写成，请升级程序后再打开")

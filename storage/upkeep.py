@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import StorageError
-from storage.connection import connect, transaction, unbound
+from storage.batches import pause_in_copy
+from storage.connection import connect, is_up_to_date, transaction, unbound
 
 _FILES_AT_ONCE = 2_000
 
@@ -86,6 +87,8 @@ def list_kept_files(db: sqlite3.Connection) -> Iterator[KeptFile]:
 def back_up(path: Path, target: Path) -> None:
     """A whole copy of the database as of this moment, in one move, while others go on writing.
 
+    Batches that are at work here are paused in the copy: whoever goes back to it may have paid since for what
+    is still queued there.
     Raises StorageError when there is no database, or the disk does not take it; an older copy is kept then.
     """
     if not path.is_file():
@@ -93,8 +96,10 @@ def back_up(path: Path, target: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     try:
         part.unlink(missing_ok=True)
-        with closing(connect(path)) as db, closing(sqlite3.connect(part)) as copy:
+        with closing(connect(path)) as db, closing(connect(part)) as copy:
             db.backup(copy)
+            if is_up_to_date(copy):
+                pause_in_copy(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             found = copy.execute("PRAGMA quick_check (1)").fetchone()[0]
         if found != "ok":

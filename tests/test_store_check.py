@@ -12,6 +12,7 @@ import pytest
 import database
 import store_check
 from config import Settings
+from domain import BatchStatus, ImageRequest, ModelCard
 from errors import InvalidRequest, StorageError
 
 
@@ -124,6 +125,24 @@ def test_a_backup_holds_everything_and_opens(house: House, tmp_path: Path) -> No
     assert (folder / "samples/.pinned/参考.png").read_bytes() == b"reference"
     with closing(database.connect(copy.database_path)) as db:
         assert database.count_records(db, database.RecordFilter()) == 3
+
+
+def test_who_goes_back_to_a_backup_is_asked_before_anything_is_ordered_again(
+    house: House, card: ModelCard, tmp_path: Path
+) -> None:
+    batch_id, ids = database.add_batch(
+        house.db, [ImageRequest(prompt="雪山")], card=card, stems=["雪山"], is_taken=lambda stem: False
+    )
+    store_check.back_up(house.settings, tmp_path / "b")
+    assert database.get_batch(house.db, batch_id).status is BatchStatus.QUEUED
+    with closing(database.connect(tmp_path / "b" / house.settings.database_path.name)) as copy:
+        batch = database.get_batch(copy, batch_id)
+        assert (batch.status, "重复付费" in batch.paused_reason) == (BatchStatus.PAUSED, True)
+        assert database.claim_record(copy, model="test-1", owner="me", now=0.0, lease=20.0) is None
+        database.resume_batch(copy, batch_id, model="test-1")
+        claimed = database.claim_record(copy, model="test-1", owner="me", now=0.0, lease=20.0)
+        assert claimed is not None
+        assert claimed.id == ids[0]
 
 
 def test_a_second_backup_copies_only_what_is_new_and_removes_nothing(house: House, tmp_path: Path) -> None:
