@@ -32,6 +32,14 @@ def _text(_variable: str, value: str) -> str:
     return value
 
 
+def _key(variable: str, value: str) -> str:
+    if not re.fullmatch(r"[!-~]+", value):  # nothing else can stand in the head of a call
+        raise SettingError(
+            variable, "密钥里只有英文字母、数字和符号，现在还有别的字（或空格），请重新复制一遍"
+        )
+    return value
+
+
 def _model(variable: str, value: str) -> str:
     if value.lower() not in NEEDED:
         raise SettingError(variable, f"没有叫「{value}」的模型，可选：{'、'.join(NEEDED)}")
@@ -93,14 +101,14 @@ class Settings:
     """Every setting, checked. Secrets do not show in its repr. ``timeout`` is seconds, money is CNY."""
 
     image_model: str = _setting("demo", _model)
-    volcengine_ak: str = _setting("", secret=True)
-    volcengine_sk: str = _setting("", secret=True)
+    volcengine_ak: str = _setting("", _key, secret=True)
+    volcengine_sk: str = _setting("", _key, secret=True)
     jimeng_endpoint: str = _setting("https://visual.volcengineapi.com", _url)
     jimeng_req_key: str = _setting("jimeng_t2i_v40")
-    ark_api_key: str = _setting("", secret=True)
+    ark_api_key: str = _setting("", _key, secret=True)
     ark_base_url: str = _setting("https://ark.cn-beijing.volces.com/api/v3", _url)
     seedream_model: str = _setting("doubao-seedream-5-0-pro-260628")
-    openai_api_key: str = _setting("", secret=True)
+    openai_api_key: str = _setting("", _key, secret=True)
     openai_base_url: str = _setting("https://api.openai.com/v1", _url)
     openai_image_model: str = _setting("gpt-image-2")
     sdapi_url: str = _setting("", _url)
@@ -112,8 +120,8 @@ class Settings:
     oss_endpoint: str = _setting("")
     oss_bucket: str = _setting("")
     oss_region: str = _setting("")
-    oss_access_key_id: str = _setting("", secret=True)
-    oss_access_key_secret: str = _setting("", secret=True)
+    oss_access_key_id: str = _setting("", _key, secret=True)
+    oss_access_key_secret: str = _setting("", _key, secret=True)
     oss_sample_prefix: str = _setting("ai-images/sample/", _prefix)
     oss_output_prefix: str = _setting("", _prefix)
     oss_public_url: str = _setting("", _url)

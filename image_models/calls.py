@@ -129,7 +129,7 @@ class Line:
                 return Answer(
                     status=response.status_code, headers=response.headers, content=read_body(response, until)
                 )
-        except (requests.RequestException, HTTPError, TooMuch, OSError) as problem:
+        except (requests.RequestException, HTTPError, TooMuch, OSError, UnicodeError) as problem:
             self._give_up(problem)
 
     def _give_up(self, problem: Exception) -> NoReturn:
@@ -199,7 +199,7 @@ def never_sent(problem: BaseException) -> bool:
     inner = getattr(problem.args[0], "reason", None) if problem.args else None
     inner = getattr(inner, "original_error", inner)  # of a proxy that could not be reached
     kinds = (NewConnectionError, ConnectTimeoutError)
-    not_a_call = (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)
+    not_a_call = (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError)
     return isinstance(problem, (*kinds, *not_a_call)) or isinstance(inner, kinds)
 
 

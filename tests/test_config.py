@@ -52,11 +52,15 @@ def test_the_model_follows_the_keys_unless_it_is_named(values: dict[str, str], m
         ("OSS_ENABLED", "maybe"),
         ("JIMENG_ENDPOINT", "visual.volcengineapi.com"),
         ("SDAPI_URL", "ftp://x"),
+        ("ARK_API_KEY", "你的 API Key"),
+        ("VOLCENGINE_SK", "c2VjcmV0\u200b"),
+        ("OPENAI_API_KEY", "sk-1 sk-2"),
     ],
 )
 def test_a_wrong_value_is_refused_naming_its_variable(variable: str, value: str) -> None:
-    with pytest.raises(SettingError, match=f"^{variable}："):
+    with pytest.raises(SettingError, match=f"^{variable}：") as caught:
         read_settings({variable: value})
+    assert "KEY" not in variable or value not in caught.value.message
 
 
 def test_another_host_without_a_password_is_refused() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from config import Settings
-from errors import ModelError
+from domain import ImageRequest
+from errors import Billed, ModelError
 from image_models import sdapi
 from image_models.calls import Answer, quoted
 from image_models.jimeng import Jimeng
@@ -82,6 +83,13 @@ def test_no_answer_is_met_with_anything_but_a_model_error(reader: str) -> None:
             found = error
         refused += isinstance(found, ModelError)
     assert refused
+
+
+def test_a_key_that_no_call_can_carry_costs_nothing() -> None:
+    model = OpenAIImages(Settings(openai_api_key="密钥", openai_base_url="http://127.0.0.1:9/v1"))
+    with pytest.raises(ModelError) as caught:
+        model.order(ImageRequest(prompt="猫"), ())
+    assert caught.value.billed is Billed.NO
 
 
 @pytest.mark.parametrize(
