@@ -111,7 +111,7 @@ class Settings:
     openai_api_key: str = _setting("", _key, secret=True)
     openai_base_url: str = _setting("https://api.openai.com/v1", _url)
     openai_image_model: str = _setting("gpt-image-2")
-    sdapi_url: str = _setting("", _url)
+    sdapi_url: str = _setting("", _url, secret=True)  # a name and a password may stand in it
     model_concurrency: int = _setting(4, _whole(1, 256))
     model_timeout: int = _setting(300, _whole(1, 86_400))
     price_per_image: Decimal | None = _setting(None, _money)

@@ -89,9 +89,14 @@ def test_a_file_in_another_coding_is_told_in_a_sentence(tmp_path: Path) -> None:
 
 def test_keys_do_not_show_when_settings_are_printed() -> None:
     settings = read_settings(
-        {"VOLCENGINE_AK": "AKLT123", "VOLCENGINE_SK": "secret", "ACCESS_PASSWORD": "pw1"}
+        {
+            "VOLCENGINE_AK": "AKLT123",
+            "VOLCENGINE_SK": "secret",
+            "ACCESS_PASSWORD": "pw1",
+            "SDAPI_URL": "http://me:pw2@127.0.0.1:7860",
+        }
     )
-    assert not any(word in repr(settings) for word in ("AKLT123", "secret", "pw1"))
+    assert not any(word in repr(settings) for word in ("AKLT123", "secret", "pw1", "pw2"))
 
 
 def test_a_model_says_which_keys_it_still_needs() -> None:
