@@ -369,6 +369,8 @@ class Worker:
             if found := self._find_kept(record):
                 self._finish(db, record, *found)
             self._found_dead.set()
+        if database.has_left_behind(db, model=self._model_id, now=now):
+            database.pause_other_models(db, model=self._model_id, now=now)
         return database.settle_lapsed(db, now=now)
 
     def sweep_after_the_dead(self) -> bool:

@@ -162,6 +162,14 @@ def _lapsed_end(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelEr
     return status, ModelError(text, cause="interrupted", billed=billed, ticket_usable=True)
 
 
+def has_left_behind(db: sqlite3.Connection, *, model: str, now: float) -> bool:
+    """Whether a dead worker left records of another image model, which no claim of this one takes up."""
+    sql = (
+        f"SELECT 1 FROM generation_records WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT}) LIMIT 1"
+    )
+    return db.execute(sql, {"model": model, "now": now}).fetchone() is not None
+
+
 def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int:
     """Pause the batches that were queued for another image model -> how many; their tickets are kept.
 
@@ -171,10 +179,10 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
         db.execute(
             f"""
             UPDATE generation_records
-            SET status = 'queued', lease_until = NULL, lease_owner = NULL
+            SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version
             WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT})
             """,
-            {"model": model, "now": now},
+            {"model": model, "now": now, "version": next_version(db)},
         )
         others = db.execute(
             """

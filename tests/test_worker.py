@@ -353,6 +353,21 @@ def test_what_a_dead_worker_left_half_written_goes_when_it_is_found_dead(
     assert studio.record(ids[0]).status is Status.UNKNOWN
 
 
+@pytest.mark.parametrize("ticket", ["", "147"])
+def test_what_a_worker_of_another_model_died_over_waits_for_that_model(studio: Studio, ticket: str) -> None:
+    batch_id, ids = studio.ask("猫")
+    studio.db.execute("UPDATE generation_records SET model = 'another'")
+    dead = database.claim_record(studio.db, model="another", owner="dead", now=0.0, lease=12.0)
+    assert dead
+    if ticket:
+        database.add_send(studio.db, dead, price=Decimal("0.22"), budget=None)
+        database.keep_ticket(studio.db, dead, ticket)
+    studio.worker.settle_dead(studio.db)
+    record, batch = studio.record(ids[0]), database.get_batch(studio.db, batch_id)
+    assert (record.status, record.ticket or "") == (Status.QUEUED, ticket)
+    assert (batch.status, "another" in batch.paused_reason) == (BatchStatus.PAUSED, True)
+
+
 def test_nothing_is_given_up_while_the_folder_of_pictures_is_away(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
