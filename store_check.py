@@ -72,6 +72,8 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
                     altered.append(kept)
             except (NotFound, FileNotFoundError):
                 missing.append(kept)
+            except OSError:  # a disk that does not give it back
+                altered.append(kept)
     orphaned = [name for name in names if file_key(name) not in owned]
     return Report(records=records, files=len(names), missing=missing, altered=altered, orphaned=orphaned)
 

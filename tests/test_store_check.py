@@ -80,6 +80,16 @@ def test_a_quick_look_sees_sizes_only(house: House) -> None:
     assert len(house.check(hashes=False).altered) == 1
 
 
+def test_a_file_that_the_disk_does_not_give_back_is_told_with_the_altered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> str:
+        raise OSError(5, "Input/output error", path.name)
+
+    monkeypatch.setattr("pictures.sha256_of", broken)
+    assert len(house.check().altered) == 3
+
+
 def test_a_file_whose_record_is_in_the_trash_is_no_orphan(house: House) -> None:
     database.delete_records(house.db, [1])
     assert house.check().is_clean
