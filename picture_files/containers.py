@@ -74,7 +74,7 @@ def jpeg_segments(content: bytes) -> Iterator[Part]:
             continue
         length = 0 if marker in _WITHOUT_LENGTH else struct.unpack_from(">H", content, at + 2)[0]
         end = at + 2 + length
-        if end > len(content):
+        if end > len(content) or length == 1:  # which cannot be: it counts its own two bytes
             return
         yield Part(bytes([marker]), at, end, slice(at + 4, end))
         if marker == _START_OF_SCAN:

@@ -122,7 +122,7 @@ def _into_jpeg(content: bytes, text: str) -> Pieces:
         grown = _with_comment(content[found.payload][len(_EXIF_HEADER) :], text, _MOST_IN_SEGMENT)
         if grown:
             return _replaced(content, found.start, found.end, jpeg_segment(_APP1, _EXIF_HEADER + grown))
-    at = segments[0].end if segments and segments[0].name[0] == _APP0 else 2
+    at = segments[0].end if len(segments) > 1 and segments[0].name[0] == _APP0 else 2
     return _replaced(content, at, at, jpeg_segment(_APP1, _EXIF_HEADER + _new_block(text)))
 
 

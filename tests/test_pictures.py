@@ -345,6 +345,15 @@ def test_a_picture_that_came_with_a_comment_of_the_service_is_known_again(
     assert keep(tmp_path, content, record_id=7, embed=text) == first
 
 
+def test_a_picture_that_decoders_forgive_is_one_afterwards_too(tmp_path: Path) -> None:
+    content = drawn("jpeg")
+    content = content[:4] + b"\x00\x01" + content[6:]  # a segment shorter than its own length
+    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    kept = keep(tmp_path, content, record_id=7, embed=text)
+    assert pixels((tmp_path / kept.filename).read_bytes()) == pixels(content)
+    assert pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") == (kept, None)
+
+
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize(
     ("prompt", "negative_prompt"),
