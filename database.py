@@ -52,6 +52,7 @@ from storage.library import (
     get_output_copy,
     hurry_output_copies,
     is_reference_used,
+    pin_references,
     retry_output_copy,
 )
 from storage.queue import (
@@ -168,6 +169,7 @@ __all__ = [
     "order_again",
     "pause_batch",
     "pause_other_models",
+    "pin_references",
     "requeue_record",
     "restore_records",
     "resume_batch",

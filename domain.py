@@ -29,6 +29,9 @@ from fields import read_resolution as read_resolution
 from fields import read_sample_images as read_sample_images
 from fields import read_whole_number as read_whole_number
 from fields import whole_characters as whole_characters
+from references import FILES_URL as FILES_URL
+from references import PINNED as PINNED
+from references import WHOLE_DIGEST as WHOLE_DIGEST
 from references import CheckedUpload as CheckedUpload
 from references import LibraryImage as LibraryImage
 from references import LibraryPage as LibraryPage
@@ -271,7 +274,7 @@ class Record:
 
     @property
     def request(self) -> ImageRequest:
-        """What the model is told for this one picture."""
+        """What the model is told for this one picture, with the references that were used."""
         return ImageRequest(
             prompt=self.prompt,
             negative_prompt=self.negative_prompt,
@@ -281,7 +284,7 @@ class Record:
             filename=self.requested_filename,
             seed=self.seed,
             steps=self.steps,
-            sample_images=self.sample_images,
+            sample_images=tuple(image.as_used for image in self.sample_images),
         )
 
 

@@ -56,12 +56,12 @@ class Housework:
         return database.empty_trash(db, days=_TRASH_DAYS, remove=remove)
 
     def empty_library_trash(self, db: database.Connection) -> int:
-        """The same for reference images that no record used -> how many."""
+        """The same for reference images in the folder that no record used -> how many."""
         return self._library.empty_trash(days=_TRASH_DAYS, is_used=partial(database.is_reference_used, db))
 
-    def refresh_library(self, db: database.Connection) -> bool:
-        """Read the list of the bucket anew; what was deleted there long ago and no record used ends."""
-        self._library.refresh(partial(database.is_reference_used, db))
+    def tend_library(self) -> bool:
+        """Read the list of the bucket anew, copy there what was chosen; as far as it is wanted."""
+        self._library.tend()
         return True
 
     def note_earlier_pictures(self, db: database.Connection) -> bool:

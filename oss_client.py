@@ -1,7 +1,7 @@
 """One bucket of Aliyun OSS: list, upload, fetch, copy, delete, signed URLs. The only room with oss2.
 
-Speaks signature V4. Whatever the service does becomes a BucketError (or NotFound) with one sentence that
-names the setting to look at. Only what changes nothing is tried again: list, look, fetch.
+Speaks signature V4. Whatever the service does becomes a BucketError (or NotFound, or Conflict) with one
+sentence that names the setting to look at. Only what changes nothing is tried again: list, look, fetch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
 from config import Settings
-from errors import BucketError, NotFound, SettingError
+from errors import BucketError, Conflict, NotFound, SettingError
 
 
 class _NotNeeded(ModuleType):
@@ -146,9 +146,14 @@ class Bucket:
         headers = {"Content-Type": media_type}
         self._once("上传", lambda: self._service.put_object(key, content, headers=headers))
 
-    def copy(self, key: str, target: str) -> None:
-        """A second object with the same content, made inside the bucket. Raises NotFound."""
-        self._once("复制", lambda: self._service.copy_object(self.address.bucket, key, target))
+    def copy(self, key: str, target: str, *, if_match: str = "") -> None:
+        """A second object with the same content, made inside the bucket. Raises NotFound.
+
+        With an ETag, only while the content is that one; else Conflict.
+        """
+        headers = {"x-oss-copy-source-if-match": if_match} if if_match else {}
+        bucket = self.address.bucket
+        self._once("复制", lambda: self._service.copy_object(bucket, key, target, headers=headers))
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is gone already is no complaint."""
@@ -201,7 +206,9 @@ class Bucket:
             return ask()
         except oss2.exceptions.OssError as error:
             raise _explained(error, deed) from error
-        except (ParseError, json.JSONDecodeError) as error:
+        except OSError as error:  # the answer broke off: oss2 lets through what requests says of that
+            raise _unreachable(error) from error
+        except (ParseError, RuntimeError, ValueError) as error:  # no XML, other XML, no JSON
             text = "OSS_ENDPOINT 的答复不像是 OSS，请检查这个地址"
             raise BucketError(text, passing=False) from error
 
@@ -277,13 +284,15 @@ _RIGHTS = {
 _BUSY_CODES = ("RequestTimeout", "QpsLimitExceeded", "SlowDown", "DownloadTrafficRateLimitExceeded")
 
 
-def _explained(error: oss2.exceptions.OssError, deed: str) -> BucketError | NotFound:
+def _explained(error: oss2.exceptions.OssError, deed: str) -> BucketError | NotFound | Conflict:
     """What the service or the network did, in one sentence. Neither key nor address is repeated in it."""
     code, words = str(error.code), str(error.message).lower()
     if error.status == 404 and code != "NoSuchBucket" and deed != "列出文件":
         return NotFound("OSS 里没有这个文件，可能已被移走或删除")
+    if error.status == 412:
+        return Conflict("OSS 里的这个文件已被换成了另一个，请重新选择")
     if isinstance(error, oss2.exceptions.RequestError):
-        return BucketError(f"连不上 OSS（{_reason(error)}），请检查网络和 OSS_ENDPOINT", passing=True)
+        return _unreachable(error.exception)
     if isinstance(error, oss2.exceptions.InconsistentError):
         return BucketError("传到 OSS 的内容在路上出了错，请再试一次", passing=True)
     if code in _SETTLED:
@@ -300,12 +309,13 @@ def _explained(error: oss2.exceptions.OssError, deed: str) -> BucketError | NotF
     return BucketError(f"OSS 没有答应{deed}（{code or error.status}），请检查 OSS 的各项设置", passing=False)
 
 
-def _reason(error: oss2.exceptions.RequestError) -> str:
-    text = repr(error.exception)
+def _unreachable(error: Exception) -> BucketError:
+    text = repr(error)
     known = {
         "Name or service|NameResolution|getaddrinfo|nodename": "域名解析失败",
         "refused|10061": "连接被拒绝",
         "certificate|CERTIFICATE|SSL": "证书无效",
         "timed out|Timeout": "等待超时",
     }
-    return next((words for pattern, words in known.items() if re.search(pattern, text)), "连接中断")
+    reason = next((words for pattern, words in known.items() if re.search(pattern, text)), "连接中断")
+    return BucketError(f"连不上 OSS（{reason}），请检查网络和 OSS_ENDPOINT", passing=True)

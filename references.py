@@ -5,7 +5,12 @@ Lies under ``domain``, which everybody knows it through. No input or output here
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+FILES_URL = "/samples/files/"
+PINNED = ".pinned/"
+WHOLE_DIGEST = 64  # digits of a SHA-256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +26,18 @@ class SampleImage:
     key: str = ""
     sha256: str = ""
     etag: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What tells the content where the key does not: the hash of a copy, or the bucket's ETag."""
+        return self.etag or (self.sha256 if len(self.sha256) == WHOLE_DIGEST else "")
+
+    @property
+    def as_used(self) -> SampleImage:
+        """The same by an address that leads to this content alone, whatever lies in its place now."""
+        if not (self.mark and self.key):
+            return self
+        return replace(self, url=f"{FILES_URL}{PINNED}{self.mark}/{quote(self.key)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

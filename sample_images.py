@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from config import Settings, is_loopback
 from domain import (
+    FILES_URL,
+    WHOLE_DIGEST,
     CheckedUpload,
     LibraryImage,
     LibraryPage,
@@ -27,7 +29,6 @@ from domain import (
 from errors import InvalidRequest, NotFound
 from sample_library import catalogue, folder
 from sample_library.catalogue import (
-    FILES_URL,
     THUMBNAILS_URL,
     Catalogue,
     IsUsed,
@@ -40,11 +41,9 @@ from sample_library.folder import Folder
 if TYPE_CHECKING:
     from sample_library.shelf import Shelf
 
-__all__ = ["FILES_URL", "PINNED_URL", "THUMBNAILS_URL", "Library", "open_library", "shown_at"]
+__all__ = ["FILES_URL", "THUMBNAILS_URL", "Library", "open_library", "shown_at"]
 
 OUTPUT_URL = "/output/"
-PINNED_URL = "/samples/pinned/"
-_WHOLE_DIGEST = 64
 _SHORTEST_SECONDS = 2 * 3600  # an address that a model is given lives at least so long
 
 
@@ -67,9 +66,6 @@ class Home(Protocol):
 
     def rename(self, key: str, stem: str) -> LibraryImage:
         """The same picture under another name, without ending. Conflict when that is taken."""
-
-    def pin(self, key: str) -> str:
-        """A hash of the picture's content that will still tell it when it was renamed or replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,21 +139,26 @@ class Library:
         return self._home.rename(key, stem)
 
     def file(self, key: str) -> Path | str:
-        """Where the picture is: a file, or an address. Also when it was renamed or deleted since."""
-        return self._found_here(key) or (self._shelf or self._folder).file(key)
+        """Where the picture is: a file, or an address. Also when it was renamed or deleted since; as a record
+        used it, for a key as in the address of ``SampleImage.as_used``."""
+        mark, plain = catalogue.read_pin(key)
+        return (self._shelf_of(plain, mark) or self._folder).file(plain, mark)
 
     def thumbnail(self, key: str) -> Path | str:
         """The same, small."""
-        here = self._found_here(key)
-        return self._folder.thumbnail(key) if here else (self._shelf or self._folder).thumbnail(key)
-
-    def pinned(self, name: str) -> Path:
-        """A copy of a picture as a record used it. Raises NotFound."""
-        return folder.existing(self._folder.place / ".pinned", name)
+        mark, plain = catalogue.read_pin(key)
+        return (self._shelf_of(plain, mark) or self._folder).thumbnail(plain, mark)
 
     def pin(self, images: Iterable[SampleImage]) -> tuple[SampleImage, ...]:
-        """The references of a request with key and hash, so that later a record can show what it used."""
+        """The references of a request with key and hash or ETag, so that a record can show what it used."""
         return tuple(self._pinned(image) for image in images)
+
+    def identify(self, images: Iterable[SampleImage]) -> tuple[SampleImage, ...]:
+        """The same at the moment of sending, for those of which ``pin`` had no fresh list to tell the ETag.
+
+        Asks OSS. Raises BucketError.
+        """
+        return tuple(self._identified(image) for image in images)
 
     def names_of(self, key: str) -> list[str]:
         """By what a record that used this picture knows it: its hash, and the address it was picked by."""
@@ -181,59 +182,86 @@ class Library:
         return [self._reference(_Wish(image=image, form=form, limits=limits)) for image in images]
 
     def wait_until_wanted(self, timeout: float) -> bool:
-        """Whether the list should be refreshed; waits so many seconds for it."""
+        """Whether there is something for ``tend`` to do; waits so many seconds for it."""
         return self._shelf is not None and self._shelf.wait_until_wanted(timeout)
 
-    def refresh(self, is_used: IsUsed = nobody_used) -> None:
+    def tend(self) -> None:
+        """Read the list anew when that is wanted; copy what was chosen and may be replaced by hand."""
+        if self._shelf:
+            self._shelf.tend()
+
+    def refresh(self) -> None:
         """Read the list anew. What fails is told by the next ``list_images``."""
         if self._shelf:
-            self._shelf.refresh(is_used)
+            self._shelf.refresh()
 
     def empty_trash(self, *, days: int, is_used: IsUsed = nobody_used) -> int:
-        """Delete for good what was deleted that many days ago -> how many; in the bucket ``refresh`` does.
+        """Delete for good what was deleted from the folder that many days ago -> how many.
 
-        What a record used stays, hidden, for as long as there is the record.
+        What a record used stays, hidden, for as long as there is the record. A bucket has other houses, whose
+        records nobody knows here: there everything stays.
         """
         return self._folder.empty_trash(days=days, is_used=is_used)
 
-    def _found_here(self, key: str) -> Path | None:
-        """A picture of the folder, from the time before there was a bucket."""
-        if self._shelf is None or self._shelf.knows(key):
-            return None
+    def _shelf_of(self, key: str, mark: str = "") -> Shelf | None:
+        """The bucket, unless the picture is one of the folder, from the time before there was a bucket."""
+        is_here = len(mark) == WHOLE_DIGEST if mark else self._is_here(key)
+        return None if is_here else self._shelf
+
+    def _is_here(self, key: str) -> bool:
+        if self._shelf and self._shelf.knows(key):
+            return False
         with contextlib.suppress(NotFound):
-            return self._folder.find(key)
-        return None
+            return bool(self._folder.find(key))
+        return False
 
     def _pinned(self, image: SampleImage) -> SampleImage:
-        for key in _names_in(image.url, FILES_URL):
-            home = self._folder if self._found_here(key) else self._home
+        for name in _names_in(image.url, FILES_URL):
+            mark, key = catalogue.read_pin(name)
             with contextlib.suppress(NotFound, OSError):
-                etag = self._shelf.etag(key) if self._shelf and home is self._shelf else ""
-                return replace(image, key=key, sha256=home.pin(key), etag=etag)
+                digest, etag = self._pins_of(key, mark)
+                return replace(image, url=FILES_URL + quote(key), key=key, sha256=digest, etag=etag)
+        return image
+
+    def _pins_of(self, key: str, mark: str) -> tuple[str, str]:
+        """Hash and ETag, as far as they are known; of what a record used before, those that it had."""
+        shelf = self._shelf_of(key, mark)
+        if shelf is None and mark:
+            return (mark, "") if len(mark) == WHOLE_DIGEST else ("", mark)
+        if shelf is None:
+            return self._folder.pin(key), ""
+        etag = mark or shelf.etag(key)
+        if etag:
+            shelf.choose(key, etag)
+        return catalogue.digest_in(key), etag
+
+    def _identified(self, image: SampleImage) -> SampleImage:
+        for key in () if image.sha256 or image.etag else _names_in(image.url, FILES_URL):
+            shelf = None if catalogue.digest_in(key) else self._shelf_of(key)
+            with contextlib.suppress(NotFound):
+                return replace(image, key=key, etag=shelf.stored(key).etag) if shelf else image
         return image
 
     def _facts(self, image: SampleImage) -> ReferenceFacts | None:
         for prefix, place in ((FILES_URL, None), (OUTPUT_URL, self._settings.output_dir)):
             names = _names_in(image.url, prefix)
-            found = [self._facts_of(name, place) for name in names]
+            found = [self._facts_of(name, image.mark, place) for name in names]
             if names:
                 unknown = None if place is None and self._shelf else ReferenceFacts(is_missing=True)
                 return next((facts for facts in found if facts), unknown)
         return None
 
-    def _facts_of(self, name: str, place: Path | None) -> ReferenceFacts | None:
-        if place is None and self._shelf and not self._found_here(name):
-            return self._shelf.facts(name)
+    def _facts_of(self, name: str, mark: str, place: Path | None) -> ReferenceFacts | None:
+        shelf = None if place else self._shelf_of(name, mark)
+        if shelf:
+            return shelf.facts(name, mark)
         with contextlib.suppress(NotFound, OSError):
-            path = folder.existing(place, name) if place else self._folder.file(name)
+            path = folder.existing(place, name) if place else self._folder.file(name, mark)
             return catalogue.facts_of(path.name, path.stat().st_size)
         return None
 
     def _reference(self, wish: _Wish) -> Reference:
         image = wish.image
-        kept = self._folder.pinned(image.sha256, image.key)
-        if kept:
-            return self._handed(kept.read_bytes(), wish)
         for key in _names_in(image.url, FILES_URL):
             with contextlib.suppress(NotFound):
                 return self._library_reference(key, wish)
@@ -245,16 +273,17 @@ class Library:
         return Reference(filename=image.filename, url=image.url)
 
     def _library_reference(self, key: str, wish: _Wish) -> Reference:
-        if self._shelf is None or self._found_here(key):
-            return self._handed(self._folder.file(key).read_bytes(), wish)
-        if wish.form == "bytes" and not wish.image.etag:
-            return _as_bytes(self._shelf.content(key), wish)
-        stored = self._shelf.stored(key)
-        if wish.image.etag not in ("", stored.etag):
+        etag, shelf = wish.image.etag, self._shelf_of(key, wish.image.mark)
+        if shelf is None:
+            return self._handed(self._folder.file(key, wish.image.mark).read_bytes(), wish)
+        if wish.form == "bytes" and not etag:
+            return _as_bytes(shelf.content(shelf.place(key)), wish)
+        stored = shelf.stored(key, etag)
+        if etag not in ("", stored.etag):
             raise wish.refused("排队之后被换成了另一张，没有生成，也没有计费，请重新选择")
         if wish.form == "bytes":
-            return _as_bytes(self._shelf.content(key), wish)
-        return self._as_address(self._shelf, stored.key, stored.etag, wish)
+            return _as_bytes(shelf.content(stored.key), wish)
+        return self._as_address(shelf, stored.key, stored.etag, wish)
 
     def _handed(self, content: bytes, wish: _Wish) -> Reference:
         """A picture of this machine: lent to the bucket for a model that only takes addresses."""
@@ -284,11 +313,8 @@ def open_library(settings: Settings, clock: Callable[[], float] = time.time) -> 
 
 def shown_at(image: SampleImage) -> str:
     """Where a page finds a reference that a record used, small; its own address for one from elsewhere."""
-    if len(image.sha256) == _WHOLE_DIGEST:
-        return f"{PINNED_URL}{image.sha256}.{image.key.rpartition('.')[2].lower()}"
-    if image.url.startswith(FILES_URL):
-        return THUMBNAILS_URL + image.url.removeprefix(FILES_URL)
-    return image.url
+    used = image.as_used.url
+    return THUMBNAILS_URL + used.removeprefix(FILES_URL) if used.startswith(FILES_URL) else used
 
 
 def _as_bytes(content: bytes, wish: _Wish) -> Reference:

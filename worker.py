@@ -86,7 +86,7 @@ class Worker:
             self._start_thread(self._repeat, f"picture-{number + 1}")
         self._start_thread(self._watch, "lookout")
         if self.library.wants_refreshing:
-            self._start_thread(self._refresh_library, "library")
+            self._start_thread(self._tend_library, "library")
         if self.copies:
             self._start_thread(self._copy_outputs, "copies")
         self._start_thread(self._keep_house, "house")
@@ -203,7 +203,7 @@ class Worker:
         picture = generator.generate(
             self.model,
             record.request,
-            lambda: self._references(record),
+            lambda: self._references(db, record),
             ledger=self._ledger(db, record),
             pause=self._pause,
             ticket=record.ticket,
@@ -232,11 +232,12 @@ class Worker:
             insist=self._insist,
         )
 
-    def _references(self, record: Record) -> Sequence[Reference]:
-        card = self.model.card
-        return self.library.references(
-            record.sample_images, form=card.reference_form, limits=card.reference_limits
-        )
+    def _references(self, db: database.Connection, record: Record) -> Sequence[Reference]:
+        """Made ready for the model; first it is written down which they are, where that was not known."""
+        card, images = self.model.card, self.library.identify(record.sample_images)
+        if images != record.sample_images:
+            self._insist(lambda: database.pin_references(db, record, images))
+        return self.library.references(images, form=card.reference_form, limits=card.reference_limits)
 
     def _keep(self, db: database.Connection, record: Record, laid: Laid) -> KeptPicture:
         """Onto the disk; when the disk refuses, hold the paid picture and say so until it takes it."""
@@ -395,12 +396,11 @@ class Worker:
                     busy = self._survive(lambda: work.empty_trash(db) > 0)
                     next_look += 0.0 if busy else _TRASH_LOOK_SECONDS
 
-    def _refresh_library(self) -> None:
-        """Read the list of the bucket anew when somebody looked at an old one."""
-        with closing(database.connect(self.settings.database_path)) as db:
-            while not self._stopping.is_set():
-                if self.library.wait_until_wanted(timeout=1.0):
-                    self._survive(lambda: self.housework.refresh_library(db))
+    def _tend_library(self) -> None:
+        """Read the list of the bucket anew when somebody looked at an old one; copy there what was chosen."""
+        while not self._stopping.is_set():
+            if self.library.wait_until_wanted(timeout=1.0):
+                self._survive(self.housework.tend_library)
 
     def _copy_outputs(self) -> None:
         """Keep finished pictures in OSS as well, those from before too."""

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
 
-from domain import CheckedUpload, LibraryImage, ReferenceFacts
+from domain import FILES_URL, PINNED, CheckedUpload, LibraryImage, ReferenceFacts
 from errors import InvalidRequest, NotFound
 
-FILES_URL = "/samples/files/"
 THUMBNAILS_URL = "/samples/thumbnails/"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 DIGEST_LENGTH = 12
@@ -25,6 +24,7 @@ IsUsed = Callable[[Sequence[str]], bool]  # whether a record used a picture that
 _KEY = re.compile(
     r"(?P<stem>[^/]+)-(?P<width>\d{1,6})x(?P<height>\d{1,6})-(?P<digest>[0-9a-f]{12})(?P<ending>\.[a-z]+)"
 )
+_PIN = re.compile(rf"{re.escape(PINNED)}(?P<mark>[0-9A-Za-z-]{{1,64}})/(?P<key>.+)", re.DOTALL)
 _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
 
@@ -127,6 +127,12 @@ def digest_in(key: str) -> str:
     return known["digest"] if known else ""
 
 
+def read_pin(key: str) -> tuple[str, str]:
+    """``.pinned/<mark>/<key>``, as in an address of ``SampleImage.as_used`` -> both; else no mark."""
+    pin = _PIN.fullmatch(key)
+    return (pin["mark"], pin["key"]) if pin else ("", key)
+
+
 def names_of(key: str) -> list[str]:
     """By what a record that used this picture knows it: its hash, and the address it was picked by."""
     return [name for name in (digest_in(key), FILES_URL + quote(key)) if name]
@@ -143,7 +149,7 @@ def same_picture(key: str, others: Iterable[str]) -> str:
     for other in others:
         if other == key:
             return key
-        if digest and digest_in(other) == digest:
+        if digest and digest in other and digest_in(other) == digest:
             found = other
     return found
 

@@ -12,14 +12,13 @@ import secrets
 import time
 from pathlib import Path
 
-from domain import CheckedUpload, LibraryImage
+from domain import PINNED, CheckedUpload, LibraryImage
 from errors import Conflict, NotFound, StorageError
 from sample_library import catalogue
 from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing
 
 _TRASH = ".trash"
 _THUMBNAILS = ".thumbnails"
-_PINNED = ".pinned"
 _SETTLED_NS = 2_000_000_000  # a folder changed a moment ago may change again within its clock's tick
 
 
@@ -91,8 +90,13 @@ class Folder:
         _move(source, self.place / target)
         return self._described(target)
 
-    def file(self, key: str) -> Path:
-        """Where the picture is: also when it was renamed or deleted since. NotFound for every other name."""
+    def file(self, key: str, mark: str = "") -> Path:
+        """Where the picture is: also when it was renamed or deleted since. NotFound for every other name.
+
+        With a mark, the copy of that hash: whatever lies in its place now.
+        """
+        if mark:
+            return existing(self.place / PINNED, _pin(mark, key))
         with contextlib.suppress(NotFound):
             return self.find(key)
         same = self.catalogue().of_content(catalogue.digest_in(key))
@@ -101,9 +105,9 @@ class Folder:
         trash = self.place / _TRASH
         return existing(trash, catalogue.same_picture(key, _names(trash)) or key)
 
-    def thumbnail(self, key: str) -> Path:
+    def thumbnail(self, key: str, mark: str = "") -> Path:
         """Its thumbnail (WebP), or the file itself where there is none."""
-        path = self.file(key)
+        path = self.file(key, mark)
         thumbnail = self._thumbnail(path.name)
         return thumbnail if thumbnail.is_file() else path
 
@@ -118,19 +122,10 @@ class Folder:
             return told
         content = self.find(key).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        target = self._pinned(digest, key)
+        target = self.place / PINNED / _pin(digest, key)
         if not target.is_file():
             write(target, content)
         return digest
-
-    def pinned(self, digest: str, key: str) -> Path | None:
-        """What was copied when it was pinned."""
-        path = self._pinned(digest, key)
-        is_whole = len(digest) == 64 and digest.isalnum()
-        return path if is_whole and path.is_file() else None
-
-    def _pinned(self, digest: str, key: str) -> Path:
-        return self.place / _PINNED / f"{digest}{Path(key).suffix.lower()}"
 
     def _state(self) -> tuple[int, int]:
         return _changed_at(self.place), _changed_at(self.place / _THUMBNAILS)
@@ -182,6 +177,10 @@ def write(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise _not_kept(error) from error
+
+
+def _pin(digest: str, key: str) -> str:
+    return digest + Path(key).suffix.lower()
 
 
 def _entry(found: os.DirEntry[str], has_thumbnail: bool) -> Entry:

@@ -1,29 +1,30 @@
 """The library in a bucket. Its list is kept here and brought up to date in the background.
 
 Whoever looks gets the list there is, and waits 1.5 s at most when there is none yet. Hidden under the
-prefix: ``.trash/`` with what was deleted, ``.sent/`` with pictures of this machine that a model had to see.
+prefix: ``.trash/`` with what was deleted, ``.pinned/`` with what records used of what was put there by hand,
+``.sent/`` with pictures of this machine that a model had to see, for two days.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from domain import CheckedUpload, LibraryImage, ReferenceFacts
-from errors import BucketError, Busy, Conflict, NotFound, StorageError
+from domain import PINNED, CheckedUpload, LibraryImage, ReferenceFacts
+from errors import BucketError, Busy, Conflict, NotFound
 from oss_client import Bucket, StoredObject
 from sample_library import catalogue
-from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Entry, IsUsed, missing
-from sample_library.folder import write
+from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Entry, missing
+from sample_library.memory import Remembered, recall, remember
+from sample_library.pins import Pins
 
 FRESH_SECONDS = 60.0
 FIRST_WAIT, LATER_WAIT = 1.5, 0.3
@@ -32,17 +33,20 @@ _THUMBNAIL = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
 _SHOWN_SECONDS = 7_200  # life of an address for browsers; the same one is given out for half of it
 _MOST_ADDRESSES = 3_000  # 2 MB
 _TRASH, _SENT = ".trash/", ".sent/"
-_TRASH_SECONDS, _SENT_SECONDS = 30 * 24 * 3600.0, 2 * 24 * 3600.0
+_SENT_SECONDS = 2 * 24 * 3600.0
+_LENT_AGAIN_SECONDS = _SENT_SECONDS / 2  # another house may sweep it by its own clock
 _SWEEP = 100
+_PINS_A_TURN = 10
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class _Found:
-    """What a reading of the list found. ``old`` are names of hidden objects that have had their time."""
+    """What a reading of the list found. ``trash`` is key -> ETag; ``old`` was lent and has had its time."""
 
     shown: list[Entry] = field(default_factory=list)
-    trash: set[str] = field(default_factory=set)
+    trash: dict[str, str] = field(default_factory=dict)
+    pins: list[str] = field(default_factory=list)
     old: list[str] = field(default_factory=list)
 
 
@@ -60,7 +64,8 @@ class Shelf:
         self._clock = clock
         self._condition = threading.Condition()
         self._catalogue: Catalogue | None = None
-        self._trash: frozenset[str] = frozenset()
+        self._trash: Mapping[str, str] = {}
+        self._pins = Pins(bucket, prefix, clock)
         self._listed_at = 0.0
         self._is_of_this_run = False
         self._failed_at = 0.0
@@ -71,9 +76,9 @@ class Shelf:
         self._wanted = True
         self._changes: list[tuple[str, Entry | None]] = []
         self._addresses: dict[tuple[str, str], tuple[str, float]] = {}
-        self._sent: set[str] = set()
-        self._measured: dict[tuple[str, str], ReferenceFacts | None] = {}
-        self._remember()
+        self._sent: dict[str, float] = {}
+        self._measured: dict[str, ReferenceFacts | None] = {}
+        self._recall()
 
     @property
     def listed_at(self) -> float:
@@ -103,15 +108,23 @@ class Shelf:
         raise Busy("正在读取 OSS 里的示例图，请稍等几秒再试")
 
     def wait_until_wanted(self, timeout: float) -> bool:
-        """For the thread that calls ``refresh``: whether somebody looked at an old list."""
+        """For the thread that calls ``tend``: whether somebody looked at an old list, or chose a picture."""
         with self._condition:
-            return self._condition.wait_for(lambda: self._wanted, timeout)
+            return self._condition.wait_for(lambda: self._wanted or self._pins.is_waited_for, timeout)
 
-    def refresh(self, is_used: IsUsed) -> None:
-        """Read the whole list anew; what fails is kept as ``trouble``. One at a time.
+    def tend(self) -> None:
+        """Read the list anew when that is wanted, and copy some of what was chosen; a send does it else."""
+        if self._wanted:
+            self.refresh()
+        for _ in range(_PINS_A_TURN):
+            chosen = self._pins.take_chosen()
+            if chosen is None:
+                return
+            with contextlib.suppress(BucketError):
+                self._pin(*chosen)
 
-        What was deleted long ago and no record of this house used is taken away for good.
-        """
+    def refresh(self) -> None:
+        """Read the whole list anew; what fails is kept as ``trouble``. One at a time."""
         with self._condition:
             self._changes.clear()
             self._wanted = False
@@ -123,7 +136,7 @@ class Shelf:
                 self._end_round()
             return
         self._take(found)
-        self._sweep(found, is_used)
+        self._sweep(found.old)
 
     def add(self, upload: CheckedUpload) -> LibraryImage:
         """Keep a checked upload. The same picture under any name is kept once: the first stays."""
@@ -136,11 +149,13 @@ class Shelf:
         return self._changed(plus=self._entry(key, len(upload.content)))
 
     def delete(self, key: str) -> None:
-        """Into the trash, from where ``restore`` brings it back."""
-        self._move(_plain(key), _TRASH + key)
+        """Into the trash, from where ``restore`` brings it back. Nothing is taken away for good: whether a
+        record of another house used it, nobody knows here."""
+        etag = self._etag_at(_plain(key))
+        self._move(key, _TRASH + key)
         self._change(without=key)
         with self._condition:
-            self._trash |= {key}
+            self._trash = {**self._trash, key: etag}
 
     def restore(self, key: str) -> LibraryImage:
         """Bring back what was deleted; what is back already stays. NotFound when it never was."""
@@ -148,79 +163,98 @@ class Shelf:
             self._move(_TRASH + _plain(key), key)
         except NotFound:
             self._look(key)
-        return self._changed(plus=self._entry(key, self._look(key).size))
+        found = self._look(key)
+        return self._changed(plus=self._entry(key, found.size, found.etag))
 
     def rename(self, key: str, stem: str) -> LibraryImage:
         """The same picture under another name."""
         target = catalogue.renamed(_plain(key), stem)
-        size = self._look(key).size
+        found = self._look(key)
         if target == key:
-            return catalogue.described(self._entry(key, size))
+            return catalogue.described(self._entry(key, found.size))
         if self._is_there(target):
             raise Conflict(f"已经有一张叫「{target.rpartition('/')[2]}」的示例图，请换一个名字")
         self._move(key, target)
-        return self._changed(without=key, plus=self._entry(target, size))
+        return self._changed(without=key, plus=self._entry(target, found.size, found.etag))
 
-    def file(self, key: str) -> str:
-        """An address of the picture for a browser; also when it was renamed or deleted since."""
-        return self._address(self._now(key), "")
+    def file(self, key: str, etag: str = "") -> str:
+        """An address of the picture for a browser; also when it was renamed or deleted since.
 
-    def thumbnail(self, key: str) -> str:
+        With an ETag, of that content: NotFound when another lies in its place and no copy was made of it.
+        """
+        return self._address(self._as_used(key, etag), "")
+
+    def thumbnail(self, key: str, etag: str = "") -> str:
         """The same, 320 px, made by OSS."""
-        return self._address(self._now(key), _THUMBNAIL)
-
-    def pin(self, key: str) -> str:
-        """The hash that the key tells, or nothing."""
-        return catalogue.digest_in(key)
+        return self._address(self._as_used(key, etag), _THUMBNAIL)
 
     def knows(self, key: str) -> bool:
         """Whether the list at hand has it."""
         return key in self._known().entries
 
-    def facts(self, key: str) -> ReferenceFacts | None:
-        """What the list at hand tells of it."""
+    def facts(self, key: str, etag: str) -> ReferenceFacts | None:
+        """What is known of it, or of its content with that ETag, without asking."""
         entry = self._known().entries.get(key)
-        if entry is None:
-            return None
-        measured = self._measured.get((key, entry.etag)) if entry.etag else None
-        return measured or catalogue.facts_of(key, entry.size)
+        if entry and etag in ("", entry.etag):
+            return self._measured.get(entry.etag) or catalogue.facts_of(key, entry.size)
+        if entry and not self.is_stale and not self._pins.find(key, etag):
+            return ReferenceFacts(is_missing=True)
+        return self._measured.get(etag)
 
     def etag(self, key: str) -> str:
         """What tells this content from another that is put in its place; empty where the key does, or no
         fresh list is there to ask."""
-        entry = None if self.is_stale else self._known().entries.get(key)
-        return entry.etag if entry else ""
+        return "" if self.is_stale else self._etag_at(key)
 
-    def stored(self, key: str) -> StoredObject:
-        """Where it surely is at this moment, renamed or deleted as it may be. Raises NotFound."""
+    def choose(self, key: str, etag: str) -> None:
+        """A record will use this content: a copy is made soon, before another can be put in its place."""
+        with self._condition:
+            self._pins.choose(_plain(key), etag)
+            self._condition.notify_all()
+
+    def stored(self, key: str, etag: str = "") -> StoredObject:
+        """Where it surely is at this moment, renamed or deleted as it may be. Raises NotFound.
+
+        With an ETag, the copy of that content if it can be had; else what is there, with its own ETag.
+        """
+        found = self._pin(key, etag) if etag else None
         now = self._prefix + self._now(key)
-        return self._unless_out(lambda: self._bucket.look(now))
+        return found or self._unless_out(lambda: self._bucket.look(now))
+
+    def place(self, key: str) -> str:
+        """Where it is, as far as the list tells."""
+        return self._prefix + self._now(key)
 
     def sent_address(self, key: str, *, seconds: int) -> str:
-        """An address for a model; ``key`` as ``stored`` or ``lend`` tell it."""
+        """An address for a model. From here on a key is whole, as ``stored``, ``place``, ``lend`` tell it."""
         return self._bucket.signed_url(key, seconds=seconds)
 
     def measured(self, key: str, etag: str) -> ReferenceFacts | None:
         """What OSS finds in such an object; None when its name tells, or OSS cannot."""
-        name = self._name(key)
-        if catalogue.digest_in(name):
+        if catalogue.digest_in(key):
             return None
-        if (name, etag) not in self._measured:
-            self._measured[name, etag] = self._unless_out(lambda: self._measure(key))
-        return self._measured[name, etag]
+        content = etag or key
+        if content not in self._measured:
+            self._measured[content] = self._unless_out(lambda: self._measure(key))
+        return self._measured[content]
 
     def content(self, key: str) -> bytes:
         """The picture itself. Raises NotFound."""
-        return self._unless_out(lambda: self._bucket.fetch(self._prefix + self._now(key)))
+        return self._unless_out(lambda: self._bucket.fetch(key))
 
     def lend(self, content: bytes, media_type: str) -> str:
         """A picture of this machine, for a model to see; stays there for two days -> its key."""
         digest = hashlib.sha256(content).hexdigest()[:32]
         key = f"{self._prefix}{_SENT}{digest}.{media_type.rpartition('/')[2]}"
-        if digest not in self._sent:
+        now = self._clock()
+        if now - self._sent.get(digest, 0.0) > _LENT_AGAIN_SECONDS:
             self._unless_out(lambda: self._bucket.put(key, content, media_type))
-            self._sent.add(digest)
+            self._sent[digest] = now
         return key
+
+    def _pin(self, key: str, etag: str) -> StoredObject | None:
+        source = self._prefix + self._now(key)
+        return self._unless_out(lambda: self._pins.keep(source, key, etag))
 
     def _unless_out(self, ask: Callable[[], T]) -> T:
         """While OSS is out of reach one tries now and then; the others are told at once, holding no place."""
@@ -265,15 +299,15 @@ class Shelf:
         found, now, known = _Found(), self._clock(), self._known().entries
         for each in self._bucket.list_objects(self._prefix):
             name = self._name(each.key)
+            etag = "" if catalogue.digest_in(name) else each.etag
             if name.startswith(_TRASH):
-                found.trash.add(name.removeprefix(_TRASH))
-                if each.modified_at < now - _TRASH_SECONDS:
-                    found.old.append(name)
+                found.trash[name.removeprefix(_TRASH)] = etag
+            elif name.startswith(PINNED):
+                found.pins.append(name)
             elif name.startswith(_SENT):
                 if each.modified_at < now - _SENT_SECONDS:
                     found.old.append(name)
             elif catalogue.is_picture(name):
-                etag = "" if catalogue.digest_in(name) else each.etag
                 entry = Entry(key=name, size=each.size, kept_at=each.modified_at, etag=etag)
                 earlier = known.get(name)
                 found.shown.append(earlier if earlier and earlier == entry else entry)
@@ -287,22 +321,24 @@ class Shelf:
                 fresh = fresh.changed(without=key, plus=entry)
             self._catalogue, self._listed_at, self._trouble = fresh, self._clock(), None
             self._is_of_this_run = True
-            self._trash = frozenset(found.trash)
+            self._trash = found.trash
+            self._pins.learn(found.pins)
             self._end_round()
-        self._write_memory(fresh)
+        known = Remembered(
+            listed_at=self._listed_at, catalogue=fresh, trash=found.trash, pins=self._pins.names
+        )
+        remember(self._memory, known, of=self._identity())
 
     def _end_round(self) -> None:
         self._rounds += 1
         self._wanted = False  # who asked meanwhile has what they asked for
         self._condition.notify_all()
 
-    def _sweep(self, found: _Found, is_used: IsUsed) -> None:
-        """Take away what was lent or deleted long ago; what fails is left for the next time."""
-        unused = (name for name in found.old if not is_used(catalogue.names_of(name.removeprefix(_TRASH))))
+    def _sweep(self, old: Iterable[str]) -> None:
+        """Take away what was lent long ago; what fails is left for the next time."""
         with contextlib.suppress(BucketError):
-            for name in islice(unused, _SWEEP):
+            for name in islice(old, _SWEEP):
                 self._bucket.delete(self._prefix + name)
-                self._sent.discard(name.rpartition("/")[2].partition(".")[0])
 
     def _known(self) -> Catalogue:
         return self._catalogue or Catalogue(())
@@ -317,6 +353,20 @@ class Shelf:
             return same.key
         deleted = catalogue.same_picture(key, self._trash)
         return _TRASH + deleted if deleted else key
+
+    def _as_used(self, key: str, etag: str) -> str:
+        """Where that content is, as far as the list tells."""
+        pin, now = self._pins.find(key, etag), self._now(key)
+        if not pin and etag and self._etag_at(now) not in ("", etag):
+            raise missing()
+        return pin or now
+
+    def _etag_at(self, key: str) -> str:
+        """The ETag that the list tells; empty where it does not."""
+        if key.startswith(_TRASH):
+            return self._trash.get(key.removeprefix(_TRASH), "")
+        entry = self._known().entries.get(key)
+        return entry.etag if entry else ""
 
     def _address(self, key: str, change: str) -> str:
         """Signed once an hour, so that browsers can keep what they fetched."""
@@ -351,8 +401,9 @@ class Shelf:
             raise missing() from None
         self._bucket.delete(self._prefix + key)
 
-    def _entry(self, key: str, size: int) -> Entry:
-        return Entry(key=key, size=size, kept_at=self._clock())
+    def _entry(self, key: str, size: int, etag: str = "") -> Entry:
+        etag = "" if catalogue.digest_in(key) else etag
+        return Entry(key=key, size=size, kept_at=self._clock(), etag=etag)
 
     def _changed(self, *, plus: Entry, without: str = "") -> LibraryImage:
         self._change(without=without or plus.key, plus=plus)
@@ -368,22 +419,13 @@ class Shelf:
     def _name(self, key: str) -> str:
         return key.removeprefix(self._prefix)
 
-    def _remember(self) -> None:
+    def _recall(self) -> None:
         """The list of the last run, until there is a fresh one."""
-        unreadable = (OSError, ValueError, KeyError, TypeError)
-        with contextlib.suppress(*unreadable), self._memory.open(encoding="utf-8") as file:
-            head = json.loads(file.readline())
-            if head["of"] == self._identity():
-                rows = (json.loads(line) for line in file)
-                entries = (Entry(key=k, size=s, kept_at=float(t), etag=e) for k, s, t, e in rows)
-                self._catalogue = Catalogue(entries)
-                self._listed_at = float(head["listed_at"])
-
-    def _write_memory(self, fresh: Catalogue) -> None:
-        head = {"of": self._identity(), "listed_at": self._listed_at}
-        lines = [head, *([entry.key, entry.size, entry.kept_at, entry.etag] for entry in fresh)]
-        with contextlib.suppress(StorageError):
-            write(self._memory, "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode())
+        known = recall(self._memory, of=self._identity())
+        if known:
+            self._catalogue, self._listed_at = known.catalogue, known.listed_at
+            self._trash = known.trash
+            self._pins.learn(known.pins)
 
     def _identity(self) -> str:
         return f"{self._bucket.address.endpoint}/{self._bucket.address.bucket}/{quote(self._prefix)}"

@@ -4,7 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from domain import Record, SampleImage, Status
 from storage.connection import transaction
+from storage.ledger import holds_claim
+from storage.rows import sample_images_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,16 @@ def is_reference_used(db: sqlite3.Connection, names: Sequence[str]) -> bool:
     """Whether there is a record, be it in the trash, that used a reference of any of these names."""
     sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"
     return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)
+
+
+def pin_references(db: sqlite3.Connection, record: Record, images: tuple[SampleImage, ...]) -> None:
+    """Which pictures the references of a record are, told by the bucket just before they are sent."""
+    with transaction(db):
+        if holds_claim(db, record, Status.RUNNING):
+            db.execute(
+                "UPDATE generation_records SET sample_images = :images WHERE id = :id",
+                {"images": sample_images_text(images), "id": record.id},
+            )
 
 
 def add_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:

@@ -15,7 +15,7 @@ import requests
 
 import oss_client
 from config import Settings
-from errors import BucketError, NotFound, SettingError
+from errors import BucketError, Conflict, NotFound, SettingError
 from oss_client import Bucket
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
@@ -57,6 +57,33 @@ def test_any_key_makes_the_round_trip(oss: FakeOss, bucket: Bucket, key: str) ->
     bucket.delete(key)
     assert list(oss.objects) == [f"moved/{key}"]
     assert oss.objects[f"moved/{key}"].media_type == "image/png"
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_copy_is_made_only_of_the_content_that_is_meant(oss: FakeOss, bucket: Bucket, key: str) -> None:
+    oss.keep(key, b"one")
+    etag = bucket.look(key).etag
+    bucket.copy(key, "copy.png", if_match=etag)
+    oss.keep(key, b"two")
+    with pytest.raises(Conflict):
+        bucket.copy(key, "copy.png", if_match=etag)
+    with pytest.raises(NotFound):
+        bucket.copy("none.png", "copy.png", if_match=etag)
+    assert oss.objects["copy.png"].content == b"one"
+    assert [call.headers["x-oss-copy-source-if-match"] for call in oss.calls[1:]] == [etag] * 3
+
+
+@pytest.mark.parametrize(
+    "source", ["/demo-bucket/红.png", "/demo-bucket/a b.png", "/demo-bucket/a%.png", "a.png"]
+)
+def test_the_fake_takes_only_a_source_as_the_service_reads_it(oss: FakeOss, source: str) -> None:
+    auth = oss2.AuthV4("LTAItest", "secretkey")
+    bucket = oss2.Bucket(auth, oss.address, "demo-bucket", region="cn-hangzhou")
+    headers = {"x-oss-copy-source": source.encode().decode("latin-1")}
+    with pytest.raises(oss2.exceptions.ServerError) as caught:
+        bucket.put_object("b.png", b"", headers=headers)
+    assert caught.value.code in ("InvalidArgument", "SignatureDoesNotMatch")
+    assert oss.objects == {}
 
 
 def test_a_listing_is_read_to_its_end_a_thousand_at_a_time(oss: FakeOss, bucket: Bucket) -> None:
@@ -203,9 +230,13 @@ def test_a_missing_right_is_named_as_the_console_names_it(oss: FakeOss, bucket: 
 
 def test_reading_is_tried_again_and_writing_is_not(oss: FakeOss, bucket: Bucket) -> None:
     oss.keep("a.png", b"x")
-    for kind in ("500", "reset"):
+    for kind in ("500", "reset", "cut"):
         oss.fail_next(kind, times=2)
         assert bucket.fetch("a.png") == b"x"
+    oss.fail_next("cut", times=3)
+    with pytest.raises(BucketError, match="连不上 OSS（连接中断）") as broken:
+        list(bucket.list_objects(""))
+    assert broken.value.passing is True
     oss.fail_next("busy")
     with pytest.raises(BucketError, match="忙不过来") as caught:
         bucket.put("b.png", b"x", "image/png")
@@ -219,9 +250,10 @@ def test_nobody_at_the_address_is_said_with_the_setting(oss: FakeOss) -> None:
 
 
 def test_an_answer_that_is_not_from_oss_is_said(oss: FakeOss, bucket: Bucket) -> None:
-    oss.fail_next("html")
-    with pytest.raises(BucketError, match="OSS_ENDPOINT"):
-        list(bucket.list_objects(""))
+    for page in ("html", "other"):  # neither is a listing: the one is no XML, the other is
+        oss.fail_next(page)
+        with pytest.raises(BucketError, match="OSS_ENDPOINT"):
+            list(bucket.list_objects(""))
 
 
 def test_signature_v1_is_refused_by_the_fake(oss: FakeOss) -> None:

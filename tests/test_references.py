@@ -1,5 +1,6 @@
 """References from the library to the model: checked before money is spent, signed when they are sent."""
 
+import dataclasses
 import io
 import json
 import time
@@ -8,16 +9,19 @@ from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from urllib.error import HTTPError
+from urllib.parse import unquote
 from urllib.request import urlopen
 
 import pytest
 from flask.testing import FlaskClient
+from PIL import Image
 
 import database
 import generator
 import pictures
 from config import Settings
-from domain import LibraryImage, Record, Status
+from domain import LibraryImage, Record, SampleImage, Status
+from sample_images import open_library
 from sample_library import shelf
 from storage.schema_library import add_library
 from tests.drawn import drawn
@@ -76,6 +80,15 @@ def queue(client: FlaskClient, *rows: dict[str, object]) -> list[int]:
 
 def records(db: database.Connection, ids: list[int]) -> list[Record]:
     return [database.get_record(db, record_id) for record_id in ids]
+
+
+def look(client: FlaskClient, address: str) -> bytes:
+    """What a browser sees there."""
+    answer = client.get(address)
+    assert answer.status_code == 302, answer.text
+    with urlopen(answer.headers["Location"], timeout=5) as picture:
+        content: bytes = picture.read()
+        return content
 
 
 def work_off(worker: Worker, db: database.Connection) -> None:
@@ -379,26 +392,29 @@ def test_a_record_shows_what_it_used_though_it_was_renamed_and_deleted(
         assert answer.read()[8:12] == b"WEBP"
 
 
-def test_what_a_record_used_stays_in_the_bucket_as_long_as_the_record(
-    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+def test_what_a_record_used_stays_in_the_bucket_whatever_the_houses_know(
+    client: FlaskClient,
+    worker: Worker,
+    db: database.Connection,
+    oss: FakeOss,
+    clock: Clock,
+    settings: Settings,
 ) -> None:
-    used, unused = add(worker, "用过"), add(worker, "没用过")
-    (record_id,) = queue(client, row("猫", used))
+    image = add(worker, "用过")
+    queue(client, row("猫", image))
     work_off(worker, db)
-    for image in (worker.library.rename(used.key, "改过名"), unused):
-        worker.library.delete(image.key)
-    client.delete(f"/api/records/{record_id}")  # it can still be brought back
-    for each in oss.objects.values():
-        each.modified_at -= 31 * DAY
-    worker.housework.refresh_library(db)
-    assert len(oss.objects) == 1
+    other = replace(worker.settings, samples_dir=settings.samples_dir / "other")
+    elsewhere = open_library(other, clock)
+    elsewhere.refresh()
+    elsewhere.delete(elsewhere.rename(image.key, "改过名").key)  # by a house that never used it
+    clock.pause(400 * DAY)
+    elsewhere.refresh()
+    worker.library.refresh()
     assert get(client, "/api/sample-images")["images"] == []
-    address = client.get(f"/samples/thumbnails/{used.key}").headers["Location"]
-    with urlopen(address, timeout=5) as answer:
-        assert answer.read()[8:12] == b"WEBP"
-    db.execute("DELETE FROM generation_records")
-    worker.housework.refresh_library(db)
-    assert oss.objects == {}
+    assert look(client, f"/samples/thumbnails/{image.key}")[8:12] == b"WEBP"
+    again = queue(client, row("再来一张", image))
+    work_off(worker, db)
+    assert records(db, again)[0].status is Status.SUCCESS
 
 
 def by_hand(worker: Worker, oss: FakeOss, content: bytes, name: str = "手放.png") -> LibraryImage:
@@ -457,3 +473,243 @@ def test_a_picture_that_oss_cannot_measure_is_sent_as_it_is(
     work_off(worker, db)
     assert records(db, ids)[0].status is Status.SUCCESS
     assert jimeng.charges == 1
+
+
+HAND_PUT = ("手放.png", "茶 具/🍵 100%41 #1?.PNG", "e\u0301té+b&c=d%20.jpg", "猫" * 300 + ".png")
+RED, BLUE = (Image.new("RGB", (96, 64), colour) for colour in ("red", "blue"))
+
+
+def packed(image: Image.Image, name: str = "a.png") -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG" if name.endswith("jpg") else "PNG")
+    return file.getvalue()
+
+
+def is_red(picture: bytes) -> bool:
+    with Image.open(io.BytesIO(picture)) as image:
+        red, _, blue = image.convert("RGB").getpixel((48, 32))  # type: ignore[misc]
+    return red > blue
+
+
+def used(client: FlaskClient, record_id: int) -> dict[str, str]:
+    found = get(client, f"/api/records?limit=100&status={','.join(Status)}")["records"]
+    (image,) = next(each for each in found if each["id"] == record_id)["sample_images"]
+    return dict(image)
+
+
+@pytest.mark.parametrize("name", HAND_PUT)
+def test_a_record_shows_what_it_used_though_another_was_put_in_its_place(
+    client: FlaskClient,
+    worker: Worker,
+    db: database.Connection,
+    oss: FakeOss,
+    jimeng: FakeJimeng,
+    name: str,
+) -> None:
+    image = by_hand(worker, oss, packed(RED, name), name)
+    (first,) = queue(client, row("一", image))
+    work_off(worker, db)
+    by_hand(worker, oss, packed(BLUE, name), name)
+    (second,) = queue(client, row("二", image))
+    work_off(worker, db)
+    assert {record.status for record in records(db, [first, second])} == {Status.SUCCESS}
+    for address in ("url", "thumbnail_url"):
+        assert [is_red(look(client, used(client, n)[address])) for n in (first, second)] == [True, False]
+    assert [status for _, status in jimeng.fetched] == [200, 200]
+    assert [found["key"] for found in get(client, "/api/sample-images")["images"]] == [name]
+    del oss.objects[PREFIX + name]  # also when it is gone
+    worker.library.refresh()
+    assert is_red(look(client, used(client, first)["thumbnail_url"]))
+    assert oss.count("copy") == 2
+
+
+@pytest.mark.parametrize("field", ["request", "api"])
+def test_what_a_record_used_can_be_asked_for_again_though_another_was_put_in_its_place(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, field: str
+) -> None:
+    image = by_hand(worker, oss, packed(RED))
+    (first,) = queue(client, row("一", image))
+    work_off(worker, db)
+    by_hand(worker, oss, packed(BLUE))
+    told = used(client, first)
+    if field == "request":  # as the pages have it for 再来一张
+        told = dataclasses.asdict(database.get_record(db, first).request)["sample_images"][0]
+    reference = {"url": told["url"], "filename": told["filename"]}
+    again = queue(client, row("二") | {"sample_images": [reference]})
+    work_off(worker, db)
+    assert records(db, again)[0].sample_images == records(db, [first])[0].sample_images
+    assert is_red(look(client, used(client, again[0])["thumbnail_url"]))
+    (sent,) = worker.library.references(records(db, again)[0].sample_images, form="bytes")
+    assert is_red(sent.content or b"")
+    uses = post(client, "/api/sample-images/uses", {"keys": [image.key]})["uses"]
+    assert uses == {image.key: 2}
+
+
+def test_what_was_chosen_is_sent_though_it_was_replaced_while_it_waited(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
+    assert worker.library.wait_until_wanted(0)
+    worker.housework.tend_library()
+    assert not worker.library.wait_until_wanted(0)
+    by_hand(worker, oss, packed(BLUE))
+    work_off(worker, db)
+    assert records(db, ids)[0].status is Status.SUCCESS
+    (address,) = [call.key for call in oss.calls if call.deed == "picture"]
+    assert is_red(oss.objects[address].content)
+
+
+def test_the_threads_copy_what_was_chosen(client: FlaskClient, worker: Worker, oss: FakeOss) -> None:
+    image = by_hand(worker, oss, packed(RED))
+    worker.start()
+    try:
+        worker.library.pin([SampleImage(url=image.url, filename="手放.png")])
+        until = time.monotonic() + 5
+        while not oss.count("copy") and time.monotonic() < until:
+            time.sleep(0.01)
+    finally:
+        assert worker.stop(10)
+    assert oss.count("copy") == 1
+
+
+def test_queueing_waits_for_nothing_while_oss_is_slow(
+    client: FlaskClient, worker: Worker, oss: FakeOss
+) -> None:
+    image = by_hand(worker, oss, packed(RED))
+    asked = len(oss.calls)
+    queue(client, *[row("猫", image)] * 200)
+    assert len(oss.calls) == asked
+
+
+def test_without_a_fresh_list_the_send_tells_what_a_record_used(
+    client: FlaskClient,
+    worker: Worker,
+    db: database.Connection,
+    oss: FakeOss,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = by_hand(worker, oss, packed(RED))
+    with monkeypatch.context() as an_hour_later:
+        an_hour_later.setattr(shelf, "FRESH_SECONDS", -1.0)
+        ids = queue(client, row("一", image), row("二", image))
+    assert {record.sample_images[0].etag for record in records(db, ids)} == {""}
+    work_off(worker, db)
+    by_hand(worker, oss, packed(BLUE))
+    assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
+    assert all(is_red(look(client, used(client, record_id)["thumbnail_url"])) for record_id in ids)
+
+
+def test_a_claim_that_was_lost_does_not_change_what_a_record_used(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    (record_id,) = queue(client, row("一", add(worker, "红茶")))
+    record = database.get_record(db, record_id)
+    database.pin_references(db, record, ())  # never claimed
+    assert database.get_record(db, record_id).sample_images == record.sample_images
+
+
+def test_what_is_replaced_in_the_moment_of_the_copy_is_not_sent_and_nothing_is_paid(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
+) -> None:
+    ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
+    oss.before_next("copy", lambda: oss.keep(f"{PREFIX}手放.png", packed(BLUE)))
+    work_off(worker, db)
+    (record,) = records(db, ids)
+    assert "换成了另一张" in record.error
+    assert (record.status, jimeng.charges) == (Status.FAILED, 0)
+    assert list(oss.objects) == [f"{PREFIX}手放.png"]
+
+
+def test_two_houses_that_race_for_a_copy_both_have_it(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
+    (image,) = records(db, ids)[0].sample_images
+
+    def another_is_faster() -> None:
+        oss.keep(f"{PREFIX}.pinned/{image.etag}.png", packed(RED))
+        oss.keep(f"{PREFIX}手放.png", packed(BLUE))
+
+    oss.before_next("copy", another_is_faster)
+    work_off(worker, db)
+    assert records(db, ids)[0].status is Status.SUCCESS
+    assert is_red(look(client, used(client, ids[0])["thumbnail_url"]))
+
+
+def test_many_records_make_one_copy(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    image = by_hand(worker, oss, packed(RED))
+    ids = queue(client, *[row(f"第 {n} 张", image) for n in range(24)])
+    worker.start()
+    while any(record.status in (Status.QUEUED, Status.RUNNING) for record in records(db, ids)):
+        time.sleep(0.02)
+    assert worker.stop(10)
+    assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
+    assert len([key for key in oss.objects if "/.pinned/" in key]) == 1
+    assert {status for _, status in oss.statuses} <= {200, 404}
+
+
+def test_a_key_that_may_not_write_still_generates_and_never_shows_the_wrong_picture(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
+) -> None:
+    oss.denied = {"put", "delete"}
+    image = by_hand(worker, oss, packed(RED))
+    ids = queue(client, *[row(f"第 {n} 张", image) for n in range(3)])
+    work_off(worker, db)
+    assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
+    assert oss.count("copy") == 1  # who has no right is not asked again at once
+    assert is_red(look(client, used(client, ids[0])["thumbnail_url"]))
+    waiting = queue(client, row("换了", image))
+    by_hand(worker, oss, packed(BLUE))
+    work_off(worker, db)
+    (refused,) = records(db, waiting)
+    assert "换成了另一张" in refused.error
+    assert (refused.status, jimeng.charges) == (Status.FAILED, 3)
+    assert client.get(used(client, ids[0])["thumbnail_url"]).status_code == 404
+    again = {"url": used(client, ids[0])["url"], "filename": "手放.png"}
+    answer = post(client, "/api/batches", {"rows": [row("二") | {"sample_images": [again]}]}, 400)
+    assert "找不到" in answer["problems"][0]["error"]
+
+
+def test_a_copy_that_oss_is_too_busy_for_is_waited_for(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
+) -> None:
+    ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
+    oss.fail_next("busy", deed="copy")
+    worker.step(db)
+    (record,) = records(db, ids)
+    assert (record.status, jimeng.charges) == (Status.QUEUED, 0)
+    assert "忙不过来" in record.error
+
+
+def test_after_a_restart_the_copies_are_known_before_the_list_is(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, clock: Clock
+) -> None:
+    (record_id,) = queue(client, row("一", by_hand(worker, oss, packed(RED))))
+    work_off(worker, db)
+    deleted = add(worker, "删了")
+    by_hand(worker, oss, packed(BLUE))
+    worker.library.delete(deleted.key)
+    worker.library.refresh()
+    asked = len(oss.calls)
+    opened = open_library(worker.settings, clock)
+    (image,) = records(db, [record_id])[0].sample_images
+    shown = opened.thumbnail(unquote(image.as_used.url.removeprefix("/samples/files/")))
+    assert ".pinned/" in str(shown)
+    assert ".trash/" in str(opened.file(deleted.key))
+    assert len(oss.calls) == asked
+
+
+def test_a_picture_put_there_by_hand_is_known_by_its_content_when_it_was_renamed_or_deleted(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
+) -> None:
+    image = by_hand(worker, oss, packed(RED))
+    (waiting,) = queue(client, row("一", image))
+    worker.library.delete(image.key)
+    work_off(worker, db)  # copied out of the trash
+    assert records(db, [waiting])[0].status is Status.SUCCESS
+    worker.library.rename(worker.library.restore(image.key).key, "新名")
+    (again,) = queue(client, row("二", worker.library.image("新名.png")))
+    assert records(db, [again])[0].sample_images[0].etag == records(db, [waiting])[0].sample_images[0].etag
+    assert is_red(look(client, used(client, waiting)["thumbnail_url"]))

@@ -45,6 +45,10 @@ def thumbnail(library: Library, key: str) -> Path:
     return path
 
 
+def shown(library: Library, used: SampleImage) -> bytes:
+    return thumbnail(library, unquote(shown_at(used).removeprefix(THUMBNAILS_URL))).read_bytes()
+
+
 def reference(library: Library, url: str) -> bytes:
     (made,) = library.references([SampleImage(url=url, filename="猫")], form="any")
     assert made.content is not None
@@ -177,7 +181,7 @@ def test_a_key_leads_nowhere_else(settings: Settings, library: Library, key: str
         library.delete,
         library.restore,
         lambda key: library.rename(key, "猫"),
-        library.pinned,
+        lambda key: library.file(f".pinned/{'0' * 64}/{key}"),
     )
     for reach in ways:
         with pytest.raises(NotFound):
@@ -318,9 +322,43 @@ def test_a_picture_that_was_replaced_by_hand_is_still_the_one_that_was_chosen(
     (settings.samples_dir / "手放.png").write_bytes(other)
     (sent,) = library.references([pinned], form="any")
     assert sent.content == chosen
-    shown = library.pinned(shown_at(pinned).removeprefix("/samples/pinned/"))
-    assert shown.read_bytes() == chosen
+    assert shown(library, pinned) == chosen
     assert filenames(library) == ["手放.png"]
+
+
+@pytest.mark.parametrize("name", ["手 放.png", "🍵 100%41 #1?.PNG", "e\u0301té+b&c=d.png"])
+def test_what_a_record_used_can_be_asked_for_again_though_it_was_replaced_by_hand(
+    settings: Settings, library: Library, name: str
+) -> None:
+    settings.samples_dir.mkdir()
+    chosen, other = drawn("png"), drawn("png")
+    (settings.samples_dir / name).write_bytes(chosen)
+    (image,) = images(library)
+    (pinned,) = library.pin([SampleImage(url=image.url, filename=name)])
+    (settings.samples_dir / name).write_bytes(other)
+    (again,) = library.pin([SampleImage(url=pinned.as_used.url, filename=name)])
+    assert again == pinned
+    (sent,) = library.references([again], form="any")
+    assert sent.content == chosen
+    assert library.facts([again])[again.url].size == len(chosen)
+    (anew,) = library.pin([SampleImage(url=image.url, filename=name)])
+    (sent,) = library.references([anew], form="any")
+    assert sent.content == other
+
+
+def test_what_was_used_and_is_nowhere_any_more_is_not_mistaken_for_what_lies_in_its_place(
+    settings: Settings, library: Library
+) -> None:
+    settings.samples_dir.mkdir()
+    (settings.samples_dir / "手放.png").write_bytes(drawn("png"))
+    for mark in ("0" * 64, "0" * 32):
+        asked = SampleImage(url=f"/samples/files/.pinned/{mark}/手放.png", filename="手放.png")
+        (pinned,) = library.pin([asked])
+        assert library.facts([pinned])[pinned.url].is_missing
+        with pytest.raises(InvalidRequest, match="找不到"):
+            library.references([pinned], form="any")
+        with pytest.raises(NotFound):
+            library.thumbnail(asked.url.removeprefix(FILES_URL))
 
 
 def test_facts_are_known_before_anything_is_sent(settings: Settings, library: Library) -> None:

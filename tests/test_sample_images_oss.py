@@ -286,17 +286,36 @@ def test_nothing_is_asked_of_oss_before_somebody_looks(in_oss: Settings, oss: Fa
     assert oss.calls == []
 
 
-def test_what_was_deleted_is_gone_for_good_after_thirty_days(
-    library: Library, oss: FakeOss, clock: Clock
+def test_what_was_deleted_is_hidden_and_stays_for_the_records_of_other_houses(
+    library: Library, oss: FakeOss, clock: Clock, in_oss: Settings
 ) -> None:
-    first, second = library.add(upload("一")), library.add(upload("二", drawn("webp")))
-    library.delete(first.key)
-    clock.pause(20 * 24 * 3600)
-    library.delete(second.key)
-    clock.pause(11 * 24 * 3600)
-    library.refresh()
-    assert list(oss.objects) == [f"{PREFIX}.trash/{second.key}"]
-    assert library.restore(second.key).filename == "二.webp"
+    content = drawn("png")
+    image = library.add(upload("一", content))
+    library.delete(image.key)
+    clock.pause(400 * 24 * 3600)
+    other = open_library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
+    for house in (library, other):
+        house.refresh()
+        assert filenames(house) == []
+        assert fetched(house.file(image.key)) == content
+    assert list(oss.objects) == [f"{PREFIX}.trash/{image.key}"]
+    assert other.restore(image.key).filename == "一.png"
+
+
+def test_what_was_lent_is_there_for_a_day_whoever_sweeps(
+    library: Library, oss: FakeOss, clock: Clock, in_oss: Settings
+) -> None:
+    in_oss.output_dir.mkdir()
+    (in_oss.output_dir / "画.png").write_bytes(drawn("png"))
+    wanted = [SampleImage(url="/output/画.png", filename="画.png")]
+    other = open_library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
+    for hours in (0, 23, 2, 23, 2):
+        clock.pause(hours * 3600)
+        library.references(wanted, form="url")
+        clock.pause(20 * 3600)
+        other.refresh()
+        assert len(oss.objects) == 1
+    assert oss.count("put") == 3
 
 
 def test_a_list_read_again_keeps_what_did_not_change(library: Library, oss: FakeOss) -> None:

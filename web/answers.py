@@ -95,7 +95,7 @@ def picture_url(record: Record) -> str:
 
 def _reference_json(image: SampleImage) -> dict[str, str]:
     """A reference as it was used: where it is seen small, also when it was renamed, replaced or deleted."""
-    return {**dataclasses.asdict(image), "thumbnail_url": shown_at(image)}
+    return {**dataclasses.asdict(image.as_used), "thumbnail_url": shown_at(image)}
 
 
 def batch_json(batch: Batch) -> dict[str, Any]:

@@ -49,12 +49,6 @@ def sample_thumbnail(key: str) -> Response:
     return _lead_to(rooms().library.thumbnail(key), max_age=_YEAR)
 
 
-@pages.get("/samples/pinned/<name>")
-def sample_pinned(name: str) -> Response:
-    """A reference image as a record used it."""
-    return _lead_to(rooms().library.pinned(name), max_age=_YEAR)
-
-
 def _shown(offset: int) -> dict[str, Any]:
     """What the page and its parts are drawn from: an empty library with its trouble when none can be had."""
     library, search = rooms().library, request.args.get("search", "")[:200]

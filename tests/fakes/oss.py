@@ -32,7 +32,7 @@ ACCESS_KEY, SECRET_KEY = "LTAItest", "secretkey"
 BUCKET, REGION = "demo-bucket", "cn-hangzhou"
 SKEW_SECONDS = 15 * 60
 LONGEST_URL_SECONDS = 604_800
-FAULTS = ("slow", "reset", "500", "html", "denied", "busy")
+FAULTS = ("slow", "reset", "cut", "500", "html", "other", "denied", "busy")
 
 _MESSAGES = {
     "AccessDenied": (403, "You have no right to access this object because of bucket acl."),
@@ -45,6 +45,7 @@ _MESSAGES = {
     "NoSuchKey": (404, "The specified key does not exist."),
     "InvalidObjectName": (400, "The specified object is not valid."),
     "InvalidArgument": (400, "Invalid argument."),
+    "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold."),
     "InternalError": (500, "Please contact the server administrator."),
     "ServiceUnavailable": (503, "Please reduce your request rate."),
 }
@@ -110,6 +111,7 @@ class Reply:
     status: int = 200
     content: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    is_cut: bool = False
 
 
 class FakeOss:
@@ -119,6 +121,7 @@ class FakeOss:
     domains                  custom domains bound to the bucket
     is_down                  nobody answers: every connection is broken at once
     public_endpoint_closed   as for new mainland accounts
+    denied                   deeds that the key has no right to; who may not put may not copy
     """
 
     def __init__(self, *, latency: float = 0.0, clock: Callable[[], float] = time.time) -> None:
@@ -129,11 +132,13 @@ class FakeOss:
         self.domains: set[str] = set()
         self.is_down = False
         self.public_endpoint_closed = False
+        self.denied: set[str] = set()
         self.objects: dict[str, Stored] = {}
         self.calls: list[Call] = []
         self.statuses: list[tuple[str, int]] = []
         self.lock = threading.RLock()
         self._faults: list[tuple[str, str, float]] = []
+        self._meanwhile: dict[str, Callable[[], object]] = {}
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
@@ -175,6 +180,10 @@ class FakeOss:
         with self.lock:
             self._faults += [(kind, deed, seconds)] * times
 
+    def before_next(self, deed: str, act: Callable[[], object]) -> None:
+        """Let something happen to the bucket just before the next call of that deed is answered."""
+        self._meanwhile[deed] = act
+
     def count(self, deed: str) -> int:
         """Calls of a deed that came in, refused ones too."""
         with self.lock:
@@ -187,8 +196,10 @@ class FakeOss:
         try:
             self._fail(fault[0] if fault else "")
             self._admit(call)
+            self._meanwhile.pop(call.deed, lambda: None)()
             answer: Callable[[Call], Reply] = getattr(self, f"_{call.deed}")
             reply = answer(call)
+            reply.is_cut = fault is not None and fault[0] == "cut"
         except Refused as refused:
             reply = _refusal(refused, call)
         with self.lock:
@@ -213,8 +224,8 @@ class FakeOss:
             raise Refused("ServiceUnavailable")
         if kind == "denied":
             raise Refused("AccessDenied", "0003-00000001")
-        if kind == "html":
-            raise Refused("html", status=200)
+        if kind in ("html", "other"):
+            raise Refused(kind, status=200)
 
     def _admit(self, call: Call) -> None:
         self._check_host(call)
@@ -224,6 +235,8 @@ class FakeOss:
             self._check_header(call)
         if call.bucket != self.bucket:
             raise Refused("NoSuchBucket", "0015-00000101")
+        if call.deed in self.denied or (call.deed == "copy" and "put" in self.denied):
+            raise Refused("AccessDenied", "0003-00000001")
         if len(call.key.encode()) > 1023 or call.key.startswith(("/", "\\")):
             raise Refused("InvalidObjectName", "0016-00000002")
 
@@ -317,9 +330,20 @@ class FakeOss:
         return Reply(headers={"ETag": f'"{kept.etag}"'})
 
     def _copy(self, call: Call) -> Reply:
-        source = unquote(call.headers["x-oss-copy-source"]).removeprefix(f"/{self.bucket}/")
-        found = self._existing(source)
+        """Once it is the content that is meant; the source is told percent-encoded, the call has no body."""
+        told = re.fullmatch(
+            r"/([a-z0-9-]+)/((?:[\w.~/-]|%[0-9A-F]{2})+)", call.headers["x-oss-copy-source"], re.A
+        )
+        more = {name for name in call.headers if name.startswith("x-oss-copy-source-")}
+        if not told or call.content or more - {"x-oss-copy-source-if-match"}:
+            raise Refused("InvalidArgument", message="x-oss-copy-source")
+        if told[1] != self.bucket:
+            raise Refused("NoSuchBucket", "0015-00000101")
         with self.lock:
+            found = self._existing(unquote(told[2], errors="strict"))
+            wanted = call.headers.get("x-oss-copy-source-if-match", found.etag)
+            if wanted.strip('"') != found.etag:
+                raise Refused("PreconditionFailed")
             copied = Stored(content=found.content, media_type=found.media_type, modified_at=call.at)
             self.objects[call.key] = copied
         answer = f'<CopyObjectResult><ETag>"{copied.etag}"</ETag><LastModified>{_iso(call.at)}</LastModified>'
@@ -453,6 +477,8 @@ def _info(content: bytes) -> bytes:
 def _refusal(refused: Refused, call: Call) -> Reply:
     if refused.code == "html":
         return Reply(content=b"<html><p>Welcome</html>", headers={"Content-Type": "text/html"})
+    if refused.code == "other":
+        return Reply(content=b"<html><p>Welcome</p></html>", headers={"Content-Type": "text/html"})
     body = (
         f"<Error><Code>{refused.code}</Code><Message>{escape(refused.message)}</Message>"
         f"<RequestId>6A0000000000000000000000</RequestId><HostId>{escape(call.host)}</HostId>"
@@ -499,6 +525,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(reply.content)))
         self.end_headers()
+        if reply.is_cut:
+            self.close_connection = True
+            reply.content = reply.content[: len(reply.content) // 2]
         if self.command != "HEAD":
             self.wfile.write(reply.content)
 
