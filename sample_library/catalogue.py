@@ -13,7 +13,7 @@ from functools import cached_property
 from urllib.parse import quote
 
 from domain import FILES_URL, PINNED, CheckedUpload, LibraryImage, ReferenceFacts
-from errors import InvalidRequest, NotFound
+from errors import Conflict, InvalidRequest, NotFound
 
 THUMBNAILS_URL = "/samples/thumbnails/"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
@@ -179,6 +179,11 @@ def media_type_in(content: bytes, filename: str) -> str:
 def missing() -> NotFound:
     """What is said of a key that leads nowhere."""
     return NotFound("找不到这张示例图，可能已被删除")
+
+
+def taken(key: str) -> Conflict:
+    """What is said before another picture would be written over."""
+    return Conflict(f"已经有一张叫「{key.rpartition('/')[2]}」的示例图，请换一个名字，或先给那一张改名")
 
 
 def folded(text: str) -> str:

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from domain import PINNED, CheckedUpload, LibraryImage
-from errors import Conflict, NotFound, StorageError
+from errors import NotFound, StorageError
 from sample_library import catalogue
-from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing
+from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
 
 _TRASH = ".trash"
 _THUMBNAILS = ".thumbnails"
@@ -63,7 +63,10 @@ class Folder:
     def restore(self, key: str) -> LibraryImage:
         """Bring back what was deleted; what is back already stays. NotFound when it never was."""
         with contextlib.suppress(NotFound):
-            _move(existing(self.place / _TRASH, key), self.place / key)
+            deleted = existing(self.place / _TRASH, key)
+            if not catalogue.digest_in(key) and (self.place / key).exists():
+                raise taken(key)
+            _move(deleted, self.place / key)
         return self._described(self.find(key).name)
 
     def empty_trash(self, *, days: int, is_used: IsUsed) -> int:
@@ -84,7 +87,7 @@ class Folder:
         if target == key:
             return self._described(key)
         if (self.place / target).exists():
-            raise Conflict(f"已经有一张叫「{target}」的示例图，请换一个名字")
+            raise taken(target)
         with contextlib.suppress(NotFound):
             _move(self._thumbnail(key), self._thumbnail(target))
         _move(source, self.place / target)

@@ -19,10 +19,10 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from domain import PINNED, CheckedUpload, LibraryImage, ReferenceFacts
-from errors import BucketError, Busy, Conflict, NotFound
+from errors import BucketError, Busy, NotFound
 from oss_client import Bucket, StoredObject
 from sample_library import catalogue
-from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Entry, missing
+from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Entry, missing, taken
 from sample_library.memory import Remembered, recall, remember
 from sample_library.pins import Pins
 
@@ -159,8 +159,10 @@ class Shelf:
 
     def restore(self, key: str) -> LibraryImage:
         """Bring back what was deleted; what is back already stays. NotFound when it never was."""
+        if not catalogue.digest_in(_plain(key)) and self._is_there(key) and self._is_there(_TRASH + key):
+            raise taken(key)
         try:
-            self._move(_TRASH + _plain(key), key)
+            self._move(_TRASH + key, key)
         except NotFound:
             self._look(key)
         found = self._look(key)
@@ -173,7 +175,7 @@ class Shelf:
         if target == key:
             return catalogue.described(self._entry(key, found.size))
         if self._is_there(target):
-            raise Conflict(f"已经有一张叫「{target.rpartition('/')[2]}」的示例图，请换一个名字")
+            raise taken(target)
         self._move(key, target)
         return self._changed(without=key, plus=self._entry(target, found.size, found.etag))
 

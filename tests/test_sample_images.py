@@ -118,6 +118,22 @@ def test_a_deleted_picture_is_gone_until_it_is_restored(library: Library) -> Non
     assert images(library) == [image]
 
 
+def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
+    settings: Settings, library: Library
+) -> None:
+    settings.samples_dir.mkdir()
+    old, new = drawn("png"), drawn("png")
+    (settings.samples_dir / "手放.png").write_bytes(old)
+    library.delete("手放.png")
+    (settings.samples_dir / "手放.png").write_bytes(new)
+    with pytest.raises(Conflict, match="手放"):
+        library.restore("手放.png")
+    assert find(library, "手放.png").read_bytes() == new
+    library.rename("手放.png", "另一张")
+    library.restore("手放.png")
+    assert find(library, "手放.png").read_bytes() == old
+
+
 def test_restoring_keeps_the_place_in_the_list(settings: Settings, library: Library) -> None:
     old, new = add(library, "旧"), add(library, "新")
     os.utime(settings.samples_dir / old.key, (1_000, 1_000))

@@ -271,6 +271,22 @@ def test_a_name_that_is_taken_is_not_overwritten(library: Library, oss: FakeOss)
         library.rename("甲.png", "乙")
 
 
+def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
+    library: Library, oss: FakeOss
+) -> None:
+    old, new = drawn("png"), drawn("png")
+    oss.keep(f"{PREFIX}手放.png", old)
+    library.refresh()
+    library.delete("手放.png")
+    oss.keep(f"{PREFIX}手放.png", new)
+    with pytest.raises(Conflict, match="手放"):
+        library.restore("手放.png")
+    assert oss.objects[f"{PREFIX}手放.png"].content == new
+    library.rename("手放.png", "另一张")
+    assert library.restore("手放.png") == library.restore("手放.png")
+    assert oss.objects[f"{PREFIX}手放.png"].content == old
+
+
 @pytest.mark.parametrize("key", ["", "../a.png", ".trash/a.png", "a/.b.png", "a//b.png", "a.txt", "没有.png"])
 def test_a_key_leads_nowhere_else(library: Library, oss: FakeOss, key: str) -> None:
     oss.keep(f"{PREFIX}.trash/a.png", drawn("png"))
