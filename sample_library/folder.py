@@ -30,6 +30,7 @@ class Folder:
     def __init__(self, place: Path) -> None:
         self.place = place
         self._seen: tuple[tuple[int, int], Catalogue] | None = None
+        self._pins: dict[tuple[str, int, int, int], Path] = {}
 
     def catalogue(self) -> Catalogue:
         """What lies there now; read again only after something came or went."""
@@ -119,16 +120,29 @@ class Folder:
         return existing(self.place, key)
 
     def pin(self, key: str) -> str:
-        """The SHA-256 of the picture; one put there by hand is also copied, for somebody may replace it."""
+        """The SHA-256 of the picture; one put there by hand is also copied, for somebody may replace it.
+
+        Five thousand rows may name it: what did not change since is not read again.
+        """
         told = catalogue.digest_in(key)
         if told:
             return told
-        content = self.find(key).read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        target = self.place / PINNED / _pin(digest, key)
-        if not target.is_file():
-            write(target, content)
-        return digest
+        source = self.find(key)
+        state = source.stat()
+        seen = (key, state.st_ino, state.st_size, max(state.st_mtime_ns, state.st_ctime_ns))
+        pin = self._pins.get(seen)
+        if pin is None or not pin.is_file():
+            pin = self._copied(source)
+        if time.time_ns() - seen[-1] > _SETTLED_NS:
+            self._pins[seen] = pin
+        return pin.stem
+
+    def _copied(self, source: Path) -> Path:
+        content = source.read_bytes()
+        pin = self.place / PINNED / _pin(hashlib.sha256(content).hexdigest(), source.name)
+        if not pin.is_file():
+            write(pin, content)
+        return pin
 
     def _state(self) -> tuple[int, int]:
         return _changed_at(self.place), _changed_at(self.place / _THUMBNAILS)

@@ -13,6 +13,7 @@ from config import Settings
 from domain import LibraryImage, ReferenceFacts, SampleImage
 from errors import Conflict, InvalidRequest, NotFound, StorageError
 from sample_images import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
+from sample_library import folder
 from tests.drawn import drawn
 
 
@@ -360,6 +361,31 @@ def test_what_a_record_used_can_be_asked_for_again_though_it_was_replaced_by_han
     (anew,) = library.pin([SampleImage(url=image.url, filename=name)])
     (sent,) = library.references([anew], form="any")
     assert sent.content == other
+
+
+def test_a_picture_that_thousands_of_rows_name_is_read_once(
+    settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.samples_dir.mkdir()
+    picture = settings.samples_dir / "手放.png"
+    picture.write_bytes(drawn("png"))
+    monkeypatch.setattr(folder, "_SETTLED_NS", -1)
+    read, plainly = list[Path](), Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        read.append(path)
+        return plainly(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    wanted = [SampleImage(url="/samples/files/手放.png", filename="手放.png")] * 100
+    first = library.pin(wanted)
+    assert len(read) == 1
+    (settings.samples_dir / ".pinned" / f"{first[0].sha256}.png").unlink()
+    assert library.pin(wanted) == first
+    assert len(read) == 2
+    picture.write_bytes(drawn("png"))
+    assert library.pin(wanted)[0].sha256 != first[0].sha256
+    assert len(read) == 3
 
 
 def test_what_was_used_and_is_nowhere_any_more_is_not_mistaken_for_what_lies_in_its_place(
