@@ -47,10 +47,13 @@ class Pins:
         name = _name(key, etag)
         return name if etag and name in self._names else ""
 
-    def choose(self, key: str, etag: str) -> None:
-        """A copy of this is to be made soon."""
-        if not self.find(key, etag):
-            self._chosen[_name(key, etag)] = (key, etag)
+    def choose(self, key: str, etag: str) -> bool:
+        """A copy of this is to be made soon -> whether that is news."""
+        name = _name(key, etag)
+        is_news = name not in self._names and name not in self._chosen
+        if is_news:
+            self._chosen[name] = (key, etag)
+        return is_news
 
     def take_chosen(self) -> tuple[str, str] | None:
         """The next one to be made, as key and ETag."""

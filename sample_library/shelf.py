@@ -210,9 +210,9 @@ class Shelf:
 
     def choose(self, key: str, etag: str) -> None:
         """A record will use this content: a copy is made soon, before another can be put in its place."""
-        with self._condition:
-            self._pins.choose(_plain(key), etag)
-            self._condition.notify_all()
+        if self._pins.choose(_plain(key), etag):
+            with self._condition:
+                self._condition.notify_all()
 
     def stored(self, key: str, etag: str = "") -> StoredObject:
         """Where it surely is at this moment, renamed or deleted as it may be. Raises NotFound.
