@@ -699,6 +699,10 @@ def test_after_a_restart_the_copies_are_known_before_the_list_is(
     assert ".pinned/" in str(shown)
     assert ".trash/" in str(opened.file(deleted.key))
     assert len(oss.calls) == asked
+    without_memory = replace(worker.settings, samples_dir=worker.settings.samples_dir / "new")
+    opened = open_library(without_memory, clock)
+    opened.refresh()
+    assert ".pinned/" in str(opened.thumbnail(unquote(image.as_used.url.removeprefix("/samples/files/"))))
 
 
 def test_a_picture_put_there_by_hand_is_known_by_its_content_when_it_was_renamed_or_deleted(
