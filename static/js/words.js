@@ -23,3 +23,10 @@ export function day(at) {
   const year = at.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
   return at.toLocaleDateString(language, { year, month: "short", day: "numeric" });
 }
+
+/** 25 秒, 3 分钟, 1 小时 5 分 */
+export function duration(seconds) {
+  if (seconds < 60) return _("{seconds} 秒", { seconds: Math.ceil(seconds) });
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 60 ? _("{minutes} 分钟", { minutes }) : _("{hours} 小时 {minutes} 分", { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
+}

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser.samples_page import SamplesPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.oss import FakeOss
 from tests.house_process import HouseProcess, served
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+SAMPLES = "ai-images/sample/"  # where the bucket keeps the library
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -76,6 +79,28 @@ def house(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
     """The product before the fake Jimeng."""
     with served(tmp_path, **jimeng.settings(model_concurrency=2)) as house:
         yield house
+
+
+@pytest.fixture
+def oss() -> Iterator[FakeOss]:
+    """The fake bucket."""
+    with FakeOss() as service:
+        yield service
+
+
+@pytest.fixture
+def in_oss(tmp_path: Path, oss: FakeOss) -> Iterator[HouseProcess]:
+    """The product without a key for pictures, with its library in the bucket."""
+    with served(tmp_path, image_model="demo", **oss.settings()) as house:
+        yield house
+
+
+@pytest.fixture
+def library(page: Page, demo: HouseProcess) -> SamplesPage:
+    """示例图, open, in a folder."""
+    opened = SamplesPage(page, demo.address)
+    opened.open()
+    return opened
 
 
 @pytest.fixture

@@ -1,38 +1,16 @@
 """示例图 in real Chromium, in a folder and in a bucket: filled, searched, renamed, deleted, picked from."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import SAMPLES
 from tests.browser.samples_page import SamplesPage
 from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess, served
-
-PREFIX = "ai-images/sample/"
-
-
-@pytest.fixture
-def oss() -> Iterator[FakeOss]:
-    with FakeOss() as service:
-        yield service
-
-
-@pytest.fixture
-def in_oss(tmp_path: Path, oss: FakeOss) -> Iterator[HouseProcess]:
-    """The demo model with its library in the bucket."""
-    with served(tmp_path, image_model="demo", **oss.settings()) as house:
-        yield house
-
-
-@pytest.fixture
-def library(page: Page, demo: HouseProcess) -> SamplesPage:
-    opened = SamplesPage(page, demo.address)
-    opened.open()
-    return opened
+from tests.house_process import HouseProcess
 
 
 def files(folder: Path, *names: str) -> list[Path]:
@@ -49,8 +27,8 @@ def test_many_files_are_uploaded_and_the_bad_ones_say_why(library: SamplesPage, 
     library.upload(*good, bad)
     expect(library.samples()).to_have_count(4)
     assert set(library.names()) == {path.name for path in good}
-    expect(library.page.locator(".upload")).to_have_count(1)
-    expect(library.page.locator(".upload")).to_contain_text("这不是可用的图片")
+    expect(library.uploads.lines()).to_have_count(1)
+    expect(library.uploads.line("坏的.png")).to_contain_text("这不是可用的图片")
     library.expect_count("共 4 张")
     expect(library.page.locator(".toast")).to_contain_text("已加入 4 张")
 
@@ -102,7 +80,7 @@ def test_ten_thousand_in_a_bucket_are_scrolled_searched_and_picked(
 ) -> None:
     content = drawn("png")
     for number in range(10_000):
-        oss.keep(f"{PREFIX}茶 🍵 {number:05}.png", content, age=number)
+        oss.keep(f"{SAMPLES}茶 🍵 {number:05}.png", content, age=number)
     in_oss.kill()
     in_oss.start()
     library = SamplesPage(page, in_oss.address)
@@ -124,45 +102,6 @@ def test_ten_thousand_in_a_bucket_are_scrolled_searched_and_picked(
     page.get_by_role("button", name="✓ 确认选择").click()
     expect(page.locator("[data-references] .reference")).to_have_count(1)
     expect(page.get_by_role("button", name="选择 (1)")).to_be_visible()
-
-
-def test_while_oss_is_down_the_page_shows_the_last_list_and_recovers_by_itself(
-    page: Page, in_oss: HouseProcess, oss: FakeOss
-) -> None:
-    library = SamplesPage(page, in_oss.address)
-    oss.keep(f"{PREFIX}猫.png", drawn("png"))
-    in_oss.kill()
-    in_oss.start()
-    library.open()
-    expect(library.samples()).to_have_count(1)
-    oss.is_down = True
-    in_oss.kill()
-    in_oss.start()
-    library.open()
-    notice = page.locator("[data-stale]")
-    expect(notice).to_contain_text("连不上 OSS")
-    assert library.names() == ["猫.png"]
-    expect(page.get_by_role("link", name="猫.png")).to_have_attribute("data-broken", "加载失败")
-    oss.is_down = False
-    expect(notice).to_have_count(0, timeout=30_000)
-    expect(page.locator("[data-broken]")).to_have_count(0)
-
-
-def test_a_library_that_was_never_read_is_not_called_empty(
-    page: Page, in_oss: HouseProcess, oss: FakeOss
-) -> None:
-    oss.is_down = True
-    in_oss.kill()
-    (in_oss.home / "samples" / ".oss-list.json").unlink(missing_ok=True)
-    in_oss.start()
-    library = SamplesPage(page, in_oss.address)
-    library.open()
-    expect(page.locator("[data-stale]")).to_contain_text("连不上 OSS")
-    expect(page.locator(".empty")).to_contain_text("示例图暂时看不到")
-    expect(page.locator("[data-counted]")).to_be_hidden()
-    oss.is_down = False
-    expect(page.locator("[data-counted]")).to_be_visible(timeout=30_000)
-    library.expect_count("共 0 张")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

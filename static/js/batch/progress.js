@@ -3,7 +3,7 @@
 import { announce } from "../messages.js";
 import { yuan } from "./money.js";
 import { batchName } from "./records.js";
-import { _ } from "../words.js";
+import { _, duration } from "../words.js";
 
 const STATES = {
   queued: [_("排队中"), ""], running: [_("生成中"), "is-accent"], paused: [_("已暂停"), "is-warn"],
@@ -125,12 +125,6 @@ function figures(batch, left) {
 
 function pace(number) {
   return number < 10 ? number.toFixed(1) : String(Math.round(number));
-}
-
-function duration(seconds) {
-  if (seconds < 60) return _("{seconds} 秒", { seconds: Math.ceil(seconds) });
-  const minutes = Math.ceil(seconds / 60);
-  return minutes < 60 ? _("{minutes} 分钟", { minutes }) : _("{hours} 小时 {minutes} 分", { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
 }
 
 function drawBar(bar, counts, total) {

@@ -1,7 +1,11 @@
 // Reference images of the rows: picked in the dialog, or named by text and looked up in the library.
 
-import { call } from "../api.js";
+import { call, Failure } from "../api.js";
+import { late } from "../late.js";
 import { _ } from "../words.js";
+
+const picker = late(() => import("../reference_picker.js"), ({ openReferencePicker }) => openReferencePicker);
+const LOOK_AGAIN = 3000; // while the library cannot be had
 
 /** Look up names after each change that brought some; open the picker for a row. */
 export function useReferences(table, { dialog, url, most }) {
@@ -9,8 +13,8 @@ export function useReferences(table, { dialog, url, most }) {
 
   async function choose(row, wanted) {
     if (!row || table.readOnly) return;
-    const { openReferencePicker } = await import("../reference_picker.js");
-    const chosen = await openReferencePicker(dialog, { chosen: row.sample_images.filter((image) => image.url), most, search: wanted });
+    const open = await picker();
+    const chosen = await open(dialog, { chosen: row.sample_images.filter((image) => image.url), most, search: wanted });
     if (chosen) table.rows.step(_("选择参考图"), () => table.rows.set(row, "sample_images", chosen));
     table.editor.focus();
   }
@@ -19,12 +23,23 @@ export function useReferences(table, { dialog, url, most }) {
     waiting = 0;
     const asking = table.rows.all.filter((row) => row.sample_images.some(({ match }) => match === "unchecked"));
     if (asking.length === 0) return;
-    const { images } = await call("GET", url);
-    const byName = group(images);
-    for (const row of asking) row.sample_images = row.sample_images.map((image) => found(image, byName));
+    const match = await matcher();
+    for (const row of asking) row.sample_images = row.sample_images.map(match);
     table.checks.forget(asking);
     table.look();
     table.onReferences?.();
+  }
+
+  /** What a name leads to; while the library cannot be had it stays unchecked, says why, and is looked up again. */
+  async function matcher() {
+    try {
+      const byName = group((await call("GET", url)).images);
+      return (image) => found(image, byName);
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      waiting = setTimeout(lookUp, LOOK_AGAIN);
+      return (image) => (image.match === "unchecked" ? { ...image, trouble: failure.message } : image);
+    }
   }
 
   table.rows.watch(({ changed, reset }) => {
@@ -53,7 +68,7 @@ function found(image, byName) {
   if (image.match !== "unchecked") return image;
   const candidates = byName.get(fold(image.filename)) ?? [];
   if (candidates.length === 1) return kept(candidates[0]);
-  return { ...image, match: candidates.length > 1 ? "ambiguous" : "missing" };
+  return { ...image, trouble: "", match: candidates.length > 1 ? "ambiguous" : "missing" };
 }
 
 export function kept({ url, filename, thumbnail_url }) {

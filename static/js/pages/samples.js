@@ -2,14 +2,18 @@
 
 import { lightbox } from "../lightbox.js";
 import { actions } from "../samples/actions.js";
-import { grid } from "../samples/grid.js";
-import { uploads } from "../samples/uploads.js";
+import { keepFresh } from "../samples/fresh.js";
+import { listing } from "../samples/listing.js";
+import { search } from "../samples/search.js";
+import { takeFiles } from "../samples/uploads.js";
 import { uses } from "../samples/uses.js";
 
 const library = document.querySelector("[data-library]");
-const shown = grid(library);
+const shown = listing(library);
 
+search(library, shown);
 actions(library, shown);
-uploads(library, shown);
+takeFiles(library, shown);
 uses(library);
+keepFresh(shown);
 lightbox(library);

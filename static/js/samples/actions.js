@@ -81,7 +81,8 @@ export function actions(library, shown) {
       await call("POST", `${sample.dataset.url}/restore`);
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
-      complain(sample, _("没有恢复：{message}", { message: failure.message }));
+      toast(_("没有恢复：{message}", { message: failure.message }), { label: _("重试"), run: () => restore(sample, marker) });
+      return;
     }
     if (marker.isConnected && !shown.find(sample.dataset.sample)) {
       marker.replaceWith(sample);

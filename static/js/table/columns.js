@@ -112,6 +112,7 @@ function referenceProblem(card, images) {
   }
   const lost = images.find(({ url }) => !url);
   if (lost?.match === "ambiguous") return _("有几张示例图都叫「{filename}」，请选择其中一张", { filename: lost.filename });
+  if (lost?.trouble) return _("查不了示例图「{filename}」：{trouble}", lost);
   if (lost?.match === "unchecked") return _("正在查找示例图「{filename}」…", { filename: lost.filename });
   if (lost) return _("没有找到示例图「{filename}」，请重新选择或先上传", { filename: lost.filename });
   const local = card.reference_form === "url" && images.find(({ url }) => !/^https?:/.test(url));

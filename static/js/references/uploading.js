@@ -1,0 +1,43 @@
+// Files that become reference images: into the library, and into the list at once.
+
+import { Failure, upload } from "../api.js";
+import { _ } from "../words.js";
+
+/** -> add(files) */
+export function uploadReferences(list, url) {
+  async function add(files) {
+    const free = list.max - list.items().length;
+    const excess = files.length > free ? _("最多 {max} 张参考图，多出的没有加入", { max: list.max }) : "";
+    list.complain(excess);
+    const failures = await Promise.all(files.slice(0, free).map(put));
+    list.complain([excess, ...failures].filter(Boolean).join(_("；")));
+  }
+
+  /** One file; resolves to why not, else to nothing. */
+  async function put(file) {
+    const preview = URL.createObjectURL(file);
+    const item = list.makeItem({ filename: file.name, url: preview });
+    item.classList.add("is-coming");
+    list.element.append(item);
+    list.number();
+    let complaint = "";
+    try {
+      const { images: [kept] } = await upload(url, file, () => {});
+      if (list.items().some(({ image }) => image.url === kept.url)) {
+        item.remove();
+        complaint = _("{name}：这张图已经加过了", { name: file.name });
+      }
+      item.image = kept;
+      item.classList.remove("is-coming");
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      item.remove();
+      complaint = _("{name}：{message}", { name: file.name, message: failure.message });
+    }
+    if (!item.isConnected) URL.revokeObjectURL(preview);
+    list.save();
+    return complaint;
+  }
+
+  return add;
+}

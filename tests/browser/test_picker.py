@@ -1,0 +1,205 @@
+"""The picker of reference images in real Chromium: by keyboard, with strange names, beside a second tab."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.conftest import SAMPLES
+from tests.browser.samples_page import Picker, SamplesPage, picture
+from tests.browser.studio_page import StudioPage
+from tests.drawn import drawn
+from tests.fakes.oss import FakeOss
+from tests.house_process import HouseProcess
+
+STRANGE = [
+    "红茶 · 新 品.png",
+    "🍵👩‍👩‍👧 emoji.png",
+    "50% off + a&b=c #1?.png",
+    "%E7%8C%AB.png",
+    'it\'s "quoted" <b>.png',
+    "夏季/二级 目录/荷花.png",
+]
+
+
+@pytest.fixture
+def four_cats(library: SamplesPage) -> SamplesPage:
+    """Six pictures, four of them cats, the last one first."""
+    for name in ("猫一.png", "狗.png", "猫二.png", "猫三.png", "鸟.png", "猫四.png"):
+        library.upload(picture(name))
+        library.expect_seen(name)
+    return library
+
+
+def choose_by_keyboard(page: Page, picker: Picker) -> None:
+    """Search, four pictures out of their order with arrows and Space, Ctrl+Enter."""
+    expect(picker.dialog.get_by_label("搜索文件名")).to_be_focused()
+    page.keyboard.type("猫")
+    picker.expect_names("猫四.png", "猫三.png", "猫二.png", "猫一.png")
+    for key, name in (("ArrowDown", "猫四"), ("End", "猫一"), ("ArrowLeft", "猫二"), ("ArrowLeft", "猫三")):
+        page.keyboard.press(key)
+        expect(picker.dialog.get_by_role("option", name=name)).to_be_focused()
+        page.keyboard.press("Space")
+    picker.expect_chosen("猫四.png", "猫一.png", "猫二.png", "猫三.png")
+    page.keyboard.press("Control+Enter")
+    expect(picker.dialog).to_be_hidden()
+
+
+def test_four_are_chosen_by_keyboard_alone_for_one_picture(
+    page: Page, four_cats: SamplesPage, demo: HouseProcess
+) -> None:
+    studio, picker = StudioPage(page, demo.address), Picker(page)
+    studio.open()
+    studio.write_prompt("照着画")
+    opener = page.locator("[data-choose]")
+    opener.focus()
+    page.keyboard.press("Enter")
+    choose_by_keyboard(page, picker)
+    expect(opener).to_be_focused()
+    expect(opener).to_have_text("选择 (4)")
+    page.keyboard.press("Control+Enter")
+    studio.wait_for_pictures(1)
+    records = demo.get("/api/records")["records"]
+    assert len(records) == 1, "Ctrl+Enter in the picker must not order a picture"
+    used = records[0]["sample_images"]
+    assert [image["filename"] for image in used] == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
+
+
+def test_four_are_chosen_by_keyboard_alone_for_a_row(
+    page: Page, four_cats: SamplesPage, demo: HouseProcess
+) -> None:
+    batch, picker = BatchPage(page, demo.address), Picker(page)
+    batch.open()
+    batch.do("add")
+    batch.paste_block(1, "prompt", ("照着画", "", "1:1", "1K"))
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    choose_by_keyboard(page, picker)
+    expect(page.locator("[data-table-editor]")).to_be_focused()
+    batch.expect_text(1, "sample_images", "选择 (4)")
+    batch.start_batch()
+    batch.wait_for_picture(1)
+    used = demo.get("/api/records")["records"][0]["sample_images"]
+    assert [image["filename"] for image in used] == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
+
+
+def test_escape_leaves_everything_as_it_was(page: Page, four_cats: SamplesPage) -> None:
+    picker = Picker(page)
+    picker.open_on_index(four_cats.address)
+    picker.pick("鸟.png")
+    picker.confirm()
+    page.locator("[data-choose]").click()
+    picker.expect_chosen("鸟.png")
+    picker.pick("狗.png", "鸟.png")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-choose]")).to_have_text("选择 (1)")
+    expect(page.locator("[data-choose]")).to_be_focused()
+
+
+def test_one_too_many_is_said_and_taking_one_out_makes_room(page: Page, four_cats: SamplesPage) -> None:
+    picker = Picker(page)
+    picker.open_on_index(four_cats.address)
+    picker.pick("猫一.png", "猫二.png", "猫三.png", "猫四.png", "狗.png")
+    expect(picker.dialog).to_contain_text("最多选 4 张，先点掉一张")
+    picker.chosen().nth(1).press("Enter")
+    picker.expect_chosen("猫一.png", "猫三.png", "猫四.png")
+    expect(picker.chosen().nth(1)).to_be_focused()
+    picker.pick("狗.png")
+    picker.expect_chosen("猫一.png", "猫三.png", "猫四.png", "狗.png")
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_any_name_is_listed_seen_found_picked_and_used(
+    page: Page, in_oss: HouseProcess, oss: FakeOss, name: str
+) -> None:
+    oss.keep(SAMPLES + name, drawn("png"))
+    in_oss.kill()
+    in_oss.start()
+    shown = name.rpartition("/")[2]
+    library, picker = SamplesPage(page, in_oss.address), Picker(page)
+    library.open()
+    library.expect_names(shown)
+    image = library.samples().locator("img")
+    expect(image).not_to_have_js_property("naturalWidth", 0)
+    library.search(shown[:4])
+    library.expect_count("找到 1 张")
+    picker.open_on_index(in_oss.address)
+    picker.search(shown[:4])
+    picker.images().click()
+    picker.expect_chosen(shown)
+    picker.confirm()
+    studio = StudioPage(page, in_oss.address)
+    studio.write_prompt("照着画")
+    studio.generate()
+    studio.wait_for_pictures(1)
+    used = in_oss.get("/api/records")["records"][0]["sample_images"]
+    assert [image["filename"] for image in used] == [shown]
+    page.reload()
+    expect(page.locator("[data-references] .reference")).to_have_count(1)
+
+
+def test_a_strange_name_is_uploaded_renamed_deleted_and_brought_back(
+    page: Page, in_oss: HouseProcess, oss: FakeOss
+) -> None:
+    library = SamplesPage(page, in_oss.address)
+    library.open()
+    library.upload(picture("🍵 红 茶 100%.png"))
+    library.expect_names("🍵 红 茶 100%.png")
+    library.expect_seen("🍵 红 茶 100%.png")
+    library.rename("🍵 红 茶 100%.png", "绿 茶 & 🍃")
+    library.expect_names("绿 茶 & 🍃.png")
+    library.expect_seen("绿 茶 & 🍃.png")
+    library.delete("绿 茶 & 🍃.png")
+    library.expect_names()
+    library.undo()
+    library.expect_names("绿 茶 & 🍃.png")
+    library.open()
+    library.expect_seen("绿 茶 & 🍃.png")
+    assert [key for key in oss.objects if "/." not in key and "绿 茶 & 🍃" in key]
+
+
+@pytest.mark.parametrize("place", ["samples", "picker"])
+def test_what_one_tab_does_the_other_shows_when_it_is_looked_at(library: SamplesPage, place: str) -> None:
+    for name in ("甲.png", "乙.png"):
+        library.upload(picture(name))
+        library.expect_seen(name)
+    tab = library.page.context.new_page()
+    other: SamplesPage | Picker
+    if place == "samples":
+        other = SamplesPage(tab, library.address)
+        other.open()
+    else:
+        other = Picker(tab)
+        other.open_on_index(library.address)
+        other.pick("甲.png")
+    library.page.bring_to_front()
+    library.upload(picture("丙.png"))
+    library.expect_seen("丙.png")
+    library.rename("乙.png", "改了名")
+    library.expect_seen("改了名.png")
+    other.come_back()
+    other.expect_names(*library.names())
+    library.delete("丙.png")
+    expect(library.samples()).to_have_count(2)
+    other.come_back()
+    other.expect_names(*library.names())
+    if isinstance(other, Picker):
+        other.expect_chosen("甲.png")
+
+
+def test_news_do_not_take_the_focus_or_a_name_half_written(library: SamplesPage) -> None:
+    library.upload(picture("甲.png"))
+    library.expect_seen("甲.png")
+    other = SamplesPage(library.page.context.new_page(), library.address)
+    other.open()
+    other.sample("甲.png").locator("a").press("F2")
+    other.page.keyboard.type("写了一")
+    library.upload(picture("乙.png"))
+    library.expect_seen("乙.png")
+    other.come_back()
+    other.page.keyboard.type("半")
+    other.page.keyboard.press("Enter")
+    expect(other.sample("写了一半.png").locator("a")).to_be_focused()
+    other.come_back()
+    other.expect_names("乙.png", "写了一半.png")
+    expect(other.sample("写了一半.png").locator("a")).to_be_focused()

@@ -1,0 +1,223 @@
+"""示例图 and the picker in real Chromium while OSS is away, comes back, or was told a wrong setting."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.conftest import SAMPLES
+from tests.browser.samples_page import AWAY, Picker, SamplesPage, picture
+from tests.browser.studio_page import StudioPage
+from tests.drawn import drawn
+from tests.fakes.oss import Call, FakeOss, Reply
+from tests.house_process import HouseProcess, served
+
+WRONG = {
+    "key": ({"oss_access_key_id": "LTAIwrong"}, "OSS_ACCESS_KEY_ID"),
+    "secret": ({"oss_access_key_secret": "wrong"}, "OSS_ACCESS_KEY_SECRET"),
+    "bucket": ({"oss_bucket": "other-bucket"}, "OSS_BUCKET"),
+    "region": ({"oss_region": "cn-beijing"}, "OSS_REGION"),
+    "down": ({"oss_endpoint": "http://127.0.0.1:9"}, "OSS_ENDPOINT"),
+}
+
+
+class HeldOss(FakeOss):
+    """One that can be held: it takes what it is asked and does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def serve(self, call: Call) -> Reply:
+        self.answers.wait(60)
+        return super().serve(call)
+
+
+@pytest.fixture
+def oss() -> Iterator[HeldOss]:
+    with HeldOss() as service:
+        service.keep(f"{SAMPLES}猫.png", drawn("png"))
+        service.keep(f"{SAMPLES}狗.png", drawn("png"), age=60)
+        yield service
+        service.answers.set()
+
+
+@pytest.fixture
+def listed(page: Page, in_oss: HouseProcess) -> HouseProcess:
+    """A house that has read its list and keeps it."""
+    library = SamplesPage(page, in_oss.address)
+    library.open()
+    library.expect_names("猫.png", "狗.png")
+    return in_oss
+
+
+def restart(house: HouseProcess, **settings: str) -> None:
+    """Started again it asks OSS at once, instead of once a minute."""
+    house.kill()
+    house.variables |= {name.upper(): value for name, value in settings.items()}
+    house.start()
+
+
+@pytest.fixture(params=WRONG)
+def wrong(request: pytest.FixtureRequest, tmp_path: Path, oss: HeldOss) -> Iterator[tuple[HouseProcess, str]]:
+    """A house with one wrong setting, and its name."""
+    settings, name = WRONG[request.param]
+    with served(tmp_path, image_model="demo", **oss.settings(**settings)) as house:
+        yield house, name
+
+
+def test_a_wrong_setting_is_one_sentence_on_each_page_and_the_rest_goes_on(
+    wrong: tuple[HouseProcess, str], page: Page
+) -> None:
+    house, setting = wrong
+    SamplesPage(page, house.address).open()
+    notice = page.locator(".samples-notice")
+    expect(notice).to_contain_text(setting, timeout=AWAY)
+    expect(notice).to_have_count(1)
+    expect(page.locator(".empty")).to_contain_text("示例图暂时看不到")
+    sentence = notice.inner_text()
+    assert sentence.count("。") == 1
+
+    picker = Picker(page)
+    picker.open_on_index(house.address)
+    expect(picker.outage()).to_have_text(sentence, timeout=AWAY)
+    expect(picker.word()).to_be_hidden()
+    page.keyboard.press("Escape")
+    studio = StudioPage(page, house.address)
+    studio.write_prompt("不用参考图")
+    studio.generate()
+    studio.wait_for_pictures(1)
+
+    batch = BatchPage(page, house.address)
+    batch.open()
+    batch.do("add")
+    batch.open_references(1)
+    expect(picker.outage()).to_have_text(sentence, timeout=AWAY)
+    page.goto(f"{house.address}/records")
+    expect(page.locator("[data-full]")).to_have_count(1)
+    page.goto(f"{house.address}/usage")
+    expect(page.get_by_role("heading").first).to_be_visible()
+
+
+def test_a_workbook_is_read_though_its_references_cannot_be_looked_up_before_oss_is_back(
+    page: Page, listed: HouseProcess, tmp_path: Path
+) -> None:
+    (listed.home / "samples" / ".oss-list.json").unlink()
+    restart(listed, oss_bucket="other-bucket")
+    file = tmp_path / "十二月.csv"
+    file.write_text("提示词,参考示例图\n照着画,猫\n不用参考,\n", "utf-8")
+    batch = BatchPage(page, listed.address)
+    batch.open()
+    batch.import_workbook(file)
+    batch.expect_rows(2)
+    expect(batch.bad_cells()).to_have_count(1)
+    page.get_by_role("button", name="1 处要改").last.click()
+    expect(page.locator("[data-complaint]")).to_contain_text("OSS_BUCKET", timeout=AWAY)
+    restart(listed, oss_bucket="demo-bucket")
+    expect(batch.bad_cells()).to_have_count(0, timeout=AWAY)
+    batch.expect_text(1, "sample_images", "选择 (1)")
+
+
+def test_an_older_list_without_a_reason_gets_it_later_and_a_choice_does_not_clear_it(
+    page: Page, listed: HouseProcess, oss: HeldOss
+) -> None:
+    oss.answers.clear()
+    restart(listed)
+    picker = Picker(page)
+    picker.open_on_index(listed.address)
+    expect(picker.word()).to_contain_text("这是较早的列表")
+    expect(picker.outage()).to_be_hidden()
+    oss.is_down = True
+    oss.answers.set()
+    expect(picker.outage()).to_contain_text("连不上 OSS", timeout=AWAY)
+    expect(picker.broken()).to_have_count(2)
+    picker.pick("狗.png", "猫.png")
+    picker.expect_chosen("狗.png", "猫.png")
+    expect(picker.outage()).to_contain_text("连不上 OSS")
+    oss.is_down = False
+    expect(picker.outage()).to_be_hidden(timeout=AWAY)
+    expect(picker.broken()).to_have_count(0)
+    expect(picker.word()).to_have_text("2 张，最多选 4 张")
+    picker.expect_chosen("狗.png", "猫.png")
+
+
+@pytest.mark.parametrize("place", ["samples", "picker"])
+def test_an_open_page_tells_that_oss_went_away_and_came_back(
+    page: Page, listed: HouseProcess, oss: HeldOss, place: str
+) -> None:
+    library, picker = SamplesPage(page, listed.address), Picker(page)
+    if place == "picker":
+        picker.open_on_index(listed.address)
+        picker.expect_names("猫.png", "狗.png")
+    notice = picker.outage() if place == "picker" else library.notice()
+    oss.is_down = True
+    restart(listed)
+    library.come_back()
+    expect(notice).to_contain_text("连不上 OSS", timeout=AWAY)
+    oss.keep(f"{SAMPLES}新来的.png", drawn("png"), age=-60)
+    oss.is_down = False
+    expect(notice).to_be_hidden(timeout=AWAY)
+    names = ("新来的.png", "猫.png", "狗.png")
+    if place == "picker":
+        picker.expect_names(*names)
+        expect(picker.broken()).to_have_count(0)
+    else:
+        library.expect_names(*names)
+        for name in names:
+            library.expect_seen(name)
+
+
+def test_a_mended_key_brings_the_pictures_back_without_a_reload(
+    browser: Browser, listed: HouseProcess
+) -> None:
+    restart(listed, oss_access_key_secret="wrong")
+    newcomer = browser.new_context()  # whose browser has no picture yet
+    library = SamplesPage(newcomer.new_page(), listed.address)
+    library.open()
+    expect(library.notice()).to_contain_text("OSS_ACCESS_KEY_SECRET", timeout=AWAY)
+    expect(library.broken()).to_have_count(2)
+    restart(listed, oss_access_key_secret="secretkey")
+    expect(library.notice()).to_have_count(0, timeout=AWAY)
+    library.expect_seen("猫.png")
+    library.expect_seen("狗.png")
+    expect(library.broken()).to_have_count(0)
+    newcomer.close()
+
+
+def test_a_library_that_was_never_read_is_not_called_empty(
+    page: Page, in_oss: HouseProcess, oss: HeldOss
+) -> None:
+    oss.objects.clear()
+    oss.is_down = True
+    in_oss.kill()
+    (in_oss.home / "samples" / ".oss-list.json").unlink(missing_ok=True)
+    in_oss.start()
+    library = SamplesPage(page, in_oss.address)
+    library.open()
+    expect(library.notice()).to_contain_text("连不上 OSS")
+    expect(page.locator(".empty")).to_contain_text("示例图暂时看不到")
+    expect(page.locator("[data-counted]")).to_be_hidden()
+    oss.is_down = False
+    expect(page.locator("[data-counted]")).to_be_visible(timeout=AWAY)
+    library.expect_count("共 0 张")
+    expect(page.locator(".empty")).to_contain_text("还没有示例图")
+
+
+def test_what_cannot_be_done_while_oss_is_away_says_so_where_it_was_tried(
+    page: Page, listed: HouseProcess, oss: HeldOss
+) -> None:
+    library = SamplesPage(page, listed.address)
+    oss.is_down = True
+    library.delete("猫.png")
+    expect(library.sample("猫.png")).to_contain_text("连不上 OSS")
+    library.rename("狗.png", "小狗")
+    expect(library.sample("狗.png")).to_contain_text("连不上 OSS")
+    library.upload(picture("茶.png"))
+    expect(library.uploads.line("茶.png")).to_contain_text("连不上 OSS")
+    oss.is_down = False
+    library.uploads.press("重试 茶.png")
+    library.expect_names("茶.png", "猫.png", "狗.png")
