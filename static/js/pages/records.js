@@ -35,7 +35,7 @@ document.addEventListener("house", ({ detail }) => {
   news().then((module) => module.news(page, finder));
 });
 if (page.querySelector("[data-indexing]")) {
-  import("../records/indexing.js").then(({ indexing }) => indexing(page));
+  late(() => import("../records/indexing.js"), ({ indexing }) => indexing(page))();
 }
 
 const named = new URLSearchParams(location.search).get("record");
