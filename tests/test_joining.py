@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from config import Settings
+from tests.wording import HAN, in_script
 from web.assets import Shelf
 from web.joining import Joiner
+from web.language import script_in_english
 from web_app import create_app
 
 JS = Path(__file__).parents[1] / "static/js"
@@ -29,6 +31,7 @@ SMALL = {
     "late/other.js": 'import { both } from "./both.js";\nexport const other = () => both();\n',
     "late/both.js": "let calls = 0;\nexport const both = () => (calls += 1);\n",
 }
+_SAYS_NO_LITERAL = re.compile(r"(?<!function )(?<![\w.])_\((?!\s*\")")  # which could not be put in English
 ENTRIES = ["frame.js", "pages/a.js"]
 
 
@@ -96,6 +99,14 @@ def test_a_template_asks_for_scripts_and_styles_by_the_name_of_its_page_only() -
         assert set(named) <= {"js/theme.js"}, path.name  # alone, for it runs before anything is drawn
 
 
+@pytest.mark.parametrize("path", sorted(JS.glob("**/*.js")), ids=lambda p: str(p.relative_to(JS)))
+def test_no_module_keeps_a_chinese_sentence_when_it_is_in_english(path: Path) -> None:
+    text = path.read_text("utf-8")
+    left = in_script(script_in_english(text), "")
+    assert [found.text for found in left if HAN.search(found.text)] == []
+    assert not _SAYS_NO_LITERAL.search(text)
+
+
 def test_names_are_the_same_however_often_the_files_are_read() -> None:
     assert Shelf(JS.parent).version == Shelf(JS.parent).version
 
@@ -106,7 +117,7 @@ def test_a_page_from_before_an_update_gets_no_script_that_would_run_the_new_one_
     client = create_app(settings).test_client()
     version = Shelf(JS.parent).version
     late = "records/records/large.js"
-    assert client.get(f"/assets/{version}/{late}").status_code == 200
-    answer = client.get(f"/assets/000000000000/{late}")
+    assert client.get(f"/assets/{version}/en/{late}").status_code == 200
+    answer = client.get(f"/assets/000000000000/en/{late}")
     assert (answer.status_code, "请刷新页面" in answer.text) == (404, True)
-    assert client.get("/assets/000000000000/records.js").status_code == 200
+    assert client.get("/assets/000000000000/en/records.js").status_code == 200

@@ -67,9 +67,16 @@ def test_a_language_that_we_do_not_speak_is_not_kept(client: FlaskClient) -> Non
     assert "Set-Cookie" not in answer.headers
 
 
-def test_only_english_pages_carry_the_words_of_their_scripts(client: FlaskClient) -> None:
-    assert "data-words" not in client.get("/").text
-    assert "data-words" in client.get("/", headers=ENGLISH).text
+def test_scripts_say_their_words_in_the_language_of_the_page(client: FlaskClient) -> None:
+    scripts = [script_of(client, wish) for wish in ("zh-CN", "en")]
+    assert ["跟随系统" in text for text in scripts] == [True, False]
+    assert "system" in scripts[1]
+    assert client.get("/assets/1/fr/index.js").status_code == 404
+
+
+def script_of(client: FlaskClient, wish: str) -> str:
+    page = client.get("/", headers={"Accept-Language": wish}).text
+    return client.get(page.partition('<script type="module" src="')[2].partition('"')[0]).text
 
 
 def test_the_api_answers_a_browser_in_its_language_and_a_script_in_chinese(client: FlaskClient) -> None:

@@ -1,19 +1,25 @@
-"""Scripts and styles as a browser gets them: one of each a page, from the many files in ``static/``."""
+"""Scripts and styles as a browser gets them: one of each a page, from the many files in ``static/``.
+
+A script has an address in each language and says its words in it: a page carries none of them, and the
+browser keeps them with the script.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, url_for
 
 from errors import NotFound
+from web import language
 from web.joining import Joiner
 
 _KEY = "ai_image_generator_assets"
-_REMARK = re.compile(r"/\*.*?\*/\n?", re.DOTALL)
+_NOT_NEEDED = re.compile(r"/\*.*?\*/\n?|^ +", re.DOTALL | re.MULTILINE)
 _YEAR = "public, max-age=31536000, immutable"
 assets = Blueprint("assets", __name__, url_prefix="/assets")
 
@@ -26,35 +32,40 @@ class Shelf:
         self._styles = {
             name.removesuffix(".css"): text for name, text in _read(folder / "css", "*.css").items()
         }
-        everything = repr((self._scripts, self._styles)).encode()
+        everything = repr((self._scripts, self._styles, language.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
-        self._joiner = Joiner(self._scripts, self._address)
-        self._joined: dict[tuple[str, str], str] = {}
+        self._joiners = {
+            spoken: Joiner(self._scripts, partial(self.address, spoken)) for spoken in language.OFFERED
+        }
+        self._joined: dict[tuple[str, str, str], str] = {}
 
-    def script(self, page: str, late: str = "") -> str:
-        """The script of a page, or what it loads late. Raises NotFound."""
-        if (page, late) not in self._joined:
-            self._joined[page, late] = self._join(page, late)
-        return self._joined[page, late]
+    def script(self, spoken: str, page: str, late: str = "") -> str:
+        """The script of a page, or what it loads late, in a language. Raises NotFound."""
+        if (spoken, page, late) not in self._joined:
+            text = self._join(spoken, page, late)
+            self._joined[spoken, page, late] = language.script_in_english(text) if spoken == "en" else text
+        return self._joined[spoken, page, late]
+
+    def address(self, spoken: str, page: str, late: str = "") -> str:
+        """Where the browser finds it."""
+        if late:
+            return url_for("assets.late_script", version=self.version, spoken=spoken, page=page, module=late)
+        return url_for("assets.script", version=self.version, spoken=spoken, page=page)
 
     def style(self, names: list[str]) -> str:
         """Style sheets, one after the other. Raises NotFound."""
         if not set(names) <= set(self._styles):
             raise NotFound("没有这个样式，请刷新页面")
-        return "\n".join(self._styles[name] for name in names)
+        return "\n".join(_NOT_NEEDED.sub("", self._styles[name]) for name in names)
 
-    def _join(self, page: str, late: str) -> str:
+    def _join(self, spoken: str, page: str, late: str) -> str:
+        joiner = self._joiners.get(spoken)
         entries = ["frame.js"] if page == "frame" else ["frame.js", f"pages/{page}.js"]
-        if not set(entries) <= set(self._scripts) or (
-            late and late not in self._joiner.late_modules(entries)
-        ):
+        if joiner is None or not set(entries) <= set(self._scripts):
             raise NotFound("没有这个脚本，请刷新页面")
-        return self._joiner.late(page, entries, late) if late else self._joiner.page(page, entries)
-
-    def _address(self, page: str, late: str) -> str:
-        if late:
-            return url_for("assets.late_script", version=self.version, page=page, module=late)
-        return url_for("assets.script", version=self.version, page=page)
+        if late and late not in joiner.late_modules(entries):
+            raise NotFound("没有这个脚本，请刷新页面")
+        return joiner.late(page, entries, late) if late else joiner.page(page, entries)
 
 
 def furnish_assets(app: Flask) -> None:
@@ -65,7 +76,7 @@ def furnish_assets(app: Flask) -> None:
 
     def name_them() -> dict[str, Any]:
         def script_url(page: str) -> str:
-            return url_for("assets.script", version=shelf.version, page=page or "frame")
+            return shelf.address("en" if language.is_english() else "zh", page or "frame")
 
         def style_url(names: list[str]) -> str:
             return url_for("assets.style", version=shelf.version, names="+".join(names))
@@ -75,18 +86,18 @@ def furnish_assets(app: Flask) -> None:
     app.context_processor(name_them)
 
 
-@assets.get("/<version>/<page>.js")
-def script(version: str, page: str) -> Response:
+@assets.get("/<version>/<spoken>/<page>.js")
+def script(version: str, spoken: str, page: str) -> Response:
     """The script of a page."""
-    return _answer(_shelf().script(page), "text/javascript", version)
+    return _answer(_shelf().script(spoken, page), "text/javascript", version)
 
 
-@assets.get("/<version>/<page>/<path:module>")
-def late_script(version: str, page: str, module: str) -> Response:
+@assets.get("/<version>/<spoken>/<page>/<path:module>")
+def late_script(version: str, spoken: str, page: str, module: str) -> Response:
     """What a page loads when it is needed; none for another version, whose script would run twice."""
     if version != _shelf().version:
         raise NotFound("程序更新过，这一页是旧的，请刷新页面")
-    return _answer(_shelf().script(page, module), "text/javascript", version)
+    return _answer(_shelf().script(spoken, page, module), "text/javascript", version)
 
 
 @assets.get("/<version>/<names>.css")

@@ -51,7 +51,7 @@ class Catalogue:
         with path.open("rb") as file:
             entries = [message for message in read_po(file, locale="en") if message.id]
         self.words: dict[str, str] = {str(entry.id): str(entry.string) for entry in entries}
-        self.in_scripts = {
+        self._in_scripts = {
             str(entry.id): str(entry.string)
             for entry in entries
             if any(place.endswith(".js") for place, _ in entry.locations)
@@ -66,6 +66,12 @@ class Catalogue:
     def told(self, sentence: str) -> str:
         """A finished sentence of any room in this language; what the house never says stays as it is."""
         return self._remembered(sentence) if _CHINESE.search(sentence) else sentence
+
+    def script(self, text: str) -> str:
+        """A script with each of its sentences, literals in double quotes, in this language."""
+        for chinese, english in self._in_scripts.items():
+            text = text.replace(_quoted(chinese), _quoted(english))
+        return text
 
     def _find(self, sentence: str) -> str:
         known = self.words.get(sentence)
@@ -93,6 +99,10 @@ def fill(text: str, values: Mapping[str, Any], told: Callable[[str], str] = str)
         return _put(str(values[name]), manner, told) if name in values else gap[0]
 
     return GAP.sub(put, text)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '\\"') + '"'
 
 
 def _put(value: str, manner: str | None, told: Callable[[str], str]) -> str:

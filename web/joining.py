@@ -1,6 +1,6 @@
 """Modules joined into one script, so that a page needs a handful of requests instead of fifty.
 
-Text in, text out. The files in ``static/js`` stay what is written and read; nothing is built, and only
+Text in, text out. The files in ``static/js`` stay what is written and read; nothing is built, only
 comments are left out. Each module becomes a function that is called once and gives what it exports:
 
     // table/tsv.js
@@ -16,7 +16,7 @@ from posixpath import dirname, join, normpath
 
 _IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\.[^"]+)";\n', re.MULTILINE)
 _LATE = re.compile(r'\bimport\("(\.[^"]+)"\)')
-_REMARK = re.compile(r"^ *//.*\n", re.MULTILINE)
+_REMARK = re.compile(r"^ *(?://.*|/\*\*[^*]*(?:\*[^*/][^*]*)*\*/)\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 
 

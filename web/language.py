@@ -18,7 +18,7 @@ from web.catalogue import Catalogue, fill
 from web.places import own_page, parts_of
 
 Tell = Callable[[str], str]
-_OFFERED = ("zh", "en")
+OFFERED = ("zh", "en")
 _IN_WORDS = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
 _YEAR = 365 * 24 * 3600
@@ -62,6 +62,11 @@ def teller() -> Tell:
     return _english().told if is_english() else str
 
 
+def script_in_english(text: str) -> str:
+    """A script that says in English what it said in Chinese."""
+    return _english().script(text)
+
+
 def day_in_words(day: date, *, with_year: bool = True) -> str:
     """11月24日, Nov 24; with its year 2025年11月24日, Nov 24, 2025."""
     if is_english():
@@ -74,22 +79,21 @@ def choose() -> Response:
     """The switch: keep the choice, back to the page it was made on."""
     chosen = request.form.get("language", "")
     answer = redirect(_page_before(), 303)
-    if chosen in _OFFERED:
+    if chosen in OFFERED:
         answer.set_cookie(_COOKIE, chosen, max_age=_YEAR, samesite="Lax", httponly=True)
     return answer
 
 
 def _for_templates() -> dict[str, Any]:
-    """``language`` of the page, and the ``words`` its scripts say when that is not Chinese."""
-    english = is_english()
-    return {"language": "en" if english else "zh-CN", "words": _english().in_scripts if english else {}}
+    """``language`` of the page."""
+    return {"language": "en" if is_english() else "zh-CN"}
 
 
 def _wish() -> str:
     """What was chosen by the switch, else the first that the browser names and we speak, else Chinese."""
     wishes = [request.cookies.get(_COOKIE, ""), *(tag for tag, _ in request.accept_languages)]
     known = (tag.lower().partition("-")[0] for tag in wishes)
-    return next((tag for tag in known if tag in _OFFERED), "zh")
+    return next((tag for tag in known if tag in OFFERED), "zh")
 
 
 @cache

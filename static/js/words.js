@@ -1,13 +1,11 @@
-// What scripts say. Chinese is the source; an English page carries the English of its scripts.
-
-const english = JSON.parse(document.querySelector("[data-words]")?.textContent ?? "{}");
+// What scripts say. Chinese is the source; an English page gets its scripts with English sentences in them.
 
 /** The language of the page, for dates and numbers. */
 export const language = document.documentElement.lang;
 
-/** A sentence in the page's language: {n} takes a value, in English {n:picture|pictures} the fitting word. */
+/** A sentence with its gaps filled: {n} takes a value, in English {n:picture|pictures} the fitting word. */
 export function _(sentence, values = {}) {
-  return (english[sentence] ?? sentence).replaceAll(/\{(\w+)(?::([^{}]*))?\}/g, (gap, name, words) => {
+  return sentence.replaceAll(/\{(\w+)(?::([^{}]*))?\}/g, (gap, name, words) => {
     if (!(name in values)) return gap;
     return words === undefined ? values[name] : words.split("|")[String(values[name]) === "1" ? 0 : 1];
   });

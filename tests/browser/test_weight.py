@@ -1,24 +1,38 @@
 """How light a page is: few requests and few bytes before it can be used; joined scripts run as apart."""
 
 import pytest
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Browser, Page, Route
 
 from tests.house_process import HouseProcess
 from tests.test_joining import ENTRIES, SMALL, joiner
 
+PAGES = ("/", "/batch", "/records", "/samples", "/usage", "/model")
 MOST_REQUESTS, MOST_BYTES = 20, 60_000  # the contract's, without pictures
 
 
-@pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage", "/model"])
-def test_a_first_visit_is_light(page: Page, demo: HouseProcess, path: str) -> None:
+@pytest.mark.parametrize("language", ["zh-CN", "en-US"])
+def test_a_first_visit_is_light(browser: Browser, demo: HouseProcess, language: str) -> None:
+    context = browser.new_context(locale=language)
+    page = context.new_page()
+    for path in PAGES:
+        requests, weight = first_visit(page, demo.address + path)
+        assert 3 <= requests < MOST_REQUESTS, path
+        assert weight < MOST_BYTES, path
+        assert page.evaluate("document.documentElement.lang")[:2] == language[:2]
+    context.close()
+
+
+def first_visit(page: Page, address: str) -> tuple[int, int]:
+    """Requests and bytes of a page that nothing is kept of."""
     weights: list[int] = []
     wire = page.context.new_cdp_session(page)
     wire.send("Network.enable")
+    wire.send("Network.clearBrowserCache")
     wire.on("Network.loadingFinished", lambda event: weights.append(event["encodedDataLength"]))
-    page.goto(demo.address + path)
+    page.goto(address)
     page.wait_for_load_state("networkidle")
-    assert 3 <= len(weights) < MOST_REQUESTS
-    assert sum(weights) < MOST_BYTES
+    wire.detach()
+    return len(weights), sum(weights)
 
 
 def test_joined_modules_run_once_each_and_share_their_state(page: Page) -> None:

@@ -65,8 +65,8 @@ export function makeReport(report, { goTo, chooseReference }) {
 
   function makeItem(problem, words) {
     const element = item.content.firstElementChild.cloneNode(true);
-    const { line, column, row, field } = problem;
-    element.querySelector("[data-where]").textContent = column ? _("文件第 {line} 行 {column}", { line, column: _(column) }) : _("文件第 {line} 行", { line });
+    const { line, label, row, field } = problem;
+    element.querySelector("[data-where]").textContent = label ? _("文件第 {line} 行 {column}", { line, column: label }) : _("文件第 {line} 行", { line });
     element.querySelector("[data-text]").textContent = words;
     element.firstElementChild.addEventListener("click", () => {
       if (problem.match) chooseReference(row, problem.name);
