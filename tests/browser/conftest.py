@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser import states
 from tests.browser.samples_page import SamplesPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
@@ -79,6 +80,13 @@ def house(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
     """The product before the fake Jimeng."""
     with served(tmp_path, **jimeng.settings(model_concurrency=2)) as house:
         yield house
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[states.Town]:
+    """Three houses with every state there is, for tests that only look: give them ``xdist_group("town")``."""
+    with states.town(tmp_path_factory.mktemp("town")) as made:
+        yield made
 
 
 @pytest.fixture

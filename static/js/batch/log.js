@@ -10,9 +10,9 @@ export function makeLog(drawer, { goTo }) {
   const list = drawer.querySelector("[data-log-lines]");
   const failures = drawer.querySelector("[data-log-failures]");
   const template = drawer.querySelector("[data-log-line]");
-  drawer.hidden = false;
 
   function add(lines) {
+    drawer.hidden = false;
     if (lines.length === 0) return;
     const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 8;
     list.append(...lines.slice(-KEPT).map(makeLine));

@@ -11,7 +11,7 @@ const STATES = {
 };
 /** head: the section; retry, collect and drop are asked to do so with records of one group. Returns {show(batch, records), offline(text), notifies}. */
 export function makeProgress(head, { address, retry, collect, drop }) {
-  const part = (name) => head.querySelector(`[data-run-${name}]`);
+  const part = (name) => head.parentElement.querySelector(`[data-run-${name}]`);
   const button = (name) => head.querySelector(`[data-run-do="${name}"]`);
   const notify = head.querySelector("[data-notify]");
   const told = JSON.parse(head.dataset.causes);
@@ -71,7 +71,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
   }
 
   function makeCause({ words, records, unknown }) {
-    const item = head.querySelector("[data-run-cause]").content.firstElementChild.cloneNode(true);
+    const item = part("cause").content.firstElementChild.cloneNode(true);
     const stake = records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
     item.classList.toggle("is-unknown", unknown);
     item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });

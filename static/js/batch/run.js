@@ -31,7 +31,6 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   table.stateOf = book.stateOf;
   table.readOnly = true;
   table.element.classList.add("is-read-only");
-  page.classList.add("is-running");
   wait.hidden = Boolean(posted);
   if (posted) {
     book.bind(posted);
@@ -46,19 +45,26 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       if (!built && !(posted && book.count() === posted.length)) table.rows.reset(book.rows());
       built = true;
       for (const row of table.rows.all) row.seed = book.seedOf(row);
-      wait.hidden = true;
+      uncover();
       progress.show(batch, book.all());
       log.add(news.log);
       table.view.later();
       table.onRun?.(batch);
     },
     onTrouble: (failure) => {
-      if (failure.status === 404) wait.hidden = true;
+      if (failure.status === 404) uncover();
       progress.offline(failure.status === 404 ? failure.message : _("连不上服务，正在重试…"));
     },
     onCalm: () => progress.offline(""),
     wanted: () => progress.notifies,
   });
+
+  // Head and table come in together: nothing is pushed away.
+  function uncover() {
+    wait.hidden = true;
+    page.classList.add("is-running");
+    page.classList.remove("is-opening");
+  }
 
   document.addEventListener("settled", following.now);
 

@@ -1,0 +1,118 @@
+"""Nothing jumps: what is shown stays where it is while pages, pictures and news come in."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.states import Town
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess
+
+MOST = 0.05  # cumulative layout shift, as browsers count it
+SIZES = ((1440, 900), (390, 844))
+_WATCH = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const { value, hadRecentInput, sources } of list.getEntries()) {
+    const moved = sources.map(({ node }) => (node?.outerHTML ?? node?.data ?? "?").slice(0, 120));
+    if (!hadRecentInput) window.shifts.push({ value, moved });
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+# A slow line: style sheets, scripts and thumbnails come one after the other.
+_SLOW = {"offline": False, "latency": 80, "downloadThroughput": 200_000, "uploadThroughput": 200_000}
+PATHS = (
+    "/",
+    "/batch",
+    "/batch?id={ended}",
+    "/batch?id={paused}",
+    "/batch?id={running}",
+    "/records?view=table",
+    "/records?view=grid",
+    "/records?search=雪山&status=success",
+    "/records?trash=1",
+    "/samples",
+    "/usage",
+    "/model",
+)
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Open]:
+    """A fresh visitor whose pages note what moves."""
+    contexts = []
+
+    def open_page(size: tuple[int, int], **how: Any) -> Page:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **how)
+        context.add_init_script(_WATCH)
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def what_moved(page: Page) -> list[dict[str, Any]]:
+    """Nothing, or the most of it when it was too much in all."""
+    shifts: list[dict[str, Any]] = page.evaluate("shifts")
+    too_much = sum(shift["value"] for shift in shifts) >= MOST
+    return sorted(shifts, key=lambda shift: -shift["value"])[:5] if too_much else []
+
+
+@pytest.mark.xdist_group("town")
+@pytest.mark.parametrize("language", ["zh-CN", "en-US"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_jumps_while_it_comes_in(
+    visitor: Open, town: Town, size: tuple[int, int], language: str
+) -> None:
+    for house, path in [(town.lived, path) for path in PATHS] + [
+        (town.empty, path) for path in ("/", "/batch")
+    ]:
+        page = visitor(size, locale=language)
+        wire = page.context.new_cdp_session(page)
+        wire.send("Network.emulateNetworkConditions", _SLOW)
+        page.goto(house.address + path.format(**town.ids))
+        page.wait_for_load_state("networkidle")
+        assert what_moved(page) == [], path
+        page.context.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_batch_stays_still_from_its_start_to_its_end(
+    visitor: Open, house: HouseProcess, size: tuple[int, int]
+) -> None:
+    batch = BatchPage(visitor(size), house.address)
+    batch.open()
+    batch.do("add")
+    batch.paste_block(1, "prompt", ("雪山",), ("违禁",), ("茶杯",), ("竹林",))
+    batch.start_batch()
+    expect(batch.run_button("pause")).to_be_visible()
+    batch.page.evaluate("shifts.length = 0")  # the click itself puts the head in the toolbar's place
+    batch.expect_state("已完成")
+    batch.wait_for_picture(1)
+    assert what_moved(batch.page) == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "path", ["/", "/records?view=table", "/records?view=grid", "/usage", "/batch?id={id}"]
+)
+def test_news_push_nothing_away(
+    visitor: Open, house: HouseProcess, jimeng: FakeJimeng, size: tuple[int, int], path: str
+) -> None:
+    house.post("/api/batch-generate", {"prompt": "第一张", "num_images": 2, "resolution": "1K"})
+    rows = [{"prompt": f"第 {n} 张" + ("违禁" if n == 2 else ""), "resolution": "1K"} for n in range(5)]
+    source = "single" if path == "/" else "batch"
+    batch_id = house.post("/api/batches", {"rows": rows, "source": source})["batch_id"]
+    page = visitor(size)
+    page.goto(house.address + path.format(id=batch_id))
+    house.wait_for_end(batch_id)
+    expect(page.locator("[data-status] [data-under-way]")).to_have_attribute("data-under-way", "0")
+    page.wait_for_load_state("networkidle")
+    assert what_moved(page) == []
