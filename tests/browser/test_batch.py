@@ -2,19 +2,18 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess, served
+from tests.house_process import HouseProcess
 
 Open = Callable[[HouseProcess], BatchPage]
 HEADERS = ("提示词", "负面提示词", "图片比例", "分辨率", "参考示例图", "生成数量", "文件名")
@@ -387,88 +386,3 @@ def test_one_row_of_the_draft_is_made_alone_after_a_word_about_money(
     page.reload()
     page.wait_for_picture(1)
     page.expect_text(2, "prompt", "以后再说")
-
-
-def _empty(page: BatchPage, _ended: str, _running: str, _tmp: Path) -> None:
-    expect(page.page.locator("[data-empty]")).to_be_visible()
-
-
-def _imported(page: BatchPage, _ended: str, _running: str, tmp_path: Path) -> None:
-    page.import_workbook(messy_workbook(tmp_path / "十一月.xlsx"))
-
-
-def _asked(page: BatchPage, _ended: str, _running: str, tmp_path: Path) -> None:
-    page.import_workbook(workbook(tmp_path / "a.xlsx", ("猫", None, "1:1", "1K")))
-    page.open_start()
-
-
-def _running(page: BatchPage, _ended: str, running: str, _tmp: Path) -> None:
-    page.open(f"?id={running}")
-    page.expect_status(1, "running")
-
-
-def _ended(page: BatchPage, ended: str, _running: str, _tmp: Path) -> None:
-    page.open(f"?id={ended}")
-    page.expect_state("已完成")
-    page.page.locator("[data-log] summary").click()
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HouseProcess, str, str]]:
-    """A house with a batch that ended with failures and one that runs and runs."""
-    with FakeJimeng() as service:
-        service.fail_next("reset", when=lambda call: "第 3 张" in call.content.decode())
-        settings = service.settings(model_concurrency=2, model_timeout=600)
-        with served(tmp_path_factory.mktemp("house"), **settings) as house:
-            rows = [*prompts(4, bad=2), {"prompt": "长" * 800, "resolution": "1K"}]
-            ended = started(house, rows, "名字" * 40)
-            house.wait_for_end(ended)
-            service.latency = 600
-            yield house, ended, started(house, prompts(6))
-
-
-STATES = [_empty, _imported, _asked, _running, _ended]
-Furnished = tuple[HouseProcess, str, str]
-Arrive = Callable[[BatchPage, str, str, Path], None]
-
-
-def arrived(browser: Browser, furnished: Furnished, arrive: Arrive, tmp_path: Path, **how: Any) -> BatchPage:
-    """The page in one of STATES, before a visitor of a kind."""
-    house, ended, running = furnished
-    context = browser.new_context(reduced_motion="reduce", **how)
-    context.set_default_timeout(15_000)
-    page = BatchPage(context.new_page(), house.address)
-    page.open()
-    arrive(page, ended, running, tmp_path)
-    return page
-
-
-@pytest.mark.xdist_group("batch_looks")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
-@pytest.mark.parametrize("arrive", STATES)
-def test_it_is_accessible(
-    browser: Browser,
-    furnished: Furnished,
-    scheme: str,
-    size: tuple[int, int],
-    arrive: Arrive,
-    tmp_path: Path,
-) -> None:
-    viewport = {"width": size[0], "height": size[1]}
-    page = arrived(browser, furnished, arrive, tmp_path, viewport=viewport, color_scheme=scheme)
-    found = Axe().run(page.page)
-    page.page.context.close()
-    assert found.violations_count == 0, found.generate_report()
-
-
-@pytest.mark.xdist_group("batch_looks")
-@pytest.mark.parametrize("arrive", STATES)
-def test_it_never_scrolls_sideways(
-    browser: Browser, furnished: Furnished, arrive: Arrive, tmp_path: Path
-) -> None:
-    page = arrived(browser, furnished, arrive, tmp_path, viewport={"width": 1440, "height": 900})
-    for width in (1440, 1024, 720, 390, 360):
-        page.page.set_viewport_size({"width": width, "height": 700})
-        assert page.page.evaluate("document.documentElement.scrollWidth") <= width
-    page.page.context.close()

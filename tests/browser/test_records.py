@@ -3,12 +3,11 @@
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, expect
 
@@ -515,71 +514,6 @@ new PerformanceObserver((list) => {
   for (const shift of list.getEntries()) window.shifted += shift.value;
 }).observe({ type: "layout-shift", buffered: true });
 """
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844), (360, 700)])
-def test_it_is_accessible_and_never_scrolls_sideways(
-    browser: Browser, house: HouseProcess, scheme: str, size: tuple[int, int]
-) -> None:
-    context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        color_scheme=scheme,  # type: ignore[arg-type]
-        reduced_motion="reduce",
-    )
-    page = context.new_page()
-    shown = RecordsPage(page, house.address)
-
-    def check(state: str) -> None:
-        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], state
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{state}: {found.generate_report()}"
-
-    shown.open("?sort=oldest")
-    check("table")
-    shown.pick(1, 2)
-    page.locator("details[data-filter-more=status] > summary").click()
-    check("selection and an open chip")
-    page.keyboard.press("Escape")
-    shown.bar().get_by_role("button", name="并排对比").click()
-    expect(page.locator("dialog[data-compare]")).to_be_visible()
-    check("compare")
-    page.keyboard.press("Escape")
-    shown.open("?view=grid&status=failed,success")
-    check("grid")
-    shown.open("?record=1")
-    expect(page.locator("dialog[data-lightbox]")).to_be_visible()
-    check("large view")
-    page.keyboard.press("Escape")
-    check("one record")
-    shown.open("?search=没有")
-    check("nothing found")
-    check_dialogs(shown, house, check)
-    context.close()
-
-
-def check_dialogs(shown: RecordsPage, house: HouseProcess, check: Callable[[str], None]) -> None:
-    """The trash, and what opens over the page."""
-    house.post("/api/records/delete", {"ids": [60, 59]})
-    shown.open("?trash=1&view=table")
-    check("trash")
-    shown.pick(60)
-    check("selection in the trash")
-    shown.open("?trash=1&view=grid")
-    check("trash as a grid")
-    shown.open("?record=60")
-    expect(shown.large().get_by_role("button", name="恢复")).to_be_visible()
-    check("large view out of the trash")
-    shown.page.keyboard.press("Escape")
-    shown.drop(house.home / "output" / "图-60.jpg")
-    expect(shown.page.locator("dialog[data-dialog=file]")).to_be_visible()
-    check("a file was dropped")
-    shown.page.keyboard.press("Escape")
-    shown.page.keyboard.press("?")
-    expect(shown.page.locator("dialog[data-dialog=shortcuts]")).to_be_visible()
-    check("shortcuts")
-    shown.open("?record=4711&status=lost")
-    check("an address that cannot be read")
 
 
 def test_a_script_that_does_not_come_is_told_and_fetched_at_the_next_press(records: RecordsPage) -> None:

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SAMPLES
 from tests.browser.samples_page import SamplesPage
@@ -102,26 +100,3 @@ def test_ten_thousand_in_a_bucket_are_scrolled_searched_and_picked(
     page.get_by_role("button", name="✓ 确认选择").click()
     expect(page.locator("[data-references] .reference")).to_have_count(1)
     expect(page.get_by_role("button", name="选择 (1)")).to_be_visible()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844), (360, 700)])
-def test_it_is_accessible_and_never_scrolls_sideways(
-    browser: Browser, demo: HouseProcess, tmp_path: Path, scheme: str, size: tuple[int, int]
-) -> None:
-    context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        color_scheme=scheme,  # type: ignore[arg-type]
-        reduced_motion="reduce",
-    )
-    try:
-        library = SamplesPage(context.new_page(), demo.address)
-        library.open()
-        assert Axe().run(library.page).violations_count == 0
-        library.upload(*files(tmp_path, "很长的名字" * 12 + ".png", "a" * 80 + ".png"), Path(__file__))
-        expect(library.samples()).to_have_count(2)
-        assert library.page.evaluate("document.documentElement.scrollWidth") <= size[0]
-        found = Axe().run(library.page)
-        assert found.violations_count == 0, found.generate_report()
-    finally:
-        context.close()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
@@ -183,30 +182,3 @@ def test_a_tile_of_a_single_picture_offers_the_same(
     tile.get_by_role("button", name="放弃…").click()
     UsagePage(page, house.address).say_of_the_bill("账单里有")
     expect(studio.tiles("cancelled").first).to_contain_text("已放弃，账单里有这一笔")
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_an_automatic_checker_finds_nothing(
-    usage: UsagePage, house: HouseProcess, jimeng: FakeJimeng, theme: str
-) -> None:
-    run(house, "雪山", "违禁")
-    lost(house, jimeng, "猫")
-    usage.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    usage.open()
-    usage.figures("每天的花费")
-    assert Axe().run(usage.page).response["violations"] == []
-    usage.act("放弃…")
-    expect(usage.page.locator("dialog[data-dialog=bill]")).to_be_visible()
-    assert Axe().run(usage.page).response["violations"] == []
-
-
-def test_nothing_scrolls_sideways_on_a_small_phone(
-    usage: UsagePage, house: HouseProcess, jimeng: FakeJimeng
-) -> None:
-    lost(house, jimeng, "一只趴在窗台上看雨的橘猫，" * 8)
-    usage.page.set_viewport_size({"width": 360, "height": 740})
-    usage.open()
-    assert usage.page.evaluate("document.documentElement.scrollWidth") == 360
-    expect(usage.page.get_by_role("link", name="用量").first).to_be_visible()
-    usage.act("重试…")
-    expect(usage.page.locator("[data-money-yes]")).to_be_visible()

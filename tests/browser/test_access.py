@@ -1,0 +1,184 @@
+"""Every state of every page: nothing for axe to find in both themes, no sideways scroll, targets of 24 px."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tests.browser.states import STATES, State, Step, Town, at, see
+
+_AXE = Axe().axe_script
+_NARROW, _WIDE = ViewportSize(width=360, height=740), ViewportSize(width=1440, height=900)
+# All rules of WCAG 2.2 AA and good practice, or those named. Targets are measured below.
+_FIND = """(rules) => axe.run({
+  resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }),
+}).then(({ violations }) => violations.flatMap(
+  ({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`)
+))"""
+# What of the page, or of the dialog over it, cannot be reached with a finger.
+_OUT_OF_REACH = """() => {
+  const found = [];
+  if (document.documentElement.scrollWidth > innerWidth) found.push("the page scrolls sideways");
+  const top = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
+  const told = (element) => element.outerHTML.slice(0, 160);
+  for (const element of [top, ...top.querySelectorAll("*")]) {
+    const sideways = element.scrollWidth > element.clientWidth + 1;
+    const scrolls = ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
+    const may = element.matches("pre, textarea");
+    if (sideways && scrolls && !may) found.push(`scrolls sideways: ${told(element)}`);
+  }
+  const actions = "a[href], button, summary, input, select, textarea, [role=option], [role=menuitem]";
+  for (const element of top.querySelectorAll(actions)) {
+    if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+    if (element.closest(".sr-only, .skip")) continue;
+    const { left, right, width, height } = (element.closest("label") ?? element).getBoundingClientRect();
+    if (left < -1 || right > innerWidth + 1) found.push(`beyond the edge: ${told(element)}`);
+    const isAlone = element.parentElement.textContent.trim() === element.textContent.trim();
+    const isWord = getComputedStyle(element).display === "inline" && !isAlone; // within a sentence
+    if (!isWord && Math.min(width, height) < 23.9) found.push(`${width}×${height}: ${told(element)}`);
+  }
+  return found;
+}"""
+
+# Whether what has the focus, or what stands for it, is on the screen and marked.
+_SHOWS_ITS_FOCUS = """() => {
+  const focused = document.activeElement;
+  if (focused === document.body) return true;
+  const marked = [focused, focused.parentElement, focused.closest("label")].find((element) => {
+    const { outlineStyle, boxShadow } = element ? getComputedStyle(element) : {};
+    return element && (outlineStyle !== "none" || boxShadow !== "none");
+  });
+  const shown = marked ?? (focused.matches("[data-table-editor]") && focused); // the table marks its cell
+  const box = shown && shown.getBoundingClientRect();
+  return Boolean(box) && box.width * box.height > 0 && box.bottom > 0 && box.top < innerHeight
+    || focused.outerHTML.slice(0, 200);
+}"""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the Enter key opens, from where."""
+
+    name: str
+    state: State
+    opener: str
+    top: str
+
+
+def opened(name: str, path: str, opener: str, top: str, *steps: Step) -> Opening:
+    return Opening(name, at(name, "lived", path, *steps), opener, top)
+
+
+_READY = see("[data-ready]")
+OPENINGS = (
+    opened("keys", "/", "[data-open=shortcuts]", "dialog[data-dialog=shortcuts]"),
+    opened("picker", "/", "[data-choose]", "dialog[data-dialog=references]"),
+    opened("large", "/", "a.tile-place", "dialog[data-lightbox]"),
+    opened("charge", "/", ".tile [data-action=reorder]", "dialog[data-dialog=money]"),
+    opened("bill", "/", ".tile [data-action=drop]", "dialog[data-dialog=bill]"),
+    opened("earlier", "/batch", "[data-do=earlier]", "dialog[data-dialog=earlier]", _READY),
+    opened("record", "/records?status=success", "[data-full]", "dialog[data-lightbox]", _READY),
+    opened("sample", "/samples", ".sample-link", "dialog[data-lightbox]"),
+    opened("usage bill", "/usage", ".doubt [data-action=drop]", "dialog[data-dialog=bill]", _READY),
+)
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """A fresh visitor with a narrow phone."""
+    contexts = []
+
+    def open_page(**how: Any) -> Page:
+        contexts.append(browser.new_context(viewport=_NARROW, reduced_motion="reduce", **how))
+        contexts[-1].set_default_timeout(15_000)
+        return contexts[-1].new_page()
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def found_by_axe(page: Page, *rules: str) -> list[str]:
+    """What breaks a rule, or one of these."""
+    found: list[str] = page.evaluate(_FIND, list(rules) or None)
+    return found
+
+
+@pytest.mark.xdist_group("town")
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_it_is_accessible_in_both_themes_and_fits(
+    visitor: Callable[..., Page], town: Town, state: State
+) -> None:
+    page = visitor(color_scheme="light")
+    state.arrive(page, town)
+    assert page.evaluate(_OUT_OF_REACH) == []
+    page.evaluate(_AXE)
+    assert found_by_axe(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert found_by_axe(page, "color-contrast") == []
+    page.set_viewport_size(_WIDE)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert found_by_axe(page) == []
+    page.emulate_media(color_scheme="light")
+    assert found_by_axe(page, "color-contrast") == []
+
+
+@pytest.mark.xdist_group("town")
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_it_is_accessible_and_fits_in_english(visitor: Callable[..., Page], town: Town, state: State) -> None:
+    page = visitor(locale="en-US")
+    state.arrive(page, town)
+    assert page.evaluate(_OUT_OF_REACH) == []
+    page.evaluate(_AXE)
+    assert found_by_axe(page) == []
+    for width in (720, 1040, 1440):
+        page.set_viewport_size(ViewportSize(width=width, height=740))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.xdist_group("town")
+@pytest.mark.parametrize("opening", OPENINGS, ids=lambda opening: opening.name)
+def test_escape_closes_what_is_on_top_and_gives_the_focus_back(
+    visitor: Callable[..., Page], town: Town, opening: Opening
+) -> None:
+    page = visitor()
+    page.set_viewport_size(_WIDE)
+    opening.state.arrive(page, town)
+    opener = page.locator(f"{opening.opener}:visible").first
+    opener.focus()
+    page.keyboard.press("Enter")
+    top = page.locator(f"{opening.top}:visible")
+    expect(top).to_have_count(1)
+    page.wait_for_function(
+        "selector => document.querySelector(selector).contains(document.activeElement)", arg=opening.top
+    )
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        assert page.evaluate(_SHOWS_ITS_FOCUS) is True
+    page.keyboard.press("Escape")
+    expect(top).to_have_count(0)
+    expect(opener).to_be_focused()
+
+
+@pytest.mark.xdist_group("town")
+@pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage", "/model"])
+def test_tab_shows_where_it_is(visitor: Callable[..., Page], town: Town, path: str) -> None:
+    page = visitor()
+    page.set_viewport_size(_WIDE)
+    page.goto(town.lived.address + path)
+    page.wait_for_load_state()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        assert page.evaluate(_SHOWS_ITS_FOCUS) is True
+
+
+@pytest.mark.xdist_group("town")
+def test_nothing_moves_for_who_asked_for_stillness(visitor: Callable[..., Page], town: Town) -> None:
+    page = visitor()
+    for path in ("/", "/batch?id={running}", "/records", "/samples", "/usage"):
+        page.goto(town.lived.address + path.format(**town.ids))
+        page.wait_for_load_state()
+        assert page.evaluate("document.getAnimations().map(({ effect }) => effect.target.outerHTML)") == []
