@@ -12,10 +12,10 @@ from image_models.door import Pause
 _FIRST_GUESS = 1.0
 _SHORTEST = 0.01
 _LONGEST = 3.0
-_STEP = 1 / 160  # of the usual time, for up to 8 that wait; for more in proportion, so that calls stay few
-_FEW = 8
-_WEIGHT = 1 / 4  # of the newest time against all earlier ones
-_EARLIER = 1 / 1000  # of the usual time, for each time in a row that the first look may have come late
+_STEP = 1 / 160  # of the usual time, for up to 16 that wait; for more in proportion, so that calls stay few
+_FEW = 16
+_WEIGHT = 1 / 4  # of the newest time against all earlier ones, for as many that wait; more tell of it at once
+_EARLIER = 1 / 4  # of a step, for each round in which every first look found its work done
 
 
 class Rhythm:
@@ -52,16 +52,17 @@ class Rhythm:
     def learn(self, not_yet: float, done: float, looks: int) -> None:
         """It was not done after ``not_yet`` seconds, and seen done after ``done``.
 
-        Done at the first look, it may have been done before; so it counts as a little earlier than expected,
-        and more so each time in a row.
+        Done at the first look, it may have been done before: it counts as a little earlier than expected, and
+        more so the more rounds of all that wait went like that.
         """
         with self._lock:
             self._at_once = self._at_once + 1 if looks == 1 else 0
             if not self._learnt:
                 self._usual, self._learnt = (not_yet + done) / 2, True
                 return
-            expected = min(done, self._usual) - self._usual * _EARLIER * self._at_once
-            seconds = expected if looks == 1 else (not_yet + done) / 2
+            rounds = max(1.0, self._at_once / max(1, self.waiting))
+            earlier = min(done, self._usual) - self._shortest_step * _EARLIER * rounds
+            seconds = earlier if looks == 1 else (not_yet + done) / 2
             weight = _WEIGHT / max(1.0, self.waiting / _FEW)
             self._spread += (abs(seconds - self._usual) - self._spread) * weight
             self._usual = max(_SHORTEST, self._usual + (seconds - self._usual) * weight)

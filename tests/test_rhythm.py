@@ -1,5 +1,7 @@
 """When work under way is looked at: the first look comes to lie just behind the service's usual time."""
 
+import heapq
+import itertools
 import random
 
 import pytest
@@ -56,3 +58,46 @@ def test_a_service_that_became_quicker_is_looked_at_earlier() -> None:
     for _ in range(300):
         service.look_until_done()
     assert service.look_until_done()[0] < 5.0 * 1.1
+
+
+@pytest.mark.parametrize("many", [8, 64])
+def test_what_was_learnt_does_not_swing_when_many_wait_at_once(many: int) -> None:
+    """Each learns only when its own work is done, long after the others asked when to look."""
+    noise, rhythm, order = random.Random(3), Rhythm(), itertools.count()
+    late: list[float] = []
+    looks: list[int] = []
+    turns: list[tuple[float, int, Waiter | None]] = [(n * 0.008, next(order), None) for n in range(many)]
+    while len(late) < 30 * many:
+        now, _, waiter = heapq.heappop(turns)
+        if waiter is None:
+            waiter = Waiter(rhythm, now, done_at=now + 2.0 + abs(noise.gauss(0.0, 0.015)))
+        elif now >= waiter.done_at:
+            waiter.looking.was_done()
+            waiter.looking.__exit__()
+            late.append(now - waiter.done_at)
+            looks.append(waiter.looks)
+            waiter = None
+        rest = waiter.look() if waiter else 0.04
+        heapq.heappush(turns, (now + rest + noise.expovariate(250.0), next(order), waiter))
+    settled = slice(10 * many, None)
+    assert sum(late[settled]) / (20 * many) < 2.0 * 0.02
+    assert sum(looks[settled]) / (20 * many) < 1.5
+
+
+class Waiter:
+    """One of many that wait: its time is told by the pauses it was given."""
+
+    def __init__(self, rhythm: Rhythm, now: float, *, done_at: float) -> None:
+        self.done_at = done_at
+        self.looks = 0
+        self.looking = Looking(rhythm, 600.0, self._note, ordered_at=1e12).__enter__()
+        self._rest = 0.0
+
+    def look(self) -> float:
+        """How long to pause for the next look."""
+        self.looks += 1
+        self.looking.again()
+        return self._rest
+
+    def _note(self, rest: float) -> None:
+        self._rest = rest
