@@ -45,6 +45,7 @@ from web.health import health
 from web.live import live, show_house
 from web.numbers import bound_numbers
 from web.pages import pages
+from web.repeats import answer_repeats
 from web.watch import watch
 from web.weight import lighten
 from worker import Worker
@@ -70,7 +71,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.jinja_env.globals["upload_limit"] = pictures.MAX_UPLOAD_BYTES
     language.install(app)
-    furnish(app, Rooms(settings=settings, model=model, worker=worker or Worker(settings, model)))
+    rooms = Rooms(settings=settings, model=model, worker=worker or Worker(settings, model))
+    furnish(app, rooms)
     watch(app)
     bound_numbers(app)
     doors.guard(app, password=settings.access_password)
@@ -81,6 +83,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     app.url_defaults(_name_static_version)
     for blueprint in (pages, api, live, health):
         app.register_blueprint(blueprint)
+    answer_repeats(app, rooms)
     return app
 
 

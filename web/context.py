@@ -67,8 +67,13 @@ def rooms() -> Rooms:
 
 def connection() -> database.Connection:
     """This thread's connection, opened at its first request: opening costs more than most questions."""
-    mine = rooms().mine
+    return connection_of(rooms())
+
+
+def connection_of(rooms: Rooms) -> database.Connection:
+    """The same where no app answers yet."""
+    mine = rooms.mine
     if not hasattr(mine, "db"):
-        mine.db = database.connect(rooms().settings.database_path)
+        mine.db = database.connect(rooms.settings.database_path)
     db: database.Connection = mine.db
     return db

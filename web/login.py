@@ -116,6 +116,11 @@ def leave() -> Response:
     return redirect("/", 303)
 
 
+def open_sessions(app: Flask) -> tuple[str, ...]:
+    """Of all who gave the password and have not left; they may have run out."""
+    return tuple(app.extensions[_SESSIONS])
+
+
 def _open_session() -> None:
     now, sessions = time.time(), _sessions()
     for name in [name for name, until in list(sessions.items()) if until <= now]:
