@@ -180,7 +180,7 @@ def existing(folder: Path, name: str) -> Path:
     raise missing()
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes | bytearray) -> None:
     """Whole or not at all. Raises StorageError."""
     part = path.parent / f".{secrets.token_hex(8)}.part"
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ def remember(file: Path, known: Remembered, *, of: str) -> None:
     """Keep it for the next run; where the disk would not take it, that one waits for the bucket."""
     head = {"of": of, "listed_at": known.listed_at}
     entries = ([entry.key, entry.size, entry.kept_at, entry.etag] for entry in known.catalogue)
-    lines = [head, known.trash, sorted(known.pins), *entries]
+    text = bytearray()  # grows line by line: ten thousand lines beside each other would stay in the memory
+    for line in itertools.chain((head, known.trash, sorted(known.pins)), entries):
+        text += json.dumps(line, ensure_ascii=False).encode() + b"\n"
     with contextlib.suppress(StorageError):
-        write(file, "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode())
+        write(file, text)
