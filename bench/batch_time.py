@@ -27,14 +27,18 @@ WEIGHT = 1_000_000
 
 
 def main() -> None:
-    """Print a line for 8 and for 64 pictures under way."""
-    for under_way, count in ((8, 200), (64, 1280)):
+    """Print a line for 8 and for 64 pictures under way; exit with 1 when one takes too long."""
+    kept = True
+    for under_way, count, most in ((8, 200, 1.03), (64, 1280, 1.08)):
         seconds, megabytes = measure(under_way, count)
         ideal = math.ceil(count / under_way) * LATENCY
         print(
             f"{count} pictures, {under_way} under way: {seconds:.2f} s, ideal {ideal:.0f} s, "
-            f"ratio {seconds / ideal:.3f}; peak {megabytes:.0f} MB"
+            f"ratio {seconds / ideal:.3f} (at most {most}); peak so far {megabytes:.0f} MB",
+            flush=True,
         )
+        kept = kept and seconds / ideal <= most
+    sys.exit(0 if kept else 1)
 
 
 def measure(under_way: int, count: int) -> tuple[float, float]:

@@ -1,0 +1,48 @@
+"""What a first visit costs before a page can be used: requests, and bytes over the wire, without pictures.
+
+``python -m bench.page_weight``. In real Chromium with an empty cache, in both languages; the floor is the
+page itself, with nothing that it asks for.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import requests
+from playwright.sync_api import sync_playwright
+
+from tests.browser.conftest import FLAGS, browser_path
+from tests.browser.test_weight import MOST_BYTES, MOST_REQUESTS, PAGES, first_visit
+from tests.house_process import served
+
+
+def main() -> None:
+    """Print a line for each page and language; exit with 1 when one is too heavy."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder), image_model="demo") as house,
+        sync_playwright() as playwright,
+    ):
+        chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        kept = True
+        for language in ("zh-CN", "en-US"):
+            page = chromium.new_context(locale=language).new_page()
+            for path in PAGES:
+                count, weight = first_visit(page, house.address + path)
+                floor = _bare(house.address + path, language)
+                told = f"{count:2} requests  {weight / 1000:5.1f} kB, the page {floor / 1000:.1f} kB"
+                print(f"{path:9} {language}  {told}")
+                kept = kept and count < MOST_REQUESTS and weight < MOST_BYTES
+        chromium.close()
+    print(f"(fewer than {MOST_REQUESTS} requests and {MOST_BYTES / 1000:.0f} kB)")
+    sys.exit(0 if kept else 1)
+
+
+def _bare(address: str, language: str) -> int:
+    """Bytes of the page alone, packed."""
+    with requests.get(address, headers={"Accept-Language": language}, stream=True, timeout=30) as answer:
+        return len(answer.raw.read(decode_content=False))
+
+
+if __name__ == "__main__":
+    main()
