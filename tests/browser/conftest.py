@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import states
 from tests.browser.samples_page import SamplesPage
@@ -18,6 +18,7 @@ from tests.house_process import HouseProcess, served
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+PATIENCE = 30_000  # milliseconds, for a machine that is busy with other things too
 SAMPLES = "ai-images/sample/"  # where the bucket keeps the library
 FLAGS = [
     "--no-sandbox",
@@ -41,6 +42,7 @@ def browser_path() -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for the whole run; its visitors speak Chinese unless a test says otherwise."""
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         chromium.new_context = partial(chromium.new_context, locale="zh-CN")  # type: ignore[method-assign]
@@ -52,7 +54,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh visitor at 1440×900. An error in the console fails the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     shown = context.new_page()
     problems: list[str] = []
     shown.on("pageerror", lambda error: problems.append(str(error)))

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from tests.browser.conftest import PATIENCE
 from tests.browser.states import STATES, State, Step, Town, at, see
 
 _AXE = Axe().axe_script
@@ -93,7 +94,7 @@ def visitor(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def open_page(**how: Any) -> Page:
         contexts.append(browser.new_context(viewport=_NARROW, reduced_motion="reduce", **how))
-        contexts[-1].set_default_timeout(15_000)
+        contexts[-1].set_default_timeout(PATIENCE)
         return contexts[-1].new_page()
 
     yield open_page

@@ -215,6 +215,7 @@ def test_paused_reloaded_and_resumed_it_is_the_same_run(
     page.paste_block(1, "prompt", *[(f"第 {n} 张", "", "1:1", "1K") for n in range(1, 9)])
     page.start_batch("八张")
     page.wait_for_picture(1)
+    jimeng.latency = 600.0  # what is under way stays there
     page.pause()
     expect(page.page.locator("[data-run-paused]")).to_contain_text("按「继续」接着做")
     page.reload()
@@ -223,6 +224,7 @@ def test_paused_reloaded_and_resumed_it_is_the_same_run(
     page.expect_status(8, "queued")
     ordered = len(jimeng.orders)
     assert ordered < 8
+    jimeng.latency = 0.5
     page.resume()
     page.expect_state("已完成")
     page.wait_for_picture(8)

@@ -9,6 +9,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.batch_page import BatchPage
+from tests.browser.conftest import PATIENCE
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.house_process import HouseProcess
@@ -48,7 +49,7 @@ def visitor(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(
         locale="en-US", viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
 
