@@ -41,11 +41,12 @@ def browser_path() -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the whole run; its visitors speak Chinese unless a test says otherwise."""
+    """One Chromium for the whole run; its visitors speak Chinese and want no motion unless a test says otherwise."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
-        chromium.new_context = partial(chromium.new_context, locale="zh-CN")  # type: ignore[method-assign]
+        usual = partial(chromium.new_context, locale="zh-CN", reduced_motion="reduce")
+        chromium.new_context = usual  # type: ignore[method-assign]
         yield chromium
         chromium.close()
 
@@ -86,7 +87,8 @@ def house(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[states.Town]:
-    """Three houses with every state there is, for tests that only look: give them ``xdist_group("town")``."""
+    """Three houses with every state there is, for tests that only look: give them an ``xdist_group``, of town
+    or second town, so that two workers build one each."""
     with states.town(tmp_path_factory.mktemp("town")) as made:
         yield made
 

@@ -127,7 +127,7 @@ def test_it_is_accessible_in_both_themes_and_fits(
     assert found_by_axe(page, "color-contrast") == []
 
 
-@pytest.mark.xdist_group("town")
+@pytest.mark.xdist_group("second town")
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 def test_it_is_accessible_and_fits_in_english(visitor: Callable[..., Page], town: Town, state: State) -> None:
     page = visitor(locale="en-US")
@@ -140,7 +140,7 @@ def test_it_is_accessible_and_fits_in_english(visitor: Callable[..., Page], town
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.xdist_group("town")
+@pytest.mark.xdist_group("second town")
 @pytest.mark.parametrize("opening", OPENINGS, ids=lambda opening: opening.name)
 def test_escape_closes_what_is_on_top_and_gives_the_focus_back(
     visitor: Callable[..., Page], town: Town, opening: Opening
@@ -164,7 +164,7 @@ def test_escape_closes_what_is_on_top_and_gives_the_focus_back(
     expect(opener).to_be_focused()
 
 
-@pytest.mark.xdist_group("town")
+@pytest.mark.xdist_group("second town")
 @pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage", "/model"])
 def test_tab_shows_where_it_is(visitor: Callable[..., Page], town: Town, path: str) -> None:
     page = visitor()
@@ -176,7 +176,7 @@ def test_tab_shows_where_it_is(visitor: Callable[..., Page], town: Town, path: s
         assert page.evaluate(_SHOWS_ITS_FOCUS) is True
 
 
-@pytest.mark.xdist_group("town")
+@pytest.mark.xdist_group("second town")
 def test_nothing_moves_for_who_asked_for_stillness(visitor: Callable[..., Page], town: Town) -> None:
     page = visitor()
     for path in ("/", "/batch?id={running}", "/records", "/samples", "/usage"):

@@ -77,7 +77,7 @@ def what_moved(page: Page) -> list[dict[str, Any]]:
     return sorted(shifts, key=lambda shift: -shift["value"])[:5] if too_much else []
 
 
-@pytest.mark.xdist_group("town")
+@pytest.mark.xdist_group("second town")
 @pytest.mark.parametrize("language", ["zh-CN", "en-US"])
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_jumps_while_it_comes_in(
