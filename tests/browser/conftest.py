@@ -41,7 +41,7 @@ def browser_path() -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the whole run; its visitors speak Chinese and want no motion unless a test says otherwise."""
+    """One Chromium for the whole run; visitors speak Chinese and want no motion unless a test says more."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)

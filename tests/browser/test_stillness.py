@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.states import Town
@@ -54,7 +54,8 @@ def visitor(browser: Browser) -> Iterator[Open]:
     contexts = []
 
     def open_page(size: tuple[int, int], **how: Any) -> Page:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **how)
+        viewport = ViewportSize(width=size[0], height=size[1])
+        context = browser.new_context(viewport=viewport, reduced_motion="no-preference", **how)
         context.add_init_script(_WATCH)
         contexts.append(context)
         return context.new_page()
