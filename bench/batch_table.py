@@ -9,7 +9,6 @@ thread for each activity, seen through the browser's own tracing; the bound is 5
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,12 +18,12 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
+from tests.browser.conftest import FLAGS, browser_path
 from tests.house_process import served
 
 ROWS = 5_000
 PASTED = 1_000
 BOUND_MS = 50.0
-_CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 
 def main() -> int:
@@ -144,9 +143,7 @@ def main_thread_tasks(events: list[dict[str, Any]]) -> list[float]:
 def opened(address: str) -> Iterator[Page]:
     """The batch page in Chromium at 1440×900."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         context = browser.new_context(
             locale="zh-CN",
             viewport={"width": 1440, "height": 900},
