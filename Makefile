@@ -12,7 +12,7 @@ run: $(VENV)/.product ## Install what is missing and serve at http://localhost:5
 
 test: $(VENV)/.tests ## Run every test, real Chromium included
 	@sh tests/browser/install
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadscope
 
 lint: $(VENV)/.tests ## Format, lint and type checks
 	$(BIN)/ruff format --check .

@@ -60,6 +60,7 @@ class HouseProcess:
     def start(self) -> None:
         """Start it and wait until it answers."""
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as where people run it
         log = (self.home / "log.txt").open("ab")
         with log:
             command = [sys.executable, *self.program, *self.arguments]

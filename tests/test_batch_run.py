@@ -16,8 +16,6 @@ from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.house_process import HouseProcess, served
 
-pytestmark = pytest.mark.xdist_group("batch_run")  # one run for all of it
-
 ROWS = 300
 PRICE = Decimal("0.22")
 REFUSED = {41: "违禁", 97: "保护词", 155: "违禁", 233: "画崩"}

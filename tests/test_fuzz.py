@@ -39,7 +39,6 @@ SECRETS = dict.fromkeys(
 )
 TOLD = Document(document())
 REFUSALS = {400, 403, 404, 405, 409, 412, 413, 415, 416}
-pytestmark = pytest.mark.xdist_group("fuzz")
 
 
 @dataclass

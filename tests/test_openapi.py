@@ -23,7 +23,6 @@ from worker import Worker
 
 TOLD = Document(document())
 PLACES = ("/api/", "/output/", "/thumbnails/", "/healthz")
-pytestmark = pytest.mark.xdist_group("openapi")
 PNG = drawn("PNG", size=(40, 30))
 
 

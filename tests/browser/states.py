@@ -21,6 +21,7 @@ from tests.house_process import HouseProcess, served
 
 LONG = "很长的提示词，" * 100
 _RECORDS = 30
+_FOR_EVER = 3600  # seconds that the pictures under way take, and are waited for
 _TABLE = f"""提示词,图片比例,分辨率,生成数量,参考示例图,文件名
 一只橘猫趴在窗台上看雨,16：9,2k,1,示例一.jpg,猫
 雪山木屋,5:4,2K,12,没有这张.png,a/b
@@ -349,7 +350,7 @@ def town(folder: Path) -> Iterator[Town]:
     fill_house(folder / "lived", _RECORDS, prompts=[LONG])
     with ExitStack() as ends:
         service = ends.enter_context(FakeJimeng())
-        budgeted = service.settings(model_concurrency=3, model_timeout=600, budget=100)
+        budgeted = service.settings(model_concurrency=6, model_timeout=_FOR_EVER, budget=100)
         houses = {
             "empty": served(folder / "empty", image_model="demo"),
             "lived": served(folder / "lived", **budgeted),
@@ -373,11 +374,14 @@ def _live_in(house: HouseProcess, service: FakeJimeng) -> dict[str, str]:
         house.wait_for_end(_post(house, [row], source="single"))
     service.fail_next("key", times=9)
     paused = _post(house, [_row("台灯", num_images=3)])
-    _wait_for(house, paused, "paused")
+    _wait_until(lambda: house.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
     service.behave()
-    service.latency = 600
+    service.latency = _FOR_EVER
+    single = _post(house, [_row("灯塔", num_images=2)], source="single")
+    _wait_until(lambda: house.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
     running = _post(house, [_row("竹林", num_images=2), *[_row("沙漠")] * 5])
-    _post(house, [_row("灯塔", num_images=2)], source="single")
+    _wait_until(lambda: house.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
+    _post(house, [_row("麦田")], source="single")  # which has to wait for the others
     house.post("/api/records/delete", {"ids": [2, 3, 4]})
     return {"ended": ended, "paused": paused, "running": running}
 
@@ -390,8 +394,8 @@ def _post(house: HouseProcess, rows: list[dict[str, Any]], **more: str) -> str:
     return str(house.post("/api/batches", {"rows": rows, **more})["batch_id"])
 
 
-def _wait_for(house: HouseProcess, batch_id: str, status: str) -> None:
+def _wait_until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while house.get(f"/api/batches/{batch_id}")["batch"]["status"] != status:
+    while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -108,7 +108,6 @@ def found_by_axe(page: Page, *rules: str) -> list[str]:
     return found
 
 
-@pytest.mark.xdist_group("town")
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 def test_it_is_accessible_in_both_themes_and_fits(
     visitor: Callable[..., Page], town: Town, state: State
@@ -119,18 +118,14 @@ def test_it_is_accessible_in_both_themes_and_fits(
     page.evaluate(_AXE)
     assert found_by_axe(page) == []
     page.emulate_media(color_scheme="dark")
-    assert found_by_axe(page, "color-contrast") == []
     page.set_viewport_size(_WIDE)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert found_by_axe(page) == []
-    page.emulate_media(color_scheme="light")
-    assert found_by_axe(page, "color-contrast") == []
 
 
-@pytest.mark.xdist_group("second town")
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 def test_it_is_accessible_and_fits_in_english(visitor: Callable[..., Page], town: Town, state: State) -> None:
-    page = visitor(locale="en-US")
+    page = visitor(locale="en-US", color_scheme="dark")
     state.arrive(page, town)
     assert page.evaluate(_OUT_OF_REACH) == []
     page.evaluate(_AXE)
@@ -138,9 +133,10 @@ def test_it_is_accessible_and_fits_in_english(visitor: Callable[..., Page], town
     for width in (720, 1040, 1440):
         page.set_viewport_size(ViewportSize(width=width, height=740))
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.emulate_media(color_scheme="light")
+    assert found_by_axe(page, "color-contrast") == []
 
 
-@pytest.mark.xdist_group("second town")
 @pytest.mark.parametrize("opening", OPENINGS, ids=lambda opening: opening.name)
 def test_escape_closes_what_is_on_top_and_gives_the_focus_back(
     visitor: Callable[..., Page], town: Town, opening: Opening
@@ -164,7 +160,6 @@ def test_escape_closes_what_is_on_top_and_gives_the_focus_back(
     expect(opener).to_be_focused()
 
 
-@pytest.mark.xdist_group("second town")
 @pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage", "/model"])
 def test_tab_shows_where_it_is(visitor: Callable[..., Page], town: Town, path: str) -> None:
     page = visitor()
@@ -176,7 +171,6 @@ def test_tab_shows_where_it_is(visitor: Callable[..., Page], town: Town, path: s
         assert page.evaluate(_SHOWS_ITS_FOCUS) is True
 
 
-@pytest.mark.xdist_group("second town")
 def test_nothing_moves_for_who_asked_for_stillness(visitor: Callable[..., Page], town: Town) -> None:
     page = visitor()
     for path in ("/", "/batch?id={running}", "/records", "/samples", "/usage"):

@@ -12,7 +12,7 @@ from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import PATIENCE
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.house_process import HouseProcess, served
 
 # Texts, attributes and the title, hidden ones and those of templates too; not what says that it is Chinese.
 _LEFT_BEHIND = """() => {
@@ -62,6 +62,21 @@ def expect_english(page: Page) -> None:
 
 @pytest.fixture
 def lived_in(house: HouseProcess, jimeng: FakeJimeng) -> HouseProcess:
+    """A house to work in."""
+    live_in(house, jimeng)
+    return house
+
+
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HouseProcess]:
+    """A house for all who only look."""
+    with FakeJimeng() as service:
+        with served(tmp_path_factory.mktemp("english"), **service.settings(model_concurrency=2)) as house:
+            live_in(house, service)
+            yield house
+
+
+def live_in(house: HouseProcess, jimeng: FakeJimeng) -> None:
     """Pictures, one of unknown outcome, a batch that a wrong key has paused, a reference image."""
     house.post("/api/batch-generate", {"prompt": "a red fox", "num_images": 2})
     jimeng.fail_next("reset")
@@ -72,7 +87,6 @@ def lived_in(house: HouseProcess, jimeng: FakeJimeng) -> HouseProcess:
     jimeng.behave()
     picture = {"file": ("lamp.png", drawn("PNG", size=(40, 30)), "image/png")}
     requests.post(f"{house.address}/api/sample-images", files=picture, timeout=30)
-    return house
 
 
 def wait_for_pause(house: HouseProcess, batch_id: str) -> None:
@@ -83,8 +97,8 @@ def wait_for_pause(house: HouseProcess, batch_id: str) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_every_page_speaks_english(visitor: Page, lived_in: HouseProcess, address: str) -> None:
-    visitor.goto(lived_in.address + address)
+def test_every_page_speaks_english(visitor: Page, looked_at: HouseProcess, address: str) -> None:
+    visitor.goto(looked_at.address + address)
     visitor.wait_for_load_state("networkidle")
     expect_english(visitor)
 
@@ -148,9 +162,9 @@ def test_a_batch_is_imported_mended_and_started_in_english(
     expect_english(visitor)
 
 
-def test_a_paused_batch_says_why_in_english(visitor: Page, lived_in: HouseProcess) -> None:
-    paused = lived_in.get("/api/batches")["batches"][0]
-    visitor.goto(f"{lived_in.address}/batch?id={paused['id']}")
+def test_a_paused_batch_says_why_in_english(visitor: Page, looked_at: HouseProcess) -> None:
+    paused = looked_at.get("/api/batches")["batches"][0]
+    visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
     expect(visitor.locator("[data-run-paused]")).to_contain_text(
         "Volcengine does not accept this pair of keys"
     )

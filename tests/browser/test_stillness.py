@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.batch_page import BatchPage
+from tests.browser.conftest import PATIENCE
 from tests.browser.states import Town
 from tests.fakes.jimeng import FakeJimeng
 from tests.house_process import HouseProcess
@@ -30,6 +31,7 @@ _SETTLED = """
 """
 # A slow line: style sheets, scripts and thumbnails come one after the other.
 _SLOW = {"offline": False, "latency": 80, "downloadThroughput": 200_000, "uploadThroughput": 200_000}
+_AT_ONCE = 5  # visitors, each with a line of their own
 PATHS = (
     "/",
     "/batch",
@@ -56,6 +58,7 @@ def visitor(browser: Browser) -> Iterator[Open]:
     def open_page(size: tuple[int, int], **how: Any) -> Page:
         viewport = ViewportSize(width=size[0], height=size[1])
         context = browser.new_context(viewport=viewport, reduced_motion="no-preference", **how)
+        context.set_default_timeout(PATIENCE)
         context.add_init_script(_WATCH)
         contexts.append(context)
         return context.new_page()
@@ -78,22 +81,25 @@ def what_moved(page: Page) -> list[dict[str, Any]]:
     return sorted(shifts, key=lambda shift: -shift["value"])[:5] if too_much else []
 
 
-@pytest.mark.xdist_group("second town")
 @pytest.mark.parametrize("language", ["zh-CN", "en-US"])
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_jumps_while_it_comes_in(
     visitor: Open, town: Town, size: tuple[int, int], language: str
 ) -> None:
-    for house, path in [(town.lived, path) for path in PATHS] + [
-        (town.empty, path) for path in ("/", "/batch")
-    ]:
-        page = visitor(size, locale=language)
-        wire = page.context.new_cdp_session(page)
-        wire.send("Network.emulateNetworkConditions", _SLOW)
-        page.goto(house.address + path.format(**town.ids))
-        settle(page)
-        assert what_moved(page) == [], path
-        page.context.close()
+    addresses = [town.lived.address + path.format(**town.ids) for path in PATHS]
+    addresses += [town.empty.address + path for path in ("/", "/batch")]
+    for first in range(0, len(addresses), _AT_ONCE):
+        coming = []
+        for address in addresses[first : first + _AT_ONCE]:
+            page = visitor(size, locale=language)
+            wire = page.context.new_cdp_session(page)
+            wire.send("Network.emulateNetworkConditions", _SLOW)
+            page.goto(address, wait_until="commit")
+            coming.append(page)
+        for page in coming:
+            settle(page)
+            assert what_moved(page) == [], page.url
+            page.context.close()
 
 
 @pytest.mark.parametrize("size", SIZES)
