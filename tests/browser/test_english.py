@@ -70,10 +70,10 @@ def lived_in(house: HouseProcess, jimeng: FakeJimeng) -> HouseProcess:
 @pytest.fixture(scope="module")
 def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HouseProcess]:
     """A house for all who only look."""
-    with FakeJimeng() as service:
-        with served(tmp_path_factory.mktemp("english"), **service.settings(model_concurrency=2)) as house:
-            live_in(house, service)
-            yield house
+    home = tmp_path_factory.mktemp("english")
+    with FakeJimeng() as service, served(home, **service.settings(model_concurrency=2)) as house:
+        live_in(house, service)
+        yield house
 
 
 def live_in(house: HouseProcess, jimeng: FakeJimeng) -> None:
