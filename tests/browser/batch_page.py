@@ -5,6 +5,19 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.patience import until
+
+_KEPT = """
+() => new Promise((resolve) => {
+  indexedDB.open("batch", 1).onsuccess = ({ target: { result: database } }) => {
+    database.transaction("kept").objectStore("kept").getAll().onsuccess = ({ target: { result: kept } }) => {
+      database.close();
+      resolve(JSON.stringify(kept));
+    };
+  };
+})
+"""
+
 
 class BatchPage:
     """What a person does on ``/batch`` and what they see there."""
@@ -89,9 +102,9 @@ class BatchPage:
         dialog.get_by_role("button", name="✓ 确认选择").click()
         expect(dialog).to_be_hidden()
 
-    def wait_until_kept(self) -> None:
-        """Until the draft has written itself down."""
-        self.page.wait_for_timeout(700)
+    def wait_until_kept(self, *texts: str) -> None:
+        """Until the browser's database holds these texts of the draft."""
+        until(lambda: all(text in self.page.evaluate(_KEPT) for text in texts))
 
     # The run.
 
@@ -149,8 +162,7 @@ class BatchPage:
         """Until a row shows a picture that is whole."""
         picture = self.cell(row, "status").locator("[data-picture] img").first
         expect(picture).to_be_visible(timeout=45_000)
-        expect(picture).to_have_js_property("complete", True)
-        assert picture.evaluate("image => image.naturalWidth") > 0
+        expect(picture).not_to_have_js_property("naturalWidth", 0)
         return picture
 
     def download_results(self, folder: Path) -> Path:
@@ -160,6 +172,11 @@ class BatchPage:
         file = folder / download.value.suggested_filename
         download.value.save_as(file)
         return file
+
+    def expect_ended(self, times: int) -> None:
+        """Until the page has heard so many times that the batch came to its end."""
+        lines = self.page.locator("[data-log-lines] [data-text]")
+        expect(lines.filter(has_text="批次完成")).to_have_count(times, timeout=45_000)
 
     def expect_title(self, pattern: str) -> None:
         """The tab's title."""

@@ -3,10 +3,11 @@
 import base64
 import colorsys
 import io
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from PIL import Image, ImageDraw
 from playwright.sync_api import Locator, Page, expect
@@ -185,18 +186,23 @@ class RecordsPage:
         """Which picture is shown large: "3 / 300"."""
         expect(self.large().locator("[data-position]")).to_have_text(words)
 
+    def expect_whole(self, number: int) -> None:
+        """Until the large view shows the picture of this record itself, and no longer its small one."""
+        whole = quote(f"图-{number}.jpg")
+        expect(self.large().locator("[data-image]")).to_have_attribute("src", re.compile(f"{whole}$"))
+
     def undo(self) -> None:
         """Press 撤销 in the message that is shown."""
-        self.page.get_by_role("button", name="撤销").last.click()
+        self.page.locator(".toast").get_by_role("button", name="撤销").click()
 
     def drop(self, file: Path) -> None:
         """Drag a file from elsewhere onto the page and let go."""
         data = base64.b64encode(file.read_bytes()).decode()
         self.page.evaluate(_DROP, [file.name, data])
 
-    def query(self) -> dict[str, str]:
-        """What the address asks for."""
-        return dict(parse_qsl(urlsplit(self.page.url).query))
+    def expect_query(self, **wanted: str) -> None:
+        """Until the address asks for this and for nothing else."""
+        self.page.wait_for_url(lambda url: dict(parse_qsl(urlsplit(url).query)) == wanted)
 
 
 _DROP = """
@@ -205,9 +211,16 @@ async ([name, content]) => {
   const type = name.endsWith("png") ? "image/png" : "image/jpeg";
   const dataTransfer = new DataTransfer();
   dataTransfer.items.add(new File([bytes], name, { type }));
-  for (const kind of ["dragenter", "dragover", "drop"]) {
+  const veil = document.querySelector("[data-drop-veil]");
+  const drag = (kind) => {
     document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+  };
+  drag("dragenter");
+  for (const since = performance.now(); veil.hidden; ) {
+    if (performance.now() - since > 30_000) throw new Error("nothing takes the file");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    drag("dragover"); // again and again, as a browser does while a file hovers
   }
+  drag("drop");
 }
 """

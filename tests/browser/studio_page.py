@@ -21,9 +21,9 @@ class StudioPage:
         """Type over what stands in the prompt."""
         self.page.get_by_label("提示词", exact=False).first.fill(prompt)
 
-    def prompt(self) -> str:
+    def expect_prompt(self, prompt: str | re.Pattern[str]) -> None:
         """What stands in the prompt."""
-        return self.page.get_by_label("提示词", exact=False).first.input_value()
+        expect(self.page.get_by_label("提示词", exact=False).first).to_have_value(prompt)
 
     def choose(self, *names: str) -> None:
         """Pick ratios or resolutions by their label."""
@@ -51,8 +51,11 @@ class StudioPage:
         expect(self.tiles("success")).to_have_count(number, timeout=30_000)
         last = self.tiles("success").last.locator("img")
         last.scroll_into_view_if_needed()
-        expect(last).to_have_js_property("complete", True)
-        assert last.evaluate("image => image.naturalWidth") > 0
+        expect(last).not_to_have_js_property("naturalWidth", 0)
+
+    def expect_idle(self) -> None:
+        """Until a tile whose question was left can be pressed again."""
+        expect(self.page.locator("[data-record-id][data-busy]")).to_have_count(0)
 
     def act(self, name: str, tile: int = 0) -> None:
         """One of the actions under a picture."""

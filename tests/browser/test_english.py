@@ -122,6 +122,7 @@ def test_one_picture_is_made_looked_at_and_deleted_in_english(visitor: Page, liv
     )
     expect_english(visitor)
     visitor.keyboard.press("Escape")
+    expect(visitor.locator("[data-record-id][data-busy]")).to_have_count(0)
     visitor.locator(".tile[data-status=unknown] [data-action=drop]").click()
     expect(visitor.locator("dialog[data-dialog=bill]")).to_contain_text("on the provider's bill (¥0.22)?")
     expect_english(visitor)
@@ -188,7 +189,6 @@ def test_records_are_chosen_found_and_rejected_in_english(visitor: Page, lived_i
 def test_the_switch_keeps_what_was_typed_and_is_remembered(page: Page, demo: HouseProcess) -> None:
     page.goto(demo.address)
     page.get_by_label("提示词", exact=True).fill("a green hill")
-    page.wait_for_timeout(500)
     page.get_by_role("button", name="Switch to English").click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a green hill")
     page.goto(f"{demo.address}/records?search=hill")

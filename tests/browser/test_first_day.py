@@ -1,5 +1,7 @@
 """The first day in real Chromium: a picture in one click, the way to a key, and whether it is any good."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.fakes.jimeng import FakeJimeng
@@ -31,6 +33,8 @@ def test_a_key_is_tested_from_the_top_bar_and_the_page_says_what_came_back(
     page.goto(f"{house.address}/records")
     page.locator(".status-summary").click()
     page.get_by_role("link", name="测试密钥").click()
+    expect(page).to_have_url(re.compile("/model"))
+    page.wait_for_load_state()
     page.evaluate(_REMEMBER_WHAT_IS_SAID_MEANWHILE)
     page.get_by_role("button", name="测试密钥").click()
     expect(page.locator("[data-result]")).to_contain_text("密钥有效")

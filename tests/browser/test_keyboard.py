@@ -24,6 +24,7 @@ class Keys:
     def reach(self, place: Locator) -> None:
         """Tab until it has the focus; out of the table, where Tab goes from cell to cell, by Esc."""
         expect(place).to_be_visible()
+        self.page.wait_for_load_state()  # of the page that the last key led to
         for _ in range(FARTHEST):
             if place.evaluate("element => element === document.activeElement"):
                 return
@@ -81,18 +82,22 @@ def test_a_workbook_becomes_pictures(
     expect(batch.bad_cells()).to_have_count(0)
     keys.type("Control+Enter")
     expect(page.locator("[data-start-yes]")).to_be_focused()
+    jimeng.latency = 600.0  # nothing ends before it is paused
     keys.type("Enter")
 
     keys.press(batch.run_button("pause"))
     batch.expect_state("已暂停")
     expect(batch.run_button("resume")).to_be_focused()
+    jimeng.latency = 0.1
     keys.type("Enter")
     batch.expect_state("已完成")
+    batch.expect_ended(1)
     sent = jimeng.count("submit")
     keys.press(batch.run_button("retry"))
     expect(page.locator(".toast")).to_contain_text("失败的已重新排队")
     house.wait_for_end(page.url.partition("id=")[2])
     assert jimeng.count("submit") == sent + 1
+    batch.expect_ended(2)
     batch.expect_figures("完成 7 / 8 · 失败 1")
     with page.expect_download() as download:
         keys.press(page.locator("[data-run-results]"))
@@ -121,6 +126,7 @@ def test_a_picture_is_found_and_downloaded(tmp_path: Path, page: Page, keys: Key
         keys.type("/")
         expect(page.locator("[data-search]")).to_be_focused()
         keys.type("夜市")
+        records.expect_query(search="夜市")  # of both letters: the list is not drawn again
         records.expect_total("找到 2 条")
         keys.type("ArrowDown", "Enter")
         records.expect_large("1 / 2")

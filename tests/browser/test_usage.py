@@ -60,9 +60,8 @@ def test_figures_and_charts_tell_what_was_spent(
     usage.expect_sum("今天", "¥0.44")
     usage.expect_sum("从开始到现在", "¥0.44")
     expect(usage.page.locator(".usage-tables")).to_contain_text("春季主图")
-    [day] = usage.figures("每天的图片")
-    assert "2 张" in day
-    assert usage.figures("没有成功的原因") == ["内容审核没有通过\t1"]
+    usage.expect_figures("每天的图片", "2 张")
+    usage.expect_figures("没有成功的原因", "内容审核没有通过 1")
     bars = usage.chart("每天的花费").locator("rect.chart-mark")
     expect(bars).to_have_count(1)
     expect(bars).to_have_attribute("height", re.compile("^120"))
@@ -106,6 +105,7 @@ def test_a_lost_order_is_sent_again_only_after_a_word_about_the_money(
     usage.act("重试…")
     expect(usage.page.locator("[data-money-text]")).to_contain_text("¥0.22")
     usage.page.keyboard.press("Escape")
+    usage.expect_idle()
     assert len(jimeng.orders) == orders
     usage.act("重试…")
     usage.agree()

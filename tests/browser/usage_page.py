@@ -34,6 +34,10 @@ class UsagePage:
         """The same for all."""
         self.page.locator(".doubts-all").get_by_role("button", name=name).click()
 
+    def expect_idle(self) -> None:
+        """Until a doubt whose question was left can be pressed again."""
+        expect(self.page.locator("[data-record-id][data-busy]")).to_have_count(0)
+
     def agree(self) -> None:
         """Yes to the question about money."""
         self.page.locator("[data-money-yes]").click()
@@ -50,11 +54,11 @@ class UsagePage:
         """A chart by its title."""
         return self.page.locator("figure.chart", has=self.page.get_by_role("heading", name=title))
 
-    def figures(self, title: str) -> list[str]:
-        """The figures of a chart, as its table tells them."""
+    def expect_figures(self, title: str, *lines: str) -> None:
+        """The figures of a chart, as its table tells them: a line each, with these words in it."""
         chart = self.chart(title)
         chart.locator("summary").click()
-        return chart.locator("tbody tr").all_inner_texts()
+        expect(chart.locator("tbody tr")).to_contain_text(list(lines), use_inner_text=True)
 
     def download(self, name: str, folder: Path) -> Path:
         """The ledger as the browser saves it."""
