@@ -45,6 +45,14 @@ def test_the_same_question_reaches_flask_once(counted: Counted) -> None:
     assert counted.questions == 2
 
 
+def test_the_list_of_sample_images_is_asked_each_time_for_it_changes_without_the_database(
+    counted: Counted,
+) -> None:
+    for _ in range(3):
+        assert counted.client.get("/live/samples").status_code == 200
+    assert counted.questions == 3
+
+
 def test_a_change_is_seen_at_the_next_question(counted: Counted) -> None:
     address = f"/api/batches/{counted.batch}?since=0"
     known = {"If-None-Match": counted.client.get(address).headers["ETag"]}

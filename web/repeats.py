@@ -1,7 +1,8 @@
 """Answers given once more: a hundred browsers that follow one batch ask the same question every second.
 
 It stands before Flask, which takes longer to pass a question on than the answer takes. Only for the few
-addresses that pages ask again and again; everything else goes through.
+addresses that pages ask again and again, and whose answers follow from the database; everything else goes
+through.
 """
 
 import re
@@ -21,7 +22,7 @@ from web.context import Rooms, connection_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_ASKED_AGAIN = re.compile(r"/live/\w+|/api/batches(/[\w-]+)?")
+_ASKED_AGAIN = re.compile(r"/live/(status|results|records|usage)|/api/batches(/[\w-]+)?")
 _SECONDS = 5.0  # for what has no version: the time to go, a session that ran out
 _LARGEST = 64 * 1024
 _MOST = 500

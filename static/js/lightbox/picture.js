@@ -20,7 +20,8 @@ export function picture(stage) {
 
   function fetchWhole(link, address) {
     const whole = new Image();
-    const late = setTimeout(() => say(_("正在载入…")), PATIENCE);
+    const coming = _("正在载入…");
+    const late = setTimeout(() => say(coming), PATIENCE);
     say("");
     whole.onload = () => settle(true);
     whole.onerror = () => settle(false);
@@ -31,7 +32,8 @@ export function picture(stage) {
       if (link !== current) return;
       if (isHere) image.src = whole.src;
       image.hidden = !isHere;
-      say(isHere ? "" : _("加载失败，图片文件可能已被移走"));
+      if (!isHere) say(_("加载失败，图片文件可能已被移走"));
+      else if (word.textContent === coming) say(""); // what else was said meanwhile stays
       reload.hidden = isHere;
     }
   }

@@ -11,6 +11,7 @@ const PAUSE = 2000; // between two looks while a batch runs
 const page = document.querySelector("[data-usage]");
 const part = page.querySelector("[data-part]");
 let shown = Number(part.firstElementChild.dataset.version);
+let drawn = "";
 let timer = 0;
 let resting = false;
 
@@ -20,6 +21,8 @@ async function refresh() {
   timer = 0;
   const news = await lookAtFragment(page.dataset.liveUrl, {}).catch(() => null);
   if (!news) return; // the bar says that the service is out of reach; the next change asks again
+  if (news.html === drawn) return; // a button that is being pressed stays
+  drawn = news.html;
   const held = part.contains(document.activeElement) ? document.activeElement : null;
   fill(part, news.html);
   shown = Number(part.firstElementChild.dataset.version);
