@@ -31,6 +31,7 @@ from web import (  # noqa: F401 - routes join
     api_usage,
     doors,
     language,
+    moments,
     openapi,
     pages_model,
     pages_records,
@@ -71,6 +72,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.jinja_env.globals["upload_limit"] = pictures.MAX_UPLOAD_BYTES
     language.install(app)
+    moments.install(app)
     rooms = Rooms(settings=settings, model=model, worker=worker or Worker(settings, model))
     furnish(app, rooms)
     watch(app)

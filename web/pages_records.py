@@ -13,7 +13,6 @@ from domain import MAX_ID, Record
 from errors import InvalidRequest
 from web.context import connection
 from web.filters import read_filter
-from web.language import day_in_words, say
 from web.live import live
 from web.pages import pages
 from web.records_chips import Chip, chips_for
@@ -222,19 +221,6 @@ def _answer(html: str, found: Found) -> Response:
 def _words(found: Found) -> dict[str, Any]:
     """What the templates speak with."""
     return {"found": found}
-
-
-@pages.app_template_filter("moment")
-def _moment(created_at: str) -> str:
-    """UTC as kept -> the clock of this machine, as static/js/words.js writes it."""
-    try:
-        at = datetime.fromisoformat(created_at).replace(tzinfo=UTC).astimezone()
-    except ValueError:
-        return created_at
-    now = datetime.now().astimezone()
-    if at.date() == now.date():
-        return say("今天 {clock}", clock=f"{at:%H:%M}")
-    return f"{day_in_words(at, with_year=at.year != now.year)} {at:%H:%M}"
 
 
 @pages.app_template_filter("days_left")

@@ -8,6 +8,7 @@ import database
 from domain import ASPECT_RATIOS, RESOLUTIONS, Status
 from errors import NotFound
 from web.language import say, told
+from web.moments import called
 
 STATUS_WORDS = {
     Status.SUCCESS: "成功",
@@ -100,7 +101,7 @@ def _batch(db: database.Connection, batch_id: str, link: Link) -> Chip:
     shown = batch_id
     if batch_id:
         try:
-            shown = database.get_batch(db, batch_id).name or say("批次 {id}", id=batch_id[:8])
+            shown = called(database.get_batch(db, batch_id))
         except NotFound:
             shown = say("{id}（没有这个批次）", id=batch_id[:8])
     return Chip(name="batch_id", label=say("批次"), shown=shown, clear=link(batch_id=""))
