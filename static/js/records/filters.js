@@ -17,11 +17,14 @@ export function filters(page) {
     summary.focus();
   });
   page.addEventListener("toggle", ({ target }) => offer(page, target), { capture: true });
+  addEventListener("resize", () => opened() && keepInSight(opened()));
   if (opened()) offer(page, opened());
 }
 
 async function offer(page, chip) {
-  if (!chip.open || chip.dataset.filterMore !== "batch_id") return;
+  if (!chip.matches("details.filter-more[open]")) return;
+  keepInSight(chip);
+  if (chip.dataset.filterMore !== "batch_id") return;
   const place = chip.querySelector("[data-batch-choices]");
   try {
     const news = await lookAtFragment(page.dataset.batchesUrl + location.search, {});
@@ -29,4 +32,13 @@ async function offer(page, chip) {
   } catch (failure) {
     place.textContent = failure.message;
   }
+  keepInSight(chip);
+}
+
+/** What it opens ends before the window does. */
+function keepInSight(chip) {
+  const panel = chip.querySelector(".filter-panel");
+  panel.style.translate = "none";
+  const beyond = panel.getBoundingClientRect().right + 8 - document.documentElement.clientWidth;
+  panel.style.translate = beyond > 0 ? `${-beyond}px` : "none";
 }
