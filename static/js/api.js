@@ -37,8 +37,11 @@ export async function callForFile(method, url, body) {
   return { blob: await response.blob(), filename: name ? decodeURIComponent(name[1]) : "" };
 }
 
-/** Send one picture, told how far it has come (0..1). Returns the answer's object. One too large is not sent at all. */
-export function upload(url, file, progress) {
+/** Send one picture, told how far it has come (0..1). Returns the answer's object, or null when `signal` stopped it.
+ *
+ * One too large is not sent at all.
+ */
+export function upload(url, file, progress, signal) {
   const limit = Number(document.body.dataset.uploadLimit);
   if (file.size > limit) return Promise.reject(new Failure(tooLarge(file.size, limit), { status: 413 }));
   const body = new FormData();
@@ -46,10 +49,12 @@ export function upload(url, file, progress) {
   const request = new XMLHttpRequest();
   request.open("POST", url);
   request.responseType = "json";
+  signal.addEventListener("abort", () => request.abort());
   request.upload.addEventListener("progress", (event) => event.total && progress(event.loaded / event.total));
   return new Promise((resolve, reject) => {
     const fail = (sentence) => reject(new Failure(sentence, { status: request.status, ...request.response }));
     request.addEventListener("error", () => fail(UNREACHABLE));
+    request.addEventListener("abort", () => resolve(null));
     request.addEventListener("load", () => {
       if (request.status < 300 && request.response) resolve(request.response);
       else fail(request.response?.error || UNREADABLE);

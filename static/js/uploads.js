@@ -2,6 +2,7 @@
 
 import { Failure, upload } from "./api.js";
 import { announce } from "./messages.js";
+import { makeItem, stay, tell } from "./uploads/line.js";
 import { uploadSum } from "./uploads/sum.js";
 import { _ } from "./words.js";
 
@@ -10,20 +11,20 @@ const PASSING = [0, 408, 429]; // and all from 500: the file itself is not the m
 /** In the parts of _uploads.html -> {add(files)}.
  *
  * kept(picture of the library) may put it into the page, and give a word that keeps its line there; ended(n) is
- * called with the number that came, when nothing is on its way any more.
+ * called with the number that came, when nothing is on its way any more. `opener` has the focus after the last line.
  */
-export function uploads(place, { url, atOnce, kept = () => "", ended }) {
+export function uploads(place, { url, atOnce, opener, kept = () => "", ended }) {
   const list = place.querySelector("[data-upload-list]");
   const sum = uploadSum(place);
   let items = [];
 
   const inState = (...states) => items.filter(({ state }) => states.includes(state));
+  const underWay = () => inState("waiting", "coming");
   const again = () => items.filter(({ row }) => !row.querySelector("[data-retry]").hidden);
-  const isUnderWay = () => inState("waiting", "coming").length > 0;
 
   function add(files) {
-    if (!isUnderWay()) begin();
-    const fresh = files.map(makeItem);
+    if (!underWay().length) begin();
+    const fresh = files.map((file) => makeItem(place, file));
     items.push(...fresh);
     list.append(...fresh.map(({ row }) => row));
     if (items.length > 1) announce(_("开始上传 {n} 个文件", { n: files.length }));
@@ -35,15 +36,7 @@ export function uploads(place, { url, atOnce, kept = () => "", ended }) {
     sum.begin(items);
   }
 
-  function makeItem(file) {
-    const row = place.querySelector("[data-upload-row]").content.firstElementChild.cloneNode(true);
-    row.querySelector(".upload-name").textContent = row.querySelector(".upload-name").title = file.name;
-    row.querySelector("progress").setAttribute("aria-label", _("上传 {name}", { name: file.name }));
-    row.querySelector("[data-retry]").setAttribute("aria-label", _("重试 {name}", { name: file.name }));
-    row.querySelector("[data-dismiss]").setAttribute("aria-label", _("关闭 {name}", { name: file.name }));
-    return { file, row, state: "waiting", sent: 0 };
-  }
-
+  /** What waits is sent, as many at once as may be. */
   function work() {
     const free = atOnce - inState("coming").length;
     inState("waiting").slice(0, Math.max(free, 0)).forEach(send);
@@ -53,14 +46,22 @@ export function uploads(place, { url, atOnce, kept = () => "", ended }) {
   async function send(item) {
     item.state = "coming";
     try {
-      const { images: [image] } = await upload(url, item.file, (share) => advance(item, share));
-      settle(item, await kept(image));
+      const answer = await upload(url, item.file, (share) => advance(item, share), item.stop.signal);
+      const word = answer && (await kept(answer.images[0]));
+      if (item.stop.signal.aborted) return;
+      settle(item, word);
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
+      if (item.stop.signal.aborted) return;
       fail(item, failure);
     }
+    goOn();
+  }
+
+  function goOn() {
     work();
-    if (!isUnderWay()) end();
+    const came = inState("done").length;
+    if (came && !underWay().length) ended(came);
   }
 
   function advance(item, share) {
@@ -72,33 +73,26 @@ export function uploads(place, { url, atOnce, kept = () => "", ended }) {
 
   function settle(item, word) {
     item.state = word ? "noted" : "done";
-    if (word) stay(item, word);
-    else item.row.remove();
+    if (word) return stay(item, word);
+    letFocusGo(item.row);
+    item.row.remove();
   }
 
   function fail(item, { status, message }) {
+    const focused = item.row.contains(document.activeElement) && document.activeElement;
     item.state = "failed";
     item.row.classList.add("is-bad");
     stay(item, message);
     item.row.querySelector("[data-retry]").hidden = !(status >= 500 || PASSING.includes(status));
     list.prepend(item.row);
+    if (focused) focused.focus();
     if (items.length === 1) announce(_("{name}：{message}", { name: item.file.name, message }));
   }
 
-  function stay(item, word) {
-    tell(item, word);
-    item.row.querySelector("progress").hidden = true;
-    item.row.querySelector("[data-dismiss]").hidden = false;
-  }
-
-  function tell(item, word) {
-    item.row.querySelector(".upload-word").textContent = item.row.querySelector(".upload-word").title = word;
-  }
-
   function retry(chosen) {
-    const isFirst = !isUnderWay();
+    const isFirst = !underWay().length;
     for (const item of chosen) {
-      const fresh = makeItem(item.file);
+      const fresh = makeItem(place, item.file);
       item.row.replaceWith(fresh.row);
       items[items.indexOf(item)] = fresh;
     }
@@ -106,32 +100,52 @@ export function uploads(place, { url, atOnce, kept = () => "", ended }) {
     work();
   }
 
-  function dismiss(chosen) {
-    for (const { row } of chosen) row.remove();
-    items = items.filter((item) => !chosen.includes(item));
-    list.querySelector("[data-dismiss]:not([hidden])")?.focus();
-    draw();
+  /** What the server has whole by now is kept all the same; the list of the page tells of it. */
+  function cancel(chosen) {
+    const [{ file }] = chosen;
+    announce(chosen.length > 1 ? _("已取消上传 {n} 个文件", { n: chosen.length }) : _("已取消上传 {name}", { name: file.name }));
+    for (const item of chosen) {
+      item.stop.abort();
+      sum.forget(item);
+    }
+    dismiss(chosen);
+    goOn();
   }
 
-  function end() {
-    const came = inState("done").length;
-    if (came) ended(came);
+  /** The focus goes to the line that comes into their place. */
+  function dismiss(chosen) {
+    const at = [...list.children].indexOf(chosen[0].row);
+    for (const { row } of chosen) row.remove();
+    items = items.filter((item) => !chosen.includes(item));
+    draw();
+    const next = list.children[at] ?? list.lastElementChild;
+    (next?.querySelector("[data-leave]") ?? opener).focus();
+  }
+
+  /** What goes by itself gives the focus to nothing that a key pressed just then would cancel. */
+  function letFocusGo(element) {
+    if (element.contains(document.activeElement)) opener.focus();
   }
 
   function draw() {
+    const isOver = !underWay().length;
+    const cancelAll = place.querySelector("[data-cancel-all]");
+    if (isOver) letFocusGo(cancelAll);
     place.hidden = list.children.length === 0;
     sum.show(items);
-    place.querySelector("[data-retry-all]").hidden = isUnderWay() || again().length < 2;
-    place.querySelector("[data-dismiss-all]").hidden = isUnderWay() || list.children.length < 2;
+    cancelAll.hidden = isOver || items.length < 2;
+    place.querySelector("[data-retry-all]").hidden = !isOver || again().length < 2;
+    place.querySelector("[data-dismiss-all]").hidden = !isOver || list.children.length < 2;
   }
 
   place.addEventListener("click", ({ target }) => {
     const item = items.find(({ row }) => row.contains(target));
     if (target.closest("[data-retry]")) retry([item]);
-    else if (target.closest("[data-dismiss]")) dismiss([item]);
+    else if (target.closest("[data-leave]")) (underWay().includes(item) ? cancel : dismiss)([item]);
     else if (target.closest("[data-retry-all]")) retry(again());
+    else if (target.closest("[data-cancel-all]")) cancel(underWay());
     else if (target.closest("[data-dismiss-all]")) dismiss(inState("failed", "noted"));
   });
-  window.addEventListener("beforeunload", (event) => isUnderWay() && event.preventDefault());
+  window.addEventListener("beforeunload", (event) => underWay().length && event.preventDefault());
   return { add };
 }

@@ -49,9 +49,18 @@ class Uploads:
         """What it says, somewhere in it."""
         expect(self.sum()).to_contain_text(words, timeout=30_000)
 
+    def wait_until_sent_in_part(self, name: str) -> None:
+        """Until some of a file has come, and not all of it."""
+        bar = self.line(name).locator("progress")
+        bar.page.wait_for_function("bar => 0 < bar.value && bar.value < 1", arg=bar.element_handle())
+
+    def button(self, name: str) -> Locator:
+        """取消 a, 重试 a, 关闭 a, 全部取消, 全部重试, 全部关闭."""
+        return self.place.get_by_role("button", name=name, exact=True)
+
     def press(self, name: str) -> None:
-        """重试 a, 关闭 a, 全部重试, 全部关闭."""
-        self.place.get_by_role("button", name=name, exact=True).click()
+        """One of the buttons."""
+        self.button(name).click()
 
 
 class SamplesPage:

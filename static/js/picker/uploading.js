@@ -31,5 +31,6 @@ export function takeFiles({ dialog, most, url, part, on, signal }, { choice, lib
 function beginUploads(dialog, url) {
   const kept = (image) => dialog.open && open.get(dialog).kept(image);
   const ended = (done) => (dialog.open ? open.get(dialog).ended() : toast(_("已加入 {done} 张示例图", { done })));
-  return uploads(dialog.querySelector("[data-uploads]"), { url, atOnce: 1, kept, ended });
+  const opener = dialog.querySelector("[data-picker-upload]");
+  return uploads(dialog.querySelector("[data-uploads]"), { url, atOnce: 1, opener, kept, ended });
 }

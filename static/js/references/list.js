@@ -56,8 +56,10 @@ export function referenceList(field) {
     save();
   }
 
+  /** By the person's wish: what is still on its way hears of it. */
   function remove(item) {
     const next = item.nextElementSibling || item.previousElementSibling;
+    item.dispatchEvent(new Event("taken-out"));
     item.remove();
     save();
     (next?.querySelector("[data-remove]") || field.querySelector("[data-pick]")).focus();

@@ -13,22 +13,19 @@ export function uploadReferences(list, url) {
     list.complain([excess, ...failures].filter(Boolean).join(_("；")));
   }
 
-  /** One file; resolves to why not, else to nothing. */
+  /** One file; resolves to why not, else to nothing. Taken out on its way, it is not sent to its end. */
   async function put(file) {
     const preview = URL.createObjectURL(file);
     const item = list.makeItem({ filename: file.name, url: preview });
     item.classList.add("is-coming");
+    const stop = new AbortController();
+    item.addEventListener("taken-out", () => stop.abort());
     list.element.append(item);
     list.number();
     let complaint = "";
     try {
-      const { images: [kept] } = await upload(url, file, () => {});
-      if (list.items().some(({ image }) => image.url === kept.url)) {
-        item.remove();
-        complaint = _("{name}：这张图已经加过了", { name: file.name });
-      }
-      item.image = kept;
-      item.classList.remove("is-coming");
+      const answer = await upload(url, file, () => {}, stop.signal);
+      if (answer) complaint = arrive(item, answer.images[0]);
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       item.remove();
@@ -37,6 +34,15 @@ export function uploadReferences(list, url) {
     if (!item.isConnected) URL.revokeObjectURL(preview);
     list.save();
     return complaint;
+  }
+
+  function arrive(item, kept) {
+    const { filename: name } = item.image;
+    const isThere = list.items().some(({ image }) => image.url === kept.url);
+    if (isThere) item.remove();
+    item.image = kept;
+    item.classList.remove("is-coming");
+    return isThere ? _("{name}：这张图已经加过了", { name }) : "";
   }
 
   return add;

@@ -6,9 +6,11 @@ import { uploads } from "../uploads.js";
 import { _ } from "../words.js";
 
 export function takeFiles(library, shown) {
+  const chooser = library.querySelector("[data-files]");
   const { add } = uploads(library.querySelector("[data-uploads]"), {
     url: library.dataset.uploadUrl,
     atOnce: 3,
+    opener: chooser,
     kept,
     ended: (done) => toast(_("已加入 {done} 张示例图", { done })),
   });
@@ -20,7 +22,7 @@ export function takeFiles(library, shown) {
     return isKnown ? _("库里已有同一张图：{filename}", { filename: image.filename }) : "";
   }
 
-  library.querySelector("[data-files]").addEventListener("change", ({ target }) => {
+  chooser.addEventListener("change", ({ target }) => {
     add([...target.files]);
     target.value = "";
   });

@@ -7,7 +7,7 @@ const LONG = 10; // seconds
 const FIRST_GUESS = 2;
 const STEPS = 4; // a screen reader hears of each quarter
 
-/** -> {begin(items), show(items)}; an item is {file, state, sent: 0..1}. */
+/** -> {begin(items), forget(item), show(items)}; an item is {file, state, sent: 0..1}. */
 export function uploadSum(place) {
   const line = place.querySelector("[data-upload-sum]");
   let since = 0;
@@ -18,6 +18,11 @@ export function uploadSum(place) {
     since = performance.now();
     passedBefore = passed(items);
     told = 0;
+  }
+
+  /** One that was cancelled is not counted any more; what came of it still tells how fast the line is. */
+  function forget(item) {
+    passedBefore -= passed([item]);
   }
 
   function show(items) {
@@ -49,7 +54,7 @@ export function uploadSum(place) {
     return seconds < FIRST_GUESS || came <= 0 ? 0 : (whole(items) - passed(items)) / came * seconds;
   }
 
-  return { begin, show };
+  return { begin, forget, show };
 }
 
 function whole(items) {
