@@ -40,7 +40,15 @@ from storage.finding import (
     list_record_ids,
 )
 from storage.health import is_healthy
-from storage.ledger import BatchAtRest, BudgetReached, ClaimLost, add_send, committed, keep_ticket
+from storage.ledger import (
+    BatchAtRest,
+    BudgetReached,
+    ClaimLost,
+    add_send,
+    committed,
+    is_free_order,
+    keep_ticket,
+)
 from storage.library import (
     CopyCounts,
     add_earlier_copies,
@@ -144,6 +152,7 @@ __all__ = [
     "hurry_output_copies",
     "index_progress",
     "index_prompts",
+    "is_free_order",
     "is_healthy",
     "is_reference_used",
     "keep_ticket",

@@ -141,6 +141,8 @@ class ModelCard:
     reference_limits what each of them must keep to, where the service says so
     negative_prompt  "field" = its own field, "folded" = put into the prompt in words
     prices           resolution -> CNY a picture; price_extra_reference for each reference after the first
+    free_by_nature   drawn by this process or by one's own server: while no price is set, nobody can be
+                     charged for an order, whatever became of it. A price of 0 alone does not say that
     setup            what the page of the models says of it
     notes            field name -> why the model does not take it, or what happens to it
     """
@@ -158,6 +160,7 @@ class ModelCard:
     prices: Mapping[str, Decimal]
     setup: ModelSetup
     price_extra_reference: Decimal = Decimal(0)
+    free_by_nature: bool = False
     reference_limits: ReferenceLimits | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -169,6 +172,10 @@ class ModelCard:
         """CNY for one picture of this request."""
         extra = max(len(request.sample_images) - 1, 0)
         return self.prices.get(request.resolution, Decimal(0)) + self.price_extra_reference * extra
+
+    def is_free(self, request: ImageRequest) -> bool:
+        """Whether nobody can be charged for a picture of this request, so that it may be ordered again."""
+        return self.free_by_nature and not self.price(request)
 
     def problems(
         self, request: ImageRequest, facts: Mapping[str, ReferenceFacts] = MappingProxyType({})

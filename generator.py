@@ -11,21 +11,38 @@ from typing import Protocol
 import image_models
 from config import Settings
 from domain import ImageRequest, ModelCard, Picture, Reference
-from errors import ModelError
+from errors import Billed, ModelError
 from image_models.door import ImageModel, Pause
 
 MAX_RETRIES = 5
+MAX_REMAKES = 2  # the service may still be at the picture that was given up
 _LONGEST_PAUSE = 60.0
 _MOST_DOUBLINGS = 10  # a service may ask for patience a thousand times
 
-__all__ = ["ImageModel", "Ledger", "Pause", "generate", "list_cards", "open_model", "seconds_before_retry"]
+# For an order that nobody is charged for, by cause: what to look at.
+_TO_LOOK_AT = {
+    "network": "图片服务没有答完（断线或超时），请检查它是否还在运行，画得慢就调大 MODEL_TIMEOUT",
+    "service": "图片服务的答复无法识别，请检查它是否还在运行",
+    "broken": "图片服务返回的图片打不开，请检查它是否正常",
+}
+
+__all__ = [
+    "ImageModel",
+    "Ledger",
+    "Pause",
+    "generate",
+    "list_cards",
+    "open_model",
+    "seconds_before_retry",
+    "to_make_again",
+]
 
 
 class Ledger(Protocol):
     """Where the two facts are written that must survive a crash."""
 
-    def note_send(self, price: Decimal) -> None:
-        """Before the send. May raise Conflict when the money is not there."""
+    def note_send(self, price: Decimal, *, is_free: bool) -> None:
+        """Before the send, and whether nobody can be charged for it. May raise Conflict: no money for it."""
 
     def keep_ticket(self, ticket: str) -> None:
         """Before anybody waits."""
@@ -56,7 +73,7 @@ def generate(
     """
     if ticket is None:
         attached = references()
-        ledger.note_send(model.card.price(request))
+        ledger.note_send(model.card.price(request), is_free=model.card.is_free(request))
         order = model.order(request, attached)
         if order.picture is not None:
             return order.picture
@@ -74,3 +91,16 @@ def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> 
         return None
     earlier = min(throttled if error.slow_down else retries, _MOST_DOUBLINGS)
     return float(min(2.0**earlier, _LONGEST_PAUSE) * random.uniform(0.8, 1.2))  # noqa: S311 - only spreads calls
+
+
+def to_make_again(error: ModelError, *, retries: int) -> ModelError:
+    """The error of an order that nobody is charged for: what was lost is made again, twice; then it failed.
+
+    It is the service's: the line to it stood, so that the batch need not pause and the next picture may come.
+    """
+    return ModelError(
+        _TO_LOOK_AT.get(error.cause, error.message),
+        cause="service" if error.cause == "network" else error.cause,
+        billed=Billed.NO,
+        retryable=error.cause != "storage" and retries < MAX_REMAKES,
+    )

@@ -162,7 +162,12 @@ class Worker:
         if self.is_stopping:
             return None
         record = database.claim_record(
-            db, model=self._model_id, owner=self.owner, now=time.time(), lease=LEASE_SECONDS
+            db,
+            model=self._model_id,
+            owner=self.owner,
+            now=time.time(),
+            lease=LEASE_SECONDS,
+            in_hand=tuple(self._in_hand),
         )
         if record is not None:
             self._in_hand.add(record.id)
@@ -215,6 +220,8 @@ class Worker:
             kept = self._keep(db, record, laid)
         size = f"{kept.width}x{kept.height}"
         journal.tell("kept", record, seconds=time.monotonic() - started, bytes=kept.file_size, size=size)
+        if record.lapses and (found := self._find_kept(record)):
+            return found  # whoever was thought dead may have kept it first, from another seed
         return kept, laid.seed
 
     def _find_kept(self, record: Record) -> Kept | None:
@@ -280,6 +287,8 @@ class Worker:
         """What may be billed and has no ticket is never tried again by itself: it would be paid twice."""
         if error.billed is Billed.NO or database.get_record(db, record.id).ticket:
             return error
+        if database.is_free_order(db, record.id):
+            return generator.to_make_again(error, retries=record.retries)
         told = _NOT_AGAIN.get(error.cause, error.message)
         return ModelError(told, cause=error.cause, billed=Billed.UNKNOWN)
 
@@ -354,9 +363,13 @@ class Worker:
             while not self._stopping.wait(_LOOKOUT_SECONDS):
                 if turns % _TURNS_A_HEARTBEAT == 0:
                     self._survive(lambda: self._keep_leases(db))
-                if self._survive(lambda: database.has_claimable(db, model=self._model_id, now=time.time())):
+                if self._survive(lambda: self._has_claimable(db)):
                     self.bell.ring()
                 turns += 1
+
+    def _has_claimable(self, db: database.Connection) -> bool:
+        in_hand = tuple(self._in_hand)
+        return database.has_claimable(db, model=self._model_id, now=time.time(), in_hand=in_hand)
 
     def _keep_leases(self, db: database.Connection) -> bool:
         until = time.time() + LEASE_SECONDS

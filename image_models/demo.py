@@ -72,6 +72,7 @@ class Demo:
             takes_seed=True,
             takes_steps=True,
             prices=prices(settings.price_per_image, Decimal(0)),
+            free_by_nature=True,
             setup=_SETUP,
             notes=_NOTES,
         )

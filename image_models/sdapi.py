@@ -166,6 +166,7 @@ def _card(settings: Settings) -> ModelCard:
         takes_seed=True,
         takes_steps=True,
         prices=prices(settings.price_per_image, Decimal(0)),
+        free_by_nature=True,
         setup=_SETUP,
         notes=_NOTES,
     )

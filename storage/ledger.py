@@ -23,9 +23,12 @@ class ClaimLost(Conflict):
     """Somebody else has the record by now: whoever held it slept too long, or the clock was set anew."""
 
 
-def add_send(db: sqlite3.Connection, record: Record, *, price: Decimal, budget: Decimal | None) -> int:
+def add_send(
+    db: sqlite3.Connection, record: Record, *, price: Decimal, budget: Decimal | None, is_free: bool = False
+) -> int:
     """Note that this record is about to be ordered, at this price in CNY; returns the send's id.
 
+    ``is_free`` notes that nobody can be charged for it: only such a one may be sent again after a crash.
     Raises, with nothing written, ClaimLost when another claim was made since (its holder orders the picture,
     nobody else), BatchAtRest, or BudgetReached when billed, feared and open sends leave too little.
     """
@@ -40,8 +43,8 @@ def add_send(db: sqlite3.Connection, record: Record, *, price: Decimal, budget: 
             )
         row = db.execute(
             """
-            INSERT INTO sends (record_id, batch_id, model, price_micros)
-            VALUES (:record_id, :batch_id, :model, :price)
+            INSERT INTO sends (record_id, batch_id, model, price_micros, is_free)
+            VALUES (:record_id, :batch_id, :model, :price, :is_free)
             RETURNING id
             """,
             {
@@ -49,6 +52,7 @@ def add_send(db: sqlite3.Connection, record: Record, *, price: Decimal, budget: 
                 "batch_id": record.batch_id,
                 "model": record.model,
                 "price": micros(price),
+                "is_free": is_free and not price,
             },
         ).fetchall()[0]
         _note_late_start(db, record)
@@ -82,12 +86,32 @@ def holds_claim(db: sqlite3.Connection, record: Record, *statuses: Status) -> bo
     return row is not None and row["status"] in statuses
 
 
+def is_free_order(db: sqlite3.Connection, record_id: int) -> bool:
+    """Whether nobody can be charged for the record's last order, as was noted when it went out."""
+    sql = "SELECT is_free FROM sends WHERE record_id = :id ORDER BY id DESC LIMIT 1"
+    row = db.execute(sql, {"id": record_id}).fetchone()
+    return row is not None and bool(row["is_free"])
+
+
+def write_off_free_sends(db: sqlite3.Connection, record_id: int) -> None:
+    """Close what a dead worker had ordered for nothing; inside a transaction."""
+    db.execute(
+        """
+        UPDATE sends
+        SET outcome = 'not_billed', cause = 'interrupted',
+            closed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+        WHERE record_id = :record_id AND outcome = 'open' AND is_free AND ticket IS NULL
+        """,
+        {"record_id": record_id},
+    )
+
+
 def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: str = "") -> None:
     """Write the outcome behind what is still open for this record; inside a transaction.
 
     The last send feared to be billed is settled too when the truth comes out: the picture arrived, or
     the ticket that was kept for it tells, or its worker only slept and heard. A picture that arrives also
-    corrects what a person said of it.
+    corrects what a person said of it, and a free send that was written off.
     """
     db.execute(
         """
@@ -96,7 +120,7 @@ def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: s
             settlement_id = NULL
         WHERE record_id = :record_id
           AND (outcome = 'open' OR (
-              (outcome = 'unknown' OR settlement_id IS NOT NULL)
+              (outcome = 'unknown' OR settlement_id IS NOT NULL OR (is_free AND cause = 'interrupted'))
               AND id = (SELECT max(id) FROM sends WHERE record_id = :record_id)
               AND (:outcome = 'billed' OR (
                   outcome = 'unknown'

@@ -4,6 +4,7 @@ A lease names its owner and runs out by itself, so a dead worker's records come 
 processes share the file. ``attempts`` guards the end: whoever lost the record cannot finish it.
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from domain import KeptPicture, Record, Status
 from errors import Billed, Conflict, ModelError
 from storage.batches import add_log, check_model, pause_in_transaction
 from storage.connection import next_version, transaction
-from storage.ledger import close_sends, holds_claim
+from storage.ledger import close_sends, holds_claim, write_off_free_sends
 from storage.rows import RECORD, to_record
 
 MAX_LAPSES = 5
@@ -21,10 +22,12 @@ LONGEST_LEASE = 60.0
 LONGEST_PAUSE = 120.0
 _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
-# Ordered but nobody knows with what result: these are never handed out again by themselves.
+# Ordered, at whoever's cost, but nobody knows with what result: never handed out again by themselves.
 _IN_DOUBT = """
     ticket IS NULL AND EXISTS (
-        SELECT 1 FROM sends WHERE sends.record_id = generation_records.id AND sends.outcome = 'open')
+        SELECT 1
+        FROM sends
+        WHERE sends.record_id = generation_records.id AND sends.outcome = 'open' AND NOT sends.is_free)
 """
 
 # Said twice, so that SQLite sees that the index of open records will do: it looks at nothing else then.
@@ -33,7 +36,7 @@ _LAPSED = f"{_RUNNING} AND (lease_until < :now OR lease_until > :now + {LONGEST_
 _DUE = f"(not_before <= :now OR not_before > :now + {LONGEST_PAUSE})"
 
 # What a dead worker left behind and nobody may take up: ordered with an unknown result or left behind too
-# often; or never ordered, and not to be now.
+# often; or never ordered, or for nothing, and not to be now.
 _SPENT = f"lapses >= {MAX_LAPSES} OR {_IN_DOUBT}"
 _UNWANTED = """
     ticket IS NULL AND EXISTS (
@@ -48,6 +51,7 @@ _CLAIMABLE = f"""
             SELECT id
             FROM generation_records
             WHERE {_LAPSED} AND model = :model AND NOT ({_SPENT}) AND NOT ({_UNWANTED})
+              AND id NOT IN (SELECT value FROM json_each(:in_hand))
             LIMIT 1
         ),
         (
@@ -78,9 +82,18 @@ _CLAIMABLE = f"""
 
 
 def claim_record(
-    db: sqlite3.Connection, *, model: str, owner: str, now: float, lease: float
+    db: sqlite3.Connection,
+    *,
+    model: str,
+    owner: str,
+    now: float,
+    lease: float,
+    in_hand: Sequence[int] = (),
 ) -> Record | None:
-    """Take the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds."""
+    """Take the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds.
+
+    What the owner has ``in_hand`` is not left behind, though its lease ran out while the machine slept.
+    """
     with transaction(db, durable=False):  # nothing was sent yet; the ledger's line makes it durable too
         rows = db.execute(
             f"""
@@ -92,17 +105,26 @@ def claim_record(
             WHERE id = {_CLAIMABLE}
             RETURNING {RECORD}
             """,
-            {"model": model, "owner": owner, "now": now, "lease_until": now + lease},
+            {
+                "model": model,
+                "owner": owner,
+                "now": now,
+                "lease_until": now + lease,
+                "in_hand": json.dumps(in_hand),
+            },
         ).fetchall()
         if not rows:
             return None
+        if rows[0]["lapses"]:
+            write_off_free_sends(db, rows[0]["id"])
         _touch_batch(db, rows[0]["batch_id"], next_version(db))
     return to_record(rows[0])
 
 
-def has_claimable(db: sqlite3.Connection, *, model: str, now: float) -> bool:
+def has_claimable(db: sqlite3.Connection, *, model: str, now: float, in_hand: Sequence[int] = ()) -> bool:
     """Whether ``claim_record`` would find something; only reads."""
-    row = db.execute(f"SELECT {_CLAIMABLE} AS id", {"model": model, "now": now}).fetchone()
+    fields = {"model": model, "now": now, "in_hand": json.dumps(in_hand)}
+    row = db.execute(f"SELECT {_CLAIMABLE} AS id", fields).fetchone()
     return row["id"] is not None
 
 
@@ -122,8 +144,8 @@ def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, unt
 
 
 def list_spent(db: sqlite3.Connection, *, now: float) -> list[Record]:
-    """What ``settle_lapsed`` is about to end; its picture may have been kept all the same."""
-    return _list_lapsed(db, _SPENT, now)
+    """What ``settle_lapsed`` is about to end or put back; its picture may have been kept all the same."""
+    return _list_lapsed(db, f"{_SPENT} OR {_UNWANTED}", now)
 
 
 def settle_lapsed(db: sqlite3.Connection, *, now: float) -> int:
@@ -131,7 +153,7 @@ def settle_lapsed(db: sqlite3.Connection, *, now: float) -> int:
 
     Died between sending and hearing: ``unknown``. ``attempts`` stays, so that a worker that only slept
     may still bring its picture home. Died too often: ``failed``, or ``unknown`` with its ticket. Never
-    sent, and its batch was paused or cancelled: queued, or cancelled with it.
+    sent, or for nothing, and its batch was paused or cancelled: queued, or cancelled with it.
     """
     if not (_list_lapsed(db, _SPENT, now) or _list_lapsed(db, _UNWANTED, now)):
         return 0
@@ -141,6 +163,7 @@ def settle_lapsed(db: sqlite3.Connection, *, now: float) -> int:
             _end(db, record, *_lapsed_end(db, record))
         unwanted = _list_lapsed(db, _UNWANTED, now)
         for record in unwanted:
+            write_off_free_sends(db, record.id)
             _put_back(db, record, not_before=0.0)
     return len(spent) + len(unwanted)
 
@@ -151,7 +174,7 @@ def _list_lapsed(db: sqlite3.Connection, condition: str, now: float) -> list[Rec
 
 
 def _lapsed_end(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelError]:
-    sql = "SELECT 1 FROM sends WHERE record_id = :id AND outcome = 'open'"
+    sql = "SELECT 1 FROM sends WHERE record_id = :id AND outcome = 'open' AND NOT is_free"
     sent = db.execute(sql, {"id": record.id}).fetchone() is not None
     if sent and record.ticket is None:
         text = "发出后程序中断，结果未知，可能已计费"
@@ -176,14 +199,17 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
     What was asked of one model must not be made by another and paid for twice.
     """
     with transaction(db):
-        db.execute(
+        left = db.execute(
             f"""
             UPDATE generation_records
             SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version
             WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT})
+            RETURNING id
             """,
             {"model": model, "now": now, "version": next_version(db)},
-        )
+        ).fetchall()
+        for row in left:
+            write_off_free_sends(db, row["id"])
         others = db.execute(
             """
             SELECT DISTINCT batches.id, generation_records.model

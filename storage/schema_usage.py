@@ -15,6 +15,11 @@ def add_usage(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def add_free_sends(db: sqlite3.Connection) -> None:
+    """The seventh migration: a send says that nobody can be charged for it; of earlier ones, who knows."""
+    db.execute("ALTER TABLE sends ADD COLUMN is_free INTEGER NOT NULL DEFAULT 0")
+
+
 _LESS = """
     UPDATE sends_totals
     SET number = number - 1, micros = micros - old.price_micros

@@ -46,6 +46,26 @@ def test_killed_in_mid_run_and_started_again_every_picture_is_collected_and_paid
     assert round(batch["cost"] + batch["at_stake"], 2) == round(0.22 * 12, 2)
 
 
+def test_killed_while_it_draws_for_nothing_it_draws_the_same_pictures_again_and_none_is_unknown(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path, image_model="demo") as house:
+        rows = [{"prompt": f"山 {n}", "resolution": "4K", "seed": n, "filename": f"图{n}"} for n in range(10)]
+        batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
+        for sent in (2, 8):
+            wait_in_log(house, "event=sent", sent)
+            house.kill()
+            house.start()
+        batch = house.wait_for_end(batch_id, 90)
+        records = house.get(f"/api/batches/{batch_id}")["records"]
+        assert batch["counts"]["success"] == 10
+        assert [record["seed"] for record in records] == list(range(10))
+        assert (batch["cost"], batch["at_stake"]) == (0, 0)
+        files = sorted(path.name for path in (tmp_path / "output").iterdir() if path.is_file())
+        assert files == [f"图{n}.jpg" for n in range(10)]
+        assert house.log().count("event=sent") > 10
+
+
 def test_told_to_stop_it_ends_by_itself_and_goes_on_at_the_next_start(
     house: HouseProcess, service: FakeJimeng
 ) -> None:
@@ -106,8 +126,12 @@ def test_told_twice_it_leaves_at_once_and_the_picture_is_collected_at_the_next_s
 
 
 def wait_for_tickets(house: HouseProcess, number: int) -> None:
+    wait_in_log(house, "event=ticket_kept", number)
+
+
+def wait_in_log(house: HouseProcess, event: str, number: int) -> None:
     deadline = time.monotonic() + 30
-    while house.log().count("event=ticket_kept") < number:
+    while house.log().count(event) < number:
         assert time.monotonic() < deadline, house.log()
         time.sleep(0.02)
 

@@ -1,0 +1,301 @@
+"""Orders that nobody can be charged for: lost or left behind they are made again, a bounded number of times.
+
+Everything else stays as it is for orders that may cost something; see ``test_worker`` and ``test_database``.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+from typing import NoReturn
+
+import pytest
+
+import database
+import generator
+import pictures
+from config import Settings
+from domain import BatchStatus, Picture, Record, Status
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.fakes.pictures import picture
+from tests.fakes.sdapi import FakeSdApi
+from tests.fakes.service import FakeService
+from tests.test_worker import Studio, told_to_stop_by
+from worker import Worker
+
+LOST = ("reset", "drop", "cut", "html", "500", "502", "half", "garbled")
+
+
+@pytest.fixture
+def service() -> Iterator[FakeSdApi]:
+    with FakeSdApi() as fake:
+        yield fake
+
+
+@pytest.fixture
+def studio(settings: Settings, service: FakeSdApi, db: database.Connection) -> Studio:
+    """Before one's own server, which costs nothing."""
+    return opened(settings, service, db)
+
+
+def opened(settings: Settings, service: FakeService, db: database.Connection, **more: object) -> Studio:
+    settings.output_dir.mkdir(exist_ok=True)
+    return Studio(replace(settings, **service.settings(model_timeout=3, **more)), service, db)
+
+
+def open_anew(studio: Studio, **changes: object) -> None:
+    """The server starts again, perhaps with other settings, once the leases of the dead one are over."""
+    studio.db.execute("UPDATE generation_records SET lease_until = 0 WHERE status = 'running'")
+    studio.settings = replace(studio.settings, **changes)  # type: ignore[arg-type]
+    studio.worker = Worker(studio.settings, generator.open_model(studio.settings))
+
+
+def die(studio: Studio, monkeypatch: pytest.MonkeyPatch, *, where: object, name: str) -> None:
+    """A turn in which the worker dies at a call."""
+
+    def dead(*_: object, **__: object) -> NoReturn:
+        raise SystemExit
+
+    with monkeypatch.context() as dying:
+        dying.setattr(where, name, dead)
+        with pytest.raises(SystemExit):
+            studio.step()
+
+
+def die_with_the_order_out(studio: Studio, monkeypatch: pytest.MonkeyPatch, **fields: object) -> Record:
+    _, ids = studio.ask("猫", **fields)
+    die(studio, monkeypatch, where=pictures, name="keep_picture")
+    assert studio.outcomes() == ["open"]
+    return studio.record(ids[0])
+
+
+def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """The picture is on the disk already."""
+    _, ids = studio.ask("猫")
+    die(studio, monkeypatch, where=database, name="finish_record")
+    assert len(studio.files()) == 1
+    return studio.record(ids[0])
+
+
+def test_only_what_draws_here_or_on_ones_own_server_is_free_by_nature() -> None:
+    cards = generator.list_cards(Settings(price_per_image=Decimal(0)))
+    assert {card.name for card in cards if card.free_by_nature} == {"demo", "sdapi"}
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_lost_answer_is_asked_for_again_with_the_same_seed(studio: Studio, fault: str) -> None:
+    studio.service.fail_next(fault)
+    record = studio.make("猫", seed=7)
+    assert record.status is Status.QUEUED
+    assert "计费" not in record.error
+    assert not studio.step()
+    studio.hurry()
+    assert studio.step()
+    record = studio.record(record.id)
+    assert (record.status, record.error, record.seed) == (Status.SUCCESS, "", 7)
+    assert {order.body["seed"] for order in studio.service.orders} == {7}
+    assert studio.files() == [record.filename]
+    assert studio.outcomes() == ["not_billed", "billed"]
+
+
+def test_what_is_lost_three_times_has_failed_and_the_rest_goes_on(studio: Studio) -> None:
+    batch_id, ids = studio.ask("猫", "狗")
+    studio.service.fail_next("reset", times=3, when=lambda call: call.fields["prompt"] == "猫")
+    while studio.step():
+        studio.hurry()
+    record = studio.record(ids[0])
+    assert (record.status, record.cause) == (Status.FAILED, "service")
+    assert "图片服务没有答完" in record.error
+    assert studio.outcomes().count("not_billed") == 3
+    assert studio.record(ids[1]).status is Status.SUCCESS
+    assert database.get_batch(studio.db, batch_id).status is BatchStatus.FINISHED
+
+
+def test_a_lost_answer_of_a_cancelled_batch_is_not_asked_for_again(studio: Studio) -> None:
+    batch_id, ids = studio.ask("猫")
+    studio.service.fail_next("reset")
+
+    def cancel(moment: str, _: object) -> None:
+        if moment == "arrived":
+            with closing(database.connect(studio.settings.database_path)) as own:
+                database.cancel_batch(own, batch_id)
+
+    studio.service.spy = cancel
+    assert studio.step()
+    assert studio.record(ids[0]).status is Status.CANCELLED
+    assert studio.outcomes() == ["not_billed"]
+
+
+def test_with_a_price_set_a_lost_answer_of_ones_own_server_is_unknown(
+    settings: Settings, service: FakeSdApi, db: database.Connection
+) -> None:
+    studio = opened(settings, service, db, price_per_image=Decimal("0.22"))
+    service.fail_next("reset")
+    record = studio.make("猫")
+    assert (record.status, record.at_stake) == (Status.UNKNOWN, Decimal("0.22"))
+    studio.hurry()
+    assert not studio.step()
+    assert len(service.orders) == 1
+
+
+def test_a_price_of_nothing_alone_makes_no_order_free(settings: Settings, db: database.Connection) -> None:
+    with FakeOpenAIImages() as service:
+        studio = opened(settings, service, db, price_per_image=Decimal(0), openai_image_model="sdapi")
+        service.fail_next("reset")
+        assert studio.make("猫").status is Status.UNKNOWN
+        studio.hurry()
+        assert not studio.step()
+
+
+def test_what_a_server_died_over_is_made_again_by_the_next_with_the_same_seed(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_with_the_order_out(studio, monkeypatch, seed=7)
+    open_anew(studio)
+    assert studio.worker.settle_dead(studio.db) == 0
+    assert studio.step()
+    record = studio.record(died.id)
+    assert (record.status, record.seed, studio.files()) == (Status.SUCCESS, 7, [record.filename])
+    assert [order.body["seed"] for order in studio.service.orders] == [7, 7]
+    assert studio.outcomes() == ["not_billed", "billed"]
+    spent = database.spent_in_all(studio.db)
+    assert (spent.pictures, spent.unpaid_sends, spent.open_sends, spent.unknown_sends) == (1, 1, 0, 0)
+    assert spent.billed == record.cost == record.at_stake == Decimal(0)
+
+
+def test_a_picture_kept_before_the_server_died_is_adopted_and_counts_as_made(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_before_the_end(studio, monkeypatch)
+    open_anew(studio)
+    assert studio.step()
+    record = studio.record(died.id)
+    assert (record.status, studio.files()) == (Status.SUCCESS, [record.filename])
+    assert len(studio.service.orders) == 1
+    assert studio.outcomes() == ["billed"]
+
+
+def test_what_was_ordered_while_it_had_a_price_stays_unknown_although_it_has_none_now(
+    settings: Settings, service: FakeSdApi, db: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = opened(settings, service, db, price_per_image=Decimal("0.22"))
+    died = die_with_the_order_out(studio, monkeypatch)
+    open_anew(studio, price_per_image=None)
+    assert not studio.step()
+    assert studio.worker.settle_dead(studio.db) == 1
+    assert studio.record(died.id).status is Status.UNKNOWN
+    assert not studio.step()
+
+
+@pytest.mark.parametrize(("rest", "end"), [("pause", Status.QUEUED), ("cancel", Status.CANCELLED)])
+def test_nothing_is_made_again_for_a_batch_that_rests(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, rest: str, end: Status
+) -> None:
+    died = die_with_the_order_out(studio, monkeypatch)
+    assert died.batch_id
+    (database.pause_batch if rest == "pause" else database.cancel_batch)(studio.db, died.batch_id)
+    open_anew(studio)
+    assert not studio.step()
+    assert studio.worker.settle_dead(studio.db) == 1
+    assert studio.record(died.id).status is end
+    assert studio.outcomes() == ["not_billed"]
+    assert not studio.step()
+
+
+def test_a_whole_picture_is_adopted_although_its_batch_was_cancelled(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_before_the_end(studio, monkeypatch)
+    assert died.batch_id
+    database.cancel_batch(studio.db, died.batch_id)
+    open_anew(studio)
+    studio.worker.settle_dead(studio.db)
+    assert studio.record(died.id).status is Status.SUCCESS
+    assert studio.outcomes() == ["billed"]
+
+
+def test_another_model_does_not_make_it_and_leaves_no_line_open(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_before_the_end(studio, monkeypatch)
+    assert died.batch_id
+    open_anew(studio, image_model="demo")
+    assert not studio.step()
+    studio.worker.settle_dead(studio.db)
+    assert (studio.record(died.id).status, studio.outcomes()) == (Status.QUEUED, ["not_billed"])
+    open_anew(studio, image_model="sdapi")
+    database.resume_batch(studio.db, died.batch_id, model="sdapi")
+    assert studio.step()
+    assert studio.record(died.id).status is Status.SUCCESS
+    assert (studio.outcomes(), len(studio.service.orders)) == (["billed"], 1)
+
+
+def test_a_picture_that_kills_every_server_is_given_up_and_says_so(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_with_the_order_out(studio, monkeypatch)
+    for _ in range(20):
+        open_anew(studio)
+        studio.worker.settle_dead(studio.db)
+        if studio.record(died.id).status is not Status.RUNNING:
+            break
+        die(studio, monkeypatch, where=pictures, name="keep_picture")
+    record = studio.record(died.id)
+    assert (record.status, record.cause) == (Status.FAILED, "interrupted")
+    assert "多次中断" in record.error
+    assert studio.outcomes() == ["not_billed"] * 6
+    assert not studio.step()
+
+
+def test_after_a_sleep_a_worker_does_not_take_over_what_it_has_in_hand_itself(
+    studio: Studio, service: FakeSdApi
+) -> None:
+    _, ids = studio.ask("猫")
+    seen: list[Record | None] = []
+
+    def sleep(moment: str, _: object) -> None:
+        if moment == "made":
+            with closing(database.connect(studio.settings.database_path)) as own:
+                own.execute("UPDATE generation_records SET lease_until = 0")
+                seen.append(studio.worker._claim(own))
+
+    service.spy = sleep
+    assert studio.step()
+    assert seen == [None]
+    assert studio.record(ids[0]).status is Status.SUCCESS
+    assert studio.outcomes() == ["billed"]
+
+
+def test_whoever_draws_second_keeps_the_first_ones_file_and_its_seed(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = die_with_the_order_out(studio, monkeypatch)
+    open_anew(studio)
+    first = Picture(content=picture(2048, 2048), seed=5)
+    text = pictures.embed_parameters(died.request, None, died.model, died.id, 5)
+
+    def sleeper_keeps_its_own(moment: str, _: object) -> None:
+        if moment == "made":
+            pictures.keep_picture(
+                first,
+                output_dir=studio.settings.output_dir,
+                stem=died.file_stem,
+                record_id=died.id,
+                embed=text,
+            )
+
+    studio.service.spy = sleeper_keeps_its_own
+    assert studio.step()
+    record = studio.record(died.id)
+    assert (record.status, record.seed, studio.files()) == (Status.SUCCESS, 5, [record.filename])
+
+
+def test_told_to_stop_while_the_disk_is_full_the_free_picture_waits_in_its_paused_batch(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id, ids = studio.ask("猫")
+    monkeypatch.setattr(pictures, "keep_picture", told_to_stop_by(studio))
+    assert studio.step()
+    assert studio.record(ids[0]).status is Status.QUEUED
+    assert database.get_batch(studio.db, batch_id).status is BatchStatus.PAUSED
+    assert studio.outcomes() == ["not_billed"]
