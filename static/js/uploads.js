@@ -11,9 +11,10 @@ const PASSING = [0, 408, 429]; // and all from 500: the file itself is not the m
 /** In the parts of _uploads.html -> {add(files)}.
  *
  * kept(picture of the library) may put it into the page, and give a word that keeps its line there; ended(n) is
- * called with the number that came, when nothing is on its way any more. `opener` has the focus after the last line.
+ * called with the number that came, when nothing is on its way any more; cancelled() when something was taken off it.
+ * `opener` has the focus after the last line.
  */
-export function uploads(place, { url, atOnce, opener, kept = () => "", ended }) {
+export function uploads(place, { url, atOnce, opener, kept = () => "", cancelled = () => {}, ended }) {
   const list = place.querySelector("[data-upload-list]");
   const sum = uploadSum(place);
   let items = [];
@@ -109,6 +110,7 @@ export function uploads(place, { url, atOnce, opener, kept = () => "", ended }) 
       sum.forget(item);
     }
     dismiss(chosen);
+    cancelled();
     goOn();
   }
 

@@ -13,7 +13,6 @@ const shown = listing(library);
 
 search(library, shown);
 actions(library, shown);
-takeFiles(library, shown);
+takeFiles(library, shown, keepFresh(shown));
 uses(library);
-keepFresh(shown);
 lightbox(library);

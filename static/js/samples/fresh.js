@@ -4,14 +4,17 @@ import { Failure } from "../api.js";
 import { brokenPictures } from "../broken.js";
 import { parse } from "../fragments.js";
 
-const SOON = 1500; // while the list is an older one
+const SOON = 1500; // while the list is an older one, or something may still come
 const CALM = 20_000;
+const A_WHILE = 10_000;
 
+/** Returns {expectNews()}: look soon, for a while. */
 export function keepFresh(shown) {
   const broken = brokenPictures(shown.holder);
   const isOld = () => Boolean(shown.holder.querySelector("[data-stale]"));
   const isInHand = () => Boolean(shown.holder.querySelector("[data-busy]")); // being renamed, deleted
   let timer = 0;
+  let expectedUntil = 0;
 
   /** The first part only, unless something in it changed, or `whole`. */
   async function look({ whole = false } = {}) {
@@ -44,7 +47,13 @@ export function keepFresh(shown) {
 
   function later() {
     clearTimeout(timer);
-    timer = setTimeout(() => (document.hidden || isInHand() ? later() : look()), isOld() ? SOON : CALM);
+    const pause = isOld() || performance.now() < expectedUntil ? SOON : CALM;
+    timer = setTimeout(() => (document.hidden || isInHand() ? later() : look()), pause);
+  }
+
+  function expectNews() {
+    expectedUntil = performance.now() + A_WHILE;
+    later();
   }
 
   const comeBack = () => document.hidden || isInHand() || look({ whole: true });
@@ -52,4 +61,5 @@ export function keepFresh(shown) {
   document.addEventListener("visibilitychange", comeBack);
   shown.holder.addEventListener("fragment", later);
   later();
+  return { expectNews };
 }

@@ -5,13 +5,14 @@ import { toast } from "../messages.js";
 import { uploads } from "../uploads.js";
 import { _ } from "../words.js";
 
-export function takeFiles(library, shown) {
+export function takeFiles(library, shown, { expectNews }) {
   const chooser = library.querySelector("[data-files]");
   const { add } = uploads(library.querySelector("[data-uploads]"), {
     url: library.dataset.uploadUrl,
     atOnce: 3,
     opener: chooser,
     kept,
+    cancelled: expectNews, // the server may have had it whole
     ended: (done) => toast(_("已加入 {done} 张示例图", { done })),
   });
 
