@@ -11,7 +11,7 @@ from web.spans import Span
 
 WIDTH, HEIGHT = 600, 120
 _GAP = 0.25  # of the room a bar has
-_ROW, _BAR, _LABELS, _ROWS, _NUMBER = 26, 10, 132, 320, 36
+_ROW, _BAR, _LABELS, _ROWS, _NUMBER = 26, 10, 148, 320, 36
 _MOST_CAUSES = 8
 _PICTURES = {"hour": "每小时的图片", "day": "每天的图片", "month": "每月的图片"}
 _MONEY = {"hour": "每小时的花费", "day": "每天的花费", "month": "每月的花费"}
