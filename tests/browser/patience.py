@@ -1,4 +1,4 @@
-"""Waiting for what no locator shows: the clipboard, the browser's database."""
+"""Waiting for what no locator shows: the clipboard, the browser's database, a house that has come so far."""
 
 import time
 from collections.abc import Callable

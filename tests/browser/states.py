@@ -5,7 +5,6 @@ Steps speak of the page by its ``data-…`` names only, so that they are the sam
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import requests
 from playwright.sync_api import Page, expect
 
+from tests.browser.patience import until
 from tests.browser.records_page import RecordsPage, fill_house, small_picture
 from tests.fakes.jimeng import FakeJimeng
 from tests.house_process import HouseProcess, served
@@ -374,13 +374,13 @@ def _live_in(house: HouseProcess, service: FakeJimeng) -> dict[str, str]:
         house.wait_for_end(_post(house, [row], source="single"))
     service.fail_next("key", times=9)
     paused = _post(house, [_row("台灯", num_images=3)])
-    _wait_until(lambda: house.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
+    until(lambda: house.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
     service.behave()
     service.latency = _FOR_EVER
     single = _post(house, [_row("灯塔", num_images=2)], source="single")
-    _wait_until(lambda: house.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
+    until(lambda: house.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
     running = _post(house, [_row("竹林", num_images=2), *[_row("沙漠")] * 5])
-    _wait_until(lambda: house.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
+    until(lambda: house.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
     _post(house, [_row("麦田")], source="single")  # which has to wait for the others
     house.post("/api/records/delete", {"ids": [2, 3, 4]})
     return {"ended": ended, "paused": paused, "running": running}
@@ -392,10 +392,3 @@ def _row(prompt: str, **more: Any) -> dict[str, Any]:
 
 def _post(house: HouseProcess, rows: list[dict[str, Any]], **more: str) -> str:
     return str(house.post("/api/batches", {"rows": rows, **more})["batch_id"])
-
-
-def _wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -1,6 +1,5 @@
 """The product in English: no Chinese letter is left on any page or dialog, and the switch forgets nothing."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import PATIENCE
+from tests.browser.patience import until
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.house_process import HouseProcess, served
@@ -83,17 +83,10 @@ def live_in(house: HouseProcess, jimeng: FakeJimeng) -> None:
     house.post("/api/batch-generate", {"prompt": "a blue teapot"})
     jimeng.fail_next("key", times=4)
     batch = house.post("/api/batches", {"rows": [{"prompt": "a lamp", "num_images": 3}], "name": "lamps"})
-    wait_for_pause(house, batch["batch_id"])
+    until(lambda: house.get(f"/api/batches/{batch['batch_id']}")["batch"]["status"] == "paused")
     jimeng.behave()
     picture = {"file": ("lamp.png", drawn("PNG", size=(40, 30)), "image/png")}
     requests.post(f"{house.address}/api/sample-images", files=picture, timeout=30)
-
-
-def wait_for_pause(house: HouseProcess, batch_id: str) -> None:
-    deadline = time.monotonic() + 30
-    while house.get(f"/api/batches/{batch_id}")["batch"]["status"] != "paused":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
