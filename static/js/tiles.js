@@ -5,7 +5,7 @@ import { lookAtFragment } from "./api.js";
 import { merge } from "./fragments.js";
 import { late } from "./late.js";
 import { announce } from "./messages.js";
-import { _ } from "./words.js";
+import { _, elapsed } from "./words.js";
 
 const TILE = "[data-record-id]";
 const lightbox = late(() => import("./lightbox.js"));
@@ -83,7 +83,7 @@ function tellEnd(list) {
 function tick(section) {
   for (const place of section.querySelectorAll("[data-elapsed]")) {
     const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(place.dataset.began)) / 1000));
-    place.textContent = seconds < 60 ? _("{seconds} 秒", { seconds }) : _("{minutes} 分 {seconds} 秒", { minutes: Math.floor(seconds / 60), seconds: seconds % 60 });
+    place.textContent = elapsed(seconds);
     expect(section, place, seconds);
   }
 }

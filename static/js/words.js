@@ -22,7 +22,13 @@ export function day(at) {
   return at.toLocaleDateString(language, { year, month: "short", day: "numeric" });
 }
 
-/** 25 秒, 3 分钟, 1 小时 5 分 */
+/** How long it has been so far, to the second: 25 秒, 2 分 4 秒 */
+export function elapsed(seconds) {
+  if (seconds < 60) return _("{seconds} 秒", { seconds });
+  return _("{minutes} 分 {seconds} 秒", { minutes: Math.floor(seconds / 60), seconds: seconds % 60 });
+}
+
+/** How long about: 25 秒, 3 分钟, 1 小时 5 分 */
 export function duration(seconds) {
   if (seconds < 60) return _("{seconds} 秒", { seconds: Math.ceil(seconds) });
   const minutes = Math.ceil(seconds / 60);

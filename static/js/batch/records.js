@@ -1,7 +1,7 @@
 // Records of a batch, kept by row: which rows they make, and what each row's state is in words.
 
 import { makeRow } from "../table/row.js";
-import { _, clock, day } from "../words.js";
+import { _, clock, day, elapsed } from "../words.js";
 
 const WORDS = { queued: _("等待中"), running: _("生成中"), failed: _("失败"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
 const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good" };
@@ -93,7 +93,7 @@ export function stateOfRecords(records) {
 
 function wordOf(record) {
   const { status, error, retry_after: wait } = record;
-  if (status === "running") return _("生成中 {seconds}s", { seconds: secondsOf(record) });
+  if (status === "running") return _("生成中 {time}", { time: elapsed(secondsOf(record)) });
   if (status === "queued" && wait > 0) return error ? _("等待重试：{error}", { error }) : _("等待重试");
   if (status === "failed") return error || WORDS.failed;
   return WORDS[status];
