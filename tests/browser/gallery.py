@@ -6,7 +6,7 @@ Everything in them is made up here: a filled house, a run before the fake Jimeng
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -36,6 +36,13 @@ _PROMPTS = (
     "海边灯塔，暴风雨前的天空，厚涂油画",
     "秋天的银杏大道，逆光，落叶纷飞",
 )
+_ENGLISH_PROMPTS = (
+    "A cabin in snowy mountains at dawn, thin mist through the pines",
+    "Night market of a future city, neon and steam",
+    "Product shot of a white porcelain teacup, soft side light",
+    "A lighthouse before the storm, thick oil paint",
+    "An avenue of ginkgo trees in autumn, leaves in the wind",
+)
 _RATIOS = ("16:9", "3:2", "1:1", "16:9", "3:4", "4:3", "16:9", "2:3")
 
 Theme = Literal["light", "dark"]
@@ -49,12 +56,25 @@ def first_day(page: Page, house: HouseProcess) -> None:
 
 def studio(page: Page, house: HouseProcess) -> None:
     """单图生成：左边写，右边看"""
-    house.post("/api/batches", {"source": "single", "rows": _rows(len(_PROMPTS))})
-    opened = StudioPage(page, house.address)
-    opened.open()
-    opened.wait_for_pictures(len(_PROMPTS))
-    opened.write_prompt("一只橘猫趴在旧书堆上打盹，午后阳光，胶片质感")
-    page.evaluate("scrollTo(0, 0)")
+    _write(page, house, _PROMPTS, "一只橘猫趴在旧书堆上打盹，午后阳光，胶片质感")
+
+
+def studio_english(page: Page, house: HouseProcess) -> None:
+    """单图生成，英文界面"""
+    _write(
+        page, house, _ENGLISH_PROMPTS, "A ginger cat asleep on a pile of old books, afternoon sun, film grain"
+    )
+
+
+def _write(page: Page, house: HouseProcess, prompts: Sequence[str], next_prompt: str) -> None:
+    rows = [
+        {"prompt": prompt, "aspect_ratio": ratio} for prompt, ratio in zip(prompts, _RATIOS, strict=False)
+    ]
+    answer = house.post("/api/batches", {"source": "single", "rows": rows})
+    house.wait_for_end(answer["batch_id"])
+    StudioPage(page, house.address).open()
+    page.locator("#prompt").fill(next_prompt)
+    page.wait_for_load_state("networkidle")
 
 
 def model(page: Page, house: HouseProcess) -> None:
@@ -75,7 +95,7 @@ def draft(page: Page, house: HouseProcess) -> None:
 
 def run(page: Page, house: HouseProcess) -> None:
     """批量生成：进度、已花、还要多久"""
-    _follow(page, house, [{**row, "resolution": "4K"} for row in _rows(24)])
+    _follow(page, house, [{**row, "resolution": "4K"} for row in _rows(96)])
 
 
 def failures(page: Page, house: HouseProcess) -> None:
@@ -140,11 +160,12 @@ def usage(page: Page, house: HouseProcess) -> None:
     page.goto(f"{house.address}/usage")
 
 
-# name, scene, which house, window, theme; in this order, each house as the scenes before left it
+# name (….en: in English), scene, house, window, theme; in this order, each house as the scenes before left it
 SHOTS: tuple[tuple[str, Scene, str, tuple[int, int], Theme], ...] = (
     ("first-day", first_day, "demo", _WIDE, "light"),
     ("model", model, "demo", _WIDE, "light"),
     ("index", studio, "demo", _WIDE, "light"),
+    ("index.en", studio_english, "demo", _WIDE, "light"),
     ("index-dark-phone", studio, "demo", _PHONE, "dark"),
     ("batch-draft", draft, "jimeng", _WIDE, "light"),
     ("batch", run, "demo", _WIDE, "light"),
@@ -168,7 +189,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         with houses(Path(folder)) as homes:
             for name, scene, home, window, theme in SHOTS:
-                (IMAGES / f"{name}.png").write_bytes(shot(browser, scene, homes[home], window, theme))
+                image = shot(browser, scene, homes[home], window, theme, _language(name))
+                (IMAGES / f"{name}.png").write_bytes(image)
         browser.close()
     (ROOT / "docs/gallery.md").write_text(told(), encoding="utf-8")
     weight = sum((IMAGES / f"{shot[0]}.png").stat().st_size for shot in SHOTS)
@@ -191,11 +213,18 @@ def houses(folder: Path) -> Iterator[dict[str, HouseProcess]]:
         yield {"demo": demo, "jimeng": jimeng, "filled": filled}
 
 
-def shot(browser: Browser, scene: Scene, house: HouseProcess, window: tuple[int, int], theme: Theme) -> bytes:
+def shot(
+    browser: Browser,
+    scene: Scene,
+    house: HouseProcess,
+    window: tuple[int, int],
+    theme: Theme,
+    language: str,
+) -> bytes:
     """The scene as a small PNG of few colours."""
     width, height = window
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, locale="zh-CN"
+        viewport={"width": width, "height": height}, color_scheme=theme, locale=language
     )
     page = context.new_page()
     scene(page, house)
@@ -217,6 +246,10 @@ def told() -> str:
         )
         lines += ["", f"## {what}", "", f"![{what}](images/{name}.png)"]
     return "\n".join(lines) + "\n"
+
+
+def _language(name: str) -> str:
+    return "en-US" if name.endswith(".en") else "zh-CN"
 
 
 def _rows(number: int) -> list[dict[str, object]]:
