@@ -16,6 +16,7 @@ _SEPARATOR = re.compile(r"[,，;；\n]")
 # A quoted name or a plain one, up to its separator; possessive, so that no cell takes longer than its length.
 _PIECE = re.compile(r'[^\S\n]*+"((?:[^"]|"")*+)"[^\S\n]*+(?:[,，;；\n]|\Z)|([^,，;；\n]*+)(?:[,，;；\n]|\Z)')
 _SEEN_LENGTH = 60
+_MOST_EXACT = 1e15  # from here on Excel keeps the first fifteen digits of a number only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,9 @@ def take(row: int, field: str, value: Value | None) -> tuple[str, Problem | None
             f"Excel 把这格变成了日期或时间「{value.shown}」，看不出原来写的是什么，请改成文字格式后重新填写"
         )
         return value.shown, problem(row, field, value.shown, error)
+    if isinstance(value, float) and abs(value) >= _MOST_EXACT:
+        error = "Excel 只留下数字的前 15 位，后面的已经丢了，请把这格改成文字格式后重新填写"
+        return shown(value), problem(row, field, shown(value), error)
     return shown(value), None
 
 

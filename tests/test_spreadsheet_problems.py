@@ -339,3 +339,11 @@ def test_the_answer_has_the_form_the_contract_names() -> None:
     assert set(told["problems"][0]) == {"row", "column", "seen", "error", "fixed"}
     assert set(told["problems"][1]) == {"row", "column", "seen", "error"}
     assert "status" not in told["rows"][0]
+
+
+def test_a_number_of_which_excel_lost_the_end_is_told() -> None:
+    found = read(("提示词", "文件名"), ("猫", 6901234567890123), ("狗", 690123456789012))
+    told = only_problem(found)
+    assert (told.row, told.column, told.fixed) == (2, "文件名", None)
+    assert "前 15 位" in told.error
+    assert found.rows[1].fields["filename"] == "690123456789012"
