@@ -1,7 +1,7 @@
 """The reference-image library: one library with two homes, the bucket when there is one, else a local folder.
 
 The face of ``sample_library/``: nothing above knows where a picture lies. Knows nothing of Pillow: what
-comes in was checked before. Starts no thread; the worker calls ``refresh`` when somebody waits for a list.
+comes in was checked before. Starts no thread; the worker calls ``tend`` when somebody waits for a list.
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ class Library:
                 return self._library_reference(key, wish)
         for name in _names_in(image.url, OUTPUT_URL):
             with contextlib.suppress(NotFound):
-                return self._handed(folder.existing(self._settings.output_dir, name).read_bytes(), wish)
+                return self._handed(_read(folder.existing(self._settings.output_dir, name), wish), wish)
         if not _is_web_address(image.url):
             raise wish.refused("找不到了，请重新选择")
         return Reference(filename=image.filename, url=image.url)
@@ -275,7 +275,7 @@ class Library:
     def _library_reference(self, key: str, wish: _Wish) -> Reference:
         etag, shelf = wish.image.etag, self._shelf_of(key, wish.image.mark)
         if shelf is None:
-            return self._handed(self._folder.file(key, wish.image.mark).read_bytes(), wish)
+            return self._handed(_read(self._folder.file(key, wish.image.mark), wish), wish)
         if wish.form == "bytes" and not etag:
             return _as_bytes(shelf.content(shelf.place(key)), wish)
         stored = shelf.stored(key, etag)
@@ -315,6 +315,14 @@ def shown_at(image: SampleImage) -> str:
     """Where a page finds a reference that a record used, small; its own address for one from elsewhere."""
     used = image.as_used.url
     return THUMBNAILS_URL + used.removeprefix(FILES_URL) if used.startswith(FILES_URL) else used
+
+
+def _read(path: Path, wish: _Wish) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        why = error.strerror or error
+        raise wish.refused(f"读不出来（{why}），请检查文件的权限和磁盘；没有生成，也没有计费") from error
 
 
 def _as_bytes(content: bytes, wish: _Wish) -> Reference:

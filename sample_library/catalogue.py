@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,6 +92,12 @@ def renamed(key: str, stem: str) -> str:
     if len(name.encode()) > 240:
         raise InvalidRequest("filename", "名字太长，请短一些")
     return folder + slash + name
+
+
+def beside(key: str, is_there: Callable[[str], bool]) -> str:
+    """A key for another picture of that name: ``猫.png`` -> ``猫-2.png``, or the next that is free."""
+    stem, ending = _split(key)
+    return next(free for n in itertools.count(2) if not is_there(free := f"{stem}-{n}{ending}"))
 
 
 def described(entry: Entry) -> LibraryImage:

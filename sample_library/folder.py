@@ -54,12 +54,14 @@ class Folder:
         return self._described(key)
 
     def delete(self, key: str) -> None:
-        """Into the trash, from where ``restore`` brings it back."""
-        source = self.find(key)
+        """Into the trash, from where ``restore`` brings it back. Another of that name there makes room."""
+        source, trash = self.find(key), self.place / _TRASH
+        if not catalogue.digest_in(key) and (trash / key).exists():
+            _move(trash / key, trash / catalogue.beside(key, lambda name: (trash / name).exists()))
         kept_at = source.stat().st_mtime_ns
         with contextlib.suppress(OSError):
             os.utime(source, ns=(time.time_ns(), kept_at))  # the moment of deletion, for ``empty_trash``
-        _move(source, self.place / _TRASH / key)
+        _move(source, trash / key)
 
     def restore(self, key: str) -> LibraryImage:
         """Bring back what was deleted; what is back already stays. NotFound when it never was."""

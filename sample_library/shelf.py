@@ -150,8 +150,12 @@ class Shelf:
 
     def delete(self, key: str) -> None:
         """Into the trash, from where ``restore`` brings it back. Nothing is taken away for good: whether a
-        record of another house used it, nobody knows here."""
+        record of another house used it, nobody knows here. Another of that name there makes room."""
         etag = self._etag_at(_plain(key))
+        if not catalogue.digest_in(key) and self._is_there(_TRASH + key):
+            self._move(
+                _TRASH + key, _TRASH + catalogue.beside(key, lambda name: self._is_there(_TRASH + name))
+            )
         self._move(key, _TRASH + key)
         self._change(without=key)
         with self._condition:

@@ -119,6 +119,31 @@ def test_a_deleted_picture_is_gone_until_it_is_restored(library: Library) -> Non
     assert images(library) == [image]
 
 
+def test_a_reference_that_cannot_be_read_is_refused_with_the_reason(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = add(library, "猫")
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(InvalidRequest, match=r"「猫\.png」读不出来（Permission denied）"):
+        library.references([SampleImage(url=image.url, filename=image.filename)], form="bytes")
+
+
+def test_two_deleted_pictures_of_one_name_are_both_in_the_trash(settings: Settings, library: Library) -> None:
+    settings.samples_dir.mkdir()
+    first, second = drawn("png"), drawn("png", size=(9, 9))
+    for content in (first, second):
+        (settings.samples_dir / "手放.png").write_bytes(content)
+        library.delete("手放.png")
+    library.restore("手放.png")
+    library.restore("手放-2.png")
+    assert (settings.samples_dir / "手放.png").read_bytes() == second
+    assert (settings.samples_dir / "手放-2.png").read_bytes() == first
+
+
 def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
     settings: Settings, library: Library
 ) -> None:

@@ -271,6 +271,16 @@ def test_a_name_that_is_taken_is_not_overwritten(library: Library, oss: FakeOss)
         library.rename("甲.png", "乙")
 
 
+def test_two_deleted_pictures_of_one_name_are_both_in_the_trash(library: Library, oss: FakeOss) -> None:
+    contents = drawn("png"), drawn("png", size=(9, 9))
+    for content in contents:
+        oss.keep(f"{PREFIX}手放.png", content)
+        library.refresh()
+        library.delete("手放.png")
+    hidden = [f"{PREFIX}.trash/{name}" for name in ("手放-2.png", "手放.png")]
+    assert tuple(oss.objects[name].content for name in hidden) == contents
+
+
 def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
     library: Library, oss: FakeOss
 ) -> None:
