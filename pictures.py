@@ -18,6 +18,7 @@ from picture_files import checking, embedding, keeping
 from picture_files.checking import KEPT_FORMATS, THUMBNAIL_SIDE
 from picture_files.naming import (
     ENDINGS,
+    MAX_PROMISED_BYTES,
     MAX_STEM_BYTES,
     is_taken,
     numbered,
@@ -41,7 +42,6 @@ __all__ = [
     "keep_picture",
     "open_output",
     "parse_parameters",
-    "probe",
     "read_parameters",
     "remove_part_files",
     "safe_stem",
@@ -77,7 +77,7 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
         found = _own_picture(path, record_id, prompt) if prompt and path.is_file() else None
         return found[0] if found else None
 
-    stem = safe_stem(stem) or f"图片-{record_id}"
+    stem = safe_stem(stem, max_bytes=MAX_PROMISED_BYTES) or f"图片-{record_id}"
     thumbnail = thumbnail_path(output_dir, record_id)
     with keeping.telling(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def find_kept(
     """
     if not output_dir.is_dir():
         raise StorageError(f"找不到保存图片的文件夹「{output_dir}」，请检查它是否已被移走或没有挂载")
-    stem = safe_stem(stem) or f"图片-{record_id}"
+    stem = safe_stem(stem, max_bytes=MAX_PROMISED_BYTES) or f"图片-{record_id}"
     for number in itertools.count(1):
         name = numbered(stem, number)
         if not is_taken(output_dir, name):
@@ -202,21 +202,12 @@ def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> i
         return keeping.remove_parts(output_dir, older_than=older_than)
 
 
-def probe(
-    content: bytes,
-    *,
-    formats: tuple[str, ...] = KEPT_FORMATS,
-    max_bytes: int = MAX_UPLOAD_BYTES,
-    max_pixels: int = MAX_UPLOAD_PIXELS,
-) -> tuple[str, int, int]:
-    """Decode an upload: (format, width, height). TooLarge or InvalidRequest("file") with what to do."""
-    checked = _check_upload(content, formats, max_bytes, max_pixels)
-    return checked.format, checked.width, checked.height
-
-
 def checked_upload(filename: str, content: bytes) -> CheckedUpload:
-    """An upload for the library, decoded and given a safe name. Raises as ``probe`` does."""
-    checked = _check_upload(content, KEPT_FORMATS, MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS)
+    """An upload for the library, decoded and given a safe name.
+
+    Raises TooLarge, or InvalidRequest("file") with what to do.
+    """
+    checked = _check_upload(content)
     stem = safe_stem(filename, max_bytes=_MAX_LIBRARY_STEM) or "示例图"
     return CheckedUpload(
         filename=stem + _ENDING[checked.format],
@@ -277,23 +268,21 @@ def _broken(message: str, *, again: bool) -> ModelError:
     return ModelError(message, cause="broken", billed=Billed.YES, retryable=again, ticket_usable=again)
 
 
-def _check_upload(
-    content: bytes, formats: tuple[str, ...], max_bytes: int, max_pixels: int
-) -> checking.Checked:
-    if len(content) > max_bytes:
-        raise TooLarge(f"图片超过 {max_bytes // (1024 * 1024)} MB，请压缩后再上传")
+def _check_upload(content: bytes) -> checking.Checked:
+    if len(content) > MAX_UPLOAD_BYTES:
+        raise TooLarge(f"图片超过 {MAX_UPLOAD_BYTES // (1024 * 1024)} MB，请压缩后再上传")
     if not content:
         raise InvalidRequest("file", "这是空文件（0 字节），请重新导出或下载一份再上传")
     try:
-        return checking.check(content, formats=formats, max_pixels=max_pixels)
+        return checking.check(content, formats=KEPT_FORMATS, max_pixels=MAX_UPLOAD_PIXELS)
     except checking.NotAPicture as error:
         if error.format in ("heic", "avif"):
             text = f"这是 {error.format.upper()} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传"
             raise InvalidRequest("file", text) from error
-        names = "、".join(name.upper() for name in formats)
+        names = "、".join(name.upper() for name in KEPT_FORMATS)
         raise InvalidRequest("file", f"这不是可用的图片，请上传 {names} 文件") from error
     except checking.TooManyPixels as error:
-        text = f"图片像素过多（最多 {max_pixels // 10_000} 万像素），请缩小后再上传"
+        text = f"图片像素过多（最多 {MAX_UPLOAD_PIXELS // 10_000} 万像素），请缩小后再上传"
         raise InvalidRequest("file", text) from error
     except checking.Damaged as error:
         raise InvalidRequest("file", "图片文件已损坏或不完整，请换一个文件") from error

@@ -12,10 +12,14 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 # A name may be 255 bytes of UTF-8; room is left for a picture number, a counter and the ending.
 MAX_STEM_BYTES = 255 - len("_10-99999.webp.part")
+MAX_PROMISED_BYTES = 255 - len(
+    ".webp.part"
+)  # with a picture number and a counter, as a record is promised it
+_LONGEST_WRITTEN = 2_000  # characters of a name that are looked at
 MAX_DEFAULT_LENGTH = 24
 
 _LINE_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
-_REFUSED = re.compile(r'(?:\.*[<>:"/\\|?*])+\.*')
+_REFUSED = re.compile(r'[<>:"/\\|?*]+')
 _TYPED_ENDING = re.compile(r"\.(png|jpe?g|webp|gif|bmp)$", re.IGNORECASE)
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$|clock\$) *(\.|$)", re.IGNORECASE
@@ -29,9 +33,11 @@ def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES) -> str:
 
     Letters of every script stay; an ending such as ``.png`` goes. Safe stems come back as they are.
     """
-    stem = unicodedata.normalize("NFC", _LINE_BREAKS.sub(" ", text))
+    stem = unicodedata.normalize("NFC", _LINE_BREAKS.sub(" ", text[:_LONGEST_WRITTEN]))
     stem = "".join(sign for sign in stem if sign in _JOINERS or unicodedata.category(sign)[0] != "C")
-    stem = "_".join(part for part in _REFUSED.split(stem) if part)
+    parts = _REFUSED.split(stem)
+    if len(parts) > 1:
+        stem = "_".join(part.strip(".") for part in parts if part.strip("."))
     stem = _trimmed(unicodedata.normalize("NFC", stem))
     if _DEVICE.match(stem):
         stem = f"_{stem}"
@@ -56,7 +62,7 @@ def is_taken(output_dir: Path, stem: str) -> bool:
 def numbered(stem: str, number: int) -> str:
     """``猫`` -> ``猫``, ``猫-2``, ``猫-3``…, shortened where the counter would make it too long."""
     counter = "" if number == 1 else f"-{number}"
-    return fit(stem, MAX_STEM_BYTES - len(counter)) + counter
+    return fit(stem, MAX_PROMISED_BYTES - len(counter)) + counter
 
 
 def fit(text: str, max_bytes: int) -> str:

@@ -4,7 +4,8 @@ import json
 import re
 from dataclasses import dataclass
 
-_SETTING = re.compile(r'\s*([A-Za-z][\w \-/]*):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+# A name has an end, so that no picture that somebody drops in takes longer than its length to read.
+_SETTING = re.compile(r'([A-Za-z][\w \-/]{0,40}):\s*("(?:\\.|[^\\"])*+"|[^,]*)(?:,|$)')
 _NEGATIVE = re.compile(r"^Negative prompt:", re.MULTILINE)
 
 

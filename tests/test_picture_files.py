@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pictures
-from domain import ImageRequest, Size, file_key
+from domain import ImageRequest, Picture, Size, file_key
 from errors import InvalidRequest
 from picture_files import embedding, exif
 from picture_files.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
@@ -42,7 +42,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 def embedded(content: bytes, text: str = TEXT) -> bytes:
-    picture_format, _, _ = pictures.probe(content)
+    picture_format = pictures.checked_upload("猫", content).format
     return b"".join(embedding.embed(content, picture_format, text))
 
 
@@ -121,6 +121,27 @@ def test_any_safe_stem_can_be_made(tmp_path_factory: pytest.TempPathFactory, wri
     stem = pictures.safe_stem(written)
     if stem:
         (tmp_path_factory.getbasetemp() / f"{stem}_10-99999.webp.part").touch()
+
+
+def test_the_longest_name_keeps_its_picture_number_and_counter(tmp_path: Path) -> None:
+    stem = pictures.safe_stem("a" + "猫" * 100)
+    kept = [
+        pictures.keep_picture(
+            Picture(content=drawn("png")), output_dir=tmp_path, stem=f"{stem}{end}", record_id=n, embed=""
+        )
+        for n, end in enumerate(("-2_1", "-2_10", "-99999_10"))
+    ]
+    assert [each.filename for each in kept] == [f"{stem}{end}.png" for end in ("-2_1", "-2_10", "-99999_10")]
+
+
+@pytest.mark.parametrize("written", ["." * 500_000, "a." * 25_000, ".png" * 12_000, " ." * 25_000])
+def test_a_name_takes_no_longer_to_read_than_it_is(written: str) -> None:
+    assert len(pictures.safe_stem(f"猫{written}").encode()) <= pictures.MAX_STEM_BYTES
+
+
+@pytest.mark.parametrize("line", ["a" * 300_000, 'a: "' * 80_000, "a:" * 150_000, " " * 300_000 + "x"])
+def test_what_a_picture_says_takes_no_longer_to_read_than_it_is(line: str) -> None:
+    assert "猫" in pictures.parse_parameters(f"猫\n{line}").prompt
 
 
 @pytest.mark.parametrize("sign", ["猫", "👨‍👩‍👧‍👦", "🇨🇳", "👍🏽", "ท่", "é"])

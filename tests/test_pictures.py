@@ -163,7 +163,7 @@ def test_a_decompression_bomb_is_refused_before_it_takes_memory(tmp_path: Path) 
     with pytest.raises(ModelError, match="像素过多"):
         keep(tmp_path, bomb())
     with pytest.raises(InvalidRequest, match="像素过多") as caught:
-        pictures.probe(bomb())
+        pictures.checked_upload("弹", bomb())
     assert caught.value.field == "file"
 
 
@@ -192,7 +192,7 @@ def test_no_damage_brings_anything_but_a_sentence(picture_format: str) -> None:
         for _ in range(chance.randint(1, 4)):
             damaged[chance.randrange(min(len(damaged), 300))] = chance.randrange(256)
         with contextlib.suppress(InvalidRequest):
-            pictures.probe(bytes(damaged))
+            pictures.checked_upload("坏", bytes(damaged))
 
 
 class Crash(BaseException):
@@ -523,15 +523,17 @@ def test_an_upload_that_is_no_whole_picture_is_refused(content: bytes) -> None:
     assert caught.value.field == "file"
 
 
-def test_an_upload_beyond_its_bounds_is_refused() -> None:
+def test_an_upload_beyond_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     content = drawn("png")
-    assert pictures.probe(content) == ("png", *SIZE)
-    with pytest.raises(TooLarge):
-        pictures.probe(content, max_bytes=len(content) - 1)
+    monkeypatch.setattr(pictures, "MAX_UPLOAD_BYTES", len(content))
+    monkeypatch.setattr(pictures, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1])
+    assert pictures.checked_upload("猫", content).format == "png"
+    monkeypatch.setattr(pictures, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1] - 1)
     with pytest.raises(InvalidRequest, match="像素"):
-        pictures.probe(content, max_pixels=SIZE[0] * SIZE[1] - 1)
-    with pytest.raises(InvalidRequest, match="JPEG"):
-        pictures.probe(content, formats=("jpeg",))
+        pictures.checked_upload("猫", content)
+    monkeypatch.setattr(pictures, "MAX_UPLOAD_BYTES", len(content) - 1)
+    with pytest.raises(TooLarge):
+        pictures.checked_upload("猫", content)
 
 
 def test_parameters_with_a_given_size_say_that_size() -> None:
