@@ -56,10 +56,16 @@ def ids(html: str) -> list[int]:
         ("?from=2020-01-01&to=2020-01-02", []),
         ("?favourite=1", []),
         ("?trash=1", []),
+        ("?trash=0", [3, 2, 1]),
     ],
 )
 def test_the_address_says_what_is_listed(client: FlaskClient, query: str, found: list[int]) -> None:
     assert ids(page(client, query)) == found
+
+
+def test_only_the_trash_is_called_the_trash(client: FlaskClient) -> None:
+    assert "<title>回收站" in page(client, "?trash=1")
+    assert "<title>生成记录" in page(client, "?trash=0")
 
 
 def test_what_cannot_be_read_in_an_address_is_said_in_the_page(client: FlaskClient) -> None:

@@ -145,7 +145,10 @@ def _numbers(texts: list[str]) -> list[int]:
 
 def _asked() -> dict[str, str]:
     """What the address asks for, by the names this page knows."""
-    return {name: request.args[name] for name in _NAMES if request.args.get(name)}
+    asked = {name: request.args[name] for name in _NAMES if request.args.get(name)}
+    if asked.get("trash", "").lower() in ("0", "false"):
+        del asked["trash"]
+    return asked
 
 
 def _address(asked: Mapping[str, str], changes: Mapping[str, Any]) -> str:
