@@ -184,6 +184,17 @@ class ModelCard:
 
         ``facts`` are what is known of its reference images, by their address.
         """
+        found = self.beyond(request)
+        if self.reference_form == "url" and len(request.sample_images) <= self.max_references:
+            found.extend(
+                _not_public(image, self) for image in request.sample_images if not _is_web_url(image.url)
+            )
+        for image in request.sample_images:
+            found.extend(_reference_problems(image, facts.get(image.url), self))
+        return found
+
+    def beyond(self, request: ImageRequest) -> list[InvalidRequest]:
+        """What this model never makes, whatever the references are: such a size, from so many of them."""
         found = []
         if (request.aspect_ratio, request.resolution) not in self.sizes:
             offered = "、".join(r for r in RESOLUTIONS if (request.aspect_ratio, r) in self.sizes)
@@ -192,12 +203,6 @@ class ModelCard:
         if len(request.sample_images) > self.max_references:
             text = self.notes.get("sample_images") or f"{self.label} 最多接受 {self.max_references} 张参考图"
             found.append(InvalidRequest("sample_images", text))
-        elif self.reference_form == "url":
-            found.extend(
-                _not_public(image, self) for image in request.sample_images if not _is_web_url(image.url)
-            )
-        for image in request.sample_images:
-            found.extend(_reference_problems(image, facts.get(image.url), self))
         return found
 
     def accept(self, request: ImageRequest) -> ImageRequest:

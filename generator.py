@@ -69,9 +69,12 @@ def generate(
 ) -> Picture:
     """One picture for one request. With a ticket it is only collected, never ordered again.
 
-    ``references`` is asked for when the order goes out, not before. Raises ModelError.
+    ``references`` is asked for when the order goes out, not before. Raises ModelError; InvalidRequest before
+    anything is noted or sent, when the model never makes such a picture.
     """
     if ticket is None:
+        for problem in model.card.beyond(request):
+            raise problem
         attached = references()
         ledger.note_send(model.card.price(request), is_free=model.card.is_free(request))
         order = model.order(request, attached)

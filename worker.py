@@ -263,7 +263,7 @@ class Worker:
                         embed=text,
                     )
             except StorageError as error:
-                self._pause_batch(db, record, error.message)
+                self._pause_batch(db, record, error.message, stops_collecting=True)
                 if self._stopping.is_set() or time.monotonic() > deadline:
                     raise _not_kept(error) from error
             self._stopping.wait(2.0)
@@ -277,7 +277,7 @@ class Worker:
         nothing_lost = error.billed is Billed.NO or error.ticket_usable
         if wait is None and nothing_lost and (error.pauses_batch or error.cause in ("network", "storage")):
             self._put_back(db, record, error)
-            self._pause_batch(db, record, error.message)
+            self._pause_batch(db, record, error.message, stops_collecting=True)
         elif wait is None:
             self._fail(db, record, error)
         else:
@@ -333,10 +333,12 @@ class Worker:
                 if self._stopping.wait(1.0):
                     raise
 
-    def _pause_batch(self, db: database.Connection, record: Record, reason: str) -> None:
+    def _pause_batch(
+        self, db: database.Connection, record: Record, reason: str, *, stops_collecting: bool = False
+    ) -> None:
         if record.batch_id:
             with suppress(StorageError):  # then the next picture in the same trouble says so
-                database.pause_batch(db, record.batch_id, reason)
+                database.pause_batch(db, record.batch_id, reason, stops_collecting=stops_collecting)
             journal.tell("paused", record, why=reason)
 
     def _pause(self, seconds: float) -> None:

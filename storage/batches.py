@@ -210,22 +210,30 @@ def get_paused_reason(db: sqlite3.Connection) -> str:
     return str(row["paused_reason"]) if row else ""
 
 
-def pause_batch(db: sqlite3.Connection, batch_id: str, reason: str = "") -> None:
-    """Start no more of its pictures; those under way are finished."""
+def pause_batch(
+    db: sqlite3.Connection, batch_id: str, reason: str = "", *, stops_collecting: bool = False
+) -> None:
+    """Order no more of its pictures; those that were ordered are still collected, they are paid for.
+
+    ``stops_collecting``: what made it pause stands in the way of that too (a wrong key, a full disk).
+    """
     with transaction(db):
-        pause_in_transaction(db, batch_id, reason)
+        pause_in_transaction(db, batch_id, reason, stops_collecting=stops_collecting)
 
 
-def pause_in_transaction(db: sqlite3.Connection, batch_id: str, reason: str) -> None:
-    """As ``pause_batch``, for a caller that holds the transaction. What was being collected waits, too."""
-    db.execute(
-        """
-        UPDATE generation_records
-        SET collecting = 0
-        WHERE batch_id = :id AND status = 'queued' AND ticket IS NOT NULL AND collecting
-        """,
-        {"id": batch_id},
-    )
+def pause_in_transaction(
+    db: sqlite3.Connection, batch_id: str, reason: str, *, stops_collecting: bool = False
+) -> None:
+    """As ``pause_batch``, for a caller that holds the transaction."""
+    if stops_collecting:
+        db.execute(
+            """
+            UPDATE generation_records
+            SET collecting = 0
+            WHERE batch_id = :id AND status = 'queued' AND ticket IS NOT NULL AND collecting
+            """,
+            {"id": batch_id},
+        )
     changed = db.execute(
         """
         UPDATE batches
@@ -266,12 +274,30 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
             db.execute(
                 """
                 UPDATE generation_records
-                SET not_before = 0, retries = 0, throttled = 0
-                WHERE batch_id = :id AND status = 'queued' AND not_before > 0
+                SET not_before = 0, retries = 0, throttled = 0, collecting = ticket IS NOT NULL
+                WHERE batch_id = :id AND status = 'queued' AND (not_before > 0 OR ticket IS NOT NULL)
                 """,
                 {"id": batch_id},
             )
             add_log(db, batch_id, "info", "继续生成")
+            close_batch(db, batch_id)
+
+
+def close_batch(db: sqlite3.Connection, batch_id: str | None) -> None:
+    """Nothing left to do: the batch is finished, and says so in its log; inside a transaction."""
+    closed = db.execute(
+        """
+        UPDATE batches
+        SET state = 'finished', paused_reason = ''
+        WHERE id = :id AND state IN ('active', 'paused') AND NOT EXISTS (
+            SELECT 1
+            FROM generation_records
+            WHERE batch_id = :id AND status IN ('queued', 'running'))
+        """,
+        {"id": batch_id},
+    ).rowcount
+    if closed:
+        add_log(db, batch_id, "info", "批次完成")
 
 
 def check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
@@ -290,8 +316,14 @@ def check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
 
 
 def cancel_batch(db: sqlite3.Connection, batch_id: str) -> int:
-    """Cancel what was not ordered yet -> how many; what was ordered is still collected, it is paid for."""
+    """Cancel what was not ordered yet -> how many; what was ordered is still collected, it is paid for.
+
+    A batch that has ended stays as it is.
+    """
     with transaction(db):
+        row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+        if row is None or row["state"] == "finished":
+            return 0
         version = next_version(db)
         cancelled = db.execute(
             """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain import Status
+from domain import ModelCard, Status
 from errors import Conflict
 from spending import Doubt, DoubtCounts
 from storage.batches import add_log
@@ -94,18 +94,18 @@ def count_doubts(db: sqlite3.Connection, *, model: str) -> DoubtCounts:
     )
 
 
-def collect_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, model: str) -> Done:
+def collect_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelCard) -> Done:
     """Ask the service again for what was ordered; nothing is ordered anew. None: all that have a ticket.
 
     Also those whose batch is paused or cancelled: it stays so. Raises Conflict when a named one cannot be.
     """
     with transaction(db):
-        rows = _chosen(db, ids, "ticket IS NOT NULL AND model = :model", model)
+        rows = _chosen(db, ids, "ticket IS NOT NULL AND model = :model", card)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("有的图片没有编号可以取回，或不是现在的模型下的单，请刷新后再选")
 
         def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
-            queue_again(db, batch_ids, model=model, collecting=True)
+            queue_again(db, batch_ids, card=card)
             if state == "finished":
                 _set_state(db, batch_id, "active")
             add_log(db, batch_id, "info", f"取回 {len(batch_ids)} 张，不会再下单")
@@ -113,14 +113,14 @@ def collect_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, model:
         return _by_batch(db, rows, begin)
 
 
-def order_again(db: sqlite3.Connection, ids: Sequence[int] | None, *, model: str) -> Done:
+def order_again(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelCard) -> Done:
     """Order these pictures anew, at their price. None: all that cannot be collected.
 
     A batch that is paused stays so, and what is ordered waits with it: going on would start the rest of it.
-    Raises Conflict when a named one is not unknown.
+    Raises Conflict when a named one is not unknown, or when the model never makes such a picture.
     """
     with transaction(db):
-        rows = _chosen(db, ids, "1" if ids is not None else "ticket IS NULL", model)
+        rows = _chosen(db, ids, "1" if ids is not None else "ticket IS NULL", card)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
 
@@ -129,7 +129,7 @@ def order_again(db: sqlite3.Connection, ids: Sequence[int] | None, *, model: str
                 "UPDATE generation_records SET ticket = NULL WHERE id IN (SELECT value FROM json_each(?))",
                 [json.dumps(batch_ids)],
             )
-            queue_again(db, batch_ids, model=model)
+            queue_again(db, batch_ids, card=card)
             if state != "paused":
                 _set_state(db, batch_id, "active")
             add_log(db, batch_id, "info", f"重新下单 {len(batch_ids)} 张，之前的可能已计费")
@@ -240,7 +240,7 @@ def _sum_up(db: sqlite3.Connection, ids: Sequence[int], words: str) -> None:
 
 
 def _chosen(
-    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, model: str
+    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, card: ModelCard
 ) -> list[sqlite3.Row]:
     """Unknown records among ``ids`` (None: all) -> rows of id, batch_id and the batch's state."""
     which = _IN_DOUBT if ids is None else "id IN (SELECT value FROM json_each(:ids))"
@@ -255,7 +255,7 @@ def _chosen(
         JOIN batches ON batches.id = records.batch_id
         ORDER BY records.id
         """,
-        {"ids": json.dumps(ids), "model": model},
+        {"ids": json.dumps(ids), "model": card.model_id},
     ).fetchall()
 
 

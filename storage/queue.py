@@ -8,9 +8,9 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from domain import KeptPicture, Record, Status
+from domain import ImageRequest, KeptPicture, ModelCard, Record, Status
 from errors import Billed, Conflict, ModelError
-from storage.batches import add_log, check_model, pause_in_transaction
+from storage.batches import add_log, check_model, close_batch, pause_in_transaction
 from storage.connection import next_version, transaction
 from storage.ledger import close_sends, holds_claim, write_off_free_sends
 from storage.rows import RECORD, to_record
@@ -43,8 +43,8 @@ _UNWANTED = """
         SELECT 1 FROM batches WHERE batches.id = generation_records.batch_id AND batches.state <> 'active')
 """
 
-# What a dead worker left behind; what was ordered and is waited for although its batch was cancelled, or is
-# asked for by a person although it is paused; the next record of the batches at work. In this order.
+# What a dead worker left behind; what was ordered and is waited for although its batch was cancelled, or was
+# paused and nothing stands in the way; the next record of the batches at work. In this order.
 _CLAIMABLE = f"""
     coalesce(
         (
@@ -202,7 +202,8 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
         left = db.execute(
             f"""
             UPDATE generation_records
-            SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version
+            SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version,
+                collecting = ticket IS NOT NULL
             WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT})
             RETURNING id
             """,
@@ -296,7 +297,7 @@ def finish_record(
         close_sends(db, record.id, Billed.YES)
         text = f"{_place(record)}已保存：{kept.filename}（{kept.width}×{kept.height}）"
         add_log(db, record.batch_id, "info", text, record.id)
-        _close_batch(db, record.batch_id)
+        close_batch(db, record.batch_id)
     return True
 
 
@@ -310,12 +311,15 @@ def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bo
     return True
 
 
-def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None = None, *, model: str) -> int:
+def retry_records(
+    db: sqlite3.Connection, batch_id: str, ids: list[int] | None = None, *, card: ModelCard
+) -> int:
     """Failed records back into the queue -> how many; an ``unknown`` or cancelled one only when named.
 
     A ticket that can still be collected is kept, so that nothing is ordered twice; without one the picture
-    is ordered from ``model``, the one in use. Raises Conflict when a named record is not one to retry, or has
-    a ticket of another model.
+    is ordered from ``card``, the model in use. A batch that is paused stays so: going on would start the rest
+    of it. Raises Conflict when a named record is not one to retry, has a ticket of another model, or is
+    nothing that this one makes.
     """
     with transaction(db):
         sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
@@ -325,34 +329,52 @@ def retry_records(db: sqlite3.Connection, batch_id: str, ids: list[int] | None =
             ids = [i for i, status in found.items() if status == Status.FAILED]
         elif any(found.get(i) not in ended for i in ids):
             raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
-        queue_again(db, ids, model=model)
+        queue_again(db, ids, card=card)
         if ids:
-            check_model(db, batch_id, model)
-            db.execute(
-                "UPDATE batches SET state = 'active', paused_reason = '' WHERE id = :id", {"id": batch_id}
-            )
-            add_log(db, batch_id, "info", f"重试 {len(ids)} 张")
+            check_model(db, batch_id, card.model_id)
+            begun = db.execute(
+                "UPDATE batches SET state = 'active' WHERE id = :id AND state <> 'paused'", {"id": batch_id}
+            ).rowcount
+            text = f"重试 {len(ids)} 张" if begun else f"重试 {len(ids)} 张，等批次继续"
+            add_log(db, batch_id, "info", text)
     return len(ids)
 
 
-def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, model: str, collecting: bool = False) -> None:
+def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> None:
     """These records as if they were new, but for their tickets; inside a transaction.
 
-    ``collecting`` ones have a ticket and are asked for although their batch is paused.
+    What has a ticket is collected, also while its batch is paused. What has none is ordered from ``card``,
+    without the fields that model does not take. Raises Conflict when it never makes such a picture.
     """
     version = next_version(db)
     for record_id in ids:
+        sql = f"SELECT {RECORD} FROM generation_records WHERE id = :id"
+        record = to_record(db.execute(sql, {"id": record_id}).fetchone())
+        request = record.request if record.ticket else _made_by(card, record)
         db.execute(
             """
             UPDATE generation_records
             SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
-                model = CASE WHEN ticket IS NULL THEN :model ELSE model END,
-                lapses = 0, started_at = NULL, finished_at = NULL, collecting = :collecting,
-                version = :version
+                model = :model, seed = :seed, steps = :steps, collecting = ticket IS NOT NULL,
+                lapses = 0, started_at = NULL, finished_at = NULL, version = :version
             WHERE id = :id
             """,
-            {"id": record_id, "version": version, "model": model, "collecting": collecting},
+            {
+                "id": record_id,
+                "version": version,
+                "model": record.model if record.ticket else card.model_id,
+                "seed": request.seed,
+                "steps": request.steps,
+            },
         )
+
+
+def _made_by(card: ModelCard, record: Record) -> ImageRequest:
+    for problem in card.beyond(record.request):
+        raise Conflict(
+            f"{_place(record)}不能用现在的模型重试：{problem.message}；请换回 {record.model}，或改了再做"
+        )
+    return card.accept(record.request)
 
 
 def _holds(db: sqlite3.Connection, record: Record) -> bool:
@@ -369,6 +391,7 @@ def _put_back(
         UPDATE generation_records
         SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version,
             ticket = CASE WHEN :keeps_ticket THEN ticket END,
+            collecting = :keeps_ticket AND ticket IS NOT NULL,
             not_before = :not_before, error = :error, cause = :cause,
             retries = retries + :retried, throttled = throttled + :throttled
         WHERE id = :id
@@ -412,30 +435,13 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
     text = f"{place}结果未知：{why}" if status is Status.UNKNOWN else f"{place}失败：{why}"
     add_log(db, record.batch_id, "error", text, record.id)
     if error.pauses_batch and record.batch_id:
-        pause_in_transaction(db, record.batch_id, error.message)
-    _close_batch(db, record.batch_id)
+        pause_in_transaction(db, record.batch_id, error.message, stops_collecting=True)
+    close_batch(db, record.batch_id)
 
 
 def _touch_batch(db: sqlite3.Connection, batch_id: str | None, version: object) -> None:
     sql = "UPDATE batches SET version = :version WHERE id = :id"
     db.execute(sql, {"id": batch_id, "version": version})
-
-
-def _close_batch(db: sqlite3.Connection, batch_id: str | None) -> None:
-    """Nothing left to do: the batch is finished, and says so in its log."""
-    closed = db.execute(
-        """
-        UPDATE batches
-        SET state = 'finished'
-        WHERE id = :id AND state = 'active' AND NOT EXISTS (
-            SELECT 1
-            FROM generation_records
-            WHERE batch_id = :id AND status IN ('queued', 'running'))
-        """,
-        {"id": batch_id},
-    ).rowcount
-    if closed:
-        add_log(db, batch_id, "info", "批次完成")
 
 
 def _place(record: Record) -> str:

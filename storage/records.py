@@ -156,6 +156,17 @@ def _change(db: sqlite3.Connection, ids: Iterable[int], assignment: str, conditi
                 """,
                 {"version": version, "ids": json.dumps(portion)},
             ).rowcount
+            db.execute(
+                """
+                UPDATE batches
+                SET version = :version
+                WHERE id IN (
+                    SELECT batch_id
+                    FROM generation_records
+                    WHERE id IN (SELECT value FROM json_each(:ids)) AND version = :version)
+                """,
+                {"version": version, "ids": json.dumps(portion)},
+            )
     return number, version
 
 

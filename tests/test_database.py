@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -181,7 +182,7 @@ def test_a_doubt_outlives_a_retry_that_came_to_nothing(db: database.Connection, 
     batch_id, ids = add(db, card)
     database.add_send(db, claimed(db), price=Decimal("0.22"), budget=None)
     database.settle_lapsed(db, now=NOW + 60)
-    database.retry_records(db, batch_id, ids, model="test-1")
+    database.retry_records(db, batch_id, ids, card=card)
     refused = ModelError("参考图没有了", cause="request", billed=Billed.NO)
     database.fail_record(db, claimed(db), refused)
     assert outcomes(db) == ["unknown"]
@@ -217,7 +218,7 @@ def test_whoever_lost_a_record_leaves_the_others_ticket_alone(
     sleeper = claimed(db)
     database.add_send(db, sleeper, price=Decimal("0.22"), budget=None)
     database.settle_lapsed(db, now=NOW + 60)
-    database.retry_records(db, batch_id, ids, model="test-1")
+    database.retry_records(db, batch_id, ids, card=card)
     other = claimed(db, NOW + 60)
     database.add_send(db, other, price=Decimal("0.22"), budget=None)
     database.keep_ticket(db, other, "other")
@@ -462,9 +463,9 @@ def test_a_ticket_of_another_model_is_not_queued_where_nobody_would_collect_it(
     gone = ModelError("没有下载成功", cause="download", billed=Billed.YES, ticket_usable=True)
     database.fail_record(db, record, gone)
     with pytest.raises(Conflict, match="test-1"):
-        database.retry_records(db, batch_id, ids, model="another")
+        database.retry_records(db, batch_id, ids, card=replace(card, model_id="another"))
     assert database.get_record(db, ids[0]).status is Status.FAILED
-    assert database.retry_records(db, batch_id, ids, model="test-1") == 1
+    assert database.retry_records(db, batch_id, ids, card=card) == 1
 
 
 def test_cancelling_keeps_what_was_ordered(db: database.Connection, card: ModelCard) -> None:
@@ -520,11 +521,11 @@ def test_retry_takes_the_failed_ones_and_unknown_only_by_name(
         record = claimed(db)
         database.add_send(db, record, price=Decimal("0.22"), budget=None)
         database.fail_record(db, record, ModelError("坏了", cause="service", billed=billed))
-    assert database.retry_records(db, batch_id, model="test-1") == 1
+    assert database.retry_records(db, batch_id, card=card) == 1
     assert database.get_record(db, ids[1]).status is Status.UNKNOWN
-    assert database.retry_records(db, batch_id, [ids[1]], model="test-1") == 1
+    assert database.retry_records(db, batch_id, [ids[1]], card=card) == 1
     with pytest.raises(Conflict):
-        database.retry_records(db, batch_id, [ids[1]], model="test-1")
+        database.retry_records(db, batch_id, [ids[1]], card=card)
 
 
 def test_an_unknown_send_stays_at_stake_when_the_picture_is_ordered_anew(
@@ -534,7 +535,7 @@ def test_an_unknown_send_stays_at_stake_when_the_picture_is_ordered_anew(
     record = claimed(db)
     database.add_send(db, record, price=Decimal("0.22"), budget=None)
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
-    database.retry_records(db, batch_id, ids, model="test-1")
+    database.retry_records(db, batch_id, ids, card=card)
     record = claimed(db)
     database.add_send(db, record, price=Decimal("0.22"), budget=None)
     database.finish_record(db, record, KEPT)

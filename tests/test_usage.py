@@ -1,6 +1,7 @@
 """The ledger read and settled: what was spent, what is in doubt, and what a person says of it."""
 
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -153,7 +154,7 @@ def test_what_is_in_doubt_is_listed_newest_first_even_when_its_record_is_gone(le
 
 def test_collecting_orders_nothing_and_settles_the_doubt(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful(ticket="t-1")
-    assert database.collect_records(ledger.db, [record_id], model=MODEL).records == 1
+    assert database.collect_records(ledger.db, [record_id], card=ledger.card).records == 1
     record = ledger.claim()
     assert record is not None
     assert record.ticket == "t-1"
@@ -171,7 +172,7 @@ def test_collecting_starts_nothing_else_of_a_batch_that_is_halted(ledger: Ledger
         database.pause_batch(ledger.db, batch_id, "预算已到")
     else:
         database.cancel_batch(ledger.db, batch_id)
-    database.collect_records(ledger.db, None, model=MODEL)
+    database.collect_records(ledger.db, None, card=ledger.card)
     assert database.has_claimable(ledger.db, model=MODEL, now=NOW)
     record = ledger.claim()
     assert record is not None
@@ -183,28 +184,29 @@ def test_a_collection_that_pauses_its_batch_again_waits_with_it(ledger: Ledger) 
     batch_id, _ = ledger.doubtful(ticket="t-1")
     database.resume_batch(ledger.db, batch_id, model=MODEL)
     ledger.db.execute("UPDATE batches SET state = 'paused'")
-    database.collect_records(ledger.db, None, model=MODEL)
+    database.collect_records(ledger.db, None, card=ledger.card)
     record = ledger.claim()
     assert record is not None
     trouble = ModelError("断网", cause="network", billed=Billed.NO, ticket_usable=True)
     database.requeue_record(ledger.db, record, not_before=NOW, error=trouble)
-    database.pause_batch(ledger.db, batch_id, "断网")
+    database.pause_batch(ledger.db, batch_id, "断网", stops_collecting=True)
     assert ledger.claim() is None
 
 
 def test_what_has_no_ticket_or_belongs_to_another_model_cannot_be_collected(ledger: Ledger) -> None:
     _, without = ledger.doubtful()
     _, other = ledger.doubtful(ticket="t-1")
+    another = replace(ledger.card, model_id="another")
     with pytest.raises(Conflict):
-        database.collect_records(ledger.db, [without], model=MODEL)
+        database.collect_records(ledger.db, [without], card=ledger.card)
     with pytest.raises(Conflict):
-        database.collect_records(ledger.db, [other], model="another")
-    assert database.collect_records(ledger.db, None, model="another").records == 0
+        database.collect_records(ledger.db, [other], card=another)
+    assert database.collect_records(ledger.db, None, card=another).records == 0
 
 
 def test_ordering_again_leaves_the_earlier_send_at_stake(ledger: Ledger) -> None:
     _, record_id = ledger.doubtful(ticket="t-1")
-    assert database.order_again(ledger.db, [record_id], model=MODEL).records == 1
+    assert database.order_again(ledger.db, [record_id], card=ledger.card).records == 1
     record = ledger.order("t-2")
     assert record.ticket is None
     ledger.keep(record)
@@ -216,7 +218,7 @@ def test_ordering_again_leaves_the_earlier_send_at_stake(ledger: Ledger) -> None
 def test_ordering_all_again_takes_only_what_cannot_be_collected(ledger: Ledger) -> None:
     ledger.doubtful(ticket="t-1")
     _, without = ledger.doubtful()
-    assert database.order_again(ledger.db, None, model=MODEL).records == 1
+    assert database.order_again(ledger.db, None, card=ledger.card).records == 1
     assert ledger.record(without).status is Status.QUEUED
 
 
@@ -224,7 +226,7 @@ def test_ordering_again_does_not_go_on_with_a_paused_batch(ledger: Ledger) -> No
     batch_id, ids = ledger.ask(2)
     ledger.lose(ledger.order())
     database.pause_batch(ledger.db, batch_id)
-    done = database.order_again(ledger.db, ids[:1], model=MODEL)
+    done = database.order_again(ledger.db, ids[:1], card=ledger.card)
     assert (done.records, done.waiting) == (1, 1)
     assert ledger.claim() is None
 
@@ -247,10 +249,10 @@ def test_what_is_dropped_counts_as_the_person_says(ledger: Ledger, billed: bool,
 def test_what_is_dropped_is_never_sent_again_by_itself(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful()
     database.drop_records(ledger.db, None, billed=False)
-    assert database.retry_records(ledger.db, batch_id, model=MODEL) == 0
+    assert database.retry_records(ledger.db, batch_id, card=ledger.card) == 0
     assert ledger.claim() is None
     with pytest.raises(Conflict):
-        database.order_again(ledger.db, [record_id], model=MODEL)
+        database.order_again(ledger.db, [record_id], card=ledger.card)
 
 
 def test_dropping_can_be_undone(ledger: Ledger) -> None:
@@ -261,13 +263,13 @@ def test_dropping_can_be_undone(ledger: Ledger) -> None:
     after = ledger.record(record_id)
     assert (after.status, after.error, after.cause) == (Status.UNKNOWN, before.error, before.cause)
     assert (after.cost, after.at_stake) == (Decimal(0), PRICE)
-    assert database.collect_records(ledger.db, [record_id], model=MODEL).records == 1
+    assert database.collect_records(ledger.db, [record_id], card=ledger.card).records == 1
     assert database.undo_drop(ledger.db, settled.undo) == 0
 
 
 def test_a_send_behind_a_kept_picture_is_settled_without_touching_the_picture(ledger: Ledger) -> None:
     _, record_id = ledger.doubtful()
-    database.order_again(ledger.db, None, model=MODEL)
+    database.order_again(ledger.db, None, card=ledger.card)
     ledger.keep(ledger.order())
     database.drop_records(ledger.db, [record_id], billed=False)
     record = ledger.record(record_id)
@@ -279,7 +281,7 @@ def test_a_send_behind_a_kept_picture_is_settled_without_touching_the_picture(le
 def test_a_picture_that_comes_after_all_corrects_what_a_person_said(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful(ticket="t-1")
     database.drop_records(ledger.db, None, billed=False)
-    database.retry_records(ledger.db, batch_id, [record_id], model=MODEL)
+    database.retry_records(ledger.db, batch_id, [record_id], card=ledger.card)
     record = ledger.claim()
     assert record is not None
     ledger.keep(record)

@@ -130,6 +130,25 @@ def test_a_batch_tells_what_changed_since_and_304_when_nothing_did(
     assert "已保存" in changed["log"][-1]["text"]
 
 
+@pytest.mark.parametrize("change", ["favourite", "delete", "restore"])
+def test_a_batch_has_changed_when_one_of_its_records_has(
+    client: FlaskClient, worker: Worker, change: str
+) -> None:
+    created = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
+    with client.application.app_context():
+        from web.context import connection
+
+        worker.step(connection())
+    chosen = {"ids": created["records"]}
+    if change == "restore":
+        post(client, "/api/records/delete", chosen)
+    path = f"/api/batches/{created['batch_id']}"
+    known = {"If-None-Match": client.get(path).headers["ETag"]}
+    assert client.get(path, headers=known).status_code == 304
+    post(client, f"/api/records/{change}", chosen | ({"favourite": True} if change == "favourite" else {}))
+    assert client.get(path, headers=known).status_code == 200
+
+
 def test_what_was_packed_is_known_again_before_it_is_drawn(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

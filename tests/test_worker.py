@@ -271,10 +271,20 @@ def test_a_picture_that_stays_broken_keeps_its_ticket_so_that_retry_collects_it(
     failed = studio.record(record.id)
     assert (failed.status, failed.cost) == (Status.FAILED, Decimal("0.22"))
     assert failed.batch_id is not None
-    database.retry_records(studio.db, failed.batch_id, model="jimeng_t2i_v40")
+    database.retry_records(studio.db, failed.batch_id, card=studio.worker.model.card)
     studio.step()
     assert studio.record(record.id).status is Status.SUCCESS
     assert len(studio.service.orders) == 1
+
+
+def test_a_size_the_model_does_not_have_is_never_sent(studio: Studio) -> None:
+    _, ids = studio.ask("猫")
+    studio.db.execute("UPDATE generation_records SET resolution = '8K'")  # queued when it had one
+    studio.step()
+    record = studio.record(ids[0])
+    assert (record.status, record.cause) == (Status.FAILED, "request")
+    assert "没有 1:1 的 8K" in record.error
+    assert (studio.outcomes(), studio.service.orders) == ([], [])
 
 
 @pytest.mark.parametrize("kind", ["half", "garbled"])
@@ -417,7 +427,7 @@ def test_a_picture_too_slow_is_unknown_and_can_be_collected_later(studio: Studio
     assert (record.status, record.cause) == (Status.UNKNOWN, "timeout")
     assert record.ticket
     assert record.batch_id is not None
-    database.retry_records(studio.db, record.batch_id, [record.id], model="jimeng_t2i_v40")
+    database.retry_records(studio.db, record.batch_id, [record.id], card=studio.worker.model.card)
     studio.step()
     after = studio.record(record.id)
     assert (after.status, after.at_stake, after.cost) == (Status.SUCCESS, Decimal(0), Decimal("0.22"))
@@ -483,7 +493,7 @@ def test_what_was_ordered_is_collected_on_a_disk_that_runs_low(studio: Studio) -
     record = studio.make_too_slowly("慢慢画的猫")
     studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: 0)
     assert record.batch_id is not None
-    database.retry_records(studio.db, record.batch_id, [record.id], model="jimeng_t2i_v40")
+    database.retry_records(studio.db, record.batch_id, [record.id], card=studio.worker.model.card)
     studio.step()
     assert studio.record(record.id).status is Status.SUCCESS
 

@@ -44,7 +44,7 @@ def batch_generate() -> Answer:
     with rooms().waiting_room():
         batch_id, ids = queue_rows([json_body()], source="single")
         why_paused = _wait_for(batch_id)
-    records = [database.get_record(connection(), record_id) for record_id in ids]
+    records = [database.get_record(connection(), record_id, trash=True) for record_id in ids]
     made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
     failed = [_failed_json(record) for record in records if record.status is not Status.SUCCESS]
     if not made:
@@ -167,7 +167,7 @@ def retry_batch(batch_id: str) -> Answer:
     body = json_body("records") if request.get_data() else {}
     ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
     database.get_batch(connection(), batch_id)
-    database.retry_records(connection(), batch_id, ids, model=rooms().model.card.model_id)
+    database.retry_records(connection(), batch_id, ids, card=rooms().card)
     return _batch_answer(batch_id)
 
 

@@ -50,15 +50,15 @@ def stream_ledger() -> Response:
 @api.post("/records/collect")
 def collect_records() -> Answer:
     """Ask again for pictures that were ordered and never heard of; nothing is ordered anew."""
-    model = rooms().model.card.model_id
-    return _begun(database.collect_records(connection(), _chosen(json_body("ids", "all")), model=model))
+    chosen = _chosen(json_body("ids", "all"))
+    return _begun(database.collect_records(connection(), chosen, card=rooms().card))
 
 
 @api.post("/records/retry")
 def order_records_again() -> Answer:
     """Order pictures of which nobody knows anew: they may be paid twice."""
-    model = rooms().model.card.model_id
-    return _begun(database.order_again(connection(), _chosen(json_body("ids", "all")), model=model))
+    chosen = _chosen(json_body("ids", "all"))
+    return _begun(database.order_again(connection(), chosen, card=rooms().card))
 
 
 @api.post("/records/drop")

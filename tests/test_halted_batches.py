@@ -1,0 +1,125 @@
+"""Batches at rest: what was ordered is still collected, what is retried waits, and what has ended says so."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+import database
+from domain import BatchStatus, ImageRequest, ModelCard, Record, Size, Status
+from errors import Billed, Conflict, ModelError
+from tests.test_database import KEPT, NOW, add, claim, claimed
+
+PRICE = Decimal("0.22")
+REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
+
+
+def ordered(db: database.Connection) -> Record:
+    """The next record, ordered: it has a ticket and is waited for."""
+    record = claimed(db)
+    database.add_send(db, record, price=PRICE, budget=None)
+    database.keep_ticket(db, record, f"t-{record.id}")
+    return record
+
+
+@pytest.mark.parametrize("reason", ["", "预算已到"])
+def test_what_was_ordered_is_collected_though_its_batch_is_paused(
+    db: database.Connection, card: ModelCard, reason: str
+) -> None:
+    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    record = ordered(db)
+    database.pause_batch(db, batch_id, reason)
+    database.requeue_record(db, record, not_before=0.0)  # the worker stops
+    again = claimed(db)
+    assert (again.id, again.ticket) == (ids[0], f"t-{ids[0]}")
+    assert claim(db) is None
+
+
+def test_what_failed_to_come_while_its_batch_was_paused_is_asked_for_again(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card)
+    record = ordered(db)
+    database.pause_batch(db, batch_id)
+    away = ModelError("断了", cause="network", billed=Billed.NO, ticket_usable=True, retryable=True)
+    database.requeue_record(db, record, not_before=NOW + 2, error=away)
+    assert claim(db, NOW + 1) is None
+    assert claimed(db, NOW + 3).id == ids[0]
+
+
+def test_what_stands_in_the_way_of_collecting_is_waited_out_until_somebody_goes_on(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card)
+    wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, ticket_usable=True)
+    database.requeue_record(db, ordered(db), not_before=0.0, error=wrong_key)
+    database.pause_batch(db, batch_id, "密钥不对", stops_collecting=True)
+    assert claim(db) is None
+    database.resume_batch(db, batch_id, model="test-1")
+    database.pause_batch(db, batch_id)
+    assert claimed(db).id == ids[0]
+
+
+def test_retrying_in_a_paused_batch_starts_nothing_else_of_it(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+    database.fail_record(db, claimed(db), REFUSED)
+    database.pause_batch(db, batch_id)
+    assert database.retry_records(db, batch_id, card=card) == 1
+    batch = database.get_batch(db, batch_id)
+    assert (batch.status, batch.counts[Status.QUEUED]) == (BatchStatus.PAUSED, len(ids))
+    assert claim(db) is None
+    database.resume_batch(db, batch_id, model="test-1")
+    assert claim(db) is not None
+
+
+def test_a_pause_is_over_when_the_last_picture_is_there(db: database.Connection, card: ModelCard) -> None:
+    batch_id, _ = add(db, card)
+    record = ordered(db)
+    database.pause_batch(db, batch_id, "磁盘已满", stops_collecting=True)
+    assert database.get_paused_reason(db) == "磁盘已满"
+    database.finish_record(db, record, KEPT)
+    batch = database.get_batch(db, batch_id)
+    assert (batch.status, batch.paused_reason) == (BatchStatus.FINISHED, "")
+    assert database.get_paused_reason(db) == ""
+    assert database.list_log(db, batch_id)[-1].text == "批次完成"
+
+
+def test_going_on_with_a_batch_that_has_nothing_left_ends_it(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, _ = add(db, card)
+    database.finish_record(db, ordered(db), KEPT)
+    db.execute(
+        "UPDATE batches SET state = 'paused', paused_reason = '磁盘已满'"
+    )  # as earlier versions left it
+    database.resume_batch(db, batch_id, model="test-1")
+    assert database.get_batch(db, batch_id).status is BatchStatus.FINISHED
+    assert database.count_open_work(db) == (0, 0)
+
+
+def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, card: ModelCard) -> None:
+    batch_id, _ = add(db, card)
+    database.finish_record(db, ordered(db), KEPT)
+    before = database.get_batch_version(db, batch_id)
+    assert database.cancel_batch(db, batch_id) == 0
+    batch = database.get_batch(db, batch_id)
+    assert (batch.status, batch.version) == (BatchStatus.FINISHED, before)
+
+
+def test_another_model_makes_only_what_it_can_and_forgets_what_it_does_not_take(
+    db: database.Connection, card: ModelCard
+) -> None:
+    large = ImageRequest(prompt="猫", aspect_ratio="1:1", resolution="4K", seed=7, steps=9)
+    batch_id, ids = add(db, card, large)
+    database.fail_record(db, claimed(db), REFUSED)
+    small = {("1:1", "2K"): Size(width=2048, height=2048)}
+    plain = replace(card, model_id="test-2", sizes=small, takes_seed=False, takes_steps=False)
+    with pytest.raises(Conflict, match=r"第 1 行 .*没有 1:1 的 4K.*换回 test-1"):
+        database.retry_records(db, batch_id, card=plain)
+    kept = database.get_record(db, ids[0])
+    assert (kept.status, kept.model, kept.seed, kept.steps) == (Status.FAILED, "test-1", 7, 9)
+    database.retry_records(db, batch_id, card=replace(plain, sizes=card.sizes))
+    again = database.get_record(db, ids[0])
+    assert (again.status, again.model, again.seed, again.steps) == (Status.QUEUED, "test-2", None, None)
