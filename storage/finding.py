@@ -280,10 +280,13 @@ def _fields(wanted: RecordFilter, term: Term | None) -> Fields:
 
 def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     ended, still_open = _statuses(wanted)
-    statuses = [status.value for status in (*ended, *still_open)]
+    asked = (*ended, *still_open)
+    left_out = [status for status in Status if status not in asked]
+    is_every_end = len(ended) == len(_ENDED)  # then also a status that another program made up
+    statuses = ", ".join(repr(status.value) for status in (left_out if is_every_end else asked))
     conditions = (
         "is_deleted = :trash",
-        f"status IN ({', '.join(map(repr, statuses))})",
+        f"status {'NOT IN' if is_every_end else 'IN'} ({statuses})",
         *_narrowing(wanted),
     )
     sql = f"SELECT coalesce(sum(number), 0) FROM record_counts WHERE {' AND '.join(conditions)}"

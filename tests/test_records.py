@@ -155,6 +155,13 @@ def test_one_delete_is_undone_and_nothing_else(db: database.Connection, many: li
     assert database.count_records(db, RecordFilter(trash=True)) == earlier
 
 
+def test_a_record_with_a_status_of_another_program_is_listed_and_counted(db: database.Connection) -> None:
+    for status in ("completed", "success", "queued"):
+        db.execute("INSERT INTO generation_records (prompt, status) VALUES ('猫', ?)", [status])
+    assert len(database.list_records(db, RecordFilter())) == database.count_records(db, RecordFilter()) == 2
+    assert database.count_records(db, RecordFilter(statuses=("success",))) == 1
+
+
 def test_a_record_under_way_is_not_deleted(db: database.Connection, many: list[dict[str, Any]]) -> None:
     before = database.count_records(db, RecordFilter(statuses=("queued", "running")))
     database.delete_records(db, [row["id"] for row in many])
