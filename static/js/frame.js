@@ -26,11 +26,13 @@ function themeSwitch(button) {
 }
 
 function dialogs(page) {
+  let isFromOutside = false; // the press: text marked by dragging may be let go there
+  page.addEventListener("pointerdown", (event) => (isFromOutside = isOutside(event)), { capture: true });
   page.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-open]");
     if (opener) openDialog(opener.dataset.open);
-    const dialog = event.target.closest("dialog");
-    if (event.target.closest("[data-close]") || (event.target === dialog && outside(event, dialog))) dialog.close();
+    const isBeside = isFromOutside && isOutside(event);
+    if (isBeside || event.target.closest("[data-close]")) event.target.closest("dialog").close();
     for (const menu of page.querySelectorAll("details.status-model[open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }
@@ -42,10 +44,11 @@ function openDialog(name) {
   if (dialog && !dialog.open) dialog.showModal();
 }
 
-function outside(event, dialog) {
-  const box = dialog.getBoundingClientRect();
-  const across = event.clientX < box.left || event.clientX > box.right;
-  return across || event.clientY < box.top || event.clientY > box.bottom;
+/** On the veil around a dialog. */
+function isOutside({ target, clientX, clientY }) {
+  if (!target.matches("dialog")) return false;
+  const { left, right, top, bottom } = target.getBoundingClientRect();
+  return clientX < left || clientX > right || clientY < top || clientY > bottom;
 }
 
 function shortcuts(page) {

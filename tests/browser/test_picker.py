@@ -96,6 +96,21 @@ def test_escape_leaves_everything_as_it_was(page: Page, four_cats: SamplesPage) 
     expect(page.locator("[data-choose]")).to_be_focused()
 
 
+def test_text_marked_beyond_the_edge_leaves_the_dialog_open(page: Page, library: SamplesPage) -> None:
+    picker = Picker(page)
+    picker.open_on_index(library.address)
+    picker.search("猫和狗")
+    field = picker.dialog.get_by_label("搜索文件名").bounding_box()
+    assert field is not None
+    page.mouse.move(field["x"] + 60, field["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(5, 500)
+    page.mouse.up()
+    expect(picker.dialog).to_be_visible()
+    page.mouse.click(5, 500)
+    expect(picker.dialog).to_be_hidden()
+
+
 def test_one_too_many_is_said_and_taking_one_out_makes_room(page: Page, four_cats: SamplesPage) -> None:
     picker = Picker(page)
     picker.open_on_index(four_cats.address)
