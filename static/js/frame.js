@@ -1,5 +1,6 @@
 // What every page does: theme switch, dialogs by name, shortcuts, local times, the pulse.
 
+import { isComposing } from "./composing.js";
 import { keep } from "./kept.js";
 import { live } from "./live.js";
 import { _, clock, day, language } from "./words.js";
@@ -53,9 +54,10 @@ function isOutside({ target, clientX, clientY }) {
 
 function shortcuts(page) {
   page.addEventListener("keydown", (event) => {
+    if (isComposing(event)) return undefined;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
     if (event.key === "Escape") page.querySelector("details.status-model[open]")?.removeAttribute("open");
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return undefined;
+    if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
     if (event.target.matches('input:not([type="checkbox"]), textarea, select, [contenteditable]') || page.querySelector("dialog[open]")) {
       return undefined;
     }

@@ -5,6 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import SAMPLES
+from tests.browser.input_method import InputMethod
 from tests.browser.samples_page import Picker, SamplesPage, picture
 from tests.browser.studio_page import StudioPage
 from tests.drawn import drawn
@@ -109,6 +110,26 @@ def test_text_marked_beyond_the_edge_leaves_the_dialog_open(page: Page, library:
     expect(picker.dialog).to_be_visible()
     page.mouse.click(5, 500)
     expect(picker.dialog).to_be_hidden()
+
+
+def test_the_keys_of_an_input_method_search_leave_and_confirm_nothing(
+    page: Page, library: SamplesPage
+) -> None:
+    library.upload(picture("猫.png"))
+    library.expect_seen("猫.png")
+    picker = Picker(page)
+    picker.open_on_index(library.address)
+    picker.expect_names("猫.png")
+    searched: list[str] = []
+    page.on("request", lambda request: searched.append(request.url))
+    method = InputMethod(page)
+    method.compose("m", "ma", "mao")
+    for key in ("ArrowDown", "Control+Enter"):
+        page.keyboard.press(key)
+    expect(picker.dialog.get_by_label("搜索文件名")).to_be_focused()
+    method.commit("狗")
+    expect(picker.word()).to_contain_text("没有文件名含「狗」")
+    assert [url for url in searched if "search=m" in url] == []
 
 
 def test_one_too_many_is_said_and_taking_one_out_makes_room(page: Page, four_cats: SamplesPage) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.input_method import InputMethod
 from tests.browser.patience import until
 from tests.browser.studio_page import StudioPage
 from tests.drawn import drawn
@@ -41,6 +42,18 @@ def test_each_running_picture_holds_its_place_and_the_title_counts(
     image = page.tiles().first.locator("img")
     expect(image).to_have_attribute("width", "1376")
     expect(image).to_have_attribute("height", "774")
+
+
+def test_half_a_word_of_an_input_method_is_not_generated(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.write_prompt("")
+    method = InputMethod(page.page)
+    method.compose("x", "xu", "xue")
+    page.generate_by_keyboard()
+    method.commit("雪山")
+    page.generate_by_keyboard()
+    page.wait_for_pictures(1)
+    assert [record["prompt"] for record in demo.get("/api/records")["records"]] == ["雪山"]
 
 
 def test_where_nothing_may_be_stored_pictures_are_made_all_the_same(

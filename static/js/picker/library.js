@@ -2,6 +2,7 @@
 
 import { call, Failure } from "../api.js";
 import { brokenPictures } from "../broken.js";
+import { isComposing } from "../composing.js";
 import { renew } from "../renew.js";
 import { _ } from "../words.js";
 
@@ -108,10 +109,13 @@ export function showLibrary({ dialog, part, on, url, most, signal }, choice) {
   }
 
   let typing = 0;
-  on(part("search"), "input", () => {
+  function lookSoon(event) {
     clearTimeout(typing);
-    typing = setTimeout(look, 200);
-  });
+    if (!isComposing(event)) typing = setTimeout(look, 200);
+  }
+
+  on(part("search"), "input", lookSoon);
+  on(part("search"), "compositionend", lookSoon);
   on(box, "scroll", more);
   on(window, "focus", () => refresh({ whole: true }));
   on(document, "visibilitychange", () => document.hidden || refresh({ whole: true }));
