@@ -69,12 +69,8 @@ async function remove(tile, button) {
 }
 
 async function restore(tile, marker) {
-  try {
-    await call("POST", document.body.dataset.restoreUrl, { ids: [Number(tile.dataset.recordId)] });
-    tile.querySelector("[data-error]").textContent = "";
-  } catch (failure) {
-    tile.querySelector("[data-error]").textContent = _("没有恢复：{message}", { message: failure.message });
-  }
+  await call("POST", document.body.dataset.restoreUrl, { ids: [Number(tile.dataset.recordId)] });
+  tile.querySelector("[data-error]").textContent = "";
   if (!document.querySelector(`[data-record-id="${tile.dataset.recordId}"]`)) marker.replaceWith(tile);
   tile.querySelector("a, button")?.focus();
 }

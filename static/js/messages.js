@@ -1,20 +1,31 @@
 // Words to the person: toasts (good news and undo), quiet announcements, and the one question: money.
 
+import { Failure } from "./api.js";
 import { _ } from "./words.js";
 
 const STAY = 8000;
 
 /** A toast; with `action` ({label, run}) it stays until used, passed over, or gone by itself. */
 export function toast(text, action) {
+  leaveAfter(show(text, action ? [action] : []), STAY);
+}
+
+/** Why the action of a toast failed, in its place: it stays. */
+function stay(text, run) {
+  const element = show(text, [{ label: _("重试"), run }, { label: _("关闭"), run() {} }]);
+  if (document.activeElement === document.body) element.querySelector("button").focus();
+}
+
+function show(text, actions) {
   const element = document.createElement("div");
   element.className = "toast";
   const words = document.createElement("span");
   words.className = "toast-text";
   words.textContent = text;
   element.append(words);
-  if (action) element.append(actionButton(action, element));
+  element.append(...actions.map((action) => actionButton(action, element)));
   put(element);
-  leaveAfter(element, STAY);
+  return element;
 }
 
 /** A sentence for screen readers only. */
@@ -71,9 +82,14 @@ function actionButton({ label, run }, element) {
   button.type = "button";
   button.className = "toast-action";
   button.textContent = label;
-  button.addEventListener("click", () => {
+  button.addEventListener("click", async () => {
     element.remove();
-    run();
+    try {
+      await run();
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      stay(failure.message, run);
+    }
   });
   return button;
 }

@@ -174,6 +174,22 @@ def test_a_deleted_picture_comes_back_with_undo(demo: HouseProcess, studio: Open
     page.wait_for_pictures(1)
 
 
+def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.write_prompt("删错的猫")
+    page.generate()
+    page.wait_for_pictures(1)
+    page.act("删除")
+    expect(page.tiles()).to_have_count(0)
+    demo.kill()
+    page.page.get_by_role("button", name="撤销").click()
+    expect(page.page.locator(".toast")).to_contain_text("连不上服务")
+    expect(page.page.get_by_role("button", name="重试")).to_be_focused()
+    demo.start()
+    page.page.keyboard.press("Enter")
+    page.wait_for_pictures(1)
+
+
 def test_again_edit_and_use_as_reference(demo: HouseProcess, studio: Open) -> None:
     page = studio(demo)
     page.write_prompt("可以再来的猫")
