@@ -46,9 +46,10 @@ function edit(tile, link) {
 
 async function reference(tile) {
   const { uploadUrl } = document.querySelector("[data-upload-url]").dataset;
+  const use = (image) => document.dispatchEvent(new CustomEvent("use-reference", { detail: image, cancelable: true }));
+  if (!use(null)) return; // no room: the form says so
   const { images } = await call("POST", uploadUrl, { record_id: Number(tile.dataset.recordId) });
-  document.dispatchEvent(new CustomEvent("use-reference", { detail: images[0] }));
-  toast(_("已加入参考图"));
+  if (use(images[0])) toast(_("已加入参考图"));
 }
 
 async function facts(tile) {

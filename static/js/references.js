@@ -32,9 +32,14 @@ export function references(field) {
     choice.focus();
   }
 
-  function use(image) {
-    if (list.items().length >= list.max) list.complain(_("已有 {max} 张参考图，请先移除一张", { max: list.max }));
-    else list.append(image);
+  /** A picture that was made; null asks whether there is room for one. The event is cancelled when there is none. */
+  function use(event) {
+    const isFull = list.items().length >= list.max;
+    list.complain(isFull ? _("已有 {max} 张参考图，请先移除一张", { max: list.max }) : "");
+    if (event.detail && !isFull) list.append(event.detail);
+    if (!isFull) return;
+    event.preventDefault();
+    field.scrollIntoView({ block: "nearest" });
   }
 
   orderReferences(list);
@@ -44,7 +49,7 @@ export function references(field) {
     target.value = "";
   });
   filesArrive(document, { shade: form, take: add });
-  document.addEventListener("use-reference", ({ detail }) => use(detail));
+  document.addEventListener("use-reference", use);
   form.addEventListener("filled", list.draw);
   list.draw();
 }

@@ -205,6 +205,24 @@ def test_again_edit_and_use_as_reference(demo: HouseProcess, studio: Open) -> No
     expect(page.references()).to_have_count(1)
 
 
+def test_one_reference_too_many_is_neither_taken_nor_copied_into_the_library(
+    demo: HouseProcess, studio: Open, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{name}.png" for name in "甲乙丙丁"]
+    for file in files:
+        file.write_bytes(drawn("png"))
+    page = studio(demo)
+    page.drop_references(*files)
+    page.write_prompt("第五张")
+    page.generate()
+    page.wait_for_pictures(1)
+    page.act("用作参考图")
+    expect(page.page.locator("[data-error-for=sample_images]")).to_contain_text("请先移除一张")
+    page.expect_idle()
+    expect(page.page.locator(".toast")).to_have_count(0)
+    assert demo.get("/api/sample-images")["total"] == 4
+
+
 def test_references_are_attached_ordered_and_sent(demo: HouseProcess, studio: Open, tmp_path: Path) -> None:
     files = []
     for name in ("甲.png", "乙.png"):
