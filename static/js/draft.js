@@ -1,7 +1,7 @@
 // Drafts that keep themselves: what is typed survives reloads, and what a click replaces can be brought back.
 
 import { fillForm, readForm } from "./composer.js";
-import { BEFORE, DRAFT, keep, recall } from "./kept.js";
+import { BEFORE, DRAFT, keep, loses, recall } from "./kept.js";
 
 const MORE = "draft.single.more";
 const BLANK = { prompt: "", negative_prompt: "", filename: "", seed: "", steps: "", sample_images: [] };
@@ -11,35 +11,54 @@ export function draft(form) {
   const more = form.querySelector("[data-more]");
   const { given } = form.dataset;
   const kept = recall(DRAFT);
-  let before = null;
+  let mine = given ? "" : JSON.stringify(kept); // the draft as this tab wrote or read it last
+  let put = {}; // the fields as a click filled them: nobody wrote that
 
   if (given) {
-    if (kept?.prompt && kept.prompt !== form.elements.prompt.value) keep(BEFORE, kept);
-    if (given !== "typed") arriveFilled(form);
+    if (given !== "typed") put = arriveFilled(form);
     keepDraft();
   } else if (kept) {
     fillForm(form, kept);
   }
   if (recall(MORE)) more.open = true;
-  offer.hidden = !recall(BEFORE);
+  showOffer();
 
   form.addEventListener("input", keepDraft);
   more.addEventListener("toggle", () => keep(MORE, more.open));
   form.querySelector("[data-clear]").addEventListener("click", () => replace(BLANK));
-  form.querySelector("[data-bring-back]").addEventListener("click", () => replace((before = recall(BEFORE))));
+  form.querySelector("[data-bring-back]").addEventListener("click", bringBack);
   document.addEventListener("use-request", (event) => replace(event.detail));
 
+  /** What another tab or page wrote meanwhile is not lost. */
   function keepDraft() {
-    keep(DRAFT, readForm(form));
+    const theirs = recall(DRAFT);
+    const now = readForm(form);
+    if (theirs && JSON.stringify(theirs) !== mine && loses(theirs, now)) keep(BEFORE, theirs);
+    keep(DRAFT, now);
+    mine = JSON.stringify(now);
+    showOffer();
   }
 
   function replace(request) {
-    const current = readForm(form);
-    if (current.prompt.trim() && current.prompt !== request.prompt) keep(BEFORE, current);
-    else if (request === before) keep(BEFORE, null);
+    const was = readForm(form);
+    const written = Object.entries(was).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(put[name]));
     fillForm(form, request);
-    offer.hidden = !recall(BEFORE);
+    const now = readForm(form);
+    if (loses(Object.fromEntries(written), now)) keep(BEFORE, was);
+    for (const name of Object.keys(request)) put[name] = now[name];
+    showOffer();
     form.elements.prompt.focus({ preventScroll: false });
+  }
+
+  function bringBack() {
+    const before = recall(BEFORE) ?? {};
+    keep(BEFORE, null);
+    replace(before);
+    put = {};
+  }
+
+  function showOffer() {
+    offer.hidden = !recall(BEFORE);
   }
 }
 
@@ -48,4 +67,5 @@ function arriveFilled(form) {
   const { prompt } = form.elements;
   prompt.focus();
   prompt.setSelectionRange(prompt.value.length, prompt.value.length);
+  return readForm(form);
 }

@@ -3,6 +3,7 @@
 
 export const DRAFT = "draft.single";
 export const BEFORE = "draft.single.before";
+const WRITTEN = ["prompt", "negative_prompt", "filename", "seed", "steps"];
 
 export function recall(name) {
   try {
@@ -27,7 +28,14 @@ export function intoDraft(change) {
   const draft = recall(DRAFT) ?? { prompt: "" };
   const changed = change(draft);
   if (!changed) return false;
-  if (draft.prompt && draft.prompt !== changed.prompt) keep(BEFORE, draft);
+  if (loses(draft, changed)) keep(BEFORE, draft);
   keep(DRAFT, changed);
   return true;
+}
+
+/** Whether something that was written in one request is not in another; ratio, resolution and number are soon chosen again. */
+export function loses(was, is) {
+  const text = (value) => String(value ?? "").trim();
+  const has = (image) => is.sample_images?.some(({ url }) => url === image.url);
+  return WRITTEN.some((name) => text(was[name]) && text(was[name]) !== text(is[name])) || !(was.sample_images ?? []).every(has);
 }

@@ -25,6 +25,17 @@ class StudioPage:
         """What stands in the prompt."""
         expect(self.page.get_by_label("提示词", exact=False).first).to_have_value(prompt)
 
+    def expect_earlier(self, prompt: str) -> None:
+        """What 换回来 brings back."""
+        self.page.get_by_role("button", name="换回来").click()
+        self.expect_prompt(prompt)
+
+    def second_tab(self) -> "StudioPage":
+        """The same page once more, open beside this one."""
+        other = StudioPage(self.page.context.new_page(), self.address)
+        other.open()
+        return other
+
     def choose(self, *names: str) -> None:
         """Pick ratios or resolutions by their label."""
         for name in names:

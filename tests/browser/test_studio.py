@@ -79,8 +79,7 @@ def test_a_second_tab_and_a_reload_show_the_same_work(
     expect(page.tiles("running")).to_have_count(1)
     page.open()
     expect(page.tiles("running")).to_have_count(1)
-    other = StudioPage(page.page.context.new_page(), house.address)
-    other.open()
+    other = page.second_tab()
     expect(other.tiles("running")).to_have_count(1)
     jimeng.latency = 0.1
     other.wait_for_pictures(1)
@@ -132,6 +131,41 @@ def test_what_was_typed_is_kept_over_a_reload(demo: HouseProcess, studio: Open) 
     page.expect_prompt("写了一半的")
     expect(page.page.locator("input[value='9:16']")).to_be_checked()
     expect(page.page.locator("input[value='4K']")).to_be_checked()
+
+
+def test_what_was_typed_comes_back_after_two_pictures_were_looked_into(
+    demo: HouseProcess, studio: Open
+) -> None:
+    for prompt in ("旧的一", "旧的二"):
+        demo.post("/api/batch-generate", {"prompt": prompt})
+    page = studio(demo)
+    page.write_prompt("写了很久的")
+    for tile in (0, 1):
+        page.act("改提示词", tile)
+    page.expect_prompt("旧的一")
+    page.expect_earlier("写了很久的")
+
+
+def test_a_negative_prompt_comes_back_though_no_prompt_was_written(demo: HouseProcess, studio: Open) -> None:
+    demo.post("/api/batch-generate", {"prompt": "旧的"})
+    page = studio(demo)
+    page.page.locator("[data-more] summary").click()
+    negative = page.page.get_by_label("负面提示词")
+    negative.fill("不要雨")
+    page.act("改提示词")
+    page.expect_prompt("旧的")
+    page.expect_earlier("")
+    expect(negative).to_have_value("不要雨")
+
+
+def test_what_two_tabs_wrote_is_both_there(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    other = page.second_tab()
+    page.write_prompt("这边写的")
+    other.write_prompt("那边写的")
+    page.open()
+    page.expect_prompt("那边写的")
+    page.expect_earlier("这边写的")
 
 
 def test_an_empty_prompt_is_said_at_the_field_and_costs_nothing(demo: HouseProcess, studio: Open) -> None:
