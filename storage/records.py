@@ -81,8 +81,10 @@ def list_records_of_file(db: sqlite3.Connection, filename: str) -> list[Record]:
     return [to_record(row) for row in rows]
 
 
-def list_single_records(db: sqlite3.Connection, *, since: int = 0, limit: int = 60) -> list[Record]:
-    """The newest records of the single-picture page changed after ``since``, newest first."""
+def list_single_records(
+    db: sqlite3.Connection, *, since: int = 0, limit: int = 60, deleted: bool = False
+) -> list[Record]:
+    """The newest records of the single-picture page changed after ``since``, newest first; or the deleted."""
     rows = db.execute(
         f"""
         SELECT {RECORD}
@@ -94,11 +96,11 @@ def list_single_records(db: sqlite3.Connection, *, since: int = 0, limit: int = 
             ORDER BY created_at DESC
             LIMIT :limit
         )
-        AND version > :since AND deleted_at IS NULL
+        AND version > :since AND (deleted_at IS NOT NULL) = :deleted
         ORDER BY id DESC
         LIMIT :limit
         """,
-        {"since": since, "limit": limit},
+        {"since": since, "limit": limit, "deleted": deleted},
     ).fetchall()
     return [to_record(row) for row in rows]
 

@@ -337,6 +337,16 @@ def test_live_results_are_fragments_and_304_when_nothing_changed(client: FlaskCl
     assert later.text == ""
 
 
+def test_live_results_name_what_was_deleted_and_bring_back_what_was_restored(running: FlaskClient) -> None:
+    number = post(running, "/api/batch-generate", {"prompt": "来去的猫"})["images"][0]["record_id"]
+    since = running.get("/live/results?since=0").headers["X-Version"]
+    running.delete(f"/api/records/{number}")
+    told = running.get(f"/live/results?since={since}")
+    assert told.text == f'<i data-record-id="{number}" data-gone></i>'
+    running.post("/api/records/restore", json={"ids": [number]})
+    assert "来去的猫" in running.get(f"/live/results?since={told.headers['X-Version']}").text
+
+
 def test_the_budget_is_told(settings: Settings) -> None:
     client = create_app(replace(settings, budget=Decimal("12.5"))).test_client()
     assert get(client, "/api/models")["budget"] == 12.5

@@ -16,6 +16,8 @@ from web.pages import RESULTS_SHOWN
 
 live = Blueprint("live", __name__)
 
+_MOST_GONE = 10 * RESULTS_SHOWN  # a page that stays open gathers more tiles than it began with
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
@@ -99,13 +101,18 @@ def status() -> Response:
 
 @live.get("/live/results")
 def results() -> Response:
-    """Tiles of 单图生成 that changed after ``?since=``, newest first; header X-Version says up to when."""
+    """Tiles of 单图生成 that changed after ``?since=``, newest first, those deleted by their number alone.
+
+    Header X-Version says up to when.
+    """
     db = connection()
     since = asked_number("since")
     with database.snapshot(db):
         version = database.last_version(db)
         changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)
+        gone = database.list_single_records(db, since=since, limit=_MOST_GONE, deleted=True)
     html = "\n".join(render_template("_result.html", record=record) for record in changed)
+    html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in gone)
     response = make_response(html)
     response.headers["X-Version"] = str(version)
     return unless_unchanged(response, f"{since}-{version}")

@@ -58,11 +58,11 @@ async function facts(tile) {
 }
 
 async function remove(tile, button) {
-  const next = tile.nextElementSibling || tile.previousElementSibling;
   const marker = document.createComment("");
+  tile.before(marker); // before the page hears that the tile is gone
   await call("DELETE", tile.dataset.recordUrl);
-  tile.replaceWith(marker);
-  next?.querySelector("a, button")?.focus({ preventScroll: true });
+  tile.remove();
+  (marker.nextElementSibling ?? marker.previousElementSibling)?.querySelector("a, button")?.focus({ preventScroll: true });
   toast(button.dataset.done || _("已删除"), {
     label: _("撤销"),
     run: () => restore(tile, marker),

@@ -18,12 +18,16 @@ export function fill(holder, html) {
   announce(holder);
 }
 
-/** Put elements with data-record-id into `list`: in place of the old ones, new ones by falling id. */
+/** Put elements with data-record-id into `list`: in place of the old ones, new ones by falling id; data-gone takes one out. */
 export function merge(list, html) {
   for (const fresh of [...parse(html).children]) {
     const id = fresh.dataset.recordId;
     if (!id) continue;
     const old = list.querySelector(`:scope > [data-record-id="${id}"]`);
+    if ("gone" in fresh.dataset) {
+      old?.remove();
+      continue;
+    }
     if (old) swap(old, fresh);
     else list.insertBefore(fresh, firstOlder(list, Number(id)));
     announce(fresh);

@@ -36,6 +36,11 @@ class StudioPage:
         other.open()
         return other
 
+    def come_back(self) -> None:
+        """Turn to this tab again."""
+        self.page.bring_to_front()
+        self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
     def choose(self, *names: str) -> None:
         """Pick ratios or resolutions by their label."""
         for name in names:

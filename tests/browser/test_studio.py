@@ -208,6 +208,27 @@ def test_a_deleted_picture_comes_back_with_undo(demo: HouseProcess, studio: Open
     page.wait_for_pictures(1)
 
 
+def test_a_picture_deleted_in_one_tab_leaves_the_other_and_comes_back_to_it(
+    demo: HouseProcess, studio: Open
+) -> None:
+    page = studio(demo)
+    page.write_prompt("两边都看的猫")
+    page.count(2)
+    page.generate()
+    page.wait_for_pictures(2)
+    other = page.second_tab()
+    page.come_back()
+    page.act("删除")
+    expect(page.tiles()).to_have_count(1)
+    other.come_back()
+    expect(other.tiles()).to_have_count(1)
+    page.come_back()
+    page.page.get_by_role("button", name="撤销").click()
+    page.wait_for_pictures(2)
+    other.come_back()
+    other.wait_for_pictures(2)
+
+
 def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo: HouseProcess, studio: Open) -> None:
     page = studio(demo)
     page.write_prompt("删错的猫")
