@@ -32,8 +32,8 @@ export async function act(button) {
 
 async function again(tile) {
   const { createUrl } = document.querySelector("[data-create-url]").dataset;
-  await call("POST", createUrl, { source: "single", rows: [{ ...asked(tile), num_images: 1, seed: null }] });
-  document.dispatchEvent(new Event("sent"));
+  const { records } = await call("POST", createUrl, { source: "single", rows: [{ ...asked(tile), num_images: 1, seed: null }] });
+  document.dispatchEvent(new CustomEvent("sent", { detail: records }));
 }
 
 function edit(tile, link) {

@@ -38,7 +38,7 @@ export function composer(form) {
       const { records } = await call("POST", form.dataset.createUrl, { source: "single", rows: [readForm(form)] });
       complain(form, "", "");
       announce(_("已开始生成 {n} 张", { n: records.length }));
-      document.dispatchEvent(new Event("sent"));
+      document.dispatchEvent(new CustomEvent("sent", { detail: records }));
     } catch (failure) {
       show(form, failure);
     }

@@ -40,6 +40,7 @@ function act(trigger) {
 function follow(section) {
   const list = section.querySelector("[data-tiles]");
   const memory = {};
+  const awaited = new Set();
   let since = Number(section.dataset.since);
   let seen = null;
   let asking = false;
@@ -51,6 +52,7 @@ function follow(section) {
       const news = await lookAtFragment(`${section.dataset.liveUrl}?since=${since}`, memory);
       if (news) {
         merge(list, news.html);
+        tellEnd(list, awaited);
         since = Number(news.version) || since;
       }
     } catch {
@@ -59,24 +61,30 @@ function follow(section) {
     asking = false;
   }
 
-  let busy = 0;
-  document.addEventListener("house", async ({ detail }) => {
+  tellEnd(list, awaited);
+  document.addEventListener("house", ({ detail }) => {
     const changed = detail.version !== seen;
     seen = detail.version;
-    if (changed) await look();
-    if (busy && !detail.underWay) tellEnd(list);
-    busy = detail.underWay;
+    if (changed) look();
   });
-  document.addEventListener("sent", async () => {
+  document.addEventListener("sent", async ({ detail: ids }) => {
+    for (const id of ids) awaited.add(String(id));
     await look();
     document.dispatchEvent(new Event("look-now"));
     window.scrollTo({ top: matchMedia("(width < 900px)").matches ? section.offsetTop - 56 : 0 });
   });
 }
 
-function tellEnd(list) {
-  const failed = list.querySelectorAll('[data-status="failed"], [data-status="unknown"]').length;
-  announce(failed ? _("图片都有结果了，其中 {failed} 张失败", { failed }) : _("图片都做好了"));
+/** What was sent or is under way is `awaited`; once nothing is, how that went. */
+function tellEnd(list, awaited) {
+  const underWay = list.querySelectorAll('[data-status="queued"], [data-status="running"]');
+  for (const { dataset } of underWay) awaited.add(dataset.recordId);
+  const ends = [...list.children].filter(({ dataset }) => awaited.has(dataset.recordId)).map(({ dataset }) => dataset.status);
+  if (underWay.length || !ends.length) return;
+  const failed = ends.filter((status) => status === "failed" || status === "unknown").length;
+  awaited.clear();
+  if (failed) announce(_("图片都有结果了，其中 {failed} 张失败", { failed }));
+  else if (ends.includes("success")) announce(_("图片都做好了"));
 }
 
 /** Seconds since a picture was begun, from data-began; beside it how long the others took. */

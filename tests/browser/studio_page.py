@@ -94,6 +94,10 @@ class StudioPage:
         """The reference images attached."""
         return self.page.locator("[data-references] .reference")
 
+    def expect_announced(self, sentence: str) -> None:
+        """What is said to those who cannot see."""
+        expect(self.page.locator("[data-announcer]")).to_have_text(sentence)
+
     def expect_title(self, pattern: str) -> None:
         """The tab's title."""
         expect(self.page).to_have_title(re.compile(pattern))
