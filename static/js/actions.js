@@ -19,7 +19,7 @@ export async function act(button) {
   if (!tile || tile.dataset.busy) return;
   const place = tile.querySelector("[data-error]");
   place.textContent = "";
-  tile.dataset.busy = "yes";
+  tile.dataset.busy = button.dataset.busy = "yes";
   try {
     await ACTIONS[button.dataset.action](tile, button);
   } catch (failure) {
@@ -27,6 +27,7 @@ export async function act(button) {
     place.textContent = failure.message;
   } finally {
     delete tile.dataset.busy;
+    delete button.dataset.busy;
   }
 }
 

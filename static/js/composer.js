@@ -22,6 +22,7 @@ export function fillForm(form, request) {
 }
 
 export function composer(form) {
+  const go = form.querySelector("[data-ctrl-enter]");
   let sending = false;
 
   form.addEventListener("input", (event) => {
@@ -33,7 +34,7 @@ export function composer(form) {
     event.preventDefault();
     if (sending || !isReady(form)) return;
     sending = true;
-    form.classList.add("is-sending");
+    go.dataset.busy = "yes";
     try {
       const { records } = await call("POST", form.dataset.createUrl, { source: "single", rows: [readForm(form)] });
       complain(form, "", "");
@@ -43,7 +44,7 @@ export function composer(form) {
       show(form, failure);
     }
     sending = false;
-    form.classList.remove("is-sending");
+    delete go.dataset.busy;
   });
   refresh(form);
 }
