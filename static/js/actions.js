@@ -3,6 +3,7 @@
 
 import { call, Failure } from "./api.js";
 import { collect, drop, reorder } from "./doubts.js";
+import { takeOut } from "./fragments.js";
 import { late } from "./late.js";
 import { toast } from "./messages.js";
 import { _ } from "./words.js";
@@ -62,8 +63,7 @@ async function remove(tile, button) {
   const marker = document.createComment("");
   tile.before(marker); // before the page hears that the tile is gone
   await call("DELETE", tile.dataset.recordUrl);
-  tile.remove();
-  (marker.nextElementSibling ?? marker.previousElementSibling)?.querySelector("a, button")?.focus({ preventScroll: true });
+  takeOut(tile);
   toast(button.dataset.done || _("已删除"), {
     label: _("撤销"),
     run: () => restore(tile, marker),

@@ -8,14 +8,18 @@ export function parse(html) {
   return template.content;
 }
 
-/** Replace what `holder` contains; open <details data-keep-open> stay open and focus stays where it was. */
+/** Replace what `holder` contains; open <details data-keep-open> stay open, focus stays on its summary or one of its links. */
 export function fill(holder, html) {
   const open = [...holder.querySelectorAll("details[open][data-keep-open]")].map((d) => d.dataset.keepOpen);
-  const focused = holder.contains(document.activeElement) && document.activeElement.tagName === "SUMMARY";
+  const focused = holder.contains(document.activeElement) && document.activeElement.closest("[data-keep-open] a, summary");
   holder.replaceChildren(parse(html));
   for (const name of open) holder.querySelector(`[data-keep-open="${name}"]`)?.setAttribute("open", "");
-  if (focused) holder.querySelector("summary")?.focus();
+  if (focused) (sameLink(holder, focused.href) ?? holder.querySelector("summary"))?.focus();
   announce(holder);
+}
+
+function sameLink(holder, href) {
+  return [...holder.querySelectorAll("[data-keep-open] a")].find((link) => link.href === href);
 }
 
 /** Put elements with data-record-id into `list`: in place of the old ones, new ones by falling id; data-gone takes one out. */
@@ -25,13 +29,21 @@ export function merge(list, html) {
     if (!id) continue;
     const old = list.querySelector(`:scope > [data-record-id="${id}"]`);
     if ("gone" in fresh.dataset) {
-      old?.remove();
+      if (old) takeOut(old);
       continue;
     }
     if (old) swap(old, fresh);
     else list.insertBefore(fresh, firstOlder(list, Number(id)));
     announce(fresh);
   }
+}
+
+/** Take one out of its list; the focus it had goes to the next one, without any to the first example. */
+export function takeOut(element) {
+  const next = element.nextElementSibling ?? element.previousElementSibling;
+  const hadFocus = element.contains(document.activeElement);
+  element.remove();
+  if (hadFocus) (next?.querySelector("a, button") ?? document.querySelector("[data-example]"))?.focus({ preventScroll: true });
 }
 
 function swap(old, fresh) {

@@ -56,7 +56,7 @@ function shortcuts(page) {
   page.addEventListener("keydown", (event) => {
     if (isComposing(event)) return undefined;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
-    if (event.key === "Escape") page.querySelector("details.status-model[open]")?.removeAttribute("open");
+    if (event.key === "Escape") closePanel(page.querySelector("details.status-model[open]"));
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
     if (event.target.matches('input:not([type="checkbox"]), textarea, select, [contenteditable]') || page.querySelector("dialog[open]")) {
       return undefined;
@@ -65,6 +65,12 @@ function shortcuts(page) {
     if (event.key === "/") return focusSearch(page, event);
     return undefined;
   });
+}
+
+/** The focus goes back to what opened it. */
+function closePanel(panel) {
+  if (panel?.contains(document.activeElement)) panel.querySelector("summary").focus();
+  panel?.removeAttribute("open");
 }
 
 function submit(page, event) {

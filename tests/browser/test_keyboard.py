@@ -144,3 +144,22 @@ def test_a_key_is_tested(house: HouseProcess, jimeng: FakeJimeng, page: Page, ke
     keys.press(page.get_by_role("button", name="测试密钥"))
     expect(page.locator("[data-result]")).to_contain_text("密钥有效")
     assert jimeng.charges == 0
+
+
+def test_news_leave_the_focus_in_the_panel_of_the_bar_and_esc_takes_it_back(
+    demo: HouseProcess, page: Page, keys: Keys
+) -> None:
+    studio = StudioPage(page, demo.address)
+    studio.open()
+    summary = page.locator(".status-summary")
+    keys.press(summary)
+    link = page.get_by_role("link", name="怎么设置密钥")
+    keys.reach(link)
+    before = page.locator(".status").get_attribute("data-version")
+    demo.post("/api/batch-generate", {"prompt": "别处画的"})
+    studio.come_back()
+    expect(page.locator(".status")).not_to_have_attribute("data-version", before or "")
+    expect(link).to_be_focused()
+    keys.type("Escape")
+    expect(link).to_be_hidden()
+    expect(summary).to_be_focused()

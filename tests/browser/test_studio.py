@@ -208,6 +208,7 @@ def test_a_deleted_picture_comes_back_with_undo(demo: HouseProcess, studio: Open
     page.wait_for_pictures(1)
     page.act("删除")
     expect(page.tiles()).to_have_count(0)
+    expect(page.page.locator("[data-example]").first).to_be_focused()
     page.page.get_by_role("button", name="撤销").click()
     page.wait_for_pictures(1)
 
