@@ -106,6 +106,10 @@ class BatchPage:
         """Until the browser's database holds these texts of the draft."""
         until(lambda: all(text in self.page.evaluate(_KEPT) for text in texts))
 
+    def notice(self) -> Locator:
+        """What stands above the table about the draft."""
+        return self.page.locator("[data-draft-notice]")
+
     # The run.
 
     def open_start(self) -> Locator:
@@ -137,6 +141,12 @@ class BatchPage:
         """Press 继续."""
         self.run_button("resume").click()
         expect(self.run_button("resume")).to_be_hidden()
+
+    def copy_to_draft(self) -> None:
+        """Press 复制为新草稿."""
+        self.run_button("copy").click()
+        self.page.wait_for_url(re.compile(r"/batch$"))
+        self.wait_until_ready()
 
     def retry_failed(self) -> None:
         """Press 重试失败."""

@@ -398,3 +398,46 @@ def test_one_row_of_the_draft_is_made_alone_after_a_word_about_money(
     page.reload()
     page.wait_for_picture(1)
     page.expect_text(2, "prompt", "以后再说")
+
+
+def test_a_batch_copied_over_a_draft_gives_it_back_when_undone(demo: HouseProcess, batch: Open) -> None:
+    page = batch(demo)
+    page.do("add")
+    page.paste_block(1, "prompt", ("旧的一",), ("旧的二",), ("旧的三",))
+    page.cell(2, "negative_prompt").click()
+    page.page.keyboard.type("写了一半的")
+    page.wait_until_kept("旧的三", "写了一半的")
+    batch_id = started(demo, prompts(2))
+    demo.wait_for_end(batch_id)
+    page.open(f"?id={batch_id}")
+    page.copy_to_draft()
+    page.expect_rows(2)
+    page.expect_text(2, "negative_prompt", "")
+    expect(page.notice()).to_contain_text("原来的草稿还在")
+    page.wait_until_kept("第 2 张")
+
+    page.do("undo")
+    page.expect_rows(3)
+    page.expect_text(2, "negative_prompt", "写了一半的")
+    expect(page.notice()).to_be_hidden()
+    page.do("redo")
+    page.expect_rows(2)
+
+
+def test_the_kept_draft_is_added_to_and_not_saved_over_when_half_the_page_does_not_come(
+    demo: HouseProcess, batch: Open
+) -> None:
+    page = batch(demo)
+    page.do("add")
+    page.paste_block(1, "prompt", ("一",), ("二",))
+    page.wait_until_kept("二")
+    page.page.route("**/*desk.js*", lambda route: route.abort())
+    page.page.reload()
+    expect(page.page.locator("[data-offline]")).to_contain_text("刷新页面")
+    page.expect_rows(2)
+    page.do("add")
+    page.correct_cell(3, "prompt", "三")
+    page.wait_until_kept("一", "二", "三")
+    page.page.unroute_all()
+    page.reload()
+    page.expect_rows(3)

@@ -2,6 +2,7 @@
 
 import { late } from "../late.js";
 import { toast } from "../messages.js";
+import { isFilled } from "../table/columns.js";
 import { makeRow } from "../table/row.js";
 import { useIntake } from "./intake.js";
 import { goToNextProblem } from "./problems.js";
@@ -30,19 +31,30 @@ export function makeDesk(batch) {
   table.onReferences = draft.later;
   table.onMarked = foot.refresh;
   const { activate } = useRowJobs(batch, { singles, references });
+  let passing = false; // whether the notice is true only until the rows change
   table.rows.watch(({ reset }) => {
-    if (reset || !batch.started) return;
+    if (reset) return;
     batch.started = null;
-    notice.hidden = true;
+    if (passing) notice.hidden = true;
   });
 
-  /** The draft as it was kept. */
-  function restore({ rows, started }) {
-    table.rows.reset(rows.map(makeRow));
+  /** What belongs to the draft, whose rows stand in the table as they were kept. */
+  function restore({ started, copied }) {
     table.stateOf = singles.stateOf;
     singles.resume();
     foot.refresh();
-    if (started) showStarted(started);
+    if (copied) placeCopied(copied);
+    else if (started) showStarted(started);
+  }
+
+  function placeCopied(copied) {
+    const before = table.rows.all.some(isFilled);
+    table.rows.step(_("复制为新草稿"), () => {
+      table.rows.remove(table.rows.all);
+      table.rows.insert(0, copied.map(makeRow));
+    });
+    draft.replaced();
+    if (before) tell(true, _("表格里现在是复制来的批次。原来的草稿还在，按「撤销」（Ctrl+Z）就换回来。"));
   }
 
   function showStarted({ id, at }) {
@@ -51,17 +63,20 @@ export function makeDesk(batch) {
     link.textContent = _("看进度");
     const clear = noticeButton(_("清空，写下一批"), () => {
       table.actions.remove(table.rows.all);
-      notice.hidden = true;
       toast(_("表格已清空"), { label: _("撤销"), run: table.undo });
     });
-    notice.replaceChildren(_("这份表格在 {moment} 已经开始生成。", { moment: new Date(at).toLocaleString(language, { hourCycle: "h23" }) }), link, clear);
-    notice.hidden = false;
+    tell(true, _("这份表格在 {moment} 已经开始生成。", { moment: new Date(at).toLocaleString(language, { hourCycle: "h23" }) }), link, clear);
   }
 
   /** Another tab wrote the draft: the last to write wins. */
   function showElsewhere() {
     if (table.readOnly) return;
-    notice.replaceChildren(_("这份草稿刚在另一个标签页里改过，这里还是旧的；在这里继续改会盖掉那边的改动。"), noticeButton(_("载入那边的"), () => location.reload()));
+    tell(false, _("这份草稿刚在另一个标签页里改过，这里还是旧的；在这里继续改会盖掉那边的改动。"), noticeButton(_("载入那边的"), () => location.reload()));
+  }
+
+  function tell(untilChange, ...words) {
+    passing = untilChange;
+    notice.replaceChildren(...words);
     notice.hidden = false;
   }
 

@@ -23,12 +23,12 @@ export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
       table.say(_("这个浏览器不让网页保存草稿，关闭页面前请先导出表格"));
       return { rows: [] };
     }
-    const [kept, cell] = await Promise.all([get(store, "draft"), get(store, "typing")]);
+    const [kept, cell, copied] = await Promise.all(["draft", "typing", "copied"].map((key) => get(store, key)));
     const draft = kept ? JSON.parse(kept) : { rows: [] };
     const row = cell && draft.rows[cell.index];
     if (row) row[cell.field] = cell.text;
     open = true;
-    return draft;
+    return { ...draft, copied: copied && JSON.parse(copied) };
   }
 
   function save() {
@@ -41,11 +41,17 @@ export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
     channel.postMessage("written");
   }
 
-  /** Other rows as the draft, from a page that shows something else. */
+  /** Other rows as the draft, from a page that shows something else. They lie beside its own until those were seen. */
   async function replace(rows) {
     store ??= await openStore();
-    await put(store, "draft", JSON.stringify({ rows: rows.map(({ key, ...row }) => row), savedAt: Date.now() }));
+    await put(store, "copied", JSON.stringify(rows.map(({ key, ...row }) => row)));
     channel.postMessage("written");
+  }
+
+  /** The other rows stand in the table. */
+  function replaced() {
+    save();
+    put(store, "copied", null);
   }
 
   function later() {
@@ -71,7 +77,7 @@ export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
   table.rows.watch(({ reset }) => { if (!reset) later(); });
   addEventListener("pagehide", () => { if (timer) save(); });
   document.addEventListener("visibilitychange", () => { if (document.hidden && timer) save(); });
-  return { load, save, replace, later, keepTyping };
+  return { load, save, replace, replaced, later, keepTyping };
 }
 
 function openStore() {

@@ -21,7 +21,7 @@ export function useReferences(table, { dialog, url, most }) {
 
   async function lookUp() {
     waiting = 0;
-    const asking = table.rows.all.filter((row) => row.sample_images.some(({ match }) => match === "unchecked"));
+    const asking = table.rows.all.filter(isUnchecked);
     if (asking.length === 0) return;
     const match = await matcher();
     for (const row of asking) row.sample_images = row.sample_images.map(match);
@@ -42,15 +42,22 @@ export function useReferences(table, { dialog, url, most }) {
     }
   }
 
-  table.rows.watch(({ changed, reset }) => {
+  function watch({ changed, reset }) {
     const rows = reset ? table.rows.all : [...changed];
-    if (rows.some((row) => row.sample_images.some(({ match }) => match === "unchecked"))) waiting ||= setTimeout(lookUp, 100);
-  });
+    if (rows.some(isUnchecked)) waiting ||= setTimeout(lookUp, 100);
+  }
+
+  table.rows.watch(watch);
+  watch({ reset: true }); // those that stand there already
   table.body.addEventListener("click", (event) => {
     const button = event.target.closest("[data-references]");
     if (button) choose(table.rows.at(table.view.placeOfElement(button.closest("[data-column]")).row));
   });
   return { choose };
+}
+
+function isUnchecked(row) {
+  return row.sample_images.some(({ match }) => match === "unchecked");
 }
 
 // Names are the same whatever their case and with or without their ending.

@@ -1,5 +1,6 @@
 // 批量生成: the draft in the table, or with ?id= a batch that was started.
 
+import { makeRow } from "../table/row.js";
 import { makeTable } from "../table/table.js";
 import { makeCellDrawer } from "../batch/cells.js";
 import { makeDraft } from "../batch/draft.js";
@@ -72,6 +73,7 @@ if (id) {
   desk().then(({ openRun }) => openRun(id));
 } else {
   const kept = await draft.load();
+  table.rows.reset(kept.rows.map(makeRow)); // what comes of it may be saved, also when the desk does not come
   batch.started = kept.started ?? null;
   const { restore } = await desk();
   restore(kept);
