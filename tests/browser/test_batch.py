@@ -1,6 +1,7 @@
 """批量生成 in real Chromium: from a messy workbook to kept pictures, and back into a workbook."""
 
 import datetime
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -441,3 +442,32 @@ def test_the_kept_draft_is_added_to_and_not_saved_over_when_half_the_page_does_n
     page.page.unroute_all()
     page.reload()
     page.expect_rows(3)
+
+
+def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
+    demo: HouseProcess, batch: Open
+) -> None:
+    page = batch(demo)
+    library = "**/api/sample-images"
+    page.page.context.route(library, lambda route: route.fulfill(status=502, json={"error": "连不上图库"}))
+    page.do("add")
+    page.paste_block(1, "prompt", ("猫", "", "", "", "石桥"))
+    page.wait_until_kept("石桥")
+    idle = BatchPage(page.page.context.new_page(), demo.address)
+    idle.page.clock.install()
+    idle.open()
+    expect(idle.cell(1, "sample_images")).to_have_attribute("title", re.compile("连不上图库"))
+    page.correct_cell(1, "prompt", "改过的猫")
+    page.wait_until_kept("改过的猫")
+    with idle.page.expect_response(library):
+        idle.page.clock.fast_forward(3_000)
+
+    found = {"url": "/bridge.png", "filename": "石桥.png"}
+    page.page.context.unroute(library)
+    page.page.context.route(library, lambda route: route.fulfill(json={"images": [found]}))
+    idle.page.clock.fast_forward(3_000)
+    expect(idle.bad_cells()).to_have_count(0)
+    expect(idle.page.locator("[data-do=next-problem]")).to_be_hidden()
+    idle.page.clock.fast_forward(3_000)
+    page.wait_until_kept("改过的猫")
+    expect(page.notice()).to_be_hidden()

@@ -28,7 +28,7 @@ export function makeDesk(batch) {
   });
   const report = useIntake(batch, { references });
 
-  table.onReferences = draft.later;
+  table.onReferences = foot.refresh; // not kept: with two tabs the idle one would write its old rows
   table.onMarked = foot.refresh;
   const { activate } = useRowJobs(batch, { singles, references });
   let passing = false; // whether the notice is true only until the rows change
