@@ -87,6 +87,11 @@ class BatchPage:
         self.cell(row, column).click()
         self.page.keyboard.press("Control+v")
 
+    def choose_of_row(self, row: int, item: str) -> None:
+        """Open a row's menu and choose by its words."""
+        self.cell(row, "actions").locator("[data-row-menu]").click()
+        self.page.get_by_role("menuitem", name=item, exact=True).click()
+
     def open_references(self, row: int) -> Locator:
         """Press 选择 (N) -> the dialog of a row's reference images."""
         self.cell(row, "sample_images").locator("[data-references]").click()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from openpyxl import Workbook, load_workbook
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.drawn import drawn
@@ -471,3 +471,44 @@ def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
     idle.page.clock.fast_forward(3_000)
     page.wait_until_kept("改过的猫")
     expect(page.notice()).to_be_hidden()
+
+
+def test_what_is_being_submitted_cannot_be_left_nor_submitted_twice(
+    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+) -> None:
+    page = batch(house)
+    page.do("add")
+    page.paste_block(1, "prompt", ("猫", "", "1:1", "1K"))
+    on_the_way: list[Route] = []
+    page.page.route("**/api/batches", lambda route: on_the_way.append(route))
+    dialog = page.open_start()
+    dialog.locator("[data-start-yes]").click()
+    expect(dialog.locator("[data-start-yes]")).to_have_text("正在提交…")
+    expect(dialog.get_by_role("button", name="取消")).to_be_disabled()
+    for _ in range(2):
+        page.page.keyboard.press("Escape")
+        expect(dialog).to_be_visible()
+        page.page.mouse.click(5, 5)
+        expect(dialog).to_be_visible()
+    on_the_way[0].fulfill(status=507, json={"error": "磁盘满了"})
+    expect(dialog.locator("[data-start-error]")).to_have_text("磁盘满了")
+    page.page.unroute_all()
+    dialog.locator("[data-start-yes]").click()
+    page.wait_for_picture(1)
+    assert len(on_the_way) == jimeng.charges == 1
+
+
+def test_a_row_on_its_way_is_not_made_a_second_time(demo: HouseProcess, batch: Open) -> None:
+    page = batch(demo)
+    page.do("add")
+    page.paste_block(1, "prompt", ("猫", "", "1:1", "1K"))
+    on_the_way: list[Route] = []
+    page.page.route("**/api/batches", lambda route: on_the_way.append(route))
+    page.cell(1, "actions").locator("[data-run-row]").click()
+    page.expect_text(1, "status", "…")
+    page.choose_of_row(1, "只生成这一行")
+    page.choose_of_row(1, "在下面插入一行")
+    page.expect_rows(2)
+    on_the_way[0].continue_()
+    page.wait_for_picture(1)
+    assert len(on_the_way) == 1

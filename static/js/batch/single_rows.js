@@ -12,8 +12,10 @@ import { _ } from "../words.js";
 /** Returns {run(row), stateOf(row), resume()}; row.run keeps the batch's id, also in the draft. */
 export function useSingleRows(table, { card, url, onChange }) {
   const followed = new Map(); // batch id -> {records: Map, following}
+  const posting = new Set(); // rows on their way
 
   async function run(row) {
+    if (posting.has(row)) return undefined;
     const problems = table.checks.of(row);
     const [field] = Object.keys(problems);
     if (field || !row.prompt) {
@@ -22,6 +24,8 @@ export function useSingleRows(table, { card, url, onChange }) {
     }
     if (row.run && stateOf(row)?.action === _("重试")) return retry(row);
     if (!await agreed(row)) return undefined;
+    posting.add(row);
+    table.view.later();
     try {
       row.run = await postRows(url, table, [row]);
       onChange();
@@ -29,6 +33,9 @@ export function useSingleRows(table, { card, url, onChange }) {
       document.dispatchEvent(new Event("look-now"));
     } catch (failure) {
       table.onComplaint?.(failure.message);
+    } finally {
+      posting.delete(row);
+      table.view.later();
     }
     return undefined;
   }
@@ -69,7 +76,8 @@ export function useSingleRows(table, { card, url, onChange }) {
 
   function stateOf(row) {
     const records = row.run && followed.get(row.run)?.records;
-    if (!records?.size) return row.run ? { word: "…", status: "queued", tone: "", pictures: [], action: "" } : null;
+    if (!row.run && !posting.has(row)) return null;
+    if (posting.has(row) || !records?.size) return { word: "…", status: "queued", tone: "", pictures: [], action: "" };
     const state = stateOfRecords([...records.values()]);
     return { ...state, action: state.status === "success" ? _("再生成") : state.action };
   }

@@ -35,16 +35,16 @@ export function askToStart(dialog, { table, card, url, sum, budgetLeft, startedB
   const rows = table.rows.all.filter(isFilled);
   part("facts").replaceChildren(...facts({ sum, card, budgetLeft, startedBefore }));
   part("error").textContent = budgetLeft !== null && sum.price > budgetLeft ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
-  yes.textContent = _("生成 {n} 张", { n: sum.pictures });
-  yes.disabled = false;
+  wait(false);
   yes.onclick = async () => {
-    yes.disabled = true;
-    yes.textContent = _("正在提交…");
+    wait(true);
     try {
       const id = await postRows(url, table, rows, { name: part("name").value.trim() });
+      wait(false);
       dialog.close();
       onStarted(id, rows);
     } catch (failure) {
+      wait(false);
       if (!(failure instanceof Failure)) throw failure;
       refuse(failure);
     }
@@ -53,9 +53,16 @@ export function askToStart(dialog, { table, card, url, sum, budgetLeft, startedB
   yes.focus();
   return undefined;
 
+  // What is on its way cannot be called back: until it is answered the dialog stays, and nothing is posted twice.
+  function wait(posting) {
+    yes.disabled = part("no").disabled = posting;
+    yes.textContent = posting ? _("正在提交…") : _("生成 {n} 张", { n: sum.pictures });
+    dialog.oncancel = (event) => { if (posting) event.preventDefault(); };
+    dialog.onclose = () => { if (posting) dialog.showModal(); }; // a second Esc, a press beside it: these cannot be refused
+  }
+
   function refuse(failure) {
-    yes.disabled = false;
-    yes.textContent = _("生成 {n} 张", { n: sum.pictures });
+    yes.focus();
     part("error").textContent = failure.message;
     if (failure.problems.length === 0) return;
     dialog.close();
