@@ -512,3 +512,24 @@ def test_a_row_on_its_way_is_not_made_a_second_time(demo: HouseProcess, batch: O
     on_the_way[0].continue_()
     page.wait_for_picture(1)
     assert len(on_the_way) == 1
+
+
+def test_why_an_order_was_refused_stands_there_until_the_next_one(
+    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+) -> None:
+    jimeng.latency = 600.0
+    batch_id = started(house, prompts(4))
+    page = batch(house)
+    page.open(f"?id={batch_id}")
+    page.pause()
+    why = {"error": "请换回原来的模型再继续"}
+    page.page.route("**/resume", lambda route: route.fulfill(status=409, json=why))
+    page.run_button("resume").click()
+    refused = page.page.locator("[data-run-offline]")
+    expect(refused).to_have_text(why["error"])
+    for _ in range(2):
+        page.page.wait_for_event("response", lambda response: f"{batch_id}?since=" in response.url)
+    expect(refused).to_have_text(why["error"])
+    page.page.unroute_all()
+    page.resume()
+    expect(refused).to_be_hidden()

@@ -27,6 +27,8 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   const wait = page.querySelector("[data-wait]");
   let batch = null;
   let built = false;
+  let trouble = ""; // why nothing is heard
+  let refusal = ""; // why the last order was not taken
 
   table.stateOf = book.stateOf;
   table.readOnly = true;
@@ -53,11 +55,21 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     },
     onTrouble: (failure) => {
       if (failure.status === 404) uncover();
-      progress.offline(failure.status === 404 ? failure.message : _("连不上服务，正在重试…"));
+      hear(failure.status === 404 ? failure.message : _("连不上服务，正在重试…"));
     },
-    onCalm: () => progress.offline(""),
+    onCalm: () => hear(""),
     wanted: () => progress.notifies,
   });
+
+  function hear(words) {
+    trouble = words;
+    progress.offline(trouble || refusal);
+  }
+
+  function refuse(words) {
+    refusal = words;
+    progress.offline(trouble || refusal);
+  }
 
   // Head and table come in together: nothing is pushed away.
   function uncover() {
@@ -92,6 +104,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   };
 
   async function order(verb, word, body) {
+    refuse("");
     try {
       const answer = await call("POST", `${address}/${verb}`, body);
       following.now();
@@ -99,7 +112,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       if (word) table.say(word);
       return answer;
     } catch (failure) {
-      progress.offline(failure.message);
+      refuse(failure.message);
       return null;
     }
   }
@@ -121,10 +134,11 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   }
 
   async function settle(deed) {
+    refuse("");
     try {
       await deed(await doubts());
     } catch (failure) {
-      progress.offline(failure.message);
+      refuse(failure.message);
     }
   }
 
