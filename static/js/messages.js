@@ -5,9 +5,11 @@ import { _ } from "./words.js";
 
 const STAY = 8000;
 
-/** A toast; with `action` ({label, run}) it stays until used, passed over, or gone by itself. */
+/** A toast; with `action` ({label, run}) it stays until used, passed over, or gone by itself. -> its element */
 export function toast(text, action) {
-  leaveAfter(show(text, action ? [action] : []), STAY);
+  const element = show(text, action ? [action] : []);
+  leaveAfter(element, STAY);
+  return element;
 }
 
 /** Why the action of a toast failed, in its place: it stays. */

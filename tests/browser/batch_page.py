@@ -87,6 +87,19 @@ class BatchPage:
         self.cell(row, column).click()
         self.page.keyboard.press("Control+v")
 
+    def pick_row(self, row: int) -> None:
+        """Tick a row, or untick it."""
+        self.cell(row, "number").locator("[data-pick]").click()
+
+    def set_value(self, column: str, text: str) -> None:
+        """设为同一个值 for the ticked rows."""
+        self.do("set")
+        dialog = self.page.locator("dialog[data-dialog=set]")
+        dialog.locator("[data-set-column]").select_option(column)
+        dialog.locator("[data-set-value]").fill(text)
+        dialog.get_by_role("button", name="设置").click()
+        expect(dialog).to_be_hidden()
+
     def choose_of_row(self, row: int, item: str) -> None:
         """Open a row's menu and choose by its words."""
         self.cell(row, "actions").locator("[data-row-menu]").click()

@@ -155,7 +155,7 @@ def test_every_step_is_undone_and_done_again(demo: HouseProcess, batch: Open, tm
     page = batch(demo)
     page.import_workbook(workbook(tmp_path / "a.xlsx", ("一",), ("二",), ("三",)))
     page.correct_cell(2, "prompt", "改过的二")
-    page.cell(1, "number").locator("[data-pick]").click()
+    page.pick_row(1)
     page.do("remove")
     page.expect_rows(2)
     page.page.get_by_role("button", name="撤销").last.click()
@@ -533,3 +533,26 @@ def test_why_an_order_was_refused_stands_there_until_the_next_one(
     page.page.unroute_all()
     page.resume()
     expect(refused).to_be_hidden()
+
+
+def test_a_message_undoes_its_own_step_and_no_later_one(demo: HouseProcess, batch: Open) -> None:
+    page = batch(demo)
+    page.do("add")
+    page.paste_block(1, "prompt", ("一",), ("二",), ("三",))
+    undo = page.page.locator(".toast").get_by_role("button", name="撤销")
+    page.pick_row(1)
+    page.do("remove")
+    expect(undo).to_be_visible()
+    page.cell(1, "filename").click()
+    page.page.keyboard.type("图")
+    expect(undo).to_be_hidden()
+    page.page.keyboard.press("Control+Enter")
+    page.expect_text(1, "filename", "图")
+
+    page.pick_row(1)
+    page.set_value("filename", "图")  # as it is
+    expect(page.page.locator(".toast")).to_contain_text("文件名")
+    expect(undo).to_be_hidden()
+    page.set_value("filename", "另一张图")
+    undo.click()
+    page.expect_text(1, "filename", "图")

@@ -1,7 +1,7 @@
 // What one row can be asked for: its menu, its own generation, its pictures large.
 
 import { late } from "../late.js";
-import { copy, toast } from "../messages.js";
+import { copy } from "../messages.js";
 import { useRowMenu } from "./row_menu.js";
 import { _ } from "../words.js";
 
@@ -71,7 +71,7 @@ export function useRowJobs(batch, { singles, references }) {
       {
         label: _("删除这一行"), danger: true, run: () => {
           actions.remove([row]);
-          toast(_("已删除第 {number} 行", { number: index + 1 }), { label: _("撤销"), run: table.undo });
+          table.tell(_("已删除第 {number} 行", { number: index + 1 }));
         },
       },
     ];

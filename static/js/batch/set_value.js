@@ -17,8 +17,9 @@ export function openSetValue(dialog, table) {
   };
   part("column").onchange = offer;
   part("form").onsubmit = () => {
-    table.actions.setAll(column().field, column().read(part("value").value), chosen);
-    table.say(_("已改 {n} 行的{column}", { n: chosen.length, column: column().label }), { label: _("撤销"), run: table.undo });
+    const changed = table.actions.setAll(column().field, column().read(part("value").value), chosen);
+    const say = changed > 0 ? table.tell : table.say; // where all had it already there is no step to undo
+    say(_("已改 {n} 行的{column}", { n: chosen.length, column: column().label }));
   };
   offer();
   dialog.showModal();

@@ -50,7 +50,7 @@ useCommands(page, {
   down: () => table.actions.moveBy(1),
   remove: () => {
     const count = table.actions.remove();
-    toast(_("已删除 {count} 行", { count }), { label: _("撤销"), run: table.undo });
+    table.tell(_("已删除 {count} 行", { count }));
   },
   "pick-all": () => table.selection.pick(table.rows.all, true),
   "pick-none": () => table.selection.pick(table.rows.all, false),

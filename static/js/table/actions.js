@@ -72,7 +72,7 @@ export function makeActions(table) {
   }
 
   function setAll(field, value, chosen = chosenRows()) {
-    rows.step(_("批量设置"), () => { for (const row of chosen) rows.set(row, field, value); });
+    return rows.step(_("批量设置"), () => { for (const row of chosen) rows.set(row, field, value); });
   }
 
   return { add, duplicate, remove, moveBy, moveTo, clear, fillDown, setAll, chosenRows, blockRows, blockColumns };

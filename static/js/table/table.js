@@ -13,7 +13,7 @@ import { listenToClipboard } from "./clipboard.js";
 import { _ } from "../words.js";
 
 // element: the scrolling element with the parts of _batch_table.html inside.
-// own: {card, most, say(text), drawCell(column, row, cell, index), activate(column, index), onTyping(change)}
+// own: {card, most, say(text, action) -> its element, drawCell(column, row, cell, index), activate(column, index), onTyping(change)}
 export function makeTable(element, own) {
   const part = (name) => element.querySelector(`[data-table-${name}]`);
   const columns = makeColumns(own.card);
@@ -35,6 +35,7 @@ export function makeTable(element, own) {
   };
   table.undo = () => travel(table, rows.undo(), _("已撤销"));
   table.redo = () => travel(table, rows.redo(), _("已重做"));
+  table.tell = tellOfLastStep(table);
   listenToKeys(table);
   listenToPointer(table);
   follow(table);
@@ -63,6 +64,15 @@ function follow(table) {
   });
   table.area.addEventListener("blur", () => table.element.classList.remove("has-focus"));
   table.firstChanged = () => first;
+}
+
+// tell(text): what the last step did, with its undo. That goes with the next step, which it would undo instead.
+function tellOfLastStep({ rows, area, say, undo }) {
+  let shown = null;
+  const passOver = () => shown?.remove();
+  rows.watch(passOver);
+  area.addEventListener("input", passOver);
+  return (text) => { shown = say(text, { label: _("撤销"), run: undo }); };
 }
 
 // The reason why the active cell is marked stands in words below the table.
