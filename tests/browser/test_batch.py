@@ -556,3 +556,35 @@ def test_a_message_undoes_its_own_step_and_no_later_one(demo: HouseProcess, batc
     page.set_value("filename", "另一张图")
     undo.click()
     page.expect_text(1, "filename", "图")
+
+
+def test_the_keys_are_the_table_s_again_once_what_was_pressed_is_gone(
+    demo: HouseProcess, batch: Open, tmp_path: Path
+) -> None:
+    page = batch(demo)
+    file = workbook(tmp_path / "a.xlsx", ("一",), ("二",))
+    page.import_workbook(file)
+    page.import_workbook(file, place="append")
+    page.expect_rows(4)
+    page.page.keyboard.press("Control+z")
+    page.expect_rows(2)
+    page.page.get_by_role("button", name="关闭导入报告").click()
+    page.page.keyboard.press("Control+y")
+    page.expect_rows(4)
+
+    page.pick_row(1)
+    page.do("remove")
+    page.expect_rows(3)
+    page.page.keyboard.press("Control+z")
+    page.expect_rows(4)
+    page.pick_row(1)
+    page.do("pick-none")
+    page.page.keyboard.press("Control+y")
+    page.expect_rows(3)
+    page.do("undo")
+    page.pick_row(1)
+    page.do("remove")
+    page.page.locator(".toast").get_by_role("button", name="撤销").click()
+    page.expect_rows(4)
+    page.page.keyboard.press("Control+y")
+    page.expect_rows(3)

@@ -63,6 +63,7 @@ export function makeDesk(batch) {
     link.textContent = _("看进度");
     const clear = noticeButton(_("清空，写下一批"), () => {
       table.actions.remove(table.rows.all);
+      table.editor.regain();
       table.tell(_("表格已清空"));
     });
     tell(true, _("这份表格在 {moment} 已经开始生成。", { moment: new Date(at).toLocaleString(language, { hourCycle: "h23" }) }), link, clear);

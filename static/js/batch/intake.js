@@ -10,6 +10,7 @@ import { _ } from "../words.js";
 /** batch as in desk.js. Returns the report, to be closed or to say what failed. */
 export function useIntake({ page, table, draft, foot }, { references }) {
   const report = makeReport(page.querySelector("[data-report]"), {
+    leave: table.editor.regain,
     goTo: (row, field) => goToCell(table, row, field),
     chooseReference: (row, name) => {
       goToCell(table, row, "sample_images");

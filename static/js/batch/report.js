@@ -4,12 +4,16 @@ import { _ } from "../words.js";
 
 const SHOWN = 200;
 
-/** report: the section. goTo(row, field) is called for a click; chooseReference(row, name) for an ambiguous name. */
-export function makeReport(report, { goTo, chooseReference }) {
+/** report: the section. goTo(row, field) is called for a click; chooseReference(row, name) for an ambiguous name;
+    leave() when what was pressed in it is gone. */
+export function makeReport(report, { goTo, chooseReference, leave }) {
   const part = (name) => report.querySelector(`[data-report-${name}]`);
   const item = part("item");
 
-  part("close").addEventListener("click", () => { report.hidden = true; });
+  part("close").addEventListener("click", () => {
+    report.hidden = true;
+    leave();
+  });
 
   function say(title) {
     part("title").textContent = title;
@@ -33,7 +37,9 @@ export function makeReport(report, { goTo, chooseReference }) {
     return new Promise((resolve) => {
       part("choices").onclick = (event) => {
         const choice = event.target.closest("[data-place]");
-        if (choice) resolve(choice.dataset.place);
+        if (!choice) return;
+        leave();
+        resolve(choice.dataset.place);
       };
     });
   }

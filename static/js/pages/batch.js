@@ -50,10 +50,14 @@ useCommands(page, {
   down: () => table.actions.moveBy(1),
   remove: () => {
     const count = table.actions.remove();
+    table.editor.regain();
     table.tell(_("已删除 {count} 行", { count }));
   },
   "pick-all": () => table.selection.pick(table.rows.all, true),
-  "pick-none": () => table.selection.pick(table.rows.all, false),
+  "pick-none": () => {
+    table.selection.pick(table.rows.all, false);
+    table.editor.regain();
+  },
   export: lazily("exportTable"),
   set: lazily("setValue"),
   earlier: lazily("showEarlier"),

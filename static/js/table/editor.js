@@ -10,10 +10,11 @@ export function makeEditor(table) {
   const choices = makeChoices(list, (option) => {
     area.value = option;
     commit();
-    area.focus({ preventScroll: true });
+    focus();
   });
   let editing = null; // {row, column, typed: whether it began by typing}
 
+  const focus = () => area.focus({ preventScroll: true });
   const column = () => table.columns[selection.column];
   const canEdit = () => !table.readOnly && ["text", "choice"].includes(column()?.kind) && table.rows.length > 0;
 
@@ -53,7 +54,7 @@ export function makeEditor(table) {
     area.classList.toggle("is-long", Boolean(column().multiline));
     place();
     grow();
-    area.focus({ preventScroll: true });
+    focus();
     if (!typed) area.setSelectionRange(column().options ? 0 : area.value.length, area.value.length);
     if (column().options) showChoices(typed);
     return true;
@@ -110,7 +111,9 @@ export function makeEditor(table) {
   selection.watch(follow);
   return {
     open, commit, cancel, follow, choices,
-    focus: () => area.focus({ preventScroll: true }),
+    focus,
+    // What was pressed elsewhere is gone: the keys are the table's again. On a phone that would bring up its keyboard.
+    regain: () => { if (matchMedia("(hover: hover)").matches) focus(); },
     get editing() { return editing; },
   };
 }

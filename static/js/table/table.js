@@ -67,12 +67,16 @@ function follow(table) {
 }
 
 // tell(text): what the last step did, with its undo. That goes with the next step, which it would undo instead.
-function tellOfLastStep({ rows, area, say, undo }) {
+function tellOfLastStep({ rows, area, editor, say, undo }) {
   let shown = null;
   const passOver = () => shown?.remove();
   rows.watch(passOver);
   area.addEventListener("input", passOver);
-  return (text) => { shown = say(text, { label: _("撤销"), run: undo }); };
+  const run = () => {
+    undo();
+    editor.regain();
+  };
+  return (text) => { shown = say(text, { label: _("撤销"), run }); };
 }
 
 // The reason why the active cell is marked stands in words below the table.
