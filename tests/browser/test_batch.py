@@ -244,6 +244,8 @@ def test_a_second_tab_shows_the_same_run(house: HouseProcess, jimeng: FakeJimeng
     batch_id = started(house, prompts(4))
     page = batch(house)
     page.open(f"?id={batch_id}")
+    page.expect_state("生成中")
+    page.expect_title(r"^\(0/4\) 批量生成")
     other = BatchPage(page.page.context.new_page(), house.address)
     other.open(f"?id={batch_id}")
     other.pause()

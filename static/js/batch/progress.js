@@ -15,7 +15,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
   const button = (name) => head.querySelector(`[data-run-do="${name}"]`);
   const notify = head.querySelector("[data-notify]");
   const told = JSON.parse(head.dataset.causes);
-  const title = document.title;
+  const title = document.title.replace(/^\(\d+\/\d+\) /, ""); // without what live.js counts before it
   let before = null;
   let counted = title;
   let causes = "";
