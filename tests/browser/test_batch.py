@@ -590,3 +590,13 @@ def test_the_keys_are_the_table_s_again_once_what_was_pressed_is_gone(
     page.expect_rows(4)
     page.page.keyboard.press("Control+y")
     page.expect_rows(3)
+
+
+def test_a_picture_that_was_given_up_says_so(house: HouseProcess, jimeng: FakeJimeng, batch: Open) -> None:
+    jimeng.fail_next("reset")
+    batch_id = started(house, prompts(1))
+    page = batch(house)
+    page.open(f"?id={batch_id}")
+    page.causes().locator("[data-drop]").click()
+    page.page.locator("dialog[data-dialog=bill] [data-billed=no]").click()
+    page.expect_text(1, "status", "已放弃")

@@ -92,10 +92,11 @@ export function stateOfRecords(records) {
 }
 
 function wordOf(record) {
-  const { status, error, retry_after: wait } = record;
+  const { status, error, cause, retry_after: wait } = record;
   if (status === "running") return _("生成中 {time}", { time: elapsed(secondsOf(record)) });
   if (status === "queued" && wait > 0) return error ? _("等待重试：{error}", { error }) : _("等待重试");
   if (status === "failed") return error || WORDS.failed;
+  if (status === "cancelled" && cause === "dropped") return _("已放弃");
   return WORDS[status];
 }
 
