@@ -384,6 +384,11 @@ def test_the_log_tells_each_picture_and_can_show_failures_alone(house: HouseProc
     page.page.locator("[data-log-failures]").check()
     expect(lines).to_have_count(1)
     expect(lines).to_contain_text("50412")
+    page.page.locator("[data-log-lines]").press("ArrowUp")
+    expect(lines).to_be_focused()
+    page.page.keyboard.press("Enter")
+    expect(page.page.locator("[data-table-editor]")).to_be_focused()
+    expect(page.cell(2, "status")).to_have_attribute("aria-selected", "true")
 
 
 def test_one_row_of_the_draft_is_made_alone_after_a_word_about_money(
@@ -600,3 +605,17 @@ def test_a_picture_that_was_given_up_says_so(house: HouseProcess, jimeng: FakeJi
     page.causes().locator("[data-drop]").click()
     page.page.locator("dialog[data-dialog=bill] [data-billed=no]").click()
     page.expect_text(1, "status", "已放弃")
+
+
+def test_copying_a_prompt_says_whether_it_was_copied(demo: HouseProcess, batch: Open) -> None:
+    batch_id = started(demo, prompts(1))
+    page = batch(demo)
+    page.open(f"?id={batch_id}")
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo.address)
+    toast = page.page.locator(".toast")
+    page.choose_of_row(1, "复制提示词")
+    expect(toast).to_have_text("提示词已复制")
+    page.page.evaluate("delete Navigator.prototype.clipboard")  # as over http
+    page.choose_of_row(1, "复制提示词")
+    expect(toast).to_contain_text("请按 Ctrl+C")
+    expect(page.cell(1, "prompt")).to_have_attribute("aria-selected", "true")

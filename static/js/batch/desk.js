@@ -122,10 +122,21 @@ export function makeDesk(batch) {
     location.assign(urls.pageUrl);
   }
 
-  async function exportTable() {
+  async function exportTable(button) {
     if (table.rows.length === 0) return table.onComplaint?.(_("表格还是空的，没有可以导出的"));
-    const { exportRows } = await exporting();
-    return exportRows(urls.exportUrl, table.rows.all).catch((failure) => report.fail(failure.message));
+    if (button.hasAttribute("aria-disabled")) return undefined;
+    const words = button.textContent;
+    button.style.minWidth = `${button.offsetWidth}px`;
+    button.setAttribute("aria-disabled", "true");
+    const slow = setTimeout(() => { button.textContent = _("💾 正在导出…"); }, 300);
+    try {
+      const { exportRows } = await exporting();
+      return await exportRows(urls.exportUrl, table.rows.all).catch((failure) => report.fail(failure.message));
+    } finally {
+      clearTimeout(slow);
+      button.removeAttribute("aria-disabled");
+      button.textContent = words;
+    }
   }
 
   async function setValue() {

@@ -5,7 +5,7 @@ import { _, language } from "../words.js";
 
 const KEPT = 2000;
 
-/** drawer: the <details>. goTo(record id) is called for a click on a line. Returns {add(lines)}. */
+/** drawer: the <details>. goTo(record id) is called for a click or Enter on a line. Returns {add(lines)}. */
 export function makeLog(drawer, { goTo }) {
   const list = drawer.querySelector("[data-log-lines]");
   const failures = drawer.querySelector("[data-log-failures]");
@@ -29,14 +29,32 @@ export function makeLog(drawer, { goTo }) {
     time.textContent = new Date(timeOf(at)).toLocaleTimeString(language, { hourCycle: "h23" });
     line.querySelector("[data-text]").textContent = text;
     line.dataset.level = level;
-    if (id) line.dataset.record = String(id);
+    if (id) {
+      line.dataset.record = String(id);
+      line.tabIndex = -1;
+    }
     return line;
   }
 
-  list.addEventListener("click", (event) => {
-    const line = event.target.closest("[data-record]");
+  function follow({ target }) {
+    const line = target.closest("[data-record]");
     if (line) goTo(Number(line.dataset.record));
-  });
+  }
+
+  // Up and down from line to line, at first the newest; the list is one stop of Tab.
+  function walk(event) {
+    if (event.key === "Enter") follow(event);
+    if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+    event.preventDefault();
+    const inside = event.target !== list;
+    const next = inside && event.key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling";
+    let line = inside ? event.target[next] : list.lastElementChild;
+    while (line && !(line.dataset.record && line.offsetParent)) line = line[next];
+    line?.focus();
+  }
+
+  list.addEventListener("click", follow);
+  list.addEventListener("keydown", walk);
   failures.addEventListener("change", () => {
     list.classList.toggle("is-failures", failures.checked);
     list.scrollTop = list.scrollHeight;

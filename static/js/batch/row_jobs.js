@@ -1,7 +1,8 @@
 // What one row can be asked for: its menu, its own generation, its pictures large.
 
 import { late } from "../late.js";
-import { copy } from "../messages.js";
+import { copy, toast } from "../messages.js";
+import { goToCell } from "./problems.js";
 import { useRowMenu } from "./row_menu.js";
 import { _ } from "../words.js";
 
@@ -55,7 +56,14 @@ export function useRowJobs(batch, { singles, references }) {
 
   function itemsOfRun(row) {
     const again = table.stateOf(row)?.action === _("重试") ? [{ label: _("重试这一行"), run: () => runRow(row) }] : [];
-    return [...again, { label: _("复制提示词"), run: () => copy(row.prompt) }];
+    return [...again, { label: _("复制提示词"), run: () => copyPrompt(row) }];
+  }
+
+  // Where the clipboard is closed to pages (over http), it is still open to the keys.
+  async function copyPrompt(row) {
+    if (await copy(row.prompt)) return toast(_("提示词已复制"));
+    goToCell(table, row, "prompt");
+    return toast(_("浏览器没让网页复制；提示词那一格已选中，请按 Ctrl+C"));
   }
 
   function itemsOfDraft(row, index) {
