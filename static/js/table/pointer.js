@@ -4,14 +4,16 @@
 // table: {element, body, dropLine, rows, selection, view, editor, actions, columns, readOnly, activate?}
 export function listenToPointer(table) {
   const { element, body, selection, view, editor, actions } = table;
+  let finger = false; // whether the last press was one: older Safari does not say so of a click
 
   body.addEventListener("pointerdown", (event) => {
+    finger = event.pointerType === "touch";
     const cell = event.target.closest("[data-column]");
     if (!cell || event.button !== 0) return;
     const place = view.placeOfElement(cell);
     if (event.target.closest("[data-handle]") && !table.readOnly) return dragRow(event, place.row);
     if (event.target.closest("button, input, a")) return editor.commit();
-    if (event.pointerType === "touch") return undefined;
+    if (finger) return undefined;
     event.preventDefault();
     const again = selection.isAt(place.row, place.column);
     editor.commit();
@@ -24,7 +26,7 @@ export function listenToPointer(table) {
   // A finger scrolls; only a tap that did not scroll arrives as a click.
   body.addEventListener("click", (event) => {
     const cell = event.target.closest("[data-column]");
-    if (!cell || event.pointerType !== "touch" || event.target.closest("button, input, a, [data-handle]")) return;
+    if (!cell || !finger || event.target.closest("button, input, a, [data-handle]")) return;
     const place = view.placeOfElement(cell);
     editor.commit();
     selection.goTo(place.row, place.column);
