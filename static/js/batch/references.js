@@ -78,7 +78,7 @@ function found(image, byName) {
   return { ...image, trouble: "", match: candidates.length > 1 ? "ambiguous" : "missing" };
 }
 
-export function kept({ url, filename, thumbnail_url }) {
+function kept({ url, filename, thumbnail_url }) {
   return { url, filename, thumbnail_url };
 }
 

@@ -51,7 +51,6 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       progress.show(batch, book.all());
       log.add(news.log);
       table.view.later();
-      table.onRun?.(batch);
     },
     onTrouble: (failure) => {
       if (failure.status === 404) uncover();
@@ -81,7 +80,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   document.addEventListener("settled", following.now);
 
   // Running rows count their seconds; only visible ones are drawn.
-  const clock = setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.later(); }, 1000);
+  setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.later(); }, 1000);
 
   page.querySelector("[data-run]").addEventListener("click", (event) => {
     const button = event.target.closest("[data-run-do]");
@@ -154,12 +153,5 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   }
 
   announce(_("批次已打开"));
-  return {
-    book, retryRow,
-    stop() {
-      following.stop();
-      document.removeEventListener("settled", following.now);
-      clearInterval(clock);
-    },
-  };
+  return { book, retryRow };
 }

@@ -16,8 +16,6 @@ export class Rows {
 
   get length() { return this.#list.length; }
   get all() { return this.#list; }
-  get canUndo() { return this.#past.length > 0; }
-  get canRedo() { return this.#future.length > 0; }
 
   at(index) { return this.#list[index]; }
   indexOf(row) { return this.#list.indexOf(row); }

@@ -112,9 +112,8 @@ export function makeView(table) {
     if (structural || changed.size > 0) later();
   });
   return {
-    draw, later, measure, reveal, cellAt, placeOf, placeAt, placeOfElement,
+    draw, later, reveal, cellAt, placeOf, placeAt, placeOfElement,
     get rowHeight() { return rowHeight; },
-    get visible() { return [...views.keys()]; },
   };
 }
 
