@@ -1,7 +1,7 @@
 // Earlier batches, newest first, in a panel at the side.
 
 import { call } from "../api.js";
-import { batchName, timeOf } from "./records.js";
+import { batchName, queuedAnew, timeOf } from "./records.js";
 import { yuan } from "./money.js";
 import { _, language } from "../words.js";
 
@@ -45,8 +45,8 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
   async function retry({ id, counts }, button) {
     button.disabled = true;
     try {
-      await call("POST", `${url}/${id}/retry`);
-      say(_("{failed} 张已重新排队", { failed: counts.failed }));
+      const answer = await call("POST", `${url}/${id}/retry`);
+      say(queuedAnew(_("{n} 张已重新排队", { n: counts.failed }), answer.batch));
       button.hidden = true;
     } catch (failure) {
       word.textContent = failure.message;

@@ -64,6 +64,11 @@ export function batchName({ name, created_at: at }) {
   return name || _("{day} {clock} 的批次", { day: day(began), clock: clock(began) });
 }
 
+/** That pictures were queued anew, and that they wait where their batch is paused. */
+export function queuedAnew(word, { status }) {
+  return status === "paused" ? _("{word}，按「继续」后开始", { word }) : word;
+}
+
 /** Seconds a running record has taken so far. */
 function secondsOf({ started_at: started }) {
   return started ? Math.max(0, Math.round((Date.now() - timeOf(started)) / 1000)) : 0;

@@ -6,7 +6,7 @@ import { announce, confirmSecondCharge } from "../messages.js";
 import { followBatch } from "./follow.js";
 import { makeLog } from "./log.js";
 import { makeProgress } from "./progress.js";
-import { makeRecordBook } from "./records.js";
+import { makeRecordBook, queuedAnew } from "./records.js";
 import { _ } from "../words.js";
 
 // What a picture's record keeps is the seed that was used: as a wish it would only make the same picture again.
@@ -108,7 +108,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       const answer = await call("POST", `${address}/${verb}`, body);
       following.now();
       document.dispatchEvent(new Event("look-now"));
-      if (word) table.say(word);
+      if (word) table.say(verb === "retry" ? queuedAnew(word, answer.batch) : word);
       return answer;
     } catch (failure) {
       refuse(failure.message);
