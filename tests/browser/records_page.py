@@ -167,6 +167,11 @@ class RecordsPage:
         for number in numbers:
             self.record(number).locator("[data-pick]").check()
 
+    def unpick(self, *numbers: int) -> None:
+        """Take their ticks away."""
+        for number in numbers:
+            self.record(number).locator("[data-pick]").uncheck()
+
     def bar(self) -> Locator:
         """What can be done with the selection."""
         return self.page.locator("[data-selection]")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 import database
 from tests.browser.records_page import FAILURE, RecordsPage, fill_house
@@ -275,6 +275,33 @@ def test_all_but_one_of_a_whole_result_are_made_favourites(records: RecordsPage,
     records.bar().get_by_role("button", name="收藏", exact=True).click()
     expect(records.page.locator(".toast")).to_contain_text("已收藏 59 条")
     assert house.get("/api/records?favourite=1")["total"] == 59
+
+
+def test_two_taken_out_of_all_in_a_row_stay_out_and_a_failure_brings_them_back(
+    records: RecordsPage, house: HouseProcess
+) -> None:
+    page, bar = records.page, records.bar()
+    asked: list[Route] = []
+    page.route("**/api/records/ids?**", lambda route: asked.append(route))
+    records.pick(60)
+    bar.get_by_role("button", name="选择全部 60 条").click()
+    with page.expect_request("**/api/records/ids?**"):
+        records.unpick(59, 58)
+    expect(bar).to_contain_text("正在取编号…")
+    bar.get_by_role("button", name="🗑️ 删除").click()
+    asked.pop().abort()
+    expect(bar).to_contain_text("连不上服务")
+    expect(bar).to_contain_text("已选 60 条")
+    expect(records.record(59).locator("[data-pick]")).to_be_checked()
+    with page.expect_request("**/api/records/ids?**"):
+        records.unpick(59, 58)
+    expect(bar).to_contain_text("正在取编号…")
+    asked.pop().continue_()
+    expect(bar).to_contain_text("已选 58 条")
+    bar.get_by_role("button", name="🗑️ 删除").click()
+    records.expect_total("共 2 条")
+    expect(records.record(59)).to_be_visible()
+    assert asked == []
 
 
 def test_the_keyboard_moves_selects_and_deletes_and_undo_brings_back(records: RecordsPage) -> None:

@@ -1,18 +1,20 @@
 // Which records are meant: ticked one by one, in a row with Shift, a page, or all that is found. What is
 // ticked stays so over pages and reloads, until something else is looked for.
 
-import { call } from "../api.js";
+import { call, Failure } from "../api.js";
 import { _, language } from "../words.js";
 
 const KEPT = "records.picked";
 
-/** Returns {has, put, toggle, chosen, clear, forget, size}; the bar at the bottom says how many there are. */
+/** Returns {has, put, toggle, chosen, clear, forget, size, isNaming}; the bar at the bottom says how many there are. */
 export function selection(page, finder) {
   const bar = document.querySelector("[data-selection]");
   const part = (name) => bar.querySelector(`[data-selection-${name}]`);
   let kept = recall();
   let picked = new Set(kept.ids);
   let last = null;
+  let naming = null; // the request under way for the ids of all
+  const except = new Set(); // what was taken out of all meanwhile
 
   const list = () => finder.list();
   const filter = () => list().dataset.filter;
@@ -20,29 +22,47 @@ export function selection(page, finder) {
   const total = () => Number(list().dataset.total);
   const boxes = () => [...page.querySelectorAll("[data-pick]")];
   const isAll = () => kept.all === true;
-  const has = (id) => isAll() || picked.has(id);
-  const size = () => (isAll() ? total() : picked.size);
+  const has = (id) => (isAll() ? !except.has(id) : picked.has(id));
+  const size = () => (isAll() ? total() - except.size : picked.size);
 
   /** {ids} or {filter}, as the API takes it. */
   const chosen = () => (isAll() ? { filter: JSON.parse(filter()) } : { ids: [...picked] });
 
-  async function put(ids, on) {
-    if (isAll() && on) return;
-    if (isAll()) await nameThem();
-    for (const id of ids) picked[on ? "add" : "delete"](id);
+  function put(ids, on) {
+    const changed = isAll() ? except : picked;
+    for (const id of ids) changed[on === isAll() ? "delete" : "add"](id);
+    if (except.size) nameThem();
     draw();
   }
 
-  /** All but some: from now on each one is known by its id. */
+  /** All but some: each one is to be known by its id. Until then nothing is done with them. */
   async function nameThem() {
-    part("count").textContent = _("正在取编号…");
+    if (naming) return;
+    const mine = (naming = {});
     const query = new URLSearchParams(JSON.parse(filter()));
-    const { ids } = await call("GET", `${page.dataset.idsUrl}?${query}`);
-    picked = new Set(ids);
-    kept.all = false;
+    let trouble = "";
+    try {
+      const { ids } = await call("GET", `${page.dataset.idsUrl}?${query}`);
+      if (mine !== naming) return;
+      picked = new Set(ids.filter(has));
+      kept.all = false;
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      if (mine !== naming) return;
+      trouble = failure.message;
+    }
+    stopNaming();
+    draw();
+    part("error").textContent = trouble;
+  }
+
+  function stopNaming() {
+    naming = null;
+    except.clear();
   }
 
   function clear() {
+    stopNaming();
     kept.all = false;
     picked.clear();
     last = null;
@@ -57,6 +77,7 @@ export function selection(page, finder) {
   }
 
   function all() {
+    stopNaming();
     picked.clear();
     kept.all = true;
     draw();
@@ -82,12 +103,13 @@ export function selection(page, finder) {
     bar.hidden = size() === 0;
     bar.classList.toggle("is-trash", "trash" in list().dataset);
     const elsewhere = isAll() ? 0 : size() - shown;
-    part("count").textContent = _("已选 {n} 条", { n: size().toLocaleString(language) }) + (elsewhere ? _("，{n} 条在别的页", { n: elsewhere }) : "");
+    bar.classList.toggle("is-naming", naming !== null);
+    part("count").textContent = naming ? _("正在取编号…") : _("已选 {n} 条", { n: size().toLocaleString(language) }) + (elsewhere ? _("，{n} 条在别的页", { n: elsewhere }) : "");
     part("all").hidden = isAll() || size() >= total();
     part("all").textContent = _("选择全部 {total} 条", { total: total().toLocaleString(language) });
     const seen = boxes().filter((box) => box.checked && box.closest("[data-record-id]").querySelector("[data-full]"));
     bar.querySelector('[data-deed="compare"]').hidden = isAll() || size() !== 2 || seen.length !== 2;
-    bar.querySelector("[data-selection-error]").textContent = "";
+    part("error").textContent = "";
   }
 
   page.addEventListener("click", (event) => {
@@ -121,7 +143,7 @@ export function selection(page, finder) {
 
   if (kept.meaning === meaning()) draw();
   else clear();
-  return { has, put, toggle: (id) => put([id], !has(id)), chosen, clear, forget, size };
+  return { has, put, toggle: (id) => put([id], !has(id)), chosen, clear, forget, size, isNaming: () => naming !== null };
 }
 
 function recall() {

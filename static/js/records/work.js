@@ -51,6 +51,7 @@ export function work(page, finder, selection) {
 
   /** One of data-deed with what is selected, or with the records of these ids. */
   async function deed(name, ids) {
+    if (bar.matches(".is-busy") || (!ids && selection.isNaming())) return;
     const place = bar.querySelector("[data-selection-error]");
     const chosen = ids ? { ids } : selection.chosen();
     const at = records().indexOf(document.activeElement?.closest("[data-record-id]"));
@@ -86,7 +87,7 @@ export function work(page, finder, selection) {
   });
   bar.addEventListener("click", (event) => {
     const button = event.target.closest("[data-deed]");
-    if (button && !bar.classList.contains("is-busy")) deed(button.dataset.deed);
+    if (button) deed(button.dataset.deed);
   });
 
   return { deed, run, enlarge };
