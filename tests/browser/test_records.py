@@ -233,6 +233,26 @@ def test_two_pictures_are_compared_side_by_side(records: RecordsPage, house: Hou
     records.expect_large("1 / 59")
 
 
+def test_what_fails_side_by_side_is_said_on_the_picture_and_can_be_done_again(
+    records: RecordsPage,
+) -> None:
+    page = records.page
+    compare = page.locator("dialog[data-compare]")
+    names, word = compare.locator("[data-name]"), compare.locator("[data-word]").last
+    records.enlarge(60)
+    page.keyboard.press("c")
+    expect(names).to_have_text(["记录 60", "记录 59"])
+    for key, path, after in (("p", "favourite", "59"), ("x", "delete", "58"), ("z", "restore", "58")):
+        page.route(f"**/api/records/{path}", lambda route: route.abort())
+        page.keyboard.press(key)
+        expect(word).to_have_text("连不上服务，请确认程序还在运行")
+        page.unroute(f"**/api/records/{path}")
+        page.keyboard.press(key)
+        expect(word).to_be_hidden()
+        expect(names).to_have_text(["记录 60", f"记录 {after}"])
+    records.expect_total("共 60 条")
+
+
 def test_what_is_selected_stays_selected_over_pages_and_comes_as_one_zip(records: RecordsPage) -> None:
     records.pick(60, 57)
     records.page.get_by_role("link", name="第 2 页").click()
@@ -317,6 +337,23 @@ def test_the_keyboard_moves_selects_and_deletes_and_undo_brings_back(records: Re
     expect(records.record(58).locator("[data-full]")).to_be_focused()
     records.undo()
     expect(records.record(59)).to_be_visible()
+
+
+def test_the_delete_key_says_in_the_record_why_it_failed_and_deletes_once(records: RecordsPage) -> None:
+    page, error = records.page, records.record(60).locator("[data-error]")
+    page.route("**/api/records/delete", lambda route: route.abort())
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Delete")
+    expect(error).to_have_text("连不上服务，请确认程序还在运行")
+    page.unroute("**/api/records/delete")
+    page.keyboard.down("Delete")
+    page.keyboard.down("Delete")  # held: the browser repeats it
+    expect(records.record(59).locator("[data-full]")).to_be_focused()
+    page.keyboard.down("Delete")
+    page.keyboard.up("Delete")
+    expect(page.locator(".toast")).to_contain_text("已删除 1 条")
+    records.undo()
+    records.expect_total("共 60 条")
 
 
 def test_the_trash_shows_how_long_and_gives_back(records: RecordsPage) -> None:

@@ -9,7 +9,7 @@ import { work } from "../records/work.js";
 const page = document.querySelector("[data-finder]");
 const finder = find(page);
 const chosen = selection(page, finder);
-const { deed, run, enlarge } = work(page, finder, chosen);
+const { deed, act, run, enlarge } = work(page, finder, chosen);
 const byFile = late(() => import("../records/by_file.js"));
 const look = async (file) => (await byFile()).lookUp(file, { page, finder, enlarge, run });
 const opened = late(() => import("../records/filters.js"), ({ filters }) => filters(page));
@@ -17,7 +17,7 @@ const broke = late(() => import("../records/gone.js"), ({ gone }) => gone(page))
 const dragged = late(() => import("../records/drop.js"), ({ drop }) => drop(look));
 const news = late(() => import("../records/news.js"));
 
-const { enter } = keys(page, { selection: chosen, deed });
+const { enter } = keys(page, { selection: chosen, deed, act });
 page.addEventListener("error", () => broke(), { capture: true });
 if ([...page.querySelectorAll(".record-image")].some((image) => image.complete && !image.naturalWidth && image.currentSrc)) broke();
 page.addEventListener("toggle", () => opened(), { capture: true });

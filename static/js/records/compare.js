@@ -1,7 +1,9 @@
 // Two pictures side by side: looked at closely together, changed one by one, kept or rejected.
 
+import { Failure } from "../api.js";
 import { picture } from "../lightbox/picture.js";
 import { zoom } from "../zoom.js";
+import { facts } from "./differences.js";
 import { _ } from "../words.js";
 
 let open = null;
@@ -17,8 +19,10 @@ function build(dialog) {
   const part = (side, name) => side.querySelector(`[data-${name}]`);
   const shown = [null, null];
   const undos = [];
+  const underWay = new Set(); // names of what is being done: pressed twice, it is done once
   let given = null;
   let active = 1;
+  let trouble = "";
 
   const stages = sides.map((side) => picture(part(side, "stage")));
   const views = sides.map((side, at) =>
@@ -67,6 +71,24 @@ function build(dialog) {
     if (next) show(at, next);
   }
 
+  /** What goes wrong is said on the picture of its side. */
+  async function attempt(name, job, at) {
+    if (underWay.has(name)) return;
+    underWay.add(name);
+    if (trouble && part(sides[at], "word").textContent === trouble) stages[at].say("");
+    try {
+      await job();
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      trouble = failure.message;
+      stages[at].say(trouble);
+    } finally {
+      underWay.delete(name);
+    }
+  }
+
+  const judge = (name, at) => attempt(name, () => verdict(name, at), at);
+
   async function verdict(name, at) {
     const record = shown[at];
     if (name === "pick") {
@@ -93,7 +115,10 @@ function build(dialog) {
   async function undo() {
     const last = undos.pop();
     if (last === undefined) return;
-    await given.run("undo", last);
+    await given.run("undo", last).catch((failure) => {
+      undos.push(last);
+      throw failure;
+    });
     const all = given.records();
     shown.forEach((old, at) => (shown[at] = all.find((record) => id(record) === id(old)) ?? old));
     draw();
@@ -105,12 +130,12 @@ function build(dialog) {
     const jobs = {
       arrowleft: () => change(active, -1), arrowright: () => change(active, 1),
       1: () => activate(0), 2: () => activate(1),
-      p: () => verdict("pick", active), x: () => verdict("reject", active), z: undo,
+      p: () => judge("pick", active), x: () => judge("reject", active), z: () => attempt("undo", undo, active),
       "+": () => views[0].by(1.5), "=": () => views[0].by(1.5), "-": () => views[0].by(1 / 1.5), 0: () => views[0].by(0),
     };
     if (!(key in jobs)) return;
     event.preventDefault();
-    jobs[key]();
+    if (!(event.repeat && "pxz".includes(key))) jobs[key]();
   });
 
   function activate(at) {
@@ -124,7 +149,7 @@ function build(dialog) {
     side.addEventListener("click", (event) => {
       const button = event.target.closest("[data-step], [data-verdict]");
       if (button?.dataset.step) change(at, Number(button.dataset.step));
-      else if (button) verdict(button.dataset.verdict, at);
+      else if (button) judge(button.dataset.verdict, at);
     });
   });
   return start;
@@ -132,19 +157,4 @@ function build(dialog) {
 
 function id(record) {
   return Number(record?.dataset.recordId);
-}
-
-/** Size, model, seed…; what differs from the other one stands out. */
-function facts(record, other) {
-  const [mine, theirs] = [record, other].map((one) => {
-    const asked = JSON.parse(one.dataset.request);
-    const told = one.querySelector("template[data-facts]").content.querySelectorAll("dd");
-    return [told[0].textContent, told[1].textContent, asked.seed == null ? "" : _("种子 {seed}", { seed: asked.seed })];
-  });
-  return mine.filter(Boolean).map((words) => {
-    const element = document.createElement("span");
-    element.textContent = words;
-    element.classList.toggle("is-different", !theirs.includes(words));
-    return element;
-  });
 }

@@ -1,7 +1,7 @@
 // The list by keyboard: arrows move from record to record, Space ticks, Enter opens, Delete deletes, F keeps, D downloads.
 
-/** deed(name, ids) does something to records, without ids to what is selected. */
-export function keys(page, { selection, deed }) {
+/** deed(name) does something to what is selected, act(name, record) to one. */
+export function keys(page, { selection, deed, act }) {
   const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
   const here = () => document.activeElement?.closest?.("[data-records] [data-record-id]");
 
@@ -20,9 +20,10 @@ export function keys(page, { selection, deed }) {
   }
 
   function deleteHere() {
-    const id = Number(here()?.dataset.recordId);
-    if (selection.size() && (!id || selection.has(id))) return deed("delete");
-    return id ? deed("delete", [id]) : undefined;
+    const record = here();
+    if (page.querySelector("[data-list][data-trash]")) return undefined;
+    if (selection.size() && (!record || selection.has(Number(record.dataset.recordId)))) return deed("delete");
+    return record && act("delete", record);
   }
 
   document.addEventListener("keydown", (event) => {
@@ -31,7 +32,7 @@ export function keys(page, { selection, deed }) {
     if (key === "ArrowDown" && target.matches("[data-search]") && !event.isComposing) return enter(records()[0]);
     if (target.matches('input:not([type="checkbox"]), textarea, select, summary')) return undefined;
     if (key.startsWith("Arrow") && (here() || target === document.body)) move(key);
-    else if (key === "Delete") deleteHere();
+    else if (key === "Delete" && !event.repeat) deleteHere();
     else if (key === "Escape" && selection.size() && !page.querySelector("details[open]")) selection.clear();
     else if (here() && key === " " && target.matches("a")) selection.toggle(Number(here().dataset.recordId));
     else if (here() && key === "Enter" && target.matches("[data-pick]")) here().querySelector("[data-full]")?.click();

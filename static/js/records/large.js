@@ -60,7 +60,10 @@ export function makeLarge(page, finder, selection, run) {
     const last = undos.pop();
     if (!last) return box.say(_("没有可以撤销的"));
     const [number, id] = last;
-    await run("undo", number);
+    await run("undo", number).catch((failure) => {
+      undos.push(last);
+      throw failure;
+    });
     if (box.isOpen() && linkOf(id)) box.present(linkOf(id));
     return undefined;
   }

@@ -5,7 +5,7 @@ import { late } from "../late.js";
 
 const OF_TILES = ["retry", "collect", "reorder", "drop"];
 
-/** Returns {deed(name, ids?), act(name, record), enlarge(link)}. */
+/** Returns {deed(name), act(name, record), run(name, chosen, about), enlarge(link)}. */
 export function work(page, finder, selection) {
   const bar = document.querySelector("[data-selection]");
   const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
@@ -49,17 +49,16 @@ export function work(page, finder, selection) {
     target.focus({ preventScroll: true });
   }
 
-  /** One of data-deed with what is selected, or with the records of these ids. */
-  async function deed(name, ids) {
-    if (bar.matches(".is-busy") || (!ids && selection.isNaming())) return;
+  /** One of data-deed with what is selected. */
+  async function deed(name) {
+    if (bar.classList.contains("is-busy") || selection.isNaming()) return;
     const place = bar.querySelector("[data-selection-error]");
-    const chosen = ids ? { ids } : selection.chosen();
     const at = records().indexOf(document.activeElement?.closest("[data-record-id]"));
     place.textContent = "";
     bar.classList.add("is-busy");
     try {
       if (name === "compare") await compare();
-      else await run(name, chosen);
+      else await run(name, selection.chosen());
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       place.textContent = failure.message;
@@ -90,5 +89,5 @@ export function work(page, finder, selection) {
     if (button) deed(button.dataset.deed);
   });
 
-  return { deed, run, enlarge };
+  return { deed, act, run, enlarge };
 }
