@@ -205,10 +205,25 @@ class RecordsPage:
         data = base64.b64encode(file.read_bytes()).decode()
         self.page.evaluate(_DROP, [file.name, data])
 
+    def paste(self, file: Path, *, into: str = "body", text: str = "") -> None:
+        """Ctrl+V with a picture in the clipboard, and a text beside it as Excel puts it there."""
+        data = base64.b64encode(file.read_bytes()).decode()
+        self.page.locator(into).evaluate(_PASTE, [file.name, data, text])
+
     def expect_query(self, **wanted: str) -> None:
         """Until the address asks for this and for nothing else."""
         self.page.wait_for_url(lambda url: dict(parse_qsl(urlsplit(url).query)) == wanted)
 
+
+_PASTE = """
+(place, [name, content, text]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([bytes], name, { type: "image/png" }));
+  if (text) clipboardData.setData("text/plain", text);
+  place.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+}
+"""
 
 _DROP = """
 async ([name, content]) => {

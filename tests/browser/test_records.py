@@ -409,6 +409,23 @@ def test_a_picture_that_was_renamed_opens_its_record_when_dropped(
     expect(records.page.locator("dialog .toast")).to_contain_text("就是记录 7")
 
 
+def test_a_pasted_picture_is_looked_up_but_not_with_a_text_for_the_search_nor_under_a_dialog(
+    records: RecordsPage, tmp_path: Path
+) -> None:
+    page, asked = records.page, []
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    cell = tmp_path / "image.png"
+    cell.write_bytes(drawn("png"))
+    records.paste(cell, into="[data-search]", text="夜市")
+    records.enlarge(60)
+    records.paste(cell)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    records.paste(cell)
+    expect(page.locator("dialog[data-dialog=file]")).to_contain_text("这张图不在记录里")
+    assert len(asked) == 1
+
+
 def test_a_picture_from_elsewhere_shows_the_parameters_it_carries(
     records: RecordsPage, house: HouseProcess, tmp_path: Path
 ) -> None:

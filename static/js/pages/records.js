@@ -22,7 +22,10 @@ page.addEventListener("error", () => broke(), { capture: true });
 if ([...page.querySelectorAll(".record-image")].some((image) => image.complete && !image.naturalWidth && image.currentSrc)) broke();
 page.addEventListener("toggle", () => opened(), { capture: true });
 document.addEventListener("dragenter", () => dragged());
-document.addEventListener("paste", ({ clipboardData }) => clipboardData?.files[0] && look(clipboardData.files[0]));
+document.addEventListener("paste", ({ clipboardData, target }) => {
+  const isText = target.closest?.("input, textarea") && clipboardData?.getData("text/plain"); // Excel puts an image beside it
+  if (!isText && clipboardData?.files[0] && !document.querySelector("dialog[open]")) look(clipboardData.files[0]);
+});
 page.addEventListener("click", (event) => {
   if (event.target.closest("[data-by-file]")) document.querySelector("[data-file-input]").click();
 });
