@@ -52,7 +52,7 @@ export function actions(library, shown) {
       input.onblur = () => end(true);
       input.addEventListener("keydown", (event) => {
         event.stopPropagation();
-        if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+        if (event.isComposing || event.keyCode === 229 || !["Enter", "Escape"].includes(event.key)) return;
         event.preventDefault();
         end(event.key === "Enter");
       });

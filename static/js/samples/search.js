@@ -49,10 +49,11 @@ export function search(library, shown) {
     part("more").textContent = sentence;
   }
 
-  part("search").addEventListener("input", () => {
+  part("search").addEventListener("input", (event) => {
     clearTimeout(typing);
-    typing = setTimeout(look, 200);
+    if (!event.isComposing) typing = setTimeout(look, 200);
   });
+  part("search").addEventListener("compositionend", look);
   part("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
     look();
