@@ -233,6 +233,24 @@ def test_two_pictures_are_compared_side_by_side(records: RecordsPage, house: Hou
     records.expect_large("1 / 59")
 
 
+def test_the_large_view_shows_the_next_picture_when_its_own_was_rejected_side_by_side(
+    records: RecordsPage,
+) -> None:
+    page = records.page
+    records.enlarge(60)
+    page.keyboard.press("c")
+    names = page.locator("dialog[data-compare] [data-name]")
+    expect(names).to_have_text(["记录 60", "记录 59"])
+    page.keyboard.press("1")
+    page.keyboard.press("x")
+    expect(names).to_have_text(["记录 58", "记录 59"])
+    page.keyboard.press("Escape")
+    records.expect_large("1 / 59")
+    records.expect_whole(59)
+    page.keyboard.press("ArrowRight")
+    records.expect_large("2 / 59")
+
+
 def test_what_fails_side_by_side_is_said_on_the_picture_and_can_be_done_again(
     records: RecordsPage,
 ) -> None:

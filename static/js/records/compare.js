@@ -8,7 +8,7 @@ import { _ } from "../words.js";
 
 let open = null;
 
-/** Two record elements; records() are those to choose from, run(name, chosen, about) does something to one. */
+/** Two record elements; `given` is {records(): those to choose from, run(name, chosen, about), closed()}. */
 export function openCompare(left, right, given) {
   open ??= build(document.querySelector("[data-compare]"));
   open(left, right, given);
@@ -137,6 +137,8 @@ function build(dialog) {
     event.preventDefault();
     if (!(event.repeat && "pxz".includes(key))) jobs[key]();
   });
+
+  dialog.addEventListener("close", () => given.closed());
 
   function activate(at) {
     active = at;

@@ -50,9 +50,13 @@ export function makeLarge(page, finder, selection, run) {
     const at = links().findIndex((link) => record.contains(link));
     const number = await run(name, { ids: [id] }, { record });
     if (name !== "restore" && number) undos.push([number, id]);
-    const next = at < 0 ? null : (links()[at] ?? links().at(-1));
-    if (!box.isOpen()) return;
-    if (next) box.present(next);
+    if (box.isOpen()) showAt(at);
+  }
+
+  /** The picture of this place, from the end when there are fewer now. */
+  function showAt(at) {
+    const link = at < 0 ? null : (links()[at] ?? links().at(-1));
+    if (link) box.present(link);
     else box.close();
   }
 
@@ -128,12 +132,17 @@ export function makeLarge(page, finder, selection, run) {
     const all = links().map((link) => link.closest("[data-record-id]"));
     const at = all.indexOf(record);
     const other = all[at + 1] ?? all[at - 1] ?? all[0];
-    return compare(record, other);
+    const { recordId: id, favourite } = record.dataset;
+    return compare(record, other, () => {
+      if (record.isConnected && record.dataset.favourite === favourite) return; // as it was
+      if (linkOf(id)) box.present(linkOf(id));
+      else showAt(at);
+    });
   }
 
-  async function compare(left, right) {
+  async function compare(left, right, closed = () => null) {
     const { openCompare } = await comparison();
-    openCompare(left, right, { records: () => links().map((link) => link.closest("[data-record-id]")), run });
+    openCompare(left, right, { records: () => links().map((link) => link.closest("[data-record-id]")), run, closed });
   }
 
   page.addEventListener("found", () => {
