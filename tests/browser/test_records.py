@@ -275,6 +275,10 @@ def test_what_is_selected_stays_selected_over_pages_and_comes_as_one_zip(records
     records.pick(60, 57)
     records.page.get_by_role("link", name="第 2 页").click()
     records.pick(31)
+    panel = records.page.locator("details.status-model")
+    panel.locator("summary").click()
+    panel.get_by_role("link").first.press("Escape")
+    expect(panel).not_to_have_attribute("open", "")
     expect(records.bar()).to_contain_text("已选 3 条，2 条在别的页")
     with records.page.expect_download() as started:
         records.bar().get_by_role("button", name="下载 ZIP").click()
@@ -300,6 +304,7 @@ def test_the_whole_result_is_selected_exported_deleted_and_brought_back(
     records.bar().get_by_role("button", name="选择全部 60 条").click()
     records.bar().get_by_role("button", name="🗑️ 删除").click()
     expect(records.page.locator(".empty")).to_contain_text("暂无记录")
+    expect(records.page.locator("[data-total-words]")).to_be_focused()
     records.undo()
     records.expect_total("共 60 条")
     assert house.get("/api/records?trash=1")["total"] == 0
@@ -393,6 +398,7 @@ def test_pictures_made_meanwhile_are_announced_and_shown_when_asked_for(
     records.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # looked at again
     records.page.get_by_role("button", name="有 1 条新的，刷新").click()
     records.expect_total("共 61 条")
+    expect(records.page.locator("[data-total-words]")).to_be_focused()
     expect(records.records().first).to_contain_text("刚画的猫")
 
 

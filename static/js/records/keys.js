@@ -26,6 +26,8 @@ export function keys(page, { selection, deed, act }) {
     return record && act("delete", record);
   }
 
+  let isForOpen = false; // Esc closes what is open, here or in the top bar, before it takes the ticks away
+  document.addEventListener("keydown", () => (isForOpen = Boolean(document.querySelector("details[open]"))), { capture: true });
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return undefined;
     const { key, target } = event;
@@ -33,7 +35,7 @@ export function keys(page, { selection, deed, act }) {
     if (target.matches('input:not([type="checkbox"]), textarea, select, summary')) return undefined;
     if (key.startsWith("Arrow") && (here() || target === document.body)) move(key);
     else if (key === "Delete" && !event.repeat) deleteHere();
-    else if (key === "Escape" && selection.size() && !page.querySelector("details[open]")) selection.clear();
+    else if (key === "Escape" && selection.size() && !isForOpen) selection.clear();
     else if (here() && key === " " && target.matches("a")) selection.toggle(Number(here().dataset.recordId));
     else if (here() && key === "Enter" && target.matches("[data-pick]")) here().querySelector("[data-full]")?.click();
     else if (here() && key.toLowerCase() === "f") here().querySelector('[data-action="favourite"]')?.click();

@@ -16,5 +16,7 @@ export async function news(page, finder) {
   const more = answer ? answer.total - total : 0;
   button.hidden = more === 0;
   button.textContent = more > 0 ? _("有 {more} 条新的，刷新", { more }) : _("列表有变化，刷新");
-  button.onclick = finder.reload;
+  button.onclick = async () => {
+    if (await finder.reload()) finder.found.querySelector("[data-total-words]").focus(); // the button is gone
+  };
 }

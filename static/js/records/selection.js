@@ -100,7 +100,9 @@ export function selection(page, finder) {
   }
 
   function say(shown) {
+    const hadFocus = bar.contains(document.activeElement);
     bar.hidden = size() === 0;
+    if (hadFocus && bar.hidden) finder.found.querySelector("[data-total-words]").focus({ preventScroll: true });
     bar.classList.toggle("is-trash", "trash" in list().dataset);
     const elsewhere = isAll() ? 0 : size() - shown;
     bar.classList.toggle("is-naming", naming !== null);

@@ -54,6 +54,7 @@ export function work(page, finder, selection) {
     if (bar.classList.contains("is-busy") || selection.isNaming()) return;
     const place = bar.querySelector("[data-selection-error]");
     const at = records().indexOf(document.activeElement?.closest("[data-record-id]"));
+    const isFromBar = bar.contains(document.activeElement);
     place.textContent = "";
     bar.classList.add("is-busy");
     try {
@@ -64,7 +65,9 @@ export function work(page, finder, selection) {
       place.textContent = failure.message;
     }
     bar.classList.remove("is-busy");
-    if (at >= 0 && !document.querySelector("dialog[open]")) settle(records()[at] ?? records().at(-1));
+    if (document.querySelector("dialog[open]")) return;
+    if (at >= 0) settle(records()[at] ?? records().at(-1));
+    else if (isFromBar && bar.hidden) settle(); // on how many there are
   }
 
   async function compare() {
