@@ -10,6 +10,8 @@ from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
 from tests.house_process import HouseProcess
 
+AT_ONCE = 10_000  # ms: before the page looks by itself whether something changed
+
 
 def files(folder: Path, *names: str) -> list[Path]:
     made = [folder / name for name in names]
@@ -47,6 +49,39 @@ def test_a_picture_is_renamed_and_deleted_and_brought_back_by_keyboard(
     expect(library.samples()).to_have_count(1)
     library.open()
     library.expect_names("新 名 🎨.png")
+
+
+def test_the_last_picture_leaves_the_first_step_and_comes_back_also_after_a_search(
+    library: SamplesPage, tmp_path: Path
+) -> None:
+    library.upload(*files(tmp_path, "红茶.png"))
+    expect(library.samples()).to_have_count(1)
+    library.delete("红茶.png")
+    expect(library.page.locator(".empty")).to_contain_text("还没有示例图", timeout=AT_ONCE)
+    expect(library.page.locator("[data-files]")).to_be_focused()
+    library.undo()
+    expect(library.sample("红茶.png").locator("a")).to_be_focused(timeout=AT_ONCE)
+    expect(library.page.locator(".empty")).to_have_count(0)
+    library.delete("红茶.png")
+    library.search("茶")
+    library.expect_count("找到 0 张")
+    library.undo()
+    expect(library.sample("红茶.png").locator("a")).to_be_focused(timeout=AT_ONCE)
+    library.expect_count("找到 1 张")
+
+
+def test_a_name_that_is_refused_stays_to_be_mended(library: SamplesPage, tmp_path: Path) -> None:
+    library.upload(*files(tmp_path, "绿茶.png"))
+    expect(library.samples()).to_have_count(1)
+    library.rename("绿茶.png", "//")
+    tile = library.sample("绿茶.png")
+    expect(tile.locator("[data-error]")).to_contain_text("请写一个名字")
+    field = tile.get_by_label("新名字：绿茶.png")
+    expect(field).to_have_value("//")
+    expect(field).to_be_focused()
+    field.fill("红茶")
+    library.page.keyboard.press("Enter")
+    expect(library.sample("红茶.png").locator("a")).to_be_focused()
 
 
 def test_search_follows_what_is_typed_and_stands_in_the_address(library: SamplesPage, tmp_path: Path) -> None:

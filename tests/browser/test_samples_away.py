@@ -216,6 +216,7 @@ def test_what_cannot_be_done_while_oss_is_away_says_so_where_it_was_tried(
     expect(library.sample("猫.png")).to_contain_text("连不上 OSS")
     library.rename("狗.png", "小狗")
     expect(library.sample("狗.png")).to_contain_text("连不上 OSS")
+    page.keyboard.press("Escape")  # what was typed stayed
     library.upload(picture("茶.png"))
     expect(library.uploads.line("茶.png")).to_contain_text("连不上 OSS")
     oss.is_down = False

@@ -10,7 +10,10 @@ export function actions(library, shown) {
   const deeds = { copy: copyName, rename, delete: remove };
 
   async function act(name, sample) {
-    if (sample.dataset.busy) return;
+    if (sample.dataset.busy) {
+      sample.querySelector(".sample-new-name")?.focus();
+      return;
+    }
     sample.dataset.busy = "yes";
     complain(sample, "");
     try {
@@ -28,6 +31,7 @@ export function actions(library, shown) {
     toast(done ? _("文件名已复制") : _("请手动复制：{filename}", { filename: sample.dataset.filename }));
   }
 
+  /** The name becomes a field until it is kept or given up; one that is refused stays there, with the reason. */
   function rename(sample) {
     const name = sample.querySelector(".sample-name");
     const input = document.createElement("input");
@@ -38,32 +42,52 @@ export function actions(library, shown) {
     name.replaceWith(input);
     input.select();
     return new Promise((resolve, reject) => {
-      const end = async (keep) => {
-        input.onblur = null;
-        input.replaceWith(name);
+      async function save() {
+        if (input.readOnly) return;
+        input.readOnly = true;
+        complain(sample, "");
         try {
-          if (keep && input.value.trim()) await keepName(sample, input.value.trim());
-          else sample.querySelector(".sample-link").focus({ preventScroll: true });
+          if (isOther(sample, input.value.trim())) await keepName(sample, input.value.trim());
+          else close();
           resolve();
         } catch (failure) {
-          reject(failure);
+          if (failure instanceof Failure) complain(sample, failure.message);
+          else reject(failure);
         }
-      };
-      input.onblur = () => end(true);
+        input.readOnly = false;
+      }
+
+      function close() {
+        const hadFocus = document.activeElement === input;
+        input.onblur = null;
+        input.replaceWith(name);
+        if (hadFocus) sample.querySelector(".sample-link").focus({ preventScroll: true });
+      }
+
+      input.onblur = save;
       input.addEventListener("keydown", (event) => {
         event.stopPropagation();
         if (event.isComposing || event.keyCode === 229 || !["Enter", "Escape"].includes(event.key)) return;
         event.preventDefault();
-        end(event.key === "Enter");
+        if (event.key === "Enter") save();
+        else if (!input.readOnly) {
+          close();
+          complain(sample, "");
+          resolve();
+        }
       });
     });
   }
 
+  function isOther(sample, filename) {
+    return filename !== "" && `${filename}.` !== sample.dataset.filename.replace(/[^.]+$/, "");
+  }
+
   async function keepName(sample, filename) {
-    if (`${filename}.` === sample.dataset.filename.replace(/[^.]+$/, "")) return;
     const { images } = await call("PATCH", sample.dataset.url, { filename });
+    const hadFocus = sample.contains(document.activeElement);
     const fresh = await shown.bring(images[0].key, { before: sample });
-    fresh.querySelector(".sample-link").focus({ preventScroll: true });
+    if (hadFocus) fresh.querySelector(".sample-link").focus({ preventScroll: true });
   }
 
   async function remove(sample) {
@@ -74,6 +98,9 @@ export function actions(library, shown) {
     shown.count(-1);
     next?.querySelector("a").focus({ preventScroll: true });
     toast(_("已删除「{filename}」", { filename: sample.dataset.filename }), { label: _("撤销"), run: () => restore(sample, marker) });
+    if (shown.reached()) return;
+    await drawAnew();
+    (shown.holder.querySelector(".sample-link, .empty a") ?? library.querySelector("[data-files]")).focus({ preventScroll: true });
   }
 
   async function restore(sample, marker) {
@@ -84,11 +111,20 @@ export function actions(library, shown) {
       toast(_("没有恢复：{message}", { message: failure.message }), { label: _("重试"), run: () => restore(sample, marker) });
       return;
     }
+    if (!marker.isConnected) await drawAnew(); // something else was looked for meanwhile, or nothing was left
     if (marker.isConnected && !shown.find(sample.dataset.sample)) {
       marker.replaceWith(sample);
       shown.count(1);
     }
-    sample.querySelector("a").focus();
+    shown.find(sample.dataset.sample)?.querySelector("a").focus();
+  }
+
+  async function drawAnew() {
+    try {
+      shown.draw(await shown.ask({}));
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure; // the top bar says that nobody answers
+    }
   }
 
   function complain(sample, sentence) {
