@@ -445,7 +445,14 @@ def test_a_pasted_picture_is_looked_up_but_not_with_a_text_for_the_search_nor_un
     records.paste(cell)
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
+    held: list[Route] = []
+    page.route("**/api/records/find-by-file", lambda route: held.append(route))
     records.paste(cell)
+    veil = page.locator("[data-drop-veil]")
+    expect(veil).to_be_visible()
+    expect(veil).to_have_text("正在找这张图的记录")
+    held.pop().continue_()
+    expect(veil).to_be_hidden()
     expect(page.locator("dialog[data-dialog=file]")).to_contain_text("这张图不在记录里")
     assert len(asked) == 1
 

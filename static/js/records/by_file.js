@@ -5,6 +5,8 @@ import { announce, toast } from "../messages.js";
 import { intoDraft } from "../kept.js";
 import { _ } from "../words.js";
 
+const PATIENCE = 300;
+const veil = document.querySelector("[data-drop-veil]");
 const dialog = document.querySelector('[data-dialog="file"]');
 const part = (name) => dialog.querySelector(`[data-file-${name}]`);
 
@@ -16,7 +18,7 @@ export async function lookUp(file, { page, finder, enlarge, run }) {
   const body = new FormData();
   body.append("file", file, file.name);
   try {
-    const { record, is_same_file: same, in_trash: gone, parameters } = await call("POST", fileUrl, body);
+    const { record, is_same_file: same, in_trash: gone, parameters } = await whileSaying(_("正在找这张图的记录"), call("POST", fileUrl, body));
     if (record && gone) {
       return show(_("记录 {id}", { id: record.id }), _("这张图的记录在回收站里。"), asFacts(record), [_("恢复"), () => run("restore", { ids: [record.id] })]);
     }
@@ -30,6 +32,23 @@ export async function lookUp(file, { page, finder, enlarge, run }) {
     ]);
   } catch (failure) {
     return show(file.name, failure.message);
+  }
+}
+
+/** What is waited for; when it takes a while, a sentence over the page says so. */
+async function whileSaying(sentence, answer) {
+  const words = veil.firstElementChild;
+  const usual = words.textContent;
+  const late = setTimeout(() => {
+    words.textContent = sentence;
+    veil.hidden = false;
+  }, PATIENCE);
+  try {
+    return await answer;
+  } finally {
+    clearTimeout(late);
+    veil.hidden = true;
+    words.textContent = usual;
   }
 }
 

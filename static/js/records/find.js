@@ -6,7 +6,7 @@ import { fill } from "../fragments.js";
 
 const PAUSE = 160;
 
-/** Returns {go(url, {history, focus}), reload(), list(), address()}; go resolves to whether the list is there. */
+/** Returns {go(url, {history, focus}), reload(), list(), found}; go resolves to whether the list is there. */
 export function find(page) {
   const form = page.querySelector("[data-find]");
   const field = form.querySelector("[data-search]");
