@@ -210,8 +210,10 @@ def test_culling_keeps_and_rejects_with_one_key_each_and_can_be_undone(
     records.expect_large("2 / 60")
     expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_contain_text("第 59 稿")
     assert house.get("/api/records?trash=1")["total"] == 0
-    records.page.keyboard.press("Delete")
+    records.page.keyboard.down("Delete")
+    records.page.keyboard.down("Delete")  # held: the browser repeats it
     records.expect_large("2 / 59")
+    expect(records.page.locator("dialog .toast")).to_contain_text("已删除 1 条")
     records.page.keyboard.press("Escape")
     records.undo()
     records.expect_total("共 60 条")

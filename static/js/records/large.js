@@ -47,8 +47,10 @@ export function makeLarge(page, finder, selection, run) {
 
   /** The record leaves the list; the one that takes its place is shown. */
   async function takeAway(name, record, id) {
+    if (record.dataset.busy) return; // pressed twice
     const at = links().findIndex((link) => record.contains(link));
-    const number = await run(name, { ids: [id] }, { record });
+    record.dataset.busy = "yes";
+    const number = await run(name, { ids: [id] }, { record }).finally(() => delete record.dataset.busy);
     if (name !== "restore" && number) undos.push([number, id]);
     if (box.isOpen()) showAt(at);
   }
