@@ -4,7 +4,7 @@
 import { call } from "../api.js";
 import { copy, toast } from "../messages.js";
 import { addressWith } from "./address.js";
-import { intoDraft } from "../kept.js";
+import { DRAFT, intoDraft, recall } from "../kept.js";
 import { _, language } from "../words.js";
 
 /** Returns do(name, chosen, {record, button}) for a page, its finder and its selection. */
@@ -68,13 +68,14 @@ export function makeDeeds(page, finder, selection) {
   }
 
   async function reference(_chosen, { record }) {
-    const { images } = await call("POST", uploadUrl, { record_id: Number(record.dataset.recordId) });
     const most = Math.min(4, JSON.parse(page.dataset.card).max_references);
-    if (!intoDraft((draft) => addReference(draft, images[0], most))) {
+    if ((recall(DRAFT)?.sample_images ?? []).length >= most) {
       toast(_("「单图生成」里已有 {most} 张参考图，请先移除一张", { most }), { label: _("去看"), run: () => location.assign(studioUrl) });
-    } else {
-      toast(_("已加入「单图生成」的参考图"), { label: _("去生成"), run: () => location.assign(studioUrl) });
+      return;
     }
+    const { images } = await call("POST", uploadUrl, { record_id: Number(record.dataset.recordId) });
+    intoDraft((draft) => ({ ...draft, sample_images: [...(draft.sample_images ?? []), images[0]].slice(0, most) }));
+    toast(_("已加入「单图生成」的参考图"), { label: _("去生成"), run: () => location.assign(studioUrl) });
   }
 
   const deeds = {
@@ -134,7 +135,3 @@ function carry(url, chosen) {
   toast(_("下载已经开始，大的要等一会儿"));
 }
 
-function addReference(draft, image, most) {
-  const images = draft.sample_images ?? [];
-  return images.length < most && { ...draft, sample_images: [...images, image] };
-}

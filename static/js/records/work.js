@@ -25,6 +25,7 @@ export function work(page, finder, selection) {
     const hadFocus = record.contains(document.activeElement);
     place.textContent = "";
     record.dataset.busy = "yes";
+    if (button) button.dataset.busy = "yes";
     try {
       if (OF_TILES.includes(name)) await asTile(button);
       else await run(name, { ids: [Number(record.dataset.recordId)] }, { record });
@@ -33,6 +34,7 @@ export function work(page, finder, selection) {
       place.textContent = failure.message;
     }
     delete record.dataset.busy;
+    delete button?.dataset.busy;
     if (hadFocus && !record.isConnected) settle(records()[at] ?? records().at(-1));
   }
 

@@ -104,13 +104,7 @@ export function actions(library, shown) {
   }
 
   async function restore(sample, marker) {
-    try {
-      await call("POST", `${sample.dataset.url}/restore`);
-    } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
-      toast(_("没有恢复：{message}", { message: failure.message }), { label: _("重试"), run: () => restore(sample, marker) });
-      return;
-    }
+    await call("POST", `${sample.dataset.url}/restore`);
     if (!marker.isConnected) await drawAnew(); // something else was looked for meanwhile, or nothing was left
     if (marker.isConnected && !shown.find(sample.dataset.sample)) {
       marker.replaceWith(sample);
