@@ -46,7 +46,10 @@ function follow(section) {
   let asking = false;
 
   async function look() {
-    if (asking) return;
+    if (asking) {
+      seen = null; // what is being answered may be older: the next beat looks once more
+      return;
+    }
     asking = true;
     try {
       const news = await lookAtFragment(`${section.dataset.liveUrl}?since=${since}`, memory);
