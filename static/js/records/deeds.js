@@ -134,4 +134,3 @@ function carry(url, chosen) {
   form.remove();
   toast(_("下载已经开始，大的要等一会儿"));
 }
-
