@@ -58,7 +58,7 @@ function shortcuts(page) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
     if (event.key === "Escape") closePanel(page.querySelector("details.status-model[open]"));
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
-    if (event.target.matches('input:not([type="checkbox"]), textarea, select, [contenteditable]') || page.querySelector("dialog[open]")) {
+    if (event.target.matches('input:not([type="checkbox"], [type="radio"], [type="file"]), textarea, select, [contenteditable]') || page.querySelector("dialog[open]")) {
       return undefined;
     }
     if (event.key === "?") openDialog("shortcuts");

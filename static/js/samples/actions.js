@@ -100,6 +100,7 @@ export function actions(library, shown) {
     toast(_("已删除「{filename}」", { filename: sample.dataset.filename }), { label: _("撤销"), run: () => restore(sample, marker) });
     if (shown.reached()) return;
     await drawAnew();
+    if (document.activeElement !== document.body) return; // somebody went on elsewhere
     (shown.holder.querySelector(".sample-link, .empty a") ?? library.querySelector("[data-files]")).focus({ preventScroll: true });
   }
 
@@ -113,9 +114,12 @@ export function actions(library, shown) {
     shown.find(sample.dataset.sample)?.querySelector("a").focus();
   }
 
+  /** The list once more; an answer that comes after something else was looked for is not drawn. */
   async function drawAnew() {
+    const [words, { version }] = [shown.words(), shown];
     try {
-      shown.draw(await shown.ask({}));
+      const html = await shown.ask({});
+      if (words === shown.words() && version === shown.version) shown.draw(html);
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure; // the top bar says that nobody answers
     }
