@@ -100,8 +100,8 @@ class SamplesPage:
         return self.page.locator(f'.sample[data-filename="{name}"]')
 
     def names(self) -> list[str]:
-        """Their names, in order."""
-        return self.samples().locator(".sample-name").all_inner_texts()
+        """Their names, in order; also of those that were not drawn yet, of which ``innerText`` knows nothing."""
+        return [name.strip() for name in self.samples().locator(".sample-name").all_text_contents()]
 
     def expect_names(self, *names: str) -> None:
         """Until these are shown, in this order."""
