@@ -73,7 +73,6 @@ from storage.queue import (
     list_spent,
     pause_other_models,
     requeue_record,
-    retry_records,
     settle_lapsed,
 )
 from storage.records import (
@@ -92,6 +91,7 @@ from storage.records import (
     restore_records,
     undo_delete,
 )
+from storage.retry import retry_records
 from storage.search import index_progress, index_prompts, merge_index
 from storage.upkeep import KeptFile, back_up, empty_trash, list_kept_files
 from storage.usage import (

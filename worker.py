@@ -40,6 +40,7 @@ _HOUSEWORK_SECONDS = 0.5
 _HOUSEWORK_BREATH = 0.05  # between two steps, for those who wait to write
 _TRASH_LOOK_SECONDS = 3600.0
 _PUT_DOWN_SECONDS = 1.0
+_TROUBLE_SECONDS = 60.0  # in a batch that was cancelled nothing else holds back what cannot be collected
 
 # For pictures that were delivered and cannot be had again, by cause.
 _NOT_AGAIN = {
@@ -276,7 +277,7 @@ class Worker:
         wait = generator.seconds_before_retry(error, retries=record.retries, throttled=record.throttled)
         nothing_lost = error.billed is Billed.NO or error.ticket_usable
         if wait is None and nothing_lost and (error.pauses_batch or error.cause in ("network", "storage")):
-            self._put_back(db, record, error)
+            self._put_back(db, record, error, wait=_TROUBLE_SECONDS)
             self._pause_batch(db, record, error.message, stops_collecting=True)
         elif wait is None:
             self._fail(db, record, error)

@@ -238,9 +238,9 @@ def pause_in_transaction(
         """
         UPDATE batches
         SET state = 'paused', paused_reason = :reason
-        WHERE id = :id AND state = 'active'
+        WHERE id = :id AND (state = 'active' OR (state = 'paused' AND :stops AND paused_reason <> :reason))
         """,
-        {"id": batch_id, "reason": reason},
+        {"id": batch_id, "reason": reason, "stops": stops_collecting},
     ).rowcount
     if changed:
         level, text = ("warning", f"已暂停：{reason}") if reason else ("info", "已暂停")

@@ -9,10 +9,10 @@ from decimal import Decimal
 from domain import ModelCard, Status
 from errors import Conflict
 from spending import Doubt, DoubtCounts
-from storage.batches import add_log
+from storage.batches import add_log, check_model
 from storage.connection import next_version, transaction
 from storage.ledger import sum_up
-from storage.queue import queue_again
+from storage.retry import list_makeable, queue_again
 from storage.rows import RECORD, to_record, yuan
 
 _IN_DOUBT = "id IN (SELECT record_id FROM sends WHERE outcome = 'unknown')"
@@ -117,12 +117,16 @@ def order_again(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: Mode
     """Order these pictures anew, at their price. None: all that cannot be collected.
 
     A batch that is paused stays so, and what is ordered waits with it: going on would start the rest of it.
-    Raises Conflict when a named one is not unknown, or when the model never makes such a picture.
+    Of all, what the model never makes is left out. Raises Conflict when a named one is not unknown, or when
+    the model makes none of them.
     """
     with transaction(db):
         rows = _chosen(db, ids, "1" if ids is not None else "ticket IS NULL", card)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
+        if ids is None:
+            able = set(list_makeable(db, [row["id"] for row in rows], card=card))
+            rows = [row for row in rows if row["id"] in able] or rows
 
         def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
             db.execute(
@@ -130,6 +134,7 @@ def order_again(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: Mode
                 [json.dumps(batch_ids)],
             )
             queue_again(db, batch_ids, card=card)
+            check_model(db, batch_id, card.model_id)
             if state != "paused":
                 _set_state(db, batch_id, "active")
             add_log(db, batch_id, "info", f"重新下单 {len(batch_ids)} 张，之前的可能已计费")

@@ -8,9 +8,9 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from domain import ImageRequest, KeptPicture, ModelCard, Record, Status
-from errors import Billed, Conflict, ModelError
-from storage.batches import add_log, check_model, close_batch, pause_in_transaction
+from domain import KeptPicture, Record, Status
+from errors import Billed, ModelError
+from storage.batches import add_log, close_batch, pause_in_transaction
 from storage.connection import next_version, transaction
 from storage.ledger import close_sends, holds_claim, write_off_free_sends
 from storage.rows import RECORD, to_record
@@ -204,7 +204,7 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
             UPDATE generation_records
             SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version,
                 collecting = ticket IS NOT NULL
-            WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT})
+            WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT}) AND NOT ({_UNWANTED})
             RETURNING id
             """,
             {"model": model, "now": now, "version": next_version(db)},
@@ -243,7 +243,13 @@ def requeue_record(
         if _put_back(db, record, not_before=not_before, error=error):
             return
         if error is not None:
-            add_log(db, record.batch_id, "warning", f"{_place(record)}稍后再试：{error.message}", record.id)
+            add_log(
+                db,
+                record.batch_id,
+                "warning",
+                f"{place_in_batch(record)}稍后再试：{error.message}",
+                record.id,
+            )
 
 
 def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
@@ -295,7 +301,7 @@ def finish_record(
             },
         )
         close_sends(db, record.id, Billed.YES)
-        text = f"{_place(record)}已保存：{kept.filename}（{kept.width}×{kept.height}）"
+        text = f"{place_in_batch(record)}已保存：{kept.filename}（{kept.width}×{kept.height}）"
         add_log(db, record.batch_id, "info", text, record.id)
         close_batch(db, record.batch_id)
     return True
@@ -309,72 +315,6 @@ def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bo
             return False
         _end(db, record, status, error)
     return True
-
-
-def retry_records(
-    db: sqlite3.Connection, batch_id: str, ids: list[int] | None = None, *, card: ModelCard
-) -> int:
-    """Failed records back into the queue -> how many; an ``unknown`` or cancelled one only when named.
-
-    A ticket that can still be collected is kept, so that nothing is ordered twice; without one the picture
-    is ordered from ``card``, the model in use. A batch that is paused stays so: going on would start the rest
-    of it. Raises Conflict when a named record is not one to retry, has a ticket of another model, or is
-    nothing that this one makes.
-    """
-    with transaction(db):
-        sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
-        found = {row["id"]: row["status"] for row in db.execute(sql, {"id": batch_id}).fetchall()}
-        ended = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
-        if ids is None:
-            ids = [i for i, status in found.items() if status == Status.FAILED]
-        elif any(found.get(i) not in ended for i in ids):
-            raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
-        queue_again(db, ids, card=card)
-        if ids:
-            check_model(db, batch_id, card.model_id)
-            begun = db.execute(
-                "UPDATE batches SET state = 'active' WHERE id = :id AND state <> 'paused'", {"id": batch_id}
-            ).rowcount
-            text = f"重试 {len(ids)} 张" if begun else f"重试 {len(ids)} 张，等批次继续"
-            add_log(db, batch_id, "info", text)
-    return len(ids)
-
-
-def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> None:
-    """These records as if they were new, but for their tickets; inside a transaction.
-
-    What has a ticket is collected, also while its batch is paused. What has none is ordered from ``card``,
-    without the fields that model does not take. Raises Conflict when it never makes such a picture.
-    """
-    version = next_version(db)
-    for record_id in ids:
-        sql = f"SELECT {RECORD} FROM generation_records WHERE id = :id"
-        record = to_record(db.execute(sql, {"id": record_id}).fetchone())
-        request = record.request if record.ticket else _made_by(card, record)
-        db.execute(
-            """
-            UPDATE generation_records
-            SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
-                model = :model, seed = :seed, steps = :steps, collecting = ticket IS NOT NULL,
-                lapses = 0, started_at = NULL, finished_at = NULL, version = :version
-            WHERE id = :id
-            """,
-            {
-                "id": record_id,
-                "version": version,
-                "model": record.model if record.ticket else card.model_id,
-                "seed": request.seed,
-                "steps": request.steps,
-            },
-        )
-
-
-def _made_by(card: ModelCard, record: Record) -> ImageRequest:
-    for problem in card.beyond(record.request):
-        raise Conflict(
-            f"{_place(record)}不能用现在的模型重试：{problem.message}；请换回 {record.model}，或改了再做"
-        )
-    return card.accept(record.request)
 
 
 def _holds(db: sqlite3.Connection, record: Record) -> bool:
@@ -407,6 +347,10 @@ def _put_back(
             "throttled": bool(error and error.slow_down),
         },
     )
+    # It was thought dead, and its batch at its end, while it only slept: there is something left to do.
+    db.execute(
+        "UPDATE batches SET state = 'active' WHERE id = :id AND state = 'finished'", {"id": record.batch_id}
+    )
     _touch_batch(db, record.batch_id, version)
     return _cancel_with_batch(db, record)
 
@@ -431,7 +375,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
             "keeps_ticket": error.ticket_usable,
         },
     )
-    place, why = _place(record), error.message
+    place, why = place_in_batch(record), error.message
     text = f"{place}结果未知：{why}" if status is Status.UNKNOWN else f"{place}失败：{why}"
     add_log(db, record.batch_id, "error", text, record.id)
     if error.pauses_batch and record.batch_id:
@@ -444,6 +388,7 @@ def _touch_batch(db: sqlite3.Connection, batch_id: str | None, version: object) 
     db.execute(sql, {"id": batch_id, "version": version})
 
 
-def _place(record: Record) -> str:
+def place_in_batch(record: Record) -> str:
+    """``第 3 行第 2 张 ``, to begin a line of its log with."""
     many = f"第 {record.picture_number} 张" if record.num_images > 1 else ""
     return f"第 {record.row_number} 行{many} "

@@ -161,13 +161,13 @@ def _change(db: sqlite3.Connection, ids: Iterable[int], assignment: str, conditi
             db.execute(
                 """
                 UPDATE batches
-                SET version = :version
+                SET version = :later
                 WHERE id IN (
                     SELECT batch_id
                     FROM generation_records
                     WHERE id IN (SELECT value FROM json_each(:ids)) AND version = :version)
                 """,
-                {"version": version, "ids": json.dumps(portion)},
+                {"version": version, "later": next_version(db), "ids": json.dumps(portion)},
             )
     return number, version
 

@@ -123,3 +123,62 @@ def test_another_model_makes_only_what_it_can_and_forgets_what_it_does_not_take(
     database.retry_records(db, batch_id, card=replace(plain, sizes=card.sizes))
     again = database.get_record(db, ids[0])
     assert (again.status, again.model, again.seed, again.steps) == (Status.QUEUED, "test-2", None, None)
+
+
+def test_of_all_failed_ones_only_those_the_model_makes_are_retried(
+    db: database.Connection, card: ModelCard
+) -> None:
+    requests = [ImageRequest(prompt="猫", resolution=resolution) for resolution in ("4K", "2K")]
+    batch_id, ids = add(db, card, *requests)
+    for _ in requests:
+        database.fail_record(db, claimed(db), REFUSED)
+    small = replace(card, model_id="test-2", sizes={("1:1", "2K"): Size(width=2048, height=2048)})
+    assert database.retry_records(db, batch_id, card=small) == 1
+    assert [database.get_record(db, each).status for each in ids] == [Status.FAILED, Status.QUEUED]
+
+
+def test_ordering_again_never_mixes_two_models_in_a_batch(db: database.Connection, card: ModelCard) -> None:
+    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    record = claimed(db)
+    database.add_send(db, record, price=PRICE, budget=None)
+    database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
+    other = replace(card, model_id="test-2")
+    with pytest.raises(Conflict, match="test-1"):
+        database.order_again(db, ids[:1], card=other)
+    assert database.get_record(db, ids[0]).status is Status.UNKNOWN
+    assert database.get_batch(db, batch_id).counts[Status.QUEUED] == 1
+
+
+def test_what_was_thought_dead_and_is_put_back_opens_its_batch_again(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card)
+    sleeper = claimed(db)
+    database.add_send(db, sleeper, price=PRICE, budget=None)
+    database.settle_lapsed(db, now=NOW + 60)
+    assert database.get_batch(db, batch_id).status is BatchStatus.FINISHED
+    database.keep_ticket(db, sleeper, "late")
+    database.requeue_record(db, sleeper, not_before=0.0)
+    again = claimed(db, NOW + 61)
+    assert (again.id, again.ticket) == (ids[0], "late")
+
+
+def test_what_stands_in_the_way_is_said_also_of_a_batch_that_was_paused_by_hand(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, _ = add(db, card)
+    database.pause_batch(db, batch_id)
+    database.pause_batch(db, batch_id, "密钥不对", stops_collecting=True)
+    assert database.get_paused_reason(db) == "密钥不对"
+    database.pause_batch(db, batch_id, "预算已到")
+    assert database.get_paused_reason(db) == "密钥不对"
+
+
+def test_the_version_of_a_batch_only_grows(db: database.Connection, card: ModelCard) -> None:
+    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+    for _ in ids:
+        database.fail_record(db, claimed(db), REFUSED)
+    before = database.get_batch_version(db, batch_id)
+    _, undo = database.delete_undoably(db, ids)
+    assert database.get_batch_version(db, batch_id) > undo > before
+    assert database.undo_delete(db, undo) == len(ids)

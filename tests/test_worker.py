@@ -217,6 +217,23 @@ def test_a_wrong_key_pauses_the_batch_with_one_sentence_and_burns_no_row(studio:
     assert studio.service.charges == 3
 
 
+def test_what_cannot_be_collected_of_a_cancelled_batch_is_asked_for_with_pauses(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, ticket_usable=True)
+
+    monkeypatch.setattr(studio.worker.model, "collect", refuse)
+    batch_id, ids = studio.ask("猫")
+    studio.step()
+    database.cancel_batch(studio.db, batch_id)
+    studio.hurry()
+    assert studio.step()
+    assert not studio.step()
+    assert studio.record(ids[0]).ticket
+    assert len(studio.service.orders) == 1
+
+
 def test_a_service_out_of_reach_pauses_instead_of_failing_every_row(studio: Studio) -> None:
     studio.service.stop()
     batch_id, _ = studio.ask("一", "二")

@@ -78,7 +78,8 @@ async function restore(tile, marker) {
 }
 
 async function retry(tile) {
-  await call("POST", tile.dataset.retryUrl, { records: [Number(tile.dataset.recordId)] });
+  const { batch } = await call("POST", tile.dataset.retryUrl, { records: [Number(tile.dataset.recordId)] });
+  if (batch.status === "paused") toast(_("已重新排队，批次继续后开始"));
   document.dispatchEvent(new Event("look-now"));
 }
 

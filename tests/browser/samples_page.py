@@ -100,7 +100,7 @@ class SamplesPage:
         return self.page.locator(f'.sample[data-filename="{name}"]')
 
     def names(self) -> list[str]:
-        """Their names, in order; also of those that were not drawn yet, of which ``innerText`` knows nothing."""
+        """Their names, in order; ``innerText`` knows nothing of those that were not drawn yet."""
         return [name.strip() for name in self.samples().locator(".sample-name").all_text_contents()]
 
     def expect_names(self, *names: str) -> None:

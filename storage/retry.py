@@ -1,0 +1,93 @@
+"""Ended records back into the queue: what has a ticket to be collected, the rest to be ordered."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from domain import ImageRequest, ModelCard, Record, Status
+from errors import Conflict
+from storage.batches import add_log, check_model
+from storage.connection import next_version, transaction
+from storage.queue import place_in_batch
+from storage.rows import RECORD, to_record
+
+
+def retry_records(
+    db: sqlite3.Connection, batch_id: str, ids: list[int] | None = None, *, card: ModelCard
+) -> int:
+    """Failed records back into the queue -> how many; an ``unknown`` or cancelled one only when named.
+
+    A ticket that can still be collected is kept, so that nothing is ordered twice; without one the picture
+    is ordered from ``card``, the model in use. A batch that is paused stays so: going on would start the rest
+    of it. Of all failed ones, what the model never makes is left out. Raises Conflict when a named record is
+    not one to retry, has a ticket of another model, or when there is nothing that this one makes.
+    """
+    with transaction(db):
+        sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
+        found = {row["id"]: row["status"] for row in db.execute(sql, {"id": batch_id}).fetchall()}
+        ended = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+        if ids is None:
+            failed = [i for i, status in found.items() if status == Status.FAILED]
+            ids = list_makeable(db, failed, card=card) or failed
+        elif any(found.get(i) not in ended for i in ids):
+            raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
+        queue_again(db, ids, card=card)
+        if ids:
+            check_model(db, batch_id, card.model_id)
+            begun = db.execute(
+                "UPDATE batches SET state = 'active' WHERE id = :id AND state <> 'paused'", {"id": batch_id}
+            ).rowcount
+            waits = not begun and _has_orders(db, ids)
+            text = f"重试 {len(ids)} 张，等批次继续" if waits else f"重试 {len(ids)} 张"
+            add_log(db, batch_id, "info", text)
+    return len(ids)
+
+
+def list_makeable(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> list[int]:
+    """Those of these records that need no order, or that ``card``'s model can make."""
+    records = _records(db, ids)
+    return [record.id for record in records if record.ticket or not card.beyond(record.request)]
+
+
+def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> None:
+    """These records as if they were new, but for their tickets; inside a transaction.
+
+    What has a ticket is collected, also while its batch is paused. What has none is ordered from ``card``,
+    without the fields that model does not take. Raises Conflict when it never makes such a picture.
+    """
+    version = next_version(db)
+    for record in _records(db, ids):
+        request = record.request if record.ticket else _made_by(card, record)
+        db.execute(
+            """
+            UPDATE generation_records
+            SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
+                model = :model, seed = :seed, steps = :steps, collecting = ticket IS NOT NULL,
+                lapses = 0, started_at = NULL, finished_at = NULL, version = :version
+            WHERE id = :id
+            """,
+            {
+                "id": record.id,
+                "version": version,
+                "model": record.model if record.ticket else card.model_id,
+                "seed": request.seed,
+                "steps": request.steps,
+            },
+        )
+
+
+def _records(db: sqlite3.Connection, ids: Sequence[int]) -> list[Record]:
+    sql = f"SELECT {RECORD} FROM generation_records WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+    return [to_record(row) for row in db.execute(sql, [json.dumps(ids)]).fetchall()]
+
+
+def _has_orders(db: sqlite3.Connection, ids: Sequence[int]) -> bool:
+    """Whether one of them has no ticket, so that it has to be ordered."""
+    return any(record.ticket is None for record in _records(db, ids))
+
+
+def _made_by(card: ModelCard, record: Record) -> ImageRequest:
+    for problem in card.beyond(record.request):
+        place, why = place_in_batch(record), problem.message
+        raise Conflict(f"{place}不能用现在的模型重试：{why}；请换回 {record.model}，或改了再做")
+    return card.accept(record.request)
