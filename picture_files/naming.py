@@ -12,9 +12,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 # A name may be 255 bytes of UTF-8; room is left for a picture number, a counter and the ending.
 MAX_STEM_BYTES = 255 - len("_10-99999.webp.part")
-MAX_PROMISED_BYTES = 255 - len(
-    ".webp.part"
-)  # with a picture number and a counter, as a record is promised it
+MAX_PROMISED_BYTES = 255 - len(".webp.part")  # with both, as a record is promised it
 _LONGEST_WRITTEN = 2_000  # characters of a name that are looked at
 MAX_DEFAULT_LENGTH = 24
 

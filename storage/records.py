@@ -33,7 +33,7 @@ def list_records(
 ) -> list[Record]:
     """A page of records, in the order asked for."""
     with snapshot(db):
-        return _records(db, find_ids(db, wanted, limit=limit, offset=offset))
+        return records_of(db, find_ids(db, wanted, limit=limit, offset=offset))
 
 
 def list_page(
@@ -48,7 +48,7 @@ def list_chosen(db: sqlite3.Connection, chosen: Chosen) -> Iterator[Record]:
     """Records by their ids, or all that a filter finds, however many; deleted ones only by such a filter."""
     trash = isinstance(chosen, RecordFilter) and chosen.trash
     for ids in _portions(_chosen_ids(db, chosen), _READ_AT_ONCE):
-        yield from (record for record in _records(db, ids) if trash or record.deleted_at is None)
+        yield from (record for record in records_of(db, ids) if trash or record.deleted_at is None)
 
 
 def list_neighbours(
@@ -62,7 +62,7 @@ def list_neighbours(
 
 def get_record_or_none(db: sqlite3.Connection, record_id: int | None) -> Record | None:
     """One record, deleted or not; None when there is none."""
-    found = _records(db, [record_id]) if record_id is not None else []
+    found = records_of(db, [record_id]) if record_id is not None else []
     return found[0] if found else None
 
 
@@ -176,7 +176,7 @@ def _chosen_ids(db: sqlite3.Connection, chosen: Chosen) -> Iterable[int]:
     return list(list_record_ids(db, chosen)) if isinstance(chosen, RecordFilter) else chosen
 
 
-def _records(db: sqlite3.Connection, ids: Sequence[int]) -> list[Record]:
+def records_of(db: sqlite3.Connection, ids: Sequence[int]) -> list[Record]:
     """The records of these ids, in their order."""
     rows = db.execute(
         f"""

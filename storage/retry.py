@@ -1,6 +1,5 @@
 """Ended records back into the queue: what has a ticket to be collected, the rest to be ordered."""
 
-import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -9,7 +8,7 @@ from errors import Conflict
 from storage.batches import add_log, check_model
 from storage.connection import next_version, transaction
 from storage.queue import place_in_batch
-from storage.rows import RECORD, to_record
+from storage.records import records_of
 
 
 def retry_records(
@@ -31,32 +30,32 @@ def retry_records(
             ids = list_makeable(db, failed, card=card) or failed
         elif any(found.get(i) not in ended for i in ids):
             raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
-        queue_again(db, ids, card=card)
+        orders = queue_again(db, ids, card=card)
         if ids:
             check_model(db, batch_id, card.model_id)
             begun = db.execute(
                 "UPDATE batches SET state = 'active' WHERE id = :id AND state <> 'paused'", {"id": batch_id}
             ).rowcount
-            waits = not begun and _has_orders(db, ids)
-            text = f"重试 {len(ids)} 张，等批次继续" if waits else f"重试 {len(ids)} 张"
+            text = f"重试 {len(ids)} 张，等批次继续" if orders and not begun else f"重试 {len(ids)} 张"
             add_log(db, batch_id, "info", text)
     return len(ids)
 
 
 def list_makeable(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> list[int]:
     """Those of these records that need no order, or that ``card``'s model can make."""
-    records = _records(db, ids)
+    records = records_of(db, ids)
     return [record.id for record in records if record.ticket or not card.beyond(record.request)]
 
 
-def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> None:
-    """These records as if they were new, but for their tickets; inside a transaction.
+def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> int:
+    """These records as if they were new, but for their tickets -> how many to order; inside a transaction.
 
     What has a ticket is collected, also while its batch is paused. What has none is ordered from ``card``,
     without the fields that model does not take. Raises Conflict when it never makes such a picture.
     """
     version = next_version(db)
-    for record in _records(db, ids):
+    records = records_of(db, ids)
+    for record in records:
         request = record.request if record.ticket else _made_by(card, record)
         db.execute(
             """
@@ -74,16 +73,7 @@ def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) 
                 "steps": request.steps,
             },
         )
-
-
-def _records(db: sqlite3.Connection, ids: Sequence[int]) -> list[Record]:
-    sql = f"SELECT {RECORD} FROM generation_records WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
-    return [to_record(row) for row in db.execute(sql, [json.dumps(ids)]).fetchall()]
-
-
-def _has_orders(db: sqlite3.Connection, ids: Sequence[int]) -> bool:
-    """Whether one of them has no ticket, so that it has to be ordered."""
-    return any(record.ticket is None for record in _records(db, ids))
+    return sum(record.ticket is None for record in records)
 
 
 def _made_by(card: ModelCard, record: Record) -> ImageRequest:

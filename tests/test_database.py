@@ -45,6 +45,14 @@ def claimed(db: database.Connection, now: float = NOW) -> Record:
     return record
 
 
+def ordered(db: database.Connection, ticket: str = "t-1") -> Record:
+    """The next record, ordered: it has a ticket and is waited for."""
+    record = claimed(db)
+    database.add_send(db, record, price=Decimal("0.22"), budget=None)
+    database.keep_ticket(db, record, ticket)
+    return record
+
+
 def stems(db: database.Connection) -> list[str]:
     return [row["file_stem"] for row in db.execute("SELECT file_stem FROM generation_records ORDER BY id")]
 
@@ -457,9 +465,7 @@ def test_a_ticket_of_another_model_is_not_queued_where_nobody_would_collect_it(
     db: database.Connection, card: ModelCard
 ) -> None:
     batch_id, ids = add(db, card)
-    record = claimed(db)
-    database.add_send(db, record, price=Decimal("0.22"), budget=None)
-    database.keep_ticket(db, record, "147")
+    record = ordered(db, "147")
     gone = ModelError("没有下载成功", cause="download", billed=Billed.YES, ticket_usable=True)
     database.fail_record(db, record, gone)
     with pytest.raises(Conflict, match="test-1"):
@@ -470,9 +476,7 @@ def test_a_ticket_of_another_model_is_not_queued_where_nobody_would_collect_it(
 
 def test_cancelling_keeps_what_was_ordered(db: database.Connection, card: ModelCard) -> None:
     batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 3)
-    record = claimed(db)
-    database.add_send(db, record, price=Decimal("0.22"), budget=None)
-    database.keep_ticket(db, record, "T")
+    record = ordered(db, "T")
     database.requeue_record(db, record, not_before=0)
     assert database.cancel_batch(db, batch_id) == 2
     assert claimed(db).ticket == "T"

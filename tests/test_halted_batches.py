@@ -6,20 +6,12 @@ from decimal import Decimal
 import pytest
 
 import database
-from domain import BatchStatus, ImageRequest, ModelCard, Record, Size, Status
+from domain import BatchStatus, ImageRequest, ModelCard, Size, Status
 from errors import Billed, Conflict, ModelError
-from tests.test_database import KEPT, NOW, add, claim, claimed
+from tests.test_database import KEPT, NOW, add, claim, claimed, ordered
 
 PRICE = Decimal("0.22")
 REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
-
-
-def ordered(db: database.Connection) -> Record:
-    """The next record, ordered: it has a ticket and is waited for."""
-    record = claimed(db)
-    database.add_send(db, record, price=PRICE, budget=None)
-    database.keep_ticket(db, record, f"t-{record.id}")
-    return record
 
 
 @pytest.mark.parametrize("reason", ["", "预算已到"])
@@ -31,7 +23,7 @@ def test_what_was_ordered_is_collected_though_its_batch_is_paused(
     database.pause_batch(db, batch_id, reason)
     database.requeue_record(db, record, not_before=0.0)  # the worker stops
     again = claimed(db)
-    assert (again.id, again.ticket) == (ids[0], f"t-{ids[0]}")
+    assert (again.id, again.ticket) == (ids[0], "t-1")
     assert claim(db) is None
 
 
@@ -91,9 +83,8 @@ def test_going_on_with_a_batch_that_has_nothing_left_ends_it(
 ) -> None:
     batch_id, _ = add(db, card)
     database.finish_record(db, ordered(db), KEPT)
-    db.execute(
-        "UPDATE batches SET state = 'paused', paused_reason = '磁盘已满'"
-    )  # as earlier versions left it
+    # As earlier versions left it.
+    db.execute("UPDATE batches SET state = 'paused', paused_reason = '磁盘已满'")
     database.resume_batch(db, batch_id, model="test-1")
     assert database.get_batch(db, batch_id).status is BatchStatus.FINISHED
     assert database.count_open_work(db) == (0, 0)

@@ -201,13 +201,18 @@ def test_the_large_view_is_walked_by_keyboard_and_copies(demo: HouseProcess, stu
     expect(large).to_be_hidden()
 
 
-def test_a_deleted_picture_comes_back_with_undo(demo: HouseProcess, studio: Open) -> None:
-    page = studio(demo)
+def delete_the_only_picture(page: StudioPage) -> None:
+    """One is made and deleted."""
     page.write_prompt("删错的猫")
     page.generate()
     page.wait_for_pictures(1)
     page.act("删除")
     expect(page.tiles()).to_have_count(0)
+
+
+def test_a_deleted_picture_comes_back_with_undo(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    delete_the_only_picture(page)
     expect(page.page.locator("[data-example]").first).to_be_focused()
     page.page.get_by_role("button", name="撤销").click()
     page.wait_for_pictures(1)
@@ -236,11 +241,7 @@ def test_a_picture_deleted_in_one_tab_leaves_the_other_and_comes_back_to_it(
 
 def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo: HouseProcess, studio: Open) -> None:
     page = studio(demo)
-    page.write_prompt("删错的猫")
-    page.generate()
-    page.wait_for_pictures(1)
-    page.act("删除")
-    expect(page.tiles()).to_have_count(0)
+    delete_the_only_picture(page)
     demo.kill()
     page.page.get_by_role("button", name="撤销").click()
     expect(page.page.locator(".toast")).to_contain_text("连不上服务")

@@ -2,6 +2,7 @@
 // fragment for that address takes the place of the list. "found" is dispatched on the page after each.
 
 import { lookAtFragment } from "../api.js";
+import { isComposing } from "../composing.js";
 import { fill } from "../fragments.js";
 
 const PAUSE = 160;
@@ -83,7 +84,7 @@ export function find(page) {
   });
   field.addEventListener("input", (event) => {
     clearTimeout(typing);
-    if (!event.isComposing) typing = setTimeout(lookTyped, PAUSE);
+    if (!isComposing(event)) typing = setTimeout(lookTyped, PAUSE);
   });
   field.addEventListener("compositionend", lookTyped);
   field.addEventListener("blur", () => (hasTyped = false));

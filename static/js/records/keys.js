@@ -1,5 +1,7 @@
 // The list by keyboard: arrows move from record to record, Space ticks, Enter opens, Delete deletes, F keeps, D downloads.
 
+import { isComposing } from "../composing.js";
+
 /** deed(name) does something to what is selected, act(name, record) to one. */
 export function keys(page, { selection, deed, act }) {
   const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
@@ -31,7 +33,7 @@ export function keys(page, { selection, deed, act }) {
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return undefined;
     const { key, target } = event;
-    if (key === "ArrowDown" && target.matches("[data-search]") && !event.isComposing) return enter(records()[0]);
+    if (key === "ArrowDown" && target.matches("[data-search]") && !isComposing(event)) return enter(records()[0]);
     if (target.matches('input:not([type="checkbox"]), textarea, select, summary')) return undefined;
     if (key.startsWith("Arrow") && (here() || target === document.body)) move(key);
     else if (key === "Delete" && !event.repeat) deleteHere();

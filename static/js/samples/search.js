@@ -1,6 +1,7 @@
 // Pictures found as one types, and more of them as one scrolls.
 
 import { Failure } from "../api.js";
+import { isComposing } from "../composing.js";
 import { announce } from "../messages.js";
 import { _ } from "../words.js";
 
@@ -51,7 +52,7 @@ export function search(library, shown) {
 
   part("search").addEventListener("input", (event) => {
     clearTimeout(typing);
-    if (!event.isComposing) typing = setTimeout(look, 200);
+    if (!isComposing(event)) typing = setTimeout(look, 200);
   });
   part("search").addEventListener("compositionend", look);
   part("search-form").addEventListener("submit", (event) => {
