@@ -21,7 +21,7 @@ export function picture(stage) {
   function fetchWhole(link, address) {
     const whole = new Image();
     const coming = _("正在载入…");
-    const late = setTimeout(() => say(coming), PATIENCE);
+    const late = setTimeout(() => { if (!word.textContent) say(coming); }, PATIENCE);
     say("");
     whole.onload = () => settle(true);
     whole.onerror = () => settle(false);
