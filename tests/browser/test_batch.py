@@ -456,7 +456,8 @@ def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
 ) -> None:
     page = batch(demo)
     library = "**/api/sample-images"
-    page.page.context.route(library, lambda route: route.fulfill(status=502, json={"error": "连不上图库"}))
+    answer: dict[str, Any] = {"status": 502, "json": {"error": "连不上图库"}}
+    page.page.context.route(library, lambda route: route.fulfill(**answer))
     page.do("add")
     page.paste_block(1, "prompt", ("猫", "", "", "", "石桥"))
     page.wait_until_kept("石桥")
@@ -469,9 +470,7 @@ def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
     with idle.page.expect_response(library):
         idle.page.clock.fast_forward(3_000)
 
-    found = {"url": "/bridge.png", "filename": "石桥.png"}
-    page.page.context.unroute(library)
-    page.page.context.route(library, lambda route: route.fulfill(json={"images": [found]}))
+    answer = {"json": {"images": [{"url": "/bridge.png", "filename": "石桥.png"}]}}
     idle.page.clock.fast_forward(3_000)
     expect(idle.bad_cells()).to_have_count(0)
     expect(idle.page.locator("[data-do=next-problem]")).to_be_hidden()
