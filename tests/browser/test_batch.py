@@ -373,6 +373,27 @@ def test_the_seed_shown_is_the_one_that_all_pictures_of_a_row_were_made_with(
     page.expect_text(2, "seed", "随机")
 
 
+def test_columns_the_model_does_not_take_say_why_and_keep_what_came_in_without_sending_it(
+    house: HouseProcess, batch: Open, tmp_path: Path
+) -> None:
+    file = tmp_path / "种子.csv"
+    file.write_text("提示词,种子,步数\n一座山,随便,30\n", encoding="utf-8")
+    page = batch(house)
+    page.import_workbook(file)
+    expect(page.report()).to_contain_text("没有问题")
+    expect(page.bad_cells()).to_have_count(0)
+    page.expect_text(1, "seed", "随便")
+    expect(page.cell(1, "seed").locator("[title]")).to_have_attribute("title", re.compile("即梦不接受种子"))
+    page.cell(1, "steps").click()
+    page.page.keyboard.type("7")
+    page.page.keyboard.press("Enter")
+    page.expect_text(1, "steps", "30")
+    batch_id = page.start_batch()
+    page.wait_for_picture(1)
+    record = house.get(f"/api/batches/{batch_id}")["records"][0]
+    assert (record["seed"], record["steps"]) == (None, None)
+
+
 def test_the_log_tells_each_picture_and_can_show_failures_alone(house: HouseProcess, batch: Open) -> None:
     batch_id = started(house, prompts(3, bad=2))
     house.wait_for_end(batch_id)

@@ -22,7 +22,7 @@ export function useIntake({ page, table, draft, foot }, { references }) {
     if (table.readOnly) return toast(_("这是已经开始的批次，请先回到草稿再导入"));
     report.say(_("正在读取「{name}」…", { name: file.name }));
     try {
-      const found = await importFile(page.dataset.importUrl, file);
+      const found = concerning(table.columns, await importFile(page.dataset.importUrl, file));
       const existing = foot.sum().rows;
       const words = _("「{name}」读到 {n} 行", { name: file.name, n: found.rows.length });
       const place = existing > 0 ? await report.ask(existing, words) : "replace";
@@ -61,6 +61,12 @@ export function useIntake({ page, table, draft, foot }, { references }) {
   receiveFiles(page, { input: page.querySelector("[data-file]"), curtain: page.querySelector("[data-drop]"), take: takeFile });
   addEventListener("paste", pasteAnywhere);
   return report;
+}
+
+// Complaints of what the model does not take anyway are nobody's work.
+function concerning(columns, found) {
+  const unused = new Set(columns.filter(({ kind }) => kind === "unused").map(({ field }) => field));
+  return { ...found, problems: found.problems.filter(({ field }) => !unused.has(field)) };
 }
 
 function asMark(problem) {

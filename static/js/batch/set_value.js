@@ -5,7 +5,7 @@ import { _ } from "../words.js";
 /** Open the dialog; its value goes through the column's own reading. */
 export function openSetValue(dialog, table) {
   const part = (name) => dialog.querySelector(`[data-set-${name}]`);
-  const columns = table.columns.filter(({ field, kind }) => field && kind !== "references");
+  const columns = table.columns.filter(({ kind }) => ["text", "choice"].includes(kind));
   const chosen = table.actions.chosenRows();
   const column = () => columns.find(({ name }) => name === part("column").value);
   part("count").textContent = _("改动 {n} 行，可以撤销", { n: chosen.length });

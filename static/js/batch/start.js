@@ -6,7 +6,7 @@ import { yuan } from "./money.js";
 import { goToNextProblem, markProblems } from "./problems.js";
 import { _ } from "../words.js";
 
-/** A row as POST /api/batches takes it. */
+/** A row as POST /api/batches and the export take it. */
 export function requestOf(row) {
   return {
     prompt: row.prompt, negative_prompt: row.negative_prompt, aspect_ratio: row.aspect_ratio, resolution: row.resolution,
@@ -15,10 +15,16 @@ export function requestOf(row) {
   };
 }
 
+// What the model does not take stays in the table.
+function takenOf(row, columns) {
+  const unused = columns.filter(({ kind }) => kind === "unused").map(({ field }) => [field, ""]);
+  return { ...requestOf(row), ...Object.fromEntries(unused) };
+}
+
 /** Post rows; complaints of the server are marked on their cells. Returns the batch id, or throws Failure. */
 export async function postRows(url, table, rows, { name = "" } = {}) {
   try {
-    const { batch_id: id } = await call("POST", url, { name, source: "batch", rows: rows.map(requestOf) });
+    const { batch_id: id } = await call("POST", url, { name, source: "batch", rows: rows.map((row) => takenOf(row, table.columns)) });
     return id;
   } catch (failure) {
     markProblems(table, failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error })));

@@ -24,7 +24,7 @@ export const FIELD_OF = {
 
 // card: {label, sizes: {"16:9|2K": {size, price}}, max_references, reference_form, takes_seed, takes_steps, notes}
 export function makeColumns(card) {
-  const columns = [
+  return [
     { name: "number", label: _("序号"), kind: "number" },
     text("prompt", _("提示词"), 10000, { required: true, multiline: true }),
     text("negative_prompt", _("负面提示词"), 10000, { multiline: true }),
@@ -33,12 +33,16 @@ export function makeColumns(card) {
     references(card),
     whole("num_images", _("生成数量"), 1, MOST_PICTURES, "1", { options: numbers(MOST_PICTURES) }),
     text("filename", _("文件名"), 200),
-    card.takes_seed && whole("seed", _("种子"), 0, 4294967293, "", { placeholder: _("随机") }),
-    card.takes_steps && whole("steps", _("采样步数"), 1, 150, "", { placeholder: _("默认"), short: _("步数") }),
+    taken(card.takes_seed, whole("seed", _("种子"), 0, 4294967293, "", { placeholder: _("随机") })),
+    taken(card.takes_steps, whole("steps", _("采样步数"), 1, 150, "", { placeholder: _("默认"), short: _("步数") })),
     { name: "status", label: _("状态"), kind: "status" },
     { name: "actions", label: _("操作"), kind: "actions" },
   ];
-  return columns.filter(Boolean);
+}
+
+// What the model does not take stands there all the same: a value brought in is kept for another model, never checked or sent.
+function taken(takes, column) {
+  return takes ? column : { ...column, kind: "unused", placeholder: "—", options: null, check: () => "" };
 }
 
 export function isFilled(row) {

@@ -27,7 +27,7 @@ export function copyOfRow(row) {
 
 // of(row) -> {field: complaint}, remembered until forget(rows).
 export function makeChecks(columns) {
-  const fields = columns.filter(({ field }) => field);
+  const fields = columns.filter(({ field, kind }) => field && kind !== "unused");
   let known = new WeakMap();
   const look = (row) => {
     const found = {};
