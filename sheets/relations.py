@@ -1,0 +1,37 @@
+"""Which part of the package another names: the relations that are told beside it."""
+
+from __future__ import annotations
+
+import posixpath
+
+from errors import SpreadsheetError
+from sheets.bounds import MAX_RELATIONS, TOO_MUCH, Attributes, Package
+
+
+def main_part(package: Package) -> str:
+    """The part of the workbook itself; SpreadsheetError when there is none."""
+    relations = relations_of(package, "")
+    found = (part for kind, part in relations.values() if kind == "officeDocument" and part in package)
+    part = next(found, "xl/workbook.xml")
+    if part not in package:
+        raise SpreadsheetError("这个文件里没有工作簿，请在 Excel 里另存为 .xlsx 再导入")
+    return part
+
+
+def relations_of(package: Package, part: str) -> dict[str, tuple[str, str]]:
+    """Relation id -> (kind, part), as told beside that part."""
+    folder, name = posixpath.split(part)
+    relations: dict[str, tuple[str, str]] = {}
+
+    def start(element: str, attributes: Attributes) -> None:
+        if len(relations) > MAX_RELATIONS:
+            raise SpreadsheetError(TOO_MUCH)
+        if element == "Relationship" and attributes.get("TargetMode") != "External":
+            target = attributes.get("Target", "").replace("\\", "/")
+            path = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
+            relations[attributes.get("Id", "")] = (attributes.get("Type", "").rpartition("/")[2], path)
+
+    beside = posixpath.join(folder, "_rels", f"{name}.rels")
+    if beside in package:
+        package.walk(beside, start)
+    return relations

@@ -1,0 +1,219 @@
+"""One walk through a sheet's XML: cells become values, rows with content a grid; every bound is kept."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Container
+
+from errors import SpreadsheetError
+from sheets.bounds import (
+    MAX_CELL_LENGTH,
+    MAX_CELLS,
+    MAX_COLUMN,
+    MAX_MERGES,
+    MAX_SHEET_ROWS,
+    TOO_MUCH,
+    Attributes,
+    Enough,
+    Package,
+    TextBudget,
+)
+from sheets.grid import Grid, Merge, Moment, Row, Unreadable, Value, is_blank
+from sheets.shared_parts import Shared, unescape
+
+_LETTERS = {letter: number for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1)}
+_NO_RESULT = "这格是公式，文件里没有存下结果，请在 Excel 里打开并保存一次，或复制后「粘贴为值」"
+_ERROR = "这格是公式出错的结果，请改正公式或直接填写内容"
+
+
+class SheetWalk:
+    """What is known at one point of a walk through a sheet's XML."""
+
+    def __init__(
+        self, shared: Shared, columns: Container[int], after: int, keep: int, stop_at: int | None = None
+    ) -> None:
+        self.grid = Grid()
+        self._columns = columns
+        self._after = after
+        self._keep = keep
+        self._stop_at = stop_at
+        self._strings = shared.strings
+        self._styles = shared.styles
+        self._since_1904 = shared.since_1904
+        self._letters = TextBudget()
+        self._cells_left = MAX_CELLS
+        self._column_of: dict[str, int] = {}
+        self._row = self._column = self._seen_rows = 0
+        self._hidden = self._wanted = False
+        self._values: dict[int, Value] = {}
+        self._kind = "n"
+        self._style = 0
+        self._text: list[str] | None = None
+        self._content = ""
+        self._inline: list[str] = []
+        self._formula: str | None = None
+        self._phonetic = False
+
+    def through(self, package: Package, part: str) -> None:
+        """Walk the part."""
+        package.walk(part, self._start, self._end, self._characters)
+
+    def _start(self, name: str, attributes: Attributes) -> None:
+        if name == "c":
+            self._start_cell(attributes)
+        elif name == "row":
+            self._start_row(attributes)
+        elif name in ("v", "t", "f"):
+            self._text = []
+        elif name == "rPh":
+            self._phonetic = True
+        elif name == "mergeCell":
+            self._add_merge(attributes.get("ref", ""))
+        elif (
+            name == "col"
+            and len(self.grid.hidden_columns) < MAX_COLUMN
+            and attributes.get("hidden") in ("1", "true")
+        ):
+            first, last = attributes.get("min", ""), attributes.get("max", "")
+            if first.isdecimal() and last.isdecimal() and len(first + last) < 12:
+                self.grid.hidden_columns.append((int(first), int(last)))
+
+    def _characters(self, text: str) -> None:
+        if self._text is not None:
+            self._text.append(text)
+
+    def _end(self, name: str) -> None:
+        if name == "c":
+            self._end_cell()
+        elif name == "row":
+            self._end_row()
+        elif name == "rPh":
+            self._phonetic = False
+        elif name in ("v", "t", "f") and self._text is not None:
+            text, self._text = "".join(self._text), None
+            if name == "v":
+                self._content = text
+            elif name == "f":
+                self._formula = text
+            elif not self._phonetic:
+                self._inline.append(text)
+
+    def _start_row(self, attributes: Attributes) -> None:
+        number = attributes.get("r", "")
+        self._row = int(number) if number.isdecimal() and len(number) < 9 else self._row + 1
+        if self._stop_at is not None and self._row > self._stop_at:
+            raise Enough
+        self._seen_rows += 1
+        if self._seen_rows > MAX_SHEET_ROWS:
+            raise SpreadsheetError(
+                f"工作表有超过 {MAX_SHEET_ROWS} 行（含空行），请删掉多余的行再导入，一次最多 5000 行"
+            )
+        self._hidden = attributes.get("hidden") in ("1", "true")
+        self._column = 0
+        self._values = {}
+
+    def _end_row(self) -> None:
+        if not self._values or self._row <= self._after:
+            return
+        if len(self.grid.rows) >= self._keep:
+            self.grid.beyond += 1
+            return
+        self.grid.rows.append(Row(self._row, self._values))
+        if self._hidden:
+            self.grid.hidden_rows.add(self._row)
+
+    def _start_cell(self, attributes: Attributes) -> None:
+        self._cells_left -= 1
+        if self._cells_left < 0:
+            raise SpreadsheetError(TOO_MUCH)
+        reference = attributes.get("r")
+        if reference:
+            letters = reference.rstrip("0123456789")
+            column = self._column_of.get(letters)
+            if column is None:
+                column = column_number(letters)
+                if column:
+                    self._column_of[letters] = column
+            self._column = column
+        else:
+            self._column += 1
+        self._wanted = self._column in self._columns
+        self._kind = attributes.get("t", "n")
+        style = attributes.get("s", "")
+        self._style = int(style) if style.isdecimal() and len(style) < 9 else 0
+        self._content = ""
+        self._inline = []
+        self._formula = None
+
+    def _end_cell(self) -> None:
+        if not self._wanted:
+            return
+        value = self._value()
+        if value is not None and not (isinstance(value, str) and is_blank(value)):
+            if isinstance(value, str) and len(value) > MAX_CELL_LENGTH:
+                raise SpreadsheetError(
+                    f"第 {self._row} 行有一格写了 {len(value)} 字，最多 {MAX_CELL_LENGTH} 字，请缩短后再导入",
+                    row=self._row,
+                )
+            if isinstance(value, str):
+                self._letters.spend(len(value))
+            self._values[self._column] = value
+
+    def _value(self) -> Value | None:
+        kind, content = self._kind, self._content
+        if kind == "s":
+            return self._shared(content)
+        if kind == "inlineStr":
+            return unescape("".join(self._inline))
+        if kind == "str":
+            return unescape(content)
+        if not content:
+            return None if self._formula is None else Unreadable(f"={self._formula[:60]}", _NO_RESULT)
+        if kind == "e":
+            return Unreadable(content[:60], _ERROR)
+        if kind == "b":
+            return "TRUE" if content.strip() in ("1", "true") else "FALSE"
+        if kind == "d":
+            return Moment.of_iso(content.strip()[:40])
+        return self._number(content.strip())
+
+    def _shared(self, index: str) -> str | None:
+        if not index.strip().isdecimal() or len(index) > 9:
+            return None
+        number = int(index)
+        if number >= len(self._strings):
+            raise SpreadsheetError(
+                f"第 {self._row} 行有一格的文字在文件里找不到，请在 Excel 里重新保存一次再导入"
+            )
+        return self._strings[number]
+
+    def _number(self, content: str) -> Value:
+        try:
+            number = float(content)
+        except ValueError:
+            return content
+        if not math.isfinite(number):
+            return content
+        if self._style in self._styles.dates:
+            return Moment.of_serial(number, since_1904=self._since_1904)
+        if not number.is_integer() or abs(number) >= 1e15:
+            return number
+        width = self._styles.padded.get(self._style)
+        return f"{int(number):0{width}}" if width else int(number)
+
+    def _add_merge(self, reference: str) -> None:
+        found = re.fullmatch(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7}):\$?[A-Za-z]{1,3}\$?([0-9]{1,7})", reference)
+        if len(self.grid.merges) >= MAX_MERGES:
+            raise SpreadsheetError(TOO_MUCH)
+        if found:
+            column, first, last = column_number(found[1].upper()), int(found[2]), int(found[3])
+            self.grid.merges.append(Merge(column, first, last, reference))
+
+
+def column_number(letters: str) -> int:
+    """``A`` -> 1, ``XFD`` -> 16384; 0 for what is no column."""
+    number = 0
+    for letter in letters if len(letters) <= 3 else "":
+        number = number * 26 + _LETTERS.get(letter, 0)
+    return number
