@@ -11,6 +11,7 @@ from errors import SpreadsheetError
 from sheets.bounds import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
 from sheets.grid import Grid, Row, Value, is_blank
 from sheets.headers import find_header
+from sheets.pictures_in_sheets import picture_of_text
 
 _SEPARATORS = ",\t;，；|"
 _HEADER_DEPTH = 30
@@ -131,5 +132,5 @@ def _values(record: list[str]) -> dict[int, Value]:
                 f"有一格写了 {len(text)} 字，一格最多 {MAX_CELL_LENGTH} 字，请缩短后再导入"
             )
         if not is_blank(text):
-            values[column] = text
+            values[column] = picture_of_text(text) or text
     return values

@@ -51,7 +51,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A cell without a value to take: an error, or a formula whose result was never stored."""
+    """A cell without a value to take: an error, a picture, or a formula whose result was never stored."""
 
     seen: str
     error: str
@@ -83,6 +83,7 @@ class Grid:
     """Rows with content, in the sheet's order; ``beyond`` counts those that were found but not kept.
 
     ``overfull_rows`` have more cells than the header: a separator inside a text took it apart.
+    ``floating_pictures`` lie over the cells and belong to none.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -91,6 +92,7 @@ class Grid:
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     overfull_rows: list[int] = field(default_factory=list)
+    floating_pictures: int = 0
 
 
 class Sheet(Protocol):

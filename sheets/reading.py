@@ -10,7 +10,7 @@ from typing import Any
 from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
 from errors import SpreadsheetError
 from sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
-from sheets.grid import Grid, Merge, Row, Sheet, Value
+from sheets.grid import Grid, Merge, Row, Sheet, Unreadable, Value
 from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
 from sheets.kinds import open_sheets
 
@@ -78,6 +78,7 @@ def read_workbook(content: bytes, filename: str, *, card: ModelCard | None = Non
     found = _Findings(notes=[*notes, *header.notes])
     _tell_hidden(header, grid, found)
     _tell_missing_columns(header, found)
+    _tell_floating_pictures(header, grid, found)
     _fill_merged(header, grid, found)
     found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.overfull_rows]
     rows = [_read_row(row, header, card, found) for row in grid.rows]
@@ -161,6 +162,15 @@ def _tell_missing_columns(header: Header, found: _Findings) -> None:
         found.notes.append(f"表格里没有的列按默认值：{'、'.join(missing)}")
 
 
+def _tell_floating_pictures(header: Header, grid: Grid, found: _Findings) -> None:
+    """Those of a results workbook are its own thumbnails."""
+    if grid.floating_pictures and not header.of_results:
+        found.notes.append(
+            f"有 {grid.floating_pictures} 张图片浮在表格上，没有读取；要用作参考图，"
+            "请上传到「示例图」，再在「参考示例图」这一列写上它们的名字"
+        )
+
+
 def _fill_merged(header: Header, grid: Grid, found: _Findings) -> None:
     """A cell merged over several rows stands in each of them, as it looks in Excel.
 
@@ -188,6 +198,8 @@ def _fill(name: str, column: int, merge: Merge, covered: Sequence[Row], found: _
     for row in covered[1:]:
         if column not in row.values:
             row.values[column] = value
+            if isinstance(value, Unreadable):
+                continue  # told of in each row as it is
             error = f"这格属于合并单元格 {merge.name}，已填入同样的内容"
             found.problems.append(problem(row.number, name, "", error, shown(value)))
 

@@ -25,11 +25,15 @@ class Styles:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The shared strings, formatting and phonetic hints left out; the styles; the epoch of dates."""
+    """The shared strings, formatting and phonetic hints left out; the styles; the epoch of dates.
+
+    With ``placed_pictures``, an error that is a rich value is a picture placed in its cell.
+    """
 
     strings: list[str]
     styles: Styles
     since_1904: bool
+    placed_pictures: bool
 
 
 def unescape(text: str) -> str:

@@ -20,6 +20,7 @@ from sheets.bounds import (
     TextBudget,
 )
 from sheets.grid import Grid, Merge, Moment, Row, Unreadable, Value, is_blank
+from sheets.pictures_in_sheets import picture_of_formula, picture_of_text, placed_picture
 from sheets.shared_parts import Shared, unescape
 
 _LETTERS = {letter: number for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1)}
@@ -41,6 +42,7 @@ class SheetWalk:
         self._strings = shared.strings
         self._styles = shared.styles
         self._since_1904 = shared.since_1904
+        self._placed_pictures = shared.placed_pictures
         self._letters = TextBudget()
         self._cells_left = MAX_CELLS
         self._column_of: dict[str, int] = {}
@@ -48,6 +50,7 @@ class SheetWalk:
         self._hidden = self._wanted = False
         self._values: dict[int, Value] = {}
         self._kind = "n"
+        self._is_rich = False
         self._style = 0
         self._text: list[str] | None = None
         self._content = ""
@@ -140,6 +143,7 @@ class SheetWalk:
             self._column += 1
         self._wanted = self._column in self._columns
         self._kind = attributes.get("t", "n")
+        self._is_rich = "vm" in attributes
         style = attributes.get("s", "")
         self._style = int(style) if style.isdecimal() and len(style) < 9 else 0
         self._content = ""
@@ -166,11 +170,17 @@ class SheetWalk:
             return self._shared(content)
         if kind == "inlineStr":
             return unescape("".join(self._inline))
+        if self._formula is not None and (
+            found := picture_of_formula(self._formula, content, failed=kind == "e")
+        ):
+            return found
         if kind == "str":
             return unescape(content)
         if not content:
             return None if self._formula is None else Unreadable(f"={self._formula[:60]}", _NO_RESULT)
         if kind == "e":
+            if self._is_rich and self._placed_pictures and self._formula is None:
+                return placed_picture(content[:60])
             return Unreadable(content[:60], _ERROR)
         if kind == "b":
             return "TRUE" if content.strip() in ("1", "true") else "FALSE"
@@ -178,7 +188,7 @@ class SheetWalk:
             return Moment.of_iso(content.strip()[:40])
         return self._number(content.strip())
 
-    def _shared(self, index: str) -> str | None:
+    def _shared(self, index: str) -> Value | None:
         if not index.strip().isdecimal() or len(index) > 9:
             return None
         number = int(index)
@@ -186,7 +196,8 @@ class SheetWalk:
             raise SpreadsheetError(
                 f"第 {self._row} 行有一格的文字在文件里找不到，请在 Excel 里重新保存一次再导入"
             )
-        return self._strings[number]
+        text = self._strings[number]
+        return picture_of_text(text) or text if text[:1] == "=" else text
 
     def _number(self, content: str) -> Value:
         try:

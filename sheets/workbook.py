@@ -1,7 +1,8 @@
 """``.xlsx`` and ``.xlsm`` bytes -> grids, in one bounded pass over the XML of each sheet.
 
 Read here and not by openpyxl: its reader unpacks without bound, cannot tell a formula without a result from
-an empty cell, and forgets merged and hidden cells when it streams. Macros and pictures are never looked at.
+an empty cell, and forgets merged and hidden cells when it streams. Macros are never looked at,
+pictures only counted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Container
 from errors import SpreadsheetError
 from sheets.bounds import MAX_COLUMN, MAX_SHEETS, Attributes, Package
 from sheets.grid import Grid, Row
+from sheets.pictures_in_sheets import count_floating, has_placed_pictures
 from sheets.relations import main_part, relations_of
 from sheets.shared_parts import Shared, read_strings, read_styles
 from sheets.sheet_walk import SheetWalk
@@ -40,6 +42,7 @@ class Workbook:
                 strings=read_strings(self._package, self._related("sharedStrings")),
                 styles=read_styles(self._package, self._related("styles")),
                 since_1904=self._since_1904,
+                placed_pictures=has_placed_pictures(self._package),
             )
         return self._shared
 
@@ -90,4 +93,5 @@ class WorkbookSheet:
         """Rows after that number with content in one of these columns; at most ``keep`` of them."""
         walk = SheetWalk(self._book.shared, columns, after, keep)
         walk.through(self._book.package, self._part)
+        walk.grid.floating_pictures = count_floating(self._book.package, self._part)
         return walk.grid

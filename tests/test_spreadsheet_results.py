@@ -158,6 +158,13 @@ def test_thumbnails_are_kept_as_they_came() -> None:
     assert parts.read("xl/media/image1.png") == picture
 
 
+def test_thumbnails_are_not_told_of_as_pictures_that_were_not_read() -> None:
+    content = written([record(1, row_number=1)], lambda _: drawn("png"))
+
+    assert "xl/media/image1.png" in zipfile.ZipFile(io.BytesIO(content)).namelist()
+    assert not any("浮在表格上" in note for note in read_workbook(content, "a.xlsx").notes)
+
+
 def test_bytes_that_are_no_picture_leave_the_cell_empty() -> None:
     content = written([record(1)], lambda _: b"not a picture")
 

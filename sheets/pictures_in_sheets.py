@@ -1,0 +1,56 @@
+"""Pictures in a sheet: which cells hold one, and how many lie over the cells. Told of, never read."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+from errors import SpreadsheetError
+from sheets.bounds import Attributes, Package
+from sheets.grid import Unreadable
+from sheets.relations import relations_of
+
+_ERROR = "这格里是一张图片，从表格里读不出来，请把图片上传到「示例图」，再在「参考示例图」这一列写上它的名字"
+_CALL = r"(?:_xl(?:fn|ws)\.)*(?:DISPIMG|IMAGE)\s*\("
+_ONLY_A_PICTURE = re.compile(rf'\s*(?:IFERROR\s*\(\s*__xludf\.DUMMYFUNCTION\s*\(\s*"=?\s*)?{_CALL}', re.I)
+_WITH_A_PICTURE = re.compile(rf"(?<![\w.]){_CALL}", re.I)
+# What WPS stores as the result of its formula, and all that is left of it in a text file.
+_RESULT = re.compile(r'=(?:_xlfn\.)?DISPIMG\("[^"]*",\s*[0-9]+\)', re.I)
+_PLACED_PICTURES = "xl/richdata/richvaluerel.xml"
+
+
+def picture_of_text(text: str) -> Unreadable | None:
+    """The picture that a text stands for, as WPS writes it; None for any other text."""
+    return Unreadable(text[:60], _ERROR) if text.startswith("=") and _RESULT.fullmatch(text) else None
+
+
+def picture_of_formula(formula: str, result: str, *, failed: bool) -> Unreadable | None:
+    """The picture a formula of WPS, Excel or Google came to; ``failed`` when its result is an error."""
+    if _ONLY_A_PICTURE.match(formula) or (failed and _WITH_A_PICTURE.search(formula)):
+        return Unreadable(f"={formula[:60]}", _ERROR)
+    return picture_of_text(result)
+
+
+def placed_picture(seen: str) -> Unreadable:
+    """A picture that Excel placed in a cell; to other programs the cell is an error."""
+    return Unreadable(seen, _ERROR)
+
+
+def has_placed_pictures(package: Package) -> bool:
+    """Whether any cell of the workbook has a picture placed in it by Excel."""
+    return _PLACED_PICTURES in package
+
+
+def count_floating(package: Package, sheet: str) -> int:
+    """How many pictures lie over the cells of that part; those of a damaged drawing do not count."""
+    count = 0
+
+    def start(name: str, _attributes: Attributes) -> None:
+        nonlocal count
+        count += name == "pic"
+
+    with suppress(SpreadsheetError):
+        for kind, part in relations_of(package, sheet).values():
+            if kind == "drawing" and part in package:
+                package.walk(part, start)
+    return count
