@@ -4,7 +4,8 @@ bounds      what is refused, and a zip that cannot be made to unpack more than t
 grid        the nouns of a sheet as it was found: rows, values, merged ranges
 kinds       what a file is, by its bytes
 workbook    .xlsx bytes -> grids        delimited   .csv bytes -> grids
-headers     which column is which       cells       a cell -> a field, or a complaint
+headers     which column is which       header_words  what a header means
+cells       a cell -> a field, or a complaint
 reading     file -> Import              writing     template and export
 results     results and records as workbooks
 """

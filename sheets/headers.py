@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain import Status
 from sheets.grid import Moment, Row, Unreadable, Value, number_text
+from sheets.header_words import Meaning, meaning
 
 # The order of the template's columns; labels as in the contract.
 LABELS: Mapping[str, str] = {
@@ -45,27 +44,8 @@ _STATUS_NAMES: Mapping[str, Status] = {
     "cancelled": Status.CANCELLED,
 } | {label: status for status, label in STATUS_LABELS.items()}
 
-_NAMES: Mapping[str, str] = {
-    "prompt": "提示词 正面提示词 正向提示词 图片提示词 prompt prompts positiveprompt",
-    "negative_prompt": "负面提示词 反向提示词 负向提示词 反面提示词 negativeprompt negativeprompts negative",
-    "aspect_ratio": "图片比例 比例 画面比例 宽高比 长宽比 aspectratio aspect ratio",
-    "resolution": "分辨率 图片分辨率 清晰度 resolution",
-    "size": "尺寸 图片尺寸 大小 size imagesize",
-    "num_images": "生成数量 数量 张数 生成张数 图片数量 numimages count imagecount quantity number images",
-    "filename": "文件名 文件名称 保存文件名 filename file outputname outputfilename",
-    "references": "参考示例图 参考图 示例图文件名 示例图 参考图片 参考图文件名 referenceimages referenceimage"
-    " references reference sampleimages sampleimage samples",
-    "seed": "种子 随机种子 seed",
-    "steps": "采样步数 步数 steps samplingsteps",
-    "row_number": "行号 rownumber",
-    "status": "状态 status",
-    "image_file": "图片文件 imagefile",
-    "ignored": "序号 编号 缩略图 第几张 原因 费用 可能已计费 次数 # no id"
-    " thumbnail picturenumber reason cost possiblycharged attempts",
-}
-_FIELD_OF = {name: key for key, names in _NAMES.items() for name in names.split()}
-_REMARK = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|【[^【】]*】")
-_NOT_LETTERS = re.compile(r"[\s_\-*:.。、/\u200b\ufeff]+")
+
+Named = tuple[int, str, Meaning | None]  # a column, its header, what that means
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +60,6 @@ class Header:
     def of_results(self) -> bool:
         """Whether each line is a picture of a batch that was run."""
         return all(name in self.columns for name in RESULT_LABELS)
-
-
-def header_field(text: str) -> str | None:
-    """``" Negative\\nPrompt*"`` -> ``negative_prompt``; None for a header that says nothing to us."""
-    plain = _REMARK.sub("", unicodedata.normalize("NFKC", text[:80]).casefold())
-    return _FIELD_OF.get(_NOT_LETTERS.sub("", plain))
 
 
 def status_named(text: str) -> Status | None:
@@ -109,29 +83,50 @@ def shown(value: Value) -> str:
 
 
 def _read_header(row: Row) -> Header | None:
+    named = [(column, shown(value).strip()) for column, value in sorted(row.values.items())]
+    told = [(column, text, meaning(text)) for column, text in named]
     columns: dict[str, int] = {}
-    doubled: list[str] = []
-    unknown: list[str] = []
-    for column, value in sorted(row.values.items()):
-        text = shown(value).strip()
-        name = header_field(text)
-        if name is None:
-            unknown.append(" ".join(text[:20].split()))
-        elif name == "ignored":
-            continue
-        elif name in columns:
-            doubled.append(LABELS.get(name, text))
-        else:
-            columns[name] = column
-    if "prompt" not in columns:
+    doubled, guessed, unknown = _claim(told, columns)
+    if "prompt" not in columns or _is_form(told, columns["prompt"]):
         return None
     if any(name not in columns for name in RESULT_LABELS):
         columns = {name: column for name, column in columns.items() if name not in RESULT_LABELS}
     notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(doubled)]
     notes += _place_size(columns)
+    if guessed:
+        notes.append(f"这些列按意思认出：{'、'.join(guessed)}，请核对")
     if unknown:
         notes.append(f"没有用到的列：{'、'.join(unknown[:20])}")
     return Header(row.number, columns, tuple(notes))
+
+
+def _claim(told: Sequence[Named], columns: dict[str, int]) -> tuple[list[str], list[str], list[str]]:
+    """Give each field its column, clear headers before loose ones -> what is doubled, guessed, unused."""
+    doubled, guessed = [], []
+    unknown = {column: _briefly(text) for column, text, found in told if found is None}
+    taken_clearly = {found.field for _, _, found in told if found and not found.is_loose}
+    for column, text, found in told:
+        if found is None or found.field == "ignored":
+            continue
+        label = LABELS.get(found.field, text)
+        if found.is_loose and found.field in taken_clearly:
+            unknown[column] = _briefly(text)
+        elif found.field in columns:
+            doubled.append(label)
+        else:
+            columns[found.field] = column
+            guessed += [f"「{_briefly(text)}」当作「{label}」"] if found.is_loose else []
+    return doubled, guessed, [unknown[column] for column in sorted(unknown)]
+
+
+def _is_form(told: Sequence[Named], prompt: int) -> bool:
+    """Whether a loose word for the prompt stands beside mere text: a line of a form, not a header."""
+    is_loose = any(found and found.is_loose for column, _, found in told if column == prompt)
+    return is_loose and len(told) > 1 and sum(found is not None for _, _, found in told) == 1
+
+
+def _briefly(text: str) -> str:
+    return " ".join(text[:20].split())
 
 
 def _place_size(columns: dict[str, int]) -> list[str]:

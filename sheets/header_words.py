@@ -1,0 +1,212 @@
+"""What a header means: its marks, ordinals and remarks taken off, and the words people use for a field.
+
+Whatever speaks of what a picture must not show is never the prompt, in whatever words or brackets it stands.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+_LONGEST = 200  # letters of a header with its remarks, and without them
+_LONGEST_NAME = 60
+_OPENING, _CLOSING = "([{<【「『《〈〔", ")]}>】」』》〉〕"
+
+_NAMES: Mapping[str, str] = {
+    "prompt": "提示词 正面提示词 正向提示词 图片提示词 prompt prompts positiveprompt",
+    "negative_prompt": "负面提示词 反向提示词 负向提示词 反面提示词 negativeprompt negativeprompts negative",
+    "aspect_ratio": "图片比例 比例 画面比例 宽高比 长宽比 aspectratio aspect ratio",
+    "resolution": "分辨率 图片分辨率 清晰度 resolution",
+    "size": "尺寸 图片尺寸 大小 size imagesize",
+    "num_images": "生成数量 数量 张数 生成张数 图片数量 numimages count imagecount quantity number images",
+    "filename": "文件名 文件名称 保存文件名 filename file outputname outputfilename",
+    "references": "参考示例图 参考图 示例图文件名 示例图 参考图片 参考图文件名 referenceimages referenceimage"
+    " references reference sampleimages sampleimage samples",
+    "seed": "种子 随机种子 seed",
+    "steps": "采样步数 步数 steps samplingsteps",
+    "row_number": "行号 rownumber",
+    "status": "状态 status",
+    "image_file": "图片文件 imagefile",
+    "ignored": "序号 编号 缩略图 第几张 原因 费用 可能已计费 次数 # no id"
+    " thumbnail picturenumber reason cost possiblycharged attempts",
+}
+# What most likely means a field: taken where no column has one of the names above, and said.
+_LOOSE_NAMES: Mapping[str, str] = {
+    "prompt": "提示语 正面词 正向词 画面提示词 文案提示词 生图提示词 绘画提示词 绘图提示词 出图提示词"
+    " 文生图提示词 提示词内容 提示词文本 画面描述 图片描述 图像描述 画面内容 描述词 imageprompt prompttext"
+    " textprompt imagedescription",
+    "negative_prompt": "负面 负向 反向",
+    "aspect_ratio": "尺寸比例 画幅 画幅比例 图像比例 宽高比例 长宽比例 纵横比 横纵比",
+    "resolution": "画质 图像分辨率 imageresolution",
+    "num_images": "图片张数 生图数量 生图张数 出图数量 出图张数 生成图片数量 qty numberofimages",
+    "filename": "命名 文件命名 图片命名 图片名 图片名称 图片文件名 保存名 保存名称 输出文件名 imagename",
+    "references": "垫图 垫图文件名 参考图像 参考图名 参考图名称 示例图片 ref refs refimage refimages",
+    "seed": "随机数种子",
+    "steps": "采样步 迭代步数 推理步数 inferencesteps",
+}
+_AGAINST = "负面|负向|反向|反面|逆向|negative|neg"
+_AGAINST_OR_SHORT = f"{_AGAINST}|负|反"
+_WHAT = "提示词|提示语|提示|描述词|描述|关键词|词条|词|prompts|prompt"
+_NOT_WANTED = (
+    "(?:画面|图片|图)?(?:里|中)?(?:不要|不想|不希望|不需要|避免|排除|禁止|去除|去掉)(?:出现|要|有|看到|包含)?"
+    "的?(?:内容|元素|东西|画面|物体|词)?"
+)
+_NEGATIVE_NAME = re.compile(f"(?:{_AGAINST_OR_SHORT})的?(?:{_WHAT})|(?:{_WHAT})(?:{_AGAINST})|{_NOT_WANTED}")
+_NEGATIVE_REMARK = re.compile(f"(?:{_AGAINST_OR_SHORT})(?:的?(?:{_WHAT}))?|{_NOT_WANTED}")
+# Anything that may turn a prompt into its contrary, and what says no more than how to fill it in.
+_NEGATIVE_SIGN = re.compile(
+    r"负(?!责)|負|反(?!馈|复)|逆|否定|消极|不(?!超|限|填|必|支持|少于|多于|大于)|别(?=出现|要|有)|避免|排除|排斥|禁|去除|去掉|勿"
+    r"|neg(?![a-z])|negativ|avoid|exclud|unwanted|undesired|without|\b(?:no|not|don'?t)\b"
+    r"|(?<![-−–—])[-−–][^\w−–—-]*$"
+)
+_HOW_TO_FILL = re.compile(
+    r"(?:不要|不能|不可以?|不得|勿|避免|禁止|\bnot?|don'?t)\s*(?:be\s*)?"
+    r"(?:为空|留空|空|超过|超出|多于|大于|换行|删|改|修改|重复|太长|过长|敏感词|违禁词|违规"
+    r"|more than|longer|exceed|over\b|blank|empty|leave)"
+)
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeff\u20e3]")
+_ORDINAL = re.compile(
+    r"^[\W_]*(?:第?\d{1,2}[列项]?|[一二三四五六七八九十]{1,2}(?=[、.,:)\s])|(?:[ivx]{1,4}|[a-z])(?=[.、):]))[\s.、:,)_-]*"
+)
+_TOKEN = re.compile(r"[a-z]+|\d+|[^\W\d_a-z]+")
+_COUNTED = re.compile(r"(.+?)(?:\d{1,2}|[一二三四])")
+_IDLE = re.compile(
+    "^(?:{0})+|(?:{0})+$".format("非?必填项?|选填项?|可选项?|可不填|可空|必选|请输入|请填写|值")
+)
+_IDLE_WORDS = {"required", "optional", "mandatory"}
+_LANGUAGE = re.compile("^(?:中英文|中文|英文|汉语|英语)|(?:中英文|中文|英文)$")
+_LANGUAGE_WORDS = {"chinese", "english", "cn", "en", "zh", "ai"}
+_MARKS = re.compile(r"[/|\\\n,;、·•&+]")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The field a header names; ``is_loose`` where a clearer header would go before it."""
+
+    field: str
+    is_loose: bool = False
+
+
+def _by_name(names: Mapping[str, str], *, is_loose: bool) -> dict[str, Meaning]:
+    return {name: Meaning(key, is_loose) for key, listed in names.items() for name in listed.split()}
+
+
+_MEANINGS = _by_name(_LOOSE_NAMES, is_loose=True) | _by_name(_NAMES, is_loose=False)
+
+
+def meaning(header: str) -> Meaning | None:
+    """``" 1. Negative\\nPrompt*（选填"`` -> ``negative_prompt``; None for what says nothing to us."""
+    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", header[:_LONGEST]).casefold()).strip()
+    if plain == "#":
+        return Meaning("ignored")
+    found, remarks = _apart(plain)
+    if not found or found.field != "prompt" or not _is_against(plain):
+        return found
+    names = (_compact(remark)[0] for remark in remarks)
+    return Meaning("negative_prompt", is_loose=True) if any(map(_NEGATIVE_REMARK.fullmatch, names)) else None
+
+
+def _is_against(plain: str) -> bool:
+    text = _HOW_TO_FILL.sub("", plain.replace("_", " "))
+    return bool(_NEGATIVE_SIGN.search(text) or _NEGATIVE_SIGN.search(re.sub(r"\s+", "", text)))
+
+
+def _apart(text: str) -> tuple[Meaning | None, list[str]]:
+    """What it means without its remarks, and these; of one all in brackets, the first that says something."""
+    outside, remarks = _without_remarks(text)
+    if _compact(outside)[0]:
+        return _without_ordinal(outside), remarks
+    for place, inside in enumerate(remarks):
+        found, inner = _apart(inside)
+        if found or _compact(inside)[0]:
+            return found, [*inner, *remarks[:place], *remarks[place + 1 :]]
+    return None, remarks
+
+
+def _without_remarks(text: str) -> tuple[str, list[str]]:
+    """The text outside of brackets and what each outermost pair holds; one never closed ends with it."""
+    outside, remarks, depth = "", [""], 0
+    for letter in text:
+        if letter in _OPENING:
+            depth += 1
+            if depth == 1:
+                remarks.append("")
+                continue
+        elif letter in _CLOSING:
+            depth = max(depth - 1, 0)
+            if depth == 0:
+                continue
+        if depth:
+            remarks[-1] += letter
+        else:
+            outside += letter
+    return outside, remarks[1:]
+
+
+def _without_ordinal(text: str) -> Meaning | None:
+    if len(text) > _LONGEST_NAME:
+        return None
+    return _find(text) or _find(_ORDINAL.sub("", text, count=1))
+
+
+def _find(text: str) -> Meaning | None:
+    """The one field that all parts of a header agree on: the whole, or the pair of its two languages."""
+    splits: tuple[Callable[[str], Iterable[str]], ...] = (_whole, _by_script, _by_mark, _by_space)
+    for split in splits:
+        found = [_look_up(piece) for piece in split(text) if _compact(piece)[0]]
+        known = [one for one in found if one]
+        if not known or len(known) < len(found):
+            continue
+        fields = {one.field for one in known}
+        fields = fields - {"size"} or fields
+        if len(fields) == 1:
+            return Meaning(fields.pop(), all(one.is_loose for one in known))
+    return None
+
+
+def _whole(text: str) -> Iterator[str]:
+    yield text
+
+
+def _by_script(text: str) -> Iterator[str]:
+    """Its Latin words and the rest, numbers with what they follow."""
+    latin: list[str] = []
+    other: list[str] = []
+    last = ""
+    for token in _TOKEN.findall(text):
+        last = last if token.isdecimal() else token
+        (latin if last[:1].isascii() else other).append(token)
+    yield " ".join(latin)
+    yield " ".join(other)
+
+
+def _by_mark(text: str) -> Iterator[str]:
+    for part in _MARKS.split(text):
+        yield from _by_script(part)
+
+
+def _by_space(text: str) -> Iterator[str]:
+    for part in re.split(rf"\s+|{_MARKS.pattern}", text):
+        yield from _by_script(part)
+
+
+def _look_up(text: str) -> Meaning | None:
+    name, is_loose = _compact(text)
+    found = _MEANINGS.get(name)
+    if found is None and _NEGATIVE_NAME.fullmatch(name):
+        found = Meaning("negative_prompt", is_loose=True)
+    if found is None and (counted := _COUNTED.fullmatch(name)):
+        found = _MEANINGS.get(counted[1])
+        found = found if found and found.field == "references" else None
+    return Meaning(found.field, found.is_loose or is_loose) if found else None
+
+
+def _compact(text: str) -> tuple[str, bool]:
+    """Letters and digits alone, without what says nothing of the field; whether a language was named."""
+    tokens = [token for token in _TOKEN.findall(text) if token not in _IDLE_WORDS]
+    words = [token for token in tokens if token not in _LANGUAGE_WORDS]
+    name = _IDLE.sub("", "".join(words))
+    short = _LANGUAGE.sub("", name)
+    return short, len(words) < len(tokens) or short != name

@@ -1,0 +1,154 @@
+"""The headers people really write: what each means, and what must never be taken for the prompt."""
+
+import time
+from typing import Any
+
+import pytest
+
+from errors import SpreadsheetError
+from sheets.header_words import meaning
+from spreadsheet import Import, read_workbook
+from tests.workbooks.written import by_openpyxl
+
+HEADERS = {
+    "prompt": (
+        "提示词 Prompt|提示词(必填)|*提示词|提示词：|1.提示词|① 提示词|①提示词|1️⃣ 提示词|一、提示词"
+        "|A. Prompt|【提示词】|【提示词|提示词）|提示词（中文，不超过2000字）|提示词（见 sheet2（说明））"
+        "|【提示词（必填）】|（必填）【提示词】|提示词必填|Prompt / 提示词|Prompt required|提\u200b示词\ufeff"
+        "|\u2060提示词\u00ad|ＰＲＯＭＰＴ|中文提示词|AI提示词|提示词（不能为空）|提示词（避免敏感词）"
+        "|提示词（负责人填写）|Prompt (do not leave blank)|画面描述|描述词|文案提示词"
+        "|提示词\u3000|\u00a0提示词"
+    ),
+    "negative_prompt": (
+        "Negative prompt|negative-prompt|negative_prompt|反向提示词|负向提示词|负面词|不要出现"
+        "|画面中不要出现|不要的元素|提示词（负面）|提示词 (negative)|Prompt (Negative)|提示词-负面"
+        "|提示词反向|Prompt_neg|neg prompt|提示词（不要出现的内容）|提示词（反）|负面 / 提示词"
+        "|负面提示词（选填，不想出现的东西）|反向提示词 Negative Prompt|负\u200b面提示词|2、负面提示词"
+    ),
+    "aspect_ratio": ("比例|尺寸比例|画幅|比例 Ratio|图片比例（下拉选择）|尺寸/比例|宽高比*"),
+    "resolution": ("清晰度|分辨率|分辨率（1K/2K/4K）|Resolution｜分辨率"),
+    "references": ("参考图1|参考图 2|参考图一|垫图|Reference image 1 / 参考图1|参考图（最多4张）"),
+    "num_images": ("张数|数量|生成数量|生成数量（张）|数量(选填)|出图张数"),
+    "filename": ("文件名|命名|图片名称|文件名 (不写扩展名)"),
+    "seed": ("种子|seed值|种子（Seed）|随机种子"),
+    "steps": ("步数|采样步数 Steps"),
+}
+
+
+@pytest.mark.parametrize(
+    ("header", "field"), [(header, field) for field, all_ in HEADERS.items() for header in all_.split("|")]
+)
+def test_a_header_is_known_in_the_dress_people_give_it(header: str, field: str) -> None:
+    found = meaning(header)
+
+    assert found is not None
+    assert found.field == field
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["{}", "【{}】", "1. {}（必填）", "*{}：", "\ufeff{}\u200b", "{} / Prompt", "提示词（{}）", "提示词-{}"],
+)
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(
+            "负面",
+            "负向",
+            "反向",
+            "反向提示词",
+            "负面词",
+            "負面",
+            "否定",
+            "不要",
+            "不要出现",
+            "不想看到",
+            "不希望出现",
+        ),
+        *("避免出现", "排除", "禁止出现", "negative", "neg", "avoid", "exclude"),
+    ],
+)
+def test_what_must_not_be_shown_is_never_the_prompt(word: str, around: str) -> None:
+    found = meaning(around.format(word))
+
+    assert found is None or found.field != "prompt"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(
+            "提示词/负面提示词",
+            "Prompt No.",
+            "提示词编号",
+            "提示词1",
+            "提示词(-)",
+            "提示词 -",
+            "提示词 (no text)",
+        ),
+        *("非负面提示词", "比例/分辨率", "同行张数", "描述", "视频提示词", "反面"),
+    ],
+)
+def test_what_a_header_may_mean_in_two_ways_is_not_guessed(header: str) -> None:
+    assert meaning(header) is None
+
+
+def read(*rows: Any) -> Import:
+    """The import of a workbook with these rows."""
+    return read_workbook(by_openpyxl(rows), "a.xlsx")
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["提示词：一只猫在窗台上", "【提示词】一只猫", "提示词、一只猫", "Prompt: a cat on the roof", "一只猫"],
+)
+def test_a_first_line_that_is_a_prompt_is_no_header(first: str) -> None:
+    with pytest.raises(SpreadsheetError, match="没有找到「提示词」这一列"):
+        read((first,), ("提示词：一只狗",))
+
+
+def test_a_line_of_a_form_is_no_header() -> None:
+    with pytest.raises(SpreadsheetError, match="没有找到「提示词」这一列"):
+        read(("画面描述", "一只猫在窗台上"), ("风格", "水彩"))
+
+
+def test_a_column_known_by_its_meaning_alone_is_said() -> None:
+    found = read(("画面描述", "画幅", "命名"), ("猫", "16:9", "a"))
+
+    assert found.rows[0].fields["prompt"] == "猫"
+    assert (
+        "这些列按意思认出：「画面描述」当作「提示词」、「画幅」当作「图片比例」、「命名」当作「文件名」，请核对"
+        in found.notes
+    )
+
+
+def test_a_clear_header_goes_before_one_known_by_its_meaning() -> None:
+    found = read(("画面描述", "英文提示词", "提示词", "画幅", "图片比例"), ("x", "y", "猫", "1:1", "16:9"))
+
+    assert (found.rows[0].fields["prompt"], found.rows[0].fields["aspect_ratio"]) == ("猫", "16:9")
+    assert "没有用到的列：画面描述、英文提示词、画幅" in found.notes
+
+
+def test_of_two_clear_headers_the_leftmost_is_taken_and_said() -> None:
+    found = read(("提示词（必填）", "Prompt"), ("猫", "cat"))
+
+    assert found.rows[0].fields["prompt"] == "猫"
+    assert "「提示词」有不止一列，用的是最左边的一列" in found.notes
+
+
+def test_a_negative_column_before_the_prompt_stays_negative() -> None:
+    found = read(("提示词（负面）", "提示词（正面）"), ("水印", "猫"))
+
+    assert (found.rows[0].fields["prompt"], found.rows[0].fields["negative_prompt"]) == ("猫", "水印")
+
+
+@pytest.mark.parametrize(
+    "header", ["(" * 30_000, "提示词" * 10_000, "1." * 16_000, "-" * 32_000, "反" * 32_000]
+)
+def test_no_header_takes_long(header: str) -> None:
+    start = time.perf_counter()
+
+    for _ in range(100):
+        meaning(header)
+
+    assert time.perf_counter() - start < 1
