@@ -30,6 +30,7 @@ from web import (  # noqa: F401 - routes join
     api_spreadsheets,
     api_usage,
     doors,
+    files,
     language,
     moments,
     openapi,
@@ -63,6 +64,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     """The app over these settings, with the database made and no thread started."""
     prepare(settings)
     model = worker.model if worker else generator.open_model(settings)
+    files.know_kinds()
     app = Flask(__name__, root_path=str(_HERE))
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_UPLOAD_BYTES,

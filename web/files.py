@@ -1,5 +1,6 @@
-"""Answers that are files to keep, under names in any letters."""
+"""Answers that are files: of what kind each is, and those to keep, under names in any letters."""
 
+import mimetypes
 from typing import IO
 from urllib.parse import quote
 
@@ -7,6 +8,25 @@ from flask import send_file
 from werkzeug.wrappers import Response
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_KINDS = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+}
+
+
+def know_kinds() -> None:
+    """From now on a file is what its ending says, whatever this machine believes: the registry of many a
+    Windows calls a script plain text, which no browser runs then."""
+    for ending, kind in _KINDS.items():
+        mimetypes.add_type(kind, ending)
 
 
 def workbook(file: IO[bytes], name: str) -> Response:
