@@ -20,6 +20,7 @@ from flask import Flask
 import database
 import generator
 import journal
+import listening
 import pictures
 from config import Settings, load_settings
 from domain import ModelCard
@@ -100,23 +101,23 @@ def prepare(settings: Settings) -> None:
 
 
 def serve(settings: Settings, *, open_browser: bool = False) -> None:
-    """Serve until told to stop; then finish what can be finished."""
+    """Serve until told to stop; then finish what can be finished. Raises PortTaken before anything starts."""
+    sockets = listening.open_sockets(settings.host, settings.port)
     worker = Worker(settings, generator.open_model(settings))
     app = create_app(settings, worker)
     server = waitress.create_server(
         app,
-        host=settings.host,
-        port=settings.port,
+        sockets=sockets,
         threads=8,
         connection_limit=500,
         max_request_body_size=_MAX_TAKEN_BYTES,
-        ident=None,
+        ident=listening.NAME,
     )
     Ending(worker).listen()
     worker.start()
     _greet(settings, worker.model.card)
     if open_browser:
-        webbrowser.open(_address(settings))  # it listens already
+        webbrowser.open(listening.address(settings.host, settings.port))  # it listens already
     try:
         server.run()
     finally:
@@ -154,10 +155,14 @@ class Ending:
 def main() -> int:
     """Read the settings and serve -> exit code; a wrong setting is one sentence. ``--open``: in a browser."""
     _hold_little_memory()
+    opens = "--open" in sys.argv[1:]
     try:
         settings = load_settings()
         journal.open_journal(_log_file(settings))
-        serve(settings, open_browser="--open" in sys.argv[1:])
+        serve(settings, open_browser=opens)
+    except listening.PortTaken as taken:
+        _say(taken.message)
+        return 0 if opens and _show_what_runs(taken) else 1
     except AppError as error:
         _say(error.message)
         return 2
@@ -167,9 +172,16 @@ def main() -> int:
     return 0
 
 
+def _show_what_runs(taken: listening.PortTaken) -> bool:
+    """Whoever started it twice wanted to see it -> whether it is this product that runs there."""
+    return isinstance(taken, listening.AlreadyServing) and webbrowser.open(taken.address)
+
+
 def _greet(settings: Settings, card: ModelCard) -> None:
     """The first lines in the window: where to look, what makes the pictures, where everything is kept."""
-    _say(f"AI 图片生成器已启动，请在浏览器打开　{_address(settings)}")
+    _say(f"AI 图片生成器已启动，请在浏览器打开　{listening.address(settings.host, settings.port)}")
+    if others := listening.address_for_others(settings.host, settings.port):
+        _say(f"别的电脑　{others}")
     _say(f"模型　{card.label}（{card.name}）" + ("，不联网、不花钱" if card.name == "demo" else ""))
     if settings.missing_keys:
         _say(f"缺少　{'、'.join(settings.missing_keys)}，请写进 .env 后重新启动")
@@ -181,11 +193,6 @@ def _greet(settings: Settings, card: ModelCard) -> None:
         _say(f"{label}　{path.absolute()}")
     _say("停止　按 Ctrl+C")
     journal.note("web", "started", port=settings.port, model=card.model_id)
-
-
-def _address(settings: Settings) -> str:
-    own = settings.on_loopback or settings.host in ("0.0.0.0", "::")  # noqa: S104 - every address, ours too
-    return f"http://{'localhost' if own else settings.host}:{settings.port}"
 
 
 def _log_file(settings: Settings) -> Path:

@@ -46,7 +46,11 @@ MAY_KNOW = {
     "web": _GROUND
     | _WATCH
     | {"database", "generator", "output_copies", "pictures", "sample_images", "spreadsheet", "worker"},
-    "web_app": _GROUND | _WATCH | {"database", "generator", "pictures", "sample_images", "worker", "web"},
+    "listening": {"errors"},
+    "web_app": _GROUND
+    | _WATCH
+    | {"database", "generator", "pictures", "sample_images", "worker", "web"}
+    | {"listening"},
 }
 
 # Foreign library -> the rooms that are its door.

@@ -1,0 +1,167 @@
+"""The door to the network: had for this server alone, or one sentence about who has it.
+
+Windows and a Mac are played: by the option of their sockets, and by who answers on the other ``localhost``.
+"""
+
+import errno
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+import listening
+from errors import SettingError
+from tests.house_process import HouseProcess, free_port, served
+
+
+@contextmanager
+def held(host: str = "127.0.0.1", *, says: bytes = b"", port: int = 0) -> Iterator[int]:
+    """Somebody listens there and says this to whoever asks -> the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((host, port))
+        other.listen()
+
+        def answer() -> None:
+            while True:
+                try:
+                    line, _ = other.accept()
+                except OSError:
+                    return
+                with line:
+                    line.recv(4096)
+                    line.sendall(says)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield int(other.getsockname()[1])
+        other.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def refusal(host: str, port: int) -> str:
+    with pytest.raises((listening.PortTaken, SettingError)) as caught:
+        listening.open_sockets(host, port)
+    assert caught.value.message.count("。") == 0
+    return caught.value.message
+
+
+def test_a_free_port_is_had_and_can_be_had_again_at_once() -> None:
+    port = free_port()
+    for _ in range(2):
+        (mine,) = listening.open_sockets("127.0.0.1", port)
+        with mine:
+            mine.listen()
+            with socket.create_connection(("127.0.0.1", port)), closing(mine.accept()[0]):
+                assert mine.getsockname() == ("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+def test_a_port_that_another_program_holds_is_told_with_its_name_and_the_way_out(host: str) -> None:
+    with held(says=b"HTTP/1.1 200 OK\r\nServer: nginx/1.29\r\n\r\n") as port:
+        told = refusal(host, port)
+    assert told.startswith(f"端口 {port} 已被别的程序「nginx/1.29」占用")
+    assert f"PORT={port + 1}" in told
+
+
+@pytest.mark.parametrize(
+    "says", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff" * 9000, b"Server: \x1b[2J\r\n\r\n"]
+)
+def test_whatever_the_other_program_says_the_sentence_stays_a_sentence(says: bytes) -> None:
+    with held(says=says) as port:
+        assert refusal("127.0.0.1", port).startswith(f"端口 {port} 已被别的程序占用，")
+
+
+def test_a_mac_that_receives_airplay_on_the_other_localhost_is_told_how_to_let_go() -> None:
+    with held("::1", says=b"HTTP/1.1 403 Forbidden\r\nServer: AirTunes/870.14.1\r\n\r\n") as port:
+        told = refusal("127.0.0.1", port)
+    assert "隔空播放接收器" in told
+    assert f"PORT={port + 1}" in told
+
+
+def test_a_port_somebody_holds_without_listening_is_taken_too() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        assert "已被别的程序占用" in refusal("127.0.0.1", other.getsockname()[1])
+
+
+def test_on_windows_no_second_server_can_share_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+    (mine,) = listening.open_sockets("127.0.0.1", free_port())
+    with mine:
+        assert mine.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert not mine.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+
+
+@pytest.mark.parametrize(
+    "host", ["203.0.113.7", "http://localhost", "studio.invalid", "127.0.0.1:5000", "a..b"]
+)
+def test_a_host_that_is_no_address_of_this_machine_is_told(host: str) -> None:
+    assert refusal(host, free_port()).startswith(f"HOST：「{host}」不是这台电脑的地址")
+
+
+def test_a_port_the_system_keeps_for_itself_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: socket.socket, _where: object) -> None:
+        raise OSError(errno.EACCES, "denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    assert refusal("127.0.0.1", 80).startswith("PORT：这台电脑不让用端口 80，请换一个，例如 PORT=5001")
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("127.0.0.1", "http://localhost:5000"),
+        ("0.0.0.0", "http://localhost:5000"),
+        ("192.168.1.5", "http://192.168.1.5:5000"),
+        ("127.0.0.2", "http://127.0.0.2:5000"),
+        ("fd00::5", "http://[fd00::5]:5000"),
+    ],
+)
+def test_the_address_that_is_told_is_one_that_leads_here(host: str, here: str) -> None:
+    assert listening.address(host, 5000) == here
+
+
+def test_other_computers_are_told_of_only_where_they_are_let_in() -> None:
+    assert listening.address_for_others("127.0.0.1", 5000) == ""
+    assert listening.address_for_others("0.0.0.0", 5000) in ("", f"http://{own_address()}:5000")
+
+
+def own_address() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
+
+
+def start_another(home: Path, *arguments: str, **settings: object) -> tuple[int, str]:
+    """-> exit code and what it printed, once it has ended by itself."""
+    home.mkdir()
+    another = HouseProcess(home, *arguments, **settings)
+    with pytest.raises(AssertionError, match=r"端口|AI 图片生成器"):
+        another.start()
+    return another.wait(), another.log()
+
+
+def test_started_twice_it_says_that_it_runs_already_and_touches_nothing(tmp_path: Path) -> None:
+    with served(tmp_path) as house:
+        code, told = start_another(tmp_path / "second", port=house.port)
+    assert told.startswith(f"AI 图片生成器已经在运行，请在浏览器打开 http://localhost:{house.port}；")
+    assert (code, told.count("\n")) == (1, 1)
+    assert [path.name for path in (tmp_path / "second").iterdir()] == ["log.txt"]
+
+
+def test_double_clicked_twice_it_opens_what_runs(tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
+    browser.chmod(0o755)
+    with served(tmp_path) as house:
+        code, _ = start_another(tmp_path / "second", "--open", port=house.port, browser=f"{browser} %s")
+    assert code == 0
+    assert (tmp_path / "opened").read_text().strip() == f"http://localhost:{house.port}"
