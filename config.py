@@ -5,16 +5,18 @@ The only reader of ``os.environ``. A wrong value raises a SettingError that name
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from errors import SettingError
 
@@ -48,7 +50,8 @@ def _model(variable: str, value: str) -> str:
 
 def _url(variable: str, value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
-        raise SettingError(variable, f"应为以 http:// 或 https:// 开头的地址，现在是「{value}」")
+        shown = value.rpartition("@")[2].partition("?")[0]  # what stands around it may be a password
+        raise SettingError(variable, f"应为以 http:// 或 https:// 开头的地址，现在是「{shown}」")
     return value.rstrip("/")
 
 
@@ -79,12 +82,22 @@ def _switch(variable: str, value: str) -> bool:
     raise SettingError(variable, f"应为 true 或 false，现在是「{value}」")
 
 
-def _hosts(_variable: str, value: str) -> tuple[str, ...]:
-    return tuple(name.strip().lower() for name in value.split(",") if name.strip())
+def _hosts(variable: str, value: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+    for name in names:
+        if not re.fullmatch(r"[^\s/:*@，、；;]+", name) and not _is_address(name):
+            raise SettingError(
+                variable, f"只写主机名，用英文逗号分开，不带 http:// 和端口，例如 mac.local，现在有「{name}」"
+            )
+    return names
 
 
-def _path(_variable: str, value: str) -> Path:
-    return Path(value).expanduser()
+def _path(variable: str, value: str) -> Path:
+    bare = re.fullmatch(r"""(["'])(.+)\1""", value)  # as cmd's ``set`` leaves them
+    try:
+        return Path(bare[2] if bare else value).expanduser()
+    except RuntimeError:
+        raise SettingError(variable, f"「{value}」里的 ~ 找不到对应的文件夹，请写完整的路径") from None
 
 
 def _prefix(_variable: str, value: str) -> str:
@@ -159,9 +172,12 @@ class Settings:
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
     """Settings from ``.env`` and, above it, the environment. Raises SettingError."""
     try:
-        from_file = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
+        text = dotenv.read_text("utf-8-sig") if dotenv.is_file() else ""
     except UnicodeDecodeError:
         raise SettingError(dotenv.name, "这个文件不是 UTF-8 编码，请用记事本打开，另存为 UTF-8") from None
+    except OSError as error:
+        raise SettingError(dotenv.name, f"这个文件读不了（{error.strerror}），请检查它的权限") from error
+    from_file = _values_in(text, dotenv.name)
     return read_settings({**from_file, **(os.environ if environ is None else environ)})
 
 
@@ -171,22 +187,55 @@ def read_settings(values: Mapping[str, str]) -> Settings:
     for each in fields(Settings):
         variable = each.name.upper()
         if value := values.get(variable, "").strip():
+            _check_letters(variable, value)
             chosen[each.name] = each.metadata["read"](variable, value)
     chosen.setdefault("image_model", _default_model(chosen))
     settings = Settings(**chosen)
     _check_door(settings)
     _check_bucket(settings)
+    _check_places(settings)
     return settings
 
 
 def is_loopback(host: str) -> bool:
     """``localhost`` or an address of the loopback range."""
-    if host == "localhost":
-        return True
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True
+
+
+def _values_in(text: str, file: str) -> dict[str, str]:
+    """``.env`` as everybody writes it, but that a path stands as it is: ``"D:\\new"`` holds no line break."""
+    paths = "|".join(each.name.upper() for each in fields(Settings) if each.metadata["read"] is _path)
+    line_of_path = re.compile(rf"^[ \t]*(?:export[ \t]+)?({paths})[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+    values = {}
+    for binding in parse_stream(io.StringIO(line_of_path.sub("", text))):
+        if binding.error or (binding.key and binding.value is None):
+            written = binding.original.string
+            line = binding.original.line + written[: len(written) - len(written.lstrip())].count("\n")
+            raise SettingError(file, f"第 {line} 行读不懂，应写成「名字=值」，引号要成对")
+        values[binding.key or ""] = binding.value or ""
+    return values | {found[1]: _path_as_written(found[2]) for found in line_of_path.finditer(text)}
+
+
+def _path_as_written(value: str) -> str:
+    """Without quotes and a remark behind; where every backslash is doubled, one of the two is meant."""
+    quoted = re.fullmatch(r"""(["'])(.*?)\1\s*(?:#.*)?""", value)
+    if not quoted:
+        return re.sub(r"(?:^|\s+)#.*", "", value).rstrip()
+    path = quoted[2]
+    return path.replace("\\\\", "\\") if "\\" not in path.replace("\\\\", "") else path
+
+
+def _check_letters(variable: str, value: str) -> None:
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        raise SettingError(variable, "值里有换行或制表符，请写在一行里；值里有反斜杠时请用单引号")
 
 
 def _default_model(chosen: Mapping[str, Any]) -> str:
@@ -206,3 +255,14 @@ def _check_door(settings: Settings) -> None:
 def _check_bucket(settings: Settings) -> None:
     if settings.oss_output_prefix and not settings.oss_enabled:
         raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
+
+
+def _check_places(settings: Settings) -> None:
+    """What is copied, listed and swept folder by folder must not lie in another's folder."""
+    places = {
+        name.upper(): Path(os.path.normcase(os.path.realpath(getattr(settings, name))))
+        for name in ("database_path", "output_dir", "samples_dir")
+    }
+    for (inner, place), (outer, folder) in permutations(places.items(), 2):
+        if place.is_relative_to(folder):
+            raise SettingError(inner, f"「{place}」不能和 {outer} 相同或放在它里面，请换一个地方")

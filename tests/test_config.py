@@ -87,6 +87,95 @@ def test_a_file_in_another_coding_is_told_in_a_sentence(tmp_path: Path) -> None:
         load_settings({}, dotenv)
 
 
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        (r"OUTPUT_DIR=D:\new\temp", r"D:\new\temp"),
+        (r"OUTPUT_DIR=D:\new\temp   # 图片", r"D:\new\temp"),
+        (r'OUTPUT_DIR="D:\new\temp"', r"D:\new\temp"),
+        (r"OUTPUT_DIR = 'D:\new\temp'  ", r"D:\new\temp"),
+        (r'OUTPUT_DIR="D:\new #1\图片 (2)" # 给 "工作室" 的', r"D:\new #1\图片 (2)"),
+        ('OUTPUT_DIR="D:\\new\\temp\\"', "D:\\new\\temp\\"),
+        (r'OUTPUT_DIR="D:\\new\\temp"', r"D:\new\temp"),
+        (r'export OUTPUT_DIR="\\server\share\new"', r"\\server\share\new"),
+        (r'OUTPUT_DIR="\\\\server\\share"', r"\\server\share"),
+        ("OUTPUT_DIR=", "output"),
+        ("OUTPUT_DIR= # 空着", "output"),
+    ],
+)
+def test_a_path_is_taken_as_it_is_written(tmp_path: Path, line: str, path: str) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(f"\ufeffBUDGET=10\r\n{line}\r\nPORT=5050\r\n".encode())
+    settings = load_settings({}, dotenv)
+    assert (settings.output_dir, settings.budget, settings.port) == (Path(path), Decimal(10), 5050)
+
+
+def test_quotes_that_the_windows_console_leaves_around_a_path_do_not_belong_to_it() -> None:
+    assert read_settings({"OUTPUT_DIR": r'"D:\new"'}).output_dir == Path(r"D:\new")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("PORT=1\nPORT 5001\n", ".env：第 2 行"),
+        ("\n\n# 端口\nPORT：5001\n", ".env：第 4 行"),
+        ("ARK_API_KEY=sk-'1\nACCESS_PASSWORD='geheim\n", ".env：第 2 行"),
+        ('ACCESS_PASSWORD="D:\\new"\n', "ACCESS_PASSWORD：值里有换行"),
+        ('ACCESS_PASSWORD="geheim\nBUDGET=1\nARK_API_KEY="sk-1\n', ".env：第 1 行"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_told_by_its_number_and_not_shown(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingError) as caught:
+        load_settings({}, dotenv)
+    assert caught.value.message.startswith(told)
+    assert not any(secret in caught.value.message for secret in ("geheim", "sk-1", "5001"))
+
+
+def test_what_stands_between_single_quotes_and_a_dollar_are_meant_as_they_stand(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("ACCESS_PASSWORD='a\\new${HOME}'\n", encoding="utf-8")
+    assert load_settings({}, dotenv).access_password == "a\\new${HOME}"
+
+
+@pytest.mark.parametrize(
+    ("values", "variable"),
+    [
+        ({"OUTPUT_DIR": "pictures", "SAMPLES_DIR": "./pictures"}, "OUTPUT_DIR"),
+        ({"SAMPLES_DIR": "output/samples"}, "SAMPLES_DIR"),
+        ({"OUTPUT_DIR": "."}, "DATABASE_PATH"),
+        ({"DATABASE_PATH": "samples/x.db"}, "DATABASE_PATH"),
+        ({"DATABASE_PATH": "data", "OUTPUT_DIR": "data/output"}, "OUTPUT_DIR"),
+    ],
+)
+def test_no_place_may_lie_inside_another(values: dict[str, str], variable: str) -> None:
+    with pytest.raises(SettingError, match=f"^{variable}："):
+        read_settings(values)
+
+
+def test_places_side_by_side_in_one_folder_are_fine() -> None:
+    names = {"DATABASE_PATH": "data/x.db", "OUTPUT_DIR": "data/output", "SAMPLES_DIR": "data/output-samples"}
+    assert read_settings(names).samples_dir == Path("data/output-samples")
+
+
+def test_a_password_in_a_wrong_address_is_not_shown() -> None:
+    with pytest.raises(SettingError) as caught:
+        read_settings({"SDAPI_URL": "http:/anna:s3@cret@127.0.0.1:7860"})
+    assert "「127.0.0.1:7860」" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "name", ["http://mac.local", "mac.local:5000", "*.local", "mac.local；nas.local", "a b"]
+)
+def test_a_host_name_that_no_browser_would_send_is_told(name: str) -> None:
+    with pytest.raises(SettingError, match=r"^ALLOWED_HOSTS：.*mac\.local"):
+        read_settings({"ALLOWED_HOSTS": f"nas.local,{name}"})
+    assert read_settings({"ALLOWED_HOSTS": "NAS.local, fd00::5"}).allowed_hosts == ("nas.local", "fd00::5")
+
+
 def test_keys_do_not_show_when_settings_are_printed() -> None:
     settings = read_settings(
         {
