@@ -12,6 +12,7 @@ import os.path
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import windows
 from domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
 from errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
 from picture_files import checking, embedding, keeping
@@ -187,11 +188,14 @@ def open_output(output_dir: Path, name: str) -> Path:
 
 
 def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
-    """Remove a picture and its thumbnail for good; what is gone already is no complaint."""
+    """Remove a picture and its thumbnail for good; what is gone already is no complaint.
+
+    StorageError when the disk will not, at once: the trash is emptied again.
+    """
     with keeping.telling(output_dir):
-        thumbnail_path(output_dir, record_id).unlink(missing_ok=True)
         with contextlib.suppress(NotFound):
-            open_output(output_dir, filename).unlink(missing_ok=True)
+            windows.unlink(open_output(output_dir, filename), at_once=True)
+        windows.unlink(thumbnail_path(output_dir, record_id), at_once=True)
 
 
 def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> int:
@@ -256,7 +260,7 @@ def _kept(filename: str, checked: checking.Checked, pieces: embedding.Pieces) ->
 
 def _own_picture(path: Path, record_id: int, prompt: str) -> tuple[KeptPicture, int | None] | None:
     with contextlib.suppress(OSError, ValueError):
-        content = path.read_bytes()
+        content = windows.patiently(path.read_bytes)
         told = parse_parameters(embedding.extract(content) or "")
         if told.record_id == record_id and prompt in told.text:
             checked = checking.check(content, max_pixels=MAX_PIXELS)
@@ -294,7 +298,7 @@ def _taken_back_on_failure(thumbnail: Path) -> Iterator[None]:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
-            thumbnail.unlink(missing_ok=True)
+            windows.unlink(thumbnail)
         raise
 
 

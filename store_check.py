@@ -15,6 +15,7 @@ from pathlib import Path
 
 import database
 import pictures
+import windows
 from config import Settings, load_settings
 from domain import file_key
 from errors import AppError, InvalidRequest, NotFound, StorageError
@@ -198,8 +199,8 @@ def _is_same(one: Path, other: Path) -> bool:
 def _copy(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
-    shutil.copy2(path, part)
-    part.replace(target)
+    windows.patiently(lambda: shutil.copy2(path, part))
+    windows.replace(part, target)
 
 
 def _backup_text(settings: Settings, folder: Path, copied: int) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import windows
 from errors import StorageError
 
 if sys.platform != "win32":
@@ -57,13 +58,14 @@ def part_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Pa
                 file.close()  # an open file cannot be renamed there
             yield part
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # then ``remove_parts`` takes it
+            windows.unlink(part)
 
 
 def place(part: Path, final: Path) -> None:
     """Give the part its final name; FileExistsError when another file has it. Nothing half-made shows."""
     if os.name == "nt":
-        part.rename(final)  # refuses by itself when the name is there
+        windows.rename(part, final)
         return
     try:
         os.link(part, final)
@@ -79,19 +81,19 @@ def write_over(final: Path, content: bytes, parts_folder: Path) -> None:
     """Write a file that may be made again from others; what was there before is replaced in one move."""
     final.parent.mkdir(parents=True, exist_ok=True)
     with part_file(parts_folder, [content]) as part:
-        part.replace(final)
+        windows.replace(part, final)
 
 
 def sync_folder(folder: Path) -> None:
     """Make new names in it outlive a power cut, where the system can."""
     if os.name == "nt":
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
 
 
 def remove_parts(folder: Path, *, older_than: float) -> int:
@@ -124,7 +126,7 @@ def _remove_forsaken(part: Path, older_than: float) -> bool:
     try:
         with part.open("rb") as file:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink(missing_ok=True)
+            windows.unlink(part, at_once=True)
             return True
     except (BlockingIOError, FileNotFoundError):
         return False
@@ -133,10 +135,15 @@ def _remove_forsaken(part: Path, older_than: float) -> bool:
 
 
 def _remove_old(part: Path, older_than: float) -> bool:
-    with contextlib.suppress(FileNotFoundError):
+    try:
         if time.time() - part.stat().st_mtime >= older_than:
             part.unlink()
             return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if not windows.is_held(error):  # what is held is looked at again by the hour
+            raise
     return False
 
 
@@ -144,13 +151,15 @@ def _place_without_links(part: Path, final: Path) -> None:
     """For file systems without hard links (exFAT, some shares): take the name first, then fill it."""
     os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
     try:
-        part.replace(final)
+        windows.replace(part, final)
     except OSError:
-        final.unlink(missing_ok=True)
+        windows.unlink(final)
         raise
 
 
 def _sentence(error: OSError, folder: Path) -> str:
+    if windows.is_held(error):
+        return windows.held_sentence(error)
     if error.errno in _FULL:
         return f"磁盘已满，写不进「{folder}」，请腾出空间后重试"
     if error.errno in _REFUSED:

@@ -10,8 +10,10 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import windows
 from domain import PINNED, CheckedUpload, LibraryImage
 from errors import NotFound, StorageError
 from sample_library import catalogue
@@ -77,12 +79,7 @@ class Folder:
         trash, until = self.place / _TRASH, time.time() - days * 24 * 3600
         old = [name for name in _names(trash) if _deleted_at(trash / name) < until]
         unused = [name for name in old if not is_used(catalogue.names_of(name))]
-        for name in unused:
-            with contextlib.suppress(OSError):
-                (trash / name).unlink()
-                if not (self.place / name).exists():  # else it was uploaded again since
-                    self._thumbnail(name).unlink(missing_ok=True)
-        return len(unused)
+        return sum(self._forgotten(name) for name in unused)
 
     def rename(self, key: str, stem: str) -> LibraryImage:
         """The same picture under another name."""
@@ -91,9 +88,8 @@ class Folder:
             return self._described(key)
         if (self.place / target).exists():
             raise taken(target)
-        with contextlib.suppress(NotFound):
-            _move(self._thumbnail(key), self._thumbnail(target))
-        _move(source, self.place / target)
+        with self._thumbnail_moved(key, target):
+            _move(source, self.place / target)
         return self._described(target)
 
     def file(self, key: str, mark: str = "") -> Path:
@@ -139,8 +135,29 @@ class Folder:
             self._pins[seen] = pin
         return pin.stem
 
+    def _forgotten(self, name: str) -> bool:
+        """Out of the trash for good, with its thumbnail -> whether; what is held waits for the next time."""
+        with contextlib.suppress(OSError):
+            windows.unlink(self.place / _TRASH / name, at_once=True)
+            if not (self.place / name).exists():  # else it was uploaded again since
+                windows.unlink(self._thumbnail(name), at_once=True)
+            return True
+        return False
+
+    @contextlib.contextmanager
+    def _thumbnail_moved(self, key: str, target: str) -> Iterator[None]:
+        """First, so that nobody sees the picture without it; back when the picture does not follow."""
+        with contextlib.suppress(NotFound):
+            _move(self._thumbnail(key), self._thumbnail(target))
+        try:
+            yield
+        except StorageError:
+            with contextlib.suppress(NotFound, StorageError):
+                _move(self._thumbnail(target), self._thumbnail(key))
+            raise
+
     def _copied(self, source: Path) -> Path:
-        content = source.read_bytes()
+        content = windows.patiently(source.read_bytes)
         pin = self.place / PINNED / _pin(hashlib.sha256(content).hexdigest(), source.name)
         if not pin.is_file():
             write(pin, content)
@@ -191,10 +208,10 @@ def write(path: Path, content: bytes | bytearray) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        windows.replace(part, path)
     except OSError as error:
         with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+            windows.unlink(part)
         raise _not_kept(error) from error
 
 
@@ -235,7 +252,7 @@ def _deleted_at(path: Path) -> float:
 def _move(source: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
+        windows.replace(source, target)
     except FileNotFoundError as error:
         raise missing() from error
     except OSError as error:
@@ -243,4 +260,6 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _not_kept(error: OSError) -> StorageError:
+    if windows.is_held(error):
+        return StorageError(windows.held_sentence(error))
     return StorageError(f"示例图文件夹写不进去（{error.strerror or error}），请检查磁盘空间和权限后重试")

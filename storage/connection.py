@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import windows
 from errors import StorageError
 from storage.grams import holds
 from storage.schema import MIGRATIONS
@@ -136,6 +137,6 @@ def _copy_beside(db: sqlite3.Connection, path: Path) -> None:
         with closing(sqlite3.connect(part)) as target:
             db.backup(target)
         if not copy.exists():  # another process that starts in this very second was quicker
-            part.replace(copy)
+            windows.replace(part, copy)
     finally:
-        part.unlink(missing_ok=True)
+        windows.unlink(part)

@@ -14,6 +14,7 @@ _GROUND = {"domain", "errors", "config", "spending"}
 _WATCH = {"journal", "disk_space"}
 MAY_KNOW = {
     "errors": set(),
+    "windows": set(),
     "sizes": set(),
     "references": set(),
     "fields": {"errors", "sizes", "references"},
@@ -23,26 +24,26 @@ MAY_KNOW = {
     "disk_space": {"errors"},
     "spending": {"domain"},
     "image_models": _GROUND,
-    "storage": {"domain", "errors", "spending"},
-    "picture_files": {"domain", "errors"},
+    "storage": {"domain", "errors", "spending", "windows"},
+    "picture_files": {"domain", "errors", "windows"},
     "sheets": {"domain", "errors", "spending"},
     "database": {"storage"},
     "generator": _GROUND | {"image_models"},
     "oss_client": _GROUND,
-    "pictures": _GROUND | {"picture_files"},
+    "pictures": _GROUND | {"picture_files", "windows"},
     "output_copies": _GROUND | {"oss_client"},
-    "sample_library": _GROUND | {"oss_client"},
+    "sample_library": _GROUND | {"oss_client", "windows"},
     "sample_images": _GROUND | {"sample_library", "oss_client"},
     "spreadsheet": _GROUND | {"sheets"},
     "sending": {"domain", "database", "journal"},
-    "housework": _GROUND | {"database", "output_copies", "pictures", "sample_images"},
+    "housework": _GROUND | {"journal", "database", "output_copies", "pictures", "sample_images"},
     "worker": _GROUND
     | _WATCH
     | {"database", "generator", "output_copies", "pictures", "sample_images"}
     | {"housework", "pace", "pile", "sending"},
     "pace": set(),
     "pile": {"domain", "errors"},
-    "store_check": _GROUND | {"database", "pictures"},
+    "store_check": _GROUND | {"database", "pictures", "windows"},
     "web": _GROUND
     | _WATCH
     | {"database", "generator", "output_copies", "pictures", "sample_images", "spreadsheet", "worker"},

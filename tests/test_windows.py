@@ -1,0 +1,205 @@
+"""Windows, as far as it can be told without one: files that others hold, and long paths."""
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import pictures
+import windows
+from domain import KeptPicture, Picture
+from errors import StorageError
+from picture_files import keeping
+from sample_library.folder import Folder
+from tests.drawn import drawn
+from tests.held_files import held, hold
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was waited, without waiting."""
+    taken: list[float] = []
+    monkeypatch.setattr(time, "sleep", taken.append)
+    return taken
+
+
+@pytest.fixture
+def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are placed as they are there: by a move that refuses to write over another file."""
+    really = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "文件已存在", str(path), None, str(target))
+        return really(path, target)
+
+    class System:
+        name = "nt"
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(os, name)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(keeping, "os", System())
+
+
+def keep(folder: Path, content: bytes = b"", stem: str = "猫") -> KeptPicture:
+    return pictures.keep_picture(
+        Picture(content=content or drawn("png")), output_dir=folder, stem=stem, record_id=1, embed=""
+    )
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("winerror", [5, 32, 33])
+def test_a_file_that_is_held_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], winerror: int
+) -> None:
+    hold(monkeypatch, "replace", times=3, winerror=winerror)
+    (tmp_path / "a").write_bytes(b"whole")
+    windows.replace(tmp_path / "a", tmp_path / "b")
+    assert names(tmp_path) == ["b"]
+    assert len(naps) == 3
+    assert naps == sorted(naps)
+
+
+def test_patience_ends_after_about_five_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+) -> None:
+    hold(monkeypatch, "unlink")
+    with pytest.raises(PermissionError):
+        windows.unlink(tmp_path / "a")
+    assert 4 < sum(naps) < 6
+
+
+@pytest.mark.parametrize("problem", [PermissionError(errno.EACCES, "no"), OSError(errno.ENOSPC, "full")])
+def test_nothing_else_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], problem: OSError
+) -> None:
+    def fail(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match=str(problem.strerror)):
+        windows.replace(tmp_path / "a", tmp_path / "b")
+    assert naps == []
+
+
+def test_the_sentence_names_the_file_as_people_know_it() -> None:
+    assert windows.held_sentence(held("C:/x/.0a0a.part", "C:/x/猫.png")).startswith("文件「猫.png」正被")
+    assert windows.held_sentence(held("C:/x/狗.png")).startswith("文件「狗.png」正被")
+
+
+@pytest.mark.usefixtures("on_windows")
+@pytest.mark.parametrize("verb", ["rename", "replace"])
+def test_a_paid_picture_outlives_the_virus_scanner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], verb: str
+) -> None:
+    content = drawn("png")
+    hold(monkeypatch, verb, times=4)
+    assert keep(tmp_path, content).filename == "猫.png"
+    assert (tmp_path / "猫.png").read_bytes() == content
+    assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
+    assert len(naps) == 4
+
+
+@pytest.mark.usefixtures("on_windows", "naps")
+@pytest.mark.parametrize(("verb", "name"), [("rename", "猫.png"), ("replace", "1.webp")])
+def test_a_picture_whose_name_stays_held_leaves_nothing_and_says_which_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, name: str
+) -> None:
+    with monkeypatch.context() as patched:
+        hold(patched, verb)
+        with pytest.raises(StorageError, match=f"「{name}」正被另一个程序占用"):
+            keep(tmp_path)
+    assert names(tmp_path) == []
+    assert keep(tmp_path).filename == "猫.png"
+
+
+@pytest.mark.usefixtures("on_windows")
+def test_a_name_that_is_there_is_never_written_over_on_windows(tmp_path: Path, naps: list[float]) -> None:
+    (tmp_path / "猫.png").write_bytes(b"the person's own")
+    keeping_it = keep(tmp_path)
+    assert keeping_it.filename == "猫-2.png"
+    with keeping.part_file(tmp_path, [b"x"]) as part, pytest.raises(FileExistsError):
+        keeping.place(part, tmp_path / "猫.png")
+    assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
+    assert naps == []
+
+
+@pytest.mark.usefixtures("naps")
+def test_a_part_that_cannot_be_taken_away_does_not_undo_what_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        hold(patched, "unlink", which=".part")
+        assert keep(tmp_path).filename == "猫.png"
+    assert pictures.remove_part_files(tmp_path, older_than=0) > 0
+    assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
+
+
+def test_one_part_that_is_held_does_not_keep_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+) -> None:
+    for digit in "0123":
+        (tmp_path / f".{digit * 16}.part").write_bytes(b"half a pict")
+    with monkeypatch.context() as patched:
+        hold(patched, "unlink", which="2" * 16)
+        assert pictures.remove_part_files(tmp_path, older_than=0) == 3
+    assert naps == []
+    assert names(tmp_path) == [f".{'2' * 16}.part"]
+
+
+def test_a_folder_that_cannot_be_opened_as_a_file_does_not_undo_what_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object, *_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    keeping.sync_folder(tmp_path)
+
+
+def test_a_reference_that_is_held_goes_into_the_trash_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+) -> None:
+    folder = Folder(tmp_path)
+    image = folder.add(pictures.checked_upload("猫", drawn("png")))
+    hold(monkeypatch, "replace", times=2)
+    folder.delete(image.key)
+    assert len(naps) == 2
+    assert (tmp_path / ".trash" / image.key).is_file()
+
+
+@pytest.mark.usefixtures("naps")
+def test_a_reference_that_stays_held_keeps_its_name_and_its_thumbnail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(tmp_path)
+    image = folder.add(pictures.checked_upload("猫", drawn("png")))
+    before = names(tmp_path)
+    with monkeypatch.context() as patched:
+        hold(patched, "replace", ending=".png")
+        with pytest.raises(StorageError, match=r"文件「狗-96x64-[0-9a-f]{12}\.png」正被另一个程序占用"):
+            folder.rename(image.key, "狗")
+    assert names(tmp_path) == before
+
+
+def test_one_reference_that_is_held_does_not_keep_the_others_in_the_trash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+) -> None:
+    folder = Folder(tmp_path)
+    for name in "甲乙丙":
+        key = folder.add(pictures.checked_upload(name, drawn("png"))).key
+        folder.delete(key)
+        os.utime(tmp_path / ".trash" / key, (1_000, 1_000))
+    with monkeypatch.context() as patched:
+        hold(patched, "unlink", which="乙")
+        assert folder.empty_trash(days=30, is_used=lambda _: False) == 2
+    assert [name[0] for name in os.listdir(tmp_path / ".trash")] == ["乙"]  # noqa: PTH208
+    assert folder.empty_trash(days=30, is_used=lambda _: False) == 1
+    assert naps == []
