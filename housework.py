@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import partial
 
 import database
+import journal
 import pictures
 from config import Settings
-from errors import BucketError, NotFound
+from errors import BucketError, NotFound, StorageError
 from output_copies import OutputCopies
 from sample_images import Library
 
@@ -33,6 +34,8 @@ class Housework:
         self._library = library
         self._copies = copies
         self._is_stopping = is_stopping
+        self._held: set[int] = set()
+        self._told: set[int] = set()
 
     def index_prompts(self, db: database.Connection) -> bool:
         """Bring some prompts into the index."""
@@ -45,15 +48,28 @@ class Housework:
     def empty_trash(self, db: database.Connection) -> int:
         """Delete for good some of what has been in the trash for 30 days, with its files -> how many.
 
-        None while the folder of pictures is away: the files would stay behind without a record.
+        None while the folder of pictures is away: the files would stay behind without a record. What cannot
+        be removed, for somebody has it open, is passed over until all else is gone, then tried again.
         """
-        if not self._output_dir.is_dir():
-            return 0
+        while self._output_dir.is_dir():
+            known = len(self._held)
+            gone = database.empty_trash(db, days=_TRASH_DAYS, remove=self._remove, apart=self._held)
+            if gone:
+                return gone
+            if len(self._held) == known:
+                break
+        self._held.clear()
+        return 0
 
-        def remove(filename: str, record_id: int) -> None:
+    def _remove(self, filename: str, record_id: int) -> None:
+        try:
             pictures.delete_picture(self._output_dir, filename, record_id)
-
-        return database.empty_trash(db, days=_TRASH_DAYS, remove=remove)
+        except StorageError:
+            self._held.add(record_id)
+            if record_id not in self._told:
+                self._told.add(record_id)
+                journal.note("worker", "not_removed", record=record_id)
+            raise
 
     def empty_library_trash(self, db: database.Connection) -> int:
         """The same for reference images in the folder that no record used -> how many."""

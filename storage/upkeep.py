@@ -1,11 +1,13 @@
 """Keeping house: what the trash holds too long, which files there ought to be, a copy of everything."""
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import windows
 from errors import StorageError
 from storage.batches import pause_in_copy
 from storage.connection import connect, is_up_to_date, transaction, unbound
@@ -25,11 +27,14 @@ class KeptFile:
     file_size: int | None
 
 
-def empty_trash(db: sqlite3.Connection, *, days: int, remove: Remove, limit: int = 100) -> int:
+def empty_trash(
+    db: sqlite3.Connection, *, days: int, remove: Remove, apart: Collection[int] = (), limit: int = 100
+) -> int:
     """Delete for good what has lain in the trash for that many days, files first -> how many records.
 
     ``remove(filename, record id)`` takes picture and thumbnail away; the name is empty when another record
-    has the same picture. Nobody can restore a record meanwhile, and after a crash in between the
+    has the same picture. When it raises StorageError the record stays in the trash and the others go on;
+    those ``apart`` are not tried. Nobody can restore a record meanwhile, and after a crash in between the
     record is still in the trash and the next call goes on. A table of another program that names the record
     does not keep it.
     """
@@ -39,15 +44,22 @@ def empty_trash(db: sqlite3.Connection, *, days: int, remove: Remove, limit: int
             SELECT id, filename
             FROM generation_records
             WHERE deleted_at IS NOT NULL AND deleted_at < datetime('now', :ago)
+              AND id NOT IN (SELECT value FROM json_each(:apart))
             ORDER BY deleted_at
             LIMIT :limit
             """,
-            {"ago": f"-{days} days", "limit": limit},
+            {"ago": f"-{days} days", "apart": json.dumps(list(apart)), "limit": limit},
         ).fetchall()
-        for row in rows:
-            remove("" if _is_shared(db, row) else row["filename"], row["id"])
-            db.execute("DELETE FROM generation_records WHERE id = :id", {"id": row["id"]})
-    return len(rows)
+        return sum(_delete_for_good(db, row, remove) for row in rows)
+
+
+def _delete_for_good(db: sqlite3.Connection, row: sqlite3.Row, remove: Remove) -> bool:
+    try:
+        remove("" if _is_shared(db, row) else row["filename"], row["id"])
+    except StorageError:
+        return False
+    db.execute("DELETE FROM generation_records WHERE id = :id", {"id": row["id"]})
+    return True
 
 
 def _is_shared(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
@@ -95,7 +107,7 @@ def back_up(path: Path, target: Path) -> None:
         raise StorageError(f"没有找到数据库 {path}，请在程序所在的文件夹里运行")
     part = target.with_name(f"{target.name}.part")
     try:
-        part.unlink(missing_ok=True)
+        windows.unlink(part)
         with closing(connect(path)) as db, closing(connect(part)) as copy:
             db.backup(copy)
             if is_up_to_date(copy):
@@ -105,9 +117,9 @@ def back_up(path: Path, target: Path) -> None:
         if found != "ok":
             raise StorageError(f"数据库 {path} 有损坏（{found}），这份备份没有保存，请从更早的备份恢复")
         for leftover in ("-wal", "-shm"):
-            target.with_name(f"{target.name}{leftover}").unlink(missing_ok=True)
-        part.replace(target)
+            windows.unlink(target.with_name(f"{target.name}{leftover}"))
+        windows.replace(part, target)
     except (sqlite3.Error, OSError) as error:
         raise StorageError(f"备份没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
     finally:
-        part.unlink(missing_ok=True)
+        windows.unlink(part)

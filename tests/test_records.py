@@ -20,6 +20,7 @@ from database import RecordFilter
 from domain import KeptPicture, Picture, Record
 from errors import StorageError
 from tests.drawn import drawn
+from tests.held_files import hold
 from web_app import create_app
 from worker import Worker
 
@@ -288,11 +289,32 @@ def test_a_file_that_cannot_be_removed_keeps_its_record_until_the_next_time(shel
             raise StorageError("磁盘坏了")
         shelf.path(filename).unlink()
 
-    with pytest.raises(StorageError):
-        database.empty_trash(shelf.db, days=30, remove=remove)
-    assert database.count_records(shelf.db, RecordFilter(trash=True)) == 2
-    assert shelf.empty() == 2
+    assert database.empty_trash(shelf.db, days=30, remove=remove) == 1
+    assert database.restore_records(shelf.db, [ids[1]]) == 1
+    shelf.throw_away(ids[1], 31)
+    assert shelf.empty() == 1
     assert not shelf.path("二.png").exists()
+
+
+def test_pictures_that_somebody_has_open_hold_up_no_others_and_are_logged_once(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = [shelf.put(f"占用{n}") for n in range(101)]
+    free = shelf.put("空着")
+    for days_ago, record_id in enumerate(reversed([*held, free]), 31):
+        shelf.throw_away(record_id, days_ago)
+    caplog.set_level("INFO")
+    housework = Worker(shelf.settings, generator.open_model(shelf.settings)).housework
+    with monkeypatch.context() as patched:
+        hold(patched, "unlink", which="占用")
+        assert [housework.empty_trash(shelf.db) for _ in range(3)] == [1, 0, 0]
+    assert not shelf.path("空着.png").exists()
+    assert all(shelf.thumbnail(record_id).exists() for record_id in held)
+    assert [line for line in caplog.messages if "not_removed" in line] == [
+        f"event=not_removed record={record_id}" for record_id in held
+    ]
+    assert housework.empty_trash(shelf.db) == 100
+    assert housework.empty_trash(shelf.db) == 1
 
 
 def test_the_trash_is_emptied_in_bounded_steps(shelf: Shelf) -> None:
