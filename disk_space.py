@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import windows
 from errors import StorageError
 
 MEGABYTE = 1_000_000
@@ -46,7 +47,9 @@ class DiskSpace:
         return ""
 
     def insist(self, under_way: int) -> None:
-        """Raises DiskLow when there is no room for that many pictures."""
+        """Raises DiskLow when there is no room for that many pictures, or for their names."""
+        if too_deep := next(filter(None, map(windows.too_deep, self._folders)), ""):
+            raise DiskLow(too_deep)
         free, folder = self._fullest()
         if free < max(LEAST_BYTES, under_way * PICTURE_BYTES):
             raise DiskLow(f"磁盘只剩 {free // MEGABYTE} MB，已暂停，请清理「{folder}」所在的磁盘后继续")

@@ -23,6 +23,7 @@ from picture_files.naming import (
     MAX_STEM_BYTES,
     is_taken,
     numbered,
+    promised_units,
     safe_stem,
     stem_from_prompt,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "small_copy",
     "stem_from_prompt",
     "thumbnail_path",
+    "wanted_stem",
 ]
 
 MAX_PIXELS = 40_000_000
@@ -78,7 +80,7 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
         found = _own_picture(path, record_id, prompt) if prompt and path.is_file() else None
         return found[0] if found else None
 
-    stem = safe_stem(stem, max_bytes=MAX_PROMISED_BYTES) or f"图片-{record_id}"
+    stem = _promised(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
     with keeping.telling(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -87,6 +89,12 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
             placed = _place(part, stem, _ENDING[checked.format], own)
             keeping.sync_folder(output_dir)
     return _kept(placed, checked, pieces) if isinstance(placed, str) else placed
+
+
+def wanted_stem(output_dir: Path, filename: str, prompt: str) -> str:
+    """The stem for pictures of such a row, with room for number and counter; never empty."""
+    room = promised_units(output_dir) - len("_10-99999")
+    return safe_stem(filename, max_units=room) or stem_from_prompt(prompt)
 
 
 def find_kept(
@@ -98,9 +106,8 @@ def find_kept(
     """
     if not output_dir.is_dir():
         raise StorageError(f"找不到保存图片的文件夹「{output_dir}」，请检查它是否已被移走或没有挂载")
-    stem = safe_stem(stem, max_bytes=MAX_PROMISED_BYTES) or f"图片-{record_id}"
-    for number in itertools.count(1):
-        name = numbered(stem, number)
+    stem = _promised(output_dir, stem, record_id)
+    for name in _names(output_dir, stem):
         if not is_taken(output_dir, name):
             return None
         for ending in _ENDING.values():
@@ -302,12 +309,21 @@ def _taken_back_on_failure(thumbnail: Path) -> Iterator[None]:
         raise
 
 
+def _promised(output_dir: Path, stem: str, record_id: int) -> str:
+    units = promised_units(output_dir)
+    return safe_stem(stem, max_bytes=MAX_PROMISED_BYTES, max_units=units) or f"图片-{record_id}"
+
+
+def _names(output_dir: Path, stem: str) -> Iterator[str]:
+    units = promised_units(output_dir)
+    return (numbered(stem, number, units) for number in itertools.count(1))
+
+
 def _place(
     part: Path, stem: str, ending: str, own: Callable[[Path], KeptPicture | None]
 ) -> KeptPicture | str:
     """The part under the first free name of ``stem`` -> that name; or what the record kept already."""
-    for number in itertools.count(1):
-        name = numbered(stem, number)
+    for name in _names(part.parent, stem):
         final = part.with_name(name + ending)
         if kept := own(final):
             return kept

@@ -4,13 +4,23 @@ A virus scanner, OneDrive, Explorer's preview or WPS holds a file for a moment a
 moves or removes files does it through here. Elsewhere nothing waits.
 """
 
+import contextlib
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+if sys.platform == "win32":
+    import winreg
+
 _HELD = (5, 32, 33)  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.0)  # seconds: about five in all
+
+_TOO_LONG = 206  # ERROR_FILENAME_EXCED_RANGE
+_LONGEST_PATH = 249  # of the 259 that Explorer, WPS and most others open; they write beside it as well
+_LEAST_NAME = 45  # 30 for the name itself, then number, counter and ending
 
 _Done = TypeVar("_Done")
 
@@ -45,6 +55,34 @@ def unlink(path: Path, *, at_once: bool = False) -> None:
         patiently(lambda: path.unlink(missing_ok=True))
 
 
+def name_room(folder: Path) -> int | None:
+    """How many UTF-16 units the name of a file in the folder may have; None where its path has no bound.
+
+    Never so few that names say nothing any more: where the folder leaves less, see ``too_deep``.
+    """
+    if not _is_here():
+        return None
+    return max(_LEAST_NAME, _LONGEST_PATH - _units_before_names(folder))
+
+
+def too_deep(folder: Path) -> str:
+    """The sentence on a folder whose own path leaves no room for names; empty when it does."""
+    units = _units_before_names(folder)
+    if not _is_here() or units + _LEAST_NAME <= _LONGEST_PATH or _takes_long_paths():
+        return ""
+    return f"文件夹「{folder}」的路径有 {units - 1} 个字，Windows 放不进图片，请换一个路径短的文件夹"
+
+
+def units(text: str) -> int:
+    """How long Windows finds a text: in halves of UTF-16, of which an emoji has two."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def is_too_long(error: OSError) -> bool:
+    """Whether Windows found a path too long."""
+    return getattr(error, "winerror", None) == _TOO_LONG
+
+
 def is_held(error: BaseException | None) -> bool:
     """Whether another program holds the file, or Windows gives no reason but that it may not be touched."""
     return getattr(error, "winerror", None) in _HELD
@@ -54,3 +92,20 @@ def held_sentence(error: OSError) -> str:
     """For the person at the screen, who knows the file by its final name."""
     name = Path(str(error.filename2 or error.filename or "")).name
     return f"文件「{name}」正被另一个程序占用，请关掉打开它的程序（WPS、看图、网盘同步、杀毒软件）后重试"
+
+
+def _is_here() -> bool:
+    return os.name == "nt"
+
+
+def _units_before_names(folder: Path) -> int:
+    return units(str(folder.absolute())) + 1
+
+
+def _takes_long_paths() -> bool:
+    """Whether somebody lifted the bound for this machine; Python is among those who make use of it."""
+    if sys.platform == "win32":
+        path = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+        with contextlib.suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as place:
+            return bool(winreg.QueryValueEx(place, "LongPathsEnabled")[0])
+    return False

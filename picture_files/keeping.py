@@ -137,7 +137,7 @@ def _remove_forsaken(part: Path, older_than: float) -> bool:
 def _remove_old(part: Path, older_than: float) -> bool:
     try:
         if time.time() - part.stat().st_mtime >= older_than:
-            part.unlink()
+            windows.unlink(part, at_once=True)
             return True
     except FileNotFoundError:
         return False
@@ -164,6 +164,6 @@ def _sentence(error: OSError, folder: Path) -> str:
         return f"磁盘已满，写不进「{folder}」，请腾出空间后重试"
     if error.errno in _REFUSED:
         return f"没有权限写入「{folder}」，请检查这个文件夹的权限后重试"
-    if error.errno == errno.ENAMETOOLONG:
+    if error.errno == errno.ENAMETOOLONG or windows.is_too_long(error):
         return "文件名太长，系统不接受，请换一个短一些的文件名"
     return f"无法写入「{folder}」（{error.strerror or error}），请检查磁盘后重试"

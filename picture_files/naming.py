@@ -8,11 +8,14 @@ import re
 import unicodedata
 from pathlib import Path
 
+import windows
+
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 # A name may be 255 bytes of UTF-8; room is left for a picture number, a counter and the ending.
 MAX_STEM_BYTES = 255 - len("_10-99999.webp.part")
 MAX_PROMISED_BYTES = 255 - len(".webp.part")  # with both, as a record is promised it
+_ANY_UNITS = 255  # of UTF-16; never more than bytes of UTF-8
 _LONGEST_WRITTEN = 2_000  # characters of a name that are looked at
 MAX_DEFAULT_LENGTH = 24
 
@@ -26,7 +29,7 @@ _JOINERS = "\u200c\u200d"
 _PAUSES = " ，。、；：！？…,.;:!?"
 
 
-def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES) -> str:
+def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES, max_units: int = _ANY_UNITS) -> str:
     """What was written as a file name -> a stem that every system takes; ``""`` if nothing is left.
 
     Letters of every script stay; an ending such as ``.png`` goes. Safe stems come back as they are.
@@ -39,7 +42,7 @@ def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES) -> str:
     stem = _trimmed(unicodedata.normalize("NFC", stem))
     if _DEVICE.match(stem):
         stem = f"_{stem}"
-    return _trimmed(fit(stem, max_bytes))
+    return _trimmed(fit(stem, max_bytes, max_units))
 
 
 def stem_from_prompt(prompt: str) -> str:
@@ -57,17 +60,24 @@ def is_taken(output_dir: Path, stem: str) -> bool:
     return any(os.path.lexists(output_dir / f"{stem}{ending}") for ending in ENDINGS)
 
 
-def numbered(stem: str, number: int) -> str:
+def promised_units(output_dir: Path) -> int:
+    """How long a stem with number and counter may be in that folder, in UTF-16 units."""
+    room = windows.name_room(output_dir)
+    return _ANY_UNITS if room is None else min(_ANY_UNITS, room - len(".webp"))
+
+
+def numbered(stem: str, number: int, max_units: int = _ANY_UNITS) -> str:
     """``猫`` -> ``猫``, ``猫-2``, ``猫-3``…, shortened where the counter would make it too long."""
     counter = "" if number == 1 else f"-{number}"
-    return fit(stem, MAX_PROMISED_BYTES - len(counter)) + counter
+    return fit(stem, MAX_PROMISED_BYTES - len(counter), max_units - len(counter)) + counter
 
 
-def fit(text: str, max_bytes: int) -> str:
-    """As much of the text as goes into that many bytes of UTF-8, cut between whole signs only."""
-    if len(text.encode()) <= max_bytes:
-        return text
-    return _whole_signs(text, len(text.encode()[:max_bytes].decode(errors="ignore")))
+def fit(text: str, max_bytes: int, max_units: int = _ANY_UNITS) -> str:
+    """As much as goes into that many bytes of UTF-8 and units of UTF-16, cut between whole signs only."""
+    length = len(text.encode()[:max_bytes].decode(errors="ignore"))
+    if windows.units(text[:length]) > max_units:
+        length = len(text.encode("utf-16-le")[: 2 * max_units].decode("utf-16-le", errors="ignore"))
+    return text if length == len(text) else _whole_signs(text, length)
 
 
 def _trimmed(stem: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
 
+import windows
 from domain import FILES_URL, PINNED, CheckedUpload, LibraryImage, ReferenceFacts
 from errors import Conflict, InvalidRequest, NotFound
 
@@ -75,13 +76,16 @@ class Catalogue:
         return iter(self.entries.values())
 
 
-def key_for(upload: CheckedUpload, digest: str) -> str:
-    """The key of a new picture."""
+def key_for(upload: CheckedUpload, digest: str, room: int | None = None) -> str:
+    """The key of a new picture, its name shortened to that many UTF-16 units of ``room``."""
     stem, ending = _split(upload.filename)
-    return f"{stem}-{upload.width}x{upload.height}-{digest}{ending}"
+    rest = f"-{upload.width}x{upload.height}-{digest}{ending}"
+    while room is not None and len(stem) > 1 and windows.units(stem + rest) > room:
+        stem = stem[:-1]
+    return stem + rest
 
 
-def renamed(key: str, stem: str) -> str:
+def renamed(key: str, stem: str, room: int | None = None) -> str:
     """The key of the same picture under another name; folder, size and hash stay."""
     folder, slash, name = key.rpartition("/")
     known = _KEY.fullmatch(name)
@@ -89,7 +93,7 @@ def renamed(key: str, stem: str) -> str:
         name = f"{stem}-{known['width']}x{known['height']}-{known['digest']}{known['ending']}"
     else:
         name = stem + _split(name)[1]
-    if len(name.encode()) > 240:
+    if len(name.encode()) > 240 or (room is not None and windows.units(name) > room):
         raise InvalidRequest("filename", "名字太长，请短一些")
     return folder + slash + name
 

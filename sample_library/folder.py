@@ -50,7 +50,7 @@ class Folder:
         same = self.catalogue().of_content(digest)
         if same:
             return catalogue.described(same)
-        key = catalogue.key_for(upload, digest)
+        key = catalogue.key_for(upload, digest, self._key_room())
         write(self._thumbnail(key), upload.thumbnail)
         write(self.place / key, upload.content)
         return self._described(key)
@@ -83,7 +83,7 @@ class Folder:
 
     def rename(self, key: str, stem: str) -> LibraryImage:
         """The same picture under another name."""
-        source, target = self.find(key), catalogue.renamed(key, stem)
+        source, target = self.find(key), catalogue.renamed(key, stem, self._key_room())
         if target == key:
             return self._described(key)
         if (self.place / target).exists():
@@ -183,6 +183,11 @@ class Folder:
         has_thumbnail = self._thumbnail(key).is_file()
         entry = Entry(key=key, size=state.st_size, kept_at=state.st_mtime, has_thumbnail=has_thumbnail)
         return catalogue.described(entry)
+
+    def _key_room(self) -> int | None:
+        """How long a key may be: the path of its thumbnail is the longest."""
+        room = windows.name_room(self.place / _THUMBNAILS)
+        return None if room is None else room - len(".webp")
 
     def _thumbnail(self, key: str) -> Path:
         return self.place / _THUMBNAILS / f"{key}.webp"

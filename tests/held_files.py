@@ -1,5 +1,6 @@
 """Files as Windows has them for a moment after they were written: another program holds them."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 
 
-def held(*names: object, winerror: int = 32) -> PermissionError:
-    """What Windows says of a file that another program holds."""
-    error = PermissionError(13, "另一个程序正在使用此文件，进程无法访问。", *names[:1], None, *names[1:])
+def held(*names: object, winerror: int = 32) -> OSError:
+    """What Windows says of a file that another program holds, or of a path that is too long (206)."""
+    number = errno.ENOENT if winerror == 206 else errno.EACCES
+    error = OSError(number, "Windows 的原话", *names[:1], None, *names[1:])
     error.winerror = winerror  # type: ignore[attr-defined,unused-ignore]
     return error
 

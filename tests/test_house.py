@@ -21,7 +21,7 @@ MAY_KNOW = {
     "domain": {"errors", "sizes", "references", "fields"},
     "config": {"errors"},
     "journal": {"domain"},
-    "disk_space": {"errors"},
+    "disk_space": {"errors", "windows"},
     "spending": {"domain"},
     "image_models": _GROUND,
     "storage": {"domain", "errors", "spending", "windows"},

@@ -9,8 +9,9 @@ import pytest
 
 import pictures
 import windows
-from domain import KeptPicture, Picture
-from errors import StorageError
+from disk_space import DiskLow, DiskSpace
+from domain import ImageRequest, KeptPicture, Picture
+from errors import InvalidRequest, StorageError
 from picture_files import keeping
 from sample_library.folder import Folder
 from tests.drawn import drawn
@@ -203,3 +204,95 @@ def test_one_reference_that_is_held_does_not_keep_the_others_in_the_trash(
     assert [name[0] for name in os.listdir(tmp_path / ".trash")] == ["乙"]  # noqa: PTH208
     assert folder.empty_trash(days=30, is_used=lambda _: False) == 1
     assert naps == []
+
+
+def deep(tmp_path: Path, units: int) -> Path:
+    """A folder whose path is so long."""
+    missing = units - len(str(tmp_path)) - 1
+    parts = [("深" * 60), *["深" * 60 for _ in range(missing // 61 - 1)]] if missing > 61 else []
+    folder = tmp_path.joinpath(*parts)
+    folder = folder / ("浅" * (units - len(str(folder)) - 1))
+    assert len(str(folder)) == units
+    return folder
+
+
+@pytest.fixture
+def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths are bounded as on Windows."""
+    monkeypatch.setattr(windows, "_is_here", lambda: True)
+
+
+@pytest.mark.usefixtures("short_paths")
+@pytest.mark.parametrize("sign", ["a", "猫", "😀", "👨‍👩‍👧", "é"])
+@pytest.mark.parametrize("units", [80, 150, 204])
+def test_no_path_of_a_picture_is_longer_than_windows_opens(tmp_path: Path, units: int, sign: str) -> None:
+    folder = deep(tmp_path, units)
+    stem = pictures.wanted_stem(folder, sign * 200, "提示词")
+    for end in ("_10-99999", "_10-99999", ""):
+        filename = keep(folder, stem=stem + end).filename
+        assert filename.startswith(sign)
+        assert windows.units(str(folder / filename)) < 250
+    longest = max(windows.units(str(path)) for path in folder.rglob("*"))
+    assert longest < 250
+    assert windows.units(stem) >= 30 - windows.units(sign) or stem == sign * 200
+
+
+@pytest.mark.usefixtures("short_paths")
+def test_a_promised_number_stays_at_the_end_of_the_longest_name(tmp_path: Path) -> None:
+    folder = deep(tmp_path, 200)
+    stem = pictures.wanted_stem(folder, "a" * 200, "")
+    assert keep(folder, stem=f"{stem}_10").filename == f"{stem}_10.png"
+    first, second = (keep(folder, stem="b" * 200).filename for _ in range(2))
+    assert (len(first), first[-5:]) == (249 - 201 - 1, "b.png")
+    assert (len(second), second[-7:]) == (249 - 201 - 1, "b-2.png")
+
+
+@pytest.mark.usefixtures("short_paths")
+def test_a_picture_with_a_shortened_name_is_found_again_after_a_crash(tmp_path: Path) -> None:
+    folder = deep(tmp_path, 200)
+    text = pictures.embed_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
+    kept = pictures.keep_picture(
+        Picture(content=drawn("png")), output_dir=folder, stem="猫" * 70, record_id=1, embed=text
+    )
+    assert pictures.find_kept(folder, stem="猫" * 70, record_id=1, prompt="猫") == (kept, 5)
+
+
+@pytest.mark.usefixtures("short_paths")
+def test_a_folder_too_deep_for_any_picture_is_told_before_anything_is_ordered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = deep(tmp_path, 205)
+    disk = DiskSpace((folder, tmp_path))
+    with pytest.raises(DiskLow, match="的路径有 205 个字，Windows 放不进图片，请换一个路径短的文件夹"):
+        disk.insist(1)
+    assert not DiskSpace((deep(tmp_path, 203),), free=lambda _: 10**12).complaint()
+    monkeypatch.setattr(windows, "_takes_long_paths", lambda: True)
+    assert not DiskSpace((folder,), free=lambda _: 10**12).complaint()
+
+
+def test_elsewhere_a_path_may_be_as_long_as_it_likes(tmp_path: Path) -> None:
+    folder = deep(tmp_path, 600)
+    assert not DiskSpace((folder,), free=lambda _: 10**12).complaint()
+    assert keep(folder, stem="a" * 200).filename == "a" * 200 + ".png"
+
+
+@pytest.mark.usefixtures("short_paths")
+def test_no_path_of_a_reference_is_longer_than_windows_opens(tmp_path: Path) -> None:
+    place = deep(tmp_path, 150)
+    folder = Folder(place)
+    image = folder.add(pictures.checked_upload("a" * 180, drawn("png")))
+    folder.delete(image.key)
+    folder.restore(image.key)
+    assert image.filename.startswith("a" * 30)
+    assert max(windows.units(str(path)) for path in place.rglob("*")) < 250
+    with pytest.raises(InvalidRequest, match="名字太长"):
+        folder.rename(image.key, "b" * 100)
+    assert folder.rename(image.key, "短").filename == "短.png"
+
+
+def test_a_path_that_windows_finds_too_long_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(monkeypatch, "replace", winerror=206)
+    with pytest.raises(StorageError, match="文件名太长"):
+        keep(tmp_path)

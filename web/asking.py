@@ -52,7 +52,7 @@ def queue_requests(requests: Sequence[ImageRequest], *, name: str, source: str) 
         connection(),
         requests,
         card=here.model.card,
-        stems=[_wanted_stem(request) for request in requests],
+        stems=[pictures.wanted_stem(output_dir, each.filename, each.prompt) for each in requests],
         is_taken=lambda stem: pictures.is_taken(output_dir, stem),
         name=name,
         source=source,
@@ -70,7 +70,3 @@ def _read_row(row: Any) -> tuple[ImageRequest | None, list[InvalidRequest]]:
         request = replace(request, sample_images=library.pin(request.sample_images))
         complaints = rooms().card.problems(request, library.facts(request.sample_images))
     return request, complaints
-
-
-def _wanted_stem(request: ImageRequest) -> str:
-    return pictures.safe_stem(request.filename) or pictures.stem_from_prompt(request.prompt)
