@@ -9,13 +9,18 @@ from collections.abc import Container, Iterator
 
 from errors import SpreadsheetError
 from sheets.bounds import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
-from sheets.grid import Grid, Row, Value, is_blank
+from sheets.grid import Grid, Row, Unreadable, Value, is_blank
 from sheets.headers import find_header
 from sheets.pictures_in_sheets import picture_of_text
 
 _SEPARATORS = ",\t;，；|"
 _HEADER_DEPTH = 30
 _SEPARATOR_LINE = re.compile(r"sep=([,;|\t；，])\s*?(?:\r\n|\r|\n)", re.IGNORECASE)
+_PROOF_OF_EXCEL = re.compile(r'="((?:[^"]|"")*+)"')  # how programs keep Excel from making a number of a text
+_SCIENTIFIC = re.compile(r"-?[0-9](?:\.[0-9]+)?E\+[0-9]{2,3}")
+_LOST_DIGITS = (
+    "Excel 把这个长数字存成了科学计数法，后面几位已经丢了，请在原来的表格里改成文字格式并重新填写，再导出"
+)
 # A line with its end; a line beyond the bound comes in pieces of which the first has no end.
 _LINE = re.compile(rf"[^\r\n]{{0,{MAX_LINE}}}+(\r\n|\r|\n|\Z)?")
 
@@ -124,13 +129,25 @@ def _lines(text: str, start: int) -> Iterator[str]:
             yield line[0]
 
 
+def _unwrapped(text: str) -> str:
+    found = _PROOF_OF_EXCEL.fullmatch(text)
+    return found[1].replace('""', '"') if found else text
+
+
+def _value(text: str) -> Value:
+    if _SCIENTIFIC.fullmatch(text):
+        return Unreadable(text, _LOST_DIGITS)
+    return picture_of_text(text) or text
+
+
 def _values(record: list[str]) -> dict[int, Value]:
     values: dict[int, Value] = {}
-    for column, text in enumerate(record[:MAX_COLUMN], 1):
+    for column, written in enumerate(record[:MAX_COLUMN], 1):
+        text = _unwrapped(written) if written.startswith("=") else written
         if len(text) > MAX_CELL_LENGTH:
             raise SpreadsheetError(
                 f"有一格写了 {len(text)} 字，一格最多 {MAX_CELL_LENGTH} 字，请缩短后再导入"
             )
         if not is_blank(text):
-            values[column] = picture_of_text(text) or text
+            values[column] = _value(text)
     return values

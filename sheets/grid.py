@@ -57,6 +57,22 @@ class Unreadable:
     error: str
 
 
+class DressedNumber(int):
+    """A whole number that its cell ``shows`` otherwise: ``007``, ``SKU-001``.
+
+    It shows "" when a formula came to 0, as it does where it refers to an empty cell.
+    A column of numbers takes it as the number that it is, a column of texts takes what is shown.
+    """
+
+    shows: str
+
+    def __new__(cls, number: int, shows: str) -> DressedNumber:
+        """The number with its other looks."""
+        dressed = super().__new__(cls, number)
+        dressed.shows = shows
+        return dressed
+
+
 Value = str | int | float | Moment | Unreadable
 
 

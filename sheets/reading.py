@@ -10,11 +10,12 @@ from typing import Any
 from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
 from errors import SpreadsheetError
 from sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
-from sheets.grid import Grid, Merge, Row, Sheet, Unreadable, Value
+from sheets.grid import DressedNumber, Grid, Merge, Row, Sheet, Unreadable, Value
 from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
 from sheets.kinds import open_sheets
 
 _HEADER_DEPTH = 50
+_AS_SHOWN = (*TEXTS, "aspect_ratio", "resolution")
 _OVERFULL = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
 _DEFAULTS = {"aspect_ratio": "1:1", "resolution": "2K", "num_images": "1"}
 _ASKED = tuple(name for name in LABELS if name != "references")
@@ -79,6 +80,7 @@ def read_workbook(content: bytes, filename: str, *, card: ModelCard | None = Non
     _tell_hidden(header, grid, found)
     _tell_missing_columns(header, found)
     _tell_floating_pictures(header, grid, found)
+    _show_numbers(header, grid)
     _fill_merged(header, grid, found)
     found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.overfull_rows]
     rows = [_read_row(row, header, card, found) for row in grid.rows]
@@ -169,6 +171,19 @@ def _tell_floating_pictures(header: Header, grid: Grid, found: _Findings) -> Non
             f"有 {grid.floating_pictures} 张图片浮在表格上，没有读取；要用作参考图，"
             "请上传到「示例图」，再在「参考示例图」这一列写上它们的名字"
         )
+
+
+def _show_numbers(header: Header, grid: Grid) -> None:
+    """Numbers in columns of words become what their cells show; what shows nothing is no text."""
+    for name in _AS_SHOWN:
+        column = header.columns.get(name, 0)
+        for row in grid.rows:
+            value = row.values.get(column)
+            if isinstance(value, DressedNumber):
+                if value.shows:
+                    row.values[column] = value.shows
+                elif name in TEXTS:
+                    del row.values[column]
 
 
 def _fill_merged(header: Header, grid: Grid, found: _Findings) -> None:

@@ -12,15 +12,40 @@ from sheets.bounds import MAX_STYLES, TOO_MUCH, Attributes, Package, TextBudget
 
 # Date formats that only East Asian editions of Excel name by number.
 _EAST_ASIAN_DATES = {*range(27, 37), *range(50, 59)}
+# What stands in a number format for itself: words in quotes, a character after a backslash, a plain sign.
+_LITERAL = r"""\"[^"]*"|\\.|[-+/():!^&'~{}<>= $]"""
+_DRESS = re.compile(
+    rf"(?:\[\$-[^\]]*\])?((?:{_LITERAL})*)(0{{1,20}}|General)((?:{_LITERAL})*)(;.*)?",
+    re.DOTALL | re.IGNORECASE,
+)
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 @dataclass(frozen=True, slots=True)
+class Dress:
+    """How a format shows a whole number: words before and after it, zeros up to a width.
+
+    ``is_for_all`` is False when other signs than plus have a format of their own.
+    """
+
+    before: str
+    width: int
+    after: str
+    is_for_all: bool
+
+    def shown(self, number: int) -> str | None:
+        """``SKU-001``; None when the number is shown in another way."""
+        if number <= 0 and not self.is_for_all:
+            return None
+        return f"{'-' if number < 0 else ''}{self.before}{abs(number):0{self.width}}{self.after}"
+
+
+@dataclass(frozen=True, slots=True)
 class Styles:
-    """What number formats do to a number: which styles make it a date, which pad it with zeros."""
+    """What number formats do to a number: which styles make it a date, which dress it."""
 
     dates: frozenset[int]
-    padded: dict[int, int]
+    dressed: dict[int, Dress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +127,27 @@ def read_styles(package: Package, part: str | None) -> Styles:
     dates = {
         number for number in set(used) if number in _EAST_ASIAN_DATES or is_date_format(formats.get(number))
     }
-    zeros = {number: len(code) for number, code in formats.items() if re.fullmatch("00{1,19}", code)}
+    dresses = {number: dress for number in set(used) if (dress := _dress(formats.get(number, "")))}
     return Styles(
         dates=frozenset(style for style, number in enumerate(used) if number in dates),
-        padded={style: zeros[number] for style, number in enumerate(used) if number in zeros},
+        dressed={style: dresses[number] for style, number in enumerate(used) if number in dresses},
     )
+
+
+def _dress(code: str) -> Dress | None:
+    """The dress of ``"SKU-"000``, ``000`` or ``General"号"``; None for formats that do something else."""
+    found = _DRESS.fullmatch(code)
+    if not found:
+        return None
+    before, digits, after, other_signs = found.groups()
+    width = len(digits) if digits.startswith("0") else 1
+    dress = Dress(before=_words(before), width=width, after=_words(after), is_for_all=other_signs is None)
+    return dress if width > 1 or dress.before or dress.after else None
+
+
+def _words(literals: str) -> str:
+    pieces = re.findall(_LITERAL, literals, re.DOTALL)
+    return "".join(piece[1:-1] if piece.startswith('"') else piece[-1] for piece in pieces)
 
 
 def _whole(text: str | None) -> int:

@@ -19,7 +19,7 @@ from sheets.bounds import (
     Package,
     TextBudget,
 )
-from sheets.grid import Grid, Merge, Moment, Row, Unreadable, Value, is_blank
+from sheets.grid import DressedNumber, Grid, Merge, Moment, Row, Unreadable, Value, is_blank
 from sheets.pictures_in_sheets import picture_of_formula, picture_of_text, placed_picture
 from sheets.shared_parts import Shared, unescape
 
@@ -47,7 +47,7 @@ class SheetWalk:
         self._cells_left = MAX_CELLS
         self._column_of: dict[str, int] = {}
         self._row = self._column = self._seen_rows = 0
-        self._hidden = self._wanted = False
+        self._hidden = self._wanted = self._has_content = False
         self._values: dict[int, Value] = {}
         self._kind = "n"
         self._is_rich = False
@@ -115,9 +115,10 @@ class SheetWalk:
         self._hidden = attributes.get("hidden") in ("1", "true")
         self._column = 0
         self._values = {}
+        self._has_content = False
 
     def _end_row(self) -> None:
-        if not self._values or self._row <= self._after:
+        if not self._has_content or self._row <= self._after:
             return
         if len(self.grid.rows) >= self._keep:
             self.grid.beyond += 1
@@ -163,6 +164,8 @@ class SheetWalk:
             if isinstance(value, str):
                 self._letters.spend(len(value))
             self._values[self._column] = value
+            if self._formula is None or value != 0:
+                self._has_content = True
 
     def _value(self) -> Value | None:
         kind, content = self._kind, self._content
@@ -206,12 +209,20 @@ class SheetWalk:
             return content
         if not math.isfinite(number):
             return content
+        whole = int(number) if number.is_integer() and abs(number) < 1e15 else None
+        if whole is not None and (dressed := self._dressed(whole)) is not None:
+            return dressed
         if self._style in self._styles.dates:
             return Moment.of_serial(number, since_1904=self._since_1904)
-        if not number.is_integer() or abs(number) >= 1e15:
-            return number
-        width = self._styles.padded.get(self._style)
-        return f"{int(number):0{width}}" if width else int(number)
+        return number if whole is None else whole
+
+    def _dressed(self, number: int) -> DressedNumber | None:
+        """A number that its format shows otherwise, or the 0 of a formula that found nothing."""
+        dress = self._styles.dressed.get(self._style)
+        shows = dress.shown(number) if dress else None
+        if shows is None and number == 0 and self._formula is not None:
+            shows = ""
+        return None if shows is None else DressedNumber(number, shows)
 
     def _add_merge(self, reference: str) -> None:
         found = re.fullmatch(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7}):\$?[A-Za-z]{1,3}\$?([0-9]{1,7})", reference)

@@ -1,0 +1,210 @@
+"""Numbers in columns of words: what the person sees in the cell is the text, a formula's empty 0 is none."""
+
+import datetime
+from typing import Any
+
+import pytest
+from openpyxl.worksheet.worksheet import Worksheet
+
+from errors import SpreadsheetError
+from spreadsheet import Import, Problem, read_workbook
+from tests.workbooks import by_hand
+from tests.workbooks.written import by_openpyxl, by_xlsxwriter
+
+HEADER = ("提示词", "文件名", "生成数量", "种子", "图片比例", "分辨率")
+
+
+def formatted(number: object, code: str, header: str = "文件名") -> Import:
+    """The import of one row whose second cell is that number in that format."""
+
+    def dress(sheet: Worksheet) -> None:
+        sheet["B2"].number_format = code
+
+    return read_workbook(by_openpyxl([("提示词", header), ("猫", number)], change=dress), "a.xlsx")
+
+
+def formulas(*rows: tuple[object, ...], codes: dict[int, str] | None = None) -> Import:
+    """The import of rows in which ``(0,)`` stands for a formula whose stored result is 0, by XlsxWriter."""
+
+    def write(book: Any, sheet: Any) -> None:
+        sheet.write_row(0, 0, HEADER)
+        for line, row in enumerate(rows, 1):
+            for column, cell in enumerate(row):
+                style = book.add_format({"num_format": (codes or {}).get(column, "General")})
+                if isinstance(cell, tuple):
+                    sheet.write_formula(line, column, f"=Sheet2!A{line}", style, cell[0])
+                elif cell is not None:
+                    sheet.write(line, column, cell, style)
+        book.add_worksheet("Sheet2")
+
+    return read_workbook(by_xlsxwriter(write), "a.xlsx")
+
+
+def only_problem(found: Import) -> Problem:
+    """The one problem there should be."""
+    (problem,) = found.problems
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "text"),
+    [
+        (1, '"SKU-"000', "SKU-001"),
+        (1, r"\S\K\U\-000", "SKU-001"),
+        (12, '"第"0"号"', "第12号"),
+        (12, 'General"号"', "12号"),
+        (7, "000", "007"),
+        (1234, "000", "1234"),
+        (-7, "000", "-007"),
+        (0, '"SKU-"000', "SKU-000"),
+        (5, '[$-804]"款"00', "款05"),
+        (5, '"A"00;"B"00', "A05"),
+        (-5, '"A"00;"B"00', "-5"),
+        (3, '(0)" 月日"', "(3) 月日"),
+        (12_345, "#,##0", "12345"),
+        (5, "0.00", "5"),
+        (5, "0%", "5"),
+        (5, "[DBNum2]0", "5"),
+        (5, "0-00", "5"),
+        (1.5, '"SKU-"000', "1.5"),
+    ],
+)
+def test_a_number_with_words_or_zeros_in_its_format_is_the_text_it_shows(
+    number: object, code: str, text: str
+) -> None:
+    found = formatted(number, code)
+
+    assert found.rows[0].fields["filename"] == text
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "field", "code", "number", "value"),
+    [
+        ("生成数量", "num_images", '0"张"', 3, 3),
+        ("种子", "seed", "0000000", 42, 42),
+        ("采样步数", "steps", '"步数 "0', 20, 20),
+        ("分辨率", "resolution", '0"K"', 2, "2K"),
+        ("图片比例", "aspect_ratio", '"16:"0', 9, "16:9"),
+    ],
+)
+def test_a_format_with_words_says_what_each_column_wants_of_it(
+    header: str, field: str, code: str, number: int, value: object
+) -> None:
+    found = formatted(number, code, header)
+
+    assert found.rows[0].fields[field] == value
+    assert found.problems == ()
+
+
+def test_a_date_is_still_a_date_whatever_words_stand_in_its_format() -> None:
+    told = only_problem(formatted(datetime.date(2026, 3, 4), '"日期 "yyyy-mm-dd'))
+
+    assert (told.seen, told.fixed) == ("2026-03-04", None)
+
+
+@pytest.mark.parametrize("number", [12_345_678_901, 123_456_789_012_345])
+@pytest.mark.parametrize("code", ["0.00E+00", "General", "##0.0E+0"])
+def test_a_long_number_shown_as_a_power_of_ten_keeps_all_its_digits(number: int, code: str) -> None:
+    found = formatted(number, code)
+
+    assert found.rows[0].fields["filename"] == str(number)
+    assert found.problems == ()
+
+
+def test_a_number_stored_as_a_power_of_ten_keeps_all_its_digits() -> None:
+    rows = '<row><c t="str"><v>提示词</v></c></row><row><c><v>1.2345678901E10</v></c></row>'
+
+    found = read_workbook(by_hand.workbook(f"<sheetData>{rows}</sheetData>"), "a.xlsx")
+
+    assert found.rows[0].fields["prompt"] == "12345678901"
+
+
+def test_a_number_too_long_for_excel_is_told_also_with_a_format() -> None:
+    assert "前 15 位" in only_problem(formatted(6_901_234_567_890_123, "0")).error
+    assert "前 15 位" in only_problem(formatted(6_901_234_567_890_123, '"SKU-"000')).error
+
+
+def test_a_formula_that_found_an_empty_cell_leaves_a_text_empty() -> None:
+    found = formulas(("猫", (0,), 2, 7))
+
+    assert found.rows[0].fields["filename"] == ""
+    assert found.problems == ()
+
+
+def test_a_prompt_that_is_a_formulas_zero_is_no_prompt() -> None:
+    found = formulas(((0,), "a", 2))
+
+    assert found.rows[0].fields["prompt"] == ""
+    assert (only_problem(found).column, only_problem(found).row) == ("提示词", 2)
+
+
+def test_rows_of_nothing_but_formulas_zeros_are_empty_rows() -> None:
+    zeros = ((0,),) * 6
+
+    found = formulas(("猫", "a"), zeros, zeros, ("狗", (0,)), zeros, codes={4: "h:mm"})
+
+    assert [row.number for row in found.rows] == [2, 5]
+    assert found.problems == ()
+
+
+def test_rows_of_formulas_zeros_do_not_count_against_the_bound_of_a_batch() -> None:
+    found = formulas(("猫",), *[((0,),)] * 6_000)
+
+    assert len(found.rows) == 1
+
+
+def test_a_file_of_nothing_but_formulas_zeros_has_no_rows() -> None:
+    with pytest.raises(SpreadsheetError, match="下面还没有内容"):
+        formulas(((0,), (0,)))
+
+
+def test_a_zero_that_somebody_typed_stays_a_zero() -> None:
+    found = formulas((0, 0, None, 0))
+
+    assert (found.rows[0].fields["prompt"], found.rows[0].fields["filename"]) == ("0", "0")
+    assert found.rows[0].fields["seed"] == 0
+
+
+def test_a_formulas_zero_in_a_column_of_numbers_is_the_number() -> None:
+    assert formulas(("猫", None, 1, (0,))).rows[0].fields["seed"] == 0
+    assert only_problem(formulas(("猫", None, (0,)))).column == "生成数量"
+    assert only_problem(formulas(("猫", None, 1, 1, (0,)))).column == "图片比例"
+
+
+def test_a_formula_that_came_to_another_number_is_that_number() -> None:
+    found = formulas(("猫", (7,)), ("狗", (0,)), codes={1: '"SKU-"000'})
+
+    assert [row.fields["filename"] for row in found.rows] == ["SKU-007", "SKU-000"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [('="001"', "001"), ('"=""001"""', "001"), ('="a""b"', 'a"b'), ("=1+1", "=1+1"), ('=""', "")],
+)
+def test_a_csv_text_kept_safe_from_excel_is_the_text_inside(cell: str, text: str) -> None:
+    found = read_workbook(f"提示词,文件名\n猫,{cell}\n".encode(), "a.csv")
+
+    assert found.rows[0].fields["filename"] == text
+
+
+def test_csv_headers_kept_safe_from_excel_are_known() -> None:
+    found = read_workbook('="提示词";="图片比例"\n="猫";="16:9"\n="";=""\n'.encode(), "a.csv")
+
+    assert [(row.fields["prompt"], row.fields["aspect_ratio"]) for row in found.rows] == [("猫", "16:9")]
+
+
+@pytest.mark.parametrize("cell", ["1.23E+10", "6.90123E+12", "5E+11", "-1.5E+100"])
+def test_a_csv_number_of_which_excel_kept_a_power_of_ten_is_told(cell: str) -> None:
+    found = read_workbook(f"提示词,文件名,备注\n猫,{cell},{cell}\n".encode(), "a.csv")
+
+    told = only_problem(found)
+    assert (told.row, told.column, told.seen, told.fixed) == (2, "文件名", cell, None)
+    assert "科学计数法" in told.error
+
+
+def test_a_csv_text_with_a_power_of_ten_in_it_is_a_text() -> None:
+    found = read_workbook("提示词,文件名\n1.23E+10 只猫,e1.2\n".encode(), "a.csv")
+
+    assert found.rows[0].fields["prompt"] == "1.23E+10 只猫"
+    assert found.problems == ()
