@@ -74,12 +74,12 @@ class Package:
 
     def __init__(self, content: bytes) -> None:
         self._zip = _open_zip(content)
-        self._parts = {part.filename.replace("\\", "/").lower(): part for part in self._zip.infolist()}
+        self._parts = {_folded(part.filename): part for part in self._zip.infolist()}
         self._bytes_left = MAX_UNPACKED
         self._tags_left = MAX_TAGS
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._parts
+        return _folded(name) in self._parts
 
     @property
     def names(self) -> list[str]:
@@ -109,7 +109,7 @@ class Package:
 
     def _chunks(self, name: str) -> Iterator[bytes]:
         """The part in pieces that double, so that one endless tag is not scanned over and over."""
-        part = self._parts[name.lower()]
+        part = self._parts[_folded(name)]
         if part.flag_bits & 1:
             raise SpreadsheetError("这个文件有密码，请在 Excel 里去掉密码后再导入")
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -134,6 +134,10 @@ class Package:
         self._tags_left -= chunk.count(b"<")
         if self._bytes_left < 0 or self._tags_left < 0:
             raise SpreadsheetError(TOO_MUCH)
+
+
+def _folded(name: str) -> str:
+    return name.replace("\\", "/").lstrip("/").lower()
 
 
 def _open_zip(content: bytes) -> zipfile.ZipFile:

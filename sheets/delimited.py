@@ -29,6 +29,7 @@ class DelimitedSheet:
     """The one sheet of a delimited text; row numbers count records, as Excel would show them."""
 
     hidden = False
+    active = True
 
     def __init__(self, content: bytes, name: str) -> None:
         self.name = name

@@ -122,6 +122,10 @@ class Sheet(Protocol):
     def hidden(self) -> bool:
         """Whether the person cannot see it."""
 
+    @property
+    def active(self) -> bool:
+        """Whether it is the one that is open when the file is."""
+
     def top(self, count: int) -> list[Row]:
         """The rows numbered up to ``count``, to find the header in."""
 

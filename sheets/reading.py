@@ -96,33 +96,40 @@ def read_workbook(content: bytes, filename: str, *, card: ModelCard | None = Non
 
 
 def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[str]]:
-    """The first sheet that has a header and rows below it, the visible ones before the hidden."""
-    tops = [(sheet, sheet.top(_HEADER_DEPTH)) for sheet in sheets]
-    headed = [(sheet, header) for sheet, top in tops if (header := find_header(top))]
-    headed.sort(key=lambda one: one[0].hidden)
+    """The first visible sheet that has a header and rows below it, before all the one that is open."""
+    visible = [(sheet, sheet.top(_HEADER_DEPTH)) for sheet in sheets if not sheet.hidden]
+    filled = [(sheet, top) for sheet, top in visible if top]
+    headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
+    headed.sort(key=lambda one: not one[0].active)
     for sheet, header in headed:
         grid = sheet.read(set(header.columns.values()), header.row, _most_lines(header))
         if grid.rows:
-            return (
-                sheet,
-                header,
-                grid,
-                _tell_sheets(sheet, [other.name for other, _ in headed if other is not sheet]),
-            )
+            others = [other.name for other, _ in headed if other is not sheet]
+            is_first = sheet is filled[0][0]
+            return sheet, header, grid, _tell_sheets(sheet, others, is_first=is_first)
     if headed:
         sheet, header = headed[0]
         raise SpreadsheetError(
             f"「{sheet.name}」的表头在第 {header.row} 行，下面还没有内容，请从下一行开始填写提示词"
         )
-    raise SpreadsheetError(_no_header([top for _, top in tops if top]))
+    _refuse_hidden([sheet for sheet in sheets if sheet.hidden])
+    raise SpreadsheetError(_no_header([top for _, top in filled]))
 
 
-def _tell_sheets(sheet: Sheet, others: list[str]) -> list[str]:
-    notes = [f"导入的是隐藏的工作表「{sheet.name}」"] if sheet.hidden else []
+def _tell_sheets(sheet: Sheet, others: list[str], *, is_first: bool) -> list[str]:
     if others:
         names = "、".join(f"「{name}」" for name in others[:10])
-        notes.append(f"只导入了工作表「{sheet.name}」；也有提示词的还有：{names}")
-    return notes
+        return [f"只导入了工作表「{sheet.name}」；也有提示词的还有：{names}"]
+    return [] if is_first else [f"导入的是工作表「{sheet.name}」"]
+
+
+def _refuse_hidden(sheets: Sequence[Sheet]) -> None:
+    """What nobody sees is not paid for."""
+    found = next((sheet for sheet in sheets if find_header(sheet.top(_HEADER_DEPTH))), None)
+    if found:
+        raise SpreadsheetError(
+            f"只有隐藏的工作表「{found.name}」里有提示词，请在 Excel 里取消隐藏、核对后再导入"
+        )
 
 
 def _no_header(tops: list[list[Row]]) -> str:

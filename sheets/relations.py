@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from urllib.parse import unquote
 
 from errors import SpreadsheetError
 from sheets.bounds import MAX_RELATIONS, TOO_MUCH, Attributes, Package
@@ -27,11 +28,19 @@ def relations_of(package: Package, part: str) -> dict[str, tuple[str, str]]:
         if len(relations) > MAX_RELATIONS:
             raise SpreadsheetError(TOO_MUCH)
         if element == "Relationship" and attributes.get("TargetMode") != "External":
-            target = attributes.get("Target", "").replace("\\", "/")
-            path = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
-            relations[attributes.get("Id", "")] = (attributes.get("Type", "").rpartition("/")[2], path)
+            kind = attributes.get("Type", "").rpartition("/")[2]
+            relations[attributes.get("Id", "")] = (
+                kind,
+                _target(package, folder, attributes.get("Target", "")),
+            )
 
     beside = posixpath.join(folder, "_rels", f"{name}.rels")
     if beside in package:
         package.walk(beside, start)
     return relations
+
+
+def _target(package: Package, folder: str, told: str) -> str:
+    """The part a target means, from the root or the folder, as it stands or percent-encoded."""
+    path = posixpath.normpath(posixpath.join("/", folder, told.replace("\\", "/"))).lstrip("/")
+    return path if path in package else unquote(path)

@@ -111,11 +111,11 @@ def read_styles(package: Package, part: str | None) -> Styles:
         if len(formats) > MAX_STYLES or len(used) > MAX_STYLES:
             raise SpreadsheetError(TOO_MUCH)
         if name == "numFmt":
-            formats[_whole(attributes.get("numFmtId"))] = attributes.get("formatCode", "")[:255]
+            formats[whole_number(attributes.get("numFmtId"))] = attributes.get("formatCode", "")[:255]
         elif name == "cellXfs":
             inside = True
         elif name == "xf" and inside:
-            used.append(_whole(attributes.get("numFmtId")))
+            used.append(whole_number(attributes.get("numFmtId")))
 
     def end(name: str) -> None:
         nonlocal inside
@@ -150,5 +150,6 @@ def _words(literals: str) -> str:
     return "".join(piece[1:-1] if piece.startswith('"') else piece[-1] for piece in pieces)
 
 
-def _whole(text: str | None) -> int:
+def whole_number(text: str | None) -> int:
+    """A number as parts write it; 0 for what is none."""
     return int(text) if text and text.isdecimal() and len(text) < 9 else 0

@@ -14,7 +14,7 @@ from sheets.bounds import MAX_COLUMN, MAX_SHEETS, Attributes, Package
 from sheets.grid import Grid, Row
 from sheets.pictures_in_sheets import count_floating, has_placed_pictures
 from sheets.relations import main_part, relations_of
-from sheets.shared_parts import Shared, read_strings, read_styles
+from sheets.shared_parts import Shared, read_strings, read_styles, whole_number
 from sheets.sheet_walk import SheetWalk
 
 
@@ -27,6 +27,7 @@ class Workbook:
         self._relations = relations_of(package, self._main)
         self._shared: Shared | None = None
         self._since_1904 = False
+        self._active = 0
         self.sheets = self._list_sheets()
 
     @property
@@ -56,32 +57,35 @@ class Workbook:
         def start(name: str, attributes: Attributes) -> None:
             if name == "workbookPr":
                 self._since_1904 = attributes.get("date1904") in ("1", "true")
+            elif name == "workbookView" and not sheets:
+                self._active = whole_number(attributes.get("activeTab"))
             elif name == "sheet":
-                sheets.append(self._sheet(attributes))
+                sheets.append(self._sheet(attributes, len(sheets) == self._active))
             if len(sheets) > MAX_SHEETS:
                 raise SpreadsheetError(f"这个文件有超过 {MAX_SHEETS} 个工作表，请只留下提示词表再导入")
 
         self._package.walk(self._main, start)
         return [sheet for sheet in sheets if sheet]
 
-    def _sheet(self, attributes: Attributes) -> WorkbookSheet | None:
+    def _sheet(self, attributes: Attributes, is_active: bool) -> WorkbookSheet | None:
         """The sheet an entry of the workbook names; None for charts and for what is not there."""
         relation = next((v for k, v in attributes.items() if k.rpartition(":")[2] == "id"), "")
         kind, part = self._relations.get(relation, ("", ""))
         if kind != "worksheet" or part not in self._package:
             return None
         hidden = attributes.get("state", "visible") != "visible"
-        return WorkbookSheet(self, attributes.get("name", ""), part, hidden)
+        return WorkbookSheet(self, attributes.get("name", ""), part, hidden=hidden, active=is_active)
 
 
 class WorkbookSheet:
     """One sheet of a workbook; reading it walks its XML anew."""
 
-    def __init__(self, book: Workbook, name: str, part: str, hidden: bool) -> None:
+    def __init__(self, book: Workbook, name: str, part: str, *, hidden: bool, active: bool) -> None:
         self._book = book
         self._part = part
         self.name = name
         self.hidden = hidden
+        self.active = active
 
     def top(self, count: int) -> list[Row]:
         """The rows numbered up to ``count`` with something in them."""

@@ -127,7 +127,6 @@ SAME_TABLE: dict[str, bytes] = {
     "openpyxl, on the second sheet": with_sheets({"首页": [("目录",)], "数据": ROWS}),
     "openpyxl, after an empty sheet": with_sheets({"空": [], "数据": ROWS}),
     "openpyxl, a header without rows on the first sheet": with_sheets({"空表": [HEAD], "数据": ROWS}),
-    "openpyxl, on a hidden sheet": with_sheets({"首页": [("目录",)], "数据": ROWS}, hidden=["数据"]),
     "openpyxl, a hidden sheet before it": with_sheets(
         {"旧": [HEAD, ("旧", "1:1")], "新": ROWS}, hidden=["旧"]
     ),

@@ -11,7 +11,7 @@ from domain import ModelCard
 from errors import SpreadsheetError
 from spreadsheet import Import, Problem, read_workbook
 from tests.workbooks import by_hand
-from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter, with_sheets
+from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter
 
 
 def read(*rows: Any, **more: Any) -> Import:
@@ -228,23 +228,6 @@ def test_hidden_columns_are_kept_and_said() -> None:
 
     assert found.rows[0].fields["negative_prompt"] == "狗"
     assert any("隐藏的列" in note and "负面提示词" in note for note in found.notes)
-
-
-def test_other_sheets_with_prompts_are_named() -> None:
-    sheets = {"甲": [("提示词",), ("猫",)], "乙": [("提示词",), ("狗",)], "备注": [("别的",)]}
-
-    found = read_workbook(with_sheets(sheets), "a.xlsx")
-
-    assert found.sheet == "甲"
-    assert any("「甲」" in note and "「乙」" in note and "备注" not in note for note in found.notes)
-
-
-def test_a_hidden_sheet_is_only_taken_when_there_is_no_other_and_said() -> None:
-    found = read_workbook(
-        with_sheets({"首页": [("x",)], "藏": [("提示词",), ("猫",)]}, hidden=["藏"]), "a.xlsx"
-    )
-
-    assert any("隐藏的工作表「藏」" in note for note in found.notes)
 
 
 def test_columns_that_are_missing_unknown_or_there_twice_are_said() -> None:

@@ -22,8 +22,12 @@ def workbook(
     main: str = MAIN,
     relation: str = RELATION,
     extra: Mapping[str, str | bytes] | None = None,
+    targets: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A workbook whose one sheet has this inside ``<worksheet>``; ``strings`` are ``<si>`` contents."""
+    """A workbook whose one sheet has this inside ``<worksheet>``; ``strings`` are ``<si>`` contents.
+
+    ``targets`` say by kind of part where the workbook tells it is.
+    """
     relations = [("rId1", "worksheet", "worksheets/sheet1.xml")]
     parts: dict[str, str | bytes] = {
         "[Content_Types].xml": _TYPES,
@@ -39,6 +43,8 @@ def workbook(
     if styles is not None:
         relations.append(("rId3", "styles", "styles.xml"))
         parts["xl/styles.xml"] = f'<styleSheet xmlns="{main}">{styles}</styleSheet>'
+    places = targets or {}
+    relations = [(id_, kind, places.get(kind, target)) for id_, kind, target in relations]
     parts["xl/_rels/workbook.xml.rels"] = _relations(relation, relations)
     return zipped({**parts, **(extra or {})})
 
@@ -52,6 +58,12 @@ def inline_rows(rows: Sequence[Sequence[str]], first: int = 1) -> str:
         for number, row in enumerate(rows, first)
     )
     return f"<sheetData>{''.join(lines)}</sheetData>"
+
+
+def moved(content: bytes, name: str, place: str) -> bytes:
+    """The workbook with one part in another place of the zip."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return zipped({place if part == name else part: archive.read(part) for part in archive.namelist()})
 
 
 def zipped(parts: Mapping[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:

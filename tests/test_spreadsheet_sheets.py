@@ -1,0 +1,109 @@
+"""Which sheet of a workbook is read, wherever its parts lie: the one a person would mean, and it is said."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from errors import SpreadsheetError
+from spreadsheet import read_workbook
+from tests.workbooks import by_hand
+from tests.workbooks.written import saved, with_sheets
+
+TABLE = [("提示词",), ("猫",)]
+OTHER = [("提示词",), ("狗",)]
+COVER = [("目录",), ("第一页",)]
+EMPTY_TABLE = [("提示词",)]
+
+
+def opened_at(sheets: Mapping[str, Sequence[Sequence[Any]]], active: int, **states: Any) -> bytes:
+    """A workbook that opens at that sheet; ``states`` hide some by name."""
+    book = load_workbook(io.BytesIO(with_sheets(sheets)))
+    book.active = active
+    for name, state in states.items():
+        book[name].sheet_state = state
+    return saved(book)
+
+
+def parts(target: str, stored: str) -> bytes:
+    """A workbook whose sheet is told of as ``target`` and lies at ``stored``."""
+    whole = by_hand.workbook(by_hand.inline_rows([("提示词",), ("猫",)]), targets={"worksheet": target})
+    return by_hand.moved(whole, "xl/worksheets/sheet1.xml", stored)
+
+
+def test_the_open_sheet_is_read_before_others_with_prompts() -> None:
+    found = read_workbook(opened_at({"甲": TABLE, "乙": OTHER, "备注": COVER}, 1), "a.xlsx")
+
+    assert (found.sheet, found.rows[0].fields["prompt"]) == ("乙", "狗")
+    assert "只导入了工作表「乙」；也有提示词的还有：「甲」" in found.notes
+
+
+def test_the_first_sheet_with_prompts_is_read_when_the_open_one_has_none() -> None:
+    found = read_workbook(opened_at({"首页": COVER, "甲": TABLE, "乙": OTHER}, 0), "a.xlsx")
+
+    assert found.sheet == "甲"
+    assert "只导入了工作表「甲」；也有提示词的还有：「乙」" in found.notes
+
+
+def test_an_open_sheet_without_rows_leaves_the_turn_to_the_next() -> None:
+    assert read_workbook(opened_at({"甲": TABLE, "乙": EMPTY_TABLE}, 1), "a.xlsx").sheet == "甲"
+
+
+def test_the_sheet_that_was_read_is_named_when_it_is_not_the_first() -> None:
+    found = read_workbook(opened_at({"首页": COVER, "甲": TABLE}, 1), "a.xlsx")
+
+    assert "导入的是工作表「甲」" in found.notes
+
+
+@pytest.mark.parametrize("sheets", [{"甲": TABLE}, {"甲": TABLE, "说明": COVER}, {"空": [], "甲": TABLE}])
+def test_nothing_is_said_of_sheets_where_nobody_would_ask(sheets: dict[str, Any]) -> None:
+    assert not any("工作表" in note for note in read_workbook(with_sheets(sheets), "a.xlsx").notes)
+
+
+@pytest.mark.parametrize("state", ["hidden", "veryHidden"])
+def test_a_hidden_sheet_is_passed_over_also_when_it_is_the_open_one(state: str) -> None:
+    found = read_workbook(opened_at({"旧": OTHER, "新": TABLE}, 0, 旧=state), "a.xlsx")
+
+    assert found.sheet == "新"
+    assert not any("旧" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("state", ["hidden", "veryHidden"])
+def test_prompts_on_a_hidden_sheet_alone_are_refused_by_its_name(state: str) -> None:
+    with pytest.raises(SpreadsheetError, match="隐藏的工作表「藏」里有提示词"):
+        read_workbook(opened_at({"首页": COVER, "藏": TABLE}, 0, 藏=state), "a.xlsx")
+
+
+@pytest.mark.parametrize("active", ["7", "x", "", "-1", "9" * 30])
+def test_an_open_sheet_that_is_not_there_is_no_hindrance(active: str) -> None:
+    views = f'<bookViews><workbookView activeTab="{active}"/></bookViews>'
+
+    found = read_workbook(by_hand.workbook(by_hand.inline_rows(TABLE), before_sheets=views), "a.xlsx")
+
+    assert found.rows[0].fields["prompt"] == "猫"
+
+
+@pytest.mark.parametrize(
+    ("target", "stored"),
+    [
+        ("/xl/worksheets/sheet1.xml", "xl/worksheets/sheet1.xml"),
+        ("worksheets\\sheet1.xml", "xl/worksheets/sheet1.xml"),
+        ("\\xl\\worksheets\\sheet1.xml", "xl\\worksheets\\sheet1.xml"),
+        ("./../xl/worksheets/sheet1.xml", "xl/worksheets/sheet1.xml"),
+        ("worksheets/sheet%201.xml", "xl/worksheets/sheet 1.xml"),
+        ("worksheets/sheet%201.xml", "xl/worksheets/sheet%201.xml"),
+        ("worksheets/%E8%A1%A8.xml", "xl/worksheets/表.xml"),
+        ("worksheets%5Csheet1.xml", "xl/worksheets/sheet1.xml"),
+        ("worksheets/sheet1.xml", "/xl/worksheets/sheet1.xml"),
+        ("WORKSHEETS/Sheet1.XML", "xl/worksheets/sheet1.xml"),
+    ],
+)
+def test_a_sheet_is_found_however_its_place_is_written(target: str, stored: str) -> None:
+    assert read_workbook(parts(target, stored), "a.xlsx").rows[0].fields["prompt"] == "猫"
+
+
+def test_a_place_outside_the_file_is_no_place() -> None:
+    with pytest.raises(SpreadsheetError):
+        read_workbook(parts("../../../%2e%2e/etc/passwd", "xl/worksheets/sheet1.xml"), "a.xlsx")
