@@ -1,14 +1,14 @@
-"""``.csv`` bytes -> one sheet. The encoding and the separator are found by what makes a header readable."""
+"""``.csv`` bytes -> one sheet. The separator is the one that makes a header readable."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Container, Iterator
 
 from errors import SpreadsheetError
 from sheets.bounds import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
+from sheets.encoding import decode
 from sheets.grid import Grid, Row, Unreadable, Value, is_blank
 from sheets.headers import find_header
 from sheets.pictures_in_sheets import picture_of_text
@@ -65,22 +65,6 @@ class DelimitedSheet:
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         return _records(self._text, self._separator, self._start)
-
-
-def decode(content: bytes) -> str:
-    """UTF-8 with or without a mark, UTF-16 with one, else GB18030; SpreadsheetError for none of them."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encodings = ["utf-16"]
-    else:
-        encodings = ["utf-8-sig", "gb18030"]
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\x00" not in text:
-            return text
-    raise SpreadsheetError("看不懂这个文件的编码，请在 Excel 里另存为 .xlsx 或「CSV UTF-8」再导入")
 
 
 def _find_separator(text: str) -> str:

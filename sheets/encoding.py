@@ -1,0 +1,128 @@
+"""The bytes of a delimited text -> its letters. What only seems to be GB18030 is refused and not garbled.
+
+Almost any two bytes are some Chinese character, so a text of another encoding often decodes without an error.
+It comes out as characters that nobody writes, or as one alone in the middle of a Latin word.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from collections import Counter
+from itertools import islice
+
+from errors import SpreadsheetError
+
+_HEADER = "提示词"  # reads so in no other encoding
+_MOST_RUNS = 10_000
+_LONGEST_RUN = 40
+_RUN = re.compile(r"[^\x00-\x7f]+")
+_BEYOND_TWO_BYTES = re.compile("[\u0800-\U0010ffff]")
+_SCRIPTS = {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "HEBREW", "ARABIC", "SYRIAC", "THAANA", "NKO"}
+_FIRST_LEVEL = (b"\xb0\xa1", b"\xd7\xf9")
+_LAST_OF_EVERYDAY_BIG5 = b"\xc6"
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def decode(content: bytes) -> str:
+    """UTF-8 with or without a mark, UTF-16 with one, else GB18030; SpreadsheetError for none of them."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = _decoded(content, "utf-16")
+    else:
+        text = _decoded(content, "utf-8-sig")
+        if text is None or (_mixes_scripts(text) and not content.startswith(codecs.BOM_UTF8)):
+            chinese = _decoded(content, "gb18030")
+            text = chinese if chinese and _is_chinese(chinese) else text
+    if text is None:
+        raise SpreadsheetError("看不懂这个文件的编码，请在 Excel 里另存为 .xlsx 或「CSV UTF-8」再导入")
+    return text
+
+
+def _decoded(content: bytes, encoding: str) -> str | None:
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    return None if "\x00" in text else text
+
+
+def _mixes_scripts(text: str) -> bool:
+    """Whether what was decoded as UTF-8 may be Chinese: in GB18030 ``小猫`` has the bytes of ``Сè``."""
+    if text.isascii() or _BEYOND_TWO_BYTES.search(text):
+        return False
+    return any(len(_scripts(run[0])) > 1 for run in islice(_RUN.finditer(text), _MOST_RUNS))
+
+
+def _scripts(run: str) -> set[str]:
+    return {unicodedata.name(letter, "").partition(" ")[0] for letter in run[:_LONGEST_RUN]} & _SCRIPTS
+
+
+def _is_chinese(text: str) -> bool:
+    """Whether what was decoded as GB18030 can have been written so."""
+    if _HEADER in text:
+        return True
+    runs = list(islice(_RUN.finditer(text), _MOST_RUNS))
+    letters = "".join(run[0][:_LONGEST_RUN] for run in runs)
+    counts = Counter(letters)
+    in_words = sum(len(run[0]) for run in runs if _is_in_a_word(text, run))
+    private = sum(count for letter, count in counts.items() if "\ue000" <= letter <= "\uf8ff")
+    rare = sum(count for letter, count in counts.items() if _is_hanzi(letter) and not _is_common(letter))
+    total = len(letters)
+    if (in_words + private) * 4 >= total:
+        return False
+    return total < 5 or ((rare + private) * 2 < total and not _is_big5(letters))
+
+
+def _is_in_a_word(text: str, run: re.Match[str]) -> bool:
+    """``閘閙`` of ``l閘閙ent``: accented letters that each swallowed the plain letter behind them."""
+    characters, (start, end) = run[0], run.span()
+    if len(characters) > 4 or not all(map(_is_hanzi, characters)):
+        return False
+    after_letter, before_letter = text[start - 1 : start] in _LETTERS, text[end : end + 1] in _LETTERS
+    if len(characters) == 1 and after_letter and before_letter and not _is_of_first_level(characters):
+        return True
+    if not all(map(_ends_in_a_letter, characters)):
+        return False
+    if len(characters) == 1 and _is_common(characters) and not before_letter:
+        return after_letter and text[start - 2 : start - 1] in _LETTERS  # not T卹
+    return after_letter or before_letter or len(characters) == 1
+
+
+def _is_big5(letters: str) -> bool:
+    """Whether the same bytes are all characters of everyday Traditional Chinese in Big5."""
+    content = letters.encode("gb18030")
+    low = sum(byte < 0x7F for byte in content[1::2])
+    if len(letters) < 8 or len(content) != 2 * len(letters) or low * 6 < len(letters):
+        return False
+    try:
+        content.decode("big5")
+    except UnicodeDecodeError:
+        return False
+    return max(content[::2]) <= _LAST_OF_EVERYDAY_BIG5[0]
+
+
+def _is_hanzi(letter: str) -> bool:
+    return "\u3400" <= letter <= "\u9fff"
+
+
+def _is_common(hanzi: str) -> bool:
+    """Among the 6,763 of GB2312 or the 5,401 everyday ones of Big5: nearly all that anybody writes."""
+    return bool(_bytes(hanzi, "gb2312")) or b"" < _bytes(hanzi, "big5")[:1] <= _LAST_OF_EVERYDAY_BIG5
+
+
+def _is_of_first_level(hanzi: str) -> bool:
+    """Among the 3,755 of GB2312 that are used most."""
+    return _FIRST_LEVEL[0] <= _bytes(hanzi, "gb2312") <= _FIRST_LEVEL[1]
+
+
+def _ends_in_a_letter(hanzi: str) -> bool:
+    content = _bytes(hanzi, "gb18030")
+    return len(content) == 2 and chr(content[1]) in _LETTERS
+
+
+def _bytes(letter: str, encoding: str) -> bytes:
+    try:
+        return letter.encode(encoding)
+    except UnicodeEncodeError:
+        return b""

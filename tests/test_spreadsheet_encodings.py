@@ -1,0 +1,141 @@
+"""Delimited texts in other encodings than they seem: read rightly or refused, Chinese always read."""
+
+import time
+
+import pytest
+
+from errors import SpreadsheetError
+from spreadsheet import read_workbook
+
+SIMPLIFIED = [
+    "小猫",
+    "一只橘猫",
+    "饕餮",
+    "魑魅魍魉，琥珀与玛瑙",
+    "T恤",
+    "white T恤, studio light",
+    "A字裙",
+    "iPhone和iPad",
+    "cat和dog",
+    "25℃",
+    "37㎡的房间",
+    "“春”——夏……秋",
+    "咖啡café",
+    "①②③",
+    "囧",
+    "王堃喆",
+    "张珺",
+    "朱镕基",
+    "犇犇犇",
+    "龘龘，𠮷野家",
+    "穿着汉服的少女站在江南水乡的小桥上，水彩风格，柔和的光线，细节丰富，8k",
+    "赛博朋克城市夜景，霓虹灯，雨后的街道倒影，cinematic lighting，电影感",
+    "落霞与孤鹜齐飞，秋水共长天一色；渔舟唱晚，响穷彭蠡之滨，雁阵惊寒，声断衡阳之浦",
+    "产品图：保温杯 500ml（白色），纯色背景，棚拍，高清",
+    "可爱的柴犬😀戴着围巾",
+]
+TRADITIONAL = [
+    "橘貓",
+    "一隻橘貓坐在窗台上曬太陽",
+    "T卹",
+    "V領毛衣",
+    "穿著漢服的少女站在江南水鄉的小橋上，水彩風格，柔和的光線",
+    "賽博龐克城市夜景，霓虹燈，雨後的街道倒影",
+    "產品圖：保溫杯，純色背景，攝影棚，高畫質",
+    "龍鳳呈祥，鶴舞松間，麒麟獻瑞",
+]
+BIG5 = [
+    "一隻橘貓坐在窗台上曬太陽，水彩風格",
+    "穿著漢服的少女站在江南水鄉的小橋上",
+    "賽博龐克城市夜景，霓虹燈，雨後的街道倒影",
+    "產品圖：保溫杯，純色背景，攝影棚，高畫質",
+    "可愛的小狗，在草地上奔跑",
+]
+WESTERN = [
+    "a café terrace, watercolour",
+    "un élément décoratif, style naïf",
+    "élan vital",
+    "cafés",
+    "ça va",
+    "un château près de la forêt, lumière dorée",
+    "ein schöner Garten in München",
+    "Grüße",
+    "Schlösser und Brücken",
+    "el niño pequeño, montaña",
+    "São Paulo, ação",
+    "smörgåsbord",
+]
+OTHERS = ["кот на окне", "γάτα, 5 µm", "قطة", "× é ªº", "кот — café"]
+JAPANESE = ["窓辺で眠るオレンジ色の猫、水彩画風", "夜の街を歩く少女、ネオンの光"]
+
+
+def prompts(content: bytes) -> list[str]:
+    """What was read."""
+    return [row.fields["prompt"] for row in read_workbook(content, "a.csv").rows]
+
+
+def table(rows: list[str], header: str = "Prompt,File name") -> str:
+    """A delimited text of these prompts under an English header, so that only they tell the encoding."""
+    return header + "\r\n" + "".join(f'"{row}",a\r\n' for row in rows)
+
+
+@pytest.mark.parametrize("prompt", SIMPLIFIED + TRADITIONAL)
+@pytest.mark.parametrize("header", ["Prompt,File name", "提示词,文件名"])
+def test_chinese_in_gb18030_is_read_however_short(prompt: str, header: str) -> None:
+    assert prompts(table([prompt], header).encode("gb18030")) == [prompt]
+
+
+@pytest.mark.parametrize("rows", [SIMPLIFIED, TRADITIONAL, ["cat"] * 40 + ["小猫"], [*WESTERN, *SIMPLIFIED]])
+def test_a_whole_table_in_gb18030_is_read(rows: list[str]) -> None:
+    written = [row.encode("gb18030", "ignore").decode("gb18030") for row in rows]
+
+    assert prompts(table(written).encode("gb18030")) == written
+
+
+@pytest.mark.parametrize(
+    ("prompt", "encoding"),
+    [(prompt, encoding) for prompt in WESTERN for encoding in ("cp1252", "mac_roman")]
+    + [(prompt, "big5") for prompt in BIG5]
+    + [(prompt, "shift_jis") for prompt in JAPANESE]
+    + [("橘貓和白狗在草地上奔跑", "big5hkscs"), ("кот на окне", "cp1251"), ("猫😀", "utf-16-le")],
+)
+@pytest.mark.parametrize("more", [[], ["a cat on a window sill"] * 30])
+def test_a_text_in_another_encoding_is_refused_and_never_garbled(
+    prompt: str, encoding: str, more: list[str]
+) -> None:
+    with pytest.raises(SpreadsheetError, match="编码，请在 Excel 里另存为") as refusal:
+        read_workbook(table([prompt, *more]).encode(encoding), "a.csv")
+
+    assert "\n" not in refusal.value.message
+
+
+@pytest.mark.parametrize("rows", [WESTERN, BIG5, JAPANESE, SIMPLIFIED, OTHERS])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_every_language_is_read_in_unicode(rows: list[str], encoding: str) -> None:
+    assert prompts(table(rows).encode(encoding)) == rows
+
+
+def test_a_table_of_big5_with_its_own_header_is_refused_for_its_encoding() -> None:
+    with pytest.raises(SpreadsheetError, match="编码"):
+        read_workbook(table(BIG5, "提示詞,檔案名稱").encode("big5"), "a.csv")
+
+
+def test_utf_8_with_an_end_that_was_cut_off_is_refused_and_not_read_as_something_else() -> None:
+    whole = table(SIMPLIFIED, "提示词,文件名").encode()
+
+    for length in range(len(whole) - 40, len(whole)):
+        try:
+            whole[:length].decode()
+        except UnicodeDecodeError:
+            with pytest.raises(SpreadsheetError, match="编码"):
+                read_workbook(whole[:length], "a.csv")
+
+
+def test_the_encoding_of_a_large_text_is_told_soon() -> None:
+    content = ("prompt\n" + "一隻橘貓 and a 狗 on a sill\n" * 400_000).encode("gb18030")
+    start = time.perf_counter()
+
+    with pytest.raises(SpreadsheetError, match="最多"):
+        read_workbook(content, "a.csv")
+
+    assert time.perf_counter() - start < 5  # a tenth of it on an idle machine
