@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text
@@ -12,9 +13,11 @@ from sheets.headers import LABELS, shown
 # Fields of which any text is a value; of the others only a short text can be one.
 TEXTS = ("prompt", "negative_prompt", "filename", "references")
 _CLOCK = re.compile(r"(上午|下午)?\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?\s*([AP]M)?", re.IGNORECASE)
-_SEPARATOR = re.compile(r"[,，;；\n]")
+_SEPARATOR = re.compile(r"[,，;；、､\n]")
+_PAUSE = re.compile("[、､]")
 # A quoted name or a plain one, up to its separator; possessive, so that no cell takes longer than its length.
 _PIECE = re.compile(r'[^\S\n]*+"((?:[^"]|"")*+)"[^\S\n]*+(?:[,，;；\n]|\Z)|([^,，;；\n]*+)(?:[,，;；\n]|\Z)')
+_MOST_PARTS = 40  # a name has no more stretches between its 、
 _SEEN_LENGTH = 60
 _MOST_EXACT = 1e15  # from here on Excel keeps the first fifteen digits of a number only
 
@@ -72,10 +75,15 @@ def take(row: int, field: str, value: Value | None) -> tuple[str, Problem | None
     return shown(value), None
 
 
-def split_names(text: str) -> list[str]:
-    """``猫.png，"a,b.png"；c`` -> the names; quotes keep a separator inside a name."""
-    pieces = (quoted.replace('""', '"') or plain.strip() for quoted, plain in _PIECE.findall(text))
-    return [name for name in pieces if name]
+def split_names(text: str, is_known: Callable[[str], bool] = lambda name: False) -> list[str]:
+    """``猫.png，"a,b.png"；c、d`` -> the names; quotes keep a separator inside a name.
+
+    ``is_known`` is asked of what has a 、 in it: the library's own name stays whole.
+    """
+    names: list[str] = []
+    for quoted, plain in _PIECE.findall(text):
+        names += [quoted.replace('""', '"')] if quoted else _at_pauses(plain, is_known)
+    return [name for name in names if name]
 
 
 def join_names(names: list[str]) -> str:
@@ -88,6 +96,19 @@ def references_error(names: list[str]) -> str | None:
     if len(names) > MAX_REFERENCES:
         return f"参考图有 {len(names)} 张，一行最多 {MAX_REFERENCES} 张"
     return None
+
+
+def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
+    """``a、b、c`` -> its names; the longest stretch that is known goes first."""
+    parts = [part.strip() for part in _PAUSE.split(plain)]
+    names: list[str] = []
+    at = 0
+    while at < len(parts):
+        ends = range(min(len(parts), at + _MOST_PARTS), at + 1, -1)
+        end = next((end for end in ends if is_known("、".join(parts[at:end]))), at + 1)
+        names.append("、".join(parts[at:end]))
+        at = end
+    return names
 
 
 def _is_plain(name: str) -> bool:

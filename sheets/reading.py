@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,11 +67,18 @@ class _Findings:
     notes: list[str] = field(default_factory=list)
 
 
-def read_workbook(content: bytes, filename: str, *, card: ModelCard | None = None) -> Import:
+def read_workbook(
+    content: bytes,
+    filename: str,
+    *,
+    card: ModelCard | None = None,
+    is_known: Callable[[str], bool] = lambda name: False,
+) -> Import:
     """An uploaded ``.xlsx``, ``.xlsm`` or ``.csv`` -> Import; ``filename`` only helps to name what it is not.
 
-    With a ``card``, what that model cannot make is complained of too. Raises SpreadsheetError or TooLarge
-    when there is no table in it, when it is damaged or hostile, or when it has more than 5,000 rows.
+    ``is_known`` says whether the library has a reference image of that name; asked only where a 、 may
+    be part of one. With a ``card``, what that model cannot make is complained of too. Raises SpreadsheetError
+    or TooLarge when there is no table in it, when it is damaged or hostile, or when it has too many rows.
     """
     sheets = open_sheets(content, filename)
     sheet, header, grid, notes = _choose(sheets)
@@ -83,7 +90,7 @@ def read_workbook(content: bytes, filename: str, *, card: ModelCard | None = Non
     _show_numbers(header, grid)
     _fill_merged(header, grid, found)
     found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.overfull_rows]
-    rows = [_read_row(row, header, card, found) for row in grid.rows]
+    rows = [_read_row(row, header, card, is_known, found) for row in grid.rows]
     if header.of_results:
         rows = _gather_pictures(rows, [row.values.get(header.columns["row_number"]) for row in grid.rows])
         _tell_unsettled(rows, found)
@@ -226,7 +233,9 @@ def _fill(name: str, column: int, merge: Merge, covered: Sequence[Row], found: _
             found.problems.append(problem(row.number, name, "", error, shown(value)))
 
 
-def _read_row(row: Row, header: Header, card: ModelCard | None, found: _Findings) -> ImportedRow:
+def _read_row(
+    row: Row, header: Header, card: ModelCard | None, is_known: Callable[[str], bool], found: _Findings
+) -> ImportedRow:
     status = _read_status(row, header, found) if header.of_results else None
     card = None if status == Status.SUCCESS else card
     texts: dict[str, str] = {}
@@ -238,7 +247,7 @@ def _read_row(row: Row, header: Header, card: ModelCard | None, found: _Findings
             found.problems.append(told)
             if told.fixed is None:
                 bad.add(name)
-    names = split_names(texts["references"])
+    names = split_names(texts["references"], is_known)
     if "references" not in bad and (error := _references_error(names, card)):
         found.problems.append(problem(row.number, "references", texts["references"], error))
     fields = _read_fields(row.number, texts, bad, card, found)

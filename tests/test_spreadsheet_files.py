@@ -262,7 +262,10 @@ def test_reference_images_are_known_under_each_of_their_names(header: str) -> No
     [
         ("a;b", ("a", "b")),
         ("a\nb", ("a", "b")),
-        ("a、b", ("a、b",)),
+        ("a、b､c", ("a", "b", "c")),
+        ('"a、b"、c', ('"a', 'b"', "c")),
+        ('"a、b"；c', ("a、b", "c")),
+        ("、", ()),
         (" a b.png ； ", ("a b.png",)),
         (",,；", ()),
         ('"a,b.png"，c', ("a,b.png", "c")),
@@ -271,6 +274,25 @@ def test_reference_images_are_known_under_each_of_their_names(header: str) -> No
 )
 def test_a_cell_of_references_is_split_where_the_contract_says(cell: object, names: tuple[str, ...]) -> None:
     found = read_workbook(by_openpyxl([("提示词", "参考图"), ("猫", cell)]), "a.xlsx")
+
+    assert found.rows[0].references == names
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("红、茶", ("红、茶",)),
+        ("绿茶、红、茶", ("绿茶", "红、茶")),
+        ("红、茶、绿茶；红", ("红、茶", "绿茶", "红")),
+        ("红､茶", ("红、茶",)),
+        ("茶、红", ("茶", "红")),
+        ("、" * 20_000 + "红、茶", ("红、茶",)),
+    ],
+)
+def test_a_name_of_the_library_with_a_pause_in_it_stays_whole(cell: str, names: tuple[str, ...]) -> None:
+    content = by_openpyxl([("提示词", "参考图"), ("猫", cell)])
+
+    found = read_workbook(content, "a.xlsx", is_known={"红、茶", "红"}.__contains__)
 
     assert found.rows[0].references == names
 

@@ -280,6 +280,17 @@ def test_the_import_matches_reference_names_with_the_library(client: FlaskClient
     assert [(r["name"], r["match"]) for r in answer["references"]] == [("红茶", "exact"), ("绿茶", "missing")]
 
 
+def test_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(client: FlaskClient) -> None:
+    client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红、茶.png")})
+    table = "提示词,参考示例图\n猫,绿茶、红、茶.png\n".encode()
+    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
+    assert answer["rows"][0]["references"] == ["绿茶", "红、茶.png"]
+    assert [(r["name"], r["match"]) for r in answer["references"]] == [
+        ("绿茶", "missing"),
+        ("红、茶.png", "exact"),
+    ]
+
+
 def test_a_workbook_that_is_none_is_one_sentence(client: FlaskClient) -> None:
     upload = {"file": (io.BytesIO(b"nonsense\x00\xff" * 50), "a.xlsx")}
     answer = client.post("/api/spreadsheet/import", data=upload)

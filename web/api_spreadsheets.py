@@ -13,6 +13,7 @@ import spreadsheet
 from domain import MAX_ROWS_A_BATCH, LibraryImage, file_key
 from errors import BucketError, Busy, InvalidRequest, NotFound
 from output_copies import OutputCopies
+from sample_images import Library
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms
@@ -29,11 +30,13 @@ def import_spreadsheet() -> Answer:
     if file is None:
         raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
     content = file.stream.read(spreadsheet.MAX_UPLOAD + 1)
-    found = spreadsheet.read_workbook(content, file.filename or "", card=rooms().model.card)
+    library = _LibraryNames(rooms().library)
+    card = rooms().model.card
+    found = spreadsheet.read_workbook(content, file.filename or "", card=card, is_known=library.has)
     problems = [{**problem.as_json(), "error": told(problem.error)} for problem in found.problems]
     notes = [told(note) for note in found.notes]
     try:
-        references = _look_up(found.rows)
+        references = _look_up(found.rows, library)
     except (BucketError, Busy) as trouble:  # the table is there all the same
         references = []
         notes.append(told(f"参考示例图还没有核对：{trouble.message}"))
@@ -99,11 +102,38 @@ def batch_results(batch_id: str) -> Response:
     return workbook(file, told(f"{pictures.safe_stem(batch.name) or batch.id}-结果.xlsx"))
 
 
-def _look_up(rows: Sequence[spreadsheet.ImportedRow]) -> list[dict[str, Any]]:
+class _LibraryNames:
+    """The library by names, listed once and only when somebody asks; whole names and those without ending."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._trouble: BucketError | Busy | None = None
+        self._by_name: dict[str, list[LibraryImage]] | None = None
+
+    def find(self, name: str) -> list[LibraryImage]:
+        """Those of that name. BucketError or Busy while the library cannot be had."""
+        if self._trouble:
+            raise self._trouble
+        if self._by_name is None:
+            try:
+                self._by_name = _by_name(self._library.list_images().images)
+            except (BucketError, Busy) as trouble:
+                self._trouble = trouble
+                raise
+        return self._by_name.get(_folded(name), [])
+
+    def has(self, name: str) -> bool:
+        """Whether there is one; while nobody knows it may well be, and the page looks it up later."""
+        try:
+            return bool(self.find(name))
+        except (BucketError, Busy):
+            return True
+
+
+def _look_up(rows: Sequence[spreadsheet.ImportedRow], library: _LibraryNames) -> list[dict[str, Any]]:
     """Each reference name of each row -> exact, ambiguous (with candidates) or missing."""
     named = [(row.number, name) for row in rows for name in row.references]
-    by_name = _by_name(rooms().library.list_images().images if named else ())
-    return [{"row": number, "name": name, **_match(name, by_name)} for number, name in named]
+    return [{"row": number, "name": name, **_match(library.find(name))} for number, name in named]
 
 
 def _by_name(library: Iterable[LibraryImage]) -> dict[str, list[LibraryImage]]:
@@ -116,8 +146,7 @@ def _by_name(library: Iterable[LibraryImage]) -> dict[str, list[LibraryImage]]:
     return found
 
 
-def _match(name: str, by_name: dict[str, list[LibraryImage]]) -> dict[str, Any]:
-    found = by_name.get(_folded(name), [])
+def _match(found: Sequence[LibraryImage]) -> dict[str, Any]:
     images = [{"url": i.url, "filename": i.filename, "thumbnail_url": i.thumbnail_url} for i in found]
     if len(images) == 1:
         return {"match": "exact", "image": images[0]}

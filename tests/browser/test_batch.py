@@ -210,6 +210,20 @@ def test_names_in_the_workbook_find_their_images_in_the_library(
     page.expect_text(1, "sample_images", "选择 (1)")
 
 
+def test_pasted_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(
+    demo: HouseProcess, batch: Open
+) -> None:
+    page = batch(demo)
+    images = [{"url": f"/samples/files/{n}.png", "filename": f"{n}.png"} for n in ("荷、花", "石桥")]
+    page.page.context.route("**/api/sample-images", lambda route: route.fulfill(json={"images": images}))
+    page.do("add")
+
+    page.paste_block(1, "prompt", ("猫", "", "", "", "石桥、荷、花；不在的、石桥.png"))
+
+    page.expect_text(1, "sample_images", "选择 (4)")
+    expect(page.cell(1, "sample_images")).to_have_attribute("title", re.compile("没有找到示例图「不在的」"))
+
+
 def test_paused_reloaded_and_resumed_it_is_the_same_run(
     house: HouseProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:

@@ -6,6 +6,7 @@ import { _ } from "../words.js";
 
 const picker = late(() => import("../reference_picker.js"), ({ openReferencePicker }) => openReferencePicker);
 const LOOK_AGAIN = 3000; // while the library cannot be had
+const MOST_PARTS = 40; // a name has no more stretches between its 、
 
 /** Look up names after each change that brought some; open the picker for a row. */
 export function useReferences(table, { dialog, url, most }) {
@@ -24,7 +25,7 @@ export function useReferences(table, { dialog, url, most }) {
     const asking = table.rows.all.filter(isUnchecked);
     if (asking.length === 0) return;
     const match = await matcher();
-    for (const row of asking) row.sample_images = row.sample_images.map(match);
+    for (const row of asking) row.sample_images = row.sample_images.flatMap(match);
     table.checks.forget(asking);
     table.look();
     table.onReferences?.();
@@ -73,9 +74,23 @@ function group(images) {
 
 function found(image, byName) {
   if (image.match !== "unchecked") return image;
+  const names = atPauses(image.filename, byName);
+  if (names.length > 1) return names.map((filename) => found({ ...image, filename }, byName));
   const candidates = byName.get(fold(image.filename)) ?? [];
   if (candidates.length === 1) return kept(candidates[0]);
   return { ...image, trouble: "", match: candidates.length > 1 ? "ambiguous" : "missing" };
+}
+
+// 甲、乙 -> its names; the longest stretch that the library has goes first.
+function atPauses(name, byName) {
+  const parts = name.split(/[、､]/).map((part) => part.trim());
+  const names = [];
+  while (parts.length > 0) {
+    let count = Math.min(parts.length, MOST_PARTS);
+    while (count > 1 && !byName.has(fold(parts.slice(0, count).join("、")))) count -= 1;
+    names.push(parts.splice(0, count).join("、"));
+  }
+  return names.filter(Boolean);
 }
 
 function kept({ url, filename, thumbnail_url }) {

@@ -54,7 +54,8 @@ export function wholeNumber(value) {
   return found ? Number.parseInt(plain(value), 10) : null;
 }
 
-// Names as a cell holds them: split by comma, semicolon (either width) or line break.
+// Names as a cell holds them: split by comma, semicolon (either width) or line break; by 、 once it is known
+// that no image of the library has one in its name.
 function readNames(text) {
   return text.split(/[,，;；\n]/).map((name) => name.trim()).filter(Boolean);
 }
