@@ -22,6 +22,7 @@ import generator
 import journal
 import listening
 import pictures
+import premises
 from config import Settings, load_settings
 from domain import ModelCard
 from errors import AppError
@@ -93,10 +94,9 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
 
 
 def prepare(settings: Settings) -> None:
-    """The database up to date, the folders there, no half-written file left from an earlier run."""
+    """The folders there, the database up to date, no half-written file left from an earlier run."""
+    premises.make_ready(settings)
     database.open_database(settings.database_path)
-    for folder in (settings.output_dir, settings.samples_dir):
-        folder.mkdir(parents=True, exist_ok=True)
     pictures.remove_part_files(settings.output_dir)
 
 

@@ -48,10 +48,11 @@ MAY_KNOW = {
     | _WATCH
     | {"database", "generator", "output_copies", "pictures", "sample_images", "spreadsheet", "worker"},
     "listening": {"errors"},
+    "premises": {"config", "errors"},
     "web_app": _GROUND
     | _WATCH
     | {"database", "generator", "pictures", "sample_images", "worker", "web"}
-    | {"listening"},
+    | {"listening", "premises"},
 }
 
 # Foreign library -> the rooms that are its door.

@@ -28,6 +28,7 @@ _HEADER = "# English. Chinese sentences with their gaps; how gaps are written: w
 STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "config.py": None,  # read at the terminal, before there is a browser
     "listening.py": None,  # said at the terminal, when nothing can be served
+    "premises.py": None,  # the same, about folders
     "store_check.py": None,  # a command of the terminal
     "storage/upkeep.py": None,  # what that command does
     "web_app.py": None,  # starts at the terminal

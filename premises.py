@@ -1,0 +1,49 @@
+"""The places where everything is kept: made, and tried, before anything is begun.
+
+What cannot be had is told by the name of its setting.
+"""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from config import Settings
+from errors import SettingError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
+
+
+def make_ready(settings: Settings) -> None:
+    """Every folder there and writable; a full disk is told later, by pausing. Raises SettingError."""
+    _make_folder("DATABASE_PATH", settings.database_path.parent)
+    _make_folder("OUTPUT_DIR", settings.output_dir)
+    _make_folder("SAMPLES_DIR", settings.samples_dir)
+    path = settings.database_path
+    if path.is_dir():
+        raise SettingError(
+            "DATABASE_PATH", f"「{path}」是一个文件夹，请在后面加上文件名，例如 {path.name}/records.db"
+        )
+    if path.exists() and not os.access(path, os.W_OK):
+        raise SettingError("DATABASE_PATH", f"「{path}」是只读的，请去掉它的只读属性，或换一个地方")
+
+
+def _make_folder(variable: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (FileExistsError, NotADirectoryError):
+        raise SettingError(
+            variable, f"「{folder.absolute()}」不是文件夹，或在一个文件的下面，请换一个地方"
+        ) from None
+    except PermissionError:
+        raise SettingError(
+            variable, f"「{folder.absolute()}」不让写入，请检查它的权限，或换一个地方"
+        ) from None
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise SettingError(
+                variable,
+                f"「{folder.absolute()}」用不了（{error.strerror}），请检查磁盘是否还连着，或换一个地方",
+            ) from error

@@ -1,0 +1,104 @@
+"""The places where everything is kept: there and writable before the start, or told by their setting.
+
+A drive that is missing and folders that take nothing are played: there is no Windows here, and root may all.
+"""
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import premises
+from config import Settings
+from errors import SettingError
+from tests.house_process import HouseProcess
+
+PLACES = ("database_path", "output_dir", "samples_dir")
+
+
+def refusal(settings: Settings) -> str:
+    with pytest.raises(SettingError) as caught:
+        premises.make_ready(settings)
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+def test_what_is_missing_is_made_and_nothing_is_left_in_it(settings: Settings, tmp_path: Path) -> None:
+    there = replace(settings, output_dir=tmp_path / "a/b/图片", database_path=tmp_path / "data/x.db")
+    for _ in range(2):
+        premises.make_ready(there)
+    assert there.output_dir.is_dir()
+    assert sorted(tmp_path.glob("**/*")) == sorted(
+        tmp_path / name for name in ("a", "a/b", "a/b/图片", "data", "samples")
+    )
+
+
+@pytest.mark.parametrize("name", ["output_dir", "samples_dir"])
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_a_file_where_a_folder_is_meant_is_told(settings: Settings, name: str, below: str) -> None:
+    getattr(settings, name).write_text("a file")
+    told = refusal(replace(settings, **{name: getattr(settings, name) / below}))
+    assert told.startswith(f"{name.upper()}：「")
+    assert "不是文件夹" in told
+
+
+def test_a_folder_where_the_database_is_meant_is_told(settings: Settings) -> None:
+    settings.database_path.mkdir()
+    assert refusal(settings).startswith("DATABASE_PATH：「")
+
+
+def test_a_database_that_may_not_be_written_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.database_path.touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "只读" in refusal(settings)
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (FileNotFoundError(errno.ENOENT, "系统找不到指定的路径。"), "检查磁盘是否还连着"),
+        (PermissionError(errno.EACCES, "denied"), "不让写入"),
+        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system"),
+    ],
+)
+def test_a_place_that_cannot_be_made_is_told_by_its_setting(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, trouble: OSError, told: str
+) -> None:
+    lost = Path("/gone") / "x.db"
+    make = Path.mkdir
+
+    def mkdir(self: Path, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        if self.is_relative_to("/gone"):
+            raise trouble
+        make(self, mode, parents, exist_ok)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    changed: dict[str, Any] = {name: lost}
+    message = refusal(replace(settings, **changed))
+    assert message.startswith(f"{name.upper()}：「")
+    assert told in message
+
+
+def test_a_full_disk_does_not_keep_it_from_starting(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    premises.make_ready(settings)
+    assert settings.output_dir.is_dir()
+
+
+def test_a_wrong_place_stops_the_start_with_one_sentence_and_no_database(tmp_path: Path) -> None:
+    (tmp_path / "pictures").write_text("a file")
+    told = HouseProcess(tmp_path, output_dir=tmp_path / "pictures").refuses_to_start()
+    assert told.startswith("OUTPUT_DIR：")
+    assert told.count("\n") == 1
+    assert not (tmp_path / "generation_records.db").exists()
