@@ -145,6 +145,16 @@ def test_a_host_is_known_by_its_whole_name_or_its_numbers(
     assert client.get("/api/models", headers={"Host": host}).status_code == (200 if is_known else 403)
 
 
+def test_who_opens_it_by_an_unknown_name_is_told_what_to_set(settings: Settings) -> None:
+    host = {"Host": "mac-studio.local:5000"}
+    told = create_app(settings).test_client().get("/api/models", headers=host).get_json()["error"]
+    assert all(
+        word in told for word in ("「mac-studio.local」", "数字地址", ".env", "ALLOWED_HOSTS", "重新启动")
+    )
+    known = create_app(replace(settings, allowed_hosts=("mac-studio.local",))).test_client()
+    assert known.get("/api/models", headers=host).status_code == 200
+
+
 def test_an_unknown_host_gets_nothing_from_any_route(client: FlaskClient) -> None:
     for method, address, name in calls(client.application):
         answer = client.open(address, method=method, headers={"Host": "rebound.example"})

@@ -40,7 +40,10 @@ def guard(app: Flask, *, password: str) -> None:
 def _know_the_host() -> None:
     name = _host_name(request.host)
     if not (name == "localhost" or _is_numeric(name) or name in rooms().settings.allowed_hosts):
-        raise Forbidden(f"不认识的主机名「{name[:100]}」，请用 localhost 打开，或把它写进 ALLOWED_HOSTS")
+        raise Forbidden(
+            f"不认识的主机名「{name[:100]}」，请用 localhost 或数字地址打开；"
+            "是自己的主机名，就把它写进 .env 的 ALLOWED_HOSTS，再重新启动"
+        )
 
 
 def _refuse_other_sites() -> None:
