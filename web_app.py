@@ -5,7 +5,6 @@ Starts the worker's threads in ``main()`` and nowhere else.
 
 import _thread
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ import database
 import generator
 import journal
 import listening
+import machine
 import pictures
 import premises
 from config import Settings, load_settings
@@ -57,9 +57,10 @@ from worker import Worker
 _MAX_FORM_BYTES = 8 * 1024 * 1024
 _MAX_TAKEN_BYTES = 4 * MAX_UPLOAD_BYTES  # beyond that not even the sentence about it is waited for
 _YEAR = 365 * 24 * 3600
-_GLIBC_ADVICE = {-8: 2, -3: 256 * 1024, -1: 256 * 1024}  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 _HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
+_CLOSED_SECONDS = 3.0  # and a moment to put down the rest: Windows gives five
+_HANGUP = getattr(signal, "SIGHUP", None)
 
 
 def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
@@ -103,7 +104,7 @@ def prepare(settings: Settings) -> None:
 def serve(settings: Settings, *, open_browser: bool = False) -> None:
     """Serve until told to stop; then finish what can be finished. Raises PortTaken before anything starts."""
     sockets = listening.open_sockets(settings.host, settings.port)
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_model(settings), stay_awake=machine.Wakefulness().tell)
     app = create_app(settings, worker)
     server = waitress.create_server(
         app,
@@ -112,6 +113,7 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
         connection_limit=500,
         max_request_body_size=_MAX_TAKEN_BYTES,
         ident=listening.NAME,
+        asyncore_use_poll=True,  # select() knows no more than 1,024 open files
     )
     Ending(worker).listen()
     worker.start()
@@ -128,33 +130,46 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
 
 
 class Ending:
-    """What Ctrl+C, SIGTERM and a closed Windows console do: the first asks to stop, the second insists.
+    """What Ctrl+C, SIGTERM and a closed window do: the first asks to stop, the second insists.
 
     Pages are answered until the pictures under way are home, or their time is up.
     """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._heard: object = None
 
     def listen(self) -> None:
         """From now on these signals come here."""
-        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._hear)
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and not self._is_to_outlive(number):
+                signal.signal(number, self._hear)
+        self._heard = machine.hear_the_end(self._end_with_the_console)  # before what SIGBREAK makes of it
 
-    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+    @staticmethod
+    def _is_to_outlive(number: int) -> bool:
+        """``nohup`` asks to go on when the window closes."""
+        return number == _HANGUP and signal.getsignal(number) is signal.SIG_IGN
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
         if self._worker.has_stopped:
             raise SystemExit(0)
-        if self._worker.is_stopping:
+        if not self._worker.is_stopping:
+            _say(f"正在停止：最多等 {_STOP_SECONDS:.0f} 秒，让进行中的图片做完；再按一次 Ctrl+C 马上退出")
+            self._worker.stop_aside(_STOP_SECONDS, then=_thread.interrupt_main)
+        elif number != _HANGUP:  # a window that closes says so twice: itself, and through its shell
             _say("马上退出；没做完的，下次启动会接着做")
             os._exit(1)
-        _say(f"正在停止：最多等 {_STOP_SECONDS:.0f} 秒，让进行中的图片做完；再按一次 Ctrl+C 马上退出")
-        self._worker.stop_aside(_STOP_SECONDS, then=_thread.interrupt_main)
+
+    def _end_with_the_console(self) -> None:
+        self._worker.stop(_CLOSED_SECONDS)
+        journal.note("web", "stopped", why="console_closed")
 
 
 def main() -> int:
     """Read the settings and serve -> exit code; a wrong setting is one sentence. ``--open``: in a browser."""
-    _hold_little_memory()
+    machine.make_fit()
     opens = "--open" in sys.argv[1:]
     try:
         settings = load_settings()
@@ -200,17 +215,9 @@ def _log_file(settings: Settings) -> Path:
 
 
 def _say(sentence: str) -> None:
-    """To the person at the terminal."""
-    print(sentence, file=sys.stderr, flush=True)  # noqa: T201
-
-
-def _hold_little_memory() -> None:
-    """Few heaps for many threads, large blocks given back at once: a third of the memory while pictures
-    come in. Only the C library of most Linuxes can be told; others do well, or badly, as they are."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        advise = ctypes.CDLL(None).mallopt
-        for setting, value in _GLIBC_ADVICE.items():
-            advise(setting, value)
+    """To the person at the terminal, while there is one."""
+    with contextlib.suppress(OSError):
+        print(sentence, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _name_static_version(endpoint: str, values: dict[str, Any]) -> None:

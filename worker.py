@@ -59,7 +59,9 @@ class WorkerStopping(Exception):
 class Worker:
     """Takes queued records, makes their pictures, keeps them. One a process."""
 
-    def __init__(self, settings: Settings, model: generator.ImageModel) -> None:
+    def __init__(
+        self, settings: Settings, model: generator.ImageModel, *, stay_awake: Callable[[bool], object] = bool
+    ) -> None:
         self.settings = settings
         self.model = model
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -77,6 +79,7 @@ class Worker:
         self._found_dead = threading.Event()
         self.housework = Housework(settings, self.library, self.copies, is_stopping=self._stopping.is_set)
         self._in_hand: set[int] = set()
+        self._stay_awake = stay_awake  # told twice a second whether there is work
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -364,6 +367,7 @@ class Worker:
         with closing(database.connect(self.settings.database_path)) as db:
             turns = 0
             while not self._stopping.wait(_LOOKOUT_SECONDS):
+                self._stay_awake(self.in_hand > 0)
                 if turns % _TURNS_A_HEARTBEAT == 0:
                     self._survive(lambda: self._keep_leases(db))
                 if self._survive(lambda: self._has_claimable(db)):

@@ -48,11 +48,12 @@ MAY_KNOW = {
     | _WATCH
     | {"database", "generator", "output_copies", "pictures", "sample_images", "spreadsheet", "worker"},
     "listening": {"errors"},
+    "machine": set(),
     "premises": {"config", "errors"},
     "web_app": _GROUND
     | _WATCH
     | {"database", "generator", "pictures", "sample_images", "worker", "web"}
-    | {"listening", "premises"},
+    | {"listening", "machine", "premises"},
 }
 
 # Foreign library -> the rooms that are its door.

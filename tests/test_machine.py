@@ -1,0 +1,246 @@
+"""What is asked of the machine under the server. Windows and a Mac are played by fakes; neither is here."""
+
+import ctypes
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import generator
+import machine
+import web_app
+from config import Settings
+from tests.house_process import ROOT, HouseProcess, served
+from worker import Worker
+
+QUICK_EDIT, EXTENDED = 0x40, 0x80
+CTRL_C, CTRL_BREAK, CLOSE, LOGOFF, SHUTDOWN = 0, 1, 2, 5, 6
+
+
+class FakeWindows:
+    """Its ``kernel32``, as far as it is asked: a console with a mode, and handlers of its events."""
+
+    def __init__(self, mode: int | None) -> None:
+        self.mode = mode
+        self.handlers: list[Callable[[int], int]] = []
+        self.states: list[int] = []
+
+    def GetStdHandle(self, number: int) -> int:
+        assert number == -10
+        return 84
+
+    def GetConsoleMode(self, handle: ctypes.c_void_p, mode: Any) -> int:
+        assert handle.value == 84
+        if self.mode is None:  # no console: a service, or input from a file
+            return 0
+        mode._obj.value = self.mode
+        return 1
+
+    def SetConsoleMode(self, handle: ctypes.c_void_p, mode: int) -> int:
+        assert handle.value == 84
+        self.mode = mode
+        return 1
+
+    def SetConsoleCtrlHandler(self, handler: Callable[[int], int], add: bool) -> int:
+        assert add
+        self.handlers.insert(0, handler)
+        return 1
+
+    def SetThreadExecutionState(self, state: int) -> int:
+        self.states.append(state)
+        return 1
+
+
+def test_a_click_into_a_windows_console_holds_nothing_up_until_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    windows, at_the_end = FakeWindows(mode=0x1F7), list[Callable[[], object]]()
+    monkeypatch.setattr("atexit.register", lambda call, *args: at_the_end.append(lambda: call(*args)))
+    machine._let_no_click_hold_it(windows)
+    assert windows.mode == 0x1F7 & ~QUICK_EDIT | EXTENDED
+    for each in at_the_end:
+        each()
+    assert windows.mode == 0x1F7
+
+
+@pytest.mark.parametrize("mode", [None, 0x187])
+def test_where_a_click_marks_nothing_nothing_is_changed(mode: int | None) -> None:
+    windows = FakeWindows(mode)
+    machine._let_no_click_hold_it(windows)
+    assert windows.mode == mode
+
+
+@pytest.mark.parametrize(
+    ("event", "ends"), [(CLOSE, 1), (LOGOFF, 1), (SHUTDOWN, 1), (CTRL_C, 0), (CTRL_BREAK, 0)]
+)
+def test_only_what_ends_the_process_is_heard_and_waited_for(event: int, ends: int) -> None:
+    windows, heard = FakeWindows(mode=None), list[str]()
+    kept = machine.hear_the_end(lambda: heard.append("end"), windows)
+    (handler,) = windows.handlers
+    assert handler is kept
+    assert (handler(event), len(heard)) == (ends, ends)
+
+
+def test_a_windows_console_that_closes_gives_time_to_put_work_down(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = FakeWindows(mode=None)
+    monkeypatch.setattr(machine, "_windows", lambda: windows)
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    web_app.prepare(settings)
+    worker = Worker(settings, generator.open_model(settings))
+    worker.start()
+    ending = web_app.Ending(worker)
+    ending.listen()
+    started = time.monotonic()
+    assert windows.handlers[0](CLOSE) == 1
+    assert worker.has_stopped
+    assert not any(thread.is_alive() for thread in worker._threads)
+    assert time.monotonic() - started < 4.5  # Windows ends it after five
+
+
+def test_a_closed_window_stops_it_as_a_signal_does_though_it_says_so_twice(tmp_path: Path) -> None:
+    with served(tmp_path) as house:
+        house.tell_to_stop(signal.SIGHUP)
+        house.tell_to_stop(signal.SIGHUP)
+        assert house.wait() == 0
+        assert "马上退出；" not in house.log()
+        assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
+
+
+def test_a_terminal_that_is_closed_is_a_proper_end_though_nobody_reads_any_more(tmp_path: Path) -> None:
+    class InTerminal(HouseProcess):
+        program = ("-c", _IN_TERMINAL)
+
+    ours, its = pty.openpty()
+    house = InTerminal(tmp_path, terminal=os.ttyname(its))
+    try:
+        house.start()
+        os.close(its)
+        os.close(ours)  # the system says SIGHUP, and what is written from now on fails
+        assert house.wait() == 0
+        assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
+    finally:
+        house.kill()
+
+
+def test_told_to_outlive_its_window_it_does(tmp_path: Path) -> None:
+    class Outliving(HouseProcess):
+        program = ("-c", _NOHUP)
+
+    house = Outliving(tmp_path)
+    try:
+        house.start()
+        house.tell_to_stop(signal.SIGHUP)
+        time.sleep(0.3)
+        assert house.get("/healthz")["stopping"] is False
+        assert house.stop() == 0
+    finally:
+        house.kill()
+
+
+_SERVE = f"runpy.run_path({str(ROOT / 'web_app.py')!r}, run_name='__main__')"
+_NOHUP = f"""
+import runpy, signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+{_SERVE}
+"""
+_IN_TERMINAL = f"""
+import os, runpy
+os.setsid()
+terminal = os.open(os.environ["TERMINAL"], os.O_RDWR)
+os.dup2(terminal, 1)
+os.dup2(terminal, 2)
+{_SERVE}
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such bound")
+@pytest.mark.parametrize(("soft", "hard", "then"), [(256, 6000, 4096), (256, 1000, 1000), (5000, 6000, 5000)])
+def test_more_files_may_be_open_where_the_bound_was_small(soft: int, hard: int, then: int) -> None:
+    ask = (
+        "import resource, machine;"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}));"
+        "machine.make_fit(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(then), str(hard)]
+
+
+def test_the_machine_stays_awake_over_work_and_a_while_after() -> None:
+    now, told = [0.0], list[bool]()
+    wakefulness = machine.Wakefulness(told.append, clock=lambda: now[0])
+    for now[0], is_at_work, then in (
+        (0.0, False, []),
+        (1.0, True, [True]),
+        (500.0, True, [True]),
+        (1000.0, False, [True]),
+        (1099.0, False, [True]),
+        (1101.0, False, [True, False]),
+        (2000.0, False, [True, False]),
+        (2001.0, True, [True, False, True]),
+    ):
+        wakefulness.tell(is_at_work)
+        assert told == then
+
+
+def test_windows_is_told_to_stay_awake_until_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = FakeWindows(mode=None)
+    monkeypatch.setattr(machine, "_windows", lambda: windows)
+    stay = machine._how_to_stay_awake()
+    stay(True)
+    stay(False)
+    assert windows.states == [0x80000001, 0x80000000]
+
+
+def test_a_mac_is_kept_awake_by_a_program_that_ends_when_it_may_sleep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "caffeinate"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\nexec sleep 60\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    stay = machine._how_to_stay_awake()
+    stay(True)
+    running = stay.__self__._running  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 10
+    while not (tmp_path / "told").exists() or not (tmp_path / "told").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert (tmp_path / "told").read_text().split() == ["-i", "-w", str(os.getpid())]
+    assert running.poll() is None
+    stay(False)
+    assert running.poll() is not None
+
+
+def test_a_mac_without_that_program_works_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    caffeine = machine.Caffeine()
+    caffeine.stay(True)
+    caffeine.stay(False)
+
+
+def test_the_worker_says_whether_it_is_at_work(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker._LOOKOUT_SECONDS", 0.01)
+    web_app.prepare(settings)
+    told = list[bool]()
+    worker = Worker(settings, generator.open_model(settings), stay_awake=told.append)
+    worker.start()
+    deadline = time.monotonic() + 30
+    while False not in told:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    worker._in_hand.add(1)
+    while told[-1] is not True:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    worker._in_hand.discard(1)
+    assert worker.stop(10)
