@@ -3,7 +3,7 @@
 ``Line.order`` is for the one call that costs money, ``Line.ask`` and ``Line.read`` for those that do not.
 
     what happens to the call                              billed     retried
-    no connection: name unknown, refused, timed out, TLS  no         yes
+    no connection: name, refusal, time-out, TLS, proxy    no         yes
     connected, then lost, cut off or silent too long      unknown    no
     an answer                                             as the service says, see its own room
 """
@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import re
 import ssl
@@ -18,6 +19,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from threading import local
 from typing import Any, NoReturn
@@ -25,9 +27,10 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from requests.utils import select_proxy
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
 from config import is_loopback
 from domain import Picture, whole_characters
@@ -37,6 +40,13 @@ from image_models.door import Order, Pause
 MAX_BYTES = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 _CHUNK = 128 * 1024
+_NOT_A_CALL = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,  # also of a proxy
+    requests.exceptions.InvalidHeader,
+    LocationValueError,
+    UnicodeError,
+)
 
 
 class TooMuch(Exception):
@@ -130,16 +140,14 @@ class Line:
                     status=response.status_code, headers=response.headers, content=read_body(response, until)
                 )
         except (requests.RequestException, HTTPError, TooMuch, OSError, UnicodeError) as problem:
-            self._give_up(problem)
+            self._give_up(problem, proxy_for(url, session))
 
-    def _give_up(self, problem: Exception) -> NoReturn:
+    def _give_up(self, problem: Exception, proxy: str) -> NoReturn:
         if never_sent(problem):
-            raise ModelError(
-                f"连不上{self._label}（{reason(problem)}），请检查网络和服务地址",
-                cause="network",
-                billed=Billed.NO,
-                retryable=True,
-            ) from None
+            text = f"连不上{self._label}（{reason(problem)}），请检查网络和服务地址"
+            if proxy:
+                text = f"经过代理 {proxy} 连不上{self._label}（{reason(problem)}），请打开或关掉这个代理"
+            raise ModelError(text, cause="network", billed=Billed.NO, retryable=True) from None
         raise lost(self._label, reason(problem)) from None
 
 
@@ -175,12 +183,26 @@ def new_session(adapter: HTTPAdapter) -> requests.Session:
 
 
 def surroundings(url: str) -> Mapping[str, Any]:
-    """What this machine says of calls to an address: ``proxies`` (none to itself) and ``verify``."""
+    """What this machine says of calls to an address: ``proxies`` (none to what is near) and ``verify``."""
     with requests.Session() as session:
         found = dict(session.merge_environment_settings(url, {}, None, None, None))
-    if is_loopback(urlsplit(url).hostname or ""):
+    if _is_near(urlsplit(url).hostname or ""):
         found["proxies"] = {}
     return found
+
+
+def proxy_for(url: str, session: requests.Session) -> str:
+    """Host and port of the proxy that a call goes through, without its password; empty when it needs none."""
+    proxy = select_proxy(url, session.proxies) or ""
+    return proxy.rpartition("://")[2].rpartition("@")[2].strip("/")
+
+
+def _is_near(host: str) -> bool:
+    """Whether it is this machine or one of this network, by an address that is not public or a plain name."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return is_loopback(host) or "." not in host or host.lower().endswith(".local")
 
 
 def read_body(response: requests.Response, until: float) -> bytes:
@@ -199,8 +221,7 @@ def never_sent(problem: BaseException) -> bool:
     inner = getattr(problem.args[0], "reason", None) if problem.args else None
     inner = getattr(inner, "original_error", inner)  # of a proxy that could not be reached
     kinds = (NewConnectionError, ConnectTimeoutError)
-    not_a_call = (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError)
-    return isinstance(problem, (*kinds, *not_a_call)) or isinstance(inner, kinds)
+    return isinstance(problem, (*kinds, *_NOT_A_CALL)) or isinstance(inner, kinds)
 
 
 def reason(problem: BaseException) -> str:
@@ -210,6 +231,8 @@ def reason(problem: BaseException) -> str:
         "Name or service|NameResolution|getaddrinfo|nodename": "域名解析失败",
         "refused|10061": "连接被拒绝",
         "CERTIFICATE|certificate": "证书无效",
+        "SOCKS": "用不了 SOCKS 代理",
+        "Tunnel connection failed": "代理没有放行",
         "ConnectTimeout": "连接超时",
         "timed out|Timeout": "等待答复超时",
         "内容过大": "内容过大",
@@ -324,11 +347,11 @@ class _HTTPSConnection(HTTPSConnection):
     def connect(self) -> None:
         try:
             super().connect()
-        except OSError as problem:  # also ssl.SSLError: a handshake that failed
+        except (OSError, HTTPException) as problem:  # a handshake, or a proxy's answer, that made no sense
             raise _not_connected(self, problem) from problem
 
 
-def _not_connected(connection: HTTPConnection, problem: OSError) -> NewConnectionError:
+def _not_connected(connection: HTTPConnection, problem: Exception) -> NewConnectionError:
     kind = "CERTIFICATE" if isinstance(problem, ssl.SSLCertVerificationError) else repr(problem)
     return NewConnectionError(connection, kind)
 
@@ -341,9 +364,17 @@ class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
 class _Telling(HTTPAdapter):
-    """Tells a connection that could not be made from one that broke, also within the TLS handshake."""
+    """Tells a connection that could not be made from one that broke, also at a proxy or in a handshake."""
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

@@ -1,0 +1,116 @@
+"""Proxies that this machine names for calls: dead, in the way, or none of the service's business."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+
+import pytest
+
+from errors import Billed, ModelError
+from image_models.calls import Line, surroundings
+
+SERVICE = "https://service.example"
+STRANGE_ANSWERS = {
+    "bad gateway": b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+    "password wanted": b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+    "no HTTP": b"hello hello\r\n\r\n",
+    "no number": b"HTTP/1.1 abc OK\r\n\r\n",
+    "endless line": b"HTTP/1.1 200 " + b"x" * 70_000 + b"\r\n\r\n",
+    "nothing": b"",
+    "a tunnel that ends": b"HTTP/1.1 200 OK\r\n\r\n",
+    "a tunnel into a web page": b"HTTP/1.1 200 OK\r\n\r\n<html>no TLS here",
+}
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]:
+    """Starts a proxy that gives one answer to everybody -> its host and port."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def serve(answer: bytes) -> None:
+            with suppress(OSError):
+                while True:
+                    with closing(server.accept()[0]) as caller:
+                        caller.recv(65_536)
+                        caller.sendall(answer)
+
+        def start(answer: bytes) -> str:
+            threading.Thread(target=serve, args=(answer,), daemon=True).start()
+            name = f"127.0.0.1:{server.getsockname()[1]}"
+            for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
+                monkeypatch.setenv(variable, f"http://studio:geheim@{name}")
+            return name
+
+        yield start
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def order(service: str = SERVICE) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        Line("即梦", service, timeout=2).order(f"{service}/draw", headers={}, content=b"{}")
+    return caught.value
+
+
+@pytest.mark.parametrize("answer", STRANGE_ANSWERS)
+def test_a_proxy_that_makes_no_tunnel_has_sent_nothing_and_is_named_without_its_password(
+    proxy: Callable[[bytes], str], answer: str
+) -> None:
+    name = proxy(STRANGE_ANSWERS[answer])
+    error = order()
+    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
+    assert error.message.startswith(f"经过代理 {name} 连不上即梦（")
+    assert "关掉这个代理" in error.message
+    assert "geheim" not in error.message
+
+
+def test_a_proxy_that_falls_silent_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        error = order()
+    assert (error.billed, error.retryable) == (Billed.NO, True)
+    assert "等待答复超时" in error.message
+
+
+def test_a_proxy_that_took_a_plain_order_and_lost_the_answer_leaves_its_cost_unknown(
+    proxy: Callable[[bytes], str],
+) -> None:
+    proxy(b"")
+    error = order("http://service.example")
+    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("socks5://127.0.0.1:1080", "经过代理 127.0.0.1:1080 连不上即梦（用不了 SOCKS 代理）"),
+        ("foo://127.0.0.1:1080", "经过代理 127.0.0.1:1080 连不上即梦"),
+        ("http://127.0.0.1:99999", "经过代理 127.0.0.1:99999 连不上即梦"),
+    ],
+)
+def test_a_proxy_of_which_nobody_knows_how_to_reach_it_has_sent_nothing(
+    monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    error = order()
+    assert (error.billed, error.retryable) == (Billed.NO, True)
+    assert error.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "127.0.0.1", "[::1]", "192.168.1.20", "10.0.0.5", "172.20.1.1", "[fd00::1]"),
+        *("169.254.3.4", "100.100.1.2", "gpu-pc", "studio.local"),
+    ],
+)
+def test_what_is_near_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert surroundings(f"http://{host}:7860/sdapi/v1")["proxies"] == {}
+
+
+@pytest.mark.parametrize("host", ["service.example", "8.8.8.8", "172.32.0.1", "[2001:4860::1]"])
+def test_what_is_far_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert surroundings(f"http://{host}")["proxies"]["http"] == "http://127.0.0.1:9"
