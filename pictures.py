@@ -17,6 +17,7 @@ from domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
 from errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
 from picture_files import checking, embedding, keeping
 from picture_files.checking import KEPT_FORMATS, THUMBNAIL_SIDE
+from picture_files.containers import sniff
 from picture_files.naming import (
     ENDINGS,
     MAX_PROMISED_BYTES,
@@ -62,6 +63,7 @@ STALE_AFTER = 600.0  # seconds after which a .part file is nobody's any more, wh
 _ENDING = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _MAX_LIBRARY_STEM = 200
 _A_SHELF = 1_000
+_UNOPENED = "unopened"
 
 
 def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: int, embed: str) -> KeptPicture:
@@ -69,10 +71,15 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
 
     ``embed`` is the text of ``embed_parameters``, or empty. Never over another file: the next counter is
     taken (``猫-2``), and the answer says which. A second call for the same record finds the file of the
-    first: two may bring one picture home when one of them was thought dead. ModelError for broken bytes,
-    StorageError when the disk will not; nothing is left then.
+    first: two may bring one picture home when one of them was thought dead. ModelError for broken bytes;
+    those that another program may open are put aside as they came. StorageError when the disk will not;
+    nothing is left then.
     """
-    checked = _check_delivered(picture.content)
+    try:
+        checked = _check_delivered(picture.content)
+    except _Unopened as refused:
+        aside = _put_aside(picture.content, output_dir, record_id)
+        raise _broken(f"{refused}，原文件已放在「{aside}」", again=False) from refused
     pieces = _with_parameters(picture.content, checked, embed)
     prompt = parse_parameters(embed).prompt
 
@@ -202,7 +209,8 @@ def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
     with keeping.telling(output_dir):
         with contextlib.suppress(NotFound):
             windows.unlink(open_output(output_dir, filename), at_once=True)
-        windows.unlink(thumbnail_path(output_dir, record_id), at_once=True)
+        for path in (thumbnail_path(output_dir, record_id), *_put_aside_for(output_dir, record_id)):
+            windows.unlink(path, at_once=True)
 
 
 def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> int:
@@ -230,21 +238,37 @@ def checked_upload(filename: str, content: bytes) -> CheckedUpload:
     )
 
 
+class _Unopened(Exception):
+    """A picture that came whole, as far as one can tell, and is not opened here: the sentence why."""
+
+
 def _check_delivered(content: bytes) -> checking.Checked:
     try:
         return checking.check(content, max_pixels=MAX_PIXELS)
     except checking.Damaged as error:
         raise _broken("模型返回的图片不完整，可重新取回，不会重复计费", again=True) from error
     except checking.NotAPicture as error:
-        text = f"是 {error.format.upper()} 格式" if error.format else "不是图片"
-        again = error.format is None
-        raise _broken(
-            f"模型返回的内容{text}，只能保存 PNG、JPEG、WebP，请重新取回或换一个模型", again=again
-        ) from error
+        if error.format is None:
+            text = "模型返回的内容不是图片，只能保存 PNG、JPEG、WebP，请重新取回或换一个模型"
+            raise _broken(text, again=True) from error
+        text = f"模型返回的图片是 {error.format.upper()} 格式，这里打不开，请换一个模型"
+        raise _Unopened(text) from error
     except checking.TooManyPixels as error:
-        raise _broken(
-            "模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率", again=False
-        ) from error
+        raise _Unopened("模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率") from error
+    except checking.TooManyScans as error:
+        raise _Unopened("模型返回的 JPEG 分层过多，为安全起见没有打开，请换一个模型") from error
+
+
+def _put_aside(content: bytes, output_dir: Path, record_id: int) -> str:
+    """Bytes that were paid for and are not opened here -> where they are, below the folder of pictures."""
+    aside = output_dir / _UNOPENED / f"{record_id}.{sniff(content)}"
+    with keeping.telling(output_dir):
+        keeping.write_over(aside, content, output_dir)
+    return f"{output_dir.name}/{_UNOPENED}/{aside.name}"
+
+
+def _put_aside_for(output_dir: Path, record_id: int) -> Iterator[Path]:
+    return (output_dir / _UNOPENED).glob(f"{record_id}.*")
 
 
 def _with_parameters(content: bytes, checked: checking.Checked, text: str) -> embedding.Pieces:
@@ -292,6 +316,9 @@ def _check_upload(content: bytes) -> checking.Checked:
             raise InvalidRequest("file", text) from error
         names = "、".join(name.upper() for name in KEPT_FORMATS)
         raise InvalidRequest("file", f"这不是可用的图片，请上传 {names} 文件") from error
+    except checking.TooManyScans as error:
+        text = "这张 JPEG 分层过多，打开它要很久，请用看图软件另存一份再上传"
+        raise InvalidRequest("file", text) from error
     except checking.TooManyPixels as error:
         text = f"图片像素过多（最多 {MAX_UPLOAD_PIXELS // 10_000} 万像素），请缩小后再上传"
         raise InvalidRequest("file", text) from error

@@ -293,7 +293,8 @@ class Worker:
             return error
         if database.is_free_order(db, record.id):
             return generator.to_make_again(error, retries=record.retries)
-        told = _NOT_AGAIN.get(error.cause, error.message)
+        is_put_aside = error.cause == "broken" and not error.retryable
+        told = error.message if is_put_aside else _NOT_AGAIN.get(error.cause, error.message)
         return ModelError(told, cause=error.cause, billed=Billed.UNKNOWN)
 
     def _wait_for_bucket(self, db: database.Connection, record: Record, error: BucketError) -> None:

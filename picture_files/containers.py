@@ -1,5 +1,6 @@
 """How PNG, JPEG and WebP files are put together: their parts by name and place. Decodes nothing."""
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -9,6 +10,10 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 _START_OF_SCAN = 0xDA
+_END_OF_IMAGE = 0xD9
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+_MOST_SCANS = 64  # encoders make ten; each is decoded over the whole picture, 20 ms at 4096 x 4096
+_MOST_MARKERS = 5_000
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
@@ -80,6 +85,22 @@ def jpeg_segments(content: bytes) -> Iterator[Part]:
         if marker == _START_OF_SCAN:
             return
         at = end
+
+
+def is_in_few_scans(content: bytes) -> bool:
+    """Whether a JPEG shows its picture in a number of scans that is decoded soon."""
+    scans, at = 0, 2
+    for _ in range(_MOST_MARKERS):
+        found = _MARKER.search(content, at)
+        if found is None or found[1][0] == _END_OF_IMAGE or found.end() + 2 > len(content):
+            return True
+        marker, at = found[1][0], found.end()
+        if marker not in _WITHOUT_LENGTH:
+            at += max(int(struct.unpack_from(">H", content, at)[0]), 2)
+        scans += marker == _START_OF_SCAN
+        if scans > _MOST_SCANS:
+            return False
+    return False
 
 
 def jpeg_segment(marker: int, payload: bytes) -> bytes:

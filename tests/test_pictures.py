@@ -18,7 +18,7 @@ import pictures
 from domain import ImageRequest, KeptPicture, Picture, Size
 from errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
 from picture_files import checking, keeping
-from picture_files.containers import png_chunk
+from picture_files.containers import jpeg_segment, png_chunk
 from picture_files.exif import with_user_comment
 from tests.drawn import SIZE, drawn, pixels
 
@@ -158,6 +158,27 @@ def test_a_format_that_cannot_carry_parameters_is_refused(tmp_path: Path, pictur
     assert not caught.value.retryable
 
 
+def test_paid_bytes_that_are_not_opened_here_are_put_aside_as_they_came(tmp_path: Path) -> None:
+    for record_id, (content, name) in enumerate(
+        [(bomb(), "0.png"), (in_scans(100), "1.jpeg"), (drawn("gif"), "2.gif")]
+    ):
+        with pytest.raises(ModelError, match=f"原文件已放在「output/unopened/{name}」") as caught:
+            keep(tmp_path / "output", content, record_id=record_id)
+        assert (caught.value.billed, caught.value.ticket_usable) == (Billed.YES, False)
+        assert (tmp_path / "output/unopened" / name).read_bytes() == content
+    pictures.delete_picture(tmp_path / "output", "", 1)
+    assert names(tmp_path / "output") == ["unopened/0.png", "unopened/2.gif"]
+
+
+def test_a_full_disk_does_not_lose_what_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail_with(OSError(errno.ENOSPC, "full")))
+        with pytest.raises(StorageError, match="磁盘已满"):
+            keep(tmp_path, drawn("gif"))
+    with pytest.raises(ModelError, match=r"unopened/1\.gif"):
+        keep(tmp_path, drawn("gif"))
+
+
 @pytest.mark.filterwarnings("default")
 def test_a_decompression_bomb_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="像素过多"):
@@ -165,6 +186,49 @@ def test_a_decompression_bomb_is_refused_before_it_takes_memory(tmp_path: Path) 
     with pytest.raises(InvalidRequest, match="像素过多") as caught:
         pictures.checked_upload("弹", bomb())
     assert caught.value.field == "file"
+
+
+def in_scans(number: int, size: tuple[int, int] = (64, 64)) -> bytes:
+    """A progressive JPEG whose last scan comes so often that there are that many."""
+    packed = io.BytesIO()
+    Image.new("L", size, 128).save(packed, "JPEG", progressive=True)
+    content = packed.getvalue()
+    last = content.rfind(b"\xff\xda")
+    more = number - content.count(b"\xff\xda")
+    return content[:-2] + content[last:-2] * more + content[-2:]
+
+
+def test_a_picture_in_endless_scans_is_refused_before_it_takes_time(tmp_path: Path) -> None:
+    content = in_scans(200_000, (4096, 4096))
+    started = time.monotonic()
+    with pytest.raises(ModelError, match="分层过多"):
+        keep(tmp_path, content)
+    with pytest.raises(InvalidRequest, match="分层过多，打开它要很久，请用看图软件另存一份") as caught:
+        pictures.checked_upload("弹", content)
+    assert caught.value.field == "file"
+    assert time.monotonic() - started < 1
+
+
+def test_neither_endless_other_parts_take_time() -> None:
+    content = b"\xff\xd8" + b"\xff\x01" * 5_000_000 + in_scans(10)[2:]
+    started = time.monotonic()
+    with pytest.raises(InvalidRequest, match="分层过多"):
+        pictures.checked_upload("弹", content)
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("scans", [10, 64])
+def test_as_many_scans_as_encoders_make_are_read(scans: int) -> None:
+    assert pictures.checked_upload("猫", in_scans(scans)).width == 64
+    with pytest.raises(InvalidRequest):
+        pictures.checked_upload("猫", in_scans(65))
+
+
+def test_what_only_looks_like_a_scan_in_a_comment_or_behind_the_end_is_not_counted() -> None:
+    plain = in_scans(10)
+    looks = b"\xff\xda\x00\x04xx" * 1000
+    assert pictures.checked_upload("猫", plain[:2] + jpeg_segment(0xFE, looks) + plain[2:])
+    assert pictures.checked_upload("猫", plain + looks + b"\xff\xd9")
 
 
 @pytest.mark.parametrize("size", [(4096, 4096), (6240, 2656)])

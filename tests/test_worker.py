@@ -1,6 +1,7 @@
 """The worker, turn by turn against the fake Jimeng: every outcome, and what becomes of the money."""
 
 import itertools
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -316,6 +317,22 @@ def test_a_broken_picture_that_cannot_be_had_again_is_unknown_and_not_ordered_ag
     assert not byte_studio.step()
     assert len(byte_studio.service.orders) == 1
     assert byte_studio.outcomes() == ["unknown"]
+
+
+@pytest.mark.parametrize(("place", "status"), [("studio", Status.FAILED), ("byte_studio", Status.UNKNOWN)])
+def test_a_paid_picture_that_is_not_opened_is_put_aside_and_not_ordered_again(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, place: str, status: Status
+) -> None:
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 10)
+    used: Studio = request.getfixturevalue(place)
+    record = used.make("猫")
+    assert (record.status, record.cause) == (status, "broken")
+    name = re.search(r"原文件已放在「output/unopened/(\d+\.\w+)」", record.error)
+    assert name
+    assert (used.settings.output_dir / "unopened" / name[1]).stat().st_size > 1000
+    used.hurry()
+    assert not used.step()
+    assert len(used.service.orders) == 1
 
 
 def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Record:
