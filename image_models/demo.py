@@ -34,9 +34,12 @@ Font = ImageFont.FreeTypeFont
 _FONTS = (
     ("C:/Windows/Fonts/msyh.ttc", 0),
     ("C:/Windows/Fonts/simhei.ttf", 0),
+    ("C:/Windows/Fonts/Deng.ttf", 0),
+    ("C:/Windows/Fonts/simsun.ttc", 0),
     ("/System/Library/Fonts/PingFang.ttc", 0),
     ("/System/Library/Fonts/Hiragino Sans GB.ttc", 0),
     ("/System/Library/Fonts/STHeiti Medium.ttc", 0),
+    ("/System/Library/Fonts/Supplemental/Songti.ttc", 0),
     ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2),
     ("/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc", 2),
     ("/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc", 2),
@@ -45,6 +48,20 @@ _FONTS = (
     ("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc", 0),
     ("/usr/share/fonts/wenquanyi/wqy-microhei/wqy-microhei.ttc", 0),
     ("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf", 0),
+)
+
+# 演 and 示 by hand, each in a square of 100, for machines without a Chinese font.
+_STROKES = (
+    (
+        *(((12, 10), (25, 21)), ((6, 37), (19, 47)), ((8, 92), (27, 60))),
+        *(((62, 2), (65, 13)), ((38, 32), (38, 19), (94, 19), (90, 31)), ((45, 34), (86, 34))),
+        *(((45, 75), (45, 47), (86, 47), (86, 75), (45, 75)), ((45, 61), (86, 61)), ((65, 34), (65, 75))),
+        *(((57, 81), (40, 97)), ((74, 81), (93, 97))),
+    ),
+    (
+        *(((24, 14), (76, 14)), ((8, 40), (92, 40)), ((50, 40), (50, 94), (38, 87))),
+        *(((28, 56), (12, 82)), ((72, 56), (90, 80))),
+    ),
 )
 
 _NOTES = {"sample_images": "演示图只把参考图缩小贴在右上角"}
@@ -165,12 +182,13 @@ def _ridge(
 
 
 def _write_on(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
-    """The mark at the top left and, with a font that has the letters, what was asked for below."""
+    """The mark at the top left and what was asked for below, as far as there are letters for it."""
     pen = ImageDraw.Draw(image)
     unit = min(image.size) / 100
     found = _font(round(unit * 3.4))
     if found is None:
-        _draw_mark(pen, "DEMO", ImageFont.load_default(unit * 3.4), unit)
+        _draw_mark_by_hand(image, unit)
+        _write_plainly(image, request, size, seed)
         return
     _draw_mark(pen, "演示", found, unit)
     large, small = _font(round(unit * 4.2)) or found, _font(round(unit * 2.4)) or found
@@ -189,7 +207,40 @@ def _write_on(image: Image.Image, request: ImageRequest, size: Size, seed: int) 
         bottom = _draw_line(pen, (unit * 4, bottom - unit), line, large, (255, 255, 255))
 
 
-def _draw_mark(pen: ImageDraw.ImageDraw, text: str, font: Font | ImageFont.ImageFont, unit: float) -> None:
+def _write_plainly(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
+    """Without a Chinese font: the facts, and a prompt that needs none, in Pillow's own letters."""
+    pen, unit = ImageDraw.Draw(image), min(image.size) / 100
+    large, small = ImageFont.load_default(unit * 4.2), ImageFont.load_default(unit * 2.4)
+    if not isinstance(large, Font) or not isinstance(small, Font):
+        return
+    steps = f"{request.steps} steps" if request.steps else "default steps"
+    facts = f"{request.aspect_ratio} | {size.width} x {size.height} | seed {seed} | {steps}"
+    bottom = _draw_line(pen, (unit * 4, image.height - unit * 4), facts, small, (255, 255, 255))
+    if request.prompt.isascii():
+        for line in reversed(_wrapped(request.prompt, large, image.width - unit * 8, 3)):
+            bottom = _draw_line(pen, (unit * 4, bottom - unit), line, large, (255, 255, 255))
+
+
+def _draw_mark_by_hand(image: Image.Image, unit: float) -> None:
+    """演示 as strokes, drawn four times as large and shrunk, dark on a white field."""
+    side, fine = round(unit * 5), 4
+    mask = Image.new("L", (side * fine * 3, side * fine * 2))
+    pen, scale, width = ImageDraw.Draw(mask), side * fine / 100, round(side * fine * 0.07)
+    for number, strokes in enumerate(_STROKES):
+        left, top = 40 + number * 115, 50
+        for stroke in strokes:
+            points = [((x + left) * scale, (y + top) * scale) for x, y in stroke]
+            pen.line(points, fill=255, width=width, joint="curve")
+            for x, y in (points[0], points[-1]):
+                pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
+    at = (round(unit * 4), round(unit * 4))
+    field = Image.new("L", mask.size)
+    ImageDraw.Draw(field).rounded_rectangle((0, 0, *mask.size), radius=mask.height / 2, fill=255)
+    image.paste((255, 255, 255), at, field.reduce(fine))
+    image.paste((40, 44, 52), at, mask.reduce(fine))
+
+
+def _draw_mark(pen: ImageDraw.ImageDraw, text: str, font: Font, unit: float) -> None:
     left, top, right, bottom = pen.textbbox((unit * 6, unit * 5.4), text, font=font)
     frame = (left - unit * 2, top - unit * 1.4, right + unit * 2, bottom + unit * 1.4)
     pen.rounded_rectangle(frame, radius=(frame[3] - frame[1]) / 2, fill=(255, 255, 255))

@@ -1,10 +1,12 @@
 """The demo model: real pictures that follow what was asked for."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from config import Settings
 from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Picture, Reference
@@ -53,11 +55,68 @@ def test_the_picture_has_the_size_that_the_card_names(ratio: str) -> None:
     assert abs(size.area / RESOLUTION_AREAS["1K"] - 1) < 0.05
 
 
-def test_it_is_drawn_where_no_chinese_font_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_FONTS", ())
+@pytest.fixture(params=["none", "broken"])
+def without_fonts(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[None]:
+    """A machine without a Chinese font, or with one that cannot be opened."""
+    (tmp_path / "msyh.ttc").write_bytes(b"no font")
+    monkeypatch.setattr(demo, "_FONTS", () if request.param == "none" else ((tmp_path / "msyh.ttc", 0),))
     demo._font.cache_clear()
-    assert made().content.startswith(b"\xff\xd8\xff")
+    yield
     demo._font.cache_clear()
+
+
+def pixels(request: ImageRequest) -> Image.Image:
+    return Image.open(io.BytesIO(made(request).content)).convert("RGB")
+
+
+def unmarked(request: ImageRequest, monkeypatch: pytest.MonkeyPatch) -> Image.Image:
+    """The same picture with nothing written on it."""
+    with monkeypatch.context() as patched:
+        patched.setattr(demo, "_write_on", lambda *_: None)
+        return pixels(request)
+
+
+def written(request: ImageRequest, monkeypatch: pytest.MonkeyPatch, share: tuple[float, float]) -> int:
+    """How many pixels were written on between these shares of its height."""
+    plain, told = unmarked(request, monkeypatch), pixels(request)
+    box = (0, round(plain.height * share[0]), plain.width, round(plain.height * share[1]))
+    changes = ImageChops.difference(plain.crop(box), told.crop(box)).convert("L")
+    return sum(changes.histogram()[60:])
+
+
+@pytest.mark.usefixtures("without_fonts")
+@pytest.mark.parametrize("ratio", ASPECT_RATIOS)
+def test_without_a_chinese_font_the_mark_is_drawn_by_hand(
+    monkeypatch: pytest.MonkeyPatch, ratio: str
+) -> None:
+    request = replace(CABIN, aspect_ratio=ratio)
+    assert written(request, monkeypatch, (0, 0.2)) > 2_000
+    told = pixels(request)
+    unit = min(told.size) / 100
+    first, second = (
+        told.crop((round(x * unit), round(6 * unit), round((x + 5.4) * unit), round(11.8 * unit))).convert(
+            "L"
+        )
+        for x in (5.8, 11.6)
+    )
+    dark = [sum(sign.histogram()[:90]) / (sign.width * sign.height) for sign in (first, second)]
+    assert 0.08 < dark[1] < dark[0] / 1.5 < 0.3  # 演 has three times as many strokes as 示: no two boxes
+
+
+@pytest.mark.usefixtures("without_fonts")
+def test_without_a_chinese_font_only_what_has_letters_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = written(CABIN, monkeypatch, (0.8, 1))
+    assert facts > 500
+    assert written(replace(CABIN, prompt="A cabin below a mountain"), monkeypatch, (0.8, 1)) > facts * 1.5
+    assert written(replace(CABIN, prompt="雪山" * 50), monkeypatch, (0.8, 1)) < facts * 1.2
+
+
+@pytest.mark.usefixtures("without_fonts")
+@pytest.mark.parametrize("prompt", ["x", "a" * 5000, "many words " * 200, "two\nlines", "长" * 5000, "🦊"])
+def test_any_prompt_can_be_drawn_without_a_chinese_font(prompt: str) -> None:
+    assert made(replace(CABIN, prompt=prompt, negative_prompt=prompt)).content.startswith(b"\xff\xd8\xff")
 
 
 @pytest.mark.parametrize(
