@@ -15,6 +15,7 @@ import generator
 from config import Settings
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.service import Call
 from web_app import create_app
 from worker import Worker
 
@@ -71,6 +72,45 @@ def test_one_call_waits_and_answers_with_the_pictures(running: FlaskClient, serv
     assert {(image["width"], image["height"]) for image in answer["images"]} == {(2560, 1440)}
     assert running.get(answer["images"][0]["url"], buffered=True).data.startswith(b"\x89PNG")
     assert service.charges == 2
+
+
+def test_a_call_that_made_some_of_its_pictures_answers_with_them_and_lists_the_others(
+    running: FlaskClient, service: FakeJimeng
+) -> None:
+    service.fail_next("reset")
+    body = {"prompt": "雪山", "num_images": 3, "filename": "封面"}
+    answer = post(running, "/api/batch-generate", body)
+    assert answer.keys() == {"success", "images", "batch_id", "errors"}
+    listed = get(running, f"/api/batches/{answer['batch_id']}")
+    by_status = {record["status"]: record for record in listed["records"]}
+    assert listed["batch"]["counts"] | {"success": 2, "unknown": 1} == listed["batch"]["counts"]
+    lost = by_status["unknown"]
+    assert answer["errors"] == [{"record_id": lost["id"], "status": "unknown", "error": lost["error"]}]
+    assert "可能已计费" in lost["error"]
+    made = [image["record_id"] for image in answer["images"]]
+    assert sorted([*made, lost["id"]]) == sorted(record["id"] for record in listed["records"])
+    for image in answer["images"]:
+        assert image.keys() == {"filename", "url", "seed", "width", "height", "record_id"}
+        assert running.get(image["url"], buffered=True).data.startswith(b"\x89PNG")
+    assert (len(service.orders), service.charges) == (3, 3)
+
+
+def test_pictures_that_were_given_up_are_listed_beside_the_one_that_came(
+    running: FlaskClient, service: FakeJimeng
+) -> None:
+    first: list[Call] = []
+
+    def is_later(call: Call) -> bool:
+        first.extend([] if first else [call])
+        return call is not first[0]
+
+    service.fail_next("key", times=99, when=is_later)
+    answer = post(running, "/api/batch-generate", {"prompt": "雪山", "num_images": 3})
+    assert len(answer["images"]) == 1
+    assert [(each["status"], bool(each["error"])) for each in answer["errors"]] == [("cancelled", True)] * 2
+    ids = [each["record_id"] for each in answer["images"] + answer["errors"]]
+    assert len(set(ids)) == 3
+    assert service.charges == 1
 
 
 def test_a_call_that_made_nothing_says_why_with_502(running: FlaskClient) -> None:
