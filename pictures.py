@@ -161,8 +161,14 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
             content = checking.thumbnail_of(file, max_pixels=MAX_PIXELS)
     except (OSError, ValueError) as error:
         raise NotFound(f"图片「{filename}」打不开，可能已损坏") from error
-    with keeping.telling(output_dir):
-        keeping.write_over(thumbnail, content, output_dir)
+    try:
+        with keeping.telling(output_dir):
+            keeping.write_over(thumbnail, content, output_dir)
+    except StorageError:
+        if (
+            not thumbnail.is_file()
+        ):  # else another was quicker, and Windows will not replace what is being sent
+            raise
     return thumbnail
 
 

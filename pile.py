@@ -41,8 +41,8 @@ class Pile:
             self.in_memory -= size
 
     def new_file(self) -> IO[bytes]:
-        """A file that is gone with its last holder, also when that is killed."""
-        return tempfile.TemporaryFile(dir=self._folder)
+        """A file that is gone with its last holder, also when that is killed; Windows shows it meanwhile."""
+        return tempfile.TemporaryFile(dir=self._folder, prefix=".", suffix=".part")
 
 
 class Laid:

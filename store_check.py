@@ -5,7 +5,7 @@ deletes anything.
 """
 
 import argparse
-import contextlib
+import hashlib
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -93,9 +93,16 @@ def back_up(settings: Settings, folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         database.back_up(settings.database_path, copy)
-        return sum(_copy_new(source, folder / name) for name, source in sources.items())
+        held: list[str] = []
+        copied = sum(_copy_new(source, folder / name, held) for name, source in sources.items())
     except OSError as error:
         raise StorageError(f"备份没有完成（{error}），请检查「{folder}」的磁盘空间和权限") from error
+    if held:
+        text = (
+            f"有 {len(held)} 个文件正被另一个程序占用（例如「{held[0]}」），其余的已备份，请关掉它再备份一次"
+        )
+        raise StorageError(text)
+    return copied
 
 
 def report_lines(report: Report, output_dir: Path, *, most: int | None = None) -> Iterator[str]:
@@ -175,17 +182,26 @@ def _is_within(folder: Path, other: Path) -> bool:
     return folder.resolve().is_relative_to(other.resolve())
 
 
-def _copy_new(source: Path, target: Path) -> int:
-    """Files that the target does not have, or has otherwise -> how many; thumbnails can be made again."""
+def _copy_new(source: Path, target: Path, held: list[str]) -> int:
+    """Files that the target does not have, or has otherwise -> how many; thumbnails can be made again.
+
+    Those that another program holds are ``held``.
+    """
     copied = 0
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
         if _THUMBNAILS in inside.parts or path.suffix == ".part" or not path.is_file():
             continue
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+        try:
             if not _is_same(path, target / inside):
                 _copy(path, target / inside)
                 copied += 1
+        except FileNotFoundError:  # deleted meanwhile
+            continue
+        except OSError as error:
+            if not windows.is_held(error):
+                raise
+            held.append(path.name)
     return copied
 
 
@@ -198,7 +214,8 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _copy(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
+    mark = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()[:16]
+    part = target.with_name(f".{mark}.part")  # short, whatever the name's own length is
     windows.patiently(lambda: shutil.copy2(path, part))
     windows.replace(part, target)
 

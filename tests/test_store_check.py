@@ -1,7 +1,9 @@
 """Keeping house by hand: what is missing, altered or orphaned; a backup made while others write."""
 
 import os
+import shutil
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
@@ -14,6 +16,7 @@ import store_check
 from config import Settings
 from domain import BatchStatus, ImageRequest, ModelCard
 from errors import InvalidRequest, StorageError
+from tests.held_files import held
 
 
 class House:
@@ -188,6 +191,32 @@ def test_a_backup_while_others_write_is_whole(house: House, tmp_path: Path) -> N
     finally:
         stop.set()
         writer.join()
+
+
+def test_the_longest_name_is_backed_up_too(house: House, tmp_path: Path) -> None:
+    name = "a" * 251 + ".png"
+    house.path(name).write_bytes(b"longest")
+    store_check.back_up(house.settings, tmp_path / "b")
+    assert (tmp_path / "b/output" / name).read_bytes() == b"longest"
+
+
+def test_a_file_that_another_program_holds_does_not_keep_the_rest_from_the_backup(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    really = shutil.copy2
+
+    def copy(path: Path, target: Path) -> object:
+        if path.name == "猫.png":
+            raise held(str(path))
+        return really(path, target)
+
+    monkeypatch.setattr(shutil, "copy2", copy)
+    with pytest.raises(StorageError, match=r"有 1 个文件正被另一个程序占用（例如「猫\.png」），其余的已备份"):
+        store_check.back_up(house.settings, tmp_path / "b")
+    assert sorted(os.listdir(tmp_path / "b/output")) == sorted(["狗.jpg", "山.webp"])  # noqa: PTH208
+    monkeypatch.setattr(shutil, "copy2", really)
+    assert store_check.back_up(house.settings, tmp_path / "b") == 1
 
 
 @pytest.mark.parametrize("place", [".", "output", "output/备份", "samples/x"])

@@ -296,3 +296,20 @@ def test_a_path_that_windows_finds_too_long_is_told_with_what_to_do(
     hold(monkeypatch, "replace", winerror=206)
     with pytest.raises(StorageError, match="文件名太长"):
         keep(tmp_path)
+
+
+@pytest.mark.usefixtures("naps")
+def test_a_thumbnail_that_is_just_being_sent_is_not_made_again_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = keep(tmp_path)
+    thumbnail = pictures.thumbnail_path(tmp_path, 1)
+    before = thumbnail.read_bytes()
+    thumbnail.unlink()
+
+    def another_is_quicker(part: Path, target: Path) -> Path:
+        target.write_bytes(before)
+        raise held(str(part), str(target), winerror=5)
+
+    monkeypatch.setattr(Path, "replace", another_is_quicker)
+    assert pictures.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == before
