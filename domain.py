@@ -140,7 +140,8 @@ class ModelCard:
                      "bytes" = are sent as they are, "any" = either
     reference_limits what each of them must keep to, where the service says so
     negative_prompt  "field" = its own field, "folded" = put into the prompt in words
-    prices           resolution -> CNY a picture; price_extra_reference for each reference after the first
+    prices           resolution -> CNY a picture; empty: nobody knows, it has no public price and none is set.
+                     price_extra_reference for each reference after the first
     free_by_nature   drawn by this process or by one's own server: while no price is set, nobody can be
                      charged for an order, whatever became of it. A price of 0 alone does not say that
     setup            what the page of the models says of it
@@ -168,14 +169,26 @@ class ModelCard:
         """Pixels for this request; only for requests that ``problems`` does not complain of."""
         return self.sizes[request.aspect_ratio, request.resolution]
 
-    def price(self, request: ImageRequest) -> Decimal:
-        """CNY for one picture of this request."""
+    @property
+    def is_priced(self) -> bool:
+        """Whether anybody knows what a picture costs: nothing is a price too."""
+        return bool(self.prices)
+
+    @property
+    def costs_nothing(self) -> bool:
+        """Whether its pictures are known to cost nothing."""
+        return self.is_priced and not any(self.prices.values())
+
+    def price(self, request: ImageRequest) -> Decimal | None:
+        """CNY for one picture of this request; None: nobody knows."""
+        if not self.is_priced:
+            return None
         extra = max(len(request.sample_images) - 1, 0)
         return self.prices.get(request.resolution, Decimal(0)) + self.price_extra_reference * extra
 
     def is_free(self, request: ImageRequest) -> bool:
         """Whether nobody can be charged for a picture of this request, so that it may be ordered again."""
-        return self.free_by_nature and not self.price(request)
+        return self.free_by_nature and self.price(request) == 0
 
     def problems(
         self, request: ImageRequest, facts: Mapping[str, ReferenceFacts] = MappingProxyType({})
@@ -239,7 +252,8 @@ class Record:
     """One picture's life, from queued to kept: a row of ``generation_records``.
 
     Times are UTC, ``YYYY-MM-DD HH:MM:SS`` (with milliseconds for started and finished). ``cost`` is CNY
-    that was billed for it, ``at_stake`` CNY that may have been billed: nobody can know yet.
+    that was billed for it, ``at_stake`` CNY that may have been billed: nobody can know yet. None: at a price
+    that nobody knows.
     ``filename`` and ``image_path`` are empty until the picture is kept; ``file_stem`` is promised from
     the start. ``version`` grows with every change anywhere. ``lapses`` counts the workers that died over
     it. ``not_before`` is a Unix time.
@@ -264,8 +278,8 @@ class Record:
     model: str
     error: str
     cause: str
-    cost: Decimal
-    at_stake: Decimal
+    cost: Decimal | None
+    at_stake: Decimal | None
     favourite: bool
     started_at: str | None
     finished_at: str | None
@@ -302,7 +316,9 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records submitted together. Costs are CNY; ``eta_seconds`` follows the pace that was seen."""
+    """Records submitted together. Costs are CNY, None when some of it has no known price; ``eta_seconds``
+    follows the pace that was seen.
+    """
 
     id: str
     name: str
@@ -311,9 +327,9 @@ class Batch:
     paused_reason: str
     total: int
     counts: Mapping[Status, int]
-    cost: Decimal
-    at_stake: Decimal
-    estimated_cost: Decimal
+    cost: Decimal | None
+    at_stake: Decimal | None
+    estimated_cost: Decimal | None
     eta_seconds: int | None
     version: int
     source: str

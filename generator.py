@@ -41,8 +41,11 @@ __all__ = [
 class Ledger(Protocol):
     """Where the two facts are written that must survive a crash."""
 
-    def note_send(self, price: Decimal, *, is_free: bool) -> None:
-        """Before the send, and whether nobody can be charged for it. May raise Conflict: no money for it."""
+    def note_send(self, price: Decimal | None, *, is_free: bool) -> None:
+        """Before the send; None: its price is not known. ``is_free``: nobody can be charged for it.
+
+        May raise Conflict: no money for it.
+        """
 
     def keep_ticket(self, ticket: str) -> None:
         """Before anybody waits."""

@@ -19,7 +19,7 @@ class RecordLedger:
     insist_on_room: Callable[[], None]
     insist: Callable[[Callable[[], object]], object]
 
-    def note_send(self, price: Decimal, *, is_free: bool) -> None:
+    def note_send(self, price: Decimal | None, *, is_free: bool) -> None:
         """Before the send; raises BudgetReached, BatchAtRest, DiskLow."""
         self.insist_on_room()
         send = database.add_send(self.db, self.record, price=price, budget=self.budget, is_free=is_free)

@@ -3,7 +3,7 @@
 A *send* is one call that may have cost money. ``outcome`` is a key of OUTCOMES; times are UTC.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 
 from domain import Record, Status
@@ -16,9 +16,17 @@ OUTCOMES = {
 }
 
 
+def known(amount: Decimal, unpriced: int) -> Decimal | None:
+    """What sends came to as it may be told: None when none of them has a price that anybody knows."""
+    return None if unpriced and not amount else amount
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """A line of the ledger; the record may be gone. ``settled_at`` is set when a person said the outcome."""
+    """A line of the ledger; the record may be gone. ``settled_at`` is set when a person said the outcome.
+
+    ``price`` is CNY; None: nobody knew it, so what was spent by it is not known either.
+    """
 
     id: int
     record_id: int
@@ -27,7 +35,7 @@ class Send:
     row_number: int | None
     prompt: str
     model: str
-    price: Decimal
+    price: Decimal | None
     outcome: str
     cause: str
     ticket: str
@@ -36,43 +44,56 @@ class Send:
     settled_at: str | None
 
     @property
-    def billed(self) -> Decimal:
+    def billed(self) -> Decimal | None:
         """CNY that were spent by it."""
         return self.price if self.outcome == "billed" else Decimal(0)
 
     @property
-    def at_stake(self) -> Decimal:
+    def at_stake(self) -> Decimal | None:
         """CNY that may have been spent by it."""
         return self.price if self.outcome in ("unknown", "open") else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What sends come to: CNY, and how many they are."""
+    """What sends come to: CNY, and how many they are; unpriced ones are in the numbers, not in the money."""
 
     billed: Decimal = Decimal(0)
     pictures: int = 0
+    unpriced_pictures: int = 0
     unknown: Decimal = Decimal(0)
     unknown_sends: int = 0
+    unpriced_unknown: int = 0
     open: Decimal = Decimal(0)
     open_sends: int = 0
+    unpriced_open: int = 0
     unpaid_sends: int = 0
 
+    @classmethod
+    def of(cls, send: Send) -> "Spent":
+        """What one line comes to."""
+        price, unpriced = send.price or Decimal(0), int(send.price is None)
+        if send.outcome == "billed":
+            return cls(billed=price, pictures=1, unpriced_pictures=unpriced)
+        if send.outcome == "unknown":
+            return cls(unknown=price, unknown_sends=1, unpriced_unknown=unpriced)
+        if send.outcome == "open":
+            return cls(open=price, open_sends=1, unpriced_open=unpriced)
+        return cls(unpaid_sends=1)
+
     def __add__(self, other: "Spent") -> "Spent":
-        return Spent(
-            billed=self.billed + other.billed,
-            pictures=self.pictures + other.pictures,
-            unknown=self.unknown + other.unknown,
-            unknown_sends=self.unknown_sends + other.unknown_sends,
-            open=self.open + other.open,
-            open_sends=self.open_sends + other.open_sends,
-            unpaid_sends=self.unpaid_sends + other.unpaid_sends,
-        )
+        sums = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
+        return Spent(**sums)
 
     @property
     def sends(self) -> int:
         """How many sends there are in it."""
         return self.pictures + self.unknown_sends + self.open_sends + self.unpaid_sends
+
+    @property
+    def unpriced(self) -> int:
+        """How many sends cost, or may have cost, what nobody knows."""
+        return self.unpriced_pictures + self.unpriced_unknown + self.unpriced_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +119,7 @@ class Doubt:
     batch_paused: bool
     sent_at: str
     sends: int
-    at_stake: Decimal
+    at_stake: Decimal | None
 
     @property
     def is_unknown(self) -> bool:
@@ -118,10 +139,13 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoubtCounts:
-    """How many records are in doubt, how many can be collected or only ordered again, and the money."""
+    """How many records are in doubt, how many can be collected or only ordered again, and the money.
+
+    Money is None when some of it has no known price.
+    """
 
     records: int
-    at_stake: Decimal
+    at_stake: Decimal | None
     collectable: int
     orderable: int
-    orderable_at_stake: Decimal
+    orderable_at_stake: Decimal | None

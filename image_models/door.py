@@ -59,7 +59,12 @@ def with_negative_prompt(prompt: str, negative_prompt: str) -> str:
 
 
 def prices(override: Decimal | None, *per_tier: Decimal) -> dict[str, Decimal]:
-    """CNY a picture by resolution: the same for all, or one for each of 1K, 2K, 4K; PRICE_PER_IMAGE wins."""
+    """CNY a picture by resolution: the same for all, or one for each of 1K, 2K, 4K; PRICE_PER_IMAGE wins.
+
+    Empty without either: nobody knows the price.
+    """
+    if override is None and not per_tier:
+        return {}
     listed = per_tier * len(RESOLUTIONS) if len(per_tier) == 1 else per_tier
     return {tier: listed[n] if override is None else override for n, tier in enumerate(RESOLUTIONS)}
 

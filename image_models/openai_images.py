@@ -7,8 +7,8 @@ moderation_blocked and its kin           no                          final
 401, 403, 404, quota or billing codes    no                          pauses the batch
 429                                      no                          again, slower
 other 4xx                                no                          final
-5xx with an error in it                  unknown; no when it costs   never by itself
-                                         nothing
+5xx with an error in it                  unknown; no when the price  never by itself
+                                         was set to nothing
 5xx or 200 without a verdict             unknown                     never by itself
 """
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from urllib3.filepost import encode_multipart_formdata
@@ -48,7 +47,6 @@ _SETUP = ModelSetup(
         "OPENAI_API_KEY": "你的 API Key",
         "OPENAI_IMAGE_MODEL": "gpt-image-2",
     },
-    free="价格由服务定，填了 PRICE_PER_IMAGE 才记账",
 )
 
 
@@ -124,12 +122,12 @@ class OpenAIImages:
         code, words = complaint(answer.fields)
         if not code and not words:
             return without_verdict(LABEL, answer)
-        free = not any(self.card.prices.values())
-        return _explained(answer.status, quoted(code, self._key), quoted(words, self._key), free=free)
+        code, words = quoted(code, self._key), quoted(words, self._key)
+        return _explained(answer.status, code, words, free=self.card.costs_nothing)
 
 
 def _explained(status: int, code: str, words: str, *, free: bool) -> ModelError:
-    """The ModelError for an error of the server's own; ``free`` when a picture costs nothing."""
+    """The ModelError for an error of the server's own; ``free`` when pictures are known to cost nothing."""
     shown = code or f"HTTP {status}"
     if code in _EMPTY_ACCOUNT:
         text = "图片服务的账户没有额度了，请充值后继续"
@@ -168,7 +166,7 @@ def _card(settings: Settings) -> ModelCard:
         negative_prompt="folded",
         takes_seed=False,
         takes_steps=False,
-        prices=prices(settings.price_per_image, Decimal(0)),
+        prices=prices(settings.price_per_image),
         setup=_SETUP,
         notes=_NOTES,
     )

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from errors import CAUSES
 from sheets.paper import Column, SheetWriter, Tell, writing
-from spending import OUTCOMES, Send, Spent
+from spending import OUTCOMES, Send, Spent, known
 
 _ROWS_A_SHEET = 1_000_000
 _PROMPT_LENGTH = 60
@@ -54,13 +54,7 @@ class _Sums:
     def watch(self, sends: Iterable[Send]) -> Iterator[Send]:
         """The same lines, each counted."""
         for send in sends:
-            one = {
-                "billed": Spent(billed=send.price, pictures=1),
-                "unknown": Spent(unknown=send.price, unknown_sends=1),
-                "open": Spent(open=send.price, open_sends=1),
-                "not_billed": Spent(unpaid_sends=1),
-            }[send.outcome]
-            self.models[send.model] = self.models.get(send.model, Spent()) + one
+            self.models[send.model] = self.models.get(send.model, Spent()) + Spent.of(send)
             yield send
 
     @property
@@ -100,7 +94,7 @@ def ledger_lines(sends: Iterable[Send], *, tell: Tell = str) -> Iterator[str]:
         yield _line([write(send, tell) for _, write in _COLUMNS])
     total = sums.total
     words = (tell("合计"), None, tell(f"{total.sends} 笔"))
-    yield _line([*words, *[None] * 7, total.billed, _doubt(total), None])
+    yield _line([*words, *[None] * 7, _billed(total), _doubt(total), None])
 
 
 def _add_sums(workbook: Any, sums: _Sums, tell: Tell) -> None:
@@ -110,11 +104,15 @@ def _add_sums(workbook: Any, sums: _Sums, tell: Tell) -> None:
     total = tell("合计")
     sheet = SheetWriter(workbook, total, [Column(tell("模型"), 26), *columns])
     for name, spent in [*sorted(sums.models.items()), (total, sums.total)]:
-        sheet.append([name, spent.pictures, spent.billed, _doubt(spent), spent.unpaid_sends])
+        sheet.append([name, spent.pictures, _billed(spent), _doubt(spent), spent.unpaid_sends])
 
 
-def _doubt(spent: Spent) -> Decimal:
-    return spent.unknown + spent.open
+def _billed(spent: Spent) -> Decimal | None:
+    return known(spent.billed, spent.unpriced_pictures)
+
+
+def _doubt(spent: Spent) -> Decimal | None:
+    return known(spent.unknown + spent.open, spent.unpriced_unknown + spent.unpriced_open)
 
 
 def _outcome(send: Send, tell: Tell) -> str:

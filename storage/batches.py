@@ -9,7 +9,7 @@ from decimal import Decimal
 from domain import Batch, BatchStatus, ImageRequest, LogLine, ModelCard, Record, Status, file_key
 from errors import Conflict, NotFound
 from storage.connection import next_version, transaction
-from storage.rows import RECORD, micros, sample_images_text, to_log_line, to_record, yuan
+from storage.rows import RECORD, micros, priced, sample_images_text, to_log_line, to_record
 
 
 def add_batch(
@@ -33,15 +33,18 @@ def add_batch(
         version = next_version(db)
         db.execute(
             """
-            INSERT INTO batches (id, name, source, total, estimated_micros, priority, version)
-            VALUES (:id, :name, :source, :total, :estimated, :priority, :version)
+            INSERT INTO batches (id, name, source, total, estimated_micros, is_priced, priority, version)
+            VALUES (:id, :name, :source, :total, :estimated, :is_priced, :priority, :version)
             """,
             {
                 "id": batch_id,
                 "name": name,
                 "source": source,
                 "total": sum(request.num_images for request in accepted),
-                "estimated": micros(sum((card.price(r) * r.num_images for r in accepted), Decimal(0))),
+                "estimated": micros(
+                    sum(((card.price(r) or Decimal(0)) * r.num_images for r in accepted), Decimal(0))
+                ),
+                "is_priced": card.is_priced,
                 "priority": 0 if source == "batch" else 1,
                 "version": version,
             },
@@ -361,7 +364,8 @@ def add_log(
 def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
     groups = db.execute(
         """
-        SELECT status, count(*) AS number, sum(cost_micros) AS cost, sum(at_stake_micros) AS at_stake
+        SELECT status, count(*) AS number, sum(cost_micros) AS cost, sum(cost_unpriced) AS cost_unpriced,
+            sum(at_stake_micros) AS at_stake, sum(at_stake_unpriced) AS at_stake_unpriced
         FROM generation_records
         WHERE batch_id = :id
         GROUP BY status
@@ -377,13 +381,17 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
         paused_reason=row["paused_reason"],
         total=row["total"],
         counts=counts,
-        cost=yuan(sum(g["cost"] for g in groups)),
-        at_stake=yuan(sum(g["at_stake"] for g in groups)),
-        estimated_cost=yuan(row["estimated_micros"]),
+        cost=_sum_of("cost", groups),
+        at_stake=_sum_of("at_stake", groups),
+        estimated_cost=priced(row["estimated_micros"], not row["is_priced"]),
         eta_seconds=_seconds_to_go(db, row["id"], counts),
         version=row["version"],
         source=row["source"],
     )
+
+
+def _sum_of(name: str, groups: list[sqlite3.Row]) -> Decimal | None:
+    return priced(sum(g[name] for g in groups), sum(g[f"{name}_unpriced"] for g in groups))
 
 
 def _batch_status(state: str, counts: dict[Status, int]) -> BatchStatus:

@@ -13,7 +13,7 @@ from storage.batches import add_log, check_model
 from storage.connection import next_version, transaction
 from storage.ledger import sum_up
 from storage.retry import list_makeable, queue_again
-from storage.rows import RECORD, to_record, yuan
+from storage.rows import RECORD, priced, to_record
 
 _IN_DOUBT = "id IN (SELECT record_id FROM sends WHERE outcome = 'unknown')"
 
@@ -28,10 +28,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """How many records were settled, the money it was about, and the number that ``undo_drop`` takes."""
+    """How many records were settled, the money it was about, and the number that ``undo_drop`` takes.
+
+    The money is None when some of it has no known price.
+    """
 
     records: int
-    amount: Decimal
+    amount: Decimal | None
     undo: int
 
 
@@ -42,7 +45,7 @@ def list_doubts(db: sqlite3.Connection, *, limit: int) -> list[Doubt]:
         SELECT doubts.*, batches.name AS batch_name, batches.state AS batch_state
         FROM (
             SELECT record_id, batch_id, max(sent_at) AS sent_at, count(*) AS sends,
-                sum(price_micros) AS micros
+                sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced
             FROM sends
             WHERE outcome = 'unknown'
             GROUP BY record_id
@@ -64,7 +67,7 @@ def list_doubts(db: sqlite3.Connection, *, limit: int) -> list[Doubt]:
             batch_paused=row["batch_state"] == "paused",
             sent_at=row["sent_at"],
             sends=row["sends"],
-            at_stake=yuan(row["micros"]),
+            at_stake=priced(row["micros"], row["unpriced"]),
         )
         for row in rows
     ]
@@ -77,9 +80,11 @@ def count_doubts(db: sqlite3.Connection, *, model: str) -> DoubtCounts:
         SELECT
             (SELECT count(DISTINCT record_id) FROM sends WHERE outcome = 'unknown') AS records,
             (SELECT micros FROM sends_totals WHERE outcome = 'unknown') AS micros,
+            (SELECT unpriced FROM sends_totals WHERE outcome = 'unknown') AS unpriced,
             count(*) FILTER (WHERE ticket IS NOT NULL AND model = :model) AS collectable,
             count(*) FILTER (WHERE ticket IS NULL) AS orderable,
-            sum(at_stake_micros) FILTER (WHERE ticket IS NULL) AS orderable_micros
+            sum(at_stake_micros) FILTER (WHERE ticket IS NULL) AS orderable_micros,
+            sum(at_stake_unpriced) FILTER (WHERE ticket IS NULL) AS orderable_unpriced
         FROM generation_records
         WHERE {_IN_DOUBT} AND status = 'unknown' AND batch_id IS NOT NULL
         """,
@@ -87,10 +92,10 @@ def count_doubts(db: sqlite3.Connection, *, model: str) -> DoubtCounts:
     ).fetchone()
     return DoubtCounts(
         records=row["records"],
-        at_stake=yuan(row["micros"]),
+        at_stake=priced(row["micros"], row["unpriced"]),
         collectable=row["collectable"],
         orderable=row["orderable"],
-        orderable_at_stake=yuan(row["orderable_micros"]),
+        orderable_at_stake=priced(row["orderable_micros"], row["orderable_unpriced"]),
     )
 
 
@@ -155,7 +160,8 @@ def drop_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed: b
         condition = (
             "outcome = 'unknown' AND (:ids IS NULL OR record_id IN (SELECT value FROM json_each(:ids)))"
         )
-        sql = f"SELECT record_id, sum(price_micros) AS micros FROM sends WHERE {condition} GROUP BY record_id"
+        sums = "sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced"
+        sql = f"SELECT record_id, {sums} FROM sends WHERE {condition} GROUP BY record_id"
         rows = db.execute(sql, only).fetchall()
         if ids is not None and not rows:
             raise Conflict("这些图片没有待定的账，请刷新后再看")
@@ -166,7 +172,8 @@ def drop_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed: b
             only | {"outcome": "billed" if billed else "not_billed", "undo": undo},
         )
         _end(db, [row["record_id"] for row in rows], undo, billed)
-    return Settled(records=len(rows), amount=yuan(sum(row["micros"] for row in rows)), undo=undo)
+    amount = priced(sum(row["micros"] for row in rows), sum(row["unpriced"] for row in rows))
+    return Settled(records=len(rows), amount=amount, undo=undo)
 
 
 def undo_drop(db: sqlite3.Connection, undo: int) -> int:

@@ -24,10 +24,16 @@ class ClaimLost(Conflict):
 
 
 def add_send(
-    db: sqlite3.Connection, record: Record, *, price: Decimal, budget: Decimal | None, is_free: bool = False
+    db: sqlite3.Connection,
+    record: Record,
+    *,
+    price: Decimal | None,
+    budget: Decimal | None,
+    is_free: bool = False,
 ) -> int:
     """Note that this record is about to be ordered, at this price in CNY; returns the send's id.
 
+    None: nobody knows the price, and under a BUDGET nothing is ordered at such a one.
     ``is_free`` notes that nobody can be charged for it: only such a one may be sent again after a crash.
     Raises, with nothing written, ClaimLost when another claim was made since (its holder orders the picture,
     nobody else), BatchAtRest, or BudgetReached when billed, feared and open sends leave too little.
@@ -37,22 +43,20 @@ def add_send(
             raise ClaimLost(f"记录 {record.id} 已由另一个线程或程序接手")
         if _is_at_rest(db, record.batch_id):
             raise BatchAtRest("批次已暂停或取消，这张没有发出")
-        if budget is not None and price and committed(db) + price > budget:
-            raise BudgetReached(
-                f"预算 ¥{budget} 已到（已花和待定 ¥{committed(db):.2f}），请调高 BUDGET 后继续"
-            )
+        _check_budget(db, price, budget)
         row = db.execute(
             """
-            INSERT INTO sends (record_id, batch_id, model, price_micros, is_free)
-            VALUES (:record_id, :batch_id, :model, :price, :is_free)
+            INSERT INTO sends (record_id, batch_id, model, price_micros, is_priced, is_free)
+            VALUES (:record_id, :batch_id, :model, :price, :is_priced, :is_free)
             RETURNING id
             """,
             {
                 "record_id": record.id,
                 "batch_id": record.batch_id,
                 "model": record.model,
-                "price": micros(price),
-                "is_free": is_free and not price,
+                "price": micros(price or Decimal(0)),
+                "is_priced": price is not None,
+                "is_free": is_free and price == 0,
             },
         ).fetchall()[0]
         _note_late_start(db, record)
@@ -141,13 +145,28 @@ def sum_up(db: sqlite3.Connection, record_id: int) -> None:
         SET cost_micros = (
                 SELECT coalesce(sum(price_micros), 0) FROM sends
                 WHERE record_id = :record_id AND outcome = 'billed'),
+            cost_unpriced = (
+                SELECT count(*) FROM sends
+                WHERE record_id = :record_id AND outcome = 'billed' AND NOT is_priced),
             at_stake_micros = (
                 SELECT coalesce(sum(price_micros), 0) FROM sends
-                WHERE record_id = :record_id AND outcome = 'unknown')
+                WHERE record_id = :record_id AND outcome = 'unknown'),
+            at_stake_unpriced = (
+                SELECT count(*) FROM sends
+                WHERE record_id = :record_id AND outcome = 'unknown' AND NOT is_priced)
         WHERE id = :record_id
         """,
         {"record_id": record_id},
     )
+
+
+def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal | None) -> None:
+    if budget is None:
+        return
+    if price is None:
+        raise BudgetReached("设置了 BUDGET，又不知道每张多少钱，请在 .env 里填 PRICE_PER_IMAGE 后继续")
+    if price and committed(db) + price > budget:
+        raise BudgetReached(f"预算 ¥{budget} 已到（已花和待定 ¥{committed(db):.2f}），请调高 BUDGET 后继续")
 
 
 def _is_at_rest(db: sqlite3.Connection, batch_id: str | None) -> bool:

@@ -15,7 +15,7 @@ RECORD = """
     sample_images, image_path, filename, batch_id, status, model, error, cause, cost_micros, at_stake_micros,
     favourite, started_at, finished_at, deleted_at, row_number, picture_number, file_stem, requested_filename,
     ticket, attempts, retries, throttled, not_before, version, file_size, sha256,
-    lapses
+    lapses, cost_unpriced, at_stake_unpriced
 """
 NUMBERS = ("width", "height", "num_images", "seed", "steps")
 _STATUSES = frozenset(Status)
@@ -27,6 +27,11 @@ def yuan(micros: int | None) -> Decimal:
     return Decimal(micros or 0) / MICROS
 
 
+def priced(micros: int | None, unpriced: int | None) -> Decimal | None:
+    """A sum in micro-yuan -> CNY; None when it has parts whose price nobody knows."""
+    return None if unpriced else yuan(micros)
+
+
 def micros(amount: Decimal) -> int:
     """CNY -> micro-yuan as kept."""
     return int((amount * MICROS).to_integral_value())
@@ -36,8 +41,8 @@ def to_record(row: sqlite3.Row) -> Record:
     """A row of the RECORD columns -> the noun."""
     fields = dict(row)
     fields |= {name: _unpacked(name, raw) for name, raw in fields.items() if isinstance(raw, bytes)}
-    fields["cost"] = yuan(fields.pop("cost_micros"))
-    fields["at_stake"] = yuan(fields.pop("at_stake_micros"))
+    fields["cost"] = priced(fields.pop("cost_micros"), fields.pop("cost_unpriced"))
+    fields["at_stake"] = priced(fields.pop("at_stake_micros"), fields.pop("at_stake_unpriced"))
     fields["favourite"] = bool(fields["favourite"])
     fields["status"] = status_of(fields["status"], fields["image_path"])
     fields["sample_images"] = _sample_images(fields["sample_images"])

@@ -11,6 +11,7 @@ from domain import Status, file_key
 from storage import schema_earlier
 from storage.schema_finding import add_finding, add_merging
 from storage.schema_library import add_library, hasten_copies
+from storage.schema_price import add_unpriced
 from storage.schema_usage import add_free_sends, add_usage
 
 # Name and definition of every column of generation_records; the first part is the contract's.
@@ -166,4 +167,5 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     add_usage,
     hasten_copies,
     add_free_sends,
+    add_unpriced,
 )

@@ -19,7 +19,7 @@ TAKEN = (
     *("num_images", "seed", "steps", "sample_images", "image_path", "filename", "batch_id", "status"),
     *("model", "error"),
 )
-LATER_COLUMNS = ("collecting",)
+LATER_COLUMNS = ("collecting", "cost_unpriced", "at_stake_unpriced")
 OUR_TABLES = (
     *("batches", "sends", "batch_log", "change_counter", "record_counts", "prompt_search", "search_state"),
     *("search_backlog", "reference_uses", "output_copies", "settlements", "settled_records", "sends_totals"),

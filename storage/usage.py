@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from spending import BatchSpent, Send, Spent
-from storage.rows import yuan
+from storage.rows import priced, yuan
 
 _LINES_AT_ONCE = 2_000
-_SUMS = "count(*) AS number, sum(price_micros) AS micros"
+_SUMS = "count(*) AS number, sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced"
 _BY_HOUR = """
-    SELECT model, outcome, sum(number) AS number, sum(micros) AS micros
+    SELECT model, outcome, sum(number) AS number, sum(micros) AS micros, sum(unpriced) AS unpriced
     FROM sends_by_hour
     WHERE hour >= substr(:low, 1, 13) AND hour < substr(:high, 1, 13)
     GROUP BY model, outcome
@@ -25,7 +25,7 @@ _BY_LINE = f"""
 
 def spent_in_all(db: sqlite3.Connection) -> Spent:
     """Since the first send."""
-    return _total(db.execute("SELECT outcome, number, micros FROM sends_totals").fetchall())
+    return _total(db.execute("SELECT outcome, number, micros, unpriced FROM sends_totals").fetchall())
 
 
 def spent_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[str, Spent]]:
@@ -118,7 +118,7 @@ def _to_send(row: sqlite3.Row) -> Send:
         row_number=row["row_number"],
         prompt=row["prompt"] or "",
         model=row["model"],
-        price=yuan(row["price_micros"]),
+        price=priced(row["price_micros"], not row["is_priced"]),
         outcome=row["outcome"],
         cause=row["cause"],
         ticket=row["ticket"] or "",
@@ -129,16 +129,20 @@ def _to_send(row: sqlite3.Row) -> Send:
 
 
 def _total(rows: Sequence[sqlite3.Row]) -> Spent:
-    """Rows of outcome, number and micros -> their sum."""
+    """Rows of outcome, number, micros and unpriced -> their sum."""
     numbers = {row["outcome"]: int(row["number"]) for row in rows}
     money = {row["outcome"]: yuan(row["micros"]) for row in rows}
+    unpriced = {row["outcome"]: int(row["unpriced"]) for row in rows}
     zero = Spent()
     return Spent(
         billed=money.get("billed", zero.billed),
         pictures=numbers.get("billed", 0),
+        unpriced_pictures=unpriced.get("billed", 0),
         unknown=money.get("unknown", zero.unknown),
         unknown_sends=numbers.get("unknown", 0),
+        unpriced_unknown=unpriced.get("unknown", 0),
         open=money.get("open", zero.open),
         open_sends=numbers.get("open", 0),
+        unpriced_open=unpriced.get("open", 0),
         unpaid_sends=numbers.get("not_billed", 0),
     )

@@ -95,8 +95,8 @@ def test_every_size_keeps_the_rules(service: FakeOpenAIImages, model: OpenAIImag
     assert str(model.card.sizes["16:9", "4K"]) == "3840x2160"
 
 
-def test_it_costs_nothing_unless_told(service: FakeOpenAIImages, model: OpenAIImages) -> None:
-    assert model.card.price(FOX) == 0
+def test_nobody_knows_its_price_unless_told(service: FakeOpenAIImages, model: OpenAIImages) -> None:
+    assert model.card.price(FOX) is None
     assert opened(service, price_per_image=Decimal("0.3")).card.price(FOX) == Decimal("0.3")
 
 
@@ -129,14 +129,18 @@ def test_an_unknown_path_pauses_and_names_the_setting(service: FakeOpenAIImages)
     assert "OPENAI_BASE_URL" in error.message
 
 
-def test_a_server_error_with_words_is_free_where_pictures_are(model: OpenAIImages) -> None:
+def test_a_server_error_with_words_is_free_where_pictures_are(service: FakeOpenAIImages) -> None:
+    model = opened(service, price_per_image=Decimal(0))
     error = failure(lambda: model.order(replace(FOX, prompt="崩"), ()))
     assert (error.cause, error.billed) == ("service", Billed.NO)
     assert "something broke" in error.message
 
 
-def test_a_server_error_with_words_is_of_unknown_cost_where_pictures_cost(service: FakeOpenAIImages) -> None:
-    model = opened(service, price_per_image=Decimal("0.3"))
+@pytest.mark.parametrize("price", [None, Decimal("0.3")])
+def test_a_server_error_with_words_is_of_unknown_cost_where_pictures_cost_or_may(
+    service: FakeOpenAIImages, price: Decimal | None
+) -> None:
+    model = opened(service, price_per_image=price)
     error = failure(lambda: model.order(replace(FOX, prompt="崩"), ()))
     assert (error.cause, error.billed, error.retryable) == ("service", Billed.UNKNOWN, False)
 

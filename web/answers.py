@@ -63,9 +63,9 @@ def answer_errors(app: Flask) -> None:
     app.register_error_handler(HTTPException, _answer_http)
 
 
-def yuan(amount: Decimal) -> float:
-    """CNY as a JSON number."""
-    return round(float(amount), 4)
+def yuan(amount: Decimal | None) -> float | None:
+    """CNY as a JSON number; null where there is none."""
+    return None if amount is None else round(float(amount), 4)
 
 
 def record_json(record: Record) -> dict[str, Any]:
@@ -133,13 +133,13 @@ def card_json(card: ModelCard) -> dict[str, Any]:
 
 
 def sizes_json(card: ModelCard) -> dict[str, dict[str, Any]]:
-    """``"16:9|2K"`` -> its pixel size and the price of one picture without references."""
+    """``"16:9|2K"`` -> its pixel size and the price of one picture without references, null: nobody knows."""
     return {
         f"{ratio}|{resolution}": {
             "size": str(size),
             "width": size.width,
             "height": size.height,
-            "price": f"{card.prices.get(resolution, Decimal(0)).normalize():f}",
+            "price": f"{card.prices.get(resolution, Decimal(0)).normalize():f}" if card.is_priced else None,
         }
         for (ratio, resolution), size in card.sizes.items()
     }

@@ -181,5 +181,4 @@ def list_models() -> Answer:
     """The image model in use and what it takes."""
     settings = rooms().settings
     model = card_json(rooms().card) | {"ready": not settings.missing_keys}
-    budget = None if settings.budget is None else yuan(settings.budget)
-    return success({"model": model, "models": [model], "budget": budget})
+    return success({"model": model, "models": [model], "budget": yuan(settings.budget)})

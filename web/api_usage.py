@@ -129,8 +129,8 @@ def _usage_json(usage: Usage) -> dict[str, Any]:
             "collectable": usage.counts.collectable,
             "orderable": usage.counts.orderable,
         },
-        "budget": None if usage.budget is None else yuan(usage.budget),
-        "budget_left": None if usage.budget_left is None else yuan(usage.budget_left),
+        "budget": yuan(usage.budget),
+        "budget_left": yuan(usage.budget_left),
     }
 
 
@@ -140,5 +140,6 @@ def _spent_json(spent: Spent) -> dict[str, Any]:
         "pictures": spent.pictures,
         "unknown": yuan(spent.unknown),
         "open": yuan(spent.open),
+        "unpriced": spent.unpriced,
         "sends": spent.sends,
     }

@@ -7,6 +7,7 @@ from decimal import Decimal
 from errors import CAUSES
 from spending import Spent
 from web.language import say, told
+from web.money import money
 from web.spans import Span
 
 WIDTH, HEIGHT = 600, 120
@@ -89,9 +90,11 @@ def pictures_chart(span: Span, spent: Sequence[Spent]) -> Chart:
 def money_chart(span: Span, spent: Sequence[Spent]) -> Chart:
     """Money, one bar an hour, day or month; what may have been billed on top of what was."""
     billed, doubt = [one.billed for one in spent], [one.unknown for one in spent]
-    paid, feared = [money(amount) for amount in billed], [money(amount) for amount in doubt]
+    paid = [money(one.billed, one.unpriced_pictures) for one in spent]
+    feared = [money(one.unknown, one.unpriced_unknown) for one in spent]
+    unpriced = sum(one.unpriced_pictures for one in spent)
     words = [one + (say("，可能另有 {sum}", sum=feared[i]) if doubt[i] else "") for i, one in enumerate(paid)]
-    summary = say("共 {sum}", sum=money(sum(billed, Decimal(0)))) + _most(span, billed, paid)
+    summary = say("共 {sum}", sum=money(sum(billed, Decimal(0)), unpriced)) + _most(span, billed, paid)
     if any(doubt):
         summary += say("；另有 {sum} 可能已计费", sum=money(sum(doubt, Decimal(0))))
     bars = _bars(span, billed, doubt, words)
@@ -123,12 +126,6 @@ def causes_chart(failures: Mapping[str, int]) -> CauseChart:
         bars=bars,
         rows=[(label, str(number)) for label, number in named.items()],
     )
-
-
-def money(amount: Decimal) -> str:
-    """CNY for people: two decimals, more only where they matter."""
-    cents = amount.quantize(Decimal("0.01"))
-    return f"¥{cents:,f}" if cents == amount else f"¥{amount.normalize():,f}"
 
 
 def _bars(

@@ -112,13 +112,14 @@ _ROW = {
     "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。",
 }
 _REFERENCE_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_REFERENCE_LENGTH}
-_SIZE = exactly(size=TEXT, width=WHOLE, height=WHOLE, price=TEXT)
+_SIZE = exactly(size=TEXT, width=WHOLE, height=WHOLE, price=or_null(TEXT))
 
 _SPENT: dict[str, Schema] = {
     "billed": NUMBER,
     "pictures": COUNT,
     "unknown": NUMBER,
     "open": NUMBER,
+    "unpriced": COUNT,
     "sends": COUNT,
 }
 
@@ -147,7 +148,7 @@ SHAPES: dict[str, Schema] = {
         by_model=listed(exactly(model=TEXT, **_SPENT)),
         by_batch=listed(exactly(id=TEXT, name=TEXT, created_at=TEXT, **_SPENT)),
         failures=mapped(COUNT),
-        in_doubt=exactly(records=COUNT, at_stake=NUMBER, collectable=COUNT, orderable=COUNT),
+        in_doubt=exactly(records=COUNT, at_stake=or_null(NUMBER), collectable=COUNT, orderable=COUNT),
         budget=or_null(NUMBER),
         budget_left=or_null(NUMBER),
     ),

@@ -71,6 +71,8 @@ def _choice(card: ModelCard, settings: Settings) -> Choice:
 
 
 def _price(card: ModelCard) -> str:
+    if not card.is_priced:
+        return "价格未设：由服务定，填了 PRICE_PER_IMAGE 才记账"
     lowest, highest = min(card.prices.values()), max(card.prices.values())
     if highest:
         return f"¥{lowest:.2f} 一张" if lowest == highest else f"¥{lowest:.2f}–{highest:.2f} 一张"

@@ -4,9 +4,10 @@ from flask import make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from errors import InvalidRequest
-from web.charts import causes_chart, money, money_chart, pictures_chart
+from web.charts import causes_chart, money_chart, pictures_chart
 from web.context import connection, rooms
 from web.live import live
+from web.money import money
 from web.pages import pages
 from web.spans import RANGES, Span, read_span
 from web.usage import gather

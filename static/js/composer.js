@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { announce } from "./messages.js";
 import { _ } from "./words.js";
+import { yuan } from "./yuan.js";
 
 /** The fields as the API names them. */
 export function readForm(form) {
@@ -113,7 +114,7 @@ function showSizes(form) {
     const label = radio.closest("label");
     radio.disabled = !offer;
     label.querySelector("[data-size]").textContent = offer ? offer.size.replace("x", "×") : _("不提供");
-    label.querySelector("[data-price]").textContent = offer ? yuan(Number(offer.price)) : "";
+    label.querySelector("[data-price]").textContent = offer ? yuan(Number(offer.price ?? NaN)) : "";
     return radio;
   });
   if (!offers.some((radio) => radio.checked && !radio.disabled)) {
@@ -126,13 +127,9 @@ function showPrice(form) {
   const { aspect_ratio: ratio, resolution, num_images: count, sample_images: references } = form.elements;
   const offer = JSON.parse(form.dataset.sizes)[`${ratio.value}|${resolution.value}`];
   const extra = Math.max(JSON.parse(references.value || "[]").length - 1, 0) * Number(form.dataset.extraPrice);
-  const total = (Number(count.value) || 1) * (Number(offer?.price || 0) + extra);
+  const total = (Number(count.value) || 1) * (offer ? Number(offer.price ?? NaN) + extra : 0);
   form.querySelector("[data-go-text]").textContent = _("生成 {n} 张", { n: Number(count.value) || 1 });
   form.querySelector("[data-go-price]").textContent = yuan(total);
-}
-
-function yuan(amount) {
-  return amount ? `¥${Number(amount.toFixed(4)).toFixed(2)}` : _("免费");
 }
 
 function grow(field) {

@@ -42,8 +42,9 @@ async function takeBack(undo) {
 /** -> true, false, or null for neither. */
 function askTheBill(count, atStake) {
   const dialog = document.querySelector('[data-dialog="bill"]');
-  dialog.querySelector("[data-bill-title]").textContent =
-    count > 1 ? _("服务商的账单里有这 {n} 笔（共 ¥{sum}）吗？", { n: count, sum: atStake }) : _("服务商的账单里有这一笔（¥{sum}）吗？", { sum: atStake });
+  const known = () => (count > 1 ? _("服务商的账单里有这 {n} 笔（共 ¥{sum}）吗？", { n: count, sum: atStake }) : _("服务商的账单里有这一笔（¥{sum}）吗？", { sum: atStake }));
+  const unpriced = () => (count > 1 ? _("服务商的账单里有这 {n} 笔（价格未设）吗？", { n: count }) : _("服务商的账单里有这一笔（价格未设）吗？"));
+  dialog.querySelector("[data-bill-title]").textContent = atStake ? known() : unpriced();
   return new Promise((resolve) => {
     let answer = null;
     for (const button of dialog.querySelectorAll("[data-billed]")) {

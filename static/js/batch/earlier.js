@@ -2,8 +2,8 @@
 
 import { call } from "../api.js";
 import { batchName, queuedAnew, timeOf } from "./records.js";
-import { yuan } from "./money.js";
 import { _, language } from "../words.js";
+import { yuan } from "../yuan.js";
 
 const STATES = { queued: _("排队中"), running: _("生成中"), paused: _("已暂停"), finished: _("已完成"), cancelled: _("已取消") };
 
@@ -34,7 +34,7 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
     part("figures").textContent = [
       new Date(timeOf(at)).toLocaleString(language, { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
       _("完成 {success} / {total}", { success: counts.success, total }), counts.failed > 0 && _("失败 {failed}", { failed: counts.failed }),
-      counts.unknown > 0 && _("结果未知 {unknown}", { unknown: counts.unknown }), cost > 0 && yuan(cost),
+      counts.unknown > 0 && _("结果未知 {unknown}", { unknown: counts.unknown }), cost !== 0 && yuan(cost),
     ].filter(Boolean).join(" · ");
     part("results").href = `${url}/${id}/results.xlsx`;
     part("retry").hidden = counts.failed === 0;

@@ -1,7 +1,8 @@
 // The foot: rows, pictures, cost, how many cells need a look, and the reason of the marked cell.
 
-import { sumOf, yuan } from "./money.js";
+import { sumOf } from "./money.js";
 import { _ } from "../words.js";
+import { yuan } from "../yuan.js";
 
 /** Keep `foot` true to the table. Returns {sum(), refresh()}. */
 export function showFoot(foot, { table, card, budgetLeft }) {

@@ -3,6 +3,7 @@
 
 import { openLightbox } from "../lightbox.js";
 import { _ } from "../words.js";
+import { yuan } from "../yuan.js";
 
 const AROUND = 150;
 
@@ -34,7 +35,7 @@ function makeFacts({ id, width, height, aspect_ratio: ratio, resolution, model, 
   list.className = "facts";
   const lines = [
     [_("行"), number], [_("尺寸"), _("{width}×{height}，{ratio}，{resolution}", { width: width ?? "?", height: height ?? "?", ratio, resolution })], [_("模型"), model],
-    [_("费用"), cost > 0 ? `¥${cost.toFixed(2)}` : _("免费")], [_("文件"), filename], [_("编号"), id],
+    [_("费用"), yuan(cost)], [_("文件"), filename], [_("编号"), id],
   ];
   for (const [term, words] of lines) {
     const dt = document.createElement("dt");

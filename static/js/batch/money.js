@@ -1,12 +1,6 @@
 // What a table comes to: rows, pictures, money.
 
 import { MOST_PICTURES, isFilled, wholeNumber } from "../table/columns.js";
-import { _ } from "../words.js";
-
-/** CNY as people read it. */
-export function yuan(amount) {
-  return amount > 0 ? `¥${amount.toFixed(2)}` : _("免费");
-}
 
 /** Pictures a row asks for; a count that cannot be read counts as none. */
 export function picturesOf(row) {
@@ -15,11 +9,11 @@ export function picturesOf(row) {
   return number >= 1 && number <= MOST_PICTURES ? number : 0;
 }
 
-/** CNY for all pictures of a row; for a size that is not offered yet, as the default one. */
+/** CNY for all pictures of a row, NaN when nobody knows a price; for a size that is not offered yet, as the default one. */
 export function priceOf(row, card) {
   const offer = card.sizes[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? card.sizes["1:1|2K"];
   const extra = Math.max(row.sample_images.length - 1, 0) * card.price_extra_reference;
-  return picturesOf(row) * (offer ? Number(offer.price) + extra : 0);
+  return picturesOf(row) * (offer ? Number(offer.price ?? NaN) + extra : 0);
 }
 
 /** {rows, blank, pictures, price, bad} over rows; `bad` counts complaints. */
@@ -36,4 +30,14 @@ export function sumOf(rows, card, checks) {
     for (const _ in checks.of(row)) sum.bad += 1;
   }
   return sum;
+}
+
+/** What may have been billed for records; NaN when the price of one is not known. */
+export function stakeOf(records) {
+  return records.reduce((sum, { at_stake: amount }) => sum + (amount ?? NaN), 0);
+}
+
+/** A stake as the questions take it: "0.44", empty when nobody knows. */
+export function figure(stake) {
+  return Number.isNaN(stake) ? "" : stake.toFixed(2);
 }

@@ -1,9 +1,10 @@
 // The head of a run: bar, figures, pace, time to go, causes of failures, the tab's title, a notification.
 
 import { announce } from "../messages.js";
-import { yuan } from "./money.js";
+import { stakeOf } from "./money.js";
 import { batchName } from "./records.js";
 import { _, duration } from "../words.js";
+import { yuan } from "../yuan.js";
 
 const STATES = {
   queued: [_("排队中"), ""], running: [_("生成中"), "is-accent"], paused: [_("已暂停"), "is-warn"],
@@ -72,10 +73,9 @@ export function makeProgress(head, { address, retry, collect, drop }) {
 
   function makeCause({ words, records, unknown }) {
     const item = part("cause").content.firstElementChild.cloneNode(true);
-    const stake = records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
     item.classList.toggle("is-unknown", unknown);
     item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
-    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stake) }) : words;
+    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stakeOf(records)) }) : words;
     item.querySelector("[data-retry]").textContent = unknown ? _("重试…") : _("重试这一组");
     const lost = records.filter(({ collectable }) => !collectable);
     const free = records.filter(({ collectable }) => collectable);
@@ -118,7 +118,8 @@ function figures(batch, left) {
   if (counts.cancelled > 0) words.push(_("取消 {cancelled}", { cancelled: counts.cancelled }));
   if (left > 0) words.push(_("剩 {left}", { left }));
   if (left > 0 && eta > 0 && batch.status === "running") words.push(_("{pace} 张/分", { pace: pace(left / eta * 60) }), _("还要约 {duration}", { duration: duration(eta) }));
-  if (cost > 0 || expected > 0) words.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: yuan(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
+  if (cost === null || (cost === 0 && expected === null)) words.push(_("价格未设"));
+  else if (cost > 0 || expected > 0) words.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: yuan(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
   if (stake > 0) words.push(_("可能另有 ¥{stake}", { stake: stake.toFixed(2) }));
   return words.join(" · ");
 }

@@ -4,6 +4,7 @@ import { call } from "../api.js";
 import { late } from "../late.js";
 import { announce, confirmSecondCharge } from "../messages.js";
 import { followBatch } from "./follow.js";
+import { figure, stakeOf } from "./money.js";
 import { makeLog } from "./log.js";
 import { makeProgress } from "./progress.js";
 import { makeRecordBook, queuedAnew } from "./records.js";
@@ -16,7 +17,6 @@ function unseeded(row, records) {
 
 const doubts = late(() => import("../doubts.js"));
 const idsOf = (records) => ({ ids: records.map((record) => record.id) });
-const stakeOf = (records) => records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
 
 /** Show batch `id` in the table and keep it true. posted: the rows as they were just sent, if they were. */
 export function openRun({ page, table, url, id, posted = null, onCopy }) {
@@ -119,7 +119,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   // What may have been billed is ordered again only after a word about the money.
   async function retryRecords(records) {
     const unsure = records.filter(({ status }) => status === "unknown");
-    const agreed = unsure.length === 0 || await confirmSecondCharge({ count: records.length, sum: stakeOf(unsure).toFixed(2) });
+    const agreed = unsure.length === 0 || await confirmSecondCharge({ count: records.length, sum: figure(stakeOf(unsure)) });
     if (!agreed) return null;
     return order("retry", _("{n} 张已重新排队", { n: records.length }), { records: records.map((record) => record.id) });
   }
@@ -129,7 +129,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   }
 
   function dropRecords(records) {
-    return settle((doubts) => doubts.drop(idsOf(records), { count: records.length, atStake: stakeOf(records).toFixed(2) }));
+    return settle((doubts) => doubts.drop(idsOf(records), { count: records.length, atStake: figure(stakeOf(records)) }));
   }
 
   async function settle(deed) {

@@ -3,11 +3,12 @@
 import { call } from "../api.js";
 import { confirmMoney, confirmSecondCharge } from "../messages.js";
 import { followBatch } from "./follow.js";
-import { picturesOf, priceOf, yuan } from "./money.js";
+import { figure, picturesOf, priceOf, stakeOf } from "./money.js";
 import { goToCell } from "./problems.js";
 import { stateOfRecords } from "./records.js";
 import { postRows } from "./start.js";
 import { _ } from "../words.js";
+import { yuan } from "../yuan.js";
 
 /** Returns {run(row), stateOf(row), resume()}; row.run keeps the batch's id, also in the draft. */
 export function useSingleRows(table, { card, url, onChange }) {
@@ -49,8 +50,8 @@ export function useSingleRows(table, { card, url, onChange }) {
 
   async function retry(row) {
     const records = [...followed.get(row.run).records.values()].filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status));
-    const stake = records.reduce((sum, { at_stake: amount }) => sum + amount, 0);
-    if (stake > 0 && !await confirmSecondCharge({ count: records.length, sum: stake.toFixed(2) })) return;
+    const stake = stakeOf(records);
+    if (stake !== 0 && !await confirmSecondCharge({ count: records.length, sum: figure(stake) })) return;
     try {
       await call("POST", `${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
       followed.get(row.run).following.stop();

@@ -2,9 +2,9 @@
 
 import { Failure, call } from "../api.js";
 import { isFilled } from "../table/columns.js";
-import { yuan } from "./money.js";
 import { goToNextProblem, markProblems } from "./problems.js";
 import { _ } from "../words.js";
+import { yuan } from "../yuan.js";
 
 /** A row as POST /api/batches and the export take it. */
 export function requestOf(row) {

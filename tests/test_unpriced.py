@@ -1,0 +1,293 @@
+"""A model whose price nobody set: what it makes is told as 价格未设, never as free, never paid twice."""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openpyxl import load_workbook
+
+import config
+import database
+import generator
+import pictures
+from config import Settings, read_settings
+from domain import BatchStatus, Status
+from errors import SettingError
+from spending import Spent
+from storage.schema import MIGRATIONS
+from storage.schema_price import add_unpriced
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.test_free_orders import die, open_anew, opened
+from tests.test_worker import Studio
+from web_app import create_app
+
+UNSET = "价格未设"
+OPENAI = {
+    "IMAGE_MODEL": "openai",
+    "OPENAI_BASE_URL": "http://127.0.0.1/v1",
+    "OPENAI_IMAGE_MODEL": "gpt-image-2",
+}
+
+
+@pytest.fixture
+def service() -> Iterator[FakeOpenAIImages]:
+    with FakeOpenAIImages() as fake:
+        yield fake
+
+
+@pytest.fixture
+def studio(settings: Settings, service: FakeOpenAIImages, db: database.Connection) -> Studio:
+    return opened(settings, service, db)
+
+
+@pytest.fixture
+def client(studio: Studio) -> FlaskClient:
+    return create_app(studio.settings, studio.worker).test_client()
+
+
+def get(client: FlaskClient, path: str) -> dict[str, Any]:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    fields: dict[str, Any] = answer.get_json()
+    return fields
+
+
+def workbook_rows(client: FlaskClient, path: str) -> list[dict[str, Any]]:
+    sheet = load_workbook(io.BytesIO(client.get(path, buffered=True).data)).worksheets[0]
+    head, *rows = sheet.iter_rows(values_only=True)
+    return [dict(zip(map(str, head), row, strict=True)) for row in rows]
+
+
+def test_the_settings_know_which_models_have_no_price_of_their_own() -> None:
+    cards = generator.list_cards(Settings())
+    assert tuple(card.name for card in cards if not card.is_priced) == config.UNPRICED
+    assert all(card.is_priced for card in generator.list_cards(Settings(price_per_image=Decimal(0))))
+
+
+def test_a_budget_without_a_price_stops_the_start_naming_the_variable() -> None:
+    with pytest.raises(SettingError, match=r"^PRICE_PER_IMAGE：.*BUDGET.*0$"):
+        read_settings(OPENAI | {"BUDGET": "10"})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        OPENAI,
+        OPENAI | {"BUDGET": "10", "PRICE_PER_IMAGE": "0"},
+        OPENAI | {"BUDGET": "10", "PRICE_PER_IMAGE": "0.3"},
+        {"IMAGE_MODEL": "jimeng", "BUDGET": "10"},
+        {"IMAGE_MODEL": "sdapi", "BUDGET": "10"},
+    ],
+)
+def test_a_budget_with_a_price_or_no_budget_starts(values: dict[str, str]) -> None:
+    assert read_settings(values).image_model == values["IMAGE_MODEL"]
+
+
+def test_a_run_under_a_budget_pauses_before_the_first_order(
+    settings: Settings, service: FakeOpenAIImages, db: database.Connection
+) -> None:
+    studio = opened(settings, service, db, budget=Decimal(10))
+    batch_id, _ = studio.ask("猫", "狗")
+    studio.step()
+    batch = database.get_batch(db, batch_id)
+    assert batch.status is BatchStatus.PAUSED
+    assert "PRICE_PER_IMAGE" in batch.paused_reason
+    assert (service.orders, studio.outcomes()) == ([], [])
+
+
+@pytest.mark.parametrize("fault", ["reset", "drop", "500"])
+def test_a_lost_answer_is_unknown_at_an_unknown_price_and_never_sent_again(
+    studio: Studio, service: FakeOpenAIImages, fault: str
+) -> None:
+    service.fail_next(fault)
+    record = studio.make("猫")
+    assert (record.status, record.cost, record.at_stake) == (Status.UNKNOWN, Decimal(0), None)
+    studio.hurry()
+    assert not studio.step()
+    assert service.count("submit") == 1
+    assert studio.outcomes() == ["unknown"]
+
+
+def test_an_error_of_the_server_in_words_is_unknown_too(studio: Studio) -> None:
+    record = studio.make("崩")
+    assert (record.status, studio.outcomes()) == (Status.UNKNOWN, ["unknown"])
+
+
+def test_an_error_of_a_server_that_is_said_to_be_free_is_a_failure(
+    settings: Settings, service: FakeOpenAIImages, db: database.Connection
+) -> None:
+    studio = opened(settings, service, db, price_per_image=Decimal(0))
+    assert studio.make("崩").status is Status.FAILED
+    assert studio.make("猫").cost == 0
+
+
+def test_what_a_server_died_over_is_not_made_again(
+    studio: Studio, service: FakeOpenAIImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ids = studio.ask("猫")
+    die(studio, monkeypatch, where=pictures, name="keep_picture")
+    open_anew(studio)
+    studio.worker.settle_dead(studio.db)
+    assert not studio.step()
+    assert studio.record(ids[0]).status is Status.UNKNOWN
+    assert service.count("submit") == 1
+
+
+def test_a_price_that_was_unknown_when_it_was_ordered_stays_so(studio: Studio) -> None:
+    batch_id, _ = studio.ask("猫", "狗")
+    studio.step()
+    open_anew(studio, price_per_image=Decimal("0.3"))
+    studio.step()
+    batch = database.get_batch(studio.db, batch_id)
+    assert (batch.cost, batch.estimated_cost) == (None, None)
+    spent = database.spent_in_all(studio.db)
+    assert (spent.billed, spent.pictures, spent.unpriced_pictures) == (Decimal("0.3"), 2, 1)
+
+
+def test_settling_it_knows_no_sum_and_can_be_undone(studio: Studio, service: FakeOpenAIImages) -> None:
+    service.fail_next("reset")
+    record = studio.make("猫")
+    settled = database.drop_records(studio.db, [record.id], billed=True)
+    assert settled.amount is None
+    record = studio.record(record.id)
+    assert (record.cost, record.at_stake) == (None, Decimal(0))
+    database.undo_drop(studio.db, settled.undo)
+    record = studio.record(record.id)
+    assert (record.cost, record.at_stake) == (Decimal(0), None)
+
+
+def test_totals_follow_unpriced_sends(studio: Studio, service: FakeOpenAIImages) -> None:
+    service.fail_next("reset")
+    studio.make("猫")
+    studio.make("狗")
+    hours = database.spent_by_span(studio.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
+    lines = database.spent_by_span(studio.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
+    told = Spent(pictures=1, unpriced_pictures=1, unknown_sends=1, unpriced_unknown=1)
+    assert hours == lines == [{"gpt-image-2": told}]
+    assert database.spent_in_all(studio.db) == told
+    studio.db.execute("DELETE FROM sends")
+    assert database.spent_in_all(studio.db) == Spent()
+
+
+def test_before_a_run_the_pages_say_that_there_is_no_price(client: FlaskClient) -> None:
+    page = client.get("/").text
+    assert page.count(f"data-price>{UNSET}<") == 3
+    assert "免费" not in page
+    assert f"{UNSET}：由服务定" in client.get("/model").text
+    sizes = get(client, "/api/models")["model"]["sizes"]
+    assert {size["price"] for size in sizes.values()} == {None}
+
+
+def test_a_price_of_nothing_is_free_on_the_pages(
+    settings: Settings, service: FakeOpenAIImages, db: database.Connection
+) -> None:
+    studio = opened(settings, service, db, price_per_image=Decimal(0))
+    client = create_app(studio.settings, studio.worker).test_client()
+    assert client.get("/").text.count("data-price>免费<") == 3
+    assert UNSET not in client.get("/model").text
+    studio.make("猫")
+    assert "<dd>免费</dd>" in client.get("/records").text
+
+
+@pytest.mark.parametrize("prompt", ["猫", "崩"])
+def test_a_record_says_that_its_price_is_not_set(client: FlaskClient, studio: Studio, prompt: str) -> None:
+    record = studio.make(prompt)
+    page = client.get(f"/records?record={record.id}").text
+    assert f"<dt>费用</dt><dd>{UNSET}</dd>" in page
+    assert "免费" not in page
+
+
+def test_what_may_have_been_billed_at_a_known_price_is_not_told_as_free(
+    settings: Settings, service: FakeOpenAIImages, db: database.Connection
+) -> None:
+    studio = opened(settings, service, db, price_per_image=Decimal("0.3"))
+    client = create_app(studio.settings, studio.worker).test_client()
+    record = studio.make("崩")
+    assert "<dd>可能已计费 ¥0.30</dd>" in client.get(f"/records?record={record.id}").text
+
+
+def test_the_api_tells_an_unknown_price_as_null(client: FlaskClient, studio: Studio) -> None:
+    batch_id, ids = studio.ask("猫", "崩")
+    while studio.step():
+        pass
+    answer = get(client, f"/api/batches/{batch_id}")
+    batch = answer["batch"]
+    assert (batch["cost"], batch["at_stake"], batch["estimated_cost"]) == (None, None, None)
+    assert [(one["cost"], one["at_stake"]) for one in answer["records"]] == [(None, 0), (0, None)]
+    usage = get(client, "/api/usage?range=today")["usage"]
+    assert (usage["today"]["billed"], usage["today"]["unpriced"]) == (0, 2)
+    assert usage["in_doubt"]["at_stake"] is None
+    dropped = client.post("/api/records/drop", json={"ids": [ids[1]], "billed": True}).get_json()
+    assert dropped["amount"] is None
+
+
+def test_the_page_of_what_was_spent_says_it_and_names_no_sum(client: FlaskClient, studio: Studio) -> None:
+    studio.make("猫")
+    studio.make("崩")
+    page = client.get("/usage").text
+    assert f'<dt>今天</dt><dd><span class="sum-money">{UNSET}</span>' in page
+    assert f'<dt>结果未知</dt><dd><span class="sum-money">{UNSET}</span>' in page
+    assert f"<td>1</td><td>{UNSET}</td><td>{UNSET}</td>" in page
+    assert f'<p class="doubt-sum">{UNSET}</p>' in page
+    assert page.count('data-at-stake=""') == 4
+    assert "¥0.00" not in page.partition("从开始到现在")[2].partition("正在生成")[0]
+
+
+def test_beside_what_has_a_price_the_page_counts_what_has_none(client: FlaskClient, studio: Studio) -> None:
+    studio.make("猫")
+    open_anew(studio, price_per_image=Decimal("0.3"))
+    studio.make("狗")
+    page = client.get("/usage").text
+    assert (
+        '<span class="sum-money">¥0.30</span><span class="sum-words">2 张，其中 1 张价格未设</span>' in page
+    )
+
+
+def test_exports_leave_the_cell_of_an_unknown_price_empty(client: FlaskClient, studio: Studio) -> None:
+    batch_id, _ = studio.ask("猫", "崩")
+    while studio.step():
+        pass
+    made, lost = workbook_rows(client, f"/api/batches/{batch_id}/results.xlsx")
+    assert (made["费用（元）"], made["可能已计费（元）"]) == (None, None)
+    assert lost["可能已计费（元）"] is None
+    listed = workbook_rows(client, "/api/records/export.xlsx?status=success")
+    assert [row["费用（元）"] for row in listed] == [None]
+
+
+def test_the_ledger_leaves_it_empty_in_its_lines_and_its_sums(client: FlaskClient, studio: Studio) -> None:
+    studio.make("猫")
+    text = client.get("/api/usage/export.csv?range=today", buffered=True).text.lstrip("\ufeff")
+    head, line, total = csv.reader(io.StringIO(text))
+    told = dict(zip(head, line, strict=True))
+    assert (told["单价（元）"], told["已计费（元）"], told["结果"]) == ("", "", "已计费")
+    assert dict(zip(head, total, strict=True))["已计费（元）"] == ""
+    book = load_workbook(io.BytesIO(client.get("/api/usage/export.xlsx?range=today", buffered=True).data))
+    assert [row[1:3] for row in book.worksheets[-1].iter_rows(min_row=2, values_only=True)] == [(1, None)] * 2
+
+
+def test_what_was_sent_before_the_upgrade_keeps_its_price(settings: Settings) -> None:
+    with closing(database.connect(settings.database_path)) as db:
+        for migration in MIGRATIONS[: MIGRATIONS.index(add_unpriced)]:
+            migration(db)
+        db.execute(f"PRAGMA user_version = {MIGRATIONS.index(add_unpriced)}")
+        sql = "INSERT INTO sends (record_id, model, price_micros, outcome) VALUES (1, 'a', 220000, 'billed')"
+        db.execute(sql)
+    database.open_database(settings.database_path)
+    with closing(database.connect(settings.database_path)) as db:
+        assert database.spent_in_all(db) == Spent(billed=Decimal("0.22"), pictures=1)
+        db.execute("UPDATE sends SET is_priced = 0, price_micros = 0")
+        assert database.spent_in_all(db) == Spent(pictures=1, unpriced_pictures=1)
+
+
+def test_the_sums_of_a_batch_are_read_from_an_index_alone(db: database.Connection) -> None:
+    sql = """
+        SELECT status, sum(cost_micros), sum(cost_unpriced), sum(at_stake_micros), sum(at_stake_unpriced)
+        FROM generation_records WHERE batch_id = 'a' GROUP BY status
+    """
+    plan = " ".join(row["detail"] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}"))
+    assert "COVERING INDEX records_sums" in plan
