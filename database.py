@@ -9,6 +9,7 @@ from sqlite3 import Connection
 from storage.batches import (
     add_batch,
     cancel_batch,
+    count_batches,
     count_open_work,
     get_batch,
     get_batch_version,
@@ -125,6 +126,7 @@ __all__ = [
     "collect_records",
     "committed",
     "connect",
+    "count_batches",
     "count_doubts",
     "count_failures",
     "count_kinds",

@@ -137,12 +137,20 @@ def get_batch(db: sqlite3.Connection, batch_id: str) -> Batch:
     return _to_batch(db, row)
 
 
-def list_batches(db: sqlite3.Connection, *, limit: int = 50, source: str | None = None) -> list[Batch]:
+def list_batches(
+    db: sqlite3.Connection, *, limit: int, offset: int = 0, source: str | None = None
+) -> list[Batch]:
     """Batches, newest first; only those of one source when it is named."""
     which = "WHERE source = :source ORDER BY created_at DESC, rowid DESC" if source else "ORDER BY rowid DESC"
-    sql = f"SELECT * FROM batches {which} LIMIT :limit"
-    rows = db.execute(sql, {"limit": limit, "source": source}).fetchall()
+    sql = f"SELECT * FROM batches {which} LIMIT :limit OFFSET :offset"
+    rows = db.execute(sql, {"limit": limit, "offset": offset, "source": source}).fetchall()
     return [_to_batch(db, row) for row in rows]
+
+
+def count_batches(db: sqlite3.Connection, *, source: str | None = None) -> int:
+    """How many batches there are; only those of one source when it is named."""
+    sql = f"SELECT count(*) AS number FROM batches {'WHERE source = :source' if source else ''}"
+    return int(db.execute(sql, {"source": source}).fetchone()["number"])
 
 
 def get_batch_version(db: sqlite3.Connection, batch_id: str) -> int:

@@ -210,6 +210,35 @@ def test_the_list_of_batches_is_sent_again_only_when_one_changed(client: FlaskCl
     assert get(client, "/api/batches?source=bath", 400)["field"] == "source"
 
 
+def test_every_batch_can_be_listed_a_page_at_a_time(client: FlaskClient) -> None:
+    rows = {"rows": [{"prompt": "猫"}]}
+    made = [post(client, "/api/batches", rows, 202)["batch_id"] for _ in range(53)]
+    made.append(post(client, "/api/batches", rows | {"source": "single"}, 202)["batch_id"])
+    first = get(client, "/api/batches")
+    rest = get(client, "/api/batches?offset=50")
+    assert [batch["id"] for batch in first["batches"] + rest["batches"]] == made[::-1]
+    assert (len(first["batches"]), first["total"], rest["total"]) == (50, 54, 54)
+    of_workbooks = get(client, "/api/batches?source=batch&limit=2&offset=1")
+    assert [batch["id"] for batch in of_workbooks["batches"]] == [made[51], made[50]]
+    assert of_workbooks["total"] == 53
+    assert get(client, "/api/batches?offset=54")["batches"] == []
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "offset=-1", f"offset={2**63}"])
+def test_a_page_of_batches_out_of_bounds_is_refused_as_one_of_records_is(
+    client: FlaskClient, query: str
+) -> None:
+    refused = get(client, f"/api/batches?{query}", 400)
+    assert refused == get(client, f"/api/records?{query}", 400)
+    assert refused["field"] == query.partition("=")[0]
+
+
+def test_another_page_of_batches_is_not_taken_for_one_that_is_known(client: FlaskClient) -> None:
+    post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
+    known = {"If-None-Match": client.get("/api/batches").headers["ETag"]}
+    assert client.get("/api/batches?offset=1", headers=known).get_json()["batches"] == []
+
+
 def test_a_batch_is_paused_resumed_and_cancelled(client: FlaskClient) -> None:
     batch_id = post(client, "/api/batches", {"rows": [{"prompt": "一"}]}, 202)["batch_id"]
     assert post(client, f"/api/batches/{batch_id}/pause")["batch"]["status"] == "paused"

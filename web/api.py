@@ -22,6 +22,7 @@ from web.answers import (
 )
 from web.asking import BadRows, queue_rows
 from web.context import connection, rooms
+from web.filters import page_bounds
 from web.language import told
 from web.live import is_known, unless_unchanged
 from web.numbers import asked_number, whole_numbers
@@ -29,6 +30,7 @@ from web.numbers import asked_number, whole_numbers
 api = Blueprint("api", __name__, url_prefix="/api")
 _LONGEST_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
+BATCHES_LISTED = 50
 
 
 @api.errorhandler(BadRows)
@@ -103,15 +105,19 @@ def create_batch() -> Answer:
 
 @api.get("/batches")
 def list_batches() -> Any:
-    """Batches, newest first."""
+    """A page of batches, newest first."""
     db, source = connection(), request.args.get("source") or None
+    limit, offset = page_bounds(BATCHES_LISTED)
     if source not in (None, *SOURCES):
         raise InvalidRequest("source", "source 应为 single 或 batch")
-    tag = f"{source}-{database.last_version(db)}"
+    tag = f"{source}-{limit}-{offset}-{database.last_version(db)}"
     if is_known(tag):
         return unless_unchanged(jsonify(), tag)
-    batches = [batch_json(batch) for batch in database.list_batches(db, source=source)]
-    return unless_unchanged(jsonify(success=True, batches=batches), tag)
+    with database.snapshot(db):
+        batches = database.list_batches(db, limit=limit, offset=offset, source=source)
+        total = database.count_batches(db, source=source)
+    answer = jsonify(success=True, batches=[batch_json(batch) for batch in batches], total=total)
+    return unless_unchanged(answer, tag)
 
 
 @api.get("/batches/<batch_id>")

@@ -71,9 +71,9 @@ def asked_for() -> database.Chosen:
     return [int(number) for number in numbers]
 
 
-def page_bounds() -> tuple[int, int]:
+def page_bounds(usual: int = 20) -> tuple[int, int]:
     """``limit`` and ``offset`` of this request. Raises InvalidRequest."""
-    return asked_between("limit", 1, MOST_LISTED, 20), asked_between("offset", 0, MOST_PASSED, 0)
+    return asked_between("limit", 1, MOST_LISTED, usual), asked_between("offset", 0, MOST_PASSED, 0)
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import database
 from domain import ASPECT_RATIOS, MAX_BATCH_NAME_LENGTH, MAX_FILENAME_LENGTH, MAX_ROWS_A_BATCH, RESOLUTIONS
-from web.api import SOURCES
+from web.api import BATCHES_LISTED, SOURCES
 from web.api_samples import MAX_FILES, MOST_COUNTED, MOST_IMAGES
 from web.files import XLSX
 from web.filters import LONGEST_TEXT, MOST_LISTED, MOST_PASSED
@@ -125,9 +125,13 @@ CALLS: dict[str, Call] = {
         json=ref("Row"),
     ),
     "GET /api/batches": call(
-        "批次，新的在前",
-        success(batches=listed(ref("Batch"))),
-        query={"source": chosen(*SOURCES)},
+        "批次，一次一页，新的在前",
+        success(batches=listed(ref("Batch")), total=COUNT),
+        query={
+            "limit": whole(1, MOST_LISTED, default=BATCHES_LISTED),
+            "offset": whole(0, MOST_PASSED, default=0),
+            "source": chosen(*SOURCES),
+        },
         also=_UNCHANGED,
     ),
     "POST /api/batches": call(

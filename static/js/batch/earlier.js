@@ -1,4 +1,4 @@
-// Earlier batches, newest first, in a panel at the side.
+// Earlier batches, newest first, in a panel at the side, a page at a time.
 
 import { call } from "../api.js";
 import { batchName, queuedAnew, timeOf } from "./records.js";
@@ -11,14 +11,31 @@ const STATES = { queued: _("排队中"), running: _("生成中"), paused: _("已
 export async function openEarlier(dialog, { url, pageUrl, say }) {
   const list = dialog.querySelector("[data-earlier]");
   const word = dialog.querySelector("[data-earlier-word]");
+  const more = dialog.querySelector("[data-earlier-more]");
+  let seen = new Set();
+  let offset = 0;
   dialog.showModal();
-  word.textContent = _("正在读取…");
-  try {
-    const { batches } = await call("GET", `${url}?source=batch`);
-    list.replaceChildren(...batches.map(makeItem));
-    word.textContent = batches.length > 0 ? "" : _("还没有批次。开始一次批量生成以后，会在这里看到它。");
-  } catch (failure) {
-    word.textContent = _("{message}（加载失败）", { message: failure.message });
+  more.onclick = load;
+  await load();
+
+  // What was started meanwhile pushes the rest down: what is there already is not shown twice.
+  async function load() {
+    more.disabled = true;
+    word.textContent = _("正在读取…");
+    try {
+      const { batches, total } = await call("GET", `${url}?source=batch&offset=${offset}`);
+      const items = batches.filter(({ id }) => !seen.has(id)).map(makeItem);
+      list[offset === 0 ? "replaceChildren" : "append"](...items);
+      if (offset > 0) items[0]?.querySelector("a").focus();
+      seen = new Set([...seen, ...batches.map(({ id }) => id)]);
+      offset += batches.length;
+      more.hidden = offset >= total;
+      word.textContent = total === 0 ? _("还没有批次。开始一次批量生成以后，会在这里看到它。") : more.hidden ? ""
+        : _("共 {total} 个批次，这里是最近的 {n} 个。", { total, n: list.childElementCount });
+    } catch (failure) {
+      word.textContent = _("{message}（加载失败）", { message: failure.message });
+    }
+    more.disabled = false;
   }
 
   function makeItem(batch) {
