@@ -6,6 +6,7 @@ worker thread; every function takes it first, as ``db``.
 
 from sqlite3 import Connection
 
+from storage.batch_log import count_log, list_log
 from storage.batches import (
     add_batch,
     cancel_batch,
@@ -16,7 +17,6 @@ from storage.batches import (
     get_paused_reason,
     list_batch_records,
     list_batches,
-    list_log,
     pause_batch,
     resume_batch,
 )
@@ -130,6 +130,7 @@ __all__ = [
     "count_doubts",
     "count_failures",
     "count_kinds",
+    "count_log",
     "count_open_work",
     "count_output_copies",
     "count_records",

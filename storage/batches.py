@@ -1,4 +1,4 @@
-"""Batches: records submitted together, what became of them, and their log."""
+"""Batches: records submitted together, and what became of them."""
 
 import secrets
 import sqlite3
@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from domain import Batch, BatchStatus, ImageRequest, LogLine, ModelCard, Record, Status, file_key
+from domain import Batch, BatchStatus, ImageRequest, ModelCard, Record, Status, file_key
 from errors import Conflict, NotFound
+from storage.batch_log import add_log
 from storage.connection import next_version, transaction
-from storage.rows import RECORD, micros, priced, sample_images_text, to_log_line, to_record
+from storage.rows import RECORD, micros, priced, sample_images_text, to_record
 
 
 def add_batch(
@@ -175,21 +176,6 @@ def list_batch_records(db: sqlite3.Connection, batch_id: str, *, since: int = 0)
     return [to_record(row) for row in rows]
 
 
-def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, limit: int = 500) -> list[LogLine]:
-    """The newest ``limit`` lines written after version ``since``, oldest first."""
-    rows = db.execute(
-        """
-        SELECT id, at, level, text, record_id
-        FROM batch_log
-        WHERE batch_id = :batch_id AND version > :since
-        ORDER BY id DESC
-        LIMIT :limit
-        """,
-        {"batch_id": batch_id, "since": since, "limit": limit},
-    ).fetchall()
-    return [to_log_line(row) for row in reversed(rows)]
-
-
 def count_open_work(db: sqlite3.Connection) -> tuple[int, int]:
     """(pictures queued or running, all pictures of the batches at work): 0, 0 when nothing is going on."""
     row = db.execute(
@@ -349,24 +335,6 @@ def cancel_batch(db: sqlite3.Connection, batch_id: str) -> int:
         )
         add_log(db, batch_id, "info", f"已取消，{cancelled} 张没有开始，不会计费")
     return cancelled
-
-
-def add_log(
-    db: sqlite3.Connection, batch_id: str | None, level: str, text: str, record_id: int | None = None
-) -> None:
-    """One line of the batch's log; inside a transaction. Also moves the batch's version on."""
-    if batch_id is None:
-        return
-    fields = {"batch_id": batch_id, "level": level, "text": text, "record_id": record_id}
-    fields["version"] = next_version(db)
-    db.execute(
-        """
-        INSERT INTO batch_log (batch_id, record_id, level, text, version)
-        VALUES (:batch_id, :record_id, :level, :text, :version)
-        """,
-        fields,
-    )
-    db.execute("UPDATE batches SET version = :version WHERE id = :batch_id", fields)
 
 
 def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:

@@ -9,7 +9,8 @@ from decimal import Decimal
 from domain import ModelCard, Status
 from errors import Conflict
 from spending import Doubt, DoubtCounts
-from storage.batches import add_log, check_model
+from storage.batch_log import add_log
+from storage.batches import check_model
 from storage.connection import next_version, transaction
 from storage.ledger import sum_up
 from storage.retry import list_makeable, queue_again

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from domain import KeptPicture, Record, Status
 from errors import Billed, ModelError
-from storage.batches import add_log, close_batch, pause_in_transaction
+from storage.batch_log import add_log
+from storage.batches import close_batch, pause_in_transaction
 from storage.connection import next_version, transaction
 from storage.ledger import close_sends, holds_claim, write_off_free_sends
 from storage.rows import RECORD, to_record

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from domain import ImageRequest, ModelCard, Record, Status
 from errors import Conflict
-from storage.batches import add_log, check_model
+from storage.batch_log import add_log
+from storage.batches import check_model
 from storage.connection import next_version, transaction
 from storage.queue import place_in_batch
 from storage.records import records_of

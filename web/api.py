@@ -132,12 +132,14 @@ def get_batch(batch_id: str) -> Any:
         batch = database.get_batch(db, batch_id)
         records = database.list_batch_records(db, batch_id, since=since)
         log = database.list_log(db, batch_id, since=since)
+        written = database.count_log(db, batch_id, since=since)
     response = jsonify(
         success=True,
         batch=batch_json(batch),
         version=batch.version,
         records=[record_json(record) for record in records],
         log=[log_json(line) for line in log],
+        log_left_out=written - len(log),
     )
     return unless_unchanged(response, f"{since}-{batch.version}")
 

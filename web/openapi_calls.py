@@ -146,8 +146,14 @@ CALLS: dict[str, Call] = {
         ),
     ),
     "GET /api/batches/{batch_id}": call(
-        "一个批次，以及 since 之后变化了的记录和日志",
-        success(batch=ref("Batch"), version=COUNT, records=listed(ref("Record")), log=listed(ref("LogLine"))),
+        "一个批次，以及 since 之后变化了的记录和日志；日志太长时略去较早的普通几条，log_left_out 是条数",
+        success(
+            batch=ref("Batch"),
+            version=COUNT,
+            records=listed(ref("Record")),
+            log=listed(ref("LogLine")),
+            log_left_out=COUNT,
+        ),
         query={"since": COUNT},
         also=_UNCHANGED,
     ),

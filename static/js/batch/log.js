@@ -1,23 +1,30 @@
-// The log of a run: a drawer at the bottom, newest last, all of it or only what failed.
+// The log of a run: a drawer at the bottom, newest last, all of it or only what failed. Of a long one the
+// earlier lines are left out, but never a warning or an error.
 
 import { timeOf } from "./records.js";
 import { _, language } from "../words.js";
 
 const KEPT = 2000;
 
-/** drawer: the <details>. goTo(record id) is called for a click or Enter on a line. Returns {add(lines)}. */
+/** drawer: the <details>. goTo(record id) is called for a click or Enter on a line. Returns {add(lines, how many are left out)}. */
 export function makeLog(drawer, { goTo }) {
   const list = drawer.querySelector("[data-log-lines]");
   const failures = drawer.querySelector("[data-log-failures]");
   const template = drawer.querySelector("[data-log-line]");
+  const sentence = drawer.querySelector("[data-log-left]");
+  let left = 0;
 
-  function add(lines) {
+  function add(lines, leftOut) {
     drawer.hidden = false;
     if (lines.length === 0) return;
     const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 8;
-    list.append(...lines.slice(-KEPT).map(makeLine));
-    while (list.childElementCount > KEPT) list.firstElementChild.remove();
-    drawer.querySelector("[data-log-count]").textContent = _("{n} 条", { n: list.childElementCount });
+    list.append(...lines.map(makeLine));
+    const early = [...list.querySelectorAll("[data-level=info]")].slice(0, -KEPT);
+    for (const line of early) line.remove();
+    left += leftOut + early.length;
+    sentence.hidden = left === 0;
+    sentence.textContent = _("较早的 {n} 条没有列出，警告和错误都在。", { n: left });
+    drawer.querySelector("[data-log-count]").textContent = _("{n} 条", { n: list.childElementCount + left });
     drawer.querySelector("[data-log-last]").textContent = lines.at(-1).text;
     if (atEnd) list.scrollTop = list.scrollHeight;
   }

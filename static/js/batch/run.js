@@ -49,7 +49,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       for (const row of table.rows.all) row.seed = book.seedOf(row);
       uncover();
       progress.show(batch, book.all());
-      log.add(news.log);
+      log.add(news.log, news.log_left_out);
       table.view.later();
     },
     onTrouble: (failure) => {

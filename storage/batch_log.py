@@ -1,0 +1,53 @@
+"""The log of a batch, a line an event, as people read it: warnings and errors are never left out."""
+
+import sqlite3
+
+from domain import LogLine
+from storage.connection import next_version
+from storage.rows import to_log_line
+
+
+def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, newest: int = 500) -> list[LogLine]:
+    """What was written after version ``since``, oldest first: all warnings and errors, the newest lines."""
+    rows = db.execute(
+        """
+        SELECT id, at, level, text, record_id
+        FROM batch_log
+        WHERE batch_id = :batch_id AND version > :since AND (level <> 'info' OR id >= (
+            SELECT min(id)
+            FROM (
+                SELECT id
+                FROM batch_log
+                WHERE batch_id = :batch_id AND version > :since
+                ORDER BY id DESC
+                LIMIT :newest
+            )))
+        ORDER BY id
+        """,
+        {"batch_id": batch_id, "since": since, "newest": newest},
+    ).fetchall()
+    return [to_log_line(row) for row in rows]
+
+
+def count_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0) -> int:
+    """How many lines were written after version ``since``, whatever they say."""
+    sql = "SELECT count(*) AS number FROM batch_log WHERE batch_id = :batch_id AND version > :since"
+    return int(db.execute(sql, {"batch_id": batch_id, "since": since}).fetchone()["number"])
+
+
+def add_log(
+    db: sqlite3.Connection, batch_id: str | None, level: str, text: str, record_id: int | None = None
+) -> None:
+    """One line of the batch's log; inside a transaction. Also moves the batch's version on."""
+    if batch_id is None:
+        return
+    fields = {"batch_id": batch_id, "level": level, "text": text, "record_id": record_id}
+    fields["version"] = next_version(db)
+    db.execute(
+        """
+        INSERT INTO batch_log (batch_id, record_id, level, text, version)
+        VALUES (:batch_id, :record_id, :level, :text, :version)
+        """,
+        fields,
+    )
+    db.execute("UPDATE batches SET version = :version WHERE id = :batch_id", fields)
