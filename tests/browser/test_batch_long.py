@@ -1,0 +1,105 @@
+"""批量生成 where there is much of it: many earlier batches, a long log; and a model without a price."""
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+import database
+from config import Settings
+from domain import ImageRequest
+from image_models.demo import Demo
+from storage.batch_log import add_log
+from tests.browser.batch_page import BatchPage
+from tests.browser.studio_page import StudioPage
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.house_process import served
+
+
+def ended_batches(home: Path, number: int) -> list[str]:
+    """Batches that were cancelled before the house opens, the newest last -> their ids."""
+    file = home / "generation_records.db"
+    database.open_database(file)
+    card, ids = Demo(Settings()).card, []
+    with closing(database.connect(file)) as db:
+        for n in range(number):
+            request = ImageRequest(prompt="猫")
+            batch_id, _ = database.add_batch(
+                db, [request], card=card, stems=["猫"], is_taken=lambda stem: False, name=f"第 {n} 批"
+            )
+            database.cancel_batch(db, batch_id)
+            ids.append(batch_id)
+    return ids
+
+
+def test_earlier_batches_are_seen_to_the_first_of_them(page: Page, tmp_path: Path) -> None:
+    ended_batches(tmp_path, 105)
+    with served(tmp_path, image_model="demo") as house:
+        batch = BatchPage(page, house.address)
+        batch.open()
+        batch.do("earlier")
+        dialog = page.locator("dialog[data-dialog=earlier]")
+        items, more = dialog.locator(".earlier-item"), dialog.get_by_role("button", name="再看更早的")
+        expect(items).to_have_count(50)
+        expect(dialog).to_contain_text("共 105 个批次，这里是最近的 50 个")
+        more.click()
+        expect(items).to_have_count(100)
+        expect(items.nth(50).get_by_role("link").first).to_be_focused()
+        more.click()
+        expect(items).to_have_count(105)
+        expect(more).to_be_hidden()
+        names = dialog.locator("[data-name]").all_inner_texts()
+        assert names == [f"第 {n} 批" for n in range(104, -1, -1)]
+
+
+def test_a_long_log_says_what_is_left_out_and_keeps_every_error(page: Page, tmp_path: Path) -> None:
+    [batch_id] = ended_batches(tmp_path, 1)
+    with closing(database.connect(tmp_path / "generation_records.db")) as db, database.transaction(db):
+        add_log(db, batch_id, "error", "很早的失败")
+        for n in range(700):
+            add_log(db, batch_id, "info", f"已保存 {n}")
+    with served(tmp_path, image_model="demo") as house:
+        batch = BatchPage(page, house.address)
+        batch.open(f"?id={batch_id}")
+        page.locator("[data-log] summary").click()
+        expect(page.locator("[data-log-left]")).to_have_text("较早的 201 条没有列出，警告和错误都在。")
+        expect(page.locator("[data-log-count]")).to_have_text("702 条")
+        lines = page.locator(".log-line")
+        expect(lines).to_have_count(501)
+        expect(lines.first).to_contain_text("很早的失败")
+        expect(lines.last).to_contain_text("已保存 699")
+
+
+def test_a_short_log_leaves_nothing_out(page: Page, tmp_path: Path) -> None:
+    [batch_id] = ended_batches(tmp_path, 1)
+    with served(tmp_path, image_model="demo") as house:
+        batch = BatchPage(page, house.address)
+        batch.open(f"?id={batch_id}")
+        page.locator("[data-log] summary").click()
+        expect(page.locator(".log-line")).to_have_count(1)
+        expect(page.locator("[data-log-left]")).to_be_hidden()
+
+
+def test_what_nobody_knows_the_price_of_is_not_called_free_before_during_and_after_a_run(
+    page: Page, tmp_path: Path
+) -> None:
+    with FakeOpenAIImages() as service, served(tmp_path, **service.settings()) as house:
+        studio = StudioPage(page, house.address)
+        studio.open()
+        expect(page.locator("[data-go-price]")).to_have_text("价格未设")
+        page.locator("[name=aspect_ratio][value='16:9']").check(force=True)
+        expect(page.locator("[data-price]").first).to_have_text("价格未设")
+        batch = BatchPage(page, house.address)
+        batch.open()
+        batch.do("add")
+        batch.paste_block(1, "prompt", ("猫",), ("崩",))
+        expect(page.locator("[data-sum]")).to_contain_text("价格未设")
+        expect(batch.open_start()).to_contain_text("价格未设")
+        page.keyboard.press("Escape")
+        batch.start_batch()
+        batch.expect_figures("完成 1 / 2 · 结果未知 1 · 价格未设")
+        expect(batch.causes()).to_contain_text("结果未知，可能已计费 价格未设")
+        batch.causes().locator("[data-retry]").click()
+        expect(page.locator("dialog[data-dialog=money]")).to_contain_text("价格未设")
+        expect(page.locator("body")).not_to_contain_text(re.compile("免费|NaN|null"), use_inner_text=True)
