@@ -1,0 +1,149 @@
+"""What people's guides and scripts quote stays to the letter: labels, addresses, headers, states, fields."""
+
+import io
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openpyxl import load_workbook
+
+import database
+import generator
+import pictures
+from config import Settings
+from domain import BatchStatus, ImageRequest, Status
+from web_app import create_app
+from worker import Worker
+
+PAGES = {"/": "🎨单图生成", "/batch": "📦批量生成", "/records": "📊生成记录", "/samples": "🖼️示例图"}
+LABELS = {
+    "/batch": (
+        "📂 导入 Excel",
+        "📄 下载模板",
+        "💾 导出当前表格",
+        "➕ 添加一行",
+        "选择 (0)",
+        "🚀 开始批量生成",
+    ),
+    "/": ("选择 (0)", "✓ 确认选择"),
+    "/records": ("🔍", "⬇️ 下载", "🗑️ 删除", "加载失败"),
+    "/samples": ("🔍",),
+}
+HEADERS = ("提示词", "负面提示词", "图片比例", "分辨率", "生成数量", "文件名")
+RECORD = """
+    id created_at prompt negative_prompt aspect_ratio resolution width height num_images seed steps
+    sample_images image_path filename batch_id status model error cost favourite finished_at thumbnail_url
+"""
+BATCH = """
+    id name created_at status paused_reason total counts cost estimated_cost eta_seconds
+"""
+
+
+class Words(HTMLParser):
+    """The text of every element that has some, as a person reads it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(html)
+
+    def handle_data(self, data: str) -> None:
+        if text := data.strip():
+            self.found.append(text)
+
+
+@pytest.fixture
+def worker(settings: Settings) -> Worker:
+    return Worker(settings, generator.open_model(settings))
+
+
+@pytest.fixture
+def empty(settings: Settings, worker: Worker) -> FlaskClient:
+    return create_app(settings, worker).test_client()
+
+
+@pytest.fixture
+def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> FlaskClient:
+    """Of a house with one picture."""
+    database.add_batch(
+        db,
+        [ImageRequest(prompt="猫", resolution="1K")],
+        card=worker.model.card,
+        stems=["猫"],
+        is_taken=lambda stem: pictures.is_taken(worker.settings.output_dir, stem),
+    )
+    assert worker.step(db)
+    return empty
+
+
+def get(client: FlaskClient, path: str) -> dict[str, Any]:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    fields: dict[str, Any] = answer.get_json()
+    return fields
+
+
+@pytest.mark.parametrize(("path", "label"), [(path, label) for path in LABELS for label in LABELS[path]])
+def test_a_label_that_guides_quote_stands_on_its_page(client: FlaskClient, path: str, label: str) -> None:
+    assert label in Words(client.get(path).text).found
+
+
+def test_where_there_is_no_record_the_page_says_so_in_the_words_that_guides_quote(empty: FlaskClient) -> None:
+    assert "暂无记录" in Words(empty.get("/records").text).found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_leads_to_every_other_by_its_name(empty: FlaskClient, page: str) -> None:
+    text = empty.get(page).text
+    links = re.findall(r'<a class="bar-page" href="([^"]+)"[^>]*>(.*?)</a>', text, re.DOTALL)
+    assert {path: re.sub(r"<[^>]+>|\s", "", words) for path, words in links} == PAGES
+    assert re.search(r'href="([^"]+)" aria-current="page"', text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_demo_model_is_named_on_every_page(empty: FlaskClient, page: str) -> None:
+    assert any("演示" in words for words in Words(empty.get(page).text).found)
+
+
+def test_the_template_and_the_table_have_the_headers_of_peoples_workbooks(empty: FlaskClient) -> None:
+    book = load_workbook(io.BytesIO(empty.get("/api/spreadsheet/template.xlsx", buffered=True).data))
+    [head, *_] = book.worksheets[0].iter_rows(values_only=True)
+    assert {*HEADERS, "参考示例图", "种子", "采样步数"} == {*head}
+    assert {*HEADERS, "参考示例图"} <= {*Words(empty.get("/batch").text).found}
+
+
+def test_states_have_the_names_that_scripts_compare_with(client: FlaskClient) -> None:
+    assert [*Status] == ["queued", "running", "success", "failed", "unknown", "cancelled"]
+    assert [*BatchStatus] == ["queued", "running", "paused", "finished", "cancelled"]
+    [batch] = get(client, "/api/batches")["batches"]
+    assert batch["counts"] == dict.fromkeys(map(str, Status), 0) | {"success": 1}
+
+
+def test_records_and_batches_have_the_fields_that_scripts_read(client: FlaskClient) -> None:
+    [record] = get(client, "/api/records")["records"]
+    assert {*RECORD.split()} <= record.keys()
+    answer = get(client, f"/api/batches/{record['batch_id']}")
+    assert {*BATCH.split()} <= answer["batch"].keys()
+    assert {"success", "batch", "version", "records", "log"} <= answer.keys()
+    assert {"at", "level", "text", "record_id"} == answer["log"][0].keys()
+
+
+def test_the_table_of_records_has_the_columns_that_others_read(db: database.Connection) -> None:
+    columns = {row["name"] for row in db.execute("SELECT name FROM pragma_table_info('generation_records')")}
+    kept = {*RECORD.split()} - {"cost", "thumbnail_url"}
+    assert kept <= columns
+
+
+def test_what_nobody_knows_is_told_in_the_words_of_the_contract(
+    client: FlaskClient, db: database.Connection
+) -> None:
+    words = "结果未知，可能已计费"
+    db.execute("UPDATE generation_records SET status = 'unknown', image_path = '', filename = ''")
+    db.execute("UPDATE batches SET source = 'single'")
+    assert words in Words(client.get("/").text).found
+    [record] = get(client, "/api/records?status=unknown")["records"]
+    path = f"/api/batches/{record['batch_id']}/results.xlsx"
+    head, line = load_workbook(io.BytesIO(client.get(path, buffered=True).data)).worksheets[0].values
+    assert dict(zip(head, line, strict=True))["状态"] == words

@@ -1,0 +1,116 @@
+"""``eta_seconds``: how long a batch still takes, from the pace that was seen."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+import database
+import generator
+from config import Settings
+from domain import BatchStatus, ImageRequest, ModelCard, Status
+from tests.fakes.jimeng import FakeJimeng
+from web_app import create_app
+from worker import Worker
+
+
+class Pace:
+    """A batch whose pictures take as long as the test says."""
+
+    def __init__(self, db: database.Connection, card: ModelCard, pictures: int) -> None:
+        self.db = db
+        request = ImageRequest(prompt="猫")
+        self.batch_id, self.ids = database.add_batch(
+            db, [request] * pictures, card=card, stems=["猫"] * pictures, is_taken=lambda stem: False
+        )
+
+    def set(self, ids: list[int], status: Status, seconds: float = 0.0) -> None:
+        """These records have this status; those that have ended took so long, an hour ago."""
+        self.db.executemany(
+            """
+            UPDATE generation_records
+            SET status = :status, started_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '-3600 seconds'),
+                finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '-3600 seconds', :took)
+            WHERE id = :id
+            """,
+            [{"id": one, "status": status, "took": f"+{seconds} seconds"} for one in ids],
+        )
+
+    def eta(self) -> int | None:
+        return database.get_batch(self.db, self.batch_id).eta_seconds
+
+
+@pytest.fixture
+def pace(db: database.Connection, card: ModelCard) -> Pace:
+    return Pace(db, card, 100)
+
+
+def test_it_is_the_work_left_over_those_under_way_at_the_mean_time_of_a_picture(pace: Pace) -> None:
+    pace.set(pace.ids[:5], Status.SUCCESS, 8)
+    pace.set(pace.ids[5:10], Status.SUCCESS, 12)
+    pace.set(pace.ids[10:14], Status.RUNNING)
+    assert pace.eta() == 90 * 10 / 4
+
+
+def test_only_the_last_forty_pictures_tell_the_pace(pace: Pace) -> None:
+    pace.set(pace.ids[:30], Status.SUCCESS, 500)
+    pace.set(pace.ids[30:70], Status.SUCCESS, 2)
+    pace.set(pace.ids[70:80], Status.RUNNING)
+    assert pace.eta() == 30 * 2 / 10
+
+
+def test_failures_do_not_tell_the_pace_and_are_not_to_be_made(pace: Pace) -> None:
+    pace.set(pace.ids[:10], Status.SUCCESS, 6)
+    pace.set(pace.ids[10:60], Status.FAILED, 300)
+    pace.set(pace.ids[60:90], Status.UNKNOWN, 300)
+    pace.set(pace.ids[90:92], Status.RUNNING)
+    assert pace.eta() == 10 * 6 / 2
+
+
+def test_nobody_knows_before_the_first_picture_is_there(pace: Pace) -> None:
+    assert pace.eta() is None
+    pace.set(pace.ids[:4], Status.RUNNING)
+    assert pace.eta() is None
+    pace.set(pace.ids[4:6], Status.FAILED, 3)
+    assert pace.eta() is None
+
+
+def test_nobody_knows_while_nothing_is_under_way(pace: Pace) -> None:
+    pace.set(pace.ids[:10], Status.SUCCESS, 6)
+    assert pace.eta() is None
+
+
+def test_there_is_none_once_all_is_done(pace: Pace) -> None:
+    pace.set(pace.ids, Status.SUCCESS, 6)
+    assert pace.eta() is None
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng(latency=1.0) as fake:
+        yield fake
+
+
+def test_in_a_run_it_is_near_what_the_rest_takes_in_the_end(settings: Settings, service: FakeJimeng) -> None:
+    settings = replace(settings, **service.settings(model_concurrency=2))
+    worker = Worker(settings, generator.open_model(settings))
+    client = create_app(settings, worker).test_client()
+    rows = [{"prompt": "猫", "num_images": 10, "resolution": "1K"}]
+    batch_id = client.post("/api/batches", json={"rows": rows}).get_json()["batch_id"]
+    worker.start()
+    try:
+        told: tuple[int, float] | None = None
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            batch = client.get(f"/api/batches/{batch_id}").get_json()["batch"]
+            if told is None and batch["counts"]["success"] >= 4 and batch["counts"]["running"] == 2:
+                told = batch["eta_seconds"], time.monotonic()
+            if batch["status"] == BatchStatus.FINISHED:
+                break
+            time.sleep(0.05)
+        took = time.monotonic() - told[1] if told else 0.0
+    finally:
+        assert worker.stop(10)
+    assert told
+    assert took / 2 - 1 <= told[0] <= took * 2 + 1
