@@ -6,6 +6,7 @@ kinds       what a file is, by its bytes
 workbook    .xlsx bytes -> grids        delimited   .csv bytes -> grids
 headers     which column is which       header_words  what a header means
 cells       a cell -> a field, or a complaint
+other_lines sums and headers amid the rows
 reading     file -> Import              writing     template and export
 results     results and records as workbooks
 """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from domain import Status
+from domain import Status, normal_text
 from sheets.grid import Moment, Row, Unreadable, Value, number_text
 from sheets.header_words import Meaning, meaning
 
@@ -45,16 +46,23 @@ _STATUS_NAMES: Mapping[str, Status] = {
 } | {label: status for status, label in STATUS_LABELS.items()}
 
 
+_LONGEST_COMPARED = 500
 Named = tuple[int, str, Meaning | None]  # a column, its header, what that means
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header row's number, its fields by column, and what was noticed while reading it."""
+    """The header row's number, its fields by column, and what was noticed while reading it.
+
+    ``texts`` are the headers of these columns as ``plain_header`` makes them; ``unread`` are the columns with
+    a header that is none of ours.
+    """
 
     row: int
     columns: Mapping[str, int]
     notes: tuple[str, ...] = field(default=())
+    texts: Mapping[int, str] = field(default_factory=dict)
+    unread: frozenset[int] = field(default=frozenset())
 
     @property
     def of_results(self) -> bool:
@@ -82,6 +90,11 @@ def shown(value: Value) -> str:
     return value if isinstance(value, str) else number_text(value)
 
 
+def plain_header(text: str) -> str:
+    """A header as it is compared with another: without spaces, small."""
+    return re.sub(r"\s+", "", normal_text(text[:_LONGEST_COMPARED])).casefold()
+
+
 def _read_header(row: Row) -> Header | None:
     named = [(column, shown(value).strip()) for column, value in sorted(row.values.items())]
     told = [(column, text, meaning(text)) for column, text in named]
@@ -97,7 +110,9 @@ def _read_header(row: Row) -> Header | None:
         notes.append(f"这些列按意思认出：{'、'.join(guessed)}，请核对")
     if unknown:
         notes.append(f"没有用到的列：{'、'.join(unknown[:20])}")
-    return Header(row.number, columns, tuple(notes))
+    texts = {column: plain_header(text) for column, text in named if column in columns.values()}
+    unread = frozenset(column for column, _ in named) - texts.keys()
+    return Header(row.number, columns, tuple(notes), texts, unread)
 
 
 def _claim(told: Sequence[Named], columns: dict[str, int]) -> tuple[list[str], list[str], list[str]]:

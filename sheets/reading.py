@@ -13,9 +13,11 @@ from sheets.cells import TEXTS, Problem, cut, problem, references_error, split_n
 from sheets.grid import DressedNumber, Grid, Merge, Row, Sheet, Unreadable, Value
 from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
 from sheets.kinds import open_sheets
+from sheets.other_lines import drop_other_lines
 
 _HEADER_DEPTH = 50
 _AS_SHOWN = (*TEXTS, "aspect_ratio", "resolution")
+_SPARE_LINES = 200  # read beyond what a batch may have, for those that are no pictures
 _OVERFULL = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
 _DEFAULTS = {"aspect_ratio": "1:1", "resolution": "2K", "num_images": "1"}
 _ASKED = tuple(name for name in LABELS if name != "references")
@@ -109,11 +111,12 @@ def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[str]]:
     headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
     headed.sort(key=lambda one: not one[0].active)
     for sheet, header in headed:
-        grid = sheet.read(set(header.columns.values()), header.row, _most_lines(header))
+        grid = sheet.read(set(header.columns.values()), header.row, _most_lines(header) + _SPARE_LINES)
+        skipped = drop_other_lines(header, sheet, grid)
         if grid.rows:
             others = [other.name for other, _ in headed if other is not sheet]
             is_first = sheet is filled[0][0]
-            return sheet, header, grid, _tell_sheets(sheet, others, is_first=is_first)
+            return sheet, header, grid, [*_tell_sheets(sheet, others, is_first=is_first), *skipped]
     if headed:
         sheet, header = headed[0]
         raise SpreadsheetError(

@@ -1,0 +1,79 @@
+"""Lines of a table that are no pictures: sums below it, and its header once more in the middle of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from domain import normal_text
+from sheets.grid import Grid, Row, Sheet, Unreadable, Value
+from sheets.headers import Header, plain_header, shown
+
+_LONGEST = 60
+_UNIT = "(?:张图片|张图|张|幅图|幅|条|个|行|项|组|元|块|pictures?|images?|rows?|%)"
+_NUMBER = rf"[¥$]?[+-]?\d[\d,]*+(?:\.\d++)?{_UNIT}?+"
+_AMOUNTS = rf"(?:约?+{_NUMBER}[,、;]?+)"
+_WORD = (
+    "(?:本页|本表|本批|以上|全部|图片|数量|张数|费用)?(?:合计|总计|小计|共计|总共|累计|總計|合計|小計)(?:数量|张数|费用)?"
+    "|(?:grand|sub)?-?total"
+)
+_SUM = re.compile(rf"(?:{_WORD})(?:\({_UNIT}\))?[:=]?{_AMOUNTS}*+\.?|共:?{_AMOUNTS}++", re.IGNORECASE)
+_AMOUNT = re.compile(_NUMBER, re.IGNORECASE)
+
+
+def drop_other_lines(header: Header, sheet: Sheet, grid: Grid) -> list[str]:
+    """Take them out of the grid -> a note on each kind, with the numbers of its rows."""
+    repeated = {row.number for row in grid.rows if _is_header(row, header)}
+    labels = _labels_beside(header, sheet, grid)
+    sums = {row.number for row in grid.rows if _is_sum(row.values, labels.get(row.number, {}))}
+    gone = repeated | sums
+    if gone:
+        grid.rows = [row for row in grid.rows if row.number not in gone]
+        grid.hidden_rows -= gone
+        grid.overfull_rows = [number for number in grid.overfull_rows if number not in gone]
+    notes = [f"跳过了 {len(sums)} 个合计行：第 {_listed(sums)} 行"] if sums else []
+    return notes + ([f"跳过了 {len(repeated)} 个重复的表头：第 {_listed(repeated)} 行"] if repeated else [])
+
+
+def _is_header(row: Row, header: Header) -> bool:
+    """Whether each column has its own header in it, and nothing else."""
+    return len(row.values) == len(header.texts) and all(
+        column in row.values and plain_header(shown(row.values[column])) == text
+        for column, text in header.texts.items()
+    )
+
+
+def _labels_beside(header: Header, sheet: Sheet, grid: Grid) -> Mapping[int, Mapping[int, Value]]:
+    """What the columns that are not read say in rows without a prompt, or with a mere number for one."""
+    prompt = header.columns["prompt"]
+    bare = [row.number for row in grid.rows if prompt not in row.values or _is_amount(row.values[prompt])]
+    if not (bare and header.unread):
+        return {}
+    beside = sheet.read(header.unread, bare[0] - 1, len(grid.rows) + grid.beyond)
+    wanted = set(bare)
+    return {row.number: row.values for row in beside.rows if row.number in wanted}
+
+
+def _is_sum(values: Mapping[int, Value], beside: Mapping[int, Value]) -> bool:
+    """Whether a word for a sum is all there is but amounts."""
+    words = [value for value in values.values() if not _is_amount(value)]
+    return all(map(_names_sum, words)) and any(map(_names_sum, (*words, *beside.values())))
+
+
+def _names_sum(value: Value) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST and bool(_SUM.fullmatch(_tight(value)))
+
+
+def _is_amount(value: Value) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LONGEST and bool(_AMOUNT.fullmatch(_tight(value)))
+    return isinstance(value, int | float | Unreadable)
+
+
+def _tight(text: str) -> str:
+    return re.sub(r"\s+", "", normal_text(text))
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    first = sorted(numbers)
+    return "、".join(map(str, first[:8])) + ("…" if len(first) > 8 else "")

@@ -1,0 +1,138 @@
+"""Lines that are no pictures, sums and headers copied with their page, are skipped and said; prompts stay."""
+
+import time
+from typing import Any
+
+import pytest
+from openpyxl.worksheet.worksheet import Worksheet
+
+from domain import MAX_ROWS_A_BATCH
+from errors import SpreadsheetError
+from spreadsheet import Import, read_workbook
+from tests.workbooks.written import by_openpyxl
+
+HEAD = ("序号", "提示词", "图片比例", "生成数量")
+
+
+def read(*rows: Any, **more: Any) -> Import:
+    """The import of a workbook with these rows."""
+    return read_workbook(by_openpyxl(rows, **more), "a.xlsx")
+
+
+def prompts(found: Import) -> list[str]:
+    """The prompts that would be run."""
+    return [row.fields["prompt"] for row in found.rows]
+
+
+SUMS: list[tuple[Any, ...]] = [
+    ("", "合计", "", 120),
+    ("", "合计：", "", "120 张"),
+    ("", "总计", "", "=SUM(D2:D3)"),
+    ("", "小 计", "", 3),
+    ("", "共 120 张", "", ""),
+    ("", "总计：120 张，¥26.40", "", ""),
+    ("", "合计（张）", "", 120),
+    ("", "TOTAL:", "", 120),
+    ("", "Grand Total", "", 120),
+    (12, "合计", "", 120),
+    ("合计", "", "", 120),
+    ("合计", "", "", "=SUM(D2:D3)"),
+    ("合计", 2, "", 120),
+    ("总计：", "2 条", "", 120),
+]
+
+
+@pytest.mark.parametrize("line", SUMS)
+def test_a_line_with_a_sum_is_skipped_and_said(line: tuple[Any, ...]) -> None:
+    found = read(HEAD, (1, "猫", "16:9", 2), (2, "狗", "16:9", 1), line)
+
+    assert prompts(found) == ["猫", "狗"]
+    assert found.problems == ()
+    assert "跳过了 1 个合计行：第 4 行" in found.notes
+
+
+def test_sums_between_the_rows_are_all_skipped() -> None:
+    found = read(HEAD, (1, "猫"), ("小计", "", "", 1), (2, "狗"), ("小计", "", "", 1), ("总计", "", "", 2))
+
+    assert prompts(found) == ["猫", "狗"]
+    assert "跳过了 3 个合计行：第 3、5、6 行" in found.notes
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("", "总计划图", "", 3),
+        ("", "小计时器的照片", "", 1),
+        ("", "合计", "16:9", 1),
+        ("", "共同富裕", "", 1),
+        ("", "共 3 只猫", "", 1),
+        ("", "Total recall", "", 1),
+        ("", "合计栏上方的猫", "", ""),
+        ("", "2024", "", 1),
+        ("总计", "一只猫", "", 1),
+    ],
+)
+def test_a_prompt_that_only_sounds_like_a_sum_stays(line: tuple[Any, ...]) -> None:
+    found = read(HEAD, (1, "猫"), line)
+
+    assert prompts(found) == ["猫", line[1]]
+    assert not any("跳过" in note for note in found.notes)
+
+
+def test_a_row_without_a_prompt_is_still_complained_of() -> None:
+    found = read(HEAD, (1, "猫"), (2, "", "16:9", 3), ("合计", "", "", 3))
+
+    assert [(problem.row, problem.column) for problem in found.problems] == [(3, "提示词")]
+    assert [row.number for row in found.rows] == [2, 3]
+
+
+def test_a_table_of_nothing_but_a_sum_has_no_content() -> None:
+    with pytest.raises(SpreadsheetError, match="下面还没有内容"):
+        read(HEAD, ("合计", "", "", 0))
+
+
+def test_a_header_copied_with_its_page_is_skipped_and_said() -> None:
+    found = read(HEAD, (1, "猫"), HEAD, (2, "狗"), ("序号", " 提示词 ", "图片比例", "生成数量"), (3, "鱼"))
+
+    assert prompts(found) == ["猫", "狗", "鱼"]
+    assert found.problems == ()
+    assert "跳过了 2 个重复的表头：第 3、5 行" in found.notes
+
+
+def test_a_row_that_is_a_header_only_in_part_stays() -> None:
+    found = read(HEAD, (1, "猫"), (2, "提示词", "16:9", 1))
+
+    assert prompts(found) == ["猫", "提示词"]
+
+
+def test_a_csv_is_skipped_through_alike() -> None:
+    found = read_workbook("序号,提示词,数量\n1,猫,1\n序号,提示词,数量\n2,狗,1\n合计,,2\n".encode(), "a.csv")
+
+    assert prompts(found) == ["猫", "狗"]
+    assert found.problems == ()
+
+
+def test_a_full_batch_may_have_a_sum_below_it() -> None:
+    found = read(("提示词", "生成数量"), *[("猫", 1)] * MAX_ROWS_A_BATCH, ("合计", MAX_ROWS_A_BATCH))
+
+    assert len(found.rows) == MAX_ROWS_A_BATCH
+
+
+def test_a_hidden_sum_is_not_told_as_imported() -> None:
+    def hide(sheet: Worksheet) -> None:
+        sheet.row_dimensions[3].hidden = True
+
+    found = read(HEAD, (1, "猫"), ("", "合计", "", 1), change=hide)
+
+    assert not any("隐藏" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "text", ["合计" + "1" * 58, "共" + "1," * 29, "合计" * 30, "1" * 60, "共" + "1张、" * 19 + "x"]
+)
+def test_no_line_takes_long_to_tell(text: str) -> None:
+    start = time.perf_counter()
+
+    read(HEAD, ("", "猫"), *[("", text)] * 100)
+
+    assert time.perf_counter() - start < 2
