@@ -198,23 +198,22 @@ def in_scans(number: int, size: tuple[int, int] = (64, 64)) -> bytes:
     return content[:-2] + content[last:-2] * more + content[-2:]
 
 
-def test_a_picture_in_endless_scans_is_refused_before_it_takes_time(tmp_path: Path) -> None:
+def test_a_picture_in_endless_scans_is_refused_before_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = in_scans(200_000, (4096, 4096))
-    started = time.monotonic()
+    monkeypatch.setattr(Image, "open", None)
     with pytest.raises(ModelError, match="分层过多"):
         keep(tmp_path, content)
     with pytest.raises(InvalidRequest, match="分层过多，打开它要很久，请用看图软件另存一份") as caught:
         pictures.checked_upload("弹", content)
     assert caught.value.field == "file"
-    assert time.monotonic() - started < 1
 
 
-def test_neither_endless_other_parts_take_time() -> None:
+def test_a_picture_in_endless_parts_of_other_kinds_is_refused_too() -> None:
     content = b"\xff\xd8" + b"\xff\x01" * 5_000_000 + in_scans(10)[2:]
-    started = time.monotonic()
     with pytest.raises(InvalidRequest, match="分层过多"):
         pictures.checked_upload("弹", content)
-    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize("scans", [10, 64])

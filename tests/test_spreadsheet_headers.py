@@ -1,6 +1,5 @@
 """The headers people really write: what each means, and what must never be taken for the prompt."""
 
-import time
 from typing import Any
 
 import pytest
@@ -145,10 +144,5 @@ def test_a_negative_column_before_the_prompt_stays_negative() -> None:
 @pytest.mark.parametrize(
     "header", ["(" * 30_000, "提示词" * 10_000, "1." * 16_000, "-" * 32_000, "反" * 32_000]
 )
-def test_no_header_takes_long(header: str) -> None:
-    start = time.perf_counter()
-
-    for _ in range(100):
-        meaning(header)
-
-    assert time.perf_counter() - start < 1
+def test_of_an_endless_header_only_the_beginning_is_looked_at(header: str) -> None:
+    assert meaning(header) == meaning(header[:200])
