@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -271,11 +270,9 @@ def _check_bucket(settings: Settings) -> None:
 
 
 def _check_places(settings: Settings) -> None:
-    """What is copied, listed and swept folder by folder must not lie in another's folder."""
-    places = {
-        name.upper(): Path(os.path.normcase(os.path.realpath(getattr(settings, name))))
-        for name in ("database_path", "output_dir", "samples_dir")
-    }
-    for (inner, place), (outer, folder) in permutations(places.items(), 2):
-        if place.is_relative_to(folder):
-            raise SettingError(inner, f"「{place}」不能和 {outer} 相同或放在它里面，请换一个地方")
+    """A reference image somebody deletes must not be a picture somebody paid for."""
+    output, samples = (
+        os.path.normcase(os.path.realpath(one)) for one in (settings.output_dir, settings.samples_dir)
+    )
+    if output == samples:
+        raise SettingError("SAMPLES_DIR", f"不能和 OUTPUT_DIR 是同一个文件夹「{output}」，请换一个")
