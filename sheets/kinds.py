@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from pathlib import PurePath
 from typing import cast
 
@@ -12,7 +14,19 @@ from sheets.grid import Sheet
 from sheets.workbook import Workbook
 
 _SAVE_AS = "请用 Excel 或 WPS 打开后另存为 .xlsx 再导入"
+_OLD_EXCEL = f"这是旧版 Excel 文件（.xls），{_SAVE_AS}"
+_WEB_PAGE = tuple(
+    b"<!doctype html|<html|<head|<body|<meta|<style|<div|<table|<?xml|mime-version:".split(b"|")
+)
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+_OLDEST = (b"\t\x00\x04\x00", b"\t\x02\x06\x00", b"\t\x04\x06\x00", b"\t\x08")  # Excel 2 to 5
+_WORKBOOK_NAMES = (".xlsx", ".xlsm", ".xls", ".et")
+_PROTECTED = "这个文件像是被公司的文档加密软件加了密，请先解密，或另存为一个新文件，再导入"
+# What such software, TSD and E-SafeNet, writes before the bytes it encrypted.
+_PROTECTED_STARTS = (b"%TSD-Header", b"b\x14#e", b"c\x14#e")
+_PROTECTED_MARK = b"E-SafeNet"
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
 
 # The first bytes of files that are something else altogether.
 _OTHER_FILES = {
@@ -38,6 +52,7 @@ def open_sheets(content: bytes, filename: str) -> list[Sheet]:
     if content.startswith(_OLE):
         raise SpreadsheetError(_ole_sentence(content, filename))
     _check_text(content)
+    _check_encrypted(content, filename)
     return [DelimitedSheet(content, PurePath(filename.replace("\\", "/")).stem or "CSV")]
 
 
@@ -56,23 +71,38 @@ def _check_workbook(package: Package) -> None:
 
 
 def _ole_sentence(content: bytes, filename: str) -> str:
+    if "DRMEncrypted".encode("utf-16-le") in content:
+        return _PROTECTED
     if "EncryptedPackage".encode("utf-16-le") in content:
         return "这个文件有打开密码，请在 Excel 里去掉密码后再导入"
     if filename.lower().endswith((".et", ".ett")):
         return "这是 WPS 表格（.et），请在 WPS 里另存为 .xlsx 再导入"
     if "WordDocument".encode("utf-16-le") in content or filename.lower().endswith(".wps"):
         return "这是文字文档（.doc 或 .wps），不是表格，请选 .xlsx 或 .csv 文件"
-    return f"这是旧版 Excel 文件（.xls），{_SAVE_AS}"
+    return _OLD_EXCEL
 
 
 def _check_text(content: bytes) -> None:
     for start, kind in _OTHER_FILES.items():
         if content.startswith(start):
             raise SpreadsheetError(f"这是{kind}，不是表格，请选 .xlsx 或 .csv 文件")
-    beginning = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if content.startswith(_OLDEST):
+        raise SpreadsheetError(_OLD_EXCEL)
+    beginning = content[:4096].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        beginning = beginning.decode("utf-16", "ignore").lstrip().encode()
     if b"urn:schemas-microsoft-com:office:spreadsheet" in beginning:
         raise SpreadsheetError(f"这是旧式 XML 表格，{_SAVE_AS}")
     if b"urn:oasis:names:tc:opendocument" in beginning:
         raise SpreadsheetError(f"这是 OpenDocument 表格（.fods），{_SAVE_AS}")
-    if beginning.startswith((b"<!doctype html", b"<html", b"<table", b"<meta", b"<?xml", b"mime-version:")):
+    if beginning.startswith(_WEB_PAGE):
         raise SpreadsheetError(f"这个文件其实是网页（HTML），只是名字像表格，{_SAVE_AS}")
+
+
+def _check_encrypted(content: bytes, filename: str) -> None:
+    """Refuse what a company's software encrypted: by its mark, or as a workbook that is only noise."""
+    is_marked = content.startswith(_PROTECTED_STARTS) or _PROTECTED_MARK in content[:64]
+    is_unicode = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    is_noise = not is_unicode and _NO_TEXT.search(content, 0, 4096) is not None
+    if is_noise and (is_marked or filename.lower().endswith(_WORKBOOK_NAMES)):
+        raise SpreadsheetError(_PROTECTED)

@@ -1,5 +1,6 @@
 """Files that are no table of ours, each refused with one sentence that says what to do."""
 
+import random
 from contextlib import suppress
 
 import pytest
@@ -10,6 +11,7 @@ from tests.workbooks import by_hand
 from tests.workbooks.written import by_openpyxl, with_sheets
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
+NOISE = random.Random(7).randbytes(8192)
 INLINE = by_hand.inline_rows([("提示词",), ("猫",)])
 WHOLE = by_hand.workbook(INLINE)
 
@@ -22,6 +24,25 @@ REFUSED = {
     "WPS text": ("a.wps", OLE, "不是表格"),
     "old Word": ("a.doc", OLE + "WordDocument".encode("utf-16-le"), "不是表格"),
     "password": ("a.xlsx", OLE + "EncryptedPackage".encode("utf-16-le"), "密码"),
+    "rights management": (
+        "a.xlsx",
+        OLE + "DRMEncryptedDataSpace".encode("utf-16-le") + "EncryptedPackage".encode("utf-16-le"),
+        "文档加密软件",
+    ),
+    "protected by TSD": ("a.xlsx", b"%TSD-Header-###%" + NOISE, "文档加密软件"),
+    "protected by TSD, a csv": ("a.csv", b"%TSD-Header-###%" + bytes(8192), "文档加密软件"),
+    "protected by E-SafeNet": ("a.xlsx", b"\x62\x14\x23\x65" + NOISE, "文档加密软件"),
+    "protected by E-SafeNet, the other way": (
+        "a.csv",
+        b"c\x14#e\x00E-SafeNet\x00LOCK" + NOISE,
+        "文档加密软件",
+    ),
+    "protected by E-SafeNet, its mark first": ("a.xls", b"\x00\x01E-SafeNet\x00" + NOISE, "文档加密软件"),
+    "protected by something unknown": ("A.XLSX", NOISE, "文档加密软件"),
+    "protected by something unknown, WPS": ("a.et", NOISE, "文档加密软件"),
+    "noise without a workbook's name": ("a", NOISE, "编码"),
+    "the oldest Excel": ("a.xls", b"\t\x08\x08\x00\x00\x05\x05\x00" + bytes(64), ".xls"),
+    "Excel 4": ("a.xls", b"\t\x04\x06\x00\x00\x00\x10\x00" + bytes(64), ".xls"),
     "Numbers": ("a.numbers", by_hand.zipped({"Index/Document.iwa": b"x"}), "Numbers"),
     "OpenDocument": ("a.ods", by_hand.zipped({"mimetype": "x", "content.xml": "<x/>"}), ".ods"),
     "binary workbook": ("a.xlsb", by_hand.zipped({"xl/workbook.bin": b"x"}), ".xlsb"),
@@ -35,6 +56,18 @@ REFUSED = {
     ),
     "HTML named xls": ("a.xls", b"<html><table><tr><td>x</td></tr></table></html>", "HTML"),
     "HTML with a mark": ("a.xls", b"\xef\xbb\xbf\r\n<!DOCTYPE html><html>", "HTML"),
+    "HTML as Excel writes it": (
+        "a.xls",
+        b'<html xmlns:x="urn:schemas-microsoft-com:office:excel">\n<head><table><tr><td>x',
+        "HTML",
+    ),
+    "HTML in UTF-16": ("a.xls", "\ufeff\n<html><table>提示词</table></html>".encode("utf-16-le"), "HTML"),
+    "XML spreadsheet in UTF-16": (
+        "a.xls",
+        '<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?>'
+        '<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>'.encode("utf-16"),
+        "XML",
+    ),
     "XML spreadsheet": (
         "a.xls",
         b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
