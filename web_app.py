@@ -116,11 +116,11 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
         asyncore_use_poll=True,  # select() knows no more than 1,024 open files
     )
     Ending(worker).listen()
-    worker.start()
-    _greet(settings, worker.model.card)
-    if open_browser:
-        webbrowser.open(listening.address(settings.host, settings.port))  # it listens already
     try:
+        worker.start()
+        _greet(settings, worker.model.card)
+        if open_browser:
+            webbrowser.open(listening.address(settings.host, settings.port))  # it listens already
         server.run()
     finally:
         if not worker.is_stopping:
@@ -138,6 +138,7 @@ class Ending:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._heard: object = None
+        self._is_leaving = False
 
     def listen(self) -> None:
         """From now on these signals come here."""
@@ -153,7 +154,10 @@ class Ending:
         return number == _HANGUP and signal.getsignal(number) is signal.SIG_IGN
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_leaving:
+            return
         if self._worker.has_stopped:
+            self._is_leaving = True
             raise SystemExit(0)
         if not self._worker.is_stopping:
             _say(f"正在停止：最多等 {_STOP_SECONDS:.0f} 秒，让进行中的图片做完；再按一次 Ctrl+C 马上退出")

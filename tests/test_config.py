@@ -142,7 +142,7 @@ def test_what_stands_between_single_quotes_and_a_dollar_are_meant_as_they_stand(
 
 
 def test_reference_images_and_pictures_are_kept_apart() -> None:
-    with pytest.raises(SettingError, match="^SAMPLES_DIR：不能和 OUTPUT_DIR"):
+    with pytest.raises(SettingError, match=r"^SAMPLES_DIR：不能和 OUTPUT_DIR"):
         read_settings({"OUTPUT_DIR": "pictures", "SAMPLES_DIR": "./pictures"})
 
 

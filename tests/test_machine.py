@@ -114,6 +114,17 @@ def test_a_closed_window_stops_it_as_a_signal_does_though_it_says_so_twice(tmp_p
         assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
 
 
+def test_nothing_that_is_heard_while_it_leaves_cuts_the_leaving_short(settings: Settings) -> None:
+    worker = Worker(settings, generator.open_model(settings))
+    ending = web_app.Ending(worker)
+    worker.stop(0)
+    with pytest.raises(SystemExit) as caught:
+        ending._hear(signal.SIGINT, None)
+    assert caught.value.code == 0
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        ending._hear(number, None)
+
+
 def test_a_terminal_that_is_closed_is_a_proper_end_though_nobody_reads_any_more(tmp_path: Path) -> None:
     class InTerminal(HouseProcess):
         program = ("-c", _IN_TERMINAL)
