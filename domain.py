@@ -28,6 +28,8 @@ from fields import read_aspect_ratio as read_aspect_ratio
 from fields import read_resolution as read_resolution
 from fields import read_sample_images as read_sample_images
 from fields import read_whole_number as read_whole_number
+from fields import trimmed_text as trimmed_text
+from fields import visible_text as visible_text
 from fields import whole_characters as whole_characters
 from references import FILES_URL as FILES_URL
 from references import PINNED as PINNED

@@ -20,10 +20,31 @@ MAX_REFERENCE_LENGTH = 4_096
 MAX_SEED = 4_294_967_293
 MAX_STEPS = 150
 
+_JOINERS = "\u200c\u200d"  # of letters, and of the parts of an emoji
+# What nobody sees and copying brings along: soft hyphens, marks of direction and of byte order, zero widths.
+_UNSEEN = "\u00ad\u061c\u180e\u200b\u200e\u200f\ufeff\ufff9\ufffa\ufffb" + "".join(
+    chr(number) for number in (*range(0x202A, 0x202F), *range(0x2060, 0x2070))
+)
+_WITHOUT_UNSEEN = dict.fromkeys(map(ord, _UNSEEN))
+_WITHOUT_JOINERS = dict.fromkeys(map(ord, _JOINERS))
+_AT_EDGES = _UNSEEN + _JOINERS + "".join(chr(number) for number in range(0x3001) if chr(number).isspace())
+_VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))  # how the sign before them looks
+
 
 def normal_text(value: Any) -> str:
-    """Text of a cell or field with stray white space at the ends and full-width signs mended."""
-    return unicodedata.normalize("NFKC", str(value)).strip()
+    """A short text without what nobody sees and white space at its ends, full-width signs mended."""
+    return trimmed_text(unicodedata.normalize("NFKC", visible_text(str(value)).translate(_WITHOUT_JOINERS)))
+
+
+def visible_text(text: str) -> str:
+    """The text without what nobody sees; joiners stay, emoji are made with them."""
+    return text.translate(_WITHOUT_UNSEEN)
+
+
+def trimmed_text(text: str) -> str:
+    """The text without white space and what nobody sees at its ends; empty when that is all there is."""
+    text = text.strip(_AT_EDGES)
+    return text if text.strip(_AT_EDGES + _VARIANTS) else ""
 
 
 def whole_characters(text: str) -> str:
@@ -31,13 +52,15 @@ def whole_characters(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _read_text(name: str, label: str, limit: int, *, required: bool = False) -> Any:
+def _read_text(
+    name: str, label: str, limit: int, *, required: bool = False, clean: Callable[[str], str] = str
+) -> Any:
     def read(value: Any) -> str:
         if value is None:
             value = ""
         if not isinstance(value, str):
             raise InvalidRequest(name, f"{label}应为文字")
-        text = value.replace("\r\n", "\n").replace("\x00", "").strip()
+        text = trimmed_text(clean(value.replace("\r\n", "\n").replace("\x00", "")))
         if required and not text:
             raise InvalidRequest(name, f"请填写{label}")
         if len(text) > limit:
@@ -49,9 +72,9 @@ def _read_text(name: str, label: str, limit: int, *, required: bool = False) -> 
 
 def read_aspect_ratio(value: Any) -> str:
     """``16：9``, ``16x9``, ``１６:９`` -> ``16:9``; empty -> ``1:1``; InvalidRequest for anything else."""
-    if value is None or value == "":
-        return "1:1"
     text = re.sub(r"\s*[:∶xX×*/比]\s*", ":", _short(value))
+    if not text:
+        return "1:1"
     if text not in ASPECT_RATIOS:
         raise InvalidRequest(
             "aspect_ratio", f"不支持的图片比例「{str(value)[:60]}」，可选：{'、'.join(ASPECT_RATIOS)}"
@@ -61,9 +84,9 @@ def read_aspect_ratio(value: Any) -> str:
 
 def read_resolution(value: Any) -> str:
     """``2k``, ``２Ｋ`` -> ``2K``; empty -> ``2K``; InvalidRequest for anything else."""
-    if value is None or value == "":
-        return "2K"
     text = _short(value).upper()
+    if not text:
+        return "2K"
     if text not in RESOLUTIONS:
         raise InvalidRequest(
             "resolution", f"不支持的分辨率「{str(value)[:60]}」，可选：{'、'.join(RESOLUTIONS)}"
@@ -73,16 +96,16 @@ def read_resolution(value: Any) -> str:
 
 def _short(value: Any) -> str:
     """Text that a ratio or resolution could be; nothing longer is worth a look."""
-    return normal_text(str(value)[:60])
+    return "" if value is None else normal_text(str(value)[:60])
 
 
 def read_whole_number(value: Any) -> int | None:
     """``3``, ``3.0``, ``"３"``, ``"3.0"`` -> 3; empty -> None; ValueError for anything else, also True."""
-    if value is None or value == "":
-        return None
     if isinstance(value, bool):
         raise ValueError(value)
     text = _short(value)
+    if not text:
+        return None
     if not re.fullmatch(r"[+-]?[0-9]{1,12}(\.0+)?", text):
         raise ValueError(value)
     return int(text.split(".")[0])
@@ -132,7 +155,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "resolution": read_resolution,
     "sample_images": read_sample_images,
     "num_images": _read_number("num_images", "生成数量", 1, MAX_PICTURES_A_ROW, 1),
-    "filename": _read_text("filename", "文件名", MAX_FILENAME_LENGTH),
+    "filename": _read_text("filename", "文件名", MAX_FILENAME_LENGTH, clean=visible_text),
     "seed": _read_number("seed", "种子", 0, MAX_SEED, None),
     "steps": _read_number("steps", "采样步数", 1, MAX_STEPS, None),
 }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text
+from domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text, trimmed_text
 from sheets.grid import Moment, Unreadable, Value
 from sheets.headers import LABELS, shown
 
@@ -100,7 +100,7 @@ def references_error(names: list[str]) -> str | None:
 
 def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
     """``a、b、c`` -> its names; the longest stretch that is known goes first."""
-    parts = [part.strip() for part in _PAUSE.split(plain)]
+    parts = [trimmed_text(part) for part in _PAUSE.split(plain)]
     names: list[str] = []
     at = 0
     while at < len(parts):
@@ -112,7 +112,7 @@ def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
 
 
 def _is_plain(name: str) -> bool:
-    return name == name.strip() and not name.startswith('"') and not _SEPARATOR.search(name)
+    return name == trimmed_text(name) and not name.startswith('"') and not _SEPARATOR.search(name)
 
 
 def _quoted(name: str) -> str:

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel
 
+from domain import trimmed_text
+
 _ISO_TIME = re.compile(r"(?:PT|T)?([0-9]{1,2})(?::|H)([0-9]{1,2})(?::([0-9]{2})(?:\.[0-9]*)?|M)?(?:0?S)?Z?")
 
 
@@ -135,7 +137,7 @@ class Sheet(Protocol):
 
 def is_blank(text: str) -> bool:
     """Nothing a person could see."""
-    return not text.strip(" \t\r\n\u3000\u00a0\u200b\ufeff") or text.isspace()
+    return not trimmed_text(text)
 
 
 def number_text(value: float) -> str:

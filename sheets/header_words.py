@@ -6,9 +6,10 @@ Whatever speaks of what a picture must not show is never the prompt, in whatever
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+from domain import normal_text
 
 _LONGEST = 200  # letters of a header with its remarks, and without them
 _LONGEST_NAME = 60
@@ -66,7 +67,7 @@ _HOW_TO_FILL = re.compile(
     r"(?:为空|留空|空|超过|超出|多于|大于|换行|删|改|修改|重复|太长|过长|敏感词|违禁词|违规"
     r"|more than|longer|exceed|over\b|blank|empty|leave)"
 )
-_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0e\ufe0f\ufeff\u20e3]")
+_VARIANTS = re.compile("[\u200c\u200d\ufe0e\ufe0f\u20e3]")
 _ORDINAL = re.compile(
     r"^[\W_]*(?:第?\d{1,2}[列项]?|[一二三四五六七八九十]{1,2}(?=[、.,:)\s])|(?:[ivx]{1,4}|[a-z])(?=[.、):]))[\s.、:,)_-]*"
 )
@@ -98,7 +99,7 @@ _MEANINGS = _by_name(_LOOSE_NAMES, is_loose=True) | _by_name(_NAMES, is_loose=Fa
 
 def meaning(header: str) -> Meaning | None:
     """``" 1. Negative\\nPrompt*（选填"`` -> ``negative_prompt``; None for what says nothing to us."""
-    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", header[:_LONGEST]).casefold()).strip()
+    plain = _VARIANTS.sub("", normal_text(header[:_LONGEST])).casefold()
     if plain == "#":
         return Meaning("ignored")
     found, remarks = _apart(plain)

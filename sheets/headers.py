@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from domain import Status, normal_text
+from domain import Status, normal_text, trimmed_text, visible_text
 from sheets.grid import Moment, Row, Unreadable, Value, number_text
 from sheets.header_words import Meaning, meaning
 
@@ -72,7 +72,7 @@ class Header:
 
 def status_named(text: str) -> Status | None:
     """A status by its word in either language; None for one that is none."""
-    return _STATUS_NAMES.get(text.casefold())
+    return _STATUS_NAMES.get(trimmed_text(visible_text(text[:_LONGEST_COMPARED])).casefold())
 
 
 def find_header(rows: Sequence[Row]) -> Header | None:
@@ -96,7 +96,7 @@ def plain_header(text: str) -> str:
 
 
 def _read_header(row: Row) -> Header | None:
-    named = [(column, shown(value).strip()) for column, value in sorted(row.values.items())]
+    named = [(column, trimmed_text(shown(value))) for column, value in sorted(row.values.items())]
     told = [(column, text, meaning(text)) for column, text in named]
     columns: dict[str, int] = {}
     doubled, guessed, unknown = _claim(told, columns)

@@ -30,6 +30,53 @@ def test_a_count_is_understood_as_number_or_text(written: object, number: int) -
     assert ImageRequest.parse({"prompt": "猫", "num_images": written}).num_images == number
 
 
+UNSEEN = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff\u00a0\u3000\u200c\u200d"
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+def test_what_nobody_sees_does_not_count_in_a_choice_or_a_number(sign: str) -> None:
+    fields = {"aspect_ratio": f"{sign}16{sign}:{sign}9{sign}", "resolution": f"{sign}4k{sign}"}
+    numbers = {"num_images": f"{sign}3{sign}", "seed": f"{sign}42", "steps": sign}
+
+    request = ImageRequest.parse({"prompt": "猫", **fields, **numbers})
+
+    assert (request.aspect_ratio, request.resolution) == ("16:9", "4K")
+    assert (request.num_images, request.seed, request.steps) == (3, 42, None)
+
+
+@pytest.mark.parametrize("field", ["aspect_ratio", "resolution", "num_images", "seed", "steps"])
+def test_a_field_in_which_nobody_sees_anything_is_empty(field: str) -> None:
+    empty = ImageRequest.parse({"prompt": "猫", "num_images": ""})
+
+    assert ImageRequest.parse({"prompt": "猫", field: " \u200b\ufeff"}) == empty
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+def test_what_nobody_sees_is_taken_off_the_ends_of_texts(sign: str) -> None:
+    texts = {"prompt": f"{sign}\n{sign}猫 狗{sign}", "negative_prompt": f"{sign}水印{sign}"}
+
+    request = ImageRequest.parse({**texts, "filename": f"{sign}橘\u200b猫{sign}"})
+
+    assert (request.prompt, request.negative_prompt, request.filename) == ("猫 狗", "水印", "橘猫")
+
+
+@pytest.mark.parametrize(
+    "emoji", ["👨\u200d👩\u200d👧", "❤\ufe0f", "🏳\ufe0f\u200d🌈", "🏴\U000e0067\U000e0062\U000e007f"]
+)
+def test_an_emoji_made_of_parts_stays_whole(emoji: str) -> None:
+    request = ImageRequest.parse({"prompt": f"\u200b{emoji}\u200b", "filename": emoji})
+
+    assert (request.prompt, request.filename) == (emoji, emoji)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["\u200b", "\ufeff \u200d\n", "\u3000\u00a0", "\ufe0f", "\u200e\ufe0f\u2060"]
+)
+def test_a_prompt_in_which_nobody_sees_anything_is_none(prompt: str) -> None:
+    with pytest.raises(InvalidRequest, match="请填写提示词"):
+        ImageRequest.parse({"prompt": prompt})
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -330,3 +330,25 @@ def test_a_number_of_which_excel_lost_the_end_is_told() -> None:
     assert (told.row, told.column, told.fixed) == (2, "文件名", None)
     assert "前 15 位" in told.error
     assert found.rows[1].fields["filename"] == "690123456789012"
+
+
+def test_what_nobody_sees_changes_nothing_in_a_table() -> None:
+    header = ("\u200b提示词\ufeff", "图片\u2060比例", "生成数量\u200e", "\u00a0参考图\u3000", "文件名")
+
+    found = read(
+        header,
+        ("\ufeff猫", "16\u200b:9", "\u200e2", "a\u200bc；\ufeffb、\u2060", "\u200b"),
+        ("\u200b", "\ufeff"),
+    )
+
+    (row,) = found.rows
+    assert (row.fields["prompt"], row.fields["aspect_ratio"], row.fields["num_images"]) == ("猫", "16:9", 2)
+    assert (row.references, row.fields["filename"]) == (("a\u200bc", "b"), "")
+    assert found.problems == ()
+
+
+def test_a_time_is_known_as_a_ratio_also_among_what_nobody_sees() -> None:
+    found = read(("提示词", "图片比例"), ("猫", "\u200e16:09\ufeff"))
+
+    assert found.rows[0].fields["aspect_ratio"] == "16:9"
+    assert only_problem(found).fixed == "16:9"

@@ -190,6 +190,15 @@ def test_imported_again_every_row_has_its_status() -> None:
     assert found.problems == ()
 
 
+def test_a_status_is_known_whatever_nobody_sees_in_it() -> None:
+    content = written([record(1, Status.UNKNOWN)])
+    place = [*lines(content)[0]].index("状态") + 1
+
+    found = changed(content, lambda sheet: sheet.cell(2, place, "\u200b结果未知，可能\u2060已计费 "))
+
+    assert [row.status for row in found.rows] == ["unknown"]
+
+
 def test_what_may_be_paid_or_made_twice_is_told() -> None:
     statuses = (Status.RUNNING, Status.UNKNOWN, Status.QUEUED, Status.SUCCESS)
     content = written([record(number, status) for number, status in enumerate(statuses, 1)])

@@ -349,6 +349,13 @@ def test_the_import_matches_reference_names_with_the_library(client: FlaskClient
     assert [(r["name"], r["match"]) for r in answer["references"]] == [("红茶", "exact"), ("绿茶", "missing")]
 
 
+def test_names_are_matched_whatever_nobody_sees_in_them(client: FlaskClient) -> None:
+    client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红茶.png")})
+    table = "提示词,参考示例图\n猫,\u200b红\u200b茶\ufeff\n".encode()
+    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
+    assert [reference["match"] for reference in answer["references"]] == ["exact"]
+
+
 def test_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(client: FlaskClient) -> None:
     client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红、茶.png")})
     table = "提示词,参考示例图\n猫,绿茶、红、茶.png\n".encode()

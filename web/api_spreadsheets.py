@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 import database
 import pictures
 import spreadsheet
-from domain import MAX_ROWS_A_BATCH, LibraryImage, file_key
+from domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
 from errors import BucketError, Busy, InvalidRequest, NotFound
 from output_copies import OutputCopies
 from sample_images import Library
@@ -154,4 +154,4 @@ def _match(found: Sequence[LibraryImage]) -> dict[str, Any]:
 
 
 def _folded(name: str) -> str:
-    return file_key(name.strip())
+    return file_key(trimmed_text(visible_text(name)))

@@ -218,8 +218,9 @@ def test_pasted_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(
     page.page.context.route("**/api/sample-images", lambda route: route.fulfill(json={"images": images}))
     page.do("add")
 
-    page.paste_block(1, "prompt", ("猫", "", "", "", "石桥、荷、花；不在的、石桥.png"))
+    page.paste_block(1, "prompt", ("\u200b猫", "", "\u200e16:9", "", "石\u200b桥、荷、花；不在的、石桥.png"))
 
+    page.expect_text(1, "aspect_ratio", "16:9")
     page.expect_text(1, "sample_images", "选择 (4)")
     expect(page.cell(1, "sample_images")).to_have_attribute("title", re.compile("没有找到示例图「不在的」"))
 

@@ -2,6 +2,7 @@
 
 import { call, Failure } from "../api.js";
 import { late } from "../late.js";
+import { plain } from "../table/columns.js";
 import { _ } from "../words.js";
 
 const picker = late(() => import("../reference_picker.js"), ({ openReferencePicker }) => openReferencePicker);
@@ -98,5 +99,5 @@ function kept({ url, filename, thumbnail_url }) {
 }
 
 function fold(name) {
-  return name.normalize("NFKC").toLowerCase();
+  return plain(name).toLowerCase();
 }

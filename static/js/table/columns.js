@@ -6,6 +6,10 @@ import { _ } from "../words.js";
 
 const RATIOS = ["1:1", "2:3", "3:2", "3:4", "4:3", "16:9", "9:16"];
 const RESOLUTIONS = ["1K", "2K", "4K"];
+// What nobody sees and copying brings along, as fields.py has it.
+const UNSEEN = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb";
+const EACH_UNSEEN = new RegExp(`[${UNSEEN}]`, "g");
+const AT_EDGE = new RegExp(`[\\s${UNSEEN}]`);
 export const MOST_PICTURES = 10;
 const MOST_REFERENCES = 4;
 
@@ -57,13 +61,13 @@ export function wholeNumber(value) {
 // Names as a cell holds them: split by comma, semicolon (either width) or line break; by 、 once it is known
 // that no image of the library has one in its name.
 function readNames(text) {
-  return text.split(/[,，;；\n]/).map((name) => name.trim()).filter(Boolean);
+  return text.split(/[,，;；\n]/).map(trimmed).filter(Boolean);
 }
 
 function text(name, label, limit, { required = false, multiline = false } = {}) {
   return {
     name, label, kind: "text", field: name, multiline, empty: "",
-    read: (typed) => typed.replaceAll("\r\n", "\n").trim(),
+    read: (typed) => trimmed(typed.replaceAll("\r\n", "\n")),
     format: (value) => value,
     check(value, row) {
       if (required && !value) return isFilled(row) ? _("请填写{label}", { label }) : "";
@@ -141,8 +145,16 @@ function readResolution(typed) {
   return RESOLUTIONS.includes(resolution) ? resolution : typed.trim();
 }
 
-function plain(value) {
-  return String(value).normalize("NFKC").trim();
+export function plain(value) {
+  return String(value).replace(EACH_UNSEEN, "").normalize("NFKC").trim();
+}
+
+// The text without white space and what nobody sees at its ends; inside, emoji are made with joiners.
+function trimmed(text) {
+  let [start, end] = [0, text.length];
+  while (start < end && AT_EDGE.test(text[start])) start += 1;
+  while (end > start && AT_EDGE.test(text[end - 1])) end -= 1;
+  return text.slice(start, end);
 }
 
 function numbers(most) {
