@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -392,6 +393,22 @@ def test_results_are_a_workbook_with_what_came_of_each_row(running: FlaskClient)
         "/api/spreadsheet/import", data={"file": (io.BytesIO(answer.data), "r.xlsx")}
     ).get_json()
     assert [(row["prompt"], row["status"]) for row in read["rows"]] == [("结果表里的猫", "success")]
+
+
+def test_what_is_in_the_trash_is_not_among_the_results(running: FlaskClient) -> None:
+    made = post(running, "/api/batch-generate", {"prompt": "留下和扔掉的猫", "num_images": 3})
+    address = f"/api/batches/{made['batch_id']}/results.xlsx"
+    gone = made["images"][1]
+    post(running, "/api/records/delete", {"ids": [gone["record_id"]]})
+    content = running.get(address, buffered=True).data
+    read = running.post("/api/spreadsheet/import", data={"file": (io.BytesIO(content), "r.xlsx")}).get_json()
+    assert [(row["num_images"], row["status"]) for row in read["rows"]] == [(2, "success")]
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        assert sum(name.startswith("xl/media/") for name in parts.namelist()) == 2
+        assert gone["filename"].encode() not in b"".join(map(parts.read, parts.namelist()))
+    post(running, "/api/records/restore", {"ids": [gone["record_id"]]})
+    with zipfile.ZipFile(io.BytesIO(running.get(address, buffered=True).data)) as parts:
+        assert sum(name.startswith("xl/media/") for name in parts.namelist()) == 3
 
 
 def test_the_form_works_without_javascript(client: FlaskClient) -> None:
