@@ -35,9 +35,12 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "web/language.py": ("day_in_words",),  # both languages at once
     "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
     "sheets/paper.py": ("微软雅黑",),  # a font
-    "sheets/headers.py": ("_NAMES", "_STATUS_NAMES"),  # what people call their columns
+    "sheets/header_words.py": None,  # what people call their columns
+    "sheets/headers.py": ("_STATUS_NAMES",),  # as workbooks have them
+    "sheets/other_lines.py": ("_UNIT", "_WORD", "_AMOUNTS", "_SUM"),  # what people write below a table
     "sheets/cells.py": ("下午",),  # what Excel writes
     "image_models/demo.py": ("_write_on",),  # drawn into the picture
+    "static/js/batch/references.js": ("、",),  # between names in a cell
     "static/js/table/columns.js": ("；",),  # between names in a copied cell
     "image_models/door.py": ("{0}\n画面中不要出现：{1}",),  # said to the model
 }
