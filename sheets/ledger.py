@@ -12,13 +12,12 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain, islice
 from typing import IO, Any
 
 from errors import CAUSES
-from sheets.paper import Column, SheetWriter, Tell, writing
+from sheets.paper import Column, SheetWriter, Tell, local_time, writing
 from spending import OUTCOMES, Send, Spent, known
 
 _ROWS_A_SHEET = 1_000_000
@@ -29,7 +28,7 @@ _LONG_NUMBER = re.compile(r"[0-9]{12,200}")
 
 Write = Callable[[Send, Tell], Any]
 _COLUMNS: list[tuple[Column, Write]] = [
-    (Column("发出时间（本机）", 20), lambda send, _: _local(send.sent_at)),
+    (Column("发出时间（本机）", 20, "time"), lambda send, _: local_time(send.sent_at)),
     (Column("记录编号", 10, "number"), lambda send, _: send.record_id),
     (Column("批次", 22), lambda send, _: send.batch_name or send.batch_id),
     (Column("行", 7, "number"), lambda send, _: send.row_number),
@@ -41,7 +40,7 @@ _COLUMNS: list[tuple[Column, Write]] = [
     (Column("任务编号", 26), lambda send, _: send.ticket),
     (Column("已计费（元）", 13, "money"), lambda send, _: send.billed),
     (Column("可能已计费（元）", 17, "money"), lambda send, _: send.at_stake or None),
-    (Column("结束时间（本机）", 20), lambda send, _: _local(send.settled_at or send.closed_at)),
+    (Column("结束时间（本机）", 20, "time"), lambda send, _: local_time(send.settled_at or send.closed_at)),
 ]
 
 
@@ -122,13 +121,6 @@ def _outcome(send: Send, tell: Tell) -> str:
 def _short(prompt: str) -> str:
     words = " ".join(prompt.split())
     return words if len(words) <= _PROMPT_LENGTH else words[: _PROMPT_LENGTH - 1] + "…"
-
-
-def _local(at: str | None) -> str:
-    """UTC as kept -> the clock of this machine."""
-    if not at:
-        return ""
-    return f"{datetime.fromisoformat(at).replace(tzinfo=UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _line(values: Iterable[Any]) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from openpyxl import Workbook
@@ -22,7 +23,8 @@ from sheets.bounds import MAX_CELL_LENGTH
 
 _FONT = "微软雅黑"
 _BORDER = Border(bottom=Side(style="thin", color="D9DDE3"))
-_FORMATS = {"text": "@", "number": "General", "money": "0.00##"}
+_FORMATS = {"text": "@", "number": "General", "money": "0.00##", "time": "yyyy-mm-dd hh:mm:ss"}
+_FIRST_YEAR = 1900  # of Excel's calendar
 _HEADER_HEIGHT = 26
 
 # What XML cannot hold, and what looks like the escape that stands for it.
@@ -35,7 +37,7 @@ Tell = Callable[[str], str]  # a Chinese sentence in the language of the person 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's header, its width in letters, and what it holds: text, number or money."""
+    """A column's header, its width in letters, and what it holds: text, number, money or time."""
 
     label: str
     width: float
@@ -98,7 +100,7 @@ class SheetWriter:
 
     def _cell(self, column: Column, value: Any) -> Any:
         cell: Any = WriteOnlyCell(self.sheet)
-        cell._style = self._styles[column.kind]
+        cell._style = self._styles["time" if isinstance(value, datetime) else column.kind]
         if column.kind != "text" and not isinstance(value, str):
             cell.value = value
             return cell
@@ -133,6 +135,17 @@ class SheetWriter:
         cell.number_format = _FORMATS[kind]
         cell._style.quotePrefix = int(quoted)
         return cell._style
+
+
+def local_time(at: str | None) -> datetime | str:
+    """UTC as kept -> the clock of this machine; the text itself where that is no time Excel knows."""
+    try:
+        moment = datetime.fromisoformat(at or "")
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        here = moment.astimezone().replace(tzinfo=None, microsecond=0)
+    except (ValueError, OverflowError, OSError):
+        return at or ""
+    return here if here.year >= _FIRST_YEAR else at or ""
 
 
 def _discard(sheet: Any) -> None:

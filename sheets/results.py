@@ -17,7 +17,7 @@ from openpyxl.drawing.xdr import XDRPositiveSize2D
 from domain import Batch, Record, Status
 from sheets.cells import join_names
 from sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
-from sheets.paper import Column, SheetWriter, Tell, writing
+from sheets.paper import Column, SheetWriter, Tell, local_time, writing
 from sheets.writing import WIDTHS
 
 # Thumbnails are shown within this box of pixels; together they leave the file small enough to be imported.
@@ -49,7 +49,7 @@ def write_results(
 def write_records(records: Iterable[Record], *, tell: Tell = str) -> IO[bytes]:
     """Records as they come -> a temporary file with the workbook, at its start; the caller closes it.
 
-    Any number of them: a sheet takes a million, the rest goes to further sheets. Times are UTC.
+    Any number of them: a sheet takes a million, the rest goes to further sheets. Times are this machine's.
     """
     columns = _record_columns(tell)
     rest = iter(records)
@@ -105,7 +105,7 @@ def _record_columns(tell: Tell) -> list[tuple[Column, Write]]:
     return _told(
         [
             (Column("ID", 9, "number"), _own("id")),
-            (Column("生成时间（UTC）", 20), _own("created_at")),
+            (Column("生成时间（本机）", 20, "time"), lambda record: local_time(record.created_at)),
             *asked.values(),
             (Column("宽", 8, "number"), _own("width")),
             (Column("高", 8, "number"), _own("height")),
@@ -114,7 +114,7 @@ def _record_columns(tell: Tell) -> list[tuple[Column, Write]]:
             *_money_columns(),
             (Column("批次", 16), _own("batch_id")),
             (Column("收藏", 6), lambda record: tell("是") if record.favourite else ""),
-            (Column("完成时间（UTC）", 20), _own("finished_at")),
+            (Column("完成时间（本机）", 20, "time"), lambda record: local_time(record.finished_at)),
         ],
         tell,
     )
@@ -170,7 +170,7 @@ def _add_summary(workbook: Workbook, batch: Batch, tell: Tell) -> None:
     name = tell("批次")
     sheet = SheetWriter(workbook, name, [Column(name, 18), Column(batch.name or batch.id, 50, "number")])
     lines: Sequence[tuple[str, object]] = [
-        ("创建时间（UTC）", batch.created_at),
+        ("创建时间（本机）", local_time(batch.created_at)),
         ("张数", batch.total),
         *((STATUS_LABELS[status], number) for status, number in batch.counts.items() if number),
         ("费用（元）", batch.cost),

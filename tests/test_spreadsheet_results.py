@@ -1,9 +1,12 @@
 """Results and records as workbooks, and that a results workbook imported again offers what is not done."""
 
+import datetime
 import io
+import itertools
 import tempfile
+import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -165,6 +168,35 @@ def test_thumbnails_are_not_told_of_as_pictures_that_were_not_read() -> None:
     assert not any("浮在表格上" in note for note in read_workbook(content, "a.xlsx").notes)
 
 
+@pytest.mark.parametrize("cut", [results.MAX_THUMBNAIL_BYTES, 2_000])
+def test_every_picture_is_in_the_file_once_and_on_its_own_line(
+    monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    pictures = {number: drawn("png", size=(number, 8)) for number in range(11, 23)}
+    records = [
+        record(number, row_number=(number - 11) // 4 + 1, picture_number=(number - 11) % 4 + 1, num_images=4)
+        for number in pictures
+    ]
+    monkeypatch.setattr(results, "MAX_THUMBNAIL_BYTES", cut)
+
+    content = written(records, pictures.get)
+
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        media = [parts.read(name) for name in parts.namelist() if name.startswith("xl/media/")]
+    images = vars(load_workbook(io.BytesIO(content)).worksheets[0])["_images"]
+    assert media == list(pictures.values())[: len(media)]
+    assert len(media) == len(images) == (12 if cut > 2_000 else sum(_fitting(pictures.values(), cut)))
+    assert [(image.anchor._from.row, image.width) for image in images] == [
+        (line, number) for line, number in enumerate(list(pictures)[: len(media)], 1)
+    ]
+
+
+def _fitting(pictures: Iterable[bytes], most: int) -> Iterator[bool]:
+    """For each picture whether those up to it are smaller than that."""
+    sums = itertools.accumulate(len(picture) for picture in pictures)
+    return (so_far < most for so_far in sums)
+
+
 def test_bytes_that_are_no_picture_leave_the_cell_empty() -> None:
     content = written([record(1)], lambda _: b"not a picture")
 
@@ -309,6 +341,74 @@ def test_records_are_exported_with_all_that_is_known_of_them() -> None:
 
     assert (line["ID"], line["提示词"], line["图片文件"], line["收藏"]) == (3, "=猫", "猫.png", "是")
     assert (line["宽"], line["高"], line["费用（元）"], line["可能已计费（元）"]) == (2560, 1440, 0.22, 0.22)
+
+
+@pytest.fixture
+def shanghai(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine's clock in China."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("shanghai")
+def test_times_are_excels_own_by_the_clock_of_this_machine() -> None:
+    with write_records([record(1, finished_at="2026-11-24 16:00:07"), record(2)]) as file:
+        content = file.read()
+    sheet = load_workbook(io.BytesIO(content)).worksheets[0]
+    heads = [str(cell.value) for cell in sheet[1]]
+    made, finished = (sheet.cell(2, heads.index(f"{label}时间（本机）") + 1) for label in ("生成", "完成"))
+
+    assert made.value == datetime.datetime(2026, 11, 24, 16, 0)
+    assert finished.value == datetime.datetime(2026, 11, 25, 0, 0, 7)
+    assert made.number_format == finished.number_format == "yyyy-mm-dd hh:mm:ss"
+    assert sheet.cell(3, finished.column).value is None
+
+
+@pytest.mark.usefixtures("shanghai")
+def test_the_summary_of_a_batch_says_when_it_began_by_the_clock_of_this_machine() -> None:
+    summary = load_workbook(io.BytesIO(written([record(1)])))["批次"]
+
+    label, began = summary[2]
+    assert (label.value, began.value) == ("创建时间（本机）", datetime.datetime(2026, 11, 24, 16, 0))
+    assert began.number_format == "yyyy-mm-dd hh:mm:ss"
+
+
+@pytest.mark.parametrize(
+    "kept", ["昨天", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1800-01-01 00:00:00"]
+)
+def test_a_time_that_excel_does_not_know_is_written_as_it_is_kept(kept: str) -> None:
+    with write_records([record(1, created_at=kept)]) as file:
+        (line,) = lines(file.read())
+
+    assert str(line["生成时间（本机）"])[:4] == kept[:4]
+
+
+def test_records_exported_are_a_table_again_in_which_nothing_is_wrong() -> None:
+    kept = record(
+        3, prompt="=猫", negative_prompt="水印", aspect_ratio="3:4", resolution="4K", seed=7, steps=20
+    )
+    images = tuple(SampleImage(url="u", filename=name) for name in ("a、b.png", "c,d.png"))
+    made = replace(kept, sample_images=images, requested_filename="橘猫", finished_at="2026-11-24 08:00:30")
+
+    with write_records([made]) as file:
+        found = read_workbook(file.read(), "a.xlsx")
+
+    (row,) = found.rows
+    assert found.problems == ()
+    assert row.references == ("a、b.png", "c,d.png")
+    assert dict(row.fields) == {
+        "prompt": "=猫",
+        "negative_prompt": "水印",
+        "aspect_ratio": "3:4",
+        "resolution": "4K",
+        "num_images": 1,
+        "filename": "橘猫",
+        "seed": 7,
+        "steps": 20,
+    }
 
 
 def test_an_export_of_no_records_has_its_header() -> None:

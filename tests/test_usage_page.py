@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -175,6 +175,16 @@ def test_the_workbook_has_long_numbers_as_text_and_a_sheet_of_sums(house: House)
     book = house.workbook()
     assert book["账目"]["J2"].value == "7392616336519610409"
     assert [cell.value for cell in book["合计"][3]] == ["合计", 1, 0.22, 0, 0]
+
+
+def test_times_are_excels_own_in_the_workbook_and_readable_in_the_text(house: House) -> None:
+    house.ask("雪山")
+    house.keep(house.order())
+    sent, closed = (house.workbook()["账目"].cell(2, column) for column in (1, 13))
+    assert isinstance(sent.value, datetime)
+    assert isinstance(closed.value, datetime)
+    assert sent.number_format == closed.number_format == "yyyy-mm-dd hh:mm:ss"
+    assert [house.lines()[1][column] for column in (0, 12)] == [str(sent.value), str(closed.value)]
 
 
 def test_an_empty_ledger_is_a_file_with_heads_and_a_sum(house: House) -> None:
