@@ -11,9 +11,10 @@ from sheets.grid import Unreadable
 from sheets.relations import relations_of
 
 _ERROR = "这格里是一张图片，从表格里读不出来，请把图片上传到「示例图」，再在「参考示例图」这一列写上它的名字"
-_CALL = r"(?:_xl(?:fn|ws)\.)*(?:DISPIMG|IMAGE)\s*\("
-_ONLY_A_PICTURE = re.compile(rf'\s*(?:IFERROR\s*\(\s*__xludf\.DUMMYFUNCTION\s*\(\s*"=?\s*)?{_CALL}', re.I)
-_WITH_A_PICTURE = re.compile(rf"(?<![\w.]){_CALL}", re.I)
+_CALLS = ("DISPIMG(", "IMAGE(")
+_ONLY_A_PICTURE = re.compile(
+    r'(?:IFERROR\(__xludf\.DUMMYFUNCTION\("=?\s{0,9})?(?:_xl(?:fn|ws)\.){0,2}(?:DISPIMG|IMAGE)\(', re.I
+)
 # What WPS stores as the result of its formula, and all that is left of it in a text file.
 _RESULT = re.compile(r'=(?:_xlfn\.)?DISPIMG\("[^"]*",\s*[0-9]+\)', re.I)
 _PLACED_PICTURES = "xl/richdata/richvaluerel.xml"
@@ -26,9 +27,14 @@ def picture_of_text(text: str) -> Unreadable | None:
 
 def picture_of_formula(formula: str, result: str, *, failed: bool) -> Unreadable | None:
     """The picture a formula of WPS, Excel or Google came to; ``failed`` when its result is an error."""
-    if _ONLY_A_PICTURE.match(formula) or (failed and _WITH_A_PICTURE.search(formula)):
+    if _ONLY_A_PICTURE.match(formula) or (failed and _calls_a_picture(formula.upper())):
         return Unreadable(f"={formula[:60]}", _ERROR)
     return picture_of_text(result)
+
+
+def _calls_a_picture(formula: str) -> bool:
+    places = [formula.find(call) for call in _CALLS]
+    return any(place >= 0 and not formula[place - 1 : place].isalnum() for place in places)
 
 
 def placed_picture(seen: str) -> Unreadable:
@@ -50,7 +56,7 @@ def count_floating(package: Package, sheet: str) -> int:
         count += name == "pic"
 
     with suppress(SpreadsheetError):
-        for kind, part in relations_of(package, sheet).values():
+        for kind, part in set(relations_of(package, sheet).values()):
             if kind == "drawing" and part in package:
                 package.walk(part, start)
     return count

@@ -86,6 +86,30 @@ def bzip2_bomb() -> bytes:
     return zipped(parts, zipfile.ZIP_BZIP2)
 
 
+def many_pictures() -> bytes:
+    """A million pictures over the sheet, told of by as many relations as a sheet may have."""
+    one = 'Type="/drawing" Target="../drawings/{0}.xml"/>'
+    relations = "".join(f'<Relationship Id="r{n}" {one.format(n % 2)}' for n in range(9_000))
+    drawing = "<wsDr>" + "<pic/>" * 1_000_000 + "</wsDr>"
+    parts = {f"xl/drawings/{number}.xml": drawing for number in range(2)}
+    return workbook(ROWS, extra={"xl/worksheets/_rels/sheet1.xml.rels": f"<R>{relations}</R>", **parts})
+
+
+def formulas_to_wander_in() -> bytes:
+    """Formulas and formats that begin like those of pictures and words, over and over."""
+    formula = "_xlfn." * 4_000 + "IMAGE" + " " * 4_000
+    cells = f'<c t="e" vm="1"><f>{formula}</f><v>#VALUE!</v></c><c s="1"><f>{formula}</f><v>0</v></c>' * 2
+    header = "".join(
+        f'<c t="str"><v>{name}</v></c>' for name in ("提示词", "负面提示词", "种子", "文件名", "步数")
+    )
+    rows = f"<row>{header}</row>" + f'<row><c t="str"><v>猫</v></c>{cells}</row>' * 200
+    styles = "".join(
+        f'<numFmt numFmtId="{n}" formatCode="{"&quot;&quot;-" * 80}"/>' for n in range(200, 9_000)
+    )
+    used = "".join(f'<xf numFmtId="{n}"/>' for n in range(200, 9_000))
+    return workbook(f"<sheetData>{rows}</sheetData>", styles=f"{styles}<cellXfs>{used}</cellXfs>")
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "200 MB of white space": lambda: unpacking_to(200 * 2**20),
     "100 MB that declares 1,000 bytes": lambda: lying_about(unpacking_to(100 * 2**20)),
@@ -127,6 +151,10 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a csv of quotes": lambda: "提示词\n".encode() + b'"' * (19 * 2**20),
     "a csv of one word": lambda: "提示词\n😀".encode() + b"x" * (19 * 2**20),
     "a csv of short lines": lambda: "提示词\n".encode() + b"x\n" * (9 * 2**20),
+    "a csv of Chinese and English in turns": lambda: b"prompt\n" + "貓x".encode("gb18030") * (6 * 2**20),
+    "a csv of Chinese words": lambda: ("prompt\n" + "一隻橘貓 and a 狗\n" * 800_000).encode("gb18030"),
+    "a million pictures over a sheet": many_pictures,
+    "formulas to wander in": formulas_to_wander_in,
     "noise": lambda: bytes(range(256)) * 70_000,
     "noise called a zip": lambda: b"PK\x03\x04" + bytes(range(256)) * 70_000,
 }
