@@ -25,20 +25,20 @@ _JOINERS = "\u200c\u200d"  # of letters, and of the parts of an emoji
 _UNSEEN = "\u00ad\u061c\u180e\u200b\u200e\u200f\ufeff\ufff9\ufffa\ufffb" + "".join(
     chr(number) for number in (*range(0x202A, 0x202F), *range(0x2060, 0x2070))
 )
-_WITHOUT_UNSEEN = dict.fromkeys(map(ord, _UNSEEN))
-_WITHOUT_JOINERS = dict.fromkeys(map(ord, _JOINERS))
+_EACH_UNSEEN = re.compile(f"[{_UNSEEN}]")
+_EACH_UNSEEN_OR_JOINER = re.compile(f"[{_UNSEEN}{_JOINERS}]")
 _AT_EDGES = _UNSEEN + _JOINERS + "".join(chr(number) for number in range(0x3001) if chr(number).isspace())
 _VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))  # how the sign before them looks
 
 
 def normal_text(value: Any) -> str:
     """A short text without what nobody sees and white space at its ends, full-width signs mended."""
-    return trimmed_text(unicodedata.normalize("NFKC", visible_text(str(value)).translate(_WITHOUT_JOINERS)))
+    return trimmed_text(unicodedata.normalize("NFKC", _EACH_UNSEEN_OR_JOINER.sub("", str(value))))
 
 
 def visible_text(text: str) -> str:
     """The text without what nobody sees; joiners stay, emoji are made with them."""
-    return text.translate(_WITHOUT_UNSEEN)
+    return _EACH_UNSEEN.sub("", text)
 
 
 def trimmed_text(text: str) -> str:

@@ -6,7 +6,7 @@ Whatever speaks of what a picture must not show is never the prompt, in whatever
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from domain import normal_text
@@ -50,9 +50,9 @@ _LOOSE_NAMES: Mapping[str, str] = {
 _AGAINST = "负面|负向|反向|反面|逆向|negative|neg"
 _AGAINST_OR_SHORT = f"{_AGAINST}|负|反"
 _WHAT = "提示词|提示语|提示|描述词|描述|关键词|词条|词|prompts|prompt"
+_WANTS_NOT = "不要|不想|不希望|不需要|避免|排除|禁止|去除|去掉"
 _NOT_WANTED = (
-    "(?:画面|图片|图)?(?:里|中)?(?:不要|不想|不希望|不需要|避免|排除|禁止|去除|去掉)(?:出现|要|有|看到|包含)?"
-    "的?(?:内容|元素|东西|画面|物体|词)?"
+    f"(?:画面|图片|图)?(?:里|中)?(?:{_WANTS_NOT})(?:出现|要|有|看到|包含)?的?(?:内容|元素|东西|画面|物体|词)?"
 )
 _NEGATIVE_NAME = re.compile(f"(?:{_AGAINST_OR_SHORT})的?(?:{_WHAT})|(?:{_WHAT})(?:{_AGAINST})|{_NOT_WANTED}")
 _NEGATIVE_REMARK = re.compile(f"(?:{_AGAINST_OR_SHORT})(?:的?(?:{_WHAT}))?|{_NOT_WANTED}")
@@ -95,6 +95,8 @@ def _by_name(names: Mapping[str, str], *, is_loose: bool) -> dict[str, Meaning]:
 
 
 _MEANINGS = _by_name(_LOOSE_NAMES, is_loose=True) | _by_name(_NAMES, is_loose=False)
+# Most cells hold none of the names: they are done with at a glance.
+_ANY_NAME = re.compile("|".join([*map(re.escape, _MEANINGS), _WHAT, _WANTS_NOT]))
 
 
 def meaning(header: str) -> Meaning | None:
@@ -102,6 +104,8 @@ def meaning(header: str) -> Meaning | None:
     plain = _VARIANTS.sub("", normal_text(header[:_LONGEST])).casefold()
     if plain == "#":
         return Meaning("ignored")
+    if not _ANY_NAME.search("".join(_TOKEN.findall(plain))):
+        return None
     found, remarks = _apart(plain)
     if not found or found.field != "prompt" or not _is_against(plain):
         return found
@@ -149,22 +153,31 @@ def _without_remarks(text: str) -> tuple[str, list[str]]:
 def _without_ordinal(text: str) -> Meaning | None:
     if len(text) > _LONGEST_NAME:
         return None
-    return _find(text) or _find(_ORDINAL.sub("", text, count=1))
+    rest = _ORDINAL.sub("", text, count=1)
+    return _find(text) or (_find(rest) if rest != text else None)
 
 
 def _find(text: str) -> Meaning | None:
     """The one field that all parts of a header agree on: the whole, or the pair of its two languages."""
-    splits: tuple[Callable[[str], Iterable[str]], ...] = (_whole, _by_script, _by_mark, _by_space)
-    for split in splits:
-        found = [_look_up(piece) for piece in split(text) if _compact(piece)[0]]
-        known = [one for one in found if one]
-        if not known or len(known) < len(found):
+    tried: list[str] = []
+    for split in (_whole, _by_script, _by_mark, _by_space):
+        pieces = [piece for piece in split(text) if piece]
+        if pieces == tried:
             continue
-        fields = {one.field for one in known}
-        fields = fields - {"size"} or fields
-        if len(fields) == 1:
-            return Meaning(fields.pop(), all(one.is_loose for one in known))
+        tried = pieces
+        if found := _agreed([_compact(piece) for piece in pieces]):
+            return found
     return None
+
+
+def _agreed(names: Iterable[tuple[str, bool]]) -> Meaning | None:
+    found = [_look_up(name, is_loose=is_loose) for name, is_loose in names if name]
+    known = [one for one in found if one]
+    fields = {one.field for one in known}
+    fields = fields - {"size"} or fields
+    if len(known) < len(found) or len(fields) != 1:
+        return None
+    return Meaning(fields.pop(), all(one.is_loose for one in known))
 
 
 def _whole(text: str) -> Iterator[str]:
@@ -193,8 +206,7 @@ def _by_space(text: str) -> Iterator[str]:
         yield from _by_script(part)
 
 
-def _look_up(text: str) -> Meaning | None:
-    name, is_loose = _compact(text)
+def _look_up(name: str, *, is_loose: bool) -> Meaning | None:
     found = _MEANINGS.get(name)
     if found is None and _NEGATIVE_NAME.fullmatch(name):
         found = Meaning("negative_prompt", is_loose=True)

@@ -56,8 +56,13 @@ def _labels_beside(header: Header, sheet: Sheet, grid: Grid) -> Mapping[int, Map
 
 def _is_sum(values: Mapping[int, Value], beside: Mapping[int, Value]) -> bool:
     """Whether a word for a sum is all there is but amounts."""
-    words = [value for value in values.values() if not _is_amount(value)]
-    return all(map(_names_sum, words)) and any(map(_names_sum, (*words, *beside.values())))
+    named = any(map(_names_sum, beside.values()))
+    for value in values.values():
+        if _names_sum(value):
+            named = True
+        elif not _is_amount(value):
+            return False
+    return named
 
 
 def _names_sum(value: Value) -> bool:
