@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+IS_FIT := $(BIN)/python -c 'import pip; $(IS_NEW_ENOUGH)' >/dev/null 2>&1
 .PHONY: help run test lint check fuzz torture bench gallery check-store backup
 
 help: ## Show what can be made
@@ -40,12 +42,21 @@ check-store: $(VENV)/.product ## Compare records with picture files; reports, de
 backup: $(VENV)/.product ## Copy everything while it runs: make backup TO=folder
 	$(BIN)/python -m store_check backup "$(TO)"
 
+# A .venv whose Python is gone, moved or too old is made anew, with all that belongs in it.
+$(shell $(IS_FIT) || rm -f $(VENV)/.product $(VENV)/.tests)
+
+define MAKE_VENV
+@$(IS_FIT) || $(PYTHON) -c '$(IS_NEW_ENOUGH)' \
+	|| { echo "需要 Python 3.11 或更高版本；有几个的话，可以写 make run PYTHON=python3.12"; exit 1; }
+@$(IS_FIT) || $(PYTHON) -m venv --clear $(VENV)
+endef
+
 $(VENV)/.product: requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(MAKE_VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/.tests: requirements.txt requirements-test.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(MAKE_VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@ $(VENV)/.product

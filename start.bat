@@ -3,37 +3,50 @@ rem Double-click me: finds Python, makes .venv, installs what is missing, starts
 rem What people read is Chinese and stands at the end, after everything cmd has to find its way in.
 setlocal
 chcp 65001 >nul
-cd /d "%~dp0"
+pushd "%~dp0"
+if not exist "web_app.py" goto not_unpacked
 
+rem A .venv whose Python is gone, moved or too old is made anew.
+if not exist ".venv\Scripts\python.exe" goto find_python
+".venv\Scripts\python.exe" -c "import sys, pip; sys.exit(sys.version_info < (3, 11))" >nul 2>nul
+if %errorlevel% equ 0 goto venv_found
+
+:find_python
 set "PYTHON="
 set "IS_NEW_ENOUGH=import sys; sys.exit(sys.version_info < (3, 11))"
 py -3 -c "%IS_NEW_ENOUGH%" >nul 2>nul
-if not errorlevel 1 set "PYTHON=py -3"
+if %errorlevel% equ 0 set "PYTHON=py -3"
 if defined PYTHON goto python_found
 python -c "%IS_NEW_ENOUGH%" >nul 2>nul
-if not errorlevel 1 set "PYTHON=python"
+if %errorlevel% equ 0 set "PYTHON=python"
 if not defined PYTHON goto no_python
 
 :python_found
-if not exist ".venv\Scripts\python.exe" %PYTHON% -m venv .venv
-if not exist ".venv\Scripts\python.exe" goto no_venv
+%PYTHON% -m venv --clear .venv
+if %errorlevel% neq 0 goto no_venv
+
+:venv_found
 fc /b requirements.txt .venv\requirements.txt >nul 2>nul
-if not errorlevel 1 goto run
+if %errorlevel% equ 0 goto run
 echo pip install -r requirements.txt ...
 ".venv\Scripts\python.exe" -m pip install --quiet --disable-pip-version-check -r requirements.txt
-if errorlevel 1 goto no_install
+if %errorlevel% neq 0 goto no_install
 copy /y requirements.txt .venv\requirements.txt >nul
 
 :run
 ".venv\Scripts\python.exe" web_app.py --open
-if errorlevel 1 goto stopped
+if %errorlevel% neq 0 goto stopped
+popd
 exit /b 0
 
+:not_unpacked
+echo 旁边没有找到 web_app.py。请先把压缩包全部解压到一个文件夹，再到那里双击 start.bat。
+goto wait
 :no_python
-echo 没有找到 Python 3.11 或更高版本。请从 https://www.python.org/downloads/ 安装（勾选 Add python.exe to PATH），再双击一次。
+echo 没有找到 Python 3.11 或更高版本（旧版本和打开 Microsoft Store 的那个都不算）。请从 https://www.python.org/downloads/ 安装，勾选 Add python.exe to PATH，再双击一次。
 goto wait
 :no_venv
-echo 没能在这个文件夹里建立 .venv，请把程序放到一个可以写入的文件夹，再双击一次。
+echo 没能在这个文件夹里建立 .venv。请关掉正在运行的这个程序，或把文件夹放到一个可以写入的地方，再双击一次。
 goto wait
 :no_install
 echo 没能装好需要的程序包，请检查网络，再双击一次。
@@ -41,5 +54,6 @@ goto wait
 :stopped
 echo 程序没有正常运行，原因在上面最后一行。
 :wait
+popd
 pause
 exit /b 1

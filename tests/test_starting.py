@@ -5,15 +5,18 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import machine
 from tests.house_process import served
 
 ROOT = Path(__file__).parents[1]
 BAT = ROOT / "start.bat"
 COMMAND = ROOT / "start.command"
+BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 UNIT = ROOT / "deploy" / "ai-image-generator.service"
 
 
@@ -37,7 +40,7 @@ def test_the_windows_script_switches_to_utf_8_before_its_first_chinese_word() ->
     lines = BAT.read_text("utf-8").splitlines()
     first = next(number for number, line in enumerate(lines) if not line.isascii())
     assert lines.index("chcp 65001 >nul") < first
-    assert all(line.isascii() for line in lines[: lines.index(":no_python")])
+    assert all(line.isascii() for line in lines[: lines.index(":not_unpacked")])
 
 
 def test_every_jump_of_the_windows_script_has_its_goal_and_every_failure_waits_to_be_read() -> None:
@@ -45,9 +48,17 @@ def test_every_jump_of_the_windows_script_has_its_goal_and_every_failure_waits_t
     goals = set(re.findall(r"^:(\w+)$", text, re.MULTILINE))
     jumps = set(re.findall(r"goto (\w+)", text))
     assert jumps <= goals
-    failures = text.partition(":no_python")[2]
-    assert failures.count("echo ") == 4
-    assert re.search(r":wait\s+pause\s+exit /b 1\s*$", failures)
+    failures = text.partition(":not_unpacked")[2]
+    assert failures.count("echo ") == 5
+    assert re.search(r":wait\s+popd\s+pause\s+exit /b 1\s*$", failures)
+
+
+def test_the_windows_script_goes_by_what_programs_answer_and_leaves_no_drive_behind() -> None:
+    text = BAT.read_text("utf-8")
+    assert "if errorlevel" not in text  # a program that crashes answers below zero
+    assert text.count('-c "import sys, pip;') == text.count("-m venv --clear .venv") == 1
+    ways_out = re.findall(r"^(.*)\n(?:pause\n)?exit /b", text, re.MULTILINE)
+    assert ways_out == ["popd", "popd"]  # on a share of the network pushd takes a letter
 
 
 @pytest.mark.parametrize("script", [BAT, COMMAND], ids=lambda path: path.name)
@@ -68,14 +79,19 @@ def test_line_endings_survive_a_checkout() -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The script in a folder of its own, with a Python and a product that only say what they are asked."""
-    shutil.copy(COMMAND, tmp_path)
-    (tmp_path / "requirements.txt").write_text("flask\n")
-    (tmp_path / ".venv/bin").mkdir(parents=True)
-    python = tmp_path / ".venv/bin/python"
-    python.write_text('#!/bin/sh\necho "$@"\n')
-    python.chmod(0o755)
-    return tmp_path
+    """The script in a folder with a difficult name, with a Python and a product that only say what they are
+    asked."""
+    home = tmp_path / "图片 (2) & 'more'"
+    (home / ".venv/bin").mkdir(parents=True)
+    shutil.copy(COMMAND, home)
+    (home / "requirements.txt").write_text("flask\n")
+    write_program(home / ".venv/bin/python", 'echo "$@"')
+    return home
+
+
+def write_program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
 
 
 def run(folder: Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -91,13 +107,71 @@ def test_the_script_installs_once_and_starts(copy: Path) -> None:
     assert (first[1:], second) == ([starting], [starting])
 
 
-def test_without_a_python_the_script_says_where_to_get_one(copy: Path) -> None:
-    empty = copy / "empty"
-    empty.mkdir()
+@pytest.mark.parametrize("old", [False, True], ids=["none", "too old"])
+def test_without_a_python_the_script_says_where_to_get_one(copy: Path, tmp_path: Path, old: bool) -> None:
+    shutil.rmtree(copy / ".venv")
+    (empty := tmp_path / "empty").mkdir()
     (empty / "dirname").symlink_to(shutil.which("dirname") or "")
+    if old:
+        write_program(empty / "python3", "exit 1")
     result = run(copy, str(empty))
     assert result.returncode == 1
     assert "Python 3.11" in result.stdout
+    assert "https://www.python.org/downloads/" in result.stdout
+
+
+def leave_behind(home: Path, what: str) -> None:
+    """A .venv as it is after Python was upgraded or taken away, with everything in it that was installed."""
+    shutil.rmtree(home / ".venv", ignore_errors=True)
+    (home / ".venv/bin").mkdir(parents=True)
+    python = home / ".venv/bin/python"
+    if what == "gone":
+        python.symlink_to("/nowhere/python3.9")
+    else:
+        write_program(python, "exit 1")
+    for mark in (".product", ".tests"):
+        (home / ".venv" / mark).touch()
+    (home / "requirements.txt").write_text("# nothing\n")
+    shutil.copy(home / "requirements.txt", home / ".venv")
+    (home / "web_app.py").write_text("import sys, pip\nprint('serving from', sys.prefix)\n")
+
+
+@pytest.mark.parametrize("what", ["gone", "of another version"])
+def test_a_venv_that_is_no_longer_any_good_is_made_anew_by_the_script(
+    copy: Path, tmp_path: Path, what: str
+) -> None:
+    leave_behind(copy, what)
+    (tools := tmp_path / "tools").mkdir()
+    (tools / "python3.14").symlink_to(BASE_PYTHON)
+    result = run(copy, f"{tools}:{os.environ['PATH']}")
+    assert result.stdout.splitlines()[-1] == f"serving from {copy / '.venv'}", result.stderr
+    assert (copy / ".venv/requirements.txt").read_text() == "# nothing\n"
+
+
+@pytest.mark.parametrize("what", ["gone", "of another version"])
+def test_a_venv_that_is_no_longer_any_good_is_made_anew_by_make(copy: Path, what: str) -> None:
+    leave_behind(copy, what)
+    shutil.copy(ROOT / "Makefile", copy)
+    result = make(copy, "run", f"PYTHON={BASE_PYTHON}")
+    assert result.stdout.splitlines()[-1] == f"serving from {copy / '.venv'}", result.stderr
+    assert (copy / ".venv/.product").is_file()
+    assert not (copy / ".venv/.tests").exists()
+
+
+def test_make_with_an_old_python_says_which_one_it_needs(copy: Path, tmp_path: Path) -> None:
+    leave_behind(copy, "gone")
+    shutil.copy(ROOT / "Makefile", copy)
+    write_program(tmp_path / "python3", "exit 1")
+    result = make(copy, "run", f"PYTHON={tmp_path}/python3")
+    assert result.returncode == 2
+    assert "需要 Python 3.11" in result.stdout
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=outer, capture_output=True, text=True, timeout=120
+    )
 
 
 def test_the_unit_starts_the_product_with_its_own_python_and_known_settings() -> None:
@@ -124,6 +198,10 @@ def test_the_unit_gives_more_time_to_stop_than_the_product_takes_and_does_not_re
     service = Unit()["Service"]
     assert int(service["TimeoutStopSec"]) > 12
     assert (service["Restart"], service["RestartPreventExitStatus"]) == ("on-failure", "2")
+
+
+def test_the_unit_lets_as_many_files_be_open_as_the_product_asks_for() -> None:
+    assert int(Unit()["Service"]["LimitNOFILE"]) == machine.MOST_OPEN_FILES
 
 
 def test_told_to_open_it_opens_a_browser_at_its_own_address(tmp_path: Path) -> None:
