@@ -70,6 +70,17 @@ def test_the_scripts_name_what_is_there(script: Path) -> None:
     assert "web_app.py --open" in text
 
 
+@pytest.mark.parametrize("file", ["README.md", "docs/README.en.md"])
+def test_whoever_has_no_make_is_told_the_same_commands_in_a_readme_that_stays_short(file: str) -> None:
+    lines = (ROOT / file).read_text("utf-8").splitlines()
+    assert len(lines) < 150
+    for command, plain in (
+        ("make backup", r"`.venv\Scripts\python -m store_check backup"),
+        ("make check-store", r"`.venv\Scripts\python -m store_check`"),
+    ):
+        assert any(command in line and plain in line for line in lines)
+
+
 def test_line_endings_survive_a_checkout() -> None:
     told = (ROOT / ".gitattributes").read_text("utf-8").splitlines()
     assert {"*.bat text eol=crlf", "*.command text eol=lf"} <= set(told)
