@@ -15,7 +15,8 @@ from typing import TypeVar
 if sys.platform == "win32":
     import winreg
 
-_HELD = (5, 32, 33)  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
+_HELD = (32, 33)  # ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
+_DENIED = 5  # ERROR_ACCESS_DENIED
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.0)  # seconds: about five in all
 
 _TOO_LONG = 206  # ERROR_FILENAME_EXCED_RANGE
@@ -83,9 +84,13 @@ def is_too_long(error: OSError) -> bool:
     return getattr(error, "winerror", None) == _TOO_LONG
 
 
-def is_held(error: BaseException | None) -> bool:
-    """Whether another program holds the file, or Windows gives no reason but that it may not be touched."""
-    return getattr(error, "winerror", None) in _HELD
+def is_held(error: OSError) -> bool:
+    """Whether another program holds the file.
+
+    Windows may only say that it is denied; of a file that is not there that means the folder takes none.
+    """
+    code = getattr(error, "winerror", None)
+    return code in _HELD or (code == _DENIED and os.path.lexists(error.filename or ""))
 
 
 def held_sentence(error: OSError) -> str:

@@ -90,6 +90,18 @@ def test_nothing_else_is_waited_for(
     assert naps == []
 
 
+def test_a_folder_that_takes_no_files_is_not_said_to_be_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+) -> None:
+    def deny(path: Path, *_: object) -> None:
+        raise held(str(path), winerror=5)
+
+    monkeypatch.setattr(Path, "open", deny)
+    with pytest.raises(StorageError, match="没有权限写入"):
+        keep(tmp_path)
+    assert naps == []
+
+
 def test_the_sentence_names_the_file_as_people_know_it() -> None:
     assert windows.held_sentence(held("C:/x/.0a0a.part", "C:/x/猫.png")).startswith("文件「猫.png」正被")
     assert windows.held_sentence(held("C:/x/狗.png")).startswith("文件「狗.png」正被")
