@@ -35,6 +35,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "web/language.py": ("day_in_words",),  # both languages at once
     "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
     "sheets/paper.py": ("微软雅黑",),  # a font
+    "sheets/encoding.py": ("_is_hanzi",),  # the last of them
     "sheets/header_words.py": None,  # what people call their columns
     "sheets/headers.py": ("_STATUS_NAMES",),  # as workbooks have them
     "sheets/other_lines.py": ("_UNIT", "_WORD", "_AMOUNTS", "_SUM"),  # what people write below a table
