@@ -17,6 +17,7 @@ from errors import SpreadsheetError
 _HEADER = "提示词"  # reads so in no other encoding
 _MOST_RUNS = 10_000
 _LONGEST_RUN = 40
+_BEGINNING = 256 * 2**10
 _RUN = re.compile(r"[^\x00-\x7f]+")
 _BEYOND_TWO_BYTES = re.compile("[\u0800-\U0010ffff]")
 _SCRIPTS = {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "HEBREW", "ARABIC", "SYRIAC", "THAANA", "NKO"}
@@ -33,7 +34,8 @@ def decode(content: bytes) -> str:
         text = _decoded(content, "utf-8-sig")
         if text is None or (_mixes_scripts(text) and not content.startswith(codecs.BOM_UTF8)):
             chinese = _decoded(content, "gb18030")
-            text = chinese if chinese and _is_chinese(chinese) else text
+            if chinese and (_HEADER in chinese or (_is_chinese(chinese) and not _is_damaged_utf_8(content))):
+                text = chinese
     if text is None:
         raise SpreadsheetError("看不懂这个文件的编码，请在 Excel 里另存为 .xlsx 或「CSV UTF-8」再导入")
     return text
@@ -60,8 +62,6 @@ def _scripts(run: str) -> set[str]:
 
 def _is_chinese(text: str) -> bool:
     """Whether what was decoded as GB18030 can have been written so."""
-    if _HEADER in text:
-        return True
     runs = list(islice(_RUN.finditer(text), _MOST_RUNS))
     letters = "".join(run[0][:_LONGEST_RUN] for run in runs)
     counts = Counter(letters)
@@ -72,6 +72,13 @@ def _is_chinese(text: str) -> bool:
     if (in_words + private) * 4 >= total:
         return False
     return total < 5 or ((rare + private) * 2 < total and not _is_big5(letters))
+
+
+def _is_damaged_utf_8(content: bytes) -> bool:
+    """Whether most of it is Chinese in UTF-8, with a byte too few or wrong here and there."""
+    text = content[:_BEGINNING].decode("utf-8", "replace")
+    lost = text.count("\ufffd")
+    return 0 < lost * 3 < len(_BEYOND_TWO_BYTES.findall(text)) - lost
 
 
 def _is_in_a_word(text: str, run: re.Match[str]) -> bool:
