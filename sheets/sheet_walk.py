@@ -144,7 +144,7 @@ class SheetWalk:
             self._column += 1
         self._wanted = self._column in self._columns
         self._kind = attributes.get("t", "n")
-        self._is_rich = "vm" in attributes
+        self._is_rich = "vm" in attributes and "cm" not in attributes  # with cm: a formula that found no room
         style = attributes.get("s", "")
         self._style = int(style) if style.isdecimal() and len(style) < 9 else 0
         self._content = ""
@@ -182,7 +182,7 @@ class SheetWalk:
         if not content:
             return None if self._formula is None else Unreadable(f"={self._formula[:60]}", _NO_RESULT)
         if kind == "e":
-            if self._is_rich and self._placed_pictures and self._formula is None:
+            if self._is_rich and self._placed_pictures:
                 return placed_picture(content[:60])
             return Unreadable(content[:60], _ERROR)
         if kind == "b":

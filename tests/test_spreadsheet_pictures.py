@@ -106,10 +106,27 @@ def test_a_picture_that_excel_placed_in_a_cell_is_told_by_cell() -> None:
     assert not any("浮在表格上" in note for note in found.notes)
 
 
+def test_a_picture_that_a_formula_takes_from_another_cell_is_told_as_one() -> None:
+    rows = (
+        '<row r="1"><c r="A1" t="str"><v>提示词</v></c><c r="B1" t="str"><v>参考图</v></c></row>'
+        '<row r="2"><c r="A2" t="str"><v>猫</v></c>'
+        '<c r="B2" t="e" vm="1"><f>_xlfn.XLOOKUP(A2,D:D,E:E)</f><v>#VALUE!</v></c></row>'
+    )
+    sheet = f"<sheetData>{rows}</sheetData>"
+    pictures = {"xl/richData/richValueRel.xml": "<richValueRels/>"}
+
+    (told,) = read_workbook(by_hand.workbook(sheet, extra=pictures), "a.xlsx").problems
+    (without,) = read_workbook(by_hand.workbook(sheet), "a.xlsx").problems
+
+    assert "一张图片" in told.error
+    assert "公式出错" in without.error
+
+
 def test_another_error_that_excel_stores_as_a_rich_value_is_still_an_error() -> None:
     rows = (
         '<row r="1"><c r="A1" t="str"><v>提示词</v></c></row>'
-        '<row r="2"><c r="A2" t="e" vm="1"><f>SORT(C1:C9)</f><v>#VALUE!</v></c></row>'
+        '<row r="2"><c r="A2" t="e" cm="1" vm="1"><f t="array" ref="A2">SORT(C1:C9)</f>'
+        "<v>#VALUE!</v></c></row>"
     )
     pictures = {"xl/richData/richValueRel.xml": "<richValueRels/>"}
     for extra in ({}, pictures):
