@@ -33,7 +33,10 @@ _VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))  # how the sign before them
 
 def normal_text(value: Any) -> str:
     """A short text without what nobody sees and white space at its ends, full-width signs mended."""
-    return trimmed_text(unicodedata.normalize("NFKC", _EACH_UNSEEN_OR_JOINER.sub("", str(value))))
+    text = str(value)
+    if text.isascii():
+        return text.strip()
+    return trimmed_text(unicodedata.normalize("NFKC", _EACH_UNSEEN_OR_JOINER.sub("", text)))
 
 
 def visible_text(text: str) -> str:
@@ -44,7 +47,7 @@ def visible_text(text: str) -> str:
 def trimmed_text(text: str) -> str:
     """The text without white space and what nobody sees at its ends; empty when that is all there is."""
     text = text.strip(_AT_EDGES)
-    return text if text.strip(_AT_EDGES + _VARIANTS) else ""
+    return text if text[:1] not in _VARIANTS or text.strip(_AT_EDGES + _VARIANTS) else ""
 
 
 def whole_characters(text: str) -> str:

@@ -100,6 +100,8 @@ def references_error(names: list[str]) -> str | None:
 
 def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
     """``a、b、c`` -> its names; the longest stretch that is known goes first."""
+    if not _PAUSE.search(plain):
+        return [trimmed_text(plain)]
     parts = [trimmed_text(part) for part in _PAUSE.split(plain)]
     names: list[str] = []
     at = 0
