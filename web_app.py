@@ -7,6 +7,7 @@ import _thread
 import contextlib
 import os
 import signal
+import socket
 import sys
 import webbrowser
 from pathlib import Path
@@ -103,7 +104,12 @@ def prepare(settings: Settings) -> None:
 
 def serve(settings: Settings, *, open_browser: bool = False) -> None:
     """Serve until told to stop; then finish what can be finished. Raises PortTaken before anything starts."""
-    sockets = listening.open_sockets(settings.host, settings.port)
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(each) for each in listening.open_sockets(settings.host, settings.port)]
+        _serve_on(sockets, settings, open_browser=open_browser)
+
+
+def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser: bool) -> None:
     worker = Worker(settings, generator.open_model(settings), stay_awake=machine.Wakefulness().tell)
     app = create_app(settings, worker)
     server = waitress.create_server(
@@ -186,7 +192,7 @@ def main() -> int:
         _say(error.message)
         return 2
     except OSError as error:
-        _say(f"启动不了：{error}（也许它已经在运行，或端口被别的程序占用：可用 PORT 换一个）")
+        _say(f"启动不了（{error}），请检查磁盘、权限和端口，再启动一次")
         return 1
     return 0
 

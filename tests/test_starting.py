@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import machine
-from tests.house_process import served
+import web_app
+from tests.house_process import free_port, served
 
 ROOT = Path(__file__).parents[1]
 BAT = ROOT / "start.bat"
@@ -212,6 +213,23 @@ def test_the_unit_gives_more_time_to_stop_than_the_product_takes_and_does_not_re
 
 def test_the_unit_lets_as_many_files_be_open_as_the_product_asks_for() -> None:
     assert int(Unit()["Service"]["LimitNOFILE"]) == machine.MOST_OPEN_FILES
+
+
+def test_what_nobody_foresaw_of_the_machine_stops_the_start_with_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("waitress.create_server", refuse)
+    monkeypatch.setattr("journal.open_journal", lambda file: None)
+    monkeypatch.setattr("machine.make_fit", lambda: None)
+    monkeypatch.setenv("PORT", str(free_port()))
+    assert web_app.main() == 1
+    told = capsys.readouterr().err
+    assert told.startswith("启动不了（[Errno 98] Address already in use），")
+    assert told.count("\n") == 1
 
 
 def test_told_to_open_it_opens_a_browser_at_its_own_address(tmp_path: Path) -> None:
