@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain import normal_text
 
@@ -84,10 +84,14 @@ _MARKS = re.compile(r"[/|\\\n,;、·•&+]")
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The field a header names; ``is_loose`` where a clearer header would go before it."""
+    """The field a header names; ``is_loose`` where a clearer header would go before it.
+
+    ``is_counted`` where it is one of several columns for a field: 参考图2.
+    """
 
     field: str
     is_loose: bool = False
+    is_counted: bool = False
 
 
 def _by_name(names: Mapping[str, str], *, is_loose: bool) -> dict[str, Meaning]:
@@ -177,7 +181,8 @@ def _agreed(names: Iterable[tuple[str, bool]]) -> Meaning | None:
     fields = fields - {"size"} or fields
     if len(known) < len(found) or len(fields) != 1:
         return None
-    return Meaning(fields.pop(), all(one.is_loose for one in known))
+    is_loose, is_counted = all(one.is_loose for one in known), any(one.is_counted for one in known)
+    return Meaning(fields.pop(), is_loose, is_counted)
 
 
 def _whole(text: str) -> Iterator[str]:
@@ -212,8 +217,8 @@ def _look_up(name: str, *, is_loose: bool) -> Meaning | None:
         found = Meaning("negative_prompt", is_loose=True)
     if found is None and (counted := _COUNTED.fullmatch(name)):
         found = _MEANINGS.get(counted[1])
-        found = found if found and found.field == "references" else None
-    return Meaning(found.field, found.is_loose or is_loose) if found else None
+        found = replace(found, is_counted=True) if found and found.field == "references" else None
+    return replace(found, is_loose=found.is_loose or is_loose) if found else None
 
 
 def _compact(text: str) -> tuple[str, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from domain import Status, normal_text, trimmed_text, visible_text
 from sheets.grid import Moment, Row, Unreadable, Value, number_text
@@ -54,15 +54,21 @@ Named = tuple[int, str, Meaning | None]  # a column, its header, what that means
 class Header:
     """The header row's number, its fields by column, and what was noticed while reading it.
 
-    ``texts`` are the headers of these columns as ``plain_header`` makes them; ``unread`` are the columns with
-    a header that is none of ours.
+    ``further`` are columns with more reference images beside the first. ``texts`` are the headers of all
+    these columns as ``plain_header`` makes them; ``unread`` are the columns whose header is none of ours.
     """
 
     row: int
     columns: Mapping[str, int]
     notes: tuple[str, ...] = field(default=())
+    further: tuple[int, ...] = field(default=())
     texts: Mapping[int, str] = field(default_factory=dict)
     unread: frozenset[int] = field(default=frozenset())
+
+    @property
+    def read(self) -> set[int]:
+        """The columns something is read from."""
+        return {*self.columns.values(), *self.further}
 
     @property
     def of_results(self) -> bool:
@@ -95,43 +101,61 @@ def plain_header(text: str) -> str:
     return re.sub(r"\s+", "", normal_text(text[:_LONGEST_COMPARED])).casefold()
 
 
+@dataclass(slots=True)
+class _Claims:
+    """Which column each field got, and what came of the other headers."""
+
+    columns: dict[str, int] = field(default_factory=dict)
+    further: list[int] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
 def _read_header(row: Row) -> Header | None:
     named = [(column, trimmed_text(shown(value))) for column, value in sorted(row.values.items())]
     told = [(column, text, meaning(text)) for column, text in named]
-    columns: dict[str, int] = {}
-    doubled, guessed, unknown = _claim(told, columns)
+    claims = _claim(told)
+    columns = claims.columns
     if "prompt" not in columns or _is_form(told, columns["prompt"]):
         return None
     if any(name not in columns for name in RESULT_LABELS):
         columns = {name: column for name, column in columns.items() if name not in RESULT_LABELS}
-    notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(doubled)]
-    notes += _place_size(columns)
-    if guessed:
-        notes.append(f"这些列按意思认出：{'、'.join(guessed)}，请核对")
-    if unknown:
-        notes.append(f"没有用到的列：{'、'.join(unknown[:20])}")
-    texts = {column: plain_header(text) for column, text in named if column in columns.values()}
-    unread = frozenset(column for column, _ in named) - texts.keys()
-    return Header(row.number, columns, tuple(notes), texts, unread)
+    notes = (*_place_size(columns), *_tell_claims(claims))
+    header = Header(row.number, columns, notes, tuple(claims.further))
+    texts = {column: plain_header(text) for column, text in named if column in header.read}
+    return replace(header, texts=texts, unread=frozenset(column for column, _ in named) - texts.keys())
 
 
-def _claim(told: Sequence[Named], columns: dict[str, int]) -> tuple[list[str], list[str], list[str]]:
-    """Give each field its column, clear headers before loose ones -> what is doubled, guessed, unused."""
-    doubled, guessed = [], []
-    unknown = {column: _briefly(text) for column, text, found in told if found is None}
+def _claim(told: Sequence[Named]) -> _Claims:
+    """Give each field its column, clear headers before loose ones."""
+    claims = _Claims()
     taken_clearly = {found.field for _, _, found in told if found and not found.is_loose}
     for column, text, found in told:
-        if found is None or found.field == "ignored":
+        if found is None or (found.is_loose and found.field in taken_clearly):
+            claims.unknown.append(_briefly(text))
+        elif found.field == "ignored":
             continue
-        label = LABELS.get(found.field, text)
-        if found.is_loose and found.field in taken_clearly:
-            unknown[column] = _briefly(text)
-        elif found.field in columns:
-            doubled.append(label)
+        elif found.field not in claims.columns:
+            claims.columns[found.field] = column
+            if found.is_loose:
+                claims.guessed.append(f"「{_briefly(text)}」当作「{LABELS.get(found.field, text)}」")
+        elif found.is_counted:
+            claims.further.append(column)
         else:
-            columns[found.field] = column
-            guessed += [f"「{_briefly(text)}」当作「{label}」"] if found.is_loose else []
-    return doubled, guessed, [unknown[column] for column in sorted(unknown)]
+            claims.doubled.append(LABELS.get(found.field, text))
+    return claims
+
+
+def _tell_claims(claims: _Claims) -> list[str]:
+    notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(claims.doubled)]
+    if claims.further:
+        notes.append(f"参考图分在 {len(claims.further) + 1} 列里，每一行的都放在一起用")
+    if claims.guessed:
+        notes.append(f"这些列按意思认出：{'、'.join(claims.guessed)}，请核对")
+    if claims.unknown:
+        notes.append(f"没有用到的列：{'、'.join(claims.unknown[:20])}")
+    return notes
 
 
 def _is_form(told: Sequence[Named], prompt: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
 from errors import SpreadsheetError
 from sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
-from sheets.grid import DressedNumber, Grid, Merge, Row, Sheet, Unreadable, Value
+from sheets.grid import DressedNumber, Grid, Merge, Moment, Row, Sheet, Unreadable, Value
 from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
 from sheets.kinds import open_sheets
 from sheets.other_lines import drop_other_lines
@@ -91,6 +91,7 @@ def read_workbook(
     _tell_floating_pictures(header, grid, found)
     _show_numbers(header, grid)
     _fill_merged(header, grid, found)
+    _join_references(header, grid)
     found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.overfull_rows]
     rows = [_read_row(row, header, card, is_known, found) for row in grid.rows]
     if header.of_results:
@@ -111,7 +112,7 @@ def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[str]]:
     headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
     headed.sort(key=lambda one: not one[0].active)
     for sheet, header in headed:
-        grid = sheet.read(set(header.columns.values()), header.row, _most_lines(header) + _SPARE_LINES)
+        grid = sheet.read(header.read, header.row, _most_lines(header) + _SPARE_LINES)
         skipped = drop_other_lines(header, sheet, grid)
         if grid.rows:
             others = [other.name for other, _ in headed if other is not sheet]
@@ -201,6 +202,18 @@ def _show_numbers(header: Header, grid: Grid) -> None:
                     row.values[column] = value.shows
                 elif name in TEXTS:
                     del row.values[column]
+
+
+def _join_references(header: Header, grid: Grid) -> None:
+    """Names from several columns into the first of them; what is no name stays, to be complained of."""
+    if not header.further:
+        return
+    first = header.columns["references"]
+    for row in grid.rows:
+        found = [row.values[column] for column in (first, *header.further) if column in row.values]
+        bad = [value for value in found if isinstance(value, Moment | Unreadable)]
+        if found:
+            row.values[first] = bad[0] if bad else "；".join(map(shown, found))
 
 
 def _fill_merged(header: Header, grid: Grid, found: _Findings) -> None:

@@ -1,5 +1,6 @@
 """The headers people really write: what each means, and what must never be taken for the prompt."""
 
+import datetime
 from typing import Any
 
 import pytest
@@ -133,6 +134,35 @@ def test_of_two_clear_headers_the_leftmost_is_taken_and_said() -> None:
 
     assert found.rows[0].fields["prompt"] == "猫"
     assert "「提示词」有不止一列，用的是最左边的一列" in found.notes
+
+
+@pytest.mark.parametrize("first", ["参考图", "参考图1"])
+def test_reference_images_in_several_numbered_columns_are_used_together_and_it_is_said(first: str) -> None:
+    header = ("提示词", first, "参考图 2", "参考图3（可选）")
+
+    found = read(header, ("猫", "a", "b、c", "d"), ("狗", "", "e.png", ""), ("鱼", "", "", ""))
+
+    assert [row.references for row in found.rows] == [("a", "b", "c", "d"), ("e.png",), ()]
+    assert "参考图分在 3 列里，每一行的都放在一起用" in found.notes
+    assert found.problems == ()
+
+
+def test_what_is_no_name_in_one_of_several_reference_columns_is_told() -> None:
+    rows = (("提示词", "参考图1", "参考图2"), ("猫", "a", datetime.date(2026, 1, 2)), ("狗", "a,b,c", "d,e"))
+
+    found = read(*rows)
+
+    assert [(problem.row, problem.column) for problem in found.problems] == [
+        (2, "参考示例图"),
+        (3, "参考示例图"),
+    ]
+
+
+def test_two_reference_columns_that_are_not_numbered_are_not_joined() -> None:
+    found = read(("提示词", "参考图", "示例图"), ("猫", "a", "b"))
+
+    assert found.rows[0].references == ("a",)
+    assert "「参考示例图」有不止一列，用的是最左边的一列" in found.notes
 
 
 def test_a_negative_column_before_the_prompt_stays_negative() -> None:
