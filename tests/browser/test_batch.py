@@ -85,6 +85,29 @@ def test_a_block_with_headers_in_either_language_goes_into_their_columns(
     context.close()
 
 
+def test_a_block_is_pasted_by_headers_as_people_dress_them(demo: HouseProcess, batch: Open) -> None:
+    page = batch(demo)
+    page.do("add")
+    headers = ("1. 提示词（负面）", "【画幅】（可选）", "*提示词 Prompt（必填）：", "负\u200b面提示词/提示词")
+    page.paste_block(1, "prompt", headers, ("水印", "16:9", "雪山", "不要这一格"))
+    page.expect_rows(1)
+    page.expect_text(1, "prompt", "雪山")
+    page.expect_text(1, "negative_prompt", "水印")
+    page.expect_text(1, "aspect_ratio", "16:9")
+
+
+@pytest.mark.parametrize("negative", ["负面提示词", "提示词(negative)", "提示词（不要出现）", "提示词 -"])
+def test_a_block_with_a_negative_header_never_fills_the_prompt(
+    demo: HouseProcess, batch: Open, negative: str
+) -> None:
+    page = batch(demo)
+    page.do("add")
+    page.paste_block(1, "prompt", (negative, "比例", "分辨率"), ("水印", "16:9", "4K"))
+    page.expect_rows(1)
+    page.expect_text(1, "aspect_ratio", "16:9")
+    expect(page.cell(1, "prompt")).to_have_text("")
+
+
 def test_a_messy_workbook_is_imported_corrected_pasted_onto_and_becomes_pictures(
     house: HouseProcess, jimeng: FakeJimeng, batch: Open, tmp_path: Path
 ) -> None:

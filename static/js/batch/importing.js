@@ -1,7 +1,7 @@
 // A workbook comes in: by button, dropped anywhere on the page, or pasted as a file.
 
 import { call } from "../api.js";
-import { FIELD_OF } from "../table/columns.js";
+import { FIELD_OF } from "../table/headers.js";
 import { makeRow } from "../table/row.js";
 import { _ } from "../words.js";
 

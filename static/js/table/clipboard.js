@@ -1,6 +1,6 @@
 // Blocks of cells to and from Excel and WPS.
 
-import { FIELD_OF } from "./columns.js";
+import { headerField } from "./headers.js";
 import { makeRow } from "./row.js";
 import { formatBlock, parseBlock } from "./tsv.js";
 import { firstField } from "./actions.js";
@@ -86,7 +86,7 @@ export function listenToClipboard(table) {
 // A first line of headers says where each column goes; null when it is not one.
 function headerColumns(columns, cells) {
   const found = cells.map((cell) => {
-    const meant = FIELD_OF[cell.toLowerCase().replace(/[\s_]/g, "")];
+    const meant = headerField(cell);
     return meant && columns.find(({ field }) => field === meant);
   });
   return found.filter(Boolean).length >= 2 ? found : null;

@@ -13,19 +13,6 @@ const AT_EDGE = new RegExp(`[\\s${UNSEEN}]`);
 export const MOST_PICTURES = 10;
 const MOST_REFERENCES = 4;
 
-// What columns are called in workbooks and in blocks copied from them, small and without spaces -> field.
-export const FIELD_OF = {
-  提示词: "prompt", prompt: "prompt",
-  负面提示词: "negative_prompt", negativeprompt: "negative_prompt",
-  图片比例: "aspect_ratio", 比例: "aspect_ratio", aspectratio: "aspect_ratio",
-  分辨率: "resolution", resolution: "resolution",
-  参考示例图: "sample_images", 参考图: "sample_images", 示例图文件名: "sample_images", referenceimages: "sample_images",
-  生成数量: "num_images", 数量: "num_images", images: "num_images",
-  文件名: "filename", filename: "filename",
-  种子: "seed", seed: "seed",
-  采样步数: "steps", 步数: "steps", steps: "steps",
-};
-
 // card: {label, sizes: {"16:9|2K": {size, price}}, max_references, reference_form, takes_seed, takes_steps, notes}
 export function makeColumns(card) {
   return [
