@@ -64,7 +64,8 @@ _NEGATIVE_SIGN = re.compile(
 )
 _HOW_TO_FILL = re.compile(
     r"(?:不要|不能|不可以?|不得|勿|避免|禁止|\bnot?|don'?t)\s*(?:be\s*)?"
-    r"(?:为空|留空|空|超过|超出|多于|大于|换行|删|改|修改|重复|太长|过长|敏感词|违禁词|违规"
+    r"(?:为空|留空|空|超过|超出|多于|大于|换行|删|改|修改|重复|太长|过长"
+    r"|(?:使用|包含|出现|涉及|有)?(?:敏感|违禁|违规|涉黄|涉政)"
     r"|more than|longer|exceed|over\b|blank|empty|leave)"
 )
 _VARIANTS = re.compile("[\u200c\u200d\ufe0e\ufe0f\u20e3]")
@@ -72,6 +73,7 @@ _ORDINAL = re.compile(
     r"^[\W_]*(?:第?\d{1,2}[列项]?|[一二三四五六七八九十]{1,2}(?=[、.,:)\s])|(?:[ivx]{1,4}|[a-z])(?=[.、):]))[\s.、:,)_-]*"
 )
 _TOKEN = re.compile(r"[a-z]+|\d+|[^\W\d_a-z]+")
+_NUMBER = re.compile(r"\d{1,2}")
 _COUNTED = re.compile(r"(.+?)(?:\d{1,2}|[一二三四])")
 _IDLE = re.compile(
     "^(?:{0})+|(?:{0})+$".format("非?必填项?|选填项?|可选项?|可不填|可空|必选|请输入|请填写|值")
@@ -105,16 +107,30 @@ _ANY_NAME = re.compile("|".join([*map(re.escape, _MEANINGS), _WHAT, _WANTS_NOT])
 
 def meaning(header: str) -> Meaning | None:
     """``" 1. Negative\\nPrompt*（选填"`` -> ``negative_prompt``; None for what says nothing to us."""
-    plain = _VARIANTS.sub("", normal_text(header[:_LONGEST])).casefold()
+    plain = _plain(header)
     if plain == "#":
         return Meaning("ignored")
     if not _ANY_NAME.search("".join(_TOKEN.findall(plain))):
         return None
     found, remarks = _apart(plain)
+    names = [_compact(remark)[0] for remark in remarks]
+    if found and found.field == "references" and any(map(_NUMBER.fullmatch, names)):
+        return replace(found, is_counted=True)
     if not found or found.field != "prompt" or not _is_against(plain):
         return found
-    names = (_compact(remark)[0] for remark in remarks)
     return Meaning("negative_prompt", is_loose=True) if any(map(_NEGATIVE_REMARK.fullmatch, names)) else None
+
+
+def is_doubtful(header: str) -> bool:
+    """Whether it would be the prompt, were there not something in it that may turn that into its contrary."""
+    if meaning(header):
+        return False
+    found, _ = _apart(_plain(header))
+    return found is not None and found.field == "prompt"
+
+
+def _plain(header: str) -> str:
+    return _VARIANTS.sub("", normal_text(header[:_LONGEST])).casefold()
 
 
 def _is_against(plain: str) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
 from errors import SpreadsheetError
 from sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
 from sheets.grid import DressedNumber, Grid, Merge, Moment, Row, Sheet, Unreadable, Value
+from sheets.header_words import is_doubtful
 from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
 from sheets.kinds import open_sheets
 from sheets.other_lines import drop_other_lines
@@ -18,6 +20,7 @@ from sheets.other_lines import drop_other_lines
 _HEADER_DEPTH = 50
 _AS_SHOWN = (*TEXTS, "aspect_ratio", "resolution")
 _SPARE_LINES = 200  # read beyond what a batch may have, for those that are no pictures
+_MOST_LOOKED_AT = 1_000  # cells, for what a header may have meant
 _OVERFULL = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
 _DEFAULTS = {"aspect_ratio": "1:1", "resolution": "2K", "num_images": "1"}
 _ASKED = tuple(name for name in LABELS if name != "references")
@@ -146,6 +149,10 @@ def _refuse_hidden(sheets: Sequence[Sheet]) -> None:
 def _no_header(tops: list[list[Row]]) -> str:
     if not tops:
         return "这个文件里没有内容，请下载模板，填好后再导入"
+    texts = (shown(value) for top in tops for row in top for value in row.values.values())
+    if doubtful := next(filter(is_doubtful, islice(texts, _MOST_LOOKED_AT)), ""):
+        text = " ".join(doubtful[:40].split())
+        return f"表头「{text}」看不出是提示词还是负面提示词，请改成「提示词」或「负面提示词」再导入"
     first = [shown(value).strip()[:10] for value in list(tops[0][0].values.values())[:6]]
     return f"没有找到「提示词」这一列，第一行是：{'、'.join(first)}。请在表头写上「提示词」，或下载模板来填"
 

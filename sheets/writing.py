@@ -37,7 +37,7 @@ _EXPLANATIONS: Mapping[str, tuple[str, str]] = {
     "num_images": (f"这一行要几张，1–{MAX_PICTURES_A_ROW}，不填按 1 张。每一张都计费。", "1"),
     "filename": ("选填。保存的文件名，不写扩展名；重名时自动加序号，不会覆盖。", "橘猫"),
     "references": (
-        f"选填。「示例图」页里图片的名字，最多 {MAX_REFERENCES} 个，用逗号、分号或换行隔开。",
+        f"选填。「示例图」页里图片的名字，最多 {MAX_REFERENCES} 个，用逗号、顿号、分号或换行隔开。",
         "构图.png；配色.jpg",
     ),
     "seed": ("选填，整数。同一个种子画出来相近，一行多张时每张加 1；模型不接受种子时不会用到。", "42"),

@@ -15,7 +15,7 @@ HEADERS = {
         "提示词 Prompt|提示词(必填)|*提示词|提示词：|1.提示词|① 提示词|①提示词|1️⃣ 提示词|一、提示词"
         "|A. Prompt|【提示词】|【提示词|提示词）|提示词（中文，不超过2000字）|提示词（见 sheet2（说明））"
         "|【提示词（必填）】|（必填）【提示词】|提示词必填|Prompt / 提示词|Prompt required|提\u200b示词\ufeff"
-        "|\u2060提示词\u00ad|ＰＲＯＭＰＴ|中文提示词|AI提示词|提示词（不能为空）|提示词（避免敏感词）"
+        "|\u2060提示词\u00ad|ＰＲＯＭＰＴ|中文提示词|AI提示词|提示词（不能为空）|提示词（避免敏感词）|提示词（禁止涉黄）"
         "|提示词（负责人填写）|Prompt (do not leave blank)|画面描述|描述词|文案提示词"
         "|提示词\u3000|\u00a0提示词"
     ),
@@ -129,6 +129,23 @@ def test_a_clear_header_goes_before_one_known_by_its_meaning() -> None:
     assert "没有用到的列：画面描述、英文提示词、画幅" in found.notes
 
 
+@pytest.mark.parametrize("header", ["提示词（无负面）", "提示词 -", "Prompt (no text)", "提示词（不含人物）"])
+def test_a_header_that_may_mean_the_contrary_is_told_by_name(header: str) -> None:
+    with pytest.raises(SpreadsheetError) as told:
+        read((header, "图片比例"), ("猫", "16:9"))
+
+    assert told.value.message == (
+        f"表头「{header}」看不出是提示词还是负面提示词，请改成「提示词」或「负面提示词」再导入"
+    )
+
+
+def test_beside_a_clear_prompt_a_doubtful_header_is_not_used_and_said() -> None:
+    found = read(("提示词（不含人物）", "提示词"), ("x", "猫"))
+
+    assert found.rows[0].fields["prompt"] == "猫"
+    assert "没有用到的列：提示词（不含人物）" in found.notes
+
+
 def test_of_two_clear_headers_the_leftmost_is_taken_and_said() -> None:
     found = read(("提示词（必填）", "Prompt"), ("猫", "cat"))
 
@@ -138,7 +155,7 @@ def test_of_two_clear_headers_the_leftmost_is_taken_and_said() -> None:
 
 @pytest.mark.parametrize("first", ["参考图", "参考图1"])
 def test_reference_images_in_several_numbered_columns_are_used_together_and_it_is_said(first: str) -> None:
-    header = ("提示词", first, "参考图 2", "参考图3（可选）")
+    header = ("提示词", first, "参考图 2", "参考图（3）")
 
     found = read(header, ("猫", "a", "b、c", "d"), ("狗", "", "e.png", ""), ("鱼", "", "", ""))
 
