@@ -47,7 +47,7 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
     part("state").textContent = STATES[status];
     part("state").classList.toggle("is-accent", status === "running");
     part("state").classList.toggle("is-warn", status === "paused");
-    part("progress").value = total ? (total - counts.queued - counts.running) / total : 0;
+    part("progress").value = total ? counts.success / total : 0;
     part("figures").textContent = [
       new Date(timeOf(at)).toLocaleString(language, { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
       _("完成 {success} / {total}", { success: counts.success, total }), counts.failed > 0 && _("失败 {failed}", { failed: counts.failed }),
