@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from domain import normal_text
 from sheets.grid import Grid, Row, Sheet, Unreadable, Value
-from sheets.headers import Header, plain_header, shown
+from sheets.headers import Header, plain_header
 
 _LONGEST = 60
 _UNIT = "(?:张图片|张图|张|幅图|幅|条|个|行|项|组|元|块|pictures?|images?|rows?|%)"
@@ -19,6 +19,9 @@ _WORD = (
 )
 _SUM = re.compile(rf"(?:{_WORD})(?:\({_UNIT}\))?[:=]?{_AMOUNTS}*+\.?|共:?{_AMOUNTS}++", re.IGNORECASE)
 _AMOUNT = re.compile(_NUMBER, re.IGNORECASE)
+# What each has in it: nearly every cell of a table is neither, and is not looked at closely.
+_MAY_NAME_SUM = re.compile("[计計共总總累tｔ]", re.IGNORECASE)
+_MAY_BE_AMOUNT = re.compile(r"[\W_]*\d")
 
 
 def drop_other_lines(header: Header, sheet: Sheet, grid: Grid) -> list[str]:
@@ -37,10 +40,10 @@ def drop_other_lines(header: Header, sheet: Sheet, grid: Grid) -> list[str]:
 
 def _is_header(row: Row, header: Header) -> bool:
     """Whether each column has its own header in it, and nothing else."""
-    return len(row.values) == len(header.texts) and all(
-        column in row.values and plain_header(shown(row.values[column])) == text
-        for column, text in header.texts.items()
-    )
+    if row.values.keys() != header.texts.keys():
+        return False
+    texts = [(value, header.texts[column]) for column, value in row.values.items() if isinstance(value, str)]
+    return len(texts) == len(row.values) and all(plain_header(value) == text for value, text in texts)
 
 
 def _labels_beside(header: Header, sheet: Sheet, grid: Grid) -> Mapping[int, Mapping[int, Value]]:
@@ -66,12 +69,15 @@ def _is_sum(values: Mapping[int, Value], beside: Mapping[int, Value]) -> bool:
 
 
 def _names_sum(value: Value) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST and bool(_SUM.fullmatch(_tight(value)))
+    if not isinstance(value, str) or len(value) > _LONGEST or not _MAY_NAME_SUM.search(value):
+        return False
+    return bool(_SUM.fullmatch(_tight(value)))
 
 
 def _is_amount(value: Value) -> bool:
     if isinstance(value, str):
-        return len(value) <= _LONGEST and bool(_AMOUNT.fullmatch(_tight(value)))
+        may_be = len(value) <= _LONGEST and _MAY_BE_AMOUNT.match(value)
+        return bool(may_be and _AMOUNT.fullmatch(_tight(value)))
     return isinstance(value, int | float | Unreadable)
 
 
