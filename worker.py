@@ -368,7 +368,7 @@ class Worker:
         with closing(database.connect(self.settings.database_path)) as db:
             turns = 0
             while not self._stopping.wait(_LOOKOUT_SECONDS):
-                self._stay_awake(self.in_hand > 0)
+                self._survive(lambda: bool(self._stay_awake(self.in_hand > 0)))
                 if turns % _TURNS_A_HEARTBEAT == 0:
                     self._survive(lambda: self._keep_leases(db))
                 if self._survive(lambda: self._has_claimable(db)):
