@@ -165,9 +165,8 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
         with keeping.telling(output_dir):
             keeping.write_over(thumbnail, content, output_dir)
     except StorageError:
-        if (
-            not thumbnail.is_file()
-        ):  # else another was quicker, and Windows will not replace what is being sent
+        # Another may have been quicker: Windows does not replace what is being sent.
+        if not thumbnail.is_file():
             raise
     return thumbnail
 
@@ -214,9 +213,9 @@ def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
     """
     with keeping.telling(output_dir):
         with contextlib.suppress(NotFound):
-            windows.unlink(open_output(output_dir, filename), at_once=True)
+            open_output(output_dir, filename).unlink(missing_ok=True)
         for path in (thumbnail_path(output_dir, record_id), *_put_aside_for(output_dir, record_id)):
-            windows.unlink(path, at_once=True)
+            path.unlink(missing_ok=True)
 
 
 def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> int:

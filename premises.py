@@ -11,7 +11,7 @@ from pathlib import Path
 from config import Settings
 from errors import SettingError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def make_ready(settings: Settings) -> None:

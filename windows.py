@@ -48,12 +48,9 @@ def rename(source: Path, target: Path) -> None:
     patiently(lambda: source.rename(target))
 
 
-def unlink(path: Path, *, at_once: bool = False) -> None:
-    """Remove the file; one that is gone already is no complaint. ``at_once`` for whoever comes by again."""
-    if at_once:
-        path.unlink(missing_ok=True)
-    else:
-        patiently(lambda: path.unlink(missing_ok=True))
+def unlink(path: Path) -> None:
+    """Remove the file; one that is gone already is no complaint. Whoever comes by again need not wait."""
+    patiently(lambda: path.unlink(missing_ok=True))
 
 
 def name_room(folder: Path) -> int | None:

@@ -126,7 +126,7 @@ def _remove_forsaken(part: Path, older_than: float) -> bool:
     try:
         with part.open("rb") as file:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            windows.unlink(part, at_once=True)
+            part.unlink(missing_ok=True)
             return True
     except (BlockingIOError, FileNotFoundError):
         return False
@@ -137,7 +137,7 @@ def _remove_forsaken(part: Path, older_than: float) -> bool:
 def _remove_old(part: Path, older_than: float) -> bool:
     try:
         if time.time() - part.stat().st_mtime >= older_than:
-            windows.unlink(part, at_once=True)
+            part.unlink(missing_ok=True)
             return True
     except FileNotFoundError:
         return False

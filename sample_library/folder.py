@@ -138,9 +138,9 @@ class Folder:
     def _forgotten(self, name: str) -> bool:
         """Out of the trash for good, with its thumbnail -> whether; what is held waits for the next time."""
         with contextlib.suppress(OSError):
-            windows.unlink(self.place / _TRASH / name, at_once=True)
+            (self.place / _TRASH / name).unlink(missing_ok=True)
             if not (self.place / name).exists():  # else it was uploaded again since
-                windows.unlink(self._thumbnail(name), at_once=True)
+                self._thumbnail(name).unlink(missing_ok=True)
             return True
         return False
 

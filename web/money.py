@@ -3,13 +3,14 @@
 from decimal import Decimal
 
 from domain import Record
+from spending import known
 from web.language import say
 from web.pages import pages
 
 
 def money(amount: Decimal | None, unpriced: int = 0) -> str:
     """CNY for people: two decimals, more only where they matter. ``unpriced`` sends are not in the amount."""
-    if amount is None or (unpriced and not amount):
+    if amount is None or known(amount, unpriced) is None:
         return say("价格未设")
     cents = amount.quantize(Decimal("0.01"))
     return f"¥{cents:,f}" if cents == amount else f"¥{amount.normalize():,f}"

@@ -2,6 +2,7 @@
 
 import { toast } from "../messages.js";
 import { firstField } from "../table/actions.js";
+import { unusedFields } from "../table/columns.js";
 import { importFile, receiveFiles } from "./importing.js";
 import { goToCell, markProblems } from "./problems.js";
 import { makeReport } from "./report.js";
@@ -65,8 +66,8 @@ export function useIntake({ page, table, draft, foot }, { references }) {
 
 // Complaints of what the model does not take anyway are nobody's work.
 function concerning(columns, found) {
-  const unused = new Set(columns.filter(({ kind }) => kind === "unused").map(({ field }) => field));
-  return { ...found, problems: found.problems.filter(({ field }) => !unused.has(field)) };
+  const unused = unusedFields(columns);
+  return { ...found, problems: found.problems.filter(({ field }) => !unused.includes(field)) };
 }
 
 function asMark(problem) {

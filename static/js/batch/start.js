@@ -1,7 +1,7 @@
 // 🚀: what is wrong is shown in the cells; what is right is asked for once, with pictures and price.
 
 import { Failure, call } from "../api.js";
-import { isFilled } from "../table/columns.js";
+import { isFilled, unusedFields } from "../table/columns.js";
 import { goToNextProblem, markProblems } from "./problems.js";
 import { _ } from "../words.js";
 import { yuan } from "../yuan.js";
@@ -17,8 +17,7 @@ export function requestOf(row) {
 
 // What the model does not take stays in the table.
 function takenOf(row, columns) {
-  const unused = columns.filter(({ kind }) => kind === "unused").map(({ field }) => [field, ""]);
-  return { ...requestOf(row), ...Object.fromEntries(unused) };
+  return { ...requestOf(row), ...Object.fromEntries(unusedFields(columns).map((field) => [field, ""])) };
 }
 
 /** Post rows; complaints of the server are marked on their cells. Returns the batch id, or throws Failure. */

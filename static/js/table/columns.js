@@ -36,6 +36,11 @@ function taken(takes, column) {
   return takes ? column : { ...column, kind: "unused", placeholder: "—", options: null, check: () => "" };
 }
 
+/** The fields that the model does not take. */
+export function unusedFields(columns) {
+  return columns.filter(({ kind }) => kind === "unused").map(({ field }) => field);
+}
+
 export function isFilled(row) {
   return Boolean(row.prompt || row.negative_prompt || row.filename || row.sample_images.length);
 }
