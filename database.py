@@ -92,6 +92,7 @@ from storage.records import (
     restore_records,
     undo_delete,
 )
+from storage.request_keys import RequestKey, find_answer, forget_request_keys
 from storage.retry import retry_records
 from storage.search import index_progress, index_prompts, merge_index
 from storage.upkeep import KeptFile, back_up, empty_trash, list_kept_files
@@ -115,6 +116,7 @@ __all__ = [
     "Done",
     "KeptFile",
     "RecordFilter",
+    "RequestKey",
     "Settled",
     "add_batch",
     "add_earlier_copies",
@@ -141,9 +143,11 @@ __all__ = [
     "empty_trash",
     "extend_leases",
     "fail_record",
+    "find_answer",
     "find_output_copy",
     "finish_output_copy",
     "finish_record",
+    "forget_request_keys",
     "get_batch",
     "get_batch_version",
     "get_output_copy",

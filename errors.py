@@ -8,6 +8,7 @@
     ├── Forbidden                a caller that may not do this
     ├── NotFound                 no such record, batch, picture
     ├── Conflict                 not possible in the present state
+    ├── KeyReused                a request key that stands for another request
     ├── Busy                     possible, but not at this moment
     ├── ModelError               .billed, .retryable, .cause, …: the image model did not deliver
     └── StorageError             disk or database would not take it
@@ -66,6 +67,10 @@ class NotFound(AppError):
 
 class Conflict(AppError):
     """The present state does not allow it."""
+
+
+class KeyReused(AppError):
+    """The key of a request was used before, for another request."""
 
 
 class Busy(AppError):

@@ -75,6 +75,10 @@ class Housework:
         """The same for reference images in the folder that no record used -> how many."""
         return self._library.empty_trash(days=_TRASH_DAYS, is_used=partial(database.is_reference_used, db))
 
+    def forget_request_keys(self, db: database.Connection) -> bool:
+        """Delete the request keys that are too old to count -> whether there were any."""
+        return database.forget_request_keys(db, now=time.time()) > 0
+
     def tend_library(self) -> bool:
         """Read the list of the bucket anew, copy there what was chosen; as far as it is wanted."""
         self._library.tend()

@@ -414,6 +414,7 @@ class Worker:
                 if not busy and time.monotonic() >= next_look:
                     self._survive(work.remove_part_files)
                     self._survive(lambda: work.empty_library_trash(db) > 0)
+                    self._survive(lambda: work.forget_request_keys(db))
                     busy = self._survive(lambda: work.empty_trash(db) > 0)
                     next_look += 0.0 if busy else _TRASH_LOOK_SECONDS
 

@@ -10,6 +10,7 @@ from domain import Batch, BatchStatus, ImageRequest, ModelCard, Record, Status, 
 from errors import Conflict, NotFound
 from storage.batch_log import add_log
 from storage.connection import next_version, transaction
+from storage.request_keys import RequestKey, find_answer, keep_answer
 from storage.rows import RECORD, micros, priced, sample_images_text, to_record
 
 
@@ -22,15 +23,19 @@ def add_batch(
     is_taken: Callable[[str], bool],
     name: str = "",
     source: str = "batch",
+    key: RequestKey | None = None,
 ) -> tuple[str, list[int]]:
     """The batch and one queued record per picture, in one transaction -> (batch id, record ids).
 
     ``stems`` are the wanted file names without ending, one a request; ``is_taken`` tells whether a stem
     is in use on disk. What the model does not take is left out (``card.accept``).
+    A ``key`` that was used within 24 hours queues nothing and answers with its first batch.
     """
     batch_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     accepted = [card.accept(request) for request in requests]
     with transaction(db):
+        if first := find_answer(db, key):
+            return first["batch_id"], first["records"]
         version = next_version(db)
         db.execute(
             """
@@ -57,6 +62,7 @@ def add_batch(
             for picture_number, file_stem in enumerate(promised, 1):
                 fields = _record_fields(request, card, batch_id, row_number, picture_number, file_stem)
                 ids.append(_add_record(db, fields | {"version": version}))
+        keep_answer(db, key, {"batch_id": batch_id, "records": ids})
     return batch_id, ids
 
 

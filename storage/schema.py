@@ -10,6 +10,7 @@ from collections.abc import Callable
 from domain import Status, file_key
 from storage import schema_earlier
 from storage.schema_finding import add_finding, add_merging
+from storage.schema_keys import add_request_keys
 from storage.schema_library import add_library, hasten_copies
 from storage.schema_price import add_unpriced
 from storage.schema_usage import add_free_sends, add_usage
@@ -168,4 +169,5 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     hasten_copies,
     add_free_sends,
     add_unpriced,
+    add_request_keys,
 )

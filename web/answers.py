@@ -29,6 +29,7 @@ STATUS = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.KeyReused: 422,
     errors.Busy: 503,
     errors.ModelError: 502,
     errors.BucketError: 502,

@@ -20,7 +20,7 @@ from web.answers import (
     success,
     yuan,
 )
-from web.asking import BadRows, queue_rows
+from web.asking import BadRows, asked_key, queue_rows
 from web.context import connection, rooms
 from web.filters import page_bounds
 from web.language import told
@@ -42,9 +42,11 @@ def bad_rows(error: BadRows) -> Answer:
 
 @api.post("/batch-generate")
 def batch_generate() -> Answer:
-    """One row, waited for: its pictures, or why there are none."""
+    """One row, waited for: its pictures, or why there are none; with a used key those of the first call."""
+    row = json_body()
+    key = asked_key(row)
     with rooms().waiting_room():
-        batch_id, ids = queue_rows([json_body()], source="single")
+        batch_id, ids = queue_rows([row], source="single", key=key)
         why_paused = _wait_for(batch_id)
     records = [database.get_record(connection(), record_id, trash=True) for record_id in ids]
     made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
@@ -99,7 +101,7 @@ def create_batch() -> Answer:
         raise InvalidRequest("name", f"批次名称应为 {MAX_BATCH_NAME_LENGTH} 字以内的文字")
     if source not in SOURCES:
         raise InvalidRequest("source", "source 应为 single 或 batch")
-    batch_id, ids = queue_rows(rows, name=name, source=source)
+    batch_id, ids = queue_rows(rows, name=name, source=source, key=asked_key(body))
     return success({"batch_id": batch_id, "records": ids}, 202)
 
 

@@ -1,14 +1,22 @@
 """From untrusted rows to a batch in the queue: checked whole, or refused whole."""
 
+import hashlib
+import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+from flask import request as http
 
 import database
 import pictures
 from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest
 from errors import AppError, Conflict, InvalidRequest
 from web.context import connection, rooms
+
+LONGEST_KEY = 200
+KEY_HEADER = "Idempotency-Key"
 
 
 class BadRows(AppError):
@@ -20,8 +28,43 @@ class BadRows(AppError):
         self.problems = problems
 
 
-def queue_rows(rows: Sequence[Any], *, name: str = "", source: str = "batch") -> tuple[str, list[int]]:
-    """Every row checked, then all queued -> (batch id, record ids), or BadRows with nothing queued."""
+def asked_key(body: Mapping[str, Any]) -> database.RequestKey | None:
+    """The request key in the body (``request_id``) or in the header; None when there is none.
+
+    Raises InvalidRequest when it is no key, or when the two differ.
+    """
+    in_header = http.headers.get(KEY_HEADER)
+    if in_header is not None:  # as it was sent: WSGI reads headers as Latin-1
+        in_header = in_header.encode("latin-1", "replace").decode("utf-8", "replace")
+    given = [each for each in (body.get("request_id"), in_header) if each is not None]
+    if not given:
+        return None
+    if given[0] != given[-1]:
+        raise InvalidRequest("request_id", f"request_id 和请求头 {KEY_HEADER} 应相同")
+    if not isinstance(given[0], str) or not given[0].isprintable() or not 0 < len(given[0]) <= LONGEST_KEY:
+        raise InvalidRequest("request_id", f"request_id 应为 1–{LONGEST_KEY} 个可见字符")
+    return database.RequestKey(key=given[0], digest=_digest(body), at=time.time())
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    """Equal for bodies that ask for the same at the same address, in whatever order their fields are."""
+    asked = {name: value for name, value in body.items() if name != "request_id"}
+    try:
+        text = json.dumps([http.path, asked], sort_keys=True)
+    except RecursionError as error:
+        raise InvalidRequest("", "请以 JSON 对象提交") from error
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def queue_rows(
+    rows: Sequence[Any], *, name: str = "", source: str = "batch", key: database.RequestKey | None = None
+) -> tuple[str, list[int]]:
+    """Every row checked, then all queued -> (batch id, record ids), or BadRows with nothing queued.
+
+    A ``key`` that was used before: its first batch, whatever has become of the rows since.
+    """
+    if first := database.find_answer(connection(), key):
+        return first["batch_id"], first["records"]
     if not rows:
         raise InvalidRequest("rows", "至少要有一行")
     if len(rows) > MAX_ROWS_A_BATCH:
@@ -35,10 +78,12 @@ def queue_rows(rows: Sequence[Any], *, name: str = "", source: str = "batch") ->
             requests.append(request)
     if problems:
         raise BadRows(problems)
-    return queue_requests(requests, name=name, source=source)
+    return queue_requests(requests, name=name, source=source, key=key)
 
 
-def queue_requests(requests: Sequence[ImageRequest], *, name: str, source: str) -> tuple[str, list[int]]:
+def queue_requests(
+    requests: Sequence[ImageRequest], *, name: str, source: str, key: database.RequestKey | None = None
+) -> tuple[str, list[int]]:
     """Checked requests into the queue; the worker is woken -> (batch id, record ids)."""
     pictures_asked = sum(request.num_images for request in requests)
     if pictures_asked > MAX_PICTURES_A_BATCH:
@@ -56,6 +101,7 @@ def queue_requests(requests: Sequence[ImageRequest], *, name: str, source: str) 
         is_taken=lambda stem: pictures.is_taken(output_dir, stem),
         name=name,
         source=source,
+        key=key,
     )
     here.worker.bell.ring()
     return batch_id, ids

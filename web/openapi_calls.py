@@ -7,6 +7,7 @@ import database
 from domain import ASPECT_RATIOS, MAX_BATCH_NAME_LENGTH, MAX_FILENAME_LENGTH, MAX_ROWS_A_BATCH, RESOLUTIONS
 from web.api import BATCHES_LISTED, SOURCES
 from web.api_samples import MAX_FILES, MOST_COUNTED, MOST_IMAGES
+from web.asking import KEY_HEADER, LONGEST_KEY
 from web.files import XLSX
 from web.filters import LONGEST_TEXT, MOST_LISTED, MOST_PASSED
 from web.openapi_shapes import (
@@ -54,6 +55,15 @@ _SPAN: dict[str, Schema] = {
     "from": {**TEXT, "description": "日期，代替 range"},
     "to": {**TEXT, "description": "日期（含当天）"},
 }
+_KEY: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_KEY,
+    "description": (
+        f"同一个键 24 小时内只下单一次，再来得到第一次的回答，内容不同则 422；也可用请求头 {KEY_HEADER}"
+    ),
+}
+_KEYED: Call = {"parameters": [{"name": KEY_HEADER, "in": "header", "schema": _KEY}]}
 _BATCH = success(batch=ref("Batch"))
 _IMAGES = success(images=listed(ref("LibraryImage")), source=chosen("oss", "local"))
 _BEGUN = success(records=COUNT, waiting=COUNT)
@@ -122,8 +132,9 @@ CALLS: dict[str, Call] = {
             batch_id=TEXT,
             errors=listed(ref("FailedPicture")),
         ),
-        json=ref("Row"),
-    ),
+        json={"allOf": [ref("Row"), taken(request_id=or_null(_KEY))]},
+    )
+    | _KEYED,
     "GET /api/batches": call(
         "批次，一次一页，新的在前",
         success(batches=listed(ref("Batch")), total=COUNT),
@@ -143,8 +154,10 @@ CALLS: dict[str, Call] = {
             rows=listed(ref("Row"), minItems=1, maxItems=MAX_ROWS_A_BATCH),
             name={"type": "string", "maxLength": MAX_BATCH_NAME_LENGTH},
             source=chosen(*SOURCES),
+            request_id=or_null(_KEY),
         ),
-    ),
+    )
+    | _KEYED,
     "GET /api/batches/{batch_id}": call(
         "一个批次，以及 since 之后变化了的记录和日志；日志太长时略去较早的普通几条，log_left_out 是条数",
         success(

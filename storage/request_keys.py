@@ -1,0 +1,69 @@
+"""Request keys: the answer to an order is kept with its key, so that a repeated request gets that answer.
+
+A key is looked up and kept in the transaction that queues the order; the primary key decides between
+processes.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from errors import KeyReused
+from storage.connection import transaction
+
+KEPT_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """A client's key of one order. ``digest`` stands for all that was asked, ``at`` is Unix time."""
+
+    key: str
+    digest: str
+    at: float
+
+
+def find_answer(db: sqlite3.Connection, key: RequestKey | None) -> dict[str, Any] | None:
+    """The answer to the first request with this key; None when there was none in the last 24 hours.
+
+    Raises KeyReused when that request asked for something else.
+    """
+    if key is None:
+        return None
+    row = db.execute(
+        "SELECT digest, answer FROM request_keys WHERE key = :key AND used_at >= :since",
+        {"key": key.key, "since": key.at - KEPT_SECONDS},
+    ).fetchone()
+    if row is None:
+        return None
+    if row["digest"] != key.digest:
+        raise KeyReused("这个 request_id 已用于另一个请求，请换一个新的")
+    answer: dict[str, Any] = json.loads(row["answer"])
+    return answer
+
+
+def keep_answer(db: sqlite3.Connection, key: RequestKey | None, answer: Mapping[str, Any]) -> None:
+    """Keep what the order with this key was answered; inside its transaction, after ``find_answer``."""
+    if key is None:
+        return
+    db.execute(
+        """
+        INSERT INTO request_keys (key, digest, answer, used_at)
+        VALUES (:key, :digest, :answer, :at)
+        ON CONFLICT (key) DO UPDATE
+        SET digest = excluded.digest, answer = excluded.answer, used_at = excluded.used_at
+        """,
+        {"key": key.key, "digest": key.digest, "answer": json.dumps(answer), "at": key.at},
+    )
+
+
+def forget_request_keys(db: sqlite3.Connection, *, now: float) -> int:
+    """Delete the keys that are older than 24 hours -> how many."""
+    oldest = {"since": now - KEPT_SECONDS}
+    sql = "SELECT 1 FROM request_keys WHERE used_at < :since LIMIT 1"
+    if db.execute(sql, oldest).fetchone() is None:
+        return 0
+    with transaction(db, durable=False):
+        return db.execute("DELETE FROM request_keys WHERE used_at < :since", oldest).rowcount

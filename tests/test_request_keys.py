@@ -1,0 +1,300 @@
+"""One intention, one order: a request key that was used answers with the first batch."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+import database
+import generator
+from config import Settings
+from domain import ImageRequest, ModelCard
+from errors import KeyReused
+from storage.request_keys import KEPT_SECONDS
+from storage.schema import MIGRATIONS
+from storage.schema_keys import add_request_keys
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess, served
+from web_app import create_app
+from worker import Worker
+
+ROWS = [{"prompt": "雪山", "num_images": 2}, {"prompt": "海"}]
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    return create_app(settings).test_client()
+
+
+def order(client: FlaskClient, status: int = 202, **fields: Any) -> dict[str, Any]:
+    headers = fields.pop("headers", {})
+    answer = client.post("/api/batches", json={"rows": ROWS, **fields}, headers=headers)
+    assert answer.status_code == status, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def count_batches(client: FlaskClient) -> int:
+    return int(client.get("/api/batches").get_json()["total"])
+
+
+def test_a_repeated_order_is_answered_with_the_first_batch(client: FlaskClient) -> None:
+    first = order(client, request_id="一")
+    assert order(client, request_id="一") == first
+    assert count_batches(client) == 1
+
+
+def test_the_key_may_be_a_header_and_is_the_same_there(client: FlaskClient) -> None:
+    first = order(client, request_id="k-1")
+    assert order(client, headers={"Idempotency-Key": "k-1"}) == first
+    assert order(client, request_id="k-1", headers={"Idempotency-Key": "k-1"}) == first
+
+
+def test_orders_without_a_key_or_with_null_are_orders_of_their_own(client: FlaskClient) -> None:
+    order(client)
+    order(client)
+    order(client, request_id=None)
+    assert count_batches(client) == 3
+
+
+def test_a_key_in_the_body_that_differs_from_the_header_is_refused(client: FlaskClient) -> None:
+    refused = order(client, 400, request_id="a", headers={"Idempotency-Key": "b"})
+    assert refused["field"] == "request_id"
+    assert count_batches(client) == 0
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "a\nb", "\x7f", "a\u2028b", 7, True, ["a"], {}])
+def test_what_is_no_key_is_refused_with_a_sentence(client: FlaskClient, key: object) -> None:
+    refused = order(client, 400, request_id=key)
+    assert refused["error"] == "request_id 应为 1–200 个可见字符"
+    assert count_batches(client) == 0
+
+
+def test_a_key_of_two_hundred_characters_is_one(client: FlaskClient) -> None:
+    assert order(client, request_id="键" * 200) == order(client, request_id="键" * 200)
+
+
+def test_the_same_key_for_another_order_is_an_error_and_orders_nothing(client: FlaskClient) -> None:
+    order(client, request_id="k")
+    refused = order(client, 422, request_id="k", name="另一批")
+    assert "request_id" in refused["error"]
+    assert count_batches(client) == 1
+
+
+def test_the_order_of_fields_makes_no_other_request(client: FlaskClient) -> None:
+    first = client.post("/api/batches", json={"request_id": "k", "rows": [{"prompt": "猫", "seed": 1}]})
+    again = client.post("/api/batches", json={"rows": [{"seed": 1, "prompt": "猫"}], "request_id": "k"})
+    assert again.get_json() == first.get_json()
+
+
+def test_a_refused_order_keeps_no_key_so_that_it_can_be_corrected(client: FlaskClient) -> None:
+    order(client, 400, request_id="k", rows=[{"prompt": ""}])
+    order(client, request_id="k")
+    assert count_batches(client) == 1
+
+
+def test_a_key_is_remembered_when_the_program_starts_again(settings: Settings) -> None:
+    first = order(create_app(settings).test_client(), request_id="k")
+    assert order(create_app(settings).test_client(), request_id="k") == first
+
+
+def test_a_repeated_order_is_answered_although_nothing_could_be_ordered_now(
+    client: FlaskClient, settings: Settings
+) -> None:
+    first = order(client, request_id="k")
+    without_keys = create_app(replace(settings, image_model="jimeng")).test_client()
+    order(without_keys, 409, request_id="other")
+    assert order(without_keys, request_id="k") == first
+
+
+def asked(card: ModelCard, count: int = 1) -> Callable[..., tuple[str, list[int]]]:
+    requests_ = [ImageRequest(prompt="雪山") for _ in range(count)]
+    stems = [f"图{n}" for n in range(count)]
+
+    def add(db: database.Connection, key: database.RequestKey | None) -> tuple[str, list[int]]:
+        return database.add_batch(db, requests_, card=card, stems=stems, is_taken=lambda _: False, key=key)
+
+    return add
+
+
+def test_a_key_counts_for_a_day_and_then_stands_for_a_new_order(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add, key = asked(card), database.RequestKey(key="k", digest="d", at=NOW)
+    first = add(db, key)
+    assert add(db, replace(key, at=NOW + KEPT_SECONDS)) == first
+    second = add(db, replace(key, at=NOW + KEPT_SECONDS + 1, digest="other"))
+    assert second != first
+    assert add(db, replace(key, at=NOW + KEPT_SECONDS + 2, digest="other")) == second
+
+
+def test_a_clock_that_is_set_back_forgets_no_key(db: database.Connection, card: ModelCard) -> None:
+    add, key = asked(card), database.RequestKey(key="k", digest="d", at=NOW)
+    assert add(db, replace(key, at=NOW - 7 * KEPT_SECONDS)) == add(
+        db, replace(key, at=NOW - 8 * KEPT_SECONDS)
+    )
+    assert database.count_batches(db) == 1
+
+
+def test_keys_older_than_a_day_are_deleted_and_no_others(db: database.Connection, card: ModelCard) -> None:
+    add = asked(card)
+    old = database.RequestKey(key="old", digest="d", at=NOW - KEPT_SECONDS - 1)
+    new = replace(old, key="new", at=NOW - KEPT_SECONDS + 1)
+    add(db, old)
+    first = add(db, new)
+    assert database.forget_request_keys(db, now=NOW) == 1
+    assert database.forget_request_keys(db, now=NOW) == 0
+    assert [row["key"] for row in db.execute("SELECT key FROM request_keys")] == ["new"]
+    assert add(db, replace(new, at=NOW)) == first
+
+
+def test_an_order_that_fails_half_way_keeps_neither_batch_nor_key(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add, key = asked(card, 2), database.RequestKey(key="k", digest="d", at=NOW)
+    db.execute(
+        """
+        CREATE TRIGGER full BEFORE INSERT ON generation_records WHEN NEW.row_number = 2
+        BEGIN SELECT RAISE(ABORT, 'full'); END
+        """
+    )
+    with pytest.raises(sqlite3.Error):
+        add(db, key)
+    db.execute("DROP TRIGGER full")
+    assert database.find_answer(db, key) is None
+    add(db, key)
+    assert database.count_batches(db) == 1
+
+
+def test_a_key_that_stands_for_something_else_is_refused_inside_the_transaction_too(
+    db: database.Connection, card: ModelCard
+) -> None:
+    add, key = asked(card), database.RequestKey(key="k", digest="d", at=NOW)
+    add(db, key)
+    with pytest.raises(KeyReused):
+        add(db, replace(key, digest="other"))
+    assert database.count_batches(db) == 1
+
+
+def test_twenty_equal_orders_at_once_are_one(settings: Settings) -> None:
+    app = create_app(settings)
+    together = threading.Barrier(20)
+
+    def post(_: int) -> dict[str, Any]:
+        client = app.test_client()
+        together.wait()
+        return order(client, request_id="k")
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(post, range(20)))
+    assert answers == answers[:1] * 20
+    assert count_batches(app.test_client()) == 1
+
+
+def post_to(house: HouseProcess, key: str) -> dict[str, Any]:
+    body = {"rows": ROWS, "request_id": key}
+    answer = requests.post(f"{house.address}/api/batches", json=body, timeout=60)
+    assert answer.status_code == 202, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_twenty_equal_orders_to_two_processes_on_one_database_are_one_also_after_a_crash(
+    tmp_path: Path,
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with served(tmp_path) as one, served(other, database_path=tmp_path / "generation_records.db") as two:
+        together = threading.Barrier(20)
+
+        def post(number: int) -> dict[str, Any]:
+            together.wait()
+            return post_to((one, two)[number % 2], "k")
+
+        with ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(post, range(20)))
+        assert answers == answers[:1] * 20
+        one.kill()
+        one.start()
+        assert post_to(one, "k") == answers[0]
+        listed = requests.get(f"{one.address}/api/batches", timeout=60).json()
+        assert listed["total"] == 1
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng() as fake:
+        yield fake
+
+
+@pytest.fixture
+def paid(settings: Settings, service: FakeJimeng) -> Iterator[FlaskClient]:
+    """The client of an app whose worker orders pictures that cost money."""
+    settings = replace(settings, **service.settings(model_timeout=5))
+    worker = Worker(settings, generator.open_model(settings))
+    client = create_app(settings, worker).test_client()
+    worker.start()
+    yield client
+    assert worker.stop(10)
+
+
+def test_a_repeated_call_that_waits_gets_the_first_pictures_and_nothing_is_paid_twice(
+    paid: FlaskClient, service: FakeJimeng
+) -> None:
+    body = {"prompt": "雪山", "num_images": 2, "request_id": "k"}
+    first = paid.post("/api/batch-generate", json=body)
+    assert first.status_code == 200, first.text
+    again = paid.post("/api/batch-generate", json=body)
+    assert again.get_json() == first.get_json()
+    assert service.charges == 2
+
+
+def test_calls_that_wait_at_the_same_time_share_the_pictures_of_one_order(
+    paid: FlaskClient, service: FakeJimeng
+) -> None:
+    body = {"prompt": "雪山", "request_id": "k"}
+    together = threading.Barrier(3)
+
+    def post(_: int) -> Any:
+        client = paid.application.test_client()
+        together.wait()
+        return client.post("/api/batch-generate", json=body).get_json()
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(post, range(3)))
+    assert answers == answers[:1] * 3
+    assert service.charges == 1
+
+
+def test_the_key_of_one_call_does_not_stand_for_another_call(client: FlaskClient) -> None:
+    order(client, request_id="k")
+    answer = client.post("/api/batch-generate", json={"prompt": "雪山", "request_id": "k"})
+    assert answer.status_code == 422
+
+
+def test_a_file_from_before_there_were_keys_gets_them_and_keeps_its_orders(
+    settings: Settings, card: ModelCard
+) -> None:
+    number = MIGRATIONS.index(add_request_keys)
+    with closing(database.connect(settings.database_path)) as db:
+        for migration in MIGRATIONS[:number]:
+            migration(db)
+        db.execute(f"PRAGMA user_version = {number}")
+        db.execute(
+            "INSERT INTO batches (id, name, source, total, estimated_micros, version) "
+            "VALUES ('b', '', 'batch', 0, 0, 1)"
+        )
+    database.open_database(settings.database_path)
+    with closing(database.connect(settings.database_path)) as db:
+        assert database.get_batch(db, "b").id == "b"
+        key = database.RequestKey(key="k", digest="d", at=NOW)
+        assert asked(card)(db, key) == asked(card)(db, key)
