@@ -146,12 +146,15 @@ class Bucket:
         headers = {"Content-Type": media_type}
         self._once("上传", lambda: self._service.put_object(key, content, headers=headers))
 
-    def copy(self, key: str, target: str, *, if_match: str = "") -> None:
+    def copy(self, key: str, target: str, *, if_match: str = "", overwrite: bool = True) -> None:
         """A second object with the same content, made inside the bucket. Raises NotFound.
 
-        With an ETag, only while the content is that one; else Conflict.
+        With an ETag, only while the content is that one; without ``overwrite``, only where no object is
+        (a bucket that keeps versions replaces it all the same, and keeps both); else Conflict.
         """
         headers = {"x-oss-copy-source-if-match": if_match} if if_match else {}
+        if not overwrite:
+            headers["x-oss-forbid-overwrite"] = "true"
         bucket = self.address.bucket
         self._once("复制", lambda: self._service.copy_object(bucket, key, target, headers=headers))
 
@@ -289,6 +292,8 @@ def _explained(error: oss2.exceptions.OssError, deed: str) -> BucketError | NotF
     code, words = str(error.code), str(error.message).lower()
     if error.status == 404 and code != "NoSuchBucket" and deed != "列出文件":
         return NotFound("OSS 里没有这个文件，可能已被移走或删除")
+    if code == "FileAlreadyExists":
+        return Conflict("OSS 里已有同名的文件，请换一个名字")
     if error.status == 412:
         return Conflict("OSS 里的这个文件已被换成了另一个，请重新选择")
     if isinstance(error, oss2.exceptions.RequestError):

@@ -362,7 +362,7 @@ def _place(
         if is_taken(part.parent, name):
             continue
         with contextlib.suppress(FileExistsError):
-            keeping.place(part, final)
+            windows.publish(part, final)
             return final.name
     raise AssertionError("counters do not end")
 

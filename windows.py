@@ -5,6 +5,7 @@ moves or removes files does it through here. Elsewhere nothing waits.
 """
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -19,6 +20,15 @@ _HELD = (32, 33)  # ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
 _DENIED = 5  # ERROR_ACCESS_DENIED
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.0)  # seconds: about five in all
 
+_NO_LINKS = (
+    errno.EPERM,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EMLINK,
+    errno.EINVAL,
+    errno.EACCES,
+)
 _TOO_LONG = 206  # ERROR_FILENAME_EXCED_RANGE
 _LONGEST_PATH = 249  # of the 259 that Explorer, WPS and most others open; they write beside it as well
 _LEAST_NAME = 45  # 30 for the name itself, then number, counter and ending
@@ -43,9 +53,33 @@ def replace(source: Path, target: Path) -> None:
     patiently(lambda: source.replace(target))
 
 
-def rename(source: Path, target: Path) -> None:
-    """The same where nothing is there yet: Windows itself refuses to write over a file, others do not."""
-    patiently(lambda: source.rename(target))
+def move(source: Path, target: Path) -> None:
+    """The file under a name that no file has yet; FileExistsError where one has it, on every system.
+
+    Of two that move one file at once, one succeeds; the other raises FileNotFoundError.
+    """
+    if not publish(source, target):
+        return
+    try:
+        source.unlink()
+    except FileNotFoundError:
+        unlink(target)
+        raise
+
+
+def publish(source: Path, target: Path) -> bool:
+    """The same, except that the source may stay as a second name of the file -> whether it did."""
+    if _is_here():  # Windows itself refuses to rename over a file
+        patiently(lambda: source.rename(target))
+        return False
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _move_without_links(source, target)
+        return False
+    return True
 
 
 def unlink(path: Path) -> None:
@@ -94,6 +128,16 @@ def held_sentence(error: OSError) -> str:
     """For the person at the screen, who knows the file by its final name."""
     name = Path(str(error.filename2 or error.filename or "")).name
     return f"文件「{name}」正被另一个程序占用，请关掉打开它的程序（WPS、看图、网盘同步、杀毒软件）后重试"
+
+
+def _move_without_links(source: Path, target: Path) -> None:
+    """For file systems without hard links (exFAT, some shares): take the name first, then fill it."""
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    try:
+        replace(source, target)
+    except OSError:
+        unlink(target)
+        raise
 
 
 def _is_here() -> bool:

@@ -20,15 +20,6 @@ if sys.platform != "win32":
 PART = ".part"
 _OUR_PART = re.compile(r"\.[0-9a-f]{16}\.part")
 
-_NO_LINKS = (
-    errno.EPERM,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EMLINK,
-    errno.EINVAL,
-    errno.EACCES,
-)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -60,21 +51,6 @@ def part_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Pa
     finally:
         with contextlib.suppress(OSError):  # then ``remove_parts`` takes it
             windows.unlink(part)
-
-
-def place(part: Path, final: Path) -> None:
-    """Give the part its final name; FileExistsError when another file has it. Nothing half-made shows."""
-    if os.name == "nt":
-        windows.rename(part, final)
-        return
-    try:
-        os.link(part, final)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        _place_without_links(part, final)
 
 
 def write_over(final: Path, content: bytes, parts_folder: Path) -> None:
@@ -145,16 +121,6 @@ def _remove_old(part: Path, older_than: float) -> bool:
         if not windows.is_held(error):  # what is held is looked at again by the hour
             raise
     return False
-
-
-def _place_without_links(part: Path, final: Path) -> None:
-    """For file systems without hard links (exFAT, some shares): take the name first, then fill it."""
-    os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-    try:
-        windows.replace(part, final)
-    except OSError:
-        windows.unlink(final)
-        raise
 
 
 def _sentence(error: OSError, folder: Path) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import quote
 
@@ -74,6 +74,35 @@ class Catalogue:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change of the library. Names in the trash are those below its folder, with their ETag."""
+
+    without: str = ""
+    plus: Entry | None = None
+    trash_without: str = ""
+    trash_plus: Mapping[str, str] = field(default_factory=dict)
+
+    def of_list(self, known: Catalogue) -> Catalogue:
+        """The list after the change."""
+        return known.changed(without=self.without, plus=self.plus) if self.without or self.plus else known
+
+    def of_trash(self, known: Mapping[str, str]) -> Mapping[str, str]:
+        """The trash after the change."""
+        kept = {key: etag for key, etag in known.items() if key != self.trash_without}
+        return {**kept, **self.trash_plus}
+
+
+def shown_key(key: str) -> str:
+    """A key that is a picture's and not hidden. NotFound for every other."""
+    parts = key.split("/")
+    if not all(parts) or any(part.startswith(".") for part in parts) or "\x00" in key:
+        raise missing()
+    if not is_picture(parts[-1]) or len(key.encode()) > 1_000:
+        raise missing()
+    return key
 
 
 def key_for(upload: CheckedUpload, digest: str, room: int | None = None) -> str:

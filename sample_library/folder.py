@@ -15,7 +15,7 @@ from pathlib import Path
 
 import windows
 from domain import PINNED, CheckedUpload, LibraryImage
-from errors import NotFound, StorageError
+from errors import Conflict, NotFound, StorageError
 from sample_library import catalogue
 from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
 
@@ -57,21 +57,20 @@ class Folder:
 
     def delete(self, key: str) -> None:
         """Into the trash, from where ``restore`` brings it back. Another of that name there makes room."""
-        source, trash = self.find(key), self.place / _TRASH
-        if not catalogue.digest_in(key) and (trash / key).exists():
-            _move(trash / key, trash / catalogue.beside(key, lambda name: (trash / name).exists()))
-        kept_at = source.stat().st_mtime_ns
-        with contextlib.suppress(OSError):
-            os.utime(source, ns=(time.time_ns(), kept_at))  # the moment of deletion, for ``empty_trash``
-        _move(source, trash / key)
+        source, deleted = self.find(key), self.place / _TRASH / key
+        with contextlib.suppress(OSError):  # the moment of deletion, for ``empty_trash``
+            os.utime(source, ns=(time.time_ns(), source.stat().st_mtime_ns))
+        while True:
+            with contextlib.suppress(Conflict):
+                return _move(source, deleted, replace=_tells_content(key))
+            with contextlib.suppress(Conflict, NotFound):
+                _move(deleted, deleted.with_name(catalogue.beside(key, self._is_in_trash)))
 
     def restore(self, key: str) -> LibraryImage:
         """Bring back what was deleted; what is back already stays. NotFound when it never was."""
         with contextlib.suppress(NotFound):
             deleted = existing(self.place / _TRASH, key)
-            if not catalogue.digest_in(key) and (self.place / key).exists():
-                raise taken(key)
-            _move(deleted, self.place / key)
+            _move(deleted, self.place / key, replace=_tells_content(key))
         return self._described(self.find(key).name)
 
     def empty_trash(self, *, days: int, is_used: IsUsed) -> int:
@@ -86,9 +85,7 @@ class Folder:
         source, target = self.find(key), catalogue.renamed(key, stem, self._key_room())
         if target == key:
             return self._described(key)
-        if (self.place / target).exists():
-            raise taken(target)
-        with self._thumbnail_moved(key, target):
+        with self._thumbnail_of_both(key, target):
             _move(source, self.place / target)
         return self._described(target)
 
@@ -145,16 +142,21 @@ class Folder:
         return False
 
     @contextlib.contextmanager
-    def _thumbnail_moved(self, key: str, target: str) -> Iterator[None]:
-        """First, so that nobody sees the picture without it; back when the picture does not follow."""
-        with contextlib.suppress(NotFound):
-            _move(self._thumbnail(key), self._thumbnail(target))
+    def _thumbnail_of_both(self, key: str, target: str) -> Iterator[None]:
+        """Copied first, so that the picture is never seen without it; it stays where the picture is."""
+        old = self._thumbnail(key)
+        if old.is_file():
+            write(self._thumbnail(target), windows.patiently(old.read_bytes))
         try:
             yield
-        except StorageError:
-            with contextlib.suppress(NotFound, StorageError):
-                _move(self._thumbnail(target), self._thumbnail(key))
-            raise
+        finally:
+            for name in (key, target):
+                if not (self.place / name).exists():
+                    with contextlib.suppress(OSError):
+                        windows.unlink(self._thumbnail(name))
+
+    def _is_in_trash(self, name: str) -> bool:
+        return os.path.lexists(self.place / _TRASH / name)
 
     def _copied(self, source: Path) -> Path:
         content = windows.patiently(source.read_bytes)
@@ -254,13 +256,22 @@ def _deleted_at(path: Path) -> float:
         return time.time()
 
 
-def _move(source: Path, target: Path) -> None:
+def _tells_content(key: str) -> bool:
+    """Whether all pictures of that key are the same, so that one may replace another."""
+    return bool(catalogue.digest_in(key))
+
+
+def _move(source: Path, target: Path, *, replace: bool = False) -> None:
+    """NotFound without a source, Conflict when another picture has that name, else StorageError."""
+    move = windows.replace if replace else windows.move
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        windows.replace(source, target)
+        move(source, target)
     except FileNotFoundError as error:
         raise missing() from error
     except OSError as error:
+        if isinstance(error, FileExistsError) and os.path.lexists(target):
+            raise taken(target.name) from error
         raise _not_kept(error) from error
 
 

@@ -19,10 +19,10 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from domain import PINNED, CheckedUpload, LibraryImage, ReferenceFacts
-from errors import BucketError, Busy, NotFound
+from errors import BucketError, Busy, Conflict, NotFound
 from oss_client import Bucket, StoredObject
 from sample_library import catalogue
-from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Entry, missing, taken
+from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Change, Entry, missing, taken
 from sample_library.memory import Remembered, recall, remember
 from sample_library.pins import Pins
 
@@ -74,7 +74,7 @@ class Shelf:
         self._outage_at = 0.0
         self._rounds = 0
         self._wanted = True
-        self._changes: list[tuple[str, Entry | None]] = []
+        self._changes: list[Change] = []
         self._addresses: dict[tuple[str, str], tuple[str, float]] = {}
         self._sent: dict[str, float] = {}
         self._measured: dict[str, ReferenceFacts | None] = {}
@@ -146,42 +146,39 @@ class Shelf:
             return catalogue.described(same)
         key = catalogue.key_for(upload, digest)
         self._bucket.put(self._prefix + key, upload.content, catalogue.media_type_of(key))
-        return self._changed(plus=self._entry(key, len(upload.content)))
+        return self._added(self._entry(key, len(upload.content)))
 
     def delete(self, key: str) -> None:
         """Into the trash, from where ``restore`` brings it back. Nothing is taken away for good: whether a
         record of another house used it, nobody knows here. Another of that name there makes room."""
-        etag = self._etag_at(_plain(key))
-        if not catalogue.digest_in(key) and self._is_there(_TRASH + key):
-            self._move(
-                _TRASH + key, _TRASH + catalogue.beside(key, lambda name: self._is_there(_TRASH + name))
-            )
-        self._move(key, _TRASH + key)
-        self._change(without=key)
-        with self._condition:
-            self._trash = {**self._trash, key: etag}
+        etag = self._etag_at(catalogue.shown_key(key))
+        while True:
+            with contextlib.suppress(Conflict):
+                self._move(key, _TRASH + key, replace=bool(catalogue.digest_in(key)))
+                return self._change(Change(without=key, trash_plus={key: etag}))
+            self._make_room_in_trash(key)
 
     def restore(self, key: str) -> LibraryImage:
         """Bring back what was deleted; what is back already stays. NotFound when it never was."""
-        if not catalogue.digest_in(_plain(key)) and self._is_there(key) and self._is_there(_TRASH + key):
-            raise taken(key)
         try:
-            self._move(_TRASH + key, key)
+            self._move(_TRASH + catalogue.shown_key(key), key, replace=bool(catalogue.digest_in(key)))
         except NotFound:
-            self._look(key)
+            pass
+        except Conflict:
+            if self._is_there(_TRASH + key):
+                raise
         found = self._look(key)
-        return self._changed(plus=self._entry(key, found.size, found.etag))
+        entry = self._entry(key, found.size, found.etag)
+        return self._added(entry, trash_without=key)
 
     def rename(self, key: str, stem: str) -> LibraryImage:
         """The same picture under another name."""
-        target = catalogue.renamed(_plain(key), stem)
+        target = catalogue.renamed(catalogue.shown_key(key), stem)
         found = self._look(key)
         if target == key:
             return catalogue.described(self._entry(key, found.size))
-        if self._is_there(target):
-            raise taken(target)
         self._move(key, target)
-        return self._changed(without=key, plus=self._entry(target, found.size, found.etag))
+        return self._added(self._entry(target, found.size, found.etag), without=key)
 
     def file(self, key: str, etag: str = "") -> str:
         """An address of the picture for a browser; also when it was renamed or deleted since.
@@ -214,7 +211,7 @@ class Shelf:
 
     def choose(self, key: str, etag: str) -> None:
         """A record will use this content: a copy is made soon, before another can be put in its place."""
-        if self._pins.choose(_plain(key), etag):
+        if self._pins.choose(catalogue.shown_key(key), etag):
             with self._condition:
                 self._condition.notify_all()
 
@@ -322,17 +319,16 @@ class Shelf:
     def _take(self, found: _Found) -> None:
         """A fresh list takes the old one's place, with what was changed while it was read."""
         fresh = Catalogue(found.shown)
+        trash: Mapping[str, str] = found.trash
         with self._condition:
-            for key, entry in self._changes:
-                fresh = fresh.changed(without=key, plus=entry)
+            for change in self._changes:
+                fresh, trash = change.of_list(fresh), change.of_trash(trash)
             self._catalogue, self._listed_at, self._trouble = fresh, self._clock(), None
             self._is_of_this_run = True
-            self._trash = found.trash
+            self._trash = trash
             self._pins.learn(found.pins)
             self._end_round()
-        known = Remembered(
-            listed_at=self._listed_at, catalogue=fresh, trash=found.trash, pins=self._pins.names
-        )
+        known = Remembered(listed_at=self._listed_at, catalogue=fresh, trash=trash, pins=self._pins.names)
         remember(self._memory, known, of=self._identity())
 
     def _end_round(self) -> None:
@@ -352,7 +348,7 @@ class Shelf:
     def _now(self, key: str) -> str:
         """Under which key it is now, as far as the list tells; the key itself when nothing is known of it."""
         known = self._known()
-        if _plain(key) in known.entries:
+        if catalogue.shown_key(key) in known.entries:
             return key
         same = known.of_content(catalogue.digest_in(key))
         if same:
@@ -399,28 +395,42 @@ class Shelf:
             return False
         return True
 
-    def _move(self, key: str, target: str) -> None:
-        """Copied, then deleted: a failure in between leaves one too many, never one too few."""
+    def _move(self, key: str, target: str, *, replace: bool = False) -> None:
+        """Copied, then deleted: a failure in between leaves one too many, never one too few.
+
+        Conflict when a picture has that name, unless it may be replaced: then it is the same one.
+        """
         try:
-            self._bucket.copy(self._prefix + key, self._prefix + target)
+            self._bucket.copy(self._prefix + key, self._prefix + target, overwrite=replace)
         except NotFound:
             raise missing() from None
+        except Conflict:
+            raise taken(target) from None
         self._bucket.delete(self._prefix + key)
+
+    def _make_room_in_trash(self, key: str) -> None:
+        """Another deleted picture of that name gets a number; who comes second finds it done."""
+        free = catalogue.beside(key, lambda name: self._is_there(_TRASH + name))
+        etag = self._etag_at(_TRASH + key)
+        with contextlib.suppress(Conflict, NotFound):
+            self._move(_TRASH + key, _TRASH + free)
+            self._change(Change(trash_without=key, trash_plus={free: etag}))
 
     def _entry(self, key: str, size: int, etag: str = "") -> Entry:
         etag = "" if catalogue.digest_in(key) else etag
         return Entry(key=key, size=size, kept_at=self._clock(), etag=etag)
 
-    def _changed(self, *, plus: Entry, without: str = "") -> LibraryImage:
-        self._change(without=without or plus.key, plus=plus)
-        return catalogue.described(plus)
+    def _added(self, entry: Entry, *, without: str = "", trash_without: str = "") -> LibraryImage:
+        self._change(Change(without=without or entry.key, plus=entry, trash_without=trash_without))
+        return catalogue.described(entry)
 
-    def _change(self, *, without: str, plus: Entry | None = None) -> None:
+    def _change(self, change: Change) -> None:
         """In the list at hand, and noted for the one that may be on its way."""
         with self._condition:
-            self._changes.append((without, plus))
+            self._changes.append(change)
+            self._trash = change.of_trash(self._trash)
             if self._catalogue is not None:
-                self._catalogue = self._catalogue.changed(without=without, plus=plus)
+                self._catalogue = change.of_list(self._catalogue)
 
     def _name(self, key: str) -> str:
         return key.removeprefix(self._prefix)
@@ -435,13 +445,3 @@ class Shelf:
 
     def _identity(self) -> str:
         return f"{self._bucket.address.endpoint}/{self._bucket.address.bucket}/{quote(self._prefix)}"
-
-
-def _plain(key: str) -> str:
-    """A key that is a picture's and not hidden. NotFound for every other."""
-    parts = key.split("/")
-    if not all(parts) or any(part.startswith(".") for part in parts) or "\x00" in key:
-        raise missing()
-    if not catalogue.is_picture(parts[-1]) or len(key.encode()) > 1_000:
-        raise missing()
-    return key

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import pictures
+import windows
 from domain import ImageRequest, KeptPicture, Picture, Size
 from errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
 from picture_files import checking, keeping
@@ -322,7 +323,7 @@ def test_a_failing_move_without_hard_links_leaves_no_empty_file(
     monkeypatch.setattr(os, "link", fail_with(OSError(errno.EPERM, "Operation not permitted")))
     monkeypatch.setattr(Path, "replace", fail_with(OSError(errno.EIO, "I/O error")))
     with pytest.raises(OSError, match="I/O"):
-        keeping.place(tmp_path / "x.part", tmp_path / "x.png")
+        windows.publish(tmp_path / "x.part", tmp_path / "x.png")
     assert names(tmp_path) == ["x.part"]
 
 

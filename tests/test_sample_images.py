@@ -1,9 +1,14 @@
 """The library in a folder: kept once, found by name, handed to a model as bytes."""
 
+import errno
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -332,6 +337,121 @@ def test_a_name_put_there_by_hand_is_never_overwritten_by_a_rename(
         library.rename("甲.png", "乙")
     with pytest.raises(InvalidRequest):
         library.rename("甲.png", "长" * 100)
+
+
+@pytest.fixture(params=["links", "no links"])
+def disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system with hard links, and one without."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if request.param == "no links":
+        monkeypatch.setattr(os, "link", refuse)
+
+
+def at_once(acts: Sequence[Callable[[], object]]) -> list[type[Exception] | None]:
+    """Do all of it in threads that start together -> what each raised."""
+    start = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], object]) -> type[Exception] | None:
+        start.wait(60)
+        try:
+            act()
+        except (Conflict, NotFound) as error:
+            return type(error)
+        return None
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def hand_put(settings: Settings, *names: str) -> dict[str, bytes]:
+    settings.samples_dir.mkdir(exist_ok=True)
+    contents = {name: drawn("png") for name in names}
+    for name, content in contents.items():
+        (settings.samples_dir / name).write_bytes(content)
+    return contents
+
+
+def contents_of(place: Path) -> list[bytes]:
+    return sorted(path.read_bytes() for path in place.glob("*.png"))
+
+
+@pytest.mark.usefixtures("disk")
+def test_pictures_renamed_to_one_name_at_once_are_all_kept(settings: Settings, library: Library) -> None:
+    for _ in range(20):
+        contents = hand_put(settings, *(f"{n}.png" for n in range(4)))
+        raised = at_once([partial(library.rename, f"{n}.png", "同名") for n in range(4)])
+        assert sorted(map(str, raised)) == sorted(map(str, [None, Conflict, Conflict, Conflict]))
+        assert contents_of(settings.samples_dir) == sorted(contents.values())
+        for path in settings.samples_dir.glob("*.png"):
+            path.unlink()
+
+
+def before_the_move(monkeypatch: pytest.MonkeyPatch, source: str, act: Callable[[], object]) -> None:
+    """Let something happen after every look at the folder and just before that file gets its new name."""
+    for owner, verb in ((os, "link"), (Path, "replace")):
+        really = getattr(owner, verb)
+
+        def late(path: Path, *others: Any, really: Callable[..., Any] = really) -> Any:
+            if path.name == source:
+                act()
+            return really(path, *others)
+
+        monkeypatch.setattr(owner, verb, late)
+
+
+def test_a_picture_that_appears_during_a_rename_is_not_written_over(
+    settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = hand_put(settings, "甲.png")
+    before_the_move(monkeypatch, "甲.png", lambda: contents.update(hand_put(settings, "乙.png")))
+    with pytest.raises(Conflict, match="乙"):
+        library.rename("甲.png", "乙")
+    assert contents_of(settings.samples_dir) == sorted(contents.values())
+
+
+def test_a_picture_that_appears_during_a_restore_is_not_written_over(
+    settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = hand_put(settings, "甲.png")["甲.png"]
+    library.delete("甲.png")
+    new: dict[str, bytes] = {}
+    before_the_move(monkeypatch, "甲.png", lambda: new.update(hand_put(settings, "甲.png")))
+    with pytest.raises(Conflict, match="甲"):
+        library.restore("甲.png")
+    assert contents_of(settings.samples_dir) == [new["甲.png"]]
+    assert contents_of(settings.samples_dir / ".trash") == [old]
+
+
+def test_a_deleted_picture_that_appears_during_a_deletion_is_not_written_over(
+    settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = hand_put(settings, "甲.png")
+    trash = settings.samples_dir / ".trash"
+    other = drawn("png")
+
+    def delete_another() -> None:
+        trash.mkdir(exist_ok=True)
+        if not contents_of(trash):
+            (trash / "甲.png").write_bytes(other)
+
+    before_the_move(monkeypatch, "甲.png", delete_another)
+    library.delete("甲.png")
+    assert contents_of(trash) == sorted([other, kept["甲.png"]])
+
+
+@pytest.mark.usefixtures("disk")
+def test_a_picture_renamed_and_deleted_at_once_is_in_one_place(settings: Settings, library: Library) -> None:
+    for _ in range(20):
+        (content,) = hand_put(settings, "甲.png").values()
+        raised = at_once([lambda: library.rename("甲.png", "乙"), lambda: library.delete("甲.png")])
+        assert raised.count(None) == 1
+        places = [settings.samples_dir, settings.samples_dir / ".trash"]
+        found = [path for place in places for path in place.glob("*.png")]
+        assert [path.read_bytes() for path in found] == [content]
+        found[0].unlink()
 
 
 def test_what_a_record_used_is_shown_and_sent_though_it_was_renamed_and_deleted(library: Library) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sample_images import Library, open_library
 from sample_library import shelf
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
-from tests.fakes.oss import FakeOss
+from tests.fakes.oss import Call, FakeOss, Reply
 
 PREFIX = "ai-images/sample/"
 NAMES = ("红 茶", "100% #1 & a+b=c", "🍵 龙井", "e\u0301té.v2", "猫" * 60)
@@ -201,6 +202,68 @@ def test_what_changes_while_the_list_is_read_is_not_lost(library: Library, oss: 
     assert filenames(library) == ["新.png"]
 
 
+def while_the_list_is_read(library: Library, oss: FakeOss, act: Callable[[], object]) -> None:
+    """Let something happen to the library after OSS has made up its list and before that arrives."""
+    begun, done = threading.Event(), threading.Event()
+    listed = oss._list
+
+    def late(call: Call) -> Reply:
+        reply = listed(call)
+        begun.set()
+        assert done.wait(60)
+        return reply
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(oss, "_list", late)
+        refreshing = threading.Thread(target=library.refresh)
+        refreshing.start()
+        assert begun.wait(60)
+        try:
+            act()
+        finally:
+            done.set()
+            refreshing.join()
+
+
+@pytest.mark.parametrize("name", ["手放.png", "红茶-640x480-0123456789ab.png"])
+def test_a_reference_deleted_while_the_list_is_read_is_still_sent(
+    library: Library, oss: FakeOss, in_oss: Settings, name: str
+) -> None:
+    content = drawn("png")
+    oss.keep(PREFIX + name, content)
+    library.refresh()
+    (image,) = library.list_images().images
+    while_the_list_is_read(library, oss, lambda: library.delete(name))
+    assert filenames(library) == []
+    assert fetched(library.file(name)) == content
+    assert sent(library, image) == content
+    assert fetched(open_library(in_oss).file(name)) == content  # also after a restart, from the kept list
+
+
+def test_a_reference_deleted_and_restored_while_the_list_is_read_is_not_looked_for_in_the_trash(
+    library: Library, oss: FakeOss
+) -> None:
+    content, name = drawn("png"), "红茶-640x480-0123456789ab.png"
+    oss.keep(PREFIX + name, content)
+    library.refresh()
+    (image,) = library.list_images().images
+    library.delete(name)
+    while_the_list_is_read(library, oss, lambda: library.rename(library.restore(name).key, "绿茶"))
+    library.delete("绿茶-640x480-0123456789ab.png")
+    assert sent(library, image) == content
+
+
+def test_the_picture_that_made_room_in_the_trash_is_found_with_its_content(
+    library: Library, oss: FakeOss
+) -> None:
+    old, new = drawn("png"), drawn("png")
+    for content in (old, new):
+        oss.keep(f"{PREFIX}手放.png", content)
+        library.refresh()
+        while_the_list_is_read(library, oss, lambda: library.delete("手放.png"))
+    assert fetched(library.file("手放.png")) == new
+
+
 def test_an_address_for_browsers_is_the_same_for_an_hour(library: Library, clock: Clock) -> None:
     image = library.add(upload("猫"))
     first = library.thumbnail(image.key)
@@ -295,6 +358,40 @@ def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
     library.rename("手放.png", "另一张")
     assert library.restore("手放.png") == library.restore("手放.png")
     assert oss.objects[f"{PREFIX}手放.png"].content == old
+
+
+def test_a_picture_that_appears_during_a_rename_is_not_written_over(library: Library, oss: FakeOss) -> None:
+    contents = {name: drawn("png") for name in ("甲.png", "乙.png")}
+    oss.keep(f"{PREFIX}甲.png", contents["甲.png"])
+    library.refresh()
+    oss.before_next("copy", lambda: oss.keep(f"{PREFIX}乙.png", contents["乙.png"]))
+    with pytest.raises(Conflict, match="乙"):
+        library.rename("甲.png", "乙")
+    assert {name: oss.objects[PREFIX + name].content for name in contents} == contents
+
+
+def test_a_picture_that_appears_during_a_restore_is_not_written_over(library: Library, oss: FakeOss) -> None:
+    old, new = drawn("png"), drawn("png")
+    oss.keep(f"{PREFIX}甲.png", old)
+    library.refresh()
+    library.delete("甲.png")
+    oss.before_next("copy", lambda: oss.keep(f"{PREFIX}甲.png", new))
+    with pytest.raises(Conflict, match="甲"):
+        library.restore("甲.png")
+    kept = [oss.objects[f"{PREFIX}{name}"].content for name in ("甲.png", ".trash/甲.png")]
+    assert kept == [new, old]
+
+
+def test_another_house_that_deletes_the_same_name_at_once_loses_nothing(
+    library: Library, oss: FakeOss
+) -> None:
+    ours, theirs = drawn("png"), drawn("png")
+    oss.keep(f"{PREFIX}甲.png", ours)
+    library.refresh()
+    oss.before_next("copy", lambda: oss.keep(f"{PREFIX}.trash/甲.png", theirs))
+    library.delete("甲.png")
+    kept = [oss.objects[f"{PREFIX}.trash/{name}"].content for name in ("甲.png", "甲-2.png")]
+    assert kept == [ours, theirs]
 
 
 @pytest.mark.parametrize("key", ["", "../a.png", ".trash/a.png", "a/.b.png", "a//b.png", "a.txt", "没有.png"])

@@ -44,6 +44,7 @@ def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Path, "rename", rename)
     monkeypatch.setattr(keeping, "os", System())
+    monkeypatch.setattr(windows, "os", System())
 
 
 def keep(folder: Path, content: bytes = b"", stem: str = "猫") -> KeptPicture:
@@ -139,7 +140,7 @@ def test_a_name_that_is_there_is_never_written_over_on_windows(tmp_path: Path, n
     keeping_it = keep(tmp_path)
     assert keeping_it.filename == "猫-2.png"
     with keeping.part_file(tmp_path, [b"x"]) as part, pytest.raises(FileExistsError):
-        keeping.place(part, tmp_path / "猫.png")
+        windows.publish(part, tmp_path / "猫.png")
     assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
     assert naps == []
 
@@ -188,7 +189,7 @@ def test_a_reference_that_is_held_goes_into_the_trash_a_moment_later(
     assert (tmp_path / ".trash" / image.key).is_file()
 
 
-@pytest.mark.usefixtures("naps")
+@pytest.mark.usefixtures("on_windows", "naps")
 def test_a_reference_that_stays_held_keeps_its_name_and_its_thumbnail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,7 +197,7 @@ def test_a_reference_that_stays_held_keeps_its_name_and_its_thumbnail(
     image = folder.add(pictures.checked_upload("猫", drawn("png")))
     before = names(tmp_path)
     with monkeypatch.context() as patched:
-        hold(patched, "replace", ending=".png")
+        hold(patched, "rename", ending=".png")
         with pytest.raises(StorageError, match=r"文件「狗-96x64-[0-9a-f]{12}\.png」正被另一个程序占用"):
             folder.rename(image.key, "狗")
     assert names(tmp_path) == before

@@ -45,6 +45,7 @@ _MESSAGES = {
     "NoSuchKey": (404, "The specified key does not exist."),
     "InvalidObjectName": (400, "The specified object is not valid."),
     "InvalidArgument": (400, "Invalid argument."),
+    "FileAlreadyExists": (409, "The object you specified already exists and can not be overwritten."),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold."),
     "InternalError": (500, "Please contact the server administrator."),
     "ServiceUnavailable": (503, "Please reduce your request rate."),
@@ -344,6 +345,8 @@ class FakeOss:
             wanted = call.headers.get("x-oss-copy-source-if-match", found.etag)
             if wanted.strip('"') != found.etag:
                 raise Refused("PreconditionFailed")
+            if call.headers.get("x-oss-forbid-overwrite") == "true" and call.key in self.objects:
+                raise Refused("FileAlreadyExists", "0026-00000008")
             copied = Stored(content=found.content, media_type=found.media_type, modified_at=call.at)
             self.objects[call.key] = copied
         answer = f'<CopyObjectResult><ETag>"{copied.etag}"</ETag><LastModified>{_iso(call.at)}</LastModified>'
