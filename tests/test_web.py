@@ -4,8 +4,10 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -428,6 +430,37 @@ def test_a_form_is_refilled_from_a_record(running: FlaskClient) -> None:
     missing = running.get("/?from=999999")
     assert missing.status_code == 404
     assert "没有这条记录" in missing.text
+
+
+class Attributes(HTMLParser):
+    """All attributes of a page, by name."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: dict[str, list[str | None]] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            self.found.setdefault(name, []).append(value)
+
+
+@pytest.mark.parametrize("path", ["/?from={id}", "/", "/records?status=queued"])
+def test_the_name_of_a_reference_stays_inside_its_attribute(
+    client: FlaskClient, worker: Worker, path: str
+) -> None:
+    [number] = post(client, "/api/batches", {"rows": [{"prompt": "照着画"}], "source": "single"}, 202)[
+        "records"
+    ]
+    images = [{"url": "/samples/a.png", "filename": "a\" oddattribute='1' <b>&amp;'.png"}]
+    with closing(database.connect(worker.settings.database_path)) as db, database.transaction(db):
+        db.execute("UPDATE generation_records SET sample_images = ?", [json.dumps(images)])
+    attributes = Attributes(client.get(path.format(id=number)).text).found
+    assert "oddattribute" not in attributes
+    kept = [json.loads(text or "")["sample_images"] for text in attributes.get("data-request", [])]
+    given = [json.loads(text) for text in attributes["value"] if text and text.startswith("[")]
+    names = [image["filename"] for image in (given if "from" in path else kept)[0]]
+    assert names == [images[0]["filename"]]
 
 
 def test_live_results_are_fragments_and_304_when_nothing_changed(client: FlaskClient) -> None:

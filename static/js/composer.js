@@ -31,6 +31,9 @@ export function composer(form) {
     refresh(form);
   });
   form.addEventListener("click", (event) => press(form, event.target.closest("button")));
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches('input:not([type="file"])')) event.preventDefault(); // only Ctrl+Enter and the button order
+  });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (sending || !isReady(form)) return;

@@ -1,6 +1,6 @@
 // What every page does: theme switch, dialogs by name, shortcuts, local times, the pulse.
 
-import { isComposing } from "./composing.js";
+import { guardKeys, takesText } from "./keyboard.js";
 import { keep } from "./kept.js";
 import { live } from "./live.js";
 import { _, clock, day, language } from "./words.js";
@@ -54,13 +54,10 @@ function isOutside({ target, clientX, clientY }) {
 
 function shortcuts(page) {
   page.addEventListener("keydown", (event) => {
-    if (isComposing(event)) return undefined;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
     if (event.key === "Escape") closePanel(page.querySelector("details.status-model[open]"));
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
-    if (event.target.matches('input:not([type="checkbox"], [type="radio"], [type="file"]), textarea, select, [contenteditable]') || page.querySelector("dialog[open]")) {
-      return undefined;
-    }
+    if (takesText(event.target) || page.querySelector("dialog[open]")) return undefined;
     if (event.key === "?") openDialog("shortcuts");
     if (event.key === "/") return focusSearch(page, event);
     return undefined;
@@ -98,6 +95,7 @@ function localTimes(part) {
   }
 }
 
+guardKeys(window);
 themeSwitch(document.querySelector("[data-theme-switch]"));
 dialogs(document);
 shortcuts(document);

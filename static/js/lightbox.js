@@ -103,9 +103,8 @@ function build(dialog) {
     if (key in STEPS) go(STEPS[key]);
     else if (key in SIZES) view.by(SIZES[key]);
     else if (key.toLowerCase() === "d") part("download").click();
-    else if (deed && !(key === " " && target.matches("button, a"))) {
-      if (!event.repeat) perform(deed);
-    } else return;
+    else if (deed && !(key === " " && target.matches("button, a"))) perform(deed);
+    else return;
     event.preventDefault();
   });
   dialog.addEventListener("close", () => {

@@ -1,6 +1,5 @@
 // Choose reference images in order, in a dialog: search, upload in place, keyboard. Template: _reference_picker.html.
 
-import { isComposing } from "./composing.js";
 import { makeChoice } from "./picker/choice.js";
 import { moveByKeys } from "./picker/keys.js";
 import { showLibrary } from "./picker/library.js";
@@ -25,7 +24,7 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
     dialog.close();
   });
   on(dialog, "keydown", (event) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || isComposing(event)) return;
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.stopPropagation(); // on the page below it would generate
     event.preventDefault();
     part("yes").click();

@@ -538,6 +538,20 @@ def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
     expect(page.notice()).to_be_hidden()
 
 
+def test_a_held_ctrl_enter_asks_and_does_not_answer_itself(demo: HouseProcess, batch: Open) -> None:
+    page = batch(demo)
+    page.do("add")
+    page.correct_cell(1, "prompt", "按住不放")
+    page.page.keyboard.down("Control")
+    page.page.keyboard.down("Enter")
+    expect(page.page.locator("[data-start-yes]")).to_be_focused()
+    for _ in range(5):
+        page.page.keyboard.down("Enter")
+    page.page.evaluate("fetch('/healthz')")
+    expect(page.page.locator("dialog[data-dialog=start]")).to_be_visible()
+    assert demo.get("/api/batches")["total"] == 0
+
+
 def test_what_is_being_submitted_cannot_be_left_nor_submitted_twice(
     house: HouseProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:

@@ -51,6 +51,20 @@ def test_a_picture_is_renamed_and_deleted_and_brought_back_by_keyboard(
     library.expect_names("新 名 🎨.png")
 
 
+def test_a_held_delete_deletes_one_sample_image(library: SamplesPage, tmp_path: Path) -> None:
+    library.upload(*files(tmp_path, "甲.png", "乙.png", "丙.png"))
+    expect(library.samples()).to_have_count(3)
+    library.focus(0)
+    library.page.keyboard.down("Delete")
+    expect(library.samples()).to_have_count(2)
+    expect(library.samples().first.locator("a")).to_be_focused()
+    for _ in range(3):
+        library.page.keyboard.down("Delete")
+    library.page.evaluate("fetch('/healthz')")
+    library.open()
+    library.expect_count("共 2 张")
+
+
 def test_the_last_picture_leaves_the_first_step_and_comes_back_also_after_a_search(
     library: SamplesPage, tmp_path: Path
 ) -> None:

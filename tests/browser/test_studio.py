@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Request, expect
 
 from tests.browser.input_method import InputMethod
 from tests.browser.patience import until
@@ -42,6 +43,78 @@ def test_each_running_picture_holds_its_place_and_the_title_counts(
     image = page.tiles().first.locator("img")
     expect(image).to_have_attribute("width", "1376")
     expect(image).to_have_attribute("height", "774")
+
+
+def hold(page: Page, key: str, times: int = 5) -> None:
+    """Repeats of a key that is down already, as the keyboard sends them."""
+    for _ in range(times):
+        page.keyboard.down(key)
+    page.evaluate("fetch('/healthz')")  # what a repeat sends is under way by now
+
+
+def orders_of(page: Page) -> list[Request]:
+    """The orders that a page sends from now on."""
+    sent: list[Request] = []
+
+    def note(request: Request) -> None:
+        if request.method in ("POST", "DELETE") and "/api/" in request.url:
+            sent.append(request)
+
+    page.on("request", note)
+    return sent
+
+
+def test_a_held_ctrl_enter_orders_once(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    sent = orders_of(page.page)
+    page.write_prompt("按住不放的猫")
+    page.page.keyboard.down("Control")
+    page.page.keyboard.down("Enter")
+    page.wait_for_pictures(1)
+    hold(page.page, "Enter")
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("field", ["#num_images", "#seed", "#filename", "input[value='16:9']"])
+def test_enter_alone_orders_nothing(demo: HouseProcess, studio: Open, field: str) -> None:
+    page = studio(demo)
+    sent = orders_of(page.page)
+    page.write_prompt("还没写完的猫")
+    page.page.locator("[data-more] summary").click()
+    page.page.locator(field).press("Enter")
+    page.page.evaluate("fetch('/healthz')")
+    assert sent == []
+    page.page.locator(field).press("Control+Enter")
+    page.wait_for_pictures(1)
+
+
+def test_a_held_enter_on_the_button_of_a_picture_orders_once(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.write_prompt("再来一张的猫")
+    page.generate()
+    page.wait_for_pictures(1)
+    sent = orders_of(page.page)
+    page.tiles().first.get_by_role("button", name="再来一张").focus()
+    page.page.keyboard.down("Enter")
+    page.wait_for_pictures(2)
+    page.expect_idle()
+    hold(page.page, "Enter")
+    assert len(sent) == 1
+
+
+def test_a_held_delete_deletes_one_picture(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.write_prompt("按住删除的猫")
+    page.count(3)
+    page.generate()
+    page.wait_for_pictures(3)
+    sent = orders_of(page.page)
+    page.tiles().first.locator("a.tile-place").focus()
+    page.page.keyboard.down("Delete")
+    expect(page.tiles()).to_have_count(2)
+    expect(page.tiles().first.locator("a.tile-place")).to_be_focused()
+    hold(page.page, "Delete")
+    assert len(sent) == 1
 
 
 def test_half_a_word_of_an_input_method_is_not_generated(demo: HouseProcess, studio: Open) -> None:
@@ -321,6 +394,29 @@ def test_the_address_with_from_refills_the_form(demo: HouseProcess, studio: Open
     page.expect_prompt("旧的配方")
     expect(page.page.locator("input[value='2:3']")).to_be_checked()
     expect(page.page.locator("#seed")).to_have_value("77")
+
+
+def test_the_address_with_from_brings_the_references_with_their_names(
+    demo: HouseProcess, studio: Open, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("甲 & 乙's.png", "白 底.png")]
+    for file in files:
+        file.write_bytes(drawn("png"))
+    page = studio(demo)
+    page.drop_references(*files)
+    page.write_prompt("照着画")
+    page.generate()
+    page.wait_for_pictures(1)
+    made = demo.get("/api/records")["records"][0]
+    page.page.evaluate("localStorage.clear()")
+    page.open(f"?from={made['id']}")
+    expect(page.references()).to_have_count(2)
+    page.write_prompt("改过的提示词")
+    page.generate()
+    page.wait_for_pictures(2)
+    again = demo.get("/api/records")["records"][0]
+    assert again["prompt"] == "改过的提示词"
+    assert again["sample_images"] == made["sample_images"]
 
 
 def test_the_page_says_so_when_the_server_is_gone_and_recovers(demo: HouseProcess, studio: Open) -> None:

@@ -1,7 +1,5 @@
 // The pictures of the picker by keyboard: arrows, Home and End; Tab comes back to the one it left.
 
-import { isComposing } from "../composing.js";
-
 export function moveByKeys({ part, on }) {
   const box = part("images");
 
@@ -24,7 +22,7 @@ export function moveByKeys({ part, on }) {
     focused.tabIndex = 0;
   });
   on(part("search"), "keydown", (event) => {
-    if (event.key !== "ArrowDown" || isComposing(event) || !box.firstElementChild) return;
+    if (event.key !== "ArrowDown" || !box.firstElementChild) return;
     event.preventDefault();
     box.querySelector('[tabindex="0"]').focus();
   });

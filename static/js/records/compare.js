@@ -135,7 +135,7 @@ function build(dialog) {
     };
     if (!(key in jobs)) return;
     event.preventDefault();
-    if (!(event.repeat && "pxz".includes(key))) jobs[key]();
+    jobs[key]();
   });
 
   dialog.addEventListener("close", () => given.closed());

@@ -1,7 +1,5 @@
 // The list by keyboard: arrows move from record to record, Space ticks, Enter opens, Delete deletes, F keeps, D downloads.
 
-import { isComposing } from "../composing.js";
-
 /** deed(name) does something to what is selected, act(name, record) to one. */
 export function keys(page, { selection, deed, act }) {
   const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
@@ -33,10 +31,10 @@ export function keys(page, { selection, deed, act }) {
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return undefined;
     const { key, target } = event;
-    if (key === "ArrowDown" && target.matches("[data-search]") && !isComposing(event)) return enter(records()[0]);
+    if (key === "ArrowDown" && target.matches("[data-search]")) return enter(records()[0]);
     if (target.matches('input:not([type="checkbox"]), textarea, select, summary')) return undefined;
     if (key.startsWith("Arrow") && (here() || target === document.body)) move(key);
-    else if (key === "Delete" && !event.repeat) deleteHere();
+    else if (key === "Delete") deleteHere();
     else if (key === "Escape" && selection.size() && !isForOpen) selection.clear();
     else if (here() && key === " " && target.matches("a")) selection.toggle(Number(here().dataset.recordId));
     else if (here() && key === "Enter" && target.matches("[data-pick]")) here().querySelector("[data-full]")?.click();

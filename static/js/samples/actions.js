@@ -1,7 +1,6 @@
 // What can be done with one picture of the library: copy its name, rename it, delete it with undo; by keyboard too.
 
 import { call, Failure } from "../api.js";
-import { isComposing } from "../composing.js";
 import { copy, toast } from "../messages.js";
 import { _ } from "../words.js";
 
@@ -68,7 +67,7 @@ export function actions(library, shown) {
       input.onblur = save;
       input.addEventListener("keydown", (event) => {
         event.stopPropagation();
-        if (isComposing(event) || !["Enter", "Escape"].includes(event.key)) return;
+        if (!["Enter", "Escape"].includes(event.key)) return;
         event.preventDefault();
         if (event.key === "Enter") save();
         else if (!input.readOnly) {

@@ -1,14 +1,11 @@
 // The keys of a spreadsheet. While a cell is edited most keys belong to its text.
 
-import { isComposing } from "../composing.js";
-
 // table: {area, rows, selection, view, editor, actions, columns, readOnly, activate?}
 export function listenToKeys(table) {
   const { area, selection, editor, actions } = table;
   let leaving = false; // after Esc the next Tab goes on to the rest of the page
 
   area.addEventListener("keydown", (event) => {
-    if (isComposing(event)) return;
     const handled = editor.editing ? editingKey(event) : restingKey(event);
     if (!handled) return;
     event.preventDefault();
