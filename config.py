@@ -28,9 +28,6 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "demo": (),
 }
 
-# What has no price of its own: only PRICE_PER_IMAGE says what a picture costs.
-UNPRICED = ("openai",)
-
 
 def _text(_variable: str, value: str) -> str:
     return value
@@ -194,7 +191,6 @@ def read_settings(values: Mapping[str, str]) -> Settings:
     chosen.setdefault("image_model", _default_model(chosen))
     settings = Settings(**chosen)
     _check_door(settings)
-    _check_budget(settings)
     _check_bucket(settings)
     _check_places(settings)
     return settings
@@ -252,15 +248,6 @@ def _check_door(settings: Settings) -> None:
         raise SettingError(
             "ACCESS_PASSWORD",
             f"HOST={settings.host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1",
-        )
-
-
-def _check_budget(settings: Settings) -> None:
-    unpriced = settings.image_model in UNPRICED and settings.price_per_image is None
-    if unpriced and settings.budget is not None:
-        raise SettingError(
-            "PRICE_PER_IMAGE",
-            f"设置了 BUDGET，又不知道 {settings.image_model} 每张多少钱，请填每张的价格（元），不收费就填 0",
         )
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import image_models
 from config import Settings
 from domain import ImageRequest, ModelCard, Picture, Reference
-from errors import Billed, ModelError
+from errors import Billed, ModelError, SettingError
 from image_models.door import ImageModel, Pause
 
 MAX_RETRIES = 5
@@ -30,6 +30,7 @@ __all__ = [
     "ImageModel",
     "Ledger",
     "Pause",
+    "check_budget",
     "generate",
     "list_cards",
     "open_model",
@@ -54,6 +55,15 @@ class Ledger(Protocol):
 def open_model(settings: Settings) -> ImageModel:
     """The image model that IMAGE_MODEL names."""
     return image_models.open_model(settings)
+
+
+def check_budget(settings: Settings, card: ModelCard) -> None:
+    """Refuse a BUDGET without a known price. Raises SettingError naming the variable to fill."""
+    if settings.budget is not None and not card.is_priced:
+        raise SettingError(
+            "PRICE_PER_IMAGE",
+            f"设置了 BUDGET，又不知道 {card.name} 每张多少钱，请填每张的价格（元），不收费就填 0",
+        )
 
 
 def list_cards(settings: Settings) -> list[ModelCard]:

@@ -66,8 +66,9 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 
 def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     """The app over these settings, with the database made and no thread started."""
-    prepare(settings)
     model = worker.model if worker else generator.open_model(settings)
+    generator.check_budget(settings, model.card)
+    prepare(settings)
     files.know_kinds()
     app = Flask(__name__, root_path=str(_HERE))
     app.config.update(

@@ -39,6 +39,8 @@ from image_models.door import Order, Pause
 
 MAX_BYTES = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
+# A proxy or gateway gives these after it passed the order on: time-outs, a failed dependency, a closed line.
+AFTER_THE_ORDER = (408, 424, 444, 460, 499)
 _CHUNK = 128 * 1024
 _NOT_A_CALL = (
     requests.exceptions.InvalidURL,
@@ -261,11 +263,16 @@ def too_many_calls(label: str, code: str) -> ModelError:
     )
 
 
+def was_refused(status: int) -> bool:
+    """Whether an HTTP status proves that an order was not taken, whoever on the way gave it."""
+    return 400 <= status < 500 and status not in AFTER_THE_ORDER
+
+
 def without_verdict(label: str, answer: Answer) -> ModelError:
     """The error for an answer to an order that says nothing in the service's own form.
 
-    3xx and 4xx (but 408) come from a server that did not take the order; others may follow an order
-    that was taken.
+    Redirects and what ``was_refused`` knows come from a server that did not take the order; others may
+    follow an order that was taken.
     """
     status = answer.status
     if status == 429:
@@ -276,7 +283,7 @@ def without_verdict(label: str, answer: Answer) -> ModelError:
     if status in (401, 403, 407):
         text = f"{label}拒绝了访问（HTTP {status}），请检查密钥和权限"
         return ModelError(text, cause="key", billed=Billed.NO, pauses_batch=True)
-    if 400 <= status < 500 and status != 408:
+    if was_refused(status):
         text = f"{label}没有接受这个请求（HTTP {status}），请检查提示词和参数"
         return ModelError(text, cause="request", billed=Billed.NO)
     return ModelError(

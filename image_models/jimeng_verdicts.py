@@ -19,7 +19,11 @@
     gateway: keys, rights      pauses, not billed              pauses; the ticket stays good
     gateway: 100015            nothing behind it was reached:  asked again
                                not billed, again
+    gateway: 100018            too many: not billed, slower    asked again
     gateway: 100014 100016     unknown                         asked again
+             100019 100023
+    HTTP 408 and its kin with  unknown, see calls.was_refused  asked again
+    a code that is not known
     no verdict in the answer   see calls.without_verdict       asked again
 
 "Failures are not billed" is the price page's own word.
@@ -32,11 +36,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from errors import Billed, ModelError
-from image_models.calls import Answer, quoted, too_many_calls, without_verdict
+from image_models.calls import Answer, quoted, too_many_calls, was_refused, without_verdict
 from image_models.key_tests import unreadable
 
 LABEL = "即梦"
 SUCCESS = 10000
+_TOO_MANY_AT_GATEWAY = 100018
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +115,11 @@ _GATEWAY_CODES = {
     100014: _INTERNAL,
     100015: _Verdict(text="火山引擎的网关没有连上即梦，稍后会自动重试", cause="service", retryable=True),
     100016: _INTERNAL,
+    100019: _INTERNAL,
+    100023: _INTERNAL,
     100024: _WRONG_KEY,
+    100025: _WRONG_KEY,
+    100026: _WRONG_KEY,
 }
 
 
@@ -195,7 +204,7 @@ def _gateway_error(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _of_gateway(answer: Answer, error: Mapping[str, Any], secrets: tuple[str, ...]) -> ModelError:
     number, name = error.get("CodeN"), quoted(error.get("Code", ""), *secrets)
-    if answer.status == 429:
+    if answer.status == 429 or number == _TOO_MANY_AT_GATEWAY:
         return too_many_calls(LABEL, name)
     verdict = _GATEWAY_CODES.get(number) if isinstance(number, int) else None
     if verdict is None:
@@ -210,7 +219,7 @@ def _of_service(answer: Answer, code: int, fields: Mapping[str, Any], secrets: t
     if code == 50200 and "req_key" in said:
         code = 50204
     verdict = _CODES.get(code)
-    if verdict is None and 400 <= answer.status < 500:
+    if verdict is None and was_refused(answer.status):
         verdict = _Verdict(text="即梦没有接受这个请求，请检查提示词和参数", cause="request")
     verdict = verdict or _INTERNAL
     return _error(verdict, str(code) if code in _CODES else f"{code} {said}".strip())

@@ -4,9 +4,9 @@ answer                                   billed                      what next
 data[0].url                              yes                         kept as the ticket, then fetched
 data[0].b64_json                         yes                         the picture itself
 moderation_blocked and its kin           no                          final
-401, 403, 404, quota or billing codes    no                          pauses the batch
+401–404, quota or billing codes          no                          pauses the batch
 429                                      no                          again, slower
-other 4xx                                no                          final
+other 4xx                                no                          final; see calls.was_refused
 5xx with an error in it                  unknown; no when the price  never by itself
                                          was set to nothing
 5xx or 200 without a verdict             unknown                     never by itself
@@ -23,7 +23,16 @@ from urllib3.filepost import encode_multipart_formdata
 from config import Settings
 from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from errors import Billed, ModelError
-from image_models.calls import Answer, Line, complaint, given, quoted, too_many_calls, without_verdict
+from image_models.calls import (
+    Answer,
+    Line,
+    complaint,
+    given,
+    quoted,
+    too_many_calls,
+    was_refused,
+    without_verdict,
+)
 from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
 from image_models.downloads import Downloads
 from image_models.key_tests import listed_models
@@ -37,7 +46,7 @@ _NOTES = {
     "steps": "这个接口不接受采样步数，由服务自己决定",
 }
 _MODERATION = ("moderation_blocked", "image_generation_user_error", "content_policy_violation")
-_EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
+_EMPTY_ACCOUNT = ("quota", "billing")  # in a code, as in insufficient_quota, billing_hard_limit_reached
 
 _SETUP = ModelSetup(
     title="OpenAI 及兼容服务",
@@ -129,7 +138,7 @@ class OpenAIImages:
 def _explained(status: int, code: str, words: str, *, free: bool) -> ModelError:
     """The ModelError for an error of the server's own; ``free`` when pictures are known to cost nothing."""
     shown = code or f"HTTP {status}"
-    if code in _EMPTY_ACCOUNT:
+    if status == 402 or any(word in code.lower() for word in _EMPTY_ACCOUNT):
         text = "图片服务的账户没有额度了，请充值后继续"
         return _refused(text, shown, cause="key", pauses_batch=True)
     if status == 429:
@@ -142,7 +151,7 @@ def _explained(status: int, code: str, words: str, *, free: bool) -> ModelError:
     if status in (404, 405):
         text = "图片服务没有这个模型或接口，请检查 OPENAI_BASE_URL 和 OPENAI_IMAGE_MODEL"
         return _refused(text, shown, cause="request", pauses_batch=True)
-    if 400 <= status < 500 and status != 408:
+    if was_refused(status):
         return _refused(f"图片服务没有接受这个请求，请修改提示词或参数：{words}", shown, cause="request")
     if free:
         return _refused(f"图片服务出了错误，请看它的日志或再试一次：{words}", shown, cause="service")

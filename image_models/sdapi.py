@@ -18,6 +18,7 @@ from domain import MAX_ID, MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetu
 from errors import Billed, ModelError
 from image_models import key_tests
 from image_models.calls import (
+    AFTER_THE_ORDER,
     Answer,
     Line,
     complaint,
@@ -31,6 +32,7 @@ from image_models.door import KeyTest, Order, Pause, prices, size_table
 from image_models.downloads import Downloads
 
 LABEL = "本地图片服务"
+_OF_A_PROXY = (*AFTER_THE_ORDER, 502, 504)  # whatever words come along: the server may still be at work
 
 _NOTES = {"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"}
 
@@ -130,7 +132,7 @@ def _problem(answer: Answer) -> ModelError:
     said = quoted(" ".join((code, words)))
     if answer.status == 429:
         return too_many_calls(LABEL, "HTTP 429")
-    if not said.strip():
+    if not said.strip() or answer.status in _OF_A_PROXY:
         return without_verdict(LABEL, answer)
     shown = f"HTTP {answer.status}"
     if answer.status in (401, 403):

@@ -6,11 +6,16 @@ That address is the ticket: a crash between the answer and the download loses no
     data[0].url                                   yes       the address is kept, then fetched
     …SensitiveContentDetected, …RiskDetection     no        final: the reference marks none retryable
     401, 403, 404 ModelNotOpen and its kin        no        pauses the batch
-    429                                           no        again, slower; SetLimitExceeded pauses
+    429 with a code for the pace                  no        again, slower
+    429 with any other code (QuotaExceeded, …)    no        pauses the batch: waiting does not help
+    ContentSecurityDetectionError                 no        again: the check itself failed
     500 InternalServiceError                      no        again: billing counts generated images, and
                                                             the reference marks it retryable
-    other 4xx                                     no        final
+    other 4xx                                     no        final; see ``calls.was_refused``
     5xx or 200 without a verdict                  unknown   never by itself
+
+Sizes, references and prices belong to the model id. An id that is not listed here (a new model, or an
+endpoint ``ep-…``, which hides its model) gets what all current models take and has no known price.
 """
 
 from __future__ import annotations
@@ -18,14 +23,23 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from config import Settings
 from domain import RESOLUTIONS, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
 from errors import Billed, ModelError
-from image_models.calls import Answer, Line, complaint, given, quoted, too_many_calls, without_verdict
+from image_models.calls import (
+    Answer,
+    Line,
+    complaint,
+    given,
+    quoted,
+    too_many_calls,
+    was_refused,
+    without_verdict,
+)
 from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
 from image_models.downloads import Downloads
 from image_models.key_tests import listed_models
@@ -43,63 +57,72 @@ _2K_OF_PRO: _Row = ((2048, 2048), (2368, 1776), (2816, 1584), (2496, 1664))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Family:
-    """What the models of one kind share. ``prices`` are CNY for 1K, 2K, 4K, or one for all."""
+    """What the models of one kind share: ``versions`` are the ends of their ids.
+
+    ``prices`` are CNY for 1K, 2K, 4K, or one for all; empty: no price in CNY is published.
+    """
 
     label: str
+    versions: tuple[str, ...]
     published: Mapping[str, _Row]
     minimum: int
     maximum: int
     max_references: int
-    prices: tuple[Decimal, ...]
+    prices: tuple[Decimal, ...] = ()
     extra_reference: Decimal = Decimal(0)
     resolutions: tuple[str, ...] = RESOLUTIONS
 
 
-_FAMILIES = {
-    "4-0": _Family(
-        label="Seedream 4.0",
-        published={"1K": _1K_OF_4_0, "2K": _2K, "4K": _4K},
-        minimum=921_600,
-        maximum=16_777_216,
-        max_references=14,
-        prices=(Decimal("0.20"),),
-    ),
-    "4-5": _Family(
-        label="Seedream 4.5",
-        published={"2K": _2K, "4K": _4K},
-        minimum=3_686_400,
-        maximum=16_777_216,
-        max_references=14,
-        prices=(Decimal("0.25"),),
-    ),
-    "5-0-flash": _Family(
-        label="Seedream 5.0 flash",
+def _current(label: str, *versions: str, price: tuple[str, ...] = (), extra_reference: str = "0") -> _Family:
+    """A model of the 5.x generation; they differ in their prices only."""
+    return _Family(
+        label=label,
+        versions=versions,
         published={"1K": _1K_OF_PRO, "2K": _2K_OF_PRO},
         minimum=921_600,
         maximum=4_624_220,
         max_references=10,
-        prices=(Decimal("0.12"),),
+        prices=tuple(Decimal(each) for each in price),
+        extra_reference=Decimal(extra_reference),
         resolutions=("1K", "2K"),
-    ),
-    "5-0-pro": _Family(
-        label="Seedream 5.0 pro",
-        published={"1K": _1K_OF_PRO, "2K": _2K_OF_PRO},
-        minimum=921_600,
-        maximum=4_624_220,
-        max_references=10,
-        prices=(Decimal("0.30"), Decimal("0.60"), Decimal("0.60")),
-        extra_reference=Decimal("0.02"),
-        resolutions=("1K", "2K"),
-    ),
-    "5-0": _Family(
+    )
+
+
+_FAMILIES = (
+    _current("Seedream 5.5", "5-5-261028"),
+    _current("Seedream 5.0 pro", "5-0-pro-260628", price=("0.30", "0.60", "0.60"), extra_reference="0.02"),
+    _current("Seedream 5.0 flash", "5-0-flash-260915", price=("0.12",)),
+    _Family(
         label="Seedream 5.0 lite",
+        versions=("5-0-260128", "5-0-lite-260128"),
         published={"2K": _2K, "4K": _4K},
         minimum=3_686_400,
         maximum=16_777_216,
         max_references=14,
         prices=(Decimal("0.22"),),
     ),
-}
+    _Family(
+        label="Seedream 4.5",
+        versions=("4-5-251128",),
+        published={"2K": _2K, "4K": _4K},
+        minimum=3_686_400,
+        maximum=16_777_216,
+        max_references=14,
+        prices=(Decimal("0.25"),),
+    ),
+    _Family(
+        label="Seedream 4.0",
+        versions=("4-0-250828",),
+        published={"1K": _1K_OF_4_0, "2K": _2K, "4K": _4K},
+        minimum=921_600,
+        maximum=16_777_216,
+        max_references=14,
+        prices=(Decimal("0.20"),),
+    ),
+)
+
+# The prices are those of the mainland service; the ids used outside it are charged in another currency.
+_MAINLAND, _OUTSIDE = "doubao-seedream-", ("dola-seedream-", "seedream-")
 
 _NOTES = {
     "negative_prompt": "Seedream 没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
@@ -114,6 +137,22 @@ _SETUP = ModelSetup(
     keys_at="https://console.volcengine.com/ark/",
     keys_from="取密钥：火山方舟控制台",
 )
+_ABOUT_UNKNOWN = (
+    "不认识这个模型编号，只提供现有各代都支持的：1K 和 2K，最多 10 张参考图。"
+    "单价请到控制台查看，填进 PRICE_PER_IMAGE。"
+)
+
+# Only these ask for fewer calls; every other code of a 429 stays until somebody changes something.
+_PACE = ("RateLimit", "ServerOverloaded", "RequestBurstTooFast", "InflightBatchsizeExceeded")
+
+# The start of a code -> what the person has to do before any order is taken.
+_PAUSES = {
+    "QuotaExceeded": ("limit", "方舟说额度已用完（免费额度或套餐的上限），请到控制台查看额度后继续"),
+    "SetLimitExceeded": ("limit", "方舟账号处在限额的体验模式，额度已用完，请在控制台调整后继续"),
+    "AccountOverdueError": ("key", "方舟账户欠费，请充值后继续"),
+    "InvalidSubscription": ("key", "方舟说套餐无效或已到期，请到控制台查看后继续"),
+    "InvalidEndpoint.Closed": ("request", "方舟的这个接入点已关闭，请在控制台打开它，或改 SEEDREAM_MODEL"),
+}
 
 _MODERATION = {
     "InputText": "提示词没有通过审核，请修改提示词",
@@ -185,28 +224,43 @@ class Seedream:
 
 def _explained(status: int, code: str, words: str) -> ModelError:
     """The ModelError for a code of the service's own."""
-    if code.startswith("SetLimitExceeded"):
-        text = "方舟账号处在限额的体验模式，额度已用完，请在控制台调整后继续"
-        return _refused(text, code, cause="limit", pauses_batch=True)
-    if status == 429:
+    pausing = next((each for start, each in _PAUSES.items() if code.startswith(start)), None)
+    if pausing:
+        cause, text = pausing
+        return _refused(_with(text, words), code, cause=cause, pauses_batch=True)
+    if status == 429 and any(word in code for word in _PACE):
         return too_many_calls(LABEL, code)
-    if any(word in code for word in ("SensitiveContent", "RiskDetection", "ContentSecurity")):
+    if status == 429:
+        text = _with("方舟暂不接受调用，请到控制台查看后继续", words)
+        return _refused(text, code, cause="limit", pauses_batch=True)
+    if code.startswith("ContentSecurityDetectionError"):
+        text = "方舟的内容审核出了内部错误，稍后会自动重试"
+        return _refused(text, code, cause="service", retryable=True)
+    if any(word in code for word in ("SensitiveContent", "RiskDetection")):
         text = next(text for start, text in _MODERATION.items() if code.startswith(start))
         return _refused(text, code, cause="moderation")
     if code.startswith("InternalServiceError"):
         return _refused("方舟出了内部错误，稍后会自动重试", code, cause="service", retryable=True)
-    if code == "AccountOverdueError":
-        return _refused("方舟账户欠费，请充值后继续", code, cause="key", pauses_batch=True)
+    return _by_status(status, code, words)
+
+
+def _by_status(status: int, code: str, words: str) -> ModelError:
+    """The ModelError for a code that is not known."""
     if status in (401, 403):
         return _refused("方舟不接受这个密钥，请检查 ARK_API_KEY 和权限", code, cause="key", pauses_batch=True)
     if status == 404:
         text = "这个模型没有开通或已下线，请在方舟控制台开通，或改 SEEDREAM_MODEL"
         return _refused(text, code, cause="request", pauses_batch=True)
-    if status < 500:
-        text = f"Seedream 没有接受这个请求，请修改提示词或参数：{words}"
+    if status == 200 or was_refused(status):
+        text = _with("Seedream 没有接受这个请求，请修改提示词或参数", words)
         return _refused(text, code, cause="request")
     text = "方舟出了错误，这一张可能已计费，请先到控制台核对，再决定是否重试"
     return ModelError(f"{text}（{code}）", cause="service", billed=Billed.UNKNOWN)
+
+
+def _with(text: str, words: str) -> str:
+    """The sentence with what the service said at its end, where it said anything."""
+    return f"{text}：{words}" if words else text
 
 
 def _refused(
@@ -228,35 +282,44 @@ def _address(reference: Reference) -> str:
     return f"data:{reference.media_type.lower()};base64,{base64.b64encode(reference.content).decode()}"
 
 
-def family_of(model: str) -> str:
-    """Which kind a model id is of; unknown ones (``ep-…``) count as the newest and dearest."""
-    names = (name for name in _FAMILIES if f"seedream-{name}" in model)
-    return next(names, "5-0-pro")
+def family_of(model: str) -> _Family | None:
+    """What is known of a model id; None for every id that is not listed, ``ep-…`` among them."""
+    for start in (_MAINLAND, *_OUTSIDE):
+        if model.startswith(start):
+            version = model.removeprefix(start)
+            return next((family for family in _FAMILIES if version in family.versions), None)
+    return None
 
 
 def _card(settings: Settings) -> ModelCard:
-    family = _FAMILIES[family_of(settings.seedream_model)]
-    published = {
-        (shape, tier): Size(width=width, height=height)
-        for tier, row in family.published.items()
-        for shape, (width, height) in zip(_SHAPES, row, strict=True)
-    }
-    own_price = settings.price_per_image is None
+    model = settings.seedream_model
+    known = family_of(model)
+    family = known or _current(model)
+    is_listed = model.startswith(_MAINLAND)
     return ModelCard(
         name="seedream",
         label=family.label,
-        model_id=settings.seedream_model,
-        sizes=size_table(
-            published, minimum=family.minimum, maximum=family.maximum, resolutions=family.resolutions
-        ),
+        model_id=model,
+        sizes=_sizes(family),
         prompt_limit=300,
         max_references=family.max_references,
         reference_form="any",
         negative_prompt="folded",
         takes_seed=False,
         takes_steps=False,
-        prices=prices(settings.price_per_image, *family.prices),
-        setup=_SETUP,
-        price_extra_reference=family.extra_reference if own_price else Decimal(0),
+        prices=prices(settings.price_per_image, *(family.prices if is_listed else ())),
+        setup=_SETUP if known else replace(_SETUP, about=_ABOUT_UNKNOWN),
+        price_extra_reference=family.extra_reference if settings.price_per_image is None else Decimal(0),
         notes=_NOTES,
+    )
+
+
+def _sizes(family: _Family) -> dict[tuple[str, str], Size]:
+    published = {
+        (shape, tier): Size(width=width, height=height)
+        for tier, row in family.published.items()
+        for shape, (width, height) in zip(_SHAPES, row, strict=True)
+    }
+    return size_table(
+        published, minimum=family.minimum, maximum=family.maximum, resolutions=family.resolutions
     )

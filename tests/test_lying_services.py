@@ -103,3 +103,65 @@ def test_what_a_local_server_says_of_its_seed_costs_no_picture(info: str, seed: 
 
 def test_half_a_character_in_the_words_of_a_service_can_be_written_down() -> None:
     assert quoted("cut off in the middle of \ud83d").encode()
+
+
+ORDERS: dict[str, Callable[[Answer], object]] = {
+    "openai": OpenAIImages(Settings())._read,
+    "seedream": Seedream(Settings())._read,
+    "sdapi": sdapi._read,
+    "jimeng": order_problem,
+}
+
+
+def outcome(service: str, status: int, body: object) -> ModelError:
+    """What an answer to an order comes to."""
+    try:
+        found = ORDERS[service](Answer(status=status, headers={}, content=json.dumps(body).encode()))
+    except ModelError as error:
+        found = error
+    assert isinstance(found, ModelError)
+    return found
+
+
+LOST_ON_THE_WAY: tuple[dict[str, Any], ...] = (
+    {},
+    {"code": 408, "message": "upstream timed out"},
+    {"error": {"code": "RequestTimeout", "message": "upstream timed out"}},
+    {"detail": "upstream timed out"},
+)
+
+
+@pytest.mark.parametrize("body", LOST_ON_THE_WAY, ids=str)
+@pytest.mark.parametrize("status", [408, 424, 444, 460, 499])
+@pytest.mark.parametrize("service", ORDERS)
+def test_a_proxy_that_gave_up_on_an_order_leaves_its_cost_unknown(
+    service: str, status: int, body: dict[str, Any]
+) -> None:
+    error = outcome(service, status, body)
+    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 421, 425, 431, 451])
+@pytest.mark.parametrize("service", ORDERS)
+def test_what_a_proxy_did_not_pass_on_costs_nothing(service: str, status: int) -> None:
+    assert outcome(service, status, {"message": "not here"}).billed is Billed.NO
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_before_a_local_server_that_lost_it_leaves_the_cost_unknown(status: int) -> None:
+    assert outcome("sdapi", status, {"detail": "bad gateway"}).billed is Billed.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (429, "insufficient_quota"),
+        (429, "insufficient_user_quota"),
+        (429, "QuotaExceeded"),
+        (403, "billing_not_active"),
+        (402, "Payment Required"),
+    ],
+)
+def test_a_used_up_account_of_a_compatible_service_pauses(status: int, code: str) -> None:
+    error = outcome("openai", status, {"error": {"code": code, "message": "no credit"}})
+    assert (error.billed, error.pauses_batch, error.retryable) == (Billed.NO, True, False)

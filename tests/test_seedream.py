@@ -9,16 +9,19 @@ from decimal import Decimal
 import pytest
 from PIL import Image
 
+import database
 from config import Settings
-from domain import ImageRequest, Reference, SampleImage
+from domain import BatchStatus, ImageRequest, Reference, SampleImage
 from errors import Billed, ModelError
 from image_models.calls import Answer
-from image_models.seedream import Seedream, family_of
+from image_models.seedream import Seedream
 from tests.fakes.clock import Clock
 from tests.fakes.seedream import KEY, FakeSeedream
+from tests.test_free_orders import opened as opened_studio
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
 IDS = {
+    "5-5": "doubao-seedream-5-5-261028",
     "4-0": "doubao-seedream-4-0-250828",
     "4-5": "doubao-seedream-4-5-251128",
     "5-0": "doubao-seedream-5-0-260128",
@@ -90,21 +93,61 @@ def test_every_size_of_every_family_is_accepted(service: FakeSeedream, model_id:
     assert service.charges == len(model.card.sizes) >= 14
 
 
-@pytest.mark.parametrize(("family", "model_id"), IDS.items())
-def test_the_family_follows_from_the_id(family: str, model_id: str) -> None:
-    assert family_of(model_id) == family
+@pytest.mark.parametrize(
+    ("model_id", "label"),
+    [
+        ("doubao-seedream-5-5-261028", "Seedream 5.5"),
+        ("dola-seedream-5-5-261028", "Seedream 5.5"),
+        ("seedream-5-5-261028", "Seedream 5.5"),
+        ("doubao-seedream-5-0-pro-260628", "Seedream 5.0 pro"),
+        ("dola-seedream-5-0-flash-260915", "Seedream 5.0 flash"),
+        ("doubao-seedream-5-0-lite-260128", "Seedream 5.0 lite"),
+        ("doubao-seedream-5-0-260128", "Seedream 5.0 lite"),
+        ("seedream-4-5-251128", "Seedream 4.5"),
+        ("doubao-seedream-4-0-250828", "Seedream 4.0"),
+    ],
+)
+def test_a_listed_id_tells_its_family(model_id: str, label: str) -> None:
+    assert card_of(model_id).card.label == label
+
+
+UNKNOWN = (
+    "ep-20261101-abcde",
+    "ep-20261101-doubao-seedream-5-0-pro-260628",
+    "doubao-seedream-5-5-pro-261201",
+    "doubao-seedream-4-0-20260415",
+    "doubao-seedream-6-0-270101",
+)
+
+
+@pytest.mark.parametrize("model_id", UNKNOWN)
+def test_an_id_that_is_not_listed_has_no_price_and_says_so(model_id: str) -> None:
+    card = card_of(model_id).card
+    assert (card.label, card.is_priced, card.price(FOX)) == (model_id, False, None)
+    assert "不认识这个模型编号" in card.setup.about
+    assert "PRICE_PER_IMAGE" in card.setup.about
+
+
+@pytest.mark.parametrize("model_id", UNKNOWN)
+def test_an_id_that_is_not_listed_offers_what_every_current_model_takes(model_id: str) -> None:
+    card = card_of(model_id).card
+    assert {resolution for _, resolution in card.sizes} == {"1K", "2K"}
+    assert card.max_references == 10
+    for current in ("5-5", "5-0-pro", "5-0-flash"):
+        assert card.sizes == card_of(IDS[current]).card.sizes
+
+
+def test_a_price_that_is_set_counts_for_an_id_that_is_not_listed() -> None:
+    assert card_of(UNKNOWN[0], price_per_image=Decimal("0.4")).card.price(FOX) == Decimal("0.4")
 
 
 @pytest.mark.parametrize(
-    ("model_id", "family"),
-    [
-        ("doubao-seedream-5-0-lite-260128", "5-0"),
-        ("seedream-4-5-251128", "4-5"),
-        ("ep-20261101-abcde", "5-0-pro"),
-    ],
+    "model_id", ["doubao-seedream-5-5-261028", "dola-seedream-5-0-pro-260628", "seedream-5-0-flash-260915"]
 )
-def test_other_spellings_of_ids_are_known(model_id: str, family: str) -> None:
-    assert family_of(model_id) == family
+def test_a_model_without_a_published_price_in_cny_has_none(model_id: str) -> None:
+    card = card_of(model_id).card
+    assert not card.is_priced
+    assert "不认识" not in card.setup.about
 
 
 @pytest.mark.parametrize(
@@ -169,6 +212,32 @@ def test_a_model_that_is_not_open_pauses_and_names_the_setting(service: FakeSeed
     assert "SEEDREAM_MODEL" in error.message
 
 
+def test_a_used_up_quota_pauses_with_the_words_of_the_service(model: Seedream) -> None:
+    error = failure(lambda: model.order(replace(FOX, prompt="用完"), ()))
+    assert (error.billed, error.pauses_batch, error.retryable, error.slow_down) == (
+        Billed.NO,
+        True,
+        False,
+        False,
+    )
+    assert "额度已用完" in error.message
+    assert "5-hour limit" in error.message
+
+
+def test_a_used_up_quota_pauses_the_batch_and_orders_nothing_more(
+    settings: Settings, service: FakeSeedream, db: database.Connection
+) -> None:
+    studio = opened_studio(settings, service, db)
+    batch_id, _ = studio.ask("用完", "用完")
+    assert studio.step()
+    batch = database.get_batch(db, batch_id)
+    assert batch.status is BatchStatus.PAUSED
+    assert "额度已用完" in batch.paused_reason
+    studio.hurry()
+    assert not studio.step()
+    assert (service.count("submit"), studio.outcomes()) == (1, ["not_billed"])
+
+
 def test_too_many_is_free_and_asks_for_fewer(service: FakeSeedream, model: Seedream) -> None:
     service.fail_next("busy")
     error = failure(lambda: model.order(FOX, ()))
@@ -206,10 +275,22 @@ def test_a_picture_sent_along_is_taken(model: Seedream, monkeypatch: pytest.Monk
         (500, "InternalServiceError", "service", Billed.NO, True, False),
         (500, "Strange", "service", Billed.UNKNOWN, False, False),
         (429, "SetLimitExceeded", "limit", Billed.NO, False, True),
+        (429, "QuotaExceeded", "limit", Billed.NO, False, True),
+        (429, "SomethingElse", "limit", Billed.NO, False, True),
+        (200, "QuotaExceeded", "limit", Billed.NO, False, True),
+        (429, "InflightBatchsizeExceeded", "limit", Billed.NO, True, False),
+        (429, "RateLimitExceeded.EndpointRPMExceeded", "limit", Billed.NO, True, False),
+        (429, "APIAccountRpmRateLimitExceeded", "limit", Billed.NO, True, False),
+        (429, "AccountRateLimitExceeded", "limit", Billed.NO, True, False),
+        (429, "ServerOverloaded", "limit", Billed.NO, True, False),
+        (429, "RequestBurstTooFast", "limit", Billed.NO, True, False),
+        (400, "InvalidSubscription", "key", Billed.NO, False, True),
+        (400, "InvalidEndpoint.ClosedEndpoint", "request", Billed.NO, False, True),
+        (404, "InvalidEndpointOrModel.NotFound", "request", Billed.NO, False, True),
         (429, "ModelAccountRpmRateLimitExceeded", "limit", Billed.NO, True, False),
         (400, "OutputImageSensitiveContentDetected.DeepFake", "moderation", Billed.NO, False, False),
         (400, "InputImageSensitiveContentDetected.PrivacyInformation", "moderation", Billed.NO, False, False),
-        (400, "ContentSecurityDetectionError", "moderation", Billed.NO, False, False),
+        (400, "ContentSecurityDetectionError", "service", Billed.NO, True, False),
         (400, "InvalidParameter.Size", "request", Billed.NO, False, False),
         (403, "OperationDenied.Something", "key", Billed.NO, False, True),
         (401, "InvalidAccountStatus", "key", Billed.NO, False, True),

@@ -11,7 +11,6 @@ import pytest
 from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
-import config
 import database
 import generator
 import pictures
@@ -32,6 +31,8 @@ OPENAI = {
     "OPENAI_BASE_URL": "http://127.0.0.1/v1",
     "OPENAI_IMAGE_MODEL": "gpt-image-2",
 }
+
+SEEDREAM = {"IMAGE_MODEL": "seedream", "ARK_API_KEY": "key"}
 
 
 @pytest.fixture
@@ -63,15 +64,25 @@ def workbook_rows(client: FlaskClient, path: str) -> list[dict[str, Any]]:
     return [dict(zip(map(str, head), row, strict=True)) for row in rows]
 
 
-def test_the_settings_know_which_models_have_no_price_of_their_own() -> None:
+def test_only_a_service_without_a_public_price_has_none() -> None:
     cards = generator.list_cards(Settings())
-    assert tuple(card.name for card in cards if not card.is_priced) == config.UNPRICED
+    assert [card.name for card in cards if not card.is_priced] == ["openai"]
     assert all(card.is_priced for card in generator.list_cards(Settings(price_per_image=Decimal(0))))
 
 
-def test_a_budget_without_a_price_stops_the_start_naming_the_variable() -> None:
+@pytest.mark.parametrize(
+    "unpriced",
+    [
+        OPENAI,
+        SEEDREAM | {"SEEDREAM_MODEL": "ep-1"},
+        SEEDREAM | {"SEEDREAM_MODEL": "dola-seedream-5-5-261028"},
+    ],
+)
+def test_a_budget_without_a_price_stops_the_start_naming_the_variable(
+    settings: Settings, unpriced: dict[str, str]
+) -> None:
     with pytest.raises(SettingError, match=r"^PRICE_PER_IMAGE：.*BUDGET.*0$"):
-        read_settings(OPENAI | {"BUDGET": "10"})
+        create_app(started(settings, unpriced | {"BUDGET": "10"}))
 
 
 @pytest.mark.parametrize(
@@ -80,12 +91,20 @@ def test_a_budget_without_a_price_stops_the_start_naming_the_variable() -> None:
         OPENAI,
         OPENAI | {"BUDGET": "10", "PRICE_PER_IMAGE": "0"},
         OPENAI | {"BUDGET": "10", "PRICE_PER_IMAGE": "0.3"},
+        SEEDREAM | {"BUDGET": "10"},
+        SEEDREAM | {"SEEDREAM_MODEL": "ep-1"},
         {"IMAGE_MODEL": "jimeng", "BUDGET": "10"},
         {"IMAGE_MODEL": "sdapi", "BUDGET": "10"},
     ],
 )
-def test_a_budget_with_a_price_or_no_budget_starts(values: dict[str, str]) -> None:
-    assert read_settings(values).image_model == values["IMAGE_MODEL"]
+def test_a_budget_with_a_price_or_no_budget_starts(settings: Settings, values: dict[str, str]) -> None:
+    create_app(started(settings, values))
+
+
+def started(settings: Settings, values: dict[str, str]) -> Settings:
+    """Settings from these variables, over the folders of the test."""
+    folders = ("database_path", "output_dir", "samples_dir")
+    return read_settings(values | {name.upper(): str(getattr(settings, name)) for name in folders})
 
 
 def test_a_run_under_a_budget_pauses_before_the_first_order(

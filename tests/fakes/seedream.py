@@ -1,7 +1,7 @@
 """A fake of Seedream on Ark, as strict as its description allows.
 
 Words in the prompt: 违禁 -> InputTextSensitiveContentDetected; 必拒 -> an OutputImage… error for the picture;
-欠费 -> AccountOverdueError.
+欠费 -> AccountOverdueError; 用完 -> QuotaExceeded.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _FAMILIES = {
     "doubao-seedream-4-0-250828": (921_600, 16_777_216, 14, True),
     "doubao-seedream-4-5-251128": (3_686_400, 16_777_216, 14, True),
     "doubao-seedream-5-0-260128": (3_686_400, 16_777_216, 14, True),
+    "doubao-seedream-5-5-261028": (921_600, 4_624_220, 10, False),
     "doubao-seedream-5-0-pro-260628": (921_600, 4_624_220, 10, False),
     "doubao-seedream-5-0-flash-260915": (921_600, 4_624_220, 10, False),
 }
@@ -124,6 +125,8 @@ def _check(body: dict[str, Any]) -> tuple[int, int]:
         raise error(400, "InputTextSensitiveContentDetected", "risk")
     if "欠费" in body["prompt"]:
         raise error(403, "AccountOverdueError", "overdue")
+    if "用完" in body["prompt"]:
+        raise error(429, "QuotaExceeded", "you have reached the 5-hour limit of your plan")
     if not isinstance(body.get("watermark", True), bool):
         raise error(400, "InvalidParameter", "watermark")
     if body.get("response_format", "url") not in ("url", "b64_json"):
