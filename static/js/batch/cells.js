@@ -14,7 +14,6 @@ export function makeCellDrawer(stateOf) {
   };
   return (table) => (column, row, cell, index) => {
     draw[column.kind]?.(row, cell, index, table);
-    if (column.field) drawCorrection(row, column.field, cell);
   };
 }
 
@@ -33,7 +32,7 @@ function drawReferences(row, cell, index, table) {
     cell.content.textContent = _("选择 ({count})", { count });
     cell.content.classList.toggle("has-some", count > 0);
   });
-  change(cell, "row", index, () => cell.content.setAttribute("aria-label", _("选择 ({n})，第 {number} 行的参考示例图", { n: images.length, number: index + 1 })));
+  change(cell, "name", `${index} ${images.length}`, () => cell.content.setAttribute("aria-label", _("选择 ({n})，第 {number} 行的参考示例图", { n: images.length, number: index + 1 })));
   change(cell, "idle", table.readOnly && images.length === 0, (idle) => { cell.content.hidden = idle; });
   change(cell, "thumbs", images.map(({ thumbnail_url: small, url }) => small || url || "").join(" "), () => {
     const thumbs = images.filter(({ url }) => url).slice(0, SHOWN_PICTURES).map(({ thumbnail_url: small, url, filename }) => {
@@ -84,16 +83,6 @@ function drawActions(cell, state, index, table) {
   change(cell, "row", index, () => {
     run.setAttribute("aria-label", _("{word}第 {number} 行", { word: word || _("生成"), number: index + 1 }));
     menu.setAttribute("aria-label", _("第 {number} 行的更多操作", { number: index + 1 }));
-  });
-}
-
-// A value that the import mended carries a small mark and says what it was.
-function drawCorrection(row, field, cell) {
-  const mark = row.marks[field];
-  const fixed = mark?.fixed && mark.value === row[field] ? mark.fixed : "";
-  change(cell, "fixed", fixed, () => {
-    cell.element.classList.toggle("is-fixed", Boolean(fixed));
-    if (fixed) cell.element.title = fixed;
   });
 }
 

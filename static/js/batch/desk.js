@@ -3,7 +3,6 @@
 import { late } from "../late.js";
 import { toast } from "../messages.js";
 import { isFilled } from "../table/columns.js";
-import { makeRow } from "../table/row.js";
 import { useIntake } from "./intake.js";
 import { goToNextProblem } from "./problems.js";
 import { useReferences } from "./references.js";
@@ -39,11 +38,13 @@ export function makeDesk(batch) {
   });
 
   /** What belongs to the draft, whose rows stand in the table as they were kept. */
-  function restore({ started, copied }) {
+  function restore({ started, copied, repaired }) {
     table.stateOf = singles.stateOf;
     singles.resume();
     foot.refresh();
+    if (repaired > 0) draft.later();
     if (copied) placeCopied(copied);
+    else if (repaired > 0) tell(true, _("草稿里有 {n} 格的内容和它的列不符，已改成文字，请核对。", { n: repaired }));
     else if (started) showStarted(started);
   }
 
@@ -51,7 +52,7 @@ export function makeDesk(batch) {
     const before = table.rows.all.some(isFilled);
     table.rows.step(_("复制为新草稿"), () => {
       table.rows.remove(table.rows.all);
-      table.rows.insert(0, copied.map(makeRow));
+      table.rows.insert(0, copied);
     });
     draft.replaced();
     if (before) tell(true, _("表格里现在是复制来的批次。原来的草稿还在，按「撤销」（Ctrl+Z）就换回来。"));
@@ -118,8 +119,12 @@ export function makeDesk(batch) {
 
   // A batch's rows become the draft; the address says so.
   async function copyToDraft(rows) {
-    await draft.replace(rows);
-    location.assign(urls.pageUrl);
+    try {
+      await draft.replace(rows);
+    } catch {
+      return tell(false, _("浏览器没有存下草稿，所以没有复制。请关掉无痕模式或清理浏览器的空间，再试一次。"));
+    }
+    return location.assign(urls.pageUrl);
   }
 
   async function exportTable(button) {

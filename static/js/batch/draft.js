@@ -1,57 +1,82 @@
 // The draft keeps itself in the browser's database: rows soon after each change, and the text of an
 // open cell as it is typed. Of several tabs the last to write wins, and the others are told.
 
-import { _ } from "../words.js";
+import { rowFromDraft } from "../table/row.js";
+import { makeDraftStore } from "./draft_store.js";
 
 const SOON = 400;
+const AGAIN = 3000; // after a failure
 
-// onElsewhere() is called when another tab has written the draft.
-export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
+/** onElsewhere(): another tab has written the draft. onTrouble(whether it is): saving fails, or works again.
+    onLate(rows): the draft could not be read at first, and now it was. */
+export function makeDraft(table, { onElsewhere, onTrouble, onLate, extra = () => ({}) }) {
   const channel = new BroadcastChannel("batch-draft");
-  let store = null;
+  const store = makeDraftStore();
   let timer = 0;
+  let retry = 0;
   let typing = 0;
   let typed = null; // {row, field, text} of the open cell
   let open = false; // nothing is written before the draft was read
+  let failing = false;
+  let placed = false; // whether rows copied from elsewhere stand in the table, and need not be kept apart
 
   channel.addEventListener("message", onElsewhere);
 
   async function load() {
     try {
-      store = await openStore();
+      const found = readDraft(...await store.read(["draft", "typing", "copied"]));
+      open = true;
+      tell(false);
+      return found;
     } catch {
-      table.say(_("这个浏览器不让网页保存草稿，关闭页面前请先导出表格"));
-      return { rows: [] };
+      tell(true);
+      retry = setTimeout(loadLate, AGAIN);
+      return { rows: [], repaired: 0 };
     }
-    const [kept, cell, copied] = await Promise.all(["draft", "typing", "copied"].map((key) => get(store, key)));
-    const draft = kept ? JSON.parse(kept) : { rows: [] };
-    const row = cell && draft.rows[cell.index];
-    if (row) row[cell.field] = cell.text;
-    open = true;
-    return { ...draft, copied: copied && JSON.parse(copied) };
+  }
+
+  async function loadLate() {
+    if (table.readOnly) return;
+    const { rows } = await load();
+    if (!open) return;
+    if (rows.length > 0) onLate(rows);
+    save();
   }
 
   function save() {
     clearTimeout(timer);
     timer = 0;
     if (!open || table.readOnly) return;
-    const rows = table.rows.all.map(({ key, ...row }) => row);
-    put(store, "draft", JSON.stringify({ rows, savedAt: Date.now(), ...extra() }));
-    put(store, "typing", typedCell());
-    channel.postMessage("written");
+    const rows = table.rows.all.map(withoutKey);
+    write({ draft: JSON.stringify({ rows, savedAt: Date.now(), ...extra() }), typing: typedCell(), ...(placed && { copied: null }) });
+  }
+
+  async function write(entries) {
+    clearTimeout(retry);
+    try {
+      await store.write(entries);
+      tell(false);
+      if ("draft" in entries) channel.postMessage("written");
+    } catch {
+      tell(true);
+      retry = setTimeout(save, AGAIN);
+    }
+  }
+
+  function tell(trouble) {
+    if (failing !== trouble) onTrouble(failing = trouble);
   }
 
   /** Other rows as the draft, from a page that shows something else. They lie beside its own until those were seen. */
   async function replace(rows) {
-    store ??= await openStore();
-    await put(store, "copied", JSON.stringify(rows.map(({ key, ...row }) => row)));
+    await store.write({ copied: JSON.stringify(rows.map(withoutKey)) });
     channel.postMessage("written");
   }
 
   /** The other rows stand in the table. */
   function replaced() {
+    placed = true;
     save();
-    put(store, "copied", null);
   }
 
   function later() {
@@ -67,7 +92,7 @@ export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
 
   function keepCell() {
     typing = 0;
-    if (open && typed && !table.readOnly) put(store, "typing", typedCell());
+    if (open && typed && !table.readOnly) write({ typing: typedCell() });
   }
 
   function typedCell() {
@@ -80,28 +105,31 @@ export function makeDraft(table, { onElsewhere, extra = () => ({}) }) {
   return { load, save, replace, replaced, later, keepTyping };
 }
 
-function openStore() {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open("batch", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("kept");
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
+function withoutKey({ key, ...row }) {
+  return row;
 }
 
-function get(store, key) {
-  return new Promise((resolve, reject) => {
-    const request = store.transaction("kept").objectStore("kept").get(key);
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
+// What save() and replace() wrote -> {rows, repaired: how many cells had to be, copied: rows or none, …extra()}
+function readDraft(kept, cell, copied) {
+  const draft = parsed(kept);
+  const read = draft.rows.map(rowFromDraft);
+  const row = read[cell?.index]?.row;
+  if (typeof row?.[cell.field] === "string") row[cell.field] = String(cell.text);
+  return {
+    ...draft,
+    rows: read.map((one) => one.row),
+    repaired: read.reduce((sum, one) => sum + one.repaired, 0),
+    copied: copied && parsed(`{"rows":${copied}}`).rows.map((one) => rowFromDraft(one).row),
+  };
 }
 
-function put(store, key, value) {
-  return new Promise((resolve, reject) => {
-    const writing = store.transaction("kept", "readwrite");
-    writing.objectStore("kept").put(value, key);
-    writing.oncomplete = () => resolve();
-    writing.onerror = () => reject(writing.error);
-  });
+// Text that is no draft stands in one row.
+function parsed(text) {
+  try {
+    const draft = JSON.parse(text || '{"rows":[]}');
+    if (Array.isArray(draft?.rows)) return draft;
+  } catch {
+    // not what was written
+  }
+  return { rows: [text] };
 }

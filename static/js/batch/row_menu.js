@@ -14,6 +14,7 @@ export function useRowMenu(menu, table, items) {
     const { row } = table.view.placeOfElement(button.closest("[data-column]"));
     menu.replaceChildren(...items(row).map(makeItem));
     menu.showPopover();
+    button.setAttribute("aria-expanded", "true");
     const at = button.getBoundingClientRect();
     const below = at.bottom + menu.offsetHeight + 8 < innerHeight;
     menu.style.top = `${below ? at.bottom + 4 : Math.max(at.top - menu.offsetHeight - 4, 8)}px`;
@@ -35,6 +36,9 @@ export function useRowMenu(menu, table, items) {
     return item;
   }
 
+  menu.addEventListener("toggle", ({ newState }) => {
+    if (newState === "closed") for (const button of table.body.querySelectorAll("[data-row-menu]")) button.setAttribute("aria-expanded", "false");
+  });
   menu.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key === "Tab" || event.key === "Escape") {

@@ -1,6 +1,5 @@
 // 批量生成: the draft in the table, or with ?id= a batch that was started.
 
-import { makeRow } from "../table/row.js";
 import { makeTable } from "../table/table.js";
 import { makeCellDrawer } from "../batch/cells.js";
 import { makeDraft } from "../batch/draft.js";
@@ -32,7 +31,12 @@ table.activate = (column, index) => {
 };
 
 const batch = { page, table, card, budgetLeft, dialog, run: null, started: null };
-const draft = makeDraft(table, { onElsewhere: () => desk().then(({ showElsewhere }) => showElsewhere()), extra: () => ({ started: batch.started }) });
+const draft = makeDraft(table, {
+  onElsewhere: () => desk().then(({ showElsewhere }) => showElsewhere()),
+  onTrouble: (trouble) => { page.querySelector("[data-draft-trouble]").textContent = trouble ? _("草稿没有存下来，正在重试。关闭页面前请先导出表格。") : ""; },
+  onLate: (rows) => table.rows.step(_("读出草稿"), () => table.rows.insert(0, rows)),
+  extra: () => ({ started: batch.started }),
+});
 batch.draft = draft;
 batch.foot = showFoot(page.querySelector("[data-foot]"), { table, card, budgetLeft });
 
@@ -77,7 +81,7 @@ if (id) {
   desk().then(({ openRun }) => openRun(id));
 } else {
   const kept = await draft.load();
-  table.rows.reset(kept.rows.map(makeRow)); // what comes of it may be saved, also when the desk does not come
+  table.rows.reset(kept.rows); // what comes of it may be saved, also when the desk does not come
   batch.started = kept.started ?? null;
   const { restore } = await desk();
   restore(kept);

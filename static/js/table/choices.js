@@ -1,7 +1,7 @@
 // The small list under a cell whose values are a closed set. Typed text filters it.
 
-// list: the listbox element. onChoose(option) is called for a click.
-export function makeChoices(list, onChoose) {
+// list: the listbox element. onChoose(option) is called for a click, onPoint(id of the option or "") when another one is current.
+export function makeChoices(list, onChoose, onPoint) {
   let shown = [];
   let current = -1;
   let meant = false; // whether the option pointed at was typed or walked to, and not only offered
@@ -27,6 +27,7 @@ export function makeChoices(list, onChoose) {
     current = shown.length === 0 ? -1 : (index + shown.length) % shown.length;
     [...list.children].forEach((option, place) => option.setAttribute("aria-selected", String(place === current)));
     list.children[current]?.scrollIntoView({ block: "nearest" });
+    onPoint(list.children[current]?.id ?? "");
   }
 
   function close() {
@@ -48,7 +49,6 @@ export function makeChoices(list, onChoose) {
     },
     get isOpen() { return !list.hidden; },
     get current() { return meant ? shown[current] ?? null : null; },
-    get currentId() { return list.children[current]?.id ?? null; },
   };
 }
 

@@ -9,7 +9,7 @@ import { _ } from "../words.js";
 // table: {area, rows, selection, columns, editor, actions, readOnly, most, say}
 export function listenToClipboard(table) {
   const { area, selection, editor, actions } = table;
-  let copied = null; // {text, values}: our own block keeps its pictures when it is pasted here again
+  let copied = null; // {text, fields, values} of the block copied here last
 
   function copyBlock(event) {
     if (editor.editing || !selection.shown) return false;
@@ -17,7 +17,7 @@ export function listenToClipboard(table) {
     if (columns.length === 0) return false;
     const rows = actions.blockRows();
     const text = formatBlock(rows.map((row) => columns.map(({ field, format }) => format(row[field]))));
-    copied = { text, values: rows.map((row) => columns.map(({ field }) => row[field])) };
+    copied = { text, fields: columns.map(({ field }) => field), values: rows.map((row) => columns.map(({ field }) => row[field])) };
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();
     return true;
@@ -38,17 +38,17 @@ export function listenToClipboard(table) {
   // Text of a block into the table, from the active cell on; rows that are missing are added.
   function paste(text) {
     const block = parseBlock(text.replace(/\u0000/g, ""));
+    const own = copied?.text === text ? copied : null;
     const { top, left, bottom, right } = selection.block;
     if (block.length === 1 && block[0].length === 1 && selection.shown && (bottom > top || right > left)) {
-      return fillBlock(block[0][0]);
+      return fillBlock(block[0][0], own);
     }
-    const own = copied?.text === text ? copied.values : null;
     const headers = own ? null : headerColumns(table.columns, block[0]);
     const columns = headers ?? table.columns.slice(Math.max(selection.shown ? left : 0, firstField(table))).filter(({ field }) => field);
     const lines = headers ? block.slice(1) : block;
     const start = selection.shown ? top : table.rows.length;
     const fits = lines.slice(0, table.most - start);
-    const values = fits.map((cells, line) => cells.map((cell, index) => own?.[line]?.[index] ?? columns[index]?.read(cell)));
+    const values = fits.map((cells, line) => cells.map((cell, index) => valueOf(cell, columns[index], own, line, index)));
     table.rows.step(_("粘贴"), () => writeBlock(start, columns, values));
     const across = Math.min(Math.max(...values.map((cells) => cells.length)), columns.length);
     const place = (column) => table.columns.indexOf(column);
@@ -57,10 +57,10 @@ export function listenToClipboard(table) {
     return fits.length;
   }
 
-  function fillBlock(text) {
+  function fillBlock(text, own) {
     table.rows.step(_("粘贴"), () => {
       for (const column of actions.blockColumns()) {
-        const value = column.read(text);
+        const value = valueOf(text, column, own, 0, 0);
         for (const row of actions.blockRows()) table.rows.set(row, column.field, value);
       }
     });
@@ -81,6 +81,12 @@ export function listenToClipboard(table) {
   }
 
   return { paste };
+}
+
+// A pasted cell's text -> its value in `column`. A block copied here keeps its pictures, in the column they came from.
+function valueOf(text, column, own, line, index) {
+  const isSameColumn = column && own?.fields[index] === column.field;
+  return isSameColumn ? own.values[line][index] : column?.read(text);
 }
 
 // A first line of headers says where each column goes; null when it is not one.

@@ -50,10 +50,10 @@ export function wholeNumber(value) {
   return found ? Number.parseInt(plain(value), 10) : null;
 }
 
-// Names as a cell holds them: split by comma, semicolon (either width) or line break; by 、 once it is known
+// Names as a cell holds them -> references to look up: split by comma, semicolon (either width) or line break; by 、 once it is known
 // that no image of the library has one in its name.
-function readNames(text) {
-  return text.split(/[,，;；\n]/).map(trimmed).filter(Boolean);
+export function readNames(text) {
+  return text.split(/[,，;；\n]/).map(trimmed).filter(Boolean).map((filename) => ({ url: "", filename, match: "unchecked" }));
 }
 
 function text(name, label, limit, { required = false, multiline = false } = {}) {
@@ -100,7 +100,7 @@ function whole(name, label, low, high, fallback, { options, placeholder = fallba
 function references(card) {
   return {
     name: "sample_images", label: _("参考示例图"), kind: "references", field: "sample_images", empty: [],
-    read: (typed) => readNames(typed).map((filename) => ({ url: "", filename, match: "unchecked" })),
+    read: readNames,
     format: (value) => value.map(({ filename }) => filename).join(_("；")),
     check: (value) => referenceProblem(card, value),
   };

@@ -11,7 +11,7 @@ export function makeEditor(table) {
     area.value = option;
     commit();
     focus();
-  });
+  }, (id) => area.setAttribute("aria-activedescendant", id));
   let editing = null; // {row, column, typed: whether it began by typing}
 
   const focus = () => area.focus({ preventScroll: true });
@@ -63,7 +63,6 @@ export function makeEditor(table) {
   function showChoices(typed) {
     if (typed) choices.open(editing.column.options, area.value);
     else choices.openAt(editing.column.options, area.value || editing.column.placeholder);
-    area.setAttribute("aria-activedescendant", choices.currentId ?? "");
   }
 
   function typedText() {
@@ -107,7 +106,8 @@ export function makeEditor(table) {
 
   area.addEventListener("compositionstart", () => { if (!editing) open({ typed: true }); });
   area.addEventListener("input", typedText);
-  area.addEventListener("blur", commit);
+  // When the whole window loses the focus the area stays the active element, and its cell stays open.
+  area.addEventListener("blur", () => { if (document.activeElement !== area) commit(); });
   selection.watch(follow);
   return {
     open, commit, cancel, follow, choices,

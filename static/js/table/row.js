@@ -1,5 +1,9 @@
 // One row of the batch table: its fields as they were typed, the marks left on them, and what is wrong.
 
+import { readNames } from "./columns.js";
+import { _ } from "../words.js";
+
+const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename", "seed", "steps"];
 let lastKey = 0;
 
 // Marks stand beside a field for as long as it keeps the value they were made for:
@@ -19,6 +23,18 @@ export function makeRow(fields = {}) {
     marks: fields.marks ?? {},
     run: fields.run ?? null,
   };
+}
+
+/** A row as a draft holds it -> {row, repaired}: how many cells held a value of another kind, now text or names. */
+export function rowFromDraft(kept) {
+  const fields = isObject(kept) ? { ...kept } : { prompt: kept };
+  const wrong = TEXTS.filter((field) => typeof fields[field] === "object" && fields[field] !== null);
+  for (const field of wrong) fields[field] = textOf(fields[field]);
+  const images = fields.sample_images ?? [];
+  const isListed = Array.isArray(images) && images.every(isImage);
+  if (!isListed) fields.sample_images = [images].flat().flatMap((image) => (isImage(image) ? image : readNames(textOf(image))));
+  fields.marks = isObject(fields.marks) ? Object.fromEntries(Object.entries(fields.marks).filter(([, mark]) => isObject(mark))) : {};
+  return { row: makeRow(fields), repaired: wrong.length + (isListed ? 0 : 1) + (isObject(kept) ? 0 : 1) };
 }
 
 export function copyOfRow(row) {
@@ -42,6 +58,7 @@ export function makeChecks(columns) {
       if (!known.has(row)) known.set(row, look(row));
       return known.get(row);
     },
+    correctionOf: (row, field) => markOn(row, field)?.fixed ?? "",
     forget(rows) { for (const row of rows) known.delete(row); },
     forgetAll() { known = new WeakMap(); },
   };
@@ -50,6 +67,19 @@ export function makeChecks(columns) {
 function markOn(row, field) {
   const mark = row.marks[field];
   return mark && JSON.stringify(mark.value) === JSON.stringify(row[field]) ? mark : null;
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isImage(value) {
+  return isObject(value) && typeof value.url === "string" && typeof value.filename === "string";
+}
+
+function textOf(value) {
+  if (Array.isArray(value)) return value.map(textOf).join(_("；"));
+  return isObject(value) ? value.filename ?? JSON.stringify(value) : words(value);
 }
 
 function words(value) {

@@ -1,6 +1,7 @@
 // The rows of a table and their history. Every change is a step of three small operations, each with
 // its inverse: set (a field of a row), put (rows at places), take (rows from places).
 
+import { Watchers } from "./watchers.js";
 import { _ } from "../words.js";
 
 export class Rows {
@@ -8,7 +9,7 @@ export class Rows {
   #past = [];
   #future = [];
   #open = null;
-  #watchers = new Set();
+  #watchers = new Watchers();
 
   constructor(list = []) {
     this.#list = list;
@@ -111,7 +112,7 @@ export class Rows {
       if (kind === "put") for (const place of places) changed.add(place.row);
     }
     const first = this.#list.findIndex((row) => changed.has(row));
-    for (const watcher of this.#watchers) watcher({ structural, changed, first, reset });
+    this.#watchers.tell({ structural, changed, first, reset });
   }
 }
 

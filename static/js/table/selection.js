@@ -1,5 +1,7 @@
 // Which cell is active, which block is selected around it, and which rows are picked by their checkbox.
 
+import { Watchers } from "./watchers.js";
+
 // size() -> {rows, columns}; changed() is called after each change.
 export class Selection {
   row = 0;
@@ -9,7 +11,7 @@ export class Selection {
   shown = false; // false until the table was entered
 
   #size;
-  #watchers = new Set();
+  #watchers = new Watchers();
 
   constructor(size) {
     this.#size = size;
@@ -97,7 +99,7 @@ export class Selection {
   }
 
   #tell() {
-    for (const watcher of this.#watchers) watcher();
+    this.#watchers.tell();
   }
 }
 

@@ -140,7 +140,11 @@ function fillRow(table, view, index) {
       show(cell, "text", shorten(value || column.placeholder || ""), (text) => { cell.content.textContent = text; });
       show(cell, "default", !value && Boolean(column.placeholder), (is) => cell.element.classList.toggle("is-default", is));
     }
-    show(cell, "problem", problems[column.field] ?? "", (problem) => markCell(cell.element, problem));
+    const problem = problems[column.field] ?? "";
+    const correction = column.field ? table.checks.correctionOf(row, column.field) : "";
+    show(cell, "problem", problem, () => markCell(cell.element, problem));
+    show(cell, "corrected", Boolean(correction), (is) => cell.element.classList.toggle("is-fixed", is));
+    show(cell, "title", problem || correction, (title) => explainCell(cell.element, title));
     show(cell, "selected", table.selection.has(index, columnIndex), (is) => {
       cell.element.setAttribute("aria-selected", String(is));
     });
@@ -163,13 +167,13 @@ function show(cell, what, value, change) {
 
 function markCell(element, problem) {
   element.classList.toggle("is-bad", Boolean(problem));
-  if (problem) {
-    element.setAttribute("aria-invalid", "true");
-    element.title = problem;
-  } else {
-    element.removeAttribute("aria-invalid");
-    element.removeAttribute("title");
-  }
+  if (problem) element.setAttribute("aria-invalid", "true");
+  else element.removeAttribute("aria-invalid");
+}
+
+function explainCell(element, title) {
+  if (title) element.title = title;
+  else element.removeAttribute("title");
 }
 
 function shorten(value) {

@@ -1,0 +1,196 @@
+"""The draft of 批量生成: what is pasted, kept, repaired when it is loaded, and said when it is not kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, Position, Route, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.patience import until
+from tests.drawn import drawn
+from tests.house_process import HouseProcess
+
+CORNER: Position = {"x": 5, "y": 5}  # of a cell, beside its button
+SCRIPTS = Path(__file__).parents[2] / "static/js"
+_KEEP_DRAFT = """
+draft => new Promise((resolve, reject) => {
+  const request = indexedDB.open("batch", 1);
+  request.onupgradeneeded = () => request.result.createObjectStore("kept");
+  request.onerror = () => reject(request.error);
+  request.onsuccess = () => {
+    const transaction = request.result.transaction("kept", "readwrite");
+    transaction.objectStore("kept").put(draft, "draft");
+    transaction.oncomplete = () => { request.result.close(); resolve(); };
+  };
+})
+"""
+_REFUSE_WRITES_WHILE_FULL = """
+const put = IDBObjectStore.prototype.put;
+IDBObjectStore.prototype.put = function (...given) {
+  if (window.isFull) throw new DOMException("full", "QuotaExceededError");
+  return put.apply(this, given);
+};
+const transaction = IDBDatabase.prototype.transaction;
+IDBDatabase.prototype.transaction = function (...given) {
+  window.database = this;
+  return transaction.apply(this, given);
+};
+"""
+_REFUSE_TO_OPEN_WHILE_CLOSED = """
+const open = indexedDB.open.bind(indexedDB);
+window.isClosed = true;
+indexedDB.open = (...given) => {
+  if (window.isClosed) throw new DOMException("private", "InvalidStateError");
+  return open(...given);
+};
+"""
+
+
+@pytest.fixture
+def batch(page: Page, demo: HouseProcess) -> BatchPage:
+    """批量生成, open, without a key."""
+    opened = BatchPage(page, demo.address)
+    opened.open()
+    return opened
+
+
+def upload(house: HouseProcess, name: str) -> None:
+    """A picture for the library."""
+    requests.post(
+        f"{house.address}/api/sample-images", files={"file": (name, drawn("png"))}, timeout=60
+    ).raise_for_status()
+
+
+def copy_and_paste(batch: BatchPage, source: tuple[int, str], target: tuple[int, str]) -> None:
+    """Ctrl+C in one cell, Ctrl+V in another."""
+    batch.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=batch.address)
+    batch.cell(*source).click(position=CORNER)
+    batch.page.keyboard.press("Control+c")
+    batch.cell(*target).click(position=CORNER)
+    batch.page.keyboard.press("Control+v")
+
+
+def test_a_prompt_pasted_on_the_reference_column_is_a_name_to_look_up(batch: BatchPage) -> None:
+    batch.do("add")
+    batch.correct_cell(1, "prompt", "一只橘猫")
+    copy_and_paste(batch, (1, "prompt"), (1, "sample_images"))
+    expect(batch.cell(1, "sample_images")).to_have_attribute(
+        "title", "没有找到示例图「一只橘猫」，请重新选择或先上传"
+    )
+    batch.wait_until_kept('filename\\":\\"一只橘猫')
+    batch.reload()
+    batch.expect_text(1, "prompt", "一只橘猫")
+    batch.expect_text(1, "sample_images", "选择 (1)")
+
+
+def test_references_pasted_on_a_prompt_are_their_names(batch: BatchPage, demo: HouseProcess) -> None:
+    upload(demo, "杯子.png")
+    batch.do("add")
+    batch.correct_cell(1, "prompt", "一只橘猫")
+    batch.pick_references(1, "杯子.png")
+    copy_and_paste(batch, (1, "sample_images"), (1, "filename"))
+    batch.expect_text(1, "filename", "杯子.png")
+
+
+def test_references_pasted_on_their_own_column_keep_their_pictures(
+    batch: BatchPage, demo: HouseProcess
+) -> None:
+    upload(demo, "杯子.png")
+    batch.do("add")
+    batch.correct_cell(1, "prompt", "一只橘猫")
+    batch.pick_references(1, "杯子.png")
+    batch.do("add")
+    copy_and_paste(batch, (1, "sample_images"), (2, "sample_images"))
+    expect(batch.cell(2, "sample_images").locator("[data-reference-thumbs] img")).to_have_count(1)
+
+
+def test_a_draft_with_values_of_another_kind_is_repaired_cell_by_cell(batch: BatchPage) -> None:
+    rows = [
+        {"prompt": [{"url": "/a", "filename": "甲.png"}], "sample_images": "一只橘猫", "marks": None},
+        {
+            "prompt": "雪山",
+            "seed": 7,
+            "sample_images": [{"url": "/samples/files/b.png", "filename": "乙.png"}],
+        },
+        "只有一句话",
+    ]
+    batch.page.evaluate(_KEEP_DRAFT, json.dumps({"rows": rows}))
+    batch.reload()
+    batch.expect_rows(3)
+    batch.expect_text(1, "prompt", "甲.png")
+    expect(batch.cell(1, "sample_images")).to_have_attribute(
+        "title", "没有找到示例图「一只橘猫」，请重新选择或先上传"
+    )
+    batch.expect_text(2, "prompt", "雪山")
+    batch.expect_text(2, "seed", "7")
+    batch.expect_text(2, "sample_images", "选择 (1)")
+    batch.expect_text(3, "prompt", "只有一句话")
+    expect(batch.notice()).to_have_text("草稿里有 3 格的内容和它的列不符，已改成文字，请核对。")
+
+
+def test_an_error_in_one_watcher_of_the_rows_does_not_stop_the_others(browser: Browser) -> None:
+    page = browser.new_context().new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(error.message))
+
+    def answer(route: Route) -> None:
+        path = route.request.url.removeprefix("http://scripts.test/")
+        kind = "text/javascript" if path else "text/html"
+        route.fulfill(body=(SCRIPTS / path).read_text("utf-8") if path else "<p></p>", content_type=kind)
+
+    page.route("http://scripts.test/**", answer)
+    page.goto("http://scripts.test/")
+    seen = page.evaluate("""async () => {
+      const { Rows } = await import("/table/rows.js");
+      const rows = new Rows();
+      const seen = [];
+      rows.watch(() => { throw new Error("the first fails"); });
+      rows.watch(() => seen.push(rows.length));
+      rows.reset([{ prompt: "" }]);
+      return seen;
+    }""")
+    page.context.close()
+    assert (seen, errors) == ([1], ["the first fails"])
+
+
+def test_a_draft_that_cannot_be_saved_is_said_once_and_saved_later(page: Page, demo: HouseProcess) -> None:
+    page.add_init_script(_REFUSE_WRITES_WHILE_FULL)
+    batch = BatchPage(page, demo.address)
+    batch.open()
+    page.evaluate("window.isFull = true")
+    batch.do("add")
+    batch.correct_cell(1, "prompt", "一只橘猫")
+    trouble = page.locator("[data-draft-trouble]")
+    expect(trouble).to_have_text("草稿没有存下来，正在重试。关闭页面前请先导出表格。")
+    page.evaluate("window.isFull = false")
+    batch.wait_until_kept("一只橘猫")
+    expect(trouble).to_be_hidden()
+
+
+def test_a_database_that_was_closed_is_opened_again(page: Page, demo: HouseProcess) -> None:
+    page.add_init_script(_REFUSE_WRITES_WHILE_FULL)
+    batch = BatchPage(page, demo.address)
+    batch.open()
+    page.evaluate("window.database.close()")
+    batch.do("add")
+    batch.correct_cell(1, "prompt", "一只橘猫")
+    batch.wait_until_kept("一只橘猫")
+
+
+def test_a_draft_that_cannot_be_read_at_first_joins_what_was_typed_meanwhile(
+    batch: BatchPage,
+) -> None:
+    batch.page.evaluate(_KEEP_DRAFT, json.dumps({"rows": [{"prompt": "昨天的"}]}))
+    batch.page.add_init_script(_REFUSE_TO_OPEN_WHILE_CLOSED)
+    batch.reload()
+    expect(batch.page.locator("[data-draft-trouble]")).to_contain_text("草稿没有存下来")
+    batch.do("add")
+    batch.correct_cell(1, "prompt", "今天的")
+    batch.page.evaluate("window.isClosed = false")
+    batch.expect_rows(2)
+    batch.expect_text(1, "prompt", "昨天的")
+    batch.expect_text(2, "prompt", "今天的")
+    until(lambda: batch.page.locator("[data-draft-trouble]").is_hidden())
+    batch.wait_until_kept("昨天的", "今天的")
