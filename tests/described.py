@@ -68,9 +68,7 @@ class Document:
         described = self._answer(operation, status)
         if described is None:
             return [f"{status} is not described"]
-        if "content" not in described or (
-            status >= 400 and not operation.path.startswith(("/api/", "/healthz"))
-        ):
+        if "content" not in described:
             return []
         if kind not in described["content"]:
             return [f"{kind} instead of {list(described['content'])}"]

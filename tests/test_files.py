@@ -1,6 +1,7 @@
 """Answers that are files: a browser is told what each is, whatever this machine believes."""
 
 import mimetypes
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from web_app import create_app
         ("/static/js/theme.js", "text/javascript"),
         ("/static/css/tokens.css", "text/css"),
         ("/static/favicon.svg", "image/svg+xml"),
+        ("/favicon.ico", "image/x-icon"),
         ("/output/fox.webp", "image/webp"),
         ("/output/fox.jpg", "image/jpeg"),
     ],
@@ -22,7 +24,7 @@ def test_a_machine_that_calls_everything_plain_text_misleads_no_browser(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, path: str, kind: str
 ) -> None:
     registry = mimetypes.MimeTypes()
-    for ending in (".js", ".css", ".svg", ".webp", ".jpg"):
+    for ending in (".js", ".css", ".svg", ".ico", ".webp", ".jpg"):
         registry.add_type("text/plain", ending)
     monkeypatch.setattr(mimetypes, "_db", registry)
     settings.output_dir.mkdir()
@@ -31,3 +33,12 @@ def test_a_machine_that_calls_everything_plain_text_misleads_no_browser(
     answer = create_app(settings).test_client().get(path)
     assert (answer.status_code, answer.mimetype) == (200, kind)
     answer.close()
+
+
+def test_the_icon_is_small_kept_by_browsers_and_open_before_the_login(settings: Settings) -> None:
+    client = create_app(replace(settings, access_password="开门")).test_client()
+    with client.get("/favicon.ico") as answer:
+        assert answer.status_code == 200
+        assert answer.data.startswith(b"\x00\x00\x01\x00")
+        assert len(answer.data) < 8_000
+        assert "max-age=" in answer.headers["Cache-Control"]

@@ -204,6 +204,8 @@ def test_a_refusal_is_as_described(house: House, operation: Operation) -> None:
         ("post /api/sample-images", {"json": {"record_id": 2**64}}, 400),
         ("delete /api/sample-images/{key}", {"key": "none.png"}, 404),
         ("get /api/records/archive.zip", {"query_string": "ids=999"}, 404),
+        ("get /output/{name}", {"name": "none.png"}, 404),
+        ("get /thumbnails/{record_id}", {"record_id": 2**62}, 404),
     ],
 )
 def test_a_complaint_is_as_described(house: House, operation: str, how: dict[str, Any], status: int) -> None:
@@ -211,6 +213,27 @@ def test_a_complaint_is_as_described(house: House, operation: str, how: dict[str
     answer = ask(house, found, **how)
     assert answer.status_code == status, answer.text
     assert TOLD.problems(found, status, dict(answer.headers), answer.data) == []
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+PICTURE = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
+
+
+@pytest.mark.parametrize("path", ["/output/none.png", "/thumbnails/999", "/samples/files/none.png"])
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        (PICTURE, "application/json"),
+        (BROWSER, "text/html"),
+    ],
+)
+def test_a_missing_picture_is_a_page_only_for_a_browser_that_opens_it(
+    house: House, path: str, accept: str, kind: str
+) -> None:
+    answer = house.client.get(path, headers={"Accept": accept} if accept else {})
+    assert (answer.status_code, answer.mimetype) == (404, kind)
 
 
 def test_what_is_wrong_with_the_house_is_told_as_described(settings: Settings) -> None:

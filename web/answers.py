@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 import errors
 import journal
 from domain import Batch, LogLine, ModelCard, Record, SampleImage, Status
-from sample_images import shown_at
+from sample_images import FILES_URL, THUMBNAILS_URL, shown_at
 from web.language import told
 
 MAX_UPLOAD_BYTES = 64 * 2**20  # of all that is sent at once
@@ -55,6 +55,7 @@ INTERNAL_FIELDS = {
     "sha256",
     "lapses",
 }
+_PICTURES = ("/output/", "/thumbnails/", FILES_URL, THUMBNAILS_URL)
 _TOLD_HEADERS = ("Allow", "Content-Range", "Retry-After")
 
 
@@ -212,4 +213,7 @@ def _answer(sentence: str, status: int, **fields: Any) -> Any:
 
 
 def _wants_json() -> bool:
+    """Calls of the API; pictures too, unless a browser opens one alone: then it prefers a page."""
+    if request.path.startswith(_PICTURES):
+        return request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html"
     return request.path.startswith("/api/") or request.path == "/healthz"

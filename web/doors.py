@@ -13,7 +13,7 @@ from web.places import parts_of
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _OPEN_ENDPOINTS = (
     *("login.page", "login.enter", "login.leave", "static", "health.healthz", "language.choose"),
-    *("assets.script", "assets.late_script", "assets.style"),
+    *("assets.script", "assets.late_script", "assets.style", "pages.favicon"),
 )
 _HEADERS = {
     "Content-Security-Policy": (

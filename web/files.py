@@ -13,6 +13,7 @@ _KINDS = {
     ".mjs": "text/javascript",
     ".css": "text/css",
     ".svg": "image/svg+xml",
+    ".ico": "image/x-icon",
     ".json": "application/json",
     ".woff2": "font/woff2",
     ".png": "image/png",

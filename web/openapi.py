@@ -23,14 +23,20 @@ _ABOUT = (
 
 def document() -> dict[str, Any]:
     """The document as JSON."""
-    failure = {"description": "没有成功", "content": {"application/json": {"schema": ref("Failure")}}}
+    failure = {"application/json": {"schema": ref("Failure")}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "AI 图片生成器", "version": "1", "description": _ABOUT},
         "paths": _paths(),
         "components": {
             "schemas": SHAPES,
-            "responses": {"Failure": failure},
+            "responses": {
+                "Failure": {"description": "没有成功", "content": failure},
+                "FailureOrPage": {
+                    "description": "没有成功；浏览器直接打开（Accept 要 HTML）时是网页",
+                    "content": {**failure, "text/html": {}},
+                },
+            },
             "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": COOKIE}},
         },
         "security": [{}, {"session": []}],

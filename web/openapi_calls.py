@@ -68,7 +68,7 @@ _BATCH = success(batch=ref("Batch"))
 _IMAGES = success(images=listed(ref("LibraryImage")), source=chosen("oss", "local"))
 _BEGUN = success(records=COUNT, waiting=COUNT)
 _UNCHANGED = {"304": "没有变化"}
-_FILES = {"206": "一部分", "302": "图片在 OSS，转到那里", **_UNCHANGED}
+_FILES = {"206": "一部分", "302": "图片在 OSS，转到那里；没有登录则转到登录页", **_UNCHANGED}
 _HEALTH: dict[str, Schema] = {
     **dict.fromkeys(("database", "disk", "worker", "model", "stopping"), YES_OR_NO),
     "disk_free_bytes": or_null(COUNT),
@@ -102,16 +102,19 @@ def call(
     also: Mapping[str, str] | None = None,
     unwell: Schema | None = None,
     may_be_empty: bool = False,
+    is_opened: bool = False,
     **bodies: Schema,
 ) -> Call:
     """One call. ``answer`` is the schema of its JSON, or the media types of its file.
 
-    ``bodies`` are what may be posted, by the names of _KINDS; ``also`` other answers, by status.
+    ``bodies`` are what may be posted, by the names of _KINDS; ``also`` other answers, by status;
+    ``is_opened`` when a browser may open it, which then gets failures as a page.
     """
     kinds = {_JSON: {"schema": answer}} if isinstance(answer, dict) else {kind: {} for kind in answer}
     answers: dict[str, Any] = {status: {"description": "成功", "content": kinds}}
     answers |= {code: {"description": text} for code, text in (also or {}).items()}
-    answers |= {code: {"$ref": "#/components/responses/Failure"} for code in ("4XX", "5XX")}
+    failure = "FailureOrPage" if is_opened else "Failure"
+    answers |= {code: {"$ref": f"#/components/responses/{failure}"} for code in ("4XX", "5XX")}
     if unwell:
         answers["503"] = {"description": "没有成功", "content": {_JSON: {"schema": unwell}}}
     told: Call = {"summary": summary, "responses": answers}
@@ -299,7 +302,7 @@ CALLS: dict[str, Call] = {
         success(model=ref("Model"), models=listed(ref("Model")), budget=or_null(NUMBER)),
     ),
     "GET /api/openapi.json": call("这份文档", {"type": "object"}, also=_UNCHANGED),
-    "GET /output/{name}": call("一张图片", _PICTURES, also=_FILES),
-    "GET /thumbnails/{record_id}": call("一条记录的缩略图", ["image/webp"], also=_FILES),
+    "GET /output/{name}": call("一张图片", _PICTURES, also=_FILES, is_opened=True),
+    "GET /thumbnails/{record_id}": call("一条记录的缩略图", ["image/webp"], also=_FILES, is_opened=True),
     "GET /healthz": call("能不能工作", success(tuple(_HEALTH), **_HEALTH), unwell=_UNWELL),
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response
 
 import database
@@ -53,6 +53,12 @@ def batch() -> str:
     sizes = sizes_json(rooms().model.card)
     causes = {cause: told(words) for cause, words in CAUSES.items()}
     return render_template("batch.html", batch=shown, sizes=sizes, causes=causes)
+
+
+@pages.get("/favicon.ico")
+def favicon() -> Response:
+    """The icon, for what asks for it without having read a page."""
+    return current_app.send_static_file("favicon.ico")
 
 
 @pages.get("/output/<path:name>")
