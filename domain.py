@@ -301,6 +301,11 @@ class Record:
     lapses: int = 0
 
     @property
+    def charged(self) -> bool:
+        """Whether it failed after it was charged and cannot be collected: a retry pays for it once more."""
+        return self.status is Status.FAILED and self.ticket is None and self.cost != 0
+
+    @property
     def request(self) -> ImageRequest:
         """What the model is told for this one picture, with the references that were used."""
         return ImageRequest(
@@ -319,7 +324,7 @@ class Record:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Records submitted together. Costs are CNY, None when some of it has no known price; ``eta_seconds``
-    follows the pace that was seen.
+    follows the pace that was seen. ``retryable`` counts what failed and was not charged.
     """
 
     id: str
@@ -335,6 +340,7 @@ class Batch:
     eta_seconds: int | None
     version: int
     source: str
+    retryable: int = 0
 
     @property
     def done(self) -> int:

@@ -13,6 +13,12 @@ from storage.connection import next_version, transaction
 from storage.request_keys import RequestKey, find_answer, keep_answer
 from storage.rows import RECORD, micros, priced, sample_images_text, to_record
 
+# What failed and is paid for once when it is retried: it was not charged, or it is collected by its ticket.
+NOT_CHARGED = """
+    status = 'failed' AND deleted_at IS NULL
+    AND (ticket IS NOT NULL OR (cost_micros = 0 AND cost_unpriced = 0))
+"""
+
 
 def add_batch(
     db: sqlite3.Connection,
@@ -213,6 +219,12 @@ def get_paused_reason(db: sqlite3.Connection) -> str:
     return str(row["paused_reason"]) if row else ""
 
 
+def list_paused_reasons(db: sqlite3.Connection, *, source: str) -> dict[str, str]:
+    """Batches of this source that are paused -> why; empty when a person did it."""
+    sql = "SELECT id, paused_reason FROM batches WHERE state = 'paused' AND source = :source"
+    return {row["id"]: row["paused_reason"] for row in db.execute(sql, {"source": source}).fetchall()}
+
+
 def pause_batch(
     db: sqlite3.Connection, batch_id: str, reason: str = "", *, stops_collecting: bool = False
 ) -> None:
@@ -369,7 +381,16 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
         eta_seconds=_seconds_to_go(db, row["id"], counts),
         version=row["version"],
         source=row["source"],
+        retryable=_count_retryable(db, row["id"]) if counts[Status.FAILED] else 0,
     )
+
+
+def _count_retryable(db: sqlite3.Connection, batch_id: str) -> int:
+    row = db.execute(
+        f"SELECT count(*) AS number FROM generation_records WHERE batch_id = :id AND {NOT_CHARGED}",
+        {"id": batch_id},
+    ).fetchone()
+    return int(row["number"])
 
 
 def _sum_of(name: str, groups: list[sqlite3.Row]) -> Decimal | None:

@@ -13,6 +13,7 @@ from storage.batch_log import add_log
 from storage.batches import check_model
 from storage.connection import next_version, transaction
 from storage.ledger import sum_up
+from storage.request_keys import RequestKey, find_answer, keep_answer
 from storage.retry import list_makeable, queue_again
 from storage.rows import RECORD, priced, to_record
 
@@ -119,14 +120,18 @@ def collect_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: 
         return _by_batch(db, rows, begin)
 
 
-def order_again(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelCard) -> Done:
+def order_again(
+    db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelCard, key: RequestKey | None = None
+) -> Done:
     """Order these pictures anew, at their price. None: all that cannot be collected.
 
     A batch that is paused stays so, and what is ordered waits with it: going on would start the rest of it.
     Of all, what the model never makes is left out. Raises Conflict when a named one is not unknown, or when
-    the model makes none of them.
+    the model makes none of them. A ``key`` that was used orders nothing.
     """
     with transaction(db):
+        if first := find_answer(db, key):
+            return Done(**first)
         rows = _chosen(db, ids, "1" if ids is not None else "ticket IS NULL", card)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
@@ -147,6 +152,7 @@ def order_again(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: Mode
 
         done = _by_batch(db, rows, begin)
         waiting = sum(1 for row in rows if row["state"] == "paused")
+        keep_answer(db, key, {"records": done.records, "waiting": waiting})
         return Done(records=done.records, waiting=waiting)
 
 

@@ -3,10 +3,10 @@
 import sqlite3
 from decimal import Decimal
 
-from domain import Record, Status
+from domain import ModelCard, Record, Status
 from errors import Billed, Conflict
 from storage.connection import next_version, transaction
-from storage.rows import micros, yuan
+from storage.rows import RECORD, micros, to_record, yuan
 
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
 
@@ -158,6 +158,27 @@ def sum_up(db: sqlite3.Connection, record_id: int) -> None:
         """,
         {"record_id": record_id},
     )
+
+
+def check_affordable(
+    db: sqlite3.Connection, batch_id: str, *, card: ModelCard, budget: Decimal | None
+) -> None:
+    """Raises BudgetReached when going on with a paused batch would only pause it again.
+
+    That is so when its next order costs more than is left, and nothing waits to be collected.
+    """
+    waiting = db.execute(
+        f"""
+        SELECT {RECORD}
+        FROM generation_records
+        WHERE batch_id = :id AND status = 'queued' AND (ticket IS NULL OR NOT collecting)
+        ORDER BY ticket IS NULL, id
+        LIMIT 1
+        """,
+        {"id": batch_id},
+    ).fetchone()
+    if waiting is not None and waiting["ticket"] is None:
+        _check_budget(db, card.price(to_record(waiting).request), budget)
 
 
 def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal | None) -> None:

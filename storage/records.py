@@ -84,7 +84,10 @@ def list_records_of_file(db: sqlite3.Connection, filename: str) -> list[Record]:
 def list_single_records(
     db: sqlite3.Connection, *, since: int = 0, limit: int = 60, deleted: bool = False
 ) -> list[Record]:
-    """The newest records of the single-picture page changed after ``since``, newest first; or the deleted."""
+    """The newest records of the single-picture page changed after ``since``, newest first; or the deleted.
+
+    A queued one changes with its batch, which may be paused.
+    """
     rows = db.execute(
         f"""
         SELECT {RECORD}
@@ -96,7 +99,9 @@ def list_single_records(
             ORDER BY created_at DESC
             LIMIT :limit
         )
-        AND version > :since AND (deleted_at IS NOT NULL) = :deleted
+        AND (version > :since OR (status = 'queued' AND :since < (
+            SELECT batches.version FROM batches WHERE batches.id = generation_records.batch_id)))
+        AND (deleted_at IS NOT NULL) = :deleted
         ORDER BY id DESC
         LIMIT :limit
         """,

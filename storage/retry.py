@@ -6,31 +6,36 @@ from collections.abc import Sequence
 from domain import ImageRequest, ModelCard, Record, Status
 from errors import Conflict
 from storage.batch_log import add_log
-from storage.batches import check_model
+from storage.batches import NOT_CHARGED, check_model
 from storage.connection import next_version, transaction
 from storage.queue import place_in_batch
 from storage.records import records_of
+from storage.request_keys import RequestKey, find_answer, keep_answer
 
 
 def retry_records(
-    db: sqlite3.Connection, batch_id: str, ids: list[int] | None = None, *, card: ModelCard
+    db: sqlite3.Connection,
+    batch_id: str,
+    ids: list[int] | None = None,
+    *,
+    card: ModelCard,
+    key: RequestKey | None = None,
 ) -> int:
-    """Failed records back into the queue -> how many; an ``unknown`` or cancelled one only when named.
+    """Failed records back into the queue -> how many.
 
+    One that is ``unknown``, cancelled, or was charged, only when named. A used ``key`` queues nothing.
     A ticket that can still be collected is kept, so that nothing is ordered twice; without one the picture
     is ordered from ``card``, the model in use. A batch that is paused stays so: going on would start the rest
     of it. Of all failed ones, what the model never makes is left out. Raises Conflict when a named record is
     not one to retry, has a ticket of another model, or when there is nothing that this one makes.
     """
     with transaction(db):
-        sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
-        found = {row["id"]: row["status"] for row in db.execute(sql, {"id": batch_id}).fetchall()}
-        ended = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+        if first := find_answer(db, key):
+            return int(first["records"])
         if ids is None:
-            failed = [i for i, status in found.items() if status == Status.FAILED]
-            ids = list_makeable(db, failed, card=card) or failed
-        elif any(found.get(i) not in ended for i in ids):
-            raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
+            ids = _not_charged(db, batch_id, card)
+        else:
+            _check_ended(db, batch_id, ids)
         orders = queue_again(db, ids, card=card)
         if ids:
             check_model(db, batch_id, card.model_id)
@@ -39,7 +44,31 @@ def retry_records(
             ).rowcount
             text = f"重试 {len(ids)} 张，等批次继续" if orders and not begun else f"重试 {len(ids)} 张"
             add_log(db, batch_id, "info", text)
+        keep_answer(db, key, {"records": len(ids)})
     return len(ids)
+
+
+def _not_charged(db: sqlite3.Connection, batch_id: str, card: ModelCard) -> list[int]:
+    """The failed records of a batch that were not charged. Raises Conflict when all that failed were."""
+    sql = f"""
+        SELECT id, ({NOT_CHARGED}) AS is_free
+        FROM generation_records
+        WHERE batch_id = :id AND status = 'failed' AND deleted_at IS NULL
+    """
+    failed = db.execute(sql, {"id": batch_id}).fetchall()
+    ids = [row["id"] for row in failed if row["is_free"]]
+    if failed and not ids:
+        raise Conflict(f"失败的 {len(failed)} 张都已计费，没有重试；要再付一次，请逐张点「重试」")
+    return list_makeable(db, ids, card=card) or ids
+
+
+def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> None:
+    """Raises Conflict unless all of these are records of the batch that ended without a picture."""
+    sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
+    found = {row["id"]: row["status"] for row in db.execute(sql, {"id": batch_id}).fetchall()}
+    ended = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+    if any(found.get(i) not in ended for i in ids):
+        raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
 
 
 def list_makeable(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> list[int]:

@@ -86,6 +86,7 @@ def record_json(record: Record) -> dict[str, Any]:
         "url": picture_url(record),
         "thumbnail_url": url_for("pages.thumbnail", record_id=record.id) if record.image_path else "",
         "retry_after": round(wait, 1) if wait > 0 else None,
+        "charged": record.charged,
         "collectable": record.status is Status.UNKNOWN and bool(record.ticket),
     }
 

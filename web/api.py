@@ -7,7 +7,7 @@ from flask import Blueprint, jsonify, request
 
 import database
 from domain import MAX_BATCH_NAME_LENGTH, BatchStatus, Record, Status
-from errors import Busy, InvalidRequest
+from errors import Busy, Conflict, InvalidRequest
 from web.answers import (
     Answer,
     batch_json,
@@ -20,7 +20,7 @@ from web.answers import (
     success,
     yuan,
 )
-from web.asking import BadRows, asked_key, queue_rows
+from web.asking import BadRows, asked_key, check_keys, queue_rows
 from web.context import connection, rooms
 from web.filters import page_bounds
 from web.language import told
@@ -156,11 +156,20 @@ def pause_batch(batch_id: str) -> Answer:
 
 @api.post("/batches/<batch_id>/resume")
 def resume_batch(batch_id: str) -> Answer:
-    """Go on."""
-    database.get_batch(connection(), batch_id)
-    rooms().worker.disk.look_again()
+    """Go on; refused with the reason where the next order would only pause it again."""
+    if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
+        _check_resumable(batch_id)
     database.resume_batch(connection(), batch_id, model=rooms().model.card.model_id)
     return _batch_answer(batch_id)
+
+
+def _check_resumable(batch_id: str) -> None:
+    here = rooms()
+    check_keys(here)
+    here.worker.disk.look_again()
+    if low := here.worker.disk.complaint():
+        raise Conflict(low)
+    database.check_affordable(connection(), batch_id, card=here.card, budget=here.settings.budget)
 
 
 @api.post("/batches/<batch_id>/cancel")
@@ -173,17 +182,17 @@ def cancel_batch(batch_id: str) -> Answer:
 
 @api.post("/batches/<batch_id>/retry")
 def retry_batch(batch_id: str) -> Answer:
-    """Failed records again; others only when named in ``records``."""
-    body = json_body("records") if request.get_data() else {}
+    """Failed records that were not charged, again; others only when named in ``records``."""
+    body = json_body("records", "request_id") if request.get_data() else {}
     ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
     database.get_batch(connection(), batch_id)
-    database.retry_records(connection(), batch_id, ids, card=rooms().card)
-    return _batch_answer(batch_id)
+    retried = database.retry_records(connection(), batch_id, ids, card=rooms().card, key=asked_key(body))
+    return _batch_answer(batch_id, retried=retried)
 
 
-def _batch_answer(batch_id: str) -> Answer:
+def _batch_answer(batch_id: str, **fields: Any) -> Answer:
     rooms().worker.bell.ring()
-    return success({"batch": batch_json(database.get_batch(connection(), batch_id))})
+    return success({"batch": batch_json(database.get_batch(connection(), batch_id)), **fields})
 
 
 @api.get("/models")

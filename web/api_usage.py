@@ -15,6 +15,7 @@ from errors import InvalidRequest
 from spending import Spent
 from web.answers import Answer, json_body, success, yuan
 from web.api import api
+from web.asking import asked_key
 from web.context import connection, rooms
 from web.files import attached, workbook
 from web.language import Tell, teller, told
@@ -57,8 +58,9 @@ def collect_records() -> Answer:
 @api.post("/records/retry")
 def order_records_again() -> Answer:
     """Order pictures of which nobody knows anew: they may be paid twice."""
-    chosen = _chosen(json_body("ids", "all"))
-    return _begun(database.order_again(connection(), chosen, card=rooms().card))
+    body = json_body("ids", "all", "request_id")
+    key = asked_key(body)
+    return _begun(database.order_again(connection(), _chosen(body), card=rooms().card, key=key))
 
 
 @api.post("/records/drop")

@@ -13,7 +13,7 @@ import database
 import pictures
 from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest
 from errors import AppError, Conflict, InvalidRequest
-from web.context import connection, rooms
+from web.context import Rooms, connection, rooms
 
 LONGEST_KEY = 200
 KEY_HEADER = "Idempotency-Key"
@@ -89,9 +89,7 @@ def queue_requests(
     if pictures_asked > MAX_PICTURES_A_BATCH:
         raise InvalidRequest("rows", f"一个批次最多 {MAX_PICTURES_A_BATCH} 张，现在有 {pictures_asked} 张")
     here = rooms()
-    if here.settings.missing_keys:
-        needed = "、".join(here.settings.missing_keys)
-        raise Conflict(f"还没有设置 {needed}，请写进 .env 后重新启动")
+    check_keys(here)
     output_dir = here.settings.output_dir
     batch_id, ids = database.add_batch(
         connection(),
@@ -105,6 +103,13 @@ def queue_requests(
     )
     here.worker.bell.ring()
     return batch_id, ids
+
+
+def check_keys(here: Rooms) -> None:
+    """Raises Conflict when nothing can be ordered, because a key is not set."""
+    if here.settings.missing_keys:
+        needed = "、".join(here.settings.missing_keys)
+        raise Conflict(f"还没有设置 {needed}，请写进 .env 后重新启动")
 
 
 def _read_row(row: Any) -> tuple[ImageRequest | None, list[InvalidRequest]]:

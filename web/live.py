@@ -110,8 +110,9 @@ def results() -> Response:
     with database.snapshot(db):
         version = database.last_version(db)
         changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)
+        paused = database.list_paused_reasons(db, source="single")
         gone = database.list_single_records(db, since=since, limit=_MOST_GONE, deleted=True)
-    html = "\n".join(render_template("_result.html", record=record) for record in changed)
+    html = "\n".join(render_template("_result.html", record=record, paused=paused) for record in changed)
     html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in gone)
     response = make_response(html)
     response.headers["X-Version"] = str(version)

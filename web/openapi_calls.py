@@ -177,11 +177,12 @@ CALLS: dict[str, Call] = {
     "POST /api/batches/{batch_id}/resume": call("继续", _BATCH),
     "POST /api/batches/{batch_id}/cancel": call("取消还没有下单的", _BATCH),
     "POST /api/batches/{batch_id}/retry": call(
-        "再试失败的；结果未知的只有指名才会再试",
-        _BATCH,
-        json=only(records=or_null(listed(ID))),
+        "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试",
+        success(batch=ref("Batch"), retried=COUNT),
+        json=only(records=or_null(listed(ID)), request_id=or_null(_KEY)),
         may_be_empty=True,
-    ),
+    )
+    | _KEYED,
     "GET /api/batches/{batch_id}/results.xlsx": call("结果表", [XLSX]),
     "POST /api/spreadsheet/import": call(
         "读一份 .xlsx、.xlsm 或 .csv，不会开始生成",
@@ -237,8 +238,11 @@ CALLS: dict[str, Call] = {
         "取回结果未知的：凭编号再问一次，不会下单", _BEGUN, json=only(**_DOUBTED)
     ),
     "POST /api/records/retry": call(
-        "结果未知的重新下单，可能付两次；all 只包括不能取回的", _BEGUN, json=only(**_DOUBTED)
-    ),
+        "结果未知的重新下单，可能付两次；all 只包括不能取回的",
+        _BEGUN,
+        json=only(**_DOUBTED, request_id=or_null(_KEY)),
+    )
+    | _KEYED,
     "POST /api/records/drop": call(
         "放弃结果未知的，billed 说账单里有没有",
         success(records=COUNT, amount=NUMBER, undo=ID),

@@ -41,8 +41,9 @@ def generate() -> tuple[str, int] | Response:
 
 def _index_page(draft: ImageRequest | None = None, **context: Any) -> str:
     results = database.list_single_records(connection(), limit=RESULTS_SHOWN)
+    paused = database.list_paused_reasons(connection(), source="single")
     sizes = sizes_json(rooms().model.card)
-    return render_template("index.html", results=results, draft=draft, sizes=sizes, **context)
+    return render_template("index.html", results=results, paused=paused, draft=draft, sizes=sizes, **context)
 
 
 @pages.get("/batch")

@@ -1,0 +1,118 @@
+"""Going on with a paused batch: where that would only pause it again, the answer is the reason."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+import generator
+from config import Settings
+from disk_space import DiskSpace
+from tests.fakes.jimeng import FakeJimeng
+from tests.test_web import get, post
+from web_app import create_app
+from worker import Worker
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng() as fake:
+        yield fake
+
+
+def house(settings: Settings, service: FakeJimeng, **more: object) -> tuple[FlaskClient, Worker]:
+    """The client and the worker, whose threads do not run: the test takes its steps."""
+    settings = replace(settings, **service.settings(model_timeout=5, **more))
+    worker = Worker(settings, generator.open_model(settings))
+    return create_app(settings, worker).test_client(), worker
+
+
+def used_up(client: FlaskClient, worker: Worker, source: str = "batch") -> str:
+    """A batch of three that was paused when the budget was used up -> its id."""
+    body = {"rows": [{"prompt": "雪山", "num_images": 3}], "source": source}
+    batch_id: str = post(client, "/api/batches", body, 202)["batch_id"]
+    with closing(database.connect(worker.settings.database_path)) as db:
+        while worker.step(db):
+            pass
+    return batch_id
+
+
+def test_with_the_budget_used_up_resume_says_why_and_the_batch_stays_paused(
+    settings: Settings, service: FakeJimeng
+) -> None:
+    client, worker = house(settings, service, budget=Decimal("0.25"))
+    batch_id = used_up(client, worker)
+    refused = post(client, f"/api/batches/{batch_id}/resume", status=409)
+    assert "预算 ¥0.25 已到" in refused["error"]
+    batch = get(client, f"/api/batches/{batch_id}")["batch"]
+    assert (batch["status"], batch["paused_reason"]) == ("paused", refused["error"])
+    assert service.charges == 1
+
+
+def test_with_a_higher_budget_it_goes_on(settings: Settings, service: FakeJimeng) -> None:
+    batch_id = used_up(*house(settings, service, budget=Decimal("0.25")))
+    client, _ = house(settings, service, budget=Decimal("0.75"))
+    assert post(client, f"/api/batches/{batch_id}/resume")["batch"]["status"] == "running"
+
+
+def test_what_was_ordered_can_be_waited_for_though_the_budget_is_used_up(
+    settings: Settings, service: FakeJimeng
+) -> None:
+    client, worker = house(settings, service, budget=Decimal("0.25"))
+    batch_id = used_up(client, worker)
+    with closing(database.connect(worker.settings.database_path)) as db:
+        db.execute(
+            "UPDATE generation_records SET ticket = 't-9', collecting = 0 WHERE id = "
+            "(SELECT max(id) FROM generation_records WHERE batch_id = ?)",
+            [batch_id],
+        )
+    post(client, f"/api/batches/{batch_id}/resume")
+
+
+def test_without_room_on_the_disk_resume_says_so(settings: Settings, service: FakeJimeng) -> None:
+    client, worker = house(settings, service)
+    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "雪山"}]}, 202)["batch_id"]
+    post(client, f"/api/batches/{batch_id}/pause")
+    free = [1]
+    worker.disk = DiskSpace((settings.output_dir,), free=lambda _: free[0])
+    assert "磁盘只剩" in post(client, f"/api/batches/{batch_id}/resume", status=409)["error"]
+    free[0] = 10**12
+    assert post(client, f"/api/batches/{batch_id}/resume")["batch"]["status"] == "queued"
+
+
+def test_without_a_key_resume_names_it(settings: Settings, service: FakeJimeng) -> None:
+    client, _ = house(settings, service)
+    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "雪山"}]}, 202)["batch_id"]
+    post(client, f"/api/batches/{batch_id}/pause")
+    keyless, _ = house(settings, service, volcengine_ak="")
+    assert "VOLCENGINE_AK" in post(keyless, f"/api/batches/{batch_id}/resume", status=409)["error"]
+
+
+def test_the_reason_stands_at_each_waiting_picture_of_the_single_page(
+    settings: Settings, service: FakeJimeng
+) -> None:
+    client, worker = house(settings, service, budget=Decimal("0.25"))
+    used_up(client, worker, source="single")
+    page = client.get("/").text
+    assert page.count('<p class="tile-word">已暂停</p>') == 2
+    assert page.count("预算 ¥0.25 已到") >= 2
+
+
+def test_pausing_and_going_on_are_news_for_the_waiting_pictures(
+    settings: Settings, service: FakeJimeng
+) -> None:
+    client, _ = house(settings, service)
+    body = {"rows": [{"prompt": "雪山", "num_images": 2}], "source": "single"}
+    batch_id = post(client, "/api/batches", body, 202)["batch_id"]
+    seen = client.get("/live/results").headers["X-Version"]
+    post(client, f"/api/batches/{batch_id}/pause")
+    paused = client.get(f"/live/results?since={seen}")
+    assert paused.text.count('data-action="resume"') == 2
+    post(client, f"/api/batches/{batch_id}/resume")
+    news = client.get(f"/live/results?since={paused.headers['X-Version']}").text
+    assert news.count("等待中") == 2
+    assert 'data-action="resume"' not in news
