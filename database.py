@@ -9,7 +9,6 @@ from sqlite3 import Connection
 from storage.batch_log import count_log, list_log
 from storage.batches import (
     add_batch,
-    cancel_batch,
     count_batches,
     count_open_work,
     get_batch,
@@ -21,6 +20,7 @@ from storage.batches import (
     pause_batch,
     resume_batch,
 )
+from storage.cancelling import Cancelled, cancel_batch, cancel_record, uncancel_records
 from storage.connection import connect, last_version, open_database, snapshot, transaction
 from storage.doubt import (
     Done,
@@ -111,6 +111,7 @@ __all__ = [
     "OLDEST",
     "BatchAtRest",
     "BudgetReached",
+    "Cancelled",
     "Chosen",
     "ClaimLost",
     "Connection",
@@ -126,6 +127,7 @@ __all__ = [
     "add_send",
     "back_up",
     "cancel_batch",
+    "cancel_record",
     "check_affordable",
     "claim_record",
     "collect_records",
@@ -201,6 +203,7 @@ __all__ = [
     "spent_by_span",
     "spent_in_all",
     "transaction",
+    "uncancel_records",
     "undo_delete",
     "undo_drop",
 ]

@@ -330,31 +330,6 @@ def check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
         raise Conflict(f"这个批次排队时用的是模型 {other['model']}，现在是 {model}，请换回原来的模型再继续")
 
 
-def cancel_batch(db: sqlite3.Connection, batch_id: str) -> int:
-    """Cancel what was not ordered yet -> how many; what was ordered is still collected, it is paid for.
-
-    A batch that has ended stays as it is.
-    """
-    with transaction(db):
-        row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
-        if row is None or row["state"] == "finished":
-            return 0
-        version = next_version(db)
-        cancelled = db.execute(
-            """
-            UPDATE generation_records
-            SET status = 'cancelled', version = :version, finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
-            WHERE batch_id = :id AND status = 'queued' AND ticket IS NULL
-            """,
-            {"id": batch_id, "version": version},
-        ).rowcount
-        db.execute(
-            "UPDATE batches SET state = 'cancelled', paused_reason = '' WHERE id = :id", {"id": batch_id}
-        )
-        add_log(db, batch_id, "info", f"已取消，{cancelled} 张没有开始，不会计费")
-    return cancelled
-
-
 def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
     groups = db.execute(
         """

@@ -36,14 +36,7 @@ def retry_records(
             ids = _not_charged(db, batch_id, card)
         else:
             _check_ended(db, batch_id, ids)
-        orders = queue_again(db, ids, card=card)
-        if ids:
-            check_model(db, batch_id, card.model_id)
-            begun = db.execute(
-                "UPDATE batches SET state = 'active' WHERE id = :id AND state <> 'paused'", {"id": batch_id}
-            ).rowcount
-            text = f"重试 {len(ids)} 张，等批次继续" if orders and not begun else f"重试 {len(ids)} 张"
-            add_log(db, batch_id, "info", text)
+        queue_in_batch(db, batch_id, ids, card=card)
         keep_answer(db, key, {"records": len(ids)})
     return len(ids)
 
@@ -69,6 +62,31 @@ def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> N
     ended = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
     if any(found.get(i) not in ended for i in ids):
         raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
+
+
+def queue_in_batch(
+    db: sqlite3.Connection, batch_id: str, ids: Sequence[int], *, card: ModelCard, paused: bool = False
+) -> None:
+    """``queue_again`` for records of one batch, which goes on; inside a transaction.
+
+    A batch that is paused stays so; with ``paused`` one that has ended is paused, too.
+    """
+    orders = queue_again(db, ids, card=card)
+    if not ids:
+        return
+    check_model(db, batch_id, card.model_id)
+    begun = db.execute(
+        """
+        UPDATE batches
+        SET state = CASE WHEN :paused AND state <> 'active' THEN 'paused' ELSE 'active' END
+        WHERE id = :id AND state <> 'paused'
+        RETURNING state
+        """,
+        {"id": batch_id, "paused": paused},
+    ).fetchall()
+    waits = not begun or begun[0]["state"] == "paused"
+    text = f"重试 {len(ids)} 张，等批次继续" if orders and waits else f"重试 {len(ids)} 张"
+    add_log(db, batch_id, "info", text)
 
 
 def list_makeable(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> list[int]:

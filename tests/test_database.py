@@ -478,7 +478,7 @@ def test_cancelling_keeps_what_was_ordered(db: database.Connection, card: ModelC
     batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 3)
     record = ordered(db, "T")
     database.requeue_record(db, record, not_before=0)
-    assert database.cancel_batch(db, batch_id) == 2
+    assert database.cancel_batch(db, batch_id).number == 2
     assert claimed(db).ticket == "T"
     assert claim(db) is None
 

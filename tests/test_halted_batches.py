@@ -94,7 +94,7 @@ def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, c
     batch_id, _ = add(db, card)
     database.finish_record(db, ordered(db), KEPT)
     before = database.get_batch_version(db, batch_id)
-    assert database.cancel_batch(db, batch_id) == 0
+    assert database.cancel_batch(db, batch_id).number == 0
     batch = database.get_batch(db, batch_id)
     assert (batch.status, batch.version) == (BatchStatus.FINISHED, before)
 

@@ -64,6 +64,14 @@ def a_file(content: bytes = PNG, name: str = "红茶.png") -> dict[str, Any]:
     return {"data": {"file": (io.BytesIO(content), name)}}
 
 
+def a_waiting_record(house: House) -> dict[str, Any]:
+    """The last of a batch that was paused before its turn came."""
+    rows = [{"prompt": "猫", "resolution": "1K", "num_images": 10}] * 3
+    made = house.client.post("/api/batches", json={"rows": rows}).get_json()
+    house.client.post(f"/api/batches/{made['batch_id']}/pause")
+    return {"record_id": made["records"][-1]}
+
+
 # Each call of the document, asked in a way that succeeds.
 GOOD: dict[str, Ask] = {
     "post /api/batch-generate": lambda h: {"json": {"prompt": "猫", "resolution": "1K"}},
@@ -73,6 +81,7 @@ GOOD: dict[str, Ask] = {
     "post /api/batches/{batch_id}/pause": lambda h: {},
     "post /api/batches/{batch_id}/resume": lambda h: {},
     "post /api/batches/{batch_id}/cancel": lambda h: {},
+    "post /api/batches/{batch_id}/uncancel": lambda h: {"json": {"records": [h.record_id], "paused": True}},
     "post /api/batches/{batch_id}/retry": lambda h: {},
     "get /api/batches/{batch_id}/results.xlsx": lambda h: {},
     "post /api/spreadsheet/import": lambda h: a_file(
@@ -85,6 +94,7 @@ GOOD: dict[str, Ask] = {
     "get /api/records/ids": lambda h: {},
     "get /api/records/{record_id}": lambda h: {},
     "delete /api/records/{record_id}": lambda h: {"record_id": h.doomed_id},
+    "post /api/records/{record_id}/cancel": a_waiting_record,
     "get /api/records/{record_id}/neighbours": lambda h: {},
     "post /api/records/delete": lambda h: {"json": {"ids": [h.doomed_id]}},
     "post /api/records/restore": lambda h: {"json": {"ids": [h.doomed_id]}},
@@ -198,6 +208,8 @@ def test_a_refusal_is_as_described(house: House, operation: Operation) -> None:
         ("post /api/batches", {"json": {"rows": [{"prompt": "猫", "seed": "x"}, 5]}}, 400),
         ("get /api/batches/{batch_id}", {"batch_id": "none"}, 404),
         ("post /api/batches/{batch_id}/retry", {"json": {"records": [2**63 - 1]}}, 409),
+        ("post /api/batches/{batch_id}/uncancel", {"json": {"paused": "yes"}}, 400),
+        ("post /api/records/{record_id}/cancel", {}, 409),
         ("post /api/spreadsheet/import", {}, 400),
         ("get /api/records", {"query_string": "limit=0"}, 400),
         ("get /api/records/{record_id}", {"record_id": 2**62}, 404),

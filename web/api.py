@@ -174,10 +174,28 @@ def _check_resumable(batch_id: str) -> None:
 
 @api.post("/batches/<batch_id>/cancel")
 def cancel_batch(batch_id: str) -> Answer:
-    """Cancel what was not ordered yet."""
+    """Cancel what was not ordered yet; ``undo`` and ``was_paused`` are what ``uncancel`` takes."""
     database.get_batch(connection(), batch_id)
-    database.cancel_batch(connection(), batch_id)
-    return _batch_answer(batch_id)
+    return _cancelled_answer(batch_id, database.cancel_batch(connection(), batch_id))
+
+
+@api.post("/records/<int:record_id>/cancel")
+def cancel_record(record_id: int) -> Answer:
+    """Cancel one record that was not ordered yet; the others of its batch go on."""
+    return _cancelled_answer(*database.cancel_record(connection(), record_id))
+
+
+@api.post("/batches/<batch_id>/uncancel")
+def uncancel_batch(batch_id: str) -> Answer:
+    """Cancelled records into the queue again: all, or those among ``records``."""
+    body = json_body("records", "paused") if request.get_data() else {}
+    ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
+    paused = body.get("paused", False)
+    if not isinstance(paused, bool):
+        raise InvalidRequest("paused", "paused 应为 true 或 false")
+    database.get_batch(connection(), batch_id)
+    number = database.uncancel_records(connection(), batch_id, ids, card=rooms().card, paused=paused)
+    return _batch_answer(batch_id, records=number)
 
 
 @api.post("/batches/<batch_id>/retry")
@@ -188,6 +206,11 @@ def retry_batch(batch_id: str) -> Answer:
     database.get_batch(connection(), batch_id)
     retried = database.retry_records(connection(), batch_id, ids, card=rooms().card, key=asked_key(body))
     return _batch_answer(batch_id, retried=retried)
+
+
+def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Answer:
+    fields = {"cancelled": cancelled.number, "undo": cancelled.ids, "was_paused": cancelled.was_paused}
+    return _batch_answer(batch_id, **fields)
 
 
 def _batch_answer(batch_id: str, **fields: Any) -> Answer:

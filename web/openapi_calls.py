@@ -65,6 +65,7 @@ _KEY: Schema = {
 }
 _KEYED: Call = {"parameters": [{"name": KEY_HEADER, "in": "header", "schema": _KEY}]}
 _BATCH = success(batch=ref("Batch"))
+_CANCELLED = success(batch=ref("Batch"), cancelled=COUNT, undo=listed(ID), was_paused=YES_OR_NO)
 _IMAGES = success(images=listed(ref("LibraryImage")), source=chosen("oss", "local"))
 _BEGUN = success(records=COUNT, waiting=COUNT)
 _UNCHANGED = {"304": "没有变化"}
@@ -175,7 +176,15 @@ CALLS: dict[str, Call] = {
     ),
     "POST /api/batches/{batch_id}/pause": call("暂停：不再开始新的", _BATCH),
     "POST /api/batches/{batch_id}/resume": call("继续", _BATCH),
-    "POST /api/batches/{batch_id}/cancel": call("取消还没有下单的", _BATCH),
+    "POST /api/batches/{batch_id}/cancel": call(
+        "取消还没有下单的；undo 和 was_paused 交给 uncancel 就能撤销", _CANCELLED
+    ),
+    "POST /api/batches/{batch_id}/uncancel": call(
+        "取消了的重新排队：全部，或 records 里取消了的；paused 让已结束的批次先暂停着",
+        success(batch=ref("Batch"), records=COUNT),
+        json=only(records=or_null(listed(ID)), paused={**YES_OR_NO, "default": False}),
+        may_be_empty=True,
+    ),
     "POST /api/batches/{batch_id}/retry": call(
         "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试",
         success(batch=ref("Batch"), retried=COUNT),
@@ -218,6 +227,7 @@ CALLS: dict[str, Call] = {
     "GET /api/records/ids": call("筛选到的全部编号", success(ids=listed(ID), total=COUNT), query=_FILTER),
     "GET /api/records/{record_id}": call("一条记录", success(record=ref("Record"))),
     "DELETE /api/records/{record_id}": call("删除，30 天内可以恢复", success(deleted={"const": 1})),
+    "POST /api/records/{record_id}/cancel": call("取消一张还没有下单的，同一批的其他图片照做", _CANCELLED),
     "GET /api/records/{record_id}/neighbours": call(
         "按筛选的顺序，它前面和后面的一条",
         success(previous=or_null(ref("Record")), next=or_null(ref("Record"))),

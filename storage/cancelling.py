@@ -1,0 +1,128 @@
+"""Records taken out of the queue before they are ordered, and put back by an undo."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from domain import ModelCard, Status
+from errors import Conflict, NotFound
+from storage.batch_log import add_log
+from storage.connection import next_version, transaction
+from storage.retry import queue_in_batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """What one call cancelled, and what its undo needs.
+
+    number      how many records were cancelled
+    ids         these, and those that a worker holds but has not ordered: they may end cancelled, too
+    was_paused  whether the batch was paused before
+    """
+
+    number: int
+    ids: tuple[int, ...]
+    was_paused: bool
+
+
+def cancel_batch(db: sqlite3.Connection, batch_id: str) -> Cancelled:
+    """Cancel what was not ordered yet; what was ordered is still collected, it is paid for.
+
+    A batch that has ended stays as it is.
+    """
+    with transaction(db):
+        row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+        if row is None or row["state"] == "finished":
+            return Cancelled(number=0, ids=(), was_paused=False)
+        held = db.execute(
+            """
+            SELECT id
+            FROM generation_records
+            WHERE batch_id = :id AND status = 'running' AND ticket IS NULL
+            """,
+            {"id": batch_id},
+        ).fetchall()
+        ids = _cancel(db, batch_id, "batch_id = :batch_id", {})
+        _end_batch(db, batch_id)
+    every = sorted([*ids, *(record["id"] for record in held)])
+    return Cancelled(number=len(ids), ids=tuple(every), was_paused=row["state"] == "paused")
+
+
+def cancel_record(db: sqlite3.Connection, record_id: int) -> tuple[str, Cancelled]:
+    """Cancel one record that was not ordered yet -> (its batch, what was cancelled); the others go on.
+
+    Raises NotFound, and Conflict when it was ordered or has ended.
+    """
+    with transaction(db):
+        row = db.execute(
+            """
+            SELECT batches.id, batches.state
+            FROM generation_records
+            JOIN batches ON batches.id = generation_records.batch_id
+            WHERE generation_records.id = :id AND deleted_at IS NULL
+            """,
+            {"id": record_id},
+        ).fetchone()
+        if row is None:
+            raise NotFound("没有这条记录，它可能已被删除")
+        ids = _cancel(db, row["id"], "id = :record_id", {"record_id": record_id})
+        if not ids:
+            raise Conflict("这张已经开始生成或已经结束，不能取消")
+        if not _has_open_work(db, row["id"]):
+            _end_batch(db, row["id"])
+    return row["id"], Cancelled(number=1, ids=tuple(ids), was_paused=row["state"] == "paused")
+
+
+def uncancel_records(
+    db: sqlite3.Connection,
+    batch_id: str,
+    ids: list[int] | None = None,
+    *,
+    card: ModelCard,
+    paused: bool = False,
+) -> int:
+    """Cancelled records of a batch back into the queue -> how many; all, or those among ``ids``.
+
+    What was written off stays so. ``paused``: a batch that has ended is paused, and orders nothing until
+    it is resumed. Raises Conflict when the model in use does not make one of them.
+    """
+    with transaction(db):
+        rows = db.execute(
+            """
+            SELECT id
+            FROM generation_records
+            WHERE batch_id = :batch_id AND status = :cancelled AND cause <> 'dropped' AND deleted_at IS NULL
+                AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+            ORDER BY id
+            """,
+            {
+                "batch_id": batch_id,
+                "cancelled": Status.CANCELLED,
+                "ids": None if ids is None else json.dumps(ids),
+            },
+        ).fetchall()
+        queue_in_batch(db, batch_id, [row["id"] for row in rows], card=card, paused=paused)
+    return len(rows)
+
+
+def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str, int]) -> list[int]:
+    rows = db.execute(
+        f"""
+        UPDATE generation_records
+        SET status = 'cancelled', version = :version, finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+        WHERE {which} AND status = 'queued' AND ticket IS NULL
+        RETURNING id
+        """,
+        {"batch_id": batch_id, "version": next_version(db), **values},
+    ).fetchall()
+    add_log(db, batch_id, "info", f"已取消，{len(rows)} 张没有开始，不会计费")
+    return [row["id"] for row in rows]
+
+
+def _has_open_work(db: sqlite3.Connection, batch_id: str) -> bool:
+    sql = "SELECT 1 FROM generation_records WHERE batch_id = :id AND status IN ('queued', 'running') LIMIT 1"
+    return db.execute(sql, {"id": batch_id}).fetchone() is not None
+
+
+def _end_batch(db: sqlite3.Connection, batch_id: str) -> None:
+    db.execute("UPDATE batches SET state = 'cancelled', paused_reason = '' WHERE id = :id", {"id": batch_id})

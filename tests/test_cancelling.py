@@ -1,0 +1,94 @@
+"""Records cancelled before they are ordered, one or a batch, and what an undo brings back."""
+
+import pytest
+
+import database
+from domain import BatchStatus, ImageRequest, ModelCard, Status
+from errors import Billed, Conflict, ModelError, NotFound
+from tests.test_database import NOW, add, claim, claimed, ordered
+
+CAT = ImageRequest(prompt="猫")
+
+
+def statuses(db: database.Connection, ids: list[int]) -> list[Status]:
+    return [database.get_record(db, record_id).status for record_id in ids]
+
+
+def test_cancelling_one_record_leaves_the_others_in_the_queue(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card, CAT, CAT, CAT)
+    named, cancelled = database.cancel_record(db, ids[1])
+    assert (named, cancelled.ids) == (batch_id, (ids[1],))
+    assert statuses(db, ids) == [Status.QUEUED, Status.CANCELLED, Status.QUEUED]
+    assert database.get_batch(db, batch_id).status is BatchStatus.RUNNING
+    assert [claimed(db).id, claimed(db).id] == [ids[0], ids[2]]
+
+
+def test_cancelling_the_last_waiting_record_ends_its_batch(db: database.Connection, card: ModelCard) -> None:
+    batch_id, ids = add(db, card)
+    database.cancel_record(db, ids[0])
+    assert database.get_batch(db, batch_id).status is BatchStatus.CANCELLED
+    assert claim(db) is None
+
+
+def test_a_record_that_was_ordered_is_not_cancelled(db: database.Connection, card: ModelCard) -> None:
+    _, ids = add(db, card)
+    record = ordered(db)
+    with pytest.raises(Conflict):
+        database.cancel_record(db, ids[0])
+    database.requeue_record(db, record, not_before=0)
+    with pytest.raises(Conflict):
+        database.cancel_record(db, ids[0])
+    with pytest.raises(NotFound):
+        database.cancel_record(db, 10**9)
+
+
+def test_an_undo_brings_back_what_that_call_cancelled_and_nothing_else(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card, CAT, CAT, CAT, CAT)
+    database.fail_record(db, claimed(db), ModelError("违规", cause="moderation", billed=Billed.NO))
+    database.cancel_record(db, ids[1])
+    cancelled = database.cancel_batch(db, batch_id)
+    assert cancelled.ids == (ids[2], ids[3])
+    assert database.uncancel_records(db, batch_id, [*cancelled.ids], card=card) == 2
+    assert statuses(db, ids) == [Status.FAILED, Status.CANCELLED, Status.QUEUED, Status.QUEUED]
+
+
+def test_an_undo_brings_back_what_a_worker_held_when_its_batch_was_cancelled(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card, CAT, CAT)
+    record = claimed(db)
+    cancelled = database.cancel_batch(db, batch_id)
+    assert cancelled.number == 1
+    database.requeue_record(db, record, not_before=NOW)
+    assert statuses(db, ids) == [Status.CANCELLED, Status.CANCELLED]
+    assert database.uncancel_records(db, batch_id, [*cancelled.ids], card=card) == 2
+    assert statuses(db, ids) == [Status.QUEUED, Status.QUEUED]
+
+
+def test_what_is_brought_back_into_a_batch_that_was_paused_waits(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, _ = add(db, card, CAT, CAT)
+    database.pause_batch(db, batch_id)
+    cancelled = database.cancel_batch(db, batch_id)
+    assert cancelled.was_paused
+    database.uncancel_records(db, batch_id, [*cancelled.ids], card=card, paused=cancelled.was_paused)
+    assert database.get_batch(db, batch_id).status is BatchStatus.PAUSED
+    assert claim(db) is None
+
+
+def test_without_ids_all_cancelled_records_of_a_batch_go_on_but_none_that_was_written_off(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card, CAT, CAT, CAT)
+    record = claimed(db)
+    database.add_send(db, record, price=card.price(CAT), budget=None)
+    database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
+    database.drop_records(db, [record.id], billed=False)
+    database.cancel_batch(db, batch_id)
+    assert database.uncancel_records(db, batch_id, card=card) == 2
+    assert statuses(db, ids) == [Status.CANCELLED, Status.QUEUED, Status.QUEUED]
