@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
-IS_FIT := $(BIN)/python -c 'import pip; $(IS_NEW_ENOUGH)' >/dev/null 2>&1
-.PHONY: help run test lint check fuzz torture bench gallery check-store backup
+# The Python of an existing $(VENV) is not asked about, unless one was asked for: make test PYTHON=python3.13
+WHICH := import sys; print(sys.base_prefix, sys.version)
+IS_AS_ASKED := $(if $(filter file,$(origin PYTHON)),true,[ "$$($(BIN)/python -c '$(WHICH)')" = "$$($(PYTHON) -c '$(WHICH)')" ])
+IS_FIT := { $(BIN)/python -c 'import pip; $(IS_NEW_ENOUGH)' && $(IS_AS_ASKED); } >/dev/null 2>&1
+.PHONY: help run test test-python lint check fuzz torture bench gallery check-store backup
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -15,6 +18,9 @@ run: $(VENV)/.product ## Install what is missing and serve at http://localhost:5
 test: $(VENV)/.tests ## Run every test, real Chromium included
 	@sh tests/browser/install
 	$(BIN)/python -m pytest -n 3 --dist loadscope
+
+test-python: $(VENV)/.tests ## Run all but the browser tests: make test-python PYTHON=python3.13 VENV=.venv-3.13
+	$(BIN)/python -m pytest -n 3 --dist loadscope --ignore tests/browser
 
 lint: $(VENV)/.tests ## Format, lint and type checks
 	$(BIN)/ruff format --check .
@@ -42,7 +48,7 @@ check-store: $(VENV)/.product ## Compare records with picture files; reports, de
 backup: $(VENV)/.product ## Copy everything while it runs: make backup TO=folder
 	$(BIN)/python -m store_check backup "$(TO)"
 
-# A .venv whose Python is gone, moved or too old is made anew, with all that belongs in it.
+# A .venv whose Python is gone, moved, too old or not the one asked for is made anew, with all that belongs in it.
 $(shell $(IS_FIT) || rm -f $(VENV)/.product $(VENV)/.tests)
 
 define MAKE_VENV

@@ -66,6 +66,7 @@ from storage.library import (
     pin_references,
     retry_output_copy,
 )
+from storage.pool import ConnectionPool
 from storage.queue import (
     claim_record,
     extend_leases,
@@ -115,6 +116,7 @@ __all__ = [
     "Chosen",
     "ClaimLost",
     "Connection",
+    "ConnectionPool",
     "CopyCounts",
     "Done",
     "KeptFile",

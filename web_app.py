@@ -45,7 +45,7 @@ from web import (  # noqa: F401 - routes join
 from web.answers import MAX_UPLOAD_BYTES, answer_errors
 from web.api import api
 from web.assets import furnish_assets
-from web.context import Rooms, furnish
+from web.context import Rooms, furnish, rooms_of
 from web.health import health
 from web.live import live, show_house
 from web.numbers import bound_numbers
@@ -80,7 +80,12 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     app.jinja_env.globals["upload_limit"] = pictures.MAX_UPLOAD_BYTES
     language.install(app)
     moments.install(app)
-    rooms = Rooms(settings=settings, model=model, worker=worker or Worker(settings, model))
+    rooms = Rooms(
+        settings=settings,
+        model=model,
+        worker=worker or Worker(settings, model),
+        pool=database.ConnectionPool(settings.database_path),
+    )
     furnish(app, rooms)
     watch(app)
     bound_numbers(app)
@@ -128,7 +133,8 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
         _greet(settings, worker.model.card)
         if open_browser:
             webbrowser.open(listening.address(settings.host, settings.port))  # it listens already
-        server.run()
+        with rooms_of(app).pool.keep_open():
+            server.run()
     finally:
         if not worker.is_stopping:
             worker.stop(_STOP_SECONDS)

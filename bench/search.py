@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +25,7 @@ from database import RecordFilter
 from domain import ImageRequest, KeptPicture, ModelCard, ModelSetup, exact_size
 from storage.grams import fold
 from tests.tricky import TERMS
+from web.context import rooms_of
 from web_app import create_app
 
 ROUNDS = 5
@@ -143,14 +144,15 @@ def measured(db: database.Connection, term: str) -> tuple[float, float, float, f
 
 def page_promises(many: Path, few: Path) -> Iterator[Promise]:
     """The page's HTML among many records against the same among a few, in turns."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as kept:
         home = Path(folder)
-        clients = [
-            create_app(
-                Settings(database_path=path, output_dir=home / "output", samples_dir=home / "samples")
-            ).test_client()
+        apps = [
+            create_app(Settings(database_path=path, output_dir=home / "output", samples_dir=home / "samples"))
             for path in (many, few)
         ]
+        for app in apps:
+            kept.enter_context(rooms_of(app).pool.keep_open())
+        clients = [app.test_client() for app in apps]
         for what, query, at_most in (
             ("first page", "", 1.5),
             ("last page", "?page=100000000", 3.0),

@@ -38,9 +38,12 @@ def open_database(path: Path) -> None:
         raise StorageError(f"数据库文件 {path} 打不开（{error}），请检查它是否损坏、能否写入") from error
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """One connection, for one thread; rows by name, autocommit, foreign keys, durable commits."""
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+def connect(path: Path, *, one_thread: bool = True) -> sqlite3.Connection:
+    """A connection: rows by name, autocommit, foreign keys, durable commits.
+
+    Not ``one_thread``: several threads use it, one at a time.
+    """
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=one_thread)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA foreign_keys = ON")
     db.create_function("holds", 2, holds, deterministic=True)

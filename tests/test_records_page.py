@@ -155,11 +155,12 @@ def test_while_the_index_is_built_the_page_says_how_far_and_finds_everything(
 def test_batches_to_filter_by_are_not_crowded_out_by_single_pictures(
     client: FlaskClient, db: database.Connection
 ) -> None:
-    batches = [("春季", "batch"), *[(f"单张 {n}", "single") for n in range(40)]]
+    batches = [{"name": "春季", "source": "batch"}]
+    batches += [{"name": f"单张 {n}", "source": "single"} for n in range(40)]
     db.executemany(
         """
         INSERT INTO batches (id, name, source, state, total, estimated_micros, version)
-        VALUES (?1, ?1, ?2, 'finished', 1, 0, 1)
+        VALUES (:name, :name, :source, 'finished', 1, 0, 1)
         """,
         batches,
     )

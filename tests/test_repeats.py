@@ -1,6 +1,7 @@
 """Answers given once more: to the same question, while nothing has changed, to whoever may have them."""
 
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -64,9 +65,8 @@ def test_a_change_is_seen_at_the_next_question(counted: Counted) -> None:
 
 def test_a_change_by_another_process_is_seen_too(counted: Counted, settings: Settings) -> None:
     before = counted.client.get("/live/status").headers["ETag"]
-    other = database.connect(settings.database_path)
-    database.cancel_batch(other, counted.batch)
-    other.close()
+    with closing(database.connect(settings.database_path)) as other:
+        database.cancel_batch(other, counted.batch)
     assert counted.client.get("/live/status", headers={"If-None-Match": before}).status_code == 200
 
 

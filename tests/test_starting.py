@@ -178,8 +178,28 @@ def test_make_with_an_old_python_says_which_one_it_needs(copy: Path, tmp_path: P
     assert "需要 Python 3.11" in result.stdout
 
 
+def write_python(path: Path, version: str) -> None:
+    """A Python of that version that only says what it is asked to do."""
+    write_program(path, f'case "$*" in *sys.version\\)) echo {version} ;; *) echo {version} "$@" ;; esac')
+
+
+@pytest.mark.parametrize(("asked", "is_made_anew"), [("3.13", True), ("3.12", False), (None, False)], ids=str)
+def test_make_with_a_python_of_another_version_makes_the_venv_anew(
+    copy: Path, tmp_path: Path, asked: str | None, is_made_anew: bool
+) -> None:
+    shutil.copy(ROOT / "Makefile", copy)
+    write_python(copy / ".venv/bin/python", "3.12")
+    (copy / ".venv/.product").touch()
+    write_python(tmp_path / "python", str(asked))
+    result = make(copy, "run", *([f"PYTHON={tmp_path}/python"] if asked else []))
+    assert (f"{asked} -m venv --clear .venv" in result.stdout.splitlines()) is is_made_anew
+    assert result.stdout.splitlines()[-1] == "3.12 web_app.py"
+
+
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    """``make`` as from a terminal, though the tests themselves may have been started by another one."""
+    passed_on = ("MAKE", "MFLAGS", "PYTHON", "VENV")
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(passed_on)}
     return subprocess.run(
         ["make", *arguments], cwd=folder, env=outer, capture_output=True, text=True, timeout=120
     )

@@ -30,10 +30,10 @@ TODAY = date(2026, 3, 15)
 class House:
     """An app whose ledger the test writes by hand."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, db: database.Connection) -> None:
         self.worker = Worker(settings, generator.open_model(settings))
         self.client = create_app(settings, self.worker).test_client()
-        self.db = database.connect(settings.database_path)
+        self.db = db
 
     def ask(self, *prompts: str, name: str = "") -> str:
         return database.add_batch(
@@ -88,10 +88,8 @@ class House:
 
 
 @pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    found = House(settings)
-    yield found
-    found.db.close()
+def house(settings: Settings, db: database.Connection) -> House:
+    return House(settings, db)
 
 
 @pytest.fixture
@@ -293,8 +291,9 @@ def test_causes_are_told_in_words_and_the_rarest_as_one() -> None:
     assert chart.rows[-1] == ("其他", "3")
 
 
-def test_the_panel_of_the_top_bar_leads_here_with_what_is_left(settings: Settings) -> None:
-    house = House(replace(settings, budget=Decimal(5)))
+def test_the_panel_of_the_top_bar_leads_here_with_what_is_left(
+    settings: Settings, db: database.Connection
+) -> None:
+    house = House(replace(settings, budget=Decimal(5)), db)
     assert "预算还剩 ¥5.00" in house.client.get("/").text
     assert "共 ¥5.00" in house.page()
-    house.db.close()

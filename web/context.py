@@ -1,11 +1,11 @@
-"""What every request works with: settings, the image model, the worker, a database connection of its own."""
+"""What every request works with: settings, the image model, the worker, a database connection."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 
 import database
 from config import Settings
@@ -26,6 +26,7 @@ class Rooms:
     settings: Settings
     model: ImageModel
     worker: Worker
+    pool: database.ConnectionPool
     seats: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_SEATS))
     key_test: threading.Lock = field(default_factory=threading.Lock)
     mine: threading.local = field(default_factory=threading.local)  # what each thread of the server keeps
@@ -57,23 +58,29 @@ class Rooms:
 def furnish(app: Flask, rooms: Rooms) -> None:
     """Give the app what its requests work with."""
     app.extensions[_KEY] = rooms
+    app.teardown_appcontext(_give_back_connection)
 
 
 def rooms() -> Rooms:
     """Settings, model and worker of the app that answers."""
-    found: Rooms = current_app.extensions[_KEY]
+    return rooms_of(current_app)
+
+
+def rooms_of(app: Flask) -> Rooms:
+    """The same of an app that answers nothing just now."""
+    found: Rooms = app.extensions[_KEY]
     return found
 
 
 def connection() -> database.Connection:
-    """This thread's connection, opened at its first request: opening costs more than most questions."""
-    return connection_of(rooms())
-
-
-def connection_of(rooms: Rooms) -> database.Connection:
-    """The same where no app answers yet."""
-    mine = rooms.mine
-    if not hasattr(mine, "db"):
-        mine.db = database.connect(rooms.settings.database_path)
-    db: database.Connection = mine.db
+    """The connection of this request, until the request ends."""
+    if "db" not in g:
+        g.db = rooms().pool.take()
+    db: database.Connection = g.db
     return db
+
+
+def _give_back_connection(_error: BaseException | None) -> None:
+    db: database.Connection | None = g.pop("db", None)
+    if db is not None:
+        rooms().pool.give_back(db)

@@ -17,7 +17,7 @@ from werkzeug.test import run_wsgi_app
 
 import database
 from web import login
-from web.context import Rooms, connection_of
+from web.context import Rooms
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -83,7 +83,8 @@ def answer_repeats(app: Flask, rooms: Rooms) -> None:
     """Put it before the app: the doors have let that very question in, in that very state."""
 
     def state() -> Hashable:
-        version = database.last_version(connection_of(rooms))
+        with rooms.pool.lend() as db:
+            version = database.last_version(db)
         return version, rooms.worker.disk.complaint(), rooms.worker.is_stopping, login.open_sessions(app)
 
     app.wsgi_app = Repeats(app.wsgi_app, state)  # type: ignore[method-assign]

@@ -1,0 +1,57 @@
+"""A pool of connections to one file, for threads that each need one for a moment."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection
+
+from storage.connection import connect
+
+
+class ConnectionPool:
+    """Lends each connection to one thread at a time. What is given back is closed, unless it is kept open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._keeps = False
+
+    def take(self) -> Connection:
+        """A connection for this thread alone, until it is given back."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return connect(self._path, one_thread=False)
+
+    def give_back(self, db: Connection) -> None:
+        """End the use of a connection that was taken."""
+        with self._lock:
+            if self._keeps and not db.in_transaction:
+                self._idle.append(db)
+                return
+        db.close()
+
+    @contextmanager
+    def lend(self) -> Iterator[Connection]:
+        """A connection for the body."""
+        db = self.take()
+        try:
+            yield db
+        finally:
+            self.give_back(db)
+
+    @contextmanager
+    def keep_open(self) -> Iterator[None]:
+        """While the body runs, connections stay open from one use to the next: opening one takes longer than
+        most queries."""
+        self._keeps = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._keeps = False
+                idle, self._idle = self._idle, []
+            for db in idle:
+                db.close()

@@ -1,0 +1,97 @@
+"""The pool of connections: who closes what, and when."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+import database
+from config import Settings
+from tests.house_process import served
+from web.context import connection, rooms_of
+from web_app import create_app
+
+
+@pytest.fixture
+def pool(settings: Settings) -> database.ConnectionPool:
+    database.open_database(settings.database_path)
+    return database.ConnectionPool(settings.database_path)
+
+
+def is_open(db: database.Connection) -> bool:
+    try:
+        database.last_version(db)
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
+def test_a_connection_is_closed_after_its_use(pool: database.ConnectionPool) -> None:
+    with pool.lend() as db:
+        assert is_open(db)
+    assert not is_open(db)
+
+
+def test_a_connection_that_is_kept_open_serves_the_next_thread(pool: database.ConnectionPool) -> None:
+    seen: list[database.Connection] = []
+
+    def use() -> None:
+        with pool.lend() as db:
+            database.last_version(db)
+            seen.append(db)
+
+    with pool.keep_open():
+        for _ in range(3):
+            thread = threading.Thread(target=use)
+            thread.start()
+            thread.join()
+        assert len(set(map(id, seen))) == 1
+        assert is_open(seen[0])
+    assert not is_open(seen[0])
+
+
+def test_no_two_users_have_the_same_connection_at_a_time(pool: database.ConnectionPool) -> None:
+    with pool.keep_open(), pool.lend() as one, pool.lend() as other:
+        assert one is not other
+
+
+def test_a_connection_still_in_use_at_the_end_is_closed_by_its_user(pool: database.ConnectionPool) -> None:
+    with pool.keep_open():
+        db = pool.take()
+    assert is_open(db)
+    pool.give_back(db)
+    assert not is_open(db)
+
+
+def test_a_connection_within_a_transaction_is_not_lent_again(pool: database.ConnectionPool) -> None:
+    with pool.keep_open():
+        with pool.lend() as db:
+            db.execute("BEGIN")
+        assert not is_open(db)
+
+
+def test_a_request_gives_its_connection_back_at_its_end(settings: Settings) -> None:
+    app = create_app(settings)
+    with app.app_context():
+        db = connection()
+        assert connection() is db
+    assert not is_open(db)
+
+
+def test_requests_of_a_server_share_open_connections(settings: Settings) -> None:
+    app = create_app(settings)
+    with rooms_of(app).pool.keep_open():
+        with app.app_context():
+            first = connection()
+        with app.app_context():
+            assert connection() is first
+
+
+def test_a_server_that_stops_leaves_no_connection_open(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        for path in ("/api/records", "/api/batches"):
+            server.get(path)
+        assert server.stop() == 0
+    left = [path.name for path in tmp_path.glob("generation_records.db-*")]
+    assert left == []  # the last connection to close removes the log of writes
