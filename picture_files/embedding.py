@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 from domain import ImageRequest, Size
-from picture_files import exif
+from picture_files import described, exif
 from picture_files.containers import (
     Part,
     jpeg_segment,
@@ -31,6 +31,7 @@ _APP0, _APP1 = 0xE0, 0xE1
 _MOST_IN_SEGMENT = 65_533 - len(_EXIF_HEADER)
 _MOST_TEXT = 1_000_000
 _HAS_EXIF, _HAS_ALPHA = 0x08, 0x10
+_DEFAULT = "default"
 _SIZE_TO_COME = "Size: ?"
 _MARK = re.compile(r'\{\s*"(?:AIGC"\s*:\s*\{|Label"\s*:\s*").*\}(?:\n|$)')
 
@@ -40,11 +41,14 @@ def parameters_text(
 ) -> str:
     """The AUTOMATIC1111 form: prompt, ``Negative prompt: …``, then one line of ``Name: value``.
 
-    ``seed`` is the one that was really used; what was left to the model does not appear. Without a
-    size ``with_real_size`` puts it in once the picture was decoded.
+    Readers know the line by its ``Steps`` and ``Sampler``: ``default`` says that the service chose.
+    ``seed`` is the one that was really used. Without a size ``with_real_size`` puts it in once the picture
+    was decoded.
     """
     values: Mapping[str, object] = {
-        "Steps": request.steps,
+        "Steps": _DEFAULT if request.steps is None else request.steps,
+        "Sampler": _DEFAULT,
+        "Schedule type": _DEFAULT,
         "Seed": seed,
         "Size": size or "?",
         "Model": model,
@@ -117,13 +121,14 @@ def _inflated(packed: bytes) -> bytes:
 
 def _into_jpeg(content: bytes, text: str) -> Pieces:
     segments = list(jpeg_segments(content))
+    picture = described.jpeg(content, segments)
     found = next((part for part in segments if _is_exif(content, part)), None)
     if found:
-        grown = _with_comment(content[found.payload][len(_EXIF_HEADER) :], text, _MOST_IN_SEGMENT)
+        grown = _with_comment(content[found.payload][len(_EXIF_HEADER) :], text, picture, _MOST_IN_SEGMENT)
         if grown:
             return _replaced(content, found.start, found.end, jpeg_segment(_APP1, _EXIF_HEADER + grown))
     at = segments[0].end if len(segments) > 1 and segments[0].name[0] == _APP0 else 2
-    return _replaced(content, at, at, jpeg_segment(_APP1, _EXIF_HEADER + _new_block(text)))
+    return _replaced(content, at, at, jpeg_segment(_APP1, _EXIF_HEADER + _new_block(text, picture)))
 
 
 def _is_exif(content: bytes, part: Part) -> bool:
@@ -140,17 +145,18 @@ def _from_jpeg(content: bytes) -> str:
 def _into_webp(content: bytes, text: str) -> Pieces:
     """The EXIF chunk stands where one stood, else last; a simple file becomes an extended one."""
     chunks = list(webp_chunks(content))
+    lead, lead_end = _extended_lead(content, chunks[0])
+    picture = described.webp(lead, content, chunks)
     frame_end = chunks[-1].end
     found = next((part for part in chunks if part.name == b"EXIF"), None)
     payload = content[found.payload] if found else b""
     header = _EXIF_HEADER if payload.startswith(_EXIF_HEADER) else b""
-    grown = _with_comment(payload[len(header) :], text, _MOST_TEXT)
+    grown = _with_comment(payload[len(header) :], text, picture, _MOST_TEXT)
     start, end = (found.start, found.end) if found else (frame_end, frame_end)
     if grown is None:
-        header, grown, end = b"", _new_block(text), start
+        header, grown, end = b"", _new_block(text, picture), start
 
     view = memoryview(content)
-    lead, lead_end = _extended_lead(content, chunks[0])
     padding = bytes(start % 2)
     chunk = webp_chunk(b"EXIF", header + grown)
     body = (lead, view[lead_end:start], padding, chunk, view[end:frame_end])
@@ -181,12 +187,12 @@ def _from_webp(content: bytes) -> str:
     return ""
 
 
-def _with_comment(block: bytes, text: str, limit: int) -> bytes | None:
+def _with_comment(block: bytes, text: str, picture: exif.Picture, limit: int) -> bytes | None:
     """The block with the text in its user comment; None when it is broken or leaves no room."""
     mark = _other_comment(block)
     while True:
         try:
-            grown = exif.with_user_comment(block, f"{mark}\n{text}" if mark else text)
+            grown = exif.with_user_comment(block, f"{mark}\n{text}" if mark else text, picture)
         except ValueError:
             return None
         excess = len(grown) - limit
@@ -198,8 +204,8 @@ def _with_comment(block: bytes, text: str, limit: int) -> bytes | None:
         text = shorter
 
 
-def _new_block(text: str) -> bytes:
-    return _with_comment(b"", text, _MOST_IN_SEGMENT) or b""
+def _new_block(text: str, picture: exif.Picture) -> bytes:
+    return _with_comment(b"", text, picture, _MOST_IN_SEGMENT) or b""
 
 
 def _other_comment(block: bytes) -> str:

@@ -5,15 +5,32 @@ so that every offset inside, also those only the camera's maker knows, stays tru
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 EXIF_DIRECTORY = 0x8769
 USER_COMMENT = 0x9286
-_LONG, _UNDEFINED = 4, 7
+_SHORT, _LONG, _RATIONAL, _UNDEFINED = 3, 4, 5, 7
+_DENSITY = (0x011A, 0x011B, 0x0128)  # XResolution, YResolution, ResolutionUnit
+_SRGB, _UNCALIBRATED = 1, 0xFFFF
 _ENTRY = 12
 _EMPTY = b"MM\x00\x2a\x00\x00\x00\x08" + b"\x00\x00" + b"\x00\x00\x00\x00"
 _MOST_ENTRIES = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What the standard demands to be said of a picture; 0 and empty where it cannot be told.
+
+    ``components`` and density are demanded of a JPEG only: for others ``density`` is None.
+    """
+
+    width: int
+    height: int
+    is_srgb: bool
+    components: bytes = b""
+    density: tuple[int, int] | None = None
+    density_unit: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +51,66 @@ def read_user_comment(block: bytes) -> str:
     return _decoded(value, order)
 
 
-def with_user_comment(block: bytes, comment: str) -> bytes:
-    """A TIFF block that says all that ``block`` says, and ``comment``. ValueError if it cannot be read.
+def with_user_comment(block: bytes, comment: str, picture: Picture) -> bytes:
+    """A TIFF block that says all that ``block`` says, ``comment``, and of the ``picture`` what was missing.
 
-    An empty ``block`` starts a new one. The comment is UTF-16BE, as other tools write and expect it.
+    An empty ``block`` starts a new one; ValueError if it cannot be read. The comment is UTF-16BE, as other
+    tools write and expect it.
     """
     try:
-        return _extended(block or _EMPTY, comment)
+        return _extended(block or _EMPTY, comment, picture)
     except struct.error as error:
         raise ValueError("directory beyond the block") from error
 
 
-def _extended(block: bytes, comment: str) -> bytes:
+def _extended(block: bytes, comment: str, picture: Picture) -> bytes:
     order = _order(block)
     main = _directory(block, order, _first(block, order))
     inner = _inner_directory(block, order, main)
-    value = b"UNICODE\x00" + comment.encode("utf-16-be", "replace")
-    grown = block + bytes(len(block) % 2)
+    grown = bytearray(block + bytes(len(block) % 2))
 
-    def entry(tag: int, kind: int, count: int, offset: int) -> bytes:
-        return struct.pack(order + "HHLL", tag, kind, count, offset)
+    def put(directory: _Directory, tag: int, kind: int, count: int, value: bytes) -> None:
+        """The entry, its value behind the block where four bytes do not hold it."""
+        if len(value) > 4:
+            at = len(grown)
+            grown.extend(value + bytes(len(value) % 2))
+            value = struct.pack(order + "L", at)
+        directory.entries[tag] = struct.pack(order + "HHL4s", tag, kind, count, value)
 
-    comment_at = len(grown)
-    grown += value + bytes(len(value) % 2)
-    inner.entries[USER_COMMENT] = entry(USER_COMMENT, _UNDEFINED, len(value), comment_at)
-    inner_at = len(grown)
+    told = b"UNICODE\x00" + comment.encode("utf-16-be", "replace")
+    put(inner, USER_COMMENT, _UNDEFINED, len(told), told)
+    main_fields = _main_fields(picture, order, main.entries.keys())
+    for directory, fields in ((inner, _inner_fields(picture, order)), (main, main_fields)):
+        for tag, kind, count, value in fields:
+            if tag not in directory.entries:
+                put(directory, tag, kind, count, value)
+    main.entries.pop(EXIF_DIRECTORY, None)
+    put(main, EXIF_DIRECTORY, _LONG, 1, struct.pack(order + "L", len(grown)))
     grown += _packed(inner, order)
-    main.entries[EXIF_DIRECTORY] = entry(EXIF_DIRECTORY, _LONG, 1, inner_at)
-    main_at = len(grown)
-    grown += _packed(main, order)
-    return grown[:4] + struct.pack(order + "L", main_at) + grown[8:]
+    grown[4:8] = struct.pack(order + "L", len(grown))
+    return bytes(grown + _packed(main, order))
+
+
+def _inner_fields(picture: Picture, order: str) -> Iterator[tuple[int, int, int, bytes]]:
+    """Tag, kind, count and value of what the directory of EXIF holds of every picture."""
+    yield 0x9000, _UNDEFINED, 4, b"0230"  # ExifVersion
+    if picture.components:
+        yield 0x9101, _UNDEFINED, 4, picture.components  # ComponentsConfiguration
+    yield 0xA000, _UNDEFINED, 4, b"0100"  # FlashpixVersion
+    yield 0xA001, _SHORT, 1, struct.pack(order + "H", _SRGB if picture.is_srgb else _UNCALIBRATED)
+    if picture.width and picture.height:
+        yield 0xA002, _LONG, 1, struct.pack(order + "L", picture.width)  # PixelXDimension
+        yield 0xA003, _LONG, 1, struct.pack(order + "L", picture.height)
+
+
+def _main_fields(picture: Picture, order: str, known: Set[int]) -> Iterator[tuple[int, int, int, bytes]]:
+    """The same of the main directory; its values stand for a JPEG without others."""
+    if picture.density and known.isdisjoint(_DENSITY):  # a unit of another's says nothing of ours
+        for tag, density in zip(_DENSITY[:2], picture.density, strict=True):
+            yield tag, _RATIONAL, 1, struct.pack(order + "LL", density, 1)
+        yield _DENSITY[2], _SHORT, 1, struct.pack(order + "H", picture.density_unit)
+    if picture.components[:1] == b"\1":
+        yield 0x0213, _SHORT, 1, struct.pack(order + "H", 1)  # YCbCrPositioning: centred
 
 
 def _order(block: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
 import pictures
 from domain import ImageRequest, Picture, Size, file_key
@@ -188,13 +188,35 @@ def test_a_stem_is_free_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> Non
 def test_the_parameters_are_in_the_form_other_tools_read() -> None:
     assert TEXT == (
         "雪山下的小屋，水彩 😀\nNegative prompt: 人物\n"
-        "Steps: 20, Seed: 7, Size: 96x64, Model: jimeng_t2i_v40, Record: 12"
+        "Steps: 20, Sampler: default, Schedule type: default, Seed: 7, Size: 96x64, "
+        "Model: jimeng_t2i_v40, Record: 12"
     )
 
 
 def test_parameters_leave_out_what_was_not_used_and_quote_what_would_confuse() -> None:
     text = pictures.embed_parameters(ImageRequest(prompt="猫"), Size(width=1, height=2), "a, b: c", 3, None)
-    assert text == '猫\nSize: 1x2, Model: "a, b: c", Record: 3'
+    chosen = "Steps: default, Sampler: default, Schedule type: default"
+    assert text == f'猫\n{chosen}, Size: 1x2, Model: "a, b: c", Record: 3'
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+@pytest.mark.parametrize("steps", [None, 20])
+def test_readers_of_the_form_know_the_line_whatever_was_left_to_the_service(
+    seed: int | None, steps: int | None
+) -> None:
+    request = ImageRequest(prompt="雪山，\n小屋: 水彩", negative_prompt="人物", steps=steps)
+    text = pictures.embed_parameters(request, Size(width=96, height=64), "jimeng_t2i_v40", 12, seed)
+    prompts, _, line = text.rpartition("\n")
+    found = dict(item.split(": ") for item in line.split(", "))
+    # sd-parsers: three of these, one the sampler. Civitai, sd-prompt-reader: a line that begins with Steps.
+    known = {"Sampler", "CFG scale", "Seed", "Steps", "ENSD", "Schedule type"} & set(found)
+    assert len(known) >= 3
+    assert found["Sampler"] == "default"
+    assert line.startswith("Steps: ")
+    assert prompts.split("\nNegative prompt: ") == ["雪山，\n小屋: 水彩", "人物"]
+    assert found.get("Seed") == (str(seed) if seed else None)
+    told = pictures.parse_parameters(text)
+    assert (told.seed, told.steps, told.width, told.record_id) == (seed, steps, 96, 12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -217,6 +239,71 @@ def test_png_tools_find_the_parameters_on_opening(text: str) -> None:
 def test_exif_tools_find_the_parameters_in_the_user_comment(kind: str) -> None:
     comment = user_comment(embedded(of_kind(kind)))
     assert comment == b"UNICODE\x00" + TEXT.encode("utf-16-be")
+
+
+def exif_of(content: bytes) -> dict[str, Any]:
+    """Every field of the first and of the EXIF directory, by the name that the standard gives it."""
+    with Image.open(io.BytesIO(content)) as image:
+        found = image.getexif()
+        fields = {**found, **found.get_ifd(exif.EXIF_DIRECTORY)}
+    return {ExifTags.TAGS[tag]: value for tag, value in fields.items()}
+
+
+EVERY_PICTURE = {
+    "ExifVersion": b"0230",
+    "FlashPixVersion": b"0100",
+    "ColorSpace": 1,
+    "ExifImageWidth": 96,
+    "ExifImageHeight": 64,
+}
+EVERY_JPEG = EVERY_PICTURE | {
+    "ComponentsConfiguration": b"\1\2\3\0",
+    "XResolution": 72,
+    "YResolution": 72,
+    "ResolutionUnit": 2,
+    "YCbCrPositioning": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "demanded"),
+    [
+        ("jpeg", {}, EVERY_JPEG),
+        ("jpeg", {"progressive": True}, EVERY_JPEG),
+        ("jpeg", {"dpi": (300, 300)}, EVERY_JPEG | {"XResolution": 300, "YResolution": 300}),
+        ("jpeg", {"icc_profile": b"Display P3"}, EVERY_JPEG | {"ColorSpace": 0xFFFF}),
+        ("jpeg", {"icc_profile": b"sRGB IEC61966-2.1"}, EVERY_JPEG),
+        ("webp", {}, EVERY_PICTURE),
+        ("webp", {"lossless": True}, EVERY_PICTURE),
+        ("webp", {"icc_profile": b"Display P3"}, EVERY_PICTURE | {"ColorSpace": 0xFFFF}),
+    ],
+)
+def test_exif_holds_what_the_standard_demands(
+    kind: str, options: dict[str, Any], demanded: dict[str, Any]
+) -> None:
+    found = exif_of(embedded(drawn(kind, **options)))
+    assert found.pop("UserComment")
+    assert found.pop("ExifOffset")
+    assert found == demanded
+
+
+def test_exif_of_a_grey_jpeg_names_its_one_component_and_of_print_colours_claims_none() -> None:
+    grey, print_colours = exif_of(embedded(drawn("jpeg", "L"))), exif_of(embedded(drawn("jpeg", "CMYK")))
+    assert grey["ComponentsConfiguration"] == b"\1\0\0\0"
+    assert print_colours.keys() & {"ComponentsConfiguration", "YCbCrPositioning"} == set()
+    assert print_colours["ColorSpace"] == 0xFFFF
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_exif_fields_that_a_service_wrote_stay_and_missing_ones_join_them(order: str) -> None:
+    head = {"<": b"II\x2a\x00", ">": b"MM\x00\x2a"}[order] + struct.pack(order + "L", 8)
+    fields = struct.pack(order + "HHHLHHL", 1, 0x0128, 3, 1, 3, 0, 0)  # ResolutionUnit: centimetres
+    plain = drawn("jpeg")
+    found = exif_of(embedded(plain[:2] + jpeg_segment(0xE1, b"Exif\x00\x00" + head + fields) + plain[2:]))
+    assert found.pop("UserComment")
+    assert found.pop("ExifOffset")
+    density = {"XResolution", "YResolution"}  # in which unit a service counted, ours is not known
+    assert found == {name: EVERY_JPEG[name] for name in EVERY_JPEG.keys() - density} | {"ResolutionUnit": 3}
 
 
 @pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
@@ -320,7 +407,8 @@ def test_prompts_too_long_for_a_jpeg_are_shortened_and_the_last_line_stays() -> 
     text = pictures.embed_parameters(request, Size(width=1, height=1), "m", 5, 6)
     found = pictures.read_parameters(embedded(drawn("jpeg"), text))
     assert found is not None
-    assert found.endswith("…\nSeed: 6, Size: 1x1, Model: m, Record: 5")
+    chosen = "Steps: default, Sampler: default, Schedule type: default"
+    assert found.endswith(f"…\n{chosen}, Seed: 6, Size: 1x1, Model: m, Record: 5")
     assert len(found) > 15_000
     assert pictures.read_parameters(embedded(drawn("png"), text)) == text
 

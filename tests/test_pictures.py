@@ -20,9 +20,11 @@ from domain import ImageRequest, KeptPicture, Picture, Size
 from errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
 from picture_files import checking, keeping
 from picture_files.containers import jpeg_segment, png_chunk
+from picture_files.exif import Picture as Described
 from picture_files.exif import with_user_comment
 from tests.drawn import SIZE, drawn, pixels
 
+CHOSEN_BY_THE_SERVICE = "Steps: default, Sampler: default, Schedule type: default"
 REQUEST = ImageRequest(prompt="猫")
 
 
@@ -63,7 +65,10 @@ def test_the_kept_file_carries_its_parameters_and_its_real_size(tmp_path: Path) 
     text = pictures.embed_parameters(REQUEST, None, "demo", 1, 5)
     kept = keep(tmp_path, content, embed=text)
     path = tmp_path / kept.filename
-    assert pictures.read_parameters(path) == "猫\nSeed: 5, Size: 96x64, Model: demo, Record: 1"
+    assert (
+        pictures.read_parameters(path)
+        == f"猫\n{CHOSEN_BY_THE_SERVICE}, Seed: 5, Size: 96x64, Model: demo, Record: 1"
+    )
     assert pixels(path.read_bytes()) == pixels(content)
     assert kept.file_size == path.stat().st_size
 
@@ -71,9 +76,8 @@ def test_the_kept_file_carries_its_parameters_and_its_real_size(tmp_path: Path) 
 def test_a_prompt_that_looks_like_the_last_line_is_left_alone(tmp_path: Path) -> None:
     text = pictures.embed_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
     kept = keep(tmp_path, drawn("png"), embed=text)
-    assert (
-        pictures.read_parameters(tmp_path / kept.filename) == "Size: ?\nSize: 96x64, Model: demo, Record: 1"
-    )
+    told = f"Size: ?\n{CHOSEN_BY_THE_SERVICE}, Size: 96x64, Model: demo, Record: 1"
+    assert pictures.read_parameters(tmp_path / kept.filename) == told
 
 
 def test_an_existing_file_is_never_written_over(tmp_path: Path) -> None:
@@ -401,7 +405,7 @@ def test_a_record_never_gets_two_files_although_its_picture_comes_home_twice(tmp
 def test_a_picture_that_came_with_a_comment_of_the_service_is_known_again(
     tmp_path: Path, picture_format: str, comment: str
 ) -> None:
-    block = b"Exif\x00\x00" + with_user_comment(b"", comment)
+    block = b"Exif\x00\x00" + with_user_comment(b"", comment, Described(width=96, height=64, is_srgb=True))
     content = drawn(picture_format, exif=block)
     text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = keep(tmp_path, content, record_id=7, embed=text)
