@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Any
+from typing import ClassVar
 
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from image_models.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -65,15 +65,6 @@ def look_up(host: str, port: int) -> list[str]:
     return addresses
 
 
-class PublicOnly(HTTPAdapter):
-    """Connects to public addresses only, without a proxy, which would look names up by itself."""
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        """As the parent, with pools whose connections check where they go."""
-        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
-
-
 def _innermost(ip: IPAddress) -> IPAddress:
     if isinstance(ip, ipaddress.IPv4Address):
         return ip
@@ -82,42 +73,24 @@ def _innermost(ip: IPAddress) -> IPAddress:
     return ip.ipv4_mapped or ip.sixtofour or ip
 
 
-def _connect(connection: HTTPConnection) -> socket.socket:
-    """A socket to the first checked address that answers."""
-    try:
-        addresses = look_up(connection._dns_host, connection.port)
-    except (OSError, UnicodeError) as problem:
-        raise NameResolutionError(connection.host, connection, socket.gaierror(str(problem))) from None
-    failures: list[OSError] = []
-    for address in addresses:
-        try:
-            return _open(connection, address)
-        except OSError as problem:
-            failures.append(problem)
-    raise NewConnectionError(connection, str(failures[-1]) if failures else "no address")
+class _PublicConnection(TimedConnection):
+    def find_addresses(self) -> list[str]:
+        return look_up(self._dns_host, self.port)
 
 
-def _open(connection: HTTPConnection, address: str) -> socket.socket:
-    patience: Any = connection.timeout
-    opened = socket.create_connection((address, connection.port), timeout=patience)
-    for option in connection.socket_options or ():
-        opened.setsockopt(*option)
-    return opened
+class _PublicTLSConnection(_PublicConnection, TimedTLSConnection):
+    pass
 
 
-class _PublicHTTPConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
+class _PublicPool(HTTPConnectionPool):
+    ConnectionCls = _PublicConnection
 
 
-class _PublicHTTPSConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
+class _PublicTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicTLSConnection
 
 
-class _PublicHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _PublicHTTPConnection
+class PublicOnly(TimedAdapter):
+    """Connects to public addresses only, without a proxy, which would look names up by itself."""
 
-
-class _PublicHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicHTTPSConnection
+    pools: ClassVar = {"http": _PublicPool, "https": _PublicTLSPool}

@@ -22,23 +22,23 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from threading import local
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
 from config import is_loopback
 from domain import Picture, whole_characters
 from errors import Billed, ModelError
+from image_models.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
 from image_models.door import Order, Pause
 
 MAX_BYTES = 64 * 1024 * 1024
-CONNECT_SECONDS = 10.0
 # A proxy or gateway gives these after it passed the order on: time-outs, a failed dependency, a closed line.
 AFTER_THE_ORDER = (408, 424, 444, 460, 499)
 _CHUNK = 128 * 1024
@@ -52,7 +52,7 @@ _NOT_A_CALL = (
 
 
 class TooMuch(Exception):
-    """A body larger than MAX_BYTES, or one that trickles in for longer than was allowed."""
+    """A body larger than MAX_BYTES."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,21 +126,18 @@ class Line:
         headers: Mapping[str, str],
         content: bytes | None,
     ) -> Answer:
-        patience = (min(CONNECT_SECONDS, self._timeout), self._timeout)
-        until = time.monotonic() + self._timeout
         try:
             with session.request(
                 method,
                 url,
                 data=content,
                 headers=dict(headers),
-                timeout=patience,
+                timeout=self._timeout,
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                return Answer(
-                    status=response.status_code, headers=response.headers, content=read_body(response, until)
-                )
+                content = read_body(response)
+                return Answer(status=response.status_code, headers=response.headers, content=content)
         except (requests.RequestException, HTTPError, TooMuch, OSError, UnicodeError) as problem:
             self._give_up(problem, proxy_for(url, session))
 
@@ -207,14 +204,14 @@ def _is_near(host: str) -> bool:
         return is_loopback(host) or "." not in host or host.lower().endswith(".local")
 
 
-def read_body(response: requests.Response, until: float) -> bytes:
-    """The whole body, at most MAX_BYTES, by ``until`` on the monotonic clock. Raises TooMuch, HTTPError."""
+def read_body(response: requests.Response) -> bytes:
+    """The whole body, at most MAX_BYTES. Raises TooMuch, HTTPError."""
     body = bytearray()
     packed = "Content-Encoding" in response.headers
     while chunk := response.raw.read1(_CHUNK, decode_content=packed):
         body += chunk
-        if len(body) > MAX_BYTES or time.monotonic() > until:
-            raise TooMuch("内容过大" if len(body) > MAX_BYTES else "接收超时")
+        if len(body) > MAX_BYTES:
+            raise TooMuch("内容过大")
     return bytes(body)
 
 
@@ -238,7 +235,6 @@ def reason(problem: BaseException) -> str:
         "ConnectTimeout": "连接超时",
         "timed out|Timeout": "等待答复超时",
         "内容过大": "内容过大",
-        "接收超时": "接收超时",
     }
     return next((words for pattern, words in known.items() if re.search(pattern, text)), "连接中断")
 
@@ -342,15 +338,7 @@ def quoted(text: Any, *secrets: str) -> str:
     return words[:160]
 
 
-class _HTTPConnection(HTTPConnection):
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except OSError as problem:
-            raise _not_connected(self, problem) from problem
-
-
-class _HTTPSConnection(HTTPSConnection):
+class _Connection(TimedConnection):
     def connect(self) -> None:
         try:
             super().connect()
@@ -358,30 +346,24 @@ class _HTTPSConnection(HTTPSConnection):
             raise _not_connected(self, problem) from problem
 
 
+class _TLSConnection(_Connection, TimedTLSConnection):
+    pass
+
+
 def _not_connected(connection: HTTPConnection, problem: Exception) -> NewConnectionError:
     kind = "CERTIFICATE" if isinstance(problem, ssl.SSLCertVerificationError) else repr(problem)
     return NewConnectionError(connection, kind)
 
 
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
 
 
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
 
 
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
-
-
-class _Telling(HTTPAdapter):
+class _Telling(TimedAdapter):
     """Tells a connection that could not be made from one that broke, also at a proxy or in a handshake."""
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
-        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
+    pools: ClassVar = {"http": _Pool, "https": _TLSPool}

@@ -7,13 +7,13 @@ from threading import Semaphore, local
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from domain import Reference
 from errors import Billed, ModelError
 from image_models.addresses import AddressRefused, PublicOnly
-from image_models.calls import CONNECT_SECONDS, TooMuch, Waiting, new_session, read_body, reason, surroundings
+from image_models.calls import TooMuch, Waiting, new_session, read_body, reason, surroundings
+from image_models.deadlines import TimedAdapter
 from image_models.door import Pause
 
 MAX_REDIRECTS = 3
@@ -47,7 +47,7 @@ class Downloads:
         with self._at_once:
             until = time.monotonic() + self._timeout
             for _ in range(MAX_REDIRECTS + 1):
-                content, url = self._hop(url, until)
+                content, url = self._hop(url, seconds=until - time.monotonic())
                 if content is not None:
                     return content
         raise self._failure("转向次数太多")
@@ -76,17 +76,16 @@ class Downloads:
             text = f"参考图「{reference.filename}」没有取到，请检查它的地址或换一张"
             raise ModelError(text, cause="download", billed=Billed.NO, retryable=problem.retryable) from None
 
-    def _hop(self, url: str, until: float) -> tuple[bytes | None, str]:
+    def _hop(self, url: str, *, seconds: float) -> tuple[bytes | None, str]:
         """One request: (the picture, "") or (None, where it says to look instead)."""
         session = self._session_for(url)
-        patience = (min(CONNECT_SECONDS, self._timeout), self._timeout)
         try:
-            with session.get(url, timeout=patience, stream=True, allow_redirects=False) as response:
+            with session.get(url, timeout=seconds, stream=True, allow_redirects=False) as response:
                 if response.is_redirect:
                     return None, urljoin(url, response.headers["Location"])
                 if response.status_code != 200:
                     raise self._failure(f"HTTP {response.status_code}")
-                return self._checked(read_body(response, until)), ""
+                return self._checked(read_body(response)), ""
         except (requests.RequestException, HTTPError, TooMuch, OSError, ValueError) as problem:
             raise self._explain(problem) from None
 
@@ -96,7 +95,7 @@ class Downloads:
         name = "own" if own else "public"
         session: requests.Session | None = getattr(self._mine, name, None)
         if session is None:
-            session = new_session(HTTPAdapter() if own else PublicOnly())
+            session = new_session(TimedAdapter() if own else PublicOnly())
             session.verify = self._verify
             setattr(self._mine, name, session)
         return session

@@ -268,7 +268,7 @@ def test_a_picture_that_trickles_in_is_given_up(site: Site) -> None:
 
     site.answers["/a.png"] = trickle
     downloads = Downloads("测试", site.address, timeout=0.3)
-    assert "接收超时" in failure(lambda: downloads.fetch(f"{site.address}/a.png")).message
+    assert "等待答复超时" in failure(lambda: downloads.fetch(f"{site.address}/a.png")).message
 
 
 def test_insisting_outlives_two_failures(site: Site, downloads: Downloads) -> None:

@@ -26,6 +26,7 @@ from tests.fakes.pictures import picture
 
 FAULTS = (
     "slow",  # answers only after ``seconds`` more
+    "drip",  # sends the head of the answer byte by byte, spread over ``seconds``
     "reset",  # takes the order, then breaks the connection: a lost answer
     "drop",  # breaks the connection without having taken the order
     "cut",  # takes the order, then sends half of the answer
@@ -75,6 +76,7 @@ class Reply:
     status: int = 200
     content: bytes = b""
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+    head_seconds: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -152,6 +154,7 @@ class FakeService:
         self.orders: list[OrderLine] = []
         self.calls: list[tuple[str, Call]] = []
         self.most_under_way = 0
+        self.whole_drips = 0  # heads that dripped and were read to their end
         self.spy: Spy = _see_nothing
         self.lock = threading.RLock()
         self._under_way = 0
@@ -308,6 +311,8 @@ class FakeService:
             time.sleep(fault.seconds)
         self._before(kind)
         reply = self._picture(call, kind) if step == "picture" else self.answer(step, call)
+        if fault and kind == "drip":
+            reply.head_seconds = fault.seconds
         return self._after(kind, reply)
 
     def _before(self, kind: str) -> None:
@@ -442,6 +447,8 @@ class _Handler(BaseHTTPRequestHandler):
         length = reply.headers.setdefault("Content-Length", str(len(reply.content)))
         for name, value in reply.headers.items():
             self.send_header(name, value)
+        if reply.head_seconds:
+            self._drip(reply.head_seconds)
         self.end_headers()
         middle = len(reply.content) // 2
         self.wfile.write(reply.content[:middle])
@@ -449,6 +456,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.content[middle:])
         if int(length) != len(reply.content):
             self._break()
+
+    def _drip(self, seconds: float) -> None:
+        """Send the head so far, one byte at a time. Raises ConnectionError when the client has left."""
+        buffer: list[bytes] = vars(self)["_headers_buffer"]
+        head = b"".join(buffer)
+        buffer.clear()
+        for byte in head:
+            self.wfile.write(bytes((byte,)))
+            time.sleep(seconds / len(head))
+        with self.server.service.lock:
+            self.server.service.whole_drips += 1
 
     def _break(self) -> None:
         """Close at once, with a reset where nothing was sent."""

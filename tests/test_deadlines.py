@@ -1,0 +1,137 @@
+"""A call has one deadline, from the connection to the last byte, however slowly the other side goes on."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+
+import pytest
+from urllib3.exceptions import NewConnectionError
+
+from config import Settings
+from domain import ImageRequest
+from errors import Billed, ModelError
+from image_models.calls import Line
+from image_models.deadlines import CONNECT_SECONDS, Deadline, TimedConnection
+from image_models.downloads import Downloads
+from image_models.jimeng import Jimeng
+from image_models.openai_images import OpenAIImages
+from image_models.sdapi import SdApi
+from image_models.seedream import Seedream
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.fakes.sdapi import FakeSdApi
+from tests.fakes.seedream import FakeSeedream
+from tests.fakes.service import FakeService
+
+DRIPS = 60.0  # far beyond MODEL_TIMEOUT: whoever waits for every byte gets a whole answer in the end
+FOX = ImageRequest(prompt="fox", resolution="1K")
+SERVICES: dict[
+    str, tuple[type[FakeService], Callable[[Settings], Jimeng | Seedream | OpenAIImages | SdApi]]
+] = {
+    "jimeng": (FakeJimeng, Jimeng),
+    "seedream": (FakeSeedream, Seedream),
+    "openai": (FakeOpenAIImages, OpenAIImages),
+    "sdapi": (FakeSdApi, SdApi),
+}
+
+
+@pytest.fixture
+def jimeng() -> Iterator[FakeJimeng]:
+    with FakeJimeng() as running:
+        yield running
+
+
+def failure(call: Callable[[], object]) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        call()
+    return caught.value
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_order_whose_head_drips_is_given_up_and_of_unknown_cost(name: str) -> None:
+    kind, open_model = SERVICES[name]
+    with kind() as service:
+        service.fail_next("drip", seconds=DRIPS)
+        model = open_model(Settings(**service.settings(model_timeout=1)))
+        error = failure(lambda: model.order(FOX, ()))
+        assert (error.cause, error.billed, error.retryable) == ("network", Billed.UNKNOWN, False)
+        assert "等待答复超时" in error.message
+        assert service.count("submit") == 1
+
+
+def test_a_look_whose_head_drips_is_asked_again(jimeng: FakeJimeng) -> None:
+    ticket = Jimeng(Settings(**jimeng.settings())).order(FOX, ()).ticket
+    assert ticket
+    jimeng.fail_next("drip", step="poll", seconds=DRIPS)
+    impatient = Jimeng(Settings(**jimeng.settings(model_timeout=1)))
+    assert impatient._look(ticket) is None
+    assert jimeng.whole_drips == 0
+    assert at_last(lambda: impatient._look(ticket))
+
+
+def test_a_picture_whose_head_drips_is_given_up_and_can_be_fetched_again() -> None:
+    with FakeSeedream() as service:
+        ticket = Seedream(Settings(**service.settings())).order(FOX, ()).ticket
+        assert ticket
+        service.fail_next("drip", step="picture", seconds=DRIPS)
+        downloads = Downloads("测试", service.address, timeout=1)
+        error = failure(lambda: downloads.fetch(ticket))
+        assert (error.cause, error.billed, error.ticket_usable) == ("download", Billed.YES, True)
+        assert service.whole_drips == 0
+        assert at_last(lambda: downloads.fetch(ticket))
+
+
+def at_last(call: Callable[[], object]) -> object:
+    """What a call comes to on a machine that may be too slow for its deadline now and then."""
+    for _ in range(60):
+        with suppress(ModelError):
+            if found := call():
+                return found
+    return None
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """A service that takes connections and never reads -> its address."""
+    taken: list[socket.socket] = []
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    taken.append(server.accept()[0])
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+    for each in taken:
+        each.close()
+
+
+def test_an_order_that_nobody_reads_is_given_up_and_of_unknown_cost(deaf: str) -> None:
+    line = Line("测试", deaf, timeout=1)
+    error = failure(lambda: line.order(deaf, headers={}, content=bytes(32 * 1024 * 1024)))
+    assert error.billed is Billed.UNKNOWN
+
+
+def test_every_address_of_a_name_gets_its_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, float]] = []
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        asked.append((address[0], timeout))
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    deadline = Deadline()
+    deadline.start(1000)
+    connection = TimedConnection("service.example", 80, deadline=deadline)
+    monkeypatch.setattr(
+        connection, "find_addresses", lambda: ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]
+    )
+    with pytest.raises(NewConnectionError):
+        connection.connect()
+    assert [address for address, _ in asked] == ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]
+    assert all(seconds <= CONNECT_SECONDS for _, seconds in asked)
+    assert asked[0][1] <= CONNECT_SECONDS / 4
