@@ -1,5 +1,6 @@
 """生成记录 as the server draws it: every address is answered, and says what was made of it."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -167,3 +168,51 @@ def test_batches_to_filter_by_are_not_crowded_out_by_single_pictures(
     choices = client.get("/live/records/batches").get_data(as_text=True)
     assert "春季" in choices
     assert "单张" not in choices
+
+
+def test_a_search_with_windows_line_ends_finds_the_prompt_that_was_sent_with_them(
+    client: FlaskClient,
+) -> None:
+    client.post("/api/batches", json={"rows": [{"prompt": "第一行\r\n第二行"}]})
+    answer = client.get("/api/records", query_string={"search": "行\r\n第", "status": "queued"})
+    assert answer.get_json()["total"] == 1
+
+
+def test_a_batch_without_a_name_is_labelled_by_a_time_the_browser_shows_in_its_own_zone(
+    client: FlaskClient, db: database.Connection
+) -> None:
+    db.execute(
+        """
+        INSERT INTO batches (id, name, source, state, total, estimated_micros, version, created_at)
+        VALUES ('b', '', 'batch', 'finished', 1, 0, 1, '2026-11-26 00:43:00')
+        """
+    )
+    local = '<time data-local datetime="2026-11-26T00:43:00Z">'
+    assert local in client.get("/live/records/batches").get_data(as_text=True)
+    assert local in page(client, "?batch_id=b")
+
+
+def test_a_batch_name_is_never_markup(client: FlaskClient, db: database.Connection) -> None:
+    db.execute(
+        """
+        INSERT INTO batches (id, name, source, state, total, estimated_micros, version)
+        VALUES ('b', '<b>春季</b>', 'batch', 'finished', 1, 0, 1)
+        """
+    )
+    assert "&lt;b&gt;春季&lt;/b&gt;" in client.get("/live/records/batches").get_data(as_text=True)
+
+
+def test_references_are_shown_as_thumbnails_with_their_names(
+    client: FlaskClient, db: database.Connection
+) -> None:
+    images = [
+        {"url": "/samples/files/cat.png", "filename": "猫.png"},
+        {"url": "javascript:alert(1)", "filename": "x"},
+    ]
+    db.execute("UPDATE generation_records SET sample_images = ? WHERE id = 1", (json.dumps(images),))
+    html = page(client, "?search=猫")
+    assert (
+        html.count('src="/samples/thumbnails/cat.png" alt="猫.png"') == 2
+    )  # in the table and beside the large view
+    assert 'href="/samples/files/cat.png"' in html
+    assert 'href="javascript' not in html

@@ -32,7 +32,7 @@ def read_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
     calendar, both included, or moments (``2026-03-01T08:00:00+08:00``; UTC when they name no zone).
     """
     return database.RecordFilter(
-        search=_text(fields, "search"),
+        search=_text(fields, "search").replace("\r\n", "\n"),  # as prompts are stored
         statuses=_statuses(fields),
         batch_id=_text(fields, "batch_id"),
         aspect_ratio=_kind(fields, "aspect_ratio", ASPECT_RATIOS),

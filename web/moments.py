@@ -1,9 +1,14 @@
-"""When something was, and what a batch without a name is called: by the time it began."""
+"""Times in pages, and the label of a batch without a name: the time it was created.
+
+A page carries UTC and the time of the server's zone; ``localTimes`` in static/js/frame.js replaces it by the
+browser's.
+"""
 
 from datetime import UTC, datetime
 from typing import Protocol
 
 from flask import Flask
+from markupsafe import Markup, escape
 
 from web.language import day_in_words, say
 
@@ -19,8 +24,8 @@ class Begun(Protocol):
 
 
 def install(app: Flask) -> None:
-    """Give the templates ``| moment`` and ``| called``."""
-    app.jinja_env.filters["moment"] = moment
+    """Give the templates ``| local_time`` and ``| called``."""
+    app.jinja_env.filters["local_time"] = local_time
     app.jinja_env.filters["called"] = called
 
 
@@ -36,6 +41,14 @@ def moment(created_at: str) -> str:
     return f"{day_in_words(at, with_year=at.year != now.year)} {at:%H:%M}"
 
 
-def called(batch: Begun) -> str:
-    """Its name, or when it began."""
-    return batch.name or say("{time} 的批次", time=moment(batch.created_at))
+def local_time(created_at: str) -> Markup:
+    """UTC as kept -> a ``<time>`` element that a browser shows in its own time zone."""
+    element = Markup('<time data-local datetime="{at}Z">{shown}</time>')
+    return element.format(at=created_at.replace(" ", "T"), shown=moment(created_at))
+
+
+def called(batch: Begun) -> Markup:
+    """The label of a batch, as markup: its name, or the time it was created."""
+    if batch.name:
+        return escape(batch.name)
+    return Markup(say("{time} 的批次")).format(time=local_time(batch.created_at))  # noqa: S704 - our own words

@@ -9,6 +9,7 @@ import database
 import pictures
 from domain import ImageRequest, Record
 from errors import CAUSES, InvalidRequest, NotFound
+from sample_images import shown_at
 from web.answers import sizes_json
 from web.asking import BadRows, queue_rows
 from web.context import connection, rooms
@@ -18,6 +19,7 @@ from web.numbers import asked_number
 RESULTS_SHOWN = 60
 _YEAR = 365 * 24 * 3600
 pages = Blueprint("pages", __name__)
+pages.add_app_template_filter(shown_at, "reference_thumbnail")
 
 
 @pages.get("/")

@@ -57,6 +57,30 @@ def test_results_come_while_typing_and_stand_in_the_address(records: RecordsPage
     records.expect_total("共 60 条")
 
 
+def test_an_answer_to_a_search_that_was_cleared_is_not_shown(records: RecordsPage) -> None:
+    held: list[Route] = []
+    records.page.route("**/live/records?*search=*", lambda route: held.append(route))
+    records.search("夜市")
+    waiting = records.page.locator("[data-found].is-waiting")
+    expect(waiting).to_have_count(1)
+    records.search("")
+    expect(waiting).to_have_count(0)
+    for route in held:
+        route.continue_()
+    records.page.wait_for_load_state("networkidle")
+    records.expect_total("共 60 条")
+    assert "search" not in records.page.url
+
+
+@pytest.mark.parametrize(
+    ("chip", "choice"), [("aspect_ratio", "16:9"), ("resolution", "2K"), ("model", "demo"), ("days", "今天")]
+)
+def test_a_filter_that_was_chosen_leaves_no_panel_open(records: RecordsPage, chip: str, choice: str) -> None:
+    records.filter(chip, choice)
+    expect(records.page.locator(".filter.is-on", has_text=choice)).to_be_visible()
+    expect(records.page.locator("details.filter-more[open]")).to_have_count(0)
+
+
 def test_the_slash_focuses_the_search_and_a_search_without_result_says_what_to_do(
     records: RecordsPage,
 ) -> None:

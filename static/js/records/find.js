@@ -17,10 +17,12 @@ export function find(page) {
   let typing = 0;
   let hasTyped = false;
   let drawn = location.search;
+  let requested = location.search; // the last address asked for, whether or not its answer is here
 
   async function go(url, { history: how = "push", focus = false } = {}) {
     const ticket = ++latest;
     const { search, href } = new URL(url, location.href);
+    requested = search;
     const late = setTimeout(() => found.classList.add("is-waiting"), 300);
     try {
       const news = await lookAtFragment(page.dataset.liveUrl + search, {});
@@ -33,7 +35,10 @@ export function find(page) {
       page.dispatchEvent(new Event("found"));
       return true;
     } catch (failure) {
-      if (ticket === latest) tell(failure.message);
+      if (ticket === latest) {
+        requested = drawn;
+        tell(failure.message);
+      }
       return false;
     } finally {
       clearTimeout(late);
@@ -69,7 +74,7 @@ export function find(page) {
   function look(how, focus = false) {
     clearTimeout(typing);
     const url = asked();
-    if (new URL(url, location.href).search !== location.search) go(url, { history: how, focus });
+    if (new URL(url, location.href).search !== requested) go(url, { history: how, focus });
   }
 
   /** What one types in a row is one step back. */
@@ -101,7 +106,7 @@ export function find(page) {
   window.addEventListener("popstate", () => {
     field.value = new URLSearchParams(location.search).get("search") ?? "";
     hasTyped = false;
-    if (location.search !== drawn) go(location.href, { history: "keep" });
+    if (location.search !== requested) go(location.href, { history: "keep" });
   });
 
   return {
