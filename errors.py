@@ -12,6 +12,8 @@
     ├── Busy                     possible, but not at this moment
     ├── ModelError               .billed, .retryable, .cause, …: the image model did not deliver
     └── StorageError             disk or database would not take it
+        ├── StoreLost            the database file is gone or another one: nothing is ordered
+        │   └── StoreDamaged     … or its contents are broken, until the restart
         └── BucketError          .passing: the bucket (OSS) would not; waiting may help, or a setting is wrong
 
 This room knows nothing of HTTP and imports nothing of ours.
@@ -137,6 +139,14 @@ class ModelError(AppError):
 
 class StorageError(AppError):
     """The disk or the database would not take it."""
+
+
+class StoreLost(StorageError):
+    """The path of the database leads to no file, or to another one than was opened."""
+
+
+class StoreDamaged(StoreLost):
+    """The database file is broken, or no database at all."""
 
 
 class BucketError(StorageError):

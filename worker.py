@@ -22,7 +22,7 @@ import sample_images
 from config import Settings
 from disk_space import DiskLow, DiskSpace
 from domain import KeptPicture, Record, Reference
-from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError
+from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost
 from housework import Housework
 from pace import Bell, Pace, Slot
 from pile import Laid, Pile
@@ -77,6 +77,7 @@ class Worker:
         self._closing = threading.Event()
         self._stopping = threading.Event()
         self._found_dead = threading.Event()
+        self.store = database.StoreGuard(settings.database_path, stops=self._stopping.is_set)
         self.housework = Housework(settings, self.library, self.copies, is_stopping=self._stopping.is_set)
         self._in_hand: set[int] = set()
         self._stay_awake = stay_awake  # told twice a second whether there is work
@@ -163,7 +164,7 @@ class Worker:
         return True
 
     def _claim(self, db: database.Connection) -> Record | None:
-        if self.is_stopping:
+        if self.is_stopping or self.store.complaint():
             return None
         record = database.claim_record(
             db,
@@ -185,7 +186,7 @@ class Worker:
             if not slot.taken:
                 raise WorkerStopping
             kept, seed = self.run_record(db, record, slot)
-        except (WorkerStopping, database.BatchAtRest):
+        except (WorkerStopping, database.BatchAtRest, StoreLost):
             self._put_back(db, record)
             journal.tell("put_down", record)
         except database.ClaimLost:
@@ -240,6 +241,7 @@ class Worker:
             record=record,
             budget=self.settings.budget,
             insist_on_room=lambda: self.disk.insist(self.in_hand),
+            require_store=lambda: self.store.require(db),
             insist=self._insist,
         )
 

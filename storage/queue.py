@@ -234,10 +234,13 @@ def requeue_record(
     """Give a record back for a later try, not before that Unix time; its batch was cancelled: to its end.
 
     ``error`` says why, and whether its ticket can still be collected; without one (the worker stops)
-    everything stays as it is.
+    everything stays as it is, but what was ordered and whose ticket could not be kept is unknown.
     """
     with transaction(db):
         if not _holds(db, record):
+            return
+        if error is None and _is_in_doubt(db, record):
+            _end(db, record, *_lapsed_end(db, record))
             return
         if error is not None and not error.ticket_usable:
             close_sends(db, record.id, error.billed, error.cause)
@@ -251,6 +254,11 @@ def requeue_record(
                 f"{place_in_batch(record)}稍后再试：{error.message}",
                 record.id,
             )
+
+
+def _is_in_doubt(db: sqlite3.Connection, record: Record) -> bool:
+    sql = f"SELECT 1 FROM generation_records WHERE id = :id AND {_IN_DOUBT}"
+    return db.execute(sql, {"id": record.id}).fetchone() is not None
 
 
 def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:

@@ -108,7 +108,7 @@ def back_up(path: Path, target: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     try:
         windows.unlink(part)
-        with closing(connect(path)) as db, closing(connect(part)) as copy:
+        with closing(connect(path)) as db, closing(connect(part, create=True)) as copy:
             db.backup(copy)
             if is_up_to_date(copy):
                 pause_in_copy(copy)

@@ -594,7 +594,7 @@ def test_opening_again_changes_nothing_and_copies_nothing(
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "broken.db"
     path.write_bytes(b"not a database at all" * 100)
-    with pytest.raises(StorageError, match="打不开"):
+    with pytest.raises(StorageError, match="有损坏"):
         database.open_database(path)
 
 

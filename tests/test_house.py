@@ -35,7 +35,7 @@ MAY_KNOW = {
     "sample_library": _GROUND | {"oss_client", "windows"},
     "sample_images": _GROUND | {"sample_library", "oss_client"},
     "spreadsheet": _GROUND | {"sheets"},
-    "sending": {"domain", "database", "journal"},
+    "sending": {"domain", "errors", "database", "journal"},
     "housework": _GROUND | {"journal", "database", "output_copies", "pictures", "sample_images"},
     "worker": _GROUND
     | _WATCH

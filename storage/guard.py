@@ -1,0 +1,134 @@
+"""Whether the database under a running server can still be trusted with an order.
+
+Files that are away pause everything until they are back: nothing is written meanwhile, so nothing is missed.
+Damage, and contents older than what was seen, last until a restart: SQLite has read pages of both by then.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from errors import StorageError, StoreDamaged, StoreLost
+from storage.connection import connect, last_version
+from storage.health import check_pages
+from storage.opened import (
+    FileId,
+    OpenConnection,
+    damage_text,
+    file_id,
+    is_damage,
+    missing_text,
+    older_text,
+    replaced_text,
+)
+
+_SHARE_OF_CHECKS = 0.01  # of the time, at most, while the file keeps changing
+
+
+class StoreGuard:
+    """What one process knows of its database file; asked before each order, and by every page."""
+
+    def __init__(
+        self, path: Path, *, stops: Callable[[], bool] = bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path = path
+        self._stops = stops
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._main: FileId | None = None
+        self._away = ""
+        self._damage = ""
+        self._version = 0  # the highest value of the change counter so far
+        self._compared: tuple[int, int] | None = None  # the file when its contents were last compared
+        self._checked: tuple[int, int] | None = None  # and when its pages were last checked
+        self._next_check = 0.0
+
+    def complaint(self) -> str:
+        """Why nothing may be ordered or written, as one sentence; empty when all is well."""
+        if self._damage or self._away or self._main is None:
+            return self._damage or self._away
+        now = file_id(self._path)
+        if now is None:
+            return missing_text(self._path)
+        return "" if now == self._main else replaced_text(self._path)
+
+    def watch(self, db: OpenConnection) -> str:
+        """Compare the files with those that a connection of long standing has open -> the complaint.
+
+        A ``-wal`` that was removed is still open here; what it holds goes into the main file at once.
+        """
+        self._main = self._main or db.main
+        self._version = max(self._version, last_version(db))
+        db.note_files_beside()
+        trouble = db.trouble()
+        if trouble and not self._away and file_id(self._path) == db.main:
+            db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+        self._away = trouble
+        return self.complaint()
+
+    def require(self, db: OpenConnection) -> None:
+        """Before each order. Raises StoreLost: nothing may be sent."""
+        with self._lock:
+            self._main = self._main or db.main
+            if trouble := self.complaint() or db.trouble():
+                raise StoreLost(trouble)
+            self._version = max(self._version, last_version(db))
+            self._compare()
+            if self._checked is None:
+                self._check()
+        if self._damage:
+            raise StoreDamaged(self._damage)
+
+    def check(self) -> bool:
+        """Check the pages when the file has changed and it is time -> whether that was so."""
+        if self.complaint() or self._changed() == self._checked or self._clock() < self._next_check:
+            return False
+        with self._lock:
+            self._compare()
+        if not self._damage:
+            self._check()
+        return True
+
+    def report(self, error: BaseException) -> None:
+        """What a query met: from then on a damaged file is ordered from no more."""
+        if isinstance(error, StoreDamaged):
+            self._damage = self._damage or error.message
+        elif is_damage(error):
+            self._damage = self._damage or damage_text(self._path, str(error))
+
+    def _compare(self) -> None:
+        """A file that was overwritten by an older copy: seen by a new connection, which remembers no pages."""
+        changed, least = self._changed(), self._version
+        if changed == self._compared:
+            return
+        try:
+            with closing(connect(self._path)) as fresh:
+                version = last_version(fresh)
+        except sqlite3.DatabaseError as error:
+            if not (is_damage(error) or error.sqlite_errorcode == sqlite3.SQLITE_ERROR):  # no such table
+                raise StorageError(f"数据库现在读不出来（{error}），请检查磁盘和文件权限") from error
+            self._damage = damage_text(self._path, str(error))
+        else:
+            self._compared = changed
+            if version < least:
+                self._damage = older_text(self._path)
+
+    def _check(self) -> None:
+        began, changed = self._clock(), self._changed()
+        with closing(connect(self._path)) as fresh:
+            found = check_pages(fresh, stops=self._stops)
+        if found:
+            self._damage = damage_text(self._path, found)
+        self._checked = changed
+        self._next_check = self._clock() + (self._clock() - began) / _SHARE_OF_CHECKS
+
+    def _changed(self) -> tuple[int, int] | None:
+        """Size and time of change of the main file, which is written by checkpoints only."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime_ns
