@@ -28,14 +28,30 @@ class Housework:
         library: Library,
         copies: OutputCopies | None,
         *,
+        store: database.StoreGuard,
         is_stopping: Callable[[], bool],
     ) -> None:
         self._output_dir = settings.output_dir
         self._library = library
         self._copies = copies
+        self._store = store
+        self._complaint = ""
         self._is_stopping = is_stopping
         self._held: set[int] = set()
         self._told: set[int] = set()
+
+    def watch_store(self, db: database.Connection) -> bool:
+        """Whether the database can be worked with; the log says so when that changes."""
+        complaint = self._store.watch(db)
+        if complaint != self._complaint:
+            self._complaint = complaint
+            journal.note("worker", "store_lost" if complaint else "store_found", why=complaint or None)
+        return not complaint
+
+    def check_store(self) -> bool:
+        """The same; its pages are checked again when that is due."""
+        self._store.check()
+        return not self._store.complaint()
 
     def index_prompts(self, db: database.Connection) -> bool:
         """Bring some prompts into the index."""

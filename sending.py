@@ -7,7 +7,13 @@ from decimal import Decimal
 import database
 import journal
 from domain import Record
-from errors import StoreLost
+from errors import Billed, ModelError, StorageError, StoreLost
+
+# For pictures that were delivered and cannot be had again, by cause.
+NOT_AGAIN = {
+    "broken": "收到的图片打不开，也不能再取一次，可能已计费，请决定是否重新生成",
+    "storage": "图片已生成，但没能保存，也不能再取一次，可能已计费，请先腾出磁盘空间，再决定是否重新生成",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +35,7 @@ class RecordLedger:
         journal.tell("sent", self.record, send=send, price=price)
 
     def keep_ticket(self, ticket: str) -> None:
-        """Before the wait. When the database is lost the log keeps it, and the picture is fetched all the same."""
+        """Before the wait. With the database lost the log keeps it, and the picture is fetched anyway."""
 
         def keep() -> str:
             try:
@@ -42,3 +48,9 @@ class RecordLedger:
             journal.tell("ticket_not_kept", self.record, ticket=ticket, why=why)
         else:
             journal.tell("ticket_kept", self.record)
+
+
+def not_kept(error: StorageError) -> ModelError:
+    """A picture that came and that the disk would not take."""
+    told = f"图片已生成，但没能保存：{error.message}"
+    return ModelError(told, cause="storage", billed=Billed.YES, ticket_usable=True)

@@ -26,7 +26,7 @@ from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError
 from housework import Housework
 from pace import Bell, Pace, Slot
 from pile import Laid, Pile
-from sending import RecordLedger
+from sending import NOT_AGAIN, RecordLedger, not_kept
 
 LEASE_SECONDS = 12.0
 _LOOKOUT_SECONDS = 0.5
@@ -41,12 +41,6 @@ _HOUSEWORK_BREATH = 0.05  # between two steps, for those who wait to write
 _TRASH_LOOK_SECONDS = 3600.0
 _PUT_DOWN_SECONDS = 1.0
 _TROUBLE_SECONDS = 60.0  # in a batch that was cancelled nothing else holds back what cannot be collected
-
-# For pictures that were delivered and cannot be had again, by cause.
-_NOT_AGAIN = {
-    "broken": "收到的图片打不开，也不能再取一次，可能已计费，请决定是否重新生成",
-    "storage": "图片已生成，但没能保存，也不能再取一次，可能已计费，请先腾出磁盘空间，再决定是否重新生成",
-}
 
 Kept = tuple[KeptPicture, int | None]  # with the seed that was really used
 _Told = TypeVar("_Told")
@@ -78,7 +72,9 @@ class Worker:
         self._stopping = threading.Event()
         self._found_dead = threading.Event()
         self.store = database.StoreGuard(settings.database_path, stops=self._stopping.is_set)
-        self.housework = Housework(settings, self.library, self.copies, is_stopping=self._stopping.is_set)
+        self.housework = Housework(
+            settings, self.library, self.copies, store=self.store, is_stopping=self._stopping.is_set
+        )
         self._in_hand: set[int] = set()
         self._stay_awake = stay_awake  # told twice a second whether there is work
         self._threads: list[threading.Thread] = []
@@ -271,7 +267,7 @@ class Worker:
             except StorageError as error:
                 self._pause_batch(db, record, error.message, stops_collecting=True)
                 if self._stopping.is_set() or time.monotonic() > deadline:
-                    raise _not_kept(error) from error
+                    raise not_kept(error) from error
             self._stopping.wait(2.0)
             with suppress(StorageError):  # a folder that was away may hold what could not be taken back
                 pictures.remove_part_files(self.settings.output_dir)
@@ -296,7 +292,7 @@ class Worker:
         if database.is_free_order(db, record.id):
             return generator.to_make_again(error, retries=record.retries)
         is_put_aside = error.cause == "broken" and not error.retryable
-        told = error.message if is_put_aside else _NOT_AGAIN.get(error.cause, error.message)
+        told = error.message if is_put_aside else NOT_AGAIN.get(error.cause, error.message)
         return ModelError(told, cause=error.cause, billed=Billed.UNKNOWN)
 
     def _wait_for_bucket(self, db: database.Connection, record: Record, error: BucketError) -> None:
@@ -332,11 +328,13 @@ class Worker:
 
     def _insist(self, write: Callable[[], _Told]) -> _Told:
         """Write what must not be forgotten: again and again while the database would not take it."""
+        noted = ""
         while True:
             try:
                 return write()
             except StorageError as error:
-                journal.note("worker", "database_refuses", why=error.message)
+                if error.message != noted:
+                    journal.note("worker", "database_refuses", why=(noted := error.message))
                 if self._stopping.wait(1.0):
                     raise
 
@@ -371,6 +369,8 @@ class Worker:
             turns = 0
             while not self._stopping.wait(_LOOKOUT_SECONDS):
                 self._survive(lambda: bool(self._stay_awake(self.in_hand > 0)))
+                if not self._survive(lambda: self.housework.watch_store(db)):
+                    continue
                 if turns % _TURNS_A_HEARTBEAT == 0:
                     self._survive(lambda: self._keep_leases(db))
                 if self._survive(lambda: self._has_claimable(db)):
@@ -411,6 +411,8 @@ class Worker:
             next_look = time.monotonic()
             busy = False
             while not self._stopping.wait(_HOUSEWORK_BREATH if busy else _HOUSEWORK_SECONDS):
+                if not self._survive(work.check_store):
+                    continue
                 self._survive(self.sweep_after_the_dead)
                 busy = self._survive(lambda: work.index_prompts(db))
                 if not busy and time.monotonic() >= next_look:
@@ -438,12 +440,9 @@ class Worker:
         """The last line of defence: what nobody foresaw is logged, a lease runs out, the thread goes on."""
         try:
             return turn()
-        except Exception:
-            journal.trouble("worker", "turn_failed", thread=threading.current_thread().name)
+        except Exception as error:
+            self.store.report(error)
+            if not isinstance(error, StoreLost):  # that is noted once
+                journal.trouble("worker", "turn_failed", thread=threading.current_thread().name)
             self._stopping.wait(1.0)
             return False
-
-
-def _not_kept(error: StorageError) -> ModelError:
-    told = f"图片已生成，但没能保存：{error.message}"
-    return ModelError(told, cause="storage", billed=Billed.YES, ticket_usable=True)

@@ -15,9 +15,9 @@ from storage.health import check_pages
 from storage.opened import (
     OpenConnection,
     damage_text,
-    damaged,
     file_id,
     is_damage,
+    lost,
     missing_text,
 )
 from storage.schema import MIGRATIONS
@@ -70,3 +70,107 @@ def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> Ope
         factory=OpenConnection,
     )
     db.opened(path)
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA foreign_keys = ON")
+    db.create_function("holds", 2, holds, deterministic=True)
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[None]:
+    """``BEGIN IMMEDIATE … COMMIT``, or ROLLBACK when the body raises.
+
+    What is not ``durable`` may be undone by a power cut (not by a crash) until the next durable one.
+    Raises StorageError, with nothing changed, when the file is locked for too long or cannot grow; StoreLost
+    when its path leads to it no more, or it is damaged.
+    """
+    with _TURN:
+        try:
+            db.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
+            db.execute("BEGIN IMMEDIATE")
+            if isinstance(db, OpenConnection):
+                db.require_same_files()
+            yield
+            db.execute("COMMIT")
+        except BaseException as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if gone := lost(db, error):
+                raise gone from error
+            if isinstance(error, sqlite3.OperationalError):
+                raise StorageError(f"数据库现在写不进去（{error}），请检查磁盘空间和文件权限") from error
+            raise
+
+
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """Several reads that see one and the same state; within another, that one's."""
+    if db.in_transaction:
+        yield
+        return
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")
+
+
+@contextmanager
+def unbound(db: sqlite3.Connection) -> Iterator[None]:
+    """Around transactions in which what other programs' tables and views say of ours binds nobody."""
+    db.execute("PRAGMA foreign_keys = OFF")
+    db.execute("PRAGMA legacy_alter_table = ON")
+    try:
+        yield
+    finally:
+        db.execute("PRAGMA legacy_alter_table = OFF")
+        db.execute("PRAGMA foreign_keys = ON")
+
+
+def next_version(db: sqlite3.Connection) -> int:
+    """The next value of the change counter; inside a transaction."""
+    row = db.execute("UPDATE change_counter SET value = value + 1 RETURNING value").fetchall()[0]
+    return int(row["value"])
+
+
+def last_version(db: sqlite3.Connection) -> int:
+    """The change counter as it stands: grows with every change of any record or batch."""
+    return int(db.execute("SELECT value FROM change_counter").fetchone()["value"])
+
+
+def is_up_to_date(db: sqlite3.Connection) -> bool:
+    """Whether the file has the shape that this program knows."""
+    return _version(db) == len(MIGRATIONS)
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    if is_up_to_date(db):
+        return
+    if _version(db) > len(MIGRATIONS):
+        raise StorageError(f"数据库文件 {path} 由更新的版本写成，请升级程序后再打开")
+    if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        _copy_beside(db, path)
+    with unbound(db):
+        for number, migration in enumerate(MIGRATIONS):
+            with transaction(db):
+                if _version(db) == number:  # another process may have been quicker
+                    migration(db)
+                    db.execute(f"PRAGMA user_version = {number + 1}")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    """How many migrations the file has seen; what another program counts there is no count of ours."""
+    ours = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'change_counter'").fetchone()
+    return int(db.execute("PRAGMA user_version").fetchone()[0]) if ours else 0
+
+
+def _copy_beside(db: sqlite3.Connection, path: Path) -> None:
+    copy = path.with_name(f"{path.name}.backup-{time.strftime('%Y%m%d-%H%M%S')}")
+    part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
+    try:
+        with closing(sqlite3.connect(part)) as target:
+            db.backup(target)
+        if not copy.exists():  # another process that starts in this very second was quicker
+            windows.replace(part, copy)
+    finally:
+        windows.unlink(part)

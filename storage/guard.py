@@ -61,7 +61,7 @@ class StoreGuard:
         A ``-wal`` that was removed is still open here; what it holds goes into the main file at once.
         """
         self._main = self._main or db.main
-        self._version = max(self._version, last_version(db))
+        self._note_version(db)
         db.note_files_beside()
         trouble = db.trouble()
         if trouble and not self._away and file_id(self._path) == db.main:
@@ -75,9 +75,9 @@ class StoreGuard:
             self._main = self._main or db.main
             if trouble := self.complaint() or db.trouble():
                 raise StoreLost(trouble)
-            self._version = max(self._version, last_version(db))
+            self._note_version(db)
             self._compare()
-            if self._checked is None:
+            if self._checked is None and not self._damage:
                 self._check()
         if self._damage:
             raise StoreDamaged(self._damage)
@@ -99,22 +99,28 @@ class StoreGuard:
         elif is_damage(error):
             self._damage = self._damage or damage_text(self._path, str(error))
 
-    def _compare(self) -> None:
-        """A file that was overwritten by an older copy: seen by a new connection, which remembers no pages."""
-        changed, least = self._changed(), self._version
-        if changed == self._compared:
-            return
+    def _note_version(self, db: sqlite3.Connection) -> int:
+        """The change counter as this connection sees it; 0 when it sees that the file is broken."""
         try:
-            with closing(connect(self._path)) as fresh:
-                version = last_version(fresh)
+            version = last_version(db)
         except sqlite3.DatabaseError as error:
             if not (is_damage(error) or error.sqlite_errorcode == sqlite3.SQLITE_ERROR):  # no such table
                 raise StorageError(f"数据库现在读不出来（{error}），请检查磁盘和文件权限") from error
-            self._damage = damage_text(self._path, str(error))
-        else:
-            self._compared = changed
-            if version < least:
-                self._damage = older_text(self._path)
+            self._damage = self._damage or damage_text(self._path, str(error))
+            return 0
+        self._version = max(self._version, version)
+        return version
+
+    def _compare(self) -> None:
+        """See whether an older copy was written over the file, by a connection that remembers no pages."""
+        changed, least = self._changed(), self._version
+        if changed == self._compared:
+            return
+        with closing(connect(self._path)) as fresh:
+            version = self._note_version(fresh)
+        if version < least:
+            self._damage = self._damage or older_text(self._path)
+        self._compared = changed
 
     def _check(self) -> None:
         began, changed = self._clock(), self._changed()
@@ -122,8 +128,8 @@ class StoreGuard:
             found = check_pages(fresh, stops=self._stops)
         if found:
             self._damage = damage_text(self._path, found)
-        self._checked = changed
-        self._next_check = self._clock() + (self._clock() - began) / _SHARE_OF_CHECKS
+        self._checked, ended = changed, self._clock()
+        self._next_check = ended + (ended - began) / _SHARE_OF_CHECKS
 
     def _changed(self) -> tuple[int, int] | None:
         """Size and time of change of the main file, which is written by checkpoints only."""

@@ -68,11 +68,13 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and code & 0xFF in _DAMAGE and code != sqlite3.SQLITE_CORRUPT_VTAB
 
 
-def damaged(db: sqlite3.Connection, error: BaseException) -> StoreDamaged | None:
-    """What to raise when SQLite says that the file behind a connection is broken; else None."""
-    if isinstance(db, OpenConnection) and is_damage(error):
-        return StoreDamaged(damage_text(db.path, str(error)))
-    return None
+def lost(db: sqlite3.Connection, error: BaseException) -> StoreLost | None:
+    """What to raise when an error comes of files that are away or broken; else None."""
+    if not (isinstance(db, OpenConnection) and isinstance(error, sqlite3.Error)):
+        return None
+    if trouble := db.trouble():
+        return StoreLost(trouble)
+    return StoreDamaged(damage_text(db.path, str(error))) if is_damage(error) else None
 
 
 def missing_text(path: Path) -> str:

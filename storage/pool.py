@@ -4,9 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from sqlite3 import Connection
 
 from storage.connection import connect
+from storage.opened import OpenConnection as Connection
 
 
 class ConnectionPool:
@@ -19,10 +19,16 @@ class ConnectionPool:
         self._keeps = False
 
     def take(self) -> Connection:
-        """A connection for this thread alone, until it is given back."""
+        """A connection for this thread alone, until it is given back.
+
+        Raises StoreLost when there is no file.
+        """
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
+            db = self._idle.pop() if self._idle else None
+        if db and not db.trouble():
+            return db
+        if db:
+            db.close()
         return connect(self._path, one_thread=False)
 
     def give_back(self, db: Connection) -> None:

@@ -1,0 +1,316 @@
+"""The database file under a running server: moved, replaced, overwritten, damaged, its -wal removed."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import database
+import pictures
+from config import Settings
+from domain import Record, Status
+from errors import StoreDamaged, StoreLost
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.service import Call
+from tests.test_worker import Studio
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng() as fake:
+        yield fake
+
+
+@pytest.fixture
+def studio(settings: Settings, service: FakeJimeng, db: database.Connection) -> Studio:
+    settings.output_dir.mkdir()
+    return Studio(replace(settings, **service.settings(model_timeout=60)), service, db)
+
+
+def delete(path: Path, _older: Path) -> None:
+    for each in path.parent.glob(f"{path.name}*"):
+        each.unlink()
+
+
+def move_away(path: Path, _older: Path) -> None:
+    path.rename(path.with_name("elsewhere.db"))
+
+
+def put_another_in_its_place(path: Path, older: Path) -> None:
+    shutil.copy(older, older.with_name("copy.db"))
+    older.with_name("copy.db").replace(path)
+
+
+def overwrite_with_an_older_copy(path: Path, older: Path) -> None:
+    with closing(database.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    shutil.copy(older, path)
+
+
+def remove_the_wal(path: Path, _older: Path) -> None:
+    path.with_name(f"{path.name}-wal").unlink()
+
+
+def empty_it(path: Path, _older: Path) -> None:
+    with closing(database.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    os.truncate(path, 0)
+
+
+TROUBLES = [
+    (delete, "被移走或删除了"),
+    (move_away, "被移走或删除了"),
+    (put_another_in_its_place, "被换成了另一个"),
+    (overwrite_with_an_older_copy, "被旧的副本覆盖"),
+    (remove_the_wal, "-wal」被移走或删除了"),
+    (empty_it, "有损坏"),
+]
+
+
+@pytest.fixture
+def older(studio: Studio, tmp_path: Path) -> Path:
+    """A copy from before the picture that was made since, as somebody may have kept one."""
+    path = tmp_path / "older.db"
+    studio.ask("猫")
+    with closing(sqlite3.connect(path)) as copy:
+        studio.db.backup(copy)
+    return path
+
+
+def damage_pages(path: Path) -> None:
+    """Spoil the pages of records, as a failing disk would; the first page stays."""
+    with closing(database.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        root = other.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'generation_records'"
+        ).fetchone()[0]
+        size = other.execute("PRAGMA page_size").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xa5" * size)
+
+
+@pytest.mark.parametrize(("befall", "sentence"), TROUBLES)
+def test_nothing_is_ordered_once_the_file_is_not_what_was_opened(
+    studio: Studio, older: Path, befall: Callable[[Path, Path], None], sentence: str
+) -> None:
+    assert studio.step()
+    assert studio.service.charges == 1
+    studio.ask("狗", "鸟")
+    befall(studio.settings.database_path, older)
+    with pytest.raises(StoreLost, match=sentence):
+        studio.worker.store.require(studio.db)
+    studio.worker.store.watch(studio.db)
+    assert not studio.step()
+    assert sentence in studio.worker.store.complaint()
+    assert studio.service.charges == 1
+
+
+def test_what_befalls_between_the_claim_and_the_order_sends_nothing(studio: Studio) -> None:
+    studio.ask("狗")
+    path = studio.settings.database_path
+    identify = studio.worker.library.identify
+
+    def befall(*told: object) -> object:
+        path.rename(path.with_name("elsewhere.db"))
+        studio.worker._stopping.set()
+        return identify(*told)  # type: ignore[arg-type]
+
+    studio.worker.library.identify = befall  # type: ignore[method-assign,assignment]
+    with pytest.raises(StoreLost):
+        studio.step()
+    assert studio.service.charges == 0
+
+
+def test_a_file_that_comes_back_is_worked_with_again(studio: Studio) -> None:
+    studio.ask("狗")
+    path = studio.settings.database_path
+    path.rename(path.with_name("elsewhere.db"))
+    studio.worker.store.watch(studio.db)
+    assert not studio.step()
+    path.with_name("elsewhere.db").rename(path)
+    assert studio.worker.store.watch(studio.db) == ""
+    assert studio.step()
+    assert studio.outcomes() == ["billed"]
+
+
+def test_damage_and_older_contents_last_until_the_restart(studio: Studio, older: Path) -> None:
+    assert studio.step()
+    path = studio.settings.database_path
+    right = path.with_name("right.db")
+    overwrite_with_an_older_copy(path, older)
+    shutil.copy(path, right)
+    assert studio.worker.store.check()
+    assert "旧的副本" in studio.worker.store.complaint()
+    shutil.copy(right, path)
+    studio.worker.store.watch(studio.db)
+    assert "旧的副本" in studio.worker.store.complaint()
+
+
+def test_damaged_pages_are_found_by_the_next_check(studio: Studio) -> None:
+    store = studio.worker.store
+    studio.make("猫")
+    assert not store.check()
+    damage_pages(studio.settings.database_path)
+    store._next_check = 0.0
+    assert store.check()
+    assert "有损坏" in store.complaint()
+    assert not studio.step()
+
+
+def test_the_pages_are_checked_before_the_first_order(studio: Studio) -> None:
+    studio.ask("猫")
+    damage_pages(studio.settings.database_path)
+    with pytest.raises(StoreDamaged, match="有损坏"):
+        studio.worker.store.require(studio.db)
+
+
+def test_checks_take_one_percent_of_the_time_at_most(studio: Studio) -> None:
+    path, now = studio.settings.database_path, [0.0]
+
+    def check() -> bool:
+        os.utime(path, (now[0], now[0]))  # as after a checkpoint
+        return store.check()
+
+    def clock() -> float:
+        now[0] += 2.0  # a check asks twice, so that it takes two seconds
+        return now[0]
+
+    store = database.StoreGuard(path, clock=clock)
+    assert check()
+    assert not check()
+    now[0] += 200.0
+    assert check()
+
+
+def test_damage_that_a_query_meets_counts_at_once(studio: Studio) -> None:
+    studio.make("猫")
+    damage_pages(studio.settings.database_path)
+
+    def meet() -> bool:
+        with closing(database.connect(studio.settings.database_path)) as other:
+            return bool(other.execute("SELECT sum(length(prompt)) FROM generation_records").fetchone())
+
+    assert not studio.worker._survive(meet)
+    assert "有损坏" in studio.worker.store.complaint()
+
+
+def test_nothing_is_written_into_a_file_that_the_path_leads_to_no_more(studio: Studio) -> None:
+    path = studio.settings.database_path
+    path.rename(path.with_name("elsewhere.db"))
+    with pytest.raises(StoreLost, match="被移走或删除了"):
+        studio.ask("猫")
+    with closing(sqlite3.connect(path.with_name("elsewhere.db"))) as db:
+        assert db.execute("SELECT count(*) FROM generation_records").fetchone() == (0,)
+
+
+def test_no_empty_file_is_made_in_place_of_one_that_is_gone(studio: Studio) -> None:
+    path = studio.settings.database_path
+    path.rename(path.with_name("elsewhere.db"))
+    with pytest.raises(StoreLost):
+        database.connect(path)
+    assert not path.exists()
+
+
+def test_what_a_removed_wal_holds_goes_into_the_main_file(studio: Studio) -> None:
+    studio.make("猫")
+    path = studio.settings.database_path
+    remove_the_wal(path, path)
+    assert "-wal" in studio.worker.store.watch(studio.db)
+    alone = path.with_name("alone.db")
+    shutil.copy(path, alone)
+    with closing(sqlite3.connect(alone)) as db:
+        assert db.execute("SELECT status FROM generation_records").fetchall() == [("success",)]
+
+
+class Away:
+    """The file goes away at the moment when the service has taken an order."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.path = studio.settings.database_path
+        self.elsewhere = self.path.with_name("elsewhere.db")
+        studio.service.spy = self.see
+
+    def see(self, moment: str, _call: Call) -> None:
+        if moment == "made" and self.path.exists():
+            self.path.rename(self.elsewhere)
+
+    def come_back(self) -> None:
+        self.elsewhere.rename(self.path)
+
+
+def test_a_ticket_that_cannot_be_kept_is_in_the_log_and_its_picture_in_the_folder(
+    studio: Studio, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO")
+    away = Away(studio)
+    _, ids = studio.ask("猫")
+    monkeypatch.setattr(studio.worker._stopping, "wait", lambda _: bool(studio.files()))
+    with pytest.raises(StoreLost):  # it stops once the picture is there
+        studio.step()
+    assert not away.path.exists()
+    assert f"ticket={studio.service.orders[0].ticket}" in caplog.text
+    kept = pictures.read_parameters(studio.settings.output_dir / studio.files()[0])
+    assert kept is not None
+    assert f"Record: {ids[0]}" in kept
+
+
+def test_what_was_ordered_before_the_file_went_is_noted_when_it_is_back(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Away(studio)
+    _, ids = studio.ask("猫")
+
+    def wait(_seconds: float) -> bool:
+        if studio.files() and not away.path.exists():
+            away.come_back()
+        return False
+
+    monkeypatch.setattr(studio.worker._stopping, "wait", wait)
+    assert studio.step()
+    assert studio.record(ids[0]).status is Status.SUCCESS
+    assert studio.outcomes() == ["billed"]
+
+
+def test_an_order_whose_ticket_was_not_kept_is_unknown_and_never_sent_again(studio: Studio) -> None:
+    record = ordered(studio)
+    database.requeue_record(studio.db, record, not_before=0.0)
+    assert studio.record(record.id).status is Status.UNKNOWN
+    assert studio.outcomes() == ["unknown"]
+    assert not studio.step()
+
+
+def ordered(studio: Studio) -> Record:
+    studio.ask("猫")
+    record = studio.worker._claim(studio.db)
+    assert record is not None
+    database.add_send(studio.db, record, price=None, budget=None)
+    return record
+
+
+def test_a_file_that_is_damaged_at_the_start_is_one_sentence_that_names_the_backups(
+    settings: Settings, db: database.Connection
+) -> None:
+    path = settings.database_path
+    db.close()
+    damage_pages(path)
+    for day in (1, 2, 3, 4):
+        path.with_name(f"{path.name}.backup-2026110{day}-120000").touch()
+    with pytest.raises(StoreDamaged) as raised:
+        database.open_database(path)
+    told = raised.value.message
+    assert "\n" not in told
+    assert all(word in told for word in ("backup-20261104", "backup-20261102", "store_check rebuild"))
+    assert "backup-20261101" not in told
+
+
+def test_a_full_text_index_that_is_damaged_stops_no_order(studio: Studio) -> None:
+    studio.make("猫")
+    studio.db.execute("UPDATE prompt_search_data SET block = x'00'")
+    studio.worker.store._checked = None
+    studio.worker.store.require(studio.db)
