@@ -41,6 +41,7 @@ from web import (  # noqa: F401 - routes join
     pages_records,
     pages_samples,
     pages_usage,
+    store_state,
 )
 from web.answers import MAX_UPLOAD_BYTES, answer_errors
 from web.api import api
@@ -90,6 +91,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     watch(app)
     bound_numbers(app)
     doors.guard(app, password=settings.access_password)
+    store_state.install(app)
     answer_errors(app)
     show_house(app)
     lighten(app)

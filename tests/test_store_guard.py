@@ -3,12 +3,14 @@
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
 import database
 import pictures
@@ -18,6 +20,7 @@ from errors import StoreDamaged, StoreLost
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.test_worker import Studio
+from web_app import create_app
 
 
 @pytest.fixture
@@ -314,3 +317,71 @@ def test_a_full_text_index_that_is_damaged_stops_no_order(studio: Studio) -> Non
     studio.db.execute("UPDATE prompt_search_data SET block = x'00'")
     studio.worker.store._checked = None
     studio.worker.store.require(studio.db)
+
+
+@pytest.fixture
+def client(studio: Studio) -> FlaskClient:
+    """Pages over the studio's worker, which has seen its file."""
+    studio.worker.store.watch(studio.db)
+    return create_app(studio.settings, studio.worker).test_client()
+
+
+def test_while_the_file_is_away_pages_say_so_and_writes_are_refused_with_one_sentence(
+    client: FlaskClient, studio: Studio
+) -> None:
+    path = studio.settings.database_path
+    path.rename(path.with_name("elsewhere.db"))
+    refused = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
+    assert (refused.status_code, refused.get_json()["success"]) == (503, False)
+    assert "被移走或删除了" in refused.get_json()["error"]
+    for page in (
+        "/",
+        "/batch",
+        "/records",
+        "/usage",
+        "/live/status",
+        "/healthz",
+        "/api/records",
+        "/api/batches",
+    ):
+        answer = client.get(page)
+        assert "被移走或删除了" in answer.text, page
+        assert answer.status_code == (200 if page in ("/batch", "/live/status") else 503), page
+    assert 'data-state="store_lost"' in client.get("/live/status").text
+    assert not path.exists()
+    path.with_name("elsewhere.db").rename(path)
+    assert client.get("/records").status_code == 200
+    assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 202
+
+
+def test_what_needs_no_database_goes_on_while_it_is_away(client: FlaskClient, studio: Studio) -> None:
+    delete(studio.settings.database_path, Path())
+    answer = client.post("/api/spreadsheet/export", json={"rows": [{"prompt": "猫"}]})
+    assert answer.status_code == 200
+
+
+def test_a_page_that_meets_damage_says_so_and_stops_the_orders(client: FlaskClient, studio: Studio) -> None:
+    record = studio.make("猫")
+    damage_pages(studio.settings.database_path)
+    answer = client.get(f"/api/batches/{record.batch_id}")
+    assert (answer.status_code, answer.get_json()["success"]) == (503, False)
+    assert "有损坏" in answer.get_json()["error"]
+    assert "有损坏" in client.get("/").text
+    assert client.get("/healthz").status_code == 503
+    assert not studio.step()
+
+
+def test_a_waiting_call_is_told_when_the_file_goes(client: FlaskClient, studio: Studio) -> None:
+    path = studio.settings.database_path
+    pause = time.sleep
+
+    def sleep(seconds: float) -> None:
+        if path.exists():
+            path.rename(path.with_name("elsewhere.db"))
+        pause(seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("web.api.time.sleep", sleep)
+        answer = client.post("/api/batch-generate", json={"prompt": "猫"})
+    assert answer.status_code == 503
+    assert "被移走或删除了" in answer.get_json()["error"]

@@ -33,6 +33,7 @@ STATUS = {
     errors.Busy: 503,
     errors.ModelError: 502,
     errors.BucketError: 502,
+    errors.StoreLost: 503,
     errors.StorageError: 507,
     errors.AppError: 500,
 }

@@ -7,7 +7,7 @@ from flask import Blueprint, jsonify, request
 
 import database
 from domain import MAX_BATCH_NAME_LENGTH, BatchStatus, Record, Status
-from errors import Busy, Conflict, InvalidRequest
+from errors import Busy, Conflict, InvalidRequest, StoreLost
 from web.answers import (
     Answer,
     batch_json,
@@ -65,6 +65,8 @@ def _wait_for(batch_id: str) -> str:
     version = 0
     why_paused = ""
     while time.monotonic() < deadline and not rooms().worker.has_stopped:
+        if complaint := rooms().worker.store.complaint():
+            raise StoreLost(complaint)
         seen = database.get_batch_version(connection(), batch_id)
         if seen != version:
             version = seen

@@ -21,8 +21,9 @@ _WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线�
 def healthz() -> Answer:
     """200 when all is well, else 503 and what is not."""
     here = rooms()
+    lost = here.worker.store.complaint()
     checks = {
-        "database": database.is_healthy(here.settings.database_path),
+        "database": not lost and database.is_healthy(here.settings.database_path),
         "disk": not here.worker.disk.complaint(),
         "worker": here.worker.is_at_work,
         "model": not here.settings.missing_keys,
@@ -32,7 +33,7 @@ def healthz() -> Answer:
     told = {} if is_stranger else {**checks, **_facts(here)}
     if not wrong:
         return success(told)
-    return failure("有问题" if is_stranger else f"有问题：{wrong}", 503, **told)
+    return failure("有问题" if is_stranger else lost or f"有问题：{wrong}", 503, **told)
 
 
 def _facts(here: Rooms) -> dict[str, Any]:

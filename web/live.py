@@ -8,11 +8,13 @@ from flask import Blueprint, Flask, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 import database
+from errors import StorageError
 from web.answers import told_card
 from web.context import connection, rooms
 from web.language import is_english, told
 from web.numbers import asked_number
 from web.pages import RESULTS_SHOWN
+from web.store_state import unreadable
 
 live = Blueprint("live", __name__)
 
@@ -21,7 +23,11 @@ _MOST_GONE = 10 * RESULTS_SHOWN  # a page that stays open gathers more tiles tha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """The top bar's state. ``state`` is ready, demo, key_missing, paused or disk_low; money is CNY."""
+    """The top bar's state; money is CNY.
+
+    ``state`` is ready, demo, key_missing, paused, disk_low or store_lost. In the last nothing is asked of the
+    database, and the version is 0.
+    """
 
     state: str
     state_text: str
@@ -38,6 +44,28 @@ def show_house(app: Flask) -> None:
 
 def house() -> House:
     """The state as it is now."""
+    if complaint := rooms().worker.store.complaint():
+        return _lost(complaint)
+    try:
+        return _known()
+    except StorageError as error:
+        return _lost(error.message)
+    except database.Error as error:
+        return _lost(unreadable(error))
+
+
+def _lost(sentence: str) -> House:
+    return House(
+        state="store_lost",
+        state_text=told(sentence),
+        under_way=0,
+        done_share=None,
+        budget_left=None,
+        version=0,
+    )
+
+
+def _known() -> House:
     db, settings = connection(), rooms().settings
     work = _work()
     state, text = _state(work.paused_reason)

@@ -16,6 +16,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import run_wsgi_app
 
 import database
+from errors import StorageError
 from web import login
 from web.context import Rooms
 
@@ -59,6 +60,8 @@ class Repeats:
             return self._app(environ, start_response)
         question = _question(environ)
         state = self._state()
+        if state is None:
+            return self._app(environ, start_response)
         answer = self._answers.get(question)
         if answer is None or answer.state != state or time.monotonic() > answer.until:
             answer = self._ask(environ, state)
@@ -83,8 +86,14 @@ def answer_repeats(app: Flask, rooms: Rooms) -> None:
     """Put it before the app: the doors have let that very question in, in that very state."""
 
     def state() -> Hashable:
-        with rooms.pool.lend() as db:
-            version = database.last_version(db)
+        """None while the database cannot be read: then the app says so."""
+        if rooms.worker.store.complaint():
+            return None
+        try:
+            with rooms.pool.lend() as db:
+                version = database.last_version(db)
+        except (database.Error, StorageError):
+            return None
         return version, rooms.worker.disk.complaint(), rooms.worker.is_stopping, login.open_sessions(app)
 
     app.wsgi_app = Repeats(app.wsgi_app, state)  # type: ignore[method-assign]
