@@ -51,6 +51,7 @@ def test_results_come_while_typing_and_stand_in_the_address(records: RecordsPage
     records.expect_total("找到 10 条")
     records.expect_query(search="夜市")
     expect(records.page.locator("[data-search]")).to_be_focused()
+    expect(records.page.locator("[data-announcer]")).to_have_text("找到 10 条")
     records.page.reload()
     records.expect_total("找到 10 条")
     records.search("")

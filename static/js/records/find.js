@@ -4,6 +4,7 @@
 import { lookAtFragment } from "../api.js";
 import { isComposing } from "../composing.js";
 import { fill } from "../fragments.js";
+import { announce } from "../messages.js";
 
 const PAUSE = 160;
 
@@ -32,6 +33,7 @@ export function find(page) {
       if (how !== "keep") history[how === "push" ? "pushState" : "replaceState"](null, "", href);
       tell("");
       if (focus) focusOn(focus);
+      announce(found.querySelector("[data-total-words]").textContent);
       page.dispatchEvent(new Event("found"));
       return true;
     } catch (failure) {
