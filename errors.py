@@ -26,8 +26,8 @@ class AppError(Exception):
     """Root of the family; ``message`` is one Chinese sentence that says what to do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = message.encode("utf-8", "replace").decode()  # a service may send half a character
+        super().__init__(self.message)
 
 
 class SettingError(AppError):
@@ -114,6 +114,7 @@ class ModelError(AppError):
     slow_down      the service asked for fewer calls (429, 50429, 50430)
     pauses_batch   nothing else would succeed either: wrong key, missing entitlement, empty account
     ticket_usable  the ticket (if there was one) can still be collected
+    gone           the picture was made, and its address is dead: if it still is at the last try, it is lost
     cause          one word to group failures by: a key of CAUSES
     """
 
@@ -127,6 +128,7 @@ class ModelError(AppError):
         slow_down: bool = False,
         pauses_batch: bool = False,
         ticket_usable: bool = False,
+        gone: bool = False,
     ) -> None:
         super().__init__(message)
         self.cause = cause
@@ -135,6 +137,7 @@ class ModelError(AppError):
         self.slow_down = slow_down
         self.pauses_batch = pauses_batch
         self.ticket_usable = ticket_usable
+        self.gone = gone
 
 
 class StorageError(AppError):

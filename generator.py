@@ -36,6 +36,7 @@ __all__ = [
     "open_model",
     "seconds_before_retry",
     "to_make_again",
+    "when_given_up",
 ]
 
 
@@ -107,6 +108,14 @@ def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> 
         return None
     earlier = min(throttled if error.slow_down else retries, _MOST_DOUBLINGS)
     return float(min(2.0**earlier, _LONGEST_PAUSE) * random.uniform(0.8, 1.2))  # noqa: S311 - only spreads calls
+
+
+def when_given_up(error: ModelError) -> ModelError:
+    """The error after the last try: what is gone was charged, and can only be ordered anew, by a person."""
+    if not error.gone:
+        return error
+    text = "图片的下载地址已失效，图片取不回来了；这一张已计费，重新生成会再付一次"
+    return ModelError(text, cause="expired", billed=Billed.YES)
 
 
 def to_make_again(error: ModelError, *, retries: int) -> ModelError:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import database
 import journal
-from domain import Record
+from domain import Record, whole_characters
 from errors import Billed, ModelError, StorageError, StoreLost
 
 # For pictures that were delivered and cannot be had again, by cause.
@@ -35,7 +35,13 @@ class RecordLedger:
         journal.tell("sent", self.record, send=send, price=price)
 
     def keep_ticket(self, ticket: str) -> None:
-        """Before the wait. With the database lost the log keeps it, and the picture is fetched anyway."""
+        """Before the wait. With the database lost the log keeps it, and the picture is fetched anyway.
+
+        Raises ModelError when it is no valid text, which no database keeps; then it stands in the log.
+        """
+        if whole_characters(ticket) != ticket:
+            journal.tell("ticket_unreadable", self.record, ticket=ascii(ticket))
+            raise _unreadable(ticket)
 
         def keep() -> str:
             try:
@@ -54,3 +60,9 @@ def not_kept(error: StorageError) -> ModelError:
     """A picture that came and that the disk would not take."""
     told = f"图片已生成，但没能保存：{error.message}"
     return ModelError(told, cause="storage", billed=Billed.YES, ticket_usable=True)
+
+
+def _unreadable(ticket: str) -> ModelError:
+    shown = ascii(ticket.partition("?")[0])[1:-1][:100]  # what follows in an address may be its signature
+    text = f"服务给的任务编号「{shown}」不是完整的文字，图片取不回来，可能已计费，请先到控制台核对"
+    return ModelError(text, cause="service", billed=Billed.UNKNOWN)

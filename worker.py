@@ -281,7 +281,7 @@ class Worker:
             self._put_back(db, record, error, wait=_TROUBLE_SECONDS)
             self._pause_batch(db, record, error.message, stops_collecting=True)
         elif wait is None:
-            self._fail(db, record, error)
+            self._fail(db, record, generator.when_given_up(error))
         else:
             self._put_back(db, record, error, wait=wait)
 

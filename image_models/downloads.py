@@ -19,6 +19,7 @@ from image_models.door import Pause
 MAX_REDIRECTS = 3
 _FETCHES = 4
 _AT_ONCE = 16  # pictures fetched at the same time: more of them only fill the memory
+_GONE = (403, 404, 410)  # what a storage service answers once an address has expired
 _PORTS = {"http": 80, "https": 443}
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 
@@ -28,10 +29,12 @@ class Downloads:
 
     service  the configured address: its own host and port need not be public
     timeout  seconds that one picture may take in all
+    renews   the service gives another address when it is asked again: a dead one is not the end
     """
 
-    def __init__(self, label: str, service: str, *, timeout: float) -> None:
+    def __init__(self, label: str, service: str, *, timeout: float, renews: bool = False) -> None:
         self._label = label
+        self._renews = renews
         self._own = _origin(urlsplit(service))
         self._timeout = timeout
         self._verify = surroundings(service)["verify"]
@@ -84,7 +87,8 @@ class Downloads:
                 if response.is_redirect:
                     return None, urljoin(url, response.headers["Location"])
                 if response.status_code != 200:
-                    raise self._failure(f"HTTP {response.status_code}")
+                    is_gone = response.status_code in _GONE
+                    raise self._failure(f"HTTP {response.status_code}", gone=is_gone)
                 return self._checked(read_body(response)), ""
         except (requests.RequestException, HTTPError, TooMuch, OSError, ValueError) as problem:
             raise self._explain(problem) from None
@@ -107,7 +111,7 @@ class Downloads:
         except ValueError:
             fine = False
         if not fine:
-            raise self._failure("不是可以下载的网址", retryable=False)
+            raise self._failure("不是可以下载的网址", retryable=False, gone=True)
         return parts
 
     def _checked(self, content: bytes) -> bytes:
@@ -125,13 +129,14 @@ class Downloads:
         text = f"图片地址 {refused.host} 指向内部网络（{refused.address}），为安全起见没有下载{hint}"
         return self._failure(text, retryable=False)
 
-    def _failure(self, why: str, *, retryable: bool = True) -> ModelError:
+    def _failure(self, why: str, *, retryable: bool = True, gone: bool = False) -> ModelError:
         return ModelError(
             f"图片已在{self._label}生成，但没有下载成功（{why}），可以再取一次，不会重复计费",
             cause="download",
             billed=Billed.YES,
             retryable=retryable,
             ticket_usable=True,
+            gone=gone and not self._renews,
         )
 
 

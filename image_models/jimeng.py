@@ -75,7 +75,9 @@ class Jimeng:
         self._line = Line(
             LABEL, settings.jimeng_endpoint, timeout=min(_ANSWER_SECONDS, settings.model_timeout)
         )
-        self._downloads = Downloads(LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout)
+        self._downloads = Downloads(
+            LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout, renews=True
+        )
         self._rhythm = Rhythm()
         self._ordered: dict[str, float] = {}  # tickets of this life that nobody waits for yet: ordered when
         self.card = _card(settings)

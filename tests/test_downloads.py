@@ -177,7 +177,9 @@ def test_four_redirects_are_too_many(site: Site, downloads: Downloads) -> None:
     "url", ["file:///etc/passwd", "ftp://8.8.8.8/a", "http://", "", "http://a:b@8.8.8.8/", "http://[::1"]
 )
 def test_what_is_no_web_address_is_refused(downloads: Downloads, url: str) -> None:
-    assert not failure(lambda: downloads.fetch(url)).retryable
+    error = failure(lambda: downloads.fetch(url))
+    assert not error.retryable
+    assert error.gone
 
 
 def test_a_name_that_changes_after_the_check_gains_nothing(
@@ -216,11 +218,19 @@ def test_a_public_name_is_connected_to_at_the_address_that_was_checked(
     assert site.seen[0][1]["Host"] == f"pictures.example:{site.port}"
 
 
-@pytest.mark.parametrize("status", [403, 404, 410, 500])
-def test_a_dead_address_may_be_tried_again(site: Site, downloads: Downloads, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "gone"), [(403, True), (404, True), (410, True), (429, False), (500, False)]
+)
+def test_a_dead_address_may_be_tried_again(site: Site, downloads: Downloads, status: int, gone: bool) -> None:
     error = failure(lambda: downloads.fetch(site.says("/a.png", b"gone", status)))
     assert error.retryable
+    assert error.gone is gone
     assert str(status) in error.message
+
+
+def test_a_dead_address_of_a_service_that_gives_another_is_not_the_end(site: Site) -> None:
+    downloads = Downloads("测试", site.address, timeout=5, renews=True)
+    assert not failure(lambda: downloads.fetch(site.says("/a.png", b"gone", 404))).gone
 
 
 def test_a_page_instead_of_a_picture_is_no_picture(site: Site, downloads: Downloads) -> None:

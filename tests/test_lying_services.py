@@ -1,14 +1,17 @@
 """Answers that no service should give: whatever stands in them, a ModelError comes of it and nothing else."""
 
 import json
+import logging
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+import database
 from config import Settings
-from domain import ImageRequest
+from domain import ImageRequest, Status
 from errors import Billed, ModelError
 from image_models import sdapi
 from image_models.calls import Answer, quoted
@@ -16,6 +19,9 @@ from image_models.jimeng import Jimeng
 from image_models.jimeng_verdicts import collect_problem, key_problem, order_problem
 from image_models.openai_images import OpenAIImages
 from image_models.seedream import Seedream
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.service import Reply
+from tests.test_worker import Studio
 
 _NAMES = (
     "data",
@@ -121,6 +127,35 @@ def outcome(service: str, status: int, body: object) -> ModelError:
         found = error
     assert isinstance(found, ModelError)
     return found
+
+
+class HalfCharacters(FakeJimeng):
+    """Gives a task id that is no valid text."""
+
+    def _submit(self, body: dict[str, Any]) -> Reply:
+        super()._submit(body)
+        fields = {"code": 10000, "data": {"task_id": "task-\ud83d"}, "message": "Success"}
+        return Reply(content=json.dumps(fields).encode())
+
+
+def test_a_task_id_that_is_no_text_makes_the_result_unknown_and_stands_in_the_log(
+    settings: Settings, db: database.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings.output_dir.mkdir()
+    with HalfCharacters() as service:
+        studio = Studio(replace(settings, **service.settings()), service, db)
+        record = studio.make("猫")
+        assert (record.status, studio.outcomes()) == (Status.UNKNOWN, ["unknown"])
+        assert "task-\\ud83d" in record.error
+        assert "task-\\\\ud83d" in caplog.text
+        studio.hurry()
+        assert not studio.step()
+        assert service.count("submit") == 1
+
+
+def test_no_sentence_of_an_error_holds_half_a_character() -> None:
+    assert ModelError("words \ud83d", cause="service", billed=Billed.NO).message == "words ?"
 
 
 LOST_ON_THE_WAY: tuple[dict[str, Any], ...] = (

@@ -1,0 +1,90 @@
+"""Pictures that were made and charged, and whose address is dead: given up at the last try."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+import database
+from config import Settings
+from domain import Status
+from errors import Conflict
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.seedream import FakeSeedream
+from tests.fakes.service import FakeService
+from tests.test_worker import Studio
+
+PRICE = Decimal("0.60")
+
+
+@pytest.fixture
+def service() -> Iterator[FakeSeedream]:
+    with FakeSeedream() as fake:
+        yield fake
+
+
+@pytest.fixture
+def studio(settings: Settings, service: FakeSeedream, db: database.Connection) -> Studio:
+    return opened(settings, service, db)
+
+
+def opened(settings: Settings, service: FakeService, db: database.Connection) -> Studio:
+    settings.output_dir.mkdir(exist_ok=True)
+    return Studio(replace(settings, **service.settings(model_timeout=60)), service, db)
+
+
+def give_up(studio: Studio) -> int:
+    """Order a picture whose address is dead, and try to fetch it to the last -> its record."""
+    studio.service.fail_next("dead_url", step="picture", times=1000)
+    record = studio.make("猫")
+    assert (record.status, bool(record.ticket)) == (Status.QUEUED, True)
+    studio.db.execute("UPDATE generation_records SET retries = 5, not_before = 0")
+    assert studio.step()
+    studio.service.behave()
+    return record.id
+
+
+def test_at_the_last_try_a_dead_address_is_given_up_and_known_as_charged(studio: Studio) -> None:
+    record = studio.record(give_up(studio))
+    assert (record.status, record.cause, record.ticket) == (Status.FAILED, "expired", None)
+    assert (record.cost, record.at_stake, studio.outcomes()) == (PRICE, Decimal(0), ["billed"])
+    assert record.charged
+    assert "已失效" in record.error
+    assert studio.service.count("submit") == 1
+
+
+def test_what_was_charged_and_is_gone_is_ordered_anew_only_when_named(studio: Studio) -> None:
+    record = studio.record(give_up(studio))
+    assert record.batch_id
+    with pytest.raises(Conflict):
+        database.retry_records(studio.db, record.batch_id, card=studio.worker.model.card)
+    assert not studio.step()
+    database.retry_records(studio.db, record.batch_id, [record.id], card=studio.worker.model.card)
+    assert studio.step()
+    record = studio.record(record.id)
+    assert (record.status, record.cost) == (Status.SUCCESS, 2 * PRICE)
+    assert (studio.service.count("submit"), studio.outcomes()) == (2, ["billed", "billed"])
+
+
+def test_an_address_that_works_again_before_the_last_try_is_fetched(studio: Studio) -> None:
+    studio.service.fail_next("dead_url", step="picture", times=4)
+    record = studio.make("猫")
+    studio.hurry()
+    assert studio.step()
+    assert studio.record(record.id).status is Status.SUCCESS
+    assert studio.service.count("submit") == 1
+
+
+def test_a_service_that_gives_another_address_is_asked_for_it_by_a_retry(
+    settings: Settings, db: database.Connection
+) -> None:
+    with FakeJimeng() as jimeng:
+        studio = opened(settings, jimeng, db)
+        record = studio.record(give_up(studio))
+        assert (record.status, bool(record.ticket), record.charged) == (Status.FAILED, True, False)
+        assert record.batch_id
+        database.retry_records(db, record.batch_id, card=studio.worker.model.card)
+        assert studio.step()
+        assert studio.record(record.id).status is Status.SUCCESS
+        assert (jimeng.count("submit"), studio.outcomes()) == (1, ["billed"])
