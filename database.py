@@ -100,7 +100,7 @@ from storage.records import (
 from storage.request_keys import RequestKey, find_answer, forget_request_keys
 from storage.retry import retry_records
 from storage.search import index_progress, index_prompts, merge_index
-from storage.upkeep import KeptFile, back_up, empty_trash, list_kept_files
+from storage.upkeep import FoundPicture, KeptFile, back_up, empty_trash, list_kept_files, rebuild
 from storage.usage import (
     count_failures,
     list_sends,
@@ -122,6 +122,7 @@ __all__ = [
     "CopyCounts",
     "Done",
     "Error",
+    "FoundPicture",
     "KeptFile",
     "RecordFilter",
     "RequestKey",
@@ -198,6 +199,7 @@ __all__ = [
     "pause_batch",
     "pause_other_models",
     "pin_references",
+    "rebuild",
     "requeue_record",
     "restore_records",
     "resume_batch",

@@ -46,6 +46,7 @@ from sizes import RESOLUTION_AREAS as RESOLUTION_AREAS
 from sizes import RESOLUTIONS as RESOLUTIONS
 from sizes import Size as Size
 from sizes import exact_size as exact_size
+from sizes import nearest_choice as nearest_choice
 
 MAX_ROWS_A_BATCH = 5_000
 MAX_PICTURES_A_BATCH = 10_000

@@ -42,3 +42,17 @@ def exact_size(
     ]
     best = min(factors, key=lambda n: abs(n * n * unit - area))
     return Size(width=across * best, height=down * best)
+
+
+def nearest_choice(width: int | None, height: int | None) -> tuple[str, str]:
+    """(aspect ratio, resolution) whose size comes nearest to a picture's; empty where it is not known."""
+    if not width or not height:
+        return "", ""
+    ratio = min(ASPECT_RATIOS, key=lambda ratio: abs(math.log(width / height / _quotient(ratio))))
+    areas = RESOLUTION_AREAS.items()
+    return ratio, min(areas, key=lambda item: abs(math.log(width * height / item[1])))[0]
+
+
+def _quotient(aspect_ratio: str) -> float:
+    across, down = aspect_ratio.split(":")
+    return int(across) / int(down)

@@ -1,27 +1,30 @@
-"""Keeping house by hand: do records and files agree, and a backup that is safe while the program runs.
+"""Keeping house by hand: do records and files agree; a backup while the program runs; a rebuild.
 
-``python -m store_check`` compares and reports, ``python -m store_check backup FOLDER`` copies; neither
-deletes anything.
+``python -m store_check`` compares and reports, ``python -m store_check backup FOLDER`` copies, ``python -m
+store_check rebuild`` makes a new database of what the pictures say of themselves; none deletes anything.
 """
 
 import argparse
 import hashlib
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import database
 import pictures
 import windows
 from config import Settings, load_settings
-from domain import file_key
+from domain import file_key, nearest_choice
 from errors import AppError, InvalidRequest, NotFound, StorageError
 
 _MOST_LISTED = 50
 _THUMBNAILS = ".thumbnails"
+_FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +43,25 @@ class Report:
         return not (self.missing or self.altered or self.orphaned)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """How many records were made anew, and which files say of no record of ours."""
+
+    records: int
+    without: list[str]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """-> exit code: 0 all is well, 1 something was found, 2 it could not be done."""
     asked = _parser().parse_args(arguments)
     try:
         settings = load_settings()
-        if asked.folder is not None:
+        if asked.command == "backup":
             _say(_backup_text(settings, asked.folder, back_up(settings, asked.folder)))
+            return 0
+        if asked.command == "rebuild":
+            target = asked.file or _rebuilt_path(settings)
+            _say(*_rebuild_lines(target, rebuild(settings, target)))
             return 0
         report = check(settings, hashes=not asked.quick)
     except AppError as error:
@@ -105,6 +120,13 @@ def back_up(settings: Settings, folder: Path) -> int:
     return copied
 
 
+def rebuild(settings: Settings, target: Path) -> Rebuilt:
+    """A new database from the parameters in the pictures; the present one is neither read nor touched."""
+    without: list[str] = []
+    records = database.rebuild(target, _found_pictures(settings.output_dir, without))
+    return Rebuilt(records=records, without=without)
+
+
 def report_lines(report: Report, output_dir: Path, *, most: int | None = None) -> Iterator[str]:
     """The report for the person at the terminal; at most that many names of each kind."""
     yield f"有图片的记录 {report.records:,} 条，「{output_dir}」里的文件 {report.files:,} 个。"
@@ -139,10 +161,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="store_check", description="比较记录和图片文件，或做一份备份")
     parser.add_argument("--quick", action="store_true", help="只看文件在不在、大小对不对，不读内容")
     parser.add_argument("--all", action="store_true", help=f"全部列出，不止每类前 {_MOST_LISTED} 个")
-    parser.set_defaults(folder=None)
-    commands = parser.add_subparsers(title="另外")
+    commands = parser.add_subparsers(title="另外", dest="command")
     backup = commands.add_parser("backup", help="把数据库、图片、示例图备份到一个文件夹，程序运行时也可以")
     backup.add_argument("folder", type=Path, help="备份到哪里；再次备份到同一处只复制新文件")
+    rebuilt = commands.add_parser(
+        "rebuild", help="数据库坏了又没有备份时，从图片里的参数重建一个新的数据库文件"
+    )
+    rebuilt.add_argument("file", type=Path, nargs="?", help="新文件的名字；不写就放在数据库旁边")
     return parser
 
 
@@ -218,6 +243,59 @@ def _copy(path: Path, target: Path) -> None:
     part = target.with_name(f".{mark}.part")  # short, whatever the name's own length is
     windows.patiently(lambda: shutil.copy2(path, part))
     windows.replace(part, target)
+
+
+def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.FoundPicture]:
+    """In the order in which they were made; names of the others go to ``without``."""
+    paths = [output_dir / name for name in _names_in(output_dir)]
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime):
+        found = _found_picture(path)
+        if found is None:
+            without.append(path.name)
+        else:
+            yield found
+
+
+def _found_picture(path: Path) -> database.FoundPicture | None:
+    try:
+        content = windows.patiently(path.read_bytes)
+        told = pictures.parse_parameters(pictures.read_parameters(content) or "")
+    except (OSError, ValueError):
+        return None
+    if told.record_id is None:
+        return None
+    made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    ratio, resolution = nearest_choice(told.width, told.height)
+    return database.FoundPicture(
+        record_id=told.record_id,
+        made_at=made.strftime("%Y-%m-%d %H:%M:%S"),
+        filename=path.name,
+        prompt=told.prompt,
+        negative_prompt=told.negative_prompt,
+        seed=told.seed,
+        steps=told.steps,
+        width=told.width,
+        height=told.height,
+        aspect_ratio=ratio,
+        resolution=resolution,
+        model=told.model,
+        format=_FORMATS.get(path.suffix.lower(), ""),
+        file_size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _rebuilt_path(settings: Settings) -> Path:
+    path = settings.database_path
+    return path.with_name(f"{path.stem}.rebuilt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+
+
+def _rebuild_lines(target: Path, rebuilt: Rebuilt) -> Iterator[str]:
+    yield f"已从图片重建 {rebuilt.records:,} 条记录，写在新文件「{target}」里；原来的数据库没有动。"
+    if rebuilt.without:
+        yield f"另有 {len(rebuilt.without):,} 个文件没有记录编号，没放进去，例如「{rebuilt.without[0]}」。"
+    yield "图片里没有的不能重建：费用、批次、参考图、收藏，以及失败、结果未知和没做完的记录。"
+    yield "要用它：停下程序，移开坏的数据库和旁边的 -wal、-shm，把新文件改成原来的名字，再启动。"
 
 
 def _backup_text(settings: Settings, folder: Path, copied: int) -> str:

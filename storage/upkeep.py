@@ -2,17 +2,24 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import windows
+from domain import file_key
 from errors import StorageError
 from storage.batches import pause_in_copy
-from storage.connection import connect, is_up_to_date, transaction, unbound
+from storage.connection import connect, is_up_to_date, open_database, transaction, unbound
 
 _FILES_AT_ONCE = 2_000
+
+_FOUND = """
+    id, created_at, finished_at, prompt, negative_prompt, seed, steps, width, height, aspect_ratio,
+    resolution, model, filename, image_path, file_stem, file_key, format, file_size,
+    sha256, status, cost_unpriced
+"""
 
 Remove = Callable[[str, int], object]
 
@@ -25,6 +32,27 @@ class KeptFile:
     filename: str
     sha256: str
     file_size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPicture:
+    """What a picture file says of its record; ``made_at`` is UTC text, empty fields are not known."""
+
+    record_id: int | None
+    made_at: str
+    filename: str
+    prompt: str
+    negative_prompt: str
+    seed: int | None
+    steps: int | None
+    width: int | None
+    height: int | None
+    aspect_ratio: str
+    resolution: str
+    model: str
+    format: str
+    file_size: int
+    sha256: str
 
 
 def empty_trash(
@@ -123,3 +151,54 @@ def back_up(path: Path, target: Path) -> None:
         raise StorageError(f"备份没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
     finally:
         windows.unlink(part)
+
+
+def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:
+    """A new database of the records that these pictures had, in one move -> how many.
+
+    Of several with one number the first keeps it, the others get new ones. What they cost nobody knows.
+    Raises StorageError, also when there is such a file already; nothing is left behind then.
+    """
+    part = target.with_name(f"{target.name}.part")
+    if target.exists():
+        raise StorageError(f"「{target}」已经存在，请换一个文件名")
+    try:
+        _remove_database(part)
+        open_database(part)
+        with closing(connect(part)) as db:
+            with transaction(db):
+                again = [picture for picture in found if not _add_found(db, picture)]
+                for picture in again:
+                    _add_found(db, replace(picture, record_id=None))
+                number = int(db.execute("SELECT count(*) FROM generation_records").fetchone()[0])
+            db.execute("PRAGMA journal_mode = DELETE")
+        windows.replace(part, target)
+    except (sqlite3.Error, OSError) as error:
+        raise StorageError(f"重建没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
+    finally:
+        _remove_database(part)
+    return number
+
+
+def _add_found(db: sqlite3.Connection, picture: FoundPicture) -> bool:
+    """Whether its number was free; of a name that another has in other letters only the first is promised."""
+    stem = picture.filename.rpartition(".")[0]
+    key = file_key(stem)
+    taken = db.execute("SELECT 1 FROM generation_records WHERE file_key = :key", {"key": key}).fetchone()
+    return bool(
+        db.execute(
+            f"""
+            INSERT OR IGNORE INTO generation_records ({_FOUND})
+            VALUES (
+                :record_id, :made_at, :made_at, :prompt, :negative_prompt, :seed, :steps, :width, :height,
+                :aspect_ratio, :resolution, :model, :filename, '/output/' || :filename, :stem, :key, :format,
+                :file_size, :sha256, 'success', 1)
+            """,
+            asdict(picture) | {"stem": stem, "key": None if taken else key},
+        ).rowcount
+    )
+
+
+def _remove_database(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        windows.unlink(path.with_name(f"{path.name}{ending}"))

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 import database
+import pictures
 import store_check
 from config import Settings
-from domain import BatchStatus, ImageRequest, ModelCard
+from domain import BatchStatus, ImageRequest, ModelCard, Picture, Record, Status
 from errors import InvalidRequest, StorageError
+from tests.fakes.pictures import picture
 from tests.held_files import held
 
 
@@ -244,3 +246,109 @@ def test_the_commands_say_what_they_did(
     assert "新复制文件 3 个" in told.out
     assert "缺少 1 个" in told.out
     assert "换一个地方" in told.err
+
+
+class Pictures:
+    """Pictures as the program keeps them, with no database beside them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        settings.output_dir.mkdir()
+
+    def keep(self, record_id: int, prompt: str, stem: str, **fields: object) -> Path:
+        request = ImageRequest(prompt=prompt, **fields)  # type: ignore[arg-type]
+        kept = pictures.keep_picture(
+            Picture(content=picture(1536, 1024, number=record_id)),
+            output_dir=self.settings.output_dir,
+            stem=stem,
+            record_id=record_id,
+            embed=pictures.embed_parameters(request, None, "jimeng_t2i_v40", record_id, 7),
+        )
+        path = self.settings.output_dir / kept.filename
+        os.utime(path, (1_760_000_000 + record_id, 1_760_000_000 + record_id))
+        return path
+
+    def rebuilt(self) -> Settings:
+        target = self.settings.database_path.with_name("new.db")
+        store_check.rebuild(self.settings, target)
+        return replace(self.settings, database_path=target)
+
+    def records(self) -> list[Record]:
+        with closing(database.connect(self.rebuilt().database_path)) as db:
+            return database.list_records(db, database.RecordFilter(), limit=20, offset=0)
+
+
+@pytest.fixture
+def left(settings: Settings) -> Pictures:
+    return Pictures(settings)
+
+
+def test_a_record_is_rebuilt_from_what_its_picture_says(left: Pictures) -> None:
+    path = left.keep(41, "雪山\n日出", "雪山_1", negative_prompt="人物", steps=20)
+    record = left.records()[0]
+    assert (record.id, record.prompt, record.negative_prompt) == (41, "雪山\n日出", "人物")
+    assert (record.seed, record.steps, record.model) == (7, 20, "jimeng_t2i_v40")
+    assert (record.width, record.height) == (1536, 1024)
+    assert (record.aspect_ratio, record.resolution) == ("3:2", "1K")
+    assert (record.status, record.filename) == (Status.SUCCESS, "雪山_1.png")
+    assert record.created_at == "2025-10-09 08:54:01"
+    assert record.sha256 == sha256(path.read_bytes()).hexdigest()
+    assert record.cost is None  # nobody knows
+
+
+def test_a_rebuilt_database_agrees_with_its_pictures_and_finds_them_by_their_words(
+    left: Pictures, card: ModelCard
+) -> None:
+    left.keep(1, "雪山下的小屋", "雪山")
+    left.keep(2, "橘猫", "猫")
+    rebuilt = left.rebuilt()
+    database.open_database(rebuilt.database_path)
+    assert store_check.check(rebuilt).is_clean
+    with closing(database.connect(rebuilt.database_path)) as db:
+        while database.index_prompts(db) or database.merge_index(db):
+            pass
+        found = database.list_records(db, database.RecordFilter(search="小屋"), limit=20, offset=0)
+        assert [record.id for record in found] == [1]
+        _, ids = database.add_batch(
+            db, [ImageRequest(prompt="狗")], card=card, stems=["狗"], is_taken=lambda stem: False
+        )
+        assert ids == [3]
+
+
+def test_a_number_that_two_pictures_have_stays_with_the_older_one(left: Pictures) -> None:
+    first = left.keep(5, "猫", "猫")
+    left.keep(6, "狗", "狗")
+    copied = first.with_name("猫 副本.png")
+    copied.write_bytes(first.read_bytes())
+    os.utime(copied, (1_760_000_100, 1_760_000_100))
+    assert sorted((record.id, record.filename) for record in left.records()) == [
+        (5, "猫.png"),
+        (6, "狗.png"),
+        (7, "猫 副本.png"),
+    ]
+
+
+def test_files_that_say_of_no_record_are_named_and_left_out(
+    left: Pictures, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store_check, "load_settings", lambda: left.settings)
+    left.keep(1, "猫", "猫")
+    (left.settings.output_dir / "自己放的.png").write_bytes(picture(64, 64, number=1))
+    (left.settings.output_dir / "坏的.jpg").write_bytes(b"\xff\xd8\xff")
+    assert store_check.main(["rebuild"]) == 0
+    told = capsys.readouterr().out
+    assert "重建 1 条记录" in told
+    assert "另有 2 个文件" in told
+    assert all(word in told for word in ("费用", "批次", "结果未知"))
+    assert len(list(left.settings.database_path.parent.glob("generation_records.rebuilt-*.db"))) == 1
+    assert not left.settings.database_path.exists()
+
+
+def test_a_rebuild_touches_no_file_that_is_there(left: Pictures) -> None:
+    left.keep(1, "猫", "猫")
+    left.settings.database_path.write_bytes(b"damaged")
+    left.rebuilt()
+    with pytest.raises(StorageError, match="已经存在"):
+        left.rebuilt()
+    assert left.settings.database_path.read_bytes() == b"damaged"
+    assert [path.name for path in left.settings.database_path.parent.glob("*.part*")] == []
