@@ -303,8 +303,8 @@ class Record:
 
     @property
     def charged(self) -> bool:
-        """Whether it failed after it was charged and cannot be collected: a retry pays for it once more."""
-        return self.status is Status.FAILED and self.ticket is None and self.cost != 0
+        """Whether it was charged and ended without a picture to collect: a retry pays for it once more."""
+        return self.status in (Status.FAILED, Status.CANCELLED) and self.ticket is None and self.cost != 0
 
     @property
     def request(self) -> ImageRequest:

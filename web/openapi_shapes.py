@@ -138,7 +138,7 @@ SHAPES: dict[str, Schema] = {
         url=TEXT,
         thumbnail_url=TEXT,
         retry_after=or_null(NUMBER),
-        charged={**YES_OR_NO, "description": "失败了，但已计费；重试会再付一次"},
+        charged={**YES_OR_NO, "description": "已计费却没有图片，重试会再付一次"},
         collectable=YES_OR_NO,
     ),
     "Usage": exactly(

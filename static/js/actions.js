@@ -5,7 +5,8 @@ import { call, Failure } from "./api.js";
 import { collect, drop, reorder } from "./doubts.js";
 import { takeOut } from "./fragments.js";
 import { late } from "./late.js";
-import { toast } from "./messages.js";
+import { confirmSecondCharge, toast } from "./messages.js";
+import { order } from "./orders.js";
 import { _ } from "./words.js";
 
 const lightbox = late(() => import("./lightbox.js"));
@@ -34,7 +35,8 @@ export async function act(button) {
 
 async function again(tile) {
   const { createUrl } = document.querySelector("[data-create-url]").dataset;
-  const { records } = await call("POST", createUrl, { source: "single", rows: [{ ...asked(tile), num_images: 1, seed: null }] });
+  const rows = [{ ...asked(tile), num_images: 1, seed: null }];
+  const { records } = await order(createUrl, { source: "single", rows }, { about: tile.dataset.recordId });
   document.dispatchEvent(new CustomEvent("sent", { detail: records }));
 }
 
@@ -77,8 +79,9 @@ async function restore(tile, marker) {
   tile.querySelector("a, button")?.focus();
 }
 
-async function retry(tile) {
-  const { batch } = await call("POST", tile.dataset.retryUrl, { records: [Number(tile.dataset.recordId)] });
+async function retry(tile, { dataset }) {
+  if ("charged" in dataset && !await confirmSecondCharge({ sum: dataset.charged, isCharged: true })) return;
+  const { batch } = await order(tile.dataset.retryUrl, { records: [Number(tile.dataset.recordId)] });
   if (batch.status === "paused") toast(_("已重新排队，批次继续后开始"));
   document.dispatchEvent(new Event("look-now"));
 }

@@ -1,7 +1,7 @@
 // The form of 单图生成: counts, sizes and prices that follow the choices, and sending it.
 
-import { call } from "./api.js";
-import { announce } from "./messages.js";
+import { announce, toast } from "./messages.js";
+import { order } from "./orders.js";
 import { _ } from "./words.js";
 import { yuan } from "./yuan.js";
 
@@ -40,9 +40,10 @@ export function composer(form) {
     sending = true;
     go.dataset.busy = "yes";
     try {
-      const { records } = await call("POST", form.dataset.createUrl, { source: "single", rows: [readForm(form)] });
+      const { records } = await order(form.dataset.createUrl, { source: "single", rows: [readForm(form)] }, { ofDraft: true });
       complain(form, "", "");
-      announce(_("已开始生成 {n} 张", { n: records.length }));
+      if (wasShown(records)) toast(_("这一单刚才已经提交，没有重复下单"));
+      else announce(_("已开始生成 {n} 张", { n: records.length }));
       document.dispatchEvent(new CustomEvent("sent", { detail: records }));
     } catch (failure) {
       show(form, failure);
@@ -51,6 +52,11 @@ export function composer(form) {
     delete go.dataset.busy;
   });
   refresh(form);
+}
+
+/** Another tab, or an earlier press without an answer, has placed this very order. */
+function wasShown([first]) {
+  return Boolean(document.querySelector(`[data-record-id="${first}"]`));
 }
 
 function isReady(form) {

@@ -3,6 +3,7 @@
 
 import { call } from "./api.js";
 import { confirmSecondCharge, toast } from "./messages.js";
+import { order } from "./orders.js";
 import { _ } from "./words.js";
 
 const urls = () => document.body.dataset;
@@ -18,7 +19,7 @@ export async function collect(chosen) {
 export async function reorder(chosen, { count = 1, atStake, collectable = false }) {
   const free = collectable ? _("这张还有编号，先取回不花钱。") : _("可以先到服务商的账单里看看。");
   if (!await confirmSecondCharge({ count, sum: atStake, more: free })) return;
-  const { records, waiting } = await call("POST", urls().reorderUrl, chosen);
+  const { records, waiting } = await order(urls().reorderUrl, chosen);
   toast(waiting ? _("{n} 张已排队，其中 {waiting} 张的批次暂停着，要到批次里按「继续」", { n: records, waiting }) : _("{n} 张已重新排队", { n: records }));
   tell();
 }

@@ -11,6 +11,12 @@ const BUSY_HERE = 1000; // where the page's own pictures wait for the word
 const CALM = 5000;
 const HIDDEN = 10_000;
 
+/** CNY that BUDGET leaves, as of the last beat; null without one. */
+export function budgetLeft() {
+  const { budgetLeft: left } = document.querySelector("[data-status]").firstElementChild.dataset;
+  return left === undefined ? null : Number(left);
+}
+
 /** Keep the element with data-status (and data-url) true to the house. */
 export function live(holder) {
   const memory = {};
@@ -49,7 +55,6 @@ export function live(holder) {
 
   function tell() {
     const detail = state();
-    document.documentElement.dataset.house = detail.word;
     document.title = detail.underWay ? `(${detail.done}/${detail.total}) ${title}` : title;
     document.dispatchEvent(new CustomEvent("house", { detail }));
   }

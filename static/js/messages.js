@@ -53,11 +53,13 @@ export function confirmMoney({ title, text, yes }) {
   });
 }
 
-/** Ask before what may have been paid already is ordered again: `count` pictures, `sum` yuan (empty: nobody knows), `more` to know about it. */
-export function confirmSecondCharge({ count, sum, more = "" }) {
+/** Ask before what was paid, or may have been, is ordered again: `count` pictures, `sum` yuan (empty: nobody knows), `more` to know about it. */
+export function confirmSecondCharge({ count = 1, sum, isCharged = false, more = "" }) {
+  const known = () => (isCharged ? _("上一次已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum }) : _("上一次可能已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum }));
+  const unpriced = () => (isCharged ? _("上一次已经计费，重新下单会再花一次钱，价格未设。") : _("上一次可能已经计费，重新下单可能再花一次钱，价格未设。"));
   return confirmMoney({
     title: count > 1 ? _("这 {n} 张重新下单？", { n: count }) : _("重新下单？"),
-    text: (sum ? _("上一次可能已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum }) : _("上一次可能已经计费，重新下单可能再花一次钱，价格未设。")) + more,
+    text: (sum ? known() : unpriced()) + more,
     yes: count > 1 ? _("仍要重新下单 {n} 张", { n: count }) : _("仍要重新下单"),
   });
 }

@@ -12,8 +12,13 @@ from PIL import Image
 
 
 def picture(width: int, height: int, *, number: int = 0, form: str = "png", weight: int = 0) -> bytes:
-    """A whole ``png`` or ``jpeg`` of that size and at least ``weight`` bytes; each number's is its own."""
+    """A whole ``png`` or ``jpeg`` of that size and at least ``weight`` bytes; each number's is its own.
+
+    In another form (``gif``) it is one picture for all numbers, as light as it is.
+    """
     plain = _plain(width, height, form)
+    if form not in ("png", "jpeg"):
+        return plain
     mark = f"order {number}".encode()
     missing = max(weight - len(plain) - len(mark), 0)
     return (_marked_png if form == "png" else _marked_jpeg)(plain, mark, missing)

@@ -16,7 +16,7 @@ const exporting = late(() => import("./export.js"));
 const settingValues = late(() => import("./set_value.js"));
 const earlierBatches = late(() => import("./earlier.js"));
 
-/** batch: {page, table, card, budgetLeft, dialog(name), draft, foot, started, run}. Returns the jobs by name. */
+/** batch: {page, table, card, dialog(name), draft, foot, started, run}. Returns the jobs by name. */
 export function makeDesk(batch) {
   const { page, table, card, dialog, draft, foot } = batch;
   const urls = page.dataset;
@@ -95,7 +95,7 @@ export function makeDesk(batch) {
     if (table.readOnly) return;
     table.editor.commit();
     askToStart(dialog("start"), {
-      table, card, url: urls.batchesUrl, sum: foot.sum(), budgetLeft: batch.budgetLeft,
+      table, card, url: urls.batchesUrl, sum: foot.sum(),
       startedBefore: batch.started && new Date(batch.started.at).toLocaleTimeString(language, { hourCycle: "h23" }),
       onStarted,
     });

@@ -1,6 +1,7 @@
 // Earlier batches, newest first, in a panel at the side, a page at a time.
 
 import { call } from "../api.js";
+import { order } from "../orders.js";
 import { batchName, queuedAnew, timeOf } from "./records.js";
 import { _, language } from "../words.js";
 import { yuan } from "../yuan.js";
@@ -54,16 +55,17 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
       counts.unknown > 0 && _("结果未知 {unknown}", { unknown: counts.unknown }), cost !== 0 && yuan(cost),
     ].filter(Boolean).join(" · ");
     part("results").href = `${url}/${id}/results.xlsx`;
-    part("retry").hidden = counts.failed === 0;
+    part("retry").hidden = batch.retryable === 0;
+    part("retry").textContent = _("重试失败的 {n} 张", { n: batch.retryable });
     part("retry").addEventListener("click", () => retry(batch, part("retry")));
     return item;
   }
 
-  async function retry({ id, counts }, button) {
+  async function retry({ id }, button) {
     button.disabled = true;
     try {
-      const answer = await call("POST", `${url}/${id}/retry`);
-      say(queuedAnew(_("{n} 张已重新排队", { n: counts.failed }), answer.batch));
+      const answer = await order(`${url}/${id}/retry`);
+      say(queuedAnew(_("{n} 张已重新排队", { n: answer.retried }), answer.batch));
       button.hidden = true;
     } catch (failure) {
       word.textContent = failure.message;

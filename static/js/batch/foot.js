@@ -1,11 +1,12 @@
 // The foot: rows, pictures, cost, how many cells need a look, and the reason of the marked cell.
 
+import { budgetLeft } from "../live.js";
 import { sumOf } from "./money.js";
 import { _ } from "../words.js";
 import { yuan } from "../yuan.js";
 
 /** Keep `foot` true to the table. Returns {sum(), refresh()}. */
-export function showFoot(foot, { table, card, budgetLeft }) {
+export function showFoot(foot, { table, card }) {
   const part = (name) => foot.querySelector(`[data-${name}]`);
   const complaint = part("complaint");
   const problemButton = foot.querySelector('[data-do="next-problem"]');
@@ -30,10 +31,12 @@ export function showFoot(foot, { table, card, budgetLeft }) {
     part("sum").replaceChildren(...figures({ rows, pictures, price }));
     problemButton.hidden = bad === 0 || table.readOnly;
     problemButton.textContent = _("{bad} 处要改", { bad });
-    part("sum").classList.toggle("is-over", budgetLeft !== null && price > budgetLeft);
+    const left = budgetLeft();
+    part("sum").classList.toggle("is-over", left !== null && price > left);
   }
 
   table.rows.watch(refresh);
+  document.addEventListener("house", draw); // the budget is spent elsewhere too
   table.onComplaint = (text) => {
     if (complaint.textContent !== text) complaint.textContent = text;
   };

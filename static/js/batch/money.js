@@ -1,5 +1,6 @@
 // What a table comes to: rows, pictures, money.
 
+import { confirmSecondCharge } from "../messages.js";
 import { MOST_PICTURES, isFilled, wholeNumber } from "../table/columns.js";
 
 /** Pictures a row asks for; a count that cannot be read counts as none. */
@@ -35,6 +36,15 @@ export function sumOf(rows, card, checks) {
 /** What may have been billed for records; NaN when the price of one is not known. */
 export function stakeOf(records) {
   return records.reduce((sum, { at_stake: amount }) => sum + (amount ?? NaN), 0);
+}
+
+/** Whether these may be retried: what was charged, or may have been, only after a word about the money. */
+export function agreedToRetry(records) {
+  const paid = records.filter(({ charged }) => charged);
+  const unsure = records.filter(({ status, at_stake: stake, charged }) => !charged && (status === "unknown" || stake !== 0));
+  if (paid.length + unsure.length === 0) return true;
+  const sum = stakeOf(unsure) + paid.reduce((costs, { cost }) => costs + (cost ?? NaN), 0);
+  return confirmSecondCharge({ count: records.length, sum: figure(sum), isCharged: unsure.length === 0 });
 }
 
 /** A stake as the questions take it: "0.44", empty when nobody knows. */

@@ -41,13 +41,14 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     before = status;
   }
 
-  function drawButtons({ status, counts }, left) {
+  function drawButtons({ status, counts, retryable }, left) {
     const open = left > 0;
     const held = head.contains(document.activeElement) && document.activeElement;
     button("pause").hidden = !open || status === "paused";
     button("resume").hidden = status !== "paused";
     button("cancel").hidden = counts.queued === 0;
-    button("retry").hidden = counts.failed === 0;
+    button("retry").hidden = retryable === 0;
+    button("retry").textContent = _("重试失败的 {n} 张", { n: retryable });
     button("copy").hidden = open;
     part("results").hidden = false;
     part("results").href = `${address}/results.xlsx`;
@@ -71,12 +72,12 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     part("causes").replaceChildren(...groups.map(makeCause));
   }
 
-  function makeCause({ words, records, unknown }) {
+  function makeCause({ words, records, unknown, charged }) {
     const item = part("cause").content.firstElementChild.cloneNode(true);
     item.classList.toggle("is-unknown", unknown);
     item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
-    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stakeOf(records)) }) : words;
-    item.querySelector("[data-retry]").textContent = unknown ? _("重试…") : _("重试这一组");
+    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stakeOf(records)) }) : charged ? _("{words}（已计费）", { words }) : words;
+    item.querySelector("[data-retry]").textContent = unknown || charged ? _("重试…") : _("重试这一组");
     const lost = records.filter(({ collectable }) => !collectable);
     const free = records.filter(({ collectable }) => collectable);
     for (const [name, deed, which] of [["retry", retry, lost], ["collect", collect, free], ["drop", drop, unknown ? records : []]]) {
@@ -136,14 +137,15 @@ function drawBar(bar, counts, total) {
   bar.setAttribute("aria-valuetext", _("完成 {success}，失败 {failed}，结果未知 {unknown}，共 {total} 张", { success: counts.success, failed: counts.failed, unknown: counts.unknown, total }));
 }
 
-// Failures of one cause and one sentence stand together; what may have been billed stands apart.
+// Failures of one cause and one sentence stand together; what was billed, or may have been, stands apart.
 function group(records, told) {
   const groups = new Map();
   for (const record of records) {
     const unknown = record.status === "unknown";
     const words = [told[record.cause], record.error].filter(Boolean).join(_("：")) || _("没有留下原因");
-    const key = unknown ? "unknown" : `${record.cause} ${record.error}`;
-    const found = groups.get(key) ?? { words, records: [], unknown };
+    const { charged } = record;
+    const key = unknown ? "unknown" : `${charged} ${record.cause} ${record.error}`;
+    const found = groups.get(key) ?? { words, records: [], unknown, charged };
     found.records.push(record);
     groups.set(key, found);
   }

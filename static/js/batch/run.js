@@ -2,9 +2,10 @@
 
 import { call } from "../api.js";
 import { late } from "../late.js";
-import { announce, confirmSecondCharge } from "../messages.js";
+import { announce } from "../messages.js";
+import { order as post } from "../orders.js";
 import { followBatch } from "./follow.js";
-import { figure, stakeOf } from "./money.js";
+import { agreedToRetry, figure, stakeOf } from "./money.js";
 import { makeLog } from "./log.js";
 import { makeProgress } from "./progress.js";
 import { makeRecordBook, queuedAnew } from "./records.js";
@@ -90,7 +91,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   const actions = {
     pause: () => order("pause", _("已暂停：正在生成的会做完，不再开始新的")),
     resume: () => order("resume", _("继续生成")),
-    retry: () => order("retry", _("失败的已重新排队")),
+    retry: () => retry(),
     copy: () => onCopy(book.rows().map((row) => unseeded(row, book.of(row)))),
     async cancel() {
       const before = batch.counts.cancelled;
@@ -102,13 +103,18 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     },
   };
 
+  async function retry(body) {
+    const answer = await order("retry", "", body);
+    if (answer) table.say(queuedAnew(_("{n} 张已重新排队", { n: answer.retried }), answer.batch));
+  }
+
   async function order(verb, word, body) {
     refuse("");
     try {
-      const answer = await call("POST", `${address}/${verb}`, body);
+      const answer = await (verb === "retry" ? post(`${address}/retry`, body) : call("POST", `${address}/${verb}`));
       following.now();
       document.dispatchEvent(new Event("look-now"));
-      if (word) table.say(verb === "retry" ? queuedAnew(word, answer.batch) : word);
+      if (word) table.say(word);
       return answer;
     } catch (failure) {
       refuse(failure.message);
@@ -116,12 +122,8 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     }
   }
 
-  // What may have been billed is ordered again only after a word about the money.
   async function retryRecords(records) {
-    const unsure = records.filter(({ status }) => status === "unknown");
-    const agreed = unsure.length === 0 || await confirmSecondCharge({ count: records.length, sum: figure(stakeOf(unsure)) });
-    if (!agreed) return null;
-    return order("retry", _("{n} 张已重新排队", { n: records.length }), { records: records.map((record) => record.id) });
+    if (await agreedToRetry(records)) await retry({ records: records.map((record) => record.id) });
   }
 
   function collectRecords(records) {

@@ -1,9 +1,9 @@
 // 生成 of one row out of the draft: a batch of that row alone, followed in its 状态.
 
-import { call } from "../api.js";
-import { confirmMoney, confirmSecondCharge } from "../messages.js";
+import { confirmMoney } from "../messages.js";
+import { order } from "../orders.js";
 import { followBatch } from "./follow.js";
-import { figure, picturesOf, priceOf, stakeOf } from "./money.js";
+import { agreedToRetry, picturesOf, priceOf } from "./money.js";
 import { goToCell } from "./problems.js";
 import { stateOfRecords } from "./records.js";
 import { postRows } from "./start.js";
@@ -28,7 +28,7 @@ export function useSingleRows(table, { card, url, onChange }) {
     posting.add(row);
     table.view.later();
     try {
-      row.run = await postRows(url, table, [row]);
+      row.run = await postRows(url, table, [row], { about: `row ${table.rows.indexOf(row)}` });
       onChange();
       follow(row.run);
       document.dispatchEvent(new Event("look-now"));
@@ -50,10 +50,9 @@ export function useSingleRows(table, { card, url, onChange }) {
 
   async function retry(row) {
     const records = [...followed.get(row.run).records.values()].filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status));
-    const stake = stakeOf(records);
-    if (stake !== 0 && !await confirmSecondCharge({ count: records.length, sum: figure(stake) })) return;
+    if (!await agreedToRetry(records)) return;
     try {
-      await call("POST", `${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
+      await order(`${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
       followed.get(row.run).following.stop();
       follow(row.run);
     } catch (failure) {

@@ -1,6 +1,8 @@
 // 🚀: what is wrong is shown in the cells; what is right is asked for once, with pictures and price.
 
-import { Failure, call } from "../api.js";
+import { Failure } from "../api.js";
+import { budgetLeft } from "../live.js";
+import { order } from "../orders.js";
 import { isFilled, unusedFields } from "../table/columns.js";
 import { goToNextProblem, markProblems } from "./problems.js";
 import { _ } from "../words.js";
@@ -21,9 +23,10 @@ function takenOf(row, columns) {
 }
 
 /** Post rows; complaints of the server are marked on their cells. Returns the batch id, or throws Failure. */
-export async function postRows(url, table, rows, { name = "" } = {}) {
+export async function postRows(url, table, rows, { name = "", about = "" } = {}) {
   try {
-    const { batch_id: id } = await call("POST", url, { name, source: "batch", rows: rows.map((row) => takenOf(row, table.columns)) });
+    const body = { name, source: "batch", rows: rows.map((row) => takenOf(row, table.columns)) };
+    const { batch_id: id } = await order(url, body, { about, ofDraft: true });
     return id;
   } catch (failure) {
     markProblems(table, failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error })));
@@ -32,14 +35,15 @@ export async function postRows(url, table, rows, { name = "" } = {}) {
 }
 
 /** Ask and start. sum: from foot.js; onStarted(id, rows). */
-export function askToStart(dialog, { table, card, url, sum, budgetLeft, startedBefore, onStarted }) {
+export function askToStart(dialog, { table, card, url, sum, startedBefore, onStarted }) {
   const part = (name) => dialog.querySelector(`[data-start-${name}]`);
   const yes = part("yes");
   if (sum.rows === 0) return table.onComplaint?.(_("表格还是空的，先写一行提示词或导入 Excel"));
   if (sum.bad > 0) return goToNextProblem(table);
   const rows = table.rows.all.filter(isFilled);
-  part("facts").replaceChildren(...facts({ sum, card, budgetLeft, startedBefore }));
-  part("error").textContent = budgetLeft !== null && sum.price > budgetLeft ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
+  const left = budgetLeft();
+  part("facts").replaceChildren(...facts({ sum, card, left, startedBefore }));
+  part("error").textContent = left !== null && sum.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
   wait(false);
   yes.onclick = async () => {
     wait(true);
@@ -76,13 +80,13 @@ export function askToStart(dialog, { table, card, url, sum, budgetLeft, startedB
   }
 }
 
-function facts({ sum, card, budgetLeft, startedBefore }) {
+function facts({ sum, card, left, startedBefore }) {
   const lines = [
     [_("图片"), _("{pictures} 张，{rows} 行", { pictures: sum.pictures, rows: sum.rows })],
     [_("模型"), card.label],
     [_("预计费用"), yuan(sum.price)],
   ];
-  if (budgetLeft !== null) lines.push([_("预算还剩"), `¥${budgetLeft.toFixed(2)}`]);
+  if (left !== null) lines.push([_("预算还剩"), `¥${left.toFixed(2)}`]);
   if (sum.blank > 0) lines.push([_("空行"), _("{blank} 行会跳过", { blank: sum.blank })]);
   if (startedBefore) lines.push([_("注意"), _("这份表格在 {moment} 已经开始过一次，没有改动", { moment: startedBefore })]);
   return lines.flatMap(([term, words]) => {

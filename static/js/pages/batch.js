@@ -10,9 +10,7 @@ import { toast } from "../messages.js";
 import { _ } from "../words.js";
 
 const page = document.querySelector("[data-batch]");
-const { dataset } = page;
-const card = JSON.parse(dataset.card);
-const budgetLeft = "budgetLeft" in dataset ? Number(dataset.budgetLeft) : null;
+const card = JSON.parse(page.dataset.card);
 const dialog = (name) => document.querySelector(`[data-dialog="${name}"]`);
 const desk = late(() => import("../batch/desk.js"), ({ makeDesk }) => makeDesk(batch));
 
@@ -30,7 +28,7 @@ table.activate = (column, index) => {
   return true;
 };
 
-const batch = { page, table, card, budgetLeft, dialog, run: null, started: null };
+const batch = { page, table, card, dialog, run: null, started: null };
 const draft = makeDraft(table, {
   onElsewhere: () => desk().then(({ showElsewhere }) => showElsewhere()),
   onTrouble: (trouble) => { page.querySelector("[data-draft-trouble]").textContent = trouble ? _("草稿没有存下来，正在重试。关闭页面前请先导出表格。") : ""; },
@@ -38,7 +36,7 @@ const draft = makeDraft(table, {
   extra: () => ({ started: batch.started }),
 });
 batch.draft = draft;
-batch.foot = showFoot(page.querySelector("[data-foot]"), { table, card, budgetLeft });
+batch.foot = showFoot(page.querySelector("[data-foot]"), { table, card });
 
 const lazily = (name) => (...given) => desk().then((jobs) => jobs[name](...given));
 useCommands(page, {

@@ -3,6 +3,7 @@
 
 import { call } from "../api.js";
 import { copy, toast } from "../messages.js";
+import { order } from "../orders.js";
 import { addressWith } from "./address.js";
 import { DRAFT, intoDraft, recall } from "../kept.js";
 import { _, language } from "../words.js";
@@ -62,7 +63,8 @@ export function makeDeeds(page, finder, selection) {
 
   async function again(_chosen, { record }) {
     const asked = JSON.parse(record.dataset.request);
-    await call("POST", createUrl, { source: "single", rows: [{ ...asked, num_images: 1, seed: null }] });
+    const rows = [{ ...asked, num_images: 1, seed: null }];
+    await order(createUrl, { source: "single", rows }, { about: record.dataset.recordId });
     document.dispatchEvent(new Event("look-now"));
     toast(_("已开始生成 1 张"), { label: _("去看"), run: () => location.assign(studioUrl) });
   }

@@ -1,0 +1,225 @@
+"""One intention, one order, on the pages: whatever is lost, pressed twice, or restored in two tabs."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.studio_page import StudioPage
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess, served
+
+Open = Callable[[HouseProcess], StudioPage]
+UNREACHABLE = "连不上服务，请确认程序还在运行"
+
+
+def lose_the_answer(page: Page, address: str = "**/api/batches") -> None:
+    """The next order reaches the server, and its answer is lost on the way back."""
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route(address, lose, times=1)
+
+
+def count_orders(house: HouseProcess) -> int:
+    return int(house.get("/api/batches")["total"])
+
+
+def table(page: Page, house: HouseProcess, *prompts: str) -> BatchPage:
+    """批量生成 with these prompts at 1K."""
+    batch = BatchPage(page, house.address)
+    batch.open()
+    batch.do("add")
+    batch.paste_block(1, "prompt", *[(prompt, "", "1:1", "1K") for prompt in prompts])
+    return batch
+
+
+@pytest.mark.parametrize("reloads", [False, True])
+def test_an_order_whose_answer_was_lost_is_placed_once_when_the_button_is_pressed_again(
+    demo: HouseProcess, studio: Open, reloads: bool
+) -> None:
+    page = studio(demo)
+    page.write_prompt("雪山")
+    lose_the_answer(page.page)
+    page.generate()
+    expect(page.page.locator("[data-form-error]")).to_have_text(UNREACHABLE)
+    if reloads:
+        page.open()
+        page.expect_prompt("雪山")
+    with page.page.expect_response("**/api/batches"):
+        page.generate()
+    page.wait_for_pictures(1)
+    assert count_orders(demo) == 1
+
+
+def test_a_press_after_the_answer_is_a_new_order(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    page.write_prompt("雪山")
+    page.generate()
+    page.wait_for_pictures(1)
+    page.generate()
+    page.wait_for_pictures(2)
+    assert count_orders(demo) == 2
+
+
+def test_what_was_written_anew_after_a_lost_answer_is_an_order_of_its_own(
+    demo: HouseProcess, studio: Open
+) -> None:
+    page = studio(demo)
+    page.write_prompt("雪山")
+    lose_the_answer(page.page)
+    page.generate()
+    expect(page.page.locator("[data-form-error]")).to_have_text(UNREACHABLE)
+    page.write_prompt("海")
+    page.generate()
+    page.wait_for_pictures(2)
+    assert count_orders(demo) == 2
+
+
+def test_two_tabs_with_one_draft_place_its_order_once(demo: HouseProcess, studio: Open) -> None:
+    first = studio(demo)
+    first.write_prompt("雪山")
+    second = first.second_tab()
+    second.expect_prompt("雪山")
+    first.page.bring_to_front()
+    first.generate()
+    first.wait_for_pictures(1)
+    second.page.bring_to_front()
+    expect(second.tiles()).to_have_count(1)
+    second.generate()
+    expect(second.page.locator(".toast")).to_have_text("这一单刚才已经提交，没有重复下单")
+    assert count_orders(demo) == 1
+    second.generate()
+    second.wait_for_pictures(2)
+    assert count_orders(demo) == 2
+
+
+def test_one_more_of_a_picture_is_ordered_once_though_its_answer_was_lost(
+    demo: HouseProcess, studio: Open
+) -> None:
+    page = studio(demo)
+    page.write_prompt("雪山")
+    page.generate()
+    page.wait_for_pictures(1)
+    lose_the_answer(page.page)
+    page.act("再来一张")
+    expect(page.page.locator("[data-record-id] [data-error]").filter(has_text=UNREACHABLE)).to_have_count(1)
+    tile = page.page.locator("[data-record-id='1']")
+    with page.page.expect_response("**/api/batches"):
+        tile.get_by_title("再来一张").click()
+    page.wait_for_pictures(2)
+    assert count_orders(demo) == 2
+
+
+def test_a_table_whose_answer_was_lost_is_ordered_once(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    batch = table(page, house, "猫", "狗")
+    lose_the_answer(page)
+    dialog = batch.open_start()
+    dialog.locator("[data-start-yes]").click()
+    expect(dialog.locator("[data-start-error]")).to_have_text(UNREACHABLE)
+    dialog.locator("[data-start-yes]").click()
+    batch.wait_for_picture(2)
+    assert (count_orders(house), jimeng.charges) == (1, 2)
+
+
+def test_a_single_row_whose_answer_was_lost_is_ordered_once(page: Page, demo: HouseProcess) -> None:
+    batch = table(page, demo, "猫")
+    lose_the_answer(page)
+    batch.cell(1, "actions").locator("[data-run-row]").click()
+    expect(page.locator("[data-complaint]")).to_have_text(UNREACHABLE)
+    batch.cell(1, "actions").locator("[data-run-row]").click()
+    batch.wait_for_picture(1)
+    assert count_orders(demo) == 1
+
+
+def charged_failures(house: HouseProcess, jimeng: FakeJimeng, source: str) -> str:
+    """A batch of which one picture was refused and one was charged and cannot be opened -> its id."""
+    jimeng.picture_form = "gif"
+    rows = [{"prompt": "违禁"}, {"prompt": "猫"}]
+    batch_id = str(house.post("/api/batches", {"rows": rows, "source": source})["batch_id"])
+    assert house.wait_for_end(batch_id)["counts"]["failed"] == 2
+    return batch_id
+
+
+def test_retrying_the_failed_ones_leaves_out_and_sets_apart_what_was_charged(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    batch = BatchPage(page, house.address)
+    batch.open(f"?id={charged_failures(house, jimeng, 'batch')}")
+    expect(batch.run_button("retry")).to_have_text("重试失败的 1 张")
+    expect(batch.causes()).to_have_count(2)
+    batch.retry_failed()
+    expect(page.locator(".toast")).to_contain_text("1 张已重新排队")
+    batch.expect_ended(2)
+    assert jimeng.charges == 1
+    paid = batch.causes().filter(has_text="已计费")
+    paid.get_by_role("button", name="重试…").click()
+    dialog = page.locator("dialog[data-dialog=money]")
+    expect(dialog).to_contain_text("上一次已经计费 ¥0.22")
+    jimeng.picture_form = "png"
+    dialog.locator("[data-money-yes]").click()
+    batch.wait_for_picture(2)
+    assert jimeng.charges == 2
+
+
+def test_the_list_of_earlier_batches_counts_what_a_retry_sends(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    charged_failures(house, jimeng, "batch")
+    batch = BatchPage(page, house.address)
+    batch.open()
+    batch.do("earlier")
+    expect(page.locator("[data-earlier] [data-retry]")).to_have_text("重试失败的 1 张")
+
+
+@pytest.mark.parametrize("path", ["/", "/records"])
+def test_a_charged_failure_asks_with_its_sum_before_it_is_ordered_again(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng, path: str
+) -> None:
+    charged_failures(house, jimeng, "single")
+    page.goto(house.address + path)
+    record = page.locator("[data-record-id='2']:visible")
+    record.get_by_role("button", name="重试", exact=True).click()
+    dialog = page.locator("dialog[data-dialog=money]")
+    expect(dialog).to_contain_text("上一次已经计费 ¥0.22")
+    dialog.get_by_role("button", name="取消").click()
+    expect(page.locator("[data-record-id][data-busy]")).to_have_count(0)
+    assert jimeng.charges == 1
+
+
+def test_the_start_dialog_knows_what_was_spent_since_the_page_was_opened(
+    page: Page, tmp_path_factory: pytest.TempPathFactory, jimeng: FakeJimeng
+) -> None:
+    home = tmp_path_factory.mktemp("budget")
+    with served(home, **jimeng.settings(budget=1)) as house:
+        batch = table(page, house, "猫")
+        expect(batch.open_start()).to_contain_text("预算还剩¥1.00")
+        page.keyboard.press("Escape")
+        spent = house.post("/api/batches", {"rows": [{"prompt": "狗", "num_images": 4}]})
+        house.wait_for_end(spent["batch_id"])
+        expect(page.locator("[data-sum]")).to_have_class("foot-sum is-over")
+        dialog = batch.open_start()
+        expect(dialog).to_contain_text("预算还剩¥0.12")
+        expect(dialog).to_contain_text("预计费用超过剩余预算")
+
+
+def test_the_reason_of_a_pause_stands_at_the_picture_and_going_on_says_why_not(
+    page: Page, tmp_path_factory: pytest.TempPathFactory, jimeng: FakeJimeng
+) -> None:
+    home = tmp_path_factory.mktemp("budget")
+    with served(home, **jimeng.settings(budget=0.25)) as house:
+        studio = StudioPage(page, house.address)
+        studio.open()
+        studio.write_prompt("雪山")
+        studio.count(2)
+        studio.generate()
+        waiting = studio.tiles("queued")
+        expect(waiting).to_contain_text("预算 ¥0.25 已到")
+        waiting.get_by_role("button", name="继续").click()
+        expect(waiting.locator("[data-error]")).to_contain_text("预算 ¥0.25 已到")
+        expect(waiting).to_have_count(1)
