@@ -260,8 +260,8 @@ def _check_delivered(content: bytes) -> checking.Checked:
         raise _Unopened(text) from error
     except checking.TooManyPixels as error:
         raise _Unopened("模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率") from error
-    except checking.TooManyScans as error:
-        raise _Unopened("模型返回的 JPEG 分层过多，为安全起见没有打开，请换一个模型") from error
+    except checking.TooManyParts as error:
+        raise _Unopened("模型返回的图片分段过多，为安全起见没有打开，请换一个模型") from error
 
 
 def _put_aside(content: bytes, output_dir: Path, record_id: int) -> str:
@@ -314,15 +314,15 @@ def _check_upload(content: bytes) -> checking.Checked:
     if not content:
         raise InvalidRequest("file", "这是空文件（0 字节），请重新导出或下载一份再上传")
     try:
-        return checking.check(content, formats=KEPT_FORMATS, max_pixels=MAX_UPLOAD_PIXELS)
+        return checking.check(content, max_pixels=MAX_UPLOAD_PIXELS)
     except checking.NotAPicture as error:
         if error.format in ("heic", "avif"):
             text = f"这是 {error.format.upper()} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传"
             raise InvalidRequest("file", text) from error
         names = "、".join(name.upper() for name in KEPT_FORMATS)
         raise InvalidRequest("file", f"这不是可用的图片，请上传 {names} 文件") from error
-    except checking.TooManyScans as error:
-        text = "这张 JPEG 分层过多，打开它要很久，请用看图软件另存一份再上传"
+    except checking.TooManyParts as error:
+        text = "这张图片分段过多，打开它要很久，请用看图软件另存一份再上传"
         raise InvalidRequest("file", text) from error
     except checking.TooManyPixels as error:
         text = f"图片像素过多（最多 {MAX_UPLOAD_PIXELS // 10_000} 万像素），请缩小后再上传"

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
-from picture_files.containers import is_in_few_scans, is_whole, sniff
+from picture_files.containers import is_in_few_parts, is_whole, sniff
 
 KEPT_FORMATS = ("png", "jpeg", "webp")
 THUMBNAIL_SIDE = 320
@@ -38,8 +38,8 @@ class TooManyPixels(ValueError):
     """More pixels than allowed, told from the header, before any memory is taken for them."""
 
 
-class TooManyScans(ValueError):
-    """A JPEG in so many scans that decoding it takes minutes."""
+class TooManyParts(ValueError):
+    """A picture in so many scans, segments or chunks that reading it takes seconds or minutes."""
 
 
 class Damaged(ValueError):
@@ -56,13 +56,13 @@ class Checked:
     thumbnail: bytes
 
 
-def check(content: bytes, *, formats: tuple[str, ...] = KEPT_FORMATS, max_pixels: int) -> Checked:
+def check(content: bytes, *, max_pixels: int) -> Checked:
     """Decode all of it, at reduced scale where the format can. Raises one of the four above."""
     picture_format = sniff(content)
-    if picture_format not in formats or picture_format is None:
+    if picture_format is None or picture_format not in KEPT_FORMATS:
         raise NotAPicture(picture_format)
-    if picture_format == "jpeg" and not is_in_few_scans(content):
-        raise TooManyScans
+    if not is_in_few_parts(content, picture_format):
+        raise TooManyParts
     if not is_whole(content, picture_format):
         raise Damaged("no end mark")
     return _decode(io.BytesIO(content), picture_format, max_pixels)

@@ -8,12 +8,16 @@ from typing import NamedTuple
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
+_WITHOUT_LENGTH = {0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}  # of the last no decoder knows any
 _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = 0xD9
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+_FILL = re.compile(rb"\xff*")
+_LONG_FILL = b"\xff" * 64
 _MOST_SCANS = 64  # encoders make ten; each is decoded over the whole picture, 20 ms at 4096 x 4096
 _MOST_MARKERS = 5_000
+_MOST_BETWEEN = 1_000  # bytes between the segments of a JPEG: decoders read them one by one
+_MOST_CHUNKS = 50_000  # of PNG and WebP; 8 kB each, as encoders make them, are 400 MB
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
@@ -53,9 +57,11 @@ def is_whole(content: bytes, picture_format: str) -> bool:
 
 
 def png_chunks(content: bytes) -> Iterator[Part]:
-    """Every chunk up to the first that does not fit into the file."""
+    """Every chunk up to the first that does not fit into the file, and no more than are read soon."""
     at = len(PNG_SIGNATURE)
-    while at + 12 <= len(content):
+    for _ in range(_MOST_CHUNKS):
+        if at + 12 > len(content):
+            return
         (length,) = struct.unpack_from(">L", content, at)
         end = at + 12 + length
         if end > len(content):
@@ -70,13 +76,15 @@ def png_chunk(name: bytes, payload: bytes) -> bytes:
 
 
 def jpeg_segments(content: bytes) -> Iterator[Part]:
-    """Every segment before the picture itself, the marker's second byte as its name."""
+    """Every segment before the picture itself, the marker's second byte as its name; no more than are read
+    soon."""
     at = 2
-    while at + 4 <= len(content) and content[at] == 0xFF:
+    for _ in range(_MOST_MARKERS):
+        fill = _FILL.match(content, at)
+        at = max(at, fill.end() - 1) if fill else at
+        if at + 4 > len(content) or content[at] != 0xFF:
+            return
         marker = content[at + 1]
-        if marker == 0xFF:
-            at += 1
-            continue
         length = 0 if marker in _WITHOUT_LENGTH else struct.unpack_from(">H", content, at + 2)[0]
         end = at + 2 + length
         if end > len(content) or length == 1:  # which cannot be: it counts its own two bytes
@@ -87,20 +95,12 @@ def jpeg_segments(content: bytes) -> Iterator[Part]:
         at = end
 
 
-def is_in_few_scans(content: bytes) -> bool:
-    """Whether a JPEG shows its picture in a number of scans that is decoded soon."""
-    scans, at = 0, 2
-    for _ in range(_MOST_MARKERS):
-        found = _MARKER.search(content, at)
-        if found is None or found[1][0] == _END_OF_IMAGE or found.end() + 2 > len(content):
-            return True
-        marker, at = found[1][0], found.end()
-        if marker not in _WITHOUT_LENGTH:
-            at += max(int(struct.unpack_from(">H", content, at)[0]), 2)
-        scans += marker == _START_OF_SCAN
-        if scans > _MOST_SCANS:
-            return False
-    return False
+def is_in_few_parts(content: bytes, picture_format: str) -> bool:
+    """Whether PNG, JPEG or WebP is put together of as many parts as are read soon."""
+    if picture_format == "jpeg":
+        return _jpeg_is_in_few_parts(content)
+    chunks = {"png": png_chunks, "webp": webp_chunks}[picture_format](content)
+    return sum(1 for _ in chunks) < _MOST_CHUNKS
 
 
 def jpeg_segment(marker: int, payload: bytes) -> bytes:
@@ -109,10 +109,12 @@ def jpeg_segment(marker: int, payload: bytes) -> bytes:
 
 
 def webp_chunks(content: bytes) -> Iterator[Part]:
-    """Every chunk inside the RIFF frame, its padding included."""
+    """Every chunk inside the RIFF frame, its padding included; no more than are read soon."""
     at = 12
     frame_end = min(len(content), 8 + struct.unpack_from("<L", content, 4)[0])
-    while at + 8 <= frame_end:
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > frame_end:
+            return
         (length,) = struct.unpack_from("<L", content, at + 4)
         if at + 8 + length > frame_end:
             return
@@ -135,6 +137,28 @@ def _png_is_whole(content: bytes) -> bool:
                 return False
         if last == b"IEND":
             return True
+    return False
+
+
+def _jpeg_is_in_few_parts(content: bytes) -> bool:
+    """Whether markers, scans and what lies between the segments are few."""
+    scans, between, at = 0, 0, 2
+    for _ in range(_MOST_MARKERS):
+        found = _MARKER.search(content, at)
+        end = found.start() if found else len(content)
+        between += 0 if scans else max(end - at, 0)
+        if between > _MOST_BETWEEN or (scans and content.find(_LONG_FILL, at, end) >= 0):
+            return False
+        if found is None or found.end() + 2 > len(content):
+            return True
+        marker, at = found[1][0], found.end()
+        if marker == _END_OF_IMAGE and scans:
+            return True
+        if marker not in _WITHOUT_LENGTH:
+            at += max(int(struct.unpack_from(">H", content, at)[0]), 2)
+        scans += marker == _START_OF_SCAN
+        if scans > _MOST_SCANS:
+            return False
     return False
 
 

@@ -6,7 +6,9 @@ import fcntl
 import io
 import os
 import random
+import struct
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,8 +20,16 @@ import pictures
 import windows
 from domain import ImageRequest, KeptPicture, Picture, Size
 from errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
-from picture_files import checking, keeping
-from picture_files.containers import jpeg_segment, png_chunk
+from picture_files import checking, embedding, keeping
+from picture_files.containers import (
+    Part,
+    jpeg_segment,
+    jpeg_segments,
+    png_chunk,
+    png_chunks,
+    webp_chunk,
+    webp_chunks,
+)
 from picture_files.exif import Picture as Described
 from picture_files.exif import with_user_comment
 from tests.drawn import SIZE, drawn, pixels
@@ -208,17 +218,94 @@ def test_a_picture_in_endless_scans_is_refused_before_it_is_opened(
 ) -> None:
     content = in_scans(200_000, (4096, 4096))
     monkeypatch.setattr(Image, "open", None)
-    with pytest.raises(ModelError, match="分层过多"):
+    with pytest.raises(ModelError, match="分段过多"):
         keep(tmp_path, content)
-    with pytest.raises(InvalidRequest, match="分层过多，打开它要很久，请用看图软件另存一份") as caught:
+    with pytest.raises(InvalidRequest, match="分段过多，打开它要很久，请用看图软件另存一份") as caught:
         pictures.checked_upload("弹", content)
     assert caught.value.field == "file"
 
 
 def test_a_picture_in_endless_parts_of_other_kinds_is_refused_too() -> None:
     content = b"\xff\xd8" + b"\xff\x01" * 5_000_000 + in_scans(10)[2:]
-    with pytest.raises(InvalidRequest, match="分层过多"):
+    with pytest.raises(InvalidRequest, match="分段过多"):
         pictures.checked_upload("弹", content)
+
+
+def stuffed(picture_format: str, at: str) -> bytes:
+    """A whole picture with 10 MB put somewhere inside that readers go through piece by piece."""
+    plain = drawn("webp", xmp=b"<x/>") if picture_format == "webp" else drawn(picture_format)
+    if picture_format == "png":
+        end = {"before": 33, "behind": len(plain) - 12}[at]
+        return plain[:end] + png_chunk(b"teXt", b"") * 900_000 + plain[end:]
+    if picture_format == "webp":
+        body = plain[12:] + webp_chunk(b"JUNK", b"") * 1_250_000
+        return b"RIFF" + struct.pack("<L", 4 + len(body)) + b"WEBP" + body
+    filling, name = at.split(", ")
+    places = {"start": 2, "frame": plain.index(b"\xff\xc0"), "scan": plain.index(b"\xff\xda")}
+    end = places.get(name, len(plain) - 2)
+    pieces = {
+        "fill": b"\xff" * 10_000_000,
+        "nothing": bytes(10_000_000),
+        "restarts": b"\xff\xd0" * 5_000_000,
+        "stuffing": b"\xff\x00" * 5_000_000,
+        "unknown": jpeg_segment(0xF0, b"x" * 60_000) * 160,
+        "end": b"\xff\xd9" + b"\xff" * 10_000_000,
+    }
+    return plain[:end] + pieces[filling] + plain[end:]
+
+
+@pytest.mark.parametrize(
+    ("picture_format", "at"),
+    [
+        ("jpeg", "fill, start"),
+        ("jpeg", "fill, frame"),
+        ("jpeg", "fill, scan"),
+        ("jpeg", "fill, data"),
+        ("jpeg", "nothing, frame"),
+        ("jpeg", "restarts, frame"),
+        ("jpeg", "stuffing, frame"),
+        ("jpeg", "unknown, frame"),
+        ("jpeg", "end, frame"),
+        ("png", "before"),
+        ("png", "behind"),
+        ("webp", ""),
+    ],
+)
+def test_a_picture_stuffed_with_endless_small_parts_is_refused_before_it_is_opened(
+    monkeypatch: pytest.MonkeyPatch, picture_format: str, at: str
+) -> None:
+    content = stuffed(picture_format, at)
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(InvalidRequest, match="分段过多"):
+        pictures.checked_upload("弹", content)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (stuffed("png", "before"), png_chunks),
+        (stuffed("webp", ""), webp_chunks),
+        (b"\xff\xd8" + jpeg_segment(0xFE, b"x") * 2_000_000, jpeg_segments),
+        (b"\xff\xd8" + b"\xff\xd0" * 5_000_000, jpeg_segments),
+    ],
+    ids=["png", "webp", "jpeg", "jpeg, restarts"],
+)
+def test_what_a_file_says_is_looked_for_in_a_bounded_number_of_parts(
+    content: bytes, parts: Callable[[bytes], Iterator[Part]]
+) -> None:
+    assert sum(1 for _ in parts(content)) <= 50_000
+    assert pictures.read_parameters(content) is None
+
+
+def test_a_few_fill_bytes_as_some_encoders_write_are_read() -> None:
+    plain = drawn("jpeg")
+    frame, scan = plain.index(b"\xff\xc0"), plain.index(b"\xff\xda")
+    content = (
+        plain[:frame] + b"\xff" * 40 + plain[frame:scan] + b"\xff" + plain[scan:-2] + b"\xff" * 3 + plain[-2:]
+    )
+    assert pictures.checked_upload("猫", content).width == 96
+    text = pictures.embed_parameters(REQUEST, None, "demo", 1, 5)
+    assert "Record: 1" in (pictures.read_parameters(b"".join(embedding.embed(content, "jpeg", text))) or "")
 
 
 @pytest.mark.parametrize("scans", [10, 64])

@@ -19,6 +19,7 @@ from config import Settings
 from database import RecordFilter
 from domain import KeptPicture, Picture, Record
 from errors import StorageError
+from picture_files.embedding import embed
 from tests.drawn import drawn
 from tests.held_files import hold
 from web_app import create_app
@@ -538,6 +539,17 @@ def test_a_picture_that_was_saved_anew_is_known_by_all_its_parameters(
     shelf.db.execute("UPDATE generation_records SET sha256 = 'another'")
     found = find(client, shelf.path("猫.png").read_bytes(), "x.png")
     assert (found["record"]["id"], found["is_same_file"]) == (one, False)
+
+
+def test_a_picture_that_an_earlier_version_wrote_is_known_by_all_its_parameters(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    one = shelf.put("猫")
+    shelf.db.execute("UPDATE generation_records SET sha256 = 'another'")
+    text = f"画一张猫\nSeed: 5, Size: 40x30, Model: m, Record: {one}"  # which named no sampler
+    content = b"".join(embed(PNG, "png", text))
+    assert find(client, content, "x.png")["record"]["id"] == one
+    assert find(client, content.replace(b"Seed: 5", b"Seed: 6"), "x.png")["record"] is None
 
 
 def test_a_picture_of_another_database_shows_its_parameters_only(shelf: Shelf, client: FlaskClient) -> None:

@@ -163,7 +163,7 @@ def _owner(content: bytes, filename: str, told: pictures.Parameters | None) -> t
     same = next((record for record in candidates if _sha256(record) == digest), None)
     if same:
         return same, True
-    return (named, False) if named and told and told.text == _own_text(named) else (None, False)
+    return (named, False) if named and told and _say_the_same(told, named) else (None, False)
 
 
 def _sha256(record: Record) -> str:
@@ -176,9 +176,11 @@ def _sha256(record: Record) -> str:
         return ""
 
 
-def _own_text(record: Record) -> str:
+def _say_the_same(told: pictures.Parameters, record: Record) -> bool:
+    """Whether all parameters are the record's, in whichever way a version of this program wrote them."""
     size = Size(width=record.width or 0, height=record.height or 0)
-    return pictures.embed_parameters(record.request, size, record.model, record.id, record.seed)
+    text = pictures.embed_parameters(record.request, size, record.model, record.id, record.seed)
+    return dataclasses.replace(pictures.parse_parameters(text), text=told.text) == told
 
 
 def _json_or_none(record: Record | None) -> dict[str, Any] | None:
