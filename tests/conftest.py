@@ -12,6 +12,9 @@ from config import Settings
 from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelCard, ModelSetup, exact_size
 from tests.fakes.clock import Clock
 from tests.fakes.oss import FakeOss, clocked_datetime
+from tests.surroundings import make_plain
+
+make_plain()
 
 
 @pytest.fixture
