@@ -3,8 +3,8 @@
 import sqlite3
 
 from domain import LogLine
-from storage.connection import next_version
 from storage.rows import to_log_line
+from storage.versions import touch_batch
 
 
 def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, newest: int = 500) -> list[LogLine]:
@@ -42,7 +42,7 @@ def add_log(
     if batch_id is None:
         return
     fields = {"batch_id": batch_id, "level": level, "text": text, "record_id": record_id}
-    fields["version"] = next_version(db)
+    fields["version"] = touch_batch(db, batch_id)
     db.execute(
         """
         INSERT INTO batch_log (batch_id, record_id, level, text, version)
@@ -50,4 +50,3 @@ def add_log(
         """,
         fields,
     )
-    db.execute("UPDATE batches SET version = :version WHERE id = :batch_id", fields)

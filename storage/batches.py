@@ -12,6 +12,7 @@ from storage.batch_log import add_log
 from storage.connection import next_version, transaction
 from storage.request_keys import RequestKey, find_answer, keep_answer
 from storage.rows import RECORD, micros, priced, sample_images_text, to_record
+from storage.versions import touch
 
 # What failed and is paid for once when it is retried: it was not charged, or it is collected by its ticket.
 NOT_CHARGED = """
@@ -286,14 +287,16 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
             {"id": batch_id},
         ).rowcount
         if changed:
-            db.execute(
+            hurried = db.execute(
                 """
                 UPDATE generation_records
                 SET not_before = 0, retries = 0, throttled = 0, collecting = ticket IS NOT NULL
                 WHERE batch_id = :id AND status = 'queued' AND (not_before > 0 OR ticket IS NOT NULL)
+                RETURNING id
                 """,
                 {"id": batch_id},
-            )
+            ).fetchall()
+            touch(db, [row["id"] for row in hurried])
             add_log(db, batch_id, "info", "继续生成")
             close_batch(db, batch_id)
 

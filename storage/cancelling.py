@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from domain import ModelCard, Status
 from errors import Conflict, NotFound
 from storage.batch_log import add_log
-from storage.connection import next_version, transaction
+from storage.connection import transaction
 from storage.retry import queue_in_batch
+from storage.versions import touch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,14 +110,16 @@ def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str,
     rows = db.execute(
         f"""
         UPDATE generation_records
-        SET status = 'cancelled', version = :version, finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+        SET status = 'cancelled', finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
         WHERE {which} AND status = 'queued' AND ticket IS NULL
         RETURNING id
         """,
-        {"batch_id": batch_id, "version": next_version(db), **values},
+        {"batch_id": batch_id, **values},
     ).fetchall()
-    add_log(db, batch_id, "info", f"已取消，{len(rows)} 张没有开始，不会计费")
-    return [row["id"] for row in rows]
+    ids = [row["id"] for row in rows]
+    touch(db, ids)
+    add_log(db, batch_id, "info", f"已取消，{len(ids)} 张没有开始，不会计费")
+    return ids
 
 
 def _has_open_work(db: sqlite3.Connection, batch_id: str) -> bool:

@@ -11,11 +11,12 @@ from errors import Conflict
 from spending import Doubt, DoubtCounts
 from storage.batch_log import add_log
 from storage.batches import check_model
-from storage.connection import next_version, transaction
+from storage.connection import transaction
 from storage.ledger import sum_up
 from storage.request_keys import RequestKey, find_answer, keep_answer
 from storage.retry import list_makeable, queue_again
 from storage.rows import RECORD, priced, to_record
+from storage.versions import touch
 
 _IN_DOUBT = "id IN (SELECT record_id FROM sends WHERE outcome = 'unknown')"
 
@@ -192,16 +193,15 @@ def undo_drop(db: sqlite3.Connection, undo: int) -> int:
             "UPDATE sends SET outcome = 'unknown', settlement_id = NULL WHERE settlement_id = :undo",
             {"undo": undo},
         )
-        version = next_version(db)
         db.execute(
             """
             UPDATE generation_records
-            SET status = 'unknown', error = earlier.error, cause = earlier.cause, version = :version
+            SET status = 'unknown', error = earlier.error, cause = earlier.cause
             FROM settled_records AS earlier
             WHERE earlier.settlement_id = :undo AND earlier.record_id = generation_records.id
               AND generation_records.status = 'cancelled' AND generation_records.cause = 'dropped'
             """,
-            {"undo": undo, "version": version},
+            {"undo": undo},
         )
         _sum_up(db, ids, "撤销放弃 {number} 张，结果又是未知")
         db.execute("DELETE FROM settled_records WHERE settlement_id = :undo", {"undo": undo})
@@ -216,7 +216,6 @@ def _end(db: sqlite3.Connection, ids: Sequence[int], undo: int, billed: bool) ->
         "ids": json.dumps(ids),
         "undo": undo,
         "error": f"已放弃，{word}",
-        "version": next_version(db),
         "unknown": Status.UNKNOWN,
         "cancelled": Status.CANCELLED,
     }
@@ -233,7 +232,7 @@ def _end(db: sqlite3.Connection, ids: Sequence[int], undo: int, billed: bool) ->
     db.execute(
         f"""
         UPDATE generation_records
-        SET status = :cancelled, error = :error, cause = 'dropped', version = :version
+        SET status = :cancelled, error = :error, cause = 'dropped'
         WHERE {mine}
         """,
         fields,
@@ -245,6 +244,7 @@ def _sum_up(db: sqlite3.Connection, ids: Sequence[int], words: str) -> None:
     """Sum every record up, and say in the log of its batch what happened to how many."""
     for record_id in ids:
         sum_up(db, record_id)
+    touch(db, ids)
     rows = db.execute(
         """
         SELECT batch_id, count(*) AS number

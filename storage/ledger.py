@@ -5,8 +5,9 @@ from decimal import Decimal
 
 from domain import ModelCard, Record, Status
 from errors import Billed, Conflict
-from storage.connection import next_version, transaction
+from storage.connection import transaction
 from storage.rows import RECORD, micros, to_record, yuan
+from storage.versions import touch
 
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
 
@@ -200,16 +201,13 @@ def _note_late_start(db: sqlite3.Connection, record: Record) -> None:
     late = db.execute(
         """
         UPDATE generation_records
-        SET started_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
-            version = (SELECT value + 1 FROM change_counter)
+        SET started_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
         WHERE id = :id AND started_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 second')
         """,
         {"id": record.id},
     ).rowcount
     if late:
-        version = next_version(db)
-        sql = "UPDATE batches SET version = :version WHERE id = :id"
-        db.execute(sql, {"version": version, "id": record.batch_id})
+        touch(db, [record.id])
 
 
 def committed(db: sqlite3.Connection) -> Decimal:

@@ -8,6 +8,7 @@ from domain import Record, SampleImage, Status
 from storage.connection import transaction
 from storage.ledger import holds_claim
 from storage.rows import sample_images_text
+from storage.versions import touch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ def pin_references(db: sqlite3.Connection, record: Record, images: tuple[SampleI
                 "UPDATE generation_records SET sample_images = :images WHERE id = :id",
                 {"images": sample_images_text(images), "id": record.id},
             )
+            touch(db, [record.id])
 
 
 def add_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:

@@ -7,14 +7,16 @@ processes share the file. ``attempts`` guards the end: whoever lost the record c
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
 from domain import KeptPicture, Record, Status
 from errors import Billed, ModelError
 from storage.batch_log import add_log
 from storage.batches import close_batch, pause_in_transaction
-from storage.connection import next_version, transaction
+from storage.connection import transaction
 from storage.ledger import close_sends, holds_claim, write_off_free_sends
 from storage.rows import RECORD, to_record
+from storage.versions import touch
 
 MAX_LAPSES = 5
 # A lease or a pause that reaches farther than any that is given was given by a clock that has been set back
@@ -100,9 +102,7 @@ def claim_record(
             f"""
             UPDATE generation_records
             SET status = 'running', attempts = attempts + 1, started_at = {_NOW},
-                lapses = lapses + (status = 'running'),
-                version = (SELECT value + 1 FROM change_counter),
-                lease_owner = :owner, lease_until = :lease_until
+                lapses = lapses + (status = 'running'), lease_owner = :owner, lease_until = :lease_until
             WHERE id = {_CLAIMABLE}
             RETURNING {RECORD}
             """,
@@ -118,8 +118,8 @@ def claim_record(
             return None
         if rows[0]["lapses"]:
             write_off_free_sends(db, rows[0]["id"])
-        _touch_batch(db, rows[0]["batch_id"], next_version(db))
-    return to_record(rows[0])
+        version = touch(db, [rows[0]["id"]])
+    return replace(to_record(rows[0]), version=version)
 
 
 def has_claimable(db: sqlite3.Connection, *, model: str, now: float, in_hand: Sequence[int] = ()) -> bool:
@@ -203,13 +203,13 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
         left = db.execute(
             f"""
             UPDATE generation_records
-            SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version,
-                collecting = ticket IS NOT NULL
+            SET status = 'queued', lease_until = NULL, lease_owner = NULL, collecting = ticket IS NOT NULL
             WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT}) AND NOT ({_UNWANTED})
             RETURNING id
             """,
-            {"model": model, "now": now, "version": next_version(db)},
+            {"model": model, "now": now},
         ).fetchall()
+        touch(db, [row["id"] for row in left])
         for row in left:
             write_off_free_sends(db, row["id"])
         others = db.execute(
@@ -286,11 +286,10 @@ def finish_record(
     with transaction(db, durable=False):
         if not _holds(db, record):
             return False
-        version = next_version(db)
         db.execute(
             f"""
             UPDATE generation_records
-            SET status = 'success', error = '', cause = '', finished_at = {_NOW}, version = :version,
+            SET status = 'success', error = '', cause = '', finished_at = {_NOW},
                 lease_until = NULL, lease_owner = NULL, filename = :filename, image_path = :image_path,
                 width = :width, height = :height, format = :format, file_size = :file_size, sha256 = :sha256,
                 seed = coalesce(:seed, seed)
@@ -298,7 +297,6 @@ def finish_record(
             """,
             {
                 "id": record.id,
-                "version": version,
                 "filename": kept.filename,
                 "image_path": f"/output/{kept.filename}",
                 "width": kept.width,
@@ -310,6 +308,7 @@ def finish_record(
             },
         )
         close_sends(db, record.id, Billed.YES)
+        touch(db, [record.id])
         text = f"{place_in_batch(record)}已保存：{kept.filename}（{kept.width}×{kept.height}）"
         add_log(db, record.batch_id, "info", text, record.id)
         close_batch(db, record.batch_id)
@@ -334,11 +333,10 @@ def _put_back(
     db: sqlite3.Connection, record: Record, *, not_before: float, error: ModelError | None = None
 ) -> bool:
     """Into the queue, or to its end with its batch -> whether it was the latter."""
-    version = next_version(db)
     db.execute(
         """
         UPDATE generation_records
-        SET status = 'queued', lease_until = NULL, lease_owner = NULL, version = :version,
+        SET status = 'queued', lease_until = NULL, lease_owner = NULL,
             ticket = CASE WHEN :keeps_ticket THEN ticket END,
             collecting = :keeps_ticket AND ticket IS NOT NULL,
             not_before = :not_before, error = :error, cause = :cause,
@@ -347,7 +345,6 @@ def _put_back(
         """,
         {
             "id": record.id,
-            "version": version,
             "keeps_ticket": error is None or error.ticket_usable,
             "not_before": not_before,
             "error": error.message if error else "",
@@ -360,17 +357,16 @@ def _put_back(
     db.execute(
         "UPDATE batches SET state = 'active' WHERE id = :id AND state = 'finished'", {"id": record.batch_id}
     )
-    _touch_batch(db, record.batch_id, version)
+    touch(db, [record.id])
     return _cancel_with_batch(db, record)
 
 
 def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelError) -> None:
     close_sends(db, record.id, error.billed, error.cause)
-    version = next_version(db)
     db.execute(
         f"""
         UPDATE generation_records
-        SET status = :status, error = :error, cause = :cause, finished_at = {_NOW}, version = :version,
+        SET status = :status, error = :error, cause = :cause, finished_at = {_NOW},
             lease_until = NULL, lease_owner = NULL,
             ticket = CASE WHEN :keeps_ticket THEN ticket END
         WHERE id = :id
@@ -380,21 +376,16 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
             "status": status,
             "error": error.message,
             "cause": error.cause,
-            "version": version,
             "keeps_ticket": error.ticket_usable,
         },
     )
+    touch(db, [record.id])
     place, why = place_in_batch(record), error.message
     text = f"{place}结果未知：{why}" if status is Status.UNKNOWN else f"{place}失败：{why}"
     add_log(db, record.batch_id, "error", text, record.id)
     if error.pauses_batch and record.batch_id:
         pause_in_transaction(db, record.batch_id, error.message, stops_collecting=True)
     close_batch(db, record.batch_id)
-
-
-def _touch_batch(db: sqlite3.Connection, batch_id: str | None, version: object) -> None:
-    sql = "UPDATE batches SET version = :version WHERE id = :id"
-    db.execute(sql, {"id": batch_id, "version": version})
 
 
 def place_in_batch(record: Record) -> str:

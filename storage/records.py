@@ -10,6 +10,7 @@ from errors import NotFound
 from storage.connection import next_version, snapshot, transaction
 from storage.finding import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
 from storage.rows import RECORD, to_record
+from storage.versions import touch
 
 _CHANGED_AT_ONCE = 1_000  # in one transaction, so that nobody waits long for the next
 _READ_AT_ONCE = 200
@@ -117,17 +118,22 @@ def delete_records(db: sqlite3.Connection, chosen: Chosen) -> int:
 
 def delete_undoably(db: sqlite3.Connection, chosen: Chosen) -> tuple[int, int]:
     """As ``delete_records`` -> (how many, the number that ``undo_delete`` takes)."""
-    return _change(
+    with transaction(db, durable=False):
+        deletion = next_version(db)
+    deleted = _change(
         db,
         _chosen_ids(db, chosen),
-        "deleted_at = CURRENT_TIMESTAMP",
+        f"deleted_at = CURRENT_TIMESTAMP, deletion = {deletion}",
         "deleted_at IS NULL AND status NOT IN ('queued', 'running')",
     )
+    return deleted, deletion
 
 
 def restore_records(db: sqlite3.Connection, chosen: Chosen) -> int:
     """Out of the trash again -> how many."""
-    return _change(db, _chosen_ids(db, chosen), "deleted_at = NULL", "deleted_at IS NOT NULL")[0]
+    return _change(
+        db, _chosen_ids(db, chosen), "deleted_at = NULL, deletion = NULL", "deleted_at IS NOT NULL"
+    )
 
 
 def undo_delete(db: sqlite3.Connection, undo: int) -> int:
@@ -136,7 +142,7 @@ def undo_delete(db: sqlite3.Connection, undo: int) -> int:
         """
         SELECT id
         FROM generation_records
-        WHERE deleted_at IS NOT NULL AND version = :undo
+        WHERE deleted_at IS NOT NULL AND deletion = :undo
         """,
         {"undo": undo},
     ).fetchall()
@@ -146,35 +152,26 @@ def undo_delete(db: sqlite3.Connection, undo: int) -> int:
 def mark_favourite(db: sqlite3.Connection, chosen: Chosen, favourite: bool) -> int:
     """Mark as favourites, or no longer -> how many were changed."""
     mark = int(favourite)
-    return _change(db, _chosen_ids(db, chosen), f"favourite = {mark}", f"favourite <> {mark}")[0]
+    return _change(db, _chosen_ids(db, chosen), f"favourite = {mark}", f"favourite <> {mark}")
 
 
-def _change(db: sqlite3.Connection, ids: Iterable[int], assignment: str, condition: str) -> tuple[int, int]:
-    """-> (how many were changed, the version they all have now)."""
-    number, version = 0, 0
+def _change(db: sqlite3.Connection, ids: Iterable[int], assignment: str, condition: str) -> int:
+    """-> how many were changed."""
+    number = 0
     for portion in _portions(ids, _CHANGED_AT_ONCE):
         with transaction(db):
-            version = version or next_version(db)
-            number += db.execute(
+            changed = db.execute(
                 f"""
                 UPDATE generation_records
-                SET {assignment}, version = :version
+                SET {assignment}
                 WHERE id IN (SELECT value FROM json_each(:ids)) AND {condition}
+                RETURNING id
                 """,
-                {"version": version, "ids": json.dumps(portion)},
-            ).rowcount
-            db.execute(
-                """
-                UPDATE batches
-                SET version = :later
-                WHERE id IN (
-                    SELECT batch_id
-                    FROM generation_records
-                    WHERE id IN (SELECT value FROM json_each(:ids)) AND version = :version)
-                """,
-                {"version": version, "later": next_version(db), "ids": json.dumps(portion)},
-            )
-    return number, version
+                {"ids": json.dumps(portion)},
+            ).fetchall()
+            touch(db, [row["id"] for row in changed])
+            number += len(changed)
+    return number
 
 
 def _chosen_ids(db: sqlite3.Connection, chosen: Chosen) -> Iterable[int]:

@@ -7,10 +7,11 @@ from domain import ImageRequest, ModelCard, Record, Status
 from errors import Conflict
 from storage.batch_log import add_log
 from storage.batches import NOT_CHARGED, check_model
-from storage.connection import next_version, transaction
+from storage.connection import transaction
 from storage.queue import place_in_batch
 from storage.records import records_of
 from storage.request_keys import RequestKey, find_answer, keep_answer
+from storage.versions import touch
 
 
 def retry_records(
@@ -101,7 +102,6 @@ def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) 
     What has a ticket is collected, also while its batch is paused. What has none is ordered from ``card``,
     without the fields that model does not take. Raises Conflict when it never makes such a picture.
     """
-    version = next_version(db)
     records = records_of(db, ids)
     for record in records:
         request = record.request if record.ticket else _made_by(card, record)
@@ -110,17 +110,17 @@ def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) 
             UPDATE generation_records
             SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
                 model = :model, seed = :seed, steps = :steps, collecting = ticket IS NOT NULL,
-                lapses = 0, started_at = NULL, finished_at = NULL, version = :version
+                lapses = 0, started_at = NULL, finished_at = NULL
             WHERE id = :id
             """,
             {
                 "id": record.id,
-                "version": version,
                 "model": record.model if record.ticket else card.model_id,
                 "seed": request.seed,
                 "steps": request.steps,
             },
         )
+    touch(db, ids)
     return sum(record.ticket is None for record in records)
 
 

@@ -13,6 +13,7 @@ from storage.schema_finding import add_finding, add_merging
 from storage.schema_keys import add_request_keys
 from storage.schema_library import add_library, hasten_copies
 from storage.schema_price import add_unpriced
+from storage.schema_trash import add_deletions
 from storage.schema_usage import add_free_sends, add_usage
 
 # Name and definition of every column of generation_records; the first part is the contract's.
@@ -170,4 +171,5 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     add_free_sends,
     add_unpriced,
     add_request_keys,
+    add_deletions,
 )

@@ -19,11 +19,11 @@ TAKEN = (
     *("num_images", "seed", "steps", "sample_images", "image_path", "filename", "batch_id", "status"),
     *("model", "error"),
 )
-LATER_COLUMNS = ("collecting", "cost_unpriced", "at_stake_unpriced")
+LATER_COLUMNS = ("collecting", "cost_unpriced", "at_stake_unpriced", "deletion")
 OUR_TABLES = (
     *("batches", "sends", "batch_log", "change_counter", "record_counts", "prompt_search", "search_state"),
     *("search_backlog", "reference_uses", "output_copies", "settlements", "settled_records", "sends_totals"),
-    *("sends_by_hour",),
+    *("sends_by_hour", "request_keys"),
 )
 
 _PLAIN_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?")

@@ -1,0 +1,104 @@
+"""The change counter: what a page that follows a batch is told after the version it knows."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import database
+from domain import ImageRequest, KeptPicture, ModelCard, Record, SampleImage
+from errors import Billed, ModelError
+
+PRICED = ModelError("断了", cause="network", billed=Billed.UNKNOWN)
+BUSY = ModelError("太忙", cause="busy", billed=Billed.NO, retryable=True)
+KEPT = KeptPicture(filename="猫.png", width=8, height=8, format="png", file_size=9, sha256="ab")
+
+
+def add(db: database.Connection, card: ModelCard, number: int = 1) -> tuple[str, list[int]]:
+    return database.add_batch(
+        db,
+        [ImageRequest(prompt="猫")] * number,
+        card=card,
+        stems=["猫"] * number,
+        is_taken=lambda stem: False,
+        source="single",
+    )
+
+
+def order(db: database.Connection, card: ModelCard) -> Record:
+    record = database.claim_record(db, model=card.model_id, owner="me", now=1e9, lease=20.0)
+    assert record is not None
+    database.add_send(db, record, price=card.prices["2K"], budget=None)
+    return record
+
+
+def changed(db: database.Connection, batch_id: str, since: int) -> list[int]:
+    assert database.get_batch_version(db, batch_id) > since
+    return [record.id for record in database.list_batch_records(db, batch_id, since=since)]
+
+
+def test_a_settled_charge_of_a_finished_record_is_reported(db: database.Connection, card: ModelCard) -> None:
+    batch_id, ids = add(db, card)
+    database.fail_record(db, order(db, card), PRICED)
+    database.order_again(db, ids, card=card)
+    database.finish_record(db, order(db, card), KEPT)
+    db.execute("UPDATE sends SET outcome = 'unknown' WHERE id = 1")
+    since = database.last_version(db)
+    undo = database.drop_records(db, ids, billed=False).undo
+    assert changed(db, batch_id, since) == ids
+    since = database.last_version(db)
+    database.undo_drop(db, undo)
+    assert changed(db, batch_id, since) == ids
+
+
+def test_every_portion_of_a_large_deletion_is_reported_after_the_one_before(
+    db: database.Connection, card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.records._CHANGED_AT_ONCE", 2)
+    _, ids = add(db, card, 5)
+    for _ in ids:
+        database.fail_record(db, order(db, card), PRICED)
+    seen: list[int] = []
+
+    def chosen() -> Iterator[int]:
+        for record_id in ids:
+            seen.append(database.last_version(db))  # as of when the portions before it are committed
+            yield record_id
+
+    number, undo = database.delete_undoably(db, chosen())  # type: ignore[arg-type]
+    assert number == 5
+    gone = database.list_single_records(db, since=seen[2], deleted=True)
+    assert [record.id for record in gone] == [ids[4], ids[3], ids[2]]
+    assert database.undo_delete(db, undo) == 5
+
+
+def test_a_deletion_is_undone_whole_though_its_records_changed_since(
+    db: database.Connection, card: ModelCard
+) -> None:
+    _, ids = add(db, card, 2)
+    for _ in ids:
+        database.fail_record(db, order(db, card), PRICED)
+    _, undo = database.delete_undoably(db, ids)
+    database.mark_favourite(db, ids[:1], True)
+    assert database.undo_delete(db, undo) == 2
+    database.delete_records(db, ids)
+    assert database.undo_delete(db, undo) == 0
+
+
+def test_references_identified_just_before_the_order_are_reported(
+    db: database.Connection, card: ModelCard
+) -> None:
+    batch_id, ids = add(db, card)
+    record = database.claim_record(db, model=card.model_id, owner="me", now=1e9, lease=20.0)
+    assert record is not None
+    since = database.last_version(db)
+    database.pin_references(db, record, (SampleImage(url="/samples/x.png", filename="x.png", sha256="ab"),))
+    assert changed(db, batch_id, since) == ids
+
+
+def test_a_waiting_retry_that_is_tried_at_once_is_reported(db: database.Connection, card: ModelCard) -> None:
+    batch_id, ids = add(db, card)
+    database.requeue_record(db, order(db, card), not_before=1e10, error=BUSY)
+    database.pause_batch(db, batch_id)
+    since = database.last_version(db)
+    database.resume_batch(db, batch_id, model=card.model_id)
+    assert changed(db, batch_id, since) == ids
