@@ -74,6 +74,7 @@ export function zoom(stage, image, { step, close, moved = () => null }) {
   stage.addEventListener("pointerdown", (event) => {
     const button = event.target.closest("button");
     if (button && event.pointerType !== "touch") return; // a finger may begin anywhere; a tap still presses
+    if (event.pointerType === "mouse" && event.button !== 0) return;
     fingers.set(event.pointerId, event);
     if (!button) stage.setPointerCapture(event.pointerId);
     start = fingers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
@@ -82,6 +83,10 @@ export function zoom(stage, image, { step, close, moved = () => null }) {
   stage.addEventListener("pointermove", (event) => {
     const before = fingers.get(event.pointerId);
     if (!before) return;
+    if (event.pointerType === "mouse" && event.buttons === 0) { // released where no event told of it
+      fingers.delete(event.pointerId);
+      return;
+    }
     const gap = fingers.size === 2 ? apart() : 0;
     fingers.set(event.pointerId, event);
     if (gap) {

@@ -189,6 +189,34 @@ def test_every_step_is_undone_and_done_again(demo: HouseProcess, batch: Open, tm
     page.expect_text(2, "prompt", "改过的二")
 
 
+def test_a_dragged_row_is_moved_when_it_is_dropped_and_not_when_the_drag_is_cancelled(
+    demo: HouseProcess, batch: Open, tmp_path: Path
+) -> None:
+    page = batch(demo)
+    page.import_workbook(workbook(tmp_path / "a.xlsx", ("一",), ("二",), ("三",)))
+    mouse = page.page.mouse
+
+    def drag_the_first_below_the_second() -> None:
+        page.cell(1, "number").locator("[data-handle]").hover()
+        mouse.down()
+        box = page.cell(2, "number").bounding_box()
+        assert box
+        mouse.move(box["x"] + 10, box["y"] + box["height"] - 2, steps=4)
+
+    drag_the_first_below_the_second()
+    page.page.keyboard.press("Escape")
+    mouse.up()
+    page.expect_text(1, "prompt", "一")
+    drag_the_first_below_the_second()
+    page.page.evaluate("dispatchEvent(new PointerEvent('pointercancel', { pointerId: 1 }))")
+    mouse.up()
+    page.expect_text(1, "prompt", "一")
+    drag_the_first_below_the_second()
+    mouse.up()
+    page.expect_text(1, "prompt", "二")
+    page.expect_text(2, "prompt", "一")
+
+
 def test_references_are_uploaded_picked_in_order_and_found_by_name(
     demo: HouseProcess, batch: Open, tmp_path: Path
 ) -> None:

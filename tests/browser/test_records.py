@@ -220,6 +220,25 @@ def test_the_large_view_zooms_by_wheel_keys_and_double_click(records: RecordsPag
     expect(records.page.locator(".stage.is-zoomed")).to_be_visible()
 
 
+def test_the_large_view_is_panned_by_the_main_button_only(records: RecordsPage) -> None:
+    image = records.enlarge(60).locator("[data-image]")
+    records.page.keyboard.press("+")
+    expect(records.page.locator(".stage.is-zoomed")).to_be_visible()
+    mouse = records.page.mouse
+    for button in ("right", "middle"):
+        before = image.get_attribute("style")
+        mouse.move(500, 400)
+        mouse.down(button=button)
+        mouse.move(540, 430)
+        mouse.up(button=button)
+        assert image.get_attribute("style") == before
+    mouse.move(500, 400)
+    mouse.down()
+    mouse.move(540, 430)
+    mouse.up()
+    expect(image).to_have_attribute("style", re.compile(r"translate\(40px"))
+
+
 def test_culling_keeps_and_rejects_with_one_key_each_and_can_be_undone(
     records: RecordsPage, house: HouseProcess
 ) -> None:

@@ -375,6 +375,38 @@ def test_references_are_attached_ordered_and_sent(demo: HouseProcess, studio: Op
     assert [image["filename"] for image in record["sample_images"]] == ["乙.png", "甲.png"]
 
 
+def test_references_are_put_in_order_by_dragging_and_escape_puts_them_back(
+    demo: HouseProcess, studio: Open, tmp_path: Path
+) -> None:
+    files = []
+    for name in ("甲.png", "乙.png"):
+        file = tmp_path / name
+        file.write_bytes(drawn("png"))
+        files.append(file)
+    page = studio(demo)
+    page.drop_references(*files)
+    expect(page.references()).to_have_count(2)
+    names = page.references().locator("[data-move]")
+
+    def drag_the_second_before_the_first() -> None:
+        second, first = names.nth(1).bounding_box(), names.nth(0).bounding_box()
+        assert second
+        assert first
+        page.page.mouse.move(second["x"] + 30, second["y"] + 30)
+        page.page.mouse.down()
+        page.page.mouse.move(first["x"] + 10, first["y"] + 30, steps=5)
+        expect(names.nth(0)).to_have_attribute("title", "乙.png")
+
+    drag_the_second_before_the_first()
+    page.page.keyboard.press("Escape")
+    expect(names.nth(0)).to_have_attribute("title", "甲.png")
+    page.page.mouse.up()
+    drag_the_second_before_the_first()
+    page.page.mouse.up()
+    expect(page.references().nth(0)).to_contain_text("1")
+    expect(page.references().nth(0).locator("[data-move]")).to_have_attribute("title", "乙.png")
+
+
 def test_fields_the_model_does_not_take_are_disabled_with_the_reason(
     house: HouseProcess, studio: Open
 ) -> None:

@@ -1,13 +1,13 @@
 // Reference images put in order, by dragging or by arrow keys; Delete takes one out.
 
+import { followPointer } from "../drag.js";
 import { announce } from "../messages.js";
 import { _ } from "../words.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
+const SLACK = 4; // pixels that a click may move
 
 export function orderReferences({ element, items, save, remove }) {
-  let dragged = null;
-
   function move(item, step) {
     const other = items()[items().indexOf(item) + step];
     if (!other) return;
@@ -26,23 +26,33 @@ export function orderReferences({ element, items, save, remove }) {
     else remove(item);
   });
 
-  element.addEventListener("dragstart", (event) => {
-    dragged = event.target.closest("li");
-    dragged.classList.add("is-dragged");
-    event.dataTransfer.effectAllowed = "move";
+  element.addEventListener("pointerdown", (event) => {
+    const item = event.target.closest("[data-move]")?.closest("li");
+    if (item && event.button === 0) drag(event, item);
   });
-  element.addEventListener("dragover", (event) => {
-    const over = event.target.closest("li");
-    if (!dragged || !over) return;
-    event.preventDefault(); // it may be let go here
-    if (over === dragged) return;
-    const box = over.getBoundingClientRect();
-    if (event.clientX < box.left + box.width / 2) over.before(dragged);
-    else over.after(dragged);
-  });
-  element.addEventListener("dragend", () => {
-    dragged?.classList.remove("is-dragged");
-    dragged = null;
-    save();
-  });
+
+  /** The item follows the pointer to its new place; Esc puts it back. */
+  function drag(start, item) {
+    const before = items();
+    const settle = () => {
+      item.classList.remove("is-dragged");
+      save();
+    };
+    followPointer(start, {
+      move({ clientX, clientY }) {
+        if (Math.hypot(clientX - start.clientX, clientY - start.clientY) < SLACK) return;
+        item.classList.add("is-dragged");
+        const over = document.elementFromPoint(clientX, clientY)?.closest("li");
+        if (!over || over === item || over.parentElement !== element) return;
+        const { left, width } = over.getBoundingClientRect();
+        if (clientX < left + width / 2) over.before(item);
+        else over.after(item);
+      },
+      end: () => item.classList.contains("is-dragged") && settle(),
+      cancel() {
+        element.prepend(...before.filter((each) => each.isConnected)); // one may have arrived or left meanwhile
+        settle();
+      },
+    });
+  }
 }

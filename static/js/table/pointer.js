@@ -1,6 +1,8 @@
 // The mouse and the finger: click selects, drag selects a block, double click or a second tap edits,
 // a drag of the row handle reorders.
 
+import { followPointer } from "../drag.js";
+
 // table: {element, body, dropLine, rows, selection, view, editor, actions, columns, readOnly, activate?}
 export function listenToPointer(table) {
   const { element, body, selection, view, editor, actions } = table;
@@ -58,37 +60,39 @@ export function listenToPointer(table) {
       to = Math.max(0, Math.min(Math.round(within / view.rowHeight), table.rows.length));
       table.dropLine.hidden = false;
       table.dropLine.style.transform = `translateY(${to * view.rowHeight}px)`;
-    }, () => {
+    }, (isDropped) => {
       table.dropLine.hidden = true;
-      if (to !== null) actions.moveTo(moving, to);
+      if (isDropped && to !== null) actions.moveTo(moving, to);
       editor.focus();
     });
   }
 
-  // Calls move(x, y) until the pointer is let go; near the edge the table scrolls along.
+  // Calls move(x, y) until the pointer is released, then end(whether it was not cancelled); near the edge the table scrolls along.
   function follow(start, move, end = () => {}) {
-    const stop = new AbortController();
     let point = [start.clientX, start.clientY];
     let pulling = 0;
+    let isOver = false;
+    const finish = (isDropped) => {
+      isOver = true;
+      end(isDropped);
+    };
     const pull = () => {
       const { top, bottom } = element.getBoundingClientRect();
       const past = point[1] < top + 60 ? -12 : point[1] > bottom - 24 ? 12 : 0;
-      if (past && !stop.signal.aborted) {
+      if (past && !isOver) {
         element.scrollTop += past;
         move(point[0], Math.max(top + 61, Math.min(point[1], bottom - 25)));
       }
-      pulling = past && !stop.signal.aborted ? requestAnimationFrame(pull) : 0;
+      pulling = past && !isOver ? requestAnimationFrame(pull) : 0;
     };
-    addEventListener("pointermove", (event) => {
-      point = [event.clientX, event.clientY];
-      move(...point);
-      pulling ||= requestAnimationFrame(pull);
-    }, { signal: stop.signal });
-    const finish = () => {
-      stop.abort();
-      end();
-    };
-    addEventListener("pointerup", finish, { signal: stop.signal });
-    addEventListener("pointercancel", finish, { signal: stop.signal });
+    followPointer(start, {
+      move(event) {
+        point = [event.clientX, event.clientY];
+        move(...point);
+        pulling ||= requestAnimationFrame(pull);
+      },
+      end: () => finish(true),
+      cancel: () => finish(false),
+    });
   }
 }
