@@ -50,7 +50,10 @@ from sizes import nearest_choice as nearest_choice
 
 MAX_ROWS_A_BATCH = 5_000
 MAX_PICTURES_A_BATCH = 10_000
+MAX_ROW_NUMBER = 9_999_999
 MAX_BATCH_NAME_LENGTH = 200
+# A row in which all of these are empty asks for nothing: it is not imported, checked, counted or sent.
+CONTENT_FIELDS = ("prompt", "negative_prompt", "filename", "sample_images")
 MAX_ID = 2**63 - 1  # what the database counts up to
 
 

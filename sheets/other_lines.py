@@ -1,11 +1,11 @@
-"""Lines of a table that are no pictures: sums below it, and its header once more in the middle of it."""
+"""Lines of a table that are no pictures: sums, its header once more, and rows without content."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 
-from domain import normal_text
+from domain import CONTENT_FIELDS, normal_text, trimmed_text
 from sheets.grid import Grid, Row, Sheet, Unreadable, Value
 from sheets.headers import Header, plain_header
 
@@ -29,13 +29,34 @@ def drop_other_lines(header: Header, sheet: Sheet, grid: Grid) -> list[str]:
     repeated = {row.number for row in grid.rows if _is_header(row, header)}
     labels = _labels_beside(header, sheet, grid)
     sums = {row.number for row in grid.rows if _is_sum(row.values, labels.get(row.number, {}))}
-    gone = repeated | sums
+    _take_out(grid, repeated | sums)
+    notes = [f"跳过了 {len(sums)} 个合计行：第 {_listed(sums)} 行"] if sums else []
+    return notes + ([f"跳过了 {len(repeated)} 个重复的表头：第 {_listed(repeated)} 行"] if repeated else [])
+
+
+def drop_empty_rows(header: Header, grid: Grid) -> list[str]:
+    """Take rows without any of CONTENT_FIELDS out of the grid -> a note on them, with their numbers.
+
+    Cells that are merged over several rows must stand in each of them already.
+    """
+    names = ("references" if name == "sample_images" else name for name in CONTENT_FIELDS)
+    columns = [header.columns[name] for name in names if name in header.columns]
+    empty = {row.number for row in grid.rows if all(_is_blank(row.values.get(column)) for column in columns)}
+    _take_out(grid, empty)
+    if not empty:
+        return []
+    return [f"跳过了 {len(empty)} 个空行：第 {_listed(empty)} 行没有提示词、负面提示词、文件名和参考图"]
+
+
+def _take_out(grid: Grid, gone: set[int]) -> None:
     if gone:
         grid.rows = [row for row in grid.rows if row.number not in gone]
         grid.hidden_rows -= gone
         grid.overfull_rows = [number for number in grid.overfull_rows if number not in gone]
-    notes = [f"跳过了 {len(sums)} 个合计行：第 {_listed(sums)} 行"] if sums else []
-    return notes + ([f"跳过了 {len(repeated)} 个重复的表头：第 {_listed(repeated)} 行"] if repeated else [])
+
+
+def _is_blank(value: Value | None) -> bool:
+    return value is None or (isinstance(value, str) and not trimmed_text(value))
 
 
 def _is_header(row: Row, header: Header) -> bool:

@@ -15,7 +15,7 @@ from sheets.grid import DressedNumber, Grid, Merge, Moment, Row, Sheet, Unreadab
 from sheets.header_words import is_doubtful
 from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
 from sheets.kinds import open_sheets
-from sheets.other_lines import drop_other_lines
+from sheets.other_lines import drop_empty_rows, drop_other_lines
 
 _HEADER_DEPTH = 50
 _AS_SHOWN = (*TEXTS, "aspect_ratio", "resolution")
@@ -89,12 +89,13 @@ def read_workbook(
     sheet, header, grid, notes = _choose(sheets)
     _check_bounds(header, grid)
     found = _Findings(notes=[*notes, *header.notes])
-    _tell_hidden(header, grid, found)
-    _tell_missing_columns(header, found)
-    _tell_floating_pictures(header, grid, found)
     _show_numbers(header, grid)
     _fill_merged(header, grid, found)
     _join_references(header, grid)
+    _drop_empty(sheet, header, grid, found)
+    _tell_hidden(header, grid, found)
+    _tell_missing_columns(header, found)
+    _tell_floating_pictures(header, grid, found)
     found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.overfull_rows]
     rows = [_read_row(row, header, card, is_known, found) for row in grid.rows]
     if header.of_results:
@@ -122,12 +123,24 @@ def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[str]]:
             is_first = sheet is filled[0][0]
             return sheet, header, grid, [*_tell_sheets(sheet, others, is_first=is_first), *skipped]
     if headed:
-        sheet, header = headed[0]
-        raise SpreadsheetError(
-            f"「{sheet.name}」的表头在第 {header.row} 行，下面还没有内容，请从下一行开始填写提示词"
-        )
+        raise _nothing_below(*headed[0])
     _refuse_hidden([sheet for sheet in sheets if sheet.hidden])
     raise SpreadsheetError(_no_header([top for _, top in filled]))
+
+
+def _nothing_below(sheet: Sheet, header: Header) -> SpreadsheetError:
+    return SpreadsheetError(
+        f"「{sheet.name}」的表头在第 {header.row} 行，下面还没有内容，请从下一行开始填写提示词"
+    )
+
+
+def _drop_empty(sheet: Sheet, header: Header, grid: Grid, found: _Findings) -> None:
+    """Leave out rows that ask for nothing, with what was said of their cells."""
+    found.notes += drop_empty_rows(header, grid)
+    if not grid.rows:
+        raise _nothing_below(sheet, header)
+    kept = {row.number for row in grid.rows}
+    found.problems = [one for one in found.problems if one.row in kept]
 
 
 def _tell_sheets(sheet: Sheet, others: list[str], *, is_first: bool) -> list[str]:

@@ -72,7 +72,7 @@ def _add_results(
     heads = [column for column, _ in columns]
     sheet = SheetWriter(workbook, tell("结果"), heads, frozen_columns=2, row_height=_ROW_HEIGHT)
     budget = MAX_THUMBNAIL_BYTES
-    for line, record in enumerate(sorted(records, key=lambda r: (r.row_number, r.picture_number)), 2):
+    for line, record in enumerate(sorted(records, key=lambda record: record.id), 2):
         values = [write(record) for _, write in columns]
         thumbnail = thumbnails(record.id) if budget else None
         budget = max(budget - len(thumbnail or b""), 0)

@@ -31,11 +31,13 @@ def add_batch(
     name: str = "",
     source: str = "batch",
     key: RequestKey | None = None,
+    row_numbers: Sequence[int] | None = None,
 ) -> tuple[str, list[int]]:
     """The batch and one queued record per picture, in one transaction -> (batch id, record ids).
 
     ``stems`` are the wanted file names without ending, one a request; ``is_taken`` tells whether a stem
-    is in use on disk. What the model does not take is left out (``card.accept``).
+    is in use on disk. What the model does not take is left out (``card.accept``). Without ``row_numbers``
+    rows count from 1.
     A ``key`` that was used within 24 hours queues nothing and answers with its first batch.
     """
     batch_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
@@ -64,7 +66,8 @@ def add_batch(
         )
         promise = _promiser(db, is_taken)
         ids = []
-        for row_number, (request, stem) in enumerate(zip(accepted, stems, strict=True), 1):
+        numbers = row_numbers or range(1, len(accepted) + 1)
+        for row_number, request, stem in zip(numbers, accepted, stems, strict=True):
             promised = promise(stem, request.num_images)
             for picture_number, file_stem in enumerate(promised, 1):
                 fields = _record_fields(request, card, batch_id, row_number, picture_number, file_stem)

@@ -80,11 +80,28 @@ def test_a_prompt_that_only_sounds_like_a_sum_stays(line: tuple[Any, ...]) -> No
     assert not any("跳过" in note for note in found.notes)
 
 
-def test_a_row_without_a_prompt_is_still_complained_of() -> None:
-    found = read(HEAD, (1, "猫"), (2, "", "16:9", 3), ("合计", "", "", 3))
+def test_a_row_without_content_is_skipped_and_said_in_a_note() -> None:
+    found = read(HEAD, (1, "猫"), (2, "", "21:9", 3), (3, "  ", "1:1"), (4, "狗"), ("合计", "", "", 3))
+
+    assert found.problems == ()
+    assert [row.number for row in found.rows] == [2, 5]
+    assert "跳过了 2 个空行：第 3、4 行没有提示词、负面提示词、文件名和参考图" in found.notes
+
+
+@pytest.mark.parametrize("column", ["负面提示词", "文件名", "参考示例图"])
+def test_a_row_with_any_content_but_no_prompt_is_complained_of(column: str) -> None:
+    found = read(("提示词", column), ("猫",), ("", "杯子"))
 
     assert [(problem.row, problem.column) for problem in found.problems] == [(3, "提示词")]
     assert [row.number for row in found.rows] == [2, 3]
+
+
+def test_a_row_whose_prompt_stands_in_a_merged_cell_is_not_empty() -> None:
+    rows = (("提示词", "图片比例"), ("猫", "1:1"), (None, "16:9"), (None, "3:4"), ("狗",))
+
+    found = read(*rows, change=lambda sheet: sheet.merge_cells("A2:A3"))
+
+    assert [(row.number, row.fields["prompt"]) for row in found.rows] == [(2, "猫"), (3, "猫"), (5, "狗")]
 
 
 def test_a_table_of_nothing_but_a_sum_has_no_content() -> None:

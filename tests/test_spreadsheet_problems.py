@@ -128,7 +128,7 @@ def test_a_bad_cell_keeps_its_text_and_the_good_ones_their_values() -> None:
 
 
 def test_a_row_without_a_prompt_is_kept_and_told() -> None:
-    found = read(("提示词", "图片比例"), ("", "16:9"))
+    found = read(("提示词", "图片比例", "文件名"), ("", "16:9", "猫"))
 
     assert only_problem(found).column == "提示词"
     assert found.rows[0].fields["aspect_ratio"] == "16:9"

@@ -113,7 +113,16 @@ def test_no_formula_is_ever_written() -> None:
 
 
 def test_rows_that_are_not_valid_are_written_as_they_are() -> None:
-    rows = [{"prompt": "", "aspect_ratio": "21:9", "num_images": "很多", "seed": None, "steps": 20}]
+    rows = [
+        {
+            "prompt": "",
+            "filename": "猫",
+            "aspect_ratio": "21:9",
+            "num_images": "很多",
+            "seed": None,
+            "steps": 20,
+        }
+    ]
 
     (row,) = back(rows)
 

@@ -11,7 +11,7 @@ from flask import request as http
 
 import database
 import pictures
-from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest
+from domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
 from errors import AppError, Conflict, InvalidRequest
 from web.context import Rooms, connection, rooms
 
@@ -20,11 +20,15 @@ KEY_HEADER = "Idempotency-Key"
 
 
 class BadRows(AppError):
-    """Rows that cannot be asked for; ``problems`` are (row number from 1, complaint)."""
+    """Rows that cannot be asked for; ``problems`` are (place among the rows from 1, complaint).
 
-    def __init__(self, problems: Sequence[tuple[int, InvalidRequest]]) -> None:
-        first_row, first = problems[0]
-        super().__init__(f"第 {first_row} 行：{first.message}（共 {len(problems)} 处问题，没有开始生成）")
+    ``numbers`` are what the rows are called, for the sentence.
+    """
+
+    def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], numbers: Sequence[int]) -> None:
+        place, first = problems[0]
+        number = numbers[place - 1]
+        super().__init__(f"第 {number} 行：{first.message}（共 {len(problems)} 处问题，没有开始生成）")
         self.problems = problems
 
 
@@ -70,19 +74,24 @@ def queue_rows(
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", f"一个批次最多 {MAX_ROWS_A_BATCH} 行，现在有 {len(rows)} 行")
     requests: list[ImageRequest] = []
-    problems: list[tuple[int, InvalidRequest]] = []
-    for number, row in enumerate(rows, 1):
+    numbers, problems = _number_rows(rows)
+    for place, row in enumerate(rows, 1):
         request, complaints = _read_row(row)
-        problems.extend((number, complaint) for complaint in complaints)
+        problems.extend((place, complaint) for complaint in complaints)
         if request is not None:
             requests.append(request)
     if problems:
-        raise BadRows(problems)
-    return queue_requests(requests, name=name, source=source, key=key)
+        raise BadRows(sorted(problems, key=lambda found: found[0]), numbers)
+    return queue_requests(requests, name=name, source=source, key=key, row_numbers=numbers)
 
 
 def queue_requests(
-    requests: Sequence[ImageRequest], *, name: str, source: str, key: database.RequestKey | None = None
+    requests: Sequence[ImageRequest],
+    *,
+    name: str,
+    source: str,
+    key: database.RequestKey | None = None,
+    row_numbers: Sequence[int] | None = None,
 ) -> tuple[str, list[int]]:
     """Checked requests into the queue; the worker is woken -> (batch id, record ids)."""
     pictures_asked = sum(request.num_images for request in requests)
@@ -100,6 +109,7 @@ def queue_requests(
         name=name,
         source=source,
         key=key,
+        row_numbers=row_numbers,
     )
     here.worker.bell.ring()
     return batch_id, ids
@@ -110,6 +120,25 @@ def check_keys(here: Rooms) -> None:
     if here.settings.missing_keys:
         needed = "、".join(here.settings.missing_keys)
         raise Conflict(f"还没有设置 {needed}，请写进 .env 后重新启动")
+
+
+def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, InvalidRequest]]]:
+    """What each row is called, its ``number`` or else its place from 1, with a complaint where it is wrong."""
+    numbers: list[int] = []
+    problems: list[tuple[int, InvalidRequest]] = []
+    taken: set[int] = set()
+    for place, row in enumerate(rows, 1):
+        number = row.get("number") if isinstance(row, Mapping) else None
+        if number is None:
+            number = place
+        if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER:
+            problems.append((place, InvalidRequest("number", f"行号应为 1–{MAX_ROW_NUMBER} 的整数")))
+            number = place
+        elif number in taken:
+            problems.append((place, InvalidRequest("number", f"行号 {number} 用了两次")))
+        taken.add(number)
+        numbers.append(number)
+    return numbers, problems
 
 
 def _read_row(row: Any) -> tuple[ImageRequest | None, list[InvalidRequest]]:

@@ -15,6 +15,7 @@ from domain import (
     MAX_PROMPT_LENGTH,
     MAX_REFERENCE_LENGTH,
     MAX_REFERENCES,
+    MAX_ROW_NUMBER,
     MAX_SEED,
     MAX_STEPS,
     RESOLUTIONS,
@@ -107,9 +108,11 @@ _ROW = {
         "seed": or_null({"type": "integer", "minimum": 0, "maximum": MAX_SEED}),
         "steps": or_null({"type": "integer", "minimum": 1, "maximum": MAX_STEPS}),
         "sample_images": listed(ref("Reference"), maxItems=MAX_REFERENCES),
+        "number": or_null({"type": "integer", "minimum": 1, "maximum": MAX_ROW_NUMBER}),
     },
     "required": ["prompt"],
-    "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。",
+    "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。"
+    "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。",
 }
 _REFERENCE_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_REFERENCE_LENGTH}
 _SIZE = exactly(size=TEXT, width=WHOLE, height=WHOLE, price=or_null(TEXT))
@@ -166,10 +169,10 @@ SHAPES: dict[str, Schema] = {
     "ImportedRow": {
         "type": "object",
         "properties": {
+            **{name: {"type": ["string", "integer", "null"]} for name in _ROW["properties"]},
             "number": ID,
             "references": listed(TEXT),
             "status": {"type": "string"},
-            **{name: {"type": ["string", "integer", "null"]} for name in _ROW["properties"]},
         },
         "required": ["number", "prompt", "references"],
         "additionalProperties": False,

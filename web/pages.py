@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 import database
 import pictures
-from domain import ImageRequest, Record
+from domain import CONTENT_FIELDS, ImageRequest, Record
 from errors import CAUSES, InvalidRequest, NotFound
 from sample_images import shown_at
 from web.answers import sizes_json
@@ -55,7 +55,9 @@ def batch() -> str:
     shown = database.get_batch(connection(), batch_id) if batch_id else None
     sizes = sizes_json(rooms().model.card)
     causes = {cause: told(words) for cause, words in CAUSES.items()}
-    return render_template("batch.html", batch=shown, sizes=sizes, causes=causes)
+    return render_template(
+        "batch.html", batch=shown, sizes=sizes, causes=causes, content_fields=CONTENT_FIELDS
+    )
 
 
 @pages.get("/favicon.ico")

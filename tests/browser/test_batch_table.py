@@ -1,6 +1,7 @@
 """The table of 批量生成: its marks, its editor, and what a screen reader hears of it."""
 
 import datetime
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ def batch(page: Page, demo: HouseProcess) -> BatchPage:
     return opened
 
 
-def workbook(file: Path, *rows: tuple[Any, ...]) -> Path:
-    """A workbook of prompt and ratio."""
+def workbook(file: Path, *rows: tuple[Any, ...], title: str = "") -> Path:
+    """A workbook of prompt, ratio and number of pictures, perhaps below a title."""
     book = Workbook()
-    for row in (("提示词", "图片比例"), *rows):
+    for row in (*([(title,)] if title else []), ("提示词", "图片比例", "生成数量"), *rows):
         book.worksheets[0].append(row)
     book.save(file)
     return file
@@ -94,3 +95,78 @@ def test_the_button_of_references_is_named_by_how_many_there_are(
     batch.pick_references(1, "杯子.png")
     button = batch.cell(1, "sample_images").locator("[data-references]")
     expect(button).to_have_accessible_name("选择 (1)，第 1 行的参考示例图")
+
+
+def test_a_row_has_the_number_of_its_line_in_the_file_everywhere(
+    batch: BatchPage, demo: HouseProcess, tmp_path: Path
+) -> None:
+    rows = [("雪山", "1:1"), (None, "9:16"), ("橘猫", "16:9"), ("茶室", "5:4")]
+    batch.import_workbook(workbook(tmp_path / "表.xlsx", *rows, title="十一月商品图"))
+    expect(batch.report()).to_contain_text("读到 3 行，1 处要改")
+    expect(batch.page.locator("[data-report-notes]")).to_contain_text("跳过了 1 个空行：第 4 行")
+    expect(batch.page.locator("[data-report-problems] li")).to_contain_text("第 6 行 图片比例")
+    for row, number in enumerate(("3", "5", "6"), 1):
+        batch.expect_text(row, "number", number)
+    batch.correct_cell(3, "aspect_ratio", "3:4")
+    batch.do("add")
+    batch.expect_text(4, "number", "7")
+    expect(batch.open_start()).to_contain_text("1 行会跳过")
+    batch.page.keyboard.press("Escape")
+    batch_id = batch.start_batch()
+    batch.expect_state("已完成")
+    batch.expect_text(2, "number", "5")
+    expect(batch.page.locator("[data-log-lines]")).to_contain_text("第 5 行")
+    batch.open(f"?id={batch_id}")
+    for row, number in enumerate(("3", "5", "6"), 1):
+        batch.expect_text(row, "number", number)
+        batch.wait_for_picture(row)
+
+
+def test_rows_appended_under_numbers_that_are_taken_count_on_and_the_report_says_so(
+    batch: BatchPage, tmp_path: Path
+) -> None:
+    batch.import_workbook(workbook(tmp_path / "甲.xlsx", ("雪山",), ("橘猫",)))
+    batch.import_workbook(workbook(tmp_path / "乙.xlsx", ("茶室", "5:4")), place="append")
+    batch.expect_text(3, "number", "4")
+    problem = batch.page.locator("[data-report-problems] li")
+    expect(problem).to_contain_text("第 4 行（文件第 2 行）图片比例")
+    batch.choose_of_row(1, "复制这一行")
+    batch.expect_text(2, "number", "5")
+
+
+def test_a_row_without_content_has_no_problems_until_it_has_some(batch: BatchPage) -> None:
+    batch.do("add")
+    batch.correct_cell(1, "aspect_ratio", "5:4")
+    expect(batch.page.locator("[data-sum]")).to_contain_text("0 行")
+    expect(batch.bad_cells()).to_have_count(0)
+    batch.correct_cell(1, "filename", "猫")
+    expect(batch.bad_cells()).to_have_count(2)  # the ratio, and no prompt
+    expect(batch.page.locator("[data-do=next-problem]")).to_have_text("2 处要改")
+
+
+def test_the_report_of_an_import_follows_the_table(batch: BatchPage, tmp_path: Path) -> None:
+    batch.import_workbook(workbook(tmp_path / "表.xlsx", ("雪山", "5:4"), ("橘猫", "1:1", 12)))
+    problems = batch.page.locator("[data-report-problems] li")
+    expect(batch.report()).to_contain_text("2 处要改")
+    expect(problems).to_have_count(2)
+    batch.correct_cell(1, "aspect_ratio", "3:4")
+    expect(batch.report()).to_contain_text("1 处要改")
+    expect(problems).to_have_count(1)
+    batch.page.keyboard.press("Control+z")
+    expect(problems).to_have_count(2)
+
+
+def test_a_closed_report_is_opened_again_also_after_a_reload(batch: BatchPage, tmp_path: Path) -> None:
+    batch.import_workbook(workbook(tmp_path / "表.xlsx", ("雪山", "5:4"), ("橘猫", datetime.time(16, 9))))
+    opener = batch.page.get_by_role("button", name="导入报告", exact=True)
+    batch.page.locator("[data-report-close]").click()
+    expect(batch.report()).to_be_hidden()
+    opener.click()
+    expect(batch.report()).to_have_text("「表.xlsx」读到 2 行，1 处要改，自动更正 1 处")
+    batch.wait_until_kept("表.xlsx")
+    batch.reload()
+    expect(batch.report()).to_be_hidden()
+    opener.click()
+    expect(batch.report()).to_have_text("「表.xlsx」读到 2 行，1 处要改，自动更正 1 处")
+    batch.page.locator("[data-report-problems] button").click()
+    expect(batch.cell(1, "aspect_ratio")).to_have_class(re.compile("is-active"))

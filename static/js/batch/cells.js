@@ -10,15 +10,13 @@ export function makeCellDrawer(stateOf) {
     number: drawNumber,
     references: drawReferences,
     status: (row, cell) => drawState(cell, stateOf(row)),
-    actions: (row, cell, index, table) => drawActions(cell, stateOf(row), index, table),
+    actions: (row, cell, table) => drawActions(row, cell, stateOf(row), table),
   };
-  return (table) => (column, row, cell, index) => {
-    draw[column.kind]?.(row, cell, index, table);
-  };
+  return (table) => (column, row, cell) => draw[column.kind]?.(row, cell, table);
 }
 
-function drawNumber(row, cell, index, table) {
-  change(cell, "number", index + 1, (number) => {
+function drawNumber(row, cell, table) {
+  change(cell, "number", row.number, (number) => {
     cell.content.textContent = String(number);
     const box = cell.element.querySelector("[data-pick]");
     box.setAttribute("aria-label", _("选择第 {number} 行", { number }));
@@ -26,13 +24,13 @@ function drawNumber(row, cell, index, table) {
   cell.element.querySelector("[data-pick]").checked = table.selection.picked.has(row);
 }
 
-function drawReferences(row, cell, index, table) {
+function drawReferences(row, cell, table) {
   const images = row.sample_images;
   change(cell, "count", images.length, (count) => {
     cell.content.textContent = _("选择 ({count})", { count });
     cell.content.classList.toggle("has-some", count > 0);
   });
-  change(cell, "name", `${index} ${images.length}`, () => cell.content.setAttribute("aria-label", _("选择 ({n})，第 {number} 行的参考示例图", { n: images.length, number: index + 1 })));
+  change(cell, "name", `${row.number} ${images.length}`, () => cell.content.setAttribute("aria-label", _("选择 ({n})，第 {number} 行的参考示例图", { n: images.length, number: row.number })));
   change(cell, "idle", table.readOnly && images.length === 0, (idle) => { cell.content.hidden = idle; });
   change(cell, "thumbs", images.map(({ thumbnail_url: small, url }) => small || url || "").join(" "), () => {
     const thumbs = images.filter(({ url }) => url).slice(0, SHOWN_PICTURES).map(({ thumbnail_url: small, url, filename }) => {
@@ -73,16 +71,16 @@ function makePicture({ id, url, thumbnail, alt }) {
   return link;
 }
 
-function drawActions(cell, state, index, table) {
+function drawActions(row, cell, state, table) {
   const word = state?.action ?? (table.readOnly ? "" : _("生成"));
   const [run, menu] = cell.element.children;
   change(cell, "action", word, () => {
     run.hidden = !word;
     run.textContent = word;
   });
-  change(cell, "row", index, () => {
-    run.setAttribute("aria-label", _("{word}第 {number} 行", { word: word || _("生成"), number: index + 1 }));
-    menu.setAttribute("aria-label", _("第 {number} 行的更多操作", { number: index + 1 }));
+  change(cell, "row", `${row.number} ${word}`, () => {
+    run.setAttribute("aria-label", _("{word}第 {number} 行", { word: word || _("生成"), number: row.number }));
+    menu.setAttribute("aria-label", _("第 {number} 行的更多操作", { number: row.number }));
   });
 }
 

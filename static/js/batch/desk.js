@@ -2,7 +2,6 @@
 
 import { late } from "../late.js";
 import { toast } from "../messages.js";
-import { isFilled } from "../table/columns.js";
 import { useIntake } from "./intake.js";
 import { goToNextProblem } from "./problems.js";
 import { useReferences } from "./references.js";
@@ -27,8 +26,14 @@ export function makeDesk(batch) {
   });
   const report = useIntake(batch, { references });
 
-  table.onReferences = foot.refresh; // not kept: with two tabs the idle one would write its old rows
-  table.onMarked = foot.refresh;
+  const refresh = () => {
+    foot.refresh();
+    report.refresh();
+  };
+  table.onReferences = refresh; // not kept: with two tabs the idle one would write its old rows
+  table.onMarked = refresh;
+  table.rows.watch(report.refresh);
+  batch.report = report;
   const { activate } = useRowJobs(batch, { singles, references });
   let passing = false; // whether the notice is true only until the rows change
   table.rows.watch(({ reset }) => {
@@ -38,10 +43,11 @@ export function makeDesk(batch) {
   });
 
   /** What belongs to the draft, whose rows stand in the table as they were kept. */
-  function restore({ started, copied, repaired }) {
+  function restore({ started, copied, repaired, imported }) {
     table.stateOf = singles.stateOf;
     singles.resume();
     foot.refresh();
+    if (Array.isArray(imported?.notes)) report.take(imported, { shown: false });
     if (repaired > 0) draft.later();
     if (copied) placeCopied(copied);
     else if (repaired > 0) tell(true, _("草稿里有 {n} 格的内容和它的列不符，已改成文字，请核对。", { n: repaired }));
@@ -49,11 +55,12 @@ export function makeDesk(batch) {
   }
 
   function placeCopied(copied) {
-    const before = table.rows.all.some(isFilled);
+    const before = table.rows.all.some(table.checks.isFilled);
     table.rows.step(_("复制为新草稿"), () => {
       table.rows.remove(table.rows.all);
       table.rows.insert(0, copied);
     });
+    report.forget();
     draft.replaced();
     if (before) tell(true, _("表格里现在是复制来的批次。原来的草稿还在，按「撤销」（Ctrl+Z）就换回来。"));
   }

@@ -47,8 +47,7 @@ export function makeDraft(table, { onElsewhere, onTrouble, onLate, extra = () =>
     clearTimeout(timer);
     timer = 0;
     if (!open || table.readOnly) return;
-    const rows = table.rows.all.map(withoutKey);
-    write({ draft: JSON.stringify({ rows, savedAt: Date.now(), ...extra() }), typing: typedCell(), ...(placed && { copied: null }) });
+    write({ draft: JSON.stringify({ rows: table.rows.all, savedAt: Date.now(), ...extra() }), typing: typedCell(), ...(placed && { copied: null }) });
   }
 
   async function write(entries) {
@@ -69,7 +68,7 @@ export function makeDraft(table, { onElsewhere, onTrouble, onLate, extra = () =>
 
   /** Other rows as the draft, from a page that shows something else. They lie beside its own until those were seen. */
   async function replace(rows) {
-    await store.write({ copied: JSON.stringify(rows.map(withoutKey)) });
+    await store.write({ copied: JSON.stringify(rows) });
     channel.postMessage("written");
   }
 
@@ -103,10 +102,6 @@ export function makeDraft(table, { onElsewhere, onTrouble, onLate, extra = () =>
   addEventListener("pagehide", () => { if (timer) save(); });
   document.addEventListener("visibilitychange", () => { if (document.hidden && timer) save(); });
   return { load, save, replace, replaced, later, keepTyping };
-}
-
-function withoutKey({ key, ...row }) {
-  return row;
 }
 
 // What save() and replace() wrote -> {rows, repaired: how many cells had to be, copied: rows or none, …extra()}

@@ -5,13 +5,7 @@ import { FIELD_OF } from "../table/headers.js";
 import { makeRow } from "../table/row.js";
 import { _ } from "../words.js";
 
-// A column as the answer names it -> its name in the page's language.
-const NAMES = {
-  提示词: _("提示词"), 负面提示词: _("负面提示词"), 图片比例: _("图片比例"), 分辨率: _("分辨率"), 参考示例图: _("参考示例图"),
-  生成数量: _("生成数量"), 文件名: _("文件名"), 种子: _("种子"), 采样步数: _("采样步数"), 状态: _("状态"),
-};
-
-/** Upload one file -> {rows (of the table), problems, references, notes, done}; throws Failure. */
+/** Upload one file -> {rows (of the table), problems, notes, done}; throws Failure. */
 export async function importFile(url, file) {
   const form = new FormData();
   form.append("file", file);
@@ -65,15 +59,12 @@ function readAnswer(answer) {
     return { row, status: line.status };
   });
   for (const found of answer.references ?? []) attach(byNumber.get(found.row), found);
-  const problems = (answer.problems ?? []).map((found) => ({
-    ...found, line: found.row, row: byNumber.get(found.row), field: FIELD_OF[found.column], label: NAMES[found.column] ?? found.column,
-  }));
+  const problems = (answer.problems ?? []).map((found) => ({ ...found, line: found.row, row: byNumber.get(found.row), field: FIELD_OF[found.column] }));
   const done = all.filter(({ status }) => status === "success").length;
   return {
     rows: all.filter(({ status }) => status !== "success").map(({ row }) => row),
     done, problems,
-    notes: answer.notes ?? [],
-    references: (answer.references ?? []).map((found) => ({ ...found, line: found.row, row: byNumber.get(found.row) })),
+    notes: [...answer.notes ?? [], ...problems.filter(({ field }) => !field).map(({ line, error }) => _("文件第 {line} 行：{error}", { line, error }))],
   };
 }
 

@@ -11,6 +11,8 @@ import { _ } from "../words.js";
 /** batch as in desk.js. Returns the report, to be closed or to say what failed. */
 export function useIntake({ page, table, draft, foot }, { references }) {
   const report = makeReport(page.querySelector("[data-report]"), {
+    table,
+    opener: page.querySelector("[data-report-opener]"),
     leave: table.editor.regain,
     goTo: (row, field) => goToCell(table, row, field),
     chooseReference: (row, name) => {
@@ -27,8 +29,9 @@ export function useIntake({ page, table, draft, foot }, { references }) {
       const existing = foot.sum().rows;
       const words = _("「{name}」读到 {n} 行", { name: file.name, n: found.rows.length });
       const place = existing > 0 ? await report.ask(existing, words) : "replace";
+      const lines = new Map(found.rows.map((row) => [row, row.number]));
       placeRows(found, place);
-      report.show({ ...found, name: file.name });
+      report.take({ ...found, name: file.name, count: found.rows.length, lines });
     } catch (failure) {
       report.fail(failure.message);
     }
@@ -39,6 +42,8 @@ export function useIntake({ page, table, draft, foot }, { references }) {
     const room = table.most - (place === "append" ? table.rows.length : 0);
     const taken = rows.slice(0, room);
     if (taken.length < rows.length) toast(_("一个批次最多 {most} 行，后面的 {n} 行没有带进来", { most: table.most, n: rows.length - taken.length }));
+    const numbers = new Set(place === "append" ? table.rows.all.map(({ number }) => number) : []);
+    if (taken.some(({ number }) => numbers.has(number))) for (const row of taken) row.number = null; // counted on from the table's
     table.rows.step(place === "append" ? _("追加导入") : _("导入"), () => {
       if (place === "replace") table.rows.remove(table.rows.all);
       table.rows.insert(table.rows.length, taken);
@@ -71,6 +76,9 @@ function concerning(columns, found) {
 }
 
 function asMark(problem) {
-  const { fixed, seen } = problem;
-  return fixed ? { ...problem, error: "", fixed: _("导入时由「{seen}」更正", { seen }) } : problem;
+  const { fixed, seen, error } = problem;
+  if (!fixed) return problem;
+  const change = _("「{seen}」→「{taken}」", { seen, taken: fixed });
+  const words = error && !error.includes(seen) ? `${change} ${error}` : error || change;
+  return { ...problem, error: "", fixed: _("导入时由「{seen}」更正", { seen }), words };
 }

@@ -1,11 +1,10 @@
 // What a table comes to: rows, pictures, money.
 
 import { confirmSecondCharge } from "../messages.js";
-import { MOST_PICTURES, isFilled, wholeNumber } from "../table/columns.js";
+import { MOST_PICTURES, wholeNumber } from "../table/columns.js";
 
 /** Pictures a row asks for; a count that cannot be read counts as none. */
 export function picturesOf(row) {
-  if (!isFilled(row)) return 0;
   const number = row.num_images === "" ? 1 : wholeNumber(row.num_images);
   return number >= 1 && number <= MOST_PICTURES ? number : 0;
 }
@@ -21,7 +20,7 @@ export function priceOf(row, card) {
 export function sumOf(rows, card, checks) {
   const sum = { rows: 0, blank: 0, pictures: 0, price: 0, bad: 0 };
   for (const row of rows) {
-    if (!isFilled(row)) {
+    if (!checks.isFilled(row)) {
       sum.blank += 1;
       continue;
     }

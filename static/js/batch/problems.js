@@ -1,11 +1,11 @@
 // Complaints from elsewhere (import, server) marked on cells, and the way to the next one.
 
-/** Mark complaints on rows: [{row, field, error, fixed?}]; each stays while the cell keeps its value. */
+/** Mark complaints on rows: [{row, field, error, fixed?, words?}]; each stays while the cell keeps its value. */
 export function markProblems(table, problems) {
   const touched = new Set();
-  for (const { row, field, error, fixed } of problems) {
+  for (const { row, field, error, fixed, words } of problems) {
     if (!row || !(field in row)) continue;
-    row.marks = { ...row.marks, [field]: { value: row[field], error, fixed } };
+    row.marks = { ...row.marks, [field]: { value: row[field], error, fixed, words } };
     touched.add(row);
   }
   table.checks.forget(touched);

@@ -7,11 +7,10 @@ const WORDS = { queued: _("等待中"), running: _("生成中"), failed: _("失�
 const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good" };
 const WORST_FIRST = ["running", "queued", "unknown", "failed", "cancelled"];
 
-/** A book of records: add(records), rows(), stateOf(row), seedOf(row), all(), of(row), bind(rows). */
+/** A book of records: add(records), rows(), stateOf(row), seedOf(row), all(), of(row). */
 export function makeRecordBook() {
   const records = new Map(); // id -> record
   const byRow = new Map(); // row number -> [records by picture number]
-  const numbers = new WeakMap(); // row of the table -> row number
 
   function add(news) {
     for (const record of news) {
@@ -27,21 +26,11 @@ export function makeRecordBook() {
 
   /** The rows as they were asked for, in their order. */
   function rows() {
-    const made = [...byRow.keys()].sort((one, other) => one - other).map((number) => {
-      const [first] = byRow.get(number);
-      const row = makeRow({ ...first, filename: first.requested_filename });
-      numbers.set(row, number);
-      return row;
-    });
-    return made;
+    const firsts = [...byRow.values()].map(([first]) => first).sort((one, other) => one.id - other.id);
+    return firsts.map((first) => makeRow({ ...first, number: first.row_number, filename: first.requested_filename }));
   }
 
-  /** Rows of the table that were posted in this order: theirs are the numbers from 1. */
-  function bind(posted) {
-    posted.forEach((row, index) => numbers.set(row, index + 1));
-  }
-
-  const of = (row) => byRow.get(numbers.get(row)) ?? [];
+  const of = (row) => byRow.get(row.number) ?? [];
 
   /** The seed that the pictures of a row count on from, as text; empty while there is none. */
   function seedOf(row) {
@@ -51,7 +40,7 @@ export function makeRecordBook() {
   }
 
   return {
-    add, rows, bind, of, seedOf,
+    add, rows, of, seedOf,
     all: () => [...records.values()],
     stateOf: (row) => (of(row).length > 0 ? stateOfRecords(of(row)) : null),
     count: () => byRow.size,

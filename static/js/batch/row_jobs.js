@@ -79,7 +79,7 @@ export function useRowJobs(batch, { singles, references }) {
       {
         label: _("删除这一行"), danger: true, run: () => {
           actions.remove([row]);
-          table.tell(_("已删除第 {number} 行", { number: index + 1 }));
+          table.tell(_("已删除第 {number} 行", { number: row.number }));
         },
       },
     ];

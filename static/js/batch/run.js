@@ -36,7 +36,6 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   table.element.classList.add("is-read-only");
   wait.hidden = Boolean(posted);
   if (posted) {
-    book.bind(posted);
     table.rows.reset(posted);
     table.selection.leave();
   }

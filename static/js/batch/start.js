@@ -3,7 +3,7 @@
 import { Failure } from "../api.js";
 import { budgetLeft } from "../live.js";
 import { order } from "../orders.js";
-import { isFilled, unusedFields } from "../table/columns.js";
+import { unusedFields } from "../table/columns.js";
 import { goToNextProblem, markProblems } from "./problems.js";
 import { _ } from "../words.js";
 import { yuan } from "../yuan.js";
@@ -19,7 +19,7 @@ export function requestOf(row) {
 
 // What the model does not take stays in the table.
 function takenOf(row, columns) {
-  return { ...requestOf(row), ...Object.fromEntries(unusedFields(columns).map((field) => [field, ""])) };
+  return { ...requestOf(row), number: row.number, ...Object.fromEntries(unusedFields(columns).map((field) => [field, ""])) };
 }
 
 /** Post rows; complaints of the server are marked on their cells. Returns the batch id, or throws Failure. */
@@ -40,7 +40,7 @@ export function askToStart(dialog, { table, card, url, sum, startedBefore, onSta
   const yes = part("yes");
   if (sum.rows === 0) return table.onComplaint?.(_("表格还是空的，先写一行提示词或导入 Excel"));
   if (sum.bad > 0) return goToNextProblem(table);
-  const rows = table.rows.all.filter(isFilled);
+  const rows = table.rows.all.filter(table.checks.isFilled);
   const left = budgetLeft();
   part("facts").replaceChildren(...facts({ sum, card, left, startedBefore }));
   part("error").textContent = left !== null && sum.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";

@@ -33,7 +33,7 @@ const draft = makeDraft(table, {
   onElsewhere: () => desk().then(({ showElsewhere }) => showElsewhere()),
   onTrouble: (trouble) => { page.querySelector("[data-draft-trouble]").textContent = trouble ? _("草稿没有存下来，正在重试。关闭页面前请先导出表格。") : ""; },
   onLate: (rows) => table.rows.step(_("读出草稿"), () => table.rows.insert(0, rows)),
-  extra: () => ({ started: batch.started }),
+  extra: () => ({ started: batch.started, imported: batch.report?.imported }),
 });
 batch.draft = draft;
 batch.foot = showFoot(page.querySelector("[data-foot]"), { table, card });

@@ -13,7 +13,7 @@ const AT_EDGE = new RegExp(`[\\s${UNSEEN}]`);
 export const MOST_PICTURES = 10;
 const MOST_REFERENCES = 4;
 
-// card: {label, sizes: {"16:9|2K": {size, price}}, max_references, reference_form, takes_seed, takes_steps, notes}
+// card: {label, sizes: {"16:9|2K": {size, price}}, max_references, reference_form, takes_seed, takes_steps, notes, content_fields}
 export function makeColumns(card) {
   return [
     { name: "number", label: _("序号"), kind: "number" },
@@ -41,10 +41,6 @@ export function unusedFields(columns) {
   return columns.filter(({ kind }) => kind === "unused").map(({ field }) => field);
 }
 
-export function isFilled(row) {
-  return Boolean(row.prompt || row.negative_prompt || row.filename || row.sample_images.length);
-}
-
 export function wholeNumber(value) {
   const found = /^[+-]?(\d{1,12})(\.0+)?$/.exec(plain(value));
   return found ? Number.parseInt(plain(value), 10) : null;
@@ -61,8 +57,8 @@ function text(name, label, limit, { required = false, multiline = false } = {}) 
     name, label, kind: "text", field: name, multiline, empty: "",
     read: (typed) => trimmed(typed.replaceAll("\r\n", "\n")),
     format: (value) => value,
-    check(value, row) {
-      if (required && !value) return isFilled(row) ? _("请填写{label}", { label }) : "";
+    check(value) {
+      if (required && !value) return _("请填写{label}", { label });
       return value.length > limit ? _("{label}有 {n} 字，最多 {limit} 字", { label, n: value.length, limit }) : "";
     },
   };

@@ -4,13 +4,13 @@ import { readNames } from "./columns.js";
 import { _ } from "../words.js";
 
 const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename", "seed", "steps"];
-let lastKey = 0;
 
+// `number` is what the row is called everywhere: its line in the imported file, or the next free one (rows.js).
 // Marks stand beside a field for as long as it keeps the value they were made for:
-// {field: {value, error, fixed}}; `fixed` is a correction that was made, not a complaint.
+// {field: {value, error, fixed, words}}; `fixed` is a correction that was made, not a complaint, `words` says it at length.
 export function makeRow(fields = {}) {
   return {
-    key: ++lastKey,
+    number: Number.isInteger(fields.number) && fields.number > 0 ? fields.number : null,
     prompt: words(fields.prompt),
     negative_prompt: words(fields.negative_prompt),
     aspect_ratio: words(fields.aspect_ratio),
@@ -38,15 +38,17 @@ export function rowFromDraft(kept) {
 }
 
 export function copyOfRow(row) {
-  return makeRow({ ...row, run: null });
+  return makeRow({ ...row, run: null, number: null });
 }
 
-// of(row) -> {field: complaint}, remembered until forget(rows).
-export function makeChecks(columns) {
+/** of(row) -> {field: complaint}, remembered until forget(rows). A row without any of the contentFields is empty: it has none. */
+export function makeChecks(columns, contentFields) {
   const fields = columns.filter(({ field, kind }) => field && kind !== "unused");
   let known = new WeakMap();
+  const isFilled = (row) => contentFields.some((field) => row[field].length > 0);
   const look = (row) => {
     const found = {};
+    if (!isFilled(row)) return found;
     for (const { field, check } of fields) {
       const problem = check(row[field], row) || markOn(row, field)?.error;
       if (problem) found[field] = problem;
@@ -54,6 +56,7 @@ export function makeChecks(columns) {
     return found;
   };
   return {
+    isFilled,
     of(row) {
       if (!known.has(row)) known.set(row, look(row));
       return known.get(row);

@@ -26,6 +26,7 @@ export class Rows {
 
   // Replace everything and forget the history (another draft, another batch).
   reset(list) {
+    numberRows(list, []);
     this.#list = list;
     this.#past = [];
     this.#future = [];
@@ -56,6 +57,7 @@ export class Rows {
 
   insert(at, rows) {
     if (rows.length === 0) return;
+    numberRows(rows, this.#list);
     this.#do({ kind: "put", places: rows.map((row, offset) => ({ at: at + offset, row })) });
   }
 
@@ -113,6 +115,17 @@ export class Rows {
     }
     const first = this.#list.findIndex((row) => changed.has(row));
     this.#watchers.tell({ structural, changed, first, reset });
+  }
+}
+
+// Rows that have no number, or one that another row has, take the next after the highest.
+function numberRows(rows, others) {
+  const taken = new Set(others.map(({ number }) => number));
+  let highest = 0;
+  for (const { number } of [...others, ...rows]) highest = Math.max(highest, number ?? 0);
+  for (const row of rows) {
+    if (!row.number || taken.has(row.number)) row.number = ++highest;
+    taken.add(row.number);
   }
 }
 

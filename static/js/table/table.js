@@ -13,7 +13,7 @@ import { listenToClipboard } from "./clipboard.js";
 import { _ } from "../words.js";
 
 // element: the scrolling element with the parts of _batch_table.html inside.
-// own: {card, most, say(text, action) -> its element, drawCell(column, row, cell, index), activate(column, index), onTyping(change)}
+// own: {card, most, say(text, action) -> its element, drawCell(column, row, cell), activate(column, index), onTyping(change)}
 export function makeTable(element, own) {
   const part = (name) => element.querySelector(`[data-table-${name}]`);
   const columns = makeColumns(own.card);
@@ -22,7 +22,7 @@ export function makeTable(element, own) {
     element, columns, rows, readOnly: false, ...own,
     grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
     area: part("editor"), list: part("choices"), dropLine: part("drop-line"),
-    checks: makeChecks(columns),
+    checks: makeChecks(columns, own.card.content_fields),
   };
   table.selection = new Selection(() => ({ rows: rows.length, columns: columns.length }));
   table.view = makeView(table);

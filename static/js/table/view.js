@@ -149,7 +149,7 @@ function fillRow(table, view, index) {
       cell.element.setAttribute("aria-selected", String(is));
     });
     show(cell, "active", table.selection.isAt(index, columnIndex), (is) => cell.element.classList.toggle("is-active", is));
-    table.drawCell?.(column, row, cell, index);
+    table.drawCell?.(column, row, cell);
   });
   const picked = table.selection.picked.has(row);
   if (view.picked !== picked) {

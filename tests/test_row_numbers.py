@@ -1,0 +1,73 @@
+"""What a row is called: its own number, the same in the records, the log and the results workbook."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openpyxl import load_workbook
+
+import generator
+from config import Settings
+from domain import MAX_ROW_NUMBER
+from web_app import create_app
+from worker import Worker
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[FlaskClient]:
+    """The client of an app whose worker's threads are at work; the demo model draws."""
+    worker = Worker(settings, generator.open_model(settings))
+    app = create_app(settings, worker)
+    worker.start()
+    yield app.test_client()
+    assert worker.stop(30)
+
+
+def rows(*numbers: object) -> list[dict[str, Any]]:
+    """A row for each of these numbers."""
+    return [{"prompt": f"猫 {place}", "number": number} for place, number in enumerate(numbers)]
+
+
+def finished(client: FlaskClient, batch_id: str) -> dict[str, Any]:
+    """The batch once nothing of it is under way; each look lasts as long as something changes."""
+    while True:
+        answer: dict[str, Any] = client.get(f"/api/batches/{batch_id}").get_json()
+        if answer["batch"]["status"] == "finished":
+            return answer
+
+
+def test_records_log_and_results_call_a_row_by_its_own_number(client: FlaskClient) -> None:
+    batch_id = client.post("/api/batches", json={"rows": rows(14, 3)}).get_json()["batch_id"]
+    answer = finished(client, batch_id)
+    assert {record["prompt"]: record["row_number"] for record in answer["records"]} == {"猫 0": 14, "猫 1": 3}
+    assert sum(line["text"].startswith("第 14 行") for line in answer["log"]) == 1
+    content = client.get(f"/api/batches/{batch_id}/results.xlsx", buffered=True).data
+    lines = load_workbook(io.BytesIO(content)).worksheets[0].iter_rows(min_row=2, values_only=True)
+    assert [line[0] for line in lines] == [14, 3]  # in the order in which they were asked for
+
+
+def test_rows_without_a_number_count_from_one(client: FlaskClient) -> None:
+    batch_id = client.post("/api/batches", json={"rows": rows(None, None)}).get_json()["batch_id"]
+    assert [record["row_number"] for record in finished(client, batch_id)["records"]] == [1, 2]
+
+
+@pytest.mark.parametrize("number", [0, -1, MAX_ROW_NUMBER + 1, "3", 1.5, True, [3]])
+def test_a_number_that_is_none_is_complained_of_at_its_row(client: FlaskClient, number: object) -> None:
+    answer = client.post("/api/batches", json={"rows": rows(7, number)})
+    assert answer.status_code == 400
+    [problem] = answer.get_json()["problems"]
+    assert (problem["row"], problem["field"]) == (2, "number")
+
+
+def test_two_rows_with_one_number_are_refused(client: FlaskClient) -> None:
+    answer = client.post("/api/batches", json={"rows": rows(7, 7)})
+    assert answer.status_code == 400
+    assert answer.get_json()["problems"] == [{"row": 2, "field": "number", "error": "行号 7 用了两次"}]
+
+
+def test_the_sentence_of_a_refusal_names_the_row_by_its_number(client: FlaskClient) -> None:
+    answer = client.post("/api/batches", json={"rows": [{"prompt": "", "number": 14}]})
+    assert answer.get_json()["error"].startswith("第 14 行：请填写提示词")
+    assert answer.get_json()["problems"][0]["row"] == 1
