@@ -71,10 +71,16 @@ def test_every_module_imports_and_exports_in_the_form_that_is_understood(path: P
 
 
 @pytest.mark.parametrize("path", sorted(JS.glob("**/*.js")), ids=lambda p: str(p.relative_to(JS)))
-def test_no_line_within_a_text_looks_like_a_comment(path: Path) -> None:
-    text = path.read_text("utf-8")
-    for found in re.finditer(r"^ *//", text, re.MULTILINE):
-        assert text[: found.start()].count("`") % 2 == 0
+def test_no_text_goes_over_several_lines(path: Path) -> None:
+    """Which would lose the beginning of its lines."""
+    for line in path.read_text("utf-8").splitlines():
+        assert line.count("`") % 2 == 0, line
+
+
+def test_comments_and_indentation_are_left_out_and_texts_are_whole() -> None:
+    code = 'export const a = () => {\n  // why\n  return ["//", "a // b", `http://c`]; // what\n};\n'
+    text = joiner({"frame.js": "", "pages/a.js": code}).page("a", ENTRIES)
+    assert 'const a = () => {\nreturn ["//", "a // b", `http://c`];\n};\n' in text
 
 
 def test_no_two_modules_need_each_other() -> None:

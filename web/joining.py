@@ -1,7 +1,7 @@
 """Modules joined into one script, so that a page needs a handful of requests instead of fifty.
 
 Text in, text out. The files in ``static/js`` stay what is written and read; nothing is built, only
-comments are left out. Each module becomes a function that is called once and gives what it exports:
+comments and indentation are left out. Each module becomes a function that is called once and gives what it exports:
 
     // table/tsv.js
     const $tsv = (() => { …; return { parseBlock, formatBlock }; })();
@@ -16,7 +16,9 @@ from posixpath import dirname, join, normpath
 
 _IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\.[^"]+)";\n', re.MULTILINE)
 _LATE = re.compile(r'\bimport\("(\.[^"]+)"\)')
-_REMARK = re.compile(r"^ *(?://.*|/\*\*[^*]*(?:\*[^*/][^*]*)*\*/)\n", re.MULTILINE)
+_NOT_NEEDED = re.compile(  # comments on their own lines, those after code, indentation
+    r"^ *(?://.*|/\*\*[^*]*(?:\*[^*/][^*]*)*\*/)\n|(?<=[;{},(]) +// [^\"'`\n]*$|^ +", re.MULTILINE
+)
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 
 
@@ -108,7 +110,7 @@ class Joiner:
         def load(found: re.Match[str]) -> str:
             return f'import("{self._address(page, _resolve(path, found[1]))}")'
 
-        text = _EXPORT.sub(r"\1 \2", _REMARK.sub("", self._modules[path]))
+        text = _EXPORT.sub(r"\1 \2", _NOT_NEEDED.sub("", self._modules[path]))
         return f"// {path}\n" + _LATE.sub(load, _IMPORT.sub(take, text))
 
 

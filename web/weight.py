@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 _SMALLEST = 600  # bytes; below that packing saves nothing
 _LARGEST = 4 * 1024 * 1024
-_LEVEL = 5
+_LEVEL = 6
 
 
 def lighten(app: Flask) -> None:
