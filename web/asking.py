@@ -123,7 +123,7 @@ def check_keys(here: Rooms) -> None:
 
 
 def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, InvalidRequest]]]:
-    """What each row is called, its ``number`` or else its place from 1, with a complaint where it is wrong."""
+    """What each row is called: its ``number``, else its place from 1; a complaint where that is wrong."""
     numbers: list[int] = []
     problems: list[tuple[int, InvalidRequest]] = []
     taken: set[int] = set()

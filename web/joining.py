@@ -1,7 +1,8 @@
 """Modules joined into one script, so that a page needs a handful of requests instead of fifty.
 
 Text in, text out. The files in ``static/js`` stay what is written and read; nothing is built, only
-comments and indentation are left out. Each module becomes a function that is called once and gives what it exports:
+comments and indentation are left out. Each module becomes a function that is called once and gives what it
+exports:
 
     // table/tsv.js
     const $tsv = (() => { …; return { parseBlock, formatBlock }; })();
