@@ -2,6 +2,7 @@
 // data-record-id tells the rest (data-request, <template data-facts>). The dialog is _lightbox.html.
 // A page may be its host: know what lies beyond the list, and do more with a picture than its tile can.
 
+import { Failure } from "./api.js";
 import { panel } from "./lightbox/panel.js";
 import { picture } from "./lightbox/picture.js";
 import { zoom } from "./zoom.js";
@@ -32,7 +33,7 @@ export function openLightbox(link) {
 
 /**
  * What an element with data-lightbox-host adds, all optional: offers (names of data-do), deed(name, record),
- * place(record) -> "12 / 300", has(step, record), beyond(step, record) -> link, shown(record), state(record) -> Set.
+ * place(record) -> "12 / 300", has(step, record), beyond(step, record) -> link (may reject with a Failure), shown(record), state(record) -> Set.
  * Returns the box: {isOpen(), present(link), go(step), say(sentence), close()}.
  */
 export function hostLightbox(element, host) {
@@ -70,11 +71,17 @@ function build(dialog) {
     if (going || !host().beyond) return undefined;
     going = true;
     const late = setTimeout(() => say(_("正在翻页…")), 300);
-    const link = await host().beyond(step, record()).catch(() => null);
-    clearTimeout(late);
-    going = false;
-    if (link && dialog.open) present(link);
-    else say(isFar ? "" : _("没有更多图片了"));
+    try {
+      const link = await host().beyond(step, record());
+      if (link && dialog.open) present(link);
+      else say(isFar ? "" : _("没有更多图片了"));
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      say(failure.message);
+    } finally {
+      clearTimeout(late);
+      going = false;
+    }
     return undefined;
   }
 

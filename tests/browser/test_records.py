@@ -209,6 +209,19 @@ def test_the_large_view_goes_over_the_border_of_a_page_by_keyboard(records: Reco
     expect(records.record(60).locator("[data-full]")).to_be_focused()
 
 
+def test_the_large_view_at_the_border_of_a_page_says_when_the_service_is_out_of_reach(
+    records: RecordsPage,
+) -> None:
+    records.open("?limit=20")
+    dialog = records.enlarge(41)
+    records.page.context.set_offline(True)
+    records.page.keyboard.press("ArrowRight")
+    expect(dialog.locator("[data-word]")).to_contain_text("连不上服务")
+    records.page.context.set_offline(False)
+    records.page.keyboard.press("ArrowRight")
+    expect(dialog.locator("[data-position]")).to_have_text("21 / 60")
+
+
 def test_the_large_view_zooms_by_wheel_keys_and_double_click(records: RecordsPage) -> None:
     image = records.enlarge(60).locator("[data-image]")
     image.hover()

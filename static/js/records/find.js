@@ -1,14 +1,14 @@
 // Looking for records without leaving the page: what is typed or chosen becomes an address, and the server's
 // fragment for that address takes the place of the list. "found" is dispatched on the page after each.
 
-import { lookAtFragment } from "../api.js";
+import { Failure, lookAtFragment } from "../api.js";
 import { isComposing } from "../composing.js";
 import { fill } from "../fragments.js";
 import { announce } from "../messages.js";
 
 const PAUSE = 160;
 
-/** Returns {go(url, {history, focus}), reload(), list(), found}; go resolves to whether the list is there. */
+/** Returns {go(url, {history, focus}), reload(), failIfUnanswered(), list(), found}; go resolves to whether the list is there. */
 export function find(page) {
   const form = page.querySelector("[data-find]");
   const field = form.querySelector("[data-search]");
@@ -60,6 +60,12 @@ export function find(page) {
   function tell(sentence) {
     trouble.textContent = sentence;
     trouble.hidden = !sentence;
+  }
+
+  /** After a go() without an answer: throws what went wrong; returns null when another go() took its place. */
+  function failIfUnanswered() {
+    if (!trouble.hidden) throw new Failure(trouble.textContent);
+    return null;
   }
 
   function focusOn(key) {
@@ -114,6 +120,7 @@ export function find(page) {
   return {
     go,
     reload: () => go(location.href, { history: "keep" }),
+    failIfUnanswered,
     list: () => found.querySelector("[data-list]"),
     found,
   };

@@ -89,7 +89,7 @@ export function makeLarge(page, finder, selection, run) {
     if (record.matches("[data-deep]")) return beside(step, record.dataset.recordId);
     for (let turned = 0; turned < MOST_PAGES && has(step, record); turned += 1) {
       const target = { 1: number("page") + 1, [-1]: number("page") - 1, Infinity: number("pages") }[step] ?? 1;
-      if (!(await finder.go(addressWith({ page: target, record: "" }), { history: "replace" }))) return null;
+      if (!(await finder.go(addressWith({ page: target, record: "" }), { history: "replace" }))) return finder.failIfUnanswered();
       const found = step < 0 && step !== -Infinity ? links().at(-1) : step === Infinity ? links().at(-1) : links()[0];
       if (found) return found;
     }
@@ -105,7 +105,7 @@ export function makeLarge(page, finder, selection, run) {
       if (!record) return null;
       id = record.id;
       if (record.status !== "success" || !record.url) continue;
-      await finder.go(addressWith({ record: id }), { history: "replace" });
+      if (!(await finder.go(addressWith({ record: id }), { history: "replace" }))) return finder.failIfUnanswered();
       return linkOf(id) ?? finder.found.querySelector("[data-deep] [data-full]");
     }
     return null;
