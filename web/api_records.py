@@ -20,7 +20,7 @@ from web.answers import Answer, json_body, record_json, success
 from web.api import api
 from web.archive import stream_archive
 from web.context import connection, rooms
-from web.files import attached, workbook
+from web.files import attached, begun, workbook
 from web.filters import asked_for, page_bounds, read_chosen, read_filter
 from web.language import teller, told
 from web.numbers import is_id
@@ -48,17 +48,16 @@ def count_record_kinds() -> Answer:
 def list_record_ids() -> Response:
     """The id of every record that the filter finds, in its order, streamed."""
     wanted = read_filter(request.args)
-    return Response(_ids_json(rooms().settings, wanted), mimetype="application/json")
+    return Response(begun(_ids_json(rooms().settings, wanted)), mimetype="application/json")
 
 
 def _ids_json(settings: Settings, wanted: database.RecordFilter) -> Iterator[str]:
     with closing(database.connect(settings.database_path)) as db:
-        total = 0
-        yield '{"success": true, "ids": ['
+        total, lead = 0, '{"success": true, "ids": ['
         for portion in database.list_id_portions(db, wanted):
-            yield (", " if total else "") + json.dumps(portion)[1:-1]
-            total += len(portion)
-        yield f'], "total": {total}}}\n'
+            yield lead + json.dumps(portion)[1:-1]
+            total, lead = total + len(portion), ", "
+        yield f'{"" if total else lead}], "total": {total}}}\n'
 
 
 @api.get("/records/<int:record_id>")

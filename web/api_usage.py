@@ -17,7 +17,7 @@ from web.answers import Answer, json_body, success, yuan
 from web.api import api
 from web.asking import asked_key
 from web.context import connection, rooms
-from web.files import attached, workbook
+from web.files import attached, begun, workbook
 from web.language import Tell, teller, told
 from web.numbers import is_id, whole_numbers
 from web.spans import Span, read_span
@@ -45,7 +45,7 @@ def stream_ledger() -> Response:
     """The same as text, written while it is sent."""
     span = read_span(request.args)
     lines = _lines(rooms().settings, span, teller())
-    return attached(Response(lines, mimetype="text/csv"), _name(span, "csv"), "usage.csv")
+    return attached(Response(begun(lines), mimetype="text/csv"), _name(span, "csv"), "usage.csv")
 
 
 @api.post("/records/collect")
@@ -101,7 +101,8 @@ def _chosen(body: Mapping[str, Any]) -> list[int] | None:
 
 def _lines(settings: Settings, span: Span, tell: Tell) -> Iterator[str]:
     with closing(database.connect(settings.database_path)) as db:
-        yield from spreadsheet.ledger_lines(database.list_sends(db, span.low, span.high), tell=tell)
+        sends = begun(database.list_sends(db, span.low, span.high))
+        yield from spreadsheet.ledger_lines(sends, tell=tell)
 
 
 def _name(span: Span, ending: str) -> str:

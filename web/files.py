@@ -1,12 +1,15 @@
 """Answers that are files: of what kind each is, and those to keep, under names in any letters."""
 
 import mimetypes
-from typing import IO
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import IO, TypeVar
 from urllib.parse import quote
 
 from flask import send_file
 from werkzeug.wrappers import Response
 
+_Piece = TypeVar("_Piece")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _KINDS = {
     ".js": "text/javascript",
@@ -33,6 +36,11 @@ def know_kinds() -> None:
 def workbook(file: IO[bytes], name: str) -> Response:
     """A workbook under this name; the file is closed when it is sent."""
     return send_file(file, mimetype=XLSX, as_attachment=True, download_name=name, max_age=0)
+
+
+def begun(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
+    """The same pieces, the first made at once: what fails before it is still answered as any error."""
+    return chain(list(islice(pieces, 1)), pieces)
 
 
 def attached(response: Response, name: str, plain: str) -> Response:

@@ -1,0 +1,63 @@
+"""With an unreadable database, every call of the API answers with one sentence and the safe headers."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from config import Settings
+from tests.described import Document, Operation
+from web.openapi import document
+from web_app import create_app
+
+CALLS = [one for one in Document(document()).operations if one.path.startswith("/api/")]
+BODY = {"ids": [1], "rows": [{"prompt": "猫"}], "prompt": "猫", "undo": 1}
+
+
+def overwrite(path: Path) -> None:
+    """Nothing in the file is a database any more."""
+    path.write_bytes(b"x" * 8192)
+
+
+def remove(path: Path) -> None:
+    """The file and what lies beside it."""
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def drop_tables(path: Path) -> None:
+    """A database in which every query fails."""
+    with closing(sqlite3.connect(path)) as db, db:
+        for table in ("change_counter", "generation_records", "batches", "sends"):
+            db.execute(f"DROP TABLE {table}")
+
+
+def complaints(client: FlaskClient, operation: Operation) -> list[str]:
+    """In what an answer to this call is not one sentence with the safe headers; empty when it is."""
+    path = operation.path.format(batch_id="b", record_id=1, key="k")
+    body = BODY if "application/json" in operation.bodies else None
+    answer = client.open(path, method=operation.method.upper(), buffered=True, json=body)
+    name = f"{operation.method} {path} {answer.status_code}"
+    found = [] if answer.headers.get("X-Content-Type-Options") == "nosniff" else [f"{name}: no safe headers"]
+    if answer.status_code < 400:
+        return found
+    told = answer.get_json(silent=True) or {}
+    if told.get("success") is not False or not told.get("error") or "\n" in told["error"]:
+        found.append(f"{name}: {answer.text[:200]}")
+    return found
+
+
+@pytest.mark.parametrize("happens", [overwrite, remove, drop_tables])
+def test_every_call_answers_with_one_sentence_and_the_safe_headers(
+    settings: Settings, happens: Callable[[Path], None]
+) -> None:
+    app = create_app(settings)
+    app.testing = False
+    client = app.test_client()
+    assert client.get("/api/batches").status_code == 200
+    happens(settings.database_path)
+    assert [problem for call in CALLS for problem in complaints(client, call)] == []
+    assert client.get("/api/batches/b").status_code in (500, 503)
