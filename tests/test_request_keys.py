@@ -285,7 +285,7 @@ def test_a_file_from_before_there_were_keys_gets_them_and_keeps_its_orders(
     settings: Settings, card: ModelCard
 ) -> None:
     number = MIGRATIONS.index(add_request_keys)
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database_path, create=True)) as db:
         for migration in MIGRATIONS[:number]:
             migration(db)
         db.execute(f"PRAGMA user_version = {number}")

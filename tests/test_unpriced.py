@@ -290,7 +290,7 @@ def test_the_ledger_leaves_it_empty_in_its_lines_and_its_sums(client: FlaskClien
 
 
 def test_what_was_sent_before_the_upgrade_keeps_its_price(settings: Settings) -> None:
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database_path, create=True)) as db:
         for migration in MIGRATIONS[: MIGRATIONS.index(add_unpriced)]:
             migration(db)
         db.execute(f"PRAGMA user_version = {MIGRATIONS.index(add_unpriced)}")

@@ -302,7 +302,7 @@ def test_sums_are_read_from_an_index_alone(db: database.Connection, sql: str) ->
 
 
 def test_what_was_sent_before_the_upgrade_is_summed_by_it(settings: Settings) -> None:
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database_path, create=True)) as db:
         for migration in MIGRATIONS[: MIGRATIONS.index(add_usage)]:
             migration(db)
         db.execute("PRAGMA user_version = 4")
