@@ -37,7 +37,15 @@ import oss2  # noqa: E402
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 20.0
 LONGEST_URL_SECONDS = 604_800  # of a V4 signature; the service refuses more, oss2 does not
+MOST_KEYS = 200_000  # of one list
+MOST_PAGES = 2_000  # a page may hold fewer keys than were asked for
+MOST_LIST_CHARACTERS = 32_000_000  # of all keys and ETags together
 _PAGE = 1_000
+_PAGE_BYTES = (
+    4 * 1024 * 1024
+)  # a thousand keys of 1,023 bytes, each byte as three characters, and what is around
+_OBJECT_BYTES = 64 * 1024 * 1024
+_LONGEST_TOKEN = 8_192
 _PAUSES = (0.2, 0.8)  # before the second and the third try
 _CONNECTIONS = 16
 
@@ -111,10 +119,18 @@ class Bucket:
         self._public = self._open(self.address.public_url, is_cname=self.address.is_public_own_domain)
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object under the prefix, by key; a page of 1,000 is asked for when it is reached."""
-        token = ""
-        while True:
+        """Every object under the prefix, by key; a page of 1,000 is asked for when it is reached.
+
+        A list beyond MOST_KEYS, MOST_PAGES or MOST_LIST_CHARACTERS is a BucketError, and so is one that comes
+        back to an earlier page.
+        """
+        token, tokens, keys, characters = "", {""}, 0, 0
+        for _ in range(MOST_PAGES):
             page = self._list_page(prefix, token)
+            keys += len(page.object_list)
+            characters += sum(len(found.key) + len(found.etag) for found in page.object_list)
+            if keys > MOST_KEYS or characters > MOST_LIST_CHARACTERS:
+                raise _too_many(prefix)
             for found in page.object_list:
                 yield StoredObject(
                     key=found.key, size=found.size, modified_at=float(found.last_modified), etag=found.etag
@@ -122,6 +138,11 @@ class Bucket:
             if not page.is_truncated:
                 return
             token = page.next_continuation_token
+            if token in tokens or len(token) > _LONGEST_TOKEN:
+                text = "OSS 的文件列表翻页时回到了前面，没有读完，请检查 OSS_ENDPOINT 是不是 OSS 的地址"
+                raise BucketError(text, passing=False)
+            tokens.add(token)
+        raise _too_many(prefix)
 
     def look(self, key: str) -> StoredObject:
         """One object without its content. Raises NotFound."""
@@ -178,7 +199,7 @@ class Bucket:
             endpoint,
             self.address.bucket,
             is_cname=is_cname,
-            session=oss2.Session(pool_size=_CONNECTIONS),
+            session=_Session(pool_size=_CONNECTIONS),
             connect_timeout=(CONNECT_SECONDS, READ_SECONDS),
             region=self.address.region,
         )
@@ -209,11 +230,53 @@ class Bucket:
             return ask()
         except oss2.exceptions.OssError as error:
             raise _explained(error, deed) from error
+        except _TooLarge as error:
+            text = "OSS 的答复太大，没有读完：请换一个小一些的文件，并检查 OSS_ENDPOINT 是不是 OSS 的地址"
+            raise BucketError(text, passing=False) from error
         except OSError as error:  # the answer broke off: oss2 lets through what requests says of that
             raise _unreachable(error) from error
         except (ParseError, RuntimeError, ValueError) as error:  # no XML, other XML, no JSON
             text = "OSS_ENDPOINT 的答复不像是 OSS，请检查这个地址"
             raise BucketError(text, passing=False) from error
+
+
+class _TooLarge(Exception):
+    """An answer longer than its bound."""
+
+
+class _Session(oss2.Session):  # type: ignore[misc]  # oss2 has no types
+    """Gives every answer a bound, which oss2 does not: it reads the whole of it into memory."""
+
+    def do_request(self, req: oss2.http.Request, timeout: object) -> oss2.http.Response:
+        most = _PAGE_BYTES if "list-type" in req.params else _OBJECT_BYTES
+        return _Bounded(super().do_request(req, timeout), most)
+
+
+class _Bounded(oss2.http.Response):  # type: ignore[misc]
+    def __init__(self, found: oss2.http.Response, most: int) -> None:
+        super().__init__(found.response)
+        self._most = most
+        self._is_read = False
+
+    def read(self, amt: int | None = None) -> bytes:
+        if amt is not None:
+            part: bytes = super().read(amt)
+            return part
+        if self._is_read:
+            return b""
+        content = bytearray()
+        for part in self:
+            content += part
+            if len(content) > self._most:
+                self.response.close()
+                raise _TooLarge
+        self._is_read = True
+        return bytes(content)
+
+
+def _too_many(prefix: str) -> BucketError:
+    text = f"OSS 的「{prefix}」下文件太多，没有读完，请把 OSS_SAMPLE_PREFIX 改成只放参考图的文件夹"
+    return BucketError(text, passing=False)
 
 
 def _origin(variable: str, value: str) -> tuple[str, str]:

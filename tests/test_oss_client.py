@@ -4,8 +4,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -94,6 +95,56 @@ def test_a_listing_is_read_to_its_end_a_thousand_at_a_time(oss: FakeOss, bucket:
     assert [each.key for each in found] == [f"refs/猫 {number:05}.png" for number in range(2_500)]
     assert oss.count("list") == 3
     assert abs(found[0].modified_at - time.time()) < 5
+
+
+@pytest.mark.parametrize("lists", ["same", "circle", "no_token"])
+def test_a_list_that_comes_back_to_a_page_ends_with_a_sentence(
+    oss: FakeOss, bucket: Bucket, lists: str
+) -> None:
+    oss.keep("a.png", b"x")
+    oss.lists = lists
+    with pytest.raises(BucketError, match="翻页时回到了前面") as caught:
+        deplete(bucket.list_objects(""), most=100)
+    assert not caught.value.passing
+
+
+def test_a_list_of_pages_without_keys_ends_with_a_sentence(
+    oss: FakeOss, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oss_client, "MOST_PAGES", 20, raising=False)
+    oss.lists = "empty"
+    with pytest.raises(BucketError, match="文件太多"):
+        list(bucket.list_objects("refs/"))
+    assert oss.count("list") == 20
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MOST_KEYS", 1_500), ("MOST_LIST_CHARACTERS", 60_000)])
+def test_a_list_beyond_its_bound_ends_with_the_setting_to_change(
+    oss: FakeOss, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    for number in range(2_500):
+        oss.keep(f"refs/{number:05}.png", b"x")
+    monkeypatch.setattr(oss_client, bound, most, raising=False)
+    with pytest.raises(BucketError, match=r"refs/.*OSS_SAMPLE_PREFIX"):
+        list(bucket.list_objects("refs/"))
+    assert oss.count("list") == 2
+
+
+@pytest.mark.parametrize("ask", [lambda bucket: list(bucket.list_objects("")), lambda b: b.fetch("a.png")])
+def test_an_answer_beyond_its_bound_is_not_read_to_its_end(
+    oss: FakeOss, bucket: Bucket, ask: Callable[[Bucket], object]
+) -> None:
+    oss.keep("a.png", b"x")
+    oss.padding = 100 * 1024 * 1024
+    with pytest.raises(BucketError, match="OSS 的答复太大") as caught:
+        ask(bucket)
+    assert not caught.value.passing
+
+
+def deplete(objects: Iterator[object], *, most: int) -> None:
+    """Read a list to its end, or to so many objects."""
+    for _ in islice(objects, most):
+        pass
 
 
 @pytest.mark.parametrize("ask", ["look", "fetch"])

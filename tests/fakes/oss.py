@@ -32,6 +32,7 @@ ACCESS_KEY, SECRET_KEY = "LTAItest", "secretkey"
 BUCKET, REGION = "demo-bucket", "cn-hangzhou"
 SKEW_SECONDS = 15 * 60
 LONGEST_URL_SECONDS = 604_800
+_BLOCK = 64 * 1024
 FAULTS = ("slow", "reset", "cut", "500", "html", "other", "denied", "busy")
 
 _MESSAGES = {
@@ -91,6 +92,9 @@ class Call:
         return self.method.lower()
 
 
+Shown = list[tuple[str, Stored]]
+
+
 class Refused(Exception):
     """The service says no."""
 
@@ -113,6 +117,7 @@ class Reply:
     content: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     is_cut: bool = False
+    padding: int = 0  # blanks before the content
 
 
 class FakeOss:
@@ -123,6 +128,10 @@ class FakeOss:
     is_down                  nobody answers: every connection is broken at once
     public_endpoint_closed   as for new mainland accounts
     denied                   deeds that the key has no right to; who may not put may not copy
+    lists                    how lists go wrong: ``same`` repeats one page and its token, ``circle`` two of
+                             them, ``no_token`` says that more comes and not where, ``empty`` gives 200
+                             pages without a key; else they are right
+    padding                  bytes of blanks before what is listed or got
     """
 
     def __init__(self, *, latency: float = 0.0, clock: Callable[[], float] = time.time) -> None:
@@ -134,6 +143,8 @@ class FakeOss:
         self.is_down = False
         self.public_endpoint_closed = False
         self.denied: set[str] = set()
+        self.lists = ""
+        self.padding = 0
         self.objects: dict[str, Stored] = {}
         self.calls: list[Call] = []
         self.statuses: list[tuple[str, int]] = []
@@ -319,9 +330,21 @@ class FakeOss:
             later = [key for key in keys if key.encode() > after.encode()]
             shown = [(key, self.objects[key]) for key in later[:most]]
         coded = query.get("encoding-type") == "url"
+        token = shown[-1][0] if len(later) > most else None
+        if self.lists:
+            shown, token = self._gone_wrong(shown, self.count("list"))
         return Reply(
-            content=_listing(shown, len(later) > most, coded), headers={"Content-Type": "application/xml"}
+            content=_listing(shown, token, coded),
+            headers={"Content-Type": "application/xml"},
+            padding=self.padding,
         )
+
+    def _gone_wrong(self, shown: Shown, number: int) -> tuple[Shown, str | None]:
+        """The page and the token of a list that goes wrong."""
+        if self.lists == "empty" and number > 200:
+            return [], None
+        token = {"same": "again", "circle": f"page {number % 2}", "no_token": "", "empty": f"page {number}"}
+        return ([] if self.lists == "empty" else shown), token[self.lists]
 
     def _put(self, call: Call) -> Reply:
         media_type = call.headers.get("content-type", "application/octet-stream")
@@ -363,7 +386,7 @@ class FakeOss:
         }
         change = call.query.get("x-oss-process", "")
         if not change:
-            return Reply(content=found.content, headers=headers)
+            return Reply(content=found.content, headers=headers, padding=self.padding)
         if change == "image/info":
             return Reply(content=_info(found.content), headers={"Content-Type": "application/json"})
         return Reply(content=_changed(found.content, change), headers={"Content-Type": "image/webp"})
@@ -436,15 +459,15 @@ def _iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def _listing(shown: list[tuple[str, Stored]], is_truncated: bool, coded: bool) -> bytes:
+def _listing(shown: Shown, token: str | None, coded: bool) -> bytes:
     def spelled(key: str) -> str:
         return quote(key, safe="") if coded else escape(key)
 
-    parts = ['<?xml version="1.0" encoding="UTF-8"?><ListBucketResult>']
+    parts = ["<ListBucketResult>"]
     parts.append(f"<EncodingType>{'url' if coded else ''}</EncodingType>")
-    parts.append(f"<IsTruncated>{str(is_truncated).lower()}</IsTruncated>")
-    if is_truncated:
-        parts.append(f"<NextContinuationToken>{spelled(shown[-1][0])}</NextContinuationToken>")
+    parts.append(f"<IsTruncated>{str(token is not None).lower()}</IsTruncated>")
+    if token is not None:
+        parts.append(f"<NextContinuationToken>{spelled(token)}</NextContinuationToken>")
     parts += [
         f"<Contents><Key>{spelled(key)}</Key><LastModified>{_iso(found.modified_at)}</LastModified>"
         f'<ETag>"{found.etag}"</ETag><Type>Normal</Type><Size>{len(found.content)}</Size>'
@@ -526,13 +549,19 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"x-oss-request-id": "6A0000000000000000000000", **reply.headers}
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.content)))
+        self.send_header("Content-Length", str(reply.padding + len(reply.content)))
         self.end_headers()
         if reply.is_cut:
             self.close_connection = True
             reply.content = reply.content[: len(reply.content) // 2]
         if self.command != "HEAD":
+            self._pad(reply.padding)
             self.wfile.write(reply.content)
+
+    def _pad(self, size: int) -> None:
+        """Blanks, block by block. Raises ConnectionError when the client has left."""
+        for start in range(0, size, _BLOCK):
+            self.wfile.write(b" " * min(_BLOCK, size - start))
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _answer
 
