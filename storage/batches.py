@@ -1,5 +1,6 @@
 """Batches: records submitted together, and what became of them."""
 
+import json
 import secrets
 import sqlite3
 import time
@@ -178,16 +179,17 @@ def get_batch_version(db: sqlite3.Connection, batch_id: str) -> int:
     return int(row["version"])
 
 
-def list_batch_records(db: sqlite3.Connection, batch_id: str, *, since: int = 0) -> list[Record]:
-    """Records of a batch changed after version ``since``, in the order of its rows."""
+def list_batch_records(db: sqlite3.Connection, *batch_ids: str, since: int = 0) -> list[Record]:
+    """Records of these batches changed after version ``since``, in the order in which they were asked for."""
     rows = db.execute(
         f"""
         SELECT {RECORD}
         FROM generation_records
-        WHERE batch_id = :batch_id AND version > :since AND deleted_at IS NULL
+        WHERE batch_id IN (SELECT value FROM json_each(:batch_ids))
+            AND version > :since AND deleted_at IS NULL
         ORDER BY id
         """,
-        {"batch_id": batch_id, "since": since},
+        {"batch_ids": json.dumps(batch_ids), "since": since},
     ).fetchall()
     return [to_record(row) for row in rows]
 

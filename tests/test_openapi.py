@@ -77,6 +77,7 @@ GOOD: dict[str, Ask] = {
     "post /api/batch-generate": lambda h: {"json": {"prompt": "猫", "resolution": "1K"}},
     "get /api/batches": lambda h: {},
     "post /api/batches": lambda h: {"json": {"rows": [{"prompt": "猫", "resolution": "1K"}], "name": "一"}},
+    "get /api/batches/changed": lambda h: {"query_string": f"ids={h.batch_id}"},
     "get /api/batches/{batch_id}": lambda h: {},
     "post /api/batches/{batch_id}/pause": lambda h: {},
     "post /api/batches/{batch_id}/resume": lambda h: {},

@@ -31,6 +31,7 @@ api = Blueprint("api", __name__, url_prefix="/api")
 _LONGEST_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
+MOST_FOLLOWED = 300  # batches in one address
 
 
 @api.errorhandler(BadRows)
@@ -122,6 +123,23 @@ def list_batches() -> Any:
         total = database.count_batches(db, source=source)
     answer = jsonify(success=True, batches=[batch_json(batch) for batch in batches], total=total)
     return unless_unchanged(answer, tag)
+
+
+@api.get("/batches/changed")
+def list_changed_records() -> Any:
+    """Records of many batches (``?ids=``, by commas) that changed after ``?since=``."""
+    db, since = connection(), asked_number("since")
+    ids = request.args.get("ids", "").split(",")
+    if len(ids) > MOST_FOLLOWED:
+        raise InvalidRequest("ids", f"一次最多问 {MOST_FOLLOWED} 个批次")
+    tag = f"{since}-{database.last_version(db)}"
+    if is_known(tag):
+        return unless_unchanged(jsonify(), tag)
+    with database.snapshot(db):
+        version = database.last_version(db)
+        records = database.list_batch_records(db, *ids, since=since)
+    answer = jsonify(success=True, version=version, records=[record_json(record) for record in records])
+    return unless_unchanged(answer, f"{since}-{version}")
 
 
 @api.get("/batches/<batch_id>")

@@ -162,6 +162,12 @@ CALLS: dict[str, Call] = {
         ),
     )
     | _KEYED,
+    "GET /api/batches/changed": call(
+        "许多批次（ids 用逗号隔开）里 since 之后变化了的记录",
+        success(version=COUNT, records=listed(ref("Record"))),
+        query={"ids": TEXT, "since": COUNT},
+        also=_UNCHANGED,
+    ),
     "GET /api/batches/{batch_id}": call(
         "一个批次，以及 since 之后变化了的记录和日志；日志太长时略去较早的普通几条，log_left_out 是条数",
         success(

@@ -14,7 +14,7 @@ from tests.house_process import HouseProcess
 
 CORNER: Position = {"x": 5, "y": 5}  # of a cell, beside its button
 SCRIPTS = Path(__file__).parents[2] / "static/js"
-_KEEP_DRAFT = """
+KEEP_DRAFT = """
 draft => new Promise((resolve, reject) => {
   const request = indexedDB.open("batch", 1);
   request.onupgradeneeded = () => request.result.createObjectStore("kept");
@@ -116,7 +116,7 @@ def test_a_draft_with_values_of_another_kind_is_repaired_cell_by_cell(batch: Bat
         },
         "只有一句话",
     ]
-    batch.page.evaluate(_KEEP_DRAFT, json.dumps({"rows": rows}))
+    batch.page.evaluate(KEEP_DRAFT, json.dumps({"rows": rows}))
     batch.reload()
     batch.expect_rows(3)
     batch.expect_text(1, "prompt", "甲.png")
@@ -182,7 +182,7 @@ def test_a_database_that_was_closed_is_opened_again(page: Page, demo: HouseProce
 def test_a_draft_that_cannot_be_read_at_first_joins_what_was_typed_meanwhile(
     batch: BatchPage,
 ) -> None:
-    batch.page.evaluate(_KEEP_DRAFT, json.dumps({"rows": [{"prompt": "昨天的"}]}))
+    batch.page.evaluate(KEEP_DRAFT, json.dumps({"rows": [{"prompt": "昨天的"}]}))
     batch.page.add_init_script(_REFUSE_TO_OPEN_WHILE_CLOSED)
     batch.reload()
     expect(batch.page.locator("[data-draft-trouble]")).to_contain_text("草稿没有存下来")

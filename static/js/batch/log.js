@@ -1,5 +1,5 @@
-// The log of a run: a drawer at the bottom, newest last, all of it or only what failed. Of a long one the
-// earlier lines are left out, but never a warning or an error.
+// The log of a run: a drawer at the bottom, newest last, all of it or only what failed: then the latest line of
+// each record. Of a long one the earlier lines are left out, but never a warning or an error.
 
 import { timeOf } from "./records.js";
 import { _, language } from "../words.js";
@@ -12,6 +12,7 @@ export function makeLog(drawer, { goTo }) {
   const failures = drawer.querySelector("[data-log-failures]");
   const template = drawer.querySelector("[data-log-line]");
   const sentence = drawer.querySelector("[data-log-left]");
+  const latest = new Map(); // record id -> its latest line
   let left = 0;
 
   function add(lines, leftOut) {
@@ -37,6 +38,8 @@ export function makeLog(drawer, { goTo }) {
     line.querySelector("[data-text]").textContent = text;
     line.dataset.level = level;
     if (id) {
+      latest.get(id)?.classList.add("is-superseded");
+      latest.set(id, line);
       line.dataset.record = String(id);
       line.tabIndex = -1;
     }

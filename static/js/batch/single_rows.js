@@ -2,7 +2,7 @@
 
 import { confirmMoney } from "../messages.js";
 import { order } from "../orders.js";
-import { followBatch } from "./follow.js";
+import { followMany } from "./follow_many.js";
 import { agreedToRetry, picturesOf, priceOf } from "./money.js";
 import { goToCell } from "./problems.js";
 import { stateOfRecords } from "./records.js";
@@ -12,7 +12,7 @@ import { yuan } from "../yuan.js";
 
 /** Returns {run(row), stateOf(row), resume()}; row.run keeps the batch's id, also in the draft. */
 export function useSingleRows(table, { card, url, onChange }) {
-  const followed = new Map(); // batch id -> {records: Map, following}
+  const followed = followMany(url, table.view.later);
   const posting = new Set(); // rows on their way
 
   async function run(row) {
@@ -30,7 +30,7 @@ export function useSingleRows(table, { card, url, onChange }) {
     try {
       row.run = await postRows(url, table, [row], { about: `row ${table.rows.indexOf(row)}` });
       onChange();
-      follow(row.run);
+      followed.add(row.run);
       document.dispatchEvent(new Event("look-now"));
     } catch (failure) {
       table.onComplaint?.(failure.message);
@@ -49,46 +49,32 @@ export function useSingleRows(table, { card, url, onChange }) {
   }
 
   async function retry(row) {
-    const records = [...followed.get(row.run).records.values()].filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status));
+    const records = recordsOf(row).filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status));
     if (!await agreedToRetry(records)) return;
     try {
       await order(`${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
-      followed.get(row.run).following.stop();
-      follow(row.run);
+      followed.add(row.run);
     } catch (failure) {
       table.onComplaint?.(failure.message);
     }
   }
 
-  function follow(id) {
-    const entry = { records: followed.get(id)?.records ?? new Map() };
-    followed.set(id, entry);
-    entry.following = followBatch(`${url}/${id}`, {
-      onNews({ records, batch }) {
-        for (const record of records) entry.records.set(record.id, record);
-        if (batch.counts.queued + batch.counts.running === 0) entry.following.stop();
-        table.view.later();
-      },
-      onTrouble() {},
-      onCalm() {},
-    });
-  }
-
   function stateOf(row) {
-    const records = row.run && followed.get(row.run)?.records;
-    if (!row.run && !posting.has(row)) return null;
-    if (posting.has(row) || !records?.size) return { word: "…", status: "queued", tone: "", pictures: [], action: "" };
-    const state = stateOfRecords([...records.values()]);
+    const records = row.run && followed.of(row.run);
+    if (posting.has(row) || (row.run && !records)) return { word: "…", status: "queued", tone: "", pictures: [], action: "" };
+    if (!records?.length) return null;
+    const state = stateOfRecords(records);
     return { ...state, action: state.status === "success" ? _("再生成") : state.action };
   }
 
   function recordsOf(row) {
-    return row.run ? [...(followed.get(row.run)?.records.values() ?? [])] : [];
+    return (row.run && followed.of(row.run)) || [];
   }
 
-  setInterval(() => { if (!document.hidden && followed.size > 0) table.view.later(); }, 1000);
+  const isRunning = () => table.rows.all.some((row) => recordsOf(row).some(({ status }) => status === "running"));
+  setInterval(() => { if (!document.hidden && !table.readOnly && isRunning()) table.view.later(); }, 1000);
   return {
     run, stateOf, recordsOf,
-    resume() { for (const row of table.rows.all) if (row.run && !followed.has(row.run)) follow(row.run); },
+    resume() { for (const row of table.rows.all) if (row.run) followed.add(row.run); },
   };
 }

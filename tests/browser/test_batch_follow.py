@@ -1,0 +1,76 @@
+"""What 批量生成 asks the server for while it follows rows and runs, and what its log shows of failures."""
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.test_batch_draft import KEEP_DRAFT
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess
+
+
+@pytest.fixture
+def batch(page: Page, demo: HouseProcess) -> BatchPage:
+    """批量生成, open, without a key."""
+    opened = BatchPage(page, demo.address)
+    opened.open()
+    return opened
+
+
+@pytest.fixture
+def asked(page: Page) -> list[str]:
+    """The addresses of the API that the page asks for."""
+    found: list[str] = []
+    page.on("request", lambda request: found.append(request.url) if "/api/batches/" in request.url else None)
+    return found
+
+
+def test_rows_that_were_generated_singly_are_asked_for_at_once(
+    batch: BatchPage, demo: HouseProcess, asked: list[str]
+) -> None:
+    rows = [{"prompt": f"猫 {n}", "resolution": "1K"} for n in range(12)]
+    runs = [str(demo.post("/api/batches", {"rows": [row]})["batch_id"]) for row in rows]
+    for run in runs:
+        demo.wait_for_end(run)
+    draft = {"rows": [{**row, "run": run} for row, run in zip(rows, runs, strict=True)]}
+    batch.page.evaluate(KEEP_DRAFT, json.dumps(draft))
+    batch.reload()
+    for row in (1, 12):
+        batch.expect_status(row, "success")
+    assert len(asked) == 1
+
+
+def test_a_single_row_is_followed_to_its_picture(batch: BatchPage) -> None:
+    batch.do("add")
+    batch.correct_cell(1, "prompt", "一只橘猫")
+    batch.cell(1, "actions").locator("[data-run-row]").click()
+    batch.wait_for_picture(1)
+    batch.wait_until_kept('run\\":\\"')
+    batch.reload()
+    batch.wait_for_picture(1)
+
+
+def test_a_single_row_whose_batch_is_gone_can_be_generated_again(batch: BatchPage) -> None:
+    batch.page.evaluate(KEEP_DRAFT, json.dumps({"rows": [{"prompt": "猫", "run": "20260101-000000-abcdef"}]}))
+    batch.reload()
+    batch.expect_text(1, "status", "")
+    expect(batch.cell(1, "actions").locator("[data-run-row]")).to_have_text("生成")
+
+
+def test_failures_alone_are_one_line_a_record_and_none_once_it_succeeded(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    rows = [{"prompt": "违禁的图", "resolution": "1K"}, {"prompt": "一只橘猫", "resolution": "1K"}]
+    batch_id = str(house.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"])
+    batch = BatchPage(page, house.address)
+    batch.open(f"?id={batch_id}")
+    batch.expect_state("已完成")
+    batch.retry_failed()
+    batch.expect_ended(2)
+    page.locator("[data-log] summary").click()
+    page.locator("[data-log-failures]").check()
+    failures = page.locator("[data-log-lines] [data-record]:visible")
+    expect(failures).to_have_count(1)
+    expect(failures).to_contain_text("第 1 行")

@@ -1,0 +1,47 @@
+"""What changed in many batches, asked for at once: the page follows rows that were generated singly by it."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from config import Settings
+from web_app import create_app
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    """The client of an app that queues and draws nothing."""
+    return create_app(settings).test_client()
+
+
+def queued(client: FlaskClient, prompt: str) -> str:
+    """A batch of one record."""
+    answer = client.post("/api/batches", json={"rows": [{"prompt": prompt}]}).get_json()
+    return str(answer["batch_id"])
+
+
+def test_records_of_the_named_batches_come_in_one_answer(client: FlaskClient) -> None:
+    first, _, third = (queued(client, prompt) for prompt in ("一", "二", "三"))
+    answer = client.get(f"/api/batches/changed?ids={first},{third},none").get_json()
+    assert [(record["batch_id"], record["prompt"]) for record in answer["records"]] == [
+        (first, "一"),
+        (third, "三"),
+    ]
+
+
+def test_only_what_changed_since_comes_again(client: FlaskClient) -> None:
+    first, second = (queued(client, prompt) for prompt in ("一", "二"))
+    version = client.get(f"/api/batches/changed?ids={first},{second}").get_json()["version"]
+    client.post(f"/api/batches/{second}/cancel")
+    answer = client.get(f"/api/batches/changed?ids={first},{second}&since={version}").get_json()
+    assert [(record["batch_id"], record["status"]) for record in answer["records"]] == [(second, "cancelled")]
+
+
+def test_nothing_changed_is_a_304(client: FlaskClient) -> None:
+    address = f"/api/batches/changed?ids={queued(client, '一')}"
+    tag = client.get(address).headers["ETag"]
+    assert client.get(address, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_more_batches_than_an_address_holds_are_refused(client: FlaskClient) -> None:
+    answer = client.get(f"/api/batches/changed?ids={','.join('x' * 301)}")
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "一次最多问 300 个批次")
