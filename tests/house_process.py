@@ -13,6 +13,8 @@ from typing import Any
 
 import requests
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -57,6 +59,12 @@ class HouseProcess:
         """Where it serves."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        assert self.process is not None
+        return self.process.pid
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -65,10 +73,10 @@ class HouseProcess:
         with log:
             command = [sys.executable, *self.program, *self.arguments]
             self.process = subprocess.Popen(command, cwd=self.home, env=environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                requests.get(f"{self.address}/api/models", timeout=5)
+                requests.get(f"{self.address}/api/models", timeout=PATIENCE)
             except requests.ConnectionError:
                 assert self.process.poll() is None, self.log()
                 assert time.monotonic() < deadline, self.log()
@@ -104,19 +112,19 @@ class HouseProcess:
     def wait(self) -> int:
         """Until it has ended -> exit code."""
         assert self.process is not None
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=PATIENCE)
 
     def get(self, path: str) -> dict[str, Any]:
         """A JSON answer."""
-        answer: dict[str, Any] = requests.get(self.address + path, timeout=30).json()
+        answer: dict[str, Any] = requests.get(self.address + path, timeout=PATIENCE).json()
         return answer
 
     def post(self, path: str, body: object = None) -> dict[str, Any]:
         """A JSON answer."""
-        answer: dict[str, Any] = requests.post(self.address + path, json=body, timeout=60).json()
+        answer: dict[str, Any] = requests.post(self.address + path, json=body, timeout=PATIENCE).json()
         return answer
 
-    def wait_for_end(self, batch_id: str, seconds: float = 60.0) -> dict[str, Any]:
+    def wait_for_end(self, batch_id: str, seconds: float = 2 * PATIENCE) -> dict[str, Any]:
         """The batch, once no picture of it is queued or running."""
         deadline = time.monotonic() + seconds
         while True:

@@ -15,6 +15,7 @@ import pytest
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.house_process import HouseProcess, served
+from tests.waiting import PATIENCE
 
 ROWS = 300
 PRICE = Decimal("0.22")
@@ -99,7 +100,7 @@ class Run:
 
     def look_until(self, done: Callable[[], bool]) -> None:
         """Look again and again."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 2 * PATIENCE
         while not done():
             assert time.monotonic() < deadline, f"{self.batch}\n{self.house.log()[-3000:]}"
             time.sleep(0.25)

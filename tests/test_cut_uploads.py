@@ -2,14 +2,13 @@
 
 import os
 import socket
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
 from tests.house_process import HouseProcess, served
+from tests.waiting import wait_until
 
 _BIG = b"\0" * 2_000_000  # more than the server holds in memory while it comes
 _HEAD = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="cut.png"\r\n\r\n'
@@ -43,10 +42,10 @@ def _break_off(house: HouseProcess) -> None:
         f"POST /api/sample-images HTTP/1.1\r\nHost: localhost:{house.port}\r\n"
         f"Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: {len(content) + 100}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", house.port), timeout=10) as line:
+    with socket.create_connection(("127.0.0.1", house.port), timeout=60) as line:
         line.sendall(request.encode() + content)
-        _wait(lambda: _waits_on_disk(house))
-    _wait(lambda: not _waits_on_disk(house))
+        wait_until(lambda: _waits_on_disk(house))
+    wait_until(lambda: not _waits_on_disk(house))
 
 
 def _waits_on_disk(house: HouseProcess) -> bool:
@@ -58,13 +57,6 @@ def _waits_on_disk(house: HouseProcess) -> bool:
             if str(held.readlink()).startswith(f"{house.home / 'tmp'}{os.sep}"):
                 sizes.append(held.stat().st_size)
     return any(sizes)
-
-
-def _wait(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -25,7 +25,7 @@ from worker import Worker
 PNG = drawn("PNG", size=(40, 30))
 # What somebody may see who has not given the password: a new route belongs here only on purpose.
 OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /healthz", "POST /language"}
-OPEN |= {"POST /logout"}
+OPEN |= {"POST /logout", "GET /favicon.ico"}
 OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<spoken>/<page>.js", "<names>.css")}
 OPEN |= {"GET /assets/<version>/<spoken>/<page>/<path:module>"}
 FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/api.js"}

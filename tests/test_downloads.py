@@ -70,13 +70,13 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def downloads(site: Site) -> Downloads:
     """Downloads for whose service the site's own address is."""
-    return Downloads("测试", site.address, timeout=5)
+    return Downloads("测试", site.address, timeout=60)
 
 
 @pytest.fixture
 def strange(site: Site) -> Downloads:
     """Downloads of a service that lives elsewhere, for which the site is just some private address."""
-    return Downloads("测试", "https://service.example", timeout=5)
+    return Downloads("测试", "https://service.example", timeout=60)
 
 
 def failure(fetch: Callable[[], object]) -> ModelError:
@@ -100,7 +100,7 @@ def test_a_picture_from_a_private_address_is_refused(site: Site, strange: Downlo
 
 
 def test_another_port_of_the_service_is_another_place(site: Site) -> None:
-    other = Downloads("测试", f"http://127.0.0.1:{site.port + 1}", timeout=5)
+    other = Downloads("测试", f"http://127.0.0.1:{site.port + 1}", timeout=60)
     failure(lambda: other.fetch(site.says("/a.png")))
     assert site.seen == []
 

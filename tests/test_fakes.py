@@ -115,7 +115,7 @@ def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> Non
 
 def test_a_service_that_hung_up_refuses_until_it_picks_up_and_forgets_nothing() -> None:
     with FakeJimeng() as service:
-        settings = Settings(**service.settings(model_timeout=5))
+        settings = Settings(**service.settings(model_timeout=60))
         ticket = Jimeng(settings).order(FOX, []).ticket
         service.hang_up()
         with pytest.raises(urllib.error.URLError):

@@ -197,7 +197,7 @@ def test_no_address_of_a_page_is_met_with_anything_but_an_answer(wire: Wire, tmp
     ],
 )
 def test_what_is_hardly_http_does_not_keep_the_others_waiting(wire: Wire, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", wire.house.port), timeout=5) as broken:
+    with socket.create_connection(("127.0.0.1", wire.house.port), timeout=60) as broken:
         broken.sendall(sent)
         broken.shutdown(socket.SHUT_WR)
         answer = broken.recv(65_536)

@@ -4,6 +4,7 @@ Windows and a Mac are played: by the option of their sockets, and by who answers
 """
 
 import errno
+import shlex
 import socket
 import threading
 from collections.abc import Iterator
@@ -162,6 +163,8 @@ def test_double_clicked_twice_it_opens_what_runs(tmp_path: Path) -> None:
     browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
     browser.chmod(0o755)
     with served(tmp_path) as house:
-        code, _ = start_another(tmp_path / "second", "--open", port=house.port, browser=f"{browser} %s")
+        code, _ = start_another(
+            tmp_path / "second", "--open", port=house.port, browser=f"{shlex.quote(str(browser))} %s"
+        )
     assert code == 0
     assert (tmp_path / "opened").read_text().strip() == f"http://localhost:{house.port}"

@@ -1,7 +1,6 @@
 """Finished pictures in OSS as well: uploaded behind the scenes, tried again, fallen back to."""
 
 import io
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +18,7 @@ from config import Settings, read_settings
 from errors import SettingError
 from tests.fakes.oss import FakeOss
 from tests.test_web import post
+from tests.waiting import wait_until
 from web import api_spreadsheets
 from web_app import create_app
 from worker import Worker
@@ -84,9 +84,9 @@ def test_what_is_lost_here_is_shown_from_there(
     (worker.settings.output_dir / ".thumbnails" / "0" / f"{record.id}.webp").unlink()
     shown = client.get(record.image_path)
     assert shown.status_code == 302
-    assert requests.get(shown.headers["Location"], timeout=5).content == content
+    assert requests.get(shown.headers["Location"], timeout=60).content == content
     small = client.get(f"/thumbnails/{record.id}")
-    assert requests.get(small.headers["Location"], timeout=5).content[8:12] == b"WEBP"
+    assert requests.get(small.headers["Location"], timeout=60).content[8:12] == b"WEBP"
     assert client.get("/output/没有.png").status_code == 404
 
 
@@ -261,8 +261,7 @@ def test_the_threads_upload_what_was_made(client: FlaskClient, worker: Worker, o
     worker.start()
     try:
         post(client, "/api/batch-generate", {"prompt": "猫", "resolution": "1K"})
-        while not oss.count("put"):
-            time.sleep(0.02)
+        wait_until(lambda: bool(oss.count("put")))
     finally:
         assert worker.stop(10)
 

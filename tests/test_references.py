@@ -29,6 +29,7 @@ from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
 from tests.test_web import get, post
+from tests.waiting import wait_until
 from web_app import create_app
 from worker import Worker
 
@@ -44,7 +45,7 @@ def jimeng() -> Iterator[FakeJimeng]:
 
 @pytest.fixture
 def worker(settings: Settings, oss: FakeOss, jimeng: FakeJimeng) -> Worker:
-    settings = replace(settings, **oss.settings(), **jimeng.settings(model_timeout=5, model_concurrency=8))
+    settings = replace(settings, **oss.settings(), **jimeng.settings(model_timeout=60, model_concurrency=8))
     return Worker(settings, generator.open_model(settings))
 
 
@@ -78,6 +79,10 @@ def queue(client: FlaskClient, *rows: dict[str, object]) -> list[int]:
     return ids
 
 
+def all_ended(db: database.Connection, ids: list[int]) -> bool:
+    return all(record.status not in (Status.QUEUED, Status.RUNNING) for record in records(db, ids))
+
+
 def records(db: database.Connection, ids: list[int]) -> list[Record]:
     return [database.get_record(db, record_id) for record_id in ids]
 
@@ -86,7 +91,7 @@ def look(client: FlaskClient, address: str) -> bytes:
     """What a browser sees there."""
     answer = client.get(address)
     assert answer.status_code == 302, answer.text
-    with urlopen(answer.headers["Location"], timeout=5) as picture:
+    with urlopen(answer.headers["Location"], timeout=60) as picture:
         content: bytes = picture.read()
         return content
 
@@ -112,14 +117,13 @@ def test_forty_rows_with_references_reach_the_model_though_they_waited_longer_th
     clock.pause(9 * DAY)  # longer than any signature may live
     ids += queue(client, *rows[20:])
     worker.start()
-    while any(record.status in (Status.QUEUED, Status.RUNNING) for record in records(db, ids)):
-        time.sleep(0.05)
+    wait_until(lambda: all_ended(db, ids))
     assert worker.stop(10)
     assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
     assert [status for _, status in jimeng.fetched] == [200] * 100
     assert jimeng.charges == 40
     with pytest.raises(HTTPError, match="403"):
-        urlopen(str(early), timeout=5)
+        urlopen(str(early), timeout=60)
 
 
 def test_what_is_queued_is_no_signed_address_but_key_and_hash(
@@ -388,7 +392,7 @@ def test_a_record_shows_what_it_used_though_it_was_renamed_and_deleted(
     (shown,) = record["sample_images"]
     assert (record["id"], shown["filename"], shown["key"]) == (record_id, "红茶.png", image.key)
     small = client.get(shown["thumbnail_url"])
-    with urlopen(small.headers["Location"], timeout=5) as answer:
+    with urlopen(small.headers["Location"], timeout=60) as answer:
         assert answer.read()[8:12] == b"WEBP"
 
 
@@ -564,9 +568,7 @@ def test_the_threads_copy_what_was_chosen(client: FlaskClient, worker: Worker, o
     worker.start()
     try:
         worker.library.pin([SampleImage(url=image.url, filename="手放.png")])
-        until = time.monotonic() + 5
-        while not oss.count("copy") and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: bool(oss.count("copy")))
     finally:
         assert worker.stop(10)
     assert oss.count("copy") == 1
@@ -642,8 +644,7 @@ def test_many_records_make_one_copy(
     image = by_hand(worker, oss, packed(RED))
     ids = queue(client, *[row(f"第 {n} 张", image) for n in range(24)])
     worker.start()
-    while any(record.status in (Status.QUEUED, Status.RUNNING) for record in records(db, ids)):
-        time.sleep(0.02)
+    wait_until(lambda: all_ended(db, ids))
     assert worker.stop(10)
     assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
     assert len([key for key in oss.objects if "/.pinned/" in key]) == 1

@@ -239,7 +239,7 @@ def service() -> Iterator[FakeJimeng]:
 @pytest.fixture
 def paid(settings: Settings, service: FakeJimeng) -> Iterator[FlaskClient]:
     """The client of an app whose worker orders pictures that cost money."""
-    settings = replace(settings, **service.settings(model_timeout=5))
+    settings = replace(settings, **service.settings(model_timeout=60))
     worker = Worker(settings, generator.open_model(settings))
     client = create_app(settings, worker).test_client()
     worker.start()

@@ -1,7 +1,6 @@
 """The product as a process, killed in the middle and started again: nothing paid twice, nothing lost."""
 
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
 from tests.house_process import HouseProcess, served
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -29,13 +29,10 @@ def test_killed_in_mid_run_and_started_again_every_picture_is_collected_and_paid
     rows = [{"prompt": f"第 {n} 张", "filename": f"图{n}"} for n in range(12)]
     batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
     for charged in (3, 7):
-        deadline = time.monotonic() + 30
-        while service.charges < charged:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda charged=charged: service.charges >= charged)  # type: ignore[misc]
         house.kill()
         house.start()
-    batch = house.wait_for_end(batch_id, 90)
+    batch = house.wait_for_end(batch_id)
     counts = batch["counts"]
     assert counts["success"] + counts["unknown"] == 12
     # A send in the very instant of a kill may have been heard of by nobody: that is `unknown`, never resent.
@@ -56,7 +53,7 @@ def test_killed_while_it_draws_for_nothing_it_draws_the_same_pictures_again_and_
             wait_in_log(house, "event=sent", sent)
             house.kill()
             house.start()
-        batch = house.wait_for_end(batch_id, 90)
+        batch = house.wait_for_end(batch_id)
         records = house.get(f"/api/batches/{batch_id}")["records"]
         assert batch["counts"]["success"] == 10
         assert [record["seed"] for record in records] == list(range(10))
@@ -71,8 +68,7 @@ def test_told_to_stop_it_ends_by_itself_and_goes_on_at_the_next_start(
 ) -> None:
     rows = [{"prompt": f"第 {n} 张"} for n in range(6)]
     batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
-    while service.charges < 2:
-        time.sleep(0.01)
+    wait_until(lambda: service.charges >= 2)
     assert house.stop() == 0
     house.start()
     batch = house.wait_for_end(batch_id)
@@ -114,8 +110,7 @@ def test_told_twice_it_leaves_at_once_and_the_picture_is_collected_at_the_next_s
     batch_id = house.post("/api/batches", {"rows": [{"prompt": "慢慢画的猫"}]})["batch_id"]
     wait_for_tickets(house, 1)
     house.tell_to_stop(signal.SIGINT)
-    while not house.get("/healthz")["stopping"]:
-        time.sleep(0.02)
+    wait_until(lambda: house.get("/healthz")["stopping"])
     house.tell_to_stop(signal.SIGINT)
     assert house.wait() == 1
     assert "马上退出" in house.log()
@@ -130,10 +125,7 @@ def wait_for_tickets(house: HouseProcess, number: int) -> None:
 
 
 def wait_in_log(house: HouseProcess, event: str, number: int) -> None:
-    deadline = time.monotonic() + 30
-    while house.log().count(event) < number:
-        assert time.monotonic() < deadline, house.log()
-        time.sleep(0.02)
+    wait_until(lambda: house.log().count(event) >= number, say=house.log)
 
 
 def test_a_life_of_a_picture_stands_in_the_log_without_its_prompt_or_any_key(

@@ -26,7 +26,7 @@ def service() -> Iterator[FakeJimeng]:
 
 def house(settings: Settings, service: FakeJimeng, **more: object) -> tuple[FlaskClient, Worker]:
     """The client and the worker, whose threads do not run: the test takes its steps."""
-    settings = replace(settings, **service.settings(model_timeout=5, **more))
+    settings = replace(settings, **service.settings(model_timeout=60, **more))
     worker = Worker(settings, generator.open_model(settings))
     return create_app(settings, worker).test_client(), worker
 

@@ -1,7 +1,6 @@
 """The library in a bucket: its list, what happens to its pictures, and what a model is given."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from sample_library import shelf
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.oss import Call, FakeOss, Reply
+from tests.waiting import wait_until
 
 PREFIX = "ai-images/sample/"
 NAMES = ("红 茶", "100% #1 & a+b=c", "🍵 龙井", "e\u0301té.v2", "猫" * 60)
@@ -51,7 +51,7 @@ def filenames(library: Library, search: str = "") -> list[str]:
 
 def fetched(place: Path | str) -> bytes:
     assert isinstance(place, str)
-    answer = requests.get(place, timeout=5)
+    answer = requests.get(place, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.content
 
@@ -194,8 +194,7 @@ def test_what_changes_while_the_list_is_read_is_not_lost(library: Library, oss: 
     oss.fail_next("slow", deed="list", seconds=0.5)
     refreshing = threading.Thread(target=library.refresh)
     refreshing.start()
-    while oss.count("list") < 2:
-        time.sleep(0.01)
+    wait_until(lambda: oss.count("list") >= 2)
     library.delete(gone.key)
     library.add(upload("新"))
     refreshing.join()

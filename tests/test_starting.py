@@ -3,6 +3,7 @@
 import configparser
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -169,11 +170,11 @@ def test_a_venv_that_is_no_longer_any_good_is_made_anew_by_make(copy: Path) -> N
     assert not (copy / ".venv/.tests").exists()
 
 
-def test_make_with_an_old_python_says_which_one_it_needs(copy: Path, tmp_path: Path) -> None:
+def test_make_with_an_old_python_says_which_one_it_needs(copy: Path) -> None:
     leave_behind(copy, "gone")
     shutil.copy(ROOT / "Makefile", copy)
-    write_program(tmp_path / "python3", "exit 1")
-    result = make(copy, "run", f"PYTHON={tmp_path}/python3")
+    write_program(copy / "python3", "exit 1")
+    result = make(copy, "run", "PYTHON=./python3")
     assert result.returncode == 2
     assert "需要 Python 3.11" in result.stdout
 
@@ -185,13 +186,13 @@ def write_python(path: Path, version: str) -> None:
 
 @pytest.mark.parametrize(("asked", "is_made_anew"), [("3.13", True), ("3.12", False), (None, False)], ids=str)
 def test_make_with_a_python_of_another_version_makes_the_venv_anew(
-    copy: Path, tmp_path: Path, asked: str | None, is_made_anew: bool
+    copy: Path, asked: str | None, is_made_anew: bool
 ) -> None:
     shutil.copy(ROOT / "Makefile", copy)
     write_python(copy / ".venv/bin/python", "3.12")
     (copy / ".venv/.product").touch()
-    write_python(tmp_path / "python", str(asked))
-    result = make(copy, "run", *([f"PYTHON={tmp_path}/python"] if asked else []))
+    write_python(copy / "python", str(asked))
+    result = make(copy, "run", *(["PYTHON=./python"] if asked else []))
     assert (f"{asked} -m venv --clear .venv" in result.stdout.splitlines()) is is_made_anew
     assert result.stdout.splitlines()[-1] == "3.12 web_app.py"
 
@@ -256,6 +257,6 @@ def test_told_to_open_it_opens_a_browser_at_its_own_address(tmp_path: Path) -> N
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
     browser.chmod(0o755)
-    with served(tmp_path, "--open", image_model="demo", browser=f"{browser} %s") as house:
+    with served(tmp_path, "--open", image_model="demo", browser=f"{shlex.quote(str(browser))} %s") as house:
         house.stop()
     assert (tmp_path / "opened").read_text().strip() == f"http://localhost:{house.port}"

@@ -33,7 +33,7 @@ def service() -> Iterator[FakeJimeng]:
 
 @pytest.fixture
 def worker(settings: Settings, service: FakeJimeng) -> Worker:
-    settings = replace(settings, **service.settings(model_timeout=5))
+    settings = replace(settings, **service.settings(model_timeout=60))
     return Worker(settings, generator.open_model(settings))
 
 

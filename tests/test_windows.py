@@ -2,7 +2,9 @@
 
 import errno
 import os
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -219,12 +221,19 @@ def test_one_reference_that_is_held_does_not_keep_the_others_in_the_trash(
     assert naps == []
 
 
-def deep(tmp_path: Path, units: int) -> Path:
+@pytest.fixture
+def shallow() -> Iterator[Path]:
+    """A folder with a short path, wherever those of the tests are."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def deep(shallow: Path, units: int) -> Path:
     """A folder whose path is so long."""
-    missing = units - len(str(tmp_path)) - 1
-    parts = [("深" * 60), *["深" * 60 for _ in range(missing // 61 - 1)]] if missing > 61 else []
-    folder = tmp_path.joinpath(*parts)
-    folder = folder / ("浅" * (units - len(str(folder)) - 1))
+    folder = shallow
+    while (missing := units - len(str(folder)) - 1) > 60:
+        folder /= "深" * min(60, missing - 2)
+    folder /= "浅" * missing
     assert len(str(folder)) == units
     return folder
 
@@ -238,8 +247,8 @@ def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short_paths")
 @pytest.mark.parametrize("sign", ["a", "猫", "😀", "👨‍👩‍👧", "é"])
 @pytest.mark.parametrize("units", [80, 150, 204])
-def test_no_path_of_a_picture_is_longer_than_windows_opens(tmp_path: Path, units: int, sign: str) -> None:
-    folder = deep(tmp_path, units)
+def test_no_path_of_a_picture_is_longer_than_windows_opens(shallow: Path, units: int, sign: str) -> None:
+    folder = deep(shallow, units)
     stem = pictures.wanted_stem(folder, sign * 200, "提示词")
     for end in ("_10-99999", "_10-99999", ""):
         filename = keep(folder, stem=stem + end).filename
@@ -251,8 +260,8 @@ def test_no_path_of_a_picture_is_longer_than_windows_opens(tmp_path: Path, units
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_a_promised_number_stays_at_the_end_of_the_longest_name(tmp_path: Path) -> None:
-    folder = deep(tmp_path, 200)
+def test_a_promised_number_stays_at_the_end_of_the_longest_name(shallow: Path) -> None:
+    folder = deep(shallow, 200)
     stem = pictures.wanted_stem(folder, "a" * 200, "")
     assert keep(folder, stem=f"{stem}_10").filename == f"{stem}_10.png"
     first, second = (keep(folder, stem="b" * 200).filename for _ in range(2))
@@ -261,8 +270,8 @@ def test_a_promised_number_stays_at_the_end_of_the_longest_name(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_a_picture_with_a_shortened_name_is_found_again_after_a_crash(tmp_path: Path) -> None:
-    folder = deep(tmp_path, 200)
+def test_a_picture_with_a_shortened_name_is_found_again_after_a_crash(shallow: Path) -> None:
+    folder = deep(shallow, 200)
     text = pictures.embed_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
     kept = pictures.keep_picture(
         Picture(content=drawn("png")), output_dir=folder, stem="猫" * 70, record_id=1, embed=text
@@ -272,26 +281,26 @@ def test_a_picture_with_a_shortened_name_is_found_again_after_a_crash(tmp_path: 
 
 @pytest.mark.usefixtures("short_paths")
 def test_a_folder_too_deep_for_any_picture_is_told_before_anything_is_ordered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shallow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = deep(tmp_path, 205)
-    disk = DiskSpace((folder, tmp_path))
+    folder = deep(shallow, 205)
+    disk = DiskSpace((folder, shallow))
     with pytest.raises(DiskLow, match="的路径有 205 个字，Windows 放不进图片，请换一个路径短的文件夹"):
         disk.insist(1)
-    assert not DiskSpace((deep(tmp_path, 203),), free=lambda _: 10**12).complaint()
+    assert not DiskSpace((deep(shallow, 203),), free=lambda _: 10**12).complaint()
     monkeypatch.setattr(windows, "_takes_long_paths", lambda: True)
     assert not DiskSpace((folder,), free=lambda _: 10**12).complaint()
 
 
-def test_elsewhere_a_path_may_be_as_long_as_it_likes(tmp_path: Path) -> None:
-    folder = deep(tmp_path, 600)
+def test_elsewhere_a_path_may_be_as_long_as_it_likes(shallow: Path) -> None:
+    folder = deep(shallow, 600)
     assert not DiskSpace((folder,), free=lambda _: 10**12).complaint()
     assert keep(folder, stem="a" * 200).filename == "a" * 200 + ".png"
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_no_path_of_a_reference_is_longer_than_windows_opens(tmp_path: Path) -> None:
-    place = deep(tmp_path, 150)
+def test_no_path_of_a_reference_is_longer_than_windows_opens(shallow: Path) -> None:
+    place = deep(shallow, 150)
     folder = Folder(place)
     image = folder.add(pictures.checked_upload("a" * 180, drawn("png")))
     folder.delete(image.key)

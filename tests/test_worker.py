@@ -23,6 +23,7 @@ from pace import Pace
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.service import Call, FakeService
+from tests.waiting import wait_until
 from worker import Worker
 
 
@@ -74,13 +75,6 @@ class Studio:
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.settings.output_dir.glob("*") if path.is_file())
-
-
-def wait_until(come: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not come():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -679,10 +673,7 @@ def waiting_for_a_slot(studio: Studio) -> threading.Thread:
 
     thread = threading.Thread(target=turn)
     thread.start()
-    deadline = time.monotonic() + 10
-    while database.has_claimable(studio.db, model="jimeng_t2i_v40", now=time.time()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not database.has_claimable(studio.db, model="jimeng_t2i_v40", now=time.time()))
     return thread
 
 
