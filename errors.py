@@ -9,7 +9,7 @@
     ├── NotFound                 no such record, batch, picture
     ├── Conflict                 not possible in the present state
     ├── KeyReused                a request key that stands for another request
-    ├── Busy                     possible, but not at this moment
+    ├── Busy                     .retry_after: possible, but not at this moment
     ├── ModelError               .billed, .retryable, .cause, …: the image model did not deliver
     └── StorageError             disk or database would not take it
         ├── StoreLost            the database file is gone or another one: nothing is ordered
@@ -76,7 +76,11 @@ class KeyReused(AppError):
 
 
 class Busy(AppError):
-    """It is possible, but not at this moment."""
+    """It is possible, but not at this moment; ``retry_after`` seconds later it may be, 0: not known."""
+
+    def __init__(self, message: str, *, retry_after: int = 0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 # Why a picture did not come, for people.

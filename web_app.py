@@ -5,6 +5,7 @@ Starts the worker's threads in ``main()`` and nowhere else.
 
 import _thread
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -14,11 +15,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import waitress
 from flask import Flask
 
 import database
 import generator
+import http_server
 import journal
 import listening
 import machine
@@ -35,6 +36,7 @@ from web import (  # noqa: F401 - routes join
     doors,
     files,
     language,
+    limits,
     moments,
     openapi,
     pages_model,
@@ -43,7 +45,7 @@ from web import (  # noqa: F401 - routes join
     pages_usage,
     store_state,
 )
-from web.answers import MAX_UPLOAD_BYTES, answer_errors
+from web.answers import answer_errors
 from web.api import api
 from web.assets import furnish_assets
 from web.context import Rooms, furnish, rooms_of
@@ -56,8 +58,6 @@ from web.watch import watch
 from web.weight import lighten
 from worker import Worker
 
-_MAX_FORM_BYTES = 8 * 1024 * 1024
-_MAX_TAKEN_BYTES = 4 * MAX_UPLOAD_BYTES  # beyond that not even the sentence about it is waited for
 _YEAR = 365 * 24 * 3600
 _HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
@@ -72,11 +72,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     prepare(settings)
     files.know_kinds()
     app = Flask(__name__, root_path=str(_HERE))
-    app.config.update(
-        MAX_CONTENT_LENGTH=MAX_UPLOAD_BYTES,
-        MAX_FORM_MEMORY_SIZE=_MAX_FORM_BYTES,
-        SEND_FILE_MAX_AGE_DEFAULT=_YEAR,
-    )
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.jinja_env.globals["upload_limit"] = pictures.MAX_UPLOAD_BYTES
     language.install(app)
@@ -91,6 +87,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     watch(app)
     bound_numbers(app)
     doors.guard(app, password=settings.access_password)
+    limits.install(app)
     store_state.install(app)
     answer_errors(app)
     show_house(app)
@@ -120,14 +117,8 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
 def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser: bool) -> None:
     worker = Worker(settings, generator.open_model(settings), stay_awake=machine.Wakefulness().tell)
     app = create_app(settings, worker)
-    server = waitress.create_server(
-        app,
-        sockets=sockets,
-        threads=8,
-        connection_limit=500,
-        max_request_body_size=_MAX_TAKEN_BYTES,
-        ident=listening.NAME,
-        asyncore_use_poll=True,  # select() knows no more than 1,024 open files
+    server = http_server.create_server(
+        app, sockets, body_limit=functools.partial(limits.body_limit, app), name=listening.NAME
     )
     Ending(worker).listen()
     try:

@@ -47,19 +47,20 @@ MAY_KNOW = {
     "web": _GROUND
     | _WATCH
     | {"database", "generator", "output_copies", "pictures", "sample_images", "spreadsheet", "worker"},
+    "http_server": set(),
     "listening": {"errors"},
     "machine": set(),
     "premises": {"config", "errors"},
     "web_app": _GROUND
     | _WATCH
     | {"database", "generator", "pictures", "sample_images", "worker", "web"}
-    | {"listening", "machine", "premises"},
+    | {"http_server", "listening", "machine", "premises"},
 }
 
 # Foreign library -> the rooms that are its door.
 DOORS = {
     "flask": {"web", "web_app"},
-    "waitress": {"web_app"},
+    "waitress": {"http_server"},
     "sqlite3": {"database", "storage"},
     "requests": {"image_models"},
     "PIL": {"picture_files.checking", "image_models.demo"},

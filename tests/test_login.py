@@ -245,6 +245,15 @@ def test_only_so_many_that_guess_are_remembered(monkeypatch: pytest.MonkeyPatch)
     assert guesses.judge("开门", "开门", "10.0.0.49")[0] is False
 
 
+def test_a_guess_during_another_is_refused_at_once_and_told_when_to_come_back(app: Flask) -> None:
+    client, guesses = app.test_client(), app.extensions[login._KEY]
+    with guesses._lock:
+        answer = client.post("/login", data={"password": "开门"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+    assert "有别人正在登录" in answer.text
+    assert enter(client) == 302
+
+
 def test_where_no_password_is_asked_for_the_form_just_lets_in(settings: Settings) -> None:
     client = create_app(settings).test_client()
     answer = client.post("/login?next=/records", data={"password": "?"})

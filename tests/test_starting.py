@@ -243,7 +243,7 @@ def test_what_nobody_foresaw_of_the_machine_stops_the_start_with_one_sentence(
         raise OSError(98, "Address already in use")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("waitress.create_server", refuse)
+    monkeypatch.setattr("http_server.create_server", refuse)
     monkeypatch.setattr("journal.open_journal", lambda file: None)
     monkeypatch.setattr("machine.make_fit", lambda: None)
     monkeypatch.setenv("PORT", str(free_port()))

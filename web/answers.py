@@ -13,11 +13,15 @@ from werkzeug.wrappers import Response
 
 import errors
 import journal
-from domain import Batch, LogLine, ModelCard, Record, SampleImage, Status
+from domain import MAX_ROWS_A_BATCH, Batch, LogLine, ModelCard, Record, SampleImage, Status
 from sample_images import FILES_URL, THUMBNAILS_URL, shown_at
 from web.language import told
 
 MAX_UPLOAD_BYTES = 64 * 2**20  # of all that is sent at once
+
+# A list of one byte takes sixty. In prompts these characters count too, so there is room for a hundred a row.
+MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
+MAX_JSON_VALUES = 300 * MAX_ROWS_A_BATCH
 
 Answer = Response | tuple[Response, int]
 
@@ -38,11 +42,18 @@ STATUS = {
     errors.AppError: 500,
 }
 
+
+def too_large(limit: int) -> str:
+    """The sentence about more bytes than the limit."""
+    size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 2**10} KB"
+    return f"上传的内容太大，一次最多 {size}，请压缩或分几次上传"
+
+
 _HTTP_SENTENCES = {
     400: "请求的格式不对",
     404: "没有这个页面",
     405: "这个地址不接受这种请求",
-    413: f"上传的内容太大，一次最多 {MAX_UPLOAD_BYTES // 2**20} MB，请压缩或分几次上传",
+    413: too_large(MAX_UPLOAD_BYTES),
     415: "请以 JSON 提交",
     500: "程序内部出错，详情在日志里",
 }
@@ -150,10 +161,16 @@ def sizes_json(card: ModelCard) -> dict[str, dict[str, Any]]:
 
 
 def json_body(*known: str) -> dict[str, Any]:
-    """The JSON object that was posted; where names are ``known``, with no others. Raises InvalidRequest."""
+    """The JSON object that was posted; where names are ``known``, with no others.
+
+    Raises InvalidRequest, or TooLarge before anything is made of it.
+    """
+    text = request.get_data()
+    if text.count(b"[") + text.count(b"{") > MAX_JSON_LISTS or text.count(b",") > MAX_JSON_VALUES:
+        raise errors.TooLarge(f"提交的内容太多，一次最多 {MAX_ROWS_A_BATCH} 行，请分几次提交")
     try:
         body = request.get_json(silent=True)
-        if b"\\" in request.get_data():
+        if b"\\" in text:
             body = _without_half_characters(body)
     except RecursionError:  # brackets within brackets, thousands of them
         body = None
@@ -192,7 +209,10 @@ def _answer_ours(error: errors.AppError) -> Any:
     if status >= 500:
         journal.note("web", "error", status=status, why=error.message)
     field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
-    return _answer(error.message, status, **field)
+    answer = make_response(_answer(error.message, status, **field))
+    if isinstance(error, errors.Busy) and error.retry_after:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _answer_http(error: HTTPException) -> Any:

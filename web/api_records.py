@@ -121,13 +121,17 @@ def archive_records() -> Response:
     if next(database.list_chosen(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
     pieces = stream_archive(rooms().settings, ids, rooms().worker.copies, tell=teller())
-    return attached(Response(pieces, mimetype="application/zip"), told("生成记录.zip"), "records.zip")
+    response = Response(pieces, mimetype="application/zip")
+    response.call_on_close(rooms().begin_archive())
+    return attached(response, told("生成记录.zip"), "records.zip")
 
 
 @api.route("/records/export.xlsx", methods=["GET", "POST"])
 def export_records() -> Response:
     """``ids=1,2``, or all that the filter finds, as a workbook."""
-    file = spreadsheet.write_records(database.list_chosen(connection(), asked_for()), tell=teller())
+    chosen = asked_for()
+    with rooms().workbook():
+        file = spreadsheet.write_records(database.list_chosen(connection(), chosen), tell=teller())
     return workbook(file, told("生成记录.xlsx"))
 
 

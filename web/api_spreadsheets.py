@@ -98,7 +98,8 @@ def batch_results(batch_id: str) -> Response:
         name, box = names[record_id], spreadsheet.THUMBNAIL_BOX
         return pictures.small_copy(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
 
-    file = spreadsheet.write_results(batch, records, thumbnails=thumbnail, tell=teller())
+    with rooms().workbook():
+        file = spreadsheet.write_results(batch, records, thumbnails=thumbnail, tell=teller())
     return workbook(file, told(f"{pictures.safe_stem(batch.name) or batch.id}-结果.xlsx"))
 
 

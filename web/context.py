@@ -1,7 +1,7 @@
 """What every request works with: settings, the image model, the worker, a database connection."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +16,8 @@ from sample_images import Library
 from worker import Worker
 
 WAITING_SEATS = 4  # of the server's 8 threads: the rest answers everybody else
+DOWNLOADS = 2  # of each kind: a stream holds a thread while it is read, a workbook while it is made
+_RETRY_SECONDS = 10
 _KEY = "ai_image_generator"
 
 
@@ -28,6 +30,8 @@ class Rooms:
     worker: Worker
     pool: database.ConnectionPool
     seats: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_SEATS))
+    archives: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
+    workbooks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
     key_test: threading.Lock = field(default_factory=threading.Lock)
     mine: threading.local = field(default_factory=threading.local)  # what each thread of the server keeps
 
@@ -53,6 +57,25 @@ class Rooms:
             yield
         finally:
             self.seats.release()
+
+    def begin_archive(self) -> Callable[[], None]:
+        """Count a stream among those under way -> what ends it; Busy when there are enough."""
+        return _begin_download(self.archives)
+
+    @contextmanager
+    def workbook(self) -> Iterator[None]:
+        """Count a workbook among those that are made; Busy when there are enough."""
+        end = _begin_download(self.workbooks)
+        try:
+            yield
+        finally:
+            end()
+
+
+def _begin_download(seats: threading.Semaphore) -> Callable[[], None]:
+    if not seats.acquire(blocking=False):
+        raise Busy(f"已有 {DOWNLOADS} 个下载正在进行，请等它们完成后再试", retry_after=_RETRY_SECONDS)
+    return seats.release
 
 
 def furnish(app: Flask, rooms: Rooms) -> None:

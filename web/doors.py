@@ -11,7 +11,7 @@ from web.context import rooms
 from web.places import parts_of
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_OPEN_ENDPOINTS = (
+OPEN_ENDPOINTS = (
     *("login.page", "login.enter", "login.leave", "static", "health.healthz", "language.choose"),
     *("assets.script", "assets.late_script", "assets.style", "pages.favicon"),
 )
@@ -37,6 +37,16 @@ def guard(app: Flask, *, password: str) -> None:
     login.install(app, password=password)
 
 
+def lets_in() -> bool:
+    """Whether this request passes all checks."""
+    try:
+        _know_the_host()
+        _refuse_other_sites()
+        return _ask_for_password() is None
+    except Forbidden:
+        return False
+
+
 def _know_the_host() -> None:
     name = _host_name(request.host)
     if not (name == "localhost" or _is_numeric(name) or name in rooms().settings.allowed_hosts):
@@ -57,7 +67,7 @@ def _refuse_other_sites() -> None:
 
 
 def _ask_for_password() -> AnyResponse | None:
-    if not rooms().settings.access_password or request.endpoint in _OPEN_ENDPOINTS:
+    if not rooms().settings.access_password or request.endpoint in OPEN_ENDPOINTS:
         return None
     if login.is_logged_in():
         return None

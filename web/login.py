@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from flask import Blueprint, Flask, current_app, redirect, render_template, request, session
+from flask import Blueprint, Flask, current_app, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response
 
+from errors import Busy
 from web.context import rooms
 from web.places import own_page
 
@@ -38,21 +39,30 @@ class Guesses:
         self._salt = secrets.token_bytes(16)
 
     def judge(self, guess: str, password: str, address: str) -> tuple[bool, float]:
-        """(whether it is right, seconds to wait when it was not even looked at). One guess at a time."""
-        home = _home_of(address)
-        with self._lock:
-            times, next_at = self._wrong.pop(home, (0, 0.0))
-            wait = next_at - self._clock()
-            if wait > 0:
-                self._wrong[home] = times, next_at
-                return False, wait
-            if hmac.compare_digest(self._hash(guess), self._hash(password)):
-                return True, 0.0
-            times = times + 1 if wait > -_FORGOTTEN_AFTER else 1
-            self._wrong[home] = times, self._clock() + min(2.0 ** (times - 1), _LONGEST_WAIT)
-            if len(self._wrong) > _MOST_REMEMBERED:
-                del self._wrong[next(iter(self._wrong))]
-            return False, 0.0
+        """(whether it is right, seconds to wait when it was not even looked at).
+
+        One guess at a time: Busy while another is hashed, for a thread that waited would answer no page.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise Busy("有别人正在登录，请 1 秒后再试", retry_after=1)
+        try:
+            return self._judge(guess, password, _home_of(address))
+        finally:
+            self._lock.release()
+
+    def _judge(self, guess: str, password: str, home: str) -> tuple[bool, float]:
+        times, next_at = self._wrong.pop(home, (0, 0.0))
+        wait = next_at - self._clock()
+        if wait > 0:
+            self._wrong[home] = times, next_at
+            return False, wait
+        if hmac.compare_digest(self._hash(guess), self._hash(password)):
+            return True, 0.0
+        times = times + 1 if wait > -_FORGOTTEN_AFTER else 1
+        self._wrong[home] = times, self._clock() + min(2.0 ** (times - 1), _LONGEST_WAIT)
+        if len(self._wrong) > _MOST_REMEMBERED:
+            del self._wrong[next(iter(self._wrong))]
+        return False, 0.0
 
     def _hash(self, text: str) -> bytes:
         return hashlib.scrypt(text.encode(), salt=self._salt, n=2**14, r=8, p=1)
@@ -98,10 +108,13 @@ def enter() -> tuple[str, int] | Response:
         return redirect(own_page(request.args.get("next", "/")))
     guesses: Guesses = current_app.extensions[_KEY]
     guess = request.form.get("password", "")[:1000]
-    right, wait = guesses.judge(guess, rooms().settings.access_password, request.remote_addr or "")
+    try:
+        right, wait = guesses.judge(guess, rooms().settings.access_password, request.remote_addr or "")
+    except Busy as busy:
+        return _later(busy.message, busy.retry_after)
     if wait > 0:
-        problem = f"密码错误次数过多，请 {math.ceil(wait)} 秒后再试"
-        return render_template("login.html", problem=problem), 429
+        seconds = math.ceil(wait)
+        return _later(f"密码错误次数过多，请 {seconds} 秒后再试", seconds)
     if not right:
         return render_template("login.html", problem="密码不对，请再试一次"), 403
     _open_session()
@@ -119,6 +132,12 @@ def leave() -> Response:
 def open_sessions(app: Flask) -> tuple[str, ...]:
     """Of all who gave the password and have not left; they may have run out."""
     return tuple(app.extensions[_SESSIONS])
+
+
+def _later(problem: str, seconds: int) -> Response:
+    answer = make_response(render_template("login.html", problem=problem), 429)
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
 
 
 def _open_session() -> None:

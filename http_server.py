@@ -1,0 +1,266 @@
+"""The HTTP server: waitress, with bounds on what one client may hold, and for how long.
+
+waitress alone reads every body to its end, lets an answer hold its thread until it is read, keeps a
+connection whose reader has stopped, and accepts none while ``connection_limit`` are open.
+"""
+
+import contextlib
+import functools
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import MultiSocketServer, TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher, WSGITask
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+THREADS = 8
+MAX_CONNECTIONS = 480  # select() on Windows takes 512, sockets that listen included
+IDLE_SECONDS = 30.0  # until a request's head is complete
+STALLED_SECONDS = 30.0  # during which a body or an answer moves by fewer bytes than
+_LEAST_MOVED = 16 * 1024
+_MAX_HEAD_BYTES = 64 * 1024
+_MAX_BODY_BYTES = 256 * 2**20  # read and thrown away at most, so that a client still gets its answer
+_DISCARDED_AT_ONCE = 256 * 1024
+
+BodyLimit = Callable[
+    [Mapping[str, Any]], int
+]  # WSGI environ of a request's head -> bytes of body it may send
+
+
+def create_server(
+    app: "WSGIApplication",
+    sockets: Sequence[socket.socket],
+    *,
+    body_limit: BodyLimit,
+    name: str,
+    clock: Callable[[], float] = time.monotonic,
+) -> MultiSocketServer:
+    """A server that listens on these sockets; ``run()`` serves, ``close()`` ends it."""
+    adjustments = Adjustments(
+        sockets=list(sockets),
+        threads=THREADS,
+        connection_limit=MAX_CONNECTIONS
+        + 20,  # beyond it waitress would not accept, so nothing would be closed
+        cleanup_interval=1,
+        max_request_header_size=_MAX_HEAD_BYTES,
+        max_request_body_size=_MAX_BODY_BYTES,
+        ident=name,
+        asyncore_use_poll=True,  # select() knows no more than 1,024 open files
+    )
+    dispatcher = ThreadedTaskDispatcher()
+    dispatcher.set_thread_count(adjustments.threads)
+    channels: dict[int, Any] = {}
+    listening = [
+        _Server(app, channels, adjustments, dispatcher, listener, body_limit=body_limit, clock=clock)
+        for listener in sockets
+    ]
+    addresses = [(each.effective_host, each.effective_port) for each in listening]
+    return MultiSocketServer(channels, adjustments, addresses, dispatcher)
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads one request. A body beyond its limit is not kept: the app is given its length and no body."""
+
+    has_unread = False  # whether the client may still send what nothing reads
+
+    def __init__(self, body_limit: BodyLimit, adj: Adjustments) -> None:
+        super().__init__(adj)
+        self._body_limit = body_limit
+        self._limit: int | None = None
+
+    def received(self, data: bytes) -> int:
+        """Take what came -> how many bytes of it belong to this request, or are thrown away."""
+        used: int = super().received(data)
+        if self.body_rcv is not None and self._is_too_large():
+            self._refuse_body()
+        elif self.error is None and not (self.completed and not self.empty and data[used:].strip()):
+            return used
+        # From here on nothing is read: too large, no HTTP, or a second request before the first is answered.
+        self.headers["CONNECTION"] = "close"
+        self.has_unread = True
+        return len(data)
+
+    def _is_too_large(self) -> bool:
+        if self._limit is None:
+            self._limit = self._body_limit(self._environ())
+        return bool(max(self.content_length, self.body_bytes_received) > self._limit)
+
+    def _refuse_body(self) -> None:
+        self.close()
+        self.body_rcv = self.error = None
+        self.completed = True
+        self.expect_continue = False
+        self.headers["CONTENT_LENGTH"] = str(max(self.content_length, (self._limit or 0) + 1))
+
+    def _environ(self) -> dict[str, Any]:
+        environ = {f"HTTP_{name}": value for name, value in self.headers.items()}
+        return environ | {
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": self.path,
+            "QUERY_STRING": self.query,
+            "CONTENT_TYPE": self.headers.get("CONTENT_TYPE", ""),
+            "SERVER_NAME": self.adj.server_name,
+            "SERVER_PORT": "80",
+            "wsgi.url_scheme": self.url_scheme,
+        }
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """One request in the app."""
+
+    def build_response_header(self) -> bytes:
+        """Also tell the connection whether the answer's length is known."""
+        self.channel.is_stream = self.content_length is None
+        head: bytes = super().build_response_header()
+        return head
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    """One connection, and how long its client has kept it waiting."""
+
+    task_class = _Task
+    has_unread = False
+    is_stream = False  # whether the length of the answer under way is not known
+    close_when_flushed: bool  # of waitress
+    _is_discarding = False
+    _discarded = 0
+
+    def __init__(self, server: "_Server", sock: socket.socket, addr: Any, adj: Adjustments, map: Any) -> None:
+        self.parser_class = functools.partial(_Parser, server.body_limit)
+        self._moved = self._moved_before = 0
+        self.waits_since = server.clock()
+        super().__init__(server, sock, addr, adj, map=map)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the app works on its request: the time that takes is not the client's."""
+        return bool(self.requests) and not self.total_outbufs_len
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request has come to the end of its head, and no answer is on its way."""
+        is_in_head = self.request is None or not self.request.headers_finished
+        return is_in_head and not (self.requests or self.total_outbufs_len or self._is_discarding)
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether its client has had its time. To be asked about once a second."""
+        if self.is_served or (not self.is_idle and self._moved - self._moved_before >= _LEAST_MOVED):
+            self.wait_anew()
+        return now - self.waits_since > (IDLE_SECONDS if self.is_idle else STALLED_SECONDS)
+
+    def wait_anew(self) -> None:
+        """Its client has its time from now on."""
+        self.waits_since, self._moved_before = self.server.clock(), self._moved
+
+    def service(self) -> None:
+        """Run the app; the client's time begins anew, also with the answer."""
+        self.wait_anew()
+        self.has_unread = self.requests[0].has_unread
+        super().service()
+        self.wait_anew()
+
+    def received(self, data: bytes) -> bool:
+        """Take what came; with the end of a head the time for the body begins."""
+        was_idle = self.is_idle
+        taken: bool = super().received(data)
+        if was_idle and not self.is_idle:
+            self.wait_anew()
+        return taken
+
+    def recv(self, buffer_size: int) -> bytes:
+        """Count what comes."""
+        data: bytes = super().recv(buffer_size)
+        self._moved += len(data)
+        return data
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        """Count what goes."""
+        sent: int = super().send(data, do_close)
+        self._moved += sent
+        return sent
+
+    def readable(self) -> bool:
+        """Whether to read on."""
+        return self._is_discarding or bool(super().readable())
+
+    def handle_read(self) -> None:
+        """Read; what nobody wants is thrown away."""
+        if not self._is_discarding:
+            super().handle_read()
+            return
+        try:
+            self._discarded += len(self.recv(_DISCARDED_AT_ONCE))
+        except OSError:
+            self.handle_close()
+        if self._discarded > _MAX_BODY_BYTES:
+            self.handle_close()
+
+    def handle_write(self) -> None:
+        """Send; then close, but not on a client that still sends: it would never see the answer."""
+        if self.has_unread and self.close_when_flushed:
+            self._flush_exception(self._flush_some)
+            if not self.total_outbufs_len and self.connected:
+                self.close_when_flushed = False
+                self._is_discarding = True
+                with contextlib.suppress(OSError):
+                    self.socket.shutdown(socket.SHUT_WR)
+        if self.connected:
+            super().handle_write()
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Wait for the reader of a stream; the rest of any other answer goes to a temporary file."""
+        if self.is_stream:
+            super()._flush_outbufs_below_high_watermark()
+
+
+class _Server(TcpWSGIServer):  # type: ignore[misc]
+    """Accepts connections; makes room for new ones, and closes those whose clients had their time."""
+
+    channel_class = _Channel
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        channels: dict[int, Any],
+        adj: Adjustments,
+        dispatcher: ThreadedTaskDispatcher,
+        listener: socket.socket,
+        *,
+        body_limit: BodyLimit,
+        clock: Callable[[], float],
+    ) -> None:
+        self.body_limit = body_limit
+        self.clock = clock
+        where = (listener.family, listener.type, listener.proto, listener.getsockname())
+        super().__init__(
+            app, channels, True, listener, dispatcher=dispatcher, adj=adj, bind_socket=False, sockinfo=where
+        )
+
+    def handle_accept(self) -> None:
+        """Let a new connection in, whatever others hold."""
+        self._make_room()
+        super().handle_accept()
+
+    def maintenance(self, now: float) -> None:
+        """Each second: close what is overdue. ``now`` is of a clock that may be set back."""
+        for channel in list(self.active_channels.values()):
+            if channel.is_overdue(self.clock()):
+                channel.handle_close()
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Close idle connections first, then those that move nothing, the longest waiting of each first."""
+        while len(self._map) >= MAX_CONNECTIONS:
+            waiting = [
+                each for each in self._map.values() if isinstance(each, _Channel) and not each.is_served
+            ]
+            if not waiting:
+                return
+            min(waiting, key=lambda each: (not each.is_idle, each.waits_since)).handle_close()

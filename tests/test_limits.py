@@ -1,0 +1,107 @@
+"""How much each kind of request may send."""
+
+from dataclasses import replace
+
+import pytest
+from flask.testing import FlaskClient
+
+from config import Settings
+from domain import MAX_ROWS_A_BATCH
+from web import limits
+from web.answers import MAX_UPLOAD_BYTES
+from web_app import create_app
+
+_ROW = {
+    "prompt": "雪山下的小屋, 清晨, (光线:1.2), [柔和], {列名}, " * 20,
+    "negative_prompt": "模糊, 变形, 水印",
+    "sample_images": [{"url": f"/samples/files/{n}.png", "filename": f"{n}.png"} for n in range(4)],
+    "num_images": 2,
+    "filename": "小屋",
+}
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    return create_app(settings).test_client()
+
+
+def limit(client: FlaskClient, target: str, kind: str = "", **headers: str) -> int:
+    """Bytes of body that a POST with this head may send."""
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": target,
+        "QUERY_STRING": "",
+        "CONTENT_TYPE": kind,
+        "HTTP_HOST": "localhost",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "wsgi.url_scheme": "http",
+        **headers,
+    }
+    return limits.body_limit(client.application, environ)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "most"),
+    [
+        ("/login", "application/x-www-form-urlencoded", limits.MAX_OPEN_BYTES),
+        ("/language", "multipart/form-data; boundary=x", limits.MAX_OPEN_BYTES),
+        ("/nowhere", "application/json", limits.MAX_OPEN_BYTES),
+        ("/", "application/x-www-form-urlencoded", limits.MAX_FORM_BYTES),
+        ("/", "multipart/form-data; boundary=x", limits.MAX_FORM_BYTES),
+        ("/api/batches", "application/json", limits.MAX_JSON_BYTES),
+        ("/api/batches", "application/x-www-form-urlencoded", limits.MAX_FORM_BYTES),
+        ("/api/sample-images", "multipart/form-data; boundary=x", MAX_UPLOAD_BYTES),
+        ("/api/spreadsheet/import", "multipart/form-data; boundary=x", MAX_UPLOAD_BYTES),
+    ],
+)
+def test_each_kind_of_request_has_its_limit(client: FlaskClient, target: str, kind: str, most: int) -> None:
+    assert limit(client, target, kind) == most
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"HTTP_ORIGIN": "https://evil.example"},
+        {"HTTP_SEC_FETCH_SITE": "cross-site"},
+        {"HTTP_HOST": "evil.example"},
+        {"HTTP_HOST": "a b"},
+    ],
+)
+def test_another_site_may_send_no_more_than_a_form(client: FlaskClient, headers: dict[str, str]) -> None:
+    assert limit(client, "/api/batches", "application/json", **headers) == limits.MAX_OPEN_BYTES
+
+
+def test_with_a_password_only_who_is_logged_in_may_send_more(settings: Settings) -> None:
+    client = create_app(replace(settings, access_password="open")).test_client()
+    upload = ("/api/sample-images", "multipart/form-data; boundary=x")
+    assert limit(client, *upload) == limits.MAX_OPEN_BYTES
+    client.post("/login", data={"password": "open"})
+    cookie = client.get("/login").request.headers["Cookie"]
+    assert limit(client, *upload, HTTP_COOKIE=cookie) == MAX_UPLOAD_BYTES
+
+
+def test_a_form_beyond_its_limit_is_refused_with_the_limit(client: FlaskClient) -> None:
+    answer = client.post("/language", data={"language": "x" * limits.MAX_OPEN_BYTES})
+    assert answer.status_code == 413
+    assert "一次最多 64 KB" in answer.text
+
+
+def test_a_form_before_the_login_has_few_parts(client: FlaskClient) -> None:
+    fields = {f"field{number}": "x" for number in range(30)}
+    answer = client.post("/language", data=fields, content_type="multipart/form-data")
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("text", ["[" + "[]," * 2_000_000 + "[]]", "[" + "0," * 5_000_000 + "0]"])
+def test_more_values_than_the_most_rows_have_are_refused_before_they_are_built(
+    client: FlaskClient, text: str
+) -> None:
+    answer = client.post("/api/batches", data='{"rows": ' + text + "}", content_type="application/json")
+    assert answer.status_code == 413
+    assert "一次最多 5000 行" in answer.get_json()["error"]
+
+
+def test_the_most_rows_with_long_prompts_and_all_fields_are_taken(client: FlaskClient) -> None:
+    answer = client.post("/api/spreadsheet/export", json={"rows": [_ROW] * MAX_ROWS_A_BATCH})
+    assert answer.status_code == 200
