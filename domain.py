@@ -171,6 +171,15 @@ class ModelCard:
     reference_limits: ReferenceLimits | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def local_reference_problem(self) -> str:
+        """Why no image that is kept on this machine can be a reference, and what to do; empty when it can."""
+        if self.reference_form != "url" or not self.max_references:
+            return ""
+        return (
+            f"{self.label} 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
+        )
+
     def size(self, request: ImageRequest) -> Size:
         """Pixels for this request; only for requests that ``problems`` does not complain of."""
         return self.sizes[request.aspect_ratio, request.resolution]
@@ -204,10 +213,9 @@ class ModelCard:
         ``facts`` are what is known of its reference images, by their address.
         """
         found = self.beyond(request)
-        if self.reference_form == "url" and len(request.sample_images) <= self.max_references:
-            found.extend(
-                _not_public(image, self) for image in request.sample_images if not _is_web_url(image.url)
-            )
+        refusal = self.local_reference_problem
+        if refusal and not all(_is_web_url(image.url) for image in request.sample_images):
+            found.append(InvalidRequest("sample_images", refusal))
         for image in request.sample_images:
             found.extend(_reference_problems(image, facts.get(image.url), self))
         return found
@@ -235,11 +243,6 @@ class ModelCard:
 
 def _is_web_url(url: str) -> bool:
     return url.startswith(("https://", "http://"))
-
-
-def _not_public(image: SampleImage, card: ModelCard) -> InvalidRequest:
-    text = f"{card.label} 只接受公网地址的参考图，「{image.filename}」只在这台电脑上，请先放到 OSS 或换一张"
-    return InvalidRequest("sample_images", text)
 
 
 def _reference_problems(

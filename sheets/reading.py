@@ -312,6 +312,8 @@ def _read_fields(
 
 
 def _references_error(names: list[str], card: ModelCard | None) -> str | None:
+    if card and names and card.local_reference_problem:
+        return card.local_reference_problem
     if card and len(names) > card.max_references:
         return card.notes.get("sample_images") or f"{card.label} 最多接受 {card.max_references} 张参考图"
     return references_error(names)

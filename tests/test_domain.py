@@ -160,8 +160,21 @@ def test_a_model_complains_of_a_resolution_it_does_not_have(card: ModelCard) -> 
 def test_a_local_reference_is_refused_for_a_model_that_wants_public_addresses(card: ModelCard) -> None:
     image = SampleImage(url="/samples/files/a.png", filename="a.png")
     asked = ImageRequest(prompt="猫", sample_images=(image,))
+    public = SampleImage(url="https://example.com/b.png", filename="b.png")
+    strict = replace(card, reference_form="url")
     assert not card.problems(asked)
-    assert "a.png" in replace(card, reference_form="url").problems(asked)[0].message
+    assert not strict.problems(replace(asked, sample_images=(public,)))
+    for images in ((image,), (image, image, public)):
+        (problem,) = strict.problems(replace(asked, sample_images=images))
+        assert (problem.field, problem.message) == ("sample_images", strict.local_reference_problem)
+
+
+def test_only_a_model_that_wants_public_addresses_has_a_problem_with_local_references(
+    card: ModelCard,
+) -> None:
+    assert "打开 OSS，或换一个模型" in replace(card, reference_form="url").local_reference_problem
+    assert card.local_reference_problem == replace(card, reference_form="bytes").local_reference_problem == ""
+    assert replace(card, reference_form="url", max_references=0).local_reference_problem == ""
 
 
 def test_names_that_a_file_system_would_mix_up_share_a_key() -> None:

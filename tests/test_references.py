@@ -1,6 +1,7 @@
 """References from the library to the model: checked before money is spent, signed when they are sent."""
 
 import dataclasses
+import html
 import io
 import json
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import unquote
 from urllib.request import urlopen
@@ -85,6 +87,12 @@ def all_ended(db: database.Connection, ids: list[int]) -> bool:
 
 def records(db: database.Connection, ids: list[int]) -> list[Record]:
     return [database.get_record(db, record_id) for record_id in ids]
+
+
+def imported(client: FlaskClient, table: bytes) -> dict[str, Any]:
+    file = {"file": (io.BytesIO(table), "表.csv")}
+    found: dict[str, Any] = client.post("/api/spreadsheet/import", data=file).get_json()
+    return found
 
 
 def look(client: FlaskClient, address: str) -> bytes:
@@ -194,8 +202,33 @@ def test_without_a_bucket_a_picture_of_this_machine_is_refused_by_a_model_that_w
     worker = Worker(settings, generator.open_model(settings))
     client = create_app(settings, worker).test_client()
     answer = post(client, "/api/batches", {"rows": [row("猫", add(worker, "红茶"))]}, 400)
-    assert "只在这台电脑上，请先放到 OSS" in answer["problems"][0]["error"]
-    assert get(client, "/api/models")["model"]["reference_form"] == "url"
+    model = get(client, "/api/models")["model"]
+    assert [problem["error"] for problem in answer["problems"]] == [model["local_reference_problem"]]
+    assert "请在 .env 里打开 OSS，或换一个模型" in model["local_reference_problem"]
+
+
+def test_without_a_bucket_every_place_where_references_are_chosen_says_that_the_model_takes_none(
+    settings: Settings, jimeng: FakeJimeng
+) -> None:
+    settings = replace(settings, **jimeng.settings())
+    worker = Worker(settings, generator.open_model(settings))
+    client = create_app(settings, worker).test_client()
+    add(worker, "红茶")
+    sentence = get(client, "/api/models")["model"]["local_reference_problem"]
+    for page in ("/", "/samples", "/batch"):
+        assert sentence in html.unescape(client.get(page).text)
+    table = "提示词,参考示例图\n猫,红茶\n狗,\n鸟,没有\n".encode()
+    found = imported(client, table)
+    told = [(each["row"], each["column"], each["error"]) for each in found["problems"]]
+    assert told == [(2, "参考示例图", sentence), (4, "参考示例图", sentence)]
+
+
+def test_with_a_bucket_no_place_says_so(client: FlaskClient) -> None:
+    assert get(client, "/api/models")["model"]["local_reference_problem"] == ""
+    for page in ("/", "/samples", "/batch"):
+        assert "公网地址" not in html.unescape(client.get(page).text)
+    table = "提示词,参考示例图\n猫,红茶\n".encode()
+    assert imported(client, table)["problems"] == []
 
 
 def test_with_a_bucket_the_pages_let_every_picture_of_the_house_through(client: FlaskClient) -> None:

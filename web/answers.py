@@ -143,6 +143,7 @@ def card_json(card: ModelCard) -> dict[str, Any]:
     fields["sizes"] = sizes_json(card)
     for name in ("max_references", "reference_form", "negative_prompt", "takes_seed", "takes_steps"):
         fields[name] = getattr(card, name)
+    fields["local_reference_problem"] = told(card.local_reference_problem)
     fields["price_extra_reference"] = yuan(card.price_extra_reference)
     return fields
 

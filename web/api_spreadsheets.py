@@ -31,7 +31,7 @@ def import_spreadsheet() -> Answer:
         raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
     content = file.stream.read(spreadsheet.MAX_UPLOAD + 1)
     library = _LibraryNames(rooms().library)
-    card = rooms().model.card
+    card = rooms().card
     found = spreadsheet.read_workbook(content, file.filename or "", card=card, is_known=library.has)
     problems = [{**problem.as_json(), "error": told(problem.error)} for problem in found.problems]
     notes = [told(note) for note in found.notes]

@@ -195,6 +195,7 @@ SHAPES: dict[str, Schema] = {
         sizes=mapped(_SIZE),
         max_references=COUNT,
         reference_form=chosen("url", "bytes", "any"),
+        local_reference_problem={**TEXT, "description": "这台电脑上的图片为什么不能作参考图；能就是空的"},
         negative_prompt=chosen("field", "folded"),
         takes_seed=YES_OR_NO,
         takes_steps=YES_OR_NO,

@@ -10,7 +10,7 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
   const { signal, end } = untilClosed(dialog);
   const part = (name) => dialog.querySelector(`[data-picker-${name}]`);
   const on = (element, kind, listener) => element.addEventListener(kind, listener, { signal });
-  const picker = { dialog, most, url: dialog.dataset.url, part, on, signal };
+  const picker = { dialog, most, url: dialog.dataset.url, refusal: dialog.dataset.refusal, part, on, signal };
   const choice = makeChoice(picker, chosen);
   let answer = null;
 

@@ -14,7 +14,9 @@ export function references(field) {
   const form = field.closest("form");
   if (!field.querySelector("[data-list]")) return;
   const list = referenceList(field);
-  const add = uploadReferences(list, form.dataset.uploadUrl);
+  const { refusal } = field.dataset; // why the model takes none of this machine; empty when it does
+  const upload = uploadReferences(list, form.dataset.uploadUrl);
+  const add = (files) => (refusal ? refuse(refusal) : upload(files));
   const choice = field.querySelector("[data-choose]");
 
   /** From the library: what is chosen there, in that order, takes the place of what was. */
@@ -35,10 +37,15 @@ export function references(field) {
   /** A picture that was made; null asks whether there is room for one. The event is cancelled when there is none. */
   function use(event) {
     const isFull = list.items().length >= list.max;
-    list.complain(isFull ? _("已有 {max} 张参考图，请先移除一张", { max: list.max }) : "");
-    if (event.detail && !isFull) list.append(event.detail);
-    if (!isFull) return;
-    event.preventDefault();
+    const complaint = refusal || (isFull ? _("已有 {max} 张参考图，请先移除一张", { max: list.max }) : "");
+    list.complain("");
+    if (complaint) event.preventDefault();
+    if (complaint) refuse(complaint);
+    else if (event.detail) list.append(event.detail);
+  }
+
+  function refuse(complaint) {
+    list.complain(complaint);
     field.scrollIntoView({ block: "nearest" });
   }
 

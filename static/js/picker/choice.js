@@ -3,16 +3,16 @@
 import { _ } from "../words.js";
 
 /** -> {picked, toggle(image), has(image), draw()}; at most `most` of them. */
-export function makeChoice({ part, on, most }, chosen) {
+export function makeChoice({ part, on, most, refusal }, chosen) {
   const picked = [...chosen];
   const placeOf = ({ url }) => picked.findIndex((image) => image.url === url);
 
   function toggle(image) {
     const at = placeOf(image);
     const isTooMany = at < 0 && picked.length >= most;
-    part("error").textContent = isTooMany ? _("最多选 {most} 张，先点掉一张", { most }) : "";
+    part("error").textContent = refusal || (isTooMany ? _("最多选 {most} 张，先点掉一张", { most }) : "");
     if (at >= 0) picked.splice(at, 1);
-    else if (!isTooMany) picked.push({ url: image.url, filename: image.filename, thumbnail_url: image.thumbnail_url });
+    else if (!isTooMany && !refusal) picked.push({ url: image.url, filename: image.filename, thumbnail_url: image.thumbnail_url });
     draw();
   }
 
@@ -59,6 +59,7 @@ export function makeChoice({ part, on, most }, chosen) {
     draw();
     part("search").focus();
   });
+  part("error").textContent = refusal;
   draw();
   return { picked, toggle, has: (image) => placeOf(image) >= 0, draw };
 }

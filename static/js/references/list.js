@@ -31,7 +31,7 @@ export function referenceList(field) {
       item.querySelector("[data-move]").title = words.name;
       item.querySelector("[data-remove]").setAttribute("aria-label", _("移除参考图 {number}：{name}", words));
     });
-    field.querySelector("[data-add]").hidden = items().length >= max;
+    field.querySelector("[data-add]").hidden = items().length >= max || Boolean(field.dataset.refusal);
     field.querySelector("[data-choose]").textContent = _("选择 ({n})", { n: items().length });
     field.querySelector("[data-order-hint]").hidden = items().length < 2;
   }
@@ -62,7 +62,7 @@ export function referenceList(field) {
     item.dispatchEvent(new Event("taken-out"));
     item.remove();
     save();
-    (next?.querySelector("[data-remove]") || field.querySelector("[data-pick]")).focus();
+    (next?.querySelector("[data-remove]") || field.querySelector("[data-pick]:enabled") || field.closest("form").elements.prompt).focus();
   }
 
   function complain(sentence) {
