@@ -80,7 +80,7 @@ export function makeReport(report, { table, opener, goTo, chooseReference, leave
   function draw() {
     const { wrong, lost, corrected, marked } = findings(table);
     const title = titleOf(imported, marked, corrected.length);
-    const now = JSON.stringify([title, [...wrong, ...lost, ...corrected].map(({ row, field, words }) => [row.number, field, words])]);
+    const now = JSON.stringify([title, [...wrong, ...lost, ...corrected].map(({ row, field, words, cells }) => [row.number, field, words, cells])]);
     if (now === drawn) return show(true);
     say(title);
     drawn = now;
@@ -94,20 +94,24 @@ export function makeReport(report, { table, opener, goTo, chooseReference, leave
   function list(name, title, found) {
     const holder = part(name);
     holder.hidden = found.length === 0;
-    holder.firstElementChild.textContent = `${title} ${found.length}`;
+    holder.firstElementChild.textContent = `${title} ${found.reduce((sum, { cells = 1 }) => sum + cells, 0)}`;
     holder.lastElementChild.replaceChildren(...found.slice(0, SHOWN).map(makeItem));
     if (found.length > SHOWN) holder.lastElementChild.append(makeNote(_("还有 {n} 处，表格里都标出来了", { n: found.length - SHOWN })));
   }
 
-  function makeItem({ row, field, label, words, name }) {
+  function makeItem({ row, field, label, words, name, cells = 1 }) {
     const element = item.content.firstElementChild.cloneNode(true);
-    const line = lines.get(row) ?? row.number;
-    const where = line === row.number ? _("第 {number} 行 {column}", { number: row.number, column: label })
-      : _("第 {number} 行（文件第 {line} 行）{column}", { number: row.number, line, column: label });
-    element.querySelector("[data-where]").textContent = where;
+    element.querySelector("[data-where]").textContent = whereIs(row, label, cells);
     element.querySelector("[data-text]").textContent = words;
     element.firstElementChild.addEventListener("click", () => (name ? chooseReference(row, name) : goTo(row, field)));
     return element;
+  }
+
+  function whereIs(row, column, cells) {
+    const { number } = row;
+    if (cells > 1) return _("第 {number} 行等 {n} 行 {column}", { number, n: cells, column });
+    const line = lines.get(row) ?? number;
+    return line === number ? _("第 {number} 行 {column}", { number, column }) : _("第 {number} 行（文件第 {line} 行）{column}", { number, line, column });
   }
 
   function forget() {
@@ -119,14 +123,20 @@ export function makeReport(report, { table, opener, goTo, chooseReference, leave
   return { say, fail, ask, take, refresh, forget, close: () => show(false), get imported() { return imported; } };
 }
 
-// What the table says now: {wrong, lost (references), corrected: [{row, field, label, words, name?}], marked: number of cells}
+// What the table says now: {wrong, lost (references), corrected: [{row, field, label, words, name?, cells?}], marked: number of cells}
 function findings({ rows, columns, checks }) {
   const all = { wrong: [], lost: [], corrected: [], marked: 0 };
+  const refused = { cells: 0 }; // said once, of all its rows
   for (const row of rows.all) {
     const problems = checks.of(row);
     all.marked += Object.keys(problems).length;
-    for (const { field, label } of columns) {
+    for (const { field, label, refusal } of columns) {
       if (!field) continue;
+      if (refusal && problems[field] === refusal) {
+        refused.cells += 1;
+        if (refused.cells === 1) all.wrong.push(Object.assign(refused, { row, field, label, words: refusal }));
+        continue;
+      }
       const names = problems[field] && field === "sample_images" ? row.sample_images.filter(({ url }) => !url) : [];
       all.lost.push(...names.map((image) => ({ row, field, label, name: image.filename, words: lostWords(image) })));
       if (problems[field] && names.length === 0) all.wrong.push({ row, field, label, words: problemWords(problems[field], row[field]) });

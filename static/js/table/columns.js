@@ -13,7 +13,7 @@ const AT_EDGE = new RegExp(`[\\s${UNSEEN}]`);
 export const MOST_PICTURES = 10;
 const MOST_REFERENCES = 4;
 
-// card: {label, sizes: {"16:9|2K": {size, price}}, max_references, reference_form, takes_seed, takes_steps, notes, content_fields}
+// card: {label, sizes: {"16:9|2K": {size, price}}, max_references, local_reference_problem, takes_seed, takes_steps, notes, content_fields}
 export function makeColumns(card) {
   return [
     { name: "number", label: _("序号"), kind: "number" },
@@ -99,10 +99,12 @@ function references(card) {
     read: readNames,
     format: (value) => value.map(({ filename }) => filename).join(_("；")),
     check: (value) => referenceProblem(card, value),
+    refusal: card.local_reference_problem, // the same for every row
   };
 }
 
 function referenceProblem(card, images) {
+  if (card.local_reference_problem && images.some(({ url }) => !/^https?:/.test(url))) return card.local_reference_problem;
   const most = Math.min(card.max_references ?? MOST_REFERENCES, MOST_REFERENCES);
   if (images.length > most) {
     return card.notes?.sample_images || _("参考图有 {n} 张，最多 {most} 张", { n: images.length, most });
@@ -111,9 +113,7 @@ function referenceProblem(card, images) {
   if (lost?.match === "ambiguous") return _("有几张示例图都叫「{filename}」，请选择其中一张", { filename: lost.filename });
   if (lost?.trouble) return _("查不了示例图「{filename}」：{trouble}", lost);
   if (lost?.match === "unchecked") return _("正在查找示例图「{filename}」…", { filename: lost.filename });
-  if (lost) return _("没有找到示例图「{filename}」，请重新选择或先上传", { filename: lost.filename });
-  const local = card.reference_form === "url" && images.find(({ url }) => !/^https?:/.test(url));
-  return local ? _("{label} 只接受公网地址的参考图，「{filename}」只在这台电脑上", { label: card.label, filename: local.filename }) : "";
+  return lost ? _("没有找到示例图「{filename}」，请重新选择或先上传", { filename: lost.filename }) : "";
 }
 
 function sizeProblem(card, row, resolution) {

@@ -1,0 +1,93 @@
+"""A model that takes public addresses only, without OSS: said wherever a reference image would be chosen."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.samples_page import SamplesPage, picture
+from tests.browser.studio_page import StudioPage
+from tests.house_process import HouseProcess
+
+SENTENCE = "即梦 4.0 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
+
+
+@pytest.fixture
+def library(page: Page, house: HouseProcess) -> SamplesPage:
+    """示例图 of a house with Jimeng and a picture in its folder."""
+    opened = SamplesPage(page, house.address)
+    opened.open()
+    opened.upload(picture("红茶.png"))
+    opened.expect_names("红茶.png")
+    return opened
+
+
+def test_the_page_of_reference_images_says_that_the_model_takes_none_of_them(library: SamplesPage) -> None:
+    expect(library.page.get_by_text(SENTENCE)).to_have_count(1)
+    expect(library.page.get_by_text(SENTENCE)).to_be_visible()
+
+
+def test_the_form_takes_no_reference_by_any_way_and_says_why_once(
+    studio: Callable[[HouseProcess], StudioPage], house: HouseProcess, tmp_path: Path
+) -> None:
+    opened = studio(house)
+    field = opened.page.locator("[data-references]")
+    said = field.get_by_text(SENTENCE).filter(visible=True)
+    expect(said).to_have_count(1)
+    expect(field.locator("[data-choose]")).to_be_disabled()
+    expect(field.locator("[data-add]")).to_be_hidden()
+    opened.write_prompt("雪山")
+    opened.generate()
+    opened.wait_for_pictures(1)
+    opened.act("用作参考图")
+    expect(field.get_by_role("alert")).to_have_text(SENTENCE)
+    expect(said).to_have_count(1)
+    expect(opened.references()).to_have_count(0)
+    expect(opened.page.locator(".toast")).to_have_count(0)
+    assert house.get("/api/sample-images")["total"] == 0  # nor was it copied into the library
+
+
+def test_the_picker_says_it_and_lets_nothing_be_chosen(
+    library: SamplesPage, page: Page, house: HouseProcess
+) -> None:
+    batch = BatchPage(page, house.address)
+    batch.open()
+    batch.do("add")
+    batch.correct_cell(1, "prompt", "雪山")
+    dialog = batch.open_references(1)
+    expect(dialog.get_by_text(SENTENCE)).to_be_visible()
+    dialog.get_by_role("option", name="红茶").click()
+    expect(dialog.get_by_role("option", name="红茶")).to_have_attribute("aria-selected", "false")
+    expect(dialog.get_by_text(SENTENCE)).to_be_visible()
+    dialog.get_by_role("button", name="✓ 确认选择").click()
+    batch.expect_text(1, "sample_images", "选择 (0)")
+
+
+def test_an_import_says_it_once_and_counts_the_cells_that_the_foot_counts(
+    library: SamplesPage, page: Page, house: HouseProcess, tmp_path: Path
+) -> None:
+    rows = [
+        f"画 {n},{'3:9' if n < 2 else '1:1'},{'红茶' if n % 2 else '没有' if n == 4 else ''}"
+        for n in range(10)
+    ]
+    file = tmp_path / "表.csv"
+    file.write_text("\n".join(["提示词,图片比例,参考示例图", *rows]), "utf-8")
+    batch = BatchPage(page, house.address)
+    batch.open()
+    batch.import_workbook(file)
+    expect(batch.report()).to_contain_text("读到 10 行，8 处要改")
+    problems = page.locator("[data-report-problems]")
+    expect(problems.locator("summary")).to_have_text("要改的单元格 8")
+    expect(problems.locator("li")).to_have_count(3)
+    told = problems.locator("li").filter(has_text=SENTENCE)
+    expect(told).to_have_text(re.compile("第 3 行等 6 行 参考示例图"))
+    expect(batch.bad_cells()).to_have_count(8)
+    expect(page.locator("[data-report-references]")).to_be_hidden()
+    expect(page.locator("[data-foot]")).to_contain_text("8 处要改")
+    for row in (2, 4, 6, 8, 10, 5):
+        batch.cell(row, "sample_images").click(position={"x": 2, "y": 2})
+        page.keyboard.press("Delete")
+    expect(batch.report()).to_contain_text("读到 10 行，2 处要改")
