@@ -5,13 +5,13 @@ import { call, Failure } from "./api.js";
 import { collect, drop, reorder } from "./doubts.js";
 import { takeOut } from "./fragments.js";
 import { late } from "./late.js";
-import { confirmSecondCharge, toast } from "./messages.js";
+import { confirmSecondCharge, offerUndo, toast } from "./messages.js";
 import { order } from "./orders.js";
 import { _ } from "./words.js";
 
 const lightbox = late(() => import("./lightbox.js"));
 const ACTIONS = {
-  again, edit, reference, facts, delete: remove, retry, resume: post, cancel: post,
+  again, edit, reference, facts, delete: remove, retry, resume: post, cancel,
   collect: settle(collect), reorder: settle(reorder), drop: settle(drop),
 };
 
@@ -66,10 +66,7 @@ async function remove(tile, button) {
   tile.before(marker); // before the page hears that the tile is gone
   await call("DELETE", tile.dataset.recordUrl);
   takeOut(tile);
-  toast(button.dataset.done || _("已删除"), {
-    label: _("撤销"),
-    run: () => restore(tile, marker),
-  });
+  offerUndo(button.dataset.done || _("已删除"), () => restore(tile, marker));
 }
 
 async function restore(tile, marker) {
@@ -95,6 +92,19 @@ function settle(deed) {
 
 async function post(_tile, button) {
   await call("POST", button.dataset.url);
+  document.dispatchEvent(new Event("look-now"));
+}
+
+/** What data-url cancels, one picture or all of a request, can be taken up again as long as that is said. */
+async function cancel({ dataset: { uncancelUrl } }, { dataset }) {
+  const { cancelled, undo, was_paused: paused } = await call("POST", dataset.url);
+  document.dispatchEvent(new Event("look-now"));
+  offerUndo(_("已取消 {n} 张，没有计费", { n: cancelled }), () => uncancel(uncancelUrl, { records: undo, paused }), { whileShown: true });
+}
+
+async function uncancel(url, body) {
+  const { records } = await call("POST", url, body);
+  toast(_("{n} 张已重新排队", { n: records }));
   document.dispatchEvent(new Event("look-now"));
 }
 

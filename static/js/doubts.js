@@ -2,7 +2,7 @@
 // or say what the bill says. `chosen` is {ids: […]} or {all: true}. Tells the page by "settled" on document.
 
 import { call } from "./api.js";
-import { confirmSecondCharge, toast } from "./messages.js";
+import { confirmSecondCharge, offerUndo, toast } from "./messages.js";
 import { order } from "./orders.js";
 import { _ } from "./words.js";
 
@@ -30,7 +30,7 @@ export async function drop(chosen, { count = 1, atStake }) {
   if (billed === null) return;
   const { records, undo } = await call("POST", urls().dropUrl, { ...chosen, billed });
   const words = billed ? _("已记下：{n} 张，账单里有", { n: records }) : _("已记下：{n} 张，账单里没有", { n: records });
-  toast(words, { label: _("撤销"), run: () => takeBack(undo) });
+  offerUndo(words, () => takeBack(undo));
   tell();
 }
 

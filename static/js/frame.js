@@ -3,6 +3,8 @@
 import { guardKeys, takesText } from "./keyboard.js";
 import { keep } from "./kept.js";
 import { live } from "./live.js";
+import { toast } from "./messages.js";
+import { undoKeys } from "./undo.js";
 import { _, clock, day, language } from "./words.js";
 
 const THEMES = { "": [_("跟随系统"), "theme"], light: [_("浅色"), "light"], dark: [_("深色"), "dark"] };
@@ -99,6 +101,7 @@ guardKeys(window);
 themeSwitch(document.querySelector("[data-theme-switch]"));
 dialogs(document);
 shortcuts(document);
+undoKeys(document, { nothing: () => toast(_("没有可以撤销的了")) });
 localTimes(document);
 document.addEventListener("fragment", (event) => localTimes(event.target));
 live(document.querySelector("[data-status]"));

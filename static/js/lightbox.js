@@ -10,7 +10,7 @@ import { _ } from "./words.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const SIZES = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
-const DEEDS = { f: "favourite", p: "pick", x: "reject", z: "undo", c: "compare", " ": "select", Delete: "delete" };
+const DEEDS = { f: "favourite", p: "pick", x: "reject", c: "compare", " ": "select", Delete: "delete" };
 const SCOPE = "[data-lightbox-scope]";
 const hosts = new WeakMap();
 let box = null;

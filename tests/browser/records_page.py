@@ -197,8 +197,8 @@ class RecordsPage:
         expect(self.large().locator("[data-image]")).to_have_attribute("src", re.compile(f"{whole}$"))
 
     def undo(self) -> None:
-        """Press 撤销 in the message that is shown."""
-        self.page.locator(".toast").get_by_role("button", name="撤销").click()
+        """Press 撤销 in the latest message that has it."""
+        self.page.locator(".toast").get_by_role("button", name="撤销").last.click()
 
     def drop(self, file: Path) -> None:
         """Drag a file from elsewhere onto the page and let go."""

@@ -32,7 +32,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     part("state").className = `chip ${tone}`;
     part("figures").textContent = figures(batch, left);
     drawBar(part("bar"), counts, total);
-    drawButtons(batch, left);
+    drawButtons(batch, left, cancelledOf(records).length);
     drawPaused(batch);
     drawCauses(records);
     counted = left > 0 ? `(${total - left}/${total}) ${title}` : `${amiss > 0 ? "⚠" : "✓"} ${title}`;
@@ -41,12 +41,14 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     before = status;
   }
 
-  function drawButtons({ status, counts, retryable }, left) {
+  function drawButtons({ status, counts, retryable }, left, cancelled) {
     const open = left > 0;
     const held = head.contains(document.activeElement) && document.activeElement;
     button("pause").hidden = !open || status === "paused";
     button("resume").hidden = status !== "paused";
     button("cancel").hidden = counts.queued === 0;
+    button("uncancel").hidden = cancelled === 0;
+    button("uncancel").textContent = _("继续剩下的 {n} 张", { n: cancelled });
     button("retry").hidden = retryable === 0;
     button("retry").textContent = _("重试失败的 {n} 张", { n: retryable });
     button("copy").hidden = open;
@@ -109,6 +111,11 @@ export function makeProgress(head, { address, retry, collect, drop }) {
   }
 
   return { show, offline, get notifies() { return notify.checked; } };
+}
+
+/** Those that can be taken up again: what was written off cannot. */
+export function cancelledOf(records) {
+  return records.filter(({ status, cause }) => status === "cancelled" && cause !== "dropped");
 }
 
 function figures(batch, left) {

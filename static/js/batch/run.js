@@ -2,14 +2,15 @@
 
 import { call } from "../api.js";
 import { late } from "../late.js";
-import { announce } from "../messages.js";
+import { announce, confirmMoney, offerUndo } from "../messages.js";
 import { order as post } from "../orders.js";
 import { followBatch } from "./follow.js";
 import { agreedToRetry, figure, stakeOf } from "./money.js";
 import { makeLog } from "./log.js";
-import { makeProgress } from "./progress.js";
+import { cancelledOf, makeProgress } from "./progress.js";
 import { makeRecordBook, queuedAnew } from "./records.js";
 import { _ } from "../words.js";
+import { yuan } from "../yuan.js";
 
 // What a picture's record keeps is the seed that was used: as a wish it would only make the same picture again.
 function unseeded(row, records) {
@@ -93,18 +94,32 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     retry: () => retry(),
     copy: () => onCopy(book.rows().map((row) => unseeded(row, book.of(row)))),
     async cancel() {
-      const before = batch.counts.cancelled;
       const answer = await order("cancel");
       if (!answer) return;
-      const { cancelled, running } = answer.batch.counts;
-      const dropped = _("已取消还没开始的 {n} 张，没有计费", { n: cancelled - before });
-      table.say(running > 0 ? dropped + _("，正在生成的 {running} 张会做完", { running }) : dropped);
+      const { undo, was_paused: paused, batch: { counts: { running } } } = answer;
+      const dropped = _("已取消还没开始的 {n} 张，没有计费", { n: answer.cancelled });
+      const words = running > 0 ? dropped + _("，正在生成的 {running} 张会做完", { running }) : dropped;
+      offerUndo(words, () => uncancel({ records: undo, paused }), { whileShown: true });
+    },
+    async uncancel() {
+      const n = cancelledOf(book.all()).length;
+      const sum = yuan(batch.estimated_cost === null ? NaN : batch.estimated_cost / batch.total * n);
+      const agreed = await confirmMoney({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
+      if (agreed) await uncancel({}).catch((failure) => refuse(failure.message));
     },
   };
 
   async function retry(body) {
     const answer = await order("retry", "", body);
     if (answer) table.say(queuedAnew(_("{n} 张已重新排队", { n: answer.retried }), answer.batch));
+  }
+
+  async function uncancel(body) {
+    refuse("");
+    const answer = await call("POST", `${address}/uncancel`, body);
+    following.now();
+    document.dispatchEvent(new Event("look-now"));
+    table.say(queuedAnew(_("{n} 张已重新排队", { n: answer.records }), answer.batch));
   }
 
   async function order(verb, word, body) {

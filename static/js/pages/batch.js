@@ -6,7 +6,7 @@ import { makeDraft } from "../batch/draft.js";
 import { showFoot } from "../batch/foot.js";
 import { useCommands, usePicks } from "../batch/toolbar.js";
 import { late } from "../late.js";
-import { toast } from "../messages.js";
+import { offerUndo, toast } from "../messages.js";
 import { _ } from "../words.js";
 
 const page = document.querySelector("[data-batch]");
@@ -18,6 +18,7 @@ const table = makeTable(page.querySelector("[data-table]"), {
   card,
   most: 5000,
   say: toast,
+  offerUndo,
   stateOf: () => null,
   onTyping: (change) => draft.keepTyping(change),
 });

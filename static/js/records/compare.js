@@ -18,7 +18,6 @@ function build(dialog) {
   const sides = [...dialog.querySelectorAll("[data-side]")];
   const part = (side, name) => side.querySelector(`[data-${name}]`);
   const shown = [null, null];
-  const undos = [];
   const underWay = new Set(); // names of what is being done: pressed twice, it is done once
   let given = null;
   let active = 1;
@@ -97,8 +96,7 @@ function build(dialog) {
     }
     const before = given.records().map(id).filter((number) => number !== id(shown[1 - at]));
     const place = before.indexOf(id(record));
-    const undo = await given.run("reject", { ids: [id(record)] }, { record });
-    if (undo) undos.push(undo);
+    await given.run("reject", { ids: [id(record)] }, { record });
     return refresh(at, place);
   }
 
@@ -112,13 +110,9 @@ function build(dialog) {
     return show(at, next);
   }
 
-  async function undo() {
-    const last = undos.pop();
-    if (last === undefined) return;
-    await given.run("undo", last).catch((failure) => {
-      undos.push(last);
-      throw failure;
-    });
+  /** What was rejected came back: the list was drawn anew. */
+  function renew() {
+    if (!dialog.open) return;
     const all = given.records();
     shown.forEach((old, at) => (shown[at] = all.find((record) => id(record) === id(old)) ?? old));
     draw();
@@ -130,7 +124,7 @@ function build(dialog) {
     const jobs = {
       arrowleft: () => change(active, -1), arrowright: () => change(active, 1),
       1: () => activate(0), 2: () => activate(1),
-      p: () => judge("pick", active), x: () => judge("reject", active), z: () => attempt("undo", undo, active),
+      p: () => judge("pick", active), x: () => judge("reject", active),
       "+": () => views[0].by(1.5), "=": () => views[0].by(1.5), "-": () => views[0].by(1 / 1.5), 0: () => views[0].by(0),
     };
     if (!(key in jobs)) return;
@@ -139,6 +133,7 @@ function build(dialog) {
   });
 
   dialog.addEventListener("close", () => given.closed());
+  document.addEventListener("restored", renew, { capture: true });
 
   function activate(at) {
     active = at;

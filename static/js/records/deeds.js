@@ -2,7 +2,7 @@
 // again, use as reference. Fetched when first needed.
 
 import { call } from "../api.js";
-import { copy, toast } from "../messages.js";
+import { copy, offerUndo, toast } from "../messages.js";
 import { order } from "../orders.js";
 import { addressWith } from "./address.js";
 import { DRAFT, intoDraft, recall } from "../kept.js";
@@ -18,17 +18,20 @@ export function makeDeeds(page, finder, selection) {
     selection.forget(chosen);
     unname(chosen);
     await finder.reload();
-    toast(deleted ? _("{word} {count} 条", { word, count: count(deleted) }) : _("没有删除：可能已经删掉了，或还在生成中"), deleted && {
-      label: _("撤销"),
-      run: () => bringBack({ undo }),
-    });
-    return deleted ? undo : 0;
+    if (deleted) offerUndo(_("{word} {count} 条", { word, count: count(deleted) }), () => takeBack(undo, chosen));
+    else toast(_("没有删除：可能已经删掉了，或还在生成中"));
   }
 
   async function bringBack(body) {
     const { restored } = await call("POST", restoreUrl, body);
     await finder.reload();
     toast(_("已恢复 {count} 条", { count: count(restored) }));
+  }
+
+  /** The large view and the comparison show what came back. */
+  async function takeBack(undo, { ids = [] }) {
+    await bringBack({ undo });
+    page.dispatchEvent(new CustomEvent("restored", { detail: ids }));
   }
 
   async function restore(chosen) {
@@ -82,7 +85,6 @@ export function makeDeeds(page, finder, selection) {
     delete: (chosen) => remove(chosen),
     reject: (chosen) => remove(chosen, _("已淘汰")),
     restore,
-    undo: (undo) => bringBack({ undo }),
     favourite: (chosen, about) => (about.record ? toggle(chosen, about) : keepMany(chosen, true)),
     unfavourite: (chosen) => keepMany(chosen, false),
     pick: (chosen, { record }) => ("favourite" in record.dataset ? undefined : toggle(chosen, { record })),

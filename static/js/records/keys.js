@@ -20,10 +20,9 @@ export function keys(page, { selection, deed, act }) {
   }
 
   function deleteHere() {
-    const record = here();
     if (page.querySelector("[data-list][data-trash]")) return undefined;
-    if (selection.size() && (!record || selection.has(Number(record.dataset.recordId)))) return deed("delete");
-    return record && act("delete", record);
+    if (selection.size()) return deed("delete"); // what is ticked, wherever the focus is
+    return here() && act("delete", here());
   }
 
   let isForOpen = false; // Esc closes what is open, here or in the top bar, before it takes the ticks away

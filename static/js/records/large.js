@@ -17,7 +17,6 @@ export function makeLarge(page, finder, selection, run) {
   const links = () => [...list().querySelectorAll("[data-records] [data-full]")];
   const linkOf = (id) => list().querySelector(`[data-record-id="${id}"] [data-full]`);
   const canRefer = JSON.parse(page.dataset.card).max_references > 0;
-  const undos = [];
   let timer = 0;
 
   const host = { offers, deed, place, has, beyond, shown, state };
@@ -26,7 +25,7 @@ export function makeLarge(page, finder, selection, run) {
 
   function offers(record) {
     if ("trash" in list().dataset || record.querySelector('[data-action="restore"]')) return ["restore", "select", "link"];
-    const usual = ["favourite", "select", "delete", "again", "edit", "pick", "reject", "undo", "link"];
+    const usual = ["favourite", "select", "delete", "again", "edit", "pick", "reject", "link"];
     return [...usual, ...(canRefer ? ["reference"] : []), ...(links().length > 1 ? ["compare"] : [])];
   }
 
@@ -38,7 +37,6 @@ export function makeLarge(page, finder, selection, run) {
   async function deed(name, record) {
     const id = Number(record.dataset.recordId);
     if (name === "select") return selection.toggle(id);
-    if (name === "undo") return undo();
     if (name === "compare") return compareFrom(record);
     if (["delete", "reject", "restore"].includes(name)) return takeAway(name, record, id);
     await run(name, { ids: [id] }, { record });
@@ -50,8 +48,7 @@ export function makeLarge(page, finder, selection, run) {
     if (record.dataset.busy) return; // pressed twice
     const at = links().findIndex((link) => record.contains(link));
     record.dataset.busy = "yes";
-    const number = await run(name, { ids: [id] }, { record }).finally(() => delete record.dataset.busy);
-    if (name !== "restore" && number) undos.push([number, id]);
+    await run(name, { ids: [id] }, { record }).finally(() => delete record.dataset.busy);
     if (box.isOpen()) showAt(at);
   }
 
@@ -60,18 +57,6 @@ export function makeLarge(page, finder, selection, run) {
     const link = at < 0 ? null : (links()[at] ?? links().at(-1));
     if (link) box.present(link);
     else box.close();
-  }
-
-  async function undo() {
-    const last = undos.pop();
-    if (!last) return box.say(_("没有可以撤销的"));
-    const [number, id] = last;
-    await run("undo", number).catch((failure) => {
-      undos.push(last);
-      throw failure;
-    });
-    if (box.isOpen() && linkOf(id)) box.present(linkOf(id));
-    return undefined;
   }
 
   function place(record) {
@@ -147,6 +132,9 @@ export function makeLarge(page, finder, selection, run) {
     openCompare(left, right, { records: () => links().map((link) => link.closest("[data-record-id]")), run, closed });
   }
 
+  page.addEventListener("restored", ({ detail: [id] }) => {
+    if (box.isOpen() && linkOf(id)) box.present(linkOf(id));
+  });
   page.addEventListener("found", () => {
     const id = new URLSearchParams(location.search).get("record");
     if (box.isOpen() && id && linkOf(id)) box.present(linkOf(id));

@@ -1,7 +1,7 @@
 // What can be done with one picture of the library: copy its name, rename it, delete it with undo; by keyboard too.
 
 import { call, Failure } from "../api.js";
-import { copy, toast } from "../messages.js";
+import { copy, offerUndo, toast } from "../messages.js";
 import { _ } from "../words.js";
 
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
@@ -97,7 +97,7 @@ export function actions(library, shown) {
     sample.replaceWith(marker);
     shown.count(-1);
     next?.querySelector("a").focus({ preventScroll: true });
-    toast(_("已删除「{filename}」", { filename: sample.dataset.filename }), { label: _("撤销"), run: () => restore(sample, marker) });
+    offerUndo(_("已删除「{filename}」", { filename: sample.dataset.filename }), () => restore(sample, marker));
     if (shown.reached()) return;
     await drawAnew();
     if (document.activeElement !== document.body) return; // somebody went on elsewhere

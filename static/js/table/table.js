@@ -13,7 +13,7 @@ import { listenToClipboard } from "./clipboard.js";
 import { _ } from "../words.js";
 
 // element: the scrolling element with the parts of _batch_table.html inside.
-// own: {card, most, say(text, action) -> its element, drawCell(column, row, cell), activate(column, index), onTyping(change)}
+// own: {card, most, say(text) -> its element, offerUndo(text, run) -> {remove()}, drawCell(column, row, cell), activate(column, index), onTyping(change)}
 export function makeTable(element, own) {
   const part = (name) => element.querySelector(`[data-table-${name}]`);
   const columns = makeColumns(own.card);
@@ -67,7 +67,7 @@ function follow(table) {
 }
 
 // tell(text): what the last step did, with its undo. That goes with the next step, which it would undo instead.
-function tellOfLastStep({ rows, area, editor, say, undo }) {
+function tellOfLastStep({ rows, area, editor, offerUndo, undo }) {
   let shown = null;
   const passOver = () => shown?.remove();
   rows.watch(passOver);
@@ -76,7 +76,7 @@ function tellOfLastStep({ rows, area, editor, say, undo }) {
     undo();
     editor.regain();
   };
-  return (text) => { shown = say(text, { label: _("撤销"), run }); };
+  return (text) => { shown = offerUndo(text, run); };
 }
 
 // The reason why the active cell is marked stands in words below the table.

@@ -1,0 +1,189 @@
+"""What was done is undone from its message or by Ctrl+Z, and messages leave each other alone."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.patience import until
+from tests.browser.records_page import RecordsPage, fill_house
+from tests.browser.studio_page import StudioPage
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess, served
+
+Open = Callable[[HouseProcess], StudioPage]
+
+
+@pytest.fixture
+def records(tmp_path: Path, page: Page) -> Iterator[RecordsPage]:
+    """生成记录 with a dozen records."""
+    fill_house(tmp_path, 12)
+    with served(tmp_path, image_model="demo") as process:
+        opened = RecordsPage(page, process.address)
+        opened.open()
+        yield opened
+
+
+def delete_key(records: RecordsPage, number: int) -> None:
+    """Delete a record by keyboard."""
+    records.record(number).locator("[data-full]").focus()
+    records.page.keyboard.press("Delete")
+    expect(records.record(number)).to_have_count(0)
+
+
+def test_a_later_message_does_not_take_an_undo_away(records: RecordsPage) -> None:
+    delete_key(records, 12)
+    records.pick(11)
+    records.bar().get_by_role("button", name="收藏", exact=True).click()
+    expect(records.page.locator(".toast").last).to_contain_text("已收藏")
+    expect(records.page.locator(".toast")).to_have_count(2)
+    records.undo()
+    expect(records.record(12)).to_be_visible()
+
+
+def test_ctrl_z_and_z_undo_one_act_after_the_other(records: RecordsPage) -> None:
+    for number in (12, 11, 10):
+        delete_key(records, number)
+    records.page.keyboard.press("Control+z")
+    expect(records.record(10)).to_be_visible()
+    records.page.locator("body").press("z")
+    expect(records.record(11)).to_be_visible()
+    records.page.keyboard.press("Control+z")
+    expect(records.record(12)).to_be_visible()
+    records.page.keyboard.press("Control+z")
+    expect(records.page.locator(".toast").last).to_contain_text("没有可以撤销的了")
+    records.expect_total("共 12 条")
+
+
+def test_ctrl_z_in_a_field_belongs_to_its_text(records: RecordsPage) -> None:
+    delete_key(records, 12)
+    records.page.locator("[data-search]").focus()
+    records.page.keyboard.type("z")
+    records.page.keyboard.press("Control+z")
+    records.page.evaluate("fetch('/healthz')")
+    expect(records.page.get_by_role("button", name="撤销")).to_be_visible()
+    assert records.page.evaluate("fetch('/api/records').then((a) => a.json()).then((a) => a.total)") == 11
+
+
+def test_why_an_undo_failed_stays_beside_later_messages_until_it_is_closed(records: RecordsPage) -> None:
+    page = records.page
+    delete_key(records, 12)
+    page.route("**/api/records/restore", lambda route: route.abort())
+    page.keyboard.press("Control+z")
+    failure = page.locator(".toast").filter(has_text="连不上服务")
+    expect(failure).to_be_visible()
+    for number in (11, 10, 9, 8):
+        delete_key(records, number)
+    expect(failure).to_be_visible()
+    failure.get_by_role("button", name="关闭").click()
+    expect(failure).to_have_count(0)
+    expect(page.locator(".toast")).to_have_count(3)
+
+
+def test_a_message_with_the_focus_stays_and_f8_leads_to_it(records: RecordsPage) -> None:
+    page = records.page
+    page.clock.install()
+    records.open()
+    delete_key(records, 12)
+    undo = page.get_by_role("button", name="撤销")
+    page.keyboard.press("F8")
+    expect(undo).to_be_focused()
+    page.clock.run_for(60_000)
+    expect(undo).to_be_focused()
+    records.record(11).locator("[data-full]").focus()
+    page.clock.run_for(60_000)
+    expect(undo).to_have_count(0)
+    page.keyboard.press("Control+z")
+    expect(records.record(12)).to_be_visible()
+
+
+def test_delete_takes_the_selection_wherever_the_focus_is(records: RecordsPage) -> None:
+    records.pick(12, 11)
+    delete = records.record(5).locator("[data-full]")
+    delete.focus()
+    records.page.keyboard.press("Delete")
+    expect(records.record(12)).to_have_count(0)
+    expect(records.record(11)).to_have_count(0)
+    expect(records.record(5)).to_be_visible()
+
+
+def test_one_waiting_picture_is_cancelled_alone_and_comes_back_by_undo(
+    house: HouseProcess, studio: Open, jimeng: FakeJimeng
+) -> None:
+    jimeng.latency = 600.0
+    page = studio(house)
+    page.write_prompt("七张里取消一张")
+    page.count(7)
+    page.generate()
+    expect(page.tiles("running")).to_have_count(3)  # one of them waits for its turn
+    expect(page.tiles("queued")).to_have_count(4)
+    page.tiles("queued").first.get_by_role("button", name="取消", exact=True).click()
+    expect(page.tiles("cancelled")).to_have_count(1)
+    expect(page.tiles("queued")).to_have_count(3)
+    page.tiles("queued").first.get_by_role("button", name="全部取消").click()
+    expect(page.tiles("cancelled")).to_have_count(4)
+    page.page.keyboard.press("Control+z")
+    expect(page.tiles("queued")).to_have_count(3)
+    expect(page.tiles("cancelled")).to_have_count(1)
+    page.page.keyboard.press("Control+z")
+    expect(page.tiles("queued")).to_have_count(4)
+
+
+def running_batch(house: HouseProcess, page: Page) -> BatchPage:
+    """A batch of nine pictures, three of them taken by the worker."""
+    rows = [{"prompt": f"第 {number} 款"} for number in range(9)]
+    made = house.post("/api/batches", {"rows": rows})
+    opened = BatchPage(page, house.address)
+    opened.open(f"?id={made['batch_id']}")
+    opened.expect_figures("剩 9")
+    until(lambda: counts(house)["running"] == 3)
+    return opened
+
+
+def counts(house: HouseProcess) -> dict[str, int]:
+    found: dict[str, int] = house.get("/api/batches")["batches"][0]["counts"]
+    return found
+
+
+def test_a_run_that_was_cancelled_by_mistake_goes_on_by_undo(
+    house: HouseProcess, jimeng: FakeJimeng, page: Page
+) -> None:
+    jimeng.latency = 600.0
+    batch = running_batch(house, page)
+    batch.run_button("cancel").click()
+    expect(page.locator(".toast")).to_contain_text("已取消还没开始的 6 张")
+    page.locator(".toast").get_by_role("button", name="撤销").click()
+    batch.expect_figures("剩 9")
+    assert (counts(house)["queued"], counts(house)["cancelled"]) == (6, 0)
+
+
+def test_what_is_left_of_a_cancelled_run_goes_on_after_a_word_about_money(
+    house: HouseProcess, jimeng: FakeJimeng, page: Page
+) -> None:
+    jimeng.latency = 600.0
+    batch = running_batch(house, page)
+    batch.run_button("cancel").click()
+    batch.expect_figures("取消 6")
+    batch.reload()
+    batch.run_button("uncancel").click()
+    question = page.locator("dialog[data-dialog=money]")
+    expect(question).to_contain_text("继续剩下的 6 张")
+    expect(question).to_contain_text("¥1.32")
+    question.locator("[data-money-yes]").click()
+    batch.expect_figures("剩 9")
+    expect(batch.run_button("uncancel")).to_be_hidden()
+
+
+def test_a_paused_run_that_was_cancelled_is_paused_again_by_undo(
+    house: HouseProcess, jimeng: FakeJimeng, page: Page
+) -> None:
+    jimeng.latency = 600.0
+    batch = running_batch(house, page)
+    batch.pause()
+    batch.run_button("cancel").click()
+    expect(page.locator(".toast").last).to_contain_text("已取消还没开始的 6 张")
+    page.keyboard.press("Control+z")
+    batch.expect_state("已暂停")
+    assert counts(house)["queued"] == 6
