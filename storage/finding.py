@@ -32,6 +32,7 @@ class RecordFilter:
     search        a part of the prompt (not of the negative prompt), letter case and width being one
     statuses      of domain.Status; empty: all that have come to an end
     created_from, created_before   UTC, as ``created_at`` is kept; the second is the first moment left out
+    as_of         UTC with milliseconds: leaves out what was added, ended or deleted later
     sort          ``newest`` or ``oldest``, by id
     trash         the deleted ones instead of the others
     """
@@ -45,6 +46,7 @@ class RecordFilter:
     favourite: bool | None = None
     created_from: str = ""
     created_before: str = ""
+    as_of: str = ""
     sort: str = NEWEST
     trash: bool = False
 
@@ -134,7 +136,7 @@ def _turned(wanted: RecordFilter) -> RecordFilter:
 
 def _is_counted(wanted: RecordFilter) -> bool:
     """Whether ``record_counts`` knows how many there are."""
-    return not (read_term(wanted.search) or wanted.batch_id or _has_dates(wanted))
+    return not (read_term(wanted.search) or wanted.batch_id or wanted.as_of or _has_dates(wanted))
 
 
 def _has_dates(wanted: RecordFilter) -> bool:
@@ -263,15 +265,19 @@ def _between(wanted: RecordFilter) -> tuple[str, ...]:
     conditions = {
         "created_from": "created_at >= :created_from",
         "created_before": "created_at < :created_before",
+        "as_of": _AS_OF,
     }
     return tuple(sql for name, sql in conditions.items() if getattr(wanted, name))
 
 
+_AS_OF = """
+    created_at <= :as_of AND coalesce(finished_at, '') <= :as_of AND coalesce(deleted_at, '') <= :as_of
+"""
 _EQUALS = ("batch_id", "aspect_ratio", "resolution", "model")
 
 
 def _fields(wanted: RecordFilter, term: Term | None) -> Fields:
-    names = (*_EQUALS, "created_from", "created_before")
+    names = (*_EQUALS, "created_from", "created_before", "as_of")
     fields: Fields = {name: getattr(wanted, name) for name in names}
     if term:
         fields |= {"folded": term.folded, "expression": term.expression}

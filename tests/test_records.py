@@ -157,6 +157,24 @@ def test_one_delete_is_undone_and_nothing_else(db: database.Connection, many: li
     assert database.count_records(db, RecordFilter(trash=True)) == earlier
 
 
+@pytest.mark.parametrize("search", ["", "猫"])
+@pytest.mark.parametrize(
+    ("column", "trash"), [("created_at", False), ("finished_at", False), ("deleted_at", True)]
+)
+def test_a_filter_as_of_a_moment_leaves_out_what_came_later(
+    db: database.Connection, many: list[dict[str, Any]], column: str, trash: bool, search: str
+) -> None:
+    wanted = RecordFilter(search=search, trash=trash, as_of="2026-03-09 08:00:00.500")
+    before = list(database.list_record_ids(db, wanted))
+    late, *rest = before
+    db.execute(
+        f"UPDATE generation_records SET {column} = '2026-03-09 08:00:00.501' WHERE id = :id", {"id": late}
+    )
+    assert list(database.list_record_ids(db, wanted)) == rest
+    assert database.count_records(db, wanted) == len(rest)
+    assert database.delete_records(db, wanted) == (0 if trash else len(rest))
+
+
 def test_a_record_with_a_status_of_another_program_is_listed_and_counted(db: database.Connection) -> None:
     for status in ("completed", "success", "queued"):
         db.execute("INSERT INTO generation_records (prompt, status) VALUES ('猫', ?)", [status])
@@ -391,7 +409,14 @@ def test_every_filter_is_taken_from_the_address(shelf: Shelf, client: FlaskClien
 @pytest.mark.parametrize(
     "query",
     [
-        *("status=done", "aspect_ratio=7:5", "resolution=9K", "favourite=maybe", "from=yesterday"),
+        *(
+            "status=done",
+            "as_of=noon",
+            "aspect_ratio=7:5",
+            "resolution=9K",
+            "favourite=maybe",
+            "from=yesterday",
+        ),
         *("to=2026-02-30", "to=9999-12-31T23:59:59", "sort=random", "trash=perhaps"),
         *("from=0001-01-01T00:00:00%2B14:00", f"search={'长' * 10_001}", "limit=0", "offset=-1"),
         *("limit=201", "limit=2_0", "limit=２０", "offset=x", f"offset={2**63}"),

@@ -21,7 +21,7 @@ _SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
 _NAMES = (
     *("search", "status", "batch_id", "aspect_ratio", "resolution", "model", "favourite", "from", "to"),
-    *("sort", "trash"),
+    *("as_of", "sort", "trash"),
 )
 
 
@@ -30,6 +30,7 @@ def read_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
 
     ``status`` may name several, separated by commas. ``from`` and ``to`` are days of this machine's
     calendar, both included, or moments (``2026-03-01T08:00:00+08:00``; UTC when they name no zone).
+    ``as_of`` is such a moment, to the millisecond.
     """
     return database.RecordFilter(
         search=_text(fields, "search").replace("\r\n", "\n"),  # as prompts are stored
@@ -41,6 +42,7 @@ def read_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
         favourite=_switch(fields, "favourite"),
         created_from=_moment(fields, "from", is_end=False),
         created_before=_moment(fields, "to", is_end=True),
+        as_of=_instant(fields, "as_of"),
         sort=_sort(fields),
         trash=bool(_switch(fields, "trash")),
     )
@@ -137,9 +139,22 @@ def _moment(fields: Mapping[str, Any], name: str, *, is_end: bool) -> str:
         else:
             moment = _in_utc(text) + timedelta(seconds=is_end)
     except (ValueError, OverflowError, OSError):
-        example = "应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
-        raise InvalidRequest(name, f"{name} {example}") from None
+        raise _no_moment(name) from None
     return moment.isoformat(" ", "seconds")[:19]  # strftime would write the year 999 with three digits
+
+
+def _instant(fields: Mapping[str, Any], name: str) -> str:
+    """-> UTC with milliseconds, as ``finished_at`` is kept."""
+    text = _text(fields, name).strip()
+    try:
+        return _in_utc(text).isoformat(" ", "milliseconds")[:23] if text else ""
+    except (ValueError, OverflowError, OSError):
+        raise _no_moment(name) from None
+
+
+def _no_moment(name: str) -> InvalidRequest:
+    example = "应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
+    return InvalidRequest(name, f"{name} {example}")
 
 
 def _in_utc(text: str) -> datetime:

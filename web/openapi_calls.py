@@ -44,6 +44,7 @@ _FILTER: dict[str, Schema] = {
     "favourite": chosen("1", "0"),
     "from": {**TEXT, "description": "日期，或带时区的时间"},
     "to": {**TEXT, "description": "日期（含当天），或带时区的时间"},
+    "as_of": {**TEXT, "description": "时间：不包括之后新增、做完或删除的"},
     "sort": chosen(database.NEWEST, database.OLDEST),
     "trash": chosen("1", "0"),
 }

@@ -43,6 +43,7 @@ class Found:
     deep_missing: bool
     indexing: tuple[int, int] | None
     version: int
+    as_of: str
 
     @property
     def pages(self) -> int:
@@ -167,6 +168,7 @@ def _find() -> Found:
         wanted, problem = read_filter(asked), ""
     except InvalidRequest as error:
         wanted, problem = database.RecordFilter(trash="trash" in asked), error.message
+    as_of = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
     with database.snapshot(db):
         total = 0 if problem else database.count_records(db, wanted)
         page = _whole(asked, "page", 1, 1, max(1, -(-total // limit)))
@@ -183,6 +185,7 @@ def _find() -> Found:
             chips=chips_for(db, asked, wanted, lambda **changes: _address(asked, changes)),
             indexing=_indexing(db),
             version=database.last_version(db),
+            as_of=as_of,
             **_deep(db, asked, listed),
         )
 

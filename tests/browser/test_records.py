@@ -412,6 +412,21 @@ def test_two_taken_out_of_all_in_a_row_stay_out_and_a_failure_brings_them_back(
     assert asked == []
 
 
+def test_what_arrives_after_all_were_selected_is_not_deleted_with_them(
+    records: RecordsPage, house: HouseProcess
+) -> None:
+    records.page.get_by_label("选择本页全部").check()
+    records.bar().get_by_role("button", name="选择全部 60 条").click()
+    made = house.post("/api/batch-generate", {"prompt": "后来的"})["images"][0]["record_id"]
+    records.page.get_by_role("button", name="有 1 条新的，刷新").click()
+    expect(records.record(made)).to_be_visible()
+    expect(records.record(made).locator("[data-pick]")).not_to_be_checked()
+    expect(records.bar()).to_contain_text("已选 60 条")
+    records.bar().get_by_role("button", name="🗑️ 删除").click()
+    records.expect_total("共 1 条")
+    expect(records.record(made)).to_be_visible()
+
+
 def test_the_keyboard_moves_selects_and_deletes_and_undo_brings_back(records: RecordsPage) -> None:
     records.page.keyboard.press("ArrowDown")
     expect(records.record(60).locator("[data-full]")).to_be_focused()

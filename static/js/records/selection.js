@@ -1,5 +1,5 @@
-// Which records are meant: ticked one by one, in a row with Shift, a page, or all that is found. What is
-// ticked stays so over pages and reloads, until something else is looked for.
+// Which records are meant: ticked one by one, in a row with Shift, a page, or all that was found when they
+// were selected (`asOf`). What is ticked stays so over pages and reloads, until something else is looked for.
 
 import { call, Failure } from "../api.js";
 import { _, language } from "../words.js";
@@ -15,6 +15,7 @@ export function selection(page, finder) {
   let last = null;
   let naming = null; // the request under way for the ids of all
   const except = new Set(); // what was taken out of all meanwhile
+  const added = new Set(); // and what was ticked that came later
 
   const list = () => finder.list();
   const filter = () => list().dataset.filter;
@@ -22,16 +23,19 @@ export function selection(page, finder) {
   const total = () => Number(list().dataset.total);
   const boxes = () => [...page.querySelectorAll("[data-pick]")];
   const isAll = () => kept.all === true;
-  const has = (id) => (isAll() ? !except.has(id) : picked.has(id));
-  const size = () => (isAll() ? total() - except.size : picked.size);
+  const has = (id) => (isAll() ? added.has(id) || !(except.has(id) || isLater(id)) : picked.has(id));
+  const isLater = (id) => page.querySelector(`[data-record-id="${id}"]`)?.dataset.changed > kept.asOf;
+  const size = () => (isAll() ? kept.total - except.size + added.size : picked.size);
 
-  /** {ids} or {filter}, as the API takes it. */
-  const chosen = () => (isAll() ? { filter: JSON.parse(filter()) } : { ids: [...picked] });
+  /** {ids} or {filter}, as the API takes it; a filter without what was added since. */
+  const chosen = () => (isAll() ? { filter: { ...JSON.parse(filter()), as_of: kept.asOf } } : { ids: [...picked] });
 
   function put(ids, on) {
-    const changed = isAll() ? except : picked;
-    for (const id of ids) changed[on === isAll() ? "delete" : "add"](id);
-    if (except.size) nameThem();
+    for (const id of ids) {
+      if (isAll() && !isLater(id)) except[on ? "delete" : "add"](id);
+      else (isAll() ? added : picked)[on ? "add" : "delete"](id);
+    }
+    if (except.size || added.size) nameThem();
     draw();
   }
 
@@ -39,12 +43,12 @@ export function selection(page, finder) {
   async function nameThem() {
     if (naming) return;
     const mine = (naming = {});
-    const query = new URLSearchParams(JSON.parse(filter()));
+    const query = new URLSearchParams(chosen().filter);
     let trouble = "";
     try {
       const { ids } = await call("GET", `${page.dataset.idsUrl}?${query}`);
       if (mine !== naming) return;
-      picked = new Set(ids.filter(has));
+      picked = new Set([...ids.filter(has), ...added]);
       kept.all = false;
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
@@ -59,6 +63,7 @@ export function selection(page, finder) {
   function stopNaming() {
     naming = null;
     except.clear();
+    added.clear();
   }
 
   function clear() {
@@ -72,14 +77,15 @@ export function selection(page, finder) {
   /** What is gone from the list is no longer meant. */
   function forget({ ids }) {
     if (!ids) return clear();
-    if (!isAll()) for (const id of ids) picked.delete(id);
+    if (isAll()) kept.total -= ids.filter(has).length;
+    else for (const id of ids) picked.delete(id);
     return draw();
   }
 
   function all() {
     stopNaming();
     picked.clear();
-    kept.all = true;
+    Object.assign(kept, { all: true, asOf: list().dataset.asOf, total: total() });
     draw();
   }
 
@@ -96,7 +102,7 @@ export function selection(page, finder) {
     }
     page.classList.toggle("is-choosing", size() > 0);
     say(shown);
-    store({ meaning: meaning(), all: isAll(), ids: [...picked] });
+    store({ ...kept, meaning: meaning(), ids: [...picked] });
   }
 
   function say(shown) {
@@ -107,7 +113,7 @@ export function selection(page, finder) {
     const elsewhere = isAll() ? 0 : size() - shown;
     bar.classList.toggle("is-naming", naming !== null);
     part("count").textContent = naming ? _("正在取编号…") : _("已选 {n} 条", { n: size().toLocaleString(language) }) + (elsewhere ? _("，{n} 条在别的页", { n: elsewhere }) : "");
-    part("all").hidden = isAll() || size() >= total();
+    part("all").hidden = size() >= total();
     part("all").textContent = _("选择全部 {total} 条", { total: total().toLocaleString(language) });
     const seen = boxes().filter((box) => box.checked && box.closest("[data-record-id]").querySelector("[data-full]"));
     bar.querySelector('[data-deed="compare"]').hidden = isAll() || size() !== 2 || seen.length !== 2;
@@ -150,7 +156,8 @@ export function selection(page, finder) {
 
 function recall() {
   try {
-    return { ids: [], ...JSON.parse(sessionStorage.getItem(KEPT)) };
+    const kept = { ids: [], ...JSON.parse(sessionStorage.getItem(KEPT)) };
+    return { ...kept, all: kept.all === true && Boolean(kept.asOf) };
   } catch {
     return { ids: [] };
   }
