@@ -41,14 +41,15 @@ def joiner(modules: Mapping[str, str] = SMALL) -> Joiner:
 
 def test_a_page_gets_all_that_it_needs_each_after_what_it_needs() -> None:
     text = joiner().page("a", ENTRIES)
-    order = re.findall(r"^// (\S+)$", text, re.MULTILINE)
-    assert sorted(order) == ["frame.js", "late/both.js", "pages/a.js", "sums.js"]
-    assert order.index("sums.js") < order.index("frame.js") < order.index("pages/a.js")
+    order = re.findall(r"^const (\$\w+) = \(\(\)|^\((async)", text, re.MULTILINE)
+    names = [name or "the page" for name, _ in order]
+    assert sorted(names) == ["$frame", "$late_both", "$sums", "the page"]
+    assert names.index("$sums") < names.index("$frame") < names.index("the page")
 
 
 def test_what_two_late_modules_share_belongs_to_the_page_and_runs_once() -> None:
     for late in ("late/more.js", "late/other.js"):
-        assert "// late/both.js" not in joiner().late("a", ENTRIES, late)
+        assert "const $late_both = " not in joiner().late("a", ENTRIES, late)
 
 
 def test_late_modules_are_found_also_behind_late_ones() -> None:

@@ -4,7 +4,6 @@ Text in, text out. The files in ``static/js`` stay what is written and read; not
 comments and indentation are left out. Each module becomes a function that is called once and gives what it
 exports:
 
-    // table/tsv.js
     const $tsv = (() => { …; return { parseBlock, formatBlock }; })();
 
 What a page loads late (``await import("./run.js")``) is a script of its own, which takes from the page's
@@ -17,8 +16,8 @@ from posixpath import dirname, join, normpath
 
 _IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\.[^"]+)";\n', re.MULTILINE)
 _LATE = re.compile(r'\bimport\("(\.[^"]+)"\)')
-_NOT_NEEDED = re.compile(  # comments on their own lines, those after code, indentation
-    r"^ *(?://.*|/\*\*[^*]*(?:\*[^*/][^*]*)*\*/)\n|(?<=[;{},(]) +// [^\"'`\n]*$|^ +", re.MULTILINE
+_NOT_NEEDED = re.compile(  # comments on their own lines, those after code, indentation, empty lines
+    r"^ *(?://.*|/\*\*[^*]*(?:\*[^*/][^*]*)*\*/)\n|(?<=[;{},(]) +// [^\"'`\n]*$|^ +|^\n", re.MULTILINE
 )
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 
@@ -112,7 +111,7 @@ class Joiner:
             return f'import("{self._address(page, _resolve(path, found[1]))}")'
 
         text = _EXPORT.sub(r"\1 \2", _NOT_NEEDED.sub("", self._modules[path]))
-        return f"// {path}\n" + _LATE.sub(load, _IMPORT.sub(take, text))
+        return _LATE.sub(load, _IMPORT.sub(take, text))
 
 
 def _resolve(path: str, target: str) -> str:

@@ -1,12 +1,15 @@
 // Rows come in: a file chosen, dropped or pasted, or a block of cells pasted anywhere on the page.
 
+import { late } from "../late.js";
 import { toast } from "../messages.js";
 import { firstField } from "../table/actions.js";
 import { unusedFields } from "../table/columns.js";
-import { importFile, receiveFiles } from "./importing.js";
+import { receiveFiles } from "./importing.js";
 import { goToCell, markProblems } from "./problems.js";
 import { makeReport } from "./report.js";
 import { _ } from "../words.js";
+
+const importing = late(() => import("./import_file.js"));
 
 /** batch as in desk.js. Returns the report, to be closed or to say what failed. */
 export function useIntake({ page, table, draft, foot }, { references }) {
@@ -25,6 +28,7 @@ export function useIntake({ page, table, draft, foot }, { references }) {
     if (table.readOnly) return toast(_("这是已经开始的批次，请先回到草稿再导入"));
     report.say(_("正在读取「{name}」…", { name: file.name }));
     try {
+      const { importFile } = await importing();
       const found = concerning(table.columns, await importFile(page.dataset.importUrl, file));
       const existing = foot.sum().rows;
       const words = _("「{name}」读到 {n} 行", { name: file.name, n: found.rows.length });
