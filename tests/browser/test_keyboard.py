@@ -94,7 +94,7 @@ def test_a_workbook_becomes_pictures(
     batch.expect_ended(1)
     sent = jimeng.count("submit")
     keys.press(batch.run_button("retry"))
-    expect(page.locator(".toast")).to_contain_text("失败的已重新排队")
+    expect(page.locator(".toast")).to_contain_text("1 张已重新排队")
     house.wait_for_end(page.url.partition("id=")[2])
     assert jimeng.count("submit") == sent + 1
     batch.expect_ended(2)
