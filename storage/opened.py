@@ -79,19 +79,17 @@ def lost(db: sqlite3.Connection, error: BaseException) -> StoreLost | None:
 
 def missing_text(path: Path) -> str:
     """What to do about a file that is not there, as one sentence."""
-    return f"数据库文件「{path}」被移走或删除了，不再下单：请把它放回原处，或从备份恢复后重新启动程序"
+    return f"数据库文件不见了，不再下单：请把「{path}」放回原处，或从备份恢复后重新启动程序"
 
 
 def replaced_text(path: Path) -> str:
     """What to do about another file in its place, as one sentence."""
-    return f"数据库文件「{path}」被换成了另一个，不再下单：请把原来的放回，或确认后重新启动程序"
+    return f"数据库文件被换成了另一个，不再下单：请把「{path}」换回原来的，或确认后重新启动程序"
 
 
 def older_text(path: Path) -> str:
     """What to do about contents that lack what was there before, as one sentence."""
-    return (
-        f"数据库文件「{path}」的内容变旧了，像是被旧的副本覆盖，不再下单：请停下程序，放回正确的文件，再启动"
-    )
+    return f"数据库的内容变旧了，像是被旧的副本覆盖，不再下单：请停下程序，把「{path}」换回正确的，再启动"
 
 
 def damage_text(path: Path, found: str) -> str:
@@ -99,6 +97,6 @@ def damage_text(path: Path, found: str) -> str:
     copies = sorted((copy.name for copy in path.parent.glob(f"{path.name}.backup-*")), reverse=True)
     known = f"旁边的备份：{'、'.join(copies[:3])}" if copies else "旁边没有备份"
     return (
-        f"数据库文件「{path}」有损坏（{' '.join(found.split())[:100]}），不再下单：请停下程序，把它移开，"
-        f"从备份恢复（{known}）；没有备份就用 python -m store_check rebuild 从图片重建"
+        f"数据库文件有损坏，不再下单：请停下程序，移开「{path}」，从备份恢复（{known}）；"
+        f"没有备份就用 python -m store_check rebuild 从图片重建（{' '.join(found.split())[:100]}）"
     )

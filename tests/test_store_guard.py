@@ -66,8 +66,8 @@ def empty_it(path: Path, _older: Path) -> None:
 
 
 TROUBLES = [
-    (delete, "被移走或删除了"),
-    (move_away, "被移走或删除了"),
+    (delete, "文件不见了"),
+    (move_away, "文件不见了"),
     (put_another_in_its_place, "被换成了另一个"),
     (overwrite_with_an_older_copy, "被旧的副本覆盖"),
     (remove_the_wal, "-wal」被移走或删除了"),
@@ -206,7 +206,7 @@ def test_damage_that_a_query_meets_counts_at_once(studio: Studio) -> None:
 def test_nothing_is_written_into_a_file_that_the_path_leads_to_no_more(studio: Studio) -> None:
     path = studio.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
-    with pytest.raises(StoreLost, match="被移走或删除了"):
+    with pytest.raises(StoreLost, match="文件不见了"):
         studio.ask("猫")
     with closing(sqlite3.connect(path.with_name("elsewhere.db"))) as db:
         assert db.execute("SELECT count(*) FROM generation_records").fetchone() == (0,)
@@ -333,7 +333,7 @@ def test_while_the_file_is_away_pages_say_so_and_writes_are_refused_with_one_sen
     path.rename(path.with_name("elsewhere.db"))
     refused = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
     assert (refused.status_code, refused.get_json()["success"]) == (503, False)
-    assert "被移走或删除了" in refused.get_json()["error"]
+    assert "文件不见了" in refused.get_json()["error"]
     for page in (
         "/",
         "/batch",
@@ -345,7 +345,7 @@ def test_while_the_file_is_away_pages_say_so_and_writes_are_refused_with_one_sen
         "/api/batches",
     ):
         answer = client.get(page)
-        assert "被移走或删除了" in answer.text, page
+        assert "文件不见了" in answer.text, page
         assert answer.status_code == (200 if page in ("/batch", "/live/status") else 503), page
     assert 'data-state="store_lost"' in client.get("/live/status").text
     assert not path.exists()
@@ -384,4 +384,4 @@ def test_a_waiting_call_is_told_when_the_file_goes(client: FlaskClient, studio: 
         patch.setattr("web.api.time.sleep", sleep)
         answer = client.post("/api/batch-generate", json={"prompt": "猫"})
     assert answer.status_code == 503
-    assert "被移走或删除了" in answer.get_json()["error"]
+    assert "文件不见了" in answer.get_json()["error"]
