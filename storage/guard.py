@@ -48,8 +48,15 @@ class StoreGuard:
 
     def complaint(self) -> str:
         """Why nothing may be ordered or written, as one sentence; empty when all is well."""
-        if self._damage or self._away or self._main is None:
-            return self._damage or self._away
+        return self._damage or self.away()
+
+    def away(self) -> str:
+        """The same of files that are not where they were: no connection may be opened then, not even to read.
+
+        It would join another main file to the ``-wal`` that is in use, and close it on the wrong one.
+        """
+        if self._away or self._main is None:
+            return self._away
         now = file_id(self._path)
         if now is None:
             return missing_text(self._path)
@@ -64,7 +71,7 @@ class StoreGuard:
         self._note_version(db)
         db.note_files_beside()
         trouble = db.trouble()
-        if trouble and not self._away and file_id(self._path) == db.main:
+        if trouble and file_id(self._path) == db.main:
             db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
         self._away = trouble
         return self.complaint()

@@ -354,6 +354,23 @@ def test_while_the_file_is_away_pages_say_so_and_writes_are_refused_with_one_sen
     assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 202
 
 
+def test_no_connection_is_opened_to_another_file_in_its_place(
+    client: FlaskClient, studio: Studio, older: Path
+) -> None:
+    """It would take the -wal that is in use for its own, and end it."""
+    assert studio.step()
+    path = studio.settings.database_path
+    path.rename(path.with_name("elsewhere.db"))
+    shutil.copy(older, path)
+    for page in ("/records", "/api/records", "/api/records/export.xlsx", "/healthz", "/live/status"):
+        assert "被换成了另一个" in client.get(page).text
+    path.with_name("elsewhere.db").replace(path)
+    assert studio.worker.store.watch(studio.db) == ""
+    assert studio.outcomes() == ["billed"]
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT status FROM generation_records").fetchall() == [("success",)]
+
+
 def test_what_needs_no_database_goes_on_while_it_is_away(client: FlaskClient, studio: Studio) -> None:
     delete(studio.settings.database_path, Path())
     answer = client.post("/api/spreadsheet/export", json={"rows": [{"prompt": "猫"}]})

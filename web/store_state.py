@@ -1,4 +1,4 @@
-"""What is answered while the database is lost: no write, and one sentence where it cannot be read."""
+"""What is answered while the database is lost: one sentence, and no write."""
 
 from typing import Any
 
@@ -11,14 +11,16 @@ from web.context import rooms
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _WITHOUT_DATABASE = (
-    *("login.enter", "login.leave", "language.choose", "pages.test_model_key"),
-    *("api.import_spreadsheet", "api.export_spreadsheet"),
+    *("login.page", "login.enter", "login.leave", "language.choose", "health.healthz", "live.status"),
+    *("static", "assets.script", "assets.late_script", "assets.style", "pages.favicon"),
+    *("pages.batch", "pages.model", "pages.test_model_key", "api.list_models", "api.openapi"),
+    *("api.import_spreadsheet", "api.export_spreadsheet", "api.spreadsheet_template"),
 )
 
 
 def install(app: Flask) -> None:
-    """Refuse writes before they begin; say what a query met that found the file unreadable."""
-    app.before_request(_refuse_writes)
+    """Refuse what would open a lost file before it begins; say what a query met that found it unreadable."""
+    app.before_request(_refuse)
     app.register_error_handler(database.Error, _answer_unreadable)
 
 
@@ -29,10 +31,12 @@ def unreadable(error: database.Error) -> str:
     return store.complaint() or f"数据库现在读不出来（{error}），请检查磁盘和文件权限"
 
 
-def _refuse_writes() -> None:
-    if request.method in _SAFE_METHODS or request.endpoint in _WITHOUT_DATABASE:
+def _refuse() -> None:
+    """A damaged file may still be read, as far as that goes."""
+    if request.endpoint in _WITHOUT_DATABASE:
         return
-    if complaint := rooms().worker.store.complaint():
+    store = rooms().worker.store
+    if complaint := store.away() if request.method in _SAFE_METHODS else store.complaint():
         raise StoreLost(complaint)
 
 

@@ -54,6 +54,16 @@ def judge(database: Path, output: Path, orders: Sequence[Ordered]) -> list[str]:
     return [breach for check in checks for breach in check(remains)]
 
 
+def judge_deleted(database: Path, output: Path, orders: Sequence[Ordered]) -> list[str]:
+    """The same where the database was taken away under the server, read where it was taken to.
+
+    Ends are missing then; but every order stands in the ledger, none was made twice, what is kept is whole.
+    """
+    remains = gather(database, output, orders)
+    checks = (_database, _noted, _kept)
+    return [breach for check in checks for breach in check(remains)]
+
+
 def gather(database: Path, output: Path, orders: Sequence[Ordered]) -> Remains:
     """Read everything."""
     by_prompt = defaultdict(list)
@@ -98,6 +108,14 @@ def _money(remains: Remains) -> Iterator[str]:
             yield f"{_name(record)} was billed and lost: {record['status']}, {record['error']}"
         if not billed and record["status"] == "success":
             yield f"{_name(record)} is a success that the service knows nothing of"
+
+
+def _noted(remains: Remains) -> Iterator[str]:
+    for record in remains.records:
+        if len(remains.billed(record)) > 1:
+            yield f"{_name(record)} was billed {len(remains.billed(record))} times"
+        if len(remains.sends.get(record["id"], [])) < len(remains.orders.get(record["prompt"], [])):
+            yield f"{_name(record)} was ordered more often than the ledger knows"
 
 
 def _ledger(remains: Remains) -> Iterator[str]:

@@ -4,6 +4,7 @@ and, where it is told so, kill -9 by its own hand at one step of its work.
     TORTURE_CLOCK   a file of eight bytes: seconds to add to the time
     TORTURE_DIE     "moment:count", a moment of plan.HOUSE_MOMENTS
     TORTURE_GRAVE   where it writes down whose step it was, before it dies
+    TORTURE_LOCK    how often the database is locked when a line of the ledger is to be written
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import json
 import mmap
 import os
 import signal
+import sqlite3
 import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,34 @@ def hurry() -> None:
     generator._LONGEST_PAUSE = 0.3
     storage.connection.BUSY_SECONDS = 1.0
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
+
+
+def lock_at_the_ledger(times: int) -> None:
+    """The first ``times`` lines of the ledger meet a database that another connection keeps locked."""
+    import database
+
+    add_send, lock, left = database.add_send, threading.Lock(), [times]
+
+    @functools.wraps(add_send)
+    def locked(*told: Any, **more: Any) -> Any:
+        with lock:
+            left[0] -= 1
+            is_to_lock = left[0] >= 0
+        with held(os.environ["DATABASE_PATH"]) if is_to_lock else nullcontext():
+            return add_send(*told, **more)
+
+    database.add_send = locked
+
+
+@contextmanager
+def held(path: str) -> Iterator[None]:
+    """Lock the file as another program would, as soon as that can be."""
+    with closing(sqlite3.connect(path, timeout=10.0, isolation_level=None)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            db.execute("ROLLBACK")
 
 
 class Grim:
@@ -161,6 +191,8 @@ def main() -> int:
     import web_app
 
     hurry()
+    if times := int(os.environ.get("TORTURE_LOCK", "0")):
+        lock_at_the_ledger(times)
     moment, _, count = os.environ.get("TORTURE_DIE", "").partition(":")
     if moment:
         Grim(moment, int(count), Path(os.environ["TORTURE_GRAVE"])).haunt()

@@ -51,10 +51,17 @@ TROUBLES = (
     "read-only folder",
     "folder gone",
     "locked database",
+    "locked at the ledger",
+    "database gone",
+    "database replaced",
+    "database deleted",
+    "request sent twice",
     "clock jumps",
     "service out of reach",
     "batch cancelled",
 )
+# While one of these lasts, nobody else may open the file at the database's path.
+OF_THE_FILE = ("database gone", "database replaced", "database deleted")
 _JUMPS = (20.0, 600.0, 7_200.0, 200_000.0)
 
 
@@ -110,6 +117,11 @@ class Plan:
     faults: tuple[Fault, ...]
     deaths: tuple[Death, ...]
     trouble: Trouble | None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the database goes and does not come back."""
+        return self.trouble is not None and self.trouble.kind == "database deleted"
 
     def prompt(self, row: int) -> str:
         """What a row asks for; no two alike."""

@@ -26,8 +26,16 @@ from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import Call, FakeService
 from tests.house_process import HouseProcess
-from tests.torture.judge import Ordered, judge
-from tests.torture.plan import AT_RANDOM, HOUSE_MOMENTS, SERVICE_MOMENTS, TOLD_TO_STOP, Death, Plan
+from tests.torture.judge import Ordered, judge, judge_deleted
+from tests.torture.plan import (
+    AT_RANDOM,
+    HOUSE_MOMENTS,
+    OF_THE_FILE,
+    SERVICE_MOMENTS,
+    TOLD_TO_STOP,
+    Death,
+    Plan,
+)
 from tests.torture.trouble import Befalling, Place, open_trouble
 
 STORM_SECONDS = 9.0
@@ -35,6 +43,7 @@ CALM_SECONDS = 60.0
 _TIMEOUT = 4
 _SILENT = 5.0
 _DIFFERENT_NAMES = 4
+_LOCKS = 3
 _PORTS = itertools.cycle(range(15_000 + os.getpid() % 100 * 100, 25_000))
 
 
@@ -122,7 +131,8 @@ class Round:
         self.plan = plan
         self.outcome = Outcome(plan=plan)
         self.place = Place(studio=folder / "studio", clock=folder / "clock")
-        self.place.prepare(plan.trouble.kind if plan.trouble else "")
+        self.kind = plan.trouble.kind if plan.trouble else ""
+        self.place.prepare(self.kind)
         self.service = open_service(plan)
         self.houses = [self._house(folder / f"house-{n}") for n in range(plan.servers)]
         self.deaths = list(plan.deaths)
@@ -138,6 +148,7 @@ class Round:
             model_timeout=_TIMEOUT,
             price_per_image="0.22",
             torture_clock=self.place.clock,
+            torture_lock=_LOCKS if self.kind == "locked at the ledger" else 0,
         )
         if self.plan.service == "seedream":
             settings["seedream_model"] = "doubao-seedream-4-0-250828"
@@ -151,7 +162,10 @@ class Round:
                 self._arm_faults()
                 storm = Storm(self)
                 storm.rage()
-                self._come_to_rest(storm)
+                if self.plan.is_deleted and self.outcome.troubled:
+                    self._stop(storm)
+                else:
+                    self._come_to_rest(storm)
             self._judge()
         finally:
             for house in self.houses:
@@ -201,15 +215,29 @@ class Round:
             for row in range(1, self.plan.rows + 1)
         ]
         try:
-            answer = house.post("/api/batches", {"rows": rows})
+            answer = house.post("/api/batches", {"rows": rows, "request_id": f"round {self.plan.number}"})
         except requests.RequestException:
             assert house.dies_soon, house.log()
         else:
             assert answer["success"], answer
 
+    def ask_twice(self) -> None:
+        """Hand the batch in twice more, at once, where it is known already."""
+        threads = [threading.Thread(target=self.ask, args=(house,)) for house in 2 * self.alive()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    @property
+    def database(self) -> Path:
+        """Where the database is by now."""
+        is_away = self.place.elsewhere.exists()
+        return self.place.elsewhere if is_away else self.place.database
+
     def look(self) -> list[dict[str, Any]]:
         """The records as they stand, from outside."""
-        with closing(sqlite3.connect(f"file:{self.place.database}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
             rows = db.execute(
                 """
@@ -250,10 +278,13 @@ class Round:
         if tickets:
             self.press("retry", {"records": tickets})
             self._wait_for_end(storm)
-        storm.look_back()
         ends = {record["id"]: record["status"] for record in self.look()}
         self.outcome.recollected = sum(ends[record_id] == "success" for record_id in tickets)
-        for house in self.houses:
+        self._stop(storm)
+
+    def _stop(self, storm: Storm) -> None:
+        storm.look_back()
+        for house in self.alive():
             code = house.stop()
             if code:
                 self.outcome.breaches.append(f"told to stop it ended with {code}")
@@ -278,7 +309,12 @@ class Round:
             for o in self.service.orders
         ]
         outcome = self.outcome
-        outcome.breaches += judge(self.place.database, self.place.output, orders)
+        judged = judge_deleted if self.plan.is_deleted and outcome.troubled else judge
+        outcome.breaches += judged(self.database, self.place.output, orders)
+        if self.kind == "locked at the ledger" and not outcome.fallen and self.plan.servers == 1:
+            outcome.breaches += [
+                f"record {r['id']} was taken for left behind" for r in self.look() if r["lapses"]
+            ]
         records = {record["id"]: record for record in self.look()}
         outcome.ends = {record_id: record["status"] for record_id, record in records.items()}
         outcome.charges = self.service.charges
@@ -308,6 +344,7 @@ class Storm:
         self.due: float | None = None
         self.befalling = self._open_trouble()
         self.begun: float | None = None
+        self.ordered = 0
         self.is_through = self.befalling is None
         self._lock = threading.Lock()
         stage.service.spy = self._see
@@ -318,6 +355,10 @@ class Storm:
             return None
         if trouble.kind == "service out of reach":
             return Befalling(begin=self.stage.service.hang_up, end=self.stage.service.pick_up)
+        if trouble.kind == "locked at the ledger":  # from the first order on, by the launcher
+            return Befalling(begin=lambda: None, end=lambda: None)
+        if trouble.kind == "request sent twice":
+            return Befalling(begin=self.stage.ask_twice, end=lambda: None)
         if trouble.kind == "batch cancelled":
             return Befalling(begin=lambda: self.stage.press("cancel"), end=lambda: None)
         found = open_trouble(trouble, self.stage.place, lambda: [house.pid for house in self.stage.alive()])
@@ -336,7 +377,12 @@ class Storm:
         until = time.monotonic() + STORM_SECONDS
         while time.monotonic() < until and not (self.is_through and self.death is None):
             self._befall()
+            if self.is_through and self.begun is not None and self.plan.is_deleted:
+                break
             self.mourn()
+            if self._is_file_away:
+                time.sleep(0.03)
+                continue
             if self.stage.is_over():
                 break
             if self.begun is None or self.is_through:
@@ -347,6 +393,11 @@ class Storm:
             self._pass()
         self.is_through = True
         self.stage.deaths.clear()
+
+    @property
+    def _is_file_away(self) -> bool:
+        """Whether whatever opens the database now opens none, or the wrong one."""
+        return self.begun is not None and not self.is_through and self.stage.kind in OF_THE_FILE
 
     def look_back(self) -> None:
         """A death that nobody came to die by now will not be died."""
@@ -367,14 +418,24 @@ class Storm:
         if self.befalling is None or trouble is None or self.is_through:
             return
         if self.begun is None and self.stage.batch_id and self.stage.service.charges >= trouble.after:
+            self.ordered = self._orders()
             self.befalling.begin()
             self.begun = time.monotonic()
             self.stage.outcome.troubled = True
         elif self.begun is not None and time.monotonic() - self.begun > trouble.seconds:
             self._pass()
 
+    def _orders(self) -> int:
+        return len(self.stage.service.orders)
+
     def _pass(self) -> None:
+        """A slot may have been between the check and the order when the file went, but only once."""
         assert self.befalling is not None
+        under_way = self.plan.concurrency * self.plan.servers
+        if self.stage.kind in OF_THE_FILE and self._orders() > self.ordered + under_way:
+            self.stage.outcome.breaches.append(
+                f"{self._orders() - self.ordered} orders without the database, {under_way} were under way"
+            )
         self.befalling.end()
         self.is_through = True
 

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +38,11 @@ class Place:
     def database(self) -> Path:
         """The database file."""
         return self.studio / "generation_records.db"
+
+    @property
+    def elsewhere(self) -> Path:
+        """Where the database and the files beside it are while they are not in their place."""
+        return self.studio / "elsewhere" / self.database.name
 
     @property
     def output(self) -> Path:
@@ -88,6 +94,12 @@ def open_trouble(trouble: Trouble, place: Place, pids: Callable[[], Iterable[int
         return _clock(place, trouble.jump)
     if trouble.kind == "locked database":
         return _lock(place)
+    if trouble.kind == "database deleted":
+        return Befalling(begin=lambda: _take_away(place, "", "-wal", "-shm"), end=lambda: None)
+    if trouble.kind == "database gone":
+        return Befalling(begin=lambda: _take_away(place, ""), end=lambda: _bring_back(place))
+    if trouble.kind == "database replaced":
+        return _replaced(place)
     if trouble.kind == "folder gone":
         return _gone(place)
     if trouble.kind == "read-only folder":
@@ -117,6 +129,30 @@ def _lock(place: Place) -> Befalling:
             db.close()
 
     return Befalling(begin=begin, end=end)
+
+
+def _take_away(place: Place, *endings: str) -> None:
+    place.elsewhere.parent.mkdir()
+    for ending in endings:
+        with contextlib.suppress(FileNotFoundError):
+            place.database.with_name(place.database.name + ending).rename(f"{place.elsewhere}{ending}")
+
+
+def _bring_back(place: Place) -> None:
+    place.elsewhere.replace(place.database)
+
+
+def _replaced(place: Place) -> Befalling:
+    """By a copy from before the trouble, as somebody puts one back who does not know that the server runs."""
+    copy = place.studio / "copy.db"
+
+    def begin() -> None:
+        with closing(sqlite3.connect(place.database)) as db, closing(sqlite3.connect(copy)) as target:
+            db.backup(target)
+        _take_away(place, "")
+        copy.rename(place.database)
+
+    return Befalling(begin=begin, end=lambda: _bring_back(place))
 
 
 def _gone(place: Place) -> Befalling:
