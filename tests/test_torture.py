@@ -17,14 +17,15 @@ from errors import Billed, ModelError
 from tests.fakes.pictures import picture
 from tests.torture import table
 from tests.torture.__main__ import play
-from tests.torture.judge import Ordered, judge
+from tests.torture.judge import Ordered, judge, judge_deleted
 from tests.torture.plan import HOUSE_MOMENTS, SERVICE_MOMENTS, TROUBLES, make_plan
 from tests.torture.round import Fallen, Outcome, surprises_in
 
 SEED = 7
-# A full disk, two servers and three deaths, three more deaths, a batch that is cancelled, a locked database,
-# a folder that is read-only, a service out of reach, a clock that jumps under two servers.
-SHORT = (5, 8, 12, 18, 30, 38, 51, 70)
+# A full disk under two servers, two servers and three deaths, three more deaths, a batch that is cancelled, a
+# locked database, a folder that is read-only, a service out of reach, a clock that jumps; the database gone
+# for a while, replaced, deleted; a request sent twice.
+SHORT = (64, 8, 12, 33, 22, 16, 169, 98, 51, 82, 81, 162)
 
 
 @pytest.mark.parametrize("number", SHORT)
@@ -102,6 +103,21 @@ def scene(settings: Settings, db: database.Connection, card: ModelCard) -> Scene
 
 def test_the_judge_has_nothing_to_say_where_all_is_well(scene: Scene) -> None:
     assert scene.judged() == ""
+
+
+def test_of_a_deleted_database_the_judge_asks_for_the_ledger_and_whole_files_only(scene: Scene) -> None:
+    def judged() -> str:
+        found = judge_deleted(scene.settings.database_path, scene.settings.output_dir, scene.orders)
+        return "\n".join(found)
+
+    scene.spoil("UPDATE generation_records SET status = 'running' WHERE id > 1")
+    scene.spoil("UPDATE sends SET outcome = 'open'")
+    assert judged() == ""
+    scene.orders.append(replace(scene.orders[2], number=9))
+    assert "billed 2 times" in judged()
+    assert "more often than the ledger knows" in judged()
+    cut(scene)
+    assert "does not decode" in judged()
 
 
 def bill_twice(scene: Scene) -> None:

@@ -159,7 +159,9 @@ def _promises(outcomes: Sequence[Outcome]) -> str:
     text = (
         "Every record ended; every billed picture is kept or `unknown`; none was billed twice; no success "
         "without a whole file of its own; no file without a record; nothing half-written; no name twice; the "
-        "ledger is the service's own count."
+        "ledger is the service's own count. While the database was gone or replaced, nothing was ordered but "
+        "what was under way; where it was deleted for good, every order stands in what was deleted, none was "
+        "made twice, and what is kept is whole. A ledger that was locked left no record behind."
     )
     if not broken:
         return f"{text}\n\n**All held in all {len(outcomes)} rounds.**"
