@@ -206,6 +206,11 @@ def open_output(output_dir: Path, name: str) -> Path:
     raise NotFound("找不到这张图片，可能已被移走或删除")
 
 
+def has_pictures(output_dir: Path) -> bool:
+    """Whether there is any picture in the folder."""
+    return any(path.suffix.lower() in _ENDING.values() for path in output_dir.iterdir())
+
+
 def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
     """Remove a picture and its thumbnail for good; what is gone already is no complaint.
 

@@ -103,7 +103,13 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
 def prepare(settings: Settings) -> None:
     """The folders there, the database up to date, no half-written file left from an earlier run."""
     premises.make_ready(settings)
+    is_new = not settings.database_path.exists()
     database.open_database(settings.database_path)
+    if is_new and pictures.has_pictures(settings.output_dir):
+        _say(
+            f"没有找到数据库，新建了「{settings.database_path}」；「{settings.output_dir}」里已有图片，要找回它们的记录，"
+            "就停下程序，从备份恢复，或运行 python -m store_check rebuild"
+        )
     pictures.remove_part_files(settings.output_dir)
 
 

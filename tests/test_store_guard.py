@@ -19,6 +19,7 @@ from domain import Record, Status
 from errors import StoreDamaged, StoreLost
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
+from tests.house_process import HouseProcess
 from tests.test_worker import Studio
 from web_app import create_app
 
@@ -310,6 +311,32 @@ def test_a_file_that_is_damaged_at_the_start_is_one_sentence_that_names_the_back
     assert "\n" not in told
     assert all(word in told for word in ("backup-20261104", "backup-20261102", "store_check rebuild"))
     assert "backup-20261101" not in told
+
+
+def test_a_damaged_file_is_not_served_and_stays_as_it_is(
+    settings: Settings, db: database.Connection, tmp_path: Path
+) -> None:
+    db.close()
+    damage_pages(settings.database_path)
+    before = settings.database_path.read_bytes()
+    told = HouseProcess(tmp_path).refuses_to_start()
+    assert "有损坏" in told
+    assert "Traceback" not in told
+    assert settings.database_path.read_bytes() == before
+
+
+def test_a_start_without_a_database_beside_pictures_says_how_to_get_their_records_back(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create_app(settings)
+    assert "rebuild" not in capsys.readouterr().err
+    delete(settings.database_path, Path())
+    (settings.output_dir / "猫.png").touch()
+    create_app(settings)
+    told = capsys.readouterr().err
+    assert all(word in told for word in ("没有找到数据库", "从备份恢复", "store_check rebuild"))
+    create_app(settings)
+    assert "没有找到数据库" not in capsys.readouterr().err
 
 
 def test_a_full_text_index_that_is_damaged_stops_no_order(studio: Studio) -> None:
