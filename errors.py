@@ -12,6 +12,7 @@
     ├── Busy                     .retry_after: possible, but not at this moment
     ├── ModelError               .billed, .retryable, .cause, …: the image model did not deliver
     └── StorageError             disk or database would not take it
+        ├── WriteRefused         the database takes no writes for now: locked, full, read-only
         ├── StoreLost            the database file is gone or another one: nothing is ordered
         │   └── StoreDamaged     … or its contents are broken, until the restart
         └── BucketError          .passing: the bucket (OSS) would not; waiting may help, or a setting is wrong
@@ -146,6 +147,10 @@ class ModelError(AppError):
 
 class StorageError(AppError):
     """The disk or the database would not take it."""
+
+
+class WriteRefused(StorageError):
+    """The database takes no writes for now (locked, full, read-only); nothing was changed."""
 
 
 class StoreLost(StorageError):

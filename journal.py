@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -48,6 +49,36 @@ def tell(event: str, record: Record, **facts: object) -> None:
 def trouble(room: str, event: str, **facts: object) -> None:
     """What nobody foresaw, with the traceback of the exception at hand."""
     logging.getLogger(room).exception(_line(event, facts))
+
+
+class Condition:
+    """What lasts, such as a database that takes no writes: noted when it begins and when it ends.
+
+    Any thread may say so, as often as it likes.
+    """
+
+    def __init__(self, room: str, *, begun: str, ended: str) -> None:
+        self._room = room
+        self._begun = begun
+        self._ended = ended
+        self._lock = threading.Lock()
+        self._lasts = False
+
+    def begin(self, why: str) -> None:
+        """It is so, for this reason."""
+        with self._lock:
+            if not self._lasts:
+                self._lasts = True
+                note(self._room, self._begun, why=why)
+
+    def end(self) -> None:
+        """It is not so."""
+        if not self._lasts:
+            return
+        with self._lock:
+            if self._lasts:
+                self._lasts = False
+                note(self._room, self._ended)
 
 
 class OneLine(logging.Formatter):

@@ -3,17 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeVar
 
 import database
 import journal
 from domain import Record, whole_characters
-from errors import Billed, ModelError, StorageError, StoreLost
+from errors import Billed, ModelError, StorageError, StoreLost, WriteRefused
 
 # For pictures that were delivered and cannot be had again, by cause.
 NOT_AGAIN = {
     "broken": "收到的图片打不开，也不能再取一次，可能已计费，请决定是否重新生成",
     "storage": "图片已生成，但没能保存，也不能再取一次，可能已计费，请先腾出磁盘空间，再决定是否重新生成",
 }
+
+
+_T = TypeVar("_T")
+
+
+class NotNoted(Exception):
+    """The database did not take the ledger's line: nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +36,13 @@ class RecordLedger:
     insist: Callable[[Callable[[], object]], object]
 
     def note_send(self, price: Decimal | None, *, is_free: bool) -> None:
-        """Before the send; raises BudgetReached, BatchAtRest, DiskLow, StoreLost."""
+        """Before the send; raises BudgetReached, BatchAtRest, DiskLow, StoreLost, NotNoted."""
         self.insist_on_room()
         self.require_store()
-        send = database.add_send(self.db, self.record, price=price, budget=self.budget, is_free=is_free)
+        try:
+            send = database.add_send(self.db, self.record, price=price, budget=self.budget, is_free=is_free)
+        except WriteRefused as refused:
+            raise NotNoted(refused.message) from refused
         journal.tell("sent", self.record, send=send, price=price)
 
     def keep_ticket(self, ticket: str) -> None:
@@ -54,6 +65,23 @@ class RecordLedger:
             journal.tell("ticket_not_kept", self.record, ticket=ticket, why=why)
         else:
             journal.tell("ticket_kept", self.record)
+
+
+def insist(write: Callable[[], _T], refusal: journal.Condition, *, stops: Callable[[float], bool]) -> _T:
+    """Write what must not be forgotten: each second anew while the database would not take it.
+
+    ``stops`` waits that long -> whether to give up; then the StorageError is raised.
+    """
+    while True:
+        try:
+            written = write()
+        except StorageError as error:
+            refusal.begin(error.message)
+            if stops(1.0):
+                raise
+        else:
+            refusal.end()
+            return written
 
 
 def not_kept(error: StorageError) -> ModelError:

@@ -22,11 +22,11 @@ import sample_images
 from config import Settings
 from disk_space import DiskLow, DiskSpace
 from domain import KeptPicture, Record, Reference
-from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost
+from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
 from housework import Housework
 from pace import Bell, Pace, Slot
 from pile import Laid, Pile
-from sending import NOT_AGAIN, RecordLedger, not_kept
+from sending import NOT_AGAIN, NotNoted, RecordLedger, insist, not_kept
 
 LEASE_SECONDS = 12.0
 _LOOKOUT_SECONDS = 0.5
@@ -75,6 +75,7 @@ class Worker:
         self.housework = Housework(
             settings, self.library, self.copies, store=self.store, is_stopping=self._stopping.is_set
         )
+        self._refusal = journal.Condition("worker", begun="database_refuses", ended="database_accepts")
         self._in_hand: set[int] = set()
         self._stay_awake = stay_awake  # told twice a second whether there is work
         self._threads: list[threading.Thread] = []
@@ -182,7 +183,7 @@ class Worker:
             if not slot.taken:
                 raise WorkerStopping
             kept, seed = self.run_record(db, record, slot)
-        except (WorkerStopping, database.BatchAtRest, StoreLost):
+        except (WorkerStopping, database.BatchAtRest, StoreLost, NotNoted):
             self._put_back(db, record)
             journal.tell("put_down", record)
         except database.ClaimLost:
@@ -327,16 +328,7 @@ class Worker:
         journal.tell("failed" if ended else "claim_lost", record, cause=error.cause, billed=error.billed)
 
     def _insist(self, write: Callable[[], _Told]) -> _Told:
-        """Write what must not be forgotten: again and again while the database would not take it."""
-        noted = ""
-        while True:
-            try:
-                return write()
-            except StorageError as error:
-                if error.message != noted:
-                    journal.note("worker", "database_refuses", why=(noted := error.message))
-                if self._stopping.wait(1.0):
-                    raise
+        return insist(write, self._refusal, stops=self._stopping.wait)
 
     def _pause_batch(
         self, db: database.Connection, record: Record, reason: str, *, stops_collecting: bool = False
@@ -368,12 +360,12 @@ class Worker:
         with closing(database.connect(self.settings.database_path)) as db:
             turns = 0
             while not self._stopping.wait(_LOOKOUT_SECONDS):
-                self._survive(lambda: bool(self._stay_awake(self.in_hand > 0)))
-                if not self._survive(lambda: self.housework.watch_store(db)):
+                self._survive(lambda: bool(self._stay_awake(self.in_hand > 0)), writes=False)
+                if not self._survive(lambda: self.housework.watch_store(db), writes=False):
                     continue
                 if turns % _TURNS_A_HEARTBEAT == 0:
                     self._survive(lambda: self._keep_leases(db))
-                if self._survive(lambda: self._has_claimable(db)):
+                if self._survive(lambda: self._has_claimable(db), writes=False):
                     self.bell.ring()
                 turns += 1
 
@@ -411,12 +403,12 @@ class Worker:
             next_look = time.monotonic()
             busy = False
             while not self._stopping.wait(_HOUSEWORK_BREATH if busy else _HOUSEWORK_SECONDS):
-                if not self._survive(work.check_store):
+                if not self._survive(work.check_store, writes=False):
                     continue
-                self._survive(self.sweep_after_the_dead)
+                self._survive(self.sweep_after_the_dead, writes=False)
                 busy = self._survive(lambda: work.index_prompts(db))
                 if not busy and time.monotonic() >= next_look:
-                    self._survive(work.remove_part_files)
+                    self._survive(work.remove_part_files, writes=False)
                     self._survive(lambda: work.empty_library_trash(db) > 0)
                     self._survive(lambda: work.forget_request_keys(db))
                     busy = self._survive(lambda: work.empty_trash(db) > 0)
@@ -426,7 +418,7 @@ class Worker:
         """Read the list of the bucket anew when somebody looked at an old one; copy there what was chosen."""
         while not self._stopping.is_set():
             if self.library.wait_until_wanted(timeout=1.0):
-                self._survive(self.housework.tend_library)
+                self._survive(self.housework.tend_library, writes=False)
 
     def _copy_outputs(self) -> None:
         """Keep finished pictures in OSS as well, those from before too."""
@@ -436,10 +428,19 @@ class Worker:
             while not self._stopping.wait(0.0 if busy else _COPIES_LOOK_SECONDS):
                 busy = self._survive(lambda: self.housework.copy_output(db))
 
-    def _survive(self, turn: Callable[[], bool]) -> bool:
-        """The last line of defence: what nobody foresaw is logged, a lease runs out, the thread goes on."""
+    def _survive(self, turn: Callable[[], bool], *, writes: bool = True) -> bool:
+        """The last line of defence: what nobody foresaw is logged, a lease runs out, the thread goes on.
+
+        A turn that ``writes`` and has done something shows that the database takes writes.
+        """
         try:
-            return turn()
+            if (done := turn()) and writes:
+                self._refusal.end()
+            return done
+        except WriteRefused as error:
+            self._refusal.begin(error.message)
+            self._stopping.wait(1.0)
+            return False
         except Exception as error:
             self.store.report(error)
             if not isinstance(error, StoreLost):  # that is noted once

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import windows
-from errors import StorageError, StoreDamaged, StoreLost
+from errors import StorageError, StoreDamaged, StoreLost, WriteRefused
 from storage.grams import holds
 from storage.health import check_pages
 from storage.opened import (
@@ -23,7 +23,7 @@ from storage.opened import (
 from storage.schema import MIGRATIONS
 from storage.schema_finding import index_anew, was_folded_otherwise
 
-BUSY_SECONDS = 15.0
+BUSY_SECONDS = 15.0  # for both: the writers of this process, and those of others
 _CHECK_SECONDS = 1.0  # of looking at the pages at each start; a million records take three
 
 # Writers of one process take turns here: SQLite's own waiting is a lottery of sleeps, in which some of 64
@@ -81,13 +81,13 @@ def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[Non
     """``BEGIN IMMEDIATE … COMMIT``, or ROLLBACK when the body raises.
 
     What is not ``durable`` may be undone by a power cut (not by a crash) until the next durable one.
-    Raises StorageError, with nothing changed, when the file is locked for too long or cannot grow; StoreLost
+    Raises WriteRefused, with nothing changed, when the file is locked for too long or cannot grow; StoreLost
     when its path leads to it no more, or it is damaged.
     """
-    with _TURN:
+    with _turn() as deadline:
         try:
             db.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
-            db.execute("BEGIN IMMEDIATE")
+            _begin(db, deadline)
             if isinstance(db, OpenConnection):
                 db.require_same_files()
             yield
@@ -98,8 +98,33 @@ def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[Non
             if gone := lost(db, error):
                 raise gone from error
             if isinstance(error, sqlite3.OperationalError):
-                raise StorageError(f"数据库现在写不进去（{error}），请检查磁盘空间和文件权限") from error
+                raise _refused(str(error)) from error
             raise
+
+
+@contextmanager
+def _turn() -> Iterator[float]:
+    """This thread's turn among the writers of the process -> until when it may wait for other processes."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    if not _TURN.acquire(timeout=BUSY_SECONDS):
+        raise _refused("database is locked")
+    try:
+        yield deadline
+    finally:
+        _TURN.release()
+
+
+def _begin(db: sqlite3.Connection, deadline: float) -> None:
+    left = max(0.0, deadline - time.monotonic())
+    db.execute(f"PRAGMA busy_timeout = {round(1000 * left)}")
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
+
+
+def _refused(why: str) -> WriteRefused:
+    return WriteRefused(f"数据库现在写不进去（{why}），请检查磁盘空间和文件权限")
 
 
 @contextmanager

@@ -1,0 +1,155 @@
+"""A database that another program holds locked: nothing is sent, lost or counted, and nobody waits twice."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import database
+import generator
+from config import Settings
+from domain import ImageRequest, Status
+from errors import WriteRefused
+from storage import connection
+from tests.fakes.jimeng import FakeJimeng
+from tests.waiting import wait_until
+from worker import Worker
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another program writes meanwhile and takes its time."""
+    with closing(sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng(latency=0.2) as fake:
+        yield fake
+
+
+def queue(db: database.Connection, worker: Worker) -> int:
+    return database.add_batch(
+        db,
+        [ImageRequest(prompt="猫")],
+        card=worker.model.card,
+        stems=["猫"],
+        is_taken=lambda stem: False,
+    )[1][0]
+
+
+def test_an_order_that_the_ledger_does_not_take_is_not_sent_and_counts_as_no_crash(
+    settings: Settings, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    settings.output_dir.mkdir()
+    database.open_database(settings.database_path)
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
+    tested = replace(settings, **service.settings(model_timeout=60))
+    worker = Worker(tested, generator.open_model(tested))
+    claimed, held, over = threading.Event(), threading.Event(), threading.Event()
+    require_room = worker.disk.insist
+
+    def lock_before_the_ledger(under_way: int) -> None:
+        require_room(under_way)
+        claimed.set()
+        held.wait()
+
+    def hold() -> None:
+        claimed.wait()
+        with locked(settings.database_path):
+            held.set()
+            wait_until(lambda: over.is_set() or "event=database_refuses" in caplog.text)
+
+    monkeypatch.setattr(worker.disk, "insist", lock_before_the_ledger)
+    holder = threading.Thread(target=hold)
+    holder.start()
+    with closing(database.connect(settings.database_path)) as db:
+        record_id = queue(db, worker)
+        try:
+            worker.step(db)
+        finally:
+            over.set()
+            holder.join()
+        record = database.get_record(db, record_id)
+        assert (record.status, record.lapses, record.retries) == (Status.QUEUED, 0, 0)
+        assert service.charges == 0
+        assert worker.step(db)
+        assert database.get_record(db, record_id).status is Status.SUCCESS
+        assert service.charges == 1
+    assert caplog.text.count("event=database_refuses") == 1
+    assert caplog.text.count("event=database_accepts") == 1
+
+
+def test_a_writer_does_not_wait_for_ever_for_the_other_writers_of_its_process(
+    db: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
+    with connection._TURN, pytest.raises(WriteRefused), database.transaction(db):
+        pass
+
+
+def test_writers_wait_for_a_locked_file_all_at_the_same_time(
+    db: database.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 3.0)
+    refused: list[str] = []
+
+    def write() -> None:
+        with closing(database.connect(settings.database_path)) as mine:
+            try:
+                with database.transaction(mine):
+                    pass
+            except WriteRefused as error:
+                refused.append(error.message)
+
+    threads = [threading.Thread(target=write) for _ in range(10)]
+    with locked(settings.database_path):
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.monotonic() - began
+    assert len(refused) == 10
+    assert took < 20  # one after another it would be 30
+
+
+def test_while_the_database_takes_no_writes_the_log_says_so_once(
+    settings: Settings, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    settings.output_dir.mkdir()
+    database.open_database(settings.database_path)
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.05)
+    tested = replace(settings, **service.settings(model_timeout=60, model_concurrency=8))
+    worker = Worker(tested, generator.open_model(tested))
+    refusals: list[str] = []
+    refused = connection._refused
+
+    def counted(why: str) -> WriteRefused:
+        refusals.append(why)
+        return refused(why)
+
+    monkeypatch.setattr(connection, "_refused", counted)
+    with closing(database.connect(settings.database_path)) as db:
+        ids = [queue(db, worker) for _ in range(12)]
+        worker.start()
+        try:
+            with locked(settings.database_path):
+                wait_until(lambda: len(refusals) > 20)
+            wait_until(lambda: all(database.get_record(db, n).status is Status.SUCCESS for n in ids))
+        finally:
+            assert worker.stop(30)
+    assert "turn_failed" not in caplog.text
+    begun, ended = (caplog.text.count(f"event=database_{word}") for word in ("refuses", "accepts"))
+    assert 1 <= begun == ended <= 3  # a write that was just taken may end it for a moment
+    assert service.charges == len(ids)
