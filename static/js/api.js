@@ -37,6 +37,15 @@ export async function callForFile(method, url, body) {
   return { blob: await response.blob(), filename: name ? decodeURIComponent(name[1]) : "" };
 }
 
+/** A file whose download failed is asked for once more: why it is refused, or "" when it would come now. */
+export async function refusal(url, body) {
+  const stop = new AbortController();
+  const response = await send(url, { method: "POST", body, signal: stop.signal });
+  if (!response.ok) return (await response.json().catch(() => null))?.error || UNREADABLE;
+  stop.abort();
+  return "";
+}
+
 /** Send one picture, told how far it has come (0..1). Returns the answer's object, or null when `signal` stopped it.
  *
  * One too large is not sent at all.

@@ -3,6 +3,7 @@
 // A page may be its host: know what lies beyond the list, and do more with a picture than its tile can.
 
 import { Failure } from "./api.js";
+import { closeOnBack } from "./lightbox/back.js";
 import { panel } from "./lightbox/panel.js";
 import { picture } from "./lightbox/picture.js";
 import { zoom } from "./zoom.js";
@@ -42,6 +43,16 @@ export function hostLightbox(element, host) {
   return box;
 }
 
+/** Whether a point lies on the picture, which may be smaller than its element. */
+function isOnPicture(image, { clientX, clientY }) {
+  const { left, top, width, height } = image.getBoundingClientRect();
+  const padding = 2 * Number.parseFloat(getComputedStyle(image).paddingLeft);
+  const scale = Math.min((width - padding) / image.naturalWidth, (height - padding) / image.naturalHeight);
+  const across = Math.abs(clientX - left - width / 2) * 2;
+  const down = Math.abs(clientY - top - height / 2) * 2;
+  return across <= image.naturalWidth * scale && down <= image.naturalHeight * scale;
+}
+
 function build(dialog) {
   const part = (name) => dialog.querySelector(`[data-${name}]`);
   let scope = null;
@@ -53,7 +64,8 @@ function build(dialog) {
   const { show, say } = picture(part("stage"));
   const record = () => current.closest("[data-record-id]");
   const host = () => hosts.get(hostElement) ?? {};
-  const { describe, perform } = panel(dialog, { record, host, say });
+  const { describe, perform } = panel(dialog, { record, host, say, go, leave });
+  const back = closeOnBack(dialog);
   const links = () => [...(scope ?? document).querySelectorAll("[data-full]")].filter((link) => link.closest(SCOPE) === scope);
   const index = () => links().findIndex((link) => link.dataset.full === current.dataset.full);
 
@@ -61,6 +73,16 @@ function build(dialog) {
     present(link);
     if (!dialog.open) dialog.showModal();
     dialog.focus();
+    if (!host().shown) back.opened(); // a host keeps the address itself
+  }
+
+  /** This picture goes: the next one is shown, or the one before, or none. */
+  function leave() {
+    const all = links();
+    const at = index();
+    const other = all[at + 1] ?? all[at - 1];
+    if (other) present(other);
+    else dialog.close();
   }
 
   async function go(step) {
@@ -119,6 +141,11 @@ function build(dialog) {
     home?.focus({ preventScroll: true });
     home?.scrollIntoView({ block: "nearest" });
     host().shown?.(null);
+    back.closed();
+  });
+  part("stage").addEventListener("click", (event) => {
+    if (event.target.closest("button") || view.isZoomed() || view.wasDragged() || isOnPicture(part("image"), event)) return;
+    dialog.close();
   });
   part("previous").addEventListener("click", () => go(-1));
   part("next").addEventListener("click", () => go(1));

@@ -13,6 +13,11 @@ export function toast(text, action) {
   return leaveAfter(element, STAY);
 }
 
+/** Why something failed, in a toast that stays until it is closed. */
+export function failureToast(text) {
+  show(text, [{ label: _("关闭"), run() {} }], { keeps: true });
+}
+
 /**
  * A toast with 撤销. run() undoes the act, by the button or by Ctrl+Z, which still does when the toast is gone;
  * with `whileShown` only as long as it is there: what costs money. Returns {remove()} for what cannot be undone any more.

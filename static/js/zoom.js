@@ -2,8 +2,9 @@
 
 const MOST = 12;
 const SWIPE = 60;
+const SLACK = 5; // pixels that a click may move
 
-/** Returns {reset, by(factor), follow(state)}; calls step(±1) on a swipe sideways, close() on a swipe down, and
+/** Returns {reset, by(factor), follow(state), isZoomed(), wasDragged()}; calls step(±1) on a swipe sideways, close() on a swipe down, and
  *  moved({scale, x, y}) when the person looks closer or elsewhere. */
 export function zoom(stage, image, { step, close, moved = () => null }) {
   const fingers = new Map();
@@ -11,6 +12,7 @@ export function zoom(stage, image, { step, close, moved = () => null }) {
   let x = 0;
   let y = 0;
   let start = null;
+  let wasDragged = false; // between the last press and its release
 
   function draw() {
     const slackX = Math.max(0, (stage.clientWidth * (scale - 1)) / 2);
@@ -78,6 +80,7 @@ export function zoom(stage, image, { step, close, moved = () => null }) {
     fingers.set(event.pointerId, event);
     if (!button) stage.setPointerCapture(event.pointerId);
     start = fingers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
+    wasDragged = fingers.size > 1;
   });
 
   stage.addEventListener("pointermove", (event) => {
@@ -87,6 +90,7 @@ export function zoom(stage, image, { step, close, moved = () => null }) {
       fingers.delete(event.pointerId);
       return;
     }
+    if (start && Math.hypot(event.clientX - start.x, event.clientY - start.y) > SLACK) wasDragged = true;
     const gap = fingers.size === 2 ? apart() : 0;
     fingers.set(event.pointerId, event);
     if (gap) {
@@ -109,5 +113,5 @@ export function zoom(stage, image, { step, close, moved = () => null }) {
   });
   stage.addEventListener("pointercancel", (event) => fingers.delete(event.pointerId));
 
-  return { reset, follow, by: (factor) => (factor ? around(factor) : reset()) };
+  return { reset, follow, by: (factor) => (factor ? around(factor) : reset()), isZoomed: () => scale > 1, wasDragged: () => wasDragged };
 }

@@ -351,6 +351,19 @@ def test_what_is_selected_stays_selected_over_pages_and_comes_as_one_zip(records
         assert set(bundle.namelist()) == {"图-60.jpg", "图-57.jpg", "图-31.jpg", "生成记录.xlsx"}
 
 
+def test_a_download_that_is_refused_is_said_on_the_page_which_stays(records: RecordsPage) -> None:
+    records.page.route(
+        "**/archive.zip",
+        lambda route: route.fulfill(
+            status=503, json={"success": False, "error": "已有两个下载在打包，请稍后再试"}
+        ),
+    )
+    records.pick(60, 59)
+    records.page.get_by_role("button", name="下载 ZIP").click()
+    expect(records.page.locator(".toast").filter(has_text="已有两个下载在打包")).to_be_visible()
+    records.expect_total("共 60 条")
+
+
 def test_the_whole_result_is_selected_exported_deleted_and_brought_back(
     records: RecordsPage, house: HouseProcess
 ) -> None:

@@ -274,6 +274,47 @@ def test_the_large_view_is_walked_by_keyboard_and_copies(demo: HouseProcess, stu
     expect(large).to_be_hidden()
 
 
+def test_going_back_or_a_click_beside_the_picture_closes_the_large_view_and_stays_on_the_page(
+    demo: HouseProcess, studio: Open
+) -> None:
+    page = studio(demo)
+    page.write_prompt("一只猫")
+    page.generate()
+    page.wait_for_pictures(1)
+    address = page.page.url
+    for _ in range(2):
+        large = page.enlarge(0)
+        page.page.go_back()
+        expect(large).to_be_hidden()
+        expect(page.page).to_have_url(address)
+    large = page.enlarge(0)
+    box = large.locator("[data-image]").bounding_box()
+    assert box
+    page.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(large).to_be_visible()
+    page.page.mouse.click(box["x"] + 4, box["y"] + 4)
+    expect(large).to_be_hidden()
+    expect(page.tiles("success")).to_have_count(1)
+
+
+def test_pictures_are_marked_kept_and_rejected_in_the_large_view(demo: HouseProcess, studio: Open) -> None:
+    page = studio(demo)
+    for prompt in ("第一张", "第二张"):
+        page.write_prompt(prompt)
+        page.generate()
+        expect(page.tiles("success").filter(has_text=prompt)).to_have_count(1, timeout=20_000)
+    large = page.enlarge(0)
+    page.page.keyboard.press("f")
+    expect(large.locator("[data-do=favourite]")).to_have_attribute("aria-pressed", "true")
+    page.page.keyboard.press("x")
+    expect(large).to_contain_text("第一张")
+    expect(page.tiles()).to_have_count(1)
+    page.page.keyboard.press("z")
+    expect(page.tiles()).to_have_count(2)
+    page.page.keyboard.press("p")
+    until(lambda: demo.get("/api/records?favourite=1")["total"] == 2)
+
+
 def delete_the_only_picture(page: StudioPage) -> None:
     """One is made and deleted."""
     page.write_prompt("删错的猫")

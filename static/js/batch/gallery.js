@@ -21,6 +21,7 @@ function makeEntry(record) {
   const link = document.createElement("a");
   const { id, url: path, prompt, negative_prompt, seed } = record;
   entry.dataset.recordId = String(id);
+  if (record.favourite) entry.dataset.favourite = "";
   entry.dataset.request = JSON.stringify({ prompt, negative_prompt, seed });
   link.href = path;
   link.dataset.full = path;

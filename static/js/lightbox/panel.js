@@ -1,11 +1,14 @@
 // Beside the large picture: what it was made from, to read and to copy, and what can be done with it.
 
+import { Failure } from "../api.js";
 import { copy } from "../messages.js";
+import { marks } from "./marks.js";
 import { _ } from "../words.js";
 
-/** Returns {describe(), perform(name)}; record(), host() and say(sentence) are the lightbox's. */
-export function panel(dialog, { record, host, say }) {
+/** Returns {describe(), perform(name)}; record(), host(), say(sentence), go(step) and leave() are the lightbox's. */
+export function panel(dialog, { record, host, say, go, leave }) {
   const part = (name) => dialog.querySelector(`[data-${name}]`);
+  const own = marks(dialog.dataset.favouriteUrl, { go, leave });
   let asked = {};
 
   function describe() {
@@ -24,7 +27,7 @@ export function panel(dialog, { record, host, say }) {
 
   /** Show what can be done with this picture: what the host offers, or else what its own tile does. */
   function offer() {
-    const state = host().state?.(record()) ?? new Set();
+    const state = host().state?.(record()) ?? (record() ? own.state(record()) : new Set());
     for (const button of dialog.querySelectorAll("[data-do]")) {
       button.hidden = !isOffered(button.dataset.do);
       if (!button.hasAttribute("aria-pressed")) continue;
@@ -35,7 +38,8 @@ export function panel(dialog, { record, host, say }) {
   }
 
   function isOffered(name) {
-    return host().offers ? host().offers(record()).includes(name) : Boolean(tileButton(name));
+    if (host().offers) return host().offers(record()).includes(name);
+    return Boolean(tileButton(name)) || Boolean(record() && own.offers(name, record()));
   }
 
   function tileButton(name) {
@@ -44,13 +48,19 @@ export function panel(dialog, { record, host, say }) {
 
   async function perform(name) {
     if (!isOffered(name)) return;
-    if (host().deed) {
-      await host().deed(name, record()).catch((failure) => say(failure.message));
-      if (dialog.open) offer();
-    } else {
+    const isOwn = !host().deed && own.offers(name, record());
+    if (!host().deed && !isOwn) {
       dialog.close();
       tileButton(name).click();
+      return;
     }
+    try {
+      await (isOwn ? own.perform(name, record()) : host().deed(name, record()));
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      say(failure.message);
+    }
+    if (dialog.open) offer();
   }
 
   dialog.addEventListener("click", (event) => {

@@ -1,12 +1,14 @@
 // What is done to records, one or many: into the trash and out again, favourites, ZIP, Excel; and to one:
 // again, use as reference. Fetched when first needed.
 
-import { call } from "../api.js";
-import { copy, offerUndo, toast } from "../messages.js";
+import { call, refusal } from "../api.js";
+import { copy, failureToast, offerUndo, toast } from "../messages.js";
 import { order } from "../orders.js";
 import { addressWith } from "./address.js";
 import { DRAFT, intoDraft, recall } from "../kept.js";
 import { _, language } from "../words.js";
+
+const FRAME = "download";
 
 /** Returns do(name, chosen, {record, button}) for a page, its finder and its selection. */
 export function makeDeeds(page, finder, selection) {
@@ -73,14 +75,12 @@ export function makeDeeds(page, finder, selection) {
   }
 
   async function reference(_chosen, { record }) {
-    const { max_references: max, local_reference_problem: refusal } = JSON.parse(page.dataset.card);
-    if (refusal) return toast(refusal);
-    const most = Math.min(4, max);
+    const most = Math.min(4, JSON.parse(page.dataset.card).max_references);
     const hasRoom = (draft) => (draft?.sample_images ?? []).length < most;
     const uploaded = hasRoom(recall(DRAFT)) && await call("POST", uploadUrl, { record_id: Number(record.dataset.recordId) });
     const taken = uploaded && intoDraft((draft) => hasRoom(draft) && { ...draft, sample_images: [...(draft.sample_images ?? []), uploaded.images[0]] });
-    if (taken) return toast(_("已加入「单图生成」的参考图"), { label: _("去生成"), run: () => location.assign(studioUrl) });
-    return toast(_("「单图生成」里已有 {most} 张参考图，请先移除一张", { most }), { label: _("去看"), run: () => location.assign(studioUrl) });
+    if (taken) toast(_("已加入「单图生成」的参考图"), { label: _("去生成"), run: () => location.assign(studioUrl) });
+    else toast(_("「单图生成」里已有 {most} 张参考图，请先移除一张", { most }), { label: _("去看"), run: () => location.assign(studioUrl) });
   }
 
   const deeds = {
@@ -134,7 +134,23 @@ function carry(url, chosen) {
     form.append(field);
   }
   document.body.append(form);
+  downloadFrame(url, new URLSearchParams(fields));
+  form.target = FRAME;
   form.submit();
   form.remove();
   toast(_("下载已经开始，大的要等一会儿"));
 }
+
+/** Downloads go through a frame: only an error loads in it, and the page stays. */
+function downloadFrame(url, body) {
+  document.querySelector(`iframe[name="${FRAME}"]`)?.remove();
+  const frame = document.createElement("iframe");
+  frame.name = FRAME;
+  frame.hidden = true;
+  document.body.append(frame);
+  frame.addEventListener("load", async () => {
+    const why = await refusal(url, body).catch((failure) => failure.message);
+    failureToast(why || _("下载没有成功，请再试一次"));
+  });
+}
+
