@@ -49,8 +49,8 @@ function random() {
   return [...crypto.getRandomValues(new Uint32Array(4))].map((number) => number.toString(36)).join("");
 }
 
-// 53 bits (cyrb53). Two orders with one digest would be refused by the server, which compares them whole.
-function digest(text) {
+/** 53 bits (cyrb53) as text. Two orders with one digest would be refused by the server, which compares them whole. */
+export function digest(text) {
   let [high, low] = [0xdeadbeef, 0x41c6ce57];
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);

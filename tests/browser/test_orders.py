@@ -137,6 +137,91 @@ def test_a_single_row_whose_answer_was_lost_is_ordered_once(page: Page, demo: Ho
     assert count_orders(demo) == 1
 
 
+def test_a_row_that_was_made_alone_is_left_out_of_the_run(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    batch = table(page, house, "猫", "狗")
+    batch.cell(1, "actions").locator("[data-run-row]").click()
+    page.locator("[data-money-yes]").click()
+    batch.wait_for_picture(1)
+    dialog = batch.open_start()
+    expect(dialog).to_contain_text("1 张，1 行")
+    expect(dialog).to_contain_text("1 行已做过或正在做，不再付费")
+    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
+    dialog.locator("[data-start-yes]").click()
+    batch.expect_ended(1)
+    assert sorted(order.body["prompt"] for order in jimeng.orders) == ["狗", "猫"]
+
+
+def test_after_a_run_and_one_corrected_cell_only_that_row_is_sent(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    batch = table(page, house, "猫", "狗")
+    batch.start_batch()
+    batch.expect_ended(1)
+    batch.open()
+    batch.wait_for_picture(2)
+    batch.correct_cell(2, "prompt", "狼")
+    dialog = batch.open_start()
+    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
+    dialog.locator("[data-start-yes]").click()
+    batch.expect_ended(1)
+    assert sorted(order.body["prompt"] for order in jimeng.orders) == ["狗", "狼", "猫"]
+
+
+def test_a_run_copied_as_a_draft_sends_what_was_changed_in_it(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    batch = table(page, house, "猫", "狗")
+    batch.start_batch()
+    batch.expect_ended(1)
+    batch.copy_to_draft()
+    batch.wait_for_picture(2)
+    batch.correct_cell(1, "prompt", "狼")
+    expect(batch.open_start().locator("[data-start-yes]")).to_have_text("生成 1 张")
+
+
+def test_what_was_made_is_made_again_when_it_is_asked_for(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    batch = table(page, house, "猫", "狗")
+    batch.start_batch()
+    batch.expect_ended(1)
+    batch.open()
+    dialog = batch.open_start()
+    start = dialog.locator("[data-start-yes]")
+    expect(start).to_be_disabled()
+    expect(start).to_have_text("没有要生成的")
+    expect(dialog).to_contain_text("也再做一次，再付 ¥0.44")
+    dialog.locator("[data-start-again]").check()
+    expect(start).to_have_text("生成 2 张")
+    expect(dialog).not_to_contain_text("不再付费")
+    start.click()
+    batch.expect_ended(1)
+    assert jimeng.charges == 4
+
+
+def test_rows_under_way_are_left_out_and_rows_that_failed_free_are_not(
+    page: Page, house: HouseProcess, jimeng: FakeJimeng
+) -> None:
+    jimeng.latency = 600.0
+    batch = table(page, house, "猫", "违禁")
+    batch.start_batch()
+    batch.expect_status(2, "failed")
+    batch.open()
+    dialog = batch.open_start()
+    expect(dialog).to_contain_text("1 行已做过或正在做")
+    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
+
+
+def test_a_duplicate_of_a_row_that_was_made_is_a_row_of_its_own(page: Page, demo: HouseProcess) -> None:
+    batch = table(page, demo, "猫")
+    batch.cell(1, "actions").locator("[data-run-row]").click()
+    batch.wait_for_picture(1)
+    batch.choose_of_row(1, "复制这一行")
+    expect(batch.open_start().locator("[data-start-yes]")).to_have_text("生成 1 张")
+
+
 def charged_failures(house: HouseProcess, jimeng: FakeJimeng, source: str) -> str:
     """A batch of which one picture was refused and one was charged and cannot be opened -> its id."""
     jimeng.picture_form = "gif"

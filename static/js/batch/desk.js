@@ -62,6 +62,7 @@ export function makeDesk(batch) {
     });
     report.forget();
     draft.replaced();
+    singles.resume();
     if (before) tell(true, _("表格里现在是复制来的批次。原来的草稿还在，按「撤销」（Ctrl+Z）就换回来。"));
   }
 
@@ -98,11 +99,13 @@ export function makeDesk(batch) {
     return button;
   }
 
-  function start() {
-    if (table.readOnly) return;
+  async function start() {
+    if (table.readOnly || dialog("start").open) return;
     table.editor.commit();
+    const made = await singles.listMade();
+    if (table.readOnly || document.querySelector("dialog[open]")) return;
     askToStart(dialog("start"), {
-      table, card, url: urls.batchesUrl, sum: foot.sum(),
+      table, card, url: urls.batchesUrl, sum: foot.sum(), made,
       startedBefore: batch.started && new Date(batch.started.at).toLocaleTimeString(language, { hourCycle: "h23" }),
       onStarted,
     });

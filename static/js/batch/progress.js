@@ -78,7 +78,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     const item = part("cause").content.firstElementChild.cloneNode(true);
     item.classList.toggle("is-unknown", unknown);
     item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
-    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stakeOf(records)) }) : charged ? _("{words}（已计费）", { words }) : words;
+    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stakeOf(records)) }) : charged ? _("已计费，{words}", { words }) : words;
     item.querySelector("[data-retry]").textContent = unknown || charged ? _("重试…") : _("重试这一组");
     const lost = records.filter(({ collectable }) => !collectable);
     const free = records.filter(({ collectable }) => collectable);

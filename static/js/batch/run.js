@@ -9,6 +9,7 @@ import { agreedToRetry, figure, stakeOf } from "./money.js";
 import { makeLog } from "./log.js";
 import { cancelledOf, makeProgress } from "./progress.js";
 import { makeRecordBook, queuedAnew } from "./records.js";
+import { askedOf } from "./start.js";
 import { _ } from "../words.js";
 import { yuan } from "../yuan.js";
 
@@ -92,7 +93,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     pause: () => order("pause", _("已暂停：正在生成的会做完，不再开始新的")),
     resume: () => order("resume", _("继续生成")),
     retry: () => retry(),
-    copy: () => onCopy(book.rows().map((row) => unseeded(row, book.of(row)))),
+    copy: () => onCopy(book.rows().map((row) => ordered(unseeded(row, book.of(row))))),
     async cancel() {
       const answer = await order("cancel");
       if (!answer) return;
@@ -108,6 +109,11 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       if (agreed) await uncancel({}).catch((failure) => refuse(failure.message));
     },
   };
+
+  // The copy knows what it was made with: what is not changed in it is not paid for once more by itself.
+  function ordered(row) {
+    return { ...row, run: id, asked: askedOf(row, table.columns) };
+  }
 
   async function retry(body) {
     const answer = await order("retry", "", body);

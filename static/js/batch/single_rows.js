@@ -1,4 +1,5 @@
-// 生成 of one row out of the draft: a batch of that row alone, followed in its 状态.
+// What became of the draft's rows: 生成 of one row (a batch of that row alone), and every batch that one was ordered
+// with, followed in its 状态.
 
 import { confirmMoney } from "../messages.js";
 import { order } from "../orders.js";
@@ -6,11 +7,11 @@ import { followMany } from "./follow_many.js";
 import { agreedToRetry, picturesOf, priceOf } from "./money.js";
 import { goToCell } from "./problems.js";
 import { stateOfRecords } from "./records.js";
-import { postRows } from "./start.js";
+import { askedOf, postRows } from "./start.js";
 import { _ } from "../words.js";
 import { yuan } from "../yuan.js";
 
-/** Returns {run(row), stateOf(row), resume()}; row.run keeps the batch's id, also in the draft. */
+/** Returns {run(row), stateOf(row), recordsOf(row), resume(), listMade()}; row.run keeps the batch's id, also in the draft. */
 export function useSingleRows(table, { card, url, onChange }) {
   const followed = followMany(url, table.view.later);
   const posting = new Set(); // rows on their way
@@ -28,7 +29,7 @@ export function useSingleRows(table, { card, url, onChange }) {
     posting.add(row);
     table.view.later();
     try {
-      row.run = await postRows(url, table, [row], { about: `row ${table.rows.indexOf(row)}` });
+      await postRows(url, table, [row], { about: `row ${table.rows.indexOf(row)}` });
       onChange();
       followed.add(row.run);
       document.dispatchEvent(new Event("look-now"));
@@ -60,21 +61,36 @@ export function useSingleRows(table, { card, url, onChange }) {
   }
 
   function stateOf(row) {
-    const records = row.run && followed.of(row.run);
-    if (posting.has(row) || (row.run && !records)) return { word: "…", status: "queued", tone: "", pictures: [], action: "" };
-    if (!records?.length) return null;
+    const records = recordsOf(row);
+    if (posting.has(row) || (row.run && !followed.of(row.run))) return { word: "…", status: "queued", tone: "", pictures: [], action: "" };
+    if (records.length === 0) return null;
     const state = stateOfRecords(records);
     return { ...state, action: state.status === "success" ? _("再生成") : state.action };
   }
 
   function recordsOf(row) {
-    return (row.run && followed.of(row.run)) || [];
+    const book = row.run && followed.of(row.run);
+    if (book && row.asked === null) return book.all(); // a draft of an earlier version: a batch of that row alone
+    return book ? book.of(row) : [];
+  }
+
+  /** The rows that ask for what was made already, is under way, or was charged; what is not known yet is waited for. */
+  async function listMade() {
+    await followed.whenKnown();
+    return table.rows.all.filter((row) => table.checks.isFilled(row) && isMade(row));
+  }
+
+  function isMade(row) {
+    if (posting.has(row)) return true;
+    const asked = askedOf(row, table.columns);
+    if (!row.run || (row.asked ?? asked) !== asked) return false;
+    return !followed.of(row.run) || recordsOf(row).some(({ status, charged }) => charged || !["failed", "cancelled"].includes(status));
   }
 
   const isRunning = () => table.rows.all.some((row) => recordsOf(row).some(({ status }) => status === "running"));
   setInterval(() => { if (!document.hidden && !table.readOnly && isRunning()) table.view.later(); }, 1000);
   return {
-    run, stateOf, recordsOf,
+    run, stateOf, recordsOf, listMade,
     resume() { for (const row of table.rows.all) if (row.run) followed.add(row.run); },
   };
 }

@@ -2,8 +2,9 @@
 
 import { Failure } from "../api.js";
 import { budgetLeft } from "../live.js";
-import { order } from "../orders.js";
+import { digest, order } from "../orders.js";
 import { unusedFields } from "../table/columns.js";
+import { sumOf } from "./money.js";
 import { goToNextProblem, markProblems } from "./problems.js";
 import { _ } from "../words.js";
 import { yuan } from "../yuan.js";
@@ -22,11 +23,18 @@ function takenOf(row, columns) {
   return { ...requestOf(row), number: row.number, ...Object.fromEntries(unusedFields(columns).map((field) => [field, ""])) };
 }
 
-/** Post rows; complaints of the server are marked on their cells. Returns the batch id, or throws Failure. */
+/** What a row asks for, as a digest: the same for rows that would become the same pictures. */
+export function askedOf(row, columns) {
+  const { number: _number, filename: _filename, ...asked } = takenOf(row, columns);
+  return digest(JSON.stringify(asked));
+}
+
+/** Post rows, which keep their batch; complaints of the server are marked on their cells. Returns the batch id, or throws Failure. */
 export async function postRows(url, table, rows, { name = "", about = "" } = {}) {
   try {
     const body = { name, source: "batch", rows: rows.map((row) => takenOf(row, table.columns)) };
     const { batch_id: id } = await order(url, body, { about, ofDraft: true });
+    for (const row of rows) Object.assign(row, { run: id, asked: askedOf(row, table.columns) });
     return id;
   } catch (failure) {
     markProblems(table, failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error })));
@@ -34,17 +42,21 @@ export async function postRows(url, table, rows, { name = "", about = "" } = {})
   }
 }
 
-/** Ask and start. sum: from foot.js; onStarted(id, rows). */
-export function askToStart(dialog, { table, card, url, sum, startedBefore, onStarted }) {
+/** Ask and start. sum: from foot.js; made: the rows that were made or are under way; onStarted(id, rows). */
+export function askToStart(dialog, { table, card, url, sum, made, startedBefore, onStarted }) {
   const part = (name) => dialog.querySelector(`[data-start-${name}]`);
-  const yes = part("yes");
+  const [yes, again] = [part("yes"), part("again")];
   if (sum.rows === 0) return table.onComplaint?.(_("表格还是空的，先写一行提示词或导入 Excel"));
   if (sum.bad > 0) return goToNextProblem(table);
-  const rows = table.rows.all.filter(table.checks.isFilled);
-  const left = budgetLeft();
-  part("facts").replaceChildren(...facts({ sum, card, left, startedBefore }));
-  part("error").textContent = left !== null && sum.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
-  wait(false);
+  let rows = [];
+  let pictures = 0;
+  const madeRows = new Set(made);
+  const madeAgain = sumOf(made, card, table.checks);
+  part("made").hidden = made.length === 0;
+  part("again-words").textContent = _("已做过或正在做的 {n} 行也再做一次，再付 {sum}", { n: made.length, sum: yuan(madeAgain.price) });
+  again.checked = false;
+  again.onchange = choose;
+  choose();
   yes.onclick = async () => {
     wait(true);
     try {
@@ -59,13 +71,25 @@ export function askToStart(dialog, { table, card, url, sum, startedBefore, onSta
     }
   };
   dialog.showModal();
-  yes.focus();
+  (yes.disabled ? again : yes).focus();
   return undefined;
+
+  // What was made is paid for once more only when it is asked for.
+  function choose() {
+    const left = budgetLeft();
+    rows = table.rows.all.filter((row) => table.checks.isFilled(row) && (again.checked || !madeRows.has(row)));
+    const chosen = sumOf(rows, card, table.checks);
+    ({ pictures } = chosen);
+    part("facts").replaceChildren(...facts({ chosen, blank: sum.blank, made: again.checked ? 0 : made.length, card, left, startedBefore }));
+    part("error").textContent = left !== null && chosen.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
+    wait(false);
+  }
 
   // What is on its way cannot be called back: until it is answered the dialog stays, and nothing is posted twice.
   function wait(posting) {
-    yes.disabled = part("no").disabled = posting;
-    yes.textContent = posting ? _("正在提交…") : _("生成 {n} 张", { n: sum.pictures });
+    part("no").disabled = again.disabled = posting;
+    yes.disabled = posting || rows.length === 0;
+    yes.textContent = posting ? _("正在提交…") : rows.length === 0 ? _("没有要生成的") : _("生成 {n} 张", { n: pictures });
     dialog.oncancel = (event) => { if (posting) event.preventDefault(); };
     dialog.onclose = () => { if (posting) dialog.showModal(); }; // a second Esc, a press beside it: these cannot be refused
   }
@@ -80,14 +104,15 @@ export function askToStart(dialog, { table, card, url, sum, startedBefore, onSta
   }
 }
 
-function facts({ sum, card, left, startedBefore }) {
+function facts({ chosen, blank, made, card, left, startedBefore }) {
   const lines = [
-    [_("图片"), _("{pictures} 张，{rows} 行", { pictures: sum.pictures, rows: sum.rows })],
+    [_("图片"), _("{pictures} 张，{rows} 行", { pictures: chosen.pictures, rows: chosen.rows })],
     [_("模型"), card.label],
-    [_("预计费用"), yuan(sum.price)],
+    [_("预计费用"), yuan(chosen.price)],
   ];
+  if (made > 0) lines.push([_("不再做"), _("{n} 行已做过或正在做，不再付费", { n: made })]);
   if (left !== null) lines.push([_("预算还剩"), `¥${left.toFixed(2)}`]);
-  if (sum.blank > 0) lines.push([_("空行"), _("{blank} 行会跳过", { blank: sum.blank })]);
+  if (blank > 0) lines.push([_("空行"), _("{blank} 行会跳过", { blank })]);
   if (startedBefore) lines.push([_("注意"), _("这份表格在 {moment} 已经开始过一次，没有改动", { moment: startedBefore })]);
   return lines.flatMap(([term, words]) => {
     const dt = document.createElement("dt");

@@ -5,6 +5,7 @@ import { _ } from "../words.js";
 
 const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename", "seed", "steps"];
 
+// `run` is the batch that the row was ordered with last, `asked` the digest of what was asked for then (start.js).
 // `number` is what the row is called everywhere: its line in the imported file, or the next free one (rows.js).
 // Marks stand beside a field for as long as it keeps the value they were made for:
 // {field: {value, error, fixed, words}}; `fixed` is a correction that was made, not a complaint, `words` says it at length.
@@ -22,6 +23,7 @@ export function makeRow(fields = {}) {
     steps: words(fields.steps),
     marks: fields.marks ?? {},
     run: fields.run ?? null,
+    asked: fields.asked ?? null,
   };
 }
 
@@ -38,7 +40,7 @@ export function rowFromDraft(kept) {
 }
 
 export function copyOfRow(row) {
-  return makeRow({ ...row, run: null, number: null });
+  return makeRow({ ...row, run: null, asked: null, number: null });
 }
 
 /** of(row) -> {field: complaint}, remembered until forget(rows). A row without any of the contentFields is empty: it has none. */
