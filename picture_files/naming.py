@@ -1,14 +1,16 @@
 """Names of picture files: from what a person wrote to what every file system takes.
 
-Looks at the disk only to ask whether a name is taken.
+Looks at the disk only to ask which names are taken.
 """
 
-import os.path
+import contextlib
+import os
 import re
 import unicodedata
 from pathlib import Path
 
 import windows
+from domain import file_key
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
@@ -18,6 +20,8 @@ MAX_PROMISED_BYTES = 255 - len(".webp.part")  # with both, as a record is promis
 _ANY_UNITS = 255  # of UTF-16; never more than bytes of UTF-8
 _LONGEST_WRITTEN = 2_000  # characters of a name that are looked at
 MAX_DEFAULT_LENGTH = 24
+
+_ASKED_BY_NAME = 20  # from then on one look into the folder takes less time
 
 _LINE_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
 _REFUSED = re.compile(r'[<>:"/\\|?*]+')
@@ -58,6 +62,31 @@ def stem_from_prompt(prompt: str) -> str:
 def is_taken(output_dir: Path, stem: str) -> bool:
     """Whether a picture of that stem is there, whatever its ending. Asks for names, lists nothing."""
     return any(os.path.lexists(output_dir / f"{stem}{ending}") for ending in ENDINGS)
+
+
+class TakenStems:
+    """``is_taken`` for many stems: after the first few the folder is read once."""
+
+    def __init__(self, output_dir: Path) -> None:
+        self._output_dir = output_dir
+        self._asked = 0
+        self._listed: set[str] | None = None
+
+    def __call__(self, stem: str) -> bool:
+        self._asked += 1
+        if self._asked <= _ASKED_BY_NAME:
+            return is_taken(self._output_dir, stem)
+        if self._listed is None:
+            self._listed = _listed_stems(self._output_dir)
+        return file_key(stem) in self._listed
+
+
+def _listed_stems(output_dir: Path) -> set[str]:
+    """The stems of the pictures in the folder, as they are compared; none while it is away."""
+    with contextlib.suppress(OSError), os.scandir(output_dir) as entries:
+        names = (Path(entry.name) for entry in entries)
+        return {file_key(name.stem) for name in names if name.suffix.lower() in ENDINGS}
+    return set()
 
 
 def promised_units(output_dir: Path) -> int:

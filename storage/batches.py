@@ -10,7 +10,8 @@ from decimal import Decimal
 from domain import Batch, BatchStatus, ImageRequest, ModelCard, Record, Status, file_key
 from errors import Conflict, NotFound
 from storage.batch_log import add_log
-from storage.connection import next_version, transaction
+from storage.connection import transaction
+from storage.file_names import are_taken, choose_names
 from storage.request_keys import RequestKey, find_answer, keep_answer
 from storage.rows import RECORD, micros, priced, sample_images_text, to_record
 from storage.versions import touch
@@ -43,38 +44,51 @@ def add_batch(
     """
     batch_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     accepted = [card.accept(request) for request in requests]
-    with transaction(db):
-        if first := find_answer(db, key):
-            return first["batch_id"], first["records"]
-        version = next_version(db)
-        db.execute(
-            """
-            INSERT INTO batches (id, name, source, total, estimated_micros, is_priced, priority, version)
-            VALUES (:id, :name, :source, :total, :estimated, :is_priced, :priority, :version)
-            """,
-            {
-                "id": batch_id,
-                "name": name,
-                "source": source,
-                "total": sum(request.num_images for request in accepted),
-                "estimated": micros(
-                    sum(((card.price(r) or Decimal(0)) * r.num_images for r in accepted), Decimal(0))
-                ),
-                "is_priced": card.is_priced,
-                "priority": 0 if source == "batch" else 1,
-                "version": version,
-            },
-        )
-        promise = _promiser(db, is_taken)
-        ids = []
-        numbers = row_numbers or range(1, len(accepted) + 1)
-        for row_number, request, stem in zip(numbers, accepted, stems, strict=True):
-            promised = promise(stem, request.num_images)
-            for picture_number, file_stem in enumerate(promised, 1):
-                fields = _record_fields(request, card, batch_id, row_number, picture_number, file_stem)
-                ids.append(_add_record(db, fields | {"version": version}))
-        keep_answer(db, key, {"batch_id": batch_id, "records": ids})
-    return batch_id, ids
+    while True:
+        names = choose_names(db, zip(stems, (r.num_images for r in accepted), strict=True), is_taken)
+        with transaction(db):
+            if first := find_answer(db, key):
+                return first["batch_id"], first["records"]
+            if are_taken(db, names):
+                continue
+            _add_row(db, batch_id, accepted, card=card, name=name, source=source)
+            numbers = row_numbers or range(1, len(accepted) + 1)
+            ids = []
+            for row_number, request, promised in zip(numbers, accepted, names, strict=True):
+                for picture_number, stem in enumerate(promised, 1):
+                    fields = _record_fields(request, card, batch_id, row_number, picture_number, stem)
+                    ids.append(_add_record(db, fields))
+            touch(db, ids)
+            keep_answer(db, key, {"batch_id": batch_id, "records": ids})
+        return batch_id, ids
+
+
+def _add_row(
+    db: sqlite3.Connection,
+    batch_id: str,
+    requests: Sequence[ImageRequest],
+    *,
+    card: ModelCard,
+    name: str,
+    source: str,
+) -> None:
+    db.execute(
+        """
+        INSERT INTO batches (id, name, source, total, estimated_micros, is_priced, priority, version)
+        VALUES (:id, :name, :source, :total, :estimated, :is_priced, :priority, 0)
+        """,
+        {
+            "id": batch_id,
+            "name": name,
+            "source": source,
+            "total": sum(request.num_images for request in requests),
+            "estimated": micros(
+                sum(((card.price(r) or Decimal(0)) * r.num_images for r in requests), Decimal(0))
+            ),
+            "is_priced": card.is_priced,
+            "priority": 0 if source == "batch" else 1,
+        },
+    )
 
 
 def _record_fields(
@@ -102,7 +116,7 @@ def _record_fields(
 
 _INSERTED = (
     "prompt, negative_prompt, aspect_ratio, resolution, num_images, seed, steps, sample_images, batch_id, "
-    "status, model, row_number, picture_number, file_stem, file_key, requested_filename, version"
+    "status, model, row_number, picture_number, file_stem, file_key, requested_filename"
 )
 _INSERT_RECORD = f"""
     INSERT INTO generation_records ({_INSERTED})
@@ -112,39 +126,6 @@ _INSERT_RECORD = f"""
 
 def _add_record(db: sqlite3.Connection, fields: dict[str, object]) -> int:
     return int(db.execute(_INSERT_RECORD, fields).lastrowid or 0)
-
-
-def _promiser(db: sqlite3.Connection, is_taken: Callable[[str], bool]) -> Callable[[str, int], list[str]]:
-    """-> a function (wanted stem, how many) -> stems nobody has, on disk or promised in the database."""
-    counters: dict[str, int] = {}
-
-    def is_free(stem: str) -> bool:
-        sql = "SELECT 1 FROM generation_records WHERE file_key = :key"
-        return db.execute(sql, {"key": file_key(stem)}).fetchone() is None and not is_taken(stem)
-
-    def promise(wanted: str, count: int) -> list[str]:
-        while True:
-            number = counters.get(file_key(wanted), 0) or _highest_counter(db, wanted) + 1
-            counters[file_key(wanted)] = number + 1
-            base = wanted if number == 1 else f"{wanted}-{number}"
-            stems = [base] if count == 1 else [f"{base}_{n}" for n in range(1, count + 1)]
-            if all(is_free(stem) for stem in stems):
-                return stems
-
-    return promise
-
-
-def _highest_counter(db: sqlite3.Connection, stem: str) -> int:
-    """The highest n of ``stem-n`` or ``stem-n_1`` already promised; 0 when there is none."""
-    key = file_key(stem)
-    rows = db.execute(
-        "SELECT file_key FROM generation_records WHERE file_key >= :low AND file_key < :high",
-        {"low": f"{key}-", "high": f"{key}."},
-    ).fetchall()
-    tails = (row["file_key"][len(key) + 1 :].partition("_")[0] for row in rows)
-    return max(
-        (int(tail) for tail in tails if tail.isascii() and tail.isdigit() and len(tail) < 9), default=0
-    )
 
 
 def get_batch(db: sqlite3.Connection, batch_id: str) -> Batch:

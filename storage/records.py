@@ -15,6 +15,10 @@ from storage.versions import touch
 _CHANGED_AT_ONCE = 1_000  # in one transaction, so that nobody waits long for the next
 _READ_AT_ONCE = 200
 
+# The trash is being emptied of it: its file is on its way out, or gone.
+EMPTIED = -1
+NOT_EMPTIED = f"deletion IS NOT {EMPTIED}"
+
 Chosen = Sequence[int] | RecordFilter
 
 
@@ -132,7 +136,10 @@ def delete_undoably(db: sqlite3.Connection, chosen: Chosen) -> tuple[int, int]:
 def restore_records(db: sqlite3.Connection, chosen: Chosen) -> int:
     """Out of the trash again -> how many."""
     return _change(
-        db, _chosen_ids(db, chosen), "deleted_at = NULL, deletion = NULL", "deleted_at IS NOT NULL"
+        db,
+        _chosen_ids(db, chosen),
+        "deleted_at = NULL, deletion = NULL",
+        f"deleted_at IS NOT NULL AND {NOT_EMPTIED}",
     )
 
 

@@ -12,6 +12,7 @@ from domain import file_key
 from errors import StorageError
 from storage.batches import pause_in_copy
 from storage.connection import connect, is_up_to_date, open_database, transaction, unbound
+from storage.records import EMPTIED
 
 _FILES_AT_ONCE = 2_000
 
@@ -63,13 +64,38 @@ def empty_trash(
     ``remove(filename, record id)`` takes picture and thumbnail away; the name is empty when another record
     has the same picture. When it raises StorageError the record stays in the trash and the others go on;
     those ``apart`` are not tried. Nobody can restore a record meanwhile, and after a crash in between the
-    record is still in the trash and the next call goes on. A table of another program that names the record
-    does not keep it.
+    record is still in the trash and the next call goes on. Files are removed outside of any transaction.
+    A table of another program that names the record does not keep it.
     """
+    marked = _mark_expired(db, days=days, apart=apart, limit=limit)
+    removed = [row["id"] for row in marked if _is_removed(row, remove)]
     with unbound(db), transaction(db):
-        rows = db.execute(
+        db.execute(
+            f"""
+            DELETE FROM generation_records
+            WHERE deletion = {EMPTIED} AND id IN (SELECT value FROM json_each(:ids))
+            """,
+            {"ids": json.dumps(removed)},
+        )
+        db.execute(
+            f"""
+            UPDATE generation_records
+            SET deletion = NULL
+            WHERE deletion = {EMPTIED} AND id IN (SELECT value FROM json_each(:ids))
+            """,
+            {"ids": json.dumps([row["id"] for row in marked])},
+        )
+    return len(removed)
+
+
+def _mark_expired(
+    db: sqlite3.Connection, *, days: int, apart: Collection[int], limit: int
+) -> list[sqlite3.Row]:
+    """Keep them from being restored -> their ids and files; no file that another record has as well."""
+    with transaction(db):
+        expired = db.execute(
             """
-            SELECT id, filename
+            SELECT id
             FROM generation_records
             WHERE deleted_at IS NOT NULL AND deleted_at < datetime('now', :ago)
               AND id NOT IN (SELECT value FROM json_each(:apart))
@@ -78,27 +104,37 @@ def empty_trash(
             """,
             {"ago": f"-{days} days", "apart": json.dumps(list(apart)), "limit": limit},
         ).fetchall()
-        return sum(_delete_for_good(db, row, remove) for row in rows)
+        ids = json.dumps([row["id"] for row in expired])
+        db.execute(
+            f"""
+            UPDATE generation_records
+            SET deletion = {EMPTIED}
+            WHERE id IN (SELECT value FROM json_each(:ids))
+            """,
+            {"ids": ids},
+        )
+        return db.execute(
+            f"""
+            SELECT mine.id, CASE WHEN EXISTS (
+                SELECT 1
+                FROM generation_records AS other
+                WHERE other.filename = mine.filename COLLATE NOCASE AND other.filename <> ''
+                  AND other.id <> mine.id AND other.deletion IS NOT {EMPTIED}
+            ) THEN '' ELSE mine.filename END AS filename
+            FROM json_each(:ids)
+            JOIN generation_records AS mine ON mine.id = json_each.value
+            ORDER BY json_each.key
+            """,
+            {"ids": ids},
+        ).fetchall()
 
 
-def _delete_for_good(db: sqlite3.Connection, row: sqlite3.Row, remove: Remove) -> bool:
+def _is_removed(row: sqlite3.Row, remove: Remove) -> bool:
     try:
-        remove("" if _is_shared(db, row) else row["filename"], row["id"])
+        remove(row["filename"], row["id"])
     except StorageError:
         return False
-    db.execute("DELETE FROM generation_records WHERE id = :id", {"id": row["id"]})
     return True
-
-
-def _is_shared(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
-    sql = """
-        SELECT 1
-        FROM generation_records
-        WHERE filename = :filename COLLATE NOCASE AND filename <> '' AND id <> :id
-        LIMIT 1
-    """
-    fields = {"filename": row["filename"], "id": row["id"]}
-    return db.execute(sql, fields).fetchone() is not None
 
 
 def list_kept_files(db: sqlite3.Connection) -> Iterator[KeptFile]:

@@ -105,7 +105,7 @@ def queue_requests(
         requests,
         card=here.model.card,
         stems=[pictures.wanted_stem(output_dir, each.filename, each.prompt) for each in requests],
-        is_taken=lambda stem: pictures.is_taken(output_dir, stem),
+        is_taken=pictures.TakenStems(output_dir),
         name=name,
         source=source,
         key=key,

@@ -1,0 +1,61 @@
+"""File names for new records: names that no record has and that no file on the disk has."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+
+from domain import file_key
+
+
+def choose_names(
+    db: sqlite3.Connection, wanted: Iterable[tuple[str, int]], is_taken: Callable[[str], bool]
+) -> list[list[str]]:
+    """For each (wanted stem, how many) the stems to use; reads database and disk, changes neither.
+
+    Call it before the transaction, which must not wait for a slow disk, and ``are_taken`` within it.
+    """
+    choose = _chooser(db, is_taken)
+    return [choose(stem, count) for stem, count in wanted]
+
+
+def are_taken(db: sqlite3.Connection, names: Sequence[Sequence[str]]) -> bool:
+    """Whether a record has got one of these names since they were chosen; inside a transaction."""
+    keys = json.dumps([file_key(stem) for stems in names for stem in stems])
+    sql = "SELECT 1 FROM generation_records WHERE file_key IN (SELECT value FROM json_each(:keys)) LIMIT 1"
+    return db.execute(sql, {"keys": keys}).fetchone() is not None
+
+
+def _chooser(db: sqlite3.Connection, is_taken: Callable[[str], bool]) -> Callable[[str, int], list[str]]:
+    counters: dict[str, int] = {}
+    chosen: set[str] = set()
+
+    def is_free(stem: str) -> bool:
+        key = file_key(stem)
+        sql = "SELECT 1 FROM generation_records WHERE file_key = :key"
+        is_known = key in chosen or db.execute(sql, {"key": key}).fetchone() is not None
+        return not is_known and not is_taken(stem)
+
+    def choose(wanted: str, count: int) -> list[str]:
+        while True:
+            number = counters.get(file_key(wanted), 0) or _highest_counter(db, wanted) + 1
+            counters[file_key(wanted)] = number + 1
+            base = wanted if number == 1 else f"{wanted}-{number}"
+            stems = [base] if count == 1 else [f"{base}_{n}" for n in range(1, count + 1)]
+            if all(is_free(stem) for stem in stems):
+                chosen.update(map(file_key, stems))
+                return stems
+
+    return choose
+
+
+def _highest_counter(db: sqlite3.Connection, stem: str) -> int:
+    """The highest n of ``stem-n`` or ``stem-n_1`` that a record has; 0 when there is none."""
+    key = file_key(stem)
+    rows = db.execute(
+        "SELECT file_key FROM generation_records WHERE file_key >= :low AND file_key < :high",
+        {"low": f"{key}-", "high": f"{key}."},
+    ).fetchall()
+    tails = (row["file_key"][len(key) + 1 :].partition("_")[0] for row in rows)
+    return max(
+        (int(tail) for tail in tails if tail.isascii() and tail.isdigit() and len(tail) < 9), default=0
+    )

@@ -1,0 +1,134 @@
+"""The disk is asked and changed outside of transactions: a slow one keeps nobody from writing."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import database
+import pictures
+from config import Settings
+from domain import ImageRequest, ModelCard
+from errors import Billed, ModelError, StorageError
+from storage import connection
+
+LOST = ModelError("断了", cause="network", billed=Billed.NO)
+
+
+@pytest.fixture
+def other(
+    settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[database.Connection]:
+    """Another writer, who is refused at once where he would have to wait."""
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
+    with closing(database.connect(settings.database_path)) as opened:
+        yield opened
+
+
+def write(other: database.Connection) -> None:
+    with database.transaction(other):
+        pass
+
+
+def test_others_write_while_names_are_looked_for_on_the_disk(
+    db: database.Connection, other: database.Connection, card: ModelCard
+) -> None:
+    asked: list[str] = []
+
+    def is_taken(stem: str) -> bool:
+        write(other)
+        asked.append(stem)
+        return stem == "猫"
+
+    _, ids = database.add_batch(
+        db, [ImageRequest(prompt="猫")] * 2, card=card, stems=["猫"] * 2, is_taken=is_taken
+    )
+    assert [database.get_record(db, n).file_stem for n in ids] == ["猫-2", "猫-3"]
+    assert asked
+
+
+def test_a_name_that_another_server_promises_meanwhile_is_not_promised_twice(
+    db: database.Connection, other: database.Connection, card: ModelCard
+) -> None:
+    quicker: list[int] = []
+
+    def is_taken(stem: str) -> bool:
+        if not quicker:
+            quicker.append(0)
+            quicker[0] = database.add_batch(
+                other, [ImageRequest(prompt="狗")], card=card, stems=["猫"], is_taken=lambda _: False
+            )[1][0]
+        return False
+
+    _, ids = database.add_batch(db, [ImageRequest(prompt="猫")], card=card, stems=["猫"], is_taken=is_taken)
+    assert database.get_record(db, quicker[0]).file_stem == "猫"
+    assert database.get_record(db, ids[0]).file_stem == "猫-2"
+
+
+def test_equal_and_numbered_names_within_a_batch_stay_apart(db: database.Connection, card: ModelCard) -> None:
+    wanted = ["猫", "猫-2", "猫", "猫", "CAT", "cat"]
+    _, ids = database.add_batch(
+        db, [ImageRequest(prompt="猫")] * 6, card=card, stems=wanted, is_taken=lambda _: False
+    )
+    stems = [database.get_record(db, n).file_stem for n in ids]
+    assert stems == ["猫", "猫-2", "猫-3", "猫-4", "CAT", "cat-2"]
+
+
+def test_many_names_are_looked_up_by_one_look_into_the_folder(tmp_path: Path) -> None:
+    for name in ("猫.png", "狗.JPG", "字.txt"):
+        (tmp_path / name).touch()
+    is_taken = pictures.TakenStems(tmp_path)
+    first = [is_taken(stem) for stem in ("猫", "字")]
+    for number in range(30):
+        assert not is_taken(f"图{number}")
+    (tmp_path / "后来.png").touch()
+    later = [is_taken(stem) for stem in ("猫", "狗", "字", "后来")]
+    assert (first, later) == ([True, False], [True, True, False, False])
+
+
+def thrown_away(db: database.Connection, card: ModelCard, number: int) -> list[int]:
+    _, ids = database.add_batch(
+        db, [ImageRequest(prompt="猫")] * number, card=card, stems=["猫"] * number, is_taken=lambda _: False
+    )
+    for _ in ids:
+        record = database.claim_record(db, model=card.model_id, owner="me", now=1e9, lease=20.0)
+        assert record is not None
+        database.fail_record(db, record, LOST)
+    database.delete_records(db, ids)
+    db.execute("UPDATE generation_records SET deleted_at = '2020-01-01 00:00:00'")
+    return ids
+
+
+def test_others_write_while_the_files_of_the_trash_are_removed_and_nobody_restores_them(
+    db: database.Connection, other: database.Connection, card: ModelCard
+) -> None:
+    ids = thrown_away(db, card, 2)
+    restored: list[int] = []
+
+    def remove(_filename: str, record_id: int) -> None:
+        restored.append(database.restore_records(other, ids))
+        if record_id == ids[1]:
+            raise StorageError("占用")
+
+    assert database.empty_trash(db, days=30, remove=remove) == 1
+    assert restored == [0, 0]
+    assert database.restore_records(other, ids) == 1
+    assert database.get_record(db, ids[1]).id == ids[1]
+
+
+def test_what_a_server_died_over_while_it_emptied_the_trash_is_taken_up_by_the_next(
+    db: database.Connection, other: database.Connection, card: ModelCard
+) -> None:
+    ids = thrown_away(db, card, 2)
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        database.empty_trash(db, days=30, remove=die)
+    assert database.restore_records(db, ids) == 0
+    assert database.empty_trash(other, days=30, remove=lambda *_: None) == 2
