@@ -1,5 +1,6 @@
 """One intention, one order: a request key that was used answers with the first batch."""
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -114,6 +115,28 @@ def test_a_repeated_order_is_answered_although_nothing_could_be_ordered_now(
     without_keys = create_app(replace(settings, image_model="jimeng")).test_client()
     order(without_keys, 409, request_id="other")
     assert order(without_keys, request_id="k") == first
+
+
+def shown_key(client: FlaskClient) -> str:
+    """The key in the form of 单图生成 as it is shown now."""
+    found: str = re.findall(r'name="request_id" value="(\w+)"', client.get("/").text)[0]
+    return found
+
+
+def test_the_form_without_scripts_orders_once_for_each_page_that_was_shown(client: FlaskClient) -> None:
+    fields = {"prompt": "雪山", "request_id": shown_key(client)}
+    for _ in range(2):
+        assert client.post("/", data=fields).status_code == 303
+    assert count_batches(client) == 1
+    client.post("/", data=fields | {"request_id": shown_key(client)})
+    assert count_batches(client) == 2
+
+
+def test_the_form_gone_back_to_and_filled_in_otherwise_is_another_order(client: FlaskClient) -> None:
+    key = shown_key(client)
+    for prompt in ("雪山", "海"):
+        assert client.post("/", data={"prompt": prompt, "request_id": key}).status_code == 303
+    assert count_batches(client) == 2
 
 
 def asked(card: ModelCard, count: int = 1) -> Callable[..., tuple[str, list[int]]]:

@@ -1,5 +1,6 @@
 """The pages a person opens, and the files they show."""
 
+import secrets
 from typing import Any
 
 from flask import Blueprint, current_app, redirect, render_template, request, send_file, url_for
@@ -8,10 +9,10 @@ from werkzeug.wrappers import Response
 import database
 import pictures
 from domain import CONTENT_FIELDS, ImageRequest, Record
-from errors import CAUSES, InvalidRequest, NotFound
+from errors import CAUSES, InvalidRequest, KeyReused, NotFound
 from sample_images import shown_at
 from web.answers import sizes_json
-from web.asking import BadRows, queue_rows
+from web.asking import BadRows, asked_key, queue_rows
 from web.context import connection, rooms
 from web.language import told
 from web.numbers import asked_number
@@ -32,20 +33,35 @@ def index() -> str:
 
 @pages.post("/")
 def generate() -> tuple[str, int] | Response:
-    """The form without JavaScript: queue one row and show the page again."""
+    """The form without JavaScript: queue one row, once for each page shown, and show the page again."""
     fields = request.form.to_dict()
     try:
-        queue_rows([fields], source="single")
+        _queue_once(fields)
     except (InvalidRequest, BadRows) as problem:
         return _index_page(problem=problem, typed=fields), 400
     return redirect(url_for("pages.index"), 303)
+
+
+def _queue_once(fields: dict[str, str]) -> None:
+    try:
+        queue_rows([fields], source="single", key=asked_key(fields))
+    except KeyReused:  # the same page, gone back to and filled in otherwise
+        queue_rows([fields], source="single")
 
 
 def _index_page(draft: ImageRequest | None = None, **context: Any) -> str:
     results = database.list_single_records(connection(), limit=RESULTS_SHOWN)
     paused = database.list_paused_reasons(connection(), source="single")
     sizes = sizes_json(rooms().model.card)
-    return render_template("index.html", results=results, paused=paused, draft=draft, sizes=sizes, **context)
+    return render_template(
+        "index.html",
+        results=results,
+        paused=paused,
+        draft=draft,
+        sizes=sizes,
+        request_id=secrets.token_hex(16),
+        **context,
+    )
 
 
 @pages.get("/batch")

@@ -7,7 +7,7 @@ import { yuan } from "./yuan.js";
 
 /** The fields as the API names them. */
 export function readForm(form) {
-  const fields = Object.fromEntries(new FormData(form));
+  const { request_id: _withoutScripts, ...fields } = Object.fromEntries(new FormData(form));
   return { ...fields, sample_images: JSON.parse(fields.sample_images || "[]") };
 }
 

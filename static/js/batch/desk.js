@@ -7,10 +7,10 @@ import { goToNextProblem } from "./problems.js";
 import { useReferences } from "./references.js";
 import { useRowJobs } from "./row_jobs.js";
 import { useSingleRows } from "./single_rows.js";
-import { askToStart } from "./start.js";
 import { _, language } from "../words.js";
 
 const running = late(() => import("./run.js"));
+const starting = late(() => import("./start.js"));
 const exporting = late(() => import("./export.js"));
 const settingValues = late(() => import("./set_value.js"));
 const earlierBatches = late(() => import("./earlier.js"));
@@ -102,7 +102,7 @@ export function makeDesk(batch) {
   async function start() {
     if (table.readOnly || dialog("start").open) return;
     table.editor.commit();
-    const made = await singles.listMade();
+    const [{ askToStart }, made] = await Promise.all([starting(), singles.listMade()]);
     if (table.readOnly || document.querySelector("dialog[open]")) return;
     askToStart(dialog("start"), {
       table, card, url: urls.batchesUrl, sum: foot.sum(), made,

@@ -1,7 +1,7 @@
 // 💾 The table as a workbook.
 
 import { callForFile } from "../api.js";
-import { requestOf } from "./start.js";
+import { requestOf } from "./posting.js";
 import { _ } from "../words.js";
 
 /** Send rows to be written and hand the workbook to the browser's downloads. */

@@ -9,7 +9,7 @@ import { agreedToRetry, figure, stakeOf } from "./money.js";
 import { makeLog } from "./log.js";
 import { cancelledOf, makeProgress } from "./progress.js";
 import { makeRecordBook, queuedAnew } from "./records.js";
-import { askedOf } from "./start.js";
+import { askedOf } from "./posting.js";
 import { _ } from "../words.js";
 import { yuan } from "../yuan.js";
 

@@ -7,7 +7,7 @@ import { followMany } from "./follow_many.js";
 import { agreedToRetry, picturesOf, priceOf } from "./money.js";
 import { goToCell } from "./problems.js";
 import { stateOfRecords } from "./records.js";
-import { askedOf, postRows } from "./start.js";
+import { askedOf, postRows } from "./posting.js";
 import { _ } from "../words.js";
 import { yuan } from "../yuan.js";
 

@@ -5,7 +5,7 @@ import { _ } from "../words.js";
 
 const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename", "seed", "steps"];
 
-// `run` is the batch that the row was ordered with last, `asked` the digest of what was asked for then (start.js).
+// `run` is the batch that the row was ordered with last, `asked` the digest of what was asked for then (posting.js).
 // `number` is what the row is called everywhere: its line in the imported file, or the next free one (rows.js).
 // Marks stand beside a field for as long as it keeps the value they were made for:
 // {field: {value, error, fixed, words}}; `fixed` is a correction that was made, not a complaint, `words` says it at length.
