@@ -1,10 +1,16 @@
-// The one place that calls fetch. Every failure becomes a Failure whose message is a sentence for people.
+// The one place that calls fetch. Every failure becomes a Failure whose message is a sentence for people, and
+// every call has a time limit.
 
 import { _ } from "./words.js";
 
-const UNREACHABLE = _("连不上服务，请确认程序还在运行");
-const UNREADABLE = _("服务的回答看不懂，请刷新页面再试");
+const READ = 30_000;
+const WRITE = 120_000;
+export const LONG = 600_000; // for files, and for what is done to all that a filter finds
+export const UNREACHABLE = _("连不上服务，请确认程序还在运行");
+export const UNREADABLE = _("服务的回答看不懂，请刷新页面再试");
+export const TOO_SLOW = _("服务太久没有回答，请再试一次");
 
+/** `status` is that of the answer; 0 when none came. */
 export class Failure extends Error {
   constructor(message, { status = 0, field = "", problems = [] } = {}) {
     super(message);
@@ -14,99 +20,91 @@ export class Failure extends Error {
   }
 }
 
+/** What to say of an error. One that is no Failure is a defect of the page: it goes to the console, too. */
+export function sentenceOf(error) {
+  if (error instanceof Failure) return error.message;
+  console.error(error);
+  return _("这一页显示出错了，生成不受影响，请刷新页面");
+}
+
 /** A JSON call: body may be an object (sent as JSON) or FormData. Returns the answer's object. */
-export async function call(method, url, body) {
+export async function call(method, url, body, limit = 0) {
   const form = body instanceof FormData;
   const headers = { Accept: "application/json" };
   if (body && !form) headers["Content-Type"] = "application/json";
-  const response = await send(url, { method, headers, body: form || !body ? body : JSON.stringify(body) });
-  const answer = await response.json().catch(() => null);
+  const usual = form || body?.filter ? LONG : method === "GET" ? READ : WRITE;
+  const { response, content } = await send(url, { method, headers, body: form || !body ? body : JSON.stringify(body) }, limit || usual);
+  const answer = parsed(content);
   if (response.ok && answer) return answer;
-  throw new Failure(answer?.error || UNREADABLE, { status: response.status, ...answer });
+  throw refused(response, answer);
 }
 
 /** The same for an answer that is a file: {blob, filename}. */
 export async function callForFile(method, url, body) {
   const headers = { "Content-Type": "application/json" };
-  const response = await send(url, { method, headers, body: JSON.stringify(body) });
-  if (!response.ok) {
-    const answer = await response.json().catch(() => null);
-    throw new Failure(answer?.error || UNREADABLE, { status: response.status });
-  }
+  const { response, content: blob } = await send(url, { method, headers, body: JSON.stringify(body) }, LONG, (answer) => answer.blob());
+  if (!response.ok) throw refused(response, parsed(await blob.text()));
   const name = /filename\*=UTF-8''([^;]+)/i.exec(response.headers.get("Content-Disposition") ?? "");
-  return { blob: await response.blob(), filename: name ? decodeURIComponent(name[1]) : "" };
+  return { blob, filename: name ? decodeURIComponent(name[1]) : "" };
 }
 
 /** A file whose download failed is asked for once more: why it is refused, or "" when it would come now. */
 export async function refusal(url, body) {
-  const stop = new AbortController();
-  const response = await send(url, { method: "POST", body, signal: stop.signal });
-  if (!response.ok) return (await response.json().catch(() => null))?.error || UNREADABLE;
-  stop.abort();
-  return "";
-}
-
-/** Send one picture, told how far it has come (0..1). Returns the answer's object, or null when `signal` stopped it.
- *
- * One too large is not sent at all.
- */
-export function upload(url, file, progress, signal) {
-  const limit = Number(document.body.dataset.uploadLimit);
-  if (file.size > limit) return Promise.reject(new Failure(tooLarge(file.size, limit), { status: 413 }));
-  const body = new FormData();
-  body.append("file", file, file.name || _("图片"));
-  const request = new XMLHttpRequest();
-  request.open("POST", url);
-  request.responseType = "json";
-  signal.addEventListener("abort", () => request.abort());
-  request.upload.addEventListener("progress", (event) => event.total && progress(event.loaded / event.total));
-  return new Promise((resolve, reject) => {
-    const fail = (sentence) => reject(new Failure(sentence, { status: request.status, ...request.response }));
-    request.addEventListener("error", () => fail(UNREACHABLE));
-    request.addEventListener("abort", () => resolve(null));
-    request.addEventListener("load", () => {
-      if (request.status < 300 && request.response) resolve(request.response);
-      else fail(request.response?.error || UNREADABLE);
-    });
-    request.send(body);
-  });
-}
-
-function tooLarge(size, limit) {
-  const [has, most] = [size, limit].map((bytes) => Math.round(bytes / 2 ** 20));
-  return _("有 {has} MB，每张图片最多 {most} MB，请压缩后再上传", { has, most });
+  const read = (response) => (response.ok ? response.body.cancel() : response.text());
+  const { response, content } = await send(url, { method: "POST", body }, LONG, read);
+  return response.ok ? "" : parsed(content)?.error || UNREADABLE;
 }
 
 /** What changed at a JSON address since the last look: the object, or null when nothing did. */
 export async function look(url, memory) {
-  const response = await ask(url, memory, "application/json");
-  return response && response.json();
+  const news = await ask(url, memory, "application/json");
+  return news && JSON.parse(news.content);
 }
 
 /** The same for a fragment of HTML: {html, version}, or null. `memory` is an object that you keep. */
 export async function lookAtFragment(url, memory) {
-  const response = await ask(url, memory, "text/html");
-  return response && { html: await response.text(), version: response.headers.get("X-Version") };
+  const news = await ask(url, memory, "text/html");
+  return news && { html: news.content, version: news.response.headers.get("X-Version") };
+}
+
+/** What was answered last could not be drawn: it is answered again. */
+export function lookAgain(memory) {
+  delete memory.etag;
 }
 
 async function ask(url, memory, type) {
   const headers = { Accept: type };
   if (memory.etag && memory.url === url) headers["If-None-Match"] = memory.etag;
-  const response = await send(url, { headers, cache: "no-store" });
+  const { response, content } = await send(url, { headers, cache: "no-store" }, READ);
   if (response.status === 304) return null;
-  if (!response.ok) {
-    const answer = await response.json().catch(() => null);
-    throw new Failure(answer?.error || UNREADABLE, { status: response.status });
-  }
+  if (!response.ok) throw refused(response, parsed(content));
   memory.url = url;
   memory.etag = response.headers.get("ETag");
-  return response;
+  return { response, content };
 }
 
-async function send(url, options) {
+function parsed(content) {
   try {
-    return await fetch(url, options);
+    return JSON.parse(content);
   } catch {
-    throw new Failure(UNREACHABLE);
+    return null;
+  }
+}
+
+function refused({ status }, answer) {
+  return new Failure(answer?.error || UNREADABLE, { status, ...answer });
+}
+
+/** The answer and what `read` makes of it, both within `limit` milliseconds. */
+async function send(url, options, limit, read = (response) => response.text()) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), limit);
+  try {
+    const response = await fetch(url, { ...options, signal: stop.signal });
+    return { response, content: await read(response) };
+  } catch {
+    throw new Failure(stop.signal.aborted ? TOO_SLOW : UNREACHABLE);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -2,7 +2,7 @@
 // Dispatches "house" on document with {word, version, underWay, done, total}. While the page is hidden
 // it sleeps, or looks seldom when work is under way, for the count in the tab's title.
 
-import { lookAtFragment } from "./api.js";
+import { lookAgain, lookAtFragment, sentenceOf } from "./api.js";
 import { fill } from "./fragments.js";
 import { NotLoaded } from "./late.js";
 
@@ -31,11 +31,13 @@ export function live(holder) {
     if (document.hidden && !state().underWay) return;
     try {
       const news = await lookAtFragment(holder.dataset.url, memory);
-      if (news && news.html !== last) fill(holder, (last = news.html));
+      if (news && news.html !== last) fill(holder, news.html);
+      last = news?.html ?? last;
       tell();
       offline.textContent = stale;
     } catch (failure) {
-      offline.textContent = failure.message;
+      lookAgain(memory);
+      offline.textContent = sentenceOf(failure);
     }
     clearTimeout(timer);
     rest();

@@ -1,10 +1,10 @@
 // Pictures on a page: follows what changes, counts seconds, sharpens what is looked at, and passes clicks
 // to actions.js and lightbox.js, which are fetched when first needed.
 
-import { lookAtFragment } from "./api.js";
+import { Failure, lookAgain, lookAtFragment, sentenceOf } from "./api.js";
 import { merge } from "./fragments.js";
 import { late } from "./late.js";
-import { announce } from "./messages.js";
+import { announce, toast } from "./messages.js";
 import { _, elapsed } from "./words.js";
 
 const TILE = "[data-record-id]";
@@ -58,8 +58,10 @@ function follow(section) {
         tellEnd(list, awaited);
         since = Number(news.version) || since;
       }
-    } catch {
+    } catch (failure) {
       seen = null; // the bar says that the service is out of reach; the next beat asks again
+      lookAgain(memory);
+      if (!(failure instanceof Failure)) toast(sentenceOf(failure));
     }
     asking = false;
   }

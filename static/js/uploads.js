@@ -1,8 +1,9 @@
 // Files into the library, many at once: each on its line, all of them in one sum; what failed stays and says why.
 
-import { Failure, upload } from "./api.js";
+import { Failure } from "./api.js";
 import { announce } from "./messages.js";
 import { makeItem, stay, tell } from "./uploads/line.js";
+import { upload } from "./uploads/send.js";
 import { uploadSum } from "./uploads/sum.js";
 import { _ } from "./words.js";
 

@@ -1,13 +1,13 @@
 // Follows one batch by asking what changed: every second while it runs and is looked at, seldom otherwise.
 
-import { look } from "../api.js";
+import { Failure, look, lookAgain } from "../api.js";
 
 const RUNNING = 1000;
 const AGAIN = 2000;
 const CALM = 10000;
 const HIDDEN = 15000;
 
-/** onNews(answer) for each change, onTrouble(failure) and onCalm() as the connection goes and comes back.
+/** onNews(answer) for each change, onTrouble(error) when none is heard or drawn, onCalm() once it is again.
     Returns {now(), stop()}; wanted() says whether to go on asking while the page is hidden. */
 export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => false }) {
   const memory = {};
@@ -24,17 +24,18 @@ export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => fal
     asking = true;
     try {
       const news = await look(`${url}?since=${version}`, memory);
+      if (news && !stopped) {
+        onNews(news);
+        version = news.version; // only now: what could not be drawn is asked for again
+        ended = ["finished", "cancelled"].includes(news.batch.status);
+      }
       trouble = false;
       onCalm();
-      if (news && !stopped) {
-        version = news.version;
-        ended = ["finished", "cancelled"].includes(news.batch.status);
-        onNews(news);
-      }
     } catch (failure) {
       trouble = true;
+      lookAgain(memory);
       onTrouble(failure);
-      if (failure.status === 404) stopped = true;
+      if (failure instanceof Failure && failure.status === 404) stopped = true;
     }
     asking = false;
     clearTimeout(timer);

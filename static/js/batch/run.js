@@ -1,6 +1,6 @@
 // A batch that was started: its rows with their states, its progress, and what can be done about it.
 
-import { call } from "../api.js";
+import { call, sentenceOf } from "../api.js";
 import { late } from "../late.js";
 import { announce, confirmMoney, offerUndo } from "../messages.js";
 import { order as post } from "../orders.js";
@@ -32,6 +32,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   let built = false;
   let trouble = ""; // why nothing is heard
   let refusal = ""; // why the last order was not taken
+  let isUnheard = false; // because the service could not be reached, which is no longer said when it can
 
   table.stateOf = book.stateOf;
   table.readOnly = true;
@@ -56,9 +57,12 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     },
     onTrouble: (failure) => {
       if (failure.status === 404) uncover();
-      hear(failure.status === 404 ? failure.message : _("连不上服务，正在重试…"));
+      hear(failure.status === 0 ? _("连不上服务，正在重试…") : sentenceOf(failure));
     },
-    onCalm: () => hear(""),
+    onCalm: () => {
+      if (isUnheard) refuse(null);
+      hear("");
+    },
     wanted: () => progress.notifies,
   });
 
@@ -67,8 +71,9 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     progress.offline(trouble || refusal);
   }
 
-  function refuse(words) {
-    refusal = words;
+  function refuse(failure) {
+    refusal = failure ? sentenceOf(failure) : "";
+    isUnheard = failure?.status === 0;
     progress.offline(trouble || refusal);
   }
 
@@ -106,7 +111,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       const n = cancelledOf(book.all()).length;
       const sum = yuan(batch.estimated_cost === null ? NaN : batch.estimated_cost / batch.total * n);
       const agreed = await confirmMoney({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
-      if (agreed) await uncancel({}).catch((failure) => refuse(failure.message));
+      if (agreed) await uncancel({}).catch(refuse);
     },
   };
 
@@ -121,7 +126,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   }
 
   async function uncancel(body) {
-    refuse("");
+    refuse(null);
     const answer = await call("POST", `${address}/uncancel`, body);
     following.now();
     document.dispatchEvent(new Event("look-now"));
@@ -129,7 +134,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   }
 
   async function order(verb, word, body) {
-    refuse("");
+    refuse(null);
     try {
       const answer = await (verb === "retry" ? post(`${address}/retry`, body) : call("POST", `${address}/${verb}`));
       following.now();
@@ -137,7 +142,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       if (word) table.say(word);
       return answer;
     } catch (failure) {
-      refuse(failure.message);
+      refuse(failure);
       return null;
     }
   }
@@ -155,11 +160,11 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   }
 
   async function settle(deed) {
-    refuse("");
+    refuse(null);
     try {
       await deed(await doubts());
     } catch (failure) {
-      refuse(failure.message);
+      refuse(failure);
     }
   }
 

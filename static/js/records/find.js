@@ -1,7 +1,7 @@
 // Looking for records without leaving the page: what is typed or chosen becomes an address, and the server's
 // fragment for that address takes the place of the list. "found" is dispatched on the page after each.
 
-import { Failure, lookAtFragment } from "../api.js";
+import { Failure, lookAtFragment, sentenceOf } from "../api.js";
 import { isComposing } from "../composing.js";
 import { fill } from "../fragments.js";
 import { announce } from "../messages.js";
@@ -39,7 +39,7 @@ export function find(page) {
     } catch (failure) {
       if (ticket === latest) {
         requested = drawn;
-        tell(failure.message);
+        tell(sentenceOf(failure));
       }
       return false;
     } finally {

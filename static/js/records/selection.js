@@ -1,7 +1,7 @@
 // Which records are meant: ticked one by one, in a row with Shift, a page, or all that was found when they
 // were selected (`asOf`). What is ticked stays so over pages and reloads, until something else is looked for.
 
-import { call, Failure } from "../api.js";
+import { call, Failure, LONG } from "../api.js";
 import { _, language } from "../words.js";
 
 const KEPT = "records.picked";
@@ -46,7 +46,7 @@ export function selection(page, finder) {
     const query = new URLSearchParams(chosen().filter);
     let trouble = "";
     try {
-      const { ids } = await call("GET", `${page.dataset.idsUrl}?${query}`);
+      const { ids } = await call("GET", `${page.dataset.idsUrl}?${query}`, null, LONG);
       if (mine !== naming) return;
       picked = new Set([...ids.filter(has), ...added]);
       kept.all = false;

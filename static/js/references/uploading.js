@@ -1,6 +1,7 @@
 // Files that become reference images: into the library, and into the list at once.
 
-import { Failure, upload } from "../api.js";
+import { Failure } from "../api.js";
+import { upload } from "../uploads/send.js";
 import { _ } from "../words.js";
 
 /** -> add(files) */

@@ -1,0 +1,100 @@
+"""Pages that follow work: a call that gets no answer ends, and an error of the page itself is told as one."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.studio_page import StudioPage
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess
+
+Open = Callable[[HouseProcess], StudioPage]
+_TAKE = "window.taken = document.querySelector('[data-run-figures]'); window.taken.remove()"
+_GIVE_BACK = "document.querySelector('[data-run-state]').after(window.taken)"
+
+
+@pytest.fixture
+def run(house: HouseProcess, jimeng: FakeJimeng, page: Page) -> BatchPage:
+    """The page of a batch that takes long."""
+    jimeng.latency = 600.0
+    page.clock.install()
+    made = house.post("/api/batches", {"rows": [{"prompt": f"第 {number} 款"} for number in range(6)]})
+    opened = BatchPage(page, house.address)
+    opened.open(f"?id={made['batch_id']}")
+    opened.expect_figures("剩 6")
+    return opened
+
+
+def pause_elsewhere(house: HouseProcess) -> None:
+    batch_id = house.get("/api/batches")["batches"][0]["id"]
+    house.post(f"/api/batches/{batch_id}/pause", {})
+
+
+def test_an_error_while_drawing_is_not_told_as_no_connection_and_loses_nothing(
+    house: HouseProcess, run: BatchPage, page: Page
+) -> None:
+    said = page.locator("[data-run-offline]")
+    page.evaluate(_TAKE)
+    pause_elsewhere(house)
+    expect(said).to_contain_text("这一页显示出错了")
+    expect(said).not_to_contain_text("连不上服务")
+    page.evaluate(_GIVE_BACK)
+    run.expect_state("已暂停")
+    run.expect_figures("剩 6")
+    expect(said).to_be_hidden()
+
+
+def test_an_order_that_did_not_reach_the_service_is_not_told_any_more_once_it_is_back(
+    house: HouseProcess, run: BatchPage, page: Page
+) -> None:
+    said = page.locator("[data-run-offline]")
+    page.route("**/pause", lambda route: route.abort())
+    page.route("**/api/batches/*?since=*", lambda route: route.abort())
+    run.run_button("pause").click()
+    expect(said).to_contain_text("连不上服务")
+    page.unroute_all()
+    expect(said).to_be_hidden()
+    run.pause()
+
+
+def test_a_look_that_is_never_answered_ends_and_following_goes_on(
+    house: HouseProcess, run: BatchPage, page: Page
+) -> None:
+    said = page.locator("[data-run-offline]")
+    page.route("**/api/batches/*?since=*", lambda route: None)  # never answered
+    page.wait_for_event("request", lambda request: "?since=" in request.url)
+    pause_elsewhere(house)
+    page.clock.fast_forward(31_000)
+    expect(said).to_contain_text("连不上服务")
+    page.unroute_all()
+    run.expect_state("已暂停")
+    expect(said).to_be_hidden()
+
+
+def test_an_order_without_an_answer_in_time_is_placed_once_when_it_is_pressed_again(
+    demo: HouseProcess, page: Page, studio: Open
+) -> None:
+    page.clock.install()
+    opened = studio(demo)
+    keys: list[str] = []
+
+    def place_without_answer(route: Route) -> None:
+        keys.append(json.loads(route.request.post_data or "")["request_id"])
+        if len(keys) > 1:
+            route.continue_()
+        else:
+            route.fetch()
+
+    page.route("**/api/batches", place_without_answer)
+    opened.write_prompt("只要一张的猫")
+    opened.generate()
+    expect(opened.tiles()).to_have_count(1)  # the page hears of it by its other calls
+    page.clock.fast_forward(121_000)
+    expect(page.locator("[data-form-error]")).to_contain_text("太久没有回答")
+    opened.generate()
+    expect(page.locator("[data-form-error]")).to_be_empty()
+    assert keys[0] == keys[1]
+    assert demo.get("/api/batches")["total"] == 1
