@@ -8,6 +8,7 @@ _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 _SMALLEST = 600  # bytes; below that packing saves nothing
 _LARGEST = 4 * 1024 * 1024
 _LEVEL = 6
+_LEVEL_OF_KEPT = 9  # for what the browser asks for once
 
 
 def lighten(app: Flask) -> None:
@@ -23,7 +24,8 @@ def _pack(response: Response) -> Response:
     content = response.get_data()
     if not _SMALLEST <= len(content) <= _LARGEST:
         return response
-    response.set_data(gzip.compress(content, _LEVEL, mtime=0))
+    is_kept = response.cache_control.immutable
+    response.set_data(gzip.compress(content, _LEVEL_OF_KEPT if is_kept else _LEVEL, mtime=0))
     response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
     etag, _ = response.get_etag()
