@@ -24,8 +24,8 @@ from tests.torture.round import Fallen, Outcome, surprises_in
 SEED = 7
 # A full disk under two servers, two servers and three deaths, three more deaths, a batch that is cancelled, a
 # locked database, a folder that is read-only, a service out of reach, a clock that jumps; the database gone
-# for a while, replaced, deleted; a request sent twice.
-SHORT = (64, 8, 12, 33, 22, 16, 169, 98, 51, 82, 81, 162)
+# for a while, replaced, deleted; a request sent twice; a database locked at the line of the ledger.
+SHORT = (64, 8, 12, 33, 22, 16, 169, 98, 51, 82, 81, 162, 179)
 
 
 @pytest.mark.parametrize("number", SHORT)
