@@ -68,9 +68,10 @@ class StoreGuard:
         A ``-wal`` that was removed is still open here; what it holds goes into the main file at once.
         """
         self._main = self._main or db.main
-        self._note_version(db)
-        db.note_files_beside()
         trouble = db.trouble()
+        if not trouble:
+            self._note_version(db)
+            db.note_files_beside()
         if trouble and file_id(self._path) == db.main:
             db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
         self._away = trouble

@@ -207,8 +207,8 @@ def test_damage_that_a_query_meets_counts_at_once(studio: Studio) -> None:
 def test_nothing_is_written_into_a_file_that_the_path_leads_to_no_more(studio: Studio) -> None:
     path = studio.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
-    with pytest.raises(StoreLost, match="文件不见了"):
-        studio.ask("猫")
+    with pytest.raises(StoreLost, match="文件不见了"), database.transaction(studio.db):
+        raise AssertionError("it may be written to")
     with closing(sqlite3.connect(path.with_name("elsewhere.db"))) as db:
         assert db.execute("SELECT count(*) FROM generation_records").fetchone() == (0,)
 
