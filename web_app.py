@@ -53,7 +53,6 @@ from web.health import health
 from web.live import live, show_house
 from web.numbers import bound_numbers
 from web.pages import pages
-from web.repeats import answer_repeats
 from web.watch import watch
 from web.weight import lighten
 from worker import Worker
@@ -96,7 +95,6 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     app.url_defaults(_name_static_version)
     for blueprint in (pages, api, live, health):
         app.register_blueprint(blueprint)
-    answer_repeats(app, rooms)
     return app
 
 

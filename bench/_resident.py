@@ -1,4 +1,4 @@
-"""Memory of another process, as the kernel counts it."""
+"""Memory and CPU of another process, as the kernel counts them."""
 
 import os
 from pathlib import Path
@@ -14,3 +14,15 @@ def peak_megabytes(process: int) -> float:
     """The most that was ever resident."""
     lines = Path(f"/proc/{process}/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))
+
+
+def reset_peak(process: int) -> float:
+    """Count the most anew from now on -> resident now."""
+    Path(f"/proc/{process}/clear_refs").write_text("5", "ascii")
+    return resident_megabytes(process)
+
+
+def cpu_seconds(process: int) -> float:
+    """Of all its threads since it began."""
+    fields = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

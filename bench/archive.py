@@ -50,18 +50,19 @@ def main() -> None:
 @contextmanager
 def _server(home: Path) -> Iterator[tuple[int, str]]:
     """The product over a thousand made-up pictures -> (process id, address)."""
-    _fill(home)
+    fill(home)
     with served(home, image_model="demo") as house:
         assert house.process
         yield house.process.pid, house.address
 
 
-def _fill(home: Path) -> None:
+def fill(home: Path, pictures: int = PICTURES) -> None:
+    """That many pictures, with a record each."""
     output = home / "output"
     output.mkdir()
     database.open_database(home / "generation_records.db")
     with closing(database.connect(home / "generation_records.db")) as db, database.transaction(db):
-        for number in range(1, PICTURES + 1):
+        for number in range(1, pictures + 1):
             name = f"图{number}.png"
             (output / name).write_bytes(os.urandom(WEIGHT))
             db.execute(

@@ -129,11 +129,6 @@ def leave() -> Response:
     return redirect("/", 303)
 
 
-def open_sessions(app: Flask) -> tuple[str, ...]:
-    """Of all who gave the password and have not left; they may have run out."""
-    return tuple(app.extensions[_SESSIONS])
-
-
 def _later(problem: str, seconds: int) -> Response:
     answer = make_response(render_template("login.html", problem=problem), 429)
     answer.headers["Retry-After"] = str(seconds)
