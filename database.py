@@ -56,7 +56,6 @@ from storage.ledger import (
 from storage.library import (
     CopyCounts,
     add_earlier_copies,
-    add_output_copy,
     count_output_copies,
     count_reference_uses,
     find_output_copy,
@@ -130,7 +129,6 @@ __all__ = [
     "StoreGuard",
     "add_batch",
     "add_earlier_copies",
-    "add_output_copy",
     "add_send",
     "back_up",
     "cancel_batch",

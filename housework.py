@@ -101,10 +101,9 @@ class Housework:
         return True
 
     def note_earlier_pictures(self, db: database.Connection) -> bool:
-        """What was finished before there was a bucket, or a moment before a crash, is to be copied too."""
+        """What was finished while there was no bucket is to be copied too."""
         database.hurry_output_copies(db)
-        last = 0
-        while (last := database.add_earlier_copies(db, after=last)) and not self._is_stopping():
+        while database.add_earlier_copies(db) and not self._is_stopping():
             pass
         return True
 

@@ -316,12 +316,11 @@ class Worker:
             journal.tell("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
 
     def _finish(self, db: database.Connection, record: Record, kept: KeptPicture, seed: int | None) -> None:
-        if not self._insist(lambda: database.finish_record(db, record, kept, seed=seed)):
+        to_bucket = self.copies is not None
+        if not self._insist(lambda: database.finish_record(db, record, kept, seed=seed, to_bucket=to_bucket)):
             journal.tell("claim_lost", record)
             return
         journal.tell("finished", record)
-        if self.copies:
-            database.add_output_copy(db, record.id, kept.filename)
 
     def _fail(self, db: database.Connection, record: Record, error: ModelError) -> None:
         ended = self._insist(lambda: database.fail_record(db, record, error))
@@ -423,9 +422,9 @@ class Worker:
     def _copy_outputs(self) -> None:
         """Keep finished pictures in OSS as well, those from before too."""
         with closing(database.connect(self.settings.database_path)) as db:
-            self._survive(lambda: self.housework.note_earlier_pictures(db))
-            busy = True
+            is_noted, busy = False, True
             while not self._stopping.wait(0.0 if busy else _COPIES_LOOK_SECONDS):
+                is_noted = is_noted or self._survive(lambda: self.housework.note_earlier_pictures(db))
                 busy = self._survive(lambda: self.housework.copy_output(db))
 
     def _survive(self, turn: Callable[[], bool], *, writes: bool = True) -> bool:

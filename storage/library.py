@@ -1,5 +1,6 @@
 """What records have to do with reference images and with the bucket: uses counted, copies on their way."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,36 +63,67 @@ def pin_references(db: sqlite3.Connection, record: Record, images: tuple[SampleI
             touch(db, [record.id])
 
 
-def add_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:
-    """This finished picture shall also be in the bucket."""
-    with transaction(db):
-        db.execute(
-            "INSERT OR IGNORE INTO output_copies (record_id, filename) VALUES (:id, :filename)",
-            {"id": record_id, "filename": filename},
-        )
+def note_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:
+    """This finished picture shall also be in the bucket; inside a transaction."""
+    db.execute(
+        "INSERT OR IGNORE INTO output_copies (record_id, filename) VALUES (:id, :filename)",
+        {"id": record_id, "filename": filename},
+    )
 
 
-def add_earlier_copies(db: sqlite3.Connection, *, after: int, limit: int = 2_000) -> int:
-    """The same for pictures from before, a portion at a time -> the last id seen; 0 at the end."""
-    with transaction(db):
-        last = db.execute(
-            """
-            SELECT max(id)
-            FROM (SELECT id FROM generation_records WHERE id > :after ORDER BY id LIMIT :limit)
-            """,
-            {"after": after, "limit": limit},
-        ).fetchone()[0]
+def note_no_copy(db: sqlite3.Connection, record_ids: Sequence[int]) -> None:
+    """``add_earlier_copies`` is to look at these again, unless they are noted; inside a transaction."""
+    db.execute(
+        """
+        UPDATE copies_noted
+        SET up_to = missing.first - 1
+        FROM (
+            SELECT min(value) AS first
+            FROM json_each(:ids)
+            WHERE value NOT IN (SELECT record_id FROM output_copies)
+        ) AS missing
+        WHERE up_to >= missing.first
+        """,
+        {"ids": json.dumps(record_ids)},
+    )
+
+
+def add_earlier_copies(db: sqlite3.Connection, *, limit: int = 2_000) -> bool:
+    """Note the pictures that were finished while there was no bucket, a portion a call -> whether there were
+    more records to look at. How far it came is remembered."""
+    if _last_to_look_at(db, limit) is None:
+        return False
+    with transaction(db, durable=False):
+        last = _last_to_look_at(db, limit)
         db.execute(
             """
             INSERT OR IGNORE INTO output_copies (record_id, filename)
             SELECT id, filename
             FROM generation_records
-            WHERE id > :after AND id <= :last AND status = 'success' AND filename <> ''
-              AND deleted_at IS NULL
+            WHERE id > (SELECT up_to FROM copies_noted) AND id <= :last AND status = 'success'
+              AND filename <> '' AND deleted_at IS NULL
             """,
-            {"after": after, "last": last or 0},
+            {"last": last},
         )
-    return int(last or 0)
+        db.execute("UPDATE copies_noted SET up_to = :last WHERE up_to < :last", {"last": last})
+    return True
+
+
+def _last_to_look_at(db: sqlite3.Connection, limit: int) -> int | None:
+    row = db.execute(
+        """
+        SELECT max(id) AS last
+        FROM (
+            SELECT id
+            FROM generation_records
+            WHERE id > (SELECT up_to FROM copies_noted)
+            ORDER BY id
+            LIMIT :limit
+        )
+        """,
+        {"limit": limit},
+    ).fetchone()
+    return None if row["last"] is None else int(row["last"])
 
 
 def hurry_output_copies(db: sqlite3.Connection) -> None:

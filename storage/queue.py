@@ -15,6 +15,7 @@ from storage.batch_log import add_log
 from storage.batches import close_batch, pause_in_transaction
 from storage.connection import transaction
 from storage.ledger import close_sends, holds_claim, write_off_free_sends
+from storage.library import note_no_copy, note_output_copy
 from storage.rows import RECORD, to_record
 from storage.versions import touch
 
@@ -277,11 +278,17 @@ def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
 
 
 def finish_record(
-    db: sqlite3.Connection, record: Record, kept: KeptPicture, *, seed: int | None = None
+    db: sqlite3.Connection,
+    record: Record,
+    kept: KeptPicture,
+    *,
+    seed: int | None = None,
+    to_bucket: bool = False,
 ) -> bool:
     """The picture is kept: success, with its real size and name -> False when somebody else ended it.
 
-    A power cut may undo this, not the picture: it is adopted, or collected again by its ticket.
+    ``to_bucket``: it shall also be there. A power cut may undo this, not the picture: it is adopted, or
+    collected again by its ticket.
     """
     with transaction(db, durable=False):
         if not _holds(db, record):
@@ -307,6 +314,10 @@ def finish_record(
                 "seed": seed,
             },
         )
+        if to_bucket:
+            note_output_copy(db, record.id, kept.filename)
+        else:
+            note_no_copy(db, [record.id])
         close_sends(db, record.id, Billed.YES)
         touch(db, [record.id])
         text = f"{place_in_batch(record)}已保存：{kept.filename}（{kept.width}×{kept.height}）"

@@ -2,13 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from domain import Record
 from errors import NotFound
 from storage.connection import next_version, snapshot, transaction
 from storage.finding import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
+from storage.library import note_no_copy
 from storage.rows import RECORD, to_record
 from storage.versions import touch
 
@@ -140,6 +141,7 @@ def restore_records(db: sqlite3.Connection, chosen: Chosen) -> int:
         _chosen_ids(db, chosen),
         "deleted_at = NULL, deletion = NULL",
         f"deleted_at IS NOT NULL AND {NOT_EMPTIED}",
+        then=note_no_copy,
     )
 
 
@@ -162,8 +164,14 @@ def mark_favourite(db: sqlite3.Connection, chosen: Chosen, favourite: bool) -> i
     return _change(db, _chosen_ids(db, chosen), f"favourite = {mark}", f"favourite <> {mark}")
 
 
-def _change(db: sqlite3.Connection, ids: Iterable[int], assignment: str, condition: str) -> int:
-    """-> how many were changed."""
+def _change(
+    db: sqlite3.Connection,
+    ids: Iterable[int],
+    assignment: str,
+    condition: str,
+    then: Callable[[sqlite3.Connection, list[int]], object] | None = None,
+) -> int:
+    """-> how many were changed. ``then`` is called with each portion that was."""
     number = 0
     for portion in _portions(ids, _CHANGED_AT_ONCE):
         with transaction(db):
@@ -176,7 +184,10 @@ def _change(db: sqlite3.Connection, ids: Iterable[int], assignment: str, conditi
                 """,
                 {"ids": json.dumps(portion)},
             ).fetchall()
-            touch(db, [row["id"] for row in changed])
+            changed_ids = [row["id"] for row in changed]
+            touch(db, changed_ids)
+            if then is not None:
+                then(db, changed_ids)
             number += len(changed)
     return number
 

@@ -11,7 +11,7 @@ from domain import Status, file_key
 from storage import schema_earlier
 from storage.schema_finding import add_finding, add_merging
 from storage.schema_keys import add_request_keys
-from storage.schema_library import add_library, hasten_copies
+from storage.schema_library import add_library, add_noted_copies, hasten_copies
 from storage.schema_price import add_unpriced
 from storage.schema_trash import add_deletions
 from storage.schema_usage import add_free_sends, add_usage
@@ -172,4 +172,5 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     add_unpriced,
     add_request_keys,
     add_deletions,
+    add_noted_copies,
 )

@@ -23,7 +23,7 @@ LATER_COLUMNS = ("collecting", "cost_unpriced", "at_stake_unpriced", "deletion")
 OUR_TABLES = (
     *("batches", "sends", "batch_log", "change_counter", "record_counts", "prompt_search", "search_state"),
     *("search_backlog", "reference_uses", "output_copies", "settlements", "settled_records", "sends_totals"),
-    *("sends_by_hour", "request_keys"),
+    *("sends_by_hour", "request_keys", "copies_noted"),
 )
 
 _PLAIN_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?")

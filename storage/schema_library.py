@@ -2,6 +2,7 @@
 
 ``reference_uses``  a line for each record and each name of each of its references: address and hash
 ``output_copies``   finished pictures that are, or shall be, also in the bucket
+``copies_noted``    one number: every finished picture of a record up to it has its line in ``output_copies``
 
 The triggers are plain SQL, so that a program that knows nothing of this one may write to the table.
 """
@@ -25,6 +26,12 @@ def hasten_copies(db: sqlite3.Connection) -> None:
         WHERE state = 'waiting'
         """
     )
+
+
+def add_noted_copies(db: sqlite3.Connection) -> None:
+    """The migration that remembers up to which record all pictures are noted; so far nobody knows."""
+    db.execute("CREATE TABLE copies_noted (up_to INTEGER NOT NULL)")
+    db.execute("INSERT INTO copies_noted (up_to) VALUES (0)")
 
 
 def _uses(record: str) -> str:

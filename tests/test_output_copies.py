@@ -153,6 +153,61 @@ def test_pictures_from_before_are_copied_too_and_each_once(
     assert oss.count("put") == 3
 
 
+def writes(db: database.Connection, worker: Worker) -> list[str]:
+    """The statements of a start's search for earlier pictures that change something."""
+    statements: list[str] = []
+    db.set_trace_callback(statements.append)
+    worker.housework.note_earlier_pictures(db)
+    db.set_trace_callback(None)
+    return [each for each in statements if "INTO output_copies" in each]
+
+
+def test_a_start_does_not_look_again_at_records_that_were_looked_at(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    for number in range(3):
+        make(client, worker, db, f"第 {number} 张")
+    assert writes(db, worker)
+    assert writes(db, worker) == []
+    make(client, worker, db, "新的")
+    assert writes(db, worker)
+
+
+def test_a_picture_is_to_be_copied_from_the_moment_it_is_finished(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    worker.housework.note_earlier_pictures(db)
+    number, waiting = make(client, worker, db), counts(db)
+    assert (number, waiting) == (1, (0, 1))
+
+
+def test_what_is_finished_while_there_is_no_bucket_is_copied_when_there_is_one(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    rows = [{"prompt": prompt, "resolution": "1K"} for prompt in "甲乙"]
+    post(client, "/api/batches", {"rows": rows}, 202)
+    worker.housework.note_earlier_pictures(db)
+    without = replace(worker.settings, oss_output_prefix="")
+    assert Worker(without, generator.open_model(without)).step(db)
+    assert counts(db) == (0, 0)
+    worker.housework.note_earlier_pictures(db)
+    assert counts(db) == (0, 1)
+
+
+def test_what_was_in_the_trash_at_a_start_and_came_back_is_copied(
+    client: FlaskClient, worker: Worker, db: database.Connection
+) -> None:
+    number = make(client, worker, db)
+    with database.transaction(db):
+        db.execute("DELETE FROM output_copies")
+    database.delete_records(db, [number])
+    worker.housework.note_earlier_pictures(db)
+    assert counts(db) == (0, 0)
+    database.restore_records(db, [number])
+    worker.housework.note_earlier_pictures(db)
+    assert counts(db) == (0, 1)
+
+
 def test_a_picture_that_is_gone_is_not_waited_for(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
