@@ -19,7 +19,7 @@ from web import language
 from web.joining import Joiner
 
 _KEY = "ai_image_generator_assets"
-_NOT_NEEDED = re.compile(r"/\*.*?\*/\n?|^ +|(?<=[{};,])\n+", re.DOTALL | re.MULTILINE)
+_NOT_NEEDED = re.compile(r"/\*.*?\*/\n?|^ +|(?<=[{};,:])\s+|\s+(?=\{)", re.DOTALL | re.MULTILINE)
 _YEAR = "public, max-age=31536000, immutable"
 assets = Blueprint("assets", __name__, url_prefix="/assets")
 

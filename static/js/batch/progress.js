@@ -70,7 +70,8 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     const shown = JSON.stringify(groups.map(({ words, records: found }) => [words, found.map(({ id, version }) => [id, version])]));
     if (shown === causes) return;
     causes = shown;
-    part("causes").hidden = groups.length === 0;
+    part("reasons").hidden = groups.length === 0;
+    part("reasons-sum").textContent = _("{n} 张没有成功，{kinds} 种原因", { n: groups.reduce((sum, { records: found }) => sum + found.length, 0), kinds: groups.length });
     part("causes").replaceChildren(...groups.map(makeCause));
   }
 
@@ -99,6 +100,10 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     new Notification(status === "paused" ? _("批量生成暂停了") : _("批量生成完成"), { body: words || _("共 {total} 张", { total }) });
   }
 
+  const phone = matchMedia("(width < 720px)");
+  const fold = () => { part("reasons").open = !phone.matches; };
+  phone.addEventListener("change", fold);
+  fold();
   notify.addEventListener("change", async () => {
     if (notify.checked && await Notification.requestPermission() !== "granted") notify.checked = false;
   });

@@ -1,5 +1,7 @@
 // Draws the rows that can be seen, and only those: row elements are recycled as the table scrolls.
 
+import { showAcross, showLines } from "./scrolling.js";
+
 const SPARE_ROWS = 4;
 const SHOWN_LETTERS = 240;
 
@@ -10,12 +12,22 @@ export function makeView(table) {
   const free = [];
   let rowHeight = 52;
   let headHeight = 0;
+  let shownHeight = 0;
   let waiting = false;
 
   function measure() {
     rowHeight = Number.parseFloat(getComputedStyle(element).getPropertyValue("--table-row")) || 52;
     headHeight = head.offsetHeight;
     draw();
+    const { selection } = table;
+    const wasSeen = selection.shown && isSeen(selection.row, shownHeight);
+    shownHeight = element.clientHeight;
+    if (wasSeen) reveal(selection.row, selection.column); // also where what stands below has grown over it
+  }
+
+  function isSeen(rowIndex, height) {
+    const top = body.offsetTop + rowIndex * rowHeight;
+    return top + rowHeight > element.scrollTop + headHeight && top < element.scrollTop + height;
   }
 
   function later() {
@@ -59,21 +71,15 @@ export function makeView(table) {
     fillRow(table, view, index);
   }
 
-  // Scrolls as little as needed for the cell to be seen whole.
+  // Scrolls as little as needed for the cell to be seen whole, with its row where there is room for that.
   function reveal(rowIndex, columnIndex) {
-    const top = rowIndex * rowHeight;
-    const room = element.clientHeight - headHeight;
-    if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + rowHeight > element.scrollTop + room) element.scrollTop = top + rowHeight - room;
+    const top = body.offsetTop + rowIndex * rowHeight;
+    showLines(element, headHeight, top, rowHeight);
     draw();
     const cell = cellAt(rowIndex, columnIndex);
-    const frozen = head.querySelector("[data-frozen]")?.offsetWidth ?? 0;
-    if (!cell || cell.offsetParent !== cell.parentElement || cell.parentElement.clientWidth <= element.clientWidth) return;
-    const left = cell.offsetLeft;
-    if (left - frozen < element.scrollLeft) element.scrollLeft = left - frozen;
-    else if (left + cell.offsetWidth > element.scrollLeft + element.clientWidth) {
-      element.scrollLeft = left + cell.offsetWidth - element.clientWidth;
-    }
+    if (!cell || cell.offsetParent !== cell.parentElement) return;
+    if (rowHeight > element.clientHeight - headHeight) showLines(element, headHeight, top + cell.offsetTop, cell.offsetHeight);
+    showAcross(element, head, cell);
   }
 
   function cellAt(rowIndex, columnIndex) {

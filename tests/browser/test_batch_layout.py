@@ -1,0 +1,90 @@
+"""What of 批量生成 is in sight on a small screen: states, causes of failures, the cell to correct."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import FloatRect, Locator, Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.patience import until
+from tests.fakes.jimeng import FakeJimeng
+from tests.house_process import HouseProcess
+
+
+@pytest.fixture
+def batch(page: Page, house: HouseProcess, jimeng: FakeJimeng) -> BatchPage:
+    """批量生成 before the fake Jimeng, which takes neither seed nor steps."""
+    jimeng.latency = 0.1
+    return BatchPage(page, house.address)
+
+
+def box(locator: Locator) -> FloatRect:
+    """Where it stands in the window."""
+    found = locator.bounding_box()
+    assert found
+    return found
+
+
+def ended_with_failures(house: HouseProcess) -> str:
+    """A batch of twelve rows of which the second failed."""
+    rows = [{"prompt": f"第 {n} 张{'违禁' if n == 2 else ''}", "resolution": "1K"} for n in range(1, 13)]
+    batch_id = str(house.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"])
+    house.wait_for_end(batch_id)
+    return batch_id
+
+
+def test_the_state_of_a_row_and_what_can_be_done_are_in_sight_at_1024_pixels(
+    batch: BatchPage, house: HouseProcess
+) -> None:
+    batch.page.set_viewport_size({"width": 1024, "height": 768})
+    batch.open(f"?id={ended_with_failures(house)}")
+    batch.expect_status(2, "failed")
+    state, actions = box(batch.cell(2, "status")), box(batch.cell(2, "actions"))
+    assert state["x"] + state["width"] <= actions["x"] + 1
+    assert actions["x"] + actions["width"] <= 1024
+    batch.cell(2, "actions").locator("[data-run-row]").click(trial=True)
+
+
+def test_a_cell_that_is_walked_to_is_clear_of_the_columns_that_stay(batch: BatchPage) -> None:
+    batch.page.set_viewport_size({"width": 1024, "height": 768})
+    batch.open()
+    batch.do("add")
+    batch.cell(1, "prompt").click()
+    for column in ("num_images", "filename", "seed", "steps"):
+        while "is-active" not in (batch.cell(1, column).get_attribute("class") or ""):
+            batch.page.keyboard.press("ArrowRight")
+        cell, state = box(batch.cell(1, column)), box(batch.cell(1, "status"))
+        assert cell["x"] + cell["width"] <= state["x"] + 1, column
+
+
+def test_on_a_phone_causes_and_log_are_lines_above_the_table(batch: BatchPage, house: HouseProcess) -> None:
+    batch.page.set_viewport_size({"width": 390, "height": 844})
+    batch.open(f"?id={ended_with_failures(house)}")
+    reasons = batch.page.locator("[data-run-reasons-sum]")
+    expect(reasons).to_have_text("1 张没有成功，1 种原因")
+    expect(batch.causes()).to_be_hidden()
+    table = box(batch.page.locator("[data-table]"))
+    assert table["height"] > 844 / 2
+    for line in (reasons, batch.page.locator("[data-log] summary")):
+        assert box(line)["y"] + box(line)["height"] <= table["y"] + 1
+    reasons.click()
+    expect(batch.causes()).to_be_visible()
+
+
+def test_on_a_wide_screen_the_causes_stand_open(batch: BatchPage, house: HouseProcess) -> None:
+    batch.open(f"?id={ended_with_failures(house)}")
+    expect(batch.causes()).to_be_visible()
+    expect(batch.page.locator("[data-run-reasons-sum]")).to_be_hidden()
+
+
+def test_on_a_phone_the_cell_to_correct_is_clear_of_the_foot(batch: BatchPage, tmp_path: Path) -> None:
+    batch.page.set_viewport_size({"width": 390, "height": 740})
+    batch.open()
+    file = tmp_path / "表.csv"
+    file.write_text("提示词,参考示例图\n雪山,\n橘猫,\n茶室,没有这张.png\n", encoding="utf-8")
+    batch.import_workbook(file)
+    batch.do("next-problem")
+    expect(batch.page.locator("[data-complaint]")).to_contain_text("没有这张.png")
+    cell, foot = batch.cell(3, "sample_images"), batch.page.locator("[data-foot]")
+    until(lambda: box(cell)["y"] + box(cell)["height"] <= box(foot)["y"])
+    assert box(cell)["y"] >= box(batch.page.locator("[data-table]"))["y"]
