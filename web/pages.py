@@ -69,10 +69,10 @@ def batch() -> str:
     """批量生成: the draft, or with ``?id=`` a batch that was started."""
     batch_id = request.args.get("id", "")
     shown = database.get_batch(connection(), batch_id) if batch_id else None
-    sizes = sizes_json(rooms().model.card)
+    prices = {size: offer["price"] for size, offer in sizes_json(rooms().model.card).items()}
     causes = {cause: told(words) for cause, words in CAUSES.items()}
     return render_template(
-        "batch.html", batch=shown, sizes=sizes, causes=causes, content_fields=CONTENT_FIELDS
+        "batch.html", batch=shown, prices=prices, causes=causes, content_fields=CONTENT_FIELDS
     )
 
 

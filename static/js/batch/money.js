@@ -11,9 +11,9 @@ export function picturesOf(row) {
 
 /** CNY for all pictures of a row, NaN when nobody knows a price; for a size that is not offered yet, as the default one. */
 export function priceOf(row, card) {
-  const offer = card.sizes[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? card.sizes["1:1|2K"];
+  const price = card.prices[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? card.prices["1:1|2K"];
   const extra = Math.max(row.sample_images.length - 1, 0) * card.price_extra_reference;
-  return picturesOf(row) * (offer ? Number(offer.price ?? NaN) + extra : 0);
+  return picturesOf(row) * (price === undefined ? 0 : Number(price ?? NaN) + extra);
 }
 
 /** {rows, blank, pictures, price, bad} over rows; `bad` counts complaints. */

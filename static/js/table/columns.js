@@ -13,7 +13,7 @@ const AT_EDGE = new RegExp(`[\\s${UNSEEN}]`);
 export const MOST_PICTURES = 10;
 const MOST_REFERENCES = 4;
 
-// card: {label, sizes: {"16:9|2K": {size, price}}, max_references, local_reference_problem, takes_seed, takes_steps, notes, content_fields}
+// card: {label, prices: {"16:9|2K": CNY of a picture or null}, max_references, local_reference_problem, takes_seed, takes_steps, notes, content_fields}
 export function makeColumns(card) {
   return [
     { name: "number", label: _("序号"), kind: "number" },
@@ -118,8 +118,8 @@ function referenceProblem(card, images) {
 
 function sizeProblem(card, row, resolution) {
   const ratio = row.aspect_ratio || "1:1";
-  if (!card.sizes || !RATIOS.includes(ratio) || `${ratio}|${resolution}` in card.sizes) return "";
-  const offered = RESOLUTIONS.filter((one) => `${ratio}|${one}` in card.sizes);
+  if (!card.prices || !RATIOS.includes(ratio) || `${ratio}|${resolution}` in card.prices) return "";
+  const offered = RESOLUTIONS.filter((one) => `${ratio}|${one}` in card.prices);
   return _("{label} 没有 {ratio} 的 {resolution}，可选：{offered}", { label: card.label, ratio, resolution, offered: offered.join(_("、")) });
 }
 
