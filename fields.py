@@ -160,5 +160,5 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "num_images": _read_number("num_images", "生成数量", 1, MAX_PICTURES_A_ROW, 1),
     "filename": _read_text("filename", "文件名", MAX_FILENAME_LENGTH, clean=visible_text),
     "seed": _read_number("seed", "种子", 0, MAX_SEED, None),
-    "steps": _read_number("steps", "采样步数", 1, MAX_STEPS, None),
+    "steps": _read_number("steps", "步数", 1, MAX_STEPS, None),
 }

@@ -51,7 +51,7 @@ _REFERENCE_LIMITS = ReferenceLimits(
 _NOTES = {
     "negative_prompt": "即梦没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
     "seed": "即梦不接受种子，每次结果都不同",
-    "steps": "即梦不接受采样步数，由服务自己决定",
+    "steps": "即梦不接受步数，由服务自己决定",
 }
 
 _SETUP = ModelSetup(

@@ -70,5 +70,5 @@ def refused(text: str) -> ModelError:
 
 def unreadable(label: str, answer: Answer) -> ModelError:
     """The error for an answer that proves nothing."""
-    text = f"{label}的答复看不懂（HTTP {answer.status}），没能测出密钥好坏，请检查服务地址或稍后再测"
+    text = f"{label}的答复无法识别（HTTP {answer.status}），没能测出密钥是否有效，请检查服务地址或稍后再测"
     return ModelError(text, cause="service", billed=Billed.NO)

@@ -43,14 +43,14 @@ MAXIMUM_AREA = 3840 * 2160  # the longest side then stays within 3840 for every 
 _NOTES = {
     "negative_prompt": "这个接口没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
     "seed": "这个接口不接受种子，每次结果都不同",
-    "steps": "这个接口不接受采样步数，由服务自己决定",
+    "steps": "这个接口不接受步数，由服务自己决定",
 }
 _MODERATION = ("moderation_blocked", "image_generation_user_error", "content_policy_violation")
 _EMPTY_ACCOUNT = ("quota", "billing")  # in a code, as in insufficient_quota, billing_hard_limit_reached
 
 _SETUP = ModelSetup(
     title="OpenAI 及兼容服务",
-    about="任何会 /v1/images/generations 的服务，本机的也行。",
+    about="任何兼容 /v1/images/generations 的服务，包括本机的。",
     variables={
         "OPENAI_BASE_URL": "https://api.openai.com/v1",
         "OPENAI_API_KEY": "你的 API Key",

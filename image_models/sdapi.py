@@ -37,7 +37,7 @@ _OF_A_PROXY = (*AFTER_THE_ORDER, 502, 504)  # whatever words come along: the ser
 _NOTES = {"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"}
 
 _SETUP = ModelSetup(
-    title="Stable Diffusion 类",
+    title="Stable Diffusion 服务",
     about="自己电脑上的 stable-diffusion.cpp、Forge、SD.Next、AUTOMATIC1111。",
     variables={"SDAPI_URL": "http://127.0.0.1:7860"},
 )

@@ -127,7 +127,7 @@ _MAINLAND, _OUTSIDE = "doubao-seedream-", ("dola-seedream-", "seedream-")
 _NOTES = {
     "negative_prompt": "Seedream 没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
     "seed": "Seedream 4.0 以后的模型不接受种子，每次结果都不同",
-    "steps": "Seedream 不接受采样步数，由服务自己决定",
+    "steps": "Seedream 不接受步数，由服务自己决定",
 }
 
 _SETUP = ModelSetup(

@@ -139,7 +139,7 @@ def _claim(told: Sequence[Named]) -> _Claims:
         elif found.field not in claims.columns:
             claims.columns[found.field] = column
             if found.is_loose:
-                claims.guessed.append(f"「{_briefly(text)}」当作「{LABELS.get(found.field, text)}」")
+                claims.guessed.append(f"「{_briefly(text)}」→「{LABELS.get(found.field, text)}」")
         elif found.is_counted:
             claims.further.append(column)
         else:
@@ -152,9 +152,9 @@ def _tell_claims(claims: _Claims) -> list[str]:
     if claims.further:
         notes.append(f"参考图分在 {len(claims.further) + 1} 列里，每一行的都放在一起用")
     if claims.guessed:
-        notes.append(f"这些列按意思认出：{'、'.join(claims.guessed)}，请核对")
+        notes.append(f"列名已自动对应：{'、'.join(claims.guessed)}，请核对")
     if claims.unknown:
-        notes.append(f"没有用到的列：{'、'.join(claims.unknown[:20])}")
+        notes.append(f"未使用的列：{'、'.join(claims.unknown[:20])}")
     return notes
 
 
@@ -175,6 +175,6 @@ def _place_size(columns: dict[str, int]) -> list[str]:
         return []
     name = next((name for name in ("resolution", "aspect_ratio") if name not in columns), None)
     if name is None:
-        return ["「尺寸」这一列没有用到：图片比例和分辨率已有各自的列"]
+        return ["未使用「尺寸」列：图片比例和分辨率已有各自的列"]
     columns[name] = column
-    return [f"「尺寸」这一列当作「{LABELS[name]}」"]
+    return [f"「尺寸」列按「{LABELS[name]}」读取"]

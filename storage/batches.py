@@ -175,21 +175,20 @@ def list_batch_records(db: sqlite3.Connection, *batch_ids: str, since: int = 0) 
     return [to_record(row) for row in rows]
 
 
-def count_open_work(db: sqlite3.Connection) -> tuple[int, int]:
-    """(pictures queued or running, all pictures of the batches at work): 0, 0 when nothing is going on."""
+def count_open_work(db: sqlite3.Connection) -> tuple[int, int, int]:
+    """(running, queued, total) of the active batches, in pictures; all 0 when there is none."""
     row = db.execute(
         """
         SELECT
-            (
-                SELECT count(*)
-                FROM batches
-                JOIN generation_records ON generation_records.batch_id = batches.id
-                WHERE batches.state = 'active' AND generation_records.status IN ('queued', 'running')
-            ) AS open,
+            coalesce(sum(generation_records.status = 'running'), 0) AS running,
+            coalesce(sum(generation_records.status = 'queued'), 0) AS queued,
             (SELECT coalesce(sum(total), 0) FROM batches WHERE state = 'active') AS total
+        FROM batches
+        JOIN generation_records ON generation_records.batch_id = batches.id
+        WHERE batches.state = 'active' AND generation_records.status IN ('queued', 'running')
         """
     ).fetchone()
-    return int(row["open"]), int(row["total"])
+    return int(row["running"]), int(row["queued"]), int(row["total"])
 
 
 def get_paused_reason(db: sqlite3.Connection) -> str:

@@ -187,8 +187,11 @@ def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal
         return
     if price is None:
         raise BudgetReached("设置了 BUDGET，又不知道每张多少钱，请在 .env 里填 PRICE_PER_IMAGE 后继续")
-    if price and committed(db) + price > budget:
-        raise BudgetReached(f"预算 ¥{budget} 已到（已花和待定 ¥{committed(db):.2f}），请调高 BUDGET 后继续")
+    left = max(budget - committed(db), Decimal(0))
+    if price > left:
+        raise BudgetReached(
+            f"预算 ¥{budget} 只剩 ¥{left:.2f}，不够再做一张。把 .env 里的 BUDGET 调高并重新启动，再按「继续」"
+        )
 
 
 def _is_at_rest(db: sqlite3.Connection, batch_id: str | None) -> bool:

@@ -252,7 +252,7 @@ def requeue_record(
                 db,
                 record.batch_id,
                 "warning",
-                f"{place_in_batch(record)}稍后再试：{error.message}",
+                f"{place_in_batch(record)}：稍后再试，{error.message}",
                 record.id,
             )
 
@@ -320,7 +320,7 @@ def finish_record(
             note_no_copy(db, [record.id])
         close_sends(db, record.id, Billed.YES)
         touch(db, [record.id])
-        text = f"{place_in_batch(record)}已保存：{kept.filename}（{kept.width}×{kept.height}）"
+        text = f"{place_in_batch(record)}：已保存 {kept.filename}（{kept.width}×{kept.height}）"
         add_log(db, record.batch_id, "info", text, record.id)
         close_batch(db, record.batch_id)
     return True
@@ -392,7 +392,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
     )
     touch(db, [record.id])
     place, why = place_in_batch(record), error.message
-    text = f"{place}结果未知：{why}" if status is Status.UNKNOWN else f"{place}失败：{why}"
+    text = f"{place}：结果未知，{why}" if status is Status.UNKNOWN else f"{place}：失败，{why}"
     add_log(db, record.batch_id, "error", text, record.id)
     if error.pauses_batch and record.batch_id:
         pause_in_transaction(db, record.batch_id, error.message, stops_collecting=True)
@@ -400,6 +400,6 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
 
 
 def place_in_batch(record: Record) -> str:
-    """``第 3 行第 2 张 ``, to begin a line of its log with."""
-    many = f"第 {record.picture_number} 张" if record.num_images > 1 else ""
-    return f"第 {record.row_number} 行{many} "
+    """``第 3 行 · 第 2 张``, to begin a line of its log with."""
+    many = f" · 第 {record.picture_number} 张" if record.num_images > 1 else ""
+    return f"第 {record.row_number} 行{many}"

@@ -127,5 +127,5 @@ def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) 
 def _made_by(card: ModelCard, record: Record) -> ImageRequest:
     for problem in card.beyond(record.request):
         place, why = place_in_batch(record), problem.message
-        raise Conflict(f"{place}不能用现在的模型重试：{why}；请换回 {record.model}，或改了再做")
+        raise Conflict(f"{place}：现在的模型不能重试，{why}；请换回 {record.model}，或改了再做")
     return card.accept(record.request)

@@ -48,14 +48,15 @@ def test_a_finished_sentence_is_told_in_english(entry: Message) -> None:
     ("chinese", "english"),
     [
         (
-            "第 3 行第 2 张 失败：提示词没有通过审核，请修改提示词",
-            "Row 3, image 2: failed: The prompt did not pass moderation; change it",
+            "第 3 行 · 第 2 张：失败，提示词没有通过审核，请修改提示词",
+            "Row 3, image 2 failed: The prompt did not pass moderation; change it",
         ),
-        ("第 12 行 已保存：一只猫.png（2048×2048）", "Row 12: saved as 一只猫.png (2048×2048)"),
+        ("第 12 行：已保存 一只猫.png（2048×2048）", "Row 12 saved as 一只猫.png (2048×2048)"),
         ("批次完成", "Batch finished"),
         (
-            "预算 ¥5 已到（已花和待定 ¥4.84），请调高 BUDGET 后继续",
-            "The budget of ¥5 is reached (¥4.84 spent or in doubt); raise BUDGET, then resume",
+            "预算 ¥5 只剩 ¥0.16，不够再做一张。把 .env 里的 BUDGET 调高并重新启动，再按「继续」",
+            "Only ¥0.16 of the ¥5 budget is left, not enough for another image. "
+            "Raise BUDGET in .env and restart, then press Resume",
         ),
         (
             "连不上即梦（连接被拒绝），请检查网络和服务地址",
@@ -68,7 +69,7 @@ def test_a_finished_sentence_is_told_in_english(entry: Message) -> None:
         ("文件名应为文字", "File name must be text"),
         (
             "OSS_REGION：应为地域，例如 cn-hangzhou，现在是「杭州」",
-            "OSS_REGION: must be a region such as cn-hangzhou; it is “杭州” now",
+            "OSS_REGION: must be a region such as cn-hangzhou; found “杭州”",
         ),
     ],
 )

@@ -87,7 +87,7 @@ def test_going_on_with_a_batch_that_has_nothing_left_ends_it(
     db.execute("UPDATE batches SET state = 'paused', paused_reason = '磁盘已满'")
     database.resume_batch(db, batch_id, model="test-1")
     assert database.get_batch(db, batch_id).status is BatchStatus.FINISHED
-    assert database.count_open_work(db) == (0, 0)
+    assert database.count_open_work(db) == (0, 0, 0)
 
 
 def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, card: ModelCard) -> None:
@@ -107,7 +107,7 @@ def test_another_model_makes_only_what_it_can_and_forgets_what_it_does_not_take(
     database.fail_record(db, claimed(db), REFUSED)
     small = {("1:1", "2K"): Size(width=2048, height=2048)}
     plain = replace(card, model_id="test-2", sizes=small, takes_seed=False, takes_steps=False)
-    with pytest.raises(Conflict, match=r"第 1 行 .*没有 1:1 的 4K.*换回 test-1"):
+    with pytest.raises(Conflict, match=r"第 1 行：.*没有 1:1 的 4K.*换回 test-1"):
         database.retry_records(db, batch_id, card=plain)
     kept = database.get_record(db, ids[0])
     assert (kept.status, kept.model, kept.seed, kept.steps) == (Status.FAILED, "test-1", 7, 9)

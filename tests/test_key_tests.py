@@ -146,7 +146,7 @@ def test_a_local_server_that_asks_for_a_password_says_how_to_give_it(settings: S
 def test_some_other_server_at_that_address_is_not_taken_for_one(settings: Settings) -> None:
     with FakeSdApi() as service:
         service.fail_next("html", step="options")
-        assert "看不懂" in refusal_of(settings, service).message
+        assert "无法识别" in refusal_of(settings, service).message
 
 
 def test_the_demo_needs_no_key(settings: Settings) -> None:

@@ -244,7 +244,7 @@ def test_a_table_is_imported_while_oss_is_down_with_its_references_still_to_be_l
     answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
     assert [row["references"] for row in answer["rows"]] == [["红、茶"], []]  # split once it is known
     assert answer["references"] == []
-    assert [note for note in answer["notes"] if note.startswith("参考示例图还没有核对：")]
+    assert [note for note in answer["notes"] if note.startswith("参考图还没有核对：")]
 
 
 def test_a_picture_that_is_nowhere_is_said_before_anything_is_queued(settings: Settings) -> None:

@@ -47,7 +47,7 @@ def test_with_the_budget_used_up_resume_says_why_and_the_batch_stays_paused(
     client, worker = house(settings, service, budget=Decimal("0.25"))
     batch_id = used_up(client, worker)
     refused = post(client, f"/api/batches/{batch_id}/resume", status=409)
-    assert "预算 ¥0.25 已到" in refused["error"]
+    assert "预算 ¥0.25 只剩 ¥0.03" in refused["error"]
     batch = get(client, f"/api/batches/{batch_id}")["batch"]
     assert (batch["status"], batch["paused_reason"]) == ("paused", refused["error"])
     assert service.charges == 1
@@ -99,7 +99,7 @@ def test_the_reason_stands_at_each_waiting_picture_of_the_single_page(
     used_up(client, worker, source="single")
     page = client.get("/").text
     assert page.count('<p class="tile-word">已暂停</p>') == 2
-    assert page.count("预算 ¥0.25 已到") >= 2
+    assert page.count("预算 ¥0.25 只剩 ¥0.03") >= 2
 
 
 def test_pausing_and_going_on_are_news_for_the_waiting_pictures(

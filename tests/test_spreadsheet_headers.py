@@ -117,7 +117,7 @@ def test_a_column_known_by_its_meaning_alone_is_said() -> None:
 
     assert found.rows[0].fields["prompt"] == "猫"
     assert (
-        "这些列按意思认出：「画面描述」当作「提示词」、「画幅」当作「图片比例」、「命名」当作「文件名」，请核对"
+        "列名已自动对应：「画面描述」→「提示词」、「画幅」→「图片比例」、「命名」→「文件名」，请核对"
         in found.notes
     )
 
@@ -126,7 +126,7 @@ def test_a_clear_header_goes_before_one_known_by_its_meaning() -> None:
     found = read(("画面描述", "英文提示词", "提示词", "画幅", "图片比例"), ("x", "y", "猫", "1:1", "16:9"))
 
     assert (found.rows[0].fields["prompt"], found.rows[0].fields["aspect_ratio"]) == ("猫", "16:9")
-    assert "没有用到的列：画面描述、英文提示词、画幅" in found.notes
+    assert "未使用的列：画面描述、英文提示词、画幅" in found.notes
 
 
 @pytest.mark.parametrize("header", ["提示词（无负面）", "提示词 -", "Prompt (no text)", "提示词（不含人物）"])
@@ -143,7 +143,7 @@ def test_beside_a_clear_prompt_a_doubtful_header_is_not_used_and_said() -> None:
     found = read(("提示词（不含人物）", "提示词"), ("x", "猫"))
 
     assert found.rows[0].fields["prompt"] == "猫"
-    assert "没有用到的列：提示词（不含人物）" in found.notes
+    assert "未使用的列：提示词（不含人物）" in found.notes
 
 
 def test_of_two_clear_headers_the_leftmost_is_taken_and_said() -> None:

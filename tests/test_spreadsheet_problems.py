@@ -237,7 +237,7 @@ def test_columns_that_are_missing_unknown_or_there_twice_are_said() -> None:
     notes = " ".join(found.notes)
     assert "图片比例（1:1）" in notes
     assert "分辨率（2K）" in notes
-    assert "没有用到的列：备注" in notes
+    assert "未使用的列：备注" in notes
     assert "「提示词」有不止一列" in notes
 
 
@@ -245,7 +245,7 @@ def test_a_size_column_is_the_ratio_when_there_is_a_resolution_and_said() -> Non
     found = read(("Prompt", "Size", "Resolution"), ("cat", "16:9", "4K"))
 
     assert found.rows[0].fields["aspect_ratio"] == "16:9"
-    assert any("「尺寸」这一列当作「图片比例」" in note for note in found.notes)
+    assert any("「尺寸」列按「图片比例」读取" in note for note in found.notes)
 
 
 def test_more_references_than_a_row_may_have_are_told() -> None:

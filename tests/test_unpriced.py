@@ -197,7 +197,7 @@ def test_before_a_run_the_pages_say_that_there_is_no_price(client: FlaskClient) 
     page = client.get("/").text
     assert page.count(f"data-price>{UNSET}<") == 3
     assert "免费" not in page
-    assert f"{UNSET}：由服务定" in client.get("/model").text
+    assert "未设价格：填写 PRICE_PER_IMAGE" in client.get("/model").text
     sizes = get(client, "/api/models")["model"]["sizes"]
     assert {size["price"] for size in sizes.values()} == {None}
 
@@ -254,7 +254,7 @@ def test_the_page_of_what_was_spent_says_it_and_names_no_sum(client: FlaskClient
     assert f"<td>1</td><td>{UNSET}</td><td>{UNSET}</td>" in page
     assert f'<p class="doubt-sum">{UNSET}</p>' in page
     assert page.count('data-at-stake=""') == 4
-    assert "¥0.00" not in page.partition("从开始到现在")[2].partition("正在生成")[0]
+    assert "¥0.00" not in page.partition("累计")[2].partition("正在生成")[0]
 
 
 def test_beside_what_has_a_price_the_page_counts_what_has_none(client: FlaskClient, studio: Studio) -> None:

@@ -39,7 +39,7 @@ def import_spreadsheet() -> Answer:
         references = _look_up(found.rows, library)
     except (BucketError, Busy) as trouble:  # the table is there all the same
         references = []
-        notes.append(told(f"参考示例图还没有核对：{trouble.message}"))
+        notes.append(told(f"参考图还没有核对：{trouble.message}"))
     return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
 
 

@@ -93,10 +93,12 @@ def money_chart(span: Span, spent: Sequence[Spent]) -> Chart:
     paid = [money(one.billed, one.unpriced_pictures) for one in spent]
     feared = [money(one.unknown, one.unpriced_unknown) for one in spent]
     unpriced = sum(one.unpriced_pictures for one in spent)
-    words = [one + (say("，可能另有 {sum}", sum=feared[i]) if doubt[i] else "") for i, one in enumerate(paid)]
+    words = [
+        one + (say("，另有 {sum} 待确认", sum=feared[i]) if doubt[i] else "") for i, one in enumerate(paid)
+    ]
     summary = say("共 {sum}", sum=money(sum(billed, Decimal(0)), unpriced)) + _most(span, billed, paid)
     if any(doubt):
-        summary += say("；另有 {sum} 可能已计费", sum=money(sum(doubt, Decimal(0))))
+        summary += say("；另有 {sum} 待确认", sum=money(sum(doubt, Decimal(0))))
     bars = _bars(span, billed, doubt, words)
     return Chart(
         name="money",
@@ -113,7 +115,7 @@ def causes_chart(failures: Mapping[str, int]) -> CauseChart:
     """Failures by cause, the rarest of many as one."""
     named: dict[str, int] = {}
     for place, (cause, number) in enumerate(failures.items()):
-        label = told("其他" if place >= _MOST_CAUSES else CAUSES.get(cause, cause) or "没有留下原因")
+        label = told("其他" if place >= _MOST_CAUSES else CAUSES.get(cause, cause) or "没有说明原因")
         named[label] = named.get(label, 0) + number
     longest, most = _ROWS - _LABELS - _NUMBER, max(named.values(), default=1)
     bars = [

@@ -31,7 +31,8 @@ class House:
 
     state: str
     state_text: str
-    under_way: int
+    running: int
+    queued: int
     done_share: float | None
     budget_left: Decimal | None
     version: int
@@ -58,7 +59,8 @@ def _lost(sentence: str) -> House:
     return House(
         state="store_lost",
         state_text=told(sentence),
-        under_way=0,
+        running=0,
+        queued=0,
         done_share=None,
         budget_left=None,
         version=0,
@@ -73,8 +75,9 @@ def _known() -> House:
     return House(
         state=state,
         state_text=told(text),
-        under_way=work.under_way,
-        done_share=1 - work.under_way / work.total if work.total else None,
+        running=work.running,
+        queued=work.queued,
+        done_share=1 - (work.running + work.queued) / work.total if work.total else None,
         budget_left=left,
         version=work.version,
     )
@@ -85,7 +88,8 @@ class Work:
     """What is going on, as of one version of the database."""
 
     version: int
-    under_way: int
+    running: int
+    queued: int
     total: int
     paused_reason: str
 
@@ -96,10 +100,11 @@ def _work() -> Work:
     seen: Work | None = getattr(mine, "work", None)
     if seen is None or seen.version != database.last_version(db):
         with database.snapshot(db):
-            under_way, total = database.count_open_work(db)
+            running, queued, total = database.count_open_work(db)
             seen = mine.work = Work(
                 version=database.last_version(db),
-                under_way=under_way,
+                running=running,
+                queued=queued,
                 total=total,
                 paused_reason=database.get_paused_reason(db),
             )

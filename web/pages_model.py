@@ -4,6 +4,7 @@ Shows which variables are filled, never with what.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from flask import render_template
 
@@ -57,7 +58,7 @@ def _page(**tested: str) -> str:
     settings = rooms().settings
     choices = [_choice(card, settings) for card in generator.list_cards(settings)]
     choices.sort(key=lambda choice: not choice.in_use)
-    return render_template("model.html", choices=choices, **tested)
+    return render_template("model.html", choices=choices, dotenv=Path(".env").absolute(), **tested)
 
 
 def _choice(card: ModelCard, settings: Settings) -> Choice:
@@ -72,7 +73,7 @@ def _choice(card: ModelCard, settings: Settings) -> Choice:
 
 def _price(card: ModelCard) -> str:
     if not card.is_priced:
-        return "价格未设：由服务定，填了 PRICE_PER_IMAGE 才记账"
+        return "未设价格：填写 PRICE_PER_IMAGE 后才能统计费用"
     lowest, highest = min(card.prices.values()), max(card.prices.values())
     if highest:
         return f"¥{lowest:.2f} 一张" if lowest == highest else f"¥{lowest:.2f}–{highest:.2f} 一张"

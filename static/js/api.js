@@ -7,7 +7,7 @@ const READ = 30_000;
 const WRITE = 120_000;
 export const LONG = 600_000; // for files, and for what is done to all that a filter finds
 export const UNREACHABLE = _("连不上服务，请确认程序还在运行");
-export const UNREADABLE = _("服务的回答看不懂，请刷新页面再试");
+export const UNREADABLE = _("服务的答复无法识别，请刷新页面再试");
 export const TOO_SLOW = _("服务太久没有回答，请再试一次");
 
 /** `status` is that of the answer; 0 when none came. */

@@ -43,8 +43,8 @@ async function takeBack(undo) {
 /** -> true, false, or null for neither. */
 function askTheBill(count, atStake) {
   const dialog = document.querySelector('[data-dialog="bill"]');
-  const known = () => (count > 1 ? _("服务商的账单里有这 {n} 笔（共 ¥{sum}）吗？", { n: count, sum: atStake }) : _("服务商的账单里有这一笔（¥{sum}）吗？", { sum: atStake }));
-  const unpriced = () => (count > 1 ? _("服务商的账单里有这 {n} 笔（价格未设）吗？", { n: count }) : _("服务商的账单里有这一笔（价格未设）吗？"));
+  const known = () => (count > 1 ? _("这 {n} 笔（¥{sum}）在服务商账单里吗？", { n: count, sum: atStake }) : _("这一笔（¥{sum}）在服务商账单里吗？", { sum: atStake }));
+  const unpriced = () => (count > 1 ? _("这 {n} 笔（价格未设）在服务商账单里吗？", { n: count }) : _("这一笔（价格未设）在服务商账单里吗？"));
   dialog.querySelector("[data-bill-title]").textContent = atStake ? known() : unpriced();
   return new Promise((resolve) => {
     let answer = null;

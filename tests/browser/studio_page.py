@@ -26,8 +26,8 @@ class StudioPage:
         expect(self.page.get_by_label("提示词", exact=False).first).to_have_value(prompt)
 
     def expect_earlier(self, prompt: str) -> None:
-        """What 换回来 brings back."""
-        self.page.get_by_role("button", name="换回来").click()
+        """Restore the prompt that was there before."""
+        self.page.get_by_role("button", name="恢复").click()
         self.expect_prompt(prompt)
 
     def second_tab(self) -> "StudioPage":

@@ -332,7 +332,7 @@ def test_failures_are_grouped_by_cause_and_only_they_are_tried_again(
     page = batch(house)
     page.open(f"?id={batch_id}")
     page.expect_state("已完成")
-    page.expect_figures("完成 2 / 4 · 失败 1 · 结果未知 1 · 花了 ¥0.44 · 可能另有 ¥0.22")
+    page.expect_figures("完成 2 / 4 · 失败 1 · 结果未知 1 · 花了 ¥0.44 · 另有 ¥0.22 待确认")
     page.expect_title("^⚠")
     expect(page.causes()).to_have_count(2)
     expect(page.causes().filter(has_text="内容审核没有通过")).to_contain_text("50412")

@@ -40,7 +40,7 @@ def test_earlier_batches_are_seen_to_the_first_of_them(page: Page, tmp_path: Pat
         batch.open()
         batch.do("earlier")
         dialog = page.locator("dialog[data-dialog=earlier]")
-        items, more = dialog.locator(".earlier-item"), dialog.get_by_role("button", name="再看更早的")
+        items, more = dialog.locator(".earlier-item"), dialog.get_by_role("button", name="加载更早的")
         expect(items).to_have_count(50)
         expect(dialog).to_contain_text("共 105 个批次，这里是最近的 50 个")
         more.click()

@@ -94,7 +94,7 @@ def test_the_button_of_references_is_named_by_how_many_there_are(
     batch.do("add")
     batch.pick_references(1, "杯子.png")
     button = batch.cell(1, "sample_images").locator("[data-references]")
-    expect(button).to_have_accessible_name("选择 (1)，第 1 行的参考示例图")
+    expect(button).to_have_accessible_name("选择 (1)，第 1 行的参考图")
 
 
 def test_a_row_has_the_number_of_its_line_in_the_file_everywhere(

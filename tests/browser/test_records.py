@@ -89,7 +89,7 @@ def test_the_slash_focuses_the_search_and_a_search_without_result_says_what_to_d
     records.page.keyboard.type("没有这个词")
     expect(records.page.locator(".empty")).to_contain_text("暂无记录")
     expect(records.page.locator(".empty")).to_contain_text("没有这个词")
-    records.page.get_by_role("link", name="看全部").click()
+    records.page.get_by_role("link", name="查看全部").click()
     records.expect_total("共 60 条")
 
 

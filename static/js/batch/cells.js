@@ -30,7 +30,7 @@ function drawReferences(row, cell, table) {
     cell.content.textContent = _("选择 ({count})", { count });
     cell.content.classList.toggle("has-some", count > 0);
   });
-  change(cell, "name", `${row.number} ${images.length}`, () => cell.content.setAttribute("aria-label", _("选择 ({n})，第 {number} 行的参考示例图", { n: images.length, number: row.number })));
+  change(cell, "name", `${row.number} ${images.length}`, () => cell.content.setAttribute("aria-label", _("选择 ({n})，第 {number} 行的参考图", { n: images.length, number: row.number })));
   change(cell, "idle", table.readOnly && images.length === 0, (idle) => { cell.content.hidden = idle; });
   change(cell, "thumbs", images.map(({ thumbnail_url: small, url }) => small || url || "").join(" "), () => {
     const thumbs = images.filter(({ url }) => url).slice(0, SHOWN_PICTURES).map(({ thumbnail_url: small, url, filename }) => {

@@ -69,7 +69,7 @@ export function makeDesk(batch) {
   function showStarted({ id, at }) {
     const link = document.createElement("a");
     link.href = `${urls.pageUrl}?id=${encodeURIComponent(id)}`;
-    link.textContent = _("看进度");
+    link.textContent = _("查看进度");
     const clear = noticeButton(_("清空，写下一批"), () => {
       table.actions.remove(table.rows.all);
       table.editor.regain();

@@ -45,9 +45,9 @@ export function showFoot(foot, { table, card }) {
 
 function figures({ rows, pictures, price }) {
   return [_("{n} 行", { n: rows }), _("{n} 张", { n: pictures }), yuan(price)].flatMap((words, index) => {
-    const [number, unit] = words.split(" ");
+    const [, number, rest] = /^([¥\d.,]*)(.*)$/.exec(words);
     const value = document.createElement("b");
     value.textContent = number;
-    return [index > 0 ? " · " : "", value, unit ? ` ${unit}` : ""];
+    return [index > 0 ? " · " : "", value, rest];
   });
 }

@@ -60,7 +60,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
 
   function drawPaused({ status, paused_reason: reason, counts }) {
     part("paused").hidden = status !== "paused";
-    const words = status !== "paused" ? "" : reason ? _("已自动暂停：{reason}。处理好以后按「继续」。", { reason: reason.replace(/。$/, "") })
+    const words = status !== "paused" ? "" : reason ? _("已自动暂停：{reason}。", { reason: reason.replace(/。$/, "") })
       : _("已暂停，还有 {queued} 张没有开始。按「继续」接着做。", { queued: counts.queued });
     if (part("paused").textContent !== words) part("paused").textContent = words;
   }
@@ -133,7 +133,7 @@ function figures(batch, left) {
   if (left > 0 && eta > 0 && batch.status === "running") words.push(_("{pace} 张/分", { pace: pace(left / eta * 60) }), _("还要约 {duration}", { duration: duration(eta) }));
   if (cost === null || (cost === 0 && expected === null)) words.push(_("价格未设"));
   else if (cost > 0 || expected > 0) words.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: yuan(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
-  if (stake > 0) words.push(_("可能另有 ¥{stake}", { stake: stake.toFixed(2) }));
+  if (stake > 0) words.push(_("另有 ¥{stake} 待确认", { stake: stake.toFixed(2) }));
   return words.join(" · ");
 }
 
@@ -154,7 +154,7 @@ function group(records, told) {
   const groups = new Map();
   for (const record of records) {
     const unknown = record.status === "unknown";
-    const words = [told[record.cause], record.error].filter(Boolean).join(_("：")) || _("没有留下原因");
+    const words = [told[record.cause], record.error].filter(Boolean).join(_("：")) || _("没有说明原因");
     const { charged } = record;
     const key = unknown ? "unknown" : `${charged} ${record.cause} ${record.error}`;
     const found = groups.get(key) ?? { words, records: [], unknown, charged };

@@ -17,7 +17,7 @@ export function useReferences(table, { dialog, url, most }) {
     if (!row || table.readOnly) return;
     const open = await picker();
     const chosen = await open(dialog, { chosen: row.sample_images.filter((image) => image.url), most, search: wanted });
-    if (chosen) table.rows.step(_("选择参考图"), () => table.rows.set(row, "sample_images", chosen));
+    if (chosen) table.rows.step(_("更换参考图"), () => table.rows.set(row, "sample_images", chosen));
     table.editor.focus();
   }
 

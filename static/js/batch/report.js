@@ -87,7 +87,7 @@ export function makeReport(report, { table, opener, goTo, chooseReference, leave
     part("notes").hidden = imported.notes.length === 0;
     part("notes").replaceChildren(...imported.notes.map(makeNote));
     list("problems", _("要改的单元格"), wrong);
-    list("references", _("参考示例图"), lost);
+    list("references", _("参考图"), lost);
     return list("fixed", _("自动更正"), corrected);
   }
 

@@ -70,7 +70,7 @@ export function useRowJobs(batch, { singles, references }) {
     const { actions } = table;
     return [
       { label: _("只生成这一行"), run: () => runRow(row) },
-      { label: _("选择参考示例图"), run: () => references.choose(row) },
+      { label: _("选择参考图"), run: () => references.choose(row) },
       { label: _("在上面插入一行"), run: () => actions.add(1, index) },
       { label: _("在下面插入一行"), run: () => actions.add(1, index + 1) },
       { label: _("复制这一行"), run: () => actions.duplicate([row]) },

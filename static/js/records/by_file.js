@@ -60,7 +60,7 @@ async function open(id, { page, pageUrl, finder, enlarge }) {
 
 function asFacts({ prompt, negative_prompt: negative, seed, steps, width, height, model, text }) {
   const known = [
-    [_("提示词"), prompt || text], [_("负面提示词"), negative], [_("种子"), seed], [_("采样步数"), steps],
+    [_("提示词"), prompt || text], [_("负面提示词"), negative], [_("种子"), seed], [_("步数"), steps],
     [_("尺寸"), width && `${width}×${height}`], [_("模型"), model],
   ];
   return known.filter(([, value]) => value != null && value !== "");

@@ -20,7 +20,7 @@ export function takeFiles(library, shown, { expectNews }) {
     const isKnown = Boolean(shown.find(image.key));
     const sample = await shown.bring(image.key);
     sample.classList.add(isKnown ? "is-pointed-at" : "is-new");
-    return isKnown ? _("库里已有同一张图：{filename}", { filename: image.filename }) : "";
+    return isKnown ? _("已有同一张示例图：{filename}", { filename: image.filename }) : "";
   }
 
   chooser.addEventListener("change", ({ target }) => {

@@ -25,7 +25,7 @@ export function makeColumns(card) {
     whole("num_images", _("生成数量"), 1, MOST_PICTURES, "1", { options: numbers(MOST_PICTURES) }),
     text("filename", _("文件名"), 200),
     taken(card.takes_seed, whole("seed", _("种子"), 0, 4294967293, "", { placeholder: _("随机") })),
-    taken(card.takes_steps, whole("steps", _("采样步数"), 1, 150, "", { placeholder: _("默认"), short: _("步数") })),
+    taken(card.takes_steps, whole("steps", _("步数"), 1, 150, "", { placeholder: _("默认") })),
     { name: "status", label: _("状态"), kind: "status" },
     { name: "actions", label: _("操作"), kind: "actions" },
   ];
@@ -75,9 +75,9 @@ function choice(name, label, options, fallback, read, also = () => "") {
   };
 }
 
-function whole(name, label, low, high, fallback, { options, placeholder = fallback, short = label } = {}) {
+function whole(name, label, low, high, fallback, { options, placeholder = fallback } = {}) {
   return {
-    name, label: short, kind: options ? "choice" : "text", field: name, options, placeholder, empty: "",
+    name, label, kind: options ? "choice" : "text", field: name, options, placeholder, empty: "",
     format: (value) => value,
     read(typed) {
       const number = wholeNumber(typed);
