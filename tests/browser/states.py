@@ -104,6 +104,14 @@ def drop_picture(page: Page, town: Town) -> None:
     RecordsPage(page, town.lived.address).drop(town.lived.home / "output" / "图-2.jpg")
 
 
+def unfold_causes(page: Page, _town: Town) -> None:
+    """Show the causes of failures, which are a line on a phone."""
+    causes = page.locator("[data-run-reasons]")
+    expect(causes).to_be_visible()
+    if causes.get_attribute("open") is None:
+        causes.locator("summary").click()
+
+
 _BATCH_READY = see("[data-batch][data-ready]")
 _RECORDS_READY = see("[data-finder][data-ready]")
 _LARGE = see("dialog[data-lightbox]")
@@ -218,7 +226,7 @@ STATES = (
     ),
     at("batch: start", "lived", "/batch", *_GOOD, press("[data-do=start]"), _dialog("start")),
     at("batch: running", "lived", "/batch?id={running}", see("[data-row='1'] [data-status=running]")),
-    at("batch: ended", "lived", "/batch?id={ended}", see(".run-cause.is-unknown")),
+    at("batch: ended", "lived", "/batch?id={ended}", unfold_causes, see(".run-cause.is-unknown")),
     at("batch: log", "lived", "/batch?id={ended}", press("[data-log] summary"), see(".log-line")),
     at("batch: gallery", "lived", "/batch?id={ended}", press("[data-picture]"), _LARGE),
     at("batch: paused", "lived", "/batch?id={paused}", see("[data-run-paused]")),
