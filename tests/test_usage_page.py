@@ -286,9 +286,9 @@ def test_the_highest_bar_is_as_high_as_the_chart_and_doubts_stand_upon_what_is_s
 @pytest.mark.usefixtures("asked")
 def test_causes_are_told_in_words_and_the_rarest_as_one() -> None:
     failures = {"moderation": 5, "network": 3, **{f"odd-{n}": 1 for n in range(9)}}
-    chart = causes_chart(failures)
-    assert chart.rows[:2] == [("内容审核没有通过", "5"), ("网络", "3")]
-    assert chart.rows[-1] == ("其他", "3")
+    bars = [(bar.label, bar.number) for bar in causes_chart(failures)]
+    assert bars[:2] == [("内容审核没有通过", 5), ("网络", 3)]
+    assert bars[-1] == ("其他", 3)
 
 
 def test_the_panel_of_the_top_bar_leads_here_with_what_is_left(

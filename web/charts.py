@@ -12,7 +12,6 @@ from web.spans import Span
 
 WIDTH, HEIGHT = 600, 120
 _GAP = 0.25  # of the room a bar has
-_ROW, _BAR, _LABELS, _ROWS, _NUMBER = 26, 10, 148, 320, 36
 _MOST_CAUSES = 8
 _PICTURES = {"hour": "每小时的图片", "day": "每天的图片", "month": "每月的图片"}
 _MONEY = {"hour": "每小时的花费", "day": "每天的花费", "month": "每月的花费"}
@@ -50,25 +49,11 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CauseBar:
-    """A line of the chart of failures."""
+    """Failures of one cause; ``share`` is the bar's length in percent of the longest."""
 
-    y: float
-    width: float
+    share: float
     label: str
     number: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CauseChart:
-    """Why pictures did not come, most first."""
-
-    told: str
-    height: float
-    bars: list[CauseBar]
-    rows: list[tuple[str, str]]
-    labels_width: int = _LABELS
-    width: int = _ROWS
-    thickness: int = _BAR
 
 
 def pictures_chart(span: Span, spent: Sequence[Spent]) -> Chart:
@@ -111,23 +96,17 @@ def money_chart(span: Span, spent: Sequence[Spent]) -> Chart:
     )
 
 
-def causes_chart(failures: Mapping[str, int]) -> CauseChart:
-    """Failures by cause, the rarest of many as one."""
+def causes_chart(failures: Mapping[str, int]) -> list[CauseBar]:
+    """Failures by cause, most first, the rarest of many as one."""
     named: dict[str, int] = {}
     for place, (cause, number) in enumerate(failures.items()):
         label = told("其他" if place >= _MOST_CAUSES else CAUSES.get(cause, cause) or "没有说明原因")
         named[label] = named.get(label, 0) + number
-    longest, most = _ROWS - _LABELS - _NUMBER, max(named.values(), default=1)
-    bars = [
-        CauseBar(y=line * _ROW, width=round(longest * number / most, 1), label=label, number=number)
-        for line, (label, number) in enumerate(named.items())
+    most = max(named.values(), default=1)
+    return [
+        CauseBar(share=round(100 * number / most, 1), label=label, number=number)
+        for label, number in named.items()
     ]
-    return CauseChart(
-        told=say("，").join(f"{label} {number}" for label, number in named.items()),
-        height=max(len(bars), 1) * _ROW,
-        bars=bars,
-        rows=[(label, str(number)) for label, number in named.items()],
-    )
 
 
 def _bars(

@@ -1,17 +1,20 @@
 """The product in English: no Chinese letter is left on any page or dialog, and the switch forgets nothing."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
+import database
 from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import PATIENCE
 from tests.browser.patience import until
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
 from tests.house_process import HouseProcess, served
 
 # Texts, attributes and the title, hidden ones and those of templates too; not what says that it is Chinese.
@@ -30,6 +33,19 @@ _LEFT_BEHIND = """() => {
   look(document);
   return found;
 }"""
+# How wide each label of a phone's card is, and how wide its place.
+_CARD_LABELS = """() => [...document.querySelectorAll("[data-row='1'] .table-cell[data-label]")]
+  .filter((cell) => getComputedStyle(cell, "::before").content !== "none")
+  .map((cell) => {
+    const style = getComputedStyle(cell, "::before");
+    const word = document.createElement("span");
+    word.textContent = cell.dataset.label;
+    word.style.cssText = `position: absolute; white-space: nowrap; font-size: ${style.fontSize}`;
+    document.body.append(word);
+    const width = word.getBoundingClientRect().width;
+    word.remove();
+    return [cell.dataset.label, width, cell.clientWidth - parseFloat(getComputedStyle(cell).paddingLeft)];
+  })"""
 ADDRESSES = (
     "/",
     "/batch",
@@ -117,7 +133,7 @@ def test_one_picture_is_made_looked_at_and_deleted_in_english(visitor: Page, liv
     visitor.keyboard.press("Escape")
     expect(visitor.locator("[data-record-id][data-busy]")).to_have_count(0)
     visitor.locator(".tile[data-status=unknown] [data-action=drop]").click()
-    expect(visitor.locator("dialog[data-dialog=bill]")).to_contain_text("on the provider's bill (¥0.22)?")
+    expect(visitor.locator("dialog[data-dialog=bill]")).to_contain_text("(¥0.22) on the provider's bill?")
     expect_english(visitor)
     visitor.keyboard.press("Escape")
     visitor.locator(".tile[data-status=success] [data-action=delete]").first.click()
@@ -197,4 +213,77 @@ def test_the_switch_works_without_javascript(browser: Browser, demo: HouseProces
     page.goto(f"{demo.address}/samples")
     page.get_by_role("button", name="Switch to English").click()
     expect(page.get_by_role("heading", name="No sample images yet")).to_be_visible()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def unpriced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HouseProcess]:
+    """A model that has no price."""
+    home = tmp_path_factory.mktemp("unpriced")
+    with FakeOpenAIImages() as service, served(home, **service.settings()) as house:
+        yield house
+
+
+def test_the_foot_of_a_batch_says_in_whole_words_that_no_price_is_set(
+    visitor: Page, unpriced: HouseProcess
+) -> None:
+    batch = BatchPage(visitor, unpriced.address)
+    batch.open()
+    batch.do("add")
+    batch.paste_block(1, "prompt", ("a hill",))
+    expect(visitor.locator("[data-sum]")).to_have_text("1 row · 1 image · No price set")
+
+
+def test_the_generate_button_stays_within_its_column(visitor: Page, unpriced: HouseProcess) -> None:
+    visitor.set_viewport_size({"width": 1024, "height": 768})
+    visitor.goto(unpriced.address)
+    visitor.locator("#num_images").fill("10")
+    expect(visitor.locator("[data-go-text]")).to_have_text("Generate 10 images")
+    foot, button = (visitor.locator(each).bounding_box() for each in (".composer-foot", ".composer-go"))
+    assert foot
+    assert button
+    assert button["x"] + button["width"] <= foot["x"] + foot["width"] - 16
+    assert visitor.locator(".composer-go").evaluate("(each) => each.scrollWidth <= each.clientWidth")
+
+
+def test_the_labels_of_causes_stand_beside_their_bars(visitor: Page, lived_in: HouseProcess) -> None:
+    with closing(database.connect(lived_in.home / "generation_records.db")) as db:
+        db.execute("UPDATE generation_records SET status = 'failed', cause = 'oss' WHERE id = 3")
+    visitor.goto(f"{lived_in.address}/usage")
+    line = visitor.locator(".chart-causes li").filter(has_text="Reference image not available (OSS)")
+    label, bar = line.locator("span").bounding_box(), line.locator("svg").bounding_box()
+    assert label
+    assert bar
+    assert label["x"] + label["width"] <= bar["x"]
+
+
+@pytest.mark.parametrize("width", [1024, 1440])
+def test_the_buttons_of_a_run_stand_in_one_line(visitor: Page, looked_at: HouseProcess, width: int) -> None:
+    visitor.set_viewport_size({"width": width, "height": 800})
+    paused = looked_at.get("/api/batches")["batches"][0]
+    visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
+    buttons = visitor.locator(".run-line .button:visible")
+    expect(buttons.filter(has_text="Cancel")).to_be_visible()
+    assert len({round(box["y"]) for each in buttons.all() if (box := each.bounding_box())}) == 1
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_the_labels_of_a_card_fit_their_places(visitor: Page, looked_at: HouseProcess, width: int) -> None:
+    visitor.set_viewport_size({"width": width, "height": 844})
+    paused = looked_at.get("/api/batches")["batches"][0]
+    visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
+    expect(visitor.locator("[data-row='1']")).to_be_visible()
+    labels = visitor.evaluate(_CARD_LABELS)
+    assert len(labels) >= 7
+    assert [label for label, needs, has in labels if needs > has] == []
+
+
+def test_a_touch_screen_is_not_told_to_drag_or_paste(browser: Browser, unpriced: HouseProcess) -> None:
+    context = browser.new_context(
+        locale="zh-CN", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.goto(unpriced.address)
+    assert page.evaluate("matchMedia('(pointer: coarse)').matches")
+    assert "拖" not in page.locator(".composer").inner_text()
     context.close()

@@ -77,8 +77,12 @@ export function showLibrary({ dialog, part, on, url, most, signal }, choice) {
     const isShown = box.children.length > 0;
     say("outage", trouble && (isShown ? _("{trouble}。下面是较早的列表，图片可能显示不出来。", { trouble }) : _("{trouble}。", { trouble })));
     const older = stale && !trouble ? _("；这是较早的列表，正在更新…") : "";
-    const empty = words() ? _("没有文件名含「{words}」的示例图，可以换个词或上传", { words: words() }) : _("还没有示例图，可以拖到这里或上传");
-    say("word", word || (isShown ? _("{total} 张，最多选 {most} 张", { total, most }) + older : empty));
+    say("word", word || (isShown ? _("{total} 张，最多选 {most} 张", { total, most }) + older : nothing()));
+  }
+
+  function nothing() {
+    if (words()) return _("没有文件名含「{words}」的示例图，可以换个词或上传", { words: words() });
+    return matchMedia("(pointer: coarse)").matches ? _("还没有示例图，点「上传」从相册选择") : _("还没有示例图，可以拖到这里或上传");
   }
 
   function say(name, sentence) {
