@@ -138,8 +138,7 @@ _SETUP = ModelSetup(
     keys_from="取密钥：火山方舟控制台",
 )
 _ABOUT_UNKNOWN = (
-    "不认识这个模型编号，只提供现有各代都支持的：1K 和 2K，最多 10 张参考图。"
-    "单价请到控制台查看，填进 PRICE_PER_IMAGE。"
+    "不认识这个模型编号，只提供现有各代都支持的 1K 和 2K。单价请到控制台查看，填进 PRICE_PER_IMAGE。"
 )
 
 # Only these ask for fewer calls; every other code of a 429 stays until somebody changes something.

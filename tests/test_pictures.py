@@ -225,6 +225,13 @@ def test_a_picture_in_endless_scans_is_refused_before_it_is_opened(
     assert caught.value.field == "file"
 
 
+def test_a_jpeg_that_became_noise_on_the_way_can_be_fetched_again(tmp_path: Path) -> None:
+    content = in_scans(10)[:16] + bytes(range(256)) * 8
+    with pytest.raises(ModelError) as caught:
+        keep(tmp_path, content)
+    assert (caught.value.retryable, caught.value.ticket_usable) == (True, True)
+
+
 def test_a_picture_in_endless_parts_of_other_kinds_is_refused_too() -> None:
     content = b"\xff\xd8" + b"\xff\x01" * 5_000_000 + in_scans(10)[2:]
     with pytest.raises(InvalidRequest, match="分段过多"):

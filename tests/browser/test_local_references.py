@@ -50,6 +50,21 @@ def test_the_form_takes_no_reference_by_any_way_and_says_why_once(
     assert house.get("/api/sample-images")["total"] == 0  # nor was it copied into the library
 
 
+def test_the_large_view_of_the_records_says_it_and_adds_nothing(
+    studio: Callable[[HouseProcess], StudioPage], house: HouseProcess
+) -> None:
+    opened = studio(house)
+    opened.write_prompt("雪山")
+    opened.generate()
+    opened.wait_for_pictures(1)
+    opened.page.goto(f"{house.address}/records")
+    opened.page.locator("[data-records] [data-full]").first.click()
+    large = opened.page.locator("dialog[data-lightbox]")
+    large.get_by_role("button", name="用作参考图").click()
+    expect(large.locator(".toast")).to_have_text(re.compile(SENTENCE))
+    assert house.get("/api/sample-images")["total"] == 0
+
+
 def test_the_picker_says_it_and_lets_nothing_be_chosen(
     library: SamplesPage, page: Page, house: HouseProcess
 ) -> None:

@@ -332,7 +332,8 @@ class FakeOss:
         coded = query.get("encoding-type") == "url"
         token = shown[-1][0] if len(later) > most else None
         if self.lists:
-            shown, token = self._gone_wrong(shown, self.count("list"))
+            first = [(key, self.objects[key]) for key in keys[:most]]
+            shown, token = self._gone_wrong(first, self.count("list"))
         return Reply(
             content=_listing(shown, token, coded),
             headers={"Content-Type": "application/xml"},
