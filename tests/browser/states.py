@@ -32,7 +32,7 @@ _GOOD_TABLE = "提示词,图片比例,分辨率,生成数量\n一只橘猫,16:9,
 
 @dataclass(frozen=True, kw_only=True)
 class Town:
-    """A house where nothing was made, one that is lived in, one with a password; files to bring along.
+    """Servers: no records, many records, a password, a model that takes the reference images; and files.
 
     ``ids`` are batches of the second: ended with failures and one unknown, paused by a wrong key, running.
     """
@@ -40,6 +40,7 @@ class Town:
     empty: HouseProcess
     lived: HouseProcess
     locked: HouseProcess
+    library: HouseProcess
     ids: dict[str, str]
     folder: Path
 
@@ -155,7 +156,7 @@ STATES = (
     ),
     at(
         "index: picker",
-        "lived",
+        "library",
         "/",
         press("[data-choose]"),
         press("[role=option]"),
@@ -350,8 +351,8 @@ STATES = (
 
 @contextmanager
 def town(folder: Path) -> Iterator[Town]:
-    """The three houses, started and lived in."""
-    for name in ("empty", "lived", "locked", "files"):
+    """The four servers, started and filled."""
+    for name in ("empty", "lived", "locked", "library", "files"):
         (folder / name).mkdir()
     (folder / "files/table.csv").write_text(_TABLE, "utf-8")
     (folder / "files/good.csv").write_text(_GOOD_TABLE, "utf-8")
@@ -363,16 +364,22 @@ def town(folder: Path) -> Iterator[Town]:
             "empty": served(folder / "empty", image_model="demo"),
             "lived": served(folder / "lived", **budgeted),
             "locked": served(folder / "locked", image_model="demo", access_password="sesame"),
+            "library": served(folder / "library", image_model="demo"),
         }
         started = {name: ends.enter_context(house) for name, house in houses.items()}
+        _add_reference_images(started["library"])
         yield Town(**started, ids=_live_in(started["lived"], service), folder=folder / "files")
+
+
+def _add_reference_images(house: HouseProcess) -> None:
+    for number in range(1, 6):
+        file = {"file": (f"示例{number}{'长' * 20 * (number % 2)}.jpg", small_picture(number, "4:3"))}
+        requests.post(f"{house.address}/api/sample-images", files=file, timeout=30)
 
 
 def _live_in(house: HouseProcess, service: FakeJimeng) -> dict[str, str]:
     """Batches in every state, pictures of every outcome, reference images, something in the trash."""
-    for number in range(1, 6):
-        file = {"file": (f"示例{number}{'长' * 20 * (number % 2)}.jpg", small_picture(number, "4:3"))}
-        requests.post(f"{house.address}/api/sample-images", files=file, timeout=30)
+    _add_reference_images(house)
     service.fail_next("reset", times=2, when=lambda call: "丢失" in call.content.decode())
     rows = [_row("雪山"), _row("违禁"), _row("丢失"), _row(LONG[:700]), _row("茶杯", num_images=3)]
     ended = _post(house, rows, name="名字" * 40)

@@ -75,12 +75,14 @@ export function makeDeeds(page, finder, selection) {
   }
 
   async function reference(_chosen, { record }) {
-    const most = Math.min(4, JSON.parse(page.dataset.card).max_references);
+    const { max_references: max, local_reference_problem: problem } = JSON.parse(page.dataset.card);
+    if (problem) return toast(problem);
+    const most = Math.min(4, max);
     const hasRoom = (draft) => (draft?.sample_images ?? []).length < most;
     const uploaded = hasRoom(recall(DRAFT)) && await call("POST", uploadUrl, { record_id: Number(record.dataset.recordId) });
     const taken = uploaded && intoDraft((draft) => hasRoom(draft) && { ...draft, sample_images: [...(draft.sample_images ?? []), uploaded.images[0]] });
-    if (taken) toast(_("已加入「单图生成」的参考图"), { label: _("去生成"), run: () => location.assign(studioUrl) });
-    else toast(_("「单图生成」里已有 {most} 张参考图，请先移除一张", { most }), { label: _("去看"), run: () => location.assign(studioUrl) });
+    if (taken) return toast(_("已加入「单图生成」的参考图"), { label: _("去生成"), run: () => location.assign(studioUrl) });
+    return toast(_("「单图生成」里已有 {most} 张参考图，请先移除一张", { most }), { label: _("去看"), run: () => location.assign(studioUrl) });
   }
 
   const deeds = {
@@ -153,4 +155,3 @@ function downloadFrame(url, body) {
     failureToast(why || _("下载没有成功，请再试一次"));
   });
 }
-
