@@ -509,6 +509,17 @@ def test_a_static_file_is_kept_only_when_its_address_names_its_version(client: F
     assert "max-age=31536000" in client.get("/static/js/api.js?v=1", buffered=True).headers["Cache-Control"]
 
 
+def test_the_top_bar_counts_generating_and_waiting_pictures_apart(
+    client: FlaskClient, settings: Settings
+) -> None:
+    post(client, "/api/batches", {"rows": [{"prompt": "猫", "num_images": 3}]}, 202)
+    with closing(database.connect(settings.database_path)) as db:
+        database.claim_record(db, model="demo", owner="me", now=0, lease=60)
+    status = client.get("/live/status").text
+    assert "生成中 1" in status
+    assert "等待 2" in status
+
+
 def test_the_state_of_the_house_is_sent_again_only_when_it_changed(client: FlaskClient) -> None:
     first = client.get("/live/status")
     known = {"If-None-Match": first.headers["ETag"]}

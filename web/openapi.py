@@ -33,7 +33,7 @@ def document() -> dict[str, Any]:
             "responses": {
                 "Failure": {"description": "没有成功", "content": failure},
                 "FailureOrPage": {
-                    "description": "没有成功；浏览器直接打开（Accept 要 HTML）时是网页",
+                    "description": "失败；浏览器直接打开（Accept 要 HTML）时是网页",
                     "content": {**failure, "text/html": {}},
                 },
             },

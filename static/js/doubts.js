@@ -17,7 +17,7 @@ export async function collect(chosen) {
 
 /** Order again, after a word about the money. about: {count, atStake, collectable}. */
 export async function reorder(chosen, { count = 1, atStake, collectable = false }) {
-  const free = collectable ? _("这张还有编号，先取回不花钱。") : _("可以先到服务商的账单里看看。");
+  const free = collectable ? _("这张还有编号，先取回不花钱。") : _("请先查看服务商的账单。");
   if (!await confirmSecondCharge({ count, sum: atStake, more: free })) return;
   const { records, waiting } = await order(urls().reorderUrl, chosen);
   toast(waiting ? _("{n} 张已排队，其中 {waiting} 张的批次暂停着，要到批次里按「继续」", { n: records, waiting }) : _("{n} 张已重新排队", { n: records }));

@@ -88,7 +88,7 @@ function tellEnd(list, awaited) {
   if (underWay.length || !ends.length) return;
   const failed = ends.filter((status) => status === "failed" || status === "unknown").length;
   awaited.clear();
-  if (failed) announce(_("图片都有结果了，其中 {failed} 张失败", { failed }));
+  if (failed) announce(_("图片都已结束，其中 {failed} 张失败", { failed }));
   else if (ends.includes("success")) announce(_("图片都做好了"));
 }
 

@@ -38,7 +38,7 @@ def test_a_key_is_tested_from_the_top_bar_and_the_page_says_what_came_back(
     page.evaluate(_REMEMBER_WHAT_IS_SAID_MEANWHILE)
     page.get_by_role("button", name="测试密钥").click()
     expect(page.locator("[data-result]")).to_contain_text("密钥有效")
-    assert "正在问服务" in page.evaluate("sessionStorage.said")
+    assert "正在测试" in page.evaluate("sessionStorage.said")
     jimeng.entitled = False
     page.get_by_role("button", name="测试密钥").click()
     expect(page.locator("[data-result].is-bad")).to_contain_text("开通")

@@ -523,7 +523,7 @@ def test_a_picture_that_was_renamed_opens_its_record_when_dropped(
     shutil.copy(house.home / "output" / "图-7.jpg", renamed)
     records.drop(renamed)
     records.expect_large("记录 7")
-    expect(records.page.locator("dialog .toast")).to_contain_text("就是记录 7")
+    expect(records.page.locator("dialog .toast")).to_contain_text("这是记录 7")
 
 
 def test_a_pasted_picture_is_looked_up_but_not_with_a_text_for_the_search_nor_under_a_dialog(

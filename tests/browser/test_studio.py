@@ -174,7 +174,7 @@ def test_a_failure_stands_in_its_place_with_its_reason_and_can_be_tried_again(
     assert jimeng.count("submit") == 2
     expect(page.tiles("failed")).to_contain_text("50412")
     assert jimeng.charges == 0
-    page.expect_announced("图片都有结果了，其中 1 张失败")
+    page.expect_announced("图片都已结束，其中 1 张失败")
     page.write_prompt("好的画面")
     page.generate()
     page.expect_announced("图片都做好了")

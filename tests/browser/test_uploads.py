@@ -56,7 +56,7 @@ def test_thirty_files_let_go_at_once_all_arrive_and_a_screen_reader_hears_of_eac
     expect(library.uploads.place).to_be_hidden()
     library.expect_count("共 30 张")
     first, *between, last = said(library.page)
-    assert (first, last) == ("开始上传 30 个文件", "上传完了：完成 30 / 30")
+    assert (first, last) == ("开始上传 30 个文件", "上传完成：完成 30 / 30")
     assert [words.rpartition("剩 ")[2] for words in between] == ["22", "15", "7"]
     library.open()
     assert set(library.names()) == set(THIRTY)
@@ -183,7 +183,7 @@ def test_one_of_three_is_cancelled_and_the_rest_goes_on(
     assert set(library.names()) == {"甲.png", "丙.png"}
     assert not [key for key in oss.objects if "乙" in key]
     assert oss.count("put") == len(oss.objects)
-    assert said(page)[-1] == "上传完了：完成 2 / 2"
+    assert said(page)[-1] == "上传完成：完成 2 / 2"
 
 
 def test_all_are_cancelled_at_once_and_nothing_of_them_is_kept(

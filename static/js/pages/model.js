@@ -8,6 +8,6 @@ document.querySelector("[data-key-test]").addEventListener("submit", (event) => 
   if (button.getAttribute("aria-disabled")) return event.preventDefault();
   button.setAttribute("aria-disabled", "true");
   result.className = "model-result";
-  result.textContent = _("正在问服务，最多 10 秒……");
+  result.textContent = _("正在测试，最多 10 秒…");
   return undefined;
 });

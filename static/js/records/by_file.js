@@ -24,7 +24,7 @@ export async function lookUp(file, { page, finder, enlarge, run }) {
     }
     if (record) {
       await open(record.id, { page, pageUrl, finder, enlarge });
-      return toast(same ? _("就是记录 {id}", { id: record.id }) : _("是记录 {id}，文件的内容后来有过改动", { id: record.id }));
+      return toast(same ? _("这是记录 {id}", { id: record.id }) : _("这是记录 {id}，文件后来被改动过", { id: record.id }));
     }
     if (!parameters) return show(file.name, _("这张图不在记录里，也没有带参数，可能是截图或被其他软件另存过。"));
     return show(file.name, _("这张图不在记录里，但它带着自己的参数："), asFacts(parameters), parameters.prompt && [

@@ -140,7 +140,7 @@ function carry(url, chosen) {
   form.target = FRAME;
   form.submit();
   form.remove();
-  toast(_("下载已经开始，大的要等一会儿"));
+  toast(_("已开始下载，文件大时请稍等"));
 }
 
 /** Downloads go through a frame: only an error loads in it, and the page stays. */

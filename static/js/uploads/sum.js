@@ -45,7 +45,7 @@ export function uploadSum(place) {
     const reached = total > 1 ? Math.floor((total - left) / total * STEPS) : 0;
     if (reached <= told || (left && total < 2 * STEPS)) return;
     told = reached;
-    announce(left ? summary : _("上传完了：{summary}", { summary }));
+    announce(left ? summary : _("上传完成：{summary}", { summary }));
   }
 
   function secondsLeft(items) {
