@@ -514,7 +514,7 @@ def test_the_top_bar_counts_generating_and_waiting_pictures_apart(
 ) -> None:
     post(client, "/api/batches", {"rows": [{"prompt": "猫", "num_images": 3}]}, 202)
     with closing(database.connect(settings.database_path)) as db:
-        database.claim_record(db, model="demo", owner="me", now=0, lease=60)
+        database.claim_record(db, model="jimeng_t2i_v40", owner="me", now=0, lease=60)
     status = client.get("/live/status").text
     assert "生成中 1" in status
     assert "等待 2" in status

@@ -51,7 +51,7 @@ def test_thirty_files_let_go_at_once_all_arrive_and_a_screen_reader_hears_of_eac
 ) -> None:
     listen(library.page)
     library.drop(*(picture(name) for name in THIRTY))
-    library.page.wait_for_function("() => heard.at(-1)?.startsWith('上传完了')", timeout=60_000)
+    library.page.wait_for_function("() => heard.at(-1)?.startsWith('上传完成')", timeout=60_000)
     expect(library.samples()).to_have_count(30)
     expect(library.uploads.place).to_be_hidden()
     library.expect_count("共 30 张")
