@@ -119,7 +119,7 @@ def test_it_is_accessible_in_both_themes_and_fits(
     assert found_by_axe(page) == []
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size(_WIDE)
-    page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+    page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
     assert found_by_axe(page) == []
 
 
@@ -132,7 +132,7 @@ def test_it_is_accessible_and_fits_in_english(visitor: Callable[..., Page], town
     assert found_by_axe(page) == []
     for width in (720, 1040, 1440):
         page.set_viewport_size(ViewportSize(width=width, height=740))
-        page.wait_for_function(f"document.documentElement.scrollWidth <= {width}")  # once it is drawn anew
+        page.wait_for_function(f"() => document.documentElement.scrollWidth <= {width}")
     page.emulate_media(color_scheme="light")
     assert found_by_axe(page, "color-contrast") == []
 
