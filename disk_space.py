@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import windows
-from errors import StorageError
+from app.errors import StorageError
 
 MEGABYTE = 1_000_000
 LEAST_BYTES = 200 * MEGABYTE

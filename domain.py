@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from errors import InvalidRequest
+from app.errors import InvalidRequest
 from fields import MAX_FILENAME_LENGTH as MAX_FILENAME_LENGTH
 from fields import MAX_PICTURES_A_ROW as MAX_PICTURES_A_ROW
 from fields import MAX_PROMPT_LENGTH as MAX_PROMPT_LENGTH

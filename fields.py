@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from errors import InvalidRequest
+from app.errors import InvalidRequest
 from references import SampleImage
 from sizes import ASPECT_RATIOS, RESOLUTIONS
 

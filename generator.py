@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Protocol
 
 import image_models
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError, SettingError
 from domain import ImageRequest, ModelCard, Picture, Reference
-from errors import Billed, ModelError, SettingError
 from image_models.door import ImageModel, Pause
 
 MAX_RETRIES = 5

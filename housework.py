@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 
 import database
-import journal
 import pictures
-from config import Settings
-from errors import BucketError, NotFound, StorageError
+from app import log
+from app.config import Settings
+from app.errors import BucketError, NotFound, StorageError
 from output_copies import OutputCopies
 from sample_images import Library
 
@@ -45,7 +45,7 @@ class Housework:
         complaint = self._store.watch(db)
         if complaint != self._complaint:
             self._complaint = complaint
-            journal.note("worker", "store_lost" if complaint else "store_found", why=complaint or None)
+            log.note("worker", "store_lost" if complaint else "store_found", why=complaint or None)
         return not complaint
 
     def check_store(self) -> bool:
@@ -84,7 +84,7 @@ class Housework:
             self._held.add(record_id)
             if record_id not in self._told:
                 self._told.add(record_id)
-                journal.note("worker", "not_removed", record=record_id)
+                log.note("worker", "not_removed", record=record_id)
             raise
 
     def empty_library_trash(self, db: database.Connection) -> int:

@@ -10,7 +10,7 @@ import re
 import socket
 from typing import Any
 
-from errors import AppError, SettingError
+from app.errors import AppError, SettingError
 
 NAME = "ai-image-generator"  # what the server calls itself in the head of each answer
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, never listened on by itself

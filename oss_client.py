@@ -18,8 +18,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
-from config import Settings
-from errors import BucketError, Conflict, NotFound, SettingError
+from app.config import Settings
+from app.errors import BucketError, Conflict, NotFound, SettingError
 
 
 class _NotNeeded(ModuleType):

@@ -9,8 +9,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config import Settings
-from errors import BucketError, NotFound
+from app.config import Settings
+from app.errors import BucketError, NotFound
 
 if TYPE_CHECKING:
     from oss_client import Bucket

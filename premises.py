@@ -8,8 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from config import Settings
-from errors import SettingError
+from app.config import Settings
+from app.errors import SettingError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from config import Settings, is_loopback
+from app.config import Settings, is_loopback
+from app.errors import InvalidRequest, NotFound
 from domain import (
     FILES_URL,
     WHOLE_DIGEST,
@@ -26,7 +27,6 @@ from domain import (
     ReferenceLimits,
     SampleImage,
 )
-from errors import InvalidRequest, NotFound
 from sample_library import catalogue, folder
 from sample_library.catalogue import (
     THUMBNAILS_URL,

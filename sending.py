@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import TypeVar
 
 import database
-import journal
+from app import log
+from app.errors import Billed, ModelError, StorageError, StoreLost, WriteRefused
 from domain import Record, whole_characters
-from errors import Billed, ModelError, StorageError, StoreLost, WriteRefused
 
 # For pictures that were delivered and cannot be had again, by cause.
 NOT_AGAIN = {
@@ -43,7 +43,7 @@ class RecordLedger:
             send = database.add_send(self.db, self.record, price=price, budget=self.budget, is_free=is_free)
         except WriteRefused as refused:
             raise NotNoted(refused.message) from refused
-        journal.tell("sent", self.record, send=send, price=price)
+        log.tell("sent", self.record, send=send, price=price)
 
     def keep_ticket(self, ticket: str) -> None:
         """Before the wait. With the database lost the log keeps it, and the picture is fetched anyway.
@@ -51,7 +51,7 @@ class RecordLedger:
         Raises ModelError when it is no valid text, which no database keeps; then it stands in the log.
         """
         if whole_characters(ticket) != ticket:
-            journal.tell("ticket_unreadable", self.record, ticket=ascii(ticket))
+            log.tell("ticket_unreadable", self.record, ticket=ascii(ticket))
             raise _unreadable(ticket)
 
         def keep() -> str:
@@ -62,12 +62,12 @@ class RecordLedger:
             return ""
 
         if why := self.insist(keep):
-            journal.tell("ticket_not_kept", self.record, ticket=ticket, why=why)
+            log.tell("ticket_not_kept", self.record, ticket=ticket, why=why)
         else:
-            journal.tell("ticket_kept", self.record)
+            log.tell("ticket_kept", self.record)
 
 
-def insist(write: Callable[[], _T], refusal: journal.Condition, *, stops: Callable[[float], bool]) -> _T:
+def insist(write: Callable[[], _T], refusal: log.Condition, *, stops: Callable[[float], bool]) -> _T:
     """Write what must not be forgotten: each second anew while the database would not take it.
 
     ``stops`` waits that long -> whether to give up; then the StorageError is raised.

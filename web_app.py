@@ -20,14 +20,14 @@ from flask import Flask
 import database
 import generator
 import http_server
-import journal
 import listening
 import machine
 import pictures
 import premises
-from config import Settings, load_settings
+from app import log
+from app.config import Settings, load_settings
+from app.errors import AppError
 from domain import ModelCard
-from errors import AppError
 from web import (  # noqa: F401 - routes join
     api_records,
     api_samples,
@@ -136,7 +136,7 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
         if not worker.is_stopping:
             worker.stop(_STOP_SECONDS)
         server.close()
-        journal.note("web", "stopped")
+        log.note("web", "stopped")
 
 
 class Ending:
@@ -178,7 +178,7 @@ class Ending:
 
     def _end_with_the_console(self) -> None:
         self._worker.stop(_CLOSED_SECONDS)
-        journal.note("web", "stopped", why="console_closed")
+        log.note("web", "stopped", why="console_closed")
 
 
 def main() -> int:
@@ -187,7 +187,7 @@ def main() -> int:
     opens = "--open" in sys.argv[1:]
     try:
         settings = load_settings()
-        journal.open_journal(_log_file(settings))
+        log.open_journal(_log_file(settings))
         serve(settings, open_browser=opens)
     except listening.PortTaken as taken:
         _say(taken.message)
@@ -221,7 +221,7 @@ def _greet(settings: Settings, card: ModelCard) -> None:
     ):
         _say(f"{label}　{path.absolute()}")
     _say("停止　按 Ctrl+C")
-    journal.note("web", "started", port=settings.port, model=card.model_id)
+    log.note("web", "started", port=settings.port, model=card.model_id)
 
 
 def _log_file(settings: Settings) -> Path:

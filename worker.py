@@ -15,14 +15,14 @@ from typing import TypeVar
 
 import database
 import generator
-import journal
 import output_copies
 import pictures
 import sample_images
-from config import Settings
+from app import log
+from app.config import Settings
+from app.errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
 from disk_space import DiskLow, DiskSpace
 from domain import KeptPicture, Record, Reference
-from errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
 from housework import Housework
 from pace import Bell, Pace, Slot
 from pile import Laid, Pile
@@ -75,7 +75,7 @@ class Worker:
         self.housework = Housework(
             settings, self.library, self.copies, store=self.store, is_stopping=self._stopping.is_set
         )
-        self._refusal = journal.Condition("worker", begun="database_refuses", ended="database_accepts")
+        self._refusal = log.Condition("worker", begun="database_refuses", ended="database_accepts")
         self._in_hand: set[int] = set()
         self._stay_awake = stay_awake  # told twice a second whether there is work
         self._threads: list[threading.Thread] = []
@@ -175,7 +175,7 @@ class Worker:
             self._in_hand.add(record.id)
             if record.lapses:
                 self._found_dead.set()
-            journal.tell("claimed", record, ticket="yes" if record.ticket else None)
+            log.tell("claimed", record, ticket="yes" if record.ticket else None)
         return record
 
     def _bring_to_an_end(self, db: database.Connection, record: Record, slot: Slot) -> None:
@@ -185,9 +185,9 @@ class Worker:
             kept, seed = self.run_record(db, record, slot)
         except (WorkerStopping, database.BatchAtRest, StoreLost, NotNoted):
             self._put_back(db, record)
-            journal.tell("put_down", record)
+            log.tell("put_down", record)
         except database.ClaimLost:
-            journal.tell("claim_lost", record)
+            log.tell("claim_lost", record)
         except (database.BudgetReached, DiskLow) as error:
             self._put_back(db, record)
             self._pause_batch(db, record, error.message)
@@ -216,12 +216,12 @@ class Worker:
             ticket=record.ticket,
         )
         slot.give_back()
-        journal.tell("collected", record, seconds=time.monotonic() - started, bytes=len(picture.content))
+        log.tell("collected", record, seconds=time.monotonic() - started, bytes=len(picture.content))
         with self.pile.lay(picture) as laid:
             del picture
             kept = self._keep(db, record, laid)
         size = f"{kept.width}x{kept.height}"
-        journal.tell("kept", record, seconds=time.monotonic() - started, bytes=kept.file_size, size=size)
+        log.tell("kept", record, seconds=time.monotonic() - started, bytes=kept.file_size, size=size)
         if record.lapses and (found := self._find_kept(record)):
             return found  # whoever was thought dead may have kept it first, from another seed
         return kept, laid.seed
@@ -313,18 +313,18 @@ class Worker:
         not_before = time.time() + wait if error else 0.0
         self._insist(lambda: database.requeue_record(db, record, not_before=not_before, error=error))
         if error:
-            journal.tell("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
+            log.tell("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
 
     def _finish(self, db: database.Connection, record: Record, kept: KeptPicture, seed: int | None) -> None:
         to_bucket = self.copies is not None
         if not self._insist(lambda: database.finish_record(db, record, kept, seed=seed, to_bucket=to_bucket)):
-            journal.tell("claim_lost", record)
+            log.tell("claim_lost", record)
             return
-        journal.tell("finished", record)
+        log.tell("finished", record)
 
     def _fail(self, db: database.Connection, record: Record, error: ModelError) -> None:
         ended = self._insist(lambda: database.fail_record(db, record, error))
-        journal.tell("failed" if ended else "claim_lost", record, cause=error.cause, billed=error.billed)
+        log.tell("failed" if ended else "claim_lost", record, cause=error.cause, billed=error.billed)
 
     def _insist(self, write: Callable[[], _Told]) -> _Told:
         return insist(write, self._refusal, stops=self._stopping.wait)
@@ -335,7 +335,7 @@ class Worker:
         if record.batch_id:
             with suppress(StorageError):  # then the next picture in the same trouble says so
                 database.pause_batch(db, record.batch_id, reason, stops_collecting=stops_collecting)
-            journal.tell("paused", record, why=reason)
+            log.tell("paused", record, why=reason)
 
     def _pause(self, seconds: float) -> None:
         if self._stopping.wait(seconds):
@@ -443,6 +443,6 @@ class Worker:
         except Exception as error:
             self.store.report(error)
             if not isinstance(error, StoreLost):  # that is noted once
-                journal.trouble("worker", "turn_failed", thread=threading.current_thread().name)
+                log.trouble("worker", "turn_failed", thread=threading.current_thread().name)
             self._stopping.wait(1.0)
             return False

@@ -17,7 +17,7 @@ from pathlib import Path
 import database
 import generator
 import pictures
-from config import Settings
+from app.config import Settings
 from domain import BatchStatus, ImageRequest, Status
 from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY
 from worker import Worker

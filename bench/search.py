@@ -19,8 +19,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import database
+from app.config import Settings
 from bench._million import built, prompt
-from config import Settings
 from database import RecordFilter
 from domain import ImageRequest, KeptPicture, ModelCard, ModelSetup, exact_size
 from storage.grams import fold

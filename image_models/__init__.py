@@ -5,7 +5,7 @@ A new one stands here, and with its settings in ``config``; what it has to offer
 
 from collections.abc import Callable
 
-from config import Settings
+from app.config import Settings
 from domain import ModelCard
 from image_models.demo import Demo
 from image_models.door import ImageModel

@@ -32,9 +32,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
-from config import is_loopback
+from app.config import is_loopback
+from app.errors import Billed, ModelError
 from domain import Picture, whole_characters
-from errors import Billed, ModelError
 from image_models.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
 from image_models.door import Order, Pause
 

@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from errors import Billed, ModelError
+from app.errors import Billed, ModelError
 from image_models.calls import Answer, quoted, too_many_calls, was_refused, without_verdict
 from image_models.key_tests import unreadable
 

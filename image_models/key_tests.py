@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from errors import Billed, ModelError
+from app.errors import Billed, ModelError
 from image_models.calls import Answer, Line, complaint, quoted
 from image_models.door import KeyTest
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from urllib3.filepost import encode_multipart_formdata
 
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
-from errors import Billed, ModelError
 from image_models.calls import (
     Answer,
     Line,

@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import MAX_ID, MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
-from errors import Billed, ModelError
 from image_models import key_tests
 from image_models.calls import (
     AFTER_THE_ORDER,

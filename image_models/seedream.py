@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import RESOLUTIONS, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
-from errors import Billed, ModelError
 from image_models.calls import (
     Answer,
     Line,

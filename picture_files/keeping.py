@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import windows
-from errors import StorageError
+from app.errors import StorageError
 
 if sys.platform != "win32":
     import fcntl

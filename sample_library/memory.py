@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import StorageError
+from app.errors import StorageError
 from sample_library.catalogue import Catalogue, Entry
 from sample_library.folder import write
 

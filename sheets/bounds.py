@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from xml.parsers import expat
 
-from errors import SpreadsheetError, TooLarge
+from app.errors import SpreadsheetError, TooLarge
 
 MAX_UPLOAD = 20 * 2**20
 MAX_PARTS = 25_000

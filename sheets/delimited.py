@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Container, Iterator
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from sheets.bounds import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
 from sheets.encoding import decode
 from sheets.grid import Grid, Row, Unreadable, Value, is_blank

@@ -12,7 +12,7 @@ import unicodedata
 from collections import Counter
 from itertools import islice
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 
 _HEADER = "提示词"  # reads so in no other encoding
 _MOST_RUNS = 10_000

@@ -7,7 +7,7 @@ import re
 from pathlib import PurePath
 from typing import cast
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from sheets.bounds import Package, check_upload
 from sheets.delimited import DelimitedSheet
 from sheets.grid import Sheet

@@ -16,7 +16,7 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import IO, Any
 
-from errors import CAUSES
+from app.errors import CAUSES
 from sheets.paper import Column, SheetWriter, Tell, local_time, writing
 from spending import OUTCOMES, Send, Spent, known
 

@@ -18,7 +18,7 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.properties import PageSetupProperties
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from sheets.bounds import MAX_CELL_LENGTH
 
 _FONT = "微软雅黑"

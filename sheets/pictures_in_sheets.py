@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from sheets.bounds import Attributes, Package
 from sheets.grid import Unreadable
 from sheets.relations import relations_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from urllib.parse import unquote
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from sheets.bounds import MAX_RELATIONS, TOO_MUCH, Attributes, Package
 
 

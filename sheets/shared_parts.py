@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from sheets.bounds import MAX_STYLES, TOO_MUCH, Attributes, Package, TextBudget
 
 # Date formats that only East Asian editions of Excel name by number.

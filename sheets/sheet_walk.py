@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Container
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from sheets.bounds import (
     MAX_CELL_LENGTH,
     MAX_CELLS,

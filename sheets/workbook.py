@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from sheets.bounds import MAX_COLUMN, MAX_SHEETS, Attributes, Package
 from sheets.grid import Grid, Row
 from sheets.pictures_in_sheets import count_floating, has_placed_pictures

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import windows
-from errors import StorageError, StoreDamaged, StoreLost, WriteRefused
+from app.errors import StorageError, StoreDamaged, StoreLost, WriteRefused
 from storage.grams import holds
 from storage.health import check_pages
 from storage.opened import (

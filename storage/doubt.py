@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from app.errors import Conflict
 from domain import ModelCard, Status
-from errors import Conflict
 from spending import Doubt, DoubtCounts
 from storage.batch_log import add_log
 from storage.batches import check_model

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from errors import StorageError, StoreDamaged, StoreLost
+from app.errors import StorageError, StoreDamaged, StoreLost
 from storage.connection import connect, last_version
 from storage.health import check_pages
 from storage.opened import (

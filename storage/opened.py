@@ -8,7 +8,7 @@ the locks that SQLite holds.
 import sqlite3
 from pathlib import Path
 
-from errors import StoreDamaged, StoreLost
+from app.errors import StoreDamaged, StoreLost
 
 FileId = tuple[int, int]
 _BESIDE = ("-wal", "-shm")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from errors import KeyReused
+from app.errors import KeyReused
 from storage.connection import transaction
 
 KEPT_SECONDS = 24 * 3600.0

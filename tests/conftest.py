@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import database
-from config import Settings
+from app.config import Settings
 from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelCard, ModelSetup, exact_size
 from tests.fakes.clock import Clock
 from tests.fakes.oss import FakeOss, clocked_datetime

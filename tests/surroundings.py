@@ -5,7 +5,7 @@ import signal
 from dataclasses import fields
 from types import FrameType
 
-from config import Settings
+from app.config import Settings
 
 
 def make_plain() -> None:

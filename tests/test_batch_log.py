@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-from config import Settings
+from app.config import Settings
 from domain import ImageRequest, ModelCard
 from storage.batch_log import add_log
 from web_app import create_app

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from config import Settings
+from app.config import Settings
 from web_app import create_app
 
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 import database
+from app.errors import Billed, Conflict, ModelError
 from domain import ImageRequest, ModelCard, Status
-from errors import Billed, Conflict, ModelError
 from tests.test_database import add, claim, claimed
 
 PRICE = Decimal("0.22")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from config import NEEDED, Settings, load_settings, read_settings
-from errors import SettingError
+from app.config import NEEDED, Settings, load_settings, read_settings
+from app.errors import SettingError
 
 ROOT = Path(__file__).parents[1]
 _DEFAULTS = {setting.name.upper(): str(setting.default).lower() for setting in fields(Settings)}

@@ -8,9 +8,9 @@ from contextlib import closing, suppress
 import pytest
 from urllib3.exceptions import NewConnectionError
 
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import ImageRequest
-from errors import Billed, ModelError
 from image_models.calls import Line
 from image_models.deadlines import CONNECT_SECONDS, Deadline, TimedConnection
 from image_models.downloads import Downloads

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from config import Settings
+from app.config import Settings
 from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Picture, Reference
 from image_models import demo, open_model
 from image_models.demo import Demo

@@ -16,7 +16,7 @@ from werkzeug.routing import Rule
 
 import database
 import generator
-from config import Settings
+from app.config import Settings
 from tests.drawn import drawn
 from tests.house_process import HouseProcess
 from web_app import create_app

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import database
-from config import Settings
+from app.config import Settings
+from app.errors import StorageError
 from domain import ImageRequest, ModelCard, Record, Status
-from errors import StorageError
 from storage import schema_earlier
 from storage.schema import RECORD_COLUMNS
 from tests.drawn import drawn

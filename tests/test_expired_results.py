@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 import database
-from config import Settings
+from app.config import Settings
+from app.errors import Conflict
 from domain import Status
-from errors import Conflict
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import FakeService

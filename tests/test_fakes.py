@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from config import Settings
+from app.config import Settings
 from domain import ImageRequest
 from image_models.jimeng import Jimeng
 from tests.fakes.jimeng import FakeJimeng

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from config import Settings
+from app.config import Settings
 from web_app import create_app
 
 

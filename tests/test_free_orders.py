@@ -14,7 +14,7 @@ import pytest
 import database
 import generator
 import pictures
-from config import Settings
+from app.config import Settings
 from domain import BatchStatus, Picture, Record, Status
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.pictures import picture

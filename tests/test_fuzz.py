@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import listening
-from config import Settings
+from app.config import Settings
 from tests.described import Document, Operation
 from tests.fuzzing import PNG, Call, Known, calls
 from tests.house_process import HouseProcess, served

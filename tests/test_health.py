@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import generator
-from config import Settings
+from app.config import Settings
 from disk_space import DiskSpace
 from web_app import create_app
 from worker import Worker

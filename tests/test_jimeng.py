@@ -11,9 +11,9 @@ from decimal import Decimal
 import pytest
 from PIL import Image
 
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Reference, SampleImage
-from errors import Billed, ModelError
 from image_models.calls import Answer
 from image_models.jimeng import Jimeng
 from image_models.jimeng_verdicts import order_problem

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config import Settings
+from app.config import Settings
 from tests.wording import HAN, in_script
 from web.assets import Shelf
 from web.joining import Joiner

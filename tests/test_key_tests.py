@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import generator
-from config import Settings
-from errors import Billed, ModelError
+from app.config import Settings
+from app.errors import Billed, ModelError
 from image_models import key_tests
 from image_models.door import KeyTest
 from tests.fakes.jimeng import FakeJimeng

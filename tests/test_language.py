@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 import database
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import ImageRequest, ModelCard
-from errors import Billed, ModelError
 from sheets.headers import STATUS_LABELS, status_named
 from tests.wording import HAN
 from web.catalogue import Catalogue

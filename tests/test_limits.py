@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from config import Settings
+from app.config import Settings
 from domain import MAX_ROWS_A_BATCH
 from web import limits
 from web.answers import MAX_UPLOAD_BYTES

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import listening
-from errors import SettingError
+from app.errors import SettingError
 from tests.house_process import HouseProcess, free_port, served
 
 

@@ -12,9 +12,9 @@ import pytest
 
 import database
 import generator
-from config import Settings
+from app.config import Settings
+from app.errors import WriteRefused
 from domain import ImageRequest, Status
-from errors import WriteRefused
 from storage import connection
 from tests.fakes.jimeng import FakeJimeng
 from tests.waiting import wait_until

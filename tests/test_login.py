@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from config import Settings
+from app.config import Settings
 from tests.fakes.clock import Clock
 from web import login
 from web.login import COOKIE, Guesses

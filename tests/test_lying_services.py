@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import database
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import ImageRequest, Status
-from errors import Billed, ModelError
 from image_models import sdapi
 from image_models.calls import Answer, quoted
 from image_models.jimeng import Jimeng

@@ -15,7 +15,7 @@ import pytest
 import generator
 import machine
 import web_app
-from config import Settings
+from app.config import Settings
 from tests.house_process import ROOT, HouseProcess, served
 from tests.waiting import wait_until
 from worker import Worker

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import generator
-from config import NEEDED, Settings
+from app.config import NEEDED, Settings
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.service import FakeService

@@ -12,7 +12,7 @@ from openpyxl import load_workbook
 import database
 import generator
 import pictures
-from config import Settings
+from app.config import Settings
 from domain import BatchStatus, ImageRequest, Status
 from web_app import create_app
 from worker import Worker

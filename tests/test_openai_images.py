@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 from PIL import Image
 
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import ImageRequest, Picture, Reference
-from errors import Billed, ModelError
 from image_models.openai_images import OpenAIImages
 from tests.fakes.clock import Clock
 from tests.fakes.openai_images import KEY, FakeOpenAIImages

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 import generator
-from config import Settings
+from app.config import Settings
 from domain import MAX_PICTURES_A_ROW, MAX_PROMPT_LENGTH, MAX_ROWS_A_BATCH, MAX_SEED, MAX_STEPS, ImageRequest
 from tests.described import Document, Operation
 from tests.drawn import drawn

@@ -15,8 +15,8 @@ import pytest
 import requests
 
 import oss_client
-from config import Settings
-from errors import BucketError, Conflict, NotFound, SettingError
+from app.config import Settings
+from app.errors import BucketError, Conflict, NotFound, SettingError
 from oss_client import Bucket
 from tests.drawn import drawn
 from tests.fakes.clock import Clock

@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 import database
 import generator
 import pictures
-from config import Settings, read_settings
-from errors import SettingError
+from app.config import Settings, read_settings
+from app.errors import SettingError
 from tests.fakes.oss import FakeOss
 from tests.test_web import post
 from tests.waiting import wait_until

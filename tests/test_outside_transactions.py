@@ -8,9 +8,9 @@ import pytest
 
 import database
 import pictures
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError, StorageError
 from domain import ImageRequest, ModelCard
-from errors import Billed, ModelError, StorageError
 from storage import connection
 
 LOST = ModelError("断了", cause="network", billed=Billed.NO)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import database
-from config import Settings
+from app.config import Settings
 from tests.house_process import served
 from web.context import connection, rooms_of
 from web_app import create_app

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import premises
-from config import Settings
-from errors import SettingError
+from app.config import Settings
+from app.errors import SettingError
 from tests.house_process import HouseProcess
 
 PLACES = ("database_path", "output_dir", "samples_dir")

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from errors import Billed, ModelError
+from app.errors import Billed, ModelError
 from image_models.calls import Line, surroundings
 
 SERVICE = "https://service.example"

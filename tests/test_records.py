@@ -15,10 +15,10 @@ from openpyxl import load_workbook
 import database
 import generator
 import pictures
-from config import Settings
+from app.config import Settings
+from app.errors import StorageError
 from database import RecordFilter
 from domain import KeptPicture, Picture, Record
-from errors import StorageError
 from picture_files.embedding import embed
 from tests.drawn import drawn
 from tests.held_files import hold

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-from config import Settings
+from app.config import Settings
 from web_app import create_app
 
 ROWS = [

@@ -21,7 +21,7 @@ from PIL import Image
 import database
 import generator
 import pictures
-from config import Settings
+from app.config import Settings
 from domain import LibraryImage, Record, SampleImage, Status
 from sample_images import open_library
 from sample_library import shelf

@@ -16,9 +16,9 @@ from flask.testing import FlaskClient
 
 import database
 import generator
-from config import Settings
+from app.config import Settings
+from app.errors import KeyReused
 from domain import ImageRequest, ModelCard
-from errors import KeyReused
 from storage.request_keys import KEPT_SECONDS
 from storage.schema import MIGRATIONS
 from storage.schema_keys import add_request_keys

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 import database
 import generator
-from config import Settings
+from app.config import Settings
 from disk_space import DiskSpace
 from tests.fakes.jimeng import FakeJimeng
 from tests.test_web import get, post

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 import generator
-from config import Settings
+from app.config import Settings
 from domain import MAX_ROW_NUMBER
 from web_app import create_app
 from worker import Worker

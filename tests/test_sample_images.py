@@ -14,9 +14,9 @@ from urllib.parse import unquote
 import pytest
 
 import pictures
-from config import Settings
+from app.config import Settings
+from app.errors import Conflict, InvalidRequest, NotFound, StorageError
 from domain import LibraryImage, ReferenceFacts, SampleImage
-from errors import Conflict, InvalidRequest, NotFound, StorageError
 from sample_images import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
 from sample_library import folder
 from tests.drawn import drawn

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 import pictures
-from config import Settings
+from app.config import Settings
+from app.errors import BucketError, Busy, Conflict, InvalidRequest, NotFound
 from domain import CheckedUpload, LibraryImage, SampleImage
-from errors import BucketError, Busy, Conflict, InvalidRequest, NotFound
 from sample_images import Library, open_library
 from sample_library import shelf
 from tests.drawn import drawn

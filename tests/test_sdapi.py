@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import ImageRequest, Picture, Reference
-from errors import Billed, ModelError
 from image_models.sdapi import SdApi
 from tests.fakes.pictures import picture
 from tests.fakes.sdapi import RANDOM_SEED, FakeSdApi

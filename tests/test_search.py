@@ -12,7 +12,7 @@ from hypothesis import settings as trials
 from hypothesis import strategies as texts
 
 import database
-from config import Settings
+from app.config import Settings
 from database import RecordFilter
 from storage import schema_finding
 from storage.grams import grams

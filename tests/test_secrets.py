@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 
 import database
 import generator
-import journal
-from config import NEEDED, Settings
+from app import log
+from app.config import NEEDED, Settings
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
@@ -145,8 +145,8 @@ def test_no_key_of_the_bucket_is_told_whatever_fails(
 
 
 def test_no_key_shows_in_settings_or_in_what_is_said_of_a_wrong_one() -> None:
-    from config import read_settings
-    from errors import SettingError
+    from app.config import read_settings
+    from app.errors import SettingError
 
     assert MARK not in repr(replace(Settings(), **KEYS, access_password=PASSWORD))
     for variable in ("PORT", "BUDGET", "OSS_ENABLED", "HOST"):
@@ -157,4 +157,4 @@ def test_no_key_shows_in_settings_or_in_what_is_said_of_a_wrong_one() -> None:
 
 def test_the_journal_cuts_out_a_key_that_a_library_logs() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 0, f"Authorization: sk-{MARK}-key", None, None)
-    assert MARK not in journal.OneLine().format(record)
+    assert MARK not in log.OneLine().format(record)

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import database
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import BatchStatus, ImageRequest, Reference, SampleImage
-from errors import Billed, ModelError
 from image_models.calls import Answer
 from image_models.seedream import Seedream
 from tests.fakes.clock import Clock

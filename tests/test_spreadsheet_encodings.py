@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from spreadsheet import read_workbook
 
 SIMPLIFIED = [

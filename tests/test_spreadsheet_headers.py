@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from sheets.header_words import meaning
 from spreadsheet import Import, read_workbook
 from tests.workbooks.written import by_openpyxl

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from spreadsheet import Import, Problem, read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import by_openpyxl, by_xlsxwriter

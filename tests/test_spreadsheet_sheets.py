@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from errors import SpreadsheetError
+from app.errors import SpreadsheetError
 from spreadsheet import read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import saved, with_sheets

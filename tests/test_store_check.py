@@ -13,10 +13,10 @@ import pytest
 
 import database
 import pictures
-import store_check
-from config import Settings
+from app import cli
+from app.config import Settings
+from app.errors import InvalidRequest, StorageError
 from domain import BatchStatus, ImageRequest, ModelCard, Picture, Record, Status
-from errors import InvalidRequest, StorageError
 from tests.fakes.pictures import picture
 from tests.held_files import held
 
@@ -46,11 +46,11 @@ class House:
     def path(self, name: str) -> Path:
         return self.settings.output_dir / name
 
-    def check(self, **options: bool) -> store_check.Report:
-        return store_check.check(self.settings, **options)
+    def check(self, **options: bool) -> cli.Report:
+        return cli.check(self.settings, **options)
 
     def lines(self) -> str:
-        return "\n".join(store_check.report_lines(self.check(), self.settings.output_dir, most=1))
+        return "\n".join(cli.report_lines(self.check(), self.settings.output_dir, most=1))
 
 
 @pytest.fixture
@@ -109,9 +109,9 @@ def test_earlier_records_without_a_digest_are_only_looked_for(house: House) -> N
 def test_a_name_that_is_no_text_is_told_all_the_same(
     house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(store_check, "load_settings", lambda: house.settings)
+    monkeypatch.setattr(cli, "load_settings", lambda: house.settings)
     house.path(os.fsdecode("啊.png".encode("gbk"))).write_bytes(b"unpacked by an old program")
-    assert store_check.main([]) == 1
+    assert cli.main([]) == 1
     assert r"\udcb0\udca1.png" in capsys.readouterr().out
 
 
@@ -123,7 +123,7 @@ def test_a_long_list_is_cut_and_says_so(house: House) -> None:
 
 def test_without_a_database_it_says_where_it_looked(settings: Settings) -> None:
     with pytest.raises(StorageError, match=r"generation_records\.db"):
-        store_check.check(settings)
+        cli.check(settings)
     assert not settings.database_path.exists()
 
 
@@ -132,11 +132,11 @@ def test_a_backup_holds_everything_and_opens(house: House, tmp_path: Path) -> No
     pinned.mkdir()
     (pinned / "参考.png").write_bytes(b"reference")
     folder = tmp_path / "备份"
-    assert store_check.back_up(house.settings, folder) == 4
+    assert cli.back_up(house.settings, folder) == 4
     copy = replace(
         house.settings, database_path=folder / "generation_records.db", output_dir=folder / "output"
     )
-    assert store_check.check(copy).is_clean
+    assert cli.check(copy).is_clean
     assert (folder / "samples/.pinned/参考.png").read_bytes() == b"reference"
     with closing(database.connect(copy.database_path)) as db:
         assert database.count_records(db, database.RecordFilter()) == 3
@@ -148,7 +148,7 @@ def test_who_goes_back_to_a_backup_is_asked_before_anything_is_ordered_again(
     batch_id, ids = database.add_batch(
         house.db, [ImageRequest(prompt="雪山")], card=card, stems=["雪山"], is_taken=lambda stem: False
     )
-    store_check.back_up(house.settings, tmp_path / "b")
+    cli.back_up(house.settings, tmp_path / "b")
     assert database.get_batch(house.db, batch_id).status is BatchStatus.QUEUED
     with closing(database.connect(tmp_path / "b" / house.settings.database_path.name)) as copy:
         batch = database.get_batch(copy, batch_id)
@@ -162,12 +162,12 @@ def test_who_goes_back_to_a_backup_is_asked_before_anything_is_ordered_again(
 
 def test_a_second_backup_copies_only_what_is_new_and_removes_nothing(house: House, tmp_path: Path) -> None:
     folder = tmp_path / "备份"
-    store_check.back_up(house.settings, folder)
+    cli.back_up(house.settings, folder)
     house.path("猫.png").unlink()
     house.put("新.png")
     house.path("狗.jpg").write_bytes(b"another")
     os.utime(house.path("狗.jpg"), (1_000_000_000, 1_000_000_000))
-    assert store_check.back_up(house.settings, folder) == 2
+    assert cli.back_up(house.settings, folder) == 2
     assert (folder / "output/猫.png").exists()
     assert (folder / "output/狗.jpg").read_bytes() == b"another"
 
@@ -186,7 +186,7 @@ def test_a_backup_while_others_write_is_whole(house: House, tmp_path: Path) -> N
     writer.start()
     try:
         for _ in range(3):
-            store_check.back_up(house.settings, folder)
+            cli.back_up(house.settings, folder)
             with closing(database.connect(folder / "generation_records.db")) as db:
                 assert database.count_records(db, database.RecordFilter(search="并排")) % 2 == 0
                 assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
@@ -198,7 +198,7 @@ def test_a_backup_while_others_write_is_whole(house: House, tmp_path: Path) -> N
 def test_the_longest_name_is_backed_up_too(house: House, tmp_path: Path) -> None:
     name = "a" * 251 + ".png"
     house.path(name).write_bytes(b"longest")
-    store_check.back_up(house.settings, tmp_path / "b")
+    cli.back_up(house.settings, tmp_path / "b")
     assert (tmp_path / "b/output" / name).read_bytes() == b"longest"
 
 
@@ -215,33 +215,33 @@ def test_a_file_that_another_program_holds_does_not_keep_the_rest_from_the_backu
 
     monkeypatch.setattr(shutil, "copy2", copy)
     with pytest.raises(StorageError, match=r"有 1 个文件正被另一个程序占用（例如「猫\.png」），其余的已备份"):
-        store_check.back_up(house.settings, tmp_path / "b")
+        cli.back_up(house.settings, tmp_path / "b")
     assert sorted(os.listdir(tmp_path / "b/output")) == sorted(["狗.jpg", "山.webp"])  # noqa: PTH208
     monkeypatch.setattr(shutil, "copy2", really)
-    assert store_check.back_up(house.settings, tmp_path / "b") == 1
+    assert cli.back_up(house.settings, tmp_path / "b") == 1
 
 
 @pytest.mark.parametrize("place", [".", "output", "output/备份", "samples/x"])
 def test_a_backup_into_itself_is_refused(house: House, tmp_path: Path, place: str) -> None:
     with pytest.raises(InvalidRequest):
-        store_check.back_up(house.settings, tmp_path / place)
+        cli.back_up(house.settings, tmp_path / place)
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(house: House, tmp_path: Path) -> None:
     (tmp_path / "文件").write_text("no folder")
     with pytest.raises(StorageError, match="备份没有完成"):
-        store_check.back_up(house.settings, tmp_path / "文件" / "里面")
+        cli.back_up(house.settings, tmp_path / "文件" / "里面")
 
 
 def test_the_commands_say_what_they_did(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(store_check, "load_settings", lambda: house.settings)
-    assert store_check.main([]) == 0
-    assert store_check.main(["backup", str(tmp_path / "b")]) == 0
+    monkeypatch.setattr(cli, "load_settings", lambda: house.settings)
+    assert cli.main([]) == 0
+    assert cli.main(["backup", str(tmp_path / "b")]) == 0
     house.path("猫.png").unlink()
-    assert store_check.main(["--quick"]) == 1
-    assert store_check.main(["backup", str(house.settings.output_dir)]) == 2
+    assert cli.main(["--quick"]) == 1
+    assert cli.main(["backup", str(house.settings.output_dir)]) == 2
     told = capsys.readouterr()
     assert "新复制文件 3 个" in told.out
     assert "缺少 1 个" in told.out
@@ -270,7 +270,7 @@ class Pictures:
 
     def rebuilt(self) -> Settings:
         target = self.settings.database_path.with_name("new.db")
-        store_check.rebuild(self.settings, target)
+        cli.rebuild(self.settings, target)
         return replace(self.settings, database_path=target)
 
     def records(self) -> list[Record]:
@@ -303,7 +303,7 @@ def test_a_rebuilt_database_agrees_with_its_pictures_and_finds_them_by_their_wor
     left.keep(2, "橘猫", "猫")
     rebuilt = left.rebuilt()
     database.open_database(rebuilt.database_path)
-    assert store_check.check(rebuilt).is_clean
+    assert cli.check(rebuilt).is_clean
     with closing(database.connect(rebuilt.database_path)) as db:
         while database.index_prompts(db) or database.merge_index(db):
             pass
@@ -331,11 +331,11 @@ def test_a_number_that_two_pictures_have_stays_with_the_older_one(left: Pictures
 def test_files_that_say_of_no_record_are_named_and_left_out(
     left: Pictures, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(store_check, "load_settings", lambda: left.settings)
+    monkeypatch.setattr(cli, "load_settings", lambda: left.settings)
     left.keep(1, "猫", "猫")
     (left.settings.output_dir / "自己放的.png").write_bytes(picture(64, 64, number=1))
     (left.settings.output_dir / "坏的.jpg").write_bytes(b"\xff\xd8\xff")
-    assert store_check.main(["rebuild"]) == 0
+    assert cli.main(["rebuild"]) == 0
     told = capsys.readouterr().out
     assert "重建 1 条记录" in told
     assert "另有 2 个文件" in told

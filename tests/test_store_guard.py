@@ -14,9 +14,9 @@ from flask.testing import FlaskClient
 
 import database
 import pictures
-from config import Settings
+from app.config import Settings
+from app.errors import StoreDamaged, StoreLost
 from domain import Record, Status
-from errors import StoreDamaged, StoreLost
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.house_process import HouseProcess

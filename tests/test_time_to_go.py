@@ -8,7 +8,7 @@ import pytest
 
 import database
 import generator
-from config import Settings
+from app.config import Settings
 from domain import BatchStatus, ImageRequest, ModelCard, Status
 from tests.fakes.jimeng import FakeJimeng
 from web_app import create_app

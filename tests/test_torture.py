@@ -11,9 +11,9 @@ import pytest
 
 import database
 import pictures
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError
 from domain import ImageRequest, ModelCard, Picture, Record
-from errors import Billed, ModelError
 from tests.fakes.pictures import picture
 from tests.torture import table
 from tests.torture.__main__ import play

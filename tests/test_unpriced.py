@@ -14,9 +14,9 @@ from openpyxl import load_workbook
 import database
 import generator
 import pictures
-from config import Settings, read_settings
+from app.config import Settings, read_settings
+from app.errors import SettingError
 from domain import BatchStatus, Status
-from errors import SettingError
 from spending import Spent
 from storage.schema import MIGRATIONS
 from storage.schema_price import add_unpriced

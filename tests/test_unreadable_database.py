@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from config import Settings
+from app.config import Settings
 from tests.described import Document, Operation
 from web.openapi import document
 from web_app import create_app

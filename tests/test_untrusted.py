@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from config import Settings
+from app.config import Settings
 from tests.drawn import drawn
 from web_app import create_app
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 import database
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, Conflict, ModelError
 from domain import BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
-from errors import Billed, Conflict, ModelError
 from storage.schema import MIGRATIONS
 from storage.schema_usage import add_usage
 

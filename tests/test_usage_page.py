@@ -14,9 +14,9 @@ from openpyxl import Workbook, load_workbook
 
 import database
 import generator
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, InvalidRequest, ModelError
 from domain import ImageRequest, KeptPicture, Record
-from errors import Billed, InvalidRequest, ModelError
 from spending import Spent
 from web.charts import causes_chart, money_chart, pictures_chart
 from web.spans import read_span

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 import database
 import generator
-from config import Settings
+from app.config import Settings
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call

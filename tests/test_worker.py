@@ -15,10 +15,10 @@ import pytest
 import database
 import generator
 import pictures
-from config import Settings
+from app.config import Settings
+from app.errors import Billed, ModelError, StorageError
 from disk_space import DiskSpace
 from domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
-from errors import Billed, ModelError, StorageError
 from pace import Pace
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages

@@ -26,10 +26,10 @@ _HEADER = "# English. Chinese sentences with their gaps; how gaps are written: w
 # Chinese that is no word to the person before a browser: file -> literals, names of constants and
 # functions that hold them, or None for the whole file.
 STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
-    "config.py": None,  # read at the terminal, before there is a browser
+    "app/config.py": None,  # read at the terminal, before there is a browser
     "listening.py": None,  # said at the terminal, when nothing can be served
     "premises.py": None,  # the same, about folders
-    "store_check.py": None,  # a command of the terminal
+    "app/cli.py": None,  # a command of the terminal
     "storage/upkeep.py": None,  # what that command does
     "web_app.py": None,  # starts at the terminal
     "web/language.py": ("day_in_words",),  # both languages at once

@@ -11,8 +11,7 @@ from flask import Flask, jsonify, make_response, render_template, request, url_f
 from werkzeug.exceptions import BadHost, HTTPException
 from werkzeug.wrappers import Response
 
-import errors
-import journal
+from app import errors, log
 from domain import MAX_ROWS_A_BATCH, Batch, LogLine, ModelCard, Record, SampleImage, Status
 from sample_images import FILES_URL, THUMBNAILS_URL, shown_at
 from web.language import told
@@ -208,7 +207,7 @@ def failure(sentence: str, status: int, **fields: Any) -> Answer:
 def _answer_ours(error: errors.AppError) -> Any:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if status >= 500:
-        journal.note("web", "error", status=status, why=error.message)
+        log.note("web", "error", status=status, why=error.message)
     field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
     answer = make_response(_answer(error.message, status, **field))
     if isinstance(error, errors.Busy) and error.retry_after:

@@ -13,9 +13,9 @@ from werkzeug.wrappers import Response
 import database
 import pictures
 import spreadsheet
-from config import Settings
+from app.config import Settings
+from app.errors import InvalidRequest, NotFound
 from domain import Record, Size
-from errors import InvalidRequest, NotFound
 from web.answers import Answer, json_body, record_json, success
 from web.api import api
 from web.archive import stream_archive

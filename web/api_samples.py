@@ -6,8 +6,8 @@ from flask import request
 
 import database
 import pictures
+from app.errors import InvalidRequest
 from domain import MAX_FILENAME_LENGTH, CheckedUpload, LibraryImage, LibraryPage
-from errors import InvalidRequest
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms

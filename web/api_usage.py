@@ -10,8 +10,8 @@ from werkzeug.wrappers import Response
 
 import database
 import spreadsheet
-from config import Settings
-from errors import InvalidRequest
+from app.config import Settings
+from app.errors import InvalidRequest
 from spending import Spent
 from web.answers import Answer, json_body, success, yuan
 from web.api import api

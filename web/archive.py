@@ -12,9 +12,9 @@ from typing import IO
 import database
 import pictures
 import spreadsheet
-from config import Settings
+from app.config import Settings
+from app.errors import BucketError, NotFound
 from domain import file_key
-from errors import BucketError, NotFound
 from output_copies import OutputCopies
 from web.language import Tell
 

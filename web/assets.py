@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, url_for
 
-from errors import NotFound
+from app.errors import NotFound
 from web import language
 from web.joining import Joiner
 

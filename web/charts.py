@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from errors import CAUSES
+from app.errors import CAUSES
 from spending import Spent
 from web.language import say, told
 from web.money import money

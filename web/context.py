@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from flask import Flask, current_app, g
 
 import database
-from config import Settings
+from app.config import Settings
+from app.errors import Busy
 from domain import ModelCard
-from errors import Busy
 from generator import ImageModel
 from sample_images import Library
 from worker import Worker

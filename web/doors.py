@@ -5,7 +5,7 @@ import ipaddress
 from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from errors import Forbidden
+from app.errors import Forbidden
 from web import login
 from web.context import rooms
 from web.places import parts_of

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask, request
 
-from errors import TooLarge
+from app.errors import TooLarge
 from web import doors
 from web.answers import MAX_UPLOAD_BYTES, too_large
 

@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 import database
-from errors import StorageError
+from app.errors import StorageError
 from web.answers import told_card
 from web.context import connection, rooms
 from web.language import is_english, told

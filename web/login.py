@@ -12,7 +12,7 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, current_app, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response
 
-from errors import Busy
+from app.errors import Busy
 from web.context import rooms
 from web.places import own_page
 

@@ -5,8 +5,8 @@ from typing import Any, TypeGuard
 from flask import Flask, request
 from werkzeug.routing import IntegerConverter
 
+from app.errors import InvalidRequest
 from domain import MAX_ID
-from errors import InvalidRequest
 
 
 class _NumberInAddress(IntegerConverter):

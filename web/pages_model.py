@@ -9,10 +9,10 @@ from pathlib import Path
 from flask import render_template
 
 import generator
-import journal
-from config import Settings
+from app import log
+from app.config import Settings
+from app.errors import Busy, Conflict, ModelError
 from domain import ModelCard
-from errors import Busy, Conflict, ModelError
 from web.context import rooms
 from web.pages import pages
 
@@ -45,12 +45,12 @@ def test_model_key() -> str:
     try:
         tested = here.model.test_key()
     except ModelError as problem:
-        journal.note("web", "key_tested", model=here.model.card.name, result="bad", cause=problem.cause)
+        log.note("web", "key_tested", model=here.model.card.name, result="bad", cause=problem.cause)
         return _page(result="bad", sentence=problem.message)
     finally:
         here.key_test.release()
     result = "good" if tested.proven else "open"
-    journal.note("web", "key_tested", model=here.model.card.name, result=result)
+    log.note("web", "key_tested", model=here.model.card.name, result=result)
     return _page(result=result, sentence=tested.text)
 
 

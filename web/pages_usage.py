@@ -3,7 +3,7 @@
 from flask import make_response, render_template, request
 from werkzeug.wrappers import Response
 
-from errors import InvalidRequest
+from app.errors import InvalidRequest
 from web.charts import causes_chart, money_chart, pictures_chart
 from web.context import connection, rooms
 from web.live import live

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from errors import InvalidRequest
+from app.errors import InvalidRequest
 from web.language import say
 
 RANGES = {"today": "今天", "7d": "近 7 天", "30d": "近 30 天", "month": "本月"}

@@ -5,8 +5,8 @@ from typing import Any
 from flask import Flask, current_app, request
 
 import database
-import journal
-from errors import StoreLost
+from app import log
+from app.errors import StoreLost
 from web.context import rooms
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -41,5 +41,5 @@ def _refuse() -> None:
 
 
 def _answer_unreadable(error: database.Error) -> Any:
-    journal.trouble("web", "database_unreadable")
+    log.trouble("web", "database_unreadable")
     return current_app.handle_user_exception(StoreLost(unreadable(error)))

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 import database
-from config import Settings
+from app.config import Settings
 from spending import BatchSpent, Doubt, DoubtCounts, Spent
 from web.spans import Span, days_around
 

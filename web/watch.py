@@ -5,7 +5,7 @@ import time
 from flask import Flask, g, request
 from werkzeug.wrappers import Response
 
-import journal
+from app import log
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _SLOW_SECONDS = 1.0
@@ -25,7 +25,7 @@ def _note(response: Response) -> Response:
     seconds = time.monotonic() - g.started
     if request.method not in _SAFE_METHODS or seconds > _SLOW_SECONDS or response.status_code >= 500:
         named = request.view_args or {}
-        journal.note(
+        log.note(
             "web",
             "call",
             method=request.method,

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 import database
-from config import Settings
+from app.config import Settings
 from domain import ImageRequest
 from image_models.demo import Demo
 from storage.batch_log import add_log

@@ -18,9 +18,9 @@ from pathlib import Path
 import database
 import pictures
 import windows
-from config import Settings, load_settings
+from app.config import Settings, load_settings
+from app.errors import AppError, InvalidRequest, NotFound, StorageError
 from domain import file_key, nearest_choice
-from errors import AppError, InvalidRequest, NotFound, StorageError
 
 _MOST_LISTED = 50
 _THUMBNAILS = ".thumbnails"

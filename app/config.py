@@ -17,7 +17,7 @@ from typing import Any
 
 from dotenv.parser import parse_stream
 
-from errors import SettingError
+from app.errors import SettingError
 
 # What each image model cannot work without; its name is the value of IMAGE_MODEL.
 NEEDED: dict[str, tuple[str, ...]] = {
