@@ -10,8 +10,8 @@ from typing import Protocol
 
 import image_models
 from app.config import Settings
+from app.domain import ImageRequest, ModelCard, Picture, Reference
 from app.errors import Billed, ModelError, SettingError
-from domain import ImageRequest, ModelCard, Picture, Reference
 from image_models.door import ImageModel, Pause
 
 MAX_RETRIES = 5

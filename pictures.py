@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import windows
+from app.domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
 from app.errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
-from domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
 from picture_files import checking, embedding, keeping
 from picture_files.checking import KEPT_FORMATS, THUMBNAIL_SIDE
 from picture_files.containers import sniff

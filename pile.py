@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from app.domain import Picture
 from app.errors import StorageError
-from domain import Picture
 
 
 class Pile:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from app.config import Settings, is_loopback
-from app.errors import InvalidRequest, NotFound
-from domain import (
+from app.domain import (
     FILES_URL,
     WHOLE_DIGEST,
     CheckedUpload,
@@ -27,6 +26,7 @@ from domain import (
     ReferenceLimits,
     SampleImage,
 )
+from app.errors import InvalidRequest, NotFound
 from sample_library import catalogue, folder
 from sample_library.catalogue import (
     THUMBNAILS_URL,

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import database
 from app import log
+from app.domain import Record, whole_characters
 from app.errors import Billed, ModelError, StorageError, StoreLost, WriteRefused
-from domain import Record, whole_characters
 
 # For pictures that were delivered and cannot be had again, by cause.
 NOT_AGAIN = {

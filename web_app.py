@@ -26,8 +26,8 @@ import pictures
 import premises
 from app import log
 from app.config import Settings, load_settings
+from app.domain import ModelCard
 from app.errors import AppError
-from domain import ModelCard
 from web import (  # noqa: F401 - routes join
     api_records,
     api_samples,

@@ -20,9 +20,9 @@ import pictures
 import sample_images
 from app import log
 from app.config import Settings
+from app.domain import KeptPicture, Record, Reference
 from app.errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
 from disk_space import DiskLow, DiskSpace
-from domain import KeptPicture, Record, Reference
 from housework import Housework
 from pace import Bell, Pace, Slot
 from pile import Laid, Pile

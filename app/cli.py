@@ -19,8 +19,8 @@ import database
 import pictures
 import windows
 from app.config import Settings, load_settings
+from app.domain import file_key, nearest_choice
 from app.errors import AppError, InvalidRequest, NotFound, StorageError
-from domain import file_key, nearest_choice
 
 _MOST_LISTED = 50
 _THUMBNAILS = ".thumbnails"

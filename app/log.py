@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from domain import Record
+from app.domain import Record
 
 _FILE_BYTES = 5_000_000
 _FILES_KEPT = 3

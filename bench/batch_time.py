@@ -18,7 +18,7 @@ import database
 import generator
 import pictures
 from app.config import Settings
-from domain import BatchStatus, ImageRequest, Status
+from app.domain import BatchStatus, ImageRequest, Status
 from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY
 from worker import Worker
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import database
 from app.config import Settings
+from app.domain import ImageRequest, KeptPicture, ModelCard, ModelSetup, exact_size
 from bench._million import built, prompt
 from database import RecordFilter
-from domain import ImageRequest, KeptPicture, ModelCard, ModelSetup, exact_size
 from storage.grams import fold
 from tests.tricky import TERMS
 from web.context import rooms_of

@@ -6,7 +6,7 @@ A new one stands here, and with its settings in ``config``; what it has to offer
 from collections.abc import Callable
 
 from app.config import Settings
-from domain import ModelCard
+from app.domain import ModelCard
 from image_models.demo import Demo
 from image_models.door import ImageModel
 from image_models.jimeng import Jimeng

@@ -33,8 +33,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
 from app.config import is_loopback
+from app.domain import Picture, whole_characters
 from app.errors import Billed, ModelError
-from domain import Picture, whole_characters
 from image_models.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
 from image_models.door import Order, Pause
 

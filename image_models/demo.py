@@ -20,8 +20,17 @@ from random import Random
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from app.config import Settings
+from app.domain import (
+    MAX_PROMPT_LENGTH,
+    MAX_SEED,
+    ImageRequest,
+    ModelCard,
+    ModelSetup,
+    Picture,
+    Reference,
+    Size,
+)
 from app.errors import Billed, ModelError
-from domain import MAX_PROMPT_LENGTH, MAX_SEED, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
 from image_models.door import KeyTest, Order, Pause, prices, size_table
 
 USUAL_STEPS = 20

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from domain import (
+from app.domain import (
     ASPECT_RATIOS,
     RESOLUTION_AREAS,
     RESOLUTIONS,

@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
+from app.domain import Reference
 from app.errors import Billed, ModelError
-from domain import Reference
 from image_models.addresses import AddressRefused, PublicOnly
 from image_models.calls import TooMuch, Waiting, new_session, read_body, reason, surroundings
 from image_models.deadlines import TimedAdapter

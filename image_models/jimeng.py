@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.config import Settings
+from app.domain import ImageRequest, ModelCard, ModelSetup, Picture, Reference, ReferenceLimits, Size
 from app.errors import Billed, ModelError
-from domain import ImageRequest, ModelCard, ModelSetup, Picture, Reference, ReferenceLimits, Size
 from image_models import key_tests
 from image_models.calls import Answer, Line, lost, unpacked
 from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt

@@ -21,8 +21,8 @@ from typing import Any
 from urllib3.filepost import encode_multipart_formdata
 
 from app.config import Settings
+from app.domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from app.errors import Billed, ModelError
-from domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from image_models.calls import (
     Answer,
     Line,

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from app.config import Settings
+from app.domain import MAX_ID, MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from app.errors import Billed, ModelError
-from domain import MAX_ID, MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from image_models import key_tests
 from image_models.calls import (
     AFTER_THE_ORDER,

@@ -28,8 +28,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.config import Settings
+from app.domain import RESOLUTIONS, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
 from app.errors import Billed, ModelError
-from domain import RESOLUTIONS, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
 from image_models.calls import (
     Answer,
     Line,

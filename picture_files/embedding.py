@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 
-from domain import ImageRequest, Size
+from app.domain import ImageRequest, Size
 from picture_files import described, exif
 from picture_files.containers import (
     Part,

@@ -10,7 +10,7 @@ import unicodedata
 from pathlib import Path
 
 import windows
-from domain import file_key
+from app.domain import file_key
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 

@@ -14,8 +14,8 @@ from functools import cached_property
 from urllib.parse import quote
 
 import windows
+from app.domain import FILES_URL, PINNED, CheckedUpload, LibraryImage, ReferenceFacts
 from app.errors import Conflict, InvalidRequest, NotFound
-from domain import FILES_URL, PINNED, CheckedUpload, LibraryImage, ReferenceFacts
 
 THUMBNAILS_URL = "/samples/thumbnails/"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")

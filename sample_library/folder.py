@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import windows
+from app.domain import PINNED, CheckedUpload, LibraryImage
 from app.errors import Conflict, NotFound, StorageError
-from domain import PINNED, CheckedUpload, LibraryImage
 from sample_library import catalogue
 from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
 

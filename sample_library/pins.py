@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from app.domain import PINNED
 from app.errors import BucketError, Conflict, NotFound
-from domain import PINNED
 from oss_client import Bucket, StoredObject
 
 _UNTIL_ASKED_AGAIN = 600.0  # seconds, after OSS would not copy

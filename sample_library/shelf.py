@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from app.domain import PINNED, CheckedUpload, LibraryImage, ReferenceFacts
 from app.errors import BucketError, Busy, Conflict, NotFound
-from domain import PINNED, CheckedUpload, LibraryImage, ReferenceFacts
 from oss_client import Bucket, StoredObject
 from sample_library import catalogue
 from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Change, Entry, missing, taken

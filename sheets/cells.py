@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text, trimmed_text
+from app.domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text, trimmed_text
 from sheets.grid import Moment, Unreadable, Value
 from sheets.headers import LABELS, shown
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel
 
-from domain import trimmed_text
+from app.domain import trimmed_text
 
 _ISO_TIME = re.compile(r"(?:PT|T)?([0-9]{1,2})(?::|H)([0-9]{1,2})(?::([0-9]{2})(?:\.[0-9]*)?|M)?(?:0?S)?Z?")
 

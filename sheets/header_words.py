@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from domain import normal_text
+from app.domain import normal_text
 
 _LONGEST = 200  # letters of a header with its remarks, and without them
 _LONGEST_NAME = 60

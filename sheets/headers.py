@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from domain import Status, normal_text, trimmed_text, visible_text
+from app.domain import Status, normal_text, trimmed_text, visible_text
 from sheets.grid import Moment, Row, Unreadable, Value, number_text
 from sheets.header_words import Meaning, meaning
 

@@ -16,9 +16,9 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import IO, Any
 
+from app.domain.ledger import OUTCOMES, Send, Spent, known
 from app.errors import CAUSES
 from sheets.paper import Column, SheetWriter, Tell, local_time, writing
-from spending import OUTCOMES, Send, Spent, known
 
 _ROWS_A_SHEET = 1_000_000
 _PROMPT_LENGTH = 60

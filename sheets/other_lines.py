@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from domain import CONTENT_FIELDS, normal_text, trimmed_text
+from app.domain import CONTENT_FIELDS, normal_text, trimmed_text
 from sheets.grid import Grid, Row, Sheet, Unreadable, Value
 from sheets.headers import Header, plain_header
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from app.domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
 from app.errors import SpreadsheetError
-from domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
 from sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
 from sheets.grid import DressedNumber, Grid, Merge, Moment, Row, Sheet, Unreadable, Value
 from sheets.header_words import is_doubtful

@@ -14,7 +14,7 @@ from openpyxl.drawing.image import Image
 from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
 from openpyxl.drawing.xdr import XDRPositiveSize2D
 
-from domain import Batch, Record, Status
+from app.domain import Batch, Record, Status
 from sheets.cells import join_names
 from sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
 from sheets.paper import Column, SheetWriter, Tell, local_time, writing

@@ -10,7 +10,14 @@ from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
 
-from domain import ASPECT_RATIOS, MAX_PICTURES_A_ROW, MAX_REFERENCES, MAX_ROWS_A_BATCH, RESOLUTIONS, ModelCard
+from app.domain import (
+    ASPECT_RATIOS,
+    MAX_PICTURES_A_ROW,
+    MAX_REFERENCES,
+    MAX_ROWS_A_BATCH,
+    RESOLUTIONS,
+    ModelCard,
+)
 from sheets.cells import join_names
 from sheets.headers import LABELS
 from sheets.paper import Column, SheetWriter, Tell, writing

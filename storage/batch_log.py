@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from domain import LogLine
+from app.domain import LogLine
 from storage.rows import to_log_line
 from storage.versions import touch_batch
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from app.domain import Batch, BatchStatus, ImageRequest, ModelCard, Record, Status, file_key
 from app.errors import Conflict, NotFound
-from domain import Batch, BatchStatus, ImageRequest, ModelCard, Record, Status, file_key
 from storage.batch_log import add_log
 from storage.connection import transaction
 from storage.file_names import are_taken, choose_names

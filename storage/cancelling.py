@@ -4,8 +4,8 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
+from app.domain import ModelCard, Status
 from app.errors import Conflict, NotFound
-from domain import ModelCard, Status
 from storage.batch_log import add_log
 from storage.connection import transaction
 from storage.retry import queue_in_batch

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from app.domain import ModelCard, Status
+from app.domain.ledger import Doubt, DoubtCounts
 from app.errors import Conflict
-from domain import ModelCard, Status
-from spending import Doubt, DoubtCounts
 from storage.batch_log import add_log
 from storage.batches import check_model
 from storage.connection import transaction

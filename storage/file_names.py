@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
-from domain import file_key
+from app.domain import file_key
 
 
 def choose_names(

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from domain import Status
+from app.domain import Status
 from storage.connection import snapshot
 from storage.grams import Term, read_term
 from storage.schema_finding import KINDS, SHOWN, UNSUCCESSFUL

@@ -3,8 +3,8 @@
 import sqlite3
 from decimal import Decimal
 
+from app.domain import ModelCard, Record, Status
 from app.errors import Billed, Conflict
-from domain import ModelCard, Record, Status
 from storage.connection import transaction
 from storage.rows import RECORD, micros, to_record, yuan
 from storage.versions import touch

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain import Record, SampleImage, Status
+from app.domain import Record, SampleImage, Status
 from storage.connection import transaction
 from storage.ledger import holds_claim
 from storage.rows import sample_images_text

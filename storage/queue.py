@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
+from app.domain import KeptPicture, Record, Status
 from app.errors import Billed, ModelError
-from domain import KeptPicture, Record, Status
 from storage.batch_log import add_log
 from storage.batches import close_batch, pause_in_transaction
 from storage.connection import transaction

@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
+from app.domain import Record
 from app.errors import NotFound
-from domain import Record
 from storage.connection import next_version, snapshot, transaction
 from storage.finding import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
 from storage.library import note_no_copy

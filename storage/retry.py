@@ -3,8 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
+from app.domain import ImageRequest, ModelCard, Record, Status
 from app.errors import Conflict
-from domain import ImageRequest, ModelCard, Record, Status
 from storage.batch_log import add_log
 from storage.batches import NOT_CHARGED, check_model
 from storage.connection import transaction

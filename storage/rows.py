@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import suppress
 from decimal import Decimal
 
-from domain import LogLine, Record, SampleImage, Status
+from app.domain import LogLine, Record, SampleImage, Status
 
 MICROS = 1_000_000
 

@@ -7,7 +7,7 @@ Money is kept in whole micro-yuan (1 CNY = 1,000,000). Times are UTC text, but f
 import sqlite3
 from collections.abc import Callable
 
-from domain import Status, file_key
+from app.domain import Status, file_key
 from storage import schema_earlier
 from storage.schema_finding import add_finding, add_merging
 from storage.schema_keys import add_request_keys

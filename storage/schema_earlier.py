@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from domain import Status
+from app.domain import Status
 from storage.rows import NUMBERS, number_of, status_of, text_of
 
 # The columns that the earlier app filled as we do; both lists are held against the newest schema by a test.

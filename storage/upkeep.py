@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import windows
+from app.domain import file_key
 from app.errors import StorageError
-from domain import file_key
 from storage.batches import pause_in_copy
 from storage.connection import connect, is_up_to_date, open_database, transaction, unbound
 from storage.records import EMPTIED

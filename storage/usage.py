@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from spending import BatchSpent, Send, Spent
+from app.domain.ledger import BatchSpent, Send, Spent
 from storage.rows import priced, yuan
 
 _LINES_AT_ONCE = 2_000

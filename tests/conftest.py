@@ -9,7 +9,7 @@ import pytest
 
 import database
 from app.config import Settings
-from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelCard, ModelSetup, exact_size
+from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelCard, ModelSetup, exact_size
 from tests.fakes.clock import Clock
 from tests.fakes.oss import FakeOss, clocked_datetime
 from tests.surroundings import make_plain

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from domain import ImageRequest, ModelCard
+from app.domain import ImageRequest, ModelCard
 from storage.batch_log import add_log
 from web_app import create_app
 

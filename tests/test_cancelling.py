@@ -3,8 +3,8 @@
 import pytest
 
 import database
+from app.domain import BatchStatus, ImageRequest, ModelCard, Status
 from app.errors import Billed, Conflict, ModelError, NotFound
-from domain import BatchStatus, ImageRequest, ModelCard, Status
 from tests.test_database import NOW, add, claim, claimed, ordered
 
 CAT = ImageRequest(prompt="猫")

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 import database
+from app.domain import ImageRequest, ModelCard, Status
 from app.errors import Billed, Conflict, ModelError
-from domain import ImageRequest, ModelCard, Status
 from tests.test_database import add, claim, claimed
 
 PRICE = Decimal("0.22")

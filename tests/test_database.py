@@ -11,8 +11,8 @@ import pytest
 
 import database
 from app.config import Settings
+from app.domain import MAX_SEED, BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
 from app.errors import Billed, Conflict, ModelError, NotFound, StorageError
-from domain import MAX_SEED, BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
 
 NOW = 1_000_000.0
 KEPT = KeptPicture(filename="猫.png", width=2048, height=2048, format="png", file_size=9, sha256="ab")

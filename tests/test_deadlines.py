@@ -9,8 +9,8 @@ import pytest
 from urllib3.exceptions import NewConnectionError
 
 from app.config import Settings
+from app.domain import ImageRequest
 from app.errors import Billed, ModelError
-from domain import ImageRequest
 from image_models.calls import Line
 from image_models.deadlines import CONNECT_SECONDS, Deadline, TimedConnection
 from image_models.downloads import Downloads

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from app.config import Settings
-from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Picture, Reference
+from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Picture, Reference
 from image_models import demo, open_model
 from image_models.demo import Demo
 from tests.fakes.pictures import picture

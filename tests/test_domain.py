@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain import ASPECT_RATIOS, ImageRequest, ModelCard, SampleImage, exact_size, file_key
 from app.errors import InvalidRequest
-from domain import ASPECT_RATIOS, ImageRequest, ModelCard, SampleImage, exact_size, file_key
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from app.domain import Reference
 from app.errors import Billed, ModelError
-from domain import Reference
 from image_models import addresses, calls
 from image_models.downloads import Downloads
 from tests.fakes.pictures import picture

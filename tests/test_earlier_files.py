@@ -9,8 +9,8 @@ import pytest
 
 import database
 from app.config import Settings
+from app.domain import ImageRequest, ModelCard, Record, Status
 from app.errors import StorageError
-from domain import ImageRequest, ModelCard, Record, Status
 from storage import schema_earlier
 from storage.schema import RECORD_COLUMNS
 from tests.drawn import drawn

@@ -8,8 +8,8 @@ import pytest
 
 import database
 from app.config import Settings
+from app.domain import Status
 from app.errors import Conflict
-from domain import Status
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import FakeService

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from app.config import Settings
-from domain import ImageRequest
+from app.domain import ImageRequest
 from image_models.jimeng import Jimeng
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.pictures import picture

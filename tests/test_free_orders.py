@@ -15,7 +15,7 @@ import database
 import generator
 import pictures
 from app.config import Settings
-from domain import BatchStatus, Picture, Record, Status
+from app.domain import BatchStatus, Picture, Record, Status
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.pictures import picture
 from tests.fakes.sdapi import FakeSdApi

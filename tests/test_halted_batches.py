@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 import database
+from app.domain import BatchStatus, ImageRequest, ModelCard, Size, Status
 from app.errors import Billed, Conflict, ModelError
-from domain import BatchStatus, ImageRequest, ModelCard, Size, Status
 from tests.test_database import KEPT, NOW, add, claim, claimed, ordered
 
 PRICE = Decimal("0.22")

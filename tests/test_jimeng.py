@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from app.config import Settings
+from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Reference, SampleImage
 from app.errors import Billed, ModelError
-from domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Reference, SampleImage
 from image_models.calls import Answer
 from image_models.jimeng import Jimeng
 from image_models.jimeng_verdicts import order_problem

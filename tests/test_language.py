@@ -13,8 +13,8 @@ from openpyxl import load_workbook
 
 import database
 from app.config import Settings
+from app.domain import ImageRequest, ModelCard
 from app.errors import Billed, ModelError
-from domain import ImageRequest, ModelCard
 from sheets.headers import STATUS_LABELS, status_named
 from tests.wording import HAN
 from web.catalogue import Catalogue

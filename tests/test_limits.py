@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.config import Settings
-from domain import MAX_ROWS_A_BATCH
+from app.domain import MAX_ROWS_A_BATCH
 from web import limits
 from web.answers import MAX_UPLOAD_BYTES
 from web_app import create_app

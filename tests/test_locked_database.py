@@ -13,8 +13,8 @@ import pytest
 import database
 import generator
 from app.config import Settings
+from app.domain import ImageRequest, Status
 from app.errors import WriteRefused
-from domain import ImageRequest, Status
 from storage import connection
 from tests.fakes.jimeng import FakeJimeng
 from tests.waiting import wait_until

@@ -11,8 +11,8 @@ import pytest
 
 import database
 from app.config import Settings
+from app.domain import ImageRequest, Status
 from app.errors import Billed, ModelError
-from domain import ImageRequest, Status
 from image_models import sdapi
 from image_models.calls import Answer, quoted
 from image_models.jimeng import Jimeng

@@ -13,7 +13,7 @@ import database
 import generator
 import pictures
 from app.config import Settings
-from domain import BatchStatus, ImageRequest, Status
+from app.domain import BatchStatus, ImageRequest, Status
 from web_app import create_app
 from worker import Worker
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from app.config import Settings
+from app.domain import ImageRequest, Picture, Reference
 from app.errors import Billed, ModelError
-from domain import ImageRequest, Picture, Reference
 from image_models.openai_images import OpenAIImages
 from tests.fakes.clock import Clock
 from tests.fakes.openai_images import KEY, FakeOpenAIImages

@@ -14,7 +14,14 @@ from jsonschema import Draft202012Validator
 
 import generator
 from app.config import Settings
-from domain import MAX_PICTURES_A_ROW, MAX_PROMPT_LENGTH, MAX_ROWS_A_BATCH, MAX_SEED, MAX_STEPS, ImageRequest
+from app.domain import (
+    MAX_PICTURES_A_ROW,
+    MAX_PROMPT_LENGTH,
+    MAX_ROWS_A_BATCH,
+    MAX_SEED,
+    MAX_STEPS,
+    ImageRequest,
+)
 from tests.described import Document, Operation
 from tests.drawn import drawn
 from web.openapi import document

@@ -9,8 +9,8 @@ import pytest
 import database
 import pictures
 from app.config import Settings
+from app.domain import ImageRequest, ModelCard
 from app.errors import Billed, ModelError, StorageError
-from domain import ImageRequest, ModelCard
 from storage import connection
 
 LOST = ModelError("断了", cause="network", billed=Billed.NO)

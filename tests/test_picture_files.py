@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 import pictures
+from app.domain import ImageRequest, Picture, Size, file_key
 from app.errors import InvalidRequest
-from domain import ImageRequest, Picture, Size, file_key
 from picture_files import embedding, exif
 from picture_files.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
 from tests.drawn import drawn, pixels

@@ -18,8 +18,8 @@ from PIL import Image
 
 import pictures
 import windows
+from app.domain import ImageRequest, KeptPicture, Picture, Size
 from app.errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
-from domain import ImageRequest, KeptPicture, Picture, Size
 from picture_files import checking, embedding, keeping
 from picture_files.containers import (
     Part,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain import Picture
+from app.domain import Picture
 from pile import Pile
 
 

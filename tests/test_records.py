@@ -16,9 +16,9 @@ import database
 import generator
 import pictures
 from app.config import Settings
+from app.domain import KeptPicture, Picture, Record
 from app.errors import StorageError
 from database import RecordFilter
-from domain import KeptPicture, Picture, Record
 from picture_files.embedding import embed
 from tests.drawn import drawn
 from tests.held_files import hold

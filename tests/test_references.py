@@ -22,7 +22,7 @@ import database
 import generator
 import pictures
 from app.config import Settings
-from domain import LibraryImage, Record, SampleImage, Status
+from app.domain import LibraryImage, Record, SampleImage, Status
 from sample_images import open_library
 from sample_library import shelf
 from storage.schema_library import add_library

@@ -17,8 +17,8 @@ from flask.testing import FlaskClient
 import database
 import generator
 from app.config import Settings
+from app.domain import ImageRequest, ModelCard
 from app.errors import KeyReused
-from domain import ImageRequest, ModelCard
 from storage.request_keys import KEPT_SECONDS
 from storage.schema import MIGRATIONS
 from storage.schema_keys import add_request_keys

@@ -10,7 +10,7 @@ from openpyxl import load_workbook
 
 import generator
 from app.config import Settings
-from domain import MAX_ROW_NUMBER
+from app.domain import MAX_ROW_NUMBER
 from web_app import create_app
 from worker import Worker
 

@@ -15,8 +15,8 @@ import pytest
 
 import pictures
 from app.config import Settings
+from app.domain import LibraryImage, ReferenceFacts, SampleImage
 from app.errors import Conflict, InvalidRequest, NotFound, StorageError
-from domain import LibraryImage, ReferenceFacts, SampleImage
 from sample_images import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
 from sample_library import folder
 from tests.drawn import drawn

@@ -10,8 +10,8 @@ import requests
 
 import pictures
 from app.config import Settings
+from app.domain import CheckedUpload, LibraryImage, SampleImage
 from app.errors import BucketError, Busy, Conflict, InvalidRequest, NotFound
-from domain import CheckedUpload, LibraryImage, SampleImage
 from sample_images import Library, open_library
 from sample_library import shelf
 from tests.drawn import drawn

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from app.config import Settings
+from app.domain import ImageRequest, Picture, Reference
 from app.errors import Billed, ModelError
-from domain import ImageRequest, Picture, Reference
 from image_models.sdapi import SdApi
 from tests.fakes.pictures import picture
 from tests.fakes.sdapi import RANDOM_SEED, FakeSdApi

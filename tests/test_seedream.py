@@ -11,8 +11,8 @@ from PIL import Image
 
 import database
 from app.config import Settings
+from app.domain import BatchStatus, ImageRequest, Reference, SampleImage
 from app.errors import Billed, ModelError
-from domain import BatchStatus, ImageRequest, Reference, SampleImage
 from image_models.calls import Answer
 from image_models.seedream import Seedream
 from tests.fakes.clock import Clock

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
+from app.domain import MAX_ROWS_A_BATCH
 from app.errors import SpreadsheetError
-from domain import MAX_ROWS_A_BATCH
 from spreadsheet import Import, read_workbook
 from tests.workbooks.written import by_openpyxl
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
+from app.domain import ModelCard
 from app.errors import SpreadsheetError
-from domain import ModelCard
 from spreadsheet import Import, Problem, read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from openpyxl import Workbook, load_workbook
 
+from app.domain import Batch, BatchStatus, ModelCard, Record, SampleImage, Status
 from app.errors import StorageError
-from domain import Batch, BatchStatus, ModelCard, Record, SampleImage, Status
 from sheets import results
 from spreadsheet import Import, read_workbook, write_records, write_results
 from tests.drawn import drawn

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
+from app.domain import ImageRequest, ModelCard
 from app.errors import SpreadsheetError
-from domain import ImageRequest, ModelCard
 from spreadsheet import read_workbook, write_requests, write_template
 from tests.workbooks.written import HEADER, saved
 

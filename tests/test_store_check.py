@@ -15,8 +15,8 @@ import database
 import pictures
 from app import cli
 from app.config import Settings
+from app.domain import BatchStatus, ImageRequest, ModelCard, Picture, Record, Status
 from app.errors import InvalidRequest, StorageError
-from domain import BatchStatus, ImageRequest, ModelCard, Picture, Record, Status
 from tests.fakes.pictures import picture
 from tests.held_files import held
 

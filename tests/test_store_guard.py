@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 import database
 import pictures
 from app.config import Settings
+from app.domain import Record, Status
 from app.errors import StoreDamaged, StoreLost
-from domain import Record, Status
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.house_process import HouseProcess

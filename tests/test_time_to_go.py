@@ -9,7 +9,7 @@ import pytest
 import database
 import generator
 from app.config import Settings
-from domain import BatchStatus, ImageRequest, ModelCard, Status
+from app.domain import BatchStatus, ImageRequest, ModelCard, Status
 from tests.fakes.jimeng import FakeJimeng
 from web_app import create_app
 from worker import Worker

@@ -12,8 +12,8 @@ import pytest
 import database
 import pictures
 from app.config import Settings
+from app.domain import ImageRequest, ModelCard, Picture, Record
 from app.errors import Billed, ModelError
-from domain import ImageRequest, ModelCard, Picture, Record
 from tests.fakes.pictures import picture
 from tests.torture import table
 from tests.torture.__main__ import play

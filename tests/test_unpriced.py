@@ -15,9 +15,9 @@ import database
 import generator
 import pictures
 from app.config import Settings, read_settings
+from app.domain import BatchStatus, Status
+from app.domain.ledger import Spent
 from app.errors import SettingError
-from domain import BatchStatus, Status
-from spending import Spent
 from storage.schema import MIGRATIONS
 from storage.schema_price import add_unpriced
 from tests.fakes.openai_images import FakeOpenAIImages

@@ -8,8 +8,8 @@ import pytest
 
 import database
 from app.config import Settings
+from app.domain import BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
 from app.errors import Billed, Conflict, ModelError
-from domain import BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
 from storage.schema import MIGRATIONS
 from storage.schema_usage import add_usage
 

@@ -15,9 +15,9 @@ from openpyxl import Workbook, load_workbook
 import database
 import generator
 from app.config import Settings
+from app.domain import ImageRequest, KeptPicture, Record
+from app.domain.ledger import Spent
 from app.errors import Billed, InvalidRequest, ModelError
-from domain import ImageRequest, KeptPicture, Record
-from spending import Spent
 from web.charts import causes_chart, money_chart, pictures_chart
 from web.spans import read_span
 from web_app import create_app

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 import database
+from app.domain import ImageRequest, KeptPicture, ModelCard, Record, SampleImage
 from app.errors import Billed, ModelError
-from domain import ImageRequest, KeptPicture, ModelCard, Record, SampleImage
 
 PRICED = ModelError("断了", cause="network", billed=Billed.UNKNOWN)
 BUSY = ModelError("太忙", cause="busy", billed=Billed.NO, retryable=True)

@@ -11,9 +11,9 @@ import pytest
 
 import pictures
 import windows
+from app.domain import ImageRequest, KeptPicture, Picture
 from app.errors import InvalidRequest, StorageError
 from disk_space import DiskLow, DiskSpace
-from domain import ImageRequest, KeptPicture, Picture
 from picture_files import keeping
 from sample_library.folder import Folder
 from tests.drawn import drawn

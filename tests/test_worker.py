@@ -16,9 +16,9 @@ import database
 import generator
 import pictures
 from app.config import Settings
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
 from app.errors import Billed, ModelError, StorageError
 from disk_space import DiskSpace
-from domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
 from pace import Pace
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages

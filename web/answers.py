@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadHost, HTTPException
 from werkzeug.wrappers import Response
 
 from app import errors, log
-from domain import MAX_ROWS_A_BATCH, Batch, LogLine, ModelCard, Record, SampleImage, Status
+from app.domain import MAX_ROWS_A_BATCH, Batch, LogLine, ModelCard, Record, SampleImage, Status
 from sample_images import FILES_URL, THUMBNAILS_URL, shown_at
 from web.language import told
 

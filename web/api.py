@@ -6,8 +6,8 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 
 import database
+from app.domain import MAX_BATCH_NAME_LENGTH, BatchStatus, Record, Status
 from app.errors import Busy, Conflict, InvalidRequest, StoreLost
-from domain import MAX_BATCH_NAME_LENGTH, BatchStatus, Record, Status
 from web.answers import (
     Answer,
     batch_json,

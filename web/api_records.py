@@ -14,8 +14,8 @@ import database
 import pictures
 import spreadsheet
 from app.config import Settings
+from app.domain import Record, Size
 from app.errors import InvalidRequest, NotFound
-from domain import Record, Size
 from web.answers import Answer, json_body, record_json, success
 from web.api import api
 from web.archive import stream_archive

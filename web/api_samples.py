@@ -6,8 +6,8 @@ from flask import request
 
 import database
 import pictures
+from app.domain import MAX_FILENAME_LENGTH, CheckedUpload, LibraryImage, LibraryPage
 from app.errors import InvalidRequest
-from domain import MAX_FILENAME_LENGTH, CheckedUpload, LibraryImage, LibraryPage
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms

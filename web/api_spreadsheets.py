@@ -10,8 +10,8 @@ from werkzeug.wrappers import Response
 import database
 import pictures
 import spreadsheet
+from app.domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
 from app.errors import BucketError, Busy, InvalidRequest, NotFound
-from domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
 from output_copies import OutputCopies
 from sample_images import Library
 from web.answers import Answer, json_body, success

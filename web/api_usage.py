@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response
 import database
 import spreadsheet
 from app.config import Settings
+from app.domain.ledger import Spent
 from app.errors import InvalidRequest
-from spending import Spent
 from web.answers import Answer, json_body, success, yuan
 from web.api import api
 from web.asking import asked_key

@@ -13,8 +13,8 @@ import database
 import pictures
 import spreadsheet
 from app.config import Settings
+from app.domain import file_key
 from app.errors import BucketError, NotFound
-from domain import file_key
 from output_copies import OutputCopies
 from web.language import Tell
 

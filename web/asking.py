@@ -11,8 +11,8 @@ from flask import request as http
 
 import database
 import pictures
+from app.domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
 from app.errors import AppError, Conflict, InvalidRequest
-from domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
 from web.context import Rooms, connection, rooms
 
 LONGEST_KEY = 200

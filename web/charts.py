@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from app.domain.ledger import Spent
 from app.errors import CAUSES
-from spending import Spent
 from web.language import say, told
 from web.money import money
 from web.spans import Span

@@ -9,8 +9,8 @@ from flask import Flask, current_app, g
 
 import database
 from app.config import Settings
+from app.domain import ModelCard
 from app.errors import Busy
-from domain import ModelCard
 from generator import ImageModel
 from sample_images import Library
 from worker import Worker

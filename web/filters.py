@@ -8,8 +8,8 @@ from typing import Any
 from flask import request
 
 import database
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
 from app.errors import InvalidRequest
-from domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
 from web.answers import only_known
 from web.context import connection
 from web.numbers import asked_between, whole_numbers

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from domain import Record
-from spending import known
+from app.domain import Record
+from app.domain.ledger import known
 from web.language import say
 from web.pages import pages
 

@@ -5,8 +5,8 @@ from typing import Any, TypeGuard
 from flask import Flask, request
 from werkzeug.routing import IntegerConverter
 
+from app.domain import MAX_ID
 from app.errors import InvalidRequest
-from domain import MAX_ID
 
 
 class _NumberInAddress(IntegerConverter):

@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import database
-from domain import ASPECT_RATIOS, MAX_BATCH_NAME_LENGTH, MAX_FILENAME_LENGTH, MAX_ROWS_A_BATCH, RESOLUTIONS
+from app.domain import (
+    ASPECT_RATIOS,
+    MAX_BATCH_NAME_LENGTH,
+    MAX_FILENAME_LENGTH,
+    MAX_ROWS_A_BATCH,
+    RESOLUTIONS,
+)
 from web.api import BATCHES_LISTED, SOURCES
 from web.api_samples import MAX_FILES, MOST_COUNTED, MOST_IMAGES
 from web.asking import KEY_HEADER, LONGEST_KEY

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import EnumType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from domain import (
+from app.domain import (
     ASPECT_RATIOS,
     MAX_FILENAME_LENGTH,
     MAX_ID,

@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 
 import database
 import pictures
+from app.domain import CONTENT_FIELDS, ImageRequest, Record
 from app.errors import CAUSES, InvalidRequest, KeyReused, NotFound
-from domain import CONTENT_FIELDS, ImageRequest, Record
 from sample_images import shown_at
 from web.answers import sizes_json
 from web.asking import BadRows, asked_key, queue_rows

@@ -11,8 +11,8 @@ from flask import render_template
 import generator
 from app import log
 from app.config import Settings
+from app.domain import ModelCard
 from app.errors import Busy, Conflict, ModelError
-from domain import ModelCard
 from web.context import rooms
 from web.pages import pages
 

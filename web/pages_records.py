@@ -9,8 +9,8 @@ from flask import make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 import database
+from app.domain import MAX_ID, Record
 from app.errors import InvalidRequest
-from domain import MAX_ID, Record
 from web.context import connection
 from web.filters import read_filter
 from web.live import live

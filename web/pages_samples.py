@@ -8,8 +8,8 @@ from flask import redirect, render_template, request, send_file
 from werkzeug.wrappers import Response
 
 import database
+from app.domain import LibraryPage
 from app.errors import BucketError, Busy
-from domain import LibraryPage
 from web.context import connection, rooms
 from web.pages import pages
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import database
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status
 from app.errors import NotFound
-from domain import ASPECT_RATIOS, RESOLUTIONS, Status
 from web.language import say, told
 from web.moments import called
 

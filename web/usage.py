@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import database
 from app.config import Settings
-from spending import BatchSpent, Doubt, DoubtCounts, Spent
+from app.domain.ledger import BatchSpent, Doubt, DoubtCounts, Spent
 from web.spans import Span, days_around
 
 DOUBTS_SHOWN = 50

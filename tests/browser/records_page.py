@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 import database
 import pictures
-from domain import ASPECT_RATIOS, Picture, Size
+from app.domain import ASPECT_RATIOS, Picture, Size
 
 _SUBJECTS = (
     "一只橘猫趴在窗台上看雨",

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 import database
 from app.config import Settings
-from domain import ImageRequest
+from app.domain import ImageRequest
 from image_models.demo import Demo
 from storage.batch_log import add_log
 from tests.browser.batch_page import BatchPage

@@ -6,7 +6,7 @@ A *send* is one call that may have cost money. ``outcome`` is a key of OUTCOMES;
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
-from domain import Record, Status
+from app.domain import Record, Status
 
 OUTCOMES = {
     "open": "进行中",

@@ -8,9 +8,9 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from app.domain.references import SampleImage
+from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS
 from app.errors import InvalidRequest
-from references import SampleImage
-from sizes import ASPECT_RATIOS, RESOLUTIONS
 
 MAX_PICTURES_A_ROW = 10
 MAX_REFERENCES = 4

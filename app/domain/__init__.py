@@ -14,39 +14,39 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from app.domain.references import FILES_URL as FILES_URL
+from app.domain.references import PINNED as PINNED
+from app.domain.references import WHOLE_DIGEST as WHOLE_DIGEST
+from app.domain.references import CheckedUpload as CheckedUpload
+from app.domain.references import LibraryImage as LibraryImage
+from app.domain.references import LibraryPage as LibraryPage
+from app.domain.references import Reference as Reference
+from app.domain.references import ReferenceFacts as ReferenceFacts
+from app.domain.references import ReferenceLimits as ReferenceLimits
+from app.domain.references import SampleImage as SampleImage
+from app.domain.sizes import ASPECT_RATIOS as ASPECT_RATIOS
+from app.domain.sizes import RESOLUTION_AREAS as RESOLUTION_AREAS
+from app.domain.sizes import RESOLUTIONS as RESOLUTIONS
+from app.domain.sizes import Size as Size
+from app.domain.sizes import exact_size as exact_size
+from app.domain.sizes import nearest_choice as nearest_choice
+from app.domain.validation import MAX_FILENAME_LENGTH as MAX_FILENAME_LENGTH
+from app.domain.validation import MAX_PICTURES_A_ROW as MAX_PICTURES_A_ROW
+from app.domain.validation import MAX_PROMPT_LENGTH as MAX_PROMPT_LENGTH
+from app.domain.validation import MAX_REFERENCE_LENGTH as MAX_REFERENCE_LENGTH
+from app.domain.validation import MAX_REFERENCES as MAX_REFERENCES
+from app.domain.validation import MAX_SEED as MAX_SEED
+from app.domain.validation import MAX_STEPS as MAX_STEPS
+from app.domain.validation import READERS
+from app.domain.validation import normal_text as normal_text
+from app.domain.validation import read_aspect_ratio as read_aspect_ratio
+from app.domain.validation import read_resolution as read_resolution
+from app.domain.validation import read_sample_images as read_sample_images
+from app.domain.validation import read_whole_number as read_whole_number
+from app.domain.validation import trimmed_text as trimmed_text
+from app.domain.validation import visible_text as visible_text
+from app.domain.validation import whole_characters as whole_characters
 from app.errors import InvalidRequest
-from fields import MAX_FILENAME_LENGTH as MAX_FILENAME_LENGTH
-from fields import MAX_PICTURES_A_ROW as MAX_PICTURES_A_ROW
-from fields import MAX_PROMPT_LENGTH as MAX_PROMPT_LENGTH
-from fields import MAX_REFERENCE_LENGTH as MAX_REFERENCE_LENGTH
-from fields import MAX_REFERENCES as MAX_REFERENCES
-from fields import MAX_SEED as MAX_SEED
-from fields import MAX_STEPS as MAX_STEPS
-from fields import READERS
-from fields import normal_text as normal_text
-from fields import read_aspect_ratio as read_aspect_ratio
-from fields import read_resolution as read_resolution
-from fields import read_sample_images as read_sample_images
-from fields import read_whole_number as read_whole_number
-from fields import trimmed_text as trimmed_text
-from fields import visible_text as visible_text
-from fields import whole_characters as whole_characters
-from references import FILES_URL as FILES_URL
-from references import PINNED as PINNED
-from references import WHOLE_DIGEST as WHOLE_DIGEST
-from references import CheckedUpload as CheckedUpload
-from references import LibraryImage as LibraryImage
-from references import LibraryPage as LibraryPage
-from references import Reference as Reference
-from references import ReferenceFacts as ReferenceFacts
-from references import ReferenceLimits as ReferenceLimits
-from references import SampleImage as SampleImage
-from sizes import ASPECT_RATIOS as ASPECT_RATIOS
-from sizes import RESOLUTION_AREAS as RESOLUTION_AREAS
-from sizes import RESOLUTIONS as RESOLUTIONS
-from sizes import Size as Size
-from sizes import exact_size as exact_size
-from sizes import nearest_choice as nearest_choice
 
 MAX_ROWS_A_BATCH = 5_000
 MAX_PICTURES_A_BATCH = 10_000
