@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import windows
 from app.errors import StorageError
+from app.system import windows_files
 
 MEGABYTE = 1_000_000
 LEAST_BYTES = 200 * MEGABYTE
@@ -48,7 +48,7 @@ class DiskSpace:
 
     def insist(self, under_way: int) -> None:
         """Raises DiskLow when there is no room for that many pictures, or for their names."""
-        if too_deep := next(filter(None, map(windows.too_deep, self._folders)), ""):
+        if too_deep := next(filter(None, map(windows_files.too_deep, self._folders)), ""):
             raise DiskLow(too_deep)
         free, folder = self._fullest()
         if free < max(LEAST_BYTES, under_way * PICTURE_BYTES):

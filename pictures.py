@@ -12,9 +12,9 @@ import os.path
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import windows
 from app.domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
 from app.errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
+from app.system import windows_files
 from picture_files import checking, embedding, keeping
 from picture_files.checking import KEPT_FORMATS, THUMBNAIL_SIDE
 from picture_files.containers import sniff
@@ -303,7 +303,7 @@ def _kept(filename: str, checked: checking.Checked, pieces: embedding.Pieces) ->
 
 def _own_picture(path: Path, record_id: int, prompt: str) -> tuple[KeptPicture, int | None] | None:
     with contextlib.suppress(OSError, ValueError):
-        content = windows.patiently(path.read_bytes)
+        content = windows_files.patiently(path.read_bytes)
         told = parse_parameters(embedding.extract(content) or "")
         if told.record_id == record_id and prompt in told.text:
             checked = checking.check(content, max_pixels=MAX_PIXELS)
@@ -344,7 +344,7 @@ def _taken_back_on_failure(thumbnail: Path) -> Iterator[None]:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
-            windows.unlink(thumbnail)
+            windows_files.unlink(thumbnail)
         raise
 
 
@@ -369,7 +369,7 @@ def _place(
         if is_taken(part.parent, name):
             continue
         with contextlib.suppress(FileExistsError):
-            windows.publish(part, final)
+            windows_files.publish(part, final)
             return final.name
     raise AssertionError("counters do not end")
 

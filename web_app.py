@@ -19,15 +19,12 @@ from flask import Flask
 
 import database
 import generator
-import http_server
-import listening
-import machine
 import pictures
-import premises
 from app import log
 from app.config import Settings, load_settings
 from app.domain import ModelCard
 from app.errors import AppError
+from app.system import folders, http_server, listener, process
 from web import (  # noqa: F401 - routes join
     api_records,
     api_samples,
@@ -100,7 +97,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
 
 def prepare(settings: Settings) -> None:
     """The folders there, the database up to date, no half-written file left from an earlier run."""
-    premises.make_ready(settings)
+    folders.make_ready(settings)
     is_new = not settings.database_path.exists()
     database.open_database(settings.database_path)
     if is_new and pictures.has_pictures(settings.output_dir):
@@ -114,22 +111,22 @@ def prepare(settings: Settings) -> None:
 def serve(settings: Settings, *, open_browser: bool = False) -> None:
     """Serve until told to stop; then finish what can be finished. Raises PortTaken before anything starts."""
     with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(each) for each in listening.open_sockets(settings.host, settings.port)]
+        sockets = [held.enter_context(each) for each in listener.open_sockets(settings.host, settings.port)]
         _serve_on(sockets, settings, open_browser=open_browser)
 
 
 def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser: bool) -> None:
-    worker = Worker(settings, generator.open_model(settings), stay_awake=machine.Wakefulness().tell)
+    worker = Worker(settings, generator.open_model(settings), stay_awake=process.Wakefulness().tell)
     app = create_app(settings, worker)
     server = http_server.create_server(
-        app, sockets, body_limit=functools.partial(limits.body_limit, app), name=listening.NAME
+        app, sockets, body_limit=functools.partial(limits.body_limit, app), name=listener.NAME
     )
     Ending(worker).listen()
     try:
         worker.start()
         _greet(settings, worker.model.card)
         if open_browser:
-            webbrowser.open(listening.address(settings.host, settings.port))  # it listens already
+            webbrowser.open(listener.address(settings.host, settings.port))  # it listens already
         with rooms_of(app).pool.keep_open():
             server.run()
     finally:
@@ -156,7 +153,7 @@ class Ending:
             number = getattr(signal, name, None)
             if number is not None and not self._is_to_outlive(number):
                 signal.signal(number, self._hear)
-        self._heard = machine.hear_the_end(self._end_with_the_console)  # before what SIGBREAK makes of it
+        self._heard = process.hear_the_end(self._end_with_the_console)  # before what SIGBREAK makes of it
 
     @staticmethod
     def _is_to_outlive(number: int) -> bool:
@@ -183,13 +180,13 @@ class Ending:
 
 def main() -> int:
     """Read the settings and serve -> exit code; a wrong setting is one sentence. ``--open``: in a browser."""
-    machine.make_fit()
+    process.make_fit()
     opens = "--open" in sys.argv[1:]
     try:
         settings = load_settings()
         log.open_journal(_log_file(settings))
         serve(settings, open_browser=opens)
-    except listening.PortTaken as taken:
+    except listener.PortTaken as taken:
         _say(taken.message)
         return 0 if opens and _show_what_runs(taken) else 1
     except AppError as error:
@@ -201,15 +198,15 @@ def main() -> int:
     return 0
 
 
-def _show_what_runs(taken: listening.PortTaken) -> bool:
+def _show_what_runs(taken: listener.PortTaken) -> bool:
     """Whoever started it twice wanted to see it -> whether it is this product that runs there."""
-    return isinstance(taken, listening.AlreadyServing) and webbrowser.open(taken.address)
+    return isinstance(taken, listener.AlreadyServing) and webbrowser.open(taken.address)
 
 
 def _greet(settings: Settings, card: ModelCard) -> None:
     """The first lines in the window: where to look, what makes the pictures, where everything is kept."""
-    _say(f"AI 图片生成器已启动，请在浏览器打开　{listening.address(settings.host, settings.port)}")
-    if others := listening.address_for_others(settings.host, settings.port):
+    _say(f"AI 图片生成器已启动，请在浏览器打开　{listener.address(settings.host, settings.port)}")
+    if others := listener.address_for_others(settings.host, settings.port):
         _say(f"别的电脑　{others}")
     _say(f"模型　{card.label}（{card.name}）" + ("，不联网、不花钱" if card.name == "demo" else ""))
     if settings.missing_keys:

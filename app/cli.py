@@ -17,10 +17,10 @@ from pathlib import Path
 
 import database
 import pictures
-import windows
 from app.config import Settings, load_settings
 from app.domain import file_key, nearest_choice
 from app.errors import AppError, InvalidRequest, NotFound, StorageError
+from app.system import windows_files
 
 _MOST_LISTED = 50
 _THUMBNAILS = ".thumbnails"
@@ -224,7 +224,7 @@ def _copy_new(source: Path, target: Path, held: list[str]) -> int:
         except FileNotFoundError:  # deleted meanwhile
             continue
         except OSError as error:
-            if not windows.is_held(error):
+            if not windows_files.is_held(error):
                 raise
             held.append(path.name)
     return copied
@@ -241,8 +241,8 @@ def _copy(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     mark = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()[:16]
     part = target.with_name(f".{mark}.part")  # short, whatever the name's own length is
-    windows.patiently(lambda: shutil.copy2(path, part))
-    windows.replace(part, target)
+    windows_files.patiently(lambda: shutil.copy2(path, part))
+    windows_files.replace(part, target)
 
 
 def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.FoundPicture]:
@@ -258,7 +258,7 @@ def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.F
 
 def _found_picture(path: Path) -> database.FoundPicture | None:
     try:
-        content = windows.patiently(path.read_bytes)
+        content = windows_files.patiently(path.read_bytes)
         told = pictures.parse_parameters(pictures.read_parameters(content) or "")
     except (OSError, ValueError):
         return None

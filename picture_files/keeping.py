@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import windows
 from app.errors import StorageError
+from app.system import windows_files
 
 if sys.platform != "win32":
     import fcntl
@@ -50,14 +50,14 @@ def part_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Pa
             yield part
     finally:
         with contextlib.suppress(OSError):  # then ``remove_parts`` takes it
-            windows.unlink(part)
+            windows_files.unlink(part)
 
 
 def write_over(final: Path, content: bytes, parts_folder: Path) -> None:
     """Write a file that may be made again from others; what was there before is replaced in one move."""
     final.parent.mkdir(parents=True, exist_ok=True)
     with part_file(parts_folder, [content]) as part:
-        windows.replace(part, final)
+        windows_files.replace(part, final)
 
 
 def sync_folder(folder: Path) -> None:
@@ -118,18 +118,18 @@ def _remove_old(part: Path, older_than: float) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        if not windows.is_held(error):  # what is held is looked at again by the hour
+        if not windows_files.is_held(error):  # what is held is looked at again by the hour
             raise
     return False
 
 
 def _sentence(error: OSError, folder: Path) -> str:
-    if windows.is_held(error):
-        return windows.held_sentence(error)
+    if windows_files.is_held(error):
+        return windows_files.held_sentence(error)
     if error.errno in _FULL:
         return f"磁盘已满，写不进「{folder}」，请腾出空间后重试"
     if error.errno in _REFUSED:
         return f"没有权限写入「{folder}」，请检查这个文件夹的权限后重试"
-    if error.errno == errno.ENAMETOOLONG or windows.is_too_long(error):
+    if error.errno == errno.ENAMETOOLONG or windows_files.is_too_long(error):
         return "文件名太长，系统不接受，请换一个短一些的文件名"
     return f"无法写入「{folder}」（{error.strerror or error}），请检查磁盘后重试"

@@ -9,8 +9,8 @@ import re
 import unicodedata
 from pathlib import Path
 
-import windows
 from app.domain import file_key
+from app.system import windows_files
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
@@ -91,7 +91,7 @@ def _listed_stems(output_dir: Path) -> set[str]:
 
 def promised_units(output_dir: Path) -> int:
     """How long a stem with number and counter may be in that folder, in UTF-16 units."""
-    room = windows.name_room(output_dir)
+    room = windows_files.name_room(output_dir)
     return _ANY_UNITS if room is None else min(_ANY_UNITS, room - len(".webp"))
 
 
@@ -104,7 +104,7 @@ def numbered(stem: str, number: int, max_units: int = _ANY_UNITS) -> str:
 def fit(text: str, max_bytes: int, max_units: int = _ANY_UNITS) -> str:
     """As much as goes into that many bytes of UTF-8 and units of UTF-16, cut between whole signs only."""
     length = len(text.encode()[:max_bytes].decode(errors="ignore"))
-    if windows.units(text[:length]) > max_units:
+    if windows_files.units(text[:length]) > max_units:
         length = len(text.encode("utf-16-le")[: 2 * max_units].decode("utf-16-le", errors="ignore"))
     return text if length == len(text) else _whole_signs(text, length)
 

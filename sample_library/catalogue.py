@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import quote
 
-import windows
 from app.domain import FILES_URL, PINNED, CheckedUpload, LibraryImage, ReferenceFacts
 from app.errors import Conflict, InvalidRequest, NotFound
+from app.system import windows_files
 
 THUMBNAILS_URL = "/samples/thumbnails/"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
@@ -109,7 +109,7 @@ def key_for(upload: CheckedUpload, digest: str, room: int | None = None) -> str:
     """The key of a new picture, its name shortened to that many UTF-16 units of ``room``."""
     stem, ending = _split(upload.filename)
     rest = f"-{upload.width}x{upload.height}-{digest}{ending}"
-    while room is not None and len(stem) > 1 and windows.units(stem + rest) > room:
+    while room is not None and len(stem) > 1 and windows_files.units(stem + rest) > room:
         stem = stem[:-1]
     return stem + rest
 
@@ -122,7 +122,7 @@ def renamed(key: str, stem: str, room: int | None = None) -> str:
         name = f"{stem}-{known['width']}x{known['height']}-{known['digest']}{known['ending']}"
     else:
         name = stem + _split(name)[1]
-    if len(name.encode()) > 240 or (room is not None and windows.units(name) > room):
+    if len(name.encode()) > 240 or (room is not None and windows_files.units(name) > room):
         raise InvalidRequest("filename", "名字太长，请短一些")
     return folder + slash + name
 

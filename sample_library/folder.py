@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import windows
 from app.domain import PINNED, CheckedUpload, LibraryImage
 from app.errors import Conflict, NotFound, StorageError
+from app.system import windows_files
 from sample_library import catalogue
 from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
 
@@ -146,20 +146,20 @@ class Folder:
         """Copied first, so that the picture is never seen without it; it stays where the picture is."""
         old = self._thumbnail(key)
         if old.is_file():
-            write(self._thumbnail(target), windows.patiently(old.read_bytes))
+            write(self._thumbnail(target), windows_files.patiently(old.read_bytes))
         try:
             yield
         finally:
             for name in (key, target):
                 if not (self.place / name).exists():
                     with contextlib.suppress(OSError):
-                        windows.unlink(self._thumbnail(name))
+                        windows_files.unlink(self._thumbnail(name))
 
     def _is_in_trash(self, name: str) -> bool:
         return os.path.lexists(self.place / _TRASH / name)
 
     def _copied(self, source: Path) -> Path:
-        content = windows.patiently(source.read_bytes)
+        content = windows_files.patiently(source.read_bytes)
         pin = self.place / PINNED / _pin(hashlib.sha256(content).hexdigest(), source.name)
         if not pin.is_file():
             write(pin, content)
@@ -188,7 +188,7 @@ class Folder:
 
     def _key_room(self) -> int | None:
         """How long a key may be: the path of its thumbnail is the longest."""
-        room = windows.name_room(self.place / _THUMBNAILS)
+        room = windows_files.name_room(self.place / _THUMBNAILS)
         return None if room is None else room - len(".webp")
 
     def _thumbnail(self, key: str) -> Path:
@@ -215,10 +215,10 @@ def write(path: Path, content: bytes | bytearray) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        windows.replace(part, path)
+        windows_files.replace(part, path)
     except OSError as error:
         with contextlib.suppress(OSError):
-            windows.unlink(part)
+            windows_files.unlink(part)
         raise _not_kept(error) from error
 
 
@@ -263,7 +263,7 @@ def _tells_content(key: str) -> bool:
 
 def _move(source: Path, target: Path, *, replace: bool = False) -> None:
     """NotFound without a source, Conflict when another picture has that name, else StorageError."""
-    move = windows.replace if replace else windows.move
+    move = windows_files.replace if replace else windows_files.move
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         move(source, target)
@@ -276,6 +276,6 @@ def _move(source: Path, target: Path, *, replace: bool = False) -> None:
 
 
 def _not_kept(error: OSError) -> StorageError:
-    if windows.is_held(error):
-        return StorageError(windows.held_sentence(error))
+    if windows_files.is_held(error):
+        return StorageError(windows_files.held_sentence(error))
     return StorageError(f"示例图文件夹写不进去（{error.strerror or error}），请检查磁盘空间和权限后重试")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import windows
 from app.errors import StorageError, StoreDamaged, StoreLost, WriteRefused
+from app.system import windows_files
 from storage.grams import holds
 from storage.health import check_pages
 from storage.opened import (
@@ -196,6 +196,6 @@ def _copy_beside(db: sqlite3.Connection, path: Path) -> None:
         with closing(sqlite3.connect(part)) as target:
             db.backup(target)
         if not copy.exists():  # another process that starts in this very second was quicker
-            windows.replace(part, copy)
+            windows_files.replace(part, copy)
     finally:
-        windows.unlink(part)
+        windows_files.unlink(part)

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import windows
 from app.domain import file_key
 from app.errors import StorageError
+from app.system import windows_files
 from storage.batches import pause_in_copy
 from storage.connection import connect, is_up_to_date, open_database, transaction, unbound
 from storage.records import EMPTIED
@@ -171,7 +171,7 @@ def back_up(path: Path, target: Path) -> None:
         raise StorageError(f"没有找到数据库 {path}，请在程序所在的文件夹里运行")
     part = target.with_name(f"{target.name}.part")
     try:
-        windows.unlink(part)
+        windows_files.unlink(part)
         with closing(connect(path)) as db, closing(connect(part, create=True)) as copy:
             db.backup(copy)
             if is_up_to_date(copy):
@@ -181,12 +181,12 @@ def back_up(path: Path, target: Path) -> None:
         if found != "ok":
             raise StorageError(f"数据库 {path} 有损坏（{found}），这份备份没有保存，请从更早的备份恢复")
         for leftover in ("-wal", "-shm"):
-            windows.unlink(target.with_name(f"{target.name}{leftover}"))
-        windows.replace(part, target)
+            windows_files.unlink(target.with_name(f"{target.name}{leftover}"))
+        windows_files.replace(part, target)
     except (sqlite3.Error, OSError) as error:
         raise StorageError(f"备份没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
     finally:
-        windows.unlink(part)
+        windows_files.unlink(part)
 
 
 def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:
@@ -208,7 +208,7 @@ def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:
                     _add_found(db, replace(picture, record_id=None))
                 number = int(db.execute("SELECT count(*) FROM generation_records").fetchone()[0])
             db.execute("PRAGMA journal_mode = DELETE")
-        windows.replace(part, target)
+        windows_files.replace(part, target)
     except (sqlite3.Error, OSError) as error:
         raise StorageError(f"重建没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
     finally:
@@ -237,4 +237,4 @@ def _add_found(db: sqlite3.Connection, picture: FoundPicture) -> bool:
 
 def _remove_database(path: Path) -> None:
     for ending in ("", "-wal", "-shm"):
-        windows.unlink(path.with_name(f"{path.name}{ending}"))
+        windows_files.unlink(path.with_name(f"{path.name}{ending}"))

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import database
-import http_server
+from app.system import http_server
 from tests.house_process import HouseProcess, served
 
 PASSWORD = "correct horse"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import http_server
+from app.system import http_server
 from tests.fakes.clock import Clock
 
 if TYPE_CHECKING:

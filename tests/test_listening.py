@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-import listening
 from app.errors import SettingError
+from app.system import listener
 from tests.house_process import HouseProcess, free_port, served
 
 
@@ -45,8 +45,8 @@ def held(host: str = "127.0.0.1", *, says: bytes = b"", port: int = 0) -> Iterat
 
 
 def refusal(host: str, port: int) -> str:
-    with pytest.raises((listening.PortTaken, SettingError)) as caught:
-        listening.open_sockets(host, port)
+    with pytest.raises((listener.PortTaken, SettingError)) as caught:
+        listener.open_sockets(host, port)
     assert caught.value.message.count("。") == 0
     return caught.value.message
 
@@ -54,7 +54,7 @@ def refusal(host: str, port: int) -> str:
 def test_a_free_port_is_had_and_can_be_had_again_at_once() -> None:
     port = free_port()
     for _ in range(2):
-        (mine,) = listening.open_sockets("127.0.0.1", port)
+        (mine,) = listener.open_sockets("127.0.0.1", port)
         with mine:
             mine.listen()
             with socket.create_connection(("127.0.0.1", port)), closing(mine.accept()[0]):
@@ -92,7 +92,7 @@ def test_a_port_somebody_holds_without_listening_is_taken_too() -> None:
 
 def test_on_windows_no_second_server_can_share_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
-    (mine,) = listening.open_sockets("127.0.0.1", free_port())
+    (mine,) = listener.open_sockets("127.0.0.1", free_port())
     with mine:
         assert mine.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert not mine.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
@@ -124,12 +124,12 @@ def test_a_port_the_system_keeps_for_itself_is_told(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_the_address_that_is_told_is_one_that_leads_here(host: str, here: str) -> None:
-    assert listening.address(host, 5000) == here
+    assert listener.address(host, 5000) == here
 
 
 def test_other_computers_are_told_of_only_where_they_are_let_in() -> None:
-    assert listening.address_for_others("127.0.0.1", 5000) == ""
-    assert listening.address_for_others("0.0.0.0", 5000) in ("", f"http://{own_address()}:5000")
+    assert listener.address_for_others("127.0.0.1", 5000) == ""
+    assert listener.address_for_others("0.0.0.0", 5000) in ("", f"http://{own_address()}:5000")
 
 
 def own_address() -> str:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import generator
-import machine
 import web_app
 from app.config import Settings
+from app.system import process
 from tests.house_process import ROOT, HouseProcess, served
 from tests.waiting import wait_until
 from worker import Worker
@@ -63,7 +63,7 @@ def test_a_click_into_a_windows_console_holds_nothing_up_until_the_end(
 ) -> None:
     windows, at_the_end = FakeWindows(mode=0x1F7), list[Callable[[], object]]()
     monkeypatch.setattr("atexit.register", lambda call, *args: at_the_end.append(lambda: call(*args)))
-    machine._let_no_click_hold_it(windows)
+    process._let_no_click_hold_it(windows)
     assert windows.mode == 0x1F7 & ~QUICK_EDIT | EXTENDED
     for each in at_the_end:
         each()
@@ -73,7 +73,7 @@ def test_a_click_into_a_windows_console_holds_nothing_up_until_the_end(
 @pytest.mark.parametrize("mode", [None, 0x187])
 def test_where_a_click_marks_nothing_nothing_is_changed(mode: int | None) -> None:
     windows = FakeWindows(mode)
-    machine._let_no_click_hold_it(windows)
+    process._let_no_click_hold_it(windows)
     assert windows.mode == mode
 
 
@@ -82,7 +82,7 @@ def test_where_a_click_marks_nothing_nothing_is_changed(mode: int | None) -> Non
 )
 def test_only_what_ends_the_process_is_heard_and_waited_for(event: int, ends: int) -> None:
     windows, heard = FakeWindows(mode=None), list[str]()
-    kept = machine.hear_the_end(lambda: heard.append("end"), windows)
+    kept = process.hear_the_end(lambda: heard.append("end"), windows)
     (handler,) = windows.handlers
     assert handler is kept
     assert (handler(event), len(heard)) == (ends, ends)
@@ -92,7 +92,7 @@ def test_a_windows_console_that_closes_gives_time_to_put_work_down(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     windows = FakeWindows(mode=None)
-    monkeypatch.setattr(machine, "_windows", lambda: windows)
+    monkeypatch.setattr(process, "_windows", lambda: windows)
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
     web_app.prepare(settings)
     worker = Worker(settings, generator.open_model(settings))
@@ -187,7 +187,7 @@ def test_more_files_may_be_open_where_the_bound_was_small(soft: int, hard: int, 
 
 def test_the_machine_stays_awake_over_work_and_a_while_after() -> None:
     now, told = [0.0], list[bool]()
-    wakefulness = machine.Wakefulness(told.append, clock=lambda: now[0])
+    wakefulness = process.Wakefulness(told.append, clock=lambda: now[0])
     for now[0], is_at_work, then in (
         (0.0, False, []),
         (1.0, True, [True]),
@@ -204,8 +204,8 @@ def test_the_machine_stays_awake_over_work_and_a_while_after() -> None:
 
 def test_windows_is_told_to_stay_awake_until_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     windows = FakeWindows(mode=None)
-    monkeypatch.setattr(machine, "_windows", lambda: windows)
-    stay = machine._how_to_stay_awake()
+    monkeypatch.setattr(process, "_windows", lambda: windows)
+    stay = process._how_to_stay_awake()
     stay(True)
     stay(False)
     assert windows.states == [0x80000001, 0x80000000]
@@ -219,7 +219,7 @@ def test_a_mac_is_kept_awake_by_a_program_that_ends_when_it_may_sleep(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(sys, "platform", "darwin")
-    stay = machine._how_to_stay_awake()
+    stay = process._how_to_stay_awake()
     stay(True)
     running = stay.__self__._running  # type: ignore[attr-defined]
     told = tmp_path / "told"
@@ -234,7 +234,7 @@ def test_a_mac_is_kept_awake_by_a_program_that_ends_when_it_may_sleep(
 
 def test_a_mac_without_that_program_works_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    caffeine = machine.Caffeine()
+    caffeine = process.Caffeine()
     caffeine.stay(True)
     caffeine.stay(False)
 

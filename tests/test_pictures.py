@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 import pictures
-import windows
 from app.domain import ImageRequest, KeptPicture, Picture, Size
 from app.errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
+from app.system import windows_files
 from picture_files import checking, embedding, keeping
 from picture_files.containers import (
     Part,
@@ -421,7 +421,7 @@ def test_a_failing_move_without_hard_links_leaves_no_empty_file(
     monkeypatch.setattr(os, "link", fail_with(OSError(errno.EPERM, "Operation not permitted")))
     monkeypatch.setattr(Path, "replace", fail_with(OSError(errno.EIO, "I/O error")))
     with pytest.raises(OSError, match="I/O"):
-        windows.publish(tmp_path / "x.part", tmp_path / "x.png")
+        windows_files.publish(tmp_path / "x.part", tmp_path / "x.png")
     assert names(tmp_path) == ["x.part"]
 
 

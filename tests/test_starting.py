@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import machine
 import web_app
+from app.system import process
 from tests.house_process import free_port, served
 
 ROOT = Path(__file__).parents[1]
@@ -233,7 +233,7 @@ def test_the_unit_gives_more_time_to_stop_than_the_product_takes_and_does_not_re
 
 
 def test_the_unit_lets_as_many_files_be_open_as_the_product_asks_for() -> None:
-    assert int(Unit()["Service"]["LimitNOFILE"]) == machine.MOST_OPEN_FILES
+    assert int(Unit()["Service"]["LimitNOFILE"]) == process.MOST_OPEN_FILES
 
 
 def test_what_nobody_foresaw_of_the_machine_stops_the_start_with_one_sentence(

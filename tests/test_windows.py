@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import pictures
-import windows
 from app.domain import ImageRequest, KeptPicture, Picture
 from app.errors import InvalidRequest, StorageError
+from app.system import windows_files
 from disk_space import DiskLow, DiskSpace
 from picture_files import keeping
 from sample_library.folder import Folder
@@ -46,7 +46,7 @@ def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Path, "rename", rename)
     monkeypatch.setattr(keeping, "os", System())
-    monkeypatch.setattr(windows, "os", System())
+    monkeypatch.setattr(windows_files, "os", System())
 
 
 def keep(folder: Path, content: bytes = b"", stem: str = "猫") -> KeptPicture:
@@ -65,7 +65,7 @@ def test_a_file_that_is_held_for_a_moment_is_waited_for(
 ) -> None:
     hold(monkeypatch, "replace", times=3, winerror=winerror)
     (tmp_path / "a").write_bytes(b"whole")
-    windows.replace(tmp_path / "a", tmp_path / "b")
+    windows_files.replace(tmp_path / "a", tmp_path / "b")
     assert names(tmp_path) == ["b"]
     assert len(naps) == 3
     assert naps == sorted(naps)
@@ -76,7 +76,7 @@ def test_patience_ends_after_about_five_seconds(
 ) -> None:
     hold(monkeypatch, "unlink")
     with pytest.raises(PermissionError):
-        windows.unlink(tmp_path / "a")
+        windows_files.unlink(tmp_path / "a")
     assert 4 < sum(naps) < 6
 
 
@@ -89,7 +89,7 @@ def test_nothing_else_is_waited_for(
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match=str(problem.strerror)):
-        windows.replace(tmp_path / "a", tmp_path / "b")
+        windows_files.replace(tmp_path / "a", tmp_path / "b")
     assert naps == []
 
 
@@ -106,8 +106,10 @@ def test_a_folder_that_takes_no_files_is_not_said_to_be_held(
 
 
 def test_the_sentence_names_the_file_as_people_know_it() -> None:
-    assert windows.held_sentence(held("C:/x/.0a0a.part", "C:/x/猫.png")).startswith("文件「猫.png」正被")
-    assert windows.held_sentence(held("C:/x/狗.png")).startswith("文件「狗.png」正被")
+    assert windows_files.held_sentence(held("C:/x/.0a0a.part", "C:/x/猫.png")).startswith(
+        "文件「猫.png」正被"
+    )
+    assert windows_files.held_sentence(held("C:/x/狗.png")).startswith("文件「狗.png」正被")
 
 
 @pytest.mark.usefixtures("on_windows")
@@ -142,7 +144,7 @@ def test_a_name_that_is_there_is_never_written_over_on_windows(tmp_path: Path, n
     keeping_it = keep(tmp_path)
     assert keeping_it.filename == "猫-2.png"
     with keeping.part_file(tmp_path, [b"x"]) as part, pytest.raises(FileExistsError):
-        windows.publish(part, tmp_path / "猫.png")
+        windows_files.publish(part, tmp_path / "猫.png")
     assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
     assert naps == []
 
@@ -241,7 +243,7 @@ def deep(shallow: Path, units: int) -> Path:
 @pytest.fixture
 def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths are bounded as on Windows."""
-    monkeypatch.setattr(windows, "_is_here", lambda: True)
+    monkeypatch.setattr(windows_files, "_is_here", lambda: True)
 
 
 @pytest.mark.usefixtures("short_paths")
@@ -253,10 +255,10 @@ def test_no_path_of_a_picture_is_longer_than_windows_opens(shallow: Path, units:
     for end in ("_10-99999", "_10-99999", ""):
         filename = keep(folder, stem=stem + end).filename
         assert filename.startswith(sign)
-        assert windows.units(str(folder / filename)) < 250
-    longest = max(windows.units(str(path)) for path in folder.rglob("*"))
+        assert windows_files.units(str(folder / filename)) < 250
+    longest = max(windows_files.units(str(path)) for path in folder.rglob("*"))
     assert longest < 250
-    assert windows.units(stem) >= 30 - windows.units(sign) or stem == sign * 200
+    assert windows_files.units(stem) >= 30 - windows_files.units(sign) or stem == sign * 200
 
 
 @pytest.mark.usefixtures("short_paths")
@@ -288,7 +290,7 @@ def test_a_folder_too_deep_for_any_picture_is_told_before_anything_is_ordered(
     with pytest.raises(DiskLow, match="的路径有 205 个字，Windows 放不进图片，请换一个路径短的文件夹"):
         disk.insist(1)
     assert not DiskSpace((deep(shallow, 203),), free=lambda _: 10**12).complaint()
-    monkeypatch.setattr(windows, "_takes_long_paths", lambda: True)
+    monkeypatch.setattr(windows_files, "_takes_long_paths", lambda: True)
     assert not DiskSpace((folder,), free=lambda _: 10**12).complaint()
 
 
@@ -306,7 +308,7 @@ def test_no_path_of_a_reference_is_longer_than_windows_opens(shallow: Path) -> N
     folder.delete(image.key)
     folder.restore(image.key)
     assert image.filename.startswith("a" * 30)
-    assert max(windows.units(str(path)) for path in place.rglob("*")) < 250
+    assert max(windows_files.units(str(path)) for path in place.rglob("*")) < 250
     with pytest.raises(InvalidRequest, match="名字太长"):
         folder.rename(image.key, "b" * 100)
     assert folder.rename(image.key, "短").filename == "短.png"

@@ -27,8 +27,8 @@ _HEADER = "# English. Chinese sentences with their gaps; how gaps are written: w
 # functions that hold them, or None for the whole file.
 STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/config.py": None,  # read at the terminal, before there is a browser
-    "listening.py": None,  # said at the terminal, when nothing can be served
-    "premises.py": None,  # the same, about folders
+    "app/system/listener.py": None,  # said at the terminal, when nothing can be served
+    "app/system/folders.py": None,  # the same, about folders
     "app/cli.py": None,  # a command of the terminal
     "storage/upkeep.py": None,  # what that command does
     "web_app.py": None,  # starts at the terminal
