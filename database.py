@@ -6,8 +6,9 @@ worker thread; every function takes it first, as ``db``.
 
 from sqlite3 import Error
 
-from storage.batch_log import count_log, list_log
-from storage.batches import (
+from app.db.backup import FoundPicture, KeptFile, back_up, empty_trash, list_kept_files, rebuild
+from app.db.batch_log import count_log, list_log
+from app.db.batches import (
     add_batch,
     count_batches,
     count_open_work,
@@ -20,30 +21,11 @@ from storage.batches import (
     pause_batch,
     resume_batch,
 )
-from storage.cancelling import Cancelled, cancel_batch, cancel_record, uncancel_records
-from storage.connection import connect, last_version, open_database, snapshot, transaction
-from storage.doubt import (
-    Done,
-    Settled,
-    collect_records,
-    count_doubts,
-    drop_records,
-    list_doubts,
-    order_again,
-    undo_drop,
-)
-from storage.finding import (
-    NEWEST,
-    OLDEST,
-    RecordFilter,
-    count_kinds,
-    count_records,
-    list_id_portions,
-    list_record_ids,
-)
-from storage.guard import StoreGuard
-from storage.health import is_healthy
-from storage.ledger import (
+from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel_records
+from app.db.connection import connect, last_version, open_database, snapshot, transaction
+from app.db.connection_pool import ConnectionPool
+from app.db.health import is_healthy
+from app.db.ledger import (
     BatchAtRest,
     BudgetReached,
     ClaimLost,
@@ -53,7 +35,7 @@ from storage.ledger import (
     is_free_order,
     keep_ticket,
 )
-from storage.library import (
+from app.db.library import (
     CopyCounts,
     add_earlier_copies,
     count_output_copies,
@@ -66,9 +48,8 @@ from storage.library import (
     pin_references,
     retry_output_copy,
 )
-from storage.opened import OpenConnection as Connection
-from storage.pool import ConnectionPool
-from storage.queue import (
+from app.db.open_files import OpenConnection as Connection
+from app.db.queue import (
     claim_record,
     extend_leases,
     fail_record,
@@ -80,7 +61,16 @@ from storage.queue import (
     requeue_record,
     settle_lapsed,
 )
-from storage.records import (
+from app.db.record_query import (
+    NEWEST,
+    OLDEST,
+    RecordFilter,
+    count_kinds,
+    count_records,
+    list_id_portions,
+    list_record_ids,
+)
+from app.db.records import (
     Chosen,
     delete_records,
     delete_undoably,
@@ -96,17 +86,21 @@ from storage.records import (
     restore_records,
     undo_delete,
 )
-from storage.request_keys import RequestKey, find_answer, forget_request_keys
-from storage.retry import retry_records
-from storage.search import index_progress, index_prompts, merge_index
-from storage.upkeep import FoundPicture, KeptFile, back_up, empty_trash, list_kept_files, rebuild
-from storage.usage import (
-    count_failures,
-    list_sends,
-    spent_by_batch,
-    spent_by_span,
-    spent_in_all,
+from app.db.request_keys import RequestKey, find_answer, forget_request_keys
+from app.db.requeue import retry_records
+from app.db.search_index import index_progress, index_prompts, merge_index
+from app.db.store_guard import StoreGuard
+from app.db.unresolved import (
+    Done,
+    Settled,
+    collect_records,
+    count_doubts,
+    drop_records,
+    list_doubts,
+    order_again,
+    undo_drop,
 )
+from app.db.usage import count_failures, list_sends, spent_by_batch, spent_by_span, spent_in_all
 
 __all__ = [
     "NEWEST",

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import database
 from app.config import Settings
+from app.db.ngrams import fold
 from app.domain import ImageRequest, KeptPicture, ModelCard, ModelSetup, exact_size
 from bench._million import built, prompt
 from database import RecordFilter
-from storage.grams import fold
 from tests.tricky import TERMS
 from web.context import rooms_of
 from web_app import create_app

@@ -5,8 +5,8 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
+from app.db.batch_log import add_log
 from app.domain import ImageRequest, ModelCard
-from storage.batch_log import add_log
 from web_app import create_app
 
 

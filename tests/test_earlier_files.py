@@ -9,10 +9,9 @@ import pytest
 
 import database
 from app.config import Settings
+from app.db.migrations import RECORD_COLUMNS, legacy_import
 from app.domain import ImageRequest, ModelCard, Record, Status
 from app.errors import StorageError
-from storage import schema_earlier
-from storage.schema import RECORD_COLUMNS
 from tests.drawn import drawn
 from web_app import create_app
 
@@ -282,7 +281,7 @@ def test_a_copy_that_did_not_get_whole_is_none_and_nothing_is_changed(
     with written(settings) as old:
         keep(old)
     before = settings.database_path.read_bytes()
-    monkeypatch.setattr("storage.connection.Path.replace", _full)
+    monkeypatch.setattr("app.db.connection.Path.replace", _full)
     with pytest.raises(StorageError, match="打不开"):
         database.open_database(settings.database_path)
     assert not list(settings.database_path.parent.glob("*backup*"))
@@ -299,6 +298,6 @@ def _full(*_: object) -> None:
 def test_the_names_that_are_made_room_for_are_those_of_the_schema(db: database.Connection) -> None:
     tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     ours = {name for name in tables if not name.startswith(("sqlite_", "prompt_search_"))}
-    assert ours == {*schema_earlier.OUR_TABLES, "generation_records"}
+    assert ours == {*legacy_import.OUR_TABLES, "generation_records"}
     columns = {row["name"] for row in db.execute("SELECT name FROM pragma_table_info('generation_records')")}
-    assert columns == {*RECORD_COLUMNS, *schema_earlier.LATER_COLUMNS}
+    assert columns == {*RECORD_COLUMNS, *legacy_import.LATER_COLUMNS}

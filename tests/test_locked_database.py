@@ -13,9 +13,9 @@ import pytest
 import database
 import generator
 from app.config import Settings
+from app.db import connection
 from app.domain import ImageRequest, Status
 from app.errors import WriteRefused
-from storage import connection
 from tests.fakes.jimeng import FakeJimeng
 from tests.waiting import wait_until
 from worker import Worker

@@ -9,9 +9,9 @@ import pytest
 import database
 import pictures
 from app.config import Settings
+from app.db import connection
 from app.domain import ImageRequest, ModelCard
 from app.errors import Billed, ModelError, StorageError
-from storage import connection
 
 LOST = ModelError("断了", cause="network", billed=Billed.NO)
 

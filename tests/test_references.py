@@ -22,10 +22,10 @@ import database
 import generator
 import pictures
 from app.config import Settings
+from app.db.migrations.m0003_references import add_library
 from app.domain import LibraryImage, Record, SampleImage, Status
 from sample_images import open_library
 from sample_library import shelf
-from storage.schema_library import add_library
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng

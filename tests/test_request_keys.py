@@ -17,11 +17,11 @@ from flask.testing import FlaskClient
 import database
 import generator
 from app.config import Settings
+from app.db.migrations import MIGRATIONS
+from app.db.migrations.m0009_request_keys import add_request_keys
+from app.db.request_keys import KEPT_SECONDS
 from app.domain import ImageRequest, ModelCard
 from app.errors import KeyReused
-from storage.request_keys import KEPT_SECONDS
-from storage.schema import MIGRATIONS
-from storage.schema_keys import add_request_keys
 from tests.fakes.jimeng import FakeJimeng
 from tests.house_process import HouseProcess, served
 from web_app import create_app

@@ -13,9 +13,9 @@ from hypothesis import strategies as texts
 
 import database
 from app.config import Settings
+from app.db.migrations import m0002_search
+from app.db.ngrams import grams
 from database import RecordFilter
-from storage import schema_finding
-from storage.grams import grams
 from tests.tricky import PROMPTS, TERMS
 
 
@@ -193,7 +193,7 @@ def test_an_index_made_with_another_folding_is_made_anew(
 ) -> None:
     keep(db, ["猫"] * 3)
     index_all(db)
-    monkeypatch.setattr(schema_finding, "FOLDING", "another")
+    monkeypatch.setattr(m0002_search, "FOLDING", "another")
     database.open_database(settings.database_path)
     assert database.index_progress(db) == (0, 3)
     assert found(db, "猫") == [3, 2, 1]

@@ -15,11 +15,11 @@ import database
 import generator
 import pictures
 from app.config import Settings, read_settings
+from app.db.migrations import MIGRATIONS
+from app.db.migrations.m0008_unknown_prices import add_unpriced
 from app.domain import BatchStatus, Status
 from app.domain.ledger import Spent
 from app.errors import SettingError
-from storage.schema import MIGRATIONS
-from storage.schema_price import add_unpriced
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.test_free_orders import die, open_anew, opened
 from tests.test_worker import Studio

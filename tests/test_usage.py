@@ -8,10 +8,10 @@ import pytest
 
 import database
 from app.config import Settings
+from app.db.migrations import MIGRATIONS
+from app.db.migrations.m0005_usage import add_usage
 from app.domain import BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
 from app.errors import Billed, Conflict, ModelError
-from storage.schema import MIGRATIONS
-from storage.schema_usage import add_usage
 
 NOW = 1_000_000.0
 PRICE = Decimal("0.22")

@@ -53,7 +53,7 @@ def test_a_settled_charge_of_a_finished_record_is_reported(db: database.Connecti
 def test_every_portion_of_a_large_deletion_is_reported_after_the_one_before(
     db: database.Connection, card: ModelCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.records._CHANGED_AT_ONCE", 2)
+    monkeypatch.setattr("app.db.records._CHANGED_AT_ONCE", 2)
     _, ids = add(db, card, 5)
     for _ in ids:
         database.fail_record(db, order(db, card), PRICED)

@@ -30,7 +30,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/system/listener.py": None,  # said at the terminal, when nothing can be served
     "app/system/folders.py": None,  # the same, about folders
     "app/cli.py": None,  # a command of the terminal
-    "storage/upkeep.py": None,  # what that command does
+    "app/db/backup.py": None,  # what that command does
     "web_app.py": None,  # starts at the terminal
     "web/language.py": ("day_in_words",),  # both languages at once
     "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language

@@ -8,9 +8,9 @@ from playwright.sync_api import Page, expect
 
 import database
 from app.config import Settings
+from app.db.batch_log import add_log
 from app.domain import ImageRequest
 from image_models.demo import Demo
-from storage.batch_log import add_log
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.openai_images import FakeOpenAIImages

@@ -50,14 +50,14 @@ def hurry() -> None:
     """Everything that waits waits less; what is decided stays the same."""
     import disk_space
     import generator
-    import storage.connection
     import worker
+    from app.db import connection
 
     worker.LEASE_SECONDS = LEASE_SECONDS
     worker._LOOKOUT_SECONDS = 0.1
     worker._TROUBLE_SECONDS = 2.0
     generator._LONGEST_PAUSE = 0.3
-    storage.connection.BUSY_SECONDS = 1.0
+    connection.connection.BUSY_SECONDS = 1.0
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
 
 

@@ -5,13 +5,13 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
+from app.db.connection import next_version, snapshot, transaction
+from app.db.library import note_no_copy
+from app.db.record_query import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
+from app.db.row_mapping import RECORD, to_record
+from app.db.versions import touch
 from app.domain import Record
 from app.errors import NotFound
-from storage.connection import next_version, snapshot, transaction
-from storage.finding import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
-from storage.library import note_no_copy
-from storage.rows import RECORD, to_record
-from storage.versions import touch
 
 _CHANGED_AT_ONCE = 1_000  # in one transaction, so that nobody waits long for the next
 _READ_AT_ONCE = 200

@@ -9,7 +9,7 @@ The triggers are plain SQL, so that a program that knows nothing of this one may
 
 import sqlite3
 
-from storage.grams import FOLDING
+from app.db.ngrams import FOLDING
 
 _OPEN = "('queued', 'running')"
 SHOWN = f"deleted_at IS NULL AND status NOT IN {_OPEN}"

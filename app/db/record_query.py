@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from app.db.connection import snapshot
+from app.db.migrations.m0002_search import KINDS, SHOWN, UNSUCCESSFUL
+from app.db.ngrams import Term, read_term
+from app.db.search_index import has_backlog
 from app.domain import Status
-from storage.connection import snapshot
-from storage.grams import Term, read_term
-from storage.schema_finding import KINDS, SHOWN, UNSUCCESSFUL
-from storage.search import has_backlog
 
 NEWEST, OLDEST = "newest", "oldest"
 _OPEN = (Status.QUEUED, Status.RUNNING)

@@ -2,9 +2,9 @@
 
 import sqlite3
 
+from app.db.row_mapping import to_log_line
+from app.db.versions import touch_batch
 from app.domain import LogLine
-from storage.rows import to_log_line
-from storage.versions import touch_batch
 
 
 def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, newest: int = 500) -> list[LogLine]:

@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from app.db.batch_log import add_log
+from app.db.batches import check_model
+from app.db.connection import transaction
+from app.db.ledger import sum_up
+from app.db.request_keys import RequestKey, find_answer, keep_answer
+from app.db.requeue import list_makeable, queue_again
+from app.db.row_mapping import RECORD, priced, to_record
+from app.db.versions import touch
 from app.domain import ModelCard, Status
 from app.domain.ledger import Doubt, DoubtCounts
 from app.errors import Conflict
-from storage.batch_log import add_log
-from storage.batches import check_model
-from storage.connection import transaction
-from storage.ledger import sum_up
-from storage.request_keys import RequestKey, find_answer, keep_answer
-from storage.retry import list_makeable, queue_again
-from storage.rows import RECORD, priced, to_record
-from storage.versions import touch
 
 _IN_DOUBT = "id IN (SELECT record_id FROM sends WHERE outcome = 'unknown')"
 

@@ -3,15 +3,15 @@
 import sqlite3
 from collections.abc import Sequence
 
+from app.db.batch_log import add_log
+from app.db.batches import NOT_CHARGED, check_model
+from app.db.connection import transaction
+from app.db.queue import place_in_batch
+from app.db.records import records_of
+from app.db.request_keys import RequestKey, find_answer, keep_answer
+from app.db.versions import touch
 from app.domain import ImageRequest, ModelCard, Record, Status
 from app.errors import Conflict
-from storage.batch_log import add_log
-from storage.batches import NOT_CHARGED, check_model
-from storage.connection import transaction
-from storage.queue import place_in_batch
-from storage.records import records_of
-from storage.request_keys import RequestKey, find_answer, keep_answer
-from storage.versions import touch
 
 
 def retry_records(

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from storage.opened import is_damage
-from storage.schema_earlier import quoted
+from app.db.migrations.legacy_import import quoted
+from app.db.open_files import is_damage
 
 _SECONDS = 1.0
 _STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's machine, a fraction of a millisecond

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.db.connection import transaction
 from app.errors import KeyReused
-from storage.connection import transaction
 
 KEPT_SECONDS = 24 * 3600.0
 

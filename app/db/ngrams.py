@@ -9,7 +9,7 @@ the beginning of one more gram. So nothing has to be checked afterwards, but for
 import unicodedata
 from dataclasses import dataclass
 
-from storage.rows import text_of
+from app.db.row_mapping import text_of
 
 # Which folding an index was made with: another Unicode may fold otherwise, and then it is made anew.
 FOLDING = f"1/{unicodedata.unidata_version}"

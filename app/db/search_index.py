@@ -7,9 +7,9 @@ indexed, ``finding`` looks at its prompt itself. So answers are exact at any tim
 import sqlite3
 from collections.abc import Iterator
 
-from storage.connection import transaction
-from storage.grams import grams
-from storage.schema_finding import SHOWN
+from app.db.connection import transaction
+from app.db.migrations.m0002_search import SHOWN
+from app.db.ngrams import grams
 
 _LETTERS_A_STEP = 20_000  # holds the write lock for about 50 ms
 _PAGES_A_STEP = 250

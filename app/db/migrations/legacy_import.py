@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from app.db.row_mapping import NUMBERS, number_of, status_of, text_of
 from app.domain import Status
-from storage.rows import NUMBERS, number_of, status_of, text_of
 
 # The columns that the earlier app filled as we do; both lists are held against the newest schema by a test.
 TAKEN = (

@@ -9,15 +9,15 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
+from app.db.batch_log import add_log
+from app.db.batches import close_batch, pause_in_transaction
+from app.db.connection import transaction
+from app.db.ledger import close_sends, holds_claim, write_off_free_sends
+from app.db.library import note_no_copy, note_output_copy
+from app.db.row_mapping import RECORD, to_record
+from app.db.versions import touch
 from app.domain import KeptPicture, Record, Status
 from app.errors import Billed, ModelError
-from storage.batch_log import add_log
-from storage.batches import close_batch, pause_in_transaction
-from storage.connection import transaction
-from storage.ledger import close_sends, holds_claim, write_off_free_sends
-from storage.library import note_no_copy, note_output_copy
-from storage.rows import RECORD, to_record
-from storage.versions import touch
 
 MAX_LAPSES = 5
 # A lease or a pause that reaches farther than any that is given was given by a clock that has been set back

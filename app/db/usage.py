@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from app.db.row_mapping import priced, yuan
 from app.domain.ledger import BatchSpent, Send, Spent
-from storage.rows import priced, yuan
 
 _LINES_AT_ONCE = 2_000
 _SUMS = "count(*) AS number, sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced"

@@ -7,12 +7,12 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from app.db.batches import pause_in_copy
+from app.db.connection import connect, is_up_to_date, open_database, transaction, unbound
+from app.db.records import EMPTIED
 from app.domain import file_key
 from app.errors import StorageError
 from app.system import windows_files
-from storage.batches import pause_in_copy
-from storage.connection import connect, is_up_to_date, open_database, transaction, unbound
-from storage.records import EMPTIED
 
 _FILES_AT_ONCE = 2_000
 

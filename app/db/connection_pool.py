@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from storage.connection import connect
-from storage.opened import OpenConnection as Connection
+from app.db.connection import connect
+from app.db.open_files import OpenConnection as Connection
 
 
 class ConnectionPool:

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from storage.connection import next_version
+from app.db.connection import next_version
 
 
 def touch(db: sqlite3.Connection, record_ids: Sequence[int]) -> int:

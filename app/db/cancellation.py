@@ -4,12 +4,12 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
+from app.db.batch_log import add_log
+from app.db.connection import transaction
+from app.db.requeue import queue_in_batch
+from app.db.versions import touch
 from app.domain import ModelCard, Status
 from app.errors import Conflict, NotFound
-from storage.batch_log import add_log
-from storage.connection import transaction
-from storage.retry import queue_in_batch
-from storage.versions import touch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

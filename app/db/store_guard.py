@@ -11,10 +11,9 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from app.errors import StorageError, StoreDamaged, StoreLost
-from storage.connection import connect, last_version
-from storage.health import check_pages
-from storage.opened import (
+from app.db.connection import connect, last_version
+from app.db.health import check_pages
+from app.db.open_files import (
     FileId,
     OpenConnection,
     damage_text,
@@ -24,6 +23,7 @@ from storage.opened import (
     older_text,
     replaced_text,
 )
+from app.errors import StorageError, StoreDamaged, StoreLost
 
 _SHARE_OF_CHECKS = 0.01  # of the time, at most, while the file keeps changing
 

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from app.db.batch_log import add_log
+from app.db.connection import transaction
+from app.db.file_names import are_taken, choose_names
+from app.db.request_keys import RequestKey, find_answer, keep_answer
+from app.db.row_mapping import RECORD, micros, priced, sample_images_text, to_record
+from app.db.versions import touch
 from app.domain import Batch, BatchStatus, ImageRequest, ModelCard, Record, Status, file_key
 from app.errors import Conflict, NotFound
-from storage.batch_log import add_log
-from storage.connection import transaction
-from storage.file_names import are_taken, choose_names
-from storage.request_keys import RequestKey, find_answer, keep_answer
-from storage.rows import RECORD, micros, priced, sample_images_text, to_record
-from storage.versions import touch
 
 # What failed and is paid for once when it is retried: it was not charged, or it is collected by its ticket.
 NOT_CHARGED = """

@@ -8,20 +8,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from app.db.health import check_pages
+from app.db.migrations import MIGRATIONS
+from app.db.migrations.m0002_search import index_anew, was_folded_otherwise
+from app.db.ngrams import holds
+from app.db.open_files import OpenConnection, damage_text, file_id, is_damage, lost, missing_text
 from app.errors import StorageError, StoreDamaged, StoreLost, WriteRefused
 from app.system import windows_files
-from storage.grams import holds
-from storage.health import check_pages
-from storage.opened import (
-    OpenConnection,
-    damage_text,
-    file_id,
-    is_damage,
-    lost,
-    missing_text,
-)
-from storage.schema import MIGRATIONS
-from storage.schema_finding import index_anew, was_folded_otherwise
 
 BUSY_SECONDS = 15.0  # for both: the writers of this process, and those of others
 _CHECK_SECONDS = 1.0  # of looking at the pages at each start; a million records take three

@@ -3,11 +3,11 @@
 import sqlite3
 from decimal import Decimal
 
+from app.db.connection import transaction
+from app.db.row_mapping import RECORD, micros, to_record, yuan
+from app.db.versions import touch
 from app.domain import ModelCard, Record, Status
 from app.errors import Billed, Conflict
-from storage.connection import transaction
-from storage.rows import RECORD, micros, to_record, yuan
-from storage.versions import touch
 
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
 

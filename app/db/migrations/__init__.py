@@ -7,14 +7,14 @@ Money is kept in whole micro-yuan (1 CNY = 1,000,000). Times are UTC text, but f
 import sqlite3
 from collections.abc import Callable
 
+from app.db.migrations import legacy_import
+from app.db.migrations.m0002_search import add_finding, add_merging
+from app.db.migrations.m0003_references import add_library, add_noted_copies, hasten_copies
+from app.db.migrations.m0005_usage import add_free_sends, add_usage
+from app.db.migrations.m0008_unknown_prices import add_unpriced
+from app.db.migrations.m0009_request_keys import add_request_keys
+from app.db.migrations.m0010_trash import add_deletions
 from app.domain import Status, file_key
-from storage import schema_earlier
-from storage.schema_finding import add_finding, add_merging
-from storage.schema_keys import add_request_keys
-from storage.schema_library import add_library, add_noted_copies, hasten_copies
-from storage.schema_price import add_unpriced
-from storage.schema_trash import add_deletions
-from storage.schema_usage import add_free_sends, add_usage
 
 # Name and definition of every column of generation_records; the first part is the contract's.
 RECORD_COLUMNS = {
@@ -64,13 +64,13 @@ RECORD_COLUMNS = {
 
 
 def _first_schema(db: sqlite3.Connection) -> None:
-    earlier = schema_earlier.set_aside(db)
-    values = schema_earlier.values(db, earlier, RECORD_COLUMNS) if earlier else {}
+    earlier = legacy_import.set_aside(db)
+    values = legacy_import.values(db, earlier, RECORD_COLUMNS) if earlier else {}
     columns = [f"{name} {kind}" for name, kind in RECORD_COLUMNS.items()]
-    columns += [schema_earlier.quoted(name) for name in values if name not in RECORD_COLUMNS]
+    columns += [legacy_import.quoted(name) for name in values if name not in RECORD_COLUMNS]
     db.execute(f"CREATE TABLE generation_records ({', '.join(columns)})")
     if earlier:
-        schema_earlier.take_over(db, values)
+        legacy_import.take_over(db, values)
         _promise_names(db)
     for statement in _FIRST_TABLES:
         db.execute(statement)

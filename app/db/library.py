@@ -5,11 +5,11 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.db.connection import transaction
+from app.db.ledger import holds_claim
+from app.db.row_mapping import sample_images_text
+from app.db.versions import touch
 from app.domain import Record, SampleImage, Status
-from storage.connection import transaction
-from storage.ledger import holds_claim
-from storage.rows import sample_images_text
-from storage.versions import touch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
