@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-import image_models
+from app import providers
 from app.config import Settings
 from app.domain import ImageRequest, ModelCard, Picture, Reference
 from app.errors import Billed, ModelError, SettingError
-from image_models.door import ImageModel, Pause
+from app.providers.base import ImageModel, Pause
 
 MAX_RETRIES = 5
 MAX_REMAKES = 2  # the service may still be at the picture that was given up
@@ -55,7 +55,7 @@ class Ledger(Protocol):
 
 def open_model(settings: Settings) -> ImageModel:
     """The image model that IMAGE_MODEL names."""
-    return image_models.open_model(settings)
+    return providers.open_model(settings)
 
 
 def check_budget(settings: Settings, card: ModelCard) -> None:
@@ -69,7 +69,7 @@ def check_budget(settings: Settings, card: ModelCard) -> None:
 
 def list_cards(settings: Settings) -> list[ModelCard]:
     """What every image model accepts and costs, keys or no keys."""
-    return image_models.list_cards(settings)
+    return providers.list_cards(settings)
 
 
 def generate(

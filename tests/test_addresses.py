@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from image_models.addresses import AddressRefused, is_public, look_up
+from app.providers.ssrf import AddressRefused, is_public, look_up
 
 
 @pytest.mark.parametrize(

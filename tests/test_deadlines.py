@@ -11,13 +11,13 @@ from urllib3.exceptions import NewConnectionError
 from app.config import Settings
 from app.domain import ImageRequest
 from app.errors import Billed, ModelError
-from image_models.calls import Line
-from image_models.deadlines import CONNECT_SECONDS, Deadline, TimedConnection
-from image_models.downloads import Downloads
-from image_models.jimeng import Jimeng
-from image_models.openai_images import OpenAIImages
-from image_models.sdapi import SdApi
-from image_models.seedream import Seedream
+from app.providers.deadlines import CONNECT_SECONDS, Deadline, TimedConnection
+from app.providers.downloads import Downloads
+from app.providers.http import Line
+from app.providers.jimeng import Jimeng
+from app.providers.openai_images import OpenAIImages
+from app.providers.sdapi import SdApi
+from app.providers.seedream import Seedream
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.sdapi import FakeSdApi

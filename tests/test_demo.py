@@ -10,8 +10,8 @@ from PIL import Image, ImageChops
 
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Picture, Reference
-from image_models import demo, open_model
-from image_models.demo import Demo
+from app.providers import demo, open_model
+from app.providers.demo import Demo
 from tests.fakes.pictures import picture
 
 CABIN = ImageRequest(prompt="雪山下的小屋，水彩", resolution="1K", seed=7)

@@ -12,8 +12,9 @@ import pytest
 
 from app.domain import Reference
 from app.errors import Billed, ModelError
-from image_models import addresses, calls
-from image_models.downloads import Downloads
+from app.providers import http as http_module
+from app.providers import ssrf
+from app.providers.downloads import Downloads
 from tests.fakes.pictures import picture
 
 PNG = picture(8, 8)
@@ -210,7 +211,7 @@ def test_a_public_name_is_connected_to_at_the_address_that_was_checked(
 ) -> None:
     real = socket.create_connection
     site.says("/a.png")
-    monkeypatch.setattr(addresses, "look_up", lambda host, port: ["8.8.8.8"])
+    monkeypatch.setattr(ssrf, "look_up", lambda host, port: ["8.8.8.8"])
     monkeypatch.setattr(
         socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
     )
@@ -251,7 +252,7 @@ def test_a_picture_cut_off_on_the_way_is_no_picture(site: Site, downloads: Downl
 def test_a_picture_beyond_the_bound_is_not_read(
     site: Site, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "MAX_BYTES", 1000)
+    monkeypatch.setattr(http_module, "MAX_BYTES", 1000)
     error = failure(lambda: downloads.fetch(site.says("/a.png", PNG + bytes(2000))))
     assert "过大" in error.message
 
@@ -259,7 +260,7 @@ def test_a_picture_beyond_the_bound_is_not_read(
 def test_a_picture_that_unpacks_beyond_the_bound_is_not_read(
     site: Site, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(http_module, "MAX_BYTES", 100_000)
     bomb = gzip.compress(bytes(10_000_000))
     error = failure(lambda: downloads.fetch(site.says("/a.png", bomb, Content_Encoding="gzip")))
     assert "过大" in error.message

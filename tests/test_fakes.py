@@ -13,7 +13,7 @@ from PIL import Image
 
 from app.config import Settings
 from app.domain import ImageRequest
-from image_models.jimeng import Jimeng
+from app.providers.jimeng import Jimeng
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.pictures import picture
 

@@ -14,9 +14,9 @@ from PIL import Image
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Reference, SampleImage
 from app.errors import Billed, ModelError
-from image_models.calls import Answer
-from image_models.jimeng import Jimeng
-from image_models.jimeng_verdicts import order_problem
+from app.providers.http import Answer
+from app.providers.jimeng import Jimeng
+from app.providers.jimeng_errors import order_problem
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import SECRET_KEY, FakeJimeng
 

@@ -9,8 +9,8 @@ import pytest
 import generator
 from app.config import Settings
 from app.errors import Billed, ModelError
-from image_models import key_tests
-from image_models.door import KeyTest
+from app.providers import key_check
+from app.providers.base import KeyTest
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.sdapi import FakeSdApi
@@ -83,7 +83,7 @@ def test_an_answer_that_proves_nothing_is_called_that(
 def test_a_service_that_is_silent_is_not_waited_for(
     settings: Settings, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_tests, "SECONDS", 0.2)
+    monkeypatch.setattr(key_check, "SECONDS", 0.2)
     service.fail_next("slow", step=SERVICES[service.name][1], seconds=1.0)
     assert "没有完整地答复" in refusal_of(settings, service).message
 

@@ -13,12 +13,12 @@ import database
 from app.config import Settings
 from app.domain import ImageRequest, Status
 from app.errors import Billed, ModelError
-from image_models import sdapi
-from image_models.calls import Answer, quoted
-from image_models.jimeng import Jimeng
-from image_models.jimeng_verdicts import collect_problem, key_problem, order_problem
-from image_models.openai_images import OpenAIImages
-from image_models.seedream import Seedream
+from app.providers import sdapi
+from app.providers.http import Answer, quoted
+from app.providers.jimeng import Jimeng
+from app.providers.jimeng_errors import collect_problem, key_problem, order_problem
+from app.providers.openai_images import OpenAIImages
+from app.providers.seedream import Seedream
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Reply
 from tests.test_worker import Studio

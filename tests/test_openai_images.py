@@ -11,7 +11,7 @@ from PIL import Image
 from app.config import Settings
 from app.domain import ImageRequest, Picture, Reference
 from app.errors import Billed, ModelError
-from image_models.openai_images import OpenAIImages
+from app.providers.openai_images import OpenAIImages
 from tests.fakes.clock import Clock
 from tests.fakes.openai_images import KEY, FakeOpenAIImages
 from tests.fakes.pictures import picture

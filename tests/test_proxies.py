@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 import pytest
 
 from app.errors import Billed, ModelError
-from image_models.calls import Line, surroundings
+from app.providers.http import Line, surroundings
 
 SERVICE = "https://service.example"
 STRANGE_ANSWERS = {

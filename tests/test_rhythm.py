@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from image_models.rhythm import Looking, Rhythm
+from app.providers.polling import Looking, Rhythm
 
 
 class Service:

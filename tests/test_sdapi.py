@@ -11,7 +11,7 @@ from PIL import Image
 from app.config import Settings
 from app.domain import ImageRequest, Picture, Reference
 from app.errors import Billed, ModelError
-from image_models.sdapi import SdApi
+from app.providers.sdapi import SdApi
 from tests.fakes.pictures import picture
 from tests.fakes.sdapi import RANDOM_SEED, FakeSdApi
 

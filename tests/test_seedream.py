@@ -13,8 +13,8 @@ import database
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Reference, SampleImage
 from app.errors import Billed, ModelError
-from image_models.calls import Answer
-from image_models.seedream import Seedream
+from app.providers.http import Answer
+from app.providers.seedream import Seedream
 from tests.fakes.clock import Clock
 from tests.fakes.seedream import KEY, FakeSeedream
 from tests.test_free_orders import opened as opened_studio

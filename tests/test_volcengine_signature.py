@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, datetime
 
-from image_models.volcengine_signature import Signer, canonical_query, canonical_request
+from app.providers.volc_signature import Signer, canonical_query, canonical_request
 
 HOST = "visual.volcengineapi.com"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -40,10 +40,10 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "sheets/headers.py": ("_STATUS_NAMES",),  # as workbooks have them
     "sheets/other_lines.py": ("_UNIT", "_WORD", "_AMOUNTS", "_SUM"),  # what people write below a table
     "sheets/cells.py": ("下午",),  # what Excel writes
-    "image_models/demo.py": ("_write_on",),  # drawn into the picture
+    "app/providers/demo.py": ("_write_on",),  # drawn into the picture
     "static/js/batch/references.js": ("、",),  # between names in a cell
     "static/js/table/columns.js": ("；",),  # between names in a copied cell
-    "image_models/door.py": ("{0}\n画面中不要出现：{1}",),  # said to the model
+    "app/providers/base.py": ("{0}\n画面中不要出现：{1}",),  # said to the model
 }
 
 

@@ -10,7 +10,7 @@ import database
 from app.config import Settings
 from app.db.batch_log import add_log
 from app.domain import ImageRequest
-from image_models.demo import Demo
+from app.providers.demo import Demo
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.openai_images import FakeOpenAIImages

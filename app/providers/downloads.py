@@ -11,10 +11,10 @@ from urllib3.exceptions import HTTPError
 
 from app.domain import Reference
 from app.errors import Billed, ModelError
-from image_models.addresses import AddressRefused, PublicOnly
-from image_models.calls import TooMuch, Waiting, new_session, read_body, reason, surroundings
-from image_models.deadlines import TimedAdapter
-from image_models.door import Pause
+from app.providers.base import Pause
+from app.providers.deadlines import TimedAdapter
+from app.providers.http import TooMuch, Waiting, new_session, read_body, reason, surroundings
+from app.providers.ssrf import AddressRefused, PublicOnly
 
 MAX_REDIRECTS = 3
 _FETCHES = 4

@@ -14,7 +14,7 @@ from typing import ClassVar
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from image_models.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
+from app.providers.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -30,7 +30,9 @@ from typing import Any
 from app.config import Settings
 from app.domain import RESOLUTIONS, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
 from app.errors import Billed, ModelError
-from image_models.calls import (
+from app.providers.base import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
+from app.providers.downloads import Downloads
+from app.providers.http import (
     Answer,
     Line,
     complaint,
@@ -40,9 +42,7 @@ from image_models.calls import (
     was_refused,
     without_verdict,
 )
-from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
-from image_models.downloads import Downloads
-from image_models.key_tests import listed_models
+from app.providers.key_check import listed_models
 
 LABEL = "方舟 Seedream"
 

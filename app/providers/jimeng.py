@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 from app.config import Settings
 from app.domain import ImageRequest, ModelCard, ModelSetup, Picture, Reference, ReferenceLimits, Size
 from app.errors import Billed, ModelError
-from image_models import key_tests
-from image_models.calls import Answer, Line, lost, unpacked
-from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
-from image_models.downloads import Downloads
-from image_models.jimeng_verdicts import LABEL, collect_problem, expired, key_problem, order_problem
-from image_models.rhythm import Looking, Rhythm
-from image_models.volcengine_signature import Signer, canonical_query
+from app.providers import key_check
+from app.providers.base import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
+from app.providers.downloads import Downloads
+from app.providers.http import Answer, Line, lost, unpacked
+from app.providers.jimeng_errors import LABEL, collect_problem, expired, key_problem, order_problem
+from app.providers.polling import Looking, Rhythm
+from app.providers.volc_signature import Signer, canonical_query
 
 PRICE = Decimal("0.22")
 MINIMUM_AREA, MAXIMUM_AREA = 1_048_576, 16_777_216
@@ -107,12 +107,12 @@ class Jimeng:
         """Look at a task that was never ordered: the call is signed and checked, with nothing to pay."""
         body = {"req_key": self._req_key, "task_id": _NEVER_ORDERED}
         address, headers, content = self._call("CVSync2AsyncGetResult", body)
-        line = Line(LABEL, self._endpoint, timeout=key_tests.SECONDS)
-        answer = key_tests.answered(LABEL, lambda: line.ask(address, headers=headers, content=content))
+        line = Line(LABEL, self._endpoint, timeout=key_check.SECONDS)
+        answer = key_check.answered(LABEL, lambda: line.ask(address, headers=headers, content=content))
         problem = key_problem(answer, *self._secrets)
         if problem:
             raise problem
-        return key_tests.known_to(LABEL)
+        return key_check.known_to(LABEL)
 
     def _wait_and_fetch(self, ticket: str, looking: Looking) -> Picture:
         fetches = 0

@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.errors import Billed, ModelError
-from image_models.calls import Answer, Line, complaint, quoted
-from image_models.door import KeyTest
+from app.providers.base import KeyTest
+from app.providers.http import Answer, Line, complaint, quoted
 
 SECONDS = 10  # that a person waits before a page
 _FIRST_PICTURE = "开通情况和余额要到第一张图才知道"

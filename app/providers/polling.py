@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Self
 
-from image_models.door import Pause
+from app.providers.base import Pause
 
 _FIRST_GUESS = 1.0
 _SHORTEST = 0.01

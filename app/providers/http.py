@@ -35,8 +35,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueErro
 from app.config import is_loopback
 from app.domain import Picture, whole_characters
 from app.errors import Billed, ModelError
-from image_models.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
-from image_models.door import Order, Pause
+from app.providers.base import Order, Pause
+from app.providers.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
 
 MAX_BYTES = 64 * 1024 * 1024
 # A proxy or gateway gives these after it passed the order on: time-outs, a failed dependency, a closed line.

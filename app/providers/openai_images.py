@@ -23,7 +23,9 @@ from urllib3.filepost import encode_multipart_formdata
 from app.config import Settings
 from app.domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from app.errors import Billed, ModelError
-from image_models.calls import (
+from app.providers.base import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
+from app.providers.downloads import Downloads
+from app.providers.http import (
     Answer,
     Line,
     complaint,
@@ -33,9 +35,7 @@ from image_models.calls import (
     was_refused,
     without_verdict,
 )
-from image_models.door import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
-from image_models.downloads import Downloads
-from image_models.key_tests import listed_models
+from app.providers.key_check import listed_models
 
 LABEL = "图片服务"
 MAXIMUM_AREA = 3840 * 2160  # the longest side then stays within 3840 for every ratio offered

@@ -31,7 +31,7 @@ from app.domain import (
     Size,
 )
 from app.errors import Billed, ModelError
-from image_models.door import KeyTest, Order, Pause, prices, size_table
+from app.providers.base import KeyTest, Order, Pause, prices, size_table
 
 USUAL_STEPS = 20
 _SMALL = 256

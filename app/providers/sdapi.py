@@ -16,8 +16,10 @@ from urllib.parse import unquote, urlsplit
 from app.config import Settings
 from app.domain import MAX_ID, MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
 from app.errors import Billed, ModelError
-from image_models import key_tests
-from image_models.calls import (
+from app.providers import key_check
+from app.providers.base import KeyTest, Order, Pause, prices, size_table
+from app.providers.downloads import Downloads
+from app.providers.http import (
     AFTER_THE_ORDER,
     Answer,
     Line,
@@ -28,8 +30,6 @@ from image_models.calls import (
     unpacked,
     without_verdict,
 )
-from image_models.door import KeyTest, Order, Pause, prices, size_table
-from image_models.downloads import Downloads
 
 LABEL = "本地图片服务"
 _OF_A_PROXY = (*AFTER_THE_ORDER, 502, 504)  # whatever words come along: the server may still be at work
@@ -66,16 +66,16 @@ class SdApi:
 
     def test_key(self) -> KeyTest:
         """Ask for its options, which also tell the model it has loaded."""
-        line = Line(LABEL, self._base, timeout=key_tests.SECONDS)
+        line = Line(LABEL, self._base, timeout=key_check.SECONDS)
         address = f"{self._base}/sdapi/v1/options"
-        answer = key_tests.answered(LABEL, lambda: line.read(address, headers=self._headers))
+        answer = key_check.answered(LABEL, lambda: line.read(address, headers=self._headers))
         if answer.status in (404, 405):
             text = f"{LABEL}连得上，但没有 /sdapi/v1/options：能不能画，要到第一张图才知道"
             return KeyTest(proven=False, text=text)
         if answer.status in (401, 403):
             raise _problem(answer)
         if answer.status != 200 or not answer.fields:
-            raise key_tests.unreadable(LABEL, answer)
+            raise key_check.unreadable(LABEL, answer)
         loaded = quoted(answer.fields.get("sd_model_checkpoint") or "没有说是哪一个")
         return KeyTest(proven=True, text=f"{LABEL}在运行，现在的模型：{loaded}")
 

@@ -36,8 +36,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Billed, ModelError
-from image_models.calls import Answer, quoted, too_many_calls, was_refused, without_verdict
-from image_models.key_tests import unreadable
+from app.providers.http import Answer, quoted, too_many_calls, was_refused, without_verdict
+from app.providers.key_check import unreadable
 
 LABEL = "即梦"
 SUCCESS = 10000

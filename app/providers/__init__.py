@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from app.config import Settings
 from app.domain import ModelCard
-from image_models.demo import Demo
-from image_models.door import ImageModel
-from image_models.jimeng import Jimeng
-from image_models.openai_images import OpenAIImages
-from image_models.sdapi import SdApi
-from image_models.seedream import Seedream
+from app.providers.base import ImageModel
+from app.providers.demo import Demo
+from app.providers.jimeng import Jimeng
+from app.providers.openai_images import OpenAIImages
+from app.providers.sdapi import SdApi
+from app.providers.seedream import Seedream
 
 _MODELS: dict[str, Callable[[Settings], ImageModel]] = {
     "jimeng": Jimeng,
