@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 
 import database
-import pictures
 from app import log
 from app.config import Settings
 from app.errors import BucketError, NotFound, StorageError
+from app.images import store as images_store
 from output_copies import OutputCopies
 from sample_images import Library
 
@@ -59,7 +59,7 @@ class Housework:
 
     def remove_part_files(self) -> bool:
         """Remove half-written files of writers that are gone."""
-        return pictures.remove_part_files(self._output_dir) > 0
+        return images_store.remove_part_files(self._output_dir) > 0
 
     def empty_trash(self, db: database.Connection) -> int:
         """Delete for good some of what has been in the trash for 30 days, with its files -> how many.
@@ -79,7 +79,7 @@ class Housework:
 
     def _remove(self, filename: str, record_id: int) -> None:
         try:
-            pictures.delete_picture(self._output_dir, filename, record_id)
+            images_store.delete_picture(self._output_dir, filename, record_id)
         except StorageError:
             self._held.add(record_id)
             if record_id not in self._told:
@@ -116,7 +116,7 @@ class Housework:
         if self._copies is None or copy is None or not self._output_dir.is_dir():
             return False
         try:
-            key = self._copies.keep(pictures.open_output(self._output_dir, copy.filename))
+            key = self._copies.keep(images_store.open_output(self._output_dir, copy.filename))
         except NotFound:
             key = ""
         except BucketError as trouble:

@@ -19,11 +19,11 @@ from flask import Flask
 
 import database
 import generator
-import pictures
 from app import log
 from app.config import Settings, load_settings
 from app.domain import ModelCard
 from app.errors import AppError
+from app.images import store
 from app.system import folders, http_server, listener, process
 from web import (  # noqa: F401 - routes join
     api_records,
@@ -70,7 +70,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     app = Flask(__name__, root_path=str(_HERE))
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    app.jinja_env.globals["upload_limit"] = pictures.MAX_UPLOAD_BYTES
+    app.jinja_env.globals["upload_limit"] = store.MAX_UPLOAD_BYTES
     language.install(app)
     moments.install(app)
     rooms = Rooms(
@@ -100,12 +100,12 @@ def prepare(settings: Settings) -> None:
     folders.make_ready(settings)
     is_new = not settings.database_path.exists()
     database.open_database(settings.database_path)
-    if is_new and pictures.has_pictures(settings.output_dir):
+    if is_new and store.has_pictures(settings.output_dir):
         _say(
             f"没有找到数据库，新建了「{settings.database_path}」；「{settings.output_dir}」里已有图片，要找回它们的记录，"
             "就停下程序，从备份恢复，或运行 python -m store_check rebuild"
         )
-    pictures.remove_part_files(settings.output_dir)
+    store.remove_part_files(settings.output_dir)
 
 
 def serve(settings: Settings, *, open_browser: bool = False) -> None:

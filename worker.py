@@ -16,12 +16,12 @@ from typing import TypeVar
 import database
 import generator
 import output_copies
-import pictures
 import sample_images
 from app import log
 from app.config import Settings
 from app.domain import KeptPicture, Record, Reference
 from app.errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
+from app.images import store
 from disk_space import DiskLow, DiskSpace
 from housework import Housework
 from pace import Bell, Pace, Slot
@@ -228,7 +228,7 @@ class Worker:
 
     def _find_kept(self, record: Record) -> Kept | None:
         """The picture that was kept before the end of it could be written down."""
-        return pictures.find_kept(
+        return store.find_kept(
             self.settings.output_dir, stem=record.file_stem, record_id=record.id, prompt=record.request.prompt
         )
 
@@ -253,12 +253,12 @@ class Worker:
         """Onto the disk; when the disk refuses, hold the paid picture and say so until it takes it."""
         request = record.request
         seed = request.seed if laid.seed is None else laid.seed
-        text = pictures.embed_parameters(request, None, record.model, record.id, seed)
+        text = store.embed_parameters(request, None, record.model, record.id, seed)
         deadline = time.monotonic() + _DISK_PATIENCE_SECONDS
         while True:
             try:
                 with self._desk:
-                    return pictures.keep_picture(
+                    return store.keep_picture(
                         laid.take(),
                         output_dir=self.settings.output_dir,
                         stem=record.file_stem,
@@ -271,7 +271,7 @@ class Worker:
                     raise not_kept(error) from error
             self._stopping.wait(2.0)
             with suppress(StorageError):  # a folder that was away may hold what could not be taken back
-                pictures.remove_part_files(self.settings.output_dir)
+                store.remove_part_files(self.settings.output_dir)
 
     def _fail_or_try_later(self, db: database.Connection, record: Record, error: ModelError) -> None:
         if error.slow_down:

@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import database
-import pictures
 from app.config import Settings, load_settings
 from app.domain import file_key, nearest_choice
 from app.errors import AppError, InvalidRequest, NotFound, StorageError
+from app.images import store
 from app.system import windows_files
 
 _MOST_LISTED = 50
@@ -83,7 +83,7 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
             records += 1
             owned.add(file_key(kept.filename))
             try:
-                path = pictures.open_output(settings.output_dir, kept.filename)
+                path = store.open_output(settings.output_dir, kept.filename)
                 if _is_altered(kept, path, hashes=hashes):
                     altered.append(kept)
             except (NotFound, FileNotFoundError):
@@ -186,7 +186,7 @@ def _names_in(output_dir: Path) -> list[str]:
 def _is_altered(kept: database.KeptFile, path: Path, *, hashes: bool) -> bool:
     if kept.file_size is not None and path.stat().st_size != kept.file_size:
         return True
-    return bool(hashes and kept.sha256) and pictures.sha256_of(path) != kept.sha256
+    return bool(hashes and kept.sha256) and store.sha256_of(path) != kept.sha256
 
 
 def _numbered(files: list[database.KeptFile]) -> list[str]:
@@ -259,7 +259,7 @@ def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.F
 def _found_picture(path: Path) -> database.FoundPicture | None:
     try:
         content = windows_files.patiently(path.read_bytes)
-        told = pictures.parse_parameters(pictures.read_parameters(content) or "")
+        told = store.parse_parameters(store.read_parameters(content) or "")
     except (OSError, ValueError):
         return None
     if told.record_id is None:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import database
 import generator
-import pictures
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
+from app.images import store
 from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY
 from worker import Worker
 
@@ -85,8 +85,8 @@ def _run(settings: Settings, worker: Worker, count: int) -> float:
             db,
             requests,
             card=worker.model.card,
-            stems=[pictures.stem_from_prompt(request.prompt) for request in requests],
-            is_taken=lambda stem: pictures.is_taken(settings.output_dir, stem),
+            stems=[store.stem_from_prompt(request.prompt) for request in requests],
+            is_taken=lambda stem: store.is_taken(settings.output_dir, stem),
         )
         worker.bell.ring()
         while database.get_batch(db, batch_id).status is not BatchStatus.FINISHED:

@@ -11,7 +11,7 @@ from functools import partial
 
 from PIL import Image, PngImagePlugin
 
-from picture_files import checking, embedding
+from app.images import decode, metadata
 
 SIDE = 4096
 ROUNDS = 5
@@ -51,7 +51,7 @@ def _compare(name: str, ours: Callable[[], object], obvious: Callable[[], object
 
 def _embedded(content: bytes) -> bytes:
     picture_format = {b"\x89": "png", b"\xff": "jpeg", b"R": "webp"}[content[:1]]
-    return b"".join(embedding.embed(content, picture_format, TEXT))
+    return b"".join(metadata.embed(content, picture_format, TEXT))
 
 
 def _re_encoded(content: bytes) -> bytes:
@@ -66,14 +66,14 @@ def _re_encoded(content: bytes) -> bytes:
 
 
 def _checked(content: bytes) -> bytes:
-    return checking.check(content, max_pixels=SIDE * SIDE).thumbnail
+    return decode.check(content, max_pixels=SIDE * SIDE).thumbnail
 
 
 def _loaded_first(content: bytes) -> bytes:
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         small = image.copy()
-        small.thumbnail((checking.THUMBNAIL_SIDE, checking.THUMBNAIL_SIDE))
+        small.thumbnail((decode.THUMBNAIL_SIDE, decode.THUMBNAIL_SIDE))
         return _packed(small, "webp")
 
 

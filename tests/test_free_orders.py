@@ -13,9 +13,9 @@ import pytest
 
 import database
 import generator
-import pictures
 from app.config import Settings
 from app.domain import BatchStatus, Picture, Record, Status
+from app.images import store
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.pictures import picture
 from tests.fakes.sdapi import FakeSdApi
@@ -64,7 +64,7 @@ def die(studio: Studio, monkeypatch: pytest.MonkeyPatch, *, where: object, name:
 
 def die_with_the_order_out(studio: Studio, monkeypatch: pytest.MonkeyPatch, **fields: object) -> Record:
     _, ids = studio.ask("猫", **fields)
-    die(studio, monkeypatch, where=pictures, name="keep_picture")
+    die(studio, monkeypatch, where=store, name="keep_picture")
     assert studio.outcomes() == ["open"]
     return studio.record(ids[0])
 
@@ -239,7 +239,7 @@ def test_a_picture_that_kills_every_server_is_given_up_and_says_so(
         studio.worker.settle_dead(studio.db)
         if studio.record(died.id).status is not Status.RUNNING:
             break
-        die(studio, monkeypatch, where=pictures, name="keep_picture")
+        die(studio, monkeypatch, where=store, name="keep_picture")
     record = studio.record(died.id)
     assert (record.status, record.cause) == (Status.FAILED, "interrupted")
     assert "多次中断" in record.error
@@ -272,11 +272,11 @@ def test_whoever_draws_second_keeps_the_first_ones_file_and_its_seed(
     died = die_with_the_order_out(studio, monkeypatch)
     open_anew(studio)
     first = Picture(content=picture(2048, 2048), seed=5)
-    text = pictures.embed_parameters(died.request, None, died.model, died.id, 5)
+    text = store.embed_parameters(died.request, None, died.model, died.id, 5)
 
     def sleeper_keeps_its_own(moment: str, _: object) -> None:
         if moment == "made":
-            pictures.keep_picture(
+            store.keep_picture(
                 first,
                 output_dir=studio.settings.output_dir,
                 stem=died.file_stem,
@@ -294,7 +294,7 @@ def test_told_to_stop_while_the_disk_is_full_the_free_picture_waits_in_its_pause
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id, ids = studio.ask("猫")
-    monkeypatch.setattr(pictures, "keep_picture", told_to_stop_by(studio))
+    monkeypatch.setattr(store, "keep_picture", told_to_stop_by(studio))
     assert studio.step()
     assert studio.record(ids[0]).status is Status.QUEUED
     assert database.get_batch(studio.db, batch_id).status is BatchStatus.PAUSED

@@ -11,9 +11,9 @@ from openpyxl import load_workbook
 
 import database
 import generator
-import pictures
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
+from app.images import store
 from web_app import create_app
 from worker import Worker
 
@@ -72,7 +72,7 @@ def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> Flask
         [ImageRequest(prompt="猫", resolution="1K")],
         card=worker.model.card,
         stems=["猫"],
-        is_taken=lambda stem: pictures.is_taken(worker.settings.output_dir, stem),
+        is_taken=lambda stem: store.is_taken(worker.settings.output_dir, stem),
     )
     assert worker.step(db)
     return empty

@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 
 import database
 import generator
-import pictures
 from app.config import Settings, read_settings
 from app.errors import SettingError
+from app.images import store
 from tests.fakes.oss import FakeOss
 from tests.test_web import post
 from tests.waiting import wait_until
@@ -257,7 +257,7 @@ def lost(client: FlaskClient, worker: Worker, db: database.Connection) -> str:
     while worker.step(db) or worker.housework.copy_output(db):
         pass
     for record_id in told["records"]:
-        pictures.delete_picture(
+        store.delete_picture(
             worker.settings.output_dir, database.get_record(db, record_id).filename, record_id
         )
     batch_id: str = told["batch_id"]

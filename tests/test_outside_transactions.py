@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import database
-import pictures
 from app.config import Settings
 from app.db import connection
 from app.domain import ImageRequest, ModelCard
 from app.errors import Billed, ModelError, StorageError
+from app.images import store
 
 LOST = ModelError("断了", cause="network", billed=Billed.NO)
 
@@ -78,7 +78,7 @@ def test_equal_and_numbered_names_within_a_batch_stay_apart(db: database.Connect
 def test_many_names_are_looked_up_by_one_look_into_the_folder(tmp_path: Path) -> None:
     for name in ("猫.png", "狗.JPG", "字.txt"):
         (tmp_path / name).touch()
-    is_taken = pictures.TakenStems(tmp_path)
+    is_taken = store.TakenStems(tmp_path)
     first = [is_taken(stem) for stem in ("猫", "字")]
     for number in range(30):
         assert not is_taken(f"图{number}")

@@ -15,15 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-import pictures
 from app.domain import ImageRequest, Picture, Size, file_key
 from app.errors import InvalidRequest
-from picture_files import embedding, exif
-from picture_files.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
+from app.images import exif, metadata, store
+from app.images.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
 from tests.drawn import drawn, pixels
 
 REQUEST = ImageRequest(prompt="雪山下的小屋，水彩 😀", negative_prompt="人物", steps=20)
-TEXT = pictures.embed_parameters(REQUEST, Size(width=96, height=64), "jimeng_t2i_v40", 12, 7)
+TEXT = store.embed_parameters(REQUEST, Size(width=96, height=64), "jimeng_t2i_v40", 12, 7)
 MARK = '{"AIGC":{"Label":"1","ContentProducer":"甲","ProduceID":"20260101"}}'
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "png": ("png", "RGB", {}),
@@ -42,8 +41,8 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 def embedded(content: bytes, text: str = TEXT) -> bytes:
-    picture_format = pictures.checked_upload("猫", content).format
-    return b"".join(embedding.embed(content, picture_format, text))
+    picture_format = store.checked_upload("猫", content).format
+    return b"".join(metadata.embed(content, picture_format, text))
 
 
 def of_kind(kind: str) -> bytes:
@@ -100,13 +99,13 @@ def user_comment(content: bytes) -> bytes:
     ],
 )
 def test_what_was_written_becomes_a_name_every_file_system_takes(written: str, stem: str) -> None:
-    assert pictures.safe_stem(written) == stem
+    assert store.safe_stem(written) == stem
 
 
 @given(st.text(max_size=300))
 def test_any_text_gives_a_safe_stem_that_stays_as_it_is(written: str) -> None:
-    stem = pictures.safe_stem(written)
-    assert pictures.safe_stem(stem) == stem
+    stem = store.safe_stem(written)
+    assert store.safe_stem(stem) == stem
     assert len(f"{stem}_10-99999.webp.part".encode()) <= 255
     assert not set(stem) & set('<>:"/\\|?*')
     assert not any(unicodedata.category(sign) in ("Cc", "Cs", "Cn", "Co") for sign in stem)
@@ -118,15 +117,15 @@ def test_any_text_gives_a_safe_stem_that_stays_as_it_is(written: str) -> None:
 
 @given(st.text(alphabet="猫aé👨\u200d👩🏽🇨🇳e\u0301", min_size=90, max_size=200))
 def test_any_safe_stem_can_be_made(tmp_path_factory: pytest.TempPathFactory, written: str) -> None:
-    stem = pictures.safe_stem(written)
+    stem = store.safe_stem(written)
     if stem:
         (tmp_path_factory.getbasetemp() / f"{stem}_10-99999.webp.part").touch()
 
 
 def test_the_longest_name_keeps_its_picture_number_and_counter(tmp_path: Path) -> None:
-    stem = pictures.safe_stem("a" + "猫" * 100)
+    stem = store.safe_stem("a" + "猫" * 100)
     kept = [
-        pictures.keep_picture(
+        store.keep_picture(
             Picture(content=drawn("png")), output_dir=tmp_path, stem=f"{stem}{end}", record_id=n, embed=""
         )
         for n, end in enumerate(("-2_1", "-2_10", "-99999_10"))
@@ -136,19 +135,19 @@ def test_the_longest_name_keeps_its_picture_number_and_counter(tmp_path: Path) -
 
 @pytest.mark.parametrize("written", ["." * 500_000, "a." * 25_000, ".png" * 12_000, " ." * 25_000])
 def test_a_name_takes_no_longer_to_read_than_it_is(written: str) -> None:
-    assert len(pictures.safe_stem(f"猫{written}").encode()) <= pictures.MAX_STEM_BYTES
+    assert len(store.safe_stem(f"猫{written}").encode()) <= store.MAX_STEM_BYTES
 
 
 @pytest.mark.parametrize("line", ["a" * 300_000, 'a: "' * 80_000, "a:" * 150_000, " " * 300_000 + "x"])
 def test_what_a_picture_says_takes_no_longer_to_read_than_it_is(line: str) -> None:
-    assert "猫" in pictures.parse_parameters(f"猫\n{line}").prompt
+    assert "猫" in store.parse_parameters(f"猫\n{line}").prompt
 
 
 @pytest.mark.parametrize("sign", ["猫", "👨‍👩‍👧‍👦", "🇨🇳", "👍🏽", "ท่", "é"])
 def test_a_long_name_is_cut_between_whole_signs(sign: str) -> None:
-    stem = pictures.safe_stem(sign * 200)
+    stem = store.safe_stem(sign * 200)
     assert stem == sign * (len(stem) // len(sign))
-    assert pictures.MAX_STEM_BYTES - len(sign.encode()) < len(stem.encode()) <= pictures.MAX_STEM_BYTES
+    assert store.MAX_STEM_BYTES - len(sign.encode()) < len(stem.encode()) <= store.MAX_STEM_BYTES
 
 
 @pytest.mark.parametrize(
@@ -163,8 +162,8 @@ def test_a_long_name_is_cut_between_whole_signs(sign: str) -> None:
     ],
 )
 def test_a_prompt_gives_a_readable_name(prompt: str, stem: str) -> None:
-    assert pictures.stem_from_prompt(prompt) == stem
-    assert len(pictures.stem_from_prompt(prompt)) <= 24
+    assert store.stem_from_prompt(prompt) == stem
+    assert len(store.stem_from_prompt(prompt)) <= 24
 
 
 def test_names_that_windows_or_macos_take_for_the_same_have_the_same_key() -> None:
@@ -175,14 +174,14 @@ def test_names_that_windows_or_macos_take_for_the_same_have_the_same_key() -> No
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".jpeg", ".webp", ".gif"])
 def test_a_stem_is_taken_whatever_the_ending(tmp_path: Path, ending: str) -> None:
-    assert not pictures.is_taken(tmp_path, "猫")
+    assert not store.is_taken(tmp_path, "猫")
     (tmp_path / f"猫{ending}").touch()
-    assert pictures.is_taken(tmp_path, "猫")
-    assert not pictures.is_taken(tmp_path, "猫-2")
+    assert store.is_taken(tmp_path, "猫")
+    assert not store.is_taken(tmp_path, "猫-2")
 
 
 def test_a_stem_is_free_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    assert not pictures.is_taken(tmp_path / "output", "猫")
+    assert not store.is_taken(tmp_path / "output", "猫")
 
 
 def test_the_parameters_are_in_the_form_other_tools_read() -> None:
@@ -194,7 +193,7 @@ def test_the_parameters_are_in_the_form_other_tools_read() -> None:
 
 
 def test_parameters_leave_out_what_was_not_used_and_quote_what_would_confuse() -> None:
-    text = pictures.embed_parameters(ImageRequest(prompt="猫"), Size(width=1, height=2), "a, b: c", 3, None)
+    text = store.embed_parameters(ImageRequest(prompt="猫"), Size(width=1, height=2), "a, b: c", 3, None)
     chosen = "Steps: default, Sampler: default, Schedule type: default"
     assert text == f'猫\n{chosen}, Size: 1x2, Model: "a, b: c", Record: 3'
 
@@ -205,7 +204,7 @@ def test_readers_of_the_form_know_the_line_whatever_was_left_to_the_service(
     seed: int | None, steps: int | None
 ) -> None:
     request = ImageRequest(prompt="雪山，\n小屋: 水彩", negative_prompt="人物", steps=steps)
-    text = pictures.embed_parameters(request, Size(width=96, height=64), "jimeng_t2i_v40", 12, seed)
+    text = store.embed_parameters(request, Size(width=96, height=64), "jimeng_t2i_v40", 12, seed)
     prompts, _, line = text.rpartition("\n")
     found = dict(item.split(": ") for item in line.split(", "))
     # sd-parsers: three of these, one the sampler. Civitai, sd-prompt-reader: a line that begins with Steps.
@@ -215,7 +214,7 @@ def test_readers_of_the_form_know_the_line_whatever_was_left_to_the_service(
     assert line.startswith("Steps: ")
     assert prompts.split("\nNegative prompt: ") == ["雪山，\n小屋: 水彩", "人物"]
     assert found.get("Seed") == (str(seed) if seed else None)
-    told = pictures.parse_parameters(text)
+    told = store.parse_parameters(text)
     assert (told.seed, told.steps, told.width, told.record_id) == (seed, steps, 96, 12)
 
 
@@ -223,8 +222,8 @@ def test_readers_of_the_form_know_the_line_whatever_was_left_to_the_service(
 def test_embedding_changes_no_pixel_and_can_be_read_back(kind: str) -> None:
     plain = of_kind(kind)
     assert pixels(embedded(plain)) == pixels(plain)
-    assert pictures.read_parameters(plain) is None
-    assert pictures.read_parameters(embedded(plain)) == TEXT
+    assert store.read_parameters(plain) is None
+    assert store.read_parameters(embedded(plain)) == TEXT
 
 
 @pytest.mark.parametrize("text", [TEXT, "plain English\nSteps: 1, Size: 1x1, Record: 1"])
@@ -318,7 +317,7 @@ def test_exif_that_was_there_is_kept(picture_format: str) -> None:
         assert found[0x010E] == "a description"
         assert found.get_ifd(exif.EXIF_DIRECTORY)[0x9003] == "2026:01:01 00:00:00"
         assert found.get_ifd(0x8825)[0x0001] == "N"
-    assert pictures.read_parameters(after) == TEXT
+    assert store.read_parameters(after) == TEXT
 
 
 @pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
@@ -329,7 +328,7 @@ def test_a_mark_in_the_user_comment_stays_before_the_parameters(picture_format: 
     first, _, rest = user_comment(after)[8:].decode("utf-16-be").partition("\n")
     assert json.loads(first) == json.loads(MARK)
     assert rest == TEXT
-    assert pictures.read_parameters(after) == TEXT
+    assert store.read_parameters(after) == TEXT
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -338,7 +337,7 @@ def test_a_broken_exif_block_is_left_where_it_is() -> None:
     plain = drawn("jpeg")
     after = embedded(plain[:2] + jpeg_segment(0xE1, broken) + plain[2:])
     assert broken in after
-    assert pictures.read_parameters(after) == TEXT
+    assert store.read_parameters(after) == TEXT
 
 
 def test_what_a_service_put_into_a_jpeg_stays_byte_for_byte() -> None:
@@ -378,7 +377,7 @@ def test_parameters_of_another_tool_stay_and_ours_are_the_ones_found() -> None:
     theirs = png_chunk(b"tEXt", b"parameters\x00theirs")
     after = embedded(plain[:33] + theirs + plain[33:])
     assert theirs in after
-    assert pictures.read_parameters(after) == TEXT
+    assert store.read_parameters(after) == TEXT
 
 
 @pytest.mark.parametrize(
@@ -392,7 +391,7 @@ def test_parameters_of_another_tool_stay_and_ours_are_the_ones_found() -> None:
 )
 def test_parameters_are_read_from_every_kind_of_text_chunk(chunk: bytes) -> None:
     plain = drawn("png")
-    assert pictures.read_parameters(plain[:33] + chunk + plain[33:]) == "café"
+    assert store.read_parameters(plain[:33] + chunk + plain[33:]) == "café"
 
 
 def test_a_user_comment_in_the_other_byte_order_is_read() -> None:
@@ -404,20 +403,20 @@ def test_a_user_comment_in_the_other_byte_order_is_read() -> None:
 
 def test_prompts_too_long_for_a_jpeg_are_shortened_and_the_last_line_stays() -> None:
     request = ImageRequest(prompt="😀" * 10_000, negative_prompt="😀" * 10_000)
-    text = pictures.embed_parameters(request, Size(width=1, height=1), "m", 5, 6)
-    found = pictures.read_parameters(embedded(drawn("jpeg"), text))
+    text = store.embed_parameters(request, Size(width=1, height=1), "m", 5, 6)
+    found = store.read_parameters(embedded(drawn("jpeg"), text))
     assert found is not None
     chosen = "Steps: default, Sampler: default, Schedule type: default"
     assert found.endswith(f"…\n{chosen}, Seed: 6, Size: 1x1, Model: m, Record: 5")
     assert len(found) > 15_000
-    assert pictures.read_parameters(embedded(drawn("png"), text)) == text
+    assert store.read_parameters(embedded(drawn("png"), text)) == text
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x00\x00\x00\x00WEBP"]
 )
 def test_there_are_no_parameters_in_what_is_no_picture(content: bytes) -> None:
-    assert pictures.read_parameters(content) is None
+    assert store.read_parameters(content) is None
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
@@ -428,7 +427,7 @@ def test_reading_parameters_survives_any_damage(picture_format: str) -> None:
         damaged = bytearray(content[: chance.randrange(len(content))])
         for _ in range(min(3, len(damaged))):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-        pictures.read_parameters(bytes(damaged))
+        store.read_parameters(bytes(damaged))
 
 
 @pytest.mark.parametrize(
@@ -446,4 +445,4 @@ def test_reading_parameters_survives_any_damage(picture_format: str) -> None:
 )
 def test_each_kind_of_file_that_cannot_be_used_is_told_what_to_do(content: bytes, said: str) -> None:
     with pytest.raises(InvalidRequest, match=re.escape(said)):
-        pictures.checked_upload("照片.heic", content)
+        store.checked_upload("照片.heic", content)

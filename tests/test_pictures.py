@@ -16,12 +16,10 @@ from typing import Any, NoReturn
 import pytest
 from PIL import Image
 
-import pictures
 from app.domain import ImageRequest, KeptPicture, Picture, Size
 from app.errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
-from app.system import windows_files
-from picture_files import checking, embedding, keeping
-from picture_files.containers import (
+from app.images import atomic_write, decode, metadata, store
+from app.images.containers import (
     Part,
     jpeg_segment,
     jpeg_segments,
@@ -30,8 +28,9 @@ from picture_files.containers import (
     webp_chunk,
     webp_chunks,
 )
-from picture_files.exif import Picture as Described
-from picture_files.exif import with_user_comment
+from app.images.exif import Picture as Described
+from app.images.exif import with_user_comment
+from app.system import windows_files
 from tests.drawn import SIZE, drawn, pixels
 
 CHOSEN_BY_THE_SERVICE = "Steps: default, Sampler: default, Schedule type: default"
@@ -39,7 +38,7 @@ REQUEST = ImageRequest(prompt="猫")
 
 
 def keep(folder: Path, content: bytes, stem: str = "猫", record_id: int = 1, embed: str = "") -> KeptPicture:
-    return pictures.keep_picture(
+    return store.keep_picture(
         Picture(content=content), output_dir=folder, stem=stem, record_id=record_id, embed=embed
     )
 
@@ -72,11 +71,11 @@ def test_the_ending_follows_the_bytes(tmp_path: Path, picture_format: str, filen
 
 def test_the_kept_file_carries_its_parameters_and_its_real_size(tmp_path: Path) -> None:
     content = drawn("png")
-    text = pictures.embed_parameters(REQUEST, None, "demo", 1, 5)
+    text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
     kept = keep(tmp_path, content, embed=text)
     path = tmp_path / kept.filename
     assert (
-        pictures.read_parameters(path)
+        store.read_parameters(path)
         == f"猫\n{CHOSEN_BY_THE_SERVICE}, Seed: 5, Size: 96x64, Model: demo, Record: 1"
     )
     assert pixels(path.read_bytes()) == pixels(content)
@@ -84,10 +83,10 @@ def test_the_kept_file_carries_its_parameters_and_its_real_size(tmp_path: Path) 
 
 
 def test_a_prompt_that_looks_like_the_last_line_is_left_alone(tmp_path: Path) -> None:
-    text = pictures.embed_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
+    text = store.embed_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
     kept = keep(tmp_path, drawn("png"), embed=text)
     told = f"Size: ?\n{CHOSEN_BY_THE_SERVICE}, Size: 96x64, Model: demo, Record: 1"
-    assert pictures.read_parameters(tmp_path / kept.filename) == told
+    assert store.read_parameters(tmp_path / kept.filename) == told
 
 
 def test_an_existing_file_is_never_written_over(tmp_path: Path) -> None:
@@ -101,14 +100,14 @@ def test_a_name_that_appears_at_the_last_moment_is_not_written_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "猫.png").write_bytes(b"just arrived")
-    monkeypatch.setattr(pictures, "is_taken", lambda _folder, _stem: False)
+    monkeypatch.setattr(store, "is_taken", lambda _folder, _stem: False)
     assert keep(tmp_path, drawn("png")).filename == "猫-2.png"
     assert (tmp_path / "猫.png").read_bytes() == b"just arrived"
 
 
 def test_keeping_a_record_again_after_a_crash_finds_its_own_file(tmp_path: Path) -> None:
     content = drawn("png")
-    text = pictures.embed_parameters(REQUEST, None, "demo", 1, 5)
+    text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
     assert keep(tmp_path, content, embed=text) == keep(tmp_path, content, embed=text)
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
 
@@ -138,7 +137,7 @@ def test_a_hostile_stem_stays_in_the_folder(tmp_path: Path) -> None:
 
 
 def test_the_longest_stem_still_takes_a_counter(tmp_path: Path) -> None:
-    stem = pictures.safe_stem("猫" * 300)
+    stem = store.safe_stem("猫" * 300)
     kept = [keep(tmp_path, drawn("webp"), stem, record_id=n).filename for n in range(3)]
     assert len(set(kept)) == 3
     assert kept[2].endswith("-3.webp")
@@ -181,7 +180,7 @@ def test_paid_bytes_that_are_not_opened_here_are_put_aside_as_they_came(tmp_path
             keep(tmp_path / "output", content, record_id=record_id)
         assert (caught.value.billed, caught.value.ticket_usable) == (Billed.YES, False)
         assert (tmp_path / "output/unopened" / name).read_bytes() == content
-    pictures.delete_picture(tmp_path / "output", "", 1)
+    store.delete_picture(tmp_path / "output", "", 1)
     assert names(tmp_path / "output") == ["unopened/0.png", "unopened/2.gif"]
 
 
@@ -199,7 +198,7 @@ def test_a_decompression_bomb_is_refused_before_it_takes_memory(tmp_path: Path) 
     with pytest.raises(ModelError, match="像素过多"):
         keep(tmp_path, bomb())
     with pytest.raises(InvalidRequest, match="像素过多") as caught:
-        pictures.checked_upload("弹", bomb())
+        store.checked_upload("弹", bomb())
     assert caught.value.field == "file"
 
 
@@ -221,7 +220,7 @@ def test_a_picture_in_endless_scans_is_refused_before_it_is_opened(
     with pytest.raises(ModelError, match="分段过多"):
         keep(tmp_path, content)
     with pytest.raises(InvalidRequest, match="分段过多，打开它要很久，请用看图软件另存一份") as caught:
-        pictures.checked_upload("弹", content)
+        store.checked_upload("弹", content)
     assert caught.value.field == "file"
 
 
@@ -235,7 +234,7 @@ def test_a_jpeg_that_became_noise_on_the_way_can_be_fetched_again(tmp_path: Path
 def test_a_picture_in_endless_parts_of_other_kinds_is_refused_too() -> None:
     content = b"\xff\xd8" + b"\xff\x01" * 5_000_000 + in_scans(10)[2:]
     with pytest.raises(InvalidRequest, match="分段过多"):
-        pictures.checked_upload("弹", content)
+        store.checked_upload("弹", content)
 
 
 def stuffed(picture_format: str, at: str) -> bytes:
@@ -284,7 +283,7 @@ def test_a_picture_stuffed_with_endless_small_parts_is_refused_before_it_is_open
     content = stuffed(picture_format, at)
     monkeypatch.setattr(Image, "open", None)
     with pytest.raises(InvalidRequest, match="分段过多"):
-        pictures.checked_upload("弹", content)
+        store.checked_upload("弹", content)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +300,7 @@ def test_what_a_file_says_is_looked_for_in_a_bounded_number_of_parts(
     content: bytes, parts: Callable[[bytes], Iterator[Part]]
 ) -> None:
     assert sum(1 for _ in parts(content)) <= 50_000
-    assert pictures.read_parameters(content) is None
+    assert store.read_parameters(content) is None
 
 
 def test_a_few_fill_bytes_as_some_encoders_write_are_read() -> None:
@@ -310,30 +309,30 @@ def test_a_few_fill_bytes_as_some_encoders_write_are_read() -> None:
     content = (
         plain[:frame] + b"\xff" * 40 + plain[frame:scan] + b"\xff" + plain[scan:-2] + b"\xff" * 3 + plain[-2:]
     )
-    assert pictures.checked_upload("猫", content).width == 96
-    text = pictures.embed_parameters(REQUEST, None, "demo", 1, 5)
-    assert "Record: 1" in (pictures.read_parameters(b"".join(embedding.embed(content, "jpeg", text))) or "")
+    assert store.checked_upload("猫", content).width == 96
+    text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
+    assert "Record: 1" in (store.read_parameters(b"".join(metadata.embed(content, "jpeg", text))) or "")
 
 
 @pytest.mark.parametrize("scans", [10, 64])
 def test_as_many_scans_as_encoders_make_are_read(scans: int) -> None:
-    assert pictures.checked_upload("猫", in_scans(scans)).width == 64
+    assert store.checked_upload("猫", in_scans(scans)).width == 64
     with pytest.raises(InvalidRequest):
-        pictures.checked_upload("猫", in_scans(65))
+        store.checked_upload("猫", in_scans(65))
 
 
 def test_what_only_looks_like_a_scan_in_a_comment_or_behind_the_end_is_not_counted() -> None:
     plain = in_scans(10)
     looks = b"\xff\xda\x00\x04xx" * 1000
-    assert pictures.checked_upload("猫", plain[:2] + jpeg_segment(0xFE, looks) + plain[2:])
-    assert pictures.checked_upload("猫", plain + looks + b"\xff\xd9")
+    assert store.checked_upload("猫", plain[:2] + jpeg_segment(0xFE, looks) + plain[2:])
+    assert store.checked_upload("猫", plain + looks + b"\xff\xd9")
 
 
 @pytest.mark.parametrize("size", [(4096, 4096), (6240, 2656)])
 def test_the_largest_sizes_of_the_services_are_no_bomb(size: tuple[int, int]) -> None:
     packed = io.BytesIO()
     Image.new("RGB", size).save(packed, "JPEG")
-    checked = checking.check(packed.getvalue(), max_pixels=pictures.MAX_PIXELS)
+    checked = decode.check(packed.getvalue(), max_pixels=store.MAX_PIXELS)
     assert (checked.width, checked.height) == size
 
 
@@ -354,7 +353,7 @@ def test_no_damage_brings_anything_but_a_sentence(picture_format: str) -> None:
         for _ in range(chance.randint(1, 4)):
             damaged[chance.randrange(min(len(damaged), 300))] = chance.randrange(256)
         with contextlib.suppress(InvalidRequest):
-            pictures.checked_upload("坏", bytes(damaged))
+            store.checked_upload("坏", bytes(damaged))
 
 
 class Crash(BaseException):
@@ -436,15 +435,15 @@ def test_what_a_dead_writer_left_is_removed_at_once_and_nothing_else(tmp_path: P
     part = a_dead_writers_part(tmp_path)
     for name in ("download.png.part", ".hidden", "猫.png"):
         (tmp_path / name).touch()
-    assert pictures.remove_part_files(tmp_path) == 1
+    assert store.remove_part_files(tmp_path) == 1
     assert not part.exists()
     assert names(tmp_path) == [".hidden", "download.png.part", "猫.png"]
-    assert pictures.remove_part_files(tmp_path / "not there") == 0
+    assert store.remove_part_files(tmp_path / "not there") == 0
 
 
 def test_what_a_live_writer_is_at_stays(tmp_path: Path) -> None:
-    with keeping.part_file(tmp_path, [b"whole"]) as part:
-        assert pictures.remove_part_files(tmp_path) == 0
+    with atomic_write.part_file(tmp_path, [b"whole"]) as part:
+        assert store.remove_part_files(tmp_path) == 0
         assert part.read_bytes() == b"whole"
     assert names(tmp_path) == []
 
@@ -452,10 +451,10 @@ def test_what_a_live_writer_is_at_stays(tmp_path: Path) -> None:
 def test_without_locks_only_age_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", fail_with(OSError(errno.ENOLCK, "No locks available")))
     part = a_dead_writers_part(tmp_path)
-    assert pictures.remove_part_files(tmp_path) == 0
+    assert store.remove_part_files(tmp_path) == 0
     hour_ago = time.time() - 3600
     os.utime(part, (hour_ago, hour_ago))
-    assert pictures.remove_part_files(tmp_path) == 1
+    assert store.remove_part_files(tmp_path) == 1
     assert keep(tmp_path, drawn("png")).filename == "猫.png"
 
 
@@ -476,19 +475,19 @@ def test_a_part_swept_before_it_was_locked_is_written_anew(
 
 
 def test_the_picture_that_a_record_kept_is_found_by_what_it_carries(tmp_path: Path) -> None:
-    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, 42)
+    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, 42)
     for number in (6, 7):
         embed = text.replace("Record: 7", f"Record: {number}")
         kept = keep(tmp_path, drawn("png"), record_id=number, embed=embed)
-    found = pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山")
+    found = store.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山")
     assert found == (kept, 42)
     assert kept.filename == "猫-2.png"
     for record_id, prompt in ((8, "雪山"), (7, "海")):
-        assert pictures.find_kept(tmp_path, stem="猫", record_id=record_id, prompt=prompt) is None
+        assert store.find_kept(tmp_path, stem="猫", record_id=record_id, prompt=prompt) is None
 
 
 def test_a_record_never_gets_two_files_although_its_picture_comes_home_twice(tmp_path: Path) -> None:
-    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = keep(tmp_path, drawn("png", size=(64, 64)), record_id=7, embed=text)
     assert keep(tmp_path, drawn("png", size=(96, 64)), record_id=7, embed=text) == first
     assert names(tmp_path) == [".thumbnails/0/7.webp", "猫.png"]
@@ -501,19 +500,19 @@ def test_a_picture_that_came_with_a_comment_of_the_service_is_known_again(
 ) -> None:
     block = b"Exif\x00\x00" + with_user_comment(b"", comment, Described(width=96, height=64, is_srgb=True))
     content = drawn(picture_format, exif=block)
-    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = keep(tmp_path, content, record_id=7, embed=text)
-    assert pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") == (first, None)
+    assert store.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") == (first, None)
     assert keep(tmp_path, content, record_id=7, embed=text) == first
 
 
 def test_a_picture_that_decoders_forgive_is_one_afterwards_too(tmp_path: Path) -> None:
     content = drawn("jpeg")
     content = content[:4] + b"\x00\x01" + content[6:]  # a segment shorter than its own length
-    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     kept = keep(tmp_path, content, record_id=7, embed=text)
     assert pixels((tmp_path / kept.filename).read_bytes()) == pixels(content)
-    assert pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") == (kept, None)
+    assert store.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") == (kept, None)
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
@@ -531,28 +530,28 @@ def test_whatever_was_asked_for_the_picture_is_known_again(
     tmp_path: Path, picture_format: str, prompt: str, negative_prompt: str
 ) -> None:
     request = ImageRequest(prompt=prompt, negative_prompt=negative_prompt)
-    text = pictures.embed_parameters(request, None, "m", 7, None)
+    text = store.embed_parameters(request, None, "m", 7, None)
     first = keep(tmp_path, drawn(picture_format), record_id=7, embed=text)
-    assert pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt=prompt) == (first, None)
+    assert store.find_kept(tmp_path, stem="猫", record_id=7, prompt=prompt) == (first, None)
     assert keep(tmp_path, drawn(picture_format), record_id=7, embed=text) == first
 
 
 def test_a_damaged_file_is_nobodys_picture(tmp_path: Path) -> None:
-    text = pictures.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     path = tmp_path / keep(tmp_path, drawn("png"), record_id=7, embed=text).filename
     path.write_bytes(path.read_bytes()[:-40])
-    assert pictures.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
+    assert store.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
 
 
 def test_a_folder_that_is_not_there_is_told_instead_of_searched(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="文件夹"):
-        pictures.find_kept(tmp_path / "not mounted", stem="猫", record_id=7, prompt="雪山")
+        store.find_kept(tmp_path / "not mounted", stem="猫", record_id=7, prompt="雪山")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "I;16", "RGBA", "LA"])
 def test_thumbnails_are_small_webp_with_the_longest_side_320(tmp_path: Path, mode: str) -> None:
     keep(tmp_path, drawn("png", mode, (800, 400)), record_id=2345)
-    path = pictures.thumbnail_path(tmp_path, 2345)
+    path = store.thumbnail_path(tmp_path, 2345)
     assert path == tmp_path / ".thumbnails" / "2" / "2345.webp"
     with Image.open(path) as thumbnail:
         assert (thumbnail.format, thumbnail.size) == ("WEBP", (320, 160))
@@ -560,7 +559,7 @@ def test_thumbnails_are_small_webp_with_the_longest_side_320(tmp_path: Path, mod
 
 def test_thumbnails_of_print_colours_and_of_small_pictures_work_too(tmp_path: Path) -> None:
     keep(tmp_path, drawn("jpeg", "CMYK"), record_id=1)
-    with Image.open(pictures.thumbnail_path(tmp_path, 1)) as thumbnail:
+    with Image.open(store.thumbnail_path(tmp_path, 1)) as thumbnail:
         assert thumbnail.size == SIZE
 
 
@@ -569,7 +568,7 @@ def test_a_picture_lying_on_its_side_is_shown_upright(tmp_path: Path) -> None:
     exif[0x0112] = 6
     kept = keep(tmp_path, drawn("jpeg", size=(800, 400), exif=exif))
     assert (kept.width, kept.height) == (400, 800)
-    with Image.open(pictures.thumbnail_path(tmp_path, 1)) as thumbnail:
+    with Image.open(store.thumbnail_path(tmp_path, 1)) as thumbnail:
         assert thumbnail.size == (160, 320)
 
 
@@ -580,43 +579,43 @@ def test_clear_parts_stay_clear_in_the_thumbnail(tmp_path: Path, options: dict[s
     packed = io.BytesIO()
     clear.save(packed, "PNG", **{name: value for name, value in extra.items() if name != "mode"})
     keep(tmp_path, packed.getvalue())
-    with Image.open(pictures.thumbnail_path(tmp_path, 1)) as thumbnail:
+    with Image.open(store.thumbnail_path(tmp_path, 1)) as thumbnail:
         assert thumbnail.mode == "RGBA"
         assert thumbnail.getchannel("A").getextrema() == (0, 0)
 
 
 def test_thumbnails_carry_neither_prompts_nor_marks(tmp_path: Path) -> None:
     keep(tmp_path, drawn("webp", xmp=b"<x:secret/>", exif=Image.Exif()), embed="a prompt\nSize: ?")
-    assert b"secret" not in pictures.thumbnail_path(tmp_path, 1).read_bytes()
-    assert pictures.read_parameters(pictures.thumbnail_path(tmp_path, 1)) is None
+    assert b"secret" not in store.thumbnail_path(tmp_path, 1).read_bytes()
+    assert store.read_parameters(store.thumbnail_path(tmp_path, 1)) is None
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
 def test_a_missing_thumbnail_is_made_again(tmp_path: Path, picture_format: str) -> None:
     kept = keep(tmp_path, drawn(picture_format))
-    first = pictures.thumbnail_path(tmp_path, 1).read_bytes()
-    pictures.thumbnail_path(tmp_path, 1).unlink()
-    assert pictures.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == first
+    first = store.thumbnail_path(tmp_path, 1).read_bytes()
+    store.thumbnail_path(tmp_path, 1).unlink()
+    assert store.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == first
     assert not list(tmp_path.glob(".*.part"))
 
 
 def test_a_thumbnail_outlives_its_picture(tmp_path: Path) -> None:
     kept = keep(tmp_path, drawn("png"))
     (tmp_path / kept.filename).unlink()
-    assert pictures.ensure_thumbnail(tmp_path, 1, kept.filename).is_file()
+    assert store.ensure_thumbnail(tmp_path, 1, kept.filename).is_file()
 
 
 def test_without_picture_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
-        pictures.ensure_thumbnail(tmp_path, 1, "猫.png")
+        store.ensure_thumbnail(tmp_path, 1, "猫.png")
     (tmp_path / "猫.png").write_bytes(b"not a picture")
     with pytest.raises(NotFound, match="打不开"):
-        pictures.ensure_thumbnail(tmp_path, 1, "猫.png")
+        store.ensure_thumbnail(tmp_path, 1, "猫.png")
 
 
 def test_a_kept_picture_is_found_by_its_name(tmp_path: Path) -> None:
     kept = keep(tmp_path, drawn("png"), "猫 100% #1")
-    assert pictures.open_output(tmp_path, kept.filename) == tmp_path / "猫 100% #1.png"
+    assert store.open_output(tmp_path, kept.filename) == tmp_path / "猫 100% #1.png"
 
 
 @pytest.mark.parametrize(
@@ -649,19 +648,19 @@ def test_nothing_but_pictures_of_the_folder_is_handed_out(tmp_path: Path, name: 
     for there in (".hidden.png", "page.html", "x.part"):
         (output / there).touch()
     with pytest.raises(NotFound):
-        pictures.open_output(output, name)
+        store.open_output(output, name)
 
 
 def test_a_deleted_picture_is_gone_with_its_thumbnail_and_may_be_deleted_again(tmp_path: Path) -> None:
     kept = keep(tmp_path, drawn("png"))
-    pictures.delete_picture(tmp_path, kept.filename, 1)
-    pictures.delete_picture(tmp_path, kept.filename, 1)
-    pictures.delete_picture(tmp_path, "../../etc/passwd", 1)
+    store.delete_picture(tmp_path, kept.filename, 1)
+    store.delete_picture(tmp_path, kept.filename, 1)
+    store.delete_picture(tmp_path, "../../etc/passwd", 1)
     assert names(tmp_path) == []
 
 
 def test_an_upload_is_decoded_and_named_by_its_bytes() -> None:
-    upload = pictures.checked_upload("C:\\fakepath\\猫.png", drawn("jpeg", size=(400, 200)))
+    upload = store.checked_upload("C:\\fakepath\\猫.png", drawn("jpeg", size=(400, 200)))
     assert (upload.filename, upload.format, upload.width, upload.height) == (
         "C_fakepath_猫.jpg",
         "jpeg",
@@ -673,7 +672,7 @@ def test_an_upload_is_decoded_and_named_by_its_bytes() -> None:
 
 
 def test_an_upload_without_a_usable_name_gets_one() -> None:
-    assert pictures.checked_upload("???", drawn("webp")).filename == "示例图.webp"
+    assert store.checked_upload("???", drawn("webp")).filename == "示例图.webp"
 
 
 @pytest.mark.parametrize(
@@ -681,23 +680,23 @@ def test_an_upload_without_a_usable_name_gets_one() -> None:
 )
 def test_an_upload_that_is_no_whole_picture_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        pictures.checked_upload("猫.png", content)
+        store.checked_upload("猫.png", content)
     assert caught.value.field == "file"
 
 
 def test_an_upload_beyond_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     content = drawn("png")
-    monkeypatch.setattr(pictures, "MAX_UPLOAD_BYTES", len(content))
-    monkeypatch.setattr(pictures, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1])
-    assert pictures.checked_upload("猫", content).format == "png"
-    monkeypatch.setattr(pictures, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1] - 1)
+    monkeypatch.setattr(store, "MAX_UPLOAD_BYTES", len(content))
+    monkeypatch.setattr(store, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1])
+    assert store.checked_upload("猫", content).format == "png"
+    monkeypatch.setattr(store, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1] - 1)
     with pytest.raises(InvalidRequest, match="像素"):
-        pictures.checked_upload("猫", content)
-    monkeypatch.setattr(pictures, "MAX_UPLOAD_BYTES", len(content) - 1)
+        store.checked_upload("猫", content)
+    monkeypatch.setattr(store, "MAX_UPLOAD_BYTES", len(content) - 1)
     with pytest.raises(TooLarge):
-        pictures.checked_upload("猫", content)
+        store.checked_upload("猫", content)
 
 
 def test_parameters_with_a_given_size_say_that_size() -> None:
-    text = pictures.embed_parameters(REQUEST, Size(width=3, height=4), "demo", 1, None)
+    text = store.embed_parameters(REQUEST, Size(width=3, height=4), "demo", 1, None)
     assert "Size: 3x4" in text

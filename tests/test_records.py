@@ -14,12 +14,12 @@ from openpyxl import load_workbook
 
 import database
 import generator
-import pictures
 from app.config import Settings
 from app.domain import KeptPicture, Picture, Record
 from app.errors import StorageError
+from app.images import store
+from app.images.metadata import embed
 from database import RecordFilter
-from picture_files.embedding import embed
 from tests.drawn import drawn
 from tests.held_files import hold
 from web_app import create_app
@@ -211,8 +211,8 @@ class Shelf:
         return record_id
 
     def _keep(self, record: Record, name: str) -> KeptPicture:
-        text = pictures.embed_parameters(record.request, None, record.model, record.id, record.seed)
-        return pictures.keep_picture(
+        text = store.embed_parameters(record.request, None, record.model, record.id, record.seed)
+        return store.keep_picture(
             Picture(content=PNG),
             output_dir=self.settings.output_dir,
             stem=name,
@@ -239,7 +239,7 @@ class Shelf:
         return self.settings.output_dir / name
 
     def thumbnail(self, record_id: int) -> Path:
-        return pictures.thumbnail_path(self.settings.output_dir, record_id)
+        return store.thumbnail_path(self.settings.output_dir, record_id)
 
     def empty(self) -> int:
         return Worker(self.settings, generator.open_model(self.settings)).housework.empty_trash(self.db)
@@ -615,5 +615,5 @@ def test_what_is_no_picture_finds_nothing(client: FlaskClient) -> None:
     ],
 )
 def test_parameters_of_any_tool_are_taken_apart(text: str, expected: tuple[object, ...]) -> None:
-    told = pictures.parse_parameters(text)
+    told = store.parse_parameters(text)
     assert (told.prompt, told.negative_prompt, told.seed, told.steps) == expected

@@ -20,10 +20,10 @@ from PIL import Image
 
 import database
 import generator
-import pictures
 from app.config import Settings
 from app.db.migrations.m0003_references import add_library
 from app.domain import LibraryImage, Record, SampleImage, Status
+from app.images import store
 from sample_images import open_library
 from sample_library import shelf
 from tests.drawn import drawn
@@ -68,7 +68,7 @@ def db(client: FlaskClient, worker: Worker) -> Iterator[database.Connection]:
 def add(
     worker: Worker, name: str, picture_format: str = "png", size: tuple[int, int] = (96, 64)
 ) -> LibraryImage:
-    return worker.library.add(pictures.checked_upload(name, drawn(picture_format, size=size)))
+    return worker.library.add(store.checked_upload(name, drawn(picture_format, size=size)))
 
 
 def row(prompt: str, *images: LibraryImage) -> dict[str, object]:

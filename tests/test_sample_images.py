@@ -13,10 +13,10 @@ from urllib.parse import unquote
 
 import pytest
 
-import pictures
 from app.config import Settings
 from app.domain import LibraryImage, ReferenceFacts, SampleImage
 from app.errors import Conflict, InvalidRequest, NotFound, StorageError
+from app.images import store
 from sample_images import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
 from sample_library import folder
 from tests.drawn import drawn
@@ -28,7 +28,7 @@ def library(settings: Settings) -> Library:
 
 
 def add(library: Library, filename: str, content: bytes | None = None) -> LibraryImage:
-    return library.add(pictures.checked_upload(filename, content or drawn("png", size=(400, 200))))
+    return library.add(store.checked_upload(filename, content or drawn("png", size=(400, 200))))
 
 
 def images(library: Library) -> list[LibraryImage]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import requests
 
-import pictures
 from app.config import Settings
 from app.domain import CheckedUpload, LibraryImage, SampleImage
 from app.errors import BucketError, Busy, Conflict, InvalidRequest, NotFound
+from app.images import store
 from sample_images import Library, open_library
 from sample_library import shelf
 from tests.drawn import drawn
@@ -42,7 +42,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def upload(name: str, content: bytes | None = None) -> CheckedUpload:
-    return pictures.checked_upload(name, content or drawn("png", size=(400, 200)))
+    return store.checked_upload(name, content or drawn("png", size=(400, 200)))
 
 
 def filenames(library: Library, search: str = "") -> list[str]:

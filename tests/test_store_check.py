@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import database
-import pictures
 from app import cli
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, ModelCard, Picture, Record, Status
 from app.errors import InvalidRequest, StorageError
+from app.images import store
 from tests.fakes.pictures import picture
 from tests.held_files import held
 
@@ -257,12 +257,12 @@ class Pictures:
 
     def keep(self, record_id: int, prompt: str, stem: str, **fields: object) -> Path:
         request = ImageRequest(prompt=prompt, **fields)  # type: ignore[arg-type]
-        kept = pictures.keep_picture(
+        kept = store.keep_picture(
             Picture(content=picture(1536, 1024, number=record_id)),
             output_dir=self.settings.output_dir,
             stem=stem,
             record_id=record_id,
-            embed=pictures.embed_parameters(request, None, "jimeng_t2i_v40", record_id, 7),
+            embed=store.embed_parameters(request, None, "jimeng_t2i_v40", record_id, 7),
         )
         path = self.settings.output_dir / kept.filename
         os.utime(path, (1_760_000_000 + record_id, 1_760_000_000 + record_id))

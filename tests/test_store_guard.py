@@ -13,10 +13,10 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-import pictures
 from app.config import Settings
 from app.domain import Record, Status
 from app.errors import StoreDamaged, StoreLost
+from app.images import store as images_store
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.house_process import HouseProcess
@@ -259,7 +259,7 @@ def test_a_ticket_that_cannot_be_kept_is_in_the_log_and_its_picture_in_the_folde
         studio.step()
     assert not away.path.exists()
     assert f"ticket={studio.service.orders[0].ticket}" in caplog.text
-    kept = pictures.read_parameters(studio.settings.output_dir / studio.files()[0])
+    kept = images_store.read_parameters(studio.settings.output_dir / studio.files()[0])
     assert kept is not None
     assert f"Record: {ids[0]}" in kept
 

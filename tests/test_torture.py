@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import database
-import pictures
 from app.config import Settings
 from app.domain import ImageRequest, ModelCard, Picture, Record
 from app.errors import Billed, ModelError
+from app.images import store
 from tests.fakes.pictures import picture
 from tests.torture import table
 from tests.torture.__main__ import play
@@ -74,8 +74,8 @@ class Scene:
         return record
 
     def keep(self, record: Record) -> None:
-        text = pictures.embed_parameters(record.request, None, record.model, record.id, None)
-        kept = pictures.keep_picture(
+        text = store.embed_parameters(record.request, None, record.model, record.id, None)
+        kept = store.keep_picture(
             Picture(content=picture(64, 64, number=1)),
             output_dir=self.settings.output_dir,
             stem=record.file_stem,

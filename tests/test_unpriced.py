@@ -13,13 +13,13 @@ from openpyxl import load_workbook
 
 import database
 import generator
-import pictures
 from app.config import Settings, read_settings
 from app.db.migrations import MIGRATIONS
 from app.db.migrations.m0008_unknown_prices import add_unpriced
 from app.domain import BatchStatus, Status
 from app.domain.ledger import Spent
 from app.errors import SettingError
+from app.images import store
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.test_free_orders import die, open_anew, opened
 from tests.test_worker import Studio
@@ -149,7 +149,7 @@ def test_what_a_server_died_over_is_not_made_again(
     studio: Studio, service: FakeOpenAIImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, ids = studio.ask("猫")
-    die(studio, monkeypatch, where=pictures, name="keep_picture")
+    die(studio, monkeypatch, where=store, name="keep_picture")
     open_anew(studio)
     studio.worker.settle_dead(studio.db)
     assert not studio.step()

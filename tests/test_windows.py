@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import pictures
 from app.domain import ImageRequest, KeptPicture, Picture
 from app.errors import InvalidRequest, StorageError
+from app.images import atomic_write, store
 from app.system import windows_files
 from disk_space import DiskLow, DiskSpace
-from picture_files import keeping
 from sample_library.folder import Folder
 from tests.drawn import drawn
 from tests.held_files import held, hold
@@ -45,12 +44,12 @@ def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
             return getattr(os, name)
 
     monkeypatch.setattr(Path, "rename", rename)
-    monkeypatch.setattr(keeping, "os", System())
+    monkeypatch.setattr(atomic_write, "os", System())
     monkeypatch.setattr(windows_files, "os", System())
 
 
 def keep(folder: Path, content: bytes = b"", stem: str = "猫") -> KeptPicture:
-    return pictures.keep_picture(
+    return store.keep_picture(
         Picture(content=content or drawn("png")), output_dir=folder, stem=stem, record_id=1, embed=""
     )
 
@@ -143,7 +142,7 @@ def test_a_name_that_is_there_is_never_written_over_on_windows(tmp_path: Path, n
     (tmp_path / "猫.png").write_bytes(b"the person's own")
     keeping_it = keep(tmp_path)
     assert keeping_it.filename == "猫-2.png"
-    with keeping.part_file(tmp_path, [b"x"]) as part, pytest.raises(FileExistsError):
+    with atomic_write.part_file(tmp_path, [b"x"]) as part, pytest.raises(FileExistsError):
         windows_files.publish(part, tmp_path / "猫.png")
     assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
     assert naps == []
@@ -156,7 +155,7 @@ def test_a_part_that_cannot_be_taken_away_does_not_undo_what_was_kept(
     with monkeypatch.context() as patched:
         hold(patched, "unlink", which=".part")
         assert keep(tmp_path).filename == "猫.png"
-    assert pictures.remove_part_files(tmp_path, older_than=0) > 0
+    assert store.remove_part_files(tmp_path, older_than=0) > 0
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
 
 
@@ -167,7 +166,7 @@ def test_one_part_that_is_held_does_not_keep_the_others(
         (tmp_path / f".{digit * 16}.part").write_bytes(b"half a pict")
     with monkeypatch.context() as patched:
         hold(patched, "unlink", which="2" * 16)
-        assert pictures.remove_part_files(tmp_path, older_than=0) == 3
+        assert store.remove_part_files(tmp_path, older_than=0) == 3
     assert naps == []
     assert names(tmp_path) == [f".{'2' * 16}.part"]
 
@@ -179,14 +178,14 @@ def test_a_folder_that_cannot_be_opened_as_a_file_does_not_undo_what_was_kept(
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "open", refuse)
-    keeping.sync_folder(tmp_path)
+    atomic_write.sync_folder(tmp_path)
 
 
 def test_a_reference_that_is_held_goes_into_the_trash_a_moment_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
     folder = Folder(tmp_path)
-    image = folder.add(pictures.checked_upload("猫", drawn("png")))
+    image = folder.add(store.checked_upload("猫", drawn("png")))
     hold(monkeypatch, "replace", times=2)
     folder.delete(image.key)
     assert len(naps) == 2
@@ -198,7 +197,7 @@ def test_a_reference_that_stays_held_keeps_its_name_and_its_thumbnail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Folder(tmp_path)
-    image = folder.add(pictures.checked_upload("猫", drawn("png")))
+    image = folder.add(store.checked_upload("猫", drawn("png")))
     before = names(tmp_path)
     with monkeypatch.context() as patched:
         hold(patched, "rename", ending=".png")
@@ -212,7 +211,7 @@ def test_one_reference_that_is_held_does_not_keep_the_others_in_the_trash(
 ) -> None:
     folder = Folder(tmp_path)
     for name in "甲乙丙":
-        key = folder.add(pictures.checked_upload(name, drawn("png"))).key
+        key = folder.add(store.checked_upload(name, drawn("png"))).key
         folder.delete(key)
         os.utime(tmp_path / ".trash" / key, (1_000, 1_000))
     with monkeypatch.context() as patched:
@@ -251,7 +250,7 @@ def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("units", [80, 150, 204])
 def test_no_path_of_a_picture_is_longer_than_windows_opens(shallow: Path, units: int, sign: str) -> None:
     folder = deep(shallow, units)
-    stem = pictures.wanted_stem(folder, sign * 200, "提示词")
+    stem = store.wanted_stem(folder, sign * 200, "提示词")
     for end in ("_10-99999", "_10-99999", ""):
         filename = keep(folder, stem=stem + end).filename
         assert filename.startswith(sign)
@@ -264,7 +263,7 @@ def test_no_path_of_a_picture_is_longer_than_windows_opens(shallow: Path, units:
 @pytest.mark.usefixtures("short_paths")
 def test_a_promised_number_stays_at_the_end_of_the_longest_name(shallow: Path) -> None:
     folder = deep(shallow, 200)
-    stem = pictures.wanted_stem(folder, "a" * 200, "")
+    stem = store.wanted_stem(folder, "a" * 200, "")
     assert keep(folder, stem=f"{stem}_10").filename == f"{stem}_10.png"
     first, second = (keep(folder, stem="b" * 200).filename for _ in range(2))
     assert (len(first), first[-5:]) == (249 - 201 - 1, "b.png")
@@ -274,11 +273,11 @@ def test_a_promised_number_stays_at_the_end_of_the_longest_name(shallow: Path) -
 @pytest.mark.usefixtures("short_paths")
 def test_a_picture_with_a_shortened_name_is_found_again_after_a_crash(shallow: Path) -> None:
     folder = deep(shallow, 200)
-    text = pictures.embed_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
-    kept = pictures.keep_picture(
+    text = store.embed_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
+    kept = store.keep_picture(
         Picture(content=drawn("png")), output_dir=folder, stem="猫" * 70, record_id=1, embed=text
     )
-    assert pictures.find_kept(folder, stem="猫" * 70, record_id=1, prompt="猫") == (kept, 5)
+    assert store.find_kept(folder, stem="猫" * 70, record_id=1, prompt="猫") == (kept, 5)
 
 
 @pytest.mark.usefixtures("short_paths")
@@ -304,7 +303,7 @@ def test_elsewhere_a_path_may_be_as_long_as_it_likes(shallow: Path) -> None:
 def test_no_path_of_a_reference_is_longer_than_windows_opens(shallow: Path) -> None:
     place = deep(shallow, 150)
     folder = Folder(place)
-    image = folder.add(pictures.checked_upload("a" * 180, drawn("png")))
+    image = folder.add(store.checked_upload("a" * 180, drawn("png")))
     folder.delete(image.key)
     folder.restore(image.key)
     assert image.filename.startswith("a" * 30)
@@ -327,7 +326,7 @@ def test_a_thumbnail_that_is_just_being_sent_is_not_made_again_in_vain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = keep(tmp_path)
-    thumbnail = pictures.thumbnail_path(tmp_path, 1)
+    thumbnail = store.thumbnail_path(tmp_path, 1)
     before = thumbnail.read_bytes()
     thumbnail.unlink()
 
@@ -336,4 +335,4 @@ def test_a_thumbnail_that_is_just_being_sent_is_not_made_again_in_vain(
         raise held(str(part), str(target), winerror=5)
 
     monkeypatch.setattr(Path, "replace", another_is_quicker)
-    assert pictures.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == before
+    assert store.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == before

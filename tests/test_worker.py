@@ -14,10 +14,10 @@ import pytest
 
 import database
 import generator
-import pictures
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
 from app.errors import Billed, ModelError, StorageError
+from app.images import store
 from disk_space import DiskSpace
 from pace import Pace
 from tests.fakes.jimeng import FakeJimeng
@@ -42,8 +42,8 @@ class Studio:
             self.db,
             requests,
             card=self.worker.model.card,
-            stems=[pictures.stem_from_prompt(prompt) for prompt in prompts],
-            is_taken=lambda stem: pictures.is_taken(self.settings.output_dir, stem),
+            stems=[store.stem_from_prompt(prompt) for prompt in prompts],
+            is_taken=lambda stem: store.is_taken(self.settings.output_dir, stem),
         )
 
     def step(self) -> bool:
@@ -105,7 +105,7 @@ def test_pictures_of_all_ratios_and_resolutions_are_kept_and_charged_once_each(s
         assert (record.status, record.error) == (Status.SUCCESS, "")
         assert (record.width, record.height) == (size.width, size.height)
         assert (studio.settings.output_dir / record.filename).is_file()
-        assert pictures.thumbnail_path(studio.settings.output_dir, record.id).is_file()
+        assert store.thumbnail_path(studio.settings.output_dir, record.id).is_file()
         assert record.cost == Decimal("0.22")
     assert studio.service.charges == len(wanted)
     assert studio.outcomes() == ["billed"] * len(wanted)
@@ -113,7 +113,7 @@ def test_pictures_of_all_ratios_and_resolutions_are_kept_and_charged_once_each(s
 
 def test_the_file_carries_what_it_was_made_from(studio: Studio) -> None:
     record = studio.make("雪山下的小屋", negative_prompt="人物")
-    text = pictures.read_parameters(studio.settings.output_dir / record.filename)
+    text = store.read_parameters(studio.settings.output_dir / record.filename)
     assert text is not None
     assert all(part in text for part in ("雪山下的小屋", "人物", "jimeng_t2i_v40", f"Record: {record.id}"))
 
@@ -317,7 +317,7 @@ def test_a_broken_picture_that_cannot_be_had_again_is_unknown_and_not_ordered_ag
 def test_a_paid_picture_that_is_not_opened_is_put_aside_and_not_ordered_again(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, place: str, status: Status
 ) -> None:
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 10)
+    monkeypatch.setattr(store, "MAX_PIXELS", 10)
     used: Studio = request.getfixturevalue(place)
     record = used.make("猫")
     assert (record.status, record.cause) == (status, "broken")
@@ -355,7 +355,7 @@ def test_a_picture_kept_by_a_worker_that_died_is_adopted(
     assert (record.status, byte_studio.files()) == (Status.SUCCESS, [record.filename])
     assert byte_studio.outcomes() == ["billed"]
     path = byte_studio.settings.output_dir / record.filename
-    assert (record.sha256, record.file_size) == (pictures.sha256_of(path), path.stat().st_size)
+    assert (record.sha256, record.file_size) == (store.sha256_of(path), path.stat().st_size)
 
 
 def test_a_picture_that_a_worker_died_over_before_it_was_kept_is_unknown(
@@ -475,7 +475,7 @@ def test_a_file_that_appeared_meanwhile_is_never_written_over(studio: Studio) ->
 def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, refusals = pictures.keep_picture, iter(["磁盘已满"])
+    keep, refusals = store.keep_picture, iter(["磁盘已满"])
 
     def full_once(*args: object, **kwargs: object) -> object:
         for text in refusals:
@@ -483,7 +483,7 @@ def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
             raise StorageError(text)
         return keep(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pictures, "keep_picture", full_once)
+    monkeypatch.setattr(store, "keep_picture", full_once)
     batch_id, ids = studio.ask("一", "二")
     studio.step()
     assert studio.record(ids[0]).status is Status.SUCCESS
@@ -533,14 +533,14 @@ def always_full(*_: object, **__: object) -> NoReturn:
 def test_a_paid_picture_is_held_although_not_even_the_pause_can_be_written(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, refusals = pictures.keep_picture, iter(["磁盘已满"])
+    keep, refusals = store.keep_picture, iter(["磁盘已满"])
 
     def full_once(*args: object, **kwargs: object) -> object:
         for _ in refusals:
             always_full()
         return keep(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pictures, "keep_picture", full_once)
+    monkeypatch.setattr(store, "keep_picture", full_once)
     monkeypatch.setattr(database, "pause_batch", always_full)
     assert byte_studio.make("猫").status is Status.SUCCESS
 
@@ -560,7 +560,7 @@ def test_told_to_stop_while_the_disk_is_full_the_picture_waits_with_its_ticket(
 ) -> None:
     batch_id, ids = studio.ask("猫")
     with monkeypatch.context() as full:
-        full.setattr(pictures, "keep_picture", told_to_stop_by(studio))
+        full.setattr(store, "keep_picture", told_to_stop_by(studio))
         studio.step()
     assert studio.record(ids[0]).status is Status.QUEUED
     assert "磁盘已满" in database.get_batch(studio.db, batch_id).paused_reason
@@ -574,7 +574,7 @@ def test_told_to_stop_while_the_disk_is_full_the_picture_waits_with_its_ticket(
 def test_told_to_stop_while_the_disk_is_full_what_has_no_ticket_is_not_ordered_again(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "keep_picture", told_to_stop_by(byte_studio))
+    monkeypatch.setattr(store, "keep_picture", told_to_stop_by(byte_studio))
     record = byte_studio.make("猫")
     assert (record.status, record.cause) == (Status.UNKNOWN, "storage")
     assert byte_studio.outcomes() == ["unknown"]

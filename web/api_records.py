@@ -11,11 +11,11 @@ from flask import request
 from werkzeug.wrappers import Response
 
 import database
-import pictures
 import spreadsheet
 from app.config import Settings
 from app.domain import Record, Size
 from app.errors import InvalidRequest, NotFound
+from app.images import store
 from web.answers import Answer, json_body, record_json, success
 from web.api import api
 from web.archive import stream_archive
@@ -142,8 +142,8 @@ def find_record_by_file() -> Answer:
     if file is None:
         raise InvalidRequest("file", "请选择一张图片")
     content = file.stream.read()
-    text = pictures.read_parameters(content)
-    told = pictures.parse_parameters(text) if text else None
+    text = store.read_parameters(content)
+    told = store.parse_parameters(text) if text else None
     record, is_same = _owner(content, file.filename or "", told)
     return success(
         {
@@ -155,7 +155,7 @@ def find_record_by_file() -> Answer:
     )
 
 
-def _owner(content: bytes, filename: str, told: pictures.Parameters | None) -> tuple[Record | None, bool]:
+def _owner(content: bytes, filename: str, told: store.Parameters | None) -> tuple[Record | None, bool]:
     """(the record, whether the file is to the last byte the one that was kept).
 
     The id in a file proves nothing, it may come from another database: bytes or all parameters must agree.
@@ -174,16 +174,16 @@ def _sha256(record: Record) -> str:
     if record.sha256 or not record.filename:
         return record.sha256
     try:
-        return pictures.sha256_of(pictures.open_output(rooms().settings.output_dir, record.filename))
+        return store.sha256_of(store.open_output(rooms().settings.output_dir, record.filename))
     except (NotFound, OSError):
         return ""
 
 
-def _say_the_same(told: pictures.Parameters, record: Record) -> bool:
+def _say_the_same(told: store.Parameters, record: Record) -> bool:
     """Whether all parameters are the record's, in whichever way a version of this program wrote them."""
     size = Size(width=record.width or 0, height=record.height or 0)
-    text = pictures.embed_parameters(record.request, size, record.model, record.id, record.seed)
-    return dataclasses.replace(pictures.parse_parameters(text), text=told.text) == told
+    text = store.embed_parameters(record.request, size, record.model, record.id, record.seed)
+    return dataclasses.replace(store.parse_parameters(text), text=told.text) == told
 
 
 def _json_or_none(record: Record | None) -> dict[str, Any] | None:

@@ -5,9 +5,9 @@ from typing import Any
 from flask import request
 
 import database
-import pictures
 from app.domain import MAX_FILENAME_LENGTH, CheckedUpload, LibraryImage, LibraryPage
 from app.errors import InvalidRequest
+from app.images import store
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms
@@ -52,7 +52,7 @@ def rename_sample_image(key: str) -> Answer:
     """Another name: JSON ``{"filename"}``, its ending does not matter."""
     filename = json_body().get("filename")
     stem = (
-        pictures.safe_stem(filename)
+        store.safe_stem(filename)
         if isinstance(filename, str) and len(filename) <= MAX_FILENAME_LENGTH
         else ""
     )
@@ -78,8 +78,8 @@ def _uploaded_files() -> list[CheckedUpload]:
     files = request.files.getlist("file")
     if not 1 <= len(files) <= MAX_FILES:
         raise InvalidRequest("file", f"请选择 1–{MAX_FILES} 个图片文件")
-    limit = pictures.MAX_UPLOAD_BYTES + 1
-    return [pictures.checked_upload(file.filename or "", file.stream.read(limit)) for file in files]
+    limit = store.MAX_UPLOAD_BYTES + 1
+    return [store.checked_upload(file.filename or "", file.stream.read(limit)) for file in files]
 
 
 def _picture_of_record() -> CheckedUpload:
@@ -87,8 +87,8 @@ def _picture_of_record() -> CheckedUpload:
     if not is_id(record_id):
         raise InvalidRequest("record_id", "record_id 应为记录编号")
     record = database.get_record(connection(), record_id)
-    path = pictures.open_output(rooms().settings.output_dir, record.filename)
-    return pictures.checked_upload(record.filename, path.read_bytes())
+    path = store.open_output(rooms().settings.output_dir, record.filename)
+    return store.checked_upload(record.filename, path.read_bytes())
 
 
 def _page_answer(page: LibraryPage) -> Answer:

@@ -8,10 +8,10 @@ from flask import request
 from werkzeug.wrappers import Response
 
 import database
-import pictures
 import spreadsheet
 from app.domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
 from app.errors import BucketError, Busy, InvalidRequest, NotFound
+from app.images import store
 from output_copies import OutputCopies
 from sample_images import Library
 from web.answers import Answer, json_body, success
@@ -96,11 +96,11 @@ def batch_results(batch_id: str) -> Response:
 
     def thumbnail(record_id: int) -> bytes | None:
         name, box = names[record_id], spreadsheet.THUMBNAIL_BOX
-        return pictures.small_copy(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
+        return store.small_copy(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
 
     with rooms().workbook():
         file = spreadsheet.write_results(batch, records, thumbnails=thumbnail, tell=teller())
-    return workbook(file, told(f"{pictures.safe_stem(batch.name) or batch.id}-结果.xlsx"))
+    return workbook(file, told(f"{store.safe_stem(batch.name) or batch.id}-结果.xlsx"))
 
 
 class _LibraryNames:

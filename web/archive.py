@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import IO
 
 import database
-import pictures
 import spreadsheet
 from app.config import Settings
 from app.domain import file_key
 from app.errors import BucketError, NotFound
+from app.images import store
 from output_copies import OutputCopies
 from web.language import Tell
 
@@ -74,7 +74,7 @@ class _Sources:
     def open(self, db: database.Connection, filename: str, name: str) -> tuple[zipfile.ZipInfo, IO[bytes]]:
         """Its entry of that name, and its bytes. Raises NotFound or OSError."""
         try:
-            path = pictures.open_output(self._output_dir, filename)
+            path = store.open_output(self._output_dir, filename)
             return zipfile.ZipInfo.from_file(path, name, strict_timestamps=False), path.open("rb")
         except (NotFound, OSError):
             return zipfile.ZipInfo(name, time.localtime()[:6]), io.BytesIO(self._copy(db, filename))

@@ -10,9 +10,9 @@ from typing import Any
 from flask import request as http
 
 import database
-import pictures
 from app.domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
 from app.errors import AppError, Conflict, InvalidRequest
+from app.images import store
 from web.context import Rooms, connection, rooms
 
 LONGEST_KEY = 200
@@ -104,8 +104,8 @@ def queue_requests(
         connection(),
         requests,
         card=here.model.card,
-        stems=[pictures.wanted_stem(output_dir, each.filename, each.prompt) for each in requests],
-        is_taken=pictures.TakenStems(output_dir),
+        stems=[store.wanted_stem(output_dir, each.filename, each.prompt) for each in requests],
+        is_taken=store.TakenStems(output_dir),
         name=name,
         source=source,
         key=key,

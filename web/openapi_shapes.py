@@ -26,7 +26,7 @@ from app.domain import (
     SampleImage,
     Status,
 )
-from pictures import Parameters
+from app.images.store import Parameters
 from web.answers import INTERNAL_FIELDS
 
 Schema = dict[str, Any]

@@ -7,9 +7,9 @@ from flask import Blueprint, current_app, redirect, render_template, request, se
 from werkzeug.wrappers import Response
 
 import database
-import pictures
 from app.domain import CONTENT_FIELDS, ImageRequest, Record
 from app.errors import CAUSES, InvalidRequest, KeyReused, NotFound
+from app.images import store
 from sample_images import shown_at
 from web.answers import sizes_json
 from web.asking import BadRows, asked_key, queue_rows
@@ -86,7 +86,7 @@ def favicon() -> Response:
 def output(name: str) -> Response:
     """A picture as it was kept."""
     try:
-        path = pictures.open_output(rooms().settings.output_dir, name)
+        path = store.open_output(rooms().settings.output_dir, name)
     except NotFound:
         return _from_bucket(name, small=False)
     return send_file(path.absolute(), conditional=True, max_age=3600)
@@ -97,7 +97,7 @@ def thumbnail(record_id: int) -> Response:
     """A record's picture at 320 px; made again when it is missing."""
     record = _kept(record_id)
     try:
-        path = pictures.ensure_thumbnail(rooms().settings.output_dir, record.id, record.filename)
+        path = store.ensure_thumbnail(rooms().settings.output_dir, record.id, record.filename)
     except NotFound:
         return _from_bucket(record.filename, small=True)
     return send_file(path.absolute(), mimetype="image/webp", conditional=True, max_age=_YEAR)

@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Locator, Page, expect
 
 import database
-import pictures
 from app.domain import ASPECT_RATIOS, Picture, Size
+from app.images import store
 
 _SUBJECTS = (
     "一只橘猫趴在窗台上看雨",
@@ -100,10 +100,10 @@ def _keep(home: Path, files: dict[int, tuple[int, str] | None]) -> None:
             picture = Picture(content=small_picture(*drawing))
             width, height = (round(side) for side in Image.open(io.BytesIO(picture.content)).size)
             asked = records[record_id].request
-            text = pictures.embed_parameters(
+            text = store.embed_parameters(
                 asked, Size(width=width, height=height), "demo", record_id, asked.seed
             )
-            saved = pictures.keep_picture(
+            saved = store.keep_picture(
                 picture, output_dir=home / "output", stem=f"图-{record_id}", record_id=record_id, embed=text
             )
             kept.append(

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-import pictures
+from app.images import store
 
 ENDS = ("success", "failed", "unknown", "cancelled")
 PRICE_MICROS = 220_000
@@ -165,7 +165,7 @@ def _whole(remains: Remains, record: dict[str, Any], path: Path) -> Iterator[str
         yield f"{_name(record)} says {record['width']}x{record['height']}, its file {size}"
     if hashlib.sha256(content).hexdigest() != record["sha256"] or len(content) != record["file_size"]:
         yield f"{_name(record)}: its file {path.name} is not the one that was kept"
-    told = pictures.parse_parameters(pictures.read_parameters(content) or "")
+    told = store.parse_parameters(store.read_parameters(content) or "")
     if told.record_id != record["id"] or told.prompt != record["prompt"]:
         yield f"{_name(record)}: its file {path.name} is of record {told.record_id}, {told.prompt}"
     marks = [f"order {order.number}".encode() for order in remains.billed(record)]

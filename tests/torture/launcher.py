@@ -114,11 +114,9 @@ class Grim:
         """Stand at every step."""
         import database
         import generator
-        import pictures
-        import windows
-        from picture_files import keeping
+        from app.images import atomic_write, store
 
-        self._remembering(pictures)
+        self._remembering(store)
         self._after(database, "claim_record", "claimed", lambda _, record: record)
         self._after(database, "add_send", "ledger written", lambda told, _: told[1])
         self._before(database, "keep_ticket", "answer read")
@@ -126,8 +124,8 @@ class Grim:
         self._after(generator, "generate", "picture in hand", lambda told, _: told[1].prompt)
         self._before(database, "finish_record", "about to finish")
         self._after(database, "finish_record", "finished", lambda told, _: told[1])
-        self._after(windows, "publish", "file named", lambda told, _: told[1].stem)
-        keeping.part_file = self._halting(keeping.part_file)
+        self._after(atomic_write, "place", "file named", lambda told, _: told[1].stem)
+        atomic_write.part_file = self._halting(atomic_write.part_file)
 
     def _after(self, room: Any, name: str, moment: str, about: Callable[[Any, Any], Any]) -> None:
         step = getattr(room, name)

@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 from app.domain import ImageRequest, Size
-from picture_files import described, exif
-from picture_files.containers import (
+from app.images import exif, exif_facts
+from app.images.containers import (
     Part,
     jpeg_segment,
     jpeg_segments,
@@ -121,7 +121,7 @@ def _inflated(packed: bytes) -> bytes:
 
 def _into_jpeg(content: bytes, text: str) -> Pieces:
     segments = list(jpeg_segments(content))
-    picture = described.jpeg(content, segments)
+    picture = exif_facts.jpeg(content, segments)
     found = next((part for part in segments if _is_exif(content, part)), None)
     if found:
         grown = _with_comment(content[found.payload][len(_EXIF_HEADER) :], text, picture, _MOST_IN_SEGMENT)
@@ -146,7 +146,7 @@ def _into_webp(content: bytes, text: str) -> Pieces:
     """The EXIF chunk stands where one stood, else last; a simple file becomes an extended one."""
     chunks = list(webp_chunks(content))
     lead, lead_end = _extended_lead(content, chunks[0])
-    picture = described.webp(lead, content, chunks)
+    picture = exif_facts.webp(lead, content, chunks)
     frame_end = chunks[-1].end
     found = next((part for part in chunks if part.name == b"EXIF"), None)
     payload = content[found.payload] if found else b""

@@ -14,11 +14,10 @@ from pathlib import Path
 
 from app.domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
 from app.errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
-from app.system import windows_files
-from picture_files import checking, embedding, keeping
-from picture_files.checking import KEPT_FORMATS, THUMBNAIL_SIDE
-from picture_files.containers import sniff
-from picture_files.naming import (
+from app.images import atomic_write, decode, metadata
+from app.images.containers import sniff
+from app.images.decode import KEPT_FORMATS, THUMBNAIL_SIDE
+from app.images.filenames import (
     ENDINGS,
     MAX_PROMISED_BYTES,
     MAX_STEM_BYTES,
@@ -29,8 +28,9 @@ from picture_files.naming import (
     safe_stem,
     stem_from_prompt,
 )
-from picture_files.parameters import Parameters
-from picture_files.parameters import parse as parse_parameters
+from app.images.parameters import Parameters
+from app.images.parameters import parse as parse_parameters
+from app.system import windows_files
 
 __all__ = [
     "KEPT_FORMATS",
@@ -91,12 +91,12 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
 
     stem = _promised(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
-    with keeping.telling(output_dir):
+    with atomic_write.telling(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
-        with keeping.part_file(output_dir, pieces) as part, _taken_back_on_failure(thumbnail):
-            keeping.write_over(thumbnail, checked.thumbnail, output_dir)
+        with atomic_write.part_file(output_dir, pieces) as part, _taken_back_on_failure(thumbnail):
+            atomic_write.write_over(thumbnail, checked.thumbnail, output_dir)
             placed = _place(part, stem, _ENDING[checked.format], own)
-            keeping.sync_folder(output_dir)
+            atomic_write.sync_folder(output_dir)
     return _kept(placed, checked, pieces) if isinstance(placed, str) else placed
 
 
@@ -133,12 +133,12 @@ def embed_parameters(
 
     With ``size`` None, ``keep_picture`` puts in the size that decoding showed.
     """
-    return embedding.parameters_text(request, size, model, record_id, seed)
+    return metadata.parameters_text(request, size, model, record_id, seed)
 
 
 def read_parameters(source: Path | bytes) -> str | None:
     """The parameters in a PNG, JPEG or WebP file, ours or another tool's; None when there are none."""
-    return embedding.extract(source if isinstance(source, bytes) else source.read_bytes())
+    return metadata.extract(source if isinstance(source, bytes) else source.read_bytes())
 
 
 def sha256_of(path: Path) -> str:
@@ -160,12 +160,12 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
     source = open_output(output_dir, filename)
     try:
         with source.open("rb") as file:
-            content = checking.thumbnail_of(file, max_pixels=MAX_PIXELS)
+            content = decode.thumbnail_of(file, max_pixels=MAX_PIXELS)
     except (OSError, ValueError) as error:
         raise NotFound(f"图片「{filename}」打不开，可能已损坏") from error
     try:
-        with keeping.telling(output_dir):
-            keeping.write_over(thumbnail, content, output_dir)
+        with atomic_write.telling(output_dir):
+            atomic_write.write_over(thumbnail, content, output_dir)
     except StorageError:
         # Another may have been quicker: Windows does not replace what is being sent.
         if not thumbnail.is_file():
@@ -192,7 +192,7 @@ def small_copy(
     except (NotFound, OSError):
         thumbnail = elsewhere(filename)
     try:
-        return checking.small_copy(thumbnail, box) if thumbnail else None
+        return decode.small_copy(thumbnail, box) if thumbnail else None
     except OSError:
         return None
 
@@ -218,7 +218,7 @@ def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
 
     StorageError when the disk will not, at once: the trash is emptied again.
     """
-    with keeping.telling(output_dir):
+    with atomic_write.telling(output_dir):
         with contextlib.suppress(NotFound):
             open_output(output_dir, filename).unlink(missing_ok=True)
         for path in (thumbnail_path(output_dir, record_id), *_put_aside_for(output_dir, record_id)):
@@ -229,8 +229,8 @@ def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> i
     """Remove what a crash left half-written; how many. Where no lock tells whether its writer is dead, only
     what is older than so many seconds.
     """
-    with keeping.telling(output_dir):
-        return keeping.remove_parts(output_dir, older_than=older_than)
+    with atomic_write.telling(output_dir):
+        return atomic_write.remove_parts(output_dir, older_than=older_than)
 
 
 def checked_upload(filename: str, content: bytes) -> CheckedUpload:
@@ -254,28 +254,28 @@ class _Unopened(Exception):
     """A picture that came whole, as far as one can tell, and is not opened here: the sentence why."""
 
 
-def _check_delivered(content: bytes) -> checking.Checked:
+def _check_delivered(content: bytes) -> decode.Checked:
     try:
-        return checking.check(content, max_pixels=MAX_PIXELS)
-    except checking.Damaged as error:
+        return decode.check(content, max_pixels=MAX_PIXELS)
+    except decode.Damaged as error:
         raise _broken("模型返回的图片不完整，可重新取回，不会重复计费", again=True) from error
-    except checking.NotAPicture as error:
+    except decode.NotAPicture as error:
         if error.format is None:
             text = "模型返回的内容不是图片，只能保存 PNG、JPEG、WebP，请重新取回或换一个模型"
             raise _broken(text, again=True) from error
         text = f"模型返回的图片是 {error.format.upper()} 格式，这里打不开，请换一个模型"
         raise _Unopened(text) from error
-    except checking.TooManyPixels as error:
+    except decode.TooManyPixels as error:
         raise _Unopened("模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率") from error
-    except checking.TooManyParts as error:
+    except decode.TooManyParts as error:
         raise _Unopened("模型返回的图片分段过多，为安全起见没有打开，请换一个模型") from error
 
 
 def _put_aside(content: bytes, output_dir: Path, record_id: int) -> str:
     """Bytes that were paid for and are not opened here -> where they are, below the folder of pictures."""
     aside = output_dir / _UNOPENED / f"{record_id}.{sniff(content)}"
-    with keeping.telling(output_dir):
-        keeping.write_over(aside, content, output_dir)
+    with atomic_write.telling(output_dir):
+        atomic_write.write_over(aside, content, output_dir)
     return f"{output_dir.name}/{_UNOPENED}/{aside.name}"
 
 
@@ -283,14 +283,14 @@ def _put_aside_for(output_dir: Path, record_id: int) -> Iterator[Path]:
     return (output_dir / _UNOPENED).glob(f"{record_id}.*")
 
 
-def _with_parameters(content: bytes, checked: checking.Checked, text: str) -> embedding.Pieces:
+def _with_parameters(content: bytes, checked: decode.Checked, text: str) -> metadata.Pieces:
     if not text:
         return (content,)
-    told = embedding.with_real_size(text, checked.width, checked.height)
-    return embedding.embed(content, checked.format, told)
+    told = metadata.with_real_size(text, checked.width, checked.height)
+    return metadata.embed(content, checked.format, told)
 
 
-def _kept(filename: str, checked: checking.Checked, pieces: embedding.Pieces) -> KeptPicture:
+def _kept(filename: str, checked: decode.Checked, pieces: metadata.Pieces) -> KeptPicture:
     return KeptPicture(
         filename=filename,
         width=checked.width,
@@ -304,9 +304,9 @@ def _kept(filename: str, checked: checking.Checked, pieces: embedding.Pieces) ->
 def _own_picture(path: Path, record_id: int, prompt: str) -> tuple[KeptPicture, int | None] | None:
     with contextlib.suppress(OSError, ValueError):
         content = windows_files.patiently(path.read_bytes)
-        told = parse_parameters(embedding.extract(content) or "")
+        told = parse_parameters(metadata.extract(content) or "")
         if told.record_id == record_id and prompt in told.text:
-            checked = checking.check(content, max_pixels=MAX_PIXELS)
+            checked = decode.check(content, max_pixels=MAX_PIXELS)
             return _kept(path.name, checked, (content,)), told.seed
     return None
 
@@ -315,26 +315,26 @@ def _broken(message: str, *, again: bool) -> ModelError:
     return ModelError(message, cause="broken", billed=Billed.YES, retryable=again, ticket_usable=again)
 
 
-def _check_upload(content: bytes) -> checking.Checked:
+def _check_upload(content: bytes) -> decode.Checked:
     if len(content) > MAX_UPLOAD_BYTES:
         raise TooLarge(f"图片超过 {MAX_UPLOAD_BYTES // (1024 * 1024)} MB，请压缩后再上传")
     if not content:
         raise InvalidRequest("file", "这是空文件（0 字节），请重新导出或下载一份再上传")
     try:
-        return checking.check(content, max_pixels=MAX_UPLOAD_PIXELS)
-    except checking.NotAPicture as error:
+        return decode.check(content, max_pixels=MAX_UPLOAD_PIXELS)
+    except decode.NotAPicture as error:
         if error.format in ("heic", "avif"):
             text = f"这是 {error.format.upper()} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传"
             raise InvalidRequest("file", text) from error
         names = "、".join(name.upper() for name in KEPT_FORMATS)
         raise InvalidRequest("file", f"这不是可用的图片，请上传 {names} 文件") from error
-    except checking.TooManyParts as error:
+    except decode.TooManyParts as error:
         text = "这张图片分段过多，打开它要很久，请用看图软件另存一份再上传"
         raise InvalidRequest("file", text) from error
-    except checking.TooManyPixels as error:
+    except decode.TooManyPixels as error:
         text = f"图片像素过多（最多 {MAX_UPLOAD_PIXELS // 10_000} 万像素），请缩小后再上传"
         raise InvalidRequest("file", text) from error
-    except checking.Damaged as error:
+    except decode.Damaged as error:
         raise InvalidRequest("file", "图片文件已损坏或不完整，请换一个文件") from error
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
-from picture_files.containers import is_in_few_parts, is_whole, sniff
+from app.images.containers import is_in_few_parts, is_whole, sniff
 
 KEPT_FORMATS = ("png", "jpeg", "webp")
 THUMBNAIL_SIDE = 320

@@ -3,8 +3,8 @@
 import struct
 from collections.abc import Sequence
 
-from picture_files.containers import Part
-from picture_files.exif import Picture
+from app.images.containers import Part
+from app.images.exif import Picture
 
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _APP0, _APP2, _APP14 = 0xE0, 0xE2, 0xEE
