@@ -12,8 +12,8 @@ from app import log
 from app.config import Settings
 from app.errors import BucketError, NotFound, StorageError
 from app.images import store as images_store
-from output_copies import OutputCopies
-from sample_images import Library
+from app.library.library import Library
+from app.library.output_backup import OutputCopies
 
 _LONGEST_COPY_PAUSE = 600.0
 _TRASH_DAYS = 30

@@ -15,13 +15,12 @@ from typing import TypeVar
 
 import database
 import generator
-import output_copies
-import sample_images
 from app import log
 from app.config import Settings
 from app.domain import KeptPicture, Record, Reference
 from app.errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
 from app.images import store
+from app.library import library, output_backup
 from disk_space import DiskLow, DiskSpace
 from housework import Housework
 from pace import Bell, Pace, Slot
@@ -60,8 +59,8 @@ class Worker:
         self.model = model
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._model_id = model.card.model_id
-        self.library = sample_images.open_library(settings)
-        self.copies = output_copies.open_copies(settings)
+        self.library = library.open_library(settings)
+        self.copies = output_backup.open_copies(settings)
         self.pace = Pace(settings.model_concurrency)
         self.bell = Bell()
         self.disk = DiskSpace((settings.output_dir, settings.database_path.parent))

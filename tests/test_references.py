@@ -24,8 +24,8 @@ from app.config import Settings
 from app.db.migrations.m0003_references import add_library
 from app.domain import LibraryImage, Record, SampleImage, Status
 from app.images import store
-from sample_images import open_library
-from sample_library import shelf
+from app.library import bucket
+from app.library.library import open_library
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
@@ -275,7 +275,7 @@ def test_while_oss_is_down_what_needs_it_waits_and_the_rest_goes_on(
     assert waiting.not_before > time.time() - 1
     assert database.committed(db) == Decimal("0.22")
     oss.is_down = False
-    monkeypatch.setattr(shelf, "SULK_SECONDS", 0.0)
+    monkeypatch.setattr(bucket, "SULK_SECONDS", 0.0)
     work_off(worker, db)
     assert records(db, ids)[0].status is Status.SUCCESS
     assert jimeng.charges == 2
@@ -625,7 +625,7 @@ def test_without_a_fresh_list_the_send_tells_what_a_record_used(
 ) -> None:
     image = by_hand(worker, oss, packed(RED))
     with monkeypatch.context() as an_hour_later:
-        an_hour_later.setattr(shelf, "FRESH_SECONDS", -1.0)
+        an_hour_later.setattr(bucket, "FRESH_SECONDS", -1.0)
         ids = queue(client, row("一", image), row("二", image))
     assert {record.sample_images[0].etag for record in records(db, ids)} == {""}
     work_off(worker, db)

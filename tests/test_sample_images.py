@@ -17,8 +17,8 @@ from app.config import Settings
 from app.domain import LibraryImage, ReferenceFacts, SampleImage
 from app.errors import Conflict, InvalidRequest, NotFound, StorageError
 from app.images import store
-from sample_images import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
-from sample_library import folder
+from app.library import local
+from app.library.library import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
 from tests.drawn import drawn
 
 
@@ -514,7 +514,7 @@ def test_a_picture_that_thousands_of_rows_name_is_read_once(
     settings.samples_dir.mkdir()
     picture = settings.samples_dir / "手放.png"
     picture.write_bytes(drawn("png"))
-    monkeypatch.setattr(folder, "_SETTLED_NS", -1)
+    monkeypatch.setattr(local, "_SETTLED_NS", -1)
     read, plainly = list[Path](), Path.read_bytes
 
     def read_bytes(path: Path) -> bytes:

@@ -12,8 +12,8 @@ from app.config import Settings
 from app.domain import CheckedUpload, LibraryImage, SampleImage
 from app.errors import BucketError, Busy, Conflict, InvalidRequest, NotFound
 from app.images import store
-from sample_images import Library, open_library
-from sample_library import shelf
+from app.library import bucket
+from app.library.library import Library, open_library
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.oss import Call, FakeOss, Reply
@@ -37,8 +37,8 @@ def library(in_oss: Settings, clock: Clock) -> Library:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "FIRST_WAIT", 0.2)
-    monkeypatch.setattr(shelf, "LATER_WAIT", 0.05)
+    monkeypatch.setattr(bucket, "FIRST_WAIT", 0.2)
+    monkeypatch.setattr(bucket, "LATER_WAIT", 0.05)
 
 
 def upload(name: str, content: bytes | None = None) -> CheckedUpload:
@@ -132,7 +132,7 @@ def test_nobody_waits_longer_than_the_patience_for_a_first_list(in_oss: Settings
 def test_who_waits_gets_the_list_as_soon_as_it_is_there(
     in_oss: Settings, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf, "FIRST_WAIT", 10.0)
+    monkeypatch.setattr(bucket, "FIRST_WAIT", 10.0)
     oss.keep(f"{PREFIX}猫.png", b"x")
     opened = open_library(in_oss)
     thread = threading.Timer(0.1, opened.refresh)

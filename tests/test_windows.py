@@ -12,9 +12,9 @@ import pytest
 from app.domain import ImageRequest, KeptPicture, Picture
 from app.errors import InvalidRequest, StorageError
 from app.images import atomic_write, store
+from app.library.local import Folder
 from app.system import windows_files
 from disk_space import DiskLow, DiskSpace
-from sample_library.folder import Folder
 from tests.drawn import drawn
 from tests.held_files import held, hold
 

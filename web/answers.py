@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from app import errors, log
 from app.domain import MAX_ROWS_A_BATCH, Batch, LogLine, ModelCard, Record, SampleImage, Status
-from sample_images import FILES_URL, THUMBNAILS_URL, shown_at
+from app.library.library import FILES_URL, THUMBNAILS_URL, shown_at
 from web.language import told
 
 MAX_UPLOAD_BYTES = 64 * 2**20  # of all that is sent at once

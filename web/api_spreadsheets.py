@@ -12,8 +12,8 @@ import spreadsheet
 from app.domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
 from app.errors import BucketError, Busy, InvalidRequest, NotFound
 from app.images import store
-from output_copies import OutputCopies
-from sample_images import Library
+from app.library.library import Library
+from app.library.output_backup import OutputCopies
 from web.answers import Answer, json_body, success
 from web.api import api
 from web.context import connection, rooms

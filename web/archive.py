@@ -15,7 +15,7 @@ from app.config import Settings
 from app.domain import file_key
 from app.errors import BucketError, NotFound
 from app.images import store
-from output_copies import OutputCopies
+from app.library.output_backup import OutputCopies
 from web.language import Tell
 
 WORKBOOK = "生成记录.xlsx"

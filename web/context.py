@@ -11,8 +11,8 @@ import database
 from app.config import Settings
 from app.domain import ModelCard
 from app.errors import Busy
+from app.library.library import Library
 from generator import ImageModel
-from sample_images import Library
 from worker import Worker
 
 WAITING_SEATS = 4  # of the server's 8 threads: the rest answers everybody else

@@ -10,7 +10,7 @@ import database
 from app.domain import CONTENT_FIELDS, ImageRequest, Record
 from app.errors import CAUSES, InvalidRequest, KeyReused, NotFound
 from app.images import store
-from sample_images import shown_at
+from app.library.library import shown_at
 from web.answers import sizes_json
 from web.asking import BadRows, asked_key, queue_rows
 from web.context import connection, rooms

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from app.domain import PINNED, CheckedUpload, LibraryImage
 from app.errors import Conflict, NotFound, StorageError
+from app.library import catalogue
+from app.library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
 from app.system import windows_files
-from sample_library import catalogue
-from sample_library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
 
 _TRASH = ".trash"
 _THUMBNAILS = ".thumbnails"

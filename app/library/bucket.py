@@ -20,11 +20,11 @@ from urllib.parse import quote
 
 from app.domain import PINNED, CheckedUpload, LibraryImage, ReferenceFacts
 from app.errors import BucketError, Busy, Conflict, NotFound
+from app.library import catalogue
+from app.library.catalogue import DIGEST_LENGTH, Catalogue, Change, Entry, missing, taken
+from app.library.list_cache import Remembered, recall, remember
+from app.library.snapshots import Pins
 from oss_client import Bucket, StoredObject
-from sample_library import catalogue
-from sample_library.catalogue import DIGEST_LENGTH, Catalogue, Change, Entry, missing, taken
-from sample_library.memory import Remembered, recall, remember
-from sample_library.pins import Pins
 
 FRESH_SECONDS = 60.0
 FIRST_WAIT, LATER_WAIT = 1.5, 0.3

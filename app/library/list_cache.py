@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import StorageError
-from sample_library.catalogue import Catalogue, Entry
-from sample_library.folder import write
+from app.library.catalogue import Catalogue, Entry
+from app.library.local import write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,19 +27,12 @@ from app.domain import (
     SampleImage,
 )
 from app.errors import InvalidRequest, NotFound
-from sample_library import catalogue, folder
-from sample_library.catalogue import (
-    THUMBNAILS_URL,
-    Catalogue,
-    IsUsed,
-    media_type_in,
-    media_type_of,
-    nobody_used,
-)
-from sample_library.folder import Folder
+from app.library import catalogue, local
+from app.library.catalogue import THUMBNAILS_URL, Catalogue, IsUsed, media_type_in, media_type_of, nobody_used
+from app.library.local import Folder
 
 if TYPE_CHECKING:
-    from sample_library.shelf import Shelf
+    from app.library.bucket import Shelf
 
 __all__ = ["FILES_URL", "THUMBNAILS_URL", "Library", "open_library", "shown_at"]
 
@@ -256,7 +249,7 @@ class Library:
         if shelf:
             return shelf.facts(name, mark)
         with contextlib.suppress(NotFound, OSError):
-            path = folder.existing(place, name) if place else self._folder.file(name, mark)
+            path = local.existing(place, name) if place else self._folder.file(name, mark)
             return catalogue.facts_of(path.name, path.stat().st_size)
         return None
 
@@ -267,7 +260,7 @@ class Library:
                 return self._library_reference(key, wish)
         for name in _names_in(image.url, OUTPUT_URL):
             with contextlib.suppress(NotFound):
-                return self._handed(_read(folder.existing(self._settings.output_dir, name), wish), wish)
+                return self._handed(_read(local.existing(self._settings.output_dir, name), wish), wish)
         if not _is_web_address(image.url):
             raise wish.refused("找不到了，请重新选择")
         return Reference(filename=image.filename, url=image.url)
@@ -331,8 +324,8 @@ def _as_bytes(content: bytes, wish: _Wish) -> Reference:
 
 
 def _open_shelf(settings: Settings, clock: Callable[[], float]) -> Shelf:
+    from app.library.bucket import Shelf
     from oss_client import Bucket  # oss2 takes 20 MB of memory: only where there is a bucket
-    from sample_library.shelf import Shelf
 
     memory = settings.samples_dir / ".oss-list.json"
     return Shelf(Bucket(settings), settings.oss_sample_prefix, memory=memory, clock=clock)
