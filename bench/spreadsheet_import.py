@@ -19,7 +19,7 @@ from typing import Any
 
 from openpyxl import load_workbook
 
-from spreadsheet import read_workbook, write_requests
+from app.sheets import read_workbook, write_requests
 from tests.workbooks.hostile import HOSTILE, unpacking_to, write_all
 from tests.workbooks.written import HEADER, by_xlsxwriter
 

@@ -15,7 +15,7 @@ import database
 from app.config import Settings
 from app.domain import ImageRequest, ModelCard
 from app.errors import Billed, ModelError
-from sheets.headers import STATUS_LABELS, status_named
+from app.sheets.headers import STATUS_LABELS, status_named
 from tests.wording import HAN
 from web.catalogue import Catalogue
 from web.language import CATALOGUE

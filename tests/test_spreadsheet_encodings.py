@@ -5,7 +5,7 @@ import time
 import pytest
 
 from app.errors import SpreadsheetError
-from spreadsheet import read_workbook
+from app.sheets import read_workbook
 
 SIMPLIFIED = [
     "小猫",

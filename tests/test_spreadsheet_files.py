@@ -12,7 +12,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 
-from spreadsheet import Import, read_workbook
+from app.sheets import Import, read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter, with_sheets
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from app.errors import SpreadsheetError
-from sheets.header_words import meaning
-from spreadsheet import Import, read_workbook
+from app.sheets import Import, read_workbook
+from app.sheets.header_synonyms import meaning
 from tests.workbooks.written import by_openpyxl
 
 HEADERS = {

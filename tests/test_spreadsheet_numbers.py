@@ -7,7 +7,7 @@ import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
 from app.errors import SpreadsheetError
-from spreadsheet import Import, Problem, read_workbook
+from app.sheets import Import, Problem, read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import by_openpyxl, by_xlsxwriter
 

@@ -8,7 +8,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from app.domain import MAX_ROWS_A_BATCH
 from app.errors import SpreadsheetError
-from spreadsheet import Import, read_workbook
+from app.sheets import Import, read_workbook
 from tests.workbooks.written import by_openpyxl
 
 HEAD = ("序号", "提示词", "图片比例", "生成数量")

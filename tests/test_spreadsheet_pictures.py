@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 import pytest
 from PIL import Image
 
-from spreadsheet import Import, read_workbook
+from app.sheets import Import, read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import by_xlsxwriter
 

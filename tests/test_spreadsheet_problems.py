@@ -9,7 +9,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from app.domain import ModelCard
 from app.errors import SpreadsheetError
-from spreadsheet import Import, Problem, read_workbook
+from app.sheets import Import, Problem, read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from app.errors import AppError, SpreadsheetError, TooLarge
-from spreadsheet import MAX_UPLOAD, read_workbook
+from app.sheets import MAX_UPLOAD, read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import by_openpyxl, with_sheets
 

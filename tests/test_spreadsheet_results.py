@@ -17,8 +17,7 @@ from openpyxl import Workbook, load_workbook
 
 from app.domain import Batch, BatchStatus, ModelCard, Record, SampleImage, Status
 from app.errors import StorageError
-from sheets import results
-from spreadsheet import Import, read_workbook, write_records, write_results
+from app.sheets import Import, read_workbook, results_export, write_records, write_results
 from tests.drawn import drawn
 from tests.workbooks.written import saved
 
@@ -149,8 +148,8 @@ def test_the_thumbnail_lies_in_its_cell_in_its_own_proportions() -> None:
     assert (anchor._from.row, anchor._from.col) == (2, 1)
     assert sheet.cell(1, 2).value == "缩略图"
     assert anchor.ext.width / anchor.ext.height == pytest.approx(160 / 90, rel=0.01)
-    assert anchor.ext.width <= results.THUMBNAIL_BOX[0] * 9_525
-    assert anchor.ext.height <= results.THUMBNAIL_BOX[1] * 9_525
+    assert anchor.ext.width <= results_export.THUMBNAIL_BOX[0] * 9_525
+    assert anchor.ext.height <= results_export.THUMBNAIL_BOX[1] * 9_525
 
 
 def test_thumbnails_are_kept_as_they_came() -> None:
@@ -168,7 +167,7 @@ def test_thumbnails_are_not_told_of_as_pictures_that_were_not_read() -> None:
     assert not any("浮在表格上" in note for note in read_workbook(content, "a.xlsx").notes)
 
 
-@pytest.mark.parametrize("cut", [results.MAX_THUMBNAIL_BYTES, 2_000])
+@pytest.mark.parametrize("cut", [results_export.MAX_THUMBNAIL_BYTES, 2_000])
 def test_every_picture_is_in_the_file_once_and_on_its_own_line(
     monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
@@ -177,7 +176,7 @@ def test_every_picture_is_in_the_file_once_and_on_its_own_line(
         record(number, row_number=(number - 11) // 4 + 1, picture_number=(number - 11) % 4 + 1, num_images=4)
         for number in pictures
     ]
-    monkeypatch.setattr(results, "MAX_THUMBNAIL_BYTES", cut)
+    monkeypatch.setattr(results_export, "MAX_THUMBNAIL_BYTES", cut)
 
     content = written(records, pictures.get)
 
@@ -205,7 +204,7 @@ def test_bytes_that_are_no_picture_leave_the_cell_empty() -> None:
 
 def test_thumbnails_end_where_the_file_would_be_too_large_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = drawn("png")
-    monkeypatch.setattr(results, "MAX_THUMBNAIL_BYTES", 2 * len(picture) + 1)
+    monkeypatch.setattr(results_export, "MAX_THUMBNAIL_BYTES", 2 * len(picture) + 1)
 
     first, second, third, fourth = lines(
         written([record(1), record(2), record(3), record(4, Status.FAILED)], lambda _: picture)
@@ -417,7 +416,7 @@ def test_an_export_of_no_records_has_its_header() -> None:
 
 
 def test_records_beyond_a_sheet_go_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "_ROWS_A_SHEET", 2)
+    monkeypatch.setattr(results_export, "_ROWS_A_SHEET", 2)
 
     with write_records([record(n) for n in range(1, 6)]) as file:
         sheets = load_workbook(io.BytesIO(file.read())).worksheets

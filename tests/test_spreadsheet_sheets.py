@@ -8,7 +8,7 @@ import pytest
 from openpyxl import load_workbook
 
 from app.errors import SpreadsheetError
-from spreadsheet import read_workbook
+from app.sheets import read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import saved, with_sheets
 

@@ -12,7 +12,7 @@ from openpyxl import Workbook, load_workbook
 
 from app.domain import ImageRequest, ModelCard
 from app.errors import SpreadsheetError
-from spreadsheet import read_workbook, write_requests, write_template
+from app.sheets import read_workbook, write_requests, write_template
 from tests.workbooks.written import HEADER, saved
 
 

@@ -34,12 +34,12 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "web_app.py": None,  # starts at the terminal
     "web/language.py": ("day_in_words",),  # both languages at once
     "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
-    "sheets/paper.py": ("微软雅黑",),  # a font
-    "sheets/encoding.py": ("_is_hanzi",),  # the last of them
-    "sheets/header_words.py": None,  # what people call their columns
-    "sheets/headers.py": ("_STATUS_NAMES",),  # as workbooks have them
-    "sheets/other_lines.py": ("_UNIT", "_WORD", "_AMOUNTS", "_SUM"),  # what people write below a table
-    "sheets/cells.py": ("下午",),  # what Excel writes
+    "app/sheets/sheet_writer.py": ("微软雅黑",),  # a font
+    "app/sheets/text_encoding.py": ("_is_hanzi",),  # the last of them
+    "app/sheets/header_synonyms.py": None,  # what people call their columns
+    "app/sheets/headers.py": ("_STATUS_NAMES",),  # as workbooks have them
+    "app/sheets/non_data_rows.py": ("_UNIT", "_WORD", "_AMOUNTS", "_SUM"),  # what people write below a table
+    "app/sheets/cells.py": ("下午",),  # what Excel writes
     "app/providers/demo.py": ("_write_on",),  # drawn into the picture
     "static/js/batch/references.js": ("、",),  # between names in a cell
     "static/js/table/columns.js": ("；",),  # between names in a copied cell

@@ -11,7 +11,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 import database
-import spreadsheet
+from app import sheets
 from app.config import Settings
 from app.domain import Record, Size
 from app.errors import InvalidRequest, NotFound
@@ -131,7 +131,7 @@ def export_records() -> Response:
     """``ids=1,2``, or all that the filter finds, as a workbook."""
     chosen = asked_for()
     with rooms().workbook():
-        file = spreadsheet.write_records(database.list_chosen(connection(), chosen), tell=teller())
+        file = sheets.write_records(database.list_chosen(connection(), chosen), tell=teller())
     return workbook(file, told("生成记录.xlsx"))
 
 

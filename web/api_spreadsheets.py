@@ -8,7 +8,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 import database
-import spreadsheet
+from app import sheets
 from app.domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
 from app.errors import BucketError, Busy, InvalidRequest, NotFound
 from app.images import store
@@ -29,10 +29,10 @@ def import_spreadsheet() -> Answer:
     file = request.files.get("file")
     if file is None:
         raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
-    content = file.stream.read(spreadsheet.MAX_UPLOAD + 1)
+    content = file.stream.read(sheets.MAX_UPLOAD + 1)
     library = _LibraryNames(rooms().library)
     card = rooms().card
-    found = spreadsheet.read_workbook(content, file.filename or "", card=card, is_known=library.has)
+    found = sheets.read_workbook(content, file.filename or "", card=card, is_known=library.has)
     problems = [{**problem.as_json(), "error": told(problem.error)} for problem in found.problems]
     notes = [told(note) for note in found.notes]
     try:
@@ -69,7 +69,7 @@ class _LostPictures:
 @api.get("/spreadsheet/template.xlsx")
 def spreadsheet_template() -> Response:
     """The workbook to fill in."""
-    file = BytesIO(spreadsheet.write_template(rooms().model.card, tell=teller()))
+    file = BytesIO(sheets.write_template(rooms().model.card, tell=teller()))
     return workbook(file, told("批量生成模板.xlsx"))
 
 
@@ -81,7 +81,7 @@ def export_spreadsheet() -> Response:
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", f"一次最多导出 {MAX_ROWS_A_BATCH} 行")
-    file = BytesIO(spreadsheet.write_requests(rows, rooms().model.card, tell=teller()))
+    file = BytesIO(sheets.write_requests(rows, rooms().model.card, tell=teller()))
     return workbook(file, told("批量生成.xlsx"))
 
 
@@ -95,11 +95,11 @@ def batch_results(batch_id: str) -> Response:
     lost = _LostPictures(db, rooms().worker.copies)
 
     def thumbnail(record_id: int) -> bytes | None:
-        name, box = names[record_id], spreadsheet.THUMBNAIL_BOX
+        name, box = names[record_id], sheets.THUMBNAIL_BOX
         return store.small_copy(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
 
     with rooms().workbook():
-        file = spreadsheet.write_results(batch, records, thumbnails=thumbnail, tell=teller())
+        file = sheets.write_results(batch, records, thumbnails=thumbnail, tell=teller())
     return workbook(file, told(f"{store.safe_stem(batch.name) or batch.id}-结果.xlsx"))
 
 
@@ -131,7 +131,7 @@ class _LibraryNames:
             return True
 
 
-def _look_up(rows: Sequence[spreadsheet.ImportedRow], library: _LibraryNames) -> list[dict[str, Any]]:
+def _look_up(rows: Sequence[sheets.ImportedRow], library: _LibraryNames) -> list[dict[str, Any]]:
     """Each reference name of each row -> exact, ambiguous (with candidates) or missing."""
     named = [(row.number, name) for row in rows for name in row.references]
     return [{"row": number, "name": name, **_match(library.find(name))} for number, name in named]

@@ -9,7 +9,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 import database
-import spreadsheet
+from app import sheets
 from app.config import Settings
 from app.domain.ledger import Spent
 from app.errors import InvalidRequest
@@ -37,7 +37,7 @@ def export_ledger() -> Response:
     """Every send of the span, a line each, and what they come to."""
     span = read_span(request.args)
     sends = database.list_sends(connection(), span.low, span.high)
-    return workbook(spreadsheet.write_ledger(sends, tell=teller()), _name(span, "xlsx"))
+    return workbook(sheets.write_ledger(sends, tell=teller()), _name(span, "xlsx"))
 
 
 @api.get("/usage/export.csv")
@@ -102,7 +102,7 @@ def _chosen(body: Mapping[str, Any]) -> list[int] | None:
 def _lines(settings: Settings, span: Span, tell: Tell) -> Iterator[str]:
     with closing(database.connect(settings.database_path)) as db:
         sends = begun(database.list_sends(db, span.low, span.high))
-        yield from spreadsheet.ledger_lines(sends, tell=tell)
+        yield from sheets.ledger_lines(sends, tell=tell)
 
 
 def _name(span: Span, ending: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import database
-import spreadsheet
+from app import sheets
 from app.config import Settings
 from app.domain import file_key
 from app.errors import BucketError, NotFound
@@ -114,7 +114,7 @@ def stream_archive(
                 continue
             yield from _sent(bundle, entry, file, pipe)
         entry = zipfile.ZipInfo(tell(WORKBOOK), time.localtime()[:6])
-        workbook = spreadsheet.write_records(database.list_chosen(db, ids), tell=tell)
+        workbook = sheets.write_records(database.list_chosen(db, ids), tell=tell)
         yield from _sent(bundle, entry, workbook, pipe)
         if missing:
             lines = [tell("这些记录的图片已不在 output 文件夹里（编号、文件名）："), *missing, ""]

@@ -7,11 +7,11 @@ import re
 from collections.abc import Container, Iterator
 
 from app.errors import SpreadsheetError
-from sheets.bounds import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
-from sheets.encoding import decode
-from sheets.grid import Grid, Row, Unreadable, Value, is_blank
-from sheets.headers import find_header
-from sheets.pictures_in_sheets import picture_of_text
+from app.sheets.headers import find_header
+from app.sheets.limits import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
+from app.sheets.table import Grid, Row, Unreadable, Value, is_blank
+from app.sheets.text_encoding import decode
+from app.sheets.xlsx_images import picture_of_text
 
 _SEPARATORS = ",\t;，；|"
 _HEADER_DEPTH = 30

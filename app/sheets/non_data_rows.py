@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from app.domain import CONTENT_FIELDS, normal_text, trimmed_text
-from sheets.grid import Grid, Row, Sheet, Unreadable, Value
-from sheets.headers import Header, plain_header
+from app.sheets.headers import Header, plain_header
+from app.sheets.table import Grid, Row, Sheet, Unreadable, Value
 
 _LONGEST = 60
 _UNIT = "(?:张图片|张图|张|幅图|幅|条|个|行|项|组|元|块|pictures?|images?|rows?|%)"

@@ -6,7 +6,7 @@ import posixpath
 from urllib.parse import unquote
 
 from app.errors import SpreadsheetError
-from sheets.bounds import MAX_RELATIONS, TOO_MUCH, Attributes, Package
+from app.sheets.limits import MAX_RELATIONS, TOO_MUCH, Attributes, Package
 
 
 def main_part(package: Package) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text, trimmed_text
-from sheets.grid import Moment, Unreadable, Value
-from sheets.headers import LABELS, shown
+from app.sheets.headers import LABELS, shown
+from app.sheets.table import Moment, Unreadable, Value
 
 # Fields of which any text is a value; of the others only a short text can be one.
 TEXTS = ("prompt", "negative_prompt", "filename", "references")

@@ -3,12 +3,12 @@
 The face of ``sheets/``, the only rooms with openpyxl. Names of reference images are not looked up here.
 """
 
-from sheets.bounds import MAX_UPLOAD
-from sheets.cells import Problem
-from sheets.ledger import ledger_lines, write_ledger
-from sheets.reading import Import, ImportedRow, read_workbook
-from sheets.results import THUMBNAIL_BOX, write_records, write_results
-from sheets.writing import write_requests, write_template
+from app.sheets.cells import Problem
+from app.sheets.importer import Import, ImportedRow, read_workbook
+from app.sheets.ledger_export import ledger_lines, write_ledger
+from app.sheets.limits import MAX_UPLOAD
+from app.sheets.results_export import THUMBNAIL_BOX, write_records, write_results
+from app.sheets.template_export import write_requests, write_template
 
 __all__ = [
     "MAX_UPLOAD",

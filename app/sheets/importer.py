@@ -10,12 +10,12 @@ from typing import Any
 
 from app.domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
 from app.errors import SpreadsheetError
-from sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
-from sheets.grid import DressedNumber, Grid, Merge, Moment, Row, Sheet, Unreadable, Value
-from sheets.header_words import is_doubtful
-from sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
-from sheets.kinds import open_sheets
-from sheets.other_lines import drop_empty_rows, drop_other_lines
+from app.sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
+from app.sheets.file_types import open_sheets
+from app.sheets.header_synonyms import is_doubtful
+from app.sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
+from app.sheets.non_data_rows import drop_empty_rows, drop_other_lines
+from app.sheets.table import DressedNumber, Grid, Merge, Moment, Row, Sheet, Unreadable, Value
 
 _HEADER_DEPTH = 50
 _AS_SHOWN = (*TEXTS, "aspect_ratio", "resolution")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.domain import Status, normal_text, trimmed_text, visible_text
-from sheets.grid import Moment, Row, Unreadable, Value, number_text
-from sheets.header_words import Meaning, meaning
+from app.sheets.header_synonyms import Meaning, meaning
+from app.sheets.table import Moment, Row, Unreadable, Value, number_text
 
 # The order of the template's columns; labels as in the contract.
 LABELS: Mapping[str, str] = {

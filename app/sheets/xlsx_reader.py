@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Container
 
 from app.errors import SpreadsheetError
-from sheets.bounds import MAX_COLUMN, MAX_SHEETS, Attributes, Package
-from sheets.grid import Grid, Row
-from sheets.pictures_in_sheets import count_floating, has_placed_pictures
-from sheets.relations import main_part, relations_of
-from sheets.shared_parts import Shared, read_strings, read_styles, whole_number
-from sheets.sheet_walk import SheetWalk
+from app.sheets.limits import MAX_COLUMN, MAX_SHEETS, Attributes, Package
+from app.sheets.table import Grid, Row
+from app.sheets.xlsx_images import count_floating, has_placed_pictures
+from app.sheets.xlsx_relationships import main_part, relations_of
+from app.sheets.xlsx_sheet_parser import SheetWalk
+from app.sheets.xlsx_styles import Shared, read_strings, read_styles, whole_number
 
 
 class Workbook:

@@ -18,9 +18,9 @@ from app.domain import (
     RESOLUTIONS,
     ModelCard,
 )
-from sheets.cells import join_names
-from sheets.headers import LABELS
-from sheets.paper import Column, SheetWriter, Tell, writing
+from app.sheets.cells import join_names
+from app.sheets.headers import LABELS
+from app.sheets.sheet_writer import Column, SheetWriter, Tell, writing
 
 SHEET_NAME = "提示词表"
 WIDTHS: Mapping[str, float] = {

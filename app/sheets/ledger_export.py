@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from app.domain.ledger import OUTCOMES, Send, Spent, known
 from app.errors import CAUSES
-from sheets.paper import Column, SheetWriter, Tell, local_time, writing
+from app.sheets.sheet_writer import Column, SheetWriter, Tell, local_time, writing
 
 _ROWS_A_SHEET = 1_000_000
 _PROMPT_LENGTH = 60

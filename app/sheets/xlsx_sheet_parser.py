@@ -7,7 +7,7 @@ import re
 from collections.abc import Container
 
 from app.errors import SpreadsheetError
-from sheets.bounds import (
+from app.sheets.limits import (
     MAX_CELL_LENGTH,
     MAX_CELLS,
     MAX_COLUMN,
@@ -19,9 +19,9 @@ from sheets.bounds import (
     Package,
     TextBudget,
 )
-from sheets.grid import DressedNumber, Grid, Merge, Moment, Row, Unreadable, Value, is_blank
-from sheets.pictures_in_sheets import picture_of_formula, picture_of_text, placed_picture
-from sheets.shared_parts import Shared, unescape
+from app.sheets.table import DressedNumber, Grid, Merge, Moment, Row, Unreadable, Value, is_blank
+from app.sheets.xlsx_images import picture_of_formula, picture_of_text, placed_picture
+from app.sheets.xlsx_styles import Shared, unescape
 
 _LETTERS = {letter: number for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1)}
 _NO_RESULT = "这格是公式，文件里没有存下结果，请在 Excel 里打开并保存一次，或复制后「粘贴为值」"

@@ -8,10 +8,10 @@ from pathlib import PurePath
 from typing import cast
 
 from app.errors import SpreadsheetError
-from sheets.bounds import Package, check_upload
-from sheets.delimited import DelimitedSheet
-from sheets.grid import Sheet
-from sheets.workbook import Workbook
+from app.sheets.csv_reader import DelimitedSheet
+from app.sheets.limits import Package, check_upload
+from app.sheets.table import Sheet
+from app.sheets.xlsx_reader import Workbook
 
 _SAVE_AS = "请用 Excel 或 WPS 打开后另存为 .xlsx 再导入"
 _OLD_EXCEL = f"这是旧版 Excel 文件（.xls），{_SAVE_AS}"

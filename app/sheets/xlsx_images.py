@@ -6,9 +6,9 @@ import re
 from contextlib import suppress
 
 from app.errors import SpreadsheetError
-from sheets.bounds import Attributes, Package
-from sheets.grid import Unreadable
-from sheets.relations import relations_of
+from app.sheets.limits import Attributes, Package
+from app.sheets.table import Unreadable
+from app.sheets.xlsx_relationships import relations_of
 
 _ERROR = "这格里是一张图片，从表格里读不出来，请把图片上传到「示例图」，再在「参考示例图」这一列写上它的名字"
 _CALLS = ("DISPIMG(", "IMAGE(")

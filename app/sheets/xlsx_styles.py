@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 
 from app.errors import SpreadsheetError
-from sheets.bounds import MAX_STYLES, TOO_MUCH, Attributes, Package, TextBudget
+from app.sheets.limits import MAX_STYLES, TOO_MUCH, Attributes, Package, TextBudget
 
 # Date formats that only East Asian editions of Excel name by number.
 _EAST_ASIAN_DATES = {*range(27, 37), *range(50, 59)}

@@ -15,10 +15,10 @@ from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
 from openpyxl.drawing.xdr import XDRPositiveSize2D
 
 from app.domain import Batch, Record, Status
-from sheets.cells import join_names
-from sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
-from sheets.paper import Column, SheetWriter, Tell, local_time, writing
-from sheets.writing import WIDTHS
+from app.sheets.cells import join_names
+from app.sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
+from app.sheets.sheet_writer import Column, SheetWriter, Tell, local_time, writing
+from app.sheets.template_export import WIDTHS
 
 # Thumbnails are shown within this box of pixels; together they leave the file small enough to be imported.
 THUMBNAIL_BOX = (96, 76)

@@ -19,7 +19,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.properties import PageSetupProperties
 
 from app.errors import SpreadsheetError
-from sheets.bounds import MAX_CELL_LENGTH
+from app.sheets.limits import MAX_CELL_LENGTH
 
 _FONT = "微软雅黑"
 _BORDER = Border(bottom=Side(style="thin", color="D9DDE3"))
