@@ -25,6 +25,7 @@ from app.domain import ModelCard
 from app.errors import AppError
 from app.images import store
 from app.system import folders, http_server, listener, process
+from app.worker.worker import Worker
 from web import (  # noqa: F401 - routes join
     api_records,
     api_samples,
@@ -52,7 +53,6 @@ from web.numbers import bound_numbers
 from web.pages import pages
 from web.watch import watch
 from web.weight import lighten
-from worker import Worker
 
 _YEAR = 365 * 24 * 3600
 _HERE = Path(__file__).parent

@@ -19,8 +19,8 @@ import generator
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
 from app.images import store
+from app.worker.worker import Worker
 from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY
-from worker import Worker
 
 LATENCY = 2.0
 WEIGHT = 1_000_000

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from disk_space import LEAST_BYTES, MEGABYTE, DiskLow, DiskSpace, free_bytes
+from app.worker.disk_space import LEAST_BYTES, MEGABYTE, DiskLow, DiskSpace, free_bytes
 
 
 def space(**free: int) -> DiskSpace:

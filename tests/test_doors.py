@@ -17,10 +17,10 @@ from werkzeug.routing import Rule
 import database
 import generator
 from app.config import Settings
+from app.worker.worker import Worker
 from tests.drawn import drawn
 from tests.house_process import HouseProcess
 from web_app import create_app
-from worker import Worker
 
 PNG = drawn("PNG", size=(40, 30))
 # What somebody may see who has not given the password: a new route belongs here only on purpose.

@@ -16,12 +16,12 @@ import generator
 from app.config import Settings
 from app.domain import BatchStatus, Picture, Record, Status
 from app.images import store
+from app.worker.worker import Worker
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.pictures import picture
 from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.service import FakeService
 from tests.test_worker import Studio, told_to_stop_by
-from worker import Worker
 
 LOST = ("reset", "drop", "cut", "html", "500", "502", "half", "garbled")
 

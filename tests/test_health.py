@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 
 import generator
 from app.config import Settings
-from disk_space import DiskSpace
+from app.worker.disk_space import DiskSpace
+from app.worker.worker import Worker
 from web_app import create_app
-from worker import Worker
 
 
 def open_client(settings: Settings, *, started: bool = True) -> Iterator[FlaskClient]:

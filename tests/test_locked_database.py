@@ -16,9 +16,9 @@ from app.config import Settings
 from app.db import connection
 from app.domain import ImageRequest, Status
 from app.errors import WriteRefused
+from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.waiting import wait_until
-from worker import Worker
 
 
 @contextmanager

@@ -16,9 +16,9 @@ import generator
 import web_app
 from app.config import Settings
 from app.system import process
+from app.worker.worker import Worker
 from tests.house_process import ROOT, HouseProcess, served
 from tests.waiting import wait_until
-from worker import Worker
 
 QUICK_EDIT, EXTENDED = 0x40, 0x80
 CTRL_C, CTRL_BREAK, CLOSE, LOGOFF, SHUTDOWN = 0, 1, 2, 5, 6

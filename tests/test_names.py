@@ -14,8 +14,8 @@ import generator
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
 from app.images import store
+from app.worker.worker import Worker
 from web_app import create_app
-from worker import Worker
 
 PAGES = {"/": "🎨单图生成", "/batch": "📦批量生成", "/records": "📊生成记录", "/samples": "🖼️示例图"}
 LABELS = {

@@ -22,11 +22,11 @@ from app.domain import (
     MAX_STEPS,
     ImageRequest,
 )
+from app.worker.worker import Worker
 from tests.described import Document, Operation
 from tests.drawn import drawn
 from web.openapi import document
 from web_app import create_app
-from worker import Worker
 
 TOLD = Document(document())
 PLACES = ("/api/", "/output/", "/thumbnails/", "/healthz")

@@ -16,12 +16,12 @@ import generator
 from app.config import Settings, read_settings
 from app.errors import SettingError
 from app.images import store
+from app.worker.worker import Worker
 from tests.fakes.oss import FakeOss
 from tests.test_web import post
 from tests.waiting import wait_until
 from web import api_spreadsheets
 from web_app import create_app
-from worker import Worker
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.domain import Picture
-from pile import Pile
+from app.worker.spill_buffer import Pile
 
 
 def picture(letter: str) -> Picture:

@@ -19,11 +19,11 @@ from app.domain import KeptPicture, Picture, Record
 from app.errors import StorageError
 from app.images import store
 from app.images.metadata import embed
+from app.worker.worker import Worker
 from database import RecordFilter
 from tests.drawn import drawn
 from tests.held_files import hold
 from web_app import create_app
-from worker import Worker
 
 PNG = drawn("PNG", size=(40, 30))
 FIELDS = ("prompt", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "created_at")

@@ -26,6 +26,7 @@ from app.domain import LibraryImage, Record, SampleImage, Status
 from app.images import store
 from app.library import bucket
 from app.library.library import open_library
+from app.worker.worker import Worker
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
@@ -33,7 +34,6 @@ from tests.fakes.oss import FakeOss
 from tests.test_web import get, post
 from tests.waiting import wait_until
 from web_app import create_app
-from worker import Worker
 
 PREFIX = "ai-images/sample/"
 DAY = 24 * 3600

@@ -22,10 +22,10 @@ from app.db.migrations.m0009_request_keys import add_request_keys
 from app.db.request_keys import KEPT_SECONDS
 from app.domain import ImageRequest, ModelCard
 from app.errors import KeyReused
+from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.house_process import HouseProcess, served
 from web_app import create_app
-from worker import Worker
 
 ROWS = [{"prompt": "雪山", "num_images": 2}, {"prompt": "海"}]
 NOW = 1_800_000_000.0

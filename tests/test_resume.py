@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 import database
 import generator
 from app.config import Settings
-from disk_space import DiskSpace
+from app.worker.disk_space import DiskSpace
+from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.test_web import get, post
 from web_app import create_app
-from worker import Worker
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from openpyxl import load_workbook
 import generator
 from app.config import Settings
 from app.domain import MAX_ROW_NUMBER
+from app.worker.worker import Worker
 from web_app import create_app
-from worker import Worker
 
 
 @pytest.fixture

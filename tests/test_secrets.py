@@ -15,6 +15,7 @@ import database
 import generator
 from app import log
 from app.config import NEEDED, Settings
+from app.worker.worker import Worker
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
@@ -23,7 +24,6 @@ from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import FakeService
 from web_app import create_app
-from worker import Worker
 
 MARK = "MARKED7f3a"
 PASSWORD = f"{MARK}-password"

@@ -10,9 +10,9 @@ import database
 import generator
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, ModelCard, Status
+from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from web_app import create_app
-from worker import Worker
 
 
 class Pace:

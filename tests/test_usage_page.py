@@ -18,10 +18,10 @@ from app.config import Settings
 from app.domain import ImageRequest, KeptPicture, Record
 from app.domain.ledger import Spent
 from app.errors import Billed, InvalidRequest, ModelError
+from app.worker.worker import Worker
 from web.charts import causes_chart, money_chart, pictures_chart
 from web.spans import read_span
 from web_app import create_app
-from worker import Worker
 
 PRICE = Decimal("0.22")
 TODAY = date(2026, 3, 15)

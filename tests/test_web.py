@@ -16,11 +16,11 @@ from flask.testing import FlaskClient
 import database
 import generator
 from app.config import Settings
+from app.worker.worker import Worker
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from web_app import create_app
-from worker import Worker
 
 PNG = drawn("PNG", size=(40, 30))
 

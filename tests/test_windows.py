@@ -14,7 +14,7 @@ from app.errors import InvalidRequest, StorageError
 from app.images import atomic_write, store
 from app.library.local import Folder
 from app.system import windows_files
-from disk_space import DiskLow, DiskSpace
+from app.worker.disk_space import DiskLow, DiskSpace
 from tests.drawn import drawn
 from tests.held_files import held, hold
 

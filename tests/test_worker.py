@@ -18,13 +18,13 @@ from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
 from app.errors import Billed, ModelError, StorageError
 from app.images import store
-from disk_space import DiskSpace
-from pace import Pace
+from app.worker.concurrency import Pace
+from app.worker.disk_space import DiskSpace
+from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.service import Call, FakeService
 from tests.waiting import wait_until
-from worker import Worker
 
 
 class Studio:

@@ -12,8 +12,8 @@ from app.config import Settings
 from app.domain import ModelCard
 from app.errors import Busy
 from app.library.library import Library
+from app.worker.worker import Worker
 from generator import ImageModel
-from worker import Worker
 
 WAITING_SEATS = 4  # of the server's 8 threads: the rest answers everybody else
 DOWNLOADS = 2  # of each kind: a stream holds a thread while it is read, a workbook while it is made

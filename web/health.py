@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint
 
 import database
-from disk_space import DiskLow
+from app.worker.disk_space import DiskLow
 from web.answers import Answer, failure, success
 from web.context import Rooms, rooms
 from web.login import is_logged_in

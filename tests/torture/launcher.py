@@ -48,10 +48,9 @@ def move_clock(control: Path) -> None:
 
 def hurry() -> None:
     """Everything that waits waits less; what is decided stays the same."""
-    import disk_space
     import generator
-    import worker
     from app.db import connection
+    from app.worker import disk_space, worker
 
     worker.LEASE_SECONDS = LEASE_SECONDS
     worker._LOOKOUT_SECONDS = 0.1

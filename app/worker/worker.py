@@ -21,11 +21,11 @@ from app.domain import KeptPicture, Record, Reference
 from app.errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
 from app.images import store
 from app.library import library, output_backup
-from disk_space import DiskLow, DiskSpace
-from housework import Housework
-from pace import Bell, Pace, Slot
-from pile import Laid, Pile
-from sending import NOT_AGAIN, NotNoted, RecordLedger, insist, not_kept
+from app.worker.concurrency import Bell, Pace, Slot
+from app.worker.disk_space import DiskLow, DiskSpace
+from app.worker.maintenance import Housework
+from app.worker.sending import NOT_AGAIN, NotNoted, RecordLedger, insist, not_kept
+from app.worker.spill_buffer import Laid, Pile
 
 LEASE_SECONDS = 12.0
 _LOOKOUT_SECONDS = 0.5
