@@ -25,34 +25,24 @@ from app.domain import ModelCard
 from app.errors import AppError
 from app.images import store
 from app.system import folders, http_server, listener, process
+from app.web import downloads, formatting
+from app.web.api import records, samples, spreadsheets, usage
+from app.web.api.batches import api
+from app.web.api.openapi import document
+from app.web.assets.routes import furnish_assets
+from app.web.i18n import language
+from app.web.middleware import body_limits, security, store_state
+from app.web.middleware.compression import lighten
+from app.web.middleware.request_log import watch
+from app.web.params import bound_numbers
+from app.web.serializers import answer_errors
+from app.web.services import Rooms, furnish, rooms_of
+from app.web.views import model as model_module
+from app.web.views import records, samples, usage
+from app.web.views.create import pages
+from app.web.views.fragments import live, show_house
+from app.web.views.health import health
 from app.worker.worker import Worker
-from web import (  # noqa: F401 - routes join
-    api_records,
-    api_samples,
-    api_spreadsheets,
-    api_usage,
-    doors,
-    files,
-    language,
-    limits,
-    moments,
-    openapi,
-    pages_model,
-    pages_records,
-    pages_samples,
-    pages_usage,
-    store_state,
-)
-from web.answers import answer_errors
-from web.api import api
-from web.assets import furnish_assets
-from web.context import Rooms, furnish, rooms_of
-from web.health import health
-from web.live import live, show_house
-from web.numbers import bound_numbers
-from web.pages import pages
-from web.watch import watch
-from web.weight import lighten
 
 _YEAR = 365 * 24 * 3600
 _HERE = Path(__file__).parent
@@ -66,13 +56,13 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     model = worker.model if worker else generator.open_model(settings)
     generator.check_budget(settings, model.card)
     prepare(settings)
-    files.know_kinds()
+    downloads.know_kinds()
     app = Flask(__name__, root_path=str(_HERE))
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.jinja_env.globals["upload_limit"] = store.MAX_UPLOAD_BYTES
     language.install(app)
-    moments.install(app)
+    formatting.install(app)
     rooms = Rooms(
         settings=settings,
         model=model,
@@ -82,8 +72,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     furnish(app, rooms)
     watch(app)
     bound_numbers(app)
-    doors.guard(app, password=settings.access_password)
-    limits.install(app)
+    security.guard(app, password=settings.access_password)
+    body_limits.install(app)
     store_state.install(app)
     answer_errors(app)
     show_house(app)
@@ -119,7 +109,7 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
     worker = Worker(settings, generator.open_model(settings), stay_awake=process.Wakefulness().tell)
     app = create_app(settings, worker)
     server = http_server.create_server(
-        app, sockets, body_limit=functools.partial(limits.body_limit, app), name=listener.NAME
+        app, sockets, body_limit=functools.partial(body_limits.body_limit, app), name=listener.NAME
     )
     Ending(worker).listen()
     try:

@@ -22,10 +22,10 @@ import database
 from app.config import Settings
 from app.db.ngrams import fold
 from app.domain import ImageRequest, KeptPicture, ModelCard, ModelSetup, exact_size
+from app.web.services import rooms_of
 from bench._million import built, prompt
 from database import RecordFilter
 from tests.tricky import TERMS
-from web.context import rooms_of
 from web_app import create_app
 
 ROUNDS = 5

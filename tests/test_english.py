@@ -3,9 +3,9 @@
 import pytest
 from babel.messages.catalog import Message
 
+from app.web.i18n.catalogue import GAP, Catalogue, fill
+from app.web.i18n.language import CATALOGUE
 from tests.wording import HAN, all_sentences, gaps_of, read_catalogue
-from web.catalogue import GAP, Catalogue, fill
-from web.language import CATALOGUE
 
 _ENGLISH = Catalogue(CATALOGUE)
 _SENTENCES = all_sentences()

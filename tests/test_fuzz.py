@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 
 from app.config import Settings
 from app.system import listener
+from app.web.api.openapi.document import document
 from tests.described import Document, Operation
 from tests.fuzzing import PNG, Call, Known, calls
 from tests.house_process import HouseProcess, served
-from web.openapi import document
 from web_app import create_app
 
 ASKED = os.environ.get("FUZZ_CALLS")

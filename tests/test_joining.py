@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
+from app.web.assets.bundler import Joiner
+from app.web.assets.routes import Shelf
+from app.web.i18n.language import script_in_english
 from tests.wording import HAN, in_script
-from web.assets import Shelf
-from web.joining import Joiner
-from web.language import script_in_english
 from web_app import create_app
 
 JS = Path(__file__).parents[1] / "static/js"

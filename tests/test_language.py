@@ -16,9 +16,9 @@ from app.config import Settings
 from app.domain import ImageRequest, ModelCard
 from app.errors import Billed, ModelError
 from app.sheets.headers import STATUS_LABELS, status_named
+from app.web.i18n.catalogue import Catalogue
+from app.web.i18n.language import CATALOGUE
 from tests.wording import HAN
-from web.catalogue import Catalogue
-from web.language import CATALOGUE
 from web_app import create_app
 
 ENGLISH = {"Accept-Language": "en-GB,en;q=0.9"}

@@ -9,9 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.config import Settings
+from app.web.middleware import login
+from app.web.middleware.login import COOKIE, Guesses
 from tests.fakes.clock import Clock
-from web import login
-from web.login import COOKIE, Guesses
 from web_app import create_app
 
 

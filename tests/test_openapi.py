@@ -22,10 +22,10 @@ from app.domain import (
     MAX_STEPS,
     ImageRequest,
 )
+from app.web.api.openapi.document import document
 from app.worker.worker import Worker
 from tests.described import Document, Operation
 from tests.drawn import drawn
-from web.openapi import document
 from web_app import create_app
 
 TOLD = Document(document())
@@ -165,7 +165,7 @@ def routes(settings: Settings) -> set[str]:
 
 def test_every_route_is_described_and_everything_described_is_a_route(settings: Settings) -> None:
     described = {name_of(operation) for operation in TOLD.operations}
-    assert described == routes(settings), "see web/openapi_calls.py"
+    assert described == routes(settings), "see app/web/api/openapi/paths.py"
 
 
 def test_it_is_served_as_json_small_and_asked_for_anew(house: House) -> None:

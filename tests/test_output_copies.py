@@ -16,11 +16,11 @@ import generator
 from app.config import Settings, read_settings
 from app.errors import SettingError
 from app.images import store
+from app.web.api import spreadsheets
 from app.worker.worker import Worker
 from tests.fakes.oss import FakeOss
 from tests.test_web import post
 from tests.waiting import wait_until
-from web import api_spreadsheets
 from web_app import create_app
 
 
@@ -286,7 +286,7 @@ def test_the_results_come_without_thumbnails_while_oss_is_down(
 def test_the_results_ask_for_so_many_lost_pictures_and_no_more(
     client: FlaskClient, lost: str, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_spreadsheets, "MOST_FROM_OSS", 2)
+    monkeypatch.setattr(spreadsheets, "MOST_FROM_OSS", 2)
     assert thumbnails_in_results(client, lost) == 2
     assert oss.count("get") == 2
 

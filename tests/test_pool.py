@@ -8,8 +8,8 @@ import pytest
 
 import database
 from app.config import Settings
+from app.web.services import connection, rooms_of
 from tests.house_process import served
-from web.context import connection, rooms_of
 from web_app import create_app
 
 

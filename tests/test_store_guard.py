@@ -425,7 +425,7 @@ def test_a_waiting_call_is_told_when_the_file_goes(client: FlaskClient, studio: 
         pause(seconds)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("web.api.time.sleep", sleep)
+        patch.setattr("app.web.api.batches.time.sleep", sleep)
         answer = client.post("/api/batch-generate", json={"prompt": "猫"})
     assert answer.status_code == 503
     assert "文件不见了" in answer.get_json()["error"]

@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.config import Settings
+from app.web.api.openapi.document import document
 from tests.described import Document, Operation
-from web.openapi import document
 from web_app import create_app
 
 CALLS = [one for one in Document(document()).operations if one.path.startswith("/api/")]

@@ -18,9 +18,9 @@ from app.config import Settings
 from app.domain import ImageRequest, KeptPicture, Record
 from app.domain.ledger import Spent
 from app.errors import Billed, InvalidRequest, ModelError
+from app.web.charts import causes_chart, money_chart, pictures_chart
+from app.web.date_range import read_span
 from app.worker.worker import Worker
-from web.charts import causes_chart, money_chart, pictures_chart
-from web.spans import read_span
 from web_app import create_app
 
 PRICE = Decimal("0.22")

@@ -164,7 +164,7 @@ def test_a_batch_tells_what_changed_since_and_304_when_nothing_did(
     assert seen["batch"]["estimated_cost"] == 0.44
     assert client.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
     with client.application.app_context():
-        from web.context import connection
+        from app.web.services import connection
 
         worker.step(connection())
     changed = get(client, f"{path}?since={seen['version']}")
@@ -179,7 +179,7 @@ def test_a_batch_has_changed_when_one_of_its_records_has(
 ) -> None:
     created = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
     with client.application.app_context():
-        from web.context import connection
+        from app.web.services import connection
 
         worker.step(connection())
     chosen = {"ids": created["records"]}

@@ -14,14 +14,14 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment
 
-from web.catalogue import GAP
-from web.language import CATALOGUE
+from app.web.i18n.catalogue import GAP
+from app.web.i18n.language import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 HAN = re.compile("[\u4e00-\u9fff]")
 CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _PACKAGES = ("image_models", "storage", "picture_files", "sheets", "sample_library", "web")
-_HEADER = "# English. Chinese sentences with their gaps; how gaps are written: web/catalogue.py.\n"
+_HEADER = "# English. Chinese sentences with their gaps; how gaps are written: app/web/i18n/catalogue.py.\n"
 
 # Chinese that is no word to the person before a browser: file -> literals, names of constants and
 # functions that hold them, or None for the whole file.
@@ -32,7 +32,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/cli.py": None,  # a command of the terminal
     "app/db/backup.py": None,  # what that command does
     "web_app.py": None,  # starts at the terminal
-    "web/language.py": ("day_in_words",),  # both languages at once
+    "app/web/i18n/language.py": ("day_in_words",),  # both languages at once
     "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
     "app/sheets/sheet_writer.py": ("微软雅黑",),  # a font
     "app/sheets/text_encoding.py": ("_is_hanzi",),  # the last of them

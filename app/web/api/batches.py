@@ -1,0 +1,246 @@
+"""The API, as the contract names it. A route reads: parse, call, answer."""
+
+import time
+from typing import Any
+
+from flask import Blueprint, jsonify, request
+
+import database
+from app.domain import MAX_BATCH_NAME_LENGTH, BatchStatus, Record, Status
+from app.errors import Busy, Conflict, InvalidRequest, StoreLost
+from app.web.filters import page_bounds
+from app.web.i18n.language import told
+from app.web.params import asked_number, whole_numbers
+from app.web.serializers import (
+    Answer,
+    batch_json,
+    card_json,
+    failure,
+    json_body,
+    log_json,
+    picture_url,
+    record_json,
+    success,
+    yuan,
+)
+from app.web.services import connection, rooms
+from app.web.submit import BadRows, asked_key, check_keys, queue_rows
+from app.web.views.fragments import is_known, unless_unchanged
+
+api = Blueprint("api", __name__, url_prefix="/api")
+_LONGEST_WAIT_SECONDS = 1800.0
+SOURCES = ("single", "batch")
+BATCHES_LISTED = 50
+MOST_FOLLOWED = 300  # batches in one address
+
+
+@api.errorhandler(BadRows)
+def bad_rows(error: BadRows) -> Answer:
+    """400 with every complaint by row and field."""
+    problems = [{"row": row, "field": p.field, "error": told(p.message)} for row, p in error.problems]
+    return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
+
+
+@api.post("/batch-generate")
+def batch_generate() -> Answer:
+    """One row, waited for: its pictures, or why there are none; with a used key those of the first call."""
+    row = json_body()
+    key = asked_key(row)
+    with rooms().waiting_room():
+        batch_id, ids = queue_rows([row], source="single", key=key)
+        why_paused = _wait_for(batch_id)
+    records = [database.get_record(connection(), record_id, trash=True) for record_id in ids]
+    made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
+    failed = [_failed_json(record) for record in records if record.status is not Status.SUCCESS]
+    if not made:
+        return failure(why_paused or failed[0]["error"], 502, errors=failed, batch_id=batch_id)
+    return success({"images": made, "batch_id": batch_id} | ({"errors": failed} if failed else {}))
+
+
+def _wait_for(batch_id: str) -> str:
+    """Until the batch has ended; one that pauses by itself is not waited for, and its rest is cancelled.
+
+    -> why it paused; empty when it did not.
+    """
+    deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+    version = 0
+    why_paused = ""
+    while time.monotonic() < deadline and not rooms().worker.has_stopped:
+        if complaint := rooms().worker.store.complaint():
+            raise StoreLost(complaint)
+        seen = database.get_batch_version(connection(), batch_id)
+        if seen != version:
+            version = seen
+            batch = database.get_batch(connection(), batch_id)
+            if batch.status in (BatchStatus.FINISHED, BatchStatus.CANCELLED):
+                return why_paused
+            if batch.status is BatchStatus.PAUSED:
+                why_paused = batch.paused_reason
+                database.cancel_batch(connection(), batch_id)
+        time.sleep(0.1)
+    raise Busy("还没有生成完，已留在队列里，稍后可在生成记录中查看")
+
+
+def _made_json(record: Record) -> dict[str, Any]:
+    fields = ("filename", "seed", "width", "height")
+    return {name: getattr(record, name) for name in fields} | {
+        "url": picture_url(record),
+        "record_id": record.id,
+    }
+
+
+def _failed_json(record: Record) -> dict[str, Any]:
+    return {"record_id": record.id, "status": record.status, "error": told(record.error or "已取消")}
+
+
+@api.post("/batches")
+def create_batch() -> Answer:
+    """Rows into the queue, all or none."""
+    body = json_body()
+    rows, name, source = body.get("rows"), body.get("name") or "", body.get("source") or "batch"
+    if not isinstance(rows, list):
+        raise InvalidRequest("rows", "rows 应为行的列表")
+    if not isinstance(name, str) or len(name) > MAX_BATCH_NAME_LENGTH:
+        raise InvalidRequest("name", f"批次名称应为 {MAX_BATCH_NAME_LENGTH} 字以内的文字")
+    if source not in SOURCES:
+        raise InvalidRequest("source", "source 应为 single 或 batch")
+    batch_id, ids = queue_rows(rows, name=name, source=source, key=asked_key(body))
+    return success({"batch_id": batch_id, "records": ids}, 202)
+
+
+@api.get("/batches")
+def list_batches() -> Any:
+    """A page of batches, newest first."""
+    db, source = connection(), request.args.get("source") or None
+    limit, offset = page_bounds(BATCHES_LISTED)
+    if source not in (None, *SOURCES):
+        raise InvalidRequest("source", "source 应为 single 或 batch")
+    tag = f"{source}-{limit}-{offset}-{database.last_version(db)}"
+    if is_known(tag):
+        return unless_unchanged(jsonify(), tag)
+    with database.snapshot(db):
+        batches = database.list_batches(db, limit=limit, offset=offset, source=source)
+        total = database.count_batches(db, source=source)
+    answer = jsonify(success=True, batches=[batch_json(batch) for batch in batches], total=total)
+    return unless_unchanged(answer, tag)
+
+
+@api.get("/batches/changed")
+def list_changed_records() -> Any:
+    """Records of many batches (``?ids=``, by commas) that changed after ``?since=``."""
+    db, since = connection(), asked_number("since")
+    ids = request.args.get("ids", "").split(",")
+    if len(ids) > MOST_FOLLOWED:
+        raise InvalidRequest("ids", f"一次最多问 {MOST_FOLLOWED} 个批次")
+    tag = f"{since}-{database.last_version(db)}"
+    if is_known(tag):
+        return unless_unchanged(jsonify(), tag)
+    with database.snapshot(db):
+        version = database.last_version(db)
+        records = database.list_batch_records(db, *ids, since=since)
+    answer = jsonify(success=True, version=version, records=[record_json(record) for record in records])
+    return unless_unchanged(answer, f"{since}-{version}")
+
+
+@api.get("/batches/<batch_id>")
+def get_batch(batch_id: str) -> Any:
+    """A batch and what changed in it after ``?since=``."""
+    db = connection()
+    since = asked_number("since")
+    tag = f"{since}-{database.get_batch_version(db, batch_id)}"
+    if is_known(tag):
+        return unless_unchanged(jsonify(), tag)
+    with database.snapshot(db):
+        batch = database.get_batch(db, batch_id)
+        records = database.list_batch_records(db, batch_id, since=since)
+        log = database.list_log(db, batch_id, since=since)
+        written = database.count_log(db, batch_id, since=since)
+    response = jsonify(
+        success=True,
+        batch=batch_json(batch),
+        version=batch.version,
+        records=[record_json(record) for record in records],
+        log=[log_json(line) for line in log],
+        log_left_out=written - len(log),
+    )
+    return unless_unchanged(response, f"{since}-{batch.version}")
+
+
+@api.post("/batches/<batch_id>/pause")
+def pause_batch(batch_id: str) -> Answer:
+    """Start no more of its pictures."""
+    database.get_batch(connection(), batch_id)
+    database.pause_batch(connection(), batch_id)
+    return _batch_answer(batch_id)
+
+
+@api.post("/batches/<batch_id>/resume")
+def resume_batch(batch_id: str) -> Answer:
+    """Go on; refused with the reason where the next order would only pause it again."""
+    if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
+        _check_resumable(batch_id)
+    database.resume_batch(connection(), batch_id, model=rooms().model.card.model_id)
+    return _batch_answer(batch_id)
+
+
+def _check_resumable(batch_id: str) -> None:
+    here = rooms()
+    check_keys(here)
+    here.worker.disk.look_again()
+    if low := here.worker.disk.complaint():
+        raise Conflict(low)
+    database.check_affordable(connection(), batch_id, card=here.card, budget=here.settings.budget)
+
+
+@api.post("/batches/<batch_id>/cancel")
+def cancel_batch(batch_id: str) -> Answer:
+    """Cancel what was not ordered yet; ``undo`` and ``was_paused`` are what ``uncancel`` takes."""
+    database.get_batch(connection(), batch_id)
+    return _cancelled_answer(batch_id, database.cancel_batch(connection(), batch_id))
+
+
+@api.post("/records/<int:record_id>/cancel")
+def cancel_record(record_id: int) -> Answer:
+    """Cancel one record that was not ordered yet; the others of its batch go on."""
+    return _cancelled_answer(*database.cancel_record(connection(), record_id))
+
+
+@api.post("/batches/<batch_id>/uncancel")
+def uncancel_batch(batch_id: str) -> Answer:
+    """Cancelled records into the queue again: all, or those among ``records``."""
+    body = json_body("records", "paused") if request.get_data() else {}
+    ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
+    paused = body.get("paused", False)
+    if not isinstance(paused, bool):
+        raise InvalidRequest("paused", "paused 应为 true 或 false")
+    database.get_batch(connection(), batch_id)
+    number = database.uncancel_records(connection(), batch_id, ids, card=rooms().card, paused=paused)
+    return _batch_answer(batch_id, records=number)
+
+
+@api.post("/batches/<batch_id>/retry")
+def retry_batch(batch_id: str) -> Answer:
+    """Failed records that were not charged, again; others only when named in ``records``."""
+    body = json_body("records", "request_id") if request.get_data() else {}
+    ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
+    database.get_batch(connection(), batch_id)
+    retried = database.retry_records(connection(), batch_id, ids, card=rooms().card, key=asked_key(body))
+    return _batch_answer(batch_id, retried=retried)
+
+
+def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Answer:
+    fields = {"cancelled": cancelled.number, "undo": cancelled.ids, "was_paused": cancelled.was_paused}
+    return _batch_answer(batch_id, **fields)
+
+
+def _batch_answer(batch_id: str, **fields: Any) -> Answer:
+    rooms().worker.bell.ring()
+    return success({"batch": batch_json(database.get_batch(connection(), batch_id)), **fields})
+
+
+@api.get("/models")
+def list_models() -> Answer:
+    """The image model in use and what it takes."""
+    settings = rooms().settings
+    model = card_json(rooms().card) | {"ready": not settings.missing_keys}
+    return success({"model": model, "models": [model], "budget": yuan(settings.budget)})

@@ -1,0 +1,80 @@
+"""The document of the API (OpenAPI 3.1) at ``/api/openapi.json``, put together of its calls and shapes."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from flask import Response
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.web.api.batches import api
+from app.web.api.openapi.paths import CALLS
+from app.web.api.openapi.schemas import ID, SHAPES, TEXT, ref
+from app.web.i18n.language import told
+from app.web.middleware.login import COOKIE
+from app.web.views.fragments import unless_unchanged
+
+_ABOUT = (
+    '凡是失败，都是 {"success": false, "error": "一句话"} 和相应的 4xx、5xx。'
+    "设置了 ACCESS_PASSWORD 时，先以表单 POST /login（password），之后带着收到的 Cookie；POST /logout 退出。"
+)
+
+
+def document() -> dict[str, Any]:
+    """The document as JSON."""
+    failure = {"application/json": {"schema": ref("Failure")}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "AI 图片生成器", "version": "1", "description": _ABOUT},
+        "paths": _paths(),
+        "components": {
+            "schemas": SHAPES,
+            "responses": {
+                "Failure": {"description": "没有成功", "content": failure},
+                "FailureOrPage": {
+                    "description": "失败；浏览器直接打开（Accept 要 HTML）时是网页",
+                    "content": {**failure, "text/html": {}},
+                },
+            },
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": COOKIE}},
+        },
+        "security": [{}, {"session": []}],
+    }
+
+
+def _paths() -> dict[str, Any]:
+    """The calls by path and method, with what the address names."""
+    paths: dict[str, Any] = {}
+    for name, call in CALLS.items():
+        method, path = name.split()
+        paths.setdefault(path, _named_in(path))[method.lower()] = call
+    return paths
+
+
+def _named_in(path: str) -> dict[str, Any]:
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": ID if name == "record_id" else TEXT}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+    return {"parameters": named} if named else {}
+
+
+_DOCUMENT = document()
+_TAG = hashlib.sha256(json.dumps(_DOCUMENT).encode()).hexdigest()[:16]
+
+
+@api.get("/openapi.json")
+def openapi() -> AnyResponse:
+    """The document."""
+    text = json.dumps(_told(_DOCUMENT), ensure_ascii=False, separators=(",", ":"))
+    return unless_unchanged(Response(text, mimetype="application/json"), _TAG)
+
+
+def _told(part: Any) -> Any:
+    """Its sentences in the language of this request."""
+    if isinstance(part, dict):
+        return {name: _told(value) for name, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_told(value) for value in part]
+    return told(part) if isinstance(part, str) else part

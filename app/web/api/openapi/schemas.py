@@ -1,0 +1,218 @@
+"""The shapes of what the API takes and gives, as JSON Schema: nouns by their own fields, bounds by name."""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import EnumType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from app.domain import (
+    ASPECT_RATIOS,
+    MAX_FILENAME_LENGTH,
+    MAX_ID,
+    MAX_PICTURES_A_ROW,
+    MAX_PROMPT_LENGTH,
+    MAX_REFERENCE_LENGTH,
+    MAX_REFERENCES,
+    MAX_ROW_NUMBER,
+    MAX_SEED,
+    MAX_STEPS,
+    RESOLUTIONS,
+    Batch,
+    LibraryImage,
+    LogLine,
+    Record,
+    SampleImage,
+    Status,
+)
+from app.images.store import Parameters
+from app.web.serializers import INTERNAL_FIELDS
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+YES_OR_NO: Schema = {"type": "boolean"}
+WHOLE: Schema = {"type": "integer"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+_PLAIN = {str: TEXT, int: WHOLE, float: NUMBER, bool: YES_OR_NO, Decimal: NUMBER}
+
+
+def ref(name: str) -> Schema:
+    """A shape by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def listed(items: Schema, **bounds: int) -> Schema:
+    """A list of these."""
+    return {"type": "array", "items": items, **bounds}
+
+
+def mapped(values: Schema) -> Schema:
+    """An object with names that are not known beforehand."""
+    return {"type": "object", "additionalProperties": values}
+
+
+def chosen(*values: str) -> Schema:
+    """One of these texts."""
+    return {"type": "string", "enum": [str(value) for value in values]}
+
+
+def or_null(schema: Schema) -> Schema:
+    """The same, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def exactly(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
+    """An object of these fields and no others."""
+    required = [name for name in fields if name not in optional]
+    return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
+
+
+def success(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
+    """What a call that succeeded answers."""
+    return exactly(optional, success={"const": True}, **fields)
+
+
+def _of_noun(noun: type, *, without: frozenset[str] = frozenset(), **others: Schema) -> Schema:
+    """The JSON object that a noun becomes; ``others`` are told otherwise than its fields say."""
+    hints = get_type_hints(noun)
+    names = [field.name for field in dataclasses.fields(noun) if field.name not in without]
+    told = {name: _value(hints[name]) for name in names if name not in others}
+    return exactly(**told, **others)
+
+
+def _value(hint: Any) -> Schema:
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if isinstance(hint, EnumType):
+        return chosen(*hint)
+    if isinstance(hint, types.UnionType):
+        return or_null(_value(get_args(hint)[0]))
+    if get_origin(hint) is Mapping:
+        return mapped(_value(get_args(hint)[1]))
+    raise TypeError(hint)
+
+
+_ROW = {
+    "type": "object",
+    "properties": {
+        "prompt": {"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_LENGTH},
+        "negative_prompt": {"type": "string", "maxLength": MAX_PROMPT_LENGTH},
+        "aspect_ratio": {**chosen(*ASPECT_RATIOS), "default": "1:1"},
+        "resolution": {**chosen(*RESOLUTIONS), "default": "2K"},
+        "num_images": {"type": "integer", "minimum": 1, "maximum": MAX_PICTURES_A_ROW, "default": 1},
+        "filename": {"type": "string", "maxLength": MAX_FILENAME_LENGTH},
+        "seed": or_null({"type": "integer", "minimum": 0, "maximum": MAX_SEED}),
+        "steps": or_null({"type": "integer", "minimum": 1, "maximum": MAX_STEPS}),
+        "sample_images": listed(ref("Reference"), maxItems=MAX_REFERENCES),
+        "number": or_null({"type": "integer", "minimum": 1, "maximum": MAX_ROW_NUMBER}),
+    },
+    "required": ["prompt"],
+    "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。"
+    "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。",
+}
+_REFERENCE_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_REFERENCE_LENGTH}
+_SIZE = exactly(size=TEXT, width=WHOLE, height=WHOLE, price=or_null(TEXT))
+
+_SPENT: dict[str, Schema] = {
+    "billed": NUMBER,
+    "pictures": COUNT,
+    "unknown": NUMBER,
+    "open": NUMBER,
+    "unpriced": COUNT,
+    "sends": COUNT,
+}
+
+SHAPES: dict[str, Schema] = {
+    "Row": _ROW,
+    "Reference": {
+        "type": "object",
+        "properties": {"url": _REFERENCE_TEXT, "filename": _REFERENCE_TEXT},
+        "required": ["url", "filename"],
+    },
+    "UsedReference": _of_noun(SampleImage, thumbnail_url=TEXT),
+    "Record": _of_noun(
+        Record,
+        without=frozenset(INTERNAL_FIELDS),
+        sample_images=listed(ref("UsedReference")),
+        url=TEXT,
+        thumbnail_url=TEXT,
+        retry_after=or_null(NUMBER),
+        charged={**YES_OR_NO, "description": "已计费却没有图片，重试会再付一次"},
+        collectable=YES_OR_NO,
+    ),
+    "Usage": exactly(
+        **{"from": TEXT, "to": TEXT},
+        unit=chosen("hour", "day", "month"),
+        **dict.fromkeys(("today", "yesterday", "month", "in_all", "total"), exactly(**_SPENT)),
+        by_time=listed(exactly(label=TEXT, **_SPENT)),
+        by_model=listed(exactly(model=TEXT, **_SPENT)),
+        by_batch=listed(exactly(id=TEXT, name=TEXT, created_at=TEXT, **_SPENT)),
+        failures=mapped(COUNT),
+        in_doubt=exactly(records=COUNT, at_stake=or_null(NUMBER), collectable=COUNT, orderable=COUNT),
+        budget=or_null(NUMBER),
+        budget_left=or_null(NUMBER),
+    ),
+    "Batch": _of_noun(Batch, counts=exactly(**dict.fromkeys(Status, COUNT))),
+    "LogLine": _of_noun(LogLine),
+    "MadePicture": exactly(
+        filename=TEXT, seed=or_null(WHOLE), width=WHOLE, height=WHOLE, url=TEXT, record_id=ID
+    ),
+    "FailedPicture": exactly(record_id=ID, status=chosen(*Status), error=TEXT),
+    "Problem": exactly(row=ID, field=TEXT, error=TEXT),
+    "LibraryImage": _of_noun(LibraryImage),
+    "Parameters": _of_noun(Parameters),
+    "CellProblem": exactly(("fixed",), row=COUNT, column=TEXT, seen=TEXT, error=TEXT, fixed=TEXT),
+    "ImportedRow": {
+        "type": "object",
+        "properties": {
+            **{name: {"type": ["string", "integer", "null"]} for name in _ROW["properties"]},
+            "number": ID,
+            "references": listed(TEXT),
+            "status": {"type": "string"},
+        },
+        "required": ["number", "prompt", "references"],
+        "additionalProperties": False,
+    },
+    "NamedReference": exactly(
+        ("image", "candidates"),
+        row=ID,
+        name=TEXT,
+        match=chosen("exact", "ambiguous", "missing"),
+        image=ref("FoundReference"),
+        candidates=listed(ref("FoundReference")),
+    ),
+    "FoundReference": exactly(url=TEXT, filename=TEXT, thumbnail_url=TEXT),
+    "Model": exactly(
+        name=TEXT,
+        label=TEXT,
+        model_id=TEXT,
+        prompt_limit=COUNT,
+        notes=mapped(TEXT),
+        sizes=mapped(_SIZE),
+        max_references=COUNT,
+        reference_form=chosen("url", "bytes", "any"),
+        local_reference_problem={**TEXT, "description": "这台电脑上的图片为什么不能作参考图；能就是空的"},
+        negative_prompt=chosen("field", "folded"),
+        takes_seed=YES_OR_NO,
+        takes_steps=YES_OR_NO,
+        price_extra_reference=NUMBER,
+        ready=YES_OR_NO,
+    ),
+    "Failure": {
+        "type": "object",
+        "properties": {
+            "success": {"const": False},
+            "error": {"type": "string", "minLength": 1, "description": "一句话：出了什么事，该怎么办"},
+            "field": {"type": "string", "description": "是哪一项不对"},
+            "problems": listed(ref("Problem")),
+            "errors": listed(ref("FailedPicture")),
+            "batch_id": TEXT,
+        },
+        "required": ["success", "error"],
+        "additionalProperties": False,
+    },
+}

@@ -1,0 +1,190 @@
+"""The API of records: found, counted, deleted and restored, carried away as a ZIP or a workbook."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from flask import request
+from werkzeug.wrappers import Response
+
+import database
+from app import sheets
+from app.config import Settings
+from app.domain import Record, Size
+from app.errors import InvalidRequest, NotFound
+from app.images import store
+from app.web.api.batches import api
+from app.web.downloads import attached, begun, workbook
+from app.web.filters import asked_for, page_bounds, read_chosen, read_filter
+from app.web.i18n.language import teller, told
+from app.web.params import is_id
+from app.web.serializers import Answer, json_body, record_json, success
+from app.web.services import connection, rooms
+from app.web.zip_stream import stream_archive
+
+
+@api.get("/records")
+def list_records() -> Answer:
+    """A page of records; queued and running ones only when asked for by ``status``."""
+    limit, offset = page_bounds()
+    found, total = database.list_page(connection(), read_filter(request.args), limit=limit, offset=offset)
+    return success({"records": [record_json(record) for record in found], "total": total})
+
+
+@api.get("/records/kinds")
+def count_record_kinds() -> Answer:
+    """What there is to filter by, each with its number; and how far the index of prompts has come."""
+    db = connection()
+    trash = read_filter(request.args).trash
+    done, total = database.index_progress(db)
+    kinds = database.count_kinds(db, trash=trash)
+    return success({"kinds": kinds, "index": {"done": done, "total": total}})
+
+
+@api.get("/records/ids")
+def list_record_ids() -> Response:
+    """The id of every record that the filter finds, in its order, streamed."""
+    wanted = read_filter(request.args)
+    return Response(begun(_ids_json(rooms().settings, wanted)), mimetype="application/json")
+
+
+def _ids_json(settings: Settings, wanted: database.RecordFilter) -> Iterator[str]:
+    with closing(database.connect(settings.database_path)) as db:
+        total, lead = 0, '{"success": true, "ids": ['
+        for portion in database.list_id_portions(db, wanted):
+            yield lead + json.dumps(portion)[1:-1]
+            total, lead = total + len(portion), ", "
+        yield f'{"" if total else lead}], "total": {total}}}\n'
+
+
+@api.get("/records/<int:record_id>")
+def get_record(record_id: int) -> Answer:
+    """One record."""
+    return success({"record": record_json(database.get_record(connection(), record_id))})
+
+
+@api.get("/records/<int:record_id>/neighbours")
+def list_record_neighbours(record_id: int) -> Answer:
+    """The records before and after it in the order of the filter, over the borders of pages."""
+    before, after = database.list_neighbours(connection(), read_filter(request.args), record_id)
+    return success({"previous": _json_or_none(before), "next": _json_or_none(after)})
+
+
+@api.delete("/records/<int:record_id>")
+def delete_record(record_id: int) -> Answer:
+    """Into the trash, for 30 days."""
+    if not database.delete_records(connection(), [record_id]):
+        raise NotFound("没有这条记录，或它还在生成中")
+    return success({"deleted": 1})
+
+
+@api.post("/records/delete")
+def delete_records() -> Answer:
+    """``ids``, or all that ``filter`` finds, into the trash; ``undo`` takes exactly these out again."""
+    deleted, undo = database.delete_undoably(connection(), read_chosen(json_body("ids", "filter")))
+    return success({"deleted": deleted, "undo": undo})
+
+
+@api.post("/records/restore")
+def restore_records() -> Answer:
+    """Out of the trash again: ``ids``, all that ``filter`` finds there, or what ``undo`` stands for."""
+    body, db = json_body("ids", "filter", "undo"), connection()
+    if "undo" in body:
+        undo = body["undo"]
+        if not is_id(undo) or len(body) > 1:
+            raise InvalidRequest("undo", "undo 应为删除时得到的编号")
+        return success({"restored": database.undo_delete(db, undo)})
+    chosen = read_chosen(body)
+    if isinstance(chosen, database.RecordFilter):
+        chosen = dataclasses.replace(chosen, trash=True)
+    return success({"restored": database.restore_records(db, chosen)})
+
+
+@api.post("/records/favourite")
+def mark_favourite() -> Answer:
+    """``ids``, or all that ``filter`` finds, are favourites from now on, or no longer."""
+    body = json_body("ids", "filter", "favourite")
+    favourite = body.get("favourite", True)
+    if not isinstance(favourite, bool):
+        raise InvalidRequest("favourite", "favourite 应为 true 或 false")
+    return success({"changed": database.mark_favourite(connection(), read_chosen(body), favourite)})
+
+
+@api.route("/records/archive.zip", methods=["GET", "POST"])
+def archive_records() -> Response:
+    """Pictures of ``ids=1,2`` or all that the filter finds, with a workbook of their parameters."""
+    db, chosen = connection(), asked_for()
+    ids = list(database.list_record_ids(db, chosen)) if isinstance(chosen, database.RecordFilter) else chosen
+    if next(database.list_chosen(db, ids), None) is None:
+        raise NotFound("没有可以打包的记录，请重新选择")
+    pieces = stream_archive(rooms().settings, ids, rooms().worker.copies, tell=teller())
+    response = Response(pieces, mimetype="application/zip")
+    response.call_on_close(rooms().begin_archive())
+    return attached(response, told("生成记录.zip"), "records.zip")
+
+
+@api.route("/records/export.xlsx", methods=["GET", "POST"])
+def export_records() -> Response:
+    """``ids=1,2``, or all that the filter finds, as a workbook."""
+    chosen = asked_for()
+    with rooms().workbook():
+        file = sheets.write_records(database.list_chosen(connection(), chosen), tell=teller())
+    return workbook(file, told("生成记录.xlsx"))
+
+
+@api.post("/records/find-by-file")
+def find_record_by_file() -> Answer:
+    """The record a picture belongs to, also when it was renamed; and the parameters that it carries."""
+    file = request.files.get("file")
+    if file is None:
+        raise InvalidRequest("file", "请选择一张图片")
+    content = file.stream.read()
+    text = store.read_parameters(content)
+    told = store.parse_parameters(text) if text else None
+    record, is_same = _owner(content, file.filename or "", told)
+    return success(
+        {
+            "record": _json_or_none(record),
+            "is_same_file": is_same,
+            "in_trash": bool(record and record.deleted_at),
+            "parameters": dataclasses.asdict(told) if told else None,
+        }
+    )
+
+
+def _owner(content: bytes, filename: str, told: store.Parameters | None) -> tuple[Record | None, bool]:
+    """(the record, whether the file is to the last byte the one that was kept).
+
+    The id in a file proves nothing, it may come from another database: bytes or all parameters must agree.
+    """
+    db, digest = connection(), hashlib.sha256(content).hexdigest()
+    named = database.get_record_or_none(db, told.record_id) if told else None
+    candidates = [*([named] if named else []), *database.list_records_of_file(db, filename)]
+    same = next((record for record in candidates if _sha256(record) == digest), None)
+    if same:
+        return same, True
+    return (named, False) if named and told and _say_the_same(told, named) else (None, False)
+
+
+def _sha256(record: Record) -> str:
+    """As it was noted; the earlier app did not, then that of the file."""
+    if record.sha256 or not record.filename:
+        return record.sha256
+    try:
+        return store.sha256_of(store.open_output(rooms().settings.output_dir, record.filename))
+    except (NotFound, OSError):
+        return ""
+
+
+def _say_the_same(told: store.Parameters, record: Record) -> bool:
+    """Whether all parameters are the record's, in whichever way a version of this program wrote them."""
+    size = Size(width=record.width or 0, height=record.height or 0)
+    text = store.embed_parameters(record.request, size, record.model, record.id, record.seed)
+    return dataclasses.replace(store.parse_parameters(text), text=told.text) == told
+
+
+def _json_or_none(record: Record | None) -> dict[str, Any] | None:
+    return record_json(record) if record else None

@@ -1,0 +1,158 @@
+"""The API of workbooks: import, template, export, the results of a batch."""
+
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from typing import Any
+
+from flask import request
+from werkzeug.wrappers import Response
+
+import database
+from app import sheets
+from app.domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
+from app.errors import BucketError, Busy, InvalidRequest, NotFound
+from app.images import store
+from app.library.library import Library
+from app.library.output_backup import OutputCopies
+from app.web.api.batches import api
+from app.web.downloads import workbook
+from app.web.i18n.language import teller, told
+from app.web.serializers import Answer, json_body, success
+from app.web.services import connection, rooms
+
+MOST_FROM_OSS = 200  # thumbnails of one workbook; each is a call that somebody waits for
+
+
+@api.post("/spreadsheet/import")
+def import_spreadsheet() -> Answer:
+    """A file -> rows to look at, corrections and complaints by cell, reference names looked up."""
+    file = request.files.get("file")
+    if file is None:
+        raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
+    content = file.stream.read(sheets.MAX_UPLOAD + 1)
+    library = _LibraryNames(rooms().library)
+    card = rooms().card
+    found = sheets.read_workbook(content, file.filename or "", card=card, is_known=library.has)
+    problems = [{**problem.as_json(), "error": told(problem.error)} for problem in found.problems]
+    notes = [told(note) for note in found.notes]
+    try:
+        references = _look_up(found.rows, library)
+    except (BucketError, Busy) as trouble:  # the table is there all the same
+        references = []
+        notes.append(told(f"参考图还没有核对：{trouble.message}"))
+    return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
+
+
+class _LostPictures:
+    """Thumbnails from OSS of pictures that are no longer here, until it fails once or has given enough."""
+
+    def __init__(self, db: database.Connection, copies: OutputCopies | None) -> None:
+        self._db = db
+        self._copies = copies
+        self._left = MOST_FROM_OSS
+
+    def thumbnail(self, filename: str) -> bytes:
+        """WebP of 320 px; nothing when there is none."""
+        key = database.find_output_copy(self._db, filename) if self._copies and self._left else ""
+        if self._copies is None or not key:
+            return b""
+        self._left -= 1
+        try:
+            return self._copies.fetch_thumbnail(key)
+        except NotFound:
+            return b""
+        except BucketError:
+            self._copies = None  # five hundred others must not wait for it as well
+            return b""
+
+
+@api.get("/spreadsheet/template.xlsx")
+def spreadsheet_template() -> Response:
+    """The workbook to fill in."""
+    file = BytesIO(sheets.write_template(rooms().model.card, tell=teller()))
+    return workbook(file, told("批量生成模板.xlsx"))
+
+
+@api.post("/spreadsheet/export")
+def export_spreadsheet() -> Response:
+    """The rows of the table as they are, to be imported again exactly."""
+    rows = json_body().get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InvalidRequest("rows", "rows 应为行的列表")
+    if len(rows) > MAX_ROWS_A_BATCH:
+        raise InvalidRequest("rows", f"一次最多导出 {MAX_ROWS_A_BATCH} 行")
+    file = BytesIO(sheets.write_requests(rows, rooms().model.card, tell=teller()))
+    return workbook(file, told("批量生成.xlsx"))
+
+
+@api.get("/batches/<batch_id>/results.xlsx")
+def batch_results(batch_id: str) -> Response:
+    """The rows that were run, in their order, with what came of each."""
+    db, output_dir = connection(), rooms().settings.output_dir
+    batch = database.get_batch(db, batch_id)
+    records = database.list_batch_records(db, batch_id)
+    names = {record.id: record.filename for record in records}
+    lost = _LostPictures(db, rooms().worker.copies)
+
+    def thumbnail(record_id: int) -> bytes | None:
+        name, box = names[record_id], sheets.THUMBNAIL_BOX
+        return store.small_copy(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
+
+    with rooms().workbook():
+        file = sheets.write_results(batch, records, thumbnails=thumbnail, tell=teller())
+    return workbook(file, told(f"{store.safe_stem(batch.name) or batch.id}-结果.xlsx"))
+
+
+class _LibraryNames:
+    """The library by names, listed once and only when somebody asks; whole names and those without ending."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._trouble: BucketError | Busy | None = None
+        self._by_name: dict[str, list[LibraryImage]] | None = None
+
+    def find(self, name: str) -> list[LibraryImage]:
+        """Those of that name. BucketError or Busy while the library cannot be had."""
+        if self._trouble:
+            raise self._trouble
+        if self._by_name is None:
+            try:
+                self._by_name = _by_name(self._library.list_images().images)
+            except (BucketError, Busy) as trouble:
+                self._trouble = trouble
+                raise
+        return self._by_name.get(_folded(name), [])
+
+    def has(self, name: str) -> bool:
+        """Whether there is one; while nobody knows it may well be, and the page looks it up later."""
+        try:
+            return bool(self.find(name))
+        except (BucketError, Busy):
+            return True
+
+
+def _look_up(rows: Sequence[sheets.ImportedRow], library: _LibraryNames) -> list[dict[str, Any]]:
+    """Each reference name of each row -> exact, ambiguous (with candidates) or missing."""
+    named = [(row.number, name) for row in rows for name in row.references]
+    return [{"row": number, "name": name, **_match(library.find(name))} for number, name in named]
+
+
+def _by_name(library: Iterable[LibraryImage]) -> dict[str, list[LibraryImage]]:
+    """Under the whole name and under the name without its ending."""
+    found: dict[str, list[LibraryImage]] = {}
+    for image in library:
+        stem = image.filename.rpartition(".")[0]
+        for key in {_folded(image.filename), _folded(stem)}:
+            found.setdefault(key, []).append(image)
+    return found
+
+
+def _match(found: Sequence[LibraryImage]) -> dict[str, Any]:
+    images = [{"url": i.url, "filename": i.filename, "thumbnail_url": i.thumbnail_url} for i in found]
+    if len(images) == 1:
+        return {"match": "exact", "image": images[0]}
+    return {"match": "ambiguous", "candidates": images} if images else {"match": "missing"}
+
+
+def _folded(name: str) -> str:
+    return file_key(trimmed_text(visible_text(name)))

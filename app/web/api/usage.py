@@ -1,0 +1,148 @@
+"""The API of money: what was spent, the ledger to carry away, what becomes of pictures nobody knows of."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from flask import request
+from werkzeug.wrappers import Response
+
+import database
+from app import sheets
+from app.config import Settings
+from app.domain.ledger import Spent
+from app.errors import InvalidRequest
+from app.web.api.batches import api
+from app.web.date_range import Span, read_span
+from app.web.downloads import attached, begun, workbook
+from app.web.i18n.language import Tell, teller, told
+from app.web.params import is_id, whole_numbers
+from app.web.serializers import Answer, json_body, success, yuan
+from app.web.services import connection, rooms
+from app.web.submit import asked_key
+from app.web.usage_report import Usage, gather
+
+
+@api.get("/usage")
+def get_usage() -> Answer:
+    """What was spent in ``range``, or from ``from`` to ``to``."""
+    span, here = read_span(request.args), rooms()
+    usage = gather(connection(), span, settings=here.settings, model=here.model.card.model_id)
+    return success({"usage": _usage_json(usage)})
+
+
+@api.get("/usage/export.xlsx")
+def export_ledger() -> Response:
+    """Every send of the span, a line each, and what they come to."""
+    span = read_span(request.args)
+    sends = database.list_sends(connection(), span.low, span.high)
+    return workbook(sheets.write_ledger(sends, tell=teller()), _name(span, "xlsx"))
+
+
+@api.get("/usage/export.csv")
+def stream_ledger() -> Response:
+    """The same as text, written while it is sent."""
+    span = read_span(request.args)
+    lines = _lines(rooms().settings, span, teller())
+    return attached(Response(begun(lines), mimetype="text/csv"), _name(span, "csv"), "usage.csv")
+
+
+@api.post("/records/collect")
+def collect_records() -> Answer:
+    """Ask again for pictures that were ordered and never heard of; nothing is ordered anew."""
+    chosen = _chosen(json_body("ids", "all"))
+    return _begun(database.collect_records(connection(), chosen, card=rooms().card))
+
+
+@api.post("/records/retry")
+def order_records_again() -> Answer:
+    """Order pictures of which nobody knows anew: they may be paid twice."""
+    body = json_body("ids", "all", "request_id")
+    key = asked_key(body)
+    return _begun(database.order_again(connection(), _chosen(body), card=rooms().card, key=key))
+
+
+@api.post("/records/drop")
+def drop_records() -> Answer:
+    """Settle what nobody knows: ``billed`` says whether it is on the service's bill."""
+    body = json_body("ids", "all", "billed")
+    billed = body.get("billed")
+    if not isinstance(billed, bool):
+        raise InvalidRequest("billed", "billed 应为 true（账单里有这一笔）或 false（没有）")
+    settled = database.drop_records(connection(), _chosen(body), billed=billed)
+    rooms().worker.bell.ring()
+    return success({"records": settled.records, "amount": yuan(settled.amount), "undo": settled.undo})
+
+
+@api.post("/records/undrop")
+def undo_drop() -> Answer:
+    """What one call settled is in doubt again."""
+    undo = json_body("undo").get("undo")
+    if not is_id(undo):
+        raise InvalidRequest("undo", "undo 应为放弃时得到的编号")
+    return success({"records": database.undo_drop(connection(), undo)})
+
+
+def _begun(done: database.Done) -> Answer:
+    rooms().worker.bell.ring()
+    return success(dataclasses.asdict(done))
+
+
+def _chosen(body: Mapping[str, Any]) -> list[int] | None:
+    """``{"ids": […]}``, or ``{"all": true}`` as None. Raises InvalidRequest."""
+    if "ids" not in body and body.get("all") is True:
+        return None
+    ids = whole_numbers(body.get("ids"), "ids")
+    if not ids or body.get("all"):
+        raise InvalidRequest("ids", "请选择至少一条记录，或写 all 为 true，不要两样都写")
+    return ids
+
+
+def _lines(settings: Settings, span: Span, tell: Tell) -> Iterator[str]:
+    with closing(database.connect(settings.database_path)) as db:
+        sends = begun(database.list_sends(db, span.low, span.high))
+        yield from sheets.ledger_lines(sends, tell=tell)
+
+
+def _name(span: Span, ending: str) -> str:
+    return told(f"用量-{span.first}至{span.last}.{ending}")
+
+
+def _usage_json(usage: Usage) -> dict[str, Any]:
+    cuts = zip(usage.span.labels, usage.spent, strict=True)
+    return {
+        "from": str(usage.span.first),
+        "to": str(usage.span.last),
+        "unit": usage.span.unit,
+        **{
+            name: _spent_json(getattr(usage, name))
+            for name in ("today", "yesterday", "month", "in_all", "total")
+        },
+        "by_time": [{"label": label, **_spent_json(spent)} for label, spent in cuts],
+        "by_model": [{"model": model, **_spent_json(spent)} for model, spent in usage.models.items()],
+        "by_batch": [
+            {"id": batch.id, "name": batch.name, "created_at": batch.created_at, **_spent_json(batch.spent)}
+            for batch in usage.batches
+        ],
+        "failures": dict(usage.failures),
+        "in_doubt": {
+            "records": usage.counts.records,
+            "at_stake": yuan(usage.counts.at_stake),
+            "collectable": usage.counts.collectable,
+            "orderable": usage.counts.orderable,
+        },
+        "budget": yuan(usage.budget),
+        "budget_left": yuan(usage.budget_left),
+    }
+
+
+def _spent_json(spent: Spent) -> dict[str, Any]:
+    return {
+        "billed": yuan(spent.billed),
+        "pictures": spent.pictures,
+        "unknown": yuan(spent.unknown),
+        "open": yuan(spent.open),
+        "unpriced": spent.unpriced,
+        "sends": spent.sends,
+    }

@@ -1,0 +1,123 @@
+"""Scripts and styles as a browser gets them: one of each a page, from the many files in ``static/``.
+
+A script has an address in each language and says its words in it: a page carries none of them, and the
+browser keeps them with the script.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, url_for
+
+from app.errors import NotFound
+from app.web.assets.bundler import Joiner
+from app.web.i18n import language
+
+_KEY = "ai_image_generator_assets"
+_NOT_NEEDED = re.compile(r"/\*.*?\*/\n?|^ +|(?<=[{};,:])\s+|\s+(?=\{)", re.DOTALL | re.MULTILINE)
+_YEAR = "public, max-age=31536000, immutable"
+assets = Blueprint("assets", __name__, url_prefix="/assets")
+
+
+class Shelf:
+    """What lay in ``static/js`` and ``static/css`` at the start, joined when first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._scripts = _read(folder / "js", "**/*.js")
+        self._styles = {
+            name.removesuffix(".css"): text for name, text in _read(folder / "css", "*.css").items()
+        }
+        everything = repr((self._scripts, self._styles, language.CATALOGUE.read_bytes())).encode()
+        self.version = hashlib.sha256(everything).hexdigest()[:12]
+        self._joiners = {
+            spoken: Joiner(self._scripts, partial(self.address, spoken)) for spoken in language.OFFERED
+        }
+        self._joined: dict[tuple[str, str, str], str] = {}
+
+    def script(self, spoken: str, page: str, late: str = "") -> str:
+        """The script of a page, or what it loads late, in a language. Raises NotFound."""
+        if (spoken, page, late) not in self._joined:
+            text = self._join(spoken, page, late)
+            self._joined[spoken, page, late] = language.script_in_english(text) if spoken == "en" else text
+        return self._joined[spoken, page, late]
+
+    def address(self, spoken: str, page: str, late: str = "") -> str:
+        """Where the browser finds it."""
+        if late:
+            return url_for("assets.late_script", version=self.version, spoken=spoken, page=page, module=late)
+        return url_for("assets.script", version=self.version, spoken=spoken, page=page)
+
+    def style(self, names: list[str]) -> str:
+        """Style sheets, one after the other. Raises NotFound."""
+        if not set(names) <= set(self._styles):
+            raise NotFound("没有这个样式，请刷新页面")
+        return "\n".join(_NOT_NEEDED.sub("", self._styles[name]) for name in names)
+
+    def _join(self, spoken: str, page: str, late: str) -> str:
+        joiner = self._joiners.get(spoken)
+        entries = ["frame.js"] if page == "frame" else ["frame.js", f"pages/{page}.js"]
+        if joiner is None or not set(entries) <= set(self._scripts):
+            raise NotFound("没有这个脚本，请刷新页面")
+        if late and late not in joiner.late_modules(entries):
+            raise NotFound("没有这个脚本，请刷新页面")
+        return joiner.late(page, entries, late) if late else joiner.page(page, entries)
+
+
+def furnish_assets(app: Flask) -> None:
+    """Let templates name the scripts and styles of their page."""
+    shelf = Shelf(Path(app.root_path) / "static")
+    app.extensions[_KEY] = shelf
+    app.register_blueprint(assets)
+
+    def name_them() -> dict[str, Any]:
+        def script_url(page: str) -> str:
+            return shelf.address("en" if language.is_english() else "zh", page or "frame")
+
+        def style_url(names: list[str]) -> str:
+            return url_for("assets.style", version=shelf.version, names="+".join(names))
+
+        return {"script_url": script_url, "style_url": style_url}
+
+    app.context_processor(name_them)
+
+
+@assets.get("/<version>/<spoken>/<page>.js")
+def script(version: str, spoken: str, page: str) -> Response:
+    """The script of a page."""
+    return _answer(_shelf().script(spoken, page), "text/javascript", version)
+
+
+@assets.get("/<version>/<spoken>/<page>/<path:module>")
+def late_script(version: str, spoken: str, page: str, module: str) -> Response:
+    """What a page loads when it is needed; none for another version, whose script would run twice."""
+    if version != _shelf().version:
+        raise NotFound("程序更新过，这一页是旧的，请刷新页面")
+    return _answer(_shelf().script(spoken, page, module), "text/javascript", version)
+
+
+@assets.get("/<version>/<names>.css")
+def style(version: str, names: str) -> Response:
+    """Style sheets joined in the order they are named in."""
+    return _answer(_shelf().style(names.split("+")), "text/css", version)
+
+
+def _answer(text: str, kind: str, version: str) -> Response:
+    """Kept for a year under its version; an address of an earlier version gets today's and keeps nothing."""
+    response = Response(text, mimetype=kind)
+    response.headers["Cache-Control"] = _YEAR if version == _shelf().version else "no-store"
+    return response
+
+
+def _shelf() -> Shelf:
+    shelf: Shelf = current_app.extensions[_KEY]
+    return shelf
+
+
+def _read(folder: Path, pattern: str) -> dict[str, str]:
+    paths = sorted(folder.glob(pattern))
+    return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in paths}

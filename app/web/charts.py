@@ -1,0 +1,134 @@
+"""Small charts: where each bar stands, and its words. ``templates/_chart.html`` draws them as SVG."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.domain.ledger import Spent
+from app.errors import CAUSES
+from app.web.date_range import Span
+from app.web.i18n.language import say, told
+from app.web.money import money
+
+WIDTH, HEIGHT = 600, 120
+_GAP = 0.25  # of the room a bar has
+_MOST_CAUSES = 8
+_PICTURES = {"hour": "每小时的图片", "day": "每天的图片", "month": "每月的图片"}
+_MONEY = {"hour": "每小时的花费", "day": "每天的花费", "month": "每月的花费"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar: where it stands, how high its parts are (``doubt`` is what may have been spent), its words."""
+
+    x: float
+    width: float
+    height: float
+    doubt: float
+    label: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """Bars with everything that is said of them; ``rows`` are the same figures as a table."""
+
+    name: str
+    title: str
+    told: str
+    bars: list[Bar]
+    room: float
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not any(bar.height or bar.doubt for bar in self.bars)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CauseBar:
+    """Failures of one cause; ``share`` is the bar's length in percent of the longest."""
+
+    share: float
+    label: str
+    number: int
+
+
+def pictures_chart(span: Span, spent: Sequence[Spent]) -> Chart:
+    """Paid pictures, one bar an hour, day or month."""
+    numbers = [Decimal(one.pictures) for one in spent]
+    words = [say("{n} 张", n=one.pictures) for one in spent]
+    bars = _bars(span, numbers, [Decimal(0)] * len(spent), words)
+    return Chart(
+        name="pictures",
+        title=say(_PICTURES[span.unit]),
+        told=say("共 {n} 张", n=sum(one.pictures for one in spent)) + _most(span, numbers, words),
+        bars=bars,
+        room=round(WIDTH / len(bars), 2),
+        heads=(say("时间"), say("图片")),
+        rows=[(bar.label, bar.words) for bar in bars if bar.height],
+    )
+
+
+def money_chart(span: Span, spent: Sequence[Spent]) -> Chart:
+    """Money, one bar an hour, day or month; what may have been billed on top of what was."""
+    billed, doubt = [one.billed for one in spent], [one.unknown for one in spent]
+    paid = [money(one.billed, one.unpriced_pictures) for one in spent]
+    feared = [money(one.unknown, one.unpriced_unknown) for one in spent]
+    unpriced = sum(one.unpriced_pictures for one in spent)
+    words = [
+        one + (say("，另有 {sum} 待确认", sum=feared[i]) if doubt[i] else "") for i, one in enumerate(paid)
+    ]
+    summary = say("共 {sum}", sum=money(sum(billed, Decimal(0)), unpriced)) + _most(span, billed, paid)
+    if any(doubt):
+        summary += say("；另有 {sum} 待确认", sum=money(sum(doubt, Decimal(0))))
+    bars = _bars(span, billed, doubt, words)
+    return Chart(
+        name="money",
+        title=say(_MONEY[span.unit]),
+        told=summary,
+        bars=bars,
+        room=round(WIDTH / len(bars), 2),
+        heads=(say("时间"), say("已计费"), say("可能已计费")),
+        rows=[(bar.label, paid[i], feared[i]) for i, bar in enumerate(bars) if bar.height or bar.doubt],
+    )
+
+
+def causes_chart(failures: Mapping[str, int]) -> list[CauseBar]:
+    """Failures by cause, most first, the rarest of many as one."""
+    named: dict[str, int] = {}
+    for place, (cause, number) in enumerate(failures.items()):
+        label = told("其他" if place >= _MOST_CAUSES else CAUSES.get(cause, cause) or "没有说明原因")
+        named[label] = named.get(label, 0) + number
+    most = max(named.values(), default=1)
+    return [
+        CauseBar(share=round(100 * number / most, 1), label=label, number=number)
+        for label, number in named.items()
+    ]
+
+
+def _bars(
+    span: Span, numbers: Sequence[Decimal], doubts: Sequence[Decimal], words: Sequence[str]
+) -> list[Bar]:
+    most = max(number + doubt for number, doubt in zip(numbers, doubts, strict=True)) or Decimal(1)
+    room = WIDTH / len(numbers)
+    return [
+        Bar(
+            x=round(room * (index + _GAP / 2), 2),
+            width=round(room * (1 - _GAP), 2),
+            height=round(float(numbers[index] / most) * HEIGHT, 2),
+            doubt=round(float(doubts[index] / most) * HEIGHT, 2),
+            label=label,
+            words=words[index],
+        )
+        for index, label in enumerate(span.labels)
+    ]
+
+
+def _most(span: Span, numbers: Sequence[Decimal], words: Sequence[str]) -> str:
+    if not any(numbers) or len(numbers) == 1:
+        return ""
+    at = max(range(len(numbers)), key=lambda index: numbers[index])
+    return say("，最多的是 {when}：{what}", when=span.labels[at], what=words[at])

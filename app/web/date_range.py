@@ -1,0 +1,150 @@
+"""From when to when: what an address asks of the ledger, in days of this machine's calendar."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from app.errors import InvalidRequest
+from app.web.i18n.language import say
+
+RANGES = {"today": "今天", "7d": "近 7 天", "30d": "近 30 天", "month": "本月"}
+USUAL = "30d"
+_MOST_DAYS = 3660
+_MOST_BARS_OF_DAYS = 62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Days ``first`` to ``last``, both included; cut at ``bounds`` (UTC) into hours, days or months.
+
+    ``name`` is one of RANGES, or empty when the days were named; ``labels`` are for people, one a cut.
+    """
+
+    name: str
+    first: date
+    last: date
+    unit: str
+    bounds: list[str]
+    labels: list[str]
+
+    @property
+    def low(self) -> str:
+        """The first moment that counts, UTC."""
+        return self.bounds[0]
+
+    @property
+    def high(self) -> str:
+        """The first moment that no longer counts, UTC."""
+        return self.bounds[-1]
+
+    @property
+    def words(self) -> str:
+        """``近 7 天``, or the days."""
+        if self.name:
+            return say(RANGES[self.name])
+        return say("{first} 至 {last}", first=self.first, last=self.last)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The address that asks for it."""
+        return {"range": self.name} if self.name else {"from": str(self.first), "to": str(self.last)}
+
+
+def read_span(fields: Mapping[str, Any], today: date | None = None) -> Span:
+    """``range``, or ``from`` and ``to`` as ``2026-03-01`` -> the span. Raises InvalidRequest."""
+    today = today or date.today()
+    if fields.get("from") or fields.get("to"):
+        last = _day(fields, "to") or today
+        first = _day(fields, "from") or last
+        if not 0 <= (last - first).days <= _MOST_DAYS:
+            raise InvalidRequest("from", "开始的日子应不晚于结束的日子，最多相隔十年")
+        return _span("", first, last)
+    name = fields.get("range") or USUAL
+    if name not in RANGES:
+        raise InvalidRequest("range", f"range 可选：{'、'.join(RANGES)}")
+    firsts = {
+        "today": today,
+        "7d": today - timedelta(days=6),
+        "30d": today - timedelta(days=29),
+        "month": today.replace(day=1),
+    }
+    return _span(name, firsts[name], today)
+
+
+def days_around(today: date) -> tuple[list[str], list[str]]:
+    """Bounds of yesterday and today, and of this month."""
+    yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
+    return [_midnight(day) for day in (yesterday, today, tomorrow)], [
+        _midnight(day) for day in (today.replace(day=1), _next_month(today))
+    ]
+
+
+def _span(name: str, first: date, last: date) -> Span:
+    days = (last - first).days + 1
+    if days == 1:
+        unit, (bounds, labels) = "hour", _hours(first)
+    elif days <= _MOST_BARS_OF_DAYS:
+        unit, (bounds, labels) = "day", _cut(first, last, _next_day, _day_label)
+    else:
+        unit, (bounds, labels) = "month", _cut(first, last, _next_month, _month_label)
+    return Span(name=name, first=first, last=last, unit=unit, bounds=bounds, labels=labels)
+
+
+def _hours(day: date) -> tuple[list[str], list[str]]:
+    """The hours of a day; where clocks are turned there are 23 or 25."""
+    begin = datetime.combine(day, time.min).astimezone(UTC)
+    end = datetime.combine(day + timedelta(days=1), time.min).astimezone(UTC)
+    moments = [begin]
+    while moments[-1] < end:
+        moments.append(min(moments[-1] + timedelta(hours=1), end))
+    return [_utc(at) for at in moments], [say("{hour} 时", hour=at.astimezone().hour) for at in moments[:-1]]
+
+
+def _cut(
+    first: date, last: date, following: Callable[[date], date], label: Callable[[date], str]
+) -> tuple[list[str], list[str]]:
+    bounds, labels, day = [], [], first
+    while day <= last:
+        bounds.append(_midnight(day))
+        labels.append(label(day))
+        day = following(day)
+    return [*bounds, _midnight(last + timedelta(days=1))], labels
+
+
+def _day_label(day: date) -> str:
+    return say("{month}月{day}日", month=day.month, day=day.day)
+
+
+def _month_label(day: date) -> str:
+    return say("{year}年{month}月", year=day.year, month=day.month)
+
+
+def _next_day(day: date) -> date:
+    return day + timedelta(days=1)
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+def _midnight(day: date) -> str:
+    return _utc(datetime.combine(day, time.min).astimezone(UTC))
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _day(fields: Mapping[str, Any], name: str) -> date | None:
+    text = fields.get(name)
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
+    except ValueError:
+        day = None
+    if day is None or not 2000 <= day.year <= 2100:
+        raise InvalidRequest(name, f"{name} 应为日期，例如 2026-03-01")
+    return day

@@ -1,0 +1,149 @@
+"""The chips above the list of records: what can be filtered by, what is, and where each choice leads."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import database
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status
+from app.errors import NotFound
+from app.web.formatting import called
+from app.web.i18n.language import say, told
+
+STATUS_WORDS = {
+    Status.SUCCESS: "成功",
+    Status.FAILED: "失败",
+    Status.UNKNOWN: "结果未知",
+    Status.CANCELLED: "已取消",
+    Status.RUNNING: "生成中",
+    Status.QUEUED: "等待中",
+}
+Link = Callable[..., str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One value to filter by; ``number`` of records, where that is known of exactly these."""
+
+    value: str
+    label: str
+    href: str
+    is_on: bool
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chip:
+    """One kind of filter. ``shown`` is the value in words, empty when it does not narrow."""
+
+    name: str
+    label: str
+    shown: str
+    clear: str
+    choices: tuple[Choice, ...] = ()
+
+
+def chips_for(
+    db: database.Connection, asked: Mapping[str, str], wanted: database.RecordFilter, link: Link
+) -> list[Chip]:
+    """All chips, for the address and the filter it was read as."""
+    kinds = database.count_kinds(db, trash=wanted.trash)
+    return [
+        _statuses(wanted, kinds["status"], link),
+        _kind("aspect_ratio", say("比例"), asked, _in_order(kinds["aspect_ratio"], ASPECT_RATIOS), link),
+        _kind("resolution", say("分辨率"), asked, _in_order(kinds["resolution"], RESOLUTIONS), link),
+        _kind("model", say("模型"), asked, kinds["model"], link),
+        _batch(db, wanted.batch_id, link),
+        _days(asked, link),
+        _favourite(wanted, kinds["favourite"].get("1", 0), link),
+    ]
+
+
+def _statuses(wanted: database.RecordFilter, counts: Mapping[str, int], link: Link) -> Chip:
+    """Several at once: each choice adds its status or takes it away."""
+
+    def toggled(status: Status) -> str:
+        rest = [s for s in Status if (s in wanted.statuses) != (s == status)]
+        return link(status=",".join(rest))
+
+    choices = tuple(
+        Choice(
+            value=status,
+            label=told(label),
+            href=toggled(status),
+            is_on=status in wanted.statuses,
+            number=counts.get(status, 0),
+        )
+        for status, label in STATUS_WORDS.items()
+        if counts.get(status) or status in wanted.statuses
+    )
+    shown = say("、").join(told(STATUS_WORDS[Status(status)]) for status in wanted.statuses)
+    return Chip(name="status", label=say("状态"), shown=shown, clear=link(status=""), choices=choices)
+
+
+def _kind(name: str, label: str, asked: Mapping[str, str], counts: Mapping[str, int], link: Link) -> Chip:
+    chosen = asked.get(name, "")
+    choices = tuple(
+        Choice(value=value, label=value, href=link(**{name: value}), is_on=value == chosen, number=number)
+        for value, number in counts.items()
+        if value
+    )
+    return Chip(name=name, label=label, shown=chosen, clear=link(**{name: ""}), choices=choices)
+
+
+def _in_order(counts: Mapping[str, int], usual: tuple[str, ...]) -> dict[str, int]:
+    others = [value for value in counts if value not in usual]
+    return {value: counts[value] for value in (*usual, *others) if value in counts}
+
+
+def _batch(db: database.Connection, batch_id: str, link: Link) -> Chip:
+    """Its choices are asked for when somebody opens the chip."""
+    shown = batch_id
+    if batch_id:
+        try:
+            shown = called(database.get_batch(db, batch_id))
+        except NotFound:
+            shown = say("{id}（没有这个批次）", id=batch_id[:8])
+    return Chip(name="batch_id", label=say("批次"), shown=shown, clear=link(batch_id=""))
+
+
+def _days(asked: Mapping[str, str], link: Link) -> Chip:
+    start, end = asked.get("from", ""), asked.get("to", "")
+    today = date.today()
+    spans = {
+        "今天": (today, today),
+        "昨天": (today - timedelta(days=1), today - timedelta(days=1)),
+        "最近 7 天": (today - timedelta(days=6), today),
+        "最近 30 天": (today - timedelta(days=29), today),
+        "今年": (today.replace(month=1, day=1), today),
+    }
+    choices = tuple(
+        Choice(
+            value=f"{first} {last}",
+            label=told(label),
+            href=link(**{"from": f"{first}", "to": f"{last}"}),
+            is_on=(start, end) == (f"{first}", f"{last}"),
+        )
+        for label, (first, last) in spans.items()
+    )
+    shown = next((choice.label for choice in choices if choice.is_on), "")
+    if not shown and (start or end):
+        shown = say(
+            "{start} 至 {end}" if start and end else "{start} 起" if start else "{end} 止",
+            start=start,
+            end=end,
+        )
+    clear = link(**{"from": "", "to": ""})
+    return Chip(name="days", label=say("日期"), shown=shown, clear=clear, choices=choices)
+
+
+def _favourite(wanted: database.RecordFilter, number: int, link: Link) -> Chip:
+    is_on = wanted.favourite is True
+    choice = Choice(value="1", label=say("收藏"), href=link(favourite="1"), is_on=is_on, number=number)
+    return Chip(
+        name="favourite",
+        label=say("收藏"),
+        shown=say("收藏") if is_on else "",
+        clear=link(favourite=""),
+        choices=(choice,),
+    )

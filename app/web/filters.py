@@ -1,0 +1,164 @@
+"""What records are meant: a filter from an address or from JSON, or ids; every bad value is one sentence."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from flask import request
+
+import database
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
+from app.errors import InvalidRequest
+from app.web.params import asked_between, whole_numbers
+from app.web.serializers import only_known
+from app.web.services import connection
+
+LONGEST_TEXT = 10_000
+MOST_LISTED = 200
+MOST_PASSED = 999_999_999
+_SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
+_SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
+_NAMES = (
+    *("search", "status", "batch_id", "aspect_ratio", "resolution", "model", "favourite", "from", "to"),
+    *("as_of", "sort", "trash"),
+)
+
+
+def read_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
+    """Fields by the names of the API -> the filter. Raises InvalidRequest.
+
+    ``status`` may name several, separated by commas. ``from`` and ``to`` are days of this machine's
+    calendar, both included, or moments (``2026-03-01T08:00:00+08:00``; UTC when they name no zone).
+    ``as_of`` is such a moment, to the millisecond.
+    """
+    return database.RecordFilter(
+        search=_text(fields, "search").replace("\r\n", "\n"),  # as prompts are stored
+        statuses=_statuses(fields),
+        batch_id=_text(fields, "batch_id"),
+        aspect_ratio=_kind(fields, "aspect_ratio", ASPECT_RATIOS),
+        resolution=_kind(fields, "resolution", RESOLUTIONS),
+        model=_text(fields, "model"),
+        favourite=_switch(fields, "favourite"),
+        created_from=_moment(fields, "from", is_end=False),
+        created_before=_moment(fields, "to", is_end=True),
+        as_of=_instant(fields, "as_of"),
+        sort=_sort(fields),
+        trash=bool(_switch(fields, "trash")),
+    )
+
+
+def read_chosen(fields: Mapping[str, Any]) -> database.Chosen:
+    """``{"ids": […]}`` or ``{"filter": {…}}`` as JSON -> what to change, never more than was meant.
+
+    Raises InvalidRequest, also for both at once and for a filter by a name that is none.
+    """
+    if "filter" not in fields:
+        return whole_numbers(fields.get("ids"), "ids")
+    wanted = fields["filter"]
+    if not isinstance(wanted, dict) or "ids" in fields:
+        raise InvalidRequest("filter", "请写 ids，或以 filter 写筛选条件的对象，不要两样都写")
+    only_known(wanted, _NAMES)
+    return read_filter(wanted)
+
+
+def asked_for() -> database.Chosen:
+    """What this request's address or form names: ``ids=1,2``, else by filter. Raises InvalidRequest."""
+    ids = request.values.get("ids")
+    if ids is None:
+        return read_filter(request.values)
+    numbers = [part.strip() for part in ids.split(",") if part.strip()]
+    if not all(re.fullmatch(r"[0-9]{1,18}", number) for number in numbers):
+        raise InvalidRequest("ids", "ids 应为用逗号分开的记录编号")
+    return [int(number) for number in numbers]
+
+
+def page_bounds(usual: int = 20) -> tuple[int, int]:
+    """``limit`` and ``offset`` of this request. Raises InvalidRequest."""
+    return asked_between("limit", 1, MOST_LISTED, usual), asked_between("offset", 0, MOST_PASSED, 0)
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise InvalidRequest(name, f"{name} 应为 {LONGEST_TEXT} 字以内的文字")
+    return whole_characters(value)
+
+
+def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    value = fields.get("status")
+    asked = value if isinstance(value, list) else _text(fields, "status").split(",")
+    statuses = tuple(part for part in asked if part != "")
+    unknown = [status for status in statuses if status not in list(Status)]
+    if unknown:
+        raise InvalidRequest("status", f"没有「{str(unknown[0])[:50]}」这种状态，可选：{'、'.join(Status)}")
+    return statuses
+
+
+def _kind(fields: Mapping[str, Any], name: str, usual: tuple[str, ...]) -> str:
+    """One of the usual values, in any letter case and width, or one that earlier records have."""
+    value = _text(fields, name)
+    known = normal_text(value).upper()
+    if not value or known in usual:
+        return known
+    if value not in database.count_kinds(connection())[name]:
+        label = {"aspect_ratio": "比例", "resolution": "分辨率"}[name]
+        raise InvalidRequest(name, f"没有「{value[:50]}」这种{label}，可选：{'、'.join(usual)}")
+    return value
+
+
+def _switch(fields: Mapping[str, Any], name: str) -> bool | None:
+    value = fields.get(name)
+    if isinstance(value, bool):
+        return value
+    text = _text(fields, name).lower()
+    if text not in _SWITCHES:
+        raise InvalidRequest(name, f"{name} 应为 1 或 0")
+    return _SWITCHES[text]
+
+
+def _sort(fields: Mapping[str, Any]) -> str:
+    sort = _text(fields, "sort") or database.NEWEST
+    if sort not in _SORTS:
+        offered = "、".join(f"{name}（{label}）" for name, label in _SORTS.items())
+        raise InvalidRequest("sort", f"排序方式可选：{offered}")
+    return sort
+
+
+def _moment(fields: Mapping[str, Any], name: str, *, is_end: bool) -> str:
+    """-> UTC as ``created_at`` is kept; for an end the first moment that no longer counts."""
+    text = _text(fields, name).strip()
+    if not text:
+        return ""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            day = date.fromisoformat(text) + timedelta(days=is_end)
+            moment = datetime.combine(day, time.min).astimezone(UTC)
+        else:
+            moment = _in_utc(text) + timedelta(seconds=is_end)
+    except (ValueError, OverflowError, OSError):
+        raise _no_moment(name) from None
+    return moment.isoformat(" ", "seconds")[:19]  # strftime would write the year 999 with three digits
+
+
+def _instant(fields: Mapping[str, Any], name: str) -> str:
+    """-> UTC with milliseconds, as ``finished_at`` is kept."""
+    text = _text(fields, name).strip()
+    try:
+        return _in_utc(text).isoformat(" ", "milliseconds")[:23] if text else ""
+    except (ValueError, OverflowError, OSError):
+        raise _no_moment(name) from None
+
+
+def _no_moment(name: str) -> InvalidRequest:
+    example = "应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
+    return InvalidRequest(name, f"{name} {example}")
+
+
+def _in_utc(text: str) -> datetime:
+    if "T" in text:
+        text = text.replace(" ", "+")  # a plus sign that an address has turned into a space
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

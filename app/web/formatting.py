@@ -1,0 +1,54 @@
+"""Times in pages, and the label of a batch without a name: the time it was created.
+
+A page carries UTC and the time of the server's zone; ``localTimes`` in static/js/frame.js replaces it by the
+browser's.
+"""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from app.web.i18n.language import day_in_words, say
+
+
+class Begun(Protocol):
+    """A batch, or what was spent on it; ``created_at`` is UTC as kept."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def created_at(self) -> str: ...
+
+
+def install(app: Flask) -> None:
+    """Give the templates ``| local_time`` and ``| called``."""
+    app.jinja_env.filters["local_time"] = local_time
+    app.jinja_env.filters["called"] = called
+
+
+def moment(created_at: str) -> str:
+    """UTC as kept -> the clock of this machine, as static/js/words.js writes it."""
+    try:
+        at = datetime.fromisoformat(created_at).replace(tzinfo=UTC).astimezone()
+    except ValueError:
+        return created_at
+    now = datetime.now().astimezone()
+    if at.date() == now.date():
+        return say("今天 {clock}", clock=f"{at:%H:%M}")
+    return f"{day_in_words(at, with_year=at.year != now.year)} {at:%H:%M}"
+
+
+def local_time(created_at: str) -> Markup:
+    """UTC as kept -> a ``<time>`` element that a browser shows in its own time zone."""
+    element = Markup('<time data-local datetime="{at}Z">{shown}</time>')
+    return element.format(at=created_at.replace(" ", "T"), shown=moment(created_at))
+
+
+def called(batch: Begun) -> Markup:
+    """The label of a batch, as markup: its name, or the time it was created."""
+    if batch.name:
+        return escape(batch.name)
+    return Markup(say("{time} 的批次")).format(time=local_time(batch.created_at))  # noqa: S704 - our own words

@@ -1,0 +1,148 @@
+"""The login page and the way out, for whoever opened the server to other machines with ACCESS_PASSWORD."""
+
+import hashlib
+import hmac
+import ipaddress
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable
+
+from flask import Blueprint, Flask, current_app, make_response, redirect, render_template, request, session
+from werkzeug.wrappers import Response
+
+from app.errors import Busy
+from app.web.services import rooms
+from app.web.urls import own_page
+
+COOKIE = (
+    "ai_image_generator"  # cookies know no ports: another program on this machine may call its own "session"
+)
+_SESSION_SECONDS = 7 * 24 * 3600
+_LONGEST_WAIT = 60.0
+_FORGOTTEN_AFTER = 3600.0
+_MOST_REMEMBERED = 4096
+_KEY = "ai_image_generator_guesses"
+_SESSIONS = "ai_image_generator_sessions"  # of each session that is open: until when
+login = Blueprint("login", __name__)
+
+
+class Guesses:
+    """Wrong passwords so far. Whoever guesses wrong waits longer each time; nobody else has to."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        # from where -> (how often, when the next is looked at)
+        self._wrong: dict[str, tuple[int, float]] = {}
+        self._salt = secrets.token_bytes(16)
+
+    def judge(self, guess: str, password: str, address: str) -> tuple[bool, float]:
+        """(whether it is right, seconds to wait when it was not even looked at).
+
+        One guess at a time: Busy while another is hashed, for a thread that waited would answer no page.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise Busy("有别人正在登录，请 1 秒后再试", retry_after=1)
+        try:
+            return self._judge(guess, password, _home_of(address))
+        finally:
+            self._lock.release()
+
+    def _judge(self, guess: str, password: str, home: str) -> tuple[bool, float]:
+        times, next_at = self._wrong.pop(home, (0, 0.0))
+        wait = next_at - self._clock()
+        if wait > 0:
+            self._wrong[home] = times, next_at
+            return False, wait
+        if hmac.compare_digest(self._hash(guess), self._hash(password)):
+            return True, 0.0
+        times = times + 1 if wait > -_FORGOTTEN_AFTER else 1
+        self._wrong[home] = times, self._clock() + min(2.0 ** (times - 1), _LONGEST_WAIT)
+        if len(self._wrong) > _MOST_REMEMBERED:
+            del self._wrong[next(iter(self._wrong))]
+        return False, 0.0
+
+    def _hash(self, text: str) -> bytes:
+        return hashlib.scrypt(text.encode(), salt=self._salt, n=2**14, r=8, p=1)
+
+
+def _home_of(address: str) -> str:
+    """Who guesses: an address, or the whole /64 of an IPv6 one, for each machine has all of these."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
+
+
+def install(app: Flask, *, password: str) -> None:
+    """Sessions end with the process, for the key that signs them is made anew; no password, no session."""
+    if password:
+        app.secret_key = secrets.token_bytes(32)
+    app.config.update(
+        SESSION_COOKIE_NAME=COOKIE, SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Strict"
+    )
+    app.extensions[_KEY] = Guesses()
+    app.extensions[_SESSIONS] = {}
+    app.jinja_env.globals["has_password"] = bool(password)
+    app.register_blueprint(login)
+
+
+def is_logged_in() -> bool:
+    """Whether this browser has given the password and its session has not ended."""
+    return _sessions().get(session.get("id", ""), 0.0) > time.time()
+
+
+@login.get("/login")
+def page() -> str:
+    """The form."""
+    return render_template("login.html", problem="")
+
+
+@login.post("/login")
+def enter() -> tuple[str, int] | Response:
+    """A guess: in, or the form again with one sentence."""
+    if not rooms().settings.access_password:
+        return redirect(own_page(request.args.get("next", "/")))
+    guesses: Guesses = current_app.extensions[_KEY]
+    guess = request.form.get("password", "")[:1000]
+    try:
+        right, wait = guesses.judge(guess, rooms().settings.access_password, request.remote_addr or "")
+    except Busy as busy:
+        return _later(busy.message, busy.retry_after)
+    if wait > 0:
+        seconds = math.ceil(wait)
+        return _later(f"密码错误次数过多，请 {seconds} 秒后再试", seconds)
+    if not right:
+        return render_template("login.html", problem="密码不对，请再试一次"), 403
+    _open_session()
+    return redirect(own_page(request.args.get("next", "/")))
+
+
+@login.post("/logout")
+def leave() -> Response:
+    """The way out: this session is over, also for whoever has a copy of its cookie."""
+    if rooms().settings.access_password:
+        _sessions().pop(session.pop("id", ""), None)
+    return redirect("/", 303)
+
+
+def _later(problem: str, seconds: int) -> Response:
+    answer = make_response(render_template("login.html", problem=problem), 429)
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+def _open_session() -> None:
+    now, sessions = time.time(), _sessions()
+    for name in [name for name, until in list(sessions.items()) if until <= now]:
+        sessions.pop(name, None)
+    session["id"] = secrets.token_urlsafe(24)
+    sessions[session["id"]] = now + _SESSION_SECONDS
+
+
+def _sessions() -> dict[str, float]:
+    sessions: dict[str, float] = current_app.extensions[_SESSIONS]
+    return sessions

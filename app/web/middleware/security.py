@@ -1,0 +1,99 @@
+"""The doors: who may come in, and what a page may do once it is in a browser."""
+
+import ipaddress
+
+from flask import Flask, Response, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.errors import Forbidden
+from app.web.middleware import login
+from app.web.services import rooms
+from app.web.urls import parts_of
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OPEN_ENDPOINTS = (
+    *("login.page", "login.enter", "login.leave", "static", "health.healthz", "language.choose"),
+    *("assets.script", "assets.late_script", "assets.style", "pages.favicon"),
+)
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob: https:; object-src 'none'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def guard(app: Flask, *, password: str) -> None:
+    """Put the checks before every request and the headers behind every answer."""
+    app.before_request(_know_the_host)
+    app.before_request(_refuse_other_sites)
+    app.before_request(_ask_for_password)
+    app.after_request(_add_headers)
+    login.install(app, password=password)
+
+
+def lets_in() -> bool:
+    """Whether this request passes all checks."""
+    try:
+        _know_the_host()
+        _refuse_other_sites()
+        return _ask_for_password() is None
+    except Forbidden:
+        return False
+
+
+def _know_the_host() -> None:
+    name = _host_name(request.host)
+    if not (name == "localhost" or _is_numeric(name) or name in rooms().settings.allowed_hosts):
+        raise Forbidden(
+            f"不认识的主机名「{name[:100]}」，请用 localhost 或数字地址打开；"
+            "是自己的主机名，就把它写进 .env 的 ALLOWED_HOSTS，再重新启动"
+        )
+
+
+def _refuse_other_sites() -> None:
+    """A browser names the site a request comes from; a client that names none is no browser."""
+    if request.method in _SAFE_METHODS:
+        return
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and parts_of(origin).netloc.lower() != request.host.lower()
+    if foreign or request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        raise Forbidden("这个请求来自别的网站，已拒绝")
+
+
+def _ask_for_password() -> AnyResponse | None:
+    if not rooms().settings.access_password or request.endpoint in OPEN_ENDPOINTS:
+        return None
+    if login.is_logged_in():
+        return None
+    if request.method in _SAFE_METHODS and not request.path.startswith(("/api/", "/live/")):
+        return redirect(url_for("login.page", next=request.full_path.rstrip("?")))
+    raise Forbidden("需要先登录，请刷新页面并输入访问密码")
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    own_domain = rooms().settings.oss_public_url or rooms().settings.oss_endpoint
+    if own_domain.startswith("http://"):  # a bucket without https: its pictures are let in by name
+        policy = _HEADERS["Content-Security-Policy"].replace(" https:;", f" https: {own_domain};")
+        response.headers["Content-Security-Policy"] = policy
+    return response
+
+
+def _host_name(host: str) -> str:
+    """Without port and without the dot that may end a full name; nothing when it is no host."""
+    return (parts_of(f"//{host}").hostname or "").lower().removesuffix(".")
+
+
+def _is_numeric(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

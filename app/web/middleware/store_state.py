@@ -1,0 +1,45 @@
+"""What is answered while the database is lost: one sentence, and no write."""
+
+from typing import Any
+
+from flask import Flask, current_app, request
+
+import database
+from app import log
+from app.errors import StoreLost
+from app.web.services import rooms
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_WITHOUT_DATABASE = (
+    *("login.page", "login.enter", "login.leave", "language.choose", "health.healthz", "live.status"),
+    *("static", "assets.script", "assets.late_script", "assets.style", "pages.favicon"),
+    *("pages.batch", "pages.model", "pages.test_model_key", "api.list_models", "api.openapi"),
+    *("api.import_spreadsheet", "api.export_spreadsheet", "api.spreadsheet_template"),
+)
+
+
+def install(app: Flask) -> None:
+    """Refuse what would open a lost file before it begins; say what a query met that found it unreadable."""
+    app.before_request(_refuse)
+    app.register_error_handler(database.Error, _answer_unreadable)
+
+
+def unreadable(error: database.Error) -> str:
+    """The sentence about a query that failed; a damaged file is ordered from no more."""
+    store = rooms().worker.store
+    store.report(error)
+    return store.complaint() or f"数据库现在读不出来（{error}），请检查磁盘和文件权限"
+
+
+def _refuse() -> None:
+    """A damaged file may still be read, as far as that goes."""
+    if request.endpoint in _WITHOUT_DATABASE:
+        return
+    store = rooms().worker.store
+    if complaint := store.away() if request.method in _SAFE_METHODS else store.complaint():
+        raise StoreLost(complaint)
+
+
+def _answer_unreadable(error: database.Error) -> Any:
+    log.trouble("web", "database_unreadable")
+    return current_app.handle_user_exception(StoreLost(unreadable(error)))

@@ -1,0 +1,32 @@
+"""Money in words: a price nobody knows is told as such, never as nothing."""
+
+from decimal import Decimal
+
+from app.domain import Record
+from app.domain.ledger import known
+from app.web.i18n.language import say
+from app.web.views.create import pages
+
+
+def money(amount: Decimal | None, unpriced: int = 0) -> str:
+    """CNY for people: two decimals, more only where they matter. ``unpriced`` sends are not in the amount."""
+    if amount is None or known(amount, unpriced) is None:
+        return say("价格未设")
+    cents = amount.quantize(Decimal("0.01"))
+    return f"¥{cents:,f}" if cents == amount else f"¥{amount.normalize():,f}"
+
+
+@pages.app_template_filter("cost")
+def cost(record: Record) -> str:
+    """What a record cost, or may have cost."""
+    if record.cost is None or (not record.cost and record.at_stake is None):
+        return say("价格未设")
+    if record.cost:
+        return f"¥{record.cost:.2f}"
+    return say("可能已计费 {sum}", sum=money(record.at_stake)) if record.at_stake else say("免费")
+
+
+@pages.app_template_filter("stake")
+def stake(amount: Decimal | None) -> str:
+    """As the scripts take it, ``0.44``; empty where nobody knows."""
+    return "" if amount is None else f"{amount:.2f}"

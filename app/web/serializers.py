@@ -1,0 +1,241 @@
+"""How answers look: nouns as JSON, errors as a page or as one JSON sentence."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from typing import Any
+
+from flask import Flask, jsonify, make_response, render_template, request, url_for
+from werkzeug.exceptions import BadHost, HTTPException
+from werkzeug.wrappers import Response
+
+from app import errors, log
+from app.domain import MAX_ROWS_A_BATCH, Batch, LogLine, ModelCard, Record, SampleImage, Status
+from app.library.library import FILES_URL, THUMBNAILS_URL, shown_at
+from app.web.i18n.language import told
+
+MAX_UPLOAD_BYTES = 64 * 2**20  # of all that is sent at once
+
+# A list of one byte takes sixty. In prompts these characters count too, so there is room for a hundred a row.
+MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
+MAX_JSON_VALUES = 300 * MAX_ROWS_A_BATCH
+
+Answer = Response | tuple[Response, int]
+
+# The only place that knows which HTTP number an error is; the nearest ancestor counts.
+STATUS = {
+    errors.InvalidRequest: 400,
+    errors.SpreadsheetError: 400,
+    errors.TooLarge: 413,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.KeyReused: 422,
+    errors.Busy: 503,
+    errors.ModelError: 502,
+    errors.BucketError: 502,
+    errors.StoreLost: 503,
+    errors.StorageError: 507,
+    errors.AppError: 500,
+}
+
+
+def too_large(limit: int) -> str:
+    """The sentence about more bytes than the limit."""
+    size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 2**10} KB"
+    return f"上传的内容太大，一次最多 {size}，请压缩或分几次上传"
+
+
+_HTTP_SENTENCES = {
+    400: "请求的格式不对",
+    404: "没有这个页面",
+    405: "这个地址不接受这种请求",
+    413: too_large(MAX_UPLOAD_BYTES),
+    415: "请以 JSON 提交",
+    500: "程序内部出错，详情在日志里",
+}
+INTERNAL_FIELDS = {
+    "ticket",
+    "attempts",
+    "retries",
+    "throttled",
+    "not_before",
+    "file_stem",
+    "sha256",
+    "lapses",
+}
+_PICTURES = ("/output/", "/thumbnails/", FILES_URL, THUMBNAILS_URL)
+_TOLD_HEADERS = ("Allow", "Content-Range", "Retry-After")
+
+
+def answer_errors(app: Flask) -> None:
+    """One handler for our errors, one for Flask's own."""
+    app.register_error_handler(errors.AppError, _answer_ours)
+    app.register_error_handler(HTTPException, _answer_http)
+
+
+def yuan(amount: Decimal | None) -> float | None:
+    """CNY as a JSON number; null where there is none."""
+    return None if amount is None else round(float(amount), 4)
+
+
+def record_json(record: Record) -> dict[str, Any]:
+    """A record as the contract shows it."""
+    fields = {
+        field.name: getattr(record, field.name)
+        for field in dataclasses.fields(record)
+        if field.name not in INTERNAL_FIELDS
+    }
+    wait = record.not_before - time.time()
+    return fields | {
+        "error": told(record.error),
+        "cost": yuan(record.cost),
+        "at_stake": yuan(record.at_stake),
+        "sample_images": [_reference_json(image) for image in record.sample_images],
+        "url": picture_url(record),
+        "thumbnail_url": url_for("pages.thumbnail", record_id=record.id) if record.image_path else "",
+        "retry_after": round(wait, 1) if wait > 0 else None,
+        "charged": record.charged,
+        "collectable": record.status is Status.UNKNOWN and bool(record.ticket),
+    }
+
+
+def picture_url(record: Record) -> str:
+    """Where a browser finds its picture, whatever letters its name has; empty when there is none."""
+    return url_for("pages.output", name=record.filename) if record.image_path and record.filename else ""
+
+
+def _reference_json(image: SampleImage) -> dict[str, str]:
+    """A reference as it was used: where it is seen small, also when it was renamed, replaced or deleted."""
+    return {**dataclasses.asdict(image.as_used), "thumbnail_url": shown_at(image)}
+
+
+def batch_json(batch: Batch) -> dict[str, Any]:
+    """A batch as the contract shows it."""
+    return dataclasses.asdict(batch) | {
+        "paused_reason": told(batch.paused_reason),
+        "counts": {status.value: number for status, number in batch.counts.items()},
+        "cost": yuan(batch.cost),
+        "at_stake": yuan(batch.at_stake),
+        "estimated_cost": yuan(batch.estimated_cost),
+    }
+
+
+def log_json(line: LogLine) -> dict[str, Any]:
+    """A log line as the contract shows it."""
+    return dataclasses.asdict(line) | {"text": told(line.text)}
+
+
+def told_card(card: ModelCard) -> ModelCard:
+    """A model's card with its label and notes in the language of this request."""
+    notes = {field: told(note) for field, note in card.notes.items()}
+    return dataclasses.replace(card, label=told(card.label), notes=notes)
+
+
+def card_json(card: ModelCard) -> dict[str, Any]:
+    """What a model declares, with sizes as ``"16:9|2K": {"size", "width", "height", "price"}``."""
+    card = told_card(card)
+    fields = {name: getattr(card, name) for name in ("name", "label", "model_id", "prompt_limit", "notes")}
+    fields["notes"] = dict(card.notes)
+    fields["sizes"] = sizes_json(card)
+    for name in ("max_references", "reference_form", "negative_prompt", "takes_seed", "takes_steps"):
+        fields[name] = getattr(card, name)
+    fields["local_reference_problem"] = told(card.local_reference_problem)
+    fields["price_extra_reference"] = yuan(card.price_extra_reference)
+    return fields
+
+
+def sizes_json(card: ModelCard) -> dict[str, dict[str, Any]]:
+    """``"16:9|2K"`` -> its pixel size and the price of one picture without references, null: nobody knows."""
+    return {
+        f"{ratio}|{resolution}": {
+            "size": str(size),
+            "width": size.width,
+            "height": size.height,
+            "price": f"{card.prices.get(resolution, Decimal(0)).normalize():f}" if card.is_priced else None,
+        }
+        for (ratio, resolution), size in card.sizes.items()
+    }
+
+
+def json_body(*known: str) -> dict[str, Any]:
+    """The JSON object that was posted; where names are ``known``, with no others.
+
+    Raises InvalidRequest, or TooLarge before anything is made of it.
+    """
+    text = request.get_data()
+    if text.count(b"[") + text.count(b"{") > MAX_JSON_LISTS or text.count(b",") > MAX_JSON_VALUES:
+        raise errors.TooLarge(f"提交的内容太多，一次最多 {MAX_ROWS_A_BATCH} 行，请分几次提交")
+    try:
+        body = request.get_json(silent=True)
+        if b"\\" in text:
+            body = _without_half_characters(body)
+    except RecursionError:  # brackets within brackets, thousands of them
+        body = None
+    if not isinstance(body, dict):
+        raise errors.InvalidRequest("", "请以 JSON 对象提交")
+    if known:
+        only_known(body, known)
+    return body
+
+
+def only_known(fields: Mapping[str, Any], names: Collection[str]) -> None:
+    """Refuse a name that is none: mistyped, it would have changed more than was meant."""
+    for name in fields:
+        if name not in names:
+            raise errors.InvalidRequest(name[:50], f"没有「{name[:50]}」这一项，可写：{'、'.join(names)}")
+
+
+def _without_half_characters(body: Any) -> Any:
+    """``"\\ud83d"`` alone is half an emoji, which no database and no answer can hold: now a ``?``."""
+    return json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def success(fields: Mapping[str, Any] | None = None, status: int = 200) -> Answer:
+    """``{"success": true, …}``."""
+    return jsonify({"success": True, **(fields or {})}), status
+
+
+def failure(sentence: str, status: int, **fields: Any) -> Answer:
+    """``{"success": false, "error": sentence, …}``; one line, also where it quotes what has several."""
+    line = " ".join(told(sentence).splitlines())
+    return jsonify({"success": False, "error": line, **fields}), status
+
+
+def _answer_ours(error: errors.AppError) -> Any:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if status >= 500:
+        log.note("web", "error", status=status, why=error.message)
+    field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
+    answer = make_response(_answer(error.message, status, **field))
+    if isinstance(error, errors.Busy) and error.retry_after:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
+
+
+def _answer_http(error: HTTPException) -> Any:
+    status = error.code or 500
+    if status < 400:
+        return error
+    answer = make_response(_answer(_HTTP_SENTENCES.get(status, "请求没有成功"), status))
+    for name, value in error.get_headers():
+        if name in _TOLD_HEADERS:
+            answer.headers[name] = value
+    return answer
+
+
+def _answer(sentence: str, status: int, **fields: Any) -> Any:
+    if _wants_json():
+        return failure(sentence, status, **fields)
+    if request.path.startswith("/live/") or isinstance(request.routing_exception, BadHost):
+        return Response(told(sentence), status, mimetype="text/plain")  # a page would find no addresses
+    return render_template("error.html", sentence=told(sentence), status=status), status
+
+
+def _wants_json() -> bool:
+    """Calls of the API; pictures too, unless a browser opens one alone: then it prefers a page."""
+    if request.path.startswith(_PICTURES):
+        return request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html"
+    return request.path.startswith("/api/") or request.path == "/healthz"

@@ -1,0 +1,152 @@
+"""From untrusted rows to a batch in the queue: checked whole, or refused whole."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flask import request as http
+
+import database
+from app.domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
+from app.errors import AppError, Conflict, InvalidRequest
+from app.images import store
+from app.web.services import Rooms, connection, rooms
+
+LONGEST_KEY = 200
+KEY_HEADER = "Idempotency-Key"
+
+
+class BadRows(AppError):
+    """Rows that cannot be asked for; ``problems`` are (place among the rows from 1, complaint).
+
+    ``numbers`` are what the rows are called, for the sentence.
+    """
+
+    def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], numbers: Sequence[int]) -> None:
+        place, first = problems[0]
+        number = numbers[place - 1]
+        super().__init__(f"第 {number} 行：{first.message}（共 {len(problems)} 处问题，没有开始生成）")
+        self.problems = problems
+
+
+def asked_key(body: Mapping[str, Any]) -> database.RequestKey | None:
+    """The request key in the body (``request_id``) or in the header; None when there is none.
+
+    Raises InvalidRequest when it is no key, or when the two differ.
+    """
+    in_header = http.headers.get(KEY_HEADER)
+    if in_header is not None:  # as it was sent: WSGI reads headers as Latin-1
+        in_header = in_header.encode("latin-1", "replace").decode("utf-8", "replace")
+    given = [each for each in (body.get("request_id"), in_header) if each is not None]
+    if not given:
+        return None
+    if given[0] != given[-1]:
+        raise InvalidRequest("request_id", f"request_id 和请求头 {KEY_HEADER} 应相同")
+    if not isinstance(given[0], str) or not given[0].isprintable() or not 0 < len(given[0]) <= LONGEST_KEY:
+        raise InvalidRequest("request_id", f"request_id 应为 1–{LONGEST_KEY} 个可见字符")
+    return database.RequestKey(key=given[0], digest=_digest(body), at=time.time())
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    """Equal for bodies that ask for the same at the same address, in whatever order their fields are."""
+    asked = {name: value for name, value in body.items() if name != "request_id"}
+    try:
+        text = json.dumps([http.path, asked], sort_keys=True)
+    except RecursionError as error:
+        raise InvalidRequest("", "请以 JSON 对象提交") from error
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def queue_rows(
+    rows: Sequence[Any], *, name: str = "", source: str = "batch", key: database.RequestKey | None = None
+) -> tuple[str, list[int]]:
+    """Every row checked, then all queued -> (batch id, record ids), or BadRows with nothing queued.
+
+    A ``key`` that was used before: its first batch, whatever has become of the rows since.
+    """
+    if first := database.find_answer(connection(), key):
+        return first["batch_id"], first["records"]
+    if not rows:
+        raise InvalidRequest("rows", "至少要有一行")
+    if len(rows) > MAX_ROWS_A_BATCH:
+        raise InvalidRequest("rows", f"一个批次最多 {MAX_ROWS_A_BATCH} 行，现在有 {len(rows)} 行")
+    requests: list[ImageRequest] = []
+    numbers, problems = _number_rows(rows)
+    for place, row in enumerate(rows, 1):
+        request, complaints = _read_row(row)
+        problems.extend((place, complaint) for complaint in complaints)
+        if request is not None:
+            requests.append(request)
+    if problems:
+        raise BadRows(sorted(problems, key=lambda found: found[0]), numbers)
+    return queue_requests(requests, name=name, source=source, key=key, row_numbers=numbers)
+
+
+def queue_requests(
+    requests: Sequence[ImageRequest],
+    *,
+    name: str,
+    source: str,
+    key: database.RequestKey | None = None,
+    row_numbers: Sequence[int] | None = None,
+) -> tuple[str, list[int]]:
+    """Checked requests into the queue; the worker is woken -> (batch id, record ids)."""
+    pictures_asked = sum(request.num_images for request in requests)
+    if pictures_asked > MAX_PICTURES_A_BATCH:
+        raise InvalidRequest("rows", f"一个批次最多 {MAX_PICTURES_A_BATCH} 张，现在有 {pictures_asked} 张")
+    here = rooms()
+    check_keys(here)
+    output_dir = here.settings.output_dir
+    batch_id, ids = database.add_batch(
+        connection(),
+        requests,
+        card=here.model.card,
+        stems=[store.wanted_stem(output_dir, each.filename, each.prompt) for each in requests],
+        is_taken=store.TakenStems(output_dir),
+        name=name,
+        source=source,
+        key=key,
+        row_numbers=row_numbers,
+    )
+    here.worker.bell.ring()
+    return batch_id, ids
+
+
+def check_keys(here: Rooms) -> None:
+    """Raises Conflict when nothing can be ordered, because a key is not set."""
+    if here.settings.missing_keys:
+        needed = "、".join(here.settings.missing_keys)
+        raise Conflict(f"还没有设置 {needed}，请写进 .env 后重新启动")
+
+
+def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, InvalidRequest]]]:
+    """What each row is called: its ``number``, else its place from 1; a complaint where that is wrong."""
+    numbers: list[int] = []
+    problems: list[tuple[int, InvalidRequest]] = []
+    taken: set[int] = set()
+    for place, row in enumerate(rows, 1):
+        number = row.get("number") if isinstance(row, Mapping) else None
+        if number is None:
+            number = place
+        if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER:
+            problems.append((place, InvalidRequest("number", f"行号应为 1–{MAX_ROW_NUMBER} 的整数")))
+            number = place
+        elif number in taken:
+            problems.append((place, InvalidRequest("number", f"行号 {number} 用了两次")))
+        taken.add(number)
+        numbers.append(number)
+    return numbers, problems
+
+
+def _read_row(row: Any) -> tuple[ImageRequest | None, list[InvalidRequest]]:
+    if not isinstance(row, Mapping):
+        return None, [InvalidRequest("", "每一行应为一个对象")]
+    request, complaints = ImageRequest.read(row)
+    if request is not None:
+        library = rooms().library
+        request = replace(request, sample_images=library.pin(request.sample_images))
+        complaints = rooms().card.problems(request, library.facts(request.sample_images))
+    return request, complaints

@@ -1,0 +1,168 @@
+"""What changes while a page is open: fragments from the page's own partials, and the state of the house."""
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+
+from flask import Blueprint, Flask, make_response, render_template, request
+from werkzeug.wrappers import Response
+
+import database
+from app.errors import StorageError
+from app.web.i18n.language import is_english, told
+from app.web.middleware.store_state import unreadable
+from app.web.params import asked_number
+from app.web.serializers import told_card
+from app.web.services import connection, rooms
+from app.web.views.create import RESULTS_SHOWN
+
+live = Blueprint("live", __name__)
+
+_MOST_GONE = 10 * RESULTS_SHOWN  # a page that stays open gathers more tiles than it began with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The top bar's state; money is CNY.
+
+    ``state`` is ready, demo, key_missing, paused, disk_low or store_lost. In the last nothing is asked of the
+    database, and the version is 0.
+    """
+
+    state: str
+    state_text: str
+    running: int
+    queued: int
+    done_share: float | None
+    budget_left: Decimal | None
+    version: int
+
+
+def show_house(app: Flask) -> None:
+    """Give every template ``card`` and ``house``."""
+    app.context_processor(lambda: {"card": told_card(rooms().card), "house": house()})
+
+
+def house() -> House:
+    """The state as it is now."""
+    if complaint := rooms().worker.store.complaint():
+        return _lost(complaint)
+    try:
+        return _known()
+    except StorageError as error:
+        return _lost(error.message)
+    except database.Error as error:
+        return _lost(unreadable(error))
+
+
+def _lost(sentence: str) -> House:
+    return House(
+        state="store_lost",
+        state_text=told(sentence),
+        running=0,
+        queued=0,
+        done_share=None,
+        budget_left=None,
+        version=0,
+    )
+
+
+def _known() -> House:
+    db, settings = connection(), rooms().settings
+    work = _work()
+    state, text = _state(work.paused_reason)
+    left = None if settings.budget is None else max(settings.budget - database.committed(db), Decimal(0))
+    return House(
+        state=state,
+        state_text=told(text),
+        running=work.running,
+        queued=work.queued,
+        done_share=1 - (work.running + work.queued) / work.total if work.total else None,
+        budget_left=left,
+        version=work.version,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is going on, as of one version of the database."""
+
+    version: int
+    running: int
+    queued: int
+    total: int
+    paused_reason: str
+
+
+def _work() -> Work:
+    """Counted once for each version: many browsers ask, seldom has anything changed."""
+    db, mine = connection(), rooms().mine
+    seen: Work | None = getattr(mine, "work", None)
+    if seen is None or seen.version != database.last_version(db):
+        with database.snapshot(db):
+            running, queued, total = database.count_open_work(db)
+            seen = mine.work = Work(
+                version=database.last_version(db),
+                running=running,
+                queued=queued,
+                total=total,
+                paused_reason=database.get_paused_reason(db),
+            )
+    return seen
+
+
+def _state(paused_reason: str) -> tuple[str, str]:
+    settings, label = rooms().settings, rooms().model.card.label
+    if low := rooms().worker.disk.complaint():
+        return "disk_low", low
+    if settings.missing_keys:
+        return "key_missing", f"还没有设置 {'、'.join(settings.missing_keys)}，请写进 .env 后重新启动"
+    if paused_reason:
+        return "paused", paused_reason
+    if settings.image_model == "demo":
+        return "demo", "演示模型：图片由本机画出，不花钱；设置密钥后换成真正的模型"
+    return "ready", f"{label} 已就绪"
+
+
+@live.get("/live/status")
+def status() -> Response:
+    """The top bar's state."""
+    now = house()
+    tag = hashlib.sha256(repr(now).encode()).hexdigest()[:16]
+    return unless_unchanged(make_response("" if is_known(tag) else render_template("_status.html")), tag)
+
+
+@live.get("/live/results")
+def results() -> Response:
+    """Tiles of 单图生成 that changed after ``?since=``, newest first, those deleted by their number alone.
+
+    Header X-Version says up to when.
+    """
+    db = connection()
+    since = asked_number("since")
+    with database.snapshot(db):
+        version = database.last_version(db)
+        changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)
+        paused = database.list_paused_reasons(db, source="single")
+        gone = database.list_single_records(db, since=since, limit=_MOST_GONE, deleted=True)
+    html = "\n".join(render_template("_result.html", record=record, paused=paused) for record in changed)
+    html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in gone)
+    response = make_response(html)
+    response.headers["X-Version"] = str(version)
+    return unless_unchanged(response, f"{since}-{version}")
+
+
+def unless_unchanged(response: Response, tag: str) -> Response:
+    """Give it an ETag; 304 when the client has that one already."""
+    response.set_etag(_in_language(tag))
+    response.headers["Cache-Control"] = "no-cache"
+    return response.make_conditional(request)
+
+
+def is_known(tag: str) -> bool:
+    """Whether the client has what this tag stands for already, packed or not."""
+    return request.if_none_match.contains_weak(_in_language(tag))
+
+
+def _in_language(tag: str) -> str:
+    return f"{tag}-en" if is_english() else tag

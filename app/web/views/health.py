@@ -1,0 +1,49 @@
+"""``/healthz``: whether the house can do its work, for those who watch over it.
+
+With ACCESS_PASSWORD set, whoever has not given it learns no more than yes or no.
+"""
+
+from typing import Any
+
+from flask import Blueprint
+
+import database
+from app.web.middleware.login import is_logged_in
+from app.web.serializers import Answer, failure, success
+from app.web.services import Rooms, rooms
+from app.worker.disk_space import DiskLow
+
+health = Blueprint("health", __name__)
+_WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型密钥"}
+
+
+@health.get("/healthz")
+def healthz() -> Answer:
+    """200 when all is well, else 503 and what is not."""
+    here = rooms()
+    lost = here.worker.store.complaint()
+    checks = {
+        "database": not lost and database.is_healthy(here.settings.database_path),
+        "disk": not here.worker.disk.complaint(),
+        "worker": here.worker.is_at_work,
+        "model": not here.settings.missing_keys,
+    }
+    wrong = "、".join(_WORDS[name] for name, good in checks.items() if not good)
+    is_stranger = bool(here.settings.access_password) and not is_logged_in()
+    told = {} if is_stranger else {**checks, **_facts(here)}
+    if not wrong:
+        return success(told)
+    return failure("有问题" if is_stranger else lost or f"有问题：{wrong}", 503, **told)
+
+
+def _facts(here: Rooms) -> dict[str, Any]:
+    try:
+        free = here.worker.disk.free
+    except DiskLow:
+        free = None
+    return {
+        "disk_free_bytes": free,
+        "image_model": here.model.card.name,
+        "under_way": here.worker.in_hand,
+        "stopping": here.worker.is_stopping,
+    }

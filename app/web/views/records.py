@@ -1,0 +1,236 @@
+"""生成记录: what an address asks for, drawn as a whole page or as the part that changes while one types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+import database
+from app.domain import MAX_ID, Record
+from app.errors import InvalidRequest
+from app.web.filter_chips import Chip, chips_for
+from app.web.filters import read_filter
+from app.web.services import connection
+from app.web.views.create import pages
+from app.web.views.fragments import live
+
+FEWEST, MOST = 20, 200
+VIEWS = {"table": FEWEST, "grid": 60}  # -> how many a page, when nobody says
+_FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "from", "to")
+_NAMES = (*_FILTERS, "sort", "trash", "view", "limit", "page", "record")
+_CARRIED = {"archive": "api.archive_records", "export": "api.export_records"}
+_TRASH_DAYS = 30
+_WORTH_TELLING = 1_000  # fewer prompts are indexed before anybody could read that they are
+_YEAR = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A page of the list. ``asked`` is the address; ``problem`` says what cannot be read in it."""
+
+    asked: Mapping[str, str]
+    problem: str
+    view: str
+    limit: int
+    page: int
+    total: int
+    records: list[Record]
+    chips: list[Chip]
+    deep: Record | None
+    deep_missing: bool
+    indexing: tuple[int, int] | None
+    version: int
+    as_of: str
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are; at least 1."""
+        return max(1, -(-self.total // self.limit))
+
+    @property
+    def offset(self) -> int:
+        """How many records come before this page."""
+        return (self.page - 1) * self.limit
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether the address looks for some records only."""
+        return any(self.asked.get(name) for name in _FILTERS)
+
+    @property
+    def is_trash(self) -> bool:
+        """Whether these are the deleted ones."""
+        return "trash" in self.asked
+
+    @property
+    def filter(self) -> dict[str, str]:
+        """The filter by the names of the API, for links to what the API gives of all that is found."""
+        return {name: value for name, value in self.asked.items() if name in (*_FILTERS, "sort", "trash")}
+
+    def link(self, **changes: Any) -> str:
+        """The address with something else in it; from the first page on unless a page is named."""
+        return _address(self.asked, changes)
+
+    def numbers(self) -> list[int]:
+        """Pages to offer; 0 stands for those left out."""
+        near = {1, self.pages, *range(self.page - 2, self.page + 3)}
+        shown: list[int] = []
+        for number in sorted(n for n in near if 1 <= n <= self.pages):
+            if shown and number - shown[-1] == 2:
+                shown.append(number - 1)
+            elif shown and number - shown[-1] > 2:
+                shown.append(0)
+            shown.append(number)
+        return shown
+
+
+@pages.get("/records")
+def records() -> Response:
+    """The page."""
+    found = _find()
+    return _answer(render_template("records.html", **_words(found)), found)
+
+
+@pages.get("/records/<int:record_id>")
+def record(record_id: int) -> Response:
+    """The address of one record."""
+    return redirect(url_for("pages.records", record=record_id))
+
+
+@live.get("/live/records")
+def found_records() -> Response:
+    """The part of the page that follows what is looked for; header X-Version says as of when."""
+    found = _find()
+    response = _answer(render_template("_records_found.html", **_words(found)), found)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Version"] = str(found.version)
+    return response
+
+
+@live.get("/live/records/batches")
+def batch_choices() -> str:
+    """The newest batches, to filter by."""
+    asked = _asked()
+    batches = database.list_batches(connection(), limit=30, source="batch")
+    links = [(batch, _address(asked, {"batch_id": batch.id})) for batch in batches]
+    return render_template("_records_batches.html", links=links)
+
+
+@pages.post("/records")
+def change_records() -> Response:
+    """The buttons of the list without JavaScript: delete, restore or carry away what is ticked."""
+    carried = _CARRIED.get(request.form.get("carry", ""))
+    if carried and (picked := _ticked()):
+        return redirect(url_for(carried, ids=",".join(map(str, picked))), 303)
+    for name, change in (("delete", database.delete_records), ("restore", database.restore_records)):
+        change(connection(), _pressed(name))
+    return redirect(_address(_asked(), {"record": "", "page": request.args.get("page", "")}), 303)
+
+
+def _pressed(name: str) -> list[int]:
+    """The records that the button of this name stands for: its own, or those that are ticked."""
+    value = request.form.get(name, "")
+    return _ticked() if value == "picked" else _numbers([value])
+
+
+def _ticked() -> list[int]:
+    return _numbers(request.form.getlist("ids"))
+
+
+def _numbers(texts: list[str]) -> list[int]:
+    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
+
+
+def _asked() -> dict[str, str]:
+    """What the address asks for, by the names this page knows."""
+    asked = {name: request.args[name] for name in _NAMES if request.args.get(name)}
+    if asked.get("trash", "").lower() in ("0", "false"):
+        del asked["trash"]
+    return asked
+
+
+def _address(asked: Mapping[str, str], changes: Mapping[str, Any]) -> str:
+    kept = {name: value for name, value in asked.items() if name not in ("page", "record")}
+    if set(changes) <= {"view", "record"}:
+        kept |= {"page": asked["page"]} if "page" in asked else {}
+    merged: dict[str, Any] = {**kept, **changes}
+    return url_for("pages.records", **{name: value for name, value in merged.items() if value})
+
+
+def _find() -> Found:
+    asked, db = _asked(), connection()
+    view = _view(asked)
+    limit = _whole(asked, "limit", VIEWS[view], FEWEST, MOST)
+    try:
+        wanted, problem = read_filter(asked), ""
+    except InvalidRequest as error:
+        wanted, problem = database.RecordFilter(trash="trash" in asked), error.message
+    as_of = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
+    with database.snapshot(db):
+        total = 0 if problem else database.count_records(db, wanted)
+        page = _whole(asked, "page", 1, 1, max(1, -(-total // limit)))
+        offset = (page - 1) * limit
+        listed = database.list_records(db, wanted, limit=limit, offset=offset) if total else []
+        return Found(
+            asked=asked,
+            problem=problem,
+            view=view,
+            limit=limit,
+            page=page,
+            total=total,
+            records=listed,
+            chips=chips_for(db, asked, wanted, lambda **changes: _address(asked, changes)),
+            indexing=_indexing(db),
+            version=database.last_version(db),
+            as_of=as_of,
+            **_deep(db, asked, listed),
+        )
+
+
+def _indexing(db: database.Connection) -> tuple[int, int] | None:
+    """(prompts that the index has, prompts there are) while it lacks many."""
+    done, total = database.index_progress(db)
+    return (done, total) if total - done >= _WORTH_TELLING else None
+
+
+def _deep(db: database.Connection, asked: Mapping[str, str], listed: list[Record]) -> dict[str, Any]:
+    """The one record that the address names, when this page of the list does not have it."""
+    number = _whole(asked, "record", 0, 0, MAX_ID)
+    if not number or any(record.id == number for record in listed):
+        return {"deep": None, "deep_missing": False}
+    record = database.get_record_or_none(db, number)
+    return {"deep": record, "deep_missing": record is None}
+
+
+def _view(asked: Mapping[str, str]) -> str:
+    chosen = asked.get("view") or request.cookies.get("records_view", "")
+    return chosen if chosen in VIEWS else "table"
+
+
+def _whole(asked: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """A number within its bounds; whoever writes nonsense into the address gets the default."""
+    text = asked.get(name, "")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default
+    return min(max(number, low), high)
+
+
+def _answer(html: str, found: Found) -> Response:
+    response = make_response(html)
+    if "view" in found.asked:
+        response.set_cookie("records_view", found.view, max_age=_YEAR, samesite="Lax", httponly=True)
+    return response
+
+
+def _words(found: Found) -> dict[str, Any]:
+    """What the templates speak with."""
+    return {"found": found}
+
+
+@pages.app_template_filter("days_left")
+def _days_left(deleted_at: str) -> int:
+    """Whole days until the trash lets go of it."""
+    gone = datetime.fromisoformat(deleted_at).replace(tzinfo=UTC) + timedelta(days=_TRASH_DAYS)
+    return max((gone - datetime.now(UTC)).days, 0)

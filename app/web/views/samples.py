@@ -1,0 +1,81 @@
+"""The page of the reference images, and the pictures it shows."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flask import redirect, render_template, request, send_file
+from werkzeug.wrappers import Response
+
+import database
+from app.domain import LibraryPage
+from app.errors import BucketError, Busy
+from app.web.services import connection, rooms
+from app.web.views.create import pages
+
+IMAGES_A_PAGE = 120
+_YEAR = 365 * 24 * 3600
+_ADDRESS_KEPT_SECONDS = 1_800  # signed addresses live four times as long
+
+
+@pages.get("/samples")
+def samples() -> str:
+    """示例图: the newest, or what ``?search=`` finds; ``?page=`` for those without JavaScript."""
+    number = max(1, request.args.get("page", 1, type=int))
+    shown = _shown((number - 1) * IMAGES_A_PAGE)
+    last = max(1, -(-shown["library"].total // IMAGES_A_PAGE))
+    copies = database.count_output_copies(connection()) if rooms().worker.copies else None
+    return render_template("samples.html", page=number, pages=last, copies=copies, **shown)
+
+
+@pages.get("/live/samples")
+def sample_list() -> str:
+    """A part of the page: what ``?search=`` finds from ``?offset=`` on, or only the one of ``?key=``."""
+    key = request.args.get("key", "")
+    if key:
+        return render_template("_sample.html", image=rooms().library.image(key))
+    return render_template("_samples.html", **_shown(max(0, request.args.get("offset", 0, type=int))))
+
+
+@pages.get("/samples/files/<path:key>")
+def sample_file(key: str) -> Response:
+    """A reference image; where it lies in the bucket, the way there."""
+    return _lead_to(rooms().library.file(key), max_age=3600)
+
+
+@pages.get("/samples/thumbnails/<path:key>")
+def sample_thumbnail(key: str) -> Response:
+    """A reference image at thumbnail size."""
+    return _lead_to(rooms().library.thumbnail(key), max_age=_YEAR)
+
+
+def _shown(offset: int) -> dict[str, Any]:
+    """What the page and its parts are drawn from: an empty library with its trouble when none can be had."""
+    library, search = rooms().library, request.args.get("search", "")[:200]
+    trouble, is_coming = "", False
+    try:
+        page = library.list_images(search, offset=offset, limit=IMAGES_A_PAGE)
+        trouble = page.trouble
+    except BucketError as error:
+        page, trouble = LibraryPage(images=(), total=0, source=library.source), error.message
+    except Busy:
+        page, is_coming = LibraryPage(images=(), total=0, source=library.source), True
+    listed_at = datetime.fromtimestamp(page.listed_at, UTC) if page.is_stale and page.listed_at else None
+    return {
+        "library": page,
+        "search": search,
+        "offset": offset,
+        "trouble": trouble,
+        "is_coming": is_coming,
+        "is_unread": not page.total and bool(trouble or is_coming),
+        "listed_at": listed_at,
+    }
+
+
+def _lead_to(place: Path | str, *, max_age: int) -> Response:
+    if isinstance(place, Path):
+        mimetype = "image/webp" if place.suffix == ".webp" else None
+        return send_file(place.absolute(), mimetype=mimetype, conditional=True, max_age=max_age)
+    answer = redirect(place, 302)
+    answer.headers["Cache-Control"] = f"private, max-age={_ADDRESS_KEPT_SECONDS}"
+    return answer

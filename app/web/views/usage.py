@@ -1,0 +1,51 @@
+"""用量: what was spent and what nobody knows, drawn as a whole page or as the part that changes."""
+
+from flask import make_response, render_template, request
+from werkzeug.wrappers import Response
+
+from app.errors import InvalidRequest
+from app.web.charts import causes_chart, money_chart, pictures_chart
+from app.web.date_range import RANGES, Span, read_span
+from app.web.money import money
+from app.web.services import connection, rooms
+from app.web.usage_report import gather
+from app.web.views.create import pages
+from app.web.views.fragments import live
+
+
+@pages.get("/usage")
+def usage() -> str:
+    """The page; ``?range=`` or ``?from=&to=`` say of when."""
+    return _drawn("usage.html")
+
+
+@live.get("/live/usage")
+def usage_part() -> Response:
+    """The part of the page that changes."""
+    response = make_response(_drawn("_usage.html"))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _drawn(template: str) -> str:
+    span, problem = _span()
+    here = rooms()
+    found = gather(connection(), span, settings=here.settings, model=here.model.card.model_id)
+    return render_template(
+        template,
+        usage=found,
+        span=span,
+        problem=problem,
+        ranges=RANGES,
+        charts=[pictures_chart(span, found.spent), money_chart(span, found.spent)],
+        causes=causes_chart(found.failures),
+        money=money,
+    )
+
+
+def _span() -> tuple[Span, str]:
+    """What the address asks for; else the usual one, and why."""
+    try:
+        return read_span(request.args), ""
+    except InvalidRequest as error:
+        return read_span({}), error.message
