@@ -30,7 +30,7 @@ lint: $(VENV)/.tests ## Format, lint and type checks
 check: lint test ## Everything that has to pass before a change lands
 
 fuzz: $(VENV)/.tests ## Ask the API nonsense: make fuzz CALLS=20000
-	FUZZ_CALLS=$(or $(CALLS),20000) $(BIN)/python -m pytest -n 0 -q -s tests/test_fuzz.py
+	FUZZ_CALLS=$(or $(CALLS),20000) $(BIN)/python -m pytest -n 0 -q -s tests/web/test_fuzz.py
 
 bench: $(VENV)/.tests ## Measure speed and memory, each against a peer in the same run
 	$(BIN)/python -m bench
@@ -43,10 +43,10 @@ gallery: $(VENV)/.tests ## Take the screenshots in docs/images anew
 	$(BIN)/python -m tests.browser.gallery
 
 check-store: $(VENV)/.product ## Compare records with picture files; reports, deletes nothing
-	$(BIN)/python -m store_check
+	$(BIN)/python -m app.cli
 
 backup: $(VENV)/.product ## Copy everything while it runs: make backup TO=folder
-	$(BIN)/python -m store_check backup "$(TO)"
+	$(BIN)/python -m app.cli backup "$(TO)"
 
 # A .venv whose Python is gone, moved, too old or not the one asked for is made anew, with all that belongs in it.
 $(shell $(IS_FIT) || rm -f $(VENV)/.product $(VENV)/.tests)

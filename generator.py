@@ -1,6 +1,6 @@
 """From a request to a picture: orders it from the image model in use, once, and collects it.
 
-The face of ``image_models/``. Says when a failed step may be tried again; keeps nothing itself.
+The face of ``app/providers/``. Says when a failed step may be tried again; keeps nothing itself.
 """
 
 import random

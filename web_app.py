@@ -26,9 +26,12 @@ from app.errors import AppError
 from app.images import store
 from app.system import folders, http_server, listener, process
 from app.web import downloads, formatting
-from app.web.api import records, samples, spreadsheets, usage
+from app.web.api import records as api_records  # noqa: F401 - registers its routes
+from app.web.api import samples as api_samples  # noqa: F401 - registers its routes
+from app.web.api import spreadsheets as api_spreadsheets  # noqa: F401 - registers its routes
+from app.web.api import usage as api_usage  # noqa: F401 - registers its routes
 from app.web.api.batches import api
-from app.web.api.openapi import document
+from app.web.api.openapi import document  # noqa: F401 - registers its routes
 from app.web.assets.routes import furnish_assets
 from app.web.i18n import language
 from app.web.middleware import body_limits, security, store_state
@@ -37,8 +40,10 @@ from app.web.middleware.request_log import watch
 from app.web.params import bound_numbers
 from app.web.serializers import answer_errors
 from app.web.services import Rooms, furnish, rooms_of
-from app.web.views import model as model_module
-from app.web.views import records, samples, usage
+from app.web.views import model as model_views  # noqa: F401 - registers its routes
+from app.web.views import records as records_views  # noqa: F401 - registers its routes
+from app.web.views import samples as samples_views  # noqa: F401 - registers its routes
+from app.web.views import usage as usage_views  # noqa: F401 - registers its routes
 from app.web.views.create import pages
 from app.web.views.fragments import live, show_house
 from app.web.views.health import health
@@ -93,7 +98,7 @@ def prepare(settings: Settings) -> None:
     if is_new and store.has_pictures(settings.output_dir):
         _say(
             f"没有找到数据库，新建了「{settings.database_path}」；「{settings.output_dir}」里已有图片，要找回它们的记录，"
-            "就停下程序，从备份恢复，或运行 python -m store_check rebuild"
+            "就停下程序，从备份恢复，或运行 python -m app.cli rebuild"
         )
     store.remove_part_files(settings.output_dir)
 

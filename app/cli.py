@@ -1,6 +1,6 @@
 """Keeping house by hand: do records and files agree; a backup while the program runs; a rebuild.
 
-``python -m store_check`` compares and reports, ``python -m store_check backup FOLDER`` copies, ``python -m
+``python -m app.cli`` compares and reports, ``python -m app.cli backup FOLDER`` copies, ``python -m
 store_check rebuild`` makes a new database of what the pictures say of themselves; none deletes anything.
 """
 

@@ -20,7 +20,7 @@ from app.web.i18n.language import CATALOGUE
 ROOT = Path(__file__).parents[1]
 HAN = re.compile("[\u4e00-\u9fff]")
 CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
-_PACKAGES = ("image_models", "storage", "picture_files", "sheets", "sample_library", "web")
+_PACKAGES = ("app",)
 _HEADER = "# English. Chinese sentences with their gaps; how gaps are written: app/web/i18n/catalogue.py.\n"
 
 # Chinese that is no word to the person before a browser: file -> literals, names of constants and

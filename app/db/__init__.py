@@ -1,1 +1,4 @@
-"""Everything that is kept in SQLite, one subject a file; reached through ``database``, its face."""
+"""SQLite: every table and every statement.
+
+The only package that imports ``sqlite3``; reached through ``database``.
+"""

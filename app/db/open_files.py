@@ -98,5 +98,5 @@ def damage_text(path: Path, found: str) -> str:
     known = f"旁边的备份：{'、'.join(copies[:3])}" if copies else "旁边没有备份"
     return (
         f"数据库文件有损坏，不再下单：请停下程序，移开「{path}」，从备份恢复（{known}）；"
-        f"没有备份就用 python -m store_check rebuild 从图片重建（{' '.join(found.split())[:100]}）"
+        f"没有备份就用 python -m app.cli rebuild 从图片重建（{' '.join(found.split())[:100]}）"
     )

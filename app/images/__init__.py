@@ -1,1 +1,4 @@
-"""What stands behind ``pictures``: naming, embedding, checking and keeping. Its only visitor."""
+"""Bytes from a provider or an upload -> a checked file and its thumbnail.
+
+The only package that imports Pillow (the demo aside).
+"""

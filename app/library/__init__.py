@@ -1,1 +1,1 @@
-"""What stands behind ``sample_images``: the list of the library, its folder, its place in the bucket."""
+"""Reference images: a local folder or an OSS bucket behind one interface, ``library.Library``."""

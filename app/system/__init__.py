@@ -1,1 +1,1 @@
-"""TODO."""
+"""The operating system: sockets, process settings, folders, Windows file semantics."""

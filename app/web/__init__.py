@@ -1,1 +1,1 @@
-"""Pages and API: the rooms behind ``web_app``, the only ones that know Flask."""
+"""HTTP in and out. The only package that imports Flask."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The threads that claim queued records and produce their images."""

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from tests.house_process import HouseProcess
-from tests.test_joining import ENTRIES, SMALL, joiner
+from tests.web.test_bundler import ENTRIES, SMALL, joiner
 
 PAGES = ("/", "/batch", "/records", "/samples", "/usage", "/model")
 MOST_REQUESTS, MOST_BYTES = 20, 60_000  # the contract's, without pictures

@@ -56,7 +56,7 @@ def hurry() -> None:
     worker._LOOKOUT_SECONDS = 0.1
     worker._TROUBLE_SECONDS = 2.0
     generator._LONGEST_PAUSE = 0.3
-    connection.connection.BUSY_SECONDS = 1.0
+    connection.BUSY_SECONDS = 1.0
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
 
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Scripts and styles: one bundle a page and language."""

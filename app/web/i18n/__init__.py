@@ -1,1 +1,1 @@
-"""TODO."""
+"""Languages: the locale of a request and the English catalogue."""

@@ -22,7 +22,7 @@ OFFERED = ("zh", "en")
 _IN_WORDS = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
 _YEAR = 365 * 24 * 3600
-CATALOGUE = Path(__file__).parents[1] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
+CATALOGUE = Path(__file__).parents[2] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
 language = Blueprint("language", __name__)
 
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pages and the HTML fragments that keep them current."""

@@ -1,4 +1,4 @@
-"""Every call of the API: what it takes and answers; ``tests/test_openapi.py`` compares it with the routes."""
+"""Every call of the API: what it takes and answers; a test compares it with the routes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

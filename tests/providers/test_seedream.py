@@ -17,7 +17,7 @@ from app.providers.http import Answer
 from app.providers.seedream import Seedream
 from tests.fakes.clock import Clock
 from tests.fakes.seedream import KEY, FakeSeedream
-from tests.test_free_orders import opened as opened_studio
+from tests.worker.test_free_charges import opened as opened_studio
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
 IDS = {

@@ -15,7 +15,7 @@ import web_app
 from app.system import process
 from tests.house_process import free_port, served
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BAT = ROOT / "start.bat"
 COMMAND = ROOT / "start.command"
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
@@ -77,8 +77,8 @@ def test_whoever_has_no_make_is_told_the_same_commands_in_a_readme_that_stays_sh
     lines = (ROOT / file).read_text("utf-8").splitlines()
     assert len(lines) < 150
     for command, plain in (
-        ("make backup", r"`.venv\Scripts\python -m store_check backup"),
-        ("make check-store", r"`.venv\Scripts\python -m store_check`"),
+        ("make backup", r"`.venv\Scripts\python -m app.cli backup"),
+        ("make check-store", r"`.venv\Scripts\python -m app.cli`"),
     ):
         assert any(command in line and plain in line for line in lines)
 

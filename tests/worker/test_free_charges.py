@@ -21,7 +21,7 @@ from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.pictures import picture
 from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.service import FakeService
-from tests.test_worker import Studio, told_to_stop_by
+from tests.worker.test_worker import Studio, told_to_stop_by
 
 LOST = ("reset", "drop", "cut", "html", "500", "502", "half", "garbled")
 

@@ -21,8 +21,8 @@ from app.domain.ledger import Spent
 from app.errors import SettingError
 from app.images import store
 from tests.fakes.openai_images import FakeOpenAIImages
-from tests.test_free_orders import die, open_anew, opened
-from tests.test_worker import Studio
+from tests.worker.test_free_charges import die, open_anew, opened
+from tests.worker.test_worker import Studio
 from web_app import create_app
 
 UNSET = "价格未设"

@@ -5,7 +5,7 @@ import pytest
 import database
 from app.domain import BatchStatus, ImageRequest, ModelCard, Status
 from app.errors import Billed, Conflict, ModelError, NotFound
-from tests.test_database import NOW, add, claim, claimed, ordered
+from tests.db.test_database import NOW, add, claim, claimed, ordered
 
 CAT = ImageRequest(prompt="猫")
 

@@ -13,7 +13,7 @@ from app.errors import Conflict
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import FakeService
-from tests.test_worker import Studio
+from tests.worker.test_worker import Studio
 
 PRICE = Decimal("0.60")
 

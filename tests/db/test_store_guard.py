@@ -20,7 +20,7 @@ from app.images import store as images_store
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.house_process import HouseProcess
-from tests.test_worker import Studio
+from tests.worker.test_worker import Studio
 from web_app import create_app
 
 

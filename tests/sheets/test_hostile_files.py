@@ -9,7 +9,7 @@ import pytest
 
 from tests.workbooks.hostile import HOSTILE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MEMORY = 200 * 2**20
 PATIENCE = 30  # seconds: how soon it really is, the bench measures
 READ = """

@@ -14,7 +14,7 @@ from app.config import Settings
 from app.worker.disk_space import DiskSpace
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
-from tests.test_web import get, post
+from tests.web.test_api import get, post
 from web_app import create_app
 
 

@@ -31,8 +31,8 @@ from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
-from tests.test_web import get, post
 from tests.waiting import wait_until
+from tests.web.test_api import get, post
 from web_app import create_app
 
 PREFIX = "ai-images/sample/"

@@ -8,7 +8,7 @@ import pytest
 import database
 from app.domain import ImageRequest, ModelCard, Status
 from app.errors import Billed, Conflict, ModelError
-from tests.test_database import add, claim, claimed
+from tests.db.test_database import add, claim, claimed
 
 PRICE = Decimal("0.22")
 

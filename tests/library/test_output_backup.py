@@ -19,8 +19,8 @@ from app.images import store
 from app.web.api import spreadsheets
 from app.worker.worker import Worker
 from tests.fakes.oss import FakeOss
-from tests.test_web import post
 from tests.waiting import wait_until
+from tests.web.test_api import post
 from web_app import create_app
 
 

@@ -8,7 +8,7 @@ import pytest
 import database
 from app.domain import BatchStatus, ImageRequest, ModelCard, Size, Status
 from app.errors import Billed, Conflict, ModelError
-from tests.test_database import KEPT, NOW, add, claim, claimed, ordered
+from tests.db.test_database import KEPT, NOW, add, claim, claimed, ordered
 
 PRICE = Decimal("0.22")
 REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)

@@ -21,7 +21,7 @@ from app.providers.openai_images import OpenAIImages
 from app.providers.seedream import Seedream
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Reply
-from tests.test_worker import Studio
+from tests.worker.test_worker import Studio
 
 _NAMES = (
     "data",

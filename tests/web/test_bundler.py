@@ -13,7 +13,7 @@ from app.web.i18n.language import script_in_english
 from tests.wording import HAN, in_script
 from web_app import create_app
 
-JS = Path(__file__).parents[1] / "static/js"
+JS = Path(__file__).parents[2] / "static/js"
 SMALL = {
     "frame.js": 'import { add } from "./sums.js";\nadd(1);\n',
     "sums.js": "let total = 0;\nexport function add(n) {\n  total += n;\n  return total;\n}\n",

@@ -1,0 +1,137 @@
+"""What a test can keep of the structure: the direction of imports, who imports which library, sizes."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOP_LEVEL = ("web_app", "database", "generator", "oss_client")
+
+# Package or top-level module -> what it may import besides itself; see docs/architecture.md.
+_BASE = {"app.errors", "app.config", "app.domain", "app.system"}
+MAY_IMPORT = {
+    "app.errors": set(),
+    "app.config": {"app.errors"},
+    "app.domain": {"app.errors"},
+    "app.log": {"app.domain"},
+    "app.system": {"app.errors", "app.config"},
+    "app.db": {"app.errors", "app.domain", "app.system"},
+    "app.providers": _BASE,
+    "app.images": _BASE,
+    "app.sheets": {"app.errors", "app.domain"},
+    "app.library": _BASE | {"oss_client"},
+    "database": {"app.db"},
+    "generator": _BASE | {"app.providers"},
+    "oss_client": _BASE,
+    "app.worker": _BASE | {"app.log", "app.images", "app.library", "database", "generator"},
+    "app.web": _BASE
+    | {"app.log", "app.images", "app.library", "app.sheets", "app.worker", "database", "generator"},
+    "app.cli": _BASE | {"app.images", "database"},
+    "web_app": _BASE | {"app.log", "app.images", "app.web", "app.worker", "database", "generator"},
+}
+
+# Foreign library -> the packages or modules that may import it.
+ONLY_IN = {
+    "flask": {"app.web", "web_app"},
+    "flask_babel": {"app.web"},
+    "babel": {"app.web"},
+    "waitress": {"app.system.http_server"},
+    "sqlite3": {"app.db", "database"},
+    "requests": {"app.providers"},
+    "PIL": {"app.images.decode", "app.providers.demo"},
+    "oss2": {"oss_client"},
+    "openpyxl": {"app.sheets"},
+    "dotenv": {"app.config"},
+}
+
+
+def product_files() -> list[Path]:
+    return [*(ROOT / f"{name}.py" for name in TOP_LEVEL), *sorted((ROOT / "app").glob("**/*.py"))]
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def unit_of(module: str) -> str:
+    """``app.db.queue`` -> ``app.db``: a package of ``app``, or a module at top level."""
+    return ".".join(module.split(".")[: 2 if module.startswith("app.") else 1])
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"app.{a.name}" for a in node.names} if node.module == "app" else {node.module}
+    return names
+
+
+@pytest.mark.parametrize("path", product_files(), ids=module_of)
+def test_imports_point_in_one_direction(path: Path) -> None:
+    unit = unit_of(module_of(path))
+    imported = {unit_of(name) for name in imports(path)} & set(MAY_IMPORT)
+    assert imported - {unit} <= MAY_IMPORT.get(unit, set())
+
+
+@pytest.mark.parametrize("path", product_files(), ids=module_of)
+def test_each_foreign_library_is_imported_in_one_place(path: Path) -> None:
+    module = module_of(path)
+    used = {name.split(".")[0] for name in imports(path)} & set(ONLY_IN)
+    assert [name for name in used if not {module, unit_of(module)} & ONLY_IN[name]] == []
+
+
+def test_nothing_else_stands_at_top_level() -> None:
+    assert {path.stem for path in ROOT.glob("*.py")} == set(TOP_LEVEL)
+    units = {unit_of(module_of(path)) for path in product_files()}
+    assert units - {"app"} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", product_files(), ids=module_of)
+def test_threads_start_in_the_worker_and_settings_are_read_in_config(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert module_of(path) == "app.worker.worker" or "Thread(" not in text
+    assert module_of(path) == "app.config" or "os.environ" not in text
+
+
+@pytest.mark.parametrize("path", product_files(), ids=module_of)
+def test_each_module_has_a_docstring_and_at_most_450_lines(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert ast.get_docstring(ast.parse(text))
+    assert text.count("\n") <= 450
+
+
+def test_exceptions_of_every_kind_are_caught_in_one_place() -> None:
+    catching = [module_of(p) for p in product_files() if "except Exception" in p.read_text("utf-8")]
+    assert catching == ["app.worker.worker"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "templates").glob("**/*.html")), ids=lambda p: p.name)
+def test_no_template_holds_code_or_style(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert " style=" not in text
+    assert "<style" not in text
+    assert "javascript:" not in text
+    assert not [word for word in text.split() if word.startswith("on") and "=" in word and '"' in word]
+    for part in text.split("<script")[1:]:
+        opening, _, rest = part.partition(">")
+        assert "src=" in opening or "application/json" in opening
+        assert "application/json" in opening or rest.startswith("</script>")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "static/js").glob("**/*.js")), ids=lambda p: p.name)
+def test_one_script_fetches_and_one_sets_markup(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert path.name == "api.js" or "fetch(" not in text
+    assert path.name == "fragments.js" or "innerHTML" not in text
+
+
+def test_the_gallery_shows_every_image_there_is_and_stays_small() -> None:
+    pages = "".join(
+        (ROOT / name).read_text("utf-8") for name in ("docs/gallery.md", "README.md", "docs/README.en.md")
+    )
+    images = list((ROOT / "docs/images").iterdir())
+    assert set(re.findall(r"images/([\w.-]+\.png)", pages)) == {path.name for path in images}
+    assert sum(path.stat().st_size for path in images) < 3_000_000
