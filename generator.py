@@ -10,12 +10,12 @@ from typing import Protocol
 
 from app import providers
 from app.config import Settings
-from app.domain import ImageRequest, ModelCard, Picture, Reference
+from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
 from app.errors import Billed, ModelError, SettingError
-from app.providers.base import ImageModel, Pause
+from app.providers.base import Provider, Sleep
 
 MAX_RETRIES = 5
-MAX_REMAKES = 2  # the service may still be at the picture that was given up
+MAX_FREE_RETRIES = 2  # the service may still be at the picture that was given up
 _LONGEST_PAUSE = 60.0
 _MOST_DOUBLINGS = 10  # a service may ask for patience a thousand times
 
@@ -27,15 +27,15 @@ _TO_LOOK_AT = {
 }
 
 __all__ = [
-    "ImageModel",
     "Ledger",
-    "Pause",
+    "Provider",
+    "Sleep",
+    "as_free_retry",
     "check_budget",
     "generate",
-    "list_cards",
-    "open_model",
+    "list_specs",
+    "open_provider",
     "seconds_before_retry",
-    "to_make_again",
     "when_given_up",
 ]
 
@@ -53,12 +53,12 @@ class Ledger(Protocol):
         """Before anybody waits."""
 
 
-def open_model(settings: Settings) -> ImageModel:
+def open_provider(settings: Settings) -> Provider:
     """The image model that IMAGE_MODEL names."""
-    return providers.open_model(settings)
+    return providers.open_provider(settings)
 
 
-def check_budget(settings: Settings, card: ModelCard) -> None:
+def check_budget(settings: Settings, card: ModelSpec) -> None:
     """Refuse a BUDGET without a known price. Raises SettingError naming the variable to fill."""
     if settings.budget is not None and not card.is_priced:
         raise SettingError(
@@ -67,36 +67,36 @@ def check_budget(settings: Settings, card: ModelCard) -> None:
         )
 
 
-def list_cards(settings: Settings) -> list[ModelCard]:
+def list_specs(settings: Settings) -> list[ModelSpec]:
     """What every image model accepts and costs, keys or no keys."""
-    return providers.list_cards(settings)
+    return providers.list_specs(settings)
 
 
 def generate(
-    model: ImageModel,
+    model: Provider,
     request: ImageRequest,
     references: Callable[[], Sequence[Reference]],
     *,
     ledger: Ledger,
-    pause: Pause,
+    pause: Sleep,
     ticket: str | None = None,
-) -> Picture:
+) -> GeneratedImage:
     """One picture for one request. With a ticket it is only collected, never ordered again.
 
     ``references`` is asked for when the order goes out, not before. Raises ModelError; InvalidRequest before
     anything is noted or sent, when the model never makes such a picture.
     """
     if ticket is None:
-        for problem in model.card.beyond(request):
+        for problem in model.card.unsupported(request):
             raise problem
         attached = references()
         ledger.note_send(model.card.price(request), is_free=model.card.is_free(request))
-        order = model.order(request, attached)
-        if order.picture is not None:
-            return order.picture
-        ticket = order.ticket or ""
+        order = model.submit(request, attached)
+        if order.image is not None:
+            return order.image
+        ticket = order.task_id or ""
         ledger.keep_ticket(ticket)
-    return model.collect(ticket, pause)
+    return model.fetch(ticket, pause)
 
 
 def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> float | None:
@@ -104,9 +104,9 @@ def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> 
 
     Asking for fewer calls is no failure and is waited out; anything else is tried 5 times.
     """
-    if not error.retryable or (not error.slow_down and retries >= MAX_RETRIES):
+    if not error.retryable or (not error.throttled and retries >= MAX_RETRIES):
         return None
-    earlier = min(throttled if error.slow_down else retries, _MOST_DOUBLINGS)
+    earlier = min(throttled if error.throttled else retries, _MOST_DOUBLINGS)
     return float(min(2.0**earlier, _LONGEST_PAUSE) * random.uniform(0.8, 1.2))  # noqa: S311 - only spreads calls
 
 
@@ -118,7 +118,7 @@ def when_given_up(error: ModelError) -> ModelError:
     return ModelError(text, cause="expired", billed=Billed.YES)
 
 
-def to_make_again(error: ModelError, *, retries: int) -> ModelError:
+def as_free_retry(error: ModelError, *, retries: int) -> ModelError:
     """The error of an order that nobody is charged for: what was lost is made again, twice; then it failed.
 
     It is the service's: the line to it stood, so that the batch need not pause and the next picture may come.
@@ -127,5 +127,5 @@ def to_make_again(error: ModelError, *, retries: int) -> ModelError:
         _TO_LOOK_AT.get(error.cause, error.message),
         cause="service" if error.cause == "network" else error.cause,
         billed=Billed.NO,
-        retryable=error.cause != "storage" and retries < MAX_REMAKES,
+        retryable=error.cause != "storage" and retries < MAX_FREE_RETRIES,
     )

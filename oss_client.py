@@ -140,7 +140,7 @@ class Bucket:
             token = page.next_continuation_token
             if token in tokens or len(token) > _LONGEST_TOKEN:
                 text = "OSS 的文件列表翻页时回到了前面，没有读完，请检查 OSS_ENDPOINT 是不是 OSS 的地址"
-                raise BucketError(text, passing=False)
+                raise BucketError(text, transient=False)
             tokens.add(token)
         raise _too_many(prefix)
 
@@ -220,7 +220,7 @@ class Bucket:
             try:
                 return self._once(deed, ask)
             except BucketError as trouble:
-                if not trouble.passing:
+                if not trouble.transient:
                     raise
                 self._sleep(pause)
         return self._once(deed, ask)
@@ -232,12 +232,12 @@ class Bucket:
             raise _explained(error, deed) from error
         except _TooLarge as error:
             text = "OSS 的答复太大，没有读完：请换一个小一些的文件，并检查 OSS_ENDPOINT 是不是 OSS 的地址"
-            raise BucketError(text, passing=False) from error
+            raise BucketError(text, transient=False) from error
         except OSError as error:  # the answer broke off: oss2 lets through what requests says of that
             raise _unreachable(error) from error
         except (ParseError, RuntimeError, ValueError) as error:  # no XML, other XML, no JSON
             text = "OSS_ENDPOINT 的答复不像是 OSS，请检查这个地址"
-            raise BucketError(text, passing=False) from error
+            raise BucketError(text, transient=False) from error
 
 
 class _TooLarge(Exception):
@@ -276,7 +276,7 @@ class _Bounded(oss2.http.Response):  # type: ignore[misc]
 
 def _too_many(prefix: str) -> BucketError:
     text = f"OSS 的「{prefix}」下文件太多，没有读完，请把 OSS_SAMPLE_PREFIX 改成只放参考图的文件夹"
-    return BucketError(text, passing=False)
+    return BucketError(text, transient=False)
 
 
 def _origin(variable: str, value: str) -> tuple[str, str]:
@@ -362,19 +362,21 @@ def _explained(error: oss2.exceptions.OssError, deed: str) -> BucketError | NotF
     if isinstance(error, oss2.exceptions.RequestError):
         return _unreachable(error.exception)
     if isinstance(error, oss2.exceptions.InconsistentError):
-        return BucketError("传到 OSS 的内容在路上出了错，请再试一次", passing=True)
+        return BucketError("传到 OSS 的内容在路上出了错，请再试一次", transient=True)
     if code in _SETTLED:
-        return BucketError(f"{_SETTLED[code]}（{code}）", passing=False)
+        return BucketError(f"{_SETTLED[code]}（{code}）", transient=False)
     if "region" in words and error.status in (400, 403):
-        return BucketError(f"{_WRONG_REGION}（{code}）", passing=False)
+        return BucketError(f"{_WRONG_REGION}（{code}）", transient=False)
     if "endpoint" in words and error.status in (301, 307, 403):
-        return BucketError(f"{_WRONG_ENDPOINT}（{code}）", passing=False)
+        return BucketError(f"{_WRONG_ENDPOINT}（{code}）", transient=False)
     if error.status == 403:
         text = f"OSS 不允许{deed}，请在 RAM 里给这个 AccessKey 加上 {_RIGHTS[deed]} 权限，并检查 OSS_BUCKET"
-        return BucketError(f"{text}（{code or 403}）", passing=False)
+        return BucketError(f"{text}（{code or 403}）", transient=False)
     if error.status >= 500 or error.status == 429 or code in _BUSY_CODES:
-        return BucketError(f"OSS 暂时忙不过来（{code or error.status}），请稍后再试", passing=True)
-    return BucketError(f"OSS 没有答应{deed}（{code or error.status}），请检查 OSS 的各项设置", passing=False)
+        return BucketError(f"OSS 暂时忙不过来（{code or error.status}），请稍后再试", transient=True)
+    return BucketError(
+        f"OSS 没有答应{deed}（{code or error.status}），请检查 OSS 的各项设置", transient=False
+    )
 
 
 def _unreachable(error: Exception) -> BucketError:
@@ -386,4 +388,4 @@ def _unreachable(error: Exception) -> BucketError:
         "timed out|Timeout": "等待超时",
     }
     reason = next((words for pattern, words in known.items() if re.search(pattern, text)), "连接中断")
-    return BucketError(f"连不上 OSS（{reason}），请检查网络和 OSS_ENDPOINT", passing=True)
+    return BucketError(f"连不上 OSS（{reason}），请检查网络和 OSS_ENDPOINT", transient=True)

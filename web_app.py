@@ -21,7 +21,7 @@ import database
 import generator
 from app import log
 from app.config import Settings, load_settings
-from app.domain import ModelCard
+from app.domain import ModelSpec
 from app.errors import AppError
 from app.images import store
 from app.system import folders, http_server, listener, process
@@ -32,20 +32,20 @@ from app.web.api import spreadsheets as api_spreadsheets  # noqa: F401 - registe
 from app.web.api import usage as api_usage  # noqa: F401 - registers its routes
 from app.web.api.batches import api
 from app.web.api.openapi import document  # noqa: F401 - registers its routes
-from app.web.assets.routes import furnish_assets
+from app.web.assets.routes import init_assets
 from app.web.i18n import language
 from app.web.middleware import body_limits, security, store_state
-from app.web.middleware.compression import lighten
-from app.web.middleware.request_log import watch
-from app.web.params import bound_numbers
-from app.web.serializers import answer_errors
-from app.web.services import Rooms, furnish, rooms_of
+from app.web.middleware.compression import init_compression
+from app.web.middleware.request_log import init_request_log
+from app.web.params import init_url_converters
+from app.web.serializers import init_error_handlers
+from app.web.services import Services, init_services, rooms_of
 from app.web.views import model as model_views  # noqa: F401 - registers its routes
 from app.web.views import records as records_views  # noqa: F401 - registers its routes
 from app.web.views import samples as samples_views  # noqa: F401 - registers its routes
 from app.web.views import usage as usage_views  # noqa: F401 - registers its routes
 from app.web.views.create import pages
-from app.web.views.fragments import live, show_house
+from app.web.views.fragments import init_status_context, live
 from app.web.views.health import health
 from app.worker.worker import Worker
 
@@ -58,45 +58,45 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 
 def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     """The app over these settings, with the database made and no thread started."""
-    model = worker.model if worker else generator.open_model(settings)
+    model = worker.model if worker else generator.open_provider(settings)
     generator.check_budget(settings, model.card)
-    prepare(settings)
-    downloads.know_kinds()
+    init_storage(settings)
+    downloads.init_mime_types()
     app = Flask(__name__, root_path=str(_HERE))
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.jinja_env.globals["upload_limit"] = store.MAX_UPLOAD_BYTES
-    language.install(app)
-    formatting.install(app)
-    rooms = Rooms(
+    language.init_i18n(app)
+    formatting.init_formatting(app)
+    rooms = Services(
         settings=settings,
         model=model,
         worker=worker or Worker(settings, model),
         pool=database.ConnectionPool(settings.database_path),
     )
-    furnish(app, rooms)
-    watch(app)
-    bound_numbers(app)
-    security.guard(app, password=settings.access_password)
+    init_services(app, rooms)
+    init_request_log(app)
+    init_url_converters(app)
+    security.init_security(app, password=settings.access_password)
     body_limits.install(app)
     store_state.install(app)
-    answer_errors(app)
-    show_house(app)
-    lighten(app)
-    furnish_assets(app)
+    init_error_handlers(app)
+    init_status_context(app)
+    init_compression(app)
+    init_assets(app)
     app.url_defaults(_name_static_version)
     for blueprint in (pages, api, live, health):
         app.register_blueprint(blueprint)
     return app
 
 
-def prepare(settings: Settings) -> None:
+def init_storage(settings: Settings) -> None:
     """The folders there, the database up to date, no half-written file left from an earlier run."""
-    folders.make_ready(settings)
+    folders.ensure_writable(settings)
     is_new = not settings.database_path.exists()
     database.open_database(settings.database_path)
     if is_new and store.has_pictures(settings.output_dir):
-        _say(
+        print_user(
             f"没有找到数据库，新建了「{settings.database_path}」；「{settings.output_dir}」里已有图片，要找回它们的记录，"
             "就停下程序，从备份恢复，或运行 python -m app.cli rebuild"
         )
@@ -111,15 +111,15 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
 
 
 def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser: bool) -> None:
-    worker = Worker(settings, generator.open_model(settings), stay_awake=process.Wakefulness().tell)
+    worker = Worker(settings, generator.open_provider(settings), stay_awake=process.SleepInhibitor().set_busy)
     app = create_app(settings, worker)
     server = http_server.create_server(
         app, sockets, body_limit=functools.partial(body_limits.body_limit, app), name=listener.NAME
     )
-    Ending(worker).listen()
+    ShutdownHandler(worker).listen()
     try:
         worker.start()
-        _greet(settings, worker.model.card)
+        print_banner(settings, worker.model.card)
         if open_browser:
             webbrowser.open(listener.address(settings.host, settings.port))  # it listens already
         with rooms_of(app).pool.keep_open():
@@ -128,10 +128,10 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
         if not worker.is_stopping:
             worker.stop(_STOP_SECONDS)
         server.close()
-        log.note("web", "stopped")
+        log.log_event("web", "stopped")
 
 
-class Ending:
+class ShutdownHandler:
     """What Ctrl+C, SIGTERM and a closed window do: the first asks to stop, the second insists.
 
     Pages are answered until the pictures under way are home, or their time is up.
@@ -148,7 +148,7 @@ class Ending:
             number = getattr(signal, name, None)
             if number is not None and not self._is_to_outlive(number):
                 signal.signal(number, self._hear)
-        self._heard = process.hear_the_end(self._end_with_the_console)  # before what SIGBREAK makes of it
+        self._heard = process.on_console_close(self._end_with_the_console)  # before what SIGBREAK makes of it
 
     @staticmethod
     def _is_to_outlive(number: int) -> bool:
@@ -162,33 +162,35 @@ class Ending:
             self._is_leaving = True
             raise SystemExit(0)
         if not self._worker.is_stopping:
-            _say(f"正在停止：最多等 {_STOP_SECONDS:.0f} 秒，让进行中的图片做完；再按一次 Ctrl+C 马上退出")
-            self._worker.stop_aside(_STOP_SECONDS, then=_thread.interrupt_main)
+            print_user(
+                f"正在停止：最多等 {_STOP_SECONDS:.0f} 秒，让进行中的图片做完；再按一次 Ctrl+C 马上退出"
+            )
+            self._worker.stop_in_background(_STOP_SECONDS, then=_thread.interrupt_main)
         elif number != _HANGUP:  # a window that closes says so twice: itself, and through its shell
-            _say("马上退出；没做完的，下次启动会接着做")
+            print_user("马上退出；没做完的，下次启动会接着做")
             os._exit(1)
 
     def _end_with_the_console(self) -> None:
         self._worker.stop(_CLOSED_SECONDS)
-        log.note("web", "stopped", why="console_closed")
+        log.log_event("web", "stopped", why="console_closed")
 
 
 def main() -> int:
     """Read the settings and serve -> exit code; a wrong setting is one sentence. ``--open``: in a browser."""
-    process.make_fit()
+    process.tune_process()
     opens = "--open" in sys.argv[1:]
     try:
         settings = load_settings()
-        log.open_journal(_log_file(settings))
+        log.init_logging(_log_file(settings))
         serve(settings, open_browser=opens)
     except listener.PortTaken as taken:
-        _say(taken.message)
+        print_user(taken.message)
         return 0 if opens and _show_what_runs(taken) else 1
     except AppError as error:
-        _say(error.message)
+        print_user(error.message)
         return 2
     except OSError as error:
-        _say(f"启动不了（{error}），请检查磁盘、权限和端口，再启动一次")
+        print_user(f"启动不了（{error}），请检查磁盘、权限和端口，再启动一次")
         return 1
     return 0
 
@@ -198,29 +200,29 @@ def _show_what_runs(taken: listener.PortTaken) -> bool:
     return isinstance(taken, listener.AlreadyServing) and webbrowser.open(taken.address)
 
 
-def _greet(settings: Settings, card: ModelCard) -> None:
+def print_banner(settings: Settings, card: ModelSpec) -> None:
     """The first lines in the window: where to look, what makes the pictures, where everything is kept."""
-    _say(f"AI 图片生成器已启动，请在浏览器打开　{listener.address(settings.host, settings.port)}")
+    print_user(f"AI 图片生成器已启动，请在浏览器打开　{listener.address(settings.host, settings.port)}")
     if others := listener.address_for_others(settings.host, settings.port):
-        _say(f"别的电脑　{others}")
-    _say(f"模型　{card.label}（{card.name}）" + ("，不联网、不花钱" if card.name == "demo" else ""))
+        print_user(f"别的电脑　{others}")
+    print_user(f"模型　{card.label}（{card.name}）" + ("，不联网、不花钱" if card.name == "demo" else ""))
     if settings.missing_keys:
-        _say(f"缺少　{'、'.join(settings.missing_keys)}，请写进 .env 后重新启动")
+        print_user(f"缺少　{'、'.join(settings.missing_keys)}，请写进 .env 后重新启动")
     for label, path in (
         ("数据", settings.database_path),
         ("图片", settings.output_dir),
         ("日志", _log_file(settings)),
     ):
-        _say(f"{label}　{path.absolute()}")
-    _say("停止　按 Ctrl+C")
-    log.note("web", "started", port=settings.port, model=card.model_id)
+        print_user(f"{label}　{path.absolute()}")
+    print_user("停止　按 Ctrl+C")
+    log.log_event("web", "started", port=settings.port, model=card.model_id)
 
 
 def _log_file(settings: Settings) -> Path:
     return settings.database_path.with_suffix(".log")
 
 
-def _say(sentence: str) -> None:
+def print_user(sentence: str) -> None:
     """To the person at the terminal, while there is one."""
     with contextlib.suppress(OSError):
         print(sentence, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,7 +1,7 @@
 """Keeping house by hand: do records and files agree; a backup while the program runs; a rebuild.
 
 ``python -m app.cli`` compares and reports, ``python -m app.cli backup FOLDER`` copies, ``python -m
-store_check rebuild`` makes a new database of what the pictures say of themselves; none deletes anything.
+app.cli rebuild`` makes a new database of what the pictures say of themselves; none deletes anything.
 """
 
 import argparse
@@ -33,8 +33,8 @@ class Report:
 
     records: int
     files: int
-    missing: list[database.KeptFile] = field(default_factory=list)
-    altered: list[database.KeptFile] = field(default_factory=list)
+    missing: list[database.StoredFile] = field(default_factory=list)
+    altered: list[database.StoredFile] = field(default_factory=list)
     orphaned: list[str] = field(default_factory=list)
 
     @property
@@ -79,7 +79,7 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
     names = _names_in(settings.output_dir)
     missing, altered, owned, records = [], [], set(), 0
     with closing(database.connect(settings.database_path)) as db:
-        for kept in database.list_kept_files(db):
+        for kept in database.list_stored_files(db):
             records += 1
             owned.add(file_key(kept.filename))
             try:
@@ -158,7 +158,7 @@ def report_lines(report: Report, output_dir: Path, *, most: int | None = None) -
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="store_check", description="比较记录和图片文件，或做一份备份")
+    parser = argparse.ArgumentParser(prog="python -m app.cli", description="比较记录和图片文件，或做一份备份")
     parser.add_argument("--quick", action="store_true", help="只看文件在不在、大小对不对，不读内容")
     parser.add_argument("--all", action="store_true", help=f"全部列出，不止每类前 {_MOST_LISTED} 个")
     commands = parser.add_subparsers(title="另外", dest="command")
@@ -183,13 +183,13 @@ def _names_in(output_dir: Path) -> list[str]:
     return sorted(p.name for p in output_dir.iterdir() if p.is_file() and not p.name.startswith("."))
 
 
-def _is_altered(kept: database.KeptFile, path: Path, *, hashes: bool) -> bool:
+def _is_altered(kept: database.StoredFile, path: Path, *, hashes: bool) -> bool:
     if kept.file_size is not None and path.stat().st_size != kept.file_size:
         return True
     return bool(hashes and kept.sha256) and store.sha256_of(path) != kept.sha256
 
 
-def _numbered(files: list[database.KeptFile]) -> list[str]:
+def _numbered(files: list[database.StoredFile]) -> list[str]:
     return [f"#{kept.record_id} {kept.filename}" for kept in files]
 
 
@@ -224,7 +224,7 @@ def _copy_new(source: Path, target: Path, held: list[str]) -> int:
         except FileNotFoundError:  # deleted meanwhile
             continue
         except OSError as error:
-            if not windows_files.is_held(error):
+            if not windows_files.is_locked(error):
                 raise
             held.append(path.name)
     return copied
@@ -241,7 +241,7 @@ def _copy(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     mark = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()[:16]
     part = target.with_name(f".{mark}.part")  # short, whatever the name's own length is
-    windows_files.patiently(lambda: shutil.copy2(path, part))
+    windows_files.retry_while_locked(lambda: shutil.copy2(path, part))
     windows_files.replace(part, target)
 
 
@@ -258,7 +258,7 @@ def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.F
 
 def _found_picture(path: Path) -> database.FoundPicture | None:
     try:
-        content = windows_files.patiently(path.read_bytes)
+        content = windows_files.retry_while_locked(path.read_bytes)
         told = store.parse_parameters(store.read_parameters(content) or "")
     except (OSError, ValueError):
         return None

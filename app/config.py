@@ -20,7 +20,7 @@ from dotenv.parser import parse_stream
 from app.errors import SettingError
 
 # What each image model cannot work without; its name is the value of IMAGE_MODEL.
-NEEDED: dict[str, tuple[str, ...]] = {
+REQUIRED: dict[str, tuple[str, ...]] = {
     "jimeng": ("VOLCENGINE_AK", "VOLCENGINE_SK"),
     "seedream": ("ARK_API_KEY",),
     "openai": ("OPENAI_BASE_URL", "OPENAI_IMAGE_MODEL"),
@@ -42,8 +42,8 @@ def _key(variable: str, value: str) -> str:
 
 
 def _model(variable: str, value: str) -> str:
-    if value.lower() not in NEEDED:
-        raise SettingError(variable, f"没有叫「{value}」的模型，可选：{'、'.join(NEEDED)}")
+    if value.lower() not in REQUIRED:
+        raise SettingError(variable, f"没有叫「{value}」的模型，可选：{'、'.join(REQUIRED)}")
     return value.lower()
 
 
@@ -54,7 +54,7 @@ def _url(variable: str, value: str) -> str:
     return value.rstrip("/")
 
 
-def _whole(low: int, high: int) -> Callable[[str, str], int]:
+def _int_between(low: int, high: int) -> Callable[[str, str], int]:
     def read(variable: str, value: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
             raise SettingError(variable, f"应为 {low}–{high} 的整数，现在是「{value}」")
@@ -73,7 +73,7 @@ def _money(variable: str, value: str) -> Decimal:
     return amount
 
 
-def _switch(variable: str, value: str) -> bool:
+def _bool(variable: str, value: str) -> bool:
     if value.lower() in ("1", "true", "yes", "on"):
         return True
     if value.lower() in ("0", "false", "no", "off"):
@@ -124,11 +124,11 @@ class Settings:
     openai_base_url: str = _setting("https://api.openai.com/v1", _url)
     openai_image_model: str = _setting("gpt-image-2")
     sdapi_url: str = _setting("", _url, secret=True)  # a name and a password may stand in it
-    model_concurrency: int = _setting(4, _whole(1, 256))
-    model_timeout: int = _setting(300, _whole(1, 86_400))
+    model_concurrency: int = _setting(4, _int_between(1, 256))
+    model_timeout: int = _setting(300, _int_between(1, 86_400))
     price_per_image: Decimal | None = _setting(None, _money)
     budget: Decimal | None = _setting(None, _money)
-    oss_enabled: bool = _setting(False, _switch)
+    oss_enabled: bool = _setting(False, _bool)
     oss_endpoint: str = _setting("")
     oss_bucket: str = _setting("")
     oss_region: str = _setting("")
@@ -138,7 +138,7 @@ class Settings:
     oss_output_prefix: str = _setting("", _prefix)
     oss_public_url: str = _setting("", _url)
     host: str = _setting("127.0.0.1")
-    port: int = _setting(5000, _whole(1, 65_535))
+    port: int = _setting(5000, _int_between(1, 65_535))
     allowed_hosts: tuple[str, ...] = _setting((), _hosts)
     access_password: str = _setting("", secret=True)
     database_path: Path = _setting(Path("generation_records.db"), _path)
@@ -152,9 +152,9 @@ class Settings:
 
     def missing_for(self, image_model: str) -> list[str]:
         """The variables that an image model still needs."""
-        return [variable for variable in NEEDED[image_model] if not getattr(self, variable.lower())]
+        return [variable for variable in REQUIRED[image_model] if not getattr(self, variable.lower())]
 
-    def how_filled(self, variable: str) -> str:
+    def source_of(self, variable: str) -> str:
         """``set``, ``default`` or ``empty``; never the value."""
         name = variable.lower()
         default = next(each.default for each in fields(self) if each.name == name)
@@ -190,9 +190,9 @@ def read_settings(values: Mapping[str, str]) -> Settings:
             chosen[each.name] = each.metadata["read"](variable, value)
     chosen.setdefault("image_model", _default_model(chosen))
     settings = Settings(**chosen)
-    _check_door(settings)
-    _check_bucket(settings)
-    _check_places(settings)
+    _require_password_if_public(settings)
+    _require_bucket_settings(settings)
+    _require_distinct_dirs(settings)
     return settings
 
 
@@ -243,7 +243,7 @@ def _default_model(chosen: Mapping[str, Any]) -> str:
     return "seedream" if chosen.get("ark_api_key") else "demo"
 
 
-def _check_door(settings: Settings) -> None:
+def _require_password_if_public(settings: Settings) -> None:
     if not settings.on_loopback and not settings.access_password:
         raise SettingError(
             "ACCESS_PASSWORD",
@@ -251,12 +251,12 @@ def _check_door(settings: Settings) -> None:
         )
 
 
-def _check_bucket(settings: Settings) -> None:
+def _require_bucket_settings(settings: Settings) -> None:
     if settings.oss_output_prefix and not settings.oss_enabled:
         raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
 
 
-def _check_places(settings: Settings) -> None:
+def _require_distinct_dirs(settings: Settings) -> None:
     """A reference image somebody deletes must not be a picture somebody paid for."""
     output, samples = (
         os.path.normcase(os.path.realpath(one)) for one in (settings.output_dir, settings.samples_dir)

@@ -76,7 +76,7 @@ class KeyReused(AppError):
     """The key of a request was used before, for another request."""
 
 
-class Busy(AppError):
+class TryLater(AppError):
     """It is possible, but not at this moment; ``retry_after`` seconds later it may be, 0: not known."""
 
     def __init__(self, message: str, *, retry_after: int = 0) -> None:
@@ -130,18 +130,18 @@ class ModelError(AppError):
         cause: str,
         billed: Billed,
         retryable: bool = False,
-        slow_down: bool = False,
+        throttled: bool = False,
         pauses_batch: bool = False,
-        ticket_usable: bool = False,
+        task_valid: bool = False,
         gone: bool = False,
     ) -> None:
         super().__init__(message)
         self.cause = cause
         self.billed = billed
         self.retryable = retryable
-        self.slow_down = slow_down
+        self.throttled = throttled
         self.pauses_batch = pauses_batch
-        self.ticket_usable = ticket_usable
+        self.task_valid = task_valid
         self.gone = gone
 
 
@@ -164,6 +164,6 @@ class StoreDamaged(StoreLost):
 class BucketError(StorageError):
     """OSS would not do it. ``passing``: a later try may succeed; else a setting has to be changed."""
 
-    def __init__(self, message: str, *, passing: bool) -> None:
+    def __init__(self, message: str, *, transient: bool) -> None:
         super().__init__(message)
-        self.passing = passing
+        self.transient = transient

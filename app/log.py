@@ -20,7 +20,7 @@ _FILES_KEPT = 3
 _HIDDEN = re.compile(r"""(?<=\?)[^\s'"<>)]*=[^\s'"<>)]*|\b(?:sk|ak|AKLT)[-_]?[\w*-]{6,}""")
 
 
-def open_journal(file: Path | None = None) -> None:
+def init_logging(file: Path | None = None) -> None:
     """From now on write what any room logs: to stderr, and to the file when there is one."""
     logging.raiseExceptions = False  # a full disk must not fill the screen with complaints of the log itself
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
@@ -31,24 +31,24 @@ def open_journal(file: Path | None = None) -> None:
             )
         )
     for handler in handlers:
-        handler.setFormatter(OneLine())
+        handler.setFormatter(KeyValueFormatter())
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
 
 
-def note(room: str, event: str, **facts: object) -> None:
+def log_event(component: str, event: str, **facts: object) -> None:
     """One event and its facts; those that are None are left out."""
-    logging.getLogger(room).info(_line(event, facts))
+    logging.getLogger(component).info(_line(event, facts))
 
 
-def tell(event: str, record: Record, **facts: object) -> None:
+def log_record_event(event: str, record: Record, **facts: object) -> None:
     """One event in a record's life."""
     told = {"record": record.id, "batch": record.batch_id, "attempt": record.attempts, "model": record.model}
-    note("worker", event, **told, **facts)
+    log_event("worker", event, **told, **facts)
 
 
-def trouble(room: str, event: str, **facts: object) -> None:
+def log_exception(component: str, event: str, **facts: object) -> None:
     """What nobody foresaw, with the traceback of the exception at hand."""
-    logging.getLogger(room).exception(_line(event, facts))
+    logging.getLogger(component).exception(_line(event, facts))
 
 
 class Condition:
@@ -69,7 +69,7 @@ class Condition:
         with self._lock:
             if not self._lasts:
                 self._lasts = True
-                note(self._room, self._begun, why=why)
+                log_event(self._room, self._begun, why=why)
 
     def end(self) -> None:
         """It is not so."""
@@ -78,10 +78,10 @@ class Condition:
         with self._lock:
             if self._lasts:
                 self._lasts = False
-                note(self._room, self._ended)
+                log_event(self._room, self._ended)
 
 
-class OneLine(logging.Formatter):
+class KeyValueFormatter(logging.Formatter):
     """One line for everything, tracebacks too; keys and what follows a ``?`` are cut out."""
 
     def format(self, record: logging.LogRecord) -> str:

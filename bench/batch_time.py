@@ -56,7 +56,7 @@ def measure(under_way: int, count: int) -> tuple[float, float]:
             volcengine_sk=SECRET_KEY,
         )
         database.open_database(settings.database_path)
-        worker = Worker(settings, generator.open_model(settings))
+        worker = Worker(settings, generator.open_provider(settings))
         worker.start()
         _run(settings, worker, 1)  # the fake draws its picture once; the worker learns the service's time
         seconds = _run(settings, worker, count)
@@ -88,7 +88,7 @@ def _run(settings: Settings, worker: Worker, count: int) -> float:
             stems=[store.stem_from_prompt(request.prompt) for request in requests],
             is_taken=lambda stem: store.is_taken(settings.output_dir, stem),
         )
-        worker.bell.ring()
+        worker.wake.notify()
         while database.get_batch(db, batch_id).status is not BatchStatus.FINISHED:
             assert database.get_batch(db, batch_id).status is not BatchStatus.PAUSED
             time.sleep(0.05)

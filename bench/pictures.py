@@ -66,7 +66,7 @@ def _re_encoded(content: bytes) -> bytes:
 
 
 def _checked(content: bytes) -> bytes:
-    return decode.check(content, max_pixels=SIDE * SIDE).thumbnail
+    return decode.decode(content, max_pixels=SIDE * SIDE).thumbnail
 
 
 def _loaded_first(content: bytes) -> bytes:

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import database
 from app.config import Settings
-from app.db.ngrams import fold
-from app.domain import ImageRequest, KeptPicture, ModelCard, ModelSetup, exact_size
+from app.db.ngrams import normalise
+from app.domain import ImageRequest, ModelSetup, ModelSpec, SavedImage, exact_size
 from app.web.services import rooms_of
 from bench._million import built, prompt
 from database import RecordFilter
@@ -30,7 +30,7 @@ from web_app import create_app
 
 ROUNDS = 5
 FEW, MANY = 1_000, 1_000_000
-_KEPT = KeptPicture(filename="a.png", width=64, height=64, format="png", file_size=9, sha256="0" * 64)
+_KEPT = SavedImage(filename="a.png", width=64, height=64, format="png", file_size=9, sha256="0" * 64)
 COMMON = (
     "猫",
     "，",
@@ -87,10 +87,10 @@ def main() -> None:
 def compare_with_brute_force(db: database.Connection) -> None:
     """Every id of every tricky term, and every total; AssertionError at the first that differs."""
     rows = db.execute("SELECT id, prompt FROM generation_records ORDER BY id DESC")
-    prompts = [(row["id"], fold(row["prompt"])) for row in rows]
-    terms = [term for term in dict.fromkeys((*TERMS, *COMMON, *RARE, *ABSENT)) if fold(term)]
+    prompts = [(row["id"], normalise(row["prompt"])) for row in rows]
+    terms = [term for term in dict.fromkeys((*TERMS, *COMMON, *RARE, *ABSENT)) if normalise(term)]
     for term in terms:
-        looked_for = fold(term.encode("utf-8", "replace").decode())
+        looked_for = normalise(term.encode("utf-8", "replace").decode())
         expected = [record_id for record_id, prompt in prompts if looked_for in prompt]
         wanted = RecordFilter(search=term)
         assert list(database.list_record_ids(db, wanted)) == expected, term
@@ -187,7 +187,7 @@ def writing_costs() -> None:
 
 
 def _batch_life(db: database.Connection) -> tuple[float, float]:
-    card = ModelCard(
+    card = ModelSpec(
         name="bench",
         label="bench",
         model_id="bench",

@@ -33,7 +33,7 @@ READ = """
 import json, sys, time
 from pathlib import Path
 from errors import AppError
-from spreadsheet import read_workbook
+from app.sheets import read_workbook
 content = Path(sys.argv[1]).read_bytes()
 start = time.perf_counter()
 try:

@@ -9,7 +9,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelCard, ModelSetup, exact_size
+from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelSetup, ModelSpec, exact_size
 from tests.fakes.clock import Clock
 from tests.fakes.oss import FakeOss, clocked_datetime
 from tests.surroundings import make_plain
@@ -51,9 +51,9 @@ def oss(clock: Clock) -> Iterator[FakeOss]:
 
 
 @pytest.fixture
-def card() -> ModelCard:
+def card() -> ModelSpec:
     """A model that takes everything, at ¥0.22 a picture."""
-    return ModelCard(
+    return ModelSpec(
         name="test",
         label="测试模型",
         model_id="test-1",

@@ -14,7 +14,7 @@ import pytest
 import database
 from app import cli
 from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, ModelCard, Picture, Record, Status
+from app.domain import BatchStatus, GeneratedImage, ImageRequest, ModelSpec, Record, Status
 from app.errors import InvalidRequest, StorageError
 from app.images import store
 from tests.fakes.pictures import picture
@@ -91,7 +91,7 @@ def test_a_file_that_the_disk_does_not_give_back_is_told_with_the_altered(
     def broken(path: Path) -> str:
         raise OSError(5, "Input/output error", path.name)
 
-    monkeypatch.setattr("pictures.sha256_of", broken)
+    monkeypatch.setattr("app.images.store.sha256_of", broken)
     assert len(house.check().altered) == 3
 
 
@@ -143,7 +143,7 @@ def test_a_backup_holds_everything_and_opens(house: House, tmp_path: Path) -> No
 
 
 def test_who_goes_back_to_a_backup_is_asked_before_anything_is_ordered_again(
-    house: House, card: ModelCard, tmp_path: Path
+    house: House, card: ModelSpec, tmp_path: Path
 ) -> None:
     batch_id, ids = database.add_batch(
         house.db, [ImageRequest(prompt="雪山")], card=card, stems=["雪山"], is_taken=lambda stem: False
@@ -257,8 +257,8 @@ class Pictures:
 
     def keep(self, record_id: int, prompt: str, stem: str, **fields: object) -> Path:
         request = ImageRequest(prompt=prompt, **fields)  # type: ignore[arg-type]
-        kept = store.keep_picture(
-            Picture(content=picture(1536, 1024, number=record_id)),
+        kept = store.save_image(
+            GeneratedImage(content=picture(1536, 1024, number=record_id)),
             output_dir=self.settings.output_dir,
             stem=stem,
             record_id=record_id,
@@ -297,7 +297,7 @@ def test_a_record_is_rebuilt_from_what_its_picture_says(left: Pictures) -> None:
 
 
 def test_a_rebuilt_database_agrees_with_its_pictures_and_finds_them_by_their_words(
-    left: Pictures, card: ModelCard
+    left: Pictures, card: ModelSpec
 ) -> None:
     left.keep(1, "雪山下的小屋", "雪山")
     left.keep(2, "橘猫", "猫")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import NEEDED, Settings, load_settings, read_settings
+from app.config import REQUIRED, Settings, load_settings, read_settings
 from app.errors import SettingError
 
 ROOT = Path(__file__).parents[1]
@@ -211,6 +211,6 @@ def test_the_table_of_settings_tells_their_true_defaults(file: str) -> None:
 @pytest.mark.parametrize("file", ["README.md", "docs/README.en.md"])
 def test_the_table_of_models_names_each_and_all_it_needs(file: str) -> None:
     text = ROOT.joinpath(file).read_text("utf-8")
-    for model, variables in NEEDED.items():
+    for model, variables in REQUIRED.items():
         row = next(line for line in text.splitlines() if f"`{model}`" in line and line.startswith("| "))
         assert [variable for variable in variables if f"`{variable}`" not in row] == []

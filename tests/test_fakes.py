@@ -57,7 +57,7 @@ def alone() -> Iterator[str]:
 def test_a_fake_alone_tells_its_ledger(alone: str) -> None:
     settings = Settings(volcengine_ak="AKLTtest", volcengine_sk="c2VjcmV0", jimeng_endpoint=alone)
     model = Jimeng(settings)
-    model.collect(model.order(FOX, ()).ticket or "", lambda _: None)
+    model.fetch(model.submit(FOX, ()).task_id or "", lambda _: None)
     _, ledger = ask(f"{alone}/__ledger")
     assert ledger["charges"] == 1
     assert ledger["calls"] == {"submit": 1, "poll": 1, "picture": 1}
@@ -67,7 +67,7 @@ def test_faults_can_be_ordered_from_another_process() -> None:
     with FakeJimeng() as service:
         ask(f"{service.address}/__fail", b'{"kind": "busy", "step": "poll"}')
         model = Jimeng(Settings(**service.settings()))
-        model.collect(model.order(FOX, ()).ticket or "", lambda _: None)
+        model.fetch(model.submit(FOX, ()).task_id or "", lambda _: None)
         assert service.count("poll") == 2
 
 
@@ -116,7 +116,7 @@ def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> Non
 def test_a_service_that_hung_up_refuses_until_it_picks_up_and_forgets_nothing() -> None:
     with FakeJimeng() as service:
         settings = Settings(**service.settings(model_timeout=60))
-        ticket = Jimeng(settings).order(FOX, []).ticket
+        ticket = Jimeng(settings).submit(FOX, []).task_id
         service.hang_up()
         with pytest.raises(urllib.error.URLError):
             ask(f"{service.address}/__ledger")

@@ -11,7 +11,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, ModelCard, Picture, Record
+from app.domain import GeneratedImage, ImageRequest, ModelSpec, Record
 from app.errors import Billed, ModelError
 from app.images import store
 from tests.fakes.pictures import picture
@@ -52,7 +52,7 @@ def test_two_hundred_plans_leave_out_no_moment_no_trouble_and_no_service() -> No
 class Scene:
     """What a round may leave: one picture kept, one refused, one that nobody knows of."""
 
-    def __init__(self, settings: Settings, db: database.Connection, card: ModelCard) -> None:
+    def __init__(self, settings: Settings, db: database.Connection, card: ModelSpec) -> None:
         self.settings = settings
         self.db = db
         requests = [ImageRequest(prompt=f"第 {n} 张") for n in (1, 2, 3)]
@@ -70,13 +70,13 @@ class Scene:
     def _ordered(self) -> Record:
         record = database.claim_record(self.db, model="test-1", owner="me", now=0.0, lease=20.0)
         assert record is not None
-        database.add_send(self.db, record, price=Decimal("0.22"), budget=None)
+        database.open_charge(self.db, record, price=Decimal("0.22"), budget=None)
         return record
 
     def keep(self, record: Record) -> None:
         text = store.embed_parameters(record.request, None, record.model, record.id, None)
-        kept = store.keep_picture(
-            Picture(content=picture(64, 64, number=1)),
+        kept = store.save_image(
+            GeneratedImage(content=picture(64, 64, number=1)),
             output_dir=self.settings.output_dir,
             stem=record.file_stem,
             record_id=record.id,
@@ -97,7 +97,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(settings: Settings, db: database.Connection, card: ModelCard) -> Scene:
+def scene(settings: Settings, db: database.Connection, card: ModelSpec) -> Scene:
     return Scene(settings, db, card)
 
 

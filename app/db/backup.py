@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from app.db.batches import pause_in_copy
-from app.db.connection import connect, is_up_to_date, open_database, transaction, unbound
+from app.db.connection import connect, foreign_keys_off, is_up_to_date, open_database, transaction
 from app.db.records import EMPTIED
 from app.domain import file_key
 from app.errors import StorageError
@@ -26,7 +26,7 @@ Remove = Callable[[str, int], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptFile:
+class StoredFile:
     """A picture that a record says is there, with what was noted when it was kept (empty: nothing was)."""
 
     record_id: int
@@ -69,7 +69,7 @@ def empty_trash(
     """
     marked = _mark_expired(db, days=days, apart=apart, limit=limit)
     removed = [row["id"] for row in marked if _is_removed(row, remove)]
-    with unbound(db), transaction(db):
+    with foreign_keys_off(db), transaction(db):
         db.execute(
             f"""
             DELETE FROM generation_records
@@ -137,7 +137,7 @@ def _is_removed(row: sqlite3.Row, remove: Remove) -> bool:
     return True
 
 
-def list_kept_files(db: sqlite3.Connection) -> Iterator[KeptFile]:
+def list_stored_files(db: sqlite3.Connection) -> Iterator[StoredFile]:
     """The picture of every record that has one, also of those in the trash, in the order of ids."""
     last = 0
     while rows := db.execute(
@@ -151,7 +151,7 @@ def list_kept_files(db: sqlite3.Connection) -> Iterator[KeptFile]:
         {"last": last, "limit": _FILES_AT_ONCE},
     ).fetchall():
         for row in rows:
-            yield KeptFile(
+            yield StoredFile(
                 record_id=row["id"],
                 filename=row["filename"],
                 sha256=row["sha256"],

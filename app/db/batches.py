@@ -13,7 +13,7 @@ from app.db.file_names import are_taken, choose_names
 from app.db.request_keys import RequestKey, find_answer, keep_answer
 from app.db.row_mapping import RECORD, micros, priced, sample_images_text, to_record
 from app.db.versions import touch
-from app.domain import Batch, BatchStatus, ImageRequest, ModelCard, Record, Status, file_key
+from app.domain import Batch, BatchStatus, ImageRequest, ModelSpec, Record, Status, file_key
 from app.errors import Conflict, NotFound
 
 # What failed and is paid for once when it is retried: it was not charged, or it is collected by its ticket.
@@ -27,7 +27,7 @@ def add_batch(
     db: sqlite3.Connection,
     requests: Sequence[ImageRequest],
     *,
-    card: ModelCard,
+    card: ModelSpec,
     stems: Sequence[str],
     is_taken: Callable[[str], bool],
     name: str = "",
@@ -43,7 +43,7 @@ def add_batch(
     A ``key`` that was used within 24 hours queues nothing and answers with its first batch.
     """
     batch_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
-    accepted = [card.accept(request) for request in requests]
+    accepted = [card.strip_unsupported(request) for request in requests]
     while True:
         names = choose_names(db, zip(stems, (r.num_images for r in accepted), strict=True), is_taken)
         with transaction(db):
@@ -68,7 +68,7 @@ def _add_row(
     batch_id: str,
     requests: Sequence[ImageRequest],
     *,
-    card: ModelCard,
+    card: ModelSpec,
     name: str,
     source: str,
 ) -> None:
@@ -92,7 +92,7 @@ def _add_row(
 
 
 def _record_fields(
-    request: ImageRequest, card: ModelCard, batch_id: str, row_number: int, picture_number: int, stem: str
+    request: ImageRequest, card: ModelSpec, batch_id: str, row_number: int, picture_number: int, stem: str
 ) -> dict[str, object]:
     return {
         "prompt": request.prompt,
@@ -283,10 +283,10 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
             ).fetchall()
             touch(db, [row["id"] for row in hurried])
             add_log(db, batch_id, "info", "继续生成")
-            close_batch(db, batch_id)
+            finish_if_done(db, batch_id)
 
 
-def close_batch(db: sqlite3.Connection, batch_id: str | None) -> None:
+def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:
     """Nothing left to do: the batch is finished, and says so in its log; inside a transaction."""
     closed = db.execute(
         """

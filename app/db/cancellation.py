@@ -8,7 +8,7 @@ from app.db.batch_log import add_log
 from app.db.connection import transaction
 from app.db.requeue import queue_in_batch
 from app.db.versions import touch
-from app.domain import ModelCard, Status
+from app.domain import ModelSpec, Status
 from app.errors import Conflict, NotFound
 
 
@@ -79,7 +79,7 @@ def uncancel_records(
     batch_id: str,
     ids: list[int] | None = None,
     *,
-    card: ModelCard,
+    card: ModelSpec,
     paused: bool = False,
 ) -> int:
     """Cancelled records of a batch back into the queue -> how many; all, or those among ``ids``.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from app.db.health import check_pages
 from app.db.migrations import MIGRATIONS
-from app.db.migrations.m0002_search import index_anew, was_folded_otherwise
-from app.db.ngrams import holds
+from app.db.migrations.m0002_search import has_other_normaliser, rebuild_index
+from app.db.ngrams import contains
 from app.db.open_files import OpenConnection, damage_text, file_id, is_damage, lost, missing_text
 from app.errors import StorageError, StoreDamaged, StoreLost, WriteRefused
 from app.system import windows_files
@@ -21,7 +21,7 @@ _CHECK_SECONDS = 1.0  # of looking at the pages at each start; a million records
 
 # Writers of one process take turns here: SQLite's own waiting is a lottery of sleeps, in which some of 64
 # threads lose for half a second. Between processes the file's lock decides, as ever.
-_TURN = threading.Lock()
+_write_lock = threading.Lock()
 
 
 def open_database(path: Path) -> None:
@@ -38,9 +38,9 @@ def open_database(path: Path) -> None:
             if found := check_pages(db, stops=lambda: time.monotonic() > deadline):
                 raise StoreDamaged(damage_text(path, found))
             _migrate(db, path)
-            if was_folded_otherwise(db):
+            if has_other_normaliser(db):
                 with transaction(db):
-                    index_anew(db)
+                    rebuild_index(db)
     except (sqlite3.DatabaseError, OSError) as error:
         if is_damage(error):
             raise StoreDamaged(damage_text(path, str(error))) from error
@@ -65,7 +65,7 @@ def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> Ope
     db.opened(path)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA foreign_keys = ON")
-    db.create_function("holds", 2, holds, deterministic=True)
+    db.create_function("holds", 2, contains, deterministic=True)
     return db
 
 
@@ -99,12 +99,12 @@ def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[Non
 def _turn() -> Iterator[float]:
     """This thread's turn among the writers of the process -> until when it may wait for other processes."""
     deadline = time.monotonic() + BUSY_SECONDS
-    if not _TURN.acquire(timeout=BUSY_SECONDS):
+    if not _write_lock.acquire(timeout=BUSY_SECONDS):
         raise _refused("database is locked")
     try:
         yield deadline
     finally:
-        _TURN.release()
+        _write_lock.release()
 
 
 def _begin(db: sqlite3.Connection, deadline: float) -> None:
@@ -121,7 +121,7 @@ def _refused(why: str) -> WriteRefused:
 
 
 @contextmanager
-def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+def read_transaction(db: sqlite3.Connection) -> Iterator[None]:
     """Several reads that see one and the same state; within another, that one's."""
     if db.in_transaction:
         yield
@@ -134,7 +134,7 @@ def snapshot(db: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def unbound(db: sqlite3.Connection) -> Iterator[None]:
+def foreign_keys_off(db: sqlite3.Connection) -> Iterator[None]:
     """Around transactions in which what other programs' tables and views say of ours binds nobody."""
     db.execute("PRAGMA foreign_keys = OFF")
     db.execute("PRAGMA legacy_alter_table = ON")
@@ -168,7 +168,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         raise StorageError(f"数据库文件 {path} 由更新的版本写成，请升级程序后再打开")
     if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         _copy_beside(db, path)
-    with unbound(db):
+    with foreign_keys_off(db):
         for number, migration in enumerate(MIGRATIONS):
             with transaction(db):
                 if _version(db) == number:  # another process may have been quicker

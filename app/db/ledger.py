@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.db.connection import transaction
 from app.db.row_mapping import RECORD, micros, to_record, yuan
 from app.db.versions import touch
-from app.domain import ModelCard, Record, Status
+from app.domain import ModelSpec, Record, Status
 from app.errors import Billed, Conflict
 
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
@@ -16,15 +16,15 @@ class BudgetReached(Conflict):
     """One more picture would spend more than BUDGET."""
 
 
-class BatchAtRest(Conflict):
+class BatchNotActive(Conflict):
     """The batch was paused or cancelled after its record had been claimed: nothing more is sent."""
 
 
-class ClaimLost(Conflict):
+class LeaseLost(Conflict):
     """Somebody else has the record by now: whoever held it slept too long, or the clock was set anew."""
 
 
-def add_send(
+def open_charge(
     db: sqlite3.Connection,
     record: Record,
     *,
@@ -40,10 +40,10 @@ def add_send(
     nobody else), BatchAtRest, or BudgetReached when billed, feared and open sends leave too little.
     """
     with transaction(db):
-        if not holds_claim(db, record, Status.RUNNING):
-            raise ClaimLost(f"记录 {record.id} 已由另一个线程或程序接手")
-        if _is_at_rest(db, record.batch_id):
-            raise BatchAtRest("批次已暂停或取消，这张没有发出")
+        if not still_owned(db, record, Status.RUNNING):
+            raise LeaseLost(f"记录 {record.id} 已由另一个线程或程序接手")
+        if _is_not_active(db, record.batch_id):
+            raise BatchNotActive("批次已暂停或取消，这张没有发出")
         _check_budget(db, price, budget)
         row = db.execute(
             """
@@ -64,13 +64,13 @@ def add_send(
     return int(row["id"])
 
 
-def keep_ticket(db: sqlite3.Connection, record: Record, ticket: str) -> None:
+def save_task_id(db: sqlite3.Connection, record: Record, ticket: str) -> None:
     """Keep the service's own id for the work under way, before anybody waits for it.
 
     Whoever was thought dead meanwhile, and had the record taken over, leaves the other's ticket alone.
     """
     with transaction(db):
-        if not holds_claim(db, record, Status.RUNNING, Status.UNKNOWN):
+        if not still_owned(db, record, Status.RUNNING, Status.UNKNOWN):
             return
         fields = {"record_id": record.id, "ticket": ticket}
         db.execute(
@@ -84,21 +84,21 @@ def keep_ticket(db: sqlite3.Connection, record: Record, ticket: str) -> None:
         db.execute("UPDATE generation_records SET ticket = :ticket WHERE id = :record_id", fields)
 
 
-def holds_claim(db: sqlite3.Connection, record: Record, *statuses: Status) -> bool:
+def still_owned(db: sqlite3.Connection, record: Record, *statuses: Status) -> bool:
     """Whether this claim still counts: same attempt, and nobody brought the record to another end."""
     sql = "SELECT status FROM generation_records WHERE id = :id AND attempts = :attempts"
     row = db.execute(sql, {"id": record.id, "attempts": record.attempts}).fetchone()
     return row is not None and row["status"] in statuses
 
 
-def is_free_order(db: sqlite3.Connection, record_id: int) -> bool:
+def is_free_charge(db: sqlite3.Connection, record_id: int) -> bool:
     """Whether nobody can be charged for the record's last order, as was noted when it went out."""
     sql = "SELECT is_free FROM sends WHERE record_id = :id ORDER BY id DESC LIMIT 1"
     row = db.execute(sql, {"id": record_id}).fetchone()
     return row is not None and bool(row["is_free"])
 
 
-def write_off_free_sends(db: sqlite3.Connection, record_id: int) -> None:
+def close_free_charges(db: sqlite3.Connection, record_id: int) -> None:
     """Close what a dead worker had ordered for nothing; inside a transaction."""
     db.execute(
         """
@@ -111,7 +111,7 @@ def write_off_free_sends(db: sqlite3.Connection, record_id: int) -> None:
     )
 
 
-def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: str = "") -> None:
+def close_charges(db: sqlite3.Connection, record_id: int, billed: Billed, cause: str = "") -> None:
     """Write the outcome behind what is still open for this record; inside a transaction.
 
     The last send feared to be billed is settled too when the truth comes out: the picture arrived, or
@@ -135,10 +135,10 @@ def close_sends(db: sqlite3.Connection, record_id: int, billed: Billed, cause: s
         """,
         {"record_id": record_id, "outcome": _OUTCOME[billed], "cause": cause},
     )
-    sum_up(db, record_id)
+    recompute_costs(db, record_id)
 
 
-def sum_up(db: sqlite3.Connection, record_id: int) -> None:
+def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
     """Write into the record what its sends cost and what is at stake; inside a transaction."""
     db.execute(
         """
@@ -162,7 +162,7 @@ def sum_up(db: sqlite3.Connection, record_id: int) -> None:
 
 
 def check_affordable(
-    db: sqlite3.Connection, batch_id: str, *, card: ModelCard, budget: Decimal | None
+    db: sqlite3.Connection, batch_id: str, *, card: ModelSpec, budget: Decimal | None
 ) -> None:
     """Raises BudgetReached when going on with a paused batch would only pause it again.
 
@@ -187,14 +187,14 @@ def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal
         return
     if price is None:
         raise BudgetReached("设置了 BUDGET，又不知道每张多少钱，请在 .env 里填 PRICE_PER_IMAGE 后继续")
-    left = max(budget - committed(db), Decimal(0))
+    left = max(budget - committed_spend(db), Decimal(0))
     if price > left:
         raise BudgetReached(
             f"预算 ¥{budget} 只剩 ¥{left:.2f}，不够再做一张。把 .env 里的 BUDGET 调高并重新启动，再按「继续」"
         )
 
 
-def _is_at_rest(db: sqlite3.Connection, batch_id: str | None) -> bool:
+def _is_not_active(db: sqlite3.Connection, batch_id: str | None) -> bool:
     row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
     return row is not None and row["state"] != "active"
 
@@ -213,7 +213,7 @@ def _note_late_start(db: sqlite3.Connection, record: Record) -> None:
         touch(db, [record.id])
 
 
-def committed(db: sqlite3.Connection) -> Decimal:
+def committed_spend(db: sqlite3.Connection) -> Decimal:
     """CNY billed, feared to be billed, or under way: what counts against BUDGET."""
     row = db.execute(
         "SELECT sum(micros) AS total FROM sends_totals WHERE outcome IN ('open', 'billed', 'unknown')"

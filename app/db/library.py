@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db.connection import transaction
-from app.db.ledger import holds_claim
+from app.db.ledger import still_owned
 from app.db.row_mapping import sample_images_text
 from app.db.versions import touch
 from app.domain import Record, SampleImage, Status
@@ -22,7 +22,7 @@ class OutputCopy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopyCounts:
+class CopyProgress:
     """How far the copies have come; ``error`` is why the last one that waits does so."""
 
     kept: int
@@ -52,10 +52,10 @@ def is_reference_used(db: sqlite3.Connection, names: Sequence[str]) -> bool:
     return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)
 
 
-def pin_references(db: sqlite3.Connection, record: Record, images: tuple[SampleImage, ...]) -> None:
+def save_reference_versions(db: sqlite3.Connection, record: Record, images: tuple[SampleImage, ...]) -> None:
     """Which pictures the references of a record are, told by the bucket just before they are sent."""
     with transaction(db):
-        if holds_claim(db, record, Status.RUNNING):
+        if still_owned(db, record, Status.RUNNING):
             db.execute(
                 "UPDATE generation_records SET sample_images = :images WHERE id = :id",
                 {"images": sample_images_text(images), "id": record.id},
@@ -126,7 +126,7 @@ def _last_to_look_at(db: sqlite3.Connection, limit: int) -> int | None:
     return None if row["last"] is None else int(row["last"])
 
 
-def hurry_output_copies(db: sqlite3.Connection) -> None:
+def reset_backoff(db: sqlite3.Connection) -> None:
     """After a start: what waits is tried at once, for a setting may have been mended."""
     with transaction(db):
         db.execute("UPDATE output_copies SET not_before = 0 WHERE state = 'waiting' AND not_before > 0")
@@ -181,7 +181,7 @@ def find_output_copy(db: sqlite3.Connection, filename: str) -> str:
     return str(row["key"]) if row else ""
 
 
-def count_output_copies(db: sqlite3.Connection) -> CopyCounts:
+def count_output_copies(db: sqlite3.Connection) -> CopyProgress:
     """How far the copies have come."""
     rows = db.execute("SELECT state, count(*) AS number FROM output_copies GROUP BY state").fetchall()
     numbers = {row["state"]: int(row["number"]) for row in rows}
@@ -195,4 +195,4 @@ def count_output_copies(db: sqlite3.Connection) -> CopyCounts:
         """
     ).fetchone()
     error = str(trouble["error"]) if trouble else ""
-    return CopyCounts(kept=numbers.get("kept", 0), waiting=numbers.get("waiting", 0), error=error)
+    return CopyProgress(kept=numbers.get("kept", 0), waiting=numbers.get("waiting", 0), error=error)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from app.db.row_mapping import text_of
 
 # Which folding an index was made with: another Unicode may fold otherwise, and then it is made anew.
-FOLDING = f"1/{unicodedata.unidata_version}"
+NORMALISER = f"1/{unicodedata.unidata_version}"
 _MOST_GRAMS = 24
 _FIRST_WIDE = "\u2e80"
 
@@ -30,26 +30,26 @@ _SIGNS = {code: _unused_sign(code) for code in range(128) if not chr(code).isaln
 class Term:
     """A search term: ``folded``, its full-text ``expression``, and whether that alone settles every hit."""
 
-    folded: str
+    normalised: str
     expression: str
-    is_settled: bool
+    is_exact: bool
 
 
-def fold(text: str | bytes) -> str:
+def normalise(text: str | bytes) -> str:
     """The form in which letters, case and width are one and the same; NUL is no character."""
     if isinstance(text, bytes):  # another program wrote it so
         text = text_of(text)
     return unicodedata.normalize("NFKC", text).casefold().replace("\x00", "")
 
 
-def holds(prompt: str | bytes | None, folded: str) -> bool:
+def contains(prompt: str | bytes | None, folded: str) -> bool:
     """Whether the prompt holds the folded term: what every search has to answer."""
-    return folded in fold(prompt or "")
+    return folded in normalise(prompt or "")
 
 
 def grams(prompt: str | bytes) -> str:
     """All grams of a prompt, in the order of their first characters, with spaces between."""
-    text = fold(prompt).translate(_SIGNS)
+    text = normalise(prompt).translate(_SIGNS)
     return " ".join([_gram(text, at) for at in range(len(text))])
 
 
@@ -58,7 +58,7 @@ def read_term(search: str) -> Term | None:
 
     Halves of surrogate pairs become ``?``, as in the prompts that are kept.
     """
-    folded = fold(search.encode("utf-8", "replace").decode("utf-8"))
+    folded = normalise(search.encode("utf-8", "replace").decode("utf-8"))
     if not folded:
         return None
     text = folded.translate(_SIGNS)
@@ -70,7 +70,7 @@ def read_term(search: str) -> Term | None:
     if begun:
         found.append(text[len(whole) :])
     return Term(
-        folded=folded, expression=f'"{" ".join(found)}"{" *" if begun else ""}', is_settled=is_settled
+        normalised=folded, expression=f'"{" ".join(found)}"{" *" if begun else ""}', is_exact=is_settled
     )
 
 

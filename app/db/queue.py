@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from app.db.batch_log import add_log
-from app.db.batches import close_batch, pause_in_transaction
+from app.db.batches import finish_if_done, pause_in_transaction
 from app.db.connection import transaction
-from app.db.ledger import close_sends, holds_claim, write_off_free_sends
+from app.db.ledger import close_charges, close_free_charges, still_owned
 from app.db.library import note_no_copy, note_output_copy
 from app.db.row_mapping import RECORD, to_record
 from app.db.versions import touch
-from app.domain import KeptPicture, Record, Status
+from app.domain import Record, SavedImage, Status
 from app.errors import Billed, ModelError
 
-MAX_LAPSES = 5
+MAX_CRASHES = 5
 # A lease or a pause that reaches farther than any that is given was given by a clock that has been set back
 # since: it counts as over.
 LONGEST_LEASE = 60.0
@@ -27,7 +27,7 @@ LONGEST_PAUSE = 120.0
 _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 # Ordered, at whoever's cost, but nobody knows with what result: never handed out again by themselves.
-_IN_DOUBT = """
+AMBIGUOUS = """
     ticket IS NULL AND EXISTS (
         SELECT 1
         FROM sends
@@ -36,13 +36,13 @@ _IN_DOUBT = """
 
 # Said twice, so that SQLite sees that the index of open records will do: it looks at nothing else then.
 _RUNNING = "status = 'running' AND status IN ('queued', 'running')"
-_LAPSED = f"{_RUNNING} AND (lease_until < :now OR lease_until > :now + {LONGEST_LEASE})"
-_DUE = f"(not_before <= :now OR not_before > :now + {LONGEST_PAUSE})"
+STALLED = f"{_RUNNING} AND (lease_until < :now OR lease_until > :now + {LONGEST_LEASE})"
+READY = f"(not_before <= :now OR not_before > :now + {LONGEST_PAUSE})"
 
 # What a dead worker left behind and nobody may take up: ordered with an unknown result or left behind too
 # often; or never ordered, or for nothing, and not to be now.
-_SPENT = f"lapses >= {MAX_LAPSES} OR {_IN_DOUBT}"
-_UNWANTED = """
+UNRECLAIMABLE = f"lapses >= {MAX_CRASHES} OR {AMBIGUOUS}"
+ORPHANED = """
     ticket IS NULL AND EXISTS (
         SELECT 1 FROM batches WHERE batches.id = generation_records.batch_id AND batches.state <> 'active')
 """
@@ -54,7 +54,7 @@ _CLAIMABLE = f"""
         (
             SELECT id
             FROM generation_records
-            WHERE {_LAPSED} AND model = :model AND NOT ({_SPENT}) AND NOT ({_UNWANTED})
+            WHERE {STALLED} AND model = :model AND NOT ({UNRECLAIMABLE}) AND NOT ({ORPHANED})
               AND id NOT IN (SELECT value FROM json_each(:in_hand))
             LIMIT 1
         ),
@@ -65,7 +65,7 @@ _CLAIMABLE = f"""
             WHERE generation_records.status = 'queued'
               AND generation_records.ticket IS NOT NULL
               AND generation_records.model = :model
-              AND {_DUE}
+              AND {READY}
               AND (batches.state = 'cancelled'
                    OR (batches.state = 'paused' AND generation_records.collecting))
             LIMIT 1
@@ -77,7 +77,7 @@ _CLAIMABLE = f"""
             WHERE batches.state = 'active'
               AND generation_records.status = 'queued'
               AND generation_records.model = :model
-              AND {_DUE}
+              AND {READY}
             ORDER BY batches.priority DESC, batches.created_at, batches.rowid, generation_records.id
             LIMIT 1
         )
@@ -92,7 +92,7 @@ def claim_record(
     owner: str,
     now: float,
     lease: float,
-    in_hand: Sequence[int] = (),
+    claimed_ids: Sequence[int] = (),
 ) -> Record | None:
     """Take the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds.
 
@@ -112,20 +112,20 @@ def claim_record(
                 "owner": owner,
                 "now": now,
                 "lease_until": now + lease,
-                "in_hand": json.dumps(in_hand),
+                "in_hand": json.dumps(claimed_ids),
             },
         ).fetchall()
         if not rows:
             return None
         if rows[0]["lapses"]:
-            write_off_free_sends(db, rows[0]["id"])
+            close_free_charges(db, rows[0]["id"])
         version = touch(db, [rows[0]["id"]])
     return replace(to_record(rows[0]), version=version)
 
 
-def has_claimable(db: sqlite3.Connection, *, model: str, now: float, in_hand: Sequence[int] = ()) -> bool:
+def has_claimable(db: sqlite3.Connection, *, model: str, now: float, claimed_ids: Sequence[int] = ()) -> bool:
     """Whether ``claim_record`` would find something; only reads."""
-    fields = {"model": model, "now": now, "in_hand": json.dumps(in_hand)}
+    fields = {"model": model, "now": now, "in_hand": json.dumps(claimed_ids)}
     row = db.execute(f"SELECT {_CLAIMABLE} AS id", fields).fetchone()
     return row["id"] is not None
 
@@ -145,37 +145,37 @@ def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, unt
         )
 
 
-def list_spent(db: sqlite3.Connection, *, now: float) -> list[Record]:
+def list_unreclaimable(db: sqlite3.Connection, *, now: float) -> list[Record]:
     """What ``settle_lapsed`` is about to end or put back; its picture may have been kept all the same."""
-    return _list_lapsed(db, f"{_SPENT} OR {_UNWANTED}", now)
+    return _list_stalled(db, f"{UNRECLAIMABLE} OR {ORPHANED}", now)
 
 
-def settle_lapsed(db: sqlite3.Connection, *, now: float) -> int:
+def reap_stalled(db: sqlite3.Connection, *, now: float) -> int:
     """End, or put back, what may not be handed out again after its worker died -> how many.
 
     Died between sending and hearing: ``unknown``. ``attempts`` stays, so that a worker that only slept
     may still bring its picture home. Died too often: ``failed``, or ``unknown`` with its ticket. Never
     sent, or for nothing, and its batch was paused or cancelled: queued, or cancelled with it.
     """
-    if not (_list_lapsed(db, _SPENT, now) or _list_lapsed(db, _UNWANTED, now)):
+    if not (_list_stalled(db, UNRECLAIMABLE, now) or _list_stalled(db, ORPHANED, now)):
         return 0
     with transaction(db):
-        spent = _list_lapsed(db, _SPENT, now)
+        spent = _list_stalled(db, UNRECLAIMABLE, now)
         for record in spent:
-            _end(db, record, *_lapsed_end(db, record))
-        unwanted = _list_lapsed(db, _UNWANTED, now)
+            _end(db, record, *_outcome_of_stalled(db, record))
+        unwanted = _list_stalled(db, ORPHANED, now)
         for record in unwanted:
-            write_off_free_sends(db, record.id)
-            _put_back(db, record, not_before=0.0)
+            close_free_charges(db, record.id)
+            _requeue(db, record, not_before=0.0)
     return len(spent) + len(unwanted)
 
 
-def _list_lapsed(db: sqlite3.Connection, condition: str, now: float) -> list[Record]:
-    sql = f"SELECT {RECORD} FROM generation_records WHERE {_LAPSED} AND ({condition})"
+def _list_stalled(db: sqlite3.Connection, condition: str, now: float) -> list[Record]:
+    sql = f"SELECT {RECORD} FROM generation_records WHERE {STALLED} AND ({condition})"
     return [to_record(row) for row in db.execute(sql, {"now": now}).fetchall()]
 
 
-def _lapsed_end(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelError]:
+def _outcome_of_stalled(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelError]:
     sql = "SELECT 1 FROM sends WHERE record_id = :id AND outcome = 'open' AND NOT is_free"
     sent = db.execute(sql, {"id": record.id}).fetchone() is not None
     if sent and record.ticket is None:
@@ -184,13 +184,13 @@ def _lapsed_end(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelEr
     text = "多次中断，已停止自动重试，可以手动重试"
     billed = Billed.UNKNOWN if sent else Billed.NO
     status = Status.UNKNOWN if sent else Status.FAILED
-    return status, ModelError(text, cause="interrupted", billed=billed, ticket_usable=True)
+    return status, ModelError(text, cause="interrupted", billed=billed, task_valid=True)
 
 
-def has_left_behind(db: sqlite3.Connection, *, model: str, now: float) -> bool:
+def has_stalled_of_other_models(db: sqlite3.Connection, *, model: str, now: float) -> bool:
     """Whether a dead worker left records of another image model, which no claim of this one takes up."""
     sql = (
-        f"SELECT 1 FROM generation_records WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT}) LIMIT 1"
+        f"SELECT 1 FROM generation_records WHERE {STALLED} AND model <> :model AND NOT ({AMBIGUOUS}) LIMIT 1"
     )
     return db.execute(sql, {"model": model, "now": now}).fetchone() is not None
 
@@ -205,14 +205,14 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
             f"""
             UPDATE generation_records
             SET status = 'queued', lease_until = NULL, lease_owner = NULL, collecting = ticket IS NOT NULL
-            WHERE {_LAPSED} AND model <> :model AND NOT ({_IN_DOUBT}) AND NOT ({_UNWANTED})
+            WHERE {STALLED} AND model <> :model AND NOT ({AMBIGUOUS}) AND NOT ({ORPHANED})
             RETURNING id
             """,
             {"model": model, "now": now},
         ).fetchall()
         touch(db, [row["id"] for row in left])
         for row in left:
-            write_off_free_sends(db, row["id"])
+            close_free_charges(db, row["id"])
         others = db.execute(
             """
             SELECT DISTINCT batches.id, generation_records.model
@@ -238,27 +238,27 @@ def requeue_record(
     everything stays as it is, but what was ordered and whose ticket could not be kept is unknown.
     """
     with transaction(db):
-        if not _holds(db, record):
+        if not _still_owned(db, record):
             return
         if error is None and _is_in_doubt(db, record):
-            _end(db, record, *_lapsed_end(db, record))
+            _end(db, record, *_outcome_of_stalled(db, record))
             return
-        if error is not None and not error.ticket_usable:
-            close_sends(db, record.id, error.billed, error.cause)
-        if _put_back(db, record, not_before=not_before, error=error):
+        if error is not None and not error.task_valid:
+            close_charges(db, record.id, error.billed, error.cause)
+        if _requeue(db, record, not_before=not_before, error=error):
             return
         if error is not None:
             add_log(
                 db,
                 record.batch_id,
                 "warning",
-                f"{place_in_batch(record)}：稍后再试，{error.message}",
+                f"{row_label(record)}：稍后再试，{error.message}",
                 record.id,
             )
 
 
 def _is_in_doubt(db: sqlite3.Connection, record: Record) -> bool:
-    sql = f"SELECT 1 FROM generation_records WHERE id = :id AND {_IN_DOUBT}"
+    sql = f"SELECT 1 FROM generation_records WHERE id = :id AND {AMBIGUOUS}"
     return db.execute(sql, {"id": record.id}).fetchone() is not None
 
 
@@ -280,7 +280,7 @@ def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
 def finish_record(
     db: sqlite3.Connection,
     record: Record,
-    kept: KeptPicture,
+    kept: SavedImage,
     *,
     seed: int | None = None,
     to_bucket: bool = False,
@@ -291,7 +291,7 @@ def finish_record(
     collected again by its ticket.
     """
     with transaction(db, durable=False):
-        if not _holds(db, record):
+        if not _still_owned(db, record):
             return False
         db.execute(
             f"""
@@ -318,11 +318,11 @@ def finish_record(
             note_output_copy(db, record.id, kept.filename)
         else:
             note_no_copy(db, [record.id])
-        close_sends(db, record.id, Billed.YES)
+        close_charges(db, record.id, Billed.YES)
         touch(db, [record.id])
-        text = f"{place_in_batch(record)}：已保存 {kept.filename}（{kept.width}×{kept.height}）"
+        text = f"{row_label(record)}：已保存 {kept.filename}（{kept.width}×{kept.height}）"
         add_log(db, record.batch_id, "info", text, record.id)
-        close_batch(db, record.batch_id)
+        finish_if_done(db, record.batch_id)
     return True
 
 
@@ -330,17 +330,17 @@ def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bo
     """A bad end: ``unknown`` when it may have been billed and nobody can know, else ``failed``."""
     status = Status.UNKNOWN if error.billed is Billed.UNKNOWN else Status.FAILED
     with transaction(db):
-        if not _holds(db, record):
+        if not _still_owned(db, record):
             return False
         _end(db, record, status, error)
     return True
 
 
-def _holds(db: sqlite3.Connection, record: Record) -> bool:
-    return holds_claim(db, record, Status.RUNNING, Status.UNKNOWN)
+def _still_owned(db: sqlite3.Connection, record: Record) -> bool:
+    return still_owned(db, record, Status.RUNNING, Status.UNKNOWN)
 
 
-def _put_back(
+def _requeue(
     db: sqlite3.Connection, record: Record, *, not_before: float, error: ModelError | None = None
 ) -> bool:
     """Into the queue, or to its end with its batch -> whether it was the latter."""
@@ -356,12 +356,12 @@ def _put_back(
         """,
         {
             "id": record.id,
-            "keeps_ticket": error is None or error.ticket_usable,
+            "keeps_ticket": error is None or error.task_valid,
             "not_before": not_before,
             "error": error.message if error else "",
             "cause": error.cause if error else "",
-            "retried": bool(error and not error.slow_down),
-            "throttled": bool(error and error.slow_down),
+            "retried": bool(error and not error.throttled),
+            "throttled": bool(error and error.throttled),
         },
     )
     # It was thought dead, and its batch at its end, while it only slept: there is something left to do.
@@ -373,7 +373,7 @@ def _put_back(
 
 
 def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelError) -> None:
-    close_sends(db, record.id, error.billed, error.cause)
+    close_charges(db, record.id, error.billed, error.cause)
     db.execute(
         f"""
         UPDATE generation_records
@@ -387,19 +387,19 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
             "status": status,
             "error": error.message,
             "cause": error.cause,
-            "keeps_ticket": error.ticket_usable,
+            "keeps_ticket": error.task_valid,
         },
     )
     touch(db, [record.id])
-    place, why = place_in_batch(record), error.message
+    place, why = row_label(record), error.message
     text = f"{place}：结果未知，{why}" if status is Status.UNKNOWN else f"{place}：失败，{why}"
     add_log(db, record.batch_id, "error", text, record.id)
     if error.pauses_batch and record.batch_id:
         pause_in_transaction(db, record.batch_id, error.message, stops_collecting=True)
-    close_batch(db, record.batch_id)
+    finish_if_done(db, record.batch_id)
 
 
-def place_in_batch(record: Record) -> str:
+def row_label(record: Record) -> str:
     """``第 3 行 · 第 2 张``, to begin a line of its log with."""
     many = f" · 第 {record.picture_number} 张" if record.num_images > 1 else ""
     return f"第 {record.row_number} 行{many}"

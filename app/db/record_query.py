@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from app.db.connection import snapshot
-from app.db.migrations.m0002_search import KINDS, SHOWN, UNSUCCESSFUL
+from app.db.connection import read_transaction
+from app.db.migrations.m0002_search import FACETS, UNSUCCESSFUL, VISIBLE
 from app.db.ngrams import Term, read_term
 from app.db.search_index import has_backlog
 from app.domain import Status
@@ -18,7 +18,7 @@ from app.domain import Status
 NEWEST, OLDEST = "newest", "oldest"
 _OPEN = (Status.QUEUED, Status.RUNNING)
 _ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
-_WORTH_TURNING = 1_000
+REVERSE_FROM = 1_000
 _FEW_ENOUGH_TO_SORT = 20_000
 _IDS_AT_ONCE = 10_000
 
@@ -52,7 +52,7 @@ class RecordFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Arm:
+class _Branch:
     source: str
     id: str
     conditions: tuple[str, ...]
@@ -64,15 +64,15 @@ class _Arm:
 
 def find_ids(db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0) -> list[int]:
     """A page of ids in the order asked for. A page near the end is counted from there."""
-    with snapshot(db):
-        if offset > _WORTH_TURNING or _is_counted(wanted):
+    with read_transaction(db):
+        if offset > REVERSE_FROM or _is_counted(wanted):
             total = count_records(db, wanted)
             limit = min(limit, total - offset)
             if limit <= 0:
                 return []
             after = total - offset - limit
             if after < offset:
-                return _ids(db, _turned(wanted), limit=limit, offset=after)[::-1]
+                return _ids(db, _reversed(wanted), limit=limit, offset=after)[::-1]
         return _ids(db, wanted, limit=limit, offset=offset)
 
 
@@ -94,8 +94,8 @@ def find_neighbours(
     db: sqlite3.Connection, wanted: RecordFilter, record_id: int
 ) -> tuple[int | None, int | None]:
     """(the id before, the id after) this record in the order asked for; None at either end."""
-    with snapshot(db):
-        before = _ids(db, _turned(wanted), limit=1, beyond=record_id)
+    with read_transaction(db):
+        before = _ids(db, _reversed(wanted), limit=1, beyond=record_id)
         after = _ids(db, wanted, limit=1, beyond=record_id)
     return (before[0] if before else None, after[0] if after else None)
 
@@ -105,16 +105,16 @@ def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     if _is_counted(wanted):
         return _sum_of_counts(db, wanted)
     term = read_term(wanted.search)
-    with snapshot(db):
+    with read_transaction(db):
         fields = _fields(wanted, term)
         selects = [arm.select("count(*)") for arm in _arms(db, wanted, term, for_count=True)]
         return sum(int(db.execute(sql, fields).fetchone()[0]) for sql in selects)
 
 
-def count_kinds(db: sqlite3.Connection, *, trash: bool = False) -> dict[str, dict[str, int]]:
+def count_facets(db: sqlite3.Connection, *, trash: bool = False) -> dict[str, dict[str, int]]:
     """For each of status, aspect_ratio, resolution, model and favourite: its values -> how many records."""
-    counts: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
-    for kind in KINDS:
+    counts: dict[str, dict[str, int]] = {kind: {} for kind in FACETS}
+    for kind in FACETS:
         rows = db.execute(
             f"""
             SELECT {kind} AS value, sum(number) AS number
@@ -130,7 +130,7 @@ def count_kinds(db: sqlite3.Connection, *, trash: bool = False) -> dict[str, dic
     return counts
 
 
-def _turned(wanted: RecordFilter) -> RecordFilter:
+def _reversed(wanted: RecordFilter) -> RecordFilter:
     return replace(wanted, sort=OLDEST if wanted.sort == NEWEST else NEWEST)
 
 
@@ -150,7 +150,7 @@ def _ids(
     term = read_term(wanted.search)
     direction, sign = ("DESC", "<") if wanted.sort == NEWEST else ("ASC", ">")
     fields = _fields(wanted, term) | {"limit": limit, "offset": offset, "beyond": beyond}
-    with snapshot(db):
+    with read_transaction(db):
         arms = _arms(db, wanted, term)
         if beyond is not None:
             arms = [replace(arm, conditions=(*arm.conditions, f"{arm.id} {sign} :beyond")) for arm in arms]
@@ -163,15 +163,15 @@ def _ids(
 
 def _arms(
     db: sqlite3.Connection, wanted: RecordFilter, term: Term | None, *, for_count: bool = False
-) -> list[_Arm]:
+) -> list[_Branch]:
     ended, still_open = _statuses(wanted)
-    narrowing = _narrowing(wanted)
+    narrowing = _filters(wanted)
     is_long_way = term is not None and not (wanted.trash or wanted.batch_id)
     arms = []
     if ended and term and is_long_way:
         arms += _indexed_arms(db, wanted, term)
     elif ended:
-        index, first = _way_in(db, wanted, ended, for_count=for_count)
+        index, first = _choose_index(db, wanted, ended, for_count=for_count)
         arms.append(_scan(index, (*first, *_of_statuses(ended, _ENDED), *narrowing), term))
     if still_open:
         first = ("deleted_at IS NULL", "status IN ('queued', 'running')", *_of_statuses(still_open, _OPEN))
@@ -188,60 +188,60 @@ def _statuses(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
     )
 
 
-def _way_in(
+def _choose_index(
     db: sqlite3.Connection, wanted: RecordFilter, ended: list[Status], *, for_count: bool
 ) -> tuple[str, tuple[str, ...]]:
     """The index to go by among the records that have ended, and the conditions that open it."""
     if wanted.trash:
         return "records_trash", ("deleted_at IS NOT NULL",)
     if wanted.batch_id:
-        return "records_of_batch", (SHOWN,)
+        return "records_of_batch", (VISIBLE,)
     if wanted.favourite:
-        return "records_favourite", (SHOWN, "favourite = 1")
+        return "records_favourite", (VISIBLE, "favourite = 1")
     if Status.SUCCESS not in ended:
         return "records_unsuccessful", (UNSUCCESSFUL,)
     if _has_dates(wanted) and (for_count or _is_short_time(db, wanted)):
-        return "records_created", (SHOWN,)
-    return ("records_facets" if _narrowing(wanted) or len(ended) < len(_ENDED) else "records_shown"), (SHOWN,)
+        return "records_created", (VISIBLE,)
+    return ("records_facets" if _filters(wanted) or len(ended) < len(_ENDED) else "records_shown"), (VISIBLE,)
 
 
 def _is_short_time(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
     """Whether so few records were made in that time that sorting them is faster than looking for them."""
-    conditions = " AND ".join((SHOWN, *_between(wanted)))
+    conditions = " AND ".join((VISIBLE, *_between(wanted)))
     source = "generation_records INDEXED BY records_created"
     sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {conditions} LIMIT {_FEW_ENOUGH_TO_SORT})"
     return int(db.execute(sql, _fields(wanted, None)).fetchone()[0]) < _FEW_ENOUGH_TO_SORT
 
 
-def _indexed_arms(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> list[_Arm]:
+def _indexed_arms(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> list[_Branch]:
     """By the index of prompts; and one by one, what it does not hold yet."""
     ended, _ = _statuses(wanted)
-    narrowing = (*_of_statuses(ended, _ENDED), *_narrowing(wanted))
+    narrowing = (*_of_statuses(ended, _ENDED), *_filters(wanted))
     source = "prompt_search"
     conditions: tuple[str, ...] = ("prompt_search MATCH :expression",)
-    if narrowing or not term.is_settled:
+    if narrowing or not term.is_exact:
         source += (
             " CROSS JOIN generation_records INDEXED BY records_facets"
             " ON generation_records.id = prompt_search.rowid"
         )
-        conditions += (SHOWN, *narrowing, *(() if term.is_settled else ("holds(prompt, :folded)",)))
+        conditions += (VISIBLE, *narrowing, *(() if term.is_exact else ("holds(prompt, :folded)",)))
     if not has_backlog(db):
-        return [_Arm(source=source, id="prompt_search.rowid", conditions=conditions)]
+        return [_Branch(source=source, id="prompt_search.rowid", conditions=conditions)]
     conditions += ("prompt_search.rowid NOT IN (SELECT id FROM search_backlog)",)
     waiting = "search_backlog CROSS JOIN generation_records ON generation_records.id = search_backlog.id"
     return [
-        _Arm(source=source, id="prompt_search.rowid", conditions=conditions),
-        _Arm(
+        _Branch(source=source, id="prompt_search.rowid", conditions=conditions),
+        _Branch(
             source=waiting,
             id="search_backlog.id",
-            conditions=(SHOWN, *narrowing, "holds(prompt, :folded)"),
+            conditions=(VISIBLE, *narrowing, "holds(prompt, :folded)"),
         ),
     ]
 
 
-def _scan(index: str, conditions: tuple[str, ...], term: Term | None) -> _Arm:
+def _scan(index: str, conditions: tuple[str, ...], term: Term | None) -> _Branch:
     searched = ("holds(prompt, :folded)",) if term else ()
-    return _Arm(
+    return _Branch(
         source=f"generation_records INDEXED BY {index}",
         id="generation_records.id",
         conditions=(*conditions, *searched),
@@ -254,7 +254,7 @@ def _of_statuses(asked: list[Status], possible: tuple[Status, ...]) -> tuple[str
     return (f"status IN ({', '.join(repr(status.value) for status in asked)})",)
 
 
-def _narrowing(wanted: RecordFilter) -> tuple[str, ...]:
+def _filters(wanted: RecordFilter) -> tuple[str, ...]:
     conditions = [f"{name} = :{name}" for name in _EQUALS if getattr(wanted, name)]
     if wanted.favourite is not None:
         conditions.append(f"favourite = {int(wanted.favourite)}")
@@ -280,7 +280,7 @@ def _fields(wanted: RecordFilter, term: Term | None) -> Fields:
     names = (*_EQUALS, "created_from", "created_before", "as_of")
     fields: Fields = {name: getattr(wanted, name) for name in names}
     if term:
-        fields |= {"folded": term.folded, "expression": term.expression}
+        fields |= {"folded": term.normalised, "expression": term.expression}
     return fields
 
 
@@ -293,7 +293,7 @@ def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     conditions = (
         "is_deleted = :trash",
         f"status {'NOT IN' if is_every_end else 'IN'} ({statuses})",
-        *_narrowing(wanted),
+        *_filters(wanted),
     )
     sql = f"SELECT coalesce(sum(number), 0) FROM record_counts WHERE {' AND '.join(conditions)}"
     return int(db.execute(sql, _fields(wanted, None) | {"trash": wanted.trash}).fetchone()[0])

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from app.db.connection import next_version, snapshot, transaction
+from app.db.connection import next_version, read_transaction, transaction
 from app.db.library import note_no_copy
 from app.db.record_query import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
 from app.db.row_mapping import RECORD, to_record
@@ -20,7 +20,7 @@ _READ_AT_ONCE = 200
 EMPTIED = -1
 NOT_EMPTIED = f"deletion IS NOT {EMPTIED}"
 
-Chosen = Sequence[int] | RecordFilter
+Selection = Sequence[int] | RecordFilter
 
 
 def get_record(db: sqlite3.Connection, record_id: int, *, trash: bool = False) -> Record:
@@ -38,7 +38,7 @@ def list_records(
     db: sqlite3.Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0
 ) -> list[Record]:
     """A page of records, in the order asked for."""
-    with snapshot(db):
+    with read_transaction(db):
         return records_of(db, find_ids(db, wanted, limit=limit, offset=offset))
 
 
@@ -46,14 +46,14 @@ def list_page(
     db: sqlite3.Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0
 ) -> tuple[list[Record], int]:
     """A page of records and how many there are in all pages, of one and the same moment."""
-    with snapshot(db):
+    with read_transaction(db):
         return list_records(db, wanted, limit=limit, offset=offset), count_records(db, wanted)
 
 
-def list_chosen(db: sqlite3.Connection, chosen: Chosen) -> Iterator[Record]:
+def list_selected(db: sqlite3.Connection, chosen: Selection) -> Iterator[Record]:
     """Records by their ids, or all that a filter finds, however many; deleted ones only by such a filter."""
     trash = isinstance(chosen, RecordFilter) and chosen.trash
-    for ids in _portions(_chosen_ids(db, chosen), _READ_AT_ONCE):
+    for ids in _portions(_selected_ids(db, chosen), _READ_AT_ONCE):
         yield from (record for record in records_of(db, ids) if trash or record.deleted_at is None)
 
 
@@ -61,7 +61,7 @@ def list_neighbours(
     db: sqlite3.Connection, wanted: RecordFilter, record_id: int
 ) -> tuple[Record | None, Record | None]:
     """(the record before, the record after) this one in the order asked for; None at either end."""
-    with snapshot(db):
+    with read_transaction(db):
         before, after = find_neighbours(db, wanted, record_id)
         return get_record_or_none(db, before), get_record_or_none(db, after)
 
@@ -116,29 +116,29 @@ def list_single_records(
     return [to_record(row) for row in rows]
 
 
-def delete_records(db: sqlite3.Connection, chosen: Chosen) -> int:
+def delete_records(db: sqlite3.Connection, chosen: Selection) -> int:
     """Into the trash -> how many; a record under way stays. Its file stays until the trash is emptied."""
-    return delete_undoably(db, chosen)[0]
+    return delete_with_undo(db, chosen)[0]
 
 
-def delete_undoably(db: sqlite3.Connection, chosen: Chosen) -> tuple[int, int]:
+def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, int]:
     """As ``delete_records`` -> (how many, the number that ``undo_delete`` takes)."""
     with transaction(db, durable=False):
         deletion = next_version(db)
     deleted = _change(
         db,
-        _chosen_ids(db, chosen),
+        _selected_ids(db, chosen),
         f"deleted_at = CURRENT_TIMESTAMP, deletion = {deletion}",
         "deleted_at IS NULL AND status NOT IN ('queued', 'running')",
     )
     return deleted, deletion
 
 
-def restore_records(db: sqlite3.Connection, chosen: Chosen) -> int:
+def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
     """Out of the trash again -> how many."""
     return _change(
         db,
-        _chosen_ids(db, chosen),
+        _selected_ids(db, chosen),
         "deleted_at = NULL, deletion = NULL",
         f"deleted_at IS NOT NULL AND {NOT_EMPTIED}",
         then=note_no_copy,
@@ -158,10 +158,10 @@ def undo_delete(db: sqlite3.Connection, undo: int) -> int:
     return restore_records(db, [row["id"] for row in rows])
 
 
-def mark_favourite(db: sqlite3.Connection, chosen: Chosen, favourite: bool) -> int:
+def mark_favourite(db: sqlite3.Connection, chosen: Selection, favourite: bool) -> int:
     """Mark as favourites, or no longer -> how many were changed."""
     mark = int(favourite)
-    return _change(db, _chosen_ids(db, chosen), f"favourite = {mark}", f"favourite <> {mark}")
+    return _change(db, _selected_ids(db, chosen), f"favourite = {mark}", f"favourite <> {mark}")
 
 
 def _change(
@@ -192,7 +192,7 @@ def _change(
     return number
 
 
-def _chosen_ids(db: sqlite3.Connection, chosen: Chosen) -> Iterable[int]:
+def _selected_ids(db: sqlite3.Connection, chosen: Selection) -> Iterable[int]:
     return list(list_record_ids(db, chosen)) if isinstance(chosen, RecordFilter) else chosen
 
 

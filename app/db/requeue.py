@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from app.db.batch_log import add_log
 from app.db.batches import NOT_CHARGED, check_model
 from app.db.connection import transaction
-from app.db.queue import place_in_batch
+from app.db.queue import row_label
 from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, keep_answer
 from app.db.versions import touch
-from app.domain import ImageRequest, ModelCard, Record, Status
+from app.domain import ImageRequest, ModelSpec, Record, Status
 from app.errors import Conflict
 
 
@@ -19,7 +19,7 @@ def retry_records(
     batch_id: str,
     ids: list[int] | None = None,
     *,
-    card: ModelCard,
+    card: ModelSpec,
     key: RequestKey | None = None,
 ) -> int:
     """Failed records back into the queue -> how many.
@@ -42,7 +42,7 @@ def retry_records(
     return len(ids)
 
 
-def _not_charged(db: sqlite3.Connection, batch_id: str, card: ModelCard) -> list[int]:
+def _not_charged(db: sqlite3.Connection, batch_id: str, card: ModelSpec) -> list[int]:
     """The failed records of a batch that were not charged. Raises Conflict when all that failed were."""
     sql = f"""
         SELECT id, ({NOT_CHARGED}) AS is_free
@@ -53,7 +53,7 @@ def _not_charged(db: sqlite3.Connection, batch_id: str, card: ModelCard) -> list
     ids = [row["id"] for row in failed if row["is_free"]]
     if failed and not ids:
         raise Conflict(f"失败的 {len(failed)} 张都已计费，没有重试；要再付一次，请逐张点「重试」")
-    return list_makeable(db, ids, card=card) or ids
+    return list_supported(db, ids, card=card) or ids
 
 
 def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> None:
@@ -66,13 +66,13 @@ def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> N
 
 
 def queue_in_batch(
-    db: sqlite3.Connection, batch_id: str, ids: Sequence[int], *, card: ModelCard, paused: bool = False
+    db: sqlite3.Connection, batch_id: str, ids: Sequence[int], *, card: ModelSpec, paused: bool = False
 ) -> None:
     """``queue_again`` for records of one batch, which goes on; inside a transaction.
 
     A batch that is paused stays so; with ``paused`` one that has ended is paused, too.
     """
-    orders = queue_again(db, ids, card=card)
+    orders = requeue(db, ids, card=card)
     if not ids:
         return
     check_model(db, batch_id, card.model_id)
@@ -90,13 +90,13 @@ def queue_in_batch(
     add_log(db, batch_id, "info", text)
 
 
-def list_makeable(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> list[int]:
+def list_supported(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelSpec) -> list[int]:
     """Those of these records that need no order, or that ``card``'s model can make."""
     records = records_of(db, ids)
-    return [record.id for record in records if record.ticket or not card.beyond(record.request)]
+    return [record.id for record in records if record.ticket or not card.unsupported(record.request)]
 
 
-def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) -> int:
+def requeue(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelSpec) -> int:
     """These records as if they were new, but for their tickets -> how many to order; inside a transaction.
 
     What has a ticket is collected, also while its batch is paused. What has none is ordered from ``card``,
@@ -124,8 +124,8 @@ def queue_again(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelCard) 
     return sum(record.ticket is None for record in records)
 
 
-def _made_by(card: ModelCard, record: Record) -> ImageRequest:
-    for problem in card.beyond(record.request):
-        place, why = place_in_batch(record), problem.message
+def _made_by(card: ModelSpec, record: Record) -> ImageRequest:
+    for problem in card.unsupported(record.request):
+        place, why = row_label(record), problem.message
         raise Conflict(f"{place}：现在的模型不能重试，{why}；请换回 {record.model}，或改了再做")
-    return card.accept(record.request)
+    return card.strip_unsupported(record.request)

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from app.db.connection import transaction
-from app.db.migrations.m0002_search import SHOWN
+from app.db.migrations.m0002_search import VISIBLE
 from app.db.ngrams import grams
 
 _LETTERS_A_STEP = 20_000  # holds the write lock for about 50 ms
@@ -81,7 +81,7 @@ def _some_of_backlog(db: sqlite3.Connection, limit: int) -> Iterator[sqlite3.Row
             search_backlog.id,
             coalesce(indexed_prompt, prompt, '') AS indexed_prompt,
             prompt,
-            ({SHOWN}) AS is_shown,
+            ({VISIBLE}) AS is_shown,
             EXISTS (SELECT 1 FROM prompt_search WHERE prompt_search.rowid = search_backlog.id) AS is_indexed
         FROM search_backlog
         LEFT JOIN generation_records ON generation_records.id = search_backlog.id

@@ -9,20 +9,20 @@ from decimal import Decimal
 from app.db.batch_log import add_log
 from app.db.batches import check_model
 from app.db.connection import transaction
-from app.db.ledger import sum_up
+from app.db.ledger import recompute_costs
 from app.db.request_keys import RequestKey, find_answer, keep_answer
-from app.db.requeue import list_makeable, queue_again
+from app.db.requeue import list_supported, requeue
 from app.db.row_mapping import RECORD, priced, to_record
 from app.db.versions import touch
-from app.domain import ModelCard, Status
-from app.domain.ledger import Doubt, DoubtCounts
+from app.domain import ModelSpec, Status
+from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
 from app.errors import Conflict
 
 _IN_DOUBT = "id IN (SELECT record_id FROM sends WHERE outcome = 'unknown')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class RequeueResult:
     """What became of the records: how many, and how many of them wait because their batch is paused."""
 
     records: int
@@ -30,7 +30,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Resolution:
     """How many records were settled, the money it was about, and the number that ``undo_drop`` takes.
 
     The money is None when some of it has no known price.
@@ -41,7 +41,7 @@ class Settled:
     undo: int
 
 
-def list_doubts(db: sqlite3.Connection, *, limit: int) -> list[Doubt]:
+def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCharge]:
     """What is in doubt, newest first."""
     rows = db.execute(
         """
@@ -63,7 +63,7 @@ def list_doubts(db: sqlite3.Connection, *, limit: int) -> list[Doubt]:
     found = db.execute(sql, [json.dumps([row["record_id"] for row in rows])]).fetchall()
     records = {row["id"]: to_record(row) for row in found}
     return [
-        Doubt(
+        UnresolvedCharge(
             record_id=row["record_id"],
             record=records.get(row["record_id"]),
             batch_name=row["batch_name"] or "",
@@ -76,7 +76,7 @@ def list_doubts(db: sqlite3.Connection, *, limit: int) -> list[Doubt]:
     ]
 
 
-def count_doubts(db: sqlite3.Connection, *, model: str) -> DoubtCounts:
+def count_unresolved(db: sqlite3.Connection, *, model: str) -> UnresolvedCounts:
     """How many there are in all, and what can be done with how many by this image model."""
     row = db.execute(
         f"""
@@ -93,7 +93,7 @@ def count_doubts(db: sqlite3.Connection, *, model: str) -> DoubtCounts:
         """,
         {"model": model},
     ).fetchone()
-    return DoubtCounts(
+    return UnresolvedCounts(
         records=row["records"],
         at_stake=priced(row["micros"], row["unpriced"]),
         collectable=row["collectable"],
@@ -102,7 +102,7 @@ def count_doubts(db: sqlite3.Connection, *, model: str) -> DoubtCounts:
     )
 
 
-def collect_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelCard) -> Done:
+def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelSpec) -> RequeueResult:
     """Ask the service again for what was ordered; nothing is ordered anew. None: all that have a ticket.
 
     Also those whose batch is paused or cancelled: it stays so. Raises Conflict when a named one cannot be.
@@ -113,7 +113,7 @@ def collect_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: 
             raise Conflict("有的图片没有编号可以取回，或不是现在的模型下的单，请刷新后再选")
 
         def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
-            queue_again(db, batch_ids, card=card)
+            requeue(db, batch_ids, card=card)
             if state == "finished":
                 _set_state(db, batch_id, "active")
             add_log(db, batch_id, "info", f"取回 {len(batch_ids)} 张，不会再下单")
@@ -121,9 +121,9 @@ def collect_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: 
         return _by_batch(db, rows, begin)
 
 
-def order_again(
-    db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelCard, key: RequestKey | None = None
-) -> Done:
+def resubmit(
+    db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelSpec, key: RequestKey | None = None
+) -> RequeueResult:
     """Order these pictures anew, at their price. None: all that cannot be collected.
 
     A batch that is paused stays so, and what is ordered waits with it: going on would start the rest of it.
@@ -132,12 +132,12 @@ def order_again(
     """
     with transaction(db):
         if first := find_answer(db, key):
-            return Done(**first)
+            return RequeueResult(**first)
         rows = _chosen(db, ids, "1" if ids is not None else "ticket IS NULL", card)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
         if ids is None:
-            able = set(list_makeable(db, [row["id"] for row in rows], card=card))
+            able = set(list_supported(db, [row["id"] for row in rows], card=card))
             rows = [row for row in rows if row["id"] in able] or rows
 
         def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
@@ -145,7 +145,7 @@ def order_again(
                 "UPDATE generation_records SET ticket = NULL WHERE id IN (SELECT value FROM json_each(?))",
                 [json.dumps(batch_ids)],
             )
-            queue_again(db, batch_ids, card=card)
+            requeue(db, batch_ids, card=card)
             check_model(db, batch_id, card.model_id)
             if state != "paused":
                 _set_state(db, batch_id, "active")
@@ -154,10 +154,10 @@ def order_again(
         done = _by_batch(db, rows, begin)
         waiting = sum(1 for row in rows if row["state"] == "paused")
         keep_answer(db, key, {"records": done.records, "waiting": waiting})
-        return Done(records=done.records, waiting=waiting)
+        return RequeueResult(records=done.records, waiting=waiting)
 
 
-def drop_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed: bool) -> Settled:
+def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed: bool) -> Resolution:
     """Settle what nobody knew as the person says: it is on the bill, or it is not. None: all.
 
     A picture of which nobody knew ends as cancelled, cause ``dropped``: nothing sends it again by itself.
@@ -181,10 +181,10 @@ def drop_records(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed: b
         )
         _end(db, [row["record_id"] for row in rows], undo, billed)
     amount = priced(sum(row["micros"] for row in rows), sum(row["unpriced"] for row in rows))
-    return Settled(records=len(rows), amount=amount, undo=undo)
+    return Resolution(records=len(rows), amount=amount, undo=undo)
 
 
-def undo_drop(db: sqlite3.Connection, undo: int) -> int:
+def undo_resolution(db: sqlite3.Connection, undo: int) -> int:
     """What one call settled is in doubt again -> how many records; what was ordered since goes on."""
     with transaction(db):
         sql = "SELECT DISTINCT record_id FROM sends WHERE settlement_id = :undo"
@@ -243,7 +243,7 @@ def _end(db: sqlite3.Connection, ids: Sequence[int], undo: int, billed: bool) ->
 def _sum_up(db: sqlite3.Connection, ids: Sequence[int], words: str) -> None:
     """Sum every record up, and say in the log of its batch what happened to how many."""
     for record_id in ids:
-        sum_up(db, record_id)
+        recompute_costs(db, record_id)
     touch(db, ids)
     rows = db.execute(
         """
@@ -259,7 +259,7 @@ def _sum_up(db: sqlite3.Connection, ids: Sequence[int], words: str) -> None:
 
 
 def _chosen(
-    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, card: ModelCard
+    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, card: ModelSpec
 ) -> list[sqlite3.Row]:
     """Unknown records among ``ids`` (None: all) -> rows of id, batch_id and the batch's state."""
     which = _IN_DOUBT if ids is None else "id IN (SELECT value FROM json_each(:ids))"
@@ -280,7 +280,7 @@ def _chosen(
 
 def _by_batch(
     db: sqlite3.Connection, rows: Sequence[sqlite3.Row], begin: Callable[[str, list[int], str], None]
-) -> Done:
+) -> RequeueResult:
     """Begin anew, batch by batch; a record that was in the trash is taken out of it."""
     groups: dict[tuple[str, str], list[int]] = {}
     for row in rows:
@@ -291,7 +291,7 @@ def _by_batch(
             "UPDATE generation_records SET deleted_at = NULL WHERE id IN (SELECT value FROM json_each(?))",
             [json.dumps(ids)],
         )
-    return Done(records=len(rows))
+    return RequeueResult(records=len(rows))
 
 
 def _set_state(db: sqlite3.Connection, batch_id: str, state: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from app.db.row_mapping import priced, yuan
-from app.domain.ledger import BatchSpent, Send, Spent
+from app.domain.ledger import BatchSpend, Charge, SpendTotals
 
 _LINES_AT_ONCE = 2_000
 _SUMS = "count(*) AS number, sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced"
@@ -23,12 +23,12 @@ _BY_LINE = f"""
 """
 
 
-def spent_in_all(db: sqlite3.Connection) -> Spent:
+def total_spend(db: sqlite3.Connection) -> SpendTotals:
     """Since the first send."""
     return _total(db.execute("SELECT outcome, number, micros, unpriced FROM sends_totals").fetchall())
 
 
-def spent_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[str, Spent]]:
+def spend_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[str, SpendTotals]]:
     """Between each moment and the next: model -> what was spent. Moments are UTC, ``2026-03-01 16:00:00``.
 
     Fast when they are whole hours, as in most time zones.
@@ -43,7 +43,7 @@ def spent_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[st
     return spans
 
 
-def spent_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -> list[BatchSpent]:
+def spend_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -> list[BatchSpend]:
     """The newest batches that were started between two moments, each with all it ever came to."""
     batches = db.execute(
         """
@@ -57,7 +57,7 @@ def spent_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -
     ).fetchall()
     sql = f"SELECT outcome, {_SUMS} FROM sends WHERE batch_id = :id GROUP BY outcome"
     return [
-        BatchSpent(
+        BatchSpend(
             id=batch["id"],
             name=batch["name"],
             created_at=batch["created_at"],
@@ -83,7 +83,7 @@ def count_failures(db: sqlite3.Connection, low: str, high: str) -> dict[str, int
     return {row["cause"]: row["number"] for row in rows}
 
 
-def list_sends(db: sqlite3.Connection, low: str, high: str) -> Iterator[Send]:
+def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge]:
     """The ledger between two moments, line by line in its order."""
     fields: dict[str, object] = {"low": low, "high": high, "limit": _LINES_AT_ONCE}
     sql = "SELECT min(id) AS first, max(id) AS last FROM sends WHERE sent_at >= :low AND sent_at < :high"
@@ -109,8 +109,8 @@ def list_sends(db: sqlite3.Connection, low: str, high: str) -> Iterator[Send]:
         fields["after"] = rows[-1]["id"]
 
 
-def _to_send(row: sqlite3.Row) -> Send:
-    return Send(
+def _to_send(row: sqlite3.Row) -> Charge:
+    return Charge(
         id=row["id"],
         record_id=row["record_id"],
         batch_id=row["batch_id"],
@@ -128,13 +128,13 @@ def _to_send(row: sqlite3.Row) -> Send:
     )
 
 
-def _total(rows: Sequence[sqlite3.Row]) -> Spent:
+def _total(rows: Sequence[sqlite3.Row]) -> SpendTotals:
     """Rows of outcome, number, micros and unpriced -> their sum."""
     numbers = {row["outcome"]: int(row["number"]) for row in rows}
     money = {row["outcome"]: yuan(row["micros"]) for row in rows}
     unpriced = {row["outcome"]: int(row["unpriced"]) for row in rows}
-    zero = Spent()
-    return Spent(
+    zero = SpendTotals()
+    return SpendTotals(
         billed=money.get("billed", zero.billed),
         pictures=numbers.get("billed", 0),
         unpriced_pictures=unpriced.get("billed", 0),

@@ -17,13 +17,13 @@ from typing import Any
 from app.domain.references import FILES_URL as FILES_URL
 from app.domain.references import PINNED as PINNED
 from app.domain.references import WHOLE_DIGEST as WHOLE_DIGEST
-from app.domain.references import CheckedUpload as CheckedUpload
 from app.domain.references import LibraryImage as LibraryImage
 from app.domain.references import LibraryPage as LibraryPage
 from app.domain.references import Reference as Reference
-from app.domain.references import ReferenceFacts as ReferenceFacts
+from app.domain.references import ReferenceInfo as ReferenceInfo
 from app.domain.references import ReferenceLimits as ReferenceLimits
 from app.domain.references import SampleImage as SampleImage
+from app.domain.references import ValidatedUpload as ValidatedUpload
 from app.domain.sizes import ASPECT_RATIOS as ASPECT_RATIOS
 from app.domain.sizes import RESOLUTION_AREAS as RESOLUTION_AREAS
 from app.domain.sizes import RESOLUTIONS as RESOLUTIONS
@@ -136,7 +136,7 @@ class ModelSetup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
+class ModelSpec:
     """What an image model declares; the pages and the checks follow it.
 
     name             the value of IMAGE_MODEL; label is for people, model_id is the service's own
@@ -205,14 +205,14 @@ class ModelCard:
         """Whether nobody can be charged for a picture of this request, so that it may be ordered again."""
         return self.free_by_nature and self.price(request) == 0
 
-    def problems(
-        self, request: ImageRequest, facts: Mapping[str, ReferenceFacts] = MappingProxyType({})
+    def validate(
+        self, request: ImageRequest, facts: Mapping[str, ReferenceInfo] = MappingProxyType({})
     ) -> list[InvalidRequest]:
         """Why this model cannot make this request, before money is spent; empty when it can.
 
         ``facts`` are what is known of its reference images, by their address.
         """
-        found = self.beyond(request)
+        found = self.unsupported(request)
         refusal = self.local_reference_problem
         if refusal and not all(_is_web_url(image.url) for image in request.sample_images):
             found.append(InvalidRequest("sample_images", refusal))
@@ -220,7 +220,7 @@ class ModelCard:
             found.extend(_reference_problems(image, facts.get(image.url), self))
         return found
 
-    def beyond(self, request: ImageRequest) -> list[InvalidRequest]:
+    def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
         """What this model never makes, whatever the references are: such a size, from so many of them."""
         found = []
         if (request.aspect_ratio, request.resolution) not in self.sizes:
@@ -232,7 +232,7 @@ class ModelCard:
             found.append(InvalidRequest("sample_images", text))
         return found
 
-    def accept(self, request: ImageRequest) -> ImageRequest:
+    def strip_unsupported(self, request: ImageRequest) -> ImageRequest:
         """The request without the fields this model does not take, so that none is recorded as used."""
         return replace(
             request,
@@ -246,13 +246,13 @@ def _is_web_url(url: str) -> bool:
 
 
 def _reference_problems(
-    image: SampleImage, facts: ReferenceFacts | None, card: ModelCard
+    image: SampleImage, facts: ReferenceInfo | None, card: ModelSpec
 ) -> Iterator[InvalidRequest]:
     if facts is None:
         return
     if facts.is_missing:
         yield InvalidRequest("sample_images", f"参考图「{image.filename}」找不到了，请重新选择")
-    elif card.reference_limits and (why := card.reference_limits.complaint(facts)):
+    elif card.reference_limits and (why := card.reference_limits.violation(facts)):
         yield InvalidRequest("sample_images", f"{card.label} 用不了参考图「{image.filename}」：它{why}")
 
 
@@ -324,7 +324,7 @@ class Record:
             filename=self.requested_filename,
             seed=self.seed,
             steps=self.steps,
-            sample_images=tuple(image.as_used for image in self.sample_images),
+            sample_images=tuple(image.pinned for image in self.sample_images),
         )
 
 
@@ -366,7 +366,7 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class GeneratedImage:
     """A picture as a model delivered it, not yet checked; ``seed`` when the service named the real one."""
 
     content: bytes
@@ -374,7 +374,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptPicture:
+class SavedImage:
     """A picture that was decoded and kept: real size and format (``png``, ``jpeg``, ``webp``), final name."""
 
     filename: str

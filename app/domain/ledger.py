@@ -16,13 +16,13 @@ OUTCOMES = {
 }
 
 
-def known(amount: Decimal, unpriced: int) -> Decimal | None:
+def known_amount(amount: Decimal, unpriced: int) -> Decimal | None:
     """What sends came to as it may be told: None when none of them has a price that anybody knows."""
     return None if unpriced and not amount else amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
+class Charge:
     """A line of the ledger; the record may be gone. ``settled_at`` is set when a person said the outcome.
 
     ``price`` is CNY; None: nobody knew it, so what was spent by it is not known either.
@@ -55,7 +55,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+class SpendTotals:
     """What sends come to: CNY, and how many they are; unpriced ones are in the numbers, not in the money."""
 
     billed: Decimal = Decimal(0)
@@ -70,7 +70,7 @@ class Spent:
     unpaid_sends: int = 0
 
     @classmethod
-    def of(cls, send: Send) -> "Spent":
+    def of(cls, send: Charge) -> "SpendTotals":
         """What one line comes to."""
         price, unpriced = send.price or Decimal(0), int(send.price is None)
         if send.outcome == "billed":
@@ -81,9 +81,9 @@ class Spent:
             return cls(open=price, open_sends=1, unpriced_open=unpriced)
         return cls(unpaid_sends=1)
 
-    def __add__(self, other: "Spent") -> "Spent":
+    def __add__(self, other: "SpendTotals") -> "SpendTotals":
         sums = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
-        return Spent(**sums)
+        return SpendTotals(**sums)
 
     @property
     def sends(self) -> int:
@@ -97,17 +97,17 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchSpent:
+class BatchSpend:
     """A batch and what it came to."""
 
     id: str
     name: str
     created_at: str
-    spent: Spent
+    spent: SpendTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class UnresolvedCharge:
     """A record with sends that nobody knows the outcome of; ``record`` is None when it is gone for good.
 
     ``batch_paused`` says that nothing of its batch is started at the moment.
@@ -138,7 +138,7 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtCounts:
+class UnresolvedCounts:
     """How many records are in doubt, how many can be collected or only ordered again, and the money.
 
     Money is None when some of it has no known price.

@@ -28,16 +28,16 @@ class SampleImage:
     etag: str = ""
 
     @property
-    def mark(self) -> str:
+    def content_id(self) -> str:
         """What tells the content where the key does not: the hash of a copy, or the bucket's ETag."""
         return self.etag or (self.sha256 if len(self.sha256) == WHOLE_DIGEST else "")
 
     @property
-    def as_used(self) -> SampleImage:
+    def pinned(self) -> SampleImage:
         """The same by an address that leads to this content alone, whatever lies in its place now."""
-        if not (self.mark and self.key):
+        if not (self.content_id and self.key):
             return self
-        return replace(self, url=f"{FILES_URL}{PINNED}{self.mark}/{quote(self.key)}")
+        return replace(self, url=f"{FILES_URL}{PINNED}{self.content_id}/{quote(self.key)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceFacts:
+class ReferenceInfo:
     """What is known of a reference image before it is sent; None and "" where nothing is."""
 
     format: str = ""
@@ -70,7 +70,7 @@ class ReferenceLimits:
     max_side: int
     max_ratio: int
 
-    def complaint(self, facts: ReferenceFacts) -> str:
+    def violation(self, facts: ReferenceInfo) -> str:
         """Why it would not take one, to be put after the picture's name; empty when it would."""
         if facts.format and facts.format not in self.formats:
             return f"是 {facts.format.upper()}，只收 {'、'.join(self.formats).upper()}"
@@ -86,7 +86,7 @@ class ReferenceLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckedUpload:
+class ValidatedUpload:
     """An upload that was decoded: its safe name (ending by the bytes), its facts, a WebP thumbnail."""
 
     filename: str

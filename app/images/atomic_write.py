@@ -25,7 +25,7 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextlib.contextmanager
-def telling(folder: Path) -> Iterator[None]:
+def translate_os_errors(folder: Path) -> Iterator[None]:
     """Turns what the disk says into a StorageError that says what to do."""
     try:
         yield
@@ -34,7 +34,7 @@ def telling(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def part_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Path]:
+def temp_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Path]:
     """The pieces in a new ``.part`` file that has reached the disk; gone again at the end, come what may.
 
     Its writer holds a lock on it, which ends with the process however that ends; see ``remove_parts``.
@@ -56,7 +56,7 @@ def part_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Pa
 def write_over(final: Path, content: bytes, parts_folder: Path) -> None:
     """Write a file that may be made again from others; what was there before is replaced in one move."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    with part_file(parts_folder, [content]) as part:
+    with temp_file(parts_folder, [content]) as part:
         windows_files.replace(part, final)
 
 
@@ -79,7 +79,7 @@ def remove_parts(folder: Path, *, older_than: float) -> int:
     """
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         parts = [Path(entry) for entry in entries if _OUR_PART.fullmatch(entry.name)]
-        return sum(_remove_forsaken(part, older_than) for part in parts)
+        return sum(_remove_orphan(part, older_than) for part in parts)
     return 0
 
 
@@ -96,7 +96,7 @@ def _new_part(folder: Path) -> tuple[Path, BinaryIO]:
         file.close()
 
 
-def _remove_forsaken(part: Path, older_than: float) -> bool:
+def _remove_orphan(part: Path, older_than: float) -> bool:
     if sys.platform == "win32":
         return _remove_old(part, older_than)
     try:
@@ -118,14 +118,14 @@ def _remove_old(part: Path, older_than: float) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        if not windows_files.is_held(error):  # what is held is looked at again by the hour
+        if not windows_files.is_locked(error):  # what is held is looked at again by the hour
             raise
     return False
 
 
 def _sentence(error: OSError, folder: Path) -> str:
-    if windows_files.is_held(error):
-        return windows_files.held_sentence(error)
+    if windows_files.is_locked(error):
+        return windows_files.locked_message(error)
     if error.errno in _FULL:
         return f"磁盘已满，写不进「{folder}」，请腾出空间后重试"
     if error.errno in _REFUSED:

@@ -42,12 +42,12 @@ class TooManyParts(ValueError):
     """A picture in so many scans, segments or chunks that reading it takes seconds or minutes."""
 
 
-class Damaged(ValueError):
+class Corrupt(ValueError):
     """The decoder or the file's own end mark says that something is missing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class Decoded:
     """What decoding showed; width and height as the picture is seen, its orientation applied."""
 
     format: str
@@ -56,7 +56,7 @@ class Checked:
     thumbnail: bytes
 
 
-def check(content: bytes, *, max_pixels: int) -> Checked:
+def decode(content: bytes, *, max_pixels: int) -> Decoded:
     """Decode all of it, at reduced scale where the format can. Raises one of the four above."""
     picture_format = sniff(content)
     if picture_format is None or picture_format not in KEPT_FORMATS:
@@ -66,8 +66,8 @@ def check(content: bytes, *, max_pixels: int) -> Checked:
     if not is_noise and not is_in_few_parts(content, picture_format):
         raise TooManyParts
     if lacks_end:
-        raise Damaged("no end mark")
-    return _decode(io.BytesIO(content), picture_format, max_pixels)
+        raise Corrupt("no end mark")
+    return _decode_file(io.BytesIO(content), picture_format, max_pixels)
 
 
 def thumbnail_of(file: BinaryIO, *, max_pixels: int) -> bytes:
@@ -76,10 +76,10 @@ def thumbnail_of(file: BinaryIO, *, max_pixels: int) -> bytes:
     if picture_format is None:
         raise NotAPicture(None)
     file.seek(0)
-    return _decode(file, picture_format, max_pixels).thumbnail
+    return _decode_file(file, picture_format, max_pixels).thumbnail
 
 
-def small_copy(thumbnail: bytes, box: tuple[int, int]) -> bytes:
+def jpeg_thumbnail(thumbnail: bytes, box: tuple[int, int]) -> bytes:
     """A thumbnail within a box of pixels, as the JPEG that spreadsheets show; clear parts become white."""
     with Image.open(io.BytesIO(thumbnail), formats=["WEBP"]) as image:
         image.thumbnail(box)
@@ -90,7 +90,7 @@ def small_copy(thumbnail: bytes, box: tuple[int, int]) -> bytes:
         return packed.getvalue()
 
 
-def _decode(file: BinaryIO, picture_format: str, max_pixels: int) -> Checked:
+def _decode_file(file: BinaryIO, picture_format: str, max_pixels: int) -> Decoded:
     try:
         with Image.open(file, formats=[picture_format.upper()]) as image:
             width, height = image.size
@@ -98,18 +98,18 @@ def _decode(file: BinaryIO, picture_format: str, max_pixels: int) -> Checked:
                 raise TooManyPixels(f"{width}x{height}")
             if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
                 width, height = height, width
-            return Checked(picture_format, width, height, _thumbnail(image))
+            return Decoded(picture_format, width, height, _thumbnail(image))
     except TooManyPixels:
         raise
     except _BOMBS as error:
         raise TooManyPixels(str(error)) from error
     except _DAMAGED as error:
-        raise Damaged(str(error)) from error
+        raise Corrupt(str(error)) from error
 
 
 def _thumbnail(image: Image.Image) -> bytes:
     """``thumbnail`` before any load, so that a JPEG is decoded at a fraction of its size."""
-    small = image if _shrinks_well(image) else _in_true_colour(image)
+    small = image if _can_draft(image) else _in_true_colour(image)
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=_REDUCING_GAP)
     small.load()
     turned = _in_true_colour(ImageOps.exif_transpose(small))
@@ -119,7 +119,7 @@ def _thumbnail(image: Image.Image) -> bytes:
     return packed.getvalue()
 
 
-def _shrinks_well(image: Image.Image) -> bool:
+def _can_draft(image: Image.Image) -> bool:
     """Not palettes, and not the one colour that stands for clear: their neighbours cannot be mixed."""
     return image.mode in ("RGB", "RGBA", "L", "CMYK") and "transparency" not in image.info
 

@@ -89,13 +89,13 @@ def _listed_stems(output_dir: Path) -> set[str]:
     return set()
 
 
-def promised_units(output_dir: Path) -> int:
+def max_stem_length(output_dir: Path) -> int:
     """How long a stem with number and counter may be in that folder, in UTF-16 units."""
-    room = windows_files.name_room(output_dir)
+    room = windows_files.max_name_length(output_dir)
     return _ANY_UNITS if room is None else min(_ANY_UNITS, room - len(".webp"))
 
 
-def numbered(stem: str, number: int, max_units: int = _ANY_UNITS) -> str:
+def with_counter(stem: str, number: int, max_units: int = _ANY_UNITS) -> str:
     """``猫`` -> ``猫``, ``猫-2``, ``猫-3``…, shortened where the counter would make it too long."""
     counter = "" if number == 1 else f"-{number}"
     return fit(stem, MAX_PROMISED_BYTES - len(counter), max_units - len(counter)) + counter
@@ -104,7 +104,7 @@ def numbered(stem: str, number: int, max_units: int = _ANY_UNITS) -> str:
 def fit(text: str, max_bytes: int, max_units: int = _ANY_UNITS) -> str:
     """As much as goes into that many bytes of UTF-8 and units of UTF-16, cut between whole signs only."""
     length = len(text.encode()[:max_bytes].decode(errors="ignore"))
-    if windows_files.units(text[:length]) > max_units:
+    if windows_files.utf16_length(text[:length]) > max_units:
         length = len(text.encode("utf-16-le")[: 2 * max_units].decode("utf-16-le", errors="ignore"))
     return text if length == len(text) else _whole_signs(text, length)
 

@@ -12,7 +12,7 @@ import os.path
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from app.domain import CheckedUpload, ImageRequest, KeptPicture, Picture, Size
+from app.domain import GeneratedImage, ImageRequest, SavedImage, Size, ValidatedUpload
 from app.errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
 from app.images import atomic_write, decode, metadata
 from app.images.containers import sniff
@@ -23,10 +23,10 @@ from app.images.filenames import (
     MAX_STEM_BYTES,
     TakenStems,
     is_taken,
-    numbered,
-    promised_units,
+    max_stem_length,
     safe_stem,
     stem_from_prompt,
+    with_counter,
 )
 from app.images.parameters import Parameters
 from app.images.parameters import parse as parse_parameters
@@ -38,23 +38,23 @@ __all__ = [
     "THUMBNAIL_SIDE",
     "Parameters",
     "TakenStems",
-    "checked_upload",
     "delete_picture",
     "embed_parameters",
     "ensure_thumbnail",
-    "find_kept",
+    "filename_for",
+    "find_saved",
     "is_taken",
-    "keep_picture",
+    "jpeg_thumbnail",
     "open_output",
     "parse_parameters",
     "read_parameters",
     "remove_part_files",
     "safe_stem",
+    "save_image",
     "sha256_of",
-    "small_copy",
     "stem_from_prompt",
     "thumbnail_path",
-    "wanted_stem",
+    "validate_upload",
 ]
 
 MAX_PIXELS = 40_000_000
@@ -68,7 +68,9 @@ _A_SHELF = 1_000
 _UNOPENED = "unopened"
 
 
-def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: int, embed: str) -> KeptPicture:
+def save_image(
+    picture: GeneratedImage, *, output_dir: Path, stem: str, record_id: int, embed: str
+) -> SavedImage:
     """Check the picture, make its thumbnail, and keep it as ``stem`` plus the ending its bytes ask for.
 
     ``embed`` is the text of ``embed_parameters``, or empty. Never over another file: the next counter is
@@ -79,36 +81,36 @@ def keep_picture(picture: Picture, *, output_dir: Path, stem: str, record_id: in
     """
     try:
         checked = _check_delivered(picture.content)
-    except _Unopened as refused:
-        aside = _put_aside(picture.content, output_dir, record_id)
+    except UnsupportedImage as refused:
+        aside = _quarantine(picture.content, output_dir, record_id)
         raise _broken(f"{refused}，原文件已放在「{aside}」", again=False) from refused
     pieces = _with_parameters(picture.content, checked, embed)
     prompt = parse_parameters(embed).prompt
 
-    def own(path: Path) -> KeptPicture | None:
-        found = _own_picture(path, record_id, prompt) if prompt and path.is_file() else None
+    def own(path: Path) -> SavedImage | None:
+        found = _read_own(path, record_id, prompt) if prompt and path.is_file() else None
         return found[0] if found else None
 
     stem = _promised(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
-    with atomic_write.telling(output_dir):
+    with atomic_write.translate_os_errors(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
-        with atomic_write.part_file(output_dir, pieces) as part, _taken_back_on_failure(thumbnail):
+        with atomic_write.temp_file(output_dir, pieces) as part, _taken_back_on_failure(thumbnail):
             atomic_write.write_over(thumbnail, checked.thumbnail, output_dir)
             placed = _place(part, stem, _ENDING[checked.format], own)
             atomic_write.sync_folder(output_dir)
     return _kept(placed, checked, pieces) if isinstance(placed, str) else placed
 
 
-def wanted_stem(output_dir: Path, filename: str, prompt: str) -> str:
+def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
     """The stem for pictures of such a row, with room for number and counter; never empty."""
-    room = promised_units(output_dir) - len("_10-99999")
+    room = max_stem_length(output_dir) - len("_10-99999")
     return safe_stem(filename, max_units=room) or stem_from_prompt(prompt)
 
 
-def find_kept(
+def find_saved(
     output_dir: Path, *, stem: str, record_id: int, prompt: str
-) -> tuple[KeptPicture, int | None] | None:
+) -> tuple[SavedImage, int | None] | None:
     """What ``keep_picture`` kept for this record before a crash, and its seed: told by what the file carries.
 
     None when there is none. StorageError when the folder cannot be looked into.
@@ -120,7 +122,7 @@ def find_kept(
         if not is_taken(output_dir, name):
             return None
         for ending in _ENDING.values():
-            found = _own_picture(output_dir / f"{name}{ending}", record_id, prompt)
+            found = _read_own(output_dir / f"{name}{ending}", record_id, prompt)
             if found is not None:
                 return found
     raise AssertionError("counters do not end")
@@ -164,7 +166,7 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
     except (OSError, ValueError) as error:
         raise NotFound(f"图片「{filename}」打不开，可能已损坏") from error
     try:
-        with atomic_write.telling(output_dir):
+        with atomic_write.translate_os_errors(output_dir):
             atomic_write.write_over(thumbnail, content, output_dir)
     except StorageError:
         # Another may have been quicker: Windows does not replace what is being sent.
@@ -173,7 +175,7 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
     return thumbnail
 
 
-def small_copy(
+def jpeg_thumbnail(
     output_dir: Path,
     record_id: int,
     filename: str,
@@ -192,7 +194,7 @@ def small_copy(
     except (NotFound, OSError):
         thumbnail = elsewhere(filename)
     try:
-        return decode.small_copy(thumbnail, box) if thumbnail else None
+        return decode.jpeg_thumbnail(thumbnail, box) if thumbnail else None
     except OSError:
         return None
 
@@ -218,7 +220,7 @@ def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
 
     StorageError when the disk will not, at once: the trash is emptied again.
     """
-    with atomic_write.telling(output_dir):
+    with atomic_write.translate_os_errors(output_dir):
         with contextlib.suppress(NotFound):
             open_output(output_dir, filename).unlink(missing_ok=True)
         for path in (thumbnail_path(output_dir, record_id), *_put_aside_for(output_dir, record_id)):
@@ -229,18 +231,18 @@ def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> i
     """Remove what a crash left half-written; how many. Where no lock tells whether its writer is dead, only
     what is older than so many seconds.
     """
-    with atomic_write.telling(output_dir):
+    with atomic_write.translate_os_errors(output_dir):
         return atomic_write.remove_parts(output_dir, older_than=older_than)
 
 
-def checked_upload(filename: str, content: bytes) -> CheckedUpload:
+def validate_upload(filename: str, content: bytes) -> ValidatedUpload:
     """An upload for the library, decoded and given a safe name.
 
     Raises TooLarge, or InvalidRequest("file") with what to do.
     """
     checked = _check_upload(content)
     stem = safe_stem(filename, max_bytes=_MAX_LIBRARY_STEM) or "示例图"
-    return CheckedUpload(
+    return ValidatedUpload(
         filename=stem + _ENDING[checked.format],
         content=content,
         format=checked.format,
@@ -250,31 +252,31 @@ def checked_upload(filename: str, content: bytes) -> CheckedUpload:
     )
 
 
-class _Unopened(Exception):
+class UnsupportedImage(Exception):
     """A picture that came whole, as far as one can tell, and is not opened here: the sentence why."""
 
 
-def _check_delivered(content: bytes) -> decode.Checked:
+def _check_delivered(content: bytes) -> decode.Decoded:
     try:
-        return decode.check(content, max_pixels=MAX_PIXELS)
-    except decode.Damaged as error:
+        return decode.decode(content, max_pixels=MAX_PIXELS)
+    except decode.Corrupt as error:
         raise _broken("模型返回的图片不完整，可重新取回，不会重复计费", again=True) from error
     except decode.NotAPicture as error:
         if error.format is None:
             text = "模型返回的内容不是图片，只能保存 PNG、JPEG、WebP，请重新取回或换一个模型"
             raise _broken(text, again=True) from error
         text = f"模型返回的图片是 {error.format.upper()} 格式，这里打不开，请换一个模型"
-        raise _Unopened(text) from error
+        raise UnsupportedImage(text) from error
     except decode.TooManyPixels as error:
-        raise _Unopened("模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率") from error
+        raise UnsupportedImage("模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率") from error
     except decode.TooManyParts as error:
-        raise _Unopened("模型返回的图片分段过多，为安全起见没有打开，请换一个模型") from error
+        raise UnsupportedImage("模型返回的图片分段过多，为安全起见没有打开，请换一个模型") from error
 
 
-def _put_aside(content: bytes, output_dir: Path, record_id: int) -> str:
+def _quarantine(content: bytes, output_dir: Path, record_id: int) -> str:
     """Bytes that were paid for and are not opened here -> where they are, below the folder of pictures."""
     aside = output_dir / _UNOPENED / f"{record_id}.{sniff(content)}"
-    with atomic_write.telling(output_dir):
+    with atomic_write.translate_os_errors(output_dir):
         atomic_write.write_over(aside, content, output_dir)
     return f"{output_dir.name}/{_UNOPENED}/{aside.name}"
 
@@ -283,15 +285,15 @@ def _put_aside_for(output_dir: Path, record_id: int) -> Iterator[Path]:
     return (output_dir / _UNOPENED).glob(f"{record_id}.*")
 
 
-def _with_parameters(content: bytes, checked: decode.Checked, text: str) -> metadata.Pieces:
+def _with_parameters(content: bytes, checked: decode.Decoded, text: str) -> metadata.Pieces:
     if not text:
         return (content,)
     told = metadata.with_real_size(text, checked.width, checked.height)
     return metadata.embed(content, checked.format, told)
 
 
-def _kept(filename: str, checked: decode.Checked, pieces: metadata.Pieces) -> KeptPicture:
-    return KeptPicture(
+def _kept(filename: str, checked: decode.Decoded, pieces: metadata.Pieces) -> SavedImage:
+    return SavedImage(
         filename=filename,
         width=checked.width,
         height=checked.height,
@@ -301,27 +303,27 @@ def _kept(filename: str, checked: decode.Checked, pieces: metadata.Pieces) -> Ke
     )
 
 
-def _own_picture(path: Path, record_id: int, prompt: str) -> tuple[KeptPicture, int | None] | None:
+def _read_own(path: Path, record_id: int, prompt: str) -> tuple[SavedImage, int | None] | None:
     with contextlib.suppress(OSError, ValueError):
-        content = windows_files.patiently(path.read_bytes)
+        content = windows_files.retry_while_locked(path.read_bytes)
         told = parse_parameters(metadata.extract(content) or "")
         if told.record_id == record_id and prompt in told.text:
-            checked = decode.check(content, max_pixels=MAX_PIXELS)
+            checked = decode.decode(content, max_pixels=MAX_PIXELS)
             return _kept(path.name, checked, (content,)), told.seed
     return None
 
 
 def _broken(message: str, *, again: bool) -> ModelError:
-    return ModelError(message, cause="broken", billed=Billed.YES, retryable=again, ticket_usable=again)
+    return ModelError(message, cause="broken", billed=Billed.YES, retryable=again, task_valid=again)
 
 
-def _check_upload(content: bytes) -> decode.Checked:
+def _check_upload(content: bytes) -> decode.Decoded:
     if len(content) > MAX_UPLOAD_BYTES:
         raise TooLarge(f"图片超过 {MAX_UPLOAD_BYTES // (1024 * 1024)} MB，请压缩后再上传")
     if not content:
         raise InvalidRequest("file", "这是空文件（0 字节），请重新导出或下载一份再上传")
     try:
-        return decode.check(content, max_pixels=MAX_UPLOAD_PIXELS)
+        return decode.decode(content, max_pixels=MAX_UPLOAD_PIXELS)
     except decode.NotAPicture as error:
         if error.format in ("heic", "avif"):
             text = f"这是 {error.format.upper()} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传"
@@ -334,7 +336,7 @@ def _check_upload(content: bytes) -> decode.Checked:
     except decode.TooManyPixels as error:
         text = f"图片像素过多（最多 {MAX_UPLOAD_PIXELS // 10_000} 万像素），请缩小后再上传"
         raise InvalidRequest("file", text) from error
-    except decode.Damaged as error:
+    except decode.Corrupt as error:
         raise InvalidRequest("file", "图片文件已损坏或不完整，请换一个文件") from error
 
 
@@ -349,18 +351,16 @@ def _taken_back_on_failure(thumbnail: Path) -> Iterator[None]:
 
 
 def _promised(output_dir: Path, stem: str, record_id: int) -> str:
-    units = promised_units(output_dir)
+    units = max_stem_length(output_dir)
     return safe_stem(stem, max_bytes=MAX_PROMISED_BYTES, max_units=units) or f"图片-{record_id}"
 
 
 def _names(output_dir: Path, stem: str) -> Iterator[str]:
-    units = promised_units(output_dir)
-    return (numbered(stem, number, units) for number in itertools.count(1))
+    units = max_stem_length(output_dir)
+    return (with_counter(stem, number, units) for number in itertools.count(1))
 
 
-def _place(
-    part: Path, stem: str, ending: str, own: Callable[[Path], KeptPicture | None]
-) -> KeptPicture | str:
+def _place(part: Path, stem: str, ending: str, own: Callable[[Path], SavedImage | None]) -> SavedImage | str:
     """The part under the first free name of ``stem`` -> that name; or what the record kept already."""
     for name in _names(part.parent, stem):
         final = part.with_name(name + ending)

@@ -18,21 +18,21 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from app.domain import PINNED, CheckedUpload, LibraryImage, ReferenceFacts
-from app.errors import BucketError, Busy, Conflict, NotFound
+from app.domain import PINNED, LibraryImage, ReferenceInfo, ValidatedUpload
+from app.errors import BucketError, Conflict, NotFound, TryLater
 from app.library import catalogue
 from app.library.catalogue import DIGEST_LENGTH, Catalogue, Change, Entry, missing, taken
-from app.library.list_cache import Remembered, recall, remember
-from app.library.snapshots import Pins
+from app.library.list_cache import CachedList, load, save
+from app.library.snapshots import Snapshots
 from oss_client import Bucket, StoredObject
 
 FRESH_SECONDS = 60.0
 FIRST_WAIT, LATER_WAIT = 1.5, 0.3
-SULK_SECONDS = 10.0  # after a failure nobody waits for the next try
+BREAKER_SECONDS = 10.0  # after a failure nobody waits for the next try
 _THUMBNAIL = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
 _SHOWN_SECONDS = 7_200  # life of an address for browsers; the same one is given out for half of it
 _MOST_ADDRESSES = 3_000  # 2 MB
-_TRASH, _SENT = ".trash/", ".sent/"
+_TRASH, TEMP_PREFIX = ".trash/", ".sent/"
 _SENT_SECONDS = 2 * 24 * 3600.0
 _LENT_AGAIN_SECONDS = _SENT_SECONDS / 2  # another house may sweep it by its own clock
 _SWEEP = 100
@@ -50,7 +50,7 @@ class _Found:
     old: list[str] = field(default_factory=list)
 
 
-class Shelf:
+class BucketLibrary:
     """The library's home in the bucket; see ``sample_images.Home``. Raises BucketError."""
 
     source = "oss"
@@ -65,7 +65,7 @@ class Shelf:
         self._condition = threading.Condition()
         self._catalogue: Catalogue | None = None
         self._trash: Mapping[str, str] = {}
-        self._pins = Pins(bucket, prefix, clock)
+        self._pins = Snapshots(bucket, prefix, clock)
         self._listed_at = 0.0
         self._is_of_this_run = False
         self._failed_at = 0.0
@@ -77,7 +77,7 @@ class Shelf:
         self._changes: list[Change] = []
         self._addresses: dict[tuple[str, str], tuple[str, float]] = {}
         self._sent: dict[str, float] = {}
-        self._measured: dict[str, ReferenceFacts | None] = {}
+        self._measured: dict[str, ReferenceInfo | None] = {}
         self._recall()
 
     @property
@@ -104,8 +104,8 @@ class Shelf:
             if self._catalogue is not None:
                 return self._catalogue
             if self._trouble:
-                raise BucketError(self._trouble.message, passing=self._trouble.passing)
-        raise Busy("正在读取 OSS 里的示例图，请稍等几秒再试")
+                raise BucketError(self._trouble.message, transient=self._trouble.transient)
+        raise TryLater("正在读取 OSS 里的示例图，请稍等几秒再试")
 
     def wait_until_wanted(self, timeout: float) -> bool:
         """For the thread that calls ``tend``: whether somebody looked at an old list, or chose a picture."""
@@ -138,12 +138,12 @@ class Shelf:
         self._take(found)
         self._sweep(found.old)
 
-    def add(self, upload: CheckedUpload) -> LibraryImage:
+    def add(self, upload: ValidatedUpload) -> LibraryImage:
         """Keep a checked upload. The same picture under any name is kept once: the first stays."""
         digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
         same = self._known().of_content(digest)
         if same and self._is_there(same.key):
-            return catalogue.described(same)
+            return catalogue.to_library_image(same)
         key = catalogue.key_for(upload, digest)
         self._bucket.put(self._prefix + key, upload.content, catalogue.media_type_of(key))
         return self._added(self._entry(key, len(upload.content)))
@@ -176,7 +176,7 @@ class Shelf:
         target = catalogue.renamed(catalogue.shown_key(key), stem)
         found = self._look(key)
         if target == key:
-            return catalogue.described(self._entry(key, found.size))
+            return catalogue.to_library_image(self._entry(key, found.size))
         self._move(key, target)
         return self._added(self._entry(target, found.size, found.etag), without=key)
 
@@ -195,13 +195,13 @@ class Shelf:
         """Whether the list at hand has it."""
         return key in self._known().entries
 
-    def facts(self, key: str, etag: str) -> ReferenceFacts | None:
+    def facts(self, key: str, etag: str) -> ReferenceInfo | None:
         """What is known of it, or of its content with that ETag, without asking."""
         entry = self._known().entries.get(key)
         if entry and etag in ("", entry.etag):
             return self._measured.get(entry.etag) or catalogue.facts_of(key, entry.size)
         if entry and not self.is_stale and not self._pins.find(key, etag):
-            return ReferenceFacts(is_missing=True)
+            return ReferenceInfo(is_missing=True)
         return self._measured.get(etag)
 
     def etag(self, key: str) -> str:
@@ -232,7 +232,7 @@ class Shelf:
         """An address for a model. From here on a key is whole, as ``stored``, ``place``, ``lend`` tell it."""
         return self._bucket.signed_url(key, seconds=seconds)
 
-    def measured(self, key: str, etag: str) -> ReferenceFacts | None:
+    def measured(self, key: str, etag: str) -> ReferenceInfo | None:
         """What OSS finds in such an object; None when its name tells, or OSS cannot."""
         if catalogue.digest_in(key):
             return None
@@ -248,7 +248,7 @@ class Shelf:
     def lend(self, content: bytes, media_type: str) -> str:
         """A picture of this machine, for a model to see; stays there for two days -> its key."""
         digest = hashlib.sha256(content).hexdigest()[:32]
-        key = f"{self._prefix}{_SENT}{digest}.{media_type.rpartition('/')[2]}"
+        key = f"{self._prefix}{TEMP_PREFIX}{digest}.{media_type.rpartition('/')[2]}"
         now = self._clock()
         if now - self._sent.get(digest, 0.0) > _LENT_AGAIN_SECONDS:
             self._unless_out(lambda: self._bucket.put(key, content, media_type))
@@ -262,27 +262,27 @@ class Shelf:
     def _unless_out(self, ask: Callable[[], T]) -> T:
         """While OSS is out of reach one tries now and then; the others are told at once, holding no place."""
         outage = self._outage
-        if outage and self._clock() - self._outage_at < SULK_SECONDS:
-            raise BucketError(outage.message, passing=True)
+        if outage and self._clock() - self._outage_at < BREAKER_SECONDS:
+            raise BucketError(outage.message, transient=True)
         try:
             answer = ask()
         except BucketError as trouble:
-            self._outage, self._outage_at = (trouble if trouble.passing else None), self._clock()
+            self._outage, self._outage_at = (trouble if trouble.transient else None), self._clock()
             raise
         self._outage = None
         return answer
 
-    def _measure(self, key: str) -> ReferenceFacts | None:
+    def _measure(self, key: str) -> ReferenceInfo | None:
         try:
             found = self._bucket.measure(key)
-            return ReferenceFacts(
+            return ReferenceInfo(
                 format=found["Format"].lower().replace("jpg", "jpeg"),
                 size=int(found["FileSize"]),
                 width=int(found["ImageWidth"]),
                 height=int(found["ImageHeight"]),
             )
         except BucketError as trouble:
-            if trouble.passing:
+            if trouble.transient:
                 raise
         except (KeyError, ValueError):
             pass
@@ -292,7 +292,7 @@ class Shelf:
         """With the condition held."""
         self._wanted = True
         self._condition.notify_all()
-        if self._clock() - self._failed_at < SULK_SECONDS:
+        if self._clock() - self._failed_at < BREAKER_SECONDS:
             return
         rounds, patience = self._rounds, FIRST_WAIT if self._catalogue is None else LATER_WAIT
         self._condition.wait_for(lambda: self._rounds != rounds, patience)
@@ -307,7 +307,7 @@ class Shelf:
                 found.trash[name.removeprefix(_TRASH)] = etag
             elif name.startswith(PINNED):
                 found.pins.append(name)
-            elif name.startswith(_SENT):
+            elif name.startswith(TEMP_PREFIX):
                 if each.modified_at < now - _SENT_SECONDS:
                     found.old.append(name)
             elif catalogue.is_picture(name):
@@ -328,8 +328,8 @@ class Shelf:
             self._trash = trash
             self._pins.learn(found.pins)
             self._end_round()
-        known = Remembered(listed_at=self._listed_at, catalogue=fresh, trash=trash, pins=self._pins.names)
-        remember(self._memory, known, of=self._identity())
+        known = CachedList(listed_at=self._listed_at, catalogue=fresh, trash=trash, pins=self._pins.names)
+        save(self._memory, known, of=self._identity())
 
     def _end_round(self) -> None:
         self._rounds += 1
@@ -410,7 +410,7 @@ class Shelf:
 
     def _make_room_in_trash(self, key: str) -> None:
         """Another deleted picture of that name gets a number; who comes second finds it done."""
-        free = catalogue.beside(key, lambda name: self._is_there(_TRASH + name))
+        free = catalogue.next_free_key(key, lambda name: self._is_there(_TRASH + name))
         etag = self._etag_at(_TRASH + key)
         with contextlib.suppress(Conflict, NotFound):
             self._move(_TRASH + key, _TRASH + free)
@@ -422,7 +422,7 @@ class Shelf:
 
     def _added(self, entry: Entry, *, without: str = "", trash_without: str = "") -> LibraryImage:
         self._change(Change(without=without or entry.key, plus=entry, trash_without=trash_without))
-        return catalogue.described(entry)
+        return catalogue.to_library_image(entry)
 
     def _change(self, change: Change) -> None:
         """In the list at hand, and noted for the one that may be on its way."""
@@ -437,7 +437,7 @@ class Shelf:
 
     def _recall(self) -> None:
         """The list of the last run, until there is a fresh one."""
-        known = recall(self._memory, of=self._identity())
+        known = load(self._memory, of=self._identity())
         if known:
             self._catalogue, self._listed_at = known.catalogue, known.listed_at
             self._trash = known.trash

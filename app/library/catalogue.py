@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import quote
 
-from app.domain import FILES_URL, PINNED, CheckedUpload, LibraryImage, ReferenceFacts
+from app.domain import FILES_URL, PINNED, LibraryImage, ReferenceInfo, ValidatedUpload
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.system import windows_files
 
@@ -105,11 +105,11 @@ def shown_key(key: str) -> str:
     return key
 
 
-def key_for(upload: CheckedUpload, digest: str, room: int | None = None) -> str:
+def key_for(upload: ValidatedUpload, digest: str, room: int | None = None) -> str:
     """The key of a new picture, its name shortened to that many UTF-16 units of ``room``."""
     stem, ending = _split(upload.filename)
     rest = f"-{upload.width}x{upload.height}-{digest}{ending}"
-    while room is not None and len(stem) > 1 and windows_files.units(stem + rest) > room:
+    while room is not None and len(stem) > 1 and windows_files.utf16_length(stem + rest) > room:
         stem = stem[:-1]
     return stem + rest
 
@@ -122,18 +122,18 @@ def renamed(key: str, stem: str, room: int | None = None) -> str:
         name = f"{stem}-{known['width']}x{known['height']}-{known['digest']}{known['ending']}"
     else:
         name = stem + _split(name)[1]
-    if len(name.encode()) > 240 or (room is not None and windows_files.units(name) > room):
+    if len(name.encode()) > 240 or (room is not None and windows_files.utf16_length(name) > room):
         raise InvalidRequest("filename", "名字太长，请短一些")
     return folder + slash + name
 
 
-def beside(key: str, is_there: Callable[[str], bool]) -> str:
+def next_free_key(key: str, is_there: Callable[[str], bool]) -> str:
     """A key for another picture of that name: ``猫.png`` -> ``猫-2.png``, or the next that is free."""
     stem, ending = _split(key)
     return next(free for n in itertools.count(2) if not is_there(free := f"{stem}-{n}{ending}"))
 
 
-def described(entry: Entry) -> LibraryImage:
+def to_library_image(entry: Entry) -> LibraryImage:
     """A picture by its key."""
     known = _KEY.fullmatch(entry.key.rpartition("/")[2])
     return LibraryImage(
@@ -154,11 +154,11 @@ def filename_in(key: str) -> str:
     return known["stem"] + known["ending"] if known else name
 
 
-def facts_of(key: str, size: int) -> ReferenceFacts:
+def facts_of(key: str, size: int) -> ReferenceInfo:
     """What is known of a picture before it is sent."""
-    image = described(Entry(key=key, size=size, kept_at=0.0))
+    image = to_library_image(Entry(key=key, size=size, kept_at=0.0))
     picture_format = media_type_of(key).removeprefix("image/")
-    return ReferenceFacts(format=picture_format, size=size, width=image.width, height=image.height)
+    return ReferenceInfo(format=picture_format, size=size, width=image.width, height=image.height)
 
 
 def digest_in(key: str) -> str:
@@ -168,7 +168,7 @@ def digest_in(key: str) -> str:
 
 
 def read_pin(key: str) -> tuple[str, str]:
-    """``.pinned/<mark>/<key>``, as in an address of ``SampleImage.as_used`` -> both; else no mark."""
+    """``.pinned/<mark>/<key>``, as in an address of ``SampleImage.pinned`` -> both; else no mark."""
     pin = _PIN.fullmatch(key)
     return (pin["mark"], pin["key"]) if pin else ("", key)
 

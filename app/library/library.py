@@ -18,21 +18,21 @@ from app.config import Settings, is_loopback
 from app.domain import (
     FILES_URL,
     WHOLE_DIGEST,
-    CheckedUpload,
     LibraryImage,
     LibraryPage,
     Reference,
-    ReferenceFacts,
+    ReferenceInfo,
     ReferenceLimits,
     SampleImage,
+    ValidatedUpload,
 )
 from app.errors import InvalidRequest, NotFound
 from app.library import catalogue, local
 from app.library.catalogue import THUMBNAILS_URL, Catalogue, IsUsed, media_type_in, media_type_of, nobody_used
-from app.library.local import Folder
+from app.library.local import LocalLibrary
 
 if TYPE_CHECKING:
-    from app.library.bucket import Shelf
+    from app.library.bucket import BucketLibrary
 
 __all__ = ["FILES_URL", "THUMBNAILS_URL", "Library", "open_library", "shown_at"]
 
@@ -40,7 +40,7 @@ OUTPUT_URL = "/output/"
 _SHORTEST_SECONDS = 2 * 3600  # an address that a model is given lives at least so long
 
 
-class Home(Protocol):
+class LibraryBackend(Protocol):
     """Where the pictures of a library lie. Keys that lead nowhere, or elsewhere, are NotFound."""
 
     source: str
@@ -48,7 +48,7 @@ class Home(Protocol):
     def catalogue(self) -> Catalogue:
         """What there is, newest first."""
 
-    def add(self, upload: CheckedUpload) -> LibraryImage:
+    def add(self, upload: ValidatedUpload) -> LibraryImage:
         """Keep a checked upload. The same picture under any name is kept once: the first stays."""
 
     def delete(self, key: str) -> None:
@@ -62,7 +62,7 @@ class Home(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
+class ReferenceRequest:
     """A reference to be made ready, and in which form the model takes it."""
 
     image: SampleImage
@@ -79,9 +79,9 @@ class Library:
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
-        self._folder = Folder(settings.samples_dir)
+        self._folder = LocalLibrary(settings.samples_dir)
         self._shelf = _open_shelf(settings, clock) if settings.oss_enabled else None
-        self._home: Home = self._shelf or self._folder
+        self._home: LibraryBackend = self._shelf or self._folder
 
     @property
     def source(self) -> str:
@@ -101,7 +101,7 @@ class Library:
         """
         found = self._home.catalogue().search(search)
         end = None if limit is None else offset + limit
-        shown = tuple(catalogue.described(entry) for entry in found[offset:end])
+        shown = tuple(catalogue.to_library_image(entry) for entry in found[offset:end])
         page = LibraryPage(images=shown, total=len(found), source=self.source)
         shelf = self._shelf
         if shelf is None:
@@ -113,9 +113,9 @@ class Library:
         entry = self._home.catalogue().entries.get(key)
         if entry is None:
             raise catalogue.missing()
-        return catalogue.described(entry)
+        return catalogue.to_library_image(entry)
 
-    def add(self, upload: CheckedUpload) -> LibraryImage:
+    def add(self, upload: ValidatedUpload) -> LibraryImage:
         """Keep a checked upload."""
         return self._home.add(upload)
 
@@ -133,7 +133,7 @@ class Library:
 
     def file(self, key: str) -> Path | str:
         """Where the picture is: a file, or an address. Also when it was renamed or deleted since; as a record
-        used it, for a key as in the address of ``SampleImage.as_used``."""
+        used it, for a key as in the address of ``SampleImage.pinned``."""
         mark, plain = catalogue.read_pin(key)
         return (self._shelf_of(plain, mark) or self._folder).file(plain, mark)
 
@@ -157,7 +157,7 @@ class Library:
         """By what a record that used this picture knows it: its hash, and the address it was picked by."""
         return catalogue.names_of(key)
 
-    def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceFacts]:
+    def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceInfo]:
         """What is known of references before they are sent, by their address. Asks nobody."""
         found = {image.url: self._facts(image) for image in images}
         return {url: facts for url, facts in found.items() if facts}
@@ -172,13 +172,13 @@ class Library:
         names the one that is missing, was replaced since, or breaks the ``limits``; BucketError when OSS
         would not.
         """
-        return [self._reference(_Wish(image=image, form=form, limits=limits)) for image in images]
+        return [self._reference(ReferenceRequest(image=image, form=form, limits=limits)) for image in images]
 
-    def wait_until_wanted(self, timeout: float) -> bool:
+    def wait_for_request(self, timeout: float) -> bool:
         """Whether there is something for ``tend`` to do; waits so many seconds for it."""
         return self._shelf is not None and self._shelf.wait_until_wanted(timeout)
 
-    def tend(self) -> None:
+    def refresh_if_requested(self) -> None:
         """Read the list anew when that is wanted; copy what was chosen and may be replaced by hand."""
         if self._shelf:
             self._shelf.tend()
@@ -196,7 +196,7 @@ class Library:
         """
         return self._folder.empty_trash(days=days, is_used=is_used)
 
-    def _shelf_of(self, key: str, mark: str = "") -> Shelf | None:
+    def _shelf_of(self, key: str, mark: str = "") -> BucketLibrary | None:
         """The bucket, unless the picture is one of the folder, from the time before there was a bucket."""
         is_here = len(mark) == WHOLE_DIGEST if mark else self._is_here(key)
         return None if is_here else self._shelf
@@ -235,16 +235,16 @@ class Library:
                 return replace(image, key=key, etag=shelf.stored(key).etag) if shelf else image
         return image
 
-    def _facts(self, image: SampleImage) -> ReferenceFacts | None:
+    def _facts(self, image: SampleImage) -> ReferenceInfo | None:
         for prefix, place in ((FILES_URL, None), (OUTPUT_URL, self._settings.output_dir)):
             names = _names_in(image.url, prefix)
-            found = [self._facts_of(name, image.mark, place) for name in names]
+            found = [self._facts_of(name, image.content_id, place) for name in names]
             if names:
-                unknown = None if place is None and self._shelf else ReferenceFacts(is_missing=True)
+                unknown = None if place is None and self._shelf else ReferenceInfo(is_missing=True)
                 return next((facts for facts in found if facts), unknown)
         return None
 
-    def _facts_of(self, name: str, mark: str, place: Path | None) -> ReferenceFacts | None:
+    def _facts_of(self, name: str, mark: str, place: Path | None) -> ReferenceInfo | None:
         shelf = None if place else self._shelf_of(name, mark)
         if shelf:
             return shelf.facts(name, mark)
@@ -253,7 +253,7 @@ class Library:
             return catalogue.facts_of(path.name, path.stat().st_size)
         return None
 
-    def _reference(self, wish: _Wish) -> Reference:
+    def _reference(self, wish: ReferenceRequest) -> Reference:
         image = wish.image
         for key in _names_in(image.url, FILES_URL):
             with contextlib.suppress(NotFound):
@@ -265,10 +265,10 @@ class Library:
             raise wish.refused("找不到了，请重新选择")
         return Reference(filename=image.filename, url=image.url)
 
-    def _library_reference(self, key: str, wish: _Wish) -> Reference:
-        etag, shelf = wish.image.etag, self._shelf_of(key, wish.image.mark)
+    def _library_reference(self, key: str, wish: ReferenceRequest) -> Reference:
+        etag, shelf = wish.image.etag, self._shelf_of(key, wish.image.content_id)
         if shelf is None:
-            return self._handed(_read(self._folder.file(key, wish.image.mark), wish), wish)
+            return self._handed(_read(self._folder.file(key, wish.image.content_id), wish), wish)
         if wish.form == "bytes" and not etag:
             return _as_bytes(shelf.content(shelf.place(key)), wish)
         stored = shelf.stored(key, etag)
@@ -278,17 +278,17 @@ class Library:
             return _as_bytes(shelf.content(stored.key), wish)
         return self._as_address(shelf, stored.key, stored.etag, wish)
 
-    def _handed(self, content: bytes, wish: _Wish) -> Reference:
+    def _handed(self, content: bytes, wish: ReferenceRequest) -> Reference:
         """A picture of this machine: lent to the bucket for a model that only takes addresses."""
         if wish.form == "url" and self._shelf:
             key = self._shelf.lend(content, media_type_in(content, wish.image.filename))
             return self._as_address(self._shelf, key, "", wish)
         return _as_bytes(content, wish)
 
-    def _as_address(self, shelf: Shelf, key: str, etag: str, wish: _Wish) -> Reference:
+    def _as_address(self, shelf: BucketLibrary, key: str, etag: str, wish: ReferenceRequest) -> Reference:
         """Nothing that the model would refuse goes out: that might be billed."""
         facts = shelf.measured(key, etag) if wish.limits else None
-        if wish.limits and facts and (why := wish.limits.complaint(facts)):
+        if wish.limits and facts and (why := wish.limits.violation(facts)):
             raise wish.refused(f"用不了：它{why}，没有生成，也没有计费")
         url = shelf.sent_address(key, seconds=self._seconds)
         return Reference(filename=wish.image.filename, url=url, media_type=media_type_of(key))
@@ -306,11 +306,11 @@ def open_library(settings: Settings, clock: Callable[[], float] = time.time) -> 
 
 def shown_at(image: SampleImage) -> str:
     """Where a page finds a reference that a record used, small; its own address for one from elsewhere."""
-    used = image.as_used.url
+    used = image.pinned.url
     return THUMBNAILS_URL + used.removeprefix(FILES_URL) if used.startswith(FILES_URL) else used
 
 
-def _read(path: Path, wish: _Wish) -> bytes:
+def _read(path: Path, wish: ReferenceRequest) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
@@ -318,17 +318,17 @@ def _read(path: Path, wish: _Wish) -> bytes:
         raise wish.refused(f"读不出来（{why}），请检查文件的权限和磁盘；没有生成，也没有计费") from error
 
 
-def _as_bytes(content: bytes, wish: _Wish) -> Reference:
+def _as_bytes(content: bytes, wish: ReferenceRequest) -> Reference:
     name = wish.image.filename
     return Reference(filename=name, content=content, media_type=media_type_in(content, name))
 
 
-def _open_shelf(settings: Settings, clock: Callable[[], float]) -> Shelf:
-    from app.library.bucket import Shelf
+def _open_shelf(settings: Settings, clock: Callable[[], float]) -> BucketLibrary:
+    from app.library.bucket import BucketLibrary
     from oss_client import Bucket  # oss2 takes 20 MB of memory: only where there is a bucket
 
     memory = settings.samples_dir / ".oss-list.json"
-    return Shelf(Bucket(settings), settings.oss_sample_prefix, memory=memory, clock=clock)
+    return BucketLibrary(Bucket(settings), settings.oss_sample_prefix, memory=memory, clock=clock)
 
 
 def _names_in(url: str, prefix: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from app.library.local import write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
+class CachedList:
     """A list that was read at a Unix time, with what it hides: the trash as key -> ETag, names of pins."""
 
     listed_at: float
@@ -24,7 +24,7 @@ class Remembered:
     pins: frozenset[str]
 
 
-def recall(file: Path, *, of: str) -> Remembered | None:
+def load(file: Path, *, of: str) -> CachedList | None:
     """What was remembered of this bucket and prefix; None when that is nothing, or cannot be read."""
     unreadable = (OSError, ValueError, KeyError, TypeError)
     with contextlib.suppress(*unreadable), file.open(encoding="utf-8") as lines:
@@ -34,13 +34,13 @@ def recall(file: Path, *, of: str) -> Remembered | None:
         trash, pins = dict(json.loads(lines.readline())), frozenset(json.loads(lines.readline()))
         rows = (json.loads(line) for line in lines)
         entries = (Entry(key=k, size=s, kept_at=float(t), etag=e) for k, s, t, e in rows)
-        return Remembered(
+        return CachedList(
             listed_at=float(head["listed_at"]), catalogue=Catalogue(entries), trash=trash, pins=pins
         )
     return None
 
 
-def remember(file: Path, known: Remembered, *, of: str) -> None:
+def save(file: Path, known: CachedList, *, of: str) -> None:
     """Keep it for the next run; where the disk would not take it, that one waits for the bucket."""
     head = {"of": of, "listed_at": known.listed_at}
     entries = ([entry.key, entry.size, entry.kept_at, entry.etag] for entry in known.catalogue)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.domain import PINNED, CheckedUpload, LibraryImage
+from app.domain import PINNED, LibraryImage, ValidatedUpload
 from app.errors import Conflict, NotFound, StorageError
 from app.library import catalogue
 from app.library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
@@ -24,7 +24,7 @@ _THUMBNAILS = ".thumbnails"
 _SETTLED_NS = 2_000_000_000  # a folder changed a moment ago may change again within its clock's tick
 
 
-class Folder:
+class LocalLibrary:
     """The library's home when there is no bucket; see ``sample_images.Home``."""
 
     source = "local"
@@ -44,12 +44,12 @@ class Folder:
         self._seen = (state, found) if settled else None
         return found
 
-    def add(self, upload: CheckedUpload) -> LibraryImage:
+    def add(self, upload: ValidatedUpload) -> LibraryImage:
         """Keep a checked upload. The same picture under any name is kept once: the first stays."""
         digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
         same = self.catalogue().of_content(digest)
         if same:
-            return catalogue.described(same)
+            return catalogue.to_library_image(same)
         key = catalogue.key_for(upload, digest, self._key_room())
         write(self._thumbnail(key), upload.thumbnail)
         write(self.place / key, upload.content)
@@ -64,7 +64,7 @@ class Folder:
             with contextlib.suppress(Conflict):
                 return _move(source, deleted, replace=_tells_content(key))
             with contextlib.suppress(Conflict, NotFound):
-                _move(deleted, deleted.with_name(catalogue.beside(key, self._is_in_trash)))
+                _move(deleted, deleted.with_name(catalogue.next_free_key(key, self._is_in_trash)))
 
     def restore(self, key: str) -> LibraryImage:
         """Bring back what was deleted; what is back already stays. NotFound when it never was."""
@@ -146,7 +146,7 @@ class Folder:
         """Copied first, so that the picture is never seen without it; it stays where the picture is."""
         old = self._thumbnail(key)
         if old.is_file():
-            write(self._thumbnail(target), windows_files.patiently(old.read_bytes))
+            write(self._thumbnail(target), windows_files.retry_while_locked(old.read_bytes))
         try:
             yield
         finally:
@@ -159,7 +159,7 @@ class Folder:
         return os.path.lexists(self.place / _TRASH / name)
 
     def _copied(self, source: Path) -> Path:
-        content = windows_files.patiently(source.read_bytes)
+        content = windows_files.retry_while_locked(source.read_bytes)
         pin = self.place / PINNED / _pin(hashlib.sha256(content).hexdigest(), source.name)
         if not pin.is_file():
             write(pin, content)
@@ -184,11 +184,11 @@ class Folder:
         state = self.find(key).stat()
         has_thumbnail = self._thumbnail(key).is_file()
         entry = Entry(key=key, size=state.st_size, kept_at=state.st_mtime, has_thumbnail=has_thumbnail)
-        return catalogue.described(entry)
+        return catalogue.to_library_image(entry)
 
     def _key_room(self) -> int | None:
         """How long a key may be: the path of its thumbnail is the longest."""
-        room = windows_files.name_room(self.place / _THUMBNAILS)
+        room = windows_files.max_name_length(self.place / _THUMBNAILS)
         return None if room is None else room - len(".webp")
 
     def _thumbnail(self, key: str) -> Path:
@@ -276,6 +276,6 @@ def _move(source: Path, target: Path, *, replace: bool = False) -> None:
 
 
 def _not_kept(error: OSError) -> StorageError:
-    if windows_files.is_held(error):
-        return StorageError(windows_files.held_sentence(error))
+    if windows_files.is_locked(error):
+        return StorageError(windows_files.locked_message(error))
     return StorageError(f"示例图文件夹写不进去（{error.strerror or error}），请检查磁盘空间和权限后重试")

@@ -20,7 +20,7 @@ _THUMBNAIL = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
 _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
 
-class OutputCopies:
+class OutputBackup:
     """The place of finished pictures in the bucket. Every method raises BucketError."""
 
     def __init__(self, bucket: Bucket, prefix: str) -> None:
@@ -38,7 +38,7 @@ class OutputCopies:
             raise NotFound("找不到这张图片，可能已被移走或删除") from error
         except OSError as error:
             text = f"图片「{path.name}」读不出来（{error.strerror}），请检查它的权限和磁盘"
-            raise BucketError(text, passing=False) from error
+            raise BucketError(text, transient=False) from error
         digest = hashlib.sha256(content).hexdigest()[:12]
         key = f"{self._prefix}{path.stem}-{digest}{path.suffix}"
         media_type = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
@@ -62,10 +62,10 @@ class OutputCopies:
         return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS, change=_THUMBNAIL)
 
 
-def open_copies(settings: Settings) -> OutputCopies | None:
+def open_output_backup(settings: Settings) -> OutputBackup | None:
     """The copies of these settings; None when pictures are kept on this machine only."""
     if not (settings.oss_enabled and settings.oss_output_prefix):
         return None
     from oss_client import Bucket  # oss2 takes 20 MB of memory: only where there is a bucket
 
-    return OutputCopies(Bucket(settings), settings.oss_output_prefix)
+    return OutputBackup(Bucket(settings), settings.oss_output_prefix)

@@ -17,7 +17,7 @@ from oss_client import Bucket, StoredObject
 _UNTIL_ASKED_AGAIN = 600.0  # seconds, after OSS would not copy
 
 
-class Pins:
+class Snapshots:
     """The pinned copies below a prefix. For all threads; raises BucketError for what may pass."""
 
     def __init__(self, bucket: Bucket, prefix: str, clock: Callable[[], float]) -> None:
@@ -74,7 +74,7 @@ class Pins:
             except (Conflict, NotFound):
                 pass  # another was faster, or what was chosen is gone: the next look tells
             except BucketError as trouble:
-                if trouble.passing:
+                if trouble.transient:
                     raise
                 self._refused_until = self._clock() + _UNTIL_ASKED_AGAIN
                 return None
@@ -87,7 +87,7 @@ class Pins:
         except NotFound:
             return None
         except BucketError as trouble:
-            if trouble.passing:
+            if trouble.transient:
                 raise
             return None
         self.learn([name])

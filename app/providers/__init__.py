@@ -6,15 +6,15 @@ A new one stands here, and with its settings in ``config``; what it has to offer
 from collections.abc import Callable
 
 from app.config import Settings
-from app.domain import ModelCard
-from app.providers.base import ImageModel
+from app.domain import ModelSpec
+from app.providers.base import Provider
 from app.providers.demo import Demo
 from app.providers.jimeng import Jimeng
 from app.providers.openai_images import OpenAIImages
 from app.providers.sdapi import SdApi
 from app.providers.seedream import Seedream
 
-_MODELS: dict[str, Callable[[Settings], ImageModel]] = {
+_PROVIDERS: dict[str, Callable[[Settings], Provider]] = {
     "jimeng": Jimeng,
     "seedream": Seedream,
     "openai": OpenAIImages,
@@ -23,11 +23,11 @@ _MODELS: dict[str, Callable[[Settings], ImageModel]] = {
 }
 
 
-def open_model(settings: Settings) -> ImageModel:
+def open_provider(settings: Settings) -> Provider:
     """The image model that IMAGE_MODEL names; it may be used from any thread."""
-    return _MODELS[settings.image_model](settings)
+    return _PROVIDERS[settings.image_model](settings)
 
 
-def list_cards(settings: Settings) -> list[ModelCard]:
+def list_specs(settings: Settings) -> list[ModelSpec]:
     """What every image model accepts and costs under these settings, keys or no keys."""
-    return [open_one(settings).card for open_one in _MODELS.values()]
+    return [open_one(settings).card for open_one in _PROVIDERS.values()]

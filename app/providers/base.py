@@ -9,47 +9,47 @@ from app.domain import (
     ASPECT_RATIOS,
     RESOLUTION_AREAS,
     RESOLUTIONS,
+    GeneratedImage,
     ImageRequest,
-    ModelCard,
-    Picture,
+    ModelSpec,
     Reference,
     Size,
     exact_size,
 )
 
-Pause = Callable[[float], None]  # sleeps that many seconds; raises when the worker is stopping
+Sleep = Callable[[float], None]  # sleeps that many seconds; raises when the worker is stopping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class SubmitResult:
     """What came of one send: a ticket to collect the picture with, or the picture itself."""
 
-    ticket: str | None = None
-    picture: Picture | None = None
+    task_id: str | None = None
+    image: GeneratedImage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyTest:
+class KeyCheck:
     """What a test of the key showed: whether the service knows it, and one sentence with what stays open."""
 
-    proven: bool
+    verified: bool
     text: str
 
 
-class ImageModel(Protocol):
+class Provider(Protocol):
     """One service. Every method raises ModelError and nothing else for what the service does."""
 
     @property
-    def card(self) -> ModelCard:
+    def card(self) -> ModelSpec:
         """What it accepts and what it costs."""
 
-    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+    def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Send once. The only call that costs money: never repeated inside."""
 
-    def collect(self, ticket: str, pause: Pause) -> Picture:
+    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
         """Wait for what was ordered and fetch it. Costs nothing and may be repeated with the same ticket."""
 
-    def test_key(self) -> KeyTest:
+    def check_key(self) -> KeyCheck:
         """Ask for something that no service charges for. Raises ModelError when orders would be refused."""
 
 

@@ -23,15 +23,15 @@ from app.config import Settings
 from app.domain import (
     MAX_PROMPT_LENGTH,
     MAX_SEED,
+    GeneratedImage,
     ImageRequest,
-    ModelCard,
     ModelSetup,
-    Picture,
+    ModelSpec,
     Reference,
     Size,
 )
 from app.errors import Billed, ModelError
-from app.providers.base import KeyTest, Order, Pause, prices, size_table
+from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
 
 USUAL_STEPS = 20
 _SMALL = 256
@@ -86,7 +86,7 @@ class Demo:
     """The image model ``demo``; see ``door.ImageModel``."""
 
     def __init__(self, settings: Settings) -> None:
-        self.card = ModelCard(
+        self.card = ModelSpec(
             name="demo",
             label="演示",
             model_id="demo",
@@ -103,20 +103,20 @@ class Demo:
             notes=_NOTES,
         )
 
-    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+    def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Draw it; without a seed one is drawn by lot and told."""
         seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
-        return Order(
-            picture=Picture(content=draw(request, self.card.size(request), seed, references), seed=seed)
+        return SubmitResult(
+            image=GeneratedImage(content=draw(request, self.card.size(request), seed, references), seed=seed)
         )
 
-    def collect(self, ticket: str, pause: Pause) -> Picture:
+    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
         """There are no tickets here."""
         raise ModelError("演示图没有可以再取的，请重新生成", cause="expired", billed=Billed.NO)
 
-    def test_key(self) -> KeyTest:
+    def check_key(self) -> KeyCheck:
         """There is none."""
-        return KeyTest(proven=True, text="演示模型在本机作画，不需要密钥，不花钱")
+        return KeyCheck(verified=True, text="演示模型在本机作画，不需要密钥，不花钱")
 
 
 def draw(request: ImageRequest, size: Size, seed: int, references: Sequence[Reference] = ()) -> bytes:

@@ -11,10 +11,10 @@ from urllib3.exceptions import HTTPError
 
 from app.domain import Reference
 from app.errors import Billed, ModelError
-from app.providers.base import Pause
+from app.providers.base import Sleep
 from app.providers.deadlines import TimedAdapter
-from app.providers.http import TooMuch, Waiting, new_session, read_body, reason, surroundings
-from app.providers.ssrf import AddressRefused, PublicOnly
+from app.providers.http import Backoff, ResponseTooLarge, environment_settings, new_session, read_body, reason
+from app.providers.ssrf import AddressRefused, PublicAddressAdapter
 
 MAX_REDIRECTS = 3
 _FETCHES = 4
@@ -37,7 +37,7 @@ class Downloads:
         self._renews = renews
         self._own = _origin(urlsplit(service))
         self._timeout = timeout
-        self._verify = surroundings(service)["verify"]
+        self._verify = environment_settings(service)["verify"]
         self._mine = local()
         self._at_once = Semaphore(_AT_ONCE)
 
@@ -50,14 +50,14 @@ class Downloads:
         with self._at_once:
             until = time.monotonic() + self._timeout
             for _ in range(MAX_REDIRECTS + 1):
-                content, url = self._hop(url, seconds=until - time.monotonic())
+                content, url = self._request(url, seconds=until - time.monotonic())
                 if content is not None:
                     return content
         raise self._failure("转向次数太多")
 
-    def insist(self, url: str, pause: Pause) -> bytes:
+    def fetch_with_retries(self, url: str, pause: Sleep) -> bytes:
         """As ``fetch``, up to 4 times with growing pauses: for addresses that cannot be had anew."""
-        waiting = Waiting(self._timeout, pause)
+        waiting = Backoff(self._timeout, pause)
         for _ in range(_FETCHES - 1):
             try:
                 return self.fetch(url)
@@ -79,7 +79,7 @@ class Downloads:
             text = f"参考图「{reference.filename}」没有取到，请检查它的地址或换一张"
             raise ModelError(text, cause="download", billed=Billed.NO, retryable=problem.retryable) from None
 
-    def _hop(self, url: str, *, seconds: float) -> tuple[bytes | None, str]:
+    def _request(self, url: str, *, seconds: float) -> tuple[bytes | None, str]:
         """One request: (the picture, "") or (None, where it says to look instead)."""
         session = self._session_for(url)
         try:
@@ -90,7 +90,7 @@ class Downloads:
                     is_gone = response.status_code in _GONE
                     raise self._failure(f"HTTP {response.status_code}", gone=is_gone)
                 return self._checked(read_body(response)), ""
-        except (requests.RequestException, HTTPError, TooMuch, OSError, ValueError) as problem:
+        except (requests.RequestException, HTTPError, ResponseTooLarge, OSError, ValueError) as problem:
             raise self._explain(problem) from None
 
     def _session_for(self, url: str) -> requests.Session:
@@ -99,7 +99,7 @@ class Downloads:
         name = "own" if own else "public"
         session: requests.Session | None = getattr(self._mine, name, None)
         if session is None:
-            session = new_session(TimedAdapter() if own else PublicOnly())
+            session = new_session(TimedAdapter() if own else PublicAddressAdapter())
             session.verify = self._verify
             setattr(self._mine, name, session)
         return session
@@ -135,7 +135,7 @@ class Downloads:
             cause="download",
             billed=Billed.YES,
             retryable=retryable,
-            ticket_usable=True,
+            task_valid=True,
             gone=gone and not self._renews,
         )
 

@@ -33,9 +33,9 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
 from app.config import is_loopback
-from app.domain import Picture, whole_characters
+from app.domain import GeneratedImage, whole_characters
 from app.errors import Billed, ModelError
-from app.providers.base import Order, Pause
+from app.providers.base import Sleep, SubmitResult
 from app.providers.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -51,12 +51,12 @@ _NOT_A_CALL = (
 )
 
 
-class TooMuch(Exception):
+class ResponseTooLarge(Exception):
     """A body larger than MAX_BYTES."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Response:
     """What a service answered: HTTP status, headers with any case, the body."""
 
     status: int
@@ -73,7 +73,7 @@ class Answer:
         return found if isinstance(found, dict) else {}
 
 
-class Line:
+class ServiceClient:
     """The line to one service, for all threads; each has a session of its own.
 
     label    the service's name for people, for the sentences
@@ -84,10 +84,10 @@ class Line:
     def __init__(self, label: str, service: str, *, timeout: float) -> None:
         self._label = label
         self._timeout = timeout
-        self._surroundings = surroundings(service)
+        self._surroundings = environment_settings(service)
         self._mine = local()
 
-    def order(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Answer:
+    def post_once(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Response:
         """POST what costs money, once, on a connection of its own. Raises ModelError.
 
         A used connection may have been closed by the other side meanwhile, which looks just like an
@@ -98,11 +98,11 @@ class Line:
         with self._new_session() as session:
             return self._call(session, "POST", url, alone, content)
 
-    def ask(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Answer:
+    def post(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Response:
         """POST what costs nothing. Raises ModelError."""
         return self._call(self._session(), "POST", url, headers, content)
 
-    def read(self, url: str, *, headers: Mapping[str, str]) -> Answer:
+    def get(self, url: str, *, headers: Mapping[str, str]) -> Response:
         """GET what costs nothing. Raises ModelError."""
         return self._call(self._session(), "GET", url, headers, None)
 
@@ -113,7 +113,7 @@ class Line:
         return session
 
     def _new_session(self) -> requests.Session:
-        session = new_session(_Telling())
+        session = new_session(ConnectErrorAdapter())
         session.proxies = dict(self._surroundings["proxies"])
         session.verify = self._surroundings["verify"]
         return session
@@ -125,7 +125,7 @@ class Line:
         url: str,
         headers: Mapping[str, str],
         content: bytes | None,
-    ) -> Answer:
+    ) -> Response:
         try:
             with session.request(
                 method,
@@ -137,23 +137,23 @@ class Line:
                 allow_redirects=False,
             ) as response:
                 content = read_body(response)
-                return Answer(status=response.status_code, headers=response.headers, content=content)
-        except (requests.RequestException, HTTPError, TooMuch, OSError, UnicodeError) as problem:
+                return Response(status=response.status_code, headers=response.headers, content=content)
+        except (requests.RequestException, HTTPError, ResponseTooLarge, OSError, UnicodeError) as problem:
             self._give_up(problem, proxy_for(url, session))
 
     def _give_up(self, problem: Exception, proxy: str) -> NoReturn:
-        if never_sent(problem):
+        if failed_before_send(problem):
             text = f"连不上{self._label}（{reason(problem)}），请检查网络和服务地址"
             if proxy:
                 text = f"经过代理 {proxy} 连不上{self._label}（{reason(problem)}），请打开或关掉这个代理"
             raise ModelError(text, cause="network", billed=Billed.NO, retryable=True) from None
-        raise lost(self._label, reason(problem)) from None
+        raise outcome_unknown(self._label, reason(problem)) from None
 
 
-class Waiting:
+class Backoff:
     """Pauses between looks at work under way, 1 s at first, 3 s in the end, until ``seconds`` are over."""
 
-    def __init__(self, seconds: float, pause: Pause) -> None:
+    def __init__(self, seconds: float, pause: Sleep) -> None:
         self._seconds = seconds
         self._pause = pause
         self._started = time.monotonic()
@@ -181,7 +181,7 @@ def new_session(adapter: HTTPAdapter) -> requests.Session:
     return session
 
 
-def surroundings(url: str) -> Mapping[str, Any]:
+def environment_settings(url: str) -> Mapping[str, Any]:
     """What this machine says of calls to an address: ``proxies`` (none to what is near) and ``verify``."""
     with requests.Session() as session:
         found = dict(session.merge_environment_settings(url, {}, None, None, None))
@@ -211,11 +211,11 @@ def read_body(response: requests.Response) -> bytes:
     while chunk := response.raw.read1(_CHUNK, decode_content=packed):
         body += chunk
         if len(body) > MAX_BYTES:
-            raise TooMuch("内容过大")
+            raise ResponseTooLarge("内容过大")
     return bytes(body)
 
 
-def never_sent(problem: BaseException) -> bool:
+def failed_before_send(problem: BaseException) -> bool:
     """Whether a call failed before any of it went out."""
     inner = getattr(problem.args[0], "reason", None) if problem.args else None
     inner = getattr(inner, "original_error", inner)  # of a proxy that could not be reached
@@ -239,7 +239,7 @@ def reason(problem: BaseException) -> str:
     return next((words for pattern, words in known.items() if re.search(pattern, text)), "连接中断")
 
 
-def lost(label: str, why: str) -> ModelError:
+def outcome_unknown(label: str, why: str) -> ModelError:
     """The error for an order whose outcome nobody can know."""
     return ModelError(
         f"请求已发给{label}，但没有收到完整的答复（{why}），可能已计费，请先到服务商的控制台核对，再决定是否重试",
@@ -255,7 +255,7 @@ def too_many_calls(label: str, code: str) -> ModelError:
         cause="limit",
         billed=Billed.NO,
         retryable=True,
-        slow_down=True,
+        throttled=True,
     )
 
 
@@ -264,7 +264,7 @@ def was_refused(status: int) -> bool:
     return 400 <= status < 500 and status not in AFTER_THE_ORDER
 
 
-def without_verdict(label: str, answer: Answer) -> ModelError:
+def unrecognised(label: str, answer: Response) -> ModelError:
     """The error for an answer to an order that says nothing in the service's own form.
 
     Redirects and what ``was_refused`` knows come from a server that did not take the order; others may
@@ -289,7 +289,7 @@ def without_verdict(label: str, answer: Answer) -> ModelError:
     )
 
 
-def complaint(fields: Mapping[str, Any]) -> tuple[str, str]:
+def parse_error(fields: Mapping[str, Any]) -> tuple[str, str]:
     """Code and words of an error in the OpenAI form and its kin; empty where there is none.
 
     Servers send ``error`` as an object or as text, others ``detail`` (as text or a list) or ``errors``.
@@ -304,7 +304,7 @@ def complaint(fields: Mapping[str, Any]) -> tuple[str, str]:
     return ("", f"{error or ''} {words}".strip())
 
 
-def given(label: str, fields: Mapping[str, Any], *, base: str = "") -> Order:
+def parse_image(label: str, fields: Mapping[str, Any], *, base: str = "") -> SubmitResult:
     """What an answer in the OpenAI form gives: an address as the ticket, or the picture. Raises ModelError.
 
     Addresses may be relative to ``base``; some servers write the picture itself as a ``data:`` address.
@@ -313,14 +313,14 @@ def given(label: str, fields: Mapping[str, Any], *, base: str = "") -> Order:
     is_packed = isinstance(url, str) and url.startswith("data:")
     if isinstance(url, str) and url and not is_packed:
         with suppress(ValueError):
-            return Order(ticket=urljoin(base, url))
-    content = unpacked(url if is_packed else fields.get("b64_json"))
+            return SubmitResult(task_id=urljoin(base, url))
+    content = decode_base64(url if is_packed else fields.get("b64_json"))
     if content is None:
-        raise lost(label, "答复里没有图片")
-    return Order(picture=Picture(content=content))
+        raise outcome_unknown(label, "答复里没有图片")
+    return SubmitResult(image=GeneratedImage(content=content))
 
 
-def unpacked(text: Any) -> bytes | None:
+def decode_base64(text: Any) -> bytes | None:
     """A picture in base64, on one line or many, behind ``data:…,`` or bare; None for anything else."""
     try:
         return base64.b64decode("".join(text.rpartition(",")[2].split()), validate=True) or None
@@ -328,7 +328,7 @@ def unpacked(text: Any) -> bytes | None:
         return None
 
 
-def quoted(text: Any, *secrets: str) -> str:
+def redacted(text: Any, *secrets: str) -> str:
     """What a service said, short, on one line and without our keys, for the end of a sentence."""
     words = " ".join(whole_characters(str(text)).split())
     for secret in secrets:
@@ -363,7 +363,7 @@ class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
-class _Telling(TimedAdapter):
+class ConnectErrorAdapter(TimedAdapter):
     """Tells a connection that could not be made from one that broke, also at a proxy or in a handshake."""
 
     pools: ClassVar = {"http": _Pool, "https": _TLSPool}

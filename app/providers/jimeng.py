@@ -15,14 +15,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.config import Settings
-from app.domain import ImageRequest, ModelCard, ModelSetup, Picture, Reference, ReferenceLimits, Size
+from app.domain import GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference, ReferenceLimits, Size
 from app.errors import Billed, ModelError
 from app.providers import key_check
-from app.providers.base import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
+from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
-from app.providers.http import Answer, Line, lost, unpacked
-from app.providers.jimeng_errors import LABEL, collect_problem, expired, key_problem, order_problem
-from app.providers.polling import Looking, Rhythm
+from app.providers.http import Response, ServiceClient, decode_base64, outcome_unknown
+from app.providers.jimeng_errors import LABEL, expired, fetch_error, key_error, submit_error
+from app.providers.polling import LatencyEstimate, Poller
 from app.providers.volc_signature import Signer, canonical_query
 
 PRICE = Decimal("0.22")
@@ -72,57 +72,57 @@ class Jimeng:
         self._secrets = (settings.volcengine_ak, settings.volcengine_sk)
         self._signer = Signer(access_key=settings.volcengine_ak, secret_key=settings.volcengine_sk)
         self._timeout = settings.model_timeout
-        self._line = Line(
+        self._line = ServiceClient(
             LABEL, settings.jimeng_endpoint, timeout=min(_ANSWER_SECONDS, settings.model_timeout)
         )
         self._downloads = Downloads(
             LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout, renews=True
         )
-        self._rhythm = Rhythm()
+        self._rhythm = LatencyEstimate()
         self._ordered: dict[str, float] = {}  # tickets of this life that nobody waits for yet: ordered when
         self.card = _card(settings)
 
-    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+    def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. The ticket is its id, text from end to end: it is too long for a number."""
         address, headers, content = self._call(
             "CVSync2AsyncSubmitTask", self._order_body(request, references)
         )
-        answer = self._line.order(address, headers=headers, content=content)
-        problem = order_problem(answer, *self._secrets)
+        answer = self._line.post_once(address, headers=headers, content=content)
+        problem = submit_error(answer, *self._secrets)
         if problem:
             raise problem
         task_id = _data(answer).get("task_id")
         if not isinstance(task_id, (str, int)) or not str(task_id):
-            raise lost(LABEL, "答复里没有任务号")
+            raise outcome_unknown(LABEL, "答复里没有任务号")
         self._ordered[str(task_id)] = time.monotonic()
-        return Order(ticket=str(task_id))
+        return SubmitResult(task_id=str(task_id))
 
-    def collect(self, ticket: str, pause: Pause) -> Picture:
+    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
         """Ask until the task is done, then fetch the picture; a dead address is asked for anew."""
         ordered_at = self._ordered.pop(ticket, None)
-        with Looking(self._rhythm, self._timeout, pause, ordered_at=ordered_at) as looking:
+        with Poller(self._rhythm, self._timeout, pause, ordered_at=ordered_at) as looking:
             return self._wait_and_fetch(ticket, looking)
 
-    def test_key(self) -> KeyTest:
+    def check_key(self) -> KeyCheck:
         """Look at a task that was never ordered: the call is signed and checked, with nothing to pay."""
         body = {"req_key": self._req_key, "task_id": _NEVER_ORDERED}
         address, headers, content = self._call("CVSync2AsyncGetResult", body)
-        line = Line(LABEL, self._endpoint, timeout=key_check.SECONDS)
-        answer = key_check.answered(LABEL, lambda: line.ask(address, headers=headers, content=content))
-        problem = key_problem(answer, *self._secrets)
+        line = ServiceClient(LABEL, self._endpoint, timeout=key_check.SECONDS)
+        answer = key_check.answered(LABEL, lambda: line.post(address, headers=headers, content=content))
+        problem = key_error(answer, *self._secrets)
         if problem:
             raise problem
         return key_check.known_to(LABEL)
 
-    def _wait_and_fetch(self, ticket: str, looking: Looking) -> Picture:
+    def _wait_and_fetch(self, ticket: str, looking: Poller) -> GeneratedImage:
         fetches = 0
-        while looking.again():
+        while looking.wait():
             finished = self._look(ticket)
             if finished:
-                looking.was_done()
+                looking.finished()
                 fetches += 1
                 try:
-                    return Picture(content=self._picture(finished))
+                    return GeneratedImage(content=self._picture(finished))
                 except ModelError as problem:
                     if fetches == _FETCHES or not problem.retryable:
                         raise
@@ -147,10 +147,10 @@ class Jimeng:
         body = {"req_key": self._req_key, "task_id": ticket, "req_json": options}
         address, headers, content = self._call("CVSync2AsyncGetResult", body)
         try:
-            answer = self._line.ask(address, headers=headers, content=content)
+            answer = self._line.post(address, headers=headers, content=content)
         except ModelError:
             return None  # nothing is lost: the same question is asked again
-        problem = collect_problem(answer, *self._secrets)
+        problem = fetch_error(answer, *self._secrets)
         if problem:
             raise problem
         return _finished(answer)
@@ -159,14 +159,14 @@ class Jimeng:
         addresses, pixels = finished.get("image_urls"), finished.get("binary_data_base64")
         if isinstance(addresses, list) and addresses:
             return self._downloads.fetch(str(addresses[0]))
-        if isinstance(pixels, list) and pixels and (content := unpacked(pixels[0])):
+        if isinstance(pixels, list) and pixels and (content := decode_base64(pixels[0])):
             return content
         raise ModelError(
             "即梦说已完成，但没有给出图片，可能已计费，可以稍后再取一次",
             cause="service",
             billed=Billed.UNKNOWN,
             retryable=True,
-            ticket_usable=True,
+            task_valid=True,
         )
 
     def _call(self, action: str, body: Mapping[str, Any]) -> tuple[str, dict[str, str], bytes]:
@@ -178,10 +178,10 @@ class Jimeng:
         return f"{parts.scheme}://{parts.netloc}/?{canonical_query(query)}", headers, content
 
 
-def _card(settings: Settings) -> ModelCard:
+def _card(settings: Settings) -> ModelSpec:
     newer = "seedream46" in settings.jimeng_req_key
     published = {pair: Size(width=w, height=h) for pair, (w, h) in _PUBLISHED.items()}
-    return ModelCard(
+    return ModelSpec(
         name="jimeng",
         label="即梦 4.6" if newer else "即梦 4.0",
         model_id=settings.jimeng_req_key,
@@ -206,12 +206,12 @@ def _address(reference: Reference) -> str:
     raise ModelError(text, cause="request", billed=Billed.NO)
 
 
-def _data(answer: Answer) -> Mapping[str, Any]:
+def _data(answer: Response) -> Mapping[str, Any]:
     found = answer.fields.get("data")
     return found if isinstance(found, dict) else {}
 
 
-def _finished(answer: Answer) -> Mapping[str, Any] | None:
+def _finished(answer: Response) -> Mapping[str, Any] | None:
     data = _data(answer)
     status = data.get("status")
     if status in ("expired", "not_found"):
@@ -224,5 +224,5 @@ def _too_slow() -> ModelError:
         "等了很久即梦还没有画完，可能已计费，可以稍后再取一次，不会重复下单",
         cause="timeout",
         billed=Billed.UNKNOWN,
-        ticket_usable=True,
+        task_valid=True,
     )

@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Billed, ModelError
-from app.providers.http import Answer, quoted, too_many_calls, was_refused, without_verdict
+from app.providers.http import Response, redacted, too_many_calls, unrecognised, was_refused
 from app.providers.key_check import unreadable
 
 LABEL = "即梦"
@@ -45,7 +45,7 @@ _TOO_MANY_AT_GATEWAY = 100018
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
+class ErrorRule:
     text: str
     cause: str
     billed: Billed = Billed.NO
@@ -53,51 +53,51 @@ class _Verdict:
     pauses_batch: bool = False
 
 
-_CHECK_BROKE = _Verdict(text="即梦的内容审核出了内部错误，这张没有生成，请稍后再试", cause="service")
-_NOT_ENTITLED = _Verdict(
+_CHECK_BROKE = ErrorRule(text="即梦的内容审核出了内部错误，这张没有生成，请稍后再试", cause="service")
+_NOT_ENTITLED = ErrorRule(
     text="这个账号没有开通即梦的这个能力，请到火山引擎控制台开通后继续", cause="key", pauses_batch=True
 )
-_INTERNAL = _Verdict(
+_INTERNAL = ErrorRule(
     text="即梦出了内部错误，这一张可能已计费，请先到控制台核对，再决定是否重试",
     cause="service",
     billed=Billed.UNKNOWN,
 )
 
 _CODES = {
-    50411: _Verdict(text="参考图没有通过审核，请换一张参考图", cause="moderation"),
-    50412: _Verdict(text="提示词没有通过审核，请修改提示词", cause="moderation"),
-    50413: _Verdict(text="提示词含有敏感或受保护的词，请修改提示词", cause="moderation"),
-    50512: _Verdict(text="生成的文字没有通过审核，请修改提示词", cause="moderation"),
-    50518: _Verdict(text="参考图可能涉及版权，没有通过审核，请换一张参考图", cause="moderation"),
-    50218: _Verdict(text="素材没有通过审核，请换一张参考图或修改提示词", cause="moderation"),
-    50511: _Verdict(
+    50411: ErrorRule(text="参考图没有通过审核，请换一张参考图", cause="moderation"),
+    50412: ErrorRule(text="提示词没有通过审核，请修改提示词", cause="moderation"),
+    50413: ErrorRule(text="提示词含有敏感或受保护的词，请修改提示词", cause="moderation"),
+    50512: ErrorRule(text="生成的文字没有通过审核，请修改提示词", cause="moderation"),
+    50518: ErrorRule(text="参考图可能涉及版权，没有通过审核，请换一张参考图", cause="moderation"),
+    50218: ErrorRule(text="素材没有通过审核，请换一张参考图或修改提示词", cause="moderation"),
+    50511: ErrorRule(
         text="生成的图片没有通过审核，可以再试一次或修改提示词", cause="moderation", retryable=True
     ),
-    50519: _Verdict(
+    50519: ErrorRule(
         text="生成的图片可能涉及版权，可以再试一次或修改提示词", cause="moderation", retryable=True
     ),
     50520: _CHECK_BROKE,
     50521: _CHECK_BROKE,
     50522: _CHECK_BROKE,
     50400: _NOT_ENTITLED,
-    50204: _Verdict(
+    50204: ErrorRule(
         text="即梦不认识设置里的 JIMENG_REQ_KEY，请改正后继续", cause="request", pauses_batch=True
     ),
-    50200: _Verdict(text="即梦没有接受这些参数，请修改提示词、尺寸或参考图", cause="request"),
-    50215: _Verdict(
+    50200: ErrorRule(text="即梦没有接受这些参数，请修改提示词、尺寸或参考图", cause="request"),
+    50215: ErrorRule(
         text="即梦用不了这些输入，请检查参考图能否公开访问、格式是否为 JPEG 或 PNG", cause="request"
     ),
     50500: _INTERNAL,
     50501: _INTERNAL,
 }
 
-_WRONG_KEY = _Verdict(
+_WRONG_KEY = ErrorRule(
     text="火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK", cause="key", pauses_batch=True
 )
-_NO_RIGHTS = _Verdict(
+_NO_RIGHTS = ErrorRule(
     text="这对密钥没有调用即梦的权限，请在火山引擎访问控制里授权", cause="key", pauses_batch=True
 )
-_WRONG_ADDRESS = _Verdict(
+_WRONG_ADDRESS = ErrorRule(
     text="火山引擎不认识这个接口，请检查 JIMENG_ENDPOINT", cause="request", pauses_batch=True
 )
 _GATEWAY_CODES = {
@@ -105,7 +105,7 @@ _GATEWAY_CODES = {
     100003: _WRONG_KEY,
     100004: _WRONG_ADDRESS,
     100005: _WRONG_KEY,
-    100006: _Verdict(text="这台电脑的时间不准，签名被拒绝，请先校准时间", cause="key", pauses_batch=True),
+    100006: ErrorRule(text="这台电脑的时间不准，签名被拒绝，请先校准时间", cause="key", pauses_batch=True),
     100007: _WRONG_ADDRESS,
     100008: _WRONG_ADDRESS,
     100009: _WRONG_KEY,
@@ -113,7 +113,7 @@ _GATEWAY_CODES = {
     100012: _NO_RIGHTS,
     100013: _NO_RIGHTS,
     100014: _INTERNAL,
-    100015: _Verdict(text="火山引擎的网关没有连上即梦，稍后会自动重试", cause="service", retryable=True),
+    100015: ErrorRule(text="火山引擎的网关没有连上即梦，稍后会自动重试", cause="service", retryable=True),
     100016: _INTERNAL,
     100019: _INTERNAL,
     100023: _INTERNAL,
@@ -123,7 +123,7 @@ _GATEWAY_CODES = {
 }
 
 
-def order_problem(answer: Answer, *secrets: str) -> ModelError | None:
+def submit_error(answer: Response, *secrets: str) -> ModelError | None:
     """Why an order was not accepted; None when it was."""
     fields = answer.fields
     gateway = _gateway_error(fields)
@@ -133,17 +133,17 @@ def order_problem(answer: Answer, *secrets: str) -> ModelError | None:
     if code == SUCCESS:
         return None
     if not isinstance(code, int):
-        return without_verdict(LABEL, answer)
+        return unrecognised(LABEL, answer)
     return _of_service(answer, code, fields, secrets)
 
 
-def collect_problem(answer: Answer, *secrets: str) -> ModelError | None:
+def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
     """Why a look at the work ended it; None when it is to be read, or asked for again.
 
     What is over is told as in an order. What stands in the way of looking (keys, rights) leaves the
     ticket good and the money unknown.
     """
-    problem = order_problem(answer, *secrets)
+    problem = submit_error(answer, *secrets)
     if problem is None or _passes(answer, problem):
         return None
     code = answer.fields.get("code")
@@ -155,20 +155,20 @@ def collect_problem(answer: Answer, *secrets: str) -> ModelError | None:
             cause=problem.cause,
             billed=Billed.UNKNOWN,
             pauses_batch=True,
-            ticket_usable=True,
+            task_valid=True,
         )
     if problem.billed is Billed.UNKNOWN:  # the work is done and failed, and failures are not billed
         return ModelError(f"即梦没有画成这一张，请再试一次（{code}）", cause="service", billed=Billed.NO)
     return problem
 
 
-def key_problem(answer: Answer, *secrets: str) -> ModelError | None:
+def key_error(answer: Response, *secrets: str) -> ModelError | None:
     """Why orders would be refused, from the look at a task that never was; None when it got through.
 
     Such a look is answered with ``not_found`` or 50215; a service that asks for fewer calls knows us, too.
     """
-    problem = order_problem(answer, *secrets)
-    if problem is None or problem.slow_down or answer.fields.get("code") == 50215:
+    problem = submit_error(answer, *secrets)
+    if problem is None or problem.throttled or answer.fields.get("code") == 50215:
         return None
     return problem if problem.pauses_batch else unreadable(LABEL, answer)
 
@@ -182,9 +182,9 @@ def expired(why: str) -> ModelError:
     )
 
 
-def _passes(answer: Answer, problem: ModelError) -> bool:
+def _passes(answer: Response, problem: ModelError) -> bool:
     """Whether it is the looking that failed, for now, and not the work."""
-    if problem.slow_down or (problem.retryable and problem.cause == "service"):
+    if problem.throttled or (problem.retryable and problem.cause == "service"):
         return True
     return problem.billed is Billed.UNKNOWN and _status(answer.fields) != "done"
 
@@ -202,30 +202,32 @@ def _gateway_error(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return error if isinstance(error, dict) else {}
 
 
-def _of_gateway(answer: Answer, error: Mapping[str, Any], secrets: tuple[str, ...]) -> ModelError:
-    number, name = error.get("CodeN"), quoted(error.get("Code", ""), *secrets)
+def _of_gateway(answer: Response, error: Mapping[str, Any], secrets: tuple[str, ...]) -> ModelError:
+    number, name = error.get("CodeN"), redacted(error.get("Code", ""), *secrets)
     if answer.status == 429 or number == _TOO_MANY_AT_GATEWAY:
         return too_many_calls(LABEL, name)
     verdict = _GATEWAY_CODES.get(number) if isinstance(number, int) else None
     if verdict is None:
-        return without_verdict(LABEL, answer)
+        return unrecognised(LABEL, answer)
     return _error(verdict, f"{number} {name}".strip())
 
 
-def _of_service(answer: Answer, code: int, fields: Mapping[str, Any], secrets: tuple[str, ...]) -> ModelError:
+def _of_service(
+    answer: Response, code: int, fields: Mapping[str, Any], secrets: tuple[str, ...]
+) -> ModelError:
     if code in (50429, 50430) or answer.status == 429:
         return too_many_calls(LABEL, str(code))
-    said = quoted(fields.get("message", ""), *secrets)
+    said = redacted(fields.get("message", ""), *secrets)
     if code == 50200 and "req_key" in said:
         code = 50204
     verdict = _CODES.get(code)
     if verdict is None and was_refused(answer.status):
-        verdict = _Verdict(text="即梦没有接受这个请求，请检查提示词和参数", cause="request")
+        verdict = ErrorRule(text="即梦没有接受这个请求，请检查提示词和参数", cause="request")
     verdict = verdict or _INTERNAL
     return _error(verdict, str(code) if code in _CODES else f"{code} {said}".strip())
 
 
-def _error(verdict: _Verdict, code: str) -> ModelError:
+def _error(verdict: ErrorRule, code: str) -> ModelError:
     return ModelError(
         f"{verdict.text}（{code}）",
         cause=verdict.cause,

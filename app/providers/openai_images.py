@@ -21,19 +21,19 @@ from typing import Any
 from urllib3.filepost import encode_multipart_formdata
 
 from app.config import Settings
-from app.domain import MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
+from app.domain import MAX_PROMPT_LENGTH, GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference
 from app.errors import Billed, ModelError
-from app.providers.base import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
+from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
 from app.providers.http import (
-    Answer,
-    Line,
-    complaint,
-    given,
-    quoted,
+    Response,
+    ServiceClient,
+    parse_error,
+    parse_image,
+    redacted,
     too_many_calls,
+    unrecognised,
     was_refused,
-    without_verdict,
 )
 from app.providers.key_check import listed_models
 
@@ -66,11 +66,11 @@ class OpenAIImages:
         self._base = settings.openai_base_url
         self._key = settings.openai_api_key
         self._model = settings.openai_image_model
-        self._line = Line(LABEL, settings.openai_base_url, timeout=settings.model_timeout)
+        self._line = ServiceClient(LABEL, settings.openai_base_url, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, settings.openai_base_url, timeout=settings.model_timeout)
         self.card = _card(settings)
 
-    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+    def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Make one picture: the picture itself, or its address as the ticket."""
         fields = self._fields(request)
         if references:
@@ -84,14 +84,14 @@ class OpenAIImages:
         headers = {"Content-Type": kind}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        answer = self._line.order(f"{self._base}/images/{path}", headers=headers, content=content)
+        answer = self._line.post_once(f"{self._base}/images/{path}", headers=headers, content=content)
         return self._read(answer)
 
-    def collect(self, ticket: str, pause: Pause) -> Picture:
+    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
         """Fetch the picture from the address that the order gave."""
-        return Picture(content=self._downloads.insist(ticket, pause))
+        return GeneratedImage(content=self._downloads.fetch_with_retries(ticket, pause))
 
-    def test_key(self) -> KeyTest:
+    def check_key(self) -> KeyCheck:
         """Ask for the list of models."""
         names = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
         return listed_models(LABEL, self._base, self._key, model=self._model, settings=names)
@@ -117,21 +117,21 @@ class OpenAIImages:
             parts.append((name, (f"reference_{number}.{ending}", content, reference.media_type)))
         return encode_multipart_formdata(parts)
 
-    def _read(self, answer: Answer) -> Order:
+    def _read(self, answer: Response) -> SubmitResult:
         fields = answer.fields
         if answer.status != 200 or fields.get("error"):
             raise self._problem(answer)
         found = fields.get("data")
         first = found[0] if isinstance(found, list) and found else None
         if not isinstance(first, dict):
-            raise without_verdict(LABEL, answer)
-        return given(LABEL, first, base=f"{self._base}/")
+            raise unrecognised(LABEL, answer)
+        return parse_image(LABEL, first, base=f"{self._base}/")
 
-    def _problem(self, answer: Answer) -> ModelError:
-        code, words = complaint(answer.fields)
+    def _problem(self, answer: Response) -> ModelError:
+        code, words = parse_error(answer.fields)
         if not code and not words:
-            return without_verdict(LABEL, answer)
-        code, words = quoted(code, self._key), quoted(words, self._key)
+            return unrecognised(LABEL, answer)
+        code, words = redacted(code, self._key), redacted(words, self._key)
         return _explained(answer.status, code, words, free=self.card.costs_nothing)
 
 
@@ -163,8 +163,8 @@ def _refused(text: str, code: str, *, cause: str, pauses_batch: bool = False) ->
     return ModelError(f"{text}（{code}）", cause=cause, billed=Billed.NO, pauses_batch=pauses_batch)
 
 
-def _card(settings: Settings) -> ModelCard:
-    return ModelCard(
+def _card(settings: Settings) -> ModelSpec:
+    return ModelSpec(
         name="openai",
         label=settings.openai_image_model,
         model_id=settings.openai_image_model,

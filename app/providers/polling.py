@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Self
 
-from app.providers.base import Pause
+from app.providers.base import Sleep
 
 _FIRST_GUESS = 1.0
 _SHORTEST = 0.01
@@ -18,7 +18,7 @@ _WEIGHT = 1 / 4  # of the newest time against all earlier ones, for as many that
 _EARLIER = 1 / 4  # of a step, for each round in which every first look found its work done
 
 
-class Rhythm:
+class LatencyEstimate:
     """What was learnt of a service's usual time, in seconds; shared by all threads that wait for it."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Rhythm:
         with self._lock:
             self.waiting += change
 
-    def learn(self, not_yet: float, done: float, looks: int) -> None:
+    def observe(self, not_yet: float, done: float, looks: int) -> None:
         """It was not done after ``not_yet`` seconds, and seen done after ``done``.
 
         Done at the first look, it may have been done before: it counts as a little earlier than expected, and
@@ -68,10 +68,12 @@ class Rhythm:
             self._usual = max(_SHORTEST, self._usual + (seconds - self._usual) * weight)
 
 
-class Looking:
+class Poller:
     """Looks at one piece of work, each after a pause, until ``seconds`` are over."""
 
-    def __init__(self, rhythm: Rhythm, seconds: float, pause: Pause, *, ordered_at: float | None) -> None:
+    def __init__(
+        self, rhythm: LatencyEstimate, seconds: float, pause: Sleep, *, ordered_at: float | None
+    ) -> None:
         """``ordered_at`` is on the monotonic clock; None: in an earlier life, may be done long since."""
         self._rhythm = rhythm
         self._seconds = seconds
@@ -90,7 +92,7 @@ class Looking:
     def __exit__(self, *_: object) -> None:
         self._rhythm.count(-1)
 
-    def again(self) -> bool:
+    def wait(self) -> bool:
         """Pause for the next look; False, without pausing, when the time is up."""
         left = self._seconds - self._elapsed()
         if left <= 0:
@@ -102,10 +104,10 @@ class Looking:
         self._pause(rest)
         return True
 
-    def was_done(self) -> None:
+    def finished(self) -> None:
         """The work was seen done: learn from it, if all of its time was seen."""
         if self._is_new:
-            self._rhythm.learn(self._not_yet, self._elapsed(), self._looks)
+            self._rhythm.observe(self._not_yet, self._elapsed(), self._looks)
 
     def _elapsed(self) -> float:
         return max(time.monotonic() - self._started, self._paused)

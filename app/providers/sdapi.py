@@ -14,21 +14,29 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from app.config import Settings
-from app.domain import MAX_ID, MAX_PROMPT_LENGTH, ImageRequest, ModelCard, ModelSetup, Picture, Reference
+from app.domain import (
+    MAX_ID,
+    MAX_PROMPT_LENGTH,
+    GeneratedImage,
+    ImageRequest,
+    ModelSetup,
+    ModelSpec,
+    Reference,
+)
 from app.errors import Billed, ModelError
 from app.providers import key_check
-from app.providers.base import KeyTest, Order, Pause, prices, size_table
+from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
 from app.providers.downloads import Downloads
 from app.providers.http import (
     AFTER_THE_ORDER,
-    Answer,
-    Line,
-    complaint,
-    lost,
-    quoted,
+    Response,
+    ServiceClient,
+    decode_base64,
+    outcome_unknown,
+    parse_error,
+    redacted,
     too_many_calls,
-    unpacked,
-    without_verdict,
+    unrecognised,
 )
 
 LABEL = "本地图片服务"
@@ -48,36 +56,36 @@ class SdApi:
 
     def __init__(self, settings: Settings) -> None:
         self._base, self._headers = _address_and_headers(settings.sdapi_url)
-        self._line = Line(LABEL, self._base, timeout=settings.model_timeout)
+        self._line = ServiceClient(LABEL, self._base, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, self._base, timeout=settings.model_timeout)
         self.card = _card(settings)
 
-    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+    def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Make one picture and wait for it."""
         body = self._body(request, references)
         path = "img2img" if references else "txt2img"
         content = json.dumps(body, ensure_ascii=False).encode()
-        answer = self._line.order(f"{self._base}/sdapi/v1/{path}", headers=self._headers, content=content)
-        return Order(picture=_read(answer))
+        answer = self._line.post_once(f"{self._base}/sdapi/v1/{path}", headers=self._headers, content=content)
+        return SubmitResult(image=_read(answer))
 
-    def collect(self, ticket: str, pause: Pause) -> Picture:
+    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
         """There are no tickets here."""
         raise ModelError("这个服务没有可以再取的图片，请重新生成", cause="expired", billed=Billed.UNKNOWN)
 
-    def test_key(self) -> KeyTest:
+    def check_key(self) -> KeyCheck:
         """Ask for its options, which also tell the model it has loaded."""
-        line = Line(LABEL, self._base, timeout=key_check.SECONDS)
+        line = ServiceClient(LABEL, self._base, timeout=key_check.SECONDS)
         address = f"{self._base}/sdapi/v1/options"
-        answer = key_check.answered(LABEL, lambda: line.read(address, headers=self._headers))
+        answer = key_check.answered(LABEL, lambda: line.get(address, headers=self._headers))
         if answer.status in (404, 405):
             text = f"{LABEL}连得上，但没有 /sdapi/v1/options：能不能画，要到第一张图才知道"
-            return KeyTest(proven=False, text=text)
+            return KeyCheck(verified=False, text=text)
         if answer.status in (401, 403):
             raise _problem(answer)
         if answer.status != 200 or not answer.fields:
             raise key_check.unreadable(LABEL, answer)
-        loaded = quoted(answer.fields.get("sd_model_checkpoint") or "没有说是哪一个")
-        return KeyTest(proven=True, text=f"{LABEL}在运行，现在的模型：{loaded}")
+        loaded = redacted(answer.fields.get("sd_model_checkpoint") or "没有说是哪一个")
+        return KeyCheck(verified=True, text=f"{LABEL}在运行，现在的模型：{loaded}")
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         size = self.card.size(request)
@@ -98,7 +106,7 @@ class SdApi:
         return body
 
 
-def _read(answer: Answer) -> Picture:
+def _read(answer: Response) -> GeneratedImage:
     fields = answer.fields
     images = fields.get("images")
     if answer.status != 200 or not isinstance(images, list):
@@ -106,10 +114,10 @@ def _read(answer: Answer) -> Picture:
     about = _about(fields)
     grids = about.get("index_of_first_image")
     first = grids if isinstance(grids, int) and 0 < grids < len(images) else 0
-    content = unpacked(images[first]) if images else None
+    content = decode_base64(images[first]) if images else None
     if content is None:
-        raise lost(LABEL, "答复里没有图片")
-    return Picture(content=content, seed=_seed(about))
+        raise outcome_unknown(LABEL, "答复里没有图片")
+    return GeneratedImage(content=content, seed=_seed(about))
 
 
 def _about(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,13 +135,13 @@ def _seed(about: Mapping[str, Any]) -> int | None:
     return seed if isinstance(seed, int) and 0 <= seed <= MAX_ID else None
 
 
-def _problem(answer: Answer) -> ModelError:
-    code, words = complaint(answer.fields)
-    said = quoted(" ".join((code, words)))
+def _problem(answer: Response) -> ModelError:
+    code, words = parse_error(answer.fields)
+    said = redacted(" ".join((code, words)))
     if answer.status == 429:
         return too_many_calls(LABEL, "HTTP 429")
     if not said.strip() or answer.status in _OF_A_PROXY:
-        return without_verdict(LABEL, answer)
+        return unrecognised(LABEL, answer)
     shown = f"HTTP {answer.status}"
     if answer.status in (401, 403):
         text = f"本地图片服务要密码，请在 SDAPI_URL 里写成 http://用户名:密码@地址（{shown}）"
@@ -155,8 +163,8 @@ def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/"), headers
 
 
-def _card(settings: Settings) -> ModelCard:
-    return ModelCard(
+def _card(settings: Settings) -> ModelSpec:
+    return ModelSpec(
         name="sdapi",
         label=LABEL,
         model_id="sdapi",

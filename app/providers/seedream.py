@@ -28,19 +28,19 @@ from decimal import Decimal
 from typing import Any
 
 from app.config import Settings
-from app.domain import RESOLUTIONS, ImageRequest, ModelCard, ModelSetup, Picture, Reference, Size
+from app.domain import RESOLUTIONS, GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference, Size
 from app.errors import Billed, ModelError
-from app.providers.base import KeyTest, Order, Pause, prices, size_table, with_negative_prompt
+from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
 from app.providers.http import (
-    Answer,
-    Line,
-    complaint,
-    given,
-    quoted,
+    Response,
+    ServiceClient,
+    parse_error,
+    parse_image,
+    redacted,
     too_many_calls,
+    unrecognised,
     was_refused,
-    without_verdict,
 )
 from app.providers.key_check import listed_models
 
@@ -169,22 +169,22 @@ class Seedream:
         self._base = settings.ark_base_url
         self._key = settings.ark_api_key
         self._model = settings.seedream_model
-        self._line = Line(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
+        self._line = ServiceClient(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
         self.card = _card(settings)
 
-    def order(self, request: ImageRequest, references: Sequence[Reference]) -> Order:
+    def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Make one picture. The ticket is its address."""
         content = json.dumps(self._body(request, references), ensure_ascii=False).encode()
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        answer = self._line.order(f"{self._base}/images/generations", headers=headers, content=content)
+        answer = self._line.post_once(f"{self._base}/images/generations", headers=headers, content=content)
         return self._read(answer)
 
-    def collect(self, ticket: str, pause: Pause) -> Picture:
+    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
         """Fetch the picture from the address that the order gave."""
-        return Picture(content=self._downloads.insist(ticket, pause))
+        return GeneratedImage(content=self._downloads.fetch_with_retries(ticket, pause))
 
-    def test_key(self) -> KeyTest:
+    def check_key(self) -> KeyCheck:
         """Ask for the list of models."""
         names = ("ARK_API_KEY", "ARK_BASE_URL")
         return listed_models(LABEL, self._base, self._key, model=self._model, settings=names)
@@ -202,23 +202,23 @@ class Seedream:
             body["image"] = images[0] if len(images) == 1 else images
         return body
 
-    def _read(self, answer: Answer) -> Order:
+    def _read(self, answer: Response) -> SubmitResult:
         fields = answer.fields
         if answer.status != 200 or fields.get("error"):
             raise self._problem(answer, fields)
         found = fields.get("data")
         first = found[0] if isinstance(found, list) and found else None
         if not isinstance(first, dict):
-            raise without_verdict(LABEL, answer)
+            raise unrecognised(LABEL, answer)
         if first.get("error"):
             raise self._problem(answer, first)
-        return given(LABEL, first)
+        return parse_image(LABEL, first)
 
-    def _problem(self, answer: Answer, fields: Mapping[str, Any]) -> ModelError:
-        code, words = complaint(fields)
+    def _problem(self, answer: Response, fields: Mapping[str, Any]) -> ModelError:
+        code, words = parse_error(fields)
         if not code:
-            return without_verdict(LABEL, answer)
-        return _explained(answer.status, quoted(code, self._key), quoted(words, self._key))
+            return unrecognised(LABEL, answer)
+        return _explained(answer.status, redacted(code, self._key), redacted(words, self._key))
 
 
 def _explained(status: int, code: str, words: str) -> ModelError:
@@ -290,12 +290,12 @@ def family_of(model: str) -> _Family | None:
     return None
 
 
-def _card(settings: Settings) -> ModelCard:
+def _card(settings: Settings) -> ModelSpec:
     model = settings.seedream_model
     known = family_of(model)
     family = known or _current(model)
     is_listed = model.startswith(_MAINLAND)
-    return ModelCard(
+    return ModelSpec(
         name="seedream",
         label=family.label,
         model_id=model,

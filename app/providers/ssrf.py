@@ -55,7 +55,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not closed and not site_local and not any(ip in network for network in _NEVER)
 
 
-def look_up(host: str, port: int) -> list[str]:
+def resolve_host(host: str, port: int) -> list[str]:
     """The addresses of a host. Raises OSError, or AddressRefused when one of them is not public."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in found))
@@ -75,7 +75,7 @@ def _innermost(ip: IPAddress) -> IPAddress:
 
 class _PublicConnection(TimedConnection):
     def find_addresses(self) -> list[str]:
-        return look_up(self._dns_host, self.port)
+        return resolve_host(self._dns_host, self.port)
 
 
 class _PublicTLSConnection(_PublicConnection, TimedTLSConnection):
@@ -90,7 +90,7 @@ class _PublicTLSPool(HTTPSConnectionPool):
     ConnectionCls = _PublicTLSConnection
 
 
-class PublicOnly(TimedAdapter):
+class PublicAddressAdapter(TimedAdapter):
     """Connects to public addresses only, without a proxy, which would look names up by itself."""
 
     pools: ClassVar = {"http": _PublicPool, "https": _PublicTLSPool}

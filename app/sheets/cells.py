@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text, trimmed_text
-from app.sheets.headers import LABELS, shown
-from app.sheets.table import Moment, Unreadable, Value
+from app.sheets.headers import LABELS, display_text
+from app.sheets.table import ExcelTime, UnreadableCell, Value
 
 # Fields of which any text is a value; of the others only a short text can be one.
 TEXTS = ("prompt", "negative_prompt", "filename", "references")
@@ -56,23 +56,23 @@ def cut(text: str) -> str:
     return text if len(text) <= _SEEN_LENGTH else f"{text[:_SEEN_LENGTH]}…"
 
 
-def take(row: int, field: str, value: Value | None) -> tuple[str, Problem | None]:
+def parse_cell(row: int, field: str, value: Value | None) -> tuple[str, Problem | None]:
     """The text of a cell for its field; with a Problem that has no ``fixed``, only what was there."""
     if value is None:
         return "", None
-    if isinstance(value, Unreadable):
+    if isinstance(value, UnreadableCell):
         return ("" if field in TEXTS else value.seen), problem(row, field, value.seen, value.error)
     if field == "aspect_ratio":
         return _take_ratio(row, value)
-    if isinstance(value, Moment):
+    if isinstance(value, ExcelTime):
         error = (
             f"Excel 把这格变成了日期或时间「{value.shown}」，看不出原来写的是什么，请改成文字格式后重新填写"
         )
         return value.shown, problem(row, field, value.shown, error)
     if isinstance(value, float) and abs(value) >= _MOST_EXACT:
         error = "Excel 只留下数字的前 15 位，后面的已经丢了，请把这格改成文字格式后重新填写"
-        return shown(value), problem(row, field, shown(value), error)
-    return shown(value), None
+        return display_text(value), problem(row, field, display_text(value), error)
+    return display_text(value), None
 
 
 def split_names(text: str, is_known: Callable[[str], bool] = lambda name: False) -> list[str]:
@@ -122,12 +122,12 @@ def _quoted(name: str) -> str:
 
 
 def _take_ratio(row: int, value: Value) -> tuple[str, Problem | None]:
-    text = shown(value)
+    text = display_text(value)
     clock = _clock(value)
     if clock in ASPECT_RATIOS:
         error = f"Excel 把比例变成了时间「{text}」，已改回 {clock}"
         return clock, problem(row, "aspect_ratio", text, error, clock)
-    if isinstance(value, Moment):
+    if isinstance(value, ExcelTime):
         error = (
             f"Excel 把这格变成了日期或时间「{text}」，看不出原来的比例，请填写：{'、'.join(ASPECT_RATIOS)}"
         )
@@ -137,12 +137,12 @@ def _take_ratio(row: int, value: Value) -> tuple[str, Problem | None]:
 
 def _clock(value: Value) -> str | None:
     """``16:9`` when the cell is that time of day in any dress: a time, its text, or a fraction of a day."""
-    if isinstance(value, Moment):
+    if isinstance(value, ExcelTime):
         return value.clock
     if isinstance(value, str):
         return _clock_of_text(normal_text(value[:40]))
     if isinstance(value, float) and 0 < value < 1 and abs(value * 1440 - round(value * 1440)) < 1e-6:
-        return Moment.of_serial(value, since_1904=False).clock
+        return ExcelTime.of_serial(value, since_1904=False).clock
     return None
 
 
@@ -152,4 +152,4 @@ def _clock_of_text(text: str) -> str | None:
         return None
     hours, minutes, seconds = int(found[2]), int(found[3]), int(found[4] or 0)
     afternoon = found[1] == "下午" or (found[5] or "").upper() == "PM"
-    return Moment.of_clock(hours + 12 if afternoon and hours < 12 else hours, minutes, seconds).clock
+    return ExcelTime.of_clock(hours + 12 if afternoon and hours < 12 else hours, minutes, seconds).clock

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterator
 from app.errors import SpreadsheetError
 from app.sheets.headers import find_header
 from app.sheets.limits import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
-from app.sheets.table import Grid, Row, Unreadable, Value, is_blank
+from app.sheets.table import Grid, Row, UnreadableCell, Value, is_blank
 from app.sheets.text_encoding import decode
 from app.sheets.xlsx_images import picture_of_text
 
@@ -56,11 +56,11 @@ class DelimitedSheet:
             if not values:
                 continue
             if len(grid.rows) >= keep:
-                grid.beyond += 1
+                grid.dropped += 1
             else:
                 grid.rows.append(Row(number, values))
                 if max(filled) > width:
-                    grid.overfull_rows.append(number)
+                    grid.rows_too_wide.append(number)
         return grid
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
@@ -121,7 +121,7 @@ def _unwrapped(text: str) -> str:
 
 def _value(text: str) -> Value:
     if _SCIENTIFIC.fullmatch(text):
-        return Unreadable(text, _LOST_DIGITS)
+        return UnreadableCell(text, _LOST_DIGITS)
     return picture_of_text(text) or text
 
 

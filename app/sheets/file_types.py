@@ -9,7 +9,7 @@ from typing import cast
 
 from app.errors import SpreadsheetError
 from app.sheets.csv_reader import DelimitedSheet
-from app.sheets.limits import Package, check_upload
+from app.sheets.limits import OoxmlPackage, check_upload
 from app.sheets.table import Sheet
 from app.sheets.xlsx_reader import Workbook
 
@@ -46,7 +46,7 @@ def open_sheets(content: bytes, filename: str) -> list[Sheet]:
     """The sheets of a workbook or delimited text, unread; SpreadsheetError says what else it is."""
     check_upload(content)
     if content.startswith(b"PK"):
-        package = Package(content)
+        package = OoxmlPackage(content)
         _check_workbook(package)
         return cast("list[Sheet]", Workbook(package).sheets)
     if content.startswith(_OLE):
@@ -56,7 +56,7 @@ def open_sheets(content: bytes, filename: str) -> list[Sheet]:
     return [DelimitedSheet(content, PurePath(filename.replace("\\", "/")).stem or "CSV")]
 
 
-def _check_workbook(package: Package) -> None:
+def _check_workbook(package: OoxmlPackage) -> None:
     names = package.names
     if "xl/workbook.bin" in package:
         raise SpreadsheetError(f"这是二进制工作簿（.xlsb），{_SAVE_AS}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from app.domain import Status, normal_text, trimmed_text, visible_text
 from app.sheets.header_synonyms import Meaning, meaning
-from app.sheets.table import Moment, Row, Unreadable, Value, number_text
+from app.sheets.table import ExcelTime, Row, UnreadableCell, Value, number_text
 
 # The order of the template's columns; labels as in the contract.
 LABELS: Mapping[str, str] = {
@@ -61,14 +61,14 @@ class Header:
     row: int
     columns: Mapping[str, int]
     notes: tuple[str, ...] = field(default=())
-    further: tuple[int, ...] = field(default=())
+    extra_columns: tuple[int, ...] = field(default=())
     texts: Mapping[int, str] = field(default_factory=dict)
     unread: frozenset[int] = field(default=frozenset())
 
     @property
     def read(self) -> set[int]:
         """The columns something is read from."""
-        return {*self.columns.values(), *self.further}
+        return {*self.columns.values(), *self.extra_columns}
 
     @property
     def of_results(self) -> bool:
@@ -87,11 +87,11 @@ def find_header(rows: Sequence[Row]) -> Header | None:
     return max(found, key=lambda header: len(header.columns), default=None)
 
 
-def shown(value: Value) -> str:
+def display_text(value: Value) -> str:
     """A cell's value in the words a person sees."""
-    if isinstance(value, Moment):
+    if isinstance(value, ExcelTime):
         return value.shown
-    if isinstance(value, Unreadable):
+    if isinstance(value, UnreadableCell):
         return value.seen
     return value if isinstance(value, str) else number_text(value)
 
@@ -102,7 +102,7 @@ def plain_header(text: str) -> str:
 
 
 @dataclass(slots=True)
-class _Claims:
+class ColumnAssignment:
     """Which column each field got, and what came of the other headers."""
 
     columns: dict[str, int] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class _Claims:
 
 
 def _read_header(row: Row) -> Header | None:
-    named = [(column, trimmed_text(shown(value))) for column, value in sorted(row.values.items())]
+    named = [(column, trimmed_text(display_text(value))) for column, value in sorted(row.values.items())]
     told = [(column, text, meaning(text)) for column, text in named]
     claims = _claim(told)
     columns = claims.columns
@@ -127,9 +127,9 @@ def _read_header(row: Row) -> Header | None:
     return replace(header, texts=texts, unread=frozenset(column for column, _ in named) - texts.keys())
 
 
-def _claim(told: Sequence[Named]) -> _Claims:
+def _claim(told: Sequence[Named]) -> ColumnAssignment:
     """Give each field its column, clear headers before loose ones."""
-    claims = _Claims()
+    claims = ColumnAssignment()
     taken_clearly = {found.field for _, _, found in told if found and not found.is_loose}
     for column, text, found in told:
         if found is None or (found.is_loose and found.field in taken_clearly):
@@ -147,7 +147,7 @@ def _claim(told: Sequence[Named]) -> _Claims:
     return claims
 
 
-def _tell_claims(claims: _Claims) -> list[str]:
+def _tell_claims(claims: ColumnAssignment) -> list[str]:
     notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(claims.doubled)]
     if claims.further:
         notes.append(f"参考图分在 {len(claims.further) + 1} 列里，每一行的都放在一起用")

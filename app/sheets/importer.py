@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from app.domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelCard, Status
+from app.domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, ImageRequest, ModelSpec, Status
 from app.errors import SpreadsheetError
-from app.sheets.cells import TEXTS, Problem, cut, problem, references_error, split_names, take
+from app.sheets.cells import TEXTS, Problem, cut, parse_cell, problem, references_error, split_names
 from app.sheets.file_types import open_sheets
 from app.sheets.header_synonyms import is_doubtful
-from app.sheets.headers import LABELS, STATUS_LABELS, Header, find_header, shown, status_named
+from app.sheets.headers import LABELS, STATUS_LABELS, Header, display_text, find_header, status_named
 from app.sheets.non_data_rows import drop_empty_rows, drop_other_lines
-from app.sheets.table import DressedNumber, Grid, Merge, Moment, Row, Sheet, Unreadable, Value
+from app.sheets.table import ExcelTime, FormattedNumber, Grid, Merge, Row, Sheet, UnreadableCell, Value
 
 _HEADER_DEPTH = 50
 _AS_SHOWN = (*TEXTS, "aspect_ratio", "resolution")
@@ -76,7 +76,7 @@ def read_workbook(
     content: bytes,
     filename: str,
     *,
-    card: ModelCard | None = None,
+    card: ModelSpec | None = None,
     is_known: Callable[[str], bool] = lambda name: False,
 ) -> Import:
     """An uploaded ``.xlsx``, ``.xlsm`` or ``.csv`` -> Import; ``filename`` only helps to name what it is not.
@@ -96,7 +96,7 @@ def read_workbook(
     _tell_hidden(header, grid, found)
     _tell_missing_columns(header, found)
     _tell_floating_pictures(header, grid, found)
-    found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.overfull_rows]
+    found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.rows_too_wide]
     rows = [_read_row(row, header, card, is_known, found) for row in grid.rows]
     if header.of_results:
         rows = _gather_pictures(rows, [row.values.get(header.columns["row_number"]) for row in grid.rows])
@@ -162,11 +162,11 @@ def _refuse_hidden(sheets: Sequence[Sheet]) -> None:
 def _no_header(tops: list[list[Row]]) -> str:
     if not tops:
         return "这个文件里没有内容，请下载模板，填好后再导入"
-    texts = (shown(value) for top in tops for row in top for value in row.values.values())
+    texts = (display_text(value) for top in tops for row in top for value in row.values.values())
     if doubtful := next(filter(is_doubtful, islice(texts, _MOST_LOOKED_AT)), ""):
         text = " ".join(doubtful[:40].split())
         return f"表头「{text}」看不出是提示词还是负面提示词，请改成「提示词」或「负面提示词」再导入"
-    first = [shown(value).strip()[:10] for value in list(tops[0][0].values.values())[:6]]
+    first = [display_text(value).strip()[:10] for value in list(tops[0][0].values.values())[:6]]
     return f"没有找到「提示词」这一列，第一行是：{'、'.join(first)}。请在表头写上「提示词」，或下载模板来填"
 
 
@@ -175,7 +175,7 @@ def _most_lines(header: Header) -> int:
 
 
 def _check_bounds(header: Header, grid: Grid) -> None:
-    count = len(grid.rows) + grid.beyond
+    count = len(grid.rows) + grid.dropped
     if count > _most_lines(header):
         raise SpreadsheetError(f"表格有 {count} 行，一次最多 {_most_lines(header)} 行，请分成几个文件导入")
 
@@ -217,7 +217,7 @@ def _show_numbers(header: Header, grid: Grid) -> None:
         column = header.columns.get(name, 0)
         for row in grid.rows:
             value = row.values.get(column)
-            if isinstance(value, DressedNumber):
+            if isinstance(value, FormattedNumber):
                 if value.shows:
                     row.values[column] = value.shows
                 elif name in TEXTS:
@@ -226,14 +226,14 @@ def _show_numbers(header: Header, grid: Grid) -> None:
 
 def _join_references(header: Header, grid: Grid) -> None:
     """Names from several columns into the first of them; what is no name stays, to be complained of."""
-    if not header.further:
+    if not header.extra_columns:
         return
     first = header.columns["references"]
     for row in grid.rows:
-        found = [row.values[column] for column in (first, *header.further) if column in row.values]
-        bad = [value for value in found if isinstance(value, Moment | Unreadable)]
+        found = [row.values[column] for column in (first, *header.extra_columns) if column in row.values]
+        bad = [value for value in found if isinstance(value, ExcelTime | UnreadableCell)]
         if found:
-            row.values[first] = bad[0] if bad else "；".join(map(shown, found))
+            row.values[first] = bad[0] if bad else "；".join(map(display_text, found))
 
 
 def _fill_merged(header: Header, grid: Grid, found: _Findings) -> None:
@@ -263,14 +263,14 @@ def _fill(name: str, column: int, merge: Merge, covered: Sequence[Row], found: _
     for row in covered[1:]:
         if column not in row.values:
             row.values[column] = value
-            if isinstance(value, Unreadable):
+            if isinstance(value, UnreadableCell):
                 continue  # told of in each row as it is
             error = f"这格属于合并单元格 {merge.name}，已填入同样的内容"
-            found.problems.append(problem(row.number, name, "", error, shown(value)))
+            found.problems.append(problem(row.number, name, "", error, display_text(value)))
 
 
 def _read_row(
-    row: Row, header: Header, card: ModelCard | None, is_known: Callable[[str], bool], found: _Findings
+    row: Row, header: Header, card: ModelSpec | None, is_known: Callable[[str], bool], found: _Findings
 ) -> ImportedRow:
     status = _read_status(row, header, found) if header.of_results else None
     card = None if status == Status.SUCCESS else card
@@ -278,7 +278,7 @@ def _read_row(
     bad: set[str] = set()
     for name in LABELS:
         column = header.columns.get(name)
-        texts[name], told = take(row.number, name, None if column is None else row.values.get(column))
+        texts[name], told = parse_cell(row.number, name, None if column is None else row.values.get(column))
         if told:
             found.problems.append(told)
             if told.fixed is None:
@@ -291,7 +291,7 @@ def _read_row(
 
 
 def _read_fields(
-    number: int, texts: Mapping[str, str], bad: set[str], card: ModelCard | None, found: _Findings
+    number: int, texts: Mapping[str, str], bad: set[str], card: ModelSpec | None, found: _Findings
 ) -> dict[str, Any]:
     """The fields of a row, each as the domain reads it, or its raw text with a complaint."""
     asked = {name: texts[name] if name in TEXTS else cut(texts[name]) for name in _ASKED}
@@ -304,14 +304,14 @@ def _read_fields(
         good = {name: text for name, text in asked.items() if name not in bad}
         request = ImageRequest.parse({"prompt": "·", **good})
     if card and not bad & {"aspect_ratio", "resolution"}:
-        for refusal in card.problems(request):
+        for refusal in card.validate(request):
             found.problems.append(
                 problem(number, refusal.field, asked["resolution"] or "2K", refusal.message)
             )
     return {name: texts[name] if name in bad else getattr(request, name) for name in _ASKED}
 
 
-def _references_error(names: list[str], card: ModelCard | None) -> str | None:
+def _references_error(names: list[str], card: ModelSpec | None) -> str | None:
     if card and names and card.local_reference_problem:
         return card.local_reference_problem
     if card and len(names) > card.max_references:
@@ -321,7 +321,7 @@ def _references_error(names: list[str], card: ModelCard | None) -> str | None:
 
 def _read_status(row: Row, header: Header, found: _Findings) -> str:
     value: Value | None = row.values.get(header.columns["status"])
-    text = "" if value is None else shown(value).strip()
+    text = "" if value is None else display_text(value).strip()
     status = status_named(text)
     if text and status is None:
         error = f"不认识的状态，可选：{'、'.join(STATUS_LABELS.values())}；不再生成的行请删掉"
@@ -336,7 +336,7 @@ def _gather_pictures(lines: Sequence[ImportedRow], row_numbers: Sequence[Value |
     """
     groups: dict[tuple[Any, ...], list[ImportedRow]] = {}
     for line, row_number in zip(lines, row_numbers, strict=True):
-        own = ("added", line.number) if row_number is None else ("row", shown(row_number))
+        own = ("added", line.number) if row_number is None else ("row", display_text(row_number))
         groups.setdefault((own, line.status, line.references, *line.fields.values()), []).append(line)
     return [_counted(group) if own[0] == "row" else group[0] for (own, *_), group in groups.items()]
 
@@ -370,7 +370,7 @@ def _check_pictures(rows: Sequence[ImportedRow], found: _Findings) -> None:
             return
 
 
-def _tell_model(rows: Sequence[ImportedRow], card: ModelCard | None, found: _Findings) -> None:
+def _tell_model(rows: Sequence[ImportedRow], card: ModelSpec | None, found: _Findings) -> None:
     if card is None:
         return
     for name, taken in (("seed", card.takes_seed), ("steps", card.takes_steps)):

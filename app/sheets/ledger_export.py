@@ -16,9 +16,9 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import IO, Any
 
-from app.domain.ledger import OUTCOMES, Send, Spent, known
+from app.domain.ledger import OUTCOMES, Charge, SpendTotals, known_amount
 from app.errors import CAUSES
-from app.sheets.sheet_writer import Column, SheetWriter, Tell, local_time, writing
+from app.sheets.sheet_writer import Column, SheetWriter, Translate, local_time, open_workbook
 
 _ROWS_A_SHEET = 1_000_000
 _PROMPT_LENGTH = 60
@@ -26,8 +26,8 @@ _SETTLED = {"billed": "已计费（人工确认）", "not_billed": "没有计费
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 _LONG_NUMBER = re.compile(r"[0-9]{12,200}")
 
-Write = Callable[[Send, Tell], Any]
-_COLUMNS: list[tuple[Column, Write]] = [
+CellWriter = Callable[[Charge, Translate], Any]
+_COLUMNS: list[tuple[Column, CellWriter]] = [
     (Column("发出时间（本机）", 20, "time"), lambda send, _: local_time(send.sent_at)),
     (Column("记录编号", 10, "number"), lambda send, _: send.record_id),
     (Column("批次", 22), lambda send, _: send.batch_name or send.batch_id),
@@ -48,21 +48,21 @@ class _Sums:
     """What the lines come to while they go by."""
 
     def __init__(self) -> None:
-        self.models: dict[str, Spent] = {}
+        self.models: dict[str, SpendTotals] = {}
 
-    def watch(self, sends: Iterable[Send]) -> Iterator[Send]:
+    def watch(self, sends: Iterable[Charge]) -> Iterator[Charge]:
         """The same lines, each counted."""
         for send in sends:
-            self.models[send.model] = self.models.get(send.model, Spent()) + Spent.of(send)
+            self.models[send.model] = self.models.get(send.model, SpendTotals()) + SpendTotals.of(send)
             yield send
 
     @property
-    def total(self) -> Spent:
+    def total(self) -> SpendTotals:
         """All of them."""
-        return sum(self.models.values(), Spent())
+        return sum(self.models.values(), SpendTotals())
 
 
-def write_ledger(sends: Iterable[Send], *, tell: Tell = str) -> IO[bytes]:
+def write_ledger(sends: Iterable[Charge], *, tell: Translate = str) -> IO[bytes]:
     """Lines as they come -> a temporary file with the workbook, at its start; the caller closes it.
 
     ``tell`` gives its words in another language.
@@ -70,7 +70,7 @@ def write_ledger(sends: Iterable[Send], *, tell: Tell = str) -> IO[bytes]:
     columns = [replace(column, label=tell(column.label)) for column, _ in _COLUMNS]
     sums = _Sums()
     rest = sums.watch(sends)
-    with writing() as workbook:
+    with open_workbook() as workbook:
         number, first = 1, next(rest, None)
         while first or number == 1:
             title = tell("账目") + (f" {number}" if number > 1 else "")
@@ -85,7 +85,7 @@ def write_ledger(sends: Iterable[Send], *, tell: Tell = str) -> IO[bytes]:
         return kept
 
 
-def ledger_lines(sends: Iterable[Send], *, tell: Tell = str) -> Iterator[str]:
+def ledger_lines(sends: Iterable[Charge], *, tell: Translate = str) -> Iterator[str]:
     """The same as text, line after line; the last one is the sum."""
     sums = _Sums()
     yield "\ufeff" + _line([tell(column.label) for column, _ in _COLUMNS])
@@ -96,7 +96,7 @@ def ledger_lines(sends: Iterable[Send], *, tell: Tell = str) -> Iterator[str]:
     yield _line([*words, *[None] * 7, _billed(total), _doubt(total), None])
 
 
-def _add_sums(workbook: Any, sums: _Sums, tell: Tell) -> None:
+def _add_sums(workbook: Any, sums: _Sums, tell: Translate) -> None:
     heads = ("计费张数", "已计费（元）", "可能已计费（元）", "没有计费的次数")
     kinds = ("number", "money", "money", "number")
     columns = [Column(tell(head), 17, kind) for head, kind in zip(heads, kinds, strict=True)]
@@ -106,15 +106,15 @@ def _add_sums(workbook: Any, sums: _Sums, tell: Tell) -> None:
         sheet.append([name, spent.pictures, _billed(spent), _doubt(spent), spent.unpaid_sends])
 
 
-def _billed(spent: Spent) -> Decimal | None:
-    return known(spent.billed, spent.unpriced_pictures)
+def _billed(spent: SpendTotals) -> Decimal | None:
+    return known_amount(spent.billed, spent.unpriced_pictures)
 
 
-def _doubt(spent: Spent) -> Decimal | None:
-    return known(spent.unknown + spent.open, spent.unpriced_unknown + spent.unpriced_open)
+def _doubt(spent: SpendTotals) -> Decimal | None:
+    return known_amount(spent.unknown + spent.open, spent.unpriced_unknown + spent.unpriced_open)
 
 
-def _outcome(send: Send, tell: Tell) -> str:
+def _outcome(send: Charge, tell: Translate) -> str:
     return tell(_SETTLED.get(send.outcome, "") if send.settled_at else OUTCOMES[send.outcome])
 
 

@@ -42,7 +42,7 @@ TOO_MUCH = "这个文件里的内容太多，一次最多导入 5000 行，请�
 Attributes = dict[str, str]
 
 
-class Enough(Exception):
+class StopParsing(Exception):
     """Raised inside a walk when the rest of the part is of no interest."""
 
 
@@ -69,7 +69,7 @@ class TextBudget:
             raise SpreadsheetError(f"表格里的文字超过 {MAX_TEXT // 10_000} 万字，请分成几个文件导入")
 
 
-class Package:
+class OoxmlPackage:
     """The zip of a workbook, with what may still be unpacked of it. Part names fold letter case."""
 
     def __init__(self, content: bytes) -> None:
@@ -102,7 +102,7 @@ class Package:
             for chunk in self._chunks(name):
                 parser.Parse(chunk)
             parser.Parse(b"", True)
-        except Enough:
+        except StopParsing:
             pass
         except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: encodings that are none
             raise SpreadsheetError(_NOT_WHOLE) from error

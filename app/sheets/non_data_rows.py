@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from app.domain import CONTENT_FIELDS, normal_text, trimmed_text
 from app.sheets.headers import Header, plain_header
-from app.sheets.table import Grid, Row, Sheet, Unreadable, Value
+from app.sheets.table import Grid, Row, Sheet, UnreadableCell, Value
 
 _LONGEST = 60
 _UNIT = "(?:张图片|张图|张|幅图|幅|条|个|行|项|组|元|块|pictures?|images?|rows?|%)"
@@ -52,7 +52,7 @@ def _take_out(grid: Grid, gone: set[int]) -> None:
     if gone:
         grid.rows = [row for row in grid.rows if row.number not in gone]
         grid.hidden_rows -= gone
-        grid.overfull_rows = [number for number in grid.overfull_rows if number not in gone]
+        grid.rows_too_wide = [number for number in grid.rows_too_wide if number not in gone]
 
 
 def _is_blank(value: Value | None) -> bool:
@@ -73,7 +73,7 @@ def _labels_beside(header: Header, sheet: Sheet, grid: Grid) -> Mapping[int, Map
     bare = [row.number for row in grid.rows if prompt not in row.values or _is_amount(row.values[prompt])]
     if not (bare and header.unread):
         return {}
-    beside = sheet.read(header.unread, bare[0] - 1, len(grid.rows) + grid.beyond)
+    beside = sheet.read(header.unread, bare[0] - 1, len(grid.rows) + grid.dropped)
     wanted = set(bare)
     return {row.number: row.values for row in beside.rows if row.number in wanted}
 
@@ -99,7 +99,7 @@ def _is_amount(value: Value) -> bool:
     if isinstance(value, str):
         may_be = len(value) <= _LONGEST and _MAY_BE_AMOUNT.match(value)
         return bool(may_be and _AMOUNT.fullmatch(_tight(value)))
-    return isinstance(value, int | float | Unreadable)
+    return isinstance(value, int | float | UnreadableCell)
 
 
 def _tight(text: str) -> str:

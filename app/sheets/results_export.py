@@ -17,7 +17,7 @@ from openpyxl.drawing.xdr import XDRPositiveSize2D
 from app.domain import Batch, Record, Status
 from app.sheets.cells import join_names
 from app.sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
-from app.sheets.sheet_writer import Column, SheetWriter, Tell, local_time, writing
+from app.sheets.sheet_writer import Column, SheetWriter, Translate, local_time, open_workbook
 from app.sheets.template_export import WIDTHS
 
 # Thumbnails are shown within this box of pixels; together they leave the file small enough to be imported.
@@ -28,11 +28,15 @@ _EMU_A_PIXEL = 9_525
 _ROWS_A_SHEET = 1_000_000
 _LEFT_OUT = "缩略图太多，此处从略"
 
-Write = Callable[[Record], Any]
+CellWriter = Callable[[Record], Any]
 
 
 def write_results(
-    batch: Batch, records: Iterable[Record], *, thumbnails: Callable[[int], bytes | None], tell: Tell = str
+    batch: Batch,
+    records: Iterable[Record],
+    *,
+    thumbnails: Callable[[int], bytes | None],
+    tell: Translate = str,
 ) -> IO[bytes]:
     """What a batch came to -> a temporary file with the workbook, at its start; the caller closes it.
 
@@ -40,20 +44,20 @@ def write_results(
     or None. ``read_workbook`` knows the file again and gives each row its status, so that only the rest runs;
     in whatever language ``tell`` gives its words.
     """
-    with writing() as workbook:
+    with open_workbook() as workbook:
         _add_results(workbook, records, thumbnails, tell)
         _add_summary(workbook, batch, tell)
         return _saved(workbook)
 
 
-def write_records(records: Iterable[Record], *, tell: Tell = str) -> IO[bytes]:
+def write_records(records: Iterable[Record], *, tell: Translate = str) -> IO[bytes]:
     """Records as they come -> a temporary file with the workbook, at its start; the caller closes it.
 
     Any number of them: a sheet takes a million, the rest goes to further sheets. Times are this machine's.
     """
     columns = _record_columns(tell)
     rest = iter(records)
-    with writing() as workbook:
+    with open_workbook() as workbook:
         for number in count(1):
             first = list(islice(rest, 1))
             if not first and number > 1:
@@ -66,7 +70,7 @@ def write_records(records: Iterable[Record], *, tell: Tell = str) -> IO[bytes]:
 
 
 def _add_results(
-    workbook: Workbook, records: Iterable[Record], thumbnails: Callable[[int], bytes | None], tell: Tell
+    workbook: Workbook, records: Iterable[Record], thumbnails: Callable[[int], bytes | None], tell: Translate
 ) -> None:
     columns = _result_columns(tell)
     heads = [column for column, _ in columns]
@@ -83,36 +87,36 @@ def _add_results(
         sheet.append(values)
 
 
-def _result_columns(tell: Tell) -> list[tuple[Column, Write]]:
-    return _told(
+def _result_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
+    return _translated(
         [
-            (Column(RESULT_LABELS["row_number"], 7, "number"), _own("row_number")),
+            (Column(RESULT_LABELS["row_number"], 7, "number"), _attribute("row_number")),
             (Column("缩略图", 14), lambda record: None),
             *_request_columns(),
-            (Column("第几张", 8, "number"), _own("picture_number")),
+            (Column("第几张", 8, "number"), _attribute("picture_number")),
             *_outcome_columns(tell),
             *_money_columns(),
-            (Column("次数", 7, "number"), _own("attempts")),
+            (Column("次数", 7, "number"), _attribute("attempts")),
         ],
         tell,
     )
 
 
-def _record_columns(tell: Tell) -> list[tuple[Column, Write]]:
+def _record_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
     asked = {column.label: (column, write) for column, write in _request_columns()}
     # One record is one picture: under 生成数量 an import of this file would multiply them.
-    asked[LABELS["num_images"]] = (Column("同行张数", 11, "number"), _own("num_images"))
-    return _told(
+    asked[LABELS["num_images"]] = (Column("同行张数", 11, "number"), _attribute("num_images"))
+    return _translated(
         [
-            (Column("ID", 9, "number"), _own("id")),
+            (Column("ID", 9, "number"), _attribute("id")),
             (Column("生成时间（本机）", 20, "time"), lambda record: local_time(record.created_at)),
             *asked.values(),
-            (Column("宽", 8, "number"), _own("width")),
-            (Column("高", 8, "number"), _own("height")),
+            (Column("宽", 8, "number"), _attribute("width")),
+            (Column("高", 8, "number"), _attribute("height")),
             *_outcome_columns(tell),
-            (Column("模型", 18), _own("model")),
+            (Column("模型", 18), _attribute("model")),
             *_money_columns(),
-            (Column("批次", 16), _own("batch_id")),
+            (Column("批次", 16), _attribute("batch_id")),
             (Column("收藏", 6), lambda record: tell("是") if record.favourite else ""),
             (Column("完成时间（本机）", 20, "time"), lambda record: local_time(record.finished_at)),
         ],
@@ -120,35 +124,37 @@ def _record_columns(tell: Tell) -> list[tuple[Column, Write]]:
     )
 
 
-def _request_columns() -> list[tuple[Column, Write]]:
+def _request_columns() -> list[tuple[Column, CellWriter]]:
     """What was asked for, under the headers of the template."""
-    writes: dict[str, Write] = {
+    writes: dict[str, CellWriter] = {
         "filename": lambda record: record.requested_filename,
         "references": lambda record: join_names([image.filename for image in record.sample_images]),
     }
-    return [(Column(label, WIDTHS[name]), writes.get(name, _own(name))) for name, label in LABELS.items()]
-
-
-def _outcome_columns(tell: Tell) -> list[tuple[Column, Write]]:
     return [
-        (Column(RESULT_LABELS["status"], 12), lambda record: tell(STATUS_LABELS[record.status])),
-        (Column("原因", 30), lambda record: tell(record.error)),
-        (Column(RESULT_LABELS["image_file"], 26), _own("filename")),
+        (Column(label, WIDTHS[name]), writes.get(name, _attribute(name))) for name, label in LABELS.items()
     ]
 
 
-def _money_columns() -> list[tuple[Column, Write]]:
+def _outcome_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
     return [
-        (Column("费用（元）", 10, "money"), _own("cost")),
+        (Column(RESULT_LABELS["status"], 12), lambda record: tell(STATUS_LABELS[record.status])),
+        (Column("原因", 30), lambda record: tell(record.error)),
+        (Column(RESULT_LABELS["image_file"], 26), _attribute("filename")),
+    ]
+
+
+def _money_columns() -> list[tuple[Column, CellWriter]]:
+    return [
+        (Column("费用（元）", 10, "money"), _attribute("cost")),
         (Column("可能已计费（元）", 17, "money"), lambda record: record.at_stake or None),
     ]
 
 
-def _told(columns: list[tuple[Column, Write]], tell: Tell) -> list[tuple[Column, Write]]:
+def _translated(columns: list[tuple[Column, CellWriter]], tell: Translate) -> list[tuple[Column, CellWriter]]:
     return [(replace(column, label=tell(column.label)), write) for column, write in columns]
 
 
-def _own(name: str) -> Write:
+def _attribute(name: str) -> CellWriter:
     return lambda record: getattr(record, name)
 
 
@@ -166,7 +172,7 @@ def _add_thumbnail(sheet: SheetWriter, line: int, content: bytes) -> None:
     sheet.sheet.add_image(image)
 
 
-def _add_summary(workbook: Workbook, batch: Batch, tell: Tell) -> None:
+def _add_summary(workbook: Workbook, batch: Batch, tell: Translate) -> None:
     name = tell("批次")
     sheet = SheetWriter(workbook, name, [Column(name, 18), Column(batch.name or batch.id, 50, "number")])
     lines: Sequence[tuple[str, object]] = [

@@ -32,7 +32,7 @@ _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-
 _LIKE_A_FORMULA = ("=", "+", "-", "@")
 
 
-Tell = Callable[[str], str]  # a Chinese sentence in the language of the person who asked
+Translate = Callable[[str], str]  # a Chinese sentence in the language of the person who asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Column:
 
 
 @contextmanager
-def writing() -> Iterator[Workbook]:
+def open_workbook() -> Iterator[Workbook]:
     """A workbook to write row by row. When that fails half-way, what was put aside on disk is removed."""
     workbook = Workbook(write_only=True)
     try:

@@ -16,14 +16,14 @@ _ISO_TIME = re.compile(r"(?:PT|T)?([0-9]{1,2})(?::|H)([0-9]{1,2})(?::([0-9]{2})(
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ExcelTime:
     """A date or time as Excel holds it; ``clock`` is ``16:9`` for nine minutes past four, None for a date."""
 
     shown: str
     clock: str | None = None
 
     @classmethod
-    def of_serial(cls, serial: float, *, since_1904: bool) -> Moment:
+    def of_serial(cls, serial: float, *, since_1904: bool) -> ExcelTime:
         """Days since the workbook's epoch -> what the cell shows."""
         if 0 <= serial < 1 and (seconds := round(serial * 86_400)) < 86_400:
             return cls.of_clock(seconds // 3600, seconds // 60 % 60, seconds % 60)
@@ -34,7 +34,7 @@ class Moment:
         return cls(_calendar_text(moment))
 
     @classmethod
-    def of_iso(cls, text: str) -> Moment:
+    def of_iso(cls, text: str) -> ExcelTime:
         """``16:09:00``, ``PT16H9M`` or a date as ISO 8601 writes them."""
         found = _ISO_TIME.fullmatch(text)
         if not found:
@@ -43,7 +43,7 @@ class Moment:
         return cls.of_clock(hours, minutes, seconds)
 
     @classmethod
-    def of_clock(cls, hours: int, minutes: int, seconds: int) -> Moment:
+    def of_clock(cls, hours: int, minutes: int, seconds: int) -> ExcelTime:
         """A time of day; ``0:16:09`` is how sixteen minutes nine seconds look."""
         if seconds == 0:
             return cls(f"{hours}:{minutes:02}", f"{hours}:{minutes}")
@@ -52,14 +52,14 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableCell:
     """A cell without a value to take: an error, a picture, or a formula whose result was never stored."""
 
     seen: str
     error: str
 
 
-class DressedNumber(int):
+class FormattedNumber(int):
     """A whole number that its cell ``shows`` otherwise: ``007``, ``SKU-001``.
 
     It shows "" when a formula came to 0, as it does where it refers to an empty cell.
@@ -68,14 +68,14 @@ class DressedNumber(int):
 
     shows: str
 
-    def __new__(cls, number: int, shows: str) -> DressedNumber:
+    def __new__(cls, number: int, shows: str) -> FormattedNumber:
         """The number with its other looks."""
         dressed = super().__new__(cls, number)
         dressed.shows = shows
         return dressed
 
 
-Value = str | int | float | Moment | Unreadable
+Value = str | int | float | ExcelTime | UnreadableCell
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ class Grid:
     """
 
     rows: list[Row] = field(default_factory=list)
-    beyond: int = 0
+    dropped: int = 0
     merges: list[Merge] = field(default_factory=list)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
-    overfull_rows: list[int] = field(default_factory=list)
+    rows_too_wide: list[int] = field(default_factory=list)
     floating_pictures: int = 0
 
 

@@ -16,11 +16,11 @@ from app.domain import (
     MAX_REFERENCES,
     MAX_ROWS_A_BATCH,
     RESOLUTIONS,
-    ModelCard,
+    ModelSpec,
 )
 from app.sheets.cells import join_names
 from app.sheets.headers import LABELS
-from app.sheets.sheet_writer import Column, SheetWriter, Tell, writing
+from app.sheets.sheet_writer import Column, SheetWriter, Translate, open_workbook
 
 SHEET_NAME = "提示词表"
 WIDTHS: Mapping[str, float] = {
@@ -58,19 +58,19 @@ _GOOD_TO_KNOW = (
 )
 
 
-def write_template(card: ModelCard | None = None, *, tell: Tell = str) -> bytes:
+def write_template(card: ModelSpec | None = None, *, tell: Translate = str) -> bytes:
     """The workbook to fill in: a table with drop-downs of what ``card`` offers, and a sheet that explains.
 
     ``tell`` gives headers and explanations in another language; the import knows the English headers too.
     """
-    with writing() as workbook:
+    with open_workbook() as workbook:
         _add_table(workbook, (), card, tell)
         _add_explanations(workbook, card, tell)
         return _saved(workbook)
 
 
 def write_requests(
-    rows: Iterable[Mapping[str, Any]], card: ModelCard | None = None, *, tell: Tell = str
+    rows: Iterable[Mapping[str, Any]], card: ModelSpec | None = None, *, tell: Translate = str
 ) -> bytes:
     """Rows by the API's field names -> the table as a workbook, read back to the letter by ``read_workbook``.
 
@@ -78,7 +78,7 @@ def write_requests(
     Rows need not be valid: what is in a field is written as it is. SpreadsheetError when a text is longer
     than a cell can be.
     """
-    with writing() as workbook:
+    with open_workbook() as workbook:
         _add_table(workbook, rows, card, tell)
         return _saved(workbook)
 
@@ -91,7 +91,7 @@ def reference_names(row: Mapping[str, Any]) -> list[str]:
 
 
 def _add_table(
-    workbook: Workbook, rows: Iterable[Mapping[str, Any]], card: ModelCard | None, tell: Tell
+    workbook: Workbook, rows: Iterable[Mapping[str, Any]], card: ModelSpec | None, tell: Translate
 ) -> None:
     columns = [Column(tell(LABELS[name]), WIDTHS[name]) for name in LABELS]
     table = SheetWriter(workbook, tell(SHEET_NAME), columns)
@@ -104,7 +104,7 @@ def _add_table(
         )
 
 
-def _add_choice(table: SheetWriter, field: str, choices: Sequence[str], tell: Tell) -> None:
+def _add_choice(table: SheetWriter, field: str, choices: Sequence[str], tell: Translate) -> None:
     """A drop-down for a whole column, which says what is allowed."""
     column = get_column_letter(list(LABELS).index(field) + 1)
     choice = DataValidation(
@@ -119,7 +119,7 @@ def _add_choice(table: SheetWriter, field: str, choices: Sequence[str], tell: Te
     table.sheet.data_validations.append(choice)
 
 
-def _add_explanations(workbook: Workbook, card: ModelCard | None, tell: Tell) -> None:
+def _add_explanations(workbook: Workbook, card: ModelSpec | None, tell: Translate) -> None:
     heads = (("列", 20), ("怎么填", 70), ("例子", 44))
     sheet = SheetWriter(workbook, tell("说明"), [Column(tell(label), width) for label, width in heads])
     offered = {"ratios": "、".join(_ratios(card)), "resolutions": "、".join(_resolutions(card))}
@@ -131,11 +131,11 @@ def _add_explanations(workbook: Workbook, card: ModelCard | None, tell: Tell) ->
         sheet.append(["", tell(text), ""])
 
 
-def _ratios(card: ModelCard | None) -> list[str]:
+def _ratios(card: ModelSpec | None) -> list[str]:
     return [r for r in ASPECT_RATIOS if card is None or any(ratio == r for ratio, _ in card.sizes)]
 
 
-def _resolutions(card: ModelCard | None) -> list[str]:
+def _resolutions(card: ModelSpec | None) -> list[str]:
     return [r for r in RESOLUTIONS if card is None or any(resolution == r for _, resolution in card.sizes)]
 
 

@@ -6,8 +6,8 @@ import re
 from contextlib import suppress
 
 from app.errors import SpreadsheetError
-from app.sheets.limits import Attributes, Package
-from app.sheets.table import Unreadable
+from app.sheets.limits import Attributes, OoxmlPackage
+from app.sheets.table import UnreadableCell
 from app.sheets.xlsx_relationships import relations_of
 
 _ERROR = "这格里是一张图片，从表格里读不出来，请把图片上传到「示例图」，再在「参考示例图」这一列写上它的名字"
@@ -20,15 +20,15 @@ _RESULT = re.compile(r'=(?:_xlfn\.)?DISPIMG\("[^"]*",\s*[0-9]+\)', re.I)
 _PLACED_PICTURES = "xl/richdata/richvaluerel.xml"
 
 
-def picture_of_text(text: str) -> Unreadable | None:
+def picture_of_text(text: str) -> UnreadableCell | None:
     """The picture that a text stands for, as WPS writes it; None for any other text."""
-    return Unreadable(text[:60], _ERROR) if text.startswith("=") and _RESULT.fullmatch(text) else None
+    return UnreadableCell(text[:60], _ERROR) if text.startswith("=") and _RESULT.fullmatch(text) else None
 
 
-def picture_of_formula(formula: str, result: str, *, failed: bool) -> Unreadable | None:
+def picture_of_formula(formula: str, result: str, *, failed: bool) -> UnreadableCell | None:
     """The picture a formula of WPS, Excel or Google came to; ``failed`` when its result is an error."""
     if _ONLY_A_PICTURE.match(formula) or (failed and _calls_a_picture(formula.upper())):
-        return Unreadable(f"={formula[:60]}", _ERROR)
+        return UnreadableCell(f"={formula[:60]}", _ERROR)
     return picture_of_text(result)
 
 
@@ -37,17 +37,17 @@ def _calls_a_picture(formula: str) -> bool:
     return any(place >= 0 and not formula[place - 1 : place].isalnum() for place in places)
 
 
-def placed_picture(seen: str) -> Unreadable:
+def placed_picture(seen: str) -> UnreadableCell:
     """A picture that Excel placed in a cell; to other programs the cell is an error."""
-    return Unreadable(seen, _ERROR)
+    return UnreadableCell(seen, _ERROR)
 
 
-def has_placed_pictures(package: Package) -> bool:
+def has_placed_pictures(package: OoxmlPackage) -> bool:
     """Whether any cell of the workbook has a picture placed in it by Excel."""
     return _PLACED_PICTURES in package
 
 
-def count_floating(package: Package, sheet: str) -> int:
+def count_floating(package: OoxmlPackage, sheet: str) -> int:
     """How many pictures lie over the cells of that part; those of a damaged drawing do not count."""
     count = 0
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Container
 
 from app.errors import SpreadsheetError
-from app.sheets.limits import MAX_COLUMN, MAX_SHEETS, Attributes, Package
+from app.sheets.limits import MAX_COLUMN, MAX_SHEETS, Attributes, OoxmlPackage
 from app.sheets.table import Grid, Row
 from app.sheets.xlsx_images import count_floating, has_placed_pictures
 from app.sheets.xlsx_relationships import main_part, relations_of
-from app.sheets.xlsx_sheet_parser import SheetWalk
+from app.sheets.xlsx_sheet_parser import SheetParser
 from app.sheets.xlsx_styles import Shared, read_strings, read_styles, whole_number
 
 
 class Workbook:
     """The workbook's sheets, opened but not read; shared strings and styles are read when first needed."""
 
-    def __init__(self, package: Package) -> None:
+    def __init__(self, package: OoxmlPackage) -> None:
         self._package = package
         self._main = main_part(package)
         self._relations = relations_of(package, self._main)
@@ -31,7 +31,7 @@ class Workbook:
         self.sheets = self._list_sheets()
 
     @property
-    def package(self) -> Package:
+    def package(self) -> OoxmlPackage:
         """The zip it came in."""
         return self._package
 
@@ -89,13 +89,13 @@ class WorkbookSheet:
 
     def top(self, count: int) -> list[Row]:
         """The rows numbered up to ``count`` with something in them."""
-        walk = SheetWalk(self._book.shared, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
+        walk = SheetParser(self._book.shared, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
         walk.through(self._book.package, self._part)
         return walk.grid.rows
 
     def read(self, columns: Container[int], after: int, keep: int) -> Grid:
         """Rows after that number with content in one of these columns; at most ``keep`` of them."""
-        walk = SheetWalk(self._book.shared, columns, after, keep)
+        walk = SheetParser(self._book.shared, columns, after, keep)
         walk.through(self._book.package, self._part)
         walk.grid.floating_pictures = count_floating(self._book.package, self._part)
         return walk.grid

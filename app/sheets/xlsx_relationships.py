@@ -6,10 +6,10 @@ import posixpath
 from urllib.parse import unquote
 
 from app.errors import SpreadsheetError
-from app.sheets.limits import MAX_RELATIONS, TOO_MUCH, Attributes, Package
+from app.sheets.limits import MAX_RELATIONS, TOO_MUCH, Attributes, OoxmlPackage
 
 
-def main_part(package: Package) -> str:
+def main_part(package: OoxmlPackage) -> str:
     """The part of the workbook itself; SpreadsheetError when there is none."""
     relations = relations_of(package, "")
     found = (part for kind, part in relations.values() if kind == "officeDocument" and part in package)
@@ -19,7 +19,7 @@ def main_part(package: Package) -> str:
     return part
 
 
-def relations_of(package: Package, part: str) -> dict[str, tuple[str, str]]:
+def relations_of(package: OoxmlPackage, part: str) -> dict[str, tuple[str, str]]:
     """Relation id -> (kind, part), as told beside that part."""
     folder, name = posixpath.split(part)
     relations: dict[str, tuple[str, str]] = {}
@@ -40,7 +40,7 @@ def relations_of(package: Package, part: str) -> dict[str, tuple[str, str]]:
     return relations
 
 
-def _target(package: Package, folder: str, told: str) -> str:
+def _target(package: OoxmlPackage, folder: str, told: str) -> str:
     """The part a target means, from the root or the folder, as it stands or percent-encoded."""
     path = posixpath.normpath(posixpath.join("/", folder, told.replace("\\", "/"))).lstrip("/")
     return path if path in package else unquote(path)

@@ -15,11 +15,11 @@ from app.sheets.limits import (
     MAX_SHEET_ROWS,
     TOO_MUCH,
     Attributes,
-    Enough,
-    Package,
+    OoxmlPackage,
+    StopParsing,
     TextBudget,
 )
-from app.sheets.table import DressedNumber, Grid, Merge, Moment, Row, Unreadable, Value, is_blank
+from app.sheets.table import ExcelTime, FormattedNumber, Grid, Merge, Row, UnreadableCell, Value, is_blank
 from app.sheets.xlsx_images import picture_of_formula, picture_of_text, placed_picture
 from app.sheets.xlsx_styles import Shared, unescape
 
@@ -28,7 +28,7 @@ _NO_RESULT = "这格是公式，文件里没有存下结果，请在 Excel 里�
 _ERROR = "这格是公式出错的结果，请改正公式或直接填写内容"
 
 
-class SheetWalk:
+class SheetParser:
     """What is known at one point of a walk through a sheet's XML."""
 
     def __init__(
@@ -58,7 +58,7 @@ class SheetWalk:
         self._formula: str | None = None
         self._phonetic = False
 
-    def through(self, package: Package, part: str) -> None:
+    def through(self, package: OoxmlPackage, part: str) -> None:
         """Walk the part."""
         package.walk(part, self._start, self._end, self._characters)
 
@@ -106,7 +106,7 @@ class SheetWalk:
         number = attributes.get("r", "")
         self._row = int(number) if number.isdecimal() and len(number) < 9 else self._row + 1
         if self._stop_at is not None and self._row > self._stop_at:
-            raise Enough
+            raise StopParsing
         self._seen_rows += 1
         if self._seen_rows > MAX_SHEET_ROWS:
             raise SpreadsheetError(
@@ -121,7 +121,7 @@ class SheetWalk:
         if not self._has_content or self._row <= self._after:
             return
         if len(self.grid.rows) >= self._keep:
-            self.grid.beyond += 1
+            self.grid.dropped += 1
             return
         self.grid.rows.append(Row(self._row, self._values))
         if self._hidden:
@@ -180,15 +180,15 @@ class SheetWalk:
         if kind == "str":
             return unescape(content)
         if not content:
-            return None if self._formula is None else Unreadable(f"={self._formula[:60]}", _NO_RESULT)
+            return None if self._formula is None else UnreadableCell(f"={self._formula[:60]}", _NO_RESULT)
         if kind == "e":
             if self._is_rich and self._placed_pictures:
                 return placed_picture(content[:60])
-            return Unreadable(content[:60], _ERROR)
+            return UnreadableCell(content[:60], _ERROR)
         if kind == "b":
             return "TRUE" if content.strip() in ("1", "true") else "FALSE"
         if kind == "d":
-            return Moment.of_iso(content.strip()[:40])
+            return ExcelTime.of_iso(content.strip()[:40])
         return self._number(content.strip())
 
     def _shared(self, index: str) -> Value | None:
@@ -213,16 +213,16 @@ class SheetWalk:
         if whole is not None and (dressed := self._dressed(whole)) is not None:
             return dressed
         if self._style in self._styles.dates:
-            return Moment.of_serial(number, since_1904=self._since_1904)
+            return ExcelTime.of_serial(number, since_1904=self._since_1904)
         return number if whole is None else whole
 
-    def _dressed(self, number: int) -> DressedNumber | None:
+    def _dressed(self, number: int) -> FormattedNumber | None:
         """A number that its format shows otherwise, or the 0 of a formula that found nothing."""
         dress = self._styles.dressed.get(self._style)
         shows = dress.shown(number) if dress else None
         if shows is None and number == 0 and self._formula is not None:
             shows = ""
-        return None if shows is None else DressedNumber(number, shows)
+        return None if shows is None else FormattedNumber(number, shows)
 
     def _add_merge(self, reference: str) -> None:
         found = re.fullmatch(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7}):\$?[A-Za-z]{1,3}\$?([0-9]{1,7})", reference)

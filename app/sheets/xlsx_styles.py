@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 
 from app.errors import SpreadsheetError
-from app.sheets.limits import MAX_STYLES, TOO_MUCH, Attributes, Package, TextBudget
+from app.sheets.limits import MAX_STYLES, TOO_MUCH, Attributes, OoxmlPackage, TextBudget
 
 # Date formats that only East Asian editions of Excel name by number.
 _EAST_ASIAN_DATES = {*range(27, 37), *range(50, 59)}
@@ -22,7 +22,7 @@ _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 @dataclass(frozen=True, slots=True)
-class Dress:
+class NumberFormat:
     """How a format shows a whole number: words before and after it, zeros up to a width.
 
     ``is_for_all`` is False when other signs than plus have a format of their own.
@@ -45,7 +45,7 @@ class Styles:
     """What number formats do to a number: which styles make it a date, which dress it."""
 
     dates: frozenset[int]
-    dressed: dict[int, Dress]
+    dressed: dict[int, NumberFormat]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def unescape(text: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
-def read_strings(package: Package, part: str | None) -> list[str]:
+def read_strings(package: OoxmlPackage, part: str | None) -> list[str]:
     """The shared strings in their order; none without the part."""
     strings: list[str] = []
     pieces: list[str] = []
@@ -100,7 +100,7 @@ def read_strings(package: Package, part: str | None) -> list[str]:
     return strings
 
 
-def read_styles(package: Package, part: str | None) -> Styles:
+def read_styles(package: OoxmlPackage, part: str | None) -> Styles:
     """What the styles of cells do to numbers."""
     formats: dict[int, str] = dict(BUILTIN_FORMATS)
     used: list[int] = []
@@ -134,14 +134,16 @@ def read_styles(package: Package, part: str | None) -> Styles:
     )
 
 
-def _dress(code: str) -> Dress | None:
+def _dress(code: str) -> NumberFormat | None:
     """The dress of ``"SKU-"000``, ``000`` or ``General"号"``; None for formats that do something else."""
     found = _DRESS.fullmatch(code)
     if not found:
         return None
     before, digits, after, other_signs = found.groups()
     width = len(digits) if digits.startswith("0") else 1
-    dress = Dress(before=_words(before), width=width, after=_words(after), is_for_all=other_signs is None)
+    dress = NumberFormat(
+        before=_words(before), width=width, after=_words(after), is_for_all=other_signs is None
+    )
     return dress if width > 1 or dress.before or dress.after else None
 
 

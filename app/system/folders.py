@@ -14,7 +14,7 @@ from app.errors import SettingError
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def make_ready(settings: Settings) -> None:
+def ensure_writable(settings: Settings) -> None:
     """Every folder there and writable; a full disk is told later, by pausing. Raises SettingError."""
     _make_folder("DATABASE_PATH", settings.database_path.parent)
     _make_folder("OUTPUT_DIR", settings.output_dir)

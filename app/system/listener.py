@@ -40,9 +40,9 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
 
     Raises PortTaken, or SettingError naming HOST or PORT.
     """
-    for own in _HERE if _means_here(host) else (host,):
+    for own in _HERE if _is_local(host) else (host,):
         if _is_answered(own, port):
-            raise _taken(host, port, _name_at(own, port))
+            raise _taken(host, port, _server_name(own, port))
     opened = []
     trouble = None
     for family, where in _places(host, port):
@@ -53,14 +53,14 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
     if not opened or (trouble and trouble.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)):
         for each in opened:
             each.close()
-        raise _told(trouble, host, port)
+        raise _bind_error(trouble, host, port)
     return opened
 
 
 def address(host: str, port: int) -> str:
     """What a browser on this machine opens."""
     name = f"[{host}]" if ":" in host else host
-    return f"http://{'localhost' if _means_here(host) else name}:{port}"
+    return f"http://{'localhost' if _is_local(host) else name}:{port}"
 
 
 def address_for_others(host: str, port: int) -> str:
@@ -73,7 +73,7 @@ def address_for_others(host: str, port: int) -> str:
     return ""
 
 
-def _means_here(host: str) -> bool:
+def _is_local(host: str) -> bool:
     return host == "localhost" or host in _HERE or host in _EVERYWHERE
 
 
@@ -100,7 +100,7 @@ def _bound(family: socket.AddressFamily, where: Any) -> socket.socket:
     return made
 
 
-def _told(trouble: OSError | None, host: str, port: int) -> AppError:
+def _bind_error(trouble: OSError | None, host: str, port: int) -> AppError:
     number = trouble.errno if trouble else errno.EADDRNOTAVAIL
     if number == errno.EADDRINUSE:
         return _taken(host, port, "")
@@ -142,7 +142,7 @@ def _is_answered(host: str, port: int) -> bool:
         return False
 
 
-def _name_at(host: str, port: int) -> str:
+def _server_name(host: str, port: int) -> str:
     """What the server there calls itself; empty when it does not, or speaks something else."""
     head = b""
     with (

@@ -22,14 +22,14 @@ _FROM_NOW_ON, _AWAKE = 0x8000_0000, 0x0000_0001  # ES_CONTINUOUS, ES_SYSTEM_REQU
 _AWAKE_SECONDS = 600.0  # after the last work: pauses between two tries are part of it
 
 
-def make_fit() -> None:
+def tune_process() -> None:
     """Once, before anything else: what holds for the whole process."""
-    _hold_little_memory()
-    _allow_many_files()
-    _let_no_click_hold_it()
+    limit_malloc_arenas()
+    raise_open_file_limit()
+    disable_quick_edit()
 
 
-def hear_the_end(then: Callable[[], None], windows: Any = None) -> object:
+def on_console_close(then: Callable[[], None], windows: Any = None) -> object:
     """Before Windows ends the process with its console or session, call this; about five seconds are given.
 
     -> what has to be kept as long as it shall be heard.
@@ -48,7 +48,7 @@ def hear_the_end(then: Callable[[], None], windows: Any = None) -> object:
     return kept
 
 
-class Wakefulness:
+class SleepInhibitor:
     """Keeps the machine from falling asleep over work. Told again and again, always by the same thread."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Wakefulness:
         self._until = -1.0
         self._is_held = False
 
-    def tell(self, is_at_work: bool) -> None:
+    def set_busy(self, is_at_work: bool) -> None:
         """Whether there is work at this moment."""
         now = self._clock()
         if is_at_work:
@@ -69,7 +69,7 @@ class Wakefulness:
             self._stay(self._is_held)
 
 
-class Caffeine:
+class CaffeinateProcess:
     """A Mac stays awake while ``caffeinate`` runs; that ends with this process, however this one ends."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Caffeine:
 
 def _how_to_stay_awake() -> Callable[[bool], None]:
     if sys.platform == "darwin":
-        return Caffeine().stay
+        return CaffeinateProcess().stay
     windows = _windows()
     return (lambda awake: _tell_windows(windows, awake)) if windows else (lambda awake: None)
 
@@ -99,7 +99,7 @@ def _tell_windows(windows: Any, awake: bool) -> None:
     windows.SetThreadExecutionState(_FROM_NOW_ON | (_AWAKE if awake else 0))
 
 
-def _hold_little_memory() -> None:
+def limit_malloc_arenas() -> None:
     """Few heaps for many threads, large blocks given back at once: a third of the memory while pictures
     come in. Only the C library of most Linuxes can be told; others do well, or badly, as they are."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
@@ -108,7 +108,7 @@ def _hold_little_memory() -> None:
             advise(setting, value)
 
 
-def _allow_many_files() -> None:
+def raise_open_file_limit() -> None:
     """A Mac gives 256: too few for hundreds of browsers, pictures and databases at a time."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
@@ -119,7 +119,7 @@ def _allow_many_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def _let_no_click_hold_it(windows: Any = None) -> None:
+def disable_quick_edit(windows: Any = None) -> None:
     """A click into a Windows console marks text, and until that is undone whoever writes there waits. So a
     click marks nothing while this runs; ``Mark`` in the window's menu still does."""
     windows = windows or _windows()

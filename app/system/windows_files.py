@@ -36,13 +36,13 @@ _LEAST_NAME = 45  # 30 for the name itself, then number, counter and ending
 _Done = TypeVar("_Done")
 
 
-def patiently(act: Callable[[], _Done]) -> _Done:
+def retry_while_locked(act: Callable[[], _Done]) -> _Done:
     """Do it, again with growing pauses while another program holds the file; then raises what it says."""
     for pause in _PAUSES:
         try:
             return act()
         except OSError as error:
-            if not is_held(error):
+            if not is_locked(error):
                 raise
         time.sleep(pause)
     return act()
@@ -50,7 +50,7 @@ def patiently(act: Callable[[], _Done]) -> _Done:
 
 def replace(source: Path, target: Path) -> None:
     """The source under the target's name, whatever was there before."""
-    patiently(lambda: source.replace(target))
+    retry_while_locked(lambda: source.replace(target))
 
 
 def move(source: Path, target: Path) -> None:
@@ -70,7 +70,7 @@ def move(source: Path, target: Path) -> None:
 def publish(source: Path, target: Path) -> bool:
     """The same, except that the source may stay as a second name of the file -> whether it did."""
     if _is_here():  # Windows itself refuses to rename over a file
-        patiently(lambda: source.rename(target))
+        retry_while_locked(lambda: source.rename(target))
         return False
     try:
         os.link(source, target)
@@ -84,10 +84,10 @@ def publish(source: Path, target: Path) -> bool:
 
 def unlink(path: Path) -> None:
     """Remove the file; one that is gone already is no complaint. Whoever comes by again need not wait."""
-    patiently(lambda: path.unlink(missing_ok=True))
+    retry_while_locked(lambda: path.unlink(missing_ok=True))
 
 
-def name_room(folder: Path) -> int | None:
+def max_name_length(folder: Path) -> int | None:
     """How many UTF-16 units the name of a file in the folder may have; None where its path has no bound.
 
     Never so few that names say nothing any more: where the folder leaves less, see ``too_deep``.
@@ -105,7 +105,7 @@ def too_deep(folder: Path) -> str:
     return f"文件夹「{folder}」的路径有 {units - 1} 个字，Windows 放不进图片，请换一个路径短的文件夹"
 
 
-def units(text: str) -> int:
+def utf16_length(text: str) -> int:
     """How long Windows finds a text: in halves of UTF-16, of which an emoji has two."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
@@ -115,7 +115,7 @@ def is_too_long(error: OSError) -> bool:
     return getattr(error, "winerror", None) == _TOO_LONG
 
 
-def is_held(error: OSError) -> bool:
+def is_locked(error: OSError) -> bool:
     """Whether another program holds the file.
 
     Windows may only say that it is denied; of a file that is not there that means the folder takes none.
@@ -124,7 +124,7 @@ def is_held(error: OSError) -> bool:
     return code in _HELD or (code == _DENIED and os.path.lexists(error.filename or ""))
 
 
-def held_sentence(error: OSError) -> str:
+def locked_message(error: OSError) -> str:
     """For the person at the screen, who knows the file by its final name."""
     name = Path(str(error.filename2 or error.filename or "")).name
     return f"文件「{name}」正被另一个程序占用，请关掉打开它的程序（WPS、看图、网盘同步、杀毒软件）后重试"
@@ -145,7 +145,7 @@ def _is_here() -> bool:
 
 
 def _units_before_names(folder: Path) -> int:
-    return units(str(folder.absolute())) + 1
+    return utf16_length(str(folder.absolute())) + 1
 
 
 def _takes_long_paths() -> bool:

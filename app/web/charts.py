@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from app.domain.ledger import Spent
+from app.domain.ledger import SpendTotals
 from app.errors import CAUSES
-from app.web.date_range import Span
-from app.web.i18n.language import say, told
+from app.web.date_range import DateRange
+from app.web.i18n.language import gettext, translate
 from app.web.money import money
 
 WIDTH, HEIGHT = 600, 120
@@ -56,42 +56,43 @@ class CauseBar:
     number: int
 
 
-def pictures_chart(span: Span, spent: Sequence[Spent]) -> Chart:
+def pictures_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
     """Paid pictures, one bar an hour, day or month."""
     numbers = [Decimal(one.pictures) for one in spent]
-    words = [say("{n} 张", n=one.pictures) for one in spent]
+    words = [gettext("{n} 张", n=one.pictures) for one in spent]
     bars = _bars(span, numbers, [Decimal(0)] * len(spent), words)
     return Chart(
         name="pictures",
-        title=say(_PICTURES[span.unit]),
-        told=say("共 {n} 张", n=sum(one.pictures for one in spent)) + _most(span, numbers, words),
+        title=gettext(_PICTURES[span.unit]),
+        told=gettext("共 {n} 张", n=sum(one.pictures for one in spent)) + _most(span, numbers, words),
         bars=bars,
         room=round(WIDTH / len(bars), 2),
-        heads=(say("时间"), say("图片")),
+        heads=(gettext("时间"), gettext("图片")),
         rows=[(bar.label, bar.words) for bar in bars if bar.height],
     )
 
 
-def money_chart(span: Span, spent: Sequence[Spent]) -> Chart:
+def money_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
     """Money, one bar an hour, day or month; what may have been billed on top of what was."""
     billed, doubt = [one.billed for one in spent], [one.unknown for one in spent]
     paid = [money(one.billed, one.unpriced_pictures) for one in spent]
     feared = [money(one.unknown, one.unpriced_unknown) for one in spent]
     unpriced = sum(one.unpriced_pictures for one in spent)
     words = [
-        one + (say("，另有 {sum} 待确认", sum=feared[i]) if doubt[i] else "") for i, one in enumerate(paid)
+        one + (gettext("，另有 {sum} 待确认", sum=feared[i]) if doubt[i] else "")
+        for i, one in enumerate(paid)
     ]
-    summary = say("共 {sum}", sum=money(sum(billed, Decimal(0)), unpriced)) + _most(span, billed, paid)
+    summary = gettext("共 {sum}", sum=money(sum(billed, Decimal(0)), unpriced)) + _most(span, billed, paid)
     if any(doubt):
-        summary += say("；另有 {sum} 待确认", sum=money(sum(doubt, Decimal(0))))
+        summary += gettext("；另有 {sum} 待确认", sum=money(sum(doubt, Decimal(0))))
     bars = _bars(span, billed, doubt, words)
     return Chart(
         name="money",
-        title=say(_MONEY[span.unit]),
+        title=gettext(_MONEY[span.unit]),
         told=summary,
         bars=bars,
         room=round(WIDTH / len(bars), 2),
-        heads=(say("时间"), say("已计费"), say("可能已计费")),
+        heads=(gettext("时间"), gettext("已计费"), gettext("可能已计费")),
         rows=[(bar.label, paid[i], feared[i]) for i, bar in enumerate(bars) if bar.height or bar.doubt],
     )
 
@@ -100,7 +101,7 @@ def causes_chart(failures: Mapping[str, int]) -> list[CauseBar]:
     """Failures by cause, most first, the rarest of many as one."""
     named: dict[str, int] = {}
     for place, (cause, number) in enumerate(failures.items()):
-        label = told("其他" if place >= _MOST_CAUSES else CAUSES.get(cause, cause) or "没有说明原因")
+        label = translate("其他" if place >= _MOST_CAUSES else CAUSES.get(cause, cause) or "没有说明原因")
         named[label] = named.get(label, 0) + number
     most = max(named.values(), default=1)
     return [
@@ -110,7 +111,7 @@ def causes_chart(failures: Mapping[str, int]) -> list[CauseBar]:
 
 
 def _bars(
-    span: Span, numbers: Sequence[Decimal], doubts: Sequence[Decimal], words: Sequence[str]
+    span: DateRange, numbers: Sequence[Decimal], doubts: Sequence[Decimal], words: Sequence[str]
 ) -> list[Bar]:
     most = max(number + doubt for number, doubt in zip(numbers, doubts, strict=True)) or Decimal(1)
     room = WIDTH / len(numbers)
@@ -127,8 +128,8 @@ def _bars(
     ]
 
 
-def _most(span: Span, numbers: Sequence[Decimal], words: Sequence[str]) -> str:
+def _most(span: DateRange, numbers: Sequence[Decimal], words: Sequence[str]) -> str:
     if not any(numbers) or len(numbers) == 1:
         return ""
     at = max(range(len(numbers)), key=lambda index: numbers[index])
-    return say("，最多的是 {when}：{what}", when=span.labels[at], what=words[at])
+    return gettext("，最多的是 {when}：{what}", when=span.labels[at], what=words[at])

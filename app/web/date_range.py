@@ -7,16 +7,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from app.errors import InvalidRequest
-from app.web.i18n.language import say
+from app.web.i18n.language import gettext
 
 RANGES = {"today": "今天", "7d": "近 7 天", "30d": "近 30 天", "month": "本月"}
-USUAL = "30d"
+DEFAULT_RANGE = "30d"
 _MOST_DAYS = 3660
 _MOST_BARS_OF_DAYS = 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class DateRange:
     """Days ``first`` to ``last``, both included; cut at ``bounds`` (UTC) into hours, days or months.
 
     ``name`` is one of RANGES, or empty when the days were named; ``labels`` are for people, one a cut.
@@ -43,8 +43,8 @@ class Span:
     def words(self) -> str:
         """``近 7 天``, or the days."""
         if self.name:
-            return say(RANGES[self.name])
-        return say("{first} 至 {last}", first=self.first, last=self.last)
+            return gettext(RANGES[self.name])
+        return gettext("{first} 至 {last}", first=self.first, last=self.last)
 
     @property
     def query(self) -> dict[str, str]:
@@ -52,7 +52,7 @@ class Span:
         return {"range": self.name} if self.name else {"from": str(self.first), "to": str(self.last)}
 
 
-def read_span(fields: Mapping[str, Any], today: date | None = None) -> Span:
+def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> DateRange:
     """``range``, or ``from`` and ``to`` as ``2026-03-01`` -> the span. Raises InvalidRequest."""
     today = today or date.today()
     if fields.get("from") or fields.get("to"):
@@ -61,7 +61,7 @@ def read_span(fields: Mapping[str, Any], today: date | None = None) -> Span:
         if not 0 <= (last - first).days <= _MOST_DAYS:
             raise InvalidRequest("from", "开始的日子应不晚于结束的日子，最多相隔十年")
         return _span("", first, last)
-    name = fields.get("range") or USUAL
+    name = fields.get("range") or DEFAULT_RANGE
     if name not in RANGES:
         raise InvalidRequest("range", f"range 可选：{'、'.join(RANGES)}")
     firsts = {
@@ -81,7 +81,7 @@ def days_around(today: date) -> tuple[list[str], list[str]]:
     ]
 
 
-def _span(name: str, first: date, last: date) -> Span:
+def _span(name: str, first: date, last: date) -> DateRange:
     days = (last - first).days + 1
     if days == 1:
         unit, (bounds, labels) = "hour", _hours(first)
@@ -89,7 +89,7 @@ def _span(name: str, first: date, last: date) -> Span:
         unit, (bounds, labels) = "day", _cut(first, last, _next_day, _day_label)
     else:
         unit, (bounds, labels) = "month", _cut(first, last, _next_month, _month_label)
-    return Span(name=name, first=first, last=last, unit=unit, bounds=bounds, labels=labels)
+    return DateRange(name=name, first=first, last=last, unit=unit, bounds=bounds, labels=labels)
 
 
 def _hours(day: date) -> tuple[list[str], list[str]]:
@@ -99,7 +99,9 @@ def _hours(day: date) -> tuple[list[str], list[str]]:
     moments = [begin]
     while moments[-1] < end:
         moments.append(min(moments[-1] + timedelta(hours=1), end))
-    return [_utc(at) for at in moments], [say("{hour} 时", hour=at.astimezone().hour) for at in moments[:-1]]
+    return [_utc(at) for at in moments], [
+        gettext("{hour} 时", hour=at.astimezone().hour) for at in moments[:-1]
+    ]
 
 
 def _cut(
@@ -114,11 +116,11 @@ def _cut(
 
 
 def _day_label(day: date) -> str:
-    return say("{month}月{day}日", month=day.month, day=day.day)
+    return gettext("{month}月{day}日", month=day.month, day=day.day)
 
 
 def _month_label(day: date) -> str:
-    return say("{year}年{month}月", year=day.year, month=day.month)
+    return gettext("{year}年{month}月", year=day.year, month=day.month)
 
 
 def _next_day(day: date) -> date:

@@ -26,7 +26,7 @@ _KINDS = {
 }
 
 
-def know_kinds() -> None:
+def init_mime_types() -> None:
     """From now on a file is what its ending says, whatever this machine believes: the registry of many a
     Windows calls a script plain text, which no browser runs then."""
     for ending, kind in _KINDS.items():

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status
 from app.errors import NotFound
-from app.web.formatting import called
-from app.web.i18n.language import say, told
+from app.web.formatting import batch_label
+from app.web.i18n.language import gettext, translate
 
 STATUS_WORDS = {
     Status.SUCCESS: "成功",
@@ -47,12 +47,12 @@ def chips_for(
     db: database.Connection, asked: Mapping[str, str], wanted: database.RecordFilter, link: Link
 ) -> list[Chip]:
     """All chips, for the address and the filter it was read as."""
-    kinds = database.count_kinds(db, trash=wanted.trash)
+    kinds = database.count_facets(db, trash=wanted.trash)
     return [
         _statuses(wanted, kinds["status"], link),
-        _kind("aspect_ratio", say("比例"), asked, _in_order(kinds["aspect_ratio"], ASPECT_RATIOS), link),
-        _kind("resolution", say("分辨率"), asked, _in_order(kinds["resolution"], RESOLUTIONS), link),
-        _kind("model", say("模型"), asked, kinds["model"], link),
+        _kind("aspect_ratio", gettext("比例"), asked, _in_order(kinds["aspect_ratio"], ASPECT_RATIOS), link),
+        _kind("resolution", gettext("分辨率"), asked, _in_order(kinds["resolution"], RESOLUTIONS), link),
+        _kind("model", gettext("模型"), asked, kinds["model"], link),
         _batch(db, wanted.batch_id, link),
         _days(asked, link),
         _favourite(wanted, kinds["favourite"].get("1", 0), link),
@@ -69,7 +69,7 @@ def _statuses(wanted: database.RecordFilter, counts: Mapping[str, int], link: Li
     choices = tuple(
         Choice(
             value=status,
-            label=told(label),
+            label=translate(label),
             href=toggled(status),
             is_on=status in wanted.statuses,
             number=counts.get(status, 0),
@@ -77,8 +77,8 @@ def _statuses(wanted: database.RecordFilter, counts: Mapping[str, int], link: Li
         for status, label in STATUS_WORDS.items()
         if counts.get(status) or status in wanted.statuses
     )
-    shown = say("、").join(told(STATUS_WORDS[Status(status)]) for status in wanted.statuses)
-    return Chip(name="status", label=say("状态"), shown=shown, clear=link(status=""), choices=choices)
+    shown = gettext("、").join(translate(STATUS_WORDS[Status(status)]) for status in wanted.statuses)
+    return Chip(name="status", label=gettext("状态"), shown=shown, clear=link(status=""), choices=choices)
 
 
 def _kind(name: str, label: str, asked: Mapping[str, str], counts: Mapping[str, int], link: Link) -> Chip:
@@ -101,10 +101,10 @@ def _batch(db: database.Connection, batch_id: str, link: Link) -> Chip:
     shown = batch_id
     if batch_id:
         try:
-            shown = called(database.get_batch(db, batch_id))
+            shown = batch_label(database.get_batch(db, batch_id))
         except NotFound:
-            shown = say("{id}（没有这个批次）", id=batch_id[:8])
-    return Chip(name="batch_id", label=say("批次"), shown=shown, clear=link(batch_id=""))
+            shown = gettext("{id}（没有这个批次）", id=batch_id[:8])
+    return Chip(name="batch_id", label=gettext("批次"), shown=shown, clear=link(batch_id=""))
 
 
 def _days(asked: Mapping[str, str], link: Link) -> Chip:
@@ -120,7 +120,7 @@ def _days(asked: Mapping[str, str], link: Link) -> Chip:
     choices = tuple(
         Choice(
             value=f"{first} {last}",
-            label=told(label),
+            label=translate(label),
             href=link(**{"from": f"{first}", "to": f"{last}"}),
             is_on=(start, end) == (f"{first}", f"{last}"),
         )
@@ -128,22 +128,22 @@ def _days(asked: Mapping[str, str], link: Link) -> Chip:
     )
     shown = next((choice.label for choice in choices if choice.is_on), "")
     if not shown and (start or end):
-        shown = say(
+        shown = gettext(
             "{start} 至 {end}" if start and end else "{start} 起" if start else "{end} 止",
             start=start,
             end=end,
         )
     clear = link(**{"from": "", "to": ""})
-    return Chip(name="days", label=say("日期"), shown=shown, clear=clear, choices=choices)
+    return Chip(name="days", label=gettext("日期"), shown=shown, clear=clear, choices=choices)
 
 
 def _favourite(wanted: database.RecordFilter, number: int, link: Link) -> Chip:
     is_on = wanted.favourite is True
-    choice = Choice(value="1", label=say("收藏"), href=link(favourite="1"), is_on=is_on, number=number)
+    choice = Choice(value="1", label=gettext("收藏"), href=link(favourite="1"), is_on=is_on, number=number)
     return Chip(
         name="favourite",
-        label=say("收藏"),
-        shown=say("收藏") if is_on else "",
+        label=gettext("收藏"),
+        shown=gettext("收藏") if is_on else "",
         clear=link(favourite=""),
         choices=(choice,),
     )

@@ -10,7 +10,7 @@ from flask import request
 import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
 from app.errors import InvalidRequest
-from app.web.params import asked_between, whole_numbers
+from app.web.params import bounded_int_arg, parse_ids
 from app.web.serializers import only_known
 from app.web.services import connection
 
@@ -25,7 +25,7 @@ _NAMES = (
 )
 
 
-def read_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
+def parse_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
     """Fields by the names of the API -> the filter. Raises InvalidRequest.
 
     ``status`` may name several, separated by commas. ``from`` and ``to`` are days of this machine's
@@ -48,25 +48,25 @@ def read_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
     )
 
 
-def read_chosen(fields: Mapping[str, Any]) -> database.Chosen:
+def parse_selection(fields: Mapping[str, Any]) -> database.Selection:
     """``{"ids": […]}`` or ``{"filter": {…}}`` as JSON -> what to change, never more than was meant.
 
     Raises InvalidRequest, also for both at once and for a filter by a name that is none.
     """
     if "filter" not in fields:
-        return whole_numbers(fields.get("ids"), "ids")
+        return parse_ids(fields.get("ids"), "ids")
     wanted = fields["filter"]
     if not isinstance(wanted, dict) or "ids" in fields:
         raise InvalidRequest("filter", "请写 ids，或以 filter 写筛选条件的对象，不要两样都写")
     only_known(wanted, _NAMES)
-    return read_filter(wanted)
+    return parse_filter(wanted)
 
 
-def asked_for() -> database.Chosen:
+def selection_from_request() -> database.Selection:
     """What this request's address or form names: ``ids=1,2``, else by filter. Raises InvalidRequest."""
     ids = request.values.get("ids")
     if ids is None:
-        return read_filter(request.values)
+        return parse_filter(request.values)
     numbers = [part.strip() for part in ids.split(",") if part.strip()]
     if not all(re.fullmatch(r"[0-9]{1,18}", number) for number in numbers):
         raise InvalidRequest("ids", "ids 应为用逗号分开的记录编号")
@@ -75,7 +75,7 @@ def asked_for() -> database.Chosen:
 
 def page_bounds(usual: int = 20) -> tuple[int, int]:
     """``limit`` and ``offset`` of this request. Raises InvalidRequest."""
-    return asked_between("limit", 1, MOST_LISTED, usual), asked_between("offset", 0, MOST_PASSED, 0)
+    return bounded_int_arg("limit", 1, MOST_LISTED, usual), bounded_int_arg("offset", 0, MOST_PASSED, 0)
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
@@ -103,7 +103,7 @@ def _kind(fields: Mapping[str, Any], name: str, usual: tuple[str, ...]) -> str:
     known = normal_text(value).upper()
     if not value or known in usual:
         return known
-    if value not in database.count_kinds(connection())[name]:
+    if value not in database.count_facets(connection())[name]:
         label = {"aspect_ratio": "比例", "resolution": "分辨率"}[name]
         raise InvalidRequest(name, f"没有「{value[:50]}」这种{label}，可选：{'、'.join(usual)}")
     return value

@@ -10,10 +10,10 @@ from typing import Protocol
 from flask import Flask
 from markupsafe import Markup, escape
 
-from app.web.i18n.language import day_in_words, say
+from app.web.i18n.language import day_in_words, gettext
 
 
-class Begun(Protocol):
+class Named(Protocol):
     """A batch, or what was spent on it; ``created_at`` is UTC as kept."""
 
     @property
@@ -23,13 +23,13 @@ class Begun(Protocol):
     def created_at(self) -> str: ...
 
 
-def install(app: Flask) -> None:
+def init_formatting(app: Flask) -> None:
     """Give the templates ``| local_time`` and ``| called``."""
     app.jinja_env.filters["local_time"] = local_time
-    app.jinja_env.filters["called"] = called
+    app.jinja_env.filters["called"] = batch_label
 
 
-def moment(created_at: str) -> str:
+def format_time(created_at: str) -> str:
     """UTC as kept -> the clock of this machine, as static/js/words.js writes it."""
     try:
         at = datetime.fromisoformat(created_at).replace(tzinfo=UTC).astimezone()
@@ -37,18 +37,18 @@ def moment(created_at: str) -> str:
         return created_at
     now = datetime.now().astimezone()
     if at.date() == now.date():
-        return say("今天 {clock}", clock=f"{at:%H:%M}")
+        return gettext("今天 {clock}", clock=f"{at:%H:%M}")
     return f"{day_in_words(at, with_year=at.year != now.year)} {at:%H:%M}"
 
 
 def local_time(created_at: str) -> Markup:
     """UTC as kept -> a ``<time>`` element that a browser shows in its own time zone."""
     element = Markup('<time data-local datetime="{at}Z">{shown}</time>')
-    return element.format(at=created_at.replace(" ", "T"), shown=moment(created_at))
+    return element.format(at=created_at.replace(" ", "T"), shown=format_time(created_at))
 
 
-def called(batch: Begun) -> Markup:
+def batch_label(batch: Named) -> Markup:
     """The label of a batch, as markup: its name, or the time it was created."""
     if batch.name:
         return escape(batch.name)
-    return Markup(say("{time} 的批次")).format(time=local_time(batch.created_at))  # noqa: S704 - our own words
+    return Markup(gettext("{time} 的批次")).format(time=local_time(batch.created_at))  # noqa: S704 - our own words

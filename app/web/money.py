@@ -3,15 +3,15 @@
 from decimal import Decimal
 
 from app.domain import Record
-from app.domain.ledger import known
-from app.web.i18n.language import say
+from app.domain.ledger import known_amount
+from app.web.i18n.language import gettext
 from app.web.views.create import pages
 
 
 def money(amount: Decimal | None, unpriced: int = 0) -> str:
     """CNY for people: two decimals, more only where they matter. ``unpriced`` sends are not in the amount."""
-    if amount is None or known(amount, unpriced) is None:
-        return say("价格未设")
+    if amount is None or known_amount(amount, unpriced) is None:
+        return gettext("价格未设")
     cents = amount.quantize(Decimal("0.01"))
     return f"¥{cents:,f}" if cents == amount else f"¥{amount.normalize():,f}"
 
@@ -20,10 +20,10 @@ def money(amount: Decimal | None, unpriced: int = 0) -> str:
 def cost(record: Record) -> str:
     """What a record cost, or may have cost."""
     if record.cost is None or (not record.cost and record.at_stake is None):
-        return say("价格未设")
+        return gettext("价格未设")
     if record.cost:
         return f"¥{record.cost:.2f}"
-    return say("可能已计费 {sum}", sum=money(record.at_stake)) if record.at_stake else say("免费")
+    return gettext("可能已计费 {sum}", sum=money(record.at_stake)) if record.at_stake else gettext("免费")
 
 
 @pages.app_template_filter("stake")

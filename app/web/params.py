@@ -15,17 +15,17 @@ class _NumberInAddress(IntegerConverter):
     regex = "[0-9]{1,18}"
 
 
-def bound_numbers(app: Flask) -> None:
+def init_url_converters(app: Flask) -> None:
     """From now on every ``<int:…>`` of every route is one that the database can count."""
     app.url_map.converters["int"] = _NumberInAddress
 
 
-def asked_number(name: str) -> int:
+def int_arg(name: str) -> int:
     """A number of the query string; 0 for what is none, the highest there is for what is beyond."""
     return min(max(request.args.get(name, 0, type=int), 0), MAX_ID)
 
 
-def asked_between(name: str, low: int, high: int, default: int) -> int:
+def bounded_int_arg(name: str, low: int, high: int, default: int) -> int:
     """A number of the query string; ``default`` when there is none. Raises InvalidRequest out of bounds."""
     given = request.args.get(name) or str(default)
     if not (given.isascii() and given.isdigit() and len(given) < 19 and low <= int(given) <= high):
@@ -38,7 +38,7 @@ def is_id(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 < value <= MAX_ID
 
 
-def whole_numbers(values: Any, field: str) -> list[int]:
+def parse_ids(values: Any, field: str) -> list[int]:
     """A JSON list of record ids. Raises InvalidRequest for anything else."""
     if not isinstance(values, list) or not all(map(is_id, values)):
         raise InvalidRequest(field, f"{field} 应为记录编号的列表")

@@ -12,9 +12,9 @@ from werkzeug.exceptions import BadHost, HTTPException
 from werkzeug.wrappers import Response
 
 from app import errors, log
-from app.domain import MAX_ROWS_A_BATCH, Batch, LogLine, ModelCard, Record, SampleImage, Status
+from app.domain import MAX_ROWS_A_BATCH, Batch, LogLine, ModelSpec, Record, SampleImage, Status
 from app.library.library import FILES_URL, THUMBNAILS_URL, shown_at
-from app.web.i18n.language import told
+from app.web.i18n.language import translate
 
 MAX_UPLOAD_BYTES = 64 * 2**20  # of all that is sent at once
 
@@ -33,7 +33,7 @@ STATUS = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.KeyReused: 422,
-    errors.Busy: 503,
+    errors.TryLater: 503,
     errors.ModelError: 502,
     errors.BucketError: 502,
     errors.StoreLost: 503,
@@ -70,7 +70,7 @@ _PICTURES = ("/output/", "/thumbnails/", FILES_URL, THUMBNAILS_URL)
 _TOLD_HEADERS = ("Allow", "Content-Range", "Retry-After")
 
 
-def answer_errors(app: Flask) -> None:
+def init_error_handlers(app: Flask) -> None:
     """One handler for our errors, one for Flask's own."""
     app.register_error_handler(errors.AppError, _answer_ours)
     app.register_error_handler(HTTPException, _answer_http)
@@ -90,7 +90,7 @@ def record_json(record: Record) -> dict[str, Any]:
     }
     wait = record.not_before - time.time()
     return fields | {
-        "error": told(record.error),
+        "error": translate(record.error),
         "cost": yuan(record.cost),
         "at_stake": yuan(record.at_stake),
         "sample_images": [_reference_json(image) for image in record.sample_images],
@@ -109,13 +109,13 @@ def picture_url(record: Record) -> str:
 
 def _reference_json(image: SampleImage) -> dict[str, str]:
     """A reference as it was used: where it is seen small, also when it was renamed, replaced or deleted."""
-    return {**dataclasses.asdict(image.as_used), "thumbnail_url": shown_at(image)}
+    return {**dataclasses.asdict(image.pinned), "thumbnail_url": shown_at(image)}
 
 
 def batch_json(batch: Batch) -> dict[str, Any]:
     """A batch as the contract shows it."""
     return dataclasses.asdict(batch) | {
-        "paused_reason": told(batch.paused_reason),
+        "paused_reason": translate(batch.paused_reason),
         "counts": {status.value: number for status, number in batch.counts.items()},
         "cost": yuan(batch.cost),
         "at_stake": yuan(batch.at_stake),
@@ -125,16 +125,16 @@ def batch_json(batch: Batch) -> dict[str, Any]:
 
 def log_json(line: LogLine) -> dict[str, Any]:
     """A log line as the contract shows it."""
-    return dataclasses.asdict(line) | {"text": told(line.text)}
+    return dataclasses.asdict(line) | {"text": translate(line.text)}
 
 
-def told_card(card: ModelCard) -> ModelCard:
+def told_card(card: ModelSpec) -> ModelSpec:
     """A model's card with its label and notes in the language of this request."""
-    notes = {field: told(note) for field, note in card.notes.items()}
-    return dataclasses.replace(card, label=told(card.label), notes=notes)
+    notes = {field: translate(note) for field, note in card.notes.items()}
+    return dataclasses.replace(card, label=translate(card.label), notes=notes)
 
 
-def card_json(card: ModelCard) -> dict[str, Any]:
+def card_json(card: ModelSpec) -> dict[str, Any]:
     """What a model declares, with sizes as ``"16:9|2K": {"size", "width", "height", "price"}``."""
     card = told_card(card)
     fields = {name: getattr(card, name) for name in ("name", "label", "model_id", "prompt_limit", "notes")}
@@ -142,12 +142,12 @@ def card_json(card: ModelCard) -> dict[str, Any]:
     fields["sizes"] = sizes_json(card)
     for name in ("max_references", "reference_form", "negative_prompt", "takes_seed", "takes_steps"):
         fields[name] = getattr(card, name)
-    fields["local_reference_problem"] = told(card.local_reference_problem)
+    fields["local_reference_problem"] = translate(card.local_reference_problem)
     fields["price_extra_reference"] = yuan(card.price_extra_reference)
     return fields
 
 
-def sizes_json(card: ModelCard) -> dict[str, dict[str, Any]]:
+def sizes_json(card: ModelSpec) -> dict[str, dict[str, Any]]:
     """``"16:9|2K"`` -> its pixel size and the price of one picture without references, null: nobody knows."""
     return {
         f"{ratio}|{resolution}": {
@@ -200,17 +200,17 @@ def success(fields: Mapping[str, Any] | None = None, status: int = 200) -> Answe
 
 def failure(sentence: str, status: int, **fields: Any) -> Answer:
     """``{"success": false, "error": sentence, …}``; one line, also where it quotes what has several."""
-    line = " ".join(told(sentence).splitlines())
+    line = " ".join(translate(sentence).splitlines())
     return jsonify({"success": False, "error": line, **fields}), status
 
 
 def _answer_ours(error: errors.AppError) -> Any:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if status >= 500:
-        log.note("web", "error", status=status, why=error.message)
+        log.log_event("web", "error", status=status, why=error.message)
     field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
     answer = make_response(_answer(error.message, status, **field))
-    if isinstance(error, errors.Busy) and error.retry_after:
+    if isinstance(error, errors.TryLater) and error.retry_after:
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 
@@ -230,8 +230,8 @@ def _answer(sentence: str, status: int, **fields: Any) -> Any:
     if _wants_json():
         return failure(sentence, status, **fields)
     if request.path.startswith("/live/") or isinstance(request.routing_exception, BadHost):
-        return Response(told(sentence), status, mimetype="text/plain")  # a page would find no addresses
-    return render_template("error.html", sentence=told(sentence), status=status), status
+        return Response(translate(sentence), status, mimetype="text/plain")  # a page would find no addresses
+    return render_template("error.html", sentence=translate(sentence), status=status), status
 
 
 def _wants_json() -> bool:

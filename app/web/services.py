@@ -9,11 +9,11 @@ from flask import Flask, current_app, g
 
 import database
 from app.config import Settings
-from app.domain import ModelCard
-from app.errors import Busy
+from app.domain import ModelSpec
+from app.errors import TryLater
 from app.library.library import Library
 from app.worker.worker import Worker
-from generator import ImageModel
+from generator import Provider
 
 WAITING_SEATS = 4  # of the server's 8 threads: the rest answers everybody else
 DOWNLOADS = 2  # of each kind: a stream holds a thread while it is read, a workbook while it is made
@@ -22,18 +22,20 @@ _KEY = "ai_image_generator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rooms:
+class Services:
     """What the web room was given when it was made."""
 
     settings: Settings
-    model: ImageModel
+    model: Provider
     worker: Worker
     pool: database.ConnectionPool
-    seats: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_SEATS))
+    blocking_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_SEATS))
     archives: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
     workbooks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
     key_test: threading.Lock = field(default_factory=threading.Lock)
-    mine: threading.local = field(default_factory=threading.local)  # what each thread of the server keeps
+    thread_local: threading.local = field(
+        default_factory=threading.local
+    )  # what each thread of the server keeps
 
     @property
     def library(self) -> Library:
@@ -41,7 +43,7 @@ class Rooms:
         return self.worker.library
 
     @property
-    def card(self) -> ModelCard:
+    def card(self) -> ModelSpec:
         """What the image model takes; with OSS, every picture of the house has an address."""
         card = self.model.card
         if card.reference_form == "url" and self.settings.oss_enabled:
@@ -49,14 +51,14 @@ class Rooms:
         return card
 
     @contextmanager
-    def waiting_room(self) -> Iterator[None]:
+    def blocking_call(self) -> Iterator[None]:
         """A seat for a call that waits for its pictures; Busy when all are taken."""
-        if not self.seats.acquire(blocking=False):
-            raise Busy(f"已有 {WAITING_SEATS} 个请求在等图片，请稍后再试，或改用 POST /api/batches")
+        if not self.blocking_slots.acquire(blocking=False):
+            raise TryLater(f"已有 {WAITING_SEATS} 个请求在等图片，请稍后再试，或改用 POST /api/batches")
         try:
             yield
         finally:
-            self.seats.release()
+            self.blocking_slots.release()
 
     def begin_archive(self) -> Callable[[], None]:
         """Count a stream among those under way -> what ends it; Busy when there are enough."""
@@ -74,31 +76,31 @@ class Rooms:
 
 def _begin_download(seats: threading.Semaphore) -> Callable[[], None]:
     if not seats.acquire(blocking=False):
-        raise Busy(f"已有 {DOWNLOADS} 个下载正在进行，请等它们完成后再试", retry_after=_RETRY_SECONDS)
+        raise TryLater(f"已有 {DOWNLOADS} 个下载正在进行，请等它们完成后再试", retry_after=_RETRY_SECONDS)
     return seats.release
 
 
-def furnish(app: Flask, rooms: Rooms) -> None:
+def init_services(app: Flask, rooms: Services) -> None:
     """Give the app what its requests work with."""
     app.extensions[_KEY] = rooms
     app.teardown_appcontext(_give_back_connection)
 
 
-def rooms() -> Rooms:
+def services() -> Services:
     """Settings, model and worker of the app that answers."""
     return rooms_of(current_app)
 
 
-def rooms_of(app: Flask) -> Rooms:
+def rooms_of(app: Flask) -> Services:
     """The same of an app that answers nothing just now."""
-    found: Rooms = app.extensions[_KEY]
+    found: Services = app.extensions[_KEY]
     return found
 
 
 def connection() -> database.Connection:
     """The connection of this request, until the request ends."""
     if "db" not in g:
-        g.db = rooms().pool.take()
+        g.db = services().pool.take()
     db: database.Connection = g.db
     return db
 
@@ -106,4 +108,4 @@ def connection() -> database.Connection:
 def _give_back_connection(_error: BaseException | None) -> None:
     db: database.Connection | None = g.pop("db", None)
     if db is not None:
-        rooms().pool.give_back(db)
+        services().pool.give_back(db)

@@ -13,13 +13,13 @@ import database
 from app.domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images import store
-from app.web.services import Rooms, connection, rooms
+from app.web.services import Services, connection, services
 
 LONGEST_KEY = 200
 KEY_HEADER = "Idempotency-Key"
 
 
-class BadRows(AppError):
+class RowErrors(AppError):
     """Rows that cannot be asked for; ``problems`` are (place among the rows from 1, complaint).
 
     ``numbers`` are what the rows are called, for the sentence.
@@ -60,7 +60,7 @@ def _digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def queue_rows(
+def submit_rows(
     rows: Sequence[Any], *, name: str = "", source: str = "batch", key: database.RequestKey | None = None
 ) -> tuple[str, list[int]]:
     """Every row checked, then all queued -> (batch id, record ids), or BadRows with nothing queued.
@@ -81,11 +81,11 @@ def queue_rows(
         if request is not None:
             requests.append(request)
     if problems:
-        raise BadRows(sorted(problems, key=lambda found: found[0]), numbers)
-    return queue_requests(requests, name=name, source=source, key=key, row_numbers=numbers)
+        raise RowErrors(sorted(problems, key=lambda found: found[0]), numbers)
+    return submit_requests(requests, name=name, source=source, key=key, row_numbers=numbers)
 
 
-def queue_requests(
+def submit_requests(
     requests: Sequence[ImageRequest],
     *,
     name: str,
@@ -97,25 +97,25 @@ def queue_requests(
     pictures_asked = sum(request.num_images for request in requests)
     if pictures_asked > MAX_PICTURES_A_BATCH:
         raise InvalidRequest("rows", f"一个批次最多 {MAX_PICTURES_A_BATCH} 张，现在有 {pictures_asked} 张")
-    here = rooms()
+    here = services()
     check_keys(here)
     output_dir = here.settings.output_dir
     batch_id, ids = database.add_batch(
         connection(),
         requests,
         card=here.model.card,
-        stems=[store.wanted_stem(output_dir, each.filename, each.prompt) for each in requests],
+        stems=[store.filename_for(output_dir, each.filename, each.prompt) for each in requests],
         is_taken=store.TakenStems(output_dir),
         name=name,
         source=source,
         key=key,
         row_numbers=row_numbers,
     )
-    here.worker.bell.ring()
+    here.worker.wake.notify()
     return batch_id, ids
 
 
-def check_keys(here: Rooms) -> None:
+def check_keys(here: Services) -> None:
     """Raises Conflict when nothing can be ordered, because a key is not set."""
     if here.settings.missing_keys:
         needed = "、".join(here.settings.missing_keys)
@@ -146,7 +146,7 @@ def _read_row(row: Any) -> tuple[ImageRequest | None, list[InvalidRequest]]:
         return None, [InvalidRequest("", "每一行应为一个对象")]
     request, complaints = ImageRequest.read(row)
     if request is not None:
-        library = rooms().library
+        library = services().library
         request = replace(request, sample_images=library.pin(request.sample_images))
-        complaints = rooms().card.problems(request, library.facts(request.sample_images))
+        complaints = services().card.validate(request, library.facts(request.sample_images))
     return request, complaints

@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 _OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
 
 
-def parts_of(address: str) -> SplitResult:
+def safe_urlsplit(address: str) -> SplitResult:
     """The parts of an address; of what is none, empty ones."""
     try:
         return urlsplit(address)
@@ -14,6 +14,6 @@ def parts_of(address: str) -> SplitResult:
         return urlsplit("")
 
 
-def own_page(target: str) -> str:
+def safe_redirect_target(target: str) -> str:
     """The target, if it is a path of this site: never ``//elsewhere`` or what becomes that."""
     return target if _OWN_PATH.fullmatch(target) else "/"

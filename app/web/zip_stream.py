@@ -15,15 +15,15 @@ from app.config import Settings
 from app.domain import file_key
 from app.errors import BucketError, NotFound
 from app.images import store
-from app.library.output_backup import OutputCopies
-from app.web.i18n.language import Tell
+from app.library.output_backup import OutputBackup
+from app.web.i18n.language import Translate
 
 WORKBOOK = "生成记录.xlsx"
 MISSING = "缺少的图片.txt"
 _PIECE = 256 * 1024
 
 
-class _Pipe:
+class WriteBuffer:
     """What the ZIP is written into: holds the bytes until they are sent on. It cannot seek, nor need it."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class _Pipe:
         return b"".join(pieces)
 
 
-class _Names:
+class UniqueNames:
     """Names for the entries: each picture once, no two names that differ only in letter case."""
 
     def __init__(self) -> None:
@@ -64,10 +64,10 @@ class _Names:
         return name
 
 
-class _Sources:
+class ImageSource:
     """Where a picture is read from: its file, else its copy in OSS, until OSS fails once."""
 
-    def __init__(self, output_dir: Path, copies: OutputCopies | None) -> None:
+    def __init__(self, output_dir: Path, copies: OutputBackup | None) -> None:
         self._output_dir = output_dir
         self._copies = copies
 
@@ -91,19 +91,19 @@ class _Sources:
 
 
 def stream_archive(
-    settings: Settings, ids: Sequence[int], copies: OutputCopies | None = None, *, tell: Tell = str
+    settings: Settings, ids: Sequence[int], copies: OutputBackup | None = None, *, tell: Translate = str
 ) -> Iterator[bytes]:
     """The ZIP of these records' pictures, piece by piece; a picture that is gone is named in a text.
 
     ``tell`` gives its own words in another language.
     """
-    pipe, names, missing = _Pipe(), _Names(), []
-    sources = _Sources(settings.output_dir, copies)
+    pipe, names, missing = WriteBuffer(), UniqueNames(), []
+    sources = ImageSource(settings.output_dir, copies)
     with (
         closing(database.connect(settings.database_path)) as db,
         zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as bundle,  # type: ignore[call-overload]
     ):
-        for record in database.list_chosen(db, ids):
+        for record in database.list_selected(db, ids):
             name = names.give(record.filename) if record.filename else None
             if name is None:
                 continue
@@ -114,7 +114,7 @@ def stream_archive(
                 continue
             yield from _sent(bundle, entry, file, pipe)
         entry = zipfile.ZipInfo(tell(WORKBOOK), time.localtime()[:6])
-        workbook = sheets.write_records(database.list_chosen(db, ids), tell=tell)
+        workbook = sheets.write_records(database.list_selected(db, ids), tell=tell)
         yield from _sent(bundle, entry, workbook, pipe)
         if missing:
             lines = [tell("这些记录的图片已不在 output 文件夹里（编号、文件名）："), *missing, ""]
@@ -122,7 +122,9 @@ def stream_archive(
     yield pipe.emptied()
 
 
-def _sent(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, file: IO[bytes], pipe: _Pipe) -> Iterator[bytes]:
+def _sent(
+    bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, file: IO[bytes], pipe: WriteBuffer
+) -> Iterator[bytes]:
     with contextlib.closing(file), bundle.open(entry, "w") as target:
         while piece := file.read(_PIECE):
             target.write(piece)

@@ -7,7 +7,7 @@ import threading
 import time
 
 
-class Pace:
+class AdaptiveLimit:
     """How many pictures may be under way: halved when the service says stop, slowly raised else."""
 
     def __init__(self, highest: int) -> None:
@@ -17,7 +17,7 @@ class Pace:
         self._free = threading.Condition()
         self._last_halved = 0.0
 
-    def take(self, timeout: float = 0.0) -> bool:
+    def acquire(self, timeout: float = 0.0) -> bool:
         """Take a slot, waiting at most ``timeout`` seconds."""
         with self._free:
             if not self._free.wait_for(lambda: self.under_way < int(self.allowed), timeout):
@@ -25,59 +25,59 @@ class Pace:
             self.under_way += 1
             return True
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Give a slot back."""
         with self._free:
             self.under_way -= 1
             self._free.notify()
 
-    def slower(self) -> None:
+    def on_throttled(self) -> None:
         """The service asked for fewer; a burst of such answers counts once."""
         with self._free:
             if time.monotonic() - self._last_halved > 1.0:
                 self._last_halved = time.monotonic()
                 self.allowed = max(1.0, self.allowed / 2)
 
-    def faster(self) -> None:
+    def on_success(self) -> None:
         """One more picture went well: about one more slot after every two rounds."""
         with self._free:
             self.allowed = min(float(self.highest), self.allowed + 0.5 / self.allowed)
             self._free.notify()
 
 
-class Slot:
+class Permit:
     """A slot of the pace: waited for, then given back once, early or late."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: AdaptiveLimit) -> None:
         self._pace = pace
         self.taken = False
 
     def wait(self, stopping: threading.Event) -> None:
         """Until there is a slot, or the worker stops."""
         while not self.taken and not stopping.is_set():
-            self.taken = self._pace.take(0.5)
+            self.taken = self._pace.acquire(0.5)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """The service is no longer busy with us; saving needs no slot."""
         if self.taken:
-            self._pace.give_back()
+            self._pace.release()
             self.taken = False
 
 
-class Bell:
+class WakeSignal:
     """Rung when there may be something to do; nobody who looks first and then waits misses a ring."""
 
     def __init__(self) -> None:
-        self.rings = 0
+        self.generation = 0
         self._condition = threading.Condition()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake everybody."""
         with self._condition:
-            self.rings += 1
+            self.generation += 1
             self._condition.notify_all()
 
     def wait(self, since: int, timeout: float) -> None:
         """Wait for a ring after the one numbered ``since``."""
         with self._condition:
-            self._condition.wait_for(lambda: self.rings != since, timeout)
+            self._condition.wait_for(lambda: self.generation != since, timeout)

@@ -31,34 +31,34 @@ class DiskSpace:
     def __init__(self, folders: Sequence[Path], free: Callable[[Path], int] = free_bytes) -> None:
         self._folders = tuple(folders)
         self._free = free
-        self.look_again()
+        self.invalidate()
 
     @property
     def free(self) -> int:
         """Bytes free on the fuller of the disks. Raises DiskLow when one of them is gone."""
-        return self._fullest()[0]
+        return self._least_free()[0]
 
-    def complaint(self, under_way: int = 1) -> str:
+    def problem(self, under_way: int = 1) -> str:
         """The sentence when there is no room for that many pictures; empty when there is."""
         try:
-            self.insist(under_way)
+            self.require(under_way)
         except DiskLow as low:
             return low.message
         return ""
 
-    def insist(self, under_way: int) -> None:
+    def require(self, under_way: int) -> None:
         """Raises DiskLow when there is no room for that many pictures, or for their names."""
         if too_deep := next(filter(None, map(windows_files.too_deep, self._folders)), ""):
             raise DiskLow(too_deep)
-        free, folder = self._fullest()
+        free, folder = self._least_free()
         if free < max(LEAST_BYTES, under_way * PICTURE_BYTES):
             raise DiskLow(f"磁盘只剩 {free // MEGABYTE} MB，已暂停，请清理「{folder}」所在的磁盘后继续")
 
-    def look_again(self) -> None:
+    def invalidate(self) -> None:
         """Forget what was seen a moment ago; somebody may just have made room."""
         self._seen: tuple[float, int, Path] = (-math.inf, 0, Path())
 
-    def _fullest(self) -> tuple[int, Path]:
+    def _least_free(self) -> tuple[int, Path]:
         """(bytes free, folder), looked at again after a second: it is asked before every order."""
         at, free, folder = self._seen
         if time.monotonic() - at > _REMEMBERED_SECONDS:

@@ -13,20 +13,20 @@ from app.config import Settings
 from app.errors import BucketError, NotFound, StorageError
 from app.images import store as images_store
 from app.library.library import Library
-from app.library.output_backup import OutputCopies
+from app.library.output_backup import OutputBackup
 
 _LONGEST_COPY_PAUSE = 600.0
 _TRASH_DAYS = 30
 
 
-class Housework:
+class Maintenance:
     """Every turn may be repeated; what it returns says whether there may be more to do at once."""
 
     def __init__(
         self,
         settings: Settings,
         library: Library,
-        copies: OutputCopies | None,
+        copies: OutputBackup | None,
         *,
         store: database.StoreGuard,
         is_stopping: Callable[[], bool],
@@ -45,7 +45,7 @@ class Housework:
         complaint = self._store.watch(db)
         if complaint != self._complaint:
             self._complaint = complaint
-            log.note("worker", "store_lost" if complaint else "store_found", why=complaint or None)
+            log.log_event("worker", "store_lost" if complaint else "store_found", why=complaint or None)
         return not complaint
 
     def check_store(self) -> bool:
@@ -84,7 +84,7 @@ class Housework:
             self._held.add(record_id)
             if record_id not in self._told:
                 self._told.add(record_id)
-                log.note("worker", "not_removed", record=record_id)
+                log.log_event("worker", "not_removed", record=record_id)
             raise
 
     def empty_library_trash(self, db: database.Connection) -> int:
@@ -95,14 +95,14 @@ class Housework:
         """Delete the request keys that are too old to count -> whether there were any."""
         return database.forget_request_keys(db, now=time.time()) > 0
 
-    def tend_library(self) -> bool:
+    def refresh_library(self) -> bool:
         """Read the list of the bucket anew, copy there what was chosen; as far as it is wanted."""
-        self._library.tend()
+        self._library.refresh_if_requested()
         return True
 
     def note_earlier_pictures(self, db: database.Connection) -> bool:
         """What was finished while there was no bucket is to be copied too."""
-        database.hurry_output_copies(db)
+        database.reset_backoff(db)
         while database.add_earlier_copies(db) and not self._is_stopping():
             pass
         return True
@@ -121,7 +121,7 @@ class Housework:
             key = ""
         except BucketError as trouble:
             wait = min(5.0 * 2.0 ** min(copy.tries, 10), _LONGEST_COPY_PAUSE)
-            not_before = time.time() + (wait if trouble.passing else _LONGEST_COPY_PAUSE)
+            not_before = time.time() + (wait if trouble.transient else _LONGEST_COPY_PAUSE)
             database.retry_output_copy(db, copy.record_id, error=trouble.message, not_before=not_before)
             return False
         database.finish_output_copy(db, copy.record_id, key=key)

@@ -40,10 +40,12 @@ class RecordLedger:
         self.insist_on_room()
         self.require_store()
         try:
-            send = database.add_send(self.db, self.record, price=price, budget=self.budget, is_free=is_free)
+            send = database.open_charge(
+                self.db, self.record, price=price, budget=self.budget, is_free=is_free
+            )
         except WriteRefused as refused:
             raise NotNoted(refused.message) from refused
-        log.tell("sent", self.record, send=send, price=price)
+        log.log_record_event("sent", self.record, send=send, price=price)
 
     def keep_ticket(self, ticket: str) -> None:
         """Before the wait. With the database lost the log keeps it, and the picture is fetched anyway.
@@ -51,20 +53,20 @@ class RecordLedger:
         Raises ModelError when it is no valid text, which no database keeps; then it stands in the log.
         """
         if whole_characters(ticket) != ticket:
-            log.tell("ticket_unreadable", self.record, ticket=ascii(ticket))
+            log.log_record_event("ticket_unreadable", self.record, ticket=ascii(ticket))
             raise _unreadable(ticket)
 
         def keep() -> str:
             try:
-                database.keep_ticket(self.db, self.record, ticket)
+                database.save_task_id(self.db, self.record, ticket)
             except StoreLost as lost:
                 return lost.message
             return ""
 
         if why := self.insist(keep):
-            log.tell("ticket_not_kept", self.record, ticket=ticket, why=why)
+            log.log_record_event("ticket_not_kept", self.record, ticket=ticket, why=why)
         else:
-            log.tell("ticket_kept", self.record)
+            log.log_record_event("ticket_kept", self.record)
 
 
 def insist(write: Callable[[], _T], refusal: log.Condition, *, stops: Callable[[float], bool]) -> _T:
@@ -87,7 +89,7 @@ def insist(write: Callable[[], _T], refusal: log.Condition, *, stops: Callable[[
 def not_kept(error: StorageError) -> ModelError:
     """A picture that came and that the disk would not take."""
     told = f"图片已生成，但没能保存：{error.message}"
-    return ModelError(told, cause="storage", billed=Billed.YES, ticket_usable=True)
+    return ModelError(told, cause="storage", billed=Billed.YES, task_valid=True)
 
 
 def _unreadable(ticket: str) -> ModelError:

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from app.domain import Picture
+from app.domain import GeneratedImage
 from app.errors import StorageError
 
 
-class Pile:
+class SpillBuffer:
     """Bounds what waits in memory to ``most_bytes``, whatever the number and size of the pictures."""
 
     def __init__(self, folder: Path, *, most_bytes: int) -> None:
@@ -23,11 +23,11 @@ class Pile:
         self._lock = threading.Lock()
         self.in_memory = 0
 
-    def lay(self, picture: Picture) -> "Laid":
+    def put(self, picture: GeneratedImage) -> "BufferedImage":
         """Put a picture on it; whoever lays it gives up their own hold of its bytes."""
-        return Laid(self, picture)
+        return BufferedImage(self, picture)
 
-    def takes(self, size: int, *, must: bool = False) -> bool:
+    def reserve(self, size: int, *, must: bool = False) -> bool:
         """Whether that many bytes more may wait in memory, or must; they count from now on."""
         with self._lock:
             if self.in_memory and self.in_memory + size > self._most_bytes and not must:
@@ -35,7 +35,7 @@ class Pile:
             self.in_memory += size
             return True
 
-    def lose(self, size: int) -> None:
+    def release(self, size: int) -> None:
         """They wait no more."""
         with self._lock:
             self.in_memory -= size
@@ -45,30 +45,30 @@ class Pile:
         return tempfile.TemporaryFile(dir=self._folder, prefix=".", suffix=".part")
 
 
-class Laid:
+class BufferedImage:
     """One picture on the pile: taken as often as it needs, off the pile at the end of ``with``."""
 
-    def __init__(self, pile: Pile, picture: Picture) -> None:
+    def __init__(self, pile: SpillBuffer, picture: GeneratedImage) -> None:
         self._pile = pile
         self.seed = picture.seed
         self._size = len(picture.content)
         self._content: bytes | None = None
         self._file: IO[bytes] | None = None
-        if not pile.takes(self._size):
+        if not pile.reserve(self._size):
             self._file = _written(pile, picture.content)
             if self._file is None:
-                pile.takes(self._size, must=True)
+                pile.reserve(self._size, must=True)
         if self._file is None:
             self._content = picture.content
 
-    def take(self) -> Picture:
+    def read(self) -> GeneratedImage:
         """The picture. Raises StorageError when the disk does not give it back."""
         if self._content is not None:
-            return Picture(content=self._content, seed=self.seed)
+            return GeneratedImage(content=self._content, seed=self.seed)
         assert self._file is not None
         try:
             self._file.seek(0)
-            return Picture(content=self._file.read(), seed=self.seed)
+            return GeneratedImage(content=self._file.read(), seed=self.seed)
         except OSError as error:
             raise StorageError(f"磁盘读不出刚收到的图片（{error}），请检查磁盘") from error
 
@@ -81,10 +81,10 @@ class Laid:
         if self._file is not None:
             self._file.close()
         else:
-            self._pile.lose(self._size)
+            self._pile.release(self._size)
 
 
-def _written(pile: Pile, content: bytes) -> IO[bytes] | None:
+def _written(pile: SpillBuffer, content: bytes) -> IO[bytes] | None:
     """The bytes in a file; None when the disk has no room: then they wait in memory after all."""
     try:
         file = pile.new_file()

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Locator, Page, expect
 
 import database
-from app.domain import ASPECT_RATIOS, Picture, Size
+from app.domain import ASPECT_RATIOS, GeneratedImage, Size
 from app.images import store
 
 _SUBJECTS = (
@@ -93,17 +93,17 @@ def _prompt(index: int) -> str:
 def _keep(home: Path, files: dict[int, tuple[int, str] | None]) -> None:
     kept = []
     with closing(database.connect(home / "generation_records.db")) as db:
-        records = {record.id: record for record in database.list_chosen(db, list(files))}
+        records = {record.id: record for record in database.list_selected(db, list(files))}
         for record_id, drawing in files.items():
             if drawing is None:
                 continue
-            picture = Picture(content=small_picture(*drawing))
+            picture = GeneratedImage(content=small_picture(*drawing))
             width, height = (round(side) for side in Image.open(io.BytesIO(picture.content)).size)
             asked = records[record_id].request
             text = store.embed_parameters(
                 asked, Size(width=width, height=height), "demo", record_id, asked.seed
             )
-            saved = store.keep_picture(
+            saved = store.save_image(
                 picture, output_dir=home / "output", stem=f"图-{record_id}", record_id=record_id, embed=text
             )
             kept.append(

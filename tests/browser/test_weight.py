@@ -40,8 +40,8 @@ def test_joined_modules_run_once_each_and_share_their_state(page: Page) -> None:
     files = {
         "/": '<script type="module" src="a.mjs"></script>',
         "/a.mjs": site.page("a", ENTRIES),
-        "/late-more.mjs": site.late("a", ENTRIES, "late/more.js"),
-        "/late-other.mjs": site.late("a", ENTRIES, "late/other.js"),
+        "/late-more.mjs": site.lazy_chunk("a", ENTRIES, "late/more.js"),
+        "/late-other.mjs": site.lazy_chunk("a", ENTRIES, "late/other.js"),
     }
 
     def answer(route: Route) -> None:

@@ -6,12 +6,12 @@ from flask.testing import FlaskClient
 import database
 from app.config import Settings
 from app.db.batch_log import add_log
-from app.domain import ImageRequest, ModelCard
+from app.domain import ImageRequest, ModelSpec
 from web_app import create_app
 
 
 @pytest.fixture
-def batch_id(db: database.Connection, card: ModelCard) -> str:
+def batch_id(db: database.Connection, card: ModelSpec) -> str:
     request = ImageRequest(prompt="猫")
     return database.add_batch(db, [request], card=card, stems=["猫"], is_taken=lambda stem: False)[0]
 
@@ -76,7 +76,7 @@ def test_only_what_is_new_is_told_and_left_out(
 
 
 def test_the_log_of_another_batch_is_neither_told_nor_counted(
-    db: database.Connection, client: FlaskClient, batch_id: str, card: ModelCard
+    db: database.Connection, client: FlaskClient, batch_id: str, card: ModelSpec
 ) -> None:
     request = ImageRequest(prompt="狗")
     other = database.add_batch(db, [request], card=card, stems=["狗"], is_taken=lambda stem: False)[0]

@@ -3,7 +3,7 @@
 import pytest
 
 import database
-from app.domain import BatchStatus, ImageRequest, ModelCard, Status
+from app.domain import BatchStatus, ImageRequest, ModelSpec, Status
 from app.errors import Billed, Conflict, ModelError, NotFound
 from tests.db.test_database import NOW, add, claim, claimed, ordered
 
@@ -15,7 +15,7 @@ def statuses(db: database.Connection, ids: list[int]) -> list[Status]:
 
 
 def test_cancelling_one_record_leaves_the_others_in_the_queue(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card, CAT, CAT, CAT)
     named, cancelled = database.cancel_record(db, ids[1])
@@ -25,14 +25,14 @@ def test_cancelling_one_record_leaves_the_others_in_the_queue(
     assert [claimed(db).id, claimed(db).id] == [ids[0], ids[2]]
 
 
-def test_cancelling_the_last_waiting_record_ends_its_batch(db: database.Connection, card: ModelCard) -> None:
+def test_cancelling_the_last_waiting_record_ends_its_batch(db: database.Connection, card: ModelSpec) -> None:
     batch_id, ids = add(db, card)
     database.cancel_record(db, ids[0])
     assert database.get_batch(db, batch_id).status is BatchStatus.CANCELLED
     assert claim(db) is None
 
 
-def test_a_record_that_was_ordered_is_not_cancelled(db: database.Connection, card: ModelCard) -> None:
+def test_a_record_that_was_ordered_is_not_cancelled(db: database.Connection, card: ModelSpec) -> None:
     _, ids = add(db, card)
     record = ordered(db)
     with pytest.raises(Conflict):
@@ -45,7 +45,7 @@ def test_a_record_that_was_ordered_is_not_cancelled(db: database.Connection, car
 
 
 def test_an_undo_brings_back_what_that_call_cancelled_and_nothing_else(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card, CAT, CAT, CAT, CAT)
     database.fail_record(db, claimed(db), ModelError("违规", cause="moderation", billed=Billed.NO))
@@ -57,7 +57,7 @@ def test_an_undo_brings_back_what_that_call_cancelled_and_nothing_else(
 
 
 def test_an_undo_brings_back_what_a_worker_held_when_its_batch_was_cancelled(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card, CAT, CAT)
     record = claimed(db)
@@ -70,7 +70,7 @@ def test_an_undo_brings_back_what_a_worker_held_when_its_batch_was_cancelled(
 
 
 def test_what_is_brought_back_into_a_batch_that_was_paused_waits(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, _ = add(db, card, CAT, CAT)
     database.pause_batch(db, batch_id)
@@ -82,13 +82,13 @@ def test_what_is_brought_back_into_a_batch_that_was_paused_waits(
 
 
 def test_without_ids_all_cancelled_records_of_a_batch_go_on_but_none_that_was_written_off(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card, CAT, CAT, CAT)
     record = claimed(db)
-    database.add_send(db, record, price=card.price(CAT), budget=None)
+    database.open_charge(db, record, price=card.price(CAT), budget=None)
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
-    database.drop_records(db, [record.id], billed=False)
+    database.resolve_charges(db, [record.id], billed=False)
     database.cancel_batch(db, batch_id)
     assert database.uncancel_records(db, batch_id, card=card) == 2
     assert statuses(db, ids) == [Status.CANCELLED, Status.QUEUED, Status.QUEUED]

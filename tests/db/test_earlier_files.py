@@ -10,7 +10,7 @@ import pytest
 import database
 from app.config import Settings
 from app.db.migrations import RECORD_COLUMNS, legacy_import
-from app.domain import ImageRequest, ModelCard, Record, Status
+from app.domain import ImageRequest, ModelSpec, Record, Status
 from app.errors import StorageError
 from tests.drawn import drawn
 from web_app import create_app
@@ -69,7 +69,7 @@ def taken_over(settings: Settings, **fields: Any) -> Record:
         return database.get_record(db, 1)
 
 
-def test_a_file_of_the_earlier_app_opens_with_nothing_lost(settings: Settings, card: ModelCard) -> None:
+def test_a_file_of_the_earlier_app_opens_with_nothing_lost(settings: Settings, card: ModelSpec) -> None:
     with written(settings) as old:
         old.execute("CREATE INDEX by_user ON generation_records (user_id)")
         keep(old)

@@ -54,9 +54,9 @@ def test_an_order_that_the_ledger_does_not_take_is_not_sent_and_counts_as_no_cra
     database.open_database(settings.database_path)
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
     tested = replace(settings, **service.settings(model_timeout=60))
-    worker = Worker(tested, generator.open_model(tested))
+    worker = Worker(tested, generator.open_provider(tested))
     claimed, held, over = threading.Event(), threading.Event(), threading.Event()
-    require_room = worker.disk.insist
+    require_room = worker.disk.require
 
     def lock_before_the_ledger(under_way: int) -> None:
         require_room(under_way)
@@ -69,20 +69,20 @@ def test_an_order_that_the_ledger_does_not_take_is_not_sent_and_counts_as_no_cra
             held.set()
             wait_until(lambda: over.is_set() or "event=database_refuses" in caplog.text)
 
-    monkeypatch.setattr(worker.disk, "insist", lock_before_the_ledger)
+    monkeypatch.setattr(worker.disk, "require", lock_before_the_ledger)
     holder = threading.Thread(target=hold)
     holder.start()
     with closing(database.connect(settings.database_path)) as db:
         record_id = queue(db, worker)
         try:
-            worker.step(db)
+            worker.run_once(db)
         finally:
             over.set()
             holder.join()
         record = database.get_record(db, record_id)
         assert (record.status, record.lapses, record.retries) == (Status.QUEUED, 0, 0)
         assert service.charges == 0
-        assert worker.step(db)
+        assert worker.run_once(db)
         assert database.get_record(db, record_id).status is Status.SUCCESS
         assert service.charges == 1
     assert caplog.text.count("event=database_refuses") == 1
@@ -93,7 +93,7 @@ def test_a_writer_does_not_wait_for_ever_for_the_other_writers_of_its_process(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
-    with connection._TURN, pytest.raises(WriteRefused), database.transaction(db):
+    with connection._write_lock, pytest.raises(WriteRefused), database.transaction(db):
         pass
 
 
@@ -131,7 +131,7 @@ def test_while_the_database_takes_no_writes_the_log_says_so_once(
     database.open_database(settings.database_path)
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.05)
     tested = replace(settings, **service.settings(model_timeout=60, model_concurrency=8))
-    worker = Worker(tested, generator.open_model(tested))
+    worker = Worker(tested, generator.open_provider(tested))
     refusals: list[str] = []
     refused = connection._refused
 

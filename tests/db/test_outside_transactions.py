@@ -9,7 +9,7 @@ import pytest
 import database
 from app.config import Settings
 from app.db import connection
-from app.domain import ImageRequest, ModelCard
+from app.domain import ImageRequest, ModelSpec
 from app.errors import Billed, ModelError, StorageError
 from app.images import store
 
@@ -32,7 +32,7 @@ def write(other: database.Connection) -> None:
 
 
 def test_others_write_while_names_are_looked_for_on_the_disk(
-    db: database.Connection, other: database.Connection, card: ModelCard
+    db: database.Connection, other: database.Connection, card: ModelSpec
 ) -> None:
     asked: list[str] = []
 
@@ -49,7 +49,7 @@ def test_others_write_while_names_are_looked_for_on_the_disk(
 
 
 def test_a_name_that_another_server_promises_meanwhile_is_not_promised_twice(
-    db: database.Connection, other: database.Connection, card: ModelCard
+    db: database.Connection, other: database.Connection, card: ModelSpec
 ) -> None:
     quicker: list[int] = []
 
@@ -66,7 +66,7 @@ def test_a_name_that_another_server_promises_meanwhile_is_not_promised_twice(
     assert database.get_record(db, ids[0]).file_stem == "猫-2"
 
 
-def test_equal_and_numbered_names_within_a_batch_stay_apart(db: database.Connection, card: ModelCard) -> None:
+def test_equal_and_numbered_names_within_a_batch_stay_apart(db: database.Connection, card: ModelSpec) -> None:
     wanted = ["猫", "猫-2", "猫", "猫", "CAT", "cat"]
     _, ids = database.add_batch(
         db, [ImageRequest(prompt="猫")] * 6, card=card, stems=wanted, is_taken=lambda _: False
@@ -87,7 +87,7 @@ def test_many_names_are_looked_up_by_one_look_into_the_folder(tmp_path: Path) ->
     assert (first, later) == ([True, False], [True, True, False, False])
 
 
-def thrown_away(db: database.Connection, card: ModelCard, number: int) -> list[int]:
+def thrown_away(db: database.Connection, card: ModelSpec, number: int) -> list[int]:
     _, ids = database.add_batch(
         db, [ImageRequest(prompt="猫")] * number, card=card, stems=["猫"] * number, is_taken=lambda _: False
     )
@@ -101,7 +101,7 @@ def thrown_away(db: database.Connection, card: ModelCard, number: int) -> list[i
 
 
 def test_others_write_while_the_files_of_the_trash_are_removed_and_nobody_restores_them(
-    db: database.Connection, other: database.Connection, card: ModelCard
+    db: database.Connection, other: database.Connection, card: ModelSpec
 ) -> None:
     ids = thrown_away(db, card, 2)
     restored: list[int] = []
@@ -118,7 +118,7 @@ def test_others_write_while_the_files_of_the_trash_are_removed_and_nobody_restor
 
 
 def test_what_a_server_died_over_while_it_emptied_the_trash_is_taken_up_by_the_next(
-    db: database.Connection, other: database.Connection, card: ModelCard
+    db: database.Connection, other: database.Connection, card: ModelSpec
 ) -> None:
     ids = thrown_away(db, card, 2)
 

@@ -20,7 +20,7 @@ from app.config import Settings
 from app.db.migrations import MIGRATIONS
 from app.db.migrations.m0009_request_keys import add_request_keys
 from app.db.request_keys import KEPT_SECONDS
-from app.domain import ImageRequest, ModelCard
+from app.domain import ImageRequest, ModelSpec
 from app.errors import KeyReused
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
@@ -139,7 +139,7 @@ def test_the_form_gone_back_to_and_filled_in_otherwise_is_another_order(client: 
     assert count_batches(client) == 2
 
 
-def asked(card: ModelCard, count: int = 1) -> Callable[..., tuple[str, list[int]]]:
+def asked(card: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[int]]]:
     requests_ = [ImageRequest(prompt="雪山") for _ in range(count)]
     stems = [f"图{n}" for n in range(count)]
 
@@ -150,7 +150,7 @@ def asked(card: ModelCard, count: int = 1) -> Callable[..., tuple[str, list[int]
 
 
 def test_a_key_counts_for_a_day_and_then_stands_for_a_new_order(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     add, key = asked(card), database.RequestKey(key="k", digest="d", at=NOW)
     first = add(db, key)
@@ -160,7 +160,7 @@ def test_a_key_counts_for_a_day_and_then_stands_for_a_new_order(
     assert add(db, replace(key, at=NOW + KEPT_SECONDS + 2, digest="other")) == second
 
 
-def test_a_clock_that_is_set_back_forgets_no_key(db: database.Connection, card: ModelCard) -> None:
+def test_a_clock_that_is_set_back_forgets_no_key(db: database.Connection, card: ModelSpec) -> None:
     add, key = asked(card), database.RequestKey(key="k", digest="d", at=NOW)
     assert add(db, replace(key, at=NOW - 7 * KEPT_SECONDS)) == add(
         db, replace(key, at=NOW - 8 * KEPT_SECONDS)
@@ -168,7 +168,7 @@ def test_a_clock_that_is_set_back_forgets_no_key(db: database.Connection, card: 
     assert database.count_batches(db) == 1
 
 
-def test_keys_older_than_a_day_are_deleted_and_no_others(db: database.Connection, card: ModelCard) -> None:
+def test_keys_older_than_a_day_are_deleted_and_no_others(db: database.Connection, card: ModelSpec) -> None:
     add = asked(card)
     old = database.RequestKey(key="old", digest="d", at=NOW - KEPT_SECONDS - 1)
     new = replace(old, key="new", at=NOW - KEPT_SECONDS + 1)
@@ -181,7 +181,7 @@ def test_keys_older_than_a_day_are_deleted_and_no_others(db: database.Connection
 
 
 def test_an_order_that_fails_half_way_keeps_neither_batch_nor_key(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     add, key = asked(card, 2), database.RequestKey(key="k", digest="d", at=NOW)
     db.execute(
@@ -199,7 +199,7 @@ def test_an_order_that_fails_half_way_keeps_neither_batch_nor_key(
 
 
 def test_a_key_that_stands_for_something_else_is_refused_inside_the_transaction_too(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     add, key = asked(card), database.RequestKey(key="k", digest="d", at=NOW)
     add(db, key)
@@ -263,7 +263,7 @@ def service() -> Iterator[FakeJimeng]:
 def paid(settings: Settings, service: FakeJimeng) -> Iterator[FlaskClient]:
     """The client of an app whose worker orders pictures that cost money."""
     settings = replace(settings, **service.settings(model_timeout=60))
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     worker.start()
     yield client
@@ -305,7 +305,7 @@ def test_the_key_of_one_call_does_not_stand_for_another_call(client: FlaskClient
 
 
 def test_a_file_from_before_there_were_keys_gets_them_and_keeps_its_orders(
-    settings: Settings, card: ModelCard
+    settings: Settings, card: ModelSpec
 ) -> None:
     number = MIGRATIONS.index(add_request_keys)
     with closing(database.connect(settings.database_path, create=True)) as db:

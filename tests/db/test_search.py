@@ -193,7 +193,7 @@ def test_an_index_made_with_another_folding_is_made_anew(
 ) -> None:
     keep(db, ["猫"] * 3)
     index_all(db)
-    monkeypatch.setattr(m0002_search, "FOLDING", "another")
+    monkeypatch.setattr(m0002_search, "NORMALISER", "another")
     database.open_database(settings.database_path)
     assert database.index_progress(db) == (0, 3)
     assert found(db, "猫") == [3, 2, 1]
@@ -219,4 +219,4 @@ def test_an_earlier_file_is_searched_rightly_before_its_index_is_built(tmp_path:
         assert found(db, "猫") == by_hand(PROMPTS, "猫")
         index_all(db)
         assert found(db, "猫") == by_hand(PROMPTS, "猫")
-        assert database.count_kinds(db)["status"] == {"success": len(PROMPTS)}
+        assert database.count_facets(db)["status"] == {"success": len(PROMPTS)}

@@ -122,7 +122,7 @@ def test_what_befalls_between_the_claim_and_the_order_sends_nothing(studio: Stud
 
     def befall(*told: object) -> object:
         path.rename(path.with_name("elsewhere.db"))
-        studio.worker._stopping.set()
+        studio.worker._aborting.set()
         return identify(*told)  # type: ignore[arg-type]
 
     studio.worker.library.identify = befall  # type: ignore[method-assign,assignment]
@@ -200,7 +200,7 @@ def test_damage_that_a_query_meets_counts_at_once(studio: Studio) -> None:
         with closing(database.connect(studio.settings.database_path)) as other:
             return bool(other.execute("SELECT sum(length(prompt)) FROM generation_records").fetchone())
 
-    assert not studio.worker._survive(meet)
+    assert not studio.worker._guarded(meet)
     assert "有损坏" in studio.worker.store.complaint()
 
 
@@ -254,7 +254,7 @@ def test_a_ticket_that_cannot_be_kept_is_in_the_log_and_its_picture_in_the_folde
     caplog.set_level("INFO")
     away = Away(studio)
     _, ids = studio.ask("猫")
-    monkeypatch.setattr(studio.worker._stopping, "wait", lambda _: bool(studio.files()))
+    monkeypatch.setattr(studio.worker._aborting, "wait", lambda _: bool(studio.files()))
     with pytest.raises(StoreLost):  # it stops once the picture is there
         studio.step()
     assert not away.path.exists()
@@ -275,7 +275,7 @@ def test_what_was_ordered_before_the_file_went_is_noted_when_it_is_back(
             away.come_back()
         return False
 
-    monkeypatch.setattr(studio.worker._stopping, "wait", wait)
+    monkeypatch.setattr(studio.worker._aborting, "wait", wait)
     assert studio.step()
     assert studio.record(ids[0]).status is Status.SUCCESS
     assert studio.outcomes() == ["billed"]
@@ -293,7 +293,7 @@ def ordered(studio: Studio) -> Record:
     studio.ask("猫")
     record = studio.worker._claim(studio.db)
     assert record is not None
-    database.add_send(studio.db, record, price=None, budget=None)
+    database.open_charge(studio.db, record, price=None, budget=None)
     return record
 
 
@@ -309,7 +309,7 @@ def test_a_file_that_is_damaged_at_the_start_is_one_sentence_that_names_the_back
         database.open_database(path)
     told = raised.value.message
     assert "\n" not in told
-    assert all(word in told for word in ("backup-20261104", "backup-20261102", "store_check rebuild"))
+    assert all(word in told for word in ("backup-20261104", "backup-20261102", "app.cli rebuild"))
     assert "backup-20261101" not in told
 
 
@@ -334,7 +334,7 @@ def test_a_start_without_a_database_beside_pictures_says_how_to_get_their_record
     (settings.output_dir / "猫.png").touch()
     create_app(settings)
     told = capsys.readouterr().err
-    assert all(word in told for word in ("没有找到数据库", "从备份恢复", "store_check rebuild"))
+    assert all(word in told for word in ("没有找到数据库", "从备份恢复", "app.cli rebuild"))
     create_app(settings)
     assert "没有找到数据库" not in capsys.readouterr().err
 

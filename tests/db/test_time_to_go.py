@@ -9,7 +9,7 @@ import pytest
 import database
 import generator
 from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, ModelCard, Status
+from app.domain import BatchStatus, ImageRequest, ModelSpec, Status
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from web_app import create_app
@@ -18,7 +18,7 @@ from web_app import create_app
 class Pace:
     """A batch whose pictures take as long as the test says."""
 
-    def __init__(self, db: database.Connection, card: ModelCard, pictures: int) -> None:
+    def __init__(self, db: database.Connection, card: ModelSpec, pictures: int) -> None:
         self.db = db
         request = ImageRequest(prompt="猫")
         self.batch_id, self.ids = database.add_batch(
@@ -42,7 +42,7 @@ class Pace:
 
 
 @pytest.fixture
-def pace(db: database.Connection, card: ModelCard) -> Pace:
+def pace(db: database.Connection, card: ModelSpec) -> Pace:
     return Pace(db, card, 100)
 
 
@@ -94,7 +94,7 @@ def service() -> Iterator[FakeJimeng]:
 
 def test_in_a_run_it_is_near_what_the_rest_takes_in_the_end(settings: Settings, service: FakeJimeng) -> None:
     settings = replace(settings, **service.settings(model_concurrency=2))
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     rows = [{"prompt": "猫", "num_images": 10, "resolution": "1K"}]
     batch_id = client.post("/api/batches", json={"rows": rows}).get_json()["batch_id"]

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 import database
-from app.domain import ImageRequest, KeptPicture, ModelCard, Record, SampleImage
+from app.domain import ImageRequest, ModelSpec, Record, SampleImage, SavedImage
 from app.errors import Billed, ModelError
 
 PRICED = ModelError("断了", cause="network", billed=Billed.UNKNOWN)
 BUSY = ModelError("太忙", cause="busy", billed=Billed.NO, retryable=True)
-KEPT = KeptPicture(filename="猫.png", width=8, height=8, format="png", file_size=9, sha256="ab")
+KEPT = SavedImage(filename="猫.png", width=8, height=8, format="png", file_size=9, sha256="ab")
 
 
-def add(db: database.Connection, card: ModelCard, number: int = 1) -> tuple[str, list[int]]:
+def add(db: database.Connection, card: ModelSpec, number: int = 1) -> tuple[str, list[int]]:
     return database.add_batch(
         db,
         [ImageRequest(prompt="猫")] * number,
@@ -24,10 +24,10 @@ def add(db: database.Connection, card: ModelCard, number: int = 1) -> tuple[str,
     )
 
 
-def order(db: database.Connection, card: ModelCard) -> Record:
+def order(db: database.Connection, card: ModelSpec) -> Record:
     record = database.claim_record(db, model=card.model_id, owner="me", now=1e9, lease=20.0)
     assert record is not None
-    database.add_send(db, record, price=card.prices["2K"], budget=None)
+    database.open_charge(db, record, price=card.prices["2K"], budget=None)
     return record
 
 
@@ -36,22 +36,22 @@ def changed(db: database.Connection, batch_id: str, since: int) -> list[int]:
     return [record.id for record in database.list_batch_records(db, batch_id, since=since)]
 
 
-def test_a_settled_charge_of_a_finished_record_is_reported(db: database.Connection, card: ModelCard) -> None:
+def test_a_settled_charge_of_a_finished_record_is_reported(db: database.Connection, card: ModelSpec) -> None:
     batch_id, ids = add(db, card)
     database.fail_record(db, order(db, card), PRICED)
-    database.order_again(db, ids, card=card)
+    database.resubmit(db, ids, card=card)
     database.finish_record(db, order(db, card), KEPT)
     db.execute("UPDATE sends SET outcome = 'unknown' WHERE id = 1")
     since = database.last_version(db)
-    undo = database.drop_records(db, ids, billed=False).undo
+    undo = database.resolve_charges(db, ids, billed=False).undo
     assert changed(db, batch_id, since) == ids
     since = database.last_version(db)
-    database.undo_drop(db, undo)
+    database.undo_resolution(db, undo)
     assert changed(db, batch_id, since) == ids
 
 
 def test_every_portion_of_a_large_deletion_is_reported_after_the_one_before(
-    db: database.Connection, card: ModelCard, monkeypatch: pytest.MonkeyPatch
+    db: database.Connection, card: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.db.records._CHANGED_AT_ONCE", 2)
     _, ids = add(db, card, 5)
@@ -64,7 +64,7 @@ def test_every_portion_of_a_large_deletion_is_reported_after_the_one_before(
             seen.append(database.last_version(db))  # as of when the portions before it are committed
             yield record_id
 
-    number, undo = database.delete_undoably(db, chosen())  # type: ignore[arg-type]
+    number, undo = database.delete_with_undo(db, chosen())  # type: ignore[arg-type]
     assert number == 5
     gone = database.list_single_records(db, since=seen[2], deleted=True)
     assert [record.id for record in gone] == [ids[4], ids[3], ids[2]]
@@ -72,12 +72,12 @@ def test_every_portion_of_a_large_deletion_is_reported_after_the_one_before(
 
 
 def test_a_deletion_is_undone_whole_though_its_records_changed_since(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     _, ids = add(db, card, 2)
     for _ in ids:
         database.fail_record(db, order(db, card), PRICED)
-    _, undo = database.delete_undoably(db, ids)
+    _, undo = database.delete_with_undo(db, ids)
     database.mark_favourite(db, ids[:1], True)
     assert database.undo_delete(db, undo) == 2
     database.delete_records(db, ids)
@@ -85,17 +85,19 @@ def test_a_deletion_is_undone_whole_though_its_records_changed_since(
 
 
 def test_references_identified_just_before_the_order_are_reported(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card)
     record = database.claim_record(db, model=card.model_id, owner="me", now=1e9, lease=20.0)
     assert record is not None
     since = database.last_version(db)
-    database.pin_references(db, record, (SampleImage(url="/samples/x.png", filename="x.png", sha256="ab"),))
+    database.save_reference_versions(
+        db, record, (SampleImage(url="/samples/x.png", filename="x.png", sha256="ab"),)
+    )
     assert changed(db, batch_id, since) == ids
 
 
-def test_a_waiting_retry_that_is_tried_at_once_is_reported(db: database.Connection, card: ModelCard) -> None:
+def test_a_waiting_retry_that_is_tried_at_once_is_reported(db: database.Connection, card: ModelSpec) -> None:
     batch_id, ids = add(db, card)
     database.requeue_record(db, order(db, card), not_before=1e10, error=BUSY)
     database.pause_batch(db, batch_id)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import ASPECT_RATIOS, ImageRequest, ModelCard, SampleImage, exact_size, file_key
+from app.domain import ASPECT_RATIOS, ImageRequest, ModelSpec, SampleImage, exact_size, file_key
 from app.errors import InvalidRequest
 
 
@@ -144,33 +144,33 @@ def test_no_other_exact_size_lies_nearer_to_the_area() -> None:
     assert (size.width, size.height) == (1376, 774)  # one step smaller is under the minimum
 
 
-def test_a_model_drops_what_it_does_not_take(card: ModelCard) -> None:
+def test_a_model_drops_what_it_does_not_take(card: ModelSpec) -> None:
     plain = replace(card, takes_seed=False, takes_steps=False)
-    accepted = plain.accept(ImageRequest(prompt="猫", seed=7, steps=30))
+    accepted = plain.strip_unsupported(ImageRequest(prompt="猫", seed=7, steps=30))
     assert (accepted.seed, accepted.steps) == (None, None)
 
 
-def test_a_model_complains_of_a_resolution_it_does_not_have(card: ModelCard) -> None:
+def test_a_model_complains_of_a_resolution_it_does_not_have(card: ModelSpec) -> None:
     small = replace(card, sizes={("1:1", "1K"): exact_size("1:1", 1024**2)})
-    problems = small.problems(ImageRequest(prompt="猫", resolution="4K"))
+    problems = small.validate(ImageRequest(prompt="猫", resolution="4K"))
     assert [problem.field for problem in problems] == ["resolution"]
     assert "1K" in problems[0].message
 
 
-def test_a_local_reference_is_refused_for_a_model_that_wants_public_addresses(card: ModelCard) -> None:
+def test_a_local_reference_is_refused_for_a_model_that_wants_public_addresses(card: ModelSpec) -> None:
     image = SampleImage(url="/samples/files/a.png", filename="a.png")
     asked = ImageRequest(prompt="猫", sample_images=(image,))
     public = SampleImage(url="https://example.com/b.png", filename="b.png")
     strict = replace(card, reference_form="url")
-    assert not card.problems(asked)
-    assert not strict.problems(replace(asked, sample_images=(public,)))
+    assert not card.validate(asked)
+    assert not strict.validate(replace(asked, sample_images=(public,)))
     for images in ((image,), (image, image, public)):
-        (problem,) = strict.problems(replace(asked, sample_images=images))
+        (problem,) = strict.validate(replace(asked, sample_images=images))
         assert (problem.field, problem.message) == ("sample_images", strict.local_reference_problem)
 
 
 def test_only_a_model_that_wants_public_addresses_has_a_problem_with_local_references(
-    card: ModelCard,
+    card: ModelSpec,
 ) -> None:
     assert "打开 OSS，或换一个模型" in replace(card, reference_form="url").local_reference_problem
     assert card.local_reference_problem == replace(card, reference_form="bytes").local_reference_problem == ""

@@ -56,7 +56,7 @@ class Words(HTMLParser):
 
 @pytest.fixture
 def worker(settings: Settings) -> Worker:
-    return Worker(settings, generator.open_model(settings))
+    return Worker(settings, generator.open_provider(settings))
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> Flask
         stems=["猫"],
         is_taken=lambda stem: store.is_taken(worker.settings.output_dir, stem),
     )
-    assert worker.step(db)
+    assert worker.run_once(db)
     return empty
 
 

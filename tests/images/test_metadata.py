@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from app.domain import ImageRequest, Picture, Size, file_key
+from app.domain import GeneratedImage, ImageRequest, Size, file_key
 from app.errors import InvalidRequest
 from app.images import exif, metadata, store
 from app.images.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
@@ -41,7 +41,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 def embedded(content: bytes, text: str = TEXT) -> bytes:
-    picture_format = store.checked_upload("猫", content).format
+    picture_format = store.validate_upload("猫", content).format
     return b"".join(metadata.embed(content, picture_format, text))
 
 
@@ -125,8 +125,12 @@ def test_any_safe_stem_can_be_made(tmp_path_factory: pytest.TempPathFactory, wri
 def test_the_longest_name_keeps_its_picture_number_and_counter(tmp_path: Path) -> None:
     stem = store.safe_stem("a" + "猫" * 100)
     kept = [
-        store.keep_picture(
-            Picture(content=drawn("png")), output_dir=tmp_path, stem=f"{stem}{end}", record_id=n, embed=""
+        store.save_image(
+            GeneratedImage(content=drawn("png")),
+            output_dir=tmp_path,
+            stem=f"{stem}{end}",
+            record_id=n,
+            embed="",
         )
         for n, end in enumerate(("-2_1", "-2_10", "-99999_10"))
     ]
@@ -445,4 +449,4 @@ def test_reading_parameters_survives_any_damage(picture_format: str) -> None:
 )
 def test_each_kind_of_file_that_cannot_be_used_is_told_what_to_do(content: bytes, said: str) -> None:
     with pytest.raises(InvalidRequest, match=re.escape(said)):
-        store.checked_upload("照片.heic", content)
+        store.validate_upload("照片.heic", content)

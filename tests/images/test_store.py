@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import pytest
 from PIL import Image
 
-from app.domain import ImageRequest, KeptPicture, Picture, Size
+from app.domain import GeneratedImage, ImageRequest, SavedImage, Size
 from app.errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
 from app.images import atomic_write, decode, metadata, store
 from app.images.containers import (
@@ -37,9 +37,9 @@ CHOSEN_BY_THE_SERVICE = "Steps: default, Sampler: default, Schedule type: defaul
 REQUEST = ImageRequest(prompt="猫")
 
 
-def keep(folder: Path, content: bytes, stem: str = "猫", record_id: int = 1, embed: str = "") -> KeptPicture:
-    return store.keep_picture(
-        Picture(content=content), output_dir=folder, stem=stem, record_id=record_id, embed=embed
+def keep(folder: Path, content: bytes, stem: str = "猫", record_id: int = 1, embed: str = "") -> SavedImage:
+    return store.save_image(
+        GeneratedImage(content=content), output_dir=folder, stem=stem, record_id=record_id, embed=embed
     )
 
 
@@ -153,7 +153,7 @@ def test_a_file_cut_anywhere_is_refused_and_can_be_collected_again(
             keep(tmp_path, content[:length])
         error = caught.value
         assert (error.cause, error.billed) == ("broken", Billed.YES)
-        assert (error.retryable, error.ticket_usable) == (True, True)
+        assert (error.retryable, error.task_valid) == (True, True)
     assert names(tmp_path) == []
 
 
@@ -161,7 +161,7 @@ def test_a_file_cut_anywhere_is_refused_and_can_be_collected_again(
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ModelError, match="不是图片") as caught:
         keep(tmp_path, content)
-    assert caught.value.ticket_usable
+    assert caught.value.task_valid
     assert names(tmp_path) == []
 
 
@@ -178,7 +178,7 @@ def test_paid_bytes_that_are_not_opened_here_are_put_aside_as_they_came(tmp_path
     ):
         with pytest.raises(ModelError, match=f"原文件已放在「output/unopened/{name}」") as caught:
             keep(tmp_path / "output", content, record_id=record_id)
-        assert (caught.value.billed, caught.value.ticket_usable) == (Billed.YES, False)
+        assert (caught.value.billed, caught.value.task_valid) == (Billed.YES, False)
         assert (tmp_path / "output/unopened" / name).read_bytes() == content
     store.delete_picture(tmp_path / "output", "", 1)
     assert names(tmp_path / "output") == ["unopened/0.png", "unopened/2.gif"]
@@ -198,7 +198,7 @@ def test_a_decompression_bomb_is_refused_before_it_takes_memory(tmp_path: Path) 
     with pytest.raises(ModelError, match="像素过多"):
         keep(tmp_path, bomb())
     with pytest.raises(InvalidRequest, match="像素过多") as caught:
-        store.checked_upload("弹", bomb())
+        store.validate_upload("弹", bomb())
     assert caught.value.field == "file"
 
 
@@ -220,7 +220,7 @@ def test_a_picture_in_endless_scans_is_refused_before_it_is_opened(
     with pytest.raises(ModelError, match="分段过多"):
         keep(tmp_path, content)
     with pytest.raises(InvalidRequest, match="分段过多，打开它要很久，请用看图软件另存一份") as caught:
-        store.checked_upload("弹", content)
+        store.validate_upload("弹", content)
     assert caught.value.field == "file"
 
 
@@ -228,13 +228,13 @@ def test_a_jpeg_that_became_noise_on_the_way_can_be_fetched_again(tmp_path: Path
     content = in_scans(10)[:16] + bytes(range(256)) * 8
     with pytest.raises(ModelError) as caught:
         keep(tmp_path, content)
-    assert (caught.value.retryable, caught.value.ticket_usable) == (True, True)
+    assert (caught.value.retryable, caught.value.task_valid) == (True, True)
 
 
 def test_a_picture_in_endless_parts_of_other_kinds_is_refused_too() -> None:
     content = b"\xff\xd8" + b"\xff\x01" * 5_000_000 + in_scans(10)[2:]
     with pytest.raises(InvalidRequest, match="分段过多"):
-        store.checked_upload("弹", content)
+        store.validate_upload("弹", content)
 
 
 def stuffed(picture_format: str, at: str) -> bytes:
@@ -283,7 +283,7 @@ def test_a_picture_stuffed_with_endless_small_parts_is_refused_before_it_is_open
     content = stuffed(picture_format, at)
     monkeypatch.setattr(Image, "open", None)
     with pytest.raises(InvalidRequest, match="分段过多"):
-        store.checked_upload("弹", content)
+        store.validate_upload("弹", content)
 
 
 @pytest.mark.parametrize(
@@ -309,30 +309,30 @@ def test_a_few_fill_bytes_as_some_encoders_write_are_read() -> None:
     content = (
         plain[:frame] + b"\xff" * 40 + plain[frame:scan] + b"\xff" + plain[scan:-2] + b"\xff" * 3 + plain[-2:]
     )
-    assert store.checked_upload("猫", content).width == 96
+    assert store.validate_upload("猫", content).width == 96
     text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
     assert "Record: 1" in (store.read_parameters(b"".join(metadata.embed(content, "jpeg", text))) or "")
 
 
 @pytest.mark.parametrize("scans", [10, 64])
 def test_as_many_scans_as_encoders_make_are_read(scans: int) -> None:
-    assert store.checked_upload("猫", in_scans(scans)).width == 64
+    assert store.validate_upload("猫", in_scans(scans)).width == 64
     with pytest.raises(InvalidRequest):
-        store.checked_upload("猫", in_scans(65))
+        store.validate_upload("猫", in_scans(65))
 
 
 def test_what_only_looks_like_a_scan_in_a_comment_or_behind_the_end_is_not_counted() -> None:
     plain = in_scans(10)
     looks = b"\xff\xda\x00\x04xx" * 1000
-    assert store.checked_upload("猫", plain[:2] + jpeg_segment(0xFE, looks) + plain[2:])
-    assert store.checked_upload("猫", plain + looks + b"\xff\xd9")
+    assert store.validate_upload("猫", plain[:2] + jpeg_segment(0xFE, looks) + plain[2:])
+    assert store.validate_upload("猫", plain + looks + b"\xff\xd9")
 
 
 @pytest.mark.parametrize("size", [(4096, 4096), (6240, 2656)])
 def test_the_largest_sizes_of_the_services_are_no_bomb(size: tuple[int, int]) -> None:
     packed = io.BytesIO()
     Image.new("RGB", size).save(packed, "JPEG")
-    checked = decode.check(packed.getvalue(), max_pixels=store.MAX_PIXELS)
+    checked = decode.decode(packed.getvalue(), max_pixels=store.MAX_PIXELS)
     assert (checked.width, checked.height) == size
 
 
@@ -353,7 +353,7 @@ def test_no_damage_brings_anything_but_a_sentence(picture_format: str) -> None:
         for _ in range(chance.randint(1, 4)):
             damaged[chance.randrange(min(len(damaged), 300))] = chance.randrange(256)
         with contextlib.suppress(InvalidRequest):
-            store.checked_upload("坏", bytes(damaged))
+            store.validate_upload("坏", bytes(damaged))
 
 
 class Crash(BaseException):
@@ -442,7 +442,7 @@ def test_what_a_dead_writer_left_is_removed_at_once_and_nothing_else(tmp_path: P
 
 
 def test_what_a_live_writer_is_at_stays(tmp_path: Path) -> None:
-    with atomic_write.part_file(tmp_path, [b"whole"]) as part:
+    with atomic_write.temp_file(tmp_path, [b"whole"]) as part:
         assert store.remove_part_files(tmp_path) == 0
         assert part.read_bytes() == b"whole"
     assert names(tmp_path) == []
@@ -479,11 +479,11 @@ def test_the_picture_that_a_record_kept_is_found_by_what_it_carries(tmp_path: Pa
     for number in (6, 7):
         embed = text.replace("Record: 7", f"Record: {number}")
         kept = keep(tmp_path, drawn("png"), record_id=number, embed=embed)
-    found = store.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山")
+    found = store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山")
     assert found == (kept, 42)
     assert kept.filename == "猫-2.png"
     for record_id, prompt in ((8, "雪山"), (7, "海")):
-        assert store.find_kept(tmp_path, stem="猫", record_id=record_id, prompt=prompt) is None
+        assert store.find_saved(tmp_path, stem="猫", record_id=record_id, prompt=prompt) is None
 
 
 def test_a_record_never_gets_two_files_although_its_picture_comes_home_twice(tmp_path: Path) -> None:
@@ -502,7 +502,7 @@ def test_a_picture_that_came_with_a_comment_of_the_service_is_known_again(
     content = drawn(picture_format, exif=block)
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = keep(tmp_path, content, record_id=7, embed=text)
-    assert store.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") == (first, None)
+    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == (first, None)
     assert keep(tmp_path, content, record_id=7, embed=text) == first
 
 
@@ -512,7 +512,7 @@ def test_a_picture_that_decoders_forgive_is_one_afterwards_too(tmp_path: Path) -
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     kept = keep(tmp_path, content, record_id=7, embed=text)
     assert pixels((tmp_path / kept.filename).read_bytes()) == pixels(content)
-    assert store.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") == (kept, None)
+    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == (kept, None)
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
@@ -532,7 +532,7 @@ def test_whatever_was_asked_for_the_picture_is_known_again(
     request = ImageRequest(prompt=prompt, negative_prompt=negative_prompt)
     text = store.embed_parameters(request, None, "m", 7, None)
     first = keep(tmp_path, drawn(picture_format), record_id=7, embed=text)
-    assert store.find_kept(tmp_path, stem="猫", record_id=7, prompt=prompt) == (first, None)
+    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt=prompt) == (first, None)
     assert keep(tmp_path, drawn(picture_format), record_id=7, embed=text) == first
 
 
@@ -540,12 +540,12 @@ def test_a_damaged_file_is_nobodys_picture(tmp_path: Path) -> None:
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     path = tmp_path / keep(tmp_path, drawn("png"), record_id=7, embed=text).filename
     path.write_bytes(path.read_bytes()[:-40])
-    assert store.find_kept(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
+    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
 
 
 def test_a_folder_that_is_not_there_is_told_instead_of_searched(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="文件夹"):
-        store.find_kept(tmp_path / "not mounted", stem="猫", record_id=7, prompt="雪山")
+        store.find_saved(tmp_path / "not mounted", stem="猫", record_id=7, prompt="雪山")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "I;16", "RGBA", "LA"])
@@ -660,7 +660,7 @@ def test_a_deleted_picture_is_gone_with_its_thumbnail_and_may_be_deleted_again(t
 
 
 def test_an_upload_is_decoded_and_named_by_its_bytes() -> None:
-    upload = store.checked_upload("C:\\fakepath\\猫.png", drawn("jpeg", size=(400, 200)))
+    upload = store.validate_upload("C:\\fakepath\\猫.png", drawn("jpeg", size=(400, 200)))
     assert (upload.filename, upload.format, upload.width, upload.height) == (
         "C_fakepath_猫.jpg",
         "jpeg",
@@ -672,7 +672,7 @@ def test_an_upload_is_decoded_and_named_by_its_bytes() -> None:
 
 
 def test_an_upload_without_a_usable_name_gets_one() -> None:
-    assert store.checked_upload("???", drawn("webp")).filename == "示例图.webp"
+    assert store.validate_upload("???", drawn("webp")).filename == "示例图.webp"
 
 
 @pytest.mark.parametrize(
@@ -680,7 +680,7 @@ def test_an_upload_without_a_usable_name_gets_one() -> None:
 )
 def test_an_upload_that_is_no_whole_picture_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        store.checked_upload("猫.png", content)
+        store.validate_upload("猫.png", content)
     assert caught.value.field == "file"
 
 
@@ -688,13 +688,13 @@ def test_an_upload_beyond_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch)
     content = drawn("png")
     monkeypatch.setattr(store, "MAX_UPLOAD_BYTES", len(content))
     monkeypatch.setattr(store, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1])
-    assert store.checked_upload("猫", content).format == "png"
+    assert store.validate_upload("猫", content).format == "png"
     monkeypatch.setattr(store, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1] - 1)
     with pytest.raises(InvalidRequest, match="像素"):
-        store.checked_upload("猫", content)
+        store.validate_upload("猫", content)
     monkeypatch.setattr(store, "MAX_UPLOAD_BYTES", len(content) - 1)
     with pytest.raises(TooLarge):
-        store.checked_upload("猫", content)
+        store.validate_upload("猫", content)
 
 
 def test_parameters_with_a_given_size_say_that_size() -> None:

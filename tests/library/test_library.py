@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from app.config import Settings
-from app.domain import LibraryImage, ReferenceFacts, SampleImage
+from app.domain import LibraryImage, ReferenceInfo, SampleImage
 from app.errors import Conflict, InvalidRequest, NotFound, StorageError
 from app.images import store
 from app.library import local
@@ -28,7 +28,7 @@ def library(settings: Settings) -> Library:
 
 
 def add(library: Library, filename: str, content: bytes | None = None) -> LibraryImage:
-    return library.add(store.checked_upload(filename, content or drawn("png", size=(400, 200))))
+    return library.add(store.validate_upload(filename, content or drawn("png", size=(400, 200))))
 
 
 def images(library: Library) -> list[LibraryImage]:
@@ -498,7 +498,7 @@ def test_what_a_record_used_can_be_asked_for_again_though_it_was_replaced_by_han
     (image,) = images(library)
     (pinned,) = library.pin([SampleImage(url=image.url, filename=name)])
     (settings.samples_dir / name).write_bytes(other)
-    (again,) = library.pin([SampleImage(url=pinned.as_used.url, filename=name)])
+    (again,) = library.pin([SampleImage(url=pinned.pinned.url, filename=name)])
     assert again == pinned
     (sent,) = library.references([again], form="any")
     assert sent.content == chosen
@@ -559,7 +559,7 @@ def test_facts_are_known_before_anything_is_sent(settings: Settings, library: Li
         "https://a.com/b.png",
     ]
     facts = library.facts([SampleImage(url=url, filename="x") for url in urls])
-    assert facts[urls[0]] == ReferenceFacts(format="png", size=len(content), width=400, height=200)
+    assert facts[urls[0]] == ReferenceInfo(format="png", size=len(content), width=400, height=200)
     assert facts[urls[1]].format == "jpeg"
     assert facts[urls[2]].is_missing
     assert urls[3] not in facts

@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from app.config import Settings
-from app.domain import CheckedUpload, LibraryImage, SampleImage
-from app.errors import BucketError, Busy, Conflict, InvalidRequest, NotFound
+from app.domain import LibraryImage, SampleImage, ValidatedUpload
+from app.errors import BucketError, Conflict, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.library import bucket
 from app.library.library import Library, open_library
@@ -41,8 +41,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket, "LATER_WAIT", 0.05)
 
 
-def upload(name: str, content: bytes | None = None) -> CheckedUpload:
-    return store.checked_upload(name, content or drawn("png", size=(400, 200)))
+def upload(name: str, content: bytes | None = None) -> ValidatedUpload:
+    return store.validate_upload(name, content or drawn("png", size=(400, 200)))
 
 
 def filenames(library: Library, search: str = "") -> list[str]:
@@ -115,9 +115,9 @@ def test_an_older_list_is_shown_at_once_and_says_so(library: Library, oss: FakeO
     clock.pause(61)
     page = library.list_images()
     assert (page.images, page.is_stale, page.trouble) == ((), True, "")
-    assert library.wait_until_wanted(0)
+    assert library.wait_for_request(0)
     library.refresh()
-    assert not library.wait_until_wanted(0)
+    assert not library.wait_for_request(0)
     page = library.list_images()
     assert ([image.filename for image in page.images], page.is_stale) == (["新.png"], False)
     assert page.listed_at == clock.now
@@ -125,7 +125,7 @@ def test_an_older_list_is_shown_at_once_and_says_so(library: Library, oss: FakeO
 
 def test_nobody_waits_longer_than_the_patience_for_a_first_list(in_oss: Settings, clock: Clock) -> None:
     opened = open_library(in_oss, clock)
-    with pytest.raises(Busy, match="稍等"):
+    with pytest.raises(TryLater, match="稍等"):
         opened.list_images()
 
 
@@ -166,7 +166,7 @@ def test_a_list_of_another_bucket_is_not_remembered(library: Library, in_oss: Se
     library.add(upload("猫"))
     library.refresh()
     other = open_library(replace(in_oss, oss_sample_prefix="other/"))
-    with pytest.raises(Busy):
+    with pytest.raises(TryLater):
         other.list_images()
 
 

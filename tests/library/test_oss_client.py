@@ -105,7 +105,7 @@ def test_a_list_that_comes_back_to_a_page_ends_with_a_sentence(
     oss.lists = lists
     with pytest.raises(BucketError, match="翻页时回到了前面") as caught:
         deplete(bucket.list_objects(""), most=100)
-    assert not caught.value.passing
+    assert not caught.value.transient
 
 
 def test_a_list_of_pages_without_keys_ends_with_a_sentence(
@@ -138,7 +138,7 @@ def test_an_answer_beyond_its_bound_is_not_read_to_its_end(
     oss.padding = 100 * 1024 * 1024
     with pytest.raises(BucketError, match="OSS 的答复太大") as caught:
         ask(bucket)
-    assert not caught.value.passing
+    assert not caught.value.transient
 
 
 def deplete(objects: Iterator[object], *, most: int) -> None:
@@ -262,7 +262,7 @@ def test_each_wrong_setting_is_one_sentence_that_names_it(
     for deed in (lambda: list(bucket.list_objects("")), lambda: bucket.put("a.png", b"x", "image/png")):
         with pytest.raises(BucketError, match=named) as caught:
             deed()
-        assert caught.value.passing is False
+        assert caught.value.transient is False
         assert "secretkey" not in caught.value.message
     assert oss.count("list") == 1  # a settled matter is not asked again
 
@@ -287,11 +287,11 @@ def test_reading_is_tried_again_and_writing_is_not(oss: FakeOss, bucket: Bucket)
     oss.fail_next("cut", times=3)
     with pytest.raises(BucketError, match="连不上 OSS（连接中断）") as broken:
         list(bucket.list_objects(""))
-    assert broken.value.passing is True
+    assert broken.value.transient is True
     oss.fail_next("busy")
     with pytest.raises(BucketError, match="忙不过来") as caught:
         bucket.put("b.png", b"x", "image/png")
-    assert caught.value.passing is True
+    assert caught.value.transient is True
     assert oss.count("put") == 1
 
 

@@ -33,7 +33,7 @@ def oss() -> Iterator[FakeOss]:
 @pytest.fixture
 def worker(settings: Settings, oss: FakeOss) -> Worker:
     settings = replace(settings, **oss.settings(oss_output_prefix="ai-images/output/"))
-    return Worker(settings, generator.open_model(settings))
+    return Worker(settings, generator.open_provider(settings))
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def db(client: FlaskClient, worker: Worker) -> Iterator[database.Connection]:
 def make(client: FlaskClient, worker: Worker, db: database.Connection, prompt: str = "红 茶 🍵") -> int:
     row = {"prompt": prompt, "resolution": "1K"}
     record_id: int = post(client, "/api/batches", {"rows": [row]}, 202)["records"][0]
-    assert worker.step(db)
+    assert worker.run_once(db)
     return record_id
 
 
@@ -64,8 +64,8 @@ def test_a_finished_picture_is_uploaded_under_its_name(
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
     assert counts(db) == (0, 1)
-    assert worker.housework.copy_output(db)
-    assert not worker.housework.copy_output(db)
+    assert worker.maintenance.copy_output(db)
+    assert not worker.maintenance.copy_output(db)
     ((key, kept),) = oss.objects.items()
     assert key.startswith("ai-images/output/红 茶 🍵-")
     assert kept.content == (worker.settings.output_dir / record.filename).read_bytes()
@@ -77,7 +77,7 @@ def test_what_is_lost_here_is_shown_from_there(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
-    assert worker.housework.copy_output(db)
+    assert worker.maintenance.copy_output(db)
     path = worker.settings.output_dir / record.filename
     content = path.read_bytes()
     path.unlink()
@@ -95,15 +95,15 @@ def test_while_oss_is_down_it_waits_with_the_reason_and_is_tried_again(
 ) -> None:
     make(client, worker, db)
     oss.is_down = True
-    assert not worker.housework.copy_output(db)
+    assert not worker.maintenance.copy_output(db)
     found = database.count_output_copies(db)
     assert (found.kept, found.waiting) == (0, 1)
     assert "连不上 OSS" in found.error
     oss.is_down = False
-    assert not worker.housework.copy_output(db)  # not yet
-    worker.housework.note_earlier_pictures(db)  # as after a start
-    assert worker.housework.copy_output(db)
-    assert database.count_output_copies(db) == database.CopyCounts(kept=1, waiting=0, error="")
+    assert not worker.maintenance.copy_output(db)  # not yet
+    worker.maintenance.note_earlier_pictures(db)  # as after a start
+    assert worker.maintenance.copy_output(db)
+    assert database.count_output_copies(db) == database.CopyProgress(kept=1, waiting=0, error="")
 
 
 def test_a_folder_that_is_away_loses_no_copy(
@@ -112,10 +112,10 @@ def test_a_folder_that_is_away_loses_no_copy(
     make(client, worker, db)
     folder = worker.settings.output_dir
     away = folder.rename(folder.with_name("away"))
-    assert not worker.housework.copy_output(db)
+    assert not worker.maintenance.copy_output(db)
     assert counts(db) == (0, 1)
     away.rename(folder)
-    assert worker.housework.copy_output(db)
+    assert worker.maintenance.copy_output(db)
     assert counts(db) == (1, 0)
 
 
@@ -132,9 +132,9 @@ def test_a_picture_that_cannot_be_read_waits_and_holds_up_no_other(
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", refused)
-    assert not worker.housework.copy_output(db)
+    assert not worker.maintenance.copy_output(db)
     assert "Permission denied" in database.count_output_copies(db).error
-    assert worker.housework.copy_output(db)
+    assert worker.maintenance.copy_output(db)
     assert counts(db) == (1, 1)
 
 
@@ -145,9 +145,9 @@ def test_pictures_from_before_are_copied_too_and_each_once(
         make(client, worker, db, f"第 {number} 张")
     with database.transaction(db):
         db.execute("DELETE FROM output_copies")
-    worker.housework.note_earlier_pictures(db)
-    worker.housework.note_earlier_pictures(db)
-    while worker.housework.copy_output(db):
+    worker.maintenance.note_earlier_pictures(db)
+    worker.maintenance.note_earlier_pictures(db)
+    while worker.maintenance.copy_output(db):
         pass
     assert counts(db) == (3, 0)
     assert oss.count("put") == 3
@@ -157,7 +157,7 @@ def writes(db: database.Connection, worker: Worker) -> list[str]:
     """The statements of a start's search for earlier pictures that change something."""
     statements: list[str] = []
     db.set_trace_callback(statements.append)
-    worker.housework.note_earlier_pictures(db)
+    worker.maintenance.note_earlier_pictures(db)
     db.set_trace_callback(None)
     return [each for each in statements if "INTO output_copies" in each]
 
@@ -176,7 +176,7 @@ def test_a_start_does_not_look_again_at_records_that_were_looked_at(
 def test_a_picture_is_to_be_copied_from_the_moment_it_is_finished(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
-    worker.housework.note_earlier_pictures(db)
+    worker.maintenance.note_earlier_pictures(db)
     number, waiting = make(client, worker, db), counts(db)
     assert (number, waiting) == (1, (0, 1))
 
@@ -186,11 +186,11 @@ def test_what_is_finished_while_there_is_no_bucket_is_copied_when_there_is_one(
 ) -> None:
     rows = [{"prompt": prompt, "resolution": "1K"} for prompt in "甲乙"]
     post(client, "/api/batches", {"rows": rows}, 202)
-    worker.housework.note_earlier_pictures(db)
+    worker.maintenance.note_earlier_pictures(db)
     without = replace(worker.settings, oss_output_prefix="")
-    assert Worker(without, generator.open_model(without)).step(db)
+    assert Worker(without, generator.open_provider(without)).run_once(db)
     assert counts(db) == (0, 0)
-    worker.housework.note_earlier_pictures(db)
+    worker.maintenance.note_earlier_pictures(db)
     assert counts(db) == (0, 1)
 
 
@@ -201,10 +201,10 @@ def test_what_was_in_the_trash_at_a_start_and_came_back_is_copied(
     with database.transaction(db):
         db.execute("DELETE FROM output_copies")
     database.delete_records(db, [number])
-    worker.housework.note_earlier_pictures(db)
+    worker.maintenance.note_earlier_pictures(db)
     assert counts(db) == (0, 0)
     database.restore_records(db, [number])
-    worker.housework.note_earlier_pictures(db)
+    worker.maintenance.note_earlier_pictures(db)
     assert counts(db) == (0, 1)
 
 
@@ -213,7 +213,7 @@ def test_a_picture_that_is_gone_is_not_waited_for(
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
     (worker.settings.output_dir / record.filename).unlink()
-    assert worker.housework.copy_output(db)
+    assert worker.maintenance.copy_output(db)
     assert counts(db) == (0, 0)
     assert oss.calls == []
 
@@ -228,7 +228,7 @@ def test_the_zip_takes_the_copy_when_the_file_is_lost(
     record = database.get_record(db, make(client, worker, db))
     path = worker.settings.output_dir / record.filename
     content = path.read_bytes()
-    assert worker.housework.copy_output(db)
+    assert worker.maintenance.copy_output(db)
     path.unlink()
     with zipped(client, record.id) as bundle:
         assert bundle.read(record.filename) == content
@@ -239,7 +239,7 @@ def test_the_zip_names_what_is_lost_while_oss_is_down_too(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     ids = [make(client, worker, db, prompt) for prompt in ("红", "绿")]
-    while worker.housework.copy_output(db):
+    while worker.maintenance.copy_output(db):
         pass
     for record_id in ids:
         (worker.settings.output_dir / database.get_record(db, record_id).filename).unlink()
@@ -254,7 +254,7 @@ def lost(client: FlaskClient, worker: Worker, db: database.Connection) -> str:
     """A batch of three pictures that are only in the bucket -> its id."""
     rows = [{"prompt": prompt, "resolution": "1K"} for prompt in ("红", "绿", "蓝")]
     told = post(client, "/api/batches", {"rows": rows}, 202)
-    while worker.step(db) or worker.housework.copy_output(db):
+    while worker.run_once(db) or worker.maintenance.copy_output(db):
         pass
     for record_id in told["records"]:
         store.delete_picture(
@@ -305,7 +305,7 @@ def test_equal_names_with_other_content_do_not_overwrite_each_other(
 
 def test_without_the_prefix_nothing_is_copied(settings: Settings, oss: FakeOss) -> None:
     settings = replace(settings, **oss.settings())
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     with closing(database.connect(settings.database_path)) as db:
         make(client, worker, db)

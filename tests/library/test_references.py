@@ -48,7 +48,7 @@ def jimeng() -> Iterator[FakeJimeng]:
 @pytest.fixture
 def worker(settings: Settings, oss: FakeOss, jimeng: FakeJimeng) -> Worker:
     settings = replace(settings, **oss.settings(), **jimeng.settings(model_timeout=60, model_concurrency=8))
-    return Worker(settings, generator.open_model(settings))
+    return Worker(settings, generator.open_provider(settings))
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def db(client: FlaskClient, worker: Worker) -> Iterator[database.Connection]:
 def add(
     worker: Worker, name: str, picture_format: str = "png", size: tuple[int, int] = (96, 64)
 ) -> LibraryImage:
-    return worker.library.add(store.checked_upload(name, drawn(picture_format, size=size)))
+    return worker.library.add(store.validate_upload(name, drawn(picture_format, size=size)))
 
 
 def row(prompt: str, *images: LibraryImage) -> dict[str, object]:
@@ -106,7 +106,7 @@ def look(client: FlaskClient, address: str) -> bytes:
 
 def work_off(worker: Worker, db: database.Connection) -> None:
     db.execute("UPDATE generation_records SET not_before = 0")
-    while worker.step(db):
+    while worker.run_once(db):
         pass
 
 
@@ -199,7 +199,7 @@ def test_without_a_bucket_a_picture_of_this_machine_is_refused_by_a_model_that_w
     settings: Settings, jimeng: FakeJimeng
 ) -> None:
     settings = replace(settings, **jimeng.settings())
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     answer = post(client, "/api/batches", {"rows": [row("猫", add(worker, "红茶"))]}, 400)
     model = get(client, "/api/models")["model"]
@@ -211,7 +211,7 @@ def test_without_a_bucket_every_place_where_references_are_chosen_says_that_the_
     settings: Settings, jimeng: FakeJimeng
 ) -> None:
     settings = replace(settings, **jimeng.settings())
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     add(worker, "红茶")
     sentence = get(client, "/api/models")["model"]["local_reference_problem"]
@@ -273,9 +273,9 @@ def test_while_oss_is_down_what_needs_it_waits_and_the_rest_goes_on(
     assert "连不上 OSS" in waiting.error
     assert oss.count("head") == asked + 3  # one try with its repeats; the others were told at once
     assert waiting.not_before > time.time() - 1
-    assert database.committed(db) == Decimal("0.22")
+    assert database.committed_spend(db) == Decimal("0.22")
     oss.is_down = False
-    monkeypatch.setattr(bucket, "SULK_SECONDS", 0.0)
+    monkeypatch.setattr(bucket, "BREAKER_SECONDS", 0.0)
     work_off(worker, db)
     assert records(db, ids)[0].status is Status.SUCCESS
     assert jimeng.charges == 2
@@ -307,7 +307,7 @@ def test_a_wrong_setting_fails_what_needs_it_with_its_name_and_nothing_is_paid(
 
 def test_every_page_and_call_answers_while_oss_is_down(settings: Settings, oss: FakeOss) -> None:
     oss.is_down = True
-    worker = Worker(replace(settings, **oss.settings()), generator.open_model(settings))
+    worker = Worker(replace(settings, **oss.settings()), generator.open_provider(settings))
     client = create_app(worker.settings, worker).test_client()
     worker.library.refresh()
     began = time.monotonic()
@@ -586,9 +586,9 @@ def test_what_was_chosen_is_sent_though_it_was_replaced_while_it_waited(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
-    assert worker.library.wait_until_wanted(0)
-    worker.housework.tend_library()
-    assert not worker.library.wait_until_wanted(0)
+    assert worker.library.wait_for_request(0)
+    worker.maintenance.refresh_library()
+    assert not worker.library.wait_for_request(0)
     by_hand(worker, oss, packed(BLUE))
     work_off(worker, db)
     assert records(db, ids)[0].status is Status.SUCCESS
@@ -639,7 +639,7 @@ def test_a_claim_that_was_lost_does_not_change_what_a_record_used(
 ) -> None:
     (record_id,) = queue(client, row("一", add(worker, "红茶")))
     record = database.get_record(db, record_id)
-    database.pin_references(db, record, ())  # never claimed
+    database.save_reference_versions(db, record, ())  # never claimed
     assert database.get_record(db, record_id).sample_images == record.sample_images
 
 
@@ -711,7 +711,7 @@ def test_a_copy_that_oss_is_too_busy_for_is_waited_for(
 ) -> None:
     ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
     oss.fail_next("busy", deed="copy")
-    worker.step(db)
+    worker.run_once(db)
     (record,) = records(db, ids)
     assert (record.status, jimeng.charges) == (Status.QUEUED, 0)
     assert "忙不过来" in record.error
@@ -729,14 +729,14 @@ def test_after_a_restart_the_copies_are_known_before_the_list_is(
     asked = len(oss.calls)
     opened = open_library(worker.settings, clock)
     (image,) = records(db, [record_id])[0].sample_images
-    shown = opened.thumbnail(unquote(image.as_used.url.removeprefix("/samples/files/")))
+    shown = opened.thumbnail(unquote(image.pinned.url.removeprefix("/samples/files/")))
     assert ".pinned/" in str(shown)
     assert ".trash/" in str(opened.file(deleted.key))
     assert len(oss.calls) == asked
     without_memory = replace(worker.settings, samples_dir=worker.settings.samples_dir / "new")
     opened = open_library(without_memory, clock)
     opened.refresh()
-    assert ".pinned/" in str(opened.thumbnail(unquote(image.as_used.url.removeprefix("/samples/files/"))))
+    assert ".pinned/" in str(opened.thumbnail(unquote(image.pinned.url.removeprefix("/samples/files/"))))
 
 
 def test_a_picture_put_there_by_hand_is_known_by_its_content_when_it_was_renamed_or_deleted(

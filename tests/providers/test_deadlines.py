@@ -13,7 +13,7 @@ from app.domain import ImageRequest
 from app.errors import Billed, ModelError
 from app.providers.deadlines import CONNECT_SECONDS, Deadline, TimedConnection
 from app.providers.downloads import Downloads
-from app.providers.http import Line
+from app.providers.http import ServiceClient
 from app.providers.jimeng import Jimeng
 from app.providers.openai_images import OpenAIImages
 from app.providers.sdapi import SdApi
@@ -54,14 +54,14 @@ def test_an_order_whose_head_drips_is_given_up_and_of_unknown_cost(name: str) ->
     with kind() as service:
         service.fail_next("drip", seconds=DRIPS)
         model = open_model(Settings(**service.settings(model_timeout=1)))
-        error = failure(lambda: model.order(FOX, ()))
+        error = failure(lambda: model.submit(FOX, ()))
         assert (error.cause, error.billed, error.retryable) == ("network", Billed.UNKNOWN, False)
         assert "等待答复超时" in error.message
         assert service.count("submit") == 1
 
 
 def test_a_look_whose_head_drips_is_asked_again(jimeng: FakeJimeng) -> None:
-    ticket = Jimeng(Settings(**jimeng.settings())).order(FOX, ()).ticket
+    ticket = Jimeng(Settings(**jimeng.settings())).submit(FOX, ()).task_id
     assert ticket
     jimeng.fail_next("drip", step="poll", seconds=DRIPS)
     impatient = Jimeng(Settings(**jimeng.settings(model_timeout=1)))
@@ -72,12 +72,12 @@ def test_a_look_whose_head_drips_is_asked_again(jimeng: FakeJimeng) -> None:
 
 def test_a_picture_whose_head_drips_is_given_up_and_can_be_fetched_again() -> None:
     with FakeSeedream() as service:
-        ticket = Seedream(Settings(**service.settings())).order(FOX, ()).ticket
+        ticket = Seedream(Settings(**service.settings())).submit(FOX, ()).task_id
         assert ticket
         service.fail_next("drip", step="picture", seconds=DRIPS)
         downloads = Downloads("测试", service.address, timeout=1)
         error = failure(lambda: downloads.fetch(ticket))
-        assert (error.cause, error.billed, error.ticket_usable) == ("download", Billed.YES, True)
+        assert (error.cause, error.billed, error.task_valid) == ("download", Billed.YES, True)
         assert service.whole_drips == 0
         assert at_last(lambda: downloads.fetch(ticket))
 
@@ -111,8 +111,8 @@ def deaf() -> Iterator[str]:
 
 
 def test_an_order_that_nobody_reads_is_given_up_and_of_unknown_cost(deaf: str) -> None:
-    line = Line("测试", deaf, timeout=1)
-    error = failure(lambda: line.order(deaf, headers={}, content=bytes(32 * 1024 * 1024)))
+    line = ServiceClient("测试", deaf, timeout=1)
+    error = failure(lambda: line.post_once(deaf, headers={}, content=bytes(32 * 1024 * 1024)))
     assert error.billed is Billed.UNKNOWN
 
 

@@ -9,22 +9,22 @@ import pytest
 from PIL import Image, ImageChops
 
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Picture, Reference
-from app.providers import demo, open_model
+from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, GeneratedImage, ImageRequest, Reference
+from app.providers import demo, open_provider
 from app.providers.demo import Demo
 from tests.fakes.pictures import picture
 
 CABIN = ImageRequest(prompt="雪山下的小屋，水彩", resolution="1K", seed=7)
 
 
-def made(request: ImageRequest = CABIN, *references: Reference) -> Picture:
-    found = Demo(Settings()).order(request, references).picture
+def made(request: ImageRequest = CABIN, *references: Reference) -> GeneratedImage:
+    found = Demo(Settings()).submit(request, references).image
     assert found
     return found
 
 
 def test_demo_is_what_runs_without_keys() -> None:
-    assert open_model(Settings()).card.label == "演示"
+    assert open_provider(Settings()).card.label == "演示"
 
 
 def test_the_same_request_and_seed_give_the_same_picture() -> None:

@@ -85,7 +85,7 @@ def failure(fetch: Callable[[], object]) -> ModelError:
         fetch()
     assert caught.value.cause == "download"
     assert caught.value.billed is Billed.YES
-    assert caught.value.ticket_usable
+    assert caught.value.task_valid
     return caught.value
 
 
@@ -211,7 +211,7 @@ def test_a_public_name_is_connected_to_at_the_address_that_was_checked(
 ) -> None:
     real = socket.create_connection
     site.says("/a.png")
-    monkeypatch.setattr(ssrf, "look_up", lambda host, port: ["8.8.8.8"])
+    monkeypatch.setattr(ssrf, "resolve_host", lambda host, port: ["8.8.8.8"])
     monkeypatch.setattr(
         socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
     )
@@ -291,7 +291,7 @@ def test_insisting_outlives_two_failures(site: Site, downloads: Downloads) -> No
             site.says("/a.png")
 
     url = site.says("/a.png", b"", 503)
-    assert downloads.insist(url, pause) == PNG
+    assert downloads.fetch_with_retries(url, pause) == PNG
     assert len(paused) == 2
 
 

@@ -14,9 +14,9 @@ from PIL import Image
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Reference, SampleImage
 from app.errors import Billed, ModelError
-from app.providers.http import Answer
+from app.providers.http import Response
 from app.providers.jimeng import Jimeng
-from app.providers.jimeng_errors import order_problem
+from app.providers.jimeng_errors import submit_error
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import SECRET_KEY, FakeJimeng
 
@@ -44,7 +44,7 @@ def opened(service: FakeJimeng, **more: object) -> Jimeng:
 
 
 def ticket_for(model: Jimeng, request: ImageRequest = FOX) -> str:
-    ticket = model.order(request, ()).ticket
+    ticket = model.submit(request, ()).task_id
     assert ticket
     return ticket
 
@@ -68,14 +68,14 @@ def size_of(content: bytes) -> tuple[int, int]:
 def test_an_order_is_collected_as_a_picture_of_the_size_asked_for(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    picture = model.collect(ticket_for(model), clock.pause)
+    picture = model.fetch(ticket_for(model), clock.pause)
     assert size_of(picture.content) == (2560, 1440)
     assert service.charges == 1
 
 
 def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeJimeng, model: Jimeng) -> None:
     asked = replace(FOX, negative_prompt="人物", seed=7, steps=30)
-    model.order(asked, ())
+    model.submit(asked, ())
     assert service.orders[0].body == {
         "req_key": "jimeng_t2i_v40",
         "prompt": "一只红狐狸\n画面中不要出现：人物",
@@ -86,14 +86,14 @@ def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeJimeng, mode
 
 
 def test_references_go_as_their_addresses(service: FakeJimeng, model: Jimeng) -> None:
-    model.order(FOX, [Reference(filename="a.png", url="https://example.com/a.png?x=1&y=2")])
+    model.submit(FOX, [Reference(filename="a.png", url="https://example.com/a.png?x=1&y=2")])
     assert service.orders[0].body["image_urls"] == ["https://example.com/a.png?x=1&y=2"]
 
 
 def test_a_reference_without_an_address_is_refused_before_anything_is_sent(
     service: FakeJimeng, model: Jimeng
 ) -> None:
-    error = failure(lambda: model.order(FOX, [Reference(filename="a.png", content=b"x")]))
+    error = failure(lambda: model.submit(FOX, [Reference(filename="a.png", content=b"x")]))
     assert error.billed is Billed.NO
     assert service.calls == []
 
@@ -108,11 +108,11 @@ def test_it_learns_how_long_a_picture_takes_and_looks_about_then(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     for _ in range(12):
-        model.collect(ticket_for(model), clock.pause)
+        model.fetch(ticket_for(model), clock.pause)
     polls = service.count("poll")
     clock.pauses.clear()
     for _ in range(20):
-        model.collect(ticket_for(model), clock.pause)
+        model.fetch(ticket_for(model), clock.pause)
     assert service.count("poll") - polls <= 3 * 20
     assert sum(clock.pauses) <= 20 * service.latency * 1.05
 
@@ -123,7 +123,7 @@ def test_what_was_ordered_in_an_earlier_life_is_looked_at_at_once(
     ticket = ticket_for(model)
     clock.pause(60)
     clock.pauses.clear()
-    opened(service).collect(ticket, clock.pause)
+    opened(service).fetch(ticket, clock.pause)
     assert clock.pauses == [0.0]
 
 
@@ -132,14 +132,14 @@ def test_pauses_grow_to_three_seconds_and_no_further(
 ) -> None:
     service.latency = 1000
     slow = opened(service, model_timeout=100)
-    failure(lambda: slow.collect(ticket_for(slow), clock.pause))
+    failure(lambda: slow.fetch(ticket_for(slow), clock.pause))
     assert max(clock.pauses) == 3.0
     assert len(clock.pauses) < 60
 
 
 def test_the_same_ticket_may_be_collected_twice(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     ticket = ticket_for(model)
-    assert model.collect(ticket, clock.pause) == model.collect(ticket, clock.pause)
+    assert model.fetch(ticket, clock.pause) == model.fetch(ticket, clock.pause)
     assert service.charges == 1
 
 
@@ -147,12 +147,12 @@ def test_pixels_in_the_answer_are_taken_too(service: FakeJimeng, model: Jimeng, 
     ticket = ticket_for(model)
     clock.now += 10
     service._done = lambda order, with_url: FakeJimeng._done(service, order, False)  # type: ignore[method-assign]
-    assert size_of(model.collect(ticket, clock.pause).content) == (2560, 1440)
+    assert size_of(model.fetch(ticket, clock.pause).content) == (2560, 1440)
 
 
 def test_the_newer_req_key_is_sent(service: FakeJimeng) -> None:
     newer = opened(service, jimeng_req_key="jimeng_seedream46_cvtob")
-    newer.order(FOX, ())
+    newer.submit(FOX, ())
     assert service.orders[0].body["req_key"] == "jimeng_seedream46_cvtob"
     assert newer.card.label == "即梦 4.6"
 
@@ -163,7 +163,7 @@ def test_the_newer_req_key_is_sent(service: FakeJimeng) -> None:
 def test_every_size_is_accepted_by_the_service(service: FakeJimeng, model: Jimeng) -> None:
     for ratio in ASPECT_RATIOS:
         for resolution in RESOLUTION_AREAS:
-            model.order(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
+            model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
     assert service.charges == 21
 
 
@@ -205,7 +205,7 @@ def test_the_card_says_what_is_not_taken_and_why(model: Jimeng) -> None:
 
 def test_a_reference_on_this_machine_is_complained_of(model: Jimeng) -> None:
     local = replace(FOX, sample_images=(SampleImage(url="/samples/a.png", filename="a.png"),))
-    assert model.card.problems(local)[0].field == "sample_images"
+    assert model.card.validate(local)[0].field == "sample_images"
 
 
 # Orders that fail
@@ -215,7 +215,7 @@ def test_a_reference_on_this_machine_is_complained_of(model: Jimeng) -> None:
 def test_a_refused_prompt_is_final_and_free(
     service: FakeJimeng, model: Jimeng, prompt: str, code: str
 ) -> None:
-    error = failure(lambda: model.order(replace(FOX, prompt=prompt), ()))
+    error = failure(lambda: model.submit(replace(FOX, prompt=prompt), ()))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
     assert code in error.message
     assert service.charges == 0
@@ -223,24 +223,24 @@ def test_a_refused_prompt_is_final_and_free(
 
 def test_a_refused_reference_is_final_and_free(service: FakeJimeng, model: Jimeng) -> None:
     reference = Reference(filename="a.png", url="https://example.com/banned.png")
-    error = failure(lambda: model.order(FOX, [reference]))
+    error = failure(lambda: model.submit(FOX, [reference]))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
 
 
 def test_too_many_at_a_time_is_free_and_asks_for_fewer(clock: Clock) -> None:
     with FakeJimeng(clock=clock, latency=5, max_under_way=1) as service:
         model = opened(service)
-        model.order(FOX, ())
-        error = failure(lambda: model.order(FOX, ()))
+        model.submit(FOX, ())
+        error = failure(lambda: model.submit(FOX, ()))
     assert (error.cause, error.billed) == ("limit", Billed.NO)
-    assert error.slow_down
+    assert error.throttled
     assert error.retryable
     assert service.charges == 1
 
 
 @pytest.mark.parametrize("keys", [{"volcengine_ak": "AKLTother"}, {"volcengine_sk": "other"}])
 def test_a_wrong_key_pauses_and_is_free(service: FakeJimeng, keys: dict[str, str]) -> None:
-    error = failure(lambda: opened(service, **keys).order(FOX, ()))
+    error = failure(lambda: opened(service, **keys).submit(FOX, ()))
     assert (error.cause, error.billed) == ("key", Billed.NO)
     assert error.pauses_batch
     assert not error.retryable
@@ -248,7 +248,7 @@ def test_a_wrong_key_pauses_and_is_free(service: FakeJimeng, keys: dict[str, str
 
 
 def test_a_req_key_that_does_not_exist_pauses(service: FakeJimeng) -> None:
-    error = failure(lambda: opened(service, jimeng_req_key="jimeng_t2i_v99").order(FOX, ()))
+    error = failure(lambda: opened(service, jimeng_req_key="jimeng_t2i_v99").submit(FOX, ()))
     assert error.pauses_batch
     assert "JIMENG_REQ_KEY" in error.message
 
@@ -256,7 +256,7 @@ def test_a_req_key_that_does_not_exist_pauses(service: FakeJimeng) -> None:
 def test_a_service_that_is_not_there_is_free_and_retried(closed_port: int) -> None:
     address = f"http://127.0.0.1:{closed_port}"
     settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint=address)
-    error = failure(lambda: Jimeng(settings).order(FOX, ()))
+    error = failure(lambda: Jimeng(settings).submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
     assert "连接被拒绝" in error.message
 
@@ -274,7 +274,7 @@ def test_a_proxy_that_is_not_there_is_free_and_retried(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
     settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint="http://service.invalid")
-    error = failure(lambda: Jimeng(settings).order(FOX, ()))
+    error = failure(lambda: Jimeng(settings).submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
 
 
@@ -291,14 +291,14 @@ def test_a_name_that_does_not_exist_is_free_and_retried(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint="https://nowhere.invalid")
-    error = failure(lambda: Jimeng(settings).order(FOX, ()))
+    error = failure(lambda: Jimeng(settings).submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
     assert "域名解析失败" in error.message
 
 
 def test_a_handshake_that_fails_is_free_and_retried(service: FakeJimeng) -> None:
     address = service.address.replace("http://", "https://")
-    error = failure(lambda: opened(service, jimeng_endpoint=address).order(FOX, ()))
+    error = failure(lambda: opened(service, jimeng_endpoint=address).submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
 
 
@@ -307,30 +307,30 @@ def test_an_order_without_a_whole_answer_is_of_unknown_cost_and_never_repeated(
     service: FakeJimeng, model: Jimeng, fault: str
 ) -> None:
     service.fail_next(fault)
-    error = failure(lambda: model.order(FOX, ()))
+    error = failure(lambda: model.submit(FOX, ()))
     assert error.billed is Billed.UNKNOWN
     assert not error.retryable
-    assert not error.ticket_usable
+    assert not error.task_valid
     assert service.count("submit") == 1
 
 
 def test_a_silent_service_is_of_unknown_cost(service: FakeJimeng) -> None:
     service.fail_next("slow", seconds=1.5)
-    error = failure(lambda: opened(service, model_timeout=1).order(FOX, ()))
+    error = failure(lambda: opened(service, model_timeout=1).submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.UNKNOWN, False)
     assert "等待答复超时" in error.message
 
 
 def test_a_service_that_sends_elsewhere_is_not_followed(service: FakeJimeng, model: Jimeng) -> None:
     service.fail_next("redirect")
-    error = failure(lambda: model.order(FOX, ()))
+    error = failure(lambda: model.submit(FOX, ()))
     assert error.billed is Billed.NO
     assert error.pauses_batch
 
 
 def test_orders_go_out_on_connections_of_their_own(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    model.collect(ticket_for(model), clock.pause)
-    model.order(FOX, ())
+    model.fetch(ticket_for(model), clock.pause)
+    model.submit(FOX, ())
     orders = [call for step, call in service.calls if step == "submit"]
     assert [call.headers["connection"] for call in orders] == ["close", "close"]
 
@@ -365,10 +365,10 @@ def test_each_code_has_its_verdict(
     http: int, code: int, cause: str, billed: Billed, retryable: bool, slow_down: bool, pauses: bool
 ) -> None:
     fields = {"code": code, "data": None, "message": "some words", "status": code}
-    error = order_problem(Answer(status=http, headers={}, content=json.dumps(fields).encode()))
+    error = submit_error(Response(status=http, headers={}, content=json.dumps(fields).encode()))
     assert error
     assert str(code) in error.message
-    found = (error.cause, error.billed, error.retryable, error.slow_down, error.pauses_batch)
+    found = (error.cause, error.billed, error.retryable, error.throttled, error.pauses_batch)
     assert found == (cause, billed, retryable, slow_down, pauses)
 
 
@@ -401,7 +401,7 @@ def test_each_gateway_code_has_its_verdict(
         "ResponseMetadata": {"Error": {"CodeN": code, "Code": "Some", "Message": "words"}},
         "code": 10000,
     }
-    error = order_problem(Answer(status=http, headers={}, content=json.dumps(fields).encode()))
+    error = submit_error(Response(status=http, headers={}, content=json.dumps(fields).encode()))
     assert error
     found = (error.cause, error.billed, error.retryable, error.pauses_batch)
     assert found == (cause, billed, retryable, pauses)
@@ -410,7 +410,7 @@ def test_each_gateway_code_has_its_verdict(
 def test_what_a_service_says_is_shown_without_keys() -> None:
     fields = {"code": 59999, "message": "key c2VjcmV0 AKLTabcdefgh is odd"}
     content = json.dumps(fields).encode()
-    error = order_problem(Answer(status=400, headers={}, content=content), "c2VjcmV0")
+    error = submit_error(Response(status=400, headers={}, content=content), "c2VjcmV0")
     assert error
     assert "c2VjcmV0" not in error.message
     assert "AKLTabcdefgh" not in error.message
@@ -425,7 +425,7 @@ def test_looking_again_outlives_every_passing_failure(
 ) -> None:
     ticket = ticket_for(model)
     service.fail_next(fault, step="poll", times=3)
-    assert size_of(model.collect(ticket, clock.pause).content) == (2560, 1440)
+    assert size_of(model.fetch(ticket, clock.pause).content) == (2560, 1440)
     assert service.charges == 1
 
 
@@ -435,7 +435,7 @@ def test_a_picture_that_cannot_be_had_is_asked_for_anew(
 ) -> None:
     ticket = ticket_for(model)
     service.fail_next(fault, step="picture", times=2)
-    assert size_of(model.collect(ticket, clock.pause).content) == (2560, 1440)
+    assert size_of(model.fetch(ticket, clock.pause).content) == (2560, 1440)
     paths = [call.path for step, call in service.calls if step == "picture"]
     assert len(set(paths)) == 3
 
@@ -445,9 +445,9 @@ def test_a_picture_that_can_never_be_had_keeps_its_ticket(
 ) -> None:
     ticket = ticket_for(model)
     service.fail_next("dead_url", step="picture", times=50)
-    error = failure(lambda: model.collect(ticket, clock.pause))
+    error = failure(lambda: model.fetch(ticket, clock.pause))
     assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
-    assert error.ticket_usable
+    assert error.task_valid
     assert service.count("picture") == 4
 
 
@@ -455,15 +455,15 @@ def test_a_refused_output_is_free_and_may_be_ordered_anew(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     asked = replace(FOX, prompt="审图")
-    error = failure(lambda: model.collect(ticket_for(model, asked), clock.pause))
+    error = failure(lambda: model.fetch(ticket_for(model, asked), clock.pause))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, True)
-    assert not error.ticket_usable
-    model.collect(ticket_for(model, asked), clock.pause)
+    assert not error.task_valid
+    model.fetch(ticket_for(model, asked), clock.pause)
     assert service.charges == 1
 
 
 def test_work_that_is_done_and_failed_is_free(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    error = failure(lambda: model.collect(ticket_for(model, replace(FOX, prompt="画崩")), clock.pause))
+    error = failure(lambda: model.fetch(ticket_for(model, replace(FOX, prompt="画崩")), clock.pause))
     assert (error.cause, error.billed, error.retryable) == ("service", Billed.NO, False)
     assert service.charges == 0
 
@@ -471,24 +471,24 @@ def test_work_that_is_done_and_failed_is_free(service: FakeJimeng, model: Jimeng
 def test_work_older_than_twelve_hours_is_lost(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     ticket = ticket_for(model)
     clock.now += 13 * 3600
-    error = failure(lambda: model.collect(ticket, clock.pause))
+    error = failure(lambda: model.fetch(ticket, clock.pause))
     assert (error.cause, error.billed, error.retryable) == ("expired", Billed.UNKNOWN, False)
-    assert not error.ticket_usable
+    assert not error.task_valid
 
 
 def test_a_ticket_nobody_knows_is_lost(model: Jimeng, clock: Clock) -> None:
-    error = failure(lambda: model.collect("123", clock.pause))
-    assert (error.cause, error.billed, error.ticket_usable) == ("expired", Billed.UNKNOWN, False)
+    error = failure(lambda: model.fetch("123", clock.pause))
+    assert (error.cause, error.billed, error.task_valid) == ("expired", Billed.UNKNOWN, False)
 
 
 def test_work_that_takes_too_long_keeps_its_ticket(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     service.latency = 1000
     ticket = ticket_for(model)
-    error = failure(lambda: model.collect(ticket, clock.pause))
+    error = failure(lambda: model.fetch(ticket, clock.pause))
     assert (error.cause, error.billed, error.retryable) == ("timeout", Billed.UNKNOWN, False)
-    assert error.ticket_usable
+    assert error.task_valid
     clock.now += 1000
-    model.collect(ticket, clock.pause)
+    model.fetch(ticket, clock.pause)
     assert service.charges == 1
 
 
@@ -497,10 +497,10 @@ def test_a_key_taken_away_while_waiting_pauses_and_keeps_the_ticket(
 ) -> None:
     ticket = ticket_for(model)
     service.fail_next("key", step="poll")
-    error = failure(lambda: model.collect(ticket, clock.pause))
+    error = failure(lambda: model.fetch(ticket, clock.pause))
     assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.UNKNOWN, True)
-    assert error.ticket_usable
-    model.collect(ticket, clock.pause)
+    assert error.task_valid
+    model.fetch(ticket, clock.pause)
 
 
 def test_a_pause_that_is_cut_short_ends_the_waiting(model: Jimeng) -> None:
@@ -512,4 +512,4 @@ def test_a_pause_that_is_cut_short_ends_the_waiting(model: Jimeng) -> None:
 
     ticket = ticket_for(model)
     with pytest.raises(Stopping):
-        model.collect(ticket, stop)
+        model.fetch(ticket, stop)

@@ -10,7 +10,7 @@ import generator
 from app.config import Settings
 from app.errors import Billed, ModelError
 from app.providers import key_check
-from app.providers.base import KeyTest
+from app.providers.base import KeyCheck
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.sdapi import FakeSdApi
@@ -32,8 +32,8 @@ def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
         assert (fake.charges, fake.orders, fake.count("submit")) == (0, [], 0)
 
 
-def tried(settings: Settings, service: FakeService, **more: Any) -> KeyTest:
-    return generator.open_model(replace(settings, **service.settings(**more))).test_key()
+def tried(settings: Settings, service: FakeService, **more: Any) -> KeyCheck:
+    return generator.open_provider(replace(settings, **service.settings(**more))).check_key()
 
 
 def refusal_of(settings: Settings, service: FakeService, **more: Any) -> ModelError:
@@ -48,7 +48,7 @@ def test_a_good_key_is_said_to_be_good_and_what_stays_open_is_said_too(
     settings: Settings, service: FakeService
 ) -> None:
     tested = tried(settings, service)
-    assert tested.proven
+    assert tested.verified
     assert "密钥有效" in tested.text
     assert "第一张图" in tested.text
 
@@ -68,7 +68,7 @@ def test_a_service_out_of_reach_is_said(settings: Settings) -> None:
     told = service.settings()
     service.stop()
     with pytest.raises(ModelError, match="连不上即梦"):
-        generator.open_model(replace(settings, **told)).test_key()
+        generator.open_provider(replace(settings, **told)).check_key()
 
 
 @pytest.mark.parametrize("kind", ["drop", "cut", "html", "500", "502", "redirect"])
@@ -102,20 +102,20 @@ def test_a_req_key_that_jimeng_does_not_know_is_named(settings: Settings) -> Non
 def test_a_jimeng_that_asks_for_fewer_calls_knows_the_key(settings: Settings) -> None:
     with FakeJimeng() as service:
         service.fail_next("busy", step="poll")
-        assert tried(settings, service).proven
+        assert tried(settings, service).verified
 
 
 def test_a_model_that_is_not_listed_is_said_and_no_failure(settings: Settings) -> None:
     with FakeOpenAIImages(models=("chat-1",)) as service:
         tested = tried(settings, service)
-        assert tested.proven
+        assert tested.verified
         assert "没有写 gpt-image-2" in tested.text
 
 
 def test_a_service_without_a_list_proves_nothing(settings: Settings) -> None:
     with FakeOpenAIImages(models=None) as service:
         tested = tried(settings, service)
-        assert not tested.proven
+        assert not tested.verified
         assert "OPENAI_BASE_URL" in tested.text
 
 
@@ -127,18 +127,18 @@ def test_a_server_that_asks_for_no_key_is_not_said_to_have_taken_one(settings: S
 def test_a_local_server_tells_the_model_it_has_loaded(settings: Settings) -> None:
     with FakeSdApi() as service:
         tested = tried(settings, service)
-        assert (tested.proven, "家里的模型.safetensors" in tested.text) == (True, True)
+        assert (tested.verified, "家里的模型.safetensors" in tested.text) == (True, True)
         assert service.orders == []
 
 
 def test_a_local_server_without_options_proves_nothing(settings: Settings) -> None:
     with FakeSdApi(options=None) as service:
-        assert not tried(settings, service).proven
+        assert not tried(settings, service).verified
 
 
 def test_a_local_server_that_asks_for_a_password_says_how_to_give_it(settings: Settings) -> None:
     with FakeSdApi(login="anna:geheim") as service:
-        assert tried(settings, service).proven
+        assert tried(settings, service).verified
         problem = refusal_of(settings, service, sdapi_url=service.address)
         assert "SDAPI_URL" in problem.message
 
@@ -150,4 +150,4 @@ def test_some_other_server_at_that_address_is_not_taken_for_one(settings: Settin
 
 
 def test_the_demo_needs_no_key(settings: Settings) -> None:
-    assert "不需要密钥" in generator.open_model(settings).test_key().text
+    assert "不需要密钥" in generator.open_provider(settings).check_key().text

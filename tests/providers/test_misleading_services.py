@@ -14,9 +14,9 @@ from app.config import Settings
 from app.domain import ImageRequest, Status
 from app.errors import Billed, ModelError
 from app.providers import sdapi
-from app.providers.http import Answer, quoted
+from app.providers.http import Response, redacted
 from app.providers.jimeng import Jimeng
-from app.providers.jimeng_errors import collect_problem, key_problem, order_problem
+from app.providers.jimeng_errors import fetch_error, key_error, submit_error
 from app.providers.openai_images import OpenAIImages
 from app.providers.seedream import Seedream
 from tests.fakes.jimeng import FakeJimeng
@@ -59,13 +59,13 @@ _SCRAPS: tuple[Any, ...] = (
     *({"code": [1], "message": {}}, [{"error": {"code": 5, "message": ["y"]}}], '{"all_seeds": [1]}'),
 )
 JIMENG = Jimeng(Settings())
-READERS: dict[str, Callable[[Answer], object]] = {
+READERS: dict[str, Callable[[Response], object]] = {
     "openai": OpenAIImages(Settings())._read,
     "seedream": Seedream(Settings())._read,
     "sdapi": sdapi._read,
-    "jimeng order": order_problem,
-    "jimeng look": collect_problem,
-    "jimeng key": key_problem,
+    "jimeng order": submit_error,
+    "jimeng look": fetch_error,
+    "jimeng key": key_error,
     "jimeng picture": lambda answer: JIMENG._picture(answer.fields | {"image_urls": None}),
 }
 
@@ -84,7 +84,7 @@ def test_no_answer_is_met_with_anything_but_a_model_error(reader: str) -> None:
         body = {dice.choice((*_NAMES, *_INNER)): scrap(dice) for _ in range(dice.randint(0, 4))}
         status = dice.choice((200, 200, 200, 400, 401, 404, 429, 500, 502))
         try:
-            found = READERS[reader](Answer(status=status, headers={}, content=json.dumps(body).encode()))
+            found = READERS[reader](Response(status=status, headers={}, content=json.dumps(body).encode()))
         except ModelError as error:
             found = error
         refused += isinstance(found, ModelError)
@@ -94,7 +94,7 @@ def test_no_answer_is_met_with_anything_but_a_model_error(reader: str) -> None:
 def test_a_key_that_no_call_can_carry_costs_nothing() -> None:
     model = OpenAIImages(Settings(openai_api_key="密钥", openai_base_url="http://127.0.0.1:9/v1"))
     with pytest.raises(ModelError) as caught:
-        model.order(ImageRequest(prompt="猫"), ())
+        model.submit(ImageRequest(prompt="猫"), ())
     assert caught.value.billed is Billed.NO
 
 
@@ -104,25 +104,25 @@ def test_a_key_that_no_call_can_carry_costs_nothing() -> None:
 )
 def test_what_a_local_server_says_of_its_seed_costs_no_picture(info: str, seed: int | None) -> None:
     content = json.dumps({"images": ["AAAA"], "info": info}).encode()
-    assert sdapi._read(Answer(status=200, headers={}, content=content)).seed == seed
+    assert sdapi._read(Response(status=200, headers={}, content=content)).seed == seed
 
 
 def test_half_a_character_in_the_words_of_a_service_can_be_written_down() -> None:
-    assert quoted("cut off in the middle of \ud83d").encode()
+    assert redacted("cut off in the middle of \ud83d").encode()
 
 
-ORDERS: dict[str, Callable[[Answer], object]] = {
+ORDERS: dict[str, Callable[[Response], object]] = {
     "openai": OpenAIImages(Settings())._read,
     "seedream": Seedream(Settings())._read,
     "sdapi": sdapi._read,
-    "jimeng": order_problem,
+    "jimeng": submit_error,
 }
 
 
 def outcome(service: str, status: int, body: object) -> ModelError:
     """What an answer to an order comes to."""
     try:
-        found = ORDERS[service](Answer(status=status, headers={}, content=json.dumps(body).encode()))
+        found = ORDERS[service](Response(status=status, headers={}, content=json.dumps(body).encode()))
     except ModelError as error:
         found = error
     assert isinstance(found, ModelError)

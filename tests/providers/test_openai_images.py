@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from app.config import Settings
-from app.domain import ImageRequest, Picture, Reference
+from app.domain import GeneratedImage, ImageRequest, Reference
 from app.errors import Billed, ModelError
 from app.providers.openai_images import OpenAIImages
 from tests.fakes.clock import Clock
@@ -35,9 +35,9 @@ def opened(service: FakeOpenAIImages, **more: object) -> OpenAIImages:
     return OpenAIImages(Settings(**service.settings(**more)))
 
 
-def made(model: OpenAIImages, request: ImageRequest = FOX) -> Picture:
-    order = model.order(request, ())
-    return order.picture or model.collect(order.ticket or "", Clock().pause)
+def made(model: OpenAIImages, request: ImageRequest = FOX) -> GeneratedImage:
+    order = model.submit(request, ())
+    return order.image or model.fetch(order.task_id or "", Clock().pause)
 
 
 def failure(call: Callable[[], object]) -> ModelError:
@@ -58,7 +58,7 @@ def test_the_picture_is_had_in_whichever_form_it_comes(answers: str) -> None:
 def test_an_order_says_what_is_wanted_and_nothing_more(
     service: FakeOpenAIImages, model: OpenAIImages
 ) -> None:
-    model.order(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
+    model.submit(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
     assert service.orders[0].body == {
         "model": "gpt-image-2",
         "prompt": "一只红狐狸\n画面中不要出现：人物",
@@ -69,7 +69,7 @@ def test_an_order_says_what_is_wanted_and_nothing_more(
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_references_are_sent_as_files(service: FakeOpenAIImages, model: OpenAIImages, count: int) -> None:
-    model.order(FOX, [Reference(filename="猫.png", content=PNG)] * count)
+    model.submit(FOX, [Reference(filename="猫.png", content=PNG)] * count)
     assert service.images == [[PNG] * count]
     assert service.orders[0].body["prompt"] == "一只红狐狸"
 
@@ -77,9 +77,9 @@ def test_references_are_sent_as_files(service: FakeOpenAIImages, model: OpenAIIm
 def test_a_reference_known_by_its_address_is_fetched_first(
     service: FakeOpenAIImages, model: OpenAIImages
 ) -> None:
-    model.order(FOX, ())
+    model.submit(FOX, ())
     address = service.picture_url(service.orders[0])
-    model.order(FOX, [Reference(filename="a.png", url=address)])
+    model.submit(FOX, [Reference(filename="a.png", url=address)])
     assert service.images[1] == [service.picture_of(service.orders[0])]
 
 
@@ -90,7 +90,7 @@ def test_a_local_server_is_asked_without_a_key() -> None:
 
 def test_every_size_keeps_the_rules(service: FakeOpenAIImages, model: OpenAIImages) -> None:
     for ratio, resolution in model.card.sizes:
-        model.order(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
+        model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
     assert service.charges == 21
     assert str(model.card.sizes["16:9", "4K"]) == "3840x2160"
 
@@ -101,37 +101,37 @@ def test_nobody_knows_its_price_unless_told(service: FakeOpenAIImages, model: Op
 
 
 def test_a_refused_prompt_is_final_and_free(model: OpenAIImages) -> None:
-    error = failure(lambda: model.order(replace(FOX, prompt="违禁"), ()))
+    error = failure(lambda: model.submit(replace(FOX, prompt="违禁"), ()))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
 
 
 def test_a_wrong_key_pauses_and_does_not_show(service: FakeOpenAIImages) -> None:
     service.fail_next("key")
-    error = failure(lambda: opened(service).order(FOX, ()))
+    error = failure(lambda: opened(service).submit(FOX, ()))
     assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
 
 
 def test_an_empty_account_pauses_although_it_says_429(model: OpenAIImages) -> None:
-    error = failure(lambda: model.order(replace(FOX, prompt="没钱"), ()))
-    assert (error.cause, error.pauses_batch, error.slow_down) == ("key", True, False)
+    error = failure(lambda: model.submit(replace(FOX, prompt="没钱"), ()))
+    assert (error.cause, error.pauses_batch, error.throttled) == ("key", True, False)
 
 
 def test_too_many_is_free_and_asks_for_fewer(service: FakeOpenAIImages, model: OpenAIImages) -> None:
     service.fail_next("busy")
-    error = failure(lambda: model.order(FOX, ()))
-    assert (error.cause, error.billed, error.slow_down, error.retryable) == ("limit", Billed.NO, True, True)
+    error = failure(lambda: model.submit(FOX, ()))
+    assert (error.cause, error.billed, error.throttled, error.retryable) == ("limit", Billed.NO, True, True)
 
 
 def test_an_unknown_path_pauses_and_names_the_setting(service: FakeOpenAIImages) -> None:
     model = opened(service, openai_base_url=f"{service.address}/v2")
-    error = failure(lambda: model.order(FOX, ()))
+    error = failure(lambda: model.submit(FOX, ()))
     assert error.pauses_batch
     assert "OPENAI_BASE_URL" in error.message
 
 
 def test_a_server_error_with_words_is_free_where_pictures_are(service: FakeOpenAIImages) -> None:
     model = opened(service, price_per_image=Decimal(0))
-    error = failure(lambda: model.order(replace(FOX, prompt="崩"), ()))
+    error = failure(lambda: model.submit(replace(FOX, prompt="崩"), ()))
     assert (error.cause, error.billed) == ("service", Billed.NO)
     assert "something broke" in error.message
 
@@ -141,13 +141,13 @@ def test_a_server_error_with_words_is_of_unknown_cost_where_pictures_cost_or_may
     service: FakeOpenAIImages, price: Decimal | None
 ) -> None:
     model = opened(service, price_per_image=price)
-    error = failure(lambda: model.order(replace(FOX, prompt="崩"), ()))
+    error = failure(lambda: model.submit(replace(FOX, prompt="崩"), ()))
     assert (error.cause, error.billed, error.retryable) == ("service", Billed.UNKNOWN, False)
 
 
 def test_errors_that_are_bare_text_are_understood() -> None:
     with FakeOpenAIImages(text_errors=True) as service:
-        error = failure(lambda: opened(service).order(replace(FOX, prompt="违禁"), ()))
+        error = failure(lambda: opened(service).submit(replace(FOX, prompt="违禁"), ()))
     assert "safety system" in error.message
     assert error.billed is Billed.NO
 
@@ -157,6 +157,6 @@ def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
     service: FakeOpenAIImages, model: OpenAIImages, fault: str
 ) -> None:
     service.fail_next(fault)
-    error = failure(lambda: model.order(FOX, ()))
+    error = failure(lambda: model.submit(FOX, ()))
     assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
     assert service.count("submit") == 1

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from app.providers.polling import Looking, Rhythm
+from app.providers.polling import LatencyEstimate, Poller
 
 
 class Service:
@@ -14,15 +14,15 @@ class Service:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.rhythm = Rhythm()
+        self.rhythm = LatencyEstimate()
 
     def look_until_done(self) -> tuple[float, int]:
         """One piece of work -> (seconds until it was seen, looks)."""
         pauses: list[float] = []
-        looking = Looking(self.rhythm, 600.0, pauses.append, ordered_at=1e12)  # the clock is the pauses
-        while looking.again() and sum(pauses) < self.seconds:
+        looking = Poller(self.rhythm, 600.0, pauses.append, ordered_at=1e12)  # the clock is the pauses
+        while looking.wait() and sum(pauses) < self.seconds:
             pass
-        looking.was_done()
+        looking.finished()
         return sum(pauses), len(pauses)
 
 
@@ -63,7 +63,7 @@ def test_a_service_that_became_quicker_is_looked_at_earlier() -> None:
 @pytest.mark.parametrize("many", [8, 64])
 def test_what_was_learnt_does_not_swing_when_many_wait_at_once(many: int) -> None:
     """Each learns only when its own work is done, long after the others asked when to look."""
-    noise, rhythm, order = random.Random(3), Rhythm(), itertools.count()
+    noise, rhythm, order = random.Random(3), LatencyEstimate(), itertools.count()
     late: list[float] = []
     looks: list[int] = []
     turns: list[tuple[float, int, Waiter | None]] = [(n * 0.008, next(order), None) for n in range(many)]
@@ -72,7 +72,7 @@ def test_what_was_learnt_does_not_swing_when_many_wait_at_once(many: int) -> Non
         if waiter is None:
             waiter = Waiter(rhythm, now, done_at=now + 2.0 + abs(noise.gauss(0.0, 0.015)))
         elif now >= waiter.done_at:
-            waiter.looking.was_done()
+            waiter.looking.finished()
             waiter.looking.__exit__()
             late.append(now - waiter.done_at)
             looks.append(waiter.looks)
@@ -87,16 +87,16 @@ def test_what_was_learnt_does_not_swing_when_many_wait_at_once(many: int) -> Non
 class Waiter:
     """One of many that wait: its time is told by the pauses it was given."""
 
-    def __init__(self, rhythm: Rhythm, now: float, *, done_at: float) -> None:
+    def __init__(self, rhythm: LatencyEstimate, now: float, *, done_at: float) -> None:
         self.done_at = done_at
         self.looks = 0
-        self.looking = Looking(rhythm, 600.0, self._note, ordered_at=1e12).__enter__()
+        self.looking = Poller(rhythm, 600.0, self._note, ordered_at=1e12).__enter__()
         self._rest = 0.0
 
     def look(self) -> float:
         """How long to pause for the next look."""
         self.looks += 1
-        self.looking.again()
+        self.looking.wait()
         return self._rest
 
     def _note(self, rest: float) -> None:

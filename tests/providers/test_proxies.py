@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 import pytest
 
 from app.errors import Billed, ModelError
-from app.providers.http import Line, surroundings
+from app.providers.http import ServiceClient, environment_settings
 
 SERVICE = "https://service.example"
 STRANGE_ANSWERS = {
@@ -48,7 +48,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]:
 
 def order(service: str = SERVICE) -> ModelError:
     with pytest.raises(ModelError) as caught:
-        Line("即梦", service, timeout=2).order(f"{service}/draw", headers={}, content=b"{}")
+        ServiceClient("即梦", service, timeout=2).post_once(f"{service}/draw", headers={}, content=b"{}")
     return caught.value
 
 
@@ -107,10 +107,10 @@ def test_a_proxy_of_which_nobody_knows_how_to_reach_it_has_sent_nothing(
 def test_what_is_near_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    assert surroundings(f"http://{host}:7860/sdapi/v1")["proxies"] == {}
+    assert environment_settings(f"http://{host}:7860/sdapi/v1")["proxies"] == {}
 
 
 @pytest.mark.parametrize("host", ["service.example", "8.8.8.8", "172.32.0.1", "[2001:4860::1]"])
 def test_what_is_far_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    assert surroundings(f"http://{host}")["proxies"]["http"] == "http://127.0.0.1:9"
+    assert environment_settings(f"http://{host}")["proxies"]["http"] == "http://127.0.0.1:9"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from app.config import Settings
-from app.domain import ImageRequest, Picture, Reference
+from app.domain import GeneratedImage, ImageRequest, Reference
 from app.errors import Billed, ModelError
 from app.providers.sdapi import SdApi
 from tests.fakes.pictures import picture
@@ -34,8 +34,8 @@ def opened(service: FakeSdApi, **more: object) -> SdApi:
     return SdApi(Settings(**service.settings(**more)))
 
 
-def made(model: SdApi, request: ImageRequest = FOX) -> Picture:
-    found = model.order(request, ()).picture
+def made(model: SdApi, request: ImageRequest = FOX) -> GeneratedImage:
+    found = model.submit(request, ()).image
     assert found
     return found
 
@@ -52,7 +52,7 @@ def test_the_picture_comes_with_the_answer(model: SdApi) -> None:
 
 
 def test_everything_has_a_field_of_its_own(service: FakeSdApi, model: SdApi) -> None:
-    model.order(replace(FOX, negative_prompt="people", seed=7, steps=30), ())
+    model.submit(replace(FOX, negative_prompt="people", seed=7, steps=30), ())
     assert service.orders[0].body == {
         "prompt": "a red fox",
         "negative_prompt": "people",
@@ -66,7 +66,7 @@ def test_everything_has_a_field_of_its_own(service: FakeSdApi, model: SdApi) -> 
 
 
 def test_steps_are_left_to_the_server_unless_given(service: FakeSdApi, model: SdApi) -> None:
-    model.order(FOX, ())
+    model.submit(FOX, ())
     assert "steps" not in service.orders[0].body
 
 
@@ -86,7 +86,7 @@ def test_a_grid_is_passed_over() -> None:
 
 
 def test_one_reference_starts_from_it(service: FakeSdApi, model: SdApi) -> None:
-    model.order(FOX, [Reference(filename="a.png", content=PNG)])
+    model.submit(FOX, [Reference(filename="a.png", content=PNG)])
     assert service.calls[0][1].path == "/sdapi/v1/img2img"
     assert service.orders[0].body["init_images"] == [base64.b64encode(PNG).decode()]
 
@@ -94,7 +94,7 @@ def test_one_reference_starts_from_it(service: FakeSdApi, model: SdApi) -> None:
 def test_every_size_is_accepted(service: FakeSdApi, model: SdApi) -> None:
     service.picture_of = lambda order: PNG  # type: ignore[method-assign]
     for ratio, resolution in model.card.sizes:
-        model.order(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
+        model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
     assert service.charges == 21
 
 
@@ -102,33 +102,33 @@ def test_a_name_and_password_in_the_address_are_used_and_not_shown() -> None:
     with FakeSdApi(login="anna:s3cret") as service:
         assert made(opened(service)).content
         wrong = opened(service, sdapi_url=service.address.replace("://", "://anna:wr0ng@"))
-        error = failure(lambda: wrong.order(FOX, ()))
+        error = failure(lambda: wrong.submit(FOX, ()))
     assert error.pauses_batch
     assert "wr0ng" not in error.message
 
 
 def test_a_server_without_the_interface_pauses(service: FakeSdApi) -> None:
-    error = failure(lambda: opened(service, sdapi_url=f"{service.address}/elsewhere").order(FOX, ()))
+    error = failure(lambda: opened(service, sdapi_url=f"{service.address}/elsewhere").submit(FOX, ()))
     assert error.pauses_batch
     assert "--api" in error.message
 
 
 def test_a_field_the_server_refuses_is_quoted(model: SdApi) -> None:
-    error = failure(lambda: model.order(replace(FOX, prompt="校验"), ()))
+    error = failure(lambda: model.submit(replace(FOX, prompt="校验"), ()))
     assert (error.cause, error.billed, error.retryable) == ("request", Billed.NO, False)
     assert "prompt is odd" in error.message
 
 
 def test_a_failure_the_server_speaks_of_is_quoted(model: SdApi) -> None:
-    error = failure(lambda: model.order(replace(FOX, prompt="崩"), ()))
+    error = failure(lambda: model.submit(replace(FOX, prompt="崩"), ()))
     assert (error.cause, error.billed) == ("service", Billed.NO)
     assert "no memory" in error.message
 
 
 def test_a_full_queue_asks_for_fewer(service: FakeSdApi, model: SdApi) -> None:
     service.fail_next("busy")
-    error = failure(lambda: model.order(FOX, ()))
-    assert (error.billed, error.slow_down, error.retryable) == (Billed.NO, True, True)
+    error = failure(lambda: model.submit(FOX, ()))
+    assert (error.billed, error.throttled, error.retryable) == (Billed.NO, True, True)
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
@@ -136,10 +136,10 @@ def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
     service: FakeSdApi, model: SdApi, fault: str
 ) -> None:
     service.fail_next(fault)
-    error = failure(lambda: model.order(FOX, ()))
+    error = failure(lambda: model.submit(FOX, ()))
     assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
     assert service.count("submit") == 1
 
 
 def test_there_is_nothing_to_collect(model: SdApi) -> None:
-    assert failure(lambda: model.collect("x", lambda _: None)).cause == "expired"
+    assert failure(lambda: model.fetch("x", lambda _: None)).cause == "expired"

@@ -13,7 +13,7 @@ import database
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Reference, SampleImage
 from app.errors import Billed, ModelError
-from app.providers.http import Answer
+from app.providers.http import Response
 from app.providers.seedream import Seedream
 from tests.fakes.clock import Clock
 from tests.fakes.seedream import KEY, FakeSeedream
@@ -57,16 +57,16 @@ def failure(call: Callable[[], object]) -> ModelError:
 
 
 def test_the_address_is_the_ticket_and_leads_to_the_picture(service: FakeSeedream, model: Seedream) -> None:
-    ticket = model.order(FOX, ()).ticket
+    ticket = model.submit(FOX, ()).task_id
     assert ticket
     assert ticket.startswith(service.address)
-    with Image.open(io.BytesIO(model.collect(ticket, Clock().pause).content)) as image:
+    with Image.open(io.BytesIO(model.fetch(ticket, Clock().pause).content)) as image:
         assert image.size == (2816, 1584)
     assert service.charges == 1
 
 
 def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeSeedream, model: Seedream) -> None:
-    model.order(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
+    model.submit(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
     assert service.orders[0].body == {
         "model": IDS["5-0-pro"],
         "prompt": "一只红狐狸\n画面中不要出现：人物",
@@ -79,8 +79,8 @@ def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeSeedream, mo
 def test_references_go_as_addresses_or_as_data(service: FakeSeedream, model: Seedream) -> None:
     at_hand = Reference(filename="a.png", content=b"abc", media_type="image/png")
     far = Reference(filename="b.png", url="https://example.com/b.png")
-    model.order(FOX, [at_hand])
-    model.order(FOX, [at_hand, far])
+    model.submit(FOX, [at_hand])
+    model.submit(FOX, [at_hand, far])
     assert service.orders[0].body["image"] == "data:image/png;base64,YWJj"
     assert service.orders[1].body["image"] == ["data:image/png;base64,YWJj", "https://example.com/b.png"]
 
@@ -89,7 +89,7 @@ def test_references_go_as_addresses_or_as_data(service: FakeSeedream, model: See
 def test_every_size_of_every_family_is_accepted(service: FakeSeedream, model_id: str) -> None:
     model = opened(service, seedream_model=model_id)
     for ratio, resolution in model.card.sizes:
-        model.order(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
+        model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
     assert service.charges == len(model.card.sizes) >= 14
 
 
@@ -178,43 +178,43 @@ def test_a_price_of_ones_own_wins() -> None:
 
 
 def test_pro_offers_no_4k() -> None:
-    assert "可选：1K、2K" in card_of(IDS["5-0-pro"]).card.problems(replace(FOX, resolution="4K"))[0].message
+    assert "可选：1K、2K" in card_of(IDS["5-0-pro"]).card.validate(replace(FOX, resolution="4K"))[0].message
 
 
 def test_a_refused_prompt_is_final_and_free(service: FakeSeedream, model: Seedream) -> None:
-    error = failure(lambda: model.order(replace(FOX, prompt="违禁"), ()))
+    error = failure(lambda: model.submit(replace(FOX, prompt="违禁"), ()))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
     assert "提示词" in error.message
     assert service.charges == 0
 
 
 def test_a_refused_picture_is_final_and_free(service: FakeSeedream, model: Seedream) -> None:
-    error = failure(lambda: model.order(replace(FOX, prompt="必拒"), ()))
+    error = failure(lambda: model.submit(replace(FOX, prompt="必拒"), ()))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
     assert service.charges == 0
 
 
 def test_a_wrong_key_pauses_and_does_not_show(service: FakeSeedream, model: Seedream) -> None:
     service.fail_next("key")
-    error = failure(lambda: model.order(FOX, ()))
+    error = failure(lambda: model.submit(FOX, ()))
     assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
 
 
 def test_an_empty_account_pauses(model: Seedream) -> None:
-    error = failure(lambda: model.order(replace(FOX, prompt="欠费"), ()))
+    error = failure(lambda: model.submit(replace(FOX, prompt="欠费"), ()))
     assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
     assert "充值" in error.message
 
 
 def test_a_model_that_is_not_open_pauses_and_names_the_setting(service: FakeSeedream) -> None:
-    error = failure(lambda: opened(service, seedream_model="doubao-seedream-5-0-pro-1").order(FOX, ()))
+    error = failure(lambda: opened(service, seedream_model="doubao-seedream-5-0-pro-1").submit(FOX, ()))
     assert error.pauses_batch
     assert "SEEDREAM_MODEL" in error.message
 
 
 def test_a_used_up_quota_pauses_with_the_words_of_the_service(model: Seedream) -> None:
-    error = failure(lambda: model.order(replace(FOX, prompt="用完"), ()))
-    assert (error.billed, error.pauses_batch, error.retryable, error.slow_down) == (
+    error = failure(lambda: model.submit(replace(FOX, prompt="用完"), ()))
+    assert (error.billed, error.pauses_batch, error.retryable, error.throttled) == (
         Billed.NO,
         True,
         False,
@@ -240,8 +240,8 @@ def test_a_used_up_quota_pauses_the_batch_and_orders_nothing_more(
 
 def test_too_many_is_free_and_asks_for_fewer(service: FakeSeedream, model: Seedream) -> None:
     service.fail_next("busy")
-    error = failure(lambda: model.order(FOX, ()))
-    assert (error.cause, error.billed, error.slow_down, error.retryable) == ("limit", Billed.NO, True, True)
+    error = failure(lambda: model.submit(FOX, ()))
+    assert (error.cause, error.billed, error.throttled, error.retryable) == ("limit", Billed.NO, True, True)
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
@@ -249,24 +249,24 @@ def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
     service: FakeSeedream, model: Seedream, fault: str
 ) -> None:
     service.fail_next(fault)
-    error = failure(lambda: model.order(FOX, ()))
+    error = failure(lambda: model.submit(FOX, ()))
     assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
     assert service.count("submit") == 1
 
 
 def test_a_dead_address_is_paid_for_and_can_be_tried_again(service: FakeSeedream, model: Seedream) -> None:
-    ticket = model.order(FOX, ()).ticket
+    ticket = model.submit(FOX, ()).task_id
     assert ticket
     service.kill_urls()
-    error = failure(lambda: model.collect(ticket, Clock().pause))
+    error = failure(lambda: model.fetch(ticket, Clock().pause))
     assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
-    assert error.ticket_usable
+    assert error.task_valid
     assert service.count("picture") == 4
 
 
 def test_a_picture_sent_along_is_taken(model: Seedream, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = Answer(status=200, headers={}, content=b'{"data": [{"b64_json": "YWJj"}]}')
-    assert model._read(answer).picture is not None
+    answer = Response(status=200, headers={}, content=b'{"data": [{"b64_json": "YWJj"}]}')
+    assert model._read(answer).image is not None
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_each_code_has_its_verdict(
     model: Seedream, http: int, code: str, cause: str, billed: Billed, retryable: bool, pauses: bool
 ) -> None:
     content = json.dumps({"error": {"code": code, "message": "words"}}).encode()
-    error = failure(lambda: model._read(Answer(status=http, headers={}, content=content)))
+    error = failure(lambda: model._read(Response(status=http, headers={}, content=content)))
     assert (error.cause, error.billed, error.retryable) == (cause, billed, retryable)
     assert error.pauses_batch is pauses
     assert code in error.message

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.providers.ssrf import AddressRefused, is_public, look_up
+from app.providers.ssrf import AddressRefused, is_public, resolve_host
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def answer_names_with(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_names_with(monkeypatch, "8.8.8.8", "10.0.0.1")
     with pytest.raises(AddressRefused):
-        look_up("pictures.example", 443)
+        resolve_host("pictures.example", 443)
 
 
 def test_a_public_name_gives_its_addresses_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_names_with(monkeypatch, "8.8.8.8", "8.8.8.8", "1.1.1.1")
-    assert look_up("pictures.example", 443) == ["8.8.8.8", "1.1.1.1"]
+    assert resolve_host("pictures.example", 443) == ["8.8.8.8", "1.1.1.1"]

@@ -15,8 +15,8 @@ PATIENCE = 30  # seconds: how soon it really is, the bench measures
 READ = """
 import json, sys
 from pathlib import Path
-from errors import AppError
-from spreadsheet import read_workbook
+from app.errors import AppError
+from app.sheets import read_workbook
 try:
     answer = f"{len(read_workbook(Path(sys.argv[1]).read_bytes(), 'a.xlsx').rows)} rows"
 except AppError as refusal:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from app.domain import ModelCard
+from app.domain import ModelSpec
 from app.errors import SpreadsheetError
 from app.sheets import Import, Problem, read_workbook
 from tests.workbooks import by_hand
@@ -277,7 +277,7 @@ def test_more_rows_in_a_csv_are_refused_with_their_number() -> None:
         read_workbook(("提示词\n" + "猫\n" * 6_000).encode(), "a.csv")
 
 
-def test_what_the_model_cannot_make_is_told(card: ModelCard) -> None:
+def test_what_the_model_cannot_make_is_told(card: ModelSpec) -> None:
     small = {key: size for key, size in card.sizes.items() if key[1] != "4K"}
     content = by_openpyxl([HEADER[:4], ("猫", "", "16:9", "4K"), ("狗", "", "16:9", "2K")])
 
@@ -286,7 +286,7 @@ def test_what_the_model_cannot_make_is_told(card: ModelCard) -> None:
     assert (problem.row, problem.column, problem.seen) == (2, "分辨率", "4K")
 
 
-def test_more_references_than_the_model_takes_are_told(card: ModelCard) -> None:
+def test_more_references_than_the_model_takes_are_told(card: ModelSpec) -> None:
     content = by_openpyxl([("提示词", "参考图"), ("猫", "a,b")])
 
     problem = only_problem(read_workbook(content, "a.xlsx", card=replace(card, max_references=1)))
@@ -294,7 +294,7 @@ def test_more_references_than_the_model_takes_are_told(card: ModelCard) -> None:
     assert "最多接受 1 张参考图" in problem.error
 
 
-def test_columns_the_model_does_not_take_and_long_prompts_are_said(card: ModelCard) -> None:
+def test_columns_the_model_does_not_take_and_long_prompts_are_said(card: ModelSpec) -> None:
     content = by_openpyxl([("提示词", "种子", "步数"), ("猫" * 50, 1, 2)])
     simple = replace(
         card, takes_seed=False, takes_steps=False, prompt_limit=20, notes={"seed": "这个模型没有种子"}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from app.domain import Batch, BatchStatus, ModelCard, Record, SampleImage, Status
+from app.domain import Batch, BatchStatus, ModelSpec, Record, SampleImage, Status
 from app.errors import StorageError
 from app.sheets import Import, read_workbook, results_export, write_records, write_results
 from tests.drawn import drawn
@@ -302,7 +302,7 @@ def test_a_column_called_status_alone_makes_no_results_workbook() -> None:
     assert "没有用到" not in " ".join(found.notes)
 
 
-def test_what_is_done_is_not_complained_of(card: ModelCard) -> None:
+def test_what_is_done_is_not_complained_of(card: ModelSpec) -> None:
     content = written([record(1, resolution="4K"), record(2, Status.FAILED, resolution="4K")])
     small = {key: size for key, size in card.sizes.items() if key[1] != "4K"}
 

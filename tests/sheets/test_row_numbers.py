@@ -18,7 +18,7 @@ from web_app import create_app
 @pytest.fixture
 def client(settings: Settings) -> Iterator[FlaskClient]:
     """The client of an app whose worker's threads are at work; the demo model draws."""
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     app = create_app(settings, worker)
     worker.start()
     yield app.test_client()

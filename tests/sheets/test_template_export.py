@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
-from app.domain import ImageRequest, ModelCard
+from app.domain import ImageRequest, ModelSpec
 from app.errors import SpreadsheetError
 from app.sheets import read_workbook, write_requests, write_template
 from tests.workbooks.written import HEADER, saved
@@ -42,7 +42,7 @@ def test_every_column_of_the_template_is_text_and_its_header_stands_still() -> N
     assert table.freeze_panes == "A2"
 
 
-def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(card: ModelCard) -> None:
+def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(card: ModelSpec) -> None:
     small = {key: size for key, size in card.sizes.items() if key[1] != "4K"}
 
     table = opened(write_template(replace(card, sizes=small))).worksheets[0]
@@ -55,7 +55,7 @@ def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(card: ModelCa
     }
 
 
-def test_the_template_explains_every_column_with_an_example(card: ModelCard) -> None:
+def test_the_template_explains_every_column_with_an_example(card: ModelSpec) -> None:
     noted = replace(card, notes={"seed": "这个模型没有种子。"})
 
     explained = opened(write_template(noted))["说明"]

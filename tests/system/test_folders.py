@@ -21,7 +21,7 @@ PLACES = ("database_path", "output_dir", "samples_dir")
 
 def refusal(settings: Settings) -> str:
     with pytest.raises(SettingError) as caught:
-        folders.make_ready(settings)
+        folders.ensure_writable(settings)
     assert "\n" not in caught.value.message
     return caught.value.message
 
@@ -29,7 +29,7 @@ def refusal(settings: Settings) -> str:
 def test_what_is_missing_is_made_and_nothing_is_left_in_it(settings: Settings, tmp_path: Path) -> None:
     there = replace(settings, output_dir=tmp_path / "a/b/图片", database_path=tmp_path / "data/x.db")
     for _ in range(2):
-        folders.make_ready(there)
+        folders.ensure_writable(there)
     assert there.output_dir.is_dir()
     assert sorted(tmp_path.glob("**/*")) == sorted(
         tmp_path / name for name in ("a", "a/b", "a/b/图片", "data", "samples")
@@ -92,7 +92,7 @@ def test_a_full_disk_does_not_keep_it_from_starting(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    folders.make_ready(settings)
+    folders.ensure_writable(settings)
     assert settings.output_dir.is_dir()
 
 

@@ -243,9 +243,9 @@ def test_what_nobody_foresaw_of_the_machine_stops_the_start_with_one_sentence(
         raise OSError(98, "Address already in use")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("http_server.create_server", refuse)
-    monkeypatch.setattr("journal.open_journal", lambda file: None)
-    monkeypatch.setattr("machine.make_fit", lambda: None)
+    monkeypatch.setattr("app.system.http_server.create_server", refuse)
+    monkeypatch.setattr("app.log.init_logging", lambda file: None)
+    monkeypatch.setattr("app.system.process.tune_process", lambda: None)
     monkeypatch.setenv("PORT", str(free_port()))
     assert web_app.main() == 1
     told = capsys.readouterr().err

@@ -63,7 +63,7 @@ def test_a_click_into_a_windows_console_holds_nothing_up_until_the_end(
 ) -> None:
     windows, at_the_end = FakeWindows(mode=0x1F7), list[Callable[[], object]]()
     monkeypatch.setattr("atexit.register", lambda call, *args: at_the_end.append(lambda: call(*args)))
-    process._let_no_click_hold_it(windows)
+    process.disable_quick_edit(windows)
     assert windows.mode == 0x1F7 & ~QUICK_EDIT | EXTENDED
     for each in at_the_end:
         each()
@@ -73,7 +73,7 @@ def test_a_click_into_a_windows_console_holds_nothing_up_until_the_end(
 @pytest.mark.parametrize("mode", [None, 0x187])
 def test_where_a_click_marks_nothing_nothing_is_changed(mode: int | None) -> None:
     windows = FakeWindows(mode)
-    process._let_no_click_hold_it(windows)
+    process.disable_quick_edit(windows)
     assert windows.mode == mode
 
 
@@ -82,7 +82,7 @@ def test_where_a_click_marks_nothing_nothing_is_changed(mode: int | None) -> Non
 )
 def test_only_what_ends_the_process_is_heard_and_waited_for(event: int, ends: int) -> None:
     windows, heard = FakeWindows(mode=None), list[str]()
-    kept = process.hear_the_end(lambda: heard.append("end"), windows)
+    kept = process.on_console_close(lambda: heard.append("end"), windows)
     (handler,) = windows.handlers
     assert handler is kept
     assert (handler(event), len(heard)) == (ends, ends)
@@ -94,10 +94,10 @@ def test_a_windows_console_that_closes_gives_time_to_put_work_down(
     windows = FakeWindows(mode=None)
     monkeypatch.setattr(process, "_windows", lambda: windows)
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
-    web_app.prepare(settings)
-    worker = Worker(settings, generator.open_model(settings))
+    web_app.init_storage(settings)
+    worker = Worker(settings, generator.open_provider(settings))
     worker.start()
-    ending = web_app.Ending(worker)
+    ending = web_app.ShutdownHandler(worker)
     ending.listen()
     assert windows.handlers[0](CLOSE) == 1
     assert worker.has_stopped
@@ -115,8 +115,8 @@ def test_a_closed_window_stops_it_as_a_signal_does_though_it_says_so_twice(tmp_p
 
 
 def test_nothing_that_is_heard_while_it_leaves_cuts_the_leaving_short(settings: Settings) -> None:
-    worker = Worker(settings, generator.open_model(settings))
-    ending = web_app.Ending(worker)
+    worker = Worker(settings, generator.open_provider(settings))
+    ending = web_app.ShutdownHandler(worker)
     worker.stop(0)
     with pytest.raises(SystemExit) as caught:
         ending._hear(signal.SIGINT, None)
@@ -177,9 +177,9 @@ os.dup2(terminal, 2)
 @pytest.mark.parametrize(("soft", "hard", "then"), [(256, 6000, 4096), (256, 1000, 1000), (5000, 6000, 5000)])
 def test_more_files_may_be_open_where_the_bound_was_small(soft: int, hard: int, then: int) -> None:
     ask = (
-        "import resource, machine;"
+        "import resource; from app.system import process;"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}));"
-        "machine.make_fit(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+        "process.tune_process(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
     done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(then), str(hard)]
@@ -187,7 +187,7 @@ def test_more_files_may_be_open_where_the_bound_was_small(soft: int, hard: int, 
 
 def test_the_machine_stays_awake_over_work_and_a_while_after() -> None:
     now, told = [0.0], list[bool]()
-    wakefulness = process.Wakefulness(told.append, clock=lambda: now[0])
+    wakefulness = process.SleepInhibitor(told.append, clock=lambda: now[0])
     for now[0], is_at_work, then in (
         (0.0, False, []),
         (1.0, True, [True]),
@@ -198,7 +198,7 @@ def test_the_machine_stays_awake_over_work_and_a_while_after() -> None:
         (2000.0, False, [True, False]),
         (2001.0, True, [True, False, True]),
     ):
-        wakefulness.tell(is_at_work)
+        wakefulness.set_busy(is_at_work)
         assert told == then
 
 
@@ -234,19 +234,19 @@ def test_a_mac_is_kept_awake_by_a_program_that_ends_when_it_may_sleep(
 
 def test_a_mac_without_that_program_works_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    caffeine = process.Caffeine()
+    caffeine = process.CaffeinateProcess()
     caffeine.stay(True)
     caffeine.stay(False)
 
 
 def test_the_worker_says_whether_it_is_at_work(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker._LOOKOUT_SECONDS", 0.01)
-    web_app.prepare(settings)
+    monkeypatch.setattr("app.worker.worker.POLL_SECONDS", 0.01)
+    web_app.init_storage(settings)
     told = list[bool]()
-    worker = Worker(settings, generator.open_model(settings), stay_awake=told.append)
+    worker = Worker(settings, generator.open_provider(settings), stay_awake=told.append)
     worker.start()
     wait_until(lambda: False in told)
-    worker._in_hand.add(1)
+    worker._claimed_ids.add(1)
     wait_until(lambda: told[-1])
-    worker._in_hand.discard(1)
+    worker._claimed_ids.discard(1)
     assert worker.stop(10)

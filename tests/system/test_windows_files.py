@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import ImageRequest, KeptPicture, Picture
+from app.domain import GeneratedImage, ImageRequest, SavedImage
 from app.errors import InvalidRequest, StorageError
 from app.images import atomic_write, store
-from app.library.local import Folder
+from app.library.local import LocalLibrary
 from app.system import windows_files
 from app.worker.disk_space import DiskLow, DiskSpace
 from tests.drawn import drawn
@@ -48,9 +48,9 @@ def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows_files, "os", System())
 
 
-def keep(folder: Path, content: bytes = b"", stem: str = "猫") -> KeptPicture:
-    return store.keep_picture(
-        Picture(content=content or drawn("png")), output_dir=folder, stem=stem, record_id=1, embed=""
+def keep(folder: Path, content: bytes = b"", stem: str = "猫") -> SavedImage:
+    return store.save_image(
+        GeneratedImage(content=content or drawn("png")), output_dir=folder, stem=stem, record_id=1, embed=""
     )
 
 
@@ -105,10 +105,10 @@ def test_a_folder_that_takes_no_files_is_not_said_to_be_held(
 
 
 def test_the_sentence_names_the_file_as_people_know_it() -> None:
-    assert windows_files.held_sentence(held("C:/x/.0a0a.part", "C:/x/猫.png")).startswith(
+    assert windows_files.locked_message(held("C:/x/.0a0a.part", "C:/x/猫.png")).startswith(
         "文件「猫.png」正被"
     )
-    assert windows_files.held_sentence(held("C:/x/狗.png")).startswith("文件「狗.png」正被")
+    assert windows_files.locked_message(held("C:/x/狗.png")).startswith("文件「狗.png」正被")
 
 
 @pytest.mark.usefixtures("on_windows")
@@ -142,7 +142,7 @@ def test_a_name_that_is_there_is_never_written_over_on_windows(tmp_path: Path, n
     (tmp_path / "猫.png").write_bytes(b"the person's own")
     keeping_it = keep(tmp_path)
     assert keeping_it.filename == "猫-2.png"
-    with atomic_write.part_file(tmp_path, [b"x"]) as part, pytest.raises(FileExistsError):
+    with atomic_write.temp_file(tmp_path, [b"x"]) as part, pytest.raises(FileExistsError):
         windows_files.publish(part, tmp_path / "猫.png")
     assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
     assert naps == []
@@ -184,8 +184,8 @@ def test_a_folder_that_cannot_be_opened_as_a_file_does_not_undo_what_was_kept(
 def test_a_reference_that_is_held_goes_into_the_trash_a_moment_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
-    folder = Folder(tmp_path)
-    image = folder.add(store.checked_upload("猫", drawn("png")))
+    folder = LocalLibrary(tmp_path)
+    image = folder.add(store.validate_upload("猫", drawn("png")))
     hold(monkeypatch, "replace", times=2)
     folder.delete(image.key)
     assert len(naps) == 2
@@ -196,8 +196,8 @@ def test_a_reference_that_is_held_goes_into_the_trash_a_moment_later(
 def test_a_reference_that_stays_held_keeps_its_name_and_its_thumbnail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Folder(tmp_path)
-    image = folder.add(store.checked_upload("猫", drawn("png")))
+    folder = LocalLibrary(tmp_path)
+    image = folder.add(store.validate_upload("猫", drawn("png")))
     before = names(tmp_path)
     with monkeypatch.context() as patched:
         hold(patched, "rename", ending=".png")
@@ -209,9 +209,9 @@ def test_a_reference_that_stays_held_keeps_its_name_and_its_thumbnail(
 def test_one_reference_that_is_held_does_not_keep_the_others_in_the_trash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalLibrary(tmp_path)
     for name in "甲乙丙":
-        key = folder.add(store.checked_upload(name, drawn("png"))).key
+        key = folder.add(store.validate_upload(name, drawn("png"))).key
         folder.delete(key)
         os.utime(tmp_path / ".trash" / key, (1_000, 1_000))
     with monkeypatch.context() as patched:
@@ -250,20 +250,20 @@ def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("units", [80, 150, 204])
 def test_no_path_of_a_picture_is_longer_than_windows_opens(shallow: Path, units: int, sign: str) -> None:
     folder = deep(shallow, units)
-    stem = store.wanted_stem(folder, sign * 200, "提示词")
+    stem = store.filename_for(folder, sign * 200, "提示词")
     for end in ("_10-99999", "_10-99999", ""):
         filename = keep(folder, stem=stem + end).filename
         assert filename.startswith(sign)
-        assert windows_files.units(str(folder / filename)) < 250
-    longest = max(windows_files.units(str(path)) for path in folder.rglob("*"))
+        assert windows_files.utf16_length(str(folder / filename)) < 250
+    longest = max(windows_files.utf16_length(str(path)) for path in folder.rglob("*"))
     assert longest < 250
-    assert windows_files.units(stem) >= 30 - windows_files.units(sign) or stem == sign * 200
+    assert windows_files.utf16_length(stem) >= 30 - windows_files.utf16_length(sign) or stem == sign * 200
 
 
 @pytest.mark.usefixtures("short_paths")
 def test_a_promised_number_stays_at_the_end_of_the_longest_name(shallow: Path) -> None:
     folder = deep(shallow, 200)
-    stem = store.wanted_stem(folder, "a" * 200, "")
+    stem = store.filename_for(folder, "a" * 200, "")
     assert keep(folder, stem=f"{stem}_10").filename == f"{stem}_10.png"
     first, second = (keep(folder, stem="b" * 200).filename for _ in range(2))
     assert (len(first), first[-5:]) == (249 - 201 - 1, "b.png")
@@ -274,10 +274,10 @@ def test_a_promised_number_stays_at_the_end_of_the_longest_name(shallow: Path) -
 def test_a_picture_with_a_shortened_name_is_found_again_after_a_crash(shallow: Path) -> None:
     folder = deep(shallow, 200)
     text = store.embed_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
-    kept = store.keep_picture(
-        Picture(content=drawn("png")), output_dir=folder, stem="猫" * 70, record_id=1, embed=text
+    kept = store.save_image(
+        GeneratedImage(content=drawn("png")), output_dir=folder, stem="猫" * 70, record_id=1, embed=text
     )
-    assert store.find_kept(folder, stem="猫" * 70, record_id=1, prompt="猫") == (kept, 5)
+    assert store.find_saved(folder, stem="猫" * 70, record_id=1, prompt="猫") == (kept, 5)
 
 
 @pytest.mark.usefixtures("short_paths")
@@ -287,27 +287,27 @@ def test_a_folder_too_deep_for_any_picture_is_told_before_anything_is_ordered(
     folder = deep(shallow, 205)
     disk = DiskSpace((folder, shallow))
     with pytest.raises(DiskLow, match="的路径有 205 个字，Windows 放不进图片，请换一个路径短的文件夹"):
-        disk.insist(1)
-    assert not DiskSpace((deep(shallow, 203),), free=lambda _: 10**12).complaint()
+        disk.require(1)
+    assert not DiskSpace((deep(shallow, 203),), free=lambda _: 10**12).problem()
     monkeypatch.setattr(windows_files, "_takes_long_paths", lambda: True)
-    assert not DiskSpace((folder,), free=lambda _: 10**12).complaint()
+    assert not DiskSpace((folder,), free=lambda _: 10**12).problem()
 
 
 def test_elsewhere_a_path_may_be_as_long_as_it_likes(shallow: Path) -> None:
     folder = deep(shallow, 600)
-    assert not DiskSpace((folder,), free=lambda _: 10**12).complaint()
+    assert not DiskSpace((folder,), free=lambda _: 10**12).problem()
     assert keep(folder, stem="a" * 200).filename == "a" * 200 + ".png"
 
 
 @pytest.mark.usefixtures("short_paths")
 def test_no_path_of_a_reference_is_longer_than_windows_opens(shallow: Path) -> None:
     place = deep(shallow, 150)
-    folder = Folder(place)
-    image = folder.add(store.checked_upload("a" * 180, drawn("png")))
+    folder = LocalLibrary(place)
+    image = folder.add(store.validate_upload("a" * 180, drawn("png")))
     folder.delete(image.key)
     folder.restore(image.key)
     assert image.filename.startswith("a" * 30)
-    assert max(windows_files.units(str(path)) for path in place.rglob("*")) < 250
+    assert max(windows_files.utf16_length(str(path)) for path in place.rglob("*")) < 250
     with pytest.raises(InvalidRequest, match="名字太长"):
         folder.rename(image.key, "b" * 100)
     assert folder.rename(image.key, "短").filename == "短.png"

@@ -53,8 +53,8 @@ def hurry() -> None:
     from app.worker import disk_space, worker
 
     worker.LEASE_SECONDS = LEASE_SECONDS
-    worker._LOOKOUT_SECONDS = 0.1
-    worker._TROUBLE_SECONDS = 2.0
+    worker.POLL_SECONDS = 0.1
+    worker.BLOCKED_RETRY_SECONDS = 2.0
     generator._LONGEST_PAUSE = 0.3
     connection.BUSY_SECONDS = 1.0
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
@@ -64,7 +64,7 @@ def lock_at_the_ledger(times: int) -> None:
     """The first ``times`` lines of the ledger meet a database that another connection keeps locked."""
     import database
 
-    add_send, lock, left = database.add_send, threading.Lock(), [times]
+    add_send, lock, left = database.open_charge, threading.Lock(), [times]
 
     @functools.wraps(add_send)
     def locked(*told: Any, **more: Any) -> Any:
@@ -74,7 +74,7 @@ def lock_at_the_ledger(times: int) -> None:
         with held(os.environ["DATABASE_PATH"]) if is_to_lock else nullcontext():
             return add_send(*told, **more)
 
-    database.add_send = locked
+    database.open_charge = locked
 
 
 @contextmanager
@@ -114,17 +114,18 @@ class Grim:
         import database
         import generator
         from app.images import atomic_write, store
+        from app.system import windows_files
 
         self._remembering(store)
         self._after(database, "claim_record", "claimed", lambda _, record: record)
-        self._after(database, "add_send", "ledger written", lambda told, _: told[1])
-        self._before(database, "keep_ticket", "answer read")
-        self._after(database, "keep_ticket", "ticket kept", lambda told, _: told[1])
+        self._after(database, "open_charge", "ledger written", lambda told, _: told[1])
+        self._before(database, "save_task_id", "answer read")
+        self._after(database, "save_task_id", "ticket kept", lambda told, _: told[1])
         self._after(generator, "generate", "picture in hand", lambda told, _: told[1].prompt)
         self._before(database, "finish_record", "about to finish")
         self._after(database, "finish_record", "finished", lambda told, _: told[1])
-        self._after(atomic_write, "place", "file named", lambda told, _: told[1].stem)
-        atomic_write.part_file = self._halting(atomic_write.part_file)
+        self._after(windows_files, "publish", "file named", lambda told, _: told[1].stem)
+        atomic_write.temp_file = self._halting(atomic_write.temp_file)
 
     def _after(self, room: Any, name: str, moment: str, about: Callable[[Any, Any], Any]) -> None:
         step = getattr(room, name)
@@ -150,14 +151,14 @@ class Grim:
 
     def _remembering(self, pictures: Any) -> None:
         """Whose picture a thread is keeping: what is half-written does not say."""
-        keep = pictures.keep_picture
+        keep = pictures.save_image
 
         @functools.wraps(keep)
         def watched(*told: Any, **more: Any) -> Any:
             self.mine.record = more["record_id"]
             return keep(*told, **more)
 
-        pictures.keep_picture = watched
+        pictures.save_image = watched
 
     def _halting(self, part_file: Any) -> Any:
         """Parts are written in two halves, with a moment between them and one after."""

@@ -34,7 +34,7 @@ def service() -> Iterator[FakeJimeng]:
 @pytest.fixture
 def worker(settings: Settings, service: FakeJimeng) -> Worker:
     settings = replace(settings, **service.settings(model_timeout=60))
-    return Worker(settings, generator.open_model(settings))
+    return Worker(settings, generator.open_provider(settings))
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_batch_tells_what_changed_since_and_304_when_nothing_did(
     with client.application.app_context():
         from app.web.services import connection
 
-        worker.step(connection())
+        worker.run_once(connection())
     changed = get(client, f"{path}?since={seen['version']}")
     assert [record["status"] for record in changed["records"]] == ["success"]
     assert changed["batch"]["counts"]["queued"] == 1
@@ -181,7 +181,7 @@ def test_a_batch_has_changed_when_one_of_its_records_has(
     with client.application.app_context():
         from app.web.services import connection
 
-        worker.step(connection())
+        worker.run_once(connection())
     chosen = {"ids": created["records"]}
     if change == "restore":
         post(client, "/api/records/delete", chosen)

@@ -15,7 +15,7 @@ from openpyxl import load_workbook
 import database
 import generator
 from app.config import Settings
-from app.domain import KeptPicture, Picture, Record
+from app.domain import GeneratedImage, Record, SavedImage
 from app.errors import StorageError
 from app.images import store
 from app.images.metadata import embed
@@ -144,13 +144,13 @@ def test_kinds_are_counted_as_they_change(db: database.Connection, many: list[di
     for trash in (False, True):
         rows = db.execute("SELECT * FROM generation_records WHERE (deleted_at IS NOT NULL) = ?", (trash,))
         kept = rows.fetchall()
-        for kind, counts in database.count_kinds(db, trash=trash).items():
+        for kind, counts in database.count_facets(db, trash=trash).items():
             assert counts == Counter(str(row[kind]) for row in kept)
 
 
 def test_one_delete_is_undone_and_nothing_else(db: database.Connection, many: list[dict[str, Any]]) -> None:
     earlier = database.count_records(db, RecordFilter(trash=True))
-    number, undo = database.delete_undoably(db, RecordFilter(search="猫"))
+    number, undo = database.delete_with_undo(db, RecordFilter(search="猫"))
     assert number > 0
     assert database.count_records(db, RecordFilter(search="猫")) == 0
     assert database.undo_delete(db, undo) == number
@@ -210,17 +210,17 @@ class Shelf:
         self._note(record_id, self._keep(record, name))
         return record_id
 
-    def _keep(self, record: Record, name: str) -> KeptPicture:
+    def _keep(self, record: Record, name: str) -> SavedImage:
         text = store.embed_parameters(record.request, None, record.model, record.id, record.seed)
-        return store.keep_picture(
-            Picture(content=PNG),
+        return store.save_image(
+            GeneratedImage(content=PNG),
             output_dir=self.settings.output_dir,
             stem=name,
             record_id=record.id,
             embed=text,
         )
 
-    def _note(self, record_id: int, kept: KeptPicture) -> None:
+    def _note(self, record_id: int, kept: SavedImage) -> None:
         self.db.execute(
             """
             UPDATE generation_records
@@ -242,7 +242,7 @@ class Shelf:
         return store.thumbnail_path(self.settings.output_dir, record_id)
 
     def empty(self) -> int:
-        return Worker(self.settings, generator.open_model(self.settings)).housework.empty_trash(self.db)
+        return Worker(self.settings, generator.open_provider(self.settings)).maintenance.empty_trash(self.db)
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ def test_what_was_paid_stays_in_the_ledger_when_a_record_is_gone(shelf: Shelf) -
     )
     shelf.throw_away(old, 31)
     assert shelf.empty() == 1
-    assert f"{database.committed(shelf.db):.2f}" == "0.22"
+    assert f"{database.committed_spend(shelf.db):.2f}" == "0.22"
 
 
 def test_a_file_that_cannot_be_removed_keeps_its_record_until_the_next_time(shelf: Shelf) -> None:
@@ -323,7 +323,7 @@ def test_pictures_that_somebody_has_open_hold_up_no_others_and_are_logged_once(
     for days_ago, record_id in enumerate(reversed([*held, free]), 31):
         shelf.throw_away(record_id, days_ago)
     caplog.set_level("INFO")
-    housework = Worker(shelf.settings, generator.open_model(shelf.settings)).housework
+    housework = Worker(shelf.settings, generator.open_provider(shelf.settings)).maintenance
     with monkeypatch.context() as patched:
         hold(patched, "unlink", which="占用")
         assert [housework.empty_trash(shelf.db) for _ in range(3)] == [1, 0, 0]

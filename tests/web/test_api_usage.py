@@ -10,12 +10,12 @@ import database
 from app.config import Settings
 from app.db.migrations import MIGRATIONS
 from app.db.migrations.m0005_usage import add_usage
-from app.domain import BatchStatus, ImageRequest, KeptPicture, ModelCard, Record, Status
+from app.domain import BatchStatus, ImageRequest, ModelSpec, Record, SavedImage, Status
 from app.errors import Billed, Conflict, ModelError
 
 NOW = 1_000_000.0
 PRICE = Decimal("0.22")
-KEPT = KeptPicture(filename="猫.png", width=2048, height=2048, format="png", file_size=9, sha256="ab")
+KEPT = SavedImage(filename="猫.png", width=2048, height=2048, format="png", file_size=9, sha256="ab")
 MODEL = "test-1"
 EVER = ("2000-01-01", "2100-01-01")
 
@@ -23,7 +23,7 @@ EVER = ("2000-01-01", "2100-01-01")
 class Ledger:
     """A database in which pictures are asked for, ordered, and end as the test says."""
 
-    def __init__(self, db: database.Connection, card: ModelCard) -> None:
+    def __init__(self, db: database.Connection, card: ModelSpec) -> None:
         self.db = db
         self.card = card
 
@@ -45,13 +45,13 @@ class Ledger:
         """The next record, sent."""
         record = self.claim()
         assert record is not None
-        database.add_send(self.db, record, price=PRICE, budget=None)
+        database.open_charge(self.db, record, price=PRICE, budget=None)
         if ticket:
-            database.keep_ticket(self.db, record, ticket)
+            database.save_task_id(self.db, record, ticket)
         return record
 
     def lose(self, record: Record, *, ticket_usable: bool = False) -> None:
-        error = ModelError("断了", cause="network", billed=Billed.UNKNOWN, ticket_usable=ticket_usable)
+        error = ModelError("断了", cause="network", billed=Billed.UNKNOWN, task_valid=ticket_usable)
         assert database.fail_record(self.db, record, error)
 
     def keep(self, record: Record) -> None:
@@ -71,7 +71,7 @@ class Ledger:
 
 
 @pytest.fixture
-def ledger(db: database.Connection, card: ModelCard) -> Ledger:
+def ledger(db: database.Connection, card: ModelSpec) -> Ledger:
     return Ledger(db, card)
 
 
@@ -82,10 +82,10 @@ def test_what_was_spent_is_told_apart_from_what_may_have_been(ledger: Ledger) ->
     refused = ModelError("违规", cause="moderation", billed=Billed.NO)
     database.fail_record(ledger.db, ledger.order(), refused)
     ledger.order()
-    spent = database.spent_in_all(ledger.db)
+    spent = database.total_spend(ledger.db)
     assert (spent.billed, spent.unknown, spent.open) == (PRICE, PRICE, PRICE)
     assert (spent.pictures, spent.unknown_sends, spent.open_sends, spent.unpaid_sends) == (1, 1, 1, 1)
-    assert database.committed(ledger.db) == 3 * PRICE
+    assert database.committed_spend(ledger.db) == 3 * PRICE
 
 
 @pytest.mark.parametrize("clock", ["16:00:00", "18:30:00"], ids=["whole hours", "half hours, as in India"])
@@ -96,7 +96,7 @@ def test_money_is_summed_by_span_and_model(ledger: Ledger, clock: str) -> None:
         ledger.keep(ledger.order())
         ledger.db.execute("UPDATE sends SET sent_at = ? WHERE id = (SELECT max(id) FROM sends)", [moment])
     days = [f"2026-{day} {clock}" for day in ("02-28", "03-01", "03-02", "03-03")]
-    spans = database.spent_by_span(ledger.db, days)
+    spans = database.spend_by_span(ledger.db, days)
     assert [span[MODEL].pictures for span in spans] == [1, 1, 1]
     assert spans[0][MODEL].billed == PRICE
 
@@ -106,12 +106,12 @@ def test_a_batch_has_all_it_came_to(ledger: Ledger) -> None:
     ledger.keep(ledger.order())
     ledger.lose(ledger.order())
     second, _ = ledger.ask()
-    found = database.spent_by_batch(ledger.db, *EVER, limit=9)
+    found = database.spend_by_batch(ledger.db, *EVER, limit=9)
     assert [(b.id, b.name, b.spent.billed, b.spent.unknown) for b in found] == [
         (second, "", Decimal(0), Decimal(0)),
         (first, "春季", PRICE, PRICE),
     ]
-    assert database.spent_by_batch(ledger.db, EVER[1], EVER[1], limit=9) == []
+    assert database.spend_by_batch(ledger.db, EVER[1], EVER[1], limit=9) == []
 
 
 def test_failures_are_counted_by_cause(ledger: Ledger) -> None:
@@ -127,7 +127,7 @@ def test_the_ledger_is_read_line_by_line_also_for_records_that_are_gone(ledger: 
     ledger.keep(ledger.order("t-1"))
     ledger.lose(ledger.order())
     ledger.db.execute("DELETE FROM generation_records WHERE id = ?", [ids[1]])
-    lines = list(database.list_sends(ledger.db, *EVER))
+    lines = list(database.list_charges(ledger.db, *EVER))
     assert [(line.record_id, line.ticket, line.billed, line.at_stake) for line in lines] == [
         (ids[0], "t-1", PRICE, Decimal(0)),
         (ids[1], "", Decimal(0), PRICE),
@@ -143,25 +143,25 @@ def test_what_is_in_doubt_is_listed_newest_first_even_when_its_record_is_gone(le
     _, old = ledger.doubtful(ticket="t-1")
     _, new = ledger.doubtful()
     ledger.db.execute("DELETE FROM generation_records WHERE id = ?", [new])
-    doubts = database.list_doubts(ledger.db, limit=9)
+    doubts = database.list_unresolved(ledger.db, limit=9)
     assert [(d.record_id, d.at_stake, d.collectable, d.orderable) for d in doubts] == [
         (new, PRICE, False, False),
         (old, PRICE, True, True),
     ]
-    counts = database.count_doubts(ledger.db, model=MODEL)
+    counts = database.count_unresolved(ledger.db, model=MODEL)
     assert (counts.records, counts.at_stake, counts.collectable, counts.orderable) == (2, 2 * PRICE, 1, 0)
 
 
 def test_collecting_orders_nothing_and_settles_the_doubt(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful(ticket="t-1")
-    assert database.collect_records(ledger.db, [record_id], card=ledger.card).records == 1
+    assert database.refetch(ledger.db, [record_id], card=ledger.card).records == 1
     record = ledger.claim()
     assert record is not None
     assert record.ticket == "t-1"
     ledger.keep(record)
     assert ledger.outcomes() == ["billed"]
     assert database.get_batch(ledger.db, batch_id).status is BatchStatus.FINISHED
-    assert database.list_doubts(ledger.db, limit=9) == []
+    assert database.list_unresolved(ledger.db, limit=9) == []
 
 
 @pytest.mark.parametrize("state", ["paused", "cancelled"])
@@ -172,7 +172,7 @@ def test_collecting_starts_nothing_else_of_a_batch_that_is_halted(ledger: Ledger
         database.pause_batch(ledger.db, batch_id, "预算已到")
     else:
         database.cancel_batch(ledger.db, batch_id)
-    database.collect_records(ledger.db, None, card=ledger.card)
+    database.refetch(ledger.db, None, card=ledger.card)
     assert database.has_claimable(ledger.db, model=MODEL, now=NOW)
     record = ledger.claim()
     assert record is not None
@@ -184,10 +184,10 @@ def test_a_collection_that_pauses_its_batch_again_waits_with_it(ledger: Ledger) 
     batch_id, _ = ledger.doubtful(ticket="t-1")
     database.resume_batch(ledger.db, batch_id, model=MODEL)
     ledger.db.execute("UPDATE batches SET state = 'paused'")
-    database.collect_records(ledger.db, None, card=ledger.card)
+    database.refetch(ledger.db, None, card=ledger.card)
     record = ledger.claim()
     assert record is not None
-    trouble = ModelError("断网", cause="network", billed=Billed.NO, ticket_usable=True)
+    trouble = ModelError("断网", cause="network", billed=Billed.NO, task_valid=True)
     database.requeue_record(ledger.db, record, not_before=NOW, error=trouble)
     database.pause_batch(ledger.db, batch_id, "断网", stops_collecting=True)
     assert ledger.claim() is None
@@ -198,27 +198,27 @@ def test_what_has_no_ticket_or_belongs_to_another_model_cannot_be_collected(ledg
     _, other = ledger.doubtful(ticket="t-1")
     another = replace(ledger.card, model_id="another")
     with pytest.raises(Conflict):
-        database.collect_records(ledger.db, [without], card=ledger.card)
+        database.refetch(ledger.db, [without], card=ledger.card)
     with pytest.raises(Conflict):
-        database.collect_records(ledger.db, [other], card=another)
-    assert database.collect_records(ledger.db, None, card=another).records == 0
+        database.refetch(ledger.db, [other], card=another)
+    assert database.refetch(ledger.db, None, card=another).records == 0
 
 
 def test_ordering_again_leaves_the_earlier_send_at_stake(ledger: Ledger) -> None:
     _, record_id = ledger.doubtful(ticket="t-1")
-    assert database.order_again(ledger.db, [record_id], card=ledger.card).records == 1
+    assert database.resubmit(ledger.db, [record_id], card=ledger.card).records == 1
     record = ledger.order("t-2")
     assert record.ticket is None
     ledger.keep(record)
     assert ledger.outcomes() == ["unknown", "billed"]
-    [doubt] = database.list_doubts(ledger.db, limit=9)
+    [doubt] = database.list_unresolved(ledger.db, limit=9)
     assert (doubt.at_stake, doubt.is_unknown, doubt.collectable) == (PRICE, False, False)
 
 
 def test_ordering_all_again_takes_only_what_cannot_be_collected(ledger: Ledger) -> None:
     ledger.doubtful(ticket="t-1")
     _, without = ledger.doubtful()
-    assert database.order_again(ledger.db, None, card=ledger.card).records == 1
+    assert database.resubmit(ledger.db, None, card=ledger.card).records == 1
     assert ledger.record(without).status is Status.QUEUED
 
 
@@ -226,7 +226,7 @@ def test_ordering_again_does_not_go_on_with_a_paused_batch(ledger: Ledger) -> No
     batch_id, ids = ledger.ask(2)
     ledger.lose(ledger.order())
     database.pause_batch(ledger.db, batch_id)
-    done = database.order_again(ledger.db, ids[:1], card=ledger.card)
+    done = database.resubmit(ledger.db, ids[:1], card=ledger.card)
     assert (done.records, done.waiting) == (1, 1)
     assert ledger.claim() is None
 
@@ -234,13 +234,13 @@ def test_ordering_again_does_not_go_on_with_a_paused_batch(ledger: Ledger) -> No
 @pytest.mark.parametrize(("billed", "outcome"), [(True, "billed"), (False, "not_billed")])
 def test_what_is_dropped_counts_as_the_person_says(ledger: Ledger, billed: bool, outcome: str) -> None:
     batch_id, record_id = ledger.doubtful(ticket="t-1")
-    settled = database.drop_records(ledger.db, [record_id], billed=billed)
+    settled = database.resolve_charges(ledger.db, [record_id], billed=billed)
     assert (settled.records, settled.amount) == (1, PRICE)
     record = ledger.record(record_id)
     assert (record.status, record.cause) == (Status.CANCELLED, "dropped")
     assert (record.cost, record.at_stake) == (PRICE if billed else Decimal(0), Decimal(0))
-    assert database.committed(ledger.db) == (PRICE if billed else 0)
-    [line] = database.list_sends(ledger.db, *EVER)
+    assert database.committed_spend(ledger.db) == (PRICE if billed else 0)
+    [line] = database.list_charges(ledger.db, *EVER)
     assert line.outcome == outcome
     assert line.settled_at
     assert "放弃 1 张" in database.list_log(ledger.db, batch_id)[-1].text
@@ -248,39 +248,39 @@ def test_what_is_dropped_counts_as_the_person_says(ledger: Ledger, billed: bool,
 
 def test_what_is_dropped_is_never_sent_again_by_itself(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful()
-    database.drop_records(ledger.db, None, billed=False)
+    database.resolve_charges(ledger.db, None, billed=False)
     assert database.retry_records(ledger.db, batch_id, card=ledger.card) == 0
     assert ledger.claim() is None
     with pytest.raises(Conflict):
-        database.order_again(ledger.db, [record_id], card=ledger.card)
+        database.resubmit(ledger.db, [record_id], card=ledger.card)
 
 
 def test_dropping_can_be_undone(ledger: Ledger) -> None:
     _, record_id = ledger.doubtful(ticket="t-1")
     before = ledger.record(record_id)
-    settled = database.drop_records(ledger.db, None, billed=True)
-    assert database.undo_drop(ledger.db, settled.undo) == 1
+    settled = database.resolve_charges(ledger.db, None, billed=True)
+    assert database.undo_resolution(ledger.db, settled.undo) == 1
     after = ledger.record(record_id)
     assert (after.status, after.error, after.cause) == (Status.UNKNOWN, before.error, before.cause)
     assert (after.cost, after.at_stake) == (Decimal(0), PRICE)
-    assert database.collect_records(ledger.db, [record_id], card=ledger.card).records == 1
-    assert database.undo_drop(ledger.db, settled.undo) == 0
+    assert database.refetch(ledger.db, [record_id], card=ledger.card).records == 1
+    assert database.undo_resolution(ledger.db, settled.undo) == 0
 
 
 def test_a_send_behind_a_kept_picture_is_settled_without_touching_the_picture(ledger: Ledger) -> None:
     _, record_id = ledger.doubtful()
-    database.order_again(ledger.db, None, card=ledger.card)
+    database.resubmit(ledger.db, None, card=ledger.card)
     ledger.keep(ledger.order())
-    database.drop_records(ledger.db, [record_id], billed=False)
+    database.resolve_charges(ledger.db, [record_id], billed=False)
     record = ledger.record(record_id)
     assert (record.status, record.cost, record.at_stake) == (Status.SUCCESS, PRICE, Decimal(0))
     with pytest.raises(Conflict):
-        database.drop_records(ledger.db, [record_id], billed=False)
+        database.resolve_charges(ledger.db, [record_id], billed=False)
 
 
 def test_a_picture_that_comes_after_all_corrects_what_a_person_said(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful(ticket="t-1")
-    database.drop_records(ledger.db, None, billed=False)
+    database.resolve_charges(ledger.db, None, billed=False)
     database.retry_records(ledger.db, batch_id, [record_id], card=ledger.card)
     record = ledger.claim()
     assert record is not None
@@ -310,9 +310,9 @@ def test_what_was_sent_before_the_upgrade_is_summed_by_it(settings: Settings) ->
         db.executemany(sql, [(MODEL, "billed"), (MODEL, "billed"), (MODEL, "unknown")])
     database.open_database(settings.database_path)
     with closing(database.connect(settings.database_path)) as db:
-        spent = database.spent_in_all(db)
+        spent = database.total_spend(db)
         assert (spent.billed, spent.pictures, spent.unknown) == (2 * PRICE, 2, PRICE)
-        assert database.spent_by_span(db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"]) == [{MODEL: spent}]
+        assert database.spend_by_span(db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"]) == [{MODEL: spent}]
 
 
 def test_totals_follow_every_change_of_the_ledger(ledger: Ledger) -> None:
@@ -320,8 +320,8 @@ def test_totals_follow_every_change_of_the_ledger(ledger: Ledger) -> None:
     ledger.keep(ledger.order())
     ledger.lose(ledger.order())
     ledger.order()
-    database.drop_records(ledger.db, None, billed=True)
+    database.resolve_charges(ledger.db, None, billed=True)
     ledger.db.execute("DELETE FROM sends WHERE outcome = 'open'")
-    [by_hour] = database.spent_by_span(ledger.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
-    [by_line] = database.spent_by_span(ledger.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
-    assert by_hour == by_line == {MODEL: database.spent_in_all(ledger.db)}
+    [by_hour] = database.spend_by_span(ledger.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
+    [by_line] = database.spend_by_span(ledger.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
+    assert by_hour == by_line == {MODEL: database.total_spend(ledger.db)}

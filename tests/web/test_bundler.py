@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.web.assets.bundler import Joiner
-from app.web.assets.routes import Shelf
+from app.web.assets.bundler import Bundler
+from app.web.assets.routes import AssetBundle
 from app.web.i18n.language import script_in_english
 from tests.wording import HAN, in_script
 from web_app import create_app
@@ -35,8 +35,10 @@ _SAYS_NO_LITERAL = re.compile(r"(?<!function )(?<![\w.])_\((?!\s*\")")  # which 
 ENTRIES = ["frame.js", "pages/a.js"]
 
 
-def joiner(modules: Mapping[str, str] = SMALL) -> Joiner:
-    return Joiner(modules, lambda page, late: f"./{(late or page).replace('/', '-').removesuffix('.js')}.mjs")
+def joiner(modules: Mapping[str, str] = SMALL) -> Bundler:
+    return Bundler(
+        modules, lambda page, late: f"./{(late or page).replace('/', '-').removesuffix('.js')}.mjs"
+    )
 
 
 def test_a_page_gets_all_that_it_needs_each_after_what_it_needs() -> None:
@@ -49,7 +51,7 @@ def test_a_page_gets_all_that_it_needs_each_after_what_it_needs() -> None:
 
 def test_what_two_late_modules_share_belongs_to_the_page_and_runs_once() -> None:
     for late in ("late/more.js", "late/other.js"):
-        assert "const $late_both = " not in joiner().late("a", ENTRIES, late)
+        assert "const $late_both = " not in joiner().lazy_chunk("a", ENTRIES, late)
 
 
 def test_late_modules_are_found_also_behind_late_ones() -> None:
@@ -115,14 +117,14 @@ def test_no_module_keeps_a_chinese_sentence_when_it_is_in_english(path: Path) ->
 
 
 def test_names_are_the_same_however_often_the_files_are_read() -> None:
-    assert Shelf(JS.parent).version == Shelf(JS.parent).version
+    assert AssetBundle(JS.parent).version == AssetBundle(JS.parent).version
 
 
 def test_a_page_from_before_an_update_gets_no_script_that_would_run_the_new_one_beside_the_old(
     settings: Settings,
 ) -> None:
     client = create_app(settings).test_client()
-    version = Shelf(JS.parent).version
+    version = AssetBundle(JS.parent).version
     late = "records/records/large.js"
     assert client.get(f"/assets/{version}/en/{late}").status_code == 200
     answer = client.get(f"/assets/000000000000/en/{late}")

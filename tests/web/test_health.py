@@ -16,7 +16,7 @@ from web_app import create_app
 
 
 def open_client(settings: Settings, *, started: bool = True) -> Iterator[FlaskClient]:
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     if started:
         worker.start()

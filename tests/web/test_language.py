@@ -13,7 +13,7 @@ from openpyxl import load_workbook
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, ModelCard
+from app.domain import ImageRequest, ModelSpec
 from app.errors import Billed, ModelError
 from app.sheets.headers import STATUS_LABELS, status_named
 from app.web.i18n.catalogue import Catalogue
@@ -108,7 +108,7 @@ def test_a_browser_that_changes_its_language_is_not_told_that_nothing_changed(
 
 
 def test_what_is_kept_stays_chinese_and_is_told_in_english(
-    client: FlaskClient, settings: Settings, card: ModelCard
+    client: FlaskClient, settings: Settings, card: ModelSpec
 ) -> None:
     with closing(database.connect(settings.database_path)) as db:
         request = ImageRequest.parse({"prompt": "猫"})
@@ -172,7 +172,7 @@ def words_of(content: bytes) -> list[str]:
 
 
 @pytest.fixture
-def lost(client: FlaskClient, settings: Settings, card: ModelCard) -> str:
+def lost(client: FlaskClient, settings: Settings, card: ModelSpec) -> str:
     """A batch with a picture of which nobody knows and one to come, a favourite -> its id."""
     rows = [ImageRequest.parse({"prompt": prompt, "seed": 7}) for prompt in ("cat", "dog")]
     with closing(database.connect(settings.database_path)) as db:
@@ -181,7 +181,7 @@ def lost(client: FlaskClient, settings: Settings, card: ModelCard) -> str:
         )
         claimed = database.claim_record(db, model=card.model_id, owner="me", now=time.time(), lease=60.0)
         assert claimed
-        database.add_send(db, claimed, price=Decimal("0.22"), budget=None)
+        database.open_charge(db, claimed, price=Decimal("0.22"), budget=None)
         unheard = ModelError("请求发出后断开了", cause="network", billed=Billed.UNKNOWN)
         assert database.fail_record(db, claimed, unheard)
         database.mark_favourite(db, [cat], True)

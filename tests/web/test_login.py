@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app.config import Settings
 from app.web.middleware import login
-from app.web.middleware.login import COOKIE, Guesses
+from app.web.middleware.login import COOKIE, LoginThrottle
 from tests.fakes.clock import Clock
 from web_app import create_app
 
@@ -23,7 +23,7 @@ def app(settings: Settings) -> Flask:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guesses are compared as they are: the slow hash has a test of its own."""
-    monkeypatch.setattr(Guesses, "_hash", lambda self, text: text.encode())
+    monkeypatch.setattr(LoginThrottle, "_hash", lambda self, text: text.encode())
 
 
 def enter(client: FlaskClient, password: str = "开门", address: str = "192.168.1.7", **how: str) -> int:
@@ -192,30 +192,30 @@ def test_who_guessed_wrong_waits_and_somebody_else_does_not(app: Flask) -> None:
 @pytest.mark.usefixtures("quick")
 def test_the_waits_double_up_to_a_minute_and_end_with_the_right_one() -> None:
     clock = Clock()
-    guesses = Guesses(clock)
+    guesses = LoginThrottle(clock)
     waits = []
     for _ in range(9):
-        assert guesses.judge("猜", "开门", "10.0.0.1") == (False, 0.0)
-        right, wait = guesses.judge("开门", "开门", "10.0.0.1")
+        assert guesses.check("猜", "开门", "10.0.0.1") == (False, 0.0)
+        right, wait = guesses.check("开门", "开门", "10.0.0.1")
         assert not right
         waits.append(wait)
         clock.now += wait
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert guesses.judge("开门", "开门", "10.0.0.1") == (True, 0.0)
-    assert guesses.judge("猜", "开门", "10.0.0.1") == (False, 0.0)
-    assert guesses.judge("猜", "开门", "10.0.0.1") == (False, 1.0)
+    assert guesses.check("开门", "开门", "10.0.0.1") == (True, 0.0)
+    assert guesses.check("猜", "开门", "10.0.0.1") == (False, 0.0)
+    assert guesses.check("猜", "开门", "10.0.0.1") == (False, 1.0)
 
 
 @pytest.mark.usefixtures("quick")
 def test_an_hour_later_wrong_guesses_are_forgotten() -> None:
     clock = Clock()
-    guesses = Guesses(clock)
+    guesses = LoginThrottle(clock)
     for _ in range(4):
-        guesses.judge("猜", "开门", "10.0.0.1")
+        guesses.check("猜", "开门", "10.0.0.1")
         clock.now += 60
     clock.now += 3600
-    guesses.judge("猜", "开门", "10.0.0.1")
-    assert guesses.judge("开门", "开门", "10.0.0.1") == (False, 1.0)
+    guesses.check("猜", "开门", "10.0.0.1")
+    assert guesses.check("开门", "开门", "10.0.0.1") == (False, 1.0)
 
 
 @pytest.mark.usefixtures("quick")
@@ -230,19 +230,19 @@ def test_an_hour_later_wrong_guesses_are_forgotten() -> None:
     ],
 )
 def test_a_machine_with_many_ipv6_addresses_is_one_that_guesses(one: str, other: str, are_one: bool) -> None:
-    guesses = Guesses(Clock())
-    guesses.judge("猜", "开门", one)
-    assert (guesses.judge("开门", "开门", other)[0] is False) is are_one
+    guesses = LoginThrottle(Clock())
+    guesses.check("猜", "开门", one)
+    assert (guesses.check("开门", "开门", other)[0] is False) is are_one
 
 
 @pytest.mark.usefixtures("quick")
 def test_only_so_many_that_guess_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login, "_MOST_REMEMBERED", 2)
-    guesses = Guesses(Clock())
+    guesses = LoginThrottle(Clock())
     for number in range(50):
-        guesses.judge("猜", "开门", f"10.0.0.{number}")
+        guesses.check("猜", "开门", f"10.0.0.{number}")
     assert len(guesses._wrong) == 2
-    assert guesses.judge("开门", "开门", "10.0.0.49")[0] is False
+    assert guesses.check("开门", "开门", "10.0.0.49")[0] is False
 
 
 def test_a_guess_during_another_is_refused_at_once_and_told_when_to_come_back(app: Flask) -> None:

@@ -51,7 +51,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     settings = Settings(
         database_path=home / "records.db", output_dir=home / "output", samples_dir=home / "samples"
     )
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     worker.start()
     made = client.post("/api/batch-generate", json={"prompt": "猫", "resolution": "1K", "num_images": 2})

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 import database
 import generator
 from app import log
-from app.config import NEEDED, Settings
+from app.config import REQUIRED, Settings
 from app.worker.worker import Worker
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
@@ -55,7 +55,7 @@ def furnished(settings: Settings, service: FakeService, **more: Any) -> Settings
 
 def suffer(settings: Settings, service: FakeService) -> FlaskClient:
     """Let everything go wrong that can -> a browser that has given the password."""
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     client.post("/login", data={"password": f"{PASSWORD}x"}, environ_base={"REMOTE_ADDR": "10.0.0.9"})
     assert client.post("/login", data={"password": PASSWORD}).status_code == 302
@@ -64,7 +64,7 @@ def suffer(settings: Settings, service: FakeService) -> FlaskClient:
             if fault:
                 service.fail_next(fault)
             batch = client.post("/api/batches", json={"rows": [{"prompt": prompt, "resolution": "1K"}]})
-            while worker.step(db):
+            while worker.run_once(db):
                 pass
             client.post(f"/api/batches/{batch.get_json()['batch_id']}/cancel")
     return client
@@ -116,7 +116,7 @@ def test_no_key_is_in_any_page_answer_log_or_file_whatever_fails(
 
 
 def test_every_service_with_a_key_is_tried() -> None:
-    assert set(SERVICES) == NEEDED.keys() - {"demo"}
+    assert set(SERVICES) == REQUIRED.keys() - {"demo"}
 
 
 def test_no_key_is_told_when_the_service_quotes_it(settings: Settings) -> None:
@@ -157,4 +157,4 @@ def test_no_key_shows_in_settings_or_in_what_is_said_of_a_wrong_one() -> None:
 
 def test_the_journal_cuts_out_a_key_that_a_library_logs() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 0, f"Authorization: sk-{MARK}-key", None, None)
-    assert MARK not in log.OneLine().format(record)
+    assert MARK not in log.KeyValueFormatter().format(record)

@@ -290,7 +290,7 @@ def test_a_page_that_is_called_a_picture_is_served_as_a_picture(
 @pytest.fixture
 def hostile(settings: Settings) -> tuple[FlaskClient, dict[str, Any]]:
     """A house in which everything that people write is hostile."""
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), HOSTILE)}).get_json()["images"][
         0
@@ -300,7 +300,7 @@ def hostile(settings: Settings) -> tuple[FlaskClient, dict[str, Any]]:
     rows = [row | {"sample_images": [reference]}, row]
     told = client.post("/api/batches", json={"rows": rows, "name": HOSTILE}).get_json()
     with closing(database.connect(settings.database_path)) as db:
-        assert worker.step(db)
+        assert worker.run_once(db)
     client.post("/api/batches", json={"rows": rows, "name": HOSTILE, "source": "single"})
     return client, told
 

@@ -15,11 +15,11 @@ from openpyxl import Workbook, load_workbook
 import database
 import generator
 from app.config import Settings
-from app.domain import ImageRequest, KeptPicture, Record
-from app.domain.ledger import Spent
+from app.domain import ImageRequest, Record, SavedImage
+from app.domain.ledger import SpendTotals
 from app.errors import Billed, InvalidRequest, ModelError
 from app.web.charts import causes_chart, money_chart, pictures_chart
-from app.web.date_range import read_span
+from app.web.date_range import parse_date_range
 from app.worker.worker import Worker
 from web_app import create_app
 
@@ -31,7 +31,7 @@ class House:
     """An app whose ledger the test writes by hand."""
 
     def __init__(self, settings: Settings, db: database.Connection) -> None:
-        self.worker = Worker(settings, generator.open_model(settings))
+        self.worker = Worker(settings, generator.open_provider(settings))
         self.client = create_app(settings, self.worker).test_client()
         self.db = db
 
@@ -49,17 +49,17 @@ class House:
         model = self.worker.model.card.model_id
         record = database.claim_record(self.db, model=model, owner="me", now=1e9, lease=1e9)
         assert record is not None
-        database.add_send(self.db, record, price=PRICE, budget=None)
+        database.open_charge(self.db, record, price=PRICE, budget=None)
         if ticket:
-            database.keep_ticket(self.db, record, ticket)
+            database.save_task_id(self.db, record, ticket)
         return record
 
     def keep(self, record: Record) -> None:
-        kept = KeptPicture(filename="图.png", width=8, height=8, format="png", file_size=9, sha256="ab")
+        kept = SavedImage(filename="图.png", width=8, height=8, format="png", file_size=9, sha256="ab")
         database.finish_record(self.db, record, kept)
 
     def lose(self, record: Record, *, ticket_usable: bool = False) -> int:
-        error = ModelError("断了", cause="network", billed=Billed.UNKNOWN, ticket_usable=ticket_usable)
+        error = ModelError("断了", cause="network", billed=Billed.UNKNOWN, task_valid=ticket_usable)
         database.fail_record(self.db, record, error)
         return record.id
 
@@ -247,7 +247,7 @@ def test_a_record_says_whether_it_can_be_collected(house: House) -> None:
 
 @pytest.mark.usefixtures("asked")
 def test_ranges_are_days_of_this_machine() -> None:
-    spans = {name: read_span({"range": name}, TODAY) for name in ("today", "7d", "30d", "month")}
+    spans = {name: parse_date_range({"range": name}, TODAY) for name in ("today", "7d", "30d", "month")}
     assert {name: (str(span.first), span.unit) for name, span in spans.items()} == {
         "today": ("2026-03-15", "hour"),
         "7d": ("2026-03-09", "day"),
@@ -260,22 +260,22 @@ def test_ranges_are_days_of_this_machine() -> None:
 
 @pytest.mark.usefixtures("asked")
 def test_a_long_range_is_cut_into_months() -> None:
-    span = read_span({"from": "2025-12-20", "to": "2026-03-02"}, TODAY)
+    span = parse_date_range({"from": "2025-12-20", "to": "2026-03-02"}, TODAY)
     assert span.labels == ["2025年12月", "2026年1月", "2026年2月", "2026年3月"]
     assert len(span.bounds) == 5
 
 
 def test_a_range_beyond_ten_years_is_refused() -> None:
     with pytest.raises(InvalidRequest):
-        read_span({"from": "2001-01-01", "to": "2026-01-01"}, TODAY)
+        parse_date_range({"from": "2001-01-01", "to": "2026-01-01"}, TODAY)
 
 
 @pytest.mark.usefixtures("asked")
 def test_the_highest_bar_is_as_high_as_the_chart_and_doubts_stand_upon_what_is_sure() -> None:
-    span = read_span({"range": "7d"}, TODAY)
-    spent = [Spent() for _ in span.labels]
-    spent[1] = Spent(billed=Decimal(2), pictures=4, unknown=Decimal(2), unknown_sends=1)
-    spent[6] = Spent(billed=Decimal(1), pictures=2)
+    span = parse_date_range({"range": "7d"}, TODAY)
+    spent = [SpendTotals() for _ in span.labels]
+    spent[1] = SpendTotals(billed=Decimal(2), pictures=4, unknown=Decimal(2), unknown_sends=1)
+    spent[6] = SpendTotals(billed=Decimal(1), pictures=2)
     pictures, money = pictures_chart(span, spent), money_chart(span, spent)
     assert [bar.height for bar in pictures.bars] == [0, 120, 0, 0, 0, 0, 60]
     assert (money.bars[1].height, money.bars[1].doubt, money.bars[6].height) == (60, 60, 30)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 import database
-from app.domain import ImageRequest, ModelCard, Status
+from app.domain import ImageRequest, ModelSpec, Status
 from app.errors import Billed, Conflict, ModelError
 from tests.db.test_database import add, claim, claimed
 
@@ -16,15 +16,15 @@ PRICE = Decimal("0.22")
 def fail(db: database.Connection, billed: Billed, price: Decimal | None = PRICE, ticket: str = "") -> int:
     """The next record is ordered and fails -> its id."""
     record = claimed(db)
-    database.add_send(db, record, price=price, budget=None)
+    database.open_charge(db, record, price=price, budget=None)
     if ticket:
-        database.keep_ticket(db, record, ticket)
-    error = ModelError("坏了", cause="broken", billed=billed, ticket_usable=bool(ticket))
+        database.save_task_id(db, record, ticket)
+    error = ModelError("坏了", cause="broken", billed=billed, task_valid=bool(ticket))
     assert database.fail_record(db, record, error)
     return record.id
 
 
-def test_retrying_what_failed_leaves_out_what_was_charged(db: database.Connection, card: ModelCard) -> None:
+def test_retrying_what_failed_leaves_out_what_was_charged(db: database.Connection, card: ModelSpec) -> None:
     batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 2)
     charged, free = fail(db, Billed.YES), fail(db, Billed.NO)
     assert database.get_batch(db, batch_id).retryable == 1
@@ -34,7 +34,7 @@ def test_retrying_what_failed_leaves_out_what_was_charged(db: database.Connectio
 
 
 def test_at_an_unknown_price_what_was_charged_is_left_out_too(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 2)
     charged = fail(db, Billed.YES, price=None)
@@ -44,7 +44,7 @@ def test_at_an_unknown_price_what_was_charged_is_left_out_too(
 
 
 def test_what_can_be_collected_is_retried_although_it_was_charged(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card)
     fail(db, Billed.YES, ticket="t-1")
@@ -53,7 +53,7 @@ def test_what_can_be_collected_is_retried_although_it_was_charged(
     assert database.retry_records(db, batch_id, card=card) == 1
 
 
-def test_when_all_that_failed_was_charged_the_retry_says_so(db: database.Connection, card: ModelCard) -> None:
+def test_when_all_that_failed_was_charged_the_retry_says_so(db: database.Connection, card: ModelSpec) -> None:
     batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 2)
     fail(db, Billed.YES)
     fail(db, Billed.YES)
@@ -62,20 +62,20 @@ def test_when_all_that_failed_was_charged_the_retry_says_so(db: database.Connect
     assert claim(db) is None
 
 
-def test_a_charged_one_is_ordered_again_when_it_is_named(db: database.Connection, card: ModelCard) -> None:
+def test_a_charged_one_is_ordered_again_when_it_is_named(db: database.Connection, card: ModelSpec) -> None:
     batch_id, _ = add(db, card)
     charged = fail(db, Billed.YES)
     assert database.retry_records(db, batch_id, [charged], card=card) == 1
     assert claimed(db).id == charged
 
 
-def test_what_cost_nothing_is_retried(db: database.Connection, card: ModelCard) -> None:
+def test_what_cost_nothing_is_retried(db: database.Connection, card: ModelSpec) -> None:
     batch_id, _ = add(db, card)
     fail(db, Billed.YES, price=Decimal(0))
     assert database.retry_records(db, batch_id, card=card) == 1
 
 
-def test_a_deleted_failure_counts_for_no_retry(db: database.Connection, card: ModelCard) -> None:
+def test_a_deleted_failure_counts_for_no_retry(db: database.Connection, card: ModelSpec) -> None:
     batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 2)
     gone = fail(db, Billed.NO)
     fail(db, Billed.NO)
@@ -85,7 +85,7 @@ def test_a_deleted_failure_counts_for_no_retry(db: database.Connection, card: Mo
 
 
 def test_a_repeated_retry_with_its_key_orders_nothing_a_second_time(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card)
     key = database.RequestKey(key="k", digest="d", at=0.0)
@@ -98,12 +98,12 @@ def test_a_repeated_retry_with_its_key_orders_nothing_a_second_time(
 
 
 def test_a_repeated_order_of_what_is_unknown_orders_nothing_a_second_time(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     _, ids = add(db, card)
     key = database.RequestKey(key="k", digest="d", at=0.0)
     fail(db, Billed.UNKNOWN)
-    first = database.order_again(db, ids, card=card, key=key)
+    first = database.resubmit(db, ids, card=card, key=key)
     fail(db, Billed.UNKNOWN)
-    assert database.order_again(db, ids, card=card, key=key) == first
+    assert database.resubmit(db, ids, card=card, key=key) == first
     assert database.get_record(db, ids[0]).status is Status.UNKNOWN

@@ -12,27 +12,27 @@ def space(**free: int) -> DiskSpace:
 
 
 def test_the_fuller_of_the_disks_counts_and_is_named() -> None:
-    assert "磁盘只剩 3 MB" in space(output=900 * MEGABYTE, data=3 * MEGABYTE).complaint()
-    assert "「data」" in space(output=900 * MEGABYTE, data=3 * MEGABYTE).complaint()
+    assert "磁盘只剩 3 MB" in space(output=900 * MEGABYTE, data=3 * MEGABYTE).problem()
+    assert "「data」" in space(output=900 * MEGABYTE, data=3 * MEGABYTE).problem()
 
 
 def test_there_is_room_at_the_bound_and_none_below_it() -> None:
-    assert space(output=LEAST_BYTES).complaint() == ""
-    assert space(output=LEAST_BYTES - 1).complaint() != ""
+    assert space(output=LEAST_BYTES).problem() == ""
+    assert space(output=LEAST_BYTES - 1).problem() != ""
 
 
 def test_the_more_pictures_are_under_way_the_more_room_is_asked_for() -> None:
     disk = space(output=1_000 * MEGABYTE)
-    disk.insist(33)
+    disk.require(33)
     with pytest.raises(DiskLow):
-        disk.insist(34)
+        disk.require(34)
 
 
 def test_a_disk_that_is_gone_is_no_room() -> None:
     def gone(_: Path) -> int:
         raise OSError("no such device")
 
-    assert "检查它是否还连着" in DiskSpace([Path("output")], free=gone).complaint()
+    assert "检查它是否还连着" in DiskSpace([Path("output")], free=gone).problem()
 
 
 def test_it_is_looked_at_once_for_many_questions_in_a_moment() -> None:
@@ -44,7 +44,7 @@ def test_it_is_looked_at_once_for_many_questions_in_a_moment() -> None:
 
     disk = DiskSpace([Path("output")], free=free)
     for _ in range(100):
-        disk.insist(1)
+        disk.require(1)
     assert len(looks) == 1
 
 

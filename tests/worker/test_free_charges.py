@@ -14,7 +14,7 @@ import pytest
 import database
 import generator
 from app.config import Settings
-from app.domain import BatchStatus, Picture, Record, Status
+from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
 from app.worker.worker import Worker
 from tests.fakes.openai_images import FakeOpenAIImages
@@ -47,7 +47,7 @@ def open_anew(studio: Studio, **changes: object) -> None:
     """The server starts again, perhaps with other settings, once the leases of the dead one are over."""
     studio.db.execute("UPDATE generation_records SET lease_until = 0 WHERE status = 'running'")
     studio.settings = replace(studio.settings, **changes)  # type: ignore[arg-type]
-    studio.worker = Worker(studio.settings, generator.open_model(studio.settings))
+    studio.worker = Worker(studio.settings, generator.open_provider(studio.settings))
 
 
 def die(studio: Studio, monkeypatch: pytest.MonkeyPatch, *, where: object, name: str) -> None:
@@ -64,7 +64,7 @@ def die(studio: Studio, monkeypatch: pytest.MonkeyPatch, *, where: object, name:
 
 def die_with_the_order_out(studio: Studio, monkeypatch: pytest.MonkeyPatch, **fields: object) -> Record:
     _, ids = studio.ask("猫", **fields)
-    die(studio, monkeypatch, where=store, name="keep_picture")
+    die(studio, monkeypatch, where=store, name="save_image")
     assert studio.outcomes() == ["open"]
     return studio.record(ids[0])
 
@@ -78,7 +78,7 @@ def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Recor
 
 
 def test_only_what_draws_here_or_on_ones_own_server_is_free_by_nature() -> None:
-    cards = generator.list_cards(Settings(price_per_image=Decimal(0)))
+    cards = generator.list_specs(Settings(price_per_image=Decimal(0)))
     assert {card.name for card in cards if card.free_by_nature} == {"demo", "sdapi"}
 
 
@@ -152,13 +152,13 @@ def test_what_a_server_died_over_is_made_again_by_the_next_with_the_same_seed(
 ) -> None:
     died = die_with_the_order_out(studio, monkeypatch, seed=7)
     open_anew(studio)
-    assert studio.worker.settle_dead(studio.db) == 0
+    assert studio.worker.reap_expired_leases(studio.db) == 0
     assert studio.step()
     record = studio.record(died.id)
     assert (record.status, record.seed, studio.files()) == (Status.SUCCESS, 7, [record.filename])
     assert [order.body["seed"] for order in studio.service.orders] == [7, 7]
     assert studio.outcomes() == ["not_billed", "billed"]
-    spent = database.spent_in_all(studio.db)
+    spent = database.total_spend(studio.db)
     assert (spent.pictures, spent.unpaid_sends, spent.open_sends, spent.unknown_sends) == (1, 1, 0, 0)
     assert spent.billed == record.cost == record.at_stake == Decimal(0)
 
@@ -182,7 +182,7 @@ def test_what_was_ordered_while_it_had_a_price_stays_unknown_although_it_has_non
     died = die_with_the_order_out(studio, monkeypatch)
     open_anew(studio, price_per_image=None)
     assert not studio.step()
-    assert studio.worker.settle_dead(studio.db) == 1
+    assert studio.worker.reap_expired_leases(studio.db) == 1
     assert studio.record(died.id).status is Status.UNKNOWN
     assert not studio.step()
 
@@ -196,7 +196,7 @@ def test_nothing_is_made_again_for_a_batch_that_rests(
     (database.pause_batch if rest == "pause" else database.cancel_batch)(studio.db, died.batch_id)
     open_anew(studio)
     assert not studio.step()
-    assert studio.worker.settle_dead(studio.db) == 1
+    assert studio.worker.reap_expired_leases(studio.db) == 1
     assert studio.record(died.id).status is end
     assert studio.outcomes() == ["not_billed"]
     assert not studio.step()
@@ -209,7 +209,7 @@ def test_a_whole_picture_is_adopted_although_its_batch_was_cancelled(
     assert died.batch_id
     database.cancel_batch(studio.db, died.batch_id)
     open_anew(studio)
-    studio.worker.settle_dead(studio.db)
+    studio.worker.reap_expired_leases(studio.db)
     assert studio.record(died.id).status is Status.SUCCESS
     assert studio.outcomes() == ["billed"]
 
@@ -221,7 +221,7 @@ def test_another_model_does_not_make_it_and_leaves_no_line_open(
     assert died.batch_id
     open_anew(studio, image_model="demo")
     assert not studio.step()
-    studio.worker.settle_dead(studio.db)
+    studio.worker.reap_expired_leases(studio.db)
     assert (studio.record(died.id).status, studio.outcomes()) == (Status.QUEUED, ["not_billed"])
     open_anew(studio, image_model="sdapi")
     database.resume_batch(studio.db, died.batch_id, model="sdapi")
@@ -236,10 +236,10 @@ def test_a_picture_that_kills_every_server_is_given_up_and_says_so(
     died = die_with_the_order_out(studio, monkeypatch)
     for _ in range(20):
         open_anew(studio)
-        studio.worker.settle_dead(studio.db)
+        studio.worker.reap_expired_leases(studio.db)
         if studio.record(died.id).status is not Status.RUNNING:
             break
-        die(studio, monkeypatch, where=store, name="keep_picture")
+        die(studio, monkeypatch, where=store, name="save_image")
     record = studio.record(died.id)
     assert (record.status, record.cause) == (Status.FAILED, "interrupted")
     assert "多次中断" in record.error
@@ -271,12 +271,12 @@ def test_whoever_draws_second_keeps_the_first_ones_file_and_its_seed(
 ) -> None:
     died = die_with_the_order_out(studio, monkeypatch)
     open_anew(studio)
-    first = Picture(content=picture(2048, 2048), seed=5)
+    first = GeneratedImage(content=picture(2048, 2048), seed=5)
     text = store.embed_parameters(died.request, None, died.model, died.id, 5)
 
     def sleeper_keeps_its_own(moment: str, _: object) -> None:
         if moment == "made":
-            store.keep_picture(
+            store.save_image(
                 first,
                 output_dir=studio.settings.output_dir,
                 stem=died.file_stem,
@@ -294,7 +294,7 @@ def test_told_to_stop_while_the_disk_is_full_the_free_picture_waits_in_its_pause
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id, ids = studio.ask("猫")
-    monkeypatch.setattr(store, "keep_picture", told_to_stop_by(studio))
+    monkeypatch.setattr(store, "save_image", told_to_stop_by(studio))
     assert studio.step()
     assert studio.record(ids[0]).status is Status.QUEUED
     assert database.get_batch(studio.db, batch_id).status is BatchStatus.PAUSED

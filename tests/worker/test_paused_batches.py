@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 import database
-from app.domain import BatchStatus, ImageRequest, ModelCard, Size, Status
+from app.domain import BatchStatus, ImageRequest, ModelSpec, Size, Status
 from app.errors import Billed, Conflict, ModelError
 from tests.db.test_database import KEPT, NOW, add, claim, claimed, ordered
 
@@ -16,7 +16,7 @@ REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
 
 @pytest.mark.parametrize("reason", ["", "预算已到"])
 def test_what_was_ordered_is_collected_though_its_batch_is_paused(
-    db: database.Connection, card: ModelCard, reason: str
+    db: database.Connection, card: ModelSpec, reason: str
 ) -> None:
     batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
     record = ordered(db)
@@ -28,22 +28,22 @@ def test_what_was_ordered_is_collected_though_its_batch_is_paused(
 
 
 def test_what_failed_to_come_while_its_batch_was_paused_is_asked_for_again(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card)
     record = ordered(db)
     database.pause_batch(db, batch_id)
-    away = ModelError("断了", cause="network", billed=Billed.NO, ticket_usable=True, retryable=True)
+    away = ModelError("断了", cause="network", billed=Billed.NO, task_valid=True, retryable=True)
     database.requeue_record(db, record, not_before=NOW + 2, error=away)
     assert claim(db, NOW + 1) is None
     assert claimed(db, NOW + 3).id == ids[0]
 
 
 def test_what_stands_in_the_way_of_collecting_is_waited_out_until_somebody_goes_on(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card)
-    wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, ticket_usable=True)
+    wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
     database.requeue_record(db, ordered(db), not_before=0.0, error=wrong_key)
     database.pause_batch(db, batch_id, "密钥不对", stops_collecting=True)
     assert claim(db) is None
@@ -53,7 +53,7 @@ def test_what_stands_in_the_way_of_collecting_is_waited_out_until_somebody_goes_
 
 
 def test_retrying_in_a_paused_batch_starts_nothing_else_of_it(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
     database.fail_record(db, claimed(db), REFUSED)
@@ -66,7 +66,7 @@ def test_retrying_in_a_paused_batch_starts_nothing_else_of_it(
     assert claim(db) is not None
 
 
-def test_a_pause_is_over_when_the_last_picture_is_there(db: database.Connection, card: ModelCard) -> None:
+def test_a_pause_is_over_when_the_last_picture_is_there(db: database.Connection, card: ModelSpec) -> None:
     batch_id, _ = add(db, card)
     record = ordered(db)
     database.pause_batch(db, batch_id, "磁盘已满", stops_collecting=True)
@@ -79,7 +79,7 @@ def test_a_pause_is_over_when_the_last_picture_is_there(db: database.Connection,
 
 
 def test_going_on_with_a_batch_that_has_nothing_left_ends_it(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, _ = add(db, card)
     database.finish_record(db, ordered(db), KEPT)
@@ -90,7 +90,7 @@ def test_going_on_with_a_batch_that_has_nothing_left_ends_it(
     assert database.count_open_work(db) == (0, 0, 0)
 
 
-def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, card: ModelCard) -> None:
+def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, card: ModelSpec) -> None:
     batch_id, _ = add(db, card)
     database.finish_record(db, ordered(db), KEPT)
     before = database.get_batch_version(db, batch_id)
@@ -100,7 +100,7 @@ def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, c
 
 
 def test_another_model_makes_only_what_it_can_and_forgets_what_it_does_not_take(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     large = ImageRequest(prompt="猫", aspect_ratio="1:1", resolution="4K", seed=7, steps=9)
     batch_id, ids = add(db, card, large)
@@ -117,7 +117,7 @@ def test_another_model_makes_only_what_it_can_and_forgets_what_it_does_not_take(
 
 
 def test_of_all_failed_ones_only_those_the_model_makes_are_retried(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     requests = [ImageRequest(prompt="猫", resolution=resolution) for resolution in ("4K", "2K")]
     batch_id, ids = add(db, card, *requests)
@@ -128,34 +128,34 @@ def test_of_all_failed_ones_only_those_the_model_makes_are_retried(
     assert [database.get_record(db, each).status for each in ids] == [Status.FAILED, Status.QUEUED]
 
 
-def test_ordering_again_never_mixes_two_models_in_a_batch(db: database.Connection, card: ModelCard) -> None:
+def test_ordering_again_never_mixes_two_models_in_a_batch(db: database.Connection, card: ModelSpec) -> None:
     batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
     record = claimed(db)
-    database.add_send(db, record, price=PRICE, budget=None)
+    database.open_charge(db, record, price=PRICE, budget=None)
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
     other = replace(card, model_id="test-2")
     with pytest.raises(Conflict, match="test-1"):
-        database.order_again(db, ids[:1], card=other)
+        database.resubmit(db, ids[:1], card=other)
     assert database.get_record(db, ids[0]).status is Status.UNKNOWN
     assert database.get_batch(db, batch_id).counts[Status.QUEUED] == 1
 
 
 def test_what_was_thought_dead_and_is_put_back_opens_its_batch_again(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, ids = add(db, card)
     sleeper = claimed(db)
-    database.add_send(db, sleeper, price=PRICE, budget=None)
-    database.settle_lapsed(db, now=NOW + 60)
+    database.open_charge(db, sleeper, price=PRICE, budget=None)
+    database.reap_stalled(db, now=NOW + 60)
     assert database.get_batch(db, batch_id).status is BatchStatus.FINISHED
-    database.keep_ticket(db, sleeper, "late")
+    database.save_task_id(db, sleeper, "late")
     database.requeue_record(db, sleeper, not_before=0.0)
     again = claimed(db, NOW + 61)
     assert (again.id, again.ticket) == (ids[0], "late")
 
 
 def test_what_stands_in_the_way_is_said_also_of_a_batch_that_was_paused_by_hand(
-    db: database.Connection, card: ModelCard
+    db: database.Connection, card: ModelSpec
 ) -> None:
     batch_id, _ = add(db, card)
     database.pause_batch(db, batch_id)
@@ -165,11 +165,11 @@ def test_what_stands_in_the_way_is_said_also_of_a_batch_that_was_paused_by_hand(
     assert database.get_paused_reason(db) == "密钥不对"
 
 
-def test_the_version_of_a_batch_only_grows(db: database.Connection, card: ModelCard) -> None:
+def test_the_version_of_a_batch_only_grows(db: database.Connection, card: ModelSpec) -> None:
     batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
     for _ in ids:
         database.fail_record(db, claimed(db), REFUSED)
     before = database.get_batch_version(db, batch_id)
-    _, undo = database.delete_undoably(db, ids)
+    _, undo = database.delete_with_undo(db, ids)
     assert database.get_batch_version(db, batch_id) > before
     assert database.undo_delete(db, undo) == len(ids)

@@ -27,7 +27,7 @@ def service() -> Iterator[FakeJimeng]:
 def house(settings: Settings, service: FakeJimeng, **more: object) -> tuple[FlaskClient, Worker]:
     """The client and the worker, whose threads do not run: the test takes its steps."""
     settings = replace(settings, **service.settings(model_timeout=60, **more))
-    worker = Worker(settings, generator.open_model(settings))
+    worker = Worker(settings, generator.open_provider(settings))
     return create_app(settings, worker).test_client(), worker
 
 
@@ -36,7 +36,7 @@ def used_up(client: FlaskClient, worker: Worker, source: str = "batch") -> str:
     body = {"rows": [{"prompt": "雪山", "num_images": 3}], "source": source}
     batch_id: str = post(client, "/api/batches", body, 202)["batch_id"]
     with closing(database.connect(worker.settings.database_path)) as db:
-        while worker.step(db):
+        while worker.run_once(db):
             pass
     return batch_id
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import Picture
-from app.worker.spill_buffer import Pile
+from app.domain import GeneratedImage
+from app.worker.spill_buffer import SpillBuffer
 
 
-def picture(letter: str) -> Picture:
-    return Picture(content=letter.encode() * 60, seed=ord(letter))
+def picture(letter: str) -> GeneratedImage:
+    return GeneratedImage(content=letter.encode() * 60, seed=ord(letter))
 
 
 class Full(io.BytesIO):
@@ -22,34 +22,34 @@ class Full(io.BytesIO):
 
 
 def test_what_is_more_than_may_wait_in_memory_waits_on_the_disk(tmp_path: Path) -> None:
-    pile = Pile(tmp_path, most_bytes=130)
-    with pile.lay(picture("a")) as a, pile.lay(picture("b")) as b, pile.lay(picture("c")) as c:
+    pile = SpillBuffer(tmp_path, most_bytes=130)
+    with pile.put(picture("a")) as a, pile.put(picture("b")) as b, pile.put(picture("c")) as c:
         assert pile.in_memory == 120
         for laid, letter in ((a, "a"), (b, "b"), (c, "c")):
-            assert laid.take() == laid.take() == picture(letter)
+            assert laid.read() == laid.read() == picture(letter)
     assert pile.in_memory == 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_picture_always_waits_in_memory_however_large(tmp_path: Path) -> None:
-    pile = Pile(tmp_path, most_bytes=10)
-    with pile.lay(picture("a")):
+    pile = SpillBuffer(tmp_path, most_bytes=10)
+    with pile.put(picture("a")):
         assert pile.in_memory == 60
 
 
 def test_a_disk_that_fills_up_in_the_middle_leaves_no_file_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pile, file = Pile(tmp_path, most_bytes=10), Full()
+    pile, file = SpillBuffer(tmp_path, most_bytes=10), Full()
     monkeypatch.setattr(pile, "new_file", lambda: file)
-    with pile.lay(picture("a")), pile.lay(picture("b")) as b:
-        assert b.take() == picture("b")
+    with pile.put(picture("a")), pile.put(picture("b")) as b:
+        assert b.read() == picture("b")
         assert file.closed
 
 
 def test_a_disk_without_room_loses_nothing(tmp_path: Path) -> None:
-    pile = Pile(tmp_path / "gone", most_bytes=10)
-    with pile.lay(picture("a")), pile.lay(picture("b")) as b:
-        assert b.take() == picture("b")
+    pile = SpillBuffer(tmp_path / "gone", most_bytes=10)
+    with pile.put(picture("a")), pile.put(picture("b")) as b:
+        assert b.read() == picture("b")
         assert pile.in_memory == 120
     assert pile.in_memory == 0

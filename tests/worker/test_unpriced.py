@@ -17,7 +17,7 @@ from app.config import Settings, read_settings
 from app.db.migrations import MIGRATIONS
 from app.db.migrations.m0008_unknown_prices import add_unpriced
 from app.domain import BatchStatus, Status
-from app.domain.ledger import Spent
+from app.domain.ledger import SpendTotals
 from app.errors import SettingError
 from app.images import store
 from tests.fakes.openai_images import FakeOpenAIImages
@@ -65,9 +65,9 @@ def workbook_rows(client: FlaskClient, path: str) -> list[dict[str, Any]]:
 
 
 def test_only_a_service_without_a_public_price_has_none() -> None:
-    cards = generator.list_cards(Settings())
+    cards = generator.list_specs(Settings())
     assert [card.name for card in cards if not card.is_priced] == ["openai"]
-    assert all(card.is_priced for card in generator.list_cards(Settings(price_per_image=Decimal(0))))
+    assert all(card.is_priced for card in generator.list_specs(Settings(price_per_image=Decimal(0))))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_what_a_server_died_over_is_not_made_again(
     studio: Studio, service: FakeOpenAIImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, ids = studio.ask("猫")
-    die(studio, monkeypatch, where=store, name="keep_picture")
+    die(studio, monkeypatch, where=store, name="save_image")
     open_anew(studio)
-    studio.worker.settle_dead(studio.db)
+    studio.worker.reap_expired_leases(studio.db)
     assert not studio.step()
     assert studio.record(ids[0]).status is Status.UNKNOWN
     assert service.count("submit") == 1
@@ -164,18 +164,18 @@ def test_a_price_that_was_unknown_when_it_was_ordered_stays_so(studio: Studio) -
     studio.step()
     batch = database.get_batch(studio.db, batch_id)
     assert (batch.cost, batch.estimated_cost) == (None, None)
-    spent = database.spent_in_all(studio.db)
+    spent = database.total_spend(studio.db)
     assert (spent.billed, spent.pictures, spent.unpriced_pictures) == (Decimal("0.3"), 2, 1)
 
 
 def test_settling_it_knows_no_sum_and_can_be_undone(studio: Studio, service: FakeOpenAIImages) -> None:
     service.fail_next("reset")
     record = studio.make("猫")
-    settled = database.drop_records(studio.db, [record.id], billed=True)
+    settled = database.resolve_charges(studio.db, [record.id], billed=True)
     assert settled.amount is None
     record = studio.record(record.id)
     assert (record.cost, record.at_stake) == (None, Decimal(0))
-    database.undo_drop(studio.db, settled.undo)
+    database.undo_resolution(studio.db, settled.undo)
     record = studio.record(record.id)
     assert (record.cost, record.at_stake) == (Decimal(0), None)
 
@@ -184,13 +184,13 @@ def test_totals_follow_unpriced_sends(studio: Studio, service: FakeOpenAIImages)
     service.fail_next("reset")
     studio.make("猫")
     studio.make("狗")
-    hours = database.spent_by_span(studio.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
-    lines = database.spent_by_span(studio.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
-    told = Spent(pictures=1, unpriced_pictures=1, unknown_sends=1, unpriced_unknown=1)
+    hours = database.spend_by_span(studio.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
+    lines = database.spend_by_span(studio.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
+    told = SpendTotals(pictures=1, unpriced_pictures=1, unknown_sends=1, unpriced_unknown=1)
     assert hours == lines == [{"gpt-image-2": told}]
-    assert database.spent_in_all(studio.db) == told
+    assert database.total_spend(studio.db) == told
     studio.db.execute("DELETE FROM sends")
-    assert database.spent_in_all(studio.db) == Spent()
+    assert database.total_spend(studio.db) == SpendTotals()
 
 
 def test_before_a_run_the_pages_say_that_there_is_no_price(client: FlaskClient) -> None:
@@ -298,9 +298,9 @@ def test_what_was_sent_before_the_upgrade_keeps_its_price(settings: Settings) ->
         db.execute(sql)
     database.open_database(settings.database_path)
     with closing(database.connect(settings.database_path)) as db:
-        assert database.spent_in_all(db) == Spent(billed=Decimal("0.22"), pictures=1)
+        assert database.total_spend(db) == SpendTotals(billed=Decimal("0.22"), pictures=1)
         db.execute("UPDATE sends SET is_priced = 0, price_micros = 0")
-        assert database.spent_in_all(db) == Spent(pictures=1, unpriced_pictures=1)
+        assert database.total_spend(db) == SpendTotals(pictures=1, unpriced_pictures=1)
 
 
 def test_the_sums_of_a_batch_are_read_from_an_index_alone(db: database.Connection) -> None:

@@ -18,7 +18,7 @@ from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
 from app.errors import Billed, ModelError, StorageError
 from app.images import store
-from app.worker.concurrency import Pace
+from app.worker.concurrency import AdaptiveLimit
 from app.worker.disk_space import DiskSpace
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
@@ -34,7 +34,7 @@ class Studio:
         self.settings = settings
         self.service = service
         self.db = db
-        self.worker = Worker(settings, generator.open_model(settings))
+        self.worker = Worker(settings, generator.open_provider(settings))
 
     def ask(self, *prompts: str, **fields: object) -> tuple[str, list[int]]:
         requests = [ImageRequest(prompt=prompt, **fields) for prompt in prompts]  # type: ignore[arg-type]
@@ -47,7 +47,7 @@ class Studio:
         )
 
     def step(self) -> bool:
-        return self.worker.step(self.db)
+        return self.worker.run_once(self.db)
 
     def record(self, record_id: int) -> Record:
         return database.get_record(self.db, record_id)
@@ -60,7 +60,7 @@ class Studio:
     def make_too_slowly(self, prompt: str) -> Record:
         """A picture that is given up because the service takes too long; later it would be done."""
         hasty = replace(self.settings, model_timeout=2)
-        self.worker = Worker(hasty, generator.open_model(hasty))
+        self.worker = Worker(hasty, generator.open_provider(hasty))
         self.service.latency = 60.0
         record = self.make(prompt)
         self.service.latency = 0.0
@@ -174,7 +174,7 @@ def test_the_ticket_is_kept_when_the_waiting_begins(studio: Studio) -> None:
 
 
 def test_too_many_at_once_is_waited_out_and_halves_the_pace(studio: Studio) -> None:
-    studio.worker.pace = Pace(8)
+    studio.worker.limit = AdaptiveLimit(8)
     studio.service.fail_next("busy", times=8)
     record = studio.make("猫")
     for _ in range(8):
@@ -182,7 +182,7 @@ def test_too_many_at_once_is_waited_out_and_halves_the_pace(studio: Studio) -> N
         studio.hurry()
         studio.step()
     assert studio.record(record.id).status is Status.SUCCESS
-    assert studio.worker.pace.allowed < 8
+    assert studio.worker.limit.allowed < 8
     assert studio.service.charges == 1
 
 
@@ -216,9 +216,9 @@ def test_what_cannot_be_collected_of_a_cancelled_batch_is_asked_for_with_pauses(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> NoReturn:
-        raise ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, ticket_usable=True)
+        raise ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
 
-    monkeypatch.setattr(studio.worker.model, "collect", refuse)
+    monkeypatch.setattr(studio.worker.model, "fetch", refuse)
     batch_id, ids = studio.ask("猫")
     studio.step()
     database.cancel_batch(studio.db, batch_id)
@@ -341,7 +341,7 @@ def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Recor
         with pytest.raises(SystemExit):
             studio.step()
     studio.db.execute("UPDATE generation_records SET lease_until = 0")
-    studio.worker = Worker(studio.settings, generator.open_model(studio.settings))
+    studio.worker = Worker(studio.settings, generator.open_provider(studio.settings))
     return studio.record(ids[0])
 
 
@@ -350,7 +350,7 @@ def test_a_picture_kept_by_a_worker_that_died_is_adopted(
 ) -> None:
     died = die_before_the_end(byte_studio, monkeypatch)
     assert died.status is Status.RUNNING
-    byte_studio.worker.settle_dead(byte_studio.db)
+    byte_studio.worker.reap_expired_leases(byte_studio.db)
     record = byte_studio.record(died.id)
     assert (record.status, byte_studio.files()) == (Status.SUCCESS, [record.filename])
     assert byte_studio.outcomes() == ["billed"]
@@ -363,7 +363,7 @@ def test_a_picture_that_a_worker_died_over_before_it_was_kept_is_unknown(
 ) -> None:
     died = die_before_the_end(byte_studio, monkeypatch)
     (byte_studio.settings.output_dir / byte_studio.files()[0]).unlink()
-    byte_studio.worker.settle_dead(byte_studio.db)
+    byte_studio.worker.reap_expired_leases(byte_studio.db)
     assert byte_studio.record(died.id).status is Status.UNKNOWN
 
 
@@ -374,19 +374,19 @@ def test_what_a_dead_worker_left_half_written_goes_when_it_is_found_dead(
     _, ids = studio.ask("猫")
     dead = database.claim_record(studio.db, model="jimeng_t2i_v40", owner="dead", now=0.0, lease=12.0)
     assert dead
-    studio.worker.sweep_after_the_dead()
-    database.add_send(studio.db, dead, price=Decimal("0.22"), budget=None)
+    studio.worker.clean_up_after_crash()
+    database.open_charge(studio.db, dead, price=Decimal("0.22"), budget=None)
     if has_ticket:
-        database.keep_ticket(studio.db, dead, "14790660436661235288")
+        database.save_task_id(studio.db, dead, "14790660436661235288")
     part = studio.settings.output_dir / ".0123456789abcdef.part"
     part.parent.mkdir(exist_ok=True)
     part.write_bytes(b"half")
-    assert not studio.worker.sweep_after_the_dead()
+    assert not studio.worker.clean_up_after_crash()
     if has_ticket:
         assert studio.step()
     else:
-        assert studio.worker.settle_dead(studio.db) == 1
-    assert studio.worker.sweep_after_the_dead()
+        assert studio.worker.reap_expired_leases(studio.db) == 1
+    assert studio.worker.clean_up_after_crash()
     assert not part.exists()
     assert studio.record(ids[0]).status is Status.UNKNOWN
 
@@ -398,9 +398,9 @@ def test_what_a_worker_of_another_model_died_over_waits_for_that_model(studio: S
     dead = database.claim_record(studio.db, model="another", owner="dead", now=0.0, lease=12.0)
     assert dead
     if ticket:
-        database.add_send(studio.db, dead, price=Decimal("0.22"), budget=None)
-        database.keep_ticket(studio.db, dead, ticket)
-    studio.worker.settle_dead(studio.db)
+        database.open_charge(studio.db, dead, price=Decimal("0.22"), budget=None)
+        database.save_task_id(studio.db, dead, ticket)
+    studio.worker.reap_expired_leases(studio.db)
     record, batch = studio.record(ids[0]), database.get_batch(studio.db, batch_id)
     assert (record.status, record.ticket or "") == (Status.QUEUED, ticket)
     assert (batch.status, "another" in batch.paused_reason) == (BatchStatus.PAUSED, True)
@@ -412,10 +412,10 @@ def test_nothing_is_given_up_while_the_folder_of_pictures_is_away(
     died = die_before_the_end(byte_studio, monkeypatch)
     away = byte_studio.settings.output_dir.rename(byte_studio.settings.output_dir.with_name("away"))
     with pytest.raises(StorageError):
-        byte_studio.worker.settle_dead(byte_studio.db)
+        byte_studio.worker.reap_expired_leases(byte_studio.db)
     assert byte_studio.record(died.id).status is Status.RUNNING
     away.rename(byte_studio.settings.output_dir)
-    byte_studio.worker.settle_dead(byte_studio.db)
+    byte_studio.worker.reap_expired_leases(byte_studio.db)
     assert byte_studio.record(died.id).status is Status.SUCCESS
 
 
@@ -425,7 +425,7 @@ def test_while_the_folder_is_away_a_ticket_is_kept_and_the_batch_pauses(
     died = die_before_the_end(studio, monkeypatch)
     studio.settings.output_dir.rename(studio.settings.output_dir.with_name("away"))
     studio.settings.output_dir.write_text("a file in its place")
-    monkeypatch.setattr("worker._DISK_PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr("app.worker.worker._DISK_PATIENCE_SECONDS", -1.0)
     assert studio.step()
     record = studio.record(died.id)
     assert (record.status, record.ticket) == (Status.QUEUED, died.ticket)
@@ -475,7 +475,7 @@ def test_a_file_that_appeared_meanwhile_is_never_written_over(studio: Studio) ->
 def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, refusals = store.keep_picture, iter(["磁盘已满"])
+    keep, refusals = store.save_image, iter(["磁盘已满"])
 
     def full_once(*args: object, **kwargs: object) -> object:
         for text in refusals:
@@ -483,7 +483,7 @@ def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
             raise StorageError(text)
         return keep(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store, "keep_picture", full_once)
+    monkeypatch.setattr(store, "save_image", full_once)
     batch_id, ids = studio.ask("一", "二")
     studio.step()
     assert studio.record(ids[0]).status is Status.SUCCESS
@@ -509,7 +509,7 @@ def test_with_room_again_a_batch_is_resumed_and_finished(studio: Studio) -> None
     batch_id, _ = studio.ask("一", "二")
     studio.step()
     free = 10**12
-    studio.worker.disk.look_again()
+    studio.worker.disk.invalidate()
     database.resume_batch(studio.db, batch_id, model="jimeng_t2i_v40")
     while studio.step():
         pass
@@ -533,14 +533,14 @@ def always_full(*_: object, **__: object) -> NoReturn:
 def test_a_paid_picture_is_held_although_not_even_the_pause_can_be_written(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, refusals = store.keep_picture, iter(["磁盘已满"])
+    keep, refusals = store.save_image, iter(["磁盘已满"])
 
     def full_once(*args: object, **kwargs: object) -> object:
         for _ in refusals:
             always_full()
         return keep(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store, "keep_picture", full_once)
+    monkeypatch.setattr(store, "save_image", full_once)
     monkeypatch.setattr(database, "pause_batch", always_full)
     assert byte_studio.make("猫").status is Status.SUCCESS
 
@@ -560,11 +560,11 @@ def test_told_to_stop_while_the_disk_is_full_the_picture_waits_with_its_ticket(
 ) -> None:
     batch_id, ids = studio.ask("猫")
     with monkeypatch.context() as full:
-        full.setattr(store, "keep_picture", told_to_stop_by(studio))
+        full.setattr(store, "save_image", told_to_stop_by(studio))
         studio.step()
     assert studio.record(ids[0]).status is Status.QUEUED
     assert "磁盘已满" in database.get_batch(studio.db, batch_id).paused_reason
-    studio.worker = Worker(studio.settings, generator.open_model(studio.settings))
+    studio.worker = Worker(studio.settings, generator.open_provider(studio.settings))
     database.resume_batch(studio.db, batch_id, model="jimeng_t2i_v40")
     studio.step()
     assert studio.record(ids[0]).status is Status.SUCCESS
@@ -574,7 +574,7 @@ def test_told_to_stop_while_the_disk_is_full_the_picture_waits_with_its_ticket(
 def test_told_to_stop_while_the_disk_is_full_what_has_no_ticket_is_not_ordered_again(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "keep_picture", told_to_stop_by(byte_studio))
+    monkeypatch.setattr(store, "save_image", told_to_stop_by(byte_studio))
     record = byte_studio.make("猫")
     assert (record.status, record.cause) == (Status.UNKNOWN, "storage")
     assert byte_studio.outcomes() == ["unknown"]
@@ -621,7 +621,7 @@ def test_threads_finish_a_batch_and_stop_when_told(studio: Studio) -> None:
 
 def test_stopping_finishes_what_can_be_finished_in_time_and_begins_nothing_new(studio: Studio) -> None:
     studio.service.latency = 0.8
-    studio.worker.pace = Pace(1)
+    studio.worker.limit = AdaptiveLimit(1)
     _, ids = studio.ask("一", "二")
     studio.worker.start()
     wait_until(lambda: studio.record(ids[0]).ticket is not None)
@@ -637,7 +637,7 @@ def test_stopping_puts_down_what_takes_too_long_and_the_next_worker_collects_it(
     wait_until(lambda: all(studio.record(i).ticket for i in ids))
     assert studio.worker.stop(0.1)
     assert [studio.record(i).status for i in ids] == [Status.QUEUED] * 2
-    studio.worker = Worker(studio.settings, generator.open_model(studio.settings))
+    studio.worker = Worker(studio.settings, generator.open_provider(studio.settings))
     while studio.step():
         pass
     assert database.get_batch(studio.db, batch_id).status is BatchStatus.FINISHED
@@ -648,9 +648,9 @@ def test_two_workers_on_one_file_never_order_the_same_picture(studio: Studio) ->
     studio.ask(*[f"猫 {n}" for n in range(20)])
 
     def run() -> None:
-        worker = Worker(studio.settings, generator.open_model(studio.settings))
+        worker = Worker(studio.settings, generator.open_provider(studio.settings))
         with closing(database.connect(studio.settings.database_path)) as db:
-            while worker.step(db):
+            while worker.run_once(db):
                 pass
 
     threads = [threading.Thread(target=run) for _ in range(3)]
@@ -664,12 +664,12 @@ def test_two_workers_on_one_file_never_order_the_same_picture(studio: Studio) ->
 
 def waiting_for_a_slot(studio: Studio) -> threading.Thread:
     """A turn that has claimed its record while the only slot is taken."""
-    studio.worker.pace = Pace(1)
-    assert studio.worker.pace.take()
+    studio.worker.limit = AdaptiveLimit(1)
+    assert studio.worker.limit.acquire()
 
     def turn() -> None:
         with closing(database.connect(studio.settings.database_path)) as db:
-            studio.worker.step(db)
+            studio.worker.run_once(db)
 
     thread = threading.Thread(target=turn)
     thread.start()
@@ -681,7 +681,7 @@ def test_a_record_is_claimed_ahead_of_its_slot_and_sent_only_with_it(studio: Stu
     _, ids = studio.ask("猫")
     thread = waiting_for_a_slot(studio)
     assert (studio.record(ids[0]).status, studio.service.orders) == (Status.RUNNING, [])
-    studio.worker.pace.give_back()
+    studio.worker.limit.release()
     thread.join()
     assert studio.record(ids[0]).status is Status.SUCCESS
 
@@ -690,10 +690,10 @@ def test_a_pause_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> Non
     batch_id, ids = studio.ask("猫")
     thread = waiting_for_a_slot(studio)
     database.pause_batch(studio.db, batch_id)
-    studio.worker.pace.give_back()
+    studio.worker.limit.release()
     thread.join()
     assert (studio.record(ids[0]).status, studio.service.orders) == (Status.QUEUED, [])
-    assert studio.worker.pace.under_way == 0
+    assert studio.worker.limit.under_way == 0
 
 
 def test_a_stop_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> None:
@@ -705,25 +705,25 @@ def test_a_stop_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> None
 
 
 def test_the_pace_is_halved_once_for_a_burst_and_raised_slowly() -> None:
-    pace = Pace(8)
+    pace = AdaptiveLimit(8)
     for _ in range(5):
-        pace.slower()
+        pace.on_throttled()
     assert pace.allowed == 4.0
     for _ in range(8):
-        pace.faster()
+        pace.on_success()
     assert 4.5 < pace.allowed < 6.0
     for _ in range(200):
-        pace.faster()
+        pace.on_success()
     assert pace.allowed == 8.0
 
 
 def test_the_pace_never_falls_below_one() -> None:
-    pace = Pace(1)
-    pace.slower()
-    assert pace.take()
-    assert not pace.take()
-    pace.give_back()
-    assert pace.take()
+    pace = AdaptiveLimit(1)
+    pace.on_throttled()
+    assert pace.acquire()
+    assert not pace.acquire()
+    pace.release()
+    assert pace.acquire()
 
 
 def test_pauses_before_a_retry_grow_and_end() -> None:
@@ -734,5 +734,5 @@ def test_pauses_before_a_retry_grow_and_end() -> None:
 
 
 def test_a_service_may_ask_for_patience_for_days() -> None:
-    error = ModelError("稍后", cause="limit", billed=Billed.NO, retryable=True, slow_down=True)
+    error = ModelError("稍后", cause="limit", billed=Billed.NO, retryable=True, throttled=True)
     assert 40 < (generator.seconds_before_retry(error, retries=0, throttled=5_000) or 0.0) < 80

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 
 from app.db.migrations import legacy_import
-from app.db.migrations.m0002_search import add_finding, add_merging
+from app.db.migrations.m0002_search import add_merging, add_search
 from app.db.migrations.m0003_references import add_library, add_noted_copies, hasten_copies
 from app.db.migrations.m0005_usage import add_free_sends, add_usage
 from app.db.migrations.m0008_unknown_prices import add_unpriced
@@ -163,7 +163,7 @@ _FIRST_TABLES = (
 # Append only. Each runs once, in one transaction of its own.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _first_schema,
-    add_finding,
+    add_search,
     add_library,
     add_merging,
     add_usage,

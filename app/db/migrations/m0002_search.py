@@ -9,19 +9,19 @@ The triggers are plain SQL, so that a program that knows nothing of this one may
 
 import sqlite3
 
-from app.db.ngrams import FOLDING
+from app.db.ngrams import NORMALISER
 
 _OPEN = "('queued', 'running')"
-SHOWN = f"deleted_at IS NULL AND status NOT IN {_OPEN}"
+VISIBLE = f"deleted_at IS NULL AND status NOT IN {_OPEN}"
 UNSUCCESSFUL = "deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled')"
-KINDS = ("status", "aspect_ratio", "resolution", "model", "favourite")
+FACETS = ("status", "aspect_ratio", "resolution", "model", "favourite")
 
 
-def add_finding(db: sqlite3.Connection) -> None:
+def add_search(db: sqlite3.Connection) -> None:
     """The second migration: indexes, counts, and an index of prompts that is filled later, bit by bit."""
     for statement in (*_LEDGER_OUTLIVES_RECORDS, *_INDEXES, *_COUNTS, *_SEARCH):
         db.execute(statement)
-    index_anew(db)
+    rebuild_index(db)
 
 
 def add_merging(db: sqlite3.Connection) -> None:
@@ -30,17 +30,17 @@ def add_merging(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE search_state ADD COLUMN is_merging INTEGER NOT NULL DEFAULT 0")
 
 
-def index_anew(db: sqlite3.Connection) -> None:
+def rebuild_index(db: sqlite3.Connection) -> None:
     """Forget the index of prompts and note every record as not yet in it; inside a transaction."""
     db.execute("INSERT INTO prompt_search (prompt_search) VALUES ('delete-all')")
     db.execute("DELETE FROM search_backlog")
-    db.execute(f"INSERT INTO search_backlog (id) SELECT id FROM generation_records WHERE {SHOWN}")
-    db.execute("UPDATE search_state SET folding = :folding", {"folding": FOLDING})
+    db.execute(f"INSERT INTO search_backlog (id) SELECT id FROM generation_records WHERE {VISIBLE}")
+    db.execute("UPDATE search_state SET folding = :folding", {"folding": NORMALISER})
 
 
-def was_folded_otherwise(db: sqlite3.Connection) -> bool:
+def has_other_normaliser(db: sqlite3.Connection) -> bool:
     """Whether the index was made with another folding and misses what this one would find."""
-    return str(db.execute("SELECT folding FROM search_state").fetchone()["folding"]) != FOLDING
+    return str(db.execute("SELECT folding FROM search_state").fetchone()["folding"]) != NORMALISER
 
 
 # A record may be deleted for good; what was paid for it stays in the ledger.
@@ -76,9 +76,9 @@ _INDEXES = (
     f"""
     CREATE INDEX records_facets
     ON generation_records (id, aspect_ratio, resolution, model, favourite, status, created_at)
-    WHERE {SHOWN}
+    WHERE {VISIBLE}
     """,
-    f"CREATE INDEX records_created ON generation_records (created_at) WHERE {SHOWN}",
+    f"CREATE INDEX records_created ON generation_records (created_at) WHERE {VISIBLE}",
     f"CREATE INDEX records_unsuccessful ON generation_records (status, id) WHERE {UNSUCCESSFUL}",
     "CREATE INDEX records_favourite ON generation_records (id) WHERE favourite = 1 AND deleted_at IS NULL",
     "CREATE INDEX records_trash ON generation_records (deleted_at) WHERE deleted_at IS NOT NULL",
@@ -90,9 +90,9 @@ _INDEXES = (
 
 
 def _add_to_counts(row: str, number: int) -> str:
-    kinds = ", ".join(f"{row}.{kind}" for kind in KINDS)
+    kinds = ", ".join(f"{row}.{kind}" for kind in FACETS)
     return f"""
-        INSERT INTO record_counts (is_deleted, {", ".join(KINDS)}, number)
+        INSERT INTO record_counts (is_deleted, {", ".join(FACETS)}, number)
         VALUES ({row}.deleted_at IS NOT NULL, {kinds}, {number})
         ON CONFLICT DO UPDATE SET number = number + {number};
     """
@@ -112,10 +112,10 @@ _COUNTS = (
     ) WITHOUT ROWID
     """,
     f"""
-    INSERT INTO record_counts (is_deleted, {", ".join(KINDS)}, number)
-    SELECT deleted_at IS NOT NULL, {", ".join(KINDS)}, count(*)
+    INSERT INTO record_counts (is_deleted, {", ".join(FACETS)}, number)
+    SELECT deleted_at IS NOT NULL, {", ".join(FACETS)}, count(*)
     FROM generation_records
-    GROUP BY deleted_at IS NOT NULL, {", ".join(KINDS)}
+    GROUP BY deleted_at IS NOT NULL, {", ".join(FACETS)}
     """,
     f"""
     CREATE TRIGGER count_new AFTER INSERT ON generation_records
@@ -126,7 +126,7 @@ _COUNTS = (
     BEGIN {_add_to_counts("OLD", -1)} END
     """,
     f"""
-    CREATE TRIGGER count_changed AFTER UPDATE OF deleted_at, {", ".join(KINDS)} ON generation_records
+    CREATE TRIGGER count_changed AFTER UPDATE OF deleted_at, {", ".join(FACETS)} ON generation_records
     BEGIN {_add_to_counts("OLD", -1)} {_add_to_counts("NEW", 1)} END
     """,
 )

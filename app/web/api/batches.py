@@ -7,10 +7,10 @@ from flask import Blueprint, jsonify, request
 
 import database
 from app.domain import MAX_BATCH_NAME_LENGTH, BatchStatus, Record, Status
-from app.errors import Busy, Conflict, InvalidRequest, StoreLost
+from app.errors import Conflict, InvalidRequest, StoreLost, TryLater
 from app.web.filters import page_bounds
-from app.web.i18n.language import told
-from app.web.params import asked_number, whole_numbers
+from app.web.i18n.language import translate
+from app.web.params import int_arg, parse_ids
 from app.web.serializers import (
     Answer,
     batch_json,
@@ -23,9 +23,9 @@ from app.web.serializers import (
     success,
     yuan,
 )
-from app.web.services import connection, rooms
-from app.web.submit import BadRows, asked_key, check_keys, queue_rows
-from app.web.views.fragments import is_known, unless_unchanged
+from app.web.services import connection, services
+from app.web.submit import RowErrors, asked_key, check_keys, submit_rows
+from app.web.views.fragments import etag_matches, with_etag
 
 api = Blueprint("api", __name__, url_prefix="/api")
 _LONGEST_WAIT_SECONDS = 1800.0
@@ -34,10 +34,10 @@ BATCHES_LISTED = 50
 MOST_FOLLOWED = 300  # batches in one address
 
 
-@api.errorhandler(BadRows)
-def bad_rows(error: BadRows) -> Answer:
+@api.errorhandler(RowErrors)
+def bad_rows(error: RowErrors) -> Answer:
     """400 with every complaint by row and field."""
-    problems = [{"row": row, "field": p.field, "error": told(p.message)} for row, p in error.problems]
+    problems = [{"row": row, "field": p.field, "error": translate(p.message)} for row, p in error.problems]
     return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
 
 
@@ -46,8 +46,8 @@ def batch_generate() -> Answer:
     """One row, waited for: its pictures, or why there are none; with a used key those of the first call."""
     row = json_body()
     key = asked_key(row)
-    with rooms().waiting_room():
-        batch_id, ids = queue_rows([row], source="single", key=key)
+    with services().blocking_call():
+        batch_id, ids = submit_rows([row], source="single", key=key)
         why_paused = _wait_for(batch_id)
     records = [database.get_record(connection(), record_id, trash=True) for record_id in ids]
     made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
@@ -65,8 +65,8 @@ def _wait_for(batch_id: str) -> str:
     deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
     version = 0
     why_paused = ""
-    while time.monotonic() < deadline and not rooms().worker.has_stopped:
-        if complaint := rooms().worker.store.complaint():
+    while time.monotonic() < deadline and not services().worker.has_stopped:
+        if complaint := services().worker.store.complaint():
             raise StoreLost(complaint)
         seen = database.get_batch_version(connection(), batch_id)
         if seen != version:
@@ -78,7 +78,7 @@ def _wait_for(batch_id: str) -> str:
                 why_paused = batch.paused_reason
                 database.cancel_batch(connection(), batch_id)
         time.sleep(0.1)
-    raise Busy("还没有生成完，已留在队列里，稍后可在生成记录中查看")
+    raise TryLater("还没有生成完，已留在队列里，稍后可在生成记录中查看")
 
 
 def _made_json(record: Record) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _made_json(record: Record) -> dict[str, Any]:
 
 
 def _failed_json(record: Record) -> dict[str, Any]:
-    return {"record_id": record.id, "status": record.status, "error": told(record.error or "已取消")}
+    return {"record_id": record.id, "status": record.status, "error": translate(record.error or "已取消")}
 
 
 @api.post("/batches")
@@ -104,7 +104,7 @@ def create_batch() -> Answer:
         raise InvalidRequest("name", f"批次名称应为 {MAX_BATCH_NAME_LENGTH} 字以内的文字")
     if source not in SOURCES:
         raise InvalidRequest("source", "source 应为 single 或 batch")
-    batch_id, ids = queue_rows(rows, name=name, source=source, key=asked_key(body))
+    batch_id, ids = submit_rows(rows, name=name, source=source, key=asked_key(body))
     return success({"batch_id": batch_id, "records": ids}, 202)
 
 
@@ -116,41 +116,41 @@ def list_batches() -> Any:
     if source not in (None, *SOURCES):
         raise InvalidRequest("source", "source 应为 single 或 batch")
     tag = f"{source}-{limit}-{offset}-{database.last_version(db)}"
-    if is_known(tag):
-        return unless_unchanged(jsonify(), tag)
-    with database.snapshot(db):
+    if etag_matches(tag):
+        return with_etag(jsonify(), tag)
+    with database.read_transaction(db):
         batches = database.list_batches(db, limit=limit, offset=offset, source=source)
         total = database.count_batches(db, source=source)
     answer = jsonify(success=True, batches=[batch_json(batch) for batch in batches], total=total)
-    return unless_unchanged(answer, tag)
+    return with_etag(answer, tag)
 
 
 @api.get("/batches/changed")
 def list_changed_records() -> Any:
     """Records of many batches (``?ids=``, by commas) that changed after ``?since=``."""
-    db, since = connection(), asked_number("since")
+    db, since = connection(), int_arg("since")
     ids = request.args.get("ids", "").split(",")
     if len(ids) > MOST_FOLLOWED:
         raise InvalidRequest("ids", f"一次最多问 {MOST_FOLLOWED} 个批次")
     tag = f"{since}-{database.last_version(db)}"
-    if is_known(tag):
-        return unless_unchanged(jsonify(), tag)
-    with database.snapshot(db):
+    if etag_matches(tag):
+        return with_etag(jsonify(), tag)
+    with database.read_transaction(db):
         version = database.last_version(db)
         records = database.list_batch_records(db, *ids, since=since)
     answer = jsonify(success=True, version=version, records=[record_json(record) for record in records])
-    return unless_unchanged(answer, f"{since}-{version}")
+    return with_etag(answer, f"{since}-{version}")
 
 
 @api.get("/batches/<batch_id>")
 def get_batch(batch_id: str) -> Any:
     """A batch and what changed in it after ``?since=``."""
     db = connection()
-    since = asked_number("since")
+    since = int_arg("since")
     tag = f"{since}-{database.get_batch_version(db, batch_id)}"
-    if is_known(tag):
-        return unless_unchanged(jsonify(), tag)
-    with database.snapshot(db):
+    if etag_matches(tag):
+        return with_etag(jsonify(), tag)
+    with database.read_transaction(db):
         batch = database.get_batch(db, batch_id)
         records = database.list_batch_records(db, batch_id, since=since)
         log = database.list_log(db, batch_id, since=since)
@@ -163,7 +163,7 @@ def get_batch(batch_id: str) -> Any:
         log=[log_json(line) for line in log],
         log_left_out=written - len(log),
     )
-    return unless_unchanged(response, f"{since}-{batch.version}")
+    return with_etag(response, f"{since}-{batch.version}")
 
 
 @api.post("/batches/<batch_id>/pause")
@@ -179,15 +179,15 @@ def resume_batch(batch_id: str) -> Answer:
     """Go on; refused with the reason where the next order would only pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
         _check_resumable(batch_id)
-    database.resume_batch(connection(), batch_id, model=rooms().model.card.model_id)
+    database.resume_batch(connection(), batch_id, model=services().model.card.model_id)
     return _batch_answer(batch_id)
 
 
 def _check_resumable(batch_id: str) -> None:
-    here = rooms()
+    here = services()
     check_keys(here)
-    here.worker.disk.look_again()
-    if low := here.worker.disk.complaint():
+    here.worker.disk.invalidate()
+    if low := here.worker.disk.problem():
         raise Conflict(low)
     database.check_affordable(connection(), batch_id, card=here.card, budget=here.settings.budget)
 
@@ -209,12 +209,12 @@ def cancel_record(record_id: int) -> Answer:
 def uncancel_batch(batch_id: str) -> Answer:
     """Cancelled records into the queue again: all, or those among ``records``."""
     body = json_body("records", "paused") if request.get_data() else {}
-    ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
+    ids = parse_ids(body["records"], "records") if body.get("records") is not None else None
     paused = body.get("paused", False)
     if not isinstance(paused, bool):
         raise InvalidRequest("paused", "paused 应为 true 或 false")
     database.get_batch(connection(), batch_id)
-    number = database.uncancel_records(connection(), batch_id, ids, card=rooms().card, paused=paused)
+    number = database.uncancel_records(connection(), batch_id, ids, card=services().card, paused=paused)
     return _batch_answer(batch_id, records=number)
 
 
@@ -222,9 +222,9 @@ def uncancel_batch(batch_id: str) -> Answer:
 def retry_batch(batch_id: str) -> Answer:
     """Failed records that were not charged, again; others only when named in ``records``."""
     body = json_body("records", "request_id") if request.get_data() else {}
-    ids = whole_numbers(body["records"], "records") if body.get("records") is not None else None
+    ids = parse_ids(body["records"], "records") if body.get("records") is not None else None
     database.get_batch(connection(), batch_id)
-    retried = database.retry_records(connection(), batch_id, ids, card=rooms().card, key=asked_key(body))
+    retried = database.retry_records(connection(), batch_id, ids, card=services().card, key=asked_key(body))
     return _batch_answer(batch_id, retried=retried)
 
 
@@ -234,13 +234,13 @@ def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Answer:
 
 
 def _batch_answer(batch_id: str, **fields: Any) -> Answer:
-    rooms().worker.bell.ring()
+    services().worker.wake.notify()
     return success({"batch": batch_json(database.get_batch(connection(), batch_id)), **fields})
 
 
 @api.get("/models")
 def list_models() -> Answer:
     """The image model in use and what it takes."""
-    settings = rooms().settings
-    model = card_json(rooms().card) | {"ready": not settings.missing_keys}
+    settings = services().settings
+    model = card_json(services().card) | {"ready": not settings.missing_keys}
     return success({"model": model, "models": [model], "budget": yuan(settings.budget)})

@@ -18,11 +18,11 @@ from app.errors import InvalidRequest, NotFound
 from app.images import store
 from app.web.api.batches import api
 from app.web.downloads import attached, begun, workbook
-from app.web.filters import asked_for, page_bounds, read_chosen, read_filter
-from app.web.i18n.language import teller, told
+from app.web.filters import page_bounds, parse_filter, parse_selection, selection_from_request
+from app.web.i18n.language import translate, translator
 from app.web.params import is_id
 from app.web.serializers import Answer, json_body, record_json, success
-from app.web.services import connection, rooms
+from app.web.services import connection, services
 from app.web.zip_stream import stream_archive
 
 
@@ -30,7 +30,7 @@ from app.web.zip_stream import stream_archive
 def list_records() -> Answer:
     """A page of records; queued and running ones only when asked for by ``status``."""
     limit, offset = page_bounds()
-    found, total = database.list_page(connection(), read_filter(request.args), limit=limit, offset=offset)
+    found, total = database.list_page(connection(), parse_filter(request.args), limit=limit, offset=offset)
     return success({"records": [record_json(record) for record in found], "total": total})
 
 
@@ -38,17 +38,17 @@ def list_records() -> Answer:
 def count_record_kinds() -> Answer:
     """What there is to filter by, each with its number; and how far the index of prompts has come."""
     db = connection()
-    trash = read_filter(request.args).trash
+    trash = parse_filter(request.args).trash
     done, total = database.index_progress(db)
-    kinds = database.count_kinds(db, trash=trash)
+    kinds = database.count_facets(db, trash=trash)
     return success({"kinds": kinds, "index": {"done": done, "total": total}})
 
 
 @api.get("/records/ids")
 def list_record_ids() -> Response:
     """The id of every record that the filter finds, in its order, streamed."""
-    wanted = read_filter(request.args)
-    return Response(begun(_ids_json(rooms().settings, wanted)), mimetype="application/json")
+    wanted = parse_filter(request.args)
+    return Response(begun(_ids_json(services().settings, wanted)), mimetype="application/json")
 
 
 def _ids_json(settings: Settings, wanted: database.RecordFilter) -> Iterator[str]:
@@ -69,7 +69,7 @@ def get_record(record_id: int) -> Answer:
 @api.get("/records/<int:record_id>/neighbours")
 def list_record_neighbours(record_id: int) -> Answer:
     """The records before and after it in the order of the filter, over the borders of pages."""
-    before, after = database.list_neighbours(connection(), read_filter(request.args), record_id)
+    before, after = database.list_neighbours(connection(), parse_filter(request.args), record_id)
     return success({"previous": _json_or_none(before), "next": _json_or_none(after)})
 
 
@@ -84,7 +84,7 @@ def delete_record(record_id: int) -> Answer:
 @api.post("/records/delete")
 def delete_records() -> Answer:
     """``ids``, or all that ``filter`` finds, into the trash; ``undo`` takes exactly these out again."""
-    deleted, undo = database.delete_undoably(connection(), read_chosen(json_body("ids", "filter")))
+    deleted, undo = database.delete_with_undo(connection(), parse_selection(json_body("ids", "filter")))
     return success({"deleted": deleted, "undo": undo})
 
 
@@ -97,7 +97,7 @@ def restore_records() -> Answer:
         if not is_id(undo) or len(body) > 1:
             raise InvalidRequest("undo", "undo 应为删除时得到的编号")
         return success({"restored": database.undo_delete(db, undo)})
-    chosen = read_chosen(body)
+    chosen = parse_selection(body)
     if isinstance(chosen, database.RecordFilter):
         chosen = dataclasses.replace(chosen, trash=True)
     return success({"restored": database.restore_records(db, chosen)})
@@ -110,29 +110,29 @@ def mark_favourite() -> Answer:
     favourite = body.get("favourite", True)
     if not isinstance(favourite, bool):
         raise InvalidRequest("favourite", "favourite 应为 true 或 false")
-    return success({"changed": database.mark_favourite(connection(), read_chosen(body), favourite)})
+    return success({"changed": database.mark_favourite(connection(), parse_selection(body), favourite)})
 
 
 @api.route("/records/archive.zip", methods=["GET", "POST"])
 def archive_records() -> Response:
     """Pictures of ``ids=1,2`` or all that the filter finds, with a workbook of their parameters."""
-    db, chosen = connection(), asked_for()
+    db, chosen = connection(), selection_from_request()
     ids = list(database.list_record_ids(db, chosen)) if isinstance(chosen, database.RecordFilter) else chosen
-    if next(database.list_chosen(db, ids), None) is None:
+    if next(database.list_selected(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
-    pieces = stream_archive(rooms().settings, ids, rooms().worker.copies, tell=teller())
+    pieces = stream_archive(services().settings, ids, services().worker.copies, tell=translator())
     response = Response(pieces, mimetype="application/zip")
-    response.call_on_close(rooms().begin_archive())
-    return attached(response, told("生成记录.zip"), "records.zip")
+    response.call_on_close(services().begin_archive())
+    return attached(response, translate("生成记录.zip"), "records.zip")
 
 
 @api.route("/records/export.xlsx", methods=["GET", "POST"])
 def export_records() -> Response:
     """``ids=1,2``, or all that the filter finds, as a workbook."""
-    chosen = asked_for()
-    with rooms().workbook():
-        file = sheets.write_records(database.list_chosen(connection(), chosen), tell=teller())
-    return workbook(file, told("生成记录.xlsx"))
+    chosen = selection_from_request()
+    with services().workbook():
+        file = sheets.write_records(database.list_selected(connection(), chosen), tell=translator())
+    return workbook(file, translate("生成记录.xlsx"))
 
 
 @api.post("/records/find-by-file")
@@ -174,7 +174,7 @@ def _sha256(record: Record) -> str:
     if record.sha256 or not record.filename:
         return record.sha256
     try:
-        return store.sha256_of(store.open_output(rooms().settings.output_dir, record.filename))
+        return store.sha256_of(store.open_output(services().settings.output_dir, record.filename))
     except (NotFound, OSError):
         return ""
 

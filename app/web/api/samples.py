@@ -5,14 +5,14 @@ from typing import Any
 from flask import request
 
 import database
-from app.domain import MAX_FILENAME_LENGTH, CheckedUpload, LibraryImage, LibraryPage
+from app.domain import MAX_FILENAME_LENGTH, LibraryImage, LibraryPage, ValidatedUpload
 from app.errors import InvalidRequest
 from app.images import store
 from app.web.api.batches import api
-from app.web.i18n.language import told
-from app.web.params import asked_between, is_id
+from app.web.i18n.language import translate
+from app.web.params import bounded_int_arg, is_id
 from app.web.serializers import Answer, json_body, success
-from app.web.services import connection, rooms
+from app.web.services import connection, services
 
 MAX_FILES = 50
 MOST_IMAGES = 100_000
@@ -22,10 +22,10 @@ MOST_COUNTED = 200
 @api.get("/sample-images")
 def list_sample_images() -> Answer:
     """The library, newest first; ``?search=`` in the names, ``?limit=&offset=`` for a part of it."""
-    limit = asked_between("limit", 1, MOST_IMAGES, MOST_IMAGES)
-    offset = asked_between("offset", 0, MOST_IMAGES, 0)
+    limit = bounded_int_arg("limit", 1, MOST_IMAGES, MOST_IMAGES)
+    offset = bounded_int_arg("offset", 0, MOST_IMAGES, 0)
     return _page_answer(
-        rooms().library.list_images(request.args.get("search", ""), offset=offset, limit=limit)
+        services().library.list_images(request.args.get("search", ""), offset=offset, limit=limit)
     )
 
 
@@ -33,7 +33,7 @@ def list_sample_images() -> Answer:
 def add_sample_images() -> Answer:
     """Uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``)."""
     uploads = [_picture_of_record()] if request.is_json else _uploaded_files()
-    return _images_answer([rooms().library.add(upload) for upload in uploads])
+    return _images_answer([services().library.add(upload) for upload in uploads])
 
 
 @api.post("/sample-images/uses")
@@ -42,7 +42,7 @@ def count_uses() -> Answer:
     keys = json_body().get("keys")
     if not isinstance(keys, list) or len(keys) > MOST_COUNTED or not all(isinstance(k, str) for k in keys):
         raise InvalidRequest("keys", f"keys 应为 {MOST_COUNTED} 个以内的示例图编号")
-    db, library = connection(), rooms().library
+    db, library = connection(), services().library
     uses = {key: database.count_reference_uses(db, library.names_of(key)) for key in keys}
     return success({"uses": uses})
 
@@ -58,47 +58,47 @@ def rename_sample_image(key: str) -> Answer:
     )
     if not stem:
         raise InvalidRequest("filename", f"请写一个名字，最多 {MAX_FILENAME_LENGTH} 字")
-    return _images_answer([rooms().library.rename(key, stem)])
+    return _images_answer([services().library.rename(key, stem)])
 
 
 @api.delete("/sample-images/<path:key>")
 def delete_sample_image(key: str) -> Answer:
     """Out of the library; can be restored."""
-    rooms().library.delete(key)
+    services().library.delete(key)
     return success({"deleted": key})
 
 
 @api.post("/sample-images/<path:key>/restore")
 def restore_sample_image(key: str) -> Answer:
     """Back into the library."""
-    return _images_answer([rooms().library.restore(key)])
+    return _images_answer([services().library.restore(key)])
 
 
-def _uploaded_files() -> list[CheckedUpload]:
+def _uploaded_files() -> list[ValidatedUpload]:
     files = request.files.getlist("file")
     if not 1 <= len(files) <= MAX_FILES:
         raise InvalidRequest("file", f"请选择 1–{MAX_FILES} 个图片文件")
     limit = store.MAX_UPLOAD_BYTES + 1
-    return [store.checked_upload(file.filename or "", file.stream.read(limit)) for file in files]
+    return [store.validate_upload(file.filename or "", file.stream.read(limit)) for file in files]
 
 
-def _picture_of_record() -> CheckedUpload:
+def _picture_of_record() -> ValidatedUpload:
     record_id = json_body().get("record_id")
     if not is_id(record_id):
         raise InvalidRequest("record_id", "record_id 应为记录编号")
     record = database.get_record(connection(), record_id)
-    path = store.open_output(rooms().settings.output_dir, record.filename)
-    return store.checked_upload(record.filename, path.read_bytes())
+    path = store.open_output(services().settings.output_dir, record.filename)
+    return store.validate_upload(record.filename, path.read_bytes())
 
 
 def _page_answer(page: LibraryPage) -> Answer:
     fields: dict[str, Any] = {"images": [image_json(image) for image in page.images], "total": page.total}
     fields |= {"source": page.source, "stale": page.is_stale, "listed_at": page.listed_at}
-    return success(fields | ({"trouble": told(page.trouble)} if page.trouble else {}))
+    return success(fields | ({"trouble": translate(page.trouble)} if page.trouble else {}))
 
 
 def _images_answer(images: list[LibraryImage]) -> Answer:
-    source = rooms().library.source
+    source = services().library.source
     return success({"images": [image_json(image) for image in images], "source": source})
 
 

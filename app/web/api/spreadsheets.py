@@ -10,15 +10,15 @@ from werkzeug.wrappers import Response
 import database
 from app import sheets
 from app.domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
-from app.errors import BucketError, Busy, InvalidRequest, NotFound
+from app.errors import BucketError, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.library.library import Library
-from app.library.output_backup import OutputCopies
+from app.library.output_backup import OutputBackup
 from app.web.api.batches import api
 from app.web.downloads import workbook
-from app.web.i18n.language import teller, told
+from app.web.i18n.language import translate, translator
 from app.web.serializers import Answer, json_body, success
-from app.web.services import connection, rooms
+from app.web.services import connection, services
 
 MOST_FROM_OSS = 200  # thumbnails of one workbook; each is a call that somebody waits for
 
@@ -30,23 +30,23 @@ def import_spreadsheet() -> Answer:
     if file is None:
         raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
     content = file.stream.read(sheets.MAX_UPLOAD + 1)
-    library = _LibraryNames(rooms().library)
-    card = rooms().card
+    library = _LibraryNames(services().library)
+    card = services().card
     found = sheets.read_workbook(content, file.filename or "", card=card, is_known=library.has)
-    problems = [{**problem.as_json(), "error": told(problem.error)} for problem in found.problems]
-    notes = [told(note) for note in found.notes]
+    problems = [{**problem.as_json(), "error": translate(problem.error)} for problem in found.problems]
+    notes = [translate(note) for note in found.notes]
     try:
         references = _look_up(found.rows, library)
-    except (BucketError, Busy) as trouble:  # the table is there all the same
+    except (BucketError, TryLater) as trouble:  # the table is there all the same
         references = []
-        notes.append(told(f"参考图还没有核对：{trouble.message}"))
+        notes.append(translate(f"参考图还没有核对：{trouble.message}"))
     return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
 
 
 class _LostPictures:
     """Thumbnails from OSS of pictures that are no longer here, until it fails once or has given enough."""
 
-    def __init__(self, db: database.Connection, copies: OutputCopies | None) -> None:
+    def __init__(self, db: database.Connection, copies: OutputBackup | None) -> None:
         self._db = db
         self._copies = copies
         self._left = MOST_FROM_OSS
@@ -69,8 +69,8 @@ class _LostPictures:
 @api.get("/spreadsheet/template.xlsx")
 def spreadsheet_template() -> Response:
     """The workbook to fill in."""
-    file = BytesIO(sheets.write_template(rooms().model.card, tell=teller()))
-    return workbook(file, told("批量生成模板.xlsx"))
+    file = BytesIO(sheets.write_template(services().model.card, tell=translator()))
+    return workbook(file, translate("批量生成模板.xlsx"))
 
 
 @api.post("/spreadsheet/export")
@@ -81,26 +81,26 @@ def export_spreadsheet() -> Response:
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", f"一次最多导出 {MAX_ROWS_A_BATCH} 行")
-    file = BytesIO(sheets.write_requests(rows, rooms().model.card, tell=teller()))
-    return workbook(file, told("批量生成.xlsx"))
+    file = BytesIO(sheets.write_requests(rows, services().model.card, tell=translator()))
+    return workbook(file, translate("批量生成.xlsx"))
 
 
 @api.get("/batches/<batch_id>/results.xlsx")
 def batch_results(batch_id: str) -> Response:
     """The rows that were run, in their order, with what came of each."""
-    db, output_dir = connection(), rooms().settings.output_dir
+    db, output_dir = connection(), services().settings.output_dir
     batch = database.get_batch(db, batch_id)
     records = database.list_batch_records(db, batch_id)
     names = {record.id: record.filename for record in records}
-    lost = _LostPictures(db, rooms().worker.copies)
+    lost = _LostPictures(db, services().worker.copies)
 
     def thumbnail(record_id: int) -> bytes | None:
         name, box = names[record_id], sheets.THUMBNAIL_BOX
-        return store.small_copy(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
+        return store.jpeg_thumbnail(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
 
-    with rooms().workbook():
-        file = sheets.write_results(batch, records, thumbnails=thumbnail, tell=teller())
-    return workbook(file, told(f"{store.safe_stem(batch.name) or batch.id}-结果.xlsx"))
+    with services().workbook():
+        file = sheets.write_results(batch, records, thumbnails=thumbnail, tell=translator())
+    return workbook(file, translate(f"{store.safe_stem(batch.name) or batch.id}-结果.xlsx"))
 
 
 class _LibraryNames:
@@ -108,7 +108,7 @@ class _LibraryNames:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._trouble: BucketError | Busy | None = None
+        self._trouble: BucketError | TryLater | None = None
         self._by_name: dict[str, list[LibraryImage]] | None = None
 
     def find(self, name: str) -> list[LibraryImage]:
@@ -118,7 +118,7 @@ class _LibraryNames:
         if self._by_name is None:
             try:
                 self._by_name = _by_name(self._library.list_images().images)
-            except (BucketError, Busy) as trouble:
+            except (BucketError, TryLater) as trouble:
                 self._trouble = trouble
                 raise
         return self._by_name.get(_folded(name), [])
@@ -127,7 +127,7 @@ class _LibraryNames:
         """Whether there is one; while nobody knows it may well be, and the page looks it up later."""
         try:
             return bool(self.find(name))
-        except (BucketError, Busy):
+        except (BucketError, TryLater):
             return True
 
 

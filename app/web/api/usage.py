@@ -11,40 +11,40 @@ from werkzeug.wrappers import Response
 import database
 from app import sheets
 from app.config import Settings
-from app.domain.ledger import Spent
+from app.domain.ledger import SpendTotals
 from app.errors import InvalidRequest
 from app.web.api.batches import api
-from app.web.date_range import Span, read_span
+from app.web.date_range import DateRange, parse_date_range
 from app.web.downloads import attached, begun, workbook
-from app.web.i18n.language import Tell, teller, told
-from app.web.params import is_id, whole_numbers
+from app.web.i18n.language import Translate, translate, translator
+from app.web.params import is_id, parse_ids
 from app.web.serializers import Answer, json_body, success, yuan
-from app.web.services import connection, rooms
+from app.web.services import connection, services
 from app.web.submit import asked_key
-from app.web.usage_report import Usage, gather
+from app.web.usage_report import Usage, build_usage_report
 
 
 @api.get("/usage")
 def get_usage() -> Answer:
     """What was spent in ``range``, or from ``from`` to ``to``."""
-    span, here = read_span(request.args), rooms()
-    usage = gather(connection(), span, settings=here.settings, model=here.model.card.model_id)
+    span, here = parse_date_range(request.args), services()
+    usage = build_usage_report(connection(), span, settings=here.settings, model=here.model.card.model_id)
     return success({"usage": _usage_json(usage)})
 
 
 @api.get("/usage/export.xlsx")
 def export_ledger() -> Response:
     """Every send of the span, a line each, and what they come to."""
-    span = read_span(request.args)
-    sends = database.list_sends(connection(), span.low, span.high)
-    return workbook(sheets.write_ledger(sends, tell=teller()), _name(span, "xlsx"))
+    span = parse_date_range(request.args)
+    sends = database.list_charges(connection(), span.low, span.high)
+    return workbook(sheets.write_ledger(sends, tell=translator()), _name(span, "xlsx"))
 
 
 @api.get("/usage/export.csv")
 def stream_ledger() -> Response:
     """The same as text, written while it is sent."""
-    span = read_span(request.args)
-    lines = _lines(rooms().settings, span, teller())
+    span = parse_date_range(request.args)
+    lines = _lines(services().settings, span, translator())
     return attached(Response(begun(lines), mimetype="text/csv"), _name(span, "csv"), "usage.csv")
 
 
@@ -52,7 +52,7 @@ def stream_ledger() -> Response:
 def collect_records() -> Answer:
     """Ask again for pictures that were ordered and never heard of; nothing is ordered anew."""
     chosen = _chosen(json_body("ids", "all"))
-    return _begun(database.collect_records(connection(), chosen, card=rooms().card))
+    return _begun(database.refetch(connection(), chosen, card=services().card))
 
 
 @api.post("/records/retry")
@@ -60,7 +60,7 @@ def order_records_again() -> Answer:
     """Order pictures of which nobody knows anew: they may be paid twice."""
     body = json_body("ids", "all", "request_id")
     key = asked_key(body)
-    return _begun(database.order_again(connection(), _chosen(body), card=rooms().card, key=key))
+    return _begun(database.resubmit(connection(), _chosen(body), card=services().card, key=key))
 
 
 @api.post("/records/drop")
@@ -70,8 +70,8 @@ def drop_records() -> Answer:
     billed = body.get("billed")
     if not isinstance(billed, bool):
         raise InvalidRequest("billed", "billed 应为 true（账单里有这一笔）或 false（没有）")
-    settled = database.drop_records(connection(), _chosen(body), billed=billed)
-    rooms().worker.bell.ring()
+    settled = database.resolve_charges(connection(), _chosen(body), billed=billed)
+    services().worker.wake.notify()
     return success({"records": settled.records, "amount": yuan(settled.amount), "undo": settled.undo})
 
 
@@ -81,11 +81,11 @@ def undo_drop() -> Answer:
     undo = json_body("undo").get("undo")
     if not is_id(undo):
         raise InvalidRequest("undo", "undo 应为放弃时得到的编号")
-    return success({"records": database.undo_drop(connection(), undo)})
+    return success({"records": database.undo_resolution(connection(), undo)})
 
 
-def _begun(done: database.Done) -> Answer:
-    rooms().worker.bell.ring()
+def _begun(done: database.RequeueResult) -> Answer:
+    services().worker.wake.notify()
     return success(dataclasses.asdict(done))
 
 
@@ -93,20 +93,20 @@ def _chosen(body: Mapping[str, Any]) -> list[int] | None:
     """``{"ids": […]}``, or ``{"all": true}`` as None. Raises InvalidRequest."""
     if "ids" not in body and body.get("all") is True:
         return None
-    ids = whole_numbers(body.get("ids"), "ids")
+    ids = parse_ids(body.get("ids"), "ids")
     if not ids or body.get("all"):
         raise InvalidRequest("ids", "请选择至少一条记录，或写 all 为 true，不要两样都写")
     return ids
 
 
-def _lines(settings: Settings, span: Span, tell: Tell) -> Iterator[str]:
+def _lines(settings: Settings, span: DateRange, tell: Translate) -> Iterator[str]:
     with closing(database.connect(settings.database_path)) as db:
-        sends = begun(database.list_sends(db, span.low, span.high))
+        sends = begun(database.list_charges(db, span.low, span.high))
         yield from sheets.ledger_lines(sends, tell=tell)
 
 
-def _name(span: Span, ending: str) -> str:
-    return told(f"用量-{span.first}至{span.last}.{ending}")
+def _name(span: DateRange, ending: str) -> str:
+    return translate(f"用量-{span.first}至{span.last}.{ending}")
 
 
 def _usage_json(usage: Usage) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _usage_json(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _spent_json(spent: Spent) -> dict[str, Any]:
+def _spent_json(spent: SpendTotals) -> dict[str, Any]:
     return {
         "billed": yuan(spent.billed),
         "pictures": spent.pictures,

@@ -22,7 +22,7 @@ _NOT_NEEDED = re.compile(  # comments on their own lines, those after code, inde
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 
 
-class Joiner:
+class Bundler:
     """The modules of a site by their path, joined on demand; see the module's own words.
 
     modules  path below ``static/js`` -> its text
@@ -45,7 +45,7 @@ class Joiner:
         run = f"(async () => {{\n{self._body(last, page)}}})();\n"
         return "".join(parts) + run + f"export {{ {names} }};\n"
 
-    def late(self, page: str, entries: Iterable[str], module: str) -> str:
+    def lazy_chunk(self, page: str, entries: Iterable[str], module: str) -> str:
         """The script that gives what ``module`` exports, loaded by the page later on."""
         shared = self._own(list(entries))
         inside = [path for path in self._reached([module]) if path not in shared]

@@ -15,7 +15,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, url_for
 
 from app.errors import NotFound
-from app.web.assets.bundler import Joiner
+from app.web.assets.bundler import Bundler
 from app.web.i18n import language
 
 _KEY = "ai_image_generator_assets"
@@ -24,7 +24,7 @@ _YEAR = "public, max-age=31536000, immutable"
 assets = Blueprint("assets", __name__, url_prefix="/assets")
 
 
-class Shelf:
+class AssetBundle:
     """What lay in ``static/js`` and ``static/css`` at the start, joined when first asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +35,7 @@ class Shelf:
         everything = repr((self._scripts, self._styles, language.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
         self._joiners = {
-            spoken: Joiner(self._scripts, partial(self.address, spoken)) for spoken in language.OFFERED
+            spoken: Bundler(self._scripts, partial(self.address, spoken)) for spoken in language.LOCALES
         }
         self._joined: dict[tuple[str, str, str], str] = {}
 
@@ -65,12 +65,12 @@ class Shelf:
             raise NotFound("没有这个脚本，请刷新页面")
         if late and late not in joiner.late_modules(entries):
             raise NotFound("没有这个脚本，请刷新页面")
-        return joiner.late(page, entries, late) if late else joiner.page(page, entries)
+        return joiner.lazy_chunk(page, entries, late) if late else joiner.page(page, entries)
 
 
-def furnish_assets(app: Flask) -> None:
+def init_assets(app: Flask) -> None:
     """Let templates name the scripts and styles of their page."""
-    shelf = Shelf(Path(app.root_path) / "static")
+    shelf = AssetBundle(Path(app.root_path) / "static")
     app.extensions[_KEY] = shelf
     app.register_blueprint(assets)
 
@@ -113,8 +113,8 @@ def _answer(text: str, kind: str, version: str) -> Response:
     return response
 
 
-def _shelf() -> Shelf:
-    shelf: Shelf = current_app.extensions[_KEY]
+def _shelf() -> AssetBundle:
+    shelf: AssetBundle = current_app.extensions[_KEY]
     return shelf
 
 

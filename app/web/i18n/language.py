@@ -15,10 +15,10 @@ from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
 from app.web.i18n.catalogue import Catalogue, fill
-from app.web.urls import own_page, parts_of
+from app.web.urls import safe_redirect_target, safe_urlsplit
 
-Tell = Callable[[str], str]
-OFFERED = ("zh", "en")
+Translate = Callable[[str], str]
+LOCALES = ("zh", "en")
 _IN_WORDS = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
 _YEAR = 365 * 24 * 3600
@@ -26,11 +26,11 @@ CATALOGUE = Path(__file__).parents[2] / "translations" / "en" / "LC_MESSAGES" / 
 language = Blueprint("language", __name__)
 
 
-def install(app: Flask) -> None:
+def init_i18n(app: Flask) -> None:
     """Give the app its languages, and the templates their ``_("…")`` and ``| told``."""
-    Babel(app, default_locale="zh", locale_selector=_wish, configure_jinja=False)
-    app.jinja_env.globals["_"] = say
-    app.jinja_env.filters["told"] = told
+    Babel(app, default_locale="zh", locale_selector=select_locale, configure_jinja=False)
+    app.jinja_env.globals["_"] = gettext
+    app.jinja_env.filters["told"] = translate
     app.context_processor(_for_templates)
     app.register_blueprint(language)
     app.after_request(_depend_on_wish)
@@ -45,19 +45,19 @@ def is_english() -> bool:
     return english
 
 
-def say(sentence: str, **values: Any) -> str:
+def gettext(sentence: str, **values: Any) -> str:
     """A sentence with its gaps filled, in the language of this request."""
     if not is_english():
         return fill(sentence, values)
-    return fill(_english().words.get(sentence) or sentence, values, told)
+    return fill(_english().words.get(sentence) or sentence, values, translate)
 
 
-def told(sentence: str) -> str:
+def translate(sentence: str) -> str:
     """A finished sentence of any room in this request's language; a person's own words stay as they are."""
-    return teller()(sentence)
+    return translator()(sentence)
 
 
-def teller() -> Tell:
+def translator() -> Translate:
     """``told`` of this request, also for what is written while its answer is sent."""
     return _english().told if is_english() else str
 
@@ -79,7 +79,7 @@ def choose() -> Response:
     """The switch: keep the choice, back to the page it was made on."""
     chosen = request.form.get("language", "")
     answer = redirect(_page_before(), 303)
-    if chosen in OFFERED:
+    if chosen in LOCALES:
         answer.set_cookie(_COOKIE, chosen, max_age=_YEAR, samesite="Lax", httponly=True)
     return answer
 
@@ -89,11 +89,11 @@ def _for_templates() -> dict[str, Any]:
     return {"language": "en" if is_english() else "zh-CN"}
 
 
-def _wish() -> str:
+def select_locale() -> str:
     """What was chosen by the switch, else the first that the browser names and we speak, else Chinese."""
     wishes = [request.cookies.get(_COOKIE, ""), *(tag for tag, _ in request.accept_languages)]
     known = (tag.lower().partition("-")[0] for tag in wishes)
-    return next((tag for tag in known if tag in OFFERED), "zh")
+    return next((tag for tag in known if tag in LOCALES), "zh")
 
 
 @cache
@@ -104,10 +104,10 @@ def _english() -> Catalogue:
 
 def _page_before() -> str:
     """The path of the page that the switch was on, when it is one of ours."""
-    before = parts_of(request.referrer or "")
+    before = safe_urlsplit(request.referrer or "")
     if before.netloc.lower() != request.host.lower():
         return "/"
-    return own_page(f"{before.path}?{before.query}" if before.query else before.path)
+    return safe_redirect_target(f"{before.path}?{before.query}" if before.query else before.path)
 
 
 def _depend_on_wish(response: Response) -> Response:

@@ -11,7 +11,7 @@ _LEVEL = 6
 _LEVEL_OF_KEPT = 9  # for what the browser asks for once
 
 
-def lighten(app: Flask) -> None:
+def init_compression(app: Flask) -> None:
     """Pack every text answer for clients that can unpack it; let static files be asked for anew by ETag."""
     app.after_request(_keep_or_ask)
     app.after_request(_pack)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, current_app, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response
 
-from app.errors import Busy
-from app.web.services import rooms
-from app.web.urls import own_page
+from app.errors import TryLater
+from app.web.services import services
+from app.web.urls import safe_redirect_target
 
 COOKIE = (
     "ai_image_generator"  # cookies know no ports: another program on this machine may call its own "session"
@@ -28,7 +28,7 @@ _SESSIONS = "ai_image_generator_sessions"  # of each session that is open: until
 login = Blueprint("login", __name__)
 
 
-class Guesses:
+class LoginThrottle:
     """Wrong passwords so far. Whoever guesses wrong waits longer each time; nobody else has to."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,15 +38,15 @@ class Guesses:
         self._wrong: dict[str, tuple[int, float]] = {}
         self._salt = secrets.token_bytes(16)
 
-    def judge(self, guess: str, password: str, address: str) -> tuple[bool, float]:
+    def check(self, guess: str, password: str, address: str) -> tuple[bool, float]:
         """(whether it is right, seconds to wait when it was not even looked at).
 
         One guess at a time: Busy while another is hashed, for a thread that waited would answer no page.
         """
         if not self._lock.acquire(blocking=False):
-            raise Busy("有别人正在登录，请 1 秒后再试", retry_after=1)
+            raise TryLater("有别人正在登录，请 1 秒后再试", retry_after=1)
         try:
-            return self._judge(guess, password, _home_of(address))
+            return self._judge(guess, password, client_key(address))
         finally:
             self._lock.release()
 
@@ -68,7 +68,7 @@ class Guesses:
         return hashlib.scrypt(text.encode(), salt=self._salt, n=2**14, r=8, p=1)
 
 
-def _home_of(address: str) -> str:
+def client_key(address: str) -> str:
     """Who guesses: an address, or the whole /64 of an IPv6 one, for each machine has all of these."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -77,14 +77,14 @@ def _home_of(address: str) -> str:
     return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
 
 
-def install(app: Flask, *, password: str) -> None:
+def init_login(app: Flask, *, password: str) -> None:
     """Sessions end with the process, for the key that signs them is made anew; no password, no session."""
     if password:
         app.secret_key = secrets.token_bytes(32)
     app.config.update(
         SESSION_COOKIE_NAME=COOKIE, SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Strict"
     )
-    app.extensions[_KEY] = Guesses()
+    app.extensions[_KEY] = LoginThrottle()
     app.extensions[_SESSIONS] = {}
     app.jinja_env.globals["has_password"] = bool(password)
     app.register_blueprint(login)
@@ -104,13 +104,13 @@ def page() -> str:
 @login.post("/login")
 def enter() -> tuple[str, int] | Response:
     """A guess: in, or the form again with one sentence."""
-    if not rooms().settings.access_password:
-        return redirect(own_page(request.args.get("next", "/")))
-    guesses: Guesses = current_app.extensions[_KEY]
+    if not services().settings.access_password:
+        return redirect(safe_redirect_target(request.args.get("next", "/")))
+    guesses: LoginThrottle = current_app.extensions[_KEY]
     guess = request.form.get("password", "")[:1000]
     try:
-        right, wait = guesses.judge(guess, rooms().settings.access_password, request.remote_addr or "")
-    except Busy as busy:
+        right, wait = guesses.check(guess, services().settings.access_password, request.remote_addr or "")
+    except TryLater as busy:
         return _later(busy.message, busy.retry_after)
     if wait > 0:
         seconds = math.ceil(wait)
@@ -118,13 +118,13 @@ def enter() -> tuple[str, int] | Response:
     if not right:
         return render_template("login.html", problem="密码不对，请再试一次"), 403
     _open_session()
-    return redirect(own_page(request.args.get("next", "/")))
+    return redirect(safe_redirect_target(request.args.get("next", "/")))
 
 
 @login.post("/logout")
 def leave() -> Response:
     """The way out: this session is over, also for whoever has a copy of its cookie."""
-    if rooms().settings.access_password:
+    if services().settings.access_password:
         _sessions().pop(session.pop("id", ""), None)
     return redirect("/", 303)
 

@@ -11,7 +11,7 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _SLOW_SECONDS = 1.0
 
 
-def watch(app: Flask) -> None:
+def init_request_log(app: Flask) -> None:
     """Take the time of every call; before the doors, so that refused ones are seen too."""
     app.before_request(_start)
     app.after_request(_note)
@@ -25,7 +25,7 @@ def _note(response: Response) -> Response:
     seconds = time.monotonic() - g.started
     if request.method not in _SAFE_METHODS or seconds > _SLOW_SECONDS or response.status_code >= 500:
         named = request.view_args or {}
-        log.note(
+        log.log_event(
             "web",
             "call",
             method=request.method,

@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.errors import Forbidden
 from app.web.middleware import login
-from app.web.services import rooms
-from app.web.urls import parts_of
+from app.web.services import services
+from app.web.urls import safe_urlsplit
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OPEN_ENDPOINTS = (
@@ -28,13 +28,13 @@ _HEADERS = {
 }
 
 
-def guard(app: Flask, *, password: str) -> None:
+def init_security(app: Flask, *, password: str) -> None:
     """Put the checks before every request and the headers behind every answer."""
     app.before_request(_know_the_host)
     app.before_request(_refuse_other_sites)
     app.before_request(_ask_for_password)
     app.after_request(_add_headers)
-    login.install(app, password=password)
+    login.init_login(app, password=password)
 
 
 def lets_in() -> bool:
@@ -49,7 +49,7 @@ def lets_in() -> bool:
 
 def _know_the_host() -> None:
     name = _host_name(request.host)
-    if not (name == "localhost" or _is_numeric(name) or name in rooms().settings.allowed_hosts):
+    if not (name == "localhost" or _is_numeric(name) or name in services().settings.allowed_hosts):
         raise Forbidden(
             f"不认识的主机名「{name[:100]}」，请用 localhost 或数字地址打开；"
             "是自己的主机名，就把它写进 .env 的 ALLOWED_HOSTS，再重新启动"
@@ -61,13 +61,13 @@ def _refuse_other_sites() -> None:
     if request.method in _SAFE_METHODS:
         return
     origin = request.headers.get("Origin")
-    foreign = origin is not None and parts_of(origin).netloc.lower() != request.host.lower()
+    foreign = origin is not None and safe_urlsplit(origin).netloc.lower() != request.host.lower()
     if foreign or request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         raise Forbidden("这个请求来自别的网站，已拒绝")
 
 
 def _ask_for_password() -> AnyResponse | None:
-    if not rooms().settings.access_password or request.endpoint in OPEN_ENDPOINTS:
+    if not services().settings.access_password or request.endpoint in OPEN_ENDPOINTS:
         return None
     if login.is_logged_in():
         return None
@@ -79,7 +79,7 @@ def _ask_for_password() -> AnyResponse | None:
 def _add_headers(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    own_domain = rooms().settings.oss_public_url or rooms().settings.oss_endpoint
+    own_domain = services().settings.oss_public_url or services().settings.oss_endpoint
     if own_domain.startswith("http://"):  # a bucket without https: its pictures are let in by name
         policy = _HEADERS["Content-Security-Policy"].replace(" https:;", f" https: {own_domain};")
         response.headers["Content-Security-Policy"] = policy
@@ -88,7 +88,7 @@ def _add_headers(response: Response) -> Response:
 
 def _host_name(host: str) -> str:
     """Without port and without the dot that may end a full name; nothing when it is no host."""
-    return (parts_of(f"//{host}").hostname or "").lower().removesuffix(".")
+    return (safe_urlsplit(f"//{host}").hostname or "").lower().removesuffix(".")
 
 
 def _is_numeric(name: str) -> bool:

@@ -7,7 +7,7 @@ from flask import Flask, current_app, request
 import database
 from app import log
 from app.errors import StoreLost
-from app.web.services import rooms
+from app.web.services import services
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _WITHOUT_DATABASE = (
@@ -26,7 +26,7 @@ def install(app: Flask) -> None:
 
 def unreadable(error: database.Error) -> str:
     """The sentence about a query that failed; a damaged file is ordered from no more."""
-    store = rooms().worker.store
+    store = services().worker.store
     store.report(error)
     return store.complaint() or f"数据库现在读不出来（{error}），请检查磁盘和文件权限"
 
@@ -35,11 +35,11 @@ def _refuse() -> None:
     """A damaged file may still be read, as far as that goes."""
     if request.endpoint in _WITHOUT_DATABASE:
         return
-    store = rooms().worker.store
+    store = services().worker.store
     if complaint := store.away() if request.method in _SAFE_METHODS else store.complaint():
         raise StoreLost(complaint)
 
 
 def _answer_unreadable(error: database.Error) -> Any:
-    log.trouble("web", "database_unreadable")
+    log.log_exception("web", "database_unreadable")
     return current_app.handle_user_exception(StoreLost(unreadable(error)))

@@ -11,11 +11,11 @@ from app.domain import CONTENT_FIELDS, ImageRequest, Record
 from app.errors import CAUSES, InvalidRequest, KeyReused, NotFound
 from app.images import store
 from app.library.library import shown_at
-from app.web.i18n.language import told
-from app.web.params import asked_number
+from app.web.i18n.language import translate
+from app.web.params import int_arg
 from app.web.serializers import sizes_json
-from app.web.services import connection, rooms
-from app.web.submit import BadRows, asked_key, queue_rows
+from app.web.services import connection, services
+from app.web.submit import RowErrors, asked_key, submit_rows
 
 RESULTS_SHOWN = 60
 _YEAR = 365 * 24 * 3600
@@ -26,7 +26,7 @@ pages.add_app_template_filter(shown_at, "reference_thumbnail")
 @pages.get("/")
 def index() -> str:
     """单图生成; ``?from=<record id>`` fills the form with what that record was made from."""
-    origin = asked_number("from")
+    origin = int_arg("from")
     draft = database.get_record(connection(), origin).request if origin else None
     return _index_page(draft=draft)
 
@@ -37,22 +37,22 @@ def generate() -> tuple[str, int] | Response:
     fields = request.form.to_dict()
     try:
         _queue_once(fields)
-    except (InvalidRequest, BadRows) as problem:
+    except (InvalidRequest, RowErrors) as problem:
         return _index_page(problem=problem, typed=fields), 400
     return redirect(url_for("pages.index"), 303)
 
 
 def _queue_once(fields: dict[str, str]) -> None:
     try:
-        queue_rows([fields], source="single", key=asked_key(fields))
+        submit_rows([fields], source="single", key=asked_key(fields))
     except KeyReused:  # the same page, gone back to and filled in otherwise
-        queue_rows([fields], source="single")
+        submit_rows([fields], source="single")
 
 
 def _index_page(draft: ImageRequest | None = None, **context: Any) -> str:
     results = database.list_single_records(connection(), limit=RESULTS_SHOWN)
     paused = database.list_paused_reasons(connection(), source="single")
-    sizes = sizes_json(rooms().model.card)
+    sizes = sizes_json(services().model.card)
     return render_template(
         "index.html",
         results=results,
@@ -69,8 +69,8 @@ def batch() -> str:
     """批量生成: the draft, or with ``?id=`` a batch that was started."""
     batch_id = request.args.get("id", "")
     shown = database.get_batch(connection(), batch_id) if batch_id else None
-    prices = {size: offer["price"] for size, offer in sizes_json(rooms().model.card).items()}
-    causes = {cause: told(words) for cause, words in CAUSES.items()}
+    prices = {size: offer["price"] for size, offer in sizes_json(services().model.card).items()}
+    causes = {cause: translate(words) for cause, words in CAUSES.items()}
     return render_template(
         "batch.html", batch=shown, prices=prices, causes=causes, content_fields=CONTENT_FIELDS
     )
@@ -86,7 +86,7 @@ def favicon() -> Response:
 def output(name: str) -> Response:
     """A picture as it was kept."""
     try:
-        path = store.open_output(rooms().settings.output_dir, name)
+        path = store.open_output(services().settings.output_dir, name)
     except NotFound:
         return _from_bucket(name, small=False)
     return send_file(path.absolute(), conditional=True, max_age=3600)
@@ -97,7 +97,7 @@ def thumbnail(record_id: int) -> Response:
     """A record's picture at 320 px; made again when it is missing."""
     record = _kept(record_id)
     try:
-        path = store.ensure_thumbnail(rooms().settings.output_dir, record.id, record.filename)
+        path = store.ensure_thumbnail(services().settings.output_dir, record.id, record.filename)
     except NotFound:
         return _from_bucket(record.filename, small=True)
     return send_file(path.absolute(), mimetype="image/webp", conditional=True, max_age=_YEAR)
@@ -105,7 +105,7 @@ def thumbnail(record_id: int) -> Response:
 
 def _from_bucket(name: str, *, small: bool) -> Response:
     """The way to the copy in OSS of a picture that is no longer here. NotFound when there is none."""
-    copies, key = rooms().worker.copies, database.find_output_copy(connection(), name)
+    copies, key = services().worker.copies, database.find_output_copy(connection(), name)
     if copies is None or not key:
         raise NotFound("找不到这张图片，可能已被移走或删除")
     answer = redirect(copies.thumbnail(key) if small else copies.address(key), 302)

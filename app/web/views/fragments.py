@@ -9,11 +9,11 @@ from werkzeug.wrappers import Response
 
 import database
 from app.errors import StorageError
-from app.web.i18n.language import is_english, told
+from app.web.i18n.language import is_english, translate
 from app.web.middleware.store_state import unreadable
-from app.web.params import asked_number
+from app.web.params import int_arg
 from app.web.serializers import told_card
-from app.web.services import connection, rooms
+from app.web.services import connection, services
 from app.web.views.create import RESULTS_SHOWN
 
 live = Blueprint("live", __name__)
@@ -22,7 +22,7 @@ _MOST_GONE = 10 * RESULTS_SHOWN  # a page that stays open gathers more tiles tha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class AppStatus:
     """The top bar's state; money is CNY.
 
     ``state`` is ready, demo, key_missing, paused, disk_low or store_lost. In the last nothing is asked of the
@@ -38,14 +38,14 @@ class House:
     version: int
 
 
-def show_house(app: Flask) -> None:
+def init_status_context(app: Flask) -> None:
     """Give every template ``card`` and ``house``."""
-    app.context_processor(lambda: {"card": told_card(rooms().card), "house": house()})
+    app.context_processor(lambda: {"card": told_card(services().card), "house": app_status()})
 
 
-def house() -> House:
+def app_status() -> AppStatus:
     """The state as it is now."""
-    if complaint := rooms().worker.store.complaint():
+    if complaint := services().worker.store.complaint():
         return _lost(complaint)
     try:
         return _known()
@@ -55,10 +55,10 @@ def house() -> House:
         return _lost(unreadable(error))
 
 
-def _lost(sentence: str) -> House:
-    return House(
+def _lost(sentence: str) -> AppStatus:
+    return AppStatus(
         state="store_lost",
-        state_text=told(sentence),
+        state_text=translate(sentence),
         running=0,
         queued=0,
         done_share=None,
@@ -67,14 +67,16 @@ def _lost(sentence: str) -> House:
     )
 
 
-def _known() -> House:
-    db, settings = connection(), rooms().settings
+def _known() -> AppStatus:
+    db, settings = connection(), services().settings
     work = _work()
     state, text = _state(work.paused_reason)
-    left = None if settings.budget is None else max(settings.budget - database.committed(db), Decimal(0))
-    return House(
+    left = (
+        None if settings.budget is None else max(settings.budget - database.committed_spend(db), Decimal(0))
+    )
+    return AppStatus(
         state=state,
-        state_text=told(text),
+        state_text=translate(text),
         running=work.running,
         queued=work.queued,
         done_share=1 - (work.running + work.queued) / work.total if work.total else None,
@@ -84,7 +86,7 @@ def _known() -> House:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class OpenWork:
     """What is going on, as of one version of the database."""
 
     version: int
@@ -94,14 +96,14 @@ class Work:
     paused_reason: str
 
 
-def _work() -> Work:
+def _work() -> OpenWork:
     """Counted once for each version: many browsers ask, seldom has anything changed."""
-    db, mine = connection(), rooms().mine
-    seen: Work | None = getattr(mine, "work", None)
+    db, mine = connection(), services().thread_local
+    seen: OpenWork | None = getattr(mine, "work", None)
     if seen is None or seen.version != database.last_version(db):
-        with database.snapshot(db):
+        with database.read_transaction(db):
             running, queued, total = database.count_open_work(db)
-            seen = mine.work = Work(
+            seen = mine.work = OpenWork(
                 version=database.last_version(db),
                 running=running,
                 queued=queued,
@@ -112,8 +114,8 @@ def _work() -> Work:
 
 
 def _state(paused_reason: str) -> tuple[str, str]:
-    settings, label = rooms().settings, rooms().model.card.label
-    if low := rooms().worker.disk.complaint():
+    settings, label = services().settings, services().model.card.label
+    if low := services().worker.disk.problem():
         return "disk_low", low
     if settings.missing_keys:
         return "key_missing", f"还没有设置 {'、'.join(settings.missing_keys)}，请写进 .env 后重新启动"
@@ -127,9 +129,9 @@ def _state(paused_reason: str) -> tuple[str, str]:
 @live.get("/live/status")
 def status() -> Response:
     """The top bar's state."""
-    now = house()
+    now = app_status()
     tag = hashlib.sha256(repr(now).encode()).hexdigest()[:16]
-    return unless_unchanged(make_response("" if is_known(tag) else render_template("_status.html")), tag)
+    return with_etag(make_response("" if etag_matches(tag) else render_template("_status.html")), tag)
 
 
 @live.get("/live/results")
@@ -139,8 +141,8 @@ def results() -> Response:
     Header X-Version says up to when.
     """
     db = connection()
-    since = asked_number("since")
-    with database.snapshot(db):
+    since = int_arg("since")
+    with database.read_transaction(db):
         version = database.last_version(db)
         changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)
         paused = database.list_paused_reasons(db, source="single")
@@ -149,17 +151,17 @@ def results() -> Response:
     html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in gone)
     response = make_response(html)
     response.headers["X-Version"] = str(version)
-    return unless_unchanged(response, f"{since}-{version}")
+    return with_etag(response, f"{since}-{version}")
 
 
-def unless_unchanged(response: Response, tag: str) -> Response:
+def with_etag(response: Response, tag: str) -> Response:
     """Give it an ETag; 304 when the client has that one already."""
     response.set_etag(_in_language(tag))
     response.headers["Cache-Control"] = "no-cache"
     return response.make_conditional(request)
 
 
-def is_known(tag: str) -> bool:
+def etag_matches(tag: str) -> bool:
     """Whether the client has what this tag stands for already, packed or not."""
     return request.if_none_match.contains_weak(_in_language(tag))
 

@@ -10,7 +10,7 @@ from flask import Blueprint
 import database
 from app.web.middleware.login import is_logged_in
 from app.web.serializers import Answer, failure, success
-from app.web.services import Rooms, rooms
+from app.web.services import Services, services
 from app.worker.disk_space import DiskLow
 
 health = Blueprint("health", __name__)
@@ -20,12 +20,12 @@ _WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线�
 @health.get("/healthz")
 def healthz() -> Answer:
     """200 when all is well, else 503 and what is not."""
-    here = rooms()
+    here = services()
     lost = here.worker.store.complaint()
     checks = {
         "database": not lost and database.is_healthy(here.settings.database_path),
-        "disk": not here.worker.disk.complaint(),
-        "worker": here.worker.is_at_work,
+        "disk": not here.worker.disk.problem(),
+        "worker": here.worker.is_running,
         "model": not here.settings.missing_keys,
     }
     wrong = "、".join(_WORDS[name] for name, good in checks.items() if not good)
@@ -36,7 +36,7 @@ def healthz() -> Answer:
     return failure("有问题" if is_stranger else lost or f"有问题：{wrong}", 503, **told)
 
 
-def _facts(here: Rooms) -> dict[str, Any]:
+def _facts(here: Services) -> dict[str, Any]:
     try:
         free = here.worker.disk.free
     except DiskLow:
@@ -44,6 +44,6 @@ def _facts(here: Rooms) -> dict[str, Any]:
     return {
         "disk_free_bytes": free,
         "image_model": here.model.card.name,
-        "under_way": here.worker.in_hand,
+        "under_way": here.worker.claimed_count,
         "stopping": here.worker.is_stopping,
     }

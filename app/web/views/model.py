@@ -11,9 +11,9 @@ from flask import render_template
 import generator
 from app import log
 from app.config import Settings
-from app.domain import ModelCard
-from app.errors import Busy, Conflict, ModelError
-from app.web.services import rooms
+from app.domain import ModelSpec
+from app.errors import Conflict, ModelError, TryLater
+from app.web.services import services
 from app.web.views.create import pages
 
 
@@ -21,7 +21,7 @@ from app.web.views.create import pages
 class Choice:
     """One image model and how far its settings have come: variable -> ``set``, ``default`` or ``empty``."""
 
-    card: ModelCard
+    card: ModelSpec
     price: str
     variables: dict[str, str]
     in_use: bool
@@ -37,41 +37,41 @@ def model() -> str:
 @pages.post("/model")
 def test_model_key() -> str:
     """Test the key in use, one test at a time -> the page with one sentence on what came back."""
-    here = rooms()
+    here = services()
     if here.settings.missing_keys:
         raise Conflict(f"还没有设置 {'、'.join(here.settings.missing_keys)}，请写进 .env 后重新启动")
     if not here.key_test.acquire(blocking=False):
-        raise Busy("已经在测试密钥了，请等它测完")
+        raise TryLater("已经在测试密钥了，请等它测完")
     try:
-        tested = here.model.test_key()
+        tested = here.model.check_key()
     except ModelError as problem:
-        log.note("web", "key_tested", model=here.model.card.name, result="bad", cause=problem.cause)
+        log.log_event("web", "key_tested", model=here.model.card.name, result="bad", cause=problem.cause)
         return _page(result="bad", sentence=problem.message)
     finally:
         here.key_test.release()
-    result = "good" if tested.proven else "open"
-    log.note("web", "key_tested", model=here.model.card.name, result=result)
+    result = "good" if tested.verified else "open"
+    log.log_event("web", "key_tested", model=here.model.card.name, result=result)
     return _page(result=result, sentence=tested.text)
 
 
 def _page(**tested: str) -> str:
-    settings = rooms().settings
-    choices = [_choice(card, settings) for card in generator.list_cards(settings)]
+    settings = services().settings
+    choices = [_choice(card, settings) for card in generator.list_specs(settings)]
     choices.sort(key=lambda choice: not choice.in_use)
     return render_template("model.html", choices=choices, dotenv=Path(".env").absolute(), **tested)
 
 
-def _choice(card: ModelCard, settings: Settings) -> Choice:
+def _choice(card: ModelSpec, settings: Settings) -> Choice:
     return Choice(
         card=card,
         price=_price(card),
-        variables={name: settings.how_filled(name) for name in card.setup.variables},
+        variables={name: settings.source_of(name) for name in card.setup.variables},
         in_use=card.name == settings.image_model,
         ready=not settings.missing_for(card.name),
     )
 
 
-def _price(card: ModelCard) -> str:
+def _price(card: ModelSpec) -> str:
     if not card.is_priced:
         return "未设价格：填写 PRICE_PER_IMAGE 后才能统计费用"
     lowest, highest = min(card.prices.values()), max(card.prices.values())

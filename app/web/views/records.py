@@ -12,7 +12,7 @@ import database
 from app.domain import MAX_ID, Record
 from app.errors import InvalidRequest
 from app.web.filter_chips import Chip, chips_for
-from app.web.filters import read_filter
+from app.web.filters import parse_filter
 from app.web.services import connection
 from app.web.views.create import pages
 from app.web.views.fragments import live
@@ -28,7 +28,7 @@ _YEAR = 365 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class RecordsPage:
     """A page of the list. ``asked`` is the address; ``problem`` says what cannot be read in it."""
 
     asked: Mapping[str, str]
@@ -126,11 +126,11 @@ def change_records() -> Response:
     if carried and (picked := _ticked()):
         return redirect(url_for(carried, ids=",".join(map(str, picked))), 303)
     for name, change in (("delete", database.delete_records), ("restore", database.restore_records)):
-        change(connection(), _pressed(name))
+        change(connection(), _ids_for(name))
     return redirect(_address(_asked(), {"record": "", "page": request.args.get("page", "")}), 303)
 
 
-def _pressed(name: str) -> list[int]:
+def _ids_for(name: str) -> list[int]:
     """The records that the button of this name stands for: its own, or those that are ticked."""
     value = request.form.get(name, "")
     return _ticked() if value == "picked" else _numbers([value])
@@ -160,21 +160,21 @@ def _address(asked: Mapping[str, str], changes: Mapping[str, Any]) -> str:
     return url_for("pages.records", **{name: value for name, value in merged.items() if value})
 
 
-def _find() -> Found:
+def _find() -> RecordsPage:
     asked, db = _asked(), connection()
     view = _view(asked)
     limit = _whole(asked, "limit", VIEWS[view], FEWEST, MOST)
     try:
-        wanted, problem = read_filter(asked), ""
+        wanted, problem = parse_filter(asked), ""
     except InvalidRequest as error:
         wanted, problem = database.RecordFilter(trash="trash" in asked), error.message
     as_of = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
-    with database.snapshot(db):
+    with database.read_transaction(db):
         total = 0 if problem else database.count_records(db, wanted)
         page = _whole(asked, "page", 1, 1, max(1, -(-total // limit)))
         offset = (page - 1) * limit
         listed = database.list_records(db, wanted, limit=limit, offset=offset) if total else []
-        return Found(
+        return RecordsPage(
             asked=asked,
             problem=problem,
             view=view,
@@ -217,14 +217,14 @@ def _whole(asked: Mapping[str, str], name: str, default: int, low: int, high: in
     return min(max(number, low), high)
 
 
-def _answer(html: str, found: Found) -> Response:
+def _answer(html: str, found: RecordsPage) -> Response:
     response = make_response(html)
     if "view" in found.asked:
         response.set_cookie("records_view", found.view, max_age=_YEAR, samesite="Lax", httponly=True)
     return response
 
 
-def _words(found: Found) -> dict[str, Any]:
+def _words(found: RecordsPage) -> dict[str, Any]:
     """What the templates speak with."""
     return {"found": found}
 

@@ -9,8 +9,8 @@ from werkzeug.wrappers import Response
 
 import database
 from app.domain import LibraryPage
-from app.errors import BucketError, Busy
-from app.web.services import connection, rooms
+from app.errors import BucketError, TryLater
+from app.web.services import connection, services
 from app.web.views.create import pages
 
 IMAGES_A_PAGE = 120
@@ -24,7 +24,7 @@ def samples() -> str:
     number = max(1, request.args.get("page", 1, type=int))
     shown = _shown((number - 1) * IMAGES_A_PAGE)
     last = max(1, -(-shown["library"].total // IMAGES_A_PAGE))
-    copies = database.count_output_copies(connection()) if rooms().worker.copies else None
+    copies = database.count_output_copies(connection()) if services().worker.copies else None
     return render_template("samples.html", page=number, pages=last, copies=copies, **shown)
 
 
@@ -33,32 +33,32 @@ def sample_list() -> str:
     """A part of the page: what ``?search=`` finds from ``?offset=`` on, or only the one of ``?key=``."""
     key = request.args.get("key", "")
     if key:
-        return render_template("_sample.html", image=rooms().library.image(key))
+        return render_template("_sample.html", image=services().library.image(key))
     return render_template("_samples.html", **_shown(max(0, request.args.get("offset", 0, type=int))))
 
 
 @pages.get("/samples/files/<path:key>")
 def sample_file(key: str) -> Response:
     """A reference image; where it lies in the bucket, the way there."""
-    return _lead_to(rooms().library.file(key), max_age=3600)
+    return _lead_to(services().library.file(key), max_age=3600)
 
 
 @pages.get("/samples/thumbnails/<path:key>")
 def sample_thumbnail(key: str) -> Response:
     """A reference image at thumbnail size."""
-    return _lead_to(rooms().library.thumbnail(key), max_age=_YEAR)
+    return _lead_to(services().library.thumbnail(key), max_age=_YEAR)
 
 
 def _shown(offset: int) -> dict[str, Any]:
     """What the page and its parts are drawn from: an empty library with its trouble when none can be had."""
-    library, search = rooms().library, request.args.get("search", "")[:200]
+    library, search = services().library, request.args.get("search", "")[:200]
     trouble, is_coming = "", False
     try:
         page = library.list_images(search, offset=offset, limit=IMAGES_A_PAGE)
         trouble = page.trouble
     except BucketError as error:
         page, trouble = LibraryPage(images=(), total=0, source=library.source), error.message
-    except Busy:
+    except TryLater:
         page, is_coming = LibraryPage(images=(), total=0, source=library.source), True
     listed_at = datetime.fromtimestamp(page.listed_at, UTC) if page.is_stale and page.listed_at else None
     return {

@@ -5,10 +5,10 @@ from werkzeug.wrappers import Response
 
 from app.errors import InvalidRequest
 from app.web.charts import causes_chart, money_chart, pictures_chart
-from app.web.date_range import RANGES, Span, read_span
+from app.web.date_range import RANGES, DateRange, parse_date_range
 from app.web.money import money
-from app.web.services import connection, rooms
-from app.web.usage_report import gather
+from app.web.services import connection, services
+from app.web.usage_report import build_usage_report
 from app.web.views.create import pages
 from app.web.views.fragments import live
 
@@ -29,8 +29,8 @@ def usage_part() -> Response:
 
 def _drawn(template: str) -> str:
     span, problem = _span()
-    here = rooms()
-    found = gather(connection(), span, settings=here.settings, model=here.model.card.model_id)
+    here = services()
+    found = build_usage_report(connection(), span, settings=here.settings, model=here.model.card.model_id)
     return render_template(
         template,
         usage=found,
@@ -43,9 +43,9 @@ def _drawn(template: str) -> str:
     )
 
 
-def _span() -> tuple[Span, str]:
+def _span() -> tuple[DateRange, str]:
     """What the address asks for; else the usual one, and why."""
     try:
-        return read_span(request.args), ""
+        return parse_date_range(request.args), ""
     except InvalidRequest as error:
-        return read_span({}), error.message
+        return parse_date_range({}), error.message

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.web.api.batches import api
 from app.web.api.openapi.paths import CALLS
 from app.web.api.openapi.schemas import ID, SHAPES, TEXT, ref
-from app.web.i18n.language import told
+from app.web.i18n.language import translate
 from app.web.middleware.login import COOKIE
-from app.web.views.fragments import unless_unchanged
+from app.web.views.fragments import with_etag
 
 _ABOUT = (
     '凡是失败，都是 {"success": false, "error": "一句话"} 和相应的 4xx、5xx。'
@@ -68,7 +68,7 @@ _TAG = hashlib.sha256(json.dumps(_DOCUMENT).encode()).hexdigest()[:16]
 def openapi() -> AnyResponse:
     """The document."""
     text = json.dumps(_told(_DOCUMENT), ensure_ascii=False, separators=(",", ":"))
-    return unless_unchanged(Response(text, mimetype="application/json"), _TAG)
+    return with_etag(Response(text, mimetype="application/json"), _TAG)
 
 
 def _told(part: Any) -> Any:
@@ -77,4 +77,4 @@ def _told(part: Any) -> Any:
         return {name: _told(value) for name, value in part.items()}
     if isinstance(part, list | tuple):
         return [_told(value) for value in part]
-    return told(part) if isinstance(part, str) else part
+    return translate(part) if isinstance(part, str) else part

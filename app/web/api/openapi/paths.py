@@ -19,10 +19,10 @@ from app.web.api.openapi.schemas import (
     TEXT,
     YES_OR_NO,
     Schema,
-    chosen,
-    exactly,
-    listed,
-    mapped,
+    array_of,
+    closed_object,
+    enum,
+    map_of,
     or_null,
     ref,
     success,
@@ -44,21 +44,21 @@ _FILTER: dict[str, Schema] = {
     "search": _PHRASE,
     "status": {**TEXT, "description": "可写多个，用逗号分开"},
     "batch_id": _PHRASE,
-    "aspect_ratio": chosen(*ASPECT_RATIOS),
-    "resolution": chosen(*RESOLUTIONS),
+    "aspect_ratio": enum(*ASPECT_RATIOS),
+    "resolution": enum(*RESOLUTIONS),
     "model": _PHRASE,
-    "favourite": chosen("1", "0"),
+    "favourite": enum("1", "0"),
     "from": {**TEXT, "description": "日期，或带时区的时间"},
     "to": {**TEXT, "description": "日期（含当天），或带时区的时间"},
     "as_of": {**TEXT, "description": "时间：不包括之后新增、做完或删除的"},
-    "sort": chosen(database.NEWEST, database.OLDEST),
-    "trash": chosen("1", "0"),
+    "sort": enum(database.NEWEST, database.OLDEST),
+    "trash": enum("1", "0"),
 }
 _IDS: Schema = {**TEXT, "description": "记录编号，用逗号分开；不写则按筛选条件"}
-_CHOSEN: dict[str, Schema] = {"ids": listed(ID), "filter": exactly(tuple(_FILTER), **_FILTER)}
-_DOUBTED: dict[str, Schema] = {"ids": listed(ID), "all": YES_OR_NO}
+_CHOSEN: dict[str, Schema] = {"ids": array_of(ID), "filter": closed_object(tuple(_FILTER), **_FILTER)}
+_DOUBTED: dict[str, Schema] = {"ids": array_of(ID), "all": YES_OR_NO}
 _SPAN: dict[str, Schema] = {
-    "range": chosen(*RANGES),
+    "range": enum(*RANGES),
     "from": {**TEXT, "description": "日期，代替 range"},
     "to": {**TEXT, "description": "日期（含当天）"},
 }
@@ -72,8 +72,8 @@ _KEY: Schema = {
 }
 _KEYED: Call = {"parameters": [{"name": KEY_HEADER, "in": "header", "schema": _KEY}]}
 _BATCH = success(batch=ref("Batch"))
-_CANCELLED = success(batch=ref("Batch"), cancelled=COUNT, undo=listed(ID), was_paused=YES_OR_NO)
-_IMAGES = success(images=listed(ref("LibraryImage")), source=chosen("oss", "local"))
+_CANCELLED = success(batch=ref("Batch"), cancelled=COUNT, undo=array_of(ID), was_paused=YES_OR_NO)
+_IMAGES = success(images=array_of(ref("LibraryImage")), source=enum("oss", "local"))
 _BEGUN = success(records=COUNT, waiting=COUNT)
 _UNCHANGED = {"304": "没有变化"}
 _FILES = {"206": "一部分", "302": "图片在 OSS，转到那里；没有登录则转到登录页", **_UNCHANGED}
@@ -83,7 +83,7 @@ _HEALTH: dict[str, Schema] = {
     "image_model": TEXT,
     "under_way": COUNT,
 }
-_UNWELL = exactly(tuple(_HEALTH), success={"const": False}, error=TEXT, **_HEALTH)
+_UNWELL = closed_object(tuple(_HEALTH), success={"const": False}, error=TEXT, **_HEALTH)
 
 
 def whole(low: int, high: int, **more: Any) -> Schema:
@@ -91,14 +91,14 @@ def whole(low: int, high: int, **more: Any) -> Schema:
     return {"type": "integer", "minimum": low, "maximum": high, **more}
 
 
-def taken(*required: str, **fields: Schema) -> Schema:
+def open_object(*required: str, **fields: Schema) -> Schema:
     """An object that has these fields; others do no harm."""
     return {"type": "object", "properties": fields, **({"required": [*required]} if required else {})}
 
 
-def only(*required: str, **fields: Schema) -> Schema:
+def strict_object(*required: str, **fields: Schema) -> Schema:
     """An object of these fields; others are refused."""
-    return exactly(tuple(name for name in fields if name not in required), **fields)
+    return closed_object(tuple(name for name in fields if name not in required), **fields)
 
 
 def call(
@@ -139,39 +139,39 @@ CALLS: dict[str, Call] = {
         "生成一行，等它做完；全部失败时是 502",
         success(
             ("errors",),
-            images=listed(ref("MadePicture")),
+            images=array_of(ref("MadePicture")),
             batch_id=TEXT,
-            errors=listed(ref("FailedPicture")),
+            errors=array_of(ref("FailedPicture")),
         ),
-        json={"allOf": [ref("Row"), taken(request_id=or_null(_KEY))]},
+        json={"allOf": [ref("Row"), open_object(request_id=or_null(_KEY))]},
     )
     | _KEYED,
     "GET /api/batches": call(
         "批次，一次一页，新的在前",
-        success(batches=listed(ref("Batch")), total=COUNT),
+        success(batches=array_of(ref("Batch")), total=COUNT),
         query={
             "limit": whole(1, MOST_LISTED, default=BATCHES_LISTED),
             "offset": whole(0, MOST_PASSED, default=0),
-            "source": chosen(*SOURCES),
+            "source": enum(*SOURCES),
         },
         also=_UNCHANGED,
     ),
     "POST /api/batches": call(
         "把若干行排进队列；有一行不对就一行也不排",
-        success(batch_id=TEXT, records=listed(ID)),
+        success(batch_id=TEXT, records=array_of(ID)),
         status="202",
-        json=taken(
+        json=open_object(
             "rows",
-            rows=listed(ref("Row"), minItems=1, maxItems=MAX_ROWS_A_BATCH),
+            rows=array_of(ref("Row"), minItems=1, maxItems=MAX_ROWS_A_BATCH),
             name={"type": "string", "maxLength": MAX_BATCH_NAME_LENGTH},
-            source=chosen(*SOURCES),
+            source=enum(*SOURCES),
             request_id=or_null(_KEY),
         ),
     )
     | _KEYED,
     "GET /api/batches/changed": call(
         "许多批次（ids 用逗号隔开）里 since 之后变化了的记录",
-        success(version=COUNT, records=listed(ref("Record"))),
+        success(version=COUNT, records=array_of(ref("Record"))),
         query={"ids": TEXT, "since": COUNT},
         also=_UNCHANGED,
     ),
@@ -180,8 +180,8 @@ CALLS: dict[str, Call] = {
         success(
             batch=ref("Batch"),
             version=COUNT,
-            records=listed(ref("Record")),
-            log=listed(ref("LogLine")),
+            records=array_of(ref("Record")),
+            log=array_of(ref("LogLine")),
             log_left_out=COUNT,
         ),
         query={"since": COUNT},
@@ -195,13 +195,13 @@ CALLS: dict[str, Call] = {
     "POST /api/batches/{batch_id}/uncancel": call(
         "取消了的重新排队：全部，或 records 里取消了的；paused 让已结束的批次先暂停着",
         success(batch=ref("Batch"), records=COUNT),
-        json=only(records=or_null(listed(ID)), paused={**YES_OR_NO, "default": False}),
+        json=strict_object(records=or_null(array_of(ID)), paused={**YES_OR_NO, "default": False}),
         may_be_empty=True,
     ),
     "POST /api/batches/{batch_id}/retry": call(
         "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试",
         success(batch=ref("Batch"), retried=COUNT),
-        json=only(records=or_null(listed(ID)), request_id=or_null(_KEY)),
+        json=strict_object(records=or_null(array_of(ID)), request_id=or_null(_KEY)),
         may_be_empty=True,
     )
     | _KEYED,
@@ -210,22 +210,22 @@ CALLS: dict[str, Call] = {
         "读一份 .xlsx、.xlsm 或 .csv，不会开始生成",
         success(
             sheet=TEXT,
-            rows=listed(ref("ImportedRow")),
-            problems=listed(ref("CellProblem")),
-            notes=listed(TEXT),
-            references=listed(ref("NamedReference")),
+            rows=array_of(ref("ImportedRow")),
+            problems=array_of(ref("CellProblem")),
+            notes=array_of(TEXT),
+            references=array_of(ref("NamedReference")),
         ),
-        files=taken("file", file=_FILE),
+        files=open_object("file", file=_FILE),
     ),
     "GET /api/spreadsheet/template.xlsx": call("空白模板", [XLSX]),
     "POST /api/spreadsheet/export": call(
         "把这些行写成表格，可以原样再导入",
         [XLSX],
-        json=taken("rows", rows=listed({"type": "object"}, maxItems=MAX_ROWS_A_BATCH)),
+        json=open_object("rows", rows=array_of({"type": "object"}, maxItems=MAX_ROWS_A_BATCH)),
     ),
     "GET /api/records": call(
         "记录，一次一页；排队和生成中的要用 status 指明才有",
-        success(records=listed(ref("Record")), total=COUNT),
+        success(records=array_of(ref("Record")), total=COUNT),
         query={
             "limit": whole(1, MOST_LISTED, default=20),
             "offset": whole(0, MOST_PASSED, default=0),
@@ -234,10 +234,10 @@ CALLS: dict[str, Call] = {
     ),
     "GET /api/records/kinds": call(
         "可以按什么筛选，各有多少条",
-        success(kinds=mapped(mapped(COUNT)), index=exactly(done=COUNT, total=COUNT)),
+        success(kinds=map_of(map_of(COUNT)), index=closed_object(done=COUNT, total=COUNT)),
         query={"trash": _FILTER["trash"]},
     ),
-    "GET /api/records/ids": call("筛选到的全部编号", success(ids=listed(ID), total=COUNT), query=_FILTER),
+    "GET /api/records/ids": call("筛选到的全部编号", success(ids=array_of(ID), total=COUNT), query=_FILTER),
     "GET /api/records/{record_id}": call("一条记录", success(record=ref("Record"))),
     "DELETE /api/records/{record_id}": call("删除，30 天内可以恢复", success(deleted={"const": 1})),
     "POST /api/records/{record_id}/cancel": call("取消一张还没有下单的，同一批的其他图片照做", _CANCELLED),
@@ -247,31 +247,35 @@ CALLS: dict[str, Call] = {
         query=_FILTER,
     ),
     "POST /api/records/delete": call(
-        "删除这些，或筛选到的全部", success(deleted=COUNT, undo=COUNT), json=only(**_CHOSEN)
+        "删除这些，或筛选到的全部", success(deleted=COUNT, undo=COUNT), json=strict_object(**_CHOSEN)
     ),
     "POST /api/records/restore": call(
-        "恢复这些、筛选到的全部，或一次删除（undo）", success(restored=COUNT), json=only(**_CHOSEN, undo=ID)
+        "恢复这些、筛选到的全部，或一次删除（undo）",
+        success(restored=COUNT),
+        json=strict_object(**_CHOSEN, undo=ID),
     ),
     "POST /api/records/favourite": call(
         "收藏或取消收藏",
         success(changed=COUNT),
-        json=only(**_CHOSEN, favourite={**YES_OR_NO, "default": True}),
+        json=strict_object(**_CHOSEN, favourite={**YES_OR_NO, "default": True}),
     ),
     "POST /api/records/collect": call(
-        "取回结果未知的：凭编号再问一次，不会下单", _BEGUN, json=only(**_DOUBTED)
+        "取回结果未知的：凭编号再问一次，不会下单", _BEGUN, json=strict_object(**_DOUBTED)
     ),
     "POST /api/records/retry": call(
         "结果未知的重新下单，可能付两次；all 只包括不能取回的",
         _BEGUN,
-        json=only(**_DOUBTED, request_id=or_null(_KEY)),
+        json=strict_object(**_DOUBTED, request_id=or_null(_KEY)),
     )
     | _KEYED,
     "POST /api/records/drop": call(
         "放弃结果未知的，billed 说账单里有没有",
         success(records=COUNT, amount=NUMBER, undo=ID),
-        json=only("billed", **_DOUBTED, billed=YES_OR_NO),
+        json=strict_object("billed", **_DOUBTED, billed=YES_OR_NO),
     ),
-    "POST /api/records/undrop": call("撤销一次放弃", success(records=COUNT), json=only("undo", undo=ID)),
+    "POST /api/records/undrop": call(
+        "撤销一次放弃", success(records=COUNT), json=strict_object("undo", undo=ID)
+    ),
     "GET /api/usage": call("花了多少，什么还没有结果", success(usage=ref("Usage")), query=_SPAN),
     "GET /api/usage/export.xlsx": call("账目，一笔一行", [XLSX], query=_SPAN),
     "GET /api/usage/export.csv": call("账目，纯文本", ["text/csv"], query=_SPAN),
@@ -279,11 +283,11 @@ CALLS: dict[str, Call] = {
         "图片和参数表，一个 ZIP", ["application/zip"], query={"ids": _IDS, **_FILTER}
     ),
     "POST /api/records/archive.zip": call(
-        "同上，条件写在表单里", ["application/zip"], form=taken(ids=_IDS, **_FILTER), may_be_empty=True
+        "同上，条件写在表单里", ["application/zip"], form=open_object(ids=_IDS, **_FILTER), may_be_empty=True
     ),
     "GET /api/records/export.xlsx": call("记录写成表格", [XLSX], query={"ids": _IDS, **_FILTER}),
     "POST /api/records/export.xlsx": call(
-        "同上，条件写在表单里", [XLSX], form=taken(ids=_IDS, **_FILTER), may_be_empty=True
+        "同上，条件写在表单里", [XLSX], form=open_object(ids=_IDS, **_FILTER), may_be_empty=True
     ),
     "POST /api/records/find-by-file": call(
         "一张图片是哪一条记录，以及它里面写着的参数",
@@ -293,15 +297,15 @@ CALLS: dict[str, Call] = {
             in_trash=YES_OR_NO,
             parameters=or_null(ref("Parameters")),
         ),
-        files=taken("file", file=_FILE),
+        files=open_object("file", file=_FILE),
     ),
     "GET /api/sample-images": call(
         "示例图，新的在前",
         success(
             ("trouble",),
-            images=listed(ref("LibraryImage")),
+            images=array_of(ref("LibraryImage")),
             total=COUNT,
-            source=chosen("oss", "local"),
+            source=enum("oss", "local"),
             stale=YES_OR_NO,
             listed_at=or_null(NUMBER),
             trouble=TEXT,
@@ -311,22 +315,22 @@ CALLS: dict[str, Call] = {
     "POST /api/sample-images": call(
         "放进示例图：上传文件，或以 JSON 指名一条记录的图片",
         _IMAGES,
-        files=taken("file", file=listed(_FILE, minItems=1, maxItems=MAX_FILES)),
-        json=taken("record_id", record_id=ID),
+        files=open_object("file", file=array_of(_FILE, minItems=1, maxItems=MAX_FILES)),
+        json=open_object("record_id", record_id=ID),
     ),
     "POST /api/sample-images/uses": call(
         "每张示例图被多少条记录用过",
-        success(uses=mapped(COUNT)),
-        json=taken("keys", keys=listed(TEXT, maxItems=MOST_COUNTED)),
+        success(uses=map_of(COUNT)),
+        json=open_object("keys", keys=array_of(TEXT, maxItems=MOST_COUNTED)),
     ),
     "PATCH /api/sample-images/{key}": call(
-        "改名", _IMAGES, json=taken("filename", filename={**TEXT, "maxLength": MAX_FILENAME_LENGTH})
+        "改名", _IMAGES, json=open_object("filename", filename={**TEXT, "maxLength": MAX_FILENAME_LENGTH})
     ),
     "DELETE /api/sample-images/{key}": call("删除，可以恢复", success(deleted=TEXT)),
     "POST /api/sample-images/{key}/restore": call("恢复", _IMAGES),
     "GET /api/models": call(
         "现在用的模型接受什么",
-        success(model=ref("Model"), models=listed(ref("Model")), budget=or_null(NUMBER)),
+        success(model=ref("Model"), models=array_of(ref("Model")), budget=or_null(NUMBER)),
     ),
     "GET /api/openapi.json": call("这份文档", {"type": "object"}, also=_UNCHANGED),
     "GET /output/{name}": call("一张图片", _PICTURES, also=_FILES, is_opened=True),

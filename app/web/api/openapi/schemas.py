@@ -45,17 +45,17 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def listed(items: Schema, **bounds: int) -> Schema:
+def array_of(items: Schema, **bounds: int) -> Schema:
     """A list of these."""
     return {"type": "array", "items": items, **bounds}
 
 
-def mapped(values: Schema) -> Schema:
+def map_of(values: Schema) -> Schema:
     """An object with names that are not known beforehand."""
     return {"type": "object", "additionalProperties": values}
 
 
-def chosen(*values: str) -> Schema:
+def enum(*values: str) -> Schema:
     """One of these texts."""
     return {"type": "string", "enum": [str(value) for value in values]}
 
@@ -65,7 +65,7 @@ def or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def exactly(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
+def closed_object(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
     """An object of these fields and no others."""
     required = [name for name in fields if name not in optional]
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
@@ -73,7 +73,7 @@ def exactly(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
 
 def success(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
     """What a call that succeeded answers."""
-    return exactly(optional, success={"const": True}, **fields)
+    return closed_object(optional, success={"const": True}, **fields)
 
 
 def _of_noun(noun: type, *, without: frozenset[str] = frozenset(), **others: Schema) -> Schema:
@@ -81,18 +81,18 @@ def _of_noun(noun: type, *, without: frozenset[str] = frozenset(), **others: Sch
     hints = get_type_hints(noun)
     names = [field.name for field in dataclasses.fields(noun) if field.name not in without]
     told = {name: _value(hints[name]) for name in names if name not in others}
-    return exactly(**told, **others)
+    return closed_object(**told, **others)
 
 
 def _value(hint: Any) -> Schema:
     if hint in _PLAIN:
         return _PLAIN[hint]
     if isinstance(hint, EnumType):
-        return chosen(*hint)
+        return enum(*hint)
     if isinstance(hint, types.UnionType):
         return or_null(_value(get_args(hint)[0]))
     if get_origin(hint) is Mapping:
-        return mapped(_value(get_args(hint)[1]))
+        return map_of(_value(get_args(hint)[1]))
     raise TypeError(hint)
 
 
@@ -101,13 +101,13 @@ _ROW = {
     "properties": {
         "prompt": {"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_LENGTH},
         "negative_prompt": {"type": "string", "maxLength": MAX_PROMPT_LENGTH},
-        "aspect_ratio": {**chosen(*ASPECT_RATIOS), "default": "1:1"},
-        "resolution": {**chosen(*RESOLUTIONS), "default": "2K"},
+        "aspect_ratio": {**enum(*ASPECT_RATIOS), "default": "1:1"},
+        "resolution": {**enum(*RESOLUTIONS), "default": "2K"},
         "num_images": {"type": "integer", "minimum": 1, "maximum": MAX_PICTURES_A_ROW, "default": 1},
         "filename": {"type": "string", "maxLength": MAX_FILENAME_LENGTH},
         "seed": or_null({"type": "integer", "minimum": 0, "maximum": MAX_SEED}),
         "steps": or_null({"type": "integer", "minimum": 1, "maximum": MAX_STEPS}),
-        "sample_images": listed(ref("Reference"), maxItems=MAX_REFERENCES),
+        "sample_images": array_of(ref("Reference"), maxItems=MAX_REFERENCES),
         "number": or_null({"type": "integer", "minimum": 1, "maximum": MAX_ROW_NUMBER}),
     },
     "required": ["prompt"],
@@ -115,7 +115,7 @@ _ROW = {
     "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。",
 }
 _REFERENCE_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_REFERENCE_LENGTH}
-_SIZE = exactly(size=TEXT, width=WHOLE, height=WHOLE, price=or_null(TEXT))
+_SIZE = closed_object(size=TEXT, width=WHOLE, height=WHOLE, price=or_null(TEXT))
 
 _SPENT: dict[str, Schema] = {
     "billed": NUMBER,
@@ -137,66 +137,66 @@ SHAPES: dict[str, Schema] = {
     "Record": _of_noun(
         Record,
         without=frozenset(INTERNAL_FIELDS),
-        sample_images=listed(ref("UsedReference")),
+        sample_images=array_of(ref("UsedReference")),
         url=TEXT,
         thumbnail_url=TEXT,
         retry_after=or_null(NUMBER),
         charged={**YES_OR_NO, "description": "已计费却没有图片，重试会再付一次"},
         collectable=YES_OR_NO,
     ),
-    "Usage": exactly(
+    "Usage": closed_object(
         **{"from": TEXT, "to": TEXT},
-        unit=chosen("hour", "day", "month"),
-        **dict.fromkeys(("today", "yesterday", "month", "in_all", "total"), exactly(**_SPENT)),
-        by_time=listed(exactly(label=TEXT, **_SPENT)),
-        by_model=listed(exactly(model=TEXT, **_SPENT)),
-        by_batch=listed(exactly(id=TEXT, name=TEXT, created_at=TEXT, **_SPENT)),
-        failures=mapped(COUNT),
-        in_doubt=exactly(records=COUNT, at_stake=or_null(NUMBER), collectable=COUNT, orderable=COUNT),
+        unit=enum("hour", "day", "month"),
+        **dict.fromkeys(("today", "yesterday", "month", "in_all", "total"), closed_object(**_SPENT)),
+        by_time=array_of(closed_object(label=TEXT, **_SPENT)),
+        by_model=array_of(closed_object(model=TEXT, **_SPENT)),
+        by_batch=array_of(closed_object(id=TEXT, name=TEXT, created_at=TEXT, **_SPENT)),
+        failures=map_of(COUNT),
+        in_doubt=closed_object(records=COUNT, at_stake=or_null(NUMBER), collectable=COUNT, orderable=COUNT),
         budget=or_null(NUMBER),
         budget_left=or_null(NUMBER),
     ),
-    "Batch": _of_noun(Batch, counts=exactly(**dict.fromkeys(Status, COUNT))),
+    "Batch": _of_noun(Batch, counts=closed_object(**dict.fromkeys(Status, COUNT))),
     "LogLine": _of_noun(LogLine),
-    "MadePicture": exactly(
+    "MadePicture": closed_object(
         filename=TEXT, seed=or_null(WHOLE), width=WHOLE, height=WHOLE, url=TEXT, record_id=ID
     ),
-    "FailedPicture": exactly(record_id=ID, status=chosen(*Status), error=TEXT),
-    "Problem": exactly(row=ID, field=TEXT, error=TEXT),
+    "FailedPicture": closed_object(record_id=ID, status=enum(*Status), error=TEXT),
+    "Problem": closed_object(row=ID, field=TEXT, error=TEXT),
     "LibraryImage": _of_noun(LibraryImage),
     "Parameters": _of_noun(Parameters),
-    "CellProblem": exactly(("fixed",), row=COUNT, column=TEXT, seen=TEXT, error=TEXT, fixed=TEXT),
+    "CellProblem": closed_object(("fixed",), row=COUNT, column=TEXT, seen=TEXT, error=TEXT, fixed=TEXT),
     "ImportedRow": {
         "type": "object",
         "properties": {
             **{name: {"type": ["string", "integer", "null"]} for name in _ROW["properties"]},
             "number": ID,
-            "references": listed(TEXT),
+            "references": array_of(TEXT),
             "status": {"type": "string"},
         },
         "required": ["number", "prompt", "references"],
         "additionalProperties": False,
     },
-    "NamedReference": exactly(
+    "NamedReference": closed_object(
         ("image", "candidates"),
         row=ID,
         name=TEXT,
-        match=chosen("exact", "ambiguous", "missing"),
+        match=enum("exact", "ambiguous", "missing"),
         image=ref("FoundReference"),
-        candidates=listed(ref("FoundReference")),
+        candidates=array_of(ref("FoundReference")),
     ),
-    "FoundReference": exactly(url=TEXT, filename=TEXT, thumbnail_url=TEXT),
-    "Model": exactly(
+    "FoundReference": closed_object(url=TEXT, filename=TEXT, thumbnail_url=TEXT),
+    "Model": closed_object(
         name=TEXT,
         label=TEXT,
         model_id=TEXT,
         prompt_limit=COUNT,
-        notes=mapped(TEXT),
-        sizes=mapped(_SIZE),
+        notes=map_of(TEXT),
+        sizes=map_of(_SIZE),
         max_references=COUNT,
-        reference_form=chosen("url", "bytes", "any"),
+        reference_form=enum("url", "bytes", "any"),
         local_reference_problem={**TEXT, "description": "这台电脑上的图片为什么不能作参考图；能就是空的"},
-        negative_prompt=chosen("field", "folded"),
+        negative_prompt=enum("field", "folded"),
         takes_seed=YES_OR_NO,
         takes_steps=YES_OR_NO,
         price_extra_reference=NUMBER,
@@ -208,8 +208,8 @@ SHAPES: dict[str, Schema] = {
             "success": {"const": False},
             "error": {"type": "string", "minLength": 1, "description": "一句话：出了什么事，该怎么办"},
             "field": {"type": "string", "description": "是哪一项不对"},
-            "problems": listed(ref("Problem")),
-            "errors": listed(ref("FailedPicture")),
+            "problems": array_of(ref("Problem")),
+            "errors": array_of(ref("FailedPicture")),
             "batch_id": TEXT,
         },
         "required": ["success", "error"],
