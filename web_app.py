@@ -128,7 +128,7 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
         if not worker.is_stopping:
             worker.stop(_STOP_SECONDS)
         server.close()
-        log.log_event("web", "stopped")
+        log.event("web", "stopped")
 
 
 class ShutdownHandler:
@@ -172,7 +172,7 @@ class ShutdownHandler:
 
     def _end_with_the_console(self) -> None:
         self._worker.stop(_CLOSED_SECONDS)
-        log.log_event("web", "stopped", why="console_closed")
+        log.event("web", "stopped", why="console_closed")
 
 
 def main() -> int:
@@ -215,7 +215,7 @@ def print_banner(settings: Settings, card: ModelSpec) -> None:
     ):
         print_user(f"{label}　{path.absolute()}")
     print_user("停止　按 Ctrl+C")
-    log.log_event("web", "started", port=settings.port, model=card.model_id)
+    log.event("web", "started", port=settings.port, model=card.model_id)
 
 
 def _log_file(settings: Settings) -> Path:

@@ -35,20 +35,20 @@ def init_logging(file: Path | None = None) -> None:
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
 
 
-def log_event(component: str, event: str, **facts: object) -> None:
+def event(component: str, name: str, **facts: object) -> None:
     """One event and its facts; those that are None are left out."""
-    logging.getLogger(component).info(_line(event, facts))
+    logging.getLogger(component).info(_line(name, facts))
 
 
-def log_record_event(event: str, record: Record, **facts: object) -> None:
+def record_event(name: str, record: Record, **facts: object) -> None:
     """One event in a record's life."""
     told = {"record": record.id, "batch": record.batch_id, "attempt": record.attempts, "model": record.model}
-    log_event("worker", event, **told, **facts)
+    event("worker", name, **told, **facts)
 
 
-def log_exception(component: str, event: str, **facts: object) -> None:
+def exception(component: str, name: str, **facts: object) -> None:
     """What nobody foresaw, with the traceback of the exception at hand."""
-    logging.getLogger(component).exception(_line(event, facts))
+    logging.getLogger(component).exception(_line(name, facts))
 
 
 class Condition:
@@ -69,7 +69,7 @@ class Condition:
         with self._lock:
             if not self._lasts:
                 self._lasts = True
-                log_event(self._room, self._begun, why=why)
+                event(self._room, self._begun, why=why)
 
     def end(self) -> None:
         """It is not so."""
@@ -78,7 +78,7 @@ class Condition:
         with self._lock:
             if self._lasts:
                 self._lasts = False
-                log_event(self._room, self._ended)
+                event(self._room, self._ended)
 
 
 class KeyValueFormatter(logging.Formatter):

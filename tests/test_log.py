@@ -24,7 +24,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_an_event_is_one_line_of_facts(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    app_log.log_event("worker", "kept", record=3, batch=None, seconds=2.5, size="10x20")
+    app_log.event("worker", "kept", record=3, batch=None, seconds=2.5, size="10x20")
     line = log.read_text("utf-8")
     assert line.endswith(" info worker event=kept record=3 seconds=2.5 size=10x20\n")
     assert line.count("\n") == 1
@@ -32,7 +32,7 @@ def test_an_event_is_one_line_of_facts(log: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("text", ["两 个字", 'a"b', "a=b", "两行\n假的 event=kept", "", "\x1b[31m红"])
 def test_a_value_can_neither_break_its_line_nor_pose_as_another_fact(log: Path, text: str) -> None:
-    app_log.log_event("web", "call", batch=text, status=200)
+    app_log.event("web", "call", batch=text, status=200)
     line = log.read_text("utf-8")
     assert line.count("\n") == 1
     assert "\x1b" not in line
@@ -44,7 +44,7 @@ def test_a_traceback_is_one_line_too(log: Path) -> None:
     try:
         raise ValueError("坏了\n两行")
     except ValueError:
-        app_log.log_exception("worker", "turn_failed", thread="picture-1")
+        app_log.exception("worker", "turn_failed", thread="picture-1")
     line = log.read_text("utf-8")
     assert line.count("\n") == 1
     assert "ValueError" in line

@@ -207,7 +207,7 @@ def failure(sentence: str, status: int, **fields: Any) -> Answer:
 def _answer_ours(error: errors.AppError) -> Any:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if status >= 500:
-        log.log_event("web", "error", status=status, why=error.message)
+        log.event("web", "error", status=status, why=error.message)
     field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
     answer = make_response(_answer(error.message, status, **field))
     if isinstance(error, errors.TryLater) and error.retry_after:

@@ -45,7 +45,7 @@ class Maintenance:
         complaint = self._store.watch(db)
         if complaint != self._complaint:
             self._complaint = complaint
-            log.log_event("worker", "store_lost" if complaint else "store_found", why=complaint or None)
+            log.event("worker", "store_lost" if complaint else "store_found", why=complaint or None)
         return not complaint
 
     def check_store(self) -> bool:
@@ -84,7 +84,7 @@ class Maintenance:
             self._held.add(record_id)
             if record_id not in self._told:
                 self._told.add(record_id)
-                log.log_event("worker", "not_removed", record=record_id)
+                log.event("worker", "not_removed", record=record_id)
             raise
 
     def empty_library_trash(self, db: database.Connection) -> int:

@@ -45,7 +45,7 @@ class RecordLedger:
             )
         except WriteRefused as refused:
             raise NotNoted(refused.message) from refused
-        log.log_record_event("sent", self.record, send=send, price=price)
+        log.record_event("sent", self.record, send=send, price=price)
 
     def keep_ticket(self, ticket: str) -> None:
         """Before the wait. With the database lost the log keeps it, and the picture is fetched anyway.
@@ -53,7 +53,7 @@ class RecordLedger:
         Raises ModelError when it is no valid text, which no database keeps; then it stands in the log.
         """
         if whole_characters(ticket) != ticket:
-            log.log_record_event("ticket_unreadable", self.record, ticket=ascii(ticket))
+            log.record_event("ticket_unreadable", self.record, ticket=ascii(ticket))
             raise _unreadable(ticket)
 
         def keep() -> str:
@@ -64,9 +64,9 @@ class RecordLedger:
             return ""
 
         if why := self.insist(keep):
-            log.log_record_event("ticket_not_kept", self.record, ticket=ticket, why=why)
+            log.record_event("ticket_not_kept", self.record, ticket=ticket, why=why)
         else:
-            log.log_record_event("ticket_kept", self.record)
+            log.record_event("ticket_kept", self.record)
 
 
 def insist(write: Callable[[], _T], refusal: log.Condition, *, stops: Callable[[float], bool]) -> _T:

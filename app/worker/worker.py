@@ -1,7 +1,7 @@
-"""The work: ``run_record`` is the recipe for one picture, the Worker repeats it in threads.
+"""The worker: its threads claim queued records and produce their pictures.
 
-Threads start here only, in ``Worker.start`` and ``stop_aside``, never at import; ``Worker.step`` does one
-turn without any, for tests. What its quiet threads do is ``housework``.
+Threads start only here, in ``Worker.start`` and ``stop_in_background``, never at import. ``Worker.run_once``
+processes one record without a thread, for tests. Periodic jobs are in ``maintenance``.
 """
 
 import os
@@ -29,28 +29,28 @@ from app.worker.spill_buffer import BufferedImage, SpillBuffer
 
 LEASE_SECONDS = 12.0
 POLL_SECONDS = 0.5
-_TURNS_A_HEARTBEAT = 5
-_SLOTS_A_CLAIM_AHEAD = 8  # one record in eight is claimed while the slots are still taken
-_PICTURES_DECODED_AT_ONCE = 1  # a decoded 4K picture is 50 to 70 MB, and the calls need the other core
-_PILE_BYTES = 64_000_000  # of pictures that wait for it in memory
-_DISK_PATIENCE_SECONDS = 600.0
-_COPIES_LOOK_SECONDS = 2.0
-_HOUSEWORK_SECONDS = 0.5
-_HOUSEWORK_BREATH = 0.05  # between two steps, for those who wait to write
-_TRASH_LOOK_SECONDS = 3600.0
-_PUT_DOWN_SECONDS = 1.0
-BLOCKED_RETRY_SECONDS = 60.0  # in a batch that was cancelled nothing else holds back what cannot be collected
+_POLLS_PER_HEARTBEAT = 5
+_SLOTS_PER_PREFETCH = 8  # one record per eight slots is claimed before a slot is free
+_DECODES_AT_ONCE = 1  # a decoded 4K picture takes 50 to 70 MB
+_BUFFER_BYTES = 64_000_000  # of pictures that wait in memory to be decoded
+_DISK_RETRY_SECONDS = 600.0
+_BACKUP_POLL_SECONDS = 2.0
+_MAINTENANCE_SECONDS = 0.5
+_BETWEEN_STEPS_SECONDS = 0.05  # lets other writers have the lock
+_HOURLY_SECONDS = 3600.0
+_RELEASE_SECONDS = 1.0
+BLOCKED_RETRY_SECONDS = 60.0  # a cancelled batch is not paused, so only this delays the next fetch
 
-Saved = tuple[SavedImage, int | None]  # with the seed that was really used
+Saved = tuple[SavedImage, int | None]  # the second is the seed the provider used
 _Told = TypeVar("_Told")
 
 
-class WorkerStopping(Exception):
-    """The worker is asked to stop: put down what can be picked up again."""
+class WorkerAborting(Exception):
+    """The worker is aborting: the record is released for a later claim."""
 
 
 class Worker:
-    """Takes queued records, makes their pictures, keeps them. One a process."""
+    """Claims queued records and produces their pictures. One per process."""
 
     def __init__(
         self, settings: Settings, model: generator.Provider, *, stay_awake: Callable[[bool], object] = bool
@@ -64,11 +64,9 @@ class Worker:
         self.limit = AdaptiveLimit(settings.model_concurrency)
         self.wake = WakeSignal()
         self.disk = DiskSpace((settings.output_dir, settings.database_path.parent))
-        self._prefetch = threading.BoundedSemaphore(
-            max(1, settings.model_concurrency // _SLOTS_A_CLAIM_AHEAD)
-        )
-        self.buffer = SpillBuffer(settings.output_dir, most_bytes=_PILE_BYTES)
-        self._decode_slots = threading.Semaphore(_PICTURES_DECODED_AT_ONCE)
+        self._prefetch = threading.BoundedSemaphore(max(1, settings.model_concurrency // _SLOTS_PER_PREFETCH))
+        self.buffer = SpillBuffer(settings.output_dir, most_bytes=_BUFFER_BYTES)
+        self._decode_slots = threading.Semaphore(_DECODES_AT_ONCE)
         self._draining = threading.Event()
         self._aborting = threading.Event()
         self._crash_seen = threading.Event()
@@ -78,11 +76,11 @@ class Worker:
         )
         self._refusal = log.Condition("worker", begun="database_refuses", ended="database_accepts")
         self._claimed_ids: set[int] = set()
-        self._stay_awake = stay_awake  # told twice a second whether there is work
+        self._stay_awake = stay_awake  # called with whether records are claimed, every POLL_SECONDS
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start the threads: one a slot and a few more, to save while the slots work on; lookout; house."""
+        """Start two threads per slot (one may save while the other generates) and those of periodic jobs."""
         with closing(database.connect(self.settings.database_path)) as db:
             database.pause_other_models(db, model=self._model_id, now=time.time())
         for number in range(2 * self.settings.model_concurrency):
@@ -95,9 +93,9 @@ class Worker:
         self._start_thread(self._maintenance_loop, "house")
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """Begin nothing new, finish what can be finished in ``timeout`` seconds, put down the rest.
+        """Claim nothing more, finish what ends within ``timeout`` seconds, release the rest.
 
-        -> whether every thread has ended.
+        Returns whether every thread has ended.
         """
         self._draining.set()
         deadline = time.monotonic() + timeout
@@ -106,11 +104,11 @@ class Worker:
         self._aborting.set()
         self.wake.notify()
         for thread in self._threads:
-            thread.join(max(0.0, deadline + _PUT_DOWN_SECONDS - time.monotonic()))
+            thread.join(max(0.0, deadline + _RELEASE_SECONDS - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def stop_in_background(self, timeout: float, then: Callable[[], None]) -> None:
-        """``stop`` in a thread of its own, while pages go on being answered; ``then`` is called after it."""
+        """Call ``stop`` in a thread, so that pages are still answered, and ``then`` afterwards."""
         self._draining.set()
 
         def stop() -> None:
@@ -121,28 +119,28 @@ class Worker:
 
     @property
     def claimed_count(self) -> int:
-        """How many records it has claimed and not brought to an end."""
+        """How many records are claimed and not finished."""
         return len(self._claimed_ids)
 
     @property
     def is_running(self) -> bool:
-        """Whether its threads were started, none has died, and nobody has asked it to stop."""
+        """Whether its threads were started, are all alive, and were not asked to stop."""
         return bool(self._threads) and not self.is_stopping and all(t.is_alive() for t in self._threads)
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it begins nothing new any more."""
+        """Whether it claims nothing more."""
         return self._draining.is_set()
 
     @property
     def has_stopped(self) -> bool:
-        """Whether what could not be finished in time was put down."""
+        """Whether the records that could not be finished in time were released."""
         return self._aborting.is_set()
 
     def run_once(self, db: database.Connection, *, timeout: float = 0.0) -> bool:
-        """One turn: claim a record and bring it to an end -> False when there was nothing to do.
+        """Claim one record and process it; returns False when there was none.
 
-        The record is claimed a little before its slot is free, so that the slot need not wait for it.
+        The record is claimed shortly before its slot is free, so that the slot never waits for the claim.
         """
         if not self._prefetch.acquire(timeout=timeout):
             return False
@@ -176,19 +174,19 @@ class Worker:
             self._claimed_ids.add(record.id)
             if record.lapses:
                 self._crash_seen.set()
-            log.log_record_event("claimed", record, ticket="yes" if record.ticket else None)
+            log.record_event("claimed", record, ticket="yes" if record.ticket else None)
         return record
 
     def _process(self, db: database.Connection, record: Record, slot: Permit) -> None:
         try:
             if not slot.taken:
-                raise WorkerStopping
+                raise WorkerAborting
             kept, seed = self.produce(db, record, slot)
-        except (WorkerStopping, database.BatchNotActive, StoreLost, NotNoted):
+        except (WorkerAborting, database.BatchNotActive, StoreLost, NotNoted):
             self._requeue(db, record)
-            log.log_record_event("put_down", record)
+            log.record_event("put_down", record)
         except database.LeaseLost:
-            log.log_record_event("claim_lost", record)
+            log.record_event("claim_lost", record)
         except (database.BudgetReached, DiskLow) as error:
             self._requeue(db, record)
             self._pause_batch(db, record, error.message)
@@ -203,36 +201,32 @@ class Worker:
             self.limit.on_success()
 
     def produce(self, db: database.Connection, record: Record, slot: Permit) -> Saved:
-        """The recipe: order or collect the picture, free the slot, keep the picture."""
+        """Submit or fetch the picture, release the slot, save the picture."""
         started = time.monotonic()
-        with suppress(StorageError):  # of a folder that is away: told when there is something to keep
-            if record.attempts > 1 and (found := self._find_kept(record)):
+        with suppress(StorageError):  # a missing folder is reported when there is something to save
+            if record.attempts > 1 and (found := self._find_saved(record)):
                 return found
         picture = generator.generate(
             self.model,
             record.request,
             lambda: self._references(db, record),
             ledger=self._ledger(db, record),
-            pause=self._pause,
+            pause=self._sleep,
             ticket=record.ticket,
         )
         slot.release()
-        log.log_record_event(
-            "collected", record, seconds=time.monotonic() - started, bytes=len(picture.content)
-        )
+        log.record_event("collected", record, seconds=time.monotonic() - started, bytes=len(picture.content))
         with self.buffer.put(picture) as laid:
             del picture
-            kept = self._keep(db, record, laid)
+            kept = self._save(db, record, laid)
         size = f"{kept.width}x{kept.height}"
-        log.log_record_event(
-            "kept", record, seconds=time.monotonic() - started, bytes=kept.file_size, size=size
-        )
-        if record.lapses and (found := self._find_kept(record)):
-            return found  # whoever was thought dead may have kept it first, from another seed
+        log.record_event("kept", record, seconds=time.monotonic() - started, bytes=kept.file_size, size=size)
+        if record.lapses and (found := self._find_saved(record)):
+            return found  # the worker whose lease expired may have saved it first, with another seed
         return kept, laid.seed
 
-    def _find_kept(self, record: Record) -> Saved | None:
-        """The picture that was kept before the end of it could be written down."""
+    def _find_saved(self, record: Record) -> Saved | None:
+        """The picture file of this record, saved before a crash kept the record from being finished."""
         return store.find_saved(
             self.settings.output_dir, stem=record.file_stem, record_id=record.id, prompt=record.request.prompt
         )
@@ -248,18 +242,18 @@ class Worker:
         )
 
     def _references(self, db: database.Connection, record: Record) -> Sequence[Reference]:
-        """Made ready for the model; first it is written down which they are, where that was not known."""
+        """The record's reference images for the provider; their versions are stored first where unknown."""
         card, images = self.model.card, self.library.identify(record.sample_images)
         if images != record.sample_images:
             self._write_with_retry(lambda: database.save_reference_versions(db, record, images))
         return self.library.references(images, form=card.reference_form, limits=card.reference_limits)
 
-    def _keep(self, db: database.Connection, record: Record, laid: BufferedImage) -> SavedImage:
-        """Onto the disk; when the disk refuses, hold the paid picture and say so until it takes it."""
+    def _save(self, db: database.Connection, record: Record, laid: BufferedImage) -> SavedImage:
+        """Write the picture to disk; while the disk refuses, pause the batch and keep trying."""
         request = record.request
         seed = request.seed if laid.seed is None else laid.seed
         text = store.embed_parameters(request, None, record.model, record.id, seed)
-        deadline = time.monotonic() + _DISK_PATIENCE_SECONDS
+        deadline = time.monotonic() + _DISK_RETRY_SECONDS
         while True:
             try:
                 with self._decode_slots:
@@ -275,7 +269,7 @@ class Worker:
                 if self._aborting.is_set() or time.monotonic() > deadline:
                     raise not_kept(error) from error
             self._aborting.wait(2.0)
-            with suppress(StorageError):  # a folder that was away may hold what could not be taken back
+            with suppress(StorageError):  # a folder that is back may hold temporary files
                 store.remove_part_files(self.settings.output_dir)
 
     def _fail_or_retry(self, db: database.Connection, record: Record, error: ModelError) -> None:
@@ -292,7 +286,7 @@ class Worker:
             self._requeue(db, record, error, wait=wait)
 
     def _resolve_billing(self, db: database.Connection, record: Record, error: ModelError) -> ModelError:
-        """What may be billed and has no ticket is never tried again by itself: it would be paid twice."""
+        """Without a task id a possibly charged error becomes "outcome unknown"; it is never retried."""
         if error.billed is Billed.NO or database.get_record(db, record.id).ticket:
             return error
         if database.is_free_charge(db, record.id):
@@ -302,7 +296,7 @@ class Worker:
         return ModelError(told, cause=error.cause, billed=Billed.UNKNOWN)
 
     def _wait_for_bucket(self, db: database.Connection, record: Record, error: BucketError) -> None:
-        """Nothing was ordered yet. While OSS is out of reach, what needs it waits; the rest goes on."""
+        """Requeue with a growing delay while OSS is out of reach; nothing was submitted."""
         trouble = ModelError(
             error.message, cause="oss", billed=Billed.NO, retryable=error.transient, throttled=True
         )
@@ -320,22 +314,20 @@ class Worker:
             lambda: database.requeue_record(db, record, not_before=not_before, error=error)
         )
         if error:
-            log.log_record_event("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
+            log.record_event("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
 
     def _finish(self, db: database.Connection, record: Record, kept: SavedImage, seed: int | None) -> None:
         to_bucket = self.copies is not None
         if not self._write_with_retry(
             lambda: database.finish_record(db, record, kept, seed=seed, to_bucket=to_bucket)
         ):
-            log.log_record_event("claim_lost", record)
+            log.record_event("claim_lost", record)
             return
-        log.log_record_event("finished", record)
+        log.record_event("finished", record)
 
     def _fail(self, db: database.Connection, record: Record, error: ModelError) -> None:
         ended = self._write_with_retry(lambda: database.fail_record(db, record, error))
-        log.log_record_event(
-            "failed" if ended else "claim_lost", record, cause=error.cause, billed=error.billed
-        )
+        log.record_event("failed" if ended else "claim_lost", record, cause=error.cause, billed=error.billed)
 
     def _write_with_retry(self, write: Callable[[], _Told]) -> _Told:
         return insist(write, self._refusal, stops=self._aborting.wait)
@@ -344,13 +336,13 @@ class Worker:
         self, db: database.Connection, record: Record, reason: str, *, stops_collecting: bool = False
     ) -> None:
         if record.batch_id:
-            with suppress(StorageError):  # then the next picture in the same trouble says so
+            with suppress(StorageError):  # the next record with the same error pauses it
                 database.pause_batch(db, record.batch_id, reason, stops_collecting=stops_collecting)
-            log.log_record_event("paused", record, why=reason)
+            log.record_event("paused", record, why=reason)
 
-    def _pause(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         if self._aborting.wait(seconds):
-            raise WorkerStopping
+            raise WorkerAborting
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -358,7 +350,7 @@ class Worker:
         thread.start()
 
     def _worker_loop(self) -> None:
-        """A thread's life: turn after turn."""
+        """Process records until the worker drains."""
         with closing(database.connect(self.settings.database_path)) as db:
             while not self._draining.is_set():
                 rings = self.wake.generation
@@ -366,14 +358,14 @@ class Worker:
                     self.wake.wait(rings, timeout=60.0)
 
     def _heartbeat_loop(self) -> None:
-        """Ring when another process or a pause's end brought work; keep leases, settle those of the dead."""
+        """Poll for work from other processes or ended pauses; extend leases; reap expired ones."""
         with closing(database.connect(self.settings.database_path)) as db:
             turns = 0
             while not self._aborting.wait(POLL_SECONDS):
                 self._guarded(lambda: bool(self._stay_awake(self.claimed_count > 0)), writes=False)
                 if not self._guarded(lambda: self.maintenance.watch_store(db), writes=False):
                     continue
-                if turns % _TURNS_A_HEARTBEAT == 0:
+                if turns % _POLLS_PER_HEARTBEAT == 0:
                     self._guarded(lambda: self._extend_leases(db))
                 if self._guarded(lambda: self._has_claimable(db), writes=False):
                     self.wake.notify()
@@ -389,10 +381,10 @@ class Worker:
         return self.reap_expired_leases(db) > 0
 
     def reap_expired_leases(self, db: database.Connection) -> int:
-        """End what dead workers left; a picture that is there, whole, is adopted -> how many else."""
+        """End records whose lease expired; one whose picture is saved succeeds. Returns how many others."""
         now = time.time()
         for record in database.list_unreclaimable(db, now=now):
-            if found := self._find_kept(record):
+            if found := self._find_saved(record):
                 self._finish(db, record, *found)
             self._crash_seen.set()
         if database.has_stalled_of_other_models(db, model=self._model_id, now=now):
@@ -400,19 +392,19 @@ class Worker:
         return database.reap_stalled(db, now=now)
 
     def clean_up_after_crash(self) -> bool:
-        """Remove what was left half-written, once a worker was found dead -> whether there was any."""
+        """Remove temporary files after a crash was seen; returns whether there were any."""
         if not self._crash_seen.is_set():
             return False
         self._crash_seen.clear()
         return self.maintenance.remove_part_files()
 
     def _maintenance_loop(self) -> None:
-        """What nobody waits for: the index, what the dead left; by the hour, trash and half-written files."""
+        """Run the periodic jobs: the search index and crash clean-up often, trash and old files hourly."""
         work = self.maintenance
         with closing(database.connect(self.settings.database_path)) as db:
             next_look = time.monotonic()
             busy = False
-            while not self._aborting.wait(_HOUSEWORK_BREATH if busy else _HOUSEWORK_SECONDS):
+            while not self._aborting.wait(_BETWEEN_STEPS_SECONDS if busy else _MAINTENANCE_SECONDS):
                 if not self._guarded(work.check_store, writes=False):
                     continue
                 self._guarded(self.clean_up_after_crash, writes=False)
@@ -422,26 +414,26 @@ class Worker:
                     self._guarded(lambda: work.empty_library_trash(db) > 0)
                     self._guarded(lambda: work.forget_request_keys(db))
                     busy = self._guarded(lambda: work.empty_trash(db) > 0)
-                    next_look += 0.0 if busy else _TRASH_LOOK_SECONDS
+                    next_look += 0.0 if busy else _HOURLY_SECONDS
 
     def _library_loop(self) -> None:
-        """Read the list of the bucket anew when somebody looked at an old one; copy there what was chosen."""
+        """Refresh the cached list of the bucket when a page was served from an old one."""
         while not self._aborting.is_set():
             if self.library.wait_for_request(timeout=1.0):
                 self._guarded(self.maintenance.refresh_library, writes=False)
 
     def _output_backup_loop(self) -> None:
-        """Keep finished pictures in OSS as well, those from before too."""
+        """Copy finished pictures to OSS, those from before the setting too."""
         with closing(database.connect(self.settings.database_path)) as db:
             is_noted, busy = False, True
-            while not self._aborting.wait(0.0 if busy else _COPIES_LOOK_SECONDS):
+            while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
                 is_noted = is_noted or self._guarded(lambda: self.maintenance.note_earlier_pictures(db))
                 busy = self._guarded(lambda: self.maintenance.copy_output(db))
 
     def _guarded(self, turn: Callable[[], bool], *, writes: bool = True) -> bool:
-        """The last line of defence: what nobody foresaw is logged, a lease runs out, the thread goes on.
+        """Run one turn of a loop; log an unexpected error and let the loop go on. The lease then expires.
 
-        A turn that ``writes`` and has done something shows that the database takes writes.
+        A turn that ``writes`` and returns True shows that the database accepts writes.
         """
         try:
             if (done := turn()) and writes:
@@ -453,7 +445,7 @@ class Worker:
             return False
         except Exception as error:
             self.store.report(error)
-            if not isinstance(error, StoreLost):  # that is noted once
-                log.log_exception("worker", "turn_failed", thread=threading.current_thread().name)
+            if not isinstance(error, StoreLost):  # which is logged once
+                log.exception("worker", "turn_failed", thread=threading.current_thread().name)
             self._aborting.wait(1.0)
             return False

@@ -425,7 +425,7 @@ def test_while_the_folder_is_away_a_ticket_is_kept_and_the_batch_pauses(
     died = die_before_the_end(studio, monkeypatch)
     studio.settings.output_dir.rename(studio.settings.output_dir.with_name("away"))
     studio.settings.output_dir.write_text("a file in its place")
-    monkeypatch.setattr("app.worker.worker._DISK_PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr("app.worker.worker._DISK_RETRY_SECONDS", -1.0)
     assert studio.step()
     record = studio.record(died.id)
     assert (record.status, record.ticket) == (Status.QUEUED, died.ticket)

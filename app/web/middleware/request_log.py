@@ -25,7 +25,7 @@ def _note(response: Response) -> Response:
     seconds = time.monotonic() - g.started
     if request.method not in _SAFE_METHODS or seconds > _SLOW_SECONDS or response.status_code >= 500:
         named = request.view_args or {}
-        log.log_event(
+        log.event(
             "web",
             "call",
             method=request.method,

@@ -41,5 +41,5 @@ def _refuse() -> None:
 
 
 def _answer_unreadable(error: database.Error) -> Any:
-    log.log_exception("web", "database_unreadable")
+    log.exception("web", "database_unreadable")
     return current_app.handle_user_exception(StoreLost(unreadable(error)))

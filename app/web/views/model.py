@@ -45,12 +45,12 @@ def test_model_key() -> str:
     try:
         tested = here.model.check_key()
     except ModelError as problem:
-        log.log_event("web", "key_tested", model=here.model.card.name, result="bad", cause=problem.cause)
+        log.event("web", "key_tested", model=here.model.card.name, result="bad", cause=problem.cause)
         return _page(result="bad", sentence=problem.message)
     finally:
         here.key_test.release()
     result = "good" if tested.verified else "open"
-    log.log_event("web", "key_tested", model=here.model.card.name, result=result)
+    log.event("web", "key_tested", model=here.model.card.name, result=result)
     return _page(result=result, sentence=tested.text)
 
 
