@@ -49,7 +49,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A sentence of the product. ``is_said``: by ``_`` or ``say``; Python's others are told at the edge."""
+    """A sentence of the product. ``is_said``: by ``_`` or ``gettext``; others are translated when shown."""
 
     text: str
     file: str
@@ -95,7 +95,7 @@ def _in_node(node: ast.AST, file: str, *, is_said: bool = False) -> Iterator[Fou
     elif _name_of(node) in (STAYS_CHINESE.get(file) or ()) or _is_no_word(node):
         return
     else:
-        says = isinstance(node, ast.Call) and ast.unparse(node.func) == "say"
+        says = isinstance(node, ast.Call) and ast.unparse(node.func) == "gettext"
         for child in ast.iter_child_nodes(node):
             if not _is_docstring(child):
                 chosen = is_said and isinstance(node, ast.IfExp)

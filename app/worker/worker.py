@@ -318,12 +318,10 @@ class Worker:
 
     def _finish(self, db: database.Connection, record: Record, kept: SavedImage, seed: int | None) -> None:
         to_bucket = self.copies is not None
-        if not self._write_with_retry(
+        ended = self._write_with_retry(
             lambda: database.finish_record(db, record, kept, seed=seed, to_bucket=to_bucket)
-        ):
-            log.record_event("claim_lost", record)
-            return
-        log.record_event("finished", record)
+        )
+        log.record_event("finished" if ended else "claim_lost", record)
 
     def _fail(self, db: database.Connection, record: Record, error: ModelError) -> None:
         ended = self._write_with_retry(lambda: database.fail_record(db, record, error))
