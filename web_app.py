@@ -1,6 +1,6 @@
-"""「AI 图片生成器」: ``create_app()`` puts the rooms of ``web/`` together, ``main()`` serves them.
+"""「AI 图片生成器」: ``create_app()`` assembles the Flask app from ``app/web/``, ``main()`` serves it.
 
-Starts the worker's threads in ``main()`` and nowhere else.
+Only ``main()`` starts the worker's threads.
 """
 
 import _thread
@@ -52,12 +52,12 @@ from app.worker.worker import Worker
 _YEAR = 365 * 24 * 3600
 _HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
-_CLOSED_SECONDS = 3.0  # and a moment to put down the rest: Windows gives five
+_CLOSED_SECONDS = 3.0  # leaves time to release the remaining claims: Windows allows five
 _HANGUP = getattr(signal, "SIGHUP", None)
 
 
 def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
-    """The app over these settings, with the database made and no thread started."""
+    """Create the app for these settings: the database is created and migrated, no thread is started."""
     model = worker.model if worker else generator.open_provider(settings)
     generator.check_budget(settings, model.card)
     init_storage(settings)
@@ -68,13 +68,13 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     app.jinja_env.globals["upload_limit"] = store.MAX_UPLOAD_BYTES
     language.init_i18n(app)
     formatting.init_formatting(app)
-    rooms = Services(
+    services = Services(
         settings=settings,
         model=model,
         worker=worker or Worker(settings, model),
         pool=database.ConnectionPool(settings.database_path),
     )
-    init_services(app, rooms)
+    init_services(app, services)
     init_request_log(app)
     init_url_converters(app)
     security.init_security(app, password=settings.access_password)
@@ -84,14 +84,14 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     init_status_context(app)
     init_compression(app)
     init_assets(app)
-    app.url_defaults(_name_static_version)
+    app.url_defaults(_add_static_version)
     for blueprint in (pages, api, live, health):
         app.register_blueprint(blueprint)
     return app
 
 
 def init_storage(settings: Settings) -> None:
-    """The folders there, the database up to date, no half-written file left from an earlier run."""
+    """Create the folders, migrate the database and remove temporary files of an earlier run."""
     folders.ensure_writable(settings)
     is_new = not settings.database_path.exists()
     database.open_database(settings.database_path)
@@ -104,7 +104,7 @@ def init_storage(settings: Settings) -> None:
 
 
 def serve(settings: Settings, *, open_browser: bool = False) -> None:
-    """Serve until told to stop; then finish what can be finished. Raises PortTaken before anything starts."""
+    """Serve until asked to stop, then shut down gracefully. Raises PortTaken before anything starts."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(each) for each in listener.open_sockets(settings.host, settings.port)]
         _serve_on(sockets, settings, open_browser=open_browser)
@@ -121,7 +121,7 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
         worker.start()
         print_banner(settings, worker.model.card)
         if open_browser:
-            webbrowser.open(listener.address(settings.host, settings.port))  # it listens already
+            webbrowser.open(listener.address(settings.host, settings.port))  # the sockets are already bound
         with rooms_of(app).pool.keep_open():
             server.run()
     finally:
@@ -132,51 +132,51 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
 
 
 class ShutdownHandler:
-    """What Ctrl+C, SIGTERM and a closed window do: the first asks to stop, the second insists.
+    """Two-step shutdown on Ctrl+C, SIGTERM and a closed window: the first stops gracefully, the second exits.
 
-    Pages are answered until the pictures under way are home, or their time is up.
+    Requests are served until the images in progress are saved or ``_STOP_SECONDS`` have passed.
     """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._heard: object = None
-        self._is_leaving = False
+        self._console_handler: object = None
+        self._is_exiting = False
 
     def listen(self) -> None:
-        """From now on these signals come here."""
+        """Install the signal handlers."""
         for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
             number = getattr(signal, name, None)
-            if number is not None and not self._is_to_outlive(number):
+            if number is not None and not self._is_ignored_hangup(number):
                 signal.signal(number, self._hear)
-        self._heard = process.on_console_close(self._end_with_the_console)  # before what SIGBREAK makes of it
+        self._console_handler = process.on_console_close(self._on_console_close)  # before SIGBREAK
 
     @staticmethod
-    def _is_to_outlive(number: int) -> bool:
-        """``nohup`` asks to go on when the window closes."""
+    def _is_ignored_hangup(number: int) -> bool:
+        """Whether the signal is SIGHUP and ignored: ``nohup`` keeps the process running."""
         return number == _HANGUP and signal.getsignal(number) is signal.SIG_IGN
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
-        if self._is_leaving:
+        if self._is_exiting:
             return
         if self._worker.has_stopped:
-            self._is_leaving = True
+            self._is_exiting = True
             raise SystemExit(0)
         if not self._worker.is_stopping:
             print_user(
                 f"正在停止：最多等 {_STOP_SECONDS:.0f} 秒，让进行中的图片做完；再按一次 Ctrl+C 马上退出"
             )
             self._worker.stop_in_background(_STOP_SECONDS, then=_thread.interrupt_main)
-        elif number != _HANGUP:  # a window that closes says so twice: itself, and through its shell
+        elif number != _HANGUP:  # a closing window sends SIGHUP twice: itself and through its shell
             print_user("马上退出；没做完的，下次启动会接着做")
             os._exit(1)
 
-    def _end_with_the_console(self) -> None:
+    def _on_console_close(self) -> None:
         self._worker.stop(_CLOSED_SECONDS)
         log.event("web", "stopped", why="console_closed")
 
 
 def main() -> int:
-    """Read the settings and serve -> exit code; a wrong setting is one sentence. ``--open``: in a browser."""
+    """Read the settings and serve -> exit code; errors are printed. ``--open`` opens a browser."""
     process.tune_process()
     opens = "--open" in sys.argv[1:]
     try:
@@ -185,7 +185,7 @@ def main() -> int:
         serve(settings, open_browser=opens)
     except listener.PortTaken as taken:
         print_user(taken.message)
-        return 0 if opens and _show_what_runs(taken) else 1
+        return 0 if opens and _open_running_instance(taken) else 1
     except AppError as error:
         print_user(error.message)
         return 2
@@ -195,13 +195,13 @@ def main() -> int:
     return 0
 
 
-def _show_what_runs(taken: listener.PortTaken) -> bool:
-    """Whoever started it twice wanted to see it -> whether it is this product that runs there."""
+def _open_running_instance(taken: listener.PortTaken) -> bool:
+    """Open the instance that is already running -> whether the port is held by this product."""
     return isinstance(taken, listener.AlreadyServing) and webbrowser.open(taken.address)
 
 
 def print_banner(settings: Settings, card: ModelSpec) -> None:
-    """The first lines in the window: where to look, what makes the pictures, where everything is kept."""
+    """Print the address, the model and the paths of the database, the images and the log."""
     print_user(f"AI 图片生成器已启动，请在浏览器打开　{listener.address(settings.host, settings.port)}")
     if others := listener.address_for_others(settings.host, settings.port):
         print_user(f"别的电脑　{others}")
@@ -223,13 +223,13 @@ def _log_file(settings: Settings) -> Path:
 
 
 def print_user(sentence: str) -> None:
-    """To the person at the terminal, while there is one."""
+    """Print to stderr; ignored when there is no terminal any more."""
     with contextlib.suppress(OSError):
         print(sentence, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _name_static_version(endpoint: str, values: dict[str, Any]) -> None:
-    """Static files carry their time of change in the address, so that browsers may keep them for a year."""
+def _add_static_version(endpoint: str, values: dict[str, Any]) -> None:
+    """Add the modification time to the URL of a static file, so that browsers can cache it for a year."""
     if endpoint == "static" and "filename" in values:
         path = _HERE / "static" / values["filename"]
         if path.is_file():

@@ -1,6 +1,6 @@
-"""How fast the worker goes: the slots of pictures under way, and the bell that wakes who has nothing to do.
+"""The adaptive concurrency limit of the worker, its permits, and the signal that wakes idle threads.
 
-Part of the worker's room: knows locks, starts no thread, keeps no record.
+Uses locks, starts no thread and has no access to records.
 """
 
 import threading
@@ -8,7 +8,7 @@ import time
 
 
 class AdaptiveLimit:
-    """How many pictures may be under way: halved when the service says stop, slowly raised else."""
+    """Limit of images in progress: halved when the service throttles, raised slowly on success (AIMD)."""
 
     def __init__(self, highest: int) -> None:
         self.highest = highest
@@ -26,58 +26,58 @@ class AdaptiveLimit:
             return True
 
     def release(self) -> None:
-        """Give a slot back."""
+        """Release a slot."""
         with self._free:
             self.under_way -= 1
             self._free.notify()
 
     def on_throttled(self) -> None:
-        """The service asked for fewer; a burst of such answers counts once."""
+        """Halve the limit, at most once a second: a burst of throttled responses counts once."""
         with self._free:
             if time.monotonic() - self._last_halved > 1.0:
                 self._last_halved = time.monotonic()
                 self.allowed = max(1.0, self.allowed / 2)
 
     def on_success(self) -> None:
-        """One more picture went well: about one more slot after every two rounds."""
+        """Raise the limit a little: by one slot after about two rounds of successes."""
         with self._free:
             self.allowed = min(float(self.highest), self.allowed + 0.5 / self.allowed)
             self._free.notify()
 
 
 class Permit:
-    """A slot of the pace: waited for, then given back once, early or late."""
+    """A slot of the limit: acquired with ``wait``, released once."""
 
-    def __init__(self, pace: AdaptiveLimit) -> None:
-        self._pace = pace
+    def __init__(self, limit: AdaptiveLimit) -> None:
+        self._limit = limit
         self.taken = False
 
     def wait(self, stopping: threading.Event) -> None:
-        """Until there is a slot, or the worker stops."""
+        """Wait until a slot is free or the worker stops."""
         while not self.taken and not stopping.is_set():
-            self.taken = self._pace.acquire(0.5)
+            self.taken = self._limit.acquire(0.5)
 
     def release(self) -> None:
-        """The service is no longer busy with us; saving needs no slot."""
+        """Release the slot, once; saving the image needs none."""
         if self.taken:
-            self._pace.release()
+            self._limit.release()
             self.taken = False
 
 
 class WakeSignal:
-    """Rung when there may be something to do; nobody who looks first and then waits misses a ring."""
+    """Wake-up signal without lost wake-ups: read ``generation``, look for work, wait for a newer one."""
 
     def __init__(self) -> None:
         self.generation = 0
         self._condition = threading.Condition()
 
     def notify(self) -> None:
-        """Wake everybody."""
+        """Wake all waiting threads."""
         with self._condition:
             self.generation += 1
             self._condition.notify_all()
 
     def wait(self, since: int, timeout: float) -> None:
-        """Wait for a ring after the one numbered ``since``."""
+        """Wait until ``generation`` differs from ``since``, at most ``timeout`` seconds."""
         with self._condition:
             self._condition.wait_for(lambda: self.generation != since, timeout)

@@ -1,4 +1,4 @@
-"""Whether the disks have room for the pictures under way: asked before each order, by pages and /healthz."""
+"""Checks free disk space for the images in progress: before each charge, in pages and in /healthz."""
 
 import math
 import shutil
@@ -12,21 +12,21 @@ from app.system import windows_files
 MEGABYTE = 1_000_000
 LEAST_BYTES = 200 * MEGABYTE
 PICTURE_BYTES = 30 * MEGABYTE  # a 4K picture as PNG, with its thumbnail
-_REMEMBERED_SECONDS = 1.0
+_CACHE_SECONDS = 1.0
 
 
 class DiskLow(StorageError):
-    """Too little room for one more picture; nothing was ordered."""
+    """Not enough disk space for another image; nothing was submitted."""
 
 
 def free_bytes(folder: Path) -> int:
-    """What is free on the disk that a folder is on, or will be."""
+    """Bytes free on the disk of a folder that need not exist yet."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     return shutil.disk_usage(there).free
 
 
 class DiskSpace:
-    """The disks that must not fill up: that of the pictures and that of the database."""
+    """The disks of the images and of the database, which must not fill up."""
 
     def __init__(self, folders: Sequence[Path], free: Callable[[Path], int] = free_bytes) -> None:
         self._folders = tuple(folders)
@@ -35,11 +35,11 @@ class DiskSpace:
 
     @property
     def free(self) -> int:
-        """Bytes free on the fuller of the disks. Raises DiskLow when one of them is gone."""
+        """Bytes free on the fullest disk. Raises DiskLow when a disk is not available."""
         return self._least_free()[0]
 
     def problem(self, under_way: int = 1) -> str:
-        """The sentence when there is no room for that many pictures; empty when there is."""
+        """The error message when there is no space for that many images; empty otherwise."""
         try:
             self.require(under_way)
         except DiskLow as low:
@@ -47,7 +47,7 @@ class DiskSpace:
         return ""
 
     def require(self, under_way: int) -> None:
-        """Raises DiskLow when there is no room for that many pictures, or for their names."""
+        """Raises DiskLow when there is no space for that many images, or paths would be too long."""
         if too_deep := next(filter(None, map(windows_files.too_deep, self._folders)), ""):
             raise DiskLow(too_deep)
         free, folder = self._least_free()
@@ -55,13 +55,13 @@ class DiskSpace:
             raise DiskLow(f"磁盘只剩 {free // MEGABYTE} MB，已暂停，请清理「{folder}」所在的磁盘后继续")
 
     def invalidate(self) -> None:
-        """Forget what was seen a moment ago; somebody may just have made room."""
+        """Drop the cached value, for example after the user has freed space."""
         self._seen: tuple[float, int, Path] = (-math.inf, 0, Path())
 
     def _least_free(self) -> tuple[int, Path]:
-        """(bytes free, folder), looked at again after a second: it is asked before every order."""
+        """(bytes free, folder), cached for a second: it is read before every charge."""
         at, free, folder = self._seen
-        if time.monotonic() - at > _REMEMBERED_SECONDS:
+        if time.monotonic() - at > _CACHE_SECONDS:
             free, folder = min((self._look(folder), folder) for folder in self._folders)
             self._seen = (time.monotonic(), free, folder)
         return free, folder

@@ -1,6 +1,6 @@
-"""What the worker's quiet threads do, one turn a call: index, trash, the bucket's list, copies in OSS.
+"""Periodic jobs of the background threads: search index, trash, the bucket's list, copies in OSS.
 
-Part of the worker's room: starts no thread and waits for nobody.
+Each call does one unit of work; starts no thread and does not wait.
 """
 
 import time
@@ -15,12 +15,12 @@ from app.images import store as images_store
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
 
-_LONGEST_COPY_PAUSE = 600.0
+_MAX_COPY_DELAY = 600.0
 _TRASH_DAYS = 30
 
 
 class Maintenance:
-    """Every turn may be repeated; what it returns says whether there may be more to do at once."""
+    """Every job may be repeated; its result says whether more work may be due now."""
 
     def __init__(
         self,
@@ -35,82 +35,82 @@ class Maintenance:
         self._library = library
         self._copies = copies
         self._store = store
-        self._complaint = ""
+        self._problem = ""
         self._is_stopping = is_stopping
-        self._held: set[int] = set()
-        self._told: set[int] = set()
+        self._locked: set[int] = set()
+        self._logged: set[int] = set()
 
     def watch_store(self, db: database.Connection) -> bool:
-        """Whether the database can be worked with; the log says so when that changes."""
+        """Whether the database is usable; changes are logged."""
         complaint = self._store.watch(db)
-        if complaint != self._complaint:
-            self._complaint = complaint
+        if complaint != self._problem:
+            self._problem = complaint
             log.event("worker", "store_lost" if complaint else "store_found", why=complaint or None)
         return not complaint
 
     def check_store(self) -> bool:
-        """The same; its pages are checked again when that is due."""
+        """Whether the database is usable, after checking its pages when that is due."""
         self._store.check()
         return not self._store.complaint()
 
     def index_prompts(self, db: database.Connection) -> bool:
-        """Bring some prompts into the index."""
+        """Add some prompts to the search index."""
         return database.index_prompts(db) > 0 or database.merge_index(db)
 
     def remove_part_files(self) -> bool:
-        """Remove half-written files of writers that are gone."""
+        """Remove temporary files of writers that no longer run."""
         return images_store.remove_part_files(self._output_dir) > 0
 
     def empty_trash(self, db: database.Connection) -> int:
-        """Delete for good some of what has been in the trash for 30 days, with its files -> how many.
+        """Delete some records that have been in the trash for 30 days, with their files -> how many.
 
-        None while the folder of pictures is away: the files would stay behind without a record. What cannot
-        be removed, for somebody has it open, is passed over until all else is gone, then tried again.
+        0 while the image folder is missing: the files would be left without a record. Files that another
+        program has open are skipped until all others are deleted, then tried again.
         """
         while self._output_dir.is_dir():
-            known = len(self._held)
-            gone = database.empty_trash(db, days=_TRASH_DAYS, remove=self._remove, apart=self._held)
+            known = len(self._locked)
+            gone = database.empty_trash(db, days=_TRASH_DAYS, remove=self._remove, apart=self._locked)
             if gone:
                 return gone
-            if len(self._held) == known:
+            if len(self._locked) == known:
                 break
-        self._held.clear()
+        self._locked.clear()
         return 0
 
     def _remove(self, filename: str, record_id: int) -> None:
         try:
             images_store.delete_picture(self._output_dir, filename, record_id)
         except StorageError:
-            self._held.add(record_id)
-            if record_id not in self._told:
-                self._told.add(record_id)
+            self._locked.add(record_id)
+            if record_id not in self._logged:
+                self._logged.add(record_id)
                 log.event("worker", "not_removed", record=record_id)
             raise
 
     def empty_library_trash(self, db: database.Connection) -> int:
-        """The same for reference images in the folder that no record used -> how many."""
+        """Delete unused reference images that have been in the trash for 30 days -> how many."""
         return self._library.empty_trash(days=_TRASH_DAYS, is_used=partial(database.is_reference_used, db))
 
     def forget_request_keys(self, db: database.Connection) -> bool:
-        """Delete the request keys that are too old to count -> whether there were any."""
+        """Delete expired request keys -> whether there were any."""
         return database.forget_request_keys(db, now=time.time()) > 0
 
     def refresh_library(self) -> bool:
-        """Read the list of the bucket anew, copy there what was chosen; as far as it is wanted."""
+        """Read the bucket's list again and upload the chosen images, as far as requested."""
         self._library.refresh_if_requested()
         return True
 
     def note_earlier_pictures(self, db: database.Connection) -> bool:
-        """What was finished while there was no bucket is to be copied too."""
+        """Queue copies of images that were finished while no bucket was configured."""
         database.reset_backoff(db)
         while database.add_earlier_copies(db) and not self._is_stopping():
             pass
         return True
 
     def copy_output(self, db: database.Connection) -> bool:
-        """Bring one finished picture into OSS -> False when there was nothing to do or OSS would not.
+        """Copy one finished image to OSS -> False when there was nothing to do or OSS failed.
 
-        What is missing while its folder is there is gone; while the folder is away, nothing is.
+        A missing file counts as deleted, unless the whole image folder is missing.
         """
         copy = database.get_output_copy(db, now=time.time())
         if self._copies is None or copy is None or not self._output_dir.is_dir():
@@ -120,8 +120,8 @@ class Maintenance:
         except NotFound:
             key = ""
         except BucketError as trouble:
-            wait = min(5.0 * 2.0 ** min(copy.tries, 10), _LONGEST_COPY_PAUSE)
-            not_before = time.time() + (wait if trouble.transient else _LONGEST_COPY_PAUSE)
+            wait = min(5.0 * 2.0 ** min(copy.tries, 10), _MAX_COPY_DELAY)
+            not_before = time.time() + (wait if trouble.transient else _MAX_COPY_DELAY)
             database.retry_output_copy(db, copy.record_id, error=trouble.message, not_before=not_before)
             return False
         database.finish_output_copy(db, copy.record_id, key=key)

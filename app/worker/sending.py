@@ -1,4 +1,4 @@
-"""The moments around an order that costs money: room on the disk, the ledger's line, the ticket."""
+"""The steps around a paid call: the disk check, the charge in the ledger, the task id."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from app import log
 from app.domain import Record, whole_characters
 from app.errors import Billed, ModelError, StorageError, StoreLost, WriteRefused
 
-# For pictures that were delivered and cannot be had again, by cause.
+# Messages for images that were delivered and cannot be fetched again, by cause.
 NOT_AGAIN = {
     "broken": "收到的图片打不开，也不能再取一次，可能已计费，请决定是否重新生成",
     "storage": "图片已生成，但没能保存，也不能再取一次，可能已计费，请先腾出磁盘空间，再决定是否重新生成",
@@ -21,12 +21,12 @@ _T = TypeVar("_T")
 
 
 class NotNoted(Exception):
-    """The database did not take the ledger's line: nothing was sent."""
+    """The database did not save the charge: nothing was submitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordLedger:
-    """The ledger of one record: what generator must have written before it goes on."""
+    """Writes what ``generator`` needs saved before it continues with one record."""
 
     db: database.Connection
     record: Record
@@ -36,7 +36,10 @@ class RecordLedger:
     insist: Callable[[Callable[[], object]], object]
 
     def note_send(self, price: Decimal | None, *, is_free: bool) -> None:
-        """Before the send; raises BudgetReached, BatchAtRest, DiskLow, StoreLost, NotNoted."""
+        """Open the charge before submitting.
+
+        Raises BudgetReached, BatchNotActive, DiskLow, StoreLost, NotNoted.
+        """
         self.insist_on_room()
         self.require_store()
         try:
@@ -48,9 +51,9 @@ class RecordLedger:
         log.record_event("sent", self.record, send=send, price=price)
 
     def keep_ticket(self, ticket: str) -> None:
-        """Before the wait. With the database lost the log keeps it, and the picture is fetched anyway.
+        """Save the task id before polling; when the database is lost it is only logged, and polling goes on.
 
-        Raises ModelError when it is no valid text, which no database keeps; then it stands in the log.
+        Raises ModelError when the id is not valid Unicode and cannot be stored; it is logged.
         """
         if whole_characters(ticket) != ticket:
             log.record_event("ticket_unreadable", self.record, ticket=ascii(ticket))
@@ -70,9 +73,9 @@ class RecordLedger:
 
 
 def insist(write: Callable[[], _T], refusal: log.Condition, *, stops: Callable[[float], bool]) -> _T:
-    """Write what must not be forgotten: each second anew while the database would not take it.
+    """Call ``write`` every second until the database accepts it.
 
-    ``stops`` waits that long -> whether to give up; then the StorageError is raised.
+    ``stops`` sleeps that many seconds -> whether to give up; then the StorageError is raised.
     """
     while True:
         try:
@@ -87,12 +90,12 @@ def insist(write: Callable[[], _T], refusal: log.Condition, *, stops: Callable[[
 
 
 def not_kept(error: StorageError) -> ModelError:
-    """A picture that came and that the disk would not take."""
+    """The error for an image that was received and could not be saved to disk."""
     told = f"图片已生成，但没能保存：{error.message}"
     return ModelError(told, cause="storage", billed=Billed.YES, task_valid=True)
 
 
 def _unreadable(ticket: str) -> ModelError:
-    shown = ascii(ticket.partition("?")[0])[1:-1][:100]  # what follows in an address may be its signature
+    shown = ascii(ticket.partition("?")[0])[1:-1][:100]  # the query of a URL may contain its signature
     text = f"服务给的任务编号「{shown}」不是完整的文字，图片取不回来，可能已计费，请先到控制台核对"
     return ModelError(text, cause="service", billed=Billed.UNKNOWN)

@@ -1,6 +1,6 @@
-"""The pictures that came and wait to be kept: a few in memory, the rest in nameless files on the disk.
+"""Received images that wait to be saved: a few in memory, the rest in temporary files.
 
-Part of the worker's room. A service gives 64 pictures at once, and they are decoded one by one.
+A service may return 64 images at once, and they are decoded one by one.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from app.errors import StorageError
 
 
 class SpillBuffer:
-    """Bounds what waits in memory to ``most_bytes``, whatever the number and size of the pictures."""
+    """Bounds the memory of waiting images to ``most_bytes``, whatever their number and size."""
 
     def __init__(self, folder: Path, *, most_bytes: int) -> None:
         self._folder = folder
@@ -24,11 +24,11 @@ class SpillBuffer:
         self.in_memory = 0
 
     def put(self, picture: GeneratedImage) -> "BufferedImage":
-        """Put a picture on it; whoever lays it gives up their own hold of its bytes."""
+        """Buffer an image; the caller must drop its own reference to the bytes."""
         return BufferedImage(self, picture)
 
     def reserve(self, size: int, *, must: bool = False) -> bool:
-        """Whether that many bytes more may wait in memory, or must; they count from now on."""
+        """Reserve memory for that many bytes -> whether there is any; ``must`` reserves beyond the bound."""
         with self._lock:
             if self.in_memory and self.in_memory + size > self._most_bytes and not must:
                 return False
@@ -36,33 +36,33 @@ class SpillBuffer:
             return True
 
     def release(self, size: int) -> None:
-        """They wait no more."""
+        """Release reserved bytes."""
         with self._lock:
             self.in_memory -= size
 
     def new_file(self) -> IO[bytes]:
-        """A file that is gone with its last holder, also when that is killed; Windows shows it meanwhile."""
+        """A temporary file, deleted when it is closed or the process is killed; visible on Windows."""
         return tempfile.TemporaryFile(dir=self._folder, prefix=".", suffix=".part")
 
 
 class BufferedImage:
-    """One picture on the pile: taken as often as it needs, off the pile at the end of ``with``."""
+    """One buffered image: can be read repeatedly, is released at the end of ``with``."""
 
-    def __init__(self, pile: SpillBuffer, picture: GeneratedImage) -> None:
-        self._pile = pile
+    def __init__(self, buffer: SpillBuffer, picture: GeneratedImage) -> None:
+        self._buffer = buffer
         self.seed = picture.seed
         self._size = len(picture.content)
         self._content: bytes | None = None
         self._file: IO[bytes] | None = None
-        if not pile.reserve(self._size):
-            self._file = _written(pile, picture.content)
+        if not buffer.reserve(self._size):
+            self._file = _written(buffer, picture.content)
             if self._file is None:
-                pile.reserve(self._size, must=True)
+                buffer.reserve(self._size, must=True)
         if self._file is None:
             self._content = picture.content
 
     def read(self) -> GeneratedImage:
-        """The picture. Raises StorageError when the disk does not give it back."""
+        """Return the image. Raises StorageError when the temporary file cannot be read."""
         if self._content is not None:
             return GeneratedImage(content=self._content, seed=self.seed)
         assert self._file is not None
@@ -81,20 +81,20 @@ class BufferedImage:
         if self._file is not None:
             self._file.close()
         else:
-            self._pile.release(self._size)
+            self._buffer.release(self._size)
 
 
-def _written(pile: SpillBuffer, content: bytes) -> IO[bytes] | None:
-    """The bytes in a file; None when the disk has no room: then they wait in memory after all."""
+def _written(buffer: SpillBuffer, content: bytes) -> IO[bytes] | None:
+    """Write the bytes to a temporary file; None when the disk refuses it: they stay in memory."""
     try:
-        file = pile.new_file()
+        file = buffer.new_file()
     except OSError:
         return None
     try:
         file.write(content)
         file.flush()
     except OSError:
-        with suppress(OSError):  # it tries to write what is left once more
+        with suppress(OSError):  # close() flushes the rest again
             file.close()
         return None
     return file
