@@ -1,4 +1,4 @@
-"""Bytes from a provider or an upload -> a checked file and its thumbnail.
+"""Validates image bytes from a provider or an upload; writes the file and its thumbnail.
 
-The only package that imports Pillow (the demo aside).
+The only package that imports Pillow (apart from the demo provider).
 """

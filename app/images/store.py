@@ -1,6 +1,6 @@
-"""Bytes -> a checked file in output/, its thumbnail, its embedded parameters. The only room with Pillow.
+"""The public API of ``app.images``: image files in output/, their thumbnails and embedded parameters.
 
-The face of ``picture_files/``. Knows nothing of records' rows, models or pages: it is told a name and an id.
+Independent of the database, providers and views: callers pass a file name and a record id.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ __all__ = [
 MAX_PIXELS = 40_000_000
 MAX_UPLOAD_BYTES = 15 * 1024 * 1024
 MAX_UPLOAD_PIXELS = 4096 * 4096
-STALE_AFTER = 600.0  # seconds after which a .part file is nobody's any more, where there are no locks
+STALE_AFTER = 600.0  # seconds after which a .part file is orphaned, where file locks are not available
 
 _ENDING = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _MAX_LIBRARY_STEM = 200
@@ -71,13 +71,12 @@ _UNOPENED = "unopened"
 def save_image(
     picture: GeneratedImage, *, output_dir: Path, stem: str, record_id: int, embed: str
 ) -> SavedImage:
-    """Check the picture, make its thumbnail, and keep it as ``stem`` plus the ending its bytes ask for.
+    """Validate the image, create its thumbnail and save it as ``stem`` plus the extension of its format.
 
-    ``embed`` is the text of ``embed_parameters``, or empty. Never over another file: the next counter is
-    taken (``猫-2``), and the answer says which. A second call for the same record finds the file of the
-    first: two may bring one picture home when one of them was thought dead. ModelError for broken bytes;
-    those that another program may open are put aside as they came. StorageError when the disk will not;
-    nothing is left then.
+    ``embed`` is the text of ``embed_parameters``, or empty. Never overwrites: the next free counter is used
+    (``猫-2``) and returned. Idempotent per record: a second call, such as from a worker whose lease expired,
+    returns the file of the first. Raises ModelError for invalid bytes; those in an unsupported format are
+    saved unchanged in ``unopened/``. Raises StorageError for disk errors, leaving no files.
     """
     try:
         checked = _check_delivered(picture.content)
@@ -103,7 +102,7 @@ def save_image(
 
 
 def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
-    """The stem for pictures of such a row, with room for number and counter; never empty."""
+    """The base name for images of this row, leaving space for number and counter; never empty."""
     room = max_stem_length(output_dir) - len("_10-99999")
     return safe_stem(filename, max_units=room) or stem_from_prompt(prompt)
 
@@ -111,9 +110,9 @@ def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
 def find_saved(
     output_dir: Path, *, stem: str, record_id: int, prompt: str
 ) -> tuple[SavedImage, int | None] | None:
-    """What ``keep_picture`` kept for this record before a crash, and its seed: told by what the file carries.
+    """The image that ``save_image`` wrote for this record before a crash, and its seed; None without one.
 
-    None when there is none. StorageError when the folder cannot be looked into.
+    Identified by the embedded parameters. Raises StorageError when the folder cannot be read.
     """
     if not output_dir.is_dir():
         raise StorageError(f"找不到保存图片的文件夹「{output_dir}」，请检查它是否已被移走或没有挂载")
@@ -131,31 +130,31 @@ def find_saved(
 def embed_parameters(
     request: ImageRequest, size: Size | None, model: str, record_id: int, seed: int | None
 ) -> str:
-    """What a file says of how it was made, in the AUTOMATIC1111 form; ``seed`` is the one really used.
+    """The generation parameters to embed, in AUTOMATIC1111 format; ``seed`` is the one actually used.
 
-    With ``size`` None, ``keep_picture`` puts in the size that decoding showed.
+    With ``size`` None, ``save_image`` fills in the decoded size.
     """
     return metadata.parameters_text(request, size, model, record_id, seed)
 
 
 def read_parameters(source: Path | bytes) -> str | None:
-    """The parameters in a PNG, JPEG or WebP file, ours or another tool's; None when there are none."""
+    """The parameters embedded in a PNG, JPEG or WebP file by us or another tool; None without any."""
     return metadata.extract(source if isinstance(source, bytes) else source.read_bytes())
 
 
 def sha256_of(path: Path) -> str:
-    """The digest of a file as ``keep_picture`` tells it."""
+    """The SHA-256 of a file in hexadecimal, as in ``SavedImage.sha256``."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def thumbnail_path(output_dir: Path, record_id: int) -> Path:
-    """Where a record's thumbnail is, or will be: a thousand to a folder."""
+    """The path of a record's thumbnail, which may not exist yet; 1,000 per folder."""
     return output_dir / ".thumbnails" / str(record_id // _A_SHELF) / f"{record_id}.webp"
 
 
 def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
-    """The thumbnail, made again from the picture when it is missing. NotFound when that is gone too."""
+    """The thumbnail, recreated from the image when missing. Raises NotFound when both are missing."""
     thumbnail = thumbnail_path(output_dir, record_id)
     if thumbnail.is_file():
         return thumbnail
@@ -169,7 +168,7 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
         with atomic_write.translate_os_errors(output_dir):
             atomic_write.write_over(thumbnail, content, output_dir)
     except StorageError:
-        # Another may have been quicker: Windows does not replace what is being sent.
+        # Another thread may have created it: Windows cannot replace a file that is being served.
         if not thumbnail.is_file():
             raise
     return thumbnail
@@ -183,9 +182,9 @@ def jpeg_thumbnail(
     box: tuple[int, int],
     elsewhere: Callable[[str], bytes] = lambda filename: b"",
 ) -> bytes | None:
-    """The picture as a JPEG within ``box`` pixels, for a workbook; None when there is no picture.
+    """The image as a JPEG within ``box`` pixels, for a workbook; None when there is no image.
 
-    ``elsewhere`` gives the thumbnail of a picture that is not here any more, or nothing.
+    ``elsewhere`` returns the thumbnail of an image whose file is missing, or empty bytes.
     """
     if not filename:
         return None
@@ -200,7 +199,7 @@ def jpeg_thumbnail(
 
 
 def open_output(output_dir: Path, name: str) -> Path:
-    """The picture of that name directly in ``output_dir``; NotFound for every other name."""
+    """The path of an image directly in ``output_dir``; raises NotFound for every other name."""
     is_plain = not name.startswith(".") and not set(name) & set("/\\:\x00")
     if is_plain and os.path.splitext(name)[1].lower() in ENDINGS:  # noqa: PTH122
         path = output_dir / name
@@ -211,14 +210,14 @@ def open_output(output_dir: Path, name: str) -> Path:
 
 
 def has_pictures(output_dir: Path) -> bool:
-    """Whether there is any picture in the folder."""
+    """Whether the folder contains an image."""
     return any(path.suffix.lower() in _ENDING.values() for path in output_dir.iterdir())
 
 
 def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
-    """Remove a picture and its thumbnail for good; what is gone already is no complaint.
+    """Permanently delete an image and its thumbnail; missing files are ignored.
 
-    StorageError when the disk will not, at once: the trash is emptied again.
+    Raises StorageError without retrying: emptying the trash runs again later.
     """
     with atomic_write.translate_os_errors(output_dir):
         with contextlib.suppress(NotFound):
@@ -228,17 +227,17 @@ def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
 
 
 def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> int:
-    """Remove what a crash left half-written; how many. Where no lock tells whether its writer is dead, only
-    what is older than so many seconds.
+    """Delete temporary files left by a crash; returns how many. Where file locks are not available, only
+    those older than ``older_than`` seconds.
     """
     with atomic_write.translate_os_errors(output_dir):
         return atomic_write.remove_parts(output_dir, older_than=older_than)
 
 
 def validate_upload(filename: str, content: bytes) -> ValidatedUpload:
-    """An upload for the library, decoded and given a safe name.
+    """Decode an upload for the library and give it a safe file name.
 
-    Raises TooLarge, or InvalidRequest("file") with what to do.
+    Raises TooLarge or InvalidRequest("file").
     """
     checked = _check_upload(content)
     stem = safe_stem(filename, max_bytes=_MAX_LIBRARY_STEM) or "示例图"
@@ -253,7 +252,7 @@ def validate_upload(filename: str, content: bytes) -> ValidatedUpload:
 
 
 class UnsupportedImage(Exception):
-    """A picture that came whole, as far as one can tell, and is not opened here: the sentence why."""
+    """An apparently complete image that is not decoded here; the message gives the reason."""
 
 
 def _check_delivered(content: bytes) -> decode.Decoded:
@@ -274,7 +273,7 @@ def _check_delivered(content: bytes) -> decode.Decoded:
 
 
 def _quarantine(content: bytes, output_dir: Path, record_id: int) -> str:
-    """Bytes that were paid for and are not opened here -> where they are, below the folder of pictures."""
+    """Save charged bytes that are not decoded here; returns their path, starting at the output folder."""
     aside = output_dir / _UNOPENED / f"{record_id}.{sniff(content)}"
     with atomic_write.translate_os_errors(output_dir):
         atomic_write.write_over(aside, content, output_dir)
@@ -361,7 +360,7 @@ def _names(output_dir: Path, stem: str) -> Iterator[str]:
 
 
 def _place(part: Path, stem: str, ending: str, own: Callable[[Path], SavedImage | None]) -> SavedImage | str:
-    """The part under the first free name of ``stem`` -> that name; or what the record kept already."""
+    """Publish the part file under the first free name; returns it, or the image this record already has."""
     for name in _names(part.parent, stem):
         final = part.with_name(name + ending)
         if kept := own(final):

@@ -1,1 +1,1 @@
-"""Reference images: a local folder or an OSS bucket behind one interface, ``library.Library``."""
+"""The library of reference images, in a local folder or an OSS bucket; public API: ``library.Library``."""

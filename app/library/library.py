@@ -1,7 +1,7 @@
-"""The reference-image library: one library with two homes, the bucket when there is one, else a local folder.
+"""The public API of the reference-image library, stored in an OSS bucket if configured, else a local folder.
 
-The face of ``sample_library/``: nothing above knows where a picture lies. Knows nothing of Pillow: what
-comes in was checked before. Starts no thread; the worker calls ``tend`` when somebody waits for a list.
+Callers do not depend on where an image is stored. Does not use Pillow: uploads are validated before.
+Starts no thread; the worker calls ``refresh_if_requested`` when a fresh list is needed.
 """
 
 from __future__ import annotations
@@ -37,45 +37,45 @@ if TYPE_CHECKING:
 __all__ = ["FILES_URL", "THUMBNAILS_URL", "Library", "open_library", "shown_at"]
 
 OUTPUT_URL = "/output/"
-_SHORTEST_SECONDS = 2 * 3600  # an address that a model is given lives at least so long
+_SHORTEST_SECONDS = 2 * 3600  # minimum lifetime of a URL passed to a provider
 
 
 class LibraryBackend(Protocol):
-    """Where the pictures of a library lie. Keys that lead nowhere, or elsewhere, are NotFound."""
+    """Storage for the images of a library. Unknown or invalid keys raise NotFound."""
 
     source: str
 
     def catalogue(self) -> Catalogue:
-        """What there is, newest first."""
+        """The stored images, newest first."""
 
     def add(self, upload: ValidatedUpload) -> LibraryImage:
-        """Keep a checked upload. The same picture under any name is kept once: the first stays."""
+        """Save a validated upload. Identical content is stored once, under its first name."""
 
     def delete(self, key: str) -> None:
-        """Into the trash, from where ``restore`` brings it back."""
+        """Move an image to the trash; ``restore`` undoes it."""
 
     def restore(self, key: str) -> LibraryImage:
-        """Bring back what was deleted; what is back already stays. NotFound when it never was."""
+        """Restore a deleted image; does nothing if it exists. Raises NotFound for an unknown key."""
 
     def rename(self, key: str, stem: str) -> LibraryImage:
-        """The same picture under another name, without ending. Conflict when that is taken."""
+        """Rename an image; ``stem`` is the base name. Raises Conflict when the name is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceRequest:
-    """A reference to be made ready, and in which form the model takes it."""
+    """A reference to prepare, and the form in which the model accepts it."""
 
     image: SampleImage
     form: str
     limits: ReferenceLimits | None
 
     def refused(self, why: str) -> InvalidRequest:
-        """What is said when it cannot be sent."""
+        """The error to raise when the reference cannot be sent."""
         return InvalidRequest("sample_images", f"参考图「{self.image.filename}」{why}")
 
 
 class Library:
-    """The reference images of this house. For all threads."""
+    """The library of this installation. Thread-safe."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -90,14 +90,14 @@ class Library:
 
     @property
     def wants_refreshing(self) -> bool:
-        """Whether there is a list to be kept up to date in the background."""
+        """Whether the list must be refreshed in the background."""
         return self._shelf is not None
 
     def list_images(self, search: str = "", *, offset: int = 0, limit: int | None = None) -> LibraryPage:
-        """The library, newest first; ``search`` is looked for in names, letters, case and width folded.
+        """A page of the library, newest first; ``search`` is a substring of names, case and width folded.
 
-        Waits for OSS 2 s at most, and says when the list is an older one. Raises BucketError or Busy when
-        there is none at all.
+        Waits at most 1.5 s for OSS; ``is_stale`` marks an outdated list. Raises BucketError or TryLater when
+        there is no list at all.
         """
         found = self._home.catalogue().search(search)
         end = None if limit is None else offset + limit
@@ -109,95 +109,94 @@ class Library:
         return replace(page, listed_at=shelf.listed_at, is_stale=shelf.is_stale, trouble=shelf.trouble)
 
     def image(self, key: str) -> LibraryImage:
-        """One of them. Raises NotFound."""
+        """One image by key. Raises NotFound."""
         entry = self._home.catalogue().entries.get(key)
         if entry is None:
             raise catalogue.missing()
         return catalogue.to_library_image(entry)
 
     def add(self, upload: ValidatedUpload) -> LibraryImage:
-        """Keep a checked upload."""
+        """Save a validated upload."""
         return self._home.add(upload)
 
     def delete(self, key: str) -> None:
-        """Into the trash."""
+        """Move an image to the trash."""
         self._home.delete(key)
 
     def restore(self, key: str) -> LibraryImage:
-        """Out of the trash."""
+        """Restore an image from the trash."""
         return self._home.restore(key)
 
     def rename(self, key: str, stem: str) -> LibraryImage:
-        """Another name; what records used stays known by its hash."""
+        """Rename an image; records still find it by its hash."""
         return self._home.rename(key, stem)
 
     def file(self, key: str) -> Path | str:
-        """Where the picture is: a file, or an address. Also when it was renamed or deleted since; as a record
-        used it, for a key as in the address of ``SampleImage.pinned``."""
+        """The path or URL of the image, even if it was renamed or deleted. For a key from the URL of
+        ``SampleImage.pinned``, the content that the record used."""
         mark, plain = catalogue.read_pin(key)
         return (self._shelf_of(plain, mark) or self._folder).file(plain, mark)
 
     def thumbnail(self, key: str) -> Path | str:
-        """The same, small."""
+        """The path or URL of the thumbnail."""
         mark, plain = catalogue.read_pin(key)
         return (self._shelf_of(plain, mark) or self._folder).thumbnail(plain, mark)
 
     def pin(self, images: Iterable[SampleImage]) -> tuple[SampleImage, ...]:
-        """The references of a request with key and hash or ETag, so that a record can show what it used."""
+        """Add key and hash or ETag to the references, so that a record can show what it used."""
         return tuple(self._pinned(image) for image in images)
 
     def identify(self, images: Iterable[SampleImage]) -> tuple[SampleImage, ...]:
-        """The same at the moment of sending, for those of which ``pin`` had no fresh list to tell the ETag.
+        """Like ``pin``, at submit time, for references whose ETag was unknown without a fresh list.
 
-        Asks OSS. Raises BucketError.
+        Calls OSS. Raises BucketError.
         """
         return tuple(self._identified(image) for image in images)
 
     def names_of(self, key: str) -> list[str]:
-        """By what a record that used this picture knows it: its hash, and the address it was picked by."""
+        """The names by which records reference this image: its hash and its URL."""
         return catalogue.names_of(key)
 
     def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceInfo]:
-        """What is known of references before they are sent, by their address. Asks nobody."""
+        """Known properties of references by URL, without network calls."""
         found = {image.url: self._facts(image) for image in images}
         return {url: facts for url, facts in found.items() if facts}
 
     def references(
         self, images: Sequence[SampleImage], *, form: str, limits: ReferenceLimits | None = None
     ) -> list[Reference]:
-        """Reference images made ready for a model at the moment of sending.
+        """Prepare reference images for a provider at submit time.
 
-        ``form`` is the model's ``reference_form``. Public addresses pass as they are; what is kept here
-        becomes a signed address where the model wants one, else bytes. InvalidRequest("sample_images")
-        names the one that is missing, was replaced since, or breaks the ``limits``; BucketError when OSS
-        would not.
+        ``form`` is the model's ``reference_form``. Public URLs pass unchanged; stored images become signed
+        URLs or bytes, as the model requires. Raises InvalidRequest("sample_images") naming the image that
+        is missing, was replaced or violates ``limits``, and BucketError for OSS errors.
         """
         return [self._reference(ReferenceRequest(image=image, form=form, limits=limits)) for image in images]
 
     def wait_for_request(self, timeout: float) -> bool:
-        """Whether there is something for ``tend`` to do; waits so many seconds for it."""
+        """Wait up to ``timeout`` seconds; returns whether ``refresh_if_requested`` has work."""
         return self._shelf is not None and self._shelf.wait_until_wanted(timeout)
 
     def refresh_if_requested(self) -> None:
-        """Read the list anew when that is wanted; copy what was chosen and may be replaced by hand."""
+        """Refresh the list if requested; snapshot chosen images that could be replaced in the bucket."""
         if self._shelf:
             self._shelf.tend()
 
     def refresh(self) -> None:
-        """Read the list anew. What fails is told by the next ``list_images``."""
+        """Refresh the list. The next ``list_images`` reports a failure."""
         if self._shelf:
             self._shelf.refresh()
 
     def empty_trash(self, *, days: int, is_used: IsUsed = nobody_used) -> int:
-        """Delete for good what was deleted from the folder that many days ago -> how many.
+        """Permanently delete images of the local folder after ``days`` in the trash; returns how many.
 
-        What a record used stays, hidden, for as long as there is the record. A bucket has other houses, whose
-        records nobody knows here: there everything stays.
+        Images used by existing records are not deleted. Nothing is deleted from a bucket: other
+        installations share it, and their records are unknown here.
         """
         return self._folder.empty_trash(days=days, is_used=is_used)
 
     def _shelf_of(self, key: str, mark: str = "") -> BucketLibrary | None:
-        """The bucket, unless the picture is one of the folder, from the time before there was a bucket."""
+        """The bucket, or None for an image saved in the local folder before the bucket was configured."""
         is_here = len(mark) == WHOLE_DIGEST if mark else self._is_here(key)
         return None if is_here else self._shelf
 
@@ -217,7 +216,7 @@ class Library:
         return image
 
     def _pins_of(self, key: str, mark: str) -> tuple[str, str]:
-        """Hash and ETag, as far as they are known; of what a record used before, those that it had."""
+        """Hash and ETag, where known; for an image that a record used, those of the record."""
         shelf = self._shelf_of(key, mark)
         if shelf is None and mark:
             return (mark, "") if len(mark) == WHOLE_DIGEST else ("", mark)
@@ -279,14 +278,14 @@ class Library:
         return self._as_address(shelf, stored.key, stored.etag, wish)
 
     def _handed(self, content: bytes, wish: ReferenceRequest) -> Reference:
-        """A picture of this machine: lent to the bucket for a model that only takes addresses."""
+        """A reference to a local image, uploaded temporarily for a model that only accepts URLs."""
         if wish.form == "url" and self._shelf:
             key = self._shelf.lend(content, media_type_in(content, wish.image.filename))
             return self._as_address(self._shelf, key, "", wish)
         return _as_bytes(content, wish)
 
     def _as_address(self, shelf: BucketLibrary, key: str, etag: str, wish: ReferenceRequest) -> Reference:
-        """Nothing that the model would refuse goes out: that might be billed."""
+        """Check ``limits`` before sending: a request that the provider rejects might be charged."""
         facts = shelf.measured(key, etag) if wish.limits else None
         if wish.limits and facts and (why := wish.limits.violation(facts)):
             raise wish.refused(f"用不了：它{why}，没有生成，也没有计费")
@@ -295,17 +294,17 @@ class Library:
 
     @property
     def _seconds(self) -> int:
-        """How long an address for a model lives: past the longest wait for its picture."""
+        """The lifetime of a URL for a provider: longer than the generation timeout."""
         return max(_SHORTEST_SECONDS, self._settings.model_timeout + 3600)
 
 
 def open_library(settings: Settings, clock: Callable[[], float] = time.time) -> Library:
-    """The library of these settings. Raises SettingError when those of OSS cannot work."""
+    """The library for these settings. Raises SettingError for invalid OSS settings."""
     return Library(settings, clock)
 
 
 def shown_at(image: SampleImage) -> str:
-    """Where a page finds a reference that a record used, small; its own address for one from elsewhere."""
+    """The thumbnail URL of a reference that a record used; an external image's own URL."""
     used = image.pinned.url
     return THUMBNAILS_URL + used.removeprefix(FILES_URL) if used.startswith(FILES_URL) else used
 
@@ -325,14 +324,14 @@ def _as_bytes(content: bytes, wish: ReferenceRequest) -> Reference:
 
 def _open_shelf(settings: Settings, clock: Callable[[], float]) -> BucketLibrary:
     from app.library.bucket import BucketLibrary
-    from oss_client import Bucket  # oss2 takes 20 MB of memory: only where there is a bucket
+    from oss_client import Bucket  # oss2 takes 20 MB of memory: import only with a bucket
 
     memory = settings.samples_dir / ".oss-list.json"
     return BucketLibrary(Bucket(settings), settings.oss_sample_prefix, memory=memory, clock=clock)
 
 
 def _names_in(url: str, prefix: str) -> tuple[str, ...]:
-    """What one of our own addresses names: spelt as in an address (``%E7%8C%AB``: 猫), or as it stands."""
+    """The names in one of our own URLs, percent-decoded and literal (``%E7%8C%AB``: 猫); else empty."""
     address = _split(url)
     if not address.path.startswith(prefix):
         return ()
@@ -343,7 +342,7 @@ def _names_in(url: str, prefix: str) -> tuple[str, ...]:
 
 
 def _is_web_address(url: str) -> bool:
-    """Somebody else's: an address of this house that leads nowhere is none."""
+    """Whether this is an external URL; one of our own that was not found is not."""
     address = _split(url)
     is_ours = address.path.startswith((FILES_URL, OUTPUT_URL)) and is_loopback(address.hostname or "")
     return address.scheme in ("http", "https") and not is_ours
