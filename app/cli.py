@@ -1,7 +1,7 @@
-"""Keeping house by hand: do records and files agree; a backup while the program runs; a rebuild.
+"""Command line: check records against files, back up while the program runs, rebuild the database.
 
-``python -m app.cli`` compares and reports, ``python -m app.cli backup FOLDER`` copies, ``python -m
-app.cli rebuild`` makes a new database of what the pictures say of themselves; none deletes anything.
+``python -m app.cli`` checks and reports, ``python -m app.cli backup FOLDER`` copies, ``python -m
+app.cli rebuild`` builds a new database from the pictures' metadata; none deletes anything.
 """
 
 import argparse
@@ -29,7 +29,7 @@ _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was found. ``missing`` and ``altered`` have a record, ``orphaned`` have none."""
+    """Result of a check: ``missing`` and ``altered`` have a record, ``orphaned`` files have none."""
 
     records: int
     files: int
@@ -45,14 +45,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
-    """How many records were made anew, and which files say of no record of ours."""
+    """Number of rebuilt records, and the files without record metadata."""
 
     records: int
     without: list[str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """-> exit code: 0 all is well, 1 something was found, 2 it could not be done."""
+    """Run a command -> exit code: 0 success, 1 differences found, 2 error."""
     asked = _parser().parse_args(arguments)
     try:
         settings = load_settings()
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(settings: Settings, *, hashes: bool = True) -> Report:
-    """Compare every record's picture with the file; with ``hashes`` also its bytes, which reads them all."""
+    """Compare every record with its file's size and, with ``hashes``, its SHA-256 (reads all files)."""
     if not settings.database_path.is_file():
         raise StorageError(f"没有找到数据库 {settings.database_path}，请在程序所在的文件夹里运行")
     database.open_database(settings.database_path)
@@ -88,16 +88,17 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
                     altered.append(kept)
             except (NotFound, FileNotFoundError):
                 missing.append(kept)
-            except OSError:  # a disk that does not give it back
+            except OSError:  # unreadable
                 altered.append(kept)
     orphaned = [name for name in names if file_key(name) not in owned]
     return Report(records=records, files=len(names), missing=missing, altered=altered, orphaned=orphaned)
 
 
 def back_up(settings: Settings, folder: Path) -> int:
-    """Database, pictures and reference images into the folder; files that are there already are not copied
-    again, none is ever removed -> how many were copied. The database comes first, so that the pictures it
-    names are all there.
+    """Copy database, pictures and reference images to a folder -> number of files copied.
+
+    Existing files are skipped, none is removed. The database is copied first, so that all pictures it
+    names are in the backup. Raises InvalidRequest, StorageError.
     """
     sources = {"output": settings.output_dir, "samples": settings.samples_dir}
     if any(_is_within(folder, source) for source in sources.values()):
@@ -121,14 +122,14 @@ def back_up(settings: Settings, folder: Path) -> int:
 
 
 def rebuild(settings: Settings, target: Path) -> Rebuilt:
-    """A new database from the parameters in the pictures; the present one is neither read nor touched."""
+    """Build a new database from the metadata in the pictures; the current one is not opened."""
     without: list[str] = []
     records = database.rebuild(target, _found_pictures(settings.output_dir, without))
     return Rebuilt(records=records, without=without)
 
 
 def report_lines(report: Report, output_dir: Path, *, most: int | None = None) -> Iterator[str]:
-    """The report for the person at the terminal; at most that many names of each kind."""
+    """The report as lines of text, with at most ``most`` names of each kind."""
     yield f"有图片的记录 {report.records:,} 条，「{output_dir}」里的文件 {report.files:,} 个。"
     if report.is_clean:
         yield "记录和文件完全一致。"
@@ -172,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(*lines: str) -> None:
-    """Also names that are no text, or not in the coding of this terminal."""
+    """Print lines, escaping characters that the terminal's encoding lacks."""
     coding = sys.stdout.encoding
     sys.stdout.writelines(f"{line.encode(coding, 'backslashreplace').decode(coding)}\n" for line in lines)
 
@@ -208,9 +209,9 @@ def _is_within(folder: Path, other: Path) -> bool:
 
 
 def _copy_new(source: Path, target: Path, held: list[str]) -> int:
-    """Files that the target does not have, or has otherwise -> how many; thumbnails can be made again.
+    """Copy new and changed files, except thumbnails (regenerable) -> number copied.
 
-    Those that another program holds are ``held``.
+    Appends the names of files locked by another program to ``held``.
     """
     copied = 0
     for path in sorted(source.rglob("*")):
@@ -234,19 +235,19 @@ def _is_same(one: Path, other: Path) -> bool:
     if not other.is_file():
         return False
     here, there = one.stat(), other.stat()
-    return here.st_size == there.st_size and abs(here.st_mtime - there.st_mtime) < 2  # as FAT keeps times
+    return here.st_size == there.st_size and abs(here.st_mtime - there.st_mtime) < 2  # FAT times are even
 
 
 def _copy(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     mark = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()[:16]
-    part = target.with_name(f".{mark}.part")  # short, whatever the name's own length is
+    part = target.with_name(f".{mark}.part")  # short, however long the name is
     windows_files.retry_while_locked(lambda: shutil.copy2(path, part))
     windows_files.replace(part, target)
 
 
 def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.FoundPicture]:
-    """In the order in which they were made; names of the others go to ``without``."""
+    """Pictures by modification time; appends files without metadata to ``without``."""
     paths = [output_dir / name for name in _names_in(output_dir)]
     for path in sorted(paths, key=lambda path: path.stat().st_mtime):
         found = _found_picture(path)

@@ -1,6 +1,6 @@
-"""Settings: built once from the environment and ``.env``, then passed to whoever needs them.
+"""Settings: built once from the environment and ``.env``, then passed as an argument.
 
-The only reader of ``os.environ``. A wrong value raises a SettingError that names its variable.
+The only reader of ``os.environ``. An invalid value raises a SettingError that names its variable.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dotenv.parser import parse_stream
 
 from app.errors import SettingError
 
-# What each image model cannot work without; its name is the value of IMAGE_MODEL.
+# Value of IMAGE_MODEL -> the variables it requires.
 REQUIRED: dict[str, tuple[str, ...]] = {
     "jimeng": ("VOLCENGINE_AK", "VOLCENGINE_SK"),
     "seedream": ("ARK_API_KEY",),
@@ -34,7 +34,7 @@ def _text(_variable: str, value: str) -> str:
 
 
 def _key(variable: str, value: str) -> str:
-    if not re.fullmatch(r"[!-~]+", value):  # nothing else can stand in the head of a call
+    if not re.fullmatch(r"[!-~]+", value):  # other characters are invalid in an HTTP header
         raise SettingError(
             variable, "密钥里只有英文字母、数字和符号，现在还有别的字（或空格），请重新复制一遍"
         )
@@ -49,7 +49,7 @@ def _model(variable: str, value: str) -> str:
 
 def _url(variable: str, value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
-        shown = value.rpartition("@")[2].partition("?")[0]  # what stands around it may be a password
+        shown = value.rpartition("@")[2].partition("?")[0]  # user info and query may contain a password
         raise SettingError(variable, f"应为以 http:// 或 https:// 开头的地址，现在是「{shown}」")
     return value.rstrip("/")
 
@@ -104,13 +104,13 @@ def _prefix(_variable: str, value: str) -> str:
 
 
 def _setting(default: Any, read: Callable[[str, str], Any] = _text, *, secret: bool = False) -> Any:
-    """Filled by the variable of its name in capitals: its default, how it is read, whether it may show."""
+    """A field read by ``read`` from the variable of its upper-case name; secrets are left out of repr."""
     return field(default=default, repr=not secret, metadata={"read": read})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting, checked. Secrets do not show in its repr. ``timeout`` is seconds, money is CNY."""
+    """All settings, validated. ``model_timeout`` is in seconds, money in CNY; repr omits secrets."""
 
     image_model: str = _setting("demo", _model)
     volcengine_ak: str = _setting("", _key, secret=True)
@@ -123,7 +123,7 @@ class Settings:
     openai_api_key: str = _setting("", _key, secret=True)
     openai_base_url: str = _setting("https://api.openai.com/v1", _url)
     openai_image_model: str = _setting("gpt-image-2")
-    sdapi_url: str = _setting("", _url, secret=True)  # a name and a password may stand in it
+    sdapi_url: str = _setting("", _url, secret=True)  # may contain a user name and password
     model_concurrency: int = _setting(4, _int_between(1, 256))
     model_timeout: int = _setting(300, _int_between(1, 86_400))
     price_per_image: Decimal | None = _setting(None, _money)
@@ -147,11 +147,11 @@ class Settings:
 
     @property
     def missing_keys(self) -> list[str]:
-        """The variables that the chosen image model still needs; empty when it is ready."""
+        """The required variables of the selected model that are not set; empty when it is ready."""
         return self.missing_for(self.image_model)
 
     def missing_for(self, image_model: str) -> list[str]:
-        """The variables that an image model still needs."""
+        """The required variables of an image model that are not set."""
         return [variable for variable in REQUIRED[image_model] if not getattr(self, variable.lower())]
 
     def source_of(self, variable: str) -> str:
@@ -169,7 +169,7 @@ class Settings:
 
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
-    """Settings from ``.env`` and, above it, the environment. Raises SettingError."""
+    """Load settings from ``.env``, overridden by the environment. Raises SettingError."""
     try:
         text = dotenv.read_text("utf-8-sig") if dotenv.is_file() else ""
     except UnicodeDecodeError:
@@ -181,7 +181,7 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(
 
 
 def read_settings(values: Mapping[str, str]) -> Settings:
-    """Variables -> Settings. An empty value counts as unset. Raises SettingError naming the variable."""
+    """Build Settings from variables; an empty value counts as unset. Raises SettingError."""
     chosen: dict[str, Any] = {}
     for each in fields(Settings):
         variable = each.name.upper()
@@ -197,7 +197,7 @@ def read_settings(values: Mapping[str, str]) -> Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """``localhost`` or an address of the loopback range."""
+    """Whether the host is ``localhost`` or a loopback address."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
@@ -210,7 +210,7 @@ def _is_address(host: str) -> bool:
 
 
 def _values_in(text: str, file: str) -> dict[str, str]:
-    """``.env`` as everybody writes it, but that a path stands as it is: ``"D:\\new"`` holds no line break."""
+    """Parse ``.env``; paths are taken without escapes, so that ``"D:\\new"`` holds no line break."""
     paths = "|".join(each.name.upper() for each in fields(Settings) if each.metadata["read"] is _path)
     line_of_path = re.compile(rf"^[ \t]*(?:export[ \t]+)?({paths})[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
     values = {}
@@ -224,7 +224,7 @@ def _values_in(text: str, file: str) -> dict[str, str]:
 
 
 def _path_as_written(value: str) -> str:
-    """Without quotes and a remark behind; where every backslash is doubled, one of the two is meant."""
+    """The path without quotes and trailing comment; if all backslashes are doubled, they are halved."""
     quoted = re.fullmatch(r"""(["'])(.*?)\1\s*(?:#.*)?""", value)
     if not quoted:
         return re.sub(r"(?:^|\s+)#.*", "", value).rstrip()
@@ -257,7 +257,7 @@ def _require_bucket_settings(settings: Settings) -> None:
 
 
 def _require_distinct_dirs(settings: Settings) -> None:
-    """A reference image somebody deletes must not be a picture somebody paid for."""
+    """Deleting a reference image must not delete a generated picture."""
     output, samples = (
         os.path.normcase(os.path.realpath(one)) for one in (settings.output_dir, settings.samples_dir)
     )

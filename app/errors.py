@@ -1,38 +1,38 @@
-"""The family of errors. Each carries one sentence, in Chinese, for the person at the screen.
+"""The exception tree. Each error carries one Chinese sentence for the user.
 
     AppError                     .message: what happened and what to do
-    ├── SettingError             .variable: a wrong setting; the start stops
-    ├── InvalidRequest           .field: what was asked for cannot be asked for
-    ├── SpreadsheetError         .row, .column: a workbook that cannot be read
-    ├── TooLarge                 an upload beyond its bound
-    ├── Forbidden                a caller that may not do this
-    ├── NotFound                 no such record, batch, picture
+    ├── SettingError             .variable: invalid setting; startup is aborted
+    ├── InvalidRequest           .field: invalid value in a request
+    ├── SpreadsheetError         .row, .column: unreadable workbook
+    ├── TooLarge                 upload exceeds its limit
+    ├── Forbidden                caller not permitted
+    ├── NotFound                 no such record, batch or picture
     ├── Conflict                 not possible in the present state
-    ├── KeyReused                a request key that stands for another request
-    ├── Busy                     .retry_after: possible, but not at this moment
-    ├── ModelError               .billed, .retryable, .cause, …: the image model did not deliver
-    └── StorageError             disk or database would not take it
-        ├── WriteRefused         the database takes no writes for now: locked, full, read-only
-        ├── StoreLost            the database file is gone or another one: nothing is ordered
-        │   └── StoreDamaged     … or its contents are broken, until the restart
-        └── BucketError          .passing: the bucket (OSS) would not; waiting may help, or a setting is wrong
+    ├── KeyReused                request key already used for another request
+    ├── TryLater                 .retry_after: temporarily not possible
+    ├── ModelError               .billed, .retryable, .cause, …: the image model returned no picture
+    └── StorageError             disk or database error
+        ├── WriteRefused         the database is not writable for now: locked, full, read-only
+        ├── StoreLost            the database file is missing or replaced: nothing is submitted
+        │   └── StoreDamaged     the database file is corrupt, until the restart
+        └── BucketError          .transient: bucket (OSS) error; retry, or fix a setting
 
-This room knows nothing of HTTP and imports nothing of ours.
+Knows nothing of HTTP and imports no other module of the project.
 """
 
 from enum import StrEnum
 
 
 class AppError(Exception):
-    """Root of the family; ``message`` is one Chinese sentence that says what to do."""
+    """Base class; ``message`` is one Chinese sentence that says what to do."""
 
     def __init__(self, message: str) -> None:
-        self.message = message.encode("utf-8", "replace").decode()  # a service may send half a character
+        self.message = message.encode("utf-8", "replace").decode()  # a service may return a lone surrogate
         super().__init__(self.message)
 
 
 class SettingError(AppError):
-    """A setting is wrong; ``variable`` names it and the message repeats the name."""
+    """Invalid setting; ``variable`` is its name, which also starts the message."""
 
     def __init__(self, variable: str, message: str) -> None:
         super().__init__(f"{variable}：{message}")
@@ -40,7 +40,7 @@ class SettingError(AppError):
 
 
 class InvalidRequest(AppError):
-    """A field of a request is outside what is possible; ``field`` is its name as in the API."""
+    """Invalid field of a request; ``field`` is its name in the API."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class InvalidRequest(AppError):
 
 
 class SpreadsheetError(AppError):
-    """A workbook cannot be read at all; ``row`` and ``column`` say where, when there is a where."""
+    """A workbook cannot be read; ``row`` and ``column`` give the place, None if there is none."""
 
     def __init__(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
         super().__init__(message)
@@ -57,11 +57,11 @@ class SpreadsheetError(AppError):
 
 
 class TooLarge(AppError):
-    """An upload is larger than its bound."""
+    """An upload exceeds its limit."""
 
 
 class Forbidden(AppError):
-    """The caller may not do this: an unknown host, another site, no password."""
+    """The caller is not permitted: unknown host, cross-site request, no password."""
 
 
 class NotFound(AppError):
@@ -69,22 +69,22 @@ class NotFound(AppError):
 
 
 class Conflict(AppError):
-    """The present state does not allow it."""
+    """The operation is not possible in the present state."""
 
 
 class KeyReused(AppError):
-    """The key of a request was used before, for another request."""
+    """The request key was already used for another request."""
 
 
 class TryLater(AppError):
-    """It is possible, but not at this moment; ``retry_after`` seconds later it may be, 0: not known."""
+    """Temporarily not possible; ``retry_after`` is in seconds, 0 if unknown."""
 
     def __init__(self, message: str, *, retry_after: int = 0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
 
-# Why a picture did not come, for people.
+# Display names of the causes of failure.
 CAUSES = {
     "moderation": "内容审核没有通过",
     "key": "密钥、权限或余额",
@@ -104,7 +104,7 @@ CAUSES = {
 
 
 class Billed(StrEnum):
-    """What is known of the money after a send."""
+    """Whether a failed call was charged."""
 
     NO = "no"
     YES = "yes"
@@ -112,15 +112,15 @@ class Billed(StrEnum):
 
 
 class ModelError(AppError):
-    """The image model did not deliver, with what the worker needs to know to go on.
+    """The image model returned no picture; the attributes drive the worker's decision.
 
-    billed         whether the send that failed may have been charged
-    retryable      a later try of the same step may succeed
-    slow_down      the service asked for fewer calls (429, 50429, 50430)
-    pauses_batch   nothing else would succeed either: wrong key, missing entitlement, empty account
-    ticket_usable  the ticket (if there was one) can still be collected
-    gone           the picture was made, and its address is dead: if it still is at the last try, it is lost
-    cause          one word to group failures by: a key of CAUSES
+    billed         whether the failed call was charged
+    retryable      retrying the same step may succeed
+    throttled      the service asked for fewer calls (429, 50429, 50430)
+    pauses_batch   every other record would fail too: wrong key, missing entitlement, empty account
+    task_valid     the task id (if any) can still be fetched
+    gone           the picture was made but its URL is not available; lost if that persists to the last try
+    cause          groups failures: a key of CAUSES
     """
 
     def __init__(
@@ -146,23 +146,23 @@ class ModelError(AppError):
 
 
 class StorageError(AppError):
-    """The disk or the database would not take it."""
+    """A disk or database error."""
 
 
 class WriteRefused(StorageError):
-    """The database takes no writes for now (locked, full, read-only); nothing was changed."""
+    """The database is not writable for now (locked, full, read-only); nothing was changed."""
 
 
 class StoreLost(StorageError):
-    """The path of the database leads to no file, or to another one than was opened."""
+    """The database file is missing, or is not the one that was opened."""
 
 
 class StoreDamaged(StoreLost):
-    """The database file is broken, or no database at all."""
+    """The database file is corrupt, or not a database."""
 
 
 class BucketError(StorageError):
-    """OSS would not do it. ``passing``: a later try may succeed; else a setting has to be changed."""
+    """OSS returned an error. ``transient``: a retry may succeed; otherwise a setting must be changed."""
 
     def __init__(self, message: str, *, transient: bool) -> None:
         super().__init__(message)

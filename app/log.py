@@ -1,7 +1,7 @@
-"""The log: one line an event, ``time level room event=… key=value …``, on stderr and in a file.
+"""The log: one line an event, ``time level component event=… key=value …``, on stderr and in a file.
 
-For whoever looks after the program; what a person at the screen must know stands in the batch's own log.
-Nobody's prompt (and no file named after it), key or signed address comes in here.
+For operators; messages for users go to the batch log. Never logs prompts (or file names derived from
+them), keys or signed URLs.
 """
 
 import json
@@ -21,8 +21,8 @@ _HIDDEN = re.compile(r"""(?<=\?)[^\s'"<>)]*=[^\s'"<>)]*|\b(?:sk|ak|AKLT)[-_]?[\w
 
 
 def init_logging(file: Path | None = None) -> None:
-    """From now on write what any room logs: to stderr, and to the file when there is one."""
-    logging.raiseExceptions = False  # a full disk must not fill the screen with complaints of the log itself
+    """Send all logging to stderr and, if given, to a rotating file."""
+    logging.raiseExceptions = False  # on a full disk, do not flood stderr with logging errors
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if file is not None:
         handlers.append(
@@ -36,25 +36,25 @@ def init_logging(file: Path | None = None) -> None:
 
 
 def event(component: str, name: str, **facts: object) -> None:
-    """One event and its facts; those that are None are left out."""
+    """Log one event with its key=value pairs; None values are left out."""
     logging.getLogger(component).info(_line(name, facts))
 
 
 def record_event(name: str, record: Record, **facts: object) -> None:
-    """One event in a record's life."""
+    """Log one event of a record."""
     told = {"record": record.id, "batch": record.batch_id, "attempt": record.attempts, "model": record.model}
     event("worker", name, **told, **facts)
 
 
 def exception(component: str, name: str, **facts: object) -> None:
-    """What nobody foresaw, with the traceback of the exception at hand."""
+    """Log an unexpected exception with its traceback; call it from an ``except`` block."""
     logging.getLogger(component).exception(_line(name, facts))
 
 
 class Condition:
-    """What lasts, such as a database that takes no writes: noted when it begins and when it ends.
+    """A lasting condition, such as an unwritable database: logged once when it begins and when it ends.
 
-    Any thread may say so, as often as it likes.
+    Thread-safe; repeated calls are ignored.
     """
 
     def __init__(self, room: str, *, begun: str, ended: str) -> None:
@@ -65,14 +65,14 @@ class Condition:
         self._lasts = False
 
     def begin(self, why: str) -> None:
-        """It is so, for this reason."""
+        """Log the beginning and its reason, unless it has already begun."""
         with self._lock:
             if not self._lasts:
                 self._lasts = True
                 event(self._room, self._begun, why=why)
 
     def end(self) -> None:
-        """It is not so."""
+        """Log the end, if it had begun."""
         if not self._lasts:
             return
         with self._lock:
@@ -82,7 +82,7 @@ class Condition:
 
 
 class KeyValueFormatter(logging.Formatter):
-    """One line for everything, tracebacks too; keys and what follows a ``?`` are cut out."""
+    """Formats everything as one line, tracebacks too; removes keys and query strings."""
 
     def format(self, record: logging.LogRecord) -> str:
         """``2026-11-24T19:30:01.123+0800 info worker event=kept record=3``."""
@@ -100,7 +100,7 @@ def _line(event: str, facts: Mapping[str, object]) -> str:
 
 
 def _value(fact: object) -> str:
-    """As it is when it is plain; else quoted, so that a line stays a line and a value a value."""
+    """Plain text unquoted; anything else as a JSON string, so that the line can be parsed."""
     text = f"{fact:.3f}".rstrip("0").rstrip(".") if isinstance(fact, float) else str(fact)
     plain = text and not re.search(r'[\s="\\]', text) and text.isprintable()
     return text if plain else json.dumps(text, ensure_ascii=False)

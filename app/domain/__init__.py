@@ -1,7 +1,7 @@
-"""The nouns of the product: what is asked for, what came of it, what an image model accepts.
+"""The domain types: requests, records and batches, and what an image model accepts.
 
-Frozen dataclasses and their rules. No input or output here; it is the name under which everybody knows
-``fields``, ``references`` and ``sizes``.
+Frozen dataclasses and their validation, no I/O. Re-exports ``validation``, ``references`` and ``sizes``;
+other packages import from here.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ MAX_ROWS_A_BATCH = 5_000
 MAX_PICTURES_A_BATCH = 10_000
 MAX_ROW_NUMBER = 9_999_999
 MAX_BATCH_NAME_LENGTH = 200
-# A row in which all of these are empty asks for nothing: it is not imported, checked, counted or sent.
+# A row in which all of these are empty is skipped: not imported, validated, counted or submitted.
 CONTENT_FIELDS = ("prompt", "negative_prompt", "filename", "sample_images")
-MAX_ID = 2**63 - 1  # what the database counts up to
+MAX_ID = 2**63 - 1  # the largest SQLite integer
 
 
 class Status(StrEnum):
-    """A record's life: queued, running, then one of the four ends."""
+    """Status of a record: queued, running, then one of four final states."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -69,7 +69,7 @@ class Status(StrEnum):
 
 
 class BatchStatus(StrEnum):
-    """What a batch is doing, derived from its records and from whether somebody paused it."""
+    """Status of a batch, derived from its records and its paused flag."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -80,7 +80,7 @@ class BatchStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRequest:
-    """Everything a model is told, for ``num_images`` pictures of one row."""
+    """Everything asked of the model for the ``num_images`` pictures of one row."""
 
     prompt: str
     negative_prompt: str = ""
@@ -94,7 +94,7 @@ class ImageRequest:
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> ImageRequest:
-        """Untrusted fields (form, JSON or spreadsheet) -> a request, or the first InvalidRequest."""
+        """Parse untrusted fields (form, JSON or spreadsheet). Raises the first InvalidRequest."""
         request, problems = cls.read(fields)
         if request is None:
             raise problems[0]
@@ -102,7 +102,7 @@ class ImageRequest:
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> tuple[ImageRequest | None, list[InvalidRequest]]:
-        """Untrusted fields -> (request, []) or (None, every complaint, in the order of the fields)."""
+        """Parse untrusted fields -> (request, []) or (None, all errors in the order of READERS)."""
         values: dict[str, Any] = {}
         problems: list[InvalidRequest] = []
         for name, read in READERS.items():
@@ -113,18 +113,18 @@ class ImageRequest:
         return (None, problems) if problems else (cls(**values), [])
 
     def seed_of(self, picture_number: int) -> int | None:
-        """Pictures of a row count on from its seed: with one seed, one picture would be paid for twice."""
+        """The row's seed plus the picture's offset: an equal seed would pay for the same picture twice."""
         return None if self.seed is None else (self.seed + picture_number - 1) % (MAX_SEED + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSetup:
-    """How a person comes to use an image model, for the page of the models.
+    """How to set up an image model, for the model page.
 
-    title      its name as a family, about is one sentence on it
-    variables  what is written into ``.env``, in that order -> an example of it; empty: there is no key
-    keys_at    the address where keys are had, keys_from says whose; empty where that is everybody's own
-    free       what its price of nothing means
+    title      name of the model family; ``about`` describes it in one sentence
+    variables  variable of ``.env`` -> example value, in display order; empty: no key needed
+    keys_at    URL where keys are issued, ``keys_from`` the issuer; empty for self-hosted services
+    free       the text shown for a price of 0
     """
 
     title: str
@@ -137,21 +137,21 @@ class ModelSetup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """What an image model declares; the pages and the checks follow it.
+    """Capabilities and prices of an image model; pages and validation are driven by it.
 
-    name             the value of IMAGE_MODEL; label is for people, model_id is the service's own
+    name             value of IMAGE_MODEL; ``label`` is the display name, ``model_id`` the service's own id
     sizes            (aspect ratio, resolution) -> size; a missing pair is not offered
-    prompt_limit     characters the service advises at most; longer is said, not refused
-    max_references   0 = takes no reference images; reference_form "url" = must be public addresses,
-                     "bytes" = are sent as they are, "any" = either
-    reference_limits what each of them must keep to, where the service says so
-    negative_prompt  "field" = its own field, "folded" = put into the prompt in words
-    prices           resolution -> CNY a picture; empty: nobody knows, it has no public price and none is set.
-                     price_extra_reference for each reference after the first
-    free_by_nature   drawn by this process or by one's own server: while no price is set, nobody can be
-                     charged for an order, whatever became of it. A price of 0 alone does not say that
-    setup            what the page of the models says of it
-    notes            field name -> why the model does not take it, or what happens to it
+    prompt_limit     recommended maximum in characters; a longer prompt is a warning, not an error
+    max_references   0 = no reference images; ``reference_form`` "url" = public addresses only,
+                     "bytes" = uploaded as bytes, "any" = either
+    reference_limits limits on each reference image, where the service documents them
+    negative_prompt  "field" = a field of its own, "folded" = appended to the prompt
+    prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
+                     ``price_extra_reference`` is added for each reference after the first
+    free_by_nature   runs in this process or on the user's own server: while no price is configured, a
+                     request is never charged, whatever its outcome. A price of 0 alone does not imply that
+    setup            content of the model page
+    notes            field name -> why the model ignores it, or what happens to it
     """
 
     name: str
@@ -173,7 +173,7 @@ class ModelSpec:
 
     @property
     def local_reference_problem(self) -> str:
-        """Why no image that is kept on this machine can be a reference, and what to do; empty when it can."""
+        """Why local images cannot be used as references, and what to do; empty when they can."""
         if self.reference_form != "url" or not self.max_references:
             return ""
         return (
@@ -181,36 +181,36 @@ class ModelSpec:
         )
 
     def size(self, request: ImageRequest) -> Size:
-        """Pixels for this request; only for requests that ``problems`` does not complain of."""
+        """Size in pixels for this request. Raises KeyError for a size that ``validate`` rejects."""
         return self.sizes[request.aspect_ratio, request.resolution]
 
     @property
     def is_priced(self) -> bool:
-        """Whether anybody knows what a picture costs: nothing is a price too."""
+        """Whether the price is known; 0 is a known price."""
         return bool(self.prices)
 
     @property
     def costs_nothing(self) -> bool:
-        """Whether its pictures are known to cost nothing."""
+        """Whether every price is known to be 0."""
         return self.is_priced and not any(self.prices.values())
 
     def price(self, request: ImageRequest) -> Decimal | None:
-        """CNY for one picture of this request; None: nobody knows."""
+        """CNY for one picture of this request; None if unknown."""
         if not self.is_priced:
             return None
         extra = max(len(request.sample_images) - 1, 0)
         return self.prices.get(request.resolution, Decimal(0)) + self.price_extra_reference * extra
 
     def is_free(self, request: ImageRequest) -> bool:
-        """Whether nobody can be charged for a picture of this request, so that it may be ordered again."""
+        """Whether this request can never be charged, so that it is safe to resubmit."""
         return self.free_by_nature and self.price(request) == 0
 
     def validate(
         self, request: ImageRequest, facts: Mapping[str, ReferenceInfo] = MappingProxyType({})
     ) -> list[InvalidRequest]:
-        """Why this model cannot make this request, before money is spent; empty when it can.
+        """Errors of this request for this model, found before it is charged; empty when valid.
 
-        ``facts`` are what is known of its reference images, by their address.
+        ``facts`` maps the URL of a reference image to its known properties.
         """
         found = self.unsupported(request)
         refusal = self.local_reference_problem
@@ -221,7 +221,7 @@ class ModelSpec:
         return found
 
     def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
-        """What this model never makes, whatever the references are: such a size, from so many of them."""
+        """Errors for a size or a number of references this model does not support."""
         found = []
         if (request.aspect_ratio, request.resolution) not in self.sizes:
             offered = "、".join(r for r in RESOLUTIONS if (request.aspect_ratio, r) in self.sizes)
@@ -233,7 +233,7 @@ class ModelSpec:
         return found
 
     def strip_unsupported(self, request: ImageRequest) -> ImageRequest:
-        """The request without the fields this model does not take, so that none is recorded as used."""
+        """The request without the fields this model ignores, so that they are not recorded as used."""
         return replace(
             request,
             seed=request.seed if self.takes_seed else None,
@@ -258,14 +258,13 @@ def _reference_problems(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One picture's life, from queued to kept: a row of ``generation_records``.
+    """One picture, from queued to saved: a row of ``generation_records``.
 
     Times are UTC, ``YYYY-MM-DD HH:MM:SS`` (with milliseconds for started and finished). ``cost`` is CNY
-    that was billed for it, ``at_stake`` CNY that may have been billed: nobody can know yet. None: at a price
-    that nobody knows.
-    ``filename`` and ``image_path`` are empty until the picture is kept; ``file_stem`` is promised from
-    the start. ``version`` grows with every change anywhere. ``lapses`` counts the workers that died over
-    it. ``not_before`` is a Unix time.
+    charged for it, ``at_stake`` CNY possibly charged (outcome unknown); None: the price is unknown.
+    ``filename`` and ``image_path`` are empty until the picture is saved; ``file_stem`` is the base name
+    reserved when queued. ``version`` is the global change counter at its last change. ``ticket`` is the
+    provider's task id, ``lapses`` the number of worker crashes. ``not_before`` is a Unix time.
     """
 
     id: int
@@ -309,12 +308,12 @@ class Record:
 
     @property
     def charged(self) -> bool:
-        """Whether it was charged and ended without a picture to collect: a retry pays for it once more."""
+        """Whether it ended charged and without a task id to fetch: a retry is charged again."""
         return self.status in (Status.FAILED, Status.CANCELLED) and self.ticket is None and self.cost != 0
 
     @property
     def request(self) -> ImageRequest:
-        """What the model is told for this one picture, with the references that were used."""
+        """The request for this picture, with its pinned references."""
         return ImageRequest(
             prompt=self.prompt,
             negative_prompt=self.negative_prompt,
@@ -330,8 +329,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records submitted together. Costs are CNY, None when some of it has no known price; ``eta_seconds``
-    follows the pace that was seen. ``retryable`` counts what failed and was not charged.
+    """Records submitted together. Costs are CNY, None when a price in them is unknown; ``eta_seconds``
+    is extrapolated from the measured rate. ``retryable`` counts records that failed without a charge.
     """
 
     id: str
@@ -351,7 +350,7 @@ class Batch:
 
     @property
     def done(self) -> int:
-        """Pictures that have come to an end, whichever."""
+        """Number of pictures in a final state."""
         return self.total - self.counts[Status.QUEUED] - self.counts[Status.RUNNING]
 
 
@@ -367,7 +366,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedImage:
-    """A picture as a model delivered it, not yet checked; ``seed`` when the service named the real one."""
+    """A picture as the provider returned it, not yet validated; ``seed`` if the service reports it."""
 
     content: bytes
     seed: int | None = None
@@ -375,7 +374,7 @@ class GeneratedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedImage:
-    """A picture that was decoded and kept: real size and format (``png``, ``jpeg``, ``webp``), final name."""
+    """A decoded and saved picture: real size and format (``png``, ``jpeg``, ``webp``), final name."""
 
     filename: str
     width: int
@@ -386,6 +385,6 @@ class SavedImage:
 
 
 def file_key(stem: str) -> str:
-    """The form in which two file names are one and the same on Windows and macOS, which skip joiners."""
+    """Key under which Windows and macOS treat two file names as equal: case-folded NFC without joiners."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
     return folded.translate({0x200C: None, 0x200D: None})

@@ -1,6 +1,6 @@
-"""The nouns of money: a line of the ledger, what lines come to, and what nobody knows yet. No I/O.
+"""Ledger types: charges, their totals, and unresolved charges. No I/O.
 
-A *send* is one call that may have cost money. ``outcome`` is a key of OUTCOMES; times are UTC.
+A charge is one call that may cost money. ``outcome`` is a key of OUTCOMES; times are UTC.
 """
 
 from dataclasses import dataclass, fields
@@ -17,15 +17,15 @@ OUTCOMES = {
 
 
 def known_amount(amount: Decimal, unpriced: int) -> Decimal | None:
-    """What sends came to as it may be told: None when none of them has a price that anybody knows."""
+    """The amount to display: None when it is 0 and some of its charges have no known price."""
     return None if unpriced and not amount else amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A line of the ledger; the record may be gone. ``settled_at`` is set when a person said the outcome.
+    """One line of the ledger. Its record may be deleted; ``settled_at`` is set when it was resolved by hand.
 
-    ``price`` is CNY; None: nobody knew it, so what was spent by it is not known either.
+    ``price`` is CNY; None if unknown. ``ticket`` is the provider's task id.
     """
 
     id: int
@@ -45,18 +45,18 @@ class Charge:
 
     @property
     def billed(self) -> Decimal | None:
-        """CNY that were spent by it."""
+        """CNY charged; None if the price is unknown."""
         return self.price if self.outcome == "billed" else Decimal(0)
 
     @property
     def at_stake(self) -> Decimal | None:
-        """CNY that may have been spent by it."""
+        """CNY possibly charged; None if the price is unknown."""
         return self.price if self.outcome in ("unknown", "open") else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendTotals:
-    """What sends come to: CNY, and how many they are; unpriced ones are in the numbers, not in the money."""
+    """Totals of charges in CNY, and their numbers; unpriced charges count in the numbers only."""
 
     billed: Decimal = Decimal(0)
     pictures: int = 0
@@ -71,7 +71,7 @@ class SpendTotals:
 
     @classmethod
     def of(cls, send: Charge) -> "SpendTotals":
-        """What one line comes to."""
+        """The totals of a single charge."""
         price, unpriced = send.price or Decimal(0), int(send.price is None)
         if send.outcome == "billed":
             return cls(billed=price, pictures=1, unpriced_pictures=unpriced)
@@ -87,18 +87,18 @@ class SpendTotals:
 
     @property
     def sends(self) -> int:
-        """How many sends there are in it."""
+        """Number of charges."""
         return self.pictures + self.unknown_sends + self.open_sends + self.unpaid_sends
 
     @property
     def unpriced(self) -> int:
-        """How many sends cost, or may have cost, what nobody knows."""
+        """Number of charged, open or unknown charges without a known price."""
         return self.unpriced_pictures + self.unpriced_unknown + self.unpriced_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSpend:
-    """A batch and what it came to."""
+    """A batch and its totals."""
 
     id: str
     name: str
@@ -108,9 +108,9 @@ class BatchSpend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnresolvedCharge:
-    """A record with sends that nobody knows the outcome of; ``record`` is None when it is gone for good.
+    """A record with charges of unknown outcome; ``record`` is None when it was deleted permanently.
 
-    ``batch_paused`` says that nothing of its batch is started at the moment.
+    ``batch_paused``: no record of its batch is being started. ``sends`` is the number of charges.
     """
 
     record_id: int
@@ -123,25 +123,25 @@ class UnresolvedCharge:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the picture itself is what nobody knows of; else a later order brought it, or will."""
+        """Whether the record's own status is unknown; if not, it was resubmitted since."""
         return self.record is not None and self.record.status is Status.UNKNOWN
 
     @property
     def collectable(self) -> bool:
-        """Whether its ticket is still there."""
+        """Whether its result can be fetched by its task id."""
         return self.is_unknown and bool(self.record and self.record.ticket and self.record.batch_id)
 
     @property
     def orderable(self) -> bool:
-        """Whether it can be ordered again."""
+        """Whether it can be resubmitted."""
         return self.is_unknown and bool(self.record and self.record.batch_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnresolvedCounts:
-    """How many records are in doubt, how many can be collected or only ordered again, and the money.
+    """How many records are unresolved, can be fetched, or can only be resubmitted, and the amounts.
 
-    Money is None when some of it has no known price.
+    Amounts are CNY, None when a price in them is unknown.
     """
 
     records: int

@@ -1,6 +1,6 @@
-"""The nouns of reference images: in the library, attached to a request, made ready for a model.
+"""Reference image types: in the library, attached to a request, prepared for a model.
 
-Lies under ``domain``, which everybody knows it through. No input or output here; imports nothing of ours.
+Re-exported by ``app.domain``. No I/O; imports no other module of the project.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ WHOLE_DIGEST = 64  # digits of a SHA-256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleImage:
-    """A reference image attached to a request: where it is kept, and the name people know it by.
+    """A reference image attached to a request: its address and its display name.
 
-    ``key`` and ``sha256`` (of its content, 12 or all 64 digits) pin what was used, once it is queued;
-    ``etag`` does where only the bucket can tell the content.
+    ``key`` and ``sha256`` (of its content, 12 or all 64 digits) pin the content once it is queued;
+    ``etag`` replaces the hash for content known only to the bucket.
     """
 
     url: str
@@ -29,12 +29,12 @@ class SampleImage:
 
     @property
     def content_id(self) -> str:
-        """What tells the content where the key does not: the hash of a copy, or the bucket's ETag."""
+        """The bucket's ETag, or the full SHA-256; empty when neither is known."""
         return self.etag or (self.sha256 if len(self.sha256) == WHOLE_DIGEST else "")
 
     @property
     def pinned(self) -> SampleImage:
-        """The same by an address that leads to this content alone, whatever lies in its place now."""
+        """The same image under an immutable address, unaffected if the file is replaced later."""
         if not (self.content_id and self.key):
             return self
         return replace(self, url=f"{FILES_URL}{PINNED}{self.content_id}/{quote(self.key)}")
@@ -42,7 +42,7 @@ class SampleImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A reference image made ready for a model: an address the service can fetch, or the bytes."""
+    """A reference image prepared for a model: a URL the service can fetch, or the bytes."""
 
     filename: str
     url: str | None = None
@@ -52,7 +52,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceInfo:
-    """What is known of a reference image before it is sent; None and "" where nothing is."""
+    """Known properties of a reference image before it is submitted; None or "" if unknown."""
 
     format: str = ""
     size: int | None = None
@@ -63,7 +63,7 @@ class ReferenceInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceLimits:
-    """What a model says of each reference image; bytes, pixels, and the long side over the short one."""
+    """A model's limits on each reference image: formats, bytes, pixels a side, long side / short side."""
 
     formats: tuple[str, ...]
     max_bytes: int
@@ -71,7 +71,7 @@ class ReferenceLimits:
     max_ratio: int
 
     def violation(self, facts: ReferenceInfo) -> str:
-        """Why it would not take one, to be put after the picture's name; empty when it would."""
+        """The violated limit, as a phrase to follow the image's name; empty when there is none."""
         if facts.format and facts.format not in self.formats:
             return f"是 {facts.format.upper()}，只收 {'、'.join(self.formats).upper()}"
         if facts.size is not None and facts.size > self.max_bytes:
@@ -87,7 +87,7 @@ class ReferenceLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidatedUpload:
-    """An upload that was decoded: its safe name (ending by the bytes), its facts, a WebP thumbnail."""
+    """A decoded upload: safe name (extension by content), properties, WebP thumbnail."""
 
     filename: str
     content: bytes
@@ -100,7 +100,7 @@ class ValidatedUpload:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryImage:
     """A reference image in the library. ``key`` is unique; width and height are None where the key does not
-    tell them: of files put there by hand. ``size`` is bytes."""
+    contain them (files added by hand). ``size`` is bytes."""
 
     key: str
     filename: str
@@ -113,8 +113,8 @@ class LibraryImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryPage:
-    """A part of the library. ``listed_at`` is a Unix time when the list was not made just now; ``is_stale``
-    when it is an older one, ``trouble`` why it could not be brought up to date."""
+    """A page of the library. ``listed_at`` is the Unix time of a cached list, None for a fresh one;
+    ``is_stale``: the list is out of date, ``trouble``: why it could not be refreshed."""
 
     images: tuple[LibraryImage, ...]
     total: int

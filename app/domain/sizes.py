@@ -1,4 +1,4 @@
-"""Ratios, resolutions, and the sizes in pixels they compute to; known to others through ``domain``."""
+"""Aspect ratios, resolutions and their sizes in pixels; re-exported by ``app.domain``."""
 
 import math
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ RESOLUTION_AREAS = {"1K": 1024 * 1024, "2K": 2048 * 2048, "4K": 4096 * 4096}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """Pixels that an aspect ratio and a resolution compute to."""
+    """A picture's width and height in pixels."""
 
     width: int
     height: int
 
     @property
     def area(self) -> int:
-        """Pixels in all."""
+        """Number of pixels."""
         return self.width * self.height
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ def exact_size(
 
 
 def nearest_choice(width: int | None, height: int | None) -> tuple[str, str]:
-    """(aspect ratio, resolution) whose size comes nearest to a picture's; empty where it is not known."""
+    """The (aspect ratio, resolution) nearest to a picture's size; empty strings when it is unknown."""
     if not width or not height:
         return "", ""
     ratio = min(ASPECT_RATIOS, key=lambda ratio: abs(math.log(width / height / _quotient(ratio))))

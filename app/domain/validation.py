@@ -1,4 +1,7 @@
-"""Untrusted fields (form, JSON, spreadsheet) -> values, or InvalidRequest; known through ``domain``."""
+"""Validation of untrusted fields (form, JSON, spreadsheet): a value or InvalidRequest.
+
+Re-exported by ``app.domain``.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,19 @@ MAX_REFERENCE_LENGTH = 4_096
 MAX_SEED = 4_294_967_293
 MAX_STEPS = 150
 
-_JOINERS = "\u200c\u200d"  # of letters, and of the parts of an emoji
-# What nobody sees and copying brings along: soft hyphens, marks of direction and of byte order, zero widths.
+_JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: joins letters and the parts of an emoji
+# Invisible characters that copying brings along: soft hyphens, direction and byte order marks, zero widths.
 _UNSEEN = "\u00ad\u061c\u180e\u200b\u200e\u200f\ufeff\ufff9\ufffa\ufffb" + "".join(
     chr(number) for number in (*range(0x202A, 0x202F), *range(0x2060, 0x2070))
 )
 _EACH_UNSEEN = re.compile(f"[{_UNSEEN}]")
 _EACH_UNSEEN_OR_JOINER = re.compile(f"[{_UNSEEN}{_JOINERS}]")
 _AT_EDGES = _UNSEEN + _JOINERS + "".join(chr(number) for number in range(0x3001) if chr(number).isspace())
-_VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))  # how the sign before them looks
+_VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))  # variation selectors
 
 
 def normal_text(value: Any) -> str:
-    """A short text without what nobody sees and white space at its ends, full-width signs mended."""
+    """Normalise a short text: NFKC, no invisible characters, no surrounding white space."""
     text = str(value)
     if text.isascii():
         return text.strip()
@@ -40,18 +43,18 @@ def normal_text(value: Any) -> str:
 
 
 def visible_text(text: str) -> str:
-    """The text without what nobody sees; joiners stay, emoji are made with them."""
+    """The text without invisible characters; joiners stay, as emoji contain them."""
     return _EACH_UNSEEN.sub("", text)
 
 
 def trimmed_text(text: str) -> str:
-    """The text without white space and what nobody sees at its ends; empty when that is all there is."""
+    """The text without white space and invisible characters at its ends."""
     text = text.strip(_AT_EDGES)
     return text if text[:1] not in _VARIANTS or text.strip(_AT_EDGES + _VARIANTS) else ""
 
 
 def whole_characters(text: str) -> str:
-    """The text, with a ``?`` for each half of a character: no file, database or answer can hold those."""
+    """The text with a ``?`` for each lone surrogate, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -98,7 +101,7 @@ def read_resolution(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    """Text that a ratio or resolution could be; nothing longer is worth a look."""
+    """The first 60 characters, normalised: a longer text cannot be a ratio, resolution or number."""
     return "" if value is None else normal_text(str(value)[:60])
 
 
@@ -131,7 +134,7 @@ def _read_number(name: str, label: str, low: int, high: int, default: int | None
 
 
 def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
-    """A list of ``{"url", "filename"}`` (or its JSON text) -> reference images, at most 4."""
+    """Parse a list of ``{"url", "filename"}`` (or its JSON text), at most 4. Raises InvalidRequest."""
     if value in (None, "", []):
         return ()
     try:
@@ -150,7 +153,7 @@ def _words(value: Any) -> str:
     return whole_characters(value)
 
 
-# The fields of a request, in the order in which they are complained of.
+# Readers of a request's fields, in the order in which errors are reported.
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "prompt": _read_text("prompt", "提示词", MAX_PROMPT_LENGTH, required=True),
     "negative_prompt": _read_text("negative_prompt", "负面提示词", MAX_PROMPT_LENGTH),
