@@ -1,4 +1,4 @@
-"""The API, as the contract names it. A route reads: parse, call, answer."""
+"""The API of batches, and the blueprint that the other API modules add their routes to."""
 
 import time
 from typing import Any
@@ -31,19 +31,19 @@ api = Blueprint("api", __name__, url_prefix="/api")
 _LONGEST_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
-MOST_FOLLOWED = 300  # batches in one address
+MOST_FOLLOWED = 300  # batches per request
 
 
 @api.errorhandler(RowErrors)
 def bad_rows(error: RowErrors) -> Answer:
-    """400 with every complaint by row and field."""
+    """400 with every error by row and field."""
     problems = [{"row": row, "field": p.field, "error": translate(p.message)} for row, p in error.problems]
     return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
 
 
 @api.post("/batch-generate")
 def batch_generate() -> Answer:
-    """One row, waited for: its pictures, or why there are none; with a used key those of the first call."""
+    """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
     row = json_body()
     key = asked_key(row)
     with services().blocking_call():
@@ -58,9 +58,9 @@ def batch_generate() -> Answer:
 
 
 def _wait_for(batch_id: str) -> str:
-    """Until the batch has ended; one that pauses by itself is not waited for, and its rest is cancelled.
+    """Wait until the batch has ended; when it pauses, cancel the rest of it.
 
-    -> why it paused; empty when it did not.
+    -> the reason for the pause; empty when it did not pause. Raises StoreLost, TryLater.
     """
     deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
     version = 0
@@ -95,7 +95,7 @@ def _failed_json(record: Record) -> dict[str, Any]:
 
 @api.post("/batches")
 def create_batch() -> Answer:
-    """Rows into the queue, all or none."""
+    """Queue rows, all or none."""
     body = json_body()
     rows, name, source = body.get("rows"), body.get("name") or "", body.get("source") or "batch"
     if not isinstance(rows, list):
@@ -127,7 +127,7 @@ def list_batches() -> Any:
 
 @api.get("/batches/changed")
 def list_changed_records() -> Any:
-    """Records of many batches (``?ids=``, by commas) that changed after ``?since=``."""
+    """Records of many batches (``?ids=``, comma-separated) that changed after ``?since=``."""
     db, since = connection(), int_arg("since")
     ids = request.args.get("ids", "").split(",")
     if len(ids) > MOST_FOLLOWED:
@@ -144,7 +144,7 @@ def list_changed_records() -> Any:
 
 @api.get("/batches/<batch_id>")
 def get_batch(batch_id: str) -> Any:
-    """A batch and what changed in it after ``?since=``."""
+    """A batch, and its records and log lines that changed after ``?since=``."""
     db = connection()
     since = int_arg("since")
     tag = f"{since}-{database.get_batch_version(db, batch_id)}"
@@ -168,7 +168,7 @@ def get_batch(batch_id: str) -> Any:
 
 @api.post("/batches/<batch_id>/pause")
 def pause_batch(batch_id: str) -> Answer:
-    """Start no more of its pictures."""
+    """Pause a batch: no further records are submitted."""
     database.get_batch(connection(), batch_id)
     database.pause_batch(connection(), batch_id)
     return _batch_answer(batch_id)
@@ -176,7 +176,7 @@ def pause_batch(batch_id: str) -> Answer:
 
 @api.post("/batches/<batch_id>/resume")
 def resume_batch(batch_id: str) -> Answer:
-    """Go on; refused with the reason where the next order would only pause it again."""
+    """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
         _check_resumable(batch_id)
     database.resume_batch(connection(), batch_id, model=services().model.card.model_id)
@@ -194,20 +194,20 @@ def _check_resumable(batch_id: str) -> None:
 
 @api.post("/batches/<batch_id>/cancel")
 def cancel_batch(batch_id: str) -> Answer:
-    """Cancel what was not ordered yet; ``undo`` and ``was_paused`` are what ``uncancel`` takes."""
+    """Cancel records not submitted yet; ``uncancel`` takes the returned ``undo`` and ``was_paused``."""
     database.get_batch(connection(), batch_id)
     return _cancelled_answer(batch_id, database.cancel_batch(connection(), batch_id))
 
 
 @api.post("/records/<int:record_id>/cancel")
 def cancel_record(record_id: int) -> Answer:
-    """Cancel one record that was not ordered yet; the others of its batch go on."""
+    """Cancel one record not submitted yet; the rest of its batch continues."""
     return _cancelled_answer(*database.cancel_record(connection(), record_id))
 
 
 @api.post("/batches/<batch_id>/uncancel")
 def uncancel_batch(batch_id: str) -> Answer:
-    """Cancelled records into the queue again: all, or those among ``records``."""
+    """Requeue cancelled records: all, or those named in ``records``."""
     body = json_body("records", "paused") if request.get_data() else {}
     ids = parse_ids(body["records"], "records") if body.get("records") is not None else None
     paused = body.get("paused", False)
@@ -220,7 +220,7 @@ def uncancel_batch(batch_id: str) -> Answer:
 
 @api.post("/batches/<batch_id>/retry")
 def retry_batch(batch_id: str) -> Answer:
-    """Failed records that were not charged, again; others only when named in ``records``."""
+    """Retry failed records that were not charged; others only when named in ``records``."""
     body = json_body("records", "request_id") if request.get_data() else {}
     ids = parse_ids(body["records"], "records") if body.get("records") is not None else None
     database.get_batch(connection(), batch_id)
@@ -240,7 +240,7 @@ def _batch_answer(batch_id: str, **fields: Any) -> Answer:
 
 @api.get("/models")
 def list_models() -> Answer:
-    """The image model in use and what it takes."""
+    """The image model in use and what it supports."""
     settings = services().settings
     model = card_json(services().card) | {"ready": not settings.missing_keys}
     return success({"model": model, "models": [model], "budget": yuan(settings.budget)})

@@ -1,4 +1,4 @@
-"""The API of records: found, counted, deleted and restored, carried away as a ZIP or a workbook."""
+"""The API of records: list, count, delete, restore, and export as a ZIP or a workbook."""
 
 import dataclasses
 import hashlib
@@ -28,7 +28,7 @@ from app.web.zip_stream import stream_archive
 
 @api.get("/records")
 def list_records() -> Answer:
-    """A page of records; queued and running ones only when asked for by ``status``."""
+    """A page of records; queued and running ones only when ``status`` names them."""
     limit, offset = page_bounds()
     found, total = database.list_page(connection(), parse_filter(request.args), limit=limit, offset=offset)
     return success({"records": [record_json(record) for record in found], "total": total})
@@ -36,7 +36,7 @@ def list_records() -> Answer:
 
 @api.get("/records/kinds")
 def count_record_kinds() -> Answer:
-    """What there is to filter by, each with its number; and how far the index of prompts has come."""
+    """The filter values with their record counts, and the progress of the prompt index."""
     db = connection()
     trash = parse_filter(request.args).trash
     done, total = database.index_progress(db)
@@ -46,7 +46,7 @@ def count_record_kinds() -> Answer:
 
 @api.get("/records/ids")
 def list_record_ids() -> Response:
-    """The id of every record that the filter finds, in its order, streamed."""
+    """The ids of all records that match the filter, in its order, streamed."""
     wanted = parse_filter(request.args)
     return Response(begun(_ids_json(services().settings, wanted)), mimetype="application/json")
 
@@ -68,14 +68,14 @@ def get_record(record_id: int) -> Answer:
 
 @api.get("/records/<int:record_id>/neighbours")
 def list_record_neighbours(record_id: int) -> Answer:
-    """The records before and after it in the order of the filter, over the borders of pages."""
+    """The records before and after this one in the order of the filter, across pages."""
     before, after = database.list_neighbours(connection(), parse_filter(request.args), record_id)
     return success({"previous": _json_or_none(before), "next": _json_or_none(after)})
 
 
 @api.delete("/records/<int:record_id>")
 def delete_record(record_id: int) -> Answer:
-    """Into the trash, for 30 days."""
+    """Move a record to the trash, for 30 days."""
     if not database.delete_records(connection(), [record_id]):
         raise NotFound("没有这条记录，或它还在生成中")
     return success({"deleted": 1})
@@ -83,14 +83,14 @@ def delete_record(record_id: int) -> Answer:
 
 @api.post("/records/delete")
 def delete_records() -> Answer:
-    """``ids``, or all that ``filter`` finds, into the trash; ``undo`` takes exactly these out again."""
+    """Move ``ids``, or all matches of ``filter``, to the trash; ``undo`` restores exactly these."""
     deleted, undo = database.delete_with_undo(connection(), parse_selection(json_body("ids", "filter")))
     return success({"deleted": deleted, "undo": undo})
 
 
 @api.post("/records/restore")
 def restore_records() -> Answer:
-    """Out of the trash again: ``ids``, all that ``filter`` finds there, or what ``undo`` stands for."""
+    """Restore from the trash: ``ids``, all matches of ``filter``, or the deletion named by ``undo``."""
     body, db = json_body("ids", "filter", "undo"), connection()
     if "undo" in body:
         undo = body["undo"]
@@ -105,7 +105,7 @@ def restore_records() -> Answer:
 
 @api.post("/records/favourite")
 def mark_favourite() -> Answer:
-    """``ids``, or all that ``filter`` finds, are favourites from now on, or no longer."""
+    """Set or clear the favourite flag of ``ids``, or of all matches of ``filter``."""
     body = json_body("ids", "filter", "favourite")
     favourite = body.get("favourite", True)
     if not isinstance(favourite, bool):
@@ -115,7 +115,7 @@ def mark_favourite() -> Answer:
 
 @api.route("/records/archive.zip", methods=["GET", "POST"])
 def archive_records() -> Response:
-    """Pictures of ``ids=1,2`` or all that the filter finds, with a workbook of their parameters."""
+    """A ZIP of the pictures of ``ids=1,2``, or of all matches of the filter, and their parameters."""
     db, chosen = connection(), selection_from_request()
     ids = list(database.list_record_ids(db, chosen)) if isinstance(chosen, database.RecordFilter) else chosen
     if next(database.list_selected(db, ids), None) is None:
@@ -128,7 +128,7 @@ def archive_records() -> Response:
 
 @api.route("/records/export.xlsx", methods=["GET", "POST"])
 def export_records() -> Response:
-    """``ids=1,2``, or all that the filter finds, as a workbook."""
+    """``ids=1,2``, or all matches of the filter, as a workbook."""
     chosen = selection_from_request()
     with services().workbook():
         file = sheets.write_records(database.list_selected(connection(), chosen), tell=translator())
@@ -137,7 +137,7 @@ def export_records() -> Response:
 
 @api.post("/records/find-by-file")
 def find_record_by_file() -> Answer:
-    """The record a picture belongs to, also when it was renamed; and the parameters that it carries."""
+    """The record that a picture belongs to, even if renamed, and the parameters embedded in it."""
     file = request.files.get("file")
     if file is None:
         raise InvalidRequest("file", "请选择一张图片")
@@ -156,9 +156,9 @@ def find_record_by_file() -> Answer:
 
 
 def _owner(content: bytes, filename: str, told: store.Parameters | None) -> tuple[Record | None, bool]:
-    """(the record, whether the file is to the last byte the one that was kept).
+    """(the record, whether the file is byte for byte the stored one).
 
-    The id in a file proves nothing, it may come from another database: bytes or all parameters must agree.
+    The id in a file is no proof, it may come from another database: bytes or all parameters must match.
     """
     db, digest = connection(), hashlib.sha256(content).hexdigest()
     named = database.get_record_or_none(db, told.record_id) if told else None
@@ -170,7 +170,7 @@ def _owner(content: bytes, filename: str, told: store.Parameters | None) -> tupl
 
 
 def _sha256(record: Record) -> str:
-    """As it was noted; the earlier app did not, then that of the file."""
+    """The stored hash; for records of the earlier app, which stored none, that of the file."""
     if record.sha256 or not record.filename:
         return record.sha256
     try:
@@ -180,7 +180,7 @@ def _sha256(record: Record) -> str:
 
 
 def _say_the_same(told: store.Parameters, record: Record) -> bool:
-    """Whether all parameters are the record's, in whichever way a version of this program wrote them."""
+    """Whether all parameters match the record's, in the format of any version of this program."""
     size = Size(width=record.width or 0, height=record.height or 0)
     text = store.embed_parameters(record.request, size, record.model, record.id, record.seed)
     return dataclasses.replace(store.parse_parameters(text), text=told.text) == told

@@ -21,7 +21,7 @@ MOST_COUNTED = 200
 
 @api.get("/sample-images")
 def list_sample_images() -> Answer:
-    """The library, newest first; ``?search=`` in the names, ``?limit=&offset=`` for a part of it."""
+    """The library, newest first; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
     limit = bounded_int_arg("limit", 1, MOST_IMAGES, MOST_IMAGES)
     offset = bounded_int_arg("offset", 0, MOST_IMAGES, 0)
     return _page_answer(
@@ -31,14 +31,14 @@ def list_sample_images() -> Answer:
 
 @api.post("/sample-images")
 def add_sample_images() -> Answer:
-    """Uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``)."""
+    """Add uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``)."""
     uploads = [_picture_of_record()] if request.is_json else _uploaded_files()
     return _images_answer([services().library.add(upload) for upload in uploads])
 
 
 @api.post("/sample-images/uses")
 def count_uses() -> Answer:
-    """How many records used each of the pictures: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
+    """Count the records that use each image: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
     keys = json_body().get("keys")
     if not isinstance(keys, list) or len(keys) > MOST_COUNTED or not all(isinstance(k, str) for k in keys):
         raise InvalidRequest("keys", f"keys 应为 {MOST_COUNTED} 个以内的示例图编号")
@@ -49,7 +49,7 @@ def count_uses() -> Answer:
 
 @api.patch("/sample-images/<path:key>")
 def rename_sample_image(key: str) -> Answer:
-    """Another name: JSON ``{"filename"}``, its ending does not matter."""
+    """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
     filename = json_body().get("filename")
     stem = (
         store.safe_stem(filename)
@@ -63,14 +63,14 @@ def rename_sample_image(key: str) -> Answer:
 
 @api.delete("/sample-images/<path:key>")
 def delete_sample_image(key: str) -> Answer:
-    """Out of the library; can be restored."""
+    """Delete an image; it can be restored."""
     services().library.delete(key)
     return success({"deleted": key})
 
 
 @api.post("/sample-images/<path:key>/restore")
 def restore_sample_image(key: str) -> Answer:
-    """Back into the library."""
+    """Restore a deleted image."""
     return _images_answer([services().library.restore(key)])
 
 
@@ -103,6 +103,6 @@ def _images_answer(images: list[LibraryImage]) -> Answer:
 
 
 def image_json(image: LibraryImage) -> dict[str, Any]:
-    """An image as the contract shows it."""
+    """The JSON of an image, as the contract names its fields."""
     names = ("filename", "url", "key", "thumbnail_url", "width", "height", "size")
     return {name: getattr(image, name) for name in names}

@@ -20,12 +20,12 @@ from app.web.i18n.language import translate, translator
 from app.web.serializers import Answer, json_body, success
 from app.web.services import connection, services
 
-MOST_FROM_OSS = 200  # thumbnails of one workbook; each is a call that somebody waits for
+MOST_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 
 
 @api.post("/spreadsheet/import")
 def import_spreadsheet() -> Answer:
-    """A file -> rows to look at, corrections and complaints by cell, reference names looked up."""
+    """Parse a file -> rows, corrections and errors by cell, and the matches of reference names."""
     file = request.files.get("file")
     if file is None:
         raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
@@ -37,14 +37,14 @@ def import_spreadsheet() -> Answer:
     notes = [translate(note) for note in found.notes]
     try:
         references = _look_up(found.rows, library)
-    except (BucketError, TryLater) as trouble:  # the table is there all the same
+    except (BucketError, TryLater) as trouble:  # the rows are usable without the references
         references = []
         notes.append(translate(f"参考图还没有核对：{trouble.message}"))
     return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
 
 
 class _LostPictures:
-    """Thumbnails from OSS of pictures that are no longer here, until it fails once or has given enough."""
+    """Thumbnails from OSS of pictures missing locally, up to MOST_FROM_OSS or the first bucket error."""
 
     def __init__(self, db: database.Connection, copies: OutputBackup | None) -> None:
         self._db = db
@@ -52,7 +52,7 @@ class _LostPictures:
         self._left = MOST_FROM_OSS
 
     def thumbnail(self, filename: str) -> bytes:
-        """WebP of 320 px; nothing when there is none."""
+        """WebP of 320 px; empty when there is none."""
         key = database.find_output_copy(self._db, filename) if self._copies and self._left else ""
         if self._copies is None or not key:
             return b""
@@ -62,20 +62,20 @@ class _LostPictures:
         except NotFound:
             return b""
         except BucketError:
-            self._copies = None  # five hundred others must not wait for it as well
+            self._copies = None  # so that the remaining rows do not wait for it too
             return b""
 
 
 @api.get("/spreadsheet/template.xlsx")
 def spreadsheet_template() -> Response:
-    """The workbook to fill in."""
+    """The blank template."""
     file = BytesIO(sheets.write_template(services().model.card, tell=translator()))
     return workbook(file, translate("批量生成模板.xlsx"))
 
 
 @api.post("/spreadsheet/export")
 def export_spreadsheet() -> Response:
-    """The rows of the table as they are, to be imported again exactly."""
+    """Export the rows of the grid so that an import reproduces them exactly."""
     rows = json_body().get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InvalidRequest("rows", "rows 应为行的列表")
@@ -87,7 +87,7 @@ def export_spreadsheet() -> Response:
 
 @api.get("/batches/<batch_id>/results.xlsx")
 def batch_results(batch_id: str) -> Response:
-    """The rows that were run, in their order, with what came of each."""
+    """The submitted rows of a batch, in order, with the result of each."""
     db, output_dir = connection(), services().settings.output_dir
     batch = database.get_batch(db, batch_id)
     records = database.list_batch_records(db, batch_id)
@@ -104,7 +104,7 @@ def batch_results(batch_id: str) -> Response:
 
 
 class _LibraryNames:
-    """The library by names, listed once and only when somebody asks; whole names and those without ending."""
+    """The library indexed by name, with and without extension; listed once, on first use."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -112,7 +112,7 @@ class _LibraryNames:
         self._by_name: dict[str, list[LibraryImage]] | None = None
 
     def find(self, name: str) -> list[LibraryImage]:
-        """Those of that name. BucketError or Busy while the library cannot be had."""
+        """The images of that name. Raises BucketError or TryLater while the library is unavailable."""
         if self._trouble:
             raise self._trouble
         if self._by_name is None:
@@ -124,7 +124,7 @@ class _LibraryNames:
         return self._by_name.get(_folded(name), [])
 
     def has(self, name: str) -> bool:
-        """Whether there is one; while nobody knows it may well be, and the page looks it up later."""
+        """Whether an image has that name; True while the library is unavailable, the page checks later."""
         try:
             return bool(self.find(name))
         except (BucketError, TryLater):
@@ -132,13 +132,13 @@ class _LibraryNames:
 
 
 def _look_up(rows: Sequence[sheets.ImportedRow], library: _LibraryNames) -> list[dict[str, Any]]:
-    """Each reference name of each row -> exact, ambiguous (with candidates) or missing."""
+    """Match each reference name of each row -> exact, ambiguous (with candidates) or missing."""
     named = [(row.number, name) for row in rows for name in row.references]
     return [{"row": number, "name": name, **_match(library.find(name))} for number, name in named]
 
 
 def _by_name(library: Iterable[LibraryImage]) -> dict[str, list[LibraryImage]]:
-    """Under the whole name and under the name without its ending."""
+    """Index images by the whole name and by the name without extension."""
     found: dict[str, list[LibraryImage]] = {}
     for image in library:
         stem = image.filename.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""The API of money: what was spent, the ledger to carry away, what becomes of pictures nobody knows of."""
+"""The API of spending: totals, ledger exports, and resolving charges of unknown outcome."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ from app.web.usage_report import Usage, build_usage_report
 
 @api.get("/usage")
 def get_usage() -> Answer:
-    """What was spent in ``range``, or from ``from`` to ``to``."""
+    """Spending in ``range``, or between ``from`` and ``to``."""
     span, here = parse_date_range(request.args), services()
     usage = build_usage_report(connection(), span, settings=here.settings, model=here.model.card.model_id)
     return success({"usage": _usage_json(usage)})
@@ -34,7 +34,7 @@ def get_usage() -> Answer:
 
 @api.get("/usage/export.xlsx")
 def export_ledger() -> Response:
-    """Every send of the span, a line each, and what they come to."""
+    """The charges of the range as a workbook, one line each, with totals."""
     span = parse_date_range(request.args)
     sends = database.list_charges(connection(), span.low, span.high)
     return workbook(sheets.write_ledger(sends, tell=translator()), _name(span, "xlsx"))
@@ -42,7 +42,7 @@ def export_ledger() -> Response:
 
 @api.get("/usage/export.csv")
 def stream_ledger() -> Response:
-    """The same as text, written while it is sent."""
+    """The charges of the range as CSV, streamed."""
     span = parse_date_range(request.args)
     lines = _lines(services().settings, span, translator())
     return attached(Response(begun(lines), mimetype="text/csv"), _name(span, "csv"), "usage.csv")
@@ -50,14 +50,14 @@ def stream_ledger() -> Response:
 
 @api.post("/records/collect")
 def collect_records() -> Answer:
-    """Ask again for pictures that were ordered and never heard of; nothing is ordered anew."""
+    """Fetch the results of unresolved records again; submits nothing."""
     chosen = _chosen(json_body("ids", "all"))
     return _begun(database.refetch(connection(), chosen, card=services().card))
 
 
 @api.post("/records/retry")
 def order_records_again() -> Answer:
-    """Order pictures of which nobody knows anew: they may be paid twice."""
+    """Submit unresolved records again, which may charge them twice."""
     body = json_body("ids", "all", "request_id")
     key = asked_key(body)
     return _begun(database.resubmit(connection(), _chosen(body), card=services().card, key=key))
@@ -65,7 +65,7 @@ def order_records_again() -> Answer:
 
 @api.post("/records/drop")
 def drop_records() -> Answer:
-    """Settle what nobody knows: ``billed`` says whether it is on the service's bill."""
+    """Write off unresolved charges; ``billed``: whether the provider's bill lists them."""
     body = json_body("ids", "all", "billed")
     billed = body.get("billed")
     if not isinstance(billed, bool):
@@ -77,7 +77,7 @@ def drop_records() -> Answer:
 
 @api.post("/records/undrop")
 def undo_drop() -> Answer:
-    """What one call settled is in doubt again."""
+    """Undo one write-off: its charges are unresolved again."""
     undo = json_body("undo").get("undo")
     if not is_id(undo):
         raise InvalidRequest("undo", "undo 应为放弃时得到的编号")

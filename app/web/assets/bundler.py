@@ -1,13 +1,12 @@
-"""Modules joined into one script, so that a page needs a handful of requests instead of fifty.
+"""Bundle modules into one script, so that a page needs a handful of requests instead of fifty.
 
-Text in, text out. The files in ``static/js`` stay what is written and read; nothing is built, only
-comments and indentation are left out. Each module becomes a function that is called once and gives what it
-exports:
+Text in, text out, without a build step: only comments and indentation are removed from the files in
+``static/js``. Each module becomes a function that is called once and returns its exports:
 
     const $tsv = (() => { …; return { parseBlock, formatBlock }; })();
 
-What a page loads late (``await import("./run.js")``) is a script of its own, which takes from the page's
-script what both need: no module ever runs twice.
+A lazily loaded module (``await import("./run.js")``) is a script of its own, which imports shared modules
+from the page's script: no module runs twice.
 """
 
 import re
@@ -23,10 +22,10 @@ _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULT
 
 
 class Bundler:
-    """The modules of a site by their path, joined on demand; see the module's own words.
+    """Bundles of a site's modules, made on demand; see the module docstring.
 
-    modules  path below ``static/js`` -> its text
-    address  (page, late module) -> where the browser finds that script; "" is the page's own
+    modules  path below ``static/js`` -> source text
+    address  (page, lazy module) -> URL of that script; "" is the page's own
     """
 
     def __init__(self, modules: Mapping[str, str], address: Callable[[str, str], str]) -> None:
@@ -36,7 +35,7 @@ class Bundler:
     def page(self, page: str, entries: Iterable[str]) -> str:
         """The script of a page; ``entries`` run in this order.
 
-        The last may await what is loaded late; the script itself is done before, for that waits for it.
+        The last entry may await lazy scripts. It runs unawaited, because those import from this script.
         """
         *first, last = entries
         inside = self._own([*first, last])
@@ -46,7 +45,7 @@ class Bundler:
         return "".join(parts) + run + f"export {{ {names} }};\n"
 
     def lazy_chunk(self, page: str, entries: Iterable[str], module: str) -> str:
-        """The script that gives what ``module`` exports, loaded by the page later on."""
+        """The script of a lazily loaded module; exports what ``module`` exports."""
         shared = self._own(list(entries))
         inside = [path for path in self._reached([module]) if path not in shared]
         needed = sorted({module, *(path for of in inside for path in self._needs(of))} - set(inside))
@@ -57,7 +56,7 @@ class Bundler:
         return (head if needed else "") + "".join(parts) + tail
 
     def late_modules(self, entries: Iterable[str]) -> list[str]:
-        """What a page with these entries may load later on, also by what was loaded late."""
+        """The modules that a page with these entries may load lazily, directly or through lazy modules."""
         found: list[str] = []
         waiting = list(entries)
         while waiting:
@@ -68,7 +67,7 @@ class Bundler:
         return sorted(found)
 
     def _own(self, entries: list[str]) -> list[str]:
-        """What belongs to the page's script: all its entries need, and what several late modules share."""
+        """The modules of the page's script: entries, their imports, and imports shared by lazy modules."""
         own = self._reached(entries)
         late = self.late_modules(entries)
         reached = [path for module in late for path in self._reached([module])]
@@ -76,7 +75,7 @@ class Bundler:
         return self._reached(shared + [path for path in own if path not in entries] + entries)
 
     def _reached(self, paths: Iterable[str]) -> list[str]:
-        """These modules and all they import, each after what it imports."""
+        """These modules and all their imports, dependencies first."""
         order: dict[str, None] = {}
 
         def visit(path: str) -> None:

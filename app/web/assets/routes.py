@@ -1,7 +1,7 @@
-"""Scripts and styles as a browser gets them: one of each a page, from the many files in ``static/``.
+"""Serve scripts and styles: one bundle of each per page, from the many files in ``static/``.
 
-A script has an address in each language and says its words in it: a page carries none of them, and the
-browser keeps them with the script.
+A script has one URL per language and contains its translated texts: the page carries none of them, and the
+browser caches them with the script.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ assets = Blueprint("assets", __name__, url_prefix="/assets")
 
 
 class AssetBundle:
-    """What lay in ``static/js`` and ``static/css`` at the start, joined when first asked for."""
+    """The files of ``static/js`` and ``static/css`` at startup, bundled on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._scripts = _read(folder / "js", "**/*.js")
@@ -40,20 +40,20 @@ class AssetBundle:
         self._joined: dict[tuple[str, str, str], str] = {}
 
     def script(self, spoken: str, page: str, late: str = "") -> str:
-        """The script of a page, or what it loads late, in a language. Raises NotFound."""
+        """The script of a page, or of a module it loads lazily, in a language. Raises NotFound."""
         if (spoken, page, late) not in self._joined:
             text = self._join(spoken, page, late)
             self._joined[spoken, page, late] = language.script_in_english(text) if spoken == "en" else text
         return self._joined[spoken, page, late]
 
     def address(self, spoken: str, page: str, late: str = "") -> str:
-        """Where the browser finds it."""
+        """The URL of a script."""
         if late:
             return url_for("assets.late_script", version=self.version, spoken=spoken, page=page, module=late)
         return url_for("assets.script", version=self.version, spoken=spoken, page=page)
 
     def style(self, names: list[str]) -> str:
-        """Style sheets, one after the other. Raises NotFound."""
+        """The style sheets, concatenated. Raises NotFound."""
         if not set(names) <= set(self._styles):
             raise NotFound("没有这个样式，请刷新页面")
         return "\n".join(_NOT_NEEDED.sub("", self._styles[name]) for name in names)
@@ -69,7 +69,7 @@ class AssetBundle:
 
 
 def init_assets(app: Flask) -> None:
-    """Let templates name the scripts and styles of their page."""
+    """Register the asset routes, and ``script_url`` and ``style_url`` for templates."""
     shelf = AssetBundle(Path(app.root_path) / "static")
     app.extensions[_KEY] = shelf
     app.register_blueprint(assets)
@@ -94,7 +94,7 @@ def script(version: str, spoken: str, page: str) -> Response:
 
 @assets.get("/<version>/<spoken>/<page>/<path:module>")
 def late_script(version: str, spoken: str, page: str, module: str) -> Response:
-    """What a page loads when it is needed; none for another version, whose script would run twice."""
+    """A lazily loaded script; NotFound for another version, whose shared modules would run twice."""
     if version != _shelf().version:
         raise NotFound("程序更新过，这一页是旧的，请刷新页面")
     return _answer(_shelf().script(spoken, page, module), "text/javascript", version)
@@ -102,12 +102,12 @@ def late_script(version: str, spoken: str, page: str, module: str) -> Response:
 
 @assets.get("/<version>/<names>.css")
 def style(version: str, names: str) -> Response:
-    """Style sheets joined in the order they are named in."""
+    """Style sheets concatenated in the given order."""
     return _answer(_shelf().style(names.split("+")), "text/css", version)
 
 
 def _answer(text: str, kind: str, version: str) -> Response:
-    """Kept for a year under its version; an address of an earlier version gets today's and keeps nothing."""
+    """Cacheable for a year under its version; the URL of another version gets the current text, uncached."""
     response = Response(text, mimetype=kind)
     response.headers["Cache-Control"] = _YEAR if version == _shelf().version else "no-store"
     return response

@@ -1,7 +1,7 @@
-"""The English catalogue: the sentences of the house, many with gaps, and what they are in English.
+"""The English catalogue: the Chinese sentences of the app, many with placeholders, and their translations.
 
-A gap ``{n}`` takes a value as it is. In English a value may also choose the word, ``{n:picture|pictures}``,
-be a sentence of the house itself, ``{0:told}``, or several joined by 、, ``{0:list}``.
+A placeholder ``{n}`` takes a value unchanged. In English it may also select a plural,
+``{n:picture|pictures}``, translate the value, ``{0:told}``, or translate a list joined by 、, ``{0:list}``.
 """
 
 import re
@@ -21,14 +21,14 @@ _REMEMBERED = 4096  # sentences; a page of records repeats the same few
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """A sentence with gaps: the words between them, the gaps' names, the English sentence."""
+    """A sentence with placeholders: the text between them, their names, the English sentence."""
 
     words: tuple[str, ...]
     names: tuple[str, ...]
     english: str
 
     def match(self, sentence: str) -> dict[str, str] | None:
-        """What stands in the gaps, or None. Never looks back, so that no sentence can be slow."""
+        """The values of the placeholders, or None. Never backtracks, so its time is linear."""
         first, *middle, last = self.words
         end = len(sentence) - len(last)
         at = len(first)
@@ -45,7 +45,7 @@ class _Pattern:
 
 
 class Catalogue:
-    """One language: what each sentence is in it."""
+    """The translations of one language."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -64,11 +64,11 @@ class Catalogue:
         self._remembered = lru_cache(_REMEMBERED)(self._find)
 
     def told(self, sentence: str) -> str:
-        """A finished sentence of any room in this language; what the house never says stays as it is."""
+        """Translate a complete sentence; text that is not in the catalogue is returned unchanged."""
         return self._remembered(sentence) if _CHINESE.search(sentence) else sentence
 
     def script(self, text: str) -> str:
-        """A script with each of its sentences, literals in double quotes, in this language."""
+        """Translate the sentences of a script, which are literals in double quotes."""
         for chinese, english in self._in_scripts.items():
             text = text.replace(_quoted(chinese), _quoted(english))
         return text
@@ -84,7 +84,7 @@ class Catalogue:
         return sentence
 
     def _knows(self, pattern: _Pattern, values: Mapping[str, str]) -> bool:
-        """A pattern of signs alone, ``{0}：{1}``, fits much else: then what is within has to be known."""
+        """Whether the match is certain: one of punctuation only, ``{0}：{1}``, needs translatable values."""
         if _LETTERS.search("".join(pattern.words)):
             return True
         within = [values[name] for name, manner in GAP.findall(pattern.english) if manner == "told"]
@@ -92,7 +92,7 @@ class Catalogue:
 
 
 def fill(text: str, values: Mapping[str, Any], told: Callable[[str], str] = str) -> str:
-    """Put the values into the gaps."""
+    """Replace the placeholders with values; those without a value stay."""
 
     def put(gap: re.Match[str]) -> str:
         name, manner = gap.groups()
@@ -117,6 +117,6 @@ def _put(value: str, manner: str | None, told: Callable[[str], str]) -> str:
 
 
 def _pattern(chinese: str, english: str) -> _Pattern:
-    """The pieces between the gaps; a Chinese sentence has plain gaps only."""
+    """Parse an entry; a Chinese sentence has placeholders without options only."""
     parts = re.split(r"\{(\w+)\}", chinese)
     return _Pattern(words=tuple(parts[::2]), names=tuple(parts[1::2]), english=english)

@@ -1,7 +1,7 @@
-"""The language of an answer: the person's choice, else the browser's wish, else Chinese.
+"""The language of a response: the user's choice, else the browser's preference, else Chinese.
 
-The rooms speak Chinese, in the database too. Words born in ``web/`` are given to ``say``; finished sentences
-from deeper rooms are ``told``.
+All packages write Chinese, in the database too. ``gettext`` translates sentences written in ``web/``;
+``translate`` translates complete sentences from other packages.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ language = Blueprint("language", __name__)
 
 
 def init_i18n(app: Flask) -> None:
-    """Give the app its languages, and the templates their ``_("…")`` and ``| told``."""
+    """Initialise the languages of the app, and the templates' ``_("…")`` and ``| told``."""
     Babel(app, default_locale="zh", locale_selector=select_locale, configure_jinja=False)
     app.jinja_env.globals["_"] = gettext
     app.jinja_env.filters["told"] = translate
@@ -37,7 +37,7 @@ def init_i18n(app: Flask) -> None:
 
 
 def is_english() -> bool:
-    """Whether this request is answered in English."""
+    """Whether the response to this request is in English."""
     if "is_english" not in g:
         locale = get_locale()
         g.is_english = locale is not None and locale.language == "en"
@@ -46,24 +46,24 @@ def is_english() -> bool:
 
 
 def gettext(sentence: str, **values: Any) -> str:
-    """A sentence with its gaps filled, in the language of this request."""
+    """Translate a sentence into the language of this request and fill its placeholders."""
     if not is_english():
         return fill(sentence, values)
     return fill(_english().words.get(sentence) or sentence, values, translate)
 
 
 def translate(sentence: str) -> str:
-    """A finished sentence of any room in this request's language; a person's own words stay as they are."""
+    """Translate a complete sentence into the language of this request; unknown text is unchanged."""
     return translator()(sentence)
 
 
 def translator() -> Translate:
-    """``told`` of this request, also for what is written while its answer is sent."""
+    """``translate`` bound to this request's language, usable while the response is streamed."""
     return _english().told if is_english() else str
 
 
 def script_in_english(text: str) -> str:
-    """A script that says in English what it said in Chinese."""
+    """Translate the sentences of a script into English."""
     return _english().script(text)
 
 
@@ -76,7 +76,7 @@ def day_in_words(day: date, *, with_year: bool = True) -> str:
 
 @language.post("/language")
 def choose() -> Response:
-    """The switch: keep the choice, back to the page it was made on."""
+    """Save the chosen language in a cookie and redirect to the page it was chosen on."""
     chosen = request.form.get("language", "")
     answer = redirect(_page_before(), 303)
     if chosen in LOCALES:
@@ -85,12 +85,12 @@ def choose() -> Response:
 
 
 def _for_templates() -> dict[str, Any]:
-    """``language`` of the page."""
+    """The template context: ``language`` of the page."""
     return {"language": "en" if is_english() else "zh-CN"}
 
 
 def select_locale() -> str:
-    """What was chosen by the switch, else the first that the browser names and we speak, else Chinese."""
+    """The language of the cookie, else the first supported one of the browser, else Chinese."""
     wishes = [request.cookies.get(_COOKIE, ""), *(tag for tag, _ in request.accept_languages)]
     known = (tag.lower().partition("-")[0] for tag in wishes)
     return next((tag for tag in known if tag in LOCALES), "zh")
@@ -98,12 +98,12 @@ def select_locale() -> str:
 
 @cache
 def _english() -> Catalogue:
-    """Read when the first person wants it."""
+    """The English catalogue, read on first use."""
     return Catalogue(CATALOGUE)
 
 
 def _page_before() -> str:
-    """The path of the page that the switch was on, when it is one of ours."""
+    """The path of the referring page when it is on this host, else ``/``."""
     before = safe_urlsplit(request.referrer or "")
     if before.netloc.lower() != request.host.lower():
         return "/"
@@ -111,7 +111,7 @@ def _page_before() -> str:
 
 
 def _depend_on_wish(response: Response) -> Response:
-    """Pictures, scripts and styles are the same in every language and stay in the browser's cache."""
+    """Set ``Vary`` on text and JSON; other responses do not depend on the language."""
     if response.mimetype in _IN_WORDS:
         response.vary.update(("Accept-Language", "Cookie"))
     return response

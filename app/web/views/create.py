@@ -1,4 +1,4 @@
-"""The pages a person opens, and the files they show."""
+"""The pages 单图生成 and 批量生成, and the image files they show."""
 
 import secrets
 from typing import Any
@@ -25,7 +25,7 @@ pages.add_app_template_filter(shown_at, "reference_thumbnail")
 
 @pages.get("/")
 def index() -> str:
-    """单图生成; ``?from=<record id>`` fills the form with what that record was made from."""
+    """单图生成; ``?from=<record id>`` fills the form with the request of that record."""
     origin = int_arg("from")
     draft = database.get_record(connection(), origin).request if origin else None
     return _index_page(draft=draft)
@@ -33,7 +33,7 @@ def index() -> str:
 
 @pages.post("/")
 def generate() -> tuple[str, int] | Response:
-    """The form without JavaScript: queue one row, once for each page shown, and show the page again."""
+    """The form without JavaScript: queue one row, once per rendered page, and redirect to the page."""
     fields = request.form.to_dict()
     try:
         _queue_once(fields)
@@ -45,7 +45,7 @@ def generate() -> tuple[str, int] | Response:
 def _queue_once(fields: dict[str, str]) -> None:
     try:
         submit_rows([fields], source="single", key=asked_key(fields))
-    except KeyReused:  # the same page, gone back to and filled in otherwise
+    except KeyReused:  # the browser went back to the same page and changed the form
         submit_rows([fields], source="single")
 
 
@@ -66,7 +66,7 @@ def _index_page(draft: ImageRequest | None = None, **context: Any) -> str:
 
 @pages.get("/batch")
 def batch() -> str:
-    """批量生成: the draft, or with ``?id=`` a batch that was started."""
+    """批量生成: the draft, or with ``?id=`` a submitted batch."""
     batch_id = request.args.get("id", "")
     shown = database.get_batch(connection(), batch_id) if batch_id else None
     prices = {size: offer["price"] for size, offer in sizes_json(services().model.card).items()}
@@ -78,13 +78,13 @@ def batch() -> str:
 
 @pages.get("/favicon.ico")
 def favicon() -> Response:
-    """The icon, for what asks for it without having read a page."""
+    """The icon, for clients that request it without reading a page."""
     return current_app.send_static_file("favicon.ico")
 
 
 @pages.get("/output/<path:name>")
 def output(name: str) -> Response:
-    """A picture as it was kept."""
+    """An output file as stored."""
     try:
         path = store.open_output(services().settings.output_dir, name)
     except NotFound:
@@ -94,7 +94,7 @@ def output(name: str) -> Response:
 
 @pages.get("/thumbnails/<int:record_id>")
 def thumbnail(record_id: int) -> Response:
-    """A record's picture at 320 px; made again when it is missing."""
+    """A record's picture at 320 px; recreated when missing."""
     record = _kept(record_id)
     try:
         path = store.ensure_thumbnail(services().settings.output_dir, record.id, record.filename)
@@ -104,7 +104,7 @@ def thumbnail(record_id: int) -> Response:
 
 
 def _from_bucket(name: str, *, small: bool) -> Response:
-    """The way to the copy in OSS of a picture that is no longer here. NotFound when there is none."""
+    """Redirect to the OSS backup of a picture missing locally. Raises NotFound when there is none."""
     copies, key = services().worker.copies, database.find_output_copy(connection(), name)
     if copies is None or not key:
         raise NotFound("找不到这张图片，可能已被移走或删除")

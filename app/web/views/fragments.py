@@ -1,4 +1,4 @@
-"""What changes while a page is open: fragments from the page's own partials, and the state of the house."""
+"""HTML fragments that update an open page, rendered from its own partials, and the server status."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from app.web.views.create import RESULTS_SHOWN
 
 live = Blueprint("live", __name__)
 
-_MOST_GONE = 10 * RESULTS_SHOWN  # a page that stays open gathers more tiles than it began with
+_MOST_GONE = 10 * RESULTS_SHOWN  # a page left open collects more results than it began with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppStatus:
     """The top bar's state; money is CNY.
 
-    ``state`` is ready, demo, key_missing, paused, disk_low or store_lost. In the last nothing is asked of the
-    database, and the version is 0.
+    ``state`` is ready, demo, key_missing, paused, disk_low or store_lost. The last one makes no query; its
+    version is 0.
     """
 
     state: str
@@ -39,12 +39,12 @@ class AppStatus:
 
 
 def init_status_context(app: Flask) -> None:
-    """Give every template ``card`` and ``house``."""
+    """Add ``card`` and ``house`` to the context of every template."""
     app.context_processor(lambda: {"card": told_card(services().card), "house": app_status()})
 
 
 def app_status() -> AppStatus:
-    """The state as it is now."""
+    """The current status."""
     if complaint := services().worker.store.complaint():
         return _lost(complaint)
     try:
@@ -87,7 +87,7 @@ def _known() -> AppStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenWork:
-    """What is going on, as of one version of the database."""
+    """Counts of unfinished work, as of one version of the database."""
 
     version: int
     running: int
@@ -97,7 +97,7 @@ class OpenWork:
 
 
 def _work() -> OpenWork:
-    """Counted once for each version: many browsers ask, seldom has anything changed."""
+    """Counted once per version and thread: many browsers poll, little changes."""
     db, mine = connection(), services().thread_local
     seen: OpenWork | None = getattr(mine, "work", None)
     if seen is None or seen.version != database.last_version(db):
@@ -136,9 +136,9 @@ def status() -> Response:
 
 @live.get("/live/results")
 def results() -> Response:
-    """Tiles of 单图生成 that changed after ``?since=``, newest first, those deleted by their number alone.
+    """Results of 单图生成 that changed after ``?since=``, newest first; deleted ones by id only.
 
-    Header X-Version says up to when.
+    Header X-Version is the version they are current to.
     """
     db = connection()
     since = int_arg("since")
@@ -155,14 +155,14 @@ def results() -> Response:
 
 
 def with_etag(response: Response, tag: str) -> Response:
-    """Give it an ETag; 304 when the client has that one already."""
+    """Set the ETag; 304 when the client already has it."""
     response.set_etag(_in_language(tag))
     response.headers["Cache-Control"] = "no-cache"
     return response.make_conditional(request)
 
 
 def etag_matches(tag: str) -> bool:
-    """Whether the client has what this tag stands for already, packed or not."""
+    """Whether the client already has this ETag, compressed or not."""
     return request.if_none_match.contains_weak(_in_language(tag))
 
 

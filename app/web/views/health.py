@@ -1,6 +1,6 @@
-"""``/healthz``: whether the house can do its work, for those who watch over it.
+"""``/healthz``: the health check for monitoring.
 
-With ACCESS_PASSWORD set, whoever has not given it learns no more than yes or no.
+With ACCESS_PASSWORD set, a client that is not logged in gets the status only, no details.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ _WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线�
 
 @health.get("/healthz")
 def healthz() -> Answer:
-    """200 when all is well, else 503 and what is not."""
+    """200 when all checks pass, else 503 with the failed ones."""
     here = services()
     lost = here.worker.store.complaint()
     checks = {

@@ -1,6 +1,6 @@
-"""The page of the models: what each needs in ``.env``, and whether the key in use is any good.
+"""The page of image models: the variables each needs in ``.env``, and a test of the key in use.
 
-Shows which variables are filled, never with what.
+Shows which variables are set, never their values.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from app.web.views.create import pages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One image model and how far its settings have come: variable -> ``set``, ``default`` or ``empty``."""
+    """One image model and its settings; ``variables``: name -> ``set``, ``default`` or ``empty``."""
 
     card: ModelSpec
     price: str
@@ -36,7 +36,7 @@ def model() -> str:
 
 @pages.post("/model")
 def test_model_key() -> str:
-    """Test the key in use, one test at a time -> the page with one sentence on what came back."""
+    """Test the key in use, one test at a time -> the page with the result in one sentence."""
     here = services()
     if here.settings.missing_keys:
         raise Conflict(f"还没有设置 {'、'.join(here.settings.missing_keys)}，请写进 .env 后重新启动")

@@ -1,4 +1,4 @@
-"""生成记录: what an address asks for, drawn as a whole page or as the part that changes while one types."""
+"""生成记录: the records that match the query string, as a whole page or as the results fragment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from app.web.views.create import pages
 from app.web.views.fragments import live
 
 FEWEST, MOST = 20, 200
-VIEWS = {"table": FEWEST, "grid": 60}  # -> how many a page, when nobody says
+VIEWS = {"table": FEWEST, "grid": 60}  # -> default page size
 _FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "from", "to")
 _NAMES = (*_FILTERS, "sort", "trash", "view", "limit", "page", "record")
 _CARRIED = {"archive": "api.archive_records", "export": "api.export_records"}
 _TRASH_DAYS = 30
-_WORTH_TELLING = 1_000  # fewer prompts are indexed before anybody could read that they are
+_WORTH_TELLING = 1_000  # fewer are indexed before a notice could be read
 _YEAR = 365 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsPage:
-    """A page of the list. ``asked`` is the address; ``problem`` says what cannot be read in it."""
+    """A page of the list. ``asked`` is the query string; ``problem`` is the error in it."""
 
     asked: Mapping[str, str]
     problem: str
@@ -47,35 +47,35 @@ class RecordsPage:
 
     @property
     def pages(self) -> int:
-        """How many pages there are; at least 1."""
+        """The number of pages, at least 1."""
         return max(1, -(-self.total // self.limit))
 
     @property
     def offset(self) -> int:
-        """How many records come before this page."""
+        """The number of records before this page."""
         return (self.page - 1) * self.limit
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether the address looks for some records only."""
+        """Whether the query string has a filter."""
         return any(self.asked.get(name) for name in _FILTERS)
 
     @property
     def is_trash(self) -> bool:
-        """Whether these are the deleted ones."""
+        """Whether the list shows the trash."""
         return "trash" in self.asked
 
     @property
     def filter(self) -> dict[str, str]:
-        """The filter by the names of the API, for links to what the API gives of all that is found."""
+        """The filter in the parameters of the API, for links to its exports."""
         return {name: value for name, value in self.asked.items() if name in (*_FILTERS, "sort", "trash")}
 
     def link(self, **changes: Any) -> str:
-        """The address with something else in it; from the first page on unless a page is named."""
+        """The URL of this page with changes; goes to the first page unless a page is named."""
         return _address(self.asked, changes)
 
     def numbers(self) -> list[int]:
-        """Pages to offer; 0 stands for those left out."""
+        """Page numbers for the pagination; 0 stands for a gap."""
         near = {1, self.pages, *range(self.page - 2, self.page + 3)}
         shown: list[int] = []
         for number in sorted(n for n in near if 1 <= n <= self.pages):
@@ -89,20 +89,20 @@ class RecordsPage:
 
 @pages.get("/records")
 def records() -> Response:
-    """The page."""
+    """The whole page."""
     found = _find()
     return _answer(render_template("records.html", **_words(found)), found)
 
 
 @pages.get("/records/<int:record_id>")
 def record(record_id: int) -> Response:
-    """The address of one record."""
+    """The permalink of one record."""
     return redirect(url_for("pages.records", record=record_id))
 
 
 @live.get("/live/records")
 def found_records() -> Response:
-    """The part of the page that follows what is looked for; header X-Version says as of when."""
+    """The results fragment; header X-Version is the version of the database it shows."""
     found = _find()
     response = _answer(render_template("_records_found.html", **_words(found)), found)
     response.headers["Cache-Control"] = "no-store"
@@ -112,7 +112,7 @@ def found_records() -> Response:
 
 @live.get("/live/records/batches")
 def batch_choices() -> str:
-    """The newest batches, to filter by."""
+    """The newest batches, as filter links."""
     asked = _asked()
     batches = database.list_batches(connection(), limit=30, source="batch")
     links = [(batch, _address(asked, {"batch_id": batch.id})) for batch in batches]
@@ -121,7 +121,7 @@ def batch_choices() -> str:
 
 @pages.post("/records")
 def change_records() -> Response:
-    """The buttons of the list without JavaScript: delete, restore or carry away what is ticked."""
+    """The buttons of the list without JavaScript: delete, restore or export the selected records."""
     carried = _CARRIED.get(request.form.get("carry", ""))
     if carried and (picked := _ticked()):
         return redirect(url_for(carried, ids=",".join(map(str, picked))), 303)
@@ -131,7 +131,7 @@ def change_records() -> Response:
 
 
 def _ids_for(name: str) -> list[int]:
-    """The records that the button of this name stands for: its own, or those that are ticked."""
+    """The records that the button of this name acts on: its own, or the selected ones."""
     value = request.form.get(name, "")
     return _ticked() if value == "picked" else _numbers([value])
 
@@ -145,7 +145,7 @@ def _numbers(texts: list[str]) -> list[int]:
 
 
 def _asked() -> dict[str, str]:
-    """What the address asks for, by the names this page knows."""
+    """The non-empty query parameters that this page knows."""
     asked = {name: request.args[name] for name in _NAMES if request.args.get(name)}
     if asked.get("trash", "").lower() in ("0", "false"):
         del asked["trash"]
@@ -191,13 +191,13 @@ def _find() -> RecordsPage:
 
 
 def _indexing(db: database.Connection) -> tuple[int, int] | None:
-    """(prompts that the index has, prompts there are) while it lacks many."""
+    """(indexed prompts, all prompts) while many are missing, else None."""
     done, total = database.index_progress(db)
     return (done, total) if total - done >= _WORTH_TELLING else None
 
 
 def _deep(db: database.Connection, asked: Mapping[str, str], listed: list[Record]) -> dict[str, Any]:
-    """The one record that the address names, when this page of the list does not have it."""
+    """The record that ``?record=`` names, when this page of the list does not include it."""
     number = _whole(asked, "record", 0, 0, MAX_ID)
     if not number or any(record.id == number for record in listed):
         return {"deep": None, "deep_missing": False}
@@ -211,7 +211,7 @@ def _view(asked: Mapping[str, str]) -> str:
 
 
 def _whole(asked: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    """A number within its bounds; whoever writes nonsense into the address gets the default."""
+    """An integer parameter clamped to its bounds; the default when it is not a number."""
     text = asked.get(name, "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default
     return min(max(number, low), high)
@@ -225,12 +225,12 @@ def _answer(html: str, found: RecordsPage) -> Response:
 
 
 def _words(found: RecordsPage) -> dict[str, Any]:
-    """What the templates speak with."""
+    """The context of the templates."""
     return {"found": found}
 
 
 @pages.app_template_filter("days_left")
 def _days_left(deleted_at: str) -> int:
-    """Whole days until the trash lets go of it."""
+    """Whole days until the record is purged from the trash."""
     gone = datetime.fromisoformat(deleted_at).replace(tzinfo=UTC) + timedelta(days=_TRASH_DAYS)
     return max((gone - datetime.now(UTC)).days, 0)

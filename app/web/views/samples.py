@@ -1,4 +1,4 @@
-"""The page of the reference images, and the pictures it shows."""
+"""The page of the reference-image library, and its image files."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,12 @@ from app.web.views.create import pages
 
 IMAGES_A_PAGE = 120
 _YEAR = 365 * 24 * 3600
-_ADDRESS_KEPT_SECONDS = 1_800  # signed addresses live four times as long
+_ADDRESS_KEPT_SECONDS = 1_800  # signed URLs are valid four times as long
 
 
 @pages.get("/samples")
 def samples() -> str:
-    """示例图: the newest, or what ``?search=`` finds; ``?page=`` for those without JavaScript."""
+    """示例图: the newest images, or the matches of ``?search=``; ``?page=`` works without JavaScript."""
     number = max(1, request.args.get("page", 1, type=int))
     shown = _shown((number - 1) * IMAGES_A_PAGE)
     last = max(1, -(-shown["library"].total // IMAGES_A_PAGE))
@@ -30,7 +30,7 @@ def samples() -> str:
 
 @pages.get("/live/samples")
 def sample_list() -> str:
-    """A part of the page: what ``?search=`` finds from ``?offset=`` on, or only the one of ``?key=``."""
+    """The list fragment: matches of ``?search=`` from ``?offset=`` on, or the one image of ``?key=``."""
     key = request.args.get("key", "")
     if key:
         return render_template("_sample.html", image=services().library.image(key))
@@ -39,18 +39,18 @@ def sample_list() -> str:
 
 @pages.get("/samples/files/<path:key>")
 def sample_file(key: str) -> Response:
-    """A reference image; where it lies in the bucket, the way there."""
+    """A reference image; a redirect when it is in the bucket."""
     return _lead_to(services().library.file(key), max_age=3600)
 
 
 @pages.get("/samples/thumbnails/<path:key>")
 def sample_thumbnail(key: str) -> Response:
-    """A reference image at thumbnail size."""
+    """The thumbnail of a reference image; a redirect when it is in the bucket."""
     return _lead_to(services().library.thumbnail(key), max_age=_YEAR)
 
 
 def _shown(offset: int) -> dict[str, Any]:
-    """What the page and its parts are drawn from: an empty library with its trouble when none can be had."""
+    """The template context; an empty library and the error when the library is unavailable."""
     library, search = services().library, request.args.get("search", "")[:200]
     trouble, is_coming = "", False
     try:

@@ -1,4 +1,4 @@
-"""用量: what was spent and what nobody knows, drawn as a whole page or as the part that changes."""
+"""用量: spending and unresolved charges, as a whole page or as the fragment that is refreshed."""
 
 from flask import make_response, render_template, request
 from werkzeug.wrappers import Response
@@ -15,13 +15,13 @@ from app.web.views.fragments import live
 
 @pages.get("/usage")
 def usage() -> str:
-    """The page; ``?range=`` or ``?from=&to=`` say of when."""
+    """The whole page, for ``?range=`` or ``?from=&to=``."""
     return _drawn("usage.html")
 
 
 @live.get("/live/usage")
 def usage_part() -> Response:
-    """The part of the page that changes."""
+    """The fragment that is refreshed."""
     response = make_response(_drawn("_usage.html"))
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -44,7 +44,7 @@ def _drawn(template: str) -> str:
 
 
 def _span() -> tuple[DateRange, str]:
-    """What the address asks for; else the usual one, and why."""
+    """(the requested date range, ""), or (the default range, the error)."""
     try:
         return parse_date_range(request.args), ""
     except InvalidRequest as error:

@@ -1,4 +1,4 @@
-"""The document of the API (OpenAPI 3.1) at ``/api/openapi.json``, put together of its calls and shapes."""
+"""The OpenAPI 3.1 document at ``/api/openapi.json``, built from paths and schemas."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ _ABOUT = (
 
 
 def document() -> dict[str, Any]:
-    """The document as JSON."""
+    """The document as a JSON object, with Chinese texts."""
     failure = {"application/json": {"schema": ref("Failure")}}
     return {
         "openapi": "3.1.0",
@@ -44,7 +44,7 @@ def document() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
-    """The calls by path and method, with what the address names."""
+    """The operations by path and method, with the path parameters."""
     paths: dict[str, Any] = {}
     for name, call in CALLS.items():
         method, path = name.split()
@@ -66,13 +66,13 @@ _TAG = hashlib.sha256(json.dumps(_DOCUMENT).encode()).hexdigest()[:16]
 
 @api.get("/openapi.json")
 def openapi() -> AnyResponse:
-    """The document."""
+    """The document, in the language of the request."""
     text = json.dumps(_told(_DOCUMENT), ensure_ascii=False, separators=(",", ":"))
     return with_etag(Response(text, mimetype="application/json"), _TAG)
 
 
 def _told(part: Any) -> Any:
-    """Its sentences in the language of this request."""
+    """Translate every string of the document into the language of this request."""
     if isinstance(part, dict):
         return {name: _told(value) for name, value in part.items()}
     if isinstance(part, list | tuple):

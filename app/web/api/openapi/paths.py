@@ -1,4 +1,4 @@
-"""Every call of the API: what it takes and answers; a test compares it with the routes."""
+"""The operations of the API, their parameters and responses; a test compares them with the routes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -87,17 +87,17 @@ _UNWELL = closed_object(tuple(_HEALTH), success={"const": False}, error=TEXT, **
 
 
 def whole(low: int, high: int, **more: Any) -> Schema:
-    """A whole number within bounds."""
+    """An integer within bounds."""
     return {"type": "integer", "minimum": low, "maximum": high, **more}
 
 
 def open_object(*required: str, **fields: Schema) -> Schema:
-    """An object that has these fields; others do no harm."""
+    """An object with these fields; others are allowed."""
     return {"type": "object", "properties": fields, **({"required": [*required]} if required else {})}
 
 
 def strict_object(*required: str, **fields: Schema) -> Schema:
-    """An object of these fields; others are refused."""
+    """An object with these fields; others are rejected."""
     return closed_object(tuple(name for name in fields if name not in required), **fields)
 
 
@@ -113,10 +113,10 @@ def call(
     is_opened: bool = False,
     **bodies: Schema,
 ) -> Call:
-    """One call. ``answer`` is the schema of its JSON, or the media types of its file.
+    """One operation. ``answer`` is the schema of its JSON, or the media types of its file.
 
-    ``bodies`` are what may be posted, by the names of _KINDS; ``also`` other answers, by status;
-    ``is_opened`` when a browser may open it, which then gets failures as a page.
+    ``bodies`` are the request bodies, by the names of _KINDS; ``also`` other responses, by status;
+    ``is_opened``: a browser may open the URL and then gets errors as a page.
     """
     kinds = {_JSON: {"schema": answer}} if isinstance(answer, dict) else {kind: {} for kind in answer}
     answers: dict[str, Any] = {status: {"description": "成功", "content": kinds}}

@@ -1,4 +1,4 @@
-"""The shapes of what the API takes and gives, as JSON Schema: nouns by their own fields, bounds by name."""
+"""The JSON Schemas of the API's requests and responses, derived from dataclass fields and limits."""
 
 import dataclasses
 import types
@@ -41,43 +41,43 @@ _PLAIN = {str: TEXT, int: WHOLE, float: NUMBER, bool: YES_OR_NO, Decimal: NUMBER
 
 
 def ref(name: str) -> Schema:
-    """A shape by its name."""
+    """A reference to a named schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def array_of(items: Schema, **bounds: int) -> Schema:
-    """A list of these."""
+    """An array of these items."""
     return {"type": "array", "items": items, **bounds}
 
 
 def map_of(values: Schema) -> Schema:
-    """An object with names that are not known beforehand."""
+    """An object with arbitrary keys."""
     return {"type": "object", "additionalProperties": values}
 
 
 def enum(*values: str) -> Schema:
-    """One of these texts."""
+    """One of these strings."""
     return {"type": "string", "enum": [str(value) for value in values]}
 
 
 def or_null(schema: Schema) -> Schema:
-    """The same, or null."""
+    """This schema, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def closed_object(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
-    """An object of these fields and no others."""
+    """An object with exactly these fields."""
     required = [name for name in fields if name not in optional]
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
 
 
 def success(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
-    """What a call that succeeded answers."""
+    """The response of a successful operation."""
     return closed_object(optional, success={"const": True}, **fields)
 
 
 def _of_noun(noun: type, *, without: frozenset[str] = frozenset(), **others: Schema) -> Schema:
-    """The JSON object that a noun becomes; ``others`` are told otherwise than its fields say."""
+    """The schema of a dataclass; ``others`` override or extend the schemas of its fields."""
     hints = get_type_hints(noun)
     names = [field.name for field in dataclasses.fields(noun) if field.name not in without]
     told = {name: _value(hints[name]) for name in names if name not in others}
