@@ -1,6 +1,6 @@
-"""Spreadsheets: ``.xlsx`` and ``.csv`` -> rows with per-cell complaints; requests and records -> ``.xlsx``.
+"""Spreadsheets: ``.xlsx`` and ``.csv`` -> rows with per-cell problems; requests and records -> ``.xlsx``.
 
-The face of ``sheets/``, the only rooms with openpyxl. Names of reference images are not looked up here.
+The public API of ``sheets/``, the only package with openpyxl. It does not resolve names of reference images.
 """
 
 from app.sheets.cells import Problem

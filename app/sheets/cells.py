@@ -1,4 +1,4 @@
-"""A cell -> the value of a field, and what there is to say about it. Nothing is guessed in silence."""
+"""A cell -> the value of a field, with a Problem for every correction or error."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from app.domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text, trimmed_text
 from app.sheets.headers import LABELS, display_text
 from app.sheets.table import ExcelTime, UnreadableCell, Value
 
-# Fields of which any text is a value; of the others only a short text can be one.
+# Fields that accept any text; the others accept only short texts.
 TEXTS = ("prompt", "negative_prompt", "filename", "references")
 _CLOCK = re.compile(r"(上午|下午)?\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?\s*([AP]M)?", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[,，;；、､\n]")
 _PAUSE = re.compile("[、､]")
-# A quoted name or a plain one, up to its separator; possessive, so that no cell takes longer than its length.
+# A quoted or plain name, up to its separator; possessive, so that matching is linear in the cell length.
 _PIECE = re.compile(r'[^\S\n]*+"((?:[^"]|"")*+)"[^\S\n]*+(?:[,，;；\n]|\Z)|([^,，;；\n]*+)(?:[,，;；\n]|\Z)')
-_MOST_PARTS = 40  # a name has no more stretches between its 、
+_MOST_PARTS = 40  # at most this many parts joined by 、 in one name
 _SEEN_LENGTH = 60
-_MOST_EXACT = 1e15  # from here on Excel keeps the first fifteen digits of a number only
+_MOST_EXACT = 1e15  # from here on Excel stores only the first fifteen digits of a number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One cell that was mended (``fixed`` is what was taken) or could not be read (``fixed`` is None).
+    """One cell that was corrected (``fixed`` is the value used) or could not be read (``fixed`` is None).
 
-    ``row`` counts as the sheet does; ``column`` is the header's Chinese label.
+    ``row`` is the sheet's row number; ``column`` is the header's Chinese label.
     """
 
     row: int
@@ -36,34 +36,34 @@ class Problem:
     fixed: str | None = None
 
     def as_json(self) -> dict[str, object]:
-        """As the API tells it; ``fixed`` only where something was mended."""
-        told: dict[str, object] = {
+        """The JSON form; ``fixed`` is present only when the cell was corrected."""
+        fields: dict[str, object] = {
             "row": self.row,
             "column": self.column,
             "seen": self.seen,
             "error": self.error,
         }
-        return told if self.fixed is None else {**told, "fixed": self.fixed}
+        return fields if self.fixed is None else {**fields, "fixed": self.fixed}
 
 
 def problem(row: int, field: str, seen: str, error: str, fixed: str | None = None) -> Problem:
-    """A Problem about a field, with what was seen cut to a length that can be shown."""
+    """A Problem about a field, with ``seen`` truncated for display."""
     return Problem(row=row, column=LABELS[field], seen=cut(seen), error=error, fixed=fixed)
 
 
 def cut(text: str) -> str:
-    """A text as far as it can be shown in a sentence."""
+    """The text truncated for display in a sentence."""
     return text if len(text) <= _SEEN_LENGTH else f"{text[:_SEEN_LENGTH]}…"
 
 
 def parse_cell(row: int, field: str, value: Value | None) -> tuple[str, Problem | None]:
-    """The text of a cell for its field; with a Problem that has no ``fixed``, only what was there."""
+    """The text of a cell for its field; the original text when the Problem has no ``fixed``."""
     if value is None:
         return "", None
     if isinstance(value, UnreadableCell):
         return ("" if field in TEXTS else value.seen), problem(row, field, value.seen, value.error)
     if field == "aspect_ratio":
-        return _take_ratio(row, value)
+        return _parse_ratio(row, value)
     if isinstance(value, ExcelTime):
         error = (
             f"Excel 把这格变成了日期或时间「{value.shown}」，看不出原来写的是什么，请改成文字格式后重新填写"
@@ -78,7 +78,7 @@ def parse_cell(row: int, field: str, value: Value | None) -> tuple[str, Problem 
 def split_names(text: str, is_known: Callable[[str], bool] = lambda name: False) -> list[str]:
     """``猫.png，"a,b.png"；c、d`` -> the names; quotes keep a separator inside a name.
 
-    ``is_known`` is asked of what has a 、 in it: the library's own name stays whole.
+    ``is_known`` is called for texts with a 、: a name that exists in the library is not split.
     """
     names: list[str] = []
     for quoted, plain in _PIECE.findall(text):
@@ -87,19 +87,19 @@ def split_names(text: str, is_known: Callable[[str], bool] = lambda name: False)
 
 
 def join_names(names: list[str]) -> str:
-    """Names -> one cell that ``split_names`` takes apart again."""
+    """Names -> one cell that ``split_names`` can split again."""
     return "；".join(name if _is_plain(name) else _quoted(name) for name in names)
 
 
 def references_error(names: list[str]) -> str | None:
-    """Why a row cannot have these reference images, whatever the model."""
+    """The error of a list of reference images that no model accepts, or None."""
     if len(names) > MAX_REFERENCES:
         return f"参考图有 {len(names)} 张，一行最多 {MAX_REFERENCES} 张"
     return None
 
 
 def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
-    """``a、b、c`` -> its names; the longest stretch that is known goes first."""
+    """``a、b、c`` -> its names; the longest known name wins."""
     if not _PAUSE.search(plain):
         return [trimmed_text(plain)]
     parts = [trimmed_text(part) for part in _PAUSE.split(plain)]
@@ -121,7 +121,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _take_ratio(row: int, value: Value) -> tuple[str, Problem | None]:
+def _parse_ratio(row: int, value: Value) -> tuple[str, Problem | None]:
     text = display_text(value)
     clock = _clock(value)
     if clock in ASPECT_RATIOS:
@@ -136,7 +136,7 @@ def _take_ratio(row: int, value: Value) -> tuple[str, Problem | None]:
 
 
 def _clock(value: Value) -> str | None:
-    """``16:9`` when the cell is that time of day in any dress: a time, its text, or a fraction of a day."""
+    """``16:9`` when the cell is that time of day, as a time, a text or a fraction of a day; else None."""
     if isinstance(value, ExcelTime):
         return value.clock
     if isinstance(value, str):

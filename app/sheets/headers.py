@@ -1,4 +1,4 @@
-"""Which column is which: the headers people write, in Chinese or English, and where the header row stands."""
+"""Finds the header row and maps its columns to fields; headers may be Chinese or English."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.domain import Status, normal_text, trimmed_text, visible_text
 from app.sheets.header_synonyms import Meaning, meaning
 from app.sheets.table import ExcelTime, Row, UnreadableCell, Value, number_text
 
-# The order of the template's columns; labels as in the contract.
+# In the order of the template's columns; the labels are part of the contract.
 LABELS: Mapping[str, str] = {
     "prompt": "提示词",
     "negative_prompt": "负面提示词",
@@ -23,7 +23,7 @@ LABELS: Mapping[str, str] = {
     "steps": "采样步数",
 }
 
-# What only a results workbook has. With all three, a line is one picture of a row that was run.
+# Columns of a results workbook. When all three are present, each line is one picture of a submitted row.
 RESULT_LABELS: Mapping[str, str] = {"row_number": "行号", "status": "状态", "image_file": "图片文件"}
 
 STATUS_LABELS: Mapping[Status, str] = {
@@ -35,7 +35,7 @@ STATUS_LABELS: Mapping[Status, str] = {
     Status.CANCELLED: "已取消",
 }
 
-# The English words of the same; like the labels above they stand in workbooks, and are known again.
+# English and Chinese labels, recognised when an exported workbook is imported again.
 _STATUS_NAMES: Mapping[str, Status] = {
     "queued": Status.QUEUED,
     "generating": Status.RUNNING,
@@ -47,15 +47,15 @@ _STATUS_NAMES: Mapping[str, Status] = {
 
 
 _LONGEST_COMPARED = 500
-Named = tuple[int, str, Meaning | None]  # a column, its header, what that means
+Named = tuple[int, str, Meaning | None]  # column, header text, its meaning
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header row's number, its fields by column, and what was noticed while reading it.
+    """The number of the header row, the column of each field, and notes for the user.
 
-    ``further`` are columns with more reference images beside the first. ``texts`` are the headers of all
-    these columns as ``plain_header`` makes them; ``unread`` are the columns whose header is none of ours.
+    ``extra_columns`` hold more reference images. ``texts`` are the headers of all these columns as returned
+    by ``plain_header``; ``unread`` are the columns with an unknown header.
     """
 
     row: int
@@ -67,28 +67,28 @@ class Header:
 
     @property
     def read(self) -> set[int]:
-        """The columns something is read from."""
+        """The columns to read."""
         return {*self.columns.values(), *self.extra_columns}
 
     @property
     def of_results(self) -> bool:
-        """Whether each line is a picture of a batch that was run."""
+        """Whether this is a results workbook, with one picture per line."""
         return all(name in self.columns for name in RESULT_LABELS)
 
 
 def status_named(text: str) -> Status | None:
-    """A status by its word in either language; None for one that is none."""
+    """The status with this label in either language, or None."""
     return _STATUS_NAMES.get(trimmed_text(visible_text(text[:_LONGEST_COMPARED])).casefold())
 
 
 def find_header(rows: Sequence[Row]) -> Header | None:
-    """The first of these rows with a prompt column and the most headers that are known; None without one."""
+    """The row with a prompt column and the most known headers (the first on a tie), or None."""
     found = [header for row in rows if (header := _read_header(row))]
     return max(found, key=lambda header: len(header.columns), default=None)
 
 
 def display_text(value: Value) -> str:
-    """A cell's value in the words a person sees."""
+    """A cell's value as displayed."""
     if isinstance(value, ExcelTime):
         return value.shown
     if isinstance(value, UnreadableCell):
@@ -97,13 +97,13 @@ def display_text(value: Value) -> str:
 
 
 def plain_header(text: str) -> str:
-    """A header as it is compared with another: without spaces, small."""
+    """A header normalised for comparison: no whitespace, case-folded."""
     return re.sub(r"\s+", "", normal_text(text[:_LONGEST_COMPARED])).casefold()
 
 
 @dataclass(slots=True)
 class ColumnAssignment:
-    """Which column each field got, and what came of the other headers."""
+    """The column assigned to each field, and what happened to the other headers."""
 
     columns: dict[str, int] = field(default_factory=dict)
     further: list[int] = field(default_factory=list)
@@ -114,62 +114,62 @@ class ColumnAssignment:
 
 def _read_header(row: Row) -> Header | None:
     named = [(column, trimmed_text(display_text(value))) for column, value in sorted(row.values.items())]
-    told = [(column, text, meaning(text)) for column, text in named]
-    claims = _claim(told)
-    columns = claims.columns
-    if "prompt" not in columns or _is_form(told, columns["prompt"]):
+    meanings = [(column, text, meaning(text)) for column, text in named]
+    assigned = _assign_columns(meanings)
+    columns = assigned.columns
+    if "prompt" not in columns or _is_form(meanings, columns["prompt"]):
         return None
     if any(name not in columns for name in RESULT_LABELS):
         columns = {name: column for name, column in columns.items() if name not in RESULT_LABELS}
-    notes = (*_place_size(columns), *_tell_claims(claims))
-    header = Header(row.number, columns, notes, tuple(claims.further))
+    notes = (*_assign_size(columns), *_assignment_notes(assigned))
+    header = Header(row.number, columns, notes, tuple(assigned.further))
     texts = {column: plain_header(text) for column, text in named if column in header.read}
     return replace(header, texts=texts, unread=frozenset(column for column, _ in named) - texts.keys())
 
 
-def _claim(told: Sequence[Named]) -> ColumnAssignment:
-    """Give each field its column, clear headers before loose ones."""
-    claims = ColumnAssignment()
-    taken_clearly = {found.field for _, _, found in told if found and not found.is_loose}
-    for column, text, found in told:
+def _assign_columns(meanings: Sequence[Named]) -> ColumnAssignment:
+    """Assign a column to each field; exact headers take precedence over guessed ones."""
+    assigned = ColumnAssignment()
+    taken_clearly = {found.field for _, _, found in meanings if found and not found.is_loose}
+    for column, text, found in meanings:
         if found is None or (found.is_loose and found.field in taken_clearly):
-            claims.unknown.append(_briefly(text))
+            assigned.unknown.append(_briefly(text))
         elif found.field == "ignored":
             continue
-        elif found.field not in claims.columns:
-            claims.columns[found.field] = column
+        elif found.field not in assigned.columns:
+            assigned.columns[found.field] = column
             if found.is_loose:
-                claims.guessed.append(f"「{_briefly(text)}」→「{LABELS.get(found.field, text)}」")
+                assigned.guessed.append(f"「{_briefly(text)}」→「{LABELS.get(found.field, text)}」")
         elif found.is_counted:
-            claims.further.append(column)
+            assigned.further.append(column)
         else:
-            claims.doubled.append(LABELS.get(found.field, text))
-    return claims
+            assigned.doubled.append(LABELS.get(found.field, text))
+    return assigned
 
 
-def _tell_claims(claims: ColumnAssignment) -> list[str]:
-    notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(claims.doubled)]
-    if claims.further:
-        notes.append(f"参考图分在 {len(claims.further) + 1} 列里，每一行的都放在一起用")
-    if claims.guessed:
-        notes.append(f"列名已自动对应：{'、'.join(claims.guessed)}，请核对")
-    if claims.unknown:
-        notes.append(f"未使用的列：{'、'.join(claims.unknown[:20])}")
+def _assignment_notes(assigned: ColumnAssignment) -> list[str]:
+    notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(assigned.doubled)]
+    if assigned.further:
+        notes.append(f"参考图分在 {len(assigned.further) + 1} 列里，每一行的都放在一起用")
+    if assigned.guessed:
+        notes.append(f"列名已自动对应：{'、'.join(assigned.guessed)}，请核对")
+    if assigned.unknown:
+        notes.append(f"未使用的列：{'、'.join(assigned.unknown[:20])}")
     return notes
 
 
-def _is_form(told: Sequence[Named], prompt: int) -> bool:
-    """Whether a loose word for the prompt stands beside mere text: a line of a form, not a header."""
-    is_loose = any(found and found.is_loose for column, _, found in told if column == prompt)
-    return is_loose and len(told) > 1 and sum(found is not None for _, _, found in told) == 1
+def _is_form(meanings: Sequence[Named], prompt: int) -> bool:
+    """Whether the only known header is a guessed prompt: a line of a form, not a header row."""
+    is_loose = any(found and found.is_loose for column, _, found in meanings if column == prompt)
+    return is_loose and len(meanings) > 1 and sum(found is not None for _, _, found in meanings) == 1
 
 
 def _briefly(text: str) -> str:
     return " ".join(text[:20].split())
 
 
-def _place_size(columns: dict[str, int]) -> list[str]:
-    """A column called Size is the resolution, or the ratio when that is taken; either way it is said."""
+def _assign_size(columns: dict[str, int]) -> list[str]:
+    """Map a column named Size to the resolution, or to the ratio if that is taken; returns the notes."""
     column = columns.pop("size", None)
     if column is None:
         return []

@@ -1,4 +1,4 @@
-"""A file -> rows to look at, with every correction and complaint by cell. Nothing goes without a word."""
+"""An uploaded file -> rows to review, with every correction and error by cell."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from app.sheets.table import ExcelTime, FormattedNumber, Grid, Merge, Row, Sheet
 
 _HEADER_DEPTH = 50
 _AS_SHOWN = (*TEXTS, "aspect_ratio", "resolution")
-_SPARE_LINES = 200  # read beyond what a batch may have, for those that are no pictures
-_MOST_LOOKED_AT = 1_000  # cells, for what a header may have meant
+_SPARE_LINES = 200  # read beyond the batch limit, to allow for lines that are not data
+_MOST_LOOKED_AT = 1_000  # cells searched for an ambiguous header
 _OVERFULL = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
 _DEFAULTS = {"aspect_ratio": "1:1", "resolution": "2K", "num_images": "1"}
 _ASKED = tuple(name for name in LABELS if name != "references")
@@ -28,10 +28,10 @@ _ASKED = tuple(name for name in LABELS if name != "references")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedRow:
-    """One row to look at. ``number`` as the sheet counts; ``fields`` by the API's names, bad text in place.
+    """One row to review. ``number`` is the sheet's; ``fields`` use the API's names and keep invalid text.
 
-    ``references`` are the names of reference images as written. ``status`` is None but in a results workbook:
-    there a Status value, or "" for a line that was never run.
+    ``references`` are names of reference images as written. ``status`` is set only for a results workbook:
+    a Status value, or "" for a line that was never submitted.
     """
 
     number: int
@@ -40,14 +40,14 @@ class ImportedRow:
     status: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As the API tells it."""
-        told = {"number": self.number, **self.fields, "references": list(self.references)}
-        return told if self.status is None else {**told, "status": self.status}
+        """The JSON form used by the API."""
+        as_dict = {"number": self.number, **self.fields, "references": list(self.references)}
+        return as_dict if self.status is None else {**as_dict, "status": self.status}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """What a file came to: rows, problems by cell, and notes on what concerns no single cell."""
+    """The result of an import: rows, problems by cell, and notes that concern no single cell."""
 
     sheet: str
     rows: tuple[ImportedRow, ...]
@@ -55,7 +55,7 @@ class Import:
     notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """As the API tells it."""
+        """The JSON form used by the API."""
         return {
             "sheet": self.sheet,
             "rows": [row.as_json() for row in self.rows],
@@ -66,7 +66,7 @@ class Import:
 
 @dataclass(slots=True)
 class _Findings:
-    """What is gathered while rows are read."""
+    """Problems and notes collected while reading."""
 
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -79,11 +79,11 @@ def read_workbook(
     card: ModelSpec | None = None,
     is_known: Callable[[str], bool] = lambda name: False,
 ) -> Import:
-    """An uploaded ``.xlsx``, ``.xlsm`` or ``.csv`` -> Import; ``filename`` only helps to name what it is not.
+    """An uploaded ``.xlsx``, ``.xlsm`` or ``.csv`` -> Import; ``filename`` only improves error messages.
 
-    ``is_known`` says whether the library has a reference image of that name; asked only where a 、 may
-    be part of one. With a ``card``, what that model cannot make is complained of too. Raises SpreadsheetError
-    or TooLarge when there is no table in it, when it is damaged or hostile, or when it has too many rows.
+    ``is_known`` returns whether the library has a reference image of that name; called only for names with
+    a 、. ``card`` is a model spec to validate against. Raises SpreadsheetError or TooLarge when the file has
+    no table, is damaged or hostile, or has too many rows.
     """
     sheets = open_sheets(content, filename)
     sheet, header, grid, notes = _choose(sheets)
@@ -93,16 +93,16 @@ def read_workbook(
     _fill_merged(header, grid, found)
     _join_references(header, grid)
     _drop_empty(sheet, header, grid, found)
-    _tell_hidden(header, grid, found)
-    _tell_missing_columns(header, found)
-    _tell_floating_pictures(header, grid, found)
+    _note_hidden(header, grid, found)
+    _note_missing_columns(header, found)
+    _note_floating_pictures(header, grid, found)
     found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.rows_too_wide]
     rows = [_read_row(row, header, card, is_known, found) for row in grid.rows]
     if header.of_results:
         rows = _gather_pictures(rows, [row.values.get(header.columns["row_number"]) for row in grid.rows])
-        _tell_unsettled(rows, found)
+        _note_unfinished(rows, found)
     _check_pictures(rows, found)
-    _tell_model(rows, card, found)
+    _note_unsupported(rows, card, found)
     found.problems.sort(key=lambda one: one.row)
     return Import(
         sheet=sheet.name, rows=tuple(rows), problems=tuple(found.problems), notes=tuple(found.notes)
@@ -110,7 +110,7 @@ def read_workbook(
 
 
 def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[str]]:
-    """The first visible sheet that has a header and rows below it, before all the one that is open."""
+    """The first visible sheet with a header and rows below it; the active sheet is tried first."""
     visible = [(sheet, sheet.top(_HEADER_DEPTH)) for sheet in sheets if not sheet.hidden]
     filled = [(sheet, top) for sheet, top in visible if top]
     headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
@@ -121,7 +121,7 @@ def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[str]]:
         if grid.rows:
             others = [other.name for other, _ in headed if other is not sheet]
             is_first = sheet is filled[0][0]
-            return sheet, header, grid, [*_tell_sheets(sheet, others, is_first=is_first), *skipped]
+            return sheet, header, grid, [*_sheet_notes(sheet, others, is_first=is_first), *skipped]
     if headed:
         raise _nothing_below(*headed[0])
     _refuse_hidden([sheet for sheet in sheets if sheet.hidden])
@@ -135,7 +135,7 @@ def _nothing_below(sheet: Sheet, header: Header) -> SpreadsheetError:
 
 
 def _drop_empty(sheet: Sheet, header: Header, grid: Grid, found: _Findings) -> None:
-    """Leave out rows that ask for nothing, with what was said of their cells."""
+    """Drop empty rows and the problems of their cells."""
     found.notes += drop_empty_rows(header, grid)
     if not grid.rows:
         raise _nothing_below(sheet, header)
@@ -143,7 +143,7 @@ def _drop_empty(sheet: Sheet, header: Header, grid: Grid, found: _Findings) -> N
     found.problems = [one for one in found.problems if one.row in kept]
 
 
-def _tell_sheets(sheet: Sheet, others: list[str], *, is_first: bool) -> list[str]:
+def _sheet_notes(sheet: Sheet, others: list[str], *, is_first: bool) -> list[str]:
     if others:
         names = "、".join(f"「{name}」" for name in others[:10])
         return [f"只导入了工作表「{sheet.name}」；也有提示词的还有：{names}"]
@@ -151,7 +151,7 @@ def _tell_sheets(sheet: Sheet, others: list[str], *, is_first: bool) -> list[str
 
 
 def _refuse_hidden(sheets: Sequence[Sheet]) -> None:
-    """What nobody sees is not paid for."""
+    """Refuse prompts on a hidden sheet: the user would pay for rows not shown in Excel."""
     found = next((sheet for sheet in sheets if find_header(sheet.top(_HEADER_DEPTH))), None)
     if found:
         raise SpreadsheetError(
@@ -180,7 +180,7 @@ def _check_bounds(header: Header, grid: Grid) -> None:
         raise SpreadsheetError(f"表格有 {count} 行，一次最多 {_most_lines(header)} 行，请分成几个文件导入")
 
 
-def _tell_hidden(header: Header, grid: Grid, found: _Findings) -> None:
+def _note_hidden(header: Header, grid: Grid, found: _Findings) -> None:
     if grid.hidden_rows:
         numbers = sorted(grid.hidden_rows)
         which = "、".join(map(str, numbers[:8])) + ("…" if len(numbers) > 8 else "")
@@ -194,7 +194,7 @@ def _tell_hidden(header: Header, grid: Grid, found: _Findings) -> None:
         found.notes.append(f"隐藏的列也一起导入了：{'、'.join(labels)}")
 
 
-def _tell_missing_columns(header: Header, found: _Findings) -> None:
+def _note_missing_columns(header: Header, found: _Findings) -> None:
     missing = [
         f"{LABELS[name]}（{value}）" for name, value in _DEFAULTS.items() if name not in header.columns
     ]
@@ -202,8 +202,8 @@ def _tell_missing_columns(header: Header, found: _Findings) -> None:
         found.notes.append(f"表格里没有的列按默认值：{'、'.join(missing)}")
 
 
-def _tell_floating_pictures(header: Header, grid: Grid, found: _Findings) -> None:
-    """Those of a results workbook are its own thumbnails."""
+def _note_floating_pictures(header: Header, grid: Grid, found: _Findings) -> None:
+    """Note images over the cells; in a results workbook they are its own thumbnails."""
     if grid.floating_pictures and not header.of_results:
         found.notes.append(
             f"有 {grid.floating_pictures} 张图片浮在表格上，没有读取；要用作参考图，"
@@ -212,7 +212,7 @@ def _tell_floating_pictures(header: Header, grid: Grid, found: _Findings) -> Non
 
 
 def _show_numbers(header: Header, grid: Grid) -> None:
-    """Numbers in columns of words become what their cells show; what shows nothing is no text."""
+    """Replace numbers in text columns by their displayed text; remove those displayed as empty."""
     for name in _AS_SHOWN:
         column = header.columns.get(name, 0)
         for row in grid.rows:
@@ -225,7 +225,7 @@ def _show_numbers(header: Header, grid: Grid) -> None:
 
 
 def _join_references(header: Header, grid: Grid) -> None:
-    """Names from several columns into the first of them; what is no name stays, to be complained of."""
+    """Join the names of several columns into the first; an unreadable value is left there to be reported."""
     if not header.extra_columns:
         return
     first = header.columns["references"]
@@ -237,9 +237,9 @@ def _join_references(header: Header, grid: Grid) -> None:
 
 
 def _fill_merged(header: Header, grid: Grid, found: _Findings) -> None:
-    """A cell merged over several rows stands in each of them, as it looks in Excel.
+    """Copy a cell merged over several rows into each of them.
 
-    Rows in which nothing else is written are not there: the cell was merged only to look taller.
+    Rows with no other content are not in the grid: there the merge only makes the cell taller.
     """
     numbers = [row.number for row in grid.rows]
     by_column: dict[int, list[Merge]] = {}
@@ -264,7 +264,7 @@ def _fill(name: str, column: int, merge: Merge, covered: Sequence[Row], found: _
         if column not in row.values:
             row.values[column] = value
             if isinstance(value, UnreadableCell):
-                continue  # told of in each row as it is
+                continue  # reported in each row anyway
             error = f"这格属于合并单元格 {merge.name}，已填入同样的内容"
             found.problems.append(problem(row.number, name, "", error, display_text(value)))
 
@@ -278,10 +278,10 @@ def _read_row(
     bad: set[str] = set()
     for name in LABELS:
         column = header.columns.get(name)
-        texts[name], told = parse_cell(row.number, name, None if column is None else row.values.get(column))
-        if told:
-            found.problems.append(told)
-            if told.fixed is None:
+        texts[name], issue = parse_cell(row.number, name, None if column is None else row.values.get(column))
+        if issue:
+            found.problems.append(issue)
+            if issue.fixed is None:
                 bad.add(name)
     names = split_names(texts["references"], is_known)
     if "references" not in bad and (error := _references_error(names, card)):
@@ -293,7 +293,7 @@ def _read_row(
 def _read_fields(
     number: int, texts: Mapping[str, str], bad: set[str], card: ModelSpec | None, found: _Findings
 ) -> dict[str, Any]:
-    """The fields of a row, each as the domain reads it, or its raw text with a complaint."""
+    """The fields of a row, parsed, or the raw text where a problem was found."""
     asked = {name: texts[name] if name in TEXTS else cut(texts[name]) for name in _ASKED}
     request, complaints = ImageRequest.read({**asked, **dict.fromkeys(bad)} if bad else asked)
     for complaint in complaints:
@@ -330,9 +330,9 @@ def _read_status(row: Row, header: Header, found: _Findings) -> str:
 
 
 def _gather_pictures(lines: Sequence[ImportedRow], row_numbers: Sequence[Value | None]) -> list[ImportedRow]:
-    """Lines of a results workbook, a picture each -> rows: the alike ones of one row and status, counted.
+    """Lines of a results workbook, one per picture -> rows, grouped by row, status and fields, with counts.
 
-    So a row of which two pictures are there and one failed becomes two rows: 2 done, 1 to do.
+    A row with two finished pictures and one failed becomes two rows: 2 done, 1 to do.
     """
     groups: dict[tuple[Any, ...], list[ImportedRow]] = {}
     for line, row_number in zip(lines, row_numbers, strict=True):
@@ -345,8 +345,8 @@ def _counted(group: Sequence[ImportedRow]) -> ImportedRow:
     return replace(group[0], fields={**group[0].fields, "num_images": len(group)})
 
 
-def _tell_unsettled(rows: Sequence[ImportedRow], found: _Findings) -> None:
-    """Rows that may be paid or made twice when they are run again."""
+def _note_unfinished(rows: Sequence[ImportedRow], found: _Findings) -> None:
+    """Note rows that may be charged or generated twice when submitted again."""
     unknown = sum(row.status == Status.UNKNOWN for row in rows)
     open_ = sum(row.status in (Status.QUEUED, Status.RUNNING) for row in rows)
     if unknown:
@@ -370,7 +370,7 @@ def _check_pictures(rows: Sequence[ImportedRow], found: _Findings) -> None:
             return
 
 
-def _tell_model(rows: Sequence[ImportedRow], card: ModelSpec | None, found: _Findings) -> None:
+def _note_unsupported(rows: Sequence[ImportedRow], card: ModelSpec | None, found: _Findings) -> None:
     if card is None:
         return
     for name, taken in (("seed", card.takes_seed), ("steps", card.takes_steps)):

@@ -1,4 +1,4 @@
-"""The nouns of a sheet as it was found, before anything is made of it."""
+"""Types of a sheet as read, before interpretation."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _ISO_TIME = re.compile(r"(?:PT|T)?([0-9]{1,2})(?::|H)([0-9]{1,2})(?::([0-9]{2})(
 
 @dataclass(frozen=True, slots=True)
 class ExcelTime:
-    """A date or time as Excel holds it; ``clock`` is ``16:9`` for nine minutes past four, None for a date."""
+    """A date or time as Excel stores it; ``clock`` is ``16:9`` for 16:09, None for a date."""
 
     shown: str
     clock: str | None = None
 
     @classmethod
     def of_serial(cls, serial: float, *, since_1904: bool) -> ExcelTime:
-        """Days since the workbook's epoch -> what the cell shows."""
+        """From days since the workbook's epoch."""
         if 0 <= serial < 1 and (seconds := round(serial * 86_400)) < 86_400:
             return cls.of_clock(seconds // 3600, seconds // 60 % 60, seconds % 60)
         try:
-            moment = from_excel(serial, MAC_EPOCH if since_1904 else WINDOWS_EPOCH)
+            time = from_excel(serial, MAC_EPOCH if since_1904 else WINDOWS_EPOCH)
         except (OverflowError, ValueError):
             return cls(number_text(serial))
-        return cls(_calendar_text(moment))
+        return cls(_calendar_text(time))
 
     @classmethod
     def of_iso(cls, text: str) -> ExcelTime:
-        """``16:09:00``, ``PT16H9M`` or a date as ISO 8601 writes them."""
+        """From ``16:09:00``, ``PT16H9M`` or a date in ISO 8601."""
         found = _ISO_TIME.fullmatch(text)
         if not found:
             return cls(text.replace("T00:00:00", "").replace("T", " ").removesuffix("Z"))
@@ -44,7 +44,7 @@ class ExcelTime:
 
     @classmethod
     def of_clock(cls, hours: int, minutes: int, seconds: int) -> ExcelTime:
-        """A time of day; ``0:16:09`` is how sixteen minutes nine seconds look."""
+        """From a time of day; ``0:16:09`` is sixteen minutes nine seconds."""
         if seconds == 0:
             return cls(f"{hours}:{minutes:02}", f"{hours}:{minutes}")
         clock = f"{minutes}:{seconds}" if hours == 0 else None
@@ -53,26 +53,26 @@ class ExcelTime:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableCell:
-    """A cell without a value to take: an error, a picture, or a formula whose result was never stored."""
+    """A cell without a usable value: an error, a picture, or a formula without a stored result."""
 
     seen: str
     error: str
 
 
 class FormattedNumber(int):
-    """A whole number that its cell ``shows`` otherwise: ``007``, ``SKU-001``.
+    """A whole number displayed in a number format, ``shows``: ``007``, ``SKU-001``.
 
-    It shows "" when a formula came to 0, as it does where it refers to an empty cell.
-    A column of numbers takes it as the number that it is, a column of texts takes what is shown.
+    ``shows`` is "" for a formula with result 0, such as a reference to an empty cell.
+    Numeric columns use the number, text columns use ``shows``.
     """
 
     shows: str
 
     def __new__(cls, number: int, shows: str) -> FormattedNumber:
-        """The number with its other looks."""
-        dressed = super().__new__(cls, number)
-        dressed.shows = shows
-        return dressed
+        """The number with its displayed text."""
+        formatted = super().__new__(cls, number)
+        formatted.shows = shows
+        return formatted
 
 
 Value = str | int | float | ExcelTime | UnreadableCell
@@ -80,7 +80,7 @@ Value = str | int | float | ExcelTime | UnreadableCell
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: ``number`` as the sheet counts, ``values`` by column from 1, blank cells left out."""
+    """One row: ``number`` in the sheet, ``values`` by 1-based column without blank cells."""
 
     number: int
     values: dict[int, Value]
@@ -88,7 +88,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A merged range, rows and columns from 1."""
+    """A merged range; rows and columns are 1-based."""
 
     first_column: int
     first_row: int
@@ -98,10 +98,10 @@ class Merge:
 
 @dataclass(slots=True)
 class Grid:
-    """Rows with content, in the sheet's order; ``beyond`` counts those that were found but not kept.
+    """Rows with content, in the sheet's order; ``dropped`` counts rows beyond the limit.
 
-    ``overfull_rows`` have more cells than the header: a separator inside a text took it apart.
-    ``floating_pictures`` lie over the cells and belong to none.
+    ``rows_too_wide`` have more cells than the header: probably a separator inside a text.
+    ``floating_pictures`` counts images anchored over the cells.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -114,39 +114,39 @@ class Grid:
 
 
 class Sheet(Protocol):
-    """Something with rows: a sheet of a workbook, or a delimited text."""
+    """A sheet of a workbook, or a delimited text."""
 
     @property
     def name(self) -> str:
-        """As the person knows it."""
+        """The name shown to the user."""
 
     @property
     def hidden(self) -> bool:
-        """Whether the person cannot see it."""
+        """Whether it is hidden in Excel."""
 
     @property
     def active(self) -> bool:
-        """Whether it is the one that is open when the file is."""
+        """Whether it is selected when the file is opened."""
 
     def top(self, count: int) -> list[Row]:
-        """The rows numbered up to ``count``, to find the header in."""
+        """The rows numbered up to ``count``, to search for the header."""
 
     def read(self, columns: Container[int], after: int, keep: int) -> Grid:
-        """Rows after that number with content in one of these columns; at most ``keep`` of them."""
+        """At most ``keep`` rows after row ``after`` with content in one of ``columns``."""
 
 
 def is_blank(text: str) -> bool:
-    """Nothing a person could see."""
+    """Whether the text has no visible character."""
     return not trimmed_text(text)
 
 
 def number_text(value: float) -> str:
-    """A number as Excel shows it: 15 digits at most, no ``.0``."""
+    """A number as displayed by Excel: at most 15 digits, no ``.0``."""
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.15g}"
 
 
-def _calendar_text(moment: object) -> str:
-    if isinstance(moment, datetime):
-        plain = moment.time().isoformat("seconds") == "00:00:00"
-        return moment.date().isoformat() if plain else moment.isoformat(" ", "seconds")
-    return moment.isoformat() if isinstance(moment, date) else str(moment)
+def _calendar_text(time: object) -> str:
+    if isinstance(time, datetime):
+        plain = time.time().isoformat("seconds") == "00:00:00"
+        return time.date().isoformat() if plain else time.isoformat(" ", "seconds")
+    return time.isoformat() if isinstance(time, date) else str(time)
