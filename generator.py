@@ -1,6 +1,6 @@
-"""From a request to a picture: orders it from the image model in use, once, and collects it.
+"""Submit a request to the configured image provider, once, and fetch the image.
 
-The face of ``app/providers/``. Says when a failed step may be tried again; keeps nothing itself.
+The public API of ``app/providers/``. Decides when a failed step may be retried; stores nothing.
 """
 
 import random
@@ -15,12 +15,12 @@ from app.errors import Billed, ModelError, SettingError
 from app.providers.base import Provider, Sleep
 
 MAX_RETRIES = 5
-MAX_FREE_RETRIES = 2  # the service may still be at the picture that was given up
+MAX_FREE_RETRIES = 2  # the service may still be working on the abandoned request
 _LONGEST_PAUSE = 60.0
-_MOST_DOUBLINGS = 10  # a service may ask for patience a thousand times
+_MOST_DOUBLINGS = 10  # bounds the exponent: a service may throttle a call a thousand times
 
-# For an order that nobody is charged for, by cause: what to look at.
-_TO_LOOK_AT = {
+# What to check when a request that is never charged fails, by cause.
+_ADVICE_BY_CAUSE = {
     "network": "图片服务没有答完（断线或超时），请检查它是否还在运行，画得慢就调大 MODEL_TIMEOUT",
     "service": "图片服务的答复无法识别，请检查它是否还在运行",
     "broken": "图片服务返回的图片打不开，请检查它是否正常",
@@ -41,25 +41,25 @@ __all__ = [
 
 
 class Ledger(Protocol):
-    """Where the two facts are written that must survive a crash."""
+    """Stores the charge and the task id, which must survive a crash."""
 
     def note_send(self, price: Decimal | None, *, is_free: bool) -> None:
-        """Before the send; None: its price is not known. ``is_free``: nobody can be charged for it.
+        """Record a charge before submitting. ``price`` is None when unknown; ``is_free``: never charged.
 
-        May raise Conflict: no money for it.
+        Raises Conflict when the budget does not allow it.
         """
 
     def keep_ticket(self, ticket: str) -> None:
-        """Before anybody waits."""
+        """Save the task id before waiting for the result."""
 
 
 def open_provider(settings: Settings) -> Provider:
-    """The image model that IMAGE_MODEL names."""
+    """Open the provider named by IMAGE_MODEL."""
     return providers.open_provider(settings)
 
 
 def check_budget(settings: Settings, card: ModelSpec) -> None:
-    """Refuse a BUDGET without a known price. Raises SettingError naming the variable to fill."""
+    """Reject a BUDGET without a known price. Raises SettingError naming the variable to set."""
     if settings.budget is not None and not card.is_priced:
         raise SettingError(
             "PRICE_PER_IMAGE",
@@ -68,7 +68,7 @@ def check_budget(settings: Settings, card: ModelSpec) -> None:
 
 
 def list_specs(settings: Settings) -> list[ModelSpec]:
-    """What every image model accepts and costs, keys or no keys."""
+    """Return the spec of every image model, whether or not its keys are set."""
     return providers.list_specs(settings)
 
 
@@ -81,10 +81,10 @@ def generate(
     pause: Sleep,
     ticket: str | None = None,
 ) -> GeneratedImage:
-    """One picture for one request. With a ticket it is only collected, never ordered again.
+    """Generate one image. With a task id it is only fetched, never submitted again.
 
-    ``references`` is asked for when the order goes out, not before. Raises ModelError; InvalidRequest before
-    anything is noted or sent, when the model never makes such a picture.
+    ``references`` is called just before submitting. Raises ModelError; InvalidRequest, before
+    anything is recorded or sent, when the model does not support the request.
     """
     if ticket is None:
         for problem in model.card.unsupported(request):
@@ -100,9 +100,9 @@ def generate(
 
 
 def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> float | None:
-    """How long to wait before the same step is tried again; None: it must not be.
+    """Return the seconds to wait before retrying the step; None: do not retry.
 
-    Asking for fewer calls is no failure and is waited out; anything else is tried 5 times.
+    Throttling is retried without limit, any other error MAX_RETRIES times.
     """
     if not error.retryable or (not error.throttled and retries >= MAX_RETRIES):
         return None
@@ -111,7 +111,7 @@ def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> 
 
 
 def when_given_up(error: ModelError) -> ModelError:
-    """The error after the last try: what is gone was charged, and can only be ordered anew, by a person."""
+    """Return the final error after the last retry: a lost result was charged; only a user may resubmit."""
     if not error.gone:
         return error
     text = "图片的下载地址已失效，图片取不回来了；这一张已计费，重新生成会再付一次"
@@ -119,12 +119,12 @@ def when_given_up(error: ModelError) -> ModelError:
 
 
 def as_free_retry(error: ModelError, *, retries: int) -> ModelError:
-    """The error of an order that nobody is charged for: what was lost is made again, twice; then it failed.
+    """Return the error for a request that is never charged: retryable up to MAX_FREE_RETRIES times.
 
-    It is the service's: the line to it stood, so that the batch need not pause and the next picture may come.
+    A network error becomes a service error: the connection was made, so the batch need not pause.
     """
     return ModelError(
-        _TO_LOOK_AT.get(error.cause, error.message),
+        _ADVICE_BY_CAUSE.get(error.cause, error.message),
         cause="service" if error.cause == "network" else error.cause,
         billed=Billed.NO,
         retryable=error.cause != "storage" and retries < MAX_FREE_RETRIES,

@@ -1,7 +1,7 @@
-"""One bucket of Aliyun OSS: list, upload, fetch, copy, delete, signed URLs. The only room with oss2.
+"""One Aliyun OSS bucket: list, upload, fetch, copy, delete, signed URLs. The only module that uses oss2.
 
-Speaks signature V4. Whatever the service does becomes a BucketError (or NotFound, or Conflict) with one
-sentence that names the setting to look at. Only what changes nothing is tried again: list, look, fetch.
+Uses signature V4. Service errors become BucketError, NotFound or Conflict, with one sentence that names the
+setting to check. Only read operations are retried.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.errors import BucketError, Conflict, NotFound, SettingError
 
 
 class _NotNeeded(ModuleType):
-    """In the place of a module: has every name, and nothing behind it."""
+    """A stub module in which every name is an empty class."""
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):
@@ -31,22 +31,20 @@ class _NotNeeded(ModuleType):
         return type(name, (), {})
 
 
-# To encrypt on this side oss2 loads three cloud libraries, 13 MB; nobody here encrypts.
+# For client-side encryption, which is not used, oss2 would load three cloud libraries (13 MB).
 sys.modules.setdefault("oss2.crypto", _NotNeeded("oss2.crypto"))
 import oss2  # noqa: E402
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 20.0
-LONGEST_URL_SECONDS = 604_800  # of a V4 signature; the service refuses more, oss2 does not
-MOST_KEYS = 200_000  # of one list
-MOST_PAGES = 2_000  # a page may hold fewer keys than were asked for
-MOST_LIST_CHARACTERS = 32_000_000  # of all keys and ETags together
+LONGEST_URL_SECONDS = 604_800  # limit of a V4 signature: enforced by the service, not by oss2
+MOST_KEYS = 200_000  # per listing
+MOST_PAGES = 2_000  # a page may hold fewer keys than requested
+MOST_LIST_CHARACTERS = 32_000_000  # total of all keys and ETags
 _PAGE = 1_000
-_PAGE_BYTES = (
-    4 * 1024 * 1024
-)  # a thousand keys of 1,023 bytes, each byte as three characters, and what is around
+_PAGE_BYTES = 4 * 1024 * 1024  # 1,000 keys of 1,023 bytes, percent-encoded, and the XML around them
 _OBJECT_BYTES = 64 * 1024 * 1024
 _LONGEST_TOKEN = 8_192
-_PAUSES = (0.2, 0.8)  # before the second and the third try
+_PAUSES = (0.2, 0.8)  # seconds before the second and the third attempt
 _CONNECTIONS = 16
 
 T = TypeVar("T")
@@ -61,7 +59,7 @@ _REGION = re.compile(r"[a-z]{2,}-[a-z0-9-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object of the bucket; ``modified_at`` is a Unix time, ``etag`` changes with the content."""
+    """An object in the bucket; ``modified_at`` is a Unix time, ``etag`` changes with the content."""
 
     key: str
     size: int
@@ -71,7 +69,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where the bucket is: for our own calls, and for whoever is given a signed URL."""
+    """The bucket's location: ``endpoint`` for our own calls, ``public_url`` for signed URLs."""
 
     bucket: str
     region: str
@@ -82,7 +80,7 @@ class Address:
 
 
 def read_address(settings: Settings) -> Address:
-    """The OSS settings, understood. Raises SettingError naming the variable that is missing or wrong."""
+    """Parse the OSS settings. Raises SettingError naming the variable that is missing or wrong."""
     for variable in ("OSS_ENDPOINT", "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"):
         if not getattr(settings, variable.lower()):
             raise SettingError(variable, "OSS_ENABLED=true 时必须填写")
@@ -106,9 +104,9 @@ def read_address(settings: Settings) -> Address:
 
 
 class Bucket:
-    """The bucket of the settings, for all threads. Nothing is asked of the service until a method is called.
+    """A thread-safe client of the configured bucket. The constructor makes no request.
 
-    Every method raises BucketError for what the service or the network does.
+    Every method raises BucketError for errors of the service or the network.
     """
 
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -119,10 +117,10 @@ class Bucket:
         self._public = self._open(self.address.public_url, is_cname=self.address.is_public_own_domain)
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object under the prefix, by key; a page of 1,000 is asked for when it is reached.
+        """Yield every object under the prefix, by key; pages of 1,000 are requested lazily.
 
-        A list beyond MOST_KEYS, MOST_PAGES or MOST_LIST_CHARACTERS is a BucketError, and so is one that comes
-        back to an earlier page.
+        Raises BucketError beyond MOST_KEYS, MOST_PAGES or MOST_LIST_CHARACTERS, and when a page token repeats
+        or is too long.
         """
         token, tokens, keys, characters = "", {""}, 0, 0
         for _ in range(MOST_PAGES):
@@ -145,33 +143,33 @@ class Bucket:
         raise _too_many(prefix)
 
     def look(self, key: str) -> StoredObject:
-        """One object without its content. Raises NotFound."""
-        head = self._patiently("读取", lambda: self._service.head_object(key))
+        """Return one object's metadata. Raises NotFound."""
+        head = self._with_retries("读取", lambda: self._service.head_object(key))
         modified_at, size = float(head.last_modified or 0), int(head.content_length or 0)
         return StoredObject(key=key, size=size, modified_at=modified_at, etag=head.etag or "")
 
     def fetch(self, key: str, *, change: str = "") -> bytes:
-        """The content of one object, or what an x-oss-process makes of it. Raises NotFound."""
+        """Return the content of one object; ``change`` is an x-oss-process to apply. Raises NotFound."""
         process = change or None
-        content: bytes = self._patiently(
+        content: bytes = self._with_retries(
             "读取", lambda: self._service.get_object(key, process=process).read()
         )
         return content
 
     def measure(self, key: str) -> dict[str, str]:
-        """What OSS finds in a picture: ``Format``, ``ImageWidth``, ``ImageHeight``, ``FileSize``, as text."""
-        return self._patiently("读取", lambda: self._read_info(key))
+        """Return OSS's image info as text: ``Format``, ``ImageWidth``, ``ImageHeight``, ``FileSize``."""
+        return self._with_retries("读取", lambda: self._read_info(key))
 
     def put(self, key: str, content: bytes, media_type: str) -> None:
-        """Keep the content under the key. Asked once: whether to try again is the caller's to say."""
+        """Upload the content under the key. Not retried: that is the caller's decision."""
         headers = {"Content-Type": media_type}
         self._once("上传", lambda: self._service.put_object(key, content, headers=headers))
 
     def copy(self, key: str, target: str, *, if_match: str = "", overwrite: bool = True) -> None:
-        """A second object with the same content, made inside the bucket. Raises NotFound.
+        """Copy an object within the bucket. Raises NotFound.
 
-        With an ETag, only while the content is that one; without ``overwrite``, only where no object is
-        (a bucket that keeps versions replaces it all the same, and keeps both); else Conflict.
+        Raises Conflict when the ETag differs from ``if_match``, or when the target exists and ``overwrite``
+        is false (a versioned bucket ignores this and adds a version).
         """
         headers = {"x-oss-copy-source-if-match": if_match} if if_match else {}
         if not overwrite:
@@ -180,15 +178,15 @@ class Bucket:
         self._once("复制", lambda: self._service.copy_object(bucket, key, target, headers=headers))
 
     def delete(self, key: str) -> None:
-        """Remove an object; one that is gone already is no complaint."""
+        """Delete an object; a missing one is not an error."""
         self._once("删除", lambda: self._service.delete_object(key))
 
     def signed_url(self, key: str, *, seconds: int, change: str = "") -> str:
-        """An address that anybody can fetch for that many seconds; ``change`` is an x-oss-process.
+        """Return a URL that is public for that many seconds; ``change`` is an x-oss-process.
 
-        Made on this machine: nobody looks whether the object is there.
+        Computed locally: it does not check that the object exists.
         """
-        params = {"x-oss-process": change} if change else {}  # a fresh one: sign_url writes into it
+        params = {"x-oss-process": change} if change else {}  # a new dict: sign_url modifies it
         lifetime = max(1, min(seconds, LONGEST_URL_SECONDS))
         url: str = self._public.sign_url("GET", key, lifetime, params=params, slash_safe=True)
         return url
@@ -209,43 +207,43 @@ class Bucket:
         return {name: str(each["value"]) for name, each in found.items()}
 
     def _list_page(self, prefix: str, token: str) -> oss2.models.ListObjectsV2Result:
-        return self._patiently(
+        return self._with_retries(
             "列出文件",
             lambda: self._service.list_objects_v2(prefix, continuation_token=token, max_keys=_PAGE),
         )
 
-    def _patiently(self, deed: str, ask: Callable[[], T]) -> T:
-        """Ask again, twice at most, while nothing but the moment seems to be wrong."""
+    def _with_retries(self, verb: str, ask: Callable[[], T]) -> T:
+        """Retry transient errors, at most twice."""
         for pause in _PAUSES:
             try:
-                return self._once(deed, ask)
+                return self._once(verb, ask)
             except BucketError as trouble:
                 if not trouble.transient:
                     raise
                 self._sleep(pause)
-        return self._once(deed, ask)
+        return self._once(verb, ask)
 
-    def _once(self, deed: str, ask: Callable[[], T]) -> T:
+    def _once(self, verb: str, ask: Callable[[], T]) -> T:
         try:
             return ask()
         except oss2.exceptions.OssError as error:
-            raise _explained(error, deed) from error
+            raise _translate_error(error, verb) from error
         except _TooLarge as error:
             text = "OSS 的答复太大，没有读完：请换一个小一些的文件，并检查 OSS_ENDPOINT 是不是 OSS 的地址"
             raise BucketError(text, transient=False) from error
-        except OSError as error:  # the answer broke off: oss2 lets through what requests says of that
+        except OSError as error:  # truncated response: oss2 does not wrap the error of requests
             raise _unreachable(error) from error
-        except (ParseError, RuntimeError, ValueError) as error:  # no XML, other XML, no JSON
+        except (ParseError, RuntimeError, ValueError) as error:  # not XML, unexpected XML, not JSON
             text = "OSS_ENDPOINT 的答复不像是 OSS，请检查这个地址"
             raise BucketError(text, transient=False) from error
 
 
 class _TooLarge(Exception):
-    """An answer longer than its bound."""
+    """A response larger than its limit."""
 
 
 class _Session(oss2.Session):  # type: ignore[misc]  # oss2 has no types
-    """Gives every answer a bound, which oss2 does not: it reads the whole of it into memory."""
+    """Limits the response size, because oss2 reads whole responses into memory."""
 
     def do_request(self, req: oss2.http.Request, timeout: object) -> oss2.http.Response:
         most = _PAGE_BYTES if "list-type" in req.params else _OBJECT_BYTES
@@ -280,7 +278,7 @@ def _too_many(prefix: str) -> BucketError:
 
 
 def _origin(variable: str, value: str) -> tuple[str, str]:
-    """Scheme (https unless told) and host with port, nothing behind it."""
+    """Return the scheme (https by default) and the host with port; a path or query is an error."""
     parts = urlsplit(value if "://" in value else f"https://{value}")
     host = parts.netloc.lower()
     plain = re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?", host) and parts.path in ("", "/")
@@ -301,7 +299,7 @@ def _bucket(wanted: str, in_endpoint: str) -> str:
 
 
 def _region(wanted: str, host: str) -> str:
-    """``cn-hangzhou``; also read out of the endpoint. An empty one would sign useless URLs."""
+    """Return the region, by default the endpoint's. An empty one would sign invalid URLs."""
     found = _REGION_IN_HOST.fullmatch(host)
     in_host = found["region"] if found and "accelerate" not in host else ""
     region = wanted.lower().removeprefix("oss-") or in_host
@@ -321,8 +319,8 @@ def _is_numeric(host: str) -> bool:
     return True
 
 
-# The service's code -> what to do about it. None of them gets better by waiting.
-_SETTLED = {
+# OSS error code -> what to do. None of them is transient.
+_PERMANENT_CODES = {
     "InvalidAccessKeyId": "OSS 不认识这个 AccessKey，请检查 OSS_ACCESS_KEY_ID，它可能写错、停用或已删除",
     "SignatureDoesNotMatch": "OSS 说签名不对，请检查 OSS_ACCESS_KEY_SECRET 是否和 OSS_ACCESS_KEY_ID 配套",
     "NoSuchBucket": "OSS 里没有这个 Bucket，请检查 OSS_BUCKET，以及 OSS_ENDPOINT 的地域",
@@ -350,10 +348,10 @@ _RIGHTS = {
 _BUSY_CODES = ("RequestTimeout", "QpsLimitExceeded", "SlowDown", "DownloadTrafficRateLimitExceeded")
 
 
-def _explained(error: oss2.exceptions.OssError, deed: str) -> BucketError | NotFound | Conflict:
-    """What the service or the network did, in one sentence. Neither key nor address is repeated in it."""
+def _translate_error(error: oss2.exceptions.OssError, verb: str) -> BucketError | NotFound | Conflict:
+    """Translate an oss2 error into ours. The message contains neither key nor address."""
     code, words = str(error.code), str(error.message).lower()
-    if error.status == 404 and code != "NoSuchBucket" and deed != "列出文件":
+    if error.status == 404 and code != "NoSuchBucket" and verb != "列出文件":
         return NotFound("OSS 里没有这个文件，可能已被移走或删除")
     if code == "FileAlreadyExists":
         return Conflict("OSS 里已有同名的文件，请换一个名字")
@@ -363,19 +361,19 @@ def _explained(error: oss2.exceptions.OssError, deed: str) -> BucketError | NotF
         return _unreachable(error.exception)
     if isinstance(error, oss2.exceptions.InconsistentError):
         return BucketError("传到 OSS 的内容在路上出了错，请再试一次", transient=True)
-    if code in _SETTLED:
-        return BucketError(f"{_SETTLED[code]}（{code}）", transient=False)
+    if code in _PERMANENT_CODES:
+        return BucketError(f"{_PERMANENT_CODES[code]}（{code}）", transient=False)
     if "region" in words and error.status in (400, 403):
         return BucketError(f"{_WRONG_REGION}（{code}）", transient=False)
     if "endpoint" in words and error.status in (301, 307, 403):
         return BucketError(f"{_WRONG_ENDPOINT}（{code}）", transient=False)
     if error.status == 403:
-        text = f"OSS 不允许{deed}，请在 RAM 里给这个 AccessKey 加上 {_RIGHTS[deed]} 权限，并检查 OSS_BUCKET"
+        text = f"OSS 不允许{verb}，请在 RAM 里给这个 AccessKey 加上 {_RIGHTS[verb]} 权限，并检查 OSS_BUCKET"
         return BucketError(f"{text}（{code or 403}）", transient=False)
     if error.status >= 500 or error.status == 429 or code in _BUSY_CODES:
         return BucketError(f"OSS 暂时忙不过来（{code or error.status}），请稍后再试", transient=True)
     return BucketError(
-        f"OSS 没有答应{deed}（{code or error.status}），请检查 OSS 的各项设置", transient=False
+        f"OSS 没有答应{verb}（{code or error.status}），请检查 OSS 的各项设置", transient=False
     )
 
 

@@ -1,6 +1,6 @@
-"""The image models, one file a service: the only rooms that know ``requests``; see ``generator``.
+"""Image providers, one module per service: the only package that uses ``requests``; see ``generator``.
 
-A new one stands here, and with its settings in ``config``; what it has to offer stands in ``door``.
+A new provider implements ``base.Provider`` and is registered here; its settings belong in ``config``.
 """
 
 from collections.abc import Callable
@@ -24,10 +24,10 @@ _PROVIDERS: dict[str, Callable[[Settings], Provider]] = {
 
 
 def open_provider(settings: Settings) -> Provider:
-    """The image model that IMAGE_MODEL names; it may be used from any thread."""
+    """Open the provider named by IMAGE_MODEL; it is thread-safe."""
     return _PROVIDERS[settings.image_model](settings)
 
 
 def list_specs(settings: Settings) -> list[ModelSpec]:
-    """What every image model accepts and costs under these settings, keys or no keys."""
+    """Return the spec of every image model under these settings, whether or not its keys are set."""
     return [open_one(settings).card for open_one in _PROVIDERS.values()]

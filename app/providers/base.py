@@ -1,4 +1,4 @@
-"""The door every image model stands behind: what it must offer, and the words it is told in."""
+"""The protocol that every image provider implements, with its value types and shared helpers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from app.domain import (
     exact_size,
 )
 
-Sleep = Callable[[float], None]  # sleeps that many seconds; raises when the worker is stopping
+Sleep = Callable[[float], None]  # sleeps for that many seconds; raises when the worker is stopping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitResult:
-    """What came of one send: a ticket to collect the picture with, or the picture itself."""
+    """The result of one submission: a task id to fetch the image with, or the image itself."""
 
     task_id: str | None = None
     image: GeneratedImage | None = None
@@ -30,38 +30,38 @@ class SubmitResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCheck:
-    """What a test of the key showed: whether the service knows it, and one sentence with what stays open."""
+    """The result of a key check: whether the key was verified, and one sentence on what remains unknown."""
 
     verified: bool
     text: str
 
 
 class Provider(Protocol):
-    """One service. Every method raises ModelError and nothing else for what the service does."""
+    """A client of one service. Methods raise only ModelError for failures of the service."""
 
     @property
     def card(self) -> ModelSpec:
-        """What it accepts and what it costs."""
+        """The spec: what the model accepts and costs."""
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
-        """Send once. The only call that costs money: never repeated inside."""
+        """Submit once. The only call that costs money: never retried internally."""
 
     def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
-        """Wait for what was ordered and fetch it. Costs nothing and may be repeated with the same ticket."""
+        """Wait for a submitted task and fetch its image. Free; may be repeated with the same task id."""
 
     def check_key(self) -> KeyCheck:
-        """Ask for something that no service charges for. Raises ModelError when orders would be refused."""
+        """Check the key with a free call. Raises ModelError when submissions would be refused."""
 
 
 def with_negative_prompt(prompt: str, negative_prompt: str) -> str:
-    """Fold what to avoid into the prompt in words, for models without a field for it."""
+    """Append the negative prompt to the prompt as text, for models without a field for it."""
     return f"{prompt}\n画面中不要出现：{negative_prompt}" if negative_prompt else prompt
 
 
 def prices(override: Decimal | None, *per_tier: Decimal) -> dict[str, Decimal]:
-    """CNY a picture by resolution: the same for all, or one for each of 1K, 2K, 4K; PRICE_PER_IMAGE wins.
+    """Return CNY per image by resolution: one price for all, or one each for 1K, 2K, 4K.
 
-    Empty without either: nobody knows the price.
+    ``override`` (PRICE_PER_IMAGE) takes precedence. Empty without either: the price is unknown.
     """
     if override is None and not per_tier:
         return {}
@@ -77,9 +77,9 @@ def size_table(
     multiple_of: int = 1,
     resolutions: Sequence[str] = RESOLUTIONS,
 ) -> dict[tuple[str, str], Size]:
-    """Sizes for every ratio and resolution: the published ones (portraits swap), else computed.
+    """Return sizes for every ratio and resolution: the published ones (swapped for portraits), else computed.
 
-    Computed ones have exactly the ratio and the area nearest to the tier's, within minimum and maximum.
+    Computed sizes have exactly the ratio and the area nearest to the tier's, within minimum and maximum.
     """
     table = {}
     for ratio in ASPECT_RATIOS:
