@@ -1,4 +1,4 @@
-"""Bytes onto the disk: all of them or nothing, and never over what is there already."""
+"""Atomic file writes through temporary ``.part`` files, and removal of orphaned ones."""
 
 import contextlib
 import errno
@@ -26,7 +26,7 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @contextlib.contextmanager
 def translate_os_errors(folder: Path) -> Iterator[None]:
-    """Turns what the disk says into a StorageError that says what to do."""
+    """Convert an OSError into a StorageError with advice for the user."""
     try:
         yield
     except OSError as error:
@@ -35,9 +35,9 @@ def translate_os_errors(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def temp_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Path]:
-    """The pieces in a new ``.part`` file that has reached the disk; gone again at the end, come what may.
+    """Write the pieces to a new, fsynced ``.part`` file; it is deleted on exit, also after an error.
 
-    Its writer holds a lock on it, which ends with the process however that ends; see ``remove_parts``.
+    The file is locked while the process lives, so that ``remove_parts`` skips it.
     """
     part, file = _new_part(folder)
     try:
@@ -46,22 +46,22 @@ def temp_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Pa
             file.flush()
             os.fsync(file.fileno())
             if os.name == "nt":
-                file.close()  # an open file cannot be renamed there
+                file.close()  # Windows cannot rename an open file
             yield part
     finally:
-        with contextlib.suppress(OSError):  # then ``remove_parts`` takes it
+        with contextlib.suppress(OSError):  # ``remove_parts`` deletes it later
             windows_files.unlink(part)
 
 
 def write_over(final: Path, content: bytes, parts_folder: Path) -> None:
-    """Write a file that may be made again from others; what was there before is replaced in one move."""
+    """Atomically write or replace a file that can be recreated from other data."""
     final.parent.mkdir(parents=True, exist_ok=True)
     with temp_file(parts_folder, [content]) as part:
         windows_files.replace(part, final)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make new names in it outlive a power cut, where the system can."""
+    """Flush directory entries to disk, so that new names survive a power failure; no-op on Windows."""
     if os.name == "nt":
         return
     with contextlib.suppress(OSError):
@@ -73,9 +73,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_parts(folder: Path, *, older_than: float) -> int:
-    """Remove what dead writers left half-written; how many there were.
+    """Delete ``.part`` files of terminated processes; returns how many.
 
-    A lock tells whether the writer lives; where the system has none, ``older_than`` seconds must do.
+    A lock marks files in use; without locks, those older than ``older_than`` seconds are deleted.
     """
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         parts = [Path(entry) for entry in entries if _OUR_PART.fullmatch(entry.name)]
@@ -84,12 +84,12 @@ def remove_parts(folder: Path, *, older_than: float) -> int:
 
 
 def _new_part(folder: Path) -> tuple[Path, BinaryIO]:
-    """An empty part and its open file, locked; another one when somebody swept it before it was."""
+    """Create, open and lock a part file; retries if it is deleted as orphaned before it is locked."""
     while True:
         part = folder / f".{secrets.token_hex(8)}{PART}"
         file = part.open("xb")
         if sys.platform != "win32":
-            with contextlib.suppress(OSError):  # a share without locks
+            with contextlib.suppress(OSError):  # network share without locks
                 fcntl.flock(file.fileno(), fcntl.LOCK_EX)
         if part.exists():
             return part, file
@@ -118,7 +118,7 @@ def _remove_old(part: Path, older_than: float) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        if not windows_files.is_locked(error):  # what is held is looked at again by the hour
+        if not windows_files.is_locked(error):  # files in use are retried every hour
             raise
     return False
 

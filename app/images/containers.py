@@ -1,4 +1,4 @@
-"""How PNG, JPEG and WebP files are put together: their parts by name and place. Decodes nothing."""
+"""Parses the structure of PNG, JPEG and WebP files into chunks and segments, without decoding pixels."""
 
 import re
 import struct
@@ -8,21 +8,21 @@ from typing import NamedTuple
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-_WITHOUT_LENGTH = {0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}  # of the last no decoder knows any
+_WITHOUT_LENGTH = {0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}  # 0xF0-0xFD: no decoder supports them
 _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = 0xD9
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _FILL = re.compile(rb"\xff*")
 _LONG_FILL = b"\xff" * 64
-_MOST_SCANS = 64  # encoders make ten; each is decoded over the whole picture, 20 ms at 4096 x 4096
+_MOST_SCANS = 64  # encoders write ten; each decodes the whole image, 20 ms at 4096 x 4096
 _MOST_MARKERS = 5_000
-_MOST_BETWEEN = 1_000  # bytes between the segments of a JPEG: decoders read them one by one
-_MOST_CHUNKS = 50_000  # of PNG and WebP; 8 kB each, as encoders make them, are 400 MB
+_MOST_BETWEEN = 1_000  # bytes between JPEG segments: decoders read them one by one
+_MOST_CHUNKS = 50_000  # of PNG and WebP; at the usual 8 kB each, 400 MB
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
 class Part(NamedTuple):
-    """A chunk or segment: its name, where it starts and ends in the file, and where its payload is."""
+    """A chunk or segment: name, start and end offsets in the file, and the slice of its payload."""
 
     name: bytes
     start: int
@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 def sniff(content: bytes) -> str | None:
-    """``png``, ``jpeg``, ``webp``, ``gif``, ``bmp``, ``heic`` or ``avif``, by the first bytes; else None."""
+    """``png``, ``jpeg``, ``webp``, ``gif``, ``bmp``, ``heic`` or ``avif``, by signature; else None."""
     if content.startswith(PNG_SIGNATURE):
         return "png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -46,7 +46,7 @@ def sniff(content: bytes) -> str | None:
 
 
 def is_whole(content: bytes, picture_format: str) -> bool:
-    """Whether PNG, JPEG or WebP has its end: costs next to nothing, catches cuts a decoder forgives."""
+    """Whether a PNG, JPEG or WebP file is not truncated; cheap, and stricter than decoders."""
     if picture_format == "png":
         return _png_is_whole(content)
     if picture_format == "jpeg":
@@ -57,7 +57,7 @@ def is_whole(content: bytes, picture_format: str) -> bool:
 
 
 def png_chunks(content: bytes) -> Iterator[Part]:
-    """Every chunk up to the first that does not fit into the file, and no more than are read soon."""
+    """Yield chunks up to the first that exceeds the file, at most ``_MOST_CHUNKS``."""
     at = len(PNG_SIGNATURE)
     for _ in range(_MOST_CHUNKS):
         if at + 12 > len(content):
@@ -71,13 +71,13 @@ def png_chunks(content: bytes) -> Iterator[Part]:
 
 
 def png_chunk(name: bytes, payload: bytes) -> bytes:
-    """One chunk, ready to be put between two others."""
+    """Encode one chunk with length and CRC."""
     return struct.pack(">L", len(payload)) + name + payload + struct.pack(">L", zlib.crc32(name + payload))
 
 
 def jpeg_segments(content: bytes) -> Iterator[Part]:
-    """Every segment before the picture itself, the marker's second byte as its name; no more than are read
-    soon."""
+    """Yield the segments up to the start of scan, at most ``_MOST_MARKERS``; the name is the second byte of
+    the marker."""
     at = 2
     for _ in range(_MOST_MARKERS):
         fill = _FILL.match(content, at)
@@ -87,7 +87,7 @@ def jpeg_segments(content: bytes) -> Iterator[Part]:
         marker = content[at + 1]
         length = 0 if marker in _WITHOUT_LENGTH else struct.unpack_from(">H", content, at + 2)[0]
         end = at + 2 + length
-        if end > len(content) or length == 1:  # which cannot be: it counts its own two bytes
+        if end > len(content) or length == 1:  # invalid: the length includes its own two bytes
             return
         yield Part(bytes([marker]), at, end, slice(at + 4, end))
         if marker == _START_OF_SCAN:
@@ -96,7 +96,7 @@ def jpeg_segments(content: bytes) -> Iterator[Part]:
 
 
 def is_in_few_parts(content: bytes, picture_format: str) -> bool:
-    """Whether PNG, JPEG or WebP is put together of as many parts as are read soon."""
+    """Whether the number of parts of a PNG, JPEG or WebP file is within limits."""
     if picture_format == "jpeg":
         return _jpeg_is_in_few_parts(content)
     chunks = {"png": png_chunks, "webp": webp_chunks}[picture_format](content)
@@ -104,12 +104,12 @@ def is_in_few_parts(content: bytes, picture_format: str) -> bool:
 
 
 def jpeg_segment(marker: int, payload: bytes) -> bytes:
-    """One segment; the payload is at most 65,533 bytes."""
+    """Encode one segment; the payload is at most 65,533 bytes."""
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
 
 
 def webp_chunks(content: bytes) -> Iterator[Part]:
-    """Every chunk inside the RIFF frame, its padding included; no more than are read soon."""
+    """Yield the chunks of the RIFF container, padding included, at most ``_MOST_CHUNKS``."""
     at = 12
     frame_end = min(len(content), 8 + struct.unpack_from("<L", content, 4)[0])
     for _ in range(_MOST_CHUNKS):
@@ -124,7 +124,7 @@ def webp_chunks(content: bytes) -> Iterator[Part]:
 
 
 def webp_chunk(name: bytes, payload: bytes) -> bytes:
-    """One chunk with its padding."""
+    """Encode one chunk with padding."""
     return name + struct.pack("<L", len(payload)) + payload + bytes(len(payload) % 2)
 
 
@@ -141,7 +141,7 @@ def _png_is_whole(content: bytes) -> bool:
 
 
 def _jpeg_is_in_few_parts(content: bytes) -> bool:
-    """Whether markers, scans and what lies between the segments are few."""
+    """Whether markers, scans and bytes between segments are within limits."""
     scans, between, at = 0, 0, 2
     for _ in range(_MOST_MARKERS):
         found = _MARKER.search(content, at)

@@ -1,6 +1,6 @@
-"""Is it a picture, and a whole one? Making the thumbnail answers: it decodes everything there is.
+"""Decodes images to validate them and create their WebP thumbnails. Sizes and limits are in pixels.
 
-The only file with Pillow. Sizes and bounds are in pixels, thumbnails are WebP.
+The only module that imports Pillow (apart from the demo provider).
 """
 
 import io
@@ -19,15 +19,15 @@ THUMBNAIL_SIDE = 320
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 _THUMBNAIL_QUALITY = 80
-_WEBP_EFFORT = 2  # 4 costs 3 ms more and saves no byte worth it at this size
-_REDUCING_GAP = 1.1  # a JPEG decoded nearly at the thumbnail's size; 2.0 costs 6 ms more, unseen
+_WEBP_EFFORT = 2  # 4 takes 3 ms longer and hardly saves bytes at this size
+_REDUCING_GAP = 1.1  # decodes JPEG near thumbnail size; 2.0 takes 6 ms longer without visible gain
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError)
 _DAMAGED = (*_BROKEN, struct.error, zlib.error, MemoryError)
 
 
 class NotAPicture(ValueError):
-    """Not one of the formats asked for, by its first bytes; ``format`` says what it is, when known."""
+    """Not a supported format, by signature; ``format`` is the detected one, or None."""
 
     def __init__(self, picture_format: str | None) -> None:
         super().__init__(picture_format)
@@ -35,20 +35,20 @@ class NotAPicture(ValueError):
 
 
 class TooManyPixels(ValueError):
-    """More pixels than allowed, told from the header, before any memory is taken for them."""
+    """More pixels than allowed, according to the header; raised before memory is allocated."""
 
 
 class TooManyParts(ValueError):
-    """A picture in so many scans, segments or chunks that reading it takes seconds or minutes."""
+    """An image with so many scans, segments or chunks that decoding takes seconds or minutes."""
 
 
 class Corrupt(ValueError):
-    """The decoder or the file's own end mark says that something is missing."""
+    """A damaged or truncated file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What decoding showed; width and height as the picture is seen, its orientation applied."""
+    """The result of decoding; width and height have the EXIF orientation applied."""
 
     format: str
     width: int
@@ -57,12 +57,12 @@ class Decoded:
 
 
 def decode(content: bytes, *, max_pixels: int) -> Decoded:
-    """Decode all of it, at reduced scale where the format can. Raises one of the four above."""
+    """Decode the whole image, at reduced scale where supported. Raises one of the four errors above."""
     picture_format = sniff(content)
     if picture_format is None or picture_format not in KEPT_FORMATS:
         raise NotAPicture(picture_format)
     lacks_end = not is_whole(content, picture_format)
-    is_noise = lacks_end and picture_format == "jpeg"  # in which any bytes look like parts
+    is_noise = lacks_end and picture_format == "jpeg"  # truncated scan data looks like markers
     if not is_noise and not is_in_few_parts(content, picture_format):
         raise TooManyParts
     if lacks_end:
@@ -71,7 +71,7 @@ def decode(content: bytes, *, max_pixels: int) -> Decoded:
 
 
 def thumbnail_of(file: BinaryIO, *, max_pixels: int) -> bytes:
-    """The thumbnail of a picture that was kept, read lazily from the open file. Raises as ``check`` does."""
+    """Create the thumbnail of a saved image, read lazily from an open file. Raises as ``decode`` does."""
     picture_format = sniff(file.read(12))
     if picture_format is None:
         raise NotAPicture(None)
@@ -80,7 +80,7 @@ def thumbnail_of(file: BinaryIO, *, max_pixels: int) -> bytes:
 
 
 def jpeg_thumbnail(thumbnail: bytes, box: tuple[int, int]) -> bytes:
-    """A thumbnail within a box of pixels, as the JPEG that spreadsheets show; clear parts become white."""
+    """Convert a thumbnail to JPEG within ``box`` pixels, for spreadsheets; transparency becomes white."""
     with Image.open(io.BytesIO(thumbnail), formats=["WEBP"]) as image:
         image.thumbnail(box)
         flat = Image.new("RGB", image.size, "white")
@@ -108,7 +108,7 @@ def _decode_file(file: BinaryIO, picture_format: str, max_pixels: int) -> Decode
 
 
 def _thumbnail(image: Image.Image) -> bytes:
-    """``thumbnail`` before any load, so that a JPEG is decoded at a fraction of its size."""
+    """Call ``Image.thumbnail`` before loading, so that a JPEG is decoded at reduced scale."""
     small = image if _can_draft(image) else _in_true_colour(image)
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=_REDUCING_GAP)
     small.load()
@@ -120,7 +120,7 @@ def _thumbnail(image: Image.Image) -> bytes:
 
 
 def _can_draft(image: Image.Image) -> bool:
-    """Not palettes, and not the one colour that stands for clear: their neighbours cannot be mixed."""
+    """Whether pixels can be interpolated: not palettes or a single transparent colour."""
     return image.mode in ("RGB", "RGBA", "L", "CMYK") and "transparency" not in image.info
 
 

@@ -1,7 +1,7 @@
-"""The user comment of an EXIF block, read and added without disturbing anything else in it.
+"""Reads and writes the user comment of an EXIF block, preserving everything else in it.
 
-A block is never rewritten: new directories are put after it and its first pointer is turned to them,
-so that every offset inside, also those only the camera's maker knows, stays true.
+The block is extended, not rewritten: new directories are appended and the first pointer is set to them,
+so that every offset inside, including those in maker notes, stays valid.
 """
 
 import struct
@@ -20,9 +20,9 @@ _MOST_ENTRIES = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """What the standard demands to be said of a picture; 0 and empty where it cannot be told.
+    """The image properties that EXIF requires; 0 or empty if unknown.
 
-    ``components`` and density are demanded of a JPEG only: for others ``density`` is None.
+    ``components`` and density are required for JPEG only: otherwise ``density`` is None.
     """
 
     width: int
@@ -35,14 +35,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Directory:
-    """The entries of one directory by tag, 12 bytes each as they stand, and where the next one is."""
+    """The raw 12-byte entries of one directory by tag, and the offset of the next directory."""
 
     entries: dict[int, bytes]
     following: int
 
 
 def read_user_comment(block: bytes) -> str:
-    """The user comment of a TIFF block, whatever its coding; ``""`` when there is none."""
+    """The user comment of a TIFF block in any encoding; ``""`` without one."""
     try:
         order = _order(block)
         value = _user_comment(block, order)
@@ -52,10 +52,10 @@ def read_user_comment(block: bytes) -> str:
 
 
 def with_user_comment(block: bytes, comment: str, picture: Picture) -> bytes:
-    """A TIFF block that says all that ``block`` says, ``comment``, and of the ``picture`` what was missing.
+    """Add ``comment`` and missing properties of ``picture`` to a TIFF block; returns the new block.
 
-    An empty ``block`` starts a new one; ValueError if it cannot be read. The comment is UTF-16BE, as other
-    tools write and expect it.
+    An empty ``block`` creates one. Raises ValueError for an invalid block. The comment is UTF-16BE, for
+    compatibility with other tools.
     """
     try:
         return _extended(block or _EMPTY, comment, picture)
@@ -70,7 +70,7 @@ def _extended(block: bytes, comment: str, picture: Picture) -> bytes:
     grown = bytearray(block + bytes(len(block) % 2))
 
     def put(directory: _Directory, tag: int, kind: int, count: int, value: bytes) -> None:
-        """The entry, its value behind the block where four bytes do not hold it."""
+        """Set an entry; a value of more than four bytes is appended to the block."""
         if len(value) > 4:
             at = len(grown)
             grown.extend(value + bytes(len(value) % 2))
@@ -92,7 +92,7 @@ def _extended(block: bytes, comment: str, picture: Picture) -> bytes:
 
 
 def _inner_fields(picture: Picture, order: str) -> Iterator[tuple[int, int, int, bytes]]:
-    """Tag, kind, count and value of what the directory of EXIF holds of every picture."""
+    """Tag, type, count and value of the required entries of the EXIF directory."""
     yield 0x9000, _UNDEFINED, 4, b"0230"  # ExifVersion
     if picture.components:
         yield 0x9101, _UNDEFINED, 4, picture.components  # ComponentsConfiguration
@@ -104,8 +104,8 @@ def _inner_fields(picture: Picture, order: str) -> Iterator[tuple[int, int, int,
 
 
 def _main_fields(picture: Picture, order: str, known: Set[int]) -> Iterator[tuple[int, int, int, bytes]]:
-    """The same of the main directory; its values stand for a JPEG without others."""
-    if picture.density and known.isdisjoint(_DENSITY):  # a unit of another's says nothing of ours
+    """The same for the main directory, with the defaults for JPEG."""
+    if picture.density and known.isdisjoint(_DENSITY):  # an existing unit may not fit our density
         for tag, density in zip(_DENSITY[:2], picture.density, strict=True):
             yield tag, _RATIONAL, 1, struct.pack(order + "LL", density, 1)
         yield _DENSITY[2], _SHORT, 1, struct.pack(order + "H", picture.density_unit)
@@ -171,7 +171,7 @@ def _decoded(value: bytes, order: str) -> str:
 
 
 def _decoded_unicode(text: bytes, order: str) -> str:
-    """Big-endian as this house and its neighbours write it, else as the block's own order says."""
+    """Decode by BOM, else big-endian as most tools write it, or the block's byte order if more plausible."""
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return text.decode("utf-16", "replace")
     big, little = text.decode("utf-16-be", "replace"), text.decode("utf-16-le", "replace")

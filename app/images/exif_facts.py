@@ -1,4 +1,4 @@
-"""What EXIF has to say of a picture, read from the other parts of its JPEG or WebP file."""
+"""Reads the image properties that EXIF requires from the other parts of a JPEG or WebP file."""
 
 import struct
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _APP0, _APP2, _APP14 = 0xE0, 0xE2, 0xEE
 _COMPONENTS = {1: b"\1\0\0\0", 3: b"\1\2\3\0"}  # Y; Y, Cb, Cr
 _RGB = b"\4\5\6\0"
-_UNITS = {1: 2, 2: 3}  # of JFIF -> of EXIF: inches, centimetres
+_UNITS = {1: 2, 2: 3}  # JFIF -> EXIF: inches, centimetres
 _PROFILE = b"ICC_PROFILE\0"
 
 
 def jpeg(content: bytes, segments: Sequence[Part]) -> Picture:
-    """Size, colours and density of a JPEG."""
+    """Size, colour components and density of a JPEG."""
     width, height, channels = 0, 0, 0
-    density, unit, is_plain_rgb = (72, 72), 2, False  # 72 an inch is the standard's word for unknown
+    density, unit, is_plain_rgb = (72, 72), 2, False  # the EXIF default for unknown: 72 per inch
     profile = []
     for part in segments:
         marker, payload = part.name[0], content[part.payload]
@@ -42,12 +42,12 @@ def jpeg(content: bytes, segments: Sequence[Part]) -> Picture:
 
 
 def webp(lead: bytes, content: bytes, chunks: Sequence[Part]) -> Picture:
-    """Size and colours of a WebP whose extended header is ``lead``."""
+    """Size and colour space of a WebP with the extended header ``lead``."""
     profile = next((content[part.payload] for part in chunks if part.name == b"ICCP"), b"")
     width, height = (int.from_bytes(lead[at : at + 3], "little") + 1 for at in (12, 15))
     return Picture(width=width, height=height, is_srgb=_is_srgb(profile))
 
 
 def _is_srgb(profile: bytes) -> bool:
-    """Whether the colours are sRGB; so they are where no profile says otherwise."""
+    """Whether the colour space is sRGB, the default without a profile."""
     return not profile or b"sRGB" in profile or b"s\0R\0G\0B" in profile

@@ -1,6 +1,6 @@
-"""Names of picture files: from what a person wrote to what every file system takes.
+"""File names of images: converts user input to names valid on every file system.
 
-Looks at the disk only to ask which names are taken.
+Accesses the disk only to check which names are taken.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ from app.system import windows_files
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
-# A name may be 255 bytes of UTF-8; room is left for a picture number, a counter and the ending.
+# A name is at most 255 bytes of UTF-8; this reserves space for image number, counter and extension.
 MAX_STEM_BYTES = 255 - len("_10-99999.webp.part")
-MAX_PROMISED_BYTES = 255 - len(".webp.part")  # with both, as a record is promised it
-_ANY_UNITS = 255  # of UTF-16; never more than bytes of UTF-8
-_LONGEST_WRITTEN = 2_000  # characters of a name that are looked at
+MAX_PROMISED_BYTES = 255 - len(".webp.part")  # including number and counter, as assigned to a record
+_ANY_UNITS = 255  # UTF-16 units; never more than UTF-8 bytes
+_LONGEST_WRITTEN = 2_000  # characters; the rest of a name is ignored
 MAX_DEFAULT_LENGTH = 24
 
-_ASKED_BY_NAME = 20  # from then on one look into the folder takes less time
+_ASKED_BY_NAME = 20  # after that, listing the folder once is faster
 
 _LINE_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
 _REFUSED = re.compile(r'[<>:"/\\|?*]+')
@@ -34,9 +34,9 @@ _PAUSES = " ，。、；：！？…,.;:!?"
 
 
 def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES, max_units: int = _ANY_UNITS) -> str:
-    """What was written as a file name -> a stem that every system takes; ``""`` if nothing is left.
+    """Convert user input to a base name valid on every file system; ``""`` if nothing is left.
 
-    Letters of every script stay; an ending such as ``.png`` goes. Safe stems come back as they are.
+    Keeps letters of every script, removes extensions such as ``.png``. Idempotent.
     """
     stem = unicodedata.normalize("NFC", _LINE_BREAKS.sub(" ", text[:_LONGEST_WRITTEN]))
     stem = "".join(sign for sign in stem if sign in _JOINERS or unicodedata.category(sign)[0] != "C")
@@ -50,7 +50,7 @@ def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES, max_units: int = _A
 
 
 def stem_from_prompt(prompt: str) -> str:
-    """A readable default of at most 24 characters, cut at a pause when there is one; never empty."""
+    """A default base name of at most 24 characters, cut at punctuation if possible; never empty."""
     stem = safe_stem(prompt[:400])
     if len(stem) > MAX_DEFAULT_LENGTH:
         head = _whole_signs(stem, MAX_DEFAULT_LENGTH)
@@ -60,12 +60,12 @@ def stem_from_prompt(prompt: str) -> str:
 
 
 def is_taken(output_dir: Path, stem: str) -> bool:
-    """Whether a picture of that stem is there, whatever its ending. Asks for names, lists nothing."""
+    """Whether an image with this base name and any extension exists. Does not list the folder."""
     return any(os.path.lexists(output_dir / f"{stem}{ending}") for ending in ENDINGS)
 
 
 class TakenStems:
-    """``is_taken`` for many stems: after the first few the folder is read once."""
+    """``is_taken`` for many base names: after the first few, the folder is listed once."""
 
     def __init__(self, output_dir: Path) -> None:
         self._output_dir = output_dir
@@ -82,7 +82,7 @@ class TakenStems:
 
 
 def _listed_stems(output_dir: Path) -> set[str]:
-    """The stems of the pictures in the folder, as they are compared; none while it is away."""
+    """The base names of the images in the folder, as ``file_key``; empty if it is not readable."""
     with contextlib.suppress(OSError), os.scandir(output_dir) as entries:
         names = (Path(entry.name) for entry in entries)
         return {file_key(name.stem) for name in names if name.suffix.lower() in ENDINGS}
@@ -90,19 +90,19 @@ def _listed_stems(output_dir: Path) -> set[str]:
 
 
 def max_stem_length(output_dir: Path) -> int:
-    """How long a stem with number and counter may be in that folder, in UTF-16 units."""
+    """The maximum length of a base name with number and counter in the folder, in UTF-16 units."""
     room = windows_files.max_name_length(output_dir)
     return _ANY_UNITS if room is None else min(_ANY_UNITS, room - len(".webp"))
 
 
 def with_counter(stem: str, number: int, max_units: int = _ANY_UNITS) -> str:
-    """``猫`` -> ``猫``, ``猫-2``, ``猫-3``…, shortened where the counter would make it too long."""
+    """``猫`` -> ``猫``, ``猫-2``, ``猫-3``…, shortened to make space for the counter."""
     counter = "" if number == 1 else f"-{number}"
     return fit(stem, MAX_PROMISED_BYTES - len(counter), max_units - len(counter)) + counter
 
 
 def fit(text: str, max_bytes: int, max_units: int = _ANY_UNITS) -> str:
-    """As much as goes into that many bytes of UTF-8 and units of UTF-16, cut between whole signs only."""
+    """Truncate to UTF-8 bytes and UTF-16 units, between grapheme clusters."""
     length = len(text.encode()[:max_bytes].decode(errors="ignore"))
     if windows_files.utf16_length(text[:length]) > max_units:
         length = len(text.encode("utf-16-le")[: 2 * max_units].decode("utf-16-le", errors="ignore"))
@@ -123,7 +123,7 @@ def _whole_signs(text: str, length: int) -> str:
 
 
 def _is_inside_sign(text: str, at: int) -> bool:
-    """Whether cutting there would part an accent, a skin tone, a joined emoji or a flag from its sign."""
+    """Whether ``at`` is inside a grapheme cluster: an accent, skin tone, joined emoji or flag."""
     before, after = text[at - 1], text[at]
     if before in _JOINERS or after in _JOINERS or unicodedata.category(after)[0] == "M":
         return True

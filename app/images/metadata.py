@@ -1,7 +1,7 @@
-"""Parameters into a picture file and out again, without touching a pixel or anything else in it.
+"""Embeds generation parameters in image files and extracts them, without changing pixels.
 
-PNG gets a text chunk ``parameters``; JPEG and WebP an EXIF UserComment. Whatever a service put in
-(XMP, C2PA, an ``AIGC`` mark, its own EXIF) stays byte for byte.
+PNG uses a text chunk ``parameters``, JPEG and WebP an EXIF UserComment. Metadata written by providers
+(XMP, C2PA, an ``AIGC`` label, EXIF) is preserved byte for byte.
 """
 
 import json
@@ -39,11 +39,10 @@ _MARK = re.compile(r'\{\s*"(?:AIGC"\s*:\s*\{|Label"\s*:\s*").*\}(?:\n|$)')
 def parameters_text(
     request: ImageRequest, size: Size | None, model: str, record_id: int, seed: int | None
 ) -> str:
-    """The AUTOMATIC1111 form: prompt, ``Negative prompt: …``, then one line of ``Name: value``.
+    """Format parameters like AUTOMATIC1111: prompt, ``Negative prompt: …``, one line of ``Name: value``.
 
-    Readers know the line by its ``Steps`` and ``Sampler``: ``default`` says that the service chose.
-    ``seed`` is the one that was really used. Without a size ``with_real_size`` puts it in once the picture
-    was decoded.
+    Readers recognise the line by ``Steps`` and ``Sampler``; ``default`` means chosen by the provider.
+    ``seed`` is the one actually used. Without a size, ``with_real_size`` adds it after decoding.
     """
     values: Mapping[str, object] = {
         "Steps": _DEFAULT if request.steps is None else request.steps,
@@ -62,18 +61,18 @@ def parameters_text(
 
 
 def with_real_size(text: str, width: int, height: int) -> str:
-    """The text with the decoded size where it was still to come."""
+    """Replace the placeholder of an unknown size with the decoded size in pixels."""
     head, line_break, last = text.rpartition("\n")
     return head + line_break + last.replace(_SIZE_TO_COME, f"Size: {width}x{height}", 1)
 
 
 def embed(content: bytes, picture_format: str, text: str) -> Pieces:
-    """The pieces of the same file with ``text`` in it; written one after another they are the new file."""
+    """Embed ``text``; returns the pieces that, concatenated, are the new file."""
     return {"png": _into_png, "jpeg": _into_jpeg, "webp": _into_webp}[picture_format](content, text)
 
 
 def extract(content: bytes) -> str | None:
-    """The text that ``embed`` or another tool put in, or None."""
+    """The parameters embedded by ``embed`` or another tool, or None."""
     reader = {"png": _from_png, "jpeg": _from_jpeg, "webp": _from_webp}.get(sniff(content) or "")
     return (reader(content) or None) if reader else None
 
@@ -83,7 +82,7 @@ def _quoted(value: str) -> str:
 
 
 def _into_png(content: bytes, text: str) -> Pieces:
-    """Before the first IDAT, where readers that open lazily look, and behind any other ``parameters``."""
+    """Insert before the first IDAT, for lazy readers, and after any existing ``parameters`` chunk."""
     at = next((part.start for part in png_chunks(content) if part.name == b"IDAT"), 33)
     try:
         chunk = png_chunk(b"tEXt", _KEYWORD + b"\x00" + text.encode("latin-1"))
@@ -143,7 +142,7 @@ def _from_jpeg(content: bytes) -> str:
 
 
 def _into_webp(content: bytes, text: str) -> Pieces:
-    """The EXIF chunk stands where one stood, else last; a simple file becomes an extended one."""
+    """Replace the EXIF chunk or append one; converts a simple file to the extended format."""
     chunks = list(webp_chunks(content))
     lead, lead_end = _extended_lead(content, chunks[0])
     picture = exif_facts.webp(lead, content, chunks)
@@ -165,7 +164,7 @@ def _into_webp(content: bytes, text: str) -> Pieces:
 
 
 def _extended_lead(content: bytes, first: Part) -> tuple[bytes, int]:
-    """The VP8X chunk that announces EXIF, and where in the file the rest goes on."""
+    """The VP8X chunk with the EXIF flag, and the offset of the rest of the file."""
     payload = content[first.payload]
     if first.name == b"VP8X":
         return webp_chunk(b"VP8X", bytes([payload[0] | _HAS_EXIF]) + payload[1:]), first.end
@@ -188,7 +187,7 @@ def _from_webp(content: bytes) -> str:
 
 
 def _with_comment(block: bytes, text: str, picture: exif.Picture, limit: int) -> bytes | None:
-    """The block with the text in its user comment; None when it is broken or leaves no room."""
+    """The EXIF block with ``text`` as user comment, shortened to fit; None if invalid or too large."""
     mark = _other_comment(block)
     while True:
         try:
@@ -209,7 +208,7 @@ def _new_block(text: str, picture: exif.Picture) -> bytes:
 
 
 def _other_comment(block: bytes) -> str:
-    """What stood in the user comment before, in one line, unless it was parameters of a picture too."""
+    """The existing user comment as one line; empty if it holds generation parameters."""
     comment = exif.read_user_comment(block)
     return "" if re.search(r"^Steps: ", comment, re.MULTILINE) else " ".join(comment.splitlines())
 
@@ -219,7 +218,7 @@ def _without_mark(comment: str) -> str:
 
 
 def _shortened(text: str, *, by: int) -> str:
-    """Fewer signs of the prompts; the last line, with seed and record, stays."""
+    """Shorten the prompts by ``by`` characters; the last line, with seed and record, is unchanged."""
     prompts, _, last = text.rpartition("\n")
     return f"{prompts[: max(len(prompts) - by - 1, 0)]}…\n{last}"
 

@@ -1,17 +1,17 @@
-"""The text that a picture carries, taken apart again: the AUTOMATIC1111 form, ours or another tool's."""
+"""Parses generation parameters in AUTOMATIC1111 format, written by us or another tool."""
 
 import json
 import re
 from dataclasses import dataclass
 
-# A name has an end, so that no picture that somebody drops in takes longer than its length to read.
+# The length of a name is limited, so that parsing untrusted text takes linear time.
 _SETTING = re.compile(r'([A-Za-z][\w \-/]{0,40}):\s*("(?:\\.|[^\\"])*+"|[^,]*)(?:,|$)')
 _NEGATIVE = re.compile(r"^Negative prompt:", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What a picture says of how it was made; None or empty where it says nothing. ``text`` is all of it."""
+    """The generation parameters of an image; None or empty if missing. ``text`` is the unparsed text."""
 
     prompt: str
     negative_prompt: str
@@ -25,7 +25,7 @@ class Parameters:
 
 
 def parse(text: str) -> Parameters:
-    """Prompt, ``Negative prompt: …``, then a line of settings; any of the three may be missing."""
+    """Parse prompt, ``Negative prompt: …`` and a line of settings; each may be missing."""
     described, settings = _parted(text)
     prompt, *negative = _NEGATIVE.split(described, maxsplit=1)
     width, _, height = settings.get("Size", "").partition("x")
@@ -43,7 +43,7 @@ def parse(text: str) -> Parameters:
 
 
 def _parted(text: str) -> tuple[str, dict[str, str]]:
-    """(the prompts, the settings of the last line if it is one of settings)."""
+    """Split into (prompts, settings of the last line); settings are empty if it has none."""
     described, _, last = text.rstrip().rpartition("\n")
     settings = {name: _unquoted(value) for name, value in _SETTING.findall(last)}
     if "Size" in settings or "Seed" in settings or "Steps" in settings:

@@ -1,8 +1,8 @@
-"""The library in a bucket. Its list is kept here and brought up to date in the background.
+"""Library backend for an OSS bucket. The object list is cached and refreshed in the background.
 
-Whoever looks gets the list there is, and waits 1.5 s at most when there is none yet. Hidden under the
-prefix: ``.trash/`` with what was deleted, ``.pinned/`` with what records used of what was put there by hand,
-``.sent/`` with pictures of this machine that a model had to see, for two days.
+Readers get the cached list, or wait at most 1.5 s for the first one. Hidden prefixes: ``.trash/`` for deleted
+images, ``.pinned/`` for snapshots of images added by hand that records used, ``.sent/`` for local images
+uploaded for a provider, deleted after two days.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from oss_client import Bucket, StoredObject
 
 FRESH_SECONDS = 60.0
 FIRST_WAIT, LATER_WAIT = 1.5, 0.3
-BREAKER_SECONDS = 10.0  # after a failure nobody waits for the next try
+BREAKER_SECONDS = 10.0  # after a failure calls fail fast for this long
 _THUMBNAIL = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
-_SHOWN_SECONDS = 7_200  # life of an address for browsers; the same one is given out for half of it
+_SHOWN_SECONDS = 7_200  # lifetime of a URL for browsers; reused for half of it
 _MOST_ADDRESSES = 3_000  # 2 MB
 _TRASH, TEMP_PREFIX = ".trash/", ".sent/"
 _SENT_SECONDS = 2 * 24 * 3600.0
-_LENT_AGAIN_SECONDS = _SENT_SECONDS / 2  # another house may sweep it by its own clock
+_LENT_AGAIN_SECONDS = _SENT_SECONDS / 2  # another installation may delete it by its own clock
 _SWEEP = 100
 _PINS_A_TURN = 10
 T = TypeVar("T")
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Found:
-    """What a reading of the list found. ``trash`` is key -> ETag; ``old`` was lent and has had its time."""
+    """The result of listing the bucket. ``trash`` maps keys to ETags; ``old`` are expired ``.sent/`` keys."""
 
     shown: list[Entry] = field(default_factory=list)
     trash: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class _Found:
 
 
 class BucketLibrary:
-    """The library's home in the bucket; see ``sample_images.Home``. Raises BucketError."""
+    """The bucket backend; see ``library.LibraryBackend``. Raises BucketError."""
 
     source = "oss"
 
@@ -82,22 +82,22 @@ class BucketLibrary:
 
     @property
     def listed_at(self) -> float:
-        """When the list was made, Unix seconds; 0 = never."""
+        """Unix time of the list; 0 without one."""
         return self._listed_at
 
     @property
     def is_stale(self) -> bool:
-        """Whether the list is older than it should be, or could not be read anew."""
+        """Whether the list is outdated or its refresh failed."""
         is_as_read = self._is_of_this_run and self._trouble is None
         return not is_as_read or self._clock() - self._listed_at > FRESH_SECONDS
 
     @property
     def trouble(self) -> str:
-        """Why the list could not be brought up to date; empty when it could."""
+        """Why the last refresh failed; empty if it succeeded."""
         return self._trouble.message if self._trouble else ""
 
     def catalogue(self) -> Catalogue:
-        """The list there is. Without one: wait 1.5 s for it at most, then say what is the matter."""
+        """The cached list. Without one, waits at most 1.5 s, then raises BucketError or TryLater."""
         with self._condition:
             if self.is_stale:
                 self._ask_and_wait()
@@ -108,12 +108,12 @@ class BucketLibrary:
         raise TryLater("正在读取 OSS 里的示例图，请稍等几秒再试")
 
     def wait_until_wanted(self, timeout: float) -> bool:
-        """For the thread that calls ``tend``: whether somebody looked at an old list, or chose a picture."""
+        """Wait until ``tend`` has work (a refresh or a snapshot); returns False after ``timeout`` seconds."""
         with self._condition:
             return self._condition.wait_for(lambda: self._wanted or self._pins.is_waited_for, timeout)
 
     def tend(self) -> None:
-        """Read the list anew when that is wanted, and copy some of what was chosen; a send does it else."""
+        """Refresh the list if requested and snapshot some chosen images; submitting snapshots the others."""
         if self._wanted:
             self.refresh()
         for _ in range(_PINS_A_TURN):
@@ -124,7 +124,7 @@ class BucketLibrary:
                 self._pin(*chosen)
 
     def refresh(self) -> None:
-        """Read the whole list anew; what fails is kept as ``trouble``. One at a time."""
+        """List the whole bucket; a failure is stored in ``trouble``. Must not run concurrently."""
         with self._condition:
             self._changes.clear()
             self._wanted = False
@@ -139,7 +139,7 @@ class BucketLibrary:
         self._sweep(found.old)
 
     def add(self, upload: ValidatedUpload) -> LibraryImage:
-        """Keep a checked upload. The same picture under any name is kept once: the first stays."""
+        """Save a validated upload. Identical content is stored once, under its first name."""
         digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
         same = self._known().of_content(digest)
         if same and self._is_there(same.key):
@@ -149,8 +149,8 @@ class BucketLibrary:
         return self._added(self._entry(key, len(upload.content)))
 
     def delete(self, key: str) -> None:
-        """Into the trash, from where ``restore`` brings it back. Nothing is taken away for good: whether a
-        record of another house used it, nobody knows here. Another of that name there makes room."""
+        """Move an image to the trash, renaming another image of that name there. The trash is never emptied:
+        records of other installations may use its images."""
         etag = self._etag_at(catalogue.shown_key(key))
         while True:
             with contextlib.suppress(Conflict):
@@ -159,7 +159,7 @@ class BucketLibrary:
             self._make_room_in_trash(key)
 
     def restore(self, key: str) -> LibraryImage:
-        """Bring back what was deleted; what is back already stays. NotFound when it never was."""
+        """Restore a deleted image; does nothing if it exists. Raises NotFound for an unknown key."""
         try:
             self._move(_TRASH + catalogue.shown_key(key), key, replace=bool(catalogue.digest_in(key)))
         except NotFound:
@@ -172,7 +172,7 @@ class BucketLibrary:
         return self._added(entry, trash_without=key)
 
     def rename(self, key: str, stem: str) -> LibraryImage:
-        """The same picture under another name."""
+        """Rename an image; ``stem`` is the base name. Raises Conflict when the name is taken."""
         target = catalogue.renamed(catalogue.shown_key(key), stem)
         found = self._look(key)
         if target == key:
@@ -181,22 +181,22 @@ class BucketLibrary:
         return self._added(self._entry(target, found.size, found.etag), without=key)
 
     def file(self, key: str, etag: str = "") -> str:
-        """An address of the picture for a browser; also when it was renamed or deleted since.
+        """A URL of the image for browsers, even if it was renamed or deleted.
 
-        With an ETag, of that content: NotFound when another lies in its place and no copy was made of it.
+        With an ETag, of that content: raises NotFound when it was replaced and has no snapshot.
         """
         return self._address(self._as_used(key, etag), "")
 
     def thumbnail(self, key: str, etag: str = "") -> str:
-        """The same, 320 px, made by OSS."""
+        """A URL of the thumbnail, 320 px, created by OSS."""
         return self._address(self._as_used(key, etag), _THUMBNAIL)
 
     def knows(self, key: str) -> bool:
-        """Whether the list at hand has it."""
+        """Whether the cached list contains the key."""
         return key in self._known().entries
 
     def facts(self, key: str, etag: str) -> ReferenceInfo | None:
-        """What is known of it, or of its content with that ETag, without asking."""
+        """Known properties of the key, or of its content with this ETag, without network calls."""
         entry = self._known().entries.get(key)
         if entry and etag in ("", entry.etag):
             return self._measured.get(entry.etag) or catalogue.facts_of(key, entry.size)
@@ -205,35 +205,35 @@ class BucketLibrary:
         return self._measured.get(etag)
 
     def etag(self, key: str) -> str:
-        """What tells this content from another that is put in its place; empty where the key does, or no
-        fresh list is there to ask."""
+        """The ETag that identifies the current content; empty when the key contains a hash or the list is
+        stale."""
         return "" if self.is_stale else self._etag_at(key)
 
     def choose(self, key: str, etag: str) -> None:
-        """A record will use this content: a copy is made soon, before another can be put in its place."""
+        """Request a snapshot of content that a record will use, in case the object is replaced."""
         if self._pins.choose(catalogue.shown_key(key), etag):
             with self._condition:
                 self._condition.notify_all()
 
     def stored(self, key: str, etag: str = "") -> StoredObject:
-        """Where it surely is at this moment, renamed or deleted as it may be. Raises NotFound.
+        """Ask OSS for the object of an image, even if renamed or deleted. Raises NotFound.
 
-        With an ETag, the copy of that content if it can be had; else what is there, with its own ETag.
+        With an ETag, the snapshot of that content if available, else the current object with its own ETag.
         """
         found = self._pin(key, etag) if etag else None
         now = self._prefix + self._now(key)
         return found or self._unless_out(lambda: self._bucket.look(now))
 
     def place(self, key: str) -> str:
-        """Where it is, as far as the list tells."""
+        """The full object key, according to the cached list."""
         return self._prefix + self._now(key)
 
     def sent_address(self, key: str, *, seconds: int) -> str:
-        """An address for a model. From here on a key is whole, as ``stored``, ``place``, ``lend`` tell it."""
+        """A signed URL for a provider. ``key`` is a full one, from ``stored``, ``place`` or ``lend``."""
         return self._bucket.signed_url(key, seconds=seconds)
 
     def measured(self, key: str, etag: str) -> ReferenceInfo | None:
-        """What OSS finds in such an object; None when its name tells, or OSS cannot."""
+        """Image properties measured by OSS; None when the key contains them or OSS cannot read the image."""
         if catalogue.digest_in(key):
             return None
         content = etag or key
@@ -242,11 +242,11 @@ class BucketLibrary:
         return self._measured[content]
 
     def content(self, key: str) -> bytes:
-        """The picture itself. Raises NotFound."""
+        """The image bytes. Raises NotFound."""
         return self._unless_out(lambda: self._bucket.fetch(key))
 
     def lend(self, content: bytes, media_type: str) -> str:
-        """A picture of this machine, for a model to see; stays there for two days -> its key."""
+        """Upload a local image for a provider, deleted after two days; returns its full key."""
         digest = hashlib.sha256(content).hexdigest()[:32]
         key = f"{self._prefix}{TEMP_PREFIX}{digest}.{media_type.rpartition('/')[2]}"
         now = self._clock()
@@ -260,7 +260,7 @@ class BucketLibrary:
         return self._unless_out(lambda: self._pins.keep(source, key, etag))
 
     def _unless_out(self, ask: Callable[[], T]) -> T:
-        """While OSS is out of reach one tries now and then; the others are told at once, holding no place."""
+        """Circuit breaker: fail fast for ``BREAKER_SECONDS`` after a transient error."""
         outage = self._outage
         if outage and self._clock() - self._outage_at < BREAKER_SECONDS:
             raise BucketError(outage.message, transient=True)
@@ -289,7 +289,7 @@ class BucketLibrary:
         return None
 
     def _ask_and_wait(self) -> None:
-        """With the condition held."""
+        """Request a refresh and wait briefly for it. Call with the condition held."""
         self._wanted = True
         self._condition.notify_all()
         if self._clock() - self._failed_at < BREAKER_SECONDS:
@@ -298,7 +298,7 @@ class BucketLibrary:
         self._condition.wait_for(lambda: self._rounds != rounds, patience)
 
     def _read(self) -> _Found:
-        """The whole list; what did not change is not kept twice, and of the pages nothing stays in memory."""
+        """List the bucket page by page, reusing the objects of unchanged entries to save memory."""
         found, now, known = _Found(), self._clock(), self._known().entries
         for each in self._bucket.list_objects(self._prefix):
             name = self._name(each.key)
@@ -317,7 +317,7 @@ class BucketLibrary:
         return found
 
     def _take(self, found: _Found) -> None:
-        """A fresh list takes the old one's place, with what was changed while it was read."""
+        """Replace the cached list, applying changes made during listing, and save it to disk."""
         fresh = Catalogue(found.shown)
         trash: Mapping[str, str] = found.trash
         with self._condition:
@@ -333,11 +333,11 @@ class BucketLibrary:
 
     def _end_round(self) -> None:
         self._rounds += 1
-        self._wanted = False  # who asked meanwhile has what they asked for
+        self._wanted = False  # this list also answers requests made meanwhile
         self._condition.notify_all()
 
     def _sweep(self, old: Iterable[str]) -> None:
-        """Take away what was lent long ago; what fails is left for the next time."""
+        """Delete expired ``.sent/`` objects; failures are retried on the next refresh."""
         with contextlib.suppress(BucketError):
             for name in islice(old, _SWEEP):
                 self._bucket.delete(self._prefix + name)
@@ -346,7 +346,7 @@ class BucketLibrary:
         return self._catalogue or Catalogue(())
 
     def _now(self, key: str) -> str:
-        """Under which key it is now, as far as the list tells; the key itself when nothing is known of it."""
+        """The current key according to the cached list; an unknown key is returned unchanged."""
         known = self._known()
         if catalogue.shown_key(key) in known.entries:
             return key
@@ -357,21 +357,21 @@ class BucketLibrary:
         return _TRASH + deleted if deleted else key
 
     def _as_used(self, key: str, etag: str) -> str:
-        """Where that content is, as far as the list tells."""
+        """The key of that content, according to the cached list."""
         pin, now = self._pins.find(key, etag), self._now(key)
         if not pin and etag and self._etag_at(now) not in ("", etag):
             raise missing()
         return pin or now
 
     def _etag_at(self, key: str) -> str:
-        """The ETag that the list tells; empty where it does not."""
+        """The ETag in the cached list, or ``""``."""
         if key.startswith(_TRASH):
             return self._trash.get(key.removeprefix(_TRASH), "")
         entry = self._known().entries.get(key)
         return entry.etag if entry else ""
 
     def _address(self, key: str, change: str) -> str:
-        """Signed once an hour, so that browsers can keep what they fetched."""
+        """A signed URL, reused for an hour so that browsers can cache the image."""
         now = self._clock()
         url, until = self._addresses.get((key, change), ("", 0.0))
         if now < until:
@@ -396,9 +396,9 @@ class BucketLibrary:
         return True
 
     def _move(self, key: str, target: str, *, replace: bool = False) -> None:
-        """Copied, then deleted: a failure in between leaves one too many, never one too few.
+        """Copy, then delete: a failure in between leaves a duplicate and loses nothing.
 
-        Conflict when a picture has that name, unless it may be replaced: then it is the same one.
+        Raises Conflict when the target exists, unless ``replace``, for identical content.
         """
         try:
             self._bucket.copy(self._prefix + key, self._prefix + target, overwrite=replace)
@@ -409,7 +409,7 @@ class BucketLibrary:
         self._bucket.delete(self._prefix + key)
 
     def _make_room_in_trash(self, key: str) -> None:
-        """Another deleted picture of that name gets a number; who comes second finds it done."""
+        """Add a counter to the image of that name in the trash; losing a race is harmless."""
         free = catalogue.next_free_key(key, lambda name: self._is_there(_TRASH + name))
         etag = self._etag_at(_TRASH + key)
         with contextlib.suppress(Conflict, NotFound):
@@ -425,7 +425,7 @@ class BucketLibrary:
         return catalogue.to_library_image(entry)
 
     def _change(self, change: Change) -> None:
-        """In the list at hand, and noted for the one that may be on its way."""
+        """Apply a change to the cached list and log it for a refresh in progress."""
         with self._condition:
             self._changes.append(change)
             self._trash = change.of_trash(self._trash)
@@ -436,7 +436,7 @@ class BucketLibrary:
         return key.removeprefix(self._prefix)
 
     def _recall(self) -> None:
-        """The list of the last run, until there is a fresh one."""
+        """Load the list saved by the previous run, until the first refresh."""
         known = load(self._memory, of=self._identity())
         if known:
             self._catalogue, self._listed_at = known.catalogue, known.listed_at

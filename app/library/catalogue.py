@@ -1,6 +1,5 @@
-"""Keys and the list made of them. A key says everything of its picture: name, size, a hash of its bytes.
-
-``红茶-640x480-0123456789ab.png``. Files put there by hand have a key without these: only a name.
+"""Keys of library images and the list of them. A key contains name, pixel size and a content hash:
+``红茶-640x480-0123456789ab.png``. Files added by hand have only a name.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ THUMBNAILS_URL = "/samples/thumbnails/"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 DIGEST_LENGTH = 12
 
-IsUsed = Callable[[Sequence[str]], bool]  # whether a record used a picture that goes by any of these names
+IsUsed = Callable[[Sequence[str]], bool]  # whether a record references any of these names
 
 _KEY = re.compile(
     r"(?P<stem>[^/]+)-(?P<width>\d{1,6})x(?P<height>\d{1,6})-(?P<digest>[0-9a-f]{12})(?P<ending>\.[a-z]+)"
@@ -32,7 +31,7 @@ _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A picture as its home lists it. ``kept_at`` is a Unix time; ``etag`` where the key tells no hash."""
+    """An image listed by its backend. ``kept_at`` is a Unix time; ``etag`` is set if the key has no hash."""
 
     key: str
     size: int
@@ -42,15 +41,15 @@ class Entry:
 
 
 class Catalogue:
-    """The pictures of a library, newest first; made once, never changed. Ten thousand are 5 MB: what a page
-    shows of them is made when it is drawn."""
+    """An immutable list of the images of a library, newest first. 10,000 entries take 5 MB, so
+    ``LibraryImage`` objects are created only for the page shown."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         ordered = sorted(entries, key=lambda entry: (entry.kept_at, entry.key), reverse=True)
         self.entries = {entry.key: entry for entry in ordered}
 
     def of_content(self, digest: str) -> Entry | None:
-        """The newest whose key tells that hash of its content."""
+        """The newest entry whose key contains this content hash."""
         marked = (key for key in self.entries if digest and digest in key)
         return next((self.entries[key] for key in marked if digest_in(key) == digest), None)
 
@@ -59,7 +58,7 @@ class Catalogue:
         return tuple(folded(filename_in(key)) for key in self.entries)
 
     def search(self, words: str) -> Sequence[Entry]:
-        """Those whose name holds the words, letters, case and width folded."""
+        """Entries whose name contains ``words``, case and width folded."""
         wanted = folded(words.strip())
         entries = tuple(self.entries.values())
         if not wanted:
@@ -68,7 +67,7 @@ class Catalogue:
         return tuple(entry for entry, name in named if wanted in name)
 
     def changed(self, *, without: str = "", plus: Entry | None = None) -> Catalogue:
-        """The catalogue after one change."""
+        """A copy with one change applied."""
         kept = [entry for entry in self.entries.values() if entry.key != without]
         return Catalogue([*kept, plus] if plus else kept)
 
@@ -78,7 +77,7 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change of the library. Names in the trash are those below its folder, with their ETag."""
+    """One change of the library. Trash names are relative to the trash folder and map to ETags."""
 
     without: str = ""
     plus: Entry | None = None
@@ -96,7 +95,7 @@ class Change:
 
 
 def shown_key(key: str) -> str:
-    """A key that is a picture's and not hidden. NotFound for every other."""
+    """Return ``key`` if it is a visible image's. Raises NotFound otherwise."""
     parts = key.split("/")
     if not all(parts) or any(part.startswith(".") for part in parts) or "\x00" in key:
         raise missing()
@@ -106,7 +105,7 @@ def shown_key(key: str) -> str:
 
 
 def key_for(upload: ValidatedUpload, digest: str, room: int | None = None) -> str:
-    """The key of a new picture, its name shortened to that many UTF-16 units of ``room``."""
+    """The key of a new image, shortened to ``room`` UTF-16 units."""
     stem, ending = _split(upload.filename)
     rest = f"-{upload.width}x{upload.height}-{digest}{ending}"
     while room is not None and len(stem) > 1 and windows_files.utf16_length(stem + rest) > room:
@@ -115,7 +114,7 @@ def key_for(upload: ValidatedUpload, digest: str, room: int | None = None) -> st
 
 
 def renamed(key: str, stem: str, room: int | None = None) -> str:
-    """The key of the same picture under another name; folder, size and hash stay."""
+    """The key with a new base name; folder, size and hash are unchanged."""
     folder, slash, name = key.rpartition("/")
     known = _KEY.fullmatch(name)
     if known:
@@ -128,13 +127,13 @@ def renamed(key: str, stem: str, room: int | None = None) -> str:
 
 
 def next_free_key(key: str, is_there: Callable[[str], bool]) -> str:
-    """A key for another picture of that name: ``猫.png`` -> ``猫-2.png``, or the next that is free."""
+    """The next free key with a counter: ``猫.png`` -> ``猫-2.png``."""
     stem, ending = _split(key)
     return next(free for n in itertools.count(2) if not is_there(free := f"{stem}-{n}{ending}"))
 
 
 def to_library_image(entry: Entry) -> LibraryImage:
-    """A picture by its key."""
+    """The ``LibraryImage`` of an entry."""
     known = _KEY.fullmatch(entry.key.rpartition("/")[2])
     return LibraryImage(
         key=entry.key,
@@ -148,43 +147,43 @@ def to_library_image(entry: Entry) -> LibraryImage:
 
 
 def filename_in(key: str) -> str:
-    """The name that people know a picture by."""
+    """The display name: without folder, size and hash."""
     name = key.rpartition("/")[2]
     known = _KEY.fullmatch(name)
     return known["stem"] + known["ending"] if known else name
 
 
 def facts_of(key: str, size: int) -> ReferenceInfo:
-    """What is known of a picture before it is sent."""
+    """The properties that key and size in bytes provide without reading the image."""
     image = to_library_image(Entry(key=key, size=size, kept_at=0.0))
     picture_format = media_type_of(key).removeprefix("image/")
     return ReferenceInfo(format=picture_format, size=size, width=image.width, height=image.height)
 
 
 def digest_in(key: str) -> str:
-    """The hash that the key tells, or nothing."""
+    """The content hash in the key, or ``""``."""
     known = _KEY.fullmatch(key.rpartition("/")[2])
     return known["digest"] if known else ""
 
 
 def read_pin(key: str) -> tuple[str, str]:
-    """``.pinned/<mark>/<key>``, as in an address of ``SampleImage.pinned`` -> both; else no mark."""
+    """Split ``.pinned/<content id>/<key>`` of a ``SampleImage.pinned`` URL; else the id is empty."""
     pin = _PIN.fullmatch(key)
     return (pin["mark"], pin["key"]) if pin else ("", key)
 
 
 def names_of(key: str) -> list[str]:
-    """By what a record that used this picture knows it: its hash, and the address it was picked by."""
+    """The names by which records reference this image: its hash and its URL."""
     return [name for name in (digest_in(key), FILES_URL + quote(key)) if name]
 
 
 def nobody_used(names: Sequence[str]) -> bool:
-    """An ``IsUsed`` for a house without records."""
+    """An ``IsUsed`` for installations without records."""
     return False
 
 
 def same_picture(key: str, others: Iterable[str]) -> str:
-    """Of other keys the same, else one of the same content; nothing when there is none."""
+    """The same key in ``others``, else one with the same content hash, else ``""``."""
     digest, found = digest_in(key), ""
     for other in others:
         if other == key:
@@ -195,18 +194,18 @@ def same_picture(key: str, others: Iterable[str]) -> str:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file of that name is shown: a picture's ending, not hidden, sayable in an address."""
+    """Whether a file is listed: image extension, not hidden, name encodable in a URL."""
     is_sayable = name == name.encode(errors="ignore").decode() and not name.startswith(".")
     return is_sayable and name.lower().endswith(ENDINGS)
 
 
 def media_type_of(key: str) -> str:
-    """By its ending."""
+    """The media type of a key, by extension."""
     return _MEDIA_TYPES[_split(key)[1].lower()]
 
 
 def media_type_in(content: bytes, filename: str) -> str:
-    """By its first bytes. InvalidRequest when they are no picture's."""
+    """The media type of image bytes, by signature. Raises InvalidRequest for other formats."""
     if content.startswith(b"\x89PNG"):
         return "image/png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -217,17 +216,17 @@ def media_type_in(content: bytes, filename: str) -> str:
 
 
 def missing() -> NotFound:
-    """What is said of a key that leads nowhere."""
+    """The error for an unknown key."""
     return NotFound("找不到这张示例图，可能已被删除")
 
 
 def taken(key: str) -> Conflict:
-    """What is said before another picture would be written over."""
+    """The error for a name in use by another image."""
     return Conflict(f"已经有一张叫「{key.rpartition('/')[2]}」的示例图，请换一个名字，或先给那一张改名")
 
 
 def folded(text: str) -> str:
-    """Letters, case and width do not matter."""
+    """Normalise (NFKC) and case-fold text for searching."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 

@@ -1,4 +1,4 @@
-"""The list of a bucket in a file beside the folder: what the next run shows until it has read a fresh one."""
+"""Caches the object list of a bucket in a file, for the next run until its first refresh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.library.local import write
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedList:
-    """A list that was read at a Unix time, with what it hides: the trash as key -> ETag, names of pins."""
+    """A list read at ``listed_at`` (Unix time), with hidden objects: trash keys -> ETags, snapshot names."""
 
     listed_at: float
     catalogue: Catalogue
@@ -25,7 +25,7 @@ class CachedList:
 
 
 def load(file: Path, *, of: str) -> CachedList | None:
-    """What was remembered of this bucket and prefix; None when that is nothing, or cannot be read."""
+    """Load the cached list of the bucket and prefix ``of``; None if missing or invalid."""
     unreadable = (OSError, ValueError, KeyError, TypeError)
     with contextlib.suppress(*unreadable), file.open(encoding="utf-8") as lines:
         head = json.loads(lines.readline())
@@ -41,10 +41,10 @@ def load(file: Path, *, of: str) -> CachedList | None:
 
 
 def save(file: Path, known: CachedList, *, of: str) -> None:
-    """Keep it for the next run; where the disk would not take it, that one waits for the bucket."""
+    """Save the list for the next run; disk errors are ignored, as it is only a cache."""
     head = {"of": of, "listed_at": known.listed_at}
     entries = ([entry.key, entry.size, entry.kept_at, entry.etag] for entry in known.catalogue)
-    text = bytearray()  # grows line by line: ten thousand lines beside each other would stay in the memory
+    text = bytearray()  # grows line by line: 10,000 separate strings would keep memory allocated
     for line in itertools.chain((head, known.trash, sorted(known.pins)), entries):
         text += json.dumps(line, ensure_ascii=False).encode() + b"\n"
     with contextlib.suppress(StorageError):

@@ -1,6 +1,6 @@
-"""The library in a folder of this machine. The folder is the whole truth: there is no list to keep in step.
+"""Library backend for a local folder, which is the only source of truth: there is no separate index.
 
-Hidden inside it: ``.thumbnails``, ``.trash``, and ``.pinned`` with what records used.
+Hidden subfolders: ``.thumbnails``, ``.trash``, and ``.pinned`` for snapshots that records use.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from app.system import windows_files
 
 _TRASH = ".trash"
 _THUMBNAILS = ".thumbnails"
-_SETTLED_NS = 2_000_000_000  # a folder changed a moment ago may change again within its clock's tick
+_SETTLED_NS = 2_000_000_000  # a change within the mtime resolution would go unnoticed
 
 
 class LocalLibrary:
-    """The library's home when there is no bucket; see ``sample_images.Home``."""
+    """The backend used without a bucket; see ``library.LibraryBackend``."""
 
     source = "local"
 
@@ -35,7 +35,7 @@ class LocalLibrary:
         self._pins: dict[tuple[str, int, int, int], Path] = {}
 
     def catalogue(self) -> Catalogue:
-        """What lies there now; read again only after something came or went."""
+        """The images in the folder; cached until its mtime changes."""
         state = self._state()
         if self._seen and self._seen[0] == state:
             return self._seen[1]
@@ -45,7 +45,7 @@ class LocalLibrary:
         return found
 
     def add(self, upload: ValidatedUpload) -> LibraryImage:
-        """Keep a checked upload. The same picture under any name is kept once: the first stays."""
+        """Save a validated upload. Identical content is stored once, under its first name."""
         digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
         same = self.catalogue().of_content(digest)
         if same:
@@ -56,9 +56,9 @@ class LocalLibrary:
         return self._described(key)
 
     def delete(self, key: str) -> None:
-        """Into the trash, from where ``restore`` brings it back. Another of that name there makes room."""
+        """Move an image to the trash, renaming another image of that name there."""
         source, deleted = self.find(key), self.place / _TRASH / key
-        with contextlib.suppress(OSError):  # the moment of deletion, for ``empty_trash``
+        with contextlib.suppress(OSError):  # atime is the time of deletion, for ``empty_trash``
             os.utime(source, ns=(time.time_ns(), source.stat().st_mtime_ns))
         while True:
             with contextlib.suppress(Conflict):
@@ -67,21 +67,21 @@ class LocalLibrary:
                 _move(deleted, deleted.with_name(catalogue.next_free_key(key, self._is_in_trash)))
 
     def restore(self, key: str) -> LibraryImage:
-        """Bring back what was deleted; what is back already stays. NotFound when it never was."""
+        """Restore a deleted image; does nothing if it exists. Raises NotFound for an unknown key."""
         with contextlib.suppress(NotFound):
             deleted = existing(self.place / _TRASH, key)
             _move(deleted, self.place / key, replace=_tells_content(key))
         return self._described(self.find(key).name)
 
     def empty_trash(self, *, days: int, is_used: IsUsed) -> int:
-        """Delete for good what has been in the trash for that many days and no record used -> how many."""
+        """Permanently delete unused images after ``days`` in the trash; returns how many."""
         trash, until = self.place / _TRASH, time.time() - days * 24 * 3600
         old = [name for name in _names(trash) if _deleted_at(trash / name) < until]
         unused = [name for name in old if not is_used(catalogue.names_of(name))]
         return sum(self._forgotten(name) for name in unused)
 
     def rename(self, key: str, stem: str) -> LibraryImage:
-        """The same picture under another name."""
+        """Rename an image; ``stem`` is the base name. Raises Conflict when the name is taken."""
         source, target = self.find(key), catalogue.renamed(key, stem, self._key_room())
         if target == key:
             return self._described(key)
@@ -90,9 +90,9 @@ class LocalLibrary:
         return self._described(target)
 
     def file(self, key: str, mark: str = "") -> Path:
-        """Where the picture is: also when it was renamed or deleted since. NotFound for every other name.
+        """The path of an image, even if it was renamed or deleted. Raises NotFound.
 
-        With a mark, the copy of that hash: whatever lies in its place now.
+        With ``mark``, a SHA-256, the snapshot of that content, even if the image was replaced.
         """
         if mark:
             return existing(self.place / PINNED, _pin(mark, key))
@@ -105,19 +105,19 @@ class LocalLibrary:
         return existing(trash, catalogue.same_picture(key, _names(trash)) or key)
 
     def thumbnail(self, key: str, mark: str = "") -> Path:
-        """Its thumbnail (WebP), or the file itself where there is none."""
+        """The path of the thumbnail (WebP), or of the image without one."""
         path = self.file(key, mark)
         thumbnail = self._thumbnail(path.name)
         return thumbnail if thumbnail.is_file() else path
 
     def find(self, key: str) -> Path:
-        """The file behind a key; NotFound for every other name."""
+        """The path of an image that is not deleted. Raises NotFound."""
         return existing(self.place, key)
 
     def pin(self, key: str) -> str:
-        """The SHA-256 of the picture; one put there by hand is also copied, for somebody may replace it.
+        """The content hash in the key; else the SHA-256, after saving a snapshot of this replaceable file.
 
-        Five thousand rows may name it: what did not change since is not read again.
+        Cached by stat: thousands of rows may reference one file.
         """
         told = catalogue.digest_in(key)
         if told:
@@ -133,7 +133,7 @@ class LocalLibrary:
         return pin.stem
 
     def _forgotten(self, name: str) -> bool:
-        """Out of the trash for good, with its thumbnail -> whether; what is held waits for the next time."""
+        """Delete from the trash with the thumbnail; returns False on OSError (retried next time)."""
         with contextlib.suppress(OSError):
             (self.place / _TRASH / name).unlink(missing_ok=True)
             if not (self.place / name).exists():  # else it was uploaded again since
@@ -143,7 +143,7 @@ class LocalLibrary:
 
     @contextlib.contextmanager
     def _thumbnail_of_both(self, key: str, target: str) -> Iterator[None]:
-        """Copied first, so that the picture is never seen without it; it stays where the picture is."""
+        """Copy the thumbnail before a rename and delete the unused one after, so one always exists."""
         old = self._thumbnail(key)
         if old.is_file():
             write(self._thumbnail(target), windows_files.retry_while_locked(old.read_bytes))
@@ -187,7 +187,7 @@ class LocalLibrary:
         return catalogue.to_library_image(entry)
 
     def _key_room(self) -> int | None:
-        """How long a key may be: the path of its thumbnail is the longest."""
+        """The maximum length of a key; its thumbnail has the longest path."""
         room = windows_files.max_name_length(self.place / _THUMBNAILS)
         return None if room is None else room - len(".webp")
 
@@ -196,7 +196,7 @@ class LocalLibrary:
 
 
 def existing(folder: Path, name: str) -> Path:
-    """The picture of that name directly in the folder; NotFound for every other name."""
+    """The path of an image directly in ``folder``; raises NotFound for every other name."""
     is_plain = not name.startswith(".") and not set(name) & set("/\\:\x00")
     if is_plain and name.lower().endswith(ENDINGS):
         path = folder / name
@@ -207,7 +207,7 @@ def existing(folder: Path, name: str) -> Path:
 
 
 def write(path: Path, content: bytes | bytearray) -> None:
-    """Whole or not at all. Raises StorageError."""
+    """Write a file atomically. Raises StorageError."""
     part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -230,7 +230,7 @@ def _entry(found: os.DirEntry[str], has_thumbnail: bool) -> Entry:
     try:
         state = found.stat()
         size, kept_at = state.st_size, state.st_mtime
-    except FileNotFoundError:  # deleted this very moment
+    except FileNotFoundError:  # deleted since it was listed
         size, kept_at = 0, 0.0
     return Entry(key=found.name, size=size, kept_at=kept_at, has_thumbnail=has_thumbnail)
 
@@ -257,12 +257,12 @@ def _deleted_at(path: Path) -> float:
 
 
 def _tells_content(key: str) -> bool:
-    """Whether all pictures of that key are the same, so that one may replace another."""
+    """Whether the key contains a content hash, so that overwriting is safe."""
     return bool(catalogue.digest_in(key))
 
 
 def _move(source: Path, target: Path, *, replace: bool = False) -> None:
-    """NotFound without a source, Conflict when another picture has that name, else StorageError."""
+    """Move a file. Raises NotFound without a source, Conflict for an existing target, or StorageError."""
     move = windows_files.replace if replace else windows_files.move
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

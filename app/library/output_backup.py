@@ -1,6 +1,6 @@
-"""Finished pictures kept in OSS as well: under which key, uploaded, and where a browser finds them.
+"""Backs up finished images to OSS: object keys, uploads, downloads and signed URLs.
 
-Knows nothing of records: what is copied already and what waits is in the database.
+Independent of records: the database holds the queue and the finished uploads.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"
 
 
 class OutputBackup:
-    """The place of finished pictures in the bucket. Every method raises BucketError."""
+    """The backups of finished images in the bucket. Every method raises BucketError."""
 
     def __init__(self, bucket: Bucket, prefix: str) -> None:
         self._bucket = bucket
         self._prefix = prefix
 
     def keep(self, path: Path) -> str:
-        """Upload a picture -> its key: name and hash, so that machines that share a bucket never collide.
+        """Upload an image; returns its key, with a hash to avoid collisions in a shared bucket.
 
         Raises NotFound.
         """
@@ -46,26 +46,26 @@ class OutputBackup:
         return key
 
     def fetch(self, key: str) -> bytes:
-        """The picture itself. Raises NotFound."""
+        """The image bytes. Raises NotFound."""
         return self._bucket.fetch(key)
 
     def fetch_thumbnail(self, key: str) -> bytes:
-        """The same, 320 px, as WebP made by OSS. Raises NotFound."""
+        """The thumbnail as WebP, 320 px, created by OSS. Raises NotFound."""
         return self._bucket.fetch(key, change=_THUMBNAIL)
 
     def address(self, key: str) -> str:
-        """Where a browser finds the picture."""
+        """A signed URL of the image for browsers."""
         return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS)
 
     def thumbnail(self, key: str) -> str:
-        """The same, 320 px, made by OSS."""
+        """A signed URL of the thumbnail, 320 px, created by OSS."""
         return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS, change=_THUMBNAIL)
 
 
 def open_output_backup(settings: Settings) -> OutputBackup | None:
-    """The copies of these settings; None when pictures are kept on this machine only."""
+    """The backup for these settings; None if disabled."""
     if not (settings.oss_enabled and settings.oss_output_prefix):
         return None
-    from oss_client import Bucket  # oss2 takes 20 MB of memory: only where there is a bucket
+    from oss_client import Bucket  # oss2 takes 20 MB of memory: import only with a bucket
 
     return OutputBackup(Bucket(settings), settings.oss_output_prefix)

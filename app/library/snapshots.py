@@ -1,7 +1,7 @@
-"""Copies in the bucket of pictures that were put there by hand, as records used them: ``.pinned/<ETag>.png``.
+"""Snapshots in the bucket of images added by hand, as records used them: ``.pinned/<ETag>.png``.
 
-Made by OSS itself, only while the content is the one that was chosen; hidden in lists, and never taken away:
-whose records use them, in which house, nobody knows.
+Copied by OSS, only if the content still has the chosen ETag; hidden in lists and never deleted, because
+records of other installations may use them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from app.domain import PINNED
 from app.errors import BucketError, Conflict, NotFound
 from oss_client import Bucket, StoredObject
 
-_UNTIL_ASKED_AGAIN = 600.0  # seconds, after OSS would not copy
+_UNTIL_ASKED_AGAIN = 600.0  # seconds without copies after OSS refused one
 
 
 class Snapshots:
-    """The pinned copies below a prefix. For all threads; raises BucketError for what may pass."""
+    """The snapshots below a prefix. Thread-safe; raises BucketError for transient errors only."""
 
     def __init__(self, bucket: Bucket, prefix: str, clock: Callable[[], float]) -> None:
         self._bucket = bucket
@@ -30,25 +30,25 @@ class Snapshots:
 
     @property
     def names(self) -> frozenset[str]:
-        """Those that are known to be there, below the prefix."""
+        """Known snapshots, without the prefix."""
         return self._names
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether something was chosen of which there may be no copy yet."""
+        """Whether a chosen image may have no snapshot yet."""
         return bool(self._chosen)
 
     def learn(self, names: Iterable[str]) -> None:
-        """These were seen in a list."""
+        """Add names found in a listing."""
         self._names = self._names.union(names)
 
     def find(self, key: str, etag: str) -> str:
-        """The copy's name; empty when none is known."""
+        """The name of the snapshot; empty if unknown."""
         name = _name(key, etag)
         return name if etag and name in self._names else ""
 
     def choose(self, key: str, etag: str) -> bool:
-        """A copy of this is to be made soon -> whether that is news."""
+        """Request a snapshot; returns False if it exists or is already requested."""
         name = _name(key, etag)
         is_news = name not in self._names and name not in self._chosen
         if is_news:
@@ -56,15 +56,15 @@ class Snapshots:
         return is_news
 
     def take_chosen(self) -> tuple[str, str] | None:
-        """The next one to be made, as key and ETag."""
+        """Remove and return a requested snapshot as (key, ETag), or None."""
         with contextlib.suppress(KeyError):
             return self._chosen.popitem()[1]
         return None
 
     def keep(self, source: str, key: str, etag: str) -> StoredObject | None:
-        """The copy, made where there is none; None when it cannot be had: another lies there, or no right to.
+        """The snapshot, created if missing; None if the content was replaced or OSS refuses the copy.
 
-        ``source`` is where the picture of that key is now. Two at a time do no harm: the copy is the same.
+        ``source`` is the current object key of the image. Safe to run concurrently: the copies are equal.
         """
         name = _name(key, etag)
         found = self._look(name, etag)
@@ -72,7 +72,7 @@ class Snapshots:
             try:
                 self._bucket.copy(source, self._prefix + name, if_match=etag)
             except (Conflict, NotFound):
-                pass  # another was faster, or what was chosen is gone: the next look tells
+                pass  # copied by another thread, or the content is gone: the lookup below decides
             except BucketError as trouble:
                 if trouble.transient:
                     raise
