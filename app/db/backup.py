@@ -1,4 +1,4 @@
-"""Keeping house: what the trash holds too long, which files there ought to be, a copy of everything."""
+"""Maintenance: empty the trash, list stored files, back up and rebuild the database."""
 
 import json
 import sqlite3
@@ -27,7 +27,7 @@ Remove = Callable[[str, int], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
-    """A picture that a record says is there, with what was noted when it was kept (empty: nothing was)."""
+    """A record's picture file, with hash and size as saved (empty or None: not recorded)."""
 
     record_id: int
     filename: str
@@ -37,7 +37,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPicture:
-    """What a picture file says of its record; ``made_at`` is UTC text, empty fields are not known."""
+    """Record metadata read from a picture file; ``made_at`` is UTC text, empty fields are unknown."""
 
     record_id: int | None
     made_at: str
@@ -59,13 +59,13 @@ class FoundPicture:
 def empty_trash(
     db: sqlite3.Connection, *, days: int, remove: Remove, apart: Collection[int] = (), limit: int = 100
 ) -> int:
-    """Delete for good what has lain in the trash for that many days, files first -> how many records.
+    """Permanently delete records that were in the trash for ``days``, files first -> number deleted.
 
-    ``remove(filename, record id)`` takes picture and thumbnail away; the name is empty when another record
-    has the same picture. When it raises StorageError the record stays in the trash and the others go on;
-    those ``apart`` are not tried. Nobody can restore a record meanwhile, and after a crash in between the
-    record is still in the trash and the next call goes on. Files are removed outside of any transaction.
-    A table of another program that names the record does not keep it.
+    ``remove(filename, record id)`` deletes picture and thumbnail; the name is empty when another record
+    shares the picture. If it raises StorageError, that record stays in the trash; ids in ``apart`` are
+    skipped. Records being deleted cannot be restored; after a crash they are still in the trash and the
+    next call continues. Files are deleted outside any transaction. Foreign keys of other programs' tables
+    are ignored.
     """
     marked = _mark_expired(db, days=days, apart=apart, limit=limit)
     removed = [row["id"] for row in marked if _is_removed(row, remove)]
@@ -91,7 +91,7 @@ def empty_trash(
 def _mark_expired(
     db: sqlite3.Connection, *, days: int, apart: Collection[int], limit: int
 ) -> list[sqlite3.Row]:
-    """Keep them from being restored -> their ids and files; no file that another record has as well."""
+    """Mark expired records as unrestorable -> id and filename, empty for a shared file."""
     with transaction(db):
         expired = db.execute(
             """
@@ -138,7 +138,7 @@ def _is_removed(row: sqlite3.Row, remove: Remove) -> bool:
 
 
 def list_stored_files(db: sqlite3.Connection) -> Iterator[StoredFile]:
-    """The picture of every record that has one, also of those in the trash, in the order of ids."""
+    """The picture of every record that has one, trash included, by id."""
     last = 0
     while rows := db.execute(
         """
@@ -161,11 +161,11 @@ def list_stored_files(db: sqlite3.Connection) -> Iterator[StoredFile]:
 
 
 def back_up(path: Path, target: Path) -> None:
-    """A whole copy of the database as of this moment, in one move, while others go on writing.
+    """Copy the database atomically and consistently, while others write.
 
-    Batches that are at work here are paused in the copy: whoever goes back to it may have paid since for what
-    is still queued there.
-    Raises StorageError when there is no database, or the disk does not take it; an older copy is kept then.
+    Active batches are paused in the copy: after a restore, records still queued there may already have
+    been charged.
+    Raises StorageError when the database is missing or corrupt, or the disk fails; an older copy then stays.
     """
     if not path.is_file():
         raise StorageError(f"没有找到数据库 {path}，请在程序所在的文件夹里运行")
@@ -190,10 +190,10 @@ def back_up(path: Path, target: Path) -> None:
 
 
 def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:
-    """A new database of the records that these pictures had, in one move -> how many.
+    """Build a new database from the metadata of pictures, atomically -> number of records.
 
-    Of several with one number the first keeps it, the others get new ones. What they cost nobody knows.
-    Raises StorageError, also when there is such a file already; nothing is left behind then.
+    If several have the same id, the first keeps it and the others get new ones. Costs are unknown.
+    Raises StorageError, also when the file exists; no partial file is left then.
     """
     part = target.with_name(f"{target.name}.part")
     if target.exists():
@@ -217,7 +217,7 @@ def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:
 
 
 def _add_found(db: sqlite3.Connection, picture: FoundPicture) -> bool:
-    """Whether its number was free; of a name that another has in other letters only the first is promised."""
+    """Insert a record -> whether its id was free; of equal file keys only the first is reserved."""
     stem = picture.filename.rpartition(".")[0]
     key = file_key(stem)
     taken = db.execute("SELECT 1 FROM generation_records WHERE file_key = :key", {"key": key}).fetchone()

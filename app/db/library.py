@@ -1,4 +1,4 @@
-"""What records have to do with reference images and with the bucket: uses counted, copies on their way."""
+"""Reference image usage by records, and the queue of output copies to the bucket."""
 
 import json
 import sqlite3
@@ -14,7 +14,7 @@ from app.domain import Record, SampleImage, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputCopy:
-    """A finished picture that shall also be in the bucket."""
+    """A finished picture queued to be copied to the bucket."""
 
     record_id: int
     filename: str
@@ -23,7 +23,7 @@ class OutputCopy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyProgress:
-    """How far the copies have come; ``error`` is why the last one that waits does so."""
+    """Numbers of copied and waiting pictures; ``error`` is that of the waiting copy with the latest retry."""
 
     kept: int
     waiting: int
@@ -31,7 +31,7 @@ class CopyProgress:
 
 
 def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
-    """How many records used a reference that goes by any of these names (hash, address)."""
+    """Number of records, trash excluded, that used a reference with any of these names (hash, URL)."""
     fields = {f"name_{number}": name for number, name in enumerate(names)}
     row = db.execute(
         f"""
@@ -47,13 +47,13 @@ def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
 
 
 def is_reference_used(db: sqlite3.Connection, names: Sequence[str]) -> bool:
-    """Whether there is a record, be it in the trash, that used a reference of any of these names."""
+    """Whether any record, trash included, used a reference with any of these names."""
     sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"
     return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)
 
 
 def save_reference_versions(db: sqlite3.Connection, record: Record, images: tuple[SampleImage, ...]) -> None:
-    """Which pictures the references of a record are, told by the bucket just before they are sent."""
+    """Save the versions of a record's references as the bucket reported them before submission."""
     with transaction(db):
         if still_owned(db, record, Status.RUNNING):
             db.execute(
@@ -64,7 +64,7 @@ def save_reference_versions(db: sqlite3.Connection, record: Record, images: tupl
 
 
 def note_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:
-    """This finished picture shall also be in the bucket; inside a transaction."""
+    """Queue a finished picture to be copied to the bucket; inside a transaction."""
     db.execute(
         "INSERT OR IGNORE INTO output_copies (record_id, filename) VALUES (:id, :filename)",
         {"id": record_id, "filename": filename},
@@ -72,7 +72,7 @@ def note_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> N
 
 
 def note_no_copy(db: sqlite3.Connection, record_ids: Sequence[int]) -> None:
-    """``add_earlier_copies`` is to look at these again, unless they are noted; inside a transaction."""
+    """Let ``add_earlier_copies`` revisit those of these records not yet queued; inside a transaction."""
     db.execute(
         """
         UPDATE copies_noted
@@ -89,8 +89,8 @@ def note_no_copy(db: sqlite3.Connection, record_ids: Sequence[int]) -> None:
 
 
 def add_earlier_copies(db: sqlite3.Connection, *, limit: int = 2_000) -> bool:
-    """Note the pictures that were finished while there was no bucket, a portion a call -> whether there were
-    more records to look at. How far it came is remembered."""
+    """Queue pictures finished while there was no bucket, ``limit`` records a call -> whether there were any
+    records to examine. The position is saved."""
     if _last_to_look_at(db, limit) is None:
         return False
     with transaction(db, durable=False):
@@ -127,13 +127,13 @@ def _last_to_look_at(db: sqlite3.Connection, limit: int) -> int | None:
 
 
 def reset_backoff(db: sqlite3.Connection) -> None:
-    """After a start: what waits is tried at once, for a setting may have been mended."""
+    """Make all waiting copies due at once; called at startup, as a setting may have been fixed."""
     with transaction(db):
         db.execute("UPDATE output_copies SET not_before = 0 WHERE state = 'waiting' AND not_before > 0")
 
 
 def get_output_copy(db: sqlite3.Connection, *, now: float) -> OutputCopy | None:
-    """The next one to be made, or None. ``now`` is Unix time."""
+    """The next copy that is due, or None. ``now`` is Unix time."""
     row = db.execute(
         """
         SELECT record_id, filename, tries
@@ -148,7 +148,7 @@ def get_output_copy(db: sqlite3.Connection, *, now: float) -> OutputCopy | None:
 
 
 def finish_output_copy(db: sqlite3.Connection, record_id: int, *, key: str) -> None:
-    """It is in the bucket under this key; without a key: there is no file any more to be copied."""
+    """Mark a copy as done under this key; an empty key: its file no longer exists."""
     with transaction(db):
         db.execute(
             """
@@ -161,7 +161,7 @@ def finish_output_copy(db: sqlite3.Connection, record_id: int, *, key: str) -> N
 
 
 def retry_output_copy(db: sqlite3.Connection, record_id: int, *, error: str, not_before: float) -> None:
-    """Not now; ``error`` is shown until it is there."""
+    """Postpone a copy to ``not_before`` (Unix time); ``error`` is shown until it succeeds."""
     with transaction(db):
         db.execute(
             """
@@ -174,7 +174,7 @@ def retry_output_copy(db: sqlite3.Connection, record_id: int, *, error: str, not
 
 
 def find_output_copy(db: sqlite3.Connection, filename: str) -> str:
-    """The key of a picture in the bucket; empty when it is not there."""
+    """The bucket key of a picture's copy; empty when there is none."""
     row = db.execute(
         "SELECT key FROM output_copies WHERE filename = :filename AND state = 'kept'", {"filename": filename}
     ).fetchone()
@@ -182,7 +182,7 @@ def find_output_copy(db: sqlite3.Connection, filename: str) -> str:
 
 
 def count_output_copies(db: sqlite3.Connection) -> CopyProgress:
-    """How far the copies have come."""
+    """Progress of the copies."""
     rows = db.execute("SELECT state, count(*) AS number FROM output_copies GROUP BY state").fetchall()
     numbers = {row["state"]: int(row["number"]) for row in rows}
     trouble = db.execute(

@@ -1,9 +1,9 @@
-"""Prompts cut into grams, so that an index of words answers as a true substring search would.
+"""N-gram tokenizer: a full-text index of words that answers exact substring searches.
 
-Both sides are folded by NFKC and casefold. Then every character begins one gram: two characters long where it
-is Chinese, Japanese, Korean or a sign, three where it is a letter or digit. The grams of a term, one after
-another, are a phrase that stands in exactly the prompts that hold the term; what is left over at its end is
-the beginning of one more gram. So nothing has to be checked afterwards, but for terms that are very long.
+Prompts and terms are normalised by NFKC and casefold. Every character starts one gram: two characters long
+for wide characters (Chinese, Japanese, Korean, signs), three for others. A term becomes a phrase of its
+grams, which matches exactly the prompts that contain it; a remainder at the end becomes a prefix query. Only
+terms of more than 24 grams need a check of each hit.
 """
 
 import unicodedata
@@ -11,24 +11,24 @@ from dataclasses import dataclass
 
 from app.db.row_mapping import text_of
 
-# Which folding an index was made with: another Unicode may fold otherwise, and then it is made anew.
+# Version of the normalisation; an index made with another Unicode version is rebuilt.
 NORMALISER = f"1/{unicodedata.unidata_version}"
 _MOST_GRAMS = 24
 _FIRST_WIDE = "\u2e80"
 
 
 def _unused_sign(code: int) -> int:
-    """For an ASCII sign or space, a character that no folded text holds, as NFKC turns it into another."""
+    """A substitute for an ASCII sign or space that NFKC-normalised text cannot contain."""
     return code + 0xFEE0 if 0x21 <= code <= 0x7E else 0xFF61 + min(code, 0x3E)
 
 
-# The tokenizer splits at ASCII signs and spaces; here they are parts of grams as any other character.
+# The FTS5 tokenizer splits at ASCII signs and spaces; substitutes keep them inside grams.
 _SIGNS = {code: _unused_sign(code) for code in range(128) if not chr(code).isalnum()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """A search term: ``folded``, its full-text ``expression``, and whether that alone settles every hit."""
+    """A search term: ``normalised``, its FTS5 ``expression``, and whether that matches exactly."""
 
     normalised: str
     expression: str
@@ -36,27 +36,27 @@ class Term:
 
 
 def normalise(text: str | bytes) -> str:
-    """The form in which letters, case and width are one and the same; NUL is no character."""
-    if isinstance(text, bytes):  # another program wrote it so
+    """Normalise by NFKC and casefold, without NUL."""
+    if isinstance(text, bytes):  # written by another program
         text = text_of(text)
     return unicodedata.normalize("NFKC", text).casefold().replace("\x00", "")
 
 
 def contains(prompt: str | bytes | None, folded: str) -> bool:
-    """Whether the prompt holds the folded term: what every search has to answer."""
+    """Whether the prompt contains the normalised term: the reference for every search."""
     return folded in normalise(prompt or "")
 
 
 def grams(prompt: str | bytes) -> str:
-    """All grams of a prompt, in the order of their first characters, with spaces between."""
+    """All grams of a prompt in text order, separated by spaces."""
     text = normalise(prompt).translate(_SIGNS)
     return " ".join([_gram(text, at) for at in range(len(text))])
 
 
 def read_term(search: str) -> Term | None:
-    """What was typed -> the term, or None when there is nothing to look for.
+    """Parse user input -> the term, or None when it is empty.
 
-    Halves of surrogate pairs become ``?``, as in the prompts that are kept.
+    Lone surrogates become ``?``, as in stored prompts.
     """
     folded = normalise(search.encode("utf-8", "replace").decode("utf-8"))
     if not folded:

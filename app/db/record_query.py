@@ -1,8 +1,8 @@
-"""Which records are meant: a filter becomes ids, in order, and how many there are; exact while others write.
+"""Record queries: a filter -> ordered ids and exact counts, consistent under concurrent writes.
 
-What is looked for comes from one or two *arms*, each a list of ids in the order of an index, merged:
-records that have come to an end, and (only when asked for by status) those still queued or running. With a
-search the first is the index of prompts, plus what it does not hold yet.
+A query is a UNION ALL of *branches*, each ids in the order of an index: records in a final state, and (only
+when the status filter asks for them) queued or running ones. A search replaces the first by the full-text
+index of prompts, plus a scan of its backlog.
 """
 
 import sqlite3
@@ -27,14 +27,14 @@ Fields = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
-    """What to look for; an empty field does not narrow.
+    """Filter and order of a query; an empty field does not filter.
 
-    search        a part of the prompt (not of the negative prompt), letter case and width being one
-    statuses      of domain.Status; empty: all that have come to an end
-    created_from, created_before   UTC, as ``created_at`` is kept; the second is the first moment left out
-    as_of         UTC with milliseconds: leaves out what was added, ended or deleted later
+    search        substring of the prompt (not the negative prompt), ignoring case and width
+    statuses      values of domain.Status; empty: all final states
+    created_from, created_before   UTC, in the format of ``created_at``; the second is exclusive
+    as_of         UTC with milliseconds: excludes records added, finished or deleted later
     sort          ``newest`` or ``oldest``, by id
-    trash         the deleted ones instead of the others
+    trash         deleted records instead of the others
     """
 
     search: str = ""
@@ -58,12 +58,12 @@ class _Branch:
     conditions: tuple[str, ...]
 
     def select(self, what: str) -> str:
-        """The arm's rows; ``what`` may use ``id``."""
+        """The branch's SELECT statement; ``what`` may use ``id``."""
         return f"SELECT {what} FROM {self.source} WHERE {' AND '.join(self.conditions)}"
 
 
 def find_ids(db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0) -> list[int]:
-    """A page of ids in the order asked for. A page near the end is counted from there."""
+    """One page of ids in the requested order; a page near the end is read backwards from there."""
     with read_transaction(db):
         if offset > REVERSE_FROM or _is_counted(wanted):
             total = count_records(db, wanted)
@@ -77,13 +77,13 @@ def find_ids(db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset
 
 
 def list_record_ids(db: sqlite3.Connection, wanted: RecordFilter) -> Iterator[int]:
-    """Every id in the order asked for."""
+    """All ids in the requested order."""
     for portion in list_id_portions(db, wanted):
         yield from portion
 
 
 def list_id_portions(db: sqlite3.Connection, wanted: RecordFilter) -> Iterator[list[int]]:
-    """Every id, ten thousand at a time: no long read holds up those who write."""
+    """All ids in lists of 10,000, each read in a short transaction."""
     last: int | None = None
     while portion := _ids(db, wanted, limit=_IDS_AT_ONCE, beyond=last):
         yield portion
@@ -93,7 +93,7 @@ def list_id_portions(db: sqlite3.Connection, wanted: RecordFilter) -> Iterator[l
 def find_neighbours(
     db: sqlite3.Connection, wanted: RecordFilter, record_id: int
 ) -> tuple[int | None, int | None]:
-    """(the id before, the id after) this record in the order asked for; None at either end."""
+    """(previous id, next id) of this record in the requested order; None at either end."""
     with read_transaction(db):
         before = _ids(db, _reversed(wanted), limit=1, beyond=record_id)
         after = _ids(db, wanted, limit=1, beyond=record_id)
@@ -101,7 +101,7 @@ def find_neighbours(
 
 
 def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
-    """How many records there are in all pages; exact."""
+    """Exact number of matching records."""
     if _is_counted(wanted):
         return _sum_of_counts(db, wanted)
     term = read_term(wanted.search)
@@ -112,7 +112,7 @@ def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
 
 
 def count_facets(db: sqlite3.Connection, *, trash: bool = False) -> dict[str, dict[str, int]]:
-    """For each of status, aspect_ratio, resolution, model and favourite: its values -> how many records."""
+    """For status, aspect_ratio, resolution, model and favourite: value -> number of records."""
     counts: dict[str, dict[str, int]] = {kind: {} for kind in FACETS}
     for kind in FACETS:
         rows = db.execute(
@@ -135,7 +135,7 @@ def _reversed(wanted: RecordFilter) -> RecordFilter:
 
 
 def _is_counted(wanted: RecordFilter) -> bool:
-    """Whether ``record_counts`` knows how many there are."""
+    """Whether the total can be read from ``record_counts``."""
     return not (read_term(wanted.search) or wanted.batch_id or wanted.as_of or _has_dates(wanted))
 
 
@@ -146,7 +146,7 @@ def _has_dates(wanted: RecordFilter) -> bool:
 def _ids(
     db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0, beyond: int | None = None
 ) -> list[int]:
-    """``beyond`` an id: only what comes after it in the order asked for."""
+    """One page of ids; with ``beyond``, only those after that id in the requested order."""
     term = read_term(wanted.search)
     direction, sign = ("DESC", "<") if wanted.sort == NEWEST else ("ASC", ">")
     fields = _fields(wanted, term) | {"limit": limit, "offset": offset, "beyond": beyond}
@@ -180,7 +180,7 @@ def _arms(
 
 
 def _statuses(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
-    """The statuses asked for: (those that are an end, those that are not)."""
+    """The requested statuses: (final, open)."""
     asked = wanted.statuses or _ENDED
     return (
         [status for status in _ENDED if status in asked],
@@ -191,7 +191,7 @@ def _statuses(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
 def _choose_index(
     db: sqlite3.Connection, wanted: RecordFilter, ended: list[Status], *, for_count: bool
 ) -> tuple[str, tuple[str, ...]]:
-    """The index to go by among the records that have ended, and the conditions that open it."""
+    """The index for records in a final state, and the conditions that make it usable."""
     if wanted.trash:
         return "records_trash", ("deleted_at IS NOT NULL",)
     if wanted.batch_id:
@@ -206,7 +206,7 @@ def _choose_index(
 
 
 def _is_short_time(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
-    """Whether so few records were made in that time that sorting them is faster than looking for them."""
+    """Whether the date range holds few enough records to sort instead of scanning in id order."""
     conditions = " AND ".join((VISIBLE, *_between(wanted)))
     source = "generation_records INDEXED BY records_created"
     sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {conditions} LIMIT {_FEW_ENOUGH_TO_SORT})"
@@ -214,7 +214,7 @@ def _is_short_time(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
 
 
 def _indexed_arms(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> list[_Branch]:
-    """By the index of prompts; and one by one, what it does not hold yet."""
+    """A branch for the full-text index and, if there is a backlog, one that scans it."""
     ended, _ = _statuses(wanted)
     narrowing = (*_of_statuses(ended, _ENDED), *_filters(wanted))
     source = "prompt_search"
@@ -288,7 +288,7 @@ def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     ended, still_open = _statuses(wanted)
     asked = (*ended, *still_open)
     left_out = [status for status in Status if status not in asked]
-    is_every_end = len(ended) == len(_ENDED)  # then also a status that another program made up
+    is_every_end = len(ended) == len(_ENDED)  # then include unknown statuses written by other programs
     statuses = ", ".join(repr(status.value) for status in (left_out if is_every_end else asked))
     conditions = (
         "is_deleted = :trash",

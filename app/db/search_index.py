@@ -1,7 +1,7 @@
-"""The index of prompts, kept in step with the records in the background, a bounded step at a time.
+"""The full-text index of prompts, updated in the background in bounded steps.
 
-Whatever shows, hides or changes a record puts it into the backlog, in the same transaction; until it is
-indexed, ``finding`` looks at its prompt itself. So answers are exact at any time.
+Triggers add each shown, hidden or changed record to the backlog in the same transaction; until it is
+indexed, ``record_query`` scans its prompt. Results are therefore always exact.
 """
 
 import sqlite3
@@ -17,12 +17,12 @@ _WORTH_MERGING = 5_000
 
 
 def index_prompts(db: sqlite3.Connection, *, limit: int = 500) -> int:
-    """Bring some of the backlog into the index, the newest first -> how many; 0 when it is complete."""
+    """Index part of the backlog, newest records first -> number indexed; 0 when complete."""
     if not has_backlog(db):
         return 0
-    with transaction(db, durable=False):  # backlog and index are one: what is lost is done again
+    with transaction(db, durable=False):  # a lost commit restores the backlog too: it is redone
         done = list(_some_of_backlog(db, limit))
-        for row in reversed(done):  # in the order of ids, as the index is written fastest
+        for row in reversed(done):  # ascending ids are the fastest to insert
             _index(db, row)
         db.executemany("DELETE FROM search_backlog WHERE id = ?", [(row["id"],) for row in done])
         db.execute("UPDATE search_state SET added = added + :number", {"number": len(done)})
@@ -30,9 +30,9 @@ def index_prompts(db: sqlite3.Connection, *, limit: int = 500) -> int:
 
 
 def merge_index(db: sqlite3.Connection) -> bool:
-    """Join some pieces of the index, when much was added since the last time -> whether there were any.
+    """Merge FTS5 segments once enough was added since the last merge -> whether a step was run.
 
-    A search looks into every piece; in one they are found sooner. Bounded like ``index_prompts``.
+    A query reads every segment, so fewer are faster. Bounded like ``index_prompts``.
     """
     state = db.execute("SELECT added, is_merging FROM search_state").fetchone()
     if not state["is_merging"] and state["added"] < max(_WORTH_MERGING, index_progress(db)[1] // 20):
@@ -41,7 +41,7 @@ def merge_index(db: sqlite3.Connection) -> bool:
         before = db.total_changes
         db.execute(
             "INSERT INTO prompt_search (prompt_search, rank) VALUES ('merge', :pages)",
-            # the negative begins anew: all pieces there are now, into one
+            # negative: start a merge of all present segments (FTS5 'merge' command)
             {"pages": _PAGES_A_STEP if state["is_merging"] else -_PAGES_A_STEP},
         )
         goes_on = db.total_changes - before >= 2
@@ -53,7 +53,7 @@ def merge_index(db: sqlite3.Connection) -> bool:
 
 
 def index_progress(db: sqlite3.Connection) -> tuple[int, int]:
-    """(records that search finds by the index, records there are to find)."""
+    """(number of indexed records, number of searchable records)."""
     row = db.execute(
         """
         SELECT
@@ -69,7 +69,7 @@ def index_progress(db: sqlite3.Connection) -> tuple[int, int]:
 
 
 def has_backlog(db: sqlite3.Connection) -> bool:
-    """Whether some records are not yet as the index has them."""
+    """Whether some records are not indexed yet."""
     return db.execute("SELECT 1 FROM search_backlog LIMIT 1").fetchone() is not None
 
 
@@ -98,7 +98,7 @@ def _some_of_backlog(db: sqlite3.Connection, limit: int) -> Iterator[sqlite3.Row
 
 
 def _index(db: sqlite3.Connection, row: sqlite3.Row) -> None:
-    """An index that keeps no text has to be told what it takes out."""
+    """Update a record's entry; a contentless FTS5 table needs the old text to delete it."""
     if row["is_indexed"]:
         db.execute(
             "INSERT INTO prompt_search (prompt_search, rowid, grams) VALUES ('delete', :id, :grams)",

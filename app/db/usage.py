@@ -1,4 +1,4 @@
-"""What was spent: the ledger summed by time, model and batch, and read line by line. Only reads."""
+"""Spending reports: the ledger summed by time, model and batch, or read line by line. Read-only."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,14 @@ _BY_LINE = f"""
 
 
 def total_spend(db: sqlite3.Connection) -> SpendTotals:
-    """Since the first send."""
+    """Totals of all charges."""
     return _total(db.execute("SELECT outcome, number, micros, unpriced FROM sends_totals").fetchall())
 
 
 def spend_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[str, SpendTotals]]:
-    """Between each moment and the next: model -> what was spent. Moments are UTC, ``2026-03-01 16:00:00``.
+    """Totals by model between each bound and the next. Bounds are UTC, ``2026-03-01 16:00:00``.
 
-    Fast when they are whole hours, as in most time zones.
+    Reads the hourly sums when all bounds are whole hours, as in most time zones.
     """
     by_hour = all(moment.endswith(":00:00") for moment in bounds)
     spans = []
@@ -44,7 +44,7 @@ def spend_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[st
 
 
 def spend_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -> list[BatchSpend]:
-    """The newest batches that were started between two moments, each with all it ever came to."""
+    """The newest batches created from ``low`` to before ``high``, each with its all-time totals."""
     batches = db.execute(
         """
         SELECT id, name, created_at
@@ -68,7 +68,7 @@ def spend_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -
 
 
 def count_failures(db: sqlite3.Connection, low: str, high: str) -> dict[str, int]:
-    """Cause -> how many pictures asked for between two moments did not come, most first."""
+    """Cause -> number of failed or unknown records created from ``low`` to before ``high``, most first."""
     rows = db.execute(
         """
         SELECT cause, count(*) AS number
@@ -84,7 +84,7 @@ def count_failures(db: sqlite3.Connection, low: str, high: str) -> dict[str, int
 
 
 def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge]:
-    """The ledger between two moments, line by line in its order."""
+    """The lines of the ledger from ``low`` to before ``high``, by id."""
     fields: dict[str, object] = {"low": low, "high": high, "limit": _LINES_AT_ONCE}
     sql = "SELECT min(id) AS first, max(id) AS last FROM sends WHERE sent_at >= :low AND sent_at < :high"
     ends = db.execute(sql, fields).fetchone()
@@ -129,7 +129,7 @@ def _to_send(row: sqlite3.Row) -> Charge:
 
 
 def _total(rows: Sequence[sqlite3.Row]) -> SpendTotals:
-    """Rows of outcome, number, micros and unpriced -> their sum."""
+    """Totals of rows with outcome, number, micros and unpriced."""
     numbers = {row["outcome"]: int(row["number"]) for row in rows}
     money = {row["outcome"]: yuan(row["micros"]) for row in rows}
     unpriced = {row["outcome"]: int(row["unpriced"]) for row in rows}

@@ -1,7 +1,7 @@
-"""The shape of the database file: an append-only tuple of migrations, counted in ``PRAGMA user_version``.
+"""The database schema: an append-only tuple of migrations, counted in ``PRAGMA user_version``.
 
-Money is kept in whole micro-yuan (1 CNY = 1,000,000). Times are UTC text, but for ``lease_until`` and
-``not_before``, which are compared with a clock and therefore Unix seconds.
+Money is stored in integer micro-yuan (1 CNY = 1,000,000). Times are UTC text, except ``lease_until`` and
+``not_before``, which are Unix seconds to be compared with a clock.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ from app.db.migrations.m0009_request_keys import add_request_keys
 from app.db.migrations.m0010_trash import add_deletions
 from app.domain import Status, file_key
 
-# Name and definition of every column of generation_records; the first part is the contract's.
+# Columns of generation_records: name -> definition. The first ones are a public contract.
 RECORD_COLUMNS = {
     "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
     "created_at": "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP",
@@ -77,7 +77,7 @@ def _first_schema(db: sqlite3.Connection) -> None:
 
 
 def _promise_names(db: sqlite3.Connection) -> None:
-    """The file names that records have already are theirs; of several with one name, the first one's."""
+    """Reserve the file names of existing records; a duplicate name goes to the first record."""
     db.create_function("file_key_of", 1, _key_of_filename, deterministic=True)
     db.execute(
         """
@@ -160,7 +160,7 @@ _FIRST_TABLES = (
     "CREATE INDEX log_of_batch ON batch_log (batch_id, version)",
 )
 
-# Append only. Each runs once, in one transaction of its own.
+# Append only. Each runs once, in its own transaction.
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _first_schema,
     add_search,

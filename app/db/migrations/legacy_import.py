@@ -1,7 +1,7 @@
-"""A file of the earlier app, inside the first migration: its records become ours, whatever stands in them.
+"""Import of an earlier app's database, as part of the first migration.
 
-Nothing is lost. What is called as a table or column of ours but is none stays as ``earlier_…``; a value that
-cannot be read as what it should be stays as it is, and every other column stays beside ours.
+Nothing is lost: tables and columns whose names clash with ours are renamed ``earlier_…``, values that cannot
+be parsed are copied as they are, and additional columns are kept.
 """
 
 import re
@@ -13,7 +13,7 @@ from functools import lru_cache
 from app.db.row_mapping import NUMBERS, number_of, status_of, text_of
 from app.domain import Status
 
-# The columns that the earlier app filled as we do; both lists are held against the newest schema by a test.
+# The columns that both apps share; a test checks all three lists against the newest schema.
 TAKEN = (
     *("id", "created_at", "prompt", "negative_prompt", "aspect_ratio", "resolution", "width", "height"),
     *("num_images", "seed", "steps", "sample_images", "image_path", "filename", "batch_id", "status"),
@@ -34,7 +34,7 @@ _ODD_ID = "typeof(id) <> 'integer' AND (id IS NULL OR CAST(CAST(id AS INTEGER) A
 
 
 def set_aside(db: sqlite3.Connection) -> list[str]:
-    """Make room for our tables -> the columns of the earlier table of records; empty when there is none."""
+    """Rename clashing tables -> the columns of the earlier records table; empty when there is none."""
     found = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     tables = {row["name"].lower(): row["name"] for row in found}
     for name in OUR_TABLES:
@@ -49,7 +49,7 @@ def set_aside(db: sqlite3.Connection) -> list[str]:
 
 
 def values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[str]) -> dict[str, str]:
-    """Column of the new table -> what it holds of ``earlier_records``, as an expression."""
+    """Column of the new table -> SQL expression over ``earlier_records``."""
     there = {name.lower() for name in earlier}
     taken = {name: f"CAST({name} AS BLOB)" if name in there else "NULL" for name in TAKEN}
     picture = ", ".join(taken[name] for name in ("status", "image_path", "filename"))
@@ -78,7 +78,7 @@ def values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[st
 
 
 def take_over(db: sqlite3.Connection, found: dict[str, str]) -> None:
-    """Copy every row; those whose id is none of ours get new ones behind the others, in order of time."""
+    """Copy every row; rows without an integer id get new ids after the others, by creation time."""
     for name, function in _FUNCTIONS.items():
         db.create_function(name, -1, function, deterministic=True)
     order = f"ORDER BY {found['id']} IS NULL, {found['id']}, {found['created_at']}"
@@ -94,7 +94,7 @@ def take_over(db: sqlite3.Connection, found: dict[str, str]) -> None:
 
 
 def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever stands in it."""
+    """Quote a name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -120,7 +120,7 @@ def _text(raw: bytes | None) -> str | None:
 
 
 def _utc(raw: bytes | None) -> str:
-    """ISO 8601 with or without a zone, or Unix time in seconds or milliseconds -> as times are kept here."""
+    """ISO 8601 (zone optional) or Unix time in seconds or milliseconds -> UTC text, if it can be parsed."""
     text = (_text(raw) or "").strip()
     if _PLAIN_MOMENT.fullmatch(text):
         return text
@@ -135,14 +135,14 @@ def _utc(raw: bytes | None) -> str:
 
 
 def _status(status: bytes | None, image_path: bytes | None, _filename: bytes | None) -> str:
-    """What was queued or under way there is over here."""
+    """The status here; queued and running records of the earlier app count as ended."""
     word = (_text(status) or "").strip().lower()
     return status_of("" if word in (Status.QUEUED, Status.RUNNING) else word, image_path)
 
 
-@lru_cache(maxsize=1)  # asked thrice of each row
+@lru_cache(maxsize=1)  # called three times per row
 def _picture(status: bytes | None, image_path: bytes | None, filename: bytes | None) -> str:
-    """The name of the picture's file, without its folder; empty when there is no picture."""
+    """The picture's file name without its folder; empty when there is no picture."""
     if _status(status, image_path, filename) != Status.SUCCESS:
         return ""
     names = [_last_part(_text(raw) or "") for raw in (filename, image_path)]
@@ -150,14 +150,14 @@ def _picture(status: bytes | None, image_path: bytes | None, filename: bytes | N
 
 
 def _path(status: bytes | None, image_path: bytes | None, filename: bytes | None) -> str:
-    """``/output/<name>`` for what lay in such a folder anywhere; another place stays as it was written."""
+    """``/output/<name>`` for a file in any folder named ``output``; other paths are unchanged."""
     written = _text(image_path) or ""
     name = _picture(status, image_path, filename)
     return f"/output/{name}" if name and (not written or _IN_OUTPUT.match(written)) else written
 
 
 def _wish(status: bytes | None, image_path: bytes | None, filename: bytes | None) -> str:
-    """What stood as the file's name and is not the picture's."""
+    """The requested file name: the stored one if it differs from the picture's, else empty."""
     written = _text(filename) or ""
     return "" if _last_part(written) == _picture(status, image_path, filename) else written
 

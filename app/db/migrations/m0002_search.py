@@ -1,10 +1,10 @@
-"""The second part of the database's shape: what finds one record among a million, and counts them all.
+"""Migration: indexes, the full-text index of prompts, and record counts.
 
-``prompt_search``   grams of the prompts of all records that are shown (``grams.py``); keeps no text itself
-``search_backlog``  records whose entry there does not yet follow the table, with the prompt it was made of
-``record_counts``   how many records there are of each kind, kept by triggers
+``prompt_search``   grams of the prompts of all visible records (``ngrams.py``); a contentless FTS5 table
+``search_backlog``  records whose entry there is out of date, with the prompt it was made from
+``record_counts``   number of records for each combination of FACETS, maintained by triggers
 
-The triggers are plain SQL, so that a program that knows nothing of this one may write to the table.
+The triggers are plain SQL, so that other programs may write to the table.
 """
 
 import sqlite3
@@ -18,20 +18,20 @@ FACETS = ("status", "aspect_ratio", "resolution", "model", "favourite")
 
 
 def add_search(db: sqlite3.Connection) -> None:
-    """The second migration: indexes, counts, and an index of prompts that is filled later, bit by bit."""
+    """Add indexes, counts, and the full-text index, which is filled later in the background."""
     for statement in (*_LEDGER_OUTLIVES_RECORDS, *_INDEXES, *_COUNTS, *_SEARCH):
         db.execute(statement)
     rebuild_index(db)
 
 
 def add_merging(db: sqlite3.Connection) -> None:
-    """Remember how much was added to the index since its pieces were last joined."""
+    """Add the number of entries added since the index segments were last merged."""
     db.execute("ALTER TABLE search_state ADD COLUMN added INTEGER NOT NULL DEFAULT 0")
     db.execute("ALTER TABLE search_state ADD COLUMN is_merging INTEGER NOT NULL DEFAULT 0")
 
 
 def rebuild_index(db: sqlite3.Connection) -> None:
-    """Forget the index of prompts and note every record as not yet in it; inside a transaction."""
+    """Clear the index of prompts and add every visible record to the backlog; inside a transaction."""
     db.execute("INSERT INTO prompt_search (prompt_search) VALUES ('delete-all')")
     db.execute("DELETE FROM search_backlog")
     db.execute(f"INSERT INTO search_backlog (id) SELECT id FROM generation_records WHERE {VISIBLE}")
@@ -39,11 +39,11 @@ def rebuild_index(db: sqlite3.Connection) -> None:
 
 
 def has_other_normaliser(db: sqlite3.Connection) -> bool:
-    """Whether the index was made with another folding and misses what this one would find."""
+    """Whether the index was made with another normalisation and has to be rebuilt."""
     return str(db.execute("SELECT folding FROM search_state").fetchone()["folding"]) != NORMALISER
 
 
-# A record may be deleted for good; what was paid for it stays in the ledger.
+# Drops the foreign key: charges stay in the ledger when their record is permanently deleted.
 _LEDGER_OUTLIVES_RECORDS = (
     "ALTER TABLE sends RENAME TO earlier_sends",
     "DROP INDEX sends_of_record",

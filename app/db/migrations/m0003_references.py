@@ -1,24 +1,24 @@
-"""The third part of the database's shape: which records used which reference, which pictures are also in OSS.
+"""Migrations: reference image usage, and copies of pictures in the bucket (OSS).
 
-``reference_uses``  a line for each record and each name of each of its references: address and hash
-``output_copies``   finished pictures that are, or shall be, also in the bucket
-``copies_noted``    one number: every finished picture of a record up to it has its line in ``output_copies``
+``reference_uses``  one row for each record and each name (URL, hash) of its references
+``output_copies``   finished pictures copied, or queued to be copied, to the bucket
+``copies_noted``    one number: all finished pictures of records up to this id are in ``output_copies``
 
-The triggers are plain SQL, so that a program that knows nothing of this one may write to the table.
+The triggers are plain SQL, so that other programs may write to the table.
 """
 
 import sqlite3
 
 
 def add_library(db: sqlite3.Connection) -> None:
-    """The third migration; what the records so far used is noted."""
+    """Add the tables and fill ``reference_uses`` from the existing records."""
     for statement in _TABLES:
         db.execute(statement)
     db.execute(f"INSERT OR IGNORE INTO reference_uses {_uses('generation_records')}")
 
 
 def hasten_copies(db: sqlite3.Connection) -> None:
-    """The sixth migration: the next copy is found without sorting all that wait."""
+    """Replace an index, so that the next copy is found without a sort."""
     db.execute("DROP INDEX copies_waiting")
     db.execute(
         """
@@ -29,13 +29,13 @@ def hasten_copies(db: sqlite3.Connection) -> None:
 
 
 def add_noted_copies(db: sqlite3.Connection) -> None:
-    """The migration that remembers up to which record all pictures are noted; so far nobody knows."""
+    """Add ``copies_noted``, starting at 0."""
     db.execute("CREATE TABLE copies_noted (up_to INTEGER NOT NULL)")
     db.execute("INSERT INTO copies_noted (up_to) VALUES (0)")
 
 
 def _uses(record: str) -> str:
-    """What a record used, by hash and by address; text that is no list of objects used nothing."""
+    """SELECT of a record's references by hash and URL; invalid JSON yields no rows."""
     source = f"{record}," if record == "generation_records" else ""
     text = f"{record}.sample_images"
     images = f"json_each(CASE WHEN json_valid({text}) THEN {text} ELSE '[]' END) AS image"

@@ -1,22 +1,22 @@
-"""The fifth part of the database's shape: the ledger can be summed by day and batch, and settled by a person.
+"""Migrations: sums of the ledger, and manual resolution of charges with an unknown outcome.
 
-``sends_totals``   how many sends there are of each outcome and what they cost; ``sends_by_hour`` the same for
-                   each hour (UTC) and model. Kept by triggers: no sum reads a million lines.
-``settlements``    what a person said of sends whose outcome nobody knew; ``settled_records`` how the records
-                   were before, for the undo
+``sends_totals``   number and amount of charges by outcome; ``sends_by_hour`` also by hour (UTC) and model.
+                   Maintained by triggers, so that no sum scans the ledger.
+``settlements``    manual resolutions of unknown charges; ``settled_records`` the records' previous state,
+                   for undo
 """
 
 import sqlite3
 
 
 def add_usage(db: sqlite3.Connection) -> None:
-    """The fifth migration; what was sent so far is summed."""
+    """Add the tables and sum the existing charges."""
     for statement in _STATEMENTS:
         db.execute(statement)
 
 
 def add_free_sends(db: sqlite3.Connection) -> None:
-    """The seventh migration: a send says that nobody can be charged for it; of earlier ones, who knows."""
+    """Add ``is_free``, which marks charges that can never cost money; 0 for existing ones."""
     db.execute("ALTER TABLE sends ADD COLUMN is_free INTEGER NOT NULL DEFAULT 0")
 
 
@@ -39,7 +39,7 @@ _MORE = """
 
 _STATEMENTS = (
     "ALTER TABLE sends ADD COLUMN settlement_id INTEGER",
-    # Asks for a picture that was ordered before, although its batch is paused.
+    # 1: fetch a submitted picture although its batch is paused.
     "ALTER TABLE generation_records ADD COLUMN collecting INTEGER NOT NULL DEFAULT 0",
     """
     CREATE TABLE settlements (

@@ -1,14 +1,14 @@
-"""The eighth part of the database's shape: a send may have no price, which is not to cost nothing.
+"""Migration: charges of unknown price, as distinct from a price of 0.
 
-``is_priced`` of a send or a batch   0: nobody knew what a picture costs, and its ``_micros`` are 0
-``unpriced`` and ``…_unpriced``      how many such sends are in a sum of money
+``is_priced`` of a charge or batch   0: the price is unknown and its ``_micros`` are 0
+``unpriced`` and ``…_unpriced``      number of such charges in a sum
 """
 
 import sqlite3
 
 
 def add_unpriced(db: sqlite3.Connection) -> None:
-    """The eighth migration; whatever was sent so far counts as priced."""
+    """Add the columns; existing charges count as priced."""
     for statement in _STATEMENTS:
         db.execute(statement)
 

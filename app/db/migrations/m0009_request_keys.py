@@ -1,13 +1,13 @@
-"""The part of the database's shape that remembers orders by their request keys.
+"""Migration: request keys (idempotency keys) of submissions.
 
-``request_keys``  a line for each key: the digest of what was asked, the answer as JSON, when (Unix seconds)
+``request_keys``  one row for each key: digest of the request, response as JSON, time (Unix seconds)
 """
 
 import sqlite3
 
 
 def add_request_keys(db: sqlite3.Connection) -> None:
-    """The migration that makes the table; no earlier order had a key."""
+    """Add the table, initially empty."""
     db.execute(
         """
         CREATE TABLE request_keys (
