@@ -1,7 +1,7 @@
-"""The face of everything kept in SQLite: records, batches, the ledger of sends.
+"""The public data API: records, batches and the ledger of charges, stored in SQLite.
 
-The rooms of ``storage/`` behind it are the only ones that know sqlite3. One connection per request or
-worker thread; every function takes it first, as ``db``.
+Re-exports ``app.db``, the only package that imports sqlite3. One connection per request or worker
+thread; every function takes it as its first argument, ``db``.
 """
 
 from sqlite3 import Error

@@ -1,4 +1,4 @@
-"""SQLite: every table and every statement.
+"""The SQLite schema and all SQL statements.
 
-The only package that imports ``sqlite3``; reached through ``database``.
+The only package that imports ``sqlite3``; its public API is ``database``.
 """

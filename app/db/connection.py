@@ -1,4 +1,4 @@
-"""Opening the database file: connections, the transaction, migrations, the copy made before them."""
+"""Database connections, transactions, and schema migrations with a backup beforehand."""
 
 import os
 import sqlite3
@@ -16,19 +16,19 @@ from app.db.open_files import OpenConnection, damage_text, file_id, is_damage, l
 from app.errors import StorageError, StoreDamaged, StoreLost, WriteRefused
 from app.system import windows_files
 
-BUSY_SECONDS = 15.0  # for both: the writers of this process, and those of others
-_CHECK_SECONDS = 1.0  # of looking at the pages at each start; a million records take three
+BUSY_SECONDS = 15.0  # timeout for the write lock, both within this process and between processes
+_CHECK_SECONDS = 1.0  # limit of the page check at startup; a million records take 3 s
 
-# Writers of one process take turns here: SQLite's own waiting is a lottery of sleeps, in which some of 64
-# threads lose for half a second. Between processes the file's lock decides, as ever.
+# Serialises the writers of this process: SQLite's busy handler polls with sleeps, so that some of 64 threads
+# wait for half a second. Between processes SQLite's file lock applies.
 _write_lock = threading.Lock()
 
 
 def open_database(path: Path) -> None:
-    """Make the file or bring it up to date; an older one is first copied beside itself.
+    """Create the database file or migrate it; before a migration it is copied to ``<name>.backup-<time>``.
 
-    Call once before serving. Raises StorageError when the file is a newer one or cannot be opened, StoreLost
-    when it is damaged, as far as a second of looking shows.
+    Call once before serving. Raises StorageError when the file has a newer schema or cannot be opened,
+    StoreDamaged when a page check of at most one second finds damage.
     """
     deadline = time.monotonic() + _CHECK_SECONDS
     try:
@@ -48,10 +48,10 @@ def open_database(path: Path) -> None:
 
 
 def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> OpenConnection:
-    """A connection: rows by name, autocommit, foreign keys, durable commits.
+    """Open a connection with ``sqlite3.Row`` rows, autocommit, foreign keys and durable commits.
 
-    Not ``one_thread``: several threads use it, one at a time. Raises StoreLost when there is no file, unless
-    it is to be made.
+    With ``one_thread=False`` several threads may use it, one at a time. Raises StoreLost when the file does
+    not exist and ``create`` is false.
     """
     if not (create or file_id(path)):
         raise StoreLost(missing_text(path))
@@ -71,11 +71,11 @@ def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> Ope
 
 @contextmanager
 def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[None]:
-    """``BEGIN IMMEDIATE … COMMIT``, or ROLLBACK when the body raises.
+    """Run the body in ``BEGIN IMMEDIATE … COMMIT``; ROLLBACK when it raises.
 
-    What is not ``durable`` may be undone by a power cut (not by a crash) until the next durable one.
-    Raises WriteRefused, with nothing changed, when the file is locked for too long or cannot grow; StoreLost
-    when its path leads to it no more, or it is damaged.
+    With ``durable=False`` a power cut (not a crash) may undo it until the next durable commit.
+    Raises WriteRefused, with nothing changed, when the file is locked for too long or cannot grow;
+    StoreLost when the file was moved or replaced, StoreDamaged when it is damaged.
     """
     with _turn() as deadline:
         try:
@@ -97,7 +97,7 @@ def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[Non
 
 @contextmanager
 def _turn() -> Iterator[float]:
-    """This thread's turn among the writers of the process -> until when it may wait for other processes."""
+    """Hold the process-wide write lock -> the deadline (monotonic) for waiting on other processes."""
     deadline = time.monotonic() + BUSY_SECONDS
     if not _write_lock.acquire(timeout=BUSY_SECONDS):
         raise _refused("database is locked")
@@ -122,7 +122,7 @@ def _refused(why: str) -> WriteRefused:
 
 @contextmanager
 def read_transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Several reads that see one and the same state; within another, that one's."""
+    """Run several reads on one snapshot; inside an open transaction, use that one."""
     if db.in_transaction:
         yield
         return
@@ -135,7 +135,7 @@ def read_transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def foreign_keys_off(db: sqlite3.Connection) -> Iterator[None]:
-    """Around transactions in which what other programs' tables and views say of ours binds nobody."""
+    """Disable foreign keys (other programs may have added some) around this block."""
     db.execute("PRAGMA foreign_keys = OFF")
     db.execute("PRAGMA legacy_alter_table = ON")
     try:
@@ -146,18 +146,18 @@ def foreign_keys_off(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def next_version(db: sqlite3.Connection) -> int:
-    """The next value of the change counter; inside a transaction."""
+    """Increment the change counter and return it; inside a transaction."""
     row = db.execute("UPDATE change_counter SET value = value + 1 RETURNING value").fetchall()[0]
     return int(row["value"])
 
 
 def last_version(db: sqlite3.Connection) -> int:
-    """The change counter as it stands: grows with every change of any record or batch."""
+    """The current value of the change counter, which grows with every change of a record or batch."""
     return int(db.execute("SELECT value FROM change_counter").fetchone()["value"])
 
 
 def is_up_to_date(db: sqlite3.Connection) -> bool:
-    """Whether the file has the shape that this program knows."""
+    """Whether all migrations have been applied to the file."""
     return _version(db) == len(MIGRATIONS)
 
 
@@ -171,13 +171,13 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
     with foreign_keys_off(db):
         for number, migration in enumerate(MIGRATIONS):
             with transaction(db):
-                if _version(db) == number:  # another process may have been quicker
+                if _version(db) == number:  # another process may have applied it
                     migration(db)
                     db.execute(f"PRAGMA user_version = {number + 1}")
 
 
 def _version(db: sqlite3.Connection) -> int:
-    """How many migrations the file has seen; what another program counts there is no count of ours."""
+    """How many migrations were applied; a ``user_version`` set by another program counts as 0."""
     ours = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'change_counter'").fetchone()
     return int(db.execute("PRAGMA user_version").fetchone()[0]) if ours else 0
 
@@ -188,7 +188,7 @@ def _copy_beside(db: sqlite3.Connection, path: Path) -> None:
     try:
         with closing(sqlite3.connect(part)) as target:
             db.backup(target)
-        if not copy.exists():  # another process that starts in this very second was quicker
+        if not copy.exists():  # another process may have made it in the same second
             windows_files.replace(part, copy)
     finally:
         windows_files.unlink(part)

@@ -1,4 +1,4 @@
-"""The ledger of sends: one line for every call that may cost money, written before it goes out."""
+"""The ledger of charges: one row per call that may cost money, written before the call."""
 
 import sqlite3
 from decimal import Decimal
@@ -13,15 +13,15 @@ _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unkn
 
 
 class BudgetReached(Conflict):
-    """One more picture would spend more than BUDGET."""
+    """One more image would exceed BUDGET."""
 
 
 class BatchNotActive(Conflict):
-    """The batch was paused or cancelled after its record had been claimed: nothing more is sent."""
+    """The batch was paused or cancelled after the record was claimed; nothing is submitted."""
 
 
 class LeaseLost(Conflict):
-    """Somebody else has the record by now: whoever held it slept too long, or the clock was set anew."""
+    """Our lease expired and another worker claimed the record (suspend, or clock change)."""
 
 
 def open_charge(
@@ -32,12 +32,12 @@ def open_charge(
     budget: Decimal | None,
     is_free: bool = False,
 ) -> int:
-    """Note that this record is about to be ordered, at this price in CNY; returns the send's id.
+    """Insert the charge for submitting this record, at this price in CNY; returns the charge's id.
 
-    None: nobody knows the price, and under a BUDGET nothing is ordered at such a one.
-    ``is_free`` notes that nobody can be charged for it: only such a one may be sent again after a crash.
-    Raises, with nothing written, ClaimLost when another claim was made since (its holder orders the picture,
-    nobody else), BatchAtRest, or BudgetReached when billed, feared and open sends leave too little.
+    ``price=None`` is an unknown price, refused under a BUDGET. Only a charge with ``is_free`` and price 0
+    may be submitted again after a crash.
+    Raises, with nothing written, LeaseLost when the record was claimed again, BatchNotActive, or
+    BudgetReached when charged, unknown and open charges leave too little.
     """
     with transaction(db):
         if not still_owned(db, record, Status.RUNNING):
@@ -65,9 +65,9 @@ def open_charge(
 
 
 def save_task_id(db: sqlite3.Connection, record: Record, ticket: str) -> None:
-    """Keep the service's own id for the work under way, before anybody waits for it.
+    """Store the provider's task id (column ``ticket``) before polling starts.
 
-    Whoever was thought dead meanwhile, and had the record taken over, leaves the other's ticket alone.
+    Does nothing when the claim was lost: the record then holds the new owner's task id.
     """
     with transaction(db):
         if not still_owned(db, record, Status.RUNNING, Status.UNKNOWN):
@@ -85,21 +85,21 @@ def save_task_id(db: sqlite3.Connection, record: Record, ticket: str) -> None:
 
 
 def still_owned(db: sqlite3.Connection, record: Record, *statuses: Status) -> bool:
-    """Whether this claim still counts: same attempt, and nobody brought the record to another end."""
+    """Whether this claim is still valid: same attempt, and the record has one of these statuses."""
     sql = "SELECT status FROM generation_records WHERE id = :id AND attempts = :attempts"
     row = db.execute(sql, {"id": record.id, "attempts": record.attempts}).fetchone()
     return row is not None and row["status"] in statuses
 
 
 def is_free_charge(db: sqlite3.Connection, record_id: int) -> bool:
-    """Whether nobody can be charged for the record's last order, as was noted when it went out."""
+    """Whether the record's last charge was marked free when it was opened."""
     sql = "SELECT is_free FROM sends WHERE record_id = :id ORDER BY id DESC LIMIT 1"
     row = db.execute(sql, {"id": record_id}).fetchone()
     return row is not None and bool(row["is_free"])
 
 
 def close_free_charges(db: sqlite3.Connection, record_id: int) -> None:
-    """Close what a dead worker had ordered for nothing; inside a transaction."""
+    """Close the free charges that a crashed worker left open; inside a transaction."""
     db.execute(
         """
         UPDATE sends
@@ -112,11 +112,11 @@ def close_free_charges(db: sqlite3.Connection, record_id: int) -> None:
 
 
 def close_charges(db: sqlite3.Connection, record_id: int, billed: Billed, cause: str = "") -> None:
-    """Write the outcome behind what is still open for this record; inside a transaction.
+    """Set the outcome of the record's open charges; inside a transaction.
 
-    The last send feared to be billed is settled too when the truth comes out: the picture arrived, or
-    the ticket that was kept for it tells, or its worker only slept and heard. A picture that arrives also
-    corrects what a person said of it, and a free send that was written off.
+    Also resolves the last charge with unknown outcome when the image arrived, when its stored task id gives
+    the result, or when its worker was only suspended. An arrived image also overrides a manual resolution,
+    and the closing of an interrupted free charge.
     """
     db.execute(
         """
@@ -139,7 +139,7 @@ def close_charges(db: sqlite3.Connection, record_id: int, billed: Billed, cause:
 
 
 def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
-    """Write into the record what its sends cost and what is at stake; inside a transaction."""
+    """Recompute the record's charged and unresolved amounts from its charges; inside a transaction."""
     db.execute(
         """
         UPDATE generation_records
@@ -164,9 +164,9 @@ def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
 def check_affordable(
     db: sqlite3.Connection, batch_id: str, *, card: ModelSpec, budget: Decimal | None
 ) -> None:
-    """Raises BudgetReached when going on with a paused batch would only pause it again.
+    """Raises BudgetReached when a resumed batch would be paused again at once.
 
-    That is so when its next order costs more than is left, and nothing waits to be collected.
+    That is so when its next record must be submitted and costs more than the remaining budget.
     """
     waiting = db.execute(
         f"""
@@ -200,7 +200,7 @@ def _is_not_active(db: sqlite3.Connection, batch_id: str | None) -> bool:
 
 
 def _note_late_start(db: sqlite3.Connection, record: Record) -> None:
-    """A record that was claimed well before its slot was free starts now, also on the page."""
+    """Reset ``started_at`` when the record was claimed more than a second before it is submitted."""
     late = db.execute(
         """
         UPDATE generation_records
@@ -214,7 +214,7 @@ def _note_late_start(db: sqlite3.Connection, record: Record) -> None:
 
 
 def committed_spend(db: sqlite3.Connection) -> Decimal:
-    """CNY billed, feared to be billed, or under way: what counts against BUDGET."""
+    """CNY of charged, unknown and open charges: what counts against BUDGET."""
     row = db.execute(
         "SELECT sum(micros) AS total FROM sends_totals WHERE outcome IN ('open', 'billed', 'unknown')"
     ).fetchone()

@@ -1,7 +1,7 @@
-"""The records as a queue: claimed under a lease, given back, brought to an end.
+"""The record queue: claim a record under a lease, extend, requeue, finish or fail it.
 
-A lease names its owner and runs out by itself, so a dead worker's records come free, also when several
-processes share the file. ``attempts`` guards the end: whoever lost the record cannot finish it.
+A lease has an owner and expires, so a crashed worker's records can be claimed again, also when several
+processes share the file. ``attempts`` is the fencing token: only the latest claim can finish a record.
 """
 
 import json
@@ -20,13 +20,13 @@ from app.domain import Record, SavedImage, Status
 from app.errors import Billed, ModelError
 
 MAX_CRASHES = 5
-# A lease or a pause that reaches farther than any that is given was given by a clock that has been set back
-# since: it counts as over.
+# A lease or retry delay that ends later than these limits allow was set before the clock was set back; it
+# counts as expired.
 LONGEST_LEASE = 60.0
 LONGEST_PAUSE = 120.0
 _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
-# Ordered, at whoever's cost, but nobody knows with what result: never handed out again by themselves.
+# Submitted, possibly charged, outcome unknown: never claimed again automatically.
 AMBIGUOUS = """
     ticket IS NULL AND EXISTS (
         SELECT 1
@@ -34,21 +34,21 @@ AMBIGUOUS = """
         WHERE sends.record_id = generation_records.id AND sends.outcome = 'open' AND NOT sends.is_free)
 """
 
-# Said twice, so that SQLite sees that the index of open records will do: it looks at nothing else then.
+# The second condition lets SQLite use the partial index of open records.
 _RUNNING = "status = 'running' AND status IN ('queued', 'running')"
 STALLED = f"{_RUNNING} AND (lease_until < :now OR lease_until > :now + {LONGEST_LEASE})"
 READY = f"(not_before <= :now OR not_before > :now + {LONGEST_PAUSE})"
 
-# What a dead worker left behind and nobody may take up: ordered with an unknown result or left behind too
-# often; or never ordered, or for nothing, and not to be now.
+# Expired leases that must not be claimed again: submitted with unknown outcome, or crashed MAX_CRASHES times;
+# or not submitted (or free) and the batch is no longer active.
 UNRECLAIMABLE = f"lapses >= {MAX_CRASHES} OR {AMBIGUOUS}"
 ORPHANED = """
     ticket IS NULL AND EXISTS (
         SELECT 1 FROM batches WHERE batches.id = generation_records.batch_id AND batches.state <> 'active')
 """
 
-# What a dead worker left behind; what was ordered and is waited for although its batch was cancelled, or was
-# paused and nothing stands in the way; the next record of the batches at work. In this order.
+# In this order: an expired lease; a submitted record to fetch although its batch is cancelled, or paused
+# without blocking fetches; the next queued record of the active batches.
 _CLAIMABLE = f"""
     coalesce(
         (
@@ -94,11 +94,11 @@ def claim_record(
     lease: float,
     claimed_ids: Sequence[int] = (),
 ) -> Record | None:
-    """Take the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds.
+    """Claim the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds.
 
-    What the owner has ``in_hand`` is not left behind, though its lease ran out while the machine slept.
+    ``claimed_ids`` are the owner's own records: their leases may expire while the machine is suspended.
     """
-    with transaction(db, durable=False):  # nothing was sent yet; the ledger's line makes it durable too
+    with transaction(db, durable=False):  # nothing is submitted yet; open_charge commits durably
         rows = db.execute(
             f"""
             UPDATE generation_records
@@ -124,14 +124,14 @@ def claim_record(
 
 
 def has_claimable(db: sqlite3.Connection, *, model: str, now: float, claimed_ids: Sequence[int] = ()) -> bool:
-    """Whether ``claim_record`` would find something; only reads."""
+    """Whether ``claim_record`` would return a record; read-only."""
     fields = {"model": model, "now": now, "in_hand": json.dumps(claimed_ids)}
     row = db.execute(f"SELECT {_CLAIMABLE} AS id", fields).fetchone()
     return row["id"] is not None
 
 
 def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, until: float) -> None:
-    """Say that this owner is alive and still at these records; ``until`` is Unix time."""
+    """Extend this owner's leases of these records; ``until`` is Unix time."""
     if not ids:
         return
     with transaction(db):
@@ -146,16 +146,16 @@ def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, unt
 
 
 def list_unreclaimable(db: sqlite3.Connection, *, now: float) -> list[Record]:
-    """What ``settle_lapsed`` is about to end or put back; its picture may have been kept all the same."""
+    """The records that ``reap_stalled`` would end or requeue; their image may already be saved."""
     return _list_stalled(db, f"{UNRECLAIMABLE} OR {ORPHANED}", now)
 
 
 def reap_stalled(db: sqlite3.Connection, *, now: float) -> int:
-    """End, or put back, what may not be handed out again after its worker died -> how many.
+    """End or requeue the records with an expired lease that must not be claimed again -> how many.
 
-    Died between sending and hearing: ``unknown``. ``attempts`` stays, so that a worker that only slept
-    may still bring its picture home. Died too often: ``failed``, or ``unknown`` with its ticket. Never
-    sent, or for nothing, and its batch was paused or cancelled: queued, or cancelled with it.
+    Submitted without a response: ``unknown``; ``attempts`` stays, so that a worker that was only suspended
+    can still finish it. Crashed MAX_CRASHES times: ``failed``, or ``unknown`` with its task id. Not submitted
+    (or free) in a paused or cancelled batch: queued, or cancelled with it.
     """
     if not (_list_stalled(db, UNRECLAIMABLE, now) or _list_stalled(db, ORPHANED, now)):
         return 0
@@ -188,7 +188,7 @@ def _outcome_of_stalled(db: sqlite3.Connection, record: Record) -> tuple[Status,
 
 
 def has_stalled_of_other_models(db: sqlite3.Connection, *, model: str, now: float) -> bool:
-    """Whether a dead worker left records of another image model, which no claim of this one takes up."""
+    """Whether there are expired leases of another image model, which this model's claims ignore."""
     sql = (
         f"SELECT 1 FROM generation_records WHERE {STALLED} AND model <> :model AND NOT ({AMBIGUOUS}) LIMIT 1"
     )
@@ -196,9 +196,9 @@ def has_stalled_of_other_models(db: sqlite3.Connection, *, model: str, now: floa
 
 
 def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int:
-    """Pause the batches that were queued for another image model -> how many; their tickets are kept.
+    """Pause the batches that were queued for another image model -> how many; task ids are preserved.
 
-    What was asked of one model must not be made by another and paid for twice.
+    A record submitted to one model must not be submitted, and charged, again by another.
     """
     with transaction(db):
         left = db.execute(
@@ -232,15 +232,15 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
 def requeue_record(
     db: sqlite3.Connection, record: Record, *, not_before: float, error: ModelError | None = None
 ) -> None:
-    """Give a record back for a later try, not before that Unix time; its batch was cancelled: to its end.
+    """Requeue a record until ``not_before`` (Unix time), or cancel it when its batch was cancelled.
 
-    ``error`` says why, and whether its ticket can still be collected; without one (the worker stops)
-    everything stays as it is, but what was ordered and whose ticket could not be kept is unknown.
+    ``error`` gives the reason and whether the task id is still valid. Without one (the worker stops)
+    nothing else changes, but a record that was submitted and has no task id ends as ``unknown``.
     """
     with transaction(db):
         if not _still_owned(db, record):
             return
-        if error is None and _is_in_doubt(db, record):
+        if error is None and _is_ambiguous(db, record):
             _end(db, record, *_outcome_of_stalled(db, record))
             return
         if error is not None and not error.task_valid:
@@ -257,13 +257,13 @@ def requeue_record(
             )
 
 
-def _is_in_doubt(db: sqlite3.Connection, record: Record) -> bool:
+def _is_ambiguous(db: sqlite3.Connection, record: Record) -> bool:
     sql = f"SELECT 1 FROM generation_records WHERE id = :id AND {AMBIGUOUS}"
     return db.execute(sql, {"id": record.id}).fetchone() is not None
 
 
 def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
-    """Whether the record's batch was cancelled meanwhile; then the record is too, unless it was ordered."""
+    """Cancel the record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
     return bool(
         db.execute(
             f"""
@@ -285,10 +285,10 @@ def finish_record(
     seed: int | None = None,
     to_bucket: bool = False,
 ) -> bool:
-    """The picture is kept: success, with its real size and name -> False when somebody else ended it.
+    """Mark the record successful, with the saved image's size and name -> False when the claim was lost.
 
-    ``to_bucket``: it shall also be there. A power cut may undo this, not the picture: it is adopted, or
-    collected again by its ticket.
+    ``to_bucket`` schedules a copy to the bucket. A power cut may undo the commit, but the image is then
+    found on disk or fetched again by its task id.
     """
     with transaction(db, durable=False):
         if not _still_owned(db, record):
@@ -327,7 +327,7 @@ def finish_record(
 
 
 def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bool:
-    """A bad end: ``unknown`` when it may have been billed and nobody can know, else ``failed``."""
+    """End the record: ``unknown`` when it may have been charged, else ``failed``; False when the claim was lost."""
     status = Status.UNKNOWN if error.billed is Billed.UNKNOWN else Status.FAILED
     with transaction(db):
         if not _still_owned(db, record):
@@ -343,7 +343,7 @@ def _still_owned(db: sqlite3.Connection, record: Record) -> bool:
 def _requeue(
     db: sqlite3.Connection, record: Record, *, not_before: float, error: ModelError | None = None
 ) -> bool:
-    """Into the queue, or to its end with its batch -> whether it was the latter."""
+    """Requeue the record, or cancel it with its batch -> whether it was cancelled."""
     db.execute(
         """
         UPDATE generation_records
@@ -364,7 +364,7 @@ def _requeue(
             "throttled": bool(error and error.throttled),
         },
     )
-    # It was thought dead, and its batch at its end, while it only slept: there is something left to do.
+    # The batch may have finished while this worker was suspended; now it has open work again.
     db.execute(
         "UPDATE batches SET state = 'active' WHERE id = :id AND state = 'finished'", {"id": record.batch_id}
     )
@@ -400,6 +400,6 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
 
 
 def row_label(record: Record) -> str:
-    """``第 3 行 · 第 2 张``, to begin a line of its log with."""
+    """``第 3 行 · 第 2 张``: the prefix of the record's log lines."""
     many = f" · 第 {record.picture_number} 张" if record.num_images > 1 else ""
     return f"第 {record.row_number} 行{many}"
