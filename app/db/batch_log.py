@@ -1,4 +1,4 @@
-"""The log of a batch, a line an event, as people read it: warnings and errors are never left out."""
+"""The user-visible log of a batch, one line per event."""
 
 import sqlite3
 
@@ -8,7 +8,7 @@ from app.domain import LogLine
 
 
 def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, newest: int = 500) -> list[LogLine]:
-    """What was written after version ``since``, oldest first: all warnings and errors, the newest lines."""
+    """Log lines after version ``since``, oldest first: the newest ones, and all warnings and errors."""
     rows = db.execute(
         """
         SELECT id, at, level, text, record_id
@@ -30,7 +30,7 @@ def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, newest: i
 
 
 def count_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0) -> int:
-    """How many lines were written after version ``since``, whatever they say."""
+    """The number of log lines after version ``since``, of any level."""
     sql = "SELECT count(*) AS number FROM batch_log WHERE batch_id = :batch_id AND version > :since"
     return int(db.execute(sql, {"batch_id": batch_id, "since": since}).fetchone()["number"])
 
@@ -38,7 +38,7 @@ def count_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0) -> int:
 def add_log(
     db: sqlite3.Connection, batch_id: str | None, level: str, text: str, record_id: int | None = None
 ) -> None:
-    """One line of the batch's log; inside a transaction. Also moves the batch's version on."""
+    """Add a line to the batch's log and increment the batch's version; inside a transaction."""
     if batch_id is None:
         return
     fields = {"batch_id": batch_id, "level": level, "text": text, "record_id": record_id}

@@ -1,4 +1,4 @@
-"""Batches: records submitted together, and what became of them."""
+"""Batches: records submitted together, their state, counts and costs."""
 
 import json
 import secrets
@@ -16,7 +16,7 @@ from app.db.versions import touch
 from app.domain import Batch, BatchStatus, ImageRequest, ModelSpec, Record, Status, file_key
 from app.errors import Conflict, NotFound
 
-# What failed and is paid for once when it is retried: it was not charged, or it is collected by its ticket.
+# Failed records whose retry does not cause a second charge: not charged yet, or fetched by their task id.
 NOT_CHARGED = """
     status = 'failed' AND deleted_at IS NULL
     AND (ticket IS NOT NULL OR (cost_micros = 0 AND cost_unpriced = 0))
@@ -35,12 +35,12 @@ def add_batch(
     key: RequestKey | None = None,
     row_numbers: Sequence[int] | None = None,
 ) -> tuple[str, list[int]]:
-    """The batch and one queued record per picture, in one transaction -> (batch id, record ids).
+    """Insert a batch and one queued record per image, in one transaction -> (batch id, record ids).
 
-    ``stems`` are the wanted file names without ending, one a request; ``is_taken`` tells whether a stem
-    is in use on disk. What the model does not take is left out (``card.accept``). Without ``row_numbers``
-    rows count from 1.
-    A ``key`` that was used within 24 hours queues nothing and answers with its first batch.
+    ``stems`` are the preferred file names without extension, one per request; ``is_taken`` returns whether
+    one is in use on disk. Fields that the model does not accept are removed (``card.strip_unsupported``).
+    ``row_numbers`` default to 1, 2, …
+    A ``key`` used within 24 hours inserts nothing and returns its first batch.
     """
     batch_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     accepted = [card.strip_unsupported(request) for request in requests]
@@ -129,7 +129,7 @@ def _add_record(db: sqlite3.Connection, fields: dict[str, object]) -> int:
 
 
 def get_batch(db: sqlite3.Connection, batch_id: str) -> Batch:
-    """The batch with its counts, costs and time to go. Raises NotFound."""
+    """The batch with its counts, costs and estimated seconds left. Raises NotFound."""
     row = db.execute("SELECT * FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
     if row is None:
         raise NotFound("没有这个批次，它可能来自另一个数据库")
@@ -139,7 +139,7 @@ def get_batch(db: sqlite3.Connection, batch_id: str) -> Batch:
 def list_batches(
     db: sqlite3.Connection, *, limit: int, offset: int = 0, source: str | None = None
 ) -> list[Batch]:
-    """Batches, newest first; only those of one source when it is named."""
+    """Batches, newest first; only those of ``source`` if given."""
     which = "WHERE source = :source ORDER BY created_at DESC, rowid DESC" if source else "ORDER BY rowid DESC"
     sql = f"SELECT * FROM batches {which} LIMIT :limit OFFSET :offset"
     rows = db.execute(sql, {"limit": limit, "offset": offset, "source": source}).fetchall()
@@ -147,13 +147,13 @@ def list_batches(
 
 
 def count_batches(db: sqlite3.Connection, *, source: str | None = None) -> int:
-    """How many batches there are; only those of one source when it is named."""
+    """The number of batches; only those of ``source`` if given."""
     sql = f"SELECT count(*) AS number FROM batches {'WHERE source = :source' if source else ''}"
     return int(db.execute(sql, {"source": source}).fetchone()["number"])
 
 
 def get_batch_version(db: sqlite3.Connection, batch_id: str) -> int:
-    """Grows with every change of the batch, its records or its log. Raises NotFound."""
+    """The batch's version, which grows with every change of it, its records or its log. Raises NotFound."""
     row = db.execute("SELECT version FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
     if row is None:
         raise NotFound("没有这个批次，它可能来自另一个数据库")
@@ -161,7 +161,7 @@ def get_batch_version(db: sqlite3.Connection, batch_id: str) -> int:
 
 
 def list_batch_records(db: sqlite3.Connection, *batch_ids: str, since: int = 0) -> list[Record]:
-    """Records of these batches changed after version ``since``, in the order in which they were asked for."""
+    """Records of these batches changed after version ``since``, in order of insertion."""
     rows = db.execute(
         f"""
         SELECT {RECORD}
@@ -176,7 +176,7 @@ def list_batch_records(db: sqlite3.Connection, *batch_ids: str, since: int = 0) 
 
 
 def count_open_work(db: sqlite3.Connection) -> tuple[int, int, int]:
-    """(running, queued, total) of the active batches, in pictures; all 0 when there is none."""
+    """(running, queued, total) of the active batches, in images; all 0 when there is none."""
     row = db.execute(
         """
         SELECT
@@ -192,7 +192,7 @@ def count_open_work(db: sqlite3.Connection) -> tuple[int, int, int]:
 
 
 def get_paused_reason(db: sqlite3.Connection) -> str:
-    """Why the newest batch that paused by itself did so; empty when none did."""
+    """The reason of the newest automatically paused batch; empty when there is none."""
     row = db.execute(
         """
         SELECT paused_reason
@@ -206,7 +206,7 @@ def get_paused_reason(db: sqlite3.Connection) -> str:
 
 
 def list_paused_reasons(db: sqlite3.Connection, *, source: str) -> dict[str, str]:
-    """Batches of this source that are paused -> why; empty when a person did it."""
+    """The paused batches of this source: id -> reason, empty when paused by a user."""
     sql = "SELECT id, paused_reason FROM batches WHERE state = 'paused' AND source = :source"
     return {row["id"]: row["paused_reason"] for row in db.execute(sql, {"source": source}).fetchall()}
 
@@ -214,9 +214,9 @@ def list_paused_reasons(db: sqlite3.Connection, *, source: str) -> dict[str, str
 def pause_batch(
     db: sqlite3.Connection, batch_id: str, reason: str = "", *, stops_collecting: bool = False
 ) -> None:
-    """Order no more of its pictures; those that were ordered are still collected, they are paid for.
+    """Stop submitting the batch's records; submitted ones are still fetched, since they are charged.
 
-    ``stops_collecting``: what made it pause stands in the way of that too (a wrong key, a full disk).
+    ``stops_collecting``: the cause prevents fetching too (a wrong key, a full disk).
     """
     with transaction(db):
         pause_in_transaction(db, batch_id, reason, stops_collecting=stops_collecting)
@@ -225,7 +225,7 @@ def pause_batch(
 def pause_in_transaction(
     db: sqlite3.Connection, batch_id: str, reason: str, *, stops_collecting: bool = False
 ) -> None:
-    """As ``pause_batch``, for a caller that holds the transaction."""
+    """As ``pause_batch``; inside a transaction."""
     if stops_collecting:
         db.execute(
             """
@@ -249,7 +249,7 @@ def pause_in_transaction(
 
 
 def pause_in_copy(copy: sqlite3.Connection) -> None:
-    """Pause what is at work in a copy of the database, which nobody works with before it is gone back to."""
+    """Pause the active batches in a backup of the database, so that restoring it submits nothing again."""
     reason = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
     with transaction(copy):
         for row in copy.execute("SELECT id FROM batches WHERE state = 'active'").fetchall():
@@ -257,9 +257,9 @@ def pause_in_copy(copy: sqlite3.Connection) -> None:
 
 
 def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
-    """Go on; records that wait for a later try are tried at once.
+    """Resume a paused batch; its delayed retries become due at once.
 
-    Raises Conflict when the image model in use is not the one its records were queued for.
+    Raises Conflict when its records were queued for another image model than ``model``.
     """
     with transaction(db):
         check_model(db, batch_id, model)
@@ -287,7 +287,7 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
 
 
 def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:
-    """Nothing left to do: the batch is finished, and says so in its log; inside a transaction."""
+    """Finish the batch, with a log line, when it has no open records left; inside a transaction."""
     closed = db.execute(
         """
         UPDATE batches
@@ -304,7 +304,7 @@ def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:
 
 
 def check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
-    """Raises Conflict when something of the batch waits for another image model than this one."""
+    """Raises Conflict when the batch has records queued for another image model."""
     other = db.execute(
         """
         SELECT model
@@ -372,7 +372,7 @@ def _batch_status(state: str, counts: dict[Status, int]) -> BatchStatus:
 
 
 def _seconds_to_go(db: sqlite3.Connection, batch_id: str, counts: dict[Status, int]) -> int | None:
-    """Work left ÷ pictures under way × the mean time of the last 40: pauses do not distort it."""
+    """Records left ÷ records running × mean duration of the last 40; independent of pauses."""
     left = counts[Status.QUEUED] + counts[Status.RUNNING]
     if not (left and counts[Status.RUNNING]):
         return None

@@ -327,7 +327,7 @@ def finish_record(
 
 
 def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bool:
-    """End the record: ``unknown`` when it may have been charged, else ``failed``; False when the claim was lost."""
+    """End as ``unknown`` when it may have been charged, else ``failed`` -> False when the claim was lost."""
     status = Status.UNKNOWN if error.billed is Billed.UNKNOWN else Status.FAILED
     with transaction(db):
         if not _still_owned(db, record):

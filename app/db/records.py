@@ -1,4 +1,4 @@
-"""Records as people look for them: one, a page of them; deleted, restored, marked as favourites."""
+"""Reading records (one, a page, a selection), the trash, and favourites."""
 
 import json
 import sqlite3
@@ -13,10 +13,10 @@ from app.db.versions import touch
 from app.domain import Record
 from app.errors import NotFound
 
-_CHANGED_AT_ONCE = 1_000  # in one transaction, so that nobody waits long for the next
+_CHANGED_AT_ONCE = 1_000  # records per transaction, so that other writers do not wait long
 _READ_AT_ONCE = 200
 
-# The trash is being emptied of it: its file is on its way out, or gone.
+# Value of ``deletion``: emptying the trash deletes, or has deleted, the record's file.
 EMPTIED = -1
 NOT_EMPTIED = f"deletion IS NOT {EMPTIED}"
 
@@ -24,7 +24,7 @@ Selection = Sequence[int] | RecordFilter
 
 
 def get_record(db: sqlite3.Connection, record_id: int, *, trash: bool = False) -> Record:
-    """One record, a deleted one only with ``trash``. Raises NotFound."""
+    """One record; a deleted one only with ``trash``. Raises NotFound."""
     row = db.execute(
         f"SELECT {RECORD} FROM generation_records WHERE id = :id AND (deleted_at IS NULL OR :trash)",
         {"id": record_id, "trash": trash},
@@ -37,7 +37,7 @@ def get_record(db: sqlite3.Connection, record_id: int, *, trash: bool = False) -
 def list_records(
     db: sqlite3.Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0
 ) -> list[Record]:
-    """A page of records, in the order asked for."""
+    """A page of the records that match the filter, in its order."""
     with read_transaction(db):
         return records_of(db, find_ids(db, wanted, limit=limit, offset=offset))
 
@@ -45,13 +45,13 @@ def list_records(
 def list_page(
     db: sqlite3.Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0
 ) -> tuple[list[Record], int]:
-    """A page of records and how many there are in all pages, of one and the same moment."""
+    """(a page of records, the total number of matches), read from one snapshot."""
     with read_transaction(db):
         return list_records(db, wanted, limit=limit, offset=offset), count_records(db, wanted)
 
 
 def list_selected(db: sqlite3.Connection, chosen: Selection) -> Iterator[Record]:
-    """Records by their ids, or all that a filter finds, however many; deleted ones only by such a filter."""
+    """Iterate over the records of these ids or of this filter; deleted ones only with a ``trash`` filter."""
     trash = isinstance(chosen, RecordFilter) and chosen.trash
     for ids in _portions(_selected_ids(db, chosen), _READ_AT_ONCE):
         yield from (record for record in records_of(db, ids) if trash or record.deleted_at is None)
@@ -60,20 +60,20 @@ def list_selected(db: sqlite3.Connection, chosen: Selection) -> Iterator[Record]
 def list_neighbours(
     db: sqlite3.Connection, wanted: RecordFilter, record_id: int
 ) -> tuple[Record | None, Record | None]:
-    """(the record before, the record after) this one in the order asked for; None at either end."""
+    """(previous record, next record) in the order of the filter; None at either end."""
     with read_transaction(db):
         before, after = find_neighbours(db, wanted, record_id)
         return get_record_or_none(db, before), get_record_or_none(db, after)
 
 
 def get_record_or_none(db: sqlite3.Connection, record_id: int | None) -> Record | None:
-    """One record, deleted or not; None when there is none."""
+    """One record, deleted or not; None when it does not exist."""
     found = records_of(db, [record_id]) if record_id is not None else []
     return found[0] if found else None
 
 
 def list_records_of_file(db: sqlite3.Connection, filename: str) -> list[Record]:
-    """Records whose picture is kept under this name, newest first; several only in earlier databases."""
+    """Up to 20 records with this file name, newest first; several only in databases of earlier versions."""
     rows = db.execute(
         f"""
         SELECT {RECORD}
@@ -90,9 +90,9 @@ def list_records_of_file(db: sqlite3.Connection, filename: str) -> list[Record]:
 def list_single_records(
     db: sqlite3.Connection, *, since: int = 0, limit: int = 60, deleted: bool = False
 ) -> list[Record]:
-    """The newest records of the single-picture page changed after ``since``, newest first; or the deleted.
+    """The newest records of the single-image page changed after ``since``, newest first; or the deleted ones.
 
-    A queued one changes with its batch, which may be paused.
+    A queued record counts as changed when its batch has changed (it may have been paused).
     """
     rows = db.execute(
         f"""
@@ -117,12 +117,12 @@ def list_single_records(
 
 
 def delete_records(db: sqlite3.Connection, chosen: Selection) -> int:
-    """Into the trash -> how many; a record under way stays. Its file stays until the trash is emptied."""
+    """Move records to the trash -> how many; open ones are skipped. Files stay until the trash is emptied."""
     return delete_with_undo(db, chosen)[0]
 
 
 def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, int]:
-    """As ``delete_records`` -> (how many, the number that ``undo_delete`` takes)."""
+    """As ``delete_records`` -> (how many, the deletion id for ``undo_delete``)."""
     with transaction(db, durable=False):
         deletion = next_version(db)
     deleted = _change(
@@ -135,7 +135,7 @@ def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, in
 
 
 def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
-    """Out of the trash again -> how many."""
+    """Restore records from the trash -> how many."""
     return _change(
         db,
         _selected_ids(db, chosen),
@@ -146,7 +146,7 @@ def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
 
 
 def undo_delete(db: sqlite3.Connection, undo: int) -> int:
-    """Out of the trash again what one call put in, and nothing else -> how many."""
+    """Restore exactly the records of one deletion -> how many."""
     rows = db.execute(
         """
         SELECT id
@@ -159,7 +159,7 @@ def undo_delete(db: sqlite3.Connection, undo: int) -> int:
 
 
 def mark_favourite(db: sqlite3.Connection, chosen: Selection, favourite: bool) -> int:
-    """Mark as favourites, or no longer -> how many were changed."""
+    """Set or clear the favourite flag -> how many records changed."""
     mark = int(favourite)
     return _change(db, _selected_ids(db, chosen), f"favourite = {mark}", f"favourite <> {mark}")
 
@@ -171,7 +171,7 @@ def _change(
     condition: str,
     then: Callable[[sqlite3.Connection, list[int]], object] | None = None,
 ) -> int:
-    """-> how many were changed. ``then`` is called with each portion that was."""
+    """Update in chunks -> how many changed; ``then`` is called with the changed ids of each chunk."""
     number = 0
     for portion in _portions(ids, _CHANGED_AT_ONCE):
         with transaction(db):
@@ -197,7 +197,7 @@ def _selected_ids(db: sqlite3.Connection, chosen: Selection) -> Iterable[int]:
 
 
 def records_of(db: sqlite3.Connection, ids: Sequence[int]) -> list[Record]:
-    """The records of these ids, in their order."""
+    """The existing records of these ids, in the same order."""
     rows = db.execute(
         f"""
         SELECT {RECORD}

@@ -1,4 +1,4 @@
-"""Ended records back into the queue: what has a ticket to be collected, the rest to be ordered."""
+"""Requeue ended records: those with a task id are fetched, the others are submitted."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ def retry_records(
     card: ModelSpec,
     key: RequestKey | None = None,
 ) -> int:
-    """Failed records back into the queue -> how many.
+    """Requeue failed records of a batch -> how many.
 
-    One that is ``unknown``, cancelled, or was charged, only when named. A used ``key`` queues nothing.
-    A ticket that can still be collected is kept, so that nothing is ordered twice; without one the picture
-    is ordered from ``card``, the model in use. A batch that is paused stays so: going on would start the rest
-    of it. Of all failed ones, what the model never makes is left out. Raises Conflict when a named record is
-    not one to retry, has a ticket of another model, or when there is nothing that this one makes.
+    ``unknown``, cancelled and charged records only when listed in ``ids``. A used ``key`` queues nothing.
+    A valid task id is fetched, so that nothing is submitted twice; records without one are submitted to
+    ``card``, the current model. A paused batch stays paused, since resuming would start its other records.
+    Without ``ids``, records that the model does not support are skipped. Raises Conflict when a listed record
+    cannot be retried, has a task id of another model, or when the model supports none.
     """
     with transaction(db):
         if first := find_answer(db, key):
@@ -43,7 +43,7 @@ def retry_records(
 
 
 def _not_charged(db: sqlite3.Connection, batch_id: str, card: ModelSpec) -> list[int]:
-    """The failed records of a batch that were not charged. Raises Conflict when all that failed were."""
+    """The failed records of a batch that were not charged. Raises Conflict when all of them were."""
     sql = f"""
         SELECT id, ({NOT_CHARGED}) AS is_free
         FROM generation_records
@@ -57,7 +57,7 @@ def _not_charged(db: sqlite3.Connection, batch_id: str, card: ModelSpec) -> list
 
 
 def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> None:
-    """Raises Conflict unless all of these are records of the batch that ended without a picture."""
+    """Raises Conflict unless all of these are records of the batch that ended without an image."""
     sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
     found = {row["id"]: row["status"] for row in db.execute(sql, {"id": batch_id}).fetchall()}
     ended = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
@@ -68,9 +68,9 @@ def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> N
 def queue_in_batch(
     db: sqlite3.Connection, batch_id: str, ids: Sequence[int], *, card: ModelSpec, paused: bool = False
 ) -> None:
-    """``queue_again`` for records of one batch, which goes on; inside a transaction.
+    """``requeue`` records of one batch and activate it; inside a transaction.
 
-    A batch that is paused stays so; with ``paused`` one that has ended is paused, too.
+    A paused batch stays paused; with ``paused`` an ended one becomes paused too.
     """
     orders = requeue(db, ids, card=card)
     if not ids:
@@ -91,20 +91,20 @@ def queue_in_batch(
 
 
 def list_supported(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelSpec) -> list[int]:
-    """Those of these records that need no order, or that ``card``'s model can make."""
+    """The ids whose records have a task id or a request that ``card``'s model supports."""
     records = records_of(db, ids)
     return [record.id for record in records if record.ticket or not card.unsupported(record.request)]
 
 
 def requeue(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelSpec) -> int:
-    """These records as if they were new, but for their tickets -> how many to order; inside a transaction.
+    """Reset records to queued, keeping task ids -> how many must be submitted; inside a transaction.
 
-    What has a ticket is collected, also while its batch is paused. What has none is ordered from ``card``,
-    without the fields that model does not take. Raises Conflict when it never makes such a picture.
+    Those with a task id are fetched, also while the batch is paused. The others are submitted to ``card``
+    without the fields it does not accept. Raises Conflict when it does not support a request.
     """
     records = records_of(db, ids)
     for record in records:
-        request = record.request if record.ticket else _made_by(card, record)
+        request = record.request if record.ticket else _supported_request(card, record)
         db.execute(
             """
             UPDATE generation_records
@@ -124,7 +124,7 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelSpec) -> i
     return sum(record.ticket is None for record in records)
 
 
-def _made_by(card: ModelSpec, record: Record) -> ImageRequest:
+def _supported_request(card: ModelSpec, record: Record) -> ImageRequest:
     for problem in card.unsupported(record.request):
         place, why = row_label(record), problem.message
         raise Conflict(f"{place}：现在的模型不能重试，{why}；请换回 {record.model}，或改了再做")

@@ -1,4 +1,4 @@
-"""Sends that nobody knows the outcome of, and what a person can do: collect, order again, or settle them."""
+"""Charges with unknown outcome, resolved by the user: fetch, resubmit, or write off."""
 
 import json
 import sqlite3
@@ -18,12 +18,12 @@ from app.domain import ModelSpec, Status
 from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
 from app.errors import Conflict
 
-_IN_DOUBT = "id IN (SELECT record_id FROM sends WHERE outcome = 'unknown')"
+_UNRESOLVED = "id IN (SELECT record_id FROM sends WHERE outcome = 'unknown')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequeueResult:
-    """What became of the records: how many, and how many of them wait because their batch is paused."""
+    """How many records were requeued, and how many of them wait because their batch is paused."""
 
     records: int
     waiting: int = 0
@@ -31,9 +31,9 @@ class RequeueResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """How many records were settled, the money it was about, and the number that ``undo_drop`` takes.
+    """How many records were resolved, the amount in CNY, and the id for ``undo_resolution``.
 
-    The money is None when some of it has no known price.
+    ``amount`` is None when some price is unknown.
     """
 
     records: int
@@ -42,7 +42,7 @@ class Resolution:
 
 
 def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCharge]:
-    """What is in doubt, newest first."""
+    """Unresolved charges, one entry per record, newest first."""
     rows = db.execute(
         """
         SELECT doubts.*, batches.name AS batch_name, batches.state AS batch_state
@@ -77,7 +77,7 @@ def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCha
 
 
 def count_unresolved(db: sqlite3.Connection, *, model: str) -> UnresolvedCounts:
-    """How many there are in all, and what can be done with how many by this image model."""
+    """Totals of the unresolved charges, and how many can be fetched from ``model`` or resubmitted."""
     row = db.execute(
         f"""
         SELECT
@@ -89,7 +89,7 @@ def count_unresolved(db: sqlite3.Connection, *, model: str) -> UnresolvedCounts:
             sum(at_stake_micros) FILTER (WHERE ticket IS NULL) AS orderable_micros,
             sum(at_stake_unpriced) FILTER (WHERE ticket IS NULL) AS orderable_unpriced
         FROM generation_records
-        WHERE {_IN_DOUBT} AND status = 'unknown' AND batch_id IS NOT NULL
+        WHERE {_UNRESOLVED} AND status = 'unknown' AND batch_id IS NOT NULL
         """,
         {"model": model},
     ).fetchone()
@@ -103,12 +103,12 @@ def count_unresolved(db: sqlite3.Connection, *, model: str) -> UnresolvedCounts:
 
 
 def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelSpec) -> RequeueResult:
-    """Ask the service again for what was ordered; nothing is ordered anew. None: all that have a ticket.
+    """Fetch submitted records again by task id; nothing is resubmitted. ``ids=None``: all with a task id.
 
-    Also those whose batch is paused or cancelled: it stays so. Raises Conflict when a named one cannot be.
+    Paused and cancelled batches stay so. Raises Conflict when a listed record cannot be fetched.
     """
     with transaction(db):
-        rows = _chosen(db, ids, "ticket IS NOT NULL AND model = :model", card)
+        rows = _select_unknown(db, ids, "ticket IS NOT NULL AND model = :model", card)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("有的图片没有编号可以取回，或不是现在的模型下的单，请刷新后再选")
 
@@ -118,22 +118,22 @@ def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelSpe
                 _set_state(db, batch_id, "active")
             add_log(db, batch_id, "info", f"取回 {len(batch_ids)} 张，不会再下单")
 
-        return _by_batch(db, rows, begin)
+        return _requeue_by_batch(db, rows, begin)
 
 
 def resubmit(
     db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelSpec, key: RequestKey | None = None
 ) -> RequeueResult:
-    """Order these pictures anew, at their price. None: all that cannot be collected.
+    """Submit these records again, at their price. ``ids=None``: all without a task id.
 
-    A batch that is paused stays so, and what is ordered waits with it: going on would start the rest of it.
-    Of all, what the model never makes is left out. Raises Conflict when a named one is not unknown, or when
-    the model makes none of them. A ``key`` that was used orders nothing.
+    A paused batch stays paused with its requeued records, since resuming would start its other records.
+    Without ``ids``, records that the model does not support are skipped. Raises Conflict when a listed record
+    is not ``unknown``, or when the model supports none. A used ``key`` queues nothing.
     """
     with transaction(db):
         if first := find_answer(db, key):
             return RequeueResult(**first)
-        rows = _chosen(db, ids, "1" if ids is not None else "ticket IS NULL", card)
+        rows = _select_unknown(db, ids, "1" if ids is not None else "ticket IS NULL", card)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
         if ids is None:
@@ -151,17 +151,17 @@ def resubmit(
                 _set_state(db, batch_id, "active")
             add_log(db, batch_id, "info", f"重新下单 {len(batch_ids)} 张，之前的可能已计费")
 
-        done = _by_batch(db, rows, begin)
+        done = _requeue_by_batch(db, rows, begin)
         waiting = sum(1 for row in rows if row["state"] == "paused")
         keep_answer(db, key, {"records": done.records, "waiting": waiting})
         return RequeueResult(records=done.records, waiting=waiting)
 
 
 def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed: bool) -> Resolution:
-    """Settle what nobody knew as the person says: it is on the bill, or it is not. None: all.
+    """Resolve unknown charges as charged or not charged, as the user states. ``ids=None``: all.
 
-    A picture of which nobody knew ends as cancelled, cause ``dropped``: nothing sends it again by itself.
-    Raises Conflict when none of the named ones is in doubt.
+    Records with status ``unknown`` end as cancelled, cause ``dropped``: never resubmitted automatically.
+    Raises Conflict when none of the listed records is unresolved.
     """
     with transaction(db):
         only = {"ids": json.dumps(ids) if ids is not None else None}
@@ -179,13 +179,13 @@ def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed
             f"UPDATE sends SET outcome = :outcome, settlement_id = :undo WHERE {condition}",
             only | {"outcome": "billed" if billed else "not_billed", "undo": undo},
         )
-        _end(db, [row["record_id"] for row in rows], undo, billed)
+        _cancel_resolved(db, [row["record_id"] for row in rows], undo, billed)
     amount = priced(sum(row["micros"] for row in rows), sum(row["unpriced"] for row in rows))
     return Resolution(records=len(rows), amount=amount, undo=undo)
 
 
 def undo_resolution(db: sqlite3.Connection, undo: int) -> int:
-    """What one call settled is in doubt again -> how many records; what was ordered since goes on."""
+    """Make the charges of one resolution unresolved again -> how many records; requeued ones continue."""
     with transaction(db):
         sql = "SELECT DISTINCT record_id FROM sends WHERE settlement_id = :undo"
         ids = [row["record_id"] for row in db.execute(sql, {"undo": undo}).fetchall()]
@@ -203,14 +203,14 @@ def undo_resolution(db: sqlite3.Connection, undo: int) -> int:
             """,
             {"undo": undo},
         )
-        _sum_up(db, ids, "撤销放弃 {number} 张，结果又是未知")
+        _recompute_and_log(db, ids, "撤销放弃 {number} 张，结果又是未知")
         db.execute("DELETE FROM settled_records WHERE settlement_id = :undo", {"undo": undo})
         db.execute("DELETE FROM settlements WHERE id = :undo", {"undo": undo})
     return len(ids)
 
 
-def _end(db: sqlite3.Connection, ids: Sequence[int], undo: int, billed: bool) -> None:
-    """The records themselves: those that nobody knew of are over, their earlier words kept for the undo."""
+def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, billed: bool) -> None:
+    """Cancel the ``unknown`` records, saving their error and cause for the undo."""
     word = "账单里有这一笔" if billed else "账单里没有这一笔"
     fields = {
         "ids": json.dumps(ids),
@@ -237,11 +237,11 @@ def _end(db: sqlite3.Connection, ids: Sequence[int], undo: int, billed: bool) ->
         """,
         fields,
     )
-    _sum_up(db, ids, f"放弃 {{number}} 张结果未知的，{word}")
+    _recompute_and_log(db, ids, f"放弃 {{number}} 张结果未知的，{word}")
 
 
-def _sum_up(db: sqlite3.Connection, ids: Sequence[int], words: str) -> None:
-    """Sum every record up, and say in the log of its batch what happened to how many."""
+def _recompute_and_log(db: sqlite3.Connection, ids: Sequence[int], words: str) -> None:
+    """Recompute the records' costs and add a line with their number to each batch's log."""
     for record_id in ids:
         recompute_costs(db, record_id)
     touch(db, ids)
@@ -258,11 +258,11 @@ def _sum_up(db: sqlite3.Connection, ids: Sequence[int], words: str) -> None:
         add_log(db, row["batch_id"], "info", words.format(number=row["number"]))
 
 
-def _chosen(
+def _select_unknown(
     db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, card: ModelSpec
 ) -> list[sqlite3.Row]:
-    """Unknown records among ``ids`` (None: all) -> rows of id, batch_id and the batch's state."""
-    which = _IN_DOUBT if ids is None else "id IN (SELECT value FROM json_each(:ids))"
+    """The ``unknown`` records among ``ids`` (None: all) -> rows of id, batch_id and the batch's state."""
+    which = _UNRESOLVED if ids is None else "id IN (SELECT value FROM json_each(:ids))"
     return db.execute(
         f"""
         SELECT records.id, records.batch_id, batches.state
@@ -278,10 +278,10 @@ def _chosen(
     ).fetchall()
 
 
-def _by_batch(
+def _requeue_by_batch(
     db: sqlite3.Connection, rows: Sequence[sqlite3.Row], begin: Callable[[str, list[int], str], None]
 ) -> RequeueResult:
-    """Begin anew, batch by batch; a record that was in the trash is taken out of it."""
+    """Call ``begin`` per batch, and restore the records that are in the trash."""
     groups: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         groups.setdefault((row["batch_id"], row["state"]), []).append(row["id"])
