@@ -1,4 +1,4 @@
-"""Records taken out of the queue before they are ordered, and put back by an undo."""
+"""Cancel queued records before they are submitted, and undo it."""
 
 import json
 import sqlite3
@@ -17,7 +17,7 @@ class Cancelled:
     """What one call cancelled, and what its undo needs.
 
     number      how many records were cancelled
-    ids         these, and those that a worker holds but has not ordered: they may end cancelled, too
+    ids         these, and the claimed ones without a task id, which may end as cancelled too
     was_paused  whether the batch was paused before
     """
 
@@ -27,9 +27,9 @@ class Cancelled:
 
 
 def cancel_batch(db: sqlite3.Connection, batch_id: str) -> Cancelled:
-    """Cancel what was not ordered yet; what was ordered is still collected, it is paid for.
+    """Cancel the queued records without a task id; submitted ones are still fetched, since they are charged.
 
-    A batch that has ended stays as it is.
+    Does nothing when the batch is unknown or finished.
     """
     with transaction(db):
         row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
@@ -50,9 +50,9 @@ def cancel_batch(db: sqlite3.Connection, batch_id: str) -> Cancelled:
 
 
 def cancel_record(db: sqlite3.Connection, record_id: int) -> tuple[str, Cancelled]:
-    """Cancel one record that was not ordered yet -> (its batch, what was cancelled); the others go on.
+    """Cancel one queued record without a task id -> (its batch id, what was cancelled); the others continue.
 
-    Raises NotFound, and Conflict when it was ordered or has ended.
+    Raises NotFound, and Conflict when it was submitted or has ended.
     """
     with transaction(db):
         row = db.execute(
@@ -82,10 +82,10 @@ def uncancel_records(
     card: ModelSpec,
     paused: bool = False,
 ) -> int:
-    """Cancelled records of a batch back into the queue -> how many; all, or those among ``ids``.
+    """Requeue cancelled records of a batch -> how many; all, or those among ``ids``.
 
-    What was written off stays so. ``paused``: a batch that has ended is paused, and orders nothing until
-    it is resumed. Raises Conflict when the model in use does not make one of them.
+    Written-off records are skipped. ``paused``: an ended batch becomes paused, and submits nothing until
+    it is resumed. Raises Conflict when the current model does not support one of them.
     """
     with transaction(db):
         rows = db.execute(

@@ -1,4 +1,4 @@
-"""A pool of connections to one file, for threads that each need one for a moment."""
+"""A pool of short-lived connections to one database file."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from app.db.open_files import OpenConnection as Connection
 
 
 class ConnectionPool:
-    """Lends each connection to one thread at a time. What is given back is closed, unless it is kept open."""
+    """Lends each connection to one thread at a time; a returned one is closed, except in ``keep_open``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -19,9 +19,9 @@ class ConnectionPool:
         self._keeps = False
 
     def take(self) -> Connection:
-        """A connection for this thread alone, until it is given back.
+        """Get a connection for exclusive use, until ``give_back``.
 
-        Raises StoreLost when there is no file.
+        Raises StoreLost when the file does not exist.
         """
         with self._lock:
             db = self._idle.pop() if self._idle else None
@@ -32,7 +32,7 @@ class ConnectionPool:
         return connect(self._path, one_thread=False)
 
     def give_back(self, db: Connection) -> None:
-        """End the use of a connection that was taken."""
+        """Return a connection to the pool."""
         with self._lock:
             if self._keeps and not db.in_transaction:
                 self._idle.append(db)
@@ -41,7 +41,7 @@ class ConnectionPool:
 
     @contextmanager
     def lend(self) -> Iterator[Connection]:
-        """A connection for the body."""
+        """Get a connection for the body."""
         db = self.take()
         try:
             yield db
@@ -50,8 +50,7 @@ class ConnectionPool:
 
     @contextmanager
     def keep_open(self) -> Iterator[None]:
-        """While the body runs, connections stay open from one use to the next: opening one takes longer than
-        most queries."""
+        """Reuse connections while the body runs, since opening one takes longer than most queries."""
         self._keeps = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""File names for new records: names that no record has and that no file on the disk has."""
+"""Choose file names for new records that no record and no file on disk uses."""
 
 import json
 import sqlite3
@@ -10,16 +10,16 @@ from app.domain import file_key
 def choose_names(
     db: sqlite3.Connection, wanted: Iterable[tuple[str, int]], is_taken: Callable[[str], bool]
 ) -> list[list[str]]:
-    """For each (wanted stem, how many) the stems to use; reads database and disk, changes neither.
+    """For each (preferred base name, count), the base names to use; reads the database and the disk.
 
-    Call it before the transaction, which must not wait for a slow disk, and ``are_taken`` within it.
+    Call it before the transaction, which must not wait for a slow disk, and ``are_taken`` inside it.
     """
     choose = _chooser(db, is_taken)
     return [choose(stem, count) for stem, count in wanted]
 
 
 def are_taken(db: sqlite3.Connection, names: Sequence[Sequence[str]]) -> bool:
-    """Whether a record has got one of these names since they were chosen; inside a transaction."""
+    """Whether a record uses one of these names; checks the chosen ones again, inside the transaction."""
     keys = json.dumps([file_key(stem) for stems in names for stem in stems])
     sql = "SELECT 1 FROM generation_records WHERE file_key IN (SELECT value FROM json_each(:keys)) LIMIT 1"
     return db.execute(sql, {"keys": keys}).fetchone() is not None
@@ -49,7 +49,7 @@ def _chooser(db: sqlite3.Connection, is_taken: Callable[[str], bool]) -> Callabl
 
 
 def _highest_counter(db: sqlite3.Connection, stem: str) -> int:
-    """The highest n of ``stem-n`` or ``stem-n_1`` that a record has; 0 when there is none."""
+    """The highest n of ``stem-n`` or ``stem-n_1`` used by a record; 0 when there is none."""
     key = file_key(stem)
     rows = db.execute(
         "SELECT file_key FROM generation_records WHERE file_key >= :low AND file_key < :high",

@@ -1,4 +1,4 @@
-"""Whether the database can be read and written just now, and whether its pages are whole."""
+"""Health checks: the database is readable and writable, and its pages are not corrupt."""
 
 import sqlite3
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from app.db.migrations.legacy_import import quoted
 from app.db.open_files import is_damage
 
 _SECONDS = 1.0
-_STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's machine, a fraction of a millisecond
+_STEPS_BETWEEN_POLLS = 10_000  # virtual machine instructions, a fraction of a millisecond
 
 
 def is_healthy(path: Path) -> bool:
-    """Whether the file is there, is a database of ours, and lets itself be written to within a second."""
+    """Whether the file exists, has our schema and can be written to within a second."""
     try:
         with closing(_connect(path)) as db:
             db.execute("SELECT id FROM generation_records LIMIT 1").fetchone()
@@ -26,19 +26,19 @@ def is_healthy(path: Path) -> bool:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """A connection that makes no file where none is, and does not wait in the line of our own writers."""
+    """Open a connection that never creates the file and does not wait for the process-wide write lock."""
     address = f"{path.absolute().as_uri()}?mode=rw"
     return sqlite3.connect(address, uri=True, timeout=_SECONDS, isolation_level=None)
 
 
 def check_pages(db: sqlite3.Connection, *, stops: Callable[[], bool]) -> str:
-    """What is wrong with the pages of our tables and indexes; empty when nothing is, or when it ``stops``.
+    """The first problem in the pages of tables and indexes; empty when there is none, or ``stops()`` is true.
 
-    Table by table, so that no snapshot is held for longer than one takes (2.7 s for a million records). The
-    full-text index checks itself against words that it is not given yet, so only its storage is looked at.
+    Checks one table at a time, so that each snapshot is short (2.7 s for a million records).
+    Only the storage of the full-text index is checked: its own check needs words that are not indexed yet.
     """
     sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
-    db.set_progress_handler(lambda: int(stops()), _STEPS_BETWEEN_LOOKS)
+    db.set_progress_handler(lambda: int(stops()), _STEPS_BETWEEN_POLLS)
     try:
         for name in [row[0] for row in db.execute(sql).fetchall()]:
             found = db.execute(f"PRAGMA quick_check({quoted(name)})").fetchone()[0]

@@ -1,8 +1,8 @@
-"""Which files a connection has open, and whether its path still leads to them.
+"""Detect that a connection's database files were moved, deleted or replaced.
 
-SQLite opens by path and goes on with the open file, wherever the path leads since: what is written then is
-lost. Files are told by device and inode and are never opened here, for closing a second descriptor would drop
-the locks that SQLite holds.
+SQLite keeps writing to the file it opened even when the path refers to another one; such writes are lost.
+Files are identified by device and inode and never opened here: closing a second descriptor would drop the
+locks that SQLite holds.
 """
 
 import sqlite3
@@ -16,22 +16,22 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class OpenConnection(sqlite3.Connection):
-    """Knows its path and the files behind it; those beside the main file are known from its first use."""
+    """A connection that records the identity of its files: main, and from first use -wal and -shm."""
 
     path: Path
     main: FileId | None
     beside: tuple[FileId | None, ...]
 
     def opened(self, path: Path) -> None:
-        """Note which file the path leads to, at once after it was opened."""
+        """Record the main file's identity; call immediately after opening."""
         self.path, self.main, self.beside = path, file_id(path), ()
 
     def note_files_beside(self) -> None:
-        """Once something was read: from then until it is closed, SQLite neither makes nor removes them."""
+        """Record -wal and -shm; after the first read SQLite keeps them until it closes."""
         self.beside = self.beside or _files_beside(self.path)
 
     def trouble(self) -> str:
-        """Why nothing may be written through it, as one sentence; empty when all is as it was opened."""
+        """Why this connection must not write, as one sentence; empty when its files are unchanged."""
         now = file_id(self.path)
         if now is None:
             return missing_text(self.path)
@@ -43,14 +43,14 @@ class OpenConnection(sqlite3.Connection):
         return ""
 
     def require_same_files(self) -> None:
-        """Within a transaction, before anything is written. Raises StoreLost."""
+        """Raises StoreLost when the files have changed; inside a transaction, before its first write."""
         self.note_files_beside()
         if trouble := self.trouble():
             raise StoreLost(trouble)
 
 
 def file_id(path: Path) -> FileId | None:
-    """Device and inode; None when nothing is there."""
+    """(device, inode) of the file; None when it does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -63,13 +63,13 @@ def _files_beside(path: Path) -> tuple[FileId | None, ...]:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether it says that the file is broken, or no database. A full-text index that is does not count."""
+    """Whether the error means a corrupt file or not a database; a corrupt full-text index does not count."""
     code = getattr(error, "sqlite_errorcode", 0)
     return isinstance(error, sqlite3.Error) and code & 0xFF in _DAMAGE and code != sqlite3.SQLITE_CORRUPT_VTAB
 
 
 def lost(db: sqlite3.Connection, error: BaseException) -> StoreLost | None:
-    """What to raise when an error comes of files that are away or broken; else None."""
+    """The exception to raise when missing, replaced or damaged files caused the error; else None."""
     if not (isinstance(db, OpenConnection) and isinstance(error, sqlite3.Error)):
         return None
     if trouble := db.trouble():
@@ -78,22 +78,22 @@ def lost(db: sqlite3.Connection, error: BaseException) -> StoreLost | None:
 
 
 def missing_text(path: Path) -> str:
-    """What to do about a file that is not there, as one sentence."""
+    """The message for a missing database file."""
     return f"数据库文件不见了，不再下单：请把「{path}」放回原处，或从备份恢复后重新启动程序"
 
 
 def replaced_text(path: Path) -> str:
-    """What to do about another file in its place, as one sentence."""
+    """The message for a replaced database file."""
     return f"数据库文件被换成了另一个，不再下单：请把「{path}」换回原来的，或确认后重新启动程序"
 
 
 def older_text(path: Path) -> str:
-    """What to do about contents that lack what was there before, as one sentence."""
+    """The message for a database file overwritten by an older copy."""
     return f"数据库的内容变旧了，像是被旧的副本覆盖，不再下单：请停下程序，把「{path}」换回正确的，再启动"
 
 
 def damage_text(path: Path, found: str) -> str:
-    """What to do about a damaged file, as one sentence that names the backups beside it."""
+    """The message for a damaged database file; names the newest backups in its folder."""
     copies = sorted((copy.name for copy in path.parent.glob(f"{path.name}.backup-*")), reverse=True)
     known = f"旁边的备份：{'、'.join(copies[:3])}" if copies else "旁边没有备份"
     return (

@@ -1,7 +1,7 @@
-"""Request keys: the answer to an order is kept with its key, so that a repeated request gets that answer.
+"""Idempotency keys: the answer to a request is stored with its key and returned when it is repeated.
 
-A key is looked up and kept in the transaction that queues the order; the primary key decides between
-processes.
+A key is read and stored in the transaction that queues the records; its primary key prevents duplicates
+between processes.
 """
 
 import json
@@ -18,7 +18,7 @@ KEPT_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKey:
-    """A client's key of one order. ``digest`` stands for all that was asked, ``at`` is Unix time."""
+    """A client's key for one request. ``digest`` is a hash of the request, ``at`` is Unix time."""
 
     key: str
     digest: str
@@ -26,9 +26,9 @@ class RequestKey:
 
 
 def find_answer(db: sqlite3.Connection, key: RequestKey | None) -> dict[str, Any] | None:
-    """The answer to the first request with this key; None when there was none in the last 24 hours.
+    """The stored answer for this key; None when it was not used in the last 24 hours.
 
-    Raises KeyReused when that request asked for something else.
+    Raises KeyReused when it was used for a different request.
     """
     if key is None:
         return None
@@ -45,7 +45,7 @@ def find_answer(db: sqlite3.Connection, key: RequestKey | None) -> dict[str, Any
 
 
 def keep_answer(db: sqlite3.Connection, key: RequestKey | None, answer: Mapping[str, Any]) -> None:
-    """Keep what the order with this key was answered; inside its transaction, after ``find_answer``."""
+    """Store the answer for this key; inside the request's transaction, after ``find_answer``."""
     if key is None:
         return
     db.execute(
@@ -60,7 +60,7 @@ def keep_answer(db: sqlite3.Connection, key: RequestKey | None, answer: Mapping[
 
 
 def forget_request_keys(db: sqlite3.Connection, *, now: float) -> int:
-    """Delete the keys that are older than 24 hours -> how many."""
+    """Delete keys older than 24 hours -> how many."""
     oldest = {"since": now - KEPT_SECONDS}
     sql = "SELECT 1 FROM request_keys WHERE used_at < :since LIMIT 1"
     if db.execute(sql, oldest).fetchone() is None:

@@ -1,4 +1,4 @@
-"""Rows -> nouns, tolerant of what an earlier app or another program may have written."""
+"""Convert rows to domain types, tolerating values written by an earlier app or another program."""
 
 import json
 import sqlite3
@@ -9,7 +9,7 @@ from app.domain import LogLine, Record, SampleImage, Status
 
 MICROS = 1_000_000
 
-# The columns a Record is made of; ``*`` would also fetch what only the queue needs.
+# The columns of a Record; ``*`` would also fetch the queue's own columns.
 RECORD = """
     id, created_at, prompt, negative_prompt, aspect_ratio, resolution, width, height, num_images, seed, steps,
     sample_images, image_path, filename, batch_id, status, model, error, cause, cost_micros, at_stake_micros,
@@ -23,24 +23,24 @@ _SAMPLE_IMAGE = ("url", "filename", "key", "sha256", "etag")
 
 
 def yuan(micros: int | None) -> Decimal:
-    """Micro-yuan as kept -> CNY."""
+    """Stored micro-yuan -> CNY."""
     return Decimal(micros or 0) / MICROS
 
 
 def priced(micros: int | None, unpriced: int | None) -> Decimal | None:
-    """A sum in micro-yuan -> CNY; None when it has parts whose price nobody knows."""
+    """A sum in micro-yuan -> CNY; None when some of its prices are unknown."""
     return None if unpriced else yuan(micros)
 
 
 def micros(amount: Decimal) -> int:
-    """CNY -> micro-yuan as kept."""
+    """CNY -> micro-yuan, as stored."""
     return int((amount * MICROS).to_integral_value())
 
 
 def to_record(row: sqlite3.Row) -> Record:
-    """A row of the RECORD columns -> the noun."""
+    """A row of the RECORD columns -> Record."""
     fields = dict(row)
-    fields |= {name: _unpacked(name, raw) for name, raw in fields.items() if isinstance(raw, bytes)}
+    fields |= {name: _decoded(name, raw) for name, raw in fields.items() if isinstance(raw, bytes)}
     fields["cost"] = priced(fields.pop("cost_micros"), fields.pop("cost_unpriced"))
     fields["at_stake"] = priced(fields.pop("at_stake_micros"), fields.pop("at_stake_unpriced"))
     fields["favourite"] = bool(fields["favourite"])
@@ -50,14 +50,14 @@ def to_record(row: sqlite3.Row) -> Record:
 
 
 def status_of(word: str, image_path: object) -> Status:
-    """A status as it was written; of words that are none of ours a picture means that it came."""
+    """The stored status; an unknown word is SUCCESS when there is an image, else FAILED."""
     if word in _STATUSES:
         return Status(word)
     return Status.SUCCESS if image_path else Status.FAILED
 
 
 def text_of(raw: bytes) -> str:
-    """Text in whatever coding it was written; ``�`` where it is text in none."""
+    """Decode as UTF-8 or GB18030, else as UTF-8 with ``�`` for invalid bytes."""
     for coding in ("utf-8", "gb18030"):
         with suppress(UnicodeDecodeError):
             return raw.decode(coding)
@@ -65,21 +65,21 @@ def text_of(raw: bytes) -> str:
 
 
 def number_of(raw: bytes) -> int | None:
-    """A whole number that numpy has left as its bytes."""
+    """Decode an integer that numpy stored as 4 or 8 little-endian bytes; None for other lengths."""
     return int.from_bytes(raw, "little", signed=True) if len(raw) in (4, 8) else None
 
 
 def to_log_line(row: sqlite3.Row) -> LogLine:
-    """A row of ``batch_log`` -> the noun."""
+    """A row of ``batch_log`` -> LogLine."""
     return LogLine(at=row["at"], level=row["level"], text=row["text"], record_id=row["record_id"])
 
 
 def sample_images_text(images: tuple[SampleImage, ...]) -> str:
-    """Reference images -> the JSON kept in the column."""
+    """Reference images -> the JSON stored in the column."""
     return json.dumps([_pinned(image) for image in images], ensure_ascii=False)
 
 
-def _unpacked(name: str, raw: bytes) -> str | int | None:
+def _decoded(name: str, raw: bytes) -> str | int | None:
     return number_of(raw) if name in NUMBERS else text_of(raw)
 
 

@@ -1,7 +1,7 @@
-"""Whether the database under a running server can still be trusted with an order.
+"""Check that the database of a running server is intact before anything is submitted.
 
-Files that are away pause everything until they are back: nothing is written meanwhile, so nothing is missed.
-Damage, and contents older than what was seen, last until a restart: SQLite has read pages of both by then.
+Missing files block writes until they are back; nothing is written meanwhile, so nothing is lost.
+Damage, or contents older than seen before, block writes until a restart: SQLite has cached pages of both.
 """
 
 import sqlite3
@@ -25,11 +25,11 @@ from app.db.open_files import (
 )
 from app.errors import StorageError, StoreDamaged, StoreLost
 
-_SHARE_OF_CHECKS = 0.01  # of the time, at most, while the file keeps changing
+_SHARE_OF_CHECKS = 0.01  # upper limit of the time spent in page checks
 
 
 class StoreGuard:
-    """What one process knows of its database file; asked before each order, and by every page."""
+    """The state of this process's database file; checked before each submission and by every page."""
 
     def __init__(
         self, path: Path, *, stops: Callable[[], bool] = bool, clock: Callable[[], float] = time.monotonic
@@ -42,18 +42,18 @@ class StoreGuard:
         self._away = ""
         self._damage = ""
         self._version = 0  # the highest value of the change counter so far
-        self._compared: tuple[int, int] | None = None  # the file when its contents were last compared
-        self._checked: tuple[int, int] | None = None  # and when its pages were last checked
+        self._compared: tuple[int, int] | None = None  # size and mtime when the contents were last compared
+        self._checked: tuple[int, int] | None = None  # and when the pages were last checked
         self._next_check = 0.0
 
     def complaint(self) -> str:
-        """Why nothing may be ordered or written, as one sentence; empty when all is well."""
+        """Why nothing may be submitted or written, as one sentence; empty when there is no problem."""
         return self._damage or self.away()
 
     def away(self) -> str:
-        """The same of files that are not where they were: no connection may be opened then, not even to read.
+        """As ``complaint``, for missing or replaced files only: no connection may be opened then, even to read.
 
-        It would join another main file to the ``-wal`` that is in use, and close it on the wrong one.
+        It would combine another main file with the ``-wal`` in use, and checkpoint it into the wrong file.
         """
         if self._away or self._main is None:
             return self._away
@@ -63,9 +63,9 @@ class StoreGuard:
         return "" if now == self._main else replaced_text(self._path)
 
     def watch(self, db: OpenConnection) -> str:
-        """Compare the files with those that a connection of long standing has open -> the complaint.
+        """Compare the files with those that a long-lived connection has open -> ``complaint()``.
 
-        A ``-wal`` that was removed is still open here; what it holds goes into the main file at once.
+        A removed ``-wal`` is still open in that connection, so it is checkpointed into the main file at once.
         """
         self._main = self._main or db.main
         trouble = db.trouble()
@@ -78,7 +78,7 @@ class StoreGuard:
         return self.complaint()
 
     def require(self, db: OpenConnection) -> None:
-        """Before each order. Raises StoreLost: nothing may be sent."""
+        """Raises StoreLost or StoreDamaged when nothing may be submitted; call before each submission."""
         with self._lock:
             self._main = self._main or db.main
             if trouble := self.complaint() or db.trouble():
@@ -91,7 +91,7 @@ class StoreGuard:
             raise StoreDamaged(self._damage)
 
     def check(self) -> bool:
-        """Check the pages when the file has changed and it is time -> whether that was so."""
+        """Check the pages if the file has changed and a check is due -> whether it ran."""
         if self.complaint() or self._changed() == self._checked or self._clock() < self._next_check:
             return False
         with self._lock:
@@ -101,14 +101,14 @@ class StoreGuard:
         return True
 
     def report(self, error: BaseException) -> None:
-        """What a query met: from then on a damaged file is ordered from no more."""
+        """Record a query's error; when it means damage, submissions are blocked from then on."""
         if isinstance(error, StoreDamaged):
             self._damage = self._damage or error.message
         elif is_damage(error):
             self._damage = self._damage or damage_text(self._path, str(error))
 
     def _note_version(self, db: sqlite3.Connection) -> int:
-        """The change counter as this connection sees it; 0 when it sees that the file is broken."""
+        """The change counter as read by this connection; 0 when the file is damaged."""
         try:
             version = last_version(db)
         except sqlite3.DatabaseError as error:
@@ -120,7 +120,7 @@ class StoreGuard:
         return version
 
     def _compare(self) -> None:
-        """See whether an older copy was written over the file, by a connection that remembers no pages."""
+        """Detect that an older copy overwrote the file, using a new connection without cached pages."""
         changed, least = self._changed(), self._version
         if changed == self._compared:
             return
@@ -140,7 +140,7 @@ class StoreGuard:
         self._next_check = ended + (ended - began) / _SHARE_OF_CHECKS
 
     def _changed(self) -> tuple[int, int] | None:
-        """Size and time of change of the main file, which is written by checkpoints only."""
+        """(size, mtime in ns) of the main file, which only checkpoints write; None when it is missing."""
         try:
             found = self._path.stat()
         except OSError:

@@ -1,6 +1,6 @@
-"""The change counter: whatever changes in a record or a batch gives both the next version.
+"""The change counter: every change of a record or batch gives both the next version.
 
-Pages ask for what changed after the version they know, so a change without one is never seen.
+Pages poll for changes after the version they have, so a change without a new version is never shown.
 """
 
 import json
@@ -11,7 +11,7 @@ from app.db.connection import next_version
 
 
 def touch(db: sqlite3.Connection, record_ids: Sequence[int]) -> int:
-    """Give these records and their batches the next version -> that version; inside a transaction."""
+    """Set the next version on these records and their batches -> that version; inside a transaction."""
     version = next_version(db)
     fields = {"version": version, "ids": json.dumps(record_ids)}
     db.execute(
@@ -37,7 +37,7 @@ def touch(db: sqlite3.Connection, record_ids: Sequence[int]) -> int:
 
 
 def touch_batch(db: sqlite3.Connection, batch_id: str) -> int:
-    """Give this batch the next version -> that version; inside a transaction."""
+    """Set the next version on this batch -> that version; inside a transaction."""
     version = next_version(db)
     db.execute("UPDATE batches SET version = :version WHERE id = :id", {"id": batch_id, "version": version})
     return version
