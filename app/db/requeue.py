@@ -72,7 +72,7 @@ def queue_in_batch(
 
     A paused batch stays paused; with ``paused`` an ended one becomes paused too.
     """
-    orders = requeue(db, ids, card=card)
+    to_submit = requeue(db, ids, card=card)
     if not ids:
         return
     check_model(db, batch_id, card.model_id)
@@ -86,7 +86,7 @@ def queue_in_batch(
         {"id": batch_id, "paused": paused},
     ).fetchall()
     waits = not begun or begun[0]["state"] == "paused"
-    text = f"重试 {len(ids)} 张，等批次继续" if orders and waits else f"重试 {len(ids)} 张"
+    text = f"重试 {len(ids)} 张，等批次继续" if to_submit and waits else f"重试 {len(ids)} 张"
     add_log(db, batch_id, "info", text)
 
 

@@ -51,7 +51,7 @@ class StoreGuard:
         return self._damage or self.away()
 
     def away(self) -> str:
-        """As ``complaint``, for missing or replaced files only: no connection may be opened then, even to read.
+        """As ``complaint``, but only for missing or replaced files: no connection may be opened then.
 
         It would combine another main file with the ``-wal`` in use, and checkpoint it into the wrong file.
         """
