@@ -1,4 +1,4 @@
-"""``.csv`` bytes -> one sheet. The separator is the one that makes a header readable."""
+"""``.csv`` bytes -> one sheet. The separator chosen is the one that yields the most known headers."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from app.sheets.xlsx_images import picture_of_text
 _SEPARATORS = ",\t;，；|"
 _HEADER_DEPTH = 30
 _SEPARATOR_LINE = re.compile(r"sep=([,;|\t；，])\s*?(?:\r\n|\r|\n)", re.IGNORECASE)
-_PROOF_OF_EXCEL = re.compile(r'="((?:[^"]|"")*+)"')  # how programs keep Excel from making a number of a text
+_TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*+)"')  # how programs force Excel to read a number as text
 _SCIENTIFIC = re.compile(r"-?[0-9](?:\.[0-9]+)?E\+[0-9]{2,3}")
 _LOST_DIGITS = (
     "Excel 把这个长数字存成了科学计数法，后面几位已经丢了，请在原来的表格里改成文字格式并重新填写，再导出"
 )
-# A line with its end; a line beyond the bound comes in pieces of which the first has no end.
+# A line with its terminator; a line over MAX_LINE matches in pieces, the first without a terminator.
 _LINE = re.compile(rf"[^\r\n]{{0,{MAX_LINE}}}+(\r\n|\r|\n|\Z)?")
 
 
 class DelimitedSheet:
-    """The one sheet of a delimited text; row numbers count records, as Excel would show them."""
+    """The single sheet of a delimited text; row numbers count records, as in Excel."""
 
     hidden = False
     active = True
@@ -34,17 +34,17 @@ class DelimitedSheet:
     def __init__(self, content: bytes, name: str) -> None:
         self.name = name
         text = decode(content)
-        told = _SEPARATOR_LINE.match(text)
+        declared = _SEPARATOR_LINE.match(text)
         self._text = text
-        self._start = told.end() if told else 0
-        self._separator = told[1] if told else _find_separator(text)
+        self._start = declared.end() if declared else 0
+        self._separator = declared[1] if declared else _find_separator(text)
 
     def top(self, count: int) -> list[Row]:
-        """The rows numbered up to ``count`` with something in them."""
+        """The non-empty rows numbered up to ``count``."""
         return _top(self._records(), count)
 
     def read(self, columns: Container[int], after: int, keep: int) -> Grid:
-        """Rows after that number with content in one of these columns; at most ``keep`` of them."""
+        """At most ``keep`` rows after row ``after`` with content in one of ``columns``."""
         grid = Grid()
         width = 0
         for number, record in self._records():
@@ -115,7 +115,7 @@ def _lines(text: str, start: int) -> Iterator[str]:
 
 
 def _unwrapped(text: str) -> str:
-    found = _PROOF_OF_EXCEL.fullmatch(text)
+    found = _TEXT_FORMULA.fullmatch(text)
     return found[1].replace('""', '"') if found else text
 
 

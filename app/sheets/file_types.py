@@ -1,4 +1,4 @@
-"""What a file is, by its bytes and not by its name; a sentence for each kind that cannot be read."""
+"""Detects the file type from its content, not its name; each unsupported type has its own error."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLDEST = (b"\t\x00\x04\x00", b"\t\x02\x06\x00", b"\t\x04\x06\x00", b"\t\x08")  # Excel 2 to 5
 _WORKBOOK_NAMES = (".xlsx", ".xlsm", ".xls", ".et")
 _PROTECTED = "这个文件像是被公司的文档加密软件加了密，请先解密，或另存为一个新文件，再导入"
-# What such software, TSD and E-SafeNet, writes before the bytes it encrypted.
+# Headers written by document encryption software (TSD, E-SafeNet).
 _PROTECTED_STARTS = (b"%TSD-Header", b"b\x14#e", b"c\x14#e")
 _PROTECTED_MARK = b"E-SafeNet"
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
 
-# The first bytes of files that are something else altogether.
+# Signatures of files that are not spreadsheets.
 _OTHER_FILES = {
     b"%PDF": "PDF 文件",
     b"\x89PNG": "图片",
@@ -43,7 +43,7 @@ _OTHER_FILES = {
 
 
 def open_sheets(content: bytes, filename: str) -> list[Sheet]:
-    """The sheets of a workbook or delimited text, unread; SpreadsheetError says what else it is."""
+    """The unread sheets of a workbook or delimited text; SpreadsheetError for any other file type."""
     check_upload(content)
     if content.startswith(b"PK"):
         package = OoxmlPackage(content)
@@ -100,7 +100,7 @@ def _check_text(content: bytes) -> None:
 
 
 def _check_encrypted(content: bytes, filename: str) -> None:
-    """Refuse what a company's software encrypted: by its mark, or as a workbook that is only noise."""
+    """Refuse encrypted documents: binary content with a known header or a workbook's file name."""
     is_marked = content.startswith(_PROTECTED_STARTS) or _PROTECTED_MARK in content[:64]
     is_unicode = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     is_noise = not is_unicode and _NO_TEXT.search(content, 0, 4096) is not None

@@ -1,6 +1,6 @@
-"""What a header means: its marks, ordinals and remarks taken off, and the words people use for a field.
+"""Header text -> field: synonyms of each field, matched without punctuation, ordinals and remarks.
 
-Whatever speaks of what a picture must not show is never the prompt, in whatever words or brackets it stands.
+A header that mentions what a picture must not show is never mapped to the prompt.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from app.domain import normal_text
 
-_LONGEST = 200  # letters of a header with its remarks, and without them
+_LONGEST = 200  # maximum characters of a header with remarks, and without them
 _LONGEST_NAME = 60
 _OPENING, _CLOSING = "([{<【「『《〈〔", ")]}>】」』》〉〕"
 
@@ -33,7 +33,7 @@ _NAMES: Mapping[str, str] = {
     "ignored": "序号 编号 缩略图 第几张 原因 费用 可能已计费 次数 # no id"
     " thumbnail picturenumber reason cost possiblycharged attempts",
 }
-# What most likely means a field: taken where no column has one of the names above, and said.
+# Likely synonyms: used, with a note, only when no column has one of the names above.
 _LOOSE_NAMES: Mapping[str, str] = {
     "prompt": "提示语 正面词 正向词 画面提示词 文案提示词 生图提示词 绘画提示词 绘图提示词 出图提示词"
     " 文生图提示词 提示词内容 提示词文本 画面描述 图片描述 图像描述 画面内容 描述词 imageprompt prompttext"
@@ -56,7 +56,7 @@ _NOT_WANTED = (
 )
 _NEGATIVE_NAME = re.compile(f"(?:{_AGAINST_OR_SHORT})的?(?:{_WHAT})|(?:{_WHAT})(?:{_AGAINST})|{_NOT_WANTED}")
 _NEGATIVE_REMARK = re.compile(f"(?:{_AGAINST_OR_SHORT})(?:的?(?:{_WHAT}))?|{_NOT_WANTED}")
-# Anything that may turn a prompt into its contrary, and what says no more than how to fill it in.
+# Words that may negate a prompt, and (below) phrases that are only filling instructions.
 _NEGATIVE_SIGN = re.compile(
     r"负(?!责)|負|反(?!馈|复)|逆|否定|消极|不(?!超|限|填|必|支持|少于|多于|大于)|别(?=出现|要|有)|避免|排除|排斥|禁|去除|去掉|勿"
     r"|neg(?![a-z])|negativ|avoid|exclud|unwanted|undesired|without|\b(?:no|not|don'?t)\b"
@@ -86,9 +86,9 @@ _MARKS = re.compile(r"[/|\\\n,;、·•&+]")
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The field a header names; ``is_loose`` where a clearer header would go before it.
+    """The field of a header; ``is_loose`` is a guess, to which an exact header is preferred.
 
-    ``is_counted`` where it is one of several columns for a field: 参考图2.
+    ``is_counted`` is one of several numbered columns for a field: 参考图2.
     """
 
     field: str
@@ -101,18 +101,18 @@ def _by_name(names: Mapping[str, str], *, is_loose: bool) -> dict[str, Meaning]:
 
 
 _MEANINGS = _by_name(_LOOSE_NAMES, is_loose=True) | _by_name(_NAMES, is_loose=False)
-# Most cells hold none of the names: they are done with at a glance.
+# Fast rejection: most cells contain none of the names.
 _ANY_NAME = re.compile("|".join([*map(re.escape, _MEANINGS), _WHAT, _WANTS_NOT]))
 
 
 def meaning(header: str) -> Meaning | None:
-    """``" 1. Negative\\nPrompt*（选填"`` -> ``negative_prompt``; None for what says nothing to us."""
+    """``" 1. Negative\\nPrompt*（选填"`` -> ``negative_prompt``; None for an unknown header."""
     plain = _plain(header)
     if plain == "#":
         return Meaning("ignored")
     if not _ANY_NAME.search("".join(_TOKEN.findall(plain))):
         return None
-    found, remarks = _apart(plain)
+    found, remarks = _split_remarks(plain)
     names = [_compact(remark)[0] for remark in remarks]
     if found and found.field == "references" and any(map(_NUMBER.fullmatch, names)):
         return replace(found, is_counted=True)
@@ -122,10 +122,10 @@ def meaning(header: str) -> Meaning | None:
 
 
 def is_doubtful(header: str) -> bool:
-    """Whether it would be the prompt, were there not something in it that may turn that into its contrary."""
+    """Whether a header names the prompt but contains words that may negate it."""
     if meaning(header):
         return False
-    found, _ = _apart(_plain(header))
+    found, _ = _split_remarks(_plain(header))
     return found is not None and found.field == "prompt"
 
 
@@ -138,20 +138,20 @@ def _is_against(plain: str) -> bool:
     return bool(_NEGATIVE_SIGN.search(text) or _NEGATIVE_SIGN.search(re.sub(r"\s+", "", text)))
 
 
-def _apart(text: str) -> tuple[Meaning | None, list[str]]:
-    """What it means without its remarks, and these; of one all in brackets, the first that says something."""
+def _split_remarks(text: str) -> tuple[Meaning | None, list[str]]:
+    """The meaning without remarks, and the remarks; a header all in brackets uses its first non-empty one."""
     outside, remarks = _without_remarks(text)
     if _compact(outside)[0]:
         return _without_ordinal(outside), remarks
     for place, inside in enumerate(remarks):
-        found, inner = _apart(inside)
+        found, inner = _split_remarks(inside)
         if found or _compact(inside)[0]:
             return found, [*inner, *remarks[:place], *remarks[place + 1 :]]
     return None, remarks
 
 
 def _without_remarks(text: str) -> tuple[str, list[str]]:
-    """The text outside of brackets and what each outermost pair holds; one never closed ends with it."""
+    """The text outside brackets, and the content of each outermost pair, which may be unclosed."""
     outside, remarks, depth = "", [""], 0
     for letter in text:
         if letter in _OPENING:
@@ -178,7 +178,7 @@ def _without_ordinal(text: str) -> Meaning | None:
 
 
 def _find(text: str) -> Meaning | None:
-    """The one field that all parts of a header agree on: the whole, or the pair of its two languages."""
+    """The field on which all parts of a header agree: the whole, or its parts by script, mark or space."""
     tried: list[str] = []
     for split in (_whole, _by_script, _by_mark, _by_space):
         pieces = [piece for piece in split(text) if piece]
@@ -206,7 +206,7 @@ def _whole(text: str) -> Iterator[str]:
 
 
 def _by_script(text: str) -> Iterator[str]:
-    """Its Latin words and the rest, numbers with what they follow."""
+    """Its Latin words and the rest; a number belongs to the token before it."""
     latin: list[str] = []
     other: list[str] = []
     last = ""
@@ -238,7 +238,7 @@ def _look_up(name: str, *, is_loose: bool) -> Meaning | None:
 
 
 def _compact(text: str) -> tuple[str, bool]:
-    """Letters and digits alone, without what says nothing of the field; whether a language was named."""
+    """Letters and digits without filler words; and whether a language name was removed."""
     tokens = [token for token in _TOKEN.findall(text) if token not in _IDLE_WORDS]
     words = [token for token in tokens if token not in _LANGUAGE_WORDS]
     name = _IDLE.sub("", "".join(words))

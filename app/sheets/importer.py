@@ -139,8 +139,8 @@ def _drop_empty(sheet: Sheet, header: Header, grid: Grid, found: _Findings) -> N
     found.notes += drop_empty_rows(header, grid)
     if not grid.rows:
         raise _nothing_below(sheet, header)
-    kept = {row.number for row in grid.rows}
-    found.problems = [one for one in found.problems if one.row in kept]
+    remaining = {row.number for row in grid.rows}
+    found.problems = [one for one in found.problems if one.row in remaining]
 
 
 def _sheet_notes(sheet: Sheet, others: list[str], *, is_first: bool) -> list[str]:

@@ -1,7 +1,7 @@
-"""The ledger as a workbook or as text, a line a send, to lay beside the service's bill.
+"""The ledger as ``.xlsx`` or ``.csv``, one line per charge, to compare with the provider's bill.
 
-Text (``.csv``) is UTF-8 with a mark, which Excel and WPS know from GBK. What they would take for a formula
-gets an apostrophe before it; a number longer than they can count is written as ``="…"``.
+The ``.csv`` is UTF-8 with a BOM, by which Excel and WPS recognise it. Text that looks like a formula is
+prefixed with an apostrophe; a number with too many digits for Excel is written as ``="…"``.
 """
 
 from __future__ import annotations
@@ -28,44 +28,47 @@ _LONG_NUMBER = re.compile(r"[0-9]{12,200}")
 
 CellWriter = Callable[[Charge, Translate], Any]
 _COLUMNS: list[tuple[Column, CellWriter]] = [
-    (Column("发出时间（本机）", 20, "time"), lambda send, _: local_time(send.sent_at)),
-    (Column("记录编号", 10, "number"), lambda send, _: send.record_id),
-    (Column("批次", 22), lambda send, _: send.batch_name or send.batch_id),
-    (Column("行", 7, "number"), lambda send, _: send.row_number),
-    (Column("提示词", 40), lambda send, _: _short(send.prompt)),
-    (Column("模型", 22), lambda send, _: send.model),
-    (Column("单价（元）", 11, "money"), lambda send, _: send.price),
-    (Column("结果", 22), lambda send, tell: _outcome(send, tell)),
-    (Column("原因", 20), lambda send, tell: tell(CAUSES.get(send.cause, send.cause))),
-    (Column("任务编号", 26), lambda send, _: send.ticket),
-    (Column("已计费（元）", 13, "money"), lambda send, _: send.billed),
-    (Column("可能已计费（元）", 17, "money"), lambda send, _: send.at_stake or None),
-    (Column("结束时间（本机）", 20, "time"), lambda send, _: local_time(send.settled_at or send.closed_at)),
+    (Column("发出时间（本机）", 20, "time"), lambda charge, _: local_time(charge.sent_at)),
+    (Column("记录编号", 10, "number"), lambda charge, _: charge.record_id),
+    (Column("批次", 22), lambda charge, _: charge.batch_name or charge.batch_id),
+    (Column("行", 7, "number"), lambda charge, _: charge.row_number),
+    (Column("提示词", 40), lambda charge, _: _short(charge.prompt)),
+    (Column("模型", 22), lambda charge, _: charge.model),
+    (Column("单价（元）", 11, "money"), lambda charge, _: charge.price),
+    (Column("结果", 22), lambda charge, tell: _outcome(charge, tell)),
+    (Column("原因", 20), lambda charge, tell: tell(CAUSES.get(charge.cause, charge.cause))),
+    (Column("任务编号", 26), lambda charge, _: charge.ticket),
+    (Column("已计费（元）", 13, "money"), lambda charge, _: charge.billed),
+    (Column("可能已计费（元）", 17, "money"), lambda charge, _: charge.at_stake or None),
+    (
+        Column("结束时间（本机）", 20, "time"),
+        lambda charge, _: local_time(charge.settled_at or charge.closed_at),
+    ),
 ]
 
 
 class _Sums:
-    """What the lines come to while they go by."""
+    """Totals by model, accumulated while lines are streamed."""
 
     def __init__(self) -> None:
         self.models: dict[str, SpendTotals] = {}
 
     def watch(self, sends: Iterable[Charge]) -> Iterator[Charge]:
-        """The same lines, each counted."""
-        for send in sends:
-            self.models[send.model] = self.models.get(send.model, SpendTotals()) + SpendTotals.of(send)
-            yield send
+        """Yield the charges unchanged, adding each to the totals."""
+        for charge in sends:
+            self.models[charge.model] = self.models.get(charge.model, SpendTotals()) + SpendTotals.of(charge)
+            yield charge
 
     @property
     def total(self) -> SpendTotals:
-        """All of them."""
+        """The total over all models."""
         return sum(self.models.values(), SpendTotals())
 
 
 def write_ledger(sends: Iterable[Charge], *, tell: Translate = str) -> IO[bytes]:
-    """Lines as they come -> a temporary file with the workbook, at its start; the caller closes it.
+    """Charges -> a temporary file with the workbook, rewound; the caller closes it.
 
-    ``tell`` gives its words in another language.
+    ``tell`` translates its labels.
     """
     columns = [replace(column, label=tell(column.label)) for column, _ in _COLUMNS]
     sums = _Sums()
@@ -75,47 +78,47 @@ def write_ledger(sends: Iterable[Charge], *, tell: Translate = str) -> IO[bytes]
         while first or number == 1:
             title = tell("账目") + (f" {number}" if number > 1 else "")
             sheet = SheetWriter(workbook, title, columns, frozen_columns=1)
-            for send in chain([first] if first else [], islice(rest, _ROWS_A_SHEET - 1)):
-                sheet.append([write(send, tell) for _, write in _COLUMNS])
+            for charge in chain([first] if first else [], islice(rest, _ROWS_A_SHEET - 1)):
+                sheet.append([write(charge, tell) for _, write in _COLUMNS])
             number, first = number + 1, next(rest, None)
         _add_sums(workbook, sums, tell)
-        kept = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        workbook.save(kept)
-        kept.seek(0)
-        return kept
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        workbook.save(file)
+        file.seek(0)
+        return file
 
 
 def ledger_lines(sends: Iterable[Charge], *, tell: Translate = str) -> Iterator[str]:
-    """The same as text, line after line; the last one is the sum."""
+    """The same as ``.csv`` lines; the last one is the total."""
     sums = _Sums()
     yield "\ufeff" + _line([tell(column.label) for column, _ in _COLUMNS])
-    for send in sums.watch(sends):
-        yield _line([write(send, tell) for _, write in _COLUMNS])
+    for charge in sums.watch(sends):
+        yield _line([write(charge, tell) for _, write in _COLUMNS])
     total = sums.total
     words = (tell("合计"), None, tell(f"{total.sends} 笔"))
-    yield _line([*words, *[None] * 7, _billed(total), _doubt(total), None])
+    yield _line([*words, *[None] * 7, _billed(total), _unresolved(total), None])
 
 
 def _add_sums(workbook: Any, sums: _Sums, tell: Translate) -> None:
-    heads = ("计费张数", "已计费（元）", "可能已计费（元）", "没有计费的次数")
+    labels = ("计费张数", "已计费（元）", "可能已计费（元）", "没有计费的次数")
     kinds = ("number", "money", "money", "number")
-    columns = [Column(tell(head), 17, kind) for head, kind in zip(heads, kinds, strict=True)]
+    columns = [Column(tell(label), 17, kind) for label, kind in zip(labels, kinds, strict=True)]
     total = tell("合计")
     sheet = SheetWriter(workbook, total, [Column(tell("模型"), 26), *columns])
     for name, spent in [*sorted(sums.models.items()), (total, sums.total)]:
-        sheet.append([name, spent.pictures, _billed(spent), _doubt(spent), spent.unpaid_sends])
+        sheet.append([name, spent.pictures, _billed(spent), _unresolved(spent), spent.unpaid_sends])
 
 
 def _billed(spent: SpendTotals) -> Decimal | None:
     return known_amount(spent.billed, spent.unpriced_pictures)
 
 
-def _doubt(spent: SpendTotals) -> Decimal | None:
+def _unresolved(spent: SpendTotals) -> Decimal | None:
     return known_amount(spent.unknown + spent.open, spent.unpriced_unknown + spent.unpriced_open)
 
 
-def _outcome(send: Charge, tell: Translate) -> str:
-    return tell(_SETTLED.get(send.outcome, "") if send.settled_at else OUTCOMES[send.outcome])
+def _outcome(charge: Charge, tell: Translate) -> str:
+    return tell(_SETTLED.get(charge.outcome, "") if charge.settled_at else OUTCOMES[charge.outcome])
 
 
 def _short(prompt: str) -> str:

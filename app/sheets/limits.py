@@ -1,6 +1,6 @@
-"""What a file may ask of this machine. Every byte unpacked and every tag read is counted here.
+"""Resource limits for uploaded files: unpacked bytes, tags, cells and text are counted.
 
-The sizes a zip declares are looked at first and never trusted: unpacking stops at the bound whatever it says.
+Sizes declared in a zip are checked first but not trusted: unpacking stops at the limit in any case.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ MAX_CELL_LENGTH = 32_767
 MAX_TEXT = 20_000_000
 
 _DIRECTORY_ENTRY = b"PK\x01\x02"
-# What a broken zip makes zipfile raise.
+# Exceptions that zipfile raises for a damaged file.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 _FIRST_CHUNK = 64 * 2**10
-_LONGEST_TOKEN = 512 * 2**10  # bytes without a tag: no cell is that long
+_LONGEST_TOKEN = 512 * 2**10  # maximum bytes without a tag; no cell is that long
 _NOT_WHOLE = "这个文件不完整或已损坏，请在 Excel 里重新保存一次再导入"
 TOO_MUCH = "这个文件里的内容太多，一次最多导入 5000 行，请只留下要生成的行和列再试"
 
@@ -43,11 +43,11 @@ Attributes = dict[str, str]
 
 
 class StopParsing(Exception):
-    """Raised inside a walk when the rest of the part is of no interest."""
+    """Raised by a ``walk`` callback to skip the rest of the part."""
 
 
 def check_upload(content: bytes) -> None:
-    """Refuse what is empty or beyond the bound of an upload."""
+    """Refuse an empty upload, or one over MAX_UPLOAD bytes."""
     if not content.strip(b"\x00 \r\n\t"):
         raise SpreadsheetError("这个文件是空的，请选一个有内容的表格")
     if len(content) > MAX_UPLOAD:
@@ -57,20 +57,20 @@ def check_upload(content: bytes) -> None:
 
 
 class TextBudget:
-    """Letters that may still be taken into memory."""
+    """The number of characters that may still be read."""
 
     def __init__(self) -> None:
         self._left = MAX_TEXT
 
     def spend(self, letters: int) -> None:
-        """Take so many; SpreadsheetError when there are no more."""
+        """Subtract ``letters``; SpreadsheetError when the budget is exceeded."""
         self._left -= letters
         if self._left < 0:
             raise SpreadsheetError(f"表格里的文字超过 {MAX_TEXT // 10_000} 万字，请分成几个文件导入")
 
 
 class OoxmlPackage:
-    """The zip of a workbook, with what may still be unpacked of it. Part names fold letter case."""
+    """The zip of a workbook, with its remaining budgets. Part names are case-insensitive."""
 
     def __init__(self, content: bytes) -> None:
         self._zip = _open_zip(content)
@@ -83,7 +83,7 @@ class OoxmlPackage:
 
     @property
     def names(self) -> list[str]:
-        """The names of all parts, in small letters."""
+        """The names of all parts, in lower case."""
         return list(self._parts)
 
     def walk(
@@ -93,9 +93,9 @@ class OoxmlPackage:
         end: Callable[[str], None] | None = None,
         text: Callable[[str], None] | None = None,
     ) -> None:
-        """Call ``start``, ``end`` and ``text`` for everything in one XML part; names come without prefix.
+        """Parse one XML part with callbacks ``start``, ``end`` and ``text``; names have no namespace prefix.
 
-        A document type is refused: workbooks have none, and entities are how small files grow.
+        A DOCTYPE is refused: workbooks have none, and its entities allow expansion attacks.
         """
         parser = _parser(start, end, text)
         try:
@@ -104,16 +104,16 @@ class OoxmlPackage:
             parser.Parse(b"", True)
         except StopParsing:
             pass
-        except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: encodings that are none
+        except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: unknown encodings
             raise SpreadsheetError(_NOT_WHOLE) from error
 
     def _chunks(self, name: str) -> Iterator[bytes]:
-        """The part in pieces that double, so that one endless tag is not scanned over and over."""
+        """The part in chunks of doubling size, so that one huge tag is not rescanned for every chunk."""
         part = self._parts[_folded(name)]
         if part.flag_bits & 1:
             raise SpreadsheetError("这个文件有密码，请在 Excel 里去掉密码后再导入")
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise SpreadsheetError(_NOT_WHOLE)  # workbooks know no other, and bzip2 unpacks without bound
+            raise SpreadsheetError(_NOT_WHOLE)  # workbooks use no other, and bzip2 unpacks without a limit
         if part.file_size > self._bytes_left:
             raise SpreadsheetError(TOO_MUCH)
         size = _FIRST_CHUNK

@@ -1,4 +1,4 @@
-"""Lines of a table that are no pictures: sums, its header once more, and rows without content."""
+"""Removes rows that are not data: totals, repeated headers and empty rows."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ _WORD = (
 )
 _SUM = re.compile(rf"(?:{_WORD})(?:\({_UNIT}\))?[:=]?{_AMOUNTS}*+\.?|共:?{_AMOUNTS}++", re.IGNORECASE)
 _AMOUNT = re.compile(_NUMBER, re.IGNORECASE)
-# What each has in it: nearly every cell of a table is neither, and is not looked at closely.
+# Fast rejection: nearly every cell is neither.
 _MAY_NAME_SUM = re.compile("[计計共总總累tｔ]", re.IGNORECASE)
 _MAY_BE_AMOUNT = re.compile(r"[\W_]*\d")
 
 
 def drop_other_lines(header: Header, sheet: Sheet, grid: Grid) -> list[str]:
-    """Take them out of the grid -> a note on each kind, with the numbers of its rows."""
+    """Remove totals and repeated headers from the grid -> one note per kind, with row numbers."""
     repeated = {row.number for row in grid.rows if _is_header(row, header)}
     labels = _labels_beside(header, sheet, grid)
     sums = {row.number for row in grid.rows if _is_sum(row.values, labels.get(row.number, {}))}
-    _take_out(grid, repeated | sums)
+    _remove(grid, repeated | sums)
     notes = [f"跳过了 {len(sums)} 个合计行：第 {_listed(sums)} 行"] if sums else []
     return notes + ([f"跳过了 {len(repeated)} 个重复的表头：第 {_listed(repeated)} 行"] if repeated else [])
 
 
 def drop_empty_rows(header: Header, grid: Grid) -> list[str]:
-    """Take rows without any of CONTENT_FIELDS out of the grid -> a note on them, with their numbers.
+    """Remove rows without any of CONTENT_FIELDS from the grid -> a note with their numbers.
 
-    Cells that are merged over several rows must stand in each of them already.
+    Merged cells must have been copied into each of their rows before.
     """
     names = ("references" if name == "sample_images" else name for name in CONTENT_FIELDS)
     columns = [header.columns[name] for name in names if name in header.columns]
     empty = {row.number for row in grid.rows if all(_is_blank(row.values.get(column)) for column in columns)}
-    _take_out(grid, empty)
+    _remove(grid, empty)
     if not empty:
         return []
     return [f"跳过了 {len(empty)} 个空行：第 {_listed(empty)} 行没有提示词、负面提示词、文件名和参考图"]
 
 
-def _take_out(grid: Grid, gone: set[int]) -> None:
-    if gone:
-        grid.rows = [row for row in grid.rows if row.number not in gone]
-        grid.hidden_rows -= gone
-        grid.rows_too_wide = [number for number in grid.rows_too_wide if number not in gone]
+def _remove(grid: Grid, row_numbers: set[int]) -> None:
+    if row_numbers:
+        grid.rows = [row for row in grid.rows if row.number not in row_numbers]
+        grid.hidden_rows -= row_numbers
+        grid.rows_too_wide = [number for number in grid.rows_too_wide if number not in row_numbers]
 
 
 def _is_blank(value: Value | None) -> bool:
@@ -60,7 +60,7 @@ def _is_blank(value: Value | None) -> bool:
 
 
 def _is_header(row: Row, header: Header) -> bool:
-    """Whether each column has its own header in it, and nothing else."""
+    """Whether the row repeats the header exactly."""
     if row.values.keys() != header.texts.keys():
         return False
     texts = [(value, header.texts[column]) for column, value in row.values.items() if isinstance(value, str)]
@@ -68,19 +68,19 @@ def _is_header(row: Row, header: Header) -> bool:
 
 
 def _labels_beside(header: Header, sheet: Sheet, grid: Grid) -> Mapping[int, Mapping[int, Value]]:
-    """What the columns that are not read say in rows without a prompt, or with a mere number for one."""
+    """Cells of the unread columns, for rows whose prompt is missing or only a number."""
     prompt = header.columns["prompt"]
     bare = [row.number for row in grid.rows if prompt not in row.values or _is_amount(row.values[prompt])]
     if not (bare and header.unread):
         return {}
-    beside = sheet.read(header.unread, bare[0] - 1, len(grid.rows) + grid.dropped)
+    labels = sheet.read(header.unread, bare[0] - 1, len(grid.rows) + grid.dropped)
     wanted = set(bare)
-    return {row.number: row.values for row in beside.rows if row.number in wanted}
+    return {row.number: row.values for row in labels.rows if row.number in wanted}
 
 
-def _is_sum(values: Mapping[int, Value], beside: Mapping[int, Value]) -> bool:
-    """Whether a word for a sum is all there is but amounts."""
-    named = any(map(_names_sum, beside.values()))
+def _is_sum(values: Mapping[int, Value], labels: Mapping[int, Value]) -> bool:
+    """Whether the row has a word for a total and otherwise only amounts."""
+    named = any(map(_names_sum, labels.values()))
     for value in values.values():
         if _names_sum(value):
             named = True
@@ -92,17 +92,17 @@ def _is_sum(values: Mapping[int, Value], beside: Mapping[int, Value]) -> bool:
 def _names_sum(value: Value) -> bool:
     if not isinstance(value, str) or len(value) > _LONGEST or not _MAY_NAME_SUM.search(value):
         return False
-    return bool(_SUM.fullmatch(_tight(value)))
+    return bool(_SUM.fullmatch(_without_spaces(value)))
 
 
 def _is_amount(value: Value) -> bool:
     if isinstance(value, str):
         may_be = len(value) <= _LONGEST and _MAY_BE_AMOUNT.match(value)
-        return bool(may_be and _AMOUNT.fullmatch(_tight(value)))
+        return bool(may_be and _AMOUNT.fullmatch(_without_spaces(value)))
     return isinstance(value, int | float | UnreadableCell)
 
 
-def _tight(text: str) -> str:
+def _without_spaces(text: str) -> str:
     return re.sub(r"\s+", "", normal_text(text))
 
 

@@ -1,4 +1,4 @@
-"""Records as workbooks: the results of a batch, a line a picture, and the list of records."""
+"""Records as workbooks: the results of a batch, one line per picture, and the list of records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
 from app.sheets.sheet_writer import Column, SheetWriter, Translate, local_time, open_workbook
 from app.sheets.template_export import WIDTHS
 
-# Thumbnails are shown within this box of pixels; together they leave the file small enough to be imported.
+# Thumbnail size in pixels, and the total of their bytes, which keeps the file small enough to import.
 THUMBNAIL_BOX = (96, 76)
 MAX_THUMBNAIL_BYTES = 15 * 2**20
 _ROW_HEIGHT = 62  # points, for a thumbnail of 76 pixels
@@ -38,11 +38,11 @@ def write_results(
     thumbnails: Callable[[int], bytes | None],
     tell: Translate = str,
 ) -> IO[bytes]:
-    """What a batch came to -> a temporary file with the workbook, at its start; the caller closes it.
+    """The results of a batch -> a temporary file with the workbook, rewound; the caller closes it.
 
-    One line a picture, in the order of rows. ``thumbnails`` takes a record's id and gives PNG or JPEG bytes,
-    or None. ``read_workbook`` knows the file again and gives each row its status, so that only the rest runs;
-    in whatever language ``tell`` gives its words.
+    One line per picture, in row order. ``thumbnails`` maps a record id to PNG or JPEG bytes, or None.
+    ``tell`` translates the labels; in either language ``read_workbook`` restores each row's status, so that
+    only unfinished rows are run.
     """
     with open_workbook() as workbook:
         _add_results(workbook, records, thumbnails, tell)
@@ -51,9 +51,9 @@ def write_results(
 
 
 def write_records(records: Iterable[Record], *, tell: Translate = str) -> IO[bytes]:
-    """Records as they come -> a temporary file with the workbook, at its start; the caller closes it.
+    """Records -> a temporary file with the workbook, rewound; the caller closes it.
 
-    Any number of them: a sheet takes a million, the rest goes to further sheets. Times are this machine's.
+    Streams any number of records, a million per sheet. Times are in local time.
     """
     columns = _record_columns(tell)
     rest = iter(records)
@@ -73,8 +73,8 @@ def _add_results(
     workbook: Workbook, records: Iterable[Record], thumbnails: Callable[[int], bytes | None], tell: Translate
 ) -> None:
     columns = _result_columns(tell)
-    heads = [column for column, _ in columns]
-    sheet = SheetWriter(workbook, tell("结果"), heads, frozen_columns=2, row_height=_ROW_HEIGHT)
+    headers = [column for column, _ in columns]
+    sheet = SheetWriter(workbook, tell("结果"), headers, frozen_columns=2, row_height=_ROW_HEIGHT)
     budget = MAX_THUMBNAIL_BYTES
     for line, record in enumerate(sorted(records, key=lambda record: record.id), 2):
         values = [write(record) for _, write in columns]
@@ -103,14 +103,14 @@ def _result_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
 
 
 def _record_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
-    asked = {column.label: (column, write) for column, write in _request_columns()}
+    request_columns = {column.label: (column, write) for column, write in _request_columns()}
     # One record is one picture: under 生成数量 an import of this file would multiply them.
-    asked[LABELS["num_images"]] = (Column("同行张数", 11, "number"), _attribute("num_images"))
+    request_columns[LABELS["num_images"]] = (Column("同行张数", 11, "number"), _attribute("num_images"))
     return _translated(
         [
             (Column("ID", 9, "number"), _attribute("id")),
             (Column("生成时间（本机）", 20, "time"), lambda record: local_time(record.created_at)),
-            *asked.values(),
+            *request_columns.values(),
             (Column("宽", 8, "number"), _attribute("width")),
             (Column("高", 8, "number"), _attribute("height")),
             *_outcome_columns(tell),
@@ -125,7 +125,7 @@ def _record_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
 
 
 def _request_columns() -> list[tuple[Column, CellWriter]]:
-    """What was asked for, under the headers of the template."""
+    """The request fields, under the headers of the template."""
     writes: dict[str, CellWriter] = {
         "filename": lambda record: record.requested_filename,
         "references": lambda record: join_names([image.filename for image in record.sample_images]),
@@ -159,7 +159,7 @@ def _attribute(name: str) -> CellWriter:
 
 
 def _add_thumbnail(sheet: SheetWriter, line: int, content: bytes) -> None:
-    """Put a picture into the thumbnail cell of a line, unless the bytes are no picture."""
+    """Place an image in the thumbnail cell of a line; bytes that are not an image are ignored."""
     try:
         image = Image(io.BytesIO(content))
     except OSError:
@@ -187,7 +187,7 @@ def _add_summary(workbook: Workbook, batch: Batch, tell: Translate) -> None:
 
 
 def _saved(workbook: Workbook) -> IO[bytes]:
-    kept = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    workbook.save(kept)
-    kept.seek(0)
-    return kept
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    workbook.save(file)
+    file.seek(0)
+    return file

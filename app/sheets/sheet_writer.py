@@ -1,6 +1,6 @@
-"""A workbook while it is written: columns of text, numbers and money, row after row, in bounded memory.
+"""Writes workbooks row by row in bounded memory, with columns of text, numbers, money and times.
 
-Text is text: whatever it begins with, whatever characters it has, it is read back to the letter.
+Text is never interpreted: formula prefixes and control characters are read back unchanged.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _FORMATS = {"text": "@", "number": "General", "money": "0.00##", "time": "yyyy-m
 _FIRST_YEAR = 1900  # of Excel's calendar
 _HEADER_HEIGHT = 26
 
-# What XML cannot hold, and what looks like the escape that stands for it.
+# Characters not allowed in XML, and text that looks like their escape.
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 _LIKE_A_FORMULA = ("=", "+", "-", "@")
 
 
-Translate = Callable[[str], str]  # a Chinese sentence in the language of the person who asked
+Translate = Callable[[str], str]  # a Chinese sentence -> the user's language
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's header, its width in letters, and what it holds: text, number, money or time."""
+    """A column: header, width in characters, and kind: text, number, money or time."""
 
     label: str
     width: float
@@ -46,7 +46,7 @@ class Column:
 
 @contextmanager
 def open_workbook() -> Iterator[Workbook]:
-    """A workbook to write row by row. When that fails half-way, what was put aside on disk is removed."""
+    """A write-only workbook; on an exception its temporary files are removed."""
     workbook = Workbook(write_only=True)
     try:
         yield workbook
@@ -57,7 +57,7 @@ def open_workbook() -> Iterator[Workbook]:
 
 
 class SheetWriter:
-    """One sheet, its header standing still at the top; ``append`` a row of values, one for each column."""
+    """One sheet with a frozen header row; ``append`` takes one value per column."""
 
     def __init__(
         self,
@@ -70,14 +70,14 @@ class SheetWriter:
     ) -> None:
         self.sheet: Any = workbook.create_sheet(
             title
-        )  # a write-only sheet: openpyxl-stubs know only half of it
+        )  # a write-only sheet, which openpyxl-stubs cover only in part
         self._columns = columns
         self._title = title
         self._rows = 1
         self.sheet.freeze_panes = f"{get_column_letter(frozen_columns + 1)}2"
         self.sheet.row_dimensions[1].height = _HEADER_HEIGHT
         self.sheet.page_setup.orientation = "landscape"
-        self.sheet.page_setup.fitToHeight = 0  # as many pages as it takes, each as wide as the table
+        self.sheet.page_setup.fitToHeight = 0  # any number of pages, each as wide as the table
         self.sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
         if row_height is not None:
             self.sheet.sheet_format.defaultRowHeight = row_height
@@ -91,7 +91,7 @@ class SheetWriter:
         self.sheet.append([self._heading(column) for column in columns])
 
     def append(self, values: Sequence[Any]) -> None:
-        """One row; None and "" leave a cell empty. SpreadsheetError for a text longer than a cell can be."""
+        """Add one row; None and "" leave a cell empty. SpreadsheetError for text over MAX_CELL_LENGTH."""
         self._rows += 1
         pairs = zip(self._columns, values, strict=True)
         self.sheet.append(
@@ -109,7 +109,7 @@ class SheetWriter:
             where = f"「{self._title}」第 {self._rows} 行的{column.label}"
             message = f"{where}有 {len(text)} 字，Excel 一格最多 {MAX_CELL_LENGTH} 字，请先缩短"
             raise SpreadsheetError(message, row=self._rows, column=column.label)
-        cell._value = escape(text)  # not through .value: it makes a formula of "=…" and cuts what is escaped
+        cell._value = escape(text)  # .value would turn "=…" into a formula and truncate escaped text
         cell.data_type = "s"
         if text.startswith(_LIKE_A_FORMULA):
             cell._style = self._quoted
@@ -117,7 +117,7 @@ class SheetWriter:
 
     def _heading(self, column: Column) -> Any:
         cell: Any = WriteOnlyCell(self.sheet)
-        cell._value, cell.data_type = escape(column.label), "s"  # also where it is somebody's own words
+        cell._value, cell.data_type = escape(column.label), "s"  # a label may be text written by a user
         cell.font = Font(name=_FONT, size=11, bold=True, color="FFFFFF")
         cell.fill = PatternFill("solid", fgColor="2F4858")
         side = None if column.kind == "text" else "right"
@@ -126,7 +126,7 @@ class SheetWriter:
         return cell
 
     def _style(self, kind: str, *, quoted: bool = False) -> Any:
-        """The style every cell of a kind shares; made once, since making one is slow."""
+        """The style shared by all cells of a kind; built once, because it is slow."""
         cell: Any = WriteOnlyCell(self.sheet)
         cell.font = Font(name=_FONT, size=11)
         cell.border = _BORDER
@@ -138,14 +138,14 @@ class SheetWriter:
 
 
 def local_time(at: str | None) -> datetime | str:
-    """UTC as kept -> the clock of this machine; the text itself where that is no time Excel knows."""
+    """A stored UTC time -> local time; the text unchanged when Excel cannot represent it."""
     try:
-        moment = datetime.fromisoformat(at or "")
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        here = moment.astimezone().replace(tzinfo=None, microsecond=0)
+        time = datetime.fromisoformat(at or "")
+        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        local = time.astimezone().replace(tzinfo=None, microsecond=0)
     except (ValueError, OverflowError, OSError):
         return at or ""
-    return here if here.year >= _FIRST_YEAR else at or ""
+    return local if local.year >= _FIRST_YEAR else at or ""
 
 
 def _discard(sheet: Any) -> None:
@@ -155,5 +155,5 @@ def _discard(sheet: Any) -> None:
 
 
 def escape(text: str) -> str:
-    """What a cell of a workbook writes for this text: ``_x000D_`` for what XML cannot hold."""
+    """Escape characters that XML cannot hold, as in ``_x000D_``."""
     return _NOT_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", text)

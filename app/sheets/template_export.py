@@ -1,4 +1,4 @@
-"""The table as a workbook: the template to fill in, and the export that is read back to the letter."""
+"""The table of prompts as a workbook: the empty template, and an export that imports unchanged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WIDTHS: Mapping[str, float] = {
     "steps": 11,
 }
 
-# How to fill a column in, and an example. Laid out so that the import takes it for no table of prompts.
+# How to fill in a column, and an example; arranged so that the import does not read it as a table of prompts.
 _EXPLANATIONS: Mapping[str, tuple[str, str]] = {
     "prompt": ("必填。要画什么，一行一条；可以很长，可以换行。", "一只橘猫趴在窗台上晒太阳，水彩风格"),
     "negative_prompt": ("选填。不想出现的东西；模型没有这一项时，会用一句话写进提示词。", "模糊，水印"),
@@ -50,7 +50,7 @@ _EXPLANATIONS: Mapping[str, tuple[str, str]] = {
     "seed": ("选填，整数。同一个种子画出来相近，一行多张时每张加 1；模型不接受种子时不会用到。", "42"),
     "steps": ("选填，整数。模型不接受步数时不会用到。", "20"),
 }
-_GOOD_TO_KNOW = (
+_GENERAL_NOTES = (
     f"在「{SHEET_NAME}」里从第 2 行开始填写，保存后在「批量生成」页点「📂 导入 Excel」。",
     f"一次最多 {MAX_ROWS_A_BATCH} 行。列的顺序可以换，不用的列可以删，表头上面可以有标题行。",
     "各列都是文字格式，Excel 不会把 16:9 变成时间；格子左上角的绿色小三角不用管。",
@@ -59,9 +59,9 @@ _GOOD_TO_KNOW = (
 
 
 def write_template(card: ModelSpec | None = None, *, tell: Translate = str) -> bytes:
-    """The workbook to fill in: a table with drop-downs of what ``card`` offers, and a sheet that explains.
+    """The empty template: a table with drop-downs for the model spec ``card``, and a sheet of instructions.
 
-    ``tell`` gives headers and explanations in another language; the import knows the English headers too.
+    ``tell`` translates headers and instructions; the import accepts the English headers too.
     """
     with open_workbook() as workbook:
         _add_table(workbook, (), card, tell)
@@ -72,11 +72,10 @@ def write_template(card: ModelSpec | None = None, *, tell: Translate = str) -> b
 def write_requests(
     rows: Iterable[Mapping[str, Any]], card: ModelSpec | None = None, *, tell: Translate = str
 ) -> bytes:
-    """Rows by the API's field names -> the table as a workbook, read back to the letter by ``read_workbook``.
+    """Rows by the API's field names -> a workbook that ``read_workbook`` reads back unchanged.
 
     Reference images are taken from ``references`` (names), else from ``sample_images`` ([{url, filename}]).
-    Rows need not be valid: what is in a field is written as it is. SpreadsheetError when a text is longer
-    than a cell can be.
+    Rows need not be valid: fields are written as they are. SpreadsheetError for text over MAX_CELL_LENGTH.
     """
     with open_workbook() as workbook:
         _add_table(workbook, rows, card, tell)
@@ -84,7 +83,7 @@ def write_requests(
 
 
 def reference_names(row: Mapping[str, Any]) -> list[str]:
-    """The names of a row's reference images, as far as there are any in what was put there."""
+    """The names of a row's reference images; the row may be invalid."""
     found = row.get("references") or row.get("sample_images") or ()
     listed = found if isinstance(found, list | tuple) else [found]
     return [str(one.get("filename", "") if isinstance(one, Mapping) else one) for one in listed]
@@ -105,7 +104,7 @@ def _add_table(
 
 
 def _add_choice(table: SheetWriter, field: str, choices: Sequence[str], tell: Translate) -> None:
-    """A drop-down for a whole column, which says what is allowed."""
+    """Add a drop-down of the allowed values to a whole column."""
     column = get_column_letter(list(LABELS).index(field) + 1)
     choice = DataValidation(
         type="list",
@@ -127,7 +126,7 @@ def _add_explanations(workbook: Workbook, card: ModelSpec | None, tell: Translat
         note = card.notes.get(name, "") if card else ""
         where = tell(f"{get_column_letter(number)} 列：{LABELS[name]}")
         sheet.append([where, tell(how.format(**offered)) + tell(note), tell(example)])
-    for text in _GOOD_TO_KNOW:
+    for text in _GENERAL_NOTES:
         sheet.append(["", tell(text), ""])
 
 
@@ -140,6 +139,6 @@ def _resolutions(card: ModelSpec | None) -> list[str]:
 
 
 def _saved(workbook: Workbook) -> bytes:
-    kept = io.BytesIO()
-    workbook.save(kept)
-    return kept.getvalue()
+    file = io.BytesIO()
+    workbook.save(file)
+    return file.getvalue()

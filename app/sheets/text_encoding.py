@@ -1,7 +1,7 @@
-"""The bytes of a delimited text -> its letters. What only seems to be GB18030 is refused and not garbled.
+"""Decodes delimited text. Text that only happens to decode as GB18030 is refused rather than garbled.
 
-Almost any two bytes are some Chinese character, so a text of another encoding often decodes without an error.
-It comes out as characters that nobody writes, or as one alone in the middle of a Latin word.
+Almost any two bytes are a Chinese character in GB18030, so other encodings often decode without an error:
+as rare characters, or as a single one in the middle of a Latin word.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import islice
 
 from app.errors import SpreadsheetError
 
-_HEADER = "提示词"  # reads so in no other encoding
+_HEADER = "提示词"  # these bytes mean this in no other encoding
 _MOST_RUNS = 10_000
 _LONGEST_RUN = 40
 _BEGINNING = 256 * 2**10
@@ -22,12 +22,12 @@ _RUN = re.compile(r"[^\x00-\x7f]+")
 _BEYOND_TWO_BYTES = re.compile("[\u0800-\U0010ffff]")
 _SCRIPTS = {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "HEBREW", "ARABIC", "SYRIAC", "THAANA", "NKO"}
 _FIRST_LEVEL = (b"\xb0\xa1", b"\xd7\xf9")
-_LAST_OF_EVERYDAY_BIG5 = b"\xc6"
+_LAST_COMMON_BIG5 = b"\xc6"
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 def decode(content: bytes) -> str:
-    """UTF-8 with or without a mark, UTF-16 with one, else GB18030; SpreadsheetError for none of them."""
+    """Decode UTF-8 with or without a BOM, UTF-16 with a BOM, or GB18030; else SpreadsheetError."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = _decoded(content, "utf-16")
     else:
@@ -50,7 +50,7 @@ def _decoded(content: bytes, encoding: str) -> str | None:
 
 
 def _mixes_scripts(text: str) -> bool:
-    """Whether what was decoded as UTF-8 may be Chinese: in GB18030 ``小猫`` has the bytes of ``Сè``."""
+    """Whether text decoded as UTF-8 may be GB18030, where ``小猫`` has the bytes of ``Сè``."""
     if text.isascii() or _BEYOND_TWO_BYTES.search(text):
         return False
     return any(len(_scripts(run[0])) > 1 for run in islice(_RUN.finditer(text), _MOST_RUNS))
@@ -61,7 +61,7 @@ def _scripts(run: str) -> set[str]:
 
 
 def _is_chinese(text: str) -> bool:
-    """Whether what was decoded as GB18030 can have been written so."""
+    """Whether text decoded as GB18030 is plausible Chinese."""
     runs = list(islice(_RUN.finditer(text), _MOST_RUNS))
     letters = "".join(run[0][:_LONGEST_RUN] for run in runs)
     counts = Counter(letters)
@@ -75,14 +75,14 @@ def _is_chinese(text: str) -> bool:
 
 
 def _is_damaged_utf_8(content: bytes) -> bool:
-    """Whether most of it is Chinese in UTF-8, with a byte too few or wrong here and there."""
+    """Whether the content is mostly Chinese in UTF-8 with a few damaged bytes."""
     text = content[:_BEGINNING].decode("utf-8", "replace")
     lost = text.count("\ufffd")
     return 0 < lost * 3 < len(_BEYOND_TWO_BYTES.findall(text)) - lost
 
 
 def _is_in_a_word(text: str, run: re.Match[str]) -> bool:
-    """``閘閙`` of ``l閘閙ent``: accented letters that each swallowed the plain letter behind them."""
+    """Whether a run is like ``閘閙`` in ``l閘閙ent``: accented letters decoded with the letter after each."""
     characters, (start, end) = run[0], run.span()
     if len(characters) > 4 or not all(map(_is_hanzi, characters)):
         return False
@@ -97,7 +97,7 @@ def _is_in_a_word(text: str, run: re.Match[str]) -> bool:
 
 
 def _is_big5(letters: str) -> bool:
-    """Whether the same bytes are all characters of everyday Traditional Chinese in Big5."""
+    """Whether the same bytes are common Traditional Chinese characters in Big5."""
     content = letters.encode("gb18030")
     low = sum(byte < 0x7F for byte in content[1::2])
     if len(letters) < 8 or len(content) != 2 * len(letters) or low * 6 < len(letters):
@@ -106,7 +106,7 @@ def _is_big5(letters: str) -> bool:
         content.decode("big5")
     except UnicodeDecodeError:
         return False
-    return max(content[::2]) <= _LAST_OF_EVERYDAY_BIG5[0]
+    return max(content[::2]) <= _LAST_COMMON_BIG5[0]
 
 
 def _is_hanzi(letter: str) -> bool:
@@ -114,12 +114,12 @@ def _is_hanzi(letter: str) -> bool:
 
 
 def _is_common(hanzi: str) -> bool:
-    """Among the 6,763 of GB2312 or the 5,401 everyday ones of Big5: nearly all that anybody writes."""
-    return bool(_bytes(hanzi, "gb2312")) or b"" < _bytes(hanzi, "big5")[:1] <= _LAST_OF_EVERYDAY_BIG5
+    """Whether it is one of the 6,763 characters of GB2312 or the 5,401 common ones of Big5."""
+    return bool(_bytes(hanzi, "gb2312")) or b"" < _bytes(hanzi, "big5")[:1] <= _LAST_COMMON_BIG5
 
 
 def _is_of_first_level(hanzi: str) -> bool:
-    """Among the 3,755 of GB2312 that are used most."""
+    """Whether it is one of the 3,755 level-1 characters of GB2312."""
     return _FIRST_LEVEL[0] <= _bytes(hanzi, "gb2312") <= _FIRST_LEVEL[1]
 
 

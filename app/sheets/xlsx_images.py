@@ -1,4 +1,4 @@
-"""Pictures in a sheet: which cells hold one, and how many lie over the cells. Told of, never read."""
+"""Images in a sheet: detects cells with an image and counts floating ones; never reads them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _CALLS = ("DISPIMG(", "IMAGE(")
 _ONLY_A_PICTURE = re.compile(
     r'(?:IFERROR\(__xludf\.DUMMYFUNCTION\("=?\s{0,9})?(?:_xl(?:fn|ws)\.){0,2}(?:DISPIMG|IMAGE)\(', re.I
 )
-# What WPS stores as the result of its formula, and all that is left of it in a text file.
+# The formula result as stored by WPS, which is also its text in a CSV file.
 _RESULT = re.compile(r'=(?:_xlfn\.)?DISPIMG\("[^"]*",\s*[0-9]+\)', re.I)
 _PLACED_PICTURES = "xl/richdata/richvaluerel.xml"
 
 
 def picture_of_text(text: str) -> UnreadableCell | None:
-    """The picture that a text stands for, as WPS writes it; None for any other text."""
+    """An UnreadableCell for the text that WPS writes for an image; None for any other text."""
     return UnreadableCell(text[:60], _ERROR) if text.startswith("=") and _RESULT.fullmatch(text) else None
 
 
 def picture_of_formula(formula: str, result: str, *, failed: bool) -> UnreadableCell | None:
-    """The picture a formula of WPS, Excel or Google came to; ``failed`` when its result is an error."""
+    """An UnreadableCell for an image formula of WPS, Excel or Google; ``failed``: its result is an error."""
     if _ONLY_A_PICTURE.match(formula) or (failed and _calls_a_picture(formula.upper())):
         return UnreadableCell(f"={formula[:60]}", _ERROR)
     return picture_of_text(result)
@@ -38,17 +38,17 @@ def _calls_a_picture(formula: str) -> bool:
 
 
 def placed_picture(seen: str) -> UnreadableCell:
-    """A picture that Excel placed in a cell; to other programs the cell is an error."""
+    """An UnreadableCell for an image placed in a cell by Excel; other programs see an error value."""
     return UnreadableCell(seen, _ERROR)
 
 
 def has_placed_pictures(package: OoxmlPackage) -> bool:
-    """Whether any cell of the workbook has a picture placed in it by Excel."""
+    """Whether the workbook has images placed in cells by Excel."""
     return _PLACED_PICTURES in package
 
 
 def count_floating(package: OoxmlPackage, sheet: str) -> int:
-    """How many pictures lie over the cells of that part; those of a damaged drawing do not count."""
+    """The number of floating images of a sheet part; counting stops at a damaged drawing."""
     count = 0
 
     def start(name: str, _attributes: Attributes) -> None:

@@ -1,8 +1,7 @@
 """``.xlsx`` and ``.xlsm`` bytes -> grids, in one bounded pass over the XML of each sheet.
 
-Read here and not by openpyxl: its reader unpacks without bound, cannot tell a formula without a result from
-an empty cell, and forgets merged and hidden cells when it streams. Macros are never looked at,
-pictures only counted.
+Does not use openpyxl, whose reader unpacks without a limit, does not distinguish a formula without a result
+from an empty cell, and loses merged and hidden cells when streaming. Macros are ignored, images only counted.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from app.sheets.xlsx_styles import Shared, read_strings, read_styles, whole_numb
 
 
 class Workbook:
-    """The workbook's sheets, opened but not read; shared strings and styles are read when first needed."""
+    """The sheets of a workbook; sheets, shared strings and styles are read on first use."""
 
     def __init__(self, package: OoxmlPackage) -> None:
         self._package = package
@@ -32,12 +31,12 @@ class Workbook:
 
     @property
     def package(self) -> OoxmlPackage:
-        """The zip it came in."""
+        """The zip it was opened from."""
         return self._package
 
     @property
     def shared(self) -> Shared:
-        """What cells of all sheets refer to."""
+        """Shared strings and styles, read on first use."""
         if self._shared is None:
             self._shared = Shared(
                 strings=read_strings(self._package, self._related("sharedStrings")),
@@ -68,7 +67,7 @@ class Workbook:
         return [sheet for sheet in sheets if sheet]
 
     def _sheet(self, attributes: Attributes, is_active: bool) -> WorkbookSheet | None:
-        """The sheet an entry of the workbook names; None for charts and for what is not there."""
+        """The sheet of a workbook entry; None for a chart or a missing part."""
         relation = next((v for k, v in attributes.items() if k.rpartition(":")[2] == "id"), "")
         kind, part = self._relations.get(relation, ("", ""))
         if kind != "worksheet" or part not in self._package:
@@ -78,7 +77,7 @@ class Workbook:
 
 
 class WorkbookSheet:
-    """One sheet of a workbook; reading it walks its XML anew."""
+    """One sheet of a workbook; each read parses its XML again."""
 
     def __init__(self, book: Workbook, name: str, part: str, *, hidden: bool, active: bool) -> None:
         self._book = book
@@ -88,14 +87,14 @@ class WorkbookSheet:
         self.active = active
 
     def top(self, count: int) -> list[Row]:
-        """The rows numbered up to ``count`` with something in them."""
-        walk = SheetParser(self._book.shared, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
-        walk.through(self._book.package, self._part)
-        return walk.grid.rows
+        """The non-empty rows numbered up to ``count``."""
+        parser = SheetParser(self._book.shared, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
+        parser.through(self._book.package, self._part)
+        return parser.grid.rows
 
     def read(self, columns: Container[int], after: int, keep: int) -> Grid:
-        """Rows after that number with content in one of these columns; at most ``keep`` of them."""
-        walk = SheetParser(self._book.shared, columns, after, keep)
-        walk.through(self._book.package, self._part)
-        walk.grid.floating_pictures = count_floating(self._book.package, self._part)
-        return walk.grid
+        """At most ``keep`` rows after row ``after`` with content in one of ``columns``."""
+        parser = SheetParser(self._book.shared, columns, after, keep)
+        parser.through(self._book.package, self._part)
+        parser.grid.floating_pictures = count_floating(self._book.package, self._part)
+        return parser.grid

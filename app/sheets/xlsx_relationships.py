@@ -1,4 +1,4 @@
-"""Which part of the package another names: the relations that are told beside it."""
+"""Resolves the relationships between the parts of an OOXML package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.sheets.limits import MAX_RELATIONS, TOO_MUCH, Attributes, OoxmlPackage
 
 
 def main_part(package: OoxmlPackage) -> str:
-    """The part of the workbook itself; SpreadsheetError when there is none."""
+    """The name of the workbook part; SpreadsheetError if it is missing."""
     relations = relations_of(package, "")
     found = (part for kind, part in relations.values() if kind == "officeDocument" and part in package)
     part = next(found, "xl/workbook.xml")
@@ -20,7 +20,7 @@ def main_part(package: OoxmlPackage) -> str:
 
 
 def relations_of(package: OoxmlPackage, part: str) -> dict[str, tuple[str, str]]:
-    """Relation id -> (kind, part), as told beside that part."""
+    """Relationship id -> (kind, part), from the ``.rels`` file of a part; {} without one."""
     folder, name = posixpath.split(part)
     relations: dict[str, tuple[str, str]] = {}
 
@@ -34,13 +34,13 @@ def relations_of(package: OoxmlPackage, part: str) -> dict[str, tuple[str, str]]
                 _target(package, folder, attributes.get("Target", "")),
             )
 
-    beside = posixpath.join(folder, "_rels", f"{name}.rels")
-    if beside in package:
-        package.walk(beside, start)
+    rels = posixpath.join(folder, "_rels", f"{name}.rels")
+    if rels in package:
+        package.walk(rels, start)
     return relations
 
 
-def _target(package: OoxmlPackage, folder: str, told: str) -> str:
-    """The part a target means, from the root or the folder, as it stands or percent-encoded."""
-    path = posixpath.normpath(posixpath.join("/", folder, told.replace("\\", "/"))).lstrip("/")
+def _target(package: OoxmlPackage, folder: str, target: str) -> str:
+    """The part of a target: absolute or relative to ``folder``, literal or percent-encoded."""
+    path = posixpath.normpath(posixpath.join("/", folder, target.replace("\\", "/"))).lstrip("/")
     return path if path in package else unquote(path)

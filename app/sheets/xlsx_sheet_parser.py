@@ -1,4 +1,4 @@
-"""One walk through a sheet's XML: cells become values, rows with content a grid; every bound is kept."""
+"""Event-driven parser of a sheet's XML: cells -> values, rows with content -> a grid, within ``limits``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ERROR = "这格是公式出错的结果，请改正公式或直接填写内容"
 
 
 class SheetParser:
-    """What is known at one point of a walk through a sheet's XML."""
+    """The state of parsing one sheet; the result is in ``grid``."""
 
     def __init__(
         self, shared: Shared, columns: Container[int], after: int, keep: int, stop_at: int | None = None
@@ -59,7 +59,7 @@ class SheetParser:
         self._phonetic = False
 
     def through(self, package: OoxmlPackage, part: str) -> None:
-        """Walk the part."""
+        """Parse the part."""
         package.walk(part, self._start, self._end, self._characters)
 
     def _start(self, name: str, attributes: Attributes) -> None:
@@ -144,7 +144,7 @@ class SheetParser:
             self._column += 1
         self._wanted = self._column in self._columns
         self._kind = attributes.get("t", "n")
-        self._is_rich = "vm" in attributes and "cm" not in attributes  # with cm: a formula that found no room
+        self._is_rich = "vm" in attributes and "cm" not in attributes  # with cm: a spill error
         style = attributes.get("s", "")
         self._style = int(style) if style.isdecimal() and len(style) < 9 else 0
         self._content = ""
@@ -210,16 +210,16 @@ class SheetParser:
         if not math.isfinite(number):
             return content
         whole = int(number) if number.is_integer() and abs(number) < 1e15 else None
-        if whole is not None and (dressed := self._dressed(whole)) is not None:
-            return dressed
+        if whole is not None and (formatted := self._formatted(whole)) is not None:
+            return formatted
         if self._style in self._styles.dates:
             return ExcelTime.of_serial(number, since_1904=self._since_1904)
         return number if whole is None else whole
 
-    def _dressed(self, number: int) -> FormattedNumber | None:
-        """A number that its format shows otherwise, or the 0 of a formula that found nothing."""
-        dress = self._styles.dressed.get(self._style)
-        shows = dress.shown(number) if dress else None
+    def _formatted(self, number: int) -> FormattedNumber | None:
+        """A number displayed in a number format, or the 0 of a formula on an empty cell; else None."""
+        number_format = self._styles.dressed.get(self._style)
+        shows = number_format.shown(number) if number_format else None
         if shows is None and number == 0 and self._formula is not None:
             shows = ""
         return None if shows is None else FormattedNumber(number, shows)
@@ -234,7 +234,7 @@ class SheetParser:
 
 
 def column_number(letters: str) -> int:
-    """``A`` -> 1, ``XFD`` -> 16384; 0 for what is no column."""
+    """``A`` -> 1, ``XFD`` -> 16384; 0 for an invalid column."""
     number = 0
     for letter in letters if len(letters) <= 3 else "":
         number = number * 26 + _LETTERS.get(letter, 0)

@@ -1,4 +1,4 @@
-"""What the cells of all sheets refer to: the shared strings, and the number formats that change a meaning."""
+"""Reads the shared strings, and the number formats that change what a number means."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 from app.errors import SpreadsheetError
 from app.sheets.limits import MAX_STYLES, TOO_MUCH, Attributes, OoxmlPackage, TextBudget
 
-# Date formats that only East Asian editions of Excel name by number.
+# Built-in date formats of East Asian editions of Excel, by number.
 _EAST_ASIAN_DATES = {*range(27, 37), *range(50, 59)}
-# What stands in a number format for itself: words in quotes, a character after a backslash, a plain sign.
+# Literals in a number format: quoted text, an escaped character, or a plain sign.
 _LITERAL = r"""\"[^"]*"|\\.|[-+/():!^&'~{}<>= $]"""
-_DRESS = re.compile(
+_NUMBER_FORMAT = re.compile(
     rf"(?:\[\$-[^\]]*\])?((?:{_LITERAL})*)(0{{1,20}}|General)((?:{_LITERAL})*)(;.*)?",
     re.DOTALL | re.IGNORECASE,
 )
@@ -23,9 +23,9 @@ _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """How a format shows a whole number: words before and after it, zeros up to a width.
+    """How a whole number is displayed: text before and after it, zero-padded to a width.
 
-    ``is_for_all`` is False when other signs than plus have a format of their own.
+    ``is_for_all`` is False when zero or negative numbers have their own format.
     """
 
     before: str
@@ -34,7 +34,7 @@ class NumberFormat:
     is_for_all: bool
 
     def shown(self, number: int) -> str | None:
-        """``SKU-001``; None when the number is shown in another way."""
+        """The displayed text, ``SKU-001``; None when this format does not apply."""
         if number <= 0 and not self.is_for_all:
             return None
         return f"{'-' if number < 0 else ''}{self.before}{abs(number):0{self.width}}{self.after}"
@@ -42,7 +42,7 @@ class NumberFormat:
 
 @dataclass(frozen=True, slots=True)
 class Styles:
-    """What number formats do to a number: which styles make it a date, which dress it."""
+    """Styles by index: those with a date format, and those with a NumberFormat."""
 
     dates: frozenset[int]
     dressed: dict[int, NumberFormat]
@@ -50,9 +50,9 @@ class Styles:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The shared strings, formatting and phonetic hints left out; the styles; the epoch of dates.
+    """Shared strings without formatting and phonetic hints, styles, and the date epoch.
 
-    With ``placed_pictures``, an error that is a rich value is a picture placed in its cell.
+    With ``placed_pictures``, an error that is a rich value is an image placed in its cell.
     """
 
     strings: list[str]
@@ -62,12 +62,12 @@ class Shared:
 
 
 def unescape(text: str) -> str:
-    """``_x000D_`` -> the character it stands for; the way workbooks write what XML cannot."""
+    """Replace escapes such as ``_x000D_``, used for characters that XML cannot hold."""
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
 def read_strings(package: OoxmlPackage, part: str | None) -> list[str]:
-    """The shared strings in their order; none without the part."""
+    """The shared strings in order; [] without the part."""
     strings: list[str] = []
     pieces: list[str] = []
     letters = TextBudget()
@@ -101,7 +101,7 @@ def read_strings(package: OoxmlPackage, part: str | None) -> list[str]:
 
 
 def read_styles(package: OoxmlPackage, part: str | None) -> Styles:
-    """What the styles of cells do to numbers."""
+    """Read the cell styles that affect numbers."""
     formats: dict[int, str] = dict(BUILTIN_FORMATS)
     used: list[int] = []
     inside = False
@@ -127,24 +127,28 @@ def read_styles(package: OoxmlPackage, part: str | None) -> Styles:
     dates = {
         number for number in set(used) if number in _EAST_ASIAN_DATES or is_date_format(formats.get(number))
     }
-    dresses = {number: dress for number in set(used) if (dress := _dress(formats.get(number, "")))}
+    parsed = {
+        number: number_format
+        for number in set(used)
+        if (number_format := _parse_format(formats.get(number, "")))
+    }
     return Styles(
         dates=frozenset(style for style, number in enumerate(used) if number in dates),
-        dressed={style: dresses[number] for style, number in enumerate(used) if number in dresses},
+        dressed={style: parsed[number] for style, number in enumerate(used) if number in parsed},
     )
 
 
-def _dress(code: str) -> NumberFormat | None:
-    """The dress of ``"SKU-"000``, ``000`` or ``General"号"``; None for formats that do something else."""
-    found = _DRESS.fullmatch(code)
+def _parse_format(code: str) -> NumberFormat | None:
+    """Parse ``"SKU-"000``, ``000`` or ``General"号"``; None for any other format code."""
+    found = _NUMBER_FORMAT.fullmatch(code)
     if not found:
         return None
     before, digits, after, other_signs = found.groups()
     width = len(digits) if digits.startswith("0") else 1
-    dress = NumberFormat(
+    number_format = NumberFormat(
         before=_words(before), width=width, after=_words(after), is_for_all=other_signs is None
     )
-    return dress if width > 1 or dress.before or dress.after else None
+    return number_format if width > 1 or number_format.before or number_format.after else None
 
 
 def _words(literals: str) -> str:
@@ -153,5 +157,5 @@ def _words(literals: str) -> str:
 
 
 def whole_number(text: str | None) -> int:
-    """A number as parts write it; 0 for what is none."""
+    """Parse an unsigned integer attribute; 0 if invalid."""
     return int(text) if text and text.isdecimal() and len(text) < 9 else 0
