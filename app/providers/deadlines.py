@@ -1,6 +1,6 @@
-"""Connections on which one call has one deadline: connecting, sending, the head and the body of the answer.
+"""HTTP connections with one deadline per call: connecting, sending, response headers and body.
 
-The time limits of requests begin anew with every byte, so that an answer that drips would never end.
+The timeouts of requests restart with every read, so that a slow-drip response would never end.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _SENT_AT_ONCE = 16 * 1024
 
 
 class Deadline:
-    """When the call under way must be over; a session makes one call at a time."""
+    """The deadline of the current call; a session makes one call at a time."""
 
     def __init__(self) -> None:
         self._until = 0.0
 
     def start(self, seconds: float) -> None:
-        """A call begins, and may take that long in all."""
+        """Start a call that may take that many seconds in total."""
         self._until = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds that are left of it. Raises TimeoutError when none are."""
+        """Return the seconds left. Raises TimeoutError when there are none."""
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
@@ -42,25 +42,25 @@ class Deadline:
 
 
 class TimedConnection(HTTPConnection):
-    """A connection that follows the deadline of its adapter."""
+    """A connection that obeys the deadline of its adapter."""
 
     def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
-        self.response_class = partial(_TimedResponse, deadline)  # type: ignore[assignment]  # is only called
+        self.response_class = partial(_TimedResponse, deadline)  # type: ignore[assignment]  # only called
 
     def find_addresses(self) -> list[str]:
-        """The addresses of its host, in numbers. Raises OSError."""
+        """Resolve the host to IP addresses. Raises OSError."""
         found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(answer[4][0]) for answer in found))
 
     def connect(self) -> None:
-        """As the parent; the proxy's answer and the handshake count too."""
+        """As the parent; the proxy's response and the TLS handshake count too."""
         self.timeout = min(CONNECT_SECONDS, self._deadline.left())
         super().connect()
 
     def send(self, data: Any) -> None:
-        """As the parent, in parts, so that a service that reads slowly is left in time."""
+        """As the parent, in chunks, so that a slow reader cannot exceed the deadline."""
         if self.sock is None:
             self.connect()
         if not isinstance(data, bytes):
@@ -78,7 +78,7 @@ class TimedConnection(HTTPConnection):
         return self._reach(addresses)
 
     def _reach(self, addresses: list[str]) -> socket.socket:
-        """A socket to the first address that answers; each gets an equal part of the time that is left."""
+        """Connect to the first address that responds; each gets an equal share of the remaining time."""
         until = time.monotonic() + min(CONNECT_SECONDS, self._deadline.left())
         failure = OSError("no address")
         for number, address in enumerate(addresses):
@@ -104,7 +104,7 @@ class TimedTLSConnection(TimedConnection, HTTPSConnection):
 
 
 class TimedPool(HTTPConnectionPool):
-    """Connections to one place."""
+    """Connections to one host."""
 
     ConnectionCls = TimedConnection
 
@@ -116,7 +116,7 @@ class TimedTLSPool(HTTPSConnectionPool):
 
 
 class TimedAdapter(HTTPAdapter):
-    """Makes calls of a session, each with ``timeout`` seconds in all. For one thread at a time."""
+    """Gives each call of a session ``timeout`` seconds in total. Not thread-safe."""
 
     pools: ClassVar[Mapping[str, type[HTTPConnectionPool]]] = {"http": TimedPool, "https": TimedTLSPool}
 
@@ -144,7 +144,7 @@ class TimedAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: Any = None,
     ) -> Response:
-        """As the parent; ``timeout`` is seconds, for all of the call and its answer."""
+        """As the parent; ``timeout`` is in seconds, for the whole call and its response."""
         self._deadline.start(timeout)
         return super().send(request, stream, max(timeout, 0.001), verify, cert, proxies)
 
@@ -156,7 +156,7 @@ class TimedAdapter(HTTPAdapter):
 
 
 class _TimedResponse(HTTPResponse):
-    """An answer that is read until the deadline and no longer."""
+    """A response whose reads end at the deadline."""
 
     def __init__(self, deadline: Deadline, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)

@@ -1,8 +1,8 @@
-"""``demo``: draws on this machine, at once and for nothing, so that everything can be tried without a key.
+"""``demo``: draws locally, at once and free, so that everything can be tried without a key.
 
-A calm landscape that follows what was asked for: the words and the seed choose colours and shapes, the
-steps how much detail, the ratio and resolution the real size. It is marked 演示 in the picture. Standing
-in for a service, it is the one room besides ``pictures`` that knows Pillow.
+Draws a landscape from the request: prompt and seed choose colours and shapes, steps the amount of detail,
+ratio and resolution the size. The image is labelled 演示. The only module outside ``app/images`` that uses
+Pillow.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
 
 USUAL_STEPS = 20
 _SMALL = 256
-_SMOOTH_BELOW = 1_500_000  # pixels under which edges are drawn at twice the size and shrunk
+_SMOOTH_BELOW = 1_500_000  # pixels; smaller images are drawn at twice the size and reduced, for smooth edges
 
 Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont
@@ -59,7 +59,7 @@ _FONTS = (
     ("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf", 0),
 )
 
-# 演 and 示 by hand, each in a square of 100, for machines without a Chinese font.
+# 演 and 示 as strokes in a 100 x 100 square, for machines without a Chinese font.
 _STROKES = (
     (
         *(((12, 10), (25, 21)), ((6, 37), (19, 47)), ((8, 92), (27, 60))),
@@ -83,7 +83,7 @@ _SETUP = ModelSetup(
 
 
 class Demo:
-    """The image model ``demo``; see ``door.ImageModel``."""
+    """The provider ``demo``; see ``base.Provider``."""
 
     def __init__(self, settings: Settings) -> None:
         self.card = ModelSpec(
@@ -104,30 +104,30 @@ class Demo:
         )
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
-        """Draw it; without a seed one is drawn by lot and told."""
+        """Draw the image; a random seed is chosen when none is given, and returned."""
         seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
         return SubmitResult(
             image=GeneratedImage(content=draw(request, self.card.size(request), seed, references), seed=seed)
         )
 
     def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
-        """There are no tickets here."""
+        """Raise ModelError: there are no task ids."""
         raise ModelError("演示图没有可以再取的，请重新生成", cause="expired", billed=Billed.NO)
 
     def check_key(self) -> KeyCheck:
-        """There is none."""
+        """Return success: there is no key."""
         return KeyCheck(verified=True, text="演示模型在本机作画，不需要密钥，不花钱")
 
 
 def draw(request: ImageRequest, size: Size, seed: int, references: Sequence[Reference] = ()) -> bytes:
-    """A JPEG of that size; the same for the same request and seed."""
+    """Return a JPEG of that size, deterministic for a request and seed."""
     chance = Random(f"{request.prompt}\n{request.negative_prompt}\n{seed}")  # noqa: S311 - only draws shapes
     scale = 2 if size.area < _SMOOTH_BELOW else 1
     image = _landscape(chance, size.width * scale, size.height * scale, request.steps or USUAL_STEPS)
     if scale > 1:
         image = image.reduce(scale)
     _write_on(image, request, size, seed)
-    _stick_on(image, references)
+    _paste_references(image, references)
     kept = io.BytesIO()
     image.save(kept, "JPEG", quality=90)
     return kept.getvalue()
@@ -157,7 +157,7 @@ def _sky(top: Colour, bottom: Colour, horizon: float) -> Image.Image:
 
 
 def _draw_stars(pen: ImageDraw.ImageDraw, chance: Random, width: int, depth: float, steps: int) -> None:
-    """One light a step, higher up the smaller."""
+    """Draw one star per step, denser towards the top."""
     for _ in range(steps):
         x, y = chance.uniform(0, width), chance.uniform(0, depth) * chance.random()
         radius = max(width, depth) * chance.uniform(0.0006, 0.0018)
@@ -175,7 +175,7 @@ def _draw_sun(pen: ImageDraw.ImageDraw, chance: Random, width: int, horizon: flo
 def _ridge(
     chance: Random, width: int, height: int, horizon: float, depth: float, steps: int
 ) -> list[tuple[float, float]]:
-    """The outline of one range of hills: sines laid over each other, more of them with more steps."""
+    """Return the outline of one ridge: a sum of sines, more of them with more steps."""
     base = height * (horizon + (0.94 - horizon) * depth**1.3)
     waves = [
         (chance.uniform(0.6, 1.6) * 2**octave, chance.uniform(0, math.tau), 0.5**octave)
@@ -191,13 +191,13 @@ def _ridge(
 
 
 def _write_on(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
-    """The mark at the top left and what was asked for below, as far as there are letters for it."""
+    """Draw the label at the top left and the request at the bottom, as far as fonts allow."""
     pen = ImageDraw.Draw(image)
     unit = min(image.size) / 100
     found = _font(round(unit * 3.4))
     if found is None:
         _draw_mark_by_hand(image, unit)
-        _write_plainly(image, request, size, seed)
+        _draw_text_without_font(image, request, size, seed)
         return
     _draw_mark(pen, "演示", found, unit)
     large, small = _font(round(unit * 4.2)) or found, _font(round(unit * 2.4)) or found
@@ -216,8 +216,8 @@ def _write_on(image: Image.Image, request: ImageRequest, size: Size, seed: int) 
         bottom = _draw_line(pen, (unit * 4, bottom - unit), line, large, (255, 255, 255))
 
 
-def _write_plainly(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
-    """Without a Chinese font: the facts, and a prompt that needs none, in Pillow's own letters."""
+def _draw_text_without_font(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
+    """Without a Chinese font: draw the parameters, and an ASCII prompt, in Pillow's default font."""
     pen, unit = ImageDraw.Draw(image), min(image.size) / 100
     large, small = ImageFont.load_default(unit * 4.2), ImageFont.load_default(unit * 2.4)
     if not isinstance(large, Font) or not isinstance(small, Font):
@@ -231,7 +231,7 @@ def _write_plainly(image: Image.Image, request: ImageRequest, size: Size, seed: 
 
 
 def _draw_mark_by_hand(image: Image.Image, unit: float) -> None:
-    """演示 as strokes, drawn four times as large and shrunk, dark on a white field."""
+    """Draw 演示 as strokes, at four times the size and reduced, dark on white."""
     side, fine = round(unit * 5), 4
     mask = Image.new("L", (side * fine * 3, side * fine * 2))
     pen, scale, width = ImageDraw.Draw(mask), side * fine / 100, round(side * fine * 0.07)
@@ -259,14 +259,14 @@ def _draw_mark(pen: ImageDraw.ImageDraw, text: str, font: Font, unit: float) -> 
 def _draw_line(
     pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, font: Font, colour: Colour
 ) -> float:
-    """A line of text standing on ``at``, with a thin shade; the height where the next one may stand."""
+    """Draw an outlined line of text with its baseline at ``at``; returns y of the next line above."""
     shade = max(round(font.size / 22), 1)
     pen.text(at, text, font=font, fill=colour, anchor="ls", stroke_width=shade, stroke_fill=(24, 26, 32))
     return at[1] - font.size * 1.15
 
 
 def _wrapped(text: str, font: Font, width: float, lines: int) -> list[str]:
-    """The text in at most so many lines of that width, with … where it was cut."""
+    """Wrap the text to at most ``lines`` lines of that width, ending in … when truncated."""
     rest = " ".join(text.split())
     found: list[str] = []
     while rest and len(found) < lines:
@@ -279,7 +279,7 @@ def _wrapped(text: str, font: Font, width: float, lines: int) -> list[str]:
 
 
 def _fitting(text: str, font: Font, width: float) -> int:
-    """How many letters fit, broken at a space where there is one near; at least one."""
+    """Return how many characters fit, at least one, breaking at a nearby space if possible."""
     most = min(len(text), 400)
     low, high = 1, most
     while low < high:
@@ -291,8 +291,8 @@ def _fitting(text: str, font: Font, width: float) -> int:
     return space if space > 0 and text[low : low + 1].isascii() else low
 
 
-def _stick_on(image: Image.Image, references: Sequence[Reference]) -> None:
-    """The references, small, along the right edge."""
+def _paste_references(image: Image.Image, references: Sequence[Reference]) -> None:
+    """Paste thumbnails of the first four references along the right edge."""
     side, gap = min(image.size) // 8, min(image.size) // 40
     top = gap * 2
     for reference in references[:4]:
@@ -314,7 +314,7 @@ def _small(reference: Reference, side: int) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _font(size: int) -> Font | None:
-    """The first font of this machine that has Chinese letters."""
+    """Return the first installed font with Chinese characters, or None."""
     for path, index in _FONTS:
         if Path(path).is_file():
             try:

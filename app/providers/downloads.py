@@ -1,4 +1,4 @@
-"""Fetching finished pictures: from public addresses or the service's own, bounded in size and time."""
+"""Download finished images from public addresses or the service's own, with size and time limits."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from app.providers.ssrf import AddressRefused, PublicAddressAdapter
 
 MAX_REDIRECTS = 3
 _FETCHES = 4
-_AT_ONCE = 16  # pictures fetched at the same time: more of them only fill the memory
-_GONE = (403, 404, 410)  # what a storage service answers once an address has expired
+_AT_ONCE = 16  # concurrent downloads: limits memory use
+_GONE = (403, 404, 410)  # what a storage service returns for an expired URL
 _PORTS = {"http": 80, "https": 443}
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 
 
 class Downloads:
-    """Fetches result addresses of one service, for all threads.
+    """Downloads result URLs of one service; thread-safe.
 
-    service  the configured address: its own host and port need not be public
-    timeout  seconds that one picture may take in all
-    renews   the service gives another address when it is asked again: a dead one is not the end
+    service  the configured URL: its own host and port need not be public
+    timeout  seconds for one whole image
+    renews   the service returns a new URL on the next poll: an expired one is not final
     """
 
     def __init__(self, label: str, service: str, *, timeout: float, renews: bool = False) -> None:
@@ -42,10 +42,10 @@ class Downloads:
         self._at_once = Semaphore(_AT_ONCE)
 
     def fetch(self, url: str) -> bytes:
-        """The picture's bytes, which look like a picture but are not decoded yet.
+        """Return the image bytes; only their signature is checked, they are not decoded.
 
-        Raises ModelError of cause ``download``: billed, since it was made; the ticket stays usable.
-        Costs nothing and may be repeated.
+        Raises ModelError of cause ``download``: billed; the task id stays valid.
+        Free and repeatable.
         """
         with self._at_once:
             until = time.monotonic() + self._timeout
@@ -56,7 +56,7 @@ class Downloads:
         raise self._failure("转向次数太多")
 
     def fetch_with_retries(self, url: str, pause: Sleep) -> bytes:
-        """As ``fetch``, up to 4 times with growing pauses: for addresses that cannot be had anew."""
+        """As ``fetch``, up to 4 times with growing pauses: for URLs that cannot be renewed."""
         waiting = Backoff(self._timeout, pause)
         for _ in range(_FETCHES - 1):
             try:
@@ -67,9 +67,9 @@ class Downloads:
         return self.fetch(url)
 
     def reference(self, reference: Reference) -> bytes:
-        """The bytes of a reference image, fetched when only its address is known. Raises ModelError.
+        """Return the bytes of a reference image, downloaded when only its URL is known. Raises ModelError.
 
-        It is called before anything is ordered: nothing is billed then.
+        Called before submitting, so that its errors are not billed.
         """
         if reference.content is not None:
             return reference.content
@@ -80,7 +80,7 @@ class Downloads:
             raise ModelError(text, cause="download", billed=Billed.NO, retryable=problem.retryable) from None
 
     def _request(self, url: str, *, seconds: float) -> tuple[bytes | None, str]:
-        """One request: (the picture, "") or (None, where it says to look instead)."""
+        """Make one request; returns (image, "") or (None, the redirect's URL)."""
         session = self._session_for(url)
         try:
             with session.get(url, timeout=seconds, stream=True, allow_redirects=False) as response:
@@ -141,12 +141,12 @@ class Downloads:
 
 
 def _origin(parts: SplitResult) -> tuple[str, int]:
-    """Host and port of an address, whatever its scheme."""
+    """Return host and port of a URL, regardless of its scheme."""
     return (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
 
 
 def _refusal(problem: BaseException) -> AddressRefused | None:
-    """The AddressRefused inside what the libraries made of it."""
+    """Return the AddressRefused wrapped in an exception of requests or urllib3, or None."""
     inner: object = problem
     for _ in range(4):
         if isinstance(inner, AddressRefused):

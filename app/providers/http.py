@@ -1,11 +1,11 @@
-"""How a model service is called: sessions, timeouts, bounds on what is read, and what a lost call costs.
+"""HTTP calls to a model service: sessions, timeouts, size limits, and whether a failed call is charged.
 
-``Line.order`` is for the one call that costs money, ``Line.ask`` and ``Line.read`` for those that do not.
+``ServiceClient.post_once`` is for the one call that costs money, ``post`` and ``get`` for free calls.
 
-    what happens to the call                              billed     retried
-    no connection: name, refusal, time-out, TLS, proxy    no         yes
-    connected, then lost, cut off or silent too long      unknown    no
-    an answer                                             as the service says, see its own room
+    outcome of the call                                   billed     retried
+    no connection: DNS, refused, timeout, TLS, proxy      no         yes
+    connected, then lost, truncated or timed out          unknown    no
+    a response                                            depends on the service, see its module
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from app.providers.base import Sleep, SubmitResult
 from app.providers.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
 
 MAX_BYTES = 64 * 1024 * 1024
-# A proxy or gateway gives these after it passed the order on: time-outs, a failed dependency, a closed line.
+# Statuses that a proxy may return after forwarding: timeout, failed dependency, closed connection.
 AFTER_THE_ORDER = (408, 424, 444, 460, 499)
 _CHUNK = 128 * 1024
 _NOT_A_CALL = (
@@ -57,7 +57,7 @@ class ResponseTooLarge(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What a service answered: HTTP status, headers with any case, the body."""
+    """A response of a service: HTTP status, case-insensitive headers, body."""
 
     status: int
     headers: Mapping[str, str]
@@ -65,7 +65,7 @@ class Response:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The body as a JSON object; empty when it is anything else."""
+        """The body as a JSON object; empty when it is not one."""
         try:
             found = json.loads(self.content)
         except (ValueError, RecursionError):
@@ -74,36 +74,36 @@ class Response:
 
 
 class ServiceClient:
-    """The line to one service, for all threads; each has a session of its own.
+    """A thread-safe HTTP client of one service, with one session per thread.
 
-    label    the service's name for people, for the sentences
-    service  its address; proxies and certificates for it are looked up once
-    timeout  seconds that an answer may take in all
+    label    display name of the service, for error messages
+    service  its URL; proxies and certificates for it are looked up once
+    timeout  seconds for the whole response
     """
 
     def __init__(self, label: str, service: str, *, timeout: float) -> None:
         self._label = label
         self._timeout = timeout
-        self._surroundings = environment_settings(service)
+        self._environment = environment_settings(service)
         self._mine = local()
 
     def post_once(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Response:
-        """POST what costs money, once, on a connection of its own. Raises ModelError.
+        """POST a request that may be charged, once, on a new connection. Raises ModelError.
 
-        A used connection may have been closed by the other side meanwhile, which looks just like an
-        answer that got lost: money would seem to be at stake when nothing was sent. The header alone
-        does not do: servers close without saying so, and the pool would try the connection once more.
+        A reused connection may already be closed by the server, which looks like a lost response: a charge
+        would seem possible although nothing was sent. ``Connection: close`` alone is not enough: servers
+        close without announcing it, and the pool would retry the connection.
         """
         alone = {**headers, "Connection": "close"}
         with self._new_session() as session:
             return self._call(session, "POST", url, alone, content)
 
     def post(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Response:
-        """POST what costs nothing. Raises ModelError."""
+        """POST a free request. Raises ModelError."""
         return self._call(self._session(), "POST", url, headers, content)
 
     def get(self, url: str, *, headers: Mapping[str, str]) -> Response:
-        """GET what costs nothing. Raises ModelError."""
+        """GET a free resource. Raises ModelError."""
         return self._call(self._session(), "GET", url, headers, None)
 
     def _session(self) -> requests.Session:
@@ -114,8 +114,8 @@ class ServiceClient:
 
     def _new_session(self) -> requests.Session:
         session = new_session(ConnectErrorAdapter())
-        session.proxies = dict(self._surroundings["proxies"])
-        session.verify = self._surroundings["verify"]
+        session.proxies = dict(self._environment["proxies"])
+        session.verify = self._environment["verify"]
         return session
 
     def _call(
@@ -139,9 +139,9 @@ class ServiceClient:
                 content = read_body(response)
                 return Response(status=response.status_code, headers=response.headers, content=content)
         except (requests.RequestException, HTTPError, ResponseTooLarge, OSError, UnicodeError) as problem:
-            self._give_up(problem, proxy_for(url, session))
+            self._raise_error(problem, proxy_for(url, session))
 
-    def _give_up(self, problem: Exception, proxy: str) -> NoReturn:
+    def _raise_error(self, problem: Exception, proxy: str) -> NoReturn:
         if failed_before_send(problem):
             text = f"连不上{self._label}（{reason(problem)}），请检查网络和服务地址"
             if proxy:
@@ -151,7 +151,7 @@ class ServiceClient:
 
 
 class Backoff:
-    """Pauses between looks at work under way, 1 s at first, 3 s in the end, until ``seconds`` are over."""
+    """Pauses between polls, growing from 1 s to 3 s, until ``seconds`` have passed."""
 
     def __init__(self, seconds: float, pause: Sleep) -> None:
         self._seconds = seconds
@@ -160,7 +160,7 @@ class Backoff:
         self._paused = 0.0
 
     def again(self) -> bool:
-        """Pause; False, without pausing, when the time is up."""
+        """Pause and return True; return False at once when the time is up."""
         left = self._seconds - max(time.monotonic() - self._started, self._paused)
         if left <= 0:
             return False
@@ -171,7 +171,7 @@ class Backoff:
 
 
 def new_session(adapter: HTTPAdapter) -> requests.Session:
-    """A session that keeps no cookies, asks no environment, no ``.netrc``, and repeats nothing by itself."""
+    """Create a session without cookies, environment settings, ``.netrc`` or automatic retries."""
     session = requests.Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -182,22 +182,22 @@ def new_session(adapter: HTTPAdapter) -> requests.Session:
 
 
 def environment_settings(url: str) -> Mapping[str, Any]:
-    """What this machine says of calls to an address: ``proxies`` (none to what is near) and ``verify``."""
+    """Return the environment's ``proxies`` (none for local addresses) and ``verify`` for a URL."""
     with requests.Session() as session:
         found = dict(session.merge_environment_settings(url, {}, None, None, None))
-    if _is_near(urlsplit(url).hostname or ""):
+    if _is_local(urlsplit(url).hostname or ""):
         found["proxies"] = {}
     return found
 
 
 def proxy_for(url: str, session: requests.Session) -> str:
-    """Host and port of the proxy that a call goes through, without its password; empty when it needs none."""
+    """Return host and port of the proxy for a URL, without credentials; empty when none is used."""
     proxy = select_proxy(url, session.proxies) or ""
     return proxy.rpartition("://")[2].rpartition("@")[2].strip("/")
 
 
-def _is_near(host: str) -> bool:
-    """Whether it is this machine or one of this network, by an address that is not public or a plain name."""
+def _is_local(host: str) -> bool:
+    """Return whether a host is local: loopback, a non-public address, without dots, or ``.local``."""
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
@@ -205,7 +205,7 @@ def _is_near(host: str) -> bool:
 
 
 def read_body(response: requests.Response) -> bytes:
-    """The whole body, at most MAX_BYTES. Raises TooMuch, HTTPError."""
+    """Read the whole body, at most MAX_BYTES. Raises ResponseTooLarge, HTTPError."""
     body = bytearray()
     packed = "Content-Encoding" in response.headers
     while chunk := response.raw.read1(_CHUNK, decode_content=packed):
@@ -216,15 +216,15 @@ def read_body(response: requests.Response) -> bytes:
 
 
 def failed_before_send(problem: BaseException) -> bool:
-    """Whether a call failed before any of it went out."""
+    """Return whether a call failed before any of it was sent."""
     inner = getattr(problem.args[0], "reason", None) if problem.args else None
-    inner = getattr(inner, "original_error", inner)  # of a proxy that could not be reached
+    inner = getattr(inner, "original_error", inner)  # an unreachable proxy
     kinds = (NewConnectionError, ConnectTimeoutError)
     return isinstance(problem, (*kinds, *_NOT_A_CALL)) or isinstance(inner, kinds)
 
 
 def reason(problem: BaseException) -> str:
-    """A few words of Chinese for a failed call; nothing of its address or content."""
+    """Return a short Chinese reason for a failed call, without its URL or content."""
     text = repr(problem)
     known = {
         "Name or service|NameResolution|getaddrinfo|nodename": "域名解析失败",
@@ -240,7 +240,7 @@ def reason(problem: BaseException) -> str:
 
 
 def outcome_unknown(label: str, why: str) -> ModelError:
-    """The error for an order whose outcome nobody can know."""
+    """Return the error for a submission with an unknown outcome."""
     return ModelError(
         f"请求已发给{label}，但没有收到完整的答复（{why}），可能已计费，请先到服务商的控制台核对，再决定是否重试",
         cause="network",
@@ -249,7 +249,7 @@ def outcome_unknown(label: str, why: str) -> ModelError:
 
 
 def too_many_calls(label: str, code: str) -> ModelError:
-    """The error for a service that asks for fewer calls."""
+    """Return the error for a throttled call."""
     return ModelError(
         f"{label}说请求太多，稍后会自动重试（{code}）",
         cause="limit",
@@ -260,15 +260,14 @@ def too_many_calls(label: str, code: str) -> ModelError:
 
 
 def was_refused(status: int) -> bool:
-    """Whether an HTTP status proves that an order was not taken, whoever on the way gave it."""
+    """Return whether an HTTP status, from the service or a proxy, proves that a request was not accepted."""
     return 400 <= status < 500 and status not in AFTER_THE_ORDER
 
 
 def unrecognised(label: str, answer: Response) -> ModelError:
-    """The error for an answer to an order that says nothing in the service's own form.
+    """Return the error for a response to a submission that is not in the service's format.
 
-    Redirects and what ``was_refused`` knows come from a server that did not take the order; others may
-    follow an order that was taken.
+    Redirects and the statuses of ``was_refused`` mean "not accepted"; others leave that open.
     """
     status = answer.status
     if status == 429:
@@ -290,9 +289,9 @@ def unrecognised(label: str, answer: Response) -> ModelError:
 
 
 def parse_error(fields: Mapping[str, Any]) -> tuple[str, str]:
-    """Code and words of an error in the OpenAI form and its kin; empty where there is none.
+    """Return code and message of an error in the OpenAI format or a variant; empty when absent.
 
-    Servers send ``error`` as an object or as text, others ``detail`` (as text or a list) or ``errors``.
+    Servers send ``error`` as an object or as text, or ``detail`` (text or a list) or ``errors``.
     """
     error = fields.get("error")
     if isinstance(error, dict):
@@ -305,9 +304,9 @@ def parse_error(fields: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def parse_image(label: str, fields: Mapping[str, Any], *, base: str = "") -> SubmitResult:
-    """What an answer in the OpenAI form gives: an address as the ticket, or the picture. Raises ModelError.
+    """Parse an image entry in the OpenAI format: a URL as the task id, or the image. Raises ModelError.
 
-    Addresses may be relative to ``base``; some servers write the picture itself as a ``data:`` address.
+    URLs may be relative to ``base``; some servers send the image itself as a ``data:`` URL.
     """
     url = fields.get("url")
     is_packed = isinstance(url, str) and url.startswith("data:")
@@ -321,7 +320,7 @@ def parse_image(label: str, fields: Mapping[str, Any], *, base: str = "") -> Sub
 
 
 def decode_base64(text: Any) -> bytes | None:
-    """A picture in base64, on one line or many, behind ``data:…,`` or bare; None for anything else."""
+    """Decode a base64 image, on one line or many, with or without ``data:…,``; None when invalid."""
     try:
         return base64.b64decode("".join(text.rpartition(",")[2].split()), validate=True) or None
     except (AttributeError, ValueError):
@@ -329,7 +328,7 @@ def decode_base64(text: Any) -> bytes | None:
 
 
 def redacted(text: Any, *secrets: str) -> str:
-    """What a service said, short, on one line and without our keys, for the end of a sentence."""
+    """Return a service's message on one line, at most 160 characters, without our keys."""
     words = " ".join(whole_characters(str(text)).split())
     for secret in secrets:
         if secret:
@@ -342,7 +341,7 @@ class _Connection(TimedConnection):
     def connect(self) -> None:
         try:
             super().connect()
-        except (OSError, HTTPException) as problem:  # a handshake, or a proxy's answer, that made no sense
+        except (OSError, HTTPException) as problem:  # an invalid TLS handshake or proxy response
             raise _not_connected(self, problem) from problem
 
 
@@ -364,6 +363,6 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 class ConnectErrorAdapter(TimedAdapter):
-    """Tells a connection that could not be made from one that broke, also at a proxy or in a handshake."""
+    """Distinguishes failure to connect, including at a proxy or in TLS, from a broken connection."""
 
     pools: ClassVar = {"http": _Pool, "https": _TLSPool}

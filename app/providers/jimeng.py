@@ -1,7 +1,6 @@
-"""Jimeng 4.0 (即梦) on Volcengine's visual API: an order gives a task id, which is asked about until done.
+"""Jimeng 4.0 (即梦) on Volcengine's visual API: submit a task, then poll its id until done.
 
-One call makes one picture (``force_single``) and is one charge. What answers mean stands in
-``jimeng_verdicts``.
+One call makes one image (``force_single``) and is one charge. ``jimeng_errors`` interprets the responses.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ MINIMUM_AREA, MAXIMUM_AREA = 1_048_576, 16_777_216
 VERSION = "2022-08-31"
 _ANSWER_SECONDS = 60.0
 _FETCHES = 4
-_NEVER_ORDERED = "1000000000000000001"  # a task id of the usual length
+_NONEXISTENT_TASK = "1000000000000000001"  # a well-formed task id that does not exist
 
 _PUBLISHED = {
     ("1:1", "1K"): (1024, 1024),
@@ -64,7 +63,7 @@ _SETUP = ModelSetup(
 
 
 class Jimeng:
-    """The image model ``jimeng``; see ``door.ImageModel``."""
+    """The provider ``jimeng``; see ``base.Provider``."""
 
     def __init__(self, settings: Settings) -> None:
         self._endpoint = settings.jimeng_endpoint
@@ -79,11 +78,11 @@ class Jimeng:
             LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout, renews=True
         )
         self._rhythm = LatencyEstimate()
-        self._ordered: dict[str, float] = {}  # tickets of this life that nobody waits for yet: ordered when
+        self._ordered: dict[str, float] = {}  # task id -> monotonic submission time, until fetched
         self.card = _card(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
-        """Submit one task. The ticket is its id, text from end to end: it is too long for a number."""
+        """Submit one task. Its id is always text: it is too long for a number."""
         address, headers, content = self._call(
             "CVSync2AsyncSubmitTask", self._order_body(request, references)
         )
@@ -98,14 +97,14 @@ class Jimeng:
         return SubmitResult(task_id=str(task_id))
 
     def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
-        """Ask until the task is done, then fetch the picture; a dead address is asked for anew."""
+        """Poll until the task is done, then download the image; an expired URL is requested again."""
         ordered_at = self._ordered.pop(ticket, None)
-        with Poller(self._rhythm, self._timeout, pause, ordered_at=ordered_at) as looking:
-            return self._wait_and_fetch(ticket, looking)
+        with Poller(self._rhythm, self._timeout, pause, ordered_at=ordered_at) as poller:
+            return self._wait_and_fetch(ticket, poller)
 
     def check_key(self) -> KeyCheck:
-        """Look at a task that was never ordered: the call is signed and checked, with nothing to pay."""
-        body = {"req_key": self._req_key, "task_id": _NEVER_ORDERED}
+        """Query a task that does not exist: the signature is checked, and the call is free."""
+        body = {"req_key": self._req_key, "task_id": _NONEXISTENT_TASK}
         address, headers, content = self._call("CVSync2AsyncGetResult", body)
         line = ServiceClient(LABEL, self._endpoint, timeout=key_check.SECONDS)
         answer = key_check.answered(LABEL, lambda: line.post(address, headers=headers, content=content))
@@ -114,12 +113,12 @@ class Jimeng:
             raise problem
         return key_check.known_to(LABEL)
 
-    def _wait_and_fetch(self, ticket: str, looking: Poller) -> GeneratedImage:
+    def _wait_and_fetch(self, ticket: str, poller: Poller) -> GeneratedImage:
         fetches = 0
-        while looking.wait():
+        while poller.wait():
             finished = self._look(ticket)
             if finished:
-                looking.finished()
+                poller.finished()
                 fetches += 1
                 try:
                     return GeneratedImage(content=self._picture(finished))
@@ -142,14 +141,14 @@ class Jimeng:
         return body
 
     def _look(self, ticket: str) -> Mapping[str, Any] | None:
-        """The finished task's data; None while it is in the making or cannot be seen just now."""
+        """Poll once; returns the finished task's data, None while it is running or the poll fails."""
         options = json.dumps({"return_url": True}, separators=(",", ":"))
         body = {"req_key": self._req_key, "task_id": ticket, "req_json": options}
         address, headers, content = self._call("CVSync2AsyncGetResult", body)
         try:
             answer = self._line.post(address, headers=headers, content=content)
         except ModelError:
-            return None  # nothing is lost: the same question is asked again
+            return None  # free: the next poll repeats it
         problem = fetch_error(answer, *self._secrets)
         if problem:
             raise problem
@@ -170,7 +169,7 @@ class Jimeng:
         )
 
     def _call(self, action: str, body: Mapping[str, Any]) -> tuple[str, dict[str, str], bytes]:
-        """The address, headers and content of a signed call."""
+        """Return URL, headers and body of a signed call."""
         query = (("Action", action), ("Version", VERSION))
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         parts = urlsplit(self._endpoint)

@@ -1,32 +1,32 @@
-"""What Jimeng's answers mean: for the person, for the money, for what to do next.
+"""Translate Jimeng's responses: the message, whether it is billed, what to do next.
 
-    code                       on an order                     while collecting
+    code                       on submit                       on fetch
     10000                      accepted                        see data.status
-    50411 50412 50413 50512    refused for its content:        the same: the work is over
+    50411 50412 50413 50512    content refused:                the same: the task is over
     50518 50218                final, not billed
-    50511 50519                output refused: not billed,     the same; to be ordered anew
-                               may be ordered anew
-    50520 50521 50522          their check broke: not billed,  the same
-                               final (the page says: no retry)
-    50429 50430, HTTP 429      too many: not billed, slower    asked again
-    50400 50204                not entitled: pauses            pauses; the ticket stays good
+    50511 50519                output refused: not billed,     the same; may be resubmitted
+                               may be resubmitted
+    50520 50521 50522          their check failed: not billed, the same
+                               final (documented: no retry)
+    50429 50430, HTTP 429      too many: not billed, slower    polled again
+    50400 50204                not entitled: pauses            pauses; the task id stays valid
     50200                      not billed, final; pauses when  the same
-                               it is the req_key
-    50215                      input unusable, not billed      the ticket is worthless, billed unknown
-    50500 50501, 5xx           unknown: a task may have been   asked again, unless data.status is
-                               made; the page and its sister   "done": then the work failed, and
-                               pages disagree about a retry    failures are not billed
-    gateway: keys, rights      pauses, not billed              pauses; the ticket stays good
-    gateway: 100015            nothing behind it was reached:  asked again
-                               not billed, again
-    gateway: 100018            too many: not billed, slower    asked again
-    gateway: 100014 100016     unknown                         asked again
+                               req_key is the cause
+    50215                      input unusable, not billed      the task id is invalid, billed unknown
+    50500 50501, 5xx           unknown: a task may have been   polled again, unless data.status is
+                               made; the documents disagree    "done": then the task failed, and
+                               about a retry                   failures are not billed
+    gateway: keys, rights      pauses, not billed              pauses; the task id stays valid
+    gateway: 100015            service not reached:            polled again
+                               not billed, retried
+    gateway: 100018            too many: not billed, slower    polled again
+    gateway: 100014 100016     unknown                         polled again
              100019 100023
-    HTTP 408 and its kin with  unknown, see calls.was_refused  asked again
-    a code that is not known
-    no verdict in the answer   see calls.without_verdict       asked again
+    HTTP 408 and similar with  unknown, see http.was_refused   polled again
+    an unknown code
+    no code in the response    see http.unrecognised           polled again
 
-"Failures are not billed" is the price page's own word.
+"Failures are not billed" is stated on the price page.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ErrorRule:
     pauses_batch: bool = False
 
 
-_CHECK_BROKE = ErrorRule(text="即梦的内容审核出了内部错误，这张没有生成，请稍后再试", cause="service")
+_CHECK_FAILED = ErrorRule(text="即梦的内容审核出了内部错误，这张没有生成，请稍后再试", cause="service")
 _NOT_ENTITLED = ErrorRule(
     text="这个账号没有开通即梦的这个能力，请到火山引擎控制台开通后继续", cause="key", pauses_batch=True
 )
@@ -76,9 +76,9 @@ _CODES = {
     50519: ErrorRule(
         text="生成的图片可能涉及版权，可以再试一次或修改提示词", cause="moderation", retryable=True
     ),
-    50520: _CHECK_BROKE,
-    50521: _CHECK_BROKE,
-    50522: _CHECK_BROKE,
+    50520: _CHECK_FAILED,
+    50521: _CHECK_FAILED,
+    50522: _CHECK_FAILED,
     50400: _NOT_ENTITLED,
     50204: ErrorRule(
         text="即梦不认识设置里的 JIMENG_REQ_KEY，请改正后继续", cause="request", pauses_batch=True
@@ -124,7 +124,7 @@ _GATEWAY_CODES = {
 
 
 def submit_error(answer: Response, *secrets: str) -> ModelError | None:
-    """Why an order was not accepted; None when it was."""
+    """Return why a submission was not accepted; None when it was."""
     fields = answer.fields
     gateway = _gateway_error(fields)
     if gateway is not None:
@@ -138,13 +138,13 @@ def submit_error(answer: Response, *secrets: str) -> ModelError | None:
 
 
 def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
-    """Why a look at the work ended it; None when it is to be read, or asked for again.
+    """Return the error that ends a task after a poll; None to read its data or poll again.
 
-    What is over is told as in an order. What stands in the way of looking (keys, rights) leaves the
-    ticket good and the money unknown.
+    Final errors are those of ``submit_error``. Errors of the poll itself (keys, rights) leave the task id
+    valid and the billing unknown.
     """
     problem = submit_error(answer, *secrets)
-    if problem is None or _passes(answer, problem):
+    if problem is None or _is_poll_failure(answer, problem):
         return None
     code = answer.fields.get("code")
     if code == 50215:
@@ -163,9 +163,9 @@ def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
 
 
 def key_error(answer: Response, *secrets: str) -> ModelError | None:
-    """Why orders would be refused, from the look at a task that never was; None when it got through.
+    """Return why submissions would be refused, from the query of a nonexistent task; None when accepted.
 
-    Such a look is answered with ``not_found`` or 50215; a service that asks for fewer calls knows us, too.
+    The expected response is ``not_found`` or 50215; a throttled call also proves that the key is valid.
     """
     problem = submit_error(answer, *secrets)
     if problem is None or problem.throttled or answer.fields.get("code") == 50215:
@@ -174,7 +174,7 @@ def key_error(answer: Response, *secrets: str) -> ModelError | None:
 
 
 def expired(why: str) -> ModelError:
-    """The error for work that can no longer be asked about."""
+    """Return the error for a task that can no longer be queried."""
     return ModelError(
         f"{why}，图片取不回来了，可能已计费，请先到控制台核对，再决定是否重新生成",
         cause="expired",
@@ -182,8 +182,8 @@ def expired(why: str) -> ModelError:
     )
 
 
-def _passes(answer: Response, problem: ModelError) -> bool:
-    """Whether it is the looking that failed, for now, and not the work."""
+def _is_poll_failure(answer: Response, problem: ModelError) -> bool:
+    """Return whether only the poll failed, temporarily, and not the task."""
     if problem.throttled or (problem.retryable and problem.cause == "service"):
         return True
     return problem.billed is Billed.UNKNOWN and _status(answer.fields) != "done"
@@ -206,10 +206,10 @@ def _of_gateway(answer: Response, error: Mapping[str, Any], secrets: tuple[str, 
     number, name = error.get("CodeN"), redacted(error.get("Code", ""), *secrets)
     if answer.status == 429 or number == _TOO_MANY_AT_GATEWAY:
         return too_many_calls(LABEL, name)
-    verdict = _GATEWAY_CODES.get(number) if isinstance(number, int) else None
-    if verdict is None:
+    rule = _GATEWAY_CODES.get(number) if isinstance(number, int) else None
+    if rule is None:
         return unrecognised(LABEL, answer)
-    return _error(verdict, f"{number} {name}".strip())
+    return _error(rule, f"{number} {name}".strip())
 
 
 def _of_service(
@@ -217,21 +217,21 @@ def _of_service(
 ) -> ModelError:
     if code in (50429, 50430) or answer.status == 429:
         return too_many_calls(LABEL, str(code))
-    said = redacted(fields.get("message", ""), *secrets)
-    if code == 50200 and "req_key" in said:
+    words = redacted(fields.get("message", ""), *secrets)
+    if code == 50200 and "req_key" in words:
         code = 50204
-    verdict = _CODES.get(code)
-    if verdict is None and was_refused(answer.status):
-        verdict = ErrorRule(text="即梦没有接受这个请求，请检查提示词和参数", cause="request")
-    verdict = verdict or _INTERNAL
-    return _error(verdict, str(code) if code in _CODES else f"{code} {said}".strip())
+    rule = _CODES.get(code)
+    if rule is None and was_refused(answer.status):
+        rule = ErrorRule(text="即梦没有接受这个请求，请检查提示词和参数", cause="request")
+    rule = rule or _INTERNAL
+    return _error(rule, str(code) if code in _CODES else f"{code} {words}".strip())
 
 
-def _error(verdict: ErrorRule, code: str) -> ModelError:
+def _error(rule: ErrorRule, code: str) -> ModelError:
     return ModelError(
-        f"{verdict.text}（{code}）",
-        cause=verdict.cause,
-        billed=verdict.billed,
-        retryable=verdict.retryable,
-        pauses_batch=verdict.pauses_batch,
+        f"{rule.text}（{code}）",
+        cause=rule.cause,
+        billed=rule.billed,
+        retryable=rule.retryable,
+        pauses_batch=rule.pauses_batch,
     )

@@ -1,15 +1,15 @@
-"""Testing a key without spending: a call that no service charges for, and what its answer proves.
+"""Check an API key with a free call, and interpret the response.
 
-    answer                                   jimeng: a look at work       seedream, openai: GET /models
-                                             that was never ordered
-    taken                                    key and signature are good   key is good; the model listed or not
+    response                                 jimeng: query of a task      seedream, openai: GET /models
+                                             that does not exist
+    accepted                                 key and signature are valid  key is valid; model listed or not
     401, 403, gateway codes                  key or rights are wrong      the same
     50400                                    not entitled                 -
-    404, 405                                 wrong address                nothing is proven: some list none
-    no connection, no answer, others         nothing is proven: the error says what to look at
+    404, 405                                 wrong address                unknown: some servers have no list
+    no connection, no response, others       unknown: the error says what to check
 
-Which code an account without entitlement gets from jimeng was recorded once only, and for an order: when the
-look is taken, entitlement and balance still show with the first picture, and the sentence says so.
+Jimeng's code for an account without entitlement was recorded only once, for a submission: after an accepted
+query, entitlement and balance are known only with the first image, and the message says so.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from app.errors import Billed, ModelError
 from app.providers.base import KeyCheck
 from app.providers.http import Response, ServiceClient, parse_error, redacted
 
-SECONDS = 10  # that a person waits before a page
+SECONDS = 10  # that a user waits for the page
 _FIRST_PICTURE = "开通情况和余额要到第一张图才知道"
 
 
 def answered(label: str, call: Callable[[], Response]) -> Response:
-    """The answer to a call that cannot cost. Raises ModelError, without a word of money."""
+    """Make a free call. Raises ModelError, always not billed."""
     try:
         return call()
     except ModelError as problem:
@@ -36,7 +36,7 @@ def answered(label: str, call: Callable[[], Response]) -> Response:
 
 
 def listed_models(label: str, base: str, key: str, *, model: str, settings: tuple[str, str]) -> KeyCheck:
-    """Ask an OpenAI-like service for its models. ``settings`` name the key's variable and the address's."""
+    """List the models of an OpenAI-like service. ``settings``: variables of its key and its URL."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     line = ServiceClient(label, base, timeout=SECONDS)
     answer = answered(label, lambda: line.get(f"{base}/models", headers=headers))
@@ -59,16 +59,16 @@ def listed_models(label: str, base: str, key: str, *, model: str, settings: tupl
 
 
 def known_to(label: str) -> KeyCheck:
-    """The service took a signed call."""
+    """Return the result for an accepted signed call."""
     return KeyCheck(verified=True, text=f"{label}：密钥有效，签名被接受，没有花钱；{_FIRST_PICTURE}")
 
 
 def refused(text: str) -> ModelError:
-    """The error for a key that no order would be taken with."""
+    """Return the error for a key with which every submission would be refused."""
     return ModelError(text, cause="key", billed=Billed.NO, pauses_batch=True)
 
 
 def unreadable(label: str, answer: Response) -> ModelError:
-    """The error for an answer that proves nothing."""
+    """Return the error for an inconclusive response."""
     text = f"{label}的答复无法识别（HTTP {answer.status}），没能测出密钥是否有效，请检查服务地址或稍后再测"
     return ModelError(text, cause="service", billed=Billed.NO)

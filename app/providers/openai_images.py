@@ -1,15 +1,15 @@
-"""Any server that speaks OpenAI's images API: generations, and edits when there are references.
+"""Any server that implements OpenAI's images API: generations, and edits when there are references.
 
-answer                                   billed                      what next
-data[0].url                              yes                         kept as the ticket, then fetched
-data[0].b64_json                         yes                         the picture itself
-moderation_blocked and its kin           no                          final
+response                                 billed                      next step
+data[0].url                              yes                         saved as the task id, then fetched
+data[0].b64_json                         yes                         the image itself
+moderation_blocked and similar           no                          final
 401–404, quota or billing codes          no                          pauses the batch
-429                                      no                          again, slower
-other 4xx                                no                          final; see calls.was_refused
-5xx with an error in it                  unknown; no when the price  never by itself
-                                         was set to nothing
-5xx or 200 without a verdict             unknown                     never by itself
+429                                      no                          retried, slower
+other 4xx                                no                          final; see http.was_refused
+5xx with an error in the body            unknown; no when the price  never retried automatically
+                                         is set to 0
+5xx or 200 without image or error        unknown                     never retried automatically
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from app.providers.http import (
 from app.providers.key_check import listed_models
 
 LABEL = "图片服务"
-MAXIMUM_AREA = 3840 * 2160  # the longest side then stays within 3840 for every ratio offered
+MAXIMUM_AREA = 3840 * 2160  # keeps the longest side within 3840 for every ratio offered
 
 _NOTES = {
     "negative_prompt": "这个接口没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
@@ -46,7 +46,7 @@ _NOTES = {
     "steps": "这个接口不接受步数，由服务自己决定",
 }
 _MODERATION = ("moderation_blocked", "image_generation_user_error", "content_policy_violation")
-_EMPTY_ACCOUNT = ("quota", "billing")  # in a code, as in insufficient_quota, billing_hard_limit_reached
+_EMPTY_ACCOUNT = ("quota", "billing")  # substrings of a code: insufficient_quota, billing_hard_limit_reached
 
 _SETUP = ModelSetup(
     title="OpenAI 及兼容服务",
@@ -60,7 +60,7 @@ _SETUP = ModelSetup(
 
 
 class OpenAIImages:
-    """The image model ``openai``; see ``door.ImageModel``."""
+    """The provider ``openai``; see ``base.Provider``."""
 
     def __init__(self, settings: Settings) -> None:
         self._base = settings.openai_base_url
@@ -71,7 +71,7 @@ class OpenAIImages:
         self.card = _card(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
-        """Make one picture: the picture itself, or its address as the ticket."""
+        """Generate one image; returns the image itself, or its URL as the task id."""
         fields = self._fields(request)
         if references:
             path, content, kind = "edits", *self._form(fields, references)
@@ -88,16 +88,16 @@ class OpenAIImages:
         return self._read(answer)
 
     def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
-        """Fetch the picture from the address that the order gave."""
+        """Download the image from the URL that submit returned."""
         return GeneratedImage(content=self._downloads.fetch_with_retries(ticket, pause))
 
     def check_key(self) -> KeyCheck:
-        """Ask for the list of models."""
+        """Check the key by listing the models."""
         names = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
         return listed_models(LABEL, self._base, self._key, model=self._model, settings=names)
 
     def _fields(self, request: ImageRequest) -> dict[str, Any]:
-        """What both calls are told. ``response_format`` goes only to the models it was made for."""
+        """Return the fields of both calls. Only DALL-E models accept ``response_format``."""
         fields = {
             "model": self._model,
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
@@ -132,11 +132,11 @@ class OpenAIImages:
         if not code and not words:
             return unrecognised(LABEL, answer)
         code, words = redacted(code, self._key), redacted(words, self._key)
-        return _explained(answer.status, code, words, free=self.card.costs_nothing)
+        return _error_for(answer.status, code, words, free=self.card.costs_nothing)
 
 
-def _explained(status: int, code: str, words: str, *, free: bool) -> ModelError:
-    """The ModelError for an error of the server's own; ``free`` when pictures are known to cost nothing."""
+def _error_for(status: int, code: str, words: str, *, free: bool) -> ModelError:
+    """Return the ModelError for an error of the server; ``free`` when images are known to be free."""
     shown = code or f"HTTP {status}"
     if status == 402 or any(word in code.lower() for word in _EMPTY_ACCOUNT):
         text = "图片服务的账户没有额度了，请充值后继续"

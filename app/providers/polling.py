@@ -1,6 +1,6 @@
-"""When work under way is worth a look: about when earlier work was done, then in short, growing steps.
+"""Adaptive polling: first at about the usual latency, then at short, growing intervals.
 
-A fixed interval wastes half of itself on every picture; looking all the time wears out the service.
+A fixed interval wastes half of itself on every image; constant polling overloads the service.
 """
 
 import threading
@@ -12,32 +12,32 @@ from app.providers.base import Sleep
 _FIRST_GUESS = 1.0
 _SHORTEST = 0.01
 _LONGEST = 3.0
-_STEP = 1 / 160  # of the usual time, for up to 16 that wait; for more in proportion, so that calls stay few
+_STEP = 1 / 160  # of the usual time, for up to 16 waiting tasks; scaled up for more, to limit calls
 _FEW = 16
-_WEIGHT = 1 / 4  # of the newest time against all earlier ones, for as many that wait; more tell of it at once
-_EARLIER = 1 / 4  # of a step, for each round in which every first look found its work done
+_WEIGHT = 1 / 4  # of the newest sample, for up to 16 waiting tasks; less for more, which report together
+_EARLIER = 1 / 4  # of a step, per round in which every first poll found its task done
 
 
 class LatencyEstimate:
-    """What was learnt of a service's usual time, in seconds; shared by all threads that wait for it."""
+    """A running estimate of a service's latency, in seconds; shared by all waiting threads."""
 
     def __init__(self) -> None:
         self.waiting = 0
         self._usual = _FIRST_GUESS
-        self._spread = 0.0  # how far from the usual time the times are, in the mean
+        self._spread = 0.0  # mean absolute deviation from the usual time
         self._learnt = False
         self._at_once = 0
         self._lock = threading.Lock()
 
     @property
     def first(self) -> float:
-        """Seconds after which a first look is worth while: just after steady work, early in what varies."""
+        """Seconds until the first poll: just after the usual time when steady, earlier when it varies."""
         half = self._shortest_step / 2
         return max(0.0, self._usual + half - 2 * max(0.0, self._spread - half))
 
     @property
     def step(self) -> float:
-        """Seconds between the first look and the second."""
+        """Seconds between the first poll and the second."""
         return max(self._shortest_step, self._spread / 4)
 
     @property
@@ -45,15 +45,15 @@ class LatencyEstimate:
         return self._usual * _STEP * max(1.0, self.waiting / _FEW)
 
     def count(self, change: int) -> None:
-        """One more waits, or one less."""
+        """Change the number of waiting tasks by +1 or -1."""
         with self._lock:
             self.waiting += change
 
     def observe(self, not_yet: float, done: float, looks: int) -> None:
-        """It was not done after ``not_yet`` seconds, and seen done after ``done``.
+        """Add a sample: not done after ``not_yet`` seconds, found done after ``done``.
 
-        Done at the first look, it may have been done before: it counts as a little earlier than expected, and
-        more so the more rounds of all that wait went like that.
+        A task done at the first poll may have finished earlier: it counts as a little earlier than expected,
+        and the more so the more consecutive rounds went like that.
         """
         with self._lock:
             self._at_once = self._at_once + 1 if looks == 1 else 0
@@ -69,12 +69,12 @@ class LatencyEstimate:
 
 
 class Poller:
-    """Looks at one piece of work, each after a pause, until ``seconds`` are over."""
+    """Schedules the polls of one task, each after a pause, until ``seconds`` have passed."""
 
     def __init__(
         self, rhythm: LatencyEstimate, seconds: float, pause: Sleep, *, ordered_at: float | None
     ) -> None:
-        """``ordered_at`` is on the monotonic clock; None: in an earlier life, may be done long since."""
+        """``ordered_at`` is a monotonic time; None: submitted by an earlier process, may be done."""
         self._rhythm = rhythm
         self._seconds = seconds
         self._pause = pause
@@ -93,7 +93,7 @@ class Poller:
         self._rhythm.count(-1)
 
     def wait(self) -> bool:
-        """Pause for the next look; False, without pausing, when the time is up."""
+        """Pause until the next poll and return True; return False at once when the time is up."""
         left = self._seconds - self._elapsed()
         if left <= 0:
             return False
@@ -105,7 +105,7 @@ class Poller:
         return True
 
     def finished(self) -> None:
-        """The work was seen done: learn from it, if all of its time was seen."""
+        """Record that the task is done; it is a sample only if this process submitted it."""
         if self._is_new:
             self._rhythm.observe(self._not_yet, self._elapsed(), self._looks)
 

@@ -1,7 +1,7 @@
-"""Any server that speaks AUTOMATIC1111's ``/sdapi/v1``: stable-diffusion.cpp, Forge, SD.Next and others.
+"""Any server that implements AUTOMATIC1111's ``/sdapi/v1``: stable-diffusion.cpp, Forge, SD.Next and others.
 
-The answer is the picture itself, so there are no tickets. The server says which seed it really used.
-Its own words about a failure mean that nothing was made; only a lost answer leaves that open.
+The response is the image itself, so there are no task ids. The server returns the seed it used.
+An error message of the server means that nothing was made; only a lost response leaves that open.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from app.providers.http import (
 )
 
 LABEL = "本地图片服务"
-_OF_A_PROXY = (*AFTER_THE_ORDER, 502, 504)  # whatever words come along: the server may still be at work
+_OF_A_PROXY = (*AFTER_THE_ORDER, 502, 504)  # whatever the body says, the server may still be working
 
 _NOTES = {"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"}
 
@@ -52,7 +52,7 @@ _SETUP = ModelSetup(
 
 
 class SdApi:
-    """The image model ``sdapi``; see ``door.ImageModel``."""
+    """The provider ``sdapi``; see ``base.Provider``."""
 
     def __init__(self, settings: Settings) -> None:
         self._base, self._headers = _address_and_headers(settings.sdapi_url)
@@ -61,7 +61,7 @@ class SdApi:
         self.card = _card(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
-        """Make one picture and wait for it."""
+        """Generate one image and wait for it."""
         body = self._body(request, references)
         path = "img2img" if references else "txt2img"
         content = json.dumps(body, ensure_ascii=False).encode()
@@ -69,11 +69,11 @@ class SdApi:
         return SubmitResult(image=_read(answer))
 
     def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
-        """There are no tickets here."""
+        """Raise ModelError: there are no task ids."""
         raise ModelError("这个服务没有可以再取的图片，请重新生成", cause="expired", billed=Billed.UNKNOWN)
 
     def check_key(self) -> KeyCheck:
-        """Ask for its options, which also tell the model it has loaded."""
+        """Check the server by reading its options, which also name the loaded model."""
         line = ServiceClient(LABEL, self._base, timeout=key_check.SECONDS)
         address = f"{self._base}/sdapi/v1/options"
         answer = key_check.answered(LABEL, lambda: line.get(address, headers=self._headers))
@@ -121,7 +121,7 @@ def _read(answer: Response) -> GeneratedImage:
 
 
 def _about(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``info``, text holding JSON, says; some servers leave it empty."""
+    """Parse ``info``, a string of JSON; some servers leave it empty."""
     try:
         found = json.loads(fields.get("info") or "{}")
     except (TypeError, ValueError, RecursionError):
@@ -154,7 +154,7 @@ def _problem(answer: Response) -> ModelError:
 
 
 def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
-    """The address without the name and password in it, which become a header."""
+    """Return the URL without its credentials, and headers with them as Basic authentication."""
     parts = urlsplit(url)
     headers = {"Content-Type": "application/json"}
     if parts.username:

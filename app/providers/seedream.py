@@ -1,21 +1,21 @@
-"""Seedream on Volcengine Ark (方舟): one call answers with the address of the finished picture.
+"""Seedream on Volcengine Ark (方舟): one call returns the URL of the finished image.
 
-That address is the ticket: a crash between the answer and the download loses nothing for 24 hours.
+That URL is the task id: for 24 hours a crash between response and download loses nothing.
 
-    answer                                        billed    what next
-    data[0].url                                   yes       the address is kept, then fetched
-    …SensitiveContentDetected, …RiskDetection     no        final: the reference marks none retryable
-    401, 403, 404 ModelNotOpen and its kin        no        pauses the batch
-    429 with a code for the pace                  no        again, slower
+    response                                      billed    next step
+    data[0].url                                   yes       the URL is saved, then fetched
+    …SensitiveContentDetected, …RiskDetection     no        final: the API reference marks none retryable
+    401, 403, 404 ModelNotOpen and similar        no        pauses the batch
+    429 with a rate-limit code                    no        retried, slower
     429 with any other code (QuotaExceeded, …)    no        pauses the batch: waiting does not help
-    ContentSecurityDetectionError                 no        again: the check itself failed
-    500 InternalServiceError                      no        again: billing counts generated images, and
-                                                            the reference marks it retryable
-    other 4xx                                     no        final; see ``calls.was_refused``
-    5xx or 200 without a verdict                  unknown   never by itself
+    ContentSecurityDetectionError                 no        retried: the check itself failed
+    500 InternalServiceError                      no        retried: billing counts generated images, and
+                                                            the API reference marks it retryable
+    other 4xx                                     no        final; see ``http.was_refused``
+    5xx or 200 without image or known code        unknown   never retried automatically
 
-Sizes, references and prices belong to the model id. An id that is not listed here (a new model, or an
-endpoint ``ep-…``, which hides its model) gets what all current models take and has no known price.
+Sizes, references and prices belong to the model id. An unlisted id (a new model, or an endpoint
+``ep-…``, which hides its model) gets what all current models accept, and no known price.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _2K_OF_PRO: _Row = ((2048, 2048), (2368, 1776), (2816, 1584), (2496, 1664))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Family:
-    """What the models of one kind share: ``versions`` are the ends of their ids.
+    """Properties shared by one kind of models; ``versions`` are the suffixes of their ids.
 
     ``prices`` are CNY for 1K, 2K, 4K, or one for all; empty: no price in CNY is published.
     """
@@ -74,7 +74,7 @@ class _Family:
 
 
 def _current(label: str, *versions: str, price: tuple[str, ...] = (), extra_reference: str = "0") -> _Family:
-    """A model of the 5.x generation; they differ in their prices only."""
+    """Return a family of the 5.x generation; these differ only in price."""
     return _Family(
         label=label,
         versions=versions,
@@ -121,7 +121,7 @@ _FAMILIES = (
     ),
 )
 
-# The prices are those of the mainland service; the ids used outside it are charged in another currency.
+# Prices are those of the mainland service; ids used elsewhere are charged in another currency.
 _MAINLAND, _OUTSIDE = "doubao-seedream-", ("dola-seedream-", "seedream-")
 
 _NOTES = {
@@ -141,10 +141,10 @@ _ABOUT_UNKNOWN = (
     "不认识这个模型编号，只提供现有各代都支持的 1K 和 2K。单价请到控制台查看，填进 PRICE_PER_IMAGE。"
 )
 
-# Only these ask for fewer calls; every other code of a 429 stays until somebody changes something.
+# Only these are throttling; any other code of a 429 persists until the user acts.
 _PACE = ("RateLimit", "ServerOverloaded", "RequestBurstTooFast", "InflightBatchsizeExceeded")
 
-# The start of a code -> what the person has to do before any order is taken.
+# Code prefix -> (cause, what the user must do before any request is accepted).
 _PAUSES = {
     "QuotaExceeded": ("limit", "方舟说额度已用完（免费额度或套餐的上限），请到控制台查看额度后继续"),
     "SetLimitExceeded": ("limit", "方舟账号处在限额的体验模式，额度已用完，请在控制台调整后继续"),
@@ -163,7 +163,7 @@ _MODERATION = {
 
 
 class Seedream:
-    """The image model ``seedream``; see ``door.ImageModel``."""
+    """The provider ``seedream``; see ``base.Provider``."""
 
     def __init__(self, settings: Settings) -> None:
         self._base = settings.ark_base_url
@@ -174,18 +174,18 @@ class Seedream:
         self.card = _card(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
-        """Make one picture. The ticket is its address."""
+        """Generate one image. The task id is its URL."""
         content = json.dumps(self._body(request, references), ensure_ascii=False).encode()
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
         answer = self._line.post_once(f"{self._base}/images/generations", headers=headers, content=content)
         return self._read(answer)
 
     def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
-        """Fetch the picture from the address that the order gave."""
+        """Download the image from the URL that submit returned."""
         return GeneratedImage(content=self._downloads.fetch_with_retries(ticket, pause))
 
     def check_key(self) -> KeyCheck:
-        """Ask for the list of models."""
+        """Check the key by listing the models."""
         names = ("ARK_API_KEY", "ARK_BASE_URL")
         return listed_models(LABEL, self._base, self._key, model=self._model, settings=names)
 
@@ -218,11 +218,11 @@ class Seedream:
         code, words = parse_error(fields)
         if not code:
             return unrecognised(LABEL, answer)
-        return _explained(answer.status, redacted(code, self._key), redacted(words, self._key))
+        return _error_for(answer.status, redacted(code, self._key), redacted(words, self._key))
 
 
-def _explained(status: int, code: str, words: str) -> ModelError:
-    """The ModelError for a code of the service's own."""
+def _error_for(status: int, code: str, words: str) -> ModelError:
+    """Return the ModelError for an error code of the service."""
     pausing = next((each for start, each in _PAUSES.items() if code.startswith(start)), None)
     if pausing:
         cause, text = pausing
@@ -244,7 +244,7 @@ def _explained(status: int, code: str, words: str) -> ModelError:
 
 
 def _by_status(status: int, code: str, words: str) -> ModelError:
-    """The ModelError for a code that is not known."""
+    """Return the ModelError for an unknown code, by HTTP status."""
     if status in (401, 403):
         return _refused("方舟不接受这个密钥，请检查 ARK_API_KEY 和权限", code, cause="key", pauses_batch=True)
     if status == 404:
@@ -258,7 +258,7 @@ def _by_status(status: int, code: str, words: str) -> ModelError:
 
 
 def _with(text: str, words: str) -> str:
-    """The sentence with what the service said at its end, where it said anything."""
+    """Append the service's message, if any, to a sentence."""
     return f"{text}：{words}" if words else text
 
 
@@ -275,14 +275,14 @@ def _refused(
 
 
 def _address(reference: Reference) -> str:
-    """The reference as the service takes it: its address, else its bytes inside a data address."""
+    """Return the reference as the service accepts it: its bytes as a data URL, else its URL."""
     if reference.content is None:
         return reference.url or ""
     return f"data:{reference.media_type.lower()};base64,{base64.b64encode(reference.content).decode()}"
 
 
 def family_of(model: str) -> _Family | None:
-    """What is known of a model id; None for every id that is not listed, ``ep-…`` among them."""
+    """Return the family of a model id; None for an unlisted id, including ``ep-…``."""
     for start in (_MAINLAND, *_OUTSIDE):
         if model.startswith(start):
             version = model.removeprefix(start)

@@ -1,8 +1,7 @@
-"""Which addresses a picture may be fetched from, and connections that go nowhere else.
+"""SSRF protection: connections to public addresses only.
 
-The check stands where the connection is made: the name is looked up once, every address it has is
-checked, and the connection goes to a checked address. A name that answers differently the next time
-(DNS rebinding) gains nothing.
+The check is made on connecting: the host is resolved once, all its addresses are checked, and the
+connection uses a checked address, so that DNS rebinding has no effect.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ _NEVER = tuple(
     ipaddress.ip_network(network)
     for network in (
         "0.0.0.0/8",
-        "100.64.0.0/10",  # shared by a provider's customers
+        "100.64.0.0/10",  # carrier-grade NAT
         "192.0.0.0/24",
         "192.88.99.0/24",  # 6to4 relays
-        "198.18.0.0/15",  # benchmarks; also the made-up addresses of some local proxies
+        "198.18.0.0/15",  # benchmarks; also the fake-ip addresses of some local proxies
         "64:ff9b:1::/48",  # NAT64 inside a network
         "100::/64",
-        "2001::/23",  # Teredo and its kin
+        "2001::/23",  # Teredo and similar
         "2001:db8::/32",
     )
 )
 
 
 class AddressRefused(HTTPError):
-    """A name leads to an address that no picture is fetched from; ``host`` and ``address`` say which."""
+    """``host`` resolves to ``address``, which is not public."""
 
     def __init__(self, host: str, address: str) -> None:
         super().__init__(f"{host} -> {address}")
@@ -45,7 +44,7 @@ class AddressRefused(HTTPError):
 
 
 def is_public(address: str) -> bool:
-    """Whether an address in numbers is one of the open Internet; what is embedded in it counts."""
+    """Return whether an IP address is public; an embedded IPv4 address is checked instead."""
     try:
         ip = _innermost(ipaddress.ip_address(address.split("%")[0]))
     except ValueError:
@@ -56,7 +55,7 @@ def is_public(address: str) -> bool:
 
 
 def resolve_host(host: str, port: int) -> list[str]:
-    """The addresses of a host. Raises OSError, or AddressRefused when one of them is not public."""
+    """Resolve a host to IP addresses. Raises OSError; AddressRefused when one is not public."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in found))
     for address in addresses:
@@ -91,6 +90,6 @@ class _PublicTLSPool(HTTPSConnectionPool):
 
 
 class PublicAddressAdapter(TimedAdapter):
-    """Connects to public addresses only, without a proxy, which would look names up by itself."""
+    """Connects to public addresses only, without a proxy, which would resolve names itself."""
 
     pools: ClassVar = {"http": _PublicPool, "https": _PublicTLSPool}

@@ -1,4 +1,4 @@
-"""Volcengine's request signature (HMAC-SHA256, "V4"), with the standard library alone."""
+"""Volcengine's request signature (HMAC-SHA256, "V4"), using only the standard library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """Signs POST requests to ``/`` of one service with one pair of keys; neither shows in its repr."""
+    """Signs POST requests to ``/`` of one service with one pair of keys; neither appears in its repr."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -23,29 +23,29 @@ class Signer:
     def headers(
         self, host: str, query: Sequence[tuple[str, str]], body: bytes, now: datetime
     ) -> dict[str, str]:
-        """The headers of a signed request: what to send besides ``Host``.
+        """Return the headers of a signed request, without ``Host``.
 
-        host   as in the address, with its port when it has one
+        host   as in the URL, with its port if any
         query  names and values, not encoded, in any order
-        now    an aware time; the service takes 15 minutes of difference
+        now    an aware datetime; the service accepts 15 minutes of difference
         """
-        moment = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        timestamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         sent = {
             "Content-Type": "application/json",
             "X-Content-Sha256": hashlib.sha256(body).hexdigest(),
-            "X-Date": moment,
+            "X-Date": timestamp,
         }
         if self.session_token:
             sent["X-Security-Token"] = self.session_token
         signed = {name.lower(): value.strip() for name, value in sent.items()} | {"host": _bare(host)}
-        return {**sent, "Authorization": self._authorization(signed, query, moment)}
+        return {**sent, "Authorization": self._authorization(signed, query, timestamp)}
 
-    def _authorization(self, signed: dict[str, str], query: Sequence[tuple[str, str]], moment: str) -> str:
+    def _authorization(self, signed: dict[str, str], query: Sequence[tuple[str, str]], timestamp: str) -> str:
         names = ";".join(sorted(signed))
-        scope = f"{moment[:8]}/{self.region}/{self.service}/request"
+        scope = f"{timestamp[:8]}/{self.region}/{self.service}/request"
         request = hashlib.sha256(canonical_request(signed, query).encode()).hexdigest()
-        to_sign = "\n".join(("HMAC-SHA256", moment, scope, request))
-        signature = _hmac(self._key(moment[:8]), to_sign).hex()
+        to_sign = "\n".join(("HMAC-SHA256", timestamp, scope, request))
+        signature = _hmac(self._key(timestamp[:8]), to_sign).hex()
         credential = f"{self.access_key}/{scope}"
         return f"HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
 
@@ -57,14 +57,14 @@ class Signer:
 
 
 def canonical_request(signed: dict[str, str], query: Sequence[tuple[str, str]]) -> str:
-    """The text whose hash is signed; ``signed`` are lower-case headers, x-content-sha256 among them."""
+    """Return the text to hash; ``signed`` are lower-case headers, including x-content-sha256."""
     lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
     names = ";".join(sorted(signed))
     return "\n".join(("POST", "/", canonical_query(query), lines, names, signed["x-content-sha256"]))
 
 
 def canonical_query(query: Sequence[tuple[str, str]]) -> str:
-    """Names and values percent-encoded, in order of the names: also the query to send."""
+    """Return the query percent-encoded and sorted by name; the request uses it as well."""
     return "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in sorted(query))
 
 
