@@ -1,6 +1,6 @@
-"""The places where everything is kept: made, and tried, before anything is begun.
+"""Creates the data folders and checks that they are writable, before the server starts.
 
-What cannot be had is told by the name of its setting.
+Errors name the setting of the folder.
 """
 
 import errno
@@ -15,7 +15,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def ensure_writable(settings: Settings) -> None:
-    """Every folder there and writable; a full disk is told later, by pausing. Raises SettingError."""
+    """Create every folder and test writing to it; a full disk pauses batches later. Raises SettingError."""
     _make_folder("DATABASE_PATH", settings.database_path.parent)
     _make_folder("OUTPUT_DIR", settings.output_dir)
     _make_folder("SAMPLES_DIR", settings.samples_dir)

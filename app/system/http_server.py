@@ -1,7 +1,7 @@
-"""The HTTP server: waitress, with bounds on what one client may hold, and for how long.
+"""The HTTP server: waitress, with limits on body size, idle time and stalled connections.
 
-waitress alone reads every body to its end, lets an answer hold its thread until it is read, keeps a
-connection whose reader has stopped, and accepts none while ``connection_limit`` are open.
+Plain waitress reads every body to its end, blocks a thread until its response is read, keeps stalled
+connections open, and accepts none while ``connection_limit`` are open.
 """
 
 import contextlib
@@ -21,17 +21,15 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 THREADS = 8
-MAX_CONNECTIONS = 480  # select() on Windows takes 512, sockets that listen included
-IDLE_SECONDS = 30.0  # until a request's head is complete
-STALLED_SECONDS = 30.0  # during which a body or an answer moves by fewer bytes than
+MAX_CONNECTIONS = 480  # select() on Windows takes 512 sockets, listening ones included
+IDLE_SECONDS = 30.0  # until the request headers are complete
+STALLED_SECONDS = 30.0  # in which a body or response moves by fewer bytes than _LEAST_MOVED
 _LEAST_MOVED = 16 * 1024
 _MAX_HEAD_BYTES = 64 * 1024
-_MAX_BODY_BYTES = 256 * 2**20  # read and thrown away at most, so that a client still gets its answer
+_MAX_BODY_BYTES = 256 * 2**20  # read and discarded at most, so that the client still gets its response
 _DISCARDED_AT_ONCE = 256 * 1024
 
-BodyLimit = Callable[
-    [Mapping[str, Any]], int
-]  # WSGI environ of a request's head -> bytes of body it may send
+BodyLimit = Callable[[Mapping[str, Any]], int]  # WSGI environ without the body -> max. body size in bytes
 
 
 def create_server(
@@ -42,17 +40,17 @@ def create_server(
     name: str,
     clock: Callable[[], float] = time.monotonic,
 ) -> MultiSocketServer:
-    """A server that listens on these sockets; ``run()`` serves, ``close()`` ends it."""
+    """A server on these listening sockets; ``run()`` serves, ``close()`` closes it."""
     adjustments = Adjustments(
         sockets=list(sockets),
         threads=THREADS,
         connection_limit=MAX_CONNECTIONS
-        + 20,  # beyond it waitress would not accept, so nothing would be closed
+        + 20,  # above it waitress stops accepting, and _make_room would never run
         cleanup_interval=1,
         max_request_header_size=_MAX_HEAD_BYTES,
         max_request_body_size=_MAX_BODY_BYTES,
         ident=name,
-        asyncore_use_poll=True,  # select() knows no more than 1,024 open files
+        asyncore_use_poll=True,  # select() handles at most 1,024 file descriptors
     )
     dispatcher = ThreadedTaskDispatcher()
     dispatcher.set_thread_count(adjustments.threads)
@@ -66,9 +64,9 @@ def create_server(
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads one request. A body beyond its limit is not kept: the app is given its length and no body."""
+    """Parses one request. A body beyond its limit is dropped: the app gets its length but no body."""
 
-    has_unread = False  # whether the client may still send what nothing reads
+    has_unread = False  # whether the client may still send unread bytes
 
     def __init__(self, body_limit: BodyLimit, adj: Adjustments) -> None:
         super().__init__(adj)
@@ -76,13 +74,13 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         self._limit: int | None = None
 
     def received(self, data: bytes) -> int:
-        """Take what came -> how many bytes of it belong to this request, or are thrown away."""
+        """Consume received data -> number of bytes that belong to this request or are discarded."""
         used: int = super().received(data)
         if self.body_rcv is not None and self._is_too_large():
             self._refuse_body()
         elif self.error is None and not (self.completed and not self.empty and data[used:].strip()):
             return used
-        # From here on nothing is read: too large, no HTTP, or a second request before the first is answered.
+        # Nothing more is read: body too large, not HTTP, or a pipelined request.
         self.headers["CONNECTION"] = "close"
         self.has_unread = True
         return len(data)
@@ -113,22 +111,22 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _Task(WSGITask):  # type: ignore[misc]
-    """One request in the app."""
+    """One request served by the app."""
 
     def build_response_header(self) -> bytes:
-        """Also tell the connection whether the answer's length is known."""
+        """Build the headers and record on the channel whether the response has no known length."""
         self.channel.is_stream = self.content_length is None
         head: bytes = super().build_response_header()
         return head
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
-    """One connection, and how long its client has kept it waiting."""
+    """One connection, with the time its client has kept it waiting."""
 
     task_class = _Task
     has_unread = False
-    is_stream = False  # whether the length of the answer under way is not known
-    close_when_flushed: bool  # of waitress
+    is_stream = False  # whether the current response has no known length
+    close_when_flushed: bool  # set by waitress
     _is_discarding = False
     _discarded = 0
 
@@ -140,34 +138,34 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     @property
     def is_served(self) -> bool:
-        """Whether the app works on its request: the time that takes is not the client's."""
+        """Whether the app is processing its request; that time does not count against the client."""
         return bool(self.requests) and not self.total_outbufs_len
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request has come to the end of its head, and no answer is on its way."""
+        """Whether no complete request headers have arrived and no response is being sent."""
         is_in_head = self.request is None or not self.request.headers_finished
         return is_in_head and not (self.requests or self.total_outbufs_len or self._is_discarding)
 
     def is_overdue(self, now: float) -> bool:
-        """Whether its client has had its time. To be asked about once a second."""
+        """Whether the client timed out; to be called about once a second."""
         if self.is_served or (not self.is_idle and self._moved - self._moved_before >= _LEAST_MOVED):
             self.wait_anew()
         return now - self.waits_since > (IDLE_SECONDS if self.is_idle else STALLED_SECONDS)
 
     def wait_anew(self) -> None:
-        """Its client has its time from now on."""
+        """Restart the client's timeout."""
         self.waits_since, self._moved_before = self.server.clock(), self._moved
 
     def service(self) -> None:
-        """Run the app; the client's time begins anew, also with the answer."""
+        """Run the app; the timeout restarts before it and with the response."""
         self.wait_anew()
         self.has_unread = self.requests[0].has_unread
         super().service()
         self.wait_anew()
 
     def received(self, data: bytes) -> bool:
-        """Take what came; with the end of a head the time for the body begins."""
+        """Parse received data; the timeout restarts when the headers are complete."""
         was_idle = self.is_idle
         taken: bool = super().received(data)
         if was_idle and not self.is_idle:
@@ -175,23 +173,23 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         return taken
 
     def recv(self, buffer_size: int) -> bytes:
-        """Count what comes."""
+        """Receive, counting bytes."""
         data: bytes = super().recv(buffer_size)
         self._moved += len(data)
         return data
 
     def send(self, data: bytes, do_close: bool = True) -> int:
-        """Count what goes."""
+        """Send, counting bytes."""
         sent: int = super().send(data, do_close)
         self._moved += sent
         return sent
 
     def readable(self) -> bool:
-        """Whether to read on."""
+        """Whether to read from the socket."""
         return self._is_discarding or bool(super().readable())
 
     def handle_read(self) -> None:
-        """Read; what nobody wants is thrown away."""
+        """Read; unwanted data is discarded."""
         if not self._is_discarding:
             super().handle_read()
             return
@@ -203,7 +201,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.handle_close()
 
     def handle_write(self) -> None:
-        """Send; then close, but not on a client that still sends: it would never see the answer."""
+        """Send, then close, unless the client is still sending: a reset would lose the response."""
         if self.has_unread and self.close_when_flushed:
             self._flush_exception(self._flush_some)
             if not self.total_outbufs_len and self.connected:
@@ -215,13 +213,13 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             super().handle_write()
 
     def _flush_outbufs_below_high_watermark(self) -> None:
-        """Wait for the reader of a stream; the rest of any other answer goes to a temporary file."""
+        """Apply backpressure to streams only; other responses are buffered in a temporary file."""
         if self.is_stream:
             super()._flush_outbufs_below_high_watermark()
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]
-    """Accepts connections; makes room for new ones, and closes those whose clients had their time."""
+    """Accepts connections, evicts waiting ones at the limit and closes those that timed out."""
 
     channel_class = _Channel
 
@@ -244,19 +242,19 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
         )
 
     def handle_accept(self) -> None:
-        """Let a new connection in, whatever others hold."""
+        """Accept a connection, evicting another at the limit."""
         self._make_room()
         super().handle_accept()
 
     def maintenance(self, now: float) -> None:
-        """Each second: close what is overdue. ``now`` is of a clock that may be set back."""
+        """Each second: close overdue connections. ``now`` is wall-clock time, so it is not used."""
         for channel in list(self.active_channels.values()):
             if channel.is_overdue(self.clock()):
                 channel.handle_close()
         self._make_room()
 
     def _make_room(self) -> None:
-        """Close idle connections first, then those that move nothing, the longest waiting of each first."""
+        """Close idle connections first, then stalled ones, each longest-waiting first."""
         while len(self._map) >= MAX_CONNECTIONS:
             waiting = [
                 each for each in self._map.values() if isinstance(each, _Channel) and not each.is_served

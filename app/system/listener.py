@@ -1,7 +1,7 @@
-"""Where the server listens: its sockets, taken before anything else starts, and who else answers there.
+"""Binds the listening sockets before anything else starts, and detects which program holds the port.
 
-A port may be held although it can be had: one program on every address and another on this machine's own
-live side by side on a Mac, and a browser that goes to ``localhost`` meets the wrong one.
+A successful bind is not enough: macOS lets one program bind all addresses and another the loopback address,
+and a browser that opens ``localhost`` reaches the wrong one.
 """
 
 import contextlib
@@ -12,21 +12,21 @@ from typing import Any
 
 from app.errors import AppError, SettingError
 
-NAME = "ai-image-generator"  # what the server calls itself in the head of each answer
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, never listened on by itself
-_HERE = ("127.0.0.1", "::1")  # where a browser looks for localhost
-_CONNECT_SECONDS = 0.3  # this machine answers at once; Windows takes two seconds to say that nobody is there
+NAME = "ai-image-generator"  # the Server header of every response
+_WILDCARD = ("0.0.0.0", "::")  # noqa: S104 - only compared with
+_LOOPBACK = ("127.0.0.1", "::1")  # what a browser resolves localhost to
+_CONNECT_SECONDS = 0.3  # loopback answers at once; Windows takes two seconds to refuse
 _ANSWER_SECONDS = 2.0
 _HEAD_BYTES = 4096
 _AIRPLAY = "AirTunes"
 
 
 class PortTaken(AppError):
-    """Somebody else holds the port."""
+    """Another program holds the port."""
 
 
 class AlreadyServing(PortTaken):
-    """This product holds it itself, at ``address``."""
+    """Another instance of this product holds the port, at ``address``."""
 
     def __init__(self, address: str) -> None:
         super().__init__(
@@ -36,16 +36,16 @@ class AlreadyServing(PortTaken):
 
 
 def open_sockets(host: str, port: int) -> list[socket.socket]:
-    """Bound for this server alone, not yet listened on.
+    """Bind the sockets exclusively, without listening yet.
 
     Raises PortTaken, or SettingError naming HOST or PORT.
     """
-    for own in _HERE if _is_local(host) else (host,):
+    for own in _LOOPBACK if _is_local(host) else (host,):
         if _is_answered(own, port):
             raise _taken(host, port, _server_name(own, port))
     opened = []
     trouble = None
-    for family, where in _places(host, port):
+    for family, where in _resolve(host, port):
         try:
             opened.append(_bound(family, where))
         except OSError as error:
@@ -58,26 +58,26 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
 
 
 def address(host: str, port: int) -> str:
-    """What a browser on this machine opens."""
+    """The URL for a browser on this machine."""
     name = f"[{host}]" if ":" in host else host
     return f"http://{'localhost' if _is_local(host) else name}:{port}"
 
 
 def address_for_others(host: str, port: int) -> str:
-    """What a browser on another machine opens; empty where only this one is let in, or without a network."""
-    if host != _EVERYWHERE[0]:
+    """The URL for other machines; empty when only local access is allowed, or without a network."""
+    if host != _WILDCARD[0]:
         return ""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # sends nothing; the system chooses the way out
+        probe.connect(("192.0.2.1", 9))  # UDP connect sends nothing; it only selects the route
         return f"http://{probe.getsockname()[0]}:{port}"
     return ""
 
 
 def _is_local(host: str) -> bool:
-    return host == "localhost" or host in _HERE or host in _EVERYWHERE
+    return host == "localhost" or host in _LOOPBACK or host in _WILDCARD
 
 
-def _places(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
+def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
@@ -88,7 +88,7 @@ def _places(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
 def _bound(family: socket.AddressFamily, where: Any) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # Elsewhere "reuse" means what a server of a moment ago left; on Windows, what another one holds now.
+        # SO_REUSEADDR reuses a port in TIME_WAIT; on Windows it would share a port that is in use.
         alone = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
         made.setsockopt(socket.SOL_SOCKET, alone, 1)
         if family == socket.AF_INET6:
@@ -105,7 +105,7 @@ def _bind_error(trouble: OSError | None, host: str, port: int) -> AppError:
     if number == errno.EADDRINUSE:
         return _taken(host, port, "")
     if number == errno.EACCES:
-        return SettingError("PORT", f"这台电脑不让用端口 {port}，请换一个，例如 PORT={_another(port)}")
+        return SettingError("PORT", f"这台电脑不让用端口 {port}，请换一个，例如 PORT={_other_port(port)}")
     return _no_such_host(host)
 
 
@@ -121,29 +121,29 @@ def _taken(host: str, port: int, name: str) -> PortTaken:
         return AlreadyServing(address(host, port))
     if name.startswith(_AIRPLAY):
         return PortTaken(
-            f"端口 {port} 被 Mac 的「隔空播放接收器」占用，请在 .env 里写 PORT={_another(port)} 再启动，"
+            f"端口 {port} 被 Mac 的「隔空播放接收器」占用，请在 .env 里写 PORT={_other_port(port)} 再启动，"
             "或在「系统设置 › 通用 › 隔空投送与接力」里关掉它"
         )
     shown = f"「{name}」" if name else ""
     return PortTaken(
-        f"端口 {port} 已被别的程序{shown}占用，请关掉它，或在 .env 里写 PORT={_another(port)} 再启动"
+        f"端口 {port} 已被别的程序{shown}占用，请关掉它，或在 .env 里写 PORT={_other_port(port)} 再启动"
     )
 
 
-def _another(port: int) -> int:
+def _other_port(port: int) -> int:
     return port + 1 if 1024 <= port < 65_535 else 5001
 
 
 def _is_answered(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as line:
-            return bool(line.getsockname() != line.getpeername())  # a line may meet itself where nobody is
+            return bool(line.getsockname() != line.getpeername())  # TCP self-connect: nothing listens there
     except (OSError, UnicodeError):
         return False
 
 
 def _server_name(host: str, port: int) -> str:
-    """What the server there calls itself; empty when it does not, or speaks something else."""
+    """The Server header of that server; empty when there is none or it is not HTTP."""
     head = b""
     with (
         contextlib.suppress(OSError),

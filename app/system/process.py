@@ -1,6 +1,6 @@
-"""What is asked of the machine under the server: little memory, many open files, a patient console, no sleep.
+"""Process settings: malloc arenas, open file limit, Windows console, sleep inhibition.
 
-Each only where there is such a thing; where it is refused, the server goes on without it.
+Each applies only on systems that have it; failures are ignored.
 """
 
 import atexit
@@ -17,39 +17,39 @@ MOST_OPEN_FILES = 4096
 _GLIBC_ADVICE = {-8: 2, -3: 256 * 1024, -1: 256 * 1024}  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 _KEYBOARD = -10  # STD_INPUT_HANDLE
 _QUICK_EDIT, _EXTENDED = 0x0040, 0x0080  # ENABLE_QUICK_EDIT_MODE, ENABLE_EXTENDED_FLAGS
-_ENDS = (2, 5, 6)  # CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT
-_FROM_NOW_ON, _AWAKE = 0x8000_0000, 0x0000_0001  # ES_CONTINUOUS, ES_SYSTEM_REQUIRED
-_AWAKE_SECONDS = 600.0  # after the last work: pauses between two tries are part of it
+_CLOSE_EVENTS = (2, 5, 6)  # CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT
+_CONTINUOUS, _AWAKE = 0x8000_0000, 0x0000_0001  # ES_CONTINUOUS, ES_SYSTEM_REQUIRED
+_AWAKE_SECONDS = 600.0  # after the last work: spans the delay between retries
 
 
 def tune_process() -> None:
-    """Once, before anything else: what holds for the whole process."""
+    """Apply the process-wide settings; called once at start."""
     limit_malloc_arenas()
     raise_open_file_limit()
     disable_quick_edit()
 
 
 def on_console_close(then: Callable[[], None], windows: Any = None) -> object:
-    """Before Windows ends the process with its console or session, call this; about five seconds are given.
+    """Call ``then`` before Windows ends the process with its console or session; it allows about five seconds.
 
-    -> what has to be kept as long as it shall be heard.
+    -> the callback object, which the caller must keep referenced.
     """
     windows = windows or _windows()
     if windows is None:
         return None
 
     def hear(event: int) -> bool:
-        if event in _ENDS:
-            then()  # in a thread of its own, and the process ends when it returns
-        return event in _ENDS
+        if event in _CLOSE_EVENTS:
+            then()  # runs in its own thread; the process ends when it returns
+        return event in _CLOSE_EVENTS
 
-    kept = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)(ctypes.c_int, ctypes.c_uint32)(hear)
-    windows.SetConsoleCtrlHandler(kept, True)
-    return kept
+    callback = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)(ctypes.c_int, ctypes.c_uint32)(hear)
+    windows.SetConsoleCtrlHandler(callback, True)
+    return callback
 
 
 class SleepInhibitor:
-    """Keeps the machine from falling asleep over work. Told again and again, always by the same thread."""
+    """Keeps the machine awake during work. Called periodically, always from the same thread."""
 
     def __init__(
         self, stay: Callable[[bool], None] | None = None, clock: Callable[[], float] = time.monotonic
@@ -60,7 +60,7 @@ class SleepInhibitor:
         self._is_held = False
 
     def set_busy(self, is_at_work: bool) -> None:
-        """Whether there is work at this moment."""
+        """Report whether there is work now."""
         now = self._clock()
         if is_at_work:
             self._until = now + _AWAKE_SECONDS
@@ -70,13 +70,13 @@ class SleepInhibitor:
 
 
 class CaffeinateProcess:
-    """A Mac stays awake while ``caffeinate`` runs; that ends with this process, however this one ends."""
+    """Runs ``caffeinate`` on macOS; it exits with this process, however that ends."""
 
     def __init__(self) -> None:
         self._running: subprocess.Popen[bytes] | None = None
 
     def stay(self, awake: bool) -> None:
-        """Start it, or end it."""
+        """Start or stop ``caffeinate``."""
         if self._running:
             self._running.terminate()
             self._running.wait()
@@ -84,24 +84,25 @@ class CaffeinateProcess:
         if awake:
             with contextlib.suppress(OSError):
                 command = ["caffeinate", "-i", "-w", str(os.getpid())]
-                self._running = subprocess.Popen(command)  # noqa: S603 - nothing of it is anybody's
+                self._running = subprocess.Popen(command)  # noqa: S603 - no untrusted input
 
 
 def _how_to_stay_awake() -> Callable[[bool], None]:
     if sys.platform == "darwin":
         return CaffeinateProcess().stay
     windows = _windows()
-    return (lambda awake: _tell_windows(windows, awake)) if windows else (lambda awake: None)
+    return (lambda awake: _set_execution_state(windows, awake)) if windows else (lambda awake: None)
 
 
-def _tell_windows(windows: Any, awake: bool) -> None:
-    """Holds for the thread that says it, until that says otherwise or ends."""
-    windows.SetThreadExecutionState(_FROM_NOW_ON | (_AWAKE if awake else 0))
+def _set_execution_state(windows: Any, awake: bool) -> None:
+    """Set the execution state of the calling thread; it holds until changed or the thread ends."""
+    windows.SetThreadExecutionState(_CONTINUOUS | (_AWAKE if awake else 0))
 
 
 def limit_malloc_arenas() -> None:
-    """Few heaps for many threads, large blocks given back at once: a third of the memory while pictures
-    come in. Only the C library of most Linuxes can be told; others do well, or badly, as they are."""
+    """Limit glibc to few malloc arenas and return large blocks at once: a third of the peak memory.
+
+    Only glibc has these settings."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         advise = ctypes.CDLL(None).mallopt
         for setting, value in _GLIBC_ADVICE.items():
@@ -109,7 +110,7 @@ def limit_malloc_arenas() -> None:
 
 
 def raise_open_file_limit() -> None:
-    """A Mac gives 256: too few for hundreds of browsers, pictures and databases at a time."""
+    """Raise the limit of open files; the default of macOS, 256, is too low."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -120,8 +121,9 @@ def raise_open_file_limit() -> None:
 
 
 def disable_quick_edit(windows: Any = None) -> None:
-    """A click into a Windows console marks text, and until that is undone whoever writes there waits. So a
-    click marks nothing while this runs; ``Mark`` in the window's menu still does."""
+    """Disable QuickEdit: selecting text in a Windows console blocks writes to stderr and freezes the server.
+
+    ``Mark`` in the window's menu still works."""
     windows = windows or _windows()
     if windows is None:
         return
@@ -132,5 +134,5 @@ def disable_quick_edit(windows: Any = None) -> None:
 
 
 def _windows() -> Any:
-    """Its ``kernel32``, or None elsewhere."""
+    """``kernel32``, or None on other systems."""
     return getattr(getattr(ctypes, "windll", None), "kernel32", None)

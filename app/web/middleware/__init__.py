@@ -1,1 +1,1 @@
-"""What happens around every request: security checks, login, the request log, compression."""
+"""Runs around every request: security checks, login, request log, compression."""

@@ -1,4 +1,4 @@
-"""How much a request may send, by its kind and its sender: known from its head, before its body is read."""
+"""Limits of the request body by content type and login state, applied before the body is read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,21 +9,21 @@ from app.errors import TooLarge
 from app.web.middleware import security
 from app.web.serializers import MAX_UPLOAD_BYTES, too_large
 
-MAX_OPEN_BYTES = 64 * 2**10  # the forms before the login, and everything that is not let in
-MAX_FORM_BYTES = 2**20  # parsed, a form takes forty times its size
+MAX_OPEN_BYTES = 64 * 2**10  # the login form, and every request that is refused
+MAX_FORM_BYTES = 2**20  # a parsed form takes forty times its size in memory
 MAX_JSON_BYTES = 32 * 2**20  # 5,000 rows of 6 kB each
 _MAX_FIELD_BYTES = 8 * 2**20  # one text field of an upload
 _MAX_OPEN_PARTS = 10
 
 
 def install(app: Flask) -> None:
-    """Refuse what is larger than its limit; to be called after the doors."""
+    """Refuse bodies above their limit; to be called after ``init_security``."""
     app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_FIELD_BYTES
     app.before_request(_refuse_large_body)
 
 
 def body_limit(app: Flask, environ: Mapping[str, Any]) -> int:
-    """Bytes of body that a request with this head may send."""
+    """Maximum body size, in bytes, of a request with these headers."""
     with app.request_context(dict(environ)):
         return _limit()
 
@@ -37,7 +37,7 @@ def _limit() -> int:
 
 
 def _refuse_large_body() -> None:
-    """Also bound what is parsed, for a body whose length is not known."""
+    """Refuse by Content-Length, and limit parsing when the length is unknown."""
     limit = request.max_content_length = _limit()
     if limit == MAX_OPEN_BYTES:
         request.max_form_parts = _MAX_OPEN_PARTS

@@ -1,4 +1,4 @@
-"""The login page and the way out, for whoever opened the server to other machines with ACCESS_PASSWORD."""
+"""Login and logout, for servers opened to other machines with ACCESS_PASSWORD."""
 
 import hashlib
 import hmac
@@ -16,41 +16,39 @@ from app.errors import TryLater
 from app.web.services import services
 from app.web.urls import safe_redirect_target
 
-COOKIE = (
-    "ai_image_generator"  # cookies know no ports: another program on this machine may call its own "session"
-)
+COOKIE = "ai_image_generator"  # cookies ignore ports: another local program may use the name "session"
 _SESSION_SECONDS = 7 * 24 * 3600
-_LONGEST_WAIT = 60.0
+_MAX_DELAY = 60.0
 _FORGOTTEN_AFTER = 3600.0
 _MOST_REMEMBERED = 4096
 _KEY = "ai_image_generator_guesses"
-_SESSIONS = "ai_image_generator_sessions"  # of each session that is open: until when
+_SESSIONS = "ai_image_generator_sessions"  # session id -> expiry time
 login = Blueprint("login", __name__)
 
 
 class LoginThrottle:
-    """Wrong passwords so far. Whoever guesses wrong waits longer each time; nobody else has to."""
+    """Rate limit of login attempts: the delay of a client grows with each wrong password."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        # from where -> (how often, when the next is looked at)
+        # client key -> (failed attempts, time of the next allowed attempt)
         self._wrong: dict[str, tuple[int, float]] = {}
         self._salt = secrets.token_bytes(16)
 
     def check(self, guess: str, password: str, address: str) -> tuple[bool, float]:
-        """(whether it is right, seconds to wait when it was not even looked at).
+        """(whether the password is right, seconds to wait when it was not checked).
 
-        One guess at a time: Busy while another is hashed, for a thread that waited would answer no page.
+        Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests.
         """
         if not self._lock.acquire(blocking=False):
             raise TryLater("有别人正在登录，请 1 秒后再试", retry_after=1)
         try:
-            return self._judge(guess, password, client_key(address))
+            return self._verify(guess, password, client_key(address))
         finally:
             self._lock.release()
 
-    def _judge(self, guess: str, password: str, home: str) -> tuple[bool, float]:
+    def _verify(self, guess: str, password: str, home: str) -> tuple[bool, float]:
         times, next_at = self._wrong.pop(home, (0, 0.0))
         wait = next_at - self._clock()
         if wait > 0:
@@ -59,7 +57,7 @@ class LoginThrottle:
         if hmac.compare_digest(self._hash(guess), self._hash(password)):
             return True, 0.0
         times = times + 1 if wait > -_FORGOTTEN_AFTER else 1
-        self._wrong[home] = times, self._clock() + min(2.0 ** (times - 1), _LONGEST_WAIT)
+        self._wrong[home] = times, self._clock() + min(2.0 ** (times - 1), _MAX_DELAY)
         if len(self._wrong) > _MOST_REMEMBERED:
             del self._wrong[next(iter(self._wrong))]
         return False, 0.0
@@ -69,7 +67,7 @@ class LoginThrottle:
 
 
 def client_key(address: str) -> str:
-    """Who guesses: an address, or the whole /64 of an IPv6 one, for each machine has all of these."""
+    """Key of a client: its IPv4 address, or the /64 of its IPv6 address, which one machine owns as a whole."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -78,7 +76,7 @@ def client_key(address: str) -> str:
 
 
 def init_login(app: Flask, *, password: str) -> None:
-    """Sessions end with the process, for the key that signs them is made anew; no password, no session."""
+    """Set up signed sessions with a new key, so they end with the process; none without a password."""
     if password:
         app.secret_key = secrets.token_bytes(32)
     app.config.update(
@@ -91,19 +89,19 @@ def init_login(app: Flask, *, password: str) -> None:
 
 
 def is_logged_in() -> bool:
-    """Whether this browser has given the password and its session has not ended."""
+    """Whether this browser has logged in and its session has not expired."""
     return _sessions().get(session.get("id", ""), 0.0) > time.time()
 
 
 @login.get("/login")
 def page() -> str:
-    """The form."""
+    """The login form."""
     return render_template("login.html", problem="")
 
 
 @login.post("/login")
 def enter() -> tuple[str, int] | Response:
-    """A guess: in, or the form again with one sentence."""
+    """Check the password: log in, or show the form again with an error."""
     if not services().settings.access_password:
         return redirect(safe_redirect_target(request.args.get("next", "/")))
     guesses: LoginThrottle = current_app.extensions[_KEY]
@@ -123,7 +121,7 @@ def enter() -> tuple[str, int] | Response:
 
 @login.post("/logout")
 def leave() -> Response:
-    """The way out: this session is over, also for whoever has a copy of its cookie."""
+    """Log out: the session ends, also for copies of its cookie."""
     if services().settings.access_password:
         _sessions().pop(session.pop("id", ""), None)
     return redirect("/", 303)

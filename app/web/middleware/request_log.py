@@ -1,4 +1,4 @@
-"""One line in the log for every call that changes something, fails or is slow, without what is in it."""
+"""Logs every request that changes something, fails or is slow, without its content."""
 
 import time
 
@@ -12,7 +12,7 @@ _SLOW_SECONDS = 1.0
 
 
 def init_request_log(app: Flask) -> None:
-    """Take the time of every call; before the doors, so that refused ones are seen too."""
+    """Time every request; to be called before ``init_security``, so that refused ones are logged too."""
     app.before_request(_start)
     app.after_request(_note)
 

@@ -1,4 +1,4 @@
-"""The doors: who may come in, and what a page may do once it is in a browser."""
+"""Host, origin and password checks before each request, and security headers on each response."""
 
 import ipaddress
 
@@ -29,25 +29,25 @@ _HEADERS = {
 
 
 def init_security(app: Flask, *, password: str) -> None:
-    """Put the checks before every request and the headers behind every answer."""
-    app.before_request(_know_the_host)
-    app.before_request(_refuse_other_sites)
-    app.before_request(_ask_for_password)
+    """Install the checks before every request and the headers of every response."""
+    app.before_request(_check_host)
+    app.before_request(_check_origin)
+    app.before_request(_require_login)
     app.after_request(_add_headers)
     login.init_login(app, password=password)
 
 
 def lets_in() -> bool:
-    """Whether this request passes all checks."""
+    """Whether the current request passes all checks."""
     try:
-        _know_the_host()
-        _refuse_other_sites()
-        return _ask_for_password() is None
+        _check_host()
+        _check_origin()
+        return _require_login() is None
     except Forbidden:
         return False
 
 
-def _know_the_host() -> None:
+def _check_host() -> None:
     name = _host_name(request.host)
     if not (name == "localhost" or _is_numeric(name) or name in services().settings.allowed_hosts):
         raise Forbidden(
@@ -56,8 +56,8 @@ def _know_the_host() -> None:
         )
 
 
-def _refuse_other_sites() -> None:
-    """A browser names the site a request comes from; a client that names none is no browser."""
+def _check_origin() -> None:
+    """Reject cross-site requests by Origin and Sec-Fetch-Site; clients that send neither are no browsers."""
     if request.method in _SAFE_METHODS:
         return
     origin = request.headers.get("Origin")
@@ -66,7 +66,7 @@ def _refuse_other_sites() -> None:
         raise Forbidden("这个请求来自别的网站，已拒绝")
 
 
-def _ask_for_password() -> AnyResponse | None:
+def _require_login() -> AnyResponse | None:
     if not services().settings.access_password or request.endpoint in OPEN_ENDPOINTS:
         return None
     if login.is_logged_in():
@@ -80,14 +80,14 @@ def _add_headers(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     own_domain = services().settings.oss_public_url or services().settings.oss_endpoint
-    if own_domain.startswith("http://"):  # a bucket without https: its pictures are let in by name
+    if own_domain.startswith("http://"):  # a bucket without HTTPS must be listed by name
         policy = _HEADERS["Content-Security-Policy"].replace(" https:;", f" https: {own_domain};")
         response.headers["Content-Security-Policy"] = policy
     return response
 
 
 def _host_name(host: str) -> str:
-    """Without port and without the dot that may end a full name; nothing when it is no host."""
+    """The host name without port and trailing dot; empty when it is invalid."""
     return (safe_urlsplit(f"//{host}").hostname or "").lower().removesuffix(".")
 
 

@@ -1,4 +1,4 @@
-"""What is answered while the database is lost: one sentence, and no write."""
+"""Responses while the database is lost: an error message, and no writes."""
 
 from typing import Any
 
@@ -19,20 +19,20 @@ _WITHOUT_DATABASE = (
 
 
 def install(app: Flask) -> None:
-    """Refuse what would open a lost file before it begins; say what a query met that found it unreadable."""
-    app.before_request(_refuse)
+    """Refuse requests that need a lost database, and report queries that failed on it."""
+    app.before_request(_refuse_when_lost)
     app.register_error_handler(database.Error, _answer_unreadable)
 
 
 def unreadable(error: database.Error) -> str:
-    """The sentence about a query that failed; a damaged file is ordered from no more."""
+    """The error message for a failed query; a damaged database stops further submissions."""
     store = services().worker.store
     store.report(error)
     return store.complaint() or f"数据库现在读不出来（{error}），请检查磁盘和文件权限"
 
 
-def _refuse() -> None:
-    """A damaged file may still be read, as far as that goes."""
+def _refuse_when_lost() -> None:
+    """Refuse requests while the database is lost; a damaged one can still be read."""
     if request.endpoint in _WITHOUT_DATABASE:
         return
     store = services().worker.store
