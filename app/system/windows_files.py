@@ -37,7 +37,7 @@ _Done = TypeVar("_Done")
 
 
 def retry_while_locked(act: Callable[[], _Done]) -> _Done:
-    """Call ``act``, retrying with growing delays while another program locks the file; then raises OSError."""
+    """Call ``act``; retry with growing delays while another program locks the file, then raise OSError."""
     for pause in _RETRY_DELAYS:
         try:
             return act()

@@ -67,7 +67,7 @@ class LoginThrottle:
 
 
 def client_key(address: str) -> str:
-    """Key of a client: its IPv4 address, or the /64 of its IPv6 address, which one machine owns as a whole."""
+    """Key of a client: its IPv4 address, or the /64 of its IPv6 address, all of which one machine owns."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
