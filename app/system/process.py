@@ -30,7 +30,7 @@ def tune_process() -> None:
 
 
 def on_console_close(then: Callable[[], None], windows: Any = None) -> object:
-    """Call ``then`` before Windows ends the process with its console or session, which it delays by about 5 s.
+    """Call ``then`` before Windows ends the process with its console or session; about 5 seconds are left.
 
     -> the callback object, which the caller must keep referenced.
     """

@@ -1,4 +1,4 @@
-"""Small charts: where each bar stands, and its words. ``templates/_chart.html`` draws them as SVG."""
+"""Geometry and labels of the bar charts that ``templates/_chart.html`` draws as SVG."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from app.web.i18n.language import gettext, translate
 from app.web.money import money
 
 WIDTH, HEIGHT = 600, 120
-_GAP = 0.25  # of the room a bar has
-_MOST_CAUSES = 8
+_GAP = 0.25  # fraction of a bar's slot
+_MAX_CAUSES = 8
 _PICTURES = {"hour": "每小时的图片", "day": "每天的图片", "month": "每月的图片"}
 _MONEY = {"hour": "每小时的花费", "day": "每天的花费", "month": "每月的花费"}
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar: where it stands, how high its parts are (``doubt`` is what may have been spent), its words."""
+    """One bar: position, heights (``doubt`` is the unresolved part) and texts."""
 
     x: float
     width: float
@@ -31,7 +31,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Bars with everything that is said of them; ``rows`` are the same figures as a table."""
+    """A bar chart with its texts; ``rows`` are the same figures as a table."""
 
     name: str
     title: str
@@ -49,7 +49,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CauseBar:
-    """Failures of one cause; ``share`` is the bar's length in percent of the longest."""
+    """Failures of one cause; ``share`` is the length in percent of the longest bar."""
 
     share: float
     label: str
@@ -57,14 +57,14 @@ class CauseBar:
 
 
 def pictures_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
-    """Paid pictures, one bar an hour, day or month."""
+    """Paid images, one bar per hour, day or month."""
     numbers = [Decimal(one.pictures) for one in spent]
     words = [gettext("{n} 张", n=one.pictures) for one in spent]
     bars = _bars(span, numbers, [Decimal(0)] * len(spent), words)
     return Chart(
         name="pictures",
         title=gettext(_PICTURES[span.unit]),
-        told=gettext("共 {n} 张", n=sum(one.pictures for one in spent)) + _most(span, numbers, words),
+        told=gettext("共 {n} 张", n=sum(one.pictures for one in spent)) + _peak_text(span, numbers, words),
         bars=bars,
         room=round(WIDTH / len(bars), 2),
         heads=(gettext("时间"), gettext("图片")),
@@ -73,7 +73,7 @@ def pictures_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
 
 
 def money_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
-    """Money, one bar an hour, day or month; what may have been billed on top of what was."""
+    """Spending, one bar per hour, day or month; unresolved charges are stacked on charged ones."""
     billed, doubt = [one.billed for one in spent], [one.unknown for one in spent]
     paid = [money(one.billed, one.unpriced_pictures) for one in spent]
     feared = [money(one.unknown, one.unpriced_unknown) for one in spent]
@@ -82,7 +82,9 @@ def money_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
         one + (gettext("，另有 {sum} 待确认", sum=feared[i]) if doubt[i] else "")
         for i, one in enumerate(paid)
     ]
-    summary = gettext("共 {sum}", sum=money(sum(billed, Decimal(0)), unpriced)) + _most(span, billed, paid)
+    summary = gettext("共 {sum}", sum=money(sum(billed, Decimal(0)), unpriced)) + _peak_text(
+        span, billed, paid
+    )
     if any(doubt):
         summary += gettext("；另有 {sum} 待确认", sum=money(sum(doubt, Decimal(0))))
     bars = _bars(span, billed, doubt, words)
@@ -98,10 +100,10 @@ def money_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
 
 
 def causes_chart(failures: Mapping[str, int]) -> list[CauseBar]:
-    """Failures by cause, most first, the rarest of many as one."""
+    """Failures by cause, most frequent first; the rarest are merged into one."""
     named: dict[str, int] = {}
     for place, (cause, number) in enumerate(failures.items()):
-        label = translate("其他" if place >= _MOST_CAUSES else CAUSES.get(cause, cause) or "没有说明原因")
+        label = translate("其他" if place >= _MAX_CAUSES else CAUSES.get(cause, cause) or "没有说明原因")
         named[label] = named.get(label, 0) + number
     most = max(named.values(), default=1)
     return [
@@ -128,7 +130,7 @@ def _bars(
     ]
 
 
-def _most(span: DateRange, numbers: Sequence[Decimal], words: Sequence[str]) -> str:
+def _peak_text(span: DateRange, numbers: Sequence[Decimal], words: Sequence[str]) -> str:
     if not any(numbers) or len(numbers) == 1:
         return ""
     at = max(range(len(numbers)), key=lambda index: numbers[index])

@@ -1,4 +1,4 @@
-"""From when to when: what an address asks of the ledger, in days of this machine's calendar."""
+"""Parses date ranges for the ledger, in local days, and divides them into buckets."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,9 +17,9 @@ _MOST_BARS_OF_DAYS = 62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateRange:
-    """Days ``first`` to ``last``, both included; cut at ``bounds`` (UTC) into hours, days or months.
+    """Days ``first`` to ``last``, both included; ``bounds`` (UTC) divide them into hours, days or months.
 
-    ``name`` is one of RANGES, or empty when the days were named; ``labels`` are for people, one a cut.
+    ``name`` is one of RANGES, or empty for explicit days; ``labels`` has one label per bucket.
     """
 
     name: str
@@ -31,29 +31,29 @@ class DateRange:
 
     @property
     def low(self) -> str:
-        """The first moment that counts, UTC."""
+        """Start, UTC, inclusive."""
         return self.bounds[0]
 
     @property
     def high(self) -> str:
-        """The first moment that no longer counts, UTC."""
+        """End, UTC, exclusive."""
         return self.bounds[-1]
 
     @property
     def words(self) -> str:
-        """``近 7 天``, or the days."""
+        """The text of the range: ``近 7 天``, or its days."""
         if self.name:
             return gettext(RANGES[self.name])
         return gettext("{first} 至 {last}", first=self.first, last=self.last)
 
     @property
     def query(self) -> dict[str, str]:
-        """The address that asks for it."""
+        """The query parameters of this range."""
         return {"range": self.name} if self.name else {"from": str(self.first), "to": str(self.last)}
 
 
 def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> DateRange:
-    """``range``, or ``from`` and ``to`` as ``2026-03-01`` -> the span. Raises InvalidRequest."""
+    """``range``, or ``from`` and ``to`` as ``2026-03-01`` -> the range. Raises InvalidRequest."""
     today = today or date.today()
     if fields.get("from") or fields.get("to"):
         last = _day(fields, "to") or today
@@ -74,7 +74,7 @@ def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> Da
 
 
 def days_around(today: date) -> tuple[list[str], list[str]]:
-    """Bounds of yesterday and today, and of this month."""
+    """UTC bounds of yesterday and today, and of this month."""
     yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
     return [_midnight(day) for day in (yesterday, today, tomorrow)], [
         _midnight(day) for day in (today.replace(day=1), _next_month(today))
@@ -86,14 +86,14 @@ def _span(name: str, first: date, last: date) -> DateRange:
     if days == 1:
         unit, (bounds, labels) = "hour", _hours(first)
     elif days <= _MOST_BARS_OF_DAYS:
-        unit, (bounds, labels) = "day", _cut(first, last, _next_day, _day_label)
+        unit, (bounds, labels) = "day", _buckets(first, last, _next_day, _day_label)
     else:
-        unit, (bounds, labels) = "month", _cut(first, last, _next_month, _month_label)
+        unit, (bounds, labels) = "month", _buckets(first, last, _next_month, _month_label)
     return DateRange(name=name, first=first, last=last, unit=unit, bounds=bounds, labels=labels)
 
 
 def _hours(day: date) -> tuple[list[str], list[str]]:
-    """The hours of a day; where clocks are turned there are 23 or 25."""
+    """The hours of a day: 23 or 25 when daylight saving time changes."""
     begin = datetime.combine(day, time.min).astimezone(UTC)
     end = datetime.combine(day + timedelta(days=1), time.min).astimezone(UTC)
     moments = [begin]
@@ -104,7 +104,7 @@ def _hours(day: date) -> tuple[list[str], list[str]]:
     ]
 
 
-def _cut(
+def _buckets(
     first: date, last: date, following: Callable[[date], date], label: Callable[[date], str]
 ) -> tuple[list[str], list[str]]:
     bounds, labels, day = [], [], first

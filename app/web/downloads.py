@@ -1,4 +1,4 @@
-"""Answers that are files: of what kind each is, and those to keep, under names in any letters."""
+"""File responses: MIME types, and attachments with Unicode names."""
 
 import mimetypes
 from collections.abc import Iterator
@@ -27,24 +27,24 @@ _KINDS = {
 
 
 def init_mime_types() -> None:
-    """From now on a file is what its ending says, whatever this machine believes: the registry of many a
-    Windows calls a script plain text, which no browser runs then."""
+    """Fix the MIME types by extension: the registry of many Windows machines maps .js to text/plain,
+    which browsers refuse to run."""
     for ending, kind in _KINDS.items():
         mimetypes.add_type(kind, ending)
 
 
 def workbook(file: IO[bytes], name: str) -> Response:
-    """A workbook under this name; the file is closed when it is sent."""
+    """A workbook as an attachment of this name; the file is closed after sending."""
     return send_file(file, mimetype=XLSX, as_attachment=True, download_name=name, max_age=0)
 
 
 def begun(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
-    """The same pieces, the first made at once: what fails before it is still answered as any error."""
+    """Compute the first piece now, so that an error before it still becomes an error response."""
     return chain(list(islice(pieces, 1)), pieces)
 
 
 def attached(response: Response, name: str, plain: str) -> Response:
-    """A streamed answer under this name; ``plain`` for those who read no other letters than ASCII."""
-    named = f"filename={plain}; filename*=UTF-8''{quote(name)}"  # a header holds no Chinese
+    """Make a streamed response an attachment; ``plain`` is the ASCII fallback of the name."""
+    named = f"filename={plain}; filename*=UTF-8''{quote(name)}"  # headers are ASCII
     response.headers["Content-Disposition"] = f"attachment; {named}"
     return response

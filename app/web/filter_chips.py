@@ -1,4 +1,4 @@
-"""The chips above the list of records: what can be filtered by, what is, and where each choice leads."""
+"""The filter chips above the list of records: choices, active values and their links."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Link = Callable[..., str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One value to filter by; ``number`` of records, where that is known of exactly these."""
+    """One filter value; ``number`` is its exact record count, if known."""
 
     value: str
     label: str
@@ -34,7 +34,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
-    """One kind of filter. ``shown`` is the value in words, empty when it does not narrow."""
+    """One filter. ``shown`` is the text of its value, empty when inactive."""
 
     name: str
     label: str
@@ -46,12 +46,14 @@ class Chip:
 def chips_for(
     db: database.Connection, asked: Mapping[str, str], wanted: database.RecordFilter, link: Link
 ) -> list[Chip]:
-    """All chips, for the address and the filter it was read as."""
+    """All chips for the query string and the filter parsed from it."""
     kinds = database.count_facets(db, trash=wanted.trash)
     return [
         _statuses(wanted, kinds["status"], link),
-        _kind("aspect_ratio", gettext("比例"), asked, _in_order(kinds["aspect_ratio"], ASPECT_RATIOS), link),
-        _kind("resolution", gettext("分辨率"), asked, _in_order(kinds["resolution"], RESOLUTIONS), link),
+        _kind(
+            "aspect_ratio", gettext("比例"), asked, _sorted_counts(kinds["aspect_ratio"], ASPECT_RATIOS), link
+        ),
+        _kind("resolution", gettext("分辨率"), asked, _sorted_counts(kinds["resolution"], RESOLUTIONS), link),
         _kind("model", gettext("模型"), asked, kinds["model"], link),
         _batch(db, wanted.batch_id, link),
         _days(asked, link),
@@ -60,7 +62,7 @@ def chips_for(
 
 
 def _statuses(wanted: database.RecordFilter, counts: Mapping[str, int], link: Link) -> Chip:
-    """Several at once: each choice adds its status or takes it away."""
+    """Multiple choice: each link adds or removes its status."""
 
     def toggled(status: Status) -> str:
         rest = [s for s in Status if (s in wanted.statuses) != (s == status)]
@@ -91,13 +93,13 @@ def _kind(name: str, label: str, asked: Mapping[str, str], counts: Mapping[str, 
     return Chip(name=name, label=label, shown=chosen, clear=link(**{name: ""}), choices=choices)
 
 
-def _in_order(counts: Mapping[str, int], usual: tuple[str, ...]) -> dict[str, int]:
+def _sorted_counts(counts: Mapping[str, int], usual: tuple[str, ...]) -> dict[str, int]:
     others = [value for value in counts if value not in usual]
     return {value: counts[value] for value in (*usual, *others) if value in counts}
 
 
 def _batch(db: database.Connection, batch_id: str, link: Link) -> Chip:
-    """Its choices are asked for when somebody opens the chip."""
+    """The batch chip; its choices are loaded when it is opened."""
     shown = batch_id
     if batch_id:
         try:

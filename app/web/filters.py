@@ -1,4 +1,4 @@
-"""What records are meant: a filter from an address or from JSON, or ids; every bad value is one sentence."""
+"""Parses record filters and selections (by ids or by filter) from the query string, a form or JSON."""
 
 import re
 from collections.abc import Mapping
@@ -26,11 +26,10 @@ _NAMES = (
 
 
 def parse_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
-    """Fields by the names of the API -> the filter. Raises InvalidRequest.
+    """Fields by their API names -> the filter. Raises InvalidRequest.
 
-    ``status`` may name several, separated by commas. ``from`` and ``to`` are days of this machine's
-    calendar, both included, or moments (``2026-03-01T08:00:00+08:00``; UTC when they name no zone).
-    ``as_of`` is such a moment, to the millisecond.
+    ``status`` is a comma-separated list. ``from`` and ``to`` are local dates, both included, or times
+    (``2026-03-01T08:00:00+08:00``; UTC without an offset). ``as_of`` is a time with milliseconds.
     """
     return database.RecordFilter(
         search=_text(fields, "search").replace("\r\n", "\n"),  # as prompts are stored
@@ -40,8 +39,8 @@ def parse_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
         resolution=_kind(fields, "resolution", RESOLUTIONS),
         model=_text(fields, "model"),
         favourite=_switch(fields, "favourite"),
-        created_from=_moment(fields, "from", is_end=False),
-        created_before=_moment(fields, "to", is_end=True),
+        created_from=_time_bound(fields, "from", is_end=False),
+        created_before=_time_bound(fields, "to", is_end=True),
         as_of=_instant(fields, "as_of"),
         sort=_sort(fields),
         trash=bool(_switch(fields, "trash")),
@@ -49,9 +48,9 @@ def parse_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
 
 
 def parse_selection(fields: Mapping[str, Any]) -> database.Selection:
-    """``{"ids": […]}`` or ``{"filter": {…}}`` as JSON -> what to change, never more than was meant.
+    """``{"ids": […]}`` or ``{"filter": {…}}`` as JSON -> the selected records.
 
-    Raises InvalidRequest, also for both at once and for a filter by a name that is none.
+    Raises InvalidRequest, also for both at once and for unknown filter names.
     """
     if "filter" not in fields:
         return parse_ids(fields.get("ids"), "ids")
@@ -63,7 +62,7 @@ def parse_selection(fields: Mapping[str, Any]) -> database.Selection:
 
 
 def selection_from_request() -> database.Selection:
-    """What this request's address or form names: ``ids=1,2``, else by filter. Raises InvalidRequest."""
+    """The selection in the query string or form: ``ids=1,2``, else a filter. Raises InvalidRequest."""
     ids = request.values.get("ids")
     if ids is None:
         return parse_filter(request.values)
@@ -98,7 +97,7 @@ def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _kind(fields: Mapping[str, Any], name: str, usual: tuple[str, ...]) -> str:
-    """One of the usual values, in any letter case and width, or one that earlier records have."""
+    """One of the usual values, ignoring case and width, or another value that older records may have."""
     value = _text(fields, name)
     known = normal_text(value).upper()
     if not value or known in usual:
@@ -127,8 +126,8 @@ def _sort(fields: Mapping[str, Any]) -> str:
     return sort
 
 
-def _moment(fields: Mapping[str, Any], name: str, *, is_end: bool) -> str:
-    """-> UTC as ``created_at`` is kept; for an end the first moment that no longer counts."""
+def _time_bound(fields: Mapping[str, Any], name: str, *, is_end: bool) -> str:
+    """-> UTC in the format of ``created_at``; ends are exclusive."""
     text = _text(fields, name).strip()
     if not text:
         return ""
@@ -139,26 +138,26 @@ def _moment(fields: Mapping[str, Any], name: str, *, is_end: bool) -> str:
         else:
             moment = _in_utc(text) + timedelta(seconds=is_end)
     except (ValueError, OverflowError, OSError):
-        raise _no_moment(name) from None
-    return moment.isoformat(" ", "seconds")[:19]  # strftime would write the year 999 with three digits
+        raise _invalid_time(name) from None
+    return moment.isoformat(" ", "seconds")[:19]  # strftime does not pad the year 999
 
 
 def _instant(fields: Mapping[str, Any], name: str) -> str:
-    """-> UTC with milliseconds, as ``finished_at`` is kept."""
+    """-> UTC with milliseconds, in the format of ``finished_at``."""
     text = _text(fields, name).strip()
     try:
         return _in_utc(text).isoformat(" ", "milliseconds")[:23] if text else ""
     except (ValueError, OverflowError, OSError):
-        raise _no_moment(name) from None
+        raise _invalid_time(name) from None
 
 
-def _no_moment(name: str) -> InvalidRequest:
+def _invalid_time(name: str) -> InvalidRequest:
     example = "应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
     return InvalidRequest(name, f"{name} {example}")
 
 
 def _in_utc(text: str) -> datetime:
     if "T" in text:
-        text = text.replace(" ", "+")  # a plus sign that an address has turned into a space
+        text = text.replace(" ", "+")  # an unescaped plus sign in a query string
     moment = datetime.fromisoformat(text)
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

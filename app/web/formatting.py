@@ -1,6 +1,6 @@
-"""Times in pages, and the label of a batch without a name: the time it was created.
+"""Formats times in pages, and labels batches without a name by their creation time.
 
-A page carries UTC and the time of the server's zone; ``localTimes`` in static/js/frame.js replaces it by the
+Pages contain UTC and the server's local time; ``localTimes`` in static/js/frame.js replaces it by the
 browser's.
 """
 
@@ -14,7 +14,7 @@ from app.web.i18n.language import day_in_words, gettext
 
 
 class Named(Protocol):
-    """A batch, or what was spent on it; ``created_at`` is UTC as kept."""
+    """A batch or its spending; ``created_at`` is UTC as stored."""
 
     @property
     def name(self) -> str: ...
@@ -24,13 +24,13 @@ class Named(Protocol):
 
 
 def init_formatting(app: Flask) -> None:
-    """Give the templates ``| local_time`` and ``| called``."""
+    """Register the template filters ``local_time`` and ``called``."""
     app.jinja_env.filters["local_time"] = local_time
     app.jinja_env.filters["called"] = batch_label
 
 
 def format_time(created_at: str) -> str:
-    """UTC as kept -> the clock of this machine, as static/js/words.js writes it."""
+    """Stored UTC -> local time in the format of static/js/words.js."""
     try:
         at = datetime.fromisoformat(created_at).replace(tzinfo=UTC).astimezone()
     except ValueError:
@@ -42,7 +42,7 @@ def format_time(created_at: str) -> str:
 
 
 def local_time(created_at: str) -> Markup:
-    """UTC as kept -> a ``<time>`` element that a browser shows in its own time zone."""
+    """Stored UTC -> a ``<time>`` element that the browser shows in its own time zone."""
     element = Markup('<time data-local datetime="{at}Z">{shown}</time>')
     return element.format(at=created_at.replace(" ", "T"), shown=format_time(created_at))
 
@@ -51,4 +51,4 @@ def batch_label(batch: Named) -> Markup:
     """The label of a batch, as markup: its name, or the time it was created."""
     if batch.name:
         return escape(batch.name)
-    return Markup(gettext("{time} 的批次")).format(time=local_time(batch.created_at))  # noqa: S704 - our own words
+    return Markup(gettext("{time} 的批次")).format(time=local_time(batch.created_at))  # noqa: S704 - constant text

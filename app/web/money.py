@@ -1,4 +1,4 @@
-"""Money in words: a price nobody knows is told as such, never as nothing."""
+"""Formats amounts; an unknown price is shown as unknown, never as 0."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from app.web.views.create import pages
 
 
 def money(amount: Decimal | None, unpriced: int = 0) -> str:
-    """CNY for people: two decimals, more only where they matter. ``unpriced`` sends are not in the amount."""
+    """CNY with two decimals, more only if not zero. ``unpriced`` charges are not in the amount."""
     if amount is None or known_amount(amount, unpriced) is None:
         return gettext("价格未设")
     cents = amount.quantize(Decimal("0.01"))
@@ -18,7 +18,7 @@ def money(amount: Decimal | None, unpriced: int = 0) -> str:
 
 @pages.app_template_filter("cost")
 def cost(record: Record) -> str:
-    """What a record cost, or may have cost."""
+    """Cost of a record, or the amount that may have been charged."""
     if record.cost is None or (not record.cost and record.at_stake is None):
         return gettext("价格未设")
     if record.cost:
@@ -28,5 +28,5 @@ def cost(record: Record) -> str:
 
 @pages.app_template_filter("stake")
 def stake(amount: Decimal | None) -> str:
-    """As the scripts take it, ``0.44``; empty where nobody knows."""
+    """The amount for scripts, as ``0.44``; empty when unknown."""
     return "" if amount is None else f"{amount:.2f}"

@@ -1,4 +1,4 @@
-"""Whole numbers from outside, in addresses and in JSON: never more than the database can count."""
+"""Parses integers from URLs and JSON, within the range of an SQLite integer."""
 
 from typing import Any, TypeGuard
 
@@ -9,24 +9,24 @@ from app.domain import MAX_ID
 from app.errors import InvalidRequest
 
 
-class _NumberInAddress(IntegerConverter):
-    """``<int:…>``: with more digits an address leads nowhere."""
+class _BoundedIntegerConverter(IntegerConverter):
+    """``<int:…>``; more than 18 digits do not match."""
 
     regex = "[0-9]{1,18}"
 
 
 def init_url_converters(app: Flask) -> None:
-    """From now on every ``<int:…>`` of every route is one that the database can count."""
-    app.url_map.converters["int"] = _NumberInAddress
+    """Limit ``<int:…>`` in all routes to SQLite integers."""
+    app.url_map.converters["int"] = _BoundedIntegerConverter
 
 
 def int_arg(name: str) -> int:
-    """A number of the query string; 0 for what is none, the highest there is for what is beyond."""
+    """An integer of the query string, clamped to 0..MAX_ID; 0 when missing or invalid."""
     return min(max(request.args.get(name, 0, type=int), 0), MAX_ID)
 
 
 def bounded_int_arg(name: str, low: int, high: int, default: int) -> int:
-    """A number of the query string; ``default`` when there is none. Raises InvalidRequest out of bounds."""
+    """An integer of the query string, or ``default``. Raises InvalidRequest out of bounds."""
     given = request.args.get(name) or str(default)
     if not (given.isascii() and given.isdigit() and len(given) < 19 and low <= int(given) <= high):
         raise InvalidRequest(name, f"{name} 应为 {low}–{high} 的整数")
@@ -34,7 +34,7 @@ def bounded_int_arg(name: str, low: int, high: int, default: int) -> int:
 
 
 def is_id(value: Any) -> TypeGuard[int]:
-    """Whether a value of JSON can be the number of a record."""
+    """Whether a JSON value is a valid record id."""
     return type(value) is int and 0 < value <= MAX_ID
 
 

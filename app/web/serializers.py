@@ -1,4 +1,4 @@
-"""How answers look: nouns as JSON, errors as a page or as one JSON sentence."""
+"""Response formats: types as JSON, errors as an HTML page or JSON."""
 
 import dataclasses
 import json
@@ -16,15 +16,15 @@ from app.domain import MAX_ROWS_A_BATCH, Batch, LogLine, ModelSpec, Record, Samp
 from app.library.library import FILES_URL, THUMBNAILS_URL, shown_at
 from app.web.i18n.language import translate
 
-MAX_UPLOAD_BYTES = 64 * 2**20  # of all that is sent at once
+MAX_UPLOAD_BYTES = 64 * 2**20  # of a whole request
 
-# A list of one byte takes sixty. In prompts these characters count too, so there is room for a hundred a row.
+# One byte of JSON can become a list of sixty. Brackets in prompts count too, hence a hundred a row.
 MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
 MAX_JSON_VALUES = 300 * MAX_ROWS_A_BATCH
 
 Answer = Response | tuple[Response, int]
 
-# The only place that knows which HTTP number an error is; the nearest ancestor counts.
+# HTTP status of each error class; subclasses use their nearest ancestor. Defined only here.
 STATUS = {
     errors.InvalidRequest: 400,
     errors.SpreadsheetError: 400,
@@ -43,7 +43,7 @@ STATUS = {
 
 
 def too_large(limit: int) -> str:
-    """The sentence about more bytes than the limit."""
+    """The error message for a body above the limit."""
     size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 2**10} KB"
     return f"上传的内容太大，一次最多 {size}，请压缩或分几次上传"
 
@@ -67,22 +67,22 @@ INTERNAL_FIELDS = {
     "lapses",
 }
 _PICTURES = ("/output/", "/thumbnails/", FILES_URL, THUMBNAILS_URL)
-_TOLD_HEADERS = ("Allow", "Content-Range", "Retry-After")
+_PASSED_HEADERS = ("Allow", "Content-Range", "Retry-After")
 
 
 def init_error_handlers(app: Flask) -> None:
-    """One handler for our errors, one for Flask's own."""
-    app.register_error_handler(errors.AppError, _answer_ours)
-    app.register_error_handler(HTTPException, _answer_http)
+    """Register the handlers of AppError and HTTPException."""
+    app.register_error_handler(errors.AppError, _on_app_error)
+    app.register_error_handler(HTTPException, _on_http_error)
 
 
 def yuan(amount: Decimal | None) -> float | None:
-    """CNY as a JSON number; null where there is none."""
+    """CNY as a JSON number; None when unknown."""
     return None if amount is None else round(float(amount), 4)
 
 
 def record_json(record: Record) -> dict[str, Any]:
-    """A record as the contract shows it."""
+    """A record in the format of the API."""
     fields = {
         field.name: getattr(record, field.name)
         for field in dataclasses.fields(record)
@@ -103,17 +103,17 @@ def record_json(record: Record) -> dict[str, Any]:
 
 
 def picture_url(record: Record) -> str:
-    """Where a browser finds its picture, whatever letters its name has; empty when there is none."""
+    """URL of the record's image, quoted; empty when there is none."""
     return url_for("pages.output", name=record.filename) if record.image_path and record.filename else ""
 
 
 def _reference_json(image: SampleImage) -> dict[str, str]:
-    """A reference as it was used: where it is seen small, also when it was renamed, replaced or deleted."""
+    """A reference as used; its thumbnail URL stays valid when the original is renamed or deleted."""
     return {**dataclasses.asdict(image.pinned), "thumbnail_url": shown_at(image)}
 
 
 def batch_json(batch: Batch) -> dict[str, Any]:
-    """A batch as the contract shows it."""
+    """A batch in the format of the API."""
     return dataclasses.asdict(batch) | {
         "paused_reason": translate(batch.paused_reason),
         "counts": {status.value: number for status, number in batch.counts.items()},
@@ -124,18 +124,18 @@ def batch_json(batch: Batch) -> dict[str, Any]:
 
 
 def log_json(line: LogLine) -> dict[str, Any]:
-    """A log line as the contract shows it."""
+    """A log line in the format of the API."""
     return dataclasses.asdict(line) | {"text": translate(line.text)}
 
 
 def told_card(card: ModelSpec) -> ModelSpec:
-    """A model's card with its label and notes in the language of this request."""
+    """The spec with its label and notes translated to the language of this request."""
     notes = {field: translate(note) for field, note in card.notes.items()}
     return dataclasses.replace(card, label=translate(card.label), notes=notes)
 
 
 def card_json(card: ModelSpec) -> dict[str, Any]:
-    """What a model declares, with sizes as ``"16:9|2K": {"size", "width", "height", "price"}``."""
+    """A model spec as JSON, with sizes as ``"16:9|2K": {"size", "width", "height", "price"}``."""
     card = told_card(card)
     fields = {name: getattr(card, name) for name in ("name", "label", "model_id", "prompt_limit", "notes")}
     fields["notes"] = dict(card.notes)
@@ -148,7 +148,7 @@ def card_json(card: ModelSpec) -> dict[str, Any]:
 
 
 def sizes_json(card: ModelSpec) -> dict[str, dict[str, Any]]:
-    """``"16:9|2K"`` -> its pixel size and the price of one picture without references, null: nobody knows."""
+    """``"16:9|2K"`` -> pixel size and price of one image without references; None when unknown."""
     return {
         f"{ratio}|{resolution}": {
             "size": str(size),
@@ -161,9 +161,9 @@ def sizes_json(card: ModelSpec) -> dict[str, dict[str, Any]]:
 
 
 def json_body(*known: str) -> dict[str, Any]:
-    """The JSON object that was posted; where names are ``known``, with no others.
+    """The posted JSON object; with ``known`` names, others are refused.
 
-    Raises InvalidRequest, or TooLarge before anything is made of it.
+    Raises InvalidRequest, or TooLarge before parsing.
     """
     text = request.get_data()
     if text.count(b"[") + text.count(b"{") > MAX_JSON_LISTS or text.count(b",") > MAX_JSON_VALUES:
@@ -172,7 +172,7 @@ def json_body(*known: str) -> dict[str, Any]:
         body = request.get_json(silent=True)
         if b"\\" in text:
             body = _without_half_characters(body)
-    except RecursionError:  # brackets within brackets, thousands of them
+    except RecursionError:  # thousands of nested brackets
         body = None
     if not isinstance(body, dict):
         raise errors.InvalidRequest("", "请以 JSON 对象提交")
@@ -182,14 +182,14 @@ def json_body(*known: str) -> dict[str, Any]:
 
 
 def only_known(fields: Mapping[str, Any], names: Collection[str]) -> None:
-    """Refuse a name that is none: mistyped, it would have changed more than was meant."""
+    """Refuse unknown names: a mistyped filter would change more than intended."""
     for name in fields:
         if name not in names:
             raise errors.InvalidRequest(name[:50], f"没有「{name[:50]}」这一项，可写：{'、'.join(names)}")
 
 
 def _without_half_characters(body: Any) -> Any:
-    """``"\\ud83d"`` alone is half an emoji, which no database and no answer can hold: now a ``?``."""
+    """``"\\ud83d"`` alone is a lone surrogate, which cannot be stored or encoded: becomes ``?``."""
     return json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
 
 
@@ -199,43 +199,43 @@ def success(fields: Mapping[str, Any] | None = None, status: int = 200) -> Answe
 
 
 def failure(sentence: str, status: int, **fields: Any) -> Answer:
-    """``{"success": false, "error": sentence, …}``; one line, also where it quotes what has several."""
+    """``{"success": false, "error": sentence, …}``; newlines become spaces."""
     line = " ".join(translate(sentence).splitlines())
     return jsonify({"success": False, "error": line, **fields}), status
 
 
-def _answer_ours(error: errors.AppError) -> Any:
+def _on_app_error(error: errors.AppError) -> Any:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if status >= 500:
         log.event("web", "error", status=status, why=error.message)
     field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
-    answer = make_response(_answer(error.message, status, **field))
+    answer = make_response(_error_response(error.message, status, **field))
     if isinstance(error, errors.TryLater) and error.retry_after:
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 
 
-def _answer_http(error: HTTPException) -> Any:
+def _on_http_error(error: HTTPException) -> Any:
     status = error.code or 500
     if status < 400:
         return error
-    answer = make_response(_answer(_HTTP_SENTENCES.get(status, "请求没有成功"), status))
+    answer = make_response(_error_response(_HTTP_SENTENCES.get(status, "请求没有成功"), status))
     for name, value in error.get_headers():
-        if name in _TOLD_HEADERS:
+        if name in _PASSED_HEADERS:
             answer.headers[name] = value
     return answer
 
 
-def _answer(sentence: str, status: int, **fields: Any) -> Any:
+def _error_response(sentence: str, status: int, **fields: Any) -> Any:
     if _wants_json():
         return failure(sentence, status, **fields)
     if request.path.startswith("/live/") or isinstance(request.routing_exception, BadHost):
-        return Response(translate(sentence), status, mimetype="text/plain")  # a page would find no addresses
+        return Response(translate(sentence), status, mimetype="text/plain")  # url_for would fail in a page
     return render_template("error.html", sentence=translate(sentence), status=status), status
 
 
 def _wants_json() -> bool:
-    """Calls of the API; pictures too, unless a browser opens one alone: then it prefers a page."""
+    """True for API calls and for images, unless a browser opens an image as a page."""
     if request.path.startswith(_PICTURES):
         return request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html"
     return request.path.startswith("/api/") or request.path == "/healthz"

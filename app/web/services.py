@@ -1,4 +1,4 @@
-"""What every request works with: settings, the image model, the worker, a database connection."""
+"""The services of a request: settings, image model, worker, database connection."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,15 +15,15 @@ from app.library.library import Library
 from app.worker.worker import Worker
 from generator import Provider
 
-WAITING_SEATS = 4  # of the server's 8 threads: the rest answers everybody else
-DOWNLOADS = 2  # of each kind: a stream holds a thread while it is read, a workbook while it is made
+WAITING_SEATS = 4  # of the server's 8 threads: the others stay free for other requests
+DOWNLOADS = 2  # of each kind: a stream occupies a thread while it is read, a workbook while it is written
 _RETRY_SECONDS = 10
 _KEY = "ai_image_generator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the web room was given when it was made."""
+    """The objects that ``create_app`` passes to the web package."""
 
     settings: Settings
     model: Provider
@@ -33,9 +33,7 @@ class Services:
     archives: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
     workbooks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
     key_test: threading.Lock = field(default_factory=threading.Lock)
-    thread_local: threading.local = field(
-        default_factory=threading.local
-    )  # what each thread of the server keeps
+    thread_local: threading.local = field(default_factory=threading.local)  # per-thread state of the server
 
     @property
     def library(self) -> Library:
@@ -44,7 +42,7 @@ class Services:
 
     @property
     def card(self) -> ModelSpec:
-        """What the image model takes; with OSS, every picture of the house has an address."""
+        """The spec of the image model; with OSS every local image has a URL, so any reference form works."""
         card = self.model.card
         if card.reference_form == "url" and self.settings.oss_enabled:
             return replace(card, reference_form="any")
@@ -52,7 +50,7 @@ class Services:
 
     @contextmanager
     def blocking_call(self) -> Iterator[None]:
-        """A seat for a call that waits for its pictures; Busy when all are taken."""
+        """Limit the API calls that block until their images are done. Raises TryLater at the limit."""
         if not self.blocking_slots.acquire(blocking=False):
             raise TryLater(f"已有 {WAITING_SEATS} 个请求在等图片，请稍后再试，或改用 POST /api/batches")
         try:
@@ -61,12 +59,12 @@ class Services:
             self.blocking_slots.release()
 
     def begin_archive(self) -> Callable[[], None]:
-        """Count a stream among those under way -> what ends it; Busy when there are enough."""
+        """Count a ZIP stream as active -> function that ends it. Raises TryLater at the limit."""
         return _begin_download(self.archives)
 
     @contextmanager
     def workbook(self) -> Iterator[None]:
-        """Count a workbook among those that are made; Busy when there are enough."""
+        """Limit the workbooks written at once. Raises TryLater at the limit."""
         end = _begin_download(self.workbooks)
         try:
             yield
@@ -74,38 +72,38 @@ class Services:
             end()
 
 
-def _begin_download(seats: threading.Semaphore) -> Callable[[], None]:
-    if not seats.acquire(blocking=False):
+def _begin_download(semaphore: threading.Semaphore) -> Callable[[], None]:
+    if not semaphore.acquire(blocking=False):
         raise TryLater(f"已有 {DOWNLOADS} 个下载正在进行，请等它们完成后再试", retry_after=_RETRY_SECONDS)
-    return seats.release
+    return semaphore.release
 
 
 def init_services(app: Flask, rooms: Services) -> None:
-    """Give the app what its requests work with."""
+    """Attach the services to the app."""
     app.extensions[_KEY] = rooms
-    app.teardown_appcontext(_give_back_connection)
+    app.teardown_appcontext(_release_connection)
 
 
 def services() -> Services:
-    """Settings, model and worker of the app that answers."""
+    """The services of the current app."""
     return rooms_of(current_app)
 
 
 def rooms_of(app: Flask) -> Services:
-    """The same of an app that answers nothing just now."""
+    """The services of an app outside a request."""
     found: Services = app.extensions[_KEY]
     return found
 
 
 def connection() -> database.Connection:
-    """The connection of this request, until the request ends."""
+    """The database connection of this request, returned to the pool when the request ends."""
     if "db" not in g:
         g.db = services().pool.take()
     db: database.Connection = g.db
     return db
 
 
-def _give_back_connection(_error: BaseException | None) -> None:
+def _release_connection(_error: BaseException | None) -> None:
     db: database.Connection | None = g.pop("db", None)
     if db is not None:
         services().pool.give_back(db)

@@ -1,4 +1,4 @@
-"""From untrusted rows to a batch in the queue: checked whole, or refused whole."""
+"""Validates untrusted rows and queues them as a batch: all of them or none."""
 
 import hashlib
 import json
@@ -20,9 +20,9 @@ KEY_HEADER = "Idempotency-Key"
 
 
 class RowErrors(AppError):
-    """Rows that cannot be asked for; ``problems`` are (place among the rows from 1, complaint).
+    """Invalid rows; ``problems`` are (1-based position, error).
 
-    ``numbers`` are what the rows are called, for the sentence.
+    ``numbers`` are the row numbers shown in the message.
     """
 
     def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], numbers: Sequence[int]) -> None:
@@ -33,12 +33,12 @@ class RowErrors(AppError):
 
 
 def asked_key(body: Mapping[str, Any]) -> database.RequestKey | None:
-    """The request key in the body (``request_id``) or in the header; None when there is none.
+    """The request key from the body (``request_id``) or the header; None when there is none.
 
-    Raises InvalidRequest when it is no key, or when the two differ.
+    Raises InvalidRequest when it is malformed or the two differ.
     """
     in_header = http.headers.get(KEY_HEADER)
-    if in_header is not None:  # as it was sent: WSGI reads headers as Latin-1
+    if in_header is not None:  # WSGI decodes headers as Latin-1
         in_header = in_header.encode("latin-1", "replace").decode("utf-8", "replace")
     given = [each for each in (body.get("request_id"), in_header) if each is not None]
     if not given:
@@ -51,7 +51,7 @@ def asked_key(body: Mapping[str, Any]) -> database.RequestKey | None:
 
 
 def _digest(body: Mapping[str, Any]) -> str:
-    """Equal for bodies that ask for the same at the same address, in whatever order their fields are."""
+    """SHA-256 of path and body without ``request_id``, independent of the order of the fields."""
     asked = {name: value for name, value in body.items() if name != "request_id"}
     try:
         text = json.dumps([http.path, asked], sort_keys=True)
@@ -63,9 +63,9 @@ def _digest(body: Mapping[str, Any]) -> str:
 def submit_rows(
     rows: Sequence[Any], *, name: str = "", source: str = "batch", key: database.RequestKey | None = None
 ) -> tuple[str, list[int]]:
-    """Every row checked, then all queued -> (batch id, record ids), or BadRows with nothing queued.
+    """Validate all rows, then queue them -> (batch id, record ids). Raises RowErrors with nothing queued.
 
-    A ``key`` that was used before: its first batch, whatever has become of the rows since.
+    A ``key`` that was used before returns the batch it created, whatever its state.
     """
     if first := database.find_answer(connection(), key):
         return first["batch_id"], first["records"]
@@ -93,7 +93,7 @@ def submit_requests(
     key: database.RequestKey | None = None,
     row_numbers: Sequence[int] | None = None,
 ) -> tuple[str, list[int]]:
-    """Checked requests into the queue; the worker is woken -> (batch id, record ids)."""
+    """Queue valid requests as a batch and wake the worker -> (batch id, record ids)."""
     pictures_asked = sum(request.num_images for request in requests)
     if pictures_asked > MAX_PICTURES_A_BATCH:
         raise InvalidRequest("rows", f"一个批次最多 {MAX_PICTURES_A_BATCH} 张，现在有 {pictures_asked} 张")
@@ -116,14 +116,14 @@ def submit_requests(
 
 
 def check_keys(here: Services) -> None:
-    """Raises Conflict when nothing can be ordered, because a key is not set."""
+    """Raises Conflict when an API key is missing, so nothing can be submitted."""
     if here.settings.missing_keys:
         needed = "、".join(here.settings.missing_keys)
         raise Conflict(f"还没有设置 {needed}，请写进 .env 后重新启动")
 
 
 def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, InvalidRequest]]]:
-    """What each row is called: its ``number``, else its place from 1; a complaint where that is wrong."""
+    """(row numbers, errors): the ``number`` of each row, else its 1-based position."""
     numbers: list[int] = []
     problems: list[tuple[int, InvalidRequest]] = []
     taken: set[int] = set()

@@ -1,4 +1,4 @@
-"""Addresses from outside: taken apart whatever they are, and followed only within this house."""
+"""Parses untrusted URLs and checks redirect targets."""
 
 import re
 from urllib.parse import SplitResult, urlsplit
@@ -7,7 +7,7 @@ _OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
 
 
 def safe_urlsplit(address: str) -> SplitResult:
-    """The parts of an address; of what is none, empty ones."""
+    """``urlsplit`` that returns empty parts for an invalid URL instead of raising."""
     try:
         return urlsplit(address)
     except ValueError:
@@ -15,5 +15,5 @@ def safe_urlsplit(address: str) -> SplitResult:
 
 
 def safe_redirect_target(target: str) -> str:
-    """The target, if it is a path of this site: never ``//elsewhere`` or what becomes that."""
+    """The target if it is a path of this site, else ``/``: prevents open redirects such as ``//host``."""
     return target if _OWN_PATH.fullmatch(target) else "/"

@@ -1,4 +1,4 @@
-"""What the page and the API say of money, gathered at one moment."""
+"""The usage report of the page and the API, read as one snapshot."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ BATCHES_SHOWN = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """``spent`` is one a cut of the span; ``models`` and ``total`` are of the whole span; money is CNY."""
+    """``spent`` has one entry per bucket; ``models`` and ``total`` cover the whole range; amounts in CNY."""
 
     span: DateRange
     today: SpendTotals
@@ -36,7 +36,7 @@ class Usage:
 
 
 def build_usage_report(db: database.Connection, span: DateRange, *, settings: Settings, model: str) -> Usage:
-    """Everything for this span, as of one moment; ``model`` is the image model in use."""
+    """Build the report of this range in one read transaction; ``model`` is the current image model."""
     days, month = days_around(date.today())
     with database.read_transaction(db):
         cuts = database.spend_by_span(db, span.bounds)

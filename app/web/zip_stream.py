@@ -1,4 +1,4 @@
-"""Pictures and a workbook of their parameters as one ZIP, written while it is sent: never whole anywhere."""
+"""Streams images and a workbook of their parameters as a ZIP that is never stored as a whole."""
 
 import contextlib
 import io
@@ -24,34 +24,34 @@ _PIECE = 256 * 1024
 
 
 class WriteBuffer:
-    """What the ZIP is written into: holds the bytes until they are sent on. It cannot seek, nor need it."""
+    """Unseekable output of the ZIP; buffers the bytes until they are sent."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
 
     def write(self, piece: bytes) -> int:
-        """Take some bytes."""
+        """Buffer some bytes."""
         self._pieces.append(bytes(piece))
         return len(piece)
 
     def flush(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def emptied(self) -> bytes:
-        """What was written since the last call."""
+        """Return and clear the buffered bytes."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
 
 class UniqueNames:
-    """Names for the entries: each picture once, no two names that differ only in letter case."""
+    """Entry names: each image once, unique ignoring case."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()
         self._files: set[str] = set()
 
     def give(self, filename: str) -> str | None:
-        """The name of its entry, or None when this picture is in already."""
+        """The entry name of an image, or None when it is already included."""
         if filename in self._files:
             return None
         self._files.add(filename)
@@ -65,14 +65,14 @@ class UniqueNames:
 
 
 class ImageSource:
-    """Where a picture is read from: its file, else its copy in OSS, until OSS fails once."""
+    """Reads an image from its file, else from its copy in OSS, until OSS fails once."""
 
     def __init__(self, output_dir: Path, copies: OutputBackup | None) -> None:
         self._output_dir = output_dir
         self._copies = copies
 
     def open(self, db: database.Connection, filename: str, name: str) -> tuple[zipfile.ZipInfo, IO[bytes]]:
-        """Its entry of that name, and its bytes. Raises NotFound or OSError."""
+        """The ZIP entry and the open file. Raises NotFound or OSError."""
         try:
             path = store.open_output(self._output_dir, filename)
             return zipfile.ZipInfo.from_file(path, name, strict_timestamps=False), path.open("rb")
@@ -86,22 +86,22 @@ class ImageSource:
         try:
             return self._copies.fetch(key)
         except BucketError as trouble:
-            self._copies = None  # a thousand others must not wait for it as well
+            self._copies = None  # do not wait for OSS again for every other image
             raise NotFound(trouble.message) from trouble
 
 
 def stream_archive(
     settings: Settings, ids: Sequence[int], copies: OutputBackup | None = None, *, tell: Translate = str
 ) -> Iterator[bytes]:
-    """The ZIP of these records' pictures, piece by piece; a picture that is gone is named in a text.
+    """Yield the ZIP of these records' images; missing images are listed in a text file.
 
-    ``tell`` gives its own words in another language.
+    ``tell`` translates the fixed texts.
     """
-    pipe, names, missing = WriteBuffer(), UniqueNames(), []
+    buffer, names, missing = WriteBuffer(), UniqueNames(), []
     sources = ImageSource(settings.output_dir, copies)
     with (
         closing(database.connect(settings.database_path)) as db,
-        zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as bundle,  # type: ignore[call-overload]
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as bundle,  # type: ignore[call-overload]
     ):
         for record in database.list_selected(db, ids):
             name = names.give(record.filename) if record.filename else None
@@ -112,20 +112,20 @@ def stream_archive(
             except (NotFound, OSError):
                 missing.append(f"{record.id}\t{record.filename}")
                 continue
-            yield from _sent(bundle, entry, file, pipe)
+            yield from _copy_entry(bundle, entry, file, buffer)
         entry = zipfile.ZipInfo(tell(WORKBOOK), time.localtime()[:6])
         workbook = sheets.write_records(database.list_selected(db, ids), tell=tell)
-        yield from _sent(bundle, entry, workbook, pipe)
+        yield from _copy_entry(bundle, entry, workbook, buffer)
         if missing:
             lines = [tell("这些记录的图片已不在 output 文件夹里（编号、文件名）："), *missing, ""]
             bundle.writestr(tell(MISSING), "\r\n".join(lines).encode("utf-8-sig"))
-    yield pipe.emptied()
+    yield buffer.emptied()
 
 
-def _sent(
-    bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, file: IO[bytes], pipe: WriteBuffer
+def _copy_entry(
+    bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, file: IO[bytes], buffer: WriteBuffer
 ) -> Iterator[bytes]:
     with contextlib.closing(file), bundle.open(entry, "w") as target:
         while piece := file.read(_PIECE):
             target.write(piece)
-            yield pipe.emptied()
+            yield buffer.emptied()
