@@ -53,21 +53,21 @@ class Rebuilt:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command -> exit code: 0 success, 1 differences found, 2 error."""
-    asked = _parser().parse_args(arguments)
+    args = _parser().parse_args(arguments)
     try:
         settings = load_settings()
-        if asked.command == "backup":
-            _say(_backup_text(settings, asked.folder, back_up(settings, asked.folder)))
+        if args.command == "backup":
+            _say(_backup_text(settings, args.folder, back_up(settings, args.folder)))
             return 0
-        if asked.command == "rebuild":
-            target = asked.file or _rebuilt_path(settings)
+        if args.command == "rebuild":
+            target = args.file or _rebuilt_path(settings)
             _say(*_rebuild_lines(target, rebuild(settings, target)))
             return 0
-        report = check(settings, hashes=not asked.quick)
+        report = check(settings, hashes=not args.quick)
     except AppError as error:
         sys.stderr.write(f"{error.message}\n")
         return 2
-    _say(*report_lines(report, settings.output_dir, most=None if asked.all else _MOST_LISTED))
+    _say(*report_lines(report, settings.output_dir, most=None if args.all else _MOST_LISTED))
     return 0 if report.is_clean else 1
 
 
@@ -79,17 +79,17 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
     names = _names_in(settings.output_dir)
     missing, altered, owned, records = [], [], set(), 0
     with closing(database.connect(settings.database_path)) as db:
-        for kept in database.list_stored_files(db):
+        for stored in database.list_stored_files(db):
             records += 1
-            owned.add(file_key(kept.filename))
+            owned.add(file_key(stored.filename))
             try:
-                path = store.open_output(settings.output_dir, kept.filename)
-                if _is_altered(kept, path, hashes=hashes):
-                    altered.append(kept)
+                path = store.open_output(settings.output_dir, stored.filename)
+                if _is_altered(stored, path, hashes=hashes):
+                    altered.append(stored)
             except (NotFound, FileNotFoundError):
-                missing.append(kept)
+                missing.append(stored)
             except OSError:  # unreadable
-                altered.append(kept)
+                altered.append(stored)
     orphaned = [name for name in names if file_key(name) not in owned]
     return Report(records=records, files=len(names), missing=missing, altered=altered, orphaned=orphaned)
 
@@ -184,14 +184,14 @@ def _names_in(output_dir: Path) -> list[str]:
     return sorted(p.name for p in output_dir.iterdir() if p.is_file() and not p.name.startswith("."))
 
 
-def _is_altered(kept: database.StoredFile, path: Path, *, hashes: bool) -> bool:
-    if kept.file_size is not None and path.stat().st_size != kept.file_size:
+def _is_altered(stored: database.StoredFile, path: Path, *, hashes: bool) -> bool:
+    if stored.file_size is not None and path.stat().st_size != stored.file_size:
         return True
-    return bool(hashes and kept.sha256) and store.sha256_of(path) != kept.sha256
+    return bool(hashes and stored.sha256) and store.sha256_of(path) != stored.sha256
 
 
 def _numbered(files: list[database.StoredFile]) -> list[str]:
-    return [f"#{kept.record_id} {kept.filename}" for kept in files]
+    return [f"#{stored.record_id} {stored.filename}" for stored in files]
 
 
 def _listed(kind: str, meaning: str, names: list[str], most: int | None, advice: str) -> Iterator[str]:
@@ -240,8 +240,8 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _copy(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    mark = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()[:16]
-    part = target.with_name(f".{mark}.part")  # short, however long the name is
+    digest = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()[:16]
+    part = target.with_name(f".{digest}.part")  # short, however long the name is
     windows_files.retry_while_locked(lambda: shutil.copy2(path, part))
     windows_files.replace(part, target)
 
@@ -260,26 +260,26 @@ def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.F
 def _found_picture(path: Path) -> database.FoundPicture | None:
     try:
         content = windows_files.retry_while_locked(path.read_bytes)
-        told = store.parse_parameters(store.read_parameters(content) or "")
+        parameters = store.parse_parameters(store.read_parameters(content) or "")
     except (OSError, ValueError):
         return None
-    if told.record_id is None:
+    if parameters.record_id is None:
         return None
     made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    ratio, resolution = nearest_choice(told.width, told.height)
+    ratio, resolution = nearest_choice(parameters.width, parameters.height)
     return database.FoundPicture(
-        record_id=told.record_id,
+        record_id=parameters.record_id,
         made_at=made.strftime("%Y-%m-%d %H:%M:%S"),
         filename=path.name,
-        prompt=told.prompt,
-        negative_prompt=told.negative_prompt,
-        seed=told.seed,
-        steps=told.steps,
-        width=told.width,
-        height=told.height,
+        prompt=parameters.prompt,
+        negative_prompt=parameters.negative_prompt,
+        seed=parameters.seed,
+        steps=parameters.steps,
+        width=parameters.width,
+        height=parameters.height,
         aspect_ratio=ratio,
         resolution=resolution,
-        model=told.model,
+        model=parameters.model,
         format=_FORMATS.get(path.suffix.lower(), ""),
         file_size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),

@@ -42,8 +42,13 @@ def event(component: str, name: str, **facts: object) -> None:
 
 def record_event(name: str, record: Record, **facts: object) -> None:
     """Log one event of a record."""
-    told = {"record": record.id, "batch": record.batch_id, "attempt": record.attempts, "model": record.model}
-    event("worker", name, **told, **facts)
+    fields = {
+        "record": record.id,
+        "batch": record.batch_id,
+        "attempt": record.attempts,
+        "model": record.model,
+    }
+    event("worker", name, **fields, **facts)
 
 
 def exception(component: str, name: str, **facts: object) -> None:
@@ -58,7 +63,7 @@ class Condition:
     """
 
     def __init__(self, room: str, *, begun: str, ended: str) -> None:
-        self._room = room
+        self._component = room
         self._begun = begun
         self._ended = ended
         self._lock = threading.Lock()
@@ -69,7 +74,7 @@ class Condition:
         with self._lock:
             if not self._lasts:
                 self._lasts = True
-                event(self._room, self._begun, why=why)
+                event(self._component, self._begun, why=why)
 
     def end(self) -> None:
         """Log the end, if it had begun."""
@@ -78,7 +83,7 @@ class Condition:
         with self._lock:
             if self._lasts:
                 self._lasts = False
-                event(self._room, self._ended)
+                event(self._component, self._ended)
 
 
 class KeyValueFormatter(logging.Formatter):
@@ -86,17 +91,17 @@ class KeyValueFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """``2026-11-24T19:30:01.123+0800 info worker event=kept record=3``."""
-        moment = f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{record.msecs:03.0f}"
+        time = f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{record.msecs:03.0f}"
         zone = self.formatTime(record, "%z")
-        text = f"{moment}{zone} {record.levelname.lower()} {record.name} {record.getMessage()}"
+        text = f"{time}{zone} {record.levelname.lower()} {record.name} {record.getMessage()}"
         if record.exc_info:
             text += f" trace={json.dumps(self.formatException(record.exc_info), ensure_ascii=False)}"
         return _HIDDEN.sub("…", " ".join(text.splitlines()))
 
 
 def _line(event: str, facts: Mapping[str, object]) -> str:
-    told = {"event": event} | {name: fact for name, fact in facts.items() if fact is not None}
-    return " ".join(f"{name}={_value(fact)}" for name, fact in told.items())
+    values = {"event": event} | {name: fact for name, fact in facts.items() if fact is not None}
+    return " ".join(f"{name}={_value(fact)}" for name, fact in values.items())
 
 
 def _value(fact: object) -> str:

@@ -107,7 +107,7 @@ def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     term = read_term(wanted.search)
     with read_transaction(db):
         fields = _fields(wanted, term)
-        selects = [arm.select("count(*)") for arm in _arms(db, wanted, term, for_count=True)]
+        selects = [branch.select("count(*)") for branch in _branches(db, wanted, term, for_count=True)]
         return sum(int(db.execute(sql, fields).fetchone()[0]) for sql in selects)
 
 
@@ -151,40 +151,42 @@ def _ids(
     direction, sign = ("DESC", "<") if wanted.sort == NEWEST else ("ASC", ">")
     fields = _fields(wanted, term) | {"limit": limit, "offset": offset, "beyond": beyond}
     with read_transaction(db):
-        arms = _arms(db, wanted, term)
+        branches = _branches(db, wanted, term)
         if beyond is not None:
-            arms = [replace(arm, conditions=(*arm.conditions, f"{arm.id} {sign} :beyond")) for arm in arms]
-        together = " UNION ALL ".join(arm.select(f"{arm.id} AS id") for arm in arms)
-        if not together:
+            branches = [
+                replace(each, conditions=(*each.conditions, f"{each.id} {sign} :beyond")) for each in branches
+            ]
+        union = " UNION ALL ".join(branch.select(f"{branch.id} AS id") for branch in branches)
+        if not union:
             return []
-        sql = f"{together} ORDER BY id {direction} LIMIT :limit OFFSET :offset"
+        sql = f"{union} ORDER BY id {direction} LIMIT :limit OFFSET :offset"
         return [int(row["id"]) for row in db.execute(sql, fields)]
 
 
-def _arms(
+def _branches(
     db: sqlite3.Connection, wanted: RecordFilter, term: Term | None, *, for_count: bool = False
 ) -> list[_Branch]:
-    ended, still_open = _statuses(wanted)
-    narrowing = _filters(wanted)
-    is_long_way = term is not None and not (wanted.trash or wanted.batch_id)
-    arms = []
-    if ended and term and is_long_way:
-        arms += _indexed_arms(db, wanted, term)
+    ended, open_ones = _statuses(wanted)
+    filters = _filters(wanted)
+    uses_text_index = term is not None and not (wanted.trash or wanted.batch_id)
+    branches = []
+    if ended and term and uses_text_index:
+        branches += _indexed_branches(db, wanted, term)
     elif ended:
         index, first = _choose_index(db, wanted, ended, for_count=for_count)
-        arms.append(_scan(index, (*first, *_of_statuses(ended, _ENDED), *narrowing), term))
-    if still_open:
-        first = ("deleted_at IS NULL", "status IN ('queued', 'running')", *_of_statuses(still_open, _OPEN))
-        arms.append(_scan("records_open", (*first, *narrowing), term))
-    return arms
+        branches.append(_scan(index, (*first, *_of_statuses(ended, _ENDED), *filters), term))
+    if open_ones:
+        first = ("deleted_at IS NULL", "status IN ('queued', 'running')", *_of_statuses(open_ones, _OPEN))
+        branches.append(_scan("records_open", (*first, *filters), term))
+    return branches
 
 
 def _statuses(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
     """The requested statuses: (final, open)."""
-    asked = wanted.statuses or _ENDED
+    requested = wanted.statuses or _ENDED
     return (
-        [status for status in _ENDED if status in asked],
-        [status for status in _OPEN if status in asked and not wanted.trash],
+        [status for status in _ENDED if status in requested],
+        [status for status in _OPEN if status in requested and not wanted.trash],
     )
 
 
@@ -213,18 +215,18 @@ def _is_short_time(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
     return int(db.execute(sql, _fields(wanted, None)).fetchone()[0]) < _FEW_ENOUGH_TO_SORT
 
 
-def _indexed_arms(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> list[_Branch]:
+def _indexed_branches(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> list[_Branch]:
     """A branch for the full-text index and, if there is a backlog, one that scans it."""
     ended, _ = _statuses(wanted)
-    narrowing = (*_of_statuses(ended, _ENDED), *_filters(wanted))
+    filters = (*_of_statuses(ended, _ENDED), *_filters(wanted))
     source = "prompt_search"
     conditions: tuple[str, ...] = ("prompt_search MATCH :expression",)
-    if narrowing or not term.is_exact:
+    if filters or not term.is_exact:
         source += (
             " CROSS JOIN generation_records INDEXED BY records_facets"
             " ON generation_records.id = prompt_search.rowid"
         )
-        conditions += (VISIBLE, *narrowing, *(() if term.is_exact else ("holds(prompt, :folded)",)))
+        conditions += (VISIBLE, *filters, *(() if term.is_exact else ("holds(prompt, :folded)",)))
     if not has_backlog(db):
         return [_Branch(source=source, id="prompt_search.rowid", conditions=conditions)]
     conditions += ("prompt_search.rowid NOT IN (SELECT id FROM search_backlog)",)
@@ -234,7 +236,7 @@ def _indexed_arms(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> l
         _Branch(
             source=waiting,
             id="search_backlog.id",
-            conditions=(VISIBLE, *narrowing, "holds(prompt, :folded)"),
+            conditions=(VISIBLE, *filters, "holds(prompt, :folded)"),
         ),
     ]
 
@@ -248,10 +250,10 @@ def _scan(index: str, conditions: tuple[str, ...], term: Term | None) -> _Branch
     )
 
 
-def _of_statuses(asked: list[Status], possible: tuple[Status, ...]) -> tuple[str, ...]:
-    if len(asked) == len(possible):
+def _of_statuses(requested: list[Status], possible: tuple[Status, ...]) -> tuple[str, ...]:
+    if len(requested) == len(possible):
         return ()
-    return (f"status IN ({', '.join(repr(status.value) for status in asked)})",)
+    return (f"status IN ({', '.join(repr(status.value) for status in requested)})",)
 
 
 def _filters(wanted: RecordFilter) -> tuple[str, ...]:
@@ -285,11 +287,11 @@ def _fields(wanted: RecordFilter, term: Term | None) -> Fields:
 
 
 def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
-    ended, still_open = _statuses(wanted)
-    asked = (*ended, *still_open)
-    left_out = [status for status in Status if status not in asked]
+    ended, open_ones = _statuses(wanted)
+    requested = (*ended, *open_ones)
+    left_out = [status for status in Status if status not in requested]
     is_every_end = len(ended) == len(_ENDED)  # then include unknown statuses written by other programs
-    statuses = ", ".join(repr(status.value) for status in (left_out if is_every_end else asked))
+    statuses = ", ".join(repr(status.value) for status in (left_out if is_every_end else requested))
     conditions = (
         "is_deleted = :trash",
         f"status {'NOT IN' if is_every_end else 'IN'} ({statuses})",

@@ -33,7 +33,7 @@ def spend_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[st
 
     Reads the hourly sums when all bounds are whole hours, as in most time zones.
     """
-    by_hour = all(moment.endswith(":00:00") for moment in bounds)
+    by_hour = all(bound.endswith(":00:00") for bound in bounds)
     spans = []
     for low, high in pairwise(bounds):
         models: dict[str, list[sqlite3.Row]] = {}
@@ -105,11 +105,11 @@ def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge
         """,
         fields,
     ).fetchall():
-        yield from map(_to_send, rows)
+        yield from map(_to_charge, rows)
         fields["after"] = rows[-1]["id"]
 
 
-def _to_send(row: sqlite3.Row) -> Charge:
+def _to_charge(row: sqlite3.Row) -> Charge:
     return Charge(
         id=row["id"],
         record_id=row["record_id"],

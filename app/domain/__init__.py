@@ -246,14 +246,14 @@ def _is_web_url(url: str) -> bool:
 
 
 def _reference_problems(
-    image: SampleImage, facts: ReferenceInfo | None, card: ModelSpec
+    image: SampleImage, facts: ReferenceInfo | None, spec: ModelSpec
 ) -> Iterator[InvalidRequest]:
     if facts is None:
         return
     if facts.is_missing:
         yield InvalidRequest("sample_images", f"参考图「{image.filename}」找不到了，请重新选择")
-    elif card.reference_limits and (why := card.reference_limits.violation(facts)):
-        yield InvalidRequest("sample_images", f"{card.label} 用不了参考图「{image.filename}」：它{why}")
+    elif spec.reference_limits and (why := spec.reference_limits.violation(facts)):
+        yield InvalidRequest("sample_images", f"{spec.label} 用不了参考图「{image.filename}」：它{why}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,15 +119,15 @@ def read_whole_number(value: Any) -> int | None:
 
 def _read_number(name: str, label: str, low: int, high: int, default: int | None) -> Any:
     def read(value: Any) -> int | None:
-        complaint = InvalidRequest(name, f"{label}应为 {low}–{high} 的整数，现在是「{str(value)[:60]}」")
+        error = InvalidRequest(name, f"{label}应为 {low}–{high} 的整数，现在是「{str(value)[:60]}」")
         try:
             number = read_whole_number(value)
         except ValueError:
-            raise complaint from None
+            raise error from None
         if number is None or (name == "seed" and number == -1):
             return default
         if not low <= number <= high:
-            raise complaint
+            raise error
         return number
 
     return read

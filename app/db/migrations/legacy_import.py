@@ -13,7 +13,7 @@ from functools import lru_cache
 from app.db.row_mapping import NUMBERS, number_of, status_of, text_of
 from app.domain import Status
 
-# The columns that both apps share; a test checks all three lists against the newest schema.
+# The columns that both apps share. A test checks the two lists below it against the newest schema.
 TAKEN = (
     *("id", "created_at", "prompt", "negative_prompt", "aspect_ratio", "resolution", "width", "height"),
     *("num_images", "seed", "steps", "sample_images", "image_path", "filename", "batch_id", "status"),
@@ -26,7 +26,7 @@ OUR_TABLES = (
     *("sends_by_hour", "request_keys", "copies_noted"),
 )
 
-_PLAIN_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?")
+_PLAIN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?")
 _UNIX_TIME = re.compile(r"[0-9]{9,16}(\.[0-9]+)?")
 _PICTURE = re.compile(r"\.(png|jpe?g|webp|gif)$", re.IGNORECASE)
 _IN_OUTPUT = re.compile(r"(^|.*[/\\])output[/\\][^/\\]+$", re.IGNORECASE | re.DOTALL)
@@ -122,14 +122,14 @@ def _text(raw: bytes | None) -> str | None:
 def _utc(raw: bytes | None) -> str:
     """ISO 8601 (zone optional) or Unix time in seconds or milliseconds -> UTC text, if it can be parsed."""
     text = (_text(raw) or "").strip()
-    if _PLAIN_MOMENT.fullmatch(text):
+    if _PLAIN_TIME.fullmatch(text):
         return text
     try:
         if _UNIX_TIME.fullmatch(text):
             seconds = float(text) / (1000 if float(text) > 1e11 else 1)
             return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
-        moment = datetime.fromisoformat(text.replace("/", "-"))
-        return f"{moment.astimezone(UTC) if moment.tzinfo else moment:%Y-%m-%d %H:%M:%S}"
+        time = datetime.fromisoformat(text.replace("/", "-"))
+        return f"{time.astimezone(UTC) if time.tzinfo else time:%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError, OSError):
         return text
 
@@ -156,7 +156,7 @@ def _path(status: bytes | None, image_path: bytes | None, filename: bytes | None
     return f"/output/{name}" if name and (not written or _IN_OUTPUT.match(written)) else written
 
 
-def _wish(status: bytes | None, image_path: bytes | None, filename: bytes | None) -> str:
+def _requested_filename(status: bytes | None, image_path: bytes | None, filename: bytes | None) -> str:
     """The requested file name: the stored one if it differs from the picture's, else empty."""
     written = _text(filename) or ""
     return "" if _last_part(written) == _picture(status, image_path, filename) else written
@@ -173,5 +173,5 @@ _FUNCTIONS: dict[str, Callable[..., str | int | None]] = {
     "status_of": _status,
     "picture_of": _picture,
     "path_of": _path,
-    "wish_of": _wish,
+    "wish_of": _requested_filename,
 }
