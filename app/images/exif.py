@@ -77,8 +77,8 @@ def _extended(block: bytes, comment: str, picture: Picture) -> bytes:
             value = struct.pack(order + "L", at)
         directory.entries[tag] = struct.pack(order + "HHL4s", tag, kind, count, value)
 
-    told = b"UNICODE\x00" + comment.encode("utf-16-be", "replace")
-    put(inner, USER_COMMENT, _UNDEFINED, len(told), told)
+    encoded = b"UNICODE\x00" + comment.encode("utf-16-be", "replace")
+    put(inner, USER_COMMENT, _UNDEFINED, len(encoded), encoded)
     main_fields = _main_fields(picture, order, main.entries.keys())
     for directory, fields in ((inner, _inner_fields(picture, order)), (main, main_fields)):
         for tag, kind, count, value in fields:
@@ -177,8 +177,8 @@ def _decoded_unicode(text: bytes, order: str) -> str:
     big, little = text.decode("utf-16-be", "replace"), text.decode("utf-16-le", "replace")
     if order == ">":
         return big
-    return max(big, little, key=_plain_signs)
+    return max(big, little, key=_printable_count)
 
 
-def _plain_signs(text: str) -> int:
-    return sum(sign.isascii() and sign.isprintable() for sign in text) + text.count("\n")
+def _printable_count(text: str) -> int:
+    return sum(char.isascii() and char.isprintable() for char in text) + text.count("\n")

@@ -18,10 +18,10 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 MAX_STEM_BYTES = 255 - len("_10-99999.webp.part")
 MAX_PROMISED_BYTES = 255 - len(".webp.part")  # including number and counter, as assigned to a record
 _ANY_UNITS = 255  # UTF-16 units; never more than UTF-8 bytes
-_LONGEST_WRITTEN = 2_000  # characters; the rest of a name is ignored
+_MAX_INPUT_LENGTH = 2_000  # characters; the rest of a name is ignored
 MAX_DEFAULT_LENGTH = 24
 
-_ASKED_BY_NAME = 20  # after that, listing the folder once is faster
+_MAX_SINGLE_CHECKS = 20  # after that, listing the folder once is faster
 
 _LINE_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
 _REFUSED = re.compile(r'[<>:"/\\|?*]+')
@@ -38,8 +38,8 @@ def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES, max_units: int = _A
 
     Keeps letters of every script, removes extensions such as ``.png``. Idempotent.
     """
-    stem = unicodedata.normalize("NFC", _LINE_BREAKS.sub(" ", text[:_LONGEST_WRITTEN]))
-    stem = "".join(sign for sign in stem if sign in _JOINERS or unicodedata.category(sign)[0] != "C")
+    stem = unicodedata.normalize("NFC", _LINE_BREAKS.sub(" ", text[:_MAX_INPUT_LENGTH]))
+    stem = "".join(char for char in stem if char in _JOINERS or unicodedata.category(char)[0] != "C")
     parts = _REFUSED.split(stem)
     if len(parts) > 1:
         stem = "_".join(part.strip(".") for part in parts if part.strip("."))
@@ -53,8 +53,8 @@ def stem_from_prompt(prompt: str) -> str:
     """A default base name of at most 24 characters, cut at punctuation if possible; never empty."""
     stem = safe_stem(prompt[:400])
     if len(stem) > MAX_DEFAULT_LENGTH:
-        head = _whole_signs(stem, MAX_DEFAULT_LENGTH)
-        pause = max(head.rfind(sign) for sign in _PAUSES)
+        head = _whole_clusters(stem, MAX_DEFAULT_LENGTH)
+        pause = max(head.rfind(char) for char in _PAUSES)
         stem = safe_stem(head[:pause] if pause > MAX_DEFAULT_LENGTH // 3 else head)
     return stem.rstrip(_PAUSES) or "图片"
 
@@ -69,12 +69,12 @@ class TakenStems:
 
     def __init__(self, output_dir: Path) -> None:
         self._output_dir = output_dir
-        self._asked = 0
+        self._checks = 0
         self._listed: set[str] | None = None
 
     def __call__(self, stem: str) -> bool:
-        self._asked += 1
-        if self._asked <= _ASKED_BY_NAME:
+        self._checks += 1
+        if self._checks <= _MAX_SINGLE_CHECKS:
             return is_taken(self._output_dir, stem)
         if self._listed is None:
             self._listed = _listed_stems(self._output_dir)
@@ -106,7 +106,7 @@ def fit(text: str, max_bytes: int, max_units: int = _ANY_UNITS) -> str:
     length = len(text.encode()[:max_bytes].decode(errors="ignore"))
     if windows_files.utf16_length(text[:length]) > max_units:
         length = len(text.encode("utf-16-le")[: 2 * max_units].decode("utf-16-le", errors="ignore"))
-    return text if length == len(text) else _whole_signs(text, length)
+    return text if length == len(text) else _whole_clusters(text, length)
 
 
 def _trimmed(stem: str) -> str:
@@ -116,13 +116,13 @@ def _trimmed(stem: str) -> str:
     return stem
 
 
-def _whole_signs(text: str, length: int) -> str:
-    while 0 < length < len(text) and _is_inside_sign(text, length):
+def _whole_clusters(text: str, length: int) -> str:
+    while 0 < length < len(text) and _is_inside_cluster(text, length):
         length -= 1
     return text[:length]
 
 
-def _is_inside_sign(text: str, at: int) -> bool:
+def _is_inside_cluster(text: str, at: int) -> bool:
     """Whether ``at`` is inside a grapheme cluster: an accent, skin tone, joined emoji or flag."""
     before, after = text[at - 1], text[at]
     if before in _JOINERS or after in _JOINERS or unicodedata.category(after)[0] == "M":

@@ -33,7 +33,7 @@ _MOST_TEXT = 1_000_000
 _HAS_EXIF, _HAS_ALPHA = 0x08, 0x10
 _DEFAULT = "default"
 _SIZE_TO_COME = "Size: ?"
-_MARK = re.compile(r'\{\s*"(?:AIGC"\s*:\s*\{|Label"\s*:\s*").*\}(?:\n|$)')
+_LABEL = re.compile(r'\{\s*"(?:AIGC"\s*:\s*\{|Label"\s*:\s*").*\}(?:\n|$)')
 
 
 def parameters_text(
@@ -137,7 +137,7 @@ def _is_exif(content: bytes, part: Part) -> bool:
 def _from_jpeg(content: bytes) -> str:
     for part in jpeg_segments(content):
         if _is_exif(content, part):
-            return _without_mark(exif.read_user_comment(content[part.payload][len(_EXIF_HEADER) :]))
+            return _without_label(exif.read_user_comment(content[part.payload][len(_EXIF_HEADER) :]))
     return ""
 
 
@@ -182,16 +182,16 @@ def _extended_lead(content: bytes, first: Part) -> tuple[bytes, int]:
 def _from_webp(content: bytes) -> str:
     for part in webp_chunks(content):
         if part.name == b"EXIF":
-            return _without_mark(exif.read_user_comment(content[part.payload].removeprefix(_EXIF_HEADER)))
+            return _without_label(exif.read_user_comment(content[part.payload].removeprefix(_EXIF_HEADER)))
     return ""
 
 
 def _with_comment(block: bytes, text: str, picture: exif.Picture, limit: int) -> bytes | None:
     """The EXIF block with ``text`` as user comment, shortened to fit; None if invalid or too large."""
-    mark = _other_comment(block)
+    label = _other_comment(block)
     while True:
         try:
-            grown = exif.with_user_comment(block, f"{mark}\n{text}" if mark else text, picture)
+            grown = exif.with_user_comment(block, f"{label}\n{text}" if label else text, picture)
         except ValueError:
             return None
         excess = len(grown) - limit
@@ -213,8 +213,8 @@ def _other_comment(block: bytes) -> str:
     return "" if re.search(r"^Steps: ", comment, re.MULTILINE) else " ".join(comment.splitlines())
 
 
-def _without_mark(comment: str) -> str:
-    return _MARK.sub("", comment, count=1) if _MARK.match(comment) else comment
+def _without_label(comment: str) -> str:
+    return _LABEL.sub("", comment, count=1) if _LABEL.match(comment) else comment
 
 
 def _shortened(text: str, *, by: int) -> str:

@@ -64,7 +64,7 @@ STALE_AFTER = 600.0  # seconds after which a .part file is orphaned, where file 
 
 _ENDING = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _MAX_LIBRARY_STEM = 200
-_A_SHELF = 1_000
+_THUMBNAILS_PER_FOLDER = 1_000
 _UNOPENED = "unopened"
 
 
@@ -90,21 +90,21 @@ def save_image(
         found = _read_own(path, record_id, prompt) if prompt and path.is_file() else None
         return found[0] if found else None
 
-    stem = _promised(output_dir, stem, record_id)
+    stem = _assigned_stem(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
     with atomic_write.translate_os_errors(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
-        with atomic_write.temp_file(output_dir, pieces) as part, _taken_back_on_failure(thumbnail):
+        with atomic_write.temp_file(output_dir, pieces) as part, _deleted_on_failure(thumbnail):
             atomic_write.write_over(thumbnail, checked.thumbnail, output_dir)
             placed = _place(part, stem, _ENDING[checked.format], own)
             atomic_write.sync_folder(output_dir)
-    return _kept(placed, checked, pieces) if isinstance(placed, str) else placed
+    return _saved_image(placed, checked, pieces) if isinstance(placed, str) else placed
 
 
 def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
     """The base name for images of this row, leaving space for number and counter; never empty."""
-    room = max_stem_length(output_dir) - len("_10-99999")
-    return safe_stem(filename, max_units=room) or stem_from_prompt(prompt)
+    length = max_stem_length(output_dir) - len("_10-99999")
+    return safe_stem(filename, max_units=length) or stem_from_prompt(prompt)
 
 
 def find_saved(
@@ -116,7 +116,7 @@ def find_saved(
     """
     if not output_dir.is_dir():
         raise StorageError(f"找不到保存图片的文件夹「{output_dir}」，请检查它是否已被移走或没有挂载")
-    stem = _promised(output_dir, stem, record_id)
+    stem = _assigned_stem(output_dir, stem, record_id)
     for name in _names(output_dir, stem):
         if not is_taken(output_dir, name):
             return None
@@ -150,7 +150,7 @@ def sha256_of(path: Path) -> str:
 
 def thumbnail_path(output_dir: Path, record_id: int) -> Path:
     """The path of a record's thumbnail, which may not exist yet; 1,000 per folder."""
-    return output_dir / ".thumbnails" / str(record_id // _A_SHELF) / f"{record_id}.webp"
+    return output_dir / ".thumbnails" / str(record_id // _THUMBNAILS_PER_FOLDER) / f"{record_id}.webp"
 
 
 def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
@@ -222,7 +222,7 @@ def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
     with atomic_write.translate_os_errors(output_dir):
         with contextlib.suppress(NotFound):
             open_output(output_dir, filename).unlink(missing_ok=True)
-        for path in (thumbnail_path(output_dir, record_id), *_put_aside_for(output_dir, record_id)):
+        for path in (thumbnail_path(output_dir, record_id), *_quarantined(output_dir, record_id)):
             path.unlink(missing_ok=True)
 
 
@@ -280,18 +280,18 @@ def _quarantine(content: bytes, output_dir: Path, record_id: int) -> str:
     return f"{output_dir.name}/{_UNOPENED}/{aside.name}"
 
 
-def _put_aside_for(output_dir: Path, record_id: int) -> Iterator[Path]:
+def _quarantined(output_dir: Path, record_id: int) -> Iterator[Path]:
     return (output_dir / _UNOPENED).glob(f"{record_id}.*")
 
 
 def _with_parameters(content: bytes, checked: decode.Decoded, text: str) -> metadata.Pieces:
     if not text:
         return (content,)
-    told = metadata.with_real_size(text, checked.width, checked.height)
-    return metadata.embed(content, checked.format, told)
+    parameters = metadata.with_real_size(text, checked.width, checked.height)
+    return metadata.embed(content, checked.format, parameters)
 
 
-def _kept(filename: str, checked: decode.Decoded, pieces: metadata.Pieces) -> SavedImage:
+def _saved_image(filename: str, checked: decode.Decoded, pieces: metadata.Pieces) -> SavedImage:
     return SavedImage(
         filename=filename,
         width=checked.width,
@@ -305,10 +305,10 @@ def _kept(filename: str, checked: decode.Decoded, pieces: metadata.Pieces) -> Sa
 def _read_own(path: Path, record_id: int, prompt: str) -> tuple[SavedImage, int | None] | None:
     with contextlib.suppress(OSError, ValueError):
         content = windows_files.retry_while_locked(path.read_bytes)
-        told = parse_parameters(metadata.extract(content) or "")
-        if told.record_id == record_id and prompt in told.text:
+        parameters = parse_parameters(metadata.extract(content) or "")
+        if parameters.record_id == record_id and prompt in parameters.text:
             checked = decode.decode(content, max_pixels=MAX_PIXELS)
-            return _kept(path.name, checked, (content,)), told.seed
+            return _saved_image(path.name, checked, (content,)), parameters.seed
     return None
 
 
@@ -340,7 +340,7 @@ def _check_upload(content: bytes) -> decode.Decoded:
 
 
 @contextlib.contextmanager
-def _taken_back_on_failure(thumbnail: Path) -> Iterator[None]:
+def _deleted_on_failure(thumbnail: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -349,7 +349,7 @@ def _taken_back_on_failure(thumbnail: Path) -> Iterator[None]:
         raise
 
 
-def _promised(output_dir: Path, stem: str, record_id: int) -> str:
+def _assigned_stem(output_dir: Path, stem: str, record_id: int) -> str:
     units = max_stem_length(output_dir)
     return safe_stem(stem, max_bytes=MAX_PROMISED_BYTES, max_units=units) or f"图片-{record_id}"
 
@@ -363,8 +363,8 @@ def _place(part: Path, stem: str, ending: str, own: Callable[[Path], SavedImage 
     """Publish the part file under the first free name; returns it, or the image this record already has."""
     for name in _names(part.parent, stem):
         final = part.with_name(name + ending)
-        if kept := own(final):
-            return kept
+        if saved := own(final):
+            return saved
         if is_taken(part.parent, name):
             continue
         with contextlib.suppress(FileExistsError):

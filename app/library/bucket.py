@@ -60,7 +60,7 @@ class BucketLibrary:
     ) -> None:
         self._bucket = bucket
         self._prefix = prefix
-        self._memory = memory
+        self._cache_file = memory
         self._clock = clock
         self._condition = threading.Condition()
         self._catalogue: Catalogue | None = None
@@ -73,12 +73,12 @@ class BucketLibrary:
         self._outage: BucketError | None = None
         self._outage_at = 0.0
         self._rounds = 0
-        self._wanted = True
+        self._refresh_wanted = True
         self._changes: list[Change] = []
         self._addresses: dict[tuple[str, str], tuple[str, float]] = {}
         self._sent: dict[str, float] = {}
         self._measured: dict[str, ReferenceInfo | None] = {}
-        self._recall()
+        self._load_cache()
 
     @property
     def listed_at(self) -> float:
@@ -100,7 +100,7 @@ class BucketLibrary:
         """The cached list. Without one, waits at most 1.5 s, then raises BucketError or TryLater."""
         with self._condition:
             if self.is_stale:
-                self._ask_and_wait()
+                self._request_refresh()
             if self._catalogue is not None:
                 return self._catalogue
             if self._trouble:
@@ -110,11 +110,11 @@ class BucketLibrary:
     def wait_until_wanted(self, timeout: float) -> bool:
         """Wait until ``tend`` has work (a refresh or a snapshot); returns False after ``timeout`` seconds."""
         with self._condition:
-            return self._condition.wait_for(lambda: self._wanted or self._pins.is_waited_for, timeout)
+            return self._condition.wait_for(lambda: self._refresh_wanted or self._pins.is_waited_for, timeout)
 
     def tend(self) -> None:
         """Refresh the list if requested and snapshot some chosen images; submitting snapshots the others."""
-        if self._wanted:
+        if self._refresh_wanted:
             self.refresh()
         for _ in range(_PINS_A_TURN):
             chosen = self._pins.take_chosen()
@@ -127,7 +127,7 @@ class BucketLibrary:
         """List the whole bucket; a failure is stored in ``trouble``. Must not run concurrently."""
         with self._condition:
             self._changes.clear()
-            self._wanted = False
+            self._refresh_wanted = False
         try:
             found = self._read()
         except BucketError as trouble:
@@ -135,7 +135,7 @@ class BucketLibrary:
                 self._trouble, self._failed_at = trouble, self._clock()
                 self._end_round()
             return
-        self._take(found)
+        self._apply(found)
         self._sweep(found.old)
 
     def add(self, upload: ValidatedUpload) -> LibraryImage:
@@ -185,11 +185,11 @@ class BucketLibrary:
 
         With an ETag, of that content: raises NotFound when it was replaced and has no snapshot.
         """
-        return self._address(self._as_used(key, etag), "")
+        return self._address(self._key_as_used(key, etag), "")
 
     def thumbnail(self, key: str, etag: str = "") -> str:
         """A URL of the thumbnail, 320 px, created by OSS."""
-        return self._address(self._as_used(key, etag), _THUMBNAIL)
+        return self._address(self._key_as_used(key, etag), _THUMBNAIL)
 
     def knows(self, key: str) -> bool:
         """Whether the cached list contains the key."""
@@ -221,12 +221,12 @@ class BucketLibrary:
         With an ETag, the snapshot of that content if available, else the current object with its own ETag.
         """
         found = self._pin(key, etag) if etag else None
-        now = self._prefix + self._now(key)
-        return found or self._unless_out(lambda: self._bucket.look(now))
+        now = self._prefix + self._current_key(key)
+        return found or self._with_breaker(lambda: self._bucket.look(now))
 
     def place(self, key: str) -> str:
         """The full object key, according to the cached list."""
-        return self._prefix + self._now(key)
+        return self._prefix + self._current_key(key)
 
     def sent_address(self, key: str, *, seconds: int) -> str:
         """A signed URL for a provider. ``key`` is a full one, from ``stored``, ``place`` or ``lend``."""
@@ -238,12 +238,12 @@ class BucketLibrary:
             return None
         content = etag or key
         if content not in self._measured:
-            self._measured[content] = self._unless_out(lambda: self._measure(key))
+            self._measured[content] = self._with_breaker(lambda: self._measure(key))
         return self._measured[content]
 
     def content(self, key: str) -> bytes:
         """The image bytes. Raises NotFound."""
-        return self._unless_out(lambda: self._bucket.fetch(key))
+        return self._with_breaker(lambda: self._bucket.fetch(key))
 
     def lend(self, content: bytes, media_type: str) -> str:
         """Upload a local image for a provider, deleted after two days; returns its full key."""
@@ -251,15 +251,15 @@ class BucketLibrary:
         key = f"{self._prefix}{TEMP_PREFIX}{digest}.{media_type.rpartition('/')[2]}"
         now = self._clock()
         if now - self._sent.get(digest, 0.0) > _LENT_AGAIN_SECONDS:
-            self._unless_out(lambda: self._bucket.put(key, content, media_type))
+            self._with_breaker(lambda: self._bucket.put(key, content, media_type))
             self._sent[digest] = now
         return key
 
     def _pin(self, key: str, etag: str) -> StoredObject | None:
-        source = self._prefix + self._now(key)
-        return self._unless_out(lambda: self._pins.keep(source, key, etag))
+        source = self._prefix + self._current_key(key)
+        return self._with_breaker(lambda: self._pins.keep(source, key, etag))
 
-    def _unless_out(self, ask: Callable[[], T]) -> T:
+    def _with_breaker(self, ask: Callable[[], T]) -> T:
         """Circuit breaker: fail fast for ``BREAKER_SECONDS`` after a transient error."""
         outage = self._outage
         if outage and self._clock() - self._outage_at < BREAKER_SECONDS:
@@ -288,9 +288,9 @@ class BucketLibrary:
             pass
         return None
 
-    def _ask_and_wait(self) -> None:
+    def _request_refresh(self) -> None:
         """Request a refresh and wait briefly for it. Call with the condition held."""
-        self._wanted = True
+        self._refresh_wanted = True
         self._condition.notify_all()
         if self._clock() - self._failed_at < BREAKER_SECONDS:
             return
@@ -316,7 +316,7 @@ class BucketLibrary:
                 found.shown.append(earlier if earlier and earlier == entry else entry)
         return found
 
-    def _take(self, found: _Found) -> None:
+    def _apply(self, found: _Found) -> None:
         """Replace the cached list, applying changes made during listing, and save it to disk."""
         fresh = Catalogue(found.shown)
         trash: Mapping[str, str] = found.trash
@@ -329,11 +329,11 @@ class BucketLibrary:
             self._pins.learn(found.pins)
             self._end_round()
         known = CachedList(listed_at=self._listed_at, catalogue=fresh, trash=trash, pins=self._pins.names)
-        save(self._memory, known, of=self._identity())
+        save(self._cache_file, known, of=self._identity())
 
     def _end_round(self) -> None:
         self._rounds += 1
-        self._wanted = False  # this list also answers requests made meanwhile
+        self._refresh_wanted = False  # this list also answers requests made meanwhile
         self._condition.notify_all()
 
     def _sweep(self, old: Iterable[str]) -> None:
@@ -345,7 +345,7 @@ class BucketLibrary:
     def _known(self) -> Catalogue:
         return self._catalogue or Catalogue(())
 
-    def _now(self, key: str) -> str:
+    def _current_key(self, key: str) -> str:
         """The current key according to the cached list; an unknown key is returned unchanged."""
         known = self._known()
         if catalogue.shown_key(key) in known.entries:
@@ -356,9 +356,9 @@ class BucketLibrary:
         deleted = catalogue.same_picture(key, self._trash)
         return _TRASH + deleted if deleted else key
 
-    def _as_used(self, key: str, etag: str) -> str:
+    def _key_as_used(self, key: str, etag: str) -> str:
         """The key of that content, according to the cached list."""
-        pin, now = self._pins.find(key, etag), self._now(key)
+        pin, now = self._pins.find(key, etag), self._current_key(key)
         if not pin and etag and self._etag_at(now) not in ("", etag):
             raise missing()
         return pin or now
@@ -435,9 +435,9 @@ class BucketLibrary:
     def _name(self, key: str) -> str:
         return key.removeprefix(self._prefix)
 
-    def _recall(self) -> None:
+    def _load_cache(self) -> None:
         """Load the list saved by the previous run, until the first refresh."""
-        known = load(self._memory, of=self._identity())
+        known = load(self._cache_file, of=self._identity())
         if known:
             self._catalogue, self._listed_at = known.catalogue, known.listed_at
             self._trash = known.trash

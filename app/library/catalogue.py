@@ -68,8 +68,8 @@ class Catalogue:
 
     def changed(self, *, without: str = "", plus: Entry | None = None) -> Catalogue:
         """A copy with one change applied."""
-        kept = [entry for entry in self.entries.values() if entry.key != without]
-        return Catalogue([*kept, plus] if plus else kept)
+        remaining = [entry for entry in self.entries.values() if entry.key != without]
+        return Catalogue([*remaining, plus] if plus else remaining)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries.values())
@@ -90,8 +90,8 @@ class Change:
 
     def of_trash(self, known: Mapping[str, str]) -> Mapping[str, str]:
         """The trash after the change."""
-        kept = {key: etag for key, etag in known.items() if key != self.trash_without}
-        return {**kept, **self.trash_plus}
+        remaining = {key: etag for key, etag in known.items() if key != self.trash_without}
+        return {**remaining, **self.trash_plus}
 
 
 def shown_key(key: str) -> str:

@@ -79,19 +79,19 @@ class Library:
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
-        self._folder = LocalLibrary(settings.samples_dir)
-        self._shelf = _open_shelf(settings, clock) if settings.oss_enabled else None
-        self._home: LibraryBackend = self._shelf or self._folder
+        self._local = LocalLibrary(settings.samples_dir)
+        self._bucket_library = _open_bucket_library(settings, clock) if settings.oss_enabled else None
+        self._backend: LibraryBackend = self._bucket_library or self._local
 
     @property
     def source(self) -> str:
         """``oss`` or ``local``."""
-        return self._home.source
+        return self._backend.source
 
     @property
     def wants_refreshing(self) -> bool:
         """Whether the list must be refreshed in the background."""
-        return self._shelf is not None
+        return self._bucket_library is not None
 
     def list_images(self, search: str = "", *, offset: int = 0, limit: int | None = None) -> LibraryPage:
         """A page of the library, newest first; ``search`` is a substring of names, case and width folded.
@@ -99,48 +99,48 @@ class Library:
         Waits at most 1.5 s for OSS; ``is_stale`` marks an outdated list. Raises BucketError or TryLater when
         there is no list at all.
         """
-        found = self._home.catalogue().search(search)
+        found = self._backend.catalogue().search(search)
         end = None if limit is None else offset + limit
         shown = tuple(catalogue.to_library_image(entry) for entry in found[offset:end])
         page = LibraryPage(images=shown, total=len(found), source=self.source)
-        shelf = self._shelf
-        if shelf is None:
+        bucket = self._bucket_library
+        if bucket is None:
             return page
-        return replace(page, listed_at=shelf.listed_at, is_stale=shelf.is_stale, trouble=shelf.trouble)
+        return replace(page, listed_at=bucket.listed_at, is_stale=bucket.is_stale, trouble=bucket.trouble)
 
     def image(self, key: str) -> LibraryImage:
         """One image by key. Raises NotFound."""
-        entry = self._home.catalogue().entries.get(key)
+        entry = self._backend.catalogue().entries.get(key)
         if entry is None:
             raise catalogue.missing()
         return catalogue.to_library_image(entry)
 
     def add(self, upload: ValidatedUpload) -> LibraryImage:
         """Save a validated upload."""
-        return self._home.add(upload)
+        return self._backend.add(upload)
 
     def delete(self, key: str) -> None:
         """Move an image to the trash."""
-        self._home.delete(key)
+        self._backend.delete(key)
 
     def restore(self, key: str) -> LibraryImage:
         """Restore an image from the trash."""
-        return self._home.restore(key)
+        return self._backend.restore(key)
 
     def rename(self, key: str, stem: str) -> LibraryImage:
         """Rename an image; records still find it by its hash."""
-        return self._home.rename(key, stem)
+        return self._backend.rename(key, stem)
 
     def file(self, key: str) -> Path | str:
         """The path or URL of the image, even if it was renamed or deleted. For a key from the URL of
         ``SampleImage.pinned``, the content that the record used."""
         mark, plain = catalogue.read_pin(key)
-        return (self._shelf_of(plain, mark) or self._folder).file(plain, mark)
+        return (self._bucket_for(plain, mark) or self._local).file(plain, mark)
 
     def thumbnail(self, key: str) -> Path | str:
         """The path or URL of the thumbnail."""
         mark, plain = catalogue.read_pin(key)
-        return (self._shelf_of(plain, mark) or self._folder).thumbnail(plain, mark)
+        return (self._bucket_for(plain, mark) or self._local).thumbnail(plain, mark)
 
     def pin(self, images: Iterable[SampleImage]) -> tuple[SampleImage, ...]:
         """Add key and hash or ETag to the references, so that a record can show what it used."""
@@ -175,17 +175,17 @@ class Library:
 
     def wait_for_request(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds; returns whether ``refresh_if_requested`` has work."""
-        return self._shelf is not None and self._shelf.wait_until_wanted(timeout)
+        return self._bucket_library is not None and self._bucket_library.wait_until_wanted(timeout)
 
     def refresh_if_requested(self) -> None:
         """Refresh the list if requested; snapshot chosen images that could be replaced in the bucket."""
-        if self._shelf:
-            self._shelf.tend()
+        if self._bucket_library:
+            self._bucket_library.tend()
 
     def refresh(self) -> None:
         """Refresh the list. The next ``list_images`` reports a failure."""
-        if self._shelf:
-            self._shelf.refresh()
+        if self._bucket_library:
+            self._bucket_library.refresh()
 
     def empty_trash(self, *, days: int, is_used: IsUsed = nobody_used) -> int:
         """Permanently delete images of the local folder after ``days`` in the trash; returns how many.
@@ -193,18 +193,18 @@ class Library:
         Images used by existing records are not deleted. Nothing is deleted from a bucket: other
         installations share it, and their records are unknown here.
         """
-        return self._folder.empty_trash(days=days, is_used=is_used)
+        return self._local.empty_trash(days=days, is_used=is_used)
 
-    def _shelf_of(self, key: str, mark: str = "") -> BucketLibrary | None:
+    def _bucket_for(self, key: str, mark: str = "") -> BucketLibrary | None:
         """The bucket, or None for an image saved in the local folder before the bucket was configured."""
-        is_here = len(mark) == WHOLE_DIGEST if mark else self._is_here(key)
-        return None if is_here else self._shelf
+        is_here = len(mark) == WHOLE_DIGEST if mark else self._is_local(key)
+        return None if is_here else self._bucket_library
 
-    def _is_here(self, key: str) -> bool:
-        if self._shelf and self._shelf.knows(key):
+    def _is_local(self, key: str) -> bool:
+        if self._bucket_library and self._bucket_library.knows(key):
             return False
         with contextlib.suppress(NotFound):
-            return bool(self._folder.find(key))
+            return bool(self._local.find(key))
         return False
 
     def _pinned(self, image: SampleImage) -> SampleImage:
@@ -217,21 +217,21 @@ class Library:
 
     def _pins_of(self, key: str, mark: str) -> tuple[str, str]:
         """Hash and ETag, where known; for an image that a record used, those of the record."""
-        shelf = self._shelf_of(key, mark)
-        if shelf is None and mark:
+        bucket = self._bucket_for(key, mark)
+        if bucket is None and mark:
             return (mark, "") if len(mark) == WHOLE_DIGEST else ("", mark)
-        if shelf is None:
-            return self._folder.pin(key), ""
-        etag = mark or shelf.etag(key)
+        if bucket is None:
+            return self._local.pin(key), ""
+        etag = mark or bucket.etag(key)
         if etag:
-            shelf.choose(key, etag)
+            bucket.choose(key, etag)
         return catalogue.digest_in(key), etag
 
     def _identified(self, image: SampleImage) -> SampleImage:
         for key in () if image.sha256 or image.etag else _names_in(image.url, FILES_URL):
-            shelf = None if catalogue.digest_in(key) else self._shelf_of(key)
+            bucket = None if catalogue.digest_in(key) else self._bucket_for(key)
             with contextlib.suppress(NotFound):
-                return replace(image, key=key, etag=shelf.stored(key).etag) if shelf else image
+                return replace(image, key=key, etag=bucket.stored(key).etag) if bucket else image
         return image
 
     def _facts(self, image: SampleImage) -> ReferenceInfo | None:
@@ -239,58 +239,62 @@ class Library:
             names = _names_in(image.url, prefix)
             found = [self._facts_of(name, image.content_id, place) for name in names]
             if names:
-                unknown = None if place is None and self._shelf else ReferenceInfo(is_missing=True)
+                unknown = None if place is None and self._bucket_library else ReferenceInfo(is_missing=True)
                 return next((facts for facts in found if facts), unknown)
         return None
 
     def _facts_of(self, name: str, mark: str, place: Path | None) -> ReferenceInfo | None:
-        shelf = None if place else self._shelf_of(name, mark)
-        if shelf:
-            return shelf.facts(name, mark)
+        bucket = None if place else self._bucket_for(name, mark)
+        if bucket:
+            return bucket.facts(name, mark)
         with contextlib.suppress(NotFound, OSError):
-            path = local.existing(place, name) if place else self._folder.file(name, mark)
+            path = local.existing(place, name) if place else self._local.file(name, mark)
             return catalogue.facts_of(path.name, path.stat().st_size)
         return None
 
-    def _reference(self, wish: ReferenceRequest) -> Reference:
-        image = wish.image
+    def _reference(self, request: ReferenceRequest) -> Reference:
+        image = request.image
         for key in _names_in(image.url, FILES_URL):
             with contextlib.suppress(NotFound):
-                return self._library_reference(key, wish)
+                return self._library_reference(key, request)
         for name in _names_in(image.url, OUTPUT_URL):
             with contextlib.suppress(NotFound):
-                return self._handed(_read(local.existing(self._settings.output_dir, name), wish), wish)
+                return self._local_reference(
+                    _read(local.existing(self._settings.output_dir, name), request), request
+                )
         if not _is_web_address(image.url):
-            raise wish.refused("找不到了，请重新选择")
+            raise request.refused("找不到了，请重新选择")
         return Reference(filename=image.filename, url=image.url)
 
-    def _library_reference(self, key: str, wish: ReferenceRequest) -> Reference:
-        etag, shelf = wish.image.etag, self._shelf_of(key, wish.image.content_id)
-        if shelf is None:
-            return self._handed(_read(self._folder.file(key, wish.image.content_id), wish), wish)
-        if wish.form == "bytes" and not etag:
-            return _as_bytes(shelf.content(shelf.place(key)), wish)
-        stored = shelf.stored(key, etag)
+    def _library_reference(self, key: str, request: ReferenceRequest) -> Reference:
+        etag, bucket = request.image.etag, self._bucket_for(key, request.image.content_id)
+        if bucket is None:
+            return self._local_reference(
+                _read(self._local.file(key, request.image.content_id), request), request
+            )
+        if request.form == "bytes" and not etag:
+            return _as_bytes(bucket.content(bucket.place(key)), request)
+        stored = bucket.stored(key, etag)
         if etag not in ("", stored.etag):
-            raise wish.refused("排队之后被换成了另一张，没有生成，也没有计费，请重新选择")
-        if wish.form == "bytes":
-            return _as_bytes(shelf.content(stored.key), wish)
-        return self._as_address(shelf, stored.key, stored.etag, wish)
+            raise request.refused("排队之后被换成了另一张，没有生成，也没有计费，请重新选择")
+        if request.form == "bytes":
+            return _as_bytes(bucket.content(stored.key), request)
+        return self._as_address(bucket, stored.key, stored.etag, request)
 
-    def _handed(self, content: bytes, wish: ReferenceRequest) -> Reference:
+    def _local_reference(self, content: bytes, request: ReferenceRequest) -> Reference:
         """A reference to a local image, uploaded temporarily for a model that only accepts URLs."""
-        if wish.form == "url" and self._shelf:
-            key = self._shelf.lend(content, media_type_in(content, wish.image.filename))
-            return self._as_address(self._shelf, key, "", wish)
-        return _as_bytes(content, wish)
+        if request.form == "url" and self._bucket_library:
+            key = self._bucket_library.lend(content, media_type_in(content, request.image.filename))
+            return self._as_address(self._bucket_library, key, "", request)
+        return _as_bytes(content, request)
 
-    def _as_address(self, shelf: BucketLibrary, key: str, etag: str, wish: ReferenceRequest) -> Reference:
+    def _as_address(self, bucket: BucketLibrary, key: str, etag: str, request: ReferenceRequest) -> Reference:
         """Check ``limits`` before sending: a request that the provider rejects might be charged."""
-        facts = shelf.measured(key, etag) if wish.limits else None
-        if wish.limits and facts and (why := wish.limits.violation(facts)):
-            raise wish.refused(f"用不了：它{why}，没有生成，也没有计费")
-        url = shelf.sent_address(key, seconds=self._seconds)
-        return Reference(filename=wish.image.filename, url=url, media_type=media_type_of(key))
+        facts = bucket.measured(key, etag) if request.limits else None
+        if request.limits and facts and (why := request.limits.violation(facts)):
+            raise request.refused(f"用不了：它{why}，没有生成，也没有计费")
+        url = bucket.sent_address(key, seconds=self._seconds)
+        return Reference(filename=request.image.filename, url=url, media_type=media_type_of(key))
 
     @property
     def _seconds(self) -> int:
@@ -309,20 +313,20 @@ def shown_at(image: SampleImage) -> str:
     return THUMBNAILS_URL + used.removeprefix(FILES_URL) if used.startswith(FILES_URL) else used
 
 
-def _read(path: Path, wish: ReferenceRequest) -> bytes:
+def _read(path: Path, request: ReferenceRequest) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         why = error.strerror or error
-        raise wish.refused(f"读不出来（{why}），请检查文件的权限和磁盘；没有生成，也没有计费") from error
+        raise request.refused(f"读不出来（{why}），请检查文件的权限和磁盘；没有生成，也没有计费") from error
 
 
-def _as_bytes(content: bytes, wish: ReferenceRequest) -> Reference:
-    name = wish.image.filename
+def _as_bytes(content: bytes, request: ReferenceRequest) -> Reference:
+    name = request.image.filename
     return Reference(filename=name, content=content, media_type=media_type_in(content, name))
 
 
-def _open_shelf(settings: Settings, clock: Callable[[], float]) -> BucketLibrary:
+def _open_bucket_library(settings: Settings, clock: Callable[[], float]) -> BucketLibrary:
     from app.library.bucket import BucketLibrary
     from oss_client import Bucket  # oss2 takes 20 MB of memory: import only with a bucket
 

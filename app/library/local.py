@@ -50,10 +50,10 @@ class LocalLibrary:
         same = self.catalogue().of_content(digest)
         if same:
             return catalogue.to_library_image(same)
-        key = catalogue.key_for(upload, digest, self._key_room())
+        key = catalogue.key_for(upload, digest, self._max_key_length())
         write(self._thumbnail(key), upload.thumbnail)
         write(self.place / key, upload.content)
-        return self._described(key)
+        return self._library_image(key)
 
     def delete(self, key: str) -> None:
         """Move an image to the trash, renaming another image of that name there."""
@@ -62,7 +62,7 @@ class LocalLibrary:
             os.utime(source, ns=(time.time_ns(), source.stat().st_mtime_ns))
         while True:
             with contextlib.suppress(Conflict):
-                return _move(source, deleted, replace=_tells_content(key))
+                return _move(source, deleted, replace=_has_digest(key))
             with contextlib.suppress(Conflict, NotFound):
                 _move(deleted, deleted.with_name(catalogue.next_free_key(key, self._is_in_trash)))
 
@@ -70,24 +70,24 @@ class LocalLibrary:
         """Restore a deleted image; does nothing if it exists. Raises NotFound for an unknown key."""
         with contextlib.suppress(NotFound):
             deleted = existing(self.place / _TRASH, key)
-            _move(deleted, self.place / key, replace=_tells_content(key))
-        return self._described(self.find(key).name)
+            _move(deleted, self.place / key, replace=_has_digest(key))
+        return self._library_image(self.find(key).name)
 
     def empty_trash(self, *, days: int, is_used: IsUsed) -> int:
         """Permanently delete unused images after ``days`` in the trash; returns how many."""
         trash, until = self.place / _TRASH, time.time() - days * 24 * 3600
         old = [name for name in _names(trash) if _deleted_at(trash / name) < until]
         unused = [name for name in old if not is_used(catalogue.names_of(name))]
-        return sum(self._forgotten(name) for name in unused)
+        return sum(self._purge(name) for name in unused)
 
     def rename(self, key: str, stem: str) -> LibraryImage:
         """Rename an image; ``stem`` is the base name. Raises Conflict when the name is taken."""
-        source, target = self.find(key), catalogue.renamed(key, stem, self._key_room())
+        source, target = self.find(key), catalogue.renamed(key, stem, self._max_key_length())
         if target == key:
-            return self._described(key)
-        with self._thumbnail_of_both(key, target):
+            return self._library_image(key)
+        with self._rename_thumbnail(key, target):
             _move(source, self.place / target)
-        return self._described(target)
+        return self._library_image(target)
 
     def file(self, key: str, mark: str = "") -> Path:
         """The path of an image, even if it was renamed or deleted. Raises NotFound.
@@ -119,20 +119,20 @@ class LocalLibrary:
 
         Cached by stat: thousands of rows may reference one file.
         """
-        told = catalogue.digest_in(key)
-        if told:
-            return told
+        digest = catalogue.digest_in(key)
+        if digest:
+            return digest
         source = self.find(key)
         state = source.stat()
         seen = (key, state.st_ino, state.st_size, max(state.st_mtime_ns, state.st_ctime_ns))
         pin = self._pins.get(seen)
         if pin is None or not pin.is_file():
-            pin = self._copied(source)
+            pin = self._snapshot(source)
         if time.time_ns() - seen[-1] > _SETTLED_NS:
             self._pins[seen] = pin
         return pin.stem
 
-    def _forgotten(self, name: str) -> bool:
+    def _purge(self, name: str) -> bool:
         """Delete from the trash with the thumbnail; returns False on OSError (retried next time)."""
         with contextlib.suppress(OSError):
             (self.place / _TRASH / name).unlink(missing_ok=True)
@@ -142,7 +142,7 @@ class LocalLibrary:
         return False
 
     @contextlib.contextmanager
-    def _thumbnail_of_both(self, key: str, target: str) -> Iterator[None]:
+    def _rename_thumbnail(self, key: str, target: str) -> Iterator[None]:
         """Copy the thumbnail before a rename and delete the unused one after, so one always exists."""
         old = self._thumbnail(key)
         if old.is_file():
@@ -158,7 +158,7 @@ class LocalLibrary:
     def _is_in_trash(self, name: str) -> bool:
         return os.path.lexists(self.place / _TRASH / name)
 
-    def _copied(self, source: Path) -> Path:
+    def _snapshot(self, source: Path) -> Path:
         content = windows_files.retry_while_locked(source.read_bytes)
         pin = self.place / PINNED / _pin(hashlib.sha256(content).hexdigest(), source.name)
         if not pin.is_file():
@@ -180,16 +180,16 @@ class LocalLibrary:
             raise StorageError(text) from error
         return [_entry(each, each.name in thumbnails) for each in shown]
 
-    def _described(self, key: str) -> LibraryImage:
+    def _library_image(self, key: str) -> LibraryImage:
         state = self.find(key).stat()
         has_thumbnail = self._thumbnail(key).is_file()
         entry = Entry(key=key, size=state.st_size, kept_at=state.st_mtime, has_thumbnail=has_thumbnail)
         return catalogue.to_library_image(entry)
 
-    def _key_room(self) -> int | None:
+    def _max_key_length(self) -> int | None:
         """The maximum length of a key; its thumbnail has the longest path."""
-        room = windows_files.max_name_length(self.place / _THUMBNAILS)
-        return None if room is None else room - len(".webp")
+        length = windows_files.max_name_length(self.place / _THUMBNAILS)
+        return None if length is None else length - len(".webp")
 
     def _thumbnail(self, key: str) -> Path:
         return self.place / _THUMBNAILS / f"{key}.webp"
@@ -219,7 +219,7 @@ def write(path: Path, content: bytes | bytearray) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             windows_files.unlink(part)
-        raise _not_kept(error) from error
+        raise _write_error(error) from error
 
 
 def _pin(digest: str, key: str) -> str:
@@ -256,7 +256,7 @@ def _deleted_at(path: Path) -> float:
         return time.time()
 
 
-def _tells_content(key: str) -> bool:
+def _has_digest(key: str) -> bool:
     """Whether the key contains a content hash, so that overwriting is safe."""
     return bool(catalogue.digest_in(key))
 
@@ -272,10 +272,10 @@ def _move(source: Path, target: Path, *, replace: bool = False) -> None:
     except OSError as error:
         if isinstance(error, FileExistsError) and os.path.lexists(target):
             raise taken(target.name) from error
-        raise _not_kept(error) from error
+        raise _write_error(error) from error
 
 
-def _not_kept(error: OSError) -> StorageError:
+def _write_error(error: OSError) -> StorageError:
     if windows_files.is_locked(error):
         return StorageError(windows_files.locked_message(error))
     return StorageError(f"示例图文件夹写不进去（{error.strerror or error}），请检查磁盘空间和权限后重试")

@@ -14,7 +14,7 @@ from app.domain import PINNED
 from app.errors import BucketError, Conflict, NotFound
 from oss_client import Bucket, StoredObject
 
-_UNTIL_ASKED_AGAIN = 600.0  # seconds without copies after OSS refused one
+_REFUSED_SECONDS = 600.0  # seconds without copies after OSS refused one
 
 
 class Snapshots:
@@ -73,10 +73,10 @@ class Snapshots:
                 self._bucket.copy(source, self._prefix + name, if_match=etag)
             except (Conflict, NotFound):
                 pass  # copied by another thread, or the content is gone: the lookup below decides
-            except BucketError as trouble:
-                if trouble.transient:
+            except BucketError as error:
+                if error.transient:
                     raise
-                self._refused_until = self._clock() + _UNTIL_ASKED_AGAIN
+                self._refused_until = self._clock() + _REFUSED_SECONDS
                 return None
             found = self._look(name, etag)
         return found
@@ -86,8 +86,8 @@ class Snapshots:
             found = self._bucket.look(self._prefix + name)
         except NotFound:
             return None
-        except BucketError as trouble:
-            if trouble.transient:
+        except BucketError as error:
+            if error.transient:
                 raise
             return None
         self.learn([name])
