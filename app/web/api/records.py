@@ -143,30 +143,30 @@ def find_record_by_file() -> Answer:
         raise InvalidRequest("file", "请选择一张图片")
     content = file.stream.read()
     text = store.read_parameters(content)
-    told = store.parse_parameters(text) if text else None
-    record, is_same = _owner(content, file.filename or "", told)
+    embedded = store.parse_parameters(text) if text else None
+    record, is_same = _owner(content, file.filename or "", embedded)
     return success(
         {
             "record": _json_or_none(record),
             "is_same_file": is_same,
             "in_trash": bool(record and record.deleted_at),
-            "parameters": dataclasses.asdict(told) if told else None,
+            "parameters": dataclasses.asdict(embedded) if embedded else None,
         }
     )
 
 
-def _owner(content: bytes, filename: str, told: store.Parameters | None) -> tuple[Record | None, bool]:
+def _owner(content: bytes, filename: str, embedded: store.Parameters | None) -> tuple[Record | None, bool]:
     """(the record, whether the file is byte for byte the stored one).
 
     The id in a file is no proof, it may come from another database: bytes or all parameters must match.
     """
     db, digest = connection(), hashlib.sha256(content).hexdigest()
-    named = database.get_record_or_none(db, told.record_id) if told else None
+    named = database.get_record_or_none(db, embedded.record_id) if embedded else None
     candidates = [*([named] if named else []), *database.list_records_of_file(db, filename)]
     same = next((record for record in candidates if _sha256(record) == digest), None)
     if same:
         return same, True
-    return (named, False) if named and told and _say_the_same(told, named) else (None, False)
+    return (named, False) if named and embedded and _parameters_match(embedded, named) else (None, False)
 
 
 def _sha256(record: Record) -> str:
@@ -179,11 +179,11 @@ def _sha256(record: Record) -> str:
         return ""
 
 
-def _say_the_same(told: store.Parameters, record: Record) -> bool:
+def _parameters_match(embedded: store.Parameters, record: Record) -> bool:
     """Whether all parameters match the record's, in the format of any version of this program."""
     size = Size(width=record.width or 0, height=record.height or 0)
     text = store.embed_parameters(record.request, size, record.model, record.id, record.seed)
-    return dataclasses.replace(store.parse_parameters(text), text=told.text) == told
+    return dataclasses.replace(store.parse_parameters(text), text=embedded.text) == embedded
 
 
 def _json_or_none(record: Record | None) -> dict[str, Any] | None:

@@ -51,14 +51,14 @@ def count_uses() -> Answer:
 def rename_sample_image(key: str) -> Answer:
     """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
     filename = json_body().get("filename")
-    stem = (
+    base_name = (
         store.safe_stem(filename)
         if isinstance(filename, str) and len(filename) <= MAX_FILENAME_LENGTH
         else ""
     )
-    if not stem:
+    if not base_name:
         raise InvalidRequest("filename", f"请写一个名字，最多 {MAX_FILENAME_LENGTH} 字")
-    return _images_answer([services().library.rename(key, stem)])
+    return _images_answer([services().library.rename(key, base_name)])
 
 
 @api.delete("/sample-images/<path:key>")

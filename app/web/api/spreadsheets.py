@@ -37,13 +37,13 @@ def import_spreadsheet() -> Answer:
     notes = [translate(note) for note in found.notes]
     try:
         references = _look_up(found.rows, library)
-    except (BucketError, TryLater) as trouble:  # the rows are usable without the references
+    except (BucketError, TryLater) as error:  # the rows are usable without the references
         references = []
-        notes.append(translate(f"参考图还没有核对：{trouble.message}"))
+        notes.append(translate(f"参考图还没有核对：{error.message}"))
     return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
 
 
-class _LostPictures:
+class _BackupThumbnails:
     """Thumbnails from OSS of pictures missing locally, up to MOST_FROM_OSS or the first bucket error."""
 
     def __init__(self, db: database.Connection, copies: OutputBackup | None) -> None:
@@ -92,11 +92,11 @@ def batch_results(batch_id: str) -> Response:
     batch = database.get_batch(db, batch_id)
     records = database.list_batch_records(db, batch_id)
     names = {record.id: record.filename for record in records}
-    lost = _LostPictures(db, services().worker.copies)
+    backups = _BackupThumbnails(db, services().worker.copies)
 
     def thumbnail(record_id: int) -> bytes | None:
         name, box = names[record_id], sheets.THUMBNAIL_BOX
-        return store.jpeg_thumbnail(output_dir, record_id, name, box=box, elsewhere=lost.thumbnail)
+        return store.jpeg_thumbnail(output_dir, record_id, name, box=box, elsewhere=backups.thumbnail)
 
     with services().workbook():
         file = sheets.write_results(batch, records, thumbnails=thumbnail, tell=translator())
@@ -108,18 +108,18 @@ class _LibraryNames:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._trouble: BucketError | TryLater | None = None
+        self._error: BucketError | TryLater | None = None
         self._by_name: dict[str, list[LibraryImage]] | None = None
 
     def find(self, name: str) -> list[LibraryImage]:
         """The images of that name. Raises BucketError or TryLater while the library is unavailable."""
-        if self._trouble:
-            raise self._trouble
+        if self._error:
+            raise self._error
         if self._by_name is None:
             try:
                 self._by_name = _by_name(self._library.list_images().images)
-            except (BucketError, TryLater) as trouble:
-                self._trouble = trouble
+            except (BucketError, TryLater) as error:
+                self._error = error
                 raise
         return self._by_name.get(_folded(name), [])
 
@@ -141,8 +141,8 @@ def _by_name(library: Iterable[LibraryImage]) -> dict[str, list[LibraryImage]]:
     """Index images by the whole name and by the name without extension."""
     found: dict[str, list[LibraryImage]] = {}
     for image in library:
-        stem = image.filename.rpartition(".")[0]
-        for key in {_folded(image.filename), _folded(stem)}:
+        base_name = image.filename.rpartition(".")[0]
+        for key in {_folded(image.filename), _folded(base_name)}:
             found.setdefault(key, []).append(image)
     return found
 

@@ -36,8 +36,8 @@ def get_usage() -> Answer:
 def export_ledger() -> Response:
     """The charges of the range as a workbook, one line each, with totals."""
     span = parse_date_range(request.args)
-    sends = database.list_charges(connection(), span.low, span.high)
-    return workbook(sheets.write_ledger(sends, tell=translator()), _name(span, "xlsx"))
+    charges = database.list_charges(connection(), span.low, span.high)
+    return workbook(sheets.write_ledger(charges, tell=translator()), _name(span, "xlsx"))
 
 
 @api.get("/usage/export.csv")
@@ -52,7 +52,7 @@ def stream_ledger() -> Response:
 def collect_records() -> Answer:
     """Fetch the results of unresolved records again; submits nothing."""
     chosen = _chosen(json_body("ids", "all"))
-    return _begun(database.refetch(connection(), chosen, card=services().card))
+    return _requeued_answer(database.refetch(connection(), chosen, card=services().card))
 
 
 @api.post("/records/retry")
@@ -60,7 +60,7 @@ def order_records_again() -> Answer:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body("ids", "all", "request_id")
     key = asked_key(body)
-    return _begun(database.resubmit(connection(), _chosen(body), card=services().card, key=key))
+    return _requeued_answer(database.resubmit(connection(), _chosen(body), card=services().card, key=key))
 
 
 @api.post("/records/drop")
@@ -70,9 +70,9 @@ def drop_records() -> Answer:
     billed = body.get("billed")
     if not isinstance(billed, bool):
         raise InvalidRequest("billed", "billed 应为 true（账单里有这一笔）或 false（没有）")
-    settled = database.resolve_charges(connection(), _chosen(body), billed=billed)
+    resolved = database.resolve_charges(connection(), _chosen(body), billed=billed)
     services().worker.wake.notify()
-    return success({"records": settled.records, "amount": yuan(settled.amount), "undo": settled.undo})
+    return success({"records": resolved.records, "amount": yuan(resolved.amount), "undo": resolved.undo})
 
 
 @api.post("/records/undrop")
@@ -84,7 +84,7 @@ def undo_drop() -> Answer:
     return success({"records": database.undo_resolution(connection(), undo)})
 
 
-def _begun(done: database.RequeueResult) -> Answer:
+def _requeued_answer(done: database.RequeueResult) -> Answer:
     services().worker.wake.notify()
     return success(dataclasses.asdict(done))
 
@@ -101,8 +101,8 @@ def _chosen(body: Mapping[str, Any]) -> list[int] | None:
 
 def _lines(settings: Settings, span: DateRange, tell: Translate) -> Iterator[str]:
     with closing(database.connect(settings.database_path)) as db:
-        sends = begun(database.list_charges(db, span.low, span.high))
-        yield from sheets.ledger_lines(sends, tell=tell)
+        charges = begun(database.list_charges(db, span.low, span.high))
+        yield from sheets.ledger_lines(charges, tell=tell)
 
 
 def _name(span: DateRange, ending: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from posixpath import dirname, join, normpath
 
 _IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\.[^"]+)";\n', re.MULTILINE)
-_LATE = re.compile(r'\bimport\("(\.[^"]+)"\)')
+_LAZY_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
 _NOT_NEEDED = re.compile(  # comments on their own lines, those after code, indentation, empty lines
     r"^ *(?://.*|/\*\*[^*]*(?:\*[^*/][^*]*)*\*/)\n|(?<=[;{},(]) +// [^\"'`\n]*$|^ +|^\n", re.MULTILINE
 )
@@ -38,7 +38,7 @@ class Bundler:
         The last entry may await lazy scripts. It runs unawaited, because those import from this script.
         """
         *first, last = entries
-        inside = self._own([*first, last])
+        inside = self._page_modules([*first, last])
         parts = [self._as_function(path, page) for path in inside if path != last]
         names = ", ".join(_name(path) for path in inside if path != last)
         run = f"(async () => {{\n{self._body(last, page)}}})();\n"
@@ -46,9 +46,9 @@ class Bundler:
 
     def lazy_chunk(self, page: str, entries: Iterable[str], module: str) -> str:
         """The script of a lazily loaded module; exports what ``module`` exports."""
-        shared = self._own(list(entries))
-        inside = [path for path in self._reached([module]) if path not in shared]
-        needed = sorted({module, *(path for of in inside for path in self._needs(of))} - set(inside))
+        shared = self._page_modules(list(entries))
+        inside = [path for path in self._with_imports([module]) if path not in shared]
+        needed = sorted({module, *(path for of in inside for path in self._imports(of))} - set(inside))
         head = f'import {{ {", ".join(map(_name, needed))} }} from "{self._address(page, "")}";\n'
         parts = [self._as_function(path, page) for path in inside]
         exported = self._exports(module)
@@ -60,27 +60,27 @@ class Bundler:
         found: list[str] = []
         waiting = list(entries)
         while waiting:
-            for path in self._reached([waiting.pop()]):
-                new = [late for late in self._loads(path) if late not in found]
+            for path in self._with_imports([waiting.pop()]):
+                new = [late for late in self._lazy_imports(path) if late not in found]
                 found += new
                 waiting += new
         return sorted(found)
 
-    def _own(self, entries: list[str]) -> list[str]:
+    def _page_modules(self, entries: list[str]) -> list[str]:
         """The modules of the page's script: entries, their imports, and imports shared by lazy modules."""
-        own = self._reached(entries)
+        own = self._with_imports(entries)
         late = self.late_modules(entries)
-        reached = [path for module in late for path in self._reached([module])]
-        shared = [path for path in dict.fromkeys(reached) if reached.count(path) > 1]
-        return self._reached(shared + [path for path in own if path not in entries] + entries)
+        modules = [path for module in late for path in self._with_imports([module])]
+        shared = [path for path in dict.fromkeys(modules) if modules.count(path) > 1]
+        return self._with_imports(shared + [path for path in own if path not in entries] + entries)
 
-    def _reached(self, paths: Iterable[str]) -> list[str]:
+    def _with_imports(self, paths: Iterable[str]) -> list[str]:
         """These modules and all their imports, dependencies first."""
         order: dict[str, None] = {}
 
         def visit(path: str) -> None:
             if path not in order:
-                for needed in self._needs(path):
+                for needed in self._imports(path):
                     visit(needed)
                 order[path] = None
 
@@ -88,18 +88,18 @@ class Bundler:
             visit(path)
         return list(order)
 
-    def _needs(self, path: str) -> list[str]:
+    def _imports(self, path: str) -> list[str]:
         return [_resolve(path, target) for _, target in _IMPORT.findall(self._modules[path])]
 
-    def _loads(self, path: str) -> list[str]:
-        return [_resolve(path, target) for target in _LATE.findall(self._modules[path])]
+    def _lazy_imports(self, path: str) -> list[str]:
+        return [_resolve(path, target) for target in _LAZY_IMPORT.findall(self._modules[path])]
 
     def _exports(self, path: str) -> list[str]:
         return [name for _, name in _EXPORT.findall(self._modules[path])]
 
     def _as_function(self, path: str, page: str) -> str:
-        given = ", ".join(self._exports(path))
-        return f"const {_name(path)} = (() => {{\n{self._body(path, page)}return {{ {given} }};\n}})();\n"
+        exports = ", ".join(self._exports(path))
+        return f"const {_name(path)} = (() => {{\n{self._body(path, page)}return {{ {exports} }};\n}})();\n"
 
     def _body(self, path: str, page: str) -> str:
         def take(found: re.Match[str]) -> str:
@@ -110,7 +110,7 @@ class Bundler:
             return f'import("{self._address(page, _resolve(path, found[1]))}")'
 
         text = _EXPORT.sub(r"\1 \2", _NOT_NEEDED.sub("", self._modules[path]))
-        return _LATE.sub(load, _IMPORT.sub(take, text))
+        return _LAZY_IMPORT.sub(load, _IMPORT.sub(take, text))
 
 
 def _resolve(path: str, target: str) -> str:

@@ -34,17 +34,17 @@ class AssetBundle:
         }
         everything = repr((self._scripts, self._styles, language.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
-        self._joiners = {
+        self._bundlers = {
             spoken: Bundler(self._scripts, partial(self.address, spoken)) for spoken in language.LOCALES
         }
-        self._joined: dict[tuple[str, str, str], str] = {}
+        self._bundles: dict[tuple[str, str, str], str] = {}
 
     def script(self, spoken: str, page: str, late: str = "") -> str:
         """The script of a page, or of a module it loads lazily, in a language. Raises NotFound."""
-        if (spoken, page, late) not in self._joined:
-            text = self._join(spoken, page, late)
-            self._joined[spoken, page, late] = language.script_in_english(text) if spoken == "en" else text
-        return self._joined[spoken, page, late]
+        if (spoken, page, late) not in self._bundles:
+            text = self._build(spoken, page, late)
+            self._bundles[spoken, page, late] = language.script_in_english(text) if spoken == "en" else text
+        return self._bundles[spoken, page, late]
 
     def address(self, spoken: str, page: str, late: str = "") -> str:
         """The URL of a script."""
@@ -58,64 +58,64 @@ class AssetBundle:
             raise NotFound("没有这个样式，请刷新页面")
         return "\n".join(_NOT_NEEDED.sub("", self._styles[name]) for name in names)
 
-    def _join(self, spoken: str, page: str, late: str) -> str:
-        joiner = self._joiners.get(spoken)
+    def _build(self, spoken: str, page: str, late: str) -> str:
+        bundler = self._bundlers.get(spoken)
         entries = ["frame.js"] if page == "frame" else ["frame.js", f"pages/{page}.js"]
-        if joiner is None or not set(entries) <= set(self._scripts):
+        if bundler is None or not set(entries) <= set(self._scripts):
             raise NotFound("没有这个脚本，请刷新页面")
-        if late and late not in joiner.late_modules(entries):
+        if late and late not in bundler.late_modules(entries):
             raise NotFound("没有这个脚本，请刷新页面")
-        return joiner.lazy_chunk(page, entries, late) if late else joiner.page(page, entries)
+        return bundler.lazy_chunk(page, entries, late) if late else bundler.page(page, entries)
 
 
 def init_assets(app: Flask) -> None:
     """Register the asset routes, and ``script_url`` and ``style_url`` for templates."""
-    shelf = AssetBundle(Path(app.root_path) / "static")
-    app.extensions[_KEY] = shelf
+    bundle = AssetBundle(Path(app.root_path) / "static")
+    app.extensions[_KEY] = bundle
     app.register_blueprint(assets)
 
-    def name_them() -> dict[str, Any]:
+    def template_urls() -> dict[str, Any]:
         def script_url(page: str) -> str:
-            return shelf.address("en" if language.is_english() else "zh", page or "frame")
+            return bundle.address("en" if language.is_english() else "zh", page or "frame")
 
         def style_url(names: list[str]) -> str:
-            return url_for("assets.style", version=shelf.version, names="+".join(names))
+            return url_for("assets.style", version=bundle.version, names="+".join(names))
 
         return {"script_url": script_url, "style_url": style_url}
 
-    app.context_processor(name_them)
+    app.context_processor(template_urls)
 
 
 @assets.get("/<version>/<spoken>/<page>.js")
 def script(version: str, spoken: str, page: str) -> Response:
     """The script of a page."""
-    return _answer(_shelf().script(spoken, page), "text/javascript", version)
+    return _answer(_bundle().script(spoken, page), "text/javascript", version)
 
 
 @assets.get("/<version>/<spoken>/<page>/<path:module>")
 def late_script(version: str, spoken: str, page: str, module: str) -> Response:
     """A lazily loaded script; NotFound for another version, whose shared modules would run twice."""
-    if version != _shelf().version:
+    if version != _bundle().version:
         raise NotFound("程序更新过，这一页是旧的，请刷新页面")
-    return _answer(_shelf().script(spoken, page, module), "text/javascript", version)
+    return _answer(_bundle().script(spoken, page, module), "text/javascript", version)
 
 
 @assets.get("/<version>/<names>.css")
 def style(version: str, names: str) -> Response:
     """Style sheets concatenated in the given order."""
-    return _answer(_shelf().style(names.split("+")), "text/css", version)
+    return _answer(_bundle().style(names.split("+")), "text/css", version)
 
 
 def _answer(text: str, kind: str, version: str) -> Response:
     """Cacheable for a year under its version; the URL of another version gets the current text, uncached."""
     response = Response(text, mimetype=kind)
-    response.headers["Cache-Control"] = _YEAR if version == _shelf().version else "no-store"
+    response.headers["Cache-Control"] = _YEAR if version == _bundle().version else "no-store"
     return response
 
 
-def _shelf() -> AssetBundle:
-    shelf: AssetBundle = current_app.extensions[_KEY]
-    return shelf
+def _bundle() -> AssetBundle:
+    bundle: AssetBundle = current_app.extensions[_KEY]
+    return bundle
 
 
 def _read(folder: Path, pattern: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from babel.messages.pofile import read_po
 GAP = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 _LETTERS = re.compile("[\u4e00-\u9fff]")
 _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
-_REMEMBERED = 4096  # sentences; a page of records repeats the same few
+_CACHE_SIZE = 4096  # sentences; a page of records repeats the same few
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,16 @@ class Catalogue:
             for entry in entries
             if any(place.endswith(".js") for place, _ in entry.locations)
         }
-        born_in_rooms = [entry for entry in entries if any(p.endswith(".py") for p, _ in entry.locations)]
+        from_python = [entry for entry in entries if any(p.endswith(".py") for p, _ in entry.locations)]
         patterns = [
-            _pattern(str(entry.id), str(entry.string)) for entry in born_in_rooms if GAP.search(str(entry.id))
+            _pattern(str(entry.id), str(entry.string)) for entry in from_python if GAP.search(str(entry.id))
         ]
         self._patterns = sorted(patterns, key=lambda pattern: -sum(map(len, pattern.words)))
-        self._remembered = lru_cache(_REMEMBERED)(self._find)
+        self._cached_find = lru_cache(_CACHE_SIZE)(self._find)
 
     def told(self, sentence: str) -> str:
         """Translate a complete sentence; text that is not in the catalogue is returned unchanged."""
-        return self._remembered(sentence) if _CHINESE.search(sentence) else sentence
+        return self._cached_find(sentence) if _CHINESE.search(sentence) else sentence
 
     def script(self, text: str) -> str:
         """Translate the sentences of a script, which are literals in double quotes."""
@@ -79,15 +79,15 @@ class Catalogue:
             return known
         for pattern in self._patterns:
             values = pattern.match(sentence)
-            if values is not None and self._knows(pattern, values):
+            if values is not None and self._is_certain(pattern, values):
                 return fill(pattern.english, values, self.told)
         return sentence
 
-    def _knows(self, pattern: _Pattern, values: Mapping[str, str]) -> bool:
+    def _is_certain(self, pattern: _Pattern, values: Mapping[str, str]) -> bool:
         """Whether the match is certain: one of punctuation only, ``{0}：{1}``, needs translatable values."""
         if _LETTERS.search("".join(pattern.words)):
             return True
-        within = [values[name] for name, manner in GAP.findall(pattern.english) if manner == "told"]
+        within = [values[name] for name, option in GAP.findall(pattern.english) if option == "told"]
         return not any(_CHINESE.search(text) and self.told(text) == text for text in within)
 
 
@@ -95,8 +95,8 @@ def fill(text: str, values: Mapping[str, Any], told: Callable[[str], str] = str)
     """Replace the placeholders with values; those without a value stay."""
 
     def put(gap: re.Match[str]) -> str:
-        name, manner = gap.groups()
-        return _put(str(values[name]), manner, told) if name in values else gap[0]
+        name, option = gap.groups()
+        return _put(str(values[name]), option, told) if name in values else gap[0]
 
     return GAP.sub(put, text)
 
@@ -105,14 +105,14 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '\\"') + '"'
 
 
-def _put(value: str, manner: str | None, told: Callable[[str], str]) -> str:
-    if manner is None:
+def _put(value: str, option: str | None, told: Callable[[str], str]) -> str:
+    if option is None:
         return value
-    if manner == "told":
+    if option == "told":
         return told(value)
-    if manner == "list":
+    if option == "list":
         return ", ".join(told(part) for part in value.split("、"))
-    one, _, many = manner.partition("|")
+    one, _, many = option.partition("|")
     return one if value == "1" else many
 
 

@@ -19,7 +19,7 @@ from app.web.urls import safe_redirect_target, safe_urlsplit
 
 Translate = Callable[[str], str]
 LOCALES = ("zh", "en")
-_IN_WORDS = ("text/html", "text/plain", "application/json")
+_TEXT_TYPES = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
 _YEAR = 365 * 24 * 3600
 CATALOGUE = Path(__file__).parents[2] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
@@ -33,7 +33,7 @@ def init_i18n(app: Flask) -> None:
     app.jinja_env.filters["told"] = translate
     app.context_processor(_for_templates)
     app.register_blueprint(language)
-    app.after_request(_depend_on_wish)
+    app.after_request(_vary_by_language)
 
 
 def is_english() -> bool:
@@ -78,7 +78,7 @@ def day_in_words(day: date, *, with_year: bool = True) -> str:
 def choose() -> Response:
     """Save the chosen language in a cookie and redirect to the page it was chosen on."""
     chosen = request.form.get("language", "")
-    answer = redirect(_page_before(), 303)
+    answer = redirect(_referring_path(), 303)
     if chosen in LOCALES:
         answer.set_cookie(_COOKIE, chosen, max_age=_YEAR, samesite="Lax", httponly=True)
     return answer
@@ -91,8 +91,8 @@ def _for_templates() -> dict[str, Any]:
 
 def select_locale() -> str:
     """The language of the cookie, else the first supported one of the browser, else Chinese."""
-    wishes = [request.cookies.get(_COOKIE, ""), *(tag for tag, _ in request.accept_languages)]
-    known = (tag.lower().partition("-")[0] for tag in wishes)
+    preferences = [request.cookies.get(_COOKIE, ""), *(tag for tag, _ in request.accept_languages)]
+    known = (tag.lower().partition("-")[0] for tag in preferences)
     return next((tag for tag in known if tag in LOCALES), "zh")
 
 
@@ -102,7 +102,7 @@ def _english() -> Catalogue:
     return Catalogue(CATALOGUE)
 
 
-def _page_before() -> str:
+def _referring_path() -> str:
     """The path of the referring page when it is on this host, else ``/``."""
     before = safe_urlsplit(request.referrer or "")
     if before.netloc.lower() != request.host.lower():
@@ -110,8 +110,8 @@ def _page_before() -> str:
     return safe_redirect_target(f"{before.path}?{before.query}" if before.query else before.path)
 
 
-def _depend_on_wish(response: Response) -> Response:
+def _vary_by_language(response: Response) -> Response:
     """Set ``Vary`` on text and JSON; other responses do not depend on the language."""
-    if response.mimetype in _IN_WORDS:
+    if response.mimetype in _TEXT_TYPES:
         response.vary.update(("Accept-Language", "Cookie"))
     return response

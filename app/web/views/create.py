@@ -95,7 +95,7 @@ def output(name: str) -> Response:
 @pages.get("/thumbnails/<int:record_id>")
 def thumbnail(record_id: int) -> Response:
     """A record's picture at 320 px; recreated when missing."""
-    record = _kept(record_id)
+    record = _record_with_image(record_id)
     try:
         path = store.ensure_thumbnail(services().settings.output_dir, record.id, record.filename)
     except NotFound:
@@ -113,7 +113,7 @@ def _from_bucket(name: str, *, small: bool) -> Response:
     return answer
 
 
-def _kept(record_id: int) -> Record:
+def _record_with_image(record_id: int) -> Record:
     record = database.get_record(connection(), record_id, trash=True)
     if not record.filename:
         raise NotFound("这条记录还没有图片")

@@ -18,7 +18,7 @@ from app.web.views.create import RESULTS_SHOWN
 
 live = Blueprint("live", __name__)
 
-_MOST_GONE = 10 * RESULTS_SHOWN  # a page left open collects more results than it began with
+_MAX_DELETED = 10 * RESULTS_SHOWN  # a page left open collects more results than it began with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +46,16 @@ def init_status_context(app: Flask) -> None:
 def app_status() -> AppStatus:
     """The current status."""
     if complaint := services().worker.store.complaint():
-        return _lost(complaint)
+        return _store_lost_status(complaint)
     try:
-        return _known()
+        return _current_status()
     except StorageError as error:
-        return _lost(error.message)
+        return _store_lost_status(error.message)
     except database.Error as error:
-        return _lost(unreadable(error))
+        return _store_lost_status(unreadable(error))
 
 
-def _lost(sentence: str) -> AppStatus:
+def _store_lost_status(sentence: str) -> AppStatus:
     return AppStatus(
         state="store_lost",
         state_text=translate(sentence),
@@ -67,9 +67,9 @@ def _lost(sentence: str) -> AppStatus:
     )
 
 
-def _known() -> AppStatus:
+def _current_status() -> AppStatus:
     db, settings = connection(), services().settings
-    work = _work()
+    work = _open_work()
     state, text = _state(work.paused_reason)
     left = (
         None if settings.budget is None else max(settings.budget - database.committed_spend(db), Decimal(0))
@@ -96,14 +96,14 @@ class OpenWork:
     paused_reason: str
 
 
-def _work() -> OpenWork:
+def _open_work() -> OpenWork:
     """Counted once per version and thread: many browsers poll, little changes."""
-    db, mine = connection(), services().thread_local
-    seen: OpenWork | None = getattr(mine, "work", None)
+    db, local = connection(), services().thread_local
+    seen: OpenWork | None = getattr(local, "work", None)
     if seen is None or seen.version != database.last_version(db):
         with database.read_transaction(db):
             running, queued, total = database.count_open_work(db)
-            seen = mine.work = OpenWork(
+            seen = local.work = OpenWork(
                 version=database.last_version(db),
                 running=running,
                 queued=queued,
@@ -146,9 +146,9 @@ def results() -> Response:
         version = database.last_version(db)
         changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)
         paused = database.list_paused_reasons(db, source="single")
-        gone = database.list_single_records(db, since=since, limit=_MOST_GONE, deleted=True)
+        deleted = database.list_single_records(db, since=since, limit=_MAX_DELETED, deleted=True)
     html = "\n".join(render_template("_result.html", record=record, paused=paused) for record in changed)
-    html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in gone)
+    html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in deleted)
     response = make_response(html)
     response.headers["X-Version"] = str(version)
     return with_etag(response, f"{since}-{version}")

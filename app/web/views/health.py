@@ -21,19 +21,19 @@ _WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线�
 def healthz() -> Answer:
     """200 when all checks pass, else 503 with the failed ones."""
     here = services()
-    lost = here.worker.store.complaint()
+    store_problem = here.worker.store.complaint()
     checks = {
-        "database": not lost and database.is_healthy(here.settings.database_path),
+        "database": not store_problem and database.is_healthy(here.settings.database_path),
         "disk": not here.worker.disk.problem(),
         "worker": here.worker.is_running,
         "model": not here.settings.missing_keys,
     }
     wrong = "、".join(_WORDS[name] for name, good in checks.items() if not good)
-    is_stranger = bool(here.settings.access_password) and not is_logged_in()
-    told = {} if is_stranger else {**checks, **_facts(here)}
+    is_anonymous = bool(here.settings.access_password) and not is_logged_in()
+    details = {} if is_anonymous else {**checks, **_facts(here)}
     if not wrong:
-        return success(told)
-    return failure("有问题" if is_stranger else lost or f"有问题：{wrong}", 503, **told)
+        return success(details)
+    return failure("有问题" if is_anonymous else store_problem or f"有问题：{wrong}", 503, **details)
 
 
 def _facts(here: Services) -> dict[str, Any]:

@@ -21,9 +21,9 @@ FEWEST, MOST = 20, 200
 VIEWS = {"table": FEWEST, "grid": 60}  # -> default page size
 _FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "from", "to")
 _NAMES = (*_FILTERS, "sort", "trash", "view", "limit", "page", "record")
-_CARRIED = {"archive": "api.archive_records", "export": "api.export_records"}
+_EXPORTS = {"archive": "api.archive_records", "export": "api.export_records"}
 _TRASH_DAYS = 30
-_WORTH_TELLING = 1_000  # fewer are indexed before a notice could be read
+_MIN_UNINDEXED_SHOWN = 1_000  # fewer are indexed before a notice could be read
 _YEAR = 365 * 24 * 3600
 
 
@@ -91,7 +91,7 @@ class RecordsPage:
 def records() -> Response:
     """The whole page."""
     found = _find()
-    return _answer(render_template("records.html", **_words(found)), found)
+    return _answer(render_template("records.html", **_context(found)), found)
 
 
 @pages.get("/records/<int:record_id>")
@@ -104,7 +104,7 @@ def record(record_id: int) -> Response:
 def found_records() -> Response:
     """The results fragment; header X-Version is the version of the database it shows."""
     found = _find()
-    response = _answer(render_template("_records_found.html", **_words(found)), found)
+    response = _answer(render_template("_records_found.html", **_context(found)), found)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Version"] = str(found.version)
     return response
@@ -113,7 +113,7 @@ def found_records() -> Response:
 @live.get("/live/records/batches")
 def batch_choices() -> str:
     """The newest batches, as filter links."""
-    asked = _asked()
+    asked = _query()
     batches = database.list_batches(connection(), limit=30, source="batch")
     links = [(batch, _address(asked, {"batch_id": batch.id})) for batch in batches]
     return render_template("_records_batches.html", links=links)
@@ -122,21 +122,21 @@ def batch_choices() -> str:
 @pages.post("/records")
 def change_records() -> Response:
     """The buttons of the list without JavaScript: delete, restore or export the selected records."""
-    carried = _CARRIED.get(request.form.get("carry", ""))
-    if carried and (picked := _ticked()):
-        return redirect(url_for(carried, ids=",".join(map(str, picked))), 303)
+    export = _EXPORTS.get(request.form.get("carry", ""))
+    if export and (picked := _selected_ids()):
+        return redirect(url_for(export, ids=",".join(map(str, picked))), 303)
     for name, change in (("delete", database.delete_records), ("restore", database.restore_records)):
         change(connection(), _ids_for(name))
-    return redirect(_address(_asked(), {"record": "", "page": request.args.get("page", "")}), 303)
+    return redirect(_address(_query(), {"record": "", "page": request.args.get("page", "")}), 303)
 
 
 def _ids_for(name: str) -> list[int]:
     """The records that the button of this name acts on: its own, or the selected ones."""
     value = request.form.get(name, "")
-    return _ticked() if value == "picked" else _numbers([value])
+    return _selected_ids() if value == "picked" else _numbers([value])
 
 
-def _ticked() -> list[int]:
+def _selected_ids() -> list[int]:
     return _numbers(request.form.getlist("ids"))
 
 
@@ -144,7 +144,7 @@ def _numbers(texts: list[str]) -> list[int]:
     return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
 
 
-def _asked() -> dict[str, str]:
+def _query() -> dict[str, str]:
     """The non-empty query parameters that this page knows."""
     asked = {name: request.args[name] for name in _NAMES if request.args.get(name)}
     if asked.get("trash", "").lower() in ("0", "false"):
@@ -153,17 +153,17 @@ def _asked() -> dict[str, str]:
 
 
 def _address(asked: Mapping[str, str], changes: Mapping[str, Any]) -> str:
-    kept = {name: value for name, value in asked.items() if name not in ("page", "record")}
+    base = {name: value for name, value in asked.items() if name not in ("page", "record")}
     if set(changes) <= {"view", "record"}:
-        kept |= {"page": asked["page"]} if "page" in asked else {}
-    merged: dict[str, Any] = {**kept, **changes}
+        base |= {"page": asked["page"]} if "page" in asked else {}
+    merged: dict[str, Any] = {**base, **changes}
     return url_for("pages.records", **{name: value for name, value in merged.items() if value})
 
 
 def _find() -> RecordsPage:
-    asked, db = _asked(), connection()
+    asked, db = _query(), connection()
     view = _view(asked)
-    limit = _whole(asked, "limit", VIEWS[view], FEWEST, MOST)
+    limit = _clamped_int(asked, "limit", VIEWS[view], FEWEST, MOST)
     try:
         wanted, problem = parse_filter(asked), ""
     except InvalidRequest as error:
@@ -171,7 +171,7 @@ def _find() -> RecordsPage:
     as_of = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
     with database.read_transaction(db):
         total = 0 if problem else database.count_records(db, wanted)
-        page = _whole(asked, "page", 1, 1, max(1, -(-total // limit)))
+        page = _clamped_int(asked, "page", 1, 1, max(1, -(-total // limit)))
         offset = (page - 1) * limit
         listed = database.list_records(db, wanted, limit=limit, offset=offset) if total else []
         return RecordsPage(
@@ -193,12 +193,12 @@ def _find() -> RecordsPage:
 def _indexing(db: database.Connection) -> tuple[int, int] | None:
     """(indexed prompts, all prompts) while many are missing, else None."""
     done, total = database.index_progress(db)
-    return (done, total) if total - done >= _WORTH_TELLING else None
+    return (done, total) if total - done >= _MIN_UNINDEXED_SHOWN else None
 
 
 def _deep(db: database.Connection, asked: Mapping[str, str], listed: list[Record]) -> dict[str, Any]:
     """The record that ``?record=`` names, when this page of the list does not include it."""
-    number = _whole(asked, "record", 0, 0, MAX_ID)
+    number = _clamped_int(asked, "record", 0, 0, MAX_ID)
     if not number or any(record.id == number for record in listed):
         return {"deep": None, "deep_missing": False}
     record = database.get_record_or_none(db, number)
@@ -210,7 +210,7 @@ def _view(asked: Mapping[str, str]) -> str:
     return chosen if chosen in VIEWS else "table"
 
 
-def _whole(asked: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def _clamped_int(asked: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     """An integer parameter clamped to its bounds; the default when it is not a number."""
     text = asked.get(name, "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default
@@ -224,7 +224,7 @@ def _answer(html: str, found: RecordsPage) -> Response:
     return response
 
 
-def _words(found: RecordsPage) -> dict[str, Any]:
+def _context(found: RecordsPage) -> dict[str, Any]:
     """The context of the templates."""
     return {"found": found}
 
@@ -232,5 +232,5 @@ def _words(found: RecordsPage) -> dict[str, Any]:
 @pages.app_template_filter("days_left")
 def _days_left(deleted_at: str) -> int:
     """Whole days until the record is purged from the trash."""
-    gone = datetime.fromisoformat(deleted_at).replace(tzinfo=UTC) + timedelta(days=_TRASH_DAYS)
-    return max((gone - datetime.now(UTC)).days, 0)
+    purged_at = datetime.fromisoformat(deleted_at).replace(tzinfo=UTC) + timedelta(days=_TRASH_DAYS)
+    return max((purged_at - datetime.now(UTC)).days, 0)

@@ -15,14 +15,14 @@ from app.web.views.create import pages
 
 IMAGES_A_PAGE = 120
 _YEAR = 365 * 24 * 3600
-_ADDRESS_KEPT_SECONDS = 1_800  # signed URLs are valid four times as long
+_REDIRECT_MAX_AGE_SECONDS = 1_800  # signed URLs are valid four times as long
 
 
 @pages.get("/samples")
 def samples() -> str:
     """示例图: the newest images, or the matches of ``?search=``; ``?page=`` works without JavaScript."""
     number = max(1, request.args.get("page", 1, type=int))
-    shown = _shown((number - 1) * IMAGES_A_PAGE)
+    shown = _context((number - 1) * IMAGES_A_PAGE)
     last = max(1, -(-shown["library"].total // IMAGES_A_PAGE))
     copies = database.count_output_copies(connection()) if services().worker.copies else None
     return render_template("samples.html", page=number, pages=last, copies=copies, **shown)
@@ -34,22 +34,22 @@ def sample_list() -> str:
     key = request.args.get("key", "")
     if key:
         return render_template("_sample.html", image=services().library.image(key))
-    return render_template("_samples.html", **_shown(max(0, request.args.get("offset", 0, type=int))))
+    return render_template("_samples.html", **_context(max(0, request.args.get("offset", 0, type=int))))
 
 
 @pages.get("/samples/files/<path:key>")
 def sample_file(key: str) -> Response:
     """A reference image; a redirect when it is in the bucket."""
-    return _lead_to(services().library.file(key), max_age=3600)
+    return _file_or_redirect(services().library.file(key), max_age=3600)
 
 
 @pages.get("/samples/thumbnails/<path:key>")
 def sample_thumbnail(key: str) -> Response:
     """The thumbnail of a reference image; a redirect when it is in the bucket."""
-    return _lead_to(services().library.thumbnail(key), max_age=_YEAR)
+    return _file_or_redirect(services().library.thumbnail(key), max_age=_YEAR)
 
 
-def _shown(offset: int) -> dict[str, Any]:
+def _context(offset: int) -> dict[str, Any]:
     """The template context; an empty library and the error when the library is unavailable."""
     library, search = services().library, request.args.get("search", "")[:200]
     trouble, is_coming = "", False
@@ -72,10 +72,10 @@ def _shown(offset: int) -> dict[str, Any]:
     }
 
 
-def _lead_to(place: Path | str, *, max_age: int) -> Response:
-    if isinstance(place, Path):
-        mimetype = "image/webp" if place.suffix == ".webp" else None
-        return send_file(place.absolute(), mimetype=mimetype, conditional=True, max_age=max_age)
-    answer = redirect(place, 302)
-    answer.headers["Cache-Control"] = f"private, max-age={_ADDRESS_KEPT_SECONDS}"
+def _file_or_redirect(target: Path | str, *, max_age: int) -> Response:
+    if isinstance(target, Path):
+        mimetype = "image/webp" if target.suffix == ".webp" else None
+        return send_file(target.absolute(), mimetype=mimetype, conditional=True, max_age=max_age)
+    answer = redirect(target, 302)
+    answer.headers["Cache-Control"] = f"private, max-age={_REDIRECT_MAX_AGE_SECONDS}"
     return answer

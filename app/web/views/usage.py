@@ -16,19 +16,19 @@ from app.web.views.fragments import live
 @pages.get("/usage")
 def usage() -> str:
     """The whole page, for ``?range=`` or ``?from=&to=``."""
-    return _drawn("usage.html")
+    return _render("usage.html")
 
 
 @live.get("/live/usage")
 def usage_part() -> Response:
     """The fragment that is refreshed."""
-    response = make_response(_drawn("_usage.html"))
+    response = make_response(_render("_usage.html"))
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _drawn(template: str) -> str:
-    span, problem = _span()
+def _render(template: str) -> str:
+    span, problem = _requested_range()
     here = services()
     found = build_usage_report(connection(), span, settings=here.settings, model=here.model.card.model_id)
     return render_template(
@@ -43,7 +43,7 @@ def _drawn(template: str) -> str:
     )
 
 
-def _span() -> tuple[DateRange, str]:
+def _requested_range() -> tuple[DateRange, str]:
     """(the requested date range, ""), or (the default range, the error)."""
     try:
         return parse_date_range(request.args), ""

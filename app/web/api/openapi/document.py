@@ -48,16 +48,16 @@ def _paths() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for name, call in CALLS.items():
         method, path = name.split()
-        paths.setdefault(path, _named_in(path))[method.lower()] = call
+        paths.setdefault(path, _path_parameters(path))[method.lower()] = call
     return paths
 
 
-def _named_in(path: str) -> dict[str, Any]:
-    named = [
+def _path_parameters(path: str) -> dict[str, Any]:
+    parameters = [
         {"name": name, "in": "path", "required": True, "schema": ID if name == "record_id" else TEXT}
         for name in re.findall(r"{(\w+)}", path)
     ]
-    return {"parameters": named} if named else {}
+    return {"parameters": parameters} if parameters else {}
 
 
 _DOCUMENT = document()
@@ -67,14 +67,14 @@ _TAG = hashlib.sha256(json.dumps(_DOCUMENT).encode()).hexdigest()[:16]
 @api.get("/openapi.json")
 def openapi() -> AnyResponse:
     """The document, in the language of the request."""
-    text = json.dumps(_told(_DOCUMENT), ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(_translated(_DOCUMENT), ensure_ascii=False, separators=(",", ":"))
     return with_etag(Response(text, mimetype="application/json"), _TAG)
 
 
-def _told(part: Any) -> Any:
+def _translated(part: Any) -> Any:
     """Translate every string of the document into the language of this request."""
     if isinstance(part, dict):
-        return {name: _told(value) for name, value in part.items()}
+        return {name: _translated(value) for name, value in part.items()}
     if isinstance(part, list | tuple):
-        return [_told(value) for value in part]
+        return [_translated(value) for value in part]
     return translate(part) if isinstance(part, str) else part

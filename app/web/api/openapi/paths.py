@@ -55,9 +55,9 @@ _FILTER: dict[str, Schema] = {
     "trash": enum("1", "0"),
 }
 _IDS: Schema = {**TEXT, "description": "记录编号，用逗号分开；不写则按筛选条件"}
-_CHOSEN: dict[str, Schema] = {"ids": array_of(ID), "filter": closed_object(tuple(_FILTER), **_FILTER)}
-_DOUBTED: dict[str, Schema] = {"ids": array_of(ID), "all": YES_OR_NO}
-_SPAN: dict[str, Schema] = {
+_SELECTION: dict[str, Schema] = {"ids": array_of(ID), "filter": closed_object(tuple(_FILTER), **_FILTER)}
+_UNRESOLVED: dict[str, Schema] = {"ids": array_of(ID), "all": YES_OR_NO}
+_DATE_RANGE: dict[str, Schema] = {
     "range": enum(*RANGES),
     "from": {**TEXT, "description": "日期，代替 range"},
     "to": {**TEXT, "description": "日期（含当天）"},
@@ -74,7 +74,7 @@ _KEYED: Call = {"parameters": [{"name": KEY_HEADER, "in": "header", "schema": _K
 _BATCH = success(batch=ref("Batch"))
 _CANCELLED = success(batch=ref("Batch"), cancelled=COUNT, undo=array_of(ID), was_paused=YES_OR_NO)
 _IMAGES = success(images=array_of(ref("LibraryImage")), source=enum("oss", "local"))
-_BEGUN = success(records=COUNT, waiting=COUNT)
+_REQUEUED = success(records=COUNT, waiting=COUNT)
 _UNCHANGED = {"304": "没有变化"}
 _FILES = {"206": "一部分", "302": "图片在 OSS，转到那里；没有登录则转到登录页", **_UNCHANGED}
 _HEALTH: dict[str, Schema] = {
@@ -83,7 +83,7 @@ _HEALTH: dict[str, Schema] = {
     "image_model": TEXT,
     "under_way": COUNT,
 }
-_UNWELL = closed_object(tuple(_HEALTH), success={"const": False}, error=TEXT, **_HEALTH)
+_UNHEALTHY = closed_object(tuple(_HEALTH), success={"const": False}, error=TEXT, **_HEALTH)
 
 
 def whole(low: int, high: int, **more: Any) -> Schema:
@@ -125,13 +125,15 @@ def call(
     answers |= {code: {"$ref": f"#/components/responses/{failure}"} for code in ("4XX", "5XX")}
     if unwell:
         answers["503"] = {"description": "没有成功", "content": {_JSON: {"schema": unwell}}}
-    told: Call = {"summary": summary, "responses": answers}
+    operation: Call = {"summary": summary, "responses": answers}
     if query:
-        told["parameters"] = [{"name": name, "in": "query", "schema": one} for name, one in query.items()]
+        operation["parameters"] = [
+            {"name": name, "in": "query", "schema": one} for name, one in query.items()
+        ]
     if bodies:
         content = {_KINDS[kind]: {"schema": schema} for kind, schema in bodies.items()}
-        told["requestBody"] = {"required": not may_be_empty, "content": content}
-    return told
+        operation["requestBody"] = {"required": not may_be_empty, "content": content}
+    return operation
 
 
 CALLS: dict[str, Call] = {
@@ -247,38 +249,38 @@ CALLS: dict[str, Call] = {
         query=_FILTER,
     ),
     "POST /api/records/delete": call(
-        "删除这些，或筛选到的全部", success(deleted=COUNT, undo=COUNT), json=strict_object(**_CHOSEN)
+        "删除这些，或筛选到的全部", success(deleted=COUNT, undo=COUNT), json=strict_object(**_SELECTION)
     ),
     "POST /api/records/restore": call(
         "恢复这些、筛选到的全部，或一次删除（undo）",
         success(restored=COUNT),
-        json=strict_object(**_CHOSEN, undo=ID),
+        json=strict_object(**_SELECTION, undo=ID),
     ),
     "POST /api/records/favourite": call(
         "收藏或取消收藏",
         success(changed=COUNT),
-        json=strict_object(**_CHOSEN, favourite={**YES_OR_NO, "default": True}),
+        json=strict_object(**_SELECTION, favourite={**YES_OR_NO, "default": True}),
     ),
     "POST /api/records/collect": call(
-        "取回结果未知的：凭编号再问一次，不会下单", _BEGUN, json=strict_object(**_DOUBTED)
+        "取回结果未知的：凭编号再问一次，不会下单", _REQUEUED, json=strict_object(**_UNRESOLVED)
     ),
     "POST /api/records/retry": call(
         "结果未知的重新下单，可能付两次；all 只包括不能取回的",
-        _BEGUN,
-        json=strict_object(**_DOUBTED, request_id=or_null(_KEY)),
+        _REQUEUED,
+        json=strict_object(**_UNRESOLVED, request_id=or_null(_KEY)),
     )
     | _KEYED,
     "POST /api/records/drop": call(
         "放弃结果未知的，billed 说账单里有没有",
         success(records=COUNT, amount=NUMBER, undo=ID),
-        json=strict_object("billed", **_DOUBTED, billed=YES_OR_NO),
+        json=strict_object("billed", **_UNRESOLVED, billed=YES_OR_NO),
     ),
     "POST /api/records/undrop": call(
         "撤销一次放弃", success(records=COUNT), json=strict_object("undo", undo=ID)
     ),
-    "GET /api/usage": call("花了多少，什么还没有结果", success(usage=ref("Usage")), query=_SPAN),
-    "GET /api/usage/export.xlsx": call("账目，一笔一行", [XLSX], query=_SPAN),
-    "GET /api/usage/export.csv": call("账目，纯文本", ["text/csv"], query=_SPAN),
+    "GET /api/usage": call("花了多少，什么还没有结果", success(usage=ref("Usage")), query=_DATE_RANGE),
+    "GET /api/usage/export.xlsx": call("账目，一笔一行", [XLSX], query=_DATE_RANGE),
+    "GET /api/usage/export.csv": call("账目，纯文本", ["text/csv"], query=_DATE_RANGE),
     "GET /api/records/archive.zip": call(
         "图片和参数表，一个 ZIP", ["application/zip"], query={"ids": _IDS, **_FILTER}
     ),
@@ -335,5 +337,5 @@ CALLS: dict[str, Call] = {
     "GET /api/openapi.json": call("这份文档", {"type": "object"}, also=_UNCHANGED),
     "GET /output/{name}": call("一张图片", _PICTURES, also=_FILES, is_opened=True),
     "GET /thumbnails/{record_id}": call("一条记录的缩略图", ["image/webp"], also=_FILES, is_opened=True),
-    "GET /healthz": call("能不能工作", success(tuple(_HEALTH), **_HEALTH), unwell=_UNWELL),
+    "GET /healthz": call("能不能工作", success(tuple(_HEALTH), **_HEALTH), unwell=_UNHEALTHY),
 }

@@ -76,12 +76,14 @@ def success(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
     return closed_object(optional, success={"const": True}, **fields)
 
 
-def _of_noun(noun: type, *, without: frozenset[str] = frozenset(), **others: Schema) -> Schema:
+def _from_dataclass(
+    dataclass_type: type, *, without: frozenset[str] = frozenset(), **others: Schema
+) -> Schema:
     """The schema of a dataclass; ``others`` override or extend the schemas of its fields."""
-    hints = get_type_hints(noun)
-    names = [field.name for field in dataclasses.fields(noun) if field.name not in without]
-    told = {name: _value(hints[name]) for name in names if name not in others}
-    return closed_object(**told, **others)
+    hints = get_type_hints(dataclass_type)
+    names = [field.name for field in dataclasses.fields(dataclass_type) if field.name not in without]
+    fields = {name: _value(hints[name]) for name in names if name not in others}
+    return closed_object(**fields, **others)
 
 
 def _value(hint: Any) -> Schema:
@@ -133,8 +135,8 @@ SHAPES: dict[str, Schema] = {
         "properties": {"url": _REFERENCE_TEXT, "filename": _REFERENCE_TEXT},
         "required": ["url", "filename"],
     },
-    "UsedReference": _of_noun(SampleImage, thumbnail_url=TEXT),
-    "Record": _of_noun(
+    "UsedReference": _from_dataclass(SampleImage, thumbnail_url=TEXT),
+    "Record": _from_dataclass(
         Record,
         without=frozenset(INTERNAL_FIELDS),
         sample_images=array_of(ref("UsedReference")),
@@ -156,15 +158,15 @@ SHAPES: dict[str, Schema] = {
         budget=or_null(NUMBER),
         budget_left=or_null(NUMBER),
     ),
-    "Batch": _of_noun(Batch, counts=closed_object(**dict.fromkeys(Status, COUNT))),
-    "LogLine": _of_noun(LogLine),
+    "Batch": _from_dataclass(Batch, counts=closed_object(**dict.fromkeys(Status, COUNT))),
+    "LogLine": _from_dataclass(LogLine),
     "MadePicture": closed_object(
         filename=TEXT, seed=or_null(WHOLE), width=WHOLE, height=WHOLE, url=TEXT, record_id=ID
     ),
     "FailedPicture": closed_object(record_id=ID, status=enum(*Status), error=TEXT),
     "Problem": closed_object(row=ID, field=TEXT, error=TEXT),
-    "LibraryImage": _of_noun(LibraryImage),
-    "Parameters": _of_noun(Parameters),
+    "LibraryImage": _from_dataclass(LibraryImage),
+    "Parameters": _from_dataclass(Parameters),
     "CellProblem": closed_object(("fixed",), row=COUNT, column=TEXT, seen=TEXT, error=TEXT, fixed=TEXT),
     "ImportedRow": {
         "type": "object",
