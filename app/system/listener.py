@@ -44,16 +44,16 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
         if _is_answered(own, port):
             raise _taken(host, port, _server_name(own, port))
     opened = []
-    trouble = None
+    failure = None
     for family, where in _resolve(host, port):
         try:
             opened.append(_bound(family, where))
         except OSError as error:
-            trouble = error
-    if not opened or (trouble and trouble.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)):
+            failure = error
+    if not opened or (failure and failure.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)):
         for each in opened:
             each.close()
-        raise _bind_error(trouble, host, port)
+        raise _bind_error(failure, host, port)
     return opened
 
 
@@ -100,8 +100,8 @@ def _bound(family: socket.AddressFamily, where: Any) -> socket.socket:
     return made
 
 
-def _bind_error(trouble: OSError | None, host: str, port: int) -> AppError:
-    number = trouble.errno if trouble else errno.EADDRNOTAVAIL
+def _bind_error(failure: OSError | None, host: str, port: int) -> AppError:
+    number = failure.errno if failure else errno.EADDRNOTAVAIL
     if number == errno.EADDRINUSE:
         return _taken(host, port, "")
     if number == errno.EACCES:

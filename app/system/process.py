@@ -38,12 +38,12 @@ def on_console_close(then: Callable[[], None], windows: Any = None) -> object:
     if windows is None:
         return None
 
-    def hear(event: int) -> bool:
+    def on_event(event: int) -> bool:
         if event in _CLOSE_EVENTS:
             then()  # runs in its own thread; the process ends when it returns
         return event in _CLOSE_EVENTS
 
-    callback = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)(ctypes.c_int, ctypes.c_uint32)(hear)
+    callback = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)(ctypes.c_int, ctypes.c_uint32)(on_event)
     windows.SetConsoleCtrlHandler(callback, True)
     return callback
 

@@ -152,6 +152,6 @@ def _takes_long_paths() -> bool:
     """Whether long paths are enabled on this machine; Python supports them."""
     if sys.platform == "win32":
         path = r"SYSTEM\CurrentControlSet\Control\FileSystem"
-        with contextlib.suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as place:
-            return bool(winreg.QueryValueEx(place, "LongPathsEnabled")[0])
+        with contextlib.suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as key:
+            return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
     return False

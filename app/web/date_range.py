@@ -135,8 +135,8 @@ def _midnight(day: date) -> str:
     return _utc(datetime.combine(day, time.min).astimezone(UTC))
 
 
-def _utc(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+def _utc(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S}"
 
 
 def _day(fields: Mapping[str, Any], name: str) -> date | None:

@@ -134,12 +134,12 @@ def _time_bound(fields: Mapping[str, Any], name: str, *, is_end: bool) -> str:
     try:
         if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             day = date.fromisoformat(text) + timedelta(days=is_end)
-            moment = datetime.combine(day, time.min).astimezone(UTC)
+            instant = datetime.combine(day, time.min).astimezone(UTC)
         else:
-            moment = _in_utc(text) + timedelta(seconds=is_end)
+            instant = _in_utc(text) + timedelta(seconds=is_end)
     except (ValueError, OverflowError, OSError):
         raise _invalid_time(name) from None
-    return moment.isoformat(" ", "seconds")[:19]  # strftime does not pad the year 999
+    return instant.isoformat(" ", "seconds")[:19]  # strftime does not pad the year 999
 
 
 def _instant(fields: Mapping[str, Any], name: str) -> str:
@@ -159,5 +159,5 @@ def _invalid_time(name: str) -> InvalidRequest:
 def _in_utc(text: str) -> datetime:
     if "T" in text:
         text = text.replace(" ", "+")  # an unescaped plus sign in a query string
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    instant = datetime.fromisoformat(text)
+    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)

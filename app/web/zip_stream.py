@@ -55,11 +55,11 @@ class UniqueNames:
         if filename in self._files:
             return None
         self._files.add(filename)
-        stem, dot, ending = filename.rpartition(".")
+        base_name, dot, ending = filename.rpartition(".")
         name, number = filename, 1
         while file_key(name) in self._given:
             number += 1
-            name = f"{stem}-{number}{dot}{ending}"
+            name = f"{base_name}-{number}{dot}{ending}"
         self._given.add(file_key(name))
         return name
 
@@ -85,9 +85,9 @@ class ImageSource:
             raise NotFound("找不到这张图片，可能已被移走或删除")
         try:
             return self._copies.fetch(key)
-        except BucketError as trouble:
+        except BucketError as error:
             self._copies = None  # do not wait for OSS again for every other image
-            raise NotFound(trouble.message) from trouble
+            raise NotFound(error.message) from error
 
 
 def stream_archive(

@@ -21,8 +21,8 @@ class DiskLow(StorageError):
 
 def free_bytes(folder: Path) -> int:
     """Bytes free on the disk of a folder that need not exist yet."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    return shutil.disk_usage(there).free
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    return shutil.disk_usage(existing).free
 
 
 class DiskSpace:

@@ -91,8 +91,8 @@ def insist(write: Callable[[], _T], refusal: log.Condition, *, stops: Callable[[
 
 def not_kept(error: StorageError) -> ModelError:
     """The error for an image that was received and could not be saved to disk."""
-    told = f"图片已生成，但没能保存：{error.message}"
-    return ModelError(told, cause="storage", billed=Billed.YES, task_valid=True)
+    sentence = f"图片已生成，但没能保存：{error.message}"
+    return ModelError(sentence, cause="storage", billed=Billed.YES, task_valid=True)
 
 
 def _unreadable(ticket: str) -> ModelError:
