@@ -62,8 +62,8 @@ class Condition:
     Thread-safe; repeated calls are ignored.
     """
 
-    def __init__(self, room: str, *, begun: str, ended: str) -> None:
-        self._component = room
+    def __init__(self, component: str, *, begun: str, ended: str) -> None:
+        self._component = component
         self._begun = begun
         self._ended = ended
         self._lock = threading.Lock()

@@ -91,8 +91,8 @@ def _listed_stems(output_dir: Path) -> set[str]:
 
 def max_stem_length(output_dir: Path) -> int:
     """The maximum length of a base name with number and counter in the folder, in UTF-16 units."""
-    room = windows_files.max_name_length(output_dir)
-    return _ANY_UNITS if room is None else min(_ANY_UNITS, room - len(".webp"))
+    max_units = windows_files.max_name_length(output_dir)
+    return _ANY_UNITS if max_units is None else min(_ANY_UNITS, max_units - len(".webp"))
 
 
 def with_counter(stem: str, number: int, max_units: int = _ANY_UNITS) -> str:

@@ -104,16 +104,16 @@ def shown_key(key: str) -> str:
     return key
 
 
-def key_for(upload: ValidatedUpload, digest: str, room: int | None = None) -> str:
-    """The key of a new image, shortened to ``room`` UTF-16 units."""
+def key_for(upload: ValidatedUpload, digest: str, max_units: int | None = None) -> str:
+    """The key of a new image, shortened to ``max_units`` UTF-16 units."""
     stem, ending = _split(upload.filename)
     rest = f"-{upload.width}x{upload.height}-{digest}{ending}"
-    while room is not None and len(stem) > 1 and windows_files.utf16_length(stem + rest) > room:
+    while max_units is not None and len(stem) > 1 and windows_files.utf16_length(stem + rest) > max_units:
         stem = stem[:-1]
     return stem + rest
 
 
-def renamed(key: str, stem: str, room: int | None = None) -> str:
+def renamed(key: str, stem: str, max_units: int | None = None) -> str:
     """The key with a new base name; folder, size and hash are unchanged."""
     folder, slash, name = key.rpartition("/")
     known = _KEY.fullmatch(name)
@@ -121,7 +121,7 @@ def renamed(key: str, stem: str, room: int | None = None) -> str:
         name = f"{stem}-{known['width']}x{known['height']}-{known['digest']}{known['ending']}"
     else:
         name = stem + _split(name)[1]
-    if len(name.encode()) > 240 or (room is not None and windows_files.utf16_length(name) > room):
+    if len(name.encode()) > 240 or (max_units is not None and windows_files.utf16_length(name) > max_units):
         raise InvalidRequest("filename", "名字太长，请短一些")
     return folder + slash + name
 
@@ -177,7 +177,7 @@ def names_of(key: str) -> list[str]:
     return [name for name in (digest_in(key), FILES_URL + quote(key)) if name]
 
 
-def nobody_used(names: Sequence[str]) -> bool:
+def never_used(names: Sequence[str]) -> bool:
     """An ``IsUsed`` for installations without records."""
     return False
 

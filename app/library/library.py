@@ -28,7 +28,7 @@ from app.domain import (
 )
 from app.errors import InvalidRequest, NotFound
 from app.library import catalogue, local
-from app.library.catalogue import THUMBNAILS_URL, Catalogue, IsUsed, media_type_in, media_type_of, nobody_used
+from app.library.catalogue import THUMBNAILS_URL, Catalogue, IsUsed, media_type_in, media_type_of, never_used
 from app.library.local import LocalLibrary
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Library:
         if self._bucket_library:
             self._bucket_library.refresh()
 
-    def empty_trash(self, *, days: int, is_used: IsUsed = nobody_used) -> int:
+    def empty_trash(self, *, days: int, is_used: IsUsed = never_used) -> int:
         """Permanently delete images of the local folder after ``days`` in the trash; returns how many.
 
         Images used by existing records are not deleted. Nothing is deleted from a bucket: other
