@@ -49,7 +49,7 @@ class Ledger(Protocol):
         Raises Conflict when the budget does not allow it.
         """
 
-    def keep_ticket(self, ticket: str) -> None:
+    def keep_ticket(self, task_id: str) -> None:
         """Save the task id before waiting for the result."""
 
 
@@ -58,12 +58,12 @@ def open_provider(settings: Settings) -> Provider:
     return providers.open_provider(settings)
 
 
-def check_budget(settings: Settings, card: ModelSpec) -> None:
+def check_budget(settings: Settings, spec: ModelSpec) -> None:
     """Reject a BUDGET without a known price. Raises SettingError naming the variable to set."""
-    if settings.budget is not None and not card.is_priced:
+    if settings.budget is not None and not spec.is_priced:
         raise SettingError(
             "PRICE_PER_IMAGE",
-            f"设置了 BUDGET，又不知道 {card.name} 每张多少钱，请填每张的价格（元），不收费就填 0",
+            f"设置了 BUDGET，又不知道 {spec.name} 每张多少钱，请填每张的价格（元），不收费就填 0",
         )
 
 
@@ -78,25 +78,25 @@ def generate(
     references: Callable[[], Sequence[Reference]],
     *,
     ledger: Ledger,
-    pause: Sleep,
-    ticket: str | None = None,
+    sleep: Sleep,
+    task_id: str | None = None,
 ) -> GeneratedImage:
     """Generate one image. With a task id it is only fetched, never submitted again.
 
     ``references`` is called just before submitting. Raises ModelError; InvalidRequest, before
     anything is recorded or sent, when the model does not support the request.
     """
-    if ticket is None:
-        for problem in model.card.unsupported(request):
+    if task_id is None:
+        for problem in model.spec.unsupported(request):
             raise problem
         attached = references()
-        ledger.note_send(model.card.price(request), is_free=model.card.is_free(request))
+        ledger.note_send(model.spec.price(request), is_free=model.spec.is_free(request))
         order = model.submit(request, attached)
         if order.image is not None:
             return order.image
-        ticket = order.task_id or ""
-        ledger.keep_ticket(ticket)
-    return model.fetch(ticket, pause)
+        task_id = order.task_id or ""
+        ledger.keep_ticket(task_id)
+    return model.fetch(task_id, sleep)
 
 
 def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> float | None:

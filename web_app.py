@@ -39,7 +39,7 @@ from app.web.middleware.compression import init_compression
 from app.web.middleware.request_log import init_request_log
 from app.web.params import init_url_converters
 from app.web.serializers import init_error_handlers
-from app.web.services import Services, init_services, rooms_of
+from app.web.services import Services, init_services, services_of
 from app.web.views import model as model_views  # noqa: F401 - registers its routes
 from app.web.views import records as records_views  # noqa: F401 - registers its routes
 from app.web.views import samples as samples_views  # noqa: F401 - registers its routes
@@ -59,7 +59,7 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     """Create the app for these settings: the database is created and migrated, no thread is started."""
     model = worker.model if worker else generator.open_provider(settings)
-    generator.check_budget(settings, model.card)
+    generator.check_budget(settings, model.spec)
     init_storage(settings)
     downloads.init_mime_types()
     app = Flask(__name__, root_path=str(_HERE))
@@ -78,8 +78,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     init_request_log(app)
     init_url_converters(app)
     security.init_security(app, password=settings.access_password)
-    body_limits.install(app)
-    store_state.install(app)
+    body_limits.init_body_limits(app)
+    store_state.init_store_state(app)
     init_error_handlers(app)
     init_status_context(app)
     init_compression(app)
@@ -119,10 +119,10 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
     ShutdownHandler(worker).listen()
     try:
         worker.start()
-        print_banner(settings, worker.model.card)
+        print_banner(settings, worker.model.spec)
         if open_browser:
             webbrowser.open(listener.address(settings.host, settings.port))  # the sockets are already bound
-        with rooms_of(app).pool.keep_open():
+        with services_of(app).pool.keep_open():
             server.run()
     finally:
         if not worker.is_stopping:
@@ -200,12 +200,12 @@ def _open_running_instance(taken: listener.PortTaken) -> bool:
     return isinstance(taken, listener.AlreadyServing) and webbrowser.open(taken.address)
 
 
-def print_banner(settings: Settings, card: ModelSpec) -> None:
+def print_banner(settings: Settings, spec: ModelSpec) -> None:
     """Print the address, the model and the paths of the database, the images and the log."""
     print_user(f"AI 图片生成器已启动，请在浏览器打开　{listener.address(settings.host, settings.port)}")
     if others := listener.address_for_others(settings.host, settings.port):
         print_user(f"别的电脑　{others}")
-    print_user(f"模型　{card.label}（{card.name}）" + ("，不联网、不花钱" if card.name == "demo" else ""))
+    print_user(f"模型　{spec.label}（{spec.name}）" + ("，不联网、不花钱" if spec.name == "demo" else ""))
     if settings.missing_keys:
         print_user(f"缺少　{'、'.join(settings.missing_keys)}，请写进 .env 后重新启动")
     for label, path in (
@@ -215,7 +215,7 @@ def print_banner(settings: Settings, card: ModelSpec) -> None:
     ):
         print_user(f"{label}　{path.absolute()}")
     print_user("停止　按 Ctrl+C")
-    log.event("web", "started", port=settings.port, model=card.model_id)
+    log.event("web", "started", port=settings.port, model=spec.model_id)
 
 
 def _log_file(settings: Settings) -> Path:

@@ -22,7 +22,7 @@ import database
 from app.config import Settings
 from app.db.ngrams import normalise
 from app.domain import ImageRequest, ModelSetup, ModelSpec, SavedImage, exact_size
-from app.web.services import rooms_of
+from app.web.services import services_of
 from bench._million import built, prompt
 from database import RecordFilter
 from tests.tricky import TERMS
@@ -151,7 +151,7 @@ def page_promises(many: Path, few: Path) -> Iterator[Promise]:
             for path in (many, few)
         ]
         for app in apps:
-            kept.enter_context(rooms_of(app).pool.keep_open())
+            kept.enter_context(services_of(app).pool.keep_open())
         clients = [app.test_client() for app in apps]
         for what, query, at_most in (
             ("first page", "", 1.5),
@@ -187,7 +187,7 @@ def writing_costs() -> None:
 
 
 def _batch_life(db: database.Connection) -> tuple[float, float]:
-    card = ModelSpec(
+    spec = ModelSpec(
         name="bench",
         label="bench",
         model_id="bench",
@@ -204,7 +204,7 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
     chance = random.Random(4)
     asked = [ImageRequest(prompt=prompt(chance, n), num_images=2) for n in range(5_000)]
     began = time.perf_counter()
-    database.add_batch(db, asked, card=card, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False)
+    database.add_batch(db, asked, spec=spec, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False)
     added = time.perf_counter() - began
     began, turns = time.perf_counter(), 1_000
     for _ in range(turns):

@@ -51,7 +51,7 @@ def oss(clock: Clock) -> Iterator[FakeOss]:
 
 
 @pytest.fixture
-def card() -> ModelSpec:
+def spec() -> ModelSpec:
     """A model that takes everything, at ¥0.22 a picture."""
     return ModelSpec(
         name="test",

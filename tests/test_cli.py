@@ -143,10 +143,10 @@ def test_a_backup_holds_everything_and_opens(house: House, tmp_path: Path) -> No
 
 
 def test_who_goes_back_to_a_backup_is_asked_before_anything_is_ordered_again(
-    house: House, card: ModelSpec, tmp_path: Path
+    house: House, spec: ModelSpec, tmp_path: Path
 ) -> None:
     batch_id, ids = database.add_batch(
-        house.db, [ImageRequest(prompt="雪山")], card=card, stems=["雪山"], is_taken=lambda stem: False
+        house.db, [ImageRequest(prompt="雪山")], spec=spec, stems=["雪山"], is_taken=lambda stem: False
     )
     cli.back_up(house.settings, tmp_path / "b")
     assert database.get_batch(house.db, batch_id).status is BatchStatus.QUEUED
@@ -297,7 +297,7 @@ def test_a_record_is_rebuilt_from_what_its_picture_says(left: Pictures) -> None:
 
 
 def test_a_rebuilt_database_agrees_with_its_pictures_and_finds_them_by_their_words(
-    left: Pictures, card: ModelSpec
+    left: Pictures, spec: ModelSpec
 ) -> None:
     left.keep(1, "雪山下的小屋", "雪山")
     left.keep(2, "橘猫", "猫")
@@ -310,7 +310,7 @@ def test_a_rebuilt_database_agrees_with_its_pictures_and_finds_them_by_their_wor
         found = database.list_records(db, database.RecordFilter(search="小屋"), limit=20, offset=0)
         assert [record.id for record in found] == [1]
         _, ids = database.add_batch(
-            db, [ImageRequest(prompt="狗")], card=card, stems=["狗"], is_taken=lambda stem: False
+            db, [ImageRequest(prompt="狗")], spec=spec, stems=["狗"], is_taken=lambda stem: False
         )
         assert ids == [3]
 

@@ -116,10 +116,10 @@ def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> Non
 def test_a_service_that_hung_up_refuses_until_it_picks_up_and_forgets_nothing() -> None:
     with FakeJimeng() as service:
         settings = Settings(**service.settings(model_timeout=60))
-        ticket = Jimeng(settings).submit(FOX, []).task_id
+        task_id = Jimeng(settings).submit(FOX, []).task_id
         service.hang_up()
         with pytest.raises(urllib.error.URLError):
             ask(f"{service.address}/__ledger")
         service.pick_up()
         _, ledger = ask(f"{service.address}/__ledger")
-        assert [order["ticket"] for order in ledger["orders"]] == [ticket]  # type: ignore[attr-defined]
+        assert [order["task_id"] for order in ledger["orders"]] == [task_id]  # type: ignore[attr-defined]

@@ -52,11 +52,11 @@ def test_two_hundred_plans_leave_out_no_moment_no_trouble_and_no_service() -> No
 class Scene:
     """What a round may leave: one picture kept, one refused, one that nobody knows of."""
 
-    def __init__(self, settings: Settings, db: database.Connection, card: ModelSpec) -> None:
+    def __init__(self, settings: Settings, db: database.Connection, spec: ModelSpec) -> None:
         self.settings = settings
         self.db = db
         requests = [ImageRequest(prompt=f"第 {n} 张") for n in (1, 2, 3)]
-        database.add_batch(db, requests, card=card, stems=["一", "二", "三"], is_taken=lambda _: False)
+        database.add_batch(db, requests, spec=spec, stems=["一", "二", "三"], is_taken=lambda _: False)
         kept, refused, unknown = (self._ordered() for _ in requests)
         self.keep(kept)
         database.fail_record(db, refused, ModelError("审核", cause="moderation", billed=Billed.NO))
@@ -78,7 +78,7 @@ class Scene:
         kept = store.save_image(
             GeneratedImage(content=picture(64, 64, number=1)),
             output_dir=self.settings.output_dir,
-            stem=record.file_stem,
+            stem=record.reserved_stem,
             record_id=record.id,
             embed=text,
         )
@@ -97,8 +97,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(settings: Settings, db: database.Connection, card: ModelSpec) -> Scene:
-    return Scene(settings, db, card)
+def scene(settings: Settings, db: database.Connection, spec: ModelSpec) -> Scene:
+    return Scene(settings, db, spec)
 
 
 def test_the_judge_has_nothing_to_say_where_all_is_well(scene: Scene) -> None:

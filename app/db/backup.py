@@ -57,7 +57,7 @@ class FoundPicture:
 
 
 def empty_trash(
-    db: sqlite3.Connection, *, days: int, remove: Remove, apart: Collection[int] = (), limit: int = 100
+    db: sqlite3.Connection, *, days: int, remove: Remove, exclude: Collection[int] = (), limit: int = 100
 ) -> int:
     """Permanently delete records that were in the trash for ``days``, files first -> number deleted.
 
@@ -67,7 +67,7 @@ def empty_trash(
     next call continues. Files are deleted outside any transaction. Foreign keys of other programs' tables
     are ignored.
     """
-    marked = _mark_expired(db, days=days, apart=apart, limit=limit)
+    marked = _mark_expired(db, days=days, apart=exclude, limit=limit)
     removed = [row["id"] for row in marked if _is_removed(row, remove)]
     with foreign_keys_off(db), transaction(db):
         db.execute(

@@ -27,7 +27,7 @@ def add_batch(
     db: sqlite3.Connection,
     requests: Sequence[ImageRequest],
     *,
-    card: ModelSpec,
+    spec: ModelSpec,
     stems: Sequence[str],
     is_taken: Callable[[str], bool],
     name: str = "",
@@ -38,12 +38,12 @@ def add_batch(
     """Insert a batch and one queued record per image, in one transaction -> (batch id, record ids).
 
     ``stems`` are the preferred file names without extension, one per request; ``is_taken`` returns whether
-    one is in use on disk. Fields that the model does not accept are removed (``card.strip_unsupported``).
+    one is in use on disk. Fields that the model does not accept are removed (``spec.strip_unsupported``).
     ``row_numbers`` default to 1, 2, …
     A ``key`` used within 24 hours inserts nothing and returns its first batch.
     """
     batch_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
-    accepted = [card.strip_unsupported(request) for request in requests]
+    accepted = [spec.strip_unsupported(request) for request in requests]
     while True:
         names = choose_names(db, zip(stems, (r.num_images for r in accepted), strict=True), is_taken)
         with transaction(db):
@@ -51,12 +51,12 @@ def add_batch(
                 return first["batch_id"], first["records"]
             if are_taken(db, names):
                 continue
-            _add_row(db, batch_id, accepted, card=card, name=name, source=source)
+            _add_row(db, batch_id, accepted, spec=spec, name=name, source=source)
             numbers = row_numbers or range(1, len(accepted) + 1)
             ids = []
             for row_number, request, promised in zip(numbers, accepted, names, strict=True):
                 for picture_number, stem in enumerate(promised, 1):
-                    fields = _record_fields(request, card, batch_id, row_number, picture_number, stem)
+                    fields = _record_fields(request, spec, batch_id, row_number, picture_number, stem)
                     ids.append(_add_record(db, fields))
             touch(db, ids)
             keep_answer(db, key, {"batch_id": batch_id, "records": ids})
@@ -68,7 +68,7 @@ def _add_row(
     batch_id: str,
     requests: Sequence[ImageRequest],
     *,
-    card: ModelSpec,
+    spec: ModelSpec,
     name: str,
     source: str,
 ) -> None:
@@ -83,16 +83,16 @@ def _add_row(
             "source": source,
             "total": sum(request.num_images for request in requests),
             "estimated": micros(
-                sum(((card.price(r) or Decimal(0)) * r.num_images for r in requests), Decimal(0))
+                sum(((spec.price(r) or Decimal(0)) * r.num_images for r in requests), Decimal(0))
             ),
-            "is_priced": card.is_priced,
+            "is_priced": spec.is_priced,
             "priority": 0 if source == "batch" else 1,
         },
     )
 
 
 def _record_fields(
-    request: ImageRequest, card: ModelSpec, batch_id: str, row_number: int, picture_number: int, stem: str
+    request: ImageRequest, spec: ModelSpec, batch_id: str, row_number: int, picture_number: int, stem: str
 ) -> dict[str, object]:
     return {
         "prompt": request.prompt,
@@ -105,7 +105,7 @@ def _record_fields(
         "sample_images": sample_images_text(request.sample_images),
         "batch_id": batch_id,
         "status": Status.QUEUED,
-        "model": card.model_id,
+        "model": spec.model_id,
         "row_number": row_number,
         "picture_number": picture_number,
         "file_stem": stem,

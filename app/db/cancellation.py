@@ -79,7 +79,7 @@ def uncancel_records(
     batch_id: str,
     ids: list[int] | None = None,
     *,
-    card: ModelSpec,
+    spec: ModelSpec,
     paused: bool = False,
 ) -> int:
     """Requeue cancelled records of a batch -> how many; all, or those among ``ids``.
@@ -102,7 +102,7 @@ def uncancel_records(
                 "ids": None if ids is None else json.dumps(ids),
             },
         ).fetchall()
-        queue_in_batch(db, batch_id, [row["id"] for row in rows], card=card, paused=paused)
+        queue_in_batch(db, batch_id, [row["id"] for row in rows], spec=spec, paused=paused)
     return len(rows)
 
 

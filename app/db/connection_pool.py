@@ -18,20 +18,20 @@ class ConnectionPool:
         self._idle: list[Connection] = []
         self._keeps = False
 
-    def take(self) -> Connection:
+    def acquire(self) -> Connection:
         """Get a connection for exclusive use, until ``give_back``.
 
         Raises StoreLost when the file does not exist.
         """
         with self._lock:
             db = self._idle.pop() if self._idle else None
-        if db and not db.trouble():
+        if db and not db.problem():
             return db
         if db:
             db.close()
         return connect(self._path, one_thread=False)
 
-    def give_back(self, db: Connection) -> None:
+    def release(self, db: Connection) -> None:
         """Return a connection to the pool."""
         with self._lock:
             if self._keeps and not db.in_transaction:
@@ -40,13 +40,13 @@ class ConnectionPool:
         db.close()
 
     @contextmanager
-    def lend(self) -> Iterator[Connection]:
+    def connection(self) -> Iterator[Connection]:
         """Get a connection for the body."""
-        db = self.take()
+        db = self.acquire()
         try:
             yield db
         finally:
-            self.give_back(db)
+            self.release(db)
 
     @contextmanager
     def keep_open(self) -> Iterator[None]:

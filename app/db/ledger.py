@@ -64,7 +64,7 @@ def open_charge(
     return int(row["id"])
 
 
-def save_task_id(db: sqlite3.Connection, record: Record, ticket: str) -> None:
+def save_task_id(db: sqlite3.Connection, record: Record, task_id: str) -> None:
     """Store the provider's task id (column ``ticket``) before polling starts.
 
     Does nothing when the claim was lost: the record then holds the new owner's task id.
@@ -72,7 +72,7 @@ def save_task_id(db: sqlite3.Connection, record: Record, ticket: str) -> None:
     with transaction(db):
         if not still_owned(db, record, Status.RUNNING, Status.UNKNOWN):
             return
-        fields = {"record_id": record.id, "ticket": ticket}
+        fields = {"record_id": record.id, "ticket": task_id}
         db.execute(
             """
             UPDATE sends
@@ -162,7 +162,7 @@ def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
 
 
 def check_affordable(
-    db: sqlite3.Connection, batch_id: str, *, card: ModelSpec, budget: Decimal | None
+    db: sqlite3.Connection, batch_id: str, *, spec: ModelSpec, budget: Decimal | None
 ) -> None:
     """Raises BudgetReached when a resumed batch would be paused again at once.
 
@@ -178,8 +178,8 @@ def check_affordable(
         """,
         {"id": batch_id},
     ).fetchone()
-    if waiting is not None and waiting["ticket"] is None:
-        _check_budget(db, card.price(to_record(waiting).request), budget)
+    if waiting is not None and waiting["task_id"] is None:
+        _check_budget(db, spec.price(to_record(waiting).request), budget)
 
 
 def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal | None) -> None:

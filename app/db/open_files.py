@@ -30,7 +30,7 @@ class OpenConnection(sqlite3.Connection):
         """Record -wal and -shm; after the first read SQLite keeps them until it closes."""
         self.beside = self.beside or _files_beside(self.path)
 
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Why this connection must not write, as one sentence; empty when its files are unchanged."""
         now = file_id(self.path)
         if now is None:
@@ -45,7 +45,7 @@ class OpenConnection(sqlite3.Connection):
     def require_same_files(self) -> None:
         """Raises StoreLost when the files have changed; inside a transaction, before its first write."""
         self.note_files_beside()
-        if trouble := self.trouble():
+        if trouble := self.problem():
             raise StoreLost(trouble)
 
 
@@ -72,7 +72,7 @@ def lost(db: sqlite3.Connection, error: BaseException) -> StoreLost | None:
     """The exception to raise when missing, replaced or damaged files caused the error; else None."""
     if not (isinstance(db, OpenConnection) and isinstance(error, sqlite3.Error)):
         return None
-    if trouble := db.trouble():
+    if trouble := db.problem():
         return StoreLost(trouble)
     return StoreDamaged(damage_text(db.path, str(error))) if is_damage(error) else None
 

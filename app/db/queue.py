@@ -117,7 +117,7 @@ def claim_record(
         ).fetchall()
         if not rows:
             return None
-        if rows[0]["lapses"]:
+        if rows[0]["crash_count"]:
             close_free_charges(db, rows[0]["id"])
         version = touch(db, [rows[0]["id"]])
     return replace(to_record(rows[0]), version=version)
@@ -178,7 +178,7 @@ def _list_stalled(db: sqlite3.Connection, condition: str, now: float) -> list[Re
 def _outcome_of_stalled(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelError]:
     sql = "SELECT 1 FROM sends WHERE record_id = :id AND outcome = 'open' AND NOT is_free"
     sent = db.execute(sql, {"id": record.id}).fetchone() is not None
-    if sent and record.ticket is None:
+    if sent and record.task_id is None:
         text = "发出后程序中断，结果未知，可能已计费"
         return Status.UNKNOWN, ModelError(text, cause="interrupted", billed=Billed.UNKNOWN)
     text = "多次中断，已停止自动重试，可以手动重试"
@@ -280,7 +280,7 @@ def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
 def finish_record(
     db: sqlite3.Connection,
     record: Record,
-    kept: SavedImage,
+    saved: SavedImage,
     *,
     seed: int | None = None,
     to_bucket: bool = False,
@@ -304,23 +304,23 @@ def finish_record(
             """,
             {
                 "id": record.id,
-                "filename": kept.filename,
-                "image_path": f"/output/{kept.filename}",
-                "width": kept.width,
-                "height": kept.height,
-                "format": kept.format,
-                "file_size": kept.file_size,
-                "sha256": kept.sha256,
+                "filename": saved.filename,
+                "image_path": f"/output/{saved.filename}",
+                "width": saved.width,
+                "height": saved.height,
+                "format": saved.format,
+                "file_size": saved.file_size,
+                "sha256": saved.sha256,
                 "seed": seed,
             },
         )
         if to_bucket:
-            note_output_copy(db, record.id, kept.filename)
+            note_output_copy(db, record.id, saved.filename)
         else:
             note_no_copy(db, [record.id])
         close_charges(db, record.id, Billed.YES)
         touch(db, [record.id])
-        text = f"{row_label(record)}：已保存 {kept.filename}（{kept.width}×{kept.height}）"
+        text = f"{row_label(record)}：已保存 {saved.filename}（{saved.width}×{saved.height}）"
         add_log(db, record.batch_id, "info", text, record.id)
         finish_if_done(db, record.batch_id)
     return True

@@ -19,14 +19,14 @@ def retry_records(
     batch_id: str,
     ids: list[int] | None = None,
     *,
-    card: ModelSpec,
+    spec: ModelSpec,
     key: RequestKey | None = None,
 ) -> int:
     """Requeue failed records of a batch -> how many.
 
     ``unknown``, cancelled and charged records only when listed in ``ids``. A used ``key`` queues nothing.
     A valid task id is fetched, so that nothing is submitted twice; records without one are submitted to
-    ``card``, the current model. A paused batch stays paused, since resuming would start its other records.
+    ``spec``, the current model. A paused batch stays paused, since resuming would start its other records.
     Without ``ids``, records that the model does not support are skipped. Raises Conflict when a listed record
     cannot be retried, has a task id of another model, or when the model supports none.
     """
@@ -34,15 +34,15 @@ def retry_records(
         if first := find_answer(db, key):
             return int(first["records"])
         if ids is None:
-            ids = _not_charged(db, batch_id, card)
+            ids = _not_charged(db, batch_id, spec)
         else:
             _check_ended(db, batch_id, ids)
-        queue_in_batch(db, batch_id, ids, card=card)
+        queue_in_batch(db, batch_id, ids, spec=spec)
         keep_answer(db, key, {"records": len(ids)})
     return len(ids)
 
 
-def _not_charged(db: sqlite3.Connection, batch_id: str, card: ModelSpec) -> list[int]:
+def _not_charged(db: sqlite3.Connection, batch_id: str, spec: ModelSpec) -> list[int]:
     """The failed records of a batch that were not charged. Raises Conflict when all of them were."""
     sql = f"""
         SELECT id, ({NOT_CHARGED}) AS is_free
@@ -53,7 +53,7 @@ def _not_charged(db: sqlite3.Connection, batch_id: str, card: ModelSpec) -> list
     ids = [row["id"] for row in failed if row["is_free"]]
     if failed and not ids:
         raise Conflict(f"失败的 {len(failed)} 张都已计费，没有重试；要再付一次，请逐张点「重试」")
-    return list_supported(db, ids, card=card) or ids
+    return list_supported(db, ids, spec=spec) or ids
 
 
 def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> None:
@@ -66,16 +66,16 @@ def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> N
 
 
 def queue_in_batch(
-    db: sqlite3.Connection, batch_id: str, ids: Sequence[int], *, card: ModelSpec, paused: bool = False
+    db: sqlite3.Connection, batch_id: str, ids: Sequence[int], *, spec: ModelSpec, paused: bool = False
 ) -> None:
     """``requeue`` records of one batch and activate it; inside a transaction.
 
     A paused batch stays paused; with ``paused`` an ended one becomes paused too.
     """
-    to_submit = requeue(db, ids, card=card)
+    to_submit = requeue(db, ids, spec=spec)
     if not ids:
         return
-    check_model(db, batch_id, card.model_id)
+    check_model(db, batch_id, spec.model_id)
     begun = db.execute(
         """
         UPDATE batches
@@ -90,21 +90,21 @@ def queue_in_batch(
     add_log(db, batch_id, "info", text)
 
 
-def list_supported(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelSpec) -> list[int]:
-    """The ids whose records have a task id or a request that ``card``'s model supports."""
+def list_supported(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> list[int]:
+    """The ids whose records have a task id or a request that ``spec``'s model supports."""
     records = records_of(db, ids)
-    return [record.id for record in records if record.ticket or not card.unsupported(record.request)]
+    return [record.id for record in records if record.task_id or not spec.unsupported(record.request)]
 
 
-def requeue(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelSpec) -> int:
+def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> int:
     """Reset records to queued, keeping task ids -> how many must be submitted; inside a transaction.
 
-    Those with a task id are fetched, also while the batch is paused. The others are submitted to ``card``
+    Those with a task id are fetched, also while the batch is paused. The others are submitted to ``spec``
     without the fields it does not accept. Raises Conflict when it does not support a request.
     """
     records = records_of(db, ids)
     for record in records:
-        request = record.request if record.ticket else _supported_request(card, record)
+        request = record.request if record.task_id else _supported_request(spec, record)
         db.execute(
             """
             UPDATE generation_records
@@ -115,17 +115,17 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, card: ModelSpec) -> i
             """,
             {
                 "id": record.id,
-                "model": record.model if record.ticket else card.model_id,
+                "model": record.model if record.task_id else spec.model_id,
                 "seed": request.seed,
                 "steps": request.steps,
             },
         )
     touch(db, ids)
-    return sum(record.ticket is None for record in records)
+    return sum(record.task_id is None for record in records)
 
 
-def _supported_request(card: ModelSpec, record: Record) -> ImageRequest:
-    for problem in card.unsupported(record.request):
+def _supported_request(spec: ModelSpec, record: Record) -> ImageRequest:
+    for problem in spec.unsupported(record.request):
         place, why = row_label(record), problem.message
         raise Conflict(f"{place}：现在的模型不能重试，{why}；请换回 {record.model}，或改了再做")
-    return card.strip_unsupported(record.request)
+    return spec.strip_unsupported(record.request)

@@ -13,9 +13,10 @@ MICROS = 1_000_000
 RECORD = """
     id, created_at, prompt, negative_prompt, aspect_ratio, resolution, width, height, num_images, seed, steps,
     sample_images, image_path, filename, batch_id, status, model, error, cause, cost_micros, at_stake_micros,
-    favourite, started_at, finished_at, deleted_at, row_number, picture_number, file_stem, requested_filename,
-    ticket, attempts, retries, throttled, not_before, version, file_size, sha256,
-    lapses, cost_unpriced, at_stake_unpriced
+    favourite, started_at, finished_at, deleted_at, row_number, picture_number,
+    file_stem AS reserved_stem, requested_filename,
+    ticket AS task_id, attempts, retries, throttled AS throttle_count, not_before, version, file_size, sha256,
+    lapses AS crash_count, cost_unpriced, at_stake_unpriced
 """
 NUMBERS = ("width", "height", "num_images", "seed", "steps")
 _STATUSES = frozenset(Status)

@@ -46,7 +46,7 @@ class StoreGuard:
         self._checked: tuple[int, int] | None = None  # and when the pages were last checked
         self._next_check = 0.0
 
-    def complaint(self) -> str:
+    def problem(self) -> str:
         """Why nothing may be submitted or written, as one sentence; empty when there is no problem."""
         return self._damage or self.away()
 
@@ -68,20 +68,20 @@ class StoreGuard:
         A removed ``-wal`` is still open in that connection, so it is checkpointed into the main file at once.
         """
         self._main = self._main or db.main
-        trouble = db.trouble()
+        trouble = db.problem()
         if not trouble:
             self._note_version(db)
             db.note_files_beside()
         if trouble and file_id(self._path) == db.main:
             db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
         self._away = trouble
-        return self.complaint()
+        return self.problem()
 
     def require(self, db: OpenConnection) -> None:
         """Raises StoreLost or StoreDamaged when nothing may be submitted; call before each submission."""
         with self._lock:
             self._main = self._main or db.main
-            if trouble := self.complaint() or db.trouble():
+            if trouble := self.problem() or db.problem():
                 raise StoreLost(trouble)
             self._note_version(db)
             self._compare()
@@ -92,7 +92,7 @@ class StoreGuard:
 
     def check(self) -> bool:
         """Check the pages if the file has changed and a check is due -> whether it ran."""
-        if self.complaint() or self._changed() == self._checked or self._clock() < self._next_check:
+        if self.problem() or self._changed() == self._checked or self._clock() < self._next_check:
             return False
         with self._lock:
             self._compare()

@@ -102,18 +102,18 @@ def count_unresolved(db: sqlite3.Connection, *, model: str) -> UnresolvedCounts:
     )
 
 
-def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelSpec) -> RequeueResult:
+def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, spec: ModelSpec) -> RequeueResult:
     """Fetch submitted records again by task id; nothing is resubmitted. ``ids=None``: all with a task id.
 
     Paused and cancelled batches stay so. Raises Conflict when a listed record cannot be fetched.
     """
     with transaction(db):
-        rows = _select_unknown(db, ids, "ticket IS NOT NULL AND model = :model", card)
+        rows = _select_unknown(db, ids, "ticket IS NOT NULL AND model = :model", spec)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("有的图片没有编号可以取回，或不是现在的模型下的单，请刷新后再选")
 
         def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
-            requeue(db, batch_ids, card=card)
+            requeue(db, batch_ids, spec=spec)
             if state == "finished":
                 _set_state(db, batch_id, "active")
             add_log(db, batch_id, "info", f"取回 {len(batch_ids)} 张，不会再下单")
@@ -122,7 +122,7 @@ def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelSpe
 
 
 def resubmit(
-    db: sqlite3.Connection, ids: Sequence[int] | None, *, card: ModelSpec, key: RequestKey | None = None
+    db: sqlite3.Connection, ids: Sequence[int] | None, *, spec: ModelSpec, key: RequestKey | None = None
 ) -> RequeueResult:
     """Submit these records again, at their price. ``ids=None``: all without a task id.
 
@@ -133,11 +133,11 @@ def resubmit(
     with transaction(db):
         if first := find_answer(db, key):
             return RequeueResult(**first)
-        rows = _select_unknown(db, ids, "1" if ids is not None else "ticket IS NULL", card)
+        rows = _select_unknown(db, ids, "1" if ids is not None else "ticket IS NULL", spec)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
         if ids is None:
-            able = set(list_supported(db, [row["id"] for row in rows], card=card))
+            able = set(list_supported(db, [row["id"] for row in rows], spec=spec))
             rows = [row for row in rows if row["id"] in able] or rows
 
         def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
@@ -145,8 +145,8 @@ def resubmit(
                 "UPDATE generation_records SET ticket = NULL WHERE id IN (SELECT value FROM json_each(?))",
                 [json.dumps(batch_ids)],
             )
-            requeue(db, batch_ids, card=card)
-            check_model(db, batch_id, card.model_id)
+            requeue(db, batch_ids, spec=spec)
+            check_model(db, batch_id, spec.model_id)
             if state != "paused":
                 _set_state(db, batch_id, "active")
             add_log(db, batch_id, "info", f"重新下单 {len(batch_ids)} 张，之前的可能已计费")
@@ -259,7 +259,7 @@ def _recompute_and_log(db: sqlite3.Connection, ids: Sequence[int], words: str) -
 
 
 def _select_unknown(
-    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, card: ModelSpec
+    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, spec: ModelSpec
 ) -> list[sqlite3.Row]:
     """The ``unknown`` records among ``ids`` (None: all) -> rows of id, batch_id and the batch's state."""
     which = _UNRESOLVED if ids is None else "id IN (SELECT value FROM json_each(:ids))"
@@ -274,7 +274,7 @@ def _select_unknown(
         JOIN batches ON batches.id = records.batch_id
         ORDER BY records.id
         """,
-        {"ids": json.dumps(ids), "model": card.model_id},
+        {"ids": json.dumps(ids), "model": spec.model_id},
     ).fetchall()
 
 

@@ -148,7 +148,7 @@ class ModelSpec:
     negative_prompt  "field" = a field of its own, "folded" = appended to the prompt
     prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
                      ``price_extra_reference`` is added for each reference after the first
-    free_by_nature   runs in this process or on the user's own server: while no price is configured, a
+    self_hosted      runs in this process or on the user's own server: while no price is configured, a
                      request is never charged, whatever its outcome. A price of 0 alone does not imply that
     setup            content of the model page
     notes            field name -> why the model ignores it, or what happens to it
@@ -167,9 +167,9 @@ class ModelSpec:
     prices: Mapping[str, Decimal]
     setup: ModelSetup
     price_extra_reference: Decimal = Decimal(0)
-    free_by_nature: bool = False
+    self_hosted: bool = False
     reference_limits: ReferenceLimits | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
+    field_notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def local_reference_problem(self) -> str:
@@ -203,7 +203,7 @@ class ModelSpec:
 
     def is_free(self, request: ImageRequest) -> bool:
         """Whether this request can never be charged, so that it is safe to resubmit."""
-        return self.free_by_nature and self.price(request) == 0
+        return self.self_hosted and self.price(request) == 0
 
     def validate(
         self, request: ImageRequest, facts: Mapping[str, ReferenceInfo] = MappingProxyType({})
@@ -228,7 +228,10 @@ class ModelSpec:
             text = f"{self.label} 没有 {request.aspect_ratio} 的 {request.resolution}，可选：{offered}"
             found.append(InvalidRequest("resolution", text))
         if len(request.sample_images) > self.max_references:
-            text = self.notes.get("sample_images") or f"{self.label} 最多接受 {self.max_references} 张参考图"
+            text = (
+                self.field_notes.get("sample_images")
+                or f"{self.label} 最多接受 {self.max_references} 张参考图"
+            )
             found.append(InvalidRequest("sample_images", text))
         return found
 
@@ -262,9 +265,9 @@ class Record:
 
     Times are UTC, ``YYYY-MM-DD HH:MM:SS`` (with milliseconds for started and finished). ``cost`` is CNY
     charged for it, ``at_stake`` CNY possibly charged (outcome unknown); None: the price is unknown.
-    ``filename`` and ``image_path`` are empty until the picture is saved; ``file_stem`` is the base name
-    reserved when queued. ``version`` is the global change counter at its last change. ``ticket`` is the
-    provider's task id, ``lapses`` the number of worker crashes. ``not_before`` is a Unix time.
+    ``filename`` and ``image_path`` are empty until the picture is saved; ``reserved_stem`` is the base name
+    reserved when queued. ``version`` is the global change counter at its last change. ``task_id`` is the
+    provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time.
     """
 
     id: int
@@ -294,22 +297,22 @@ class Record:
     deleted_at: str | None
     row_number: int
     picture_number: int
-    file_stem: str
+    reserved_stem: str
     requested_filename: str
-    ticket: str | None
+    task_id: str | None
     attempts: int
     retries: int
-    throttled: int
+    throttle_count: int
     not_before: float
     version: int
     file_size: int | None = None
     sha256: str = ""
-    lapses: int = 0
+    crash_count: int = 0
 
     @property
     def charged(self) -> bool:
         """Whether it ended charged and without a task id to fetch: a retry is charged again."""
-        return self.status in (Status.FAILED, Status.CANCELLED) and self.ticket is None and self.cost != 0
+        return self.status in (Status.FAILED, Status.CANCELLED) and self.task_id is None and self.cost != 0
 
     @property
     def request(self) -> ImageRequest:

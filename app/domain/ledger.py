@@ -25,7 +25,7 @@ def known_amount(amount: Decimal, unpriced: int) -> Decimal | None:
 class Charge:
     """One line of the ledger. Its record may be deleted; ``settled_at`` is set when it was resolved by hand.
 
-    ``price`` is CNY; None if unknown. ``ticket`` is the provider's task id.
+    ``price`` is CNY; None if unknown. ``task_id`` is the provider's task id.
     """
 
     id: int
@@ -38,7 +38,7 @@ class Charge:
     price: Decimal | None
     outcome: str
     cause: str
-    ticket: str
+    task_id: str
     sent_at: str
     closed_at: str | None
     settled_at: str | None
@@ -62,12 +62,12 @@ class SpendTotals:
     pictures: int = 0
     unpriced_pictures: int = 0
     unknown: Decimal = Decimal(0)
-    unknown_sends: int = 0
+    unknown_charges: int = 0
     unpriced_unknown: int = 0
     open: Decimal = Decimal(0)
-    open_sends: int = 0
+    open_charges: int = 0
     unpriced_open: int = 0
-    unpaid_sends: int = 0
+    unpaid_charges: int = 0
 
     @classmethod
     def of(cls, send: Charge) -> "SpendTotals":
@@ -76,10 +76,10 @@ class SpendTotals:
         if send.outcome == "billed":
             return cls(billed=price, pictures=1, unpriced_pictures=unpriced)
         if send.outcome == "unknown":
-            return cls(unknown=price, unknown_sends=1, unpriced_unknown=unpriced)
+            return cls(unknown=price, unknown_charges=1, unpriced_unknown=unpriced)
         if send.outcome == "open":
-            return cls(open=price, open_sends=1, unpriced_open=unpriced)
-        return cls(unpaid_sends=1)
+            return cls(open=price, open_charges=1, unpriced_open=unpriced)
+        return cls(unpaid_charges=1)
 
     def __add__(self, other: "SpendTotals") -> "SpendTotals":
         sums = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
@@ -88,7 +88,7 @@ class SpendTotals:
     @property
     def sends(self) -> int:
         """Number of charges."""
-        return self.pictures + self.unknown_sends + self.open_sends + self.unpaid_sends
+        return self.pictures + self.unknown_charges + self.open_charges + self.unpaid_charges
 
     @property
     def unpriced(self) -> int:
@@ -129,7 +129,7 @@ class UnresolvedCharge:
     @property
     def collectable(self) -> bool:
         """Whether its result can be fetched by its task id."""
-        return self.is_unknown and bool(self.record and self.record.ticket and self.record.batch_id)
+        return self.is_unknown and bool(self.record and self.record.task_id and self.record.batch_id)
 
     @property
     def orderable(self) -> bool:

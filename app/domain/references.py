@@ -114,11 +114,11 @@ class LibraryImage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryPage:
     """A page of the library. ``listed_at`` is the Unix time of a cached list, None for a fresh one;
-    ``is_stale``: the list is out of date, ``trouble``: why it could not be refreshed."""
+    ``is_stale``: the list is out of date, ``problem``: why it could not be refreshed."""
 
     images: tuple[LibraryImage, ...]
     total: int
     source: str
     listed_at: float | None = None
     is_stale: bool = False
-    trouble: str = ""
+    problem: str = ""

@@ -106,7 +106,7 @@ class Library:
         bucket = self._bucket_library
         if bucket is None:
             return page
-        return replace(page, listed_at=bucket.listed_at, is_stale=bucket.is_stale, trouble=bucket.trouble)
+        return replace(page, listed_at=bucket.listed_at, is_stale=bucket.is_stale, problem=bucket.trouble)
 
     def image(self, key: str) -> LibraryImage:
         """One image by key. Raises NotFound."""

@@ -30,4 +30,4 @@ def open_provider(settings: Settings) -> Provider:
 
 def list_specs(settings: Settings) -> list[ModelSpec]:
     """Return the spec of every image model under these settings, whether or not its keys are set."""
-    return [open_one(settings).card for open_one in _PROVIDERS.values()]
+    return [open_one(settings).spec for open_one in _PROVIDERS.values()]

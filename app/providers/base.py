@@ -40,13 +40,13 @@ class Provider(Protocol):
     """A client of one service. Methods raise only ModelError for failures of the service."""
 
     @property
-    def card(self) -> ModelSpec:
+    def spec(self) -> ModelSpec:
         """The spec: what the model accepts and costs."""
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit once. The only call that costs money: never retried internally."""
 
-    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
+    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Wait for a submitted task and fetch its image. Free; may be repeated with the same task id."""
 
     def check_key(self) -> KeyCheck:

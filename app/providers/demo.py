@@ -86,7 +86,7 @@ class Demo:
     """The provider ``demo``; see ``base.Provider``."""
 
     def __init__(self, settings: Settings) -> None:
-        self.card = ModelSpec(
+        self.spec = ModelSpec(
             name="demo",
             label="演示",
             model_id="demo",
@@ -98,19 +98,19 @@ class Demo:
             takes_seed=True,
             takes_steps=True,
             prices=prices(settings.price_per_image, Decimal(0)),
-            free_by_nature=True,
+            self_hosted=True,
             setup=_SETUP,
-            notes=_NOTES,
+            field_notes=_NOTES,
         )
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Draw the image; a random seed is chosen when none is given, and returned."""
         seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
         return SubmitResult(
-            image=GeneratedImage(content=draw(request, self.card.size(request), seed, references), seed=seed)
+            image=GeneratedImage(content=draw(request, self.spec.size(request), seed, references), seed=seed)
         )
 
-    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
+    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Raise ModelError: there are no task ids."""
         raise ModelError("演示图没有可以再取的，请重新生成", cause="expired", billed=Billed.NO)
 

@@ -55,9 +55,9 @@ class Downloads:
                     return content
         raise self._failure("转向次数太多")
 
-    def fetch_with_retries(self, url: str, pause: Sleep) -> bytes:
+    def fetch_with_retries(self, url: str, sleep: Sleep) -> bytes:
         """As ``fetch``, up to 4 times with growing pauses: for URLs that cannot be renewed."""
-        waiting = Backoff(self._timeout, pause)
+        waiting = Backoff(self._timeout, sleep)
         for _ in range(_FETCHES - 1):
             try:
                 return self.fetch(url)

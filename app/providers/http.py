@@ -153,9 +153,9 @@ class ServiceClient:
 class Backoff:
     """Pauses between polls, growing from 1 s to 3 s, until ``seconds`` have passed."""
 
-    def __init__(self, seconds: float, pause: Sleep) -> None:
+    def __init__(self, seconds: float, sleep: Sleep) -> None:
         self._seconds = seconds
-        self._pause = pause
+        self._sleep = sleep
         self._started = time.monotonic()
         self._paused = 0.0
 
@@ -166,7 +166,7 @@ class Backoff:
             return False
         rest = min(max(1.0, self._paused / 8), 3.0, left)
         self._paused += rest
-        self._pause(rest)
+        self._sleep(rest)
         return True
 
 

@@ -79,7 +79,7 @@ class Jimeng:
         )
         self._rhythm = LatencyEstimate()
         self._ordered: dict[str, float] = {}  # task id -> monotonic submission time, until fetched
-        self.card = _card(settings)
+        self.spec = _spec(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. Its id is always text: it is too long for a number."""
@@ -96,11 +96,11 @@ class Jimeng:
         self._ordered[str(task_id)] = time.monotonic()
         return SubmitResult(task_id=str(task_id))
 
-    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
+    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Poll until the task is done, then download the image; an expired URL is requested again."""
-        ordered_at = self._ordered.pop(ticket, None)
-        with Poller(self._rhythm, self._timeout, pause, ordered_at=ordered_at) as poller:
-            return self._wait_and_fetch(ticket, poller)
+        ordered_at = self._ordered.pop(task_id, None)
+        with Poller(self._rhythm, self._timeout, sleep, ordered_at=ordered_at) as poller:
+            return self._wait_and_fetch(task_id, poller)
 
     def check_key(self) -> KeyCheck:
         """Query a task that does not exist: the signature is checked, and the call is free."""
@@ -113,10 +113,10 @@ class Jimeng:
             raise problem
         return key_check.known_to(LABEL)
 
-    def _wait_and_fetch(self, ticket: str, poller: Poller) -> GeneratedImage:
+    def _wait_and_fetch(self, task_id: str, poller: Poller) -> GeneratedImage:
         fetches = 0
         while poller.wait():
-            finished = self._look(ticket)
+            finished = self._look(task_id)
             if finished:
                 poller.finished()
                 fetches += 1
@@ -128,7 +128,7 @@ class Jimeng:
         raise _too_slow()
 
     def _order_body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
-        size = self.card.size(request)
+        size = self.spec.size(request)
         body: dict[str, Any] = {
             "req_key": self._req_key,
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
@@ -140,10 +140,10 @@ class Jimeng:
             body["image_urls"] = [_address(reference) for reference in references]
         return body
 
-    def _look(self, ticket: str) -> Mapping[str, Any] | None:
+    def _look(self, task_id: str) -> Mapping[str, Any] | None:
         """Poll once; returns the finished task's data, None while it is running or the poll fails."""
         options = json.dumps({"return_url": True}, separators=(",", ":"))
-        body = {"req_key": self._req_key, "task_id": ticket, "req_json": options}
+        body = {"req_key": self._req_key, "task_id": task_id, "req_json": options}
         address, headers, content = self._call("CVSync2AsyncGetResult", body)
         try:
             answer = self._line.post(address, headers=headers, content=content)
@@ -177,7 +177,7 @@ class Jimeng:
         return f"{parts.scheme}://{parts.netloc}/?{canonical_query(query)}", headers, content
 
 
-def _card(settings: Settings) -> ModelSpec:
+def _spec(settings: Settings) -> ModelSpec:
     newer = "seedream46" in settings.jimeng_req_key
     published = {pair: Size(width=w, height=h) for pair, (w, h) in _PUBLISHED.items()}
     return ModelSpec(
@@ -194,7 +194,7 @@ def _card(settings: Settings) -> ModelSpec:
         takes_steps=False,
         prices=prices(settings.price_per_image, PRICE),
         setup=_SETUP,
-        notes=_NOTES,
+        field_notes=_NOTES,
     )
 
 

@@ -68,7 +68,7 @@ class OpenAIImages:
         self._model = settings.openai_image_model
         self._line = ServiceClient(LABEL, settings.openai_base_url, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, settings.openai_base_url, timeout=settings.model_timeout)
-        self.card = _card(settings)
+        self.spec = _spec(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image; returns the image itself, or its URL as the task id."""
@@ -87,9 +87,9 @@ class OpenAIImages:
         answer = self._line.post_once(f"{self._base}/images/{path}", headers=headers, content=content)
         return self._read(answer)
 
-    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
+    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Download the image from the URL that submit returned."""
-        return GeneratedImage(content=self._downloads.fetch_with_retries(ticket, pause))
+        return GeneratedImage(content=self._downloads.fetch_with_retries(task_id, sleep))
 
     def check_key(self) -> KeyCheck:
         """Check the key by listing the models."""
@@ -102,7 +102,7 @@ class OpenAIImages:
             "model": self._model,
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
             "n": 1,
-            "size": str(self.card.size(request)),
+            "size": str(self.spec.size(request)),
         }
         if self._model.startswith("dall-e"):
             fields["response_format"] = "b64_json"
@@ -132,7 +132,7 @@ class OpenAIImages:
         if not code and not words:
             return unrecognised(LABEL, answer)
         code, words = redacted(code, self._key), redacted(words, self._key)
-        return _error_for(answer.status, code, words, free=self.card.costs_nothing)
+        return _error_for(answer.status, code, words, free=self.spec.costs_nothing)
 
 
 def _error_for(status: int, code: str, words: str, *, free: bool) -> ModelError:
@@ -163,7 +163,7 @@ def _refused(text: str, code: str, *, cause: str, pauses_batch: bool = False) ->
     return ModelError(f"{text}（{code}）", cause=cause, billed=Billed.NO, pauses_batch=pauses_batch)
 
 
-def _card(settings: Settings) -> ModelSpec:
+def _spec(settings: Settings) -> ModelSpec:
     return ModelSpec(
         name="openai",
         label=settings.openai_image_model,
@@ -177,5 +177,5 @@ def _card(settings: Settings) -> ModelSpec:
         takes_steps=False,
         prices=prices(settings.price_per_image),
         setup=_SETUP,
-        notes=_NOTES,
+        field_notes=_NOTES,
     )

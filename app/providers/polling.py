@@ -72,12 +72,12 @@ class Poller:
     """Schedules the polls of one task, each after a pause, until ``seconds`` have passed."""
 
     def __init__(
-        self, rhythm: LatencyEstimate, seconds: float, pause: Sleep, *, ordered_at: float | None
+        self, rhythm: LatencyEstimate, seconds: float, sleep: Sleep, *, ordered_at: float | None
     ) -> None:
         """``ordered_at`` is a monotonic time; None: submitted by an earlier process, may be done."""
         self._rhythm = rhythm
         self._seconds = seconds
-        self._pause = pause
+        self._sleep = sleep
         self._is_new = ordered_at is not None
         self._started = time.monotonic() if ordered_at is None else ordered_at
         self._paused = 0.0
@@ -101,7 +101,7 @@ class Poller:
         self._not_yet = self._elapsed()
         self._looks += 1
         self._paused += rest
-        self._pause(rest)
+        self._sleep(rest)
         return True
 
     def finished(self) -> None:

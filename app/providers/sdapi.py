@@ -58,7 +58,7 @@ class SdApi:
         self._base, self._headers = _address_and_headers(settings.sdapi_url)
         self._line = ServiceClient(LABEL, self._base, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, self._base, timeout=settings.model_timeout)
-        self.card = _card(settings)
+        self.spec = _spec(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image and wait for it."""
@@ -68,7 +68,7 @@ class SdApi:
         answer = self._line.post_once(f"{self._base}/sdapi/v1/{path}", headers=self._headers, content=content)
         return SubmitResult(image=_read(answer))
 
-    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
+    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Raise ModelError: there are no task ids."""
         raise ModelError("这个服务没有可以再取的图片，请重新生成", cause="expired", billed=Billed.UNKNOWN)
 
@@ -88,7 +88,7 @@ class SdApi:
         return KeyCheck(verified=True, text=f"{LABEL}在运行，现在的模型：{loaded}")
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
-        size = self.card.size(request)
+        size = self.spec.size(request)
         body: dict[str, Any] = {
             "prompt": request.prompt,
             "negative_prompt": request.negative_prompt,
@@ -163,7 +163,7 @@ def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/"), headers
 
 
-def _card(settings: Settings) -> ModelSpec:
+def _spec(settings: Settings) -> ModelSpec:
     return ModelSpec(
         name="sdapi",
         label=LABEL,
@@ -176,7 +176,7 @@ def _card(settings: Settings) -> ModelSpec:
         takes_seed=True,
         takes_steps=True,
         prices=prices(settings.price_per_image, Decimal(0)),
-        free_by_nature=True,
+        self_hosted=True,
         setup=_SETUP,
-        notes=_NOTES,
+        field_notes=_NOTES,
     )

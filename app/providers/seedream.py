@@ -171,7 +171,7 @@ class Seedream:
         self._model = settings.seedream_model
         self._line = ServiceClient(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
-        self.card = _card(settings)
+        self.spec = _spec(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image. The task id is its URL."""
@@ -180,9 +180,9 @@ class Seedream:
         answer = self._line.post_once(f"{self._base}/images/generations", headers=headers, content=content)
         return self._read(answer)
 
-    def fetch(self, ticket: str, pause: Sleep) -> GeneratedImage:
+    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Download the image from the URL that submit returned."""
-        return GeneratedImage(content=self._downloads.fetch_with_retries(ticket, pause))
+        return GeneratedImage(content=self._downloads.fetch_with_retries(task_id, sleep))
 
     def check_key(self) -> KeyCheck:
         """Check the key by listing the models."""
@@ -193,7 +193,7 @@ class Seedream:
         body: dict[str, Any] = {
             "model": self._model,
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
-            "size": str(self.card.size(request)),
+            "size": str(self.spec.size(request)),
             "response_format": "url",
             "watermark": False,
         }
@@ -290,7 +290,7 @@ def family_of(model: str) -> _Family | None:
     return None
 
 
-def _card(settings: Settings) -> ModelSpec:
+def _spec(settings: Settings) -> ModelSpec:
     model = settings.seedream_model
     known = family_of(model)
     family = known or _current(model)
@@ -309,7 +309,7 @@ def _card(settings: Settings) -> ModelSpec:
         prices=prices(settings.price_per_image, *(family.prices if is_listed else ())),
         setup=_SETUP if known else replace(_SETUP, about=_ABOUT_UNKNOWN),
         price_extra_reference=family.extra_reference if settings.price_per_image is None else Decimal(0),
-        notes=_NOTES,
+        field_notes=_NOTES,
     )
 
 

@@ -92,15 +92,15 @@ class Meaning:
     """
 
     field: str
-    is_loose: bool = False
-    is_counted: bool = False
+    is_guess: bool = False
+    is_numbered: bool = False
 
 
-def _by_name(names: Mapping[str, str], *, is_loose: bool) -> dict[str, Meaning]:
-    return {name: Meaning(key, is_loose) for key, listed in names.items() for name in listed.split()}
+def _by_name(names: Mapping[str, str], *, is_guess: bool) -> dict[str, Meaning]:
+    return {name: Meaning(key, is_guess) for key, listed in names.items() for name in listed.split()}
 
 
-_MEANINGS = _by_name(_LOOSE_NAMES, is_loose=True) | _by_name(_NAMES, is_loose=False)
+_MEANINGS = _by_name(_LOOSE_NAMES, is_guess=True) | _by_name(_NAMES, is_guess=False)
 # Fast rejection: most cells contain none of the names.
 _ANY_NAME = re.compile("|".join([*map(re.escape, _MEANINGS), _WHAT, _WANTS_NOT]))
 
@@ -115,10 +115,10 @@ def meaning(header: str) -> Meaning | None:
     found, remarks = _split_remarks(plain)
     names = [_compact(remark)[0] for remark in remarks]
     if found and found.field == "references" and any(map(_NUMBER.fullmatch, names)):
-        return replace(found, is_counted=True)
+        return replace(found, is_numbered=True)
     if not found or found.field != "prompt" or not _is_against(plain):
         return found
-    return Meaning("negative_prompt", is_loose=True) if any(map(_NEGATIVE_REMARK.fullmatch, names)) else None
+    return Meaning("negative_prompt", is_guess=True) if any(map(_NEGATIVE_REMARK.fullmatch, names)) else None
 
 
 def is_doubtful(header: str) -> bool:
@@ -191,14 +191,14 @@ def _find(text: str) -> Meaning | None:
 
 
 def _agreed(names: Iterable[tuple[str, bool]]) -> Meaning | None:
-    found = [_look_up(name, is_loose=is_loose) for name, is_loose in names if name]
+    found = [_look_up(name, is_guess=is_guess) for name, is_guess in names if name]
     known = [one for one in found if one]
     fields = {one.field for one in known}
     fields = fields - {"size"} or fields
     if len(known) < len(found) or len(fields) != 1:
         return None
-    is_loose, is_counted = all(one.is_loose for one in known), any(one.is_counted for one in known)
-    return Meaning(fields.pop(), is_loose, is_counted)
+    is_guess, is_numbered = all(one.is_guess for one in known), any(one.is_numbered for one in known)
+    return Meaning(fields.pop(), is_guess, is_numbered)
 
 
 def _whole(text: str) -> Iterator[str]:
@@ -227,14 +227,14 @@ def _by_space(text: str) -> Iterator[str]:
         yield from _by_script(part)
 
 
-def _look_up(name: str, *, is_loose: bool) -> Meaning | None:
+def _look_up(name: str, *, is_guess: bool) -> Meaning | None:
     found = _MEANINGS.get(name)
     if found is None and _NEGATIVE_NAME.fullmatch(name):
-        found = Meaning("negative_prompt", is_loose=True)
+        found = Meaning("negative_prompt", is_guess=True)
     if found is None and (counted := _COUNTED.fullmatch(name)):
         found = _MEANINGS.get(counted[1])
-        found = replace(found, is_counted=True) if found and found.field == "references" else None
-    return replace(found, is_loose=found.is_loose or is_loose) if found else None
+        found = replace(found, is_numbered=True) if found and found.field == "references" else None
+    return replace(found, is_guess=found.is_guess or is_guess) if found else None
 
 
 def _compact(text: str) -> tuple[str, bool]:

@@ -106,7 +106,7 @@ class ColumnAssignment:
     """The column assigned to each field, and what happened to the other headers."""
 
     columns: dict[str, int] = field(default_factory=dict)
-    further: list[int] = field(default_factory=list)
+    extra_columns: list[int] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     guessed: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -122,7 +122,7 @@ def _read_header(row: Row) -> Header | None:
     if any(name not in columns for name in RESULT_LABELS):
         columns = {name: column for name, column in columns.items() if name not in RESULT_LABELS}
     notes = (*_assign_size(columns), *_assignment_notes(assigned))
-    header = Header(row.number, columns, notes, tuple(assigned.further))
+    header = Header(row.number, columns, notes, tuple(assigned.extra_columns))
     texts = {column: plain_header(text) for column, text in named if column in header.read}
     return replace(header, texts=texts, unread=frozenset(column for column, _ in named) - texts.keys())
 
@@ -130,18 +130,18 @@ def _read_header(row: Row) -> Header | None:
 def _assign_columns(meanings: Sequence[Named]) -> ColumnAssignment:
     """Assign a column to each field; exact headers take precedence over guessed ones."""
     assigned = ColumnAssignment()
-    taken_clearly = {found.field for _, _, found in meanings if found and not found.is_loose}
+    taken_clearly = {found.field for _, _, found in meanings if found and not found.is_guess}
     for column, text, found in meanings:
-        if found is None or (found.is_loose and found.field in taken_clearly):
+        if found is None or (found.is_guess and found.field in taken_clearly):
             assigned.unknown.append(_briefly(text))
         elif found.field == "ignored":
             continue
         elif found.field not in assigned.columns:
             assigned.columns[found.field] = column
-            if found.is_loose:
+            if found.is_guess:
                 assigned.guessed.append(f"「{_briefly(text)}」→「{LABELS.get(found.field, text)}」")
-        elif found.is_counted:
-            assigned.further.append(column)
+        elif found.is_numbered:
+            assigned.extra_columns.append(column)
         else:
             assigned.doubled.append(LABELS.get(found.field, text))
     return assigned
@@ -149,8 +149,8 @@ def _assign_columns(meanings: Sequence[Named]) -> ColumnAssignment:
 
 def _assignment_notes(assigned: ColumnAssignment) -> list[str]:
     notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(assigned.doubled)]
-    if assigned.further:
-        notes.append(f"参考图分在 {len(assigned.further) + 1} 列里，每一行的都放在一起用")
+    if assigned.extra_columns:
+        notes.append(f"参考图分在 {len(assigned.extra_columns) + 1} 列里，每一行的都放在一起用")
     if assigned.guessed:
         notes.append(f"列名已自动对应：{'、'.join(assigned.guessed)}，请核对")
     if assigned.unknown:
@@ -160,8 +160,8 @@ def _assignment_notes(assigned: ColumnAssignment) -> list[str]:
 
 def _is_form(meanings: Sequence[Named], prompt: int) -> bool:
     """Whether the only known header is a guessed prompt: a line of a form, not a header row."""
-    is_loose = any(found and found.is_loose for column, _, found in meanings if column == prompt)
-    return is_loose and len(meanings) > 1 and sum(found is not None for _, _, found in meanings) == 1
+    is_guess = any(found and found.is_guess for column, _, found in meanings if column == prompt)
+    return is_guess and len(meanings) > 1 and sum(found is not None for _, _, found in meanings) == 1
 
 
 def _briefly(text: str) -> str:

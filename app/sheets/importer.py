@@ -76,13 +76,13 @@ def read_workbook(
     content: bytes,
     filename: str,
     *,
-    card: ModelSpec | None = None,
+    spec: ModelSpec | None = None,
     is_known: Callable[[str], bool] = lambda name: False,
 ) -> Import:
     """An uploaded ``.xlsx``, ``.xlsm`` or ``.csv`` -> Import; ``filename`` only improves error messages.
 
     ``is_known`` returns whether the library has a reference image of that name; called only for names with
-    a 、. ``card`` is a model spec to validate against. Raises SpreadsheetError or TooLarge when the file has
+    a 、. ``spec`` is a model spec to validate against. Raises SpreadsheetError or TooLarge when the file has
     no table, is damaged or hostile, or has too many rows.
     """
     sheets = open_sheets(content, filename)
@@ -97,12 +97,12 @@ def read_workbook(
     _note_missing_columns(header, found)
     _note_floating_pictures(header, grid, found)
     found.problems += [problem(number, "prompt", "", _OVERFULL) for number in grid.rows_too_wide]
-    rows = [_read_row(row, header, card, is_known, found) for row in grid.rows]
+    rows = [_read_row(row, header, spec, is_known, found) for row in grid.rows]
     if header.of_results:
         rows = _gather_pictures(rows, [row.values.get(header.columns["row_number"]) for row in grid.rows])
         _note_unfinished(rows, found)
     _check_pictures(rows, found)
-    _note_unsupported(rows, card, found)
+    _note_unsupported(rows, spec, found)
     found.problems.sort(key=lambda one: one.row)
     return Import(
         sheet=sheet.name, rows=tuple(rows), problems=tuple(found.problems), notes=tuple(found.notes)
@@ -270,10 +270,10 @@ def _fill(name: str, column: int, merge: Merge, covered: Sequence[Row], found: _
 
 
 def _read_row(
-    row: Row, header: Header, card: ModelSpec | None, is_known: Callable[[str], bool], found: _Findings
+    row: Row, header: Header, spec: ModelSpec | None, is_known: Callable[[str], bool], found: _Findings
 ) -> ImportedRow:
     status = _read_status(row, header, found) if header.of_results else None
-    card = None if status == Status.SUCCESS else card
+    spec = None if status == Status.SUCCESS else spec
     texts: dict[str, str] = {}
     bad: set[str] = set()
     for name in LABELS:
@@ -284,14 +284,14 @@ def _read_row(
             if issue.fixed is None:
                 bad.add(name)
     names = split_names(texts["references"], is_known)
-    if "references" not in bad and (error := _references_error(names, card)):
+    if "references" not in bad and (error := _references_error(names, spec)):
         found.problems.append(problem(row.number, "references", texts["references"], error))
-    fields = _read_fields(row.number, texts, bad, card, found)
+    fields = _read_fields(row.number, texts, bad, spec, found)
     return ImportedRow(number=row.number, fields=fields, references=tuple(names), status=status)
 
 
 def _read_fields(
-    number: int, texts: Mapping[str, str], bad: set[str], card: ModelSpec | None, found: _Findings
+    number: int, texts: Mapping[str, str], bad: set[str], spec: ModelSpec | None, found: _Findings
 ) -> dict[str, Any]:
     """The fields of a row, parsed, or the raw text where a problem was found."""
     asked = {name: texts[name] if name in TEXTS else cut(texts[name]) for name in _ASKED}
@@ -303,19 +303,21 @@ def _read_fields(
     if request is None:
         good = {name: text for name, text in asked.items() if name not in bad}
         request = ImageRequest.parse({"prompt": "·", **good})
-    if card and not bad & {"aspect_ratio", "resolution"}:
-        for refusal in card.validate(request):
+    if spec and not bad & {"aspect_ratio", "resolution"}:
+        for refusal in spec.validate(request):
             found.problems.append(
                 problem(number, refusal.field, asked["resolution"] or "2K", refusal.message)
             )
     return {name: texts[name] if name in bad else getattr(request, name) for name in _ASKED}
 
 
-def _references_error(names: list[str], card: ModelSpec | None) -> str | None:
-    if card and names and card.local_reference_problem:
-        return card.local_reference_problem
-    if card and len(names) > card.max_references:
-        return card.notes.get("sample_images") or f"{card.label} 最多接受 {card.max_references} 张参考图"
+def _references_error(names: list[str], spec: ModelSpec | None) -> str | None:
+    if spec and names and spec.local_reference_problem:
+        return spec.local_reference_problem
+    if spec and len(names) > spec.max_references:
+        return (
+            spec.field_notes.get("sample_images") or f"{spec.label} 最多接受 {spec.max_references} 张参考图"
+        )
     return references_error(names)
 
 
@@ -370,14 +372,16 @@ def _check_pictures(rows: Sequence[ImportedRow], found: _Findings) -> None:
             return
 
 
-def _note_unsupported(rows: Sequence[ImportedRow], card: ModelSpec | None, found: _Findings) -> None:
-    if card is None:
+def _note_unsupported(rows: Sequence[ImportedRow], spec: ModelSpec | None, found: _Findings) -> None:
+    if spec is None:
         return
-    for name, taken in (("seed", card.takes_seed), ("steps", card.takes_steps)):
+    for name, taken in (("seed", spec.takes_seed), ("steps", spec.takes_steps)):
         if not taken and any(row.fields[name] is not None for row in rows):
-            found.notes.append(card.notes.get(name) or f"{card.label} 不接受{LABELS[name]}，这一列不会用到")
-    long = sum(len(row.fields["prompt"]) > card.prompt_limit for row in rows)
+            found.notes.append(
+                spec.field_notes.get(name) or f"{spec.label} 不接受{LABELS[name]}，这一列不会用到"
+            )
+    long = sum(len(row.fields["prompt"]) > spec.prompt_limit for row in rows)
     if long:
         found.notes.append(
-            f"有 {long} 行的提示词超过 {card.label} 建议的 {card.prompt_limit} 字，可能被忽略一部分"
+            f"有 {long} 行的提示词超过 {spec.label} 建议的 {spec.prompt_limit} 字，可能被忽略一部分"
         )

@@ -35,9 +35,9 @@ _COLUMNS: list[tuple[Column, CellWriter]] = [
     (Column("提示词", 40), lambda charge, _: _short(charge.prompt)),
     (Column("模型", 22), lambda charge, _: charge.model),
     (Column("单价（元）", 11, "money"), lambda charge, _: charge.price),
-    (Column("结果", 22), lambda charge, tell: _outcome(charge, tell)),
-    (Column("原因", 20), lambda charge, tell: tell(CAUSES.get(charge.cause, charge.cause))),
-    (Column("任务编号", 26), lambda charge, _: charge.ticket),
+    (Column("结果", 22), lambda charge, translate: _outcome(charge, translate)),
+    (Column("原因", 20), lambda charge, translate: translate(CAUSES.get(charge.cause, charge.cause))),
+    (Column("任务编号", 26), lambda charge, _: charge.task_id),
     (Column("已计费（元）", 13, "money"), lambda charge, _: charge.billed),
     (Column("可能已计费（元）", 17, "money"), lambda charge, _: charge.at_stake or None),
     (
@@ -65,48 +65,48 @@ class _Sums:
         return sum(self.models.values(), SpendTotals())
 
 
-def write_ledger(sends: Iterable[Charge], *, tell: Translate = str) -> IO[bytes]:
+def write_ledger(sends: Iterable[Charge], *, translate: Translate = str) -> IO[bytes]:
     """Charges -> a temporary file with the workbook, rewound; the caller closes it.
 
     ``tell`` translates its labels.
     """
-    columns = [replace(column, label=tell(column.label)) for column, _ in _COLUMNS]
+    columns = [replace(column, label=translate(column.label)) for column, _ in _COLUMNS]
     sums = _Sums()
     rest = sums.watch(sends)
     with open_workbook() as workbook:
         number, first = 1, next(rest, None)
         while first or number == 1:
-            title = tell("账目") + (f" {number}" if number > 1 else "")
+            title = translate("账目") + (f" {number}" if number > 1 else "")
             sheet = SheetWriter(workbook, title, columns, frozen_columns=1)
             for charge in chain([first] if first else [], islice(rest, _ROWS_A_SHEET - 1)):
-                sheet.append([write(charge, tell) for _, write in _COLUMNS])
+                sheet.append([write(charge, translate) for _, write in _COLUMNS])
             number, first = number + 1, next(rest, None)
-        _add_sums(workbook, sums, tell)
+        _add_sums(workbook, sums, translate)
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         workbook.save(file)
         file.seek(0)
         return file
 
 
-def ledger_lines(sends: Iterable[Charge], *, tell: Translate = str) -> Iterator[str]:
+def ledger_lines(sends: Iterable[Charge], *, translate: Translate = str) -> Iterator[str]:
     """The same as ``.csv`` lines; the last one is the total."""
     sums = _Sums()
-    yield "\ufeff" + _line([tell(column.label) for column, _ in _COLUMNS])
+    yield "\ufeff" + _line([translate(column.label) for column, _ in _COLUMNS])
     for charge in sums.watch(sends):
-        yield _line([write(charge, tell) for _, write in _COLUMNS])
+        yield _line([write(charge, translate) for _, write in _COLUMNS])
     total = sums.total
-    words = (tell("合计"), None, tell(f"{total.sends} 笔"))
+    words = (translate("合计"), None, translate(f"{total.sends} 笔"))
     yield _line([*words, *[None] * 7, _billed(total), _unresolved(total), None])
 
 
-def _add_sums(workbook: Any, sums: _Sums, tell: Translate) -> None:
+def _add_sums(workbook: Any, sums: _Sums, translate: Translate) -> None:
     labels = ("计费张数", "已计费（元）", "可能已计费（元）", "没有计费的次数")
     kinds = ("number", "money", "money", "number")
-    columns = [Column(tell(label), 17, kind) for label, kind in zip(labels, kinds, strict=True)]
-    total = tell("合计")
-    sheet = SheetWriter(workbook, total, [Column(tell("模型"), 26), *columns])
+    columns = [Column(translate(label), 17, kind) for label, kind in zip(labels, kinds, strict=True)]
+    total = translate("合计")
+    sheet = SheetWriter(workbook, total, [Column(translate("模型"), 26), *columns])
     for name, spent in [*sorted(sums.models.items()), (total, sums.total)]:
-        sheet.append([name, spent.pictures, _billed(spent), _unresolved(spent), spent.unpaid_sends])
+        sheet.append([name, spent.pictures, _billed(spent), _unresolved(spent), spent.unpaid_charges])
 
 
 def _billed(spent: SpendTotals) -> Decimal | None:
@@ -117,8 +117,8 @@ def _unresolved(spent: SpendTotals) -> Decimal | None:
     return known_amount(spent.unknown + spent.open, spent.unpriced_unknown + spent.unpriced_open)
 
 
-def _outcome(charge: Charge, tell: Translate) -> str:
-    return tell(_SETTLED.get(charge.outcome, "") if charge.settled_at else OUTCOMES[charge.outcome])
+def _outcome(charge: Charge, translate: Translate) -> str:
+    return translate(_SETTLED.get(charge.outcome, "") if charge.settled_at else OUTCOMES[charge.outcome])
 
 
 def _short(prompt: str) -> str:

@@ -36,7 +36,7 @@ def write_results(
     records: Iterable[Record],
     *,
     thumbnails: Callable[[int], bytes | None],
-    tell: Translate = str,
+    translate: Translate = str,
 ) -> IO[bytes]:
     """The results of a batch -> a temporary file with the workbook, rewound; the caller closes it.
 
@@ -45,24 +45,24 @@ def write_results(
     only unfinished rows are run.
     """
     with open_workbook() as workbook:
-        _add_results(workbook, records, thumbnails, tell)
-        _add_summary(workbook, batch, tell)
+        _add_results(workbook, records, thumbnails, translate)
+        _add_summary(workbook, batch, translate)
         return _saved(workbook)
 
 
-def write_records(records: Iterable[Record], *, tell: Translate = str) -> IO[bytes]:
+def write_records(records: Iterable[Record], *, translate: Translate = str) -> IO[bytes]:
     """Records -> a temporary file with the workbook, rewound; the caller closes it.
 
     Streams any number of records, a million per sheet. Times are in local time.
     """
-    columns = _record_columns(tell)
+    columns = _record_columns(translate)
     rest = iter(records)
     with open_workbook() as workbook:
         for number in count(1):
             first = list(islice(rest, 1))
             if not first and number > 1:
                 break
-            title = tell("生成记录") + (f" {number}" if number > 1 else "")
+            title = translate("生成记录") + (f" {number}" if number > 1 else "")
             sheet = SheetWriter(workbook, title, [column for column, _ in columns])
             for record in chain(first, islice(rest, _ROWS_A_SHEET - 1)):
                 sheet.append([write(record) for _, write in columns])
@@ -70,11 +70,14 @@ def write_records(records: Iterable[Record], *, tell: Translate = str) -> IO[byt
 
 
 def _add_results(
-    workbook: Workbook, records: Iterable[Record], thumbnails: Callable[[int], bytes | None], tell: Translate
+    workbook: Workbook,
+    records: Iterable[Record],
+    thumbnails: Callable[[int], bytes | None],
+    translate: Translate,
 ) -> None:
-    columns = _result_columns(tell)
+    columns = _result_columns(translate)
     headers = [column for column, _ in columns]
-    sheet = SheetWriter(workbook, tell("结果"), headers, frozen_columns=2, row_height=_ROW_HEIGHT)
+    sheet = SheetWriter(workbook, translate("结果"), headers, frozen_columns=2, row_height=_ROW_HEIGHT)
     budget = MAX_THUMBNAIL_BYTES
     for line, record in enumerate(sorted(records, key=lambda record: record.id), 2):
         values = [write(record) for _, write in columns]
@@ -83,26 +86,26 @@ def _add_results(
         if thumbnail and budget:
             _add_thumbnail(sheet, line, thumbnail)
         elif record.status == Status.SUCCESS and not budget:
-            values[1] = tell(_LEFT_OUT)
+            values[1] = translate(_LEFT_OUT)
         sheet.append(values)
 
 
-def _result_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
+def _result_columns(translate: Translate) -> list[tuple[Column, CellWriter]]:
     return _translated(
         [
             (Column(RESULT_LABELS["row_number"], 7, "number"), _attribute("row_number")),
             (Column("缩略图", 14), lambda record: None),
             *_request_columns(),
             (Column("第几张", 8, "number"), _attribute("picture_number")),
-            *_outcome_columns(tell),
+            *_outcome_columns(translate),
             *_money_columns(),
             (Column("次数", 7, "number"), _attribute("attempts")),
         ],
-        tell,
+        translate,
     )
 
 
-def _record_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
+def _record_columns(translate: Translate) -> list[tuple[Column, CellWriter]]:
     request_columns = {column.label: (column, write) for column, write in _request_columns()}
     # One record is one picture: under 生成数量 an import of this file would multiply them.
     request_columns[LABELS["num_images"]] = (Column("同行张数", 11, "number"), _attribute("num_images"))
@@ -113,14 +116,14 @@ def _record_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
             *request_columns.values(),
             (Column("宽", 8, "number"), _attribute("width")),
             (Column("高", 8, "number"), _attribute("height")),
-            *_outcome_columns(tell),
+            *_outcome_columns(translate),
             (Column("模型", 18), _attribute("model")),
             *_money_columns(),
             (Column("批次", 16), _attribute("batch_id")),
-            (Column("收藏", 6), lambda record: tell("是") if record.favourite else ""),
+            (Column("收藏", 6), lambda record: translate("是") if record.favourite else ""),
             (Column("完成时间（本机）", 20, "time"), lambda record: local_time(record.finished_at)),
         ],
-        tell,
+        translate,
     )
 
 
@@ -135,10 +138,10 @@ def _request_columns() -> list[tuple[Column, CellWriter]]:
     ]
 
 
-def _outcome_columns(tell: Translate) -> list[tuple[Column, CellWriter]]:
+def _outcome_columns(translate: Translate) -> list[tuple[Column, CellWriter]]:
     return [
-        (Column(RESULT_LABELS["status"], 12), lambda record: tell(STATUS_LABELS[record.status])),
-        (Column("原因", 30), lambda record: tell(record.error)),
+        (Column(RESULT_LABELS["status"], 12), lambda record: translate(STATUS_LABELS[record.status])),
+        (Column("原因", 30), lambda record: translate(record.error)),
         (Column(RESULT_LABELS["image_file"], 26), _attribute("filename")),
     ]
 
@@ -150,8 +153,10 @@ def _money_columns() -> list[tuple[Column, CellWriter]]:
     ]
 
 
-def _translated(columns: list[tuple[Column, CellWriter]], tell: Translate) -> list[tuple[Column, CellWriter]]:
-    return [(replace(column, label=tell(column.label)), write) for column, write in columns]
+def _translated(
+    columns: list[tuple[Column, CellWriter]], translate: Translate
+) -> list[tuple[Column, CellWriter]]:
+    return [(replace(column, label=translate(column.label)), write) for column, write in columns]
 
 
 def _attribute(name: str) -> CellWriter:
@@ -172,8 +177,8 @@ def _add_thumbnail(sheet: SheetWriter, line: int, content: bytes) -> None:
     sheet.sheet.add_image(image)
 
 
-def _add_summary(workbook: Workbook, batch: Batch, tell: Translate) -> None:
-    name = tell("批次")
+def _add_summary(workbook: Workbook, batch: Batch, translate: Translate) -> None:
+    name = translate("批次")
     sheet = SheetWriter(workbook, name, [Column(name, 18), Column(batch.name or batch.id, 50, "number")])
     lines: Sequence[tuple[str, object]] = [
         ("创建时间（本机）", local_time(batch.created_at)),
@@ -183,7 +188,7 @@ def _add_summary(workbook: Workbook, batch: Batch, tell: Translate) -> None:
         ("可能已计费（元）", batch.at_stake),
     ]
     for label, value in lines:
-        sheet.append((tell(label), value))
+        sheet.append((translate(label), value))
 
 
 def _saved(workbook: Workbook) -> IO[bytes]:

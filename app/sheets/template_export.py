@@ -58,19 +58,19 @@ _GENERAL_NOTES = (
 )
 
 
-def write_template(card: ModelSpec | None = None, *, tell: Translate = str) -> bytes:
-    """The empty template: a table with drop-downs for the model spec ``card``, and a sheet of instructions.
+def write_template(spec: ModelSpec | None = None, *, translate: Translate = str) -> bytes:
+    """The empty template: a table with drop-downs for the model spec ``spec``, and a sheet of instructions.
 
     ``tell`` translates headers and instructions; the import accepts the English headers too.
     """
     with open_workbook() as workbook:
-        _add_table(workbook, (), card, tell)
-        _add_explanations(workbook, card, tell)
+        _add_table(workbook, (), spec, translate)
+        _add_explanations(workbook, spec, translate)
         return _saved(workbook)
 
 
 def write_requests(
-    rows: Iterable[Mapping[str, Any]], card: ModelSpec | None = None, *, tell: Translate = str
+    rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None = None, *, translate: Translate = str
 ) -> bytes:
     """Rows by the API's field names -> a workbook that ``read_workbook`` reads back unchanged.
 
@@ -78,7 +78,7 @@ def write_requests(
     Rows need not be valid: fields are written as they are. SpreadsheetError for text over MAX_CELL_LENGTH.
     """
     with open_workbook() as workbook:
-        _add_table(workbook, rows, card, tell)
+        _add_table(workbook, rows, spec, translate)
         return _saved(workbook)
 
 
@@ -90,20 +90,20 @@ def reference_names(row: Mapping[str, Any]) -> list[str]:
 
 
 def _add_table(
-    workbook: Workbook, rows: Iterable[Mapping[str, Any]], card: ModelSpec | None, tell: Translate
+    workbook: Workbook, rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None, translate: Translate
 ) -> None:
-    columns = [Column(tell(LABELS[name]), WIDTHS[name]) for name in LABELS]
-    table = SheetWriter(workbook, tell(SHEET_NAME), columns)
-    _add_choice(table, "aspect_ratio", _ratios(card), tell)
-    _add_choice(table, "resolution", _resolutions(card), tell)
-    _add_choice(table, "num_images", [str(n) for n in range(1, MAX_PICTURES_A_ROW + 1)], tell)
+    columns = [Column(translate(LABELS[name]), WIDTHS[name]) for name in LABELS]
+    table = SheetWriter(workbook, translate(SHEET_NAME), columns)
+    _add_choice(table, "aspect_ratio", _ratios(spec), translate)
+    _add_choice(table, "resolution", _resolutions(spec), translate)
+    _add_choice(table, "num_images", [str(n) for n in range(1, MAX_PICTURES_A_ROW + 1)], translate)
     for row in rows:
         table.append(
             [join_names(reference_names(row)) if name == "references" else row.get(name) for name in LABELS]
         )
 
 
-def _add_choice(table: SheetWriter, field: str, choices: Sequence[str], tell: Translate) -> None:
+def _add_choice(table: SheetWriter, field: str, choices: Sequence[str], translate: Translate) -> None:
     """Add a drop-down of the allowed values to a whole column."""
     column = get_column_letter(list(LABELS).index(field) + 1)
     choice = DataValidation(
@@ -111,31 +111,33 @@ def _add_choice(table: SheetWriter, field: str, choices: Sequence[str], tell: Tr
         formula1=f'"{",".join(choices)}"',
         allow_blank=True,
         showErrorMessage=True,
-        errorTitle=tell(LABELS[field]),
-        error=tell(f"可选：{'、'.join(choices)}"),
+        errorTitle=translate(LABELS[field]),
+        error=translate(f"可选：{'、'.join(choices)}"),
         sqref=f"{column}2:{column}{MAX_ROWS_A_BATCH + 1}",
     )
     table.sheet.data_validations.append(choice)
 
 
-def _add_explanations(workbook: Workbook, card: ModelSpec | None, tell: Translate) -> None:
+def _add_explanations(workbook: Workbook, spec: ModelSpec | None, translate: Translate) -> None:
     heads = (("列", 20), ("怎么填", 70), ("例子", 44))
-    sheet = SheetWriter(workbook, tell("说明"), [Column(tell(label), width) for label, width in heads])
-    offered = {"ratios": "、".join(_ratios(card)), "resolutions": "、".join(_resolutions(card))}
+    sheet = SheetWriter(
+        workbook, translate("说明"), [Column(translate(label), width) for label, width in heads]
+    )
+    offered = {"ratios": "、".join(_ratios(spec)), "resolutions": "、".join(_resolutions(spec))}
     for number, (name, (how, example)) in enumerate(_EXPLANATIONS.items(), 1):
-        note = card.notes.get(name, "") if card else ""
-        where = tell(f"{get_column_letter(number)} 列：{LABELS[name]}")
-        sheet.append([where, tell(how.format(**offered)) + tell(note), tell(example)])
+        note = spec.field_notes.get(name, "") if spec else ""
+        where = translate(f"{get_column_letter(number)} 列：{LABELS[name]}")
+        sheet.append([where, translate(how.format(**offered)) + translate(note), translate(example)])
     for text in _GENERAL_NOTES:
-        sheet.append(["", tell(text), ""])
+        sheet.append(["", translate(text), ""])
 
 
-def _ratios(card: ModelSpec | None) -> list[str]:
-    return [r for r in ASPECT_RATIOS if card is None or any(ratio == r for ratio, _ in card.sizes)]
+def _ratios(spec: ModelSpec | None) -> list[str]:
+    return [r for r in ASPECT_RATIOS if spec is None or any(ratio == r for ratio, _ in spec.sizes)]
 
 
-def _resolutions(card: ModelSpec | None) -> list[str]:
-    return [r for r in RESOLUTIONS if card is None or any(resolution == r for _, resolution in card.sizes)]
+def _resolutions(spec: ModelSpec | None) -> list[str]:
+    return [r for r in RESOLUTIONS if spec is None or any(resolution == r for _, resolution in spec.sizes)]
 
 
 def _saved(workbook: Workbook) -> bytes:

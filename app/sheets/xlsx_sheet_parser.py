@@ -218,7 +218,7 @@ class SheetParser:
 
     def _formatted(self, number: int) -> FormattedNumber | None:
         """A number displayed in a number format, or the 0 of a formula on an empty cell; else None."""
-        number_format = self._styles.dressed.get(self._style)
+        number_format = self._styles.formats.get(self._style)
         shows = number_format.shown(number) if number_format else None
         if shows is None and number == 0 and self._formula is not None:
             shows = ""

@@ -45,7 +45,7 @@ class Styles:
     """Styles by index: those with a date format, and those with a NumberFormat."""
 
     dates: frozenset[int]
-    dressed: dict[int, NumberFormat]
+    formats: dict[int, NumberFormat]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def read_styles(package: OoxmlPackage, part: str | None) -> Styles:
     }
     return Styles(
         dates=frozenset(style for style, number in enumerate(used) if number in dates),
-        dressed={style: parsed[number] for style, number in enumerate(used) if number in parsed},
+        formats={style: parsed[number] for style, number in enumerate(used) if number in parsed},
     )
 
 

@@ -24,7 +24,7 @@ class Bar:
     x: float
     width: float
     height: float
-    doubt: float
+    unresolved: float
     label: str
     words: str
 
@@ -35,16 +35,16 @@ class Chart:
 
     name: str
     title: str
-    told: str
+    summary: str
     bars: list[Bar]
-    room: float
+    slot_width: float
     heads: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to draw."""
-        return not any(bar.height or bar.doubt for bar in self.bars)
+        return not any(bar.height or bar.unresolved for bar in self.bars)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +64,9 @@ def pictures_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
     return Chart(
         name="pictures",
         title=gettext(_PICTURES[span.unit]),
-        told=gettext("共 {n} 张", n=sum(one.pictures for one in spent)) + _peak_text(span, numbers, words),
+        summary=gettext("共 {n} 张", n=sum(one.pictures for one in spent)) + _peak_text(span, numbers, words),
         bars=bars,
-        room=round(WIDTH / len(bars), 2),
+        slot_width=round(WIDTH / len(bars), 2),
         heads=(gettext("时间"), gettext("图片")),
         rows=[(bar.label, bar.words) for bar in bars if bar.height],
     )
@@ -91,11 +91,11 @@ def money_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
     return Chart(
         name="money",
         title=gettext(_MONEY[span.unit]),
-        told=summary,
+        summary=summary,
         bars=bars,
-        room=round(WIDTH / len(bars), 2),
+        slot_width=round(WIDTH / len(bars), 2),
         heads=(gettext("时间"), gettext("已计费"), gettext("可能已计费")),
-        rows=[(bar.label, paid[i], feared[i]) for i, bar in enumerate(bars) if bar.height or bar.doubt],
+        rows=[(bar.label, paid[i], feared[i]) for i, bar in enumerate(bars) if bar.height or bar.unresolved],
     )
 
 
@@ -122,7 +122,7 @@ def _bars(
             x=round(room * (index + _GAP / 2), 2),
             width=round(room * (1 - _GAP), 2),
             height=round(float(numbers[index] / most) * HEIGHT, 2),
-            doubt=round(float(doubts[index] / most) * HEIGHT, 2),
+            unresolved=round(float(doubts[index] / most) * HEIGHT, 2),
             label=label,
             words=words[index],
         )

@@ -57,14 +57,14 @@ _HTTP_SENTENCES = {
     500: "程序内部出错，详情在日志里",
 }
 INTERNAL_FIELDS = {
-    "ticket",
+    "task_id",
     "attempts",
     "retries",
-    "throttled",
+    "throttle_count",
     "not_before",
-    "file_stem",
+    "reserved_stem",
     "sha256",
-    "lapses",
+    "crash_count",
 }
 _PICTURES = ("/output/", "/thumbnails/", FILES_URL, THUMBNAILS_URL)
 _PASSED_HEADERS = ("Allow", "Content-Range", "Retry-After")
@@ -98,7 +98,7 @@ def record_json(record: Record) -> dict[str, Any]:
         "thumbnail_url": url_for("pages.thumbnail", record_id=record.id) if record.image_path else "",
         "retry_after": round(wait, 1) if wait > 0 else None,
         "charged": record.charged,
-        "collectable": record.status is Status.UNKNOWN and bool(record.ticket),
+        "collectable": record.status is Status.UNKNOWN and bool(record.task_id),
     }
 
 
@@ -128,35 +128,35 @@ def log_json(line: LogLine) -> dict[str, Any]:
     return dataclasses.asdict(line) | {"text": translate(line.text)}
 
 
-def told_card(card: ModelSpec) -> ModelSpec:
+def translated_spec(spec: ModelSpec) -> ModelSpec:
     """The spec with its label and notes translated to the language of this request."""
-    notes = {field: translate(note) for field, note in card.notes.items()}
-    return dataclasses.replace(card, label=translate(card.label), notes=notes)
+    notes = {field: translate(note) for field, note in spec.field_notes.items()}
+    return dataclasses.replace(spec, label=translate(spec.label), field_notes=notes)
 
 
-def card_json(card: ModelSpec) -> dict[str, Any]:
+def spec_json(spec: ModelSpec) -> dict[str, Any]:
     """A model spec as JSON, with sizes as ``"16:9|2K": {"size", "width", "height", "price"}``."""
-    card = told_card(card)
-    fields = {name: getattr(card, name) for name in ("name", "label", "model_id", "prompt_limit", "notes")}
-    fields["notes"] = dict(card.notes)
-    fields["sizes"] = sizes_json(card)
+    spec = translated_spec(spec)
+    fields = {name: getattr(spec, name) for name in ("name", "label", "model_id", "prompt_limit")}
+    fields["notes"] = dict(spec.field_notes)
+    fields["sizes"] = sizes_json(spec)
     for name in ("max_references", "reference_form", "negative_prompt", "takes_seed", "takes_steps"):
-        fields[name] = getattr(card, name)
-    fields["local_reference_problem"] = translate(card.local_reference_problem)
-    fields["price_extra_reference"] = yuan(card.price_extra_reference)
+        fields[name] = getattr(spec, name)
+    fields["local_reference_problem"] = translate(spec.local_reference_problem)
+    fields["price_extra_reference"] = yuan(spec.price_extra_reference)
     return fields
 
 
-def sizes_json(card: ModelSpec) -> dict[str, dict[str, Any]]:
+def sizes_json(spec: ModelSpec) -> dict[str, dict[str, Any]]:
     """``"16:9|2K"`` -> pixel size and price of one image without references; None when unknown."""
     return {
         f"{ratio}|{resolution}": {
             "size": str(size),
             "width": size.width,
             "height": size.height,
-            "price": f"{card.prices.get(resolution, Decimal(0)).normalize():f}" if card.is_priced else None,
+            "price": f"{spec.prices.get(resolution, Decimal(0)).normalize():f}" if spec.is_priced else None,
         }
-        for (ratio, resolution), size in card.sizes.items()
+        for (ratio, resolution), size in spec.sizes.items()
     }
 
 

@@ -15,7 +15,7 @@ from app.library.library import Library
 from app.worker.worker import Worker
 from generator import Provider
 
-WAITING_SEATS = 4  # of the server's 8 threads: the others stay free for other requests
+MAX_BLOCKING_CALLS = 4  # of the server's 8 threads: the others stay free for other requests
 DOWNLOADS = 2  # of each kind: a stream occupies a thread while it is read, a workbook while it is written
 _RETRY_SECONDS = 10
 _KEY = "ai_image_generator"
@@ -29,7 +29,9 @@ class Services:
     model: Provider
     worker: Worker
     pool: database.ConnectionPool
-    blocking_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WAITING_SEATS))
+    blocking_slots: threading.Semaphore = field(
+        default_factory=lambda: threading.Semaphore(MAX_BLOCKING_CALLS)
+    )
     archives: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
     workbooks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
     key_test: threading.Lock = field(default_factory=threading.Lock)
@@ -41,18 +43,18 @@ class Services:
         return self.worker.library
 
     @property
-    def card(self) -> ModelSpec:
+    def spec(self) -> ModelSpec:
         """The spec of the image model; with OSS every local image has a URL, so any reference form works."""
-        card = self.model.card
-        if card.reference_form == "url" and self.settings.oss_enabled:
-            return replace(card, reference_form="any")
-        return card
+        spec = self.model.spec
+        if spec.reference_form == "url" and self.settings.oss_enabled:
+            return replace(spec, reference_form="any")
+        return spec
 
     @contextmanager
     def blocking_call(self) -> Iterator[None]:
         """Limit the API calls that block until their images are done. Raises TryLater at the limit."""
         if not self.blocking_slots.acquire(blocking=False):
-            raise TryLater(f"已有 {WAITING_SEATS} 个请求在等图片，请稍后再试，或改用 POST /api/batches")
+            raise TryLater(f"已有 {MAX_BLOCKING_CALLS} 个请求在等图片，请稍后再试，或改用 POST /api/batches")
         try:
             yield
         finally:
@@ -78,18 +80,18 @@ def _begin_download(semaphore: threading.Semaphore) -> Callable[[], None]:
     return semaphore.release
 
 
-def init_services(app: Flask, rooms: Services) -> None:
+def init_services(app: Flask, services: Services) -> None:
     """Attach the services to the app."""
-    app.extensions[_KEY] = rooms
+    app.extensions[_KEY] = services
     app.teardown_appcontext(_release_connection)
 
 
 def services() -> Services:
     """The services of the current app."""
-    return rooms_of(current_app)
+    return services_of(current_app)
 
 
-def rooms_of(app: Flask) -> Services:
+def services_of(app: Flask) -> Services:
     """The services of an app outside a request."""
     found: Services = app.extensions[_KEY]
     return found
@@ -98,7 +100,7 @@ def rooms_of(app: Flask) -> Services:
 def connection() -> database.Connection:
     """The database connection of this request, returned to the pool when the request ends."""
     if "db" not in g:
-        g.db = services().pool.take()
+        g.db = services().pool.acquire()
     db: database.Connection = g.db
     return db
 
@@ -106,4 +108,4 @@ def connection() -> database.Connection:
 def _release_connection(_error: BaseException | None) -> None:
     db: database.Connection | None = g.pop("db", None)
     if db is not None:
-        services().pool.give_back(db)
+        services().pool.release(db)

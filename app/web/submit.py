@@ -103,7 +103,7 @@ def submit_requests(
     batch_id, ids = database.add_batch(
         connection(),
         requests,
-        card=here.model.card,
+        spec=here.model.spec,
         stems=[store.filename_for(output_dir, each.filename, each.prompt) for each in requests],
         is_taken=store.TakenStems(output_dir),
         name=name,
@@ -148,5 +148,5 @@ def _read_row(row: Any) -> tuple[ImageRequest | None, list[InvalidRequest]]:
     if request is not None:
         library = services().library
         request = replace(request, sample_images=library.pin(request.sample_images))
-        complaints = services().card.validate(request, library.facts(request.sample_images))
+        complaints = services().spec.validate(request, library.facts(request.sample_images))
     return request, complaints

@@ -10,7 +10,7 @@ from app.config import Settings
 from app.domain.ledger import BatchSpend, SpendTotals, UnresolvedCharge, UnresolvedCounts
 from app.web.date_range import DateRange, days_around
 
-DOUBTS_SHOWN = 50
+UNRESOLVED_SHOWN = 50
 BATCHES_SHOWN = 12
 
 
@@ -28,7 +28,7 @@ class Usage:
     models: dict[str, SpendTotals]
     batches: list[BatchSpend]
     failures: Mapping[str, int]
-    doubts: list[UnresolvedCharge]
+    unresolved: list[UnresolvedCharge]
     counts: UnresolvedCounts
     budget: Decimal | None
     budget_left: Decimal | None
@@ -61,7 +61,7 @@ def build_usage_report(db: database.Connection, span: DateRange, *, settings: Se
             models=dict(sorted(models.items(), key=lambda item: (-item[1].billed, item[0]))),
             batches=database.spend_by_batch(db, span.low, span.high, limit=BATCHES_SHOWN),
             failures=database.count_failures(db, span.low, span.high),
-            doubts=database.list_unresolved(db, limit=DOUBTS_SHOWN),
+            unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
             counts=database.count_unresolved(db, model=model),
             budget=settings.budget,
             budget_left=left,

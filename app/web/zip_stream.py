@@ -91,7 +91,7 @@ class ImageSource:
 
 
 def stream_archive(
-    settings: Settings, ids: Sequence[int], copies: OutputBackup | None = None, *, tell: Translate = str
+    settings: Settings, ids: Sequence[int], copies: OutputBackup | None = None, *, translate: Translate = str
 ) -> Iterator[bytes]:
     """Yield the ZIP of these records' images; missing images are listed in a text file.
 
@@ -113,12 +113,12 @@ def stream_archive(
                 missing.append(f"{record.id}\t{record.filename}")
                 continue
             yield from _copy_entry(bundle, entry, file, buffer)
-        entry = zipfile.ZipInfo(tell(WORKBOOK), time.localtime()[:6])
-        workbook = sheets.write_records(database.list_selected(db, ids), tell=tell)
+        entry = zipfile.ZipInfo(translate(WORKBOOK), time.localtime()[:6])
+        workbook = sheets.write_records(database.list_selected(db, ids), translate=translate)
         yield from _copy_entry(bundle, entry, workbook, buffer)
         if missing:
-            lines = [tell("这些记录的图片已不在 output 文件夹里（编号、文件名）："), *missing, ""]
-            bundle.writestr(tell(MISSING), "\r\n".join(lines).encode("utf-8-sig"))
+            lines = [translate("这些记录的图片已不在 output 文件夹里（编号、文件名）："), *missing, ""]
+            bundle.writestr(translate(MISSING), "\r\n".join(lines).encode("utf-8-sig"))
     yield buffer.emptied()
 
 

@@ -51,7 +51,7 @@ class Maintenance:
     def check_store(self) -> bool:
         """Whether the database is usable, after checking its pages when that is due."""
         self._store.check()
-        return not self._store.complaint()
+        return not self._store.problem()
 
     def index_prompts(self, db: database.Connection) -> bool:
         """Add some prompts to the search index."""
@@ -69,7 +69,7 @@ class Maintenance:
         """
         while self._output_dir.is_dir():
             known = len(self._locked)
-            gone = database.empty_trash(db, days=_TRASH_DAYS, remove=self._remove, apart=self._locked)
+            gone = database.empty_trash(db, days=_TRASH_DAYS, remove=self._remove, exclude=self._locked)
             if gone:
                 return gone
             if len(self._locked) == known:

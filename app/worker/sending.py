@@ -50,24 +50,24 @@ class RecordLedger:
             raise NotNoted(refused.message) from refused
         log.record_event("sent", self.record, send=send, price=price)
 
-    def keep_ticket(self, ticket: str) -> None:
+    def keep_ticket(self, task_id: str) -> None:
         """Save the task id before polling; when the database is lost it is only logged, and polling goes on.
 
         Raises ModelError when the id is not valid Unicode and cannot be stored; it is logged.
         """
-        if whole_characters(ticket) != ticket:
-            log.record_event("ticket_unreadable", self.record, ticket=ascii(ticket))
-            raise _unreadable(ticket)
+        if whole_characters(task_id) != task_id:
+            log.record_event("ticket_unreadable", self.record, task_id=ascii(task_id))
+            raise _unreadable(task_id)
 
         def keep() -> str:
             try:
-                database.save_task_id(self.db, self.record, ticket)
+                database.save_task_id(self.db, self.record, task_id)
             except StoreLost as lost:
                 return lost.message
             return ""
 
         if why := self.insist(keep):
-            log.record_event("ticket_not_kept", self.record, ticket=ticket, why=why)
+            log.record_event("ticket_not_kept", self.record, task_id=task_id, why=why)
         else:
             log.record_event("ticket_kept", self.record)
 
@@ -95,7 +95,7 @@ def not_kept(error: StorageError) -> ModelError:
     return ModelError(sentence, cause="storage", billed=Billed.YES, task_valid=True)
 
 
-def _unreadable(ticket: str) -> ModelError:
-    shown = ascii(ticket.partition("?")[0])[1:-1][:100]  # the query of a URL may contain its signature
+def _unreadable(task_id: str) -> ModelError:
+    shown = ascii(task_id.partition("?")[0])[1:-1][:100]  # the query of a URL may contain its signature
     text = f"服务给的任务编号「{shown}」不是完整的文字，图片取不回来，可能已计费，请先到控制台核对"
     return ModelError(text, cause="service", billed=Billed.UNKNOWN)

@@ -58,7 +58,7 @@ class Worker:
         self.settings = settings
         self.model = model
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._model_id = model.card.model_id
+        self._model_id = model.spec.model_id
         self.library = library.open_library(settings)
         self.copies = output_backup.open_output_backup(settings)
         self.limit = AdaptiveLimit(settings.model_concurrency)
@@ -160,7 +160,7 @@ class Worker:
         return True
 
     def _claim(self, db: database.Connection) -> Record | None:
-        if self.is_stopping or self.store.complaint():
+        if self.is_stopping or self.store.problem():
             return None
         record = database.claim_record(
             db,
@@ -172,9 +172,9 @@ class Worker:
         )
         if record is not None:
             self._claimed_ids.add(record.id)
-            if record.lapses:
+            if record.crash_count:
                 self._crash_seen.set()
-            log.record_event("claimed", record, ticket="yes" if record.ticket else None)
+            log.record_event("claimed", record, task_id="yes" if record.task_id else None)
         return record
 
     def _process(self, db: database.Connection, record: Record, slot: Permit) -> None:
@@ -211,8 +211,8 @@ class Worker:
             record.request,
             lambda: self._references(db, record),
             ledger=self._ledger(db, record),
-            pause=self._sleep,
-            ticket=record.ticket,
+            sleep=self._sleep,
+            task_id=record.task_id,
         )
         slot.release()
         log.record_event("collected", record, seconds=time.monotonic() - started, bytes=len(picture.content))
@@ -221,15 +221,14 @@ class Worker:
             kept = self._save(db, record, laid)
         size = f"{kept.width}x{kept.height}"
         log.record_event("kept", record, seconds=time.monotonic() - started, bytes=kept.file_size, size=size)
-        if record.lapses and (found := self._find_saved(record)):
+        if record.crash_count and (found := self._find_saved(record)):
             return found  # the worker whose lease expired may have saved it first, with another seed
         return kept, laid.seed
 
     def _find_saved(self, record: Record) -> Saved | None:
         """The picture file of this record, saved before a crash kept the record from being finished."""
-        return store.find_saved(
-            self.settings.output_dir, stem=record.file_stem, record_id=record.id, prompt=record.request.prompt
-        )
+        folder = self.settings.output_dir
+        return store.find_saved(folder, stem=record.reserved_stem, record_id=record.id, prompt=record.prompt)
 
     def _ledger(self, db: database.Connection, record: Record) -> RecordLedger:
         return RecordLedger(
@@ -243,10 +242,10 @@ class Worker:
 
     def _references(self, db: database.Connection, record: Record) -> Sequence[Reference]:
         """The record's reference images for the provider; their versions are stored first where unknown."""
-        card, images = self.model.card, self.library.identify(record.sample_images)
+        spec, images = self.model.spec, self.library.identify(record.sample_images)
         if images != record.sample_images:
             self._write_with_retry(lambda: database.save_reference_versions(db, record, images))
-        return self.library.references(images, form=card.reference_form, limits=card.reference_limits)
+        return self.library.references(images, form=spec.reference_form, limits=spec.reference_limits)
 
     def _save(self, db: database.Connection, record: Record, laid: BufferedImage) -> SavedImage:
         """Write the picture to disk; while the disk refuses, pause the batch and keep trying."""
@@ -260,7 +259,7 @@ class Worker:
                     return store.save_image(
                         laid.read(),
                         output_dir=self.settings.output_dir,
-                        stem=record.file_stem,
+                        stem=record.reserved_stem,
                         record_id=record.id,
                         embed=text,
                     )
@@ -275,7 +274,7 @@ class Worker:
     def _fail_or_retry(self, db: database.Connection, record: Record, error: ModelError) -> None:
         if error.throttled:
             self.limit.on_throttled()
-        wait = generator.seconds_before_retry(error, retries=record.retries, throttled=record.throttled)
+        wait = generator.seconds_before_retry(error, retries=record.retries, throttled=record.throttle_count)
         nothing_lost = error.billed is Billed.NO or error.task_valid
         if wait is None and nothing_lost and (error.pauses_batch or error.cause in ("network", "storage")):
             self._requeue(db, record, error, wait=BLOCKED_RETRY_SECONDS)
@@ -287,7 +286,7 @@ class Worker:
 
     def _resolve_billing(self, db: database.Connection, record: Record, error: ModelError) -> ModelError:
         """Without a task id a possibly charged error becomes "outcome unknown"; it is never retried."""
-        if error.billed is Billed.NO or database.get_record(db, record.id).ticket:
+        if error.billed is Billed.NO or database.get_record(db, record.id).task_id:
             return error
         if database.is_free_charge(db, record.id):
             return generator.as_free_retry(error, retries=record.retries)
@@ -300,7 +299,9 @@ class Worker:
         trouble = ModelError(
             error.message, cause="oss", billed=Billed.NO, retryable=error.transient, throttled=True
         )
-        wait = generator.seconds_before_retry(trouble, retries=record.retries, throttled=record.throttled)
+        wait = generator.seconds_before_retry(
+            trouble, retries=record.retries, throttled=record.throttle_count
+        )
         if wait is None:
             self._fail(db, record, trouble)
         else:
@@ -370,8 +371,8 @@ class Worker:
                 turns += 1
 
     def _has_claimable(self, db: database.Connection) -> bool:
-        in_hand = tuple(self._claimed_ids)
-        return database.has_claimable(db, model=self._model_id, now=time.time(), claimed_ids=in_hand)
+        ids = tuple(self._claimed_ids)
+        return database.has_claimable(db, model=self._model_id, now=time.time(), claimed_ids=ids)
 
     def _extend_leases(self, db: database.Connection) -> bool:
         until = time.time() + LEASE_SECONDS

@@ -21,12 +21,12 @@ def ended_batches(home: Path, number: int) -> list[str]:
     """Batches that were cancelled before the house opens, the newest last -> their ids."""
     file = home / "generation_records.db"
     database.open_database(file)
-    card, ids = Demo(Settings()).card, []
+    spec, ids = Demo(Settings()).spec, []
     with closing(database.connect(file)) as db:
         for n in range(number):
             request = ImageRequest(prompt="猫")
             batch_id, _ = database.add_batch(
-                db, [request], card=card, stems=["猫"], is_taken=lambda stem: False, name=f"第 {n} 批"
+                db, [request], spec=spec, stems=["猫"], is_taken=lambda stem: False, name=f"第 {n} 批"
             )
             database.cancel_batch(db, batch_id)
             ids.append(batch_id)

@@ -11,9 +11,9 @@ from web_app import create_app
 
 
 @pytest.fixture
-def batch_id(db: database.Connection, card: ModelSpec) -> str:
+def batch_id(db: database.Connection, spec: ModelSpec) -> str:
     request = ImageRequest(prompt="猫")
-    return database.add_batch(db, [request], card=card, stems=["猫"], is_taken=lambda stem: False)[0]
+    return database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda stem: False)[0]
 
 
 @pytest.fixture
@@ -76,10 +76,10 @@ def test_only_what_is_new_is_told_and_left_out(
 
 
 def test_the_log_of_another_batch_is_neither_told_nor_counted(
-    db: database.Connection, client: FlaskClient, batch_id: str, card: ModelSpec
+    db: database.Connection, client: FlaskClient, batch_id: str, spec: ModelSpec
 ) -> None:
     request = ImageRequest(prompt="狗")
-    other = database.add_batch(db, [request], card=card, stems=["狗"], is_taken=lambda stem: False)[0]
+    other = database.add_batch(db, [request], spec=spec, stems=["狗"], is_taken=lambda stem: False)[0]
     write(db, other, ("error", "别人的"), *plain(600))
     write(db, batch_id, ("info", "自己的"))
     assert texts(client, batch_id) == (["自己的"], 0)

@@ -15,9 +15,9 @@ def statuses(db: database.Connection, ids: list[int]) -> list[Status]:
 
 
 def test_cancelling_one_record_leaves_the_others_in_the_queue(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card, CAT, CAT, CAT)
+    batch_id, ids = add(db, spec, CAT, CAT, CAT)
     named, cancelled = database.cancel_record(db, ids[1])
     assert (named, cancelled.ids) == (batch_id, (ids[1],))
     assert statuses(db, ids) == [Status.QUEUED, Status.CANCELLED, Status.QUEUED]
@@ -25,15 +25,15 @@ def test_cancelling_one_record_leaves_the_others_in_the_queue(
     assert [claimed(db).id, claimed(db).id] == [ids[0], ids[2]]
 
 
-def test_cancelling_the_last_waiting_record_ends_its_batch(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, ids = add(db, card)
+def test_cancelling_the_last_waiting_record_ends_its_batch(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec)
     database.cancel_record(db, ids[0])
     assert database.get_batch(db, batch_id).status is BatchStatus.CANCELLED
     assert claim(db) is None
 
 
-def test_a_record_that_was_ordered_is_not_cancelled(db: database.Connection, card: ModelSpec) -> None:
-    _, ids = add(db, card)
+def test_a_record_that_was_ordered_is_not_cancelled(db: database.Connection, spec: ModelSpec) -> None:
+    _, ids = add(db, spec)
     record = ordered(db)
     with pytest.raises(Conflict):
         database.cancel_record(db, ids[0])
@@ -45,50 +45,50 @@ def test_a_record_that_was_ordered_is_not_cancelled(db: database.Connection, car
 
 
 def test_an_undo_brings_back_what_that_call_cancelled_and_nothing_else(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card, CAT, CAT, CAT, CAT)
+    batch_id, ids = add(db, spec, CAT, CAT, CAT, CAT)
     database.fail_record(db, claimed(db), ModelError("违规", cause="moderation", billed=Billed.NO))
     database.cancel_record(db, ids[1])
     cancelled = database.cancel_batch(db, batch_id)
     assert cancelled.ids == (ids[2], ids[3])
-    assert database.uncancel_records(db, batch_id, [*cancelled.ids], card=card) == 2
+    assert database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec) == 2
     assert statuses(db, ids) == [Status.FAILED, Status.CANCELLED, Status.QUEUED, Status.QUEUED]
 
 
 def test_an_undo_brings_back_what_a_worker_held_when_its_batch_was_cancelled(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card, CAT, CAT)
+    batch_id, ids = add(db, spec, CAT, CAT)
     record = claimed(db)
     cancelled = database.cancel_batch(db, batch_id)
     assert cancelled.number == 1
     database.requeue_record(db, record, not_before=NOW)
     assert statuses(db, ids) == [Status.CANCELLED, Status.CANCELLED]
-    assert database.uncancel_records(db, batch_id, [*cancelled.ids], card=card) == 2
+    assert database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec) == 2
     assert statuses(db, ids) == [Status.QUEUED, Status.QUEUED]
 
 
 def test_what_is_brought_back_into_a_batch_that_was_paused_waits(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, card, CAT, CAT)
+    batch_id, _ = add(db, spec, CAT, CAT)
     database.pause_batch(db, batch_id)
     cancelled = database.cancel_batch(db, batch_id)
     assert cancelled.was_paused
-    database.uncancel_records(db, batch_id, [*cancelled.ids], card=card, paused=cancelled.was_paused)
+    database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec, paused=cancelled.was_paused)
     assert database.get_batch(db, batch_id).status is BatchStatus.PAUSED
     assert claim(db) is None
 
 
 def test_without_ids_all_cancelled_records_of_a_batch_go_on_but_none_that_was_written_off(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card, CAT, CAT, CAT)
+    batch_id, ids = add(db, spec, CAT, CAT, CAT)
     record = claimed(db)
-    database.open_charge(db, record, price=card.price(CAT), budget=None)
+    database.open_charge(db, record, price=spec.price(CAT), budget=None)
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
     database.resolve_charges(db, [record.id], billed=False)
     database.cancel_batch(db, batch_id)
-    assert database.uncancel_records(db, batch_id, card=card) == 2
+    assert database.uncancel_records(db, batch_id, spec=spec) == 2
     assert statuses(db, ids) == [Status.CANCELLED, Status.QUEUED, Status.QUEUED]

@@ -8,7 +8,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.web.services import connection, rooms_of
+from app.web.services import connection, services_of
 from tests.house_process import served
 from web_app import create_app
 
@@ -28,7 +28,7 @@ def is_open(db: database.Connection) -> bool:
 
 
 def test_a_connection_is_closed_after_its_use(pool: database.ConnectionPool) -> None:
-    with pool.lend() as db:
+    with pool.connection() as db:
         assert is_open(db)
     assert not is_open(db)
 
@@ -37,7 +37,7 @@ def test_a_connection_that_is_kept_open_serves_the_next_thread(pool: database.Co
     seen: list[database.Connection] = []
 
     def use() -> None:
-        with pool.lend() as db:
+        with pool.connection() as db:
             database.last_version(db)
             seen.append(db)
 
@@ -52,21 +52,21 @@ def test_a_connection_that_is_kept_open_serves_the_next_thread(pool: database.Co
 
 
 def test_no_two_users_have_the_same_connection_at_a_time(pool: database.ConnectionPool) -> None:
-    with pool.keep_open(), pool.lend() as one, pool.lend() as other:
+    with pool.keep_open(), pool.connection() as one, pool.connection() as other:
         assert one is not other
 
 
 def test_a_connection_still_in_use_at_the_end_is_closed_by_its_user(pool: database.ConnectionPool) -> None:
     with pool.keep_open():
-        db = pool.take()
+        db = pool.acquire()
     assert is_open(db)
-    pool.give_back(db)
+    pool.release(db)
     assert not is_open(db)
 
 
 def test_a_connection_within_a_transaction_is_not_lent_again(pool: database.ConnectionPool) -> None:
     with pool.keep_open():
-        with pool.lend() as db:
+        with pool.connection() as db:
             db.execute("BEGIN")
         assert not is_open(db)
 
@@ -81,7 +81,7 @@ def test_a_request_gives_its_connection_back_at_its_end(settings: Settings) -> N
 
 def test_requests_of_a_server_share_open_connections(settings: Settings) -> None:
     app = create_app(settings)
-    with rooms_of(app).pool.keep_open():
+    with services_of(app).pool.keep_open():
         with app.app_context():
             first = connection()
         with app.app_context():

@@ -20,7 +20,7 @@ KEPT = SavedImage(filename="猫.png", width=2048, height=2048, format="png", fil
 
 def add(
     db: database.Connection,
-    card: ModelSpec,
+    spec: ModelSpec,
     *requests: ImageRequest,
     stems: Sequence[str] = (),
     taken: str = "",
@@ -29,7 +29,7 @@ def add(
     return database.add_batch(
         db,
         requests,
-        card=card,
+        spec=spec,
         stems=stems or ["猫"] * len(requests),
         is_taken=lambda stem: stem == taken,
     )
@@ -45,11 +45,11 @@ def claimed(db: database.Connection, now: float = NOW) -> Record:
     return record
 
 
-def ordered(db: database.Connection, ticket: str = "t-1") -> Record:
+def ordered(db: database.Connection, task_id: str = "t-1") -> Record:
     """The next record, ordered: it has a ticket and is waited for."""
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
-    database.save_task_id(db, record, ticket)
+    database.save_task_id(db, record, task_id)
     return record
 
 
@@ -61,8 +61,8 @@ def outcomes(db: database.Connection) -> list[str]:
     return [row["outcome"] for row in db.execute("SELECT outcome FROM sends ORDER BY id")]
 
 
-def test_a_row_for_three_pictures_is_three_records(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, ids = add(db, card, ImageRequest(prompt="猫", num_images=3))
+def test_a_row_for_three_pictures_is_three_records(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, ImageRequest(prompt="猫", num_images=3))
     records = database.list_batch_records(db, batch_id)
     assert [record.id for record in records] == ids
     assert [record.picture_number for record in records] == [1, 2, 3]
@@ -74,51 +74,51 @@ def test_a_row_for_three_pictures_is_three_records(db: database.Connection, card
     ("seed", "seeds"), [(None, [None] * 3), (5, [5, 6, 7]), (MAX_SEED, [MAX_SEED, 0, 1])]
 )
 def test_pictures_of_one_row_do_not_share_its_seed(
-    db: database.Connection, card: ModelSpec, seed: int | None, seeds: list[int | None]
+    db: database.Connection, spec: ModelSpec, seed: int | None, seeds: list[int | None]
 ) -> None:
-    batch_id, _ = add(db, card, ImageRequest(prompt="猫", num_images=3, seed=seed))
+    batch_id, _ = add(db, spec, ImageRequest(prompt="猫", num_images=3, seed=seed))
     assert [record.seed for record in database.list_batch_records(db, batch_id)] == seeds
 
 
-def test_no_name_is_promised_twice(db: database.Connection, card: ModelSpec) -> None:
-    add(db, card, *[ImageRequest(prompt="猫")] * 3)
-    add(db, card, ImageRequest(prompt="猫"), stems=["猫"])
-    add(db, card, ImageRequest(prompt="猫"), stems=["狗"], taken="狗")
+def test_no_name_is_promised_twice(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec, *[ImageRequest(prompt="猫")] * 3)
+    add(db, spec, ImageRequest(prompt="猫"), stems=["猫"])
+    add(db, spec, ImageRequest(prompt="猫"), stems=["狗"], taken="狗")
     assert stems(db) == ["猫", "猫-2", "猫-3", "猫-4", "狗-2"]
 
 
 def test_names_that_differ_only_in_letter_case_are_not_both_promised(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card, ImageRequest(prompt="x"), ImageRequest(prompt="y"), stems=["Cat", "cat"])
+    add(db, spec, ImageRequest(prompt="x"), ImageRequest(prompt="y"), stems=["Cat", "cat"])
     assert stems(db) == ["Cat", "cat-2"]
 
 
 def test_ten_thousand_pictures_of_one_name_are_promised_at_once(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card, *[ImageRequest(prompt="猫", num_images=10)] * 1000)
+    add(db, spec, *[ImageRequest(prompt="猫", num_images=10)] * 1000)
     assert len(set(stems(db))) == 10_000
 
 
-def test_records_are_claimed_in_the_order_of_their_rows(db: database.Connection, card: ModelSpec) -> None:
-    _, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+def test_records_are_claimed_in_the_order_of_their_rows(db: database.Connection, spec: ModelSpec) -> None:
+    _, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     assert [claimed(db).id for _ in ids] == ids
     assert claim(db) is None
 
 
-def test_a_single_picture_does_not_wait_behind_a_workbook(db: database.Connection, card: ModelSpec) -> None:
-    add(db, card, *[ImageRequest(prompt="猫")] * 3)
+def test_a_single_picture_does_not_wait_behind_a_workbook(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     _, ids = database.add_batch(
-        db, [ImageRequest(prompt="急")], card=card, stems=["急"], is_taken=lambda _: False, source="single"
+        db, [ImageRequest(prompt="急")], spec=spec, stems=["急"], is_taken=lambda _: False, source="single"
     )
     assert claimed(db).id == ids[0]
 
 
 def test_two_workers_never_get_the_same_record(
-    settings: Settings, db: database.Connection, card: ModelSpec
+    settings: Settings, db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card, *[ImageRequest(prompt="猫")] * 60)
+    add(db, spec, *[ImageRequest(prompt="猫")] * 60)
     got: list[int] = []
 
     def take_all() -> None:
@@ -135,8 +135,8 @@ def test_two_workers_never_get_the_same_record(
     assert len(got) == 60
 
 
-def test_a_live_lease_is_kept_and_a_dead_one_comes_free(db: database.Connection, card: ModelSpec) -> None:
-    add(db, card)
+def test_a_live_lease_is_kept_and_a_dead_one_comes_free(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
     record = claimed(db)
     database.extend_leases(db, [record.id], owner="me", until=NOW + 30)
     assert claim(db, NOW + 25) is None
@@ -144,9 +144,9 @@ def test_a_live_lease_is_kept_and_a_dead_one_comes_free(db: database.Connection,
 
 
 def test_a_record_sent_but_never_heard_of_is_not_handed_out_again(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card)
+    add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     assert claim(db, NOW + 60) is None
@@ -158,9 +158,9 @@ def test_a_record_sent_but_never_heard_of_is_not_handed_out_again(
 
 
 def test_a_worker_that_only_slept_still_brings_its_picture_home(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card)
+    add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.reap_stalled(db, now=NOW + 60)
@@ -171,9 +171,9 @@ def test_a_worker_that_only_slept_still_brings_its_picture_home(
 
 @pytest.mark.parametrize("again", [False, True])
 def test_what_a_worker_that_only_slept_hears_settles_the_send(
-    db: database.Connection, card: ModelSpec, again: bool
+    db: database.Connection, spec: ModelSpec, again: bool
 ) -> None:
-    add(db, card)
+    add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.reap_stalled(db, now=NOW + 60)
@@ -186,11 +186,11 @@ def test_what_a_worker_that_only_slept_hears_settles_the_send(
     assert database.get_record(db, record.id).at_stake == Decimal(0)
 
 
-def test_a_doubt_outlives_a_retry_that_came_to_nothing(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, ids = add(db, card)
+def test_a_doubt_outlives_a_retry_that_came_to_nothing(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec)
     database.open_charge(db, claimed(db), price=Decimal("0.22"), budget=None)
     database.reap_stalled(db, now=NOW + 60)
-    database.retry_records(db, batch_id, ids, card=card)
+    database.retry_records(db, batch_id, ids, spec=spec)
     refused = ModelError("参考图没有了", cause="request", billed=Billed.NO)
     database.fail_record(db, claimed(db), refused)
     assert outcomes(db) == ["unknown"]
@@ -198,45 +198,45 @@ def test_a_doubt_outlives_a_retry_that_came_to_nothing(db: database.Connection, 
 
 
 def test_a_record_with_a_ticket_is_collected_by_whoever_comes_next(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card)
+    add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.save_task_id(db, record, "14790660436661235288")
-    assert claimed(db, NOW + 60).ticket == "14790660436661235288"
+    assert claimed(db, NOW + 60).task_id == "14790660436661235288"
 
 
 def test_a_ticket_that_comes_after_its_worker_was_given_up_is_kept_with_its_send(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card)
+    add(db, spec)
     sleeper = claimed(db)
     database.open_charge(db, sleeper, price=Decimal("0.22"), budget=None)
     database.reap_stalled(db, now=NOW + 60)
     database.save_task_id(db, sleeper, "147")
-    assert database.get_record(db, sleeper.id).ticket == "147"
+    assert database.get_record(db, sleeper.id).task_id == "147"
     assert db.execute("SELECT ticket FROM sends").fetchone()["ticket"] == "147"
 
 
 def test_whoever_lost_a_record_leaves_the_others_ticket_alone(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     sleeper = claimed(db)
     database.open_charge(db, sleeper, price=Decimal("0.22"), budget=None)
     database.reap_stalled(db, now=NOW + 60)
-    database.retry_records(db, batch_id, ids, card=card)
+    database.retry_records(db, batch_id, ids, spec=spec)
     other = claimed(db, NOW + 60)
     database.open_charge(db, other, price=Decimal("0.22"), budget=None)
     database.save_task_id(db, other, "other")
     database.save_task_id(db, sleeper, "sleeper")
-    assert database.get_record(db, ids[0]).ticket == "other"
+    assert database.get_record(db, ids[0]).task_id == "other"
     assert [row["ticket"] for row in db.execute("SELECT ticket FROM sends ORDER BY id")] == [None, "other"]
 
 
-def test_whoever_lost_a_record_cannot_finish_it(db: database.Connection, card: ModelSpec) -> None:
-    add(db, card)
+def test_whoever_lost_a_record_cannot_finish_it(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
     sleeper = claimed(db)
     other = claimed(db, NOW + 60)
     assert database.finish_record(db, other, KEPT)
@@ -246,9 +246,9 @@ def test_whoever_lost_a_record_cannot_finish_it(db: database.Connection, card: M
 
 
 def test_looking_for_work_and_for_the_dead_reads_only_what_is_open(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    _, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    _, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     with database.transaction(db):
         db.execute(
             """
@@ -294,8 +294,8 @@ def test_the_newest_batches_and_the_next_copy_are_found_without_reading_all(db: 
     assert copy.record_id == 3000
 
 
-def test_whoever_lost_a_record_cannot_order_it(db: database.Connection, card: ModelSpec) -> None:
-    add(db, card)
+def test_whoever_lost_a_record_cannot_order_it(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
     sleeper = claimed(db)
     other = claimed(db, NOW + 60)
     with pytest.raises(database.LeaseLost):
@@ -306,9 +306,9 @@ def test_whoever_lost_a_record_cannot_order_it(db: database.Connection, card: Mo
 
 
 def test_after_the_clock_was_set_back_nobody_waits_for_what_it_promised(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     dead, busy = claimed(db), claimed(db)
     database.requeue_record(db, busy, not_before=NOW + 60)
     assert claim(db, NOW - 3) is None
@@ -317,9 +317,9 @@ def test_after_the_clock_was_set_back_nobody_waits_for_what_it_promised(
 
 @pytest.mark.parametrize(("state", "end"), [("paused", Status.QUEUED), ("cancelled", Status.CANCELLED)])
 def test_what_a_dead_worker_never_sent_is_not_ordered_for_a_batch_that_rests(
-    db: database.Connection, card: ModelSpec, state: str, end: Status
+    db: database.Connection, spec: ModelSpec, state: str, end: Status
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     claimed(db)
     (database.pause_batch if state == "paused" else database.cancel_batch)(db, batch_id)
     assert claim(db, NOW + 60) is None
@@ -329,9 +329,9 @@ def test_what_a_dead_worker_never_sent_is_not_ordered_for_a_batch_that_rests(
 
 
 def test_a_later_try_of_what_was_cancelled_meanwhile_is_cancelled_too(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.cancel_batch(db, batch_id)
@@ -343,9 +343,9 @@ def test_a_later_try_of_what_was_cancelled_meanwhile_is_cancelled_too(
 
 
 def test_a_record_whose_workers_die_again_and_again_is_ended(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card)
+    add(db, spec)
     now = NOW
     while claim(db, now) is not None:
         now += 60
@@ -354,9 +354,9 @@ def test_a_record_whose_workers_die_again_and_again_is_ended(
 
 
 def test_a_picture_that_is_kept_closes_the_ledger_and_the_batch(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, card)
+    batch_id, _ = add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.finish_record(db, record, KEPT, seed=7)
@@ -379,9 +379,9 @@ def test_a_picture_that_is_kept_closes_the_ledger_and_the_batch(
     ],
 )
 def test_a_failure_says_what_became_of_the_money(
-    db: database.Connection, card: ModelSpec, billed: Billed, status: Status, outcome: str
+    db: database.Connection, spec: ModelSpec, billed: Billed, status: Status, outcome: str
 ) -> None:
-    add(db, card)
+    add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.fail_record(db, record, ModelError("提示词未通过审核", cause="moderation", billed=billed))
@@ -390,8 +390,8 @@ def test_a_failure_says_what_became_of_the_money(
     assert outcomes(db) == [outcome]
 
 
-def test_the_budget_is_never_overshot(db: database.Connection, card: ModelSpec) -> None:
-    add(db, card, *[ImageRequest(prompt="猫")] * 3)
+def test_the_budget_is_never_overshot(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     for _ in range(2):
         database.open_charge(db, claimed(db), price=Decimal("0.22"), budget=Decimal("0.50"))
     with pytest.raises(database.BudgetReached, match="BUDGET"):
@@ -400,9 +400,9 @@ def test_the_budget_is_never_overshot(db: database.Connection, card: ModelSpec) 
 
 
 def test_many_who_order_at_once_do_not_overshoot_the_budget_together(
-    settings: Settings, db: database.Connection, card: ModelSpec
+    settings: Settings, db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, card, *[ImageRequest(prompt="猫")] * 12)
+    add(db, spec, *[ImageRequest(prompt="猫")] * 12)
     records = [claimed(db) for _ in range(12)]
     start, refused = threading.Barrier(12), []
 
@@ -423,23 +423,23 @@ def test_many_who_order_at_once_do_not_overshoot_the_budget_together(
 
 
 def test_a_later_try_keeps_the_ticket_only_when_it_can_be_collected(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    for usable, ticket in ((True, "T1"), (False, None)):
-        add(db, card)
+    for usable, task_id in ((True, "T1"), (False, None)):
+        add(db, spec)
         record = claimed(db)
         database.open_charge(db, record, price=Decimal("0.22"), budget=None)
         database.save_task_id(db, record, "T1")
         error = ModelError("稍后", cause="service", billed=Billed.NO, retryable=True, task_valid=usable)
         database.requeue_record(db, record, not_before=NOW + 5, error=error)
         assert claim(db, NOW + 4) is None
-        assert claimed(db, NOW + 6).ticket == ticket
+        assert claimed(db, NOW + 6).task_id == task_id
 
 
 def test_a_paused_batch_starts_nothing_and_goes_on_when_resumed(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, card)
+    batch_id, _ = add(db, spec)
     database.pause_batch(db, batch_id, "密钥不对")
     assert claim(db) is None
     batch = database.get_batch(db, batch_id)
@@ -449,9 +449,9 @@ def test_a_paused_batch_starts_nothing_and_goes_on_when_resumed(
 
 
 def test_what_was_queued_for_one_model_is_never_made_by_another(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, card)
+    batch_id, _ = add(db, spec)
     assert database.claim_record(db, model="other", owner="me", now=NOW, lease=20.0) is None
     assert database.pause_other_models(db, model="other", now=NOW) == 1
     assert "test-1" in database.get_batch(db, batch_id).paused_reason
@@ -462,31 +462,31 @@ def test_what_was_queued_for_one_model_is_never_made_by_another(
 
 
 def test_a_ticket_of_another_model_is_not_queued_where_nobody_would_collect_it(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     record = ordered(db, "147")
     gone = ModelError("没有下载成功", cause="download", billed=Billed.YES, task_valid=True)
     database.fail_record(db, record, gone)
     with pytest.raises(Conflict, match="test-1"):
-        database.retry_records(db, batch_id, ids, card=replace(card, model_id="another"))
+        database.retry_records(db, batch_id, ids, spec=replace(spec, model_id="another"))
     assert database.get_record(db, ids[0]).status is Status.FAILED
-    assert database.retry_records(db, batch_id, ids, card=card) == 1
+    assert database.retry_records(db, batch_id, ids, spec=spec) == 1
 
 
-def test_cancelling_keeps_what_was_ordered(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+def test_cancelling_keeps_what_was_ordered(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     record = ordered(db, "T")
     database.requeue_record(db, record, not_before=0)
     assert database.cancel_batch(db, batch_id).number == 2
-    assert claimed(db).ticket == "T"
+    assert claimed(db).task_id == "T"
     assert claim(db) is None
 
 
 def test_nothing_is_sent_for_a_batch_that_was_paused_after_the_claim(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, card)
+    batch_id, _ = add(db, spec)
     record = claimed(db)
     database.pause_batch(db, batch_id)
     with pytest.raises(database.BatchNotActive):
@@ -496,9 +496,9 @@ def test_nothing_is_sent_for_a_batch_that_was_paused_after_the_claim(
 
 @pytest.mark.parametrize("error", [None, ModelError("稍后", cause="limit", billed=Billed.NO, throttled=True)])
 def test_a_record_given_back_after_its_batch_was_cancelled_ends_with_it(
-    db: database.Connection, card: ModelSpec, error: ModelError | None
+    db: database.Connection, spec: ModelSpec, error: ModelError | None
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     record = claimed(db)
     database.cancel_batch(db, batch_id)
     database.requeue_record(db, record, not_before=NOW, error=error)
@@ -506,9 +506,9 @@ def test_a_record_given_back_after_its_batch_was_cancelled_ends_with_it(
 
 
 def test_a_record_claimed_well_before_its_slot_starts_when_it_is_sent(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     record = claimed(db)
     db.execute("UPDATE generation_records SET started_at = '2026-01-01 00:00:00.000'")
     before = database.get_batch_version(db, batch_id)
@@ -518,28 +518,28 @@ def test_a_record_claimed_well_before_its_slot_starts_when_it_is_sent(
 
 
 def test_retry_takes_the_failed_ones_and_unknown_only_by_name(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     for billed in (Billed.NO, Billed.UNKNOWN):
         record = claimed(db)
         database.open_charge(db, record, price=Decimal("0.22"), budget=None)
         database.fail_record(db, record, ModelError("坏了", cause="service", billed=billed))
-    assert database.retry_records(db, batch_id, card=card) == 1
+    assert database.retry_records(db, batch_id, spec=spec) == 1
     assert database.get_record(db, ids[1]).status is Status.UNKNOWN
-    assert database.retry_records(db, batch_id, [ids[1]], card=card) == 1
+    assert database.retry_records(db, batch_id, [ids[1]], spec=spec) == 1
     with pytest.raises(Conflict):
-        database.retry_records(db, batch_id, [ids[1]], card=card)
+        database.retry_records(db, batch_id, [ids[1]], spec=spec)
 
 
 def test_an_unknown_send_stays_at_stake_when_the_picture_is_ordered_anew(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
-    database.retry_records(db, batch_id, ids, card=card)
+    database.retry_records(db, batch_id, ids, spec=spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.finish_record(db, record, KEPT)
@@ -548,8 +548,8 @@ def test_an_unknown_send_stays_at_stake_when_the_picture_is_ordered_anew(
     assert (after.cost, after.at_stake) == (Decimal("0.22"), Decimal("0.22"))
 
 
-def test_only_what_changed_since_a_version_is_listed(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+def test_only_what_changed_since_a_version_is_listed(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     version = database.get_batch_version(db, batch_id)
     assert database.list_batch_records(db, batch_id, since=version) == []
     record = claimed(db)
@@ -559,16 +559,16 @@ def test_only_what_changed_since_a_version_is_listed(db: database.Connection, ca
     assert "已保存" in database.list_log(db, batch_id, since=version)[0].text
 
 
-def test_queued_records_show_only_when_asked_for(db: database.Connection, card: ModelSpec) -> None:
-    add(db, card, *[ImageRequest(prompt="猫")] * 2)
+def test_queued_records_show_only_when_asked_for(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     database.finish_record(db, claimed(db), KEPT)
     everything = database.RecordFilter()
     assert database.count_records(db, everything) == 1
     assert database.count_records(db, database.RecordFilter(statuses=("queued",))) == 1
 
 
-def test_a_deleted_record_can_be_restored(db: database.Connection, card: ModelSpec) -> None:
-    _, ids = add(db, card)
+def test_a_deleted_record_can_be_restored(db: database.Connection, spec: ModelSpec) -> None:
+    _, ids = add(db, spec)
     assert database.delete_records(db, ids) == 0  # still queued: not one to delete
     database.finish_record(db, claimed(db), KEPT)
     assert database.delete_records(db, ids) == 1
@@ -578,9 +578,9 @@ def test_a_deleted_record_can_be_restored(db: database.Connection, card: ModelSp
     assert database.get_record(db, ids[0]).filename == "猫.png"
 
 
-def test_a_prompt_is_data_and_never_sql(db: database.Connection, card: ModelSpec) -> None:
+def test_a_prompt_is_data_and_never_sql(db: database.Connection, spec: ModelSpec) -> None:
     prompt = '\'); DROP TABLE generation_records; -- %_"猫"'
-    _, ids = add(db, card, ImageRequest(prompt=prompt))
+    _, ids = add(db, spec, ImageRequest(prompt=prompt))
     assert database.get_record(db, ids[0]).prompt == prompt
 
 

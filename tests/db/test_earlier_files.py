@@ -69,7 +69,7 @@ def taken_over(settings: Settings, **fields: Any) -> Record:
         return database.get_record(db, 1)
 
 
-def test_a_file_of_the_earlier_app_opens_with_nothing_lost(settings: Settings, card: ModelSpec) -> None:
+def test_a_file_of_the_earlier_app_opens_with_nothing_lost(settings: Settings, spec: ModelSpec) -> None:
     with written(settings) as old:
         old.execute("CREATE INDEX by_user ON generation_records (user_id)")
         keep(old)
@@ -83,7 +83,7 @@ def test_a_file_of_the_earlier_app_opens_with_nothing_lost(settings: Settings, c
         assert database.get_record(db, 3).created_at == ""  # nobody knows, and it was not today
         assert db.execute("SELECT user_id FROM generation_records WHERE id = 1").fetchone()[0] == 5
         database.add_batch(
-            db, [ImageRequest(prompt="新")], card=card, stems=["旧"], is_taken=lambda stem: False
+            db, [ImageRequest(prompt="新")], spec=spec, stems=["旧"], is_taken=lambda stem: False
         )
         assert db.execute("SELECT file_stem FROM generation_records WHERE id = 4").fetchone()[0] == "旧-2"
     copies = list(settings.database_path.parent.glob("generation_records.db.backup-*"))

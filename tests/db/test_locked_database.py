@@ -40,7 +40,7 @@ def queue(db: database.Connection, worker: Worker) -> int:
     return database.add_batch(
         db,
         [ImageRequest(prompt="猫")],
-        card=worker.model.card,
+        spec=worker.model.spec,
         stems=["猫"],
         is_taken=lambda stem: False,
     )[1][0]
@@ -80,7 +80,7 @@ def test_an_order_that_the_ledger_does_not_take_is_not_sent_and_counts_as_no_cra
             over.set()
             holder.join()
         record = database.get_record(db, record_id)
-        assert (record.status, record.lapses, record.retries) == (Status.QUEUED, 0, 0)
+        assert (record.status, record.crash_count, record.retries) == (Status.QUEUED, 0, 0)
         assert service.charges == 0
         assert worker.run_once(db)
         assert database.get_record(db, record_id).status is Status.SUCCESS

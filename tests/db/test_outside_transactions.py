@@ -32,7 +32,7 @@ def write(other: database.Connection) -> None:
 
 
 def test_others_write_while_names_are_looked_for_on_the_disk(
-    db: database.Connection, other: database.Connection, card: ModelSpec
+    db: database.Connection, other: database.Connection, spec: ModelSpec
 ) -> None:
     asked: list[str] = []
 
@@ -42,14 +42,14 @@ def test_others_write_while_names_are_looked_for_on_the_disk(
         return stem == "猫"
 
     _, ids = database.add_batch(
-        db, [ImageRequest(prompt="猫")] * 2, card=card, stems=["猫"] * 2, is_taken=is_taken
+        db, [ImageRequest(prompt="猫")] * 2, spec=spec, stems=["猫"] * 2, is_taken=is_taken
     )
-    assert [database.get_record(db, n).file_stem for n in ids] == ["猫-2", "猫-3"]
+    assert [database.get_record(db, n).reserved_stem for n in ids] == ["猫-2", "猫-3"]
     assert asked
 
 
 def test_a_name_that_another_server_promises_meanwhile_is_not_promised_twice(
-    db: database.Connection, other: database.Connection, card: ModelSpec
+    db: database.Connection, other: database.Connection, spec: ModelSpec
 ) -> None:
     quicker: list[int] = []
 
@@ -57,21 +57,21 @@ def test_a_name_that_another_server_promises_meanwhile_is_not_promised_twice(
         if not quicker:
             quicker.append(0)
             quicker[0] = database.add_batch(
-                other, [ImageRequest(prompt="狗")], card=card, stems=["猫"], is_taken=lambda _: False
+                other, [ImageRequest(prompt="狗")], spec=spec, stems=["猫"], is_taken=lambda _: False
             )[1][0]
         return False
 
-    _, ids = database.add_batch(db, [ImageRequest(prompt="猫")], card=card, stems=["猫"], is_taken=is_taken)
-    assert database.get_record(db, quicker[0]).file_stem == "猫"
-    assert database.get_record(db, ids[0]).file_stem == "猫-2"
+    _, ids = database.add_batch(db, [ImageRequest(prompt="猫")], spec=spec, stems=["猫"], is_taken=is_taken)
+    assert database.get_record(db, quicker[0]).reserved_stem == "猫"
+    assert database.get_record(db, ids[0]).reserved_stem == "猫-2"
 
 
-def test_equal_and_numbered_names_within_a_batch_stay_apart(db: database.Connection, card: ModelSpec) -> None:
+def test_equal_and_numbered_names_within_a_batch_stay_apart(db: database.Connection, spec: ModelSpec) -> None:
     wanted = ["猫", "猫-2", "猫", "猫", "CAT", "cat"]
     _, ids = database.add_batch(
-        db, [ImageRequest(prompt="猫")] * 6, card=card, stems=wanted, is_taken=lambda _: False
+        db, [ImageRequest(prompt="猫")] * 6, spec=spec, stems=wanted, is_taken=lambda _: False
     )
-    stems = [database.get_record(db, n).file_stem for n in ids]
+    stems = [database.get_record(db, n).reserved_stem for n in ids]
     assert stems == ["猫", "猫-2", "猫-3", "猫-4", "CAT", "cat-2"]
 
 
@@ -87,12 +87,12 @@ def test_many_names_are_looked_up_by_one_look_into_the_folder(tmp_path: Path) ->
     assert (first, later) == ([True, False], [True, True, False, False])
 
 
-def thrown_away(db: database.Connection, card: ModelSpec, number: int) -> list[int]:
+def thrown_away(db: database.Connection, spec: ModelSpec, number: int) -> list[int]:
     _, ids = database.add_batch(
-        db, [ImageRequest(prompt="猫")] * number, card=card, stems=["猫"] * number, is_taken=lambda _: False
+        db, [ImageRequest(prompt="猫")] * number, spec=spec, stems=["猫"] * number, is_taken=lambda _: False
     )
     for _ in ids:
-        record = database.claim_record(db, model=card.model_id, owner="me", now=1e9, lease=20.0)
+        record = database.claim_record(db, model=spec.model_id, owner="me", now=1e9, lease=20.0)
         assert record is not None
         database.fail_record(db, record, LOST)
     database.delete_records(db, ids)
@@ -101,9 +101,9 @@ def thrown_away(db: database.Connection, card: ModelSpec, number: int) -> list[i
 
 
 def test_others_write_while_the_files_of_the_trash_are_removed_and_nobody_restores_them(
-    db: database.Connection, other: database.Connection, card: ModelSpec
+    db: database.Connection, other: database.Connection, spec: ModelSpec
 ) -> None:
-    ids = thrown_away(db, card, 2)
+    ids = thrown_away(db, spec, 2)
     restored: list[int] = []
 
     def remove(_filename: str, record_id: int) -> None:
@@ -118,9 +118,9 @@ def test_others_write_while_the_files_of_the_trash_are_removed_and_nobody_restor
 
 
 def test_what_a_server_died_over_while_it_emptied_the_trash_is_taken_up_by_the_next(
-    db: database.Connection, other: database.Connection, card: ModelSpec
+    db: database.Connection, other: database.Connection, spec: ModelSpec
 ) -> None:
-    ids = thrown_away(db, card, 2)
+    ids = thrown_away(db, spec, 2)
 
     class Killed(BaseException):
         pass

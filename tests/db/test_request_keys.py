@@ -139,20 +139,20 @@ def test_the_form_gone_back_to_and_filled_in_otherwise_is_another_order(client: 
     assert count_batches(client) == 2
 
 
-def asked(card: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[int]]]:
+def asked(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[int]]]:
     requests_ = [ImageRequest(prompt="雪山") for _ in range(count)]
     stems = [f"图{n}" for n in range(count)]
 
     def add(db: database.Connection, key: database.RequestKey | None) -> tuple[str, list[int]]:
-        return database.add_batch(db, requests_, card=card, stems=stems, is_taken=lambda _: False, key=key)
+        return database.add_batch(db, requests_, spec=spec, stems=stems, is_taken=lambda _: False, key=key)
 
     return add
 
 
 def test_a_key_counts_for_a_day_and_then_stands_for_a_new_order(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add, key = asked(card), database.RequestKey(key="k", digest="d", at=NOW)
+    add, key = asked(spec), database.RequestKey(key="k", digest="d", at=NOW)
     first = add(db, key)
     assert add(db, replace(key, at=NOW + KEPT_SECONDS)) == first
     second = add(db, replace(key, at=NOW + KEPT_SECONDS + 1, digest="other"))
@@ -160,16 +160,16 @@ def test_a_key_counts_for_a_day_and_then_stands_for_a_new_order(
     assert add(db, replace(key, at=NOW + KEPT_SECONDS + 2, digest="other")) == second
 
 
-def test_a_clock_that_is_set_back_forgets_no_key(db: database.Connection, card: ModelSpec) -> None:
-    add, key = asked(card), database.RequestKey(key="k", digest="d", at=NOW)
+def test_a_clock_that_is_set_back_forgets_no_key(db: database.Connection, spec: ModelSpec) -> None:
+    add, key = asked(spec), database.RequestKey(key="k", digest="d", at=NOW)
     assert add(db, replace(key, at=NOW - 7 * KEPT_SECONDS)) == add(
         db, replace(key, at=NOW - 8 * KEPT_SECONDS)
     )
     assert database.count_batches(db) == 1
 
 
-def test_keys_older_than_a_day_are_deleted_and_no_others(db: database.Connection, card: ModelSpec) -> None:
-    add = asked(card)
+def test_keys_older_than_a_day_are_deleted_and_no_others(db: database.Connection, spec: ModelSpec) -> None:
+    add = asked(spec)
     old = database.RequestKey(key="old", digest="d", at=NOW - KEPT_SECONDS - 1)
     new = replace(old, key="new", at=NOW - KEPT_SECONDS + 1)
     add(db, old)
@@ -181,9 +181,9 @@ def test_keys_older_than_a_day_are_deleted_and_no_others(db: database.Connection
 
 
 def test_an_order_that_fails_half_way_keeps_neither_batch_nor_key(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add, key = asked(card, 2), database.RequestKey(key="k", digest="d", at=NOW)
+    add, key = asked(spec, 2), database.RequestKey(key="k", digest="d", at=NOW)
     db.execute(
         """
         CREATE TRIGGER full BEFORE INSERT ON generation_records WHEN NEW.row_number = 2
@@ -199,9 +199,9 @@ def test_an_order_that_fails_half_way_keeps_neither_batch_nor_key(
 
 
 def test_a_key_that_stands_for_something_else_is_refused_inside_the_transaction_too(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    add, key = asked(card), database.RequestKey(key="k", digest="d", at=NOW)
+    add, key = asked(spec), database.RequestKey(key="k", digest="d", at=NOW)
     add(db, key)
     with pytest.raises(KeyReused):
         add(db, replace(key, digest="other"))
@@ -305,7 +305,7 @@ def test_the_key_of_one_call_does_not_stand_for_another_call(client: FlaskClient
 
 
 def test_a_file_from_before_there_were_keys_gets_them_and_keeps_its_orders(
-    settings: Settings, card: ModelSpec
+    settings: Settings, spec: ModelSpec
 ) -> None:
     number = MIGRATIONS.index(add_request_keys)
     with closing(database.connect(settings.database_path, create=True)) as db:
@@ -320,4 +320,4 @@ def test_a_file_from_before_there_were_keys_gets_them_and_keeps_its_orders(
     with closing(database.connect(settings.database_path)) as db:
         assert database.get_batch(db, "b").id == "b"
         key = database.RequestKey(key="k", digest="d", at=NOW)
-        assert asked(card)(db, key) == asked(card)(db, key)
+        assert asked(spec)(db, key) == asked(spec)(db, key)

@@ -111,7 +111,7 @@ def test_nothing_is_ordered_once_the_file_is_not_what_was_opened(
         studio.worker.store.require(studio.db)
     studio.worker.store.watch(studio.db)
     assert not studio.step()
-    assert sentence in studio.worker.store.complaint()
+    assert sentence in studio.worker.store.problem()
     assert studio.service.charges == 1
 
 
@@ -150,10 +150,10 @@ def test_damage_and_older_contents_last_until_the_restart(studio: Studio, older:
     overwrite_with_an_older_copy(path, older)
     shutil.copy(path, right)
     assert studio.worker.store.check()
-    assert "旧的副本" in studio.worker.store.complaint()
+    assert "旧的副本" in studio.worker.store.problem()
     shutil.copy(right, path)
     studio.worker.store.watch(studio.db)
-    assert "旧的副本" in studio.worker.store.complaint()
+    assert "旧的副本" in studio.worker.store.problem()
 
 
 def test_damaged_pages_are_found_by_the_next_check(studio: Studio) -> None:
@@ -163,7 +163,7 @@ def test_damaged_pages_are_found_by_the_next_check(studio: Studio) -> None:
     damage_pages(studio.settings.database_path)
     store._next_check = 0.0
     assert store.check()
-    assert "有损坏" in store.complaint()
+    assert "有损坏" in store.problem()
     assert not studio.step()
 
 
@@ -201,7 +201,7 @@ def test_damage_that_a_query_meets_counts_at_once(studio: Studio) -> None:
             return bool(other.execute("SELECT sum(length(prompt)) FROM generation_records").fetchone())
 
     assert not studio.worker._guarded(meet)
-    assert "有损坏" in studio.worker.store.complaint()
+    assert "有损坏" in studio.worker.store.problem()
 
 
 def test_nothing_is_written_into_a_file_that_the_path_leads_to_no_more(studio: Studio) -> None:
@@ -258,7 +258,7 @@ def test_a_ticket_that_cannot_be_kept_is_in_the_log_and_its_picture_in_the_folde
     with pytest.raises(StoreLost):  # it stops once the picture is there
         studio.step()
     assert not away.path.exists()
-    assert f"ticket={studio.service.orders[0].ticket}" in caplog.text
+    assert f"ticket={studio.service.orders[0].task_id}" in caplog.text
     kept = images_store.read_parameters(studio.settings.output_dir / studio.files()[0])
     assert kept is not None
     assert f"Record: {ids[0]}" in kept

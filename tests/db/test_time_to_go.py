@@ -18,11 +18,11 @@ from web_app import create_app
 class Pace:
     """A batch whose pictures take as long as the test says."""
 
-    def __init__(self, db: database.Connection, card: ModelSpec, pictures: int) -> None:
+    def __init__(self, db: database.Connection, spec: ModelSpec, pictures: int) -> None:
         self.db = db
         request = ImageRequest(prompt="猫")
         self.batch_id, self.ids = database.add_batch(
-            db, [request] * pictures, card=card, stems=["猫"] * pictures, is_taken=lambda stem: False
+            db, [request] * pictures, spec=spec, stems=["猫"] * pictures, is_taken=lambda stem: False
         )
 
     def set(self, ids: list[int], status: Status, seconds: float = 0.0) -> None:
@@ -42,8 +42,8 @@ class Pace:
 
 
 @pytest.fixture
-def pace(db: database.Connection, card: ModelSpec) -> Pace:
-    return Pace(db, card, 100)
+def pace(db: database.Connection, spec: ModelSpec) -> Pace:
+    return Pace(db, spec, 100)
 
 
 def test_it_is_the_work_left_over_those_under_way_at_the_mean_time_of_a_picture(pace: Pace) -> None:

@@ -13,21 +13,21 @@ BUSY = ModelError("太忙", cause="busy", billed=Billed.NO, retryable=True)
 KEPT = SavedImage(filename="猫.png", width=8, height=8, format="png", file_size=9, sha256="ab")
 
 
-def add(db: database.Connection, card: ModelSpec, number: int = 1) -> tuple[str, list[int]]:
+def add(db: database.Connection, spec: ModelSpec, number: int = 1) -> tuple[str, list[int]]:
     return database.add_batch(
         db,
         [ImageRequest(prompt="猫")] * number,
-        card=card,
+        spec=spec,
         stems=["猫"] * number,
         is_taken=lambda stem: False,
         source="single",
     )
 
 
-def order(db: database.Connection, card: ModelSpec) -> Record:
-    record = database.claim_record(db, model=card.model_id, owner="me", now=1e9, lease=20.0)
+def order(db: database.Connection, spec: ModelSpec) -> Record:
+    record = database.claim_record(db, model=spec.model_id, owner="me", now=1e9, lease=20.0)
     assert record is not None
-    database.open_charge(db, record, price=card.prices["2K"], budget=None)
+    database.open_charge(db, record, price=spec.prices["2K"], budget=None)
     return record
 
 
@@ -36,11 +36,11 @@ def changed(db: database.Connection, batch_id: str, since: int) -> list[int]:
     return [record.id for record in database.list_batch_records(db, batch_id, since=since)]
 
 
-def test_a_settled_charge_of_a_finished_record_is_reported(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, ids = add(db, card)
-    database.fail_record(db, order(db, card), PRICED)
-    database.resubmit(db, ids, card=card)
-    database.finish_record(db, order(db, card), KEPT)
+def test_a_settled_charge_of_a_finished_record_is_reported(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec)
+    database.fail_record(db, order(db, spec), PRICED)
+    database.resubmit(db, ids, spec=spec)
+    database.finish_record(db, order(db, spec), KEPT)
     db.execute("UPDATE sends SET outcome = 'unknown' WHERE id = 1")
     since = database.last_version(db)
     undo = database.resolve_charges(db, ids, billed=False).undo
@@ -51,12 +51,12 @@ def test_a_settled_charge_of_a_finished_record_is_reported(db: database.Connecti
 
 
 def test_every_portion_of_a_large_deletion_is_reported_after_the_one_before(
-    db: database.Connection, card: ModelSpec, monkeypatch: pytest.MonkeyPatch
+    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.db.records._CHANGED_AT_ONCE", 2)
-    _, ids = add(db, card, 5)
+    _, ids = add(db, spec, 5)
     for _ in ids:
-        database.fail_record(db, order(db, card), PRICED)
+        database.fail_record(db, order(db, spec), PRICED)
     seen: list[int] = []
 
     def chosen() -> Iterator[int]:
@@ -72,11 +72,11 @@ def test_every_portion_of_a_large_deletion_is_reported_after_the_one_before(
 
 
 def test_a_deletion_is_undone_whole_though_its_records_changed_since(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    _, ids = add(db, card, 2)
+    _, ids = add(db, spec, 2)
     for _ in ids:
-        database.fail_record(db, order(db, card), PRICED)
+        database.fail_record(db, order(db, spec), PRICED)
     _, undo = database.delete_with_undo(db, ids)
     database.mark_favourite(db, ids[:1], True)
     assert database.undo_delete(db, undo) == 2
@@ -85,10 +85,10 @@ def test_a_deletion_is_undone_whole_though_its_records_changed_since(
 
 
 def test_references_identified_just_before_the_order_are_reported(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
-    record = database.claim_record(db, model=card.model_id, owner="me", now=1e9, lease=20.0)
+    batch_id, ids = add(db, spec)
+    record = database.claim_record(db, model=spec.model_id, owner="me", now=1e9, lease=20.0)
     assert record is not None
     since = database.last_version(db)
     database.save_reference_versions(
@@ -97,10 +97,10 @@ def test_references_identified_just_before_the_order_are_reported(
     assert changed(db, batch_id, since) == ids
 
 
-def test_a_waiting_retry_that_is_tried_at_once_is_reported(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, ids = add(db, card)
-    database.requeue_record(db, order(db, card), not_before=1e10, error=BUSY)
+def test_a_waiting_retry_that_is_tried_at_once_is_reported(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec)
+    database.requeue_record(db, order(db, spec), not_before=1e10, error=BUSY)
     database.pause_batch(db, batch_id)
     since = database.last_version(db)
-    database.resume_batch(db, batch_id, model=card.model_id)
+    database.resume_batch(db, batch_id, model=spec.model_id)
     assert changed(db, batch_id, since) == ids

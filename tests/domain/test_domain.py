@@ -144,25 +144,25 @@ def test_no_other_exact_size_lies_nearer_to_the_area() -> None:
     assert (size.width, size.height) == (1376, 774)  # one step smaller is under the minimum
 
 
-def test_a_model_drops_what_it_does_not_take(card: ModelSpec) -> None:
-    plain = replace(card, takes_seed=False, takes_steps=False)
+def test_a_model_drops_what_it_does_not_take(spec: ModelSpec) -> None:
+    plain = replace(spec, takes_seed=False, takes_steps=False)
     accepted = plain.strip_unsupported(ImageRequest(prompt="猫", seed=7, steps=30))
     assert (accepted.seed, accepted.steps) == (None, None)
 
 
-def test_a_model_complains_of_a_resolution_it_does_not_have(card: ModelSpec) -> None:
-    small = replace(card, sizes={("1:1", "1K"): exact_size("1:1", 1024**2)})
+def test_a_model_complains_of_a_resolution_it_does_not_have(spec: ModelSpec) -> None:
+    small = replace(spec, sizes={("1:1", "1K"): exact_size("1:1", 1024**2)})
     problems = small.validate(ImageRequest(prompt="猫", resolution="4K"))
     assert [problem.field for problem in problems] == ["resolution"]
     assert "1K" in problems[0].message
 
 
-def test_a_local_reference_is_refused_for_a_model_that_wants_public_addresses(card: ModelSpec) -> None:
+def test_a_local_reference_is_refused_for_a_model_that_wants_public_addresses(spec: ModelSpec) -> None:
     image = SampleImage(url="/samples/files/a.png", filename="a.png")
     asked = ImageRequest(prompt="猫", sample_images=(image,))
     public = SampleImage(url="https://example.com/b.png", filename="b.png")
-    strict = replace(card, reference_form="url")
-    assert not card.validate(asked)
+    strict = replace(spec, reference_form="url")
+    assert not spec.validate(asked)
     assert not strict.validate(replace(asked, sample_images=(public,)))
     for images in ((image,), (image, image, public)):
         (problem,) = strict.validate(replace(asked, sample_images=images))
@@ -170,11 +170,11 @@ def test_a_local_reference_is_refused_for_a_model_that_wants_public_addresses(ca
 
 
 def test_only_a_model_that_wants_public_addresses_has_a_problem_with_local_references(
-    card: ModelSpec,
+    spec: ModelSpec,
 ) -> None:
-    assert "打开 OSS，或换一个模型" in replace(card, reference_form="url").local_reference_problem
-    assert card.local_reference_problem == replace(card, reference_form="bytes").local_reference_problem == ""
-    assert replace(card, reference_form="url", max_references=0).local_reference_problem == ""
+    assert "打开 OSS，或换一个模型" in replace(spec, reference_form="url").local_reference_problem
+    assert spec.local_reference_problem == replace(spec, reference_form="bytes").local_reference_problem == ""
+    assert replace(spec, reference_form="url", max_references=0).local_reference_problem == ""
 
 
 def test_names_that_a_file_system_would_mix_up_share_a_key() -> None:

@@ -13,7 +13,7 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def pause(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Let that much time go by, at once."""
         self.pauses.append(seconds)
         self.now += seconds

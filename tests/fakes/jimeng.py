@@ -102,7 +102,7 @@ class FakeJimeng(FakeService):
         """Addresses given out so far stop working; a new look at the task gives a fresh one."""
         with self.lock:
             for order in self.orders:
-                self._dead |= {f"{order.number}-{n}" for n in range(self._minted[order.ticket] + 1)}
+                self._dead |= {f"{order.number}-{n}" for n in range(self._minted[order.task_id] + 1)}
 
     def step_of(self, call: Call) -> str:
         """By the Action in the query."""
@@ -174,10 +174,10 @@ class FakeJimeng(FakeService):
             if self.max_under_way is not None and under_way >= self.max_under_way:
                 raise self.busy()
             order = self.accept(body, width, height)
-            order.ticket = str(14_790_660_436_661_235_000 + order.number)
+            order.task_id = str(14_790_660_436_661_235_000 + order.number)
             order.billed = not self._to_be_refused(prompt)
             self.most_under_way = max(self.most_under_way, under_way + 1)
-        return _envelope({"task_id": order.ticket})
+        return _envelope({"task_id": order.task_id})
 
     def _fetch(self, url: str) -> bool:
         try:
@@ -199,7 +199,7 @@ class FakeJimeng(FakeService):
     def _result(self, body: dict[str, Any]) -> Reply:
         with_url = _check_result(body)
         with self.lock:
-            order = next((each for each in self.orders if each.ticket == body["task_id"]), None)
+            order = next((each for each in self.orders if each.task_id == body["task_id"]), None)
         if order is None or "失踪" in order.body["prompt"] or self._age(order) > 12 * 3600:
             return _envelope(_state("not_found"))
         if self._age(order) < self.latency:
@@ -218,8 +218,8 @@ class FakeJimeng(FakeService):
             pixels = base64.b64encode(self.picture_of(order)).decode()
             return {**_state("done"), "binary_data_base64": [pixels]}
         with self.lock:
-            self._minted[order.ticket] += 1
-            url = self.picture_url(order, str(self._minted[order.ticket]))
+            self._minted[order.task_id] += 1
+            url = self.picture_url(order, str(self._minted[order.task_id]))
         return {**_state("done"), "binary_data_base64": None, "image_urls": [url]}
 
     def _age(self, order: OrderLine) -> float:

@@ -89,7 +89,7 @@ class OrderLine:
     width: int
     height: int
     billed: bool = True
-    ticket: str = ""
+    task_id: str = ""
     fetched: int = 0
 
 
@@ -258,12 +258,12 @@ class FakeService:
 
     # Helps for the services.
 
-    def accept(self, body: dict[str, Any], width: int, height: int, ticket: str = "") -> OrderLine:
+    def accept(self, body: dict[str, Any], width: int, height: int, task_id: str = "") -> OrderLine:
         """Write an accepted order into the ledger."""
         with self.lock:
             number = len(self.orders) + 1
             line = OrderLine(
-                number=number, at=self.clock(), body=body, width=width, height=height, ticket=ticket
+                number=number, at=self.clock(), body=body, width=width, height=height, task_id=task_id
             )
             self.orders.append(line)
             return line

@@ -112,9 +112,9 @@ def test_the_same_picture_is_kept_once(library: Library, oss: FakeOss) -> None:
 
 def test_an_older_list_is_shown_at_once_and_says_so(library: Library, oss: FakeOss, clock: Clock) -> None:
     oss.keep(f"{PREFIX}新.png", b"x")
-    clock.pause(61)
+    clock.sleep(61)
     page = library.list_images()
-    assert (page.images, page.is_stale, page.trouble) == ((), True, "")
+    assert (page.images, page.is_stale, page.problem) == ((), True, "")
     assert library.wait_for_request(0)
     library.refresh()
     assert not library.wait_for_request(0)
@@ -147,19 +147,19 @@ def test_while_oss_is_down_the_last_list_is_shown_with_the_reason(
     library.add(upload("猫"))
     library.refresh()
     oss.is_down = True
-    clock.pause(3_600)
+    clock.sleep(3_600)
     library.refresh()
     page = library.list_images()
     assert [image.filename for image in page.images] == ["猫.png"]
     assert page.is_stale
-    assert "连不上 OSS" in page.trouble
+    assert "连不上 OSS" in page.problem
     after_a_restart = open_library(in_oss, clock)
     assert filenames(after_a_restart) == ["猫.png"]
     with pytest.raises(BucketError, match="连不上 OSS"):
         library.add(upload("狗"))
     oss.is_down = False
     library.refresh()
-    assert library.list_images().trouble == ""
+    assert library.list_images().problem == ""
 
 
 def test_a_list_of_another_bucket_is_not_remembered(library: Library, in_oss: Settings) -> None:
@@ -267,7 +267,7 @@ def test_an_address_for_browsers_is_the_same_for_an_hour(library: Library, clock
     image = library.add(upload("猫"))
     first = library.thumbnail(image.key)
     assert library.thumbnail(image.key) == first
-    clock.pause(3_601)
+    clock.sleep(3_601)
     assert library.thumbnail(image.key) != first
     assert fetched(first)
 
@@ -310,7 +310,7 @@ def test_a_picture_of_this_machine_is_lent_to_a_model_that_wants_an_address(
     (as_bytes,) = library.references(wanted[:1], form="any")
     assert as_bytes.content == content
     assert filenames(library) == []
-    clock.pause(3 * 24 * 3600)
+    clock.sleep(3 * 24 * 3600)
     library.refresh()
     assert oss.objects == {}
 
@@ -414,7 +414,7 @@ def test_what_was_deleted_is_hidden_and_stays_for_the_records_of_other_houses(
     content = drawn("png")
     image = library.add(upload("一", content))
     library.delete(image.key)
-    clock.pause(400 * 24 * 3600)
+    clock.sleep(400 * 24 * 3600)
     other = open_library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
     for house in (library, other):
         house.refresh()
@@ -432,9 +432,9 @@ def test_what_was_lent_is_there_for_a_day_whoever_sweeps(
     wanted = [SampleImage(url="/output/画.png", filename="画.png")]
     other = open_library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
     for hours in (0, 23, 2, 23, 2):
-        clock.pause(hours * 3600)
+        clock.sleep(hours * 3600)
         library.references(wanted, form="url")
-        clock.pause(20 * 3600)
+        clock.sleep(20 * 3600)
         other.refresh()
         assert len(oss.objects) == 1
     assert oss.count("put") == 3

@@ -122,7 +122,7 @@ def test_forty_rows_with_references_reach_the_model_though_they_waited_longer_th
     rows = [row(f"第 {n} 张", *images[: 1 + n % 4]) for n in range(40)]
     ids = queue(client, *rows[:20])
     early = worker.library.file(images[0].key)
-    clock.pause(9 * DAY)  # longer than any signature may live
+    clock.sleep(9 * DAY)  # longer than any signature may live
     ids += queue(client, *rows[20:])
     worker.start()
     wait_until(lambda: all_ended(db, ids))
@@ -444,7 +444,7 @@ def test_what_a_record_used_stays_in_the_bucket_whatever_the_houses_know(
     elsewhere = open_library(other, clock)
     elsewhere.refresh()
     elsewhere.delete(elsewhere.rename(image.key, "改过名").key)  # by a house that never used it
-    clock.pause(400 * DAY)
+    clock.sleep(400 * DAY)
     elsewhere.refresh()
     worker.library.refresh()
     assert get(client, "/api/sample-images")["images"] == []

@@ -61,25 +61,25 @@ def test_an_order_whose_head_drips_is_given_up_and_of_unknown_cost(name: str) ->
 
 
 def test_a_look_whose_head_drips_is_asked_again(jimeng: FakeJimeng) -> None:
-    ticket = Jimeng(Settings(**jimeng.settings())).submit(FOX, ()).task_id
-    assert ticket
+    task_id = Jimeng(Settings(**jimeng.settings())).submit(FOX, ()).task_id
+    assert task_id
     jimeng.fail_next("drip", step="poll", seconds=DRIPS)
     impatient = Jimeng(Settings(**jimeng.settings(model_timeout=1)))
-    assert impatient._look(ticket) is None
+    assert impatient._look(task_id) is None
     assert jimeng.whole_drips == 0
-    assert at_last(lambda: impatient._look(ticket))
+    assert at_last(lambda: impatient._look(task_id))
 
 
 def test_a_picture_whose_head_drips_is_given_up_and_can_be_fetched_again() -> None:
     with FakeSeedream() as service:
-        ticket = Seedream(Settings(**service.settings())).submit(FOX, ()).task_id
-        assert ticket
+        task_id = Seedream(Settings(**service.settings())).submit(FOX, ()).task_id
+        assert task_id
         service.fail_next("drip", step="picture", seconds=DRIPS)
         downloads = Downloads("测试", service.address, timeout=1)
-        error = failure(lambda: downloads.fetch(ticket))
+        error = failure(lambda: downloads.fetch(task_id))
         assert (error.cause, error.billed, error.task_valid) == ("download", Billed.YES, True)
         assert service.whole_drips == 0
-        assert at_last(lambda: downloads.fetch(ticket))
+        assert at_last(lambda: downloads.fetch(task_id))
 
 
 def at_last(call: Callable[[], object]) -> object:

@@ -24,7 +24,7 @@ def made(request: ImageRequest = CABIN, *references: Reference) -> GeneratedImag
 
 
 def test_demo_is_what_runs_without_keys() -> None:
-    assert open_provider(Settings()).card.label == "演示"
+    assert open_provider(Settings()).spec.label == "演示"
 
 
 def test_the_same_request_and_seed_give_the_same_picture() -> None:
@@ -48,7 +48,7 @@ def test_without_a_seed_one_is_drawn_and_told() -> None:
 @pytest.mark.parametrize("ratio", ASPECT_RATIOS)
 def test_the_picture_has_the_size_that_the_card_names(ratio: str) -> None:
     request = replace(CABIN, aspect_ratio=ratio)
-    size = Demo(Settings()).card.size(request)
+    size = Demo(Settings()).spec.size(request)
     with Image.open(io.BytesIO(made(request).content)) as image:
         image.load()
         assert image.size == (size.width, size.height)

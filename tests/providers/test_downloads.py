@@ -285,13 +285,13 @@ def test_a_picture_that_trickles_in_is_given_up(site: Site) -> None:
 def test_insisting_outlives_two_failures(site: Site, downloads: Downloads) -> None:
     paused: list[float] = []
 
-    def pause(seconds: float) -> None:
+    def sleep(seconds: float) -> None:
         paused.append(seconds)
         if len(paused) == 2:
             site.says("/a.png")
 
     url = site.says("/a.png", b"", 503)
-    assert downloads.fetch_with_retries(url, pause) == PNG
+    assert downloads.fetch_with_retries(url, sleep) == PNG
     assert len(paused) == 2
 
 

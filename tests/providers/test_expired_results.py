@@ -38,7 +38,7 @@ def give_up(studio: Studio) -> int:
     """Order a picture whose address is dead, and try to fetch it to the last -> its record."""
     studio.service.fail_next("dead_url", step="picture", times=1000)
     record = studio.make("猫")
-    assert (record.status, bool(record.ticket)) == (Status.QUEUED, True)
+    assert (record.status, bool(record.task_id)) == (Status.QUEUED, True)
     studio.db.execute("UPDATE generation_records SET retries = 5, not_before = 0")
     assert studio.step()
     studio.service.behave()
@@ -47,7 +47,7 @@ def give_up(studio: Studio) -> int:
 
 def test_at_the_last_try_a_dead_address_is_given_up_and_known_as_charged(studio: Studio) -> None:
     record = studio.record(give_up(studio))
-    assert (record.status, record.cause, record.ticket) == (Status.FAILED, "expired", None)
+    assert (record.status, record.cause, record.task_id) == (Status.FAILED, "expired", None)
     assert (record.cost, record.at_stake, studio.outcomes()) == (PRICE, Decimal(0), ["billed"])
     assert record.charged
     assert "已失效" in record.error
@@ -58,9 +58,9 @@ def test_what_was_charged_and_is_gone_is_ordered_anew_only_when_named(studio: St
     record = studio.record(give_up(studio))
     assert record.batch_id
     with pytest.raises(Conflict):
-        database.retry_records(studio.db, record.batch_id, card=studio.worker.model.card)
+        database.retry_records(studio.db, record.batch_id, spec=studio.worker.model.spec)
     assert not studio.step()
-    database.retry_records(studio.db, record.batch_id, [record.id], card=studio.worker.model.card)
+    database.retry_records(studio.db, record.batch_id, [record.id], spec=studio.worker.model.spec)
     assert studio.step()
     record = studio.record(record.id)
     assert (record.status, record.cost) == (Status.SUCCESS, 2 * PRICE)
@@ -82,9 +82,9 @@ def test_a_service_that_gives_another_address_is_asked_for_it_by_a_retry(
     with FakeJimeng() as jimeng:
         studio = opened(settings, jimeng, db)
         record = studio.record(give_up(studio))
-        assert (record.status, bool(record.ticket), record.charged) == (Status.FAILED, True, False)
+        assert (record.status, bool(record.task_id), record.charged) == (Status.FAILED, True, False)
         assert record.batch_id
-        database.retry_records(db, record.batch_id, card=studio.worker.model.card)
+        database.retry_records(db, record.batch_id, spec=studio.worker.model.spec)
         assert studio.step()
         assert studio.record(record.id).status is Status.SUCCESS
         assert (jimeng.count("submit"), studio.outcomes()) == (1, ["billed"])

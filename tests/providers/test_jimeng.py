@@ -44,9 +44,9 @@ def opened(service: FakeJimeng, **more: object) -> Jimeng:
 
 
 def ticket_for(model: Jimeng, request: ImageRequest = FOX) -> str:
-    ticket = model.submit(request, ()).task_id
-    assert ticket
-    return ticket
+    task_id = model.submit(request, ()).task_id
+    assert task_id
+    return task_id
 
 
 def failure(call: Callable[[], object]) -> ModelError:
@@ -68,7 +68,7 @@ def size_of(content: bytes) -> tuple[int, int]:
 def test_an_order_is_collected_as_a_picture_of_the_size_asked_for(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    picture = model.fetch(ticket_for(model), clock.pause)
+    picture = model.fetch(ticket_for(model), clock.sleep)
     assert size_of(picture.content) == (2560, 1440)
     assert service.charges == 1
 
@@ -99,20 +99,20 @@ def test_a_reference_without_an_address_is_refused_before_anything_is_sent(
 
 
 def test_the_ticket_keeps_all_twenty_digits(model: Jimeng) -> None:
-    ticket = ticket_for(model)
-    assert len(ticket) == 20
-    assert ticket.startswith("147906604366612350")
+    task_id = ticket_for(model)
+    assert len(task_id) == 20
+    assert task_id.startswith("147906604366612350")
 
 
 def test_it_learns_how_long_a_picture_takes_and_looks_about_then(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     for _ in range(12):
-        model.fetch(ticket_for(model), clock.pause)
+        model.fetch(ticket_for(model), clock.sleep)
     polls = service.count("poll")
     clock.pauses.clear()
     for _ in range(20):
-        model.fetch(ticket_for(model), clock.pause)
+        model.fetch(ticket_for(model), clock.sleep)
     assert service.count("poll") - polls <= 3 * 20
     assert sum(clock.pauses) <= 20 * service.latency * 1.05
 
@@ -120,10 +120,10 @@ def test_it_learns_how_long_a_picture_takes_and_looks_about_then(
 def test_what_was_ordered_in_an_earlier_life_is_looked_at_at_once(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    ticket = ticket_for(model)
-    clock.pause(60)
+    task_id = ticket_for(model)
+    clock.sleep(60)
     clock.pauses.clear()
-    opened(service).fetch(ticket, clock.pause)
+    opened(service).fetch(task_id, clock.sleep)
     assert clock.pauses == [0.0]
 
 
@@ -132,29 +132,29 @@ def test_pauses_grow_to_three_seconds_and_no_further(
 ) -> None:
     service.latency = 1000
     slow = opened(service, model_timeout=100)
-    failure(lambda: slow.fetch(ticket_for(slow), clock.pause))
+    failure(lambda: slow.fetch(ticket_for(slow), clock.sleep))
     assert max(clock.pauses) == 3.0
     assert len(clock.pauses) < 60
 
 
 def test_the_same_ticket_may_be_collected_twice(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    ticket = ticket_for(model)
-    assert model.fetch(ticket, clock.pause) == model.fetch(ticket, clock.pause)
+    task_id = ticket_for(model)
+    assert model.fetch(task_id, clock.sleep) == model.fetch(task_id, clock.sleep)
     assert service.charges == 1
 
 
 def test_pixels_in_the_answer_are_taken_too(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    ticket = ticket_for(model)
+    task_id = ticket_for(model)
     clock.now += 10
     service._done = lambda order, with_url: FakeJimeng._done(service, order, False)  # type: ignore[method-assign]
-    assert size_of(model.fetch(ticket, clock.pause).content) == (2560, 1440)
+    assert size_of(model.fetch(task_id, clock.sleep).content) == (2560, 1440)
 
 
 def test_the_newer_req_key_is_sent(service: FakeJimeng) -> None:
     newer = opened(service, jimeng_req_key="jimeng_seedream46_cvtob")
     newer.submit(FOX, ())
     assert service.orders[0].body["req_key"] == "jimeng_seedream46_cvtob"
-    assert newer.card.label == "即梦 4.6"
+    assert newer.spec.label == "即梦 4.6"
 
 
 # The card
@@ -180,32 +180,32 @@ def test_every_size_is_accepted_by_the_service(service: FakeJimeng, model: Jimen
     ],
 )
 def test_published_sizes_are_used(model: Jimeng, ratio: str, resolution: str, size: str) -> None:
-    assert str(model.card.sizes[ratio, resolution]) == size
+    assert str(model.spec.sizes[ratio, resolution]) == size
 
 
 @pytest.mark.parametrize("ratio", ASPECT_RATIOS)
 def test_small_sizes_keep_the_exact_ratio_above_the_minimum(model: Jimeng, ratio: str) -> None:
-    size = model.card.sizes[ratio, "1K"]
+    size = model.spec.sizes[ratio, "1K"]
     across, down = map(int, ratio.split(":"))
     assert size.width * down == size.height * across
     assert 1_048_576 <= size.area < 1_070_000
 
 
 def test_a_picture_costs_22_cents_unless_told_otherwise(service: FakeJimeng, model: Jimeng) -> None:
-    assert model.card.price(FOX) == Decimal("0.22")
-    assert opened(service, price_per_image=Decimal("0.5")).card.price(FOX) == Decimal("0.5")
+    assert model.spec.price(FOX) == Decimal("0.22")
+    assert opened(service, price_per_image=Decimal("0.5")).spec.price(FOX) == Decimal("0.5")
 
 
 def test_the_card_says_what_is_not_taken_and_why(model: Jimeng) -> None:
-    assert not model.card.takes_seed
-    assert not model.card.takes_steps
-    assert model.card.negative_prompt == "folded"
-    assert {"negative_prompt", "seed", "steps"} <= set(model.card.notes)
+    assert not model.spec.takes_seed
+    assert not model.spec.takes_steps
+    assert model.spec.negative_prompt == "folded"
+    assert {"negative_prompt", "seed", "steps"} <= set(model.spec.field_notes)
 
 
 def test_a_reference_on_this_machine_is_complained_of(model: Jimeng) -> None:
     local = replace(FOX, sample_images=(SampleImage(url="/samples/a.png", filename="a.png"),))
-    assert model.card.validate(local)[0].field == "sample_images"
+    assert model.spec.validate(local)[0].field == "sample_images"
 
 
 # Orders that fail
@@ -329,7 +329,7 @@ def test_a_service_that_sends_elsewhere_is_not_followed(service: FakeJimeng, mod
 
 
 def test_orders_go_out_on_connections_of_their_own(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    model.fetch(ticket_for(model), clock.pause)
+    model.fetch(ticket_for(model), clock.sleep)
     model.submit(FOX, ())
     orders = [call for step, call in service.calls if step == "submit"]
     assert [call.headers["connection"] for call in orders] == ["close", "close"]
@@ -423,9 +423,9 @@ def test_what_a_service_says_is_shown_without_keys() -> None:
 def test_looking_again_outlives_every_passing_failure(
     service: FakeJimeng, model: Jimeng, clock: Clock, fault: str
 ) -> None:
-    ticket = ticket_for(model)
+    task_id = ticket_for(model)
     service.fail_next(fault, step="poll", times=3)
-    assert size_of(model.fetch(ticket, clock.pause).content) == (2560, 1440)
+    assert size_of(model.fetch(task_id, clock.sleep).content) == (2560, 1440)
     assert service.charges == 1
 
 
@@ -433,9 +433,9 @@ def test_looking_again_outlives_every_passing_failure(
 def test_a_picture_that_cannot_be_had_is_asked_for_anew(
     service: FakeJimeng, model: Jimeng, clock: Clock, fault: str
 ) -> None:
-    ticket = ticket_for(model)
+    task_id = ticket_for(model)
     service.fail_next(fault, step="picture", times=2)
-    assert size_of(model.fetch(ticket, clock.pause).content) == (2560, 1440)
+    assert size_of(model.fetch(task_id, clock.sleep).content) == (2560, 1440)
     paths = [call.path for step, call in service.calls if step == "picture"]
     assert len(set(paths)) == 3
 
@@ -443,9 +443,9 @@ def test_a_picture_that_cannot_be_had_is_asked_for_anew(
 def test_a_picture_that_can_never_be_had_keeps_its_ticket(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    ticket = ticket_for(model)
+    task_id = ticket_for(model)
     service.fail_next("dead_url", step="picture", times=50)
-    error = failure(lambda: model.fetch(ticket, clock.pause))
+    error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
     assert error.task_valid
     assert service.count("picture") == 4
@@ -455,52 +455,52 @@ def test_a_refused_output_is_free_and_may_be_ordered_anew(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     asked = replace(FOX, prompt="审图")
-    error = failure(lambda: model.fetch(ticket_for(model, asked), clock.pause))
+    error = failure(lambda: model.fetch(ticket_for(model, asked), clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, True)
     assert not error.task_valid
-    model.fetch(ticket_for(model, asked), clock.pause)
+    model.fetch(ticket_for(model, asked), clock.sleep)
     assert service.charges == 1
 
 
 def test_work_that_is_done_and_failed_is_free(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    error = failure(lambda: model.fetch(ticket_for(model, replace(FOX, prompt="画崩")), clock.pause))
+    error = failure(lambda: model.fetch(ticket_for(model, replace(FOX, prompt="画崩")), clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("service", Billed.NO, False)
     assert service.charges == 0
 
 
 def test_work_older_than_twelve_hours_is_lost(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    ticket = ticket_for(model)
+    task_id = ticket_for(model)
     clock.now += 13 * 3600
-    error = failure(lambda: model.fetch(ticket, clock.pause))
+    error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("expired", Billed.UNKNOWN, False)
     assert not error.task_valid
 
 
 def test_a_ticket_nobody_knows_is_lost(model: Jimeng, clock: Clock) -> None:
-    error = failure(lambda: model.fetch("123", clock.pause))
+    error = failure(lambda: model.fetch("123", clock.sleep))
     assert (error.cause, error.billed, error.task_valid) == ("expired", Billed.UNKNOWN, False)
 
 
 def test_work_that_takes_too_long_keeps_its_ticket(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     service.latency = 1000
-    ticket = ticket_for(model)
-    error = failure(lambda: model.fetch(ticket, clock.pause))
+    task_id = ticket_for(model)
+    error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("timeout", Billed.UNKNOWN, False)
     assert error.task_valid
     clock.now += 1000
-    model.fetch(ticket, clock.pause)
+    model.fetch(task_id, clock.sleep)
     assert service.charges == 1
 
 
 def test_a_key_taken_away_while_waiting_pauses_and_keeps_the_ticket(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    ticket = ticket_for(model)
+    task_id = ticket_for(model)
     service.fail_next("key", step="poll")
-    error = failure(lambda: model.fetch(ticket, clock.pause))
+    error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.UNKNOWN, True)
     assert error.task_valid
-    model.fetch(ticket, clock.pause)
+    model.fetch(task_id, clock.sleep)
 
 
 def test_a_pause_that_is_cut_short_ends_the_waiting(model: Jimeng) -> None:
@@ -510,6 +510,6 @@ def test_a_pause_that_is_cut_short_ends_the_waiting(model: Jimeng) -> None:
     def stop(_: float) -> None:
         raise Stopping
 
-    ticket = ticket_for(model)
+    task_id = ticket_for(model)
     with pytest.raises(Stopping):
-        model.fetch(ticket, stop)
+        model.fetch(task_id, stop)

@@ -37,7 +37,7 @@ def opened(service: FakeOpenAIImages, **more: object) -> OpenAIImages:
 
 def made(model: OpenAIImages, request: ImageRequest = FOX) -> GeneratedImage:
     order = model.submit(request, ())
-    return order.image or model.fetch(order.task_id or "", Clock().pause)
+    return order.image or model.fetch(order.task_id or "", Clock().sleep)
 
 
 def failure(call: Callable[[], object]) -> ModelError:
@@ -89,15 +89,15 @@ def test_a_local_server_is_asked_without_a_key() -> None:
 
 
 def test_every_size_keeps_the_rules(service: FakeOpenAIImages, model: OpenAIImages) -> None:
-    for ratio, resolution in model.card.sizes:
+    for ratio, resolution in model.spec.sizes:
         model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
     assert service.charges == 21
-    assert str(model.card.sizes["16:9", "4K"]) == "3840x2160"
+    assert str(model.spec.sizes["16:9", "4K"]) == "3840x2160"
 
 
 def test_nobody_knows_its_price_unless_told(service: FakeOpenAIImages, model: OpenAIImages) -> None:
-    assert model.card.price(FOX) is None
-    assert opened(service, price_per_image=Decimal("0.3")).card.price(FOX) == Decimal("0.3")
+    assert model.spec.price(FOX) is None
+    assert opened(service, price_per_image=Decimal("0.3")).spec.price(FOX) == Decimal("0.3")
 
 
 def test_a_refused_prompt_is_final_and_free(model: OpenAIImages) -> None:

@@ -93,7 +93,7 @@ def test_one_reference_starts_from_it(service: FakeSdApi, model: SdApi) -> None:
 
 def test_every_size_is_accepted(service: FakeSdApi, model: SdApi) -> None:
     service.picture_of = lambda order: PNG  # type: ignore[method-assign]
-    for ratio, resolution in model.card.sizes:
+    for ratio, resolution in model.spec.sizes:
         model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
     assert service.charges == 21
 

@@ -57,10 +57,10 @@ def failure(call: Callable[[], object]) -> ModelError:
 
 
 def test_the_address_is_the_ticket_and_leads_to_the_picture(service: FakeSeedream, model: Seedream) -> None:
-    ticket = model.submit(FOX, ()).task_id
-    assert ticket
-    assert ticket.startswith(service.address)
-    with Image.open(io.BytesIO(model.fetch(ticket, Clock().pause).content)) as image:
+    task_id = model.submit(FOX, ()).task_id
+    assert task_id
+    assert task_id.startswith(service.address)
+    with Image.open(io.BytesIO(model.fetch(task_id, Clock().sleep).content)) as image:
         assert image.size == (2816, 1584)
     assert service.charges == 1
 
@@ -88,9 +88,9 @@ def test_references_go_as_addresses_or_as_data(service: FakeSeedream, model: See
 @pytest.mark.parametrize("model_id", IDS.values())
 def test_every_size_of_every_family_is_accepted(service: FakeSeedream, model_id: str) -> None:
     model = opened(service, seedream_model=model_id)
-    for ratio, resolution in model.card.sizes:
+    for ratio, resolution in model.spec.sizes:
         model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
-    assert service.charges == len(model.card.sizes) >= 14
+    assert service.charges == len(model.spec.sizes) >= 14
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_every_size_of_every_family_is_accepted(service: FakeSeedream, model_id:
     ],
 )
 def test_a_listed_id_tells_its_family(model_id: str, label: str) -> None:
-    assert card_of(model_id).card.label == label
+    assert card_of(model_id).spec.label == label
 
 
 UNKNOWN = (
@@ -122,32 +122,32 @@ UNKNOWN = (
 
 @pytest.mark.parametrize("model_id", UNKNOWN)
 def test_an_id_that_is_not_listed_has_no_price_and_says_so(model_id: str) -> None:
-    card = card_of(model_id).card
-    assert (card.label, card.is_priced, card.price(FOX)) == (model_id, False, None)
-    assert "不认识这个模型编号" in card.setup.about
-    assert "PRICE_PER_IMAGE" in card.setup.about
+    spec = card_of(model_id).spec
+    assert (spec.label, spec.is_priced, spec.price(FOX)) == (model_id, False, None)
+    assert "不认识这个模型编号" in spec.setup.about
+    assert "PRICE_PER_IMAGE" in spec.setup.about
 
 
 @pytest.mark.parametrize("model_id", UNKNOWN)
 def test_an_id_that_is_not_listed_offers_what_every_current_model_takes(model_id: str) -> None:
-    card = card_of(model_id).card
-    assert {resolution for _, resolution in card.sizes} == {"1K", "2K"}
-    assert card.max_references == 10
+    spec = card_of(model_id).spec
+    assert {resolution for _, resolution in spec.sizes} == {"1K", "2K"}
+    assert spec.max_references == 10
     for current in ("5-5", "5-0-pro", "5-0-flash"):
-        assert card.sizes == card_of(IDS[current]).card.sizes
+        assert spec.sizes == card_of(IDS[current]).spec.sizes
 
 
 def test_a_price_that_is_set_counts_for_an_id_that_is_not_listed() -> None:
-    assert card_of(UNKNOWN[0], price_per_image=Decimal("0.4")).card.price(FOX) == Decimal("0.4")
+    assert card_of(UNKNOWN[0], price_per_image=Decimal("0.4")).spec.price(FOX) == Decimal("0.4")
 
 
 @pytest.mark.parametrize(
     "model_id", ["doubao-seedream-5-5-261028", "dola-seedream-5-0-pro-260628", "seedream-5-0-flash-260915"]
 )
 def test_a_model_without_a_published_price_in_cny_has_none(model_id: str) -> None:
-    card = card_of(model_id).card
-    assert not card.is_priced
-    assert "不认识" not in card.setup.about
+    spec = card_of(model_id).spec
+    assert not spec.is_priced
+    assert "不认识" not in spec.setup.about
 
 
 @pytest.mark.parametrize(
@@ -162,23 +162,23 @@ def test_a_model_without_a_published_price_in_cny_has_none(model_id: str) -> Non
     ],
 )
 def test_prices_follow_the_family(family: str, resolution: str, price: str) -> None:
-    card = card_of(IDS[family]).card
-    assert card.price(replace(FOX, resolution=resolution)) == Decimal(price)
+    spec = card_of(IDS[family]).spec
+    assert spec.price(replace(FOX, resolution=resolution)) == Decimal(price)
 
 
 def test_pro_charges_for_each_reference_after_the_first() -> None:
     images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
-    assert card_of(IDS["5-0-pro"]).card.price(replace(FOX, sample_images=images)) == Decimal("0.64")
+    assert card_of(IDS["5-0-pro"]).spec.price(replace(FOX, sample_images=images)) == Decimal("0.64")
 
 
 def test_a_price_of_ones_own_wins() -> None:
     images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
-    card = card_of(IDS["5-0-pro"], price_per_image=Decimal("0.1")).card
-    assert card.price(replace(FOX, sample_images=images)) == Decimal("0.1")
+    spec = card_of(IDS["5-0-pro"], price_per_image=Decimal("0.1")).spec
+    assert spec.price(replace(FOX, sample_images=images)) == Decimal("0.1")
 
 
 def test_pro_offers_no_4k() -> None:
-    assert "可选：1K、2K" in card_of(IDS["5-0-pro"]).card.validate(replace(FOX, resolution="4K"))[0].message
+    assert "可选：1K、2K" in card_of(IDS["5-0-pro"]).spec.validate(replace(FOX, resolution="4K"))[0].message
 
 
 def test_a_refused_prompt_is_final_and_free(service: FakeSeedream, model: Seedream) -> None:
@@ -255,10 +255,10 @@ def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
 
 
 def test_a_dead_address_is_paid_for_and_can_be_tried_again(service: FakeSeedream, model: Seedream) -> None:
-    ticket = model.submit(FOX, ()).task_id
-    assert ticket
+    task_id = model.submit(FOX, ()).task_id
+    assert task_id
     service.kill_urls()
-    error = failure(lambda: model.fetch(ticket, Clock().pause))
+    error = failure(lambda: model.fetch(task_id, Clock().sleep))
     assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
     assert error.task_valid
     assert service.count("picture") == 4

@@ -277,30 +277,30 @@ def test_more_rows_in_a_csv_are_refused_with_their_number() -> None:
         read_workbook(("提示词\n" + "猫\n" * 6_000).encode(), "a.csv")
 
 
-def test_what_the_model_cannot_make_is_told(card: ModelSpec) -> None:
-    small = {key: size for key, size in card.sizes.items() if key[1] != "4K"}
+def test_what_the_model_cannot_make_is_told(spec: ModelSpec) -> None:
+    small = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
     content = by_openpyxl([HEADER[:4], ("猫", "", "16:9", "4K"), ("狗", "", "16:9", "2K")])
 
-    problem = only_problem(read_workbook(content, "a.xlsx", card=replace(card, sizes=small)))
+    problem = only_problem(read_workbook(content, "a.xlsx", spec=replace(spec, sizes=small)))
 
     assert (problem.row, problem.column, problem.seen) == (2, "分辨率", "4K")
 
 
-def test_more_references_than_the_model_takes_are_told(card: ModelSpec) -> None:
+def test_more_references_than_the_model_takes_are_told(spec: ModelSpec) -> None:
     content = by_openpyxl([("提示词", "参考图"), ("猫", "a,b")])
 
-    problem = only_problem(read_workbook(content, "a.xlsx", card=replace(card, max_references=1)))
+    problem = only_problem(read_workbook(content, "a.xlsx", spec=replace(spec, max_references=1)))
 
     assert "最多接受 1 张参考图" in problem.error
 
 
-def test_columns_the_model_does_not_take_and_long_prompts_are_said(card: ModelSpec) -> None:
+def test_columns_the_model_does_not_take_and_long_prompts_are_said(spec: ModelSpec) -> None:
     content = by_openpyxl([("提示词", "种子", "步数"), ("猫" * 50, 1, 2)])
     simple = replace(
-        card, takes_seed=False, takes_steps=False, prompt_limit=20, notes={"seed": "这个模型没有种子"}
+        spec, takes_seed=False, takes_steps=False, prompt_limit=20, field_notes={"seed": "这个模型没有种子"}
     )
 
-    found = read_workbook(content, "a.xlsx", card=simple)
+    found = read_workbook(content, "a.xlsx", spec=simple)
 
     assert found.problems == ()
     assert "这个模型没有种子" in found.notes

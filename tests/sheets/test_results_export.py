@@ -68,12 +68,12 @@ def record(number: int, status: Status = Status.SUCCESS, **fields: Any) -> Recor
         "deleted_at": None,
         "row_number": number,
         "picture_number": 1,
-        "file_stem": "",
+        "reserved_stem": "",
         "requested_filename": "",
-        "ticket": None,
+        "task_id": None,
         "attempts": 1,
         "retries": 0,
-        "throttled": 0,
+        "throttle_count": 0,
         "not_before": 0,
         "version": 1,
     }
@@ -302,11 +302,11 @@ def test_a_column_called_status_alone_makes_no_results_workbook() -> None:
     assert "没有用到" not in " ".join(found.notes)
 
 
-def test_what_is_done_is_not_complained_of(card: ModelSpec) -> None:
+def test_what_is_done_is_not_complained_of(spec: ModelSpec) -> None:
     content = written([record(1, resolution="4K"), record(2, Status.FAILED, resolution="4K")])
-    small = {key: size for key, size in card.sizes.items() if key[1] != "4K"}
+    small = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
 
-    found = read_workbook(content, "a.xlsx", card=replace(card, sizes=small))
+    found = read_workbook(content, "a.xlsx", spec=replace(spec, sizes=small))
 
     assert [problem.row for problem in found.problems] == [3]
 

@@ -42,10 +42,10 @@ def test_every_column_of_the_template_is_text_and_its_header_stands_still() -> N
     assert table.freeze_panes == "A2"
 
 
-def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(card: ModelSpec) -> None:
-    small = {key: size for key, size in card.sizes.items() if key[1] != "4K"}
+def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(spec: ModelSpec) -> None:
+    small = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
 
-    table = opened(write_template(replace(card, sizes=small))).worksheets[0]
+    table = opened(write_template(replace(spec, sizes=small))).worksheets[0]
 
     choices = {str(v.sqref): v.formula1 for v in table.data_validations.dataValidation}
     assert choices == {
@@ -55,8 +55,8 @@ def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(card: ModelSp
     }
 
 
-def test_the_template_explains_every_column_with_an_example(card: ModelSpec) -> None:
-    noted = replace(card, notes={"seed": "这个模型没有种子。"})
+def test_the_template_explains_every_column_with_an_example(spec: ModelSpec) -> None:
+    noted = replace(spec, field_notes={"seed": "这个模型没有种子。"})
 
     explained = opened(write_template(noted))["说明"]
 

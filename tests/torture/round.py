@@ -199,7 +199,7 @@ class Round:
                 number = int(call.path.split("/")[2].split("-")[0])
                 return str(self.service.orders[number - 1].body["prompt"])
             fields = json.loads(call.content)
-            found = [order for order in self.service.orders if order.ticket == fields.get("task_id")]
+            found = [order for order in self.service.orders if order.task_id == fields.get("task_id")]
             return str(
                 found[0].body["prompt"] if found and fields.get("task_id") else fields.get("prompt", "")
             )
@@ -274,12 +274,12 @@ class Round:
         self.service.behave()
         self.service.latency = 0.02
         self._wait_for_end(storm)
-        tickets = [r["id"] for r in self.look() if r["status"] in ("failed", "unknown") and r["ticket"]]
-        if tickets:
-            self.press("retry", {"records": tickets})
+        task_ids = [r["id"] for r in self.look() if r["status"] in ("failed", "unknown") and r["ticket"]]
+        if task_ids:
+            self.press("retry", {"records": task_ids})
             self._wait_for_end(storm)
         ends = {record["id"]: record["status"] for record in self.look()}
-        self.outcome.recollected = sum(ends[record_id] == "success" for record_id in tickets)
+        self.outcome.recollected = sum(ends[record_id] == "success" for record_id in task_ids)
         self._stop(storm)
 
     def _stop(self, storm: Storm) -> None:

@@ -23,16 +23,16 @@ EVER = ("2000-01-01", "2100-01-01")
 class Ledger:
     """A database in which pictures are asked for, ordered, and end as the test says."""
 
-    def __init__(self, db: database.Connection, card: ModelSpec) -> None:
+    def __init__(self, db: database.Connection, spec: ModelSpec) -> None:
         self.db = db
-        self.card = card
+        self.spec = spec
 
     def ask(self, number: int = 1, name: str = "") -> tuple[str, list[int]]:
         requests = [ImageRequest(prompt=f"猫 {n}") for n in range(number)]
         return database.add_batch(
             self.db,
             requests,
-            card=self.card,
+            spec=self.spec,
             stems=["猫"] * number,
             is_taken=lambda stem: False,
             name=name,
@@ -41,13 +41,13 @@ class Ledger:
     def claim(self, now: float = NOW) -> Record | None:
         return database.claim_record(self.db, model=MODEL, owner="me", now=now, lease=20.0)
 
-    def order(self, ticket: str = "") -> Record:
+    def order(self, task_id: str = "") -> Record:
         """The next record, sent."""
         record = self.claim()
         assert record is not None
         database.open_charge(self.db, record, price=PRICE, budget=None)
-        if ticket:
-            database.save_task_id(self.db, record, ticket)
+        if task_id:
+            database.save_task_id(self.db, record, task_id)
         return record
 
     def lose(self, record: Record, *, ticket_usable: bool = False) -> None:
@@ -57,10 +57,10 @@ class Ledger:
     def keep(self, record: Record) -> None:
         assert database.finish_record(self.db, record, KEPT)
 
-    def doubtful(self, *, ticket: str = "") -> tuple[str, int]:
+    def doubtful(self, *, task_id: str = "") -> tuple[str, int]:
         """A picture of which nobody knows -> its batch and its id."""
         batch_id, ids = self.ask()
-        self.lose(self.order(ticket), ticket_usable=bool(ticket))
+        self.lose(self.order(task_id), ticket_usable=bool(task_id))
         return batch_id, ids[0]
 
     def record(self, record_id: int) -> Record:
@@ -71,8 +71,8 @@ class Ledger:
 
 
 @pytest.fixture
-def ledger(db: database.Connection, card: ModelSpec) -> Ledger:
-    return Ledger(db, card)
+def ledger(db: database.Connection, spec: ModelSpec) -> Ledger:
+    return Ledger(db, spec)
 
 
 def test_what_was_spent_is_told_apart_from_what_may_have_been(ledger: Ledger) -> None:
@@ -84,7 +84,7 @@ def test_what_was_spent_is_told_apart_from_what_may_have_been(ledger: Ledger) ->
     ledger.order()
     spent = database.total_spend(ledger.db)
     assert (spent.billed, spent.unknown, spent.open) == (PRICE, PRICE, PRICE)
-    assert (spent.pictures, spent.unknown_sends, spent.open_sends, spent.unpaid_sends) == (1, 1, 1, 1)
+    assert (spent.pictures, spent.unknown_charges, spent.open_charges, spent.unpaid_charges) == (1, 1, 1, 1)
     assert database.committed_spend(ledger.db) == 3 * PRICE
 
 
@@ -128,7 +128,7 @@ def test_the_ledger_is_read_line_by_line_also_for_records_that_are_gone(ledger: 
     ledger.lose(ledger.order())
     ledger.db.execute("DELETE FROM generation_records WHERE id = ?", [ids[1]])
     lines = list(database.list_charges(ledger.db, *EVER))
-    assert [(line.record_id, line.ticket, line.billed, line.at_stake) for line in lines] == [
+    assert [(line.record_id, line.task_id, line.billed, line.at_stake) for line in lines] == [
         (ids[0], "t-1", PRICE, Decimal(0)),
         (ids[1], "", Decimal(0), PRICE),
     ]
@@ -140,7 +140,7 @@ def test_the_ledger_is_read_line_by_line_also_for_records_that_are_gone(ledger: 
 
 
 def test_what_is_in_doubt_is_listed_newest_first_even_when_its_record_is_gone(ledger: Ledger) -> None:
-    _, old = ledger.doubtful(ticket="t-1")
+    _, old = ledger.doubtful(task_id="t-1")
     _, new = ledger.doubtful()
     ledger.db.execute("DELETE FROM generation_records WHERE id = ?", [new])
     doubts = database.list_unresolved(ledger.db, limit=9)
@@ -153,11 +153,11 @@ def test_what_is_in_doubt_is_listed_newest_first_even_when_its_record_is_gone(le
 
 
 def test_collecting_orders_nothing_and_settles_the_doubt(ledger: Ledger) -> None:
-    batch_id, record_id = ledger.doubtful(ticket="t-1")
-    assert database.refetch(ledger.db, [record_id], card=ledger.card).records == 1
+    batch_id, record_id = ledger.doubtful(task_id="t-1")
+    assert database.refetch(ledger.db, [record_id], spec=ledger.spec).records == 1
     record = ledger.claim()
     assert record is not None
-    assert record.ticket == "t-1"
+    assert record.task_id == "t-1"
     ledger.keep(record)
     assert ledger.outcomes() == ["billed"]
     assert database.get_batch(ledger.db, batch_id).status is BatchStatus.FINISHED
@@ -172,7 +172,7 @@ def test_collecting_starts_nothing_else_of_a_batch_that_is_halted(ledger: Ledger
         database.pause_batch(ledger.db, batch_id, "预算已到")
     else:
         database.cancel_batch(ledger.db, batch_id)
-    database.refetch(ledger.db, None, card=ledger.card)
+    database.refetch(ledger.db, None, spec=ledger.spec)
     assert database.has_claimable(ledger.db, model=MODEL, now=NOW)
     record = ledger.claim()
     assert record is not None
@@ -181,10 +181,10 @@ def test_collecting_starts_nothing_else_of_a_batch_that_is_halted(ledger: Ledger
 
 
 def test_a_collection_that_pauses_its_batch_again_waits_with_it(ledger: Ledger) -> None:
-    batch_id, _ = ledger.doubtful(ticket="t-1")
+    batch_id, _ = ledger.doubtful(task_id="t-1")
     database.resume_batch(ledger.db, batch_id, model=MODEL)
     ledger.db.execute("UPDATE batches SET state = 'paused'")
-    database.refetch(ledger.db, None, card=ledger.card)
+    database.refetch(ledger.db, None, spec=ledger.spec)
     record = ledger.claim()
     assert record is not None
     trouble = ModelError("断网", cause="network", billed=Billed.NO, task_valid=True)
@@ -195,20 +195,20 @@ def test_a_collection_that_pauses_its_batch_again_waits_with_it(ledger: Ledger) 
 
 def test_what_has_no_ticket_or_belongs_to_another_model_cannot_be_collected(ledger: Ledger) -> None:
     _, without = ledger.doubtful()
-    _, other = ledger.doubtful(ticket="t-1")
-    another = replace(ledger.card, model_id="another")
+    _, other = ledger.doubtful(task_id="t-1")
+    another = replace(ledger.spec, model_id="another")
     with pytest.raises(Conflict):
-        database.refetch(ledger.db, [without], card=ledger.card)
+        database.refetch(ledger.db, [without], spec=ledger.spec)
     with pytest.raises(Conflict):
-        database.refetch(ledger.db, [other], card=another)
-    assert database.refetch(ledger.db, None, card=another).records == 0
+        database.refetch(ledger.db, [other], spec=another)
+    assert database.refetch(ledger.db, None, spec=another).records == 0
 
 
 def test_ordering_again_leaves_the_earlier_send_at_stake(ledger: Ledger) -> None:
-    _, record_id = ledger.doubtful(ticket="t-1")
-    assert database.resubmit(ledger.db, [record_id], card=ledger.card).records == 1
+    _, record_id = ledger.doubtful(task_id="t-1")
+    assert database.resubmit(ledger.db, [record_id], spec=ledger.spec).records == 1
     record = ledger.order("t-2")
-    assert record.ticket is None
+    assert record.task_id is None
     ledger.keep(record)
     assert ledger.outcomes() == ["unknown", "billed"]
     [doubt] = database.list_unresolved(ledger.db, limit=9)
@@ -216,9 +216,9 @@ def test_ordering_again_leaves_the_earlier_send_at_stake(ledger: Ledger) -> None
 
 
 def test_ordering_all_again_takes_only_what_cannot_be_collected(ledger: Ledger) -> None:
-    ledger.doubtful(ticket="t-1")
+    ledger.doubtful(task_id="t-1")
     _, without = ledger.doubtful()
-    assert database.resubmit(ledger.db, None, card=ledger.card).records == 1
+    assert database.resubmit(ledger.db, None, spec=ledger.spec).records == 1
     assert ledger.record(without).status is Status.QUEUED
 
 
@@ -226,14 +226,14 @@ def test_ordering_again_does_not_go_on_with_a_paused_batch(ledger: Ledger) -> No
     batch_id, ids = ledger.ask(2)
     ledger.lose(ledger.order())
     database.pause_batch(ledger.db, batch_id)
-    done = database.resubmit(ledger.db, ids[:1], card=ledger.card)
+    done = database.resubmit(ledger.db, ids[:1], spec=ledger.spec)
     assert (done.records, done.waiting) == (1, 1)
     assert ledger.claim() is None
 
 
 @pytest.mark.parametrize(("billed", "outcome"), [(True, "billed"), (False, "not_billed")])
 def test_what_is_dropped_counts_as_the_person_says(ledger: Ledger, billed: bool, outcome: str) -> None:
-    batch_id, record_id = ledger.doubtful(ticket="t-1")
+    batch_id, record_id = ledger.doubtful(task_id="t-1")
     settled = database.resolve_charges(ledger.db, [record_id], billed=billed)
     assert (settled.records, settled.amount) == (1, PRICE)
     record = ledger.record(record_id)
@@ -249,27 +249,27 @@ def test_what_is_dropped_counts_as_the_person_says(ledger: Ledger, billed: bool,
 def test_what_is_dropped_is_never_sent_again_by_itself(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful()
     database.resolve_charges(ledger.db, None, billed=False)
-    assert database.retry_records(ledger.db, batch_id, card=ledger.card) == 0
+    assert database.retry_records(ledger.db, batch_id, spec=ledger.spec) == 0
     assert ledger.claim() is None
     with pytest.raises(Conflict):
-        database.resubmit(ledger.db, [record_id], card=ledger.card)
+        database.resubmit(ledger.db, [record_id], spec=ledger.spec)
 
 
 def test_dropping_can_be_undone(ledger: Ledger) -> None:
-    _, record_id = ledger.doubtful(ticket="t-1")
+    _, record_id = ledger.doubtful(task_id="t-1")
     before = ledger.record(record_id)
     settled = database.resolve_charges(ledger.db, None, billed=True)
     assert database.undo_resolution(ledger.db, settled.undo) == 1
     after = ledger.record(record_id)
     assert (after.status, after.error, after.cause) == (Status.UNKNOWN, before.error, before.cause)
     assert (after.cost, after.at_stake) == (Decimal(0), PRICE)
-    assert database.refetch(ledger.db, [record_id], card=ledger.card).records == 1
+    assert database.refetch(ledger.db, [record_id], spec=ledger.spec).records == 1
     assert database.undo_resolution(ledger.db, settled.undo) == 0
 
 
 def test_a_send_behind_a_kept_picture_is_settled_without_touching_the_picture(ledger: Ledger) -> None:
     _, record_id = ledger.doubtful()
-    database.resubmit(ledger.db, None, card=ledger.card)
+    database.resubmit(ledger.db, None, spec=ledger.spec)
     ledger.keep(ledger.order())
     database.resolve_charges(ledger.db, [record_id], billed=False)
     record = ledger.record(record_id)
@@ -279,9 +279,9 @@ def test_a_send_behind_a_kept_picture_is_settled_without_touching_the_picture(le
 
 
 def test_a_picture_that_comes_after_all_corrects_what_a_person_said(ledger: Ledger) -> None:
-    batch_id, record_id = ledger.doubtful(ticket="t-1")
+    batch_id, record_id = ledger.doubtful(task_id="t-1")
     database.resolve_charges(ledger.db, None, billed=False)
-    database.retry_records(ledger.db, batch_id, [record_id], card=ledger.card)
+    database.retry_records(ledger.db, batch_id, [record_id], spec=ledger.spec)
     record = ledger.claim()
     assert record is not None
     ledger.keep(record)

@@ -108,11 +108,11 @@ def test_a_browser_that_changes_its_language_is_not_told_that_nothing_changed(
 
 
 def test_what_is_kept_stays_chinese_and_is_told_in_english(
-    client: FlaskClient, settings: Settings, card: ModelSpec
+    client: FlaskClient, settings: Settings, spec: ModelSpec
 ) -> None:
     with closing(database.connect(settings.database_path)) as db:
         request = ImageRequest.parse({"prompt": "猫"})
-        batch_id, _ = database.add_batch(db, [request], card=card, stems=["猫"], is_taken=lambda _: False)
+        batch_id, _ = database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda _: False)
         database.pause_batch(db, batch_id, reason="方舟账户欠费，请充值后继续")
         kept = database.get_batch(db, batch_id)
     assert kept.paused_reason == "方舟账户欠费，请充值后继续"
@@ -172,14 +172,14 @@ def words_of(content: bytes) -> list[str]:
 
 
 @pytest.fixture
-def lost(client: FlaskClient, settings: Settings, card: ModelSpec) -> str:
+def lost(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str:
     """A batch with a picture of which nobody knows and one to come, a favourite -> its id."""
     rows = [ImageRequest.parse({"prompt": prompt, "seed": 7}) for prompt in ("cat", "dog")]
     with closing(database.connect(settings.database_path)) as db:
         batch_id, (cat, _) = database.add_batch(
-            db, rows, card=card, stems=["cat", "dog"], is_taken=lambda _: False
+            db, rows, spec=spec, stems=["cat", "dog"], is_taken=lambda _: False
         )
-        claimed = database.claim_record(db, model=card.model_id, owner="me", now=time.time(), lease=60.0)
+        claimed = database.claim_record(db, model=spec.model_id, owner="me", now=time.time(), lease=60.0)
         assert claimed
         database.open_charge(db, claimed, price=Decimal("0.22"), budget=None)
         unheard = ModelError("请求发出后断开了", cause="network", billed=Billed.UNKNOWN)

@@ -29,8 +29,8 @@ def client_of(settings: Settings, service: FakeService | None = None, **more: An
 
 def test_every_model_is_there_with_its_variables_and_its_price(settings: Settings) -> None:
     page = client_of(settings).get("/model").text
-    for card in generator.list_specs(settings):
-        assert all(f"<code>{name}</code>" in page for name in card.setup.variables)
+    for spec in generator.list_specs(settings):
+        assert all(f"<code>{name}</code>" in page for name in spec.setup.variables)
     assert page.count('<section class="model"') == len(REQUIRED)
     assert "¥0.22 一张" in page
 
@@ -52,8 +52,8 @@ def test_it_says_which_variables_are_filled_and_never_with_what(settings: Settin
 
 
 def test_what_is_needed_is_among_what_is_written(settings: Settings) -> None:
-    for card in generator.list_specs(settings):
-        assert set(REQUIRED[card.name]) <= card.setup.variables.keys()
+    for spec in generator.list_specs(settings):
+        assert set(REQUIRED[spec.name]) <= spec.setup.variables.keys()
 
 
 def test_how_a_variable_is_filled(settings: Settings) -> None:
@@ -115,4 +115,4 @@ def test_every_page_leads_there(settings: Settings, path: str) -> None:
 
 
 def test_cards_can_be_had_without_any_key(settings: Settings) -> None:
-    assert [card.name for card in generator.list_specs(settings)] == list(REQUIRED)
+    assert [spec.name for spec in generator.list_specs(settings)] == list(REQUIRED)

@@ -39,19 +39,19 @@ class House:
         return database.add_batch(
             self.db,
             [ImageRequest(prompt=prompt) for prompt in prompts],
-            card=self.worker.model.card,
+            spec=self.worker.model.spec,
             stems=["图"] * len(prompts),
             is_taken=lambda stem: False,
             name=name,
         )[0]
 
-    def order(self, ticket: str = "") -> Record:
-        model = self.worker.model.card.model_id
+    def order(self, task_id: str = "") -> Record:
+        model = self.worker.model.spec.model_id
         record = database.claim_record(self.db, model=model, owner="me", now=1e9, lease=1e9)
         assert record is not None
         database.open_charge(self.db, record, price=PRICE, budget=None)
-        if ticket:
-            database.save_task_id(self.db, record, ticket)
+        if task_id:
+            database.save_task_id(self.db, record, task_id)
         return record
 
     def keep(self, record: Record) -> None:
@@ -274,13 +274,13 @@ def test_a_range_beyond_ten_years_is_refused() -> None:
 def test_the_highest_bar_is_as_high_as_the_chart_and_doubts_stand_upon_what_is_sure() -> None:
     span = parse_date_range({"range": "7d"}, TODAY)
     spent = [SpendTotals() for _ in span.labels]
-    spent[1] = SpendTotals(billed=Decimal(2), pictures=4, unknown=Decimal(2), unknown_sends=1)
+    spent[1] = SpendTotals(billed=Decimal(2), pictures=4, unknown=Decimal(2), unknown_charges=1)
     spent[6] = SpendTotals(billed=Decimal(1), pictures=2)
     pictures, money = pictures_chart(span, spent), money_chart(span, spent)
     assert [bar.height for bar in pictures.bars] == [0, 120, 0, 0, 0, 0, 60]
-    assert (money.bars[1].height, money.bars[1].doubt, money.bars[6].height) == (60, 60, 30)
+    assert (money.bars[1].height, money.bars[1].unresolved, money.bars[6].height) == (60, 60, 30)
     assert money.rows == [("3月10日", "¥2.00", "¥2.00"), ("3月15日", "¥1.00", "¥0.00")]
-    assert "最多的是 3月10日：4 张" in pictures.told
+    assert "最多的是 3月10日：4 张" in pictures.summary
 
 
 @pytest.mark.usefixtures("asked")

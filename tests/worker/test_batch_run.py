@@ -50,7 +50,7 @@ def _is_about(service: FakeJimeng, number: int) -> Callable[[Call], bool]:
         if call.path.startswith("/pictures/"):
             return prompt_of(number) in _prompt(service.orders[_order_number(call) - 1].body)
         if "task_id" in call.fields:
-            found = (order for order in service.orders if order.ticket == call.fields["task_id"])
+            found = (order for order in service.orders if order.task_id == call.fields["task_id"])
             return any(prompt_of(number) in _prompt(order.body) for order in found)
         return prompt_of(number) in _prompt(call.fields)
 

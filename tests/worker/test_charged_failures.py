@@ -13,97 +13,97 @@ from tests.db.test_database import add, claim, claimed
 PRICE = Decimal("0.22")
 
 
-def fail(db: database.Connection, billed: Billed, price: Decimal | None = PRICE, ticket: str = "") -> int:
+def fail(db: database.Connection, billed: Billed, price: Decimal | None = PRICE, task_id: str = "") -> int:
     """The next record is ordered and fails -> its id."""
     record = claimed(db)
     database.open_charge(db, record, price=price, budget=None)
-    if ticket:
-        database.save_task_id(db, record, ticket)
-    error = ModelError("坏了", cause="broken", billed=billed, task_valid=bool(ticket))
+    if task_id:
+        database.save_task_id(db, record, task_id)
+    error = ModelError("坏了", cause="broken", billed=billed, task_valid=bool(task_id))
     assert database.fail_record(db, record, error)
     return record.id
 
 
-def test_retrying_what_failed_leaves_out_what_was_charged(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+def test_retrying_what_failed_leaves_out_what_was_charged(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     charged, free = fail(db, Billed.YES), fail(db, Billed.NO)
     assert database.get_batch(db, batch_id).retryable == 1
-    assert database.retry_records(db, batch_id, card=card) == 1
+    assert database.retry_records(db, batch_id, spec=spec) == 1
     assert database.get_record(db, charged).status is Status.FAILED
     assert database.get_record(db, free).status is Status.QUEUED
 
 
 def test_at_an_unknown_price_what_was_charged_is_left_out_too(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     charged = fail(db, Billed.YES, price=None)
     fail(db, Billed.NO)
-    assert database.retry_records(db, batch_id, card=card) == 1
+    assert database.retry_records(db, batch_id, spec=spec) == 1
     assert database.get_record(db, charged).charged
 
 
 def test_what_can_be_collected_is_retried_although_it_was_charged(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
-    fail(db, Billed.YES, ticket="t-1")
+    batch_id, ids = add(db, spec)
+    fail(db, Billed.YES, task_id="t-1")
     assert not database.get_record(db, ids[0]).charged
     assert database.get_batch(db, batch_id).retryable == 1
-    assert database.retry_records(db, batch_id, card=card) == 1
+    assert database.retry_records(db, batch_id, spec=spec) == 1
 
 
-def test_when_all_that_failed_was_charged_the_retry_says_so(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+def test_when_all_that_failed_was_charged_the_retry_says_so(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     fail(db, Billed.YES)
     fail(db, Billed.YES)
     with pytest.raises(Conflict, match="2 张都已计费"):
-        database.retry_records(db, batch_id, card=card)
+        database.retry_records(db, batch_id, spec=spec)
     assert claim(db) is None
 
 
-def test_a_charged_one_is_ordered_again_when_it_is_named(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, _ = add(db, card)
+def test_a_charged_one_is_ordered_again_when_it_is_named(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec)
     charged = fail(db, Billed.YES)
-    assert database.retry_records(db, batch_id, [charged], card=card) == 1
+    assert database.retry_records(db, batch_id, [charged], spec=spec) == 1
     assert claimed(db).id == charged
 
 
-def test_what_cost_nothing_is_retried(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, _ = add(db, card)
+def test_what_cost_nothing_is_retried(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec)
     fail(db, Billed.YES, price=Decimal(0))
-    assert database.retry_records(db, batch_id, card=card) == 1
+    assert database.retry_records(db, batch_id, spec=spec) == 1
 
 
-def test_a_deleted_failure_counts_for_no_retry(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, _ = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+def test_a_deleted_failure_counts_for_no_retry(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     gone = fail(db, Billed.NO)
     fail(db, Billed.NO)
     database.delete_records(db, [gone])
     assert database.get_batch(db, batch_id).retryable == 1
-    assert database.retry_records(db, batch_id, card=card) == 1
+    assert database.retry_records(db, batch_id, spec=spec) == 1
 
 
 def test_a_repeated_retry_with_its_key_orders_nothing_a_second_time(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     key = database.RequestKey(key="k", digest="d", at=0.0)
     fail(db, Billed.NO)
-    assert database.retry_records(db, batch_id, ids, card=card, key=key) == 1
+    assert database.retry_records(db, batch_id, ids, spec=spec, key=key) == 1
     fail(db, Billed.YES)  # the answer was lost; the picture has failed once more meanwhile
-    assert database.retry_records(db, batch_id, ids, card=card, key=key) == 1
+    assert database.retry_records(db, batch_id, ids, spec=spec, key=key) == 1
     assert database.get_record(db, ids[0]).status is Status.FAILED
-    assert database.retry_records(db, batch_id, ids, card=card, key=replace(key, key="k2")) == 1
+    assert database.retry_records(db, batch_id, ids, spec=spec, key=replace(key, key="k2")) == 1
 
 
 def test_a_repeated_order_of_what_is_unknown_orders_nothing_a_second_time(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    _, ids = add(db, card)
+    _, ids = add(db, spec)
     key = database.RequestKey(key="k", digest="d", at=0.0)
     fail(db, Billed.UNKNOWN)
-    first = database.resubmit(db, ids, card=card, key=key)
+    first = database.resubmit(db, ids, spec=spec, key=key)
     fail(db, Billed.UNKNOWN)
-    assert database.resubmit(db, ids, card=card, key=key) == first
+    assert database.resubmit(db, ids, spec=spec, key=key) == first
     assert database.get_record(db, ids[0]).status is Status.UNKNOWN

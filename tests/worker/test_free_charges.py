@@ -78,8 +78,8 @@ def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Recor
 
 
 def test_only_what_draws_here_or_on_ones_own_server_is_free_by_nature() -> None:
-    cards = generator.list_specs(Settings(price_per_image=Decimal(0)))
-    assert {card.name for card in cards if card.free_by_nature} == {"demo", "sdapi"}
+    specs = generator.list_specs(Settings(price_per_image=Decimal(0)))
+    assert {spec.name for spec in specs if spec.self_hosted} == {"demo", "sdapi"}
 
 
 @pytest.mark.parametrize("fault", LOST)
@@ -159,7 +159,7 @@ def test_what_a_server_died_over_is_made_again_by_the_next_with_the_same_seed(
     assert [order.body["seed"] for order in studio.service.orders] == [7, 7]
     assert studio.outcomes() == ["not_billed", "billed"]
     spent = database.total_spend(studio.db)
-    assert (spent.pictures, spent.unpaid_sends, spent.open_sends, spent.unknown_sends) == (1, 1, 0, 0)
+    assert (spent.pictures, spent.unpaid_charges, spent.open_charges, spent.unknown_charges) == (1, 1, 0, 0)
     assert spent.billed == record.cost == record.at_stake == Decimal(0)
 
 
@@ -279,7 +279,7 @@ def test_whoever_draws_second_keeps_the_first_ones_file_and_its_seed(
             store.save_image(
                 first,
                 output_dir=studio.settings.output_dir,
-                stem=died.file_stem,
+                stem=died.reserved_stem,
                 record_id=died.id,
                 embed=text,
             )

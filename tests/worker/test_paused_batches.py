@@ -16,21 +16,21 @@ REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
 
 @pytest.mark.parametrize("reason", ["", "预算已到"])
 def test_what_was_ordered_is_collected_though_its_batch_is_paused(
-    db: database.Connection, card: ModelSpec, reason: str
+    db: database.Connection, spec: ModelSpec, reason: str
 ) -> None:
-    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     record = ordered(db)
     database.pause_batch(db, batch_id, reason)
     database.requeue_record(db, record, not_before=0.0)  # the worker stops
     again = claimed(db)
-    assert (again.id, again.ticket) == (ids[0], "t-1")
+    assert (again.id, again.task_id) == (ids[0], "t-1")
     assert claim(db) is None
 
 
 def test_what_failed_to_come_while_its_batch_was_paused_is_asked_for_again(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     record = ordered(db)
     database.pause_batch(db, batch_id)
     away = ModelError("断了", cause="network", billed=Billed.NO, task_valid=True, retryable=True)
@@ -40,9 +40,9 @@ def test_what_failed_to_come_while_its_batch_was_paused_is_asked_for_again(
 
 
 def test_what_stands_in_the_way_of_collecting_is_waited_out_until_somebody_goes_on(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
     database.requeue_record(db, ordered(db), not_before=0.0, error=wrong_key)
     database.pause_batch(db, batch_id, "密钥不对", stops_collecting=True)
@@ -53,12 +53,12 @@ def test_what_stands_in_the_way_of_collecting_is_waited_out_until_somebody_goes_
 
 
 def test_retrying_in_a_paused_batch_starts_nothing_else_of_it(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     database.fail_record(db, claimed(db), REFUSED)
     database.pause_batch(db, batch_id)
-    assert database.retry_records(db, batch_id, card=card) == 1
+    assert database.retry_records(db, batch_id, spec=spec) == 1
     batch = database.get_batch(db, batch_id)
     assert (batch.status, batch.counts[Status.QUEUED]) == (BatchStatus.PAUSED, len(ids))
     assert claim(db) is None
@@ -66,8 +66,8 @@ def test_retrying_in_a_paused_batch_starts_nothing_else_of_it(
     assert claim(db) is not None
 
 
-def test_a_pause_is_over_when_the_last_picture_is_there(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, _ = add(db, card)
+def test_a_pause_is_over_when_the_last_picture_is_there(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec)
     record = ordered(db)
     database.pause_batch(db, batch_id, "磁盘已满", stops_collecting=True)
     assert database.get_paused_reason(db) == "磁盘已满"
@@ -79,9 +79,9 @@ def test_a_pause_is_over_when_the_last_picture_is_there(db: database.Connection,
 
 
 def test_going_on_with_a_batch_that_has_nothing_left_ends_it(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, card)
+    batch_id, _ = add(db, spec)
     database.finish_record(db, ordered(db), KEPT)
     # As earlier versions left it.
     db.execute("UPDATE batches SET state = 'paused', paused_reason = '磁盘已满'")
@@ -90,8 +90,8 @@ def test_going_on_with_a_batch_that_has_nothing_left_ends_it(
     assert database.count_open_work(db) == (0, 0, 0)
 
 
-def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, _ = add(db, card)
+def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec)
     database.finish_record(db, ordered(db), KEPT)
     before = database.get_batch_version(db, batch_id)
     assert database.cancel_batch(db, batch_id).number == 0
@@ -100,50 +100,50 @@ def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, c
 
 
 def test_another_model_makes_only_what_it_can_and_forgets_what_it_does_not_take(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
     large = ImageRequest(prompt="猫", aspect_ratio="1:1", resolution="4K", seed=7, steps=9)
-    batch_id, ids = add(db, card, large)
+    batch_id, ids = add(db, spec, large)
     database.fail_record(db, claimed(db), REFUSED)
     small = {("1:1", "2K"): Size(width=2048, height=2048)}
-    plain = replace(card, model_id="test-2", sizes=small, takes_seed=False, takes_steps=False)
+    plain = replace(spec, model_id="test-2", sizes=small, takes_seed=False, takes_steps=False)
     with pytest.raises(Conflict, match=r"第 1 行：.*没有 1:1 的 4K.*换回 test-1"):
-        database.retry_records(db, batch_id, card=plain)
+        database.retry_records(db, batch_id, spec=plain)
     kept = database.get_record(db, ids[0])
     assert (kept.status, kept.model, kept.seed, kept.steps) == (Status.FAILED, "test-1", 7, 9)
-    database.retry_records(db, batch_id, card=replace(plain, sizes=card.sizes))
+    database.retry_records(db, batch_id, spec=replace(plain, sizes=spec.sizes))
     again = database.get_record(db, ids[0])
     assert (again.status, again.model, again.seed, again.steps) == (Status.QUEUED, "test-2", None, None)
 
 
 def test_of_all_failed_ones_only_those_the_model_makes_are_retried(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
     requests = [ImageRequest(prompt="猫", resolution=resolution) for resolution in ("4K", "2K")]
-    batch_id, ids = add(db, card, *requests)
+    batch_id, ids = add(db, spec, *requests)
     for _ in requests:
         database.fail_record(db, claimed(db), REFUSED)
-    small = replace(card, model_id="test-2", sizes={("1:1", "2K"): Size(width=2048, height=2048)})
-    assert database.retry_records(db, batch_id, card=small) == 1
+    small = replace(spec, model_id="test-2", sizes={("1:1", "2K"): Size(width=2048, height=2048)})
+    assert database.retry_records(db, batch_id, spec=small) == 1
     assert [database.get_record(db, each).status for each in ids] == [Status.FAILED, Status.QUEUED]
 
 
-def test_ordering_again_never_mixes_two_models_in_a_batch(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 2)
+def test_ordering_again_never_mixes_two_models_in_a_batch(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     record = claimed(db)
     database.open_charge(db, record, price=PRICE, budget=None)
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
-    other = replace(card, model_id="test-2")
+    other = replace(spec, model_id="test-2")
     with pytest.raises(Conflict, match="test-1"):
-        database.resubmit(db, ids[:1], card=other)
+        database.resubmit(db, ids[:1], spec=other)
     assert database.get_record(db, ids[0]).status is Status.UNKNOWN
     assert database.get_batch(db, batch_id).counts[Status.QUEUED] == 1
 
 
 def test_what_was_thought_dead_and_is_put_back_opens_its_batch_again(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, card)
+    batch_id, ids = add(db, spec)
     sleeper = claimed(db)
     database.open_charge(db, sleeper, price=PRICE, budget=None)
     database.reap_stalled(db, now=NOW + 60)
@@ -151,13 +151,13 @@ def test_what_was_thought_dead_and_is_put_back_opens_its_batch_again(
     database.save_task_id(db, sleeper, "late")
     database.requeue_record(db, sleeper, not_before=0.0)
     again = claimed(db, NOW + 61)
-    assert (again.id, again.ticket) == (ids[0], "late")
+    assert (again.id, again.task_id) == (ids[0], "late")
 
 
 def test_what_stands_in_the_way_is_said_also_of_a_batch_that_was_paused_by_hand(
-    db: database.Connection, card: ModelSpec
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, card)
+    batch_id, _ = add(db, spec)
     database.pause_batch(db, batch_id)
     database.pause_batch(db, batch_id, "密钥不对", stops_collecting=True)
     assert database.get_paused_reason(db) == "密钥不对"
@@ -165,8 +165,8 @@ def test_what_stands_in_the_way_is_said_also_of_a_batch_that_was_paused_by_hand(
     assert database.get_paused_reason(db) == "密钥不对"
 
 
-def test_the_version_of_a_batch_only_grows(db: database.Connection, card: ModelSpec) -> None:
-    batch_id, ids = add(db, card, *[ImageRequest(prompt="猫")] * 3)
+def test_the_version_of_a_batch_only_grows(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     for _ in ids:
         database.fail_record(db, claimed(db), REFUSED)
     before = database.get_batch_version(db, batch_id)

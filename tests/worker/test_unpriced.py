@@ -65,9 +65,9 @@ def workbook_rows(client: FlaskClient, path: str) -> list[dict[str, Any]]:
 
 
 def test_only_a_service_without_a_public_price_has_none() -> None:
-    cards = generator.list_specs(Settings())
-    assert [card.name for card in cards if not card.is_priced] == ["openai"]
-    assert all(card.is_priced for card in generator.list_specs(Settings(price_per_image=Decimal(0))))
+    specs = generator.list_specs(Settings())
+    assert [spec.name for spec in specs if not spec.is_priced] == ["openai"]
+    assert all(spec.is_priced for spec in generator.list_specs(Settings(price_per_image=Decimal(0))))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_totals_follow_unpriced_sends(studio: Studio, service: FakeOpenAIImages)
     studio.make("狗")
     hours = database.spend_by_span(studio.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
     lines = database.spend_by_span(studio.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
-    told = SpendTotals(pictures=1, unpriced_pictures=1, unknown_sends=1, unpriced_unknown=1)
+    told = SpendTotals(pictures=1, unpriced_pictures=1, unknown_charges=1, unpriced_unknown=1)
     assert hours == lines == [{"gpt-image-2": told}]
     assert database.total_spend(studio.db) == told
     studio.db.execute("DELETE FROM sends")

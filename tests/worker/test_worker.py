@@ -41,7 +41,7 @@ class Studio:
         return database.add_batch(
             self.db,
             requests,
-            card=self.worker.model.card,
+            spec=self.worker.model.spec,
             stems=[store.stem_from_prompt(prompt) for prompt in prompts],
             is_taken=lambda stem: store.is_taken(self.settings.output_dir, stem),
         )
@@ -101,7 +101,7 @@ def test_pictures_of_all_ratios_and_resolutions_are_kept_and_charged_once_each(s
     wanted = [(ratio, resolution) for ratio in ASPECT_RATIOS for resolution in RESOLUTIONS]
     for ratio, resolution in wanted:
         record = studio.make(f"{ratio} 的山 {resolution}", aspect_ratio=ratio, resolution=resolution)
-        size = studio.worker.model.card.sizes[ratio, resolution]
+        size = studio.worker.model.spec.sizes[ratio, resolution]
         assert (record.status, record.error) == (Status.SUCCESS, "")
         assert (record.width, record.height) == (size.width, size.height)
         assert (studio.settings.output_dir / record.filename).is_file()
@@ -170,7 +170,7 @@ def test_the_ticket_is_kept_when_the_waiting_begins(studio: Studio) -> None:
 
     studio.service.fail_next("busy", step="poll", when=look)
     studio.make("猫")
-    assert seen[0] == studio.service.orders[0].ticket
+    assert seen[0] == studio.service.orders[0].task_id
 
 
 def test_too_many_at_once_is_waited_out_and_halves_the_pace(studio: Studio) -> None:
@@ -225,7 +225,7 @@ def test_what_cannot_be_collected_of_a_cancelled_batch_is_asked_for_with_pauses(
     studio.hurry()
     assert studio.step()
     assert not studio.step()
-    assert studio.record(ids[0]).ticket
+    assert studio.record(ids[0]).task_id
     assert len(studio.service.orders) == 1
 
 
@@ -283,7 +283,7 @@ def test_a_picture_that_stays_broken_keeps_its_ticket_so_that_retry_collects_it(
     failed = studio.record(record.id)
     assert (failed.status, failed.cost) == (Status.FAILED, Decimal("0.22"))
     assert failed.batch_id is not None
-    database.retry_records(studio.db, failed.batch_id, card=studio.worker.model.card)
+    database.retry_records(studio.db, failed.batch_id, spec=studio.worker.model.spec)
     studio.step()
     assert studio.record(record.id).status is Status.SUCCESS
     assert len(studio.service.orders) == 1
@@ -391,18 +391,18 @@ def test_what_a_dead_worker_left_half_written_goes_when_it_is_found_dead(
     assert studio.record(ids[0]).status is Status.UNKNOWN
 
 
-@pytest.mark.parametrize("ticket", ["", "147"])
-def test_what_a_worker_of_another_model_died_over_waits_for_that_model(studio: Studio, ticket: str) -> None:
+@pytest.mark.parametrize("task_id", ["", "147"])
+def test_what_a_worker_of_another_model_died_over_waits_for_that_model(studio: Studio, task_id: str) -> None:
     batch_id, ids = studio.ask("猫")
     studio.db.execute("UPDATE generation_records SET model = 'another'")
     dead = database.claim_record(studio.db, model="another", owner="dead", now=0.0, lease=12.0)
     assert dead
-    if ticket:
+    if task_id:
         database.open_charge(studio.db, dead, price=Decimal("0.22"), budget=None)
-        database.save_task_id(studio.db, dead, ticket)
+        database.save_task_id(studio.db, dead, task_id)
     studio.worker.reap_expired_leases(studio.db)
     record, batch = studio.record(ids[0]), database.get_batch(studio.db, batch_id)
-    assert (record.status, record.ticket or "") == (Status.QUEUED, ticket)
+    assert (record.status, record.task_id or "") == (Status.QUEUED, task_id)
     assert (batch.status, "another" in batch.paused_reason) == (BatchStatus.PAUSED, True)
 
 
@@ -428,7 +428,7 @@ def test_while_the_folder_is_away_a_ticket_is_kept_and_the_batch_pauses(
     monkeypatch.setattr("app.worker.worker._DISK_RETRY_SECONDS", -1.0)
     assert studio.step()
     record = studio.record(died.id)
-    assert (record.status, record.ticket) == (Status.QUEUED, died.ticket)
+    assert (record.status, record.task_id) == (Status.QUEUED, died.task_id)
     assert record.batch_id is not None
     assert database.get_batch(studio.db, record.batch_id).status is BatchStatus.PAUSED
 
@@ -453,9 +453,9 @@ def test_the_record_keeps_the_real_size_when_the_service_delivers_another(studio
 def test_a_picture_too_slow_is_unknown_and_can_be_collected_later(studio: Studio) -> None:
     record = studio.make_too_slowly("慢慢画的猫")
     assert (record.status, record.cause) == (Status.UNKNOWN, "timeout")
-    assert record.ticket
+    assert record.task_id
     assert record.batch_id is not None
-    database.retry_records(studio.db, record.batch_id, [record.id], card=studio.worker.model.card)
+    database.retry_records(studio.db, record.batch_id, [record.id], spec=studio.worker.model.spec)
     studio.step()
     after = studio.record(record.id)
     assert (after.status, after.at_stake, after.cost) == (Status.SUCCESS, Decimal(0), Decimal("0.22"))
@@ -464,7 +464,7 @@ def test_a_picture_too_slow_is_unknown_and_can_be_collected_later(studio: Studio
 
 def test_a_file_that_appeared_meanwhile_is_never_written_over(studio: Studio) -> None:
     _, ids = studio.ask("猫")
-    stem = studio.record(ids[0]).file_stem
+    stem = studio.record(ids[0]).reserved_stem
     other = studio.settings.output_dir / f"{stem}.png"
     other.write_bytes(b"somebody else's")
     studio.step()
@@ -521,7 +521,7 @@ def test_what_was_ordered_is_collected_on_a_disk_that_runs_low(studio: Studio) -
     record = studio.make_too_slowly("慢慢画的猫")
     studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: 0)
     assert record.batch_id is not None
-    database.retry_records(studio.db, record.batch_id, [record.id], card=studio.worker.model.card)
+    database.retry_records(studio.db, record.batch_id, [record.id], spec=studio.worker.model.spec)
     studio.step()
     assert studio.record(record.id).status is Status.SUCCESS
 
@@ -624,7 +624,7 @@ def test_stopping_finishes_what_can_be_finished_in_time_and_begins_nothing_new(s
     studio.worker.limit = AdaptiveLimit(1)
     _, ids = studio.ask("一", "二")
     studio.worker.start()
-    wait_until(lambda: studio.record(ids[0]).ticket is not None)
+    wait_until(lambda: studio.record(ids[0]).task_id is not None)
     assert studio.worker.stop(10)
     assert [studio.record(i).status for i in ids] == [Status.SUCCESS, Status.QUEUED]
     assert len(studio.service.orders) == 1
@@ -634,7 +634,7 @@ def test_stopping_puts_down_what_takes_too_long_and_the_next_worker_collects_it(
     studio.service.latency = 1.5
     batch_id, ids = studio.ask("一", "二")
     studio.worker.start()
-    wait_until(lambda: all(studio.record(i).ticket for i in ids))
+    wait_until(lambda: all(studio.record(i).task_id for i in ids))
     assert studio.worker.stop(0.1)
     assert [studio.record(i).status for i in ids] == [Status.QUEUED] * 2
     studio.worker = Worker(studio.settings, generator.open_provider(studio.settings))

@@ -14,12 +14,12 @@ from app.web.params import int_arg, parse_ids
 from app.web.serializers import (
     Answer,
     batch_json,
-    card_json,
     failure,
     json_body,
     log_json,
     picture_url,
     record_json,
+    spec_json,
     success,
     yuan,
 )
@@ -66,7 +66,7 @@ def _wait_for(batch_id: str) -> str:
     version = 0
     why_paused = ""
     while time.monotonic() < deadline and not services().worker.has_stopped:
-        if complaint := services().worker.store.complaint():
+        if complaint := services().worker.store.problem():
             raise StoreLost(complaint)
         seen = database.get_batch_version(connection(), batch_id)
         if seen != version:
@@ -179,7 +179,7 @@ def resume_batch(batch_id: str) -> Answer:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
         _check_resumable(batch_id)
-    database.resume_batch(connection(), batch_id, model=services().model.card.model_id)
+    database.resume_batch(connection(), batch_id, model=services().model.spec.model_id)
     return _batch_answer(batch_id)
 
 
@@ -189,7 +189,7 @@ def _check_resumable(batch_id: str) -> None:
     here.worker.disk.invalidate()
     if low := here.worker.disk.problem():
         raise Conflict(low)
-    database.check_affordable(connection(), batch_id, card=here.card, budget=here.settings.budget)
+    database.check_affordable(connection(), batch_id, spec=here.spec, budget=here.settings.budget)
 
 
 @api.post("/batches/<batch_id>/cancel")
@@ -214,7 +214,7 @@ def uncancel_batch(batch_id: str) -> Answer:
     if not isinstance(paused, bool):
         raise InvalidRequest("paused", "paused 应为 true 或 false")
     database.get_batch(connection(), batch_id)
-    number = database.uncancel_records(connection(), batch_id, ids, card=services().card, paused=paused)
+    number = database.uncancel_records(connection(), batch_id, ids, spec=services().spec, paused=paused)
     return _batch_answer(batch_id, records=number)
 
 
@@ -224,7 +224,7 @@ def retry_batch(batch_id: str) -> Answer:
     body = json_body("records", "request_id") if request.get_data() else {}
     ids = parse_ids(body["records"], "records") if body.get("records") is not None else None
     database.get_batch(connection(), batch_id)
-    retried = database.retry_records(connection(), batch_id, ids, card=services().card, key=asked_key(body))
+    retried = database.retry_records(connection(), batch_id, ids, spec=services().spec, key=asked_key(body))
     return _batch_answer(batch_id, retried=retried)
 
 
@@ -242,5 +242,5 @@ def _batch_answer(batch_id: str, **fields: Any) -> Answer:
 def list_models() -> Answer:
     """The image model in use and what it supports."""
     settings = services().settings
-    model = card_json(services().card) | {"ready": not settings.missing_keys}
+    model = spec_json(services().spec) | {"ready": not settings.missing_keys}
     return success({"model": model, "models": [model], "budget": yuan(settings.budget)})

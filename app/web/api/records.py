@@ -120,7 +120,7 @@ def archive_records() -> Response:
     ids = list(database.list_record_ids(db, chosen)) if isinstance(chosen, database.RecordFilter) else chosen
     if next(database.list_selected(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
-    pieces = stream_archive(services().settings, ids, services().worker.copies, tell=translator())
+    pieces = stream_archive(services().settings, ids, services().worker.copies, translate=translator())
     response = Response(pieces, mimetype="application/zip")
     response.call_on_close(services().begin_archive())
     return attached(response, translate("生成记录.zip"), "records.zip")
@@ -131,7 +131,7 @@ def export_records() -> Response:
     """``ids=1,2``, or all matches of the filter, as a workbook."""
     chosen = selection_from_request()
     with services().workbook():
-        file = sheets.write_records(database.list_selected(connection(), chosen), tell=translator())
+        file = sheets.write_records(database.list_selected(connection(), chosen), translate=translator())
     return workbook(file, translate("生成记录.xlsx"))
 
 

@@ -94,7 +94,7 @@ def _picture_of_record() -> ValidatedUpload:
 def _page_answer(page: LibraryPage) -> Answer:
     fields: dict[str, Any] = {"images": [image_json(image) for image in page.images], "total": page.total}
     fields |= {"source": page.source, "stale": page.is_stale, "listed_at": page.listed_at}
-    return success(fields | ({"trouble": translate(page.trouble)} if page.trouble else {}))
+    return success(fields | ({"trouble": translate(page.problem)} if page.problem else {}))
 
 
 def _images_answer(images: list[LibraryImage]) -> Answer:

@@ -31,8 +31,8 @@ def import_spreadsheet() -> Answer:
         raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
     content = file.stream.read(sheets.MAX_UPLOAD + 1)
     library = _LibraryNames(services().library)
-    card = services().card
-    found = sheets.read_workbook(content, file.filename or "", card=card, is_known=library.has)
+    spec = services().spec
+    found = sheets.read_workbook(content, file.filename or "", spec=spec, is_known=library.has)
     problems = [{**problem.as_json(), "error": translate(problem.error)} for problem in found.problems]
     notes = [translate(note) for note in found.notes]
     try:
@@ -69,7 +69,7 @@ class _BackupThumbnails:
 @api.get("/spreadsheet/template.xlsx")
 def spreadsheet_template() -> Response:
     """The blank template."""
-    file = BytesIO(sheets.write_template(services().model.card, tell=translator()))
+    file = BytesIO(sheets.write_template(services().model.spec, translate=translator()))
     return workbook(file, translate("批量生成模板.xlsx"))
 
 
@@ -81,7 +81,7 @@ def export_spreadsheet() -> Response:
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", f"一次最多导出 {MAX_ROWS_A_BATCH} 行")
-    file = BytesIO(sheets.write_requests(rows, services().model.card, tell=translator()))
+    file = BytesIO(sheets.write_requests(rows, services().model.spec, translate=translator()))
     return workbook(file, translate("批量生成.xlsx"))
 
 
@@ -99,7 +99,7 @@ def batch_results(batch_id: str) -> Response:
         return store.jpeg_thumbnail(output_dir, record_id, name, box=box, elsewhere=backups.thumbnail)
 
     with services().workbook():
-        file = sheets.write_results(batch, records, thumbnails=thumbnail, tell=translator())
+        file = sheets.write_results(batch, records, thumbnails=thumbnail, translate=translator())
     return workbook(file, translate(f"{store.safe_stem(batch.name) or batch.id}-结果.xlsx"))
 
 

@@ -28,7 +28,7 @@ from app.web.usage_report import Usage, build_usage_report
 def get_usage() -> Answer:
     """Spending in ``range``, or between ``from`` and ``to``."""
     span, here = parse_date_range(request.args), services()
-    usage = build_usage_report(connection(), span, settings=here.settings, model=here.model.card.model_id)
+    usage = build_usage_report(connection(), span, settings=here.settings, model=here.model.spec.model_id)
     return success({"usage": _usage_json(usage)})
 
 
@@ -37,7 +37,7 @@ def export_ledger() -> Response:
     """The charges of the range as a workbook, one line each, with totals."""
     span = parse_date_range(request.args)
     charges = database.list_charges(connection(), span.low, span.high)
-    return workbook(sheets.write_ledger(charges, tell=translator()), _name(span, "xlsx"))
+    return workbook(sheets.write_ledger(charges, translate=translator()), _name(span, "xlsx"))
 
 
 @api.get("/usage/export.csv")
@@ -52,7 +52,7 @@ def stream_ledger() -> Response:
 def collect_records() -> Answer:
     """Fetch the results of unresolved records again; submits nothing."""
     chosen = _chosen(json_body("ids", "all"))
-    return _requeued_answer(database.refetch(connection(), chosen, card=services().card))
+    return _requeued_answer(database.refetch(connection(), chosen, spec=services().spec))
 
 
 @api.post("/records/retry")
@@ -60,7 +60,7 @@ def order_records_again() -> Answer:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body("ids", "all", "request_id")
     key = asked_key(body)
-    return _requeued_answer(database.resubmit(connection(), _chosen(body), card=services().card, key=key))
+    return _requeued_answer(database.resubmit(connection(), _chosen(body), spec=services().spec, key=key))
 
 
 @api.post("/records/drop")
@@ -99,10 +99,10 @@ def _chosen(body: Mapping[str, Any]) -> list[int] | None:
     return ids
 
 
-def _lines(settings: Settings, span: DateRange, tell: Translate) -> Iterator[str]:
+def _lines(settings: Settings, span: DateRange, translate: Translate) -> Iterator[str]:
     with closing(database.connect(settings.database_path)) as db:
         charges = begun(database.list_charges(db, span.low, span.high))
-        yield from sheets.ledger_lines(charges, tell=tell)
+        yield from sheets.ledger_lines(charges, translate=translate)
 
 
 def _name(span: DateRange, ending: str) -> str:

@@ -16,7 +16,7 @@ _MAX_FIELD_BYTES = 8 * 2**20  # one text field of an upload
 _MAX_OPEN_PARTS = 10
 
 
-def install(app: Flask) -> None:
+def init_body_limits(app: Flask) -> None:
     """Refuse bodies above their limit; to be called after ``init_security``."""
     app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_FIELD_BYTES
     app.before_request(_refuse_large_body)

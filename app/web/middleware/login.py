@@ -94,13 +94,13 @@ def is_logged_in() -> bool:
 
 
 @login.get("/login")
-def page() -> str:
+def login_page() -> str:
     """The login form."""
     return render_template("login.html", problem="")
 
 
 @login.post("/login")
-def enter() -> tuple[str, int] | Response:
+def log_in() -> tuple[str, int] | Response:
     """Check the password: log in, or show the form again with an error."""
     if not services().settings.access_password:
         return redirect(safe_redirect_target(request.args.get("next", "/")))
@@ -120,7 +120,7 @@ def enter() -> tuple[str, int] | Response:
 
 
 @login.post("/logout")
-def leave() -> Response:
+def log_out() -> Response:
     """Log out: the session ends, also for copies of its cookie."""
     if services().settings.access_password:
         _sessions().pop(session.pop("id", ""), None)

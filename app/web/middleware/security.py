@@ -12,7 +12,7 @@ from app.web.urls import safe_urlsplit
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OPEN_ENDPOINTS = (
-    *("login.page", "login.enter", "login.leave", "static", "health.healthz", "language.choose"),
+    *("login.login_page", "login.log_in", "login.log_out", "static", "health.healthz", "language.choose"),
     *("assets.script", "assets.late_script", "assets.style", "pages.favicon"),
 )
 _HEADERS = {
@@ -72,7 +72,7 @@ def _require_login() -> AnyResponse | None:
     if login.is_logged_in():
         return None
     if request.method in _SAFE_METHODS and not request.path.startswith(("/api/", "/live/")):
-        return redirect(url_for("login.page", next=request.full_path.rstrip("?")))
+        return redirect(url_for("login.login_page", next=request.full_path.rstrip("?")))
     raise Forbidden("需要先登录，请刷新页面并输入访问密码")
 
 

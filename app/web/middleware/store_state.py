@@ -11,14 +11,21 @@ from app.web.services import services
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _WITHOUT_DATABASE = (
-    *("login.page", "login.enter", "login.leave", "language.choose", "health.healthz", "live.status"),
+    *(
+        "login.login_page",
+        "login.log_in",
+        "login.log_out",
+        "language.choose",
+        "health.healthz",
+        "live.status",
+    ),
     *("static", "assets.script", "assets.late_script", "assets.style", "pages.favicon"),
     *("pages.batch", "pages.model", "pages.test_model_key", "api.list_models", "api.openapi"),
     *("api.import_spreadsheet", "api.export_spreadsheet", "api.spreadsheet_template"),
 )
 
 
-def install(app: Flask) -> None:
+def init_store_state(app: Flask) -> None:
     """Refuse requests that need a lost database, and report queries that failed on it."""
     app.before_request(_refuse_when_lost)
     app.register_error_handler(database.Error, _answer_unreadable)
@@ -28,7 +35,7 @@ def unreadable(error: database.Error) -> str:
     """The error message for a failed query; a damaged database stops further submissions."""
     store = services().worker.store
     store.report(error)
-    return store.complaint() or f"数据库现在读不出来（{error}），请检查磁盘和文件权限"
+    return store.problem() or f"数据库现在读不出来（{error}），请检查磁盘和文件权限"
 
 
 def _refuse_when_lost() -> None:
@@ -36,7 +43,7 @@ def _refuse_when_lost() -> None:
     if request.endpoint in _WITHOUT_DATABASE:
         return
     store = services().worker.store
-    if complaint := store.away() if request.method in _SAFE_METHODS else store.complaint():
+    if complaint := store.away() if request.method in _SAFE_METHODS else store.problem():
         raise StoreLost(complaint)
 
 

@@ -52,7 +52,7 @@ def _queue_once(fields: dict[str, str]) -> None:
 def _index_page(draft: ImageRequest | None = None, **context: Any) -> str:
     results = database.list_single_records(connection(), limit=RESULTS_SHOWN)
     paused = database.list_paused_reasons(connection(), source="single")
-    sizes = sizes_json(services().model.card)
+    sizes = sizes_json(services().model.spec)
     return render_template(
         "index.html",
         results=results,
@@ -69,7 +69,7 @@ def batch() -> str:
     """批量生成: the draft, or with ``?id=`` a submitted batch."""
     batch_id = request.args.get("id", "")
     shown = database.get_batch(connection(), batch_id) if batch_id else None
-    prices = {size: offer["price"] for size, offer in sizes_json(services().model.card).items()}
+    prices = {size: offer["price"] for size, offer in sizes_json(services().model.spec).items()}
     causes = {cause: translate(words) for cause, words in CAUSES.items()}
     return render_template(
         "batch.html", batch=shown, prices=prices, causes=causes, content_fields=CONTENT_FIELDS

@@ -12,7 +12,7 @@ from app.errors import StorageError
 from app.web.i18n.language import is_english, translate
 from app.web.middleware.store_state import unreadable
 from app.web.params import int_arg
-from app.web.serializers import told_card
+from app.web.serializers import translated_spec
 from app.web.services import connection, services
 from app.web.views.create import RESULTS_SHOWN
 
@@ -39,13 +39,13 @@ class AppStatus:
 
 
 def init_status_context(app: Flask) -> None:
-    """Add ``card`` and ``house`` to the context of every template."""
-    app.context_processor(lambda: {"card": told_card(services().card), "house": app_status()})
+    """Add ``spec`` and ``house`` to the context of every template."""
+    app.context_processor(lambda: {"spec": translated_spec(services().spec), "house": app_status()})
 
 
 def app_status() -> AppStatus:
     """The current status."""
-    if complaint := services().worker.store.complaint():
+    if complaint := services().worker.store.problem():
         return _store_lost_status(complaint)
     try:
         return _current_status()
@@ -114,7 +114,7 @@ def _open_work() -> OpenWork:
 
 
 def _state(paused_reason: str) -> tuple[str, str]:
-    settings, label = services().settings, services().model.card.label
+    settings, label = services().settings, services().model.spec.label
     if low := services().worker.disk.problem():
         return "disk_low", low
     if settings.missing_keys:

@@ -21,7 +21,7 @@ _WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线�
 def healthz() -> Answer:
     """200 when all checks pass, else 503 with the failed ones."""
     here = services()
-    store_problem = here.worker.store.complaint()
+    store_problem = here.worker.store.problem()
     checks = {
         "database": not store_problem and database.is_healthy(here.settings.database_path),
         "disk": not here.worker.disk.problem(),
@@ -43,7 +43,7 @@ def _facts(here: Services) -> dict[str, Any]:
         free = None
     return {
         "disk_free_bytes": free,
-        "image_model": here.model.card.name,
+        "image_model": here.model.spec.name,
         "under_way": here.worker.claimed_count,
         "stopping": here.worker.is_stopping,
     }

@@ -21,7 +21,7 @@ from app.web.views.create import pages
 class Choice:
     """One image model and its settings; ``variables``: name -> ``set``, ``default`` or ``empty``."""
 
-    card: ModelSpec
+    spec: ModelSpec
     price: str
     variables: dict[str, str]
     in_use: bool
@@ -45,36 +45,36 @@ def test_model_key() -> str:
     try:
         tested = here.model.check_key()
     except ModelError as problem:
-        log.event("web", "key_tested", model=here.model.card.name, result="bad", cause=problem.cause)
+        log.event("web", "key_tested", model=here.model.spec.name, result="bad", cause=problem.cause)
         return _page(result="bad", sentence=problem.message)
     finally:
         here.key_test.release()
     result = "good" if tested.verified else "open"
-    log.event("web", "key_tested", model=here.model.card.name, result=result)
+    log.event("web", "key_tested", model=here.model.spec.name, result=result)
     return _page(result=result, sentence=tested.text)
 
 
 def _page(**tested: str) -> str:
     settings = services().settings
-    choices = [_choice(card, settings) for card in generator.list_specs(settings)]
+    choices = [_choice(spec, settings) for spec in generator.list_specs(settings)]
     choices.sort(key=lambda choice: not choice.in_use)
     return render_template("model.html", choices=choices, dotenv=Path(".env").absolute(), **tested)
 
 
-def _choice(card: ModelSpec, settings: Settings) -> Choice:
+def _choice(spec: ModelSpec, settings: Settings) -> Choice:
     return Choice(
-        card=card,
-        price=_price(card),
-        variables={name: settings.source_of(name) for name in card.setup.variables},
-        in_use=card.name == settings.image_model,
-        ready=not settings.missing_for(card.name),
+        spec=spec,
+        price=_price(spec),
+        variables={name: settings.source_of(name) for name in spec.setup.variables},
+        in_use=spec.name == settings.image_model,
+        ready=not settings.missing_for(spec.name),
     )
 
 
-def _price(card: ModelSpec) -> str:
-    if not card.is_priced:
+def _price(spec: ModelSpec) -> str:
+    if not spec.is_priced:
         return "未设价格：填写 PRICE_PER_IMAGE 后才能统计费用"
-    lowest, highest = min(card.prices.values()), max(card.prices.values())
+    lowest, highest = min(spec.prices.values()), max(spec.prices.values())
     if highest:
         return f"¥{lowest:.2f} 一张" if lowest == highest else f"¥{lowest:.2f}–{highest:.2f} 一张"
-    return card.setup.free
+    return spec.setup.free

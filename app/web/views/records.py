@@ -31,7 +31,7 @@ _YEAR = 365 * 24 * 3600
 class RecordsPage:
     """A page of the list. ``asked`` is the query string; ``problem`` is the error in it."""
 
-    asked: Mapping[str, str]
+    query: Mapping[str, str]
     problem: str
     view: str
     limit: int
@@ -39,8 +39,8 @@ class RecordsPage:
     total: int
     records: list[Record]
     chips: list[Chip]
-    deep: Record | None
-    deep_missing: bool
+    selected: Record | None
+    selected_missing: bool
     indexing: tuple[int, int] | None
     version: int
     as_of: str
@@ -58,21 +58,21 @@ class RecordsPage:
     @property
     def is_narrowed(self) -> bool:
         """Whether the query string has a filter."""
-        return any(self.asked.get(name) for name in _FILTERS)
+        return any(self.query.get(name) for name in _FILTERS)
 
     @property
     def is_trash(self) -> bool:
         """Whether the list shows the trash."""
-        return "trash" in self.asked
+        return "trash" in self.query
 
     @property
     def filter(self) -> dict[str, str]:
         """The filter in the parameters of the API, for links to its exports."""
-        return {name: value for name, value in self.asked.items() if name in (*_FILTERS, "sort", "trash")}
+        return {name: value for name, value in self.query.items() if name in (*_FILTERS, "sort", "trash")}
 
     def link(self, **changes: Any) -> str:
         """The URL of this page with changes; goes to the first page unless a page is named."""
-        return _address(self.asked, changes)
+        return _address(self.query, changes)
 
     def numbers(self) -> list[int]:
         """Page numbers for the pagination; 0 stands for a gap."""
@@ -175,7 +175,7 @@ def _find() -> RecordsPage:
         offset = (page - 1) * limit
         listed = database.list_records(db, wanted, limit=limit, offset=offset) if total else []
         return RecordsPage(
-            asked=asked,
+            query=asked,
             problem=problem,
             view=view,
             limit=limit,
@@ -186,7 +186,7 @@ def _find() -> RecordsPage:
             indexing=_indexing(db),
             version=database.last_version(db),
             as_of=as_of,
-            **_deep(db, asked, listed),
+            **_selected(db, asked, listed),
         )
 
 
@@ -196,13 +196,13 @@ def _indexing(db: database.Connection) -> tuple[int, int] | None:
     return (done, total) if total - done >= _MIN_UNINDEXED_SHOWN else None
 
 
-def _deep(db: database.Connection, asked: Mapping[str, str], listed: list[Record]) -> dict[str, Any]:
+def _selected(db: database.Connection, asked: Mapping[str, str], listed: list[Record]) -> dict[str, Any]:
     """The record that ``?record=`` names, when this page of the list does not include it."""
     number = _clamped_int(asked, "record", 0, 0, MAX_ID)
     if not number or any(record.id == number for record in listed):
-        return {"deep": None, "deep_missing": False}
+        return {"selected": None, "selected_missing": False}
     record = database.get_record_or_none(db, number)
-    return {"deep": record, "deep_missing": record is None}
+    return {"selected": record, "selected_missing": record is None}
 
 
 def _view(asked: Mapping[str, str]) -> str:
@@ -219,7 +219,7 @@ def _clamped_int(asked: Mapping[str, str], name: str, default: int, low: int, hi
 
 def _answer(html: str, found: RecordsPage) -> Response:
     response = make_response(html)
-    if "view" in found.asked:
+    if "view" in found.query:
         response.set_cookie("records_view", found.view, max_age=_YEAR, samesite="Lax", httponly=True)
     return response
 

@@ -55,7 +55,7 @@ def _context(offset: int) -> dict[str, Any]:
     trouble, is_coming = "", False
     try:
         page = library.list_images(search, offset=offset, limit=IMAGES_A_PAGE)
-        trouble = page.trouble
+        trouble = page.problem
     except BucketError as error:
         page, trouble = LibraryPage(images=(), total=0, source=library.source), error.message
     except TryLater:

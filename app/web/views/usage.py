@@ -30,7 +30,7 @@ def usage_part() -> Response:
 def _render(template: str) -> str:
     span, problem = _requested_range()
     here = services()
-    found = build_usage_report(connection(), span, settings=here.settings, model=here.model.card.model_id)
+    found = build_usage_report(connection(), span, settings=here.settings, model=here.model.spec.model_id)
     return render_template(
         template,
         usage=found,
