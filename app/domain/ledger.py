@@ -6,7 +6,7 @@ A charge is one call that may cost money. ``outcome`` is a key of OUTCOMES; time
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
-from app.domain import Record, Status
+from app.domain.records import Record, Status
 
 OUTCOMES = {
     "open": "进行中",

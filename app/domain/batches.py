@@ -1,0 +1,60 @@
+"""Batches and their logs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from app.domain.records import Status
+
+MAX_ROWS_A_BATCH = 5_000
+MAX_PICTURES_A_BATCH = 10_000
+MAX_ROW_NUMBER = 9_999_999
+MAX_BATCH_NAME_LENGTH = 200
+
+
+class BatchStatus(StrEnum):
+    """Status of a batch, derived from its records and its paused flag."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Records submitted together. Costs are CNY, None when a price in them is unknown; ``eta_seconds``
+    is extrapolated from the measured rate. ``retryable`` counts records that failed without a charge.
+    """
+
+    id: str
+    name: str
+    created_at: str
+    status: BatchStatus
+    paused_reason: str
+    total: int
+    counts: Mapping[Status, int]
+    cost: Decimal | None
+    at_stake: Decimal | None
+    estimated_cost: Decimal | None
+    eta_seconds: int | None
+    version: int
+    source: str
+    retryable: int = 0
+
+    @property
+    def done(self) -> int:
+        """Number of pictures in a final state."""
+        return self.total - self.counts[Status.QUEUED] - self.counts[Status.RUNNING]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of a batch's log; ``level`` is info, warning or error."""
+
+    at: str
+    level: str
+    text: str
+    record_id: int | None

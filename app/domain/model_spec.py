@@ -1,0 +1,153 @@
+"""What an image model accepts and costs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from types import MappingProxyType
+
+from app.domain.references import ReferenceInfo, ReferenceLimits, SampleImage
+from app.domain.requests import ImageRequest
+from app.domain.sizes import RESOLUTIONS, Size
+from app.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSetup:
+    """How to set up an image model, for the model page.
+
+    title      name of the model family; ``about`` describes it in one sentence
+    variables  variable of ``.env`` -> example value, in display order; empty: no key needed
+    keys_at    URL where keys are issued, ``keys_from`` the issuer; empty for self-hosted services
+    free       the text shown for a price of 0
+    """
+
+    title: str
+    about: str
+    variables: Mapping[str, str]
+    keys_at: str = ""
+    keys_from: str = ""
+    free: str = "不花钱"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """Capabilities and prices of an image model; pages and validation are driven by it.
+
+    name             value of IMAGE_MODEL; ``label`` is the display name, ``model_id`` the service's own id
+    sizes            (aspect ratio, resolution) -> size; a missing pair is not offered
+    prompt_limit     recommended maximum in characters; a longer prompt is a warning, not an error
+    max_references   0 = no reference images; ``reference_form`` "url" = public addresses only,
+                     "bytes" = uploaded as bytes, "any" = either
+    reference_limits limits on each reference image, where the service documents them
+    negative_prompt  "field" = a field of its own, "folded" = appended to the prompt
+    prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
+                     ``price_extra_reference`` is added for each reference after the first
+    self_hosted      runs in this process or on the user's own server: while no price is configured, a
+                     request is never charged, whatever its outcome. A price of 0 alone does not imply that
+    setup            content of the model page
+    field_notes      field name -> why the model ignores it, or what happens to it
+    """
+
+    name: str
+    label: str
+    model_id: str
+    sizes: Mapping[tuple[str, str], Size]
+    prompt_limit: int
+    max_references: int
+    reference_form: str
+    negative_prompt: str
+    takes_seed: bool
+    takes_steps: bool
+    prices: Mapping[str, Decimal]
+    setup: ModelSetup
+    price_extra_reference: Decimal = Decimal(0)
+    self_hosted: bool = False
+    reference_limits: ReferenceLimits | None = None
+    field_notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def local_reference_problem(self) -> str:
+        """Why local images cannot be used as references, and what to do; empty when they can."""
+        if self.reference_form != "url" or not self.max_references:
+            return ""
+        return (
+            f"{self.label} 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
+        )
+
+    def size(self, request: ImageRequest) -> Size:
+        """Size in pixels for this request. Raises KeyError for a size that ``validate`` rejects."""
+        return self.sizes[request.aspect_ratio, request.resolution]
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the price is known; 0 is a known price."""
+        return bool(self.prices)
+
+    @property
+    def costs_nothing(self) -> bool:
+        """Whether every price is known to be 0."""
+        return self.is_priced and not any(self.prices.values())
+
+    def price(self, request: ImageRequest) -> Decimal | None:
+        """CNY for one picture of this request; None if unknown."""
+        if not self.is_priced:
+            return None
+        extra = max(len(request.sample_images) - 1, 0)
+        return self.prices.get(request.resolution, Decimal(0)) + self.price_extra_reference * extra
+
+    def is_free(self, request: ImageRequest) -> bool:
+        """Whether this request can never be charged, so that it is safe to resubmit."""
+        return self.self_hosted and self.price(request) == 0
+
+    def validate(
+        self, request: ImageRequest, facts: Mapping[str, ReferenceInfo] = MappingProxyType({})
+    ) -> list[InvalidRequest]:
+        """Errors of this request for this model, found before it is charged; empty when valid.
+
+        ``facts`` maps the URL of a reference image to its known properties.
+        """
+        found = self.unsupported(request)
+        refusal = self.local_reference_problem
+        if refusal and not all(_is_web_url(image.url) for image in request.sample_images):
+            found.append(InvalidRequest("sample_images", refusal))
+        for image in request.sample_images:
+            found.extend(_reference_problems(image, facts.get(image.url), self))
+        return found
+
+    def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
+        """Errors for a size or a number of references this model does not support."""
+        found = []
+        if (request.aspect_ratio, request.resolution) not in self.sizes:
+            offered = "、".join(r for r in RESOLUTIONS if (request.aspect_ratio, r) in self.sizes)
+            text = f"{self.label} 没有 {request.aspect_ratio} 的 {request.resolution}，可选：{offered}"
+            found.append(InvalidRequest("resolution", text))
+        if len(request.sample_images) > self.max_references:
+            text = (
+                self.field_notes.get("sample_images")
+                or f"{self.label} 最多接受 {self.max_references} 张参考图"
+            )
+            found.append(InvalidRequest("sample_images", text))
+        return found
+
+    def strip_unsupported(self, request: ImageRequest) -> ImageRequest:
+        """The request without the fields this model ignores, so that they are not recorded as used."""
+        return replace(
+            request,
+            seed=request.seed if self.takes_seed else None,
+            steps=request.steps if self.takes_steps else None,
+        )
+
+
+def _is_web_url(url: str) -> bool:
+    return url.startswith(("https://", "http://"))
+
+
+def _reference_problems(
+    image: SampleImage, facts: ReferenceInfo | None, spec: ModelSpec
+) -> Iterator[InvalidRequest]:
+    if facts is None:
+        return
+    if facts.is_missing:
+        yield InvalidRequest("sample_images", f"参考图「{image.filename}」找不到了，请重新选择")
+    elif spec.reference_limits and (why := spec.reference_limits.violation(facts)):
+        yield InvalidRequest("sample_images", f"{spec.label} 用不了参考图「{image.filename}」：它{why}")

@@ -1,0 +1,119 @@
+"""Records, from queued to saved, and their pictures."""
+
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from app.domain.references import SampleImage
+from app.domain.requests import ImageRequest
+
+MAX_ID = 2**63 - 1  # the largest SQLite integer
+
+
+class Status(StrEnum):
+    """Status of a record: queued, running, then one of four final states."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One picture, from queued to saved: a row of ``generation_records``.
+
+    Times are UTC, ``YYYY-MM-DD HH:MM:SS`` (with milliseconds for started and finished). ``cost`` is CNY
+    charged for it, ``at_stake`` CNY possibly charged (outcome unknown); None: the price is unknown.
+    ``filename`` and ``image_path`` are empty until the picture is saved; ``reserved_stem`` is the base name
+    reserved when queued. ``version`` is the global change counter at its last change. ``task_id`` is the
+    provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time.
+    """
+
+    id: int
+    created_at: str
+    prompt: str
+    negative_prompt: str
+    aspect_ratio: str
+    resolution: str
+    width: int | None
+    height: int | None
+    num_images: int
+    seed: int | None
+    steps: int | None
+    sample_images: tuple[SampleImage, ...]
+    image_path: str
+    filename: str
+    batch_id: str | None
+    status: Status
+    model: str
+    error: str
+    cause: str
+    cost: Decimal | None
+    at_stake: Decimal | None
+    favourite: bool
+    started_at: str | None
+    finished_at: str | None
+    deleted_at: str | None
+    row_number: int
+    picture_number: int
+    reserved_stem: str
+    requested_filename: str
+    task_id: str | None
+    attempts: int
+    retries: int
+    throttle_count: int
+    not_before: float
+    version: int
+    file_size: int | None = None
+    sha256: str = ""
+    crash_count: int = 0
+
+    @property
+    def charged(self) -> bool:
+        """Whether it ended charged and without a task id to fetch: a retry is charged again."""
+        return self.status in (Status.FAILED, Status.CANCELLED) and self.task_id is None and self.cost != 0
+
+    @property
+    def request(self) -> ImageRequest:
+        """The request for this picture, with its pinned references."""
+        return ImageRequest(
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt,
+            aspect_ratio=self.aspect_ratio,
+            resolution=self.resolution,
+            num_images=self.num_images,
+            filename=self.requested_filename,
+            seed=self.seed,
+            steps=self.steps,
+            sample_images=tuple(image.pinned for image in self.sample_images),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedImage:
+    """A picture as the provider returned it, not yet validated; ``seed`` if the service reports it."""
+
+    content: bytes
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedImage:
+    """A decoded and saved picture: real size and format (``png``, ``jpeg``, ``webp``), final name."""
+
+    filename: str
+    width: int
+    height: int
+    format: str
+    file_size: int
+    sha256: str
+
+
+def file_key(stem: str) -> str:
+    """Key under which Windows and macOS treat two file names as equal: case-folded NFC without joiners."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
+    return folded.translate({0x200C: None, 0x200D: None})

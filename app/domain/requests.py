@@ -1,0 +1,53 @@
+"""What is asked of the model for one row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.references import SampleImage
+from app.domain.validation import MAX_SEED, READERS
+from app.errors import InvalidRequest
+
+# A row in which all of these are empty is skipped: not imported, validated, counted or submitted.
+CONTENT_FIELDS = ("prompt", "negative_prompt", "filename", "sample_images")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """Everything asked of the model for the ``num_images`` pictures of one row."""
+
+    prompt: str
+    negative_prompt: str = ""
+    aspect_ratio: str = "1:1"
+    resolution: str = "2K"
+    num_images: int = 1
+    filename: str = ""
+    seed: int | None = None
+    steps: int | None = None
+    sample_images: tuple[SampleImage, ...] = ()
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> ImageRequest:
+        """Parse untrusted fields (form, JSON or spreadsheet). Raises the first InvalidRequest."""
+        request, problems = cls.read(fields)
+        if request is None:
+            raise problems[0]
+        return request
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> tuple[ImageRequest | None, list[InvalidRequest]]:
+        """Parse untrusted fields -> (request, []) or (None, all errors in the order of READERS)."""
+        values: dict[str, Any] = {}
+        problems: list[InvalidRequest] = []
+        for name, read in READERS.items():
+            try:
+                values[name] = read(fields.get(name))
+            except InvalidRequest as problem:
+                problems.append(problem)
+        return (None, problems) if problems else (cls(**values), [])
+
+    def seed_of(self, picture_number: int) -> int | None:
+        """The row's seed plus the picture's offset: an equal seed would pay for the same picture twice."""
+        return None if self.seed is None else (self.seed + picture_number - 1) % (MAX_SEED + 1)
