@@ -14,7 +14,7 @@ from pathlib import Path
 
 import database
 from bench._resident import resident_megabytes
-from tests.house_process import served
+from tests.server_process import running_server
 
 PICTURES = 1_000
 WEIGHT = 1_000_000
@@ -51,9 +51,9 @@ def main() -> None:
 def _server(home: Path) -> Iterator[tuple[int, str]]:
     """The product over a thousand made-up pictures -> (process id, address)."""
     fill(home)
-    with served(home, image_model="demo") as house:
-        assert house.process
-        yield house.process.pid, house.address
+    with running_server(home, image_model="demo") as server:
+        assert server.process
+        yield server.process.pid, server.address
 
 
 def fill(home: Path, pictures: int = PICTURES) -> None:

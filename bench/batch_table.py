@@ -19,7 +19,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.conftest import FLAGS, browser_path
-from tests.house_process import served
+from tests.server_process import running_server
 
 ROWS = 5_000
 PASTED = 1_000
@@ -30,8 +30,8 @@ def main() -> int:
     """Measure -> exit code 1 when a frame was over the bound."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        served(Path(folder), image_model="demo") as house,
-        opened(house.address) as page,
+        running_server(Path(folder), image_model="demo") as server,
+        opened(server.address) as page,
     ):
         fill(page)
         found = {name: longest_task(page, activity) for name, activity in ACTIVITIES.items()}

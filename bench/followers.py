@@ -19,7 +19,7 @@ from pathlib import Path
 from bench._bare import bare_app
 from bench._resident import cpu_seconds
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 FOLLOWERS = 20
 SECONDS = 20.0
@@ -52,21 +52,21 @@ def real() -> tuple[tuple[float, float], tuple[float, float]]:
     """(cores, p99 in seconds of other requests) of the server alone, and followed."""
     with tempfile.TemporaryDirectory() as folder, FakeJimeng(latency=600.0) as jimeng:
         settings = jimeng.settings(model_concurrency=4, model_timeout=900)
-        with served(Path(folder), **settings) as house:
+        with running_server(Path(folder), **settings) as server:
             rows = [{"prompt": f"第 {n} 张：雪山下的小屋"} for n in range(200)]
-            batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
+            batch_id = server.post("/api/batches", {"rows": rows})["batch_id"]
             time.sleep(3)
-            alone = _watch(house)
-            with _followers(house.port, batch_id):
+            alone = _watch(server)
+            with _followers(server.port, batch_id):
                 time.sleep(3)
-                return alone, _watch(house)
+                return alone, _watch(server)
 
 
-def _watch(house: HouseProcess) -> tuple[float, float]:
+def _watch(server: ServerProcess) -> tuple[float, float]:
     """(cores used while nobody else asks; p99 in seconds of what is asked after that)."""
-    assert house.process
-    cores = _cores(house.process.pid)
-    connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=30)
+    assert server.process
+    cores = _cores(server.process.pid)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     waits = sorted(_ask(connection, path) for path in _OTHERS * 100)
     return cores, waits[int(len(waits) * 0.99)]
 

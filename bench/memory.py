@@ -16,7 +16,7 @@ from bench._bare import bare_app
 from bench._resident import peak_megabytes, resident_megabytes
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 KEYS = 10_000
 UNDER_WAY, PICTURES = 64, 192
@@ -42,8 +42,8 @@ def main() -> None:
 
 def idle() -> float:
     """Awake, every page asked for, nothing to do."""
-    with _house(image_model="demo") as house:
-        return _at_rest(house)
+    with _server(image_model="demo") as server:
+        return _at_rest(server)
 
 
 def idle_with_bucket() -> float:
@@ -51,38 +51,38 @@ def idle_with_bucket() -> float:
     with FakeOss() as oss:
         for number in range(KEYS):
             oss.keep(f"ai-images/sample/新款连衣裙 {number:05}-640x480-{number:012x}.png", b"x", age=number)
-        with _house(image_model="demo", **oss.settings()) as house:
-            while house.get("/api/sample-images?limit=1&search=09999").get("total") != 1:
+        with _server(image_model="demo", **oss.settings()) as server:
+            while server.get("/api/sample-images?limit=1&search=09999").get("total") != 1:
                 time.sleep(0.2)
-            return _at_rest(house)
+            return _at_rest(server)
 
 
 def busy() -> float:
     """Pictures of about 16 million pixels each, as fast as the service gives them."""
     with (
         FakeJimeng(latency=2.0, picture_bytes=WEIGHT) as jimeng,
-        _house(**jimeng.settings(model_concurrency=UNDER_WAY, model_timeout=300)) as house,
+        _server(**jimeng.settings(model_concurrency=UNDER_WAY, model_timeout=300)) as server,
     ):
         rows = [{"prompt": f"第 {n} 张：雪山下的小屋", "resolution": "4K"} for n in range(PICTURES)]
-        batch_id = house.post("/api/batches", {"rows": rows})["batch_id"]
-        batch = house.wait_for_end(batch_id, seconds=600)
+        batch_id = server.post("/api/batches", {"rows": rows})["batch_id"]
+        batch = server.wait_for_end(batch_id, seconds=600)
         assert batch["counts"]["success"] == PICTURES, batch
-        assert house.process
-        return peak_megabytes(house.process.pid)
+        assert server.process
+        return peak_megabytes(server.process.pid)
 
 
-def _at_rest(house: HouseProcess) -> float:
+def _at_rest(server: ServerProcess) -> float:
     for path in _PAGES * 3:
-        requests.get(house.address + path, timeout=30)
+        requests.get(server.address + path, timeout=30)
     time.sleep(3)
-    assert house.process
-    return resident_megabytes(house.process.pid)
+    assert server.process
+    return resident_megabytes(server.process.pid)
 
 
 @contextmanager
-def _house(**settings: object) -> Iterator[HouseProcess]:
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder), **settings) as house:
-        yield house
+def _server(**settings: object) -> Iterator[ServerProcess]:
+    with tempfile.TemporaryDirectory() as folder, running_server(Path(folder), **settings) as server:
+        yield server
 
 
 if __name__ == "__main__":

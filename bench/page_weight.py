@@ -13,14 +13,14 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import FLAGS, browser_path
 from tests.browser.test_weight import MOST_BYTES, MOST_REQUESTS, PAGES, first_visit
-from tests.house_process import served
+from tests.server_process import running_server
 
 
 def main() -> None:
     """Print a line for each page and language; exit with 1 when one is too heavy."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        served(Path(folder), image_model="demo") as house,
+        running_server(Path(folder), image_model="demo") as server,
         sync_playwright() as playwright,
     ):
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
@@ -28,8 +28,8 @@ def main() -> None:
         for language in ("zh-CN", "en-US"):
             page = chromium.new_context(locale=language).new_page()
             for path in PAGES:
-                count, weight = first_visit(page, house.address + path)
-                floor = _bare(house.address + path, language)
+                count, weight = first_visit(page, server.address + path)
+                floor = _bare(server.address + path, language)
                 told = f"{count:2} requests  {weight / 1000:5.1f} kB, the page {floor / 1000:.1f} kB"
                 print(f"{path:9} {language}  {told}")
                 kept = kept and count < MOST_REQUESTS and weight < MOST_BYTES

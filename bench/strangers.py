@@ -16,7 +16,7 @@ import requests
 
 from bench._resident import cpu_seconds, peak_megabytes, reset_peak
 from bench.archive import fill
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 PASSWORD = "correct horse"
 MOST_MEGABYTES, MOST_CPU, MOST_SECONDS = 20.0, 0.2, 2.0
@@ -30,50 +30,50 @@ def main() -> None:
     """Print a line for each; exit with 1 when one takes too much."""
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder), 60)
-        with served(Path(folder), image_model="demo", access_password=PASSWORD) as house:
-            kept = [_cost(house, name, request) for name, request in _requests(house)]
+        with running_server(Path(folder), image_model="demo", access_password=PASSWORD) as server:
+            kept = [_cost(server, name, request) for name, request in _requests(server)]
             with requests.Session() as person:
-                person.post(f"{house.address}/login", data={"password": PASSWORD}, timeout=30)
+                person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=30)
                 cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
-                archive = _head(house, "GET", "/api/records/archive.zip", f"Cookie: {cookie}")
-                _page(house, person)  # the first is slower
-                print(f"{'a page alone':40} {_page(house, person):6.3f} s")
+                archive = _head(server, "GET", "/api/records/archive.zip", f"Cookie: {cookie}")
+                _page(server, person)  # the first is slower
+                print(f"{'a page alone':40} {_page(server, person):6.3f} s")
                 for name, held in (
-                    (f"a page, {READERS} readers of a ZIP stand still", _readers(house, archive)),
-                    (f"a page, {IDLE} connections ask nothing", _connections(house, IDLE)),
-                    (f"a page, {GUESSERS} passwords are tried at once", _guesses(house)),
+                    (f"a page, {READERS} readers of a ZIP stand still", _readers(server, archive)),
+                    (f"a page, {IDLE} connections ask nothing", _connections(server, IDLE)),
+                    (f"a page, {GUESSERS} passwords are tried at once", _guesses(server)),
                 ):
                     with held:
-                        seconds = max(_page(house, person) for _ in range(3))
+                        seconds = max(_page(server, person) for _ in range(3))
                     print(f"{name:40} {seconds:6.3f} s (at most {MOST_SECONDS:.0f})", flush=True)
                     kept.append(seconds < MOST_SECONDS)
     sys.exit(0 if all(kept) else 1)
 
 
-def _requests(house: HouseProcess) -> list[tuple[str, bytes]]:
+def _requests(server: ServerProcess) -> list[tuple[str, bytes]]:
     """What a client without the password may try, each whole."""
     length = f"Content-Length: {_LARGE}"
     pieces = b"".join(b"10000\r\n" + b"a&" * 2**15 + b"\r\n" for _ in range(900)) + b"0\r\n\r\n"
     fields = b"a&" * 32_000
     wishes = ",".join(f"a{number};q=0.5" for number in range(5_000))
     return [
-        ("60 MB of fields to /login", _head(house, "POST", "/login", _FORM, length) + b"a&" * (_LARGE // 2)),
-        ("60 MB in chunks to /language", _head(house, "POST", "/language", _FORM, _CHUNKED) + pieces),
-        ("60 MB to /api/batches", _head(house, "POST", "/api/batches", length) + bytes(_LARGE)),
-        ("a wrong password and 32,000 fields", _form(house, "/login", fields)),
-        ("60 kB of languages", _head(house, "GET", "/login", f"Accept-Language: {wishes}")),
-        ("10,000 lines of head", _head(house, "GET", "/login", *["a:"] * 10_000)),
-        ("the state of the server", _head(house, "GET", "/healthz")),
+        ("60 MB of fields to /login", _head(server, "POST", "/login", _FORM, length) + b"a&" * (_LARGE // 2)),
+        ("60 MB in chunks to /language", _head(server, "POST", "/language", _FORM, _CHUNKED) + pieces),
+        ("60 MB to /api/batches", _head(server, "POST", "/api/batches", length) + bytes(_LARGE)),
+        ("a wrong password and 32,000 fields", _form(server, "/login", fields)),
+        ("60 kB of languages", _head(server, "GET", "/login", f"Accept-Language: {wishes}")),
+        ("10,000 lines of head", _head(server, "GET", "/login", *["a:"] * 10_000)),
+        ("the state of the server", _head(server, "GET", "/healthz")),
     ]
 
 
-def _cost(house: HouseProcess, name: str, request: bytes) -> bool:
+def _cost(server: ServerProcess, name: str, request: bytes) -> bool:
     """Print the peak of memory and the CPU that one request takes -> whether both are within bounds."""
-    assert house.process
-    process = house.process.pid
+    assert server.process
+    process = server.process.pid
     idle = reset_peak(process)
     before = cpu_seconds(process)
-    with _connected(house) as line:
+    with _connected(server) as line:
         line.sendall(request)
         status = line.recv(100).split()[1].decode()
     time.sleep(1)  # what it began may go on after its answer
@@ -83,22 +83,22 @@ def _cost(house: HouseProcess, name: str, request: bytes) -> bool:
     return megabytes < MOST_MEGABYTES and cpu < MOST_CPU
 
 
-def _page(house: HouseProcess, person: requests.Session) -> float:
+def _page(server: ServerProcess, person: requests.Session) -> float:
     began = time.monotonic()
     cookies = dict(person.cookies)  # on a connection of its own, as a browser that has just been opened
-    requests.get(f"{house.address}/records", cookies=cookies, timeout=300).raise_for_status()
+    requests.get(f"{server.address}/records", cookies=cookies, timeout=300).raise_for_status()
     return time.monotonic() - began
 
 
 @contextmanager
-def _connections(house: HouseProcess, count: int, receives: int = 0) -> Iterator[list[socket.socket]]:
+def _connections(server: ServerProcess, count: int, receives: int = 0) -> Iterator[list[socket.socket]]:
     with ExitStack() as held:
-        yield [held.enter_context(_connected(house, receives)) for _ in range(count)]
+        yield [held.enter_context(_connected(server, receives)) for _ in range(count)]
 
 
 @contextmanager
-def _readers(house: HouseProcess, archive: bytes) -> Iterator[None]:
-    with _connections(house, READERS, receives=4096) as lines:
+def _readers(server: ServerProcess, archive: bytes) -> Iterator[None]:
+    with _connections(server, READERS, receives=4096) as lines:
         for line in lines:
             line.sendall(archive)
         for line in lines:
@@ -108,32 +108,32 @@ def _readers(house: HouseProcess, archive: bytes) -> Iterator[None]:
 
 
 @contextmanager
-def _guesses(house: HouseProcess) -> Iterator[None]:
-    guess = _form(house, "/login", b"password=guess")
+def _guesses(server: ServerProcess) -> Iterator[None]:
+    guess = _form(server, "/login", b"password=guess")
     with ExitStack() as held:
         for number in range(GUESSERS):
             source = (f"127.0.1.{number + 1}", 0)
-            line = socket.create_connection(("127.0.0.1", house.port), 30, source)
+            line = socket.create_connection(("127.0.0.1", server.port), 30, source)
             held.enter_context(line)
             line.sendall(guess)
         yield
 
 
-def _connected(house: HouseProcess, receives: int = 0) -> socket.socket:
+def _connected(server: ServerProcess, receives: int = 0) -> socket.socket:
     made = socket.socket()
     made.settimeout(60)
     if receives:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
-    made.connect(("127.0.0.1", house.port))
+    made.connect(("127.0.0.1", server.port))
     return made
 
 
-def _form(house: HouseProcess, target: str, body: bytes) -> bytes:
-    return _head(house, "POST", target, _FORM, f"Content-Length: {len(body)}") + body
+def _form(server: ServerProcess, target: str, body: bytes) -> bytes:
+    return _head(server, "POST", target, _FORM, f"Content-Length: {len(body)}") + body
 
 
-def _head(house: HouseProcess, method: str, target: str, *lines: str) -> bytes:
-    first = (f"{method} {target} HTTP/1.1", f"Host: localhost:{house.port}", "Connection: close")
+def _head(server: ServerProcess, method: str, target: str, *lines: str) -> bytes:
+    first = (f"{method} {target} HTTP/1.1", f"Host: localhost:{server.port}", "Connection: close")
     return "\r\n".join((*first, *lines, "", "")).encode()
 
 

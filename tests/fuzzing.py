@@ -165,7 +165,7 @@ class Call:
 
 @dataclass(slots=True)
 class Known:
-    """What there is in the house, by the names of an address."""
+    """What there is in the server, by the names of an address."""
 
     values: dict[str, list[str]] = field(default_factory=dict)
 

@@ -15,8 +15,8 @@ def log(tmp_path: Path) -> Iterator[Path]:
     root = logging.getLogger()
     before, raising, level = root.handlers[:], logging.raiseExceptions, root.level
     root.handlers = []
-    app_log.init_logging(tmp_path / "house.log")
-    yield tmp_path / "house.log"
+    app_log.init_logging(tmp_path / "app.log")
+    yield tmp_path / "app.log"
     for handler in root.handlers:
         handler.close()
     root.handlers, logging.raiseExceptions = before, raising

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.house_process import ROOT
+from tests.server_process import ROOT
 
 ROWS = [
     line

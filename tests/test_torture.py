@@ -18,7 +18,7 @@ from tests.fakes.pictures import picture
 from tests.torture import table
 from tests.torture.__main__ import play
 from tests.torture.judge import Ordered, judge, judge_deleted
-from tests.torture.plan import HOUSE_MOMENTS, SERVICE_MOMENTS, TROUBLES, make_plan
+from tests.torture.plan import SERVER_MOMENTS, SERVICE_MOMENTS, TROUBLES, make_plan
 from tests.torture.round import Fallen, Outcome, surprises_in
 
 SEED = 7
@@ -43,7 +43,7 @@ def test_a_plan_follows_from_its_seed_and_number_alone() -> None:
 def test_two_hundred_plans_leave_out_no_moment_no_trouble_and_no_service() -> None:
     plans = [make_plan(1, number) for number in range(1, 201)]
     moments = {death.moment for plan in plans for death in plan.deaths}
-    assert {*HOUSE_MOMENTS, *SERVICE_MOMENTS} <= moments
+    assert {*SERVER_MOMENTS, *SERVICE_MOMENTS} <= moments
     assert {plan.trouble.kind for plan in plans if plan.trouble} == set(TROUBLES)
     assert {plan.service for plan in plans} == {"jimeng", "seedream", "openai", "openai-url", "sdapi"}
     assert {plan.servers for plan in plans} == {1, 2}

@@ -1,4 +1,4 @@
-"""Real Chromium before the live product: one browser a run, one house and one fresh context a test."""
+"""Real Chromium before the live product: one browser a run, one server and one fresh context a test."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tests.browser.samples_page import SamplesPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 # The shell is Chromium without a window to draw: what is seen is the same, for half the work.
 _NAMES = (
@@ -72,10 +72,10 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[HouseProcess]:
+def demo(tmp_path: Path) -> Iterator[ServerProcess]:
     """The product without any key."""
-    with served(tmp_path, image_model="demo") as house:
-        yield house
+    with running_server(tmp_path, image_model="demo") as server:
+        yield server
 
 
 @pytest.fixture
@@ -86,15 +86,15 @@ def jimeng() -> Iterator[FakeJimeng]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
+def server(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[ServerProcess]:
     """The product before the fake Jimeng."""
-    with served(tmp_path, **jimeng.settings(model_concurrency=2)) as house:
-        yield house
+    with running_server(tmp_path, **jimeng.settings(model_concurrency=2)) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[states.Town]:
-    """Three houses with every state there is, for tests that only look: one town a worker."""
+    """Three servers with every state there is, for tests that only look: one town a worker."""
     with states.town(tmp_path_factory.mktemp("town")) as made:
         yield made
 
@@ -107,14 +107,14 @@ def oss() -> Iterator[FakeOss]:
 
 
 @pytest.fixture
-def in_oss(tmp_path: Path, oss: FakeOss) -> Iterator[HouseProcess]:
+def in_oss(tmp_path: Path, oss: FakeOss) -> Iterator[ServerProcess]:
     """The product without a key for pictures, with its library in the bucket."""
-    with served(tmp_path, image_model="demo", **oss.settings()) as house:
-        yield house
+    with running_server(tmp_path, image_model="demo", **oss.settings()) as server:
+        yield server
 
 
 @pytest.fixture
-def library(page: Page, demo: HouseProcess) -> SamplesPage:
+def library(page: Page, demo: ServerProcess) -> SamplesPage:
     """示例图, open, in a folder."""
     opened = SamplesPage(page, demo.address)
     opened.open()
@@ -122,10 +122,10 @@ def library(page: Page, demo: HouseProcess) -> SamplesPage:
 
 
 @pytest.fixture
-def studio(page: Page) -> Callable[[HouseProcess], StudioPage]:
-    """Open 单图生成 of a house."""
+def studio(page: Page) -> Callable[[ServerProcess], StudioPage]:
+    """Open 单图生成 of a server."""
 
-    def open_studio(process: HouseProcess) -> StudioPage:
+    def open_studio(process: ServerProcess) -> StudioPage:
         opened = StudioPage(page, process.address)
         opened.open()
         return opened

@@ -1,6 +1,6 @@
 """``make gallery``: a screenshot of every page and state into ``docs/images``, and the page that shows them.
 
-Everything in them is made up here: a filled house, a run before the fake Jimeng, a house on its first day.
+Everything in them is made up here: a filled server, a run before the fake Jimeng, a server on its first day.
 """
 
 import io
@@ -17,10 +17,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import FLAGS, browser_path
-from tests.browser.records_page import RecordsPage, fill_house, small_picture
+from tests.browser.records_page import RecordsPage, seed_records, small_picture
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import ROOT, HouseProcess, served
+from tests.server_process import ROOT, ServerProcess, running_server
 
 IMAGES = ROOT / "docs/images"
 MOST_BYTES = 3_000_000
@@ -46,45 +46,48 @@ _ENGLISH_PROMPTS = (
 _RATIOS = ("16:9", "3:2", "1:1", "16:9", "3:4", "4:3", "16:9", "2:3")
 
 Theme = Literal["light", "dark"]
-Scene = Callable[[Page, HouseProcess], None]
+Scene = Callable[[Page, ServerProcess], None]
 
 
-def first_day(page: Page, house: HouseProcess) -> None:
+def first_day(page: Page, server: ServerProcess) -> None:
     """单图生成，第一天：还没有密钥，一键试一张"""
-    page.goto(house.address)
+    page.goto(server.address)
 
 
-def studio(page: Page, house: HouseProcess) -> None:
+def studio(page: Page, server: ServerProcess) -> None:
     """单图生成：左边写，右边看"""
-    _write(page, house, _PROMPTS, "一只橘猫趴在旧书堆上打盹，午后阳光，胶片质感")
+    _write(page, server, _PROMPTS, "一只橘猫趴在旧书堆上打盹，午后阳光，胶片质感")
 
 
-def studio_english(page: Page, house: HouseProcess) -> None:
+def studio_english(page: Page, server: ServerProcess) -> None:
     """单图生成，英文界面"""
     _write(
-        page, house, _ENGLISH_PROMPTS, "A ginger cat asleep on a pile of old books, afternoon sun, film grain"
+        page,
+        server,
+        _ENGLISH_PROMPTS,
+        "A ginger cat asleep on a pile of old books, afternoon sun, film grain",
     )
 
 
-def _write(page: Page, house: HouseProcess, prompts: Sequence[str], next_prompt: str) -> None:
+def _write(page: Page, server: ServerProcess, prompts: Sequence[str], next_prompt: str) -> None:
     rows = [
         {"prompt": prompt, "aspect_ratio": ratio} for prompt, ratio in zip(prompts, _RATIOS, strict=False)
     ]
-    answer = house.post("/api/batches", {"source": "single", "rows": rows})
-    house.wait_for_end(answer["batch_id"])
-    StudioPage(page, house.address).open()
+    answer = server.post("/api/batches", {"source": "single", "rows": rows})
+    server.wait_for_end(answer["batch_id"])
+    StudioPage(page, server.address).open()
     page.locator("#prompt").fill(next_prompt)
     page.wait_for_load_state("networkidle")
 
 
-def model(page: Page, house: HouseProcess) -> None:
+def model(page: Page, server: ServerProcess) -> None:
     """模型与密钥：要填什么，填了没有，测试密钥不花钱"""
-    page.goto(f"{house.address}/model")
+    page.goto(f"{server.address}/model")
 
 
-def draft(page: Page, house: HouseProcess) -> None:
+def draft(page: Page, server: ServerProcess) -> None:
     """批量生成：像在 Excel 里一样改"""
-    opened = BatchPage(page, house.address)
+    opened = BatchPage(page, server.address)
     opened.open()
     opened.do("add")
     lines = [(prompt, "文字，水印") for prompt in _PROMPTS * 2]
@@ -93,74 +96,76 @@ def draft(page: Page, house: HouseProcess) -> None:
     opened.correct_cell(3, "aspect_ratio", "16比9")
 
 
-def run(page: Page, house: HouseProcess) -> None:
+def run(page: Page, server: ServerProcess) -> None:
     """批量生成：进度、已花、还要多久"""
-    _follow(page, house, [{**row, "resolution": "4K"} for row in _rows(96)])
+    _follow(page, server, [{**row, "resolution": "4K"} for row in _rows(96)])
 
 
-def failures(page: Page, house: HouseProcess) -> None:
+def failures(page: Page, server: ServerProcess) -> None:
     """批量生成：没有成功的按原因分组，一起重试"""
-    _follow(page, house, [*_rows(3), {"prompt": "违禁的画面"}, *_rows(2), {"prompt": "必拒的画"}, *_rows(20)])
+    _follow(
+        page, server, [*_rows(3), {"prompt": "违禁的画面"}, *_rows(2), {"prompt": "必拒的画"}, *_rows(20)]
+    )
 
 
-def _follow(page: Page, house: HouseProcess, rows: list[dict[str, object]]) -> None:
-    answer = house.post("/api/batches", {"name": "十一月商品图", "rows": rows})
-    opened = BatchPage(page, house.address)
+def _follow(page: Page, server: ServerProcess, rows: list[dict[str, object]]) -> None:
+    answer = server.post("/api/batches", {"name": "十一月商品图", "rows": rows})
+    opened = BatchPage(page, server.address)
     opened.open(f"?id={answer['batch_id']}")
     opened.wait_for_picture(2)
     page.wait_for_timeout(5000)
 
 
-def records(page: Page, house: HouseProcess) -> None:
+def records(page: Page, server: ServerProcess) -> None:
     """生成记录：表格"""
-    RecordsPage(page, house.address).open("?view=table")
+    RecordsPage(page, server.address).open("?view=table")
 
 
-def grid(page: Page, house: HouseProcess) -> None:
+def grid(page: Page, server: ServerProcess) -> None:
     """生成记录：网格，勾选以后"""
-    opened = RecordsPage(page, house.address)
+    opened = RecordsPage(page, server.address)
     opened.open("?view=grid")
     opened.pick(297, 292, 279)
 
 
-def large(page: Page, house: HouseProcess) -> None:
+def large(page: Page, server: ServerProcess) -> None:
     """生成记录：大图和参数"""
-    opened = RecordsPage(page, house.address)
+    opened = RecordsPage(page, server.address)
     opened.open("?view=grid")
     opened.enlarge(294)
     page.wait_for_timeout(500)
 
 
-def nothing_found(page: Page, house: HouseProcess) -> None:
+def nothing_found(page: Page, server: ServerProcess) -> None:
     """生成记录：什么也没找到"""
-    page.goto(f"{house.address}/records?search=恐龙")
+    page.goto(f"{server.address}/records?search=恐龙")
 
 
-def samples(page: Page, house: HouseProcess) -> None:
+def samples(page: Page, server: ServerProcess) -> None:
     """示例图"""
     for number in range(18):
         name = f"{_PROMPTS[number % 8][:4]}{number + 1}.jpg"
         file = {"file": (name, small_picture(number, _RATIOS[number % 8]))}
-        requests.post(f"{house.address}/api/sample-images", files=file, timeout=30)
-    page.goto(f"{house.address}/samples")
+        requests.post(f"{server.address}/api/sample-images", files=file, timeout=30)
+    page.goto(f"{server.address}/samples")
     page.wait_for_load_state("networkidle")
 
 
-def picker(page: Page, house: HouseProcess) -> None:
+def picker(page: Page, server: ServerProcess) -> None:
     """选参考图：单图和批量用的是同一个"""
-    opened = BatchPage(page, house.address)
+    opened = BatchPage(page, server.address)
     opened.open()
     opened.do("add")
     opened.open_references(1)
     page.wait_for_load_state("networkidle")
 
 
-def usage(page: Page, house: HouseProcess) -> None:
+def usage(page: Page, server: ServerProcess) -> None:
     """用量：花了多少，还有什么结果未知"""
-    page.goto(f"{house.address}/usage")
+    page.goto(f"{server.address}/usage")
 
 
-# name (….en: in English), scene, house, window, theme; in this order, each house as the scenes before left it
+# name (….en: in English), scene, server, window, theme; in this order: scenes build on earlier ones
 SHOTS: tuple[tuple[str, Scene, str, tuple[int, int], Theme], ...] = (
     ("first-day", first_day, "demo", _WIDE, "light"),
     ("model", model, "demo", _WIDE, "light"),
@@ -187,7 +192,7 @@ def main() -> None:
     """Draw them all; exit with 1 when they weigh too much."""
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
-        with houses(Path(folder)) as homes:
+        with servers(Path(folder)) as homes:
             for name, scene, home, window, theme in SHOTS:
                 image = shot(browser, scene, homes[home], window, theme, _language(name))
                 (IMAGES / f"{name}.png").write_bytes(image)
@@ -199,16 +204,16 @@ def main() -> None:
 
 
 @contextmanager
-def houses(folder: Path) -> Iterator[dict[str, HouseProcess]]:
-    """The three houses of the scenes, started."""
+def servers(folder: Path) -> Iterator[dict[str, ServerProcess]]:
+    """The three servers of the scenes, started."""
     for name in ("demo", "jimeng", "filled"):
         (folder / name).mkdir()
-    fill_house(folder / "filled", 300)
+    seed_records(folder / "filled", 300)
     with (
         FakeJimeng(latency=1.5) as service,
-        served(folder / "demo", image_model="demo", model_concurrency=1) as demo,
-        served(folder / "jimeng", **service.settings()) as jimeng,
-        served(folder / "filled", image_model="demo") as filled,
+        running_server(folder / "demo", image_model="demo", model_concurrency=1) as demo,
+        running_server(folder / "jimeng", **service.settings()) as jimeng,
+        running_server(folder / "filled", image_model="demo") as filled,
     ):
         yield {"demo": demo, "jimeng": jimeng, "filled": filled}
 
@@ -216,7 +221,7 @@ def houses(folder: Path) -> Iterator[dict[str, HouseProcess]]:
 def shot(
     browser: Browser,
     scene: Scene,
-    house: HouseProcess,
+    server: ServerProcess,
     window: tuple[int, int],
     theme: Theme,
     language: str,
@@ -227,7 +232,7 @@ def shot(
         viewport={"width": width, "height": height}, color_scheme=theme, locale=language
     )
     page = context.new_page()
-    scene(page, house)
+    scene(page, server)
     page.wait_for_timeout(600)
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     context.close()

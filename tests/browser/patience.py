@@ -1,4 +1,4 @@
-"""Waiting for what no locator shows: the clipboard, the browser's database, a house that has come so far."""
+"""Waiting for what no locator shows: the clipboard, the browser's database, a server that has come so far."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The words in which tests speak of 生成记录, and a house that has records already."""
+"""The words in which tests speak of 生成记录, and a server that has records already."""
 
 import base64
 import colorsys
@@ -56,8 +56,10 @@ def small_picture(number: int, ratio: str) -> bytes:
     return packed.getvalue()
 
 
-def fill_house(home: Path, number: int, *, failed_every: int = 13, prompts: Sequence[str] = ()) -> list[int]:
-    """Finished records with small pictures, oldest first, into a house not yet started -> their ids."""
+def seed_records(
+    home: Path, number: int, *, failed_every: int = 13, prompts: Sequence[str] = ()
+) -> list[int]:
+    """Finished records with small pictures, oldest first, into a server not yet started -> their ids."""
     database.open_database(home / "generation_records.db")
     output = home / "output"
     output.mkdir(exist_ok=True)

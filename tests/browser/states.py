@@ -15,9 +15,9 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.patience import until
-from tests.browser.records_page import RecordsPage, fill_house, small_picture
+from tests.browser.records_page import RecordsPage, seed_records, small_picture
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 LONG = "很长的提示词，" * 100
 _RECORDS = 30
@@ -37,10 +37,10 @@ class Town:
     ``ids`` are batches of the second: ended with failures and one unknown, paused by a wrong key, running.
     """
 
-    empty: HouseProcess
-    lived: HouseProcess
-    locked: HouseProcess
-    library: HouseProcess
+    empty: ServerProcess
+    lived: ServerProcess
+    locked: ServerProcess
+    library: ServerProcess
     ids: dict[str, str]
     folder: Path
 
@@ -53,21 +53,21 @@ class State:
     """Where it is, and what leads from there to it."""
 
     name: str
-    house: str
+    server: str
     path: str
     steps: tuple[Step, ...]
 
     def arrive(self, page: Page, town: Town) -> None:
         """Go there."""
-        house: HouseProcess = getattr(town, self.house)
-        page.goto(house.address + self.path.format(**town.ids))
+        server: ServerProcess = getattr(town, self.server)
+        page.goto(server.address + self.path.format(**town.ids))
         for step in self.steps:
             step(page, town)
 
 
-def at(name: str, house: str, path: str, *steps: Step) -> State:
+def at(name: str, server: str, path: str, *steps: Step) -> State:
     """A state in one line."""
-    return State(name, house, path, steps)
+    return State(name, server, path, steps)
 
 
 def see(selector: str) -> Step:
@@ -101,7 +101,7 @@ def bring(selector: str, name: str) -> Step:
 
 
 def drop_picture(page: Page, town: Town) -> None:
-    """Drag a picture of the house, one that is in its trash, onto the page of records."""
+    """Drag a picture of the server, one that is in its trash, onto the page of records."""
     RecordsPage(page, town.lived.address).drop(town.lived.home / "output" / "图-2.jpg")
 
 
@@ -356,48 +356,48 @@ def town(folder: Path) -> Iterator[Town]:
         (folder / name).mkdir()
     (folder / "files/table.csv").write_text(_TABLE, "utf-8")
     (folder / "files/good.csv").write_text(_GOOD_TABLE, "utf-8")
-    fill_house(folder / "lived", _RECORDS, prompts=[LONG])
+    seed_records(folder / "lived", _RECORDS, prompts=[LONG])
     with ExitStack() as ends:
         service = ends.enter_context(FakeJimeng())
         budgeted = service.settings(model_concurrency=6, model_timeout=_FOR_EVER, budget=100)
-        houses = {
-            "empty": served(folder / "empty", image_model="demo"),
-            "lived": served(folder / "lived", **budgeted),
-            "locked": served(folder / "locked", image_model="demo", access_password="sesame"),
-            "library": served(folder / "library", image_model="demo"),
+        servers = {
+            "empty": running_server(folder / "empty", image_model="demo"),
+            "lived": running_server(folder / "lived", **budgeted),
+            "locked": running_server(folder / "locked", image_model="demo", access_password="sesame"),
+            "library": running_server(folder / "library", image_model="demo"),
         }
-        started = {name: ends.enter_context(house) for name, house in houses.items()}
+        started = {name: ends.enter_context(server) for name, server in servers.items()}
         _add_reference_images(started["library"])
         yield Town(**started, ids=_live_in(started["lived"], service), folder=folder / "files")
 
 
-def _add_reference_images(house: HouseProcess) -> None:
+def _add_reference_images(server: ServerProcess) -> None:
     for number in range(1, 6):
         file = {"file": (f"示例{number}{'长' * 20 * (number % 2)}.jpg", small_picture(number, "4:3"))}
-        requests.post(f"{house.address}/api/sample-images", files=file, timeout=30)
+        requests.post(f"{server.address}/api/sample-images", files=file, timeout=30)
 
 
-def _live_in(house: HouseProcess, service: FakeJimeng) -> dict[str, str]:
+def _live_in(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
     """Batches in every state, pictures of every outcome, reference images, something in the trash."""
-    _add_reference_images(house)
+    _add_reference_images(server)
     service.fail_next("reset", times=2, when=lambda call: "丢失" in call.content.decode())
     rows = [_row("雪山"), _row("违禁"), _row("丢失"), _row(LONG[:700]), _row("茶杯", num_images=3)]
-    ended = _post(house, rows, name="名字" * 40)
-    house.wait_for_end(ended)
+    ended = _post(server, rows, name="名字" * 40)
+    server.wait_for_end(ended)
     singles = [_row("猫", num_images=5, aspect_ratio="16:9"), _row("违禁的画"), _row("丢失的画")]
     for row in singles:
-        house.wait_for_end(_post(house, [row], source="single"))
+        server.wait_for_end(_post(server, [row], source="single"))
     service.fail_next("key", times=9)
-    paused = _post(house, [_row("台灯", num_images=3)])
-    until(lambda: house.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
+    paused = _post(server, [_row("台灯", num_images=3)])
+    until(lambda: server.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
     service.behave()
     service.latency = _FOR_EVER
-    single = _post(house, [_row("灯塔", num_images=2)], source="single")
-    until(lambda: house.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
-    running = _post(house, [_row("竹林", num_images=2), *[_row("沙漠")] * 5])
-    until(lambda: house.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
-    _post(house, [_row("麦田")], source="single")  # which has to wait for the others
-    house.post("/api/records/delete", {"ids": [2, 3, 4]})
+    single = _post(server, [_row("灯塔", num_images=2)], source="single")
+    until(lambda: server.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
+    running = _post(server, [_row("竹林", num_images=2), *[_row("沙漠")] * 5])
+    until(lambda: server.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
+    _post(server, [_row("麦田")], source="single")  # which has to wait for the others
+    server.post("/api/records/delete", {"ids": [2, 3, 4]})
     return {"ended": ended, "paused": paused, "running": running}
 
 
@@ -405,5 +405,5 @@ def _row(prompt: str, **more: Any) -> dict[str, Any]:
     return {"prompt": prompt, "resolution": "1K", **more}
 
 
-def _post(house: HouseProcess, rows: list[dict[str, Any]], **more: str) -> str:
-    return str(house.post("/api/batches", {"rows": rows, **more})["batch_id"])
+def _post(server: ServerProcess, rows: list[dict[str, Any]], **more: str) -> str:
+    return str(server.post("/api/batches", {"rows": rows, **more})["batch_id"])

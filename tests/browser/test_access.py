@@ -69,14 +69,14 @@ class Opening:
     top: str
 
 
-def opened(name: str, path: str, opener: str, top: str, *steps: Step, house: str = "lived") -> Opening:
-    return Opening(name, at(name, house, path, *steps), opener, top)
+def opened(name: str, path: str, opener: str, top: str, *steps: Step, server: str = "lived") -> Opening:
+    return Opening(name, at(name, server, path, *steps), opener, top)
 
 
 _READY = see("[data-ready]")
 OPENINGS = (
     opened("keys", "/", "[data-open=shortcuts]", "dialog[data-dialog=shortcuts]"),
-    opened("picker", "/", "[data-choose]", "dialog[data-dialog=references]", house="library"),
+    opened("picker", "/", "[data-choose]", "dialog[data-dialog=references]", server="library"),
     opened("large", "/", "a.tile-place", "dialog[data-lightbox]"),
     opened("charge", "/", ".tile [data-action=reorder]", "dialog[data-dialog=money]"),
     opened("bill", "/", ".tile [data-action=drop]", "dialog[data-dialog=bill]"),

@@ -14,17 +14,17 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.batch_page import BatchPage
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
-Open = Callable[[HouseProcess], BatchPage]
+Open = Callable[[ServerProcess], BatchPage]
 HEADERS = ("提示词", "负面提示词", "图片比例", "分辨率", "参考示例图", "生成数量", "文件名")
 
 
 @pytest.fixture
 def batch(page: Page) -> Open:
-    """Open 批量生成 of a house."""
+    """Open 批量生成 of a server."""
 
-    def open_batch(process: HouseProcess) -> BatchPage:
+    def open_batch(process: ServerProcess) -> BatchPage:
         opened = BatchPage(page, process.address)
         opened.open()
         return opened
@@ -64,15 +64,15 @@ def prompts(count: int, *, bad: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def started(house: HouseProcess, rows: list[dict[str, Any]], name: str = "") -> str:
+def started(server: ServerProcess, rows: list[dict[str, Any]], name: str = "") -> str:
     """A batch begun from elsewhere."""
-    return str(house.post("/api/batches", {"rows": rows, "name": name, "source": "batch"})["batch_id"])
+    return str(server.post("/api/batches", {"rows": rows, "name": name, "source": "batch"})["batch_id"])
 
 
 @pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
 @pytest.mark.parametrize("headers", [("图片比例", "提示词"), ("Aspect ratio", "Prompt")])
 def test_a_block_with_headers_in_either_language_goes_into_their_columns(
-    demo: HouseProcess, browser: Browser, headers: tuple[str, str], locale: str
+    demo: ServerProcess, browser: Browser, headers: tuple[str, str], locale: str
 ) -> None:
     context = browser.new_context(locale=locale)
     page = BatchPage(context.new_page(), demo.address)
@@ -85,7 +85,7 @@ def test_a_block_with_headers_in_either_language_goes_into_their_columns(
     context.close()
 
 
-def test_a_block_is_pasted_by_headers_as_people_dress_them(demo: HouseProcess, batch: Open) -> None:
+def test_a_block_is_pasted_by_headers_as_people_dress_them(demo: ServerProcess, batch: Open) -> None:
     page = batch(demo)
     page.do("add")
     headers = ("1. 提示词（负面）", "【画幅】（可选）", "*提示词 Prompt（必填）：", "负\u200b面提示词/提示词")
@@ -98,7 +98,7 @@ def test_a_block_is_pasted_by_headers_as_people_dress_them(demo: HouseProcess, b
 
 @pytest.mark.parametrize("negative", ["负面提示词", "提示词(negative)", "提示词（不要出现）", "提示词 -"])
 def test_a_block_with_a_negative_header_never_fills_the_prompt(
-    demo: HouseProcess, batch: Open, negative: str
+    demo: ServerProcess, batch: Open, negative: str
 ) -> None:
     page = batch(demo)
     page.do("add")
@@ -109,9 +109,9 @@ def test_a_block_with_a_negative_header_never_fills_the_prompt(
 
 
 def test_a_messy_workbook_is_imported_corrected_pasted_onto_and_becomes_pictures(
-    house: HouseProcess, jimeng: FakeJimeng, batch: Open, tmp_path: Path
+    server: ServerProcess, jimeng: FakeJimeng, batch: Open, tmp_path: Path
 ) -> None:
-    page = batch(house)
+    page = batch(server)
     page.import_workbook(messy_workbook(tmp_path / "十一月.xlsx"))
     expect(page.report()).to_contain_text("读到 3 行，2 处要改，自动更正 1 处")
     page.expect_text(1, "aspect_ratio", "16:9")
@@ -144,10 +144,12 @@ def test_a_messy_workbook_is_imported_corrected_pasted_onto_and_becomes_pictures
     page.expect_figures("完成 6 / 6 · 花了 ¥1.32")
     page.expect_title("^✓")
     assert jimeng.charges == 6
-    assert Counter(path.suffix for path in (house.home / "output").iterdir() if path.is_file()) == {".png": 6}
+    assert Counter(path.suffix for path in (server.home / "output").iterdir() if path.is_file()) == {
+        ".png": 6
+    }
 
 
-def test_leaving_an_opened_list_of_choices_changes_nothing(demo: HouseProcess, batch: Open) -> None:
+def test_leaving_an_opened_list_of_choices_changes_nothing(demo: ServerProcess, batch: Open) -> None:
     page = batch(demo)
     page.do("add")
     page.paste_block(1, "prompt", ("猫", "", "5:4"))
@@ -161,7 +163,7 @@ def test_leaving_an_opened_list_of_choices_changes_nothing(demo: HouseProcess, b
     page.expect_text(1, "aspect_ratio", "16:9")
 
 
-def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(demo: HouseProcess, batch: Open) -> None:
+def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(demo: ServerProcess, batch: Open) -> None:
     page = batch(demo)
     page.do("add")
     page.paste_block(1, "prompt", ("第一行", "", "16:9"), ("第二行", "", "2:3"))
@@ -174,7 +176,7 @@ def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(demo: HouseP
     page.expect_text(2, "negative_prompt", "写了一半的")
 
 
-def test_every_step_is_undone_and_done_again(demo: HouseProcess, batch: Open, tmp_path: Path) -> None:
+def test_every_step_is_undone_and_done_again(demo: ServerProcess, batch: Open, tmp_path: Path) -> None:
     page = batch(demo)
     page.import_workbook(workbook(tmp_path / "a.xlsx", ("一",), ("二",), ("三",)))
     page.correct_cell(2, "prompt", "改过的二")
@@ -190,7 +192,7 @@ def test_every_step_is_undone_and_done_again(demo: HouseProcess, batch: Open, tm
 
 
 def test_a_dragged_row_is_moved_when_it_is_dropped_and_not_when_the_drag_is_cancelled(
-    demo: HouseProcess, batch: Open, tmp_path: Path
+    demo: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     page = batch(demo)
     page.import_workbook(workbook(tmp_path / "a.xlsx", ("一",), ("二",), ("三",)))
@@ -218,7 +220,7 @@ def test_a_dragged_row_is_moved_when_it_is_dropped_and_not_when_the_drag_is_canc
 
 
 def test_references_are_uploaded_picked_in_order_and_found_by_name(
-    demo: HouseProcess, batch: Open, tmp_path: Path
+    demo: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     for name in ("荷花.png", "石桥.png"):
         (tmp_path / name).write_bytes(drawn("png"))
@@ -246,7 +248,7 @@ def test_references_are_uploaded_picked_in_order_and_found_by_name(
 
 
 def test_names_in_the_workbook_find_their_images_in_the_library(
-    demo: HouseProcess, batch: Open, tmp_path: Path
+    demo: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     (tmp_path / "荷花.png").write_bytes(drawn("png"))
     page = batch(demo)
@@ -262,7 +264,7 @@ def test_names_in_the_workbook_find_their_images_in_the_library(
 
 
 def test_pasted_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(
-    demo: HouseProcess, batch: Open
+    demo: ServerProcess, batch: Open
 ) -> None:
     page = batch(demo)
     images = [{"url": f"/samples/files/{n}.png", "filename": f"{n}.png"} for n in ("荷、花", "石桥")]
@@ -277,10 +279,10 @@ def test_pasted_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(
 
 
 def test_paused_reloaded_and_resumed_it_is_the_same_run(
-    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+    server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     jimeng.latency = 600.0  # what is under way stays there
-    page = batch(house)
+    page = batch(server)
     page.do("add")
     page.paste_block(1, "prompt", *[(f"第 {n} 张", "", "1:1", "1K") for n in range(1, 9)])
     page.start_batch("八张")
@@ -305,14 +307,14 @@ def test_paused_reloaded_and_resumed_it_is_the_same_run(
     assert jimeng.charges == 8
 
 
-def test_a_second_tab_shows_the_same_run(house: HouseProcess, jimeng: FakeJimeng, batch: Open) -> None:
+def test_a_second_tab_shows_the_same_run(server: ServerProcess, jimeng: FakeJimeng, batch: Open) -> None:
     jimeng.latency = 600.0
-    batch_id = started(house, prompts(4))
-    page = batch(house)
+    batch_id = started(server, prompts(4))
+    page = batch(server)
     page.open(f"?id={batch_id}")
     page.expect_state("生成中")
     page.expect_title(r"^\(0/4\) 批量生成")
-    other = BatchPage(page.page.context.new_page(), house.address)
+    other = BatchPage(page.page.context.new_page(), server.address)
     other.open(f"?id={batch_id}")
     other.pause()
     page.expect_state("已暂停")
@@ -325,11 +327,11 @@ def test_a_second_tab_shows_the_same_run(house: HouseProcess, jimeng: FakeJimeng
 
 
 def test_failures_are_grouped_by_cause_and_only_they_are_tried_again(
-    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+    server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     jimeng.fail_next("reset", when=lambda call: "第 3 张" in call.content.decode())
-    batch_id = started(house, prompts(4, bad=2))
-    page = batch(house)
+    batch_id = started(server, prompts(4, bad=2))
+    page = batch(server)
     page.open(f"?id={batch_id}")
     page.expect_state("已完成")
     page.expect_figures("完成 2 / 4 · 失败 1 · 结果未知 1 · 花了 ¥0.44 · 另有 ¥0.22 待确认")
@@ -341,7 +343,7 @@ def test_failures_are_grouped_by_cause_and_only_they_are_tried_again(
     asked = jimeng.count("submit")
     page.retry_failed()
     expect(page.page.locator(".toast")).to_contain_text("重新排队")
-    house.wait_for_end(batch_id)
+    server.wait_for_end(batch_id)
     page.expect_ended(2)
     page.expect_state("已完成")
     page.expect_status(2, "failed")
@@ -356,11 +358,11 @@ def test_failures_are_grouped_by_cause_and_only_they_are_tried_again(
 
 
 def test_results_are_downloaded_and_imported_again_with_only_what_is_not_done(
-    house: HouseProcess, batch: Open, tmp_path: Path
+    server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
-    batch_id = started(house, prompts(3, bad=2), name="要补的")
-    house.wait_for_end(batch_id)
-    page = batch(house)
+    batch_id = started(server, prompts(3, bad=2), name="要补的")
+    server.wait_for_end(batch_id)
+    page = batch(server)
     page.open(f"?id={batch_id}")
     file = page.download_results(tmp_path)
     assert file.name == "要补的-结果.xlsx"
@@ -377,11 +379,11 @@ def test_results_are_downloaded_and_imported_again_with_only_what_is_not_done(
 
 
 def test_a_wrong_key_pauses_the_run_with_one_sentence(
-    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+    server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     jimeng.fail_next("key", times=4)
-    page = batch(house)
-    page.open(f"?id={started(house, prompts(20))}")
+    page = batch(server)
+    page.open(f"?id={started(server, prompts(20))}")
     page.expect_state("已暂停")
     expect(page.page.locator("[data-run-paused]")).to_contain_text(
         "已自动暂停：火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK"
@@ -391,27 +393,27 @@ def test_a_wrong_key_pauses_the_run_with_one_sentence(
 
 
 def test_killed_and_started_again_the_run_goes_on_and_the_page_recovers(
-    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+    server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
-    page = batch(house)
-    page.open(f"?id={started(house, prompts(8))}")
+    page = batch(server)
+    page.open(f"?id={started(server, prompts(8))}")
     page.wait_for_picture(1)  # either of the two under way may come first
     page.wait_for_picture(2)
-    house.kill()
+    server.kill()
     offline = page.page.locator("[data-run-offline]")
     expect(offline).to_contain_text("连不上服务")
     page.wait_for_picture(1).click(trial=True)  # nothing lies over it
-    house.start()
+    server.start()
     expect(offline).to_be_hidden()
     page.expect_state("已完成")
-    batch_now = house.get("/api/batches")["batches"][0]
+    batch_now = server.get("/api/batches")["batches"][0]
     counts = batch_now["counts"]
     assert counts["success"] + counts["unknown"] == 8
     assert jimeng.charges <= 8
     page.expect_figures(f"^完成 {counts['success']} / 8")
 
 
-def test_what_was_typed_stays_when_the_server_is_gone_at_the_start(demo: HouseProcess, batch: Open) -> None:
+def test_what_was_typed_stays_when_the_server_is_gone_at_the_start(demo: ServerProcess, batch: Open) -> None:
     page = batch(demo)
     page.do("add")
     page.paste_block(1, "prompt", ("一", "", "1:1", "1K"), ("二", "", "1:1", "1K"))
@@ -426,7 +428,7 @@ def test_what_was_typed_stays_when_the_server_is_gone_at_the_start(demo: HousePr
 
 
 def test_the_seed_shown_is_the_one_that_all_pictures_of_a_row_were_made_with(
-    demo: HouseProcess, batch: Open
+    demo: ServerProcess, batch: Open
 ) -> None:
     rows: list[dict[str, Any]] = [{"prompt": "一张"}, {"prompt": "两张", "num_images": 2}]
     batch_id = started(demo, [{**row, "resolution": "1K"} for row in rows])
@@ -440,11 +442,11 @@ def test_the_seed_shown_is_the_one_that_all_pictures_of_a_row_were_made_with(
 
 
 def test_columns_the_model_does_not_take_say_why_and_keep_what_came_in_without_sending_it(
-    house: HouseProcess, batch: Open, tmp_path: Path
+    server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     file = tmp_path / "种子.csv"
     file.write_text("提示词,种子,步数\n一座山,随便,30\n", encoding="utf-8")
-    page = batch(house)
+    page = batch(server)
     page.import_workbook(file)
     expect(page.report()).to_contain_text("没有问题")
     expect(page.bad_cells()).to_have_count(0)
@@ -456,14 +458,14 @@ def test_columns_the_model_does_not_take_say_why_and_keep_what_came_in_without_s
     page.expect_text(1, "steps", "30")
     batch_id = page.start_batch()
     page.wait_for_picture(1)
-    record = house.get(f"/api/batches/{batch_id}")["records"][0]
+    record = server.get(f"/api/batches/{batch_id}")["records"][0]
     assert (record["seed"], record["steps"]) == (None, None)
 
 
-def test_the_log_tells_each_picture_and_can_show_failures_alone(house: HouseProcess, batch: Open) -> None:
-    batch_id = started(house, prompts(3, bad=2))
-    house.wait_for_end(batch_id)
-    page = batch(house)
+def test_the_log_tells_each_picture_and_can_show_failures_alone(server: ServerProcess, batch: Open) -> None:
+    batch_id = started(server, prompts(3, bad=2))
+    server.wait_for_end(batch_id)
+    page = batch(server)
     page.open(f"?id={batch_id}")
     page.page.locator("[data-log] summary").click()
     lines = page.page.locator(".log-line:visible")
@@ -479,9 +481,9 @@ def test_the_log_tells_each_picture_and_can_show_failures_alone(house: HouseProc
 
 
 def test_one_row_of_the_draft_is_made_alone_after_a_word_about_money(
-    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+    server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
-    page = batch(house)
+    page = batch(server)
     page.do("add")
     page.paste_block(1, "prompt", ("先试这张", "", "1:1", "1K"), ("以后再说", "", "1:1", "1K"))
     page.cell(1, "actions").locator("[data-run-row]").click()
@@ -495,7 +497,7 @@ def test_one_row_of_the_draft_is_made_alone_after_a_word_about_money(
     page.expect_text(2, "prompt", "以后再说")
 
 
-def test_a_batch_copied_over_a_draft_gives_it_back_when_undone(demo: HouseProcess, batch: Open) -> None:
+def test_a_batch_copied_over_a_draft_gives_it_back_when_undone(demo: ServerProcess, batch: Open) -> None:
     page = batch(demo)
     page.do("add")
     page.paste_block(1, "prompt", ("旧的一",), ("旧的二",), ("旧的三",))
@@ -520,7 +522,7 @@ def test_a_batch_copied_over_a_draft_gives_it_back_when_undone(demo: HouseProces
 
 
 def test_the_kept_draft_is_added_to_and_not_saved_over_when_half_the_page_does_not_come(
-    demo: HouseProcess, batch: Open
+    demo: ServerProcess, batch: Open
 ) -> None:
     page = batch(demo)
     page.do("add")
@@ -539,7 +541,7 @@ def test_the_kept_draft_is_added_to_and_not_saved_over_when_half_the_page_does_n
 
 
 def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
-    demo: HouseProcess, batch: Open
+    demo: ServerProcess, batch: Open
 ) -> None:
     page = batch(demo)
     library = "**/api/sample-images"
@@ -566,7 +568,7 @@ def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
     expect(page.notice()).to_be_hidden()
 
 
-def test_a_held_ctrl_enter_asks_and_does_not_answer_itself(demo: HouseProcess, batch: Open) -> None:
+def test_a_held_ctrl_enter_asks_and_does_not_answer_itself(demo: ServerProcess, batch: Open) -> None:
     page = batch(demo)
     page.do("add")
     page.correct_cell(1, "prompt", "按住不放")
@@ -581,9 +583,9 @@ def test_a_held_ctrl_enter_asks_and_does_not_answer_itself(demo: HouseProcess, b
 
 
 def test_what_is_being_submitted_cannot_be_left_nor_submitted_twice(
-    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+    server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
-    page = batch(house)
+    page = batch(server)
     page.do("add")
     page.paste_block(1, "prompt", ("猫", "", "1:1", "1K"))
     on_the_way: list[Route] = []
@@ -605,7 +607,7 @@ def test_what_is_being_submitted_cannot_be_left_nor_submitted_twice(
     assert len(on_the_way) == jimeng.charges == 1
 
 
-def test_a_row_on_its_way_is_not_made_a_second_time(demo: HouseProcess, batch: Open) -> None:
+def test_a_row_on_its_way_is_not_made_a_second_time(demo: ServerProcess, batch: Open) -> None:
     page = batch(demo)
     page.do("add")
     page.paste_block(1, "prompt", ("猫", "", "1:1", "1K"))
@@ -622,11 +624,11 @@ def test_a_row_on_its_way_is_not_made_a_second_time(demo: HouseProcess, batch: O
 
 
 def test_why_an_order_was_refused_stands_there_until_the_next_one(
-    house: HouseProcess, jimeng: FakeJimeng, batch: Open
+    server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     jimeng.latency = 600.0
-    batch_id = started(house, prompts(4))
-    page = batch(house)
+    batch_id = started(server, prompts(4))
+    page = batch(server)
     page.open(f"?id={batch_id}")
     page.pause()
     why = {"error": "请换回原来的模型再继续"}
@@ -642,7 +644,7 @@ def test_why_an_order_was_refused_stands_there_until_the_next_one(
     expect(refused).to_be_hidden()
 
 
-def test_a_message_undoes_its_own_step_and_no_later_one(demo: HouseProcess, batch: Open) -> None:
+def test_a_message_undoes_its_own_step_and_no_later_one(demo: ServerProcess, batch: Open) -> None:
     page = batch(demo)
     page.do("add")
     page.paste_block(1, "prompt", ("一",), ("二",), ("三",))
@@ -666,7 +668,7 @@ def test_a_message_undoes_its_own_step_and_no_later_one(demo: HouseProcess, batc
 
 
 def test_the_keys_are_the_table_s_again_once_what_was_pressed_is_gone(
-    demo: HouseProcess, batch: Open, tmp_path: Path
+    demo: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     page = batch(demo)
     file = workbook(tmp_path / "a.xlsx", ("一",), ("二",))
@@ -697,17 +699,17 @@ def test_the_keys_are_the_table_s_again_once_what_was_pressed_is_gone(
     page.expect_rows(3)
 
 
-def test_a_picture_that_was_given_up_says_so(house: HouseProcess, jimeng: FakeJimeng, batch: Open) -> None:
+def test_a_picture_that_was_given_up_says_so(server: ServerProcess, jimeng: FakeJimeng, batch: Open) -> None:
     jimeng.fail_next("reset")
-    batch_id = started(house, prompts(1))
-    page = batch(house)
+    batch_id = started(server, prompts(1))
+    page = batch(server)
     page.open(f"?id={batch_id}")
     page.causes().locator("[data-drop]").click()
     page.page.locator("dialog[data-dialog=bill] [data-billed=no]").click()
     page.expect_text(1, "status", "已放弃")
 
 
-def test_copying_a_prompt_says_whether_it_was_copied(demo: HouseProcess, batch: Open) -> None:
+def test_copying_a_prompt_says_whether_it_was_copied(demo: ServerProcess, batch: Open) -> None:
     batch_id = started(demo, prompts(1))
     page = batch(demo)
     page.open(f"?id={batch_id}")

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Position, Route, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.patience import until
 from tests.drawn import drawn
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 CORNER: Position = {"x": 5, "y": 5}  # of a cell, beside its button
 SCRIPTS = Path(__file__).parents[2] / "static/js"
@@ -49,17 +49,17 @@ indexedDB.open = (...given) => {
 
 
 @pytest.fixture
-def batch(page: Page, demo: HouseProcess) -> BatchPage:
+def batch(page: Page, demo: ServerProcess) -> BatchPage:
     """批量生成, open, without a key."""
     opened = BatchPage(page, demo.address)
     opened.open()
     return opened
 
 
-def upload(house: HouseProcess, name: str) -> None:
+def upload(server: ServerProcess, name: str) -> None:
     """A picture for the library."""
     requests.post(
-        f"{house.address}/api/sample-images", files={"file": (name, drawn("png"))}, timeout=60
+        f"{server.address}/api/sample-images", files={"file": (name, drawn("png"))}, timeout=60
     ).raise_for_status()
 
 
@@ -85,7 +85,7 @@ def test_a_prompt_pasted_on_the_reference_column_is_a_name_to_look_up(batch: Bat
     batch.expect_text(1, "sample_images", "选择 (1)")
 
 
-def test_references_pasted_on_a_prompt_are_their_names(batch: BatchPage, demo: HouseProcess) -> None:
+def test_references_pasted_on_a_prompt_are_their_names(batch: BatchPage, demo: ServerProcess) -> None:
     upload(demo, "杯子.png")
     batch.do("add")
     batch.correct_cell(1, "prompt", "一只橘猫")
@@ -95,7 +95,7 @@ def test_references_pasted_on_a_prompt_are_their_names(batch: BatchPage, demo: H
 
 
 def test_references_pasted_on_their_own_column_keep_their_pictures(
-    batch: BatchPage, demo: HouseProcess
+    batch: BatchPage, demo: ServerProcess
 ) -> None:
     upload(demo, "杯子.png")
     batch.do("add")
@@ -155,7 +155,7 @@ def test_an_error_in_one_watcher_of_the_rows_does_not_stop_the_others(browser: B
     assert (seen, errors) == ([1], ["the first fails"])
 
 
-def test_a_draft_that_cannot_be_saved_is_said_once_and_saved_later(page: Page, demo: HouseProcess) -> None:
+def test_a_draft_that_cannot_be_saved_is_said_once_and_saved_later(page: Page, demo: ServerProcess) -> None:
     page.add_init_script(_REFUSE_WRITES_WHILE_FULL)
     batch = BatchPage(page, demo.address)
     batch.open()
@@ -169,7 +169,7 @@ def test_a_draft_that_cannot_be_saved_is_said_once_and_saved_later(page: Page, d
     expect(trouble).to_be_hidden()
 
 
-def test_a_database_that_was_closed_is_opened_again(page: Page, demo: HouseProcess) -> None:
+def test_a_database_that_was_closed_is_opened_again(page: Page, demo: ServerProcess) -> None:
     page.add_init_script(_REFUSE_WRITES_WHILE_FULL)
     batch = BatchPage(page, demo.address)
     batch.open()

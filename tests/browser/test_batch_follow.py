@@ -8,11 +8,11 @@ from playwright.sync_api import Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.test_batch_draft import KEEP_DRAFT
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 
 @pytest.fixture
-def batch(page: Page, demo: HouseProcess) -> BatchPage:
+def batch(page: Page, demo: ServerProcess) -> BatchPage:
     """批量生成, open, without a key."""
     opened = BatchPage(page, demo.address)
     opened.open()
@@ -28,7 +28,7 @@ def asked(page: Page) -> list[str]:
 
 
 def test_rows_that_were_generated_singly_are_asked_for_at_once(
-    batch: BatchPage, demo: HouseProcess, asked: list[str]
+    batch: BatchPage, demo: ServerProcess, asked: list[str]
 ) -> None:
     rows = [{"prompt": f"猫 {n}", "resolution": "1K"} for n in range(12)]
     runs = [str(demo.post("/api/batches", {"rows": [row]})["batch_id"]) for row in rows]
@@ -60,11 +60,11 @@ def test_a_single_row_whose_batch_is_gone_can_be_generated_again(batch: BatchPag
 
 
 def test_failures_alone_are_one_line_a_record_and_none_once_it_succeeded(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     rows = [{"prompt": "违禁的图", "resolution": "1K"}, {"prompt": "一只橘猫", "resolution": "1K"}]
-    batch_id = str(house.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"])
-    batch = BatchPage(page, house.address)
+    batch_id = str(server.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"])
+    batch = BatchPage(page, server.address)
     batch.open(f"?id={batch_id}")
     batch.expect_state("已完成")
     batch.retry_failed()

@@ -8,14 +8,14 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.patience import until
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 
 @pytest.fixture
-def batch(page: Page, house: HouseProcess, jimeng: FakeJimeng) -> BatchPage:
+def batch(page: Page, server: ServerProcess, jimeng: FakeJimeng) -> BatchPage:
     """批量生成 before the fake Jimeng, which takes neither seed nor steps."""
     jimeng.latency = 0.1
-    return BatchPage(page, house.address)
+    return BatchPage(page, server.address)
 
 
 def box(locator: Locator) -> FloatRect:
@@ -25,19 +25,19 @@ def box(locator: Locator) -> FloatRect:
     return found
 
 
-def ended_with_failures(house: HouseProcess) -> str:
+def ended_with_failures(server: ServerProcess) -> str:
     """A batch of twelve rows of which the second failed."""
     rows = [{"prompt": f"第 {n} 张{'违禁' if n == 2 else ''}", "resolution": "1K"} for n in range(1, 13)]
-    batch_id = str(house.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"])
-    house.wait_for_end(batch_id)
+    batch_id = str(server.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"])
+    server.wait_for_end(batch_id)
     return batch_id
 
 
 def test_the_state_of_a_row_and_what_can_be_done_are_in_sight_at_1024_pixels(
-    batch: BatchPage, house: HouseProcess
+    batch: BatchPage, server: ServerProcess
 ) -> None:
     batch.page.set_viewport_size({"width": 1024, "height": 768})
-    batch.open(f"?id={ended_with_failures(house)}")
+    batch.open(f"?id={ended_with_failures(server)}")
     batch.expect_status(2, "failed")
     state, actions = box(batch.cell(2, "status")), box(batch.cell(2, "actions"))
     assert state["x"] + state["width"] <= actions["x"] + 1
@@ -57,9 +57,9 @@ def test_a_cell_that_is_walked_to_is_clear_of_the_columns_that_stay(batch: Batch
         assert cell["x"] + cell["width"] <= state["x"] + 1, column
 
 
-def test_on_a_phone_causes_and_log_are_lines_above_the_table(batch: BatchPage, house: HouseProcess) -> None:
+def test_on_a_phone_causes_and_log_are_lines_above_the_table(batch: BatchPage, server: ServerProcess) -> None:
     batch.page.set_viewport_size({"width": 390, "height": 844})
-    batch.open(f"?id={ended_with_failures(house)}")
+    batch.open(f"?id={ended_with_failures(server)}")
     reasons = batch.page.locator("[data-run-reasons-sum]")
     expect(reasons).to_have_text("1 张没有成功，1 种原因")
     expect(batch.causes()).to_be_hidden()
@@ -71,8 +71,8 @@ def test_on_a_phone_causes_and_log_are_lines_above_the_table(batch: BatchPage, h
     expect(batch.causes()).to_be_visible()
 
 
-def test_on_a_wide_screen_the_causes_stand_open(batch: BatchPage, house: HouseProcess) -> None:
-    batch.open(f"?id={ended_with_failures(house)}")
+def test_on_a_wide_screen_the_causes_stand_open(batch: BatchPage, server: ServerProcess) -> None:
+    batch.open(f"?id={ended_with_failures(server)}")
     expect(batch.causes()).to_be_visible()
     expect(batch.page.locator("[data-run-reasons-sum]")).to_be_hidden()
 

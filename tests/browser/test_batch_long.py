@@ -14,11 +14,11 @@ from app.providers.demo import Demo
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.openai_images import FakeOpenAIImages
-from tests.house_process import served
+from tests.server_process import running_server
 
 
 def ended_batches(home: Path, number: int) -> list[str]:
-    """Batches that were cancelled before the house opens, the newest last -> their ids."""
+    """Batches that were cancelled before the server opens, the newest last -> their ids."""
     file = home / "generation_records.db"
     database.open_database(file)
     spec, ids = Demo(Settings()).spec, []
@@ -35,8 +35,8 @@ def ended_batches(home: Path, number: int) -> list[str]:
 
 def test_earlier_batches_are_seen_to_the_first_of_them(page: Page, tmp_path: Path) -> None:
     ended_batches(tmp_path, 105)
-    with served(tmp_path, image_model="demo") as house:
-        batch = BatchPage(page, house.address)
+    with running_server(tmp_path, image_model="demo") as server:
+        batch = BatchPage(page, server.address)
         batch.open()
         batch.do("earlier")
         dialog = page.locator("dialog[data-dialog=earlier]")
@@ -59,8 +59,8 @@ def test_a_long_log_says_what_is_left_out_and_keeps_every_error(page: Page, tmp_
         add_log(db, batch_id, "error", "很早的失败")
         for n in range(700):
             add_log(db, batch_id, "info", f"已保存 {n}")
-    with served(tmp_path, image_model="demo") as house:
-        batch = BatchPage(page, house.address)
+    with running_server(tmp_path, image_model="demo") as server:
+        batch = BatchPage(page, server.address)
         batch.open(f"?id={batch_id}")
         page.locator("[data-log] summary").click()
         expect(page.locator("[data-log-left]")).to_have_text("较早的 201 条没有列出，警告和错误都在。")
@@ -73,8 +73,8 @@ def test_a_long_log_says_what_is_left_out_and_keeps_every_error(page: Page, tmp_
 
 def test_a_short_log_leaves_nothing_out(page: Page, tmp_path: Path) -> None:
     [batch_id] = ended_batches(tmp_path, 1)
-    with served(tmp_path, image_model="demo") as house:
-        batch = BatchPage(page, house.address)
+    with running_server(tmp_path, image_model="demo") as server:
+        batch = BatchPage(page, server.address)
         batch.open(f"?id={batch_id}")
         page.locator("[data-log] summary").click()
         expect(page.locator(".log-line")).to_have_count(1)
@@ -84,13 +84,13 @@ def test_a_short_log_leaves_nothing_out(page: Page, tmp_path: Path) -> None:
 def test_what_nobody_knows_the_price_of_is_not_called_free_before_during_and_after_a_run(
     page: Page, tmp_path: Path
 ) -> None:
-    with FakeOpenAIImages() as service, served(tmp_path, **service.settings()) as house:
-        studio = StudioPage(page, house.address)
+    with FakeOpenAIImages() as service, running_server(tmp_path, **service.settings()) as server:
+        studio = StudioPage(page, server.address)
         studio.open()
         expect(page.locator("[data-go-price]")).to_have_text("价格未设")
         page.locator("[name=aspect_ratio][value='16:9']").check(force=True)
         expect(page.locator("[data-price]").first).to_have_text("价格未设")
-        batch = BatchPage(page, house.address)
+        batch = BatchPage(page, server.address)
         batch.open()
         batch.do("add")
         batch.paste_block(1, "prompt", ("猫",), ("崩",))

@@ -15,7 +15,7 @@ from tests.browser.patience import until
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 # Texts, attributes and the title, hidden ones and those of templates too; not what says that it is Chinese.
 _LEFT_BEHIND = """() => {
@@ -77,42 +77,42 @@ def expect_english(page: Page) -> None:
 
 
 @pytest.fixture
-def lived_in(house: HouseProcess, jimeng: FakeJimeng) -> HouseProcess:
-    """A house to work in."""
-    live_in(house, jimeng)
-    return house
+def lived_in(server: ServerProcess, jimeng: FakeJimeng) -> ServerProcess:
+    """A server to work in."""
+    live_in(server, jimeng)
+    return server
 
 
 @pytest.fixture(scope="module")
-def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HouseProcess]:
-    """A house for all who only look."""
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server for all who only look."""
     home = tmp_path_factory.mktemp("english")
-    with FakeJimeng() as service, served(home, **service.settings(model_concurrency=2)) as house:
-        live_in(house, service)
-        yield house
+    with FakeJimeng() as service, running_server(home, **service.settings(model_concurrency=2)) as server:
+        live_in(server, service)
+        yield server
 
 
-def live_in(house: HouseProcess, jimeng: FakeJimeng) -> None:
+def live_in(server: ServerProcess, jimeng: FakeJimeng) -> None:
     """Pictures, one of unknown outcome, a batch that a wrong key has paused, a reference image."""
-    house.post("/api/batch-generate", {"prompt": "a red fox", "num_images": 2})
+    server.post("/api/batch-generate", {"prompt": "a red fox", "num_images": 2})
     jimeng.fail_next("reset")
-    house.post("/api/batch-generate", {"prompt": "a blue teapot"})
+    server.post("/api/batch-generate", {"prompt": "a blue teapot"})
     jimeng.fail_next("key", times=4)
-    batch = house.post("/api/batches", {"rows": [{"prompt": "a lamp", "num_images": 3}], "name": "lamps"})
-    until(lambda: house.get(f"/api/batches/{batch['batch_id']}")["batch"]["status"] == "paused")
+    batch = server.post("/api/batches", {"rows": [{"prompt": "a lamp", "num_images": 3}], "name": "lamps"})
+    until(lambda: server.get(f"/api/batches/{batch['batch_id']}")["batch"]["status"] == "paused")
     jimeng.behave()
     picture = {"file": ("lamp.png", drawn("PNG", size=(40, 30)), "image/png")}
-    requests.post(f"{house.address}/api/sample-images", files=picture, timeout=30)
+    requests.post(f"{server.address}/api/sample-images", files=picture, timeout=30)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_every_page_speaks_english(visitor: Page, looked_at: HouseProcess, address: str) -> None:
+def test_every_page_speaks_english(visitor: Page, looked_at: ServerProcess, address: str) -> None:
     visitor.goto(looked_at.address + address)
     visitor.wait_for_load_state("networkidle")
     expect_english(visitor)
 
 
-def test_one_picture_is_made_looked_at_and_deleted_in_english(visitor: Page, lived_in: HouseProcess) -> None:
+def test_one_picture_is_made_looked_at_and_deleted_in_english(visitor: Page, lived_in: ServerProcess) -> None:
     visitor.goto(lived_in.address)
     visitor.get_by_role("button", name="Generate 1 image").click()
     expect(visitor.locator("[data-error-for=prompt]")).to_have_text("Write a prompt")
@@ -142,7 +142,7 @@ def test_one_picture_is_made_looked_at_and_deleted_in_english(visitor: Page, liv
 
 
 def test_a_batch_is_imported_mended_and_started_in_english(
-    visitor: Page, lived_in: HouseProcess, tmp_path: Path
+    visitor: Page, lived_in: ServerProcess, tmp_path: Path
 ) -> None:
     table = tmp_path / "table.csv"
     rows = ("Prompt,Aspect ratio,Images", "a hill,16x9,1", "a tree,5:4,2")
@@ -172,7 +172,7 @@ def test_a_batch_is_imported_mended_and_started_in_english(
     expect_english(visitor)
 
 
-def test_a_paused_batch_says_why_in_english(visitor: Page, looked_at: HouseProcess) -> None:
+def test_a_paused_batch_says_why_in_english(visitor: Page, looked_at: ServerProcess) -> None:
     paused = looked_at.get("/api/batches")["batches"][0]
     visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
     expect(visitor.locator("[data-run-paused]")).to_contain_text(
@@ -182,7 +182,7 @@ def test_a_paused_batch_says_why_in_english(visitor: Page, looked_at: HouseProce
     expect_english(visitor)
 
 
-def test_records_are_chosen_found_and_rejected_in_english(visitor: Page, lived_in: HouseProcess) -> None:
+def test_records_are_chosen_found_and_rejected_in_english(visitor: Page, lived_in: ServerProcess) -> None:
     visitor.goto(f"{lived_in.address}/records?search=fox&status=success&from=2026-01-01")
     visitor.wait_for_load_state("networkidle")
     visitor.locator("[data-records] [data-pick]").first.check()
@@ -195,7 +195,7 @@ def test_records_are_chosen_found_and_rejected_in_english(visitor: Page, lived_i
     expect_english(visitor)
 
 
-def test_the_switch_keeps_what_was_typed_and_is_remembered(page: Page, demo: HouseProcess) -> None:
+def test_the_switch_keeps_what_was_typed_and_is_remembered(page: Page, demo: ServerProcess) -> None:
     page.goto(demo.address)
     page.get_by_label("提示词", exact=True).fill("a green hill")
     page.get_by_role("button", name="Switch to English").click()
@@ -207,7 +207,7 @@ def test_the_switch_keeps_what_was_typed_and_is_remembered(page: Page, demo: Hou
     expect(page).to_have_url(f"{demo.address}/records?search=hill")
 
 
-def test_the_switch_works_without_javascript(browser: Browser, demo: HouseProcess) -> None:
+def test_the_switch_works_without_javascript(browser: Browser, demo: ServerProcess) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{demo.address}/samples")
@@ -217,15 +217,15 @@ def test_the_switch_works_without_javascript(browser: Browser, demo: HouseProces
 
 
 @pytest.fixture(scope="module")
-def unpriced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HouseProcess]:
+def unpriced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A model that has no price."""
     home = tmp_path_factory.mktemp("unpriced")
-    with FakeOpenAIImages() as service, served(home, **service.settings()) as house:
-        yield house
+    with FakeOpenAIImages() as service, running_server(home, **service.settings()) as server:
+        yield server
 
 
 def test_the_foot_of_a_batch_says_in_whole_words_that_no_price_is_set(
-    visitor: Page, unpriced: HouseProcess
+    visitor: Page, unpriced: ServerProcess
 ) -> None:
     batch = BatchPage(visitor, unpriced.address)
     batch.open()
@@ -234,7 +234,7 @@ def test_the_foot_of_a_batch_says_in_whole_words_that_no_price_is_set(
     expect(visitor.locator("[data-sum]")).to_have_text("1 row · 1 image · No price set")
 
 
-def test_the_generate_button_stays_within_its_column(visitor: Page, unpriced: HouseProcess) -> None:
+def test_the_generate_button_stays_within_its_column(visitor: Page, unpriced: ServerProcess) -> None:
     visitor.set_viewport_size({"width": 1024, "height": 768})
     visitor.goto(unpriced.address)
     visitor.locator("#num_images").fill("10")
@@ -246,7 +246,7 @@ def test_the_generate_button_stays_within_its_column(visitor: Page, unpriced: Ho
     assert visitor.locator(".composer-go").evaluate("(each) => each.scrollWidth <= each.clientWidth")
 
 
-def test_the_labels_of_causes_stand_beside_their_bars(visitor: Page, lived_in: HouseProcess) -> None:
+def test_the_labels_of_causes_stand_beside_their_bars(visitor: Page, lived_in: ServerProcess) -> None:
     with closing(database.connect(lived_in.home / "generation_records.db")) as db:
         db.execute("UPDATE generation_records SET status = 'failed', cause = 'oss' WHERE id = 3")
     visitor.goto(f"{lived_in.address}/usage")
@@ -258,7 +258,7 @@ def test_the_labels_of_causes_stand_beside_their_bars(visitor: Page, lived_in: H
 
 
 @pytest.mark.parametrize("width", [1024, 1440])
-def test_the_buttons_of_a_run_stand_in_one_line(visitor: Page, looked_at: HouseProcess, width: int) -> None:
+def test_the_buttons_of_a_run_stand_in_one_line(visitor: Page, looked_at: ServerProcess, width: int) -> None:
     visitor.set_viewport_size({"width": width, "height": 800})
     paused = looked_at.get("/api/batches")["batches"][0]
     visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
@@ -268,7 +268,7 @@ def test_the_buttons_of_a_run_stand_in_one_line(visitor: Page, looked_at: HouseP
 
 
 @pytest.mark.parametrize("width", [360, 390])
-def test_the_labels_of_a_card_fit_their_places(visitor: Page, looked_at: HouseProcess, width: int) -> None:
+def test_the_labels_of_a_card_fit_their_places(visitor: Page, looked_at: ServerProcess, width: int) -> None:
     visitor.set_viewport_size({"width": width, "height": 844})
     paused = looked_at.get("/api/batches")["batches"][0]
     visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
@@ -278,7 +278,7 @@ def test_the_labels_of_a_card_fit_their_places(visitor: Page, looked_at: HousePr
     assert [label for label, needs, has in labels if needs > has] == []
 
 
-def test_a_touch_screen_is_not_told_to_drag_or_paste(browser: Browser, unpriced: HouseProcess) -> None:
+def test_a_touch_screen_is_not_told_to_drag_or_paste(browser: Browser, unpriced: ServerProcess) -> None:
     context = browser.new_context(
         locale="zh-CN", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 _REMEMBER_WHAT_IS_SAID_MEANWHILE = """
     addEventListener("submit", () => {
@@ -15,7 +15,7 @@ _REMEMBER_WHAT_IS_SAID_MEANWHILE = """
 
 
 def test_a_newcomer_has_a_picture_after_one_click_and_is_led_to_the_key(
-    demo: HouseProcess, page: Page
+    demo: ServerProcess, page: Page
 ) -> None:
     page.goto(demo.address)
     page.get_by_role("button", name="试一张").click()
@@ -28,9 +28,9 @@ def test_a_newcomer_has_a_picture_after_one_click_and_is_led_to_the_key(
 
 
 def test_a_key_is_tested_from_the_top_bar_and_the_page_says_what_came_back(
-    house: HouseProcess, jimeng: FakeJimeng, page: Page
+    server: ServerProcess, jimeng: FakeJimeng, page: Page
 ) -> None:
-    page.goto(f"{house.address}/records")
+    page.goto(f"{server.address}/records")
     page.locator(".status-summary").click()
     page.get_by_role("link", name="测试密钥").click()
     expect(page).to_have_url(re.compile("/model"))

@@ -9,36 +9,36 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
-Open = Callable[[HouseProcess], StudioPage]
+Open = Callable[[ServerProcess], StudioPage]
 _TAKE = "window.taken = document.querySelector('[data-run-figures]'); window.taken.remove()"
 _GIVE_BACK = "document.querySelector('[data-run-state]').after(window.taken)"
 
 
 @pytest.fixture
-def run(house: HouseProcess, jimeng: FakeJimeng, page: Page) -> BatchPage:
+def run(server: ServerProcess, jimeng: FakeJimeng, page: Page) -> BatchPage:
     """The page of a batch that takes long."""
     jimeng.latency = 600.0
     page.clock.install()
-    made = house.post("/api/batches", {"rows": [{"prompt": f"第 {number} 款"} for number in range(6)]})
-    opened = BatchPage(page, house.address)
+    made = server.post("/api/batches", {"rows": [{"prompt": f"第 {number} 款"} for number in range(6)]})
+    opened = BatchPage(page, server.address)
     opened.open(f"?id={made['batch_id']}")
     opened.expect_figures("剩 6")
     return opened
 
 
-def pause_elsewhere(house: HouseProcess) -> None:
-    batch_id = house.get("/api/batches")["batches"][0]["id"]
-    house.post(f"/api/batches/{batch_id}/pause", {})
+def pause_elsewhere(server: ServerProcess) -> None:
+    batch_id = server.get("/api/batches")["batches"][0]["id"]
+    server.post(f"/api/batches/{batch_id}/pause", {})
 
 
 def test_an_error_while_drawing_is_not_told_as_no_connection_and_loses_nothing(
-    house: HouseProcess, run: BatchPage, page: Page
+    server: ServerProcess, run: BatchPage, page: Page
 ) -> None:
     said = page.locator("[data-run-offline]")
     page.evaluate(_TAKE)
-    pause_elsewhere(house)
+    pause_elsewhere(server)
     expect(said).to_contain_text("这一页显示出错了")
     expect(said).not_to_contain_text("连不上服务")
     page.evaluate(_GIVE_BACK)
@@ -48,7 +48,7 @@ def test_an_error_while_drawing_is_not_told_as_no_connection_and_loses_nothing(
 
 
 def test_an_order_that_did_not_reach_the_service_is_not_told_any_more_once_it_is_back(
-    house: HouseProcess, run: BatchPage, page: Page
+    server: ServerProcess, run: BatchPage, page: Page
 ) -> None:
     said = page.locator("[data-run-offline]")
     page.route("**/pause", lambda route: route.abort())
@@ -61,12 +61,12 @@ def test_an_order_that_did_not_reach_the_service_is_not_told_any_more_once_it_is
 
 
 def test_a_look_that_is_never_answered_ends_and_following_goes_on(
-    house: HouseProcess, run: BatchPage, page: Page
+    server: ServerProcess, run: BatchPage, page: Page
 ) -> None:
     said = page.locator("[data-run-offline]")
     page.route("**/api/batches/*?since=*", lambda route: None)  # never answered
     page.wait_for_event("request", lambda request: "?since=" in request.url)
-    pause_elsewhere(house)
+    pause_elsewhere(server)
     page.clock.fast_forward(31_000)
     expect(said).to_contain_text("连不上服务")
     page.unroute_all()
@@ -75,7 +75,7 @@ def test_a_look_that_is_never_answered_ends_and_following_goes_on(
 
 
 def test_an_order_without_an_answer_in_time_is_placed_once_when_it_is_pressed_again(
-    demo: HouseProcess, page: Page, studio: Open
+    demo: ServerProcess, page: Page, studio: Open
 ) -> None:
     page.clock.install()
     opened = studio(demo)

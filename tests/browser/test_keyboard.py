@@ -1,4 +1,4 @@
-"""The four jobs of the house by keyboard alone: a first picture, a batch, a picture found, a key tested."""
+"""The four jobs of the server by keyboard alone: a first picture, a batch, a picture found, a key tested."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.records_page import RecordsPage, fill_house
+from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 FARTHEST = 60  # stops of Tab
 
@@ -53,7 +53,7 @@ def keys(page: Page) -> Keys:
 
 
 def test_a_first_picture_is_made_without_a_key_and_looked_at(
-    demo: HouseProcess, page: Page, keys: Keys
+    demo: ServerProcess, page: Page, keys: Keys
 ) -> None:
     studio = StudioPage(page, demo.address)
     studio.open()
@@ -68,9 +68,9 @@ def test_a_first_picture_is_made_without_a_key_and_looked_at(
 
 
 def test_a_workbook_becomes_pictures(
-    house: HouseProcess, jimeng: FakeJimeng, page: Page, keys: Keys, tmp_path: Path
+    server: ServerProcess, jimeng: FakeJimeng, page: Page, keys: Keys, tmp_path: Path
 ) -> None:
-    batch = BatchPage(page, house.address)
+    batch = BatchPage(page, server.address)
     batch.open()
     with page.expect_file_chooser() as chooser:
         keys.press(page.get_by_role("button", name="📂 导入 Excel"))
@@ -95,7 +95,7 @@ def test_a_workbook_becomes_pictures(
     sent = jimeng.count("submit")
     keys.press(batch.run_button("retry"))
     expect(page.locator(".toast")).to_contain_text("1 张已重新排队")
-    house.wait_for_end(page.url.partition("id=")[2])
+    server.wait_for_end(page.url.partition("id=")[2])
     assert jimeng.count("submit") == sent + 1
     batch.expect_ended(2)
     batch.expect_figures("完成 7 / 8 · 失败 1")
@@ -119,9 +119,9 @@ def workbook(file: Path) -> Path:
 
 
 def test_a_picture_is_found_and_downloaded(tmp_path: Path, page: Page, keys: Keys) -> None:
-    fill_house(tmp_path, 12)
-    with served(tmp_path, image_model="demo") as house:
-        records = RecordsPage(page, house.address)
+    seed_records(tmp_path, 12)
+    with running_server(tmp_path, image_model="demo") as server:
+        records = RecordsPage(page, server.address)
         records.open()
         keys.type("/")
         expect(page.locator("[data-search]")).to_be_focused()
@@ -137,8 +137,8 @@ def test_a_picture_is_found_and_downloaded(tmp_path: Path, page: Page, keys: Key
         expect(records.record(9).locator("[data-full]")).to_be_focused()
 
 
-def test_a_key_is_tested(house: HouseProcess, jimeng: FakeJimeng, page: Page, keys: Keys) -> None:
-    page.goto(f"{house.address}/records")
+def test_a_key_is_tested(server: ServerProcess, jimeng: FakeJimeng, page: Page, keys: Keys) -> None:
+    page.goto(f"{server.address}/records")
     keys.press(page.locator(".status-summary"))
     keys.press(page.get_by_role("link", name="测试密钥"))
     keys.press(page.get_by_role("button", name="测试密钥"))
@@ -147,7 +147,7 @@ def test_a_key_is_tested(house: HouseProcess, jimeng: FakeJimeng, page: Page, ke
 
 
 def test_news_leave_the_focus_in_the_panel_of_the_bar_and_esc_takes_it_back(
-    demo: HouseProcess, page: Page, keys: Keys
+    demo: ServerProcess, page: Page, keys: Keys
 ) -> None:
     studio = StudioPage(page, demo.address)
     studio.open()

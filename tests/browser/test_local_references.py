@@ -10,15 +10,15 @@ from playwright.sync_api import Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.samples_page import SamplesPage, picture
 from tests.browser.studio_page import StudioPage
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 SENTENCE = "即梦 4.0 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
 
 
 @pytest.fixture
-def library(page: Page, house: HouseProcess) -> SamplesPage:
-    """示例图 of a house with Jimeng and a picture in its folder."""
-    opened = SamplesPage(page, house.address)
+def library(page: Page, server: ServerProcess) -> SamplesPage:
+    """示例图 of a server with Jimeng and a picture in its folder."""
+    opened = SamplesPage(page, server.address)
     opened.open()
     opened.upload(picture("红茶.png"))
     opened.expect_names("红茶.png")
@@ -31,9 +31,9 @@ def test_the_page_of_reference_images_says_that_the_model_takes_none_of_them(lib
 
 
 def test_the_form_takes_no_reference_by_any_way_and_says_why_once(
-    studio: Callable[[HouseProcess], StudioPage], house: HouseProcess, tmp_path: Path
+    studio: Callable[[ServerProcess], StudioPage], server: ServerProcess, tmp_path: Path
 ) -> None:
-    opened = studio(house)
+    opened = studio(server)
     field = opened.page.locator("[data-references]")
     said = field.get_by_text(SENTENCE).filter(visible=True)
     expect(said).to_have_count(1)
@@ -47,28 +47,28 @@ def test_the_form_takes_no_reference_by_any_way_and_says_why_once(
     expect(said).to_have_count(1)
     expect(opened.references()).to_have_count(0)
     expect(opened.page.locator(".toast")).to_have_count(0)
-    assert house.get("/api/sample-images")["total"] == 0  # nor was it copied into the library
+    assert server.get("/api/sample-images")["total"] == 0  # nor was it copied into the library
 
 
 def test_the_large_view_of_the_records_says_it_and_adds_nothing(
-    studio: Callable[[HouseProcess], StudioPage], house: HouseProcess
+    studio: Callable[[ServerProcess], StudioPage], server: ServerProcess
 ) -> None:
-    opened = studio(house)
+    opened = studio(server)
     opened.write_prompt("雪山")
     opened.generate()
     opened.wait_for_pictures(1)
-    opened.page.goto(f"{house.address}/records")
+    opened.page.goto(f"{server.address}/records")
     opened.page.locator("[data-records] [data-full]").first.click()
     large = opened.page.locator("dialog[data-lightbox]")
     large.get_by_role("button", name="用作参考图").click()
     expect(large.locator(".toast")).to_have_text(re.compile(SENTENCE))
-    assert house.get("/api/sample-images")["total"] == 0
+    assert server.get("/api/sample-images")["total"] == 0
 
 
 def test_the_picker_says_it_and_lets_nothing_be_chosen(
-    library: SamplesPage, page: Page, house: HouseProcess
+    library: SamplesPage, page: Page, server: ServerProcess
 ) -> None:
-    batch = BatchPage(page, house.address)
+    batch = BatchPage(page, server.address)
     batch.open()
     batch.do("add")
     batch.correct_cell(1, "prompt", "雪山")
@@ -82,7 +82,7 @@ def test_the_picker_says_it_and_lets_nothing_be_chosen(
 
 
 def test_an_import_says_it_once_and_counts_the_cells_that_the_foot_counts(
-    library: SamplesPage, page: Page, house: HouseProcess, tmp_path: Path
+    library: SamplesPage, page: Page, server: ServerProcess, tmp_path: Path
 ) -> None:
     rows = [
         f"画 {n},{'3:9' if n < 2 else '1:1'},{'红茶' if n % 2 else '没有' if n == 4 else ''}"
@@ -90,7 +90,7 @@ def test_an_import_says_it_once_and_counts_the_cells_that_the_foot_counts(
     ]
     file = tmp_path / "表.csv"
     file.write_text("\n".join(["提示词,图片比例,参考示例图", *rows]), "utf-8")
-    batch = BatchPage(page, house.address)
+    batch = BatchPage(page, server.address)
     batch.open()
     batch.import_workbook(file)
     expect(batch.report()).to_contain_text("读到 10 行，8 处要改")

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.house_process import served
+from tests.server_process import running_server
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (360, 700)])
 def test_who_logs_out_is_at_the_door_again(tmp_path: Path, page: Page, size: tuple[int, int]) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
-    with served(tmp_path, image_model="demo", access_password="开门") as house:
-        page.goto(f"{house.address}/records?search=cat")
+    with running_server(tmp_path, image_model="demo", access_password="开门") as server:
+        page.goto(f"{server.address}/records?search=cat")
         page.get_by_label("访问密码").fill("开门")
         page.keyboard.press("Enter")
         expect(page.get_by_role("searchbox")).to_have_value("cat")
@@ -23,5 +23,5 @@ def test_who_logs_out_is_at_the_door_again(tmp_path: Path, page: Page, size: tup
         assert min(box["width"], box["height"]) >= 24
         way_out.click()
         expect(page.get_by_label("访问密码")).to_be_focused()
-        page.goto(f"{house.address}/records")
+        page.goto(f"{server.address}/records")
         expect(page.get_by_label("访问密码")).to_be_visible()

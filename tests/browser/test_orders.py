@@ -8,9 +8,9 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
-Open = Callable[[HouseProcess], StudioPage]
+Open = Callable[[ServerProcess], StudioPage]
 UNREACHABLE = "连不上服务，请确认程序还在运行"
 
 
@@ -24,13 +24,13 @@ def lose_the_answer(page: Page, address: str = "**/api/batches") -> None:
     page.route(address, lose, times=1)
 
 
-def count_orders(house: HouseProcess) -> int:
-    return int(house.get("/api/batches")["total"])
+def count_orders(server: ServerProcess) -> int:
+    return int(server.get("/api/batches")["total"])
 
 
-def table(page: Page, house: HouseProcess, *prompts: str) -> BatchPage:
+def table(page: Page, server: ServerProcess, *prompts: str) -> BatchPage:
     """批量生成 with these prompts at 1K."""
-    batch = BatchPage(page, house.address)
+    batch = BatchPage(page, server.address)
     batch.open()
     batch.do("add")
     batch.paste_block(1, "prompt", *[(prompt, "", "1:1", "1K") for prompt in prompts])
@@ -39,7 +39,7 @@ def table(page: Page, house: HouseProcess, *prompts: str) -> BatchPage:
 
 @pytest.mark.parametrize("reloads", [False, True])
 def test_an_order_whose_answer_was_lost_is_placed_once_when_the_button_is_pressed_again(
-    demo: HouseProcess, studio: Open, reloads: bool
+    demo: ServerProcess, studio: Open, reloads: bool
 ) -> None:
     page = studio(demo)
     page.write_prompt("雪山")
@@ -55,7 +55,7 @@ def test_an_order_whose_answer_was_lost_is_placed_once_when_the_button_is_presse
     assert count_orders(demo) == 1
 
 
-def test_a_press_after_the_answer_is_a_new_order(demo: HouseProcess, studio: Open) -> None:
+def test_a_press_after_the_answer_is_a_new_order(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     page.write_prompt("雪山")
     page.generate()
@@ -66,7 +66,7 @@ def test_a_press_after_the_answer_is_a_new_order(demo: HouseProcess, studio: Ope
 
 
 def test_what_was_written_anew_after_a_lost_answer_is_an_order_of_its_own(
-    demo: HouseProcess, studio: Open
+    demo: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo)
     page.write_prompt("雪山")
@@ -79,7 +79,7 @@ def test_what_was_written_anew_after_a_lost_answer_is_an_order_of_its_own(
     assert count_orders(demo) == 2
 
 
-def test_two_tabs_with_one_draft_place_its_order_once(demo: HouseProcess, studio: Open) -> None:
+def test_two_tabs_with_one_draft_place_its_order_once(demo: ServerProcess, studio: Open) -> None:
     first = studio(demo)
     first.write_prompt("雪山")
     second = first.second_tab()
@@ -98,7 +98,7 @@ def test_two_tabs_with_one_draft_place_its_order_once(demo: HouseProcess, studio
 
 
 def test_one_more_of_a_picture_is_ordered_once_though_its_answer_was_lost(
-    demo: HouseProcess, studio: Open
+    demo: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo)
     page.write_prompt("雪山")
@@ -115,19 +115,19 @@ def test_one_more_of_a_picture_is_ordered_once_though_its_answer_was_lost(
 
 
 def test_a_table_whose_answer_was_lost_is_ordered_once(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch = table(page, house, "猫", "狗")
+    batch = table(page, server, "猫", "狗")
     lose_the_answer(page)
     dialog = batch.open_start()
     dialog.locator("[data-start-yes]").click()
     expect(dialog.locator("[data-start-error]")).to_have_text(UNREACHABLE)
     dialog.locator("[data-start-yes]").click()
     batch.wait_for_picture(2)
-    assert (count_orders(house), jimeng.charges) == (1, 2)
+    assert (count_orders(server), jimeng.charges) == (1, 2)
 
 
-def test_a_single_row_whose_answer_was_lost_is_ordered_once(page: Page, demo: HouseProcess) -> None:
+def test_a_single_row_whose_answer_was_lost_is_ordered_once(page: Page, demo: ServerProcess) -> None:
     batch = table(page, demo, "猫")
     lose_the_answer(page)
     batch.cell(1, "actions").locator("[data-run-row]").click()
@@ -138,9 +138,9 @@ def test_a_single_row_whose_answer_was_lost_is_ordered_once(page: Page, demo: Ho
 
 
 def test_a_row_that_was_made_alone_is_left_out_of_the_run(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch = table(page, house, "猫", "狗")
+    batch = table(page, server, "猫", "狗")
     batch.cell(1, "actions").locator("[data-run-row]").click()
     page.locator("[data-money-yes]").click()
     batch.wait_for_picture(1)
@@ -154,9 +154,9 @@ def test_a_row_that_was_made_alone_is_left_out_of_the_run(
 
 
 def test_after_a_run_and_one_corrected_cell_only_that_row_is_sent(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch = table(page, house, "猫", "狗")
+    batch = table(page, server, "猫", "狗")
     batch.start_batch()
     batch.expect_ended(1)
     batch.open()
@@ -170,9 +170,9 @@ def test_after_a_run_and_one_corrected_cell_only_that_row_is_sent(
 
 
 def test_a_run_copied_as_a_draft_sends_what_was_changed_in_it(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch = table(page, house, "猫", "狗")
+    batch = table(page, server, "猫", "狗")
     batch.start_batch()
     batch.expect_ended(1)
     batch.copy_to_draft()
@@ -182,9 +182,9 @@ def test_a_run_copied_as_a_draft_sends_what_was_changed_in_it(
 
 
 def test_what_was_made_is_made_again_when_it_is_asked_for(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch = table(page, house, "猫", "狗")
+    batch = table(page, server, "猫", "狗")
     batch.start_batch()
     batch.expect_ended(1)
     batch.open()
@@ -202,10 +202,10 @@ def test_what_was_made_is_made_again_when_it_is_asked_for(
 
 
 def test_rows_under_way_are_left_out_and_rows_that_failed_free_are_not(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
-    batch = table(page, house, "猫", "违禁")
+    batch = table(page, server, "猫", "违禁")
     batch.start_batch()
     batch.expect_status(2, "failed")
     batch.open()
@@ -214,7 +214,7 @@ def test_rows_under_way_are_left_out_and_rows_that_failed_free_are_not(
     expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
 
 
-def test_a_duplicate_of_a_row_that_was_made_is_a_row_of_its_own(page: Page, demo: HouseProcess) -> None:
+def test_a_duplicate_of_a_row_that_was_made_is_a_row_of_its_own(page: Page, demo: ServerProcess) -> None:
     batch = table(page, demo, "猫")
     batch.cell(1, "actions").locator("[data-run-row]").click()
     batch.wait_for_picture(1)
@@ -222,20 +222,20 @@ def test_a_duplicate_of_a_row_that_was_made_is_a_row_of_its_own(page: Page, demo
     expect(batch.open_start().locator("[data-start-yes]")).to_have_text("生成 1 张")
 
 
-def charged_failures(house: HouseProcess, jimeng: FakeJimeng, source: str) -> str:
+def charged_failures(server: ServerProcess, jimeng: FakeJimeng, source: str) -> str:
     """A batch of which one picture was refused and one was charged and cannot be opened -> its id."""
     jimeng.picture_form = "gif"
     rows = [{"prompt": "违禁"}, {"prompt": "猫"}]
-    batch_id = str(house.post("/api/batches", {"rows": rows, "source": source})["batch_id"])
-    assert house.wait_for_end(batch_id)["counts"]["failed"] == 2
+    batch_id = str(server.post("/api/batches", {"rows": rows, "source": source})["batch_id"])
+    assert server.wait_for_end(batch_id)["counts"]["failed"] == 2
     return batch_id
 
 
 def test_retrying_the_failed_ones_leaves_out_and_sets_apart_what_was_charged(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch = BatchPage(page, house.address)
-    batch.open(f"?id={charged_failures(house, jimeng, 'batch')}")
+    batch = BatchPage(page, server.address)
+    batch.open(f"?id={charged_failures(server, jimeng, 'batch')}")
     expect(batch.run_button("retry")).to_have_text("重试失败的 1 张")
     expect(batch.causes()).to_have_count(2)
     batch.retry_failed()
@@ -253,10 +253,10 @@ def test_retrying_the_failed_ones_leaves_out_and_sets_apart_what_was_charged(
 
 
 def test_the_list_of_earlier_batches_counts_what_a_retry_sends(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    charged_failures(house, jimeng, "batch")
-    batch = BatchPage(page, house.address)
+    charged_failures(server, jimeng, "batch")
+    batch = BatchPage(page, server.address)
     batch.open()
     batch.do("earlier")
     expect(page.locator("[data-earlier] [data-retry]")).to_have_text("重试失败的 1 张")
@@ -264,10 +264,10 @@ def test_the_list_of_earlier_batches_counts_what_a_retry_sends(
 
 @pytest.mark.parametrize("path", ["/", "/records"])
 def test_a_charged_failure_asks_with_its_sum_before_it_is_ordered_again(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng, path: str
+    page: Page, server: ServerProcess, jimeng: FakeJimeng, path: str
 ) -> None:
-    charged_failures(house, jimeng, "single")
-    page.goto(house.address + path)
+    charged_failures(server, jimeng, "single")
+    page.goto(server.address + path)
     record = page.locator("[data-record-id='2']:visible")
     record.get_by_role("button", name="重试", exact=True).click()
     dialog = page.locator("dialog[data-dialog=money]")
@@ -281,12 +281,12 @@ def test_the_start_dialog_knows_what_was_spent_since_the_page_was_opened(
     page: Page, tmp_path_factory: pytest.TempPathFactory, jimeng: FakeJimeng
 ) -> None:
     home = tmp_path_factory.mktemp("budget")
-    with served(home, **jimeng.settings(budget=1)) as house:
-        batch = table(page, house, "猫")
+    with running_server(home, **jimeng.settings(budget=1)) as server:
+        batch = table(page, server, "猫")
         expect(batch.open_start()).to_contain_text("预算还剩¥1.00")
         page.keyboard.press("Escape")
-        spent = house.post("/api/batches", {"rows": [{"prompt": "狗", "num_images": 4}]})
-        house.wait_for_end(spent["batch_id"])
+        spent = server.post("/api/batches", {"rows": [{"prompt": "狗", "num_images": 4}]})
+        server.wait_for_end(spent["batch_id"])
         expect(page.locator("[data-sum]")).to_have_class("foot-sum is-over")
         dialog = batch.open_start()
         expect(dialog).to_contain_text("预算还剩¥0.12")
@@ -297,8 +297,8 @@ def test_the_reason_of_a_pause_stands_at_the_picture_and_going_on_says_why_not(
     page: Page, tmp_path_factory: pytest.TempPathFactory, jimeng: FakeJimeng
 ) -> None:
     home = tmp_path_factory.mktemp("budget")
-    with served(home, **jimeng.settings(budget=0.25)) as house:
-        studio = StudioPage(page, house.address)
+    with running_server(home, **jimeng.settings(budget=0.25)) as server:
+        studio = StudioPage(page, server.address)
         studio.open()
         studio.write_prompt("雪山")
         studio.count(2)

@@ -10,7 +10,7 @@ from tests.browser.samples_page import Picker, SamplesPage, picture
 from tests.browser.studio_page import StudioPage
 from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 STRANGE = [
     "红茶 · 新 品.png",
@@ -46,7 +46,7 @@ def choose_by_keyboard(page: Page, picker: Picker) -> None:
 
 
 def test_four_are_chosen_by_keyboard_alone_for_one_picture(
-    page: Page, four_cats: SamplesPage, demo: HouseProcess
+    page: Page, four_cats: SamplesPage, demo: ServerProcess
 ) -> None:
     studio, picker = StudioPage(page, demo.address), Picker(page)
     studio.open()
@@ -66,7 +66,7 @@ def test_four_are_chosen_by_keyboard_alone_for_one_picture(
 
 
 def test_four_are_chosen_by_keyboard_alone_for_a_row(
-    page: Page, four_cats: SamplesPage, demo: HouseProcess
+    page: Page, four_cats: SamplesPage, demo: ServerProcess
 ) -> None:
     batch, picker = BatchPage(page, demo.address), Picker(page)
     batch.open()
@@ -146,7 +146,7 @@ def test_one_too_many_is_said_and_taking_one_out_makes_room(page: Page, four_cat
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_any_name_is_listed_seen_found_picked_and_used(
-    page: Page, in_oss: HouseProcess, oss: FakeOss, name: str
+    page: Page, in_oss: ServerProcess, oss: FakeOss, name: str
 ) -> None:
     oss.keep(SAMPLES + name, drawn("png"))
     in_oss.kill()
@@ -175,7 +175,7 @@ def test_any_name_is_listed_seen_found_picked_and_used(
 
 
 def test_a_strange_name_is_uploaded_renamed_deleted_and_brought_back(
-    page: Page, in_oss: HouseProcess, oss: FakeOss
+    page: Page, in_oss: ServerProcess, oss: FakeOss
 ) -> None:
     library = SamplesPage(page, in_oss.address)
     library.open()

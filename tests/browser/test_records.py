@@ -12,9 +12,9 @@ from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, Route, expect
 
 import database
-from tests.browser.records_page import FAILURE, RecordsPage, fill_house
+from tests.browser.records_page import FAILURE, RecordsPage, seed_records
 from tests.drawn import drawn
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 NUMBER = 60
 LONG = "很长的提示词，" * 286
@@ -22,25 +22,25 @@ LONG = "很长的提示词，" * 286
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A house with sixty records, every thirteenth failed, the first with a prompt of 2,000 letters."""
+    """A server with sixty records, every thirteenth failed, the first with a prompt of 2,000 letters."""
     home = tmp_path_factory.mktemp("filled")
-    fill_house(home, NUMBER, prompts=[LONG])
+    seed_records(home, NUMBER, prompts=[LONG])
     return home
 
 
 @pytest.fixture
-def house(tmp_path: Path, filled: Path) -> Iterator[HouseProcess]:
-    """That house, a copy of its own for each test."""
-    home = tmp_path / "house"
+def server(tmp_path: Path, filled: Path) -> Iterator[ServerProcess]:
+    """That server, a copy of its own for each test."""
+    home = tmp_path / "server"
     shutil.copytree(filled, home)
-    with served(home, image_model="demo") as process:
+    with running_server(home, image_model="demo") as process:
         yield process
 
 
 @pytest.fixture
-def records(page: Page, house: HouseProcess) -> RecordsPage:
+def records(page: Page, server: ServerProcess) -> RecordsPage:
     """生成记录, opened."""
-    shown = RecordsPage(page, house.address)
+    shown = RecordsPage(page, server.address)
     shown.open()
     return shown
 
@@ -157,15 +157,15 @@ def test_going_back_closes_the_large_view_and_leaves_the_list_as_it_was(records:
     expect(records.record(60)).to_be_visible()
 
 
-def test_what_another_tab_has_deleted_is_said_and_goes(records: RecordsPage, house: HouseProcess) -> None:
-    house.post("/api/records/delete", {"ids": [60]})
+def test_what_another_tab_has_deleted_is_said_and_goes(records: RecordsPage, server: ServerProcess) -> None:
+    server.post("/api/records/delete", {"ids": [60]})
     records.enlarge(60)
     records.page.keyboard.press("x")
     expect(records.large().locator(".toast")).to_contain_text("可能已经删掉了")
     records.expect_large("1 / 59")
     records.page.keyboard.press("z")
     expect(records.large().locator(".toast")).to_contain_text("没有可以撤销的")
-    assert house.get("/api/records?trash=1")["total"] == 1
+    assert server.get("/api/records?trash=1")["total"] == 1
 
 
 def test_a_range_of_days_filters(records: RecordsPage) -> None:
@@ -252,20 +252,20 @@ def test_the_large_view_is_panned_by_the_main_button_only(records: RecordsPage) 
 
 
 def test_culling_keeps_and_rejects_with_one_key_each_and_can_be_undone(
-    records: RecordsPage, house: HouseProcess
+    records: RecordsPage, server: ServerProcess
 ) -> None:
     records.enlarge(60)
     records.page.keyboard.press("p")
     records.expect_large("2 / 60")
-    assert house.get("/api/records/60")["record"]["favourite"]
+    assert server.get("/api/records/60")["record"]["favourite"]
     records.page.keyboard.press("x")
     records.expect_large("2 / 59")
     expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_contain_text("第 58 稿")
-    assert house.get("/api/records?trash=1")["total"] == 1
+    assert server.get("/api/records?trash=1")["total"] == 1
     records.page.keyboard.press("z")
     records.expect_large("2 / 60")
     expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_contain_text("第 59 稿")
-    assert house.get("/api/records?trash=1")["total"] == 0
+    assert server.get("/api/records?trash=1")["total"] == 0
     records.page.keyboard.down("Delete")
     records.page.keyboard.down("Delete")  # held: the browser repeats it
     records.expect_large("2 / 59")
@@ -275,7 +275,7 @@ def test_culling_keeps_and_rejects_with_one_key_each_and_can_be_undone(
     records.expect_total("共 60 条")
 
 
-def test_two_pictures_are_compared_side_by_side(records: RecordsPage, house: HouseProcess) -> None:
+def test_two_pictures_are_compared_side_by_side(records: RecordsPage, server: ServerProcess) -> None:
     records.enlarge(60)
     records.page.keyboard.press("c")
     compare = records.page.locator("dialog[data-compare]")
@@ -286,7 +286,7 @@ def test_two_pictures_are_compared_side_by_side(records: RecordsPage, house: Hou
     expect(compare.locator(".stage.is-zoomed")).to_have_count(2)
     records.page.keyboard.press("x")
     expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 57"])
-    assert house.get("/api/records?trash=1")["total"] == 1
+    assert server.get("/api/records?trash=1")["total"] == 1
     records.page.keyboard.press("Escape")
     records.expect_large("1 / 59")
 
@@ -365,7 +365,7 @@ def test_a_download_that_is_refused_is_said_on_the_page_which_stays(records: Rec
 
 
 def test_the_whole_result_is_selected_exported_deleted_and_brought_back(
-    records: RecordsPage, house: HouseProcess
+    records: RecordsPage, server: ServerProcess
 ) -> None:
     records.search("夜市")
     records.expect_total("找到 10 条")
@@ -385,21 +385,23 @@ def test_the_whole_result_is_selected_exported_deleted_and_brought_back(
     expect(records.page.locator("[data-total-words]")).to_be_focused()
     records.undo()
     records.expect_total("共 60 条")
-    assert house.get("/api/records?trash=1")["total"] == 0
+    assert server.get("/api/records?trash=1")["total"] == 0
 
 
-def test_all_but_one_of_a_whole_result_are_made_favourites(records: RecordsPage, house: HouseProcess) -> None:
+def test_all_but_one_of_a_whole_result_are_made_favourites(
+    records: RecordsPage, server: ServerProcess
+) -> None:
     records.pick(60)
     records.bar().get_by_role("button", name="选择全部 60 条").click()
     records.record(59).locator("[data-pick]").uncheck()
     expect(records.bar()).to_contain_text("已选 59 条")
     records.bar().get_by_role("button", name="收藏", exact=True).click()
     expect(records.page.locator(".toast")).to_contain_text("已收藏 59 条")
-    assert house.get("/api/records?favourite=1")["total"] == 59
+    assert server.get("/api/records?favourite=1")["total"] == 59
 
 
 def test_two_taken_out_of_all_in_a_row_stay_out_and_a_failure_brings_them_back(
-    records: RecordsPage, house: HouseProcess
+    records: RecordsPage, server: ServerProcess
 ) -> None:
     page, bar = records.page, records.bar()
     asked: list[Route] = []
@@ -426,11 +428,11 @@ def test_two_taken_out_of_all_in_a_row_stay_out_and_a_failure_brings_them_back(
 
 
 def test_what_arrives_after_all_were_selected_is_not_deleted_with_them(
-    records: RecordsPage, house: HouseProcess
+    records: RecordsPage, server: ServerProcess
 ) -> None:
     records.page.get_by_label("选择本页全部").check()
     records.bar().get_by_role("button", name="选择全部 60 条").click()
-    made = house.post("/api/batch-generate", {"prompt": "后来的"})["images"][0]["record_id"]
+    made = server.post("/api/batch-generate", {"prompt": "后来的"})["images"][0]["record_id"]
     records.page.get_by_role("button", name="有 1 条新的，刷新").click()
     expect(records.record(made)).to_be_visible()
     expect(records.record(made).locator("[data-pick]")).not_to_be_checked()
@@ -485,9 +487,9 @@ def test_the_trash_shows_how_long_and_gives_back(records: RecordsPage) -> None:
 
 
 def test_pictures_made_meanwhile_are_announced_and_shown_when_asked_for(
-    records: RecordsPage, house: HouseProcess
+    records: RecordsPage, server: ServerProcess
 ) -> None:
-    house.post("/api/batch-generate", {"prompt": "刚画的猫", "aspect_ratio": "1:1", "resolution": "1K"})
+    server.post("/api/batch-generate", {"prompt": "刚画的猫", "aspect_ratio": "1:1", "resolution": "1K"})
     records.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # looked at again
     records.page.get_by_role("button", name="有 1 条新的，刷新").click()
     records.expect_total("共 61 条")
@@ -517,10 +519,10 @@ def test_the_address_of_a_record_without_picture_leads_to_its_row(records: Recor
 
 
 def test_a_picture_that_was_renamed_opens_its_record_when_dropped(
-    records: RecordsPage, house: HouseProcess, tmp_path: Path
+    records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
     renamed = tmp_path / "客户要的那张.jpg"
-    shutil.copy(house.home / "output" / "图-7.jpg", renamed)
+    shutil.copy(server.home / "output" / "图-7.jpg", renamed)
     records.drop(renamed)
     records.expect_large("记录 7")
     expect(records.page.locator("dialog .toast")).to_contain_text("这是记录 7")
@@ -551,7 +553,7 @@ def test_a_pasted_picture_is_looked_up_but_not_with_a_text_for_the_search_nor_un
 
 
 def test_a_picture_from_elsewhere_shows_the_parameters_it_carries(
-    records: RecordsPage, house: HouseProcess, tmp_path: Path
+    records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
     plain = tmp_path / "照片.png"
     plain.write_bytes(drawn("png"))
@@ -559,7 +561,7 @@ def test_a_picture_from_elsewhere_shows_the_parameters_it_carries(
     dialog = records.page.locator("dialog[data-dialog=file]")
     expect(dialog).to_contain_text("这张图不在记录里")
     dialog.get_by_role("button", name="关闭").last.click()
-    fill_house(tmp_path / "elsewhere", 3, prompts=["", "别处画的猫"])
+    seed_records(tmp_path / "elsewhere", 3, prompts=["", "别处画的猫"])
     records.drop(tmp_path / "elsewhere" / "output" / "图-2.jpg")
     expect(dialog).to_contain_text("别处画的猫")
     dialog.get_by_role("button", name="用这些参数生成").click()
@@ -567,9 +569,9 @@ def test_a_picture_from_elsewhere_shows_the_parameters_it_carries(
 
 
 def test_a_file_that_is_gone_says_so_can_be_tried_again_and_keeps_its_record(
-    records: RecordsPage, house: HouseProcess, tmp_path: Path
+    records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
-    picture, thumbnail = house.home / "output" / "图-20.jpg", house.home / "output/.thumbnails/0/20.webp"
+    picture, thumbnail = server.home / "output" / "图-20.jpg", server.home / "output/.thumbnails/0/20.webp"
     away = shutil.move(picture, tmp_path / "away.jpg")
     thumbnail.unlink()
     records.open("?page=3")
@@ -586,9 +588,9 @@ def test_a_file_that_is_gone_says_so_can_be_tried_again_and_keeps_its_record(
 
 
 def test_a_picture_that_is_gone_says_so_large_and_side_by_side_and_can_be_tried_again(
-    records: RecordsPage, house: HouseProcess, tmp_path: Path
+    records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
-    picture, thumbnail = house.home / "output" / "图-59.jpg", house.home / "output/.thumbnails/0/59.webp"
+    picture, thumbnail = server.home / "output" / "图-59.jpg", server.home / "output/.thumbnails/0/59.webp"
     away = shutil.move(picture, tmp_path / "away.jpg")
     thumbnail.unlink()
     records.open("?record=59")
@@ -617,11 +619,11 @@ def test_what_was_rejected_is_not_shown_above_the_list_afterwards(records: Recor
 
 
 def test_a_picture_whose_record_is_in_the_trash_gives_it_back(
-    records: RecordsPage, house: HouseProcess
+    records: RecordsPage, server: ServerProcess
 ) -> None:
-    house.post("/api/records/delete", {"ids": [58]})
+    server.post("/api/records/delete", {"ids": [58]})
     records.open()
-    records.drop(house.home / "output" / "图-58.jpg")
+    records.drop(server.home / "output" / "图-58.jpg")
     dialog = records.page.locator("dialog[data-dialog=file]")
     expect(dialog).to_contain_text("这张图的记录在回收站里")
     dialog.get_by_role("button", name="恢复").click()
@@ -631,9 +633,9 @@ def test_a_picture_whose_record_is_in_the_trash_gives_it_back(
 
 
 def test_the_index_tells_how_far_it_is_and_when_it_is_complete_the_line_goes(
-    records: RecordsPage, house: HouseProcess
+    records: RecordsPage, server: ServerProcess
 ) -> None:
-    with closing(database.connect(house.home / "generation_records.db")) as db:
+    with closing(database.connect(server.home / "generation_records.db")) as db:
         with database.transaction(db):
             db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", [("草稿",)] * 4_000)
         db.execute("BEGIN IMMEDIATE")  # nobody else can write: the index stands still
@@ -646,7 +648,7 @@ def test_the_index_tells_how_far_it_is_and_when_it_is_complete_the_line_goes(
 
 
 def test_again_edit_and_use_as_reference_start_from_the_large_view(
-    records: RecordsPage, house: HouseProcess
+    records: RecordsPage, server: ServerProcess
 ) -> None:
     large = records.enlarge(60)
     large.get_by_role("button", name="再来一张").click()
@@ -655,13 +657,13 @@ def test_again_edit_and_use_as_reference_start_from_the_large_view(
     expect(large.locator(".toast").last).to_contain_text("参考图")
     large.locator("[data-do=edit]").click()
     expect(records.page.locator("#prompt")).to_have_value("竹林晨雾，极简，浅灰背景，第 60 稿")
-    assert house.get("/api/sample-images")["total"] == 1
+    assert server.get("/api/sample-images")["total"] == 1
 
 
-def test_it_can_be_used_without_javascript(browser: Browser, house: HouseProcess) -> None:
+def test_it_can_be_used_without_javascript(browser: Browser, server: ServerProcess) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{house.address}/records")
+    page.goto(f"{server.address}/records")
     page.locator("[data-search]").fill("夜市")
     page.get_by_role("button", name="搜索").click()
     expect(page.locator("[data-total-words]")).to_have_text("找到 10 条")
@@ -670,11 +672,11 @@ def test_it_can_be_used_without_javascript(browser: Browser, house: HouseProcess
     expect(page.locator("[data-total-words]")).to_have_text("找到 1 条")
     page.get_by_role("button", name="🗑️ 删除", exact=True).first.click()
     expect(page.locator("[data-total-words]")).to_have_text("找到 0 条")
-    page.goto(f"{house.address}/records?trash=1")
+    page.goto(f"{server.address}/records?trash=1")
     page.locator("[name=ids]").first.check()
     page.get_by_role("button", name="恢复勾选的").click()
     expect(page.locator(".empty")).to_contain_text("回收站是空的")
-    page.goto(f"{house.address}/records")
+    page.goto(f"{server.address}/records")
     for number in (60, 58):
         page.locator(f"[name=ids][value='{number}']").check()
     with page.expect_download() as started:
@@ -688,10 +690,10 @@ def test_it_can_be_used_without_javascript(browser: Browser, house: HouseProcess
     context.close()
 
 
-def test_the_page_is_light_and_shows_enough_without_scrolling(page: Page, house: HouseProcess) -> None:
+def test_the_page_is_light_and_shows_enough_without_scrolling(page: Page, server: ServerProcess) -> None:
     answers = []
     page.on("requestfinished", lambda request: answers.append(request))
-    shown = RecordsPage(page, house.address)
+    shown = RecordsPage(page, server.address)
     shown.open()
     parts = [a for a in answers if "/thumbnails/" not in a.url]
     assert len(parts) < 20, [a.url for a in parts]
@@ -705,11 +707,11 @@ def test_the_page_is_light_and_shows_enough_without_scrolling(page: Page, house:
 @pytest.mark.parametrize("view", ["table", "grid"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_nothing_jumps_while_it_loads_and_while_one_types(
-    browser: Browser, house: HouseProcess, view: str, width: int
+    browser: Browser, server: ServerProcess, view: str, width: int
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844}, locale="zh-CN")
     context.add_init_script(_SHIFTS)
-    shown = RecordsPage(context.new_page(), house.address)
+    shown = RecordsPage(context.new_page(), server.address)
     shown.open(f"?view={view}")
     shown.page.wait_for_load_state("networkidle")
     shown.page.locator("[data-search]").press_sequentially("夜市，水彩")
@@ -738,13 +740,13 @@ def test_a_script_that_does_not_come_is_told_and_fetched_at_the_next_press(recor
     expect(page.locator("dialog[open]")).to_be_visible()
 
 
-def test_a_press_while_the_house_is_away_says_so_in_its_place(
-    records: RecordsPage, house: HouseProcess
+def test_an_action_while_the_server_is_unreachable_reports_it_in_place(
+    records: RecordsPage, server: ServerProcess
 ) -> None:
-    house.kill()
+    server.kill()
     row = records.page.locator("[data-record-id]").first
     row.locator('[data-action="delete"]').click()
     expect(row.locator("[data-error]")).to_have_text("连不上服务，请确认程序还在运行")
-    house.start()
+    server.start()
     row.locator('[data-action="delete"]').click()
     records.expect_total(f"共 {NUMBER - 1} 条")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.records_page import RecordsPage, fill_house
-from tests.house_process import served
+from tests.browser.records_page import RecordsPage, seed_records
+from tests.server_process import running_server
 
 Point = tuple[float, float]
 
@@ -34,10 +34,10 @@ class Fingers:
 @pytest.fixture
 def phone(browser: Browser, tmp_path: Path) -> Iterator[RecordsPage]:
     """A phone before six records, the second newest shown large."""
-    fill_house(tmp_path, 6)
+    seed_records(tmp_path, 6)
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    with served(tmp_path, image_model="demo") as house:
-        shown = RecordsPage(context.new_page(), house.address)
+    with running_server(tmp_path, image_model="demo") as server:
+        shown = RecordsPage(context.new_page(), server.address)
         shown.open("?record=5")
         shown.expect_large("2 / 6")
         yield shown

@@ -8,7 +8,7 @@ from tests.browser.conftest import SAMPLES
 from tests.browser.samples_page import SamplesPage
 from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 AT_ONCE = 10_000  # ms: before the page looks by itself whether something changed
 
@@ -111,7 +111,7 @@ def test_search_follows_what_is_typed_and_stands_in_the_address(library: Samples
 
 
 def test_it_tells_how_often_a_picture_was_used(
-    library: SamplesPage, demo: HouseProcess, tmp_path: Path
+    library: SamplesPage, demo: ServerProcess, tmp_path: Path
 ) -> None:
     library.upload(*files(tmp_path, "红茶.png"))
     expect(library.samples()).to_have_count(1)
@@ -123,7 +123,7 @@ def test_it_tells_how_often_a_picture_was_used(
 
 
 def test_ten_thousand_in_a_bucket_are_scrolled_searched_and_picked(
-    page: Page, in_oss: HouseProcess, oss: FakeOss
+    page: Page, in_oss: ServerProcess, oss: FakeOss
 ) -> None:
     content = drawn("png")
     for number in range(10_000):

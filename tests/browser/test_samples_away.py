@@ -13,7 +13,7 @@ from tests.browser.samples_page import AWAY, Picker, SamplesPage, picture
 from tests.browser.studio_page import StudioPage
 from tests.drawn import drawn
 from tests.fakes.oss import Call, FakeOss, Reply
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 WRONG = {
     "key": ({"oss_access_key_id": "LTAIwrong"}, "OSS_ACCESS_KEY_ID"),
@@ -47,34 +47,36 @@ def oss() -> Iterator[HeldOss]:
 
 
 @pytest.fixture
-def listed(page: Page, in_oss: HouseProcess) -> HouseProcess:
-    """A house that has read its list and keeps it."""
+def listed(page: Page, in_oss: ServerProcess) -> ServerProcess:
+    """A server that has read its list and keeps it."""
     library = SamplesPage(page, in_oss.address)
     library.open()
     library.expect_names("猫.png", "狗.png")
     return in_oss
 
 
-def restart(house: HouseProcess, **settings: str) -> None:
+def restart(server: ServerProcess, **settings: str) -> None:
     """Started again it asks OSS at once, instead of once a minute."""
-    house.kill()
-    house.variables |= {name.upper(): value for name, value in settings.items()}
-    house.start()
+    server.kill()
+    server.variables |= {name.upper(): value for name, value in settings.items()}
+    server.start()
 
 
 @pytest.fixture(params=WRONG)
-def wrong(request: pytest.FixtureRequest, tmp_path: Path, oss: HeldOss) -> Iterator[tuple[HouseProcess, str]]:
-    """A house with one wrong setting, and its name."""
+def wrong(
+    request: pytest.FixtureRequest, tmp_path: Path, oss: HeldOss
+) -> Iterator[tuple[ServerProcess, str]]:
+    """A server with one wrong setting, and its name."""
     settings, name = WRONG[request.param]
-    with served(tmp_path, image_model="demo", **oss.settings(**settings)) as house:
-        yield house, name
+    with running_server(tmp_path, image_model="demo", **oss.settings(**settings)) as server:
+        yield server, name
 
 
 def test_a_wrong_setting_is_one_sentence_on_each_page_and_the_rest_goes_on(
-    wrong: tuple[HouseProcess, str], page: Page
+    wrong: tuple[ServerProcess, str], page: Page
 ) -> None:
-    house, setting = wrong
-    SamplesPage(page, house.address).open()
+    server, setting = wrong
+    SamplesPage(page, server.address).open()
     notice = page.locator(".samples-notice")
     expect(notice).to_contain_text(setting, timeout=AWAY)
     expect(notice).to_have_count(1)
@@ -83,28 +85,28 @@ def test_a_wrong_setting_is_one_sentence_on_each_page_and_the_rest_goes_on(
     assert sentence.count("。") == 1
 
     picker = Picker(page)
-    picker.open_on_index(house.address)
+    picker.open_on_index(server.address)
     expect(picker.outage()).to_have_text(sentence, timeout=AWAY)
     expect(picker.word()).to_be_hidden()
     page.keyboard.press("Escape")
-    studio = StudioPage(page, house.address)
+    studio = StudioPage(page, server.address)
     studio.write_prompt("不用参考图")
     studio.generate()
     studio.wait_for_pictures(1)
 
-    batch = BatchPage(page, house.address)
+    batch = BatchPage(page, server.address)
     batch.open()
     batch.do("add")
     batch.open_references(1)
     expect(picker.outage()).to_have_text(sentence, timeout=AWAY)
-    page.goto(f"{house.address}/records")
+    page.goto(f"{server.address}/records")
     expect(page.locator("[data-full]")).to_have_count(1)
-    page.goto(f"{house.address}/usage")
+    page.goto(f"{server.address}/usage")
     expect(page.get_by_role("heading").first).to_be_visible()
 
 
 def test_a_workbook_is_read_though_its_references_cannot_be_looked_up_before_oss_is_back(
-    page: Page, listed: HouseProcess, tmp_path: Path
+    page: Page, listed: ServerProcess, tmp_path: Path
 ) -> None:
     (listed.home / "samples" / ".oss-list.json").unlink()
     restart(listed, oss_bucket="other-bucket")
@@ -123,7 +125,7 @@ def test_a_workbook_is_read_though_its_references_cannot_be_looked_up_before_oss
 
 
 def test_an_older_list_without_a_reason_gets_it_later_and_a_choice_does_not_clear_it(
-    page: Page, listed: HouseProcess, oss: HeldOss
+    page: Page, listed: ServerProcess, oss: HeldOss
 ) -> None:
     oss.answers.clear()
     restart(listed)
@@ -147,7 +149,7 @@ def test_an_older_list_without_a_reason_gets_it_later_and_a_choice_does_not_clea
 
 @pytest.mark.parametrize("place", ["samples", "picker"])
 def test_an_open_page_tells_that_oss_went_away_and_came_back(
-    page: Page, listed: HouseProcess, oss: HeldOss, place: str
+    page: Page, listed: ServerProcess, oss: HeldOss, place: str
 ) -> None:
     library, picker = SamplesPage(page, listed.address), Picker(page)
     if place == "picker":
@@ -172,7 +174,7 @@ def test_an_open_page_tells_that_oss_went_away_and_came_back(
 
 
 def test_a_mended_key_brings_the_pictures_back_without_a_reload(
-    browser: Browser, listed: HouseProcess
+    browser: Browser, listed: ServerProcess
 ) -> None:
     restart(listed, oss_access_key_secret="wrong")
     newcomer = browser.new_context()  # whose browser has no picture yet
@@ -189,7 +191,7 @@ def test_a_mended_key_brings_the_pictures_back_without_a_reload(
 
 
 def test_a_library_that_was_never_read_is_not_called_empty(
-    page: Page, in_oss: HouseProcess, oss: HeldOss
+    page: Page, in_oss: ServerProcess, oss: HeldOss
 ) -> None:
     oss.objects.clear()
     oss.is_down = True
@@ -208,7 +210,7 @@ def test_a_library_that_was_never_read_is_not_called_empty(
 
 
 def test_what_cannot_be_done_while_oss_is_away_says_so_where_it_was_tried(
-    page: Page, listed: HouseProcess, oss: HeldOss
+    page: Page, listed: ServerProcess, oss: HeldOss
 ) -> None:
     library = SamplesPage(page, listed.address)
     oss.is_down = True

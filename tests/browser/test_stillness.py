@@ -10,7 +10,7 @@ from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import PATIENCE
 from tests.browser.states import Town
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 MOST = 0.05  # cumulative layout shift, as browsers count it
 SIZES = ((1440, 900), (390, 844))
@@ -104,9 +104,9 @@ def test_no_page_jumps_while_it_comes_in(
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_batch_stays_still_from_its_start_to_its_end(
-    visitor: Open, house: HouseProcess, size: tuple[int, int]
+    visitor: Open, server: ServerProcess, size: tuple[int, int]
 ) -> None:
-    batch = BatchPage(visitor(size), house.address)
+    batch = BatchPage(visitor(size), server.address)
     batch.open()
     batch.do("add")
     batch.paste_block(1, "prompt", ("雪山",), ("违禁",), ("茶杯",), ("竹林",))
@@ -123,15 +123,15 @@ def test_a_batch_stays_still_from_its_start_to_its_end(
     "path", ["/", "/records?view=table", "/records?view=grid", "/usage", "/batch?id={id}"]
 )
 def test_news_push_nothing_away(
-    visitor: Open, house: HouseProcess, jimeng: FakeJimeng, size: tuple[int, int], path: str
+    visitor: Open, server: ServerProcess, jimeng: FakeJimeng, size: tuple[int, int], path: str
 ) -> None:
-    house.post("/api/batch-generate", {"prompt": "第一张", "num_images": 2, "resolution": "1K"})
+    server.post("/api/batch-generate", {"prompt": "第一张", "num_images": 2, "resolution": "1K"})
     rows = [{"prompt": f"第 {n} 张" + ("违禁" if n == 2 else ""), "resolution": "1K"} for n in range(5)]
     source = "single" if path == "/" else "batch"
-    batch_id = house.post("/api/batches", {"rows": rows, "source": source})["batch_id"]
+    batch_id = server.post("/api/batches", {"rows": rows, "source": source})["batch_id"]
     page = visitor(size)
-    page.goto(house.address + path.format(id=batch_id))
-    house.wait_for_end(batch_id)
+    page.goto(server.address + path.format(id=batch_id))
+    server.wait_for_end(batch_id)
     expect(page.locator("[data-status] [data-under-way]")).to_have_attribute("data-under-way", "0")
     settle(page)
     assert what_moved(page) == []

@@ -12,12 +12,14 @@ from tests.browser.patience import until
 from tests.browser.studio_page import StudioPage
 from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
-Open = Callable[[HouseProcess], StudioPage]
+Open = Callable[[ServerProcess], StudioPage]
 
 
-def test_a_newcomer_makes_a_picture_with_one_example_and_ctrl_enter(demo: HouseProcess, studio: Open) -> None:
+def test_a_newcomer_makes_a_picture_with_one_example_and_ctrl_enter(
+    demo: ServerProcess, studio: Open
+) -> None:
     page = studio(demo)
     page.page.locator("[data-example]").first.click()
     page.expect_prompt(re.compile("."))
@@ -28,10 +30,10 @@ def test_a_newcomer_makes_a_picture_with_one_example_and_ctrl_enter(demo: HouseP
 
 
 def test_each_running_picture_holds_its_place_and_the_title_counts(
-    house: HouseProcess, studio: Open, jimeng: FakeJimeng
+    server: ServerProcess, studio: Open, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
-    page = studio(house)
+    page = studio(server)
     page.write_prompt("雪山下的小屋，水彩")
     page.choose("16:9", "1K")
     page.count(3)
@@ -64,7 +66,7 @@ def orders_of(page: Page) -> list[Request]:
     return sent
 
 
-def test_a_held_ctrl_enter_orders_once(demo: HouseProcess, studio: Open) -> None:
+def test_a_held_ctrl_enter_orders_once(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     sent = orders_of(page.page)
     page.write_prompt("按住不放的猫")
@@ -76,7 +78,7 @@ def test_a_held_ctrl_enter_orders_once(demo: HouseProcess, studio: Open) -> None
 
 
 @pytest.mark.parametrize("field", ["#num_images", "#seed", "#filename", "input[value='16:9']"])
-def test_enter_alone_orders_nothing(demo: HouseProcess, studio: Open, field: str) -> None:
+def test_enter_alone_orders_nothing(demo: ServerProcess, studio: Open, field: str) -> None:
     page = studio(demo)
     sent = orders_of(page.page)
     page.write_prompt("还没写完的猫")
@@ -88,7 +90,7 @@ def test_enter_alone_orders_nothing(demo: HouseProcess, studio: Open, field: str
     page.wait_for_pictures(1)
 
 
-def test_a_held_enter_on_the_button_of_a_picture_orders_once(demo: HouseProcess, studio: Open) -> None:
+def test_a_held_enter_on_the_button_of_a_picture_orders_once(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     page.write_prompt("再来一张的猫")
     page.generate()
@@ -102,7 +104,7 @@ def test_a_held_enter_on_the_button_of_a_picture_orders_once(demo: HouseProcess,
     assert len(sent) == 1
 
 
-def test_a_held_delete_deletes_one_picture(demo: HouseProcess, studio: Open) -> None:
+def test_a_held_delete_deletes_one_picture(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     page.write_prompt("按住删除的猫")
     page.count(3)
@@ -117,7 +119,7 @@ def test_a_held_delete_deletes_one_picture(demo: HouseProcess, studio: Open) -> 
     assert len(sent) == 1
 
 
-def test_half_a_word_of_an_input_method_is_not_generated(demo: HouseProcess, studio: Open) -> None:
+def test_half_a_word_of_an_input_method_is_not_generated(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     page.write_prompt("")
     method = InputMethod(page.page)
@@ -130,7 +132,7 @@ def test_half_a_word_of_an_input_method_is_not_generated(demo: HouseProcess, stu
 
 
 def test_where_nothing_may_be_stored_pictures_are_made_all_the_same(
-    demo: HouseProcess, page: Page, studio: Open
+    demo: ServerProcess, page: Page, studio: Open
 ) -> None:
     forbidden = "throw new DOMException('no', 'SecurityError')"
     page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{ get() {{ {forbidden}; }} }})")
@@ -143,10 +145,10 @@ def test_where_nothing_may_be_stored_pictures_are_made_all_the_same(
 
 
 def test_a_second_tab_and_a_reload_show_the_same_work(
-    house: HouseProcess, studio: Open, jimeng: FakeJimeng
+    server: ServerProcess, studio: Open, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
-    page = studio(house)
+    page = studio(server)
     page.write_prompt("慢慢画的猫")
     page.generate()
     expect(page.tiles("running")).to_have_count(1)
@@ -161,16 +163,16 @@ def test_a_second_tab_and_a_reload_show_the_same_work(
 
 
 def test_a_failure_stands_in_its_place_with_its_reason_and_can_be_tried_again(
-    house: HouseProcess, studio: Open, jimeng: FakeJimeng
+    server: ServerProcess, studio: Open, jimeng: FakeJimeng
 ) -> None:
-    page = studio(house)
+    page = studio(server)
     page.write_prompt("违禁的画面")
     page.generate()
     expect(page.tiles("failed")).to_have_count(1)
     expect(page.tiles("failed")).to_contain_text("50412")
     with page.page.expect_response(re.compile("/retry")):
         page.tiles("failed").get_by_role("button", name="重试").click()
-    house.wait_for_end(house.get("/api/batches")["batches"][0]["id"])
+    server.wait_for_end(server.get("/api/batches")["batches"][0]["id"])
     assert jimeng.count("submit") == 2
     expect(page.tiles("failed")).to_contain_text("50412")
     assert jimeng.charges == 0
@@ -181,10 +183,10 @@ def test_a_failure_stands_in_its_place_with_its_reason_and_can_be_tried_again(
 
 
 def test_an_unknown_result_asks_before_it_is_paid_again(
-    house: HouseProcess, studio: Open, jimeng: FakeJimeng
+    server: ServerProcess, studio: Open, jimeng: FakeJimeng
 ) -> None:
     jimeng.fail_next("reset")
-    page = studio(house)
+    page = studio(server)
     page.write_prompt("断线的猫")
     page.generate()
     expect(page.tiles("unknown")).to_contain_text("可能已计费")
@@ -200,7 +202,7 @@ def test_an_unknown_result_asks_before_it_is_paid_again(
     assert len(jimeng.orders) == 2
 
 
-def test_what_was_typed_is_kept_over_a_reload(demo: HouseProcess, studio: Open) -> None:
+def test_what_was_typed_is_kept_over_a_reload(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     page.write_prompt("写了一半的")
     page.choose("9:16", "4K")
@@ -211,7 +213,7 @@ def test_what_was_typed_is_kept_over_a_reload(demo: HouseProcess, studio: Open) 
 
 
 def test_what_was_typed_comes_back_after_two_pictures_were_looked_into(
-    demo: HouseProcess, studio: Open
+    demo: ServerProcess, studio: Open
 ) -> None:
     for prompt in ("旧的一", "旧的二"):
         demo.post("/api/batch-generate", {"prompt": prompt})
@@ -223,7 +225,7 @@ def test_what_was_typed_comes_back_after_two_pictures_were_looked_into(
     page.expect_earlier("写了很久的")
 
 
-def test_a_negative_prompt_comes_back_though_no_prompt_was_written(demo: HouseProcess, studio: Open) -> None:
+def test_a_negative_prompt_comes_back_though_no_prompt_was_written(demo: ServerProcess, studio: Open) -> None:
     demo.post("/api/batch-generate", {"prompt": "旧的"})
     page = studio(demo)
     page.page.locator("[data-more] summary").click()
@@ -235,7 +237,7 @@ def test_a_negative_prompt_comes_back_though_no_prompt_was_written(demo: HousePr
     expect(negative).to_have_value("不要雨")
 
 
-def test_what_two_tabs_wrote_is_both_there(demo: HouseProcess, studio: Open) -> None:
+def test_what_two_tabs_wrote_is_both_there(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     other = page.second_tab()
     page.write_prompt("这边写的")
@@ -245,7 +247,7 @@ def test_what_two_tabs_wrote_is_both_there(demo: HouseProcess, studio: Open) -> 
     page.expect_earlier("这边写的")
 
 
-def test_an_empty_prompt_is_said_at_the_field_and_costs_nothing(demo: HouseProcess, studio: Open) -> None:
+def test_an_empty_prompt_is_said_at_the_field_and_costs_nothing(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     page.write_prompt("  ")
     page.generate()
@@ -253,7 +255,7 @@ def test_an_empty_prompt_is_said_at_the_field_and_costs_nothing(demo: HouseProce
     expect(page.tiles()).to_have_count(0)
 
 
-def test_the_large_view_is_walked_by_keyboard_and_copies(demo: HouseProcess, studio: Open) -> None:
+def test_the_large_view_is_walked_by_keyboard_and_copies(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     for prompt in ("第一张", "第二张", "第三张"):
         page.write_prompt(prompt)
@@ -275,7 +277,7 @@ def test_the_large_view_is_walked_by_keyboard_and_copies(demo: HouseProcess, stu
 
 
 def test_going_back_or_a_click_beside_the_picture_closes_the_large_view_and_stays_on_the_page(
-    demo: HouseProcess, studio: Open
+    demo: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo)
     page.write_prompt("一只猫")
@@ -297,7 +299,7 @@ def test_going_back_or_a_click_beside_the_picture_closes_the_large_view_and_stay
     expect(page.tiles("success")).to_have_count(1)
 
 
-def test_pictures_are_marked_kept_and_rejected_in_the_large_view(demo: HouseProcess, studio: Open) -> None:
+def test_pictures_are_marked_kept_and_rejected_in_the_large_view(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     for prompt in ("第一张", "第二张"):
         page.write_prompt(prompt)
@@ -324,7 +326,7 @@ def delete_the_only_picture(page: StudioPage) -> None:
     expect(page.tiles()).to_have_count(0)
 
 
-def test_a_deleted_picture_comes_back_with_undo(demo: HouseProcess, studio: Open) -> None:
+def test_a_deleted_picture_comes_back_with_undo(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     delete_the_only_picture(page)
     expect(page.page.locator("[data-example]").first).to_be_focused()
@@ -333,7 +335,7 @@ def test_a_deleted_picture_comes_back_with_undo(demo: HouseProcess, studio: Open
 
 
 def test_a_picture_deleted_in_one_tab_leaves_the_other_and_comes_back_to_it(
-    demo: HouseProcess, studio: Open
+    demo: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo)
     page.write_prompt("两边都看的猫")
@@ -353,7 +355,7 @@ def test_a_picture_deleted_in_one_tab_leaves_the_other_and_comes_back_to_it(
     other.wait_for_pictures(2)
 
 
-def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo: HouseProcess, studio: Open) -> None:
+def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     delete_the_only_picture(page)
     demo.kill()
@@ -365,7 +367,7 @@ def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo: HouseProcess, 
     page.wait_for_pictures(1)
 
 
-def test_again_edit_and_use_as_reference(demo: HouseProcess, studio: Open) -> None:
+def test_again_edit_and_use_as_reference(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     page.write_prompt("可以再来的猫")
     page.choose("3:2")
@@ -381,7 +383,7 @@ def test_again_edit_and_use_as_reference(demo: HouseProcess, studio: Open) -> No
 
 
 def test_one_reference_too_many_is_neither_taken_nor_copied_into_the_library(
-    demo: HouseProcess, studio: Open, tmp_path: Path
+    demo: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:
     files = [tmp_path / f"{name}.png" for name in "甲乙丙丁"]
     for file in files:
@@ -398,7 +400,7 @@ def test_one_reference_too_many_is_neither_taken_nor_copied_into_the_library(
     assert demo.get("/api/sample-images")["total"] == 4
 
 
-def test_references_are_attached_ordered_and_sent(demo: HouseProcess, studio: Open, tmp_path: Path) -> None:
+def test_references_are_attached_ordered_and_sent(demo: ServerProcess, studio: Open, tmp_path: Path) -> None:
     files = []
     for name in ("甲.png", "乙.png"):
         file = tmp_path / name
@@ -417,7 +419,7 @@ def test_references_are_attached_ordered_and_sent(demo: HouseProcess, studio: Op
 
 
 def test_references_are_put_in_order_by_dragging_and_escape_puts_them_back(
-    demo: HouseProcess, studio: Open, tmp_path: Path
+    demo: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:
     files = []
     for name in ("甲.png", "乙.png"):
@@ -449,9 +451,9 @@ def test_references_are_put_in_order_by_dragging_and_escape_puts_them_back(
 
 
 def test_fields_the_model_does_not_take_are_disabled_with_the_reason(
-    house: HouseProcess, studio: Open
+    server: ServerProcess, studio: Open
 ) -> None:
-    page = studio(house)
+    page = studio(server)
     page.page.locator("[data-more] summary").click()
     expect(page.page.locator("#seed")).to_be_disabled()
     expect(page.page.locator("#steps")).to_be_disabled()
@@ -459,7 +461,7 @@ def test_fields_the_model_does_not_take_are_disabled_with_the_reason(
     expect(page.page.locator("#negative_prompt-note")).to_contain_text("画面中不要出现")
 
 
-def test_the_address_with_from_refills_the_form(demo: HouseProcess, studio: Open) -> None:
+def test_the_address_with_from_refills_the_form(demo: ServerProcess, studio: Open) -> None:
     body = {"prompt": "旧的配方", "aspect_ratio": "2:3", "resolution": "1K", "seed": 77}
     made = demo.post("/api/batch-generate", body)["images"][0]
     page = studio(demo)
@@ -470,7 +472,7 @@ def test_the_address_with_from_refills_the_form(demo: HouseProcess, studio: Open
 
 
 def test_the_address_with_from_brings_the_references_with_their_names(
-    demo: HouseProcess, studio: Open, tmp_path: Path
+    demo: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:
     files = [tmp_path / name for name in ("甲 & 乙's.png", "白 底.png")]
     for file in files:
@@ -492,7 +494,7 @@ def test_the_address_with_from_brings_the_references_with_their_names(
     assert again["sample_images"] == made["sample_images"]
 
 
-def test_the_page_says_so_when_the_server_is_gone_and_recovers(demo: HouseProcess, studio: Open) -> None:
+def test_the_page_says_so_when_the_server_is_gone_and_recovers(demo: ServerProcess, studio: Open) -> None:
     page = studio(demo)
     demo.kill()
     page.write_prompt("没有服务器")

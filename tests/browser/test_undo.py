@@ -8,19 +8,19 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.patience import until
-from tests.browser.records_page import RecordsPage, fill_house
+from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
-Open = Callable[[HouseProcess], StudioPage]
+Open = Callable[[ServerProcess], StudioPage]
 
 
 @pytest.fixture
 def records(tmp_path: Path, page: Page) -> Iterator[RecordsPage]:
     """生成记录 with a dozen records."""
-    fill_house(tmp_path, 12)
-    with served(tmp_path, image_model="demo") as process:
+    seed_records(tmp_path, 12)
+    with running_server(tmp_path, image_model="demo") as process:
         opened = RecordsPage(page, process.address)
         opened.open()
         yield opened
@@ -110,10 +110,10 @@ def test_delete_takes_the_selection_wherever_the_focus_is(records: RecordsPage) 
 
 
 def test_one_waiting_picture_is_cancelled_alone_and_comes_back_by_undo(
-    house: HouseProcess, studio: Open, jimeng: FakeJimeng
+    server: ServerProcess, studio: Open, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
-    page = studio(house)
+    page = studio(server)
     page.write_prompt("七张里取消一张")
     page.count(7)
     page.generate()
@@ -131,39 +131,39 @@ def test_one_waiting_picture_is_cancelled_alone_and_comes_back_by_undo(
     expect(page.tiles("queued")).to_have_count(4)
 
 
-def running_batch(house: HouseProcess, page: Page) -> BatchPage:
+def running_batch(server: ServerProcess, page: Page) -> BatchPage:
     """A batch of nine pictures, three of them taken by the worker."""
     rows = [{"prompt": f"第 {number} 款"} for number in range(9)]
-    made = house.post("/api/batches", {"rows": rows})
-    opened = BatchPage(page, house.address)
+    made = server.post("/api/batches", {"rows": rows})
+    opened = BatchPage(page, server.address)
     opened.open(f"?id={made['batch_id']}")
     opened.expect_figures("剩 9")
-    until(lambda: counts(house)["running"] == 3)
+    until(lambda: counts(server)["running"] == 3)
     return opened
 
 
-def counts(house: HouseProcess) -> dict[str, int]:
-    found: dict[str, int] = house.get("/api/batches")["batches"][0]["counts"]
+def counts(server: ServerProcess) -> dict[str, int]:
+    found: dict[str, int] = server.get("/api/batches")["batches"][0]["counts"]
     return found
 
 
 def test_a_run_that_was_cancelled_by_mistake_goes_on_by_undo(
-    house: HouseProcess, jimeng: FakeJimeng, page: Page
+    server: ServerProcess, jimeng: FakeJimeng, page: Page
 ) -> None:
     jimeng.latency = 600.0
-    batch = running_batch(house, page)
+    batch = running_batch(server, page)
     batch.run_button("cancel").click()
     expect(page.locator(".toast")).to_contain_text("已取消还没开始的 6 张")
     page.locator(".toast").get_by_role("button", name="撤销").click()
     batch.expect_figures("剩 9")
-    assert (counts(house)["queued"], counts(house)["cancelled"]) == (6, 0)
+    assert (counts(server)["queued"], counts(server)["cancelled"]) == (6, 0)
 
 
 def test_what_is_left_of_a_cancelled_run_goes_on_after_a_word_about_money(
-    house: HouseProcess, jimeng: FakeJimeng, page: Page
+    server: ServerProcess, jimeng: FakeJimeng, page: Page
 ) -> None:
     jimeng.latency = 600.0
-    batch = running_batch(house, page)
+    batch = running_batch(server, page)
     batch.run_button("cancel").click()
     batch.expect_figures("取消 6")
     batch.reload()
@@ -177,13 +177,13 @@ def test_what_is_left_of_a_cancelled_run_goes_on_after_a_word_about_money(
 
 
 def test_a_paused_run_that_was_cancelled_is_paused_again_by_undo(
-    house: HouseProcess, jimeng: FakeJimeng, page: Page
+    server: ServerProcess, jimeng: FakeJimeng, page: Page
 ) -> None:
     jimeng.latency = 600.0
-    batch = running_batch(house, page)
+    batch = running_batch(server, page)
     batch.pause()
     batch.run_button("cancel").click()
     expect(page.locator(".toast").last).to_contain_text("已取消还没开始的 6 张")
     page.keyboard.press("Control+z")
     batch.expect_state("已暂停")
-    assert counts(house)["queued"] == 6
+    assert counts(server)["queued"] == 6

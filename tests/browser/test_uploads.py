@@ -5,7 +5,7 @@ from playwright.sync_api import FilePayload, Page, expect
 from tests.browser.samples_page import Picker, SamplesPage, picture
 from tests.browser.studio_page import StudioPage
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 THIRTY = [f"第 {number} 张 🍵.png" for number in range(1, 31)]
 BROKEN: FilePayload = {"name": "坏的.png", "mimeType": "image/png", "buffer": b"nonsense"}
@@ -63,7 +63,7 @@ def test_thirty_files_let_go_at_once_all_arrive_and_a_screen_reader_hears_of_eac
 
 
 def test_what_failed_stays_with_its_reason_and_is_tried_again_where_that_may_help(
-    page: Page, in_oss: HouseProcess, oss: FakeOss
+    page: Page, in_oss: ServerProcess, oss: FakeOss
 ) -> None:
     library = SamplesPage(page, in_oss.address)
     library.open()
@@ -84,7 +84,9 @@ def test_what_failed_stays_with_its_reason_and_is_tried_again_where_that_may_hel
     expect(library.uploads.place).to_be_hidden()
 
 
-def test_one_file_is_tried_again_once_the_house_is_back(library: SamplesPage, demo: HouseProcess) -> None:
+def test_a_single_upload_can_be_retried_once_the_server_is_back(
+    library: SamplesPage, demo: ServerProcess
+) -> None:
     demo.kill()
     library.upload(picture("茶.png"))
     expect(library.uploads.line("茶.png")).to_contain_text("连不上服务")
@@ -126,7 +128,7 @@ def test_the_same_picture_again_is_pointed_at_and_kept_once(library: SamplesPage
 
 
 def test_what_is_dropped_or_pasted_in_the_picker_is_uploaded_and_chosen_in_that_order(
-    page: Page, demo: HouseProcess
+    page: Page, demo: ServerProcess
 ) -> None:
     picker = Picker(page)
     picker.open_on_index(demo.address)
@@ -141,7 +143,7 @@ def test_what_is_dropped_or_pasted_in_the_picker_is_uploaded_and_chosen_in_that_
     expect(page.locator("[data-references] .reference")).to_have_count(2)
 
 
-def test_uploads_go_on_when_the_picker_is_closed(page: Page, demo: HouseProcess) -> None:
+def test_uploads_go_on_when_the_picker_is_closed(page: Page, demo: ServerProcess) -> None:
     picker = Picker(page)
     picker.open_on_index(demo.address)
     line = SlowLine(page, 5_000)
@@ -161,7 +163,7 @@ def large(*names: str) -> list[FilePayload]:
 
 
 def test_one_of_three_is_cancelled_and_the_rest_goes_on(
-    page: Page, in_oss: HouseProcess, oss: FakeOss
+    page: Page, in_oss: ServerProcess, oss: FakeOss
 ) -> None:
     library = SamplesPage(page, in_oss.address)
     library.open()
@@ -187,7 +189,7 @@ def test_one_of_three_is_cancelled_and_the_rest_goes_on(
 
 
 def test_all_are_cancelled_at_once_and_nothing_of_them_is_kept(
-    library: SamplesPage, demo: HouseProcess
+    library: SamplesPage, demo: ServerProcess
 ) -> None:
     page = library.page
     listen(page)
@@ -214,7 +216,7 @@ def test_all_are_cancelled_at_once_and_nothing_of_them_is_kept(
 
 
 def test_what_the_server_had_whole_when_it_was_cancelled_is_simply_there(
-    page: Page, in_oss: HouseProcess, oss: FakeOss
+    page: Page, in_oss: ServerProcess, oss: FakeOss
 ) -> None:
     library = SamplesPage(page, in_oss.address)
     library.open()
@@ -229,7 +231,7 @@ def test_what_the_server_had_whole_when_it_was_cancelled_is_simply_there(
 
 
 def test_in_the_picker_escape_leaves_uploads_alone_and_cancel_stops_them(
-    page: Page, demo: HouseProcess
+    page: Page, demo: ServerProcess
 ) -> None:
     picker = Picker(page)
     picker.open_on_index(demo.address)
@@ -253,7 +255,7 @@ def test_in_the_picker_escape_leaves_uploads_alone_and_cancel_stops_them(
 
 
 def test_a_reference_that_is_coming_is_taken_out_and_not_sent_to_its_end(
-    page: Page, demo: HouseProcess
+    page: Page, demo: ServerProcess
 ) -> None:
     studio = StudioPage(page, demo.address)
     studio.open()

@@ -12,50 +12,50 @@ from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.browser.usage_page import UsagePage
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 SLOW = "慢慢画的猫"
 
 
 @pytest.fixture
-def hasty(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[HouseProcess]:
-    """A house that waits five seconds for a picture and no longer."""
-    with served(tmp_path, **jimeng.settings(model_concurrency=2, model_timeout=5)) as house:
-        yield house
+def hasty(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[ServerProcess]:
+    """A server that waits five seconds for a picture and no longer."""
+    with running_server(tmp_path, **jimeng.settings(model_concurrency=2, model_timeout=5)) as server:
+        yield server
 
 
 @pytest.fixture
-def usage(page: Page, house: HouseProcess) -> UsagePage:
-    return UsagePage(page, house.address)
+def usage(page: Page, server: ServerProcess) -> UsagePage:
+    return UsagePage(page, server.address)
 
 
-def run(house: HouseProcess, *prompts: str, name: str = "") -> dict[str, Any]:
+def run(server: ServerProcess, *prompts: str, name: str = "") -> dict[str, Any]:
     """A batch, run to its end."""
-    answer = house.post("/api/batches", {"rows": [{"prompt": one} for one in prompts], "name": name})
-    return house.wait_for_end(answer["batch_id"])
+    answer = server.post("/api/batches", {"rows": [{"prompt": one} for one in prompts], "name": name})
+    return server.wait_for_end(answer["batch_id"])
 
 
-def lost(house: HouseProcess, service: FakeJimeng, *prompts: str) -> str:
+def lost(server: ServerProcess, service: FakeJimeng, *prompts: str) -> str:
     """A batch of orders whose answers are lost on the way -> its id."""
     service.fail_next("reset", times=len(prompts))
-    batch = run(house, *prompts)
+    batch = run(server, *prompts)
     assert batch["counts"]["unknown"] == len(prompts)
     return str(batch["id"])
 
 
-def too_slow(house: HouseProcess, service: FakeJimeng) -> str:
+def too_slow(server: ServerProcess, service: FakeJimeng) -> str:
     """A picture not waited for, which the service finishes all the same -> its batch's id."""
     service.latency = 600.0
-    batch = run(house, SLOW)
+    batch = run(server, SLOW)
     assert batch["counts"]["unknown"] == 1
     service.latency = 0.0
     return str(batch["id"])
 
 
 def test_figures_and_charts_tell_what_was_spent(
-    usage: UsagePage, house: HouseProcess, tmp_path: Path
+    usage: UsagePage, server: ServerProcess, tmp_path: Path
 ) -> None:
-    run(house, "雪山", "猫", "违禁", name="春季主图")
+    run(server, "雪山", "猫", "违禁", name="春季主图")
     usage.open()
     usage.expect_sum("今天", "¥0.44")
     usage.expect_sum("累计", "¥0.44")
@@ -70,8 +70,8 @@ def test_figures_and_charts_tell_what_was_spent(
     assert usage.download("CSV", tmp_path).read_text("utf-8-sig").count("已计费") >= 2
 
 
-def test_a_range_is_chosen_and_stands_in_the_address(usage: UsagePage, house: HouseProcess) -> None:
-    run(house, "雪山")
+def test_a_range_is_chosen_and_stands_in_the_address(usage: UsagePage, server: ServerProcess) -> None:
+    run(server, "雪山")
     usage.open()
     usage.page.get_by_role("link", name="今天", exact=True).click()
     expect(usage.page).to_have_url(re.compile("range=today"))
@@ -83,7 +83,7 @@ def test_a_range_is_chosen_and_stands_in_the_address(usage: UsagePage, house: Ho
 
 
 def test_a_picture_not_waited_for_is_collected_and_paid_once(
-    page: Page, hasty: HouseProcess, jimeng: FakeJimeng
+    page: Page, hasty: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     usage = UsagePage(page, hasty.address)
     too_slow(hasty, jimeng)
@@ -97,9 +97,9 @@ def test_a_picture_not_waited_for_is_collected_and_paid_once(
 
 
 def test_a_lost_order_is_sent_again_only_after_a_word_about_the_money(
-    usage: UsagePage, house: HouseProcess, jimeng: FakeJimeng
+    usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    lost(house, jimeng, "猫")
+    lost(server, jimeng, "猫")
     orders = len(jimeng.orders)
     usage.open()
     usage.act("重试…")
@@ -118,9 +118,9 @@ def test_a_lost_order_is_sent_again_only_after_a_word_about_the_money(
 
 
 def test_what_is_dropped_is_never_sent_again_and_can_be_taken_back(
-    usage: UsagePage, house: HouseProcess, jimeng: FakeJimeng
+    usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch_id = lost(house, jimeng, "猫", "狗")
+    batch_id = lost(server, jimeng, "猫", "狗")
     orders = len(jimeng.orders)
     usage.open()
     usage.act_on_all("全部放弃")
@@ -133,12 +133,12 @@ def test_what_is_dropped_is_never_sent_again_and_can_be_taken_back(
     usage.act("放弃…")
     usage.say_of_the_bill("账单里没有")
     expect(usage.doubts()).to_have_count(1)
-    assert house.post(f"/api/batches/{batch_id}/retry")["batch"]["counts"]["queued"] == 0
+    assert server.post(f"/api/batches/{batch_id}/retry")["batch"]["counts"]["queued"] == 0
     assert len(jimeng.orders) == orders
 
 
 def test_all_that_can_be_collected_is_collected_at_once(
-    page: Page, hasty: HouseProcess, jimeng: FakeJimeng
+    page: Page, hasty: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     usage = UsagePage(page, hasty.address)
     too_slow(hasty, jimeng)
@@ -149,7 +149,7 @@ def test_all_that_can_be_collected_is_collected_at_once(
     usage.expect_sum("今天", "¥0.22")
 
 
-def test_the_batch_page_offers_the_same(page: Page, hasty: HouseProcess, jimeng: FakeJimeng) -> None:
+def test_the_batch_page_offers_the_same(page: Page, hasty: ServerProcess, jimeng: FakeJimeng) -> None:
     batch_id = too_slow(hasty, jimeng)
     batch = BatchPage(page, hasty.address)
     batch.open(f"?id={batch_id}")
@@ -160,25 +160,27 @@ def test_the_batch_page_offers_the_same(page: Page, hasty: HouseProcess, jimeng:
     assert jimeng.charges == 1
 
 
-def test_a_picture_is_dropped_on_the_batch_page(page: Page, house: HouseProcess, jimeng: FakeJimeng) -> None:
-    batch_id = lost(house, jimeng, "猫")
-    batch = BatchPage(page, house.address)
+def test_a_picture_is_dropped_on_the_batch_page(
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    batch_id = lost(server, jimeng, "猫")
+    batch = BatchPage(page, server.address)
     batch.open(f"?id={batch_id}")
     batch.causes().get_by_role("button", name="放弃…").click()
-    UsagePage(page, house.address).say_of_the_bill("账单里没有")
+    UsagePage(page, server.address).say_of_the_bill("账单里没有")
     expect(batch.causes()).to_have_count(0)
     batch.expect_status(1, "cancelled")
 
 
 def test_a_tile_of_a_single_picture_offers_the_same(
-    page: Page, house: HouseProcess, jimeng: FakeJimeng
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     jimeng.fail_next("reset")
-    studio = StudioPage(page, house.address)
+    studio = StudioPage(page, server.address)
     studio.open()
     studio.write_prompt("猫")
     studio.generate()
     tile = studio.tiles("unknown").first
     tile.get_by_role("button", name="放弃…").click()
-    UsagePage(page, house.address).say_of_the_bill("账单里有")
+    UsagePage(page, server.address).say_of_the_bill("账单里有")
     expect(studio.tiles("cancelled").first).to_contain_text("已放弃，账单里有这一笔")

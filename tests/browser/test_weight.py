@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 from tests.web.test_bundler import ENTRIES, SMALL, joiner
 
 PAGES = ("/", "/batch", "/records", "/samples", "/usage", "/model")
@@ -11,7 +11,7 @@ MOST_REQUESTS, MOST_BYTES = 20, 60_000  # the contract's, without pictures
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en-US"])
-def test_a_first_visit_is_light(browser: Browser, demo: HouseProcess, language: str) -> None:
+def test_a_first_visit_is_light(browser: Browser, demo: ServerProcess, language: str) -> None:
     context = browser.new_context(locale=language)
     page = context.new_page()
     for path in PAGES:

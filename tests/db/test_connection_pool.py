@@ -9,7 +9,7 @@ import pytest
 import database
 from app.config import Settings
 from app.web.services import connection, services_of
-from tests.house_process import served
+from tests.server_process import running_server
 from web_app import create_app
 
 
@@ -89,7 +89,7 @@ def test_requests_of_a_server_share_open_connections(settings: Settings) -> None
 
 
 def test_a_server_that_stops_leaves_no_connection_open(tmp_path: Path) -> None:
-    with served(tmp_path) as server:
+    with running_server(tmp_path) as server:
         for path in ("/api/records", "/api/batches"):
             server.get(path)
         assert server.stop() == 0

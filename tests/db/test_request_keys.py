@@ -24,7 +24,7 @@ from app.domain import ImageRequest, ModelSpec
 from app.errors import KeyReused
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 from web_app import create_app
 
 ROWS = [{"prompt": "雪山", "num_images": 2}, {"prompt": "海"}]
@@ -223,9 +223,9 @@ def test_twenty_equal_orders_at_once_are_one(settings: Settings) -> None:
     assert count_batches(app.test_client()) == 1
 
 
-def post_to(house: HouseProcess, key: str) -> dict[str, Any]:
+def post_to(server: ServerProcess, key: str) -> dict[str, Any]:
     body = {"rows": ROWS, "request_id": key}
-    answer = requests.post(f"{house.address}/api/batches", json=body, timeout=60)
+    answer = requests.post(f"{server.address}/api/batches", json=body, timeout=60)
     assert answer.status_code == 202, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -236,7 +236,10 @@ def test_twenty_equal_orders_to_two_processes_on_one_database_are_one_also_after
 ) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    with served(tmp_path) as one, served(other, database_path=tmp_path / "generation_records.db") as two:
+    with (
+        running_server(tmp_path) as one,
+        running_server(other, database_path=tmp_path / "generation_records.db") as two,
+    ):
         together = threading.Barrier(20)
 
         def post(number: int) -> dict[str, Any]:

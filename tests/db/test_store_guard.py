@@ -19,7 +19,7 @@ from app.errors import StoreDamaged, StoreLost
 from app.images import store as images_store
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 from tests.worker.test_worker import Studio
 from web_app import create_app
 
@@ -319,7 +319,7 @@ def test_a_damaged_file_is_not_served_and_stays_as_it_is(
     db.close()
     damage_pages(settings.database_path)
     before = settings.database_path.read_bytes()
-    told = HouseProcess(tmp_path).refuses_to_start()
+    told = ServerProcess(tmp_path).refuses_to_start()
     assert "有损坏" in told
     assert "Traceback" not in told
     assert settings.database_path.read_bytes() == before

@@ -66,7 +66,7 @@ def empty(settings: Settings, worker: Worker) -> FlaskClient:
 
 @pytest.fixture
 def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> FlaskClient:
-    """Of a house with one picture."""
+    """Of a server with one picture."""
     database.add_batch(
         db,
         [ImageRequest(prompt="猫", resolution="1K")],

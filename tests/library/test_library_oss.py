@@ -381,9 +381,7 @@ def test_a_picture_that_appears_during_a_restore_is_not_written_over(library: Li
     assert kept == [new, old]
 
 
-def test_another_house_that_deletes_the_same_name_at_once_loses_nothing(
-    library: Library, oss: FakeOss
-) -> None:
+def test_two_servers_deleting_the_same_name_at_once_lose_nothing(library: Library, oss: FakeOss) -> None:
     ours, theirs = drawn("png"), drawn("png")
     oss.keep(f"{PREFIX}甲.png", ours)
     library.refresh()
@@ -408,7 +406,7 @@ def test_nothing_is_asked_of_oss_before_somebody_looks(in_oss: Settings, oss: Fa
     assert oss.calls == []
 
 
-def test_what_was_deleted_is_hidden_and_stays_for_the_records_of_other_houses(
+def test_a_deleted_image_is_hidden_but_stays_for_records_of_other_servers(
     library: Library, oss: FakeOss, clock: Clock, in_oss: Settings
 ) -> None:
     content = drawn("png")
@@ -416,10 +414,10 @@ def test_what_was_deleted_is_hidden_and_stays_for_the_records_of_other_houses(
     library.delete(image.key)
     clock.sleep(400 * 24 * 3600)
     other = open_library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
-    for house in (library, other):
-        house.refresh()
-        assert filenames(house) == []
-        assert fetched(house.file(image.key)) == content
+    for server in (library, other):
+        server.refresh()
+        assert filenames(server) == []
+        assert fetched(server.file(image.key)) == content
     assert list(oss.objects) == [f"{PREFIX}.trash/{image.key}"]
     assert other.restore(image.key).filename == "一.png"
 

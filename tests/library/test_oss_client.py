@@ -21,7 +21,7 @@ from oss_client import Bucket
 from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.oss import FakeOss, v4_signature
-from tests.house_process import ROOT
+from tests.server_process import ROOT
 
 KEYS = ("红 茶.png", "a+b&c=d%41 #1?.png", "🍵/龙井 e\u0301.jpg", "~-_.'()*!.webp", "猫" * 300 + ".png")
 

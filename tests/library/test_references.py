@@ -231,7 +231,7 @@ def test_with_a_bucket_no_place_says_so(client: FlaskClient) -> None:
     assert imported(client, table)["problems"] == []
 
 
-def test_with_a_bucket_the_pages_let_every_picture_of_the_house_through(client: FlaskClient) -> None:
+def test_with_a_bucket_the_content_security_policy_allows_its_images(client: FlaskClient) -> None:
     assert get(client, "/api/models")["model"]["reference_form"] == "any"
 
 
@@ -429,7 +429,7 @@ def test_a_record_shows_what_it_used_though_it_was_renamed_and_deleted(
         assert answer.read()[8:12] == b"WEBP"
 
 
-def test_what_a_record_used_stays_in_the_bucket_whatever_the_houses_know(
+def test_an_image_used_by_a_record_stays_in_the_bucket_after_another_server_deletes_it(
     client: FlaskClient,
     worker: Worker,
     db: database.Connection,
@@ -443,7 +443,7 @@ def test_what_a_record_used_stays_in_the_bucket_whatever_the_houses_know(
     other = replace(worker.settings, samples_dir=settings.samples_dir / "other")
     elsewhere = open_library(other, clock)
     elsewhere.refresh()
-    elsewhere.delete(elsewhere.rename(image.key, "改过名").key)  # by a house that never used it
+    elsewhere.delete(elsewhere.rename(image.key, "改过名").key)  # by a server that never used it
     clock.sleep(400 * DAY)
     elsewhere.refresh()
     worker.library.refresh()
@@ -655,7 +655,7 @@ def test_what_is_replaced_in_the_moment_of_the_copy_is_not_sent_and_nothing_is_p
     assert list(oss.objects) == [f"{PREFIX}手放.png"]
 
 
-def test_two_houses_that_race_for_a_copy_both_have_it(
+def test_two_servers_that_race_to_snapshot_an_image_both_get_it(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))

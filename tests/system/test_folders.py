@@ -14,7 +14,7 @@ import pytest
 from app.config import Settings
 from app.errors import SettingError
 from app.system import folders
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 
 PLACES = ("database_path", "output_dir", "samples_dir")
 
@@ -98,7 +98,7 @@ def test_a_full_disk_does_not_keep_it_from_starting(
 
 def test_a_wrong_place_stops_the_start_with_one_sentence_and_no_database(tmp_path: Path) -> None:
     (tmp_path / "pictures").write_text("a file")
-    told = HouseProcess(tmp_path, output_dir=tmp_path / "pictures").refuses_to_start()
+    told = ServerProcess(tmp_path, output_dir=tmp_path / "pictures").refuses_to_start()
     assert told.startswith("OUTPUT_DIR：")
     assert told.count("\n") == 1
     assert not (tmp_path / "generation_records.db").exists()

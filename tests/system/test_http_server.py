@@ -13,7 +13,7 @@ import requests
 
 import database
 from app.system import http_server
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 
 PASSWORD = "correct horse"
 _FORM = "application/x-www-form-urlencoded"
@@ -21,23 +21,23 @@ _MEGABYTE = 2**20
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[HouseProcess]:
-    with served(tmp_path, image_model="demo", access_password=PASSWORD) as started:
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with running_server(tmp_path, image_model="demo", access_password=PASSWORD) as started:
         yield started
 
 
-def head(house: HouseProcess, target: str, *lines: str, method: str = "POST") -> bytes:
-    parts = [f"{method} {target} HTTP/1.1", f"Host: localhost:{house.port}", *lines, "", ""]
+def head(server: ServerProcess, target: str, *lines: str, method: str = "POST") -> bytes:
+    parts = [f"{method} {target} HTTP/1.1", f"Host: localhost:{server.port}", *lines, "", ""]
     return "\r\n".join(parts).encode()
 
 
-def connected(house: HouseProcess, *, receives: int = 0) -> socket.socket:
+def connected(server: ServerProcess, *, receives: int = 0) -> socket.socket:
     """A connection; ``receives`` bounds what the system takes from the server unread."""
     made = socket.socket()
     made.settimeout(60)
     if receives:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
-    made.connect(("127.0.0.1", house.port))
+    made.connect(("127.0.0.1", server.port))
     return made
 
 
@@ -58,9 +58,9 @@ def is_closed(line: socket.socket) -> bool:
         return True
 
 
-def peak_kilobytes(house: HouseProcess) -> int:
-    assert house.process
-    text = Path(f"/proc/{house.process.pid}/status").read_text("ascii")
+def peak_kilobytes(server: ServerProcess) -> int:
+    assert server.process
+    text = Path(f"/proc/{server.process.pid}/status").read_text("ascii")
     return int(re.findall(r"VmHWM:\s+(\d+)", text)[0])
 
 
@@ -73,71 +73,71 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("target", ["/login", "/language", "/logout", "/api/batches", "/nowhere"])
 def test_a_large_body_before_the_login_is_refused_by_its_announced_length(
-    house: HouseProcess, target: str
+    server: ServerProcess, target: str
 ) -> None:
-    with connected(house) as line:
-        line.sendall(head(house, target, f"Content-Type: {_FORM}", f"Content-Length: {60 * _MEGABYTE}"))
+    with connected(server) as line:
+        line.sendall(head(server, target, f"Content-Type: {_FORM}", f"Content-Length: {60 * _MEGABYTE}"))
         assert status_of(line) in (403, 413)
 
 
-def test_a_large_body_before_the_login_takes_no_memory(house: HouseProcess) -> None:
-    before = peak_kilobytes(house)
+def test_a_large_body_before_the_login_takes_no_memory(server: ServerProcess) -> None:
+    before = peak_kilobytes(server)
     answer = requests.post(
-        f"{house.address}/login", b"a&" * 10 * _MEGABYTE, headers={"Content-Type": _FORM}, timeout=60
+        f"{server.address}/login", b"a&" * 10 * _MEGABYTE, headers={"Content-Type": _FORM}, timeout=60
     )
     assert answer.status_code == 413
     assert "一次最多 64 KB" in answer.text
-    assert peak_kilobytes(house) - before < 20_000
+    assert peak_kilobytes(server) - before < 20_000
 
 
-def test_a_chunked_body_before_the_login_is_refused_when_it_passes_the_limit(house: HouseProcess) -> None:
-    before = peak_kilobytes(house)
+def test_a_chunked_body_before_the_login_is_refused_when_it_passes_the_limit(server: ServerProcess) -> None:
+    before = peak_kilobytes(server)
     pieces = (b"a&" * 32 * 1024 for _ in range(320))
-    answer = requests.post(f"{house.address}/login", pieces, headers={"Content-Type": _FORM}, timeout=60)
+    answer = requests.post(f"{server.address}/login", pieces, headers={"Content-Type": _FORM}, timeout=60)
     assert answer.status_code == 413
-    assert peak_kilobytes(house) - before < 20_000
+    assert peak_kilobytes(server) - before < 20_000
 
 
-def test_who_asks_before_sending_a_large_body_is_refused_at_once(house: HouseProcess) -> None:
-    with connected(house) as line:
-        line.sendall(head(house, "/login", "Expect: 100-continue", f"Content-Length: {60 * _MEGABYTE}"))
+def test_who_asks_before_sending_a_large_body_is_refused_at_once(server: ServerProcess) -> None:
+    with connected(server) as line:
+        line.sendall(head(server, "/login", "Expect: 100-continue", f"Content-Length: {60 * _MEGABYTE}"))
         assert status_of(line) == 413
 
 
-def test_who_is_logged_in_may_send_more_and_is_told_the_limit(house: HouseProcess) -> None:
+def test_who_is_logged_in_may_send_more_and_is_told_the_limit(server: ServerProcess) -> None:
     with requests.Session() as person:
-        person.post(f"{house.address}/login", data={"password": PASSWORD}, timeout=60)
+        person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
         large = {"file": ("x.png", bytes(3 * _MEGABYTE))}
-        answer = person.post(f"{house.address}/api/sample-images", files=large, timeout=60)
+        answer = person.post(f"{server.address}/api/sample-images", files=large, timeout=60)
         assert answer.status_code == 400
         too_large = {"file": ("x.png", bytes(65 * _MEGABYTE))}
-        answer = person.post(f"{house.address}/api/sample-images", files=too_large, timeout=60)
+        answer = person.post(f"{server.address}/api/sample-images", files=too_large, timeout=60)
         assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
         assert "一次最多 64 MB" in answer.json()["error"]
 
 
-def test_a_second_request_sent_before_the_first_answer_is_left_unanswered(house: HouseProcess) -> None:
-    with connected(house) as line, closing(line.makefile("rb")) as answers:
-        line.sendall(head(house, "/login", method="GET") * 50)
+def test_a_second_request_sent_before_the_first_answer_is_left_unanswered(server: ServerProcess) -> None:
+    with connected(server) as line, closing(line.makefile("rb")) as answers:
+        line.sendall(head(server, "/login", method="GET") * 50)
         text = answers.read()
     assert text.count(b"HTTP/1.1 200 OK") == 1
     assert b"Connection: close" in text
 
 
-def test_a_page_is_answered_while_every_connection_is_taken(house: HouseProcess) -> None:
+def test_a_page_is_answered_while_every_connection_is_taken(server: ServerProcess) -> None:
     with ExitStack() as held:
-        lines = [held.enter_context(connected(house)) for _ in range(http_server.MAX_CONNECTIONS + 40)]
-        assert requests.get(f"{house.address}/login", timeout=60).status_code == 200
+        lines = [held.enter_context(connected(server)) for _ in range(http_server.MAX_CONNECTIONS + 40)]
+        assert requests.get(f"{server.address}/login", timeout=60).status_code == 200
         assert is_closed(lines[0])
 
 
 @contextmanager
-def archives(house: HouseProcess, cookie: str, count: int) -> Iterator[list[socket.socket]]:
+def archives(server: ServerProcess, cookie: str, count: int) -> Iterator[list[socket.socket]]:
     """Connections that have asked for the ZIP and read nothing of it."""
     with ExitStack() as held:
-        lines = [held.enter_context(connected(house, receives=4096)) for _ in range(count)]
+        lines = [held.enter_context(connected(server, receives=4096)) for _ in range(count)]
         for line in lines:
-            line.sendall(head(house, "/api/records/archive.zip", f"Cookie: {cookie}", method="GET"))
+            line.sendall(head(server, "/api/records/archive.zip", f"Cookie: {cookie}", method="GET"))
         yield lines
 
 
@@ -153,39 +153,39 @@ def fill(home: Path) -> None:
             )
 
 
-def test_slow_readers_of_archives_leave_threads_for_pages(house: HouseProcess) -> None:
-    fill(house.home)
+def test_slow_readers_of_archives_leave_threads_for_pages(server: ServerProcess) -> None:
+    fill(server.home)
     with requests.Session() as person:
-        person.post(f"{house.address}/login", data={"password": PASSWORD}, timeout=60)
+        person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
         cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
-        with archives(house, cookie, 8) as lines:
+        with archives(server, cookie, 8) as lines:
             statuses = sorted(status_of(line) for line in lines)
             assert statuses == [200] * 2 + [503] * 6
-            assert person.get(f"{house.address}/records", timeout=60).status_code == 200
-        archive = f"{house.address}/api/records/archive.zip"
+            assert person.get(f"{server.address}/records", timeout=60).status_code == 200
+        archive = f"{server.address}/api/records/archive.zip"
         wait_until(lambda: person.head(archive, timeout=60).status_code == 200)  # the readers are gone
         assert len(person.get(archive, timeout=60).content) > 30 * _MEGABYTE
 
 
-def test_busy_downloads_say_when_to_ask_again(house: HouseProcess) -> None:
-    fill(house.home)
+def test_busy_downloads_say_when_to_ask_again(server: ServerProcess) -> None:
+    fill(server.home)
     with requests.Session() as person:
-        person.post(f"{house.address}/login", data={"password": PASSWORD}, timeout=60)
+        person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
         cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
-        with archives(house, cookie, 2) as lines:
+        with archives(server, cookie, 2) as lines:
             assert [status_of(line) for line in lines] == [200, 200]
-            refused = person.get(f"{house.address}/api/records/archive.zip", timeout=60)
+            refused = person.get(f"{server.address}/api/records/archive.zip", timeout=60)
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
             assert "下载" in refused.json()["error"]
 
 
-def test_no_page_waits_for_the_hash_of_many_guesses(house: HouseProcess) -> None:
+def test_no_page_waits_for_the_hash_of_many_guesses(server: ServerProcess) -> None:
     body = b"password=guess"
     with ExitStack() as held:
-        lines = [held.enter_context(connected(house)) for _ in range(40)]
+        lines = [held.enter_context(connected(server)) for _ in range(40)]
         for line in lines:
             length = f"Content-Length: {len(body)}"
-            line.sendall(head(house, "/login", f"Content-Type: {_FORM}", length) + body)
+            line.sendall(head(server, "/login", f"Content-Type: {_FORM}", length) + body)
         statuses = [status_of(line) for line in lines]
     assert set(statuses) <= {403, 429}
     assert statuses.count(429) >= 30

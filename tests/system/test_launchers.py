@@ -13,7 +13,7 @@ import pytest
 
 import web_app
 from app.system import process
-from tests.house_process import free_port, served
+from tests.server_process import free_port, running_server
 
 ROOT = Path(__file__).parents[2]
 BAT = ROOT / "start.bat"
@@ -257,6 +257,8 @@ def test_told_to_open_it_opens_a_browser_at_its_own_address(tmp_path: Path) -> N
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
     browser.chmod(0o755)
-    with served(tmp_path, "--open", image_model="demo", browser=f"{shlex.quote(str(browser))} %s") as house:
-        house.stop()
-    assert (tmp_path / "opened").read_text().strip() == f"http://localhost:{house.port}"
+    with running_server(
+        tmp_path, "--open", image_model="demo", browser=f"{shlex.quote(str(browser))} %s"
+    ) as server:
+        server.stop()
+    assert (tmp_path / "opened").read_text().strip() == f"http://localhost:{server.port}"

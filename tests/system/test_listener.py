@@ -15,7 +15,7 @@ import pytest
 
 from app.errors import SettingError
 from app.system import listener
-from tests.house_process import HouseProcess, free_port, served
+from tests.server_process import ServerProcess, free_port, running_server
 
 
 @contextmanager
@@ -144,16 +144,16 @@ def own_address() -> str:
 def start_another(home: Path, *arguments: str, **settings: object) -> tuple[int, str]:
     """-> exit code and what it printed, once it has ended by itself."""
     home.mkdir()
-    another = HouseProcess(home, *arguments, **settings)
+    another = ServerProcess(home, *arguments, **settings)
     with pytest.raises(AssertionError, match=r"端口|AI 图片生成器"):
         another.start()
     return another.wait(), another.log()
 
 
 def test_started_twice_it_says_that_it_runs_already_and_touches_nothing(tmp_path: Path) -> None:
-    with served(tmp_path) as house:
-        code, told = start_another(tmp_path / "second", port=house.port)
-    assert told.startswith(f"AI 图片生成器已经在运行，请在浏览器打开 http://localhost:{house.port}；")
+    with running_server(tmp_path) as server:
+        code, told = start_another(tmp_path / "second", port=server.port)
+    assert told.startswith(f"AI 图片生成器已经在运行，请在浏览器打开 http://localhost:{server.port}；")
     assert (code, told.count("\n")) == (1, 1)
     assert [path.name for path in (tmp_path / "second").iterdir()] == ["log.txt"]
 
@@ -162,9 +162,9 @@ def test_double_clicked_twice_it_opens_what_runs(tmp_path: Path) -> None:
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
     browser.chmod(0o755)
-    with served(tmp_path) as house:
+    with running_server(tmp_path) as server:
         code, _ = start_another(
-            tmp_path / "second", "--open", port=house.port, browser=f"{shlex.quote(str(browser))} %s"
+            tmp_path / "second", "--open", port=server.port, browser=f"{shlex.quote(str(browser))} %s"
         )
     assert code == 0
-    assert (tmp_path / "opened").read_text().strip() == f"http://localhost:{house.port}"
+    assert (tmp_path / "opened").read_text().strip() == f"http://localhost:{server.port}"

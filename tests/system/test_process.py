@@ -17,7 +17,7 @@ import web_app
 from app.config import Settings
 from app.system import process
 from app.worker.worker import Worker
-from tests.house_process import ROOT, HouseProcess, served
+from tests.server_process import ROOT, ServerProcess, running_server
 from tests.waiting import wait_until
 
 QUICK_EDIT, EXTENDED = 0x40, 0x80
@@ -106,11 +106,11 @@ def test_a_windows_console_that_closes_gives_time_to_put_work_down(
 
 
 def test_a_closed_window_stops_it_as_a_signal_does_though_it_says_so_twice(tmp_path: Path) -> None:
-    with served(tmp_path) as house:
-        house.tell_to_stop(signal.SIGHUP)
-        house.tell_to_stop(signal.SIGHUP)
-        assert house.wait() == 0
-        assert "马上退出；" not in house.log()
+    with running_server(tmp_path) as server:
+        server.tell_to_stop(signal.SIGHUP)
+        server.tell_to_stop(signal.SIGHUP)
+        assert server.wait() == 0
+        assert "马上退出；" not in server.log()
         assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
 
 
@@ -126,35 +126,35 @@ def test_nothing_that_is_heard_while_it_leaves_cuts_the_leaving_short(settings: 
 
 
 def test_a_terminal_that_is_closed_is_a_proper_end_though_nobody_reads_any_more(tmp_path: Path) -> None:
-    class InTerminal(HouseProcess):
+    class InTerminal(ServerProcess):
         program = ("-c", _IN_TERMINAL)
 
     ours, its = pty.openpty()
-    house = InTerminal(tmp_path, terminal=os.ttyname(its))
+    server = InTerminal(tmp_path, terminal=os.ttyname(its))
     try:
-        house.start()
+        server.start()
         os.close(its)
         os.close(ours)  # the system says SIGHUP, and what is written from now on fails
-        assert house.wait() == 0
+        assert server.wait() == 0
         assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
     finally:
-        house.kill()
+        server.kill()
 
 
 def test_told_to_outlive_its_window_it_does(tmp_path: Path) -> None:
-    class Outliving(HouseProcess):
+    class Outliving(ServerProcess):
         program = ("-c", _NOHUP)
 
-    house = Outliving(tmp_path)
+    server = Outliving(tmp_path)
     try:
-        house.start()
-        ignored = Path(f"/proc/{house.pid}/status").read_text("ascii").partition("SigIgn:")[2].split()[0]
+        server.start()
+        ignored = Path(f"/proc/{server.pid}/status").read_text("ascii").partition("SigIgn:")[2].split()[0]
         assert int(ignored, 16) >> (signal.SIGHUP - 1) & 1  # the system itself drops the signal
-        house.tell_to_stop(signal.SIGHUP)
-        assert house.get("/healthz")["stopping"] is False
-        assert house.stop() == 0
+        server.tell_to_stop(signal.SIGHUP)
+        assert server.get("/healthz")["stopping"] is False
+        assert server.stop() == 0
     finally:
-        house.kill()
+        server.kill()
 
 
 _SERVE = f"runpy.run_path({str(ROOT / 'web_app.py')!r}, run_name='__main__')"

@@ -1,6 +1,6 @@
 """The judge: looks at what a round left, from outside, and says every promise that was not kept.
 
-Reads the database file, the pictures and the service's own ledger; knows nothing of how the house works.
+Reads the database file, the pictures and the service's own ledger; knows nothing of how the server works.
 """
 
 from __future__ import annotations

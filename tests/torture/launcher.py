@@ -2,7 +2,7 @@
 and, where it is told so, kill -9 by its own hand at one step of its work.
 
     TORTURE_CLOCK   a file of eight bytes: seconds to add to the time
-    TORTURE_DIE     "moment:count", a moment of plan.HOUSE_MOMENTS
+    TORTURE_DIE     "moment:count", a moment of plan.SERVER_MOMENTS
     TORTURE_GRAVE   where it writes down whose step it was, before it dies
     TORTURE_LOCK    how often the database is locked when a line of the ledger is to be written
 """

@@ -27,8 +27,8 @@ WORDS = {
 }
 
 # A death by kill -9, in the words of the report. Of the first kind the launcher takes care, at a step of the
-# house; the second are told by the service; the third by the clock.
-HOUSE_MOMENTS = (
+# server; the second are told by the service; the third by the clock.
+SERVER_MOMENTS = (
     "claimed",
     "ledger written",
     "answer read",
@@ -170,7 +170,7 @@ def _draw_fault(dice: random.Random, row: int, step: str, kind: str) -> Fault:
 
 def _draw_deaths(dice: random.Random, service: str, rows: int, trouble: Trouble | None) -> list[Death]:
     number = dice.choice((0, 0, 1)) if trouble else dice.choice((0, 1, 1, 2, 3))
-    moments = [AT_RANDOM, AT_RANDOM, AT_RANDOM, TOLD_TO_STOP, *HOUSE_MOMENTS, *SERVICE_MOMENTS]
+    moments = [AT_RANDOM, AT_RANDOM, AT_RANDOM, TOLD_TO_STOP, *SERVER_MOMENTS, *SERVICE_MOMENTS]
     if "ticket" not in _kinds_of(service):
         moments = [moment for moment in moments if moment not in _OF_TICKETS]
     if service != "jimeng":

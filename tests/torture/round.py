@@ -25,12 +25,12 @@ from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import Call, FakeService
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 from tests.torture.judge import Ordered, judge, judge_deleted
 from tests.torture.plan import (
     AT_RANDOM,
-    HOUSE_MOMENTS,
     OF_THE_FILE,
+    SERVER_MOMENTS,
     SERVICE_MOMENTS,
     TOLD_TO_STOP,
     Death,
@@ -78,7 +78,7 @@ class Outcome:
     surprises: list[str] = field(default_factory=list)
 
 
-class Hurried(HouseProcess):
+class Hurried(ServerProcess):
     """The product in a hurry; see ``launcher``."""
 
     program = ("-m", "tests.torture.launcher")
@@ -91,7 +91,7 @@ class Hurried(HouseProcess):
     def begin(self, death: Death | None) -> None:
         """Start it, with a death to come or none; it may die before it answers."""
         self.grave.unlink(missing_ok=True)
-        die = f"{death.moment}:{death.count}" if death and death.moment in HOUSE_MOMENTS else ""
+        die = f"{death.moment}:{death.count}" if death and death.moment in SERVER_MOMENTS else ""
         self.variables |= {"TORTURE_DIE": die, "TORTURE_GRAVE": str(self.grave)}
         try:
             self.start()
@@ -134,12 +134,12 @@ class Round:
         self.kind = plan.trouble.kind if plan.trouble else ""
         self.place.prepare(self.kind)
         self.service = open_service(plan)
-        self.houses = [self._house(folder / f"house-{n}") for n in range(plan.servers)]
+        self.running_servers = [self._server(folder / f"server-{n}") for n in range(plan.servers)]
         self.deaths = list(plan.deaths)
         self.batch_id = ""
         self._lock = threading.Lock()
 
-    def _house(self, home: Path) -> Hurried:
+    def _server(self, home: Path) -> Hurried:
         home.mkdir()
         settings = self.service.settings(
             database_path=self.place.database,
@@ -168,16 +168,16 @@ class Round:
                     self._come_to_rest(storm)
             self._judge()
         finally:
-            for house in self.houses:
-                if not house.is_dead:
-                    house.kill()
+            for server in self.running_servers:
+                if not server.is_dead:
+                    server.kill()
             self.place.clear()
         self.outcome.seconds = time.monotonic() - started
         return self.outcome
 
     def alive(self) -> list[Hurried]:
         """The servers that run."""
-        return [house for house in self.houses if not house.is_dead]
+        return [server for server in self.running_servers if not server.is_dead]
 
     def _arm_faults(self) -> None:
         for fault in self.plan.faults:
@@ -204,8 +204,8 @@ class Round:
                 found[0].body["prompt"] if found and fields.get("task_id") else fields.get("prompt", "")
             )
 
-    def ask(self, house: Hurried) -> None:
-        """Hand the batch in, unless the house has it already."""
+    def ask(self, server: Hurried) -> None:
+        """Hand the batch in, unless the server has it already."""
         rows = [
             {
                 "prompt": self.plan.prompt(row),
@@ -215,15 +215,15 @@ class Round:
             for row in range(1, self.plan.rows + 1)
         ]
         try:
-            answer = house.post("/api/batches", {"rows": rows, "request_id": f"round {self.plan.number}"})
+            answer = server.post("/api/batches", {"rows": rows, "request_id": f"round {self.plan.number}"})
         except requests.RequestException:
-            assert house.dies_soon, house.log()
+            assert server.dies_soon, server.log()
         else:
             assert answer["success"], answer
 
     def ask_twice(self) -> None:
         """Hand the batch in twice more, at once, where it is known already."""
-        threads = [threading.Thread(target=self.ask, args=(house,)) for house in 2 * self.alive()]
+        threads = [threading.Thread(target=self.ask, args=(server,)) for server in 2 * self.alive()]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -256,18 +256,18 @@ class Round:
             return bool(records) and all(r["status"] not in ("queued", "running") for r in records)
         return False
 
-    def go_on(self, house: Hurried) -> None:
+    def go_on(self, server: Hurried) -> None:
         """Press 继续 when the batch is paused."""
         with contextlib.suppress(requests.RequestException):  # it may die at any time
-            batch = house.get(f"/api/batches/{self.batch_id}").get("batch")
+            batch = server.get(f"/api/batches/{self.batch_id}").get("batch")
             if batch and batch["status"] == "paused":
-                house.post(f"/api/batches/{self.batch_id}/resume")
+                server.post(f"/api/batches/{self.batch_id}/resume")
 
     def press(self, button: str, body: object = None) -> None:
         """A button of the batch, on the first server that runs."""
-        for house in self.alive()[:1]:
+        for server in self.alive()[:1]:
             with contextlib.suppress(requests.RequestException):
-                house.post(f"/api/batches/{self.batch_id}/{button}", body)
+                server.post(f"/api/batches/{self.batch_id}/{button}", body)
 
     def _come_to_rest(self, storm: Storm) -> None:
         """No fault any more: everything ends by itself, and what can be collected by hand is."""
@@ -284,9 +284,9 @@ class Round:
 
     def _stop(self, storm: Storm) -> None:
         storm.look_back()
-        for house in self.alive():
-            code = house.stop()
-            is_planned = code == -signal.SIGKILL and house.grave.exists()  # its step came only now
+        for server in self.alive():
+            code = server.stop()
+            is_planned = code == -signal.SIGKILL and server.grave.exists()  # its step came only now
             if code and not is_planned:
                 self.outcome.breaches.append(f"told to stop it ended with {code}")
 
@@ -294,14 +294,14 @@ class Round:
         deadline = time.monotonic() + CALM_SECONDS
         while True:
             storm.mourn()
-            if self.is_over() and len(self.alive()) == len(self.houses):
+            if self.is_over() and len(self.alive()) == len(self.running_servers):
                 return
             if time.monotonic() > deadline:
                 self.outcome.breaches.append(f"no end after {CALM_SECONDS:.0f} quiet seconds")
                 return
             if not self.batch_id:
-                self.ask(self.houses[0])
-            self.go_on(self.houses[0])
+                self.ask(self.running_servers[0])
+            self.go_on(self.running_servers[0])
             time.sleep(0.1)
 
     def _judge(self) -> None:
@@ -329,8 +329,8 @@ class Round:
         ]
         for fallen in outcome.fallen:
             fallen.ended = {i: _end_after(how, records[i]) for i, how in fallen.in_hand.items()}
-        for house in self.houses:
-            outcome.surprises += surprises_in(house.log())
+        for server in self.running_servers:
+            outcome.surprises += surprises_in(server.log())
 
 
 class Storm:
@@ -362,7 +362,7 @@ class Storm:
             return Befalling(begin=self.stage.ask_twice, end=lambda: None)
         if trouble.kind == "batch cancelled":
             return Befalling(begin=lambda: self.stage.press("cancel"), end=lambda: None)
-        found = open_trouble(trouble, self.stage.place, lambda: [house.pid for house in self.stage.alive()])
+        found = open_trouble(trouble, self.stage.place, lambda: [server.pid for server in self.stage.alive()])
         if found is None:
             self.stage.outcome.impossible = trouble.kind
         return found
@@ -370,11 +370,11 @@ class Storm:
     def rage(self) -> None:
         """Until every death was died and the trouble is through, or nothing is left that it could hit."""
         self._next_death()
-        self.stage.houses[0].begin(self.death)
+        self.stage.running_servers[0].begin(self.death)
         self._arm_timer()
-        self.stage.ask(self.stage.houses[0])
-        for house in self.stage.houses[1:]:
-            house.begin(None)
+        self.stage.ask(self.stage.running_servers[0])
+        for server in self.stage.running_servers[1:]:
+            server.begin(None)
         until = time.monotonic() + STORM_SECONDS
         while time.monotonic() < until and not (self.is_through and self.death is None):
             self._befall()
@@ -387,8 +387,8 @@ class Storm:
             if self.stage.is_over():
                 break
             if self.begun is None or self.is_through:
-                for house in self.stage.alive()[:1]:
-                    self.stage.go_on(house)
+                for server in self.stage.alive()[:1]:
+                    self.stage.go_on(server)
             time.sleep(0.03)
         if self.begun is not None and not self.is_through:
             self._pass()
@@ -442,39 +442,39 @@ class Storm:
 
     def mourn(self) -> None:
         """See whether the first server is dead or due; write down what it had in hand; start what is dead."""
-        house, death = self.stage.houses[0], self.death
-        if self.due is not None and time.monotonic() > self.due and not house.is_dead and death:
+        server, death = self.stage.running_servers[0], self.death
+        if self.due is not None and time.monotonic() > self.due and not server.is_dead and death:
             self.due = None
-            house.kill() if death.moment == AT_RANDOM else house.stop()
-        if house.is_dead and death is not None:
-            self.stage.outcome.fallen.append(self._fallen(house, death))
+            server.kill() if death.moment == AT_RANDOM else server.stop()
+        if server.is_dead and death is not None:
+            self.stage.outcome.fallen.append(self._fallen(server, death))
             time.sleep(death.pause)
             self._next_death()
         if self.begun is not None and not self.is_through:
             return  # in the midst of trouble a start may be refused
-        for each in self.stage.houses:
+        for each in self.stage.running_servers:
             if each.is_dead:
-                each.begin(self.death if each is house else None)
+                each.begin(self.death if each is server else None)
                 self._arm_timer()
 
-    def _fallen(self, house: Hurried, death: Death) -> Fallen:
+    def _fallen(self, server: Hurried, death: Death) -> Fallen:
         fallen = Fallen(moment=death.moment)
         with contextlib.suppress(sqlite3.OperationalError):
             for record in self.stage.look():
-                if f"-{house.pid}-" in (record["lease_owner"] or ""):
+                if f"-{server.pid}-" in (record["lease_owner"] or ""):
                     kind = "ticket" if record["ticket"] else "in doubt" if record["sent"] else "not sent"
                     fallen.in_hand[record["id"]] = kind
-                if self._is_very(house, record):
+                if self._is_very(server, record):
                     fallen.very = record["id"]
         return fallen
 
-    def _is_very(self, house: Hurried, record: dict[str, Any]) -> bool:
+    def _is_very(self, server: Hurried, record: dict[str, Any]) -> bool:
         """Whether it was this record's step at which the server died."""
         if self.told is not None and self.told.moment:
             return bool(record["prompt"] == self.told.moment)
-        if not house.grave.exists():
+        if not server.grave.exists():
             return False
-        told = json.loads(house.grave.read_text("utf-8"))
+        told = json.loads(server.grave.read_text("utf-8"))
         return told.get("record") == record["id"] or told.get("words") in (
             record["prompt"],
             record["file_stem"],
@@ -491,7 +491,7 @@ class Storm:
                 return
         self.told = Fallen(moment=self.stage.prompt_of(call))
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.stage.houses[0].pid, signal.SIGKILL)
+            os.kill(self.stage.running_servers[0].pid, signal.SIGKILL)
 
 
 def _moment(moment: str, call: Call) -> str:

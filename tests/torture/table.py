@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from tests.torture.plan import AT_RANDOM, HOUSE_MOMENTS, SERVICE_MOMENTS, TOLD_TO_STOP, TROUBLES
+from tests.torture.plan import AT_RANDOM, SERVER_MOMENTS, SERVICE_MOMENTS, TOLD_TO_STOP, TROUBLES
 from tests.torture.round import Fallen, Outcome
 
 Rows = list[tuple[object, ...]]
@@ -16,7 +16,7 @@ _STEPS = {
     "picture": "the download",
     "prompt": "the picture itself (a word in the prompt)",
 }
-MOMENTS = (*HOUSE_MOMENTS, *SERVICE_MOMENTS, AT_RANDOM, TOLD_TO_STOP)
+MOMENTS = (*SERVER_MOMENTS, *SERVICE_MOMENTS, AT_RANDOM, TOLD_TO_STOP)
 WITH_TICKET = ("jimeng", "seedream", "openai-url")
 
 

@@ -520,7 +520,7 @@ def test_the_top_bar_counts_generating_and_waiting_pictures_apart(
     assert "等待 2" in status
 
 
-def test_the_state_of_the_house_is_sent_again_only_when_it_changed(client: FlaskClient) -> None:
+def test_the_server_status_is_sent_again_only_when_it_changed(client: FlaskClient) -> None:
     first = client.get("/live/status")
     known = {"If-None-Match": first.headers["ETag"]}
     assert client.get("/live/status", headers=known).status_code == 304

@@ -323,17 +323,17 @@ def test_pictures_that_somebody_has_open_hold_up_no_others_and_are_logged_once(
     for days_ago, record_id in enumerate(reversed([*held, free]), 31):
         shelf.throw_away(record_id, days_ago)
     caplog.set_level("INFO")
-    housework = Worker(shelf.settings, generator.open_provider(shelf.settings)).maintenance
+    maintenance = Worker(shelf.settings, generator.open_provider(shelf.settings)).maintenance
     with monkeypatch.context() as patched:
         hold(patched, "unlink", which="占用")
-        assert [housework.empty_trash(shelf.db) for _ in range(3)] == [1, 0, 0]
+        assert [maintenance.empty_trash(shelf.db) for _ in range(3)] == [1, 0, 0]
     assert not shelf.path("空着.png").exists()
     assert all(shelf.thumbnail(record_id).exists() for record_id in held)
     assert [line for line in caplog.messages if "not_removed" in line] == [
         f"event=not_removed record={record_id}" for record_id in held
     ]
-    assert housework.empty_trash(shelf.db) == 100
-    assert housework.empty_trash(shelf.db) == 1
+    assert maintenance.empty_trash(shelf.db) == 100
+    assert maintenance.empty_trash(shelf.db) == 1
 
 
 def test_the_trash_is_emptied_in_bounded_steps(shelf: Shelf) -> None:

@@ -1,4 +1,4 @@
-"""The house under calls that make no sense: it answers each, soon, in a sentence, and is whole afterwards.
+"""The server under calls that make no sense: it answers each, soon, in a sentence, and is whole afterwards.
 
 ``make fuzz CALLS=20000`` asks more than the fixed few hundred of every test run, and other ones each time.
 """
@@ -28,7 +28,7 @@ from app.system import listener
 from app.web.api.openapi.document import document
 from tests.described import Document, Operation
 from tests.fuzzing import PNG, Call, Known, calls
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 from web_app import create_app
 
 ASKED = os.environ.get("FUZZ_CALLS")
@@ -44,15 +44,15 @@ REFUSALS = {400, 403, 404, 405, 409, 412, 413, 415, 416}
 
 @dataclass
 class Wire:
-    """A house that runs, asked over one connection after another; keeps count."""
+    """A server that runs, asked over one connection after another; keeps count."""
 
-    house: HouseProcess
+    server: ServerProcess
     known: Known = field(default_factory=Known)
     statuses: Counter[int] = field(default_factory=Counter)
     slowest: float = 0.0
 
     def __post_init__(self) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.house.port, timeout=LONGEST_SECONDS)
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=LONGEST_SECONDS)
 
     def ask(self, call: Call) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and content of the answer."""
@@ -60,7 +60,7 @@ class Wire:
         try:
             status, headers, content = self._exchange(call)
         except (http.client.HTTPException, ConnectionError, TimeoutError) as problem:
-            pytest.fail(f"no answer ({problem!r}) to {call}\n{self.house.log()[-3000:]}")
+            pytest.fail(f"no answer ({problem!r}) to {call}\n{self.server.log()[-3000:]}")
         self.slowest = max(self.slowest, time.monotonic() - began)
         self.statuses[status] += 1
         return status, headers, content
@@ -68,7 +68,7 @@ class Wire:
     def _exchange(self, call: Call) -> tuple[int, dict[str, str], bytes]:
         wire = self.connection
         wire.putrequest(call.method, call.target, skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": f"127.0.0.1:{self.house.port}", **dict(call.headers)}.items():
+        for name, value in {"Host": f"127.0.0.1:{self.server.port}", **dict(call.headers)}.items():
             wire.putheader(name, value.encode("latin-1"))
         if call.content is not None:
             wire.putheader("Content-Length", str(len(call.content)))
@@ -86,8 +86,8 @@ class Wire:
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     home = tmp_path_factory.mktemp("fuzz")
-    with served(home, image_model="demo", model_concurrency=2, **SECRETS) as house:
-        wire = Wire(house)
+    with running_server(home, image_model="demo", model_concurrency=2, **SECRETS) as server:
+        wire = Wire(server)
         furnish(wire)
         yield wire
         wire.connection.close()
@@ -95,10 +95,10 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 def furnish(wire: Wire) -> None:
     """Things to name in calls."""
-    house = wire.house
-    made = house.post("/api/batch-generate", {"prompt": "猫", "resolution": "1K", "num_images": 2})
+    server = wire.server
+    made = server.post("/api/batch-generate", {"prompt": "猫", "resolution": "1K", "num_images": 2})
     files = {"file": ("红茶.png", PNG)}
-    kept = requests.post(f"{house.address}/api/sample-images", files=files, timeout=30).json()
+    kept = requests.post(f"{server.address}/api/sample-images", files=files, timeout=30).json()
     wire.known.values = {
         "batch_id": [made["batch_id"]],
         "record_id": [str(image["record_id"]) for image in made["images"]],
@@ -108,16 +108,16 @@ def furnish(wire: Wire) -> None:
     }
 
 
-def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, house: HouseProcess) -> None:
+def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, server: ServerProcess) -> None:
     """What has to be true of every answer."""
     path = unquote(urlsplit(call.target).path)
     operation = TOLD.find(call.method, path)
     text = content.decode("utf-8", "replace") if "image" not in headers.get("Content-Type", "") else ""
     if path == "/model":  # the page names the file that settings are read from
-        text = text.replace(str(house.home / ".env"), "")
+        text = text.replace(str(server.home / ".env"), "")
     made_nothing = status == 502 and path == "/api/batch-generate" and '"errors"' in text
-    assert status < 400 or status in REFUSALS or made_nothing, f"{status}: {call}\n{house.log()[-3000:]}"
-    for word in (SECRET, str(house.home), "Traceback", 'File "', "sqlite", "werkzeug"):
+    assert status < 400 or status in REFUSALS or made_nothing, f"{status}: {call}\n{server.log()[-3000:]}"
+    for word in (SECRET, str(server.home), "Traceback", 'File "', "sqlite", "werkzeug"):
         assert word not in text + str(headers), f"{word!r} in the answer to {call}"
     if text.endswith(f"(generated by {listener.NAME})"):  # no HTTP at all
         assert status in (400, 413, 431)
@@ -126,7 +126,7 @@ def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, ho
     assert headers["X-Content-Type-Options"] == "nosniff"
     if status in (301, 302, 303, 308):
         known_host = next(
-            (value for name, value in call.headers if name == "Host"), f"127.0.0.1:{house.port}"
+            (value for name, value in call.headers if name == "Host"), f"127.0.0.1:{server.port}"
         )
         assert urlsplit(headers["Location"]).netloc in ("", known_host.lower()), f"{headers} for {call}"
     elif status >= 400 and path.startswith("/api/") and call.method != "HEAD":
@@ -168,7 +168,7 @@ def pages(tmp: Path) -> list[Operation]:
 @given(data=st.data())
 def test_no_call_of_the_document_is_met_with_anything_but_an_answer(wire: Wire, data: st.DataObject) -> None:
     call = data.draw(calls(TOLD, TOLD.operations, wire.known))
-    look_at(call, *wire.ask(call), wire.house)
+    look_at(call, *wire.ask(call), wire.server)
 
 
 def test_no_address_of_a_page_is_met_with_anything_but_an_answer(wire: Wire, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_no_address_of_a_page_is_met_with_anything_but_an_answer(wire: Wire, tmp
     @given(data=st.data())
     def ask(data: st.DataObject) -> None:
         call = data.draw(calls(TOLD, routes, wire.known))
-        look_at(call, *wire.ask(call), wire.house)
+        look_at(call, *wire.ask(call), wire.server)
 
     ask()
 
@@ -200,7 +200,7 @@ def test_no_address_of_a_page_is_met_with_anything_but_an_answer(wire: Wire, tmp
     ],
 )
 def test_what_is_hardly_http_does_not_keep_the_others_waiting(wire: Wire, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", wire.house.port), timeout=60) as broken:
+    with socket.create_connection(("127.0.0.1", wire.server.port), timeout=60) as broken:
         broken.sendall(sent)
         broken.shutdown(socket.SHUT_WR)
         answer = broken.recv(65_536)
@@ -209,22 +209,22 @@ def test_what_is_hardly_http_does_not_keep_the_others_waiting(wire: Wire, sent: 
     assert wire.ask(Call("GET", "/api/models"))[0] == 200
 
 
-def test_afterwards_the_house_is_whole(wire: Wire) -> None:
+def test_the_server_is_intact_after_fuzzing(wire: Wire) -> None:
     assert wire.ask(Call("GET", "/healthz"))[0] == 200
-    assert wire.house.stop() == 0
-    log = wire.house.log()
+    assert wire.server.stop() == 0
+    log = wire.server.log()
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:4000]
     assert SECRET not in log
-    with closing(sqlite3.connect(wire.house.home / "generation_records.db")) as db:
+    with closing(sqlite3.connect(wire.server.home / "generation_records.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
         kept = {
             name for (name,) in db.execute("SELECT filename FROM generation_records WHERE filename <> ''")
         }
         assert not any(SECRET in line for line in db.iterdump())
-    there = {path.name for path in (wire.house.home / "output").iterdir() if path.is_file()}
+    there = {path.name for path in (wire.server.home / "output").iterdir() if path.is_file()}
     assert kept == there
     total = sum(wire.statuses.values())
     told = ", ".join(f"{number} × {status}" for status, number in sorted(wire.statuses.items()))
     print(f"\n{total} calls answered: {told}; the slowest took {wire.slowest:.2f} s")  # noqa: T201
-    wire.house.start()
+    wire.server.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 from tests.waiting import wait_until
 
 _BIG = b"\0" * 2_000_000  # more than the server holds in memory while it comes
@@ -15,46 +15,48 @@ _HEAD = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="cut.pn
 
 
 def test_an_upload_that_breaks_off_leaves_nothing_in_the_folder(tmp_path: Path) -> None:
-    with served(tmp_path, image_model="demo", tmpdir=_empty(tmp_path / "tmp")) as house:
-        _break_off(house)
-        assert house.get("/api/sample-images")["images"] == []
+    with running_server(tmp_path, image_model="demo", tmpdir=_empty(tmp_path / "tmp")) as server:
+        _break_off(server)
+        assert server.get("/api/sample-images")["images"] == []
         assert _files(tmp_path / "samples") == []
         assert _files(tmp_path / "tmp") == []
-        assert "Traceback" not in house.log()
+        assert "Traceback" not in server.log()
 
 
 def test_an_upload_that_breaks_off_leaves_nothing_in_the_bucket(tmp_path: Path) -> None:
     with (
         FakeOss() as oss,
-        served(tmp_path, image_model="demo", tmpdir=_empty(tmp_path / "tmp"), **oss.settings()) as house,
+        running_server(
+            tmp_path, image_model="demo", tmpdir=_empty(tmp_path / "tmp"), **oss.settings()
+        ) as server,
     ):
-        _break_off(house)
-        assert house.get("/api/sample-images")["images"] == []
+        _break_off(server)
+        assert server.get("/api/sample-images")["images"] == []
         assert (oss.objects, oss.count("put")) == ({}, 0)
         assert _files(tmp_path / "tmp") == []
-        assert "Traceback" not in house.log()
+        assert "Traceback" not in server.log()
 
 
-def _break_off(house: HouseProcess) -> None:
+def _break_off(server: ServerProcess) -> None:
     """Send all but the end of a picture; the connection goes once the server holds what came."""
     content = _HEAD + drawn("png", size=(40, 30)) + _BIG
     request = (
-        f"POST /api/sample-images HTTP/1.1\r\nHost: localhost:{house.port}\r\n"
+        f"POST /api/sample-images HTTP/1.1\r\nHost: localhost:{server.port}\r\n"
         f"Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: {len(content) + 100}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", house.port), timeout=60) as line:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as line:
         line.sendall(request.encode() + content)
-        wait_until(lambda: _waits_on_disk(house))
-    wait_until(lambda: not _waits_on_disk(house))
+        wait_until(lambda: _waits_on_disk(server))
+    wait_until(lambda: not _waits_on_disk(server))
 
 
-def _waits_on_disk(house: HouseProcess) -> bool:
+def _waits_on_disk(server: ServerProcess) -> bool:
     """Whether the server holds part of a request in a file: nameless, it is seen only in what is open."""
-    assert house.process is not None
-    place, sizes = Path(f"/proc/{house.process.pid}/fd"), []
+    assert server.process is not None
+    place, sizes = Path(f"/proc/{server.process.pid}/fd"), []
     for held in place.iterdir():
         with suppress(OSError):  # closed this very moment
-            if str(held.readlink()).startswith(f"{house.home / 'tmp'}{os.sep}"):
+            if str(held.readlink()).startswith(f"{server.home / 'tmp'}{os.sep}"):
                 sizes.append(held.stat().st_size)
     return any(sizes)
 

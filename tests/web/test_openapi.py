@@ -34,7 +34,7 @@ PNG = drawn("PNG", size=(40, 30))
 
 
 @dataclass
-class House:
+class App:
     """The app at work, with a finished batch, a record to lose and a reference image."""
 
     client: FlaskClient
@@ -46,8 +46,8 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    home = tmp_path_factory.mktemp("house")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    home = tmp_path_factory.mktemp("server")
     settings = Settings(
         database_path=home / "records.db", output_dir=home / "output", samples_dir=home / "samples"
     )
@@ -57,25 +57,25 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     made = client.post("/api/batch-generate", json={"prompt": "猫", "resolution": "1K", "num_images": 2})
     images = made.get_json()["images"]
     added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红茶.png")}).get_json()
-    house = House(client, made.get_json()["batch_id"])
-    house.record_id, house.doomed_id = images[0]["record_id"], images[1]["record_id"]
-    house.filename, house.key = images[0]["filename"], added["images"][0]["key"]
-    yield house
+    app = App(client, made.get_json()["batch_id"])
+    app.record_id, app.doomed_id = images[0]["record_id"], images[1]["record_id"]
+    app.filename, app.key = images[0]["filename"], added["images"][0]["key"]
+    yield app
     assert worker.stop(10)
 
 
-Ask = Callable[[House], Any]
+Ask = Callable[[App], Any]
 
 
 def a_file(content: bytes = PNG, name: str = "红茶.png") -> dict[str, Any]:
     return {"data": {"file": (io.BytesIO(content), name)}}
 
 
-def a_waiting_record(house: House) -> dict[str, Any]:
+def a_waiting_record(app: App) -> dict[str, Any]:
     """The last of a batch that was paused before its turn came."""
     rows = [{"prompt": "猫", "resolution": "1K", "num_images": 10}] * 3
-    made = house.client.post("/api/batches", json={"rows": rows}).get_json()
-    house.client.post(f"/api/batches/{made['batch_id']}/pause")
+    made = app.client.post("/api/batches", json={"rows": rows}).get_json()
+    app.client.post(f"/api/batches/{made['batch_id']}/pause")
     return {"record_id": made["records"][-1]}
 
 
@@ -135,15 +135,15 @@ GOOD: dict[str, Ask] = {
 }
 
 
-def ask(house: House, operation: Operation, **how: Any) -> Any:
+def ask(app: App, operation: Operation, **how: Any) -> Any:
     names = {
-        "batch_id": house.batch_id,
-        "record_id": house.record_id,
-        "key": house.key,
-        "name": house.filename,
+        "batch_id": app.batch_id,
+        "record_id": app.record_id,
+        "key": app.key,
+        "name": app.filename,
     }
     path = operation.path.format(**{name: how.pop(name, value) for name, value in names.items()})
-    return house.client.open(path, method=operation.method.upper(), buffered=True, **how)
+    return app.client.open(path, method=operation.method.upper(), buffered=True, **how)
 
 
 def name_of(operation: Operation) -> str:
@@ -168,14 +168,14 @@ def test_every_route_is_described_and_everything_described_is_a_route(settings: 
     assert described == routes(settings), "see app/web/api/openapi/paths.py"
 
 
-def test_it_is_served_as_json_small_and_asked_for_anew(house: House) -> None:
-    answer = house.client.get("/api/openapi.json", headers={"Accept-Encoding": "gzip"})
+def test_it_is_served_as_json_small_and_asked_for_anew(app: App) -> None:
+    answer = app.client.get("/api/openapi.json", headers={"Accept-Encoding": "gzip"})
     assert answer.content_type == "application/json"
     assert len(answer.data) < 8_000
     told = json.loads(gzip.decompress(answer.data))
     assert told["openapi"] == "3.1.0"
     assert told["paths"].keys() == TOLD.fields["paths"].keys()
-    again = house.client.get("/api/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
+    again = app.client.get("/api/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status_code == 304
 
 
@@ -196,15 +196,15 @@ def test_the_names_in_an_address_are_described() -> None:
 
 
 @pytest.mark.parametrize("operation", TOLD.operations, ids=name_of)
-def test_an_answer_to_a_good_call_is_as_described(house: House, operation: Operation) -> None:
-    answer = ask(house, operation, **GOOD[name_of(operation)](house))
+def test_an_answer_to_a_good_call_is_as_described(app: App, operation: Operation) -> None:
+    answer = ask(app, operation, **GOOD[name_of(operation)](app))
     assert answer.status_code < 300, answer.text
     assert TOLD.problems(operation, answer.status_code, dict(answer.headers), answer.data) == []
 
 
 @pytest.mark.parametrize("operation", TOLD.operations, ids=name_of)
-def test_a_refusal_is_as_described(house: House, operation: Operation) -> None:
-    answer = ask(house, operation, headers={"Host": "evil.example"})
+def test_a_refusal_is_as_described(app: App, operation: Operation) -> None:
+    answer = ask(app, operation, headers={"Host": "evil.example"})
     assert answer.status_code == 403
     assert TOLD.problems(operation, 403, dict(answer.headers), answer.data) == []
 
@@ -228,9 +228,9 @@ def test_a_refusal_is_as_described(house: House, operation: Operation) -> None:
         ("get /thumbnails/{record_id}", {"record_id": 2**62}, 404),
     ],
 )
-def test_a_complaint_is_as_described(house: House, operation: str, how: dict[str, Any], status: int) -> None:
+def test_a_complaint_is_as_described(app: App, operation: str, how: dict[str, Any], status: int) -> None:
     found = next(one for one in TOLD.operations if name_of(one) == operation)
-    answer = ask(house, found, **how)
+    answer = ask(app, found, **how)
     assert answer.status_code == status, answer.text
     assert TOLD.problems(found, status, dict(answer.headers), answer.data) == []
 
@@ -250,13 +250,13 @@ PICTURE = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5
     ],
 )
 def test_a_missing_picture_is_a_page_only_for_a_browser_that_opens_it(
-    house: House, path: str, accept: str, kind: str
+    app: App, path: str, accept: str, kind: str
 ) -> None:
-    answer = house.client.get(path, headers={"Accept": accept} if accept else {})
+    answer = app.client.get(path, headers={"Accept": accept} if accept else {})
     assert (answer.status_code, answer.mimetype) == (404, kind)
 
 
-def test_what_is_wrong_with_the_house_is_told_as_described(settings: Settings) -> None:
+def test_server_errors_match_the_document(settings: Settings) -> None:
     answer = create_app(settings).test_client().get("/healthz")  # whose worker was not started
     found = next(one for one in TOLD.operations if name_of(one) == "get /healthz")
     assert answer.status_code == 503
@@ -279,15 +279,13 @@ def test_what_is_wrong_with_the_house_is_told_as_described(settings: Settings) -
         ({"prompt": "猫", "sample_images": [{"url": "u", "filename": "f"}] * 5}, False),
     ],
 )
-def test_what_the_document_allows_of_a_row_is_what_the_house_takes(
-    row: dict[str, Any], is_fine: bool
-) -> None:
+def test_the_app_accepts_exactly_the_rows_the_document_allows(row: dict[str, Any], is_fine: bool) -> None:
     request, _ = ImageRequest.read(row)
     assert (request is not None) is is_fine
     assert (TOLD.complaints(TOLD.schemas["Row"], row) == []) is is_fine
 
 
-def test_the_bound_of_a_batch_is_the_houses_own() -> None:
+def test_the_documented_batch_limit_is_the_one_enforced() -> None:
     posted = next(one for one in TOLD.operations if name_of(one) == "post /api/batches")
     rows = posted.bodies["application/json"]["properties"]["rows"]
     assert (rows["minItems"], rows["maxItems"]) == (1, MAX_ROWS_A_BATCH)

@@ -21,7 +21,7 @@ ROWS = [
 
 @pytest.fixture
 def client(settings: Settings, db: database.Connection) -> Iterator[FlaskClient]:
-    """A visitor to a house with three records that have ended, and one that has not."""
+    """A visitor to a server with three records that have ended, and one that has not."""
     db.executemany(
         """
         INSERT INTO generation_records (prompt, status, aspect_ratio, resolution, model, error)

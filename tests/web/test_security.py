@@ -19,7 +19,7 @@ import generator
 from app.config import Settings
 from app.worker.worker import Worker
 from tests.drawn import drawn
-from tests.house_process import HouseProcess
+from tests.server_process import ServerProcess
 from web_app import create_app
 
 PNG = drawn("PNG", size=(40, 30))
@@ -58,12 +58,12 @@ def client(settings: Settings) -> FlaskClient:
 
 @pytest.fixture
 def locked(settings: Settings) -> FlaskClient:
-    """A house with a password, before somebody who has not given it."""
+    """A server with a password, before somebody who has not given it."""
     return create_app(replace(settings, access_password="开门")).test_client()
 
 
 def test_another_host_without_a_password_does_not_even_start(tmp_path: Path) -> None:
-    told = HouseProcess(tmp_path, host="0.0.0.0").refuses_to_start()
+    told = ServerProcess(tmp_path, host="0.0.0.0").refuses_to_start()
     assert told.startswith("ACCESS_PASSWORD：")
 
 
@@ -289,7 +289,7 @@ def test_a_page_that_is_called_a_picture_is_served_as_a_picture(
 
 @pytest.fixture
 def hostile(settings: Settings) -> tuple[FlaskClient, dict[str, Any]]:
-    """A house in which everything that people write is hostile."""
+    """A server in which everything that people write is hostile."""
     worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), HOSTILE)}).get_json()["images"][

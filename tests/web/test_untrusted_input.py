@@ -17,7 +17,7 @@ PNG = drawn("PNG", size=(40, 30))
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    home = tmp_path_factory.mktemp("house")
+    home = tmp_path_factory.mktemp("server")
     app = create_app(
         Settings(database_path=home / "records.db", output_dir=home / "output", samples_dir=home / "samples")
     )

@@ -27,7 +27,7 @@ PRICE = Decimal("0.22")
 TODAY = date(2026, 3, 15)
 
 
-class House:
+class App:
     """An app whose ledger the test writes by hand."""
 
     def __init__(self, settings: Settings, db: database.Connection) -> None:
@@ -88,22 +88,22 @@ class House:
 
 
 @pytest.fixture
-def house(settings: Settings, db: database.Connection) -> House:
-    return House(settings, db)
+def app(settings: Settings, db: database.Connection) -> App:
+    return App(settings, db)
 
 
 @pytest.fixture
-def asked(house: House) -> Iterator[None]:
+def asked(app: App) -> Iterator[None]:
     """Within a request: what is said, is said in its language."""
-    with house.client.application.test_request_context():
+    with app.client.application.test_request_context():
         yield
 
 
-def test_the_page_says_what_was_spent_and_what_may_have_been(house: House) -> None:
-    house.ask("雪山", "猫", "狗", name="春季")
-    house.keep(house.order())
-    house.lose(house.order())
-    html = house.page()
+def test_the_page_says_what_was_spent_and_what_may_have_been(app: App) -> None:
+    app.ask("雪山", "猫", "狗", name="春季")
+    app.keep(app.order())
+    app.lose(app.order())
+    html = app.page()
     sums = re.findall(r'sum-money">([^<]+)</span><span class="sum-words">([^<]+)', html)
     assert sums[0] == ("¥0.22", "1 张")
     assert ("¥0.22", "1 张，可能已计费") in sums
@@ -111,28 +111,28 @@ def test_the_page_says_what_was_spent_and_what_may_have_been(house: House) -> No
     assert "断了" in html
 
 
-def test_before_anything_was_spent_the_page_says_what_will_be_here(house: House) -> None:
-    assert "还没有花过钱" in house.page()
+def test_before_anything_was_spent_the_page_says_what_will_be_here(app: App) -> None:
+    assert "还没有花过钱" in app.page()
 
 
-def test_a_prompt_is_no_markup_in_the_list_of_doubts(house: House) -> None:
-    house.ask("<b>猫</b>")
-    house.lose(house.order())
-    assert "<b>猫" not in house.page()
+def test_a_prompt_is_no_markup_in_the_list_of_doubts(app: App) -> None:
+    app.ask("<b>猫</b>")
+    app.lose(app.order())
+    assert "<b>猫" not in app.page()
 
 
 @pytest.mark.parametrize("query", ["?range=1y", "?from=2026-02-30", "?from=2026-03-02&to=2026-03-01"])
-def test_a_range_that_cannot_be_read_is_said_and_the_usual_one_shown(house: House, query: str) -> None:
-    assert 'class="notice is-warn"' in house.page(query)
-    assert house.client.get(f"/api/usage{query}").status_code == 400
-    assert house.client.get(f"/api/usage/export.csv{query}").status_code == 400
+def test_a_range_that_cannot_be_read_is_said_and_the_usual_one_shown(app: App, query: str) -> None:
+    assert 'class="notice is-warn"' in app.page(query)
+    assert app.client.get(f"/api/usage{query}").status_code == 400
+    assert app.client.get(f"/api/usage/export.csv{query}").status_code == 400
 
 
-def test_the_api_has_the_figures_of_the_page(house: House) -> None:
-    house.ask("雪山", "猫")
-    house.keep(house.order())
-    house.lose(house.order())
-    usage = house.client.get("/api/usage?range=7d").get_json()["usage"]
+def test_the_api_has_the_figures_of_the_page(app: App) -> None:
+    app.ask("雪山", "猫")
+    app.keep(app.order())
+    app.lose(app.order())
+    usage = app.client.get("/api/usage?range=7d").get_json()["usage"]
     assert (usage["today"]["billed"], usage["in_all"]["unknown"], usage["total"]["pictures"]) == (
         0.22,
         0.22,
@@ -143,11 +143,11 @@ def test_the_api_has_the_figures_of_the_page(house: House) -> None:
     assert usage["in_doubt"] == {"records": 1, "at_stake": 0.22, "collectable": 0, "orderable": 1}
 
 
-def test_every_send_is_a_line_and_the_last_one_is_the_sum(house: House) -> None:
-    house.ask("雪山\n第二行", "猫", name="春季")
-    house.keep(house.order("7392616336519610409"))
-    house.lose(house.order())
-    heads, first, second, total = house.lines()
+def test_every_send_is_a_line_and_the_last_one_is_the_sum(app: App) -> None:
+    app.ask("雪山\n第二行", "猫", name="春季")
+    app.keep(app.order("7392616336519610409"))
+    app.lose(app.order())
+    heads, first, second, total = app.lines()
     line = dict(zip(heads, first, strict=True))
     assert line["批次"] == "春季"
     assert line["提示词"] == "雪山 第二行"
@@ -158,66 +158,66 @@ def test_every_send_is_a_line_and_the_last_one_is_the_sum(house: House) -> None:
 
 
 @pytest.mark.parametrize("prompt", ["=1+1", "+1", "-1", "@sum", "'x"])
-def test_text_that_looks_like_a_formula_stays_text(house: House, prompt: str) -> None:
-    house.ask(prompt)
-    house.keep(house.order())
-    assert house.lines()[1][4] == f"'{prompt}"
-    book = house.workbook()
+def test_text_that_looks_like_a_formula_stays_text(app: App, prompt: str) -> None:
+    app.ask(prompt)
+    app.keep(app.order())
+    assert app.lines()[1][4] == f"'{prompt}"
+    book = app.workbook()
     cell = book["账目"]["E2"]
     assert (cell.value, cell.data_type) == (prompt, "s")
 
 
-def test_the_workbook_has_long_numbers_as_text_and_a_sheet_of_sums(house: House) -> None:
-    house.ask("雪山")
-    house.keep(house.order("7392616336519610409"))
-    book = house.workbook()
+def test_the_workbook_has_long_numbers_as_text_and_a_sheet_of_sums(app: App) -> None:
+    app.ask("雪山")
+    app.keep(app.order("7392616336519610409"))
+    book = app.workbook()
     assert book["账目"]["J2"].value == "7392616336519610409"
     assert [cell.value for cell in book["合计"][3]] == ["合计", 1, 0.22, 0, 0]
 
 
-def test_times_are_excels_own_in_the_workbook_and_readable_in_the_text(house: House) -> None:
-    house.ask("雪山")
-    house.keep(house.order())
-    sent, closed = (house.workbook()["账目"].cell(2, column) for column in (1, 13))
+def test_times_are_excels_own_in_the_workbook_and_readable_in_the_text(app: App) -> None:
+    app.ask("雪山")
+    app.keep(app.order())
+    sent, closed = (app.workbook()["账目"].cell(2, column) for column in (1, 13))
     assert isinstance(sent.value, datetime)
     assert isinstance(closed.value, datetime)
     assert sent.number_format == closed.number_format == "yyyy-mm-dd hh:mm:ss"
-    assert [house.lines()[1][column] for column in (0, 12)] == [str(sent.value), str(closed.value)]
+    assert [app.lines()[1][column] for column in (0, 12)] == [str(sent.value), str(closed.value)]
 
 
-def test_an_empty_ledger_is_a_file_with_heads_and_a_sum(house: House) -> None:
-    assert [line[0] for line in house.lines()] == ["发出时间（本机）", "合计"]
-    book = house.workbook()
+def test_an_empty_ledger_is_a_file_with_heads_and_a_sum(app: App) -> None:
+    assert [line[0] for line in app.lines()] == ["发出时间（本机）", "合计"]
+    book = app.workbook()
     assert book["账目"].max_row == 1
 
 
-def test_only_the_days_asked_for_are_carried_away(house: House) -> None:
-    house.ask("雪山")
-    house.keep(house.order())
-    assert len(house.lines("from=2020-01-01&to=2020-12-31")) == 2
+def test_only_the_days_asked_for_are_carried_away(app: App) -> None:
+    app.ask("雪山")
+    app.keep(app.order())
+    assert len(app.lines("from=2020-01-01&to=2020-12-31")) == 2
 
 
-def test_what_a_person_said_is_in_the_ledger(house: House) -> None:
-    house.ask("雪山", "猫")
-    first, second = house.lose(house.order()), house.lose(house.order())
-    house.post("/api/records/drop", {"ids": [first], "billed": True})
-    house.post("/api/records/drop", {"ids": [second], "billed": False})
-    outcomes = [line[7] for line in house.lines()[1:3]]
+def test_what_a_person_said_is_in_the_ledger(app: App) -> None:
+    app.ask("雪山", "猫")
+    first, second = app.lose(app.order()), app.lose(app.order())
+    app.post("/api/records/drop", {"ids": [first], "billed": True})
+    app.post("/api/records/drop", {"ids": [second], "billed": False})
+    outcomes = [line[7] for line in app.lines()[1:3]]
     assert outcomes == ["已计费（人工确认）", "没有计费（人工确认）"]
-    assert house.lines()[3][10] == "0.22"
+    assert app.lines()[3][10] == "0.22"
 
 
-def test_records_are_collected_ordered_again_dropped_and_undropped_by_call(house: House) -> None:
-    house.ask("雪山", "猫", "狗")
-    collectable = house.lose(house.order("t-1"), ticket_usable=True)
-    house.lose(house.order())
-    dropped = house.lose(house.order())
-    assert house.post("/api/records/collect", {"ids": [collectable]})["records"] == 1
-    settled = house.post("/api/records/drop", {"ids": [dropped], "billed": True})
+def test_records_are_collected_ordered_again_dropped_and_undropped_by_call(app: App) -> None:
+    app.ask("雪山", "猫", "狗")
+    collectable = app.lose(app.order("t-1"), ticket_usable=True)
+    app.lose(app.order())
+    dropped = app.lose(app.order())
+    assert app.post("/api/records/collect", {"ids": [collectable]})["records"] == 1
+    settled = app.post("/api/records/drop", {"ids": [dropped], "billed": True})
     assert (settled["records"], settled["amount"]) == (1, 0.22)
-    assert house.post("/api/records/retry", {"all": True})["records"] == 1
-    assert house.post("/api/records/undrop", {"undo": settled["undo"]})["records"] == 1
-    assert database.get_record(house.db, dropped).status == "unknown"
+    assert app.post("/api/records/retry", {"all": True})["records"] == 1
+    assert app.post("/api/records/undrop", {"undo": settled["undo"]})["records"] == 1
+    assert database.get_record(app.db, dropped).status == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -235,14 +235,14 @@ def test_records_are_collected_ordered_again_dropped_and_undropped_by_call(house
         ("undrop", {"undo": "x"}, 400),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(house: House, path: str, body: object, status: int) -> None:
-    assert house.post(f"/api/records/{path}", body, status)["error"]
+def test_what_cannot_be_done_is_one_sentence(app: App, path: str, body: object, status: int) -> None:
+    assert app.post(f"/api/records/{path}", body, status)["error"]
 
 
-def test_a_record_says_whether_it_can_be_collected(house: House) -> None:
-    house.ask("雪山")
-    record_id = house.lose(house.order("t-1"), ticket_usable=True)
-    assert house.client.get(f"/api/records/{record_id}").get_json()["record"]["collectable"] is True
+def test_a_record_says_whether_it_can_be_collected(app: App) -> None:
+    app.ask("雪山")
+    record_id = app.lose(app.order("t-1"), ticket_usable=True)
+    assert app.client.get(f"/api/records/{record_id}").get_json()["record"]["collectable"] is True
 
 
 @pytest.mark.usefixtures("asked")
@@ -294,6 +294,6 @@ def test_causes_are_told_in_words_and_the_rarest_as_one() -> None:
 def test_the_panel_of_the_top_bar_leads_here_with_what_is_left(
     settings: Settings, db: database.Connection
 ) -> None:
-    house = House(replace(settings, budget=Decimal(5)), db)
-    assert "预算还剩 ¥5.00" in house.client.get("/").text
-    assert "共 ¥5.00" in house.page()
+    app = App(replace(settings, budget=Decimal(5)), db)
+    assert "预算还剩 ¥5.00" in app.client.get("/").text
+    assert "共 ¥5.00" in app.page()

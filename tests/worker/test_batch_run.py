@@ -14,7 +14,7 @@ import pytest
 
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
-from tests.house_process import HouseProcess, served
+from tests.server_process import ServerProcess, running_server
 from tests.waiting import PATIENCE
 
 ROWS = 300
@@ -68,7 +68,7 @@ def _prompt(body: dict[str, Any]) -> str:
 class Run:
     """The run, followed as the page follows it: only what changed is asked for."""
 
-    def __init__(self, house: HouseProcess, service: FakeJimeng) -> None:
+    def __init__(self, server: ServerProcess, service: FakeJimeng) -> None:
         rows = [
             {
                 "prompt": prompt_of(number),
@@ -78,9 +78,9 @@ class Run:
             }
             for number in range(1, ROWS + 1)
         ]
-        self.house = house
+        self.server = server
         self.service = service
-        self.batch_id = house.post("/api/batches", {"rows": rows, "name": "三百张"})["batch_id"]
+        self.batch_id = server.post("/api/batches", {"rows": rows, "name": "三百张"})["batch_id"]
         self.version = 0
         self.batch: dict[str, Any] = {}
         self.followed: dict[int, dict[str, Any]] = {}
@@ -88,7 +88,7 @@ class Run:
 
     def look(self) -> None:
         """One look; what the answer says is held against what the service knows."""
-        news = self.house.get(f"/api/batches/{self.batch_id}?since={self.version}")
+        news = self.server.get(f"/api/batches/{self.batch_id}?since={self.version}")
         charges = self.service.charges
         self.version, self.batch = news["version"], news["batch"]
         self.followed |= {record["id"]: record for record in news["records"]}
@@ -102,7 +102,7 @@ class Run:
         """Look again and again."""
         deadline = time.monotonic() + 2 * PATIENCE
         while not done():
-            assert time.monotonic() < deadline, f"{self.batch}\n{self.house.log()[-3000:]}"
+            assert time.monotonic() < deadline, f"{self.batch}\n{self.server.log()[-3000:]}"
             time.sleep(0.25)
             self.look()
 
@@ -124,11 +124,11 @@ class Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, service: FakeJimeng) -> Iterator[Run]:
     """The whole run, killed when a good third was ordered, started again and followed to its end."""
-    with served(tmp_path_factory.mktemp("house"), **service.settings(model_concurrency=8)) as house:
-        run = Run(house, service)
+    with running_server(tmp_path_factory.mktemp("server"), **service.settings(model_concurrency=8)) as server:
+        run = Run(server, service)
         run.look_until(lambda: service.charges > ROWS * 0.4)
-        house.kill()
-        house.start()
+        server.kill()
+        server.start()
         run.look_until(run.is_over)
         yield run
 
@@ -174,7 +174,7 @@ def test_counts_and_money_are_the_services_own(run: Run) -> None:
 def test_each_picture_has_a_file_of_its_own_and_nothing_half_made_stays(run: Run) -> None:
     kept = [record for record in run.by_number().values() if record["status"] == "success"]
     names = [record["filename"] for record in kept]
-    output = run.house.home / "output"
+    output = run.server.home / "output"
     assert len({name.casefold() for name in names}) == len(names)
     assert {path.name for path in output.iterdir() if path.is_file()} == set(names)
     assert [path for path in Path(output).rglob("*") if path.name.endswith(".part")] == []
@@ -183,7 +183,7 @@ def test_each_picture_has_a_file_of_its_own_and_nothing_half_made_stays(run: Run
 
 def test_the_answers_on_the_way_told_the_truth_and_add_up_to_the_whole(run: Run) -> None:
     assert run.lies == []
-    whole = run.house.get(f"/api/batches/{run.batch_id}?since=0")["records"]
+    whole = run.server.get(f"/api/batches/{run.batch_id}?since=0")["records"]
     assert {record["id"]: record["status"] for record in whole} == {
         record_id: record["status"] for record_id, record in run.followed.items()
     }
@@ -192,6 +192,6 @@ def test_the_answers_on_the_way_told_the_truth_and_add_up_to_the_whole(run: Run)
 def test_every_failure_has_a_reason_and_the_log_names_it(run: Run) -> None:
     bad = [record for record in run.by_number().values() if record["status"] in ("failed", "unknown")]
     assert [record["id"] for record in bad if not record["error"] or not record["cause"]] == []
-    log = run.house.get(f"/api/batches/{run.batch_id}?since=0")["log"]
+    log = run.server.get(f"/api/batches/{run.batch_id}?since=0")["log"]
     told = {line["record_id"] for line in log if line["level"] in ("warning", "error")}
     assert {record["id"] for record in bad} <= told

@@ -24,7 +24,7 @@ def service() -> Iterator[FakeJimeng]:
         yield fake
 
 
-def house(settings: Settings, service: FakeJimeng, **more: object) -> tuple[FlaskClient, Worker]:
+def server(settings: Settings, service: FakeJimeng, **more: object) -> tuple[FlaskClient, Worker]:
     """The client and the worker, whose threads do not run: the test takes its steps."""
     settings = replace(settings, **service.settings(model_timeout=60, **more))
     worker = Worker(settings, generator.open_provider(settings))
@@ -44,7 +44,7 @@ def used_up(client: FlaskClient, worker: Worker, source: str = "batch") -> str:
 def test_with_the_budget_used_up_resume_says_why_and_the_batch_stays_paused(
     settings: Settings, service: FakeJimeng
 ) -> None:
-    client, worker = house(settings, service, budget=Decimal("0.25"))
+    client, worker = server(settings, service, budget=Decimal("0.25"))
     batch_id = used_up(client, worker)
     refused = post(client, f"/api/batches/{batch_id}/resume", status=409)
     assert "预算 ¥0.25 只剩 ¥0.03" in refused["error"]
@@ -54,15 +54,15 @@ def test_with_the_budget_used_up_resume_says_why_and_the_batch_stays_paused(
 
 
 def test_with_a_higher_budget_it_goes_on(settings: Settings, service: FakeJimeng) -> None:
-    batch_id = used_up(*house(settings, service, budget=Decimal("0.25")))
-    client, _ = house(settings, service, budget=Decimal("0.75"))
+    batch_id = used_up(*server(settings, service, budget=Decimal("0.25")))
+    client, _ = server(settings, service, budget=Decimal("0.75"))
     assert post(client, f"/api/batches/{batch_id}/resume")["batch"]["status"] == "running"
 
 
 def test_what_was_ordered_can_be_waited_for_though_the_budget_is_used_up(
     settings: Settings, service: FakeJimeng
 ) -> None:
-    client, worker = house(settings, service, budget=Decimal("0.25"))
+    client, worker = server(settings, service, budget=Decimal("0.25"))
     batch_id = used_up(client, worker)
     with closing(database.connect(worker.settings.database_path)) as db:
         db.execute(
@@ -74,7 +74,7 @@ def test_what_was_ordered_can_be_waited_for_though_the_budget_is_used_up(
 
 
 def test_without_room_on_the_disk_resume_says_so(settings: Settings, service: FakeJimeng) -> None:
-    client, worker = house(settings, service)
+    client, worker = server(settings, service)
     batch_id = post(client, "/api/batches", {"rows": [{"prompt": "雪山"}]}, 202)["batch_id"]
     post(client, f"/api/batches/{batch_id}/pause")
     free = [1]
@@ -85,17 +85,17 @@ def test_without_room_on_the_disk_resume_says_so(settings: Settings, service: Fa
 
 
 def test_without_a_key_resume_names_it(settings: Settings, service: FakeJimeng) -> None:
-    client, _ = house(settings, service)
+    client, _ = server(settings, service)
     batch_id = post(client, "/api/batches", {"rows": [{"prompt": "雪山"}]}, 202)["batch_id"]
     post(client, f"/api/batches/{batch_id}/pause")
-    keyless, _ = house(settings, service, volcengine_ak="")
+    keyless, _ = server(settings, service, volcengine_ak="")
     assert "VOLCENGINE_AK" in post(keyless, f"/api/batches/{batch_id}/resume", status=409)["error"]
 
 
 def test_the_reason_stands_at_each_waiting_picture_of_the_single_page(
     settings: Settings, service: FakeJimeng
 ) -> None:
-    client, worker = house(settings, service, budget=Decimal("0.25"))
+    client, worker = server(settings, service, budget=Decimal("0.25"))
     used_up(client, worker, source="single")
     page = client.get("/").text
     assert page.count('<p class="tile-word">已暂停</p>') == 2
@@ -105,7 +105,7 @@ def test_the_reason_stands_at_each_waiting_picture_of_the_single_page(
 def test_pausing_and_going_on_are_news_for_the_waiting_pictures(
     settings: Settings, service: FakeJimeng
 ) -> None:
-    client, _ = house(settings, service)
+    client, _ = server(settings, service)
     body = {"rows": [{"prompt": "雪山", "num_images": 2}], "source": "single"}
     batch_id = post(client, "/api/batches", body, 202)["batch_id"]
     seen = client.get("/live/results").headers["X-Version"]

@@ -26,17 +26,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(home: Path, *arguments: str, **settings: object) -> Iterator["HouseProcess"]:
+def running_server(home: Path, *arguments: str, **settings: object) -> Iterator["ServerProcess"]:
     """It serves meanwhile; what it was doing then is cut off."""
-    house = HouseProcess(home, *arguments, **settings)
+    server = ServerProcess(home, *arguments, **settings)
     try:
-        house.start()
-        yield house
+        server.start()
+        yield server
     finally:
-        house.kill()
+        server.kill()
 
 
-class HouseProcess:
+class ServerProcess:
     """``python web_app.py`` in a folder of its own; settings by the names of ``config.Settings``."""
 
     program: tuple[str, ...] = (str(ROOT / "web_app.py"),)
