@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import database
-from tests.tricky import PROMPTS
+from tests.unusual_text import PROMPTS
 
 _COLUMNS = (
     "created_at, prompt, aspect_ratio, resolution, model, batch_id, status, filename, image_path, width, "

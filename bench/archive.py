@@ -48,20 +48,20 @@ def main() -> None:
 
 
 @contextmanager
-def _server(home: Path) -> Iterator[tuple[int, str]]:
+def _server(data_dir: Path) -> Iterator[tuple[int, str]]:
     """The product over a thousand made-up pictures -> (process id, address)."""
-    fill(home)
-    with running_server(home, image_model="demo") as server:
+    fill(data_dir)
+    with running_server(data_dir, image_model="demo") as server:
         assert server.process
         yield server.process.pid, server.address
 
 
-def fill(home: Path, pictures: int = PICTURES) -> None:
+def fill(data_dir: Path, pictures: int = PICTURES) -> None:
     """That many pictures, with a record each."""
-    output = home / "output"
+    output = data_dir / "output"
     output.mkdir()
-    database.open_database(home / "generation_records.db")
-    with closing(database.connect(home / "generation_records.db")) as db, database.transaction(db):
+    database.open_database(data_dir / "generation_records.db")
+    with closing(database.connect(data_dir / "generation_records.db")) as db, database.transaction(db):
         for number in range(1, pictures + 1):
             name = f"图{number}.png"
             (output / name).write_bytes(os.urandom(WEIGHT))

@@ -44,14 +44,14 @@ def main() -> None:
 def measure(under_way: int, count: int) -> tuple[float, float]:
     """(wall seconds of the batch, peak memory of this process in MB)."""
     with tempfile.TemporaryDirectory() as folder, fake_jimeng() as address:
-        home = Path(folder)
+        data_dir = Path(folder)
         settings = Settings(
             image_model="jimeng",
             jimeng_endpoint=address,
             model_concurrency=under_way,
-            database_path=home / "bench.db",
-            output_dir=home / "output",
-            samples_dir=home / "samples",
+            database_path=data_dir / "bench.db",
+            output_dir=data_dir / "output",
+            samples_dir=data_dir / "samples",
             volcengine_ak=ACCESS_KEY,
             volcengine_sk=SECRET_KEY,
         )

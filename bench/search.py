@@ -25,7 +25,7 @@ from app.domain import ImageRequest, ModelSetup, ModelSpec, SavedImage, exact_si
 from app.web.services import services_of
 from bench._million import built, prompt
 from database import RecordFilter
-from tests.tricky import TERMS
+from tests.unusual_text import TERMS
 from web_app import create_app
 
 ROUNDS = 5
@@ -145,9 +145,11 @@ def measured(db: database.Connection, term: str) -> tuple[float, float, float, f
 def page_promises(many: Path, few: Path) -> Iterator[Promise]:
     """The page's HTML among many records against the same among a few, in turns."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as kept:
-        home = Path(folder)
+        data_dir = Path(folder)
         apps = [
-            create_app(Settings(database_path=path, output_dir=home / "output", samples_dir=home / "samples"))
+            create_app(
+                Settings(database_path=path, output_dir=data_dir / "output", samples_dir=data_dir / "samples")
+            )
             for path in (many, few)
         ]
         for app in apps:

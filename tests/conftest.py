@@ -10,11 +10,11 @@ import pytest
 import database
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelSetup, ModelSpec, exact_size
+from tests.environment import isolate_environment
 from tests.fakes.clock import Clock
 from tests.fakes.oss import FakeOss, clocked_datetime
-from tests.surroundings import make_plain
 
-make_plain()
+isolate_environment()
 
 
 @pytest.fixture

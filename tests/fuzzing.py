@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from tests.described import Document, Operation, Schema
-from tests.drawn import drawn
+from tests.noise_images import noise_image
+from tests.openapi_document import Document, Operation, Schema
 
-PNG = drawn("PNG", size=(40, 30))
+PNG = noise_image("PNG", size=(40, 30))
 TABLE = "提示词,图片比例,参考示例图,种子\n猫,16：9,红茶,7\n=1+1,5:4,,x\n".encode()
 TEXTS = (
     *(

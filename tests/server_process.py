@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,9 +26,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_server(home: Path, *arguments: str, **settings: object) -> Iterator["ServerProcess"]:
+def running_server(data_dir: Path, *arguments: str, **settings: object) -> Iterator["ServerProcess"]:
     """It serves meanwhile; what it was doing then is cut off."""
-    server = ServerProcess(home, *arguments, **settings)
+    server = ServerProcess(data_dir, *arguments, **settings)
     try:
         server.start()
         yield server
@@ -41,14 +41,14 @@ class ServerProcess:
 
     program: tuple[str, ...] = (str(ROOT / "web_app.py"),)
 
-    def __init__(self, home: Path, *arguments: str, **settings: object) -> None:
-        self.home = home
+    def __init__(self, data_dir: Path, *arguments: str, **settings: object) -> None:
+        self.data_dir = data_dir
         self.arguments = arguments
         self.port = free_port()
         self.variables = {
-            "DATABASE_PATH": str(home / "generation_records.db"),
-            "OUTPUT_DIR": str(home / "output"),
-            "SAMPLES_DIR": str(home / "samples"),
+            "DATABASE_PATH": str(data_dir / "generation_records.db"),
+            "OUTPUT_DIR": str(data_dir / "output"),
+            "SAMPLES_DIR": str(data_dir / "samples"),
             "PORT": str(self.port),
             **{name.upper(): str(value) for name, value in settings.items()},
         }
@@ -69,14 +69,16 @@ class ServerProcess:
         """Start it and wait until it answers."""
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as where people run it
-        log = (self.home / "log.txt").open("ab")
+        log = (self.data_dir / "log.txt").open("ab")
         with log:
             command = [sys.executable, *self.program, *self.arguments]
-            self.process = subprocess.Popen(command, cwd=self.home, env=environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + PATIENCE
+            self.process = subprocess.Popen(
+                command, cwd=self.data_dir, env=environment, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + TIMEOUT
         while True:
             try:
-                requests.get(f"{self.address}/api/models", timeout=PATIENCE)
+                requests.get(f"{self.address}/api/models", timeout=TIMEOUT)
             except requests.ConnectionError:
                 assert self.process.poll() is None, self.log()
                 assert time.monotonic() < deadline, self.log()
@@ -112,19 +114,19 @@ class ServerProcess:
     def wait(self) -> int:
         """Until it has ended -> exit code."""
         assert self.process is not None
-        return self.process.wait(timeout=PATIENCE)
+        return self.process.wait(timeout=TIMEOUT)
 
     def get(self, path: str) -> dict[str, Any]:
         """A JSON answer."""
-        answer: dict[str, Any] = requests.get(self.address + path, timeout=PATIENCE).json()
+        answer: dict[str, Any] = requests.get(self.address + path, timeout=TIMEOUT).json()
         return answer
 
     def post(self, path: str, body: object = None) -> dict[str, Any]:
         """A JSON answer."""
-        answer: dict[str, Any] = requests.post(self.address + path, json=body, timeout=PATIENCE).json()
+        answer: dict[str, Any] = requests.post(self.address + path, json=body, timeout=TIMEOUT).json()
         return answer
 
-    def wait_for_end(self, batch_id: str, seconds: float = 2 * PATIENCE) -> dict[str, Any]:
+    def wait_for_end(self, batch_id: str, seconds: float = 2 * TIMEOUT) -> dict[str, Any]:
         """The batch, once no picture of it is queued or running."""
         deadline = time.monotonic() + seconds
         while True:
@@ -136,4 +138,4 @@ class ServerProcess:
 
     def log(self) -> str:
         """What it printed."""
-        return (self.home / "log.txt").read_text("utf-8", "replace")
+        return (self.data_dir / "log.txt").read_text("utf-8", "replace")

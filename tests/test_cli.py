@@ -18,7 +18,7 @@ from app.domain import BatchStatus, GeneratedImage, ImageRequest, ModelSpec, Rec
 from app.errors import InvalidRequest, StorageError
 from app.images import store
 from tests.fakes.pictures import picture
-from tests.held_files import held
+from tests.locked_files import sharing_violation
 
 
 class Installation:
@@ -214,7 +214,7 @@ def test_a_file_that_another_program_holds_does_not_keep_the_rest_from_the_backu
 
     def copy(path: Path, target: Path) -> object:
         if path.name == "猫.png":
-            raise held(str(path))
+            raise sharing_violation(str(path))
         return really(path, target)
 
     monkeypatch.setattr(shutil, "copy2", copy)

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 
-PATIENCE = 120.0  # seconds
+TIMEOUT = 120.0  # seconds
 
 
-def wait_until(is_so: Callable[[], bool], say: Callable[[], str] = str) -> None:
+def wait_until(condition: Callable[[], bool], describe: Callable[[], str] = str) -> None:
     """Ask until it is so; fail with what ``say`` tells when it never is."""
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline, say()
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, describe()
         time.sleep(0.02)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.patience import until
+from tests.waiting import wait_until
 
 _KEPT = """
 () => new Promise((resolve) => {
@@ -122,7 +122,7 @@ class BatchPage:
 
     def wait_until_kept(self, *texts: str) -> None:
         """Until the browser's database holds these texts of the draft."""
-        until(lambda: all(text in self.page.evaluate(_KEPT) for text in texts))
+        wait_until(lambda: all(text in self.page.evaluate(_KEPT) for text in texts))
 
     def notice(self) -> Locator:
         """What stands above the table about the draft."""

@@ -25,7 +25,7 @@ _NAMES = (
     "google-chrome-stable",
 )
 _MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-PATIENCE = 30_000  # milliseconds, for a machine that is busy with other things too
+TIMEOUT_MS = 30_000  # milliseconds, for a machine that is busy with other things too
 SAMPLES = "ai-images/sample/"  # where the bucket keeps the library
 FLAGS = [
     "--no-sandbox",
@@ -49,7 +49,7 @@ def browser_path() -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for the whole run; visitors speak Chinese and want no motion unless a test says more."""
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         usual = partial(chromium.new_context, locale="zh-CN", reduced_motion="reduce")
@@ -62,7 +62,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh visitor at 1440×900. An error in the console fails the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(TIMEOUT_MS)
     shown = context.new_page()
     problems: list[str] = []
     shown.on("pageerror", lambda error: problems.append(str(error)))
@@ -72,7 +72,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[ServerProcess]:
+def demo_server(tmp_path: Path) -> Iterator[ServerProcess]:
     """The product without any key."""
     with running_server(tmp_path, image_model="demo") as server:
         yield server
@@ -93,9 +93,9 @@ def server(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="session")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[states.Town]:
-    """Three servers with every state there is, for tests that only look: one town a worker."""
-    with states.town(tmp_path_factory.mktemp("town")) as made:
+def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[states.Scenarios]:
+    """Servers in every state of the product, for read-only tests: started once per worker."""
+    with states.scenarios(tmp_path_factory.mktemp("scenarios")) as made:
         yield made
 
 
@@ -107,16 +107,16 @@ def oss() -> Iterator[FakeOss]:
 
 
 @pytest.fixture
-def in_oss(tmp_path: Path, oss: FakeOss) -> Iterator[ServerProcess]:
+def oss_server(tmp_path: Path, oss: FakeOss) -> Iterator[ServerProcess]:
     """The product without a key for pictures, with its library in the bucket."""
     with running_server(tmp_path, image_model="demo", **oss.settings()) as server:
         yield server
 
 
 @pytest.fixture
-def library(page: Page, demo: ServerProcess) -> SamplesPage:
+def library(page: Page, demo_server: ServerProcess) -> SamplesPage:
     """示例图, open, in a folder."""
-    opened = SamplesPage(page, demo.address)
+    opened = SamplesPage(page, demo_server.address)
     opened.open()
     return opened
 

@@ -192,9 +192,9 @@ def main() -> None:
     """Draw them all; exit with 1 when they weigh too much."""
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
-        with servers(Path(folder)) as homes:
-            for name, scene, home, window, theme in SHOTS:
-                image = shot(browser, scene, homes[home], window, theme, _language(name))
+        with servers(Path(folder)) as data_dirs:
+            for name, scene, data_dir, window, theme in SHOTS:
+                image = shot(browser, scene, data_dirs[data_dir], window, theme, _language(name))
                 (IMAGES / f"{name}.png").write_bytes(image)
         browser.close()
     (ROOT / "docs/gallery.md").write_text(told(), encoding="utf-8")
@@ -211,11 +211,11 @@ def servers(folder: Path) -> Iterator[dict[str, ServerProcess]]:
     seed_records(folder / "filled", 300)
     with (
         FakeJimeng(latency=1.5) as service,
-        running_server(folder / "demo", image_model="demo", model_concurrency=1) as demo,
+        running_server(folder / "demo", image_model="demo", model_concurrency=1) as demo_server,
         running_server(folder / "jimeng", **service.settings()) as jimeng,
         running_server(folder / "filled", image_model="demo") as filled,
     ):
-        yield {"demo": demo, "jimeng": jimeng, "filled": filled}
+        yield {"demo": demo_server, "jimeng": jimeng, "filled": filled}
 
 
 def shot(

@@ -57,11 +57,11 @@ def small_picture(number: int, ratio: str) -> bytes:
 
 
 def seed_records(
-    home: Path, number: int, *, failed_every: int = 13, prompts: Sequence[str] = ()
+    data_dir: Path, number: int, *, failed_every: int = 13, prompts: Sequence[str] = ()
 ) -> list[int]:
     """Finished records with small pictures, oldest first, into a server not yet started -> their ids."""
-    database.open_database(home / "generation_records.db")
-    output = home / "output"
+    database.open_database(data_dir / "generation_records.db")
+    output = data_dir / "output"
     output.mkdir(exist_ok=True)
     rows, files = [], {}
     for index in range(number):
@@ -72,7 +72,7 @@ def seed_records(
         rows.append(
             (prompt, ratio, "failed" if is_failed else "success", FAILURE if is_failed else "", index)
         )
-    with closing(database.connect(home / "generation_records.db")) as db, database.transaction(db):
+    with closing(database.connect(data_dir / "generation_records.db")) as db, database.transaction(db):
         db.executemany(
             """
             INSERT INTO generation_records
@@ -81,8 +81,8 @@ def seed_records(
             """,
             [(*row, (number - row[-1]) * 7) for row in rows],
         )
-    _keep(home, files)
-    with closing(database.connect(home / "generation_records.db")) as db:
+    _keep(data_dir, files)
+    with closing(database.connect(data_dir / "generation_records.db")) as db:
         while database.index_prompts(db):
             pass
     return list(range(1, number + 1))
@@ -92,9 +92,9 @@ def _prompt(index: int) -> str:
     return f"{_SUBJECTS[index % 6]}，{_STYLES[index // 6 % 6]}，第 {index + 1} 稿"
 
 
-def _keep(home: Path, files: dict[int, tuple[int, str] | None]) -> None:
+def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
     kept = []
-    with closing(database.connect(home / "generation_records.db")) as db:
+    with closing(database.connect(data_dir / "generation_records.db")) as db:
         records = {record.id: record for record in database.list_selected(db, list(files))}
         for record_id, drawing in files.items():
             if drawing is None:
@@ -106,7 +106,11 @@ def _keep(home: Path, files: dict[int, tuple[int, str] | None]) -> None:
                 asked, Size(width=width, height=height), "demo", record_id, asked.seed
             )
             saved = store.save_image(
-                picture, output_dir=home / "output", stem=f"图-{record_id}", record_id=record_id, embed=text
+                picture,
+                output_dir=data_dir / "output",
+                stem=f"图-{record_id}",
+                record_id=record_id,
+                embed=text,
             )
             kept.append(
                 (

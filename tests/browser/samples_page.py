@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.drawn import drawn
+from tests.noise_images import noise_image
 
 AWAY = 40_000  # ms, within which a page tells that OSS went away or came back
 
@@ -23,7 +23,7 @@ _FILES_IN_HAND = """(files) => {
 
 def picture(name: str, size: tuple[int, int] = (40, 30)) -> FilePayload:
     """A file to be chosen, dropped or pasted; each time another picture."""
-    content = drawn("png", size=size)
+    content = noise_image("png", size=size)
     return {"name": name, "mimeType": "image/png", "buffer": content}
 
 

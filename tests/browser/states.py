@@ -14,10 +14,10 @@ from typing import Any
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.patience import until
 from tests.browser.records_page import RecordsPage, seed_records, small_picture
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess, running_server
+from tests.waiting import wait_until
 
 LONG = "很长的提示词，" * 100
 _RECORDS = 30
@@ -31,7 +31,7 @@ _GOOD_TABLE = "提示词,图片比例,分辨率,生成数量\n一只橘猫,16:9,
 
 
 @dataclass(frozen=True, kw_only=True)
-class Town:
+class Scenarios:
     """Servers: no records, many records, a password, a model that takes the reference images; and files.
 
     ``ids`` are batches of the second: ended with failures and one unknown, paused by a wrong key, running.
@@ -45,7 +45,7 @@ class Town:
     folder: Path
 
 
-Step = Callable[[Page, Town], None]
+Step = Callable[[Page, Scenarios], None]
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class State:
     path: str
     steps: tuple[Step, ...]
 
-    def arrive(self, page: Page, town: Town) -> None:
+    def arrive(self, page: Page, scenarios: Scenarios) -> None:
         """Go there."""
-        server: ServerProcess = getattr(town, self.server)
-        page.goto(server.address + self.path.format(**town.ids))
+        server: ServerProcess = getattr(scenarios, self.server)
+        page.goto(server.address + self.path.format(**scenarios.ids))
         for step in self.steps:
-            step(page, town)
+            step(page, scenarios)
 
 
 def at(name: str, server: str, path: str, *steps: Step) -> State:
@@ -96,16 +96,16 @@ def write(selector: str, text: str) -> Step:
 
 
 def bring(selector: str, name: str) -> Step:
-    """Choose a file of the town's folder."""
-    return lambda page, town: page.locator(selector).set_input_files(town.folder / name)
+    """Choose a file from the scenarios' folder."""
+    return lambda page, scenarios: page.locator(selector).set_input_files(scenarios.folder / name)
 
 
-def drop_picture(page: Page, town: Town) -> None:
+def drop_picture(page: Page, scenarios: Scenarios) -> None:
     """Drag a picture of the server, one that is in its trash, onto the page of records."""
-    RecordsPage(page, town.lived.address).drop(town.lived.home / "output" / "图-2.jpg")
+    RecordsPage(page, scenarios.lived.address).drop(scenarios.lived.data_dir / "output" / "图-2.jpg")
 
 
-def unfold_causes(page: Page, _town: Town) -> None:
+def unfold_causes(page: Page, _town: Scenarios) -> None:
     """Show the causes of failures, which are a line on a phone."""
     causes = page.locator("[data-run-reasons]")
     expect(causes).to_be_visible()
@@ -350,7 +350,7 @@ STATES = (
 
 
 @contextmanager
-def town(folder: Path) -> Iterator[Town]:
+def scenarios(folder: Path) -> Iterator[Scenarios]:
     """The four servers, started and filled."""
     for name in ("empty", "lived", "locked", "library", "files"):
         (folder / name).mkdir()
@@ -368,7 +368,7 @@ def town(folder: Path) -> Iterator[Town]:
         }
         started = {name: ends.enter_context(server) for name, server in servers.items()}
         _add_reference_images(started["library"])
-        yield Town(**started, ids=_live_in(started["lived"], service), folder=folder / "files")
+        yield Scenarios(**started, ids=_live_in(started["lived"], service), folder=folder / "files")
 
 
 def _add_reference_images(server: ServerProcess) -> None:
@@ -389,13 +389,13 @@ def _live_in(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
         server.wait_for_end(_post(server, [row], source="single"))
     service.fail_next("key", times=9)
     paused = _post(server, [_row("台灯", num_images=3)])
-    until(lambda: server.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
+    wait_until(lambda: server.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
     service.behave()
     service.latency = _FOR_EVER
     single = _post(server, [_row("灯塔", num_images=2)], source="single")
-    until(lambda: server.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
+    wait_until(lambda: server.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
     running = _post(server, [_row("竹林", num_images=2), *[_row("沙漠")] * 5])
-    until(lambda: server.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
+    wait_until(lambda: server.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
     _post(server, [_row("麦田")], source="single")  # which has to wait for the others
     server.post("/api/records/delete", {"ids": [2, 3, 4]})
     return {"ended": ended, "paused": paused, "running": running}

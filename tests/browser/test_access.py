@@ -8,8 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.browser.conftest import PATIENCE
-from tests.browser.states import STATES, State, Step, Town, at, see
+from tests.browser.conftest import TIMEOUT_MS
+from tests.browser.states import STATES, Scenarios, State, Step, at, see
 
 _AXE = Axe().axe_script
 _NARROW, _WIDE = ViewportSize(width=360, height=740), ViewportSize(width=1440, height=900)
@@ -94,7 +94,7 @@ def visitor(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def open_page(**how: Any) -> Page:
         contexts.append(browser.new_context(viewport=_NARROW, reduced_motion="reduce", **how))
-        contexts[-1].set_default_timeout(PATIENCE)
+        contexts[-1].set_default_timeout(TIMEOUT_MS)
         return contexts[-1].new_page()
 
     yield open_page
@@ -110,10 +110,10 @@ def found_by_axe(page: Page, *rules: str) -> list[str]:
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 def test_it_is_accessible_in_both_themes_and_fits(
-    visitor: Callable[..., Page], town: Town, state: State
+    visitor: Callable[..., Page], scenarios: Scenarios, state: State
 ) -> None:
     page = visitor(color_scheme="light")
-    state.arrive(page, town)
+    state.arrive(page, scenarios)
     assert page.evaluate(_OUT_OF_REACH) == []
     page.evaluate(_AXE)
     assert found_by_axe(page) == []
@@ -124,9 +124,11 @@ def test_it_is_accessible_in_both_themes_and_fits(
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_it_is_accessible_and_fits_in_english(visitor: Callable[..., Page], town: Town, state: State) -> None:
+def test_it_is_accessible_and_fits_in_english(
+    visitor: Callable[..., Page], scenarios: Scenarios, state: State
+) -> None:
     page = visitor(locale="en-US", color_scheme="dark")
-    state.arrive(page, town)
+    state.arrive(page, scenarios)
     assert page.evaluate(_OUT_OF_REACH) == []
     page.evaluate(_AXE)
     assert found_by_axe(page) == []
@@ -139,11 +141,11 @@ def test_it_is_accessible_and_fits_in_english(visitor: Callable[..., Page], town
 
 @pytest.mark.parametrize("opening", OPENINGS, ids=lambda opening: opening.name)
 def test_escape_closes_what_is_on_top_and_gives_the_focus_back(
-    visitor: Callable[..., Page], town: Town, opening: Opening
+    visitor: Callable[..., Page], scenarios: Scenarios, opening: Opening
 ) -> None:
     page = visitor()
     page.set_viewport_size(_WIDE)
-    opening.state.arrive(page, town)
+    opening.state.arrive(page, scenarios)
     opener = page.locator(f"{opening.opener}:visible").first
     opener.focus()
     page.keyboard.press("Enter")
@@ -161,19 +163,21 @@ def test_escape_closes_what_is_on_top_and_gives_the_focus_back(
 
 
 @pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage", "/model"])
-def test_tab_shows_where_it_is(visitor: Callable[..., Page], town: Town, path: str) -> None:
+def test_tab_shows_where_it_is(visitor: Callable[..., Page], scenarios: Scenarios, path: str) -> None:
     page = visitor()
     page.set_viewport_size(_WIDE)
-    page.goto(town.lived.address + path)
+    page.goto(scenarios.lived.address + path)
     page.wait_for_load_state()
     for _ in range(30):
         page.keyboard.press("Tab")
         assert page.evaluate(_SHOWS_ITS_FOCUS) is True
 
 
-def test_nothing_moves_for_who_asked_for_stillness(visitor: Callable[..., Page], town: Town) -> None:
+def test_nothing_moves_for_who_asked_for_stillness(
+    visitor: Callable[..., Page], scenarios: Scenarios
+) -> None:
     page = visitor()
     for path in ("/", "/batch?id={running}", "/records", "/samples", "/usage"):
-        page.goto(town.lived.address + path.format(**town.ids))
+        page.goto(scenarios.lived.address + path.format(**scenarios.ids))
         page.wait_for_load_state()
         assert page.evaluate("document.getAnimations().map(({ effect }) => effect.target.outerHTML)") == []

@@ -12,8 +12,8 @@ from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
 
 Open = Callable[[ServerProcess], BatchPage]
@@ -72,10 +72,10 @@ def started(server: ServerProcess, rows: list[dict[str, Any]], name: str = "") -
 @pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
 @pytest.mark.parametrize("headers", [("图片比例", "提示词"), ("Aspect ratio", "Prompt")])
 def test_a_block_with_headers_in_either_language_goes_into_their_columns(
-    demo: ServerProcess, browser: Browser, headers: tuple[str, str], locale: str
+    demo_server: ServerProcess, browser: Browser, headers: tuple[str, str], locale: str
 ) -> None:
     context = browser.new_context(locale=locale)
-    page = BatchPage(context.new_page(), demo.address)
+    page = BatchPage(context.new_page(), demo_server.address)
     page.open()
     page.page.locator("[data-do=add]").first.click()
     page.paste_block(1, "prompt", headers, ("16:9", "雪山"))
@@ -85,8 +85,8 @@ def test_a_block_with_headers_in_either_language_goes_into_their_columns(
     context.close()
 
 
-def test_a_block_is_pasted_by_headers_as_people_dress_them(demo: ServerProcess, batch: Open) -> None:
-    page = batch(demo)
+def test_a_block_is_pasted_by_headers_as_people_dress_them(demo_server: ServerProcess, batch: Open) -> None:
+    page = batch(demo_server)
     page.do("add")
     headers = ("1. 提示词（负面）", "【画幅】（可选）", "*提示词 Prompt（必填）：", "负\u200b面提示词/提示词")
     page.paste_block(1, "prompt", headers, ("水印", "16:9", "雪山", "不要这一格"))
@@ -98,9 +98,9 @@ def test_a_block_is_pasted_by_headers_as_people_dress_them(demo: ServerProcess, 
 
 @pytest.mark.parametrize("negative", ["负面提示词", "提示词(negative)", "提示词（不要出现）", "提示词 -"])
 def test_a_block_with_a_negative_header_never_fills_the_prompt(
-    demo: ServerProcess, batch: Open, negative: str
+    demo_server: ServerProcess, batch: Open, negative: str
 ) -> None:
-    page = batch(demo)
+    page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", (negative, "比例", "分辨率"), ("水印", "16:9", "4K"))
     page.expect_rows(1)
@@ -144,13 +144,13 @@ def test_a_messy_workbook_is_imported_corrected_pasted_onto_and_becomes_pictures
     page.expect_figures("完成 6 / 6 · 花了 ¥1.32")
     page.expect_title("^✓")
     assert jimeng.charges == 6
-    assert Counter(path.suffix for path in (server.home / "output").iterdir() if path.is_file()) == {
+    assert Counter(path.suffix for path in (server.data_dir / "output").iterdir() if path.is_file()) == {
         ".png": 6
     }
 
 
-def test_leaving_an_opened_list_of_choices_changes_nothing(demo: ServerProcess, batch: Open) -> None:
-    page = batch(demo)
+def test_leaving_an_opened_list_of_choices_changes_nothing(demo_server: ServerProcess, batch: Open) -> None:
+    page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("猫", "", "5:4"))
     page.cell(1, "aspect_ratio").click()
@@ -163,8 +163,10 @@ def test_leaving_an_opened_list_of_choices_changes_nothing(demo: ServerProcess, 
     page.expect_text(1, "aspect_ratio", "16:9")
 
 
-def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(demo: ServerProcess, batch: Open) -> None:
-    page = batch(demo)
+def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(
+    demo_server: ServerProcess, batch: Open
+) -> None:
+    page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("第一行", "", "16:9"), ("第二行", "", "2:3"))
     page.cell(2, "negative_prompt").click()
@@ -176,8 +178,8 @@ def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(demo: Server
     page.expect_text(2, "negative_prompt", "写了一半的")
 
 
-def test_every_step_is_undone_and_done_again(demo: ServerProcess, batch: Open, tmp_path: Path) -> None:
-    page = batch(demo)
+def test_every_step_is_undone_and_done_again(demo_server: ServerProcess, batch: Open, tmp_path: Path) -> None:
+    page = batch(demo_server)
     page.import_workbook(workbook(tmp_path / "a.xlsx", ("一",), ("二",), ("三",)))
     page.correct_cell(2, "prompt", "改过的二")
     page.pick_row(1)
@@ -192,9 +194,9 @@ def test_every_step_is_undone_and_done_again(demo: ServerProcess, batch: Open, t
 
 
 def test_a_dragged_row_is_moved_when_it_is_dropped_and_not_when_the_drag_is_cancelled(
-    demo: ServerProcess, batch: Open, tmp_path: Path
+    demo_server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
-    page = batch(demo)
+    page = batch(demo_server)
     page.import_workbook(workbook(tmp_path / "a.xlsx", ("一",), ("二",), ("三",)))
     mouse = page.page.mouse
 
@@ -220,11 +222,11 @@ def test_a_dragged_row_is_moved_when_it_is_dropped_and_not_when_the_drag_is_canc
 
 
 def test_references_are_uploaded_picked_in_order_and_found_by_name(
-    demo: ServerProcess, batch: Open, tmp_path: Path
+    demo_server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     for name in ("荷花.png", "石桥.png"):
-        (tmp_path / name).write_bytes(drawn("png"))
-    page = batch(demo)
+        (tmp_path / name).write_bytes(noise_image("png"))
+    page = batch(demo_server)
     rows = (("照着画", None, None, "1K"), ("按名字找", None, None, "1K", "石桥；不在的"))
     page.import_workbook(workbook(tmp_path / "a.xlsx", *rows))
     expect(page.report()).to_contain_text("1 处要改")
@@ -242,16 +244,16 @@ def test_references_are_uploaded_picked_in_order_and_found_by_name(
     page.start_batch()
     page.wait_for_picture(2)
     page.expect_state("已完成")
-    records = demo.get("/api/records?sort=oldest")["records"]
+    records = demo_server.get("/api/records?sort=oldest")["records"]
     used = {record["prompt"]: [i["filename"] for i in record["sample_images"]] for record in records}
     assert used == {"照着画": ["石桥.png", "荷花.png"], "按名字找": ["石桥.png"]}
 
 
 def test_names_in_the_workbook_find_their_images_in_the_library(
-    demo: ServerProcess, batch: Open, tmp_path: Path
+    demo_server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
-    (tmp_path / "荷花.png").write_bytes(drawn("png"))
-    page = batch(demo)
+    (tmp_path / "荷花.png").write_bytes(noise_image("png"))
+    page = batch(demo_server)
     page.do("add")
     dialog = page.open_references(1)
     dialog.locator("[data-picker-file]").set_input_files(tmp_path / "荷花.png")
@@ -264,9 +266,9 @@ def test_names_in_the_workbook_find_their_images_in_the_library(
 
 
 def test_pasted_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(
-    demo: ServerProcess, batch: Open
+    demo_server: ServerProcess, batch: Open
 ) -> None:
-    page = batch(demo)
+    page = batch(demo_server)
     images = [{"url": f"/samples/files/{n}.png", "filename": f"{n}.png"} for n in ("荷、花", "石桥")]
     page.page.context.route("**/api/sample-images", lambda route: route.fulfill(json={"images": images}))
     page.do("add")
@@ -413,29 +415,31 @@ def test_killed_and_started_again_the_run_goes_on_and_the_page_recovers(
     page.expect_figures(f"^完成 {counts['success']} / 8")
 
 
-def test_what_was_typed_stays_when_the_server_is_gone_at_the_start(demo: ServerProcess, batch: Open) -> None:
-    page = batch(demo)
+def test_what_was_typed_stays_when_the_server_is_gone_at_the_start(
+    demo_server: ServerProcess, batch: Open
+) -> None:
+    page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("一", "", "1:1", "1K"), ("二", "", "1:1", "1K"))
     dialog = page.open_start()
-    demo.kill()
+    demo_server.kill()
     dialog.locator("[data-start-yes]").click()
     expect(dialog.locator("[data-start-error]")).to_contain_text("连不上服务")
-    demo.start()
+    demo_server.start()
     dialog.locator("[data-start-yes]").click()
     page.wait_for_picture(2)
-    assert len(demo.get("/api/batches")["batches"]) == 1
+    assert len(demo_server.get("/api/batches")["batches"]) == 1
 
 
 def test_the_seed_shown_is_the_one_that_all_pictures_of_a_row_were_made_with(
-    demo: ServerProcess, batch: Open
+    demo_server: ServerProcess, batch: Open
 ) -> None:
     rows: list[dict[str, Any]] = [{"prompt": "一张"}, {"prompt": "两张", "num_images": 2}]
-    batch_id = started(demo, [{**row, "resolution": "1K"} for row in rows])
-    page = batch(demo)
+    batch_id = started(demo_server, [{**row, "resolution": "1K"} for row in rows])
+    page = batch(demo_server)
     page.open(f"?id={batch_id}")
     page.expect_state("已完成")
-    first, *others = demo.get(f"/api/batches/{batch_id}")["records"]
+    first, *others = demo_server.get(f"/api/batches/{batch_id}")["records"]
     page.expect_text(1, "seed", str(first["seed"]))
     assert len({record["seed"] for record in others}) == 2
     page.expect_text(2, "seed", "随机")
@@ -497,15 +501,17 @@ def test_one_row_of_the_draft_is_made_alone_after_a_word_about_money(
     page.expect_text(2, "prompt", "以后再说")
 
 
-def test_a_batch_copied_over_a_draft_gives_it_back_when_undone(demo: ServerProcess, batch: Open) -> None:
-    page = batch(demo)
+def test_a_batch_copied_over_a_draft_gives_it_back_when_undone(
+    demo_server: ServerProcess, batch: Open
+) -> None:
+    page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("旧的一",), ("旧的二",), ("旧的三",))
     page.cell(2, "negative_prompt").click()
     page.page.keyboard.type("写了一半的")
     page.wait_until_kept("旧的三", "写了一半的")
-    batch_id = started(demo, prompts(2))
-    demo.wait_for_end(batch_id)
+    batch_id = started(demo_server, prompts(2))
+    demo_server.wait_for_end(batch_id)
     page.open(f"?id={batch_id}")
     page.copy_to_draft()
     page.expect_rows(2)
@@ -522,9 +528,9 @@ def test_a_batch_copied_over_a_draft_gives_it_back_when_undone(demo: ServerProce
 
 
 def test_the_kept_draft_is_added_to_and_not_saved_over_when_half_the_page_does_not_come(
-    demo: ServerProcess, batch: Open
+    demo_server: ServerProcess, batch: Open
 ) -> None:
-    page = batch(demo)
+    page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("一",), ("二",))
     page.wait_until_kept("二")
@@ -541,16 +547,16 @@ def test_the_kept_draft_is_added_to_and_not_saved_over_when_half_the_page_does_n
 
 
 def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
-    demo: ServerProcess, batch: Open
+    demo_server: ServerProcess, batch: Open
 ) -> None:
-    page = batch(demo)
+    page = batch(demo_server)
     library = "**/api/sample-images"
     answer: dict[str, Any] = {"status": 502, "json": {"error": "连不上图库"}}
     page.page.context.route(library, lambda route: route.fulfill(**answer))
     page.do("add")
     page.paste_block(1, "prompt", ("猫", "", "", "", "石桥"))
     page.wait_until_kept("石桥")
-    idle = BatchPage(page.page.context.new_page(), demo.address)
+    idle = BatchPage(page.page.context.new_page(), demo_server.address)
     idle.page.clock.install()
     idle.open()
     expect(idle.cell(1, "sample_images")).to_have_attribute("title", re.compile("连不上图库"))
@@ -568,8 +574,8 @@ def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
     expect(page.notice()).to_be_hidden()
 
 
-def test_a_held_ctrl_enter_asks_and_does_not_answer_itself(demo: ServerProcess, batch: Open) -> None:
-    page = batch(demo)
+def test_a_held_ctrl_enter_asks_and_does_not_answer_itself(demo_server: ServerProcess, batch: Open) -> None:
+    page = batch(demo_server)
     page.do("add")
     page.correct_cell(1, "prompt", "按住不放")
     page.page.keyboard.down("Control")
@@ -579,7 +585,7 @@ def test_a_held_ctrl_enter_asks_and_does_not_answer_itself(demo: ServerProcess, 
         page.page.keyboard.down("Enter")
     page.page.evaluate("fetch('/healthz')")
     expect(page.page.locator("dialog[data-dialog=start]")).to_be_visible()
-    assert demo.get("/api/batches")["total"] == 0
+    assert demo_server.get("/api/batches")["total"] == 0
 
 
 def test_what_is_being_submitted_cannot_be_left_nor_submitted_twice(
@@ -607,8 +613,8 @@ def test_what_is_being_submitted_cannot_be_left_nor_submitted_twice(
     assert len(on_the_way) == jimeng.charges == 1
 
 
-def test_a_row_on_its_way_is_not_made_a_second_time(demo: ServerProcess, batch: Open) -> None:
-    page = batch(demo)
+def test_a_row_on_its_way_is_not_made_a_second_time(demo_server: ServerProcess, batch: Open) -> None:
+    page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("猫", "", "1:1", "1K"))
     on_the_way: list[Route] = []
@@ -644,8 +650,8 @@ def test_why_an_order_was_refused_stands_there_until_the_next_one(
     expect(refused).to_be_hidden()
 
 
-def test_a_message_undoes_its_own_step_and_no_later_one(demo: ServerProcess, batch: Open) -> None:
-    page = batch(demo)
+def test_a_message_undoes_its_own_step_and_no_later_one(demo_server: ServerProcess, batch: Open) -> None:
+    page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("一",), ("二",), ("三",))
     undo = page.page.locator(".toast").get_by_role("button", name="撤销")
@@ -668,9 +674,9 @@ def test_a_message_undoes_its_own_step_and_no_later_one(demo: ServerProcess, bat
 
 
 def test_the_keys_are_the_table_s_again_once_what_was_pressed_is_gone(
-    demo: ServerProcess, batch: Open, tmp_path: Path
+    demo_server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
-    page = batch(demo)
+    page = batch(demo_server)
     file = workbook(tmp_path / "a.xlsx", ("一",), ("二",))
     page.import_workbook(file)
     page.import_workbook(file, place="append")
@@ -709,11 +715,11 @@ def test_a_picture_that_was_given_up_says_so(server: ServerProcess, jimeng: Fake
     page.expect_text(1, "status", "已放弃")
 
 
-def test_copying_a_prompt_says_whether_it_was_copied(demo: ServerProcess, batch: Open) -> None:
-    batch_id = started(demo, prompts(1))
-    page = batch(demo)
+def test_copying_a_prompt_says_whether_it_was_copied(demo_server: ServerProcess, batch: Open) -> None:
+    batch_id = started(demo_server, prompts(1))
+    page = batch(demo_server)
     page.open(f"?id={batch_id}")
-    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo.address)
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo_server.address)
     toast = page.page.locator(".toast")
     page.choose_of_row(1, "复制提示词")
     expect(toast).to_have_text("提示词已复制")

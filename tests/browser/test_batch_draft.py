@@ -8,9 +8,9 @@ import requests
 from playwright.sync_api import Browser, Page, Position, Route, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.patience import until
-from tests.drawn import drawn
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
+from tests.waiting import wait_until
 
 CORNER: Position = {"x": 5, "y": 5}  # of a cell, beside its button
 SCRIPTS = Path(__file__).parents[2] / "static/js"
@@ -49,9 +49,9 @@ indexedDB.open = (...given) => {
 
 
 @pytest.fixture
-def batch(page: Page, demo: ServerProcess) -> BatchPage:
+def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
     """批量生成, open, without a key."""
-    opened = BatchPage(page, demo.address)
+    opened = BatchPage(page, demo_server.address)
     opened.open()
     return opened
 
@@ -59,7 +59,7 @@ def batch(page: Page, demo: ServerProcess) -> BatchPage:
 def upload(server: ServerProcess, name: str) -> None:
     """A picture for the library."""
     requests.post(
-        f"{server.address}/api/sample-images", files={"file": (name, drawn("png"))}, timeout=60
+        f"{server.address}/api/sample-images", files={"file": (name, noise_image("png"))}, timeout=60
     ).raise_for_status()
 
 
@@ -85,8 +85,8 @@ def test_a_prompt_pasted_on_the_reference_column_is_a_name_to_look_up(batch: Bat
     batch.expect_text(1, "sample_images", "选择 (1)")
 
 
-def test_references_pasted_on_a_prompt_are_their_names(batch: BatchPage, demo: ServerProcess) -> None:
-    upload(demo, "杯子.png")
+def test_references_pasted_on_a_prompt_are_their_names(batch: BatchPage, demo_server: ServerProcess) -> None:
+    upload(demo_server, "杯子.png")
     batch.do("add")
     batch.correct_cell(1, "prompt", "一只橘猫")
     batch.pick_references(1, "杯子.png")
@@ -95,9 +95,9 @@ def test_references_pasted_on_a_prompt_are_their_names(batch: BatchPage, demo: S
 
 
 def test_references_pasted_on_their_own_column_keep_their_pictures(
-    batch: BatchPage, demo: ServerProcess
+    batch: BatchPage, demo_server: ServerProcess
 ) -> None:
-    upload(demo, "杯子.png")
+    upload(demo_server, "杯子.png")
     batch.do("add")
     batch.correct_cell(1, "prompt", "一只橘猫")
     batch.pick_references(1, "杯子.png")
@@ -155,9 +155,11 @@ def test_an_error_in_one_watcher_of_the_rows_does_not_stop_the_others(browser: B
     assert (seen, errors) == ([1], ["the first fails"])
 
 
-def test_a_draft_that_cannot_be_saved_is_said_once_and_saved_later(page: Page, demo: ServerProcess) -> None:
+def test_a_draft_that_cannot_be_saved_is_said_once_and_saved_later(
+    page: Page, demo_server: ServerProcess
+) -> None:
     page.add_init_script(_REFUSE_WRITES_WHILE_FULL)
-    batch = BatchPage(page, demo.address)
+    batch = BatchPage(page, demo_server.address)
     batch.open()
     page.evaluate("window.isFull = true")
     batch.do("add")
@@ -169,9 +171,9 @@ def test_a_draft_that_cannot_be_saved_is_said_once_and_saved_later(page: Page, d
     expect(trouble).to_be_hidden()
 
 
-def test_a_database_that_was_closed_is_opened_again(page: Page, demo: ServerProcess) -> None:
+def test_a_database_that_was_closed_is_opened_again(page: Page, demo_server: ServerProcess) -> None:
     page.add_init_script(_REFUSE_WRITES_WHILE_FULL)
-    batch = BatchPage(page, demo.address)
+    batch = BatchPage(page, demo_server.address)
     batch.open()
     page.evaluate("window.database.close()")
     batch.do("add")
@@ -192,5 +194,5 @@ def test_a_draft_that_cannot_be_read_at_first_joins_what_was_typed_meanwhile(
     batch.expect_rows(2)
     batch.expect_text(1, "prompt", "昨天的")
     batch.expect_text(2, "prompt", "今天的")
-    until(lambda: batch.page.locator("[data-draft-trouble]").is_hidden())
+    wait_until(lambda: batch.page.locator("[data-draft-trouble]").is_hidden())
     batch.wait_until_kept("昨天的", "今天的")

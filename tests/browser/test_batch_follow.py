@@ -12,9 +12,9 @@ from tests.server_process import ServerProcess
 
 
 @pytest.fixture
-def batch(page: Page, demo: ServerProcess) -> BatchPage:
+def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
     """批量生成, open, without a key."""
-    opened = BatchPage(page, demo.address)
+    opened = BatchPage(page, demo_server.address)
     opened.open()
     return opened
 
@@ -28,12 +28,12 @@ def asked(page: Page) -> list[str]:
 
 
 def test_rows_that_were_generated_singly_are_asked_for_at_once(
-    batch: BatchPage, demo: ServerProcess, asked: list[str]
+    batch: BatchPage, demo_server: ServerProcess, asked: list[str]
 ) -> None:
     rows = [{"prompt": f"猫 {n}", "resolution": "1K"} for n in range(12)]
-    runs = [str(demo.post("/api/batches", {"rows": [row]})["batch_id"]) for row in rows]
+    runs = [str(demo_server.post("/api/batches", {"rows": [row]})["batch_id"]) for row in rows]
     for run in runs:
-        demo.wait_for_end(run)
+        demo_server.wait_for_end(run)
     draft = {"rows": [{**row, "run": run} for row, run in zip(rows, runs, strict=True)]}
     batch.page.evaluate(KEEP_DRAFT, json.dumps(draft))
     batch.reload()

@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.patience import until
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -86,5 +86,5 @@ def test_on_a_phone_the_cell_to_correct_is_clear_of_the_foot(batch: BatchPage, t
     batch.do("next-problem")
     expect(batch.page.locator("[data-complaint]")).not_to_be_empty()
     cell, foot = batch.cell(3, "sample_images"), batch.page.locator("[data-foot]")
-    until(lambda: box(cell)["y"] + box(cell)["height"] <= box(foot)["y"])
+    wait_until(lambda: box(cell)["y"] + box(cell)["height"] <= box(foot)["y"])
     assert box(cell)["y"] >= box(batch.page.locator("[data-table]"))["y"]

@@ -4,22 +4,22 @@ import re
 from contextlib import closing
 from pathlib import Path
 
+from app.providers.demo import Demo
 from playwright.sync_api import Page, expect
 
 import database
 from app.config import Settings
 from app.db.batch_log import add_log
 from app.domain import ImageRequest
-from app.providers.demo import Demo
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.server_process import running_server
 
 
-def ended_batches(home: Path, number: int) -> list[str]:
+def ended_batches(data_dir: Path, number: int) -> list[str]:
     """Batches that were cancelled before the server opens, the newest last -> their ids."""
-    file = home / "generation_records.db"
+    file = data_dir / "generation_records.db"
     database.open_database(file)
     spec, ids = Demo(Settings()).spec, []
     with closing(database.connect(file)) as db:

@@ -15,9 +15,9 @@ from tests.server_process import ServerProcess
 
 
 @pytest.fixture
-def batch(page: Page, demo: ServerProcess) -> BatchPage:
+def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
     """批量生成, open, without a key."""
-    opened = BatchPage(page, demo.address)
+    opened = BatchPage(page, demo_server.address)
     opened.open()
     return opened
 
@@ -88,9 +88,9 @@ def test_the_button_of_a_row_menu_says_whether_it_is_open(batch: BatchPage) -> N
 
 
 def test_the_button_of_references_is_named_by_how_many_there_are(
-    batch: BatchPage, demo: ServerProcess
+    batch: BatchPage, demo_server: ServerProcess
 ) -> None:
-    upload(demo, "杯子.png")
+    upload(demo_server, "杯子.png")
     batch.do("add")
     batch.pick_references(1, "杯子.png")
     button = batch.cell(1, "sample_images").locator("[data-references]")
@@ -98,7 +98,7 @@ def test_the_button_of_references_is_named_by_how_many_there_are(
 
 
 def test_a_row_has_the_number_of_its_line_in_the_file_everywhere(
-    batch: BatchPage, demo: ServerProcess, tmp_path: Path
+    batch: BatchPage, demo_server: ServerProcess, tmp_path: Path
 ) -> None:
     rows = [("雪山", "1:1"), (None, "9:16"), ("橘猫", "16:9"), ("茶室", "5:4")]
     batch.import_workbook(workbook(tmp_path / "表.xlsx", *rows, title="十一月商品图"))

@@ -10,12 +10,12 @@ from playwright.sync_api import Browser, Page, expect
 
 import database
 from tests.browser.batch_page import BatchPage
-from tests.browser.conftest import PATIENCE
-from tests.browser.patience import until
-from tests.drawn import drawn
+from tests.browser.conftest import TIMEOUT_MS
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess, running_server
+from tests.waiting import wait_until
 
 # Texts, attributes and the title, hidden ones and those of templates too; not what says that it is Chinese.
 _LEFT_BEHIND = """() => {
@@ -65,7 +65,7 @@ def visitor(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(
         locale="en-US", viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
     )
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(TIMEOUT_MS)
     yield context.new_page()
     context.close()
 
@@ -86,8 +86,8 @@ def lived_in(server: ServerProcess, jimeng: FakeJimeng) -> ServerProcess:
 @pytest.fixture(scope="module")
 def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server for all who only look."""
-    home = tmp_path_factory.mktemp("english")
-    with FakeJimeng() as service, running_server(home, **service.settings(model_concurrency=2)) as server:
+    data_dir = tmp_path_factory.mktemp("english")
+    with FakeJimeng() as service, running_server(data_dir, **service.settings(model_concurrency=2)) as server:
         live_in(server, service)
         yield server
 
@@ -99,9 +99,9 @@ def live_in(server: ServerProcess, jimeng: FakeJimeng) -> None:
     server.post("/api/batch-generate", {"prompt": "a blue teapot"})
     jimeng.fail_next("key", times=4)
     batch = server.post("/api/batches", {"rows": [{"prompt": "a lamp", "num_images": 3}], "name": "lamps"})
-    until(lambda: server.get(f"/api/batches/{batch['batch_id']}")["batch"]["status"] == "paused")
+    wait_until(lambda: server.get(f"/api/batches/{batch['batch_id']}")["batch"]["status"] == "paused")
     jimeng.behave()
-    picture = {"file": ("lamp.png", drawn("PNG", size=(40, 30)), "image/png")}
+    picture = {"file": ("lamp.png", noise_image("PNG", size=(40, 30)), "image/png")}
     requests.post(f"{server.address}/api/sample-images", files=picture, timeout=30)
 
 
@@ -195,22 +195,22 @@ def test_records_are_chosen_found_and_rejected_in_english(visitor: Page, lived_i
     expect_english(visitor)
 
 
-def test_the_switch_keeps_what_was_typed_and_is_remembered(page: Page, demo: ServerProcess) -> None:
-    page.goto(demo.address)
+def test_the_switch_keeps_what_was_typed_and_is_remembered(page: Page, demo_server: ServerProcess) -> None:
+    page.goto(demo_server.address)
     page.get_by_label("提示词", exact=True).fill("a green hill")
     page.get_by_role("button", name="Switch to English").click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a green hill")
-    page.goto(f"{demo.address}/records?search=hill")
+    page.goto(f"{demo_server.address}/records?search=hill")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     page.get_by_role("button", name="切换到中文").click()
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
-    expect(page).to_have_url(f"{demo.address}/records?search=hill")
+    expect(page).to_have_url(f"{demo_server.address}/records?search=hill")
 
 
-def test_the_switch_works_without_javascript(browser: Browser, demo: ServerProcess) -> None:
+def test_the_switch_works_without_javascript(browser: Browser, demo_server: ServerProcess) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{demo.address}/samples")
+    page.goto(f"{demo_server.address}/samples")
     page.get_by_role("button", name="Switch to English").click()
     expect(page.get_by_role("heading", name="No sample images yet")).to_be_visible()
     context.close()
@@ -219,8 +219,8 @@ def test_the_switch_works_without_javascript(browser: Browser, demo: ServerProce
 @pytest.fixture(scope="module")
 def unpriced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A model that has no price."""
-    home = tmp_path_factory.mktemp("unpriced")
-    with FakeOpenAIImages() as service, running_server(home, **service.settings()) as server:
+    data_dir = tmp_path_factory.mktemp("unpriced")
+    with FakeOpenAIImages() as service, running_server(data_dir, **service.settings()) as server:
         yield server
 
 
@@ -247,7 +247,7 @@ def test_the_generate_button_stays_within_its_column(visitor: Page, unpriced: Se
 
 
 def test_the_labels_of_causes_stand_beside_their_bars(visitor: Page, lived_in: ServerProcess) -> None:
-    with closing(database.connect(lived_in.home / "generation_records.db")) as db:
+    with closing(database.connect(lived_in.data_dir / "generation_records.db")) as db:
         db.execute("UPDATE generation_records SET status = 'failed', cause = 'oss' WHERE id = 3")
     visitor.goto(f"{lived_in.address}/usage")
     line = visitor.locator(".chart-causes li").filter(has_text="Reference image not available (OSS)")

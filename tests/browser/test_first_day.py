@@ -15,12 +15,12 @@ _REMEMBER_WHAT_IS_SAID_MEANWHILE = """
 
 
 def test_a_newcomer_has_a_picture_after_one_click_and_is_led_to_the_key(
-    demo: ServerProcess, page: Page
+    demo_server: ServerProcess, page: Page
 ) -> None:
-    page.goto(demo.address)
+    page.goto(demo_server.address)
     page.get_by_role("button", name="试一张").click()
     expect(page.locator(".tile[data-status=success] img")).to_be_visible()
-    assert len(list((demo.home / "output").glob("*.jpg"))) == 1
+    assert len(list((demo_server.data_dir / "output").glob("*.jpg"))) == 1
     page.get_by_role("link", name="设置密钥", exact=True).click()
     jimeng = page.get_by_role("region", name="即梦 4.0")
     jimeng.get_by_text("怎么设置").click()

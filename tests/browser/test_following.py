@@ -75,10 +75,10 @@ def test_a_look_that_is_never_answered_ends_and_following_goes_on(
 
 
 def test_an_order_without_an_answer_in_time_is_placed_once_when_it_is_pressed_again(
-    demo: ServerProcess, page: Page, studio: Open
+    demo_server: ServerProcess, page: Page, studio: Open
 ) -> None:
     page.clock.install()
-    opened = studio(demo)
+    opened = studio(demo_server)
     keys: list[str] = []
 
     def place_without_answer(route: Route) -> None:
@@ -97,4 +97,4 @@ def test_an_order_without_an_answer_in_time_is_placed_once_when_it_is_pressed_ag
     opened.generate()
     expect(page.locator("[data-form-error]")).to_be_empty()
     assert keys[0] == keys[1]
-    assert demo.get("/api/batches")["total"] == 1
+    assert demo_server.get("/api/batches")["total"] == 1

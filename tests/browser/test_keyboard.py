@@ -53,9 +53,9 @@ def keys(page: Page) -> Keys:
 
 
 def test_a_first_picture_is_made_without_a_key_and_looked_at(
-    demo: ServerProcess, page: Page, keys: Keys
+    demo_server: ServerProcess, page: Page, keys: Keys
 ) -> None:
-    studio = StudioPage(page, demo.address)
+    studio = StudioPage(page, demo_server.address)
     studio.open()
     keys.reach(page.get_by_label("提示词").first)
     keys.type("一只橘猫趴在窗台上看雨", "Control+Enter")
@@ -147,16 +147,16 @@ def test_a_key_is_tested(server: ServerProcess, jimeng: FakeJimeng, page: Page, 
 
 
 def test_news_leave_the_focus_in_the_panel_of_the_bar_and_esc_takes_it_back(
-    demo: ServerProcess, page: Page, keys: Keys
+    demo_server: ServerProcess, page: Page, keys: Keys
 ) -> None:
-    studio = StudioPage(page, demo.address)
+    studio = StudioPage(page, demo_server.address)
     studio.open()
     summary = page.locator(".status-summary")
     keys.press(summary)
     link = page.get_by_role("link", name="怎么设置密钥")
     keys.reach(link)
     before = page.locator(".status").get_attribute("data-version")
-    demo.post("/api/batch-generate", {"prompt": "别处画的"})
+    demo_server.post("/api/batch-generate", {"prompt": "别处画的"})
     studio.come_back()
     expect(page.locator(".status")).not_to_have_attribute("data-version", before or "")
     expect(link).to_be_focused()

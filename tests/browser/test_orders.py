@@ -39,9 +39,9 @@ def table(page: Page, server: ServerProcess, *prompts: str) -> BatchPage:
 
 @pytest.mark.parametrize("reloads", [False, True])
 def test_an_order_whose_answer_was_lost_is_placed_once_when_the_button_is_pressed_again(
-    demo: ServerProcess, studio: Open, reloads: bool
+    demo_server: ServerProcess, studio: Open, reloads: bool
 ) -> None:
-    page = studio(demo)
+    page = studio(demo_server)
     page.write_prompt("雪山")
     lose_the_answer(page.page)
     page.generate()
@@ -52,23 +52,23 @@ def test_an_order_whose_answer_was_lost_is_placed_once_when_the_button_is_presse
     with page.page.expect_response("**/api/batches"):
         page.generate()
     page.wait_for_pictures(1)
-    assert count_orders(demo) == 1
+    assert count_orders(demo_server) == 1
 
 
-def test_a_press_after_the_answer_is_a_new_order(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_a_press_after_the_answer_is_a_new_order(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     page.write_prompt("雪山")
     page.generate()
     page.wait_for_pictures(1)
     page.generate()
     page.wait_for_pictures(2)
-    assert count_orders(demo) == 2
+    assert count_orders(demo_server) == 2
 
 
 def test_what_was_written_anew_after_a_lost_answer_is_an_order_of_its_own(
-    demo: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: Open
 ) -> None:
-    page = studio(demo)
+    page = studio(demo_server)
     page.write_prompt("雪山")
     lose_the_answer(page.page)
     page.generate()
@@ -76,11 +76,11 @@ def test_what_was_written_anew_after_a_lost_answer_is_an_order_of_its_own(
     page.write_prompt("海")
     page.generate()
     page.wait_for_pictures(2)
-    assert count_orders(demo) == 2
+    assert count_orders(demo_server) == 2
 
 
-def test_two_tabs_with_one_draft_place_its_order_once(demo: ServerProcess, studio: Open) -> None:
-    first = studio(demo)
+def test_two_tabs_with_one_draft_place_its_order_once(demo_server: ServerProcess, studio: Open) -> None:
+    first = studio(demo_server)
     first.write_prompt("雪山")
     second = first.second_tab()
     second.expect_prompt("雪山")
@@ -91,16 +91,16 @@ def test_two_tabs_with_one_draft_place_its_order_once(demo: ServerProcess, studi
     expect(second.tiles()).to_have_count(1)
     second.generate()
     expect(second.page.locator(".toast")).to_have_text("这一单刚才已经提交，没有重复下单")
-    assert count_orders(demo) == 1
+    assert count_orders(demo_server) == 1
     second.generate()
     second.wait_for_pictures(2)
-    assert count_orders(demo) == 2
+    assert count_orders(demo_server) == 2
 
 
 def test_one_more_of_a_picture_is_ordered_once_though_its_answer_was_lost(
-    demo: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: Open
 ) -> None:
-    page = studio(demo)
+    page = studio(demo_server)
     page.write_prompt("雪山")
     page.generate()
     page.wait_for_pictures(1)
@@ -111,7 +111,7 @@ def test_one_more_of_a_picture_is_ordered_once_though_its_answer_was_lost(
     with page.page.expect_response("**/api/batches"):
         tile.get_by_title("再来一张").click()
     page.wait_for_pictures(2)
-    assert count_orders(demo) == 2
+    assert count_orders(demo_server) == 2
 
 
 def test_a_table_whose_answer_was_lost_is_ordered_once(
@@ -127,14 +127,14 @@ def test_a_table_whose_answer_was_lost_is_ordered_once(
     assert (count_orders(server), jimeng.charges) == (1, 2)
 
 
-def test_a_single_row_whose_answer_was_lost_is_ordered_once(page: Page, demo: ServerProcess) -> None:
-    batch = table(page, demo, "猫")
+def test_a_single_row_whose_answer_was_lost_is_ordered_once(page: Page, demo_server: ServerProcess) -> None:
+    batch = table(page, demo_server, "猫")
     lose_the_answer(page)
     batch.cell(1, "actions").locator("[data-run-row]").click()
     expect(page.locator("[data-complaint]")).to_have_text(UNREACHABLE)
     batch.cell(1, "actions").locator("[data-run-row]").click()
     batch.wait_for_picture(1)
-    assert count_orders(demo) == 1
+    assert count_orders(demo_server) == 1
 
 
 def test_a_row_that_was_made_alone_is_left_out_of_the_run(
@@ -214,8 +214,10 @@ def test_rows_under_way_are_left_out_and_rows_that_failed_free_are_not(
     expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
 
 
-def test_a_duplicate_of_a_row_that_was_made_is_a_row_of_its_own(page: Page, demo: ServerProcess) -> None:
-    batch = table(page, demo, "猫")
+def test_a_duplicate_of_a_row_that_was_made_is_a_row_of_its_own(
+    page: Page, demo_server: ServerProcess
+) -> None:
+    batch = table(page, demo_server, "猫")
     batch.cell(1, "actions").locator("[data-run-row]").click()
     batch.wait_for_picture(1)
     batch.choose_of_row(1, "复制这一行")
@@ -280,8 +282,8 @@ def test_a_charged_failure_asks_with_its_sum_before_it_is_ordered_again(
 def test_the_start_dialog_knows_what_was_spent_since_the_page_was_opened(
     page: Page, tmp_path_factory: pytest.TempPathFactory, jimeng: FakeJimeng
 ) -> None:
-    home = tmp_path_factory.mktemp("budget")
-    with running_server(home, **jimeng.settings(budget=1)) as server:
+    data_dir = tmp_path_factory.mktemp("budget")
+    with running_server(data_dir, **jimeng.settings(budget=1)) as server:
         batch = table(page, server, "猫")
         expect(batch.open_start()).to_contain_text("预算还剩¥1.00")
         page.keyboard.press("Escape")
@@ -296,8 +298,8 @@ def test_the_start_dialog_knows_what_was_spent_since_the_page_was_opened(
 def test_the_reason_of_a_pause_stands_at_the_picture_and_going_on_says_why_not(
     page: Page, tmp_path_factory: pytest.TempPathFactory, jimeng: FakeJimeng
 ) -> None:
-    home = tmp_path_factory.mktemp("budget")
-    with running_server(home, **jimeng.settings(budget=0.25)) as server:
+    data_dir = tmp_path_factory.mktemp("budget")
+    with running_server(data_dir, **jimeng.settings(budget=0.25)) as server:
         studio = StudioPage(page, server.address)
         studio.open()
         studio.write_prompt("雪山")

@@ -8,8 +8,8 @@ from tests.browser.conftest import SAMPLES
 from tests.browser.input_method import InputMethod
 from tests.browser.samples_page import Picker, SamplesPage, picture
 from tests.browser.studio_page import StudioPage
-from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
 
 STRANGE = [
@@ -46,9 +46,9 @@ def choose_by_keyboard(page: Page, picker: Picker) -> None:
 
 
 def test_four_are_chosen_by_keyboard_alone_for_one_picture(
-    page: Page, four_cats: SamplesPage, demo: ServerProcess
+    page: Page, four_cats: SamplesPage, demo_server: ServerProcess
 ) -> None:
-    studio, picker = StudioPage(page, demo.address), Picker(page)
+    studio, picker = StudioPage(page, demo_server.address), Picker(page)
     studio.open()
     studio.write_prompt("照着画")
     opener = page.locator("[data-choose]")
@@ -59,16 +59,16 @@ def test_four_are_chosen_by_keyboard_alone_for_one_picture(
     expect(opener).to_have_text("选择 (4)")
     page.keyboard.press("Control+Enter")
     studio.wait_for_pictures(1)
-    records = demo.get("/api/records")["records"]
+    records = demo_server.get("/api/records")["records"]
     assert len(records) == 1, "Ctrl+Enter in the picker must not order a picture"
     used = records[0]["sample_images"]
     assert [image["filename"] for image in used] == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
 
 
 def test_four_are_chosen_by_keyboard_alone_for_a_row(
-    page: Page, four_cats: SamplesPage, demo: ServerProcess
+    page: Page, four_cats: SamplesPage, demo_server: ServerProcess
 ) -> None:
-    batch, picker = BatchPage(page, demo.address), Picker(page)
+    batch, picker = BatchPage(page, demo_server.address), Picker(page)
     batch.open()
     batch.do("add")
     batch.paste_block(1, "prompt", ("照着画", "", "1:1", "1K"))
@@ -80,7 +80,7 @@ def test_four_are_chosen_by_keyboard_alone_for_a_row(
     batch.expect_text(1, "sample_images", "选择 (4)")
     batch.start_batch()
     batch.wait_for_picture(1)
-    used = demo.get("/api/records")["records"][0]["sample_images"]
+    used = demo_server.get("/api/records")["records"][0]["sample_images"]
     assert [image["filename"] for image in used] == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
 
 
@@ -146,38 +146,38 @@ def test_one_too_many_is_said_and_taking_one_out_makes_room(page: Page, four_cat
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_any_name_is_listed_seen_found_picked_and_used(
-    page: Page, in_oss: ServerProcess, oss: FakeOss, name: str
+    page: Page, oss_server: ServerProcess, oss: FakeOss, name: str
 ) -> None:
-    oss.keep(SAMPLES + name, drawn("png"))
-    in_oss.kill()
-    in_oss.start()
+    oss.keep(SAMPLES + name, noise_image("png"))
+    oss_server.kill()
+    oss_server.start()
     shown = name.rpartition("/")[2]
-    library, picker = SamplesPage(page, in_oss.address), Picker(page)
+    library, picker = SamplesPage(page, oss_server.address), Picker(page)
     library.open()
     library.expect_names(shown)
     image = library.samples().locator("img")
     expect(image).not_to_have_js_property("naturalWidth", 0)
     library.search(shown[:4])
     library.expect_count("找到 1 张")
-    picker.open_on_index(in_oss.address)
+    picker.open_on_index(oss_server.address)
     picker.search(shown[:4])
     picker.images().click()
     picker.expect_chosen(shown)
     picker.confirm()
-    studio = StudioPage(page, in_oss.address)
+    studio = StudioPage(page, oss_server.address)
     studio.write_prompt("照着画")
     studio.generate()
     studio.wait_for_pictures(1)
-    used = in_oss.get("/api/records")["records"][0]["sample_images"]
+    used = oss_server.get("/api/records")["records"][0]["sample_images"]
     assert [image["filename"] for image in used] == [shown]
     page.reload()
     expect(page.locator("[data-references] .reference")).to_have_count(1)
 
 
 def test_a_strange_name_is_uploaded_renamed_deleted_and_brought_back(
-    page: Page, in_oss: ServerProcess, oss: FakeOss
+    page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
-    library = SamplesPage(page, in_oss.address)
+    library = SamplesPage(page, oss_server.address)
     library.open()
     library.upload(picture("🍵 红 茶 100%.png"))
     library.expect_names("🍵 红 茶 100%.png")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 import database
 from tests.browser.records_page import FAILURE, RecordsPage, seed_records
-from tests.drawn import drawn
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess, running_server
 
 NUMBER = 60
@@ -23,17 +23,17 @@ LONG = "很长的提示词，" * 286
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A server with sixty records, every thirteenth failed, the first with a prompt of 2,000 letters."""
-    home = tmp_path_factory.mktemp("filled")
-    seed_records(home, NUMBER, prompts=[LONG])
-    return home
+    data_dir = tmp_path_factory.mktemp("filled")
+    seed_records(data_dir, NUMBER, prompts=[LONG])
+    return data_dir
 
 
 @pytest.fixture
 def server(tmp_path: Path, filled: Path) -> Iterator[ServerProcess]:
     """That server, a copy of its own for each test."""
-    home = tmp_path / "server"
-    shutil.copytree(filled, home)
-    with running_server(home, image_model="demo") as process:
+    data_dir = tmp_path / "server"
+    shutil.copytree(filled, data_dir)
+    with running_server(data_dir, image_model="demo") as process:
         yield process
 
 
@@ -522,7 +522,7 @@ def test_a_picture_that_was_renamed_opens_its_record_when_dropped(
     records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
     renamed = tmp_path / "客户要的那张.jpg"
-    shutil.copy(server.home / "output" / "图-7.jpg", renamed)
+    shutil.copy(server.data_dir / "output" / "图-7.jpg", renamed)
     records.drop(renamed)
     records.expect_large("记录 7")
     expect(records.page.locator("dialog .toast")).to_contain_text("这是记录 7")
@@ -534,7 +534,7 @@ def test_a_pasted_picture_is_looked_up_but_not_with_a_text_for_the_search_nor_un
     page, asked = records.page, []
     page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
     cell = tmp_path / "image.png"
-    cell.write_bytes(drawn("png"))
+    cell.write_bytes(noise_image("png"))
     records.paste(cell, into="[data-search]", text="夜市")
     records.enlarge(60)
     records.paste(cell)
@@ -556,7 +556,7 @@ def test_a_picture_from_elsewhere_shows_the_parameters_it_carries(
     records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
     plain = tmp_path / "照片.png"
-    plain.write_bytes(drawn("png"))
+    plain.write_bytes(noise_image("png"))
     records.drop(plain)
     dialog = records.page.locator("dialog[data-dialog=file]")
     expect(dialog).to_contain_text("这张图不在记录里")
@@ -571,7 +571,10 @@ def test_a_picture_from_elsewhere_shows_the_parameters_it_carries(
 def test_a_file_that_is_gone_says_so_can_be_tried_again_and_keeps_its_record(
     records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
-    picture, thumbnail = server.home / "output" / "图-20.jpg", server.home / "output/.thumbnails/0/20.webp"
+    picture, thumbnail = (
+        server.data_dir / "output" / "图-20.jpg",
+        server.data_dir / "output/.thumbnails/0/20.webp",
+    )
     away = shutil.move(picture, tmp_path / "away.jpg")
     thumbnail.unlink()
     records.open("?page=3")
@@ -590,7 +593,10 @@ def test_a_file_that_is_gone_says_so_can_be_tried_again_and_keeps_its_record(
 def test_a_picture_that_is_gone_says_so_large_and_side_by_side_and_can_be_tried_again(
     records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
-    picture, thumbnail = server.home / "output" / "图-59.jpg", server.home / "output/.thumbnails/0/59.webp"
+    picture, thumbnail = (
+        server.data_dir / "output" / "图-59.jpg",
+        server.data_dir / "output/.thumbnails/0/59.webp",
+    )
     away = shutil.move(picture, tmp_path / "away.jpg")
     thumbnail.unlink()
     records.open("?record=59")
@@ -623,7 +629,7 @@ def test_a_picture_whose_record_is_in_the_trash_gives_it_back(
 ) -> None:
     server.post("/api/records/delete", {"ids": [58]})
     records.open()
-    records.drop(server.home / "output" / "图-58.jpg")
+    records.drop(server.data_dir / "output" / "图-58.jpg")
     dialog = records.page.locator("dialog[data-dialog=file]")
     expect(dialog).to_contain_text("这张图的记录在回收站里")
     dialog.get_by_role("button", name="恢复").click()
@@ -635,7 +641,7 @@ def test_a_picture_whose_record_is_in_the_trash_gives_it_back(
 def test_the_index_tells_how_far_it_is_and_when_it_is_complete_the_line_goes(
     records: RecordsPage, server: ServerProcess
 ) -> None:
-    with closing(database.connect(server.home / "generation_records.db")) as db:
+    with closing(database.connect(server.data_dir / "generation_records.db")) as db:
         with database.transaction(db):
             db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", [("草稿",)] * 4_000)
         db.execute("BEGIN IMMEDIATE")  # nobody else can write: the index stands still

@@ -6,8 +6,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SAMPLES
 from tests.browser.samples_page import SamplesPage
-from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
 
 AT_ONCE = 10_000  # ms: before the page looks by itself whether something changed
@@ -16,7 +16,7 @@ AT_ONCE = 10_000  # ms: before the page looks by itself whether something change
 def files(folder: Path, *names: str) -> list[Path]:
     made = [folder / name for name in names]
     for path in made:
-        path.write_bytes(drawn("png", size=(400, 300)))
+        path.write_bytes(noise_image("png", size=(400, 300)))
     return made
 
 
@@ -111,26 +111,28 @@ def test_search_follows_what_is_typed_and_stands_in_the_address(library: Samples
 
 
 def test_it_tells_how_often_a_picture_was_used(
-    library: SamplesPage, demo: ServerProcess, tmp_path: Path
+    library: SamplesPage, demo_server: ServerProcess, tmp_path: Path
 ) -> None:
     library.upload(*files(tmp_path, "红茶.png"))
     expect(library.samples()).to_have_count(1)
-    image = demo.get("/api/sample-images")["images"][0]
+    image = demo_server.get("/api/sample-images")["images"][0]
     reference = {"url": image["url"], "filename": image["filename"]}
-    demo.post("/api/batch-generate", {"prompt": "猫", "resolution": "1K", "sample_images": [reference]})
+    demo_server.post(
+        "/api/batch-generate", {"prompt": "猫", "resolution": "1K", "sample_images": [reference]}
+    )
     library.open()
     expect(library.samples().first).to_contain_text("用过 1 次")
 
 
 def test_ten_thousand_in_a_bucket_are_scrolled_searched_and_picked(
-    page: Page, in_oss: ServerProcess, oss: FakeOss
+    page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     for number in range(10_000):
         oss.keep(f"{SAMPLES}茶 🍵 {number:05}.png", content, age=number)
-    in_oss.kill()
-    in_oss.start()
-    library = SamplesPage(page, in_oss.address)
+    oss_server.kill()
+    oss_server.start()
+    library = SamplesPage(page, oss_server.address)
     library.open()
     library.expect_count("共 10000 张")
     expect(library.samples().first.locator("img")).not_to_have_js_property("naturalWidth", 0)
@@ -140,7 +142,7 @@ def test_ten_thousand_in_a_bucket_are_scrolled_searched_and_picked(
     expect(library.samples()).not_to_have_count(shown)
     library.search("07777")
     library.expect_count("找到 1 张")
-    page.goto(in_oss.address)
+    page.goto(oss_server.address)
     page.get_by_role("button", name="选择 (0)").click()
     page.get_by_label("搜索文件名").fill("09999")
     expect(page.locator(".picker-image")).to_have_count(1)

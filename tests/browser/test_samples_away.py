@@ -11,8 +11,8 @@ from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import SAMPLES
 from tests.browser.samples_page import AWAY, Picker, SamplesPage, picture
 from tests.browser.studio_page import StudioPage
-from tests.drawn import drawn
 from tests.fakes.oss import Call, FakeOss, Reply
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess, running_server
 
 WRONG = {
@@ -40,19 +40,19 @@ class HeldOss(FakeOss):
 @pytest.fixture
 def oss() -> Iterator[HeldOss]:
     with HeldOss() as service:
-        service.keep(f"{SAMPLES}猫.png", drawn("png"))
-        service.keep(f"{SAMPLES}狗.png", drawn("png"), age=60)
+        service.keep(f"{SAMPLES}猫.png", noise_image("png"))
+        service.keep(f"{SAMPLES}狗.png", noise_image("png"), age=60)
         yield service
         service.answers.set()
 
 
 @pytest.fixture
-def listed(page: Page, in_oss: ServerProcess) -> ServerProcess:
+def listed(page: Page, oss_server: ServerProcess) -> ServerProcess:
     """A server that has read its list and keeps it."""
-    library = SamplesPage(page, in_oss.address)
+    library = SamplesPage(page, oss_server.address)
     library.open()
     library.expect_names("猫.png", "狗.png")
-    return in_oss
+    return oss_server
 
 
 def restart(server: ServerProcess, **settings: str) -> None:
@@ -108,7 +108,7 @@ def test_a_wrong_setting_is_one_sentence_on_each_page_and_the_rest_goes_on(
 def test_a_workbook_is_read_though_its_references_cannot_be_looked_up_before_oss_is_back(
     page: Page, listed: ServerProcess, tmp_path: Path
 ) -> None:
-    (listed.home / "samples" / ".oss-list.json").unlink()
+    (listed.data_dir / "samples" / ".oss-list.json").unlink()
     restart(listed, oss_bucket="other-bucket")
     file = tmp_path / "十二月.csv"
     file.write_text("提示词,参考示例图\n照着画,猫\n不用参考,\n", "utf-8")
@@ -160,7 +160,7 @@ def test_an_open_page_tells_that_oss_went_away_and_came_back(
     restart(listed)
     library.come_back()
     expect(notice).to_contain_text("连不上 OSS", timeout=AWAY)
-    oss.keep(f"{SAMPLES}新来的.png", drawn("png"), age=-60)
+    oss.keep(f"{SAMPLES}新来的.png", noise_image("png"), age=-60)
     oss.is_down = False
     expect(notice).to_be_hidden(timeout=AWAY)
     names = ("新来的.png", "猫.png", "狗.png")
@@ -191,14 +191,14 @@ def test_a_mended_key_brings_the_pictures_back_without_a_reload(
 
 
 def test_a_library_that_was_never_read_is_not_called_empty(
-    page: Page, in_oss: ServerProcess, oss: HeldOss
+    page: Page, oss_server: ServerProcess, oss: HeldOss
 ) -> None:
     oss.objects.clear()
     oss.is_down = True
-    in_oss.kill()
-    (in_oss.home / "samples" / ".oss-list.json").unlink(missing_ok=True)
-    in_oss.start()
-    library = SamplesPage(page, in_oss.address)
+    oss_server.kill()
+    (oss_server.data_dir / "samples" / ".oss-list.json").unlink(missing_ok=True)
+    oss_server.start()
+    library = SamplesPage(page, oss_server.address)
     library.open()
     expect(library.notice()).to_contain_text("连不上 OSS")
     expect(page.locator(".empty")).to_contain_text("示例图暂时看不到")

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.conftest import PATIENCE
-from tests.browser.states import Town
+from tests.browser.conftest import TIMEOUT_MS
+from tests.browser.states import Scenarios
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess
 
@@ -58,7 +58,7 @@ def visitor(browser: Browser) -> Iterator[Open]:
     def open_page(size: tuple[int, int], **how: Any) -> Page:
         viewport = ViewportSize(width=size[0], height=size[1])
         context = browser.new_context(viewport=viewport, reduced_motion="no-preference", **how)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT_MS)
         context.add_init_script(_WATCH)
         contexts.append(context)
         return context.new_page()
@@ -84,10 +84,10 @@ def what_moved(page: Page) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("language", ["zh-CN", "en-US"])
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_jumps_while_it_comes_in(
-    visitor: Open, town: Town, size: tuple[int, int], language: str
+    visitor: Open, scenarios: Scenarios, size: tuple[int, int], language: str
 ) -> None:
-    addresses = [town.lived.address + path.format(**town.ids) for path in PATHS]
-    addresses += [town.empty.address + path for path in ("/", "/batch")]
+    addresses = [scenarios.lived.address + path.format(**scenarios.ids) for path in PATHS]
+    addresses += [scenarios.empty.address + path for path in ("/", "/batch")]
     for first in range(0, len(addresses), _AT_ONCE):
         coming = []
         for address in addresses[first : first + _AT_ONCE]:

@@ -8,24 +8,24 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.input_method import InputMethod
-from tests.browser.patience import until
 from tests.browser.studio_page import StudioPage
-from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
+from tests.waiting import wait_until
 
 Open = Callable[[ServerProcess], StudioPage]
 
 
 def test_a_newcomer_makes_a_picture_with_one_example_and_ctrl_enter(
-    demo: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: Open
 ) -> None:
-    page = studio(demo)
+    page = studio(demo_server)
     page.page.locator("[data-example]").first.click()
     page.expect_prompt(re.compile("."))
     page.generate_by_keyboard()
     page.wait_for_pictures(1)
-    assert len(list((demo.home / "output").glob("*.jpg"))) == 1
+    assert len(list((demo_server.data_dir / "output").glob("*.jpg"))) == 1
     expect(page.page.locator(".status")).to_contain_text("演示")
 
 
@@ -66,8 +66,8 @@ def orders_of(page: Page) -> list[Request]:
     return sent
 
 
-def test_a_held_ctrl_enter_orders_once(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_a_held_ctrl_enter_orders_once(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     sent = orders_of(page.page)
     page.write_prompt("按住不放的猫")
     page.page.keyboard.down("Control")
@@ -78,8 +78,8 @@ def test_a_held_ctrl_enter_orders_once(demo: ServerProcess, studio: Open) -> Non
 
 
 @pytest.mark.parametrize("field", ["#num_images", "#seed", "#filename", "input[value='16:9']"])
-def test_enter_alone_orders_nothing(demo: ServerProcess, studio: Open, field: str) -> None:
-    page = studio(demo)
+def test_enter_alone_orders_nothing(demo_server: ServerProcess, studio: Open, field: str) -> None:
+    page = studio(demo_server)
     sent = orders_of(page.page)
     page.write_prompt("还没写完的猫")
     page.page.locator("[data-more] summary").click()
@@ -90,8 +90,10 @@ def test_enter_alone_orders_nothing(demo: ServerProcess, studio: Open, field: st
     page.wait_for_pictures(1)
 
 
-def test_a_held_enter_on_the_button_of_a_picture_orders_once(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_a_held_enter_on_the_button_of_a_picture_orders_once(
+    demo_server: ServerProcess, studio: Open
+) -> None:
+    page = studio(demo_server)
     page.write_prompt("再来一张的猫")
     page.generate()
     page.wait_for_pictures(1)
@@ -104,8 +106,8 @@ def test_a_held_enter_on_the_button_of_a_picture_orders_once(demo: ServerProcess
     assert len(sent) == 1
 
 
-def test_a_held_delete_deletes_one_picture(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_a_held_delete_deletes_one_picture(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     page.write_prompt("按住删除的猫")
     page.count(3)
     page.generate()
@@ -119,8 +121,8 @@ def test_a_held_delete_deletes_one_picture(demo: ServerProcess, studio: Open) ->
     assert len(sent) == 1
 
 
-def test_half_a_word_of_an_input_method_is_not_generated(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_half_a_word_of_an_input_method_is_not_generated(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     page.write_prompt("")
     method = InputMethod(page.page)
     method.compose("x", "xu", "xue")
@@ -128,15 +130,15 @@ def test_half_a_word_of_an_input_method_is_not_generated(demo: ServerProcess, st
     method.commit("雪山")
     page.generate_by_keyboard()
     page.wait_for_pictures(1)
-    assert [record["prompt"] for record in demo.get("/api/records")["records"]] == ["雪山"]
+    assert [record["prompt"] for record in demo_server.get("/api/records")["records"]] == ["雪山"]
 
 
 def test_where_nothing_may_be_stored_pictures_are_made_all_the_same(
-    demo: ServerProcess, page: Page, studio: Open
+    demo_server: ServerProcess, page: Page, studio: Open
 ) -> None:
     forbidden = "throw new DOMException('no', 'SecurityError')"
     page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{ get() {{ {forbidden}; }} }})")
-    opened = studio(demo)
+    opened = studio(demo_server)
     opened.write_prompt("雪山")
     opened.generate()
     opened.wait_for_pictures(1)
@@ -202,8 +204,8 @@ def test_an_unknown_result_asks_before_it_is_paid_again(
     assert len(jimeng.orders) == 2
 
 
-def test_what_was_typed_is_kept_over_a_reload(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_what_was_typed_is_kept_over_a_reload(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     page.write_prompt("写了一半的")
     page.choose("9:16", "4K")
     page.open()
@@ -213,11 +215,11 @@ def test_what_was_typed_is_kept_over_a_reload(demo: ServerProcess, studio: Open)
 
 
 def test_what_was_typed_comes_back_after_two_pictures_were_looked_into(
-    demo: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: Open
 ) -> None:
     for prompt in ("旧的一", "旧的二"):
-        demo.post("/api/batch-generate", {"prompt": prompt})
-    page = studio(demo)
+        demo_server.post("/api/batch-generate", {"prompt": prompt})
+    page = studio(demo_server)
     page.write_prompt("写了很久的")
     for tile in (0, 1):
         page.act("改提示词", tile)
@@ -225,9 +227,11 @@ def test_what_was_typed_comes_back_after_two_pictures_were_looked_into(
     page.expect_earlier("写了很久的")
 
 
-def test_a_negative_prompt_comes_back_though_no_prompt_was_written(demo: ServerProcess, studio: Open) -> None:
-    demo.post("/api/batch-generate", {"prompt": "旧的"})
-    page = studio(demo)
+def test_a_negative_prompt_comes_back_though_no_prompt_was_written(
+    demo_server: ServerProcess, studio: Open
+) -> None:
+    demo_server.post("/api/batch-generate", {"prompt": "旧的"})
+    page = studio(demo_server)
     page.page.locator("[data-more] summary").click()
     negative = page.page.get_by_label("负面提示词")
     negative.fill("不要雨")
@@ -237,8 +241,8 @@ def test_a_negative_prompt_comes_back_though_no_prompt_was_written(demo: ServerP
     expect(negative).to_have_value("不要雨")
 
 
-def test_what_two_tabs_wrote_is_both_there(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_what_two_tabs_wrote_is_both_there(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     other = page.second_tab()
     page.write_prompt("这边写的")
     other.write_prompt("那边写的")
@@ -247,21 +251,23 @@ def test_what_two_tabs_wrote_is_both_there(demo: ServerProcess, studio: Open) ->
     page.expect_earlier("这边写的")
 
 
-def test_an_empty_prompt_is_said_at_the_field_and_costs_nothing(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_an_empty_prompt_is_said_at_the_field_and_costs_nothing(
+    demo_server: ServerProcess, studio: Open
+) -> None:
+    page = studio(demo_server)
     page.write_prompt("  ")
     page.generate()
     expect(page.page.locator("[data-error-for=prompt]")).to_contain_text("提示词")
     expect(page.tiles()).to_have_count(0)
 
 
-def test_the_large_view_is_walked_by_keyboard_and_copies(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_the_large_view_is_walked_by_keyboard_and_copies(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     for prompt in ("第一张", "第二张", "第三张"):
         page.write_prompt(prompt)
         page.generate()
         expect(page.tiles("success").filter(has_text=prompt)).to_have_count(1, timeout=20_000)
-    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo.address)
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo_server.address)
     large = page.enlarge(0)
     expect(large).to_contain_text("第三张")
     page.page.keyboard.press("ArrowRight")
@@ -271,15 +277,15 @@ def test_the_large_view_is_walked_by_keyboard_and_copies(demo: ServerProcess, st
     page.page.keyboard.press("Home")
     expect(large).to_contain_text("第三张")
     large.locator("[data-copy=prompt]").click()
-    until(lambda: page.page.evaluate("navigator.clipboard.readText()") == "第三张")
+    wait_until(lambda: page.page.evaluate("navigator.clipboard.readText()") == "第三张")
     page.page.keyboard.press("Escape")
     expect(large).to_be_hidden()
 
 
 def test_going_back_or_a_click_beside_the_picture_closes_the_large_view_and_stays_on_the_page(
-    demo: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: Open
 ) -> None:
-    page = studio(demo)
+    page = studio(demo_server)
     page.write_prompt("一只猫")
     page.generate()
     page.wait_for_pictures(1)
@@ -299,8 +305,10 @@ def test_going_back_or_a_click_beside_the_picture_closes_the_large_view_and_stay
     expect(page.tiles("success")).to_have_count(1)
 
 
-def test_pictures_are_marked_kept_and_rejected_in_the_large_view(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_pictures_are_marked_kept_and_rejected_in_the_large_view(
+    demo_server: ServerProcess, studio: Open
+) -> None:
+    page = studio(demo_server)
     for prompt in ("第一张", "第二张"):
         page.write_prompt(prompt)
         page.generate()
@@ -314,7 +322,7 @@ def test_pictures_are_marked_kept_and_rejected_in_the_large_view(demo: ServerPro
     page.page.keyboard.press("z")
     expect(page.tiles()).to_have_count(2)
     page.page.keyboard.press("p")
-    until(lambda: demo.get("/api/records?favourite=1")["total"] == 2)
+    wait_until(lambda: demo_server.get("/api/records?favourite=1")["total"] == 2)
 
 
 def delete_the_only_picture(page: StudioPage) -> None:
@@ -326,8 +334,8 @@ def delete_the_only_picture(page: StudioPage) -> None:
     expect(page.tiles()).to_have_count(0)
 
 
-def test_a_deleted_picture_comes_back_with_undo(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_a_deleted_picture_comes_back_with_undo(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     delete_the_only_picture(page)
     expect(page.page.locator("[data-example]").first).to_be_focused()
     page.page.get_by_role("button", name="撤销").click()
@@ -335,9 +343,9 @@ def test_a_deleted_picture_comes_back_with_undo(demo: ServerProcess, studio: Ope
 
 
 def test_a_picture_deleted_in_one_tab_leaves_the_other_and_comes_back_to_it(
-    demo: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: Open
 ) -> None:
-    page = studio(demo)
+    page = studio(demo_server)
     page.write_prompt("两边都看的猫")
     page.count(2)
     page.generate()
@@ -355,20 +363,20 @@ def test_a_picture_deleted_in_one_tab_leaves_the_other_and_comes_back_to_it(
     other.wait_for_pictures(2)
 
 
-def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     delete_the_only_picture(page)
-    demo.kill()
+    demo_server.kill()
     page.page.get_by_role("button", name="撤销").click()
     expect(page.page.locator(".toast")).to_contain_text("连不上服务")
     expect(page.page.get_by_role("button", name="重试")).to_be_focused()
-    demo.start()
+    demo_server.start()
     page.page.keyboard.press("Enter")
     page.wait_for_pictures(1)
 
 
-def test_again_edit_and_use_as_reference(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
+def test_again_edit_and_use_as_reference(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
     page.write_prompt("可以再来的猫")
     page.choose("3:2")
     page.generate()
@@ -383,12 +391,12 @@ def test_again_edit_and_use_as_reference(demo: ServerProcess, studio: Open) -> N
 
 
 def test_one_reference_too_many_is_neither_taken_nor_copied_into_the_library(
-    demo: ServerProcess, studio: Open, tmp_path: Path
+    demo_server: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:
     files = [tmp_path / f"{name}.png" for name in "甲乙丙丁"]
     for file in files:
-        file.write_bytes(drawn("png"))
-    page = studio(demo)
+        file.write_bytes(noise_image("png"))
+    page = studio(demo_server)
     page.drop_references(*files)
     page.write_prompt("第五张")
     page.generate()
@@ -397,16 +405,18 @@ def test_one_reference_too_many_is_neither_taken_nor_copied_into_the_library(
     expect(page.page.locator("[data-error-for=sample_images]")).to_contain_text("请先移除一张")
     page.expect_idle()
     expect(page.page.locator(".toast")).to_have_count(0)
-    assert demo.get("/api/sample-images")["total"] == 4
+    assert demo_server.get("/api/sample-images")["total"] == 4
 
 
-def test_references_are_attached_ordered_and_sent(demo: ServerProcess, studio: Open, tmp_path: Path) -> None:
+def test_references_are_attached_ordered_and_sent(
+    demo_server: ServerProcess, studio: Open, tmp_path: Path
+) -> None:
     files = []
     for name in ("甲.png", "乙.png"):
         file = tmp_path / name
-        file.write_bytes(drawn("png"))
+        file.write_bytes(noise_image("png"))
         files.append(file)
-    page = studio(demo)
+    page = studio(demo_server)
     page.drop_references(*files)
     expect(page.references()).to_have_count(2)
     page.references().nth(1).locator("[data-move]").focus()
@@ -414,19 +424,19 @@ def test_references_are_attached_ordered_and_sent(demo: ServerProcess, studio: O
     page.write_prompt("照着画")
     page.generate()
     page.wait_for_pictures(1)
-    record = demo.get("/api/records")["records"][0]
+    record = demo_server.get("/api/records")["records"][0]
     assert [image["filename"] for image in record["sample_images"]] == ["乙.png", "甲.png"]
 
 
 def test_references_are_put_in_order_by_dragging_and_escape_puts_them_back(
-    demo: ServerProcess, studio: Open, tmp_path: Path
+    demo_server: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:
     files = []
     for name in ("甲.png", "乙.png"):
         file = tmp_path / name
-        file.write_bytes(drawn("png"))
+        file.write_bytes(noise_image("png"))
         files.append(file)
-    page = studio(demo)
+    page = studio(demo_server)
     page.drop_references(*files)
     expect(page.references()).to_have_count(2)
     names = page.references().locator("[data-move]")
@@ -461,10 +471,10 @@ def test_fields_the_model_does_not_take_are_disabled_with_the_reason(
     expect(page.page.locator("#negative_prompt-note")).to_contain_text("画面中不要出现")
 
 
-def test_the_address_with_from_refills_the_form(demo: ServerProcess, studio: Open) -> None:
+def test_the_address_with_from_refills_the_form(demo_server: ServerProcess, studio: Open) -> None:
     body = {"prompt": "旧的配方", "aspect_ratio": "2:3", "resolution": "1K", "seed": 77}
-    made = demo.post("/api/batch-generate", body)["images"][0]
-    page = studio(demo)
+    made = demo_server.post("/api/batch-generate", body)["images"][0]
+    page = studio(demo_server)
     page.open(f"?from={made['record_id']}")
     page.expect_prompt("旧的配方")
     expect(page.page.locator("input[value='2:3']")).to_be_checked()
@@ -472,35 +482,37 @@ def test_the_address_with_from_refills_the_form(demo: ServerProcess, studio: Ope
 
 
 def test_the_address_with_from_brings_the_references_with_their_names(
-    demo: ServerProcess, studio: Open, tmp_path: Path
+    demo_server: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:
     files = [tmp_path / name for name in ("甲 & 乙's.png", "白 底.png")]
     for file in files:
-        file.write_bytes(drawn("png"))
-    page = studio(demo)
+        file.write_bytes(noise_image("png"))
+    page = studio(demo_server)
     page.drop_references(*files)
     page.write_prompt("照着画")
     page.generate()
     page.wait_for_pictures(1)
-    made = demo.get("/api/records")["records"][0]
+    made = demo_server.get("/api/records")["records"][0]
     page.page.evaluate("localStorage.clear()")
     page.open(f"?from={made['id']}")
     expect(page.references()).to_have_count(2)
     page.write_prompt("改过的提示词")
     page.generate()
     page.wait_for_pictures(2)
-    again = demo.get("/api/records")["records"][0]
+    again = demo_server.get("/api/records")["records"][0]
     assert again["prompt"] == "改过的提示词"
     assert again["sample_images"] == made["sample_images"]
 
 
-def test_the_page_says_so_when_the_server_is_gone_and_recovers(demo: ServerProcess, studio: Open) -> None:
-    page = studio(demo)
-    demo.kill()
+def test_the_page_says_so_when_the_server_is_gone_and_recovers(
+    demo_server: ServerProcess, studio: Open
+) -> None:
+    page = studio(demo_server)
+    demo_server.kill()
     page.write_prompt("没有服务器")
     page.generate()
     expect(page.page.locator("body")).to_contain_text("连不上服务")
     page.expect_prompt("没有服务器")
-    demo.start()
+    demo_server.start()
     page.generate()
     page.wait_for_pictures(1)

@@ -7,11 +7,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.patience import until
 from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess, running_server
+from tests.waiting import wait_until
 
 Open = Callable[[ServerProcess], StudioPage]
 
@@ -138,7 +138,7 @@ def running_batch(server: ServerProcess, page: Page) -> BatchPage:
     opened = BatchPage(page, server.address)
     opened.open(f"?id={made['batch_id']}")
     opened.expect_figures("剩 9")
-    until(lambda: counts(server)["running"] == 3)
+    wait_until(lambda: counts(server)["running"] == 3)
     return opened
 
 

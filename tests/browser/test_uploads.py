@@ -63,9 +63,9 @@ def test_thirty_files_let_go_at_once_all_arrive_and_a_screen_reader_hears_of_eac
 
 
 def test_what_failed_stays_with_its_reason_and_is_tried_again_where_that_may_help(
-    page: Page, in_oss: ServerProcess, oss: FakeOss
+    page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
-    library = SamplesPage(page, in_oss.address)
+    library = SamplesPage(page, oss_server.address)
     library.open()
     expect(page.locator("[data-counted]")).to_be_visible()
     oss.fail_next("500", deed="put", times=2)
@@ -85,12 +85,12 @@ def test_what_failed_stays_with_its_reason_and_is_tried_again_where_that_may_hel
 
 
 def test_a_single_upload_can_be_retried_once_the_server_is_back(
-    library: SamplesPage, demo: ServerProcess
+    library: SamplesPage, demo_server: ServerProcess
 ) -> None:
-    demo.kill()
+    demo_server.kill()
     library.upload(picture("茶.png"))
     expect(library.uploads.line("茶.png")).to_contain_text("连不上服务")
-    demo.start()
+    demo_server.start()
     library.uploads.press("重试 茶.png")
     library.expect_names("茶.png")
     expect(library.uploads.place).to_be_hidden()
@@ -128,10 +128,10 @@ def test_the_same_picture_again_is_pointed_at_and_kept_once(library: SamplesPage
 
 
 def test_what_is_dropped_or_pasted_in_the_picker_is_uploaded_and_chosen_in_that_order(
-    page: Page, demo: ServerProcess
+    page: Page, demo_server: ServerProcess
 ) -> None:
     picker = Picker(page)
-    picker.open_on_index(demo.address)
+    picker.open_on_index(demo_server.address)
     picker.drop(picture("甲.png"), picture("乙.png"), BROKEN)
     picker.expect_chosen("甲.png", "乙.png")
     expect(picker.uploads.line("坏的.png")).to_contain_text("这不是可用的图片")
@@ -143,9 +143,9 @@ def test_what_is_dropped_or_pasted_in_the_picker_is_uploaded_and_chosen_in_that_
     expect(page.locator("[data-references] .reference")).to_have_count(2)
 
 
-def test_uploads_go_on_when_the_picker_is_closed(page: Page, demo: ServerProcess) -> None:
+def test_uploads_go_on_when_the_picker_is_closed(page: Page, demo_server: ServerProcess) -> None:
     picker = Picker(page)
-    picker.open_on_index(demo.address)
+    picker.open_on_index(demo_server.address)
     line = SlowLine(page, 5_000)
     picker.drop(picture("甲.png", (400, 300)), picture("乙.png", (400, 300)))
     expect(picker.uploads.lines()).to_have_count(2)
@@ -163,9 +163,9 @@ def large(*names: str) -> list[FilePayload]:
 
 
 def test_one_of_three_is_cancelled_and_the_rest_goes_on(
-    page: Page, in_oss: ServerProcess, oss: FakeOss
+    page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
-    library = SamplesPage(page, in_oss.address)
+    library = SamplesPage(page, oss_server.address)
     library.open()
     expect(page.locator("[data-counted]")).to_be_visible()
     listen(page)
@@ -189,7 +189,7 @@ def test_one_of_three_is_cancelled_and_the_rest_goes_on(
 
 
 def test_all_are_cancelled_at_once_and_nothing_of_them_is_kept(
-    library: SamplesPage, demo: ServerProcess
+    library: SamplesPage, demo_server: ServerProcess
 ) -> None:
     page = library.page
     listen(page)
@@ -211,14 +211,14 @@ def test_all_are_cancelled_at_once_and_nothing_of_them_is_kept(
     library.expect_names("后来.png")
     library.open()
     library.expect_names("后来.png")
-    kept = [path.name for path in (demo.home / "samples").rglob("*") if path.is_file()]
+    kept = [path.name for path in (demo_server.data_dir / "samples").rglob("*") if path.is_file()]
     assert len(kept) == 2, kept  # the picture and its thumbnail
 
 
 def test_what_the_server_had_whole_when_it_was_cancelled_is_simply_there(
-    page: Page, in_oss: ServerProcess, oss: FakeOss
+    page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
-    library = SamplesPage(page, in_oss.address)
+    library = SamplesPage(page, oss_server.address)
     library.open()
     expect(page.locator("[data-counted]")).to_be_visible()
     oss.fail_next("slow", deed="put", seconds=3)
@@ -231,10 +231,10 @@ def test_what_the_server_had_whole_when_it_was_cancelled_is_simply_there(
 
 
 def test_in_the_picker_escape_leaves_uploads_alone_and_cancel_stops_them(
-    page: Page, demo: ServerProcess
+    page: Page, demo_server: ServerProcess
 ) -> None:
     picker = Picker(page)
-    picker.open_on_index(demo.address)
+    picker.open_on_index(demo_server.address)
     line = SlowLine(page, 20_000)
     picker.drop(*large("甲.png", "乙.png"))
     picker.uploads.wait_until_sent_in_part("甲.png")
@@ -255,9 +255,9 @@ def test_in_the_picker_escape_leaves_uploads_alone_and_cancel_stops_them(
 
 
 def test_a_reference_that_is_coming_is_taken_out_and_not_sent_to_its_end(
-    page: Page, demo: ServerProcess
+    page: Page, demo_server: ServerProcess
 ) -> None:
-    studio = StudioPage(page, demo.address)
+    studio = StudioPage(page, demo_server.address)
     studio.open()
     pick = page.locator("[data-references] input[type=file]")
     line = SlowLine(page, 20_000)
@@ -272,4 +272,4 @@ def test_a_reference_that_is_coming_is_taken_out_and_not_sent_to_its_end(
     pick.set_input_files(picture("乙.png"))
     expect(studio.references()).to_have_count(1)
     expect(page.locator("[data-references] .is-coming")).to_have_count(0)
-    assert [image["filename"] for image in demo.get("/api/sample-images")["images"]] == ["乙.png"]
+    assert [image["filename"] for image in demo_server.get("/api/sample-images")["images"]] == ["乙.png"]

@@ -11,11 +11,11 @@ MOST_REQUESTS, MOST_BYTES = 20, 60_000  # the contract's, without pictures
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en-US"])
-def test_a_first_visit_is_light(browser: Browser, demo: ServerProcess, language: str) -> None:
+def test_a_first_visit_is_light(browser: Browser, demo_server: ServerProcess, language: str) -> None:
     context = browser.new_context(locale=language)
     page = context.new_page()
     for path in PAGES:
-        requests, weight = first_visit(page, demo.address + path)
+        requests, weight = first_visit(page, demo_server.address + path)
         assert 3 <= requests < MOST_REQUESTS, path
         assert weight < MOST_BYTES, path
         assert page.evaluate("document.documentElement.lang")[:2] == language[:2]

@@ -12,7 +12,7 @@ from app.config import Settings
 from app.db.migrations import RECORD_COLUMNS, legacy_import
 from app.domain import ImageRequest, ModelSpec, Record, Status
 from app.errors import StorageError
-from tests.drawn import drawn
+from tests.noise_images import noise_image
 from web_app import create_app
 
 EARLIER_TABLE = """
@@ -133,7 +133,7 @@ def test_a_picture_is_found_wherever_its_name_stands(
     record = taken_over(settings, image_path=image_path, filename=filename)
     assert (record.filename, record.image_path) == (name, address)
     settings.output_dir.mkdir()
-    (settings.output_dir / name).write_bytes(drawn("PNG", size=(40, 30)))
+    (settings.output_dir / name).write_bytes(noise_image("PNG", size=(40, 30)))
     client = create_app(settings).test_client()
     listed = client.get("/api/records").get_json()["records"][0]
     with client.get(listed["thumbnail_url"]) as shown:

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.db.migrations import m0002_search
 from app.db.ngrams import grams
 from database import RecordFilter
-from tests.tricky import PROMPTS, TERMS
+from tests.unusual_text import PROMPTS, TERMS
 
 
 def folded(text: str) -> str:

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app.config import Settings
 from app.web.api.openapi.document import document
-from tests.described import Document, Operation
+from tests.openapi_document import Document, Operation
 from web_app import create_app
 
 CALLS = [one for one in Document(document()).operations if one.path.startswith("/api/")]

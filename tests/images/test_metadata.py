@@ -19,7 +19,7 @@ from app.domain import GeneratedImage, ImageRequest, Size, file_key
 from app.errors import InvalidRequest
 from app.images import exif, metadata, store
 from app.images.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
-from tests.drawn import drawn, pixels
+from tests.noise_images import noise_image, pixels
 
 REQUEST = ImageRequest(prompt="雪山下的小屋，水彩 😀", negative_prompt="人物", steps=20)
 TEXT = store.embed_parameters(REQUEST, Size(width=96, height=64), "jimeng_t2i_v40", 12, 7)
@@ -53,7 +53,7 @@ def of_kind(kind: str) -> bytes:
         packed = io.BytesIO()
         clear.save(packed, picture_format.upper(), **options)
         return packed.getvalue()
-    return drawn(picture_format, mode, **options)
+    return noise_image(picture_format, mode, **options)
 
 
 def user_comment(content: bytes) -> bytes:
@@ -126,7 +126,7 @@ def test_the_longest_name_keeps_its_picture_number_and_counter(tmp_path: Path) -
     stem = store.safe_stem("a" + "猫" * 100)
     kept = [
         store.save_image(
-            GeneratedImage(content=drawn("png")),
+            GeneratedImage(content=noise_image("png")),
             output_dir=tmp_path,
             stem=f"{stem}{end}",
             record_id=n,
@@ -232,7 +232,7 @@ def test_embedding_changes_no_pixel_and_can_be_read_back(kind: str) -> None:
 
 @pytest.mark.parametrize("text", [TEXT, "plain English\nSteps: 1, Size: 1x1, Record: 1"])
 def test_png_tools_find_the_parameters_on_opening(text: str) -> None:
-    with Image.open(io.BytesIO(embedded(drawn("png"), text))) as image:
+    with Image.open(io.BytesIO(embedded(noise_image("png"), text))) as image:
         assert image.info["parameters"] == text  # before anything is loaded
         image.load()
         assert getattr(image, "text")["parameters"] == text  # noqa: B009  -- only PNG files have it
@@ -284,14 +284,17 @@ EVERY_JPEG = EVERY_PICTURE | {
 def test_exif_holds_what_the_standard_demands(
     kind: str, options: dict[str, Any], demanded: dict[str, Any]
 ) -> None:
-    found = exif_of(embedded(drawn(kind, **options)))
+    found = exif_of(embedded(noise_image(kind, **options)))
     assert found.pop("UserComment")
     assert found.pop("ExifOffset")
     assert found == demanded
 
 
 def test_exif_of_a_grey_jpeg_names_its_one_component_and_of_print_colours_claims_none() -> None:
-    grey, print_colours = exif_of(embedded(drawn("jpeg", "L"))), exif_of(embedded(drawn("jpeg", "CMYK")))
+    grey, print_colours = (
+        exif_of(embedded(noise_image("jpeg", "L"))),
+        exif_of(embedded(noise_image("jpeg", "CMYK"))),
+    )
     assert grey["ComponentsConfiguration"] == b"\1\0\0\0"
     assert print_colours.keys() & {"ComponentsConfiguration", "YCbCrPositioning"} == set()
     assert print_colours["ColorSpace"] == 0xFFFF
@@ -301,7 +304,7 @@ def test_exif_of_a_grey_jpeg_names_its_one_component_and_of_print_colours_claims
 def test_exif_fields_that_a_service_wrote_stay_and_missing_ones_join_them(order: str) -> None:
     head = {"<": b"II\x2a\x00", ">": b"MM\x00\x2a"}[order] + struct.pack(order + "L", 8)
     fields = struct.pack(order + "HHHLHHL", 1, 0x0128, 3, 1, 3, 0, 0)  # ResolutionUnit: centimetres
-    plain = drawn("jpeg")
+    plain = noise_image("jpeg")
     found = exif_of(embedded(plain[:2] + jpeg_segment(0xE1, b"Exif\x00\x00" + head + fields) + plain[2:]))
     assert found.pop("UserComment")
     assert found.pop("ExifOffset")
@@ -315,7 +318,7 @@ def test_exif_that_was_there_is_kept(picture_format: str) -> None:
     before[0x010E], before[0x0112] = "a description", 1
     before.get_ifd(exif.EXIF_DIRECTORY)[0x9003] = "2026:01:01 00:00:00"
     before.get_ifd(0x8825)[0x0001] = "N"
-    after = embedded(drawn(picture_format, exif=before))
+    after = embedded(noise_image(picture_format, exif=before))
     with Image.open(io.BytesIO(after)) as image:
         found = image.getexif()
         assert found[0x010E] == "a description"
@@ -328,7 +331,7 @@ def test_exif_that_was_there_is_kept(picture_format: str) -> None:
 def test_a_mark_in_the_user_comment_stays_before_the_parameters(picture_format: str) -> None:
     before = Image.Exif()
     before.get_ifd(exif.EXIF_DIRECTORY)[exif.USER_COMMENT] = b"UNICODE\x00" + MARK.encode("utf-16-be")
-    after = embedded(drawn(picture_format, exif=before))
+    after = embedded(noise_image(picture_format, exif=before))
     first, _, rest = user_comment(after)[8:].decode("utf-16-be").partition("\n")
     assert json.loads(first) == json.loads(MARK)
     assert rest == TEXT
@@ -338,14 +341,14 @@ def test_a_mark_in_the_user_comment_stays_before_the_parameters(picture_format: 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_a_broken_exif_block_is_left_where_it_is() -> None:
     broken = b"Exif\x00\x00II\x2a\x00\xff\xff\xff\x7f"
-    plain = drawn("jpeg")
+    plain = noise_image("jpeg")
     after = embedded(plain[:2] + jpeg_segment(0xE1, broken) + plain[2:])
     assert broken in after
     assert store.read_parameters(after) == TEXT
 
 
 def test_what_a_service_put_into_a_jpeg_stays_byte_for_byte() -> None:
-    plain = drawn("jpeg")
+    plain = noise_image("jpeg")
     xmp = jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00<TC260:AIGC>" + MARK.encode())
     c2pa = jpeg_segment(0xEB, b"JP\x00\x01\x00\x00\x00\x01jumb c2pa")
     after = embedded(plain[:20] + xmp + c2pa + plain[20:])
@@ -354,7 +357,7 @@ def test_what_a_service_put_into_a_jpeg_stays_byte_for_byte() -> None:
 
 
 def test_what_a_service_put_into_a_png_stays_byte_for_byte() -> None:
-    plain = drawn("png")
+    plain = noise_image("png")
     mark = png_chunk(b"tEXt", b"AIGC\x00" + json.dumps(json.loads(MARK)).encode())
     c2pa = png_chunk(b"caBX", b"jumb c2pa")
     before = plain[:33] + mark + c2pa + plain[33:]
@@ -367,7 +370,7 @@ def test_what_a_service_put_into_a_png_stays_byte_for_byte() -> None:
 
 def test_what_a_service_put_into_a_webp_stays_byte_for_byte() -> None:
     xmp = b"<TC260:AIGC>" + MARK.encode()
-    before = drawn("webp", xmp=xmp)
+    before = noise_image("webp", xmp=xmp)
     after = embedded(before)
     assert webp_chunk(b"XMP ", xmp) in after
     names = [part.name for part in webp_chunks(after)]
@@ -377,7 +380,7 @@ def test_what_a_service_put_into_a_webp_stays_byte_for_byte() -> None:
 
 
 def test_parameters_of_another_tool_stay_and_ours_are_the_ones_found() -> None:
-    plain = drawn("png")
+    plain = noise_image("png")
     theirs = png_chunk(b"tEXt", b"parameters\x00theirs")
     after = embedded(plain[:33] + theirs + plain[33:])
     assert theirs in after
@@ -394,7 +397,7 @@ def test_parameters_of_another_tool_stay_and_ours_are_the_ones_found() -> None:
     ],
 )
 def test_parameters_are_read_from_every_kind_of_text_chunk(chunk: bytes) -> None:
-    plain = drawn("png")
+    plain = noise_image("png")
     assert store.read_parameters(plain[:33] + chunk + plain[33:]) == "café"
 
 
@@ -408,12 +411,12 @@ def test_a_user_comment_in_the_other_byte_order_is_read() -> None:
 def test_prompts_too_long_for_a_jpeg_are_shortened_and_the_last_line_stays() -> None:
     request = ImageRequest(prompt="😀" * 10_000, negative_prompt="😀" * 10_000)
     text = store.embed_parameters(request, Size(width=1, height=1), "m", 5, 6)
-    found = store.read_parameters(embedded(drawn("jpeg"), text))
+    found = store.read_parameters(embedded(noise_image("jpeg"), text))
     assert found is not None
     chosen = "Steps: default, Sampler: default, Schedule type: default"
     assert found.endswith(f"…\n{chosen}, Seed: 6, Size: 1x1, Model: m, Record: 5")
     assert len(found) > 15_000
-    assert store.read_parameters(embedded(drawn("png"), text)) == text
+    assert store.read_parameters(embedded(noise_image("png"), text)) == text
 
 
 @pytest.mark.parametrize(
@@ -426,7 +429,7 @@ def test_there_are_no_parameters_in_what_is_no_picture(content: bytes) -> None:
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
 def test_reading_parameters_survives_any_damage(picture_format: str) -> None:
     chance = random.Random(7)
-    content = embedded(drawn(picture_format, exif=Image.Exif()))
+    content = embedded(noise_image(picture_format, exif=Image.Exif()))
     for _ in range(300):
         damaged = bytearray(content[: chance.randrange(len(content))])
         for _ in range(min(3, len(damaged))):

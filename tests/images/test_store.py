@@ -31,7 +31,7 @@ from app.images.containers import (
 from app.images.exif import Picture as Described
 from app.images.exif import with_user_comment
 from app.system import windows_files
-from tests.drawn import SIZE, drawn, pixels
+from tests.noise_images import SIZE, noise_image, pixels
 
 CHOSEN_BY_THE_SERVICE = "Steps: default, Sampler: default, Schedule type: default"
 REQUEST = ImageRequest(prompt="猫")
@@ -60,7 +60,7 @@ def bomb() -> bytes:
     ("picture_format", "filename"), [("png", "猫.png"), ("jpeg", "猫.jpg"), ("webp", "猫.webp")]
 )
 def test_the_ending_follows_the_bytes(tmp_path: Path, picture_format: str, filename: str) -> None:
-    content = drawn(picture_format)
+    content = noise_image(picture_format)
     kept = keep(tmp_path / "output", content)
     assert (kept.filename, kept.format) == (filename, picture_format)
     assert (kept.width, kept.height) == SIZE
@@ -70,7 +70,7 @@ def test_the_ending_follows_the_bytes(tmp_path: Path, picture_format: str, filen
 
 
 def test_the_kept_file_carries_its_parameters_and_its_real_size(tmp_path: Path) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
     kept = keep(tmp_path, content, embed=text)
     path = tmp_path / kept.filename
@@ -84,15 +84,15 @@ def test_the_kept_file_carries_its_parameters_and_its_real_size(tmp_path: Path) 
 
 def test_a_prompt_that_looks_like_the_last_line_is_left_alone(tmp_path: Path) -> None:
     text = store.embed_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
-    kept = keep(tmp_path, drawn("png"), embed=text)
+    kept = keep(tmp_path, noise_image("png"), embed=text)
     told = f"Size: ?\n{CHOSEN_BY_THE_SERVICE}, Size: 96x64, Model: demo, Record: 1"
     assert store.read_parameters(tmp_path / kept.filename) == told
 
 
 def test_an_existing_file_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "猫.png").write_bytes(b"the person's own")
-    assert keep(tmp_path, drawn("png")).filename == "猫-2.png"
-    assert keep(tmp_path, drawn("jpeg")).filename == "猫-3.jpg"
+    assert keep(tmp_path, noise_image("png")).filename == "猫-2.png"
+    assert keep(tmp_path, noise_image("jpeg")).filename == "猫-3.jpg"
     assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
 
 
@@ -101,25 +101,25 @@ def test_a_name_that_appears_at_the_last_moment_is_not_written_over(
 ) -> None:
     (tmp_path / "猫.png").write_bytes(b"just arrived")
     monkeypatch.setattr(store, "is_taken", lambda _folder, _stem: False)
-    assert keep(tmp_path, drawn("png")).filename == "猫-2.png"
+    assert keep(tmp_path, noise_image("png")).filename == "猫-2.png"
     assert (tmp_path / "猫.png").read_bytes() == b"just arrived"
 
 
 def test_keeping_a_record_again_after_a_crash_finds_its_own_file(tmp_path: Path) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
     assert keep(tmp_path, content, embed=text) == keep(tmp_path, content, embed=text)
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
 
 
 def test_two_records_with_the_same_bytes_are_two_files(tmp_path: Path) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     kept = [keep(tmp_path, content, record_id=n).filename for n in (1, 2)]
     assert kept == ["猫.png", "猫-2.png"]
 
 
 def test_threads_that_keep_the_same_stem_at_once_each_get_a_name(tmp_path: Path) -> None:
-    contents = [drawn("png") for _ in range(12)]
+    contents = [noise_image("png") for _ in range(12)]
     with ThreadPoolExecutor(4) as threads:
         kept = list(threads.map(lambda n: keep(tmp_path, contents[n], record_id=n), range(12)))
     assert len({picture.filename for picture in kept}) == 12
@@ -129,8 +129,8 @@ def test_threads_that_keep_the_same_stem_at_once_each_get_a_name(tmp_path: Path)
 
 def test_a_hostile_stem_stays_in_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "output"
-    assert keep(folder, drawn("png"), "../../CON").filename == "_CON.png"
-    assert keep(folder, drawn("png"), "..", record_id=9).filename == "图片-9.png"
+    assert keep(folder, noise_image("png"), "../../CON").filename == "_CON.png"
+    assert keep(folder, noise_image("png"), "..", record_id=9).filename == "图片-9.png"
     assert names(tmp_path) == sorted(
         ["output/.thumbnails/0/1.webp", "output/.thumbnails/0/9.webp", "output/_CON.png", "output/图片-9.png"]
     )
@@ -138,7 +138,7 @@ def test_a_hostile_stem_stays_in_the_folder(tmp_path: Path) -> None:
 
 def test_the_longest_stem_still_takes_a_counter(tmp_path: Path) -> None:
     stem = store.safe_stem("猫" * 300)
-    kept = [keep(tmp_path, drawn("webp"), stem, record_id=n).filename for n in range(3)]
+    kept = [keep(tmp_path, noise_image("webp"), stem, record_id=n).filename for n in range(3)]
     assert len(set(kept)) == 3
     assert kept[2].endswith("-3.webp")
 
@@ -147,7 +147,7 @@ def test_the_longest_stem_still_takes_a_counter(tmp_path: Path) -> None:
 def test_a_file_cut_anywhere_is_refused_and_can_be_collected_again(
     tmp_path: Path, picture_format: str, step: int
 ) -> None:
-    content = drawn(picture_format, progressive=picture_format == "jpeg")
+    content = noise_image(picture_format, progressive=picture_format == "jpeg")
     for length in [*range(12, len(content), step), len(content) - 2, len(content) - 1]:
         with pytest.raises(ModelError) as caught:
             keep(tmp_path, content[:length])
@@ -168,13 +168,13 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("picture_format", ["gif", "bmp"])
 def test_a_format_that_cannot_carry_parameters_is_refused(tmp_path: Path, picture_format: str) -> None:
     with pytest.raises(ModelError, match=picture_format.upper()) as caught:
-        keep(tmp_path, drawn(picture_format))
+        keep(tmp_path, noise_image(picture_format))
     assert not caught.value.retryable
 
 
 def test_paid_bytes_that_are_not_opened_here_are_put_aside_as_they_came(tmp_path: Path) -> None:
     for record_id, (content, name) in enumerate(
-        [(bomb(), "0.png"), (in_scans(100), "1.jpeg"), (drawn("gif"), "2.gif")]
+        [(bomb(), "0.png"), (in_scans(100), "1.jpeg"), (noise_image("gif"), "2.gif")]
     ):
         with pytest.raises(ModelError, match=f"原文件已放在「output/unopened/{name}」") as caught:
             keep(tmp_path / "output", content, record_id=record_id)
@@ -188,9 +188,9 @@ def test_a_full_disk_does_not_lose_what_is_put_aside(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", fail_with(OSError(errno.ENOSPC, "full")))
         with pytest.raises(StorageError, match="磁盘已满"):
-            keep(tmp_path, drawn("gif"))
+            keep(tmp_path, noise_image("gif"))
     with pytest.raises(ModelError, match=r"unopened/1\.gif"):
-        keep(tmp_path, drawn("gif"))
+        keep(tmp_path, noise_image("gif"))
 
 
 @pytest.mark.filterwarnings("default")
@@ -239,7 +239,7 @@ def test_a_picture_in_endless_parts_of_other_kinds_is_refused_too() -> None:
 
 def stuffed(picture_format: str, at: str) -> bytes:
     """A whole picture with 10 MB put somewhere inside that readers go through piece by piece."""
-    plain = drawn("webp", xmp=b"<x/>") if picture_format == "webp" else drawn(picture_format)
+    plain = noise_image("webp", xmp=b"<x/>") if picture_format == "webp" else noise_image(picture_format)
     if picture_format == "png":
         end = {"before": 33, "behind": len(plain) - 12}[at]
         return plain[:end] + png_chunk(b"teXt", b"") * 900_000 + plain[end:]
@@ -304,7 +304,7 @@ def test_what_a_file_says_is_looked_for_in_a_bounded_number_of_parts(
 
 
 def test_a_few_fill_bytes_as_some_encoders_write_are_read() -> None:
-    plain = drawn("jpeg")
+    plain = noise_image("jpeg")
     frame, scan = plain.index(b"\xff\xc0"), plain.index(b"\xff\xda")
     content = (
         plain[:frame] + b"\xff" * 40 + plain[frame:scan] + b"\xff" + plain[scan:-2] + b"\xff" * 3 + plain[-2:]
@@ -337,7 +337,7 @@ def test_the_largest_sizes_of_the_services_are_no_bomb(size: tuple[int, int]) ->
 
 
 def test_a_damaged_byte_of_a_png_is_noticed(tmp_path: Path) -> None:
-    content = bytearray(drawn("png"))
+    content = bytearray(noise_image("png"))
     content[len(content) // 2] ^= 0x10
     with pytest.raises(ModelError, match="不完整"):
         keep(tmp_path, bytes(content))
@@ -347,7 +347,7 @@ def test_a_damaged_byte_of_a_png_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
 def test_no_damage_brings_anything_but_a_sentence(picture_format: str) -> None:
     chance = random.Random(11)
-    content = drawn(picture_format, exif=Image.Exif())
+    content = noise_image(picture_format, exif=Image.Exif())
     for _ in range(300):
         damaged = bytearray(content)
         for _ in range(chance.randint(1, 4)):
@@ -374,7 +374,7 @@ def test_whatever_goes_wrong_before_the_last_move_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(os, step, fail_with(problem))
     with pytest.raises((Crash, StorageError)):
-        keep(tmp_path, drawn("png"))
+        keep(tmp_path, noise_image("png"))
     assert names(tmp_path) == []
 
 
@@ -393,21 +393,21 @@ def test_a_disk_that_will_not_take_it_is_told_with_what_to_do(
 ) -> None:
     monkeypatch.setattr(os, "fsync", fail_with(OSError(number, os.strerror(number))))
     with pytest.raises(StorageError, match=advice):
-        keep(tmp_path, drawn("png"))
+        keep(tmp_path, noise_image("png"))
     assert names(tmp_path) == []
 
 
 def test_an_output_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "output").write_text("a file stands in the way")
     with pytest.raises(StorageError):
-        keep(tmp_path / "output", drawn("png"))
+        keep(tmp_path / "output", noise_image("png"))
 
 
 def test_disks_without_hard_links_are_kept_on_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "link", fail_with(OSError(errno.EPERM, "Operation not permitted")))
-    contents = [drawn("png"), drawn("png")]
+    contents = [noise_image("png"), noise_image("png")]
     kept = [keep(tmp_path, content, record_id=n) for n, content in enumerate(contents)]
     assert [picture.filename for picture in kept] == ["猫.png", "猫-2.png"]
     assert [(tmp_path / picture.filename).read_bytes() for picture in kept] == contents
@@ -455,7 +455,7 @@ def test_without_locks_only_age_tells(tmp_path: Path, monkeypatch: pytest.Monkey
     hour_ago = time.time() - 3600
     os.utime(part, (hour_ago, hour_ago))
     assert store.remove_part_files(tmp_path) == 1
-    assert keep(tmp_path, drawn("png")).filename == "猫.png"
+    assert keep(tmp_path, noise_image("png")).filename == "猫.png"
 
 
 def test_a_part_swept_before_it_was_locked_is_written_anew(
@@ -471,14 +471,14 @@ def test_a_part_swept_before_it_was_locked_is_written_anew(
         lock(handle, how)
 
     monkeypatch.setattr(fcntl, "flock", too_late)
-    assert keep(tmp_path, drawn("png")).filename == "猫.png"
+    assert keep(tmp_path, noise_image("png")).filename == "猫.png"
 
 
 def test_the_picture_that_a_record_kept_is_found_by_what_it_carries(tmp_path: Path) -> None:
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, 42)
     for number in (6, 7):
         embed = text.replace("Record: 7", f"Record: {number}")
-        kept = keep(tmp_path, drawn("png"), record_id=number, embed=embed)
+        kept = keep(tmp_path, noise_image("png"), record_id=number, embed=embed)
     found = store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山")
     assert found == (kept, 42)
     assert kept.filename == "猫-2.png"
@@ -488,8 +488,8 @@ def test_the_picture_that_a_record_kept_is_found_by_what_it_carries(tmp_path: Pa
 
 def test_a_record_never_gets_two_files_although_its_picture_comes_home_twice(tmp_path: Path) -> None:
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
-    first = keep(tmp_path, drawn("png", size=(64, 64)), record_id=7, embed=text)
-    assert keep(tmp_path, drawn("png", size=(96, 64)), record_id=7, embed=text) == first
+    first = keep(tmp_path, noise_image("png", size=(64, 64)), record_id=7, embed=text)
+    assert keep(tmp_path, noise_image("png", size=(96, 64)), record_id=7, embed=text) == first
     assert names(tmp_path) == [".thumbnails/0/7.webp", "猫.png"]
 
 
@@ -499,7 +499,7 @@ def test_a_picture_that_came_with_a_comment_of_the_service_is_known_again(
     tmp_path: Path, picture_format: str, comment: str
 ) -> None:
     block = b"Exif\x00\x00" + with_user_comment(b"", comment, Described(width=96, height=64, is_srgb=True))
-    content = drawn(picture_format, exif=block)
+    content = noise_image(picture_format, exif=block)
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = keep(tmp_path, content, record_id=7, embed=text)
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == (first, None)
@@ -507,7 +507,7 @@ def test_a_picture_that_came_with_a_comment_of_the_service_is_known_again(
 
 
 def test_a_picture_that_decoders_forgive_is_one_afterwards_too(tmp_path: Path) -> None:
-    content = drawn("jpeg")
+    content = noise_image("jpeg")
     content = content[:4] + b"\x00\x01" + content[6:]  # a segment shorter than its own length
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     kept = keep(tmp_path, content, record_id=7, embed=text)
@@ -531,14 +531,14 @@ def test_whatever_was_asked_for_the_picture_is_known_again(
 ) -> None:
     request = ImageRequest(prompt=prompt, negative_prompt=negative_prompt)
     text = store.embed_parameters(request, None, "m", 7, None)
-    first = keep(tmp_path, drawn(picture_format), record_id=7, embed=text)
+    first = keep(tmp_path, noise_image(picture_format), record_id=7, embed=text)
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt=prompt) == (first, None)
-    assert keep(tmp_path, drawn(picture_format), record_id=7, embed=text) == first
+    assert keep(tmp_path, noise_image(picture_format), record_id=7, embed=text) == first
 
 
 def test_a_damaged_file_is_nobodys_picture(tmp_path: Path) -> None:
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
-    path = tmp_path / keep(tmp_path, drawn("png"), record_id=7, embed=text).filename
+    path = tmp_path / keep(tmp_path, noise_image("png"), record_id=7, embed=text).filename
     path.write_bytes(path.read_bytes()[:-40])
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
 
@@ -550,7 +550,7 @@ def test_a_folder_that_is_not_there_is_told_instead_of_searched(tmp_path: Path) 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "I;16", "RGBA", "LA"])
 def test_thumbnails_are_small_webp_with_the_longest_side_320(tmp_path: Path, mode: str) -> None:
-    keep(tmp_path, drawn("png", mode, (800, 400)), record_id=2345)
+    keep(tmp_path, noise_image("png", mode, (800, 400)), record_id=2345)
     path = store.thumbnail_path(tmp_path, 2345)
     assert path == tmp_path / ".thumbnails" / "2" / "2345.webp"
     with Image.open(path) as thumbnail:
@@ -558,7 +558,7 @@ def test_thumbnails_are_small_webp_with_the_longest_side_320(tmp_path: Path, mod
 
 
 def test_thumbnails_of_print_colours_and_of_small_pictures_work_too(tmp_path: Path) -> None:
-    keep(tmp_path, drawn("jpeg", "CMYK"), record_id=1)
+    keep(tmp_path, noise_image("jpeg", "CMYK"), record_id=1)
     with Image.open(store.thumbnail_path(tmp_path, 1)) as thumbnail:
         assert thumbnail.size == SIZE
 
@@ -566,7 +566,7 @@ def test_thumbnails_of_print_colours_and_of_small_pictures_work_too(tmp_path: Pa
 def test_a_picture_lying_on_its_side_is_shown_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    kept = keep(tmp_path, drawn("jpeg", size=(800, 400), exif=exif))
+    kept = keep(tmp_path, noise_image("jpeg", size=(800, 400), exif=exif))
     assert (kept.width, kept.height) == (400, 800)
     with Image.open(store.thumbnail_path(tmp_path, 1)) as thumbnail:
         assert thumbnail.size == (160, 320)
@@ -585,14 +585,14 @@ def test_clear_parts_stay_clear_in_the_thumbnail(tmp_path: Path, options: dict[s
 
 
 def test_thumbnails_carry_neither_prompts_nor_marks(tmp_path: Path) -> None:
-    keep(tmp_path, drawn("webp", xmp=b"<x:secret/>", exif=Image.Exif()), embed="a prompt\nSize: ?")
+    keep(tmp_path, noise_image("webp", xmp=b"<x:secret/>", exif=Image.Exif()), embed="a prompt\nSize: ?")
     assert b"secret" not in store.thumbnail_path(tmp_path, 1).read_bytes()
     assert store.read_parameters(store.thumbnail_path(tmp_path, 1)) is None
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
 def test_a_missing_thumbnail_is_made_again(tmp_path: Path, picture_format: str) -> None:
-    kept = keep(tmp_path, drawn(picture_format))
+    kept = keep(tmp_path, noise_image(picture_format))
     first = store.thumbnail_path(tmp_path, 1).read_bytes()
     store.thumbnail_path(tmp_path, 1).unlink()
     assert store.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == first
@@ -600,7 +600,7 @@ def test_a_missing_thumbnail_is_made_again(tmp_path: Path, picture_format: str) 
 
 
 def test_a_thumbnail_outlives_its_picture(tmp_path: Path) -> None:
-    kept = keep(tmp_path, drawn("png"))
+    kept = keep(tmp_path, noise_image("png"))
     (tmp_path / kept.filename).unlink()
     assert store.ensure_thumbnail(tmp_path, 1, kept.filename).is_file()
 
@@ -614,7 +614,7 @@ def test_without_picture_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) 
 
 
 def test_a_kept_picture_is_found_by_its_name(tmp_path: Path) -> None:
-    kept = keep(tmp_path, drawn("png"), "猫 100% #1")
+    kept = keep(tmp_path, noise_image("png"), "猫 100% #1")
     assert store.open_output(tmp_path, kept.filename) == tmp_path / "猫 100% #1.png"
 
 
@@ -652,7 +652,7 @@ def test_nothing_but_pictures_of_the_folder_is_handed_out(tmp_path: Path, name: 
 
 
 def test_a_deleted_picture_is_gone_with_its_thumbnail_and_may_be_deleted_again(tmp_path: Path) -> None:
-    kept = keep(tmp_path, drawn("png"))
+    kept = keep(tmp_path, noise_image("png"))
     store.delete_picture(tmp_path, kept.filename, 1)
     store.delete_picture(tmp_path, kept.filename, 1)
     store.delete_picture(tmp_path, "../../etc/passwd", 1)
@@ -660,7 +660,7 @@ def test_a_deleted_picture_is_gone_with_its_thumbnail_and_may_be_deleted_again(t
 
 
 def test_an_upload_is_decoded_and_named_by_its_bytes() -> None:
-    upload = store.validate_upload("C:\\fakepath\\猫.png", drawn("jpeg", size=(400, 200)))
+    upload = store.validate_upload("C:\\fakepath\\猫.png", noise_image("jpeg", size=(400, 200)))
     assert (upload.filename, upload.format, upload.width, upload.height) == (
         "C_fakepath_猫.jpg",
         "jpeg",
@@ -672,11 +672,19 @@ def test_an_upload_is_decoded_and_named_by_its_bytes() -> None:
 
 
 def test_an_upload_without_a_usable_name_gets_one() -> None:
-    assert store.validate_upload("???", drawn("webp")).filename == "示例图.webp"
+    assert store.validate_upload("???", noise_image("webp")).filename == "示例图.webp"
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<svg onload='x'/>", b"%PDF-1.7", drawn("gif"), drawn("tiff"), drawn("png")[:-9]]
+    "content",
+    [
+        b"",
+        b"<svg onload='x'/>",
+        b"%PDF-1.7",
+        noise_image("gif"),
+        noise_image("tiff"),
+        noise_image("png")[:-9],
+    ],
 )
 def test_an_upload_that_is_no_whole_picture_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
@@ -685,7 +693,7 @@ def test_an_upload_that_is_no_whole_picture_is_refused(content: bytes) -> None:
 
 
 def test_an_upload_beyond_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     monkeypatch.setattr(store, "MAX_UPLOAD_BYTES", len(content))
     monkeypatch.setattr(store, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1])
     assert store.validate_upload("猫", content).format == "png"

@@ -19,7 +19,7 @@ from app.errors import Conflict, InvalidRequest, NotFound, StorageError
 from app.images import store
 from app.library import local
 from app.library.library import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
-from tests.drawn import drawn
+from tests.noise_images import noise_image
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def library(settings: Settings) -> Library:
 
 
 def add(library: Library, filename: str, content: bytes | None = None) -> LibraryImage:
-    return library.add(store.validate_upload(filename, content or drawn("png", size=(400, 200))))
+    return library.add(store.validate_upload(filename, content or noise_image("png", size=(400, 200))))
 
 
 def images(library: Library) -> list[LibraryImage]:
@@ -76,7 +76,7 @@ def test_an_added_picture_is_listed_with_all_that_a_page_shows(library: Library)
 
 
 def test_file_and_thumbnail_are_handed_out_by_key(library: Library) -> None:
-    content = drawn("jpeg", size=(400, 200))
+    content = noise_image("jpeg", size=(400, 200))
     image = add(library, "猫.jpg", content)
     assert find(library, image.key).read_bytes() == content
     assert thumbnail(library, image.key).read_bytes()[8:12] == b"WEBP"
@@ -97,7 +97,7 @@ def test_search_folds_letters_case_and_width(library: Library, search: str) -> N
 
 
 def test_the_same_picture_is_kept_once_whatever_its_name(library: Library) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     assert add(library, "猫", content) == add(library, "另一个名字", content)
     assert filenames(library) == ["猫.png"]
 
@@ -139,7 +139,7 @@ def test_a_reference_that_cannot_be_read_is_refused_with_the_reason(
 
 def test_two_deleted_pictures_of_one_name_are_both_in_the_trash(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
-    first, second = drawn("png"), drawn("png", size=(9, 9))
+    first, second = noise_image("png"), noise_image("png", size=(9, 9))
     for content in (first, second):
         (settings.samples_dir / "手放.png").write_bytes(content)
         library.delete("手放.png")
@@ -153,7 +153,7 @@ def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
     settings: Settings, library: Library
 ) -> None:
     settings.samples_dir.mkdir()
-    old, new = drawn("png"), drawn("png")
+    old, new = noise_image("png"), noise_image("png")
     (settings.samples_dir / "手放.png").write_bytes(old)
     library.delete("手放.png")
     (settings.samples_dir / "手放.png").write_bytes(new)
@@ -174,14 +174,14 @@ def test_restoring_keeps_the_place_in_the_list(settings: Settings, library: Libr
 
 
 def test_what_was_deleted_may_be_uploaded_again(library: Library) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     library.delete(add(library, "猫", content).key)
     assert add(library, "猫", content) in images(library)
 
 
 def test_files_put_there_by_hand_are_listed_too(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
-    (settings.samples_dir / "手放的.JPG").write_bytes(drawn("jpeg"))
+    (settings.samples_dir / "手放的.JPG").write_bytes(noise_image("jpeg"))
     (image,) = images(library)
     assert (image.filename, image.width, image.height) == ("手放的.JPG", None, None)
     assert image.thumbnail_url == image.url
@@ -218,7 +218,7 @@ def test_only_pictures_with_a_sayable_name_are_listed(settings: Settings, librar
 def test_a_key_leads_nowhere_else(settings: Settings, library: Library, key: str) -> None:
     settings.samples_dir.mkdir()
     secret = settings.samples_dir.parent / "secret.png"
-    secret.write_bytes(drawn("png"))
+    secret.write_bytes(noise_image("png"))
     (settings.samples_dir / "link.png").symlink_to(secret)
     (settings.samples_dir / ".hidden.png").touch()
     (settings.samples_dir / "notes.txt").touch()
@@ -264,7 +264,7 @@ def test_public_addresses_are_passed_on_as_they_are(library: Library, url: str) 
     ("picture_format", "media_type"), [("png", "image/png"), ("jpeg", "image/jpeg"), ("webp", "image/webp")]
 )
 def test_pictures_of_the_library_become_bytes(library: Library, picture_format: str, media_type: str) -> None:
-    content = drawn(picture_format)
+    content = noise_image(picture_format)
     image = add(library, "红 #1 100%", content)
     (made,) = library.references([SampleImage(url=image.url, filename=image.filename)], form="any")
     assert (made.content, made.media_type, made.url) == (content, media_type, None)
@@ -282,7 +282,7 @@ def test_pictures_of_the_library_become_bytes(library: Library, picture_format: 
 )
 def test_kept_pictures_may_be_references_too(settings: Settings, library: Library, url: str) -> None:
     settings.output_dir.mkdir()
-    content = drawn("png")
+    content = noise_image("png")
     (settings.output_dir / "猫 100% #1.png").write_bytes(content)
     assert reference(library, url) == content
 
@@ -302,7 +302,7 @@ def test_kept_pictures_may_be_references_too(settings: Settings, library: Librar
     ],
 )
 def test_a_reference_that_is_not_here_is_named(settings: Settings, library: Library, url: str) -> None:
-    (settings.samples_dir.parent / "secret.png").write_bytes(drawn("png"))
+    (settings.samples_dir.parent / "secret.png").write_bytes(noise_image("png"))
     settings.output_dir.mkdir()
     with pytest.raises(InvalidRequest, match="「红猫」找不到") as caught:
         library.references([SampleImage(url=url, filename="红猫")], form="any")
@@ -317,7 +317,7 @@ def test_a_reference_that_is_no_picture_is_named(settings: Settings, library: Li
 
 
 def test_a_renamed_picture_keeps_its_thumbnail_and_is_found_by_its_old_key(library: Library) -> None:
-    content = drawn("png", size=(400, 200))
+    content = noise_image("png", size=(400, 200))
     old = add(library, "旧名", content)
     new = library.rename(old.key, "新 名")
     assert filenames(library) == ["新 名.png"]
@@ -332,7 +332,7 @@ def test_a_name_put_there_by_hand_is_never_overwritten_by_a_rename(
 ) -> None:
     settings.samples_dir.mkdir()
     for name in ("甲.png", "乙.png"):
-        (settings.samples_dir / name).write_bytes(drawn("png"))
+        (settings.samples_dir / name).write_bytes(noise_image("png"))
     with pytest.raises(Conflict, match="乙"):
         library.rename("甲.png", "乙")
     with pytest.raises(InvalidRequest):
@@ -368,7 +368,7 @@ def at_once(acts: Sequence[Callable[[], object]]) -> list[type[Exception] | None
 
 def hand_put(settings: Settings, *names: str) -> dict[str, bytes]:
     settings.samples_dir.mkdir(exist_ok=True)
-    contents = {name: drawn("png") for name in names}
+    contents = {name: noise_image("png") for name in names}
     for name, content in contents.items():
         (settings.samples_dir / name).write_bytes(content)
     return contents
@@ -430,7 +430,7 @@ def test_a_deleted_picture_that_appears_during_a_deletion_is_not_written_over(
 ) -> None:
     kept = hand_put(settings, "甲.png")
     trash = settings.samples_dir / ".trash"
-    other = drawn("png")
+    other = noise_image("png")
 
     def delete_another() -> None:
         trash.mkdir(exist_ok=True)
@@ -455,7 +455,7 @@ def test_a_picture_renamed_and_deleted_at_once_is_in_one_place(settings: Setting
 
 
 def test_what_a_record_used_is_shown_and_sent_though_it_was_renamed_and_deleted(library: Library) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     image = add(library, "猫", content)
     library.delete(library.rename(image.key, "狗").key)
     assert find(library, image.key).read_bytes() == content
@@ -478,7 +478,7 @@ def test_a_picture_that_was_replaced_by_hand_is_still_the_one_that_was_chosen(
     settings: Settings, library: Library
 ) -> None:
     settings.samples_dir.mkdir()
-    chosen, other = drawn("png"), drawn("png")
+    chosen, other = noise_image("png"), noise_image("png")
     (settings.samples_dir / "手放.png").write_bytes(chosen)
     (pinned,) = library.pin([SampleImage(url="/samples/files/手放.png", filename="手放.png")])
     (settings.samples_dir / "手放.png").write_bytes(other)
@@ -493,7 +493,7 @@ def test_what_a_record_used_can_be_asked_for_again_though_it_was_replaced_by_han
     settings: Settings, library: Library, name: str
 ) -> None:
     settings.samples_dir.mkdir()
-    chosen, other = drawn("png"), drawn("png")
+    chosen, other = noise_image("png"), noise_image("png")
     (settings.samples_dir / name).write_bytes(chosen)
     (image,) = images(library)
     (pinned,) = library.pin([SampleImage(url=image.url, filename=name)])
@@ -513,7 +513,7 @@ def test_a_picture_that_thousands_of_rows_name_is_read_once(
 ) -> None:
     settings.samples_dir.mkdir()
     picture = settings.samples_dir / "手放.png"
-    picture.write_bytes(drawn("png"))
+    picture.write_bytes(noise_image("png"))
     monkeypatch.setattr(local, "_SETTLED_NS", -1)
     read, plainly = list[Path](), Path.read_bytes
 
@@ -528,7 +528,7 @@ def test_a_picture_that_thousands_of_rows_name_is_read_once(
     (settings.samples_dir / ".pinned" / f"{first[0].sha256}.png").unlink()
     assert library.pin(wanted) == first
     assert len(read) == 2
-    picture.write_bytes(drawn("png"))
+    picture.write_bytes(noise_image("png"))
     assert library.pin(wanted)[0].sha256 != first[0].sha256
     assert len(read) == 3
 
@@ -537,7 +537,7 @@ def test_what_was_used_and_is_nowhere_any_more_is_not_mistaken_for_what_lies_in_
     settings: Settings, library: Library
 ) -> None:
     settings.samples_dir.mkdir()
-    (settings.samples_dir / "手放.png").write_bytes(drawn("png"))
+    (settings.samples_dir / "手放.png").write_bytes(noise_image("png"))
     for mark in ("0" * 64, "0" * 32):
         asked = SampleImage(url=f"/samples/files/.pinned/{mark}/手放.png", filename="手放.png")
         (pinned,) = library.pin([asked])
@@ -550,8 +550,8 @@ def test_what_was_used_and_is_nowhere_any_more_is_not_mistaken_for_what_lies_in_
 
 def test_facts_are_known_before_anything_is_sent(settings: Settings, library: Library) -> None:
     settings.output_dir.mkdir()
-    (settings.output_dir / "画.jpg").write_bytes(drawn("jpeg"))
-    content = drawn("png", size=(400, 200))
+    (settings.output_dir / "画.jpg").write_bytes(noise_image("jpeg"))
+    content = noise_image("png", size=(400, 200))
     urls = [
         add(library, "猫", content).url,
         "/output/画.jpg",
@@ -577,12 +577,12 @@ def test_what_is_put_there_by_hand_is_seen_at_the_next_look(settings: Settings, 
     os.utime(settings.samples_dir, (1_000, 1_000))
     os.utime(settings.samples_dir / ".thumbnails", (1_000, 1_000))
     assert filenames(library) == ["旧.png"]
-    (settings.samples_dir / "新.png").write_bytes(drawn("png"))
+    (settings.samples_dir / "新.png").write_bytes(noise_image("png"))
     assert len(filenames(library)) == 2
 
 
 def test_the_trash_is_emptied_after_thirty_days(settings: Settings, library: Library) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     old, young, again = add(library, "一"), add(library, "二"), add(library, "三", content)
     for image in (old, young, again):
         library.delete(image.key)

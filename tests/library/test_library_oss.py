@@ -14,9 +14,9 @@ from app.errors import BucketError, Conflict, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.library import bucket
 from app.library.library import Library, open_library
-from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.oss import Call, FakeOss, Reply
+from tests.noise_images import noise_image
 from tests.waiting import wait_until
 
 PREFIX = "ai-images/sample/"
@@ -42,7 +42,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def upload(name: str, content: bytes | None = None) -> ValidatedUpload:
-    return store.validate_upload(name, content or drawn("png", size=(400, 200)))
+    return store.validate_upload(name, content or noise_image("png", size=(400, 200)))
 
 
 def filenames(library: Library, search: str = "") -> list[str]:
@@ -64,7 +64,7 @@ def sent(library: Library, image: LibraryImage) -> bytes:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_makes_the_round_trip(library: Library, oss: FakeOss, name: str) -> None:
-    content = drawn("png", size=(400, 200))
+    content = noise_image("png", size=(400, 200))
     image = library.add(upload(name, content))
     assert oss.objects[PREFIX + image.key].content == content
     library.refresh()
@@ -94,15 +94,15 @@ def test_ten_thousand_are_listed_once_and_searched_here(library: Library, oss: F
 
 def test_only_pictures_are_listed_and_folders_are_kept(library: Library, oss: FakeOss) -> None:
     for key in ("茶/红.png", "说明.txt", "茶/", ".trash/旧.png", ".sent/0.png", "绿.webp"):
-        oss.keep(PREFIX + key, drawn("png"))
-    oss.keep("elsewhere/猫.png", drawn("png"))
+        oss.keep(PREFIX + key, noise_image("png"))
+    oss.keep("elsewhere/猫.png", noise_image("png"))
     library.refresh()
     assert sorted(image.key for image in library.list_images().images) == ["绿.webp", "茶/红.png"]
     assert fetched(library.file("茶/红.png")).startswith(b"\x89PNG")
 
 
 def test_the_same_picture_is_kept_once(library: Library, oss: FakeOss) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     first = library.add(upload("一", content))
     assert library.add(upload("二", content)).key == first.key
     assert oss.count("put") == 1
@@ -228,7 +228,7 @@ def while_the_list_is_read(library: Library, oss: FakeOss, act: Callable[[], obj
 def test_a_reference_deleted_while_the_list_is_read_is_still_sent(
     library: Library, oss: FakeOss, in_oss: Settings, name: str
 ) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     oss.keep(PREFIX + name, content)
     library.refresh()
     (image,) = library.list_images().images
@@ -242,7 +242,7 @@ def test_a_reference_deleted_while_the_list_is_read_is_still_sent(
 def test_a_reference_deleted_and_restored_while_the_list_is_read_is_not_looked_for_in_the_trash(
     library: Library, oss: FakeOss
 ) -> None:
-    content, name = drawn("png"), "红茶-640x480-0123456789ab.png"
+    content, name = noise_image("png"), "红茶-640x480-0123456789ab.png"
     oss.keep(PREFIX + name, content)
     library.refresh()
     (image,) = library.list_images().images
@@ -255,7 +255,7 @@ def test_a_reference_deleted_and_restored_while_the_list_is_read_is_not_looked_f
 def test_the_picture_that_made_room_in_the_trash_is_found_with_its_content(
     library: Library, oss: FakeOss
 ) -> None:
-    old, new = drawn("png"), drawn("png")
+    old, new = noise_image("png"), noise_image("png")
     for content in (old, new):
         oss.keep(f"{PREFIX}手放.png", content)
         library.refresh()
@@ -273,7 +273,7 @@ def test_an_address_for_browsers_is_the_same_for_an_hour(library: Library, clock
 
 
 def test_what_a_record_used_is_sent_though_it_was_renamed_or_deleted(library: Library) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     image = library.add(upload("猫", content))
     renamed = library.rename(image.key, "狗")
     assert sent(library, image) == content
@@ -291,7 +291,7 @@ def test_a_reference_that_is_gone_is_named(library: Library) -> None:
 
 
 def test_a_model_that_wants_bytes_gets_bytes(library: Library) -> None:
-    content = drawn("webp")
+    content = noise_image("webp")
     image = library.add(upload("猫", content))
     (made,) = library.references([SampleImage(url=image.url, filename="猫")], form="bytes")
     assert (made.content, made.url, made.media_type) == (content, None, "image/webp")
@@ -301,7 +301,7 @@ def test_a_picture_of_this_machine_is_lent_to_a_model_that_wants_an_address(
     library: Library, oss: FakeOss, in_oss: Settings, clock: Clock
 ) -> None:
     in_oss.output_dir.mkdir()
-    content = drawn("png")
+    content = noise_image("png")
     (in_oss.output_dir / "画.png").write_bytes(content)
     wanted = [SampleImage(url="/output/画.png", filename="画.png")] * 2
     made = library.references(wanted, form="url")
@@ -318,7 +318,7 @@ def test_a_picture_of_this_machine_is_lent_to_a_model_that_wants_an_address(
 def test_the_folder_from_before_there_was_a_bucket_still_serves(
     library: Library, in_oss: Settings, settings: Settings
 ) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     old = open_library(settings).add(upload("旧", content))
     assert filenames(library) == []
     assert isinstance(library.file(old.key), Path)
@@ -327,14 +327,14 @@ def test_the_folder_from_before_there_was_a_bucket_still_serves(
 
 def test_a_name_that_is_taken_is_not_overwritten(library: Library, oss: FakeOss) -> None:
     for name in ("甲.png", "乙.png"):
-        oss.keep(PREFIX + name, drawn("png"))
+        oss.keep(PREFIX + name, noise_image("png"))
     library.refresh()
     with pytest.raises(Conflict):
         library.rename("甲.png", "乙")
 
 
 def test_two_deleted_pictures_of_one_name_are_both_in_the_trash(library: Library, oss: FakeOss) -> None:
-    contents = drawn("png"), drawn("png", size=(9, 9))
+    contents = noise_image("png"), noise_image("png", size=(9, 9))
     for content in contents:
         oss.keep(f"{PREFIX}手放.png", content)
         library.refresh()
@@ -346,7 +346,7 @@ def test_two_deleted_pictures_of_one_name_are_both_in_the_trash(library: Library
 def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
     library: Library, oss: FakeOss
 ) -> None:
-    old, new = drawn("png"), drawn("png")
+    old, new = noise_image("png"), noise_image("png")
     oss.keep(f"{PREFIX}手放.png", old)
     library.refresh()
     library.delete("手放.png")
@@ -360,7 +360,7 @@ def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
 
 
 def test_a_picture_that_appears_during_a_rename_is_not_written_over(library: Library, oss: FakeOss) -> None:
-    contents = {name: drawn("png") for name in ("甲.png", "乙.png")}
+    contents = {name: noise_image("png") for name in ("甲.png", "乙.png")}
     oss.keep(f"{PREFIX}甲.png", contents["甲.png"])
     library.refresh()
     oss.before_next("copy", lambda: oss.keep(f"{PREFIX}乙.png", contents["乙.png"]))
@@ -370,7 +370,7 @@ def test_a_picture_that_appears_during_a_rename_is_not_written_over(library: Lib
 
 
 def test_a_picture_that_appears_during_a_restore_is_not_written_over(library: Library, oss: FakeOss) -> None:
-    old, new = drawn("png"), drawn("png")
+    old, new = noise_image("png"), noise_image("png")
     oss.keep(f"{PREFIX}甲.png", old)
     library.refresh()
     library.delete("甲.png")
@@ -382,7 +382,7 @@ def test_a_picture_that_appears_during_a_restore_is_not_written_over(library: Li
 
 
 def test_two_servers_deleting_the_same_name_at_once_lose_nothing(library: Library, oss: FakeOss) -> None:
-    ours, theirs = drawn("png"), drawn("png")
+    ours, theirs = noise_image("png"), noise_image("png")
     oss.keep(f"{PREFIX}甲.png", ours)
     library.refresh()
     oss.before_next("copy", lambda: oss.keep(f"{PREFIX}.trash/甲.png", theirs))
@@ -393,7 +393,7 @@ def test_two_servers_deleting_the_same_name_at_once_lose_nothing(library: Librar
 
 @pytest.mark.parametrize("key", ["", "../a.png", ".trash/a.png", "a/.b.png", "a//b.png", "a.txt", "没有.png"])
 def test_a_key_leads_nowhere_else(library: Library, oss: FakeOss, key: str) -> None:
-    oss.keep(f"{PREFIX}.trash/a.png", drawn("png"))
+    oss.keep(f"{PREFIX}.trash/a.png", noise_image("png"))
     with pytest.raises(NotFound):
         library.delete(key)
     with pytest.raises(NotFound):
@@ -409,7 +409,7 @@ def test_nothing_is_asked_of_oss_before_somebody_looks(in_oss: Settings, oss: Fa
 def test_a_deleted_image_is_hidden_but_stays_for_records_of_other_servers(
     library: Library, oss: FakeOss, clock: Clock, in_oss: Settings
 ) -> None:
-    content = drawn("png")
+    content = noise_image("png")
     image = library.add(upload("一", content))
     library.delete(image.key)
     clock.sleep(400 * 24 * 3600)
@@ -426,7 +426,7 @@ def test_what_was_lent_is_there_for_a_day_whoever_sweeps(
     library: Library, oss: FakeOss, clock: Clock, in_oss: Settings
 ) -> None:
     in_oss.output_dir.mkdir()
-    (in_oss.output_dir / "画.png").write_bytes(drawn("png"))
+    (in_oss.output_dir / "画.png").write_bytes(noise_image("png"))
     wanted = [SampleImage(url="/output/画.png", filename="画.png")]
     other = open_library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
     for hours in (0, 23, 2, 23, 2):

@@ -18,9 +18,9 @@ import oss_client
 from app.config import Settings
 from app.errors import BucketError, Conflict, NotFound, SettingError
 from oss_client import Bucket
-from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.oss import FakeOss, v4_signature
+from tests.noise_images import noise_image
 from tests.server_process import ROOT
 
 KEYS = ("红 茶.png", "a+b&c=d%41 #1?.png", "🍵/龙井 e\u0301.jpg", "~-_.'()*!.webp", "猫" * 300 + ".png")
@@ -154,7 +154,7 @@ def test_what_is_not_there_is_not_found(bucket: Bucket, ask: str) -> None:
 
 
 def test_signed_urls_are_independent_and_do_not_carry_each_other(bucket: Bucket, oss: FakeOss) -> None:
-    oss.keep("refs/a.png", drawn("png", size=(640, 320)))
+    oss.keep("refs/a.png", noise_image("png", size=(640, 320)))
     change = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
     small, whole, again = (
         bucket.signed_url("refs/a.png", seconds=60, change=c) for c in (change, "", change)

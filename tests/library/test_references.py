@@ -27,10 +27,10 @@ from app.images import store
 from app.library import bucket
 from app.library.library import open_library
 from app.worker.worker import Worker
-from tests.drawn import drawn
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
+from tests.noise_images import noise_image
 from tests.waiting import wait_until
 from tests.web.test_api import get, post
 from web_app import create_app
@@ -68,7 +68,7 @@ def db(client: FlaskClient, worker: Worker) -> Iterator[database.Connection]:
 def add(
     worker: Worker, name: str, picture_format: str = "png", size: tuple[int, int] = (96, 64)
 ) -> LibraryImage:
-    return worker.library.add(store.validate_upload(name, drawn(picture_format, size=size)))
+    return worker.library.add(store.validate_upload(name, noise_image(picture_format, size=size)))
 
 
 def row(prompt: str, *images: LibraryImage) -> dict[str, object]:
@@ -187,7 +187,7 @@ def test_a_picture_that_was_made_here_is_lent_to_the_model(
     client: FlaskClient, worker: Worker, db: database.Connection, jimeng: FakeJimeng
 ) -> None:
     worker.settings.output_dir.mkdir(exist_ok=True)
-    (worker.settings.output_dir / "画 1.png").write_bytes(drawn("png"))
+    (worker.settings.output_dir / "画 1.png").write_bytes(noise_image("png"))
     reference = {"url": "/output/画 1.png", "filename": "画 1.png"}
     ids = queue(client, {"prompt": "猫", "resolution": "1K", "sample_images": [reference]})
     work_off(worker, db)
@@ -317,12 +317,12 @@ def test_every_page_and_call_answers_while_oss_is_down(settings: Settings, oss: 
     assert time.monotonic() - began < 2
     answer = get(client, "/api/sample-images", 502)
     assert "连不上 OSS" in answer["error"]
-    upload = {"file": (io.BytesIO(drawn("png")), "a.png")}
+    upload = {"file": (io.BytesIO(noise_image("png")), "a.png")}
     assert client.post("/api/sample-images", data=upload).status_code == 502
 
 
 def test_the_api_shows_the_bucket_as_it_shows_a_folder(client: FlaskClient, worker: Worker) -> None:
-    upload = {"file": (io.BytesIO(drawn("png")), "风格 参考.png")}
+    upload = {"file": (io.BytesIO(noise_image("png")), "风格 参考.png")}
     added = client.post("/api/sample-images", data=upload).get_json()["images"][0]
     page = get(client, "/api/sample-images?search=风格&limit=10")
     assert (page["images"], page["total"], page["source"], page["stale"]) == ([added], 1, "oss", False)
@@ -348,7 +348,7 @@ def test_a_part_that_cannot_be_is_a_complaint(client: FlaskClient, query: str) -
 
 
 def test_the_threads_bring_the_list(worker: Worker, oss: FakeOss) -> None:
-    oss.keep(f"{PREFIX}猫.png", drawn("png"))
+    oss.keep(f"{PREFIX}猫.png", noise_image("png"))
     create_app(worker.settings, worker)
     worker.start()
     try:
@@ -373,7 +373,7 @@ def test_uses_are_counted_by_address_and_hash_and_not_those_in_the_trash(
 
 def test_uses_of_a_picture_put_there_by_hand_are_counted(settings: Settings) -> None:
     settings.samples_dir.mkdir()
-    (settings.samples_dir / "手 放.png").write_bytes(drawn("png"))
+    (settings.samples_dir / "手 放.png").write_bytes(noise_image("png"))
     client = create_app(settings).test_client()
     image = get(client, "/api/sample-images")["images"][0]
     reference = {"url": image["url"], "filename": image["filename"]}
@@ -463,9 +463,9 @@ def by_hand(worker: Worker, oss: FakeOss, content: bytes, name: str = "手放.pn
 def test_a_picture_that_was_replaced_while_it_waited_is_not_sent_and_nothing_is_paid(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
 ) -> None:
-    image = by_hand(worker, oss, drawn("png"))
+    image = by_hand(worker, oss, noise_image("png"))
     ids = queue(client, row("一", image))
-    oss.keep(f"{PREFIX}手放.png", drawn("png"))
+    oss.keep(f"{PREFIX}手放.png", noise_image("png"))
     ids += queue(client, row("不要参考图"))
     work_off(worker, db)
     refused, done = records(db, ids)
@@ -480,7 +480,7 @@ def test_a_picture_that_was_replaced_while_it_waited_is_not_sent_and_nothing_is_
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(drawn("png", size=(400, 100)), "太窄或太扁"), (drawn("webp"), "是 WEBP")],
+    [(noise_image("png", size=(400, 100)), "太窄或太扁"), (noise_image("webp"), "是 WEBP")],
 )
 def test_a_picture_put_there_by_hand_is_measured_before_money_is_spent(
     client: FlaskClient,
@@ -504,7 +504,7 @@ def test_a_picture_put_there_by_hand_is_measured_before_money_is_spent(
 def test_a_picture_that_oss_cannot_measure_is_sent_as_it_is(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
 ) -> None:
-    image = by_hand(worker, oss, drawn("png"))
+    image = by_hand(worker, oss, noise_image("png"))
     ids = queue(client, row("一", image))
     oss.fail_next("denied", deed="get")
     work_off(worker, db)

@@ -18,7 +18,7 @@ from openpyxl import Workbook, load_workbook
 from app.domain import Batch, BatchStatus, ModelSpec, Record, SampleImage, Status
 from app.errors import StorageError
 from app.sheets import Import, read_workbook, results_export, write_records, write_results
-from tests.drawn import drawn
+from tests.noise_images import noise_image
 from tests.workbooks.written import saved
 
 BATCH = Batch(
@@ -139,7 +139,7 @@ def test_a_results_workbook_tells_of_the_batch_on_a_second_sheet() -> None:
 
 
 def test_the_thumbnail_lies_in_its_cell_in_its_own_proportions() -> None:
-    picture = drawn("jpeg", size=(160, 90))
+    picture = noise_image("jpeg", size=(160, 90))
 
     sheet = load_workbook(io.BytesIO(written([record(1), record(2)], {2: picture}.get))).worksheets[0]
 
@@ -153,7 +153,7 @@ def test_the_thumbnail_lies_in_its_cell_in_its_own_proportions() -> None:
 
 
 def test_thumbnails_are_kept_as_they_came() -> None:
-    picture = drawn("png")
+    picture = noise_image("png")
 
     parts = zipfile.ZipFile(io.BytesIO(written([record(1)], lambda _: picture)))
 
@@ -161,7 +161,7 @@ def test_thumbnails_are_kept_as_they_came() -> None:
 
 
 def test_thumbnails_are_not_told_of_as_pictures_that_were_not_read() -> None:
-    content = written([record(1, row_number=1)], lambda _: drawn("png"))
+    content = written([record(1, row_number=1)], lambda _: noise_image("png"))
 
     assert "xl/media/image1.png" in zipfile.ZipFile(io.BytesIO(content)).namelist()
     assert not any("浮在表格上" in note for note in read_workbook(content, "a.xlsx").notes)
@@ -171,7 +171,7 @@ def test_thumbnails_are_not_told_of_as_pictures_that_were_not_read() -> None:
 def test_every_picture_is_in_the_file_once_and_on_its_own_line(
     monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
-    pictures = {number: drawn("png", size=(number, 8)) for number in range(11, 23)}
+    pictures = {number: noise_image("png", size=(number, 8)) for number in range(11, 23)}
     records = [
         record(number, row_number=(number - 11) // 4 + 1, picture_number=(number - 11) % 4 + 1, num_images=4)
         for number in pictures
@@ -203,7 +203,7 @@ def test_bytes_that_are_no_picture_leave_the_cell_empty() -> None:
 
 
 def test_thumbnails_end_where_the_file_would_be_too_large_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = drawn("png")
+    picture = noise_image("png")
     monkeypatch.setattr(results_export, "MAX_THUMBNAIL_BYTES", 2 * len(picture) + 1)
 
     first, second, third, fourth = lines(

@@ -64,9 +64,9 @@ def peak_kilobytes(server: ServerProcess) -> int:
     return int(re.findall(r"VmHWM:\s+(\d+)", text)[0])
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
@@ -141,12 +141,12 @@ def archives(server: ServerProcess, cookie: str, count: int) -> Iterator[list[so
         yield lines
 
 
-def fill(home: Path) -> None:
+def fill(data_dir: Path) -> None:
     """Pictures enough for a ZIP that no buffer holds."""
-    (home / "output").mkdir(exist_ok=True)
-    with closing(database.connect(home / "generation_records.db")) as db, database.transaction(db):
+    (data_dir / "output").mkdir(exist_ok=True)
+    with closing(database.connect(data_dir / "generation_records.db")) as db, database.transaction(db):
         for number in range(30):
-            (home / "output" / f"{number}.png").write_bytes(os.urandom(_MEGABYTE))
+            (data_dir / "output" / f"{number}.png").write_bytes(os.urandom(_MEGABYTE))
             db.execute(
                 "INSERT INTO generation_records (prompt, filename, image_path) VALUES ('x', ?, ?)",
                 (f"{number}.png", f"/output/{number}.png"),
@@ -154,7 +154,7 @@ def fill(home: Path) -> None:
 
 
 def test_slow_readers_of_archives_leave_threads_for_pages(server: ServerProcess) -> None:
-    fill(server.home)
+    fill(server.data_dir)
     with requests.Session() as person:
         person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
         cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
@@ -168,7 +168,7 @@ def test_slow_readers_of_archives_leave_threads_for_pages(server: ServerProcess)
 
 
 def test_busy_downloads_say_when_to_ask_again(server: ServerProcess) -> None:
-    fill(server.home)
+    fill(server.data_dir)
     with requests.Session() as person:
         person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
         cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())

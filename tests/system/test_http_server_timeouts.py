@@ -57,10 +57,10 @@ class Loop:
         made.setblocking(False)
         return made
 
-    def until(self, is_so: Callable[[], Any]) -> None:
+    def until(self, condition: Callable[[], Any]) -> None:
         """Serve until it is so."""
         deadline = time.monotonic() + 120
-        while not is_so():
+        while not condition():
             assert time.monotonic() < deadline
             self.turn()
 

@@ -94,12 +94,12 @@ def test_line_endings_survive_a_checkout() -> None:
 def copy(tmp_path: Path) -> Path:
     """The script in a folder with a difficult name, with a Python and a product that only say what they are
     asked."""
-    home = tmp_path / "图片 (2) & 'more'"
-    (home / ".venv/bin").mkdir(parents=True)
-    shutil.copy(COMMAND, home)
-    (home / "requirements.txt").write_text("flask\n")
-    write_program(home / ".venv/bin/python", 'echo "$@"')
-    return home
+    data_dir = tmp_path / "图片 (2) & 'more'"
+    (data_dir / ".venv/bin").mkdir(parents=True)
+    shutil.copy(COMMAND, data_dir)
+    (data_dir / "requirements.txt").write_text("flask\n")
+    write_program(data_dir / ".venv/bin/python", 'echo "$@"')
+    return data_dir
 
 
 def write_program(path: Path, text: str) -> None:
@@ -133,20 +133,20 @@ def test_without_a_python_the_script_says_where_to_get_one(copy: Path, tmp_path:
     assert "https://www.python.org/downloads/" in result.stdout
 
 
-def leave_behind(home: Path, what: str) -> None:
+def leave_behind(data_dir: Path, what: str) -> None:
     """A .venv as it is after Python was upgraded or taken away, with everything in it that was installed."""
-    shutil.rmtree(home / ".venv", ignore_errors=True)
-    (home / ".venv/bin").mkdir(parents=True)
-    python = home / ".venv/bin/python"
+    shutil.rmtree(data_dir / ".venv", ignore_errors=True)
+    (data_dir / ".venv/bin").mkdir(parents=True)
+    python = data_dir / ".venv/bin/python"
     if what == "gone":
         python.symlink_to("/nowhere/python3.9")
     else:
         write_program(python, "exit 1")
     for mark in (".product", ".tests"):
-        (home / ".venv" / mark).touch()
-    (home / "requirements.txt").write_text("# nothing\n")
-    shutil.copy(home / "requirements.txt", home / ".venv")
-    (home / "web_app.py").write_text("import sys, pip\nprint('serving from', sys.prefix)\n")
+        (data_dir / ".venv" / mark).touch()
+    (data_dir / "requirements.txt").write_text("# nothing\n")
+    shutil.copy(data_dir / "requirements.txt", data_dir / ".venv")
+    (data_dir / "web_app.py").write_text("import sys, pip\nprint('serving from', sys.prefix)\n")
 
 
 @pytest.mark.parametrize("what", ["gone", "of another version"])
@@ -208,8 +208,8 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_unit_starts_the_product_with_its_own_python_and_known_settings() -> None:
     unit = Unit()
-    home = unit["Service"]["WorkingDirectory"]
-    assert unit["Service"]["ExecStart"] == f"{home}/.venv/bin/python web_app.py"
+    data_dir = unit["Service"]["WorkingDirectory"]
+    assert unit["Service"]["ExecStart"] == f"{data_dir}/.venv/bin/python web_app.py"
     told = (ROOT / ".env.example").read_text("utf-8")
     assert set(unit.environment) == {"DATABASE_PATH", "OUTPUT_DIR", "SAMPLES_DIR"}
     assert all(f"\n{name}=" in told for name in unit.environment)

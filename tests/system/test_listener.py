@@ -141,10 +141,10 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def start_another(home: Path, *arguments: str, **settings: object) -> tuple[int, str]:
+def start_another(data_dir: Path, *arguments: str, **settings: object) -> tuple[int, str]:
     """-> exit code and what it printed, once it has ended by itself."""
-    home.mkdir()
-    another = ServerProcess(home, *arguments, **settings)
+    data_dir.mkdir()
+    another = ServerProcess(data_dir, *arguments, **settings)
     with pytest.raises(AssertionError, match=r"端口|AI 图片生成器"):
         another.start()
     return another.wait(), another.log()

@@ -15,8 +15,8 @@ from app.images import atomic_write, store
 from app.library.local import LocalLibrary
 from app.system import windows_files
 from app.worker.disk_space import DiskLow, DiskSpace
-from tests.drawn import drawn
-from tests.held_files import held, hold
+from tests.locked_files import lock_files, sharing_violation
+from tests.noise_images import noise_image
 
 
 @pytest.fixture
@@ -50,7 +50,11 @@ def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def keep(folder: Path, content: bytes = b"", stem: str = "猫") -> SavedImage:
     return store.save_image(
-        GeneratedImage(content=content or drawn("png")), output_dir=folder, stem=stem, record_id=1, embed=""
+        GeneratedImage(content=content or noise_image("png")),
+        output_dir=folder,
+        stem=stem,
+        record_id=1,
+        embed="",
     )
 
 
@@ -62,7 +66,7 @@ def names(folder: Path) -> list[str]:
 def test_a_file_that_is_held_for_a_moment_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], winerror: int
 ) -> None:
-    hold(monkeypatch, "replace", times=3, winerror=winerror)
+    lock_files(monkeypatch, "replace", times=3, winerror=winerror)
     (tmp_path / "a").write_bytes(b"whole")
     windows_files.replace(tmp_path / "a", tmp_path / "b")
     assert names(tmp_path) == ["b"]
@@ -73,7 +77,7 @@ def test_a_file_that_is_held_for_a_moment_is_waited_for(
 def test_patience_ends_after_about_five_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
-    hold(monkeypatch, "unlink")
+    lock_files(monkeypatch, "unlink")
     with pytest.raises(PermissionError):
         windows_files.unlink(tmp_path / "a")
     assert 4 < sum(naps) < 6
@@ -96,7 +100,7 @@ def test_a_folder_that_takes_no_files_is_not_said_to_be_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
     def deny(path: Path, *_: object) -> None:
-        raise held(str(path), winerror=5)
+        raise sharing_violation(str(path), winerror=5)
 
     monkeypatch.setattr(Path, "open", deny)
     with pytest.raises(StorageError, match="没有权限写入"):
@@ -105,10 +109,10 @@ def test_a_folder_that_takes_no_files_is_not_said_to_be_held(
 
 
 def test_the_sentence_names_the_file_as_people_know_it() -> None:
-    assert windows_files.locked_message(held("C:/x/.0a0a.part", "C:/x/猫.png")).startswith(
+    assert windows_files.locked_message(sharing_violation("C:/x/.0a0a.part", "C:/x/猫.png")).startswith(
         "文件「猫.png」正被"
     )
-    assert windows_files.locked_message(held("C:/x/狗.png")).startswith("文件「狗.png」正被")
+    assert windows_files.locked_message(sharing_violation("C:/x/狗.png")).startswith("文件「狗.png」正被")
 
 
 @pytest.mark.usefixtures("on_windows")
@@ -116,8 +120,8 @@ def test_the_sentence_names_the_file_as_people_know_it() -> None:
 def test_a_paid_picture_outlives_the_virus_scanner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], verb: str
 ) -> None:
-    content = drawn("png")
-    hold(monkeypatch, verb, times=4)
+    content = noise_image("png")
+    lock_files(monkeypatch, verb, times=4)
     assert keep(tmp_path, content).filename == "猫.png"
     assert (tmp_path / "猫.png").read_bytes() == content
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
@@ -130,7 +134,7 @@ def test_a_picture_whose_name_stays_held_leaves_nothing_and_says_which_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, name: str
 ) -> None:
     with monkeypatch.context() as patched:
-        hold(patched, verb)
+        lock_files(patched, verb)
         with pytest.raises(StorageError, match=f"「{name}」正被另一个程序占用"):
             keep(tmp_path)
     assert names(tmp_path) == []
@@ -153,7 +157,7 @@ def test_a_part_that_cannot_be_taken_away_does_not_undo_what_was_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        hold(patched, "unlink", which=".part")
+        lock_files(patched, "unlink", which=".part")
         assert keep(tmp_path).filename == "猫.png"
     assert store.remove_part_files(tmp_path, older_than=0) > 0
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
@@ -165,7 +169,7 @@ def test_one_part_that_is_held_does_not_keep_the_others(
     for digit in "0123":
         (tmp_path / f".{digit * 16}.part").write_bytes(b"half a pict")
     with monkeypatch.context() as patched:
-        hold(patched, "unlink", which="2" * 16)
+        lock_files(patched, "unlink", which="2" * 16)
         assert store.remove_part_files(tmp_path, older_than=0) == 3
     assert naps == []
     assert names(tmp_path) == [f".{'2' * 16}.part"]
@@ -185,8 +189,8 @@ def test_a_reference_that_is_held_goes_into_the_trash_a_moment_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
     folder = LocalLibrary(tmp_path)
-    image = folder.add(store.validate_upload("猫", drawn("png")))
-    hold(monkeypatch, "replace", times=2)
+    image = folder.add(store.validate_upload("猫", noise_image("png")))
+    lock_files(monkeypatch, "replace", times=2)
     folder.delete(image.key)
     assert len(naps) == 2
     assert (tmp_path / ".trash" / image.key).is_file()
@@ -197,10 +201,10 @@ def test_a_reference_that_stays_held_keeps_its_name_and_its_thumbnail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = LocalLibrary(tmp_path)
-    image = folder.add(store.validate_upload("猫", drawn("png")))
+    image = folder.add(store.validate_upload("猫", noise_image("png")))
     before = names(tmp_path)
     with monkeypatch.context() as patched:
-        hold(patched, "rename", ending=".png")
+        lock_files(patched, "rename", ending=".png")
         with pytest.raises(StorageError, match=r"文件「狗-96x64-[0-9a-f]{12}\.png」正被另一个程序占用"):
             folder.rename(image.key, "狗")
     assert names(tmp_path) == before
@@ -211,11 +215,11 @@ def test_one_reference_that_is_held_does_not_keep_the_others_in_the_trash(
 ) -> None:
     folder = LocalLibrary(tmp_path)
     for name in "甲乙丙":
-        key = folder.add(store.validate_upload(name, drawn("png"))).key
+        key = folder.add(store.validate_upload(name, noise_image("png"))).key
         folder.delete(key)
         os.utime(tmp_path / ".trash" / key, (1_000, 1_000))
     with monkeypatch.context() as patched:
-        hold(patched, "unlink", which="乙")
+        lock_files(patched, "unlink", which="乙")
         assert folder.empty_trash(days=30, is_used=lambda _: False) == 2
     assert [name[0] for name in os.listdir(tmp_path / ".trash")] == ["乙"]  # noqa: PTH208
     assert folder.empty_trash(days=30, is_used=lambda _: False) == 1
@@ -275,7 +279,7 @@ def test_a_picture_with_a_shortened_name_is_found_again_after_a_crash(shallow: P
     folder = deep(shallow, 200)
     text = store.embed_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
     kept = store.save_image(
-        GeneratedImage(content=drawn("png")), output_dir=folder, stem="猫" * 70, record_id=1, embed=text
+        GeneratedImage(content=noise_image("png")), output_dir=folder, stem="猫" * 70, record_id=1, embed=text
     )
     assert store.find_saved(folder, stem="猫" * 70, record_id=1, prompt="猫") == (kept, 5)
 
@@ -303,7 +307,7 @@ def test_elsewhere_a_path_may_be_as_long_as_it_likes(shallow: Path) -> None:
 def test_no_path_of_a_reference_is_longer_than_windows_opens(shallow: Path) -> None:
     place = deep(shallow, 150)
     folder = LocalLibrary(place)
-    image = folder.add(store.validate_upload("a" * 180, drawn("png")))
+    image = folder.add(store.validate_upload("a" * 180, noise_image("png")))
     folder.delete(image.key)
     folder.restore(image.key)
     assert image.filename.startswith("a" * 30)
@@ -316,7 +320,7 @@ def test_no_path_of_a_reference_is_longer_than_windows_opens(shallow: Path) -> N
 def test_a_path_that_windows_finds_too_long_is_told_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hold(monkeypatch, "replace", winerror=206)
+    lock_files(monkeypatch, "replace", winerror=206)
     with pytest.raises(StorageError, match="文件名太长"):
         keep(tmp_path)
 
@@ -332,7 +336,7 @@ def test_a_thumbnail_that_is_just_being_sent_is_not_made_again_in_vain(
 
     def another_is_quicker(part: Path, target: Path) -> Path:
         target.write_bytes(before)
-        raise held(str(part), str(target), winerror=5)
+        raise sharing_violation(str(part), str(target), winerror=5)
 
     monkeypatch.setattr(Path, "replace", another_is_quicker)
     assert store.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == before

@@ -83,8 +83,8 @@ class Hurried(ServerProcess):
 
     program = ("-m", "tests.torture.launcher")
 
-    def __init__(self, home: Path, **settings: object) -> None:
-        super().__init__(home, **settings)
+    def __init__(self, data_dir: Path, **settings: object) -> None:
+        super().__init__(data_dir, **settings)
         self.port = quiet_port()
         self.variables["PORT"] = str(self.port)
 
@@ -102,7 +102,7 @@ class Hurried(ServerProcess):
     @property
     def grave(self) -> Path:
         """Where it writes whose step killed it."""
-        return self.home / "grave.json"
+        return self.data_dir / "grave.json"
 
     @property
     def pid(self) -> int:
@@ -139,8 +139,8 @@ class Round:
         self.batch_id = ""
         self._lock = threading.Lock()
 
-    def _server(self, home: Path) -> Hurried:
-        home.mkdir()
+    def _server(self, data_dir: Path) -> Hurried:
+        data_dir.mkdir()
         settings = self.service.settings(
             database_path=self.place.database,
             output_dir=self.place.output,
@@ -152,7 +152,7 @@ class Round:
         )
         if self.plan.service == "seedream":
             settings["seedream_model"] = "doubao-seedream-4-0-250828"
-        return Hurried(home, **settings)
+        return Hurried(data_dir, **settings)
 
     def play(self) -> Outcome:
         """From the first start to the judgement."""

@@ -17,12 +17,12 @@ import database
 import generator
 from app.config import Settings
 from app.worker.worker import Worker
-from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
+from tests.noise_images import noise_image
 from web_app import create_app
 
-PNG = drawn("PNG", size=(40, 30))
+PNG = noise_image("PNG", size=(40, 30))
 
 
 @pytest.fixture

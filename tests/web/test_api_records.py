@@ -21,11 +21,11 @@ from app.images import store
 from app.images.metadata import embed
 from app.worker.worker import Worker
 from database import RecordFilter
-from tests.drawn import drawn
-from tests.held_files import hold
+from tests.locked_files import lock_files
+from tests.noise_images import noise_image
 from web_app import create_app
 
-PNG = drawn("PNG", size=(40, 30))
+PNG = noise_image("PNG", size=(40, 30))
 FIELDS = ("prompt", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "created_at")
 VALUES: dict[str, Sequence[Any]] = {
     "prompt": ("一只猫", "两只狗", "猫和狗", "雪山"),
@@ -325,7 +325,7 @@ def test_pictures_that_somebody_has_open_hold_up_no_others_and_are_logged_once(
     caplog.set_level("INFO")
     maintenance = Worker(shelf.settings, generator.open_provider(shelf.settings)).maintenance
     with monkeypatch.context() as patched:
-        hold(patched, "unlink", which="占用")
+        lock_files(patched, "unlink", which="占用")
         assert [maintenance.empty_trash(shelf.db) for _ in range(3)] == [1, 0, 0]
     assert not shelf.path("空着.png").exists()
     assert all(shelf.thumbnail(record_id).exists() for record_id in held)
@@ -591,7 +591,7 @@ def test_a_picture_of_the_earlier_app_is_known_by_name_and_bytes(shelf: Shelf, c
     shelf.path("旧图.png").write_bytes(PNG)
     shelf.db.execute("UPDATE generation_records SET sha256 = ''")
     assert find(client, PNG, "旧图.png")["record"]["id"] == one
-    assert find(client, drawn("PNG", size=(41, 30)), "旧图.png")["record"] is None
+    assert find(client, noise_image("PNG", size=(41, 30)), "旧图.png")["record"] is None
 
 
 def test_what_is_no_picture_finds_nothing(client: FlaskClient) -> None:

@@ -5,8 +5,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from tests.drawn import drawn
 from tests.fakes.oss import FakeOss
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess, running_server
 from tests.waiting import wait_until
 
@@ -39,7 +39,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_in_the_bucket(tmp_path: Path) 
 
 def _break_off(server: ServerProcess) -> None:
     """Send all but the end of a picture; the connection goes once the server holds what came."""
-    content = _HEAD + drawn("png", size=(40, 30)) + _BIG
+    content = _HEAD + noise_image("png", size=(40, 30)) + _BIG
     request = (
         f"POST /api/sample-images HTTP/1.1\r\nHost: localhost:{server.port}\r\n"
         f"Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: {len(content) + 100}\r\n\r\n"
@@ -56,7 +56,7 @@ def _waits_on_disk(server: ServerProcess) -> bool:
     place, sizes = Path(f"/proc/{server.process.pid}/fd"), []
     for held in place.iterdir():
         with suppress(OSError):  # closed this very moment
-            if str(held.readlink()).startswith(f"{server.home / 'tmp'}{os.sep}"):
+            if str(held.readlink()).startswith(f"{server.data_dir / 'tmp'}{os.sep}"):
                 sizes.append(held.stat().st_size)
     return any(sizes)
 

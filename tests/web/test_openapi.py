@@ -24,13 +24,13 @@ from app.domain import (
 )
 from app.web.api.openapi.document import document
 from app.worker.worker import Worker
-from tests.described import Document, Operation
-from tests.drawn import drawn
+from tests.noise_images import noise_image
+from tests.openapi_document import Document, Operation
 from web_app import create_app
 
 TOLD = Document(document())
 PLACES = ("/api/", "/output/", "/thumbnails/", "/healthz")
-PNG = drawn("PNG", size=(40, 30))
+PNG = noise_image("PNG", size=(40, 30))
 
 
 @dataclass
@@ -47,9 +47,11 @@ class App:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    home = tmp_path_factory.mktemp("server")
+    data_dir = tmp_path_factory.mktemp("server")
     settings = Settings(
-        database_path=home / "records.db", output_dir=home / "output", samples_dir=home / "samples"
+        database_path=data_dir / "records.db",
+        output_dir=data_dir / "output",
+        samples_dir=data_dir / "samples",
     )
     worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()

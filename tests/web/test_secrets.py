@@ -16,13 +16,13 @@ import generator
 from app import log
 from app.config import REQUIRED, Settings
 from app.worker.worker import Worker
-from tests.drawn import drawn
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.oss import FakeOss
 from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import FakeService
+from tests.noise_images import noise_image
 from web_app import create_app
 
 MARK = "MARKED7f3a"
@@ -136,7 +136,7 @@ def test_no_key_of_the_bucket_is_told_whatever_fails(
             for fault in ("", "reset", "500", "html", "denied", "busy"):
                 if fault:
                     oss.fail_next(fault)
-                picture = {"file": (io.BytesIO(drawn("PNG")), "猫.png")}
+                picture = {"file": (io.BytesIO(noise_image("PNG")), "猫.png")}
                 assert MARK not in client.post("/api/sample-images", data=picture).text
             for path in ("/samples", "/samples/files/x.png", "/healthz"):
                 answer = client.get(path)

@@ -18,11 +18,11 @@ import database
 import generator
 from app.config import Settings
 from app.worker.worker import Worker
-from tests.drawn import drawn
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
 from web_app import create_app
 
-PNG = drawn("PNG", size=(40, 30))
+PNG = noise_image("PNG", size=(40, 30))
 # What somebody may see who has not given the password: a new route belongs here only on purpose.
 OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /healthz", "POST /language"}
 OPEN |= {"POST /logout", "GET /favicon.ico"}

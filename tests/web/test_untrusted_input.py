@@ -9,17 +9,21 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.config import Settings
-from tests.drawn import drawn
+from tests.noise_images import noise_image
 from web_app import create_app
 
-PNG = drawn("PNG", size=(40, 30))
+PNG = noise_image("PNG", size=(40, 30))
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    home = tmp_path_factory.mktemp("server")
+    data_dir = tmp_path_factory.mktemp("server")
     app = create_app(
-        Settings(database_path=home / "records.db", output_dir=home / "output", samples_dir=home / "samples")
+        Settings(
+            database_path=data_dir / "records.db",
+            output_dir=data_dir / "output",
+            samples_dir=data_dir / "samples",
+        )
     )
     app.testing = False
     return app.test_client()

@@ -15,7 +15,7 @@ import pytest
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.server_process import ServerProcess, running_server
-from tests.waiting import PATIENCE
+from tests.waiting import TIMEOUT
 
 ROWS = 300
 PRICE = Decimal("0.22")
@@ -100,7 +100,7 @@ class Run:
 
     def look_until(self, done: Callable[[], bool]) -> None:
         """Look again and again."""
-        deadline = time.monotonic() + 2 * PATIENCE
+        deadline = time.monotonic() + 2 * TIMEOUT
         while not done():
             assert time.monotonic() < deadline, f"{self.batch}\n{self.server.log()[-3000:]}"
             time.sleep(0.25)
@@ -174,7 +174,7 @@ def test_counts_and_money_are_the_services_own(run: Run) -> None:
 def test_each_picture_has_a_file_of_its_own_and_nothing_half_made_stays(run: Run) -> None:
     kept = [record for record in run.by_number().values() if record["status"] == "success"]
     names = [record["filename"] for record in kept]
-    output = run.server.home / "output"
+    output = run.server.data_dir / "output"
     assert len({name.casefold() for name in names}) == len(names)
     assert {path.name for path in output.iterdir() if path.is_file()} == set(names)
     assert [path for path in Path(output).rglob("*") if path.name.endswith(".part")] == []

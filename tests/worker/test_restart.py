@@ -38,7 +38,7 @@ def test_killed_in_mid_run_and_started_again_every_picture_is_collected_and_paid
     # A send in the very instant of a kill may have been heard of by nobody: that is `unknown`, never resent.
     assert service.charges <= 12
     assert counts["success"] >= service.charges - counts["unknown"]
-    files = [path for path in (server.home / "output").iterdir() if path.is_file()]
+    files = [path for path in (server.data_dir / "output").iterdir() if path.is_file()]
     assert len(files) == counts["success"]
     assert round(batch["cost"] + batch["at_stake"], 2) == round(0.22 * 12, 2)
 
@@ -85,7 +85,7 @@ def test_told_to_stop_it_keeps_the_picture_that_is_nearly_done_and_answers_pages
     server.tell_to_stop()
     assert server.get("/healthz")["stopping"] is True
     assert server.wait() == 0
-    assert (server.home / "output" / "猫.png").is_file()
+    assert (server.data_dir / "output" / "猫.png").is_file()
     assert [line for line in server.log().splitlines() if "event=finished" in line]
 
 
@@ -125,7 +125,7 @@ def wait_for_tickets(server: ServerProcess, number: int) -> None:
 
 
 def wait_in_log(server: ServerProcess, event: str, number: int) -> None:
-    wait_until(lambda: server.log().count(event) >= number, say=server.log)
+    wait_until(lambda: server.log().count(event) >= number, describe=server.log)
 
 
 def test_a_life_of_a_picture_stands_in_the_log_without_its_prompt_or_any_key(
@@ -133,7 +133,7 @@ def test_a_life_of_a_picture_stands_in_the_log_without_its_prompt_or_any_key(
 ) -> None:
     server.post("/api/batch-generate", {"prompt": "没人该读到的提示词"})
     assert server.stop() == 0
-    for log in (server.log(), (server.home / "generation_records.log").read_text("utf-8")):
+    for log in (server.log(), (server.data_dir / "generation_records.log").read_text("utf-8")):
         lines = [line for line in log.splitlines() if "record=1 batch=" in line]
         events = [line.split("event=")[1].split()[0] for line in lines]
         assert events == ["claimed", "sent", "ticket_kept", "collected", "kept", "finished"]
@@ -144,7 +144,7 @@ def test_a_life_of_a_picture_stands_in_the_log_without_its_prompt_or_any_key(
 def test_the_first_lines_in_the_window_say_where_to_look(server: ServerProcess) -> None:
     first = server.log().splitlines()[0]
     assert first.endswith(f"http://localhost:{server.port}")
-    assert str(server.home / "output") in server.log()
+    assert str(server.data_dir / "output") in server.log()
 
 
 def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
@@ -157,6 +157,6 @@ def test_with_no_key_it_serves_and_makes_a_picture(tmp_path: Path) -> None:
     with running_server(tmp_path, image_model="") as server:
         answer = server.post("/api/batch-generate", {"prompt": "雪山下的小屋", "aspect_ratio": "16:9"})
         assert answer["success"] is True
-        assert (server.home / "output" / answer["images"][0]["filename"]).is_file()
+        assert (server.data_dir / "output" / answer["images"][0]["filename"]).is_file()
         assert server.get("/healthz")["success"] is True
         assert server.stop() == 0

@@ -8,7 +8,9 @@ from PIL import Image
 SIZE = (96, 64)
 
 
-def drawn(picture_format: str, mode: str = "RGB", size: tuple[int, int] = SIZE, **options: Any) -> bytes:
+def noise_image(
+    picture_format: str, mode: str = "RGB", size: tuple[int, int] = SIZE, **options: Any
+) -> bytes:
     """A picture of that format (``png``, ``jpeg``, ``webp``, ``gif``…) and Pillow mode, as bytes."""
     packed = io.BytesIO()
     Image.effect_noise(size, 60).convert(mode).save(packed, picture_format.upper(), **options)

@@ -8,7 +8,7 @@ from types import FrameType
 from app.config import Settings
 
 
-def make_plain() -> None:
+def isolate_environment() -> None:
     """Once, before any test: for this process, and for the servers that tests start from it."""
     _let_children_receive_signals()
     _remove_variables()

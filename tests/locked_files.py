@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 
-def held(*names: object, winerror: int = 32) -> OSError:
+def sharing_violation(*names: object, winerror: int = 32) -> OSError:
     """What Windows says of a file that another program holds, or of a path that is too long (206)."""
     number = errno.ENOENT if winerror == 206 else errno.EACCES
     error = OSError(number, "Windows 的原话", *names[:1], None, *names[1:])
@@ -16,7 +16,7 @@ def held(*names: object, winerror: int = 32) -> OSError:
     return error
 
 
-def hold(
+def lock_files(
     patch: pytest.MonkeyPatch,
     verb: str,
     *,
@@ -37,7 +37,7 @@ def hold(
             return really(path, *others, **options)
         asked.append(path)
         if len(asked) <= times:
-            raise held(str(path), *map(str, others), winerror=winerror)
+            raise sharing_violation(str(path), *map(str, others), winerror=winerror)
         return really(path, *others, **options)
 
     patch.setattr(Path, verb, refuse)
