@@ -4,13 +4,13 @@ import re
 from contextlib import closing
 from pathlib import Path
 
-from app.providers.demo import Demo
 from playwright.sync_api import Page, expect
 
 import database
 from app.config import Settings
 from app.db.batch_log import add_log
 from app.domain import ImageRequest
+from app.providers.demo import Demo
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.openai_images import FakeOpenAIImages
