@@ -36,7 +36,7 @@ def texts(client: FlaskClient, batch_id: str, since: int = 0) -> tuple[list[str]
     return [line["text"] for line in answer["log"]], answer["log_left_out"]
 
 
-def test_a_log_of_five_hundred_lines_is_told_whole(
+def test_a_log_of_five_hundred_lines_is_returned_whole(
     db: database.Connection, client: FlaskClient, batch_id: str
 ) -> None:
     write(db, batch_id, *plain(500))
@@ -45,7 +45,7 @@ def test_a_log_of_five_hundred_lines_is_told_whole(
     assert left_out == 0
 
 
-def test_of_a_longer_one_all_warnings_and_errors_and_the_newest_lines_are_told_in_their_order(
+def test_a_longer_log_returns_all_warnings_and_errors_and_the_newest_lines_in_order(
     db: database.Connection, client: FlaskClient, batch_id: str
 ) -> None:
     write(db, batch_id, ("error", "失败 1"), *plain(100), ("warning", "已暂停"), *plain(700, 100))
@@ -54,7 +54,7 @@ def test_of_a_longer_one_all_warnings_and_errors_and_the_newest_lines_are_told_i
     assert left_out == 300
 
 
-def test_the_newest_lines_are_counted_with_the_errors_among_them(
+def test_the_newest_lines_include_the_errors_among_them(
     db: database.Connection, client: FlaskClient, batch_id: str
 ) -> None:
     write(db, batch_id, *plain(10), *[("error", f"失败 {n}") for n in range(600)])
@@ -63,7 +63,7 @@ def test_the_newest_lines_are_counted_with_the_errors_among_them(
     assert left_out == 10
 
 
-def test_only_what_is_new_is_told_and_left_out(
+def test_only_lines_after_the_given_one_are_returned_and_omitted(
     db: database.Connection, client: FlaskClient, batch_id: str
 ) -> None:
     write(db, batch_id, ("error", "早就看过"), *plain(600))
@@ -75,7 +75,7 @@ def test_only_what_is_new_is_told_and_left_out(
     assert left_out == 2
 
 
-def test_the_log_of_another_batch_is_neither_told_nor_counted(
+def test_lines_of_another_batch_are_neither_returned_nor_counted(
     db: database.Connection, client: FlaskClient, batch_id: str, spec: ModelSpec
 ) -> None:
     request = ImageRequest(prompt="狗")

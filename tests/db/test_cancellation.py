@@ -32,7 +32,7 @@ def test_cancelling_the_last_waiting_record_ends_its_batch(db: database.Connecti
     assert claim(db) is None
 
 
-def test_a_record_that_was_ordered_is_not_cancelled(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_submitted_record_is_not_cancelled(db: database.Connection, spec: ModelSpec) -> None:
     _, ids = add(db, spec)
     record = ordered(db)
     with pytest.raises(Conflict):
@@ -44,7 +44,7 @@ def test_a_record_that_was_ordered_is_not_cancelled(db: database.Connection, spe
         database.cancel_record(db, 10**9)
 
 
-def test_an_undo_brings_back_what_that_call_cancelled_and_nothing_else(
+def test_undo_requeues_exactly_the_records_that_call_cancelled(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec, CAT, CAT, CAT, CAT)
@@ -56,7 +56,7 @@ def test_an_undo_brings_back_what_that_call_cancelled_and_nothing_else(
     assert statuses(db, ids) == [Status.FAILED, Status.CANCELLED, Status.QUEUED, Status.QUEUED]
 
 
-def test_an_undo_brings_back_what_a_worker_held_when_its_batch_was_cancelled(
+def test_undo_requeues_a_record_that_was_claimed_when_its_batch_was_cancelled(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec, CAT, CAT)
@@ -69,9 +69,7 @@ def test_an_undo_brings_back_what_a_worker_held_when_its_batch_was_cancelled(
     assert statuses(db, ids) == [Status.QUEUED, Status.QUEUED]
 
 
-def test_what_is_brought_back_into_a_batch_that_was_paused_waits(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_record_restored_to_a_paused_batch_waits(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec, CAT, CAT)
     database.pause_batch(db, batch_id)
     cancelled = database.cancel_batch(db, batch_id)
@@ -81,7 +79,7 @@ def test_what_is_brought_back_into_a_batch_that_was_paused_waits(
     assert claim(db) is None
 
 
-def test_without_ids_all_cancelled_records_of_a_batch_go_on_but_none_that_was_written_off(
+def test_without_ids_undo_requeues_all_cancelled_records_but_none_written_off(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec, CAT, CAT, CAT)

@@ -33,7 +33,7 @@ def test_a_connection_is_closed_after_its_use(pool: database.ConnectionPool) -> 
     assert not is_open(db)
 
 
-def test_a_connection_that_is_kept_open_serves_the_next_thread(pool: database.ConnectionPool) -> None:
+def test_an_open_connection_is_reused_by_the_next_thread(pool: database.ConnectionPool) -> None:
     seen: list[database.Connection] = []
 
     def use() -> None:
@@ -51,12 +51,14 @@ def test_a_connection_that_is_kept_open_serves_the_next_thread(pool: database.Co
     assert not is_open(seen[0])
 
 
-def test_no_two_users_have_the_same_connection_at_a_time(pool: database.ConnectionPool) -> None:
+def test_a_connection_has_one_user_at_a_time(pool: database.ConnectionPool) -> None:
     with pool.keep_open(), pool.connection() as one, pool.connection() as other:
         assert one is not other
 
 
-def test_a_connection_still_in_use_at_the_end_is_closed_by_its_user(pool: database.ConnectionPool) -> None:
+def test_a_connection_in_use_when_the_pool_closes_is_closed_by_its_user(
+    pool: database.ConnectionPool,
+) -> None:
     with pool.keep_open():
         db = pool.acquire()
     assert is_open(db)
@@ -64,14 +66,14 @@ def test_a_connection_still_in_use_at_the_end_is_closed_by_its_user(pool: databa
     assert not is_open(db)
 
 
-def test_a_connection_within_a_transaction_is_not_lent_again(pool: database.ConnectionPool) -> None:
+def test_a_connection_inside_a_transaction_is_not_reused(pool: database.ConnectionPool) -> None:
     with pool.keep_open():
         with pool.connection() as db:
             db.execute("BEGIN")
         assert not is_open(db)
 
 
-def test_a_request_gives_its_connection_back_at_its_end(settings: Settings) -> None:
+def test_a_request_returns_its_connection_when_it_ends(settings: Settings) -> None:
     app = create_app(settings)
     with app.app_context():
         db = connection()

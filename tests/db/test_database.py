@@ -61,7 +61,7 @@ def outcomes(db: database.Connection) -> list[str]:
     return [row["outcome"] for row in db.execute("SELECT outcome FROM sends ORDER BY id")]
 
 
-def test_a_row_for_three_pictures_is_three_records(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_row_with_three_images_becomes_three_records(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec, ImageRequest(prompt="猫", num_images=3))
     records = database.list_batch_records(db, batch_id)
     assert [record.id for record in records] == ids
@@ -73,28 +73,28 @@ def test_a_row_for_three_pictures_is_three_records(db: database.Connection, spec
 @pytest.mark.parametrize(
     ("seed", "seeds"), [(None, [None] * 3), (5, [5, 6, 7]), (MAX_SEED, [MAX_SEED, 0, 1])]
 )
-def test_pictures_of_one_row_do_not_share_its_seed(
+def test_images_of_one_row_do_not_share_its_seed(
     db: database.Connection, spec: ModelSpec, seed: int | None, seeds: list[int | None]
 ) -> None:
     batch_id, _ = add(db, spec, ImageRequest(prompt="猫", num_images=3, seed=seed))
     assert [record.seed for record in database.list_batch_records(db, batch_id)] == seeds
 
 
-def test_no_name_is_promised_twice(db: database.Connection, spec: ModelSpec) -> None:
+def test_no_file_name_is_reserved_twice(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     add(db, spec, ImageRequest(prompt="猫"), stems=["猫"])
     add(db, spec, ImageRequest(prompt="猫"), stems=["狗"], taken="狗")
     assert stems(db) == ["猫", "猫-2", "猫-3", "猫-4", "狗-2"]
 
 
-def test_names_that_differ_only_in_letter_case_are_not_both_promised(
+def test_names_that_differ_only_in_letter_case_are_not_both_reserved(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     add(db, spec, ImageRequest(prompt="x"), ImageRequest(prompt="y"), stems=["Cat", "cat"])
     assert stems(db) == ["Cat", "cat-2"]
 
 
-def test_ten_thousand_pictures_of_one_name_are_promised_at_once(
+def test_ten_thousand_images_of_one_name_are_reserved_at_once(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     add(db, spec, *[ImageRequest(prompt="猫", num_images=10)] * 1000)
@@ -107,7 +107,7 @@ def test_records_are_claimed_in_the_order_of_their_rows(db: database.Connection,
     assert claim(db) is None
 
 
-def test_a_single_picture_does_not_wait_behind_a_workbook(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_single_image_does_not_wait_behind_a_large_batch(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     _, ids = database.add_batch(
         db, [ImageRequest(prompt="急")], spec=spec, stems=["急"], is_taken=lambda _: False, source="single"
@@ -135,7 +135,7 @@ def test_two_workers_never_get_the_same_record(
     assert len(got) == 60
 
 
-def test_a_live_lease_is_kept_and_a_dead_one_comes_free(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_live_lease_holds_and_an_expired_one_is_released(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec)
     record = claimed(db)
     database.extend_leases(db, [record.id], owner="me", until=NOW + 30)
@@ -143,7 +143,7 @@ def test_a_live_lease_is_kept_and_a_dead_one_comes_free(db: database.Connection,
     assert claimed(db, NOW + 31).attempts == record.attempts + 1
 
 
-def test_a_record_sent_but_never_heard_of_is_not_handed_out_again(
+def test_a_record_with_an_open_charge_and_no_task_id_is_not_claimed_again(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     add(db, spec)
@@ -157,9 +157,7 @@ def test_a_record_sent_but_never_heard_of_is_not_handed_out_again(
     assert (after.cost, after.at_stake) == (Decimal(0), Decimal("0.22"))
 
 
-def test_a_worker_that_only_slept_still_brings_its_picture_home(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_suspended_worker_still_finishes_its_record(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
@@ -170,7 +168,7 @@ def test_a_worker_that_only_slept_still_brings_its_picture_home(
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_what_a_worker_that_only_slept_hears_settles_the_send(
+def test_the_outcome_a_suspended_worker_reports_resolves_the_charge(
     db: database.Connection, spec: ModelSpec, again: bool
 ) -> None:
     add(db, spec)
@@ -186,7 +184,7 @@ def test_what_a_worker_that_only_slept_hears_settles_the_send(
     assert database.get_record(db, record.id).at_stake == Decimal(0)
 
 
-def test_a_doubt_outlives_a_retry_that_came_to_nothing(db: database.Connection, spec: ModelSpec) -> None:
+def test_an_unresolved_charge_survives_a_retry_that_failed(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     database.open_charge(db, claimed(db), price=Decimal("0.22"), budget=None)
     database.reap_stalled(db, now=NOW + 60)
@@ -197,7 +195,7 @@ def test_a_doubt_outlives_a_retry_that_came_to_nothing(db: database.Connection, 
     assert database.get_record(db, ids[0]).at_stake == Decimal("0.22")
 
 
-def test_a_record_with_a_ticket_is_collected_by_whoever_comes_next(
+def test_a_record_with_a_task_id_is_claimed_by_the_next_worker(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     add(db, spec)
@@ -207,7 +205,7 @@ def test_a_record_with_a_ticket_is_collected_by_whoever_comes_next(
     assert claimed(db, NOW + 60).task_id == "14790660436661235288"
 
 
-def test_a_ticket_that_comes_after_its_worker_was_given_up_is_kept_with_its_send(
+def test_a_task_id_that_arrives_after_the_lease_expired_is_stored_with_its_charge(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     add(db, spec)
@@ -219,7 +217,7 @@ def test_a_ticket_that_comes_after_its_worker_was_given_up_is_kept_with_its_send
     assert db.execute("SELECT ticket FROM sends").fetchone()["ticket"] == "147"
 
 
-def test_whoever_lost_a_record_leaves_the_others_ticket_alone(
+def test_a_worker_without_the_lease_does_not_overwrite_the_task_id(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec)
@@ -235,7 +233,9 @@ def test_whoever_lost_a_record_leaves_the_others_ticket_alone(
     assert [row["ticket"] for row in db.execute("SELECT ticket FROM sends ORDER BY id")] == [None, "other"]
 
 
-def test_whoever_lost_a_record_cannot_finish_it(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_worker_without_the_lease_cannot_finish_the_record(
+    db: database.Connection, spec: ModelSpec
+) -> None:
     add(db, spec)
     sleeper = claimed(db)
     other = claimed(db, NOW + 60)
@@ -245,9 +245,7 @@ def test_whoever_lost_a_record_cannot_finish_it(db: database.Connection, spec: M
     assert database.get_record(db, other.id).status is Status.SUCCESS
 
 
-def test_looking_for_work_and_for_the_dead_reads_only_what_is_open(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_claiming_and_reaping_read_only_open_records(db: database.Connection, spec: ModelSpec) -> None:
     _, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     with database.transaction(db):
         db.execute(
@@ -268,7 +266,9 @@ def test_looking_for_work_and_for_the_dead_reads_only_what_is_open(
     assert claimed(db).id == ids[1]
 
 
-def test_the_newest_batches_and_the_next_copy_are_found_without_reading_all(db: database.Connection) -> None:
+def test_the_newest_batches_and_the_next_backup_are_found_without_a_full_scan(
+    db: database.Connection,
+) -> None:
     count = "WITH RECURSIVE earlier (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM earlier LIMIT 3000)"
     with database.transaction(db):
         db.execute(
@@ -294,7 +294,7 @@ def test_the_newest_batches_and_the_next_copy_are_found_without_reading_all(db: 
     assert copy.record_id == 3000
 
 
-def test_whoever_lost_a_record_cannot_order_it(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_worker_without_the_lease_cannot_open_a_charge(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec)
     sleeper = claimed(db)
     other = claimed(db, NOW + 60)
@@ -305,7 +305,7 @@ def test_whoever_lost_a_record_cannot_order_it(db: database.Connection, spec: Mo
     assert outcomes(db) == ["open"]
 
 
-def test_after_the_clock_was_set_back_nobody_waits_for_what_it_promised(
+def test_after_the_clock_is_set_back_old_leases_and_delays_do_not_block(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     add(db, spec, *[ImageRequest(prompt="猫")] * 2)
@@ -316,7 +316,7 @@ def test_after_the_clock_was_set_back_nobody_waits_for_what_it_promised(
 
 
 @pytest.mark.parametrize(("state", "end"), [("paused", Status.QUEUED), ("cancelled", Status.CANCELLED)])
-def test_what_a_dead_worker_never_sent_is_not_ordered_for_a_batch_that_rests(
+def test_a_record_of_a_dead_worker_is_not_submitted_for_a_paused_batch(
     db: database.Connection, spec: ModelSpec, state: str, end: Status
 ) -> None:
     batch_id, ids = add(db, spec)
@@ -328,7 +328,7 @@ def test_what_a_dead_worker_never_sent_is_not_ordered_for_a_batch_that_rests(
     assert claim(db, NOW + 120) is None
 
 
-def test_a_later_try_of_what_was_cancelled_meanwhile_is_cancelled_too(
+def test_a_requeued_record_of_a_cancelled_batch_is_cancelled(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec)
@@ -342,9 +342,7 @@ def test_a_later_try_of_what_was_cancelled_meanwhile_is_cancelled_too(
     assert outcomes(db) == ["not_billed"]
 
 
-def test_a_record_whose_workers_die_again_and_again_is_ended(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_record_whose_workers_keep_crashing_fails(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec)
     now = NOW
     while claim(db, now) is not None:
@@ -353,9 +351,7 @@ def test_a_record_whose_workers_die_again_and_again_is_ended(
     assert database.list_records(db, database.RecordFilter())[0].status is Status.FAILED
 
 
-def test_a_picture_that_is_kept_closes_the_ledger_and_the_batch(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_finished_record_closes_its_charge_and_its_batch(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
@@ -378,7 +374,7 @@ def test_a_picture_that_is_kept_closes_the_ledger_and_the_batch(
         (Billed.UNKNOWN, Status.UNKNOWN, "unknown"),
     ],
 )
-def test_a_failure_says_what_became_of_the_money(
+def test_a_failure_records_whether_it_was_charged(
     db: database.Connection, spec: ModelSpec, billed: Billed, status: Status, outcome: str
 ) -> None:
     add(db, spec)
@@ -390,7 +386,7 @@ def test_a_failure_says_what_became_of_the_money(
     assert outcomes(db) == [outcome]
 
 
-def test_the_budget_is_never_overshot(db: database.Connection, spec: ModelSpec) -> None:
+def test_the_budget_is_never_exceeded(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     for _ in range(2):
         database.open_charge(db, claimed(db), price=Decimal("0.22"), budget=Decimal("0.50"))
@@ -399,7 +395,7 @@ def test_the_budget_is_never_overshot(db: database.Connection, spec: ModelSpec) 
     assert database.committed_spend(db) == Decimal("0.44")
 
 
-def test_many_who_order_at_once_do_not_overshoot_the_budget_together(
+def test_concurrent_charges_do_not_exceed_the_budget(
     settings: Settings, db: database.Connection, spec: ModelSpec
 ) -> None:
     add(db, spec, *[ImageRequest(prompt="猫")] * 12)
@@ -422,7 +418,7 @@ def test_many_who_order_at_once_do_not_overshoot_the_budget_together(
     assert (database.committed_spend(db), len(refused)) == (Decimal("0.88"), 8)
 
 
-def test_a_later_try_keeps_the_ticket_only_when_it_can_be_collected(
+def test_a_requeue_keeps_the_task_id_only_when_it_is_still_valid(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     for usable, task_id in ((True, "T1"), (False, None)):
@@ -436,9 +432,7 @@ def test_a_later_try_keeps_the_ticket_only_when_it_can_be_collected(
         assert claimed(db, NOW + 6).task_id == task_id
 
 
-def test_a_paused_batch_starts_nothing_and_goes_on_when_resumed(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_paused_batch_starts_nothing_until_it_is_resumed(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     database.pause_batch(db, batch_id, "密钥不对")
     assert claim(db) is None
@@ -448,7 +442,7 @@ def test_a_paused_batch_starts_nothing_and_goes_on_when_resumed(
     assert claim(db) is not None
 
 
-def test_what_was_queued_for_one_model_is_never_made_by_another(
+def test_a_record_queued_for_one_model_is_never_claimed_by_another(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, _ = add(db, spec)
@@ -461,9 +455,7 @@ def test_what_was_queued_for_one_model_is_never_made_by_another(
     assert claim(db) is not None
 
 
-def test_a_ticket_of_another_model_is_not_queued_where_nobody_would_collect_it(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_task_id_of_another_model_is_not_requeued(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     record = ordered(db, "147")
     gone = ModelError("没有下载成功", cause="download", billed=Billed.YES, task_valid=True)
@@ -474,7 +466,7 @@ def test_a_ticket_of_another_model_is_not_queued_where_nobody_would_collect_it(
     assert database.retry_records(db, batch_id, ids, spec=spec) == 1
 
 
-def test_cancelling_keeps_what_was_ordered(db: database.Connection, spec: ModelSpec) -> None:
+def test_cancelling_keeps_submitted_records(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     record = ordered(db, "T")
     database.requeue_record(db, record, not_before=0)
@@ -483,7 +475,7 @@ def test_cancelling_keeps_what_was_ordered(db: database.Connection, spec: ModelS
     assert claim(db) is None
 
 
-def test_nothing_is_sent_for_a_batch_that_was_paused_after_the_claim(
+def test_no_charge_is_opened_for_a_batch_paused_after_the_claim(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, _ = add(db, spec)
@@ -495,7 +487,7 @@ def test_nothing_is_sent_for_a_batch_that_was_paused_after_the_claim(
 
 
 @pytest.mark.parametrize("error", [None, ModelError("稍后", cause="limit", billed=Billed.NO, throttled=True)])
-def test_a_record_given_back_after_its_batch_was_cancelled_ends_with_it(
+def test_a_record_released_after_its_batch_was_cancelled_is_cancelled(
     db: database.Connection, spec: ModelSpec, error: ModelError | None
 ) -> None:
     batch_id, ids = add(db, spec)
@@ -505,9 +497,7 @@ def test_a_record_given_back_after_its_batch_was_cancelled_ends_with_it(
     assert database.get_record(db, ids[0]).status is Status.CANCELLED
 
 
-def test_a_record_claimed_well_before_its_slot_starts_when_it_is_sent(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_record_claimed_early_starts_when_it_is_submitted(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     record = claimed(db)
     db.execute("UPDATE generation_records SET started_at = '2026-01-01 00:00:00.000'")
@@ -517,7 +507,7 @@ def test_a_record_claimed_well_before_its_slot_starts_when_it_is_sent(
     assert [changed.id for changed in database.list_batch_records(db, batch_id, since=before)] == ids
 
 
-def test_retry_takes_the_failed_ones_and_unknown_only_by_name(
+def test_retry_requeues_failed_records_and_unknown_ones_only_by_id(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
@@ -532,7 +522,7 @@ def test_retry_takes_the_failed_ones_and_unknown_only_by_name(
         database.retry_records(db, batch_id, [ids[1]], spec=spec)
 
 
-def test_an_unknown_send_stays_at_stake_when_the_picture_is_ordered_anew(
+def test_an_unknown_charge_stays_unresolved_when_the_record_is_resubmitted(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec)
@@ -559,7 +549,7 @@ def test_only_what_changed_since_a_version_is_listed(db: database.Connection, sp
     assert "已保存" in database.list_log(db, batch_id, since=version)[0].text
 
 
-def test_queued_records_show_only_when_asked_for(db: database.Connection, spec: ModelSpec) -> None:
+def test_queued_records_are_listed_only_when_requested(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     database.finish_record(db, claimed(db), KEPT)
     everything = database.RecordFilter()
@@ -584,14 +574,12 @@ def test_a_prompt_is_data_and_never_sql(db: database.Connection, spec: ModelSpec
     assert database.get_record(db, ids[0]).prompt == prompt
 
 
-def test_opening_again_changes_nothing_and_copies_nothing(
-    settings: Settings, db: database.Connection
-) -> None:
+def test_reopening_changes_nothing_and_makes_no_backup(settings: Settings, db: database.Connection) -> None:
     database.open_database(settings.database_path)
     assert not list(settings.database_path.parent.glob("*.backup-*"))
 
 
-def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "broken.db"
     path.write_bytes(b"not a database at all" * 100)
     with pytest.raises(StorageError, match="有损坏"):

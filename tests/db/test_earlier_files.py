@@ -69,7 +69,7 @@ def taken_over(settings: Settings, **fields: Any) -> Record:
         return database.get_record(db, 1)
 
 
-def test_a_file_of_the_earlier_app_opens_with_nothing_lost(settings: Settings, spec: ModelSpec) -> None:
+def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: ModelSpec) -> None:
     with written(settings) as old:
         old.execute("CREATE INDEX by_user ON generation_records (user_id)")
         keep(old)
@@ -110,7 +110,7 @@ def test_a_file_of_the_earlier_app_opens_with_nothing_lost(settings: Settings, s
         (None, ""),
     ],
 )
-def test_a_moment_in_any_form_is_the_same_moment(
+def test_timestamps_in_any_form_become_the_same_time(
     settings: Settings, written_as: object, kept_as: str
 ) -> None:
     assert taken_over(settings, created_at=written_as).created_at == kept_as
@@ -127,7 +127,7 @@ def test_a_moment_in_any_form_is_the_same_moment(
         ("/static/made/狗.png", "狗.png", "狗.png", "/static/made/狗.png"),
     ],
 )
-def test_a_picture_is_found_wherever_its_name_stands(
+def test_an_image_is_found_in_whichever_column_names_it(
     settings: Settings, image_path: str | None, filename: str | None, name: str, address: str
 ) -> None:
     record = taken_over(settings, image_path=image_path, filename=filename)
@@ -162,7 +162,7 @@ def test_a_picture_is_found_wherever_its_name_stands(
         ("sample_images", b"\xff", ()),
     ],
 )
-def test_values_of_any_kind_are_read(settings: Settings, name: str, value: object, kept: object) -> None:
+def test_values_of_any_type_are_read(settings: Settings, name: str, value: object, kept: object) -> None:
     assert getattr(taken_over(settings, **{name: value}), name) == kept
     client = create_app(settings).test_client()
     for address in ("/records?record=1", "/?from=1", "/api/records", "/api/records/export.xlsx"):
@@ -170,7 +170,7 @@ def test_values_of_any_kind_are_read(settings: Settings, name: str, value: objec
             assert answer.status_code == 200, address
 
 
-def test_text_that_no_coding_explains_is_kept_as_far_as_it_can_be_read(settings: Settings) -> None:
+def test_text_in_no_known_encoding_is_kept_as_far_as_readable(settings: Settings) -> None:
     with written(settings) as old:
         keep(old)
         old.execute("UPDATE generation_records SET prompt = CAST(X'E78CABFFFF' AS TEXT)")
@@ -179,7 +179,7 @@ def test_text_that_no_coding_explains_is_kept_as_far_as_it_can_be_read(settings:
         assert database.count_records(db, database.RecordFilter(search="猫")) == 1
 
 
-def test_missing_columns_are_filled_and_names_in_capitals_known(settings: Settings) -> None:
+def test_missing_columns_are_filled_and_upper_case_names_recognised(settings: Settings) -> None:
     with written(
         settings, "CREATE TABLE generation_records (ID INTEGER PRIMARY KEY, Prompt TEXT, IMAGE_PATH)"
     ) as old:
@@ -190,7 +190,7 @@ def test_missing_columns_are_filled_and_names_in_capitals_known(settings: Settin
     assert (record.created_at, record.num_images, record.sample_images) == ("", 1, ())
 
 
-def test_an_id_that_is_no_number_stays_beside_a_new_one(settings: Settings) -> None:
+def test_an_id_that_is_no_number_is_kept_beside_a_new_id(settings: Settings) -> None:
     table = "CREATE TABLE generation_records (id TEXT PRIMARY KEY, created_at TEXT, prompt TEXT)"
     with written(settings, table) as old:
         rows = [
@@ -204,7 +204,7 @@ def test_an_id_that_is_no_number_stays_beside_a_new_one(settings: Settings) -> N
     assert [tuple(row) for row in found] == [(7, "7", "七"), (8, "b-1", "二"), (9, "a-9", "三")]
 
 
-def test_what_is_only_called_as_something_of_ours_stays_under_another_name(settings: Settings) -> None:
+def test_foreign_tables_with_our_names_are_kept_under_another_name(settings: Settings) -> None:
     with written(settings) as old:
         old.execute("ALTER TABLE generation_records ADD COLUMN Version TEXT DEFAULT 'v2'")
         old.execute("ALTER TABLE generation_records ADD COLUMN deleted_at TEXT DEFAULT '2024-01-01'")
@@ -224,7 +224,7 @@ def test_what_is_only_called_as_something_of_ours_stays_under_another_name(setti
         assert db.execute("SELECT title FROM earlier_batches").fetchone()[0] == "春季"
 
 
-def test_tables_and_views_that_name_the_records_go_on_doing_so(settings: Settings) -> None:
+def test_tables_and_views_that_refer_to_records_keep_working(settings: Settings) -> None:
     with written(settings) as old:
         old.execute("CREATE TABLE marks (record_id INTEGER NOT NULL REFERENCES generation_records (id))")
         old.execute("CREATE VIEW newest AS SELECT id, prompt FROM generation_records ORDER BY id DESC")
@@ -242,7 +242,7 @@ def test_tables_and_views_that_name_the_records_go_on_doing_so(settings: Setting
         assert database.empty_trash(db, days=30, remove=lambda filename, record_id: None) == 1
 
 
-def test_what_another_program_writes_among_the_records_breaks_nothing(settings: Settings) -> None:
+def test_rows_written_by_another_program_break_nothing(settings: Settings) -> None:
     with opened(settings) as db:
         db.execute(
             """
@@ -263,7 +263,7 @@ def test_what_another_program_writes_among_the_records_breaks_nothing(settings: 
             assert answer.status_code == 200, address
 
 
-def test_what_only_the_journal_holds_yet_is_taken_over_and_copied(settings: Settings) -> None:
+def test_contents_still_in_the_journal_are_migrated_and_backed_up(settings: Settings) -> None:
     with closing(sqlite3.connect(settings.database_path, isolation_level=None)) as old:
         old.execute("PRAGMA journal_mode = WAL")
         old.execute(EARLIER_TABLE)
@@ -275,7 +275,7 @@ def test_what_only_the_journal_holds_yet_is_taken_over_and_copied(settings: Sett
         assert found.execute("SELECT prompt FROM generation_records").fetchone()[0] == "旧的猫"
 
 
-def test_a_copy_that_did_not_get_whole_is_none_and_nothing_is_changed(
+def test_an_incomplete_backup_is_discarded_and_nothing_is_migrated(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with written(settings) as old:
@@ -295,7 +295,7 @@ def _full(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_the_names_that_are_made_room_for_are_those_of_the_schema(db: database.Connection) -> None:
+def test_the_reserved_names_are_those_of_the_schema(db: database.Connection) -> None:
     tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     ours = {name for name in tables if not name.startswith(("sqlite_", "prompt_search_"))}
     assert ours == {*legacy_import.OUR_TABLES, "generation_records"}

@@ -46,7 +46,7 @@ def queue(db: database.Connection, worker: Worker) -> int:
     )[1][0]
 
 
-def test_an_order_that_the_ledger_does_not_take_is_not_sent_and_counts_as_no_crash(
+def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
     settings: Settings, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -89,7 +89,7 @@ def test_an_order_that_the_ledger_does_not_take_is_not_sent_and_counts_as_no_cra
     assert caplog.text.count("event=database_accepts") == 1
 
 
-def test_a_writer_does_not_wait_for_ever_for_the_other_writers_of_its_process(
+def test_waiting_for_other_writers_of_the_process_has_a_deadline(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
@@ -97,7 +97,7 @@ def test_a_writer_does_not_wait_for_ever_for_the_other_writers_of_its_process(
         pass
 
 
-def test_writers_wait_for_a_locked_file_all_at_the_same_time(
+def test_writers_wait_for_a_locked_file_concurrently(
     db: database.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "BUSY_SECONDS", 3.0)
@@ -123,7 +123,7 @@ def test_writers_wait_for_a_locked_file_all_at_the_same_time(
     assert took < 20  # one after another it would be 30
 
 
-def test_while_the_database_takes_no_writes_the_log_says_so_once(
+def test_while_the_database_refuses_writes_one_event_is_logged(
     settings: Settings, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")

@@ -31,7 +31,7 @@ def write(other: database.Connection) -> None:
         pass
 
 
-def test_others_write_while_names_are_looked_for_on_the_disk(
+def test_writes_proceed_while_file_names_are_checked_on_disk(
     db: database.Connection, other: database.Connection, spec: ModelSpec
 ) -> None:
     asked: list[str] = []
@@ -48,7 +48,7 @@ def test_others_write_while_names_are_looked_for_on_the_disk(
     assert asked
 
 
-def test_a_name_that_another_server_promises_meanwhile_is_not_promised_twice(
+def test_a_name_reserved_meanwhile_by_another_server_is_not_reserved_twice(
     db: database.Connection, other: database.Connection, spec: ModelSpec
 ) -> None:
     quicker: list[int] = []
@@ -66,7 +66,9 @@ def test_a_name_that_another_server_promises_meanwhile_is_not_promised_twice(
     assert database.get_record(db, ids[0]).reserved_stem == "猫-2"
 
 
-def test_equal_and_numbered_names_within_a_batch_stay_apart(db: database.Connection, spec: ModelSpec) -> None:
+def test_equal_and_numbered_names_within_a_batch_are_distinct(
+    db: database.Connection, spec: ModelSpec
+) -> None:
     wanted = ["猫", "猫-2", "猫", "猫", "CAT", "cat"]
     _, ids = database.add_batch(
         db, [ImageRequest(prompt="猫")] * 6, spec=spec, stems=wanted, is_taken=lambda _: False
@@ -75,7 +77,7 @@ def test_equal_and_numbered_names_within_a_batch_stay_apart(db: database.Connect
     assert stems == ["猫", "猫-2", "猫-3", "猫-4", "CAT", "cat-2"]
 
 
-def test_many_names_are_looked_up_by_one_look_into_the_folder(tmp_path: Path) -> None:
+def test_many_names_are_checked_with_one_directory_listing(tmp_path: Path) -> None:
     for name in ("猫.png", "狗.JPG", "字.txt"):
         (tmp_path / name).touch()
     is_taken = store.TakenStems(tmp_path)
@@ -100,7 +102,7 @@ def thrown_away(db: database.Connection, spec: ModelSpec, number: int) -> list[i
     return ids
 
 
-def test_others_write_while_the_files_of_the_trash_are_removed_and_nobody_restores_them(
+def test_writes_proceed_while_trash_files_are_removed_and_those_cannot_be_restored(
     db: database.Connection, other: database.Connection, spec: ModelSpec
 ) -> None:
     ids = thrown_away(db, spec, 2)
@@ -117,7 +119,7 @@ def test_others_write_while_the_files_of_the_trash_are_removed_and_nobody_restor
     assert database.get_record(db, ids[1]).id == ids[1]
 
 
-def test_what_a_server_died_over_while_it_emptied_the_trash_is_taken_up_by_the_next(
+def test_a_trash_emptying_cut_off_by_a_crash_is_completed_at_the_next_start(
     db: database.Connection, other: database.Connection, spec: ModelSpec
 ) -> None:
     ids = thrown_away(db, spec, 2)

@@ -48,19 +48,19 @@ def count_batches(client: FlaskClient) -> int:
     return int(client.get("/api/batches").get_json()["total"])
 
 
-def test_a_repeated_order_is_answered_with_the_first_batch(client: FlaskClient) -> None:
+def test_a_repeated_submission_returns_the_first_batch(client: FlaskClient) -> None:
     first = order(client, request_id="一")
     assert order(client, request_id="一") == first
     assert count_batches(client) == 1
 
 
-def test_the_key_may_be_a_header_and_is_the_same_there(client: FlaskClient) -> None:
+def test_the_key_may_be_sent_as_a_header(client: FlaskClient) -> None:
     first = order(client, request_id="k-1")
     assert order(client, headers={"Idempotency-Key": "k-1"}) == first
     assert order(client, request_id="k-1", headers={"Idempotency-Key": "k-1"}) == first
 
 
-def test_orders_without_a_key_or_with_null_are_orders_of_their_own(client: FlaskClient) -> None:
+def test_submissions_without_a_key_are_independent(client: FlaskClient) -> None:
     order(client)
     order(client)
     order(client, request_id=None)
@@ -74,41 +74,41 @@ def test_a_key_in_the_body_that_differs_from_the_header_is_refused(client: Flask
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\nb", "\x7f", "a\u2028b", 7, True, ["a"], {}])
-def test_what_is_no_key_is_refused_with_a_sentence(client: FlaskClient, key: object) -> None:
+def test_an_invalid_key_is_refused_with_a_sentence(client: FlaskClient, key: object) -> None:
     refused = order(client, 400, request_id=key)
     assert refused["error"] == "request_id 应为 1–200 个可见字符"
     assert count_batches(client) == 0
 
 
-def test_a_key_of_two_hundred_characters_is_one(client: FlaskClient) -> None:
+def test_a_key_of_two_hundred_characters_is_valid(client: FlaskClient) -> None:
     assert order(client, request_id="键" * 200) == order(client, request_id="键" * 200)
 
 
-def test_the_same_key_for_another_order_is_an_error_and_orders_nothing(client: FlaskClient) -> None:
+def test_the_same_key_with_another_body_is_an_error_and_queues_nothing(client: FlaskClient) -> None:
     order(client, request_id="k")
     refused = order(client, 422, request_id="k", name="另一批")
     assert "request_id" in refused["error"]
     assert count_batches(client) == 1
 
 
-def test_the_order_of_fields_makes_no_other_request(client: FlaskClient) -> None:
+def test_the_order_of_fields_does_not_matter(client: FlaskClient) -> None:
     first = client.post("/api/batches", json={"request_id": "k", "rows": [{"prompt": "猫", "seed": 1}]})
     again = client.post("/api/batches", json={"rows": [{"seed": 1, "prompt": "猫"}], "request_id": "k"})
     assert again.get_json() == first.get_json()
 
 
-def test_a_refused_order_keeps_no_key_so_that_it_can_be_corrected(client: FlaskClient) -> None:
+def test_a_refused_submission_stores_no_key_so_it_can_be_corrected(client: FlaskClient) -> None:
     order(client, 400, request_id="k", rows=[{"prompt": ""}])
     order(client, request_id="k")
     assert count_batches(client) == 1
 
 
-def test_a_key_is_remembered_when_the_program_starts_again(settings: Settings) -> None:
+def test_a_key_survives_a_restart(settings: Settings) -> None:
     first = order(create_app(settings).test_client(), request_id="k")
     assert order(create_app(settings).test_client(), request_id="k") == first
 
 
-def test_a_repeated_order_is_answered_although_nothing_could_be_ordered_now(
+def test_a_repeated_submission_is_answered_even_when_new_ones_are_refused(
     client: FlaskClient, settings: Settings
 ) -> None:
     first = order(client, request_id="k")
@@ -123,7 +123,7 @@ def shown_key(client: FlaskClient) -> str:
     return found
 
 
-def test_the_form_without_scripts_orders_once_for_each_page_that_was_shown(client: FlaskClient) -> None:
+def test_the_form_without_scripts_submits_once_per_page_view(client: FlaskClient) -> None:
     fields = {"prompt": "雪山", "request_id": shown_key(client)}
     for _ in range(2):
         assert client.post("/", data=fields).status_code == 303
@@ -132,7 +132,7 @@ def test_the_form_without_scripts_orders_once_for_each_page_that_was_shown(clien
     assert count_batches(client) == 2
 
 
-def test_the_form_gone_back_to_and_filled_in_otherwise_is_another_order(client: FlaskClient) -> None:
+def test_the_form_reopened_and_filled_in_differently_is_another_submission(client: FlaskClient) -> None:
     key = shown_key(client)
     for prompt in ("雪山", "海"):
         assert client.post("/", data={"prompt": prompt, "request_id": key}).status_code == 303
@@ -149,9 +149,7 @@ def asked(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[int]
     return add
 
 
-def test_a_key_counts_for_a_day_and_then_stands_for_a_new_order(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_key_is_valid_for_a_day(db: database.Connection, spec: ModelSpec) -> None:
     add, key = asked(spec), database.RequestKey(key="k", digest="d", at=NOW)
     first = add(db, key)
     assert add(db, replace(key, at=NOW + KEPT_SECONDS)) == first
@@ -160,7 +158,7 @@ def test_a_key_counts_for_a_day_and_then_stands_for_a_new_order(
     assert add(db, replace(key, at=NOW + KEPT_SECONDS + 2, digest="other")) == second
 
 
-def test_a_clock_that_is_set_back_forgets_no_key(db: database.Connection, spec: ModelSpec) -> None:
+def test_setting_the_clock_back_drops_no_key(db: database.Connection, spec: ModelSpec) -> None:
     add, key = asked(spec), database.RequestKey(key="k", digest="d", at=NOW)
     assert add(db, replace(key, at=NOW - 7 * KEPT_SECONDS)) == add(
         db, replace(key, at=NOW - 8 * KEPT_SECONDS)
@@ -168,7 +166,7 @@ def test_a_clock_that_is_set_back_forgets_no_key(db: database.Connection, spec: 
     assert database.count_batches(db) == 1
 
 
-def test_keys_older_than_a_day_are_deleted_and_no_others(db: database.Connection, spec: ModelSpec) -> None:
+def test_only_keys_older_than_a_day_are_deleted(db: database.Connection, spec: ModelSpec) -> None:
     add = asked(spec)
     old = database.RequestKey(key="old", digest="d", at=NOW - KEPT_SECONDS - 1)
     new = replace(old, key="new", at=NOW - KEPT_SECONDS + 1)
@@ -180,7 +178,7 @@ def test_keys_older_than_a_day_are_deleted_and_no_others(db: database.Connection
     assert add(db, replace(new, at=NOW)) == first
 
 
-def test_an_order_that_fails_half_way_keeps_neither_batch_nor_key(
+def test_a_submission_that_fails_half_way_stores_neither_batch_nor_key(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     add, key = asked(spec, 2), database.RequestKey(key="k", digest="d", at=NOW)
@@ -198,7 +196,7 @@ def test_an_order_that_fails_half_way_keeps_neither_batch_nor_key(
     assert database.count_batches(db) == 1
 
 
-def test_a_key_that_stands_for_something_else_is_refused_inside_the_transaction_too(
+def test_a_conflicting_key_is_refused_inside_the_transaction_too(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     add, key = asked(spec), database.RequestKey(key="k", digest="d", at=NOW)
@@ -208,7 +206,7 @@ def test_a_key_that_stands_for_something_else_is_refused_inside_the_transaction_
     assert database.count_batches(db) == 1
 
 
-def test_twenty_equal_orders_at_once_are_one(settings: Settings) -> None:
+def test_twenty_concurrent_equal_submissions_make_one_batch(settings: Settings) -> None:
     app = create_app(settings)
     together = threading.Barrier(20)
 
@@ -231,7 +229,7 @@ def post_to(server: ServerProcess, key: str) -> dict[str, Any]:
     return found
 
 
-def test_twenty_equal_orders_to_two_processes_on_one_database_are_one_also_after_a_crash(
+def test_twenty_equal_submissions_to_two_processes_make_one_batch_even_after_a_crash(
     tmp_path: Path,
 ) -> None:
     other = tmp_path / "other"
@@ -273,7 +271,7 @@ def paid(settings: Settings, service: FakeJimeng) -> Iterator[FlaskClient]:
     assert worker.stop(10)
 
 
-def test_a_repeated_call_that_waits_gets_the_first_pictures_and_nothing_is_paid_twice(
+def test_a_repeated_waiting_call_returns_the_first_images_and_is_charged_once(
     paid: FlaskClient, service: FakeJimeng
 ) -> None:
     body = {"prompt": "雪山", "num_images": 2, "request_id": "k"}
@@ -284,7 +282,7 @@ def test_a_repeated_call_that_waits_gets_the_first_pictures_and_nothing_is_paid_
     assert service.charges == 2
 
 
-def test_calls_that_wait_at_the_same_time_share_the_pictures_of_one_order(
+def test_concurrent_waiting_calls_share_the_images_of_one_batch(
     paid: FlaskClient, service: FakeJimeng
 ) -> None:
     body = {"prompt": "雪山", "request_id": "k"}
@@ -301,13 +299,13 @@ def test_calls_that_wait_at_the_same_time_share_the_pictures_of_one_order(
     assert service.charges == 1
 
 
-def test_the_key_of_one_call_does_not_stand_for_another_call(client: FlaskClient) -> None:
+def test_a_key_belongs_to_one_api_call(client: FlaskClient) -> None:
     order(client, request_id="k")
     answer = client.post("/api/batch-generate", json={"prompt": "雪山", "request_id": "k"})
     assert answer.status_code == 422
 
 
-def test_a_file_from_before_there_were_keys_gets_them_and_keeps_its_orders(
+def test_a_file_from_before_request_keys_is_upgraded_and_keeps_its_batches(
     settings: Settings, spec: ModelSpec
 ) -> None:
     number = MIGRATIONS.index(add_request_keys)

@@ -56,7 +56,7 @@ def shelf(db: database.Connection) -> database.Connection:
 
 
 @pytest.mark.parametrize("term", TERMS, ids=ascii)
-def test_a_term_finds_exactly_the_prompts_that_hold_it_while_the_index_is_built(
+def test_a_term_finds_exactly_the_prompts_that_contain_it_while_the_index_is_built(
     shelf: database.Connection, term: str
 ) -> None:
     expected = by_hand(PROMPTS, term)
@@ -66,7 +66,7 @@ def test_a_term_finds_exactly_the_prompts_that_hold_it_while_the_index_is_built(
     assert found(shelf, term, sort="oldest") == expected[::-1]
 
 
-def test_what_is_empty_or_nothing_but_nul_finds_everything(shelf: database.Connection) -> None:
+def test_an_empty_or_nul_only_term_finds_everything(shelf: database.Connection) -> None:
     assert len(found(shelf, "")) == len(found(shelf, "\x00")) == len(PROMPTS)
 
 
@@ -78,7 +78,7 @@ LETTERS = "猫咪的ab1 ,，%é\u0301ßİ한ｶﾞ👨‍\n"
     prompts=texts.lists(texts.text(LETTERS, max_size=12), min_size=1, max_size=12),
     terms=texts.lists(texts.text(LETTERS, min_size=1, max_size=6), min_size=1, max_size=12),
 )
-def test_any_text_is_found_as_by_brute_force(
+def test_any_search_equals_a_brute_force_scan(
     db: database.Connection, prompts: list[str], terms: list[str]
 ) -> None:
     db.execute("DELETE FROM generation_records")
@@ -101,9 +101,7 @@ def test_every_part_of_every_prompt_finds_it(db: database.Connection) -> None:
             assert number in found(db, term), term
 
 
-def test_what_other_programs_write_delete_and_change_is_found_at_once(
-    db: database.Connection, settings: Settings
-) -> None:
+def test_changes_by_other_programs_are_found_at_once(db: database.Connection, settings: Settings) -> None:
     keep(db, ["猫一", "猫二", "猫三", "猫四"])
     index_all(db)
     with closing(sqlite3.connect(settings.database_path)) as other, other:
@@ -131,7 +129,7 @@ def test_a_record_put_into_the_trash_and_out_again_between_two_steps_is_found_on
         index_all(db)
 
 
-def test_queued_and_running_records_are_found_only_when_asked_for(db: database.Connection) -> None:
+def test_queued_and_running_records_are_found_only_when_requested(db: database.Connection) -> None:
     keep(db, ["好猫"])
     keep(db, ["等着的猫"], "queued")
     keep(db, ["在画的猫"], "running")
@@ -145,7 +143,7 @@ def test_queued_and_running_records_are_found_only_when_asked_for(db: database.C
     assert found(db, "猫", statuses=("queued", "success")) == [2, 1]
 
 
-def test_progress_is_told_and_the_newest_come_first(db: database.Connection) -> None:
+def test_progress_is_reported_and_the_newest_come_first(db: database.Connection) -> None:
     keep(db, ["猫"] * 30)
     assert database.index_progress(db) == (0, 30)
     assert database.index_prompts(db, limit=10) == 10
@@ -153,12 +151,12 @@ def test_progress_is_told_and_the_newest_come_first(db: database.Connection) -> 
     assert [row["id"] for row in db.execute("SELECT id FROM search_backlog")] == list(range(1, 21))
 
 
-def test_a_step_is_bounded_also_when_prompts_are_long(db: database.Connection) -> None:
+def test_an_index_step_is_bounded_for_long_prompts(db: database.Connection) -> None:
     keep(db, ["很长的提示词" * 1_500] * 20)
     assert database.index_prompts(db) < 5
 
 
-def test_the_index_follows_the_records_to_the_letter(db: database.Connection) -> None:
+def test_the_index_matches_the_records_exactly(db: database.Connection) -> None:
     keep(db, PROMPTS)
     index_all(db)
     database.delete_records(db, range(1, 20))
@@ -174,7 +172,7 @@ def test_the_index_follows_the_records_to_the_letter(db: database.Connection) ->
     assert [row[0] for row in words] == grams(PROMPTS[7]).split(" ")
 
 
-def test_the_pieces_of_a_large_index_are_joined_while_nobody_waits(db: database.Connection) -> None:
+def test_segments_of_a_large_index_are_merged_when_idle(db: database.Connection) -> None:
     keep(db, PROMPTS)
     assert not database.merge_index(db)
     keep(db, ["一只猫和一只狗"] * 5_000)
@@ -188,7 +186,7 @@ def test_the_pieces_of_a_large_index_are_joined_while_nobody_waits(db: database.
     assert found(db, "snake") == by_hand(PROMPTS, "snake")
 
 
-def test_an_index_made_with_another_folding_is_made_anew(
+def test_an_index_with_another_normaliser_is_rebuilt(
     settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(db, ["猫"] * 3)
@@ -201,7 +199,7 @@ def test_an_index_made_with_another_folding_is_made_anew(
     assert found(db, "猫") == [3, 2, 1]
 
 
-def test_an_earlier_file_is_searched_rightly_before_its_index_is_built(tmp_path: Path) -> None:
+def test_an_upgraded_file_is_searched_correctly_before_its_index_is_built(tmp_path: Path) -> None:
     path = tmp_path / "generation_records.db"
     with closing(sqlite3.connect(path)) as old, old:
         old.execute(

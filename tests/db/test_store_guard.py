@@ -100,7 +100,7 @@ def damage_pages(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("befall", "sentence"), TROUBLES)
-def test_nothing_is_ordered_once_the_file_is_not_what_was_opened(
+def test_nothing_is_submitted_once_the_file_is_not_the_one_opened(
     studio: Studio, older: Path, befall: Callable[[Path, Path], None], sentence: str
 ) -> None:
     assert studio.step()
@@ -115,7 +115,7 @@ def test_nothing_is_ordered_once_the_file_is_not_what_was_opened(
     assert studio.service.charges == 1
 
 
-def test_what_befalls_between_the_claim_and_the_order_sends_nothing(studio: Studio) -> None:
+def test_a_change_between_claim_and_charge_sends_nothing(studio: Studio) -> None:
     studio.ask("狗")
     path = studio.settings.database_path
     identify = studio.worker.library.identify
@@ -131,7 +131,7 @@ def test_what_befalls_between_the_claim_and_the_order_sends_nothing(studio: Stud
     assert studio.service.charges == 0
 
 
-def test_a_file_that_comes_back_is_worked_with_again(studio: Studio) -> None:
+def test_work_resumes_when_the_file_comes_back(studio: Studio) -> None:
     studio.ask("狗")
     path = studio.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
@@ -143,7 +143,7 @@ def test_a_file_that_comes_back_is_worked_with_again(studio: Studio) -> None:
     assert studio.outcomes() == ["billed"]
 
 
-def test_damage_and_older_contents_last_until_the_restart(studio: Studio, older: Path) -> None:
+def test_damage_and_older_contents_block_until_a_restart(studio: Studio, older: Path) -> None:
     assert studio.step()
     path = studio.settings.database_path
     right = path.with_name("right.db")
@@ -167,14 +167,14 @@ def test_damaged_pages_are_found_by_the_next_check(studio: Studio) -> None:
     assert not studio.step()
 
 
-def test_the_pages_are_checked_before_the_first_order(studio: Studio) -> None:
+def test_the_pages_are_checked_before_the_first_charge(studio: Studio) -> None:
     studio.ask("猫")
     damage_pages(studio.settings.database_path)
     with pytest.raises(StoreDamaged, match="有损坏"):
         studio.worker.store.require(studio.db)
 
 
-def test_checks_take_one_percent_of_the_time_at_most(studio: Studio) -> None:
+def test_checks_take_at_most_one_percent_of_the_time(studio: Studio) -> None:
     path, now = studio.settings.database_path, [0.0]
 
     def check() -> bool:
@@ -192,7 +192,7 @@ def test_checks_take_one_percent_of_the_time_at_most(studio: Studio) -> None:
     assert check()
 
 
-def test_damage_that_a_query_meets_counts_at_once(studio: Studio) -> None:
+def test_damage_found_by_a_query_blocks_at_once(studio: Studio) -> None:
     studio.make("猫")
     damage_pages(studio.settings.database_path)
 
@@ -204,7 +204,7 @@ def test_damage_that_a_query_meets_counts_at_once(studio: Studio) -> None:
     assert "有损坏" in studio.worker.store.problem()
 
 
-def test_nothing_is_written_into_a_file_that_the_path_leads_to_no_more(studio: Studio) -> None:
+def test_nothing_is_written_to_a_file_the_path_no_longer_leads_to(studio: Studio) -> None:
     path = studio.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
     with pytest.raises(StoreLost, match="文件不见了"), database.transaction(studio.db):
@@ -213,7 +213,7 @@ def test_nothing_is_written_into_a_file_that_the_path_leads_to_no_more(studio: S
         assert db.execute("SELECT count(*) FROM generation_records").fetchone() == (0,)
 
 
-def test_no_empty_file_is_made_in_place_of_one_that_is_gone(studio: Studio) -> None:
+def test_a_missing_file_is_not_replaced_by_an_empty_one(studio: Studio) -> None:
     path = studio.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
     with pytest.raises(StoreLost):
@@ -221,7 +221,7 @@ def test_no_empty_file_is_made_in_place_of_one_that_is_gone(studio: Studio) -> N
     assert not path.exists()
 
 
-def test_what_a_removed_wal_holds_goes_into_the_main_file(studio: Studio) -> None:
+def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(studio: Studio) -> None:
     studio.make("猫")
     path = studio.settings.database_path
     remove_the_wal(path, path)
@@ -248,7 +248,7 @@ class Away:
         self.elsewhere.rename(self.path)
 
 
-def test_a_ticket_that_cannot_be_kept_is_in_the_log_and_its_picture_in_the_folder(
+def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
     studio: Studio, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO")
@@ -264,7 +264,7 @@ def test_a_ticket_that_cannot_be_kept_is_in_the_log_and_its_picture_in_the_folde
     assert f"Record: {ids[0]}" in kept
 
 
-def test_what_was_ordered_before_the_file_went_is_noted_when_it_is_back(
+def test_a_charge_opened_before_the_file_vanished_is_closed_when_it_returns(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = Away(studio)
@@ -281,7 +281,7 @@ def test_what_was_ordered_before_the_file_went_is_noted_when_it_is_back(
     assert studio.outcomes() == ["billed"]
 
 
-def test_an_order_whose_ticket_was_not_kept_is_unknown_and_never_sent_again(studio: Studio) -> None:
+def test_a_charge_whose_task_id_was_not_stored_is_unknown_and_never_resubmitted(studio: Studio) -> None:
     record = ordered(studio)
     database.requeue_record(studio.db, record, not_before=0.0)
     assert studio.record(record.id).status is Status.UNKNOWN
@@ -297,7 +297,7 @@ def ordered(studio: Studio) -> Record:
     return record
 
 
-def test_a_file_that_is_damaged_at_the_start_is_one_sentence_that_names_the_backups(
+def test_a_damaged_file_stops_the_start_with_a_sentence_naming_the_backups(
     settings: Settings, db: database.Connection
 ) -> None:
     path = settings.database_path
@@ -313,7 +313,7 @@ def test_a_file_that_is_damaged_at_the_start_is_one_sentence_that_names_the_back
     assert "backup-20261101" not in told
 
 
-def test_a_damaged_file_is_not_served_and_stays_as_it_is(
+def test_a_damaged_file_is_not_served_and_not_changed(
     settings: Settings, db: database.Connection, tmp_path: Path
 ) -> None:
     db.close()
@@ -325,7 +325,7 @@ def test_a_damaged_file_is_not_served_and_stays_as_it_is(
     assert settings.database_path.read_bytes() == before
 
 
-def test_a_start_without_a_database_beside_pictures_says_how_to_get_their_records_back(
+def test_starting_without_a_database_beside_images_explains_how_to_rebuild(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     create_app(settings)
@@ -339,7 +339,7 @@ def test_a_start_without_a_database_beside_pictures_says_how_to_get_their_record
     assert "没有找到数据库" not in capsys.readouterr().err
 
 
-def test_a_full_text_index_that_is_damaged_stops_no_order(studio: Studio) -> None:
+def test_a_damaged_search_index_does_not_stop_submissions(studio: Studio) -> None:
     studio.make("猫")
     studio.db.execute("UPDATE prompt_search_data SET block = x'00'")
     studio.worker.store._checked = None
@@ -353,7 +353,7 @@ def client(studio: Studio) -> FlaskClient:
     return create_app(studio.settings, studio.worker).test_client()
 
 
-def test_while_the_file_is_away_pages_say_so_and_writes_are_refused_with_one_sentence(
+def test_while_the_file_is_missing_pages_say_so_and_writes_are_refused(
     client: FlaskClient, studio: Studio
 ) -> None:
     path = studio.settings.database_path
@@ -381,7 +381,7 @@ def test_while_the_file_is_away_pages_say_so_and_writes_are_refused_with_one_sen
     assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 202
 
 
-def test_no_connection_is_opened_to_another_file_in_its_place(
+def test_no_connection_is_opened_to_a_replacement_file(
     client: FlaskClient, studio: Studio, older: Path
 ) -> None:
     """It would take the -wal that is in use for its own, and end it."""
@@ -398,13 +398,13 @@ def test_no_connection_is_opened_to_another_file_in_its_place(
         assert db.execute("SELECT status FROM generation_records").fetchall() == [("success",)]
 
 
-def test_what_needs_no_database_goes_on_while_it_is_away(client: FlaskClient, studio: Studio) -> None:
+def test_requests_without_the_database_work_while_it_is_missing(client: FlaskClient, studio: Studio) -> None:
     delete(studio.settings.database_path, Path())
     answer = client.post("/api/spreadsheet/export", json={"rows": [{"prompt": "猫"}]})
     assert answer.status_code == 200
 
 
-def test_a_page_that_meets_damage_says_so_and_stops_the_orders(client: FlaskClient, studio: Studio) -> None:
+def test_a_page_that_finds_damage_says_so_and_stops_submissions(client: FlaskClient, studio: Studio) -> None:
     record = studio.make("猫")
     damage_pages(studio.settings.database_path)
     answer = client.get(f"/api/batches/{record.batch_id}")
@@ -415,7 +415,7 @@ def test_a_page_that_meets_damage_says_so_and_stops_the_orders(client: FlaskClie
     assert not studio.step()
 
 
-def test_a_waiting_call_is_told_when_the_file_goes(client: FlaskClient, studio: Studio) -> None:
+def test_a_waiting_call_ends_when_the_file_vanishes(client: FlaskClient, studio: Studio) -> None:
     path = studio.settings.database_path
     pause = time.sleep
 

@@ -46,21 +46,21 @@ def pace(db: database.Connection, spec: ModelSpec) -> Pace:
     return Pace(db, spec, 100)
 
 
-def test_it_is_the_work_left_over_those_under_way_at_the_mean_time_of_a_picture(pace: Pace) -> None:
+def test_the_eta_is_the_remaining_work_over_those_under_way_at_the_mean_time_per_image(pace: Pace) -> None:
     pace.set(pace.ids[:5], Status.SUCCESS, 8)
     pace.set(pace.ids[5:10], Status.SUCCESS, 12)
     pace.set(pace.ids[10:14], Status.RUNNING)
     assert pace.eta() == 90 * 10 / 4
 
 
-def test_only_the_last_forty_pictures_tell_the_pace(pace: Pace) -> None:
+def test_only_the_last_forty_images_count_towards_the_mean(pace: Pace) -> None:
     pace.set(pace.ids[:30], Status.SUCCESS, 500)
     pace.set(pace.ids[30:70], Status.SUCCESS, 2)
     pace.set(pace.ids[70:80], Status.RUNNING)
     assert pace.eta() == 30 * 2 / 10
 
 
-def test_failures_do_not_tell_the_pace_and_are_not_to_be_made(pace: Pace) -> None:
+def test_failures_count_neither_towards_the_mean_nor_as_remaining(pace: Pace) -> None:
     pace.set(pace.ids[:10], Status.SUCCESS, 6)
     pace.set(pace.ids[10:60], Status.FAILED, 300)
     pace.set(pace.ids[60:90], Status.UNKNOWN, 300)
@@ -68,7 +68,7 @@ def test_failures_do_not_tell_the_pace_and_are_not_to_be_made(pace: Pace) -> Non
     assert pace.eta() == 10 * 6 / 2
 
 
-def test_nobody_knows_before_the_first_picture_is_there(pace: Pace) -> None:
+def test_there_is_no_eta_before_the_first_image(pace: Pace) -> None:
     assert pace.eta() is None
     pace.set(pace.ids[:4], Status.RUNNING)
     assert pace.eta() is None
@@ -76,12 +76,12 @@ def test_nobody_knows_before_the_first_picture_is_there(pace: Pace) -> None:
     assert pace.eta() is None
 
 
-def test_nobody_knows_while_nothing_is_under_way(pace: Pace) -> None:
+def test_there_is_no_eta_while_nothing_is_under_way(pace: Pace) -> None:
     pace.set(pace.ids[:10], Status.SUCCESS, 6)
     assert pace.eta() is None
 
 
-def test_there_is_none_once_all_is_done(pace: Pace) -> None:
+def test_there_is_no_eta_once_all_is_done(pace: Pace) -> None:
     pace.set(pace.ids, Status.SUCCESS, 6)
     assert pace.eta() is None
 
@@ -92,7 +92,7 @@ def service() -> Iterator[FakeJimeng]:
         yield fake
 
 
-def test_in_a_run_it_is_near_what_the_rest_takes_in_the_end(settings: Settings, service: FakeJimeng) -> None:
+def test_during_a_run_the_eta_is_close_to_the_actual_time(settings: Settings, service: FakeJimeng) -> None:
     settings = replace(settings, **service.settings(model_concurrency=2))
     worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()

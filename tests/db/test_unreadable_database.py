@@ -51,7 +51,7 @@ def complaints(client: FlaskClient, operation: Operation) -> list[str]:
 
 
 @pytest.mark.parametrize("happens", [overwrite, remove, drop_tables])
-def test_every_call_answers_with_one_sentence_and_the_safe_headers(
+def test_every_call_answers_with_one_sentence_and_the_security_headers(
     settings: Settings, happens: Callable[[Path], None]
 ) -> None:
     app = create_app(settings)

@@ -36,7 +36,7 @@ def changed(db: database.Connection, batch_id: str, since: int) -> list[int]:
     return [record.id for record in database.list_batch_records(db, batch_id, since=since)]
 
 
-def test_a_settled_charge_of_a_finished_record_is_reported(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_resolved_charge_of_a_finished_record_is_reported(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     database.fail_record(db, order(db, spec), PRICED)
     database.resubmit(db, ids, spec=spec)
@@ -50,7 +50,7 @@ def test_a_settled_charge_of_a_finished_record_is_reported(db: database.Connecti
     assert changed(db, batch_id, since) == ids
 
 
-def test_every_portion_of_a_large_deletion_is_reported_after_the_one_before(
+def test_each_part_of_a_large_deletion_gets_a_later_version(
     db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.db.records._CHANGED_AT_ONCE", 2)
@@ -71,7 +71,7 @@ def test_every_portion_of_a_large_deletion_is_reported_after_the_one_before(
     assert database.undo_delete(db, undo) == 5
 
 
-def test_a_deletion_is_undone_whole_though_its_records_changed_since(
+def test_a_deletion_is_undone_completely_although_its_records_changed(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     _, ids = add(db, spec, 2)
@@ -84,7 +84,7 @@ def test_a_deletion_is_undone_whole_though_its_records_changed_since(
     assert database.undo_delete(db, undo) == 0
 
 
-def test_references_identified_just_before_the_order_are_reported(
+def test_references_identified_just_before_submission_are_reported(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec)
@@ -97,7 +97,7 @@ def test_references_identified_just_before_the_order_are_reported(
     assert changed(db, batch_id, since) == ids
 
 
-def test_a_waiting_retry_that_is_tried_at_once_is_reported(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_delayed_retry_started_at_once_is_reported(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     database.requeue_record(db, order(db, spec), not_before=1e10, error=BUSY)
     database.pause_batch(db, batch_id)

@@ -19,7 +19,7 @@ def queued(client: FlaskClient, prompt: str) -> str:
     return str(answer["batch_id"])
 
 
-def test_records_of_the_named_batches_come_in_one_answer(client: FlaskClient) -> None:
+def test_records_of_the_named_batches_are_returned_together(client: FlaskClient) -> None:
     first, _, third = (queued(client, prompt) for prompt in ("一", "二", "三"))
     answer = client.get(f"/api/batches/changed?ids={first},{third},none").get_json()
     assert [(record["batch_id"], record["prompt"]) for record in answer["records"]] == [
@@ -28,7 +28,7 @@ def test_records_of_the_named_batches_come_in_one_answer(client: FlaskClient) ->
     ]
 
 
-def test_only_what_changed_since_comes_again(client: FlaskClient) -> None:
+def test_only_records_changed_since_the_version_are_returned(client: FlaskClient) -> None:
     first, second = (queued(client, prompt) for prompt in ("一", "二"))
     version = client.get(f"/api/batches/changed?ids={first},{second}").get_json()["version"]
     client.post(f"/api/batches/{second}/cancel")
@@ -36,12 +36,12 @@ def test_only_what_changed_since_comes_again(client: FlaskClient) -> None:
     assert [(record["batch_id"], record["status"]) for record in answer["records"]] == [(second, "cancelled")]
 
 
-def test_nothing_changed_is_a_304(client: FlaskClient) -> None:
+def test_no_change_is_answered_with_304(client: FlaskClient) -> None:
     address = f"/api/batches/changed?ids={queued(client, '一')}"
     tag = client.get(address).headers["ETag"]
     assert client.get(address, headers={"If-None-Match": tag}).status_code == 304
 
 
-def test_more_batches_than_an_address_holds_are_refused(client: FlaskClient) -> None:
+def test_more_batches_than_a_url_can_hold_are_refused(client: FlaskClient) -> None:
     answer = client.get(f"/api/batches/changed?ids={','.join('x' * 301)}")
     assert (answer.status_code, answer.get_json()["error"]) == (400, "一次最多问 300 个批次")

@@ -133,7 +133,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, service: FakeJimeng) -> Iterat
         yield run
 
 
-def test_every_row_ends_rightly(run: Run) -> None:
+def test_every_record_ends_with_the_expected_status(run: Run) -> None:
     ends = {number: record["status"] for number, record in run.by_number().items()}
     assert len(ends) == ROWS
     assert {number: ends[number] for number in REFUSED} == dict.fromkeys(REFUSED, "failed")
@@ -146,7 +146,7 @@ def test_every_row_ends_rightly(run: Run) -> None:
     assert sum(end == "unknown" for end in others.values()) <= 8
 
 
-def test_no_row_is_paid_twice_and_no_paid_picture_is_lost(run: Run) -> None:
+def test_no_record_is_charged_twice_and_no_paid_image_is_lost(run: Run) -> None:
     charged = {number: run.charged(number) for number in run.by_number()}
     assert {number: count for number, count in charged.items() if count > 1} == {}
     for number, record in run.by_number().items():
@@ -155,13 +155,13 @@ def test_no_row_is_paid_twice_and_no_paid_picture_is_lost(run: Run) -> None:
     assert run.service.charges == sum(charged.values())
 
 
-def test_only_what_certainly_was_not_billed_is_ordered_again(run: Run) -> None:
+def test_only_records_certainly_not_billed_are_resubmitted(run: Run) -> None:
     with run.service.lock:
         orders = Counter(_prompt(order.body) for order in run.service.orders)
     assert {prompt: count for prompt, count in orders.items() if count > 1} == {prompt_of(68): 2}
 
 
-def test_counts_and_money_are_the_services_own(run: Run) -> None:
+def test_counts_and_costs_match_the_service(run: Run) -> None:
     ends = Counter(record["status"] for record in run.by_number().values())
     counts, cost, at_stake = (run.batch[name] for name in ("counts", "cost", "at_stake"))
     assert {status: count for status, count in counts.items() if count} == dict(ends)
@@ -171,7 +171,7 @@ def test_counts_and_money_are_the_services_own(run: Run) -> None:
     assert Decimal(str(at_stake)) == PRICE * ends["unknown"]
 
 
-def test_each_picture_has_a_file_of_its_own_and_nothing_half_made_stays(run: Run) -> None:
+def test_each_image_has_its_own_file_and_no_partial_files_remain(run: Run) -> None:
     kept = [record for record in run.by_number().values() if record["status"] == "success"]
     names = [record["filename"] for record in kept]
     output = run.server.data_dir / "output"
@@ -181,7 +181,7 @@ def test_each_picture_has_a_file_of_its_own_and_nothing_half_made_stays(run: Run
     assert {(record["width"], record["height"]) for record in kept} == {(1376, 774)}
 
 
-def test_the_answers_on_the_way_told_the_truth_and_add_up_to_the_whole(run: Run) -> None:
+def test_progress_answers_were_correct_and_add_up(run: Run) -> None:
     assert run.lies == []
     whole = run.server.get(f"/api/batches/{run.batch_id}?since=0")["records"]
     assert {record["id"]: record["status"] for record in whole} == {

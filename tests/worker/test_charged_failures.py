@@ -24,7 +24,7 @@ def fail(db: database.Connection, billed: Billed, price: Decimal | None = PRICE,
     return record.id
 
 
-def test_retrying_what_failed_leaves_out_what_was_charged(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_retry_leaves_out_charged_failures(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     charged, free = fail(db, Billed.YES), fail(db, Billed.NO)
     assert database.get_batch(db, batch_id).retryable == 1
@@ -33,7 +33,7 @@ def test_retrying_what_failed_leaves_out_what_was_charged(db: database.Connectio
     assert database.get_record(db, free).status is Status.QUEUED
 
 
-def test_at_an_unknown_price_what_was_charged_is_left_out_too(
+def test_a_retry_leaves_out_charged_failures_at_an_unknown_price_too(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
@@ -43,7 +43,7 @@ def test_at_an_unknown_price_what_was_charged_is_left_out_too(
     assert database.get_record(db, charged).charged
 
 
-def test_what_can_be_collected_is_retried_although_it_was_charged(
+def test_a_fetchable_record_is_retried_although_it_was_charged(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec)
@@ -53,7 +53,7 @@ def test_what_can_be_collected_is_retried_although_it_was_charged(
     assert database.retry_records(db, batch_id, spec=spec) == 1
 
 
-def test_when_all_that_failed_was_charged_the_retry_says_so(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_retry_with_only_charged_failures_says_so(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     fail(db, Billed.YES)
     fail(db, Billed.YES)
@@ -62,20 +62,20 @@ def test_when_all_that_failed_was_charged_the_retry_says_so(db: database.Connect
     assert claim(db) is None
 
 
-def test_a_charged_one_is_ordered_again_when_it_is_named(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_charged_failure_is_resubmitted_when_named(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     charged = fail(db, Billed.YES)
     assert database.retry_records(db, batch_id, [charged], spec=spec) == 1
     assert claimed(db).id == charged
 
 
-def test_what_cost_nothing_is_retried(db: database.Connection, spec: ModelSpec) -> None:
+def test_an_uncharged_failure_is_retried(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     fail(db, Billed.YES, price=Decimal(0))
     assert database.retry_records(db, batch_id, spec=spec) == 1
 
 
-def test_a_deleted_failure_counts_for_no_retry(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_deleted_failure_is_not_retried(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     gone = fail(db, Billed.NO)
     fail(db, Billed.NO)
@@ -84,7 +84,7 @@ def test_a_deleted_failure_counts_for_no_retry(db: database.Connection, spec: Mo
     assert database.retry_records(db, batch_id, spec=spec) == 1
 
 
-def test_a_repeated_retry_with_its_key_orders_nothing_a_second_time(
+def test_a_repeated_retry_with_the_same_key_submits_nothing_again(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, ids = add(db, spec)
@@ -97,7 +97,7 @@ def test_a_repeated_retry_with_its_key_orders_nothing_a_second_time(
     assert database.retry_records(db, batch_id, ids, spec=spec, key=replace(key, key="k2")) == 1
 
 
-def test_a_repeated_order_of_what_is_unknown_orders_nothing_a_second_time(
+def test_a_repeated_resubmission_of_an_unknown_record_submits_nothing_again(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     _, ids = add(db, spec)

@@ -11,31 +11,31 @@ def space(**free: int) -> DiskSpace:
     return DiskSpace([Path(name) for name in free], free=lambda folder: free[folder.name])
 
 
-def test_the_fuller_of_the_disks_counts_and_is_named() -> None:
+def test_the_disk_with_least_space_counts_and_is_named() -> None:
     assert "磁盘只剩 3 MB" in space(output=900 * MEGABYTE, data=3 * MEGABYTE).problem()
     assert "「data」" in space(output=900 * MEGABYTE, data=3 * MEGABYTE).problem()
 
 
-def test_there_is_room_at_the_bound_and_none_below_it() -> None:
+def test_there_is_space_at_the_limit_and_none_below_it() -> None:
     assert space(output=LEAST_BYTES).problem() == ""
     assert space(output=LEAST_BYTES - 1).problem() != ""
 
 
-def test_the_more_pictures_are_under_way_the_more_room_is_asked_for() -> None:
+def test_more_images_under_way_require_more_space() -> None:
     disk = space(output=1_000 * MEGABYTE)
     disk.require(33)
     with pytest.raises(DiskLow):
         disk.require(34)
 
 
-def test_a_disk_that_is_gone_is_no_room() -> None:
+def test_a_missing_disk_has_no_space() -> None:
     def gone(_: Path) -> int:
         raise OSError("no such device")
 
     assert "检查它是否还连着" in DiskSpace([Path("output")], free=gone).problem()
 
 
-def test_it_is_looked_at_once_for_many_questions_in_a_moment() -> None:
+def test_the_disk_is_read_once_for_many_checks_in_quick_succession() -> None:
     looks = []
 
     def free(folder: Path) -> int:
@@ -48,5 +48,5 @@ def test_it_is_looked_at_once_for_many_questions_in_a_moment() -> None:
     assert len(looks) == 1
 
 
-def test_a_folder_that_is_not_there_yet_is_on_the_disk_of_its_parents(tmp_path: Path) -> None:
+def test_a_missing_folder_uses_the_disk_of_its_nearest_parent(tmp_path: Path) -> None:
     assert free_bytes(tmp_path / "not" / "yet") == pytest.approx(free_bytes(tmp_path), rel=0.01)

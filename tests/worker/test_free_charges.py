@@ -77,13 +77,13 @@ def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Recor
     return studio.record(ids[0])
 
 
-def test_only_what_draws_here_or_on_ones_own_server_is_free_by_nature() -> None:
+def test_only_self_hosted_models_are_free() -> None:
     specs = generator.list_specs(Settings(price_per_image=Decimal(0)))
     assert {spec.name for spec in specs if spec.self_hosted} == {"demo", "sdapi"}
 
 
 @pytest.mark.parametrize("fault", LOST)
-def test_a_lost_answer_is_asked_for_again_with_the_same_seed(studio: Studio, fault: str) -> None:
+def test_a_lost_free_response_is_resubmitted_with_the_same_seed(studio: Studio, fault: str) -> None:
     studio.service.fail_next(fault)
     record = studio.make("猫", seed=7)
     assert record.status is Status.QUEUED
@@ -98,7 +98,7 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_seed(studio: Studio, fau
     assert studio.outcomes() == ["not_billed", "billed"]
 
 
-def test_what_is_lost_three_times_has_failed_and_the_rest_goes_on(studio: Studio) -> None:
+def test_a_free_record_lost_three_times_fails_and_the_rest_continue(studio: Studio) -> None:
     batch_id, ids = studio.ask("猫", "狗")
     studio.service.fail_next("reset", times=3, when=lambda call: call.fields["prompt"] == "猫")
     while studio.step():
@@ -111,7 +111,7 @@ def test_what_is_lost_three_times_has_failed_and_the_rest_goes_on(studio: Studio
     assert database.get_batch(studio.db, batch_id).status is BatchStatus.FINISHED
 
 
-def test_a_lost_answer_of_a_cancelled_batch_is_not_asked_for_again(studio: Studio) -> None:
+def test_a_lost_response_of_a_cancelled_batch_is_not_resubmitted(studio: Studio) -> None:
     batch_id, ids = studio.ask("猫")
     studio.service.fail_next("reset")
 
@@ -126,7 +126,7 @@ def test_a_lost_answer_of_a_cancelled_batch_is_not_asked_for_again(studio: Studi
     assert studio.outcomes() == ["not_billed"]
 
 
-def test_with_a_price_set_a_lost_answer_of_ones_own_server_is_unknown(
+def test_with_a_price_set_a_lost_response_of_a_local_server_is_unknown(
     settings: Settings, service: FakeSdApi, db: database.Connection
 ) -> None:
     studio = opened(settings, service, db, price_per_image=Decimal("0.22"))
@@ -138,7 +138,9 @@ def test_with_a_price_set_a_lost_answer_of_ones_own_server_is_unknown(
     assert len(service.orders) == 1
 
 
-def test_a_price_of_nothing_alone_makes_no_order_free(settings: Settings, db: database.Connection) -> None:
+def test_a_price_of_zero_alone_does_not_make_a_model_free(
+    settings: Settings, db: database.Connection
+) -> None:
     with FakeOpenAIImages() as service:
         studio = opened(settings, service, db, price_per_image=Decimal(0), openai_image_model="sdapi")
         service.fail_next("reset")
@@ -147,7 +149,7 @@ def test_a_price_of_nothing_alone_makes_no_order_free(settings: Settings, db: da
         assert not studio.step()
 
 
-def test_what_a_server_died_over_is_made_again_by_the_next_with_the_same_seed(
+def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_with_the_order_out(studio, monkeypatch, seed=7)
@@ -163,9 +165,7 @@ def test_what_a_server_died_over_is_made_again_by_the_next_with_the_same_seed(
     assert spent.billed == record.cost == record.at_stake == Decimal(0)
 
 
-def test_a_picture_kept_before_the_server_died_is_adopted_and_counts_as_made(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_saved_before_the_crash_is_adopted(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     died = die_before_the_end(studio, monkeypatch)
     open_anew(studio)
     assert studio.step()
@@ -175,7 +175,7 @@ def test_a_picture_kept_before_the_server_died_is_adopted_and_counts_as_made(
     assert studio.outcomes() == ["billed"]
 
 
-def test_what_was_ordered_while_it_had_a_price_stays_unknown_although_it_has_none_now(
+def test_a_charge_opened_at_a_price_stays_unknown_when_the_price_is_removed(
     settings: Settings, service: FakeSdApi, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studio = opened(settings, service, db, price_per_image=Decimal("0.22"))
@@ -188,7 +188,7 @@ def test_what_was_ordered_while_it_had_a_price_stays_unknown_although_it_has_non
 
 
 @pytest.mark.parametrize(("rest", "end"), [("pause", Status.QUEUED), ("cancel", Status.CANCELLED)])
-def test_nothing_is_made_again_for_a_batch_that_rests(
+def test_nothing_is_redone_for_an_inactive_batch(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, rest: str, end: Status
 ) -> None:
     died = die_with_the_order_out(studio, monkeypatch)
@@ -202,7 +202,7 @@ def test_nothing_is_made_again_for_a_batch_that_rests(
     assert not studio.step()
 
 
-def test_a_whole_picture_is_adopted_although_its_batch_was_cancelled(
+def test_a_complete_image_is_adopted_although_its_batch_was_cancelled(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_before_the_end(studio, monkeypatch)
@@ -214,7 +214,7 @@ def test_a_whole_picture_is_adopted_although_its_batch_was_cancelled(
     assert studio.outcomes() == ["billed"]
 
 
-def test_another_model_does_not_make_it_and_leaves_no_line_open(
+def test_another_model_does_not_redo_it_and_leaves_no_charge_open(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_before_the_end(studio, monkeypatch)
@@ -230,7 +230,7 @@ def test_another_model_does_not_make_it_and_leaves_no_line_open(
     assert (studio.outcomes(), len(studio.service.orders)) == (["billed"], 1)
 
 
-def test_a_picture_that_kills_every_server_is_given_up_and_says_so(
+def test_a_record_that_crashes_every_server_fails_with_that_reason(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_with_the_order_out(studio, monkeypatch)
@@ -247,9 +247,7 @@ def test_a_picture_that_kills_every_server_is_given_up_and_says_so(
     assert not studio.step()
 
 
-def test_after_a_sleep_a_worker_does_not_take_over_what_it_has_in_hand_itself(
-    studio: Studio, service: FakeSdApi
-) -> None:
+def test_after_a_suspend_a_worker_does_not_reclaim_its_own_record(studio: Studio, service: FakeSdApi) -> None:
     _, ids = studio.ask("猫")
     seen: list[Record | None] = []
 
@@ -266,7 +264,7 @@ def test_after_a_sleep_a_worker_does_not_take_over_what_it_has_in_hand_itself(
     assert studio.outcomes() == ["billed"]
 
 
-def test_whoever_draws_second_keeps_the_first_ones_file_and_its_seed(
+def test_a_second_worker_adopts_the_file_and_seed_of_the_first(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_with_the_order_out(studio, monkeypatch)
@@ -290,7 +288,7 @@ def test_whoever_draws_second_keeps_the_first_ones_file_and_its_seed(
     assert (record.status, record.seed, studio.files()) == (Status.SUCCESS, 5, [record.filename])
 
 
-def test_told_to_stop_while_the_disk_is_full_the_free_picture_waits_in_its_paused_batch(
+def test_stopping_on_a_full_disk_leaves_the_free_record_queued_in_its_paused_batch(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id, ids = studio.ask("猫")

@@ -15,7 +15,7 @@ REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
 
 
 @pytest.mark.parametrize("reason", ["", "预算已到"])
-def test_what_was_ordered_is_collected_though_its_batch_is_paused(
+def test_a_submitted_record_is_fetched_although_its_batch_is_paused(
     db: database.Connection, spec: ModelSpec, reason: str
 ) -> None:
     batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
@@ -27,9 +27,7 @@ def test_what_was_ordered_is_collected_though_its_batch_is_paused(
     assert claim(db) is None
 
 
-def test_what_failed_to_come_while_its_batch_was_paused_is_asked_for_again(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_fetch_that_failed_in_a_paused_batch_is_repeated(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     record = ordered(db)
     database.pause_batch(db, batch_id)
@@ -39,9 +37,7 @@ def test_what_failed_to_come_while_its_batch_was_paused_is_asked_for_again(
     assert claimed(db, NOW + 3).id == ids[0]
 
 
-def test_what_stands_in_the_way_of_collecting_is_waited_out_until_somebody_goes_on(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_blocked_fetch_waits_until_the_batch_is_resumed(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
     database.requeue_record(db, ordered(db), not_before=0.0, error=wrong_key)
@@ -52,9 +48,7 @@ def test_what_stands_in_the_way_of_collecting_is_waited_out_until_somebody_goes_
     assert claimed(db).id == ids[0]
 
 
-def test_retrying_in_a_paused_batch_starts_nothing_else_of_it(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_retry_in_a_paused_batch_starts_nothing_else(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     database.fail_record(db, claimed(db), REFUSED)
     database.pause_batch(db, batch_id)
@@ -66,7 +60,7 @@ def test_retrying_in_a_paused_batch_starts_nothing_else_of_it(
     assert claim(db) is not None
 
 
-def test_a_pause_is_over_when_the_last_picture_is_there(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_pause_ends_with_the_last_image(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     record = ordered(db)
     database.pause_batch(db, batch_id, "磁盘已满", stops_collecting=True)
@@ -78,9 +72,7 @@ def test_a_pause_is_over_when_the_last_picture_is_there(db: database.Connection,
     assert database.list_log(db, batch_id)[-1].text == "批次完成"
 
 
-def test_going_on_with_a_batch_that_has_nothing_left_ends_it(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_resuming_a_batch_with_nothing_left_finishes_it(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     database.finish_record(db, ordered(db), KEPT)
     # As earlier versions left it.
@@ -90,7 +82,7 @@ def test_going_on_with_a_batch_that_has_nothing_left_ends_it(
     assert database.count_open_work(db) == (0, 0, 0)
 
 
-def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, spec: ModelSpec) -> None:
+def test_a_late_cancel_changes_nothing(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     database.finish_record(db, ordered(db), KEPT)
     before = database.get_batch_version(db, batch_id)
@@ -99,7 +91,7 @@ def test_a_cancel_that_comes_too_late_changes_nothing(db: database.Connection, s
     assert (batch.status, batch.version) == (BatchStatus.FINISHED, before)
 
 
-def test_another_model_makes_only_what_it_can_and_forgets_what_it_does_not_take(
+def test_another_model_makes_only_supported_rows_and_drops_unsupported_fields(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     large = ImageRequest(prompt="猫", aspect_ratio="1:1", resolution="4K", seed=7, steps=9)
@@ -116,9 +108,7 @@ def test_another_model_makes_only_what_it_can_and_forgets_what_it_does_not_take(
     assert (again.status, again.model, again.seed, again.steps) == (Status.QUEUED, "test-2", None, None)
 
 
-def test_of_all_failed_ones_only_those_the_model_makes_are_retried(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_only_failures_the_model_supports_are_retried(db: database.Connection, spec: ModelSpec) -> None:
     requests = [ImageRequest(prompt="猫", resolution=resolution) for resolution in ("4K", "2K")]
     batch_id, ids = add(db, spec, *requests)
     for _ in requests:
@@ -128,7 +118,7 @@ def test_of_all_failed_ones_only_those_the_model_makes_are_retried(
     assert [database.get_record(db, each).status for each in ids] == [Status.FAILED, Status.QUEUED]
 
 
-def test_ordering_again_never_mixes_two_models_in_a_batch(db: database.Connection, spec: ModelSpec) -> None:
+def test_resubmitting_never_mixes_two_models_in_a_batch(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     record = claimed(db)
     database.open_charge(db, record, price=PRICE, budget=None)
@@ -140,9 +130,7 @@ def test_ordering_again_never_mixes_two_models_in_a_batch(db: database.Connectio
     assert database.get_batch(db, batch_id).counts[Status.QUEUED] == 1
 
 
-def test_what_was_thought_dead_and_is_put_back_opens_its_batch_again(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_a_reaped_record_that_is_requeued_reopens_its_batch(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     sleeper = claimed(db)
     database.open_charge(db, sleeper, price=PRICE, budget=None)
@@ -154,7 +142,7 @@ def test_what_was_thought_dead_and_is_put_back_opens_its_batch_again(
     assert (again.id, again.task_id) == (ids[0], "late")
 
 
-def test_what_stands_in_the_way_is_said_also_of_a_batch_that_was_paused_by_hand(
+def test_a_blocking_problem_is_shown_for_a_manually_paused_batch_too(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, _ = add(db, spec)

@@ -23,7 +23,7 @@ def server(tmp_path: Path, service: FakeJimeng) -> Iterator[ServerProcess]:
         yield process
 
 
-def test_killed_in_mid_run_and_started_again_every_picture_is_collected_and_paid_once(
+def test_after_a_kill_mid_run_every_image_is_fetched_and_charged_once(
     server: ServerProcess, service: FakeJimeng
 ) -> None:
     rows = [{"prompt": f"第 {n} 张", "filename": f"图{n}"} for n in range(12)]
@@ -43,7 +43,7 @@ def test_killed_in_mid_run_and_started_again_every_picture_is_collected_and_paid
     assert round(batch["cost"] + batch["at_stake"], 2) == round(0.22 * 12, 2)
 
 
-def test_killed_while_it_draws_for_nothing_it_draws_the_same_pictures_again_and_none_is_unknown(
+def test_after_a_kill_free_images_are_redone_identically_and_none_is_unknown(
     tmp_path: Path,
 ) -> None:
     with running_server(tmp_path, image_model="demo") as server:
@@ -63,7 +63,7 @@ def test_killed_while_it_draws_for_nothing_it_draws_the_same_pictures_again_and_
         assert server.log().count("event=sent") > 10
 
 
-def test_told_to_stop_it_ends_by_itself_and_goes_on_at_the_next_start(
+def test_after_sigterm_it_exits_and_continues_at_the_next_start(
     server: ServerProcess, service: FakeJimeng
 ) -> None:
     rows = [{"prompt": f"第 {n} 张"} for n in range(6)]
@@ -76,7 +76,7 @@ def test_told_to_stop_it_ends_by_itself_and_goes_on_at_the_next_start(
     assert service.charges == 6
 
 
-def test_told_to_stop_it_keeps_the_picture_that_is_nearly_done_and_answers_pages_meanwhile(
+def test_after_sigterm_it_saves_the_nearly_finished_image_and_serves_pages_meanwhile(
     server: ServerProcess, service: FakeJimeng
 ) -> None:
     service.latency = 3.0
@@ -89,7 +89,7 @@ def test_told_to_stop_it_keeps_the_picture_that_is_nearly_done_and_answers_pages
     assert [line for line in server.log().splitlines() if "event=finished" in line]
 
 
-def test_told_to_stop_it_leaves_a_slow_picture_to_the_next_start(
+def test_after_sigterm_a_slow_image_is_left_to_the_next_start(
     server: ServerProcess, service: FakeJimeng
 ) -> None:
     service.latency = 60.0
@@ -103,7 +103,7 @@ def test_told_to_stop_it_leaves_a_slow_picture_to_the_next_start(
     assert service.charges == 1
 
 
-def test_told_twice_it_leaves_at_once_and_the_picture_is_collected_at_the_next_start(
+def test_after_a_second_sigterm_it_exits_at_once_and_the_image_is_fetched_later(
     server: ServerProcess, service: FakeJimeng
 ) -> None:
     service.latency = 60.0
@@ -128,7 +128,7 @@ def wait_in_log(server: ServerProcess, event: str, number: int) -> None:
     wait_until(lambda: server.log().count(event) >= number, describe=server.log)
 
 
-def test_a_life_of_a_picture_stands_in_the_log_without_its_prompt_or_any_key(
+def test_the_log_traces_an_image_without_its_prompt_or_any_key(
     server: ServerProcess, service: FakeJimeng
 ) -> None:
     server.post("/api/batch-generate", {"prompt": "没人该读到的提示词"})
@@ -141,19 +141,19 @@ def test_a_life_of_a_picture_stands_in_the_log_without_its_prompt_or_any_key(
         assert not any(secret in log for secret in ("没人该读到", ACCESS_KEY, SECRET_KEY, "x-signature"))
 
 
-def test_the_first_lines_in_the_window_say_where_to_look(server: ServerProcess) -> None:
+def test_the_first_lines_of_output_name_the_address(server: ServerProcess) -> None:
     first = server.log().splitlines()[0]
     assert first.endswith(f"http://localhost:{server.port}")
     assert str(server.data_dir / "output") in server.log()
 
 
-def test_a_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
+def test_an_invalid_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
     told = ServerProcess(tmp_path, port="http").refuses_to_start()
     assert told.startswith("PORT：")
     assert told.count("\n") == 1
 
 
-def test_with_no_key_it_serves_and_makes_a_picture(tmp_path: Path) -> None:
+def test_without_a_key_it_serves_and_makes_an_image(tmp_path: Path) -> None:
     with running_server(tmp_path, image_model="") as server:
         answer = server.post("/api/batch-generate", {"prompt": "雪山下的小屋", "aspect_ratio": "16:9"})
         assert answer["success"] is True

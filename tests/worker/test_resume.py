@@ -41,7 +41,7 @@ def used_up(client: FlaskClient, worker: Worker, source: str = "batch") -> str:
     return batch_id
 
 
-def test_with_the_budget_used_up_resume_says_why_and_the_batch_stays_paused(
+def test_resume_over_budget_says_why_and_the_batch_stays_paused(
     settings: Settings, service: FakeJimeng
 ) -> None:
     client, worker = server(settings, service, budget=Decimal("0.25"))
@@ -53,13 +53,13 @@ def test_with_the_budget_used_up_resume_says_why_and_the_batch_stays_paused(
     assert service.charges == 1
 
 
-def test_with_a_higher_budget_it_goes_on(settings: Settings, service: FakeJimeng) -> None:
+def test_resume_with_a_higher_budget_continues(settings: Settings, service: FakeJimeng) -> None:
     batch_id = used_up(*server(settings, service, budget=Decimal("0.25")))
     client, _ = server(settings, service, budget=Decimal("0.75"))
     assert post(client, f"/api/batches/{batch_id}/resume")["batch"]["status"] == "running"
 
 
-def test_what_was_ordered_can_be_waited_for_though_the_budget_is_used_up(
+def test_submitted_records_are_fetched_although_the_budget_is_used_up(
     settings: Settings, service: FakeJimeng
 ) -> None:
     client, worker = server(settings, service, budget=Decimal("0.25"))
@@ -73,7 +73,7 @@ def test_what_was_ordered_can_be_waited_for_though_the_budget_is_used_up(
     post(client, f"/api/batches/{batch_id}/resume")
 
 
-def test_without_room_on_the_disk_resume_says_so(settings: Settings, service: FakeJimeng) -> None:
+def test_resume_without_disk_space_says_so(settings: Settings, service: FakeJimeng) -> None:
     client, worker = server(settings, service)
     batch_id = post(client, "/api/batches", {"rows": [{"prompt": "雪山"}]}, 202)["batch_id"]
     post(client, f"/api/batches/{batch_id}/pause")
@@ -84,7 +84,7 @@ def test_without_room_on_the_disk_resume_says_so(settings: Settings, service: Fa
     assert post(client, f"/api/batches/{batch_id}/resume")["batch"]["status"] == "queued"
 
 
-def test_without_a_key_resume_names_it(settings: Settings, service: FakeJimeng) -> None:
+def test_resume_without_a_key_names_it(settings: Settings, service: FakeJimeng) -> None:
     client, _ = server(settings, service)
     batch_id = post(client, "/api/batches", {"rows": [{"prompt": "雪山"}]}, 202)["batch_id"]
     post(client, f"/api/batches/{batch_id}/pause")
@@ -92,9 +92,7 @@ def test_without_a_key_resume_names_it(settings: Settings, service: FakeJimeng) 
     assert "VOLCENGINE_AK" in post(keyless, f"/api/batches/{batch_id}/resume", status=409)["error"]
 
 
-def test_the_reason_stands_at_each_waiting_picture_of_the_single_page(
-    settings: Settings, service: FakeJimeng
-) -> None:
+def test_the_pause_reason_is_shown_on_each_waiting_tile(settings: Settings, service: FakeJimeng) -> None:
     client, worker = server(settings, service, budget=Decimal("0.25"))
     used_up(client, worker, source="single")
     page = client.get("/").text
@@ -102,9 +100,7 @@ def test_the_reason_stands_at_each_waiting_picture_of_the_single_page(
     assert page.count("预算 ¥0.25 只剩 ¥0.03") >= 2
 
 
-def test_pausing_and_going_on_are_news_for_the_waiting_pictures(
-    settings: Settings, service: FakeJimeng
-) -> None:
+def test_pause_and_resume_update_the_waiting_tiles(settings: Settings, service: FakeJimeng) -> None:
     client, _ = server(settings, service)
     body = {"rows": [{"prompt": "雪山", "num_images": 2}], "source": "single"}
     batch_id = post(client, "/api/batches", body, 202)["batch_id"]

@@ -21,7 +21,7 @@ class Full(io.BytesIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_what_is_more_than_may_wait_in_memory_waits_on_the_disk(tmp_path: Path) -> None:
+def test_images_beyond_the_memory_limit_are_spilled_to_disk(tmp_path: Path) -> None:
     pile = SpillBuffer(tmp_path, most_bytes=130)
     with pile.put(picture("a")) as a, pile.put(picture("b")) as b, pile.put(picture("c")) as c:
         assert pile.in_memory == 120
@@ -31,13 +31,13 @@ def test_what_is_more_than_may_wait_in_memory_waits_on_the_disk(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_picture_always_waits_in_memory_however_large(tmp_path: Path) -> None:
+def test_one_image_always_stays_in_memory(tmp_path: Path) -> None:
     pile = SpillBuffer(tmp_path, most_bytes=10)
     with pile.put(picture("a")):
         assert pile.in_memory == 60
 
 
-def test_a_disk_that_fills_up_in_the_middle_leaves_no_file_open(
+def test_a_disk_that_fills_up_while_spilling_leaves_no_file_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pile, file = SpillBuffer(tmp_path, most_bytes=10), Full()
@@ -47,7 +47,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_no_file_open(
         assert file.closed
 
 
-def test_a_disk_without_room_loses_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     pile = SpillBuffer(tmp_path / "gone", most_bytes=10)
     with pile.put(picture("a")), pile.put(picture("b")) as b:
         assert b.read() == picture("b")

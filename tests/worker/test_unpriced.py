@@ -64,7 +64,7 @@ def workbook_rows(client: FlaskClient, path: str) -> list[dict[str, Any]]:
     return [dict(zip(map(str, head), row, strict=True)) for row in rows]
 
 
-def test_only_a_service_without_a_public_price_has_none() -> None:
+def test_only_services_without_a_public_price_are_unpriced() -> None:
     specs = generator.list_specs(Settings())
     assert [spec.name for spec in specs if not spec.is_priced] == ["openai"]
     assert all(spec.is_priced for spec in generator.list_specs(Settings(price_per_image=Decimal(0))))
@@ -107,7 +107,7 @@ def started(settings: Settings, values: dict[str, str]) -> Settings:
     return read_settings(values | {name.upper(): str(getattr(settings, name)) for name in folders})
 
 
-def test_a_run_under_a_budget_pauses_before_the_first_order(
+def test_an_unpriced_run_with_a_budget_pauses_before_the_first_charge(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
     studio = opened(settings, service, db, budget=Decimal(10))
@@ -120,7 +120,7 @@ def test_a_run_under_a_budget_pauses_before_the_first_order(
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "500"])
-def test_a_lost_answer_is_unknown_at_an_unknown_price_and_never_sent_again(
+def test_an_unpriced_lost_response_is_unknown_and_never_resubmitted(
     studio: Studio, service: FakeOpenAIImages, fault: str
 ) -> None:
     service.fail_next(fault)
@@ -132,12 +132,12 @@ def test_a_lost_answer_is_unknown_at_an_unknown_price_and_never_sent_again(
     assert studio.outcomes() == ["unknown"]
 
 
-def test_an_error_of_the_server_in_words_is_unknown_too(studio: Studio) -> None:
+def test_an_unpriced_server_error_with_a_message_is_unknown_too(studio: Studio) -> None:
     record = studio.make("崩")
     assert (record.status, studio.outcomes()) == (Status.UNKNOWN, ["unknown"])
 
 
-def test_an_error_of_a_server_that_is_said_to_be_free_is_a_failure(
+def test_an_error_of_a_server_declared_free_is_a_failure(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
     studio = opened(settings, service, db, price_per_image=Decimal(0))
@@ -145,7 +145,7 @@ def test_an_error_of_a_server_that_is_said_to_be_free_is_a_failure(
     assert studio.make("猫").cost == 0
 
 
-def test_what_a_server_died_over_is_not_made_again(
+def test_an_unpriced_record_interrupted_by_a_crash_is_not_resubmitted(
     studio: Studio, service: FakeOpenAIImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, ids = studio.ask("猫")
@@ -157,7 +157,7 @@ def test_what_a_server_died_over_is_not_made_again(
     assert service.count("submit") == 1
 
 
-def test_a_price_that_was_unknown_when_it_was_ordered_stays_so(studio: Studio) -> None:
+def test_a_charge_opened_without_a_price_stays_unpriced(studio: Studio) -> None:
     batch_id, _ = studio.ask("猫", "狗")
     studio.step()
     open_anew(studio, price_per_image=Decimal("0.3"))
@@ -168,7 +168,9 @@ def test_a_price_that_was_unknown_when_it_was_ordered_stays_so(studio: Studio) -
     assert (spent.billed, spent.pictures, spent.unpriced_pictures) == (Decimal("0.3"), 2, 1)
 
 
-def test_settling_it_knows_no_sum_and_can_be_undone(studio: Studio, service: FakeOpenAIImages) -> None:
+def test_resolving_an_unpriced_charge_has_no_amount_and_can_be_undone(
+    studio: Studio, service: FakeOpenAIImages
+) -> None:
     service.fail_next("reset")
     record = studio.make("猫")
     settled = database.resolve_charges(studio.db, [record.id], billed=True)
@@ -180,7 +182,7 @@ def test_settling_it_knows_no_sum_and_can_be_undone(studio: Studio, service: Fak
     assert (record.cost, record.at_stake) == (Decimal(0), None)
 
 
-def test_totals_follow_unpriced_sends(studio: Studio, service: FakeOpenAIImages) -> None:
+def test_totals_count_unpriced_charges(studio: Studio, service: FakeOpenAIImages) -> None:
     service.fail_next("reset")
     studio.make("猫")
     studio.make("狗")
@@ -193,7 +195,7 @@ def test_totals_follow_unpriced_sends(studio: Studio, service: FakeOpenAIImages)
     assert database.total_spend(studio.db) == SpendTotals()
 
 
-def test_before_a_run_the_pages_say_that_there_is_no_price(client: FlaskClient) -> None:
+def test_pages_show_that_there_is_no_price_before_a_run(client: FlaskClient) -> None:
     page = client.get("/").text
     assert page.count(f"data-price>{UNSET}<") == 3
     assert "免费" not in page
@@ -202,7 +204,7 @@ def test_before_a_run_the_pages_say_that_there_is_no_price(client: FlaskClient) 
     assert {size["price"] for size in sizes.values()} == {None}
 
 
-def test_a_price_of_nothing_is_free_on_the_pages(
+def test_a_price_of_zero_is_shown_as_free(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
     studio = opened(settings, service, db, price_per_image=Decimal(0))
@@ -221,7 +223,7 @@ def test_a_record_says_that_its_price_is_not_set(client: FlaskClient, studio: St
     assert "免费" not in page
 
 
-def test_what_may_have_been_billed_at_a_known_price_is_not_told_as_free(
+def test_a_possible_charge_at_a_known_price_is_not_shown_as_free(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
     studio = opened(settings, service, db, price_per_image=Decimal("0.3"))
@@ -230,7 +232,7 @@ def test_what_may_have_been_billed_at_a_known_price_is_not_told_as_free(
     assert "<dd>可能已计费 ¥0.30</dd>" in client.get(f"/records?record={record.id}").text
 
 
-def test_the_api_tells_an_unknown_price_as_null(client: FlaskClient, studio: Studio) -> None:
+def test_the_api_returns_an_unknown_price_as_null(client: FlaskClient, studio: Studio) -> None:
     batch_id, ids = studio.ask("猫", "崩")
     while studio.step():
         pass
@@ -245,7 +247,7 @@ def test_the_api_tells_an_unknown_price_as_null(client: FlaskClient, studio: Stu
     assert dropped["amount"] is None
 
 
-def test_the_page_of_what_was_spent_says_it_and_names_no_sum(client: FlaskClient, studio: Studio) -> None:
+def test_the_usage_page_says_so_and_shows_no_amount(client: FlaskClient, studio: Studio) -> None:
     studio.make("猫")
     studio.make("崩")
     page = client.get("/usage").text
@@ -257,7 +259,9 @@ def test_the_page_of_what_was_spent_says_it_and_names_no_sum(client: FlaskClient
     assert "¥0.00" not in page.partition("累计")[2].partition("正在生成")[0]
 
 
-def test_beside_what_has_a_price_the_page_counts_what_has_none(client: FlaskClient, studio: Studio) -> None:
+def test_the_usage_page_counts_unpriced_charges_beside_priced_ones(
+    client: FlaskClient, studio: Studio
+) -> None:
     studio.make("猫")
     open_anew(studio, price_per_image=Decimal("0.3"))
     studio.make("狗")
@@ -278,7 +282,7 @@ def test_exports_leave_the_cell_of_an_unknown_price_empty(client: FlaskClient, s
     assert [row["费用（元）"] for row in listed] == [None]
 
 
-def test_the_ledger_leaves_it_empty_in_its_lines_and_its_sums(client: FlaskClient, studio: Studio) -> None:
+def test_the_ledger_export_leaves_unpriced_lines_and_sums_empty(client: FlaskClient, studio: Studio) -> None:
     studio.make("猫")
     text = client.get("/api/usage/export.csv?range=today", buffered=True).text.lstrip("\ufeff")
     head, line, total = csv.reader(io.StringIO(text))
@@ -289,7 +293,7 @@ def test_the_ledger_leaves_it_empty_in_its_lines_and_its_sums(client: FlaskClien
     assert [row[1:3] for row in book.worksheets[-1].iter_rows(min_row=2, values_only=True)] == [(1, None)] * 2
 
 
-def test_what_was_sent_before_the_upgrade_keeps_its_price(settings: Settings) -> None:
+def test_charges_from_before_the_upgrade_keep_their_price(settings: Settings) -> None:
     with closing(database.connect(settings.database_path, create=True)) as db:
         for migration in MIGRATIONS[: MIGRATIONS.index(add_unpriced)]:
             migration(db)

@@ -97,7 +97,7 @@ def byte_studio(settings: Settings, db: database.Connection) -> Iterator[Studio]
         yield Studio(replace(settings, **fake.settings(model_timeout=3)), fake, db)
 
 
-def test_pictures_of_all_ratios_and_resolutions_are_kept_and_charged_once_each(studio: Studio) -> None:
+def test_images_of_all_ratios_and_resolutions_are_saved_and_charged_once(studio: Studio) -> None:
     wanted = [(ratio, resolution) for ratio in ASPECT_RATIOS for resolution in RESOLUTIONS]
     for ratio, resolution in wanted:
         record = studio.make(f"{ratio} 的山 {resolution}", aspect_ratio=ratio, resolution=resolution)
@@ -111,7 +111,7 @@ def test_pictures_of_all_ratios_and_resolutions_are_kept_and_charged_once_each(s
     assert studio.outcomes() == ["billed"] * len(wanted)
 
 
-def test_the_file_carries_what_it_was_made_from(studio: Studio) -> None:
+def test_the_file_carries_its_parameters(studio: Studio) -> None:
     record = studio.make("雪山下的小屋", negative_prompt="人物")
     text = store.read_parameters(studio.settings.output_dir / record.filename)
     assert text is not None
@@ -127,7 +127,7 @@ def test_a_refused_prompt_says_why_and_costs_nothing(studio: Studio) -> None:
     assert studio.outcomes() == ["not_billed"]
 
 
-def test_a_picture_refused_once_by_moderation_is_ordered_again_by_itself(studio: Studio) -> None:
+def test_an_image_refused_once_by_moderation_is_resubmitted(studio: Studio) -> None:
     record = studio.make("审图一次")
     assert record.status is Status.QUEUED
     assert record.not_before > time.time() - 1
@@ -137,7 +137,7 @@ def test_a_picture_refused_once_by_moderation_is_ordered_again_by_itself(studio:
     assert studio.outcomes() == ["not_billed", "billed"]
 
 
-def test_a_picture_refused_again_and_again_fails_in_the_end(studio: Studio) -> None:
+def test_an_image_refused_repeatedly_fails(studio: Studio) -> None:
     record = studio.make("必拒的画")
     for _ in range(generator.MAX_RETRIES):
         studio.hurry()
@@ -146,7 +146,7 @@ def test_a_picture_refused_again_and_again_fails_in_the_end(studio: Studio) -> N
     assert set(studio.outcomes()) == {"not_billed"}
 
 
-def test_the_ledger_stands_when_the_order_arrives(studio: Studio) -> None:
+def test_the_charge_is_open_when_the_submission_arrives(studio: Studio) -> None:
     seen: list[tuple[int, str, int, str]] = []
 
     def look(_call: Call) -> bool:
@@ -160,7 +160,7 @@ def test_the_ledger_stands_when_the_order_arrives(studio: Studio) -> None:
     assert seen == [(record.id, record.model, 220_000, "open")]
 
 
-def test_the_ticket_is_kept_when_the_waiting_begins(studio: Studio) -> None:
+def test_the_task_id_is_stored_before_polling_begins(studio: Studio) -> None:
     seen: list[str] = []
 
     def look(_call: Call) -> bool:
@@ -173,7 +173,7 @@ def test_the_ticket_is_kept_when_the_waiting_begins(studio: Studio) -> None:
     assert seen[0] == studio.service.orders[0].task_id
 
 
-def test_too_many_at_once_is_waited_out_and_halves_the_pace(studio: Studio) -> None:
+def test_throttling_is_waited_out_and_halves_the_concurrency(studio: Studio) -> None:
     studio.worker.limit = AdaptiveLimit(8)
     studio.service.fail_next("busy", times=8)
     record = studio.make("猫")
@@ -186,7 +186,7 @@ def test_too_many_at_once_is_waited_out_and_halves_the_pace(studio: Studio) -> N
     assert studio.service.charges == 1
 
 
-def test_a_lost_answer_is_unknown_and_never_sent_again(studio: Studio) -> None:
+def test_a_lost_response_is_unknown_and_never_resubmitted(studio: Studio) -> None:
     studio.service.fail_next("reset")
     record = studio.make("断线的猫")
     assert record.status is Status.UNKNOWN
@@ -197,7 +197,7 @@ def test_a_lost_answer_is_unknown_and_never_sent_again(studio: Studio) -> None:
     assert len(studio.service.orders) == 1
 
 
-def test_a_wrong_key_pauses_the_batch_with_one_sentence_and_burns_no_row(studio: Studio) -> None:
+def test_a_wrong_key_pauses_the_batch_with_one_sentence_and_fails_no_record(studio: Studio) -> None:
     studio.service.fail_next("key", times=1)
     batch_id, ids = studio.ask("一", "二", "三")
     assert studio.step()
@@ -212,7 +212,7 @@ def test_a_wrong_key_pauses_the_batch_with_one_sentence_and_burns_no_row(studio:
     assert studio.service.charges == 3
 
 
-def test_what_cannot_be_collected_of_a_cancelled_batch_is_asked_for_with_pauses(
+def test_failed_fetches_of_a_cancelled_batch_are_repeated_with_delays(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> NoReturn:
@@ -229,7 +229,7 @@ def test_what_cannot_be_collected_of_a_cancelled_batch_is_asked_for_with_pauses(
     assert len(studio.service.orders) == 1
 
 
-def test_a_service_out_of_reach_pauses_instead_of_failing_every_row(studio: Studio) -> None:
+def test_an_unreachable_service_pauses_instead_of_failing_every_record(studio: Studio) -> None:
     studio.service.stop()
     batch_id, _ = studio.ask("一", "二")
     for _ in range(20):
@@ -240,7 +240,7 @@ def test_a_service_out_of_reach_pauses_instead_of_failing_every_row(studio: Stud
     assert set(studio.outcomes()) == {"not_billed"}
 
 
-def test_the_budget_pauses_and_is_not_overshot(studio: Studio) -> None:
+def test_the_budget_pauses_the_batch_and_is_not_exceeded(studio: Studio) -> None:
     studio.worker.settings = replace(studio.settings, budget=Decimal("0.50"))
     batch_id, _ = studio.ask("一", "二", "三")
     for _ in range(5):
@@ -251,7 +251,7 @@ def test_the_budget_pauses_and_is_not_overshot(studio: Studio) -> None:
     assert studio.service.charges == 2
 
 
-def test_a_dead_address_is_asked_for_anew_and_not_ordered_again(studio: Studio) -> None:
+def test_an_expired_url_is_requested_anew_and_not_resubmitted(studio: Studio) -> None:
     studio.service.fail_next("dead_url", step="picture")
     record = studio.make("猫")
     for _ in range(3):
@@ -262,7 +262,7 @@ def test_a_dead_address_is_asked_for_anew_and_not_ordered_again(studio: Studio) 
 
 
 @pytest.mark.parametrize("kind", ["half", "garbled"])
-def test_a_broken_picture_is_fetched_again_and_not_ordered_again(studio: Studio, kind: str) -> None:
+def test_a_corrupt_image_is_fetched_again_and_not_resubmitted(studio: Studio, kind: str) -> None:
     studio.service.fail_next(kind, step="picture")
     record = studio.make("猫")
     for _ in range(3):
@@ -274,7 +274,7 @@ def test_a_broken_picture_is_fetched_again_and_not_ordered_again(studio: Studio,
     assert not list(studio.settings.output_dir.glob("**/*.part"))
 
 
-def test_a_picture_that_stays_broken_keeps_its_ticket_so_that_retry_collects_it(studio: Studio) -> None:
+def test_a_permanently_corrupt_image_keeps_its_task_id_so_a_retry_fetches_it(studio: Studio) -> None:
     studio.service.fail_next("half", step="picture", times=generator.MAX_RETRIES + 1)
     record = studio.make("猫")
     for _ in range(generator.MAX_RETRIES):
@@ -289,7 +289,7 @@ def test_a_picture_that_stays_broken_keeps_its_ticket_so_that_retry_collects_it(
     assert len(studio.service.orders) == 1
 
 
-def test_a_size_the_model_does_not_have_is_never_sent(studio: Studio) -> None:
+def test_an_unsupported_size_is_never_submitted(studio: Studio) -> None:
     _, ids = studio.ask("猫")
     studio.db.execute("UPDATE generation_records SET resolution = '8K'")  # queued when it had one
     studio.step()
@@ -300,7 +300,7 @@ def test_a_size_the_model_does_not_have_is_never_sent(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("kind", ["half", "garbled"])
-def test_a_broken_picture_that_cannot_be_had_again_is_unknown_and_not_ordered_again(
+def test_a_corrupt_image_that_cannot_be_fetched_again_is_unknown_and_not_resubmitted(
     byte_studio: Studio, kind: str
 ) -> None:
     byte_studio.service.fail_next(kind)
@@ -314,7 +314,7 @@ def test_a_broken_picture_that_cannot_be_had_again_is_unknown_and_not_ordered_ag
 
 
 @pytest.mark.parametrize(("place", "status"), [("studio", Status.FAILED), ("byte_studio", Status.UNKNOWN)])
-def test_a_paid_picture_that_is_not_opened_is_put_aside_and_not_ordered_again(
+def test_a_paid_image_in_an_unsupported_format_is_quarantined_and_not_resubmitted(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, place: str, status: Status
 ) -> None:
     monkeypatch.setattr(store, "MAX_PIXELS", 10)
@@ -345,7 +345,7 @@ def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Recor
     return studio.record(ids[0])
 
 
-def test_a_picture_kept_by_a_worker_that_died_is_adopted(
+def test_an_image_saved_by_a_crashed_worker_is_adopted(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_before_the_end(byte_studio, monkeypatch)
@@ -358,7 +358,7 @@ def test_a_picture_kept_by_a_worker_that_died_is_adopted(
     assert (record.sha256, record.file_size) == (store.sha256_of(path), path.stat().st_size)
 
 
-def test_a_picture_that_a_worker_died_over_before_it_was_kept_is_unknown(
+def test_a_record_whose_worker_crashed_before_saving_is_unknown(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_before_the_end(byte_studio, monkeypatch)
@@ -368,7 +368,7 @@ def test_a_picture_that_a_worker_died_over_before_it_was_kept_is_unknown(
 
 
 @pytest.mark.parametrize("has_ticket", [True, False])
-def test_what_a_dead_worker_left_half_written_goes_when_it_is_found_dead(
+def test_partial_files_of_a_crashed_worker_are_removed_when_its_lease_is_reaped(
     studio: Studio, has_ticket: bool
 ) -> None:
     _, ids = studio.ask("猫")
@@ -392,7 +392,9 @@ def test_what_a_dead_worker_left_half_written_goes_when_it_is_found_dead(
 
 
 @pytest.mark.parametrize("task_id", ["", "147"])
-def test_what_a_worker_of_another_model_died_over_waits_for_that_model(studio: Studio, task_id: str) -> None:
+def test_a_record_left_by_a_crashed_worker_of_another_model_waits_for_that_model(
+    studio: Studio, task_id: str
+) -> None:
     batch_id, ids = studio.ask("猫")
     studio.db.execute("UPDATE generation_records SET model = 'another'")
     dead = database.claim_record(studio.db, model="another", owner="dead", now=0.0, lease=12.0)
@@ -406,7 +408,7 @@ def test_what_a_worker_of_another_model_died_over_waits_for_that_model(studio: S
     assert (batch.status, "another" in batch.paused_reason) == (BatchStatus.PAUSED, True)
 
 
-def test_nothing_is_given_up_while_the_folder_of_pictures_is_away(
+def test_no_record_is_given_up_while_the_output_folder_is_missing(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_before_the_end(byte_studio, monkeypatch)
@@ -419,7 +421,7 @@ def test_nothing_is_given_up_while_the_folder_of_pictures_is_away(
     assert byte_studio.record(died.id).status is Status.SUCCESS
 
 
-def test_while_the_folder_is_away_a_ticket_is_kept_and_the_batch_pauses(
+def test_while_the_output_folder_is_missing_the_task_id_is_kept_and_the_batch_pauses(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_before_the_end(studio, monkeypatch)
@@ -433,7 +435,7 @@ def test_while_the_folder_is_away_a_ticket_is_kept_and_the_batch_pauses(
     assert database.get_batch(studio.db, record.batch_id).status is BatchStatus.PAUSED
 
 
-def test_a_picture_kept_before_a_crash_is_not_fetched_again(
+def test_an_image_saved_before_a_crash_is_not_fetched_again(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = die_before_the_end(studio, monkeypatch)
@@ -444,13 +446,13 @@ def test_a_picture_kept_before_a_crash_is_not_fetched_again(
     assert len(studio.files()) == 1
 
 
-def test_the_record_keeps_the_real_size_when_the_service_delivers_another(studio: Studio) -> None:
+def test_the_record_stores_the_real_size_of_the_delivered_image(studio: Studio) -> None:
     studio.service.fail_next("wrong_size", step="picture")
     record = studio.make("猫")
     assert (record.width, record.height) == (64, 64)
 
 
-def test_a_picture_too_slow_is_unknown_and_can_be_collected_later(studio: Studio) -> None:
+def test_a_timed_out_record_is_unknown_and_can_be_fetched_later(studio: Studio) -> None:
     record = studio.make_too_slowly("慢慢画的猫")
     assert (record.status, record.cause) == (Status.UNKNOWN, "timeout")
     assert record.task_id
@@ -462,7 +464,7 @@ def test_a_picture_too_slow_is_unknown_and_can_be_collected_later(studio: Studio
     assert len(studio.service.orders) == 1
 
 
-def test_a_file_that_appeared_meanwhile_is_never_written_over(studio: Studio) -> None:
+def test_a_file_that_appeared_meanwhile_is_never_overwritten(studio: Studio) -> None:
     _, ids = studio.ask("猫")
     stem = studio.record(ids[0]).reserved_stem
     other = studio.settings.output_dir / f"{stem}.png"
@@ -472,7 +474,7 @@ def test_a_file_that_appeared_meanwhile_is_never_written_over(studio: Studio) ->
     assert studio.record(ids[0]).filename == f"{stem}-2.png"
 
 
-def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
+def test_a_full_disk_pauses_and_the_paid_image_is_saved_once_there_is_space(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep, refusals = store.save_image, iter(["磁盘已满"])
@@ -492,7 +494,7 @@ def test_a_full_disk_pauses_and_the_paid_picture_is_kept_when_there_is_room(
     assert studio.service.charges == 1
 
 
-def test_a_disk_that_runs_low_pauses_every_batch_before_anything_is_ordered(studio: Studio) -> None:
+def test_low_disk_space_pauses_every_batch_before_anything_is_submitted(studio: Studio) -> None:
     studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: 123_456_789)
     batches = [studio.ask("一", "二")[0], studio.ask("三")[0]]
     for _ in range(4):
@@ -503,7 +505,7 @@ def test_a_disk_that_runs_low_pauses_every_batch_before_anything_is_ordered(stud
     assert (studio.service.orders, studio.outcomes()) == ([], [])
 
 
-def test_with_room_again_a_batch_is_resumed_and_finished(studio: Studio) -> None:
+def test_with_space_again_a_batch_is_resumed_and_finished(studio: Studio) -> None:
     free = 0
     studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: free)
     batch_id, _ = studio.ask("一", "二")
@@ -517,7 +519,7 @@ def test_with_room_again_a_batch_is_resumed_and_finished(studio: Studio) -> None
     assert studio.service.charges == 2
 
 
-def test_what_was_ordered_is_collected_on_a_disk_that_runs_low(studio: Studio) -> None:
+def test_submitted_records_are_fetched_despite_low_disk_space(studio: Studio) -> None:
     record = studio.make_too_slowly("慢慢画的猫")
     studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: 0)
     assert record.batch_id is not None
@@ -530,7 +532,7 @@ def always_full(*_: object, **__: object) -> NoReturn:
     raise StorageError("磁盘已满")
 
 
-def test_a_paid_picture_is_held_although_not_even_the_pause_can_be_written(
+def test_a_paid_image_is_buffered_when_not_even_the_pause_can_be_written(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep, refusals = store.save_image, iter(["磁盘已满"])
@@ -555,7 +557,7 @@ def told_to_stop_by(studio: Studio) -> Callable[..., NoReturn]:
     return full_and_stopping
 
 
-def test_told_to_stop_while_the_disk_is_full_the_picture_waits_with_its_ticket(
+def test_stopping_on_a_full_disk_requeues_the_record_with_its_task_id(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id, ids = studio.ask("猫")
@@ -571,7 +573,7 @@ def test_told_to_stop_while_the_disk_is_full_the_picture_waits_with_its_ticket(
     assert len(studio.service.orders) == 1
 
 
-def test_told_to_stop_while_the_disk_is_full_what_has_no_ticket_is_not_ordered_again(
+def test_stopping_on_a_full_disk_never_resubmits_a_record_without_a_task_id(
     byte_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "save_image", told_to_stop_by(byte_studio))
@@ -580,7 +582,7 @@ def test_told_to_stop_while_the_disk_is_full_what_has_no_ticket_is_not_ordered_a
     assert byte_studio.outcomes() == ["unknown"]
 
 
-def test_a_later_try_is_written_down_however_long_the_database_is_locked(
+def test_a_requeue_is_written_however_long_the_database_is_locked(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requeue, refusals = database.requeue_record, iter(["locked"])
@@ -596,7 +598,7 @@ def test_a_later_try_is_written_down_however_long_the_database_is_locked(
     assert studio.outcomes() == ["not_billed"]
 
 
-def test_a_reference_that_is_gone_fails_the_record_before_anything_is_sent(studio: Studio) -> None:
+def test_a_missing_reference_fails_the_record_before_submission(studio: Studio) -> None:
     _, ids = studio.ask("猫")
     image = SampleImage(url="/samples/files/没有了.png", filename="没有了.png")
     text = f'[{{"url": "{image.url}", "filename": "{image.filename}"}}]'
@@ -607,7 +609,7 @@ def test_a_reference_that_is_gone_fails_the_record_before_anything_is_sent(studi
     assert studio.outcomes() == []
 
 
-def test_threads_finish_a_batch_and_stop_when_told(studio: Studio) -> None:
+def test_threads_finish_a_batch_and_stop_on_request(studio: Studio) -> None:
     studio.service.latency = 0.05
     batch_id, ids = studio.ask(*[f"猫 {n}" for n in range(12)])
     studio.worker.start()
@@ -619,7 +621,7 @@ def test_threads_finish_a_batch_and_stop_when_told(studio: Studio) -> None:
     assert studio.service.most_under_way <= studio.settings.model_concurrency
 
 
-def test_stopping_finishes_what_can_be_finished_in_time_and_begins_nothing_new(studio: Studio) -> None:
+def test_stopping_finishes_what_it_can_in_time_and_starts_nothing_new(studio: Studio) -> None:
     studio.service.latency = 0.8
     studio.worker.limit = AdaptiveLimit(1)
     _, ids = studio.ask("一", "二")
@@ -630,7 +632,7 @@ def test_stopping_finishes_what_can_be_finished_in_time_and_begins_nothing_new(s
     assert len(studio.service.orders) == 1
 
 
-def test_stopping_puts_down_what_takes_too_long_and_the_next_worker_collects_it(studio: Studio) -> None:
+def test_stopping_releases_slow_records_and_the_next_worker_fetches_them(studio: Studio) -> None:
     studio.service.latency = 1.5
     batch_id, ids = studio.ask("一", "二")
     studio.worker.start()
@@ -644,7 +646,7 @@ def test_stopping_puts_down_what_takes_too_long_and_the_next_worker_collects_it(
     assert studio.service.charges == 2
 
 
-def test_two_workers_on_one_file_never_order_the_same_picture(studio: Studio) -> None:
+def test_two_workers_on_one_file_never_submit_the_same_record(studio: Studio) -> None:
     studio.ask(*[f"猫 {n}" for n in range(20)])
 
     def run() -> None:
@@ -677,7 +679,7 @@ def waiting_for_a_slot(studio: Studio) -> threading.Thread:
     return thread
 
 
-def test_a_record_is_claimed_ahead_of_its_slot_and_sent_only_with_it(studio: Studio) -> None:
+def test_a_record_is_claimed_ahead_of_its_slot_and_submitted_only_with_it(studio: Studio) -> None:
     _, ids = studio.ask("猫")
     thread = waiting_for_a_slot(studio)
     assert (studio.record(ids[0]).status, studio.service.orders) == (Status.RUNNING, [])
@@ -704,7 +706,7 @@ def test_a_stop_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> None
     assert (studio.record(ids[0]).status, studio.service.orders) == (Status.QUEUED, [])
 
 
-def test_the_pace_is_halved_once_for_a_burst_and_raised_slowly() -> None:
+def test_concurrency_is_halved_once_per_burst_and_raised_slowly() -> None:
     pace = AdaptiveLimit(8)
     for _ in range(5):
         pace.on_throttled()
@@ -717,7 +719,7 @@ def test_the_pace_is_halved_once_for_a_burst_and_raised_slowly() -> None:
     assert pace.allowed == 8.0
 
 
-def test_the_pace_never_falls_below_one() -> None:
+def test_concurrency_never_falls_below_one() -> None:
     pace = AdaptiveLimit(1)
     pace.on_throttled()
     assert pace.acquire()
@@ -726,13 +728,13 @@ def test_the_pace_never_falls_below_one() -> None:
     assert pace.acquire()
 
 
-def test_pauses_before_a_retry_grow_and_end() -> None:
+def test_retry_delays_grow_and_end() -> None:
     error = ModelError("稍后", cause="service", billed=Billed.NO, retryable=True)
     waits = [generator.seconds_before_retry(error, retries=n, throttled=0) or 0.0 for n in range(6)]
     assert waits[5] == 0.0
     assert all(earlier < later for earlier, later in itertools.pairwise(waits[:5]))
 
 
-def test_a_service_may_ask_for_patience_for_days() -> None:
+def test_a_retry_after_of_days_is_honoured() -> None:
     error = ModelError("稍后", cause="limit", billed=Billed.NO, retryable=True, throttled=True)
     assert 40 < (generator.seconds_before_retry(error, retries=0, throttled=5_000) or 0.0) < 80
