@@ -13,7 +13,6 @@ import sys
 import webbrowser
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from flask import Flask
 
@@ -25,31 +24,23 @@ from app.domain import ModelSpec
 from app.errors import AppError
 from app.images import store
 from app.system import folders, http_server, listener, process
-from app.web import downloads, formatting
-from app.web.api import records as api_records  # noqa: F401 - registers its routes
-from app.web.api import samples as api_samples  # noqa: F401 - registers its routes
-from app.web.api import spreadsheets as api_spreadsheets  # noqa: F401 - registers its routes
-from app.web.api import usage as api_usage  # noqa: F401 - registers its routes
-from app.web.api.batches import api
-from app.web.api.openapi import document  # noqa: F401 - registers its routes
-from app.web.assets.routes import init_assets
-from app.web.i18n import language
-from app.web.middleware import body_limits, security, store_state
+from app.web import api, views
+from app.web.assets.routes import assets, init_assets
+from app.web.downloads import init_static_files
+from app.web.formatting import init_formatting
+from app.web.i18n.language import init_i18n, language
+from app.web.middleware import login
+from app.web.middleware.body_limits import body_limit, init_body_limits
 from app.web.middleware.compression import init_compression
 from app.web.middleware.request_log import init_request_log
+from app.web.middleware.security import init_security
+from app.web.middleware.store_state import init_store_state
 from app.web.params import init_url_converters
 from app.web.serializers import init_error_handlers
 from app.web.services import Services, init_services, services_of
-from app.web.views import model as model_views  # noqa: F401 - registers its routes
-from app.web.views import records as records_views  # noqa: F401 - registers its routes
-from app.web.views import samples as samples_views  # noqa: F401 - registers its routes
-from app.web.views import usage as usage_views  # noqa: F401 - registers its routes
-from app.web.views.create import pages
-from app.web.views.fragments import init_status_context, live
-from app.web.views.health import health
+from app.web.views.status import init_status_context
 from app.worker.worker import Worker
 
-_YEAR = 365 * 24 * 3600
 _HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
 _CLOSED_SECONDS = 3.0  # leaves time to release the remaining claims: Windows allows five
@@ -58,34 +49,26 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 
 def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     """Create the app for these settings: the database is created and migrated, no thread is started."""
-    model = worker.model if worker else generator.open_provider(settings)
-    generator.check_budget(settings, model.spec)
+    worker = worker or Worker(settings, generator.open_provider(settings))
+    generator.check_budget(settings, worker.model.spec)
     init_storage(settings)
-    downloads.init_mime_types()
     app = Flask(__name__, root_path=str(_HERE))
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    app.jinja_env.globals["upload_limit"] = store.MAX_UPLOAD_BYTES
-    language.init_i18n(app)
-    formatting.init_formatting(app)
-    services = Services(
-        settings=settings,
-        model=model,
-        worker=worker or Worker(settings, model),
-        pool=database.ConnectionPool(settings.database_path),
-    )
-    init_services(app, services)
+    pool = database.ConnectionPool(settings.database_path)
+    init_services(app, Services(settings=settings, model=worker.model, worker=worker, pool=pool))
     init_request_log(app)
+    init_i18n(app)
+    init_formatting(app)
     init_url_converters(app)
-    security.init_security(app, password=settings.access_password)
-    body_limits.init_body_limits(app)
-    store_state.init_store_state(app)
+    init_security(app)
+    init_body_limits(app)
+    init_store_state(app)
     init_error_handlers(app)
     init_status_context(app)
     init_compression(app)
+    init_static_files(app)
     init_assets(app)
-    app.url_defaults(_add_static_version)
-    for blueprint in (pages, api, live, health):
+    for blueprint in (*views.BLUEPRINTS, api.bp, login.bp, language, assets):
         app.register_blueprint(blueprint)
     return app
 
@@ -114,7 +97,7 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
     worker = Worker(settings, generator.open_provider(settings), stay_awake=process.SleepInhibitor().set_busy)
     app = create_app(settings, worker)
     server = http_server.create_server(
-        app, sockets, body_limit=functools.partial(body_limits.body_limit, app), name=listener.NAME
+        app, sockets, body_limit=functools.partial(body_limit, app), name=listener.NAME
     )
     ShutdownHandler(worker).listen()
     try:
@@ -226,14 +209,6 @@ def print_user(sentence: str) -> None:
     """Print to stderr; ignored when there is no terminal any more."""
     with contextlib.suppress(OSError):
         print(sentence, file=sys.stderr, flush=True)  # noqa: T201
-
-
-def _add_static_version(endpoint: str, values: dict[str, Any]) -> None:
-    """Add the modification time to the URL of a static file, so that browsers can cache it for a year."""
-    if endpoint == "static" and "filename" in values:
-        path = _HERE / "static" / values["filename"]
-        if path.is_file():
-            values["v"] = str(int(path.stat().st_mtime))
 
 
 if __name__ == "__main__":

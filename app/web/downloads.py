@@ -1,16 +1,18 @@
-"""File responses: MIME types, and attachments with Unicode names."""
+"""File responses: static files with their MIME types, and attachments with Unicode names."""
 
 import mimetypes
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import IO, TypeVar
+from pathlib import Path
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
-from flask import send_file
+from flask import Flask, send_file
 from werkzeug.wrappers import Response
 
 _Piece = TypeVar("_Piece")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_YEAR = 365 * 24 * 3600
 _KINDS = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",
@@ -26,11 +28,21 @@ _KINDS = {
 }
 
 
-def init_mime_types() -> None:
-    """Fix the MIME types by extension: the registry of many Windows machines maps .js to text/plain,
-    which browsers refuse to run."""
+def init_static_files(app: Flask) -> None:
+    """Fix the MIME types, and let browsers cache static files for a year under a URL that names the version.
+
+    The registry of many Windows machines maps .js to text/plain, which browsers refuse to run.
+    """
     for ending, kind in _KINDS.items():
         mimetypes.add_type(kind, ending)
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR
+    folder = Path(app.root_path) / "static"
+
+    @app.url_defaults
+    def _add_version(endpoint: str, values: dict[str, Any]) -> None:
+        path = folder / values.get("filename", "")
+        if endpoint == "static" and path.is_file():
+            values["v"] = str(int(path.stat().st_mtime))
 
 
 def workbook(file: IO[bytes], name: str) -> Response:

@@ -1,16 +1,23 @@
-"""Formats times in pages, and labels batches without a name by their creation time.
+"""Formats times, amounts and batch names for pages; an unknown price is shown as unknown, never as 0.
 
 Pages contain UTC and the server's local time; ``localTimes`` in static/js/frame.js replaces it by the
 browser's.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 from flask import Flask
 from markupsafe import Markup, escape
 
+from app.domain import Record
+from app.domain.ledger import known_amount
+from app.images import store
+from app.library.library import shown_at
 from app.web.i18n.language import day_in_words, gettext
+
+_TRASH_DAYS = 30
 
 
 class Named(Protocol):
@@ -24,9 +31,11 @@ class Named(Protocol):
 
 
 def init_formatting(app: Flask) -> None:
-    """Register the template filters ``local_time`` and ``called``."""
-    app.jinja_env.filters["local_time"] = local_time
-    app.jinja_env.filters["called"] = batch_label
+    """Register the filters and globals of the templates."""
+    filters = (local_time, batch_label, days_left, cost, plain_amount)
+    app.jinja_env.filters.update({function.__name__: function for function in filters})
+    app.jinja_env.filters["reference_thumbnail"] = shown_at
+    app.jinja_env.globals.update(money=money, upload_limit=store.MAX_UPLOAD_BYTES)
 
 
 def format_time(created_at: str) -> str:
@@ -52,3 +61,31 @@ def batch_label(batch: Named) -> Markup:
     if batch.name:
         return escape(batch.name)
     return Markup(gettext("{time} 的批次")).format(time=local_time(batch.created_at))  # noqa: S704 - constant text
+
+
+def days_left(deleted_at: str) -> int:
+    """Whole days until the record is purged from the trash."""
+    purged_at = datetime.fromisoformat(deleted_at).replace(tzinfo=UTC) + timedelta(days=_TRASH_DAYS)
+    return max((purged_at - datetime.now(UTC)).days, 0)
+
+
+def money(amount: Decimal | None, unpriced: int = 0) -> str:
+    """CNY with two decimals, more only if not zero. ``unpriced`` charges are not in the amount."""
+    if amount is None or known_amount(amount, unpriced) is None:
+        return gettext("价格未设")
+    cents = amount.quantize(Decimal("0.01"))
+    return f"¥{cents:,f}" if cents == amount else f"¥{amount.normalize():,f}"
+
+
+def cost(record: Record) -> str:
+    """Cost of a record, or the amount that may have been charged."""
+    if record.cost is None or (not record.cost and record.at_stake is None):
+        return gettext("价格未设")
+    if record.cost:
+        return f"¥{record.cost:.2f}"
+    return gettext("可能已计费 {sum}", sum=money(record.at_stake)) if record.at_stake else gettext("免费")
+
+
+def plain_amount(amount: Decimal | None) -> str:
+    """CNY for scripts, as ``0.44``; empty when unknown."""
+    return "" if amount is None else f"{amount:.2f}"

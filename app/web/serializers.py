@@ -95,7 +95,7 @@ def record_json(record: Record) -> dict[str, Any]:
         "at_stake": yuan(record.at_stake),
         "sample_images": [_reference_json(image) for image in record.sample_images],
         "url": picture_url(record),
-        "thumbnail_url": url_for("pages.thumbnail", record_id=record.id) if record.image_path else "",
+        "thumbnail_url": url_for("media.thumbnail", record_id=record.id) if record.image_path else "",
         "retry_after": round(wait, 1) if wait > 0 else None,
         "charged": record.charged,
         "collectable": record.status is Status.UNKNOWN and bool(record.task_id),
@@ -104,7 +104,7 @@ def record_json(record: Record) -> dict[str, Any]:
 
 def picture_url(record: Record) -> str:
     """URL of the record's image, quoted; empty when there is none."""
-    return url_for("pages.output", name=record.filename) if record.image_path and record.filename else ""
+    return url_for("media.output", name=record.filename) if record.image_path and record.filename else ""
 
 
 def _reference_json(image: SampleImage) -> dict[str, str]:

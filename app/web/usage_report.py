@@ -45,11 +45,6 @@ def build_usage_report(db: database.Connection, span: DateRange, *, settings: Se
             for name, spent in cut.items():
                 models[name] = models.get(name, SpendTotals()) + spent
         yesterday, today = (_sum(cut) for cut in database.spend_by_span(db, days))
-        left = (
-            None
-            if settings.budget is None
-            else max(settings.budget - database.committed_spend(db), Decimal(0))
-        )
         return Usage(
             span=span,
             today=today,
@@ -64,9 +59,14 @@ def build_usage_report(db: database.Connection, span: DateRange, *, settings: Se
             unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
             counts=database.count_unresolved(db, model=model),
             budget=settings.budget,
-            budget_left=left,
+            budget_left=budget_left(db, settings.budget),
             version=database.last_version(db),
         )
+
+
+def budget_left(db: database.Connection, budget: Decimal | None) -> Decimal | None:
+    """What may still be spent, in CNY, at least 0; None without a budget."""
+    return None if budget is None else max(budget - database.committed_spend(db), Decimal(0))
 
 
 def _sum(spent: Mapping[str, SpendTotals]) -> SpendTotals:

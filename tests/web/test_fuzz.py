@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from app.config import Settings
 from app.system import listener
-from app.web.api.openapi.document import document
+from app.web.openapi.document import document
 from tests.fuzzing import PNG, Call, Known, calls
 from tests.openapi_document import Document, Operation
 from tests.server_process import ServerProcess, running_server

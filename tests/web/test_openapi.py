@@ -22,7 +22,7 @@ from app.domain import (
     MAX_STEPS,
     ImageRequest,
 )
-from app.web.api.openapi.document import document
+from app.web.openapi.document import document
 from app.worker.worker import Worker
 from tests.noise_images import noise_image
 from tests.openapi_document import Document, Operation
@@ -167,7 +167,7 @@ def routes(settings: Settings) -> set[str]:
 
 def test_every_route_is_described_and_everything_described_is_a_route(settings: Settings) -> None:
     described = {name_of(operation) for operation in TOLD.operations}
-    assert described == routes(settings), "see app/web/api/openapi/paths.py"
+    assert described == routes(settings), "see app/web/openapi/paths.py"
 
 
 def test_it_is_served_as_json_small_and_asked_for_anew(app: App) -> None:

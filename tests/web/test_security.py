@@ -207,7 +207,7 @@ def test_every_answer_forbids_inline_code_sniffing_and_framing(client: FlaskClie
     def breaks() -> str:
         raise ZeroDivisionError("/home/somebody/secret.py")
 
-    client.application.view_functions["pages.batch"] = breaks
+    client.application.view_functions["batch.index"] = breaks
     added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "x.png")}).get_json()
     others = [
         ("GET", added["images"][0]["url"], "a picture"),
@@ -233,8 +233,8 @@ def test_an_error_nobody_foresaw_tells_a_stranger_nothing(client: FlaskClient) -
     def breaks() -> str:
         raise ZeroDivisionError("/home/somebody/secret.py")
 
-    client.application.view_functions["pages.batch"] = breaks
-    client.application.view_functions["api.list_models"] = breaks
+    client.application.view_functions["batch.index"] = breaks
+    client.application.view_functions["api.models.list_models"] = breaks
     for path in ("/batch", "/api/models"):
         answer = client.get(path)
         assert answer.status_code == 500

@@ -8,6 +8,7 @@ from flask import Blueprint, jsonify, request
 import database
 from app.domain import MAX_BATCH_NAME_LENGTH, BatchStatus, Record, Status
 from app.errors import Conflict, InvalidRequest, StoreLost, TryLater
+from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds
 from app.web.i18n.language import translate
 from app.web.params import int_arg, parse_ids
@@ -19,29 +20,26 @@ from app.web.serializers import (
     log_json,
     picture_url,
     record_json,
-    spec_json,
     success,
-    yuan,
 )
 from app.web.services import connection, services
 from app.web.submit import RowErrors, asked_key, check_keys, submit_rows
-from app.web.views.fragments import etag_matches, with_etag
 
-api = Blueprint("api", __name__, url_prefix="/api")
+bp = Blueprint("batches", __name__)
 _LONGEST_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
 MOST_FOLLOWED = 300  # batches per request
 
 
-@api.errorhandler(RowErrors)
+@bp.errorhandler(RowErrors)
 def bad_rows(error: RowErrors) -> Answer:
     """400 with every error by row and field."""
     problems = [{"row": row, "field": p.field, "error": translate(p.message)} for row, p in error.problems]
     return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
 
 
-@api.post("/batch-generate")
+@bp.post("/batch-generate")
 def batch_generate() -> Answer:
     """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
     row = json_body()
@@ -93,7 +91,7 @@ def _failed_json(record: Record) -> dict[str, Any]:
     return {"record_id": record.id, "status": record.status, "error": translate(record.error or "已取消")}
 
 
-@api.post("/batches")
+@bp.post("/batches")
 def create_batch() -> Answer:
     """Queue rows, all or none."""
     body = json_body()
@@ -108,7 +106,7 @@ def create_batch() -> Answer:
     return success({"batch_id": batch_id, "records": ids}, 202)
 
 
-@api.get("/batches")
+@bp.get("/batches")
 def list_batches() -> Any:
     """A page of batches, newest first."""
     db, source = connection(), request.args.get("source") or None
@@ -125,7 +123,7 @@ def list_batches() -> Any:
     return with_etag(answer, tag)
 
 
-@api.get("/batches/changed")
+@bp.get("/batches/changed")
 def list_changed_records() -> Any:
     """Records of many batches (``?ids=``, comma-separated) that changed after ``?since=``."""
     db, since = connection(), int_arg("since")
@@ -142,7 +140,7 @@ def list_changed_records() -> Any:
     return with_etag(answer, f"{since}-{version}")
 
 
-@api.get("/batches/<batch_id>")
+@bp.get("/batches/<batch_id>")
 def get_batch(batch_id: str) -> Any:
     """A batch, and its records and log lines that changed after ``?since=``."""
     db = connection()
@@ -166,7 +164,7 @@ def get_batch(batch_id: str) -> Any:
     return with_etag(response, f"{since}-{batch.version}")
 
 
-@api.post("/batches/<batch_id>/pause")
+@bp.post("/batches/<batch_id>/pause")
 def pause_batch(batch_id: str) -> Answer:
     """Pause a batch: no further records are submitted."""
     database.get_batch(connection(), batch_id)
@@ -174,7 +172,7 @@ def pause_batch(batch_id: str) -> Answer:
     return _batch_answer(batch_id)
 
 
-@api.post("/batches/<batch_id>/resume")
+@bp.post("/batches/<batch_id>/resume")
 def resume_batch(batch_id: str) -> Answer:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
@@ -192,20 +190,20 @@ def _check_resumable(batch_id: str) -> None:
     database.check_affordable(connection(), batch_id, spec=here.spec, budget=here.settings.budget)
 
 
-@api.post("/batches/<batch_id>/cancel")
+@bp.post("/batches/<batch_id>/cancel")
 def cancel_batch(batch_id: str) -> Answer:
     """Cancel records not submitted yet; ``uncancel`` takes the returned ``undo`` and ``was_paused``."""
     database.get_batch(connection(), batch_id)
     return _cancelled_answer(batch_id, database.cancel_batch(connection(), batch_id))
 
 
-@api.post("/records/<int:record_id>/cancel")
+@bp.post("/records/<int:record_id>/cancel")
 def cancel_record(record_id: int) -> Answer:
     """Cancel one record not submitted yet; the rest of its batch continues."""
     return _cancelled_answer(*database.cancel_record(connection(), record_id))
 
 
-@api.post("/batches/<batch_id>/uncancel")
+@bp.post("/batches/<batch_id>/uncancel")
 def uncancel_batch(batch_id: str) -> Answer:
     """Requeue cancelled records: all, or those named in ``records``."""
     body = json_body("records", "paused") if request.get_data() else {}
@@ -218,7 +216,7 @@ def uncancel_batch(batch_id: str) -> Answer:
     return _batch_answer(batch_id, records=number)
 
 
-@api.post("/batches/<batch_id>/retry")
+@bp.post("/batches/<batch_id>/retry")
 def retry_batch(batch_id: str) -> Answer:
     """Retry failed records that were not charged; others only when named in ``records``."""
     body = json_body("records", "request_id") if request.get_data() else {}
@@ -236,11 +234,3 @@ def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Answer:
 def _batch_answer(batch_id: str, **fields: Any) -> Answer:
     services().worker.wake.notify()
     return success({"batch": batch_json(database.get_batch(connection(), batch_id)), **fields})
-
-
-@api.get("/models")
-def list_models() -> Answer:
-    """The image model in use and what it supports."""
-    settings = services().settings
-    model = spec_json(services().spec) | {"ready": not settings.missing_keys}
-    return success({"model": model, "models": [model], "budget": yuan(settings.budget)})

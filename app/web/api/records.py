@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from flask import request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
@@ -16,7 +16,6 @@ from app.config import Settings
 from app.domain import Record, Size
 from app.errors import InvalidRequest, NotFound
 from app.images import store
-from app.web.api.batches import api
 from app.web.downloads import attached, begun, workbook
 from app.web.filters import page_bounds, parse_filter, parse_selection, selection_from_request
 from app.web.i18n.language import translate, translator
@@ -25,8 +24,10 @@ from app.web.serializers import Answer, json_body, record_json, success
 from app.web.services import connection, services
 from app.web.zip_stream import stream_archive
 
+bp = Blueprint("records", __name__)
 
-@api.get("/records")
+
+@bp.get("/records")
 def list_records() -> Answer:
     """A page of records; queued and running ones only when ``status`` names them."""
     limit, offset = page_bounds()
@@ -34,8 +35,8 @@ def list_records() -> Answer:
     return success({"records": [record_json(record) for record in found], "total": total})
 
 
-@api.get("/records/kinds")
-def count_record_kinds() -> Answer:
+@bp.get("/records/kinds")
+def count_facets() -> Answer:
     """The filter values with their record counts, and the progress of the prompt index."""
     db = connection()
     trash = parse_filter(request.args).trash
@@ -44,7 +45,7 @@ def count_record_kinds() -> Answer:
     return success({"kinds": kinds, "index": {"done": done, "total": total}})
 
 
-@api.get("/records/ids")
+@bp.get("/records/ids")
 def list_record_ids() -> Response:
     """The ids of all records that match the filter, in its order, streamed."""
     wanted = parse_filter(request.args)
@@ -60,20 +61,20 @@ def _ids_json(settings: Settings, wanted: database.RecordFilter) -> Iterator[str
         yield f'{"" if total else lead}], "total": {total}}}\n'
 
 
-@api.get("/records/<int:record_id>")
+@bp.get("/records/<int:record_id>")
 def get_record(record_id: int) -> Answer:
     """One record."""
     return success({"record": record_json(database.get_record(connection(), record_id))})
 
 
-@api.get("/records/<int:record_id>/neighbours")
-def list_record_neighbours(record_id: int) -> Answer:
+@bp.get("/records/<int:record_id>/neighbours")
+def list_neighbours(record_id: int) -> Answer:
     """The records before and after this one in the order of the filter, across pages."""
     before, after = database.list_neighbours(connection(), parse_filter(request.args), record_id)
     return success({"previous": _json_or_none(before), "next": _json_or_none(after)})
 
 
-@api.delete("/records/<int:record_id>")
+@bp.delete("/records/<int:record_id>")
 def delete_record(record_id: int) -> Answer:
     """Move a record to the trash, for 30 days."""
     if not database.delete_records(connection(), [record_id]):
@@ -81,14 +82,14 @@ def delete_record(record_id: int) -> Answer:
     return success({"deleted": 1})
 
 
-@api.post("/records/delete")
+@bp.post("/records/delete")
 def delete_records() -> Answer:
     """Move ``ids``, or all matches of ``filter``, to the trash; ``undo`` restores exactly these."""
     deleted, undo = database.delete_with_undo(connection(), parse_selection(json_body("ids", "filter")))
     return success({"deleted": deleted, "undo": undo})
 
 
-@api.post("/records/restore")
+@bp.post("/records/restore")
 def restore_records() -> Answer:
     """Restore from the trash: ``ids``, all matches of ``filter``, or the deletion named by ``undo``."""
     body, db = json_body("ids", "filter", "undo"), connection()
@@ -103,7 +104,7 @@ def restore_records() -> Answer:
     return success({"restored": database.restore_records(db, chosen)})
 
 
-@api.post("/records/favourite")
+@bp.post("/records/favourite")
 def mark_favourite() -> Answer:
     """Set or clear the favourite flag of ``ids``, or of all matches of ``filter``."""
     body = json_body("ids", "filter", "favourite")
@@ -113,7 +114,7 @@ def mark_favourite() -> Answer:
     return success({"changed": database.mark_favourite(connection(), parse_selection(body), favourite)})
 
 
-@api.route("/records/archive.zip", methods=["GET", "POST"])
+@bp.route("/records/archive.zip", methods=["GET", "POST"])
 def archive_records() -> Response:
     """A ZIP of the pictures of ``ids=1,2``, or of all matches of the filter, and their parameters."""
     db, chosen = connection(), selection_from_request()
@@ -126,7 +127,7 @@ def archive_records() -> Response:
     return attached(response, translate("生成记录.zip"), "records.zip")
 
 
-@api.route("/records/export.xlsx", methods=["GET", "POST"])
+@bp.route("/records/export.xlsx", methods=["GET", "POST"])
 def export_records() -> Response:
     """``ids=1,2``, or all matches of the filter, as a workbook."""
     chosen = selection_from_request()
@@ -135,7 +136,7 @@ def export_records() -> Response:
     return workbook(file, translate("生成记录.xlsx"))
 
 
-@api.post("/records/find-by-file")
+@bp.post("/records/find-by-file")
 def find_record_by_file() -> Answer:
     """The record that a picture belongs to, even if renamed, and the parameters embedded in it."""
     file = request.files.get("file")

@@ -2,25 +2,26 @@
 
 from typing import Any
 
-from flask import request
+from flask import Blueprint, request
 
 import database
 from app.domain import MAX_FILENAME_LENGTH, LibraryImage, LibraryPage, ValidatedUpload
 from app.errors import InvalidRequest
 from app.images import store
-from app.web.api.batches import api
 from app.web.i18n.language import translate
 from app.web.params import bounded_int_arg, is_id
 from app.web.serializers import Answer, json_body, success
 from app.web.services import connection, services
+
+bp = Blueprint("samples", __name__)
 
 MAX_FILES = 50
 MOST_IMAGES = 100_000
 MOST_COUNTED = 200
 
 
-@api.get("/sample-images")
-def list_sample_images() -> Answer:
+@bp.get("/sample-images")
+def list_images() -> Answer:
     """The library, newest first; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
     limit = bounded_int_arg("limit", 1, MOST_IMAGES, MOST_IMAGES)
     offset = bounded_int_arg("offset", 0, MOST_IMAGES, 0)
@@ -29,14 +30,14 @@ def list_sample_images() -> Answer:
     )
 
 
-@api.post("/sample-images")
-def add_sample_images() -> Answer:
+@bp.post("/sample-images")
+def add_images() -> Answer:
     """Add uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``)."""
     uploads = [_picture_of_record()] if request.is_json else _uploaded_files()
     return _images_answer([services().library.add(upload) for upload in uploads])
 
 
-@api.post("/sample-images/uses")
+@bp.post("/sample-images/uses")
 def count_uses() -> Answer:
     """Count the records that use each image: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
     keys = json_body().get("keys")
@@ -47,8 +48,8 @@ def count_uses() -> Answer:
     return success({"uses": uses})
 
 
-@api.patch("/sample-images/<path:key>")
-def rename_sample_image(key: str) -> Answer:
+@bp.patch("/sample-images/<path:key>")
+def rename_image(key: str) -> Answer:
     """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
     filename = json_body().get("filename")
     base_name = (
@@ -61,15 +62,15 @@ def rename_sample_image(key: str) -> Answer:
     return _images_answer([services().library.rename(key, base_name)])
 
 
-@api.delete("/sample-images/<path:key>")
-def delete_sample_image(key: str) -> Answer:
+@bp.delete("/sample-images/<path:key>")
+def delete_image(key: str) -> Answer:
     """Delete an image; it can be restored."""
     services().library.delete(key)
     return success({"deleted": key})
 
 
-@api.post("/sample-images/<path:key>/restore")
-def restore_sample_image(key: str) -> Answer:
+@bp.post("/sample-images/<path:key>/restore")
+def restore_image(key: str) -> Answer:
     """Restore a deleted image."""
     return _images_answer([services().library.restore(key)])
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import Any
 
-from flask import request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
@@ -14,17 +14,18 @@ from app.errors import BucketError, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
-from app.web.api.batches import api
 from app.web.downloads import workbook
 from app.web.i18n.language import translate, translator
 from app.web.serializers import Answer, json_body, success
 from app.web.services import connection, services
 
+bp = Blueprint("spreadsheets", __name__)
+
 MOST_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 
 
-@api.post("/spreadsheet/import")
-def import_spreadsheet() -> Answer:
+@bp.post("/spreadsheet/import")
+def import_workbook() -> Answer:
     """Parse a file -> rows, corrections and errors by cell, and the matches of reference names."""
     file = request.files.get("file")
     if file is None:
@@ -66,15 +67,15 @@ class _BackupThumbnails:
             return b""
 
 
-@api.get("/spreadsheet/template.xlsx")
-def spreadsheet_template() -> Response:
+@bp.get("/spreadsheet/template.xlsx")
+def template() -> Response:
     """The blank template."""
     file = BytesIO(sheets.write_template(services().model.spec, translate=translator()))
     return workbook(file, translate("批量生成模板.xlsx"))
 
 
-@api.post("/spreadsheet/export")
-def export_spreadsheet() -> Response:
+@bp.post("/spreadsheet/export")
+def export_rows() -> Response:
     """Export the rows of the grid so that an import reproduces them exactly."""
     rows = json_body().get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -85,7 +86,7 @@ def export_spreadsheet() -> Response:
     return workbook(file, translate("批量生成.xlsx"))
 
 
-@api.get("/batches/<batch_id>/results.xlsx")
+@bp.get("/batches/<batch_id>/results.xlsx")
 def batch_results(batch_id: str) -> Response:
     """The submitted rows of a batch, in order, with the result of each."""
     db, output_dir = connection(), services().settings.output_dir

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
-from flask import request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
@@ -13,7 +13,6 @@ from app import sheets
 from app.config import Settings
 from app.domain.ledger import SpendTotals
 from app.errors import InvalidRequest
-from app.web.api.batches import api
 from app.web.date_range import DateRange, parse_date_range
 from app.web.downloads import attached, begun, workbook
 from app.web.i18n.language import Translate, translate, translator
@@ -23,8 +22,10 @@ from app.web.services import connection, services
 from app.web.submit import asked_key
 from app.web.usage_report import Usage, build_usage_report
 
+bp = Blueprint("usage", __name__)
 
-@api.get("/usage")
+
+@bp.get("/usage")
 def get_usage() -> Answer:
     """Spending in ``range``, or between ``from`` and ``to``."""
     span, here = parse_date_range(request.args), services()
@@ -32,39 +33,39 @@ def get_usage() -> Answer:
     return success({"usage": _usage_json(usage)})
 
 
-@api.get("/usage/export.xlsx")
-def export_ledger() -> Response:
+@bp.get("/usage/export.xlsx")
+def export_workbook() -> Response:
     """The charges of the range as a workbook, one line each, with totals."""
     span = parse_date_range(request.args)
     charges = database.list_charges(connection(), span.low, span.high)
     return workbook(sheets.write_ledger(charges, translate=translator()), _name(span, "xlsx"))
 
 
-@api.get("/usage/export.csv")
-def stream_ledger() -> Response:
+@bp.get("/usage/export.csv")
+def export_csv() -> Response:
     """The charges of the range as CSV, streamed."""
     span = parse_date_range(request.args)
     lines = _lines(services().settings, span, translator())
     return attached(Response(begun(lines), mimetype="text/csv"), _name(span, "csv"), "usage.csv")
 
 
-@api.post("/records/collect")
-def collect_records() -> Answer:
+@bp.post("/records/collect")
+def refetch_records() -> Answer:
     """Fetch the results of unresolved records again; submits nothing."""
     chosen = _chosen(json_body("ids", "all"))
     return _requeued_answer(database.refetch(connection(), chosen, spec=services().spec))
 
 
-@api.post("/records/retry")
-def order_records_again() -> Answer:
+@bp.post("/records/retry")
+def resubmit_records() -> Answer:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body("ids", "all", "request_id")
     key = asked_key(body)
     return _requeued_answer(database.resubmit(connection(), _chosen(body), spec=services().spec, key=key))
 
 
-@api.post("/records/drop")
-def drop_records() -> Answer:
+@bp.post("/records/drop")
+def write_off() -> Answer:
     """Write off unresolved charges; ``billed``: whether the provider's bill lists them."""
     body = json_body("ids", "all", "billed")
     billed = body.get("billed")
@@ -75,8 +76,8 @@ def drop_records() -> Answer:
     return success({"records": resolved.records, "amount": yuan(resolved.amount), "undo": resolved.undo})
 
 
-@api.post("/records/undrop")
-def undo_drop() -> Answer:
+@bp.post("/records/undrop")
+def undo_write_off() -> Answer:
     """Undo one write-off: its charges are unresolved again."""
     undo = json_body("undo").get("undo")
     if not is_id(undo):

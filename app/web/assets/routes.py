@@ -72,7 +72,6 @@ def init_assets(app: Flask) -> None:
     """Register the asset routes, and ``script_url`` and ``style_url`` for templates."""
     bundle = AssetBundle(Path(app.root_path) / "static")
     app.extensions[_KEY] = bundle
-    app.register_blueprint(assets)
 
     def template_urls() -> dict[str, Any]:
         def script_url(page: str) -> str:

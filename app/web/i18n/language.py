@@ -27,12 +27,11 @@ language = Blueprint("language", __name__)
 
 
 def init_i18n(app: Flask) -> None:
-    """Initialise the languages of the app, and the templates' ``_("…")`` and ``| told``."""
+    """Initialise the languages of the app, and the templates' ``_("…")`` and ``| translated``."""
     Babel(app, default_locale="zh", locale_selector=select_locale, configure_jinja=False)
     app.jinja_env.globals["_"] = gettext
-    app.jinja_env.filters["told"] = translate
+    app.jinja_env.filters["translated"] = translate
     app.context_processor(_for_templates)
-    app.register_blueprint(language)
     app.after_request(_vary_by_language)
 
 

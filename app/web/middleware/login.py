@@ -23,7 +23,7 @@ _FORGOTTEN_AFTER = 3600.0
 _MOST_REMEMBERED = 4096
 _KEY = "ai_image_generator_guesses"
 _SESSIONS = "ai_image_generator_sessions"  # session id -> expiry time
-login = Blueprint("login", __name__)
+bp = Blueprint("login", __name__)
 
 
 class LoginThrottle:
@@ -85,7 +85,6 @@ def init_login(app: Flask, *, password: str) -> None:
     app.extensions[_KEY] = LoginThrottle()
     app.extensions[_SESSIONS] = {}
     app.jinja_env.globals["has_password"] = bool(password)
-    app.register_blueprint(login)
 
 
 def is_logged_in() -> bool:
@@ -93,13 +92,13 @@ def is_logged_in() -> bool:
     return _sessions().get(session.get("id", ""), 0.0) > time.time()
 
 
-@login.get("/login")
+@bp.get("/login")
 def login_page() -> str:
     """The login form."""
     return render_template("login.html", problem="")
 
 
-@login.post("/login")
+@bp.post("/login")
 def log_in() -> tuple[str, int] | Response:
     """Check the password: log in, or show the form again with an error."""
     if not services().settings.access_password:
@@ -119,7 +118,7 @@ def log_in() -> tuple[str, int] | Response:
     return redirect(safe_redirect_target(request.args.get("next", "/")))
 
 
-@login.post("/logout")
+@bp.post("/logout")
 def log_out() -> Response:
     """Log out: the session ends, also for copies of its cookie."""
     if services().settings.access_password:

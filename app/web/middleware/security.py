@@ -7,13 +7,13 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.errors import Forbidden
 from app.web.middleware import login
-from app.web.services import services
+from app.web.services import services, services_of
 from app.web.urls import safe_urlsplit
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OPEN_ENDPOINTS = (
-    *("login.login_page", "login.log_in", "login.log_out", "static", "health.healthz", "language.choose"),
-    *("assets.script", "assets.late_script", "assets.style", "pages.favicon"),
+    *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "language.choose"),
+    *("assets.script", "assets.late_script", "assets.style", "media.favicon"),
 )
 _HEADERS = {
     "Content-Security-Policy": (
@@ -28,13 +28,13 @@ _HEADERS = {
 }
 
 
-def init_security(app: Flask, *, password: str) -> None:
+def init_security(app: Flask) -> None:
     """Install the checks before every request and the headers of every response."""
     app.before_request(_check_host)
     app.before_request(_check_origin)
     app.before_request(_require_login)
     app.after_request(_add_headers)
-    login.init_login(app, password=password)
+    login.init_login(app, password=services_of(app).settings.access_password)
 
 
 def lets_in() -> bool:

@@ -16,12 +16,12 @@ _WITHOUT_DATABASE = (
         "login.log_in",
         "login.log_out",
         "language.choose",
-        "health.healthz",
-        "live.status",
+        "health.index",
+        "status.index",
     ),
-    *("static", "assets.script", "assets.late_script", "assets.style", "pages.favicon"),
-    *("pages.batch", "pages.model", "pages.test_model_key", "api.list_models", "api.openapi"),
-    *("api.import_spreadsheet", "api.export_spreadsheet", "api.spreadsheet_template"),
+    *("static", "assets.script", "assets.late_script", "assets.style", "media.favicon"),
+    *("batch.index", "model.index", "model.test_key", "api.models.list_models", "api.openapi.get_document"),
+    *("api.spreadsheets.import_workbook", "api.spreadsheets.export_rows", "api.spreadsheets.template"),
 )
 
 

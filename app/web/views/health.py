@@ -13,12 +13,12 @@ from app.web.serializers import Answer, failure, success
 from app.web.services import Services, services
 from app.worker.disk_space import DiskLow
 
-health = Blueprint("health", __name__)
+bp = Blueprint("health", __name__)
 _WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型密钥"}
 
 
-@health.get("/healthz")
-def healthz() -> Answer:
+@bp.get("/healthz")
+def index() -> Answer:
     """200 when all checks pass, else 503 with the failed ones."""
     here = services()
     store_problem = here.worker.store.problem()

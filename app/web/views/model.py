@@ -6,7 +6,7 @@ Shows which variables are set, never their values.
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import render_template
+from flask import Blueprint, render_template
 
 import generator
 from app import log
@@ -14,7 +14,8 @@ from app.config import Settings
 from app.domain import ModelSpec
 from app.errors import Conflict, ModelError, TryLater
 from app.web.services import services
-from app.web.views.create import pages
+
+bp = Blueprint("model", __name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +29,14 @@ class Choice:
     ready: bool
 
 
-@pages.get("/model")
-def model() -> str:
+@bp.get("/model")
+def index() -> str:
     """Every image model, the one in use first."""
     return _page()
 
 
-@pages.post("/model")
-def test_model_key() -> str:
+@bp.post("/model")
+def test_key() -> str:
     """Test the key in use, one test at a time -> the page with the result in one sentence."""
     here = services()
     if here.settings.missing_keys:

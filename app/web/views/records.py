@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from flask import make_response, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 import database
@@ -14,17 +14,15 @@ from app.errors import InvalidRequest
 from app.web.filter_chips import Chip, chips_for
 from app.web.filters import parse_filter
 from app.web.services import connection
-from app.web.views.create import pages
-from app.web.views.fragments import live
 
 FEWEST, MOST = 20, 200
 VIEWS = {"table": FEWEST, "grid": 60}  # -> default page size
 _FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "from", "to")
 _NAMES = (*_FILTERS, "sort", "trash", "view", "limit", "page", "record")
-_EXPORTS = {"archive": "api.archive_records", "export": "api.export_records"}
-_TRASH_DAYS = 30
+_EXPORTS = {"archive": "api.records.archive_records", "export": "api.records.export_records"}
 _MIN_UNINDEXED_SHOWN = 1_000  # fewer are indexed before a notice could be read
 _YEAR = 365 * 24 * 3600
+bp = Blueprint("records", __name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,30 +85,30 @@ class RecordsPage:
         return shown
 
 
-@pages.get("/records")
-def records() -> Response:
+@bp.get("/records")
+def index() -> Response:
     """The whole page."""
     found = _find()
-    return _answer(render_template("records.html", **_context(found)), found)
+    return _answer(render_template("records.html", found=found), found)
 
 
-@pages.get("/records/<int:record_id>")
-def record(record_id: int) -> Response:
+@bp.get("/records/<int:record_id>")
+def permalink(record_id: int) -> Response:
     """The permalink of one record."""
-    return redirect(url_for("pages.records", record=record_id))
+    return redirect(url_for("records.index", record=record_id))
 
 
-@live.get("/live/records")
-def found_records() -> Response:
+@bp.get("/live/records")
+def results() -> Response:
     """The results fragment; header X-Version is the version of the database it shows."""
     found = _find()
-    response = _answer(render_template("_records_found.html", **_context(found)), found)
+    response = _answer(render_template("_records_found.html", found=found), found)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Version"] = str(found.version)
     return response
 
 
-@live.get("/live/records/batches")
+@bp.get("/live/records/batches")
 def batch_choices() -> str:
     """The newest batches, as filter links."""
     asked = _query()
@@ -119,8 +117,8 @@ def batch_choices() -> str:
     return render_template("_records_batches.html", links=links)
 
 
-@pages.post("/records")
-def change_records() -> Response:
+@bp.post("/records")
+def change() -> Response:
     """The buttons of the list without JavaScript: delete, restore or export the selected records."""
     export = _EXPORTS.get(request.form.get("carry", ""))
     if export and (picked := _selected_ids()):
@@ -157,7 +155,7 @@ def _address(asked: Mapping[str, str], changes: Mapping[str, Any]) -> str:
     if set(changes) <= {"view", "record"}:
         base |= {"page": asked["page"]} if "page" in asked else {}
     merged: dict[str, Any] = {**base, **changes}
-    return url_for("pages.records", **{name: value for name, value in merged.items() if value})
+    return url_for("records.index", **{name: value for name, value in merged.items() if value})
 
 
 def _find() -> RecordsPage:
@@ -222,15 +220,3 @@ def _answer(html: str, found: RecordsPage) -> Response:
     if "view" in found.query:
         response.set_cookie("records_view", found.view, max_age=_YEAR, samesite="Lax", httponly=True)
     return response
-
-
-def _context(found: RecordsPage) -> dict[str, Any]:
-    """The context of the templates."""
-    return {"found": found}
-
-
-@pages.app_template_filter("days_left")
-def _days_left(deleted_at: str) -> int:
-    """Whole days until the record is purged from the trash."""
-    purged_at = datetime.fromisoformat(deleted_at).replace(tzinfo=UTC) + timedelta(days=_TRASH_DAYS)
-    return max((purged_at - datetime.now(UTC)).days, 0)

@@ -4,22 +4,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flask import redirect, render_template, request, send_file
+from flask import Blueprint, redirect, render_template, request, send_file
 from werkzeug.wrappers import Response
 
 import database
 from app.domain import LibraryPage
 from app.errors import BucketError, TryLater
 from app.web.services import connection, services
-from app.web.views.create import pages
 
 IMAGES_A_PAGE = 120
+bp = Blueprint("samples", __name__)
 _YEAR = 365 * 24 * 3600
 _REDIRECT_MAX_AGE_SECONDS = 1_800  # signed URLs are valid four times as long
 
 
-@pages.get("/samples")
-def samples() -> str:
+@bp.get("/samples")
+def index() -> str:
     """示例图: the newest images, or the matches of ``?search=``; ``?page=`` works without JavaScript."""
     number = max(1, request.args.get("page", 1, type=int))
     shown = _context((number - 1) * IMAGES_A_PAGE)
@@ -28,8 +28,8 @@ def samples() -> str:
     return render_template("samples.html", page=number, pages=last, copies=copies, **shown)
 
 
-@pages.get("/live/samples")
-def sample_list() -> str:
+@bp.get("/live/samples")
+def images() -> str:
     """The list fragment: matches of ``?search=`` from ``?offset=`` on, or the one image of ``?key=``."""
     key = request.args.get("key", "")
     if key:
@@ -37,14 +37,14 @@ def sample_list() -> str:
     return render_template("_samples.html", **_context(max(0, request.args.get("offset", 0, type=int))))
 
 
-@pages.get("/samples/files/<path:key>")
-def sample_file(key: str) -> Response:
+@bp.get("/samples/files/<path:key>")
+def file(key: str) -> Response:
     """A reference image; a redirect when it is in the bucket."""
     return _file_or_redirect(services().library.file(key), max_age=3600)
 
 
-@pages.get("/samples/thumbnails/<path:key>")
-def sample_thumbnail(key: str) -> Response:
+@bp.get("/samples/thumbnails/<path:key>")
+def thumbnail(key: str) -> Response:
     """The thumbnail of a reference image; a redirect when it is in the bucket."""
     return _file_or_redirect(services().library.thumbnail(key), max_age=_YEAR)
 

@@ -1,26 +1,25 @@
 """用量: spending and unresolved charges, as a whole page or as the fragment that is refreshed."""
 
-from flask import make_response, render_template, request
+from flask import Blueprint, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from app.errors import InvalidRequest
 from app.web.charts import causes_chart, money_chart, pictures_chart
 from app.web.date_range import RANGES, DateRange, parse_date_range
-from app.web.money import money
 from app.web.services import connection, services
 from app.web.usage_report import build_usage_report
-from app.web.views.create import pages
-from app.web.views.fragments import live
+
+bp = Blueprint("usage", __name__)
 
 
-@pages.get("/usage")
-def usage() -> str:
+@bp.get("/usage")
+def index() -> str:
     """The whole page, for ``?range=`` or ``?from=&to=``."""
     return _render("usage.html")
 
 
-@live.get("/live/usage")
-def usage_part() -> Response:
+@bp.get("/live/usage")
+def summary() -> Response:
     """The fragment that is refreshed."""
     response = make_response(_render("_usage.html"))
     response.headers["Cache-Control"] = "no-store"
@@ -39,7 +38,6 @@ def _render(template: str) -> str:
         ranges=RANGES,
         charts=[pictures_chart(span, found.spent), money_chart(span, found.spent)],
         causes=causes_chart(found.failures),
-        money=money,
     )
 
 

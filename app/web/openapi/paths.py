@@ -12,7 +12,11 @@ from app.domain import (
     RESOLUTIONS,
 )
 from app.web.api.batches import BATCHES_LISTED, SOURCES
-from app.web.api.openapi.schemas import (
+from app.web.api.samples import MAX_FILES, MOST_COUNTED, MOST_IMAGES
+from app.web.date_range import RANGES
+from app.web.downloads import XLSX
+from app.web.filters import LONGEST_TEXT, MOST_LISTED, MOST_PASSED
+from app.web.openapi.schemas import (
     COUNT,
     ID,
     NUMBER,
@@ -27,10 +31,6 @@ from app.web.api.openapi.schemas import (
     ref,
     success,
 )
-from app.web.api.samples import MAX_FILES, MOST_COUNTED, MOST_IMAGES
-from app.web.date_range import RANGES
-from app.web.downloads import XLSX
-from app.web.filters import LONGEST_TEXT, MOST_LISTED, MOST_PASSED
 from app.web.submit import KEY_HEADER, LONGEST_KEY
 
 Call = dict[str, Any]

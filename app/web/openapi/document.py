@@ -5,16 +5,16 @@ import json
 import re
 from typing import Any
 
-from flask import Response
+from flask import Blueprint, Response
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.web.api.batches import api
-from app.web.api.openapi.paths import CALLS
-from app.web.api.openapi.schemas import ID, SHAPES, TEXT, ref
+from app.web.etags import with_etag
 from app.web.i18n.language import translate
 from app.web.middleware.login import COOKIE
-from app.web.views.fragments import with_etag
+from app.web.openapi.paths import CALLS
+from app.web.openapi.schemas import ID, SHAPES, TEXT, ref
 
+bp = Blueprint("openapi", __name__)
 _ABOUT = (
     '凡是失败，都是 {"success": false, "error": "一句话"} 和相应的 4xx、5xx。'
     "设置了 ACCESS_PASSWORD 时，先以表单 POST /login（password），之后带着收到的 Cookie；POST /logout 退出。"
@@ -64,8 +64,8 @@ _DOCUMENT = document()
 _TAG = hashlib.sha256(json.dumps(_DOCUMENT).encode()).hexdigest()[:16]
 
 
-@api.get("/openapi.json")
-def openapi() -> AnyResponse:
+@bp.get("/openapi.json")
+def get_document() -> AnyResponse:
     """The document, in the language of the request."""
     text = json.dumps(_translated(_DOCUMENT), ensure_ascii=False, separators=(",", ":"))
     return with_etag(Response(text, mimetype="application/json"), _TAG)

@@ -1,0 +1,16 @@
+"""The API of image models."""
+
+from flask import Blueprint
+
+from app.web.serializers import Answer, spec_json, success, yuan
+from app.web.services import services
+
+bp = Blueprint("models", __name__)
+
+
+@bp.get("/models")
+def list_models() -> Answer:
+    """The image model in use and what it supports."""
+    settings = services().settings
+    model = spec_json(services().spec) | {"ready": not settings.missing_keys}
+    return success({"model": model, "models": [model], "budget": yuan(settings.budget)})

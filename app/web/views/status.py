@@ -1,0 +1,120 @@
+"""The server status of the top bar, in every page and as the fragment that pages poll."""
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+
+from flask import Blueprint, Flask, make_response, render_template
+from werkzeug.wrappers import Response
+
+import database
+from app.errors import StorageError
+from app.web.etags import etag_matches, with_etag
+from app.web.i18n.language import translate
+from app.web.middleware.store_state import unreadable
+from app.web.serializers import translated_spec
+from app.web.services import connection, services
+from app.web.usage_report import budget_left
+
+bp = Blueprint("status", __name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStatus:
+    """The top bar's state; money is CNY.
+
+    ``state`` is ready, demo, key_missing, paused, disk_low or store_lost. The last one makes no query; its
+    version is 0.
+    """
+
+    state: str
+    state_text: str
+    running: int = 0
+    queued: int = 0
+    done_share: float | None = None
+    budget_left: Decimal | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWork:
+    """Counts of unfinished work, as of one version of the database."""
+
+    version: int
+    running: int
+    queued: int
+    total: int
+    paused_reason: str
+
+
+def init_status_context(app: Flask) -> None:
+    """Add ``spec`` and ``server_status`` to the context of every template."""
+    app.context_processor(
+        lambda: {"spec": translated_spec(services().spec), "server_status": server_status()}
+    )
+
+
+@bp.get("/live/status")
+def index() -> Response:
+    """The top bar's state."""
+    tag = hashlib.sha256(repr(server_status()).encode()).hexdigest()[:16]
+    return with_etag(make_response("" if etag_matches(tag) else render_template("_status.html")), tag)
+
+
+def server_status() -> ServerStatus:
+    """The current status."""
+    lost = services().worker.store.problem()
+    try:
+        return _store_lost(lost) if lost else _current_status()
+    except StorageError as error:
+        return _store_lost(error.message)
+    except database.Error as error:
+        return _store_lost(unreadable(error))
+
+
+def _store_lost(sentence: str) -> ServerStatus:
+    return ServerStatus(state="store_lost", state_text=translate(sentence))
+
+
+def _current_status() -> ServerStatus:
+    work, db = _open_work(), connection()
+    state, text = _state(work.paused_reason)
+    return ServerStatus(
+        state=state,
+        state_text=translate(text),
+        running=work.running,
+        queued=work.queued,
+        done_share=1 - (work.running + work.queued) / work.total if work.total else None,
+        budget_left=budget_left(db, services().settings.budget),
+        version=work.version,
+    )
+
+
+def _open_work() -> OpenWork:
+    """Counted once per version and thread: many browsers poll, little changes."""
+    db, local = connection(), services().thread_local
+    seen: OpenWork | None = getattr(local, "work", None)
+    if seen is None or seen.version != database.last_version(db):
+        with database.read_transaction(db):
+            running, queued, total = database.count_open_work(db)
+            seen = local.work = OpenWork(
+                version=database.last_version(db),
+                running=running,
+                queued=queued,
+                total=total,
+                paused_reason=database.get_paused_reason(db),
+            )
+    return seen
+
+
+def _state(paused_reason: str) -> tuple[str, str]:
+    settings, label = services().settings, services().model.spec.label
+    if low := services().worker.disk.problem():
+        return "disk_low", low
+    if settings.missing_keys:
+        return "key_missing", f"还没有设置 {'、'.join(settings.missing_keys)}，请写进 .env 后重新启动"
+    if paused_reason:
+        return "paused", paused_reason
+    if settings.image_model == "demo":
+        return "demo", "演示模型：图片由本机画出，不花钱；设置密钥后换成真正的模型"
+    return "ready", f"{label} 已就绪"
