@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.config import Settings
-from tests.openapi_document import Document, Operation
 from app.web.openapi.document import document
+from tests.openapi_document import Document, Operation
 from web_app import create_app
 
 CALLS = [one for one in Document(document()).operations if one.path.startswith("/api/")]
