@@ -26,10 +26,10 @@ PNG = noise_image("PNG", size=(40, 30))
 # What somebody may see who has not given the password: a new route belongs here only on purpose.
 OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /healthz", "POST /language"}
 OPEN |= {"POST /logout", "GET /favicon.ico"}
-OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<spoken>/<page>.js", "<names>.css")}
-OPEN |= {"GET /assets/<version>/<spoken>/<page>/<path:module>"}
+OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<names>.css")}
+OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:module>"}
 FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/api.js"}
-FILLED |= {"version": "1", "spoken": "en", "page": "index", "module": "lightbox.js", "names": "tokens+base"}
+FILLED |= {"version": "1", "locale": "en", "page": "index", "module": "lightbox.js", "names": "tokens+base"}
 HOSTILE = (
     "<img src=x onerror=alert(1)>\"'><script>alert(1)</script></textarea><svg onload=x>"
     "{{7*7}}{% raw %}';DROP TABLE generation_records;--../../x%00=1+1"

@@ -1,7 +1,7 @@
 """Bundle modules into one script, so that a page needs a handful of requests instead of fifty.
 
-Text in, text out, without a build step: only comments and indentation are removed from the files in
-``static/js``. Each module becomes a function that is called once and returns its exports:
+Text in, text out, without a build step. Each module becomes a function that is called once and returns
+its exports:
 
     const $tsv = (() => { …; return { parseBlock, formatBlock }; })();
 
@@ -15,9 +15,6 @@ from posixpath import dirname, join, normpath
 
 _IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\.[^"]+)";\n', re.MULTILINE)
 _LAZY_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
-_NOT_NEEDED = re.compile(  # comments on their own lines, those after code, indentation, empty lines
-    r"^ *(?://.*|/\*\*[^*]*(?:\*[^*/][^*]*)*\*/)\n|(?<=[;{},(]) +// [^\"'`\n]*$|^ +|^\n", re.MULTILINE
-)
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 
 
@@ -38,39 +35,39 @@ class Bundler:
         The last entry may await lazy scripts. It runs unawaited, because those import from this script.
         """
         *first, last = entries
-        inside = self._page_modules([*first, last])
-        parts = [self._as_function(path, page) for path in inside if path != last]
-        names = ", ".join(_name(path) for path in inside if path != last)
-        run = f"(async () => {{\n{self._body(last, page)}}})();\n"
+        included = self._page_modules([*first, last])
+        parts = [self._as_function(path, page) for path in included if path != last]
+        names = ", ".join(_name(path) for path in included if path != last)
+        run = f"(async () => {{\n{self._body(last, page)}\n}})();\n"
         return "".join(parts) + run + f"export {{ {names} }};\n"
 
     def lazy_chunk(self, page: str, entries: Iterable[str], module: str) -> str:
         """The script of a lazily loaded module; exports what ``module`` exports."""
         shared = self._page_modules(list(entries))
-        inside = [path for path in self._with_imports([module]) if path not in shared]
-        needed = sorted({module, *(path for of in inside for path in self._imports(of))} - set(inside))
+        included = [path for path in self._with_imports([module]) if path not in shared]
+        needed = sorted({module, *(path for of in included for path in self._imports(of))} - set(included))
         head = f'import {{ {", ".join(map(_name, needed))} }} from "{self._address(page, "")}";\n'
-        parts = [self._as_function(path, page) for path in inside]
+        parts = [self._as_function(path, page) for path in included]
         exported = self._exports(module)
         tail = f"export const {{ {', '.join(exported)} }} = {_name(module)};\n"
         return (head if needed else "") + "".join(parts) + tail
 
-    def late_modules(self, entries: Iterable[str]) -> list[str]:
+    def lazy_modules(self, entries: Iterable[str]) -> list[str]:
         """The modules that a page with these entries may load lazily, directly or through lazy modules."""
         found: list[str] = []
-        waiting = list(entries)
-        while waiting:
-            for path in self._with_imports([waiting.pop()]):
-                new = [late for late in self._lazy_imports(path) if late not in found]
+        pending = list(entries)
+        while pending:
+            for path in self._with_imports([pending.pop()]):
+                new = [lazy for lazy in self._lazy_imports(path) if lazy not in found]
                 found += new
-                waiting += new
+                pending += new
         return sorted(found)
 
     def _page_modules(self, entries: list[str]) -> list[str]:
         """The modules of the page's script: entries, their imports, and imports shared by lazy modules."""
         own = self._with_imports(entries)
-        late = self.late_modules(entries)
-        modules = [path for module in late for path in self._with_imports([module])]
+        lazy = self.lazy_modules(entries)
+        modules = [path for module in lazy for path in self._with_imports([module])]
         shared = [path for path in dict.fromkeys(modules) if modules.count(path) > 1]
         return self._with_imports(shared + [path for path in own if path not in entries] + entries)
 
@@ -102,15 +99,15 @@ class Bundler:
         return f"const {_name(path)} = (() => {{\n{self._body(path, page)}return {{ {exports} }};\n}})();\n"
 
     def _body(self, path: str, page: str) -> str:
-        def take(found: re.Match[str]) -> str:
+        def import_to_const(found: re.Match[str]) -> str:
             names = found[1].replace(" as ", ": ")
             return f"const {{ {names} }} = {_name(_resolve(path, found[2]))};\n"
 
-        def load(found: re.Match[str]) -> str:
+        def lazy_import(found: re.Match[str]) -> str:
             return f'import("{self._address(page, _resolve(path, found[1]))}")'
 
-        text = _EXPORT.sub(r"\1 \2", _NOT_NEEDED.sub("", self._modules[path]))
-        return _LAZY_IMPORT.sub(load, _IMPORT.sub(take, text))
+        text = _EXPORT.sub(r"\1 \2", self._modules[path])
+        return _LAZY_IMPORT.sub(lazy_import, _IMPORT.sub(import_to_const, text))
 
 
 def _resolve(path: str, target: str) -> str:

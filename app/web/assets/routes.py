@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, url_for
+from rjsmin import jsmin
 
 from app.errors import NotFound
 from app.web.assets.bundler import Bundler
@@ -35,22 +36,25 @@ class AssetBundle:
         everything = repr((self._scripts, self._styles, language.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
         self._bundlers = {
-            spoken: Bundler(self._scripts, partial(self.address, spoken)) for spoken in language.LOCALES
+            locale: Bundler(self._scripts, partial(self.address, locale)) for locale in language.LOCALES
         }
         self._bundles: dict[tuple[str, str, str], str] = {}
 
-    def script(self, spoken: str, page: str, late: str = "") -> str:
+    def script(self, locale: str, page: str, module: str = "") -> str:
         """The script of a page, or of a module it loads lazily, in a language. Raises NotFound."""
-        if (spoken, page, late) not in self._bundles:
-            text = self._build(spoken, page, late)
-            self._bundles[spoken, page, late] = language.script_in_english(text) if spoken == "en" else text
-        return self._bundles[spoken, page, late]
+        key = (locale, page, module)
+        if key not in self._bundles:
+            text = self._build(locale, page, module)
+            self._bundles[key] = jsmin(language.script_in_english(text) if locale == "en" else text)
+        return self._bundles[key]
 
-    def address(self, spoken: str, page: str, late: str = "") -> str:
+    def address(self, locale: str, page: str, module: str = "") -> str:
         """The URL of a script."""
-        if late:
-            return url_for("assets.late_script", version=self.version, spoken=spoken, page=page, module=late)
-        return url_for("assets.script", version=self.version, spoken=spoken, page=page)
+        if module:
+            return url_for(
+                "assets.lazy_script", version=self.version, locale=locale, page=page, module=module
+            )
+        return url_for("assets.script", version=self.version, locale=locale, page=page)
 
     def style(self, names: list[str]) -> str:
         """The style sheets, concatenated. Raises NotFound."""
@@ -58,14 +62,14 @@ class AssetBundle:
             raise NotFound("没有这个样式，请刷新页面")
         return "\n".join(_NOT_NEEDED.sub("", self._styles[name]) for name in names)
 
-    def _build(self, spoken: str, page: str, late: str) -> str:
-        bundler = self._bundlers.get(spoken)
+    def _build(self, locale: str, page: str, module: str) -> str:
+        bundler = self._bundlers.get(locale)
         entries = ["frame.js"] if page == "frame" else ["frame.js", f"pages/{page}.js"]
         if bundler is None or not set(entries) <= set(self._scripts):
             raise NotFound("没有这个脚本，请刷新页面")
-        if late and late not in bundler.late_modules(entries):
+        if module and module not in bundler.lazy_modules(entries):
             raise NotFound("没有这个脚本，请刷新页面")
-        return bundler.lazy_chunk(page, entries, late) if late else bundler.page(page, entries)
+        return bundler.lazy_chunk(page, entries, module) if module else bundler.page(page, entries)
 
 
 def init_assets(app: Flask) -> None:
@@ -85,18 +89,18 @@ def init_assets(app: Flask) -> None:
     app.context_processor(template_urls)
 
 
-@assets.get("/<version>/<spoken>/<page>.js")
-def script(version: str, spoken: str, page: str) -> Response:
+@assets.get("/<version>/<locale>/<page>.js")
+def script(version: str, locale: str, page: str) -> Response:
     """The script of a page."""
-    return _answer(_bundle().script(spoken, page), "text/javascript", version)
+    return _answer(_bundle().script(locale, page), "text/javascript", version)
 
 
-@assets.get("/<version>/<spoken>/<page>/<path:module>")
-def late_script(version: str, spoken: str, page: str, module: str) -> Response:
+@assets.get("/<version>/<locale>/<page>/<path:module>")
+def lazy_script(version: str, locale: str, page: str, module: str) -> Response:
     """A lazily loaded script; NotFound for another version, whose shared modules would run twice."""
     if version != _bundle().version:
         raise NotFound("程序更新过，这一页是旧的，请刷新页面")
-    return _answer(_bundle().script(spoken, page, module), "text/javascript", version)
+    return _answer(_bundle().script(locale, page, module), "text/javascript", version)
 
 
 @assets.get("/<version>/<names>.css")
