@@ -167,10 +167,10 @@ def main() -> int:
         log.init_logging(_log_file(settings))
         serve(settings, open_browser=opens)
     except listener.PortTaken as taken:
-        print_user(taken.message)
+        print_user(str(taken))
         return 0 if opens and _open_running_instance(taken) else 1
     except AppError as error:
-        print_user(error.message)
+        print_user(str(error))
         return 2
     except OSError as error:
         print_user(f"启动不了（{error}），请检查磁盘、权限和端口，再启动一次")

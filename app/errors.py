@@ -1,4 +1,4 @@
-"""The exception tree. Each error carries one Chinese sentence for the user.
+"""Sentences for people, and the exception tree: each error carries one sentence.
 
     AppError                     .message: what happened and what to do
     ├── SettingError             .variable: invalid setting; startup is aborted
@@ -20,38 +20,111 @@
 Knows nothing of HTTP and imports no other module of the project.
 """
 
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, TypeAlias, Union
+
+Value: TypeAlias = Union[str, int, float, "Message", tuple["Value", ...]]
+PLACEHOLDER = re.compile(r"\{(\w+)(?::([^{}|]*)\|([^{}|]*))?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One sentence: ``id`` is Chinese with ``{name}`` placeholders, and the key of its translations.
+
+    A value is a string or a number, shown unchanged, a message, or a tuple of those: a list.
+    """
+
+    id: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.render(str, "、")
+
+    def __bool__(self) -> bool:
+        return bool(self.id)
+
+    def render(self, translate: Callable[[str], str], separator: str) -> str:
+        """The sentence in the language of ``translate``, which maps an id; lists are joined by ``separator``.
+
+        A translation may select a plural, ``{n:picture|pictures}``. Placeholders without a value stay.
+        """
+
+        def text_of(value: Value) -> str:
+            if isinstance(value, tuple):
+                return separator.join(text_of(part) for part in value)
+            return value.render(translate, separator) if isinstance(value, Message) else str(value)
+
+        def fill(found: re.Match[str]) -> str:
+            name, one, many = found.groups()
+            if name not in self.values:
+                return found[0]
+            text = text_of(self.values[name])
+            return text if one is None else one if text == "1" else many
+
+        text = PLACEHOLDER.sub(fill, translate(self.id))
+        return text.encode("utf-8", "replace").decode()  # a service may return a lone surrogate
+
+    def to_json(self) -> str:
+        """The message as JSON text, for storing."""
+        return json.dumps(self, default=lambda message: {"id": message.id, "values": {**message.values}})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Message":
+        """The message that ``to_json`` has written."""
+        return _message_from(json.loads(text))
+
+
+def message(text: str, /, **values: Value) -> Message:
+    """A message outside of an error: a line of a log, a note, a label."""
+    return Message(text, values)
+
+
+def _message_from(fields: Any) -> Message:
+    return Message(fields["id"], {name: _value_from(value) for name, value in fields["values"].items()})
+
+
+def _value_from(value: Any) -> Value:
+    if isinstance(value, list):
+        return tuple(map(_value_from, value))
+    return _message_from(value) if isinstance(value, dict) else value
 
 
 class AppError(Exception):
-    """Base class; ``message`` is one Chinese sentence that says what to do."""
+    """Base class; ``message`` is one sentence that says what happened and what to do."""
 
-    def __init__(self, message: str) -> None:
-        self.message = message.encode("utf-8", "replace").decode()  # a service may return a lone surrogate
-        super().__init__(self.message)
+    def __init__(self, text: str | Message, /, **values: Value) -> None:
+        self.message = text if isinstance(text, Message) else Message(text, values)
+        super().__init__(str(self.message))
 
 
 class SettingError(AppError):
     """Invalid setting; ``variable`` is its name, which also starts the message."""
 
-    def __init__(self, variable: str, message: str) -> None:
-        super().__init__(f"{variable}：{message}")
+    def __init__(self, variable: str, text: str | Message, /, **values: Value) -> None:
+        problem = text if isinstance(text, Message) else Message(text, values)
+        super().__init__("{variable}：{problem}", variable=variable, problem=problem)
         self.variable = variable
 
 
 class InvalidRequest(AppError):
     """Invalid field of a request; ``field`` is its name in the API."""
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, field: str, text: str | Message, /, **values: Value) -> None:
+        super().__init__(text, **values)
         self.field = field
 
 
 class SpreadsheetError(AppError):
     """A workbook cannot be read; ``row`` and ``column`` give the place, None if there is none."""
 
-    def __init__(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, text: str | Message, /, *, row: int | None = None, column: str | None = None, **values: Value
+    ) -> None:
+        super().__init__(text, **values)
         self.row = row
         self.column = column
 
@@ -79,8 +152,8 @@ class KeyReused(AppError):
 class TryLater(AppError):
     """Temporarily not possible; ``retry_after`` is in seconds, 0 if unknown."""
 
-    def __init__(self, message: str, *, retry_after: int = 0) -> None:
-        super().__init__(message)
+    def __init__(self, text: str | Message, /, *, retry_after: int = 0, **values: Value) -> None:
+        super().__init__(text, **values)
         self.retry_after = retry_after
 
 
@@ -125,7 +198,8 @@ class ModelError(AppError):
 
     def __init__(
         self,
-        message: str,
+        text: str | Message,
+        /,
         *,
         cause: str,
         billed: Billed,
@@ -134,8 +208,9 @@ class ModelError(AppError):
         pauses_batch: bool = False,
         task_valid: bool = False,
         gone: bool = False,
+        **values: Value,
     ) -> None:
-        super().__init__(message)
+        super().__init__(text, **values)
         self.cause = cause
         self.billed = billed
         self.retryable = retryable
@@ -164,6 +239,6 @@ class StoreDamaged(StoreLost):
 class BucketError(StorageError):
     """OSS returned an error. ``transient``: a retry may succeed; otherwise a setting must be changed."""
 
-    def __init__(self, message: str, *, transient: bool) -> None:
-        super().__init__(message)
+    def __init__(self, text: str | Message, /, *, transient: bool, **values: Value) -> None:
+        super().__init__(text, **values)
         self.transient = transient

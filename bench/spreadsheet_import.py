@@ -39,7 +39,7 @@ start = time.perf_counter()
 try:
     answer = f"{len(read_workbook(content, 'a.xlsx').rows)} rows"
 except AppError as refusal:
-    answer = refusal.message
+    answer = str(refusal)
 took = time.perf_counter() - start
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(json.dumps([took, int(peak.split()[1]) / 1024, answer]))

@@ -90,7 +90,7 @@ def _in_node(node: ast.AST, file: str, *, is_said: bool = False) -> Iterator[Fou
     if isinstance(node, ast.JoinedStr):
         yield from _in_joined(node, file)
     elif isinstance(node, ast.Constant):
-        if isinstance(node.value, str) and HAN.search(node.value):
+        if isinstance(node.value, str) and _is_sentence(node.value):
             yield Found(node.value, file, node.lineno, is_said)
     elif _name_of(node) in (STAYS_CHINESE.get(file) or ()) or _is_no_word(node):
         return
@@ -113,6 +113,11 @@ def _in_joined(node: ast.JoinedStr, file: str) -> Iterator[Found]:
             yield from _in_node(part.value, file)
     if CHINESE.search(text):
         yield Found(text, file, node.lineno, is_said=False)
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether it has Chinese letters, or placeholders between Chinese punctuation."""
+    return bool(HAN.search(text) or (CHINESE.search(text) and GAP.search(text)))
 
 
 def _name_of(node: ast.AST) -> str:

@@ -358,7 +358,7 @@ def _requeue(
             "id": record.id,
             "keeps_ticket": error is None or error.task_valid,
             "not_before": not_before,
-            "error": error.message if error else "",
+            "error": str(error) if error else "",
             "cause": error.cause if error else "",
             "retried": bool(error and not error.throttled),
             "throttled": bool(error and error.throttled),
@@ -385,7 +385,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
         {
             "id": record.id,
             "status": status,
-            "error": error.message,
+            "error": str(error),
             "cause": error.cause,
             "keeps_ticket": error.task_valid,
         },
@@ -395,7 +395,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
     text = f"{place}：结果未知，{why}" if status is Status.UNKNOWN else f"{place}：失败，{why}"
     add_log(db, record.batch_id, "error", text, record.id)
     if error.pauses_batch and record.batch_id:
-        pause_in_transaction(db, record.batch_id, error.message, stops_collecting=True)
+        pause_in_transaction(db, record.batch_id, str(error), stops_collecting=True)
     finish_if_done(db, record.batch_id)
 
 

@@ -103,7 +103,7 @@ class StoreGuard:
     def report(self, error: BaseException) -> None:
         """Record a query's error; when it means damage, submissions are blocked from then on."""
         if isinstance(error, StoreDamaged):
-            self._damage = self._damage or error.message
+            self._damage = self._damage or str(error)
         elif is_damage(error):
             self._damage = self._damage or damage_text(self._path, str(error))
 

@@ -94,7 +94,7 @@ class BucketLibrary:
     @property
     def trouble(self) -> str:
         """Why the last refresh failed; empty if it succeeded."""
-        return self._trouble.message if self._trouble else ""
+        return str(self._trouble or "")
 
     def catalogue(self) -> Catalogue:
         """The cached list. Without one, waits at most 1.5 s, then raises BucketError or TryLater."""

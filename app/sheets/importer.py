@@ -299,15 +299,13 @@ def _read_fields(
     for complaint in complaints:
         if complaint.field not in bad:
             bad.add(complaint.field)
-            found.problems.append(problem(number, complaint.field, asked[complaint.field], complaint.message))
+            found.problems.append(problem(number, complaint.field, asked[complaint.field], str(complaint)))
     if request is None:
         good = {name: text for name, text in asked.items() if name not in bad}
         request = ImageRequest.parse({"prompt": "·", **good})
     if spec and not bad & {"aspect_ratio", "resolution"}:
         for refusal in spec.validate(request):
-            found.problems.append(
-                problem(number, refusal.field, asked["resolution"] or "2K", refusal.message)
-            )
+            found.problems.append(problem(number, refusal.field, asked["resolution"] or "2K", str(refusal)))
     return {name: texts[name] if name in bad else getattr(request, name) for name in _ASKED}
 
 

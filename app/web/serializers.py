@@ -198,7 +198,7 @@ def success(fields: Mapping[str, Any] | None = None, status: int = 200) -> Answe
     return jsonify({"success": True, **(fields or {})}), status
 
 
-def failure(sentence: str, status: int, **fields: Any) -> Answer:
+def failure(sentence: str | errors.Message, status: int, **fields: Any) -> Answer:
     """``{"success": false, "error": sentence, …}``; newlines become spaces."""
     line = " ".join(translate(sentence).splitlines())
     return jsonify({"success": False, "error": line, **fields}), status
@@ -226,7 +226,7 @@ def _on_http_error(error: HTTPException) -> Any:
     return answer
 
 
-def _error_response(sentence: str, status: int, **fields: Any) -> Any:
+def _error_response(sentence: str | errors.Message, status: int, **fields: Any) -> Any:
     if _wants_json():
         return failure(sentence, status, **fields)
     if request.path.startswith("/live/") or isinstance(request.routing_exception, BadHost):

@@ -43,7 +43,7 @@ class DiskSpace:
         try:
             self.require(under_way)
         except DiskLow as low:
-            return low.message
+            return str(low)
         return ""
 
     def require(self, under_way: int) -> None:

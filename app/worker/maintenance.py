@@ -122,7 +122,7 @@ class Maintenance:
         except BucketError as trouble:
             wait = min(5.0 * 2.0 ** min(copy.tries, 10), _MAX_COPY_DELAY)
             not_before = time.time() + (wait if trouble.transient else _MAX_COPY_DELAY)
-            database.retry_output_copy(db, copy.record_id, error=trouble.message, not_before=not_before)
+            database.retry_output_copy(db, copy.record_id, error=str(trouble), not_before=not_before)
             return False
         database.finish_output_copy(db, copy.record_id, key=key)
         return True

@@ -63,7 +63,7 @@ class RecordLedger:
             try:
                 database.save_task_id(self.db, self.record, task_id)
             except StoreLost as lost:
-                return lost.message
+                return str(lost)
             return ""
 
         if why := self.insist(keep):
@@ -81,7 +81,7 @@ def insist(write: Callable[[], _T], refusal: log.Condition, *, stops: Callable[[
         try:
             written = write()
         except StorageError as error:
-            refusal.begin(error.message)
+            refusal.begin(str(error))
             if stops(1.0):
                 raise
         else:

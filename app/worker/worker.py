@@ -189,7 +189,7 @@ class Worker:
             log.record_event("claim_lost", record)
         except (database.BudgetReached, DiskLow) as error:
             self._requeue(db, record)
-            self._pause_batch(db, record, error.message)
+            self._pause_batch(db, record, str(error))
         except InvalidRequest as error:
             self._fail(db, record, ModelError(error.message, cause="request", billed=Billed.NO))
         except BucketError as error:
@@ -264,7 +264,7 @@ class Worker:
                         embed=text,
                     )
             except StorageError as error:
-                self._pause_batch(db, record, error.message, stops_collecting=True)
+                self._pause_batch(db, record, str(error), stops_collecting=True)
                 if self._aborting.is_set() or time.monotonic() > deadline:
                     raise not_kept(error) from error
             self._aborting.wait(2.0)
@@ -278,7 +278,7 @@ class Worker:
         nothing_lost = error.billed is Billed.NO or error.task_valid
         if wait is None and nothing_lost and (error.pauses_batch or error.cause in ("network", "storage")):
             self._requeue(db, record, error, wait=BLOCKED_RETRY_SECONDS)
-            self._pause_batch(db, record, error.message, stops_collecting=True)
+            self._pause_batch(db, record, str(error), stops_collecting=True)
         elif wait is None:
             self._fail(db, record, generator.when_given_up(error))
         else:
@@ -439,7 +439,7 @@ class Worker:
                 self._refusal.end()
             return done
         except WriteRefused as error:
-            self._refusal.begin(error.message)
+            self._refusal.begin(str(error))
             self._aborting.wait(1.0)
             return False
         except Exception as error:

@@ -109,7 +109,7 @@ def test_writers_wait_for_a_locked_file_concurrently(
                 with database.transaction(mine):
                     pass
             except WriteRefused as error:
-                refused.append(error.message)
+                refused.append(str(error))
 
     threads = [threading.Thread(target=write) for _ in range(10)]
     with locked(settings.database_path):

@@ -258,7 +258,7 @@ def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
     with pytest.raises(StoreLost):  # it stops once the picture is there
         studio.step()
     assert not away.path.exists()
-    assert f"ticket={studio.service.orders[0].task_id}" in caplog.text
+    assert f"task_id={studio.service.orders[0].task_id}" in caplog.text
     kept = images_store.read_parameters(studio.settings.output_dir / studio.files()[0])
     assert kept is not None
     assert f"Record: {ids[0]}" in kept
@@ -307,7 +307,7 @@ def test_a_damaged_file_stops_the_start_with_a_sentence_naming_the_backups(
         path.with_name(f"{path.name}.backup-2026110{day}-120000").touch()
     with pytest.raises(StoreDamaged) as raised:
         database.open_database(path)
-    told = raised.value.message
+    told = str(raised.value)
     assert "\n" not in told
     assert all(word in told for word in ("backup-20261104", "backup-20261102", "app.cli rebuild"))
     assert "backup-20261101" not in told

@@ -155,7 +155,7 @@ def test_a_task_id_that_is_no_text_makes_the_result_unknown_and_stands_in_the_lo
 
 
 def test_no_sentence_of_an_error_holds_half_a_character() -> None:
-    assert ModelError("words \ud83d", cause="service", billed=Billed.NO).message == "words ?"
+    assert str(ModelError("words \ud83d", cause="service", billed=Billed.NO)) == "words ?"
 
 
 LOST_ON_THE_WAY: tuple[dict[str, Any], ...] = (

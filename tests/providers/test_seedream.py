@@ -52,7 +52,7 @@ def card_of(model_id: str, **more: object) -> Seedream:
 def failure(call: Callable[[], object]) -> ModelError:
     with pytest.raises(ModelError) as caught:
         call()
-    assert KEY not in caught.value.message
+    assert KEY not in str(caught.value)
     return caught.value
 
 
@@ -178,13 +178,13 @@ def test_a_price_of_ones_own_wins() -> None:
 
 
 def test_pro_offers_no_4k() -> None:
-    assert "可选：1K、2K" in card_of(IDS["5-0-pro"]).spec.validate(replace(FOX, resolution="4K"))[0].message
+    assert "可选：1K、2K" in str(card_of(IDS["5-0-pro"]).spec.validate(replace(FOX, resolution="4K"))[0])
 
 
 def test_a_refused_prompt_is_final_and_free(service: FakeSeedream, model: Seedream) -> None:
     error = failure(lambda: model.submit(replace(FOX, prompt="违禁"), ()))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
-    assert "提示词" in error.message
+    assert "提示词" in str(error)
     assert service.charges == 0
 
 
@@ -203,13 +203,13 @@ def test_a_wrong_key_pauses_and_does_not_show(service: FakeSeedream, model: Seed
 def test_an_empty_account_pauses(model: Seedream) -> None:
     error = failure(lambda: model.submit(replace(FOX, prompt="欠费"), ()))
     assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
-    assert "充值" in error.message
+    assert "充值" in str(error)
 
 
 def test_a_model_that_is_not_open_pauses_and_names_the_setting(service: FakeSeedream) -> None:
     error = failure(lambda: opened(service, seedream_model="doubao-seedream-5-0-pro-1").submit(FOX, ()))
     assert error.pauses_batch
-    assert "SEEDREAM_MODEL" in error.message
+    assert "SEEDREAM_MODEL" in str(error)
 
 
 def test_a_used_up_quota_pauses_with_the_words_of_the_service(model: Seedream) -> None:
@@ -220,8 +220,8 @@ def test_a_used_up_quota_pauses_with_the_words_of_the_service(model: Seedream) -
         False,
         False,
     )
-    assert "额度已用完" in error.message
-    assert "5-hour limit" in error.message
+    assert "额度已用完" in str(error)
+    assert "5-hour limit" in str(error)
 
 
 def test_a_used_up_quota_pauses_the_batch_and_orders_nothing_more(
@@ -304,4 +304,4 @@ def test_each_code_has_its_verdict(
     error = failure(lambda: model._read(Response(status=http, headers={}, content=content)))
     assert (error.cause, error.billed, error.retryable) == (cause, billed, retryable)
     assert error.pauses_batch is pauses
-    assert code in error.message
+    assert code in str(error)

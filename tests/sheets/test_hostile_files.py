@@ -20,7 +20,7 @@ from app.sheets import read_workbook
 try:
     answer = f"{len(read_workbook(Path(sys.argv[1]).read_bytes(), 'a.xlsx').rows)} rows"
 except AppError as refusal:
-    answer = refusal.message
+    answer = str(refusal)
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(json.dumps([answer, int(peak.split()[1]) * 1024]))
 """

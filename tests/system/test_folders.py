@@ -22,8 +22,8 @@ PLACES = ("database_path", "output_dir", "samples_dir")
 def refusal(settings: Settings) -> str:
     with pytest.raises(SettingError) as caught:
         folders.ensure_writable(settings)
-    assert "\n" not in caught.value.message
-    return caught.value.message
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def test_what_is_missing_is_made_and_nothing_is_left_in_it(settings: Settings, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """The catalogue is whole: every Chinese word of the product goes through it and has its English."""
 
 import pytest
-from babel.messages.catalog import Message
+from babel.messages.catalog import Message as Entry
 
-from app.web.i18n.catalogue import GAP, Catalogue, fill
+from app.errors import Message
+from app.web.i18n.catalogue import GAP, Catalogue, _translated
 from app.web.i18n.language import CATALOGUE
 from tests.wording import HAN, all_sentences, gaps_of, read_catalogue
 
@@ -27,7 +28,7 @@ def test_the_catalogue_holds_what_is_said_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("entry", _ENTRIES, ids=lambda entry: str(entry.id)[:40])
-def test_every_sentence_has_its_english(entry: Message) -> None:
+def test_every_sentence_has_its_english(entry: Entry) -> None:
     chinese, english = str(entry.id), str(entry.string)
     assert english
     assert not HAN.search(english.replace("“提示词”", ""))
@@ -36,11 +37,11 @@ def test_every_sentence_has_its_english(entry: Message) -> None:
 
 
 @pytest.mark.parametrize("entry", _BORN_IN_ROOMS, ids=lambda entry: str(entry.id)[:40])
-def test_a_finished_sentence_is_told_in_english(entry: Message) -> None:
+def test_a_finished_sentence_is_told_in_english(entry: Entry) -> None:
     values = {name: str(number + 2) for number, name in enumerate(sorted(gaps_of(str(entry.id))))}
-    sentence = fill(str(entry.id), values)
+    sentence = str(Message(str(entry.id), values))
     told = _ENGLISH.told(sentence)
-    assert told == fill(str(entry.string), values, _ENGLISH.told)
+    assert told == _translated(str(entry.string), values, _ENGLISH.told)
     assert not HAN.search(told.replace("“提示词”", ""))
 
 
@@ -83,5 +84,5 @@ def test_a_persons_own_words_stay_as_they_are(words: str) -> None:
 
 
 def test_one_is_one_and_more_are_more() -> None:
-    assert fill("{n} {n:image|images}", {"n": 1}) == "1 image"
-    assert fill("{n} {n:image|images}", {"n": 12}) == "12 images"
+    assert str(Message("{n} {n:image|images}", {"n": 1})) == "1 image"
+    assert str(Message("{n} {n:image|images}", {"n": 12})) == "12 images"

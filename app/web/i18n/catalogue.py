@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from babel.messages.pofile import read_po
 
 GAP = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
+_OPTION = re.compile(r":(?:told|list)\}")  # only for sentences matched by their text
 _LETTERS = re.compile("[\u4e00-\u9fff]")
 _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _CACHE_SIZE = 4096  # sentences; a page of records repeats the same few
@@ -50,7 +50,7 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             entries = [message for message in read_po(file, locale="en") if message.id]
-        self.words: dict[str, str] = {str(entry.id): str(entry.string) for entry in entries}
+        self.words: dict[str, str] = {str(entry.id): _OPTION.sub("}", str(entry.string)) for entry in entries}
         self._in_scripts = {
             str(entry.id): str(entry.string)
             for entry in entries
@@ -80,7 +80,7 @@ class Catalogue:
         for pattern in self._patterns:
             values = pattern.match(sentence)
             if values is not None and self._is_certain(pattern, values):
-                return fill(pattern.english, values, self.told)
+                return _translated(pattern.english, values, self.told)
         return sentence
 
     def _is_certain(self, pattern: _Pattern, values: Mapping[str, str]) -> bool:
@@ -91,29 +91,24 @@ class Catalogue:
         return not any(_CHINESE.search(text) and self.told(text) == text for text in within)
 
 
-def fill(text: str, values: Mapping[str, Any], told: Callable[[str], str] = str) -> str:
-    """Replace the placeholders with values; those without a value stay."""
-
-    def put(gap: re.Match[str]) -> str:
-        name, option = gap.groups()
-        return _put(str(values[name]), option, told) if name in values else gap[0]
-
-    return GAP.sub(put, text)
-
-
 def _quoted(text: str) -> str:
     return '"' + text.replace('"', '\\"') + '"'
 
 
-def _put(value: str, option: str | None, told: Callable[[str], str]) -> str:
-    if option is None:
-        return value
-    if option == "told":
-        return told(value)
-    if option == "list":
-        return ", ".join(told(part) for part in value.split("、"))
-    one, _, many = option.partition("|")
-    return one if value == "1" else many
+def _translated(english: str, values: Mapping[str, str], told: Callable[[str], str]) -> str:
+    """The English sentence with the values of a match; the options translate a value."""
+
+    def put(gap: re.Match[str]) -> str:
+        name, option = gap.groups()
+        value = values[name]
+        if option == "told":
+            return told(value)
+        if option == "list":
+            return ", ".join(told(part) for part in value.split("、"))
+        one, _, many = (option or f"{value}|{value}").partition("|")
+        return one if value == "1" else many
+
+    return GAP.sub(put, english)
 
 
 def _pattern(chinese: str, english: str) -> _Pattern:

@@ -14,10 +14,11 @@ from flask import Blueprint, Flask, g, redirect, request
 from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
-from app.web.i18n.catalogue import Catalogue, fill
+from app.errors import Message
+from app.web.i18n.catalogue import Catalogue
 from app.web.urls import safe_redirect_target, safe_urlsplit
 
-Translate = Callable[[str], str]
+Translate = Callable[[str | Message], str]
 LOCALES = ("zh", "en")
 _TEXT_TYPES = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
@@ -44,21 +45,24 @@ def is_english() -> bool:
     return english
 
 
-def gettext(sentence: str, **values: Any) -> str:
+def gettext(sentence: str, /, **values: Any) -> str:
     """Translate a sentence into the language of this request and fill its placeholders."""
-    if not is_english():
-        return fill(sentence, values)
-    return fill(_english().words.get(sentence) or sentence, values, translate)
+    return translate(Message(sentence, values))
 
 
-def translate(sentence: str) -> str:
-    """Translate a complete sentence into the language of this request; unknown text is unchanged."""
+def translate(sentence: str | Message) -> str:
+    """Translate into the language of this request; a sentence that is not in the catalogue is unchanged."""
     return translator()(sentence)
 
 
 def translator() -> Translate:
     """``translate`` bound to this request's language, usable while the response is streamed."""
-    return _english().told if is_english() else str
+    return _in_english if is_english() else str
+
+
+def _in_english(sentence: str | Message) -> str:
+    message = sentence if isinstance(sentence, Message) else Message(sentence)
+    return message.render(_english().told, ", ")
 
 
 def script_in_english(text: str) -> str:

@@ -108,7 +108,7 @@ def log_in() -> tuple[str, int] | Response:
     try:
         right, wait = guesses.check(guess, services().settings.access_password, request.remote_addr or "")
     except TryLater as busy:
-        return _later(busy.message, busy.retry_after)
+        return _later(str(busy), busy.retry_after)
     if wait > 0:
         seconds = math.ceil(wait)
         return _later(f"密码错误次数过多，请 {seconds} 秒后再试", seconds)

@@ -47,7 +47,7 @@ def test_key() -> str:
         tested = here.model.check_key()
     except ModelError as problem:
         log.event("web", "key_tested", model=here.model.spec.name, result="bad", cause=problem.cause)
-        return _page(result="bad", sentence=problem.message)
+        return _page(result="bad", sentence=str(problem))
     finally:
         here.key_test.release()
     result = "good" if tested.verified else "open"

@@ -165,7 +165,7 @@ def _find() -> RecordsPage:
     try:
         wanted, problem = parse_filter(asked), ""
     except InvalidRequest as error:
-        wanted, problem = database.RecordFilter(trash="trash" in asked), error.message
+        wanted, problem = database.RecordFilter(trash="trash" in asked), str(error)
     as_of = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
     with database.read_transaction(db):
         total = 0 if problem else database.count_records(db, wanted)

@@ -57,7 +57,7 @@ def _context(offset: int) -> dict[str, Any]:
         page = library.list_images(search, offset=offset, limit=IMAGES_A_PAGE)
         trouble = page.problem
     except BucketError as error:
-        page, trouble = LibraryPage(images=(), total=0, source=library.source), error.message
+        page, trouble = LibraryPage(images=(), total=0, source=library.source), str(error)
     except TryLater:
         page, is_coming = LibraryPage(images=(), total=0, source=library.source), True
     listed_at = datetime.fromtimestamp(page.listed_at, UTC) if page.is_stale and page.listed_at else None

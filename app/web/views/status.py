@@ -67,7 +67,7 @@ def server_status() -> ServerStatus:
     try:
         return _store_lost(lost) if lost else _current_status()
     except StorageError as error:
-        return _store_lost(error.message)
+        return _store_lost(str(error))
     except database.Error as error:
         return _store_lost(unreadable(error))
 

@@ -46,4 +46,4 @@ def _requested_range() -> tuple[DateRange, str]:
     try:
         return parse_date_range(request.args), ""
     except InvalidRequest as error:
-        return parse_date_range({}), error.message
+        return parse_date_range({}), str(error)
