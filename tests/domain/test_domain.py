@@ -34,7 +34,7 @@ UNSEEN = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufe
 
 
 @pytest.mark.parametrize("sign", UNSEEN)
-def test_what_nobody_sees_does_not_count_in_a_choice_or_a_number(sign: str) -> None:
+def test_invisible_characters_are_ignored_in_choices_and_numbers(sign: str) -> None:
     fields = {"aspect_ratio": f"{sign}16{sign}:{sign}9{sign}", "resolution": f"{sign}4k{sign}"}
     numbers = {"num_images": f"{sign}3{sign}", "seed": f"{sign}42", "steps": sign}
 
@@ -45,14 +45,14 @@ def test_what_nobody_sees_does_not_count_in_a_choice_or_a_number(sign: str) -> N
 
 
 @pytest.mark.parametrize("field", ["aspect_ratio", "resolution", "num_images", "seed", "steps"])
-def test_a_field_in_which_nobody_sees_anything_is_empty(field: str) -> None:
+def test_a_field_of_invisible_characters_is_empty(field: str) -> None:
     empty = ImageRequest.parse({"prompt": "猫", "num_images": ""})
 
     assert ImageRequest.parse({"prompt": "猫", field: " \u200b\ufeff"}) == empty
 
 
 @pytest.mark.parametrize("sign", UNSEEN)
-def test_what_nobody_sees_is_taken_off_the_ends_of_texts(sign: str) -> None:
+def test_invisible_characters_are_stripped_from_the_ends(sign: str) -> None:
     texts = {"prompt": f"{sign}\n{sign}猫 狗{sign}", "negative_prompt": f"{sign}水印{sign}"}
 
     request = ImageRequest.parse({**texts, "filename": f"{sign}橘\u200b猫{sign}"})
@@ -72,7 +72,7 @@ def test_an_emoji_made_of_parts_stays_whole(emoji: str) -> None:
 @pytest.mark.parametrize(
     "prompt", ["\u200b", "\ufeff \u200d\n", "\u3000\u00a0", "\ufe0f", "\u200e\ufe0f\u2060"]
 )
-def test_a_prompt_in_which_nobody_sees_anything_is_none(prompt: str) -> None:
+def test_a_prompt_of_invisible_characters_is_missing(prompt: str) -> None:
     with pytest.raises(InvalidRequest, match="请填写提示词"):
         ImageRequest.parse({"prompt": prompt})
 
@@ -104,19 +104,19 @@ def test_a_prompt_in_which_nobody_sees_anything_is_none(prompt: str) -> None:
         ("sample_images", 5),
     ],
 )
-def test_a_value_outside_the_bounds_is_a_complaint_naming_its_field(field: str, value: object) -> None:
+def test_an_out_of_range_value_is_reported_with_its_field(field: str, value: object) -> None:
     with pytest.raises(InvalidRequest) as complaint:
         ImageRequest.parse({"prompt": "猫"} | {field: value})
     assert complaint.value.field == field
 
 
-def test_every_bad_field_is_complained_of_at_once() -> None:
+def test_every_bad_field_is_reported_at_once() -> None:
     request, problems = ImageRequest.read({"prompt": "", "aspect_ratio": "x", "num_images": 99})
     assert request is None
     assert [problem.field for problem in problems] == ["prompt", "aspect_ratio", "num_images"]
 
 
-def test_seed_minus_one_leaves_the_seed_to_the_model() -> None:
+def test_seed_minus_one_means_a_random_seed() -> None:
     assert ImageRequest.parse({"prompt": "猫", "seed": -1}).seed is None
 
 
@@ -125,39 +125,39 @@ def test_seed_minus_one_leaves_the_seed_to_the_model() -> None:
         st.sampled_from(["prompt", "seed", "num_images", "aspect_ratio", "sample_images"]), st.text()
     )
 )
-def test_no_text_whatever_makes_reading_a_request_fall_over(fields: dict[str, str]) -> None:
+def test_parsing_a_request_never_crashes(fields: dict[str, str]) -> None:
     request, problems = ImageRequest.read(fields)
     assert (request is None) == bool(problems)
 
 
 @pytest.mark.parametrize("ratio", ASPECT_RATIOS)
 @pytest.mark.parametrize("area", [1024**2, 2048**2, 4096**2])
-def test_a_computed_size_has_exactly_the_ratio_and_keeps_the_bounds(ratio: str, area: int) -> None:
+def test_a_computed_size_has_the_exact_ratio_within_the_limits(ratio: str, area: int) -> None:
     across, down = map(int, ratio.split(":"))
     size = exact_size(ratio, area, minimum=1024**2, maximum=4096**2)
     assert Fraction(size.width, size.height) == Fraction(across, down)
     assert 1024**2 <= size.area <= 4096**2
 
 
-def test_no_other_exact_size_lies_nearer_to_the_area() -> None:
+def test_no_other_exact_size_is_closer_to_the_area() -> None:
     size = exact_size("16:9", 1024**2, minimum=1024**2)
     assert (size.width, size.height) == (1376, 774)  # one step smaller is under the minimum
 
 
-def test_a_model_drops_what_it_does_not_take(spec: ModelSpec) -> None:
+def test_a_model_drops_unsupported_fields(spec: ModelSpec) -> None:
     plain = replace(spec, takes_seed=False, takes_steps=False)
     accepted = plain.strip_unsupported(ImageRequest(prompt="猫", seed=7, steps=30))
     assert (accepted.seed, accepted.steps) == (None, None)
 
 
-def test_a_model_complains_of_a_resolution_it_does_not_have(spec: ModelSpec) -> None:
+def test_a_model_refuses_an_unsupported_resolution(spec: ModelSpec) -> None:
     small = replace(spec, sizes={("1:1", "1K"): exact_size("1:1", 1024**2)})
     problems = small.validate(ImageRequest(prompt="猫", resolution="4K"))
     assert [problem.field for problem in problems] == ["resolution"]
     assert "1K" in str(problems[0])
 
 
-def test_a_local_reference_is_refused_for_a_model_that_wants_public_addresses(spec: ModelSpec) -> None:
+def test_a_local_reference_is_refused_for_a_model_that_needs_public_urls(spec: ModelSpec) -> None:
     image = SampleImage(url="/samples/files/a.png", filename="a.png")
     asked = ImageRequest(prompt="猫", sample_images=(image,))
     public = SampleImage(url="https://example.com/b.png", filename="b.png")
@@ -169,7 +169,7 @@ def test_a_local_reference_is_refused_for_a_model_that_wants_public_addresses(sp
         assert (problem.field, str(problem)) == ("sample_images", strict.local_reference_problem)
 
 
-def test_only_a_model_that_wants_public_addresses_has_a_problem_with_local_references(
+def test_only_models_that_need_public_urls_refuse_local_references(
     spec: ModelSpec,
 ) -> None:
     assert "打开 OSS，或换一个模型" in replace(spec, reference_form="url").local_reference_problem
@@ -177,6 +177,6 @@ def test_only_a_model_that_wants_public_addresses_has_a_problem_with_local_refer
     assert replace(spec, reference_form="url", max_references=0).local_reference_problem == ""
 
 
-def test_names_that_a_file_system_would_mix_up_share_a_key() -> None:
+def test_names_a_file_system_treats_as_equal_share_a_key() -> None:
     assert file_key("Café") == file_key("CAFE\u0301")
     assert file_key("猫") != file_key("狗")

@@ -68,7 +68,7 @@ def post(client: FlaskClient, path: str, body: object = None, status: int = 200)
     return fields
 
 
-def test_one_call_waits_and_answers_with_the_pictures(running: FlaskClient, service: FakeJimeng) -> None:
+def test_a_waiting_call_returns_the_images(running: FlaskClient, service: FakeJimeng) -> None:
     body = {"prompt": "雪山", "aspect_ratio": "16:9", "resolution": "2k", "num_images": 2, "filename": "封面"}
     answer = post(running, "/api/batch-generate", body)
     assert [image["filename"] for image in answer["images"]] == ["封面_1.png", "封面_2.png"]
@@ -77,7 +77,7 @@ def test_one_call_waits_and_answers_with_the_pictures(running: FlaskClient, serv
     assert service.charges == 2
 
 
-def test_a_call_that_made_some_of_its_pictures_answers_with_them_and_lists_the_others(
+def test_a_partly_failed_call_returns_its_images_and_lists_the_errors(
     running: FlaskClient, service: FakeJimeng
 ) -> None:
     service.fail_next("reset")
@@ -98,7 +98,7 @@ def test_a_call_that_made_some_of_its_pictures_answers_with_them_and_lists_the_o
     assert (len(service.orders), service.charges) == (3, 3)
 
 
-def test_pictures_that_were_given_up_are_listed_beside_the_one_that_came(
+def test_unknown_records_are_listed_beside_the_finished_image(
     running: FlaskClient, service: FakeJimeng
 ) -> None:
     first: list[Call] = []
@@ -116,22 +116,20 @@ def test_pictures_that_were_given_up_are_listed_beside_the_one_that_came(
     assert service.charges == 1
 
 
-def test_a_call_that_made_nothing_says_why_with_502(running: FlaskClient) -> None:
+def test_a_wholly_failed_call_is_a_502_with_the_reason(running: FlaskClient) -> None:
     answer = post(running, "/api/batch-generate", {"prompt": "违禁"}, 502)
     assert "50412" in answer["error"]
     assert len(answer["errors"]) == 1
 
 
-def test_a_call_does_not_wait_for_a_wrong_key_to_become_right(
-    running: FlaskClient, service: FakeJimeng
-) -> None:
+def test_a_waiting_call_ends_when_its_batch_is_paused(running: FlaskClient, service: FakeJimeng) -> None:
     service.fail_next("key", times=9)
     answer = post(running, "/api/batch-generate", {"prompt": "猫"}, 502)
     assert answer["error"]
     assert service.charges == 0
 
 
-def test_a_bad_row_is_told_by_row_and_field_and_nothing_is_queued(client: FlaskClient) -> None:
+def test_a_bad_row_is_reported_by_row_and_field_and_nothing_is_queued(client: FlaskClient) -> None:
     rows = [{"prompt": "猫"}, {"prompt": "", "num_images": 99}, "not a row"]
     answer = post(client, "/api/batches", {"rows": rows}, 400)
     assert [(p["row"], p["field"]) for p in answer["problems"]] == [(2, "prompt"), (2, "num_images"), (3, "")]
@@ -141,17 +139,17 @@ def test_a_bad_row_is_told_by_row_and_field_and_nothing_is_queued(client: FlaskC
 @pytest.mark.parametrize(
     "body", [{}, {"rows": []}, {"rows": "x"}, {"rows": [{"prompt": "x"}], "name": 5}, []]
 )
-def test_a_body_of_the_wrong_shape_is_one_sentence(client: FlaskClient, body: object) -> None:
+def test_a_malformed_body_is_refused_in_one_sentence(client: FlaskClient, body: object) -> None:
     assert post(client, "/api/batches", body, 400)["error"]
 
 
-def test_more_pictures_than_a_batch_may_hold_are_a_complaint(client: FlaskClient) -> None:
+def test_more_images_than_a_batch_may_have_are_refused(client: FlaskClient) -> None:
     rows = [{"prompt": "猫", "num_images": 10}] * 1001
     assert "10000" in post(client, "/api/batches", {"rows": rows}, 400)["error"]
     assert "5000" in post(client, "/api/batches", {"rows": [{"prompt": "猫"}] * 5001}, 400)["error"]
 
 
-def test_a_batch_tells_what_changed_since_and_304_when_nothing_did(
+def test_a_batch_returns_changes_since_a_version_and_304_when_there_are_none(
     client: FlaskClient, worker: Worker
 ) -> None:
     created = post(
@@ -174,7 +172,7 @@ def test_a_batch_tells_what_changed_since_and_304_when_nothing_did(
 
 
 @pytest.mark.parametrize("change", ["favourite", "delete", "restore"])
-def test_a_batch_has_changed_when_one_of_its_records_has(
+def test_a_batch_changes_when_one_of_its_records_does(
     client: FlaskClient, worker: Worker, change: str
 ) -> None:
     created = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
@@ -192,7 +190,7 @@ def test_a_batch_has_changed_when_one_of_its_records_has(
     assert client.get(path, headers=known).status_code == 200
 
 
-def test_what_was_packed_is_known_again_before_it_is_drawn(
+def test_a_compressed_response_is_revalidated_before_rendering(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = post(client, "/api/batches", {"rows": [{"prompt": "猫", "num_images": 9}]}, 202)["batch_id"]
@@ -213,7 +211,7 @@ def test_the_list_of_batches_is_sent_again_only_when_one_changed(client: FlaskCl
     assert get(client, "/api/batches?source=bath", 400)["field"] == "source"
 
 
-def test_every_batch_can_be_listed_a_page_at_a_time(client: FlaskClient) -> None:
+def test_batches_are_listed_page_by_page(client: FlaskClient) -> None:
     rows = {"rows": [{"prompt": "猫"}]}
     made = [post(client, "/api/batches", rows, 202)["batch_id"] for _ in range(53)]
     made.append(post(client, "/api/batches", rows | {"source": "single"}, 202)["batch_id"])
@@ -228,15 +226,13 @@ def test_every_batch_can_be_listed_a_page_at_a_time(client: FlaskClient) -> None
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "offset=-1", f"offset={2**63}"])
-def test_a_page_of_batches_out_of_bounds_is_refused_as_one_of_records_is(
-    client: FlaskClient, query: str
-) -> None:
+def test_an_out_of_range_page_of_batches_is_refused(client: FlaskClient, query: str) -> None:
     refused = get(client, f"/api/batches?{query}", 400)
     assert refused == get(client, f"/api/records?{query}", 400)
     assert refused["field"] == query.partition("=")[0]
 
 
-def test_another_page_of_batches_is_not_taken_for_one_that_is_known(client: FlaskClient) -> None:
+def test_each_page_of_batches_has_its_own_etag(client: FlaskClient) -> None:
     post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
     known = {"If-None-Match": client.get("/api/batches").headers["ETag"]}
     assert client.get("/api/batches?offset=1", headers=known).get_json()["batches"] == []
@@ -251,7 +247,7 @@ def test_a_batch_is_paused_resumed_and_cancelled(client: FlaskClient) -> None:
     assert post(client, "/api/batches/none/pause", status=404)["error"]
 
 
-def test_retry_wants_records_that_ended(client: FlaskClient) -> None:
+def test_retry_requires_finished_records(client: FlaskClient) -> None:
     created = post(client, "/api/batches", {"rows": [{"prompt": "一"}]}, 202)
     path = f"/api/batches/{created['batch_id']}/retry"
     assert post(client, path, {"records": created["records"]}, 409)["error"]
@@ -273,11 +269,11 @@ def test_records_are_listed_deleted_and_restored(running: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=-1", "limit=1000", "status=done"])
-def test_a_listing_out_of_bounds_is_a_complaint(client: FlaskClient, query: str) -> None:
+def test_an_out_of_range_listing_is_refused(client: FlaskClient, query: str) -> None:
     assert get(client, f"/api/records?{query}", 400)["error"]
 
 
-def test_a_missing_file_removes_no_record(running: FlaskClient, worker: Worker) -> None:
+def test_a_missing_file_deletes_no_record(running: FlaskClient, worker: Worker) -> None:
     made = post(running, "/api/batch-generate", {"prompt": "丢了的猫"})["images"][0]
     (worker.settings.output_dir / made["filename"]).unlink()
     assert running.get(made["url"]).status_code == 404
@@ -288,7 +284,7 @@ def test_a_missing_file_removes_no_record(running: FlaskClient, worker: Worker) 
     "path",
     ["/output/../web_app.py", "/output/..%2f..%2fetc%2fpasswd", "/output/.thumbnails/0/1.webp", "/output/x"],
 )
-def test_nothing_outside_the_pictures_is_served(client: FlaskClient, path: str) -> None:
+def test_nothing_outside_the_output_folder_is_served(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
@@ -303,7 +299,7 @@ def test_a_reference_is_uploaded_found_and_deleted(client: FlaskClient) -> None:
     assert post(client, f"/api/sample-images/{added['key']}/restore")["images"][0]["key"] == added["key"]
 
 
-def test_an_upload_that_is_no_picture_is_one_sentence(client: FlaskClient) -> None:
+def test_an_upload_that_is_no_image_is_refused_in_one_sentence(client: FlaskClient) -> None:
     answer = client.post("/api/sample-images", data={"file": (io.BytesIO(b"<svg onload=x>"), "x.png")})
     assert answer.status_code == 400
     assert answer.get_json()["field"] == "file"
@@ -315,32 +311,32 @@ def test_a_local_reference_is_refused_before_anything_is_queued_for_jimeng(clien
     assert answer["problems"][0]["field"] == "sample_images"
 
 
-def test_a_missing_key_is_said_before_anything_is_queued(settings: Settings) -> None:
+def test_a_missing_key_is_reported_before_anything_is_queued(settings: Settings) -> None:
     app = create_app(replace(settings, image_model="jimeng"))
     answer = post(app.test_client(), "/api/batches", {"rows": [{"prompt": "猫"}]}, 409)
     assert "VOLCENGINE_AK" in answer["error"]
 
 
-def test_the_model_tells_what_it_takes(client: FlaskClient) -> None:
+def test_the_models_api_lists_what_each_model_accepts(client: FlaskClient) -> None:
     model = get(client, "/api/models")["model"]
     assert (model["name"], model["takes_seed"], model["takes_steps"]) == ("jimeng", False, False)
     assert model["sizes"]["16:9|2K"]["size"] == "2560x1440"
     assert model["notes"]["seed"]
 
 
-def test_fields_the_model_does_not_take_are_not_recorded(running: FlaskClient) -> None:
+def test_unsupported_fields_are_not_recorded(running: FlaskClient) -> None:
     post(running, "/api/batch-generate", {"prompt": "猫", "seed": 7, "steps": 30})
     record = get(running, "/api/records")["records"][0]
     assert (record["seed"], record["steps"]) == (None, None)
 
 
-def test_health_tells_what_is_wrong(client: FlaskClient) -> None:
+def test_health_reports_problems(client: FlaskClient) -> None:
     answer = client.get("/healthz")
     assert answer.status_code == 503  # no thread was started
     assert answer.get_json()["worker"] is False
 
 
-def test_health_is_good_when_all_is_well(running: FlaskClient) -> None:
+def test_health_is_ok_without_problems(running: FlaskClient) -> None:
     assert running.get("/healthz").get_json()["success"] is True
 
 
@@ -352,14 +348,14 @@ def test_the_import_matches_reference_names_with_the_library(client: FlaskClient
     assert [(r["name"], r["match"]) for r in answer["references"]] == [("红茶", "exact"), ("绿茶", "missing")]
 
 
-def test_names_are_matched_whatever_nobody_sees_in_them(client: FlaskClient) -> None:
+def test_invisible_characters_are_ignored_when_matching_names(client: FlaskClient) -> None:
     client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红茶.png")})
     table = "提示词,参考示例图\n猫,\u200b红\u200b茶\ufeff\n".encode()
     answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
     assert [reference["match"] for reference in answer["references"]] == ["exact"]
 
 
-def test_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(client: FlaskClient) -> None:
+def test_names_are_split_at_separators_unless_the_library_has_one_in_a_name(client: FlaskClient) -> None:
     client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红、茶.png")})
     table = "提示词,参考示例图\n猫,绿茶、红、茶.png\n".encode()
     answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
@@ -370,14 +366,14 @@ def test_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(client: 
     ]
 
 
-def test_a_workbook_that_is_none_is_one_sentence(client: FlaskClient) -> None:
+def test_an_invalid_workbook_is_refused_in_one_sentence(client: FlaskClient) -> None:
     upload = {"file": (io.BytesIO(b"nonsense\x00\xff" * 50), "a.xlsx")}
     answer = client.post("/api/spreadsheet/import", data=upload)
     assert answer.status_code == 400
     assert answer.get_json()["error"]
 
 
-def test_the_table_is_exported_and_imported_again_exactly(client: FlaskClient) -> None:
+def test_an_exported_table_is_imported_unchanged(client: FlaskClient) -> None:
     rows = [{"prompt": "=1+1", "aspect_ratio": "16:9", "resolution": "4K", "num_images": 3, "filename": "@x"}]
     exported = client.post("/api/spreadsheet/export", json={"rows": rows})
     upload = {"file": (io.BytesIO(exported.data), "a.xlsx")}
@@ -387,7 +383,7 @@ def test_the_table_is_exported_and_imported_again_exactly(client: FlaskClient) -
     assert json.dumps(got | {"num_images": int(got["num_images"])}) == json.dumps(rows[0])
 
 
-def test_results_are_a_workbook_with_what_came_of_each_row(running: FlaskClient) -> None:
+def test_results_are_a_workbook_with_the_outcome_of_each_row(running: FlaskClient) -> None:
     made = post(running, "/api/batch-generate", {"prompt": "结果表里的猫"})
     answer = running.get(f"/api/batches/{made['batch_id']}/results.xlsx", buffered=True)
     assert answer.status_code == 200
@@ -397,7 +393,7 @@ def test_results_are_a_workbook_with_what_came_of_each_row(running: FlaskClient)
     assert [(row["prompt"], row["status"]) for row in read["rows"]] == [("结果表里的猫", "success")]
 
 
-def test_what_is_in_the_trash_is_not_among_the_results(running: FlaskClient) -> None:
+def test_results_leave_out_deleted_records(running: FlaskClient) -> None:
     made = post(running, "/api/batch-generate", {"prompt": "留下和扔掉的猫", "num_images": 3})
     address = f"/api/batches/{made['batch_id']}/results.xlsx"
     gone = made["images"][1]
@@ -424,7 +420,7 @@ def test_the_form_works_without_javascript(client: FlaskClient) -> None:
     assert "我写过的" in refused.text
 
 
-def test_a_form_is_refilled_from_a_record(running: FlaskClient) -> None:
+def test_the_form_is_filled_from_a_record(running: FlaskClient) -> None:
     made = post(running, "/api/batch-generate", {"prompt": "再来一张的猫"})["images"][0]
     assert "再来一张的猫" in running.get(f"/?from={made['record_id']}").text
     missing = running.get("/?from=999999")
@@ -446,9 +442,7 @@ class Attributes(HTMLParser):
 
 
 @pytest.mark.parametrize("path", ["/?from={id}", "/", "/records?status=queued"])
-def test_the_name_of_a_reference_stays_inside_its_attribute(
-    client: FlaskClient, worker: Worker, path: str
-) -> None:
+def test_a_reference_name_stays_inside_its_attribute(client: FlaskClient, worker: Worker, path: str) -> None:
     [number] = post(client, "/api/batches", {"rows": [{"prompt": "照着画"}], "source": "single"}, 202)[
         "records"
     ]
@@ -474,7 +468,7 @@ def test_live_results_are_fragments_and_304_when_nothing_changed(client: FlaskCl
     assert later.text == ""
 
 
-def test_live_results_name_what_was_deleted_and_bring_back_what_was_restored(running: FlaskClient) -> None:
+def test_live_results_list_deleted_and_restored_records(running: FlaskClient) -> None:
     number = post(running, "/api/batch-generate", {"prompt": "来去的猫"})["images"][0]["record_id"]
     since = running.get("/live/results?since=0").headers["X-Version"]
     running.delete(f"/api/records/{number}")
@@ -484,12 +478,12 @@ def test_live_results_name_what_was_deleted_and_bring_back_what_was_restored(run
     assert "来去的猫" in running.get(f"/live/results?since={told.headers['X-Version']}").text
 
 
-def test_the_budget_is_told(settings: Settings) -> None:
+def test_the_budget_is_returned(settings: Settings) -> None:
     client = create_app(replace(settings, budget=Decimal("12.5"))).test_client()
     assert get(client, "/api/models")["budget"] == 12.5
 
 
-def test_text_is_packed_on_the_wire_and_pictures_are_not(client: FlaskClient) -> None:
+def test_text_is_compressed_and_images_are_not(client: FlaskClient) -> None:
     gzip = {"Accept-Encoding": "gzip"}
     page = client.get("/", headers=gzip)
     assert page.headers["Content-Encoding"] == "gzip"
@@ -501,7 +495,7 @@ def test_text_is_packed_on_the_wire_and_pictures_are_not(client: FlaskClient) ->
     assert "Content-Encoding" not in client.get(url, headers=gzip, buffered=True).headers
 
 
-def test_a_static_file_is_kept_only_when_its_address_names_its_version(client: FlaskClient) -> None:
+def test_a_static_file_is_cached_only_when_its_url_has_its_version(client: FlaskClient) -> None:
     plain = client.get("/static/js/api.js", buffered=True)
     assert plain.headers["Cache-Control"] == "no-cache"
     again = client.get("/static/js/api.js", headers={"If-None-Match": plain.headers["ETag"]}, buffered=True)
@@ -509,7 +503,7 @@ def test_a_static_file_is_kept_only_when_its_address_names_its_version(client: F
     assert "max-age=31536000" in client.get("/static/js/api.js?v=1", buffered=True).headers["Cache-Control"]
 
 
-def test_the_top_bar_counts_generating_and_waiting_pictures_apart(
+def test_the_top_bar_counts_running_and_queued_images_separately(
     client: FlaskClient, settings: Settings
 ) -> None:
     post(client, "/api/batches", {"rows": [{"prompt": "猫", "num_images": 3}]}, 202)

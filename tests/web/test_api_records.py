@@ -136,7 +136,7 @@ def test_the_last_page_is_counted_from_the_end(db: database.Connection) -> None:
         assert database.list_records(db, wanted, offset=2**61) == []
 
 
-def test_kinds_are_counted_as_they_change(db: database.Connection, many: list[dict[str, Any]]) -> None:
+def test_facet_counts_follow_changes(db: database.Connection, many: list[dict[str, Any]]) -> None:
     database.mark_favourite(db, RecordFilter(search="猫"), True)
     database.delete_records(db, RecordFilter(aspect_ratio="16:9"))
     db.execute("UPDATE generation_records SET status = 'success' WHERE status = 'running'")
@@ -148,7 +148,9 @@ def test_kinds_are_counted_as_they_change(db: database.Connection, many: list[di
             assert counts == Counter(str(row[kind]) for row in kept)
 
 
-def test_one_delete_is_undone_and_nothing_else(db: database.Connection, many: list[dict[str, Any]]) -> None:
+def test_undo_restores_one_deletion_and_nothing_else(
+    db: database.Connection, many: list[dict[str, Any]]
+) -> None:
     earlier = database.count_records(db, RecordFilter(trash=True))
     number, undo = database.delete_with_undo(db, RecordFilter(search="猫"))
     assert number > 0
@@ -161,7 +163,7 @@ def test_one_delete_is_undone_and_nothing_else(db: database.Connection, many: li
 @pytest.mark.parametrize(
     ("column", "trash"), [("created_at", False), ("finished_at", False), ("deleted_at", True)]
 )
-def test_a_filter_as_of_a_moment_leaves_out_what_came_later(
+def test_a_filter_as_of_a_time_leaves_out_later_records(
     db: database.Connection, many: list[dict[str, Any]], column: str, trash: bool, search: str
 ) -> None:
     wanted = RecordFilter(search=search, trash=trash, as_of="2026-03-09 08:00:00.500")
@@ -250,7 +252,7 @@ def shelf(db: database.Connection, settings: Settings) -> Shelf:
     return Shelf(db, settings)
 
 
-def test_after_thirty_days_files_and_rows_go_together(shelf: Shelf) -> None:
+def test_after_thirty_days_files_and_rows_are_deleted_together(shelf: Shelf) -> None:
     old, fresh, kept = shelf.put("旧"), shelf.put("新"), shelf.put("留")
     shelf.throw_away(old, 31)
     shelf.throw_away(fresh, 29)
@@ -264,7 +266,7 @@ def test_after_thirty_days_files_and_rows_go_together(shelf: Shelf) -> None:
     assert database.get_record(shelf.db, kept).prompt == "画一张留"
 
 
-def test_nothing_is_deleted_for_good_while_the_folder_is_away(shelf: Shelf) -> None:
+def test_nothing_is_purged_while_the_output_folder_is_missing(shelf: Shelf) -> None:
     shelf.throw_away(shelf.put("旧"), 31)
     away = shelf.settings.output_dir.rename(shelf.settings.output_dir.with_name("away"))
     assert shelf.empty() == 0
@@ -273,7 +275,7 @@ def test_nothing_is_deleted_for_good_while_the_folder_is_away(shelf: Shelf) -> N
     assert not shelf.path("旧.png").exists()
 
 
-def test_a_file_that_another_record_has_too_stays(shelf: Shelf) -> None:
+def test_a_file_shared_with_another_record_is_kept(shelf: Shelf) -> None:
     one, other = shelf.put("共用"), shelf.put("别的")
     shelf.db.execute("UPDATE generation_records SET filename = '共用.png' WHERE id = ?", (other,))
     shelf.throw_away(one, 40)
@@ -284,7 +286,7 @@ def test_a_file_that_another_record_has_too_stays(shelf: Shelf) -> None:
     assert not shelf.path("共用.png").exists()
 
 
-def test_what_was_paid_stays_in_the_ledger_when_a_record_is_gone(shelf: Shelf) -> None:
+def test_charges_of_a_purged_record_stay_in_the_ledger(shelf: Shelf) -> None:
     old = shelf.put("旧")
     shelf.db.execute(
         """
@@ -298,7 +300,7 @@ def test_what_was_paid_stays_in_the_ledger_when_a_record_is_gone(shelf: Shelf) -
     assert f"{database.committed_spend(shelf.db):.2f}" == "0.22"
 
 
-def test_a_file_that_cannot_be_removed_keeps_its_record_until_the_next_time(shelf: Shelf) -> None:
+def test_a_record_whose_file_cannot_be_removed_is_purged_later(shelf: Shelf) -> None:
     ids = [shelf.put("一"), shelf.put("二")]
     for record_id in ids:
         shelf.throw_away(record_id, 31)
@@ -315,7 +317,7 @@ def test_a_file_that_cannot_be_removed_keeps_its_record_until_the_next_time(shel
     assert not shelf.path("二.png").exists()
 
 
-def test_pictures_that_somebody_has_open_hold_up_no_others_and_are_logged_once(
+def test_locked_files_do_not_delay_others_and_are_logged_once(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = [shelf.put(f"占用{n}") for n in range(101)]
@@ -427,7 +429,7 @@ def test_a_bad_filter_is_one_sentence(client: FlaskClient, query: str) -> None:
     assert answer["field"] == query.split("=")[0]
 
 
-def test_values_that_earlier_records_have_can_be_looked_for(shelf: Shelf, client: FlaskClient) -> None:
+def test_values_of_earlier_records_can_be_filtered_by(shelf: Shelf, client: FlaskClient) -> None:
     one = shelf.put("宽", aspect_ratio="21:9", resolution="768p")
     assert ids_of(get(client, "/api/records?aspect_ratio=21:9&resolution=768p")) == [one]
 
@@ -440,14 +442,14 @@ def test_one_record_and_its_neighbours(shelf: Shelf, client: FlaskClient) -> Non
     assert (around["previous"]["id"], around["next"]) == (ids[2], None)
 
 
-def test_kinds_and_progress_are_told(shelf: Shelf, client: FlaskClient) -> None:
+def test_facets_and_index_progress_are_returned(shelf: Shelf, client: FlaskClient) -> None:
     shelf.put("一", aspect_ratio="16:9")
     answer = get(client, "/api/records/kinds")
     assert answer["kinds"]["aspect_ratio"] == {"16:9": 1}
     assert answer["index"] == {"done": 0, "total": 1}
 
 
-def test_a_whole_result_is_marked_deleted_and_restored(shelf: Shelf, client: FlaskClient) -> None:
+def test_a_whole_search_result_is_marked_deleted_and_restored(shelf: Shelf, client: FlaskClient) -> None:
     ids = [shelf.put(name) for name in ("猫一", "猫二", "狗")]
     cats = {"filter": {"search": "猫"}}
     assert post(client, "/api/records/favourite", cats | {"favourite": True})["changed"] == 2
@@ -480,7 +482,7 @@ def test_a_whole_result_is_marked_deleted_and_restored(shelf: Shelf, client: Fla
         ("favourite", {"ids": [0]}),
     ],
 )
-def test_a_change_of_nothing_sensible_is_one_sentence(client: FlaskClient, path: str, body: object) -> None:
+def test_an_invalid_change_is_refused_in_one_sentence(client: FlaskClient, path: str, body: object) -> None:
     assert post(client, f"/api/records/{path}", body, 400)["error"]
 
 
@@ -496,7 +498,7 @@ def archive(client: FlaskClient, query: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(answer.data))
 
 
-def test_a_zip_holds_pictures_a_workbook_and_the_names_of_what_is_gone(
+def test_a_zip_holds_images_a_workbook_and_the_names_of_missing_files(
     shelf: Shelf, client: FlaskClient
 ) -> None:
     ids = [shelf.put(name) for name in ("猫", "狗", "丢了的")]
@@ -511,9 +513,7 @@ def test_a_zip_holds_pictures_a_workbook_and_the_names_of_what_is_gone(
         assert len(sheet(bundle.read("生成记录.xlsx"))) == 5
 
 
-def test_a_zip_of_a_filter_holds_what_the_filter_finds_and_each_picture_once(
-    shelf: Shelf, client: FlaskClient
-) -> None:
+def test_a_zip_of_a_filter_holds_each_matching_image_once(shelf: Shelf, client: FlaskClient) -> None:
     shelf.put("猫")
     same = shelf.put("猫的副本")
     shelf.put("狗")
@@ -546,7 +546,7 @@ def find(client: FlaskClient, content: bytes, name: str) -> dict[str, Any]:
     return fields
 
 
-def test_a_picture_finds_its_record_also_renamed_and_in_the_trash(shelf: Shelf, client: FlaskClient) -> None:
+def test_an_image_finds_its_record_even_renamed_or_in_the_trash(shelf: Shelf, client: FlaskClient) -> None:
     one = shelf.put("猫", negative_prompt='狗, "大"的')
     found = find(client, shelf.path("猫.png").read_bytes(), "改过名.png")
     assert (found["record"]["id"], found["is_same_file"], found["in_trash"]) == (one, True, False)
@@ -557,16 +557,14 @@ def test_a_picture_finds_its_record_also_renamed_and_in_the_trash(shelf: Shelf, 
     assert find(client, shelf.path("猫.png").read_bytes(), "x.png")["in_trash"] is True
 
 
-def test_a_picture_that_was_saved_anew_is_known_by_all_its_parameters(
-    shelf: Shelf, client: FlaskClient
-) -> None:
+def test_a_resaved_image_is_identified_by_all_its_parameters(shelf: Shelf, client: FlaskClient) -> None:
     one = shelf.put("猫")
     shelf.db.execute("UPDATE generation_records SET sha256 = 'another'")
     found = find(client, shelf.path("猫.png").read_bytes(), "x.png")
     assert (found["record"]["id"], found["is_same_file"]) == (one, False)
 
 
-def test_a_picture_that_an_earlier_version_wrote_is_known_by_all_its_parameters(
+def test_an_image_of_an_earlier_version_is_identified_by_all_its_parameters(
     shelf: Shelf, client: FlaskClient
 ) -> None:
     one = shelf.put("猫")
@@ -577,7 +575,7 @@ def test_a_picture_that_an_earlier_version_wrote_is_known_by_all_its_parameters(
     assert find(client, content.replace(b"Seed: 5", b"Seed: 6"), "x.png")["record"] is None
 
 
-def test_a_picture_of_another_database_shows_its_parameters_only(shelf: Shelf, client: FlaskClient) -> None:
+def test_an_image_of_another_database_shows_only_its_parameters(shelf: Shelf, client: FlaskClient) -> None:
     shelf.put("猫")
     content = shelf.path("猫.png").read_bytes()
     shelf.db.execute("UPDATE generation_records SET sha256 = 'another', prompt = '别的'")
@@ -586,7 +584,9 @@ def test_a_picture_of_another_database_shows_its_parameters_only(shelf: Shelf, c
     assert found["parameters"]["prompt"] == "画一张猫"
 
 
-def test_a_picture_of_the_earlier_app_is_known_by_name_and_bytes(shelf: Shelf, client: FlaskClient) -> None:
+def test_an_image_of_the_earlier_app_is_identified_by_name_and_content(
+    shelf: Shelf, client: FlaskClient
+) -> None:
     one = shelf.put("旧图")
     shelf.path("旧图.png").write_bytes(PNG)
     shelf.db.execute("UPDATE generation_records SET sha256 = ''")
@@ -594,7 +594,7 @@ def test_a_picture_of_the_earlier_app_is_known_by_name_and_bytes(shelf: Shelf, c
     assert find(client, noise_image("PNG", size=(41, 30)), "旧图.png")["record"] is None
 
 
-def test_what_is_no_picture_finds_nothing(client: FlaskClient) -> None:
+def test_a_file_that_is_no_image_finds_nothing(client: FlaskClient) -> None:
     found = find(client, b"no picture", "x.png")
     assert (found["record"], found["parameters"]) == (None, None)
     assert client.post("/api/records/find-by-file").status_code == 400
@@ -614,6 +614,6 @@ def test_what_is_no_picture_finds_nothing(client: FlaskClient) -> None:
         ("", ("", "", None, None)),
     ],
 )
-def test_parameters_of_any_tool_are_taken_apart(text: str, expected: tuple[object, ...]) -> None:
+def test_parameters_of_any_tool_are_parsed(text: str, expected: tuple[object, ...]) -> None:
     told = store.parse_parameters(text)
     assert (told.prompt, told.negative_prompt, told.seed, told.steps) == expected

@@ -75,7 +75,7 @@ def ledger(db: database.Connection, spec: ModelSpec) -> Ledger:
     return Ledger(db, spec)
 
 
-def test_what_was_spent_is_told_apart_from_what_may_have_been(ledger: Ledger) -> None:
+def test_confirmed_and_possible_charges_are_separate(ledger: Ledger) -> None:
     ledger.ask(4)
     ledger.keep(ledger.order())
     ledger.lose(ledger.order())
@@ -89,7 +89,7 @@ def test_what_was_spent_is_told_apart_from_what_may_have_been(ledger: Ledger) ->
 
 
 @pytest.mark.parametrize("clock", ["16:00:00", "18:30:00"], ids=["whole hours", "half hours, as in India"])
-def test_money_is_summed_by_span_and_model(ledger: Ledger, clock: str) -> None:
+def test_costs_are_summed_by_period_and_model(ledger: Ledger, clock: str) -> None:
     ledger.ask(3)
     moments = ("2026-03-01 15:59:59.999", f"2026-03-01 {clock}.000", f"2026-03-02 {clock}.000")
     for moment in moments:
@@ -101,7 +101,7 @@ def test_money_is_summed_by_span_and_model(ledger: Ledger, clock: str) -> None:
     assert spans[0][MODEL].billed == PRICE
 
 
-def test_a_batch_has_all_it_came_to(ledger: Ledger) -> None:
+def test_a_batch_has_its_totals(ledger: Ledger) -> None:
     first, _ = ledger.ask(2, name="春季")
     ledger.keep(ledger.order())
     ledger.lose(ledger.order())
@@ -122,7 +122,7 @@ def test_failures_are_counted_by_cause(ledger: Ledger) -> None:
     assert database.count_failures(ledger.db, *EVER) == {"moderation": 2, "network": 1}
 
 
-def test_the_ledger_is_read_line_by_line_also_for_records_that_are_gone(ledger: Ledger) -> None:
+def test_ledger_lines_include_purged_records(ledger: Ledger) -> None:
     batch_id, ids = ledger.ask(2, name="春季")
     ledger.keep(ledger.order("t-1"))
     ledger.lose(ledger.order())
@@ -139,7 +139,7 @@ def test_the_ledger_is_read_line_by_line_also_for_records_that_are_gone(ledger: 
     assert lines[0].batch_id == batch_id
 
 
-def test_what_is_in_doubt_is_listed_newest_first_even_when_its_record_is_gone(ledger: Ledger) -> None:
+def test_unresolved_charges_are_listed_newest_first_even_for_purged_records(ledger: Ledger) -> None:
     _, old = ledger.doubtful(task_id="t-1")
     _, new = ledger.doubtful()
     ledger.db.execute("DELETE FROM generation_records WHERE id = ?", [new])
@@ -152,7 +152,7 @@ def test_what_is_in_doubt_is_listed_newest_first_even_when_its_record_is_gone(le
     assert (counts.records, counts.at_stake, counts.collectable, counts.orderable) == (2, 2 * PRICE, 1, 0)
 
 
-def test_collecting_orders_nothing_and_settles_the_doubt(ledger: Ledger) -> None:
+def test_fetching_submits_nothing_and_resolves_the_charge(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful(task_id="t-1")
     assert database.refetch(ledger.db, [record_id], spec=ledger.spec).records == 1
     record = ledger.claim()
@@ -165,7 +165,7 @@ def test_collecting_orders_nothing_and_settles_the_doubt(ledger: Ledger) -> None
 
 
 @pytest.mark.parametrize("state", ["paused", "cancelled"])
-def test_collecting_starts_nothing_else_of_a_batch_that_is_halted(ledger: Ledger, state: str) -> None:
+def test_fetching_starts_nothing_else_of_a_paused_batch(ledger: Ledger, state: str) -> None:
     batch_id, ids = ledger.ask(2)
     ledger.lose(ledger.order("t-1"), ticket_usable=True)
     if state == "paused":
@@ -180,7 +180,7 @@ def test_collecting_starts_nothing_else_of_a_batch_that_is_halted(ledger: Ledger
     assert ledger.claim() is None
 
 
-def test_a_collection_that_pauses_its_batch_again_waits_with_it(ledger: Ledger) -> None:
+def test_a_fetch_that_pauses_its_batch_waits_with_it(ledger: Ledger) -> None:
     batch_id, _ = ledger.doubtful(task_id="t-1")
     database.resume_batch(ledger.db, batch_id, model=MODEL)
     ledger.db.execute("UPDATE batches SET state = 'paused'")
@@ -193,7 +193,7 @@ def test_a_collection_that_pauses_its_batch_again_waits_with_it(ledger: Ledger) 
     assert ledger.claim() is None
 
 
-def test_what_has_no_ticket_or_belongs_to_another_model_cannot_be_collected(ledger: Ledger) -> None:
+def test_records_without_a_task_id_or_of_another_model_cannot_be_fetched(ledger: Ledger) -> None:
     _, without = ledger.doubtful()
     _, other = ledger.doubtful(task_id="t-1")
     another = replace(ledger.spec, model_id="another")
@@ -204,7 +204,7 @@ def test_what_has_no_ticket_or_belongs_to_another_model_cannot_be_collected(ledg
     assert database.refetch(ledger.db, None, spec=another).records == 0
 
 
-def test_ordering_again_leaves_the_earlier_send_at_stake(ledger: Ledger) -> None:
+def test_resubmitting_leaves_the_earlier_charge_unresolved(ledger: Ledger) -> None:
     _, record_id = ledger.doubtful(task_id="t-1")
     assert database.resubmit(ledger.db, [record_id], spec=ledger.spec).records == 1
     record = ledger.order("t-2")
@@ -215,14 +215,14 @@ def test_ordering_again_leaves_the_earlier_send_at_stake(ledger: Ledger) -> None
     assert (doubt.at_stake, doubt.is_unknown, doubt.collectable) == (PRICE, False, False)
 
 
-def test_ordering_all_again_takes_only_what_cannot_be_collected(ledger: Ledger) -> None:
+def test_resubmitting_all_takes_only_records_that_cannot_be_fetched(ledger: Ledger) -> None:
     ledger.doubtful(task_id="t-1")
     _, without = ledger.doubtful()
     assert database.resubmit(ledger.db, None, spec=ledger.spec).records == 1
     assert ledger.record(without).status is Status.QUEUED
 
 
-def test_ordering_again_does_not_go_on_with_a_paused_batch(ledger: Ledger) -> None:
+def test_resubmitting_does_not_resume_a_paused_batch(ledger: Ledger) -> None:
     batch_id, ids = ledger.ask(2)
     ledger.lose(ledger.order())
     database.pause_batch(ledger.db, batch_id)
@@ -232,7 +232,7 @@ def test_ordering_again_does_not_go_on_with_a_paused_batch(ledger: Ledger) -> No
 
 
 @pytest.mark.parametrize(("billed", "outcome"), [(True, "billed"), (False, "not_billed")])
-def test_what_is_dropped_counts_as_the_person_says(ledger: Ledger, billed: bool, outcome: str) -> None:
+def test_a_written_off_charge_counts_as_the_user_states(ledger: Ledger, billed: bool, outcome: str) -> None:
     batch_id, record_id = ledger.doubtful(task_id="t-1")
     settled = database.resolve_charges(ledger.db, [record_id], billed=billed)
     assert (settled.records, settled.amount) == (1, PRICE)
@@ -246,7 +246,7 @@ def test_what_is_dropped_counts_as_the_person_says(ledger: Ledger, billed: bool,
     assert "放弃 1 张" in database.list_log(ledger.db, batch_id)[-1].text
 
 
-def test_what_is_dropped_is_never_sent_again_by_itself(ledger: Ledger) -> None:
+def test_a_written_off_record_is_never_resubmitted_automatically(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful()
     database.resolve_charges(ledger.db, None, billed=False)
     assert database.retry_records(ledger.db, batch_id, spec=ledger.spec) == 0
@@ -255,7 +255,7 @@ def test_what_is_dropped_is_never_sent_again_by_itself(ledger: Ledger) -> None:
         database.resubmit(ledger.db, [record_id], spec=ledger.spec)
 
 
-def test_dropping_can_be_undone(ledger: Ledger) -> None:
+def test_writing_off_can_be_undone(ledger: Ledger) -> None:
     _, record_id = ledger.doubtful(task_id="t-1")
     before = ledger.record(record_id)
     settled = database.resolve_charges(ledger.db, None, billed=True)
@@ -267,7 +267,7 @@ def test_dropping_can_be_undone(ledger: Ledger) -> None:
     assert database.undo_resolution(ledger.db, settled.undo) == 0
 
 
-def test_a_send_behind_a_kept_picture_is_settled_without_touching_the_picture(ledger: Ledger) -> None:
+def test_a_charge_of_a_finished_record_is_resolved_without_changing_the_image(ledger: Ledger) -> None:
     _, record_id = ledger.doubtful()
     database.resubmit(ledger.db, None, spec=ledger.spec)
     ledger.keep(ledger.order())
@@ -278,7 +278,7 @@ def test_a_send_behind_a_kept_picture_is_settled_without_touching_the_picture(le
         database.resolve_charges(ledger.db, [record_id], billed=False)
 
 
-def test_a_picture_that_comes_after_all_corrects_what_a_person_said(ledger: Ledger) -> None:
+def test_an_image_that_arrives_late_overrides_a_manual_resolution(ledger: Ledger) -> None:
     batch_id, record_id = ledger.doubtful(task_id="t-1")
     database.resolve_charges(ledger.db, None, billed=False)
     database.retry_records(ledger.db, batch_id, [record_id], spec=ledger.spec)
@@ -301,7 +301,7 @@ def test_sums_are_read_from_an_index_alone(db: database.Connection, sql: str) ->
     assert "COVERING INDEX" in plan
 
 
-def test_what_was_sent_before_the_upgrade_is_summed_by_it(settings: Settings) -> None:
+def test_charges_from_before_the_upgrade_are_included_in_the_sums(settings: Settings) -> None:
     with closing(database.connect(settings.database_path, create=True)) as db:
         for migration in MIGRATIONS[: MIGRATIONS.index(add_usage)]:
             migration(db)

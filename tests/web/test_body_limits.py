@@ -68,11 +68,13 @@ def test_each_kind_of_request_has_its_limit(client: FlaskClient, target: str, ki
         {"HTTP_HOST": "a b"},
     ],
 )
-def test_another_site_may_send_no_more_than_a_form(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_a_cross_site_request_is_limited_to_the_size_of_a_form(
+    client: FlaskClient, headers: dict[str, str]
+) -> None:
     assert limit(client, "/api/batches", "application/json", **headers) == body_limits.MAX_OPEN_BYTES
 
 
-def test_with_a_password_only_who_is_logged_in_may_send_more(settings: Settings) -> None:
+def test_with_a_password_only_logged_in_clients_may_send_more(settings: Settings) -> None:
     client = create_app(replace(settings, access_password="open")).test_client()
     upload = ("/api/sample-images", "multipart/form-data; boundary=x")
     assert limit(client, *upload) == body_limits.MAX_OPEN_BYTES
@@ -81,27 +83,25 @@ def test_with_a_password_only_who_is_logged_in_may_send_more(settings: Settings)
     assert limit(client, *upload, HTTP_COOKIE=cookie) == MAX_UPLOAD_BYTES
 
 
-def test_a_form_beyond_its_limit_is_refused_with_the_limit(client: FlaskClient) -> None:
+def test_an_oversized_form_is_refused_naming_the_limit(client: FlaskClient) -> None:
     answer = client.post("/language", data={"language": "x" * body_limits.MAX_OPEN_BYTES})
     assert answer.status_code == 413
     assert "一次最多 64 KB" in answer.text
 
 
-def test_a_form_before_the_login_has_few_parts(client: FlaskClient) -> None:
+def test_a_form_before_the_login_may_have_few_parts(client: FlaskClient) -> None:
     fields = {f"field{number}": "x" for number in range(30)}
     answer = client.post("/language", data=fields, content_type="multipart/form-data")
     assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("text", ["[" + "[]," * 2_000_000 + "[]]", "[" + "0," * 5_000_000 + "0]"])
-def test_more_values_than_the_most_rows_have_are_refused_before_they_are_built(
-    client: FlaskClient, text: str
-) -> None:
+def test_excessive_json_values_are_refused_before_parsing(client: FlaskClient, text: str) -> None:
     answer = client.post("/api/batches", data='{"rows": ' + text + "}", content_type="application/json")
     assert answer.status_code == 413
     assert "一次最多 5000 行" in answer.get_json()["error"]
 
 
-def test_the_most_rows_with_long_prompts_and_all_fields_are_taken(client: FlaskClient) -> None:
+def test_the_maximum_of_rows_with_long_prompts_and_all_fields_is_accepted(client: FlaskClient) -> None:
     answer = client.post("/api/spreadsheet/export", json={"rows": [_ROW] * MAX_ROWS_A_BATCH})
     assert answer.status_code == 200

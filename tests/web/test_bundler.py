@@ -44,7 +44,7 @@ def joiner(modules: Mapping[str, str] = SMALL) -> Bundler:
     )
 
 
-def test_a_page_gets_all_that_it_needs_each_after_what_it_needs() -> None:
+def test_a_bundle_holds_every_dependency_before_its_user() -> None:
     text = joiner().page("a", ENTRIES)
     order = re.findall(r"^const (\$\w+) = \(\(\)|^\((async)", text, re.MULTILINE)
     names = [name or "the page" for name, _ in order]
@@ -52,12 +52,12 @@ def test_a_page_gets_all_that_it_needs_each_after_what_it_needs() -> None:
     assert names.index("$sums") < names.index("$frame") < names.index("the page")
 
 
-def test_what_two_late_modules_share_belongs_to_the_page_and_runs_once() -> None:
+def test_modules_shared_by_two_late_bundles_belong_to_the_page_and_run_once() -> None:
     for late in ("late/more.js", "late/other.js"):
         assert "const $late_both = " not in joiner().lazy_chunk("a", ENTRIES, late)
 
 
-def test_late_modules_are_found_also_behind_late_ones() -> None:
+def test_late_modules_imported_by_late_modules_are_found() -> None:
     modules = {
         **SMALL,
         "late/other.js": 'export const other = () => import("./deep.js");\n',
@@ -67,7 +67,7 @@ def test_late_modules_are_found_also_behind_late_ones() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(JS.glob("**/*.js")), ids=lambda p: str(p.relative_to(JS)))
-def test_every_module_imports_and_exports_in_the_form_that_is_understood(path: Path) -> None:
+def test_every_module_uses_the_supported_import_and_export_syntax(path: Path) -> None:
     for line in path.read_text("utf-8").splitlines():
         if line.startswith("import "):
             assert re.fullmatch(r'import \{ [^}]+ \} from "\.[^"]+";', line)
@@ -110,7 +110,7 @@ console.log(JSON.stringify(tree, (key, value) => (key === "start" || key === "en
 """
 
 
-def test_no_two_modules_need_each_other() -> None:
+def test_no_two_modules_import_each_other() -> None:
     modules = {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
 
     def needs(path: str) -> list[str]:
@@ -126,25 +126,25 @@ def test_no_two_modules_need_each_other() -> None:
         walk(path, ())
 
 
-def test_a_template_asks_for_scripts_and_styles_by_the_name_of_its_page_only() -> None:
+def test_templates_reference_bundles_by_page_name_only() -> None:
     for path in (JS.parents[1] / "templates").glob("**/*.html"):
         named = re.findall(r"filename='((?:js|css)/[^']+)'", path.read_text("utf-8"))
         assert set(named) <= {"js/theme.js"}, path.name  # alone, for it runs before anything is drawn
 
 
 @pytest.mark.parametrize("path", sorted(JS.glob("**/*.js")), ids=lambda p: str(p.relative_to(JS)))
-def test_no_module_keeps_a_chinese_sentence_when_it_is_in_english(path: Path) -> None:
+def test_the_english_bundle_has_no_chinese_sentence(path: Path) -> None:
     text = path.read_text("utf-8")
     left = in_script(script_in_english(text), "")
     assert [found.text for found in left if HAN.search(found.text)] == []
     assert not _SAYS_NO_LITERAL.search(text)
 
 
-def test_names_are_the_same_however_often_the_files_are_read() -> None:
+def test_bundle_names_are_stable() -> None:
     assert AssetBundle(JS.parent).version == AssetBundle(JS.parent).version
 
 
-def test_a_page_from_before_an_update_gets_no_script_that_would_run_the_new_one_beside_the_old(
+def test_a_page_from_before_an_update_gets_no_mixed_script_versions(
     settings: Settings,
 ) -> None:
     client = create_app(settings).test_client()

@@ -20,7 +20,7 @@ from web_app import create_app
         ("/output/fox.jpg", "image/jpeg"),
     ],
 )
-def test_a_machine_that_calls_everything_plain_text_misleads_no_browser(
+def test_content_types_do_not_depend_on_the_machine(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, path: str, kind: str
 ) -> None:
     registry = mimetypes.MimeTypes()
@@ -35,7 +35,7 @@ def test_a_machine_that_calls_everything_plain_text_misleads_no_browser(
     answer.close()
 
 
-def test_the_icon_is_small_kept_by_browsers_and_open_before_the_login(settings: Settings) -> None:
+def test_the_icon_is_small_cacheable_and_public(settings: Settings) -> None:
     client = create_app(replace(settings, access_password="开门")).test_client()
     with client.get("/favicon.ico") as answer:
         assert answer.status_code == 200

@@ -166,12 +166,12 @@ def pages(tmp: Path) -> list[Operation]:
 
 @many(0.75)
 @given(data=st.data())
-def test_no_call_of_the_document_is_met_with_anything_but_an_answer(wire: Wire, data: st.DataObject) -> None:
+def test_every_documented_call_is_answered(wire: Wire, data: st.DataObject) -> None:
     call = data.draw(calls(TOLD, TOLD.operations, wire.known))
     look_at(call, *wire.ask(call), wire.server)
 
 
-def test_no_address_of_a_page_is_met_with_anything_but_an_answer(wire: Wire, tmp_path: Path) -> None:
+def test_every_page_url_is_answered(wire: Wire, tmp_path: Path) -> None:
     routes = pages(tmp_path)
 
     @many(0.25)
@@ -199,7 +199,7 @@ def test_no_address_of_a_page_is_met_with_anything_but_an_answer(wire: Wire, tmp
         b"POST /api/batches HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
     ],
 )
-def test_what_is_hardly_http_does_not_keep_the_others_waiting(wire: Wire, sent: bytes) -> None:
+def test_malformed_http_does_not_delay_other_requests(wire: Wire, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", wire.server.port), timeout=60) as broken:
         broken.sendall(sent)
         broken.shutdown(socket.SHUT_WR)

@@ -42,19 +42,19 @@ def what_is_wrong(client: FlaskClient) -> set[str]:
     return wrong
 
 
-def test_when_all_is_well_it_says_so_with_facts(client: FlaskClient) -> None:
+def test_without_problems_it_reports_ok_with_details(client: FlaskClient) -> None:
     assert what_is_wrong(client) == set()
     told = client.get("/healthz").get_json()
     assert told["disk_free_bytes"] > 0
     assert (told["image_model"], told["under_way"], told["stopping"]) == ("demo", 0, False)
 
 
-def test_a_worker_that_was_stopped_is_said(client: FlaskClient) -> None:
+def test_a_stopped_worker_is_reported(client: FlaskClient) -> None:
     worker_of(client).stop(10)
     assert what_is_wrong(client) == {"worker"}
 
 
-def test_one_dead_thread_among_many_is_said(client: FlaskClient) -> None:
+def test_one_dead_thread_is_reported(client: FlaskClient) -> None:
     worker = worker_of(client)
     worker._threads.append(dead := type(worker._threads[0])(target=str))
     dead.start()
@@ -62,12 +62,12 @@ def test_one_dead_thread_among_many_is_said(client: FlaskClient) -> None:
     assert what_is_wrong(client) == {"worker"}
 
 
-def test_a_full_disk_is_said(client: FlaskClient, settings: Settings) -> None:
+def test_a_full_disk_is_reported(client: FlaskClient, settings: Settings) -> None:
     worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 1_000_000)
     assert what_is_wrong(client) == {"disk"}
 
 
-def test_a_disk_that_is_gone_is_said(client: FlaskClient, settings: Settings) -> None:
+def test_a_missing_disk_is_reported(client: FlaskClient, settings: Settings) -> None:
     def gone(_: object) -> int:
         raise OSError("no such device")
 
@@ -75,12 +75,12 @@ def test_a_disk_that_is_gone_is_said(client: FlaskClient, settings: Settings) ->
     assert what_is_wrong(client) == {"disk"}
 
 
-def test_a_missing_key_is_said(settings: Settings) -> None:
+def test_a_missing_key_is_reported(settings: Settings) -> None:
     for client in open_client(replace(settings, image_model="jimeng")):
         assert what_is_wrong(client) == {"model"}
 
 
-def test_a_database_that_somebody_keeps_locked_is_said(client: FlaskClient, settings: Settings) -> None:
+def test_a_locked_database_is_reported(client: FlaskClient, settings: Settings) -> None:
     with closing(sqlite3.connect(settings.database_path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert what_is_wrong(client) == {"database"}
@@ -89,9 +89,7 @@ def test_a_database_that_somebody_keeps_locked_is_said(client: FlaskClient, sett
 
 
 @pytest.mark.parametrize("damage", ["overwritten", "gone"])
-def test_a_database_that_is_damaged_or_gone_is_said_and_none_is_made_in_its_place(
-    settings: Settings, damage: str
-) -> None:
+def test_a_damaged_or_missing_database_is_reported_and_not_replaced(settings: Settings, damage: str) -> None:
     for client in open_client(settings, started=False):
         for path in settings.database_path.parent.glob("generation_records.db*"):
             path.unlink()
@@ -101,7 +99,7 @@ def test_a_database_that_is_damaged_or_gone_is_said_and_none_is_made_in_its_plac
         assert settings.database_path.exists() == (damage == "overwritten")
 
 
-def test_a_stranger_learns_yes_or_no_and_who_has_the_password_learns_all(settings: Settings) -> None:
+def test_anonymous_clients_get_only_the_status_and_logged_in_ones_the_details(settings: Settings) -> None:
     for client in open_client(replace(settings, access_password="开门")):
         assert client.get("/healthz").get_json() == {"success": True}
         worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 0)
@@ -111,7 +109,7 @@ def test_a_stranger_learns_yes_or_no_and_who_has_the_password_learns_all(setting
         assert what_is_wrong(client) == {"disk"}
 
 
-def test_a_disk_that_runs_low_is_told_in_the_top_bar_of_every_page(
+def test_low_disk_space_is_shown_in_the_top_bar_of_every_page(
     client: FlaskClient, settings: Settings
 ) -> None:
     worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 42_000_000)
@@ -119,7 +117,7 @@ def test_a_disk_that_runs_low_is_told_in_the_top_bar_of_every_page(
         assert "磁盘只剩 42 MB" in client.get(page).text
 
 
-def test_one_waiting_call_is_told_why_nothing_was_made(client: FlaskClient, settings: Settings) -> None:
+def test_a_waiting_call_reports_why_nothing_was_generated(client: FlaskClient, settings: Settings) -> None:
     worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 42_000_000)
     answer = client.post("/api/batch-generate", json={"prompt": "猫"})
     assert answer.status_code == 502

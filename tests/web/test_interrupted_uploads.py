@@ -14,7 +14,7 @@ _BIG = b"\0" * 2_000_000  # more than the server holds in memory while it comes
 _HEAD = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="cut.png"\r\n\r\n'
 
 
-def test_an_upload_that_breaks_off_leaves_nothing_in_the_folder(tmp_path: Path) -> None:
+def test_an_interrupted_upload_leaves_nothing_in_the_folder(tmp_path: Path) -> None:
     with running_server(tmp_path, image_model="demo", tmpdir=_empty(tmp_path / "tmp")) as server:
         _break_off(server)
         assert server.get("/api/sample-images")["images"] == []
@@ -23,7 +23,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_in_the_folder(tmp_path: Path) 
         assert "Traceback" not in server.log()
 
 
-def test_an_upload_that_breaks_off_leaves_nothing_in_the_bucket(tmp_path: Path) -> None:
+def test_an_interrupted_upload_leaves_nothing_in_the_bucket(tmp_path: Path) -> None:
     with (
         FakeOss() as oss,
         running_server(

@@ -47,13 +47,13 @@ def language_of(client: FlaskClient, wish: str = "") -> str:
         ("", "zh-CN"),
     ],
 )
-def test_the_first_language_that_a_browser_names_and_we_speak_is_spoken(
+def test_the_first_supported_language_of_the_browser_is_used(
     client: FlaskClient, wish: str, language: str
 ) -> None:
     assert language_of(client, wish) == language
 
 
-def test_the_switch_counts_more_than_the_browser_and_leads_back(client: FlaskClient) -> None:
+def test_the_language_switch_overrides_the_browser_and_returns_to_the_page(client: FlaskClient) -> None:
     page = "http://localhost/records?search=cat"
     answer = client.post("/language", data={"language": "en"}, headers={"Referer": page})
     assert (answer.status_code, answer.location) == (303, "/records?search=cat")
@@ -62,12 +62,12 @@ def test_the_switch_counts_more_than_the_browser_and_leads_back(client: FlaskCli
     assert language_of(client, "en") == "zh-CN"
 
 
-def test_a_language_that_we_do_not_speak_is_not_kept(client: FlaskClient) -> None:
+def test_an_unsupported_language_is_not_stored(client: FlaskClient) -> None:
     answer = client.post("/language", data={"language": "<b>"})
     assert "Set-Cookie" not in answer.headers
 
 
-def test_scripts_say_their_words_in_the_language_of_the_page(client: FlaskClient) -> None:
+def test_scripts_use_the_language_of_the_page(client: FlaskClient) -> None:
     scripts = [script_of(client, wish) for wish in ("zh-CN", "en")]
     assert ["跟随系统" in text for text in scripts] == [True, False]
     assert "System" in scripts[1]
@@ -88,15 +88,13 @@ def test_the_api_answers_a_browser_in_its_language_and_a_script_in_chinese(clien
     assert client.get("/api/records/7", headers=ENGLISH).get_json()["error"].startswith("There is no such")
 
 
-def test_a_page_that_is_not_there_says_so_in_english(client: FlaskClient) -> None:
+def test_a_missing_page_is_reported_in_english(client: FlaskClient) -> None:
     answer = client.get("/nowhere", headers=ENGLISH)
     assert answer.status_code == 404
     assert "There is no such page" in answer.text
 
 
-def test_a_browser_that_changes_its_language_is_not_told_that_nothing_changed(
-    client: FlaskClient, settings: Settings
-) -> None:
+def test_a_change_of_language_changes_the_etag(client: FlaskClient, settings: Settings) -> None:
     batch_id = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).get_json()["batch_id"]
     for address in ("/live/results", f"/api/batches/{batch_id}"):
         tag = client.get(address).headers["ETag"]
@@ -107,7 +105,7 @@ def test_a_browser_that_changes_its_language_is_not_told_that_nothing_changed(
         assert "Cookie" not in picture.vary
 
 
-def test_what_is_kept_stays_chinese_and_is_told_in_english(
+def test_stored_text_stays_chinese_and_is_shown_in_english(
     client: FlaskClient, settings: Settings, spec: ModelSpec
 ) -> None:
     with closing(database.connect(settings.database_path)) as db:
@@ -121,12 +119,12 @@ def test_what_is_kept_stays_chinese_and_is_told_in_english(
     assert not HAN.search("".join(line["text"] for line in told["log"]))
 
 
-def test_the_model_is_described_in_the_language_of_the_answer(client: FlaskClient) -> None:
+def test_models_are_described_in_the_language_of_the_request(client: FlaskClient) -> None:
     assert client.get("/api/models", headers=ENGLISH).get_json()["model"]["label"] == "Demo"
     assert client.get("/api/models").get_json()["model"]["label"] == "演示"
 
 
-def test_a_file_to_import_is_complained_of_in_english(client: FlaskClient) -> None:
+def test_import_problems_are_reported_in_english(client: FlaskClient) -> None:
     table = "提示词,图片比例\n猫,5:4\n".encode()
     answer = client.post("/api/spreadsheet/import", data={"file": (BytesIO(table), "t.csv")}, headers=ENGLISH)
     told = answer.get_json()
@@ -135,7 +133,7 @@ def test_a_file_to_import_is_complained_of_in_english(client: FlaskClient) -> No
     assert told["notes"] == ["Columns not in the table take their defaults: Resolution (2K), Images (1)"]
 
 
-def test_a_table_exported_in_english_is_imported_again_to_the_letter(client: FlaskClient) -> None:
+def test_a_table_exported_in_english_is_imported_unchanged(client: FlaskClient) -> None:
     row = {"prompt": "猫", "negative_prompt": "模糊，水印", "aspect_ratio": "16:9", "resolution": "1K"}
     row |= {"num_images": "2", "filename": "橘猫", "seed": "7", "steps": "20"}
     file = client.post("/api/spreadsheet/export", json={"rows": [row]}, headers=ENGLISH)
@@ -188,7 +186,7 @@ def lost(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str:
     return batch_id
 
 
-def test_the_results_of_a_batch_are_in_the_language_of_their_reader_and_read_again_in_any(
+def test_results_are_written_in_the_language_of_the_request_and_imported_in_any(
     client: FlaskClient, lost: str
 ) -> None:
     file = client.get(f"/api/batches/{lost}/results.xlsx", headers=ENGLISH, buffered=True)
@@ -200,7 +198,7 @@ def test_the_results_of_a_batch_are_in_the_language_of_their_reader_and_read_aga
     assert not any("没有用到" in note for note in again["notes"])
 
 
-def test_every_status_is_known_again_by_its_word_in_either_language() -> None:
+def test_every_status_is_recognised_in_either_language() -> None:
     words = Catalogue(CATALOGUE).words
     for status, label in STATUS_LABELS.items():
         assert status_named(label) is status
@@ -208,7 +206,7 @@ def test_every_status_is_known_again_by_its_word_in_either_language() -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/records/export.xlsx?status=unknown", "/api/usage/export.xlsx"])
-def test_records_and_ledger_are_in_the_language_of_their_reader(
+def test_record_and_ledger_exports_use_the_language_of_the_request(
     client: FlaskClient, lost: str, path: str
 ) -> None:
     english = client.get(path, headers=ENGLISH, buffered=True)
@@ -218,9 +216,7 @@ def test_records_and_ledger_are_in_the_language_of_their_reader(
     assert HAN.search(" ".join(words_of(client.get(path, buffered=True).data)))
 
 
-def test_what_is_written_while_it_is_sent_keeps_to_the_language_of_its_reader(
-    client: FlaskClient, lost: str
-) -> None:
+def test_streamed_text_uses_the_language_of_the_request(client: FlaskClient, lost: str) -> None:
     ledger = client.get("/api/usage/export.csv", headers=ENGLISH)
     assert not HAN.search(ledger.text)
     assert "1 charge," in ledger.text.splitlines()[-1]
@@ -231,7 +227,7 @@ def test_what_is_written_while_it_is_sent_keeps_to_the_language_of_its_reader(
         assert [word for word in words_of(files.read("records.xlsx")) if HAN.search(word)] == []
 
 
-def test_the_document_of_the_api_is_told_in_english(client: FlaskClient) -> None:
+def test_the_openapi_document_is_served_in_english(client: FlaskClient) -> None:
     text = client.get("/api/openapi.json", headers=ENGLISH).text
     assert '"A batch, and the records and log lines that changed after since' in text
     assert not HAN.search(text)

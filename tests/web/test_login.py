@@ -38,25 +38,25 @@ def lets_in(client: FlaskClient) -> bool:
     return client.get("/api/records").status_code == 200
 
 
-def test_the_right_password_lets_in(app: Flask) -> None:
+def test_the_right_password_logs_in(app: Flask) -> None:
     client = app.test_client()
     assert enter(client) == 302
     assert lets_in(client)
 
 
-def test_the_cookie_is_kept_from_scripts_and_from_other_sites(app: Flask) -> None:
+def test_the_cookie_is_httponly_and_samesite(app: Flask) -> None:
     cookie = app.test_client().post("/login", data={"password": "开门"}).headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
 
 
-def test_a_wrong_password_does_not(app: Flask) -> None:
+def test_a_wrong_password_does_not_log_in(app: Flask) -> None:
     client = app.test_client()
     assert enter(client, "开门 ") == 403
     assert not lets_in(client)
 
 
-def test_guesses_are_compared_by_a_hash_that_takes_time_and_memory(
+def test_passwords_are_compared_with_a_slow_memory_hard_hash(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, costs = hashlib.scrypt, []
@@ -90,7 +90,7 @@ def test_a_session_ends_with_the_process(app: Flask, settings: Settings) -> None
     assert not lets_in(again)
 
 
-def test_who_leaves_is_asked_for_the_password_again(app: Flask) -> None:
+def test_after_logout_the_password_is_required_again(app: Flask) -> None:
     client = app.test_client()
     enter(client)
     answer = client.post("/logout", headers={"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"})
@@ -100,7 +100,7 @@ def test_who_leaves_is_asked_for_the_password_again(app: Flask) -> None:
     assert client.post("/logout").status_code == 303
 
 
-def test_leaving_ends_this_session_for_good_and_no_other(app: Flask) -> None:
+def test_logout_ends_only_this_session(app: Flask) -> None:
     client, colleague = app.test_client(), app.test_client()
     enter(client)
     enter(colleague)
@@ -123,9 +123,7 @@ def test_another_site_cannot_log_a_browser_out(app: Flask, headers: dict[str, st
     assert lets_in(client)
 
 
-def test_the_way_out_is_offered_where_there_is_a_password_and_nowhere_else(
-    app: Flask, settings: Settings
-) -> None:
+def test_logout_is_offered_only_with_a_password(app: Flask, settings: Settings) -> None:
     client = app.test_client()
     enter(client)
     assert 'action="/logout"' in client.get("/records").text
@@ -133,7 +131,7 @@ def test_the_way_out_is_offered_where_there_is_a_password_and_nowhere_else(
     assert 'action="/logout"' not in create_app(settings).test_client().get("/records").text
 
 
-def test_sessions_that_are_over_are_forgotten(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_sessions_are_discarded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(app.test_client())
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 7 * 24 * 3600 + 60)
@@ -141,7 +139,7 @@ def test_sessions_that_are_over_are_forgotten(app: Flask, monkeypatch: pytest.Mo
     assert len(app.extensions[login._SESSIONS]) == 1
 
 
-def test_a_cookie_of_ones_own_making_is_no_session(app: Flask) -> None:
+def test_a_forged_cookie_is_no_session(app: Flask) -> None:
     client = app.test_client()
     client.set_cookie(COOKIE, "eyJ1bnRpbCI6OTk5OTk5OTk5OTl9.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
     assert not lets_in(client)
@@ -170,19 +168,19 @@ def test_another_site_cannot_log_a_browser_in(app: Flask) -> None:
         "",
     ],
 )
-def test_after_the_login_nobody_is_sent_elsewhere(app: Flask, target: str) -> None:
+def test_the_login_redirects_to_no_other_site(app: Flask, target: str) -> None:
     answer = app.test_client().post(f"/login?next={target}", data={"password": "开门"})
     assert answer.headers["Location"] == "/"
 
 
 @pytest.mark.parametrize("target", ["/records?search=%E7%8C%AB&page=2", "/batch?id=20260301-a1"])
-def test_after_the_login_one_is_where_one_wanted_to_be(app: Flask, target: str) -> None:
+def test_the_login_redirects_to_the_requested_page(app: Flask, target: str) -> None:
     client = app.test_client()
     asked = client.get(target).headers["Location"]
     assert client.post(asked, data={"password": "开门"}).headers["Location"] == target
 
 
-def test_who_guessed_wrong_waits_and_somebody_else_does_not(app: Flask) -> None:
+def test_only_the_client_that_guessed_wrong_is_delayed(app: Flask) -> None:
     client = app.test_client()
     assert enter(client, "猜", "192.168.1.66") == 403
     assert enter(client, "开门", "192.168.1.66") == 429
@@ -190,7 +188,7 @@ def test_who_guessed_wrong_waits_and_somebody_else_does_not(app: Flask) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_waits_double_up_to_a_minute_and_end_with_the_right_one() -> None:
+def test_login_delays_double_up_to_a_minute_and_end_with_the_right_password() -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)
     waits = []
@@ -207,7 +205,7 @@ def test_the_waits_double_up_to_a_minute_and_end_with_the_right_one() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_hour_later_wrong_guesses_are_forgotten() -> None:
+def test_wrong_guesses_expire_after_an_hour() -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)
     for _ in range(4):
@@ -229,14 +227,14 @@ def test_an_hour_later_wrong_guesses_are_forgotten() -> None:
         ("", "", True),
     ],
 )
-def test_a_machine_with_many_ipv6_addresses_is_one_that_guesses(one: str, other: str, are_one: bool) -> None:
+def test_an_ipv6_network_counts_as_one_client(one: str, other: str, are_one: bool) -> None:
     guesses = LoginThrottle(Clock())
     guesses.check("猜", "开门", one)
     assert (guesses.check("开门", "开门", other)[0] is False) is are_one
 
 
 @pytest.mark.usefixtures("quick")
-def test_only_so_many_that_guess_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login, "_MOST_REMEMBERED", 2)
     guesses = LoginThrottle(Clock())
     for number in range(50):
@@ -245,7 +243,7 @@ def test_only_so_many_that_guess_are_remembered(monkeypatch: pytest.MonkeyPatch)
     assert guesses.check("开门", "开门", "10.0.0.49")[0] is False
 
 
-def test_a_guess_during_another_is_refused_at_once_and_told_when_to_come_back(app: Flask) -> None:
+def test_a_concurrent_guess_is_refused_at_once_with_retry_after(app: Flask) -> None:
     client, guesses = app.test_client(), app.extensions[login._KEY]
     with guesses._lock:
         answer = client.post("/login", data={"password": "开门"})
@@ -254,7 +252,7 @@ def test_a_guess_during_another_is_refused_at_once_and_told_when_to_come_back(ap
     assert enter(client) == 302
 
 
-def test_where_no_password_is_asked_for_the_form_just_lets_in(settings: Settings) -> None:
+def test_without_a_password_the_login_form_redirects(settings: Settings) -> None:
     client = create_app(settings).test_client()
     answer = client.post("/login?next=/records", data={"password": "?"})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/records")

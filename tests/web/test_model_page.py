@@ -27,7 +27,7 @@ def client_of(settings: Settings, service: FakeService | None = None, **more: An
     return create_app(replace(settings, **told)).test_client()
 
 
-def test_every_model_is_there_with_its_variables_and_its_price(settings: Settings) -> None:
+def test_every_model_is_listed_with_its_variables_and_price(settings: Settings) -> None:
     page = client_of(settings).get("/model").text
     for spec in generator.list_specs(settings):
         assert all(f"<code>{name}</code>" in page for name in spec.setup.variables)
@@ -35,12 +35,12 @@ def test_every_model_is_there_with_its_variables_and_its_price(settings: Setting
     assert "¥0.22 一张" in page
 
 
-def test_the_model_in_use_stands_first(settings: Settings, service: FakeJimeng) -> None:
+def test_the_model_in_use_is_listed_first(settings: Settings, service: FakeJimeng) -> None:
     page = client_of(settings, service).get("/model").text
     assert page.index('id="model-jimeng"') < page.index("正在使用") < page.index('id="model-seedream"')
 
 
-def test_it_says_which_variables_are_filled_and_never_with_what(settings: Settings) -> None:
+def test_set_variables_are_named_without_their_values(settings: Settings) -> None:
     secrets: dict[str, Any] = {
         "volcengine_ak": "AKLTgeheim1",
         "volcengine_sk": "geheim2",
@@ -51,32 +51,32 @@ def test_it_says_which_variables_are_filled_and_never_with_what(settings: Settin
     assert page.count("已填") == 3
 
 
-def test_what_is_needed_is_among_what_is_written(settings: Settings) -> None:
+def test_required_variables_are_documented(settings: Settings) -> None:
     for spec in generator.list_specs(settings):
         assert set(REQUIRED[spec.name]) <= spec.setup.variables.keys()
 
 
-def test_how_a_variable_is_filled(settings: Settings) -> None:
+def test_each_variable_has_an_example(settings: Settings) -> None:
     filled = replace(settings, ark_api_key="geheim")
     states = [filled.source_of(name) for name in ("ARK_API_KEY", "SEEDREAM_MODEL", "SDAPI_URL")]
     assert states == ["set", "default", "empty"]
 
 
-def test_a_good_key_is_tested_without_an_order(settings: Settings, service: FakeJimeng) -> None:
+def test_a_valid_key_is_tested_without_a_submission(settings: Settings, service: FakeJimeng) -> None:
     page = client_of(settings, service).post("/model").text
     assert 'class="model-result is-good"' in page
     assert "密钥有效" in page
     assert (service.count("poll"), service.count("submit"), service.charges) == (1, 0, 0)
 
 
-def test_a_wrong_key_is_told_in_its_place(settings: Settings, service: FakeJimeng) -> None:
+def test_a_wrong_key_is_reported_in_place(settings: Settings, service: FakeJimeng) -> None:
     answer = client_of(settings, service, volcengine_sk="falsch").post("/model")
     assert answer.status_code == 200
     assert 'class="model-result is-bad"' in answer.text
     assert "请检查 VOLCENGINE_AK 和 VOLCENGINE_SK" in answer.text
 
 
-def test_what_proves_nothing_is_neither_good_nor_bad(settings: Settings) -> None:
+def test_an_inconclusive_test_is_neither_success_nor_failure(settings: Settings) -> None:
     with FakeOpenAIImages(models=None) as service:
         assert 'class="model-result is-open"' in client_of(settings, service).post("/model").text
 
@@ -110,9 +110,9 @@ def test_one_test_at_a_time(settings: Settings, service: FakeJimeng) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples"])
-def test_every_page_leads_there(settings: Settings, path: str) -> None:
+def test_every_page_links_to_the_model_page(settings: Settings, path: str) -> None:
     assert 'href="/model"' in client_of(settings).get(path).text
 
 
-def test_cards_can_be_had_without_any_key(settings: Settings) -> None:
+def test_model_specs_are_available_without_any_key(settings: Settings) -> None:
     assert [spec.name for spec in generator.list_specs(settings)] == list(REQUIRED)

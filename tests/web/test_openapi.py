@@ -165,12 +165,12 @@ def routes(settings: Settings) -> set[str]:
     return told
 
 
-def test_every_route_is_described_and_everything_described_is_a_route(settings: Settings) -> None:
+def test_the_document_and_the_routes_match(settings: Settings) -> None:
     described = {name_of(operation) for operation in TOLD.operations}
     assert described == routes(settings), "see app/web/openapi/paths.py"
 
 
-def test_it_is_served_as_json_small_and_asked_for_anew(app: App) -> None:
+def test_the_document_is_small_json_and_revalidated(app: App) -> None:
     answer = app.client.get("/api/openapi.json", headers={"Accept-Encoding": "gzip"})
     assert answer.content_type == "application/json"
     assert len(answer.data) < 8_000
@@ -181,7 +181,7 @@ def test_it_is_served_as_json_small_and_asked_for_anew(app: App) -> None:
     assert again.status_code == 304
 
 
-def test_every_schema_is_one_and_every_name_leads_somewhere() -> None:
+def test_every_schema_is_valid_and_every_reference_resolves() -> None:
     for schema in TOLD.schemas.values():
         Draft202012Validator.check_schema(schema)
     names = re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(TOLD.fields))
@@ -192,20 +192,20 @@ def test_every_schema_is_one_and_every_name_leads_somewhere() -> None:
     assert set(TOLD.schemas) - {name.rpartition("/")[2] for name in names} == set()
 
 
-def test_the_names_in_an_address_are_described() -> None:
+def test_every_path_parameter_is_described() -> None:
     for operation in TOLD.operations:
         assert set(re.findall(r"{(\w+)}", operation.path)) == set(operation.parameters("path"))
 
 
 @pytest.mark.parametrize("operation", TOLD.operations, ids=name_of)
-def test_an_answer_to_a_good_call_is_as_described(app: App, operation: Operation) -> None:
+def test_a_successful_answer_matches_the_document(app: App, operation: Operation) -> None:
     answer = ask(app, operation, **GOOD[name_of(operation)](app))
     assert answer.status_code < 300, answer.text
     assert TOLD.problems(operation, answer.status_code, dict(answer.headers), answer.data) == []
 
 
 @pytest.mark.parametrize("operation", TOLD.operations, ids=name_of)
-def test_a_refusal_is_as_described(app: App, operation: Operation) -> None:
+def test_a_missing_resource_matches_the_document(app: App, operation: Operation) -> None:
     answer = ask(app, operation, headers={"Host": "evil.example"})
     assert answer.status_code == 403
     assert TOLD.problems(operation, 403, dict(answer.headers), answer.data) == []
@@ -230,7 +230,9 @@ def test_a_refusal_is_as_described(app: App, operation: Operation) -> None:
         ("get /thumbnails/{record_id}", {"record_id": 2**62}, 404),
     ],
 )
-def test_a_complaint_is_as_described(app: App, operation: str, how: dict[str, Any], status: int) -> None:
+def test_a_validation_error_matches_the_document(
+    app: App, operation: str, how: dict[str, Any], status: int
+) -> None:
     found = next(one for one in TOLD.operations if name_of(one) == operation)
     answer = ask(app, found, **how)
     assert answer.status_code == status, answer.text
@@ -251,7 +253,7 @@ PICTURE = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5
         (BROWSER, "text/html"),
     ],
 )
-def test_a_missing_picture_is_a_page_only_for_a_browser_that_opens_it(
+def test_a_missing_image_is_an_html_page_only_for_browser_navigation(
     app: App, path: str, accept: str, kind: str
 ) -> None:
     answer = app.client.get(path, headers={"Accept": accept} if accept else {})

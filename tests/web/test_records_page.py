@@ -60,7 +60,7 @@ def ids(html: str) -> list[int]:
         ("?trash=0", [3, 2, 1]),
     ],
 )
-def test_the_address_says_what_is_listed(client: FlaskClient, query: str, found: list[int]) -> None:
+def test_the_url_determines_the_list(client: FlaskClient, query: str, found: list[int]) -> None:
     assert ids(page(client, query)) == found
 
 
@@ -69,14 +69,14 @@ def test_only_the_trash_is_called_the_trash(client: FlaskClient) -> None:
     assert "<title>生成记录" in page(client, "?trash=0")
 
 
-def test_what_cannot_be_read_in_an_address_is_said_in_the_page(client: FlaskClient) -> None:
+def test_invalid_query_values_are_reported_on_the_page(client: FlaskClient) -> None:
     html = page(client, "?status=lost")
     assert "暂无记录" in html
     assert "没有「lost」这种状态" in html
 
 
 @pytest.mark.parametrize("query", ["?search=没有的词", "?trash=1", "?batch_id=nowhere"])
-def test_an_empty_list_tells_what_to_do(client: FlaskClient, query: str) -> None:
+def test_an_empty_list_explains_what_to_do(client: FlaskClient, query: str) -> None:
     html = page(client, query)
     empty = html[html.index('class="empty"') :]
     assert "暂无记录" in empty
@@ -89,7 +89,7 @@ def test_prompts_are_never_markup(client: FlaskClient) -> None:
     assert "两只&lt;b&gt;狗" in html
 
 
-def test_the_fragment_is_the_part_of_the_page_that_follows_the_search(client: FlaskClient) -> None:
+def test_the_fragment_is_the_part_of_the_page_below_the_search(client: FlaskClient) -> None:
     answer = client.get("/live/records?search=猫")
     assert ids(answer.get_data(as_text=True)) == [1]
     assert "<html" not in answer.get_data(as_text=True)
@@ -103,7 +103,7 @@ def test_the_view_is_remembered(client: FlaskClient) -> None:
     assert 'class="records"' in page(client, "?view=table")
 
 
-def test_a_choice_keeps_the_rest_of_the_address_and_begins_at_the_first_page(client: FlaskClient) -> None:
+def test_a_filter_link_keeps_the_rest_of_the_query_and_resets_the_page(client: FlaskClient) -> None:
     html = page(client, "?search=只&status=success&page=2&view=grid")
     link = re.search(r'href="([^"]*)"[^>]*data-key="aspect_ratio:16:9"', html)
     assert link
@@ -114,7 +114,7 @@ def test_a_choice_keeps_the_rest_of_the_address_and_begins_at_the_first_page(cli
     assert "page=" not in address
 
 
-def test_a_record_elsewhere_in_the_list_stands_above_it(client: FlaskClient) -> None:
+def test_a_linked_record_outside_the_page_is_shown_above_the_list(client: FlaskClient) -> None:
     assert client.get("/records/1").headers["Location"] == "/records?record=1"
     assert "data-deep" not in page(client, "?record=1")
     assert 'aria-label="记录 1"' in page(client, "?record=1&status=failed")
@@ -131,7 +131,7 @@ def test_buttons_without_javascript_delete_and_restore(client: FlaskClient) -> N
     assert ids(page(client)) == [2, 1]
 
 
-def test_buttons_without_javascript_carry_away_what_is_ticked_and_nothing_else(client: FlaskClient) -> None:
+def test_buttons_without_javascript_export_exactly_the_ticked_records(client: FlaskClient) -> None:
     answer = client.post("/records?status=failed", data={"carry": "archive", "ids": ["1", "2", "x"]})
     assert answer.headers["Location"] == "/api/records/archive.zip?ids=1,2"
     answer = client.post("/records", data={"carry": "export", "ids": ["3"]})
@@ -140,7 +140,7 @@ def test_buttons_without_javascript_carry_away_what_is_ticked_and_nothing_else(c
     assert answer.headers["Location"] == "/records?status=failed"
 
 
-def test_while_the_index_is_built_the_page_says_how_far_and_finds_everything(
+def test_while_the_index_is_built_the_page_shows_progress_and_finds_everything(
     client: FlaskClient, db: database.Connection
 ) -> None:
     assert "正在为提示词建立索引" not in page(client)
@@ -153,9 +153,7 @@ def test_while_the_index_is_built_the_page_says_how_far_and_finds_everything(
     assert ids(html) == [3]
 
 
-def test_batches_to_filter_by_are_not_crowded_out_by_single_pictures(
-    client: FlaskClient, db: database.Connection
-) -> None:
+def test_the_batch_filter_lists_no_single_images(client: FlaskClient, db: database.Connection) -> None:
     batches = [{"name": "春季", "source": "batch"}]
     batches += [{"name": f"单张 {n}", "source": "single"} for n in range(40)]
     db.executemany(
@@ -170,7 +168,7 @@ def test_batches_to_filter_by_are_not_crowded_out_by_single_pictures(
     assert "单张" not in choices
 
 
-def test_a_search_with_windows_line_ends_finds_the_prompt_that_was_sent_with_them(
+def test_a_search_with_crlf_finds_the_prompt(
     client: FlaskClient,
 ) -> None:
     client.post("/api/batches", json={"rows": [{"prompt": "第一行\r\n第二行"}]})
@@ -178,9 +176,7 @@ def test_a_search_with_windows_line_ends_finds_the_prompt_that_was_sent_with_the
     assert answer.get_json()["total"] == 1
 
 
-def test_a_batch_without_a_name_is_labelled_by_a_time_the_browser_shows_in_its_own_zone(
-    client: FlaskClient, db: database.Connection
-) -> None:
+def test_an_unnamed_batch_is_labelled_by_its_local_time(client: FlaskClient, db: database.Connection) -> None:
     db.execute(
         """
         INSERT INTO batches (id, name, source, state, total, estimated_micros, version, created_at)

@@ -101,7 +101,7 @@ def readable(content: bytes) -> str:
     return "".join(archive.read(name).decode("utf-8", "replace") for name in archive.namelist())
 
 
-def test_no_key_is_in_any_page_answer_log_or_file_whatever_fails(
+def test_no_key_appears_in_any_response_log_or_file(
     settings: Settings, service: FakeService, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -119,14 +119,14 @@ def test_every_service_with_a_key_is_tried() -> None:
     assert set(SERVICES) == REQUIRED.keys() - {"demo"}
 
 
-def test_no_key_is_told_when_the_service_quotes_it(settings: Settings) -> None:
+def test_a_key_quoted_by_the_service_is_redacted(settings: Settings) -> None:
     with FakeSeedream(key="another") as service:
         wrong = furnished(settings, service, ark_api_key=KEYS["ark_api_key"])
         client = suffer(wrong, service)
         assert not [address for address, text in told_by(client) if MARK in text]
 
 
-def test_no_key_of_the_bucket_is_told_whatever_fails(
+def test_bucket_keys_are_redacted_in_every_error(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     with FakeOss() as oss:
@@ -144,7 +144,7 @@ def test_no_key_of_the_bucket_is_told_whatever_fails(
     assert MARK not in caplog.text
 
 
-def test_no_key_shows_in_settings_or_in_what_is_said_of_a_wrong_one() -> None:
+def test_no_key_appears_in_the_repr_of_settings_or_in_setting_errors() -> None:
     from app.config import read_settings
     from app.errors import SettingError
 
@@ -155,6 +155,6 @@ def test_no_key_shows_in_settings_or_in_what_is_said_of_a_wrong_one() -> None:
         assert MARK not in str(caught.value)
 
 
-def test_the_journal_cuts_out_a_key_that_a_library_logs() -> None:
+def test_keys_logged_by_a_library_are_redacted() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 0, f"Authorization: sk-{MARK}-key", None, None)
     assert MARK not in log.KeyValueFormatter().format(record)

@@ -62,12 +62,12 @@ def locked(settings: Settings) -> FlaskClient:
     return create_app(replace(settings, access_password="开门")).test_client()
 
 
-def test_another_host_without_a_password_does_not_even_start(tmp_path: Path) -> None:
+def test_a_public_host_without_a_password_refuses_to_start(tmp_path: Path) -> None:
     told = ServerProcess(tmp_path, host="0.0.0.0").refuses_to_start()
     assert told.startswith("ACCESS_PASSWORD：")
 
 
-def test_with_a_password_every_route_there_is_asks_for_it(locked: FlaskClient) -> None:
+def test_with_a_password_every_route_requires_login(locked: FlaskClient) -> None:
     let_in = set()
     for method, address, name in calls(locked.application):
         answer = locked.open(address, method=method)
@@ -81,7 +81,7 @@ def test_with_a_password_every_route_there_is_asks_for_it(locked: FlaskClient) -
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "TRACE"])
 @pytest.mark.parametrize("path", ["/records", "/api/records", "/output/x.png", "/live/status", "/nowhere"])
-def test_no_other_method_gets_past_the_password(locked: FlaskClient, path: str, method: str) -> None:
+def test_no_http_method_bypasses_the_login(locked: FlaskClient, path: str, method: str) -> None:
     answer = locked.open(path, method=method)
     assert answer.status_code in (302, 403)
     assert "Allow" not in answer.headers
@@ -90,13 +90,13 @@ def test_no_other_method_gets_past_the_password(locked: FlaskClient, path: str, 
 @pytest.mark.parametrize(
     "path", ["//records", "/./records", "/login/../records", "/static/../records", "/RECORDS"]
 )
-def test_no_spelling_of_an_address_gets_past_the_password(locked: FlaskClient, path: str) -> None:
+def test_no_url_spelling_bypasses_the_login(locked: FlaskClient, path: str) -> None:
     answer = locked.get(path)
     assert answer.status_code in (302, 308, 403, 404)
     assert "generation" not in answer.text
 
 
-def test_a_session_that_was_let_in_sees_every_route(locked: FlaskClient) -> None:
+def test_a_logged_in_session_reaches_every_route(locked: FlaskClient) -> None:
     locked.post("/login", data={"password": "开门"})
     for method, address, name in calls(locked.application):
         if name == "POST /logout":
@@ -138,14 +138,12 @@ def test_a_session_that_was_let_in_sees_every_route(locked: FlaskClient) -> None
         ("", False),
     ],
 )
-def test_a_host_is_known_by_its_whole_name_or_its_numbers(
-    settings: Settings, host: str, is_known: bool
-) -> None:
+def test_hosts_are_allowed_by_full_name_or_address(settings: Settings, host: str, is_known: bool) -> None:
     client = create_app(replace(settings, allowed_hosts=("studio.example",))).test_client()
     assert client.get("/api/models", headers={"Host": host}).status_code == (200 if is_known else 403)
 
 
-def test_who_opens_it_by_an_unknown_name_is_told_what_to_set(settings: Settings) -> None:
+def test_an_unknown_host_is_answered_with_the_setting_to_change(settings: Settings) -> None:
     host = {"Host": "mac-studio.local:5000"}
     told = create_app(settings).test_client().get("/api/models", headers=host).get_json()["error"]
     assert all(
@@ -155,7 +153,7 @@ def test_who_opens_it_by_an_unknown_name_is_told_what_to_set(settings: Settings)
     assert known.get("/api/models", headers=host).status_code == 200
 
 
-def test_an_unknown_host_gets_nothing_from_any_route(client: FlaskClient) -> None:
+def test_an_unknown_host_reaches_no_route(client: FlaskClient) -> None:
     for method, address, name in calls(client.application):
         answer = client.open(address, method=method, headers={"Host": "rebound.example"})
         assert answer.status_code == 403, name
@@ -177,9 +175,7 @@ FOREIGN: tuple[dict[str, str], ...] = (
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_no_call_that_changes_anything_is_taken_from_another_site(
-    client: FlaskClient, headers: dict[str, str]
-) -> None:
+def test_cross_site_unsafe_requests_are_refused(client: FlaskClient, headers: dict[str, str]) -> None:
     changing = [call for call in calls(client.application) if call[0] != "GET"]
     assert len(changing) > 15
     for method, address, name in changing:
@@ -189,11 +185,13 @@ def test_no_call_that_changes_anything_is_taken_from_another_site(
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "none"}], ids=str)
-def test_a_call_from_here_or_from_no_browser_is_taken(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_same_site_and_non_browser_requests_are_accepted(
+    client: FlaskClient, headers: dict[str, str]
+) -> None:
     assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}, headers=headers).status_code == 202
 
 
-def test_what_is_only_looked_at_changes_nothing(client: FlaskClient, settings: Settings) -> None:
+def test_safe_methods_change_nothing(client: FlaskClient, settings: Settings) -> None:
     client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
     with closing(database.connect(settings.database_path)) as db:
         before = list(db.iterdump())
@@ -229,7 +227,7 @@ def test_every_answer_forbids_inline_code_sniffing_and_framing(client: FlaskClie
     assert {200, 302, 308, 400, 404, 405, 500} <= seen
 
 
-def test_an_error_nobody_foresaw_tells_a_stranger_nothing(client: FlaskClient) -> None:
+def test_an_unexpected_error_reveals_nothing(client: FlaskClient) -> None:
     def breaks() -> str:
         raise ZeroDivisionError("/home/somebody/secret.py")
 
@@ -246,14 +244,14 @@ def test_an_error_nobody_foresaw_tells_a_stranger_nothing(client: FlaskClient) -
 @pytest.mark.parametrize(
     "path", ["/api/sample-images", "/api/spreadsheet/import", "/api/records/find-by-file"]
 )
-def test_an_upload_beyond_all_bounds_is_refused_unread(client: FlaskClient, path: str) -> None:
+def test_an_oversized_upload_is_refused_unread(client: FlaskClient, path: str) -> None:
     told = {"CONTENT_LENGTH": str(2**40), "CONTENT_TYPE": "multipart/form-data; boundary=x"}
     answer = client.post(path, environ_overrides=told)
     assert answer.status_code == 413
     assert answer.get_json()["error"] == "上传的内容太大，一次最多 64 MB，请压缩或分几次上传"
 
 
-def test_a_picture_that_unpacks_to_gigabytes_is_one_sentence(client: FlaskClient) -> None:
+def test_a_decompression_bomb_is_refused_in_one_sentence(client: FlaskClient) -> None:
     size = struct.pack(">II5B", 60_000, 60_000, 8, 2, 0, 0, 0)
     bomb = PNG[:8] + b"".join(
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -265,7 +263,7 @@ def test_a_picture_that_unpacks_to_gigabytes_is_one_sentence(client: FlaskClient
 
 
 @pytest.mark.parametrize("name", ["x.html", "x.svg", "x.js", "x.png.html", "x.xml", "x.pdf", "x"])
-def test_nothing_that_could_run_is_served_from_the_pictures(
+def test_nothing_executable_is_served_from_the_output_folder(
     client: FlaskClient, settings: Settings, name: str
 ) -> None:
     for folder in (settings.output_dir, settings.samples_dir):
@@ -277,7 +275,7 @@ def test_nothing_that_could_run_is_served_from_the_pictures(
 @pytest.mark.parametrize(
     ("name", "kind"), [("x.png", "image/png"), ("x.jpg", "image/jpeg"), ("x.webp", "image/webp")]
 )
-def test_a_page_that_is_called_a_picture_is_served_as_a_picture(
+def test_html_named_as_an_image_is_served_as_an_image(
     client: FlaskClient, settings: Settings, name: str, kind: str
 ) -> None:
     for folder, address in ((settings.output_dir, "/output/"), (settings.samples_dir, "/samples/files/")):
@@ -314,7 +312,7 @@ def pages_of(told: dict[str, Any]) -> list[str]:
     ]
 
 
-def test_what_people_write_never_becomes_markup(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
+def test_user_input_never_becomes_markup(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
     client, told = hostile
     looked_for = [f"/{place}?search=" for place in ("records", "samples", "live/records", "live/samples")]
     written = "%3Cimg src=x onerror=alert(1)%3E%22'%3E%3Cscript%3E"
@@ -326,7 +324,7 @@ def test_what_people_write_never_becomes_markup(hostile: tuple[FlaskClient, dict
         assert "49" not in re.findall(r"7\*7|>49<", page), address
 
 
-def test_what_people_write_never_leaves_its_folder(
+def test_user_input_never_leaves_its_folder(
     hostile: tuple[FlaskClient, dict[str, Any]], settings: Settings
 ) -> None:
     client, told = hostile
@@ -341,7 +339,7 @@ def test_what_people_write_never_leaves_its_folder(
     }
 
 
-def test_what_people_write_never_becomes_a_formula(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
+def test_user_input_never_becomes_a_formula(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
     from openpyxl import load_workbook
 
     client, told = hostile

@@ -14,12 +14,12 @@ _ENTRIES = [entry for entry in read_catalogue() if entry.id]
 _BORN_IN_ROOMS = [e for e in _ENTRIES if any(place.endswith(".py") for place, _ in e.locations)]
 
 
-def test_no_template_and_no_script_says_a_word_past_the_catalogue() -> None:
+def test_templates_and_scripts_take_every_text_from_the_catalogue() -> None:
     left_behind = [f for f in _SENTENCES if not f.is_said and not f.file.endswith(".py")]
     assert left_behind == []
 
 
-def test_the_catalogue_holds_what_is_said_and_nothing_else() -> None:
+def test_the_catalogue_holds_exactly_the_texts_in_use() -> None:
     """``python -m tests.wording`` brings it up to date."""
     said: dict[str, set[str]] = {}
     for found in _SENTENCES:
@@ -28,7 +28,7 @@ def test_the_catalogue_holds_what_is_said_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("entry", _ENTRIES, ids=lambda entry: str(entry.id)[:40])
-def test_every_sentence_has_its_english(entry: Entry) -> None:
+def test_every_message_has_an_english_translation(entry: Entry) -> None:
     chinese, english = str(entry.id), str(entry.string)
     assert english
     assert not HAN.search(english.replace("“提示词”", ""))
@@ -37,7 +37,7 @@ def test_every_sentence_has_its_english(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", _BORN_IN_ROOMS, ids=lambda entry: str(entry.id)[:40])
-def test_a_finished_sentence_is_told_in_english(entry: Entry) -> None:
+def test_a_formatted_sentence_is_translated(entry: Entry) -> None:
     values = {name: str(number + 2) for number, name in enumerate(sorted(gaps_of(str(entry.id))))}
     sentence = str(Message(str(entry.id), values))
     told = _ENGLISH.told(sentence)
@@ -74,15 +74,15 @@ def test_a_finished_sentence_is_told_in_english(entry: Entry) -> None:
         ),
     ],
 )
-def test_sentences_within_sentences_are_told_too(chinese: str, english: str) -> None:
+def test_sentences_within_sentences_are_translated(chinese: str, english: str) -> None:
     assert _ENGLISH.told(chinese) == english
 
 
 @pytest.mark.parametrize("words", ["一只猫（橘色）", "名字：小明", "成功、失败与其他"])
-def test_a_persons_own_words_stay_as_they_are(words: str) -> None:
+def test_user_text_is_not_translated(words: str) -> None:
     assert _ENGLISH.told(words) == words
 
 
-def test_one_is_one_and_more_are_more() -> None:
+def test_singular_and_plural_are_translated() -> None:
     assert str(Message("{n} {n:image|images}", {"n": 1})) == "1 image"
     assert str(Message("{n} {n:image|images}", {"n": 12})) == "12 images"

@@ -40,7 +40,7 @@ def complaint(answer: Any, status: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("number", ["9" * 18, "9" * 19, "9" * 30, "9" * 5000, "-1", "٣"])
 @pytest.mark.parametrize("path", ["/api/records/{}", "/api/records/{}/neighbours"])
-def test_a_number_that_no_record_has_is_not_found(client: FlaskClient, path: str, number: str) -> None:
+def test_an_unknown_record_id_is_not_found(client: FlaskClient, path: str, number: str) -> None:
     answer = client.get(path.format(number))
     if answer.status_code != 200:  # before the first and after the last there is nobody
         complaint(answer, 404)
@@ -48,7 +48,7 @@ def test_a_number_that_no_record_has_is_not_found(client: FlaskClient, path: str
 
 @pytest.mark.parametrize("number", ["9" * 18, "9" * 30, "9" * 5000])
 @pytest.mark.parametrize("path", ["/thumbnails/{}", "/?from={}", "/samples/{}"])
-def test_a_number_in_a_page_that_no_record_has_is_a_page_that_says_so(
+def test_an_unknown_record_id_in_a_page_url_is_reported_on_the_page(
     client: FlaskClient, path: str, number: str
 ) -> None:
     answer = client.get(path.format(number))
@@ -57,7 +57,7 @@ def test_a_number_in_a_page_that_no_record_has_is_a_page_that_says_so(
 
 
 @pytest.mark.parametrize("since", ["9" * 19, "9" * 30, "9" * 5000, "-9", "x", "1e3", "NaN"])
-def test_whatever_since_is_the_answer_is_one(client: FlaskClient, since: str) -> None:
+def test_any_since_value_is_answered(client: FlaskClient, since: str) -> None:
     rows = {"rows": [{"prompt": "猫"}]}
     batch_id = client.post("/api/batches", json=rows).get_json()["batch_id"]
     assert client.get(f"/api/batches/{batch_id}?since={since}").status_code == 200
@@ -68,34 +68,34 @@ def test_whatever_since_is_the_answer_is_one(client: FlaskClient, since: str) ->
     "query",
     ["limit=1e3", "limit=" + "9" * 5000, "offset=" + "9" * 19, "from=0000-00-00", "to=9999-12-31", "sort=x"],
 )
-def test_a_number_or_day_out_of_bounds_is_a_complaint(client: FlaskClient, query: str) -> None:
+def test_an_out_of_range_number_or_day_is_refused(client: FlaskClient, query: str) -> None:
     complaint(client.get(f"/api/records?{query}"), 400)
 
 
-def test_a_complaint_is_one_line_whatever_it_quotes(client: FlaskClient) -> None:
+def test_an_error_message_is_one_line_whatever_it_quotes(client: FlaskClient) -> None:
     fields = complaint(client.get("/api/records?status=a%0d%0aX-Evil:%20b%e2%80%a8c"), 400)
     assert fields["error"].splitlines() == [fields["error"]]
 
 
 @pytest.mark.parametrize("record_id", [2**63, 10**400, -1, 0, True, 1.5, "1", None, [1], {}])
-def test_what_is_no_record_number_is_a_complaint(client: FlaskClient, record_id: object) -> None:
+def test_an_invalid_record_id_is_refused(client: FlaskClient, record_id: object) -> None:
     complaint(client.post("/api/sample-images", json={"record_id": record_id}), 400)
     complaint(client.post("/api/records/delete", json={"ids": [record_id]}), 400)
     complaint(client.post("/api/records/restore", json={"undo": record_id}), 400)
 
 
 @pytest.mark.parametrize("body", [b'{"rows":' + b"[" * 50_000, b"[" * 50_000, b'{"a":' * 50_000])
-def test_brackets_within_brackets_are_no_json(client: FlaskClient, body: bytes) -> None:
+def test_deeply_nested_json_is_refused(client: FlaskClient, body: bytes) -> None:
     complaint(client.post("/api/batches", data=body, content_type="application/json"), 400)
 
 
-def test_brackets_within_a_field_are_a_complaint_about_the_field(client: FlaskClient) -> None:
+def test_deeply_nested_json_in_a_field_is_reported_for_the_field(client: FlaskClient) -> None:
     row = {"prompt": "猫", "sample_images": "[" * 50_000}
     assert complaint(client.post("/api/batches", json={"rows": [row]}), 400)["field"] == "sample_images"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
-def test_half_an_emoji_is_kept_as_a_question_mark(client: FlaskClient, encoding: str) -> None:
+def test_a_lone_surrogate_is_stored_as_a_question_mark(client: FlaskClient, encoding: str) -> None:
     body = r'{"rows": [{"prompt": "\ud83d猫"}], "name": "\udc00x", "source": "single"}'.encode(encoding)
     answer = client.post("/api/batches", data=body, content_type="application/json")
     assert answer.status_code == 202
@@ -103,21 +103,21 @@ def test_half_an_emoji_is_kept_as_a_question_mark(client: FlaskClient, encoding:
     assert (batch["batch"]["name"], batch["records"][0]["prompt"]) == ("?x", "?猫")
 
 
-def test_half_an_emoji_in_a_reference_of_a_form_is_a_question_mark(client: FlaskClient) -> None:
+def test_a_lone_surrogate_in_a_form_reference_is_a_question_mark(client: FlaskClient) -> None:
     images = r'[{"url": "https://pictures.example/\ud83d.png", "filename": "\ud83d"}]'
     assert client.post("/", data={"prompt": "猫", "sample_images": images}).status_code == 303
     assert client.get("/").status_code == 200
 
 
 @pytest.mark.parametrize("field", ["aspect_ratio", "resolution", "num_images", "seed"])
-def test_half_an_emoji_is_complained_of_in_words_that_can_be_sent(client: FlaskClient, field: str) -> None:
+def test_an_error_about_a_lone_surrogate_can_be_encoded(client: FlaskClient, field: str) -> None:
     body = '{"rows": [{"prompt": "猫", "%s": "\\ud800"}]}' % field  # noqa: UP031 - braces of its own
     complaint(client.post("/api/batches", data=body.encode(), content_type="application/json"), 400)
 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400])
 @pytest.mark.parametrize("field", ["num_images", "seed", "steps", "prompt", "filename"])
-def test_a_number_beyond_all_numbers_is_a_complaint(client: FlaskClient, field: str, word: str) -> None:
+def test_an_infinite_number_is_refused(client: FlaskClient, field: str, word: str) -> None:
     body = '{"rows": [{"prompt": "猫", "%s": %s}]}' % (field, word)  # noqa: UP031
     complaint(client.post("/api/batches", data=body.encode(), content_type="application/json"), 400)
 
@@ -133,7 +133,7 @@ def test_a_number_beyond_all_numbers_is_a_complaint(client: FlaskClient, field: 
         {"prompt": "\x00\x01\ud800￿", "filename": ["=1+1"]},
     ],
 )
-def test_a_table_is_exported_whatever_lies_in_its_cells(client: FlaskClient, row: dict[str, Any]) -> None:
+def test_a_table_with_any_cell_values_is_exported(client: FlaskClient, row: dict[str, Any]) -> None:
     body = json.dumps({"rows": [row]})
     answer = client.post("/api/spreadsheet/export", data=body, content_type="application/json")
     assert answer.status_code == 200, answer.text
@@ -141,7 +141,7 @@ def test_a_table_is_exported_whatever_lies_in_its_cells(client: FlaskClient, row
 
 
 @pytest.mark.parametrize("address", ["http://[x", "http://[::1", "//", "http://localhost:x", "null", "\xff"])
-def test_an_origin_that_is_no_address_is_another_site(client: FlaskClient, address: str) -> None:
+def test_an_invalid_origin_counts_as_cross_site(client: FlaskClient, address: str) -> None:
     complaint(client.post("/api/batches", json={}, headers={"Origin": address}), 403)
 
 
@@ -149,16 +149,14 @@ def test_an_origin_that_is_no_address_is_another_site(client: FlaskClient, addre
     "host", ["x" * 900, "a..b", "a." + "x" * 64, "[::1", "[::1]:x", "a b", "<b>", "@", ""]
 )
 @pytest.mark.parametrize("path", ["/records", "/api/records", "/live/status", "/nowhere"])
-def test_a_host_that_no_name_can_be_is_refused(client: FlaskClient, path: str, host: str) -> None:
+def test_an_invalid_host_is_refused(client: FlaskClient, path: str, host: str) -> None:
     answer = client.get(path, headers={"Host": host})
     assert answer.status_code == 403
     assert "<b>" not in answer.text or answer.mimetype == "text/plain" or answer.is_json
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "BREW"])
-def test_a_method_that_a_call_does_not_take_is_told_with_those_it_does(
-    client: FlaskClient, method: str
-) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(client: FlaskClient, method: str) -> None:
     answer = client.open("/api/batches", method=method)
     complaint(answer, 405)
     assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
@@ -167,6 +165,6 @@ def test_a_method_that_a_call_does_not_take_is_told_with_those_it_does(
 @pytest.mark.parametrize(
     "address", ["http://[x", "http://evil.example/", "//", "http://localhost//evil.example"]
 )
-def test_a_referer_that_is_no_page_of_ours_leads_to_the_first_one(client: FlaskClient, address: str) -> None:
+def test_a_foreign_referer_redirects_to_the_start_page(client: FlaskClient, address: str) -> None:
     answer = client.post("/language", data={"language": "zh"}, headers={"Referer": address})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")

@@ -99,7 +99,7 @@ def asked(app: App) -> Iterator[None]:
         yield
 
 
-def test_the_page_says_what_was_spent_and_what_may_have_been(app: App) -> None:
+def test_the_page_shows_confirmed_and_possible_charges(app: App) -> None:
     app.ask("雪山", "猫", "狗", name="春季")
     app.keep(app.order())
     app.lose(app.order())
@@ -111,24 +111,24 @@ def test_the_page_says_what_was_spent_and_what_may_have_been(app: App) -> None:
     assert "断了" in html
 
 
-def test_before_anything_was_spent_the_page_says_what_will_be_here(app: App) -> None:
+def test_the_empty_page_explains_what_it_will_show(app: App) -> None:
     assert "还没有花过钱" in app.page()
 
 
-def test_a_prompt_is_no_markup_in_the_list_of_doubts(app: App) -> None:
+def test_a_prompt_is_no_markup_in_the_list_of_unresolved_charges(app: App) -> None:
     app.ask("<b>猫</b>")
     app.lose(app.order())
     assert "<b>猫" not in app.page()
 
 
 @pytest.mark.parametrize("query", ["?range=1y", "?from=2026-02-30", "?from=2026-03-02&to=2026-03-01"])
-def test_a_range_that_cannot_be_read_is_said_and_the_usual_one_shown(app: App, query: str) -> None:
+def test_an_invalid_range_is_reported_and_the_default_shown(app: App, query: str) -> None:
     assert 'class="notice is-warn"' in app.page(query)
     assert app.client.get(f"/api/usage{query}").status_code == 400
     assert app.client.get(f"/api/usage/export.csv{query}").status_code == 400
 
 
-def test_the_api_has_the_figures_of_the_page(app: App) -> None:
+def test_the_api_returns_the_figures_of_the_page(app: App) -> None:
     app.ask("雪山", "猫")
     app.keep(app.order())
     app.lose(app.order())
@@ -143,7 +143,7 @@ def test_the_api_has_the_figures_of_the_page(app: App) -> None:
     assert usage["in_doubt"] == {"records": 1, "at_stake": 0.22, "collectable": 0, "orderable": 1}
 
 
-def test_every_send_is_a_line_and_the_last_one_is_the_sum(app: App) -> None:
+def test_every_charge_is_a_line_and_the_last_line_is_the_sum(app: App) -> None:
     app.ask("雪山\n第二行", "猫", name="春季")
     app.keep(app.order("7392616336519610409"))
     app.lose(app.order())
@@ -167,7 +167,7 @@ def test_text_that_looks_like_a_formula_stays_text(app: App, prompt: str) -> Non
     assert (cell.value, cell.data_type) == (prompt, "s")
 
 
-def test_the_workbook_has_long_numbers_as_text_and_a_sheet_of_sums(app: App) -> None:
+def test_the_workbook_has_long_numbers_as_text_and_a_summary_sheet(app: App) -> None:
     app.ask("雪山")
     app.keep(app.order("7392616336519610409"))
     book = app.workbook()
@@ -175,7 +175,7 @@ def test_the_workbook_has_long_numbers_as_text_and_a_sheet_of_sums(app: App) -> 
     assert [cell.value for cell in book["合计"][3]] == ["合计", 1, 0.22, 0, 0]
 
 
-def test_times_are_excels_own_in_the_workbook_and_readable_in_the_text(app: App) -> None:
+def test_times_are_excel_dates_in_the_workbook_and_readable_in_the_csv(app: App) -> None:
     app.ask("雪山")
     app.keep(app.order())
     sent, closed = (app.workbook()["账目"].cell(2, column) for column in (1, 13))
@@ -185,19 +185,19 @@ def test_times_are_excels_own_in_the_workbook_and_readable_in_the_text(app: App)
     assert [app.lines()[1][column] for column in (0, 12)] == [str(sent.value), str(closed.value)]
 
 
-def test_an_empty_ledger_is_a_file_with_heads_and_a_sum(app: App) -> None:
+def test_an_empty_ledger_export_has_headers_and_a_sum(app: App) -> None:
     assert [line[0] for line in app.lines()] == ["发出时间（本机）", "合计"]
     book = app.workbook()
     assert book["账目"].max_row == 1
 
 
-def test_only_the_days_asked_for_are_carried_away(app: App) -> None:
+def test_only_the_requested_days_are_exported(app: App) -> None:
     app.ask("雪山")
     app.keep(app.order())
     assert len(app.lines("from=2020-01-01&to=2020-12-31")) == 2
 
 
-def test_what_a_person_said_is_in_the_ledger(app: App) -> None:
+def test_manual_resolutions_are_in_the_ledger(app: App) -> None:
     app.ask("雪山", "猫")
     first, second = app.lose(app.order()), app.lose(app.order())
     app.post("/api/records/drop", {"ids": [first], "billed": True})
@@ -207,7 +207,7 @@ def test_what_a_person_said_is_in_the_ledger(app: App) -> None:
     assert app.lines()[3][10] == "0.22"
 
 
-def test_records_are_collected_ordered_again_dropped_and_undropped_by_call(app: App) -> None:
+def test_the_api_fetches_resubmits_writes_off_and_undoes(app: App) -> None:
     app.ask("雪山", "猫", "狗")
     collectable = app.lose(app.order("t-1"), ticket_usable=True)
     app.lose(app.order())
@@ -235,18 +235,20 @@ def test_records_are_collected_ordered_again_dropped_and_undropped_by_call(app: 
         ("undrop", {"undo": "x"}, 400),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(app: App, path: str, body: object, status: int) -> None:
+def test_an_impossible_action_is_refused_in_one_sentence(
+    app: App, path: str, body: object, status: int
+) -> None:
     assert app.post(f"/api/records/{path}", body, status)["error"]
 
 
-def test_a_record_says_whether_it_can_be_collected(app: App) -> None:
+def test_a_record_says_whether_it_can_be_fetched(app: App) -> None:
     app.ask("雪山")
     record_id = app.lose(app.order("t-1"), ticket_usable=True)
     assert app.client.get(f"/api/records/{record_id}").get_json()["record"]["collectable"] is True
 
 
 @pytest.mark.usefixtures("asked")
-def test_ranges_are_days_of_this_machine() -> None:
+def test_ranges_are_local_days() -> None:
     spans = {name: parse_date_range({"range": name}, TODAY) for name in ("today", "7d", "30d", "month")}
     assert {name: (str(span.first), span.unit) for name, span in spans.items()} == {
         "today": ("2026-03-15", "hour"),
@@ -259,7 +261,7 @@ def test_ranges_are_days_of_this_machine() -> None:
 
 
 @pytest.mark.usefixtures("asked")
-def test_a_long_range_is_cut_into_months() -> None:
+def test_a_long_range_is_grouped_by_month() -> None:
     span = parse_date_range({"from": "2025-12-20", "to": "2026-03-02"}, TODAY)
     assert span.labels == ["2025年12月", "2026年1月", "2026年2月", "2026年3月"]
     assert len(span.bounds) == 5
@@ -271,7 +273,7 @@ def test_a_range_beyond_ten_years_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("asked")
-def test_the_highest_bar_is_as_high_as_the_chart_and_doubts_stand_upon_what_is_sure() -> None:
+def test_the_highest_bar_fills_the_chart_and_unresolved_is_stacked_on_confirmed() -> None:
     span = parse_date_range({"range": "7d"}, TODAY)
     spent = [SpendTotals() for _ in span.labels]
     spent[1] = SpendTotals(billed=Decimal(2), pictures=4, unknown=Decimal(2), unknown_charges=1)
@@ -284,14 +286,14 @@ def test_the_highest_bar_is_as_high_as_the_chart_and_doubts_stand_upon_what_is_s
 
 
 @pytest.mark.usefixtures("asked")
-def test_causes_are_told_in_words_and_the_rarest_as_one() -> None:
+def test_causes_are_named_and_the_rarest_grouped() -> None:
     failures = {"moderation": 5, "network": 3, **{f"odd-{n}": 1 for n in range(9)}}
     bars = [(bar.label, bar.number) for bar in causes_chart(failures)]
     assert bars[:2] == [("内容审核没有通过", 5), ("网络", 3)]
     assert bars[-1] == ("其他", 3)
 
 
-def test_the_panel_of_the_top_bar_leads_here_with_what_is_left(
+def test_the_top_bar_panel_links_here_with_the_remaining_budget(
     settings: Settings, db: database.Connection
 ) -> None:
     app = App(replace(settings, budget=Decimal(5)), db)
