@@ -83,7 +83,7 @@ def test_each_foreign_library_is_imported_in_one_place(path: Path) -> None:
     assert [name for name in used if not {module, unit_of(module)} & ONLY_IN[name]] == []
 
 
-def test_nothing_else_stands_at_top_level() -> None:
+def test_the_top_level_holds_nothing_else() -> None:
     assert {path.stem for path in ROOT.glob("*.py")} == set(TOP_LEVEL)
     units = {unit_of(module_of(path)) for path in product_files()}
     assert units - {"app"} == set(MAY_IMPORT)
@@ -103,13 +103,13 @@ def test_each_module_has_a_docstring_and_at_most_450_lines(path: Path) -> None:
     assert text.count("\n") <= 450
 
 
-def test_exceptions_of_every_kind_are_caught_in_one_place() -> None:
+def test_bare_exceptions_are_caught_in_one_place() -> None:
     catching = [module_of(p) for p in product_files() if "except Exception" in p.read_text("utf-8")]
     assert catching == ["app.worker.worker"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "templates").glob("**/*.html")), ids=lambda p: p.name)
-def test_no_template_holds_code_or_style(path: Path) -> None:
+def test_templates_hold_no_inline_code_or_style(path: Path) -> None:
     text = path.read_text("utf-8")
     assert " style=" not in text
     assert "<style" not in text
@@ -122,13 +122,13 @@ def test_no_template_holds_code_or_style(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "static/js").glob("**/*.js")), ids=lambda p: p.name)
-def test_one_script_fetches_and_one_sets_markup(path: Path) -> None:
+def test_one_script_uses_fetch_and_one_inner_html(path: Path) -> None:
     text = path.read_text("utf-8")
     assert path.name == "api.js" or "fetch(" not in text
     assert path.name == "fragments.js" or "innerHTML" not in text
 
 
-def test_the_gallery_shows_every_image_there_is_and_stays_small() -> None:
+def test_the_gallery_shows_every_image_and_stays_small() -> None:
     pages = "".join(
         (ROOT / name).read_text("utf-8") for name in ("docs/gallery.md", "README.md", "docs/README.en.md")
     )

@@ -66,7 +66,7 @@ def test_a_consistent_installation_is_reported_in_one_line(installation: Install
     assert "完全一致" in installation.lines()
 
 
-def test_missing_altered_and_orphaned_files_are_told_apart(installation: Installation) -> None:
+def test_missing_altered_and_orphaned_files_are_listed_separately(installation: Installation) -> None:
     installation.path("猫.png").unlink()
     installation.path("狗.jpg").write_bytes(b"BYTES of " + "狗.jpg".encode())
     installation.path("自己放的.png").write_bytes(b"mine")
@@ -80,14 +80,14 @@ def test_missing_altered_and_orphaned_files_are_told_apart(installation: Install
     assert installation.path("自己放的.png").exists()
 
 
-def test_a_quick_look_sees_sizes_only(installation: Installation) -> None:
+def test_a_quick_check_compares_sizes_only(installation: Installation) -> None:
     installation.path("狗.jpg").write_bytes(b"BYTES of " + "狗.jpg".encode())
     assert installation.check(hashes=False).is_clean
     installation.path("狗.jpg").write_bytes(b"short")
     assert len(installation.check(hashes=False).altered) == 1
 
 
-def test_a_file_that_the_disk_does_not_give_back_is_told_with_the_altered(
+def test_an_unreadable_file_is_listed_as_altered(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(path: Path) -> str:
@@ -97,18 +97,18 @@ def test_a_file_that_the_disk_does_not_give_back_is_told_with_the_altered(
     assert len(installation.check().altered) == 3
 
 
-def test_a_file_whose_record_is_in_the_trash_is_no_orphan(installation: Installation) -> None:
+def test_a_file_of_a_deleted_record_is_no_orphan(installation: Installation) -> None:
     database.delete_records(installation.db, [1])
     assert installation.check().is_clean
 
 
-def test_earlier_records_without_a_digest_are_only_looked_for(installation: Installation) -> None:
+def test_records_without_a_digest_are_checked_for_existence_only(installation: Installation) -> None:
     installation.db.execute("UPDATE generation_records SET sha256 = '', file_size = NULL")
     installation.path("猫.png").write_bytes(b"anything")
     assert installation.check().is_clean
 
 
-def test_a_name_that_is_no_text_is_told_all_the_same(
+def test_an_undecodable_file_name_is_listed(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "load_settings", lambda: installation.settings)
@@ -117,19 +117,19 @@ def test_a_name_that_is_no_text_is_told_all_the_same(
     assert r"\udcb0\udca1.png" in capsys.readouterr().out
 
 
-def test_a_long_list_is_cut_and_says_so(installation: Installation) -> None:
+def test_a_long_list_is_truncated_with_a_note(installation: Installation) -> None:
     for name in ("猫.png", "狗.jpg"):
         installation.path(name).unlink()
     assert "还有 1 个" in installation.lines()
 
 
-def test_without_a_database_it_says_where_it_looked(settings: Settings) -> None:
+def test_a_missing_database_is_reported_with_its_path(settings: Settings) -> None:
     with pytest.raises(StorageError, match=r"generation_records\.db"):
         cli.check(settings)
     assert not settings.database_path.exists()
 
 
-def test_a_backup_holds_everything_and_opens(installation: Installation, tmp_path: Path) -> None:
+def test_a_backup_is_complete_and_opens(installation: Installation, tmp_path: Path) -> None:
     pinned = installation.settings.samples_dir / ".pinned"
     pinned.mkdir()
     (pinned / "参考.png").write_bytes(b"reference")
@@ -144,7 +144,7 @@ def test_a_backup_holds_everything_and_opens(installation: Installation, tmp_pat
         assert database.count_records(db, database.RecordFilter()) == 3
 
 
-def test_who_goes_back_to_a_backup_is_asked_before_anything_is_ordered_again(
+def test_a_restored_backup_does_not_resubmit_without_confirmation(
     installation: Installation, spec: ModelSpec, tmp_path: Path
 ) -> None:
     batch_id, ids = database.add_batch(
@@ -162,7 +162,7 @@ def test_who_goes_back_to_a_backup_is_asked_before_anything_is_ordered_again(
         assert claimed.id == ids[0]
 
 
-def test_a_second_backup_copies_only_what_is_new_and_removes_nothing(
+def test_a_second_backup_copies_only_new_files_and_removes_nothing(
     installation: Installation, tmp_path: Path
 ) -> None:
     folder = tmp_path / "备份"
@@ -176,7 +176,7 @@ def test_a_second_backup_copies_only_what_is_new_and_removes_nothing(
     assert (folder / "output/狗.jpg").read_bytes() == b"another"
 
 
-def test_a_backup_while_others_write_is_whole(installation: Installation, tmp_path: Path) -> None:
+def test_a_backup_during_writes_is_consistent(installation: Installation, tmp_path: Path) -> None:
     folder, stop = tmp_path / "备份", threading.Event()
 
     def write() -> None:
@@ -206,7 +206,7 @@ def test_the_longest_name_is_backed_up_too(installation: Installation, tmp_path:
     assert (tmp_path / "b/output" / name).read_bytes() == b"longest"
 
 
-def test_a_file_that_another_program_holds_does_not_keep_the_rest_from_the_backup(
+def test_a_locked_file_does_not_stop_the_backup(
     installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
@@ -231,7 +231,7 @@ def test_a_backup_into_itself_is_refused(installation: Installation, tmp_path: P
         cli.back_up(installation.settings, tmp_path / place)
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(installation: Installation, tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported_in_one_sentence(installation: Installation, tmp_path: Path) -> None:
     (tmp_path / "文件").write_text("no folder")
     with pytest.raises(StorageError, match="备份没有完成"):
         cli.back_up(installation.settings, tmp_path / "文件" / "里面")
@@ -290,7 +290,7 @@ def left(settings: Settings) -> Pictures:
     return Pictures(settings)
 
 
-def test_a_record_is_rebuilt_from_what_its_picture_says(left: Pictures) -> None:
+def test_a_record_is_rebuilt_from_its_image(left: Pictures) -> None:
     path = left.keep(41, "雪山\n日出", "雪山_1", negative_prompt="人物", steps=20)
     record = left.records()[0]
     assert (record.id, record.prompt, record.negative_prompt) == (41, "雪山\n日出", "人物")
@@ -303,7 +303,7 @@ def test_a_record_is_rebuilt_from_what_its_picture_says(left: Pictures) -> None:
     assert record.cost is None  # nobody knows
 
 
-def test_a_rebuilt_database_agrees_with_its_pictures_and_finds_them_by_their_words(
+def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(
     left: Pictures, spec: ModelSpec
 ) -> None:
     left.keep(1, "雪山下的小屋", "雪山")
@@ -322,7 +322,7 @@ def test_a_rebuilt_database_agrees_with_its_pictures_and_finds_them_by_their_wor
         assert ids == [3]
 
 
-def test_a_number_that_two_pictures_have_stays_with_the_older_one(left: Pictures) -> None:
+def test_an_id_that_two_images_carry_stays_with_the_older_one(left: Pictures) -> None:
     first = left.keep(5, "猫", "猫")
     left.keep(6, "狗", "狗")
     copied = first.with_name("猫 副本.png")
@@ -335,7 +335,7 @@ def test_a_number_that_two_pictures_have_stays_with_the_older_one(left: Pictures
     ]
 
 
-def test_files_that_say_of_no_record_are_named_and_left_out(
+def test_files_without_a_record_id_are_listed_and_left_out(
     left: Pictures, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "load_settings", lambda: left.settings)
@@ -351,7 +351,7 @@ def test_files_that_say_of_no_record_are_named_and_left_out(
     assert not left.settings.database_path.exists()
 
 
-def test_a_rebuild_touches_no_file_that_is_there(left: Pictures) -> None:
+def test_a_rebuild_changes_no_existing_file(left: Pictures) -> None:
     left.keep(1, "猫", "猫")
     left.settings.database_path.write_bytes(b"damaged")
     left.rebuilt()

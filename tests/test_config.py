@@ -80,7 +80,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.budget, settings.port) == (Decimal(10), 6060)
 
 
-def test_a_file_in_another_coding_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_file_in_another_encoding_is_refused_in_one_sentence(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_bytes("# 预算\nBUDGET=10\n".encode("gbk"))
     with pytest.raises(SettingError, match=r"\.env.*UTF-8"):
@@ -103,14 +103,14 @@ def test_a_file_in_another_coding_is_told_in_a_sentence(tmp_path: Path) -> None:
         ("OUTPUT_DIR= # 空着", "output"),
     ],
 )
-def test_a_path_is_taken_as_it_is_written(tmp_path: Path, line: str, path: str) -> None:
+def test_a_path_is_taken_literally(tmp_path: Path, line: str, path: str) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_bytes(f"\ufeffBUDGET=10\r\n{line}\r\nPORT=5050\r\n".encode())
     settings = load_settings({}, dotenv)
     assert (settings.output_dir, settings.budget, settings.port) == (Path(path), Decimal(10), 5050)
 
 
-def test_quotes_that_the_windows_console_leaves_around_a_path_do_not_belong_to_it() -> None:
+def test_quotes_around_a_path_are_removed() -> None:
     assert read_settings({"OUTPUT_DIR": r'"D:\new"'}).output_dir == Path(r"D:\new")
 
 
@@ -124,7 +124,7 @@ def test_quotes_that_the_windows_console_leaves_around_a_path_do_not_belong_to_i
         ('ACCESS_PASSWORD="geheim\nBUDGET=1\nARK_API_KEY="sk-1\n', ".env：第 1 行"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_told_by_its_number_and_not_shown(
+def test_an_invalid_line_is_reported_by_its_number_and_not_shown(
     tmp_path: Path, text: str, told: str
 ) -> None:
     dotenv = tmp_path / ".env"
@@ -135,13 +135,13 @@ def test_a_line_that_cannot_be_read_is_told_by_its_number_and_not_shown(
     assert not any(secret in str(caught.value) for secret in ("geheim", "sk-1", "5001"))
 
 
-def test_what_stands_between_single_quotes_and_a_dollar_are_meant_as_they_stand(tmp_path: Path) -> None:
+def test_single_quotes_and_dollar_signs_are_literal(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("ACCESS_PASSWORD='a\\new${HOME}'\n", encoding="utf-8")
     assert load_settings({}, dotenv).access_password == "a\\new${HOME}"
 
 
-def test_reference_images_and_pictures_are_kept_apart() -> None:
+def test_the_samples_and_output_folders_must_differ() -> None:
     with pytest.raises(SettingError, match=r"^SAMPLES_DIR：不能和 OUTPUT_DIR"):
         read_settings({"OUTPUT_DIR": "pictures", "SAMPLES_DIR": "./pictures"})
 
@@ -153,11 +153,11 @@ def test_reference_images_and_pictures_are_kept_apart() -> None:
         {"DATABASE_PATH": "data/x.db", "OUTPUT_DIR": "data", "SAMPLES_DIR": "data/samples"},
     ],
 )
-def test_places_in_one_folder_and_inside_another_are_fine(values: dict[str, str]) -> None:
+def test_sibling_and_nested_folders_are_accepted(values: dict[str, str]) -> None:
     assert read_settings(values).samples_dir == Path(values["SAMPLES_DIR"])
 
 
-def test_a_password_in_a_wrong_address_is_not_shown() -> None:
+def test_a_password_in_an_invalid_url_is_not_shown() -> None:
     with pytest.raises(SettingError) as caught:
         read_settings({"SDAPI_URL": "http:/anna:s3@cret@127.0.0.1:7860"})
     assert "「127.0.0.1:7860」" in str(caught.value)
@@ -166,13 +166,13 @@ def test_a_password_in_a_wrong_address_is_not_shown() -> None:
 @pytest.mark.parametrize(
     "name", ["http://mac.local", "mac.local:5000", "*.local", "mac.local；nas.local", "a b"]
 )
-def test_a_host_name_that_no_browser_would_send_is_told(name: str) -> None:
+def test_an_impossible_host_name_is_refused(name: str) -> None:
     with pytest.raises(SettingError, match=r"^ALLOWED_HOSTS：.*mac\.local"):
         read_settings({"ALLOWED_HOSTS": f"nas.local,{name}"})
     assert read_settings({"ALLOWED_HOSTS": "NAS.local, fd00::5"}).allowed_hosts == ("nas.local", "fd00::5")
 
 
-def test_keys_do_not_show_when_settings_are_printed() -> None:
+def test_keys_are_not_in_the_repr_of_settings() -> None:
     settings = read_settings(
         {
             "VOLCENGINE_AK": "AKLT123",
@@ -184,17 +184,17 @@ def test_keys_do_not_show_when_settings_are_printed() -> None:
     assert not any(word in repr(settings) for word in ("AKLT123", "secret", "pw1", "pw2"))
 
 
-def test_a_model_says_which_keys_it_still_needs() -> None:
+def test_a_model_names_its_missing_keys() -> None:
     assert Settings(image_model="jimeng", volcengine_ak="a").missing_keys == ["VOLCENGINE_SK"]
 
 
-def test_the_example_file_holds_every_setting_once_in_order_with_a_comment() -> None:
+def test_the_example_file_lists_every_setting_once_in_order_with_a_comment() -> None:
     found = re.findall(r"^# .+\n([A-Z_]+)=$", ROOT.joinpath(".env.example").read_text("utf-8"), re.MULTILINE)
     assert found == [setting.name.upper() for setting in fields(Settings)]
 
 
 @pytest.mark.parametrize("file", ["README.md", "docs/README.en.md"])
-def test_the_table_of_settings_tells_their_true_defaults(file: str) -> None:
+def test_the_documented_defaults_are_the_real_ones(file: str) -> None:
     rows = re.findall(
         r"^\| (`[A-Z_]+`.*?) \| (.+?) \| .+ \|$", ROOT.joinpath(file).read_text("utf-8"), re.MULTILINE
     )
@@ -209,7 +209,7 @@ def test_the_table_of_settings_tells_their_true_defaults(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", ["README.md", "docs/README.en.md"])
-def test_the_table_of_models_names_each_and_all_it_needs(file: str) -> None:
+def test_the_documented_models_list_their_required_settings(file: str) -> None:
     text = ROOT.joinpath(file).read_text("utf-8")
     for model, variables in REQUIRED.items():
         row = next(line for line in text.splitlines() if f"`{model}`" in line and line.startswith("| "))

@@ -32,7 +32,7 @@ def ask(url: str, content: bytes | None = None, **headers: str) -> tuple[int, di
 
 @pytest.mark.parametrize("form", ["png", "jpeg"])
 @pytest.mark.parametrize("weight", [0, 1_000_000])
-def test_pictures_are_whole_and_as_heavy_as_asked(form: str, weight: int) -> None:
+def test_images_are_complete_and_of_the_requested_size(form: str, weight: int) -> None:
     content = picture(256, 144, form=form, weight=weight)
     assert weight <= len(content) < weight + 50_000
     with Image.open(io.BytesIO(content)) as image:
@@ -40,7 +40,7 @@ def test_pictures_are_whole_and_as_heavy_as_asked(form: str, weight: int) -> Non
         assert (image.size, image.format) == ((256, 144), form.upper())
 
 
-def test_no_two_orders_get_the_same_bytes() -> None:
+def test_no_two_submissions_get_the_same_bytes() -> None:
     assert picture(8, 8, number=1) != picture(8, 8, number=2)
 
 
@@ -54,7 +54,7 @@ def alone() -> Iterator[str]:
         process.kill()
 
 
-def test_a_fake_alone_tells_its_ledger(alone: str) -> None:
+def test_a_standalone_fake_serves_its_ledger(alone: str) -> None:
     settings = Settings(volcengine_ak="AKLTtest", volcengine_sk="c2VjcmV0", jimeng_endpoint=alone)
     model = Jimeng(settings)
     model.fetch(model.submit(FOX, ()).task_id or "", lambda _: None)
@@ -63,7 +63,7 @@ def test_a_fake_alone_tells_its_ledger(alone: str) -> None:
     assert ledger["calls"] == {"submit": 1, "poll": 1, "picture": 1}
 
 
-def test_faults_can_be_ordered_from_another_process() -> None:
+def test_faults_can_be_requested_from_another_process() -> None:
     with FakeJimeng() as service:
         ask(f"{service.address}/__fail", b'{"kind": "busy", "step": "poll"}')
         model = Jimeng(Settings(**service.settings()))
@@ -80,7 +80,7 @@ def test_faults_can_be_ordered_from_another_process() -> None:
         ("?Action=CVSync2AsyncSubmitTask&Version=2022-08-31", 401, 100003),
     ],
 )
-def test_the_gateway_looks_first(query: str, status: int, code: int) -> None:
+def test_the_gateway_checks_first(query: str, status: int, code: int) -> None:
     with FakeJimeng() as service:
         got, fields = ask(f"{service.address}/{query}", b"{}")
     assert got == status
@@ -113,7 +113,7 @@ def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> Non
         assert service.orders == []
 
 
-def test_a_service_that_hung_up_refuses_until_it_picks_up_and_forgets_nothing() -> None:
+def test_a_paused_service_refuses_connections_and_keeps_its_state() -> None:
     with FakeJimeng() as service:
         settings = Settings(**service.settings(model_timeout=60))
         task_id = Jimeng(settings).submit(FOX, []).task_id

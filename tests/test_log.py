@@ -23,7 +23,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
     root.setLevel(level)
 
 
-def test_an_event_is_one_line_of_facts(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_event_is_one_line_of_key_value_pairs(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     app_log.event("worker", "kept", record=3, batch=None, seconds=2.5, size="10x20")
     line = log.read_text("utf-8")
     assert line.endswith(" info worker event=kept record=3 seconds=2.5 size=10x20\n")
@@ -31,7 +31,7 @@ def test_an_event_is_one_line_of_facts(log: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("text", ["两 个字", 'a"b', "a=b", "两行\n假的 event=kept", "", "\x1b[31m红"])
-def test_a_value_can_neither_break_its_line_nor_pose_as_another_fact(log: Path, text: str) -> None:
+def test_a_value_can_neither_break_its_line_nor_forge_another_pair(log: Path, text: str) -> None:
     app_log.event("web", "call", batch=text, status=200)
     line = log.read_text("utf-8")
     assert line.count("\n") == 1
@@ -50,7 +50,7 @@ def test_a_traceback_is_one_line_too(log: Path) -> None:
     assert "ValueError" in line
 
 
-def test_keys_and_what_signs_an_address_are_cut_out_whoever_logs_them(log: Path) -> None:
+def test_keys_and_url_signatures_are_redacted_from_every_logger(log: Path) -> None:
     logging.getLogger("urllib3").warning("retry http://x.com/a.png?x-signature=abc%2B1&x-expires=9 once more")
     logging.getLogger("any").error("key sk-0123456789 and AKLTabcdefgh")
     text = log.read_text("utf-8")

@@ -15,7 +15,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip())
-def test_a_promise_is_kept_by_tests_that_there_are(row: str) -> None:
+def test_every_promise_names_existing_tests(row: str) -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
     assert named
     assert len(named) == row.count("::")

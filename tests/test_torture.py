@@ -40,7 +40,7 @@ def test_a_plan_follows_from_its_seed_and_number_alone() -> None:
     assert len({make_plan(SEED, number) for number in range(200)}) == 200
 
 
-def test_two_hundred_plans_leave_out_no_moment_no_trouble_and_no_service() -> None:
+def test_two_hundred_plans_cover_every_crash_point_fault_and_service() -> None:
     plans = [make_plan(1, number) for number in range(1, 201)]
     moments = {death.moment for plan in plans for death in plan.deaths}
     assert {*SERVER_MOMENTS, *SERVICE_MOMENTS} <= moments
@@ -101,11 +101,11 @@ def scene(settings: Settings, db: database.Connection, spec: ModelSpec) -> Scene
     return Scene(settings, db, spec)
 
 
-def test_the_judge_has_nothing_to_say_where_all_is_well(scene: Scene) -> None:
+def test_the_verifier_finds_no_breach_in_a_correct_outcome(scene: Scene) -> None:
     assert scene.judged() == ""
 
 
-def test_of_a_deleted_database_the_judge_asks_for_the_ledger_and_whole_files_only(scene: Scene) -> None:
+def test_after_a_deleted_database_the_verifier_checks_only_the_ledger_and_the_files(scene: Scene) -> None:
     def judged() -> str:
         found = judge_deleted(scene.settings.database_path, scene.settings.output_dir, scene.orders)
         return "\n".join(found)
@@ -188,12 +188,12 @@ def half_written(scene: Scene) -> None:
         ),
     ],
 )
-def test_the_judge_reports(scene: Scene, spoil: Callable[[Scene], None], complaint: str) -> None:
+def test_the_verifier_reports(scene: Scene, spoil: Callable[[Scene], None], complaint: str) -> None:
     spoil(scene)
     assert complaint in scene.judged()
 
 
-def test_the_report_tells_each_death_and_every_broken_promise() -> None:
+def test_the_report_lists_each_crash_and_every_breach() -> None:
     fallen = Fallen(
         moment="ledger written",
         very=1,
@@ -210,6 +210,6 @@ def test_the_report_tells_each_death_and_every_broken_promise() -> None:
     assert "All held in all 1 rounds" in table.report([replace(outcome, breaches=[])], seed=1, seconds=3.0)
 
 
-def test_what_nobody_foresaw_is_read_off_the_log() -> None:
+def test_an_unexpected_error_is_read_from_the_log() -> None:
     log = '… trace="Traceback…\\nerrors.StorageError: locked"\n… trace="Traceback…\\nKeyError: \'x\'"\n'
     assert surprises_in(log) == ["KeyError: 'x'"]

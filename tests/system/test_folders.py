@@ -26,7 +26,7 @@ def refusal(settings: Settings) -> str:
     return str(caught.value)
 
 
-def test_what_is_missing_is_made_and_nothing_is_left_in_it(settings: Settings, tmp_path: Path) -> None:
+def test_missing_folders_are_created_and_left_empty(settings: Settings, tmp_path: Path) -> None:
     there = replace(settings, output_dir=tmp_path / "a/b/图片", database_path=tmp_path / "data/x.db")
     for _ in range(2):
         folders.ensure_writable(there)
@@ -38,21 +38,19 @@ def test_what_is_missing_is_made_and_nothing_is_left_in_it(settings: Settings, t
 
 @pytest.mark.parametrize("name", ["output_dir", "samples_dir"])
 @pytest.mark.parametrize("below", ["", "deeper/still"])
-def test_a_file_where_a_folder_is_meant_is_told(settings: Settings, name: str, below: str) -> None:
+def test_a_file_in_place_of_a_folder_is_reported(settings: Settings, name: str, below: str) -> None:
     getattr(settings, name).write_text("a file")
     told = refusal(replace(settings, **{name: getattr(settings, name) / below}))
     assert told.startswith(f"{name.upper()}：「")
     assert "不是文件夹" in told
 
 
-def test_a_folder_where_the_database_is_meant_is_told(settings: Settings) -> None:
+def test_a_folder_in_place_of_the_database_is_reported(settings: Settings) -> None:
     settings.database_path.mkdir()
     assert refusal(settings).startswith("DATABASE_PATH：「")
 
 
-def test_a_database_that_may_not_be_written_is_told(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_database_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.database_path.touch()
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert "只读" in refusal(settings)
@@ -67,7 +65,7 @@ def test_a_database_that_may_not_be_written_is_told(
         (OSError(errno.EROFS, "Read-only file system"), "Read-only file system"),
     ],
 )
-def test_a_place_that_cannot_be_made_is_told_by_its_setting(
+def test_a_folder_that_cannot_be_created_is_reported_by_its_setting(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, trouble: OSError, told: str
 ) -> None:
     lost = Path("/gone") / "x.db"
@@ -85,9 +83,7 @@ def test_a_place_that_cannot_be_made_is_told_by_its_setting(
     assert told in message
 
 
-def test_a_full_disk_does_not_keep_it_from_starting(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_does_not_prevent_the_start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -96,7 +92,7 @@ def test_a_full_disk_does_not_keep_it_from_starting(
     assert settings.output_dir.is_dir()
 
 
-def test_a_wrong_place_stops_the_start_with_one_sentence_and_no_database(tmp_path: Path) -> None:
+def test_an_unusable_folder_stops_the_start_with_one_sentence_and_no_database(tmp_path: Path) -> None:
     (tmp_path / "pictures").write_text("a file")
     told = ServerProcess(tmp_path, output_dir=tmp_path / "pictures").refuses_to_start()
     assert told.startswith("OUTPUT_DIR：")

@@ -98,13 +98,13 @@ def test_a_chunked_body_before_the_login_is_refused_when_it_passes_the_limit(ser
     assert peak_kilobytes(server) - before < 20_000
 
 
-def test_who_asks_before_sending_a_large_body_is_refused_at_once(server: ServerProcess) -> None:
+def test_expect_100_continue_for_a_large_body_is_refused_at_once(server: ServerProcess) -> None:
     with connected(server) as line:
         line.sendall(head(server, "/login", "Expect: 100-continue", f"Content-Length: {60 * _MEGABYTE}"))
         assert status_of(line) == 413
 
 
-def test_who_is_logged_in_may_send_more_and_is_told_the_limit(server: ServerProcess) -> None:
+def test_a_logged_in_client_may_send_more_up_to_a_stated_limit(server: ServerProcess) -> None:
     with requests.Session() as person:
         person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
         large = {"file": ("x.png", bytes(3 * _MEGABYTE))}
@@ -116,7 +116,7 @@ def test_who_is_logged_in_may_send_more_and_is_told_the_limit(server: ServerProc
         assert "一次最多 64 MB" in answer.json()["error"]
 
 
-def test_a_second_request_sent_before_the_first_answer_is_left_unanswered(server: ServerProcess) -> None:
+def test_a_pipelined_request_is_not_answered(server: ServerProcess) -> None:
     with connected(server) as line, closing(line.makefile("rb")) as answers:
         line.sendall(head(server, "/login", method="GET") * 50)
         text = answers.read()
@@ -124,7 +124,7 @@ def test_a_second_request_sent_before_the_first_answer_is_left_unanswered(server
     assert b"Connection: close" in text
 
 
-def test_a_page_is_answered_while_every_connection_is_taken(server: ServerProcess) -> None:
+def test_a_page_is_served_while_every_connection_is_taken(server: ServerProcess) -> None:
     with ExitStack() as held:
         lines = [held.enter_context(connected(server)) for _ in range(http_server.MAX_CONNECTIONS + 40)]
         assert requests.get(f"{server.address}/login", timeout=60).status_code == 200
@@ -153,7 +153,7 @@ def fill(data_dir: Path) -> None:
             )
 
 
-def test_slow_readers_of_archives_leave_threads_for_pages(server: ServerProcess) -> None:
+def test_slow_archive_readers_leave_threads_for_pages(server: ServerProcess) -> None:
     fill(server.data_dir)
     with requests.Session() as person:
         person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
@@ -167,7 +167,7 @@ def test_slow_readers_of_archives_leave_threads_for_pages(server: ServerProcess)
         assert len(person.get(archive, timeout=60).content) > 30 * _MEGABYTE
 
 
-def test_busy_downloads_say_when_to_ask_again(server: ServerProcess) -> None:
+def test_refused_downloads_send_retry_after(server: ServerProcess) -> None:
     fill(server.data_dir)
     with requests.Session() as person:
         person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
@@ -179,7 +179,7 @@ def test_busy_downloads_say_when_to_ask_again(server: ServerProcess) -> None:
             assert "下载" in refused.json()["error"]
 
 
-def test_no_page_waits_for_the_hash_of_many_guesses(server: ServerProcess) -> None:
+def test_pages_do_not_wait_for_password_hashing(server: ServerProcess) -> None:
     body = b"password=guess"
     with ExitStack() as held:
         lines = [held.enter_context(connected(server)) for _ in range(40)]

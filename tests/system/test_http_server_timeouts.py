@@ -109,14 +109,14 @@ def is_closed(line: socket.socket) -> bool:
         return True
 
 
-def test_a_connection_that_asks_nothing_is_closed(loop: Loop) -> None:
+def test_an_idle_connection_is_closed(loop: Loop) -> None:
     with loop.connect() as line:
         loop.until(lambda: len(loop.channels) == 1)
         loop.clock.now += http_server.IDLE_SECONDS + 1
         loop.until(lambda: is_closed(line))
 
 
-def test_an_unfinished_head_counts_as_idle_however_often_it_goes_on(loop: Loop) -> None:
+def test_an_unfinished_head_counts_as_idle_even_when_it_trickles(loop: Loop) -> None:
     with loop.connect() as line:
         line.send(b"GET / HTTP/1.1\r\n")
         loop.until(lambda: len(loop.channels) == 1)
@@ -127,7 +127,7 @@ def test_an_unfinished_head_counts_as_idle_however_often_it_goes_on(loop: Loop) 
         loop.until(lambda: is_closed(line))
 
 
-def test_a_connection_that_asks_now_and_then_stays_open(loop: Loop) -> None:
+def test_a_connection_with_regular_requests_stays_open(loop: Loop) -> None:
     with loop.connect() as asking, loop.connect() as silent:
         for number in range(4):
             asking.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -140,7 +140,7 @@ def test_a_connection_that_asks_now_and_then_stays_open(loop: Loop) -> None:
         loop.until(lambda: has_answer(asking))
 
 
-def test_a_body_that_stops_coming_is_given_up(loop: Loop) -> None:
+def test_a_stalled_body_is_abandoned(loop: Loop) -> None:
     with loop.connect() as line:
         line.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
         loop.until(lambda: any(not channel.is_idle for channel in loop.channels))
@@ -148,7 +148,7 @@ def test_a_body_that_stops_coming_is_given_up(loop: Loop) -> None:
         loop.until(lambda: is_closed(line))
 
 
-def test_a_reader_of_a_stream_that_stops_reading_is_dropped_and_its_thread_is_free(loop: Loop) -> None:
+def test_a_stalled_stream_reader_is_dropped_and_its_thread_freed(loop: Loop) -> None:
     with ExitStack() as held:
         for _ in range(http_server.THREADS):
             held.enter_context(loop.connect(4096)).send(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -165,7 +165,7 @@ def test_a_reader_of_a_stream_that_stops_reading_is_dropped_and_its_thread_is_fr
         loop.until(lambda: has_answer(asking))
 
 
-def test_a_reader_that_goes_on_slowly_is_not_dropped(loop: Loop) -> None:
+def test_a_slow_reader_is_not_dropped(loop: Loop) -> None:
     with loop.connect(4096) as line, loop.connect() as silent:
         line.send(b"GET /file HTTP/1.1\r\nHost: x\r\n\r\n")
         loop.until(lambda: has_answer(line))

@@ -32,7 +32,7 @@ class Unit(configparser.RawConfigParser):
         self.read_string(text)
 
 
-def test_every_line_of_the_windows_script_ends_as_windows_needs_it() -> None:
+def test_the_windows_script_has_crlf_line_ends() -> None:
     content = BAT.read_bytes()
     assert content.count(b"\n") == content.count(b"\r\n") > 30
     assert not content.startswith(b"\xef\xbb\xbf")
@@ -45,7 +45,7 @@ def test_the_windows_script_switches_to_utf_8_before_its_first_chinese_word() ->
     assert all(line.isascii() for line in lines[: lines.index(":not_unpacked")])
 
 
-def test_every_jump_of_the_windows_script_has_its_goal_and_every_failure_waits_to_be_read() -> None:
+def test_every_goto_of_the_windows_script_has_its_label_and_every_failure_pauses() -> None:
     text = BAT.read_text("utf-8")
     goals = set(re.findall(r"^:(\w+)$", text, re.MULTILINE))
     jumps = set(re.findall(r"goto (\w+)", text))
@@ -55,7 +55,7 @@ def test_every_jump_of_the_windows_script_has_its_goal_and_every_failure_waits_t
     assert re.search(r":wait\s+popd\s+pause\s+exit /b 1\s*$", failures)
 
 
-def test_the_windows_script_goes_by_what_programs_answer_and_leaves_no_drive_behind() -> None:
+def test_the_windows_script_checks_exit_codes_and_unmaps_its_drive() -> None:
     text = BAT.read_text("utf-8")
     assert "if errorlevel" not in text  # a program that crashes answers below zero
     assert text.count('-c "import sys, pip;') == text.count("-m venv --clear .venv") == 1
@@ -64,7 +64,7 @@ def test_the_windows_script_goes_by_what_programs_answer_and_leaves_no_drive_beh
 
 
 @pytest.mark.parametrize("script", [BAT, COMMAND], ids=lambda path: path.name)
-def test_the_scripts_name_what_is_there(script: Path) -> None:
+def test_the_scripts_name_existing_files(script: Path) -> None:
     text = script.read_text("utf-8")
     for name in ("requirements.txt", "web_app.py"):
         assert name in text
@@ -73,7 +73,7 @@ def test_the_scripts_name_what_is_there(script: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["README.md", "docs/README.en.md"])
-def test_whoever_has_no_make_is_told_the_same_commands_in_a_readme_that_stays_short(file: str) -> None:
+def test_the_readme_is_short_and_lists_the_commands_of_make(file: str) -> None:
     lines = (ROOT / file).read_text("utf-8").splitlines()
     assert len(lines) < 150
     for command, plain in (
@@ -113,7 +113,7 @@ def run(folder: Path, path: str | None = None) -> subprocess.CompletedProcess[st
     return subprocess.run(["/bin/sh", script], env=environment, capture_output=True, text=True, timeout=60)
 
 
-def test_the_script_installs_once_and_starts(copy: Path) -> None:
+def test_the_script_installs_once_and_starts_the_server(copy: Path) -> None:
     installing, starting = "-m pip install --quiet", "web_app.py --open"
     first, second = run(copy).stdout.splitlines(), run(copy).stdout.splitlines()
     assert first[0].startswith(installing)
@@ -150,9 +150,7 @@ def leave_behind(data_dir: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["gone", "of another version"])
-def test_a_venv_that_is_no_longer_any_good_is_made_anew_by_the_script(
-    copy: Path, tmp_path: Path, what: str
-) -> None:
+def test_the_script_recreates_a_broken_venv(copy: Path, tmp_path: Path, what: str) -> None:
     leave_behind(copy, what)
     (tools := tmp_path / "tools").mkdir()
     (tools / "python3.14").symlink_to(BASE_PYTHON)
@@ -161,7 +159,7 @@ def test_a_venv_that_is_no_longer_any_good_is_made_anew_by_the_script(
     assert (copy / ".venv/requirements.txt").read_text() == "# nothing\n"
 
 
-def test_a_venv_that_is_no_longer_any_good_is_made_anew_by_make(copy: Path) -> None:
+def test_make_recreates_a_broken_venv(copy: Path) -> None:
     leave_behind(copy, "gone")
     shutil.copy(ROOT / "Makefile", copy)
     result = make(copy, "run", f"PYTHON={BASE_PYTHON}")
@@ -170,7 +168,7 @@ def test_a_venv_that_is_no_longer_any_good_is_made_anew_by_make(copy: Path) -> N
     assert not (copy / ".venv/.tests").exists()
 
 
-def test_make_with_an_old_python_says_which_one_it_needs(copy: Path) -> None:
+def test_make_with_an_old_python_names_the_required_version(copy: Path) -> None:
     leave_behind(copy, "gone")
     shutil.copy(ROOT / "Makefile", copy)
     write_program(copy / "python3", "exit 1")
@@ -185,7 +183,7 @@ def write_python(path: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize(("asked", "is_made_anew"), [("3.13", True), ("3.12", False), (None, False)], ids=str)
-def test_make_with_a_python_of_another_version_makes_the_venv_anew(
+def test_make_with_another_python_version_recreates_the_venv(
     copy: Path, asked: str | None, is_made_anew: bool
 ) -> None:
     shutil.copy(ROOT / "Makefile", copy)
@@ -215,7 +213,7 @@ def test_the_unit_starts_the_product_with_its_own_python_and_known_settings() ->
     assert all(f"\n{name}=" in told for name in unit.environment)
 
 
-def test_the_unit_may_write_all_its_data_and_nothing_else() -> None:
+def test_the_unit_may_write_only_its_data() -> None:
     unit = Unit()
     writable = unit["Service"]["ReadWritePaths"]
     assert all(path.startswith(f"{writable}/") for path in unit.environment.values())
@@ -224,19 +222,17 @@ def test_the_unit_may_write_all_its_data_and_nothing_else() -> None:
     assert unit["Service"]["NoNewPrivileges"] == "yes"
 
 
-def test_the_unit_gives_more_time_to_stop_than_the_product_takes_and_does_not_repeat_a_wrong_setting() -> (
-    None
-):
+def test_the_unit_allows_enough_time_to_stop_and_does_not_restart_on_a_wrong_setting() -> None:
     service = Unit()["Service"]
     assert int(service["TimeoutStopSec"]) > 12
     assert (service["Restart"], service["RestartPreventExitStatus"]) == ("on-failure", "2")
 
 
-def test_the_unit_lets_as_many_files_be_open_as_the_product_asks_for() -> None:
+def test_the_unit_allows_as_many_open_files_as_the_app_requests() -> None:
     assert int(Unit()["Service"]["LimitNOFILE"]) == process.MOST_OPEN_FILES
 
 
-def test_what_nobody_foresaw_of_the_machine_stops_the_start_with_one_sentence(
+def test_an_unexpected_os_error_stops_the_start_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -253,7 +249,7 @@ def test_what_nobody_foresaw_of_the_machine_stops_the_start_with_one_sentence(
     assert told.count("\n") == 1
 
 
-def test_told_to_open_it_opens_a_browser_at_its_own_address(tmp_path: Path) -> None:
+def test_the_open_option_opens_a_browser_at_its_address(tmp_path: Path) -> None:
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
     browser.chmod(0o755)

@@ -51,7 +51,7 @@ def refusal(host: str, port: int) -> str:
     return str(caught.value)
 
 
-def test_a_free_port_is_had_and_can_be_had_again_at_once() -> None:
+def test_a_free_port_is_bound_and_can_be_bound_again_at_once() -> None:
     port = free_port()
     for _ in range(2):
         (mine,) = listener.open_sockets("127.0.0.1", port)
@@ -62,7 +62,7 @@ def test_a_free_port_is_had_and_can_be_had_again_at_once() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
-def test_a_port_that_another_program_holds_is_told_with_its_name_and_the_way_out(host: str) -> None:
+def test_a_port_in_use_is_reported_with_the_program_and_the_remedy(host: str) -> None:
     with held(says=b"HTTP/1.1 200 OK\r\nServer: nginx/1.29\r\n\r\n") as port:
         told = refusal(host, port)
     assert told.startswith(f"端口 {port} 已被别的程序「nginx/1.29」占用")
@@ -72,25 +72,25 @@ def test_a_port_that_another_program_holds_is_told_with_its_name_and_the_way_out
 @pytest.mark.parametrize(
     "says", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff" * 9000, b"Server: \x1b[2J\r\n\r\n"]
 )
-def test_whatever_the_other_program_says_the_sentence_stays_a_sentence(says: bytes) -> None:
+def test_any_server_header_is_quoted_safely(says: bytes) -> None:
     with held(says=says) as port:
         assert refusal("127.0.0.1", port).startswith(f"端口 {port} 已被别的程序占用，")
 
 
-def test_a_mac_that_receives_airplay_on_the_other_localhost_is_told_how_to_let_go() -> None:
+def test_an_airplay_receiver_on_the_ipv6_localhost_is_reported_with_the_remedy() -> None:
     with held("::1", says=b"HTTP/1.1 403 Forbidden\r\nServer: AirTunes/870.14.1\r\n\r\n") as port:
         told = refusal("127.0.0.1", port)
     assert "隔空播放接收器" in told
     assert f"PORT={port + 1}" in told
 
 
-def test_a_port_somebody_holds_without_listening_is_taken_too() -> None:
+def test_a_port_bound_but_not_listening_counts_as_in_use() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         assert "已被别的程序占用" in refusal("127.0.0.1", other.getsockname()[1])
 
 
-def test_on_windows_no_second_server_can_share_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_windows_the_port_is_exclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
     (mine,) = listener.open_sockets("127.0.0.1", free_port())
     with mine:
@@ -101,11 +101,11 @@ def test_on_windows_no_second_server_can_share_the_port(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "host", ["203.0.113.7", "http://localhost", "studio.invalid", "127.0.0.1:5000", "a..b"]
 )
-def test_a_host_that_is_no_address_of_this_machine_is_told(host: str) -> None:
+def test_a_host_that_is_no_local_address_is_reported(host: str) -> None:
     assert refusal(host, free_port()).startswith(f"HOST：「{host}」不是这台电脑的地址")
 
 
-def test_a_port_the_system_keeps_for_itself_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_privileged_port_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_self: socket.socket, _where: object) -> None:
         raise OSError(errno.EACCES, "denied")
 
@@ -123,11 +123,11 @@ def test_a_port_the_system_keeps_for_itself_is_told(monkeypatch: pytest.MonkeyPa
         ("fd00::5", "http://[fd00::5]:5000"),
     ],
 )
-def test_the_address_that_is_told_is_one_that_leads_here(host: str, here: str) -> None:
+def test_the_printed_address_reaches_the_server(host: str, here: str) -> None:
     assert listener.address(host, 5000) == here
 
 
-def test_other_computers_are_told_of_only_where_they_are_let_in() -> None:
+def test_lan_addresses_are_printed_only_when_they_are_served() -> None:
     assert listener.address_for_others("127.0.0.1", 5000) == ""
     assert listener.address_for_others("0.0.0.0", 5000) in ("", f"http://{own_address()}:5000")
 
@@ -150,7 +150,7 @@ def start_another(data_dir: Path, *arguments: str, **settings: object) -> tuple[
     return another.wait(), another.log()
 
 
-def test_started_twice_it_says_that_it_runs_already_and_touches_nothing(tmp_path: Path) -> None:
+def test_a_second_start_says_it_is_already_running_and_changes_nothing(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         code, told = start_another(tmp_path / "second", port=server.port)
     assert told.startswith(f"AI 图片生成器已经在运行，请在浏览器打开 http://localhost:{server.port}；")
@@ -158,7 +158,7 @@ def test_started_twice_it_says_that_it_runs_already_and_touches_nothing(tmp_path
     assert [path.name for path in (tmp_path / "second").iterdir()] == ["log.txt"]
 
 
-def test_double_clicked_twice_it_opens_what_runs(tmp_path: Path) -> None:
+def test_a_second_double_click_opens_the_running_server(tmp_path: Path) -> None:
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
     browser.chmod(0o755)

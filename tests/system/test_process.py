@@ -58,7 +58,7 @@ class FakeWindows:
         return 1
 
 
-def test_a_click_into_a_windows_console_holds_nothing_up_until_the_end(
+def test_quick_edit_is_disabled_while_it_runs_and_restored_at_exit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     windows, at_the_end = FakeWindows(mode=0x1F7), list[Callable[[], object]]()
@@ -71,7 +71,7 @@ def test_a_click_into_a_windows_console_holds_nothing_up_until_the_end(
 
 
 @pytest.mark.parametrize("mode", [None, 0x187])
-def test_where_a_click_marks_nothing_nothing_is_changed(mode: int | None) -> None:
+def test_a_console_without_quick_edit_is_not_changed(mode: int | None) -> None:
     windows = FakeWindows(mode)
     process.disable_quick_edit(windows)
     assert windows.mode == mode
@@ -80,7 +80,7 @@ def test_where_a_click_marks_nothing_nothing_is_changed(mode: int | None) -> Non
 @pytest.mark.parametrize(
     ("event", "ends"), [(CLOSE, 1), (LOGOFF, 1), (SHUTDOWN, 1), (CTRL_C, 0), (CTRL_BREAK, 0)]
 )
-def test_only_what_ends_the_process_is_heard_and_waited_for(event: int, ends: int) -> None:
+def test_only_console_events_that_end_the_process_are_handled(event: int, ends: int) -> None:
     windows, heard = FakeWindows(mode=None), list[str]()
     kept = process.on_console_close(lambda: heard.append("end"), windows)
     (handler,) = windows.handlers
@@ -88,7 +88,7 @@ def test_only_what_ends_the_process_is_heard_and_waited_for(event: int, ends: in
     assert (handler(event), len(heard)) == (ends, ends)
 
 
-def test_a_windows_console_that_closes_gives_time_to_put_work_down(
+def test_closing_a_windows_console_leaves_time_to_release_work(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     windows = FakeWindows(mode=None)
@@ -105,7 +105,7 @@ def test_a_windows_console_that_closes_gives_time_to_put_work_down(
     assert web_app._CLOSED_SECONDS < 5  # Windows gives no more
 
 
-def test_a_closed_window_stops_it_as_a_signal_does_though_it_says_so_twice(tmp_path: Path) -> None:
+def test_closing_the_window_stops_it_like_a_signal_even_when_sent_twice(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         server.tell_to_stop(signal.SIGHUP)
         server.tell_to_stop(signal.SIGHUP)
@@ -114,7 +114,7 @@ def test_a_closed_window_stops_it_as_a_signal_does_though_it_says_so_twice(tmp_p
         assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
 
 
-def test_nothing_that_is_heard_while_it_leaves_cuts_the_leaving_short(settings: Settings) -> None:
+def test_signals_during_exit_do_not_interrupt_it(settings: Settings) -> None:
     worker = Worker(settings, generator.open_provider(settings))
     ending = web_app.ShutdownHandler(worker)
     worker.stop(0)
@@ -125,7 +125,7 @@ def test_nothing_that_is_heard_while_it_leaves_cuts_the_leaving_short(settings: 
         ending._hear(number, None)
 
 
-def test_a_terminal_that_is_closed_is_a_proper_end_though_nobody_reads_any_more(tmp_path: Path) -> None:
+def test_closing_the_terminal_is_a_clean_exit_without_a_reader(tmp_path: Path) -> None:
     class InTerminal(ServerProcess):
         program = ("-c", _IN_TERMINAL)
 
@@ -141,7 +141,7 @@ def test_a_terminal_that_is_closed_is_a_proper_end_though_nobody_reads_any_more(
         server.kill()
 
 
-def test_told_to_outlive_its_window_it_does(tmp_path: Path) -> None:
+def test_nohup_keeps_it_running_without_a_window(tmp_path: Path) -> None:
     class Outliving(ServerProcess):
         program = ("-c", _NOHUP)
 
@@ -175,7 +175,7 @@ os.dup2(terminal, 2)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such bound")
 @pytest.mark.parametrize(("soft", "hard", "then"), [(256, 6000, 4096), (256, 1000, 1000), (5000, 6000, 5000)])
-def test_more_files_may_be_open_where_the_bound_was_small(soft: int, hard: int, then: int) -> None:
+def test_a_low_open_file_limit_is_raised(soft: int, hard: int, then: int) -> None:
     ask = (
         "import resource; from app.system import process;"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}));"
@@ -185,7 +185,7 @@ def test_more_files_may_be_open_where_the_bound_was_small(soft: int, hard: int, 
     assert done.stdout.split() == [str(then), str(hard)]
 
 
-def test_the_machine_stays_awake_over_work_and_a_while_after() -> None:
+def test_the_machine_stays_awake_during_work_and_a_while_after() -> None:
     now, told = [0.0], list[bool]()
     wakefulness = process.SleepInhibitor(told.append, clock=lambda: now[0])
     for now[0], is_at_work, then in (
@@ -202,7 +202,7 @@ def test_the_machine_stays_awake_over_work_and_a_while_after() -> None:
         assert told == then
 
 
-def test_windows_is_told_to_stay_awake_until_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_sleep_is_inhibited_until_released(monkeypatch: pytest.MonkeyPatch) -> None:
     windows = FakeWindows(mode=None)
     monkeypatch.setattr(process, "_windows", lambda: windows)
     stay = process._how_to_stay_awake()
@@ -211,7 +211,7 @@ def test_windows_is_told_to_stay_awake_until_told_otherwise(monkeypatch: pytest.
     assert windows.states == [0x80000001, 0x80000000]
 
 
-def test_a_mac_is_kept_awake_by_a_program_that_ends_when_it_may_sleep(
+def test_mac_sleep_is_inhibited_by_a_process_that_ends_on_release(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "caffeinate"
@@ -232,14 +232,14 @@ def test_a_mac_is_kept_awake_by_a_program_that_ends_when_it_may_sleep(
     assert running.poll() is not None
 
 
-def test_a_mac_without_that_program_works_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mac_without_caffeinate_works_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     caffeine = process.CaffeinateProcess()
     caffeine.stay(True)
     caffeine.stay(False)
 
 
-def test_the_worker_says_whether_it_is_at_work(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worker_reports_whether_it_is_busy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.worker.worker.POLL_SECONDS", 0.01)
     web_app.init_storage(settings)
     told = list[bool]()

@@ -63,7 +63,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("winerror", [5, 32, 33])
-def test_a_file_that_is_held_for_a_moment_is_waited_for(
+def test_a_briefly_locked_file_is_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], winerror: int
 ) -> None:
     lock_files(monkeypatch, "replace", times=3, winerror=winerror)
@@ -74,7 +74,7 @@ def test_a_file_that_is_held_for_a_moment_is_waited_for(
     assert naps == sorted(naps)
 
 
-def test_patience_ends_after_about_five_seconds(
+def test_retries_end_after_about_five_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
     lock_files(monkeypatch, "unlink")
@@ -84,7 +84,7 @@ def test_patience_ends_after_about_five_seconds(
 
 
 @pytest.mark.parametrize("problem", [PermissionError(errno.EACCES, "no"), OSError(errno.ENOSPC, "full")])
-def test_nothing_else_is_waited_for(
+def test_other_errors_are_not_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], problem: OSError
 ) -> None:
     def fail(*_: object) -> None:
@@ -96,7 +96,7 @@ def test_nothing_else_is_waited_for(
     assert naps == []
 
 
-def test_a_folder_that_takes_no_files_is_not_said_to_be_held(
+def test_a_read_only_folder_is_not_reported_as_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
     def deny(path: Path, *_: object) -> None:
@@ -108,7 +108,7 @@ def test_a_folder_that_takes_no_files_is_not_said_to_be_held(
     assert naps == []
 
 
-def test_the_sentence_names_the_file_as_people_know_it() -> None:
+def test_the_message_names_the_file_as_the_user_knows_it() -> None:
     assert windows_files.locked_message(sharing_violation("C:/x/.0a0a.part", "C:/x/猫.png")).startswith(
         "文件「猫.png」正被"
     )
@@ -117,7 +117,7 @@ def test_the_sentence_names_the_file_as_people_know_it() -> None:
 
 @pytest.mark.usefixtures("on_windows")
 @pytest.mark.parametrize("verb", ["rename", "replace"])
-def test_a_paid_picture_outlives_the_virus_scanner(
+def test_a_paid_image_survives_a_virus_scanner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], verb: str
 ) -> None:
     content = noise_image("png")
@@ -130,7 +130,7 @@ def test_a_paid_picture_outlives_the_virus_scanner(
 
 @pytest.mark.usefixtures("on_windows", "naps")
 @pytest.mark.parametrize(("verb", "name"), [("rename", "猫.png"), ("replace", "1.webp")])
-def test_a_picture_whose_name_stays_held_leaves_nothing_and_says_which_file(
+def test_an_image_whose_name_stays_locked_leaves_nothing_and_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, name: str
 ) -> None:
     with monkeypatch.context() as patched:
@@ -142,7 +142,7 @@ def test_a_picture_whose_name_stays_held_leaves_nothing_and_says_which_file(
 
 
 @pytest.mark.usefixtures("on_windows")
-def test_a_name_that_is_there_is_never_written_over_on_windows(tmp_path: Path, naps: list[float]) -> None:
+def test_an_existing_file_is_never_overwritten_on_windows(tmp_path: Path, naps: list[float]) -> None:
     (tmp_path / "猫.png").write_bytes(b"the person's own")
     keeping_it = keep(tmp_path)
     assert keeping_it.filename == "猫-2.png"
@@ -153,7 +153,7 @@ def test_a_name_that_is_there_is_never_written_over_on_windows(tmp_path: Path, n
 
 
 @pytest.mark.usefixtures("naps")
-def test_a_part_that_cannot_be_taken_away_does_not_undo_what_was_kept(
+def test_a_locked_temporary_file_does_not_undo_the_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
@@ -163,7 +163,7 @@ def test_a_part_that_cannot_be_taken_away_does_not_undo_what_was_kept(
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
 
 
-def test_one_part_that_is_held_does_not_keep_the_others(
+def test_one_locked_temporary_file_does_not_block_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
     for digit in "0123":
@@ -175,7 +175,7 @@ def test_one_part_that_is_held_does_not_keep_the_others(
     assert names(tmp_path) == [f".{'2' * 16}.part"]
 
 
-def test_a_folder_that_cannot_be_opened_as_a_file_does_not_undo_what_was_kept(
+def test_a_folder_that_cannot_be_synced_does_not_undo_the_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: object, *_: object) -> int:
@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_opened_as_a_file_does_not_undo_what_was_kept(
     atomic_write.sync_folder(tmp_path)
 
 
-def test_a_reference_that_is_held_goes_into_the_trash_a_moment_later(
+def test_a_locked_reference_is_deleted_once_unlocked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
     folder = LocalLibrary(tmp_path)
@@ -197,7 +197,7 @@ def test_a_reference_that_is_held_goes_into_the_trash_a_moment_later(
 
 
 @pytest.mark.usefixtures("on_windows", "naps")
-def test_a_reference_that_stays_held_keeps_its_name_and_its_thumbnail(
+def test_a_reference_that_stays_locked_keeps_its_name_and_thumbnail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = LocalLibrary(tmp_path)
@@ -210,7 +210,7 @@ def test_a_reference_that_stays_held_keeps_its_name_and_its_thumbnail(
     assert names(tmp_path) == before
 
 
-def test_one_reference_that_is_held_does_not_keep_the_others_in_the_trash(
+def test_one_locked_reference_does_not_block_purging_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
 ) -> None:
     folder = LocalLibrary(tmp_path)
@@ -252,7 +252,7 @@ def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short_paths")
 @pytest.mark.parametrize("sign", ["a", "猫", "😀", "👨‍👩‍👧", "é"])
 @pytest.mark.parametrize("units", [80, 150, 204])
-def test_no_path_of_a_picture_is_longer_than_windows_opens(shallow: Path, units: int, sign: str) -> None:
+def test_no_image_path_exceeds_the_windows_limit(shallow: Path, units: int, sign: str) -> None:
     folder = deep(shallow, units)
     stem = store.filename_for(folder, sign * 200, "提示词")
     for end in ("_10-99999", "_10-99999", ""):
@@ -265,7 +265,7 @@ def test_no_path_of_a_picture_is_longer_than_windows_opens(shallow: Path, units:
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_a_promised_number_stays_at_the_end_of_the_longest_name(shallow: Path) -> None:
+def test_a_reserved_number_stays_at_the_end_of_the_longest_name(shallow: Path) -> None:
     folder = deep(shallow, 200)
     stem = store.filename_for(folder, "a" * 200, "")
     assert keep(folder, stem=f"{stem}_10").filename == f"{stem}_10.png"
@@ -275,7 +275,7 @@ def test_a_promised_number_stays_at_the_end_of_the_longest_name(shallow: Path) -
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_a_picture_with_a_shortened_name_is_found_again_after_a_crash(shallow: Path) -> None:
+def test_an_image_with_a_shortened_name_is_found_after_a_crash(shallow: Path) -> None:
     folder = deep(shallow, 200)
     text = store.embed_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
     kept = store.save_image(
@@ -285,7 +285,7 @@ def test_a_picture_with_a_shortened_name_is_found_again_after_a_crash(shallow: P
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_a_folder_too_deep_for_any_picture_is_told_before_anything_is_ordered(
+def test_a_folder_too_deep_for_any_image_is_reported_before_submission(
     shallow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = deep(shallow, 205)
@@ -297,14 +297,14 @@ def test_a_folder_too_deep_for_any_picture_is_told_before_anything_is_ordered(
     assert not DiskSpace((folder,), free=lambda _: 10**12).problem()
 
 
-def test_elsewhere_a_path_may_be_as_long_as_it_likes(shallow: Path) -> None:
+def test_other_systems_have_no_path_limit(shallow: Path) -> None:
     folder = deep(shallow, 600)
     assert not DiskSpace((folder,), free=lambda _: 10**12).problem()
     assert keep(folder, stem="a" * 200).filename == "a" * 200 + ".png"
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_no_path_of_a_reference_is_longer_than_windows_opens(shallow: Path) -> None:
+def test_no_reference_path_exceeds_the_windows_limit(shallow: Path) -> None:
     place = deep(shallow, 150)
     folder = LocalLibrary(place)
     image = folder.add(store.validate_upload("a" * 180, noise_image("png")))
@@ -317,18 +317,14 @@ def test_no_path_of_a_reference_is_longer_than_windows_opens(shallow: Path) -> N
     assert folder.rename(image.key, "短").filename == "短.png"
 
 
-def test_a_path_that_windows_finds_too_long_is_told_with_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_too_long_path_is_reported_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock_files(monkeypatch, "replace", winerror=206)
     with pytest.raises(StorageError, match="文件名太长"):
         keep(tmp_path)
 
 
 @pytest.mark.usefixtures("naps")
-def test_a_thumbnail_that_is_just_being_sent_is_not_made_again_in_vain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_thumbnail_in_use_is_not_rebuilt_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = keep(tmp_path)
     thumbnail = store.thumbnail_path(tmp_path, 1)
     before = thumbnail.read_bytes()
