@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flask import Flask
 from jsonschema import Draft202012Validator
+
+from app.web import api, views
+from app.web.openapi.document import document
 
 Schema = dict[str, Any]
 
@@ -31,7 +35,7 @@ class Operation:
 
 
 class Document:
-    """What the app says of itself."""
+    """The OpenAPI document, and checks of answers against it."""
 
     def __init__(self, fields: Schema) -> None:
         self.fields = fields
@@ -83,6 +87,14 @@ class Document:
             named: Schema = self.fields["components"]["responses"][found["$ref"].rpartition("/")[2]]
             return named
         return found if found is None else dict(found)
+
+
+def api_document() -> Document:
+    """The document of the product's routes."""
+    app = Flask(__name__)
+    for blueprint in (*views.BLUEPRINTS, api.bp):
+        app.register_blueprint(blueprint)
+    return Document(document(app))
 
 
 def _matches(template: str, path: str) -> bool:

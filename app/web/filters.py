@@ -10,6 +10,7 @@ from flask import request
 import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
 from app.errors import InvalidRequest
+from app.web.openapi.schemas import ID, TEXT, Schema, array_of, enum, open_object, strict_object, whole
 from app.web.params import bounded_int_arg, parse_ids
 from app.web.serializers import only_known
 from app.web.services import connection
@@ -19,10 +20,27 @@ MOST_LISTED = 200
 MOST_PASSED = 999_999_999
 _SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
-_NAMES = (
-    *("search", "status", "batch_id", "aspect_ratio", "resolution", "model", "favourite", "from", "to"),
-    *("as_of", "sort", "trash"),
-)
+_PHRASE: Schema = {"type": "string", "maxLength": LONGEST_TEXT}
+FILTER_QUERY: dict[str, Schema] = {
+    "search": _PHRASE,
+    "status": {**TEXT, "description": "可写多个，用逗号分开"},
+    "batch_id": _PHRASE,
+    "aspect_ratio": enum(*ASPECT_RATIOS),
+    "resolution": enum(*RESOLUTIONS),
+    "model": _PHRASE,
+    "favourite": enum("1", "0"),
+    "from": {**TEXT, "description": "日期，或带时区的时间"},
+    "to": {**TEXT, "description": "日期（含当天），或带时区的时间"},
+    "as_of": {**TEXT, "description": "时间：不包括之后新增、做完或删除的"},
+    "sort": enum(*_SORTS),
+    "trash": enum("1", "0"),
+}
+SELECTION_QUERY: dict[str, Schema] = {
+    "ids": {**TEXT, "description": "记录编号，用逗号分开；不写则按筛选条件"},
+    **FILTER_QUERY,
+}
+SELECTION_FORM = open_object(**SELECTION_QUERY)
+SELECTION_BODY: dict[str, Schema] = {"ids": array_of(ID), "filter": strict_object(**FILTER_QUERY)}
 
 
 def parse_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
@@ -57,7 +75,7 @@ def parse_selection(fields: Mapping[str, Any]) -> database.Selection:
     wanted = fields["filter"]
     if not isinstance(wanted, dict) or "ids" in fields:
         raise InvalidRequest("filter", "请写 ids，或以 filter 写筛选条件的对象，不要两样都写")
-    only_known(wanted, _NAMES)
+    only_known(wanted, FILTER_QUERY)
     return parse_filter(wanted)
 
 
@@ -70,6 +88,11 @@ def selection_from_request() -> database.Selection:
     if not all(re.fullmatch(r"[0-9]{1,18}", number) for number in numbers):
         raise InvalidRequest("ids", "ids 应为用逗号分开的记录编号")
     return [int(number) for number in numbers]
+
+
+def page_query(usual: int = 20) -> dict[str, Schema]:
+    """The description of ``limit`` and ``offset``."""
+    return {"limit": whole(1, MOST_LISTED, default=usual), "offset": whole(0, MOST_PASSED, default=0)}
 
 
 def page_bounds(usual: int = 20) -> tuple[int, int]:

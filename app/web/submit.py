@@ -13,10 +13,21 @@ import database
 from app.domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images import store
+from app.web.openapi.schemas import Schema, or_null
 from app.web.services import Services, connection, services
 
 LONGEST_KEY = 200
 KEY_HEADER = "Idempotency-Key"
+_KEY: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_KEY,
+    "description": (
+        "同一个键 24 小时内只下单一次，再来得到第一次的回答，内容不同则 422；也可用请求头 Idempotency-Key"
+    ),
+}
+KEY_HEADERS = {KEY_HEADER: _KEY}
+REQUEST_ID = or_null(_KEY)
 
 
 class RowErrors(AppError):

@@ -9,11 +9,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.config import Settings
-from app.web.openapi.document import document
-from tests.openapi_document import Document, Operation
+from tests.openapi_document import Operation, api_document
 from web_app import create_app
 
-CALLS = [one for one in Document(document()).operations if one.path.startswith("/api/")]
+CALLS = [one for one in api_document().operations if one.path.startswith("/api/")]
 BODY = {"ids": [1], "rows": [{"prompt": "猫"}], "prompt": "猫", "undo": 1}
 
 

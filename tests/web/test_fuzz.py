@@ -25,9 +25,8 @@ from hypothesis import strategies as st
 
 from app.config import Settings
 from app.system import listener
-from app.web.openapi.document import document
 from tests.fuzzing import PNG, Call, Known, calls
-from tests.openapi_document import Document, Operation
+from tests.openapi_document import Operation, api_document
 from tests.server_process import ServerProcess, running_server
 from web_app import create_app
 
@@ -38,7 +37,7 @@ SECRET = "FUZZ-SECRET-0123456789"
 SECRETS = dict.fromkeys(
     ("VOLCENGINE_AK", "VOLCENGINE_SK", "ARK_API_KEY", "OPENAI_API_KEY", "OSS_ACCESS_KEY_SECRET"), SECRET
 )
-TOLD = Document(document())
+TOLD = api_document()
 REFUSALS = {400, 403, 404, 405, 409, 412, 413, 415, 416}
 
 

@@ -22,13 +22,12 @@ from app.domain import (
     MAX_STEPS,
     ImageRequest,
 )
-from app.web.openapi.document import document
 from app.worker.worker import Worker
 from tests.noise_images import noise_image
-from tests.openapi_document import Document, Operation
+from tests.openapi_document import Operation, api_document
 from web_app import create_app
 
-TOLD = Document(document())
+TOLD = api_document()
 PLACES = ("/api/", "/output/", "/thumbnails/", "/healthz")
 PNG = noise_image("PNG", size=(40, 30))
 
@@ -167,7 +166,7 @@ def routes(settings: Settings) -> set[str]:
 
 def test_the_document_and_the_routes_match(settings: Settings) -> None:
     described = {name_of(operation) for operation in TOLD.operations}
-    assert described == routes(settings), "see app/web/openapi/paths.py"
+    assert described == routes(settings)
 
 
 def test_the_document_is_small_json_and_revalidated(app: App) -> None:

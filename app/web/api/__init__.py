@@ -2,9 +2,8 @@
 
 from flask import Blueprint
 
-from app.web.api import batches, models, records, samples, spreadsheets, usage
-from app.web.openapi import document
+from app.web.api import batches, models, openapi, records, samples, spreadsheets, usage
 
 bp = Blueprint("api", __name__, url_prefix="/api")
-for module in (batches, records, spreadsheets, samples, usage, models, document):
+for module in (batches, records, spreadsheets, samples, usage, models, openapi):
     bp.register_blueprint(module.bp)

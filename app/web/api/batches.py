@@ -6,11 +6,25 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 
 import database
-from app.domain import MAX_BATCH_NAME_LENGTH, BatchStatus, Record, Status
+from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ROWS_A_BATCH, BatchStatus, Record, Status
 from app.errors import Conflict, InvalidRequest, StoreLost, TryLater
 from app.web.etags import etag_matches, with_etag
-from app.web.filters import page_bounds
+from app.web.filters import page_bounds, page_query
 from app.web.i18n.language import translate
+from app.web.openapi.describe import UNCHANGED, describe
+from app.web.openapi.schemas import (
+    COUNT,
+    ID,
+    TEXT,
+    YES_OR_NO,
+    answer,
+    array_of,
+    enum,
+    open_object,
+    or_null,
+    ref,
+    strict_object,
+)
 from app.web.params import int_arg, parse_ids
 from app.web.serializers import (
     Answer,
@@ -23,13 +37,15 @@ from app.web.serializers import (
     success,
 )
 from app.web.services import connection, services
-from app.web.submit import RowErrors, asked_key, check_keys, submit_rows
+from app.web.submit import KEY_HEADERS, REQUEST_ID, RowErrors, asked_key, check_keys, submit_rows
 
 bp = Blueprint("batches", __name__)
 _LONGEST_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
 MOST_FOLLOWED = 300  # batches per request
+_BATCH = answer(batch=ref("Batch"))
+_CANCELLED = answer(batch=ref("Batch"), cancelled=COUNT, undo=array_of(ID), was_paused=YES_OR_NO)
 
 
 @bp.errorhandler(RowErrors)
@@ -40,6 +56,17 @@ def bad_rows(error: RowErrors) -> Answer:
 
 
 @bp.post("/batch-generate")
+@describe(
+    "生成一行，等它做完；全部失败时是 502",
+    answer(
+        ("errors",),
+        images=array_of(ref("MadePicture")),
+        batch_id=TEXT,
+        errors=array_of(ref("FailedPicture")),
+    ),
+    headers=KEY_HEADERS,
+    json={"allOf": [ref("Row"), open_object(request_id=REQUEST_ID)]},
+)
 def batch_generate() -> Answer:
     """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
     row = json_body()
@@ -92,6 +119,19 @@ def _failed_json(record: Record) -> dict[str, Any]:
 
 
 @bp.post("/batches")
+@describe(
+    "把若干行排进队列；有一行不对就一行也不排",
+    answer(batch_id=TEXT, records=array_of(ID)),
+    status=202,
+    headers=KEY_HEADERS,
+    json=open_object(
+        "rows",
+        rows=array_of(ref("Row"), minItems=1, maxItems=MAX_ROWS_A_BATCH),
+        name={**TEXT, "maxLength": MAX_BATCH_NAME_LENGTH},
+        source=enum(*SOURCES),
+        request_id=REQUEST_ID,
+    ),
+)
 def create_batch() -> Answer:
     """Queue rows, all or none."""
     body = json_body()
@@ -107,6 +147,12 @@ def create_batch() -> Answer:
 
 
 @bp.get("/batches")
+@describe(
+    "批次，一次一页，新的在前",
+    answer(batches=array_of(ref("Batch")), total=COUNT),
+    query={**page_query(BATCHES_LISTED), "source": enum(*SOURCES)},
+    also=UNCHANGED,
+)
 def list_batches() -> Any:
     """A page of batches, newest first."""
     db, source = connection(), request.args.get("source") or None
@@ -119,11 +165,17 @@ def list_batches() -> Any:
     with database.read_transaction(db):
         batches = database.list_batches(db, limit=limit, offset=offset, source=source)
         total = database.count_batches(db, source=source)
-    answer = jsonify(success=True, batches=[batch_json(batch) for batch in batches], total=total)
-    return with_etag(answer, tag)
+    response = jsonify(success=True, batches=[batch_json(batch) for batch in batches], total=total)
+    return with_etag(response, tag)
 
 
 @bp.get("/batches/changed")
+@describe(
+    "许多批次（ids 用逗号隔开）里 since 之后变化了的记录",
+    answer(version=COUNT, records=array_of(ref("Record"))),
+    query={"ids": TEXT, "since": COUNT},
+    also=UNCHANGED,
+)
 def list_changed_records() -> Any:
     """Records of many batches (``?ids=``, comma-separated) that changed after ``?since=``."""
     db, since = connection(), int_arg("since")
@@ -136,11 +188,23 @@ def list_changed_records() -> Any:
     with database.read_transaction(db):
         version = database.last_version(db)
         records = database.list_batch_records(db, *ids, since=since)
-    answer = jsonify(success=True, version=version, records=[record_json(record) for record in records])
-    return with_etag(answer, f"{since}-{version}")
+    response = jsonify(success=True, version=version, records=[record_json(record) for record in records])
+    return with_etag(response, f"{since}-{version}")
 
 
 @bp.get("/batches/<batch_id>")
+@describe(
+    "一个批次，以及 since 之后变化了的记录和日志；日志太长时略去较早的普通几条，log_left_out 是条数",
+    answer(
+        batch=ref("Batch"),
+        version=COUNT,
+        records=array_of(ref("Record")),
+        log=array_of(ref("LogLine")),
+        log_left_out=COUNT,
+    ),
+    query={"since": COUNT},
+    also=UNCHANGED,
+)
 def get_batch(batch_id: str) -> Any:
     """A batch, and its records and log lines that changed after ``?since=``."""
     db = connection()
@@ -165,6 +229,7 @@ def get_batch(batch_id: str) -> Any:
 
 
 @bp.post("/batches/<batch_id>/pause")
+@describe("暂停：不再开始新的", _BATCH)
 def pause_batch(batch_id: str) -> Answer:
     """Pause a batch: no further records are submitted."""
     database.get_batch(connection(), batch_id)
@@ -173,6 +238,7 @@ def pause_batch(batch_id: str) -> Answer:
 
 
 @bp.post("/batches/<batch_id>/resume")
+@describe("继续", _BATCH)
 def resume_batch(batch_id: str) -> Answer:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
@@ -191,6 +257,7 @@ def _check_resumable(batch_id: str) -> None:
 
 
 @bp.post("/batches/<batch_id>/cancel")
+@describe("取消还没有下单的；undo 和 was_paused 交给 uncancel 就能撤销", _CANCELLED)
 def cancel_batch(batch_id: str) -> Answer:
     """Cancel records not submitted yet; ``uncancel`` takes the returned ``undo`` and ``was_paused``."""
     database.get_batch(connection(), batch_id)
@@ -198,12 +265,19 @@ def cancel_batch(batch_id: str) -> Answer:
 
 
 @bp.post("/records/<int:record_id>/cancel")
+@describe("取消一张还没有下单的，同一批的其他图片照做", _CANCELLED)
 def cancel_record(record_id: int) -> Answer:
     """Cancel one record not submitted yet; the rest of its batch continues."""
     return _cancelled_answer(*database.cancel_record(connection(), record_id))
 
 
 @bp.post("/batches/<batch_id>/uncancel")
+@describe(
+    "取消了的重新排队：全部，或 records 里取消了的；paused 让已结束的批次先暂停着",
+    answer(batch=ref("Batch"), records=COUNT),
+    json=strict_object(records=or_null(array_of(ID)), paused={**YES_OR_NO, "default": False}),
+    is_body_optional=True,
+)
 def uncancel_batch(batch_id: str) -> Answer:
     """Requeue cancelled records: all, or those named in ``records``."""
     body = json_body("records", "paused") if request.get_data() else {}
@@ -217,6 +291,13 @@ def uncancel_batch(batch_id: str) -> Answer:
 
 
 @bp.post("/batches/<batch_id>/retry")
+@describe(
+    "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试",
+    answer(batch=ref("Batch"), retried=COUNT),
+    headers=KEY_HEADERS,
+    json=strict_object(records=or_null(array_of(ID)), request_id=REQUEST_ID),
+    is_body_optional=True,
+)
 def retry_batch(batch_id: str) -> Answer:
     """Retry failed records that were not charged; others only when named in ``records``."""
     body = json_body("records", "request_id") if request.get_data() else {}

@@ -2,6 +2,8 @@
 
 from flask import Blueprint
 
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import NUMBER, answer, array_of, or_null, ref
 from app.web.serializers import Answer, spec_json, success, yuan
 from app.web.services import services
 
@@ -9,6 +11,10 @@ bp = Blueprint("models", __name__)
 
 
 @bp.get("/models")
+@describe(
+    "现在用的模型接受什么",
+    answer(model=ref("Model"), models=array_of(ref("Model")), budget=or_null(NUMBER)),
+)
 def list_models() -> Answer:
     """The image model in use and what it supports."""
     settings = services().settings

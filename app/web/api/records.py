@@ -16,9 +16,34 @@ from app.config import Settings
 from app.domain import Record, Size
 from app.errors import InvalidRequest, NotFound
 from app.images import store
-from app.web.downloads import attached, begun, workbook
-from app.web.filters import page_bounds, parse_filter, parse_selection, selection_from_request
+from app.web.downloads import XLSX, attached, begun, workbook
+from app.web.filters import (
+    FILTER_QUERY,
+    SELECTION_BODY,
+    SELECTION_FORM,
+    SELECTION_QUERY,
+    page_bounds,
+    page_query,
+    parse_filter,
+    parse_selection,
+    selection_from_request,
+)
 from app.web.i18n.language import translate, translator
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import (
+    COUNT,
+    FILE,
+    ID,
+    YES_OR_NO,
+    answer,
+    array_of,
+    closed_object,
+    map_of,
+    open_object,
+    or_null,
+    ref,
+    strict_object,
+)
 from app.web.params import is_id
 from app.web.serializers import Answer, json_body, record_json, success
 from app.web.services import connection, services
@@ -28,6 +53,11 @@ bp = Blueprint("records", __name__)
 
 
 @bp.get("/records")
+@describe(
+    "记录，一次一页；排队和生成中的要用 status 指明才有",
+    answer(records=array_of(ref("Record")), total=COUNT),
+    query={**page_query(), **FILTER_QUERY},
+)
 def list_records() -> Answer:
     """A page of records; queued and running ones only when ``status`` names them."""
     limit, offset = page_bounds()
@@ -36,6 +66,11 @@ def list_records() -> Answer:
 
 
 @bp.get("/records/kinds")
+@describe(
+    "可以按什么筛选，各有多少条",
+    answer(kinds=map_of(map_of(COUNT)), index=closed_object(done=COUNT, total=COUNT)),
+    query={"trash": FILTER_QUERY["trash"]},
+)
 def count_facets() -> Answer:
     """The filter values with their record counts, and the progress of the prompt index."""
     db = connection()
@@ -46,6 +81,7 @@ def count_facets() -> Answer:
 
 
 @bp.get("/records/ids")
+@describe("筛选到的全部编号", answer(ids=array_of(ID), total=COUNT), query=FILTER_QUERY)
 def list_record_ids() -> Response:
     """The ids of all records that match the filter, in its order, streamed."""
     wanted = parse_filter(request.args)
@@ -62,12 +98,18 @@ def _ids_json(settings: Settings, wanted: database.RecordFilter) -> Iterator[str
 
 
 @bp.get("/records/<int:record_id>")
+@describe("一条记录", answer(record=ref("Record")))
 def get_record(record_id: int) -> Answer:
     """One record."""
     return success({"record": record_json(database.get_record(connection(), record_id))})
 
 
 @bp.get("/records/<int:record_id>/neighbours")
+@describe(
+    "按筛选的顺序，它前面和后面的一条",
+    answer(previous=or_null(ref("Record")), next=or_null(ref("Record"))),
+    query=FILTER_QUERY,
+)
 def list_neighbours(record_id: int) -> Answer:
     """The records before and after this one in the order of the filter, across pages."""
     before, after = database.list_neighbours(connection(), parse_filter(request.args), record_id)
@@ -75,6 +117,7 @@ def list_neighbours(record_id: int) -> Answer:
 
 
 @bp.delete("/records/<int:record_id>")
+@describe("删除，30 天内可以恢复", answer(deleted={"const": 1}))
 def delete_record(record_id: int) -> Answer:
     """Move a record to the trash, for 30 days."""
     if not database.delete_records(connection(), [record_id]):
@@ -83,6 +126,7 @@ def delete_record(record_id: int) -> Answer:
 
 
 @bp.post("/records/delete")
+@describe("删除这些，或筛选到的全部", answer(deleted=COUNT, undo=COUNT), json=strict_object(**SELECTION_BODY))
 def delete_records() -> Answer:
     """Move ``ids``, or all matches of ``filter``, to the trash; ``undo`` restores exactly these."""
     deleted, undo = database.delete_with_undo(connection(), parse_selection(json_body("ids", "filter")))
@@ -90,6 +134,11 @@ def delete_records() -> Answer:
 
 
 @bp.post("/records/restore")
+@describe(
+    "恢复这些、筛选到的全部，或一次删除（undo）",
+    answer(restored=COUNT),
+    json=strict_object(**SELECTION_BODY, undo=ID),
+)
 def restore_records() -> Answer:
     """Restore from the trash: ``ids``, all matches of ``filter``, or the deletion named by ``undo``."""
     body, db = json_body("ids", "filter", "undo"), connection()
@@ -105,6 +154,11 @@ def restore_records() -> Answer:
 
 
 @bp.post("/records/favourite")
+@describe(
+    "收藏或取消收藏",
+    answer(changed=COUNT),
+    json=strict_object(**SELECTION_BODY, favourite={**YES_OR_NO, "default": True}),
+)
 def mark_favourite() -> Answer:
     """Set or clear the favourite flag of ``ids``, or of all matches of ``filter``."""
     body = json_body("ids", "filter", "favourite")
@@ -115,6 +169,14 @@ def mark_favourite() -> Answer:
 
 
 @bp.route("/records/archive.zip", methods=["GET", "POST"])
+@describe("图片和参数表，一个 ZIP", "application/zip", on="GET", query=SELECTION_QUERY)
+@describe(
+    "同上，条件写在表单里",
+    "application/zip",
+    on="POST",
+    form=SELECTION_FORM,
+    is_body_optional=True,
+)
 def archive_records() -> Response:
     """A ZIP of the pictures of ``ids=1,2``, or of all matches of the filter, and their parameters."""
     db, chosen = connection(), selection_from_request()
@@ -128,6 +190,8 @@ def archive_records() -> Response:
 
 
 @bp.route("/records/export.xlsx", methods=["GET", "POST"])
+@describe("记录写成表格", XLSX, on="GET", query=SELECTION_QUERY)
+@describe("同上，条件写在表单里", XLSX, on="POST", form=SELECTION_FORM, is_body_optional=True)
 def export_records() -> Response:
     """``ids=1,2``, or all matches of the filter, as a workbook."""
     chosen = selection_from_request()
@@ -137,6 +201,16 @@ def export_records() -> Response:
 
 
 @bp.post("/records/find-by-file")
+@describe(
+    "一张图片是哪一条记录，以及它里面写着的参数",
+    answer(
+        record=or_null(ref("Record")),
+        is_same_file=YES_OR_NO,
+        in_trash=YES_OR_NO,
+        parameters=or_null(ref("Parameters")),
+    ),
+    files=open_object("file", file=FILE),
+)
 def find_record_by_file() -> Answer:
     """The record that a picture belongs to, even if renamed, and the parameters embedded in it."""
     file = request.files.get("file")

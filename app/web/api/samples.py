@@ -9,6 +9,23 @@ from app.domain import MAX_FILENAME_LENGTH, LibraryImage, LibraryPage, Validated
 from app.errors import InvalidRequest
 from app.images import store
 from app.web.i18n.language import translate
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import (
+    COUNT,
+    FILE,
+    ID,
+    NUMBER,
+    TEXT,
+    YES_OR_NO,
+    answer,
+    array_of,
+    enum,
+    map_of,
+    open_object,
+    or_null,
+    ref,
+    whole,
+)
 from app.web.params import bounded_int_arg, is_id
 from app.web.serializers import Answer, json_body, success
 from app.web.services import connection, services
@@ -18,9 +35,24 @@ bp = Blueprint("samples", __name__)
 MAX_FILES = 50
 MOST_IMAGES = 100_000
 MOST_COUNTED = 200
+_SOURCE = enum("oss", "local")
+_IMAGES = answer(images=array_of(ref("LibraryImage")), source=_SOURCE)
 
 
 @bp.get("/sample-images")
+@describe(
+    "示例图，新的在前",
+    answer(
+        ("trouble",),
+        images=array_of(ref("LibraryImage")),
+        total=COUNT,
+        source=_SOURCE,
+        stale=YES_OR_NO,
+        listed_at=or_null(NUMBER),
+        trouble=TEXT,
+    ),
+    query={"search": TEXT, "limit": whole(1, MOST_IMAGES), "offset": whole(0, MOST_IMAGES)},
+)
 def list_images() -> Answer:
     """The library, newest first; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
     limit = bounded_int_arg("limit", 1, MOST_IMAGES, MOST_IMAGES)
@@ -31,6 +63,12 @@ def list_images() -> Answer:
 
 
 @bp.post("/sample-images")
+@describe(
+    "放进示例图：上传文件，或以 JSON 指名一条记录的图片",
+    _IMAGES,
+    files=open_object("file", file=array_of(FILE, minItems=1, maxItems=MAX_FILES)),
+    json=open_object("record_id", record_id=ID),
+)
 def add_images() -> Answer:
     """Add uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``)."""
     uploads = [_picture_of_record()] if request.is_json else _uploaded_files()
@@ -38,6 +76,11 @@ def add_images() -> Answer:
 
 
 @bp.post("/sample-images/uses")
+@describe(
+    "每张示例图被多少条记录用过",
+    answer(uses=map_of(COUNT)),
+    json=open_object("keys", keys=array_of(TEXT, maxItems=MOST_COUNTED)),
+)
 def count_uses() -> Answer:
     """Count the records that use each image: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
     keys = json_body().get("keys")
@@ -49,6 +92,7 @@ def count_uses() -> Answer:
 
 
 @bp.patch("/sample-images/<path:key>")
+@describe("改名", _IMAGES, json=open_object("filename", filename={**TEXT, "maxLength": MAX_FILENAME_LENGTH}))
 def rename_image(key: str) -> Answer:
     """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
     filename = json_body().get("filename")
@@ -63,6 +107,7 @@ def rename_image(key: str) -> Answer:
 
 
 @bp.delete("/sample-images/<path:key>")
+@describe("删除，可以恢复", answer(deleted=TEXT))
 def delete_image(key: str) -> Answer:
     """Delete an image; it can be restored."""
     services().library.delete(key)
@@ -70,6 +115,7 @@ def delete_image(key: str) -> Answer:
 
 
 @bp.post("/sample-images/<path:key>/restore")
+@describe("恢复", _IMAGES)
 def restore_image(key: str) -> Answer:
     """Restore a deleted image."""
     return _images_answer([services().library.restore(key)])

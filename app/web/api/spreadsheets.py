@@ -14,8 +14,10 @@ from app.errors import BucketError, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
-from app.web.downloads import workbook
+from app.web.downloads import XLSX, workbook
 from app.web.i18n.language import translate, translator
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import FILE, TEXT, answer, array_of, open_object, ref
 from app.web.serializers import Answer, json_body, success
 from app.web.services import connection, services
 
@@ -25,6 +27,17 @@ MOST_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 
 
 @bp.post("/spreadsheet/import")
+@describe(
+    "读一份 .xlsx、.xlsm 或 .csv，不会开始生成",
+    answer(
+        sheet=TEXT,
+        rows=array_of(ref("ImportedRow")),
+        problems=array_of(ref("CellProblem")),
+        notes=array_of(TEXT),
+        references=array_of(ref("NamedReference")),
+    ),
+    files=open_object("file", file=FILE),
+)
 def import_workbook() -> Answer:
     """Parse a file -> rows, corrections and errors by cell, and the matches of reference names."""
     file = request.files.get("file")
@@ -68,6 +81,7 @@ class _BackupThumbnails:
 
 
 @bp.get("/spreadsheet/template.xlsx")
+@describe("空白模板", XLSX)
 def template() -> Response:
     """The blank template."""
     file = BytesIO(sheets.write_template(services().model.spec, translate=translator()))
@@ -75,6 +89,11 @@ def template() -> Response:
 
 
 @bp.post("/spreadsheet/export")
+@describe(
+    "把这些行写成表格，可以原样再导入",
+    XLSX,
+    json=open_object("rows", rows=array_of({"type": "object"}, maxItems=MAX_ROWS_A_BATCH)),
+)
 def export_rows() -> Response:
     """Export the rows of the grid so that an import reproduces them exactly."""
     rows = json_body().get("rows")
@@ -87,6 +106,7 @@ def export_rows() -> Response:
 
 
 @bp.get("/batches/<batch_id>/results.xlsx")
+@describe("结果表", XLSX)
 def batch_results(batch_id: str) -> Response:
     """The submitted rows of a batch, in order, with the result of each."""
     db, output_dir = connection(), services().settings.output_dir

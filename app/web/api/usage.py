@@ -13,19 +13,24 @@ from app import sheets
 from app.config import Settings
 from app.domain.ledger import SpendTotals
 from app.errors import InvalidRequest
-from app.web.date_range import DateRange, parse_date_range
-from app.web.downloads import attached, begun, workbook
+from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
+from app.web.downloads import XLSX, attached, begun, workbook
 from app.web.i18n.language import Translate, translate, translator
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import COUNT, ID, NUMBER, YES_OR_NO, Schema, answer, array_of, ref, strict_object
 from app.web.params import is_id, parse_ids
 from app.web.serializers import Answer, json_body, success, yuan
 from app.web.services import connection, services
-from app.web.submit import asked_key
+from app.web.submit import KEY_HEADERS, REQUEST_ID, asked_key
 from app.web.usage_report import Usage, build_usage_report
 
 bp = Blueprint("usage", __name__)
+_UNRESOLVED: dict[str, Schema] = {"ids": array_of(ID), "all": YES_OR_NO}
+_REQUEUED = answer(records=COUNT, waiting=COUNT)
 
 
 @bp.get("/usage")
+@describe("花了多少，什么还没有结果", answer(usage=ref("Usage")), query=DATE_RANGE_QUERY)
 def get_usage() -> Answer:
     """Spending in ``range``, or between ``from`` and ``to``."""
     span, here = parse_date_range(request.args), services()
@@ -34,6 +39,7 @@ def get_usage() -> Answer:
 
 
 @bp.get("/usage/export.xlsx")
+@describe("账目，一笔一行", XLSX, query=DATE_RANGE_QUERY)
 def export_workbook() -> Response:
     """The charges of the range as a workbook, one line each, with totals."""
     span = parse_date_range(request.args)
@@ -42,6 +48,7 @@ def export_workbook() -> Response:
 
 
 @bp.get("/usage/export.csv")
+@describe("账目，纯文本", "text/csv", query=DATE_RANGE_QUERY)
 def export_csv() -> Response:
     """The charges of the range as CSV, streamed."""
     span = parse_date_range(request.args)
@@ -50,6 +57,7 @@ def export_csv() -> Response:
 
 
 @bp.post("/records/collect")
+@describe("取回结果未知的：凭编号再问一次，不会下单", _REQUEUED, json=strict_object(**_UNRESOLVED))
 def refetch_records() -> Answer:
     """Fetch the results of unresolved records again; submits nothing."""
     chosen = _chosen(json_body("ids", "all"))
@@ -57,6 +65,12 @@ def refetch_records() -> Answer:
 
 
 @bp.post("/records/retry")
+@describe(
+    "结果未知的重新下单，可能付两次；all 只包括不能取回的",
+    _REQUEUED,
+    headers=KEY_HEADERS,
+    json=strict_object(**_UNRESOLVED, request_id=REQUEST_ID),
+)
 def resubmit_records() -> Answer:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body("ids", "all", "request_id")
@@ -65,6 +79,11 @@ def resubmit_records() -> Answer:
 
 
 @bp.post("/records/drop")
+@describe(
+    "放弃结果未知的，billed 说账单里有没有",
+    answer(records=COUNT, amount=NUMBER, undo=ID),
+    json=strict_object("billed", **_UNRESOLVED, billed=YES_OR_NO),
+)
 def write_off() -> Answer:
     """Write off unresolved charges; ``billed``: whether the provider's bill lists them."""
     body = json_body("ids", "all", "billed")
@@ -77,6 +96,7 @@ def write_off() -> Answer:
 
 
 @bp.post("/records/undrop")
+@describe("撤销一次放弃", answer(records=COUNT), json=strict_object("undo", undo=ID))
 def undo_write_off() -> Answer:
     """Undo one write-off: its charges are unresolved again."""
     undo = json_body("undo").get("undo")

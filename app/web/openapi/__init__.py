@@ -1,3 +1,1 @@
-"""The OpenAPI document of the JSON API."""
-
-import app.web.api  # noqa: F401 - its modules are imported before paths.py reads their limits
+"""The OpenAPI document: ``@describe`` stands beside each route, and the document collects it."""

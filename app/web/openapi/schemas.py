@@ -37,6 +37,7 @@ YES_OR_NO: Schema = {"type": "boolean"}
 WHOLE: Schema = {"type": "integer"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+FILE: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
 _PLAIN = {str: TEXT, int: WHOLE, float: NUMBER, bool: YES_OR_NO, Decimal: NUMBER}
 
 
@@ -65,13 +66,28 @@ def or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+def whole(low: int, high: int, **more: Any) -> Schema:
+    """An integer within bounds."""
+    return {"type": "integer", "minimum": low, "maximum": high, **more}
+
+
+def open_object(*required: str, **fields: Schema) -> Schema:
+    """An object with these fields; others are allowed."""
+    return {"type": "object", "properties": fields, **({"required": [*required]} if required else {})}
+
+
+def strict_object(*required: str, **fields: Schema) -> Schema:
+    """An object with these fields; others are rejected."""
+    return closed_object(tuple(name for name in fields if name not in required), **fields)
+
+
 def closed_object(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
     """An object with exactly these fields."""
     required = [name for name in fields if name not in optional]
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
 
 
-def success(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
+def answer(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
     """The response of a successful operation."""
     return closed_object(optional, success={"const": True}, **fields)
 
@@ -128,7 +144,7 @@ _SPENT: dict[str, Schema] = {
     "sends": COUNT,
 }
 
-SHAPES: dict[str, Schema] = {
+SCHEMAS: dict[str, Schema] = {
     "Row": _ROW,
     "Reference": {
         "type": "object",

@@ -9,15 +9,25 @@ from flask import Blueprint
 
 import database
 from app.web.middleware.login import is_logged_in
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import COUNT, TEXT, YES_OR_NO, Schema, answer, closed_object, or_null
 from app.web.serializers import Answer, failure, success
 from app.web.services import Services, services
 from app.worker.disk_space import DiskLow
 
 bp = Blueprint("health", __name__)
+_CHECKS: dict[str, Schema] = {
+    **dict.fromkeys(("database", "disk", "worker", "model", "stopping"), YES_OR_NO),
+    "disk_free_bytes": or_null(COUNT),
+    "image_model": TEXT,
+    "under_way": COUNT,
+}
+_UNHEALTHY = closed_object(tuple(_CHECKS), success={"const": False}, error=TEXT, **_CHECKS)
 _WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型密钥"}
 
 
 @bp.get("/healthz")
+@describe("能不能工作", answer(tuple(_CHECKS), **_CHECKS), also={503: _UNHEALTHY})
 def index() -> Answer:
     """200 when all checks pass, else 503 with the failed ones."""
     here = services()

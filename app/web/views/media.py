@@ -6,13 +6,16 @@ from werkzeug.wrappers import Response
 import database
 from app.errors import NotFound
 from app.images import store
+from app.web.openapi.describe import UNCHANGED, describe
 from app.web.services import connection, services
 
 _YEAR = 365 * 24 * 3600
 bp = Blueprint("media", __name__)
+_ALSO = {206: "一部分", 302: "图片在 OSS，转到那里；没有登录则转到登录页", **UNCHANGED}
 
 
 @bp.get("/output/<path:name>")
+@describe("一张图片", ("image/png", "image/jpeg", "image/webp"), also=_ALSO, is_page=True)
 def output(name: str) -> Response:
     """An output file as stored."""
     try:
@@ -23,6 +26,7 @@ def output(name: str) -> Response:
 
 
 @bp.get("/thumbnails/<int:record_id>")
+@describe("一条记录的缩略图", "image/webp", also=_ALSO, is_page=True)
 def thumbnail(record_id: int) -> Response:
     """A record's picture at 320 px; recreated when missing."""
     record = database.get_record(connection(), record_id, trash=True)

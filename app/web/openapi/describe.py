@@ -1,0 +1,74 @@
+"""Describes view functions for the OpenAPI document; a test compares it with the routes and answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from app.web.openapi.schemas import Schema
+
+JSON = "application/json"
+UNCHANGED = {304: "没有变化"}
+_FORM, _FILES = "application/x-www-form-urlencoded", "multipart/form-data"
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+def describe(
+    summary: str,
+    response: Schema | str | Sequence[str],
+    *,
+    on: str = "",
+    status: int = 200,
+    query: Mapping[str, Schema] | None = None,
+    headers: Mapping[str, Schema] | None = None,
+    json: Schema | None = None,
+    form: Schema | None = None,
+    files: Schema | None = None,
+    is_body_optional: bool = False,
+    also: Mapping[int, str | Schema] | None = None,
+    is_page: bool = False,
+) -> Callable[[_View], _View]:
+    """Describe a view function, or with ``on`` one of its methods.
+
+    ``response`` is the schema of its JSON, or the media types of its file. ``json``, ``form`` and ``files``
+    are the request bodies. ``also`` are other responses by status: a description, or a schema. ``is_page``:
+    a browser may open the URL and then gets errors as a page.
+    """
+    responses = {str(status): {"description": "成功", "content": _content(response)}}
+    failure = {"$ref": f"#/components/responses/{'FailureOrPage' if is_page else 'Failure'}"}
+    responses |= {str(code): _response(other) for code, other in (also or {}).items()}
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "responses": {**responses, "4XX": failure, "5XX": failure},
+    }
+    if parameters := [*_parameters("query", query), *_parameters("header", headers)]:
+        operation["parameters"] = parameters
+    bodies = {JSON: json, _FORM: form, _FILES: files}
+    if content := {kind: {"schema": schema} for kind, schema in bodies.items() if schema}:
+        operation["requestBody"] = {"required": not is_body_optional, "content": content}
+
+    def decorate(view: _View) -> _View:
+        vars(view).setdefault("operations", {})[on] = operation
+        return view
+
+    return decorate
+
+
+def operation_of(view: Callable[..., Any], method: str) -> dict[str, Any] | None:
+    """The description of a view function called with this method; None when it has none."""
+    operations: dict[str, dict[str, Any]] = vars(view).get("operations", {})
+    return operations.get(method, operations.get(""))
+
+
+def _content(response: Schema | str | Sequence[str]) -> dict[str, Any]:
+    if isinstance(response, dict):
+        return {JSON: {"schema": response}}
+    return {kind: {} for kind in ([response] if isinstance(response, str) else response)}
+
+
+def _response(other: str | Schema) -> dict[str, Any]:
+    if isinstance(other, str):
+        return {"description": other}
+    return {"description": "没有成功", "content": _content(other)}
+
+
+def _parameters(place: str, schemas: Mapping[str, Schema] | None) -> list[dict[str, Any]]:
+    return [{"name": name, "in": place, "schema": schema} for name, schema in (schemas or {}).items()]
