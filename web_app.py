@@ -27,6 +27,7 @@ from app.system import folders, http_server, listener, process
 from app.web import api, views
 from app.web.assets.routes import assets, init_assets
 from app.web.downloads import init_static_files
+from app.web.error_handlers import init_error_handlers
 from app.web.formatting import init_formatting
 from app.web.i18n.language import init_i18n, language
 from app.web.middleware import login
@@ -36,7 +37,6 @@ from app.web.middleware.request_log import init_request_log
 from app.web.middleware.security import init_security
 from app.web.middleware.store_state import init_store_state
 from app.web.params import init_url_converters
-from app.web.serializers import init_error_handlers
 from app.web.services import Services, init_services, services_of
 from app.web.views.status import init_status_context
 from app.worker.worker import Worker

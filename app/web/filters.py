@@ -11,8 +11,7 @@ import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
 from app.errors import InvalidRequest
 from app.web.openapi.schemas import ID, TEXT, Schema, array_of, enum, open_object, strict_object, whole
-from app.web.params import bounded_int_arg, parse_ids
-from app.web.serializers import only_known
+from app.web.params import bounded_int_arg, only_known, parse_ids
 from app.web.services import connection
 
 LONGEST_TEXT = 10_000

@@ -1,12 +1,18 @@
-"""Parses integers from URLs and JSON, within the range of an SQLite integer."""
+"""Parses untrusted input: integers of URLs, within the range of an SQLite integer, and JSON bodies."""
 
+import json
+from collections.abc import Collection, Mapping
 from typing import Any, TypeGuard
 
 from flask import Flask, request
 from werkzeug.routing import IntegerConverter
 
-from app.domain import MAX_ID
-from app.errors import InvalidRequest
+from app.domain import MAX_ID, MAX_ROWS_A_BATCH
+from app.errors import InvalidRequest, TooLarge
+
+# One byte of JSON can become a list of sixty. Brackets in prompts count too, hence a hundred a row.
+MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
+MAX_JSON_VALUES = 300 * MAX_ROWS_A_BATCH
 
 
 class _BoundedIntegerConverter(IntegerConverter):
@@ -43,3 +49,44 @@ def parse_ids(values: Any, field: str) -> list[int]:
     if not isinstance(values, list) or not all(map(is_id, values)):
         raise InvalidRequest(field, f"{field} 应为记录编号的列表")
     return values
+
+
+def json_body(*known: str) -> dict[str, Any]:
+    """The posted JSON object; with ``known`` names, others are refused.
+
+    Raises InvalidRequest, or TooLarge before parsing.
+    """
+    text = request.get_data()
+    if text.count(b"[") + text.count(b"{") > MAX_JSON_LISTS or text.count(b",") > MAX_JSON_VALUES:
+        raise TooLarge(f"提交的内容太多，一次最多 {MAX_ROWS_A_BATCH} 行，请分几次提交")
+    try:
+        body = request.get_json(silent=True)
+        if b"\\" in text:
+            body = _without_half_characters(body)
+    except RecursionError:  # thousands of nested brackets
+        body = None
+    if not isinstance(body, dict):
+        raise InvalidRequest("", "请以 JSON 对象提交")
+    if known:
+        only_known(body, known)
+    return body
+
+
+def only_known(fields: Mapping[str, Any], names: Collection[str]) -> None:
+    """Refuse unknown names: a mistyped filter would change more than intended."""
+    for name in fields:
+        if name not in names:
+            raise InvalidRequest(name[:50], f"没有「{name[:50]}」这一项，可写：{'、'.join(names)}")
+
+
+def bool_field(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    """A boolean of a JSON object. Raises InvalidRequest."""
+    value = body.get(name, default)
+    if not isinstance(value, bool):
+        raise InvalidRequest(name, "{name} 应为 true 或 false", name=name)
+    return value
+
+
+def _without_half_characters(body: Any) -> Any:
+    """``"\\ud83d"`` alone is a lone surrogate, which cannot be stored or encoded: becomes ``?``."""
+    return json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))

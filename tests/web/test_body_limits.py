@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from app.config import Settings
 from app.domain import MAX_ROWS_A_BATCH
 from app.web.middleware import body_limits
-from app.web.serializers import MAX_UPLOAD_BYTES
+from app.web.middleware.body_limits import MAX_UPLOAD_BYTES
 from web_app import create_app
 
 _ROW = {

@@ -25,17 +25,8 @@ from app.web.openapi.schemas import (
     ref,
     strict_object,
 )
-from app.web.params import int_arg, parse_ids
-from app.web.serializers import (
-    Answer,
-    batch_json,
-    failure,
-    json_body,
-    log_json,
-    picture_url,
-    record_json,
-    success,
-)
+from app.web.params import bool_field, int_arg, json_body, parse_ids
+from app.web.serializers import Answer, batch_json, failure, log_json, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, RowErrors, asked_key, check_keys, submit_rows
 
@@ -282,9 +273,7 @@ def uncancel_batch(batch_id: str) -> Answer:
     """Requeue cancelled records: all, or those named in ``records``."""
     body = json_body("records", "paused") if request.get_data() else {}
     ids = parse_ids(body["records"], "records") if body.get("records") is not None else None
-    paused = body.get("paused", False)
-    if not isinstance(paused, bool):
-        raise InvalidRequest("paused", "paused 应为 true 或 false")
+    paused = bool_field(body, "paused", default=False)
     database.get_batch(connection(), batch_id)
     number = database.uncancel_records(connection(), batch_id, ids, spec=services().spec, paused=paused)
     return _batch_answer(batch_id, records=number)

@@ -44,8 +44,8 @@ from app.web.openapi.schemas import (
     ref,
     strict_object,
 )
-from app.web.params import is_id
-from app.web.serializers import Answer, json_body, record_json, success
+from app.web.params import bool_field, is_id, json_body
+from app.web.serializers import Answer, record_json, success
 from app.web.services import connection, services
 from app.web.zip_stream import stream_archive
 
@@ -162,9 +162,7 @@ def restore_records() -> Answer:
 def mark_favourite() -> Answer:
     """Set or clear the favourite flag of ``ids``, or of all matches of ``filter``."""
     body = json_body("ids", "filter", "favourite")
-    favourite = body.get("favourite", True)
-    if not isinstance(favourite, bool):
-        raise InvalidRequest("favourite", "favourite 应为 true 或 false")
+    favourite = bool_field(body, "favourite", default=True)
     return success({"changed": database.mark_favourite(connection(), parse_selection(body), favourite)})
 
 

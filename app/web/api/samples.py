@@ -26,8 +26,8 @@ from app.web.openapi.schemas import (
     ref,
     whole,
 )
-from app.web.params import bounded_int_arg, is_id
-from app.web.serializers import Answer, json_body, success
+from app.web.params import bounded_int_arg, is_id, json_body
+from app.web.serializers import Answer, success
 from app.web.services import connection, services
 
 bp = Blueprint("samples", __name__)

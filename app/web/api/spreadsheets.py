@@ -18,7 +18,8 @@ from app.web.downloads import XLSX, workbook
 from app.web.i18n.language import translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import FILE, TEXT, answer, array_of, open_object, ref
-from app.web.serializers import Answer, json_body, success
+from app.web.params import json_body
+from app.web.serializers import Answer, success
 from app.web.services import connection, services
 
 bp = Blueprint("spreadsheets", __name__)

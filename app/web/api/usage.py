@@ -18,8 +18,8 @@ from app.web.downloads import XLSX, attached, begun, workbook
 from app.web.i18n.language import Translate, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import COUNT, ID, NUMBER, YES_OR_NO, Schema, answer, array_of, ref, strict_object
-from app.web.params import is_id, parse_ids
-from app.web.serializers import Answer, json_body, success, yuan
+from app.web.params import is_id, json_body, parse_ids
+from app.web.serializers import Answer, success, yuan
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, asked_key
 from app.web.usage_report import Usage, build_usage_report

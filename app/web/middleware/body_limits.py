@@ -7,8 +7,8 @@ from flask import Flask, request
 
 from app.errors import TooLarge
 from app.web.middleware import security
-from app.web.serializers import MAX_UPLOAD_BYTES, too_large
 
+MAX_UPLOAD_BYTES = 64 * 2**20  # of a whole request
 MAX_OPEN_BYTES = 64 * 2**10  # the login form, and every request that is refused
 MAX_FORM_BYTES = 2**20  # a parsed form takes forty times its size in memory
 MAX_JSON_BYTES = 32 * 2**20  # 5,000 rows of 6 kB each
@@ -26,6 +26,12 @@ def body_limit(app: Flask, environ: Mapping[str, Any]) -> int:
     """Maximum body size, in bytes, of a request with these headers."""
     with app.request_context(dict(environ)):
         return _limit()
+
+
+def too_large(limit: int) -> str:
+    """The error message for a body above the limit."""
+    size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 2**10} KB"
+    return f"上传的内容太大，一次最多 {size}，请压缩或分几次上传"
 
 
 def _limit() -> int:

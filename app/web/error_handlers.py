@@ -1,0 +1,82 @@
+"""Errors as answers: a JSON sentence for the API, a page or plain text for browsers."""
+
+from typing import Any
+
+from flask import Flask, Response, make_response, render_template, request
+from werkzeug.exceptions import BadHost, HTTPException
+
+from app import errors, log
+from app.library.library import FILES_URL, THUMBNAILS_URL
+from app.web.i18n.language import translate
+from app.web.middleware.body_limits import MAX_UPLOAD_BYTES, too_large
+from app.web.serializers import failure
+
+# HTTP status of each error class; subclasses use their nearest ancestor. Defined only here.
+STATUS = {
+    errors.InvalidRequest: 400,
+    errors.SpreadsheetError: 400,
+    errors.TooLarge: 413,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.KeyReused: 422,
+    errors.TryLater: 503,
+    errors.ModelError: 502,
+    errors.BucketError: 502,
+    errors.StoreLost: 503,
+    errors.StorageError: 507,
+    errors.AppError: 500,
+}
+_HTTP_SENTENCES = {
+    400: "请求的格式不对",
+    404: "没有这个页面",
+    405: "这个地址不接受这种请求",
+    413: too_large(MAX_UPLOAD_BYTES),
+    415: "请以 JSON 提交",
+    500: "程序内部出错，详情在日志里",
+}
+_PICTURES = ("/output/", "/thumbnails/", FILES_URL, THUMBNAILS_URL)
+_PASSED_HEADERS = ("Allow", "Content-Range", "Retry-After")
+
+
+def init_error_handlers(app: Flask) -> None:
+    """Register the handlers of AppError and HTTPException."""
+    app.register_error_handler(errors.AppError, _on_app_error)
+    app.register_error_handler(HTTPException, _on_http_error)
+
+
+def _on_app_error(error: errors.AppError) -> Any:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if status >= 500:
+        log.event("web", "error", status=status, why=error.message)
+    field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
+    answer = make_response(_error_response(error.message, status, **field))
+    if isinstance(error, errors.TryLater) and error.retry_after:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
+
+
+def _on_http_error(error: HTTPException) -> Any:
+    status = error.code or 500
+    if status < 400:
+        return error
+    answer = make_response(_error_response(_HTTP_SENTENCES.get(status, "请求没有成功"), status))
+    for name, value in error.get_headers():
+        if name in _PASSED_HEADERS:
+            answer.headers[name] = value
+    return answer
+
+
+def _error_response(sentence: str | errors.Message, status: int, **fields: Any) -> Any:
+    if _wants_json():
+        return failure(sentence, status, **fields)
+    if request.path.startswith("/live/") or isinstance(request.routing_exception, BadHost):
+        return Response(translate(sentence), status, mimetype="text/plain")  # url_for would fail in a page
+    return render_template("error.html", sentence=translate(sentence), status=status), status
+
+
+def _wants_json() -> bool:
+    """True for API calls and for images, unless a browser opens an image as a page."""
+    if request.path.startswith(_PICTURES):
+        return request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html"
+    return request.path.startswith("/api/") or request.path == "/healthz"
