@@ -62,11 +62,11 @@ def reference(library: Library, url: str) -> bytes:
     return made.content
 
 
-def test_a_library_that_is_not_there_yet_is_empty(library: Library) -> None:
+def test_a_missing_library_folder_is_an_empty_library(library: Library) -> None:
     assert images(library) == []
 
 
-def test_an_added_picture_is_listed_with_all_that_a_page_shows(library: Library) -> None:
+def test_an_added_image_is_listed_with_everything_a_page_shows(library: Library) -> None:
     image = add(library, "红 #1 100%.png")
     assert images(library) == [image]
     assert (image.filename, image.width, image.height) == ("红 #1 100%.png", 400, 200)
@@ -75,7 +75,7 @@ def test_an_added_picture_is_listed_with_all_that_a_page_shows(library: Library)
     assert unquote(image.thumbnail_url.removeprefix(THUMBNAILS_URL)) == image.key
 
 
-def test_file_and_thumbnail_are_handed_out_by_key(library: Library) -> None:
+def test_file_and_thumbnail_are_served_by_key(library: Library) -> None:
     content = noise_image("jpeg", size=(400, 200))
     image = add(library, "猫.jpg", content)
     assert find(library, image.key).read_bytes() == content
@@ -96,24 +96,24 @@ def test_search_folds_letters_case_and_width(library: Library, search: str) -> N
     assert filenames(library, "400") == []
 
 
-def test_the_same_picture_is_kept_once_whatever_its_name(library: Library) -> None:
+def test_the_same_image_is_stored_once_under_any_name(library: Library) -> None:
     content = noise_image("png")
     assert add(library, "猫", content) == add(library, "另一个名字", content)
     assert filenames(library) == ["猫.png"]
 
 
-def test_different_pictures_may_have_the_same_name(library: Library) -> None:
+def test_different_images_may_have_the_same_name(library: Library) -> None:
     add(library, "猫")
     add(library, "猫")
     assert filenames(library) == ["猫.png", "猫.png"]
 
 
-def test_the_longest_name_can_be_kept(library: Library) -> None:
+def test_the_longest_name_can_be_stored(library: Library) -> None:
     image = add(library, "猫" * 200)
     assert thumbnail(library, image.key).is_file()
 
 
-def test_a_deleted_picture_is_gone_until_it_is_restored(library: Library) -> None:
+def test_a_deleted_image_is_hidden_until_restored(library: Library) -> None:
     image = add(library, "猫")
     library.delete(image.key)
     assert filenames(library) == []
@@ -124,7 +124,7 @@ def test_a_deleted_picture_is_gone_until_it_is_restored(library: Library) -> Non
     assert images(library) == [image]
 
 
-def test_a_reference_that_cannot_be_read_is_refused_with_the_reason(
+def test_an_unreadable_reference_is_refused_with_the_reason(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = add(library, "猫")
@@ -137,7 +137,7 @@ def test_a_reference_that_cannot_be_read_is_refused_with_the_reason(
         library.references([SampleImage(url=image.url, filename=image.filename)], form="bytes")
 
 
-def test_two_deleted_pictures_of_one_name_are_both_in_the_trash(settings: Settings, library: Library) -> None:
+def test_two_deleted_images_of_one_name_are_both_in_the_trash(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
     first, second = noise_image("png"), noise_image("png", size=(9, 9))
     for content in (first, second):
@@ -149,7 +149,7 @@ def test_two_deleted_pictures_of_one_name_are_both_in_the_trash(settings: Settin
     assert (settings.samples_dir / "手放-2.png").read_bytes() == first
 
 
-def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
+def test_restoring_does_not_overwrite_a_new_image_of_the_same_name(
     settings: Settings, library: Library
 ) -> None:
     settings.samples_dir.mkdir()
@@ -165,7 +165,7 @@ def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
     assert find(library, "手放.png").read_bytes() == old
 
 
-def test_restoring_keeps_the_place_in_the_list(settings: Settings, library: Library) -> None:
+def test_restoring_keeps_the_position_in_the_list(settings: Settings, library: Library) -> None:
     old, new = add(library, "旧"), add(library, "新")
     os.utime(settings.samples_dir / old.key, (1_000, 1_000))
     library.delete(old.key)
@@ -173,13 +173,13 @@ def test_restoring_keeps_the_place_in_the_list(settings: Settings, library: Libr
     assert images(library) == [new, old]
 
 
-def test_what_was_deleted_may_be_uploaded_again(library: Library) -> None:
+def test_a_deleted_image_may_be_uploaded_again(library: Library) -> None:
     content = noise_image("png")
     library.delete(add(library, "猫", content).key)
     assert add(library, "猫", content) in images(library)
 
 
-def test_files_put_there_by_hand_are_listed_too(settings: Settings, library: Library) -> None:
+def test_manually_added_files_are_listed(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
     (settings.samples_dir / "手放的.JPG").write_bytes(noise_image("jpeg"))
     (image,) = images(library)
@@ -188,7 +188,7 @@ def test_files_put_there_by_hand_are_listed_too(settings: Settings, library: Lib
     assert thumbnail(library, image.key).name == "手放的.JPG"
 
 
-def test_only_pictures_with_a_sayable_name_are_listed(settings: Settings, library: Library) -> None:
+def test_only_images_with_a_decodable_name_are_listed(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
     for name in (b"notes.txt", b"page.html", b".hidden.png", b"\xc3\xa8.png\xff.png"):
         Path(os.fsdecode(os.fsencode(settings.samples_dir) + b"/" + name)).touch()
@@ -215,7 +215,7 @@ def test_only_pictures_with_a_sayable_name_are_listed(settings: Settings, librar
         "long" * 100 + ".png",
     ],
 )
-def test_a_key_leads_nowhere_else(settings: Settings, library: Library, key: str) -> None:
+def test_a_key_cannot_leave_the_library(settings: Settings, library: Library, key: str) -> None:
     settings.samples_dir.mkdir()
     secret = settings.samples_dir.parent / "secret.png"
     secret.write_bytes(noise_image("png"))
@@ -236,7 +236,7 @@ def test_a_key_leads_nowhere_else(settings: Settings, library: Library, key: str
     assert secret.is_file()
 
 
-def test_a_library_that_is_no_folder_is_told(settings: Settings, library: Library) -> None:
+def test_a_library_that_is_no_folder_is_reported(settings: Settings, library: Library) -> None:
     settings.samples_dir.write_text("a file stands in the way")
     with pytest.raises(StorageError, match="打不开"):
         add(library, "猫")
@@ -255,7 +255,7 @@ def test_a_crash_while_writing_leaves_nothing_in_the_list(
 
 
 @pytest.mark.parametrize("url", ["https://example.com/a.png?sig=1", "http://example.com/output/a.png"])
-def test_public_addresses_are_passed_on_as_they_are(library: Library, url: str) -> None:
+def test_public_urls_are_passed_on_unchanged(library: Library, url: str) -> None:
     (made,) = library.references([SampleImage(url=url, filename="a.png")], form="any")
     assert (made.filename, made.url, made.content) == ("a.png", url, None)
 
@@ -263,7 +263,7 @@ def test_public_addresses_are_passed_on_as_they_are(library: Library, url: str) 
 @pytest.mark.parametrize(
     ("picture_format", "media_type"), [("png", "image/png"), ("jpeg", "image/jpeg"), ("webp", "image/webp")]
 )
-def test_pictures_of_the_library_become_bytes(library: Library, picture_format: str, media_type: str) -> None:
+def test_library_images_are_resolved_to_bytes(library: Library, picture_format: str, media_type: str) -> None:
     content = noise_image(picture_format)
     image = add(library, "红 #1 100%", content)
     (made,) = library.references([SampleImage(url=image.url, filename=image.filename)], form="any")
@@ -280,7 +280,7 @@ def test_pictures_of_the_library_become_bytes(library: Library, picture_format: 
         "http://127.0.0.1:5000/output/%E7%8C%AB%20100%25%20%231.png",
     ],
 )
-def test_kept_pictures_may_be_references_too(settings: Settings, library: Library, url: str) -> None:
+def test_generated_images_may_be_references(settings: Settings, library: Library, url: str) -> None:
     settings.output_dir.mkdir()
     content = noise_image("png")
     (settings.output_dir / "猫 100% #1.png").write_bytes(content)
@@ -301,7 +301,7 @@ def test_kept_pictures_may_be_references_too(settings: Settings, library: Librar
         "猫.png",
     ],
 )
-def test_a_reference_that_is_not_here_is_named(settings: Settings, library: Library, url: str) -> None:
+def test_a_missing_reference_is_named(settings: Settings, library: Library, url: str) -> None:
     (settings.samples_dir.parent / "secret.png").write_bytes(noise_image("png"))
     settings.output_dir.mkdir()
     with pytest.raises(InvalidRequest, match="「红猫」找不到") as caught:
@@ -309,14 +309,14 @@ def test_a_reference_that_is_not_here_is_named(settings: Settings, library: Libr
     assert caught.value.field == "sample_images"
 
 
-def test_a_reference_that_is_no_picture_is_named(settings: Settings, library: Library) -> None:
+def test_a_reference_that_is_no_image_is_named(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
     (settings.samples_dir / "假.png").write_bytes(b"<html>")
     with pytest.raises(InvalidRequest, match="「红猫」不是"):
         library.references([SampleImage(url="/samples/files/假.png", filename="红猫")], form="any")
 
 
-def test_a_renamed_picture_keeps_its_thumbnail_and_is_found_by_its_old_key(library: Library) -> None:
+def test_a_renamed_image_keeps_its_thumbnail_and_is_found_by_its_old_key(library: Library) -> None:
     content = noise_image("png", size=(400, 200))
     old = add(library, "旧名", content)
     new = library.rename(old.key, "新 名")
@@ -327,9 +327,7 @@ def test_a_renamed_picture_keeps_its_thumbnail_and_is_found_by_its_old_key(libra
     assert library.rename(new.key, "新 名") == new
 
 
-def test_a_name_put_there_by_hand_is_never_overwritten_by_a_rename(
-    settings: Settings, library: Library
-) -> None:
+def test_a_rename_never_overwrites_a_manually_added_file(settings: Settings, library: Library) -> None:
     settings.samples_dir.mkdir()
     for name in ("甲.png", "乙.png"):
         (settings.samples_dir / name).write_bytes(noise_image("png"))
@@ -379,7 +377,7 @@ def contents_of(place: Path) -> list[bytes]:
 
 
 @pytest.mark.usefixtures("disk")
-def test_pictures_renamed_to_one_name_at_once_are_all_kept(settings: Settings, library: Library) -> None:
+def test_images_renamed_concurrently_to_one_name_are_all_kept(settings: Settings, library: Library) -> None:
     for _ in range(20):
         contents = hand_put(settings, *(f"{n}.png" for n in range(4)))
         raised = at_once([partial(library.rename, f"{n}.png", "同名") for n in range(4)])
@@ -402,7 +400,7 @@ def before_the_move(monkeypatch: pytest.MonkeyPatch, source: str, act: Callable[
         monkeypatch.setattr(owner, verb, late)
 
 
-def test_a_picture_that_appears_during_a_rename_is_not_written_over(
+def test_an_image_that_appears_during_a_rename_is_not_overwritten(
     settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contents = hand_put(settings, "甲.png")
@@ -412,7 +410,7 @@ def test_a_picture_that_appears_during_a_rename_is_not_written_over(
     assert contents_of(settings.samples_dir) == sorted(contents.values())
 
 
-def test_a_picture_that_appears_during_a_restore_is_not_written_over(
+def test_an_image_that_appears_during_a_restore_is_not_overwritten(
     settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = hand_put(settings, "甲.png")["甲.png"]
@@ -425,7 +423,7 @@ def test_a_picture_that_appears_during_a_restore_is_not_written_over(
     assert contents_of(settings.samples_dir / ".trash") == [old]
 
 
-def test_a_deleted_picture_that_appears_during_a_deletion_is_not_written_over(
+def test_a_trash_entry_that_appears_during_a_deletion_is_not_overwritten(
     settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = hand_put(settings, "甲.png")
@@ -443,7 +441,9 @@ def test_a_deleted_picture_that_appears_during_a_deletion_is_not_written_over(
 
 
 @pytest.mark.usefixtures("disk")
-def test_a_picture_renamed_and_deleted_at_once_is_in_one_place(settings: Settings, library: Library) -> None:
+def test_an_image_renamed_and_deleted_concurrently_is_in_one_place(
+    settings: Settings, library: Library
+) -> None:
     for _ in range(20):
         (content,) = hand_put(settings, "甲.png").values()
         raised = at_once([lambda: library.rename("甲.png", "乙"), lambda: library.delete("甲.png")])
@@ -454,7 +454,7 @@ def test_a_picture_renamed_and_deleted_at_once_is_in_one_place(settings: Setting
         found[0].unlink()
 
 
-def test_what_a_record_used_is_shown_and_sent_though_it_was_renamed_and_deleted(library: Library) -> None:
+def test_a_used_reference_is_shown_and_sent_after_rename_and_deletion(library: Library) -> None:
     content = noise_image("png")
     image = add(library, "猫", content)
     library.delete(library.rename(image.key, "狗").key)
@@ -474,7 +474,7 @@ def test_a_reference_is_pinned_by_key_and_hash(library: Library) -> None:
     assert shown_at(pinned) == image.thumbnail_url
 
 
-def test_a_picture_that_was_replaced_by_hand_is_still_the_one_that_was_chosen(
+def test_a_manually_replaced_image_does_not_change_the_chosen_reference(
     settings: Settings, library: Library
 ) -> None:
     settings.samples_dir.mkdir()
@@ -489,7 +489,7 @@ def test_a_picture_that_was_replaced_by_hand_is_still_the_one_that_was_chosen(
 
 
 @pytest.mark.parametrize("name", ["手 放.png", "🍵 100%41 #1?.PNG", "e\u0301té+b&c=d.png"])
-def test_what_a_record_used_can_be_asked_for_again_though_it_was_replaced_by_hand(
+def test_a_used_reference_can_be_requested_again_after_manual_replacement(
     settings: Settings, library: Library, name: str
 ) -> None:
     settings.samples_dir.mkdir()
@@ -508,7 +508,7 @@ def test_what_a_record_used_can_be_asked_for_again_though_it_was_replaced_by_han
     assert sent.content == other
 
 
-def test_a_picture_that_thousands_of_rows_name_is_read_once(
+def test_an_image_named_by_thousands_of_rows_is_read_once(
     settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.samples_dir.mkdir()
@@ -533,7 +533,7 @@ def test_a_picture_that_thousands_of_rows_name_is_read_once(
     assert len(read) == 3
 
 
-def test_what_was_used_and_is_nowhere_any_more_is_not_mistaken_for_what_lies_in_its_place(
+def test_a_lost_reference_is_not_replaced_by_a_new_file_of_its_name(
     settings: Settings, library: Library
 ) -> None:
     settings.samples_dir.mkdir()
@@ -548,7 +548,7 @@ def test_what_was_used_and_is_nowhere_any_more_is_not_mistaken_for_what_lies_in_
             library.thumbnail(asked.url.removeprefix(FILES_URL))
 
 
-def test_facts_are_known_before_anything_is_sent(settings: Settings, library: Library) -> None:
+def test_image_properties_are_known_before_submission(settings: Settings, library: Library) -> None:
     settings.output_dir.mkdir()
     (settings.output_dir / "画.jpg").write_bytes(noise_image("jpeg"))
     content = noise_image("png", size=(400, 200))
@@ -565,14 +565,14 @@ def test_facts_are_known_before_anything_is_sent(settings: Settings, library: Li
     assert urls[3] not in facts
 
 
-def test_a_part_of_the_list_tells_the_whole_number(library: Library) -> None:
+def test_a_page_of_the_list_includes_the_total(library: Library) -> None:
     for name in "甲乙丙":
         add(library, name)
     page = library.list_images(offset=1, limit=1)
     assert (len(page.images), page.total, page.source, page.is_stale) == (1, 3, "local", False)
 
 
-def test_what_is_put_there_by_hand_is_seen_at_the_next_look(settings: Settings, library: Library) -> None:
+def test_manually_added_files_appear_at_the_next_refresh(settings: Settings, library: Library) -> None:
     add(library, "旧")
     os.utime(settings.samples_dir, (1_000, 1_000))
     os.utime(settings.samples_dir / ".thumbnails", (1_000, 1_000))
@@ -598,7 +598,7 @@ def test_the_trash_is_emptied_after_thirty_days(settings: Settings, library: Lib
     assert thumbnail(library, again.key).read_bytes()[8:12] == b"WEBP"
 
 
-def test_what_a_record_used_is_not_emptied_from_the_trash(settings: Settings, library: Library) -> None:
+def test_used_references_are_not_purged_from_the_trash(settings: Settings, library: Library) -> None:
     used, unused = add(library, "用过"), add(library, "没用过")
     for image in (used, unused):
         library.delete(image.key)
@@ -611,7 +611,7 @@ def test_what_a_record_used_is_not_emptied_from_the_trash(settings: Settings, li
         find(library, unused.key)
 
 
-def test_an_old_picture_deleted_today_stays_in_the_trash(settings: Settings, library: Library) -> None:
+def test_an_old_image_deleted_today_stays_in_the_trash(settings: Settings, library: Library) -> None:
     image = add(library, "猫")
     os.utime(settings.samples_dir / image.key, (1_000, 1_000))
     library.delete(image.key)

@@ -63,7 +63,7 @@ def sent(library: Library, image: LibraryImage) -> bytes:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_makes_the_round_trip(library: Library, oss: FakeOss, name: str) -> None:
+def test_any_name_round_trips(library: Library, oss: FakeOss, name: str) -> None:
     content = noise_image("png", size=(400, 200))
     image = library.add(upload(name, content))
     assert oss.objects[PREFIX + image.key].content == content
@@ -80,7 +80,7 @@ def test_any_name_makes_the_round_trip(library: Library, oss: FakeOss, name: str
     assert filenames(library) == ["新 名.png"]
 
 
-def test_ten_thousand_are_listed_once_and_searched_here(library: Library, oss: FakeOss) -> None:
+def test_ten_thousand_images_are_listed_once_and_searched_locally(library: Library, oss: FakeOss) -> None:
     for number in range(10_000):
         oss.keep(f"{PREFIX}款式 {number:05}.png", b"x", age=number)
     library.refresh()
@@ -92,7 +92,7 @@ def test_ten_thousand_are_listed_once_and_searched_here(library: Library, oss: F
     assert oss.count("list") == asked
 
 
-def test_only_pictures_are_listed_and_folders_are_kept(library: Library, oss: FakeOss) -> None:
+def test_only_images_are_listed_and_folders_are_kept(library: Library, oss: FakeOss) -> None:
     for key in ("茶/红.png", "说明.txt", "茶/", ".trash/旧.png", ".sent/0.png", "绿.webp"):
         oss.keep(PREFIX + key, noise_image("png"))
     oss.keep("elsewhere/猫.png", noise_image("png"))
@@ -101,7 +101,7 @@ def test_only_pictures_are_listed_and_folders_are_kept(library: Library, oss: Fa
     assert fetched(library.file("茶/红.png")).startswith(b"\x89PNG")
 
 
-def test_the_same_picture_is_kept_once(library: Library, oss: FakeOss) -> None:
+def test_the_same_image_is_stored_once(library: Library, oss: FakeOss) -> None:
     content = noise_image("png")
     first = library.add(upload("一", content))
     assert library.add(upload("二", content)).key == first.key
@@ -110,7 +110,9 @@ def test_the_same_picture_is_kept_once(library: Library, oss: FakeOss) -> None:
     assert library.add(upload("三", content)).filename == "三.png"
 
 
-def test_an_older_list_is_shown_at_once_and_says_so(library: Library, oss: FakeOss, clock: Clock) -> None:
+def test_a_cached_list_is_shown_at_once_and_marked_as_stale(
+    library: Library, oss: FakeOss, clock: Clock
+) -> None:
     oss.keep(f"{PREFIX}新.png", b"x")
     clock.sleep(61)
     page = library.list_images()
@@ -123,13 +125,13 @@ def test_an_older_list_is_shown_at_once_and_says_so(library: Library, oss: FakeO
     assert page.listed_at == clock.now
 
 
-def test_nobody_waits_longer_than_the_patience_for_a_first_list(in_oss: Settings, clock: Clock) -> None:
+def test_waiting_for_the_first_list_has_a_deadline(in_oss: Settings, clock: Clock) -> None:
     opened = open_library(in_oss, clock)
     with pytest.raises(TryLater, match="稍等"):
         opened.list_images()
 
 
-def test_who_waits_gets_the_list_as_soon_as_it_is_there(
+def test_waiting_ends_as_soon_as_the_list_arrives(
     in_oss: Settings, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bucket, "FIRST_WAIT", 10.0)
@@ -141,7 +143,7 @@ def test_who_waits_gets_the_list_as_soon_as_it_is_there(
     thread.join()
 
 
-def test_while_oss_is_down_the_last_list_is_shown_with_the_reason(
+def test_during_an_outage_the_last_list_is_shown_with_the_reason(
     library: Library, oss: FakeOss, clock: Clock, in_oss: Settings
 ) -> None:
     library.add(upload("猫"))
@@ -162,7 +164,7 @@ def test_while_oss_is_down_the_last_list_is_shown_with_the_reason(
     assert library.list_images().problem == ""
 
 
-def test_a_list_of_another_bucket_is_not_remembered(library: Library, in_oss: Settings) -> None:
+def test_the_list_of_another_bucket_is_discarded(library: Library, in_oss: Settings) -> None:
     library.add(upload("猫"))
     library.refresh()
     other = open_library(replace(in_oss, oss_sample_prefix="other/"))
@@ -180,7 +182,7 @@ def test_a_list_of_another_bucket_is_not_remembered(library: Library, in_oss: Se
         ({"oss_endpoint": "http://127.0.0.1:9"}, "OSS_ENDPOINT"),
     ],
 )
-def test_a_library_that_cannot_be_had_says_which_setting(
+def test_an_unreachable_library_names_the_setting(
     in_oss: Settings, change: dict[str, str], named: str
 ) -> None:
     opened = open_library(replace(in_oss, **change))  # type: ignore[arg-type]
@@ -189,7 +191,7 @@ def test_a_library_that_cannot_be_had_says_which_setting(
         opened.list_images()
 
 
-def test_what_changes_while_the_list_is_read_is_not_lost(library: Library, oss: FakeOss) -> None:
+def test_changes_during_a_refresh_are_not_lost(library: Library, oss: FakeOss) -> None:
     gone = library.add(upload("旧"))
     oss.fail_next("slow", deed="list", seconds=0.5)
     refreshing = threading.Thread(target=library.refresh)
@@ -225,7 +227,7 @@ def while_the_list_is_read(library: Library, oss: FakeOss, act: Callable[[], obj
 
 
 @pytest.mark.parametrize("name", ["手放.png", "红茶-640x480-0123456789ab.png"])
-def test_a_reference_deleted_while_the_list_is_read_is_still_sent(
+def test_a_reference_deleted_during_a_refresh_is_still_sent(
     library: Library, oss: FakeOss, in_oss: Settings, name: str
 ) -> None:
     content = noise_image("png")
@@ -239,7 +241,7 @@ def test_a_reference_deleted_while_the_list_is_read_is_still_sent(
     assert fetched(open_library(in_oss).file(name)) == content  # also after a restart, from the kept list
 
 
-def test_a_reference_deleted_and_restored_while_the_list_is_read_is_not_looked_for_in_the_trash(
+def test_a_reference_deleted_and_restored_during_a_refresh_is_not_sought_in_the_trash(
     library: Library, oss: FakeOss
 ) -> None:
     content, name = noise_image("png"), "红茶-640x480-0123456789ab.png"
@@ -252,9 +254,7 @@ def test_a_reference_deleted_and_restored_while_the_list_is_read_is_not_looked_f
     assert sent(library, image) == content
 
 
-def test_the_picture_that_made_room_in_the_trash_is_found_with_its_content(
-    library: Library, oss: FakeOss
-) -> None:
+def test_an_image_renamed_inside_the_trash_is_found_with_its_content(library: Library, oss: FakeOss) -> None:
     old, new = noise_image("png"), noise_image("png")
     for content in (old, new):
         oss.keep(f"{PREFIX}手放.png", content)
@@ -263,7 +263,7 @@ def test_the_picture_that_made_room_in_the_trash_is_found_with_its_content(
     assert fetched(library.file("手放.png")) == new
 
 
-def test_an_address_for_browsers_is_the_same_for_an_hour(library: Library, clock: Clock) -> None:
+def test_a_browser_url_is_stable_for_an_hour(library: Library, clock: Clock) -> None:
     image = library.add(upload("猫"))
     first = library.thumbnail(image.key)
     assert library.thumbnail(image.key) == first
@@ -272,7 +272,7 @@ def test_an_address_for_browsers_is_the_same_for_an_hour(library: Library, clock
     assert fetched(first)
 
 
-def test_what_a_record_used_is_sent_though_it_was_renamed_or_deleted(library: Library) -> None:
+def test_a_used_reference_is_sent_after_rename_or_deletion(library: Library) -> None:
     content = noise_image("png")
     image = library.add(upload("猫", content))
     renamed = library.rename(image.key, "狗")
@@ -284,20 +284,20 @@ def test_what_a_record_used_is_sent_though_it_was_renamed_or_deleted(library: Li
     assert (pinned.key, pinned.sha256) == (image.key, image.key[-16:-4])
 
 
-def test_a_reference_that_is_gone_is_named(library: Library) -> None:
+def test_a_deleted_reference_is_named(library: Library) -> None:
     missing = SampleImage(url="/samples/files/没有.png", filename="没有.png")
     with pytest.raises(InvalidRequest, match=r"「没有\.png」找不到"):
         library.references([missing], form="url")
 
 
-def test_a_model_that_wants_bytes_gets_bytes(library: Library) -> None:
+def test_a_model_that_needs_bytes_gets_bytes(library: Library) -> None:
     content = noise_image("webp")
     image = library.add(upload("猫", content))
     (made,) = library.references([SampleImage(url=image.url, filename="猫")], form="bytes")
     assert (made.content, made.url, made.media_type) == (content, None, "image/webp")
 
 
-def test_a_picture_of_this_machine_is_lent_to_a_model_that_wants_an_address(
+def test_a_local_image_is_uploaded_for_a_model_that_needs_a_url(
     library: Library, oss: FakeOss, in_oss: Settings, clock: Clock
 ) -> None:
     in_oss.output_dir.mkdir()
@@ -315,7 +315,7 @@ def test_a_picture_of_this_machine_is_lent_to_a_model_that_wants_an_address(
     assert oss.objects == {}
 
 
-def test_the_folder_from_before_there_was_a_bucket_still_serves(
+def test_the_local_folder_from_before_the_bucket_still_serves(
     library: Library, in_oss: Settings, settings: Settings
 ) -> None:
     content = noise_image("png")
@@ -325,7 +325,7 @@ def test_the_folder_from_before_there_was_a_bucket_still_serves(
     assert sent(library, old) == content
 
 
-def test_a_name_that_is_taken_is_not_overwritten(library: Library, oss: FakeOss) -> None:
+def test_an_existing_name_is_not_overwritten(library: Library, oss: FakeOss) -> None:
     for name in ("甲.png", "乙.png"):
         oss.keep(PREFIX + name, noise_image("png"))
     library.refresh()
@@ -333,7 +333,7 @@ def test_a_name_that_is_taken_is_not_overwritten(library: Library, oss: FakeOss)
         library.rename("甲.png", "乙")
 
 
-def test_two_deleted_pictures_of_one_name_are_both_in_the_trash(library: Library, oss: FakeOss) -> None:
+def test_two_deleted_images_of_one_name_are_both_in_the_trash(library: Library, oss: FakeOss) -> None:
     contents = noise_image("png"), noise_image("png", size=(9, 9))
     for content in contents:
         oss.keep(f"{PREFIX}手放.png", content)
@@ -343,9 +343,7 @@ def test_two_deleted_pictures_of_one_name_are_both_in_the_trash(library: Library
     assert tuple(oss.objects[name].content for name in hidden) == contents
 
 
-def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
-    library: Library, oss: FakeOss
-) -> None:
+def test_restoring_does_not_overwrite_a_new_image_of_the_same_name(library: Library, oss: FakeOss) -> None:
     old, new = noise_image("png"), noise_image("png")
     oss.keep(f"{PREFIX}手放.png", old)
     library.refresh()
@@ -359,7 +357,7 @@ def test_what_was_put_in_the_place_of_a_deleted_picture_is_not_written_over(
     assert oss.objects[f"{PREFIX}手放.png"].content == old
 
 
-def test_a_picture_that_appears_during_a_rename_is_not_written_over(library: Library, oss: FakeOss) -> None:
+def test_an_image_that_appears_during_a_rename_is_not_overwritten(library: Library, oss: FakeOss) -> None:
     contents = {name: noise_image("png") for name in ("甲.png", "乙.png")}
     oss.keep(f"{PREFIX}甲.png", contents["甲.png"])
     library.refresh()
@@ -369,7 +367,7 @@ def test_a_picture_that_appears_during_a_rename_is_not_written_over(library: Lib
     assert {name: oss.objects[PREFIX + name].content for name in contents} == contents
 
 
-def test_a_picture_that_appears_during_a_restore_is_not_written_over(library: Library, oss: FakeOss) -> None:
+def test_an_image_that_appears_during_a_restore_is_not_overwritten(library: Library, oss: FakeOss) -> None:
     old, new = noise_image("png"), noise_image("png")
     oss.keep(f"{PREFIX}甲.png", old)
     library.refresh()
@@ -392,7 +390,7 @@ def test_two_servers_deleting_the_same_name_at_once_lose_nothing(library: Librar
 
 
 @pytest.mark.parametrize("key", ["", "../a.png", ".trash/a.png", "a/.b.png", "a//b.png", "a.txt", "没有.png"])
-def test_a_key_leads_nowhere_else(library: Library, oss: FakeOss, key: str) -> None:
+def test_a_key_cannot_leave_the_library(library: Library, oss: FakeOss, key: str) -> None:
     oss.keep(f"{PREFIX}.trash/a.png", noise_image("png"))
     with pytest.raises(NotFound):
         library.delete(key)
@@ -401,7 +399,7 @@ def test_a_key_leads_nowhere_else(library: Library, oss: FakeOss, key: str) -> N
     assert list(oss.objects) == [f"{PREFIX}.trash/a.png"]
 
 
-def test_nothing_is_asked_of_oss_before_somebody_looks(in_oss: Settings, oss: FakeOss) -> None:
+def test_oss_is_not_contacted_before_first_use(in_oss: Settings, oss: FakeOss) -> None:
     open_library(in_oss)
     assert oss.calls == []
 
@@ -422,7 +420,7 @@ def test_a_deleted_image_is_hidden_but_stays_for_records_of_other_servers(
     assert other.restore(image.key).filename == "一.png"
 
 
-def test_what_was_lent_is_there_for_a_day_whoever_sweeps(
+def test_temporary_uploads_survive_a_day_of_cleaning(
     library: Library, oss: FakeOss, clock: Clock, in_oss: Settings
 ) -> None:
     in_oss.output_dir.mkdir()
@@ -438,7 +436,7 @@ def test_what_was_lent_is_there_for_a_day_whoever_sweeps(
     assert oss.count("put") == 3
 
 
-def test_a_list_read_again_keeps_what_did_not_change(library: Library, oss: FakeOss) -> None:
+def test_a_refresh_reuses_unchanged_entries(library: Library, oss: FakeOss) -> None:
     for name in ("甲.png", "乙.png", "丙.png"):
         oss.keep(PREFIX + name, b"x")
     library.refresh()

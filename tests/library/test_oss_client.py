@@ -47,7 +47,7 @@ def address(**given: Any) -> oss_client.Address:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_any_key_makes_the_round_trip(oss: FakeOss, bucket: Bucket, key: str) -> None:
+def test_any_key_round_trips(oss: FakeOss, bucket: Bucket, key: str) -> None:
     bucket.put(key, b"content", "image/png")
     assert bucket.fetch(key) == b"content"
     assert (bucket.look(key).size, [found.key for found in bucket.list_objects("")]) == (7, [key])
@@ -61,7 +61,7 @@ def test_any_key_makes_the_round_trip(oss: FakeOss, bucket: Bucket, key: str) ->
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_copy_is_made_only_of_the_content_that_is_meant(oss: FakeOss, bucket: Bucket, key: str) -> None:
+def test_a_copy_requires_the_expected_content(oss: FakeOss, bucket: Bucket, key: str) -> None:
     oss.keep(key, b"one")
     etag = bucket.look(key).etag
     bucket.copy(key, "copy.png", if_match=etag)
@@ -77,7 +77,7 @@ def test_a_copy_is_made_only_of_the_content_that_is_meant(oss: FakeOss, bucket: 
 @pytest.mark.parametrize(
     "source", ["/demo-bucket/红.png", "/demo-bucket/a b.png", "/demo-bucket/a%.png", "a.png"]
 )
-def test_the_fake_takes_only_a_source_as_the_service_reads_it(oss: FakeOss, source: str) -> None:
+def test_the_fake_accepts_only_a_correctly_encoded_copy_source(oss: FakeOss, source: str) -> None:
     auth = oss2.AuthV4("LTAItest", "secretkey")
     bucket = oss2.Bucket(auth, oss.address, "demo-bucket", region="cn-hangzhou")
     headers = {"x-oss-copy-source": source.encode().decode("latin-1")}
@@ -87,7 +87,7 @@ def test_the_fake_takes_only_a_source_as_the_service_reads_it(oss: FakeOss, sour
     assert oss.objects == {}
 
 
-def test_a_listing_is_read_to_its_end_a_thousand_at_a_time(oss: FakeOss, bucket: Bucket) -> None:
+def test_a_listing_is_read_completely_in_pages_of_a_thousand(oss: FakeOss, bucket: Bucket) -> None:
     for number in range(2_500):
         oss.keep(f"refs/猫 {number:05}.png", b"x")
     oss.keep("elsewhere/a.png", b"x")
@@ -98,9 +98,7 @@ def test_a_listing_is_read_to_its_end_a_thousand_at_a_time(oss: FakeOss, bucket:
 
 
 @pytest.mark.parametrize("lists", ["same", "circle", "no_token"])
-def test_a_list_that_comes_back_to_a_page_ends_with_a_sentence(
-    oss: FakeOss, bucket: Bucket, lists: str
-) -> None:
+def test_a_listing_that_repeats_a_page_is_an_error(oss: FakeOss, bucket: Bucket, lists: str) -> None:
     oss.keep("a.png", b"x")
     oss.lists = lists
     with pytest.raises(BucketError, match="翻页时回到了前面") as caught:
@@ -108,7 +106,7 @@ def test_a_list_that_comes_back_to_a_page_ends_with_a_sentence(
     assert not caught.value.transient
 
 
-def test_a_list_of_pages_without_keys_ends_with_a_sentence(
+def test_a_listing_of_empty_pages_is_an_error(
     oss: FakeOss, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(oss_client, "MOST_PAGES", 20, raising=False)
@@ -119,7 +117,7 @@ def test_a_list_of_pages_without_keys_ends_with_a_sentence(
 
 
 @pytest.mark.parametrize(("bound", "most"), [("MOST_KEYS", 1_500), ("MOST_LIST_CHARACTERS", 60_000)])
-def test_a_list_beyond_its_bound_ends_with_the_setting_to_change(
+def test_a_listing_beyond_the_limit_names_the_setting(
     oss: FakeOss, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
     for number in range(2_500):
@@ -131,7 +129,7 @@ def test_a_list_beyond_its_bound_ends_with_the_setting_to_change(
 
 
 @pytest.mark.parametrize("ask", [lambda bucket: list(bucket.list_objects("")), lambda b: b.fetch("a.png")])
-def test_an_answer_beyond_its_bound_is_not_read_to_its_end(
+def test_an_oversized_response_is_not_read_to_its_end(
     oss: FakeOss, bucket: Bucket, ask: Callable[[Bucket], object]
 ) -> None:
     oss.keep("a.png", b"x")
@@ -148,12 +146,12 @@ def deplete(objects: Iterator[object], *, most: int) -> None:
 
 
 @pytest.mark.parametrize("ask", ["look", "fetch"])
-def test_what_is_not_there_is_not_found(bucket: Bucket, ask: str) -> None:
+def test_a_missing_object_is_not_found(bucket: Bucket, ask: str) -> None:
     with pytest.raises(NotFound):
         getattr(bucket, ask)("none.png")
 
 
-def test_signed_urls_are_independent_and_do_not_carry_each_other(bucket: Bucket, oss: FakeOss) -> None:
+def test_signed_urls_are_independent(bucket: Bucket, oss: FakeOss) -> None:
     oss.keep("refs/a.png", noise_image("png", size=(640, 320)))
     change = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
     small, whole, again = (
@@ -167,7 +165,7 @@ def test_signed_urls_are_independent_and_do_not_carry_each_other(bucket: Bucket,
     assert requests.head(whole, timeout=60).status_code == 403  # signed for GET only
 
 
-def test_a_url_lives_as_long_as_it_says_and_never_beyond_seven_days() -> None:
+def test_a_url_is_valid_as_requested_up_to_seven_days() -> None:
     clock = Clock()
     with FakeOss(clock=clock) as oss:
         oss.keep("a.png", b"x")
@@ -255,7 +253,7 @@ def signed(method: str, resource: str, query: dict[str, str], headers: dict[str,
         ({"oss_region": "cn-beijing"}, "OSS_REGION"),
     ],
 )
-def test_each_wrong_setting_is_one_sentence_that_names_it(
+def test_each_wrong_setting_is_named_in_one_sentence(
     oss: FakeOss, change: dict[str, str], named: str
 ) -> None:
     bucket = open_bucket(oss, **change)
@@ -268,18 +266,18 @@ def test_each_wrong_setting_is_one_sentence_that_names_it(
 
 
 @pytest.mark.parametrize(("clock_off", "named"), [(16 * 60, "校准系统时间"), (-16 * 60, "校准系统时间")])
-def test_a_clock_that_is_off_is_said(clock_off: float, named: str) -> None:
+def test_a_skewed_clock_is_reported(clock_off: float, named: str) -> None:
     with FakeOss(clock=lambda: time.time() + clock_off) as oss, pytest.raises(BucketError, match=named):
         list(open_bucket(oss).list_objects(""))
 
 
-def test_a_missing_right_is_named_as_the_console_names_it(oss: FakeOss, bucket: Bucket) -> None:
+def test_a_missing_permission_is_named_as_in_the_console(oss: FakeOss, bucket: Bucket) -> None:
     oss.fail_next("denied")
     with pytest.raises(BucketError, match="oss:PutObject"):
         bucket.put("a.png", b"x", "image/png")
 
 
-def test_reading_is_tried_again_and_writing_is_not(oss: FakeOss, bucket: Bucket) -> None:
+def test_reads_are_retried_and_writes_are_not(oss: FakeOss, bucket: Bucket) -> None:
     oss.keep("a.png", b"x")
     for kind in ("500", "reset", "cut"):
         oss.fail_next(kind, times=2)
@@ -295,12 +293,12 @@ def test_reading_is_tried_again_and_writing_is_not(oss: FakeOss, bucket: Bucket)
     assert oss.count("put") == 1
 
 
-def test_nobody_at_the_address_is_said_with_the_setting(oss: FakeOss) -> None:
+def test_an_unreachable_endpoint_names_the_setting(oss: FakeOss) -> None:
     with pytest.raises(BucketError, match="连不上 OSS（连接被拒绝），请检查网络和 OSS_ENDPOINT"):
         list(open_bucket(oss, oss_endpoint="http://127.0.0.1:9").list_objects(""))
 
 
-def test_an_answer_that_is_not_from_oss_is_said(oss: FakeOss, bucket: Bucket) -> None:
+def test_a_response_not_from_oss_is_reported(oss: FakeOss, bucket: Bucket) -> None:
     for page in ("html", "other"):  # neither is a listing: the one is no XML, the other is
         oss.fail_next(page)
         with pytest.raises(BucketError, match="OSS_ENDPOINT"):
@@ -329,14 +327,14 @@ def named_hosts(oss: FakeOss, monkeypatch: pytest.MonkeyPatch) -> FakeOss:
         "http://DEMO-bucket.oss-cn-hangzhou.aliyuncs.com/",
     ],
 )
-def test_both_forms_of_the_endpoint_lead_to_the_bucket(named_hosts: FakeOss, endpoint: str) -> None:
+def test_both_forms_of_the_endpoint_reach_the_bucket(named_hosts: FakeOss, endpoint: str) -> None:
     bucket = open_bucket(named_hosts, oss_endpoint=endpoint, oss_region="")
     bucket.put("猫.png", b"x", "image/png")
     assert requests.get(bucket.signed_url("猫.png", seconds=60), timeout=60).content == b"x"
     assert {call.host for call in named_hosts.calls} == {"demo-bucket.oss-cn-hangzhou.aliyuncs.com"}
 
 
-def test_a_custom_domain_serves_for_signed_urls(named_hosts: FakeOss) -> None:
+def test_signed_urls_use_the_custom_domain(named_hosts: FakeOss) -> None:
     named_hosts.domains.add("img.example.com")
     endpoint, public = "http://oss-cn-hangzhou.aliyuncs.com", "http://img.example.com"
     bucket = open_bucket(named_hosts, oss_endpoint=endpoint, oss_public_url=public)
@@ -350,7 +348,7 @@ def test_a_custom_domain_serves_for_signed_urls(named_hosts: FakeOss) -> None:
     ]
 
 
-def test_a_new_account_is_told_to_bind_a_domain_and_then_works_through_it(named_hosts: FakeOss) -> None:
+def test_a_new_account_needs_a_custom_domain_and_works_with_it(named_hosts: FakeOss) -> None:
     named_hosts.public_endpoint_closed = True
     named_hosts.domains.add("img.example.com")
     with pytest.raises(BucketError, match="绑定自有域名"):
@@ -374,14 +372,14 @@ def test_path_style_is_refused_on_the_services_own_name(named_hosts: FakeOss) ->
     assert caught.value.code == "SecondLevelDomainForbidden"
 
 
-def test_https_is_spoken_unless_http_is_asked_for() -> None:
+def test_https_is_the_default() -> None:
     assert address(oss_endpoint="oss-cn-hangzhou.aliyuncs.com").endpoint == (
         "https://oss-cn-hangzhou.aliyuncs.com"
     )
     assert address(oss_endpoint="http://oss-cn-hangzhou.aliyuncs.com").endpoint.startswith("http://")
 
 
-def test_the_internal_endpoint_is_for_our_calls_and_never_for_signed_urls() -> None:
+def test_the_internal_endpoint_is_never_used_in_signed_urls() -> None:
     found = address(oss_endpoint="oss-cn-hangzhou-internal.aliyuncs.com")
     assert found.endpoint == "https://oss-cn-hangzhou-internal.aliyuncs.com"
     assert found.public_url == "https://oss-cn-hangzhou.aliyuncs.com"
@@ -398,7 +396,7 @@ def test_the_internal_endpoint_is_for_our_calls_and_never_for_signed_urls() -> N
         ("img.example.com", "OSS-cn-shenzhen", "cn-shenzhen"),
     ],
 )
-def test_the_region_is_the_plain_one(endpoint: str, region: str, understood: str) -> None:
+def test_the_region_has_no_prefix(endpoint: str, region: str, understood: str) -> None:
     assert address(oss_endpoint=endpoint, oss_region=region).region == understood
 
 
@@ -421,7 +419,7 @@ def test_the_region_is_the_plain_one(endpoint: str, region: str, understood: str
         ),
     ],
 )
-def test_a_setting_that_cannot_work_stops_the_start_by_its_name(given: dict[str, str], variable: str) -> None:
+def test_an_invalid_setting_stops_the_start_naming_it(given: dict[str, str], variable: str) -> None:
     with pytest.raises(SettingError) as caught:
         address(**given)
     assert caught.value.variable == variable
@@ -438,7 +436,7 @@ def test_many_threads_share_one_bucket(oss: FakeOss, bucket: Bucket) -> None:
     assert {found.key: found.size for found in bucket.list_objects("")} == {f"{n}.png": n for n in range(24)}
 
 
-def test_connect_and_read_have_timeouts_of_their_own(oss: FakeOss, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connect_and_read_have_separate_timeouts(oss: FakeOss, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oss_client, "READ_SECONDS", 0.2)
     bucket = open_bucket(oss)
     oss.fail_next("slow", times=3, seconds=0.6)
@@ -453,12 +451,12 @@ def test_the_signature_of_a_url_names_key_region_and_day(bucket: Bucket) -> None
     assert query["x-oss-expires"] == "60"
 
 
-def test_secrets_do_not_show_in_the_settings() -> None:
+def test_secrets_are_not_in_the_repr() -> None:
     shown = repr(replace(Settings(), oss_access_key_id="LTAIx", oss_access_key_secret="geheim"))
     assert "LTAIx" not in shown
     assert "geheim" not in shown
 
 
-def test_what_oss2_encrypts_with_is_not_loaded() -> None:
+def test_client_side_encryption_is_not_loaded() -> None:
     look = "import sys, oss_client; sys.exit('aliyunsdkcore' in sys.modules or 'cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", look], cwd=ROOT, check=False).returncode == 0

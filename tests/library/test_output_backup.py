@@ -59,7 +59,7 @@ def counts(db: database.Connection) -> tuple[int, int]:
     return found.kept, found.waiting
 
 
-def test_a_finished_picture_is_uploaded_under_its_name(
+def test_a_finished_image_is_uploaded_under_its_name(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
@@ -73,7 +73,7 @@ def test_a_finished_picture_is_uploaded_under_its_name(
     assert counts(db) == (1, 0)
 
 
-def test_what_is_lost_here_is_shown_from_there(
+def test_a_lost_image_is_served_from_its_backup(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
@@ -90,7 +90,7 @@ def test_what_is_lost_here_is_shown_from_there(
     assert client.get("/output/没有.png").status_code == 404
 
 
-def test_while_oss_is_down_it_waits_with_the_reason_and_is_tried_again(
+def test_during_an_outage_uploads_wait_with_the_reason_and_are_retried(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     make(client, worker, db)
@@ -106,7 +106,7 @@ def test_while_oss_is_down_it_waits_with_the_reason_and_is_tried_again(
     assert database.count_output_copies(db) == database.CopyProgress(kept=1, waiting=0, error="")
 
 
-def test_a_folder_that_is_away_loses_no_copy(
+def test_a_missing_output_folder_loses_no_backup(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     make(client, worker, db)
@@ -119,7 +119,7 @@ def test_a_folder_that_is_away_loses_no_copy(
     assert counts(db) == (1, 0)
 
 
-def test_a_picture_that_cannot_be_read_waits_and_holds_up_no_other(
+def test_an_unreadable_image_waits_without_blocking_others(
     client: FlaskClient, worker: Worker, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(client, worker, db, "红茶")
@@ -138,7 +138,7 @@ def test_a_picture_that_cannot_be_read_waits_and_holds_up_no_other(
     assert counts(db) == (1, 1)
 
 
-def test_pictures_from_before_are_copied_too_and_each_once(
+def test_earlier_images_are_backed_up_once(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     for number in range(3):
@@ -162,7 +162,7 @@ def writes(db: database.Connection, worker: Worker) -> list[str]:
     return [each for each in statements if "INTO output_copies" in each]
 
 
-def test_a_start_does_not_look_again_at_records_that_were_looked_at(
+def test_a_restart_does_not_rescan_records(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     for number in range(3):
@@ -173,7 +173,7 @@ def test_a_start_does_not_look_again_at_records_that_were_looked_at(
     assert writes(db, worker)
 
 
-def test_a_picture_is_to_be_copied_from_the_moment_it_is_finished(
+def test_a_finished_image_is_queued_for_backup_at_once(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     worker.maintenance.note_earlier_pictures(db)
@@ -181,7 +181,7 @@ def test_a_picture_is_to_be_copied_from_the_moment_it_is_finished(
     assert (number, waiting) == (1, (0, 1))
 
 
-def test_what_is_finished_while_there_is_no_bucket_is_copied_when_there_is_one(
+def test_images_finished_without_a_bucket_are_backed_up_once_there_is_one(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     rows = [{"prompt": prompt, "resolution": "1K"} for prompt in "甲乙"]
@@ -194,7 +194,7 @@ def test_what_is_finished_while_there_is_no_bucket_is_copied_when_there_is_one(
     assert counts(db) == (0, 1)
 
 
-def test_what_was_in_the_trash_at_a_start_and_came_back_is_copied(
+def test_a_record_restored_after_the_start_is_backed_up(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     number = make(client, worker, db)
@@ -208,7 +208,7 @@ def test_what_was_in_the_trash_at_a_start_and_came_back_is_copied(
     assert counts(db) == (0, 1)
 
 
-def test_a_picture_that_is_gone_is_not_waited_for(
+def test_a_missing_image_is_dropped_from_the_backup_queue(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
@@ -222,7 +222,7 @@ def zipped(client: FlaskClient, ids: object) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(client.get(f"/api/records/archive.zip?ids={ids}").data))
 
 
-def test_the_zip_takes_the_copy_when_the_file_is_lost(
+def test_the_zip_uses_the_backup_of_a_lost_file(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
@@ -235,7 +235,7 @@ def test_the_zip_takes_the_copy_when_the_file_is_lost(
         assert len(bundle.namelist()) == 2  # and the workbook; nothing is missing
 
 
-def test_the_zip_names_what_is_lost_while_oss_is_down_too(
+def test_the_zip_names_lost_files_during_an_outage(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     ids = [make(client, worker, db, prompt) for prompt in ("红", "绿")]
@@ -270,12 +270,12 @@ def thumbnails_in_results(client: FlaskClient, batch_id: str) -> int:
         return sum(name.startswith("xl/media/") for name in parts.namelist())
 
 
-def test_the_results_show_the_copies_of_lost_pictures(client: FlaskClient, lost: str, oss: FakeOss) -> None:
+def test_results_show_the_backups_of_lost_images(client: FlaskClient, lost: str, oss: FakeOss) -> None:
     assert thumbnails_in_results(client, lost) == 3
     assert {call.query["x-oss-process"][-4:] for call in oss.calls if call.deed == "get"} == {"webp"}
 
 
-def test_the_results_come_without_thumbnails_while_oss_is_down(
+def test_results_come_without_thumbnails_during_an_outage(
     client: FlaskClient, lost: str, oss: FakeOss
 ) -> None:
     oss.is_down = True
@@ -283,7 +283,7 @@ def test_the_results_come_without_thumbnails_while_oss_is_down(
     assert oss.count("get") == 3  # one picture was asked for, with its repeats
 
 
-def test_the_results_ask_for_so_many_lost_pictures_and_no_more(
+def test_results_fetch_a_bounded_number_of_lost_images(
     client: FlaskClient, lost: str, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spreadsheets, "MOST_FROM_OSS", 2)
@@ -291,7 +291,7 @@ def test_the_results_ask_for_so_many_lost_pictures_and_no_more(
     assert oss.count("get") == 2
 
 
-def test_equal_names_with_other_content_do_not_overwrite_each_other(
+def test_equal_names_with_different_content_do_not_overwrite_each_other(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
@@ -303,7 +303,7 @@ def test_equal_names_with_other_content_do_not_overwrite_each_other(
     assert len(oss.objects) == 2
 
 
-def test_without_the_prefix_nothing_is_copied(settings: Settings, oss: FakeOss) -> None:
+def test_without_the_prefix_nothing_is_backed_up(settings: Settings, oss: FakeOss) -> None:
     settings = replace(settings, **oss.settings())
     worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
@@ -312,7 +312,7 @@ def test_without_the_prefix_nothing_is_copied(settings: Settings, oss: FakeOss) 
         assert counts(db) == (0, 0)
 
 
-def test_the_threads_upload_what_was_made(client: FlaskClient, worker: Worker, oss: FakeOss) -> None:
+def test_the_worker_threads_upload_finished_images(client: FlaskClient, worker: Worker, oss: FakeOss) -> None:
     worker.start()
     try:
         post(client, "/api/batch-generate", {"prompt": "猫", "resolution": "1K"})

@@ -110,7 +110,7 @@ def work_off(worker: Worker, db: database.Connection) -> None:
         pass
 
 
-def test_forty_rows_with_references_reach_the_model_though_they_waited_longer_than_an_address_lives(
+def test_references_reach_the_model_after_waiting_longer_than_a_signed_url(
     client: FlaskClient,
     worker: Worker,
     db: database.Connection,
@@ -134,7 +134,7 @@ def test_forty_rows_with_references_reach_the_model_though_they_waited_longer_th
         urlopen(str(early), timeout=60)
 
 
-def test_what_is_queued_is_no_signed_address_but_key_and_hash(
+def test_a_queued_reference_is_a_key_and_hash_not_a_signed_url(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     image = add(worker, "红茶")
@@ -146,7 +146,7 @@ def test_what_is_queued_is_no_signed_address_but_key_and_hash(
     assert database.get_record(db, record_id).sample_images[0].key == image.key
 
 
-def test_a_reference_renamed_or_deleted_while_it_waits_is_still_sent(
+def test_a_reference_renamed_or_deleted_while_queued_is_still_sent(
     client: FlaskClient, worker: Worker, db: database.Connection, jimeng: FakeJimeng
 ) -> None:
     renamed, deleted = add(worker, "甲"), add(worker, "乙")
@@ -166,7 +166,7 @@ def test_a_reference_renamed_or_deleted_while_it_waits_is_still_sent(
         ("png", (4100, 1400), "每边最多 4096"),
     ],
 )
-def test_what_the_model_would_not_take_is_said_by_row_before_anything_is_queued(
+def test_unsupported_references_are_reported_by_row_before_queueing(
     client: FlaskClient,
     worker: Worker,
     jimeng: FakeJimeng,
@@ -183,7 +183,7 @@ def test_what_the_model_would_not_take_is_said_by_row_before_anything_is_queued(
     assert jimeng.calls == []
 
 
-def test_a_picture_that_was_made_here_is_lent_to_the_model(
+def test_a_generated_image_is_uploaded_for_the_model(
     client: FlaskClient, worker: Worker, db: database.Connection, jimeng: FakeJimeng
 ) -> None:
     worker.settings.output_dir.mkdir(exist_ok=True)
@@ -195,7 +195,7 @@ def test_a_picture_that_was_made_here_is_lent_to_the_model(
     assert [status for _, status in jimeng.fetched] == [200]
 
 
-def test_without_a_bucket_a_picture_of_this_machine_is_refused_by_a_model_that_wants_addresses(
+def test_without_a_bucket_a_local_reference_is_refused_for_a_url_only_model(
     settings: Settings, jimeng: FakeJimeng
 ) -> None:
     settings = replace(settings, **jimeng.settings())
@@ -207,7 +207,7 @@ def test_without_a_bucket_a_picture_of_this_machine_is_refused_by_a_model_that_w
     assert "请在 .env 里打开 OSS，或换一个模型" in model["local_reference_problem"]
 
 
-def test_without_a_bucket_every_place_where_references_are_chosen_says_that_the_model_takes_none(
+def test_without_a_bucket_every_reference_picker_explains_the_restriction(
     settings: Settings, jimeng: FakeJimeng
 ) -> None:
     settings = replace(settings, **jimeng.settings())
@@ -223,7 +223,7 @@ def test_without_a_bucket_every_place_where_references_are_chosen_says_that_the_
     assert told == [(2, "参考示例图", sentence), (4, "参考示例图", sentence)]
 
 
-def test_with_a_bucket_no_place_says_so(client: FlaskClient) -> None:
+def test_with_a_bucket_no_restriction_is_shown(client: FlaskClient) -> None:
     assert get(client, "/api/models")["model"]["local_reference_problem"] == ""
     for page in ("/", "/samples", "/batch"):
         assert "公网地址" not in html.unescape(client.get(page).text)
@@ -235,9 +235,7 @@ def test_with_a_bucket_the_content_security_policy_allows_its_images(client: Fla
     assert get(client, "/api/models")["model"]["reference_form"] == "any"
 
 
-def test_a_table_is_imported_while_oss_is_down_with_its_references_still_to_be_looked_up(
-    worker: Worker, oss: FakeOss
-) -> None:
+def test_a_table_imported_during_an_outage_has_references_to_look_up(worker: Worker, oss: FakeOss) -> None:
     oss.fail_next("500", times=50)
     client = create_app(worker.settings, worker).test_client()
     table = "提示词,参考示例图\n猫,红、茶\n狗,\n".encode()
@@ -247,14 +245,14 @@ def test_a_table_is_imported_while_oss_is_down_with_its_references_still_to_be_l
     assert [note for note in answer["notes"] if note.startswith("参考图还没有核对：")]
 
 
-def test_a_picture_that_is_nowhere_is_said_before_anything_is_queued(settings: Settings) -> None:
+def test_a_missing_reference_is_reported_before_queueing(settings: Settings) -> None:
     client = create_app(settings).test_client()
     reference = {"url": "/samples/files/没有.png", "filename": "没有.png"}
     answer = post(client, "/api/batches", {"rows": [{"prompt": "猫", "sample_images": [reference]}]}, 400)
     assert "找不到" in answer["problems"][0]["error"]
 
 
-def test_while_oss_is_down_what_needs_it_waits_and_the_rest_goes_on(
+def test_during_an_outage_records_with_references_wait_and_others_continue(
     client: FlaskClient,
     worker: Worker,
     db: database.Connection,
@@ -285,7 +283,7 @@ def test_while_oss_is_down_what_needs_it_waits_and_the_rest_goes_on(
     ("change", "named"),
     [({"access_key": "LTAIx"}, "OSS_ACCESS_KEY_ID"), ({"bucket": "other-bucket"}, "OSS_BUCKET")],
 )
-def test_a_wrong_setting_fails_what_needs_it_with_its_name_and_nothing_is_paid(
+def test_a_wrong_setting_fails_dependent_records_naming_it_without_charge(
     client: FlaskClient,
     worker: Worker,
     db: database.Connection,
@@ -305,7 +303,7 @@ def test_a_wrong_setting_fails_what_needs_it_with_its_name_and_nothing_is_paid(
     assert (failed.cost, jimeng.charges) == (Decimal(0), 1)
 
 
-def test_every_page_and_call_answers_while_oss_is_down(settings: Settings, oss: FakeOss) -> None:
+def test_every_page_and_call_answers_during_an_outage(settings: Settings, oss: FakeOss) -> None:
     oss.is_down = True
     worker = Worker(replace(settings, **oss.settings()), generator.open_provider(settings))
     client = create_app(worker.settings, worker).test_client()
@@ -321,7 +319,7 @@ def test_every_page_and_call_answers_while_oss_is_down(settings: Settings, oss: 
     assert client.post("/api/sample-images", data=upload).status_code == 502
 
 
-def test_the_api_shows_the_bucket_as_it_shows_a_folder(client: FlaskClient, worker: Worker) -> None:
+def test_the_api_lists_a_bucket_like_a_folder(client: FlaskClient, worker: Worker) -> None:
     upload = {"file": (io.BytesIO(noise_image("png")), "风格 参考.png")}
     added = client.post("/api/sample-images", data=upload).get_json()["images"][0]
     page = get(client, "/api/sample-images?search=风格&limit=10")
@@ -336,18 +334,18 @@ def test_the_api_shows_the_bucket_as_it_shows_a_folder(client: FlaskClient, work
 
 
 @pytest.mark.parametrize("body", [{}, {"filename": ""}, {"filename": 5}, {"filename": "..."}])
-def test_a_picture_needs_a_name(client: FlaskClient, worker: Worker, body: dict[str, object]) -> None:
+def test_an_image_needs_a_name(client: FlaskClient, worker: Worker, body: dict[str, object]) -> None:
     image = add(worker, "红茶")
     answer = client.patch(f"/api/sample-images/{image.key}", json=body)
     assert (answer.status_code, answer.get_json()["field"]) == (400, "filename")
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=-1", "limit=²"])
-def test_a_part_that_cannot_be_is_a_complaint(client: FlaskClient, query: str) -> None:
+def test_an_out_of_range_page_is_refused(client: FlaskClient, query: str) -> None:
     assert get(client, f"/api/sample-images?{query}", 400)["error"]
 
 
-def test_the_threads_bring_the_list(worker: Worker, oss: FakeOss) -> None:
+def test_the_worker_threads_refresh_the_list(worker: Worker, oss: FakeOss) -> None:
     oss.keep(f"{PREFIX}猫.png", noise_image("png"))
     create_app(worker.settings, worker)
     worker.start()
@@ -357,7 +355,7 @@ def test_the_threads_bring_the_list(worker: Worker, oss: FakeOss) -> None:
         assert worker.stop(10)
 
 
-def test_uses_are_counted_by_address_and_hash_and_not_those_in_the_trash(
+def test_uses_are_counted_by_url_and_hash_without_deleted_records(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     often, never = add(worker, "常用"), add(worker, "没用")
@@ -371,7 +369,7 @@ def test_uses_are_counted_by_address_and_hash_and_not_those_in_the_trash(
     assert post(client, "/api/sample-images/uses", body)["uses"][renamed.key] == 1
 
 
-def test_uses_of_a_picture_put_there_by_hand_are_counted(settings: Settings) -> None:
+def test_uses_of_a_manually_added_image_are_counted(settings: Settings) -> None:
     settings.samples_dir.mkdir()
     (settings.samples_dir / "手 放.png").write_bytes(noise_image("png"))
     client = create_app(settings).test_client()
@@ -389,15 +387,13 @@ def test_only_a_list_of_keys_is_counted(client: FlaskClient, keys: object) -> No
 @pytest.mark.parametrize(
     "text", ["[]", "", "null", "not json", '["a"]', '{"url": "x"}', "[{}]", '[{"url": 5}]']
 )
-def test_whatever_another_program_wrote_as_references_can_be_stored(
-    db: database.Connection, text: str
-) -> None:
+def test_any_references_written_by_another_program_are_accepted(db: database.Connection, text: str) -> None:
     db.execute("INSERT INTO generation_records (prompt, sample_images) VALUES ('x', :text)", {"text": text})
     db.execute("DELETE FROM generation_records")
     assert db.execute("SELECT count(*) FROM reference_uses").fetchone()[0] == 0
 
 
-def test_what_records_used_before_it_was_noted_is_counted_too(db: database.Connection) -> None:
+def test_uses_from_before_usage_tracking_are_counted(db: database.Connection) -> None:
     for made in (
         "TRIGGER uses_noted",
         "TRIGGER uses_forgotten",
@@ -414,7 +410,7 @@ def test_what_records_used_before_it_was_noted_is_counted_too(db: database.Conne
     assert database.count_reference_uses(db, ["/samples/files/a.png"]) == 1
 
 
-def test_a_record_shows_what_it_used_though_it_was_renamed_and_deleted(
+def test_a_record_shows_its_reference_after_rename_and_deletion(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     image = add(worker, "红茶")
@@ -460,7 +456,7 @@ def by_hand(worker: Worker, oss: FakeOss, content: bytes, name: str = "手放.pn
     return worker.library.image(name)
 
 
-def test_a_picture_that_was_replaced_while_it_waited_is_not_sent_and_nothing_is_paid(
+def test_a_reference_replaced_while_queued_is_not_sent_and_not_charged(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
 ) -> None:
     image = by_hand(worker, oss, noise_image("png"))
@@ -482,7 +478,7 @@ def test_a_picture_that_was_replaced_while_it_waited_is_not_sent_and_nothing_is_
     ("content", "why"),
     [(noise_image("png", size=(400, 100)), "太窄或太扁"), (noise_image("webp"), "是 WEBP")],
 )
-def test_a_picture_put_there_by_hand_is_measured_before_money_is_spent(
+def test_a_manually_added_image_is_measured_before_submission(
     client: FlaskClient,
     worker: Worker,
     db: database.Connection,
@@ -501,7 +497,7 @@ def test_a_picture_put_there_by_hand_is_measured_before_money_is_spent(
     assert why in answer["problems"][0]["error"]
 
 
-def test_a_picture_that_oss_cannot_measure_is_sent_as_it_is(
+def test_an_image_oss_cannot_measure_is_sent_unchanged(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
 ) -> None:
     image = by_hand(worker, oss, noise_image("png"))
@@ -535,7 +531,7 @@ def used(client: FlaskClient, record_id: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", HAND_PUT)
-def test_a_record_shows_what_it_used_though_another_was_put_in_its_place(
+def test_a_record_shows_its_reference_after_replacement(
     client: FlaskClient,
     worker: Worker,
     db: database.Connection,
@@ -561,7 +557,7 @@ def test_a_record_shows_what_it_used_though_another_was_put_in_its_place(
 
 
 @pytest.mark.parametrize("field", ["request", "api"])
-def test_what_a_record_used_can_be_asked_for_again_though_another_was_put_in_its_place(
+def test_a_used_reference_can_be_requested_again_after_replacement(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, field: str
 ) -> None:
     image = by_hand(worker, oss, packed(RED))
@@ -582,7 +578,7 @@ def test_what_a_record_used_can_be_asked_for_again_though_another_was_put_in_its
     assert uses == {image.key: 2}
 
 
-def test_what_was_chosen_is_sent_though_it_was_replaced_while_it_waited(
+def test_the_chosen_reference_is_sent_although_replaced_while_queued(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
@@ -596,7 +592,9 @@ def test_what_was_chosen_is_sent_though_it_was_replaced_while_it_waited(
     assert is_red(oss.objects[address].content)
 
 
-def test_the_threads_copy_what_was_chosen(client: FlaskClient, worker: Worker, oss: FakeOss) -> None:
+def test_the_worker_threads_snapshot_chosen_references(
+    client: FlaskClient, worker: Worker, oss: FakeOss
+) -> None:
     image = by_hand(worker, oss, packed(RED))
     worker.start()
     try:
@@ -607,16 +605,14 @@ def test_the_threads_copy_what_was_chosen(client: FlaskClient, worker: Worker, o
     assert oss.count("copy") == 1
 
 
-def test_queueing_waits_for_nothing_while_oss_is_slow(
-    client: FlaskClient, worker: Worker, oss: FakeOss
-) -> None:
+def test_queueing_does_not_wait_for_a_slow_oss(client: FlaskClient, worker: Worker, oss: FakeOss) -> None:
     image = by_hand(worker, oss, packed(RED))
     asked = len(oss.calls)
     queue(client, *[row("猫", image)] * 200)
     assert len(oss.calls) == asked
 
 
-def test_without_a_fresh_list_the_send_tells_what_a_record_used(
+def test_without_a_fresh_list_the_submission_identifies_the_reference(
     client: FlaskClient,
     worker: Worker,
     db: database.Connection,
@@ -634,7 +630,7 @@ def test_without_a_fresh_list_the_send_tells_what_a_record_used(
     assert all(is_red(look(client, used(client, record_id)["thumbnail_url"])) for record_id in ids)
 
 
-def test_a_claim_that_was_lost_does_not_change_what_a_record_used(
+def test_a_lost_lease_does_not_change_the_references_of_a_record(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
     (record_id,) = queue(client, row("一", add(worker, "红茶")))
@@ -643,7 +639,7 @@ def test_a_claim_that_was_lost_does_not_change_what_a_record_used(
     assert database.get_record(db, record_id).sample_images == record.sample_images
 
 
-def test_what_is_replaced_in_the_moment_of_the_copy_is_not_sent_and_nothing_is_paid(
+def test_a_reference_replaced_during_the_snapshot_is_not_sent_and_not_charged(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
 ) -> None:
     ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
@@ -671,7 +667,7 @@ def test_two_servers_that_race_to_snapshot_an_image_both_get_it(
     assert is_red(look(client, used(client, ids[0])["thumbnail_url"]))
 
 
-def test_many_records_make_one_copy(
+def test_many_records_share_one_snapshot(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     image = by_hand(worker, oss, packed(RED))
@@ -684,7 +680,7 @@ def test_many_records_make_one_copy(
     assert {status for _, status in oss.statuses} <= {200, 404}
 
 
-def test_a_key_that_may_not_write_still_generates_and_never_shows_the_wrong_picture(
+def test_a_read_only_key_generates_and_never_shows_the_wrong_image(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
 ) -> None:
     oss.denied = {"put", "delete"}
@@ -706,7 +702,7 @@ def test_a_key_that_may_not_write_still_generates_and_never_shows_the_wrong_pict
     assert "找不到" in answer["problems"][0]["error"]
 
 
-def test_a_copy_that_oss_is_too_busy_for_is_waited_for(
+def test_a_throttled_snapshot_is_retried(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
 ) -> None:
     ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
@@ -717,7 +713,7 @@ def test_a_copy_that_oss_is_too_busy_for_is_waited_for(
     assert "忙不过来" in record.error
 
 
-def test_after_a_restart_the_copies_are_known_before_the_list_is(
+def test_after_a_restart_snapshots_are_known_before_the_list(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, clock: Clock
 ) -> None:
     (record_id,) = queue(client, row("一", by_hand(worker, oss, packed(RED))))
@@ -739,7 +735,7 @@ def test_after_a_restart_the_copies_are_known_before_the_list_is(
     assert ".pinned/" in str(opened.thumbnail(unquote(image.pinned.url.removeprefix("/samples/files/"))))
 
 
-def test_a_picture_put_there_by_hand_is_known_by_its_content_when_it_was_renamed_or_deleted(
+def test_a_manually_added_image_is_identified_by_content_after_rename_or_deletion(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     image = by_hand(worker, oss, packed(RED))

@@ -49,7 +49,7 @@ def failure(call: Callable[[], object]) -> ModelError:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_an_order_whose_head_drips_is_given_up_and_of_unknown_cost(name: str) -> None:
+def test_a_submission_with_a_trickling_head_times_out_as_unknown(name: str) -> None:
     kind, open_model = SERVICES[name]
     with kind() as service:
         service.fail_next("drip", seconds=DRIPS)
@@ -60,7 +60,7 @@ def test_an_order_whose_head_drips_is_given_up_and_of_unknown_cost(name: str) ->
         assert service.count("submit") == 1
 
 
-def test_a_look_whose_head_drips_is_asked_again(jimeng: FakeJimeng) -> None:
+def test_a_poll_with_a_trickling_head_is_repeated(jimeng: FakeJimeng) -> None:
     task_id = Jimeng(Settings(**jimeng.settings())).submit(FOX, ()).task_id
     assert task_id
     jimeng.fail_next("drip", step="poll", seconds=DRIPS)
@@ -70,7 +70,7 @@ def test_a_look_whose_head_drips_is_asked_again(jimeng: FakeJimeng) -> None:
     assert at_last(lambda: impatient._look(task_id))
 
 
-def test_a_picture_whose_head_drips_is_given_up_and_can_be_fetched_again() -> None:
+def test_a_download_with_a_trickling_head_times_out_and_can_be_repeated() -> None:
     with FakeSeedream() as service:
         task_id = Seedream(Settings(**service.settings())).submit(FOX, ()).task_id
         assert task_id
@@ -110,13 +110,13 @@ def deaf() -> Iterator[str]:
         each.close()
 
 
-def test_an_order_that_nobody_reads_is_given_up_and_of_unknown_cost(deaf: str) -> None:
+def test_a_submission_that_is_never_read_times_out_as_unknown(deaf: str) -> None:
     line = ServiceClient("测试", deaf, timeout=1)
     error = failure(lambda: line.post_once(deaf, headers={}, content=bytes(32 * 1024 * 1024)))
     assert error.billed is Billed.UNKNOWN
 
 
-def test_every_address_of_a_name_gets_its_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_address_of_a_host_gets_its_share_of_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, float]] = []
 
     def connect(address: tuple[str, int], timeout: float) -> socket.socket:

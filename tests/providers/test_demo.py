@@ -23,11 +23,11 @@ def made(request: ImageRequest = CABIN, *references: Reference) -> GeneratedImag
     return found
 
 
-def test_demo_is_what_runs_without_keys() -> None:
+def test_demo_is_the_default_without_keys() -> None:
     assert open_provider(Settings()).spec.label == "演示"
 
 
-def test_the_same_request_and_seed_give_the_same_picture() -> None:
+def test_the_same_request_and_seed_give_the_same_image() -> None:
     assert made() == made()
 
 
@@ -35,18 +35,18 @@ def test_the_same_request_and_seed_give_the_same_picture() -> None:
     "change",
     [{"prompt": "一只猫"}, {"negative_prompt": "人物"}, {"seed": 8}, {"aspect_ratio": "16:9"}, {"steps": 60}],
 )
-def test_every_field_changes_the_picture(change: dict[str, object]) -> None:
+def test_every_field_changes_the_image(change: dict[str, object]) -> None:
     assert made(replace(CABIN, **change)).content != made().content  # type: ignore[arg-type]
 
 
-def test_without_a_seed_one_is_drawn_and_told() -> None:
+def test_a_missing_seed_is_chosen_and_returned() -> None:
     lot = made(replace(CABIN, seed=None))
     assert lot.seed is not None
     assert made(replace(CABIN, seed=lot.seed)).content == lot.content
 
 
 @pytest.mark.parametrize("ratio", ASPECT_RATIOS)
-def test_the_picture_has_the_size_that_the_card_names(ratio: str) -> None:
+def test_the_image_has_the_size_of_the_spec(ratio: str) -> None:
     request = replace(CABIN, aspect_ratio=ratio)
     size = Demo(Settings()).spec.size(request)
     with Image.open(io.BytesIO(made(request).content)) as image:
@@ -88,7 +88,7 @@ def written(request: ImageRequest, monkeypatch: pytest.MonkeyPatch, share: tuple
 
 @pytest.mark.usefixtures("without_fonts")
 @pytest.mark.parametrize("ratio", ASPECT_RATIOS)
-def test_without_a_chinese_font_the_mark_is_drawn_by_hand(
+def test_without_a_chinese_font_the_demo_mark_is_drawn_as_shapes(
     monkeypatch: pytest.MonkeyPatch, ratio: str
 ) -> None:
     request = replace(CABIN, aspect_ratio=ratio)
@@ -106,7 +106,9 @@ def test_without_a_chinese_font_the_mark_is_drawn_by_hand(
 
 
 @pytest.mark.usefixtures("without_fonts")
-def test_without_a_chinese_font_only_what_has_letters_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_chinese_font_only_supported_characters_are_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     facts = written(CABIN, monkeypatch, (0.8, 1))
     assert facts > 500
     assert written(replace(CABIN, prompt="A cabin below a mountain"), monkeypatch, (0.8, 1)) > facts * 1.5
@@ -126,11 +128,11 @@ def test_any_prompt_can_be_written(prompt: str) -> None:
     assert made(replace(CABIN, prompt=prompt, negative_prompt=prompt)).content
 
 
-def test_references_are_stuck_on() -> None:
+def test_references_are_pasted_into_the_image() -> None:
     reference = Reference(filename="a.png", content=picture(30, 20))
     assert made(CABIN, reference).content != made().content
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x89PNG\r\n\x1a\n broken"])
-def test_a_reference_that_cannot_be_read_leaves_its_place_grey(content: bytes | None) -> None:
+def test_an_unreadable_reference_is_drawn_grey(content: bytes | None) -> None:
     assert made(CABIN, Reference(filename="a.png", content=content)).content

@@ -89,18 +89,18 @@ def failure(fetch: Callable[[], object]) -> ModelError:
     return caught.value
 
 
-def test_a_picture_of_the_service_itself_is_fetched(site: Site, downloads: Downloads) -> None:
+def test_an_image_on_the_service_host_is_fetched(site: Site, downloads: Downloads) -> None:
     assert downloads.fetch(site.says("/a.png")) == PNG
 
 
-def test_a_picture_from_a_private_address_is_refused(site: Site, strange: Downloads) -> None:
+def test_an_image_at_a_private_address_is_refused(site: Site, strange: Downloads) -> None:
     error = failure(lambda: strange.fetch(site.says("/a.png")))
     assert not error.retryable
     assert "127.0.0.1" in str(error)
     assert site.seen == []
 
 
-def test_another_port_of_the_service_is_another_place(site: Site) -> None:
+def test_another_port_of_the_service_host_is_refused(site: Site) -> None:
     other = Downloads("测试", f"http://127.0.0.1:{site.port + 1}", timeout=60)
     failure(lambda: other.fetch(site.says("/a.png")))
     assert site.seen == []
@@ -122,7 +122,7 @@ def test_another_port_of_the_service_is_another_place(site: Site) -> None:
         *("0", "[::]", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]", "１２７.0.0.1"),
     ],
 )
-def test_no_spelling_of_this_machine_gets_through(site: Site, strange: Downloads, host: str) -> None:
+def test_no_spelling_of_localhost_is_accepted(site: Site, strange: Downloads, host: str) -> None:
     site.says("/a.png")
     failure(lambda: strange.fetch(f"http://{host}:{site.port}/a.png"))
     assert site.seen == []
@@ -136,7 +136,7 @@ def test_a_redirect_to_a_private_address_is_refused(site: Site, downloads: Downl
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "::1", "fe80::1", "64:ff9b::a00:1"])
-def test_a_name_that_leads_to_a_private_address_is_refused(
+def test_a_host_that_resolves_to_a_private_address_is_refused(
     strange: Downloads, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     def answer(host: str, port: int, **_: Any) -> list[Any]:
@@ -152,7 +152,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(
 @pytest.mark.parametrize(
     "target", ["http://10.0.0.1/a.png", "//169.254.169.254/a", "file:///etc/passwd", "http://[::1"]
 )
-def test_each_redirect_is_looked_at_again(site: Site, downloads: Downloads, hops: int, target: str) -> None:
+def test_each_redirect_is_checked_again(site: Site, downloads: Downloads, hops: int, target: str) -> None:
     for number in range(hops - 1):
         site.says(f"/{number}", b"", 302, Location=f"/{number + 1}")
     site.says(f"/{hops - 1}", b"", 302, Location=target)
@@ -167,7 +167,7 @@ def test_three_redirects_are_followed(site: Site, downloads: Downloads) -> None:
     assert downloads.fetch(f"{site.address}/0") == PNG
 
 
-def test_four_redirects_are_too_many(site: Site, downloads: Downloads) -> None:
+def test_four_redirects_are_refused(site: Site, downloads: Downloads) -> None:
     for number in range(4):
         site.says(f"/{number}", b"", 302, Location=f"/{number + 1}")
     site.says("/4")
@@ -177,13 +177,13 @@ def test_four_redirects_are_too_many(site: Site, downloads: Downloads) -> None:
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "ftp://8.8.8.8/a", "http://", "", "http://a:b@8.8.8.8/", "http://[::1"]
 )
-def test_what_is_no_web_address_is_refused(downloads: Downloads, url: str) -> None:
+def test_a_non_http_url_is_refused(downloads: Downloads, url: str) -> None:
     error = failure(lambda: downloads.fetch(url))
     assert not error.retryable
     assert error.gone
 
 
-def test_a_name_that_changes_after_the_check_gains_nothing(
+def test_dns_rebinding_after_the_check_is_ineffective(
     site: Site, strange: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -206,7 +206,7 @@ def test_a_name_that_changes_after_the_check_gains_nothing(
     assert reached == ["8.8.8.8"]
 
 
-def test_a_public_name_is_connected_to_at_the_address_that_was_checked(
+def test_the_checked_address_is_the_one_connected_to(
     site: Site, strange: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.create_connection
@@ -222,23 +222,23 @@ def test_a_public_name_is_connected_to_at_the_address_that_was_checked(
 @pytest.mark.parametrize(
     ("status", "gone"), [(403, True), (404, True), (410, True), (429, False), (500, False)]
 )
-def test_a_dead_address_may_be_tried_again(site: Site, downloads: Downloads, status: int, gone: bool) -> None:
+def test_an_expired_url_may_be_retried(site: Site, downloads: Downloads, status: int, gone: bool) -> None:
     error = failure(lambda: downloads.fetch(site.says("/a.png", b"gone", status)))
     assert error.retryable
     assert error.gone is gone
     assert str(status) in str(error)
 
 
-def test_a_dead_address_of_a_service_that_gives_another_is_not_the_end(site: Site) -> None:
+def test_an_expired_url_of_a_service_that_renews_it_is_not_final(site: Site) -> None:
     downloads = Downloads("测试", site.address, timeout=5, renews=True)
     assert not failure(lambda: downloads.fetch(site.says("/a.png", b"gone", 404))).gone
 
 
-def test_a_page_instead_of_a_picture_is_no_picture(site: Site, downloads: Downloads) -> None:
+def test_an_html_page_is_no_image(site: Site, downloads: Downloads) -> None:
     assert failure(lambda: downloads.fetch(site.says("/a.png", b"<html>"))).retryable
 
 
-def test_a_picture_cut_off_on_the_way_is_no_picture(site: Site, downloads: Downloads) -> None:
+def test_a_truncated_download_is_no_image(site: Site, downloads: Downloads) -> None:
     def cut(to: http.server.BaseHTTPRequestHandler) -> None:
         to.send_response(200)
         to.send_header("Content-Length", str(len(PNG)))
@@ -249,7 +249,7 @@ def test_a_picture_cut_off_on_the_way_is_no_picture(site: Site, downloads: Downl
     assert failure(lambda: downloads.fetch(f"{site.address}/a.png")).retryable
 
 
-def test_a_picture_beyond_the_bound_is_not_read(
+def test_an_oversized_download_is_not_read(
     site: Site, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_module, "MAX_BYTES", 1000)
@@ -257,7 +257,7 @@ def test_a_picture_beyond_the_bound_is_not_read(
     assert "过大" in str(error)
 
 
-def test_a_picture_that_unpacks_beyond_the_bound_is_not_read(
+def test_an_oversized_compressed_download_is_not_read(
     site: Site, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_module, "MAX_BYTES", 100_000)
@@ -266,7 +266,7 @@ def test_a_picture_that_unpacks_beyond_the_bound_is_not_read(
     assert "过大" in str(error)
 
 
-def test_a_picture_that_trickles_in_is_given_up(site: Site) -> None:
+def test_a_trickling_download_times_out(site: Site) -> None:
     def trickle(to: http.server.BaseHTTPRequestHandler) -> None:
         to.send_response(200)
         to.end_headers()
@@ -282,7 +282,7 @@ def test_a_picture_that_trickles_in_is_given_up(site: Site) -> None:
     assert "等待答复超时" in str(failure(lambda: downloads.fetch(f"{site.address}/a.png")))
 
 
-def test_insisting_outlives_two_failures(site: Site, downloads: Downloads) -> None:
+def test_a_download_survives_two_failures(site: Site, downloads: Downloads) -> None:
     paused: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -295,20 +295,20 @@ def test_insisting_outlives_two_failures(site: Site, downloads: Downloads) -> No
     assert len(paused) == 2
 
 
-def test_no_cookie_is_kept_or_sent(site: Site, downloads: Downloads) -> None:
+def test_no_cookie_is_stored_or_sent(site: Site, downloads: Downloads) -> None:
     url = site.says("/a.png", Set_Cookie="a=b; Path=/")
     downloads.fetch(url)
     downloads.fetch(url)
     assert "Cookie" not in site.seen[1][1]
 
 
-def test_a_reference_that_cannot_be_had_bills_nothing(site: Site, downloads: Downloads) -> None:
+def test_an_unavailable_reference_is_not_charged(site: Site, downloads: Downloads) -> None:
     url = site.says("/a.png", b"", 404)
     with pytest.raises(ModelError, match="猫") as caught:
         downloads.reference(Reference(filename="猫.png", url=url))
     assert caught.value.billed is Billed.NO
 
 
-def test_a_reference_at_hand_is_not_fetched(site: Site, downloads: Downloads) -> None:
+def test_a_reference_with_bytes_is_not_fetched(site: Site, downloads: Downloads) -> None:
     assert downloads.reference(Reference(filename="猫.png", content=b"bytes")) == b"bytes"
     assert site.seen == []

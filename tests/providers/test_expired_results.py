@@ -45,7 +45,7 @@ def give_up(studio: Studio) -> int:
     return record.id
 
 
-def test_at_the_last_try_a_dead_address_is_given_up_and_known_as_charged(studio: Studio) -> None:
+def test_at_the_last_attempt_an_expired_url_fails_as_charged(studio: Studio) -> None:
     record = studio.record(give_up(studio))
     assert (record.status, record.cause, record.task_id) == (Status.FAILED, "expired", None)
     assert (record.cost, record.at_stake, studio.outcomes()) == (PRICE, Decimal(0), ["billed"])
@@ -54,7 +54,7 @@ def test_at_the_last_try_a_dead_address_is_given_up_and_known_as_charged(studio:
     assert studio.service.count("submit") == 1
 
 
-def test_what_was_charged_and_is_gone_is_ordered_anew_only_when_named(studio: Studio) -> None:
+def test_an_expired_charged_record_is_resubmitted_only_when_named(studio: Studio) -> None:
     record = studio.record(give_up(studio))
     assert record.batch_id
     with pytest.raises(Conflict):
@@ -67,7 +67,7 @@ def test_what_was_charged_and_is_gone_is_ordered_anew_only_when_named(studio: St
     assert (studio.service.count("submit"), studio.outcomes()) == (2, ["billed", "billed"])
 
 
-def test_an_address_that_works_again_before_the_last_try_is_fetched(studio: Studio) -> None:
+def test_a_url_that_recovers_before_the_last_attempt_is_fetched(studio: Studio) -> None:
     studio.service.fail_next("dead_url", step="picture", times=4)
     record = studio.make("猫")
     studio.hurry()
@@ -76,9 +76,7 @@ def test_an_address_that_works_again_before_the_last_try_is_fetched(studio: Stud
     assert studio.service.count("submit") == 1
 
 
-def test_a_service_that_gives_another_address_is_asked_for_it_by_a_retry(
-    settings: Settings, db: database.Connection
-) -> None:
+def test_a_retry_asks_the_service_for_a_new_url(settings: Settings, db: database.Connection) -> None:
     with FakeJimeng() as jimeng:
         studio = opened(settings, jimeng, db)
         record = studio.record(give_up(studio))

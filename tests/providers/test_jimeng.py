@@ -65,7 +65,7 @@ def size_of(content: bytes) -> tuple[int, int]:
 # Ordering and collecting
 
 
-def test_an_order_is_collected_as_a_picture_of_the_size_asked_for(
+def test_a_submission_is_fetched_in_the_requested_size(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     picture = model.fetch(ticket_for(model), clock.sleep)
@@ -73,7 +73,7 @@ def test_an_order_is_collected_as_a_picture_of_the_size_asked_for(
     assert service.charges == 1
 
 
-def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeJimeng, model: Jimeng) -> None:
+def test_a_submission_sends_exactly_the_requested_fields(service: FakeJimeng, model: Jimeng) -> None:
     asked = replace(FOX, negative_prompt="人物", seed=7, steps=30)
     model.submit(asked, ())
     assert service.orders[0].body == {
@@ -85,28 +85,24 @@ def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeJimeng, mode
     }
 
 
-def test_references_go_as_their_addresses(service: FakeJimeng, model: Jimeng) -> None:
+def test_references_are_sent_as_urls(service: FakeJimeng, model: Jimeng) -> None:
     model.submit(FOX, [Reference(filename="a.png", url="https://example.com/a.png?x=1&y=2")])
     assert service.orders[0].body["image_urls"] == ["https://example.com/a.png?x=1&y=2"]
 
 
-def test_a_reference_without_an_address_is_refused_before_anything_is_sent(
-    service: FakeJimeng, model: Jimeng
-) -> None:
+def test_a_reference_without_a_url_is_refused_before_submission(service: FakeJimeng, model: Jimeng) -> None:
     error = failure(lambda: model.submit(FOX, [Reference(filename="a.png", content=b"x")]))
     assert error.billed is Billed.NO
     assert service.calls == []
 
 
-def test_the_ticket_keeps_all_twenty_digits(model: Jimeng) -> None:
+def test_the_task_id_keeps_all_twenty_digits(model: Jimeng) -> None:
     task_id = ticket_for(model)
     assert len(task_id) == 20
     assert task_id.startswith("147906604366612350")
 
 
-def test_it_learns_how_long_a_picture_takes_and_looks_about_then(
-    service: FakeJimeng, model: Jimeng, clock: Clock
-) -> None:
+def test_the_first_poll_follows_the_learned_latency(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     for _ in range(12):
         model.fetch(ticket_for(model), clock.sleep)
     polls = service.count("poll")
@@ -117,7 +113,7 @@ def test_it_learns_how_long_a_picture_takes_and_looks_about_then(
     assert sum(clock.pauses) <= 20 * service.latency * 1.05
 
 
-def test_what_was_ordered_in_an_earlier_life_is_looked_at_at_once(
+def test_a_task_from_before_a_restart_is_polled_at_once(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     task_id = ticket_for(model)
@@ -127,9 +123,7 @@ def test_what_was_ordered_in_an_earlier_life_is_looked_at_at_once(
     assert clock.pauses == [0.0]
 
 
-def test_pauses_grow_to_three_seconds_and_no_further(
-    service: FakeJimeng, model: Jimeng, clock: Clock
-) -> None:
+def test_poll_intervals_grow_to_three_seconds(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     service.latency = 1000
     slow = opened(service, model_timeout=100)
     failure(lambda: slow.fetch(ticket_for(slow), clock.sleep))
@@ -137,13 +131,13 @@ def test_pauses_grow_to_three_seconds_and_no_further(
     assert len(clock.pauses) < 60
 
 
-def test_the_same_ticket_may_be_collected_twice(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+def test_a_task_may_be_fetched_twice(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     task_id = ticket_for(model)
     assert model.fetch(task_id, clock.sleep) == model.fetch(task_id, clock.sleep)
     assert service.charges == 1
 
 
-def test_pixels_in_the_answer_are_taken_too(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+def test_base64_images_are_accepted(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     task_id = ticket_for(model)
     clock.now += 10
     service._done = lambda order, with_url: FakeJimeng._done(service, order, False)  # type: ignore[method-assign]
@@ -184,26 +178,26 @@ def test_published_sizes_are_used(model: Jimeng, ratio: str, resolution: str, si
 
 
 @pytest.mark.parametrize("ratio", ASPECT_RATIOS)
-def test_small_sizes_keep_the_exact_ratio_above_the_minimum(model: Jimeng, ratio: str) -> None:
+def test_small_sizes_have_the_exact_ratio_above_the_minimum(model: Jimeng, ratio: str) -> None:
     size = model.spec.sizes[ratio, "1K"]
     across, down = map(int, ratio.split(":"))
     assert size.width * down == size.height * across
     assert 1_048_576 <= size.area < 1_070_000
 
 
-def test_a_picture_costs_22_cents_unless_told_otherwise(service: FakeJimeng, model: Jimeng) -> None:
+def test_an_image_costs_22_cents_by_default(service: FakeJimeng, model: Jimeng) -> None:
     assert model.spec.price(FOX) == Decimal("0.22")
     assert opened(service, price_per_image=Decimal("0.5")).spec.price(FOX) == Decimal("0.5")
 
 
-def test_the_card_says_what_is_not_taken_and_why(model: Jimeng) -> None:
+def test_the_spec_explains_unsupported_fields(model: Jimeng) -> None:
     assert not model.spec.takes_seed
     assert not model.spec.takes_steps
     assert model.spec.negative_prompt == "folded"
     assert {"negative_prompt", "seed", "steps"} <= set(model.spec.field_notes)
 
 
-def test_a_reference_on_this_machine_is_complained_of(model: Jimeng) -> None:
+def test_a_local_reference_is_refused(model: Jimeng) -> None:
     local = replace(FOX, sample_images=(SampleImage(url="/samples/a.png", filename="a.png"),))
     assert model.spec.validate(local)[0].field == "sample_images"
 
@@ -227,7 +221,7 @@ def test_a_refused_reference_is_final_and_free(service: FakeJimeng, model: Jimen
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
 
 
-def test_too_many_at_a_time_is_free_and_asks_for_fewer(clock: Clock) -> None:
+def test_throttling_is_free_and_reduces_concurrency(clock: Clock) -> None:
     with FakeJimeng(clock=clock, latency=5, max_under_way=1) as service:
         model = opened(service)
         model.submit(FOX, ())
@@ -247,13 +241,13 @@ def test_a_wrong_key_pauses_and_is_free(service: FakeJimeng, keys: dict[str, str
     assert "VOLCENGINE_AK" in str(error)
 
 
-def test_a_req_key_that_does_not_exist_pauses(service: FakeJimeng) -> None:
+def test_an_unknown_req_key_pauses(service: FakeJimeng) -> None:
     error = failure(lambda: opened(service, jimeng_req_key="jimeng_t2i_v99").submit(FOX, ()))
     assert error.pauses_batch
     assert "JIMENG_REQ_KEY" in str(error)
 
 
-def test_a_service_that_is_not_there_is_free_and_retried(closed_port: int) -> None:
+def test_a_refused_connection_is_free_and_retried(closed_port: int) -> None:
     address = f"http://127.0.0.1:{closed_port}"
     settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint=address)
     error = failure(lambda: Jimeng(settings).submit(FOX, ()))
@@ -269,7 +263,7 @@ def closed_port() -> Iterator[int]:
         yield unused.getsockname()[1]
 
 
-def test_a_proxy_that_is_not_there_is_free_and_retried(
+def test_a_refused_proxy_connection_is_free_and_retried(
     closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
@@ -285,7 +279,7 @@ def test_a_service_on_this_machine_is_reached_without_a_proxy(
     assert ticket_for(opened(service))
 
 
-def test_a_name_that_does_not_exist_is_free_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unresolvable_host_is_free_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -296,14 +290,14 @@ def test_a_name_that_does_not_exist_is_free_and_retried(monkeypatch: pytest.Monk
     assert "域名解析失败" in str(error)
 
 
-def test_a_handshake_that_fails_is_free_and_retried(service: FakeJimeng) -> None:
+def test_a_failed_tls_handshake_is_free_and_retried(service: FakeJimeng) -> None:
     address = service.address.replace("http://", "https://")
     error = failure(lambda: opened(service, jimeng_endpoint=address).submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
-def test_an_order_without_a_whole_answer_is_of_unknown_cost_and_never_repeated(
+def test_a_submission_without_a_complete_response_is_unknown_and_never_repeated(
     service: FakeJimeng, model: Jimeng, fault: str
 ) -> None:
     service.fail_next(fault)
@@ -314,21 +308,21 @@ def test_an_order_without_a_whole_answer_is_of_unknown_cost_and_never_repeated(
     assert service.count("submit") == 1
 
 
-def test_a_silent_service_is_of_unknown_cost(service: FakeJimeng) -> None:
+def test_a_submission_without_response_is_unknown(service: FakeJimeng) -> None:
     service.fail_next("slow", seconds=1.5)
     error = failure(lambda: opened(service, model_timeout=1).submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.UNKNOWN, False)
     assert "等待答复超时" in str(error)
 
 
-def test_a_service_that_sends_elsewhere_is_not_followed(service: FakeJimeng, model: Jimeng) -> None:
+def test_redirects_are_not_followed(service: FakeJimeng, model: Jimeng) -> None:
     service.fail_next("redirect")
     error = failure(lambda: model.submit(FOX, ()))
     assert error.billed is Billed.NO
     assert error.pauses_batch
 
 
-def test_orders_go_out_on_connections_of_their_own(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+def test_submissions_use_fresh_connections(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     model.fetch(ticket_for(model), clock.sleep)
     model.submit(FOX, ())
     orders = [call for step, call in service.calls if step == "submit"]
@@ -361,7 +355,7 @@ VERDICTS = [
 
 
 @pytest.mark.parametrize(("http", "code", "cause", "billed", "retryable", "slow_down", "pauses"), VERDICTS)
-def test_each_code_has_its_verdict(
+def test_each_error_code_has_its_rule(
     http: int, code: int, cause: str, billed: Billed, retryable: bool, slow_down: bool, pauses: bool
 ) -> None:
     fields = {"code": code, "data": None, "message": "some words", "status": code}
@@ -394,7 +388,7 @@ def test_each_code_has_its_verdict(
         (400, 100999, "request", Billed.NO, False, False),
     ],
 )
-def test_each_gateway_code_has_its_verdict(
+def test_each_gateway_code_has_its_rule(
     http: int, code: int, cause: str, billed: Billed, retryable: bool, pauses: bool
 ) -> None:
     fields = {
@@ -407,7 +401,7 @@ def test_each_gateway_code_has_its_verdict(
     assert found == (cause, billed, retryable, pauses)
 
 
-def test_what_a_service_says_is_shown_without_keys() -> None:
+def test_error_texts_of_the_service_are_redacted() -> None:
     fields = {"code": 59999, "message": "key c2VjcmV0 AKLTabcdefgh is odd"}
     content = json.dumps(fields).encode()
     error = submit_error(Response(status=400, headers={}, content=content), "c2VjcmV0")
@@ -420,7 +414,7 @@ def test_what_a_service_says_is_shown_without_keys() -> None:
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502", "busy"])
-def test_looking_again_outlives_every_passing_failure(
+def test_polling_survives_every_transient_failure(
     service: FakeJimeng, model: Jimeng, clock: Clock, fault: str
 ) -> None:
     task_id = ticket_for(model)
@@ -430,7 +424,7 @@ def test_looking_again_outlives_every_passing_failure(
 
 
 @pytest.mark.parametrize("fault", ["dead_url", "cut", "reset", "html", "502"])
-def test_a_picture_that_cannot_be_had_is_asked_for_anew(
+def test_a_failed_download_requests_a_new_url(
     service: FakeJimeng, model: Jimeng, clock: Clock, fault: str
 ) -> None:
     task_id = ticket_for(model)
@@ -440,7 +434,7 @@ def test_a_picture_that_cannot_be_had_is_asked_for_anew(
     assert len(set(paths)) == 3
 
 
-def test_a_picture_that_can_never_be_had_keeps_its_ticket(
+def test_a_permanently_failed_download_keeps_its_task_id(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     task_id = ticket_for(model)
@@ -451,7 +445,7 @@ def test_a_picture_that_can_never_be_had_keeps_its_ticket(
     assert service.count("picture") == 4
 
 
-def test_a_refused_output_is_free_and_may_be_ordered_anew(
+def test_a_refused_output_is_free_and_may_be_resubmitted(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     asked = replace(FOX, prompt="审图")
@@ -462,13 +456,13 @@ def test_a_refused_output_is_free_and_may_be_ordered_anew(
     assert service.charges == 1
 
 
-def test_work_that_is_done_and_failed_is_free(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+def test_a_failed_task_is_free(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     error = failure(lambda: model.fetch(ticket_for(model, replace(FOX, prompt="画崩")), clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("service", Billed.NO, False)
     assert service.charges == 0
 
 
-def test_work_older_than_twelve_hours_is_lost(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+def test_a_task_older_than_twelve_hours_is_lost(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     task_id = ticket_for(model)
     clock.now += 13 * 3600
     error = failure(lambda: model.fetch(task_id, clock.sleep))
@@ -476,12 +470,12 @@ def test_work_older_than_twelve_hours_is_lost(service: FakeJimeng, model: Jimeng
     assert not error.task_valid
 
 
-def test_a_ticket_nobody_knows_is_lost(model: Jimeng, clock: Clock) -> None:
+def test_an_unknown_task_id_is_lost(model: Jimeng, clock: Clock) -> None:
     error = failure(lambda: model.fetch("123", clock.sleep))
     assert (error.cause, error.billed, error.task_valid) == ("expired", Billed.UNKNOWN, False)
 
 
-def test_work_that_takes_too_long_keeps_its_ticket(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
+def test_a_timed_out_task_keeps_its_task_id(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     service.latency = 1000
     task_id = ticket_for(model)
     error = failure(lambda: model.fetch(task_id, clock.sleep))
@@ -492,7 +486,7 @@ def test_work_that_takes_too_long_keeps_its_ticket(service: FakeJimeng, model: J
     assert service.charges == 1
 
 
-def test_a_key_taken_away_while_waiting_pauses_and_keeps_the_ticket(
+def test_a_key_revoked_during_polling_pauses_and_keeps_the_task_id(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     task_id = ticket_for(model)
@@ -503,7 +497,7 @@ def test_a_key_taken_away_while_waiting_pauses_and_keeps_the_ticket(
     model.fetch(task_id, clock.sleep)
 
 
-def test_a_pause_that_is_cut_short_ends_the_waiting(model: Jimeng) -> None:
+def test_an_interrupted_sleep_ends_polling(model: Jimeng) -> None:
     class Stopping(Exception):
         pass
 

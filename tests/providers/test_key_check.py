@@ -44,9 +44,7 @@ def refusal_of(settings: Settings, service: FakeService, **more: Any) -> ModelEr
     return caught.value
 
 
-def test_a_good_key_is_said_to_be_good_and_what_stays_open_is_said_too(
-    settings: Settings, service: FakeService
-) -> None:
+def test_a_valid_key_is_verified_with_what_remains_untested(settings: Settings, service: FakeService) -> None:
     tested = tried(settings, service)
     assert tested.verified
     assert "密钥有效" in tested.text
@@ -63,7 +61,7 @@ def test_a_wrong_key_is_named_by_its_variable_and_not_by_its_value(
     assert "falsch" not in str(problem)
 
 
-def test_a_service_out_of_reach_is_said(settings: Settings) -> None:
+def test_an_unreachable_service_is_reported(settings: Settings) -> None:
     service = FakeJimeng().start()
     told = service.settings()
     service.stop()
@@ -72,7 +70,7 @@ def test_a_service_out_of_reach_is_said(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("kind", ["drop", "cut", "html", "500", "502", "redirect"])
-def test_an_answer_that_proves_nothing_is_called_that(
+def test_an_inconclusive_response_is_reported_as_such(
     settings: Settings, service: FakeService, kind: str
 ) -> None:
     service.fail_next(kind, step=SERVICES[service.name][1])
@@ -80,7 +78,7 @@ def test_an_answer_that_proves_nothing_is_called_that(
     assert "没能测出" in message or "没有完整地答复" in message or "请检查设置里的服务地址" in message
 
 
-def test_a_service_that_is_silent_is_not_waited_for(
+def test_a_silent_service_times_out(
     settings: Settings, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_check, "SECONDS", 0.2)
@@ -88,62 +86,62 @@ def test_a_service_that_is_silent_is_not_waited_for(
     assert "没有完整地答复" in str(refusal_of(settings, service))
 
 
-def test_jimeng_not_opened_for_the_account_is_told_from_a_wrong_key(settings: Settings) -> None:
+def test_a_missing_jimeng_entitlement_is_distinguished_from_a_wrong_key(settings: Settings) -> None:
     with FakeJimeng(entitled=False) as service:
         assert "开通" in str(refusal_of(settings, service))
         assert service.charges == 0
 
 
-def test_a_req_key_that_jimeng_does_not_know_is_named(settings: Settings) -> None:
+def test_an_unknown_jimeng_req_key_is_named(settings: Settings) -> None:
     with FakeJimeng() as service:
         assert "JIMENG_REQ_KEY" in str(refusal_of(settings, service, jimeng_req_key="jimeng_t2i_v99"))
 
 
-def test_a_jimeng_that_asks_for_fewer_calls_knows_the_key(settings: Settings) -> None:
+def test_a_throttled_jimeng_check_verifies_the_key(settings: Settings) -> None:
     with FakeJimeng() as service:
         service.fail_next("busy", step="poll")
         assert tried(settings, service).verified
 
 
-def test_a_model_that_is_not_listed_is_said_and_no_failure(settings: Settings) -> None:
+def test_an_unlisted_model_is_reported_without_failing(settings: Settings) -> None:
     with FakeOpenAIImages(models=("chat-1",)) as service:
         tested = tried(settings, service)
         assert tested.verified
         assert "没有写 gpt-image-2" in tested.text
 
 
-def test_a_service_without_a_list_proves_nothing(settings: Settings) -> None:
+def test_a_service_without_a_model_list_is_inconclusive(settings: Settings) -> None:
     with FakeOpenAIImages(models=None) as service:
         tested = tried(settings, service)
         assert not tested.verified
         assert "OPENAI_BASE_URL" in tested.text
 
 
-def test_a_server_that_asks_for_no_key_is_not_said_to_have_taken_one(settings: Settings) -> None:
+def test_a_server_without_authentication_does_not_verify_the_key(settings: Settings) -> None:
     with FakeOpenAIImages(key="") as service:
         assert "不要密钥" in tried(settings, service).text
 
 
-def test_a_local_server_tells_the_model_it_has_loaded(settings: Settings) -> None:
+def test_a_local_server_reports_its_loaded_model(settings: Settings) -> None:
     with FakeSdApi() as service:
         tested = tried(settings, service)
         assert (tested.verified, "家里的模型.safetensors" in tested.text) == (True, True)
         assert service.orders == []
 
 
-def test_a_local_server_without_options_proves_nothing(settings: Settings) -> None:
+def test_a_local_server_without_options_is_inconclusive(settings: Settings) -> None:
     with FakeSdApi(options=None) as service:
         assert not tried(settings, service).verified
 
 
-def test_a_local_server_that_asks_for_a_password_says_how_to_give_it(settings: Settings) -> None:
+def test_a_local_server_with_a_password_explains_how_to_set_it(settings: Settings) -> None:
     with FakeSdApi(login="anna:geheim") as service:
         assert tried(settings, service).verified
         problem = refusal_of(settings, service, sdapi_url=service.address)
         assert "SDAPI_URL" in str(problem)
 
 
-def test_some_other_server_at_that_address_is_not_taken_for_one(settings: Settings) -> None:
+def test_another_server_at_that_url_is_not_accepted(settings: Settings) -> None:
     with FakeSdApi() as service:
         service.fail_next("html", step="options")
         assert "无法识别" in str(refusal_of(settings, service))

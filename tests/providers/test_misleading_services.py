@@ -77,7 +77,7 @@ def scrap(dice: random.Random, depth: int = 0) -> Any:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_no_answer_is_met_with_anything_but_a_model_error(reader: str) -> None:
+def test_every_malformed_response_is_a_model_error(reader: str) -> None:
     dice = random.Random(1)
     refused = 0
     for _ in range(4_000):
@@ -91,7 +91,7 @@ def test_no_answer_is_met_with_anything_but_a_model_error(reader: str) -> None:
     assert refused
 
 
-def test_a_key_that_no_call_can_carry_costs_nothing() -> None:
+def test_a_key_that_cannot_be_a_header_is_not_charged() -> None:
     model = OpenAIImages(Settings(openai_api_key="密钥", openai_base_url="http://127.0.0.1:9/v1"))
     with pytest.raises(ModelError) as caught:
         model.submit(ImageRequest(prompt="猫"), ())
@@ -102,12 +102,12 @@ def test_a_key_that_no_call_can_carry_costs_nothing() -> None:
     ("info", "seed"),
     [("[" * 100_000, None), ('{"all_seeds": [1' + "0" * 30 + "]}", None), ('{"seed": 7}', 7)],
 )
-def test_what_a_local_server_says_of_its_seed_costs_no_picture(info: str, seed: int | None) -> None:
+def test_an_invalid_seed_from_a_local_server_loses_no_image(info: str, seed: int | None) -> None:
     content = json.dumps({"images": ["AAAA"], "info": info}).encode()
     assert sdapi._read(Response(status=200, headers={}, content=content)).seed == seed
 
 
-def test_half_a_character_in_the_words_of_a_service_can_be_written_down() -> None:
+def test_a_lone_surrogate_in_a_service_message_can_be_stored() -> None:
     assert redacted("cut off in the middle of \ud83d").encode()
 
 
@@ -138,7 +138,7 @@ class HalfCharacters(FakeJimeng):
         return Reply(content=json.dumps(fields).encode())
 
 
-def test_a_task_id_that_is_no_text_makes_the_result_unknown_and_stands_in_the_log(
+def test_an_invalid_task_id_makes_the_result_unknown_and_is_logged(
     settings: Settings, db: database.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -154,7 +154,7 @@ def test_a_task_id_that_is_no_text_makes_the_result_unknown_and_stands_in_the_lo
         assert service.count("submit") == 1
 
 
-def test_no_sentence_of_an_error_holds_half_a_character() -> None:
+def test_no_error_message_contains_a_lone_surrogate() -> None:
     assert str(ModelError("words \ud83d", cause="service", billed=Billed.NO)) == "words ?"
 
 
@@ -169,21 +169,19 @@ LOST_ON_THE_WAY: tuple[dict[str, Any], ...] = (
 @pytest.mark.parametrize("body", LOST_ON_THE_WAY, ids=str)
 @pytest.mark.parametrize("status", [408, 424, 444, 460, 499])
 @pytest.mark.parametrize("service", ORDERS)
-def test_a_proxy_that_gave_up_on_an_order_leaves_its_cost_unknown(
-    service: str, status: int, body: dict[str, Any]
-) -> None:
+def test_a_proxy_timeout_on_a_submission_is_unknown(service: str, status: int, body: dict[str, Any]) -> None:
     error = outcome(service, status, body)
     assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 421, 425, 431, 451])
 @pytest.mark.parametrize("service", ORDERS)
-def test_what_a_proxy_did_not_pass_on_costs_nothing(service: str, status: int) -> None:
+def test_a_request_the_proxy_did_not_forward_is_free(service: str, status: int) -> None:
     assert outcome(service, status, {"message": "not here"}).billed is Billed.NO
 
 
 @pytest.mark.parametrize("status", [502, 504])
-def test_a_gateway_before_a_local_server_that_lost_it_leaves_the_cost_unknown(status: int) -> None:
+def test_a_gateway_error_before_a_local_server_is_unknown(status: int) -> None:
     assert outcome("sdapi", status, {"detail": "bad gateway"}).billed is Billed.UNKNOWN
 
 
@@ -197,6 +195,6 @@ def test_a_gateway_before_a_local_server_that_lost_it_leaves_the_cost_unknown(st
         (402, "Payment Required"),
     ],
 )
-def test_a_used_up_account_of_a_compatible_service_pauses(status: int, code: str) -> None:
+def test_an_exhausted_account_of_a_compatible_service_pauses(status: int, code: str) -> None:
     error = outcome("openai", status, {"error": {"code": code, "message": "no credit"}})
     assert (error.billed, error.pauses_batch, error.retryable) == (Billed.NO, True, False)

@@ -48,14 +48,14 @@ def failure(call: Callable[[], object]) -> ModelError:
 
 
 @pytest.mark.parametrize("answers", ["b64_json", "url", "relative_url", "lines", "data_url", "data_in_b64"])
-def test_the_picture_is_had_in_whichever_form_it_comes(answers: str) -> None:
+def test_the_image_is_accepted_in_every_documented_form(answers: str) -> None:
     with FakeOpenAIImages(answers=answers) as service:
         content = made(opened(service)).content
     with Image.open(io.BytesIO(content)) as image:
         assert image.size == (2496, 1664)
 
 
-def test_an_order_says_what_is_wanted_and_nothing_more(
+def test_a_submission_sends_exactly_the_requested_fields(
     service: FakeOpenAIImages, model: OpenAIImages
 ) -> None:
     model.submit(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
@@ -74,28 +74,26 @@ def test_references_are_sent_as_files(service: FakeOpenAIImages, model: OpenAIIm
     assert service.orders[0].body["prompt"] == "一只红狐狸"
 
 
-def test_a_reference_known_by_its_address_is_fetched_first(
-    service: FakeOpenAIImages, model: OpenAIImages
-) -> None:
+def test_a_reference_with_a_url_is_fetched_first(service: FakeOpenAIImages, model: OpenAIImages) -> None:
     model.submit(FOX, ())
     address = service.picture_url(service.orders[0])
     model.submit(FOX, [Reference(filename="a.png", url=address)])
     assert service.images[1] == [service.picture_of(service.orders[0])]
 
 
-def test_a_local_server_is_asked_without_a_key() -> None:
+def test_a_local_server_needs_no_key() -> None:
     with FakeOpenAIImages(key="") as service:
         assert made(opened(service)).content
 
 
-def test_every_size_keeps_the_rules(service: FakeOpenAIImages, model: OpenAIImages) -> None:
+def test_every_size_follows_the_rules(service: FakeOpenAIImages, model: OpenAIImages) -> None:
     for ratio, resolution in model.spec.sizes:
         model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
     assert service.charges == 21
     assert str(model.spec.sizes["16:9", "4K"]) == "3840x2160"
 
 
-def test_nobody_knows_its_price_unless_told(service: FakeOpenAIImages, model: OpenAIImages) -> None:
+def test_the_price_is_unknown_unless_set(service: FakeOpenAIImages, model: OpenAIImages) -> None:
     assert model.spec.price(FOX) is None
     assert opened(service, price_per_image=Decimal("0.3")).spec.price(FOX) == Decimal("0.3")
 
@@ -105,31 +103,31 @@ def test_a_refused_prompt_is_final_and_free(model: OpenAIImages) -> None:
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
 
 
-def test_a_wrong_key_pauses_and_does_not_show(service: FakeOpenAIImages) -> None:
+def test_a_wrong_key_pauses_and_is_redacted(service: FakeOpenAIImages) -> None:
     service.fail_next("key")
     error = failure(lambda: opened(service).submit(FOX, ()))
     assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
 
 
-def test_an_empty_account_pauses_although_it_says_429(model: OpenAIImages) -> None:
+def test_an_empty_account_pauses_despite_status_429(model: OpenAIImages) -> None:
     error = failure(lambda: model.submit(replace(FOX, prompt="没钱"), ()))
     assert (error.cause, error.pauses_batch, error.throttled) == ("key", True, False)
 
 
-def test_too_many_is_free_and_asks_for_fewer(service: FakeOpenAIImages, model: OpenAIImages) -> None:
+def test_throttling_is_free_and_lowers_concurrency(service: FakeOpenAIImages, model: OpenAIImages) -> None:
     service.fail_next("busy")
     error = failure(lambda: model.submit(FOX, ()))
     assert (error.cause, error.billed, error.throttled, error.retryable) == ("limit", Billed.NO, True, True)
 
 
-def test_an_unknown_path_pauses_and_names_the_setting(service: FakeOpenAIImages) -> None:
+def test_a_404_pauses_and_names_the_setting(service: FakeOpenAIImages) -> None:
     model = opened(service, openai_base_url=f"{service.address}/v2")
     error = failure(lambda: model.submit(FOX, ()))
     assert error.pauses_batch
     assert "OPENAI_BASE_URL" in str(error)
 
 
-def test_a_server_error_with_words_is_free_where_pictures_are(service: FakeOpenAIImages) -> None:
+def test_a_server_error_with_a_message_is_free_for_a_free_model(service: FakeOpenAIImages) -> None:
     model = opened(service, price_per_image=Decimal(0))
     error = failure(lambda: model.submit(replace(FOX, prompt="崩"), ()))
     assert (error.cause, error.billed) == ("service", Billed.NO)
@@ -137,7 +135,7 @@ def test_a_server_error_with_words_is_free_where_pictures_are(service: FakeOpenA
 
 
 @pytest.mark.parametrize("price", [None, Decimal("0.3")])
-def test_a_server_error_with_words_is_of_unknown_cost_where_pictures_cost_or_may(
+def test_a_server_error_with_a_message_is_unknown_for_a_paid_model(
     service: FakeOpenAIImages, price: Decimal | None
 ) -> None:
     model = opened(service, price_per_image=price)
@@ -145,7 +143,7 @@ def test_a_server_error_with_words_is_of_unknown_cost_where_pictures_cost_or_may
     assert (error.cause, error.billed, error.retryable) == ("service", Billed.UNKNOWN, False)
 
 
-def test_errors_that_are_bare_text_are_understood() -> None:
+def test_plain_text_errors_are_parsed() -> None:
     with FakeOpenAIImages(text_errors=True) as service:
         error = failure(lambda: opened(service).submit(replace(FOX, prompt="违禁"), ()))
     assert "safety system" in str(error)
@@ -153,7 +151,7 @@ def test_errors_that_are_bare_text_are_understood() -> None:
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
-def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
+def test_a_lost_response_is_unknown_and_never_repeated(
     service: FakeOpenAIImages, model: OpenAIImages, fault: str
 ) -> None:
     service.fail_next(fault)

@@ -27,7 +27,7 @@ class Service:
 
 
 @pytest.mark.parametrize("waiting", [1, 8, 64])
-def test_steady_work_is_seen_soon_after_it_is_done_with_few_looks(waiting: int) -> None:
+def test_steady_latency_needs_few_polls(waiting: int) -> None:
     service = Service(20.0)
     service.rhythm.count(waiting)
     for _ in range(200):
@@ -37,7 +37,7 @@ def test_steady_work_is_seen_soon_after_it_is_done_with_few_looks(waiting: int) 
     assert sum(looks for _, looks in seen) / 200 < 2.0
 
 
-def test_work_of_varying_length_is_looked_at_early_and_rarely_waits_long_once_done() -> None:
+def test_varying_latency_is_polled_early_and_rarely_waits_long() -> None:
     times = random.Random(4)
     service = Service(20.0)
     late, looks = 0.0, 0
@@ -50,7 +50,7 @@ def test_work_of_varying_length_is_looked_at_early_and_rarely_waits_long_once_do
     assert looks / 300 < 8
 
 
-def test_a_service_that_became_quicker_is_looked_at_earlier() -> None:
+def test_a_faster_service_is_polled_earlier() -> None:
     service = Service(20.0)
     for _ in range(50):
         service.look_until_done()
@@ -61,7 +61,7 @@ def test_a_service_that_became_quicker_is_looked_at_earlier() -> None:
 
 
 @pytest.mark.parametrize("many", [8, 64])
-def test_what_was_learnt_does_not_swing_when_many_wait_at_once(many: int) -> None:
+def test_the_latency_estimate_is_stable_under_concurrency(many: int) -> None:
     """Each learns only when its own work is done, long after the others asked when to look."""
     noise, rhythm, order = random.Random(3), LatencyEstimate(), itertools.count()
     late: list[float] = []

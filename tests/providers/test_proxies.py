@@ -53,7 +53,7 @@ def order(service: str = SERVICE) -> ModelError:
 
 
 @pytest.mark.parametrize("answer", STRANGE_ANSWERS)
-def test_a_proxy_that_makes_no_tunnel_has_sent_nothing_and_is_named_without_its_password(
+def test_a_failed_proxy_tunnel_is_free_and_named_without_its_password(
     proxy: Callable[[bytes], str], answer: str
 ) -> None:
     name = proxy(STRANGE_ANSWERS[answer])
@@ -64,7 +64,7 @@ def test_a_proxy_that_makes_no_tunnel_has_sent_nothing_and_is_named_without_its_
     assert "geheim" not in str(error)
 
 
-def test_a_proxy_that_falls_silent_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_proxy_tunnel_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.getsockname()[1]}")
         error = order()
@@ -72,7 +72,7 @@ def test_a_proxy_that_falls_silent_has_sent_nothing(monkeypatch: pytest.MonkeyPa
     assert "等待答复超时" in str(error)
 
 
-def test_a_proxy_that_took_a_plain_order_and_lost_the_answer_leaves_its_cost_unknown(
+def test_a_proxy_that_loses_the_response_is_unknown(
     proxy: Callable[[bytes], str],
 ) -> None:
     proxy(b"")
@@ -88,9 +88,7 @@ def test_a_proxy_that_took_a_plain_order_and_lost_the_answer_leaves_its_cost_unk
         ("http://127.0.0.1:99999", "经过代理 127.0.0.1:99999 连不上即梦"),
     ],
 )
-def test_a_proxy_of_which_nobody_knows_how_to_reach_it_has_sent_nothing(
-    monkeypatch: pytest.MonkeyPatch, address: str, said: str
-) -> None:
+def test_an_unresolvable_proxy_is_free(monkeypatch: pytest.MonkeyPatch, address: str, said: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
     error = order()
     assert (error.billed, error.retryable) == (Billed.NO, True)
@@ -104,13 +102,13 @@ def test_a_proxy_of_which_nobody_knows_how_to_reach_it_has_sent_nothing(
         *("169.254.3.4", "100.100.1.2", "gpu-pc", "studio.local"),
     ],
 )
-def test_what_is_near_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_local_addresses_bypass_the_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     assert environment_settings(f"http://{host}:7860/sdapi/v1")["proxies"] == {}
 
 
 @pytest.mark.parametrize("host", ["service.example", "8.8.8.8", "172.32.0.1", "[2001:4860::1]"])
-def test_what_is_far_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_remote_addresses_use_the_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert environment_settings(f"http://{host}")["proxies"]["http"] == "http://127.0.0.1:9"

@@ -46,12 +46,12 @@ def failure(call: Callable[[], object]) -> ModelError:
     return caught.value
 
 
-def test_the_picture_comes_with_the_answer(model: SdApi) -> None:
+def test_the_image_comes_with_the_response(model: SdApi) -> None:
     with Image.open(io.BytesIO(made(model).content)) as image:
         assert image.size == (1280, 720)
 
 
-def test_everything_has_a_field_of_its_own(service: FakeSdApi, model: SdApi) -> None:
+def test_every_option_has_its_own_field(service: FakeSdApi, model: SdApi) -> None:
     model.submit(replace(FOX, negative_prompt="people", seed=7, steps=30), ())
     assert service.orders[0].body == {
         "prompt": "a red fox",
@@ -70,22 +70,22 @@ def test_steps_are_left_to_the_server_unless_given(service: FakeSdApi, model: Sd
     assert "steps" not in service.orders[0].body
 
 
-def test_the_seed_that_was_really_used_is_told(model: SdApi) -> None:
+def test_the_seed_actually_used_is_returned(model: SdApi) -> None:
     assert made(model).seed == RANDOM_SEED
     assert made(model, replace(FOX, seed=7)).seed == 7
 
 
-def test_a_server_that_tells_nothing_is_fine() -> None:
+def test_a_response_without_info_is_accepted() -> None:
     with FakeSdApi(empty_info=True) as service:
         assert made(opened(service)).seed is None
 
 
-def test_a_grid_is_passed_over() -> None:
+def test_a_grid_image_is_skipped() -> None:
     with FakeSdApi(with_grid=True) as service:
         assert made(opened(service)).content.startswith(b"\x89PNG")
 
 
-def test_one_reference_starts_from_it(service: FakeSdApi, model: SdApi) -> None:
+def test_one_reference_uses_img2img(service: FakeSdApi, model: SdApi) -> None:
     model.submit(FOX, [Reference(filename="a.png", content=PNG)])
     assert service.calls[0][1].path == "/sdapi/v1/img2img"
     assert service.orders[0].body["init_images"] == [base64.b64encode(PNG).decode()]
@@ -98,7 +98,7 @@ def test_every_size_is_accepted(service: FakeSdApi, model: SdApi) -> None:
     assert service.charges == 21
 
 
-def test_a_name_and_password_in_the_address_are_used_and_not_shown() -> None:
+def test_credentials_in_the_url_are_used_and_redacted() -> None:
     with FakeSdApi(login="anna:s3cret") as service:
         assert made(opened(service)).content
         wrong = opened(service, sdapi_url=service.address.replace("://", "://anna:wr0ng@"))
@@ -119,27 +119,25 @@ def test_a_field_the_server_refuses_is_quoted(model: SdApi) -> None:
     assert "prompt is odd" in str(error)
 
 
-def test_a_failure_the_server_speaks_of_is_quoted(model: SdApi) -> None:
+def test_a_server_error_message_is_quoted(model: SdApi) -> None:
     error = failure(lambda: model.submit(replace(FOX, prompt="崩"), ()))
     assert (error.cause, error.billed) == ("service", Billed.NO)
     assert "no memory" in str(error)
 
 
-def test_a_full_queue_asks_for_fewer(service: FakeSdApi, model: SdApi) -> None:
+def test_a_full_queue_reduces_concurrency(service: FakeSdApi, model: SdApi) -> None:
     service.fail_next("busy")
     error = failure(lambda: model.submit(FOX, ()))
     assert (error.billed, error.throttled, error.retryable) == (Billed.NO, True, True)
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
-def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
-    service: FakeSdApi, model: SdApi, fault: str
-) -> None:
+def test_a_lost_response_is_unknown_and_never_repeated(service: FakeSdApi, model: SdApi, fault: str) -> None:
     service.fail_next(fault)
     error = failure(lambda: model.submit(FOX, ()))
     assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
     assert service.count("submit") == 1
 
 
-def test_there_is_nothing_to_collect(model: SdApi) -> None:
+def test_there_is_nothing_to_fetch(model: SdApi) -> None:
     assert failure(lambda: model.fetch("x", lambda _: None)).cause == "expired"

@@ -56,7 +56,7 @@ def failure(call: Callable[[], object]) -> ModelError:
     return caught.value
 
 
-def test_the_address_is_the_ticket_and_leads_to_the_picture(service: FakeSeedream, model: Seedream) -> None:
+def test_the_task_id_is_the_url_of_the_image(service: FakeSeedream, model: Seedream) -> None:
     task_id = model.submit(FOX, ()).task_id
     assert task_id
     assert task_id.startswith(service.address)
@@ -65,7 +65,7 @@ def test_the_address_is_the_ticket_and_leads_to_the_picture(service: FakeSeedrea
     assert service.charges == 1
 
 
-def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeSeedream, model: Seedream) -> None:
+def test_a_submission_sends_exactly_the_requested_fields(service: FakeSeedream, model: Seedream) -> None:
     model.submit(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
     assert service.orders[0].body == {
         "model": IDS["5-0-pro"],
@@ -76,7 +76,7 @@ def test_an_order_says_what_is_wanted_and_nothing_more(service: FakeSeedream, mo
     }
 
 
-def test_references_go_as_addresses_or_as_data(service: FakeSeedream, model: Seedream) -> None:
+def test_references_are_sent_as_urls_or_data_urls(service: FakeSeedream, model: Seedream) -> None:
     at_hand = Reference(filename="a.png", content=b"abc", media_type="image/png")
     far = Reference(filename="b.png", url="https://example.com/b.png")
     model.submit(FOX, [at_hand])
@@ -107,7 +107,7 @@ def test_every_size_of_every_family_is_accepted(service: FakeSeedream, model_id:
         ("doubao-seedream-4-0-250828", "Seedream 4.0"),
     ],
 )
-def test_a_listed_id_tells_its_family(model_id: str, label: str) -> None:
+def test_a_listed_id_determines_its_family(model_id: str, label: str) -> None:
     assert card_of(model_id).spec.label == label
 
 
@@ -121,7 +121,7 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize("model_id", UNKNOWN)
-def test_an_id_that_is_not_listed_has_no_price_and_says_so(model_id: str) -> None:
+def test_an_unlisted_id_has_no_price_and_says_so(model_id: str) -> None:
     spec = card_of(model_id).spec
     assert (spec.label, spec.is_priced, spec.price(FOX)) == (model_id, False, None)
     assert "不认识这个模型编号" in spec.setup.about
@@ -129,7 +129,7 @@ def test_an_id_that_is_not_listed_has_no_price_and_says_so(model_id: str) -> Non
 
 
 @pytest.mark.parametrize("model_id", UNKNOWN)
-def test_an_id_that_is_not_listed_offers_what_every_current_model_takes(model_id: str) -> None:
+def test_an_unlisted_id_offers_what_every_current_model_supports(model_id: str) -> None:
     spec = card_of(model_id).spec
     assert {resolution for _, resolution in spec.sizes} == {"1K", "2K"}
     assert spec.max_references == 10
@@ -137,7 +137,7 @@ def test_an_id_that_is_not_listed_offers_what_every_current_model_takes(model_id
         assert spec.sizes == card_of(IDS[current]).spec.sizes
 
 
-def test_a_price_that_is_set_counts_for_an_id_that_is_not_listed() -> None:
+def test_a_price_setting_applies_to_an_unlisted_id() -> None:
     assert card_of(UNKNOWN[0], price_per_image=Decimal("0.4")).spec.price(FOX) == Decimal("0.4")
 
 
@@ -166,12 +166,12 @@ def test_prices_follow_the_family(family: str, resolution: str, price: str) -> N
     assert spec.price(replace(FOX, resolution=resolution)) == Decimal(price)
 
 
-def test_pro_charges_for_each_reference_after_the_first() -> None:
+def test_the_pro_price_includes_each_reference_after_the_first() -> None:
     images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
     assert card_of(IDS["5-0-pro"]).spec.price(replace(FOX, sample_images=images)) == Decimal("0.64")
 
 
-def test_a_price_of_ones_own_wins() -> None:
+def test_a_price_setting_wins() -> None:
     images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
     spec = card_of(IDS["5-0-pro"], price_per_image=Decimal("0.1")).spec
     assert spec.price(replace(FOX, sample_images=images)) == Decimal("0.1")
@@ -194,7 +194,7 @@ def test_a_refused_picture_is_final_and_free(service: FakeSeedream, model: Seedr
     assert service.charges == 0
 
 
-def test_a_wrong_key_pauses_and_does_not_show(service: FakeSeedream, model: Seedream) -> None:
+def test_a_wrong_key_pauses_and_is_redacted(service: FakeSeedream, model: Seedream) -> None:
     service.fail_next("key")
     error = failure(lambda: model.submit(FOX, ()))
     assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
@@ -206,13 +206,13 @@ def test_an_empty_account_pauses(model: Seedream) -> None:
     assert "充值" in str(error)
 
 
-def test_a_model_that_is_not_open_pauses_and_names_the_setting(service: FakeSeedream) -> None:
+def test_an_inactive_model_pauses_and_names_the_setting(service: FakeSeedream) -> None:
     error = failure(lambda: opened(service, seedream_model="doubao-seedream-5-0-pro-1").submit(FOX, ()))
     assert error.pauses_batch
     assert "SEEDREAM_MODEL" in str(error)
 
 
-def test_a_used_up_quota_pauses_with_the_words_of_the_service(model: Seedream) -> None:
+def test_an_exhausted_quota_pauses_with_the_message_of_the_service(model: Seedream) -> None:
     error = failure(lambda: model.submit(replace(FOX, prompt="用完"), ()))
     assert (error.billed, error.pauses_batch, error.retryable, error.throttled) == (
         Billed.NO,
@@ -224,7 +224,7 @@ def test_a_used_up_quota_pauses_with_the_words_of_the_service(model: Seedream) -
     assert "5-hour limit" in str(error)
 
 
-def test_a_used_up_quota_pauses_the_batch_and_orders_nothing_more(
+def test_an_exhausted_quota_pauses_the_batch_and_submits_nothing_more(
     settings: Settings, service: FakeSeedream, db: database.Connection
 ) -> None:
     studio = opened_studio(settings, service, db)
@@ -238,14 +238,14 @@ def test_a_used_up_quota_pauses_the_batch_and_orders_nothing_more(
     assert (service.count("submit"), studio.outcomes()) == (1, ["not_billed"])
 
 
-def test_too_many_is_free_and_asks_for_fewer(service: FakeSeedream, model: Seedream) -> None:
+def test_throttling_is_free_and_lowers_concurrency(service: FakeSeedream, model: Seedream) -> None:
     service.fail_next("busy")
     error = failure(lambda: model.submit(FOX, ()))
     assert (error.cause, error.billed, error.throttled, error.retryable) == ("limit", Billed.NO, True, True)
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
-def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
+def test_a_lost_response_is_unknown_and_never_repeated(
     service: FakeSeedream, model: Seedream, fault: str
 ) -> None:
     service.fail_next(fault)
@@ -254,7 +254,7 @@ def test_a_lost_answer_is_of_unknown_cost_and_never_repeated(
     assert service.count("submit") == 1
 
 
-def test_a_dead_address_is_paid_for_and_can_be_tried_again(service: FakeSeedream, model: Seedream) -> None:
+def test_an_expired_url_is_charged_and_can_be_retried(service: FakeSeedream, model: Seedream) -> None:
     task_id = model.submit(FOX, ()).task_id
     assert task_id
     service.kill_urls()
@@ -264,7 +264,7 @@ def test_a_dead_address_is_paid_for_and_can_be_tried_again(service: FakeSeedream
     assert service.count("picture") == 4
 
 
-def test_a_picture_sent_along_is_taken(model: Seedream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_inline_image_is_accepted(model: Seedream, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = Response(status=200, headers={}, content=b'{"data": [{"b64_json": "YWJj"}]}')
     assert model._read(answer).image is not None
 
@@ -297,7 +297,7 @@ def test_a_picture_sent_along_is_taken(model: Seedream, monkeypatch: pytest.Monk
         (404, "UnsupportedModel", "request", Billed.NO, False, True),
     ],
 )
-def test_each_code_has_its_verdict(
+def test_each_error_code_has_its_rule(
     model: Seedream, http: int, code: str, cause: str, billed: Billed, retryable: bool, pauses: bool
 ) -> None:
     content = json.dumps({"error": {"code": code, "message": "words"}}).encode()

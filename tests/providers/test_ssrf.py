@@ -49,12 +49,12 @@ from app.providers.ssrf import AddressRefused, is_public, resolve_host
         "not an address",
     ],
 )
-def test_an_address_that_is_not_of_the_open_internet_is_refused(address: str) -> None:
+def test_a_non_public_address_is_refused(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "114.114.114.114", "2400:3200::1", "64:ff9b::8.8.8.8"])
-def test_an_address_of_the_open_internet_is_taken(address: str) -> None:
+def test_a_public_address_is_accepted(address: str) -> None:
     assert is_public(address)
 
 
@@ -65,12 +65,12 @@ def answer_names_with(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
-def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_private_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_names_with(monkeypatch, "8.8.8.8", "10.0.0.1")
     with pytest.raises(AddressRefused):
         resolve_host("pictures.example", 443)
 
 
-def test_a_public_name_gives_its_addresses_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_public_host_resolves_to_distinct_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_names_with(monkeypatch, "8.8.8.8", "8.8.8.8", "1.1.1.1")
     assert resolve_host("pictures.example", 443) == ["8.8.8.8", "1.1.1.1"]

@@ -27,7 +27,7 @@ def signature(headers: dict[str, str]) -> str:
     return headers["Authorization"].rpartition("Signature=")[2]
 
 
-def test_signs_an_ascii_order_as_the_official_packages_do() -> None:
+def test_signs_an_ascii_request_like_the_official_packages() -> None:
     headers = signed()
     assert headers["X-Content-Sha256"] == "942107a3f653e324d71a2f0010632ed0727a8e898f46e8ec73082ed14297f045"
     assert headers["Authorization"] == (
@@ -37,7 +37,7 @@ def test_signs_an_ascii_order_as_the_official_packages_do() -> None:
     )
 
 
-def test_signs_a_chinese_order() -> None:
+def test_signs_a_chinese_request() -> None:
     headers = signed(body=CHINESE)
     assert len(CHINESE) == 169
     assert headers["X-Content-Sha256"] == "a046f86a5bb856a76f646a0c8d8539048aefea1d8278ce8ac2a9cac6c02ec2b4"
@@ -55,16 +55,16 @@ def test_signs_with_temporary_keys_and_a_query_out_of_order() -> None:
     assert signature(headers) == "ab14a4804b616eafc83c57077bc468798c7a66de5623f0a07e0b02282d34107e"
 
 
-def test_a_port_of_its_own_is_signed() -> None:
+def test_a_non_default_port_is_signed() -> None:
     expected = "26b90370c8cd3612de10c11d1260ccd0757011317065dda7014753171b27cd21"
     assert signature(signed(host="127.0.0.1:8901")) == expected
 
 
-def test_the_usual_port_is_left_out() -> None:
+def test_the_default_port_is_left_out() -> None:
     assert signature(signed(host=f"{HOST}:443")) == signature(signed())
 
 
-def test_query_values_are_encoded_to_the_letter() -> None:
+def test_query_values_are_encoded_exactly() -> None:
     query = [*SUBMIT, ("Note", "a b+c/中~_-.*")]
     encoded = "Action=CVSync2AsyncSubmitTask&Note=a%20b%2Bc%2F%E4%B8%AD~_-.%2A&Version=2022-08-31"
     assert canonical_query(query) == encoded
@@ -88,6 +88,6 @@ def test_the_canonical_request_is_the_published_one() -> None:
     assert hashed == "87cde798ea12755ab6cde5540e90ca22a7267eeedf5a481078d3304fb102b336"
 
 
-def test_keys_do_not_show() -> None:
+def test_keys_are_not_in_the_repr() -> None:
     assert "c2VjcmV0" not in repr(SIGNER)
     assert "AKLT" not in repr(SIGNER)
