@@ -22,7 +22,7 @@ from app.db.batches import (
     resume_batch,
 )
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel_records
-from app.db.connection import connect, last_version, open_database, read_transaction, transaction
+from app.db.connection import connect, last_version, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool
 from app.db.health import is_healthy
 from app.db.ledger import (
@@ -48,6 +48,7 @@ from app.db.library import (
     retry_output_copy,
     save_reference_versions,
 )
+from app.db.migrations import open_database
 from app.db.open_files import OpenConnection as Connection
 from app.db.queue import (
     claim_record,

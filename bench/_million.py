@@ -12,7 +12,7 @@ from tests.unusual_text import PROMPTS
 
 _COLUMNS = (
     "created_at, prompt, aspect_ratio, resolution, model, batch_id, status, filename, image_path, width, "
-    "height, favourite, sha256, file_stem, file_key"
+    "height, favourite, sha256, reserved_stem, file_key"
 )
 _SUBJECTS = """
     一只橘猫 两只小狗 雪山 城市夜景 汉服少女 古镇 机甲战士 茶具 咖啡馆 海边灯塔 赛博朋克街道 水墨竹林

@@ -111,7 +111,7 @@ def test_after_a_deleted_database_the_verifier_checks_only_the_ledger_and_the_fi
         return "\n".join(found)
 
     scene.spoil("UPDATE generation_records SET status = 'running' WHERE id > 1")
-    scene.spoil("UPDATE sends SET outcome = 'open'")
+    scene.spoil("UPDATE charges SET outcome = 'open'")
     assert judged() == ""
     scene.orders.append(replace(scene.orders[2], number=9))
     assert "billed 2 times" in judged()
@@ -168,10 +168,10 @@ def half_written(scene: Scene) -> None:
         (half_written, "half-written"),
         (lambda scene: scene.file.unlink(), "success without a file"),
         (lambda scene: scene.spoil("UPDATE generation_records SET status = 'running'"), "never ended"),
-        (lambda scene: scene.spoil("UPDATE sends SET outcome = 'open' WHERE id = 1"), "open line"),
-        (lambda scene: scene.spoil("UPDATE sends SET outcome = 'not_billed'"), "the ledger says"),
-        (lambda scene: scene.spoil("UPDATE sends SET outcome = 'unknown' WHERE id = 1"), "in doubt"),
-        (lambda scene: scene.spoil("DELETE FROM sends"), "more often than the ledger knows"),
+        (lambda scene: scene.spoil("UPDATE charges SET outcome = 'open' WHERE id = 1"), "open line"),
+        (lambda scene: scene.spoil("UPDATE charges SET outcome = 'not_billed'"), "the ledger says"),
+        (lambda scene: scene.spoil("UPDATE charges SET outcome = 'unknown' WHERE id = 1"), "in doubt"),
+        (lambda scene: scene.spoil("DELETE FROM charges"), "more often than the ledger knows"),
         (lambda scene: scene.spoil("UPDATE generation_records SET cost_micros = 0"), "costs 0"),
         (lambda scene: scene.spoil("UPDATE generation_records SET error = ''"), "without a reason"),
         (lambda scene: scene.spoil("UPDATE generation_records SET filename = '一.png'"), "names a file"),

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from app.db.batches import pause_in_copy
-from app.db.connection import connect, foreign_keys_off, is_up_to_date, open_database, transaction
+from app.db.connection import connect, foreign_keys_off, transaction
+from app.db.migrations import is_up_to_date, open_database
 from app.db.records import EMPTIED
 from app.domain import file_key
 from app.errors import StorageError
@@ -18,7 +19,7 @@ _FILES_AT_ONCE = 2_000
 
 _FOUND = """
     id, created_at, finished_at, prompt, negative_prompt, seed, steps, width, height, aspect_ratio,
-    resolution, model, filename, image_path, file_stem, file_key, format, file_size,
+    resolution, model, filename, image_path, reserved_stem, file_key, format, file_size,
     sha256, status, cost_unpriced
 """
 
@@ -73,15 +74,15 @@ def empty_trash(
         db.execute(
             f"""
             DELETE FROM generation_records
-            WHERE deletion = {EMPTIED} AND id IN (SELECT value FROM json_each(:ids))
+            WHERE deletion_id = {EMPTIED} AND id IN (SELECT value FROM json_each(:ids))
             """,
             {"ids": json.dumps(removed)},
         )
         db.execute(
             f"""
             UPDATE generation_records
-            SET deletion = NULL
-            WHERE deletion = {EMPTIED} AND id IN (SELECT value FROM json_each(:ids))
+            SET deletion_id = NULL
+            WHERE deletion_id = {EMPTIED} AND id IN (SELECT value FROM json_each(:ids))
             """,
             {"ids": json.dumps([row["id"] for row in marked])},
         )
@@ -108,7 +109,7 @@ def _mark_expired(
         db.execute(
             f"""
             UPDATE generation_records
-            SET deletion = {EMPTIED}
+            SET deletion_id = {EMPTIED}
             WHERE id IN (SELECT value FROM json_each(:ids))
             """,
             {"ids": ids},
@@ -119,7 +120,7 @@ def _mark_expired(
                 SELECT 1
                 FROM generation_records AS other
                 WHERE other.filename = mine.filename COLLATE NOCASE AND other.filename <> ''
-                  AND other.id <> mine.id AND other.deletion IS NOT {EMPTIED}
+                  AND other.id <> mine.id AND other.deletion_id IS NOT {EMPTIED}
             ) THEN '' ELSE mine.filename END AS filename
             FROM json_each(:ids)
             JOIN generation_records AS mine ON mine.id = json_each.value

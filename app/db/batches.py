@@ -19,7 +19,7 @@ from app.errors import Conflict, NotFound
 # Failed records whose retry does not cause a second charge: not charged yet, or fetched by their task id.
 NOT_CHARGED = """
     status = 'failed' AND deleted_at IS NULL
-    AND (ticket IS NOT NULL OR (cost_micros = 0 AND cost_unpriced = 0))
+    AND (task_id IS NOT NULL OR (cost_micros = 0 AND cost_unpriced = 0))
 """
 
 
@@ -108,7 +108,7 @@ def _record_fields(
         "model": spec.model_id,
         "row_number": row_number,
         "picture_number": picture_number,
-        "file_stem": stem,
+        "reserved_stem": stem,
         "file_key": file_key(stem),
         "requested_filename": request.filename,
     }
@@ -116,7 +116,7 @@ def _record_fields(
 
 _INSERTED = (
     "prompt, negative_prompt, aspect_ratio, resolution, num_images, seed, steps, sample_images, batch_id, "
-    "status, model, row_number, picture_number, file_stem, file_key, requested_filename"
+    "status, model, row_number, picture_number, reserved_stem, file_key, requested_filename"
 )
 _INSERT_RECORD = f"""
     INSERT INTO generation_records ({_INSERTED})
@@ -230,8 +230,8 @@ def pause_in_transaction(
         db.execute(
             """
             UPDATE generation_records
-            SET collecting = 0
-            WHERE batch_id = :id AND status = 'queued' AND ticket IS NOT NULL AND collecting
+            SET fetch_while_paused = 0
+            WHERE batch_id = :id AND status = 'queued' AND task_id IS NOT NULL AND fetch_while_paused
             """,
             {"id": batch_id},
         )
@@ -275,8 +275,8 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
             hurried = db.execute(
                 """
                 UPDATE generation_records
-                SET not_before = 0, retries = 0, throttled = 0, collecting = ticket IS NOT NULL
-                WHERE batch_id = :id AND status = 'queued' AND (not_before > 0 OR ticket IS NOT NULL)
+                SET not_before = 0, retries = 0, throttle_count = 0, fetch_while_paused = task_id IS NOT NULL
+                WHERE batch_id = :id AND status = 'queued' AND (not_before > 0 OR task_id IS NOT NULL)
                 RETURNING id
                 """,
                 {"id": batch_id},

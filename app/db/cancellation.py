@@ -39,7 +39,7 @@ def cancel_batch(db: sqlite3.Connection, batch_id: str) -> Cancelled:
             """
             SELECT id
             FROM generation_records
-            WHERE batch_id = :id AND status = 'running' AND ticket IS NULL
+            WHERE batch_id = :id AND status = 'running' AND task_id IS NULL
             """,
             {"id": batch_id},
         ).fetchall()
@@ -111,7 +111,7 @@ def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str,
         f"""
         UPDATE generation_records
         SET status = 'cancelled', finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
-        WHERE {which} AND status = 'queued' AND ticket IS NULL
+        WHERE {which} AND status = 'queued' AND task_id IS NULL
         RETURNING id
         """,
         {"batch_id": batch_id, **values},

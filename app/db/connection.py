@@ -1,50 +1,21 @@
-"""Database connections, transactions, and schema migrations with a backup beforehand."""
+"""Database connections, transactions, and the change counter."""
 
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from app.db.health import check_pages
-from app.db.migrations import MIGRATIONS
-from app.db.migrations.m0002_search import has_other_normaliser, rebuild_index
 from app.db.ngrams import contains
-from app.db.open_files import OpenConnection, damage_text, file_id, is_damage, lost, missing_text
-from app.errors import StorageError, StoreDamaged, StoreLost, WriteRefused
-from app.system import windows_files
+from app.db.open_files import OpenConnection, file_id, lost, missing_text
+from app.errors import StoreLost, WriteRefused
 
 BUSY_SECONDS = 15.0  # timeout for the write lock, both within this process and between processes
-_CHECK_SECONDS = 1.0  # limit of the page check at startup; a million records take 3 s
 
 # Serialises the writers of this process: SQLite's busy handler polls with sleeps, so that some of 64 threads
 # wait for half a second. Between processes SQLite's file lock applies.
 _write_lock = threading.Lock()
-
-
-def open_database(path: Path) -> None:
-    """Create the database file or migrate it; before a migration it is copied to ``<name>.backup-<time>``.
-
-    Call once before serving. Raises StorageError when the file has a newer schema or cannot be opened,
-    StoreDamaged when a page check of at most one second finds damage.
-    """
-    deadline = time.monotonic() + _CHECK_SECONDS
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(connect(path, create=True)) as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            if found := check_pages(db, stops=lambda: time.monotonic() > deadline):
-                raise StoreDamaged(damage_text(path, found))
-            _migrate(db, path)
-            if has_other_normaliser(db):
-                with transaction(db):
-                    rebuild_index(db)
-    except (sqlite3.DatabaseError, OSError) as error:
-        if is_damage(error):
-            raise StoreDamaged(damage_text(path, str(error))) from error
-        raise StorageError(f"数据库文件 {path} 打不开（{error}），请检查它是否损坏、能否写入") from error
 
 
 def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> OpenConnection:
@@ -154,41 +125,3 @@ def next_version(db: sqlite3.Connection) -> int:
 def last_version(db: sqlite3.Connection) -> int:
     """The current value of the change counter, which grows with every change of a record or batch."""
     return int(db.execute("SELECT value FROM change_counter").fetchone()["value"])
-
-
-def is_up_to_date(db: sqlite3.Connection) -> bool:
-    """Whether all migrations have been applied to the file."""
-    return _version(db) == len(MIGRATIONS)
-
-
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    if is_up_to_date(db):
-        return
-    if _version(db) > len(MIGRATIONS):
-        raise StorageError(f"数据库文件 {path} 由更新的版本写成，请升级程序后再打开")
-    if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        _copy_beside(db, path)
-    with foreign_keys_off(db):
-        for number, migration in enumerate(MIGRATIONS):
-            with transaction(db):
-                if _version(db) == number:  # another process may have applied it
-                    migration(db)
-                    db.execute(f"PRAGMA user_version = {number + 1}")
-
-
-def _version(db: sqlite3.Connection) -> int:
-    """How many migrations were applied; a ``user_version`` set by another program counts as 0."""
-    ours = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'change_counter'").fetchone()
-    return int(db.execute("PRAGMA user_version").fetchone()[0]) if ours else 0
-
-
-def _copy_beside(db: sqlite3.Connection, path: Path) -> None:
-    copy = path.with_name(f"{path.name}.backup-{time.strftime('%Y%m%d-%H%M%S')}")
-    part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
-    try:
-        with closing(sqlite3.connect(part)) as target:
-            db.backup(target)
-        if not copy.exists():  # another process may have made it in the same second
-            windows_files.replace(part, copy)
-    finally:
-        windows_files.unlink(part)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from app.db.migrations.legacy_import import quoted
 from app.db.open_files import is_damage
+from app.db.row_mapping import quoted
 
 _SECONDS = 1.0
 _STEPS_BETWEEN_POLLS = 10_000  # virtual machine instructions, a fraction of a millisecond

@@ -47,7 +47,7 @@ def open_charge(
         _check_budget(db, price, budget)
         row = db.execute(
             """
-            INSERT INTO sends (record_id, batch_id, model, price_micros, is_priced, is_free)
+            INSERT INTO charges (record_id, batch_id, model, price_micros, is_priced, is_free)
             VALUES (:record_id, :batch_id, :model, :price, :is_priced, :is_free)
             RETURNING id
             """,
@@ -65,23 +65,23 @@ def open_charge(
 
 
 def save_task_id(db: sqlite3.Connection, record: Record, task_id: str) -> None:
-    """Store the provider's task id (column ``ticket``) before polling starts.
+    """Store the provider's task id before polling starts.
 
     Does nothing when the claim was lost: the record then holds the new owner's task id.
     """
     with transaction(db):
         if not still_owned(db, record, Status.RUNNING, Status.UNKNOWN):
             return
-        fields = {"record_id": record.id, "ticket": task_id}
+        fields = {"record_id": record.id, "task_id": task_id}
         db.execute(
             """
-            UPDATE sends
-            SET ticket = :ticket
-            WHERE id = (SELECT max(id) FROM sends WHERE record_id = :record_id)
+            UPDATE charges
+            SET task_id = :task_id
+            WHERE id = (SELECT max(id) FROM charges WHERE record_id = :record_id)
             """,
             fields,
         )
-        db.execute("UPDATE generation_records SET ticket = :ticket WHERE id = :record_id", fields)
+        db.execute("UPDATE generation_records SET task_id = :task_id WHERE id = :record_id", fields)
 
 
 def still_owned(db: sqlite3.Connection, record: Record, *statuses: Status) -> bool:
@@ -93,7 +93,7 @@ def still_owned(db: sqlite3.Connection, record: Record, *statuses: Status) -> bo
 
 def is_free_charge(db: sqlite3.Connection, record_id: int) -> bool:
     """Whether the record's last charge was marked free when it was opened."""
-    sql = "SELECT is_free FROM sends WHERE record_id = :id ORDER BY id DESC LIMIT 1"
+    sql = "SELECT is_free FROM charges WHERE record_id = :id ORDER BY id DESC LIMIT 1"
     row = db.execute(sql, {"id": record_id}).fetchone()
     return row is not None and bool(row["is_free"])
 
@@ -102,10 +102,10 @@ def close_free_charges(db: sqlite3.Connection, record_id: int) -> None:
     """Close the free charges that a crashed worker left open; inside a transaction."""
     db.execute(
         """
-        UPDATE sends
+        UPDATE charges
         SET outcome = 'not_billed', cause = 'interrupted',
             closed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
-        WHERE record_id = :record_id AND outcome = 'open' AND is_free AND ticket IS NULL
+        WHERE record_id = :record_id AND outcome = 'open' AND is_free AND task_id IS NULL
         """,
         {"record_id": record_id},
     )
@@ -120,16 +120,16 @@ def close_charges(db: sqlite3.Connection, record_id: int, billed: Billed, cause:
     """
     db.execute(
         """
-        UPDATE sends
+        UPDATE charges
         SET outcome = :outcome, cause = :cause, closed_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
-            settlement_id = NULL
+            resolution_id = NULL
         WHERE record_id = :record_id
           AND (outcome = 'open' OR (
-              (outcome = 'unknown' OR settlement_id IS NOT NULL OR (is_free AND cause = 'interrupted'))
-              AND id = (SELECT max(id) FROM sends WHERE record_id = :record_id)
+              (outcome = 'unknown' OR resolution_id IS NOT NULL OR (is_free AND cause = 'interrupted'))
+              AND id = (SELECT max(id) FROM charges WHERE record_id = :record_id)
               AND (:outcome = 'billed' OR (
                   outcome = 'unknown'
-                  AND (ticket = (SELECT ticket FROM generation_records WHERE id = :record_id)
+                  AND (task_id = (SELECT task_id FROM generation_records WHERE id = :record_id)
                        OR (cause = 'interrupted' AND 'unknown' = (
                            SELECT status FROM generation_records WHERE id = :record_id)))))))
         """,
@@ -144,16 +144,16 @@ def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
         """
         UPDATE generation_records
         SET cost_micros = (
-                SELECT coalesce(sum(price_micros), 0) FROM sends
+                SELECT coalesce(sum(price_micros), 0) FROM charges
                 WHERE record_id = :record_id AND outcome = 'billed'),
             cost_unpriced = (
-                SELECT count(*) FROM sends
+                SELECT count(*) FROM charges
                 WHERE record_id = :record_id AND outcome = 'billed' AND NOT is_priced),
             at_stake_micros = (
-                SELECT coalesce(sum(price_micros), 0) FROM sends
+                SELECT coalesce(sum(price_micros), 0) FROM charges
                 WHERE record_id = :record_id AND outcome = 'unknown'),
             at_stake_unpriced = (
-                SELECT count(*) FROM sends
+                SELECT count(*) FROM charges
                 WHERE record_id = :record_id AND outcome = 'unknown' AND NOT is_priced)
         WHERE id = :record_id
         """,
@@ -172,8 +172,8 @@ def check_affordable(
         f"""
         SELECT {RECORD}
         FROM generation_records
-        WHERE batch_id = :id AND status = 'queued' AND (ticket IS NULL OR NOT collecting)
-        ORDER BY ticket IS NULL, id
+        WHERE batch_id = :id AND status = 'queued' AND (task_id IS NULL OR NOT fetch_while_paused)
+        ORDER BY task_id IS NULL, id
         LIMIT 1
         """,
         {"id": batch_id},
@@ -216,6 +216,6 @@ def _note_late_start(db: sqlite3.Connection, record: Record) -> None:
 def committed_spend(db: sqlite3.Connection) -> Decimal:
     """CNY of charged, unknown and open charges: what counts against BUDGET."""
     row = db.execute(
-        "SELECT sum(micros) AS total FROM sends_totals WHERE outcome IN ('open', 'billed', 'unknown')"
+        "SELECT sum(micros) AS total FROM charge_totals WHERE outcome IN ('open', 'billed', 'unknown')"
     ).fetchone()
     return yuan(row["total"])

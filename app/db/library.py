@@ -75,7 +75,7 @@ def note_no_copy(db: sqlite3.Connection, record_ids: Sequence[int]) -> None:
     """Let ``add_earlier_copies`` revisit those of these records not yet queued; inside a transaction."""
     db.execute(
         """
-        UPDATE copies_noted
+        UPDATE output_copy_scan
         SET up_to = missing.first - 1
         FROM (
             SELECT min(value) AS first
@@ -100,12 +100,12 @@ def add_earlier_copies(db: sqlite3.Connection, *, limit: int = 2_000) -> bool:
             INSERT OR IGNORE INTO output_copies (record_id, filename)
             SELECT id, filename
             FROM generation_records
-            WHERE id > (SELECT up_to FROM copies_noted) AND id <= :last AND status = 'success'
+            WHERE id > (SELECT up_to FROM output_copy_scan) AND id <= :last AND status = 'success'
               AND filename <> '' AND deleted_at IS NULL
             """,
             {"last": last},
         )
-        db.execute("UPDATE copies_noted SET up_to = :last WHERE up_to < :last", {"last": last})
+        db.execute("UPDATE output_copy_scan SET up_to = :last WHERE up_to < :last", {"last": last})
     return True
 
 
@@ -116,7 +116,7 @@ def _last_to_look_at(db: sqlite3.Connection, limit: int) -> int | None:
         FROM (
             SELECT id
             FROM generation_records
-            WHERE id > (SELECT up_to FROM copies_noted)
+            WHERE id > (SELECT up_to FROM output_copy_scan)
             ORDER BY id
             LIMIT :limit
         )

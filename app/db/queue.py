@@ -28,10 +28,10 @@ _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 # Submitted, possibly charged, outcome unknown: never claimed again automatically.
 AMBIGUOUS = """
-    ticket IS NULL AND EXISTS (
+    task_id IS NULL AND EXISTS (
         SELECT 1
-        FROM sends
-        WHERE sends.record_id = generation_records.id AND sends.outcome = 'open' AND NOT sends.is_free)
+        FROM charges
+        WHERE charges.record_id = generation_records.id AND charges.outcome = 'open' AND NOT charges.is_free)
 """
 
 # The second condition lets SQLite use the partial index of open records.
@@ -41,9 +41,9 @@ READY = f"(not_before <= :now OR not_before > :now + {LONGEST_PAUSE})"
 
 # Expired leases that must not be claimed again: submitted with unknown outcome, or crashed MAX_CRASHES times;
 # or not submitted (or free) and the batch is no longer active.
-UNRECLAIMABLE = f"lapses >= {MAX_CRASHES} OR {AMBIGUOUS}"
+UNRECLAIMABLE = f"crash_count >= {MAX_CRASHES} OR {AMBIGUOUS}"
 ORPHANED = """
-    ticket IS NULL AND EXISTS (
+    task_id IS NULL AND EXISTS (
         SELECT 1 FROM batches WHERE batches.id = generation_records.batch_id AND batches.state <> 'active')
 """
 
@@ -63,11 +63,11 @@ _CLAIMABLE = f"""
             FROM generation_records
             JOIN batches ON batches.id = generation_records.batch_id
             WHERE generation_records.status = 'queued'
-              AND generation_records.ticket IS NOT NULL
+              AND generation_records.task_id IS NOT NULL
               AND generation_records.model = :model
               AND {READY}
               AND (batches.state = 'cancelled'
-                   OR (batches.state = 'paused' AND generation_records.collecting))
+                   OR (batches.state = 'paused' AND generation_records.fetch_while_paused))
             LIMIT 1
         ),
         (
@@ -103,7 +103,8 @@ def claim_record(
             f"""
             UPDATE generation_records
             SET status = 'running', attempts = attempts + 1, started_at = {_NOW},
-                lapses = lapses + (status = 'running'), lease_owner = :owner, lease_until = :lease_until
+                crash_count = crash_count + (status = 'running'),
+                lease_owner = :owner, lease_until = :lease_until
             WHERE id = {_CLAIMABLE}
             RETURNING {RECORD}
             """,
@@ -176,7 +177,7 @@ def _list_stalled(db: sqlite3.Connection, condition: str, now: float) -> list[Re
 
 
 def _outcome_of_stalled(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelError]:
-    sql = "SELECT 1 FROM sends WHERE record_id = :id AND outcome = 'open' AND NOT is_free"
+    sql = "SELECT 1 FROM charges WHERE record_id = :id AND outcome = 'open' AND NOT is_free"
     sent = db.execute(sql, {"id": record.id}).fetchone() is not None
     if sent and record.task_id is None:
         text = "发出后程序中断，结果未知，可能已计费"
@@ -204,7 +205,8 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
         left = db.execute(
             f"""
             UPDATE generation_records
-            SET status = 'queued', lease_until = NULL, lease_owner = NULL, collecting = ticket IS NOT NULL
+            SET status = 'queued', lease_until = NULL, lease_owner = NULL,
+                fetch_while_paused = task_id IS NOT NULL
             WHERE {STALLED} AND model <> :model AND NOT ({AMBIGUOUS}) AND NOT ({ORPHANED})
             RETURNING id
             """,
@@ -269,7 +271,7 @@ def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
             f"""
             UPDATE generation_records
             SET status = 'cancelled', finished_at = {_NOW}
-            WHERE id = :id AND status = 'queued' AND ticket IS NULL
+            WHERE id = :id AND status = 'queued' AND task_id IS NULL
               AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
             """,
             {"id": record.id, "batch_id": record.batch_id},
@@ -348,15 +350,15 @@ def _requeue(
         """
         UPDATE generation_records
         SET status = 'queued', lease_until = NULL, lease_owner = NULL,
-            ticket = CASE WHEN :keeps_ticket THEN ticket END,
-            collecting = :keeps_ticket AND ticket IS NOT NULL,
+            task_id = CASE WHEN :keeps_task_id THEN task_id END,
+            fetch_while_paused = :keeps_task_id AND task_id IS NOT NULL,
             not_before = :not_before, error = :error, cause = :cause,
-            retries = retries + :retried, throttled = throttled + :throttled
+            retries = retries + :retried, throttle_count = throttle_count + :throttled
         WHERE id = :id
         """,
         {
             "id": record.id,
-            "keeps_ticket": error is None or error.task_valid,
+            "keeps_task_id": error is None or error.task_valid,
             "not_before": not_before,
             "error": str(error) if error else "",
             "cause": error.cause if error else "",
@@ -379,7 +381,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
         UPDATE generation_records
         SET status = :status, error = :error, cause = :cause, finished_at = {_NOW},
             lease_until = NULL, lease_owner = NULL,
-            ticket = CASE WHEN :keeps_ticket THEN ticket END
+            task_id = CASE WHEN :keeps_task_id THEN task_id END
         WHERE id = :id
         """,
         {
@@ -387,7 +389,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
             "status": status,
             "error": str(error),
             "cause": error.cause,
-            "keeps_ticket": error.task_valid,
+            "keeps_task_id": error.task_valid,
         },
     )
     touch(db, [record.id])

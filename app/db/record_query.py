@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from app.db.connection import read_transaction
-from app.db.migrations.m0002_search import FACETS, UNSUCCESSFUL, VISIBLE
 from app.db.ngrams import Term, read_term
-from app.db.search_index import has_backlog
+from app.db.search_index import VISIBLE, has_backlog
 from app.domain import Status
 
 NEWEST, OLDEST = "newest", "oldest"
 _OPEN = (Status.QUEUED, Status.RUNNING)
 _ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+FACETS = ("status", "aspect_ratio", "resolution", "model", "favourite")
+_UNSUCCESSFUL = "deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled')"
 REVERSE_FROM = 1_000
 _FEW_ENOUGH_TO_SORT = 20_000
 _IDS_AT_ONCE = 10_000
@@ -201,10 +202,12 @@ def _choose_index(
     if wanted.favourite:
         return "records_favourite", (VISIBLE, "favourite = 1")
     if Status.SUCCESS not in ended:
-        return "records_unsuccessful", (UNSUCCESSFUL,)
+        return "records_unsuccessful", (_UNSUCCESSFUL,)
     if _has_dates(wanted) and (for_count or _is_short_time(db, wanted)):
         return "records_created", (VISIBLE,)
-    return ("records_facets" if _filters(wanted) or len(ended) < len(_ENDED) else "records_shown"), (VISIBLE,)
+    return ("records_facets" if _filters(wanted) or len(ended) < len(_ENDED) else "records_visible"), (
+        VISIBLE,
+    )
 
 
 def _is_short_time(db: sqlite3.Connection, wanted: RecordFilter) -> bool:

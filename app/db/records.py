@@ -16,9 +16,9 @@ from app.errors import NotFound
 _CHANGED_AT_ONCE = 1_000  # records per transaction, so that other writers do not wait long
 _READ_AT_ONCE = 200
 
-# Value of ``deletion``: emptying the trash deletes, or has deleted, the record's file.
+# Value of ``deletion_id``: emptying the trash deletes, or has deleted, the record's file.
 EMPTIED = -1
-NOT_EMPTIED = f"deletion IS NOT {EMPTIED}"
+NOT_EMPTIED = f"deletion_id IS NOT {EMPTIED}"
 
 Selection = Sequence[int] | RecordFilter
 
@@ -128,7 +128,7 @@ def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, in
     deleted = _change(
         db,
         _selected_ids(db, chosen),
-        f"deleted_at = CURRENT_TIMESTAMP, deletion = {deletion}",
+        f"deleted_at = CURRENT_TIMESTAMP, deletion_id = {deletion}",
         "deleted_at IS NULL AND status NOT IN ('queued', 'running')",
     )
     return deleted, deletion
@@ -139,7 +139,7 @@ def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
     return _change(
         db,
         _selected_ids(db, chosen),
-        "deleted_at = NULL, deletion = NULL",
+        "deleted_at = NULL, deletion_id = NULL",
         f"deleted_at IS NOT NULL AND {NOT_EMPTIED}",
         then=note_no_copy,
     )
@@ -151,7 +151,7 @@ def undo_delete(db: sqlite3.Connection, undo: int) -> int:
         """
         SELECT id
         FROM generation_records
-        WHERE deleted_at IS NOT NULL AND deletion = :undo
+        WHERE deleted_at IS NOT NULL AND deletion_id = :undo
         """,
         {"undo": undo},
     ).fetchall()

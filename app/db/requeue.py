@@ -108,9 +108,9 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> i
         db.execute(
             """
             UPDATE generation_records
-            SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttled = 0,
-                model = :model, seed = :seed, steps = :steps, collecting = ticket IS NOT NULL,
-                lapses = 0, started_at = NULL, finished_at = NULL
+            SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttle_count = 0,
+                model = :model, seed = :seed, steps = :steps, fetch_while_paused = task_id IS NOT NULL,
+                crash_count = 0, started_at = NULL, finished_at = NULL
             WHERE id = :id
             """,
             {

@@ -14,9 +14,9 @@ RECORD = """
     id, created_at, prompt, negative_prompt, aspect_ratio, resolution, width, height, num_images, seed, steps,
     sample_images, image_path, filename, batch_id, status, model, error, cause, cost_micros, at_stake_micros,
     favourite, started_at, finished_at, deleted_at, row_number, picture_number,
-    file_stem AS reserved_stem, requested_filename,
-    ticket AS task_id, attempts, retries, throttled AS throttle_count, not_before, version, file_size, sha256,
-    lapses AS crash_count, cost_unpriced, at_stake_unpriced
+    reserved_stem, requested_filename,
+    task_id, attempts, retries, throttle_count, not_before, version, file_size, sha256,
+    crash_count, cost_unpriced, at_stake_unpriced
 """
 NUMBERS = ("width", "height", "num_images", "seed", "steps")
 _STATUSES = frozenset(Status)
@@ -68,6 +68,11 @@ def text_of(raw: bytes) -> str:
 def number_of(raw: bytes) -> int | None:
     """Decode an integer that numpy stored as 4 or 8 little-endian bytes; None for other lengths."""
     return int.from_bytes(raw, "little", signed=True) if len(raw) in (4, 8) else None
+
+
+def quoted(name: str) -> str:
+    """Quote a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def to_log_line(row: sqlite3.Row) -> LogLine:

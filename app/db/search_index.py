@@ -8,12 +8,26 @@ import sqlite3
 from collections.abc import Iterator
 
 from app.db.connection import transaction
-from app.db.migrations.m0002_search import VISIBLE
-from app.db.ngrams import grams
+from app.db.ngrams import NORMALISER, grams
 
+# The records of the index, of the pages without a status filter, and of several partial indexes.
+VISIBLE = "deleted_at IS NULL AND status NOT IN ('queued', 'running')"
 _LETTERS_A_STEP = 20_000  # holds the write lock for about 50 ms
 _PAGES_A_STEP = 250
 _WORTH_MERGING = 5_000
+
+
+def rebuild_index(db: sqlite3.Connection) -> None:
+    """Clear the index of prompts and add every visible record to the backlog; inside a transaction."""
+    db.execute("INSERT INTO prompt_search (prompt_search) VALUES ('delete-all')")
+    db.execute("DELETE FROM search_backlog")
+    db.execute(f"INSERT INTO search_backlog (id) SELECT id FROM generation_records WHERE {VISIBLE}")
+    db.execute("UPDATE search_state SET normaliser = :normaliser", {"normaliser": NORMALISER})
+
+
+def has_other_normaliser(db: sqlite3.Connection) -> bool:
+    """Whether the index was made with another normalisation and has to be rebuilt."""
+    return str(db.execute("SELECT normaliser FROM search_state").fetchone()["normaliser"]) != NORMALISER
 
 
 def index_prompts(db: sqlite3.Connection, *, limit: int = 500) -> int:

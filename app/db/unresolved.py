@@ -18,7 +18,7 @@ from app.domain import ModelSpec, Status
 from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
 from app.errors import Conflict
 
-_UNRESOLVED = "id IN (SELECT record_id FROM sends WHERE outcome = 'unknown')"
+_UNRESOLVED = "id IN (SELECT record_id FROM charges WHERE outcome = 'unknown')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +47,9 @@ def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCha
         """
         SELECT doubts.*, batches.name AS batch_name, batches.state AS batch_state
         FROM (
-            SELECT record_id, batch_id, max(sent_at) AS sent_at, count(*) AS sends,
+            SELECT record_id, batch_id, max(opened_at) AS opened_at, count(*) AS charges,
                 sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced
-            FROM sends
+            FROM charges
             WHERE outcome = 'unknown'
             GROUP BY record_id
             ORDER BY max(id) DESC
@@ -68,8 +68,8 @@ def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCha
             record=records.get(row["record_id"]),
             batch_name=row["batch_name"] or "",
             batch_paused=row["batch_state"] == "paused",
-            sent_at=row["sent_at"],
-            sends=row["sends"],
+            opened_at=row["opened_at"],
+            charges=row["charges"],
             at_stake=priced(row["micros"], row["unpriced"]),
         )
         for row in rows
@@ -81,13 +81,13 @@ def count_unresolved(db: sqlite3.Connection, *, model: str) -> UnresolvedCounts:
     row = db.execute(
         f"""
         SELECT
-            (SELECT count(DISTINCT record_id) FROM sends WHERE outcome = 'unknown') AS records,
-            (SELECT micros FROM sends_totals WHERE outcome = 'unknown') AS micros,
-            (SELECT unpriced FROM sends_totals WHERE outcome = 'unknown') AS unpriced,
-            count(*) FILTER (WHERE ticket IS NOT NULL AND model = :model) AS collectable,
-            count(*) FILTER (WHERE ticket IS NULL) AS orderable,
-            sum(at_stake_micros) FILTER (WHERE ticket IS NULL) AS orderable_micros,
-            sum(at_stake_unpriced) FILTER (WHERE ticket IS NULL) AS orderable_unpriced
+            (SELECT count(DISTINCT record_id) FROM charges WHERE outcome = 'unknown') AS records,
+            (SELECT micros FROM charge_totals WHERE outcome = 'unknown') AS micros,
+            (SELECT unpriced FROM charge_totals WHERE outcome = 'unknown') AS unpriced,
+            count(*) FILTER (WHERE task_id IS NOT NULL AND model = :model) AS collectable,
+            count(*) FILTER (WHERE task_id IS NULL) AS orderable,
+            sum(at_stake_micros) FILTER (WHERE task_id IS NULL) AS orderable_micros,
+            sum(at_stake_unpriced) FILTER (WHERE task_id IS NULL) AS orderable_unpriced
         FROM generation_records
         WHERE {_UNRESOLVED} AND status = 'unknown' AND batch_id IS NOT NULL
         """,
@@ -108,7 +108,7 @@ def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, spec: ModelSpe
     Paused and cancelled batches stay so. Raises Conflict when a listed record cannot be fetched.
     """
     with transaction(db):
-        rows = _select_unknown(db, ids, "ticket IS NOT NULL AND model = :model", spec)
+        rows = _select_unknown(db, ids, "task_id IS NOT NULL AND model = :model", spec)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("有的图片没有编号可以取回，或不是现在的模型下的单，请刷新后再选")
 
@@ -133,7 +133,7 @@ def resubmit(
     with transaction(db):
         if first := find_answer(db, key):
             return RequeueResult(**first)
-        rows = _select_unknown(db, ids, "1" if ids is not None else "ticket IS NULL", spec)
+        rows = _select_unknown(db, ids, "1" if ids is not None else "task_id IS NULL", spec)
         if ids is not None and len(rows) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
         if ids is None:
@@ -142,7 +142,7 @@ def resubmit(
 
         def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
             db.execute(
-                "UPDATE generation_records SET ticket = NULL WHERE id IN (SELECT value FROM json_each(?))",
+                "UPDATE generation_records SET task_id = NULL WHERE id IN (SELECT value FROM json_each(?))",
                 [json.dumps(batch_ids)],
             )
             requeue(db, batch_ids, spec=spec)
@@ -169,14 +169,14 @@ def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed
             "outcome = 'unknown' AND (:ids IS NULL OR record_id IN (SELECT value FROM json_each(:ids)))"
         )
         sums = "sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced"
-        sql = f"SELECT record_id, {sums} FROM sends WHERE {condition} GROUP BY record_id"
+        sql = f"SELECT record_id, {sums} FROM charges WHERE {condition} GROUP BY record_id"
         rows = db.execute(sql, only).fetchall()
         if ids is not None and not rows:
             raise Conflict("这些图片没有待定的账，请刷新后再看")
-        sql = "INSERT INTO settlements (billed) VALUES (?) RETURNING id"
+        sql = "INSERT INTO resolutions (billed) VALUES (?) RETURNING id"
         undo = int(db.execute(sql, [billed]).fetchall()[0]["id"])
         db.execute(
-            f"UPDATE sends SET outcome = :outcome, settlement_id = :undo WHERE {condition}",
+            f"UPDATE charges SET outcome = :outcome, resolution_id = :undo WHERE {condition}",
             only | {"outcome": "billed" if billed else "not_billed", "undo": undo},
         )
         _cancel_resolved(db, [row["record_id"] for row in rows], undo, billed)
@@ -187,25 +187,25 @@ def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed
 def undo_resolution(db: sqlite3.Connection, undo: int) -> int:
     """Make the charges of one resolution unresolved again -> how many records; requeued ones continue."""
     with transaction(db):
-        sql = "SELECT DISTINCT record_id FROM sends WHERE settlement_id = :undo"
+        sql = "SELECT DISTINCT record_id FROM charges WHERE resolution_id = :undo"
         ids = [row["record_id"] for row in db.execute(sql, {"undo": undo}).fetchall()]
         db.execute(
-            "UPDATE sends SET outcome = 'unknown', settlement_id = NULL WHERE settlement_id = :undo",
+            "UPDATE charges SET outcome = 'unknown', resolution_id = NULL WHERE resolution_id = :undo",
             {"undo": undo},
         )
         db.execute(
             """
             UPDATE generation_records
             SET status = 'unknown', error = earlier.error, cause = earlier.cause
-            FROM settled_records AS earlier
-            WHERE earlier.settlement_id = :undo AND earlier.record_id = generation_records.id
+            FROM resolved_records AS earlier
+            WHERE earlier.resolution_id = :undo AND earlier.record_id = generation_records.id
               AND generation_records.status = 'cancelled' AND generation_records.cause = 'dropped'
             """,
             {"undo": undo},
         )
         _recompute_and_log(db, ids, "撤销放弃 {number} 张，结果又是未知")
-        db.execute("DELETE FROM settled_records WHERE settlement_id = :undo", {"undo": undo})
-        db.execute("DELETE FROM settlements WHERE id = :undo", {"undo": undo})
+        db.execute("DELETE FROM resolved_records WHERE resolution_id = :undo", {"undo": undo})
+        db.execute("DELETE FROM resolutions WHERE id = :undo", {"undo": undo})
     return len(ids)
 
 
@@ -222,7 +222,7 @@ def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, bill
     mine = "status = :unknown AND id IN (SELECT value FROM json_each(:ids))"
     db.execute(
         f"""
-        INSERT INTO settled_records (settlement_id, record_id, error, cause)
+        INSERT INTO resolved_records (resolution_id, record_id, error, cause)
         SELECT :undo, id, error, cause
         FROM generation_records
         WHERE {mine}

@@ -11,21 +11,21 @@ _LINES_AT_ONCE = 2_000
 _SUMS = "count(*) AS number, sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced"
 _BY_HOUR = """
     SELECT model, outcome, sum(number) AS number, sum(micros) AS micros, sum(unpriced) AS unpriced
-    FROM sends_by_hour
+    FROM charges_by_hour
     WHERE hour >= substr(:low, 1, 13) AND hour < substr(:high, 1, 13)
     GROUP BY model, outcome
 """
 _BY_LINE = f"""
     SELECT model, outcome, {_SUMS}
-    FROM sends
-    WHERE sent_at >= :low AND sent_at < :high
+    FROM charges
+    WHERE opened_at >= :low AND opened_at < :high
     GROUP BY model, outcome
 """
 
 
 def total_spend(db: sqlite3.Connection) -> SpendTotals:
     """Totals of all charges."""
-    return _total(db.execute("SELECT outcome, number, micros, unpriced FROM sends_totals").fetchall())
+    return _total(db.execute("SELECT outcome, number, micros, unpriced FROM charge_totals").fetchall())
 
 
 def spend_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[str, SpendTotals]]:
@@ -55,7 +55,7 @@ def spend_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -
         """,
         {"low": low, "high": high, "limit": limit},
     ).fetchall()
-    sql = f"SELECT outcome, {_SUMS} FROM sends WHERE batch_id = :id GROUP BY outcome"
+    sql = f"SELECT outcome, {_SUMS} FROM charges WHERE batch_id = :id GROUP BY outcome"
     return [
         BatchSpend(
             id=batch["id"],
@@ -86,21 +86,24 @@ def count_failures(db: sqlite3.Connection, low: str, high: str) -> dict[str, int
 def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge]:
     """The lines of the ledger from ``low`` to before ``high``, by id."""
     fields: dict[str, object] = {"low": low, "high": high, "limit": _LINES_AT_ONCE}
-    sql = "SELECT min(id) AS first, max(id) AS last FROM sends WHERE sent_at >= :low AND sent_at < :high"
+    sql = (
+        "SELECT min(id) AS first, max(id) AS last FROM charges WHERE opened_at >= :low AND opened_at < :high"
+    )
     ends = db.execute(sql, fields).fetchone()
     if ends["first"] is None:
         return
     fields |= {"after": ends["first"] - 1, "last": ends["last"]}
     while rows := db.execute(
         """
-        SELECT sends.*, settlements.at AS settled_at, batches.name AS batch_name, records.prompt,
+        SELECT charges.*, resolutions.at AS resolved_at, batches.name AS batch_name, records.prompt,
             records.row_number
-        FROM sends
-        LEFT JOIN generation_records AS records ON records.id = sends.record_id
-        LEFT JOIN batches ON batches.id = sends.batch_id
-        LEFT JOIN settlements ON settlements.id = sends.settlement_id
-        WHERE sends.id > :after AND sends.id <= :last AND +sends.sent_at >= :low AND +sends.sent_at < :high
-        ORDER BY sends.id
+        FROM charges
+        LEFT JOIN generation_records AS records ON records.id = charges.record_id
+        LEFT JOIN batches ON batches.id = charges.batch_id
+        LEFT JOIN resolutions ON resolutions.id = charges.resolution_id
+        WHERE charges.id > :after AND charges.id <= :last
+          AND +charges.opened_at >= :low AND +charges.opened_at < :high
+        ORDER BY charges.id
         LIMIT :limit
         """,
         fields,
@@ -121,10 +124,10 @@ def _to_charge(row: sqlite3.Row) -> Charge:
         price=priced(row["price_micros"], not row["is_priced"]),
         outcome=row["outcome"],
         cause=row["cause"],
-        task_id=row["ticket"] or "",
-        sent_at=row["sent_at"],
+        task_id=row["task_id"] or "",
+        opened_at=row["opened_at"],
         closed_at=row["closed_at"],
-        settled_at=row["settled_at"],
+        resolved_at=row["resolved_at"],
     )
 
 

@@ -23,7 +23,7 @@ def known_amount(amount: Decimal, unpriced: int) -> Decimal | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """One line of the ledger. Its record may be deleted; ``settled_at`` is set when it was resolved by hand.
+    """One line of the ledger. Its record may be deleted; ``resolved_at`` is set when it was resolved by hand.
 
     ``price`` is CNY; None if unknown. ``task_id`` is the provider's task id.
     """
@@ -39,9 +39,9 @@ class Charge:
     outcome: str
     cause: str
     task_id: str
-    sent_at: str
+    opened_at: str
     closed_at: str | None
-    settled_at: str | None
+    resolved_at: str | None
 
     @property
     def billed(self) -> Decimal | None:
@@ -70,14 +70,14 @@ class SpendTotals:
     unpaid_charges: int = 0
 
     @classmethod
-    def of(cls, send: Charge) -> "SpendTotals":
+    def of(cls, charge: Charge) -> "SpendTotals":
         """The totals of a single charge."""
-        price, unpriced = send.price or Decimal(0), int(send.price is None)
-        if send.outcome == "billed":
+        price, unpriced = charge.price or Decimal(0), int(charge.price is None)
+        if charge.outcome == "billed":
             return cls(billed=price, pictures=1, unpriced_pictures=unpriced)
-        if send.outcome == "unknown":
+        if charge.outcome == "unknown":
             return cls(unknown=price, unknown_charges=1, unpriced_unknown=unpriced)
-        if send.outcome == "open":
+        if charge.outcome == "open":
             return cls(open=price, open_charges=1, unpriced_open=unpriced)
         return cls(unpaid_charges=1)
 
@@ -86,7 +86,7 @@ class SpendTotals:
         return SpendTotals(**sums)
 
     @property
-    def sends(self) -> int:
+    def charges(self) -> int:
         """Number of charges."""
         return self.pictures + self.unknown_charges + self.open_charges + self.unpaid_charges
 
@@ -110,15 +110,15 @@ class BatchSpend:
 class UnresolvedCharge:
     """A record with charges of unknown outcome; ``record`` is None when it was deleted permanently.
 
-    ``batch_paused``: no record of its batch is being started. ``sends`` is the number of charges.
+    ``batch_paused``: no record of its batch is being started. ``charges`` is the number of charges.
     """
 
     record_id: int
     record: Record | None
     batch_name: str
     batch_paused: bool
-    sent_at: str
-    sends: int
+    opened_at: str
+    charges: int
     at_stake: Decimal | None
 
     @property

@@ -28,7 +28,7 @@ _LONG_NUMBER = re.compile(r"[0-9]{12,200}")
 
 CellWriter = Callable[[Charge, Translate], Any]
 _COLUMNS: list[tuple[Column, CellWriter]] = [
-    (Column("发出时间（本机）", 20, "time"), lambda charge, _: local_time(charge.sent_at)),
+    (Column("发出时间（本机）", 20, "time"), lambda charge, _: local_time(charge.opened_at)),
     (Column("记录编号", 10, "number"), lambda charge, _: charge.record_id),
     (Column("批次", 22), lambda charge, _: charge.batch_name or charge.batch_id),
     (Column("行", 7, "number"), lambda charge, _: charge.row_number),
@@ -42,7 +42,7 @@ _COLUMNS: list[tuple[Column, CellWriter]] = [
     (Column("可能已计费（元）", 17, "money"), lambda charge, _: charge.at_stake or None),
     (
         Column("结束时间（本机）", 20, "time"),
-        lambda charge, _: local_time(charge.settled_at or charge.closed_at),
+        lambda charge, _: local_time(charge.resolved_at or charge.closed_at),
     ),
 ]
 
@@ -95,7 +95,7 @@ def ledger_lines(sends: Iterable[Charge], *, translate: Translate = str) -> Iter
     for charge in sums.watch(sends):
         yield _line([write(charge, translate) for _, write in _COLUMNS])
     total = sums.total
-    words = (translate("合计"), None, translate(f"{total.sends} 笔"))
+    words = (translate("合计"), None, translate(f"{total.charges} 笔"))
     yield _line([*words, *[None] * 7, _billed(total), _unresolved(total), None])
 
 
@@ -118,7 +118,7 @@ def _unresolved(spent: SpendTotals) -> Decimal | None:
 
 
 def _outcome(charge: Charge, translate: Translate) -> str:
-    return translate(_SETTLED.get(charge.outcome, "") if charge.settled_at else OUTCOMES[charge.outcome])
+    return translate(_SETTLED.get(charge.outcome, "") if charge.resolved_at else OUTCOMES[charge.outcome])
 
 
 def _short(prompt: str) -> str:

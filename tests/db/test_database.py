@@ -54,11 +54,13 @@ def ordered(db: database.Connection, task_id: str = "t-1") -> Record:
 
 
 def stems(db: database.Connection) -> list[str]:
-    return [row["file_stem"] for row in db.execute("SELECT file_stem FROM generation_records ORDER BY id")]
+    return [
+        row["reserved_stem"] for row in db.execute("SELECT reserved_stem FROM generation_records ORDER BY id")
+    ]
 
 
 def outcomes(db: database.Connection) -> list[str]:
-    return [row["outcome"] for row in db.execute("SELECT outcome FROM sends ORDER BY id")]
+    return [row["outcome"] for row in db.execute("SELECT outcome FROM charges ORDER BY id")]
 
 
 def test_a_row_with_three_images_becomes_three_records(db: database.Connection, spec: ModelSpec) -> None:
@@ -214,7 +216,7 @@ def test_a_task_id_that_arrives_after_the_lease_expired_is_stored_with_its_charg
     database.reap_stalled(db, now=NOW + 60)
     database.save_task_id(db, sleeper, "147")
     assert database.get_record(db, sleeper.id).task_id == "147"
-    assert db.execute("SELECT ticket FROM sends").fetchone()["ticket"] == "147"
+    assert db.execute("SELECT task_id FROM charges").fetchone()["task_id"] == "147"
 
 
 def test_a_worker_without_the_lease_does_not_overwrite_the_task_id(
@@ -230,7 +232,10 @@ def test_a_worker_without_the_lease_does_not_overwrite_the_task_id(
     database.save_task_id(db, other, "other")
     database.save_task_id(db, sleeper, "sleeper")
     assert database.get_record(db, ids[0]).task_id == "other"
-    assert [row["ticket"] for row in db.execute("SELECT ticket FROM sends ORDER BY id")] == [None, "other"]
+    assert [row["task_id"] for row in db.execute("SELECT task_id FROM charges ORDER BY id")] == [
+        None,
+        "other",
+    ]
 
 
 def test_a_worker_without_the_lease_cannot_finish_the_record(

@@ -9,7 +9,6 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.migrations import RECORD_COLUMNS, legacy_import
 from app.domain import ImageRequest, ModelSpec, Record, Status
 from app.errors import StorageError
 from tests.noise_images import noise_image
@@ -85,7 +84,7 @@ def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: 
         database.add_batch(
             db, [ImageRequest(prompt="新")], spec=spec, stems=["旧"], is_taken=lambda stem: False
         )
-        assert db.execute("SELECT file_stem FROM generation_records WHERE id = 4").fetchone()[0] == "旧-2"
+        assert db.execute("SELECT reserved_stem FROM generation_records WHERE id = 4").fetchone()[0] == "旧-2"
     copies = list(settings.database_path.parent.glob("generation_records.db.backup-*"))
     assert len(copies) == 1
     with closing(sqlite3.connect(copies[0])) as copy:
@@ -208,14 +207,14 @@ def test_foreign_tables_with_our_names_are_kept_under_another_name(settings: Set
     with written(settings) as old:
         old.execute("ALTER TABLE generation_records ADD COLUMN Version TEXT DEFAULT 'v2'")
         old.execute("ALTER TABLE generation_records ADD COLUMN deleted_at TEXT DEFAULT '2024-01-01'")
-        old.execute("ALTER TABLE generation_records ADD COLUMN collecting TEXT DEFAULT 'yes'")
+        old.execute("ALTER TABLE generation_records ADD COLUMN task_id TEXT DEFAULT 'yes'")
         old.execute("CREATE TABLE batches (id TEXT, title TEXT)")
         old.execute("INSERT INTO batches VALUES ('b1', '春季')")
         old.execute("PRAGMA user_version = 99")
         keep(old)
     with opened(settings) as db:
         row = db.execute("SELECT * FROM generation_records").fetchone()
-        assert (row["earlier_Version"], row["earlier_deleted_at"], row["earlier_collecting"]) == (
+        assert (row["earlier_Version"], row["earlier_deleted_at"], row["earlier_task_id"]) == (
             "v2",
             "2024-01-01",
             "yes",
@@ -281,7 +280,7 @@ def test_an_incomplete_backup_is_discarded_and_nothing_is_migrated(
     with written(settings) as old:
         keep(old)
     before = settings.database_path.read_bytes()
-    monkeypatch.setattr("app.db.connection.Path.replace", _full)
+    monkeypatch.setattr("app.db.migrations.Path.replace", _full)
     with pytest.raises(StorageError, match="打不开"):
         database.open_database(settings.database_path)
     assert not list(settings.database_path.parent.glob("*backup*"))
@@ -293,11 +292,3 @@ def test_an_incomplete_backup_is_discarded_and_nothing_is_migrated(
 
 def _full(*_: object) -> None:
     raise OSError(28, "No space left on device")
-
-
-def test_the_reserved_names_are_those_of_the_schema(db: database.Connection) -> None:
-    tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    ours = {name for name in tables if not name.startswith(("sqlite_", "prompt_search_"))}
-    assert ours == {*legacy_import.OUR_TABLES, "generation_records"}
-    columns = {row["name"] for row in db.execute("SELECT name FROM pragma_table_info('generation_records')")}
-    assert columns == {*RECORD_COLUMNS, *legacy_import.LATER_COLUMNS}

@@ -5,7 +5,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from flask.testing import FlaskClient
 import database
 import generator
 from app.config import Settings
-from app.db.migrations import MIGRATIONS
-from app.db.migrations.m0009_request_keys import add_request_keys
 from app.db.request_keys import KEPT_SECONDS
 from app.domain import ImageRequest, ModelSpec
 from app.errors import KeyReused
@@ -303,22 +300,3 @@ def test_a_key_belongs_to_one_api_call(client: FlaskClient) -> None:
     order(client, request_id="k")
     answer = client.post("/api/batch-generate", json={"prompt": "雪山", "request_id": "k"})
     assert answer.status_code == 422
-
-
-def test_a_file_from_before_request_keys_is_upgraded_and_keeps_its_batches(
-    settings: Settings, spec: ModelSpec
-) -> None:
-    number = MIGRATIONS.index(add_request_keys)
-    with closing(database.connect(settings.database_path, create=True)) as db:
-        for migration in MIGRATIONS[:number]:
-            migration(db)
-        db.execute(f"PRAGMA user_version = {number}")
-        db.execute(
-            "INSERT INTO batches (id, name, source, total, estimated_micros, version) "
-            "VALUES ('b', '', 'batch', 0, 0, 1)"
-        )
-    database.open_database(settings.database_path)
-    with closing(database.connect(settings.database_path)) as db:
-        assert database.get_batch(db, "b").id == "b"
-        key = database.RequestKey(key="k", digest="d", at=NOW)
-        assert asked(spec)(db, key) == asked(spec)(db, key)

@@ -13,7 +13,7 @@ from hypothesis import strategies as texts
 
 import database
 from app.config import Settings
-from app.db.migrations import m0002_search
+from app.db import search_index
 from app.db.ngrams import grams
 from database import RecordFilter
 from tests.unusual_text import PROMPTS, TERMS
@@ -191,7 +191,7 @@ def test_an_index_with_another_normaliser_is_rebuilt(
 ) -> None:
     keep(db, ["猫"] * 3)
     index_all(db)
-    monkeypatch.setattr(m0002_search, "NORMALISER", "another")
+    monkeypatch.setattr(search_index, "NORMALISER", "another")
     database.open_database(settings.database_path)
     assert database.index_progress(db) == (0, 3)
     assert found(db, "猫") == [3, 2, 1]

@@ -30,7 +30,7 @@ def remove(path: Path) -> None:
 def drop_tables(path: Path) -> None:
     """A database in which every query fails."""
     with closing(sqlite3.connect(path)) as db, db:
-        for table in ("change_counter", "generation_records", "batches", "sends"):
+        for table in ("change_counter", "generation_records", "batches", "charges"):
             db.execute(f"DROP TABLE {table}")
 
 

@@ -41,7 +41,7 @@ def test_a_resolved_charge_of_a_finished_record_is_reported(db: database.Connect
     database.fail_record(db, order(db, spec), PRICED)
     database.resubmit(db, ids, spec=spec)
     database.finish_record(db, order(db, spec), KEPT)
-    db.execute("UPDATE sends SET outcome = 'unknown' WHERE id = 1")
+    db.execute("UPDATE charges SET outcome = 'unknown' WHERE id = 1")
     since = database.last_version(db)
     undo = database.resolve_charges(db, ids, billed=False).undo
     assert changed(db, batch_id, since) == ids

@@ -21,7 +21,6 @@ from PIL import Image
 import database
 import generator
 from app.config import Settings
-from app.db.migrations.m0003_references import add_library
 from app.domain import LibraryImage, Record, SampleImage, Status
 from app.images import store
 from app.library import bucket
@@ -391,23 +390,6 @@ def test_any_references_written_by_another_program_are_accepted(db: database.Con
     db.execute("INSERT INTO generation_records (prompt, sample_images) VALUES ('x', :text)", {"text": text})
     db.execute("DELETE FROM generation_records")
     assert db.execute("SELECT count(*) FROM reference_uses").fetchone()[0] == 0
-
-
-def test_uses_from_before_usage_tracking_are_counted(db: database.Connection) -> None:
-    for made in (
-        "TRIGGER uses_noted",
-        "TRIGGER uses_forgotten",
-        "TABLE reference_uses",
-        "TABLE output_copies",
-    ):
-        db.execute(f"DROP {made}")
-    for text in ('[{"url": "/samples/files/a.png", "filename": "a"}]', "broken", '["x"]', "[]"):
-        db.execute(
-            "INSERT INTO generation_records (prompt, sample_images) VALUES ('x', :text)", {"text": text}
-        )
-    with database.transaction(db):
-        add_library(db)
-    assert database.count_reference_uses(db, ["/samples/files/a.png"]) == 1
 
 
 def test_a_record_shows_its_reference_after_rename_and_deletion(

@@ -74,7 +74,7 @@ def gather(database: Path, output: Path, orders: Sequence[Ordered]) -> Remains:
         integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
         records = [dict(row) for row in db.execute("SELECT * FROM generation_records ORDER BY id")]
         sends = defaultdict(list)
-        for row in db.execute("SELECT * FROM sends ORDER BY id"):
+        for row in db.execute("SELECT * FROM charges ORDER BY id"):
             sends[row["record_id"]].append(dict(row))
     files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
     return Remains(

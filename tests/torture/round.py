@@ -242,7 +242,9 @@ class Round:
             rows = db.execute(
                 """
                 SELECT *, EXISTS (
-                    SELECT 1 FROM sends WHERE record_id = generation_records.id AND outcome = 'open') AS sent
+                    SELECT 1
+                    FROM charges
+                    WHERE record_id = generation_records.id AND outcome = 'open') AS sent
                 FROM generation_records
                 """
             ).fetchall()
@@ -274,7 +276,7 @@ class Round:
         self.service.behave()
         self.service.latency = 0.02
         self._wait_for_end(storm)
-        task_ids = [r["id"] for r in self.look() if r["status"] in ("failed", "unknown") and r["ticket"]]
+        task_ids = [r["id"] for r in self.look() if r["status"] in ("failed", "unknown") and r["task_id"]]
         if task_ids:
             self.press("retry", {"records": task_ids})
             self._wait_for_end(storm)
@@ -314,7 +316,7 @@ class Round:
         outcome.breaches += judged(self.database, self.place.output, orders)
         if self.kind == "locked at the ledger" and not outcome.fallen and self.plan.servers == 1:
             outcome.breaches += [
-                f"record {r['id']} was taken for left behind" for r in self.look() if r["lapses"]
+                f"record {r['id']} was taken for left behind" for r in self.look() if r["crash_count"]
             ]
         records = {record["id"]: record for record in self.look()}
         outcome.ends = {record_id: record["status"] for record_id, record in records.items()}
@@ -462,7 +464,7 @@ class Storm:
         with contextlib.suppress(sqlite3.OperationalError):
             for record in self.stage.look():
                 if f"-{server.pid}-" in (record["lease_owner"] or ""):
-                    kind = "ticket" if record["ticket"] else "in doubt" if record["sent"] else "not sent"
+                    kind = "ticket" if record["task_id"] else "in doubt" if record["sent"] else "not sent"
                     fallen.in_hand[record["id"]] = kind
                 if self._is_very(server, record):
                     fallen.very = record["id"]
@@ -477,7 +479,7 @@ class Storm:
         told = json.loads(server.grave.read_text("utf-8"))
         return told.get("record") == record["id"] or told.get("words") in (
             record["prompt"],
-            record["file_stem"],
+            record["reserved_stem"],
         )
 
     def _see(self, moment: str, call: Call) -> None:

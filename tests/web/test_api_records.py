@@ -290,7 +290,7 @@ def test_charges_of_a_purged_record_stay_in_the_ledger(shelf: Shelf) -> None:
     old = shelf.put("旧")
     shelf.db.execute(
         """
-        INSERT INTO sends (record_id, model, price_micros, outcome)
+        INSERT INTO charges (record_id, model, price_micros, outcome)
         VALUES (?, 'm', 220000, 'billed')
         """,
         (old,),

@@ -1,15 +1,11 @@
 """The ledger read and settled: what was spent, what is in doubt, and what a person says of it."""
 
-from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 import database
-from app.config import Settings
-from app.db.migrations import MIGRATIONS
-from app.db.migrations.m0005_usage import add_usage
 from app.domain import BatchStatus, ImageRequest, ModelSpec, Record, SavedImage, Status
 from app.errors import Billed, Conflict, ModelError
 
@@ -67,7 +63,7 @@ class Ledger:
         return database.get_record(self.db, record_id)
 
     def outcomes(self) -> list[str]:
-        return [row["outcome"] for row in self.db.execute("SELECT outcome FROM sends ORDER BY id")]
+        return [row["outcome"] for row in self.db.execute("SELECT outcome FROM charges ORDER BY id")]
 
 
 @pytest.fixture
@@ -94,7 +90,9 @@ def test_costs_are_summed_by_period_and_model(ledger: Ledger, clock: str) -> Non
     moments = ("2026-03-01 15:59:59.999", f"2026-03-01 {clock}.000", f"2026-03-02 {clock}.000")
     for moment in moments:
         ledger.keep(ledger.order())
-        ledger.db.execute("UPDATE sends SET sent_at = ? WHERE id = (SELECT max(id) FROM sends)", [moment])
+        ledger.db.execute(
+            "UPDATE charges SET opened_at = ? WHERE id = (SELECT max(id) FROM charges)", [moment]
+        )
     days = [f"2026-{day} {clock}" for day in ("02-28", "03-01", "03-02", "03-03")]
     spans = database.spend_by_span(ledger.db, days)
     assert [span[MODEL].pictures for span in spans] == [1, 1, 1]
@@ -242,7 +240,7 @@ def test_a_written_off_charge_counts_as_the_user_states(ledger: Ledger, billed: 
     assert database.committed_spend(ledger.db) == (PRICE if billed else 0)
     [line] = database.list_charges(ledger.db, *EVER)
     assert line.outcome == outcome
-    assert line.settled_at
+    assert line.resolved_at
     assert "放弃 1 张" in database.list_log(ledger.db, batch_id)[-1].text
 
 
@@ -292,27 +290,13 @@ def test_an_image_that_arrives_late_overrides_a_manual_resolution(ledger: Ledger
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT outcome, count(*), sum(price_micros) FROM sends WHERE batch_id = 'a' GROUP BY outcome",
-        "SELECT count(DISTINCT record_id) FROM sends WHERE outcome = 'unknown'",
+        "SELECT outcome, count(*), sum(price_micros) FROM charges WHERE batch_id = 'a' GROUP BY outcome",
+        "SELECT count(DISTINCT record_id) FROM charges WHERE outcome = 'unknown'",
     ],
 )
 def test_sums_are_read_from_an_index_alone(db: database.Connection, sql: str) -> None:
     plan = " ".join(row["detail"] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}"))
     assert "COVERING INDEX" in plan
-
-
-def test_charges_from_before_the_upgrade_are_included_in_the_sums(settings: Settings) -> None:
-    with closing(database.connect(settings.database_path, create=True)) as db:
-        for migration in MIGRATIONS[: MIGRATIONS.index(add_usage)]:
-            migration(db)
-        db.execute("PRAGMA user_version = 4")
-        sql = "INSERT INTO sends (record_id, model, price_micros, outcome) VALUES (1, ?, 220000, ?)"
-        db.executemany(sql, [(MODEL, "billed"), (MODEL, "billed"), (MODEL, "unknown")])
-    database.open_database(settings.database_path)
-    with closing(database.connect(settings.database_path)) as db:
-        spent = database.total_spend(db)
-        assert (spent.billed, spent.pictures, spent.unknown) == (2 * PRICE, 2, PRICE)
-        assert database.spend_by_span(db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"]) == [{MODEL: spent}]
 
 
 def test_totals_follow_every_change_of_the_ledger(ledger: Ledger) -> None:
@@ -321,7 +305,7 @@ def test_totals_follow_every_change_of_the_ledger(ledger: Ledger) -> None:
     ledger.lose(ledger.order())
     ledger.order()
     database.resolve_charges(ledger.db, None, billed=True)
-    ledger.db.execute("DELETE FROM sends WHERE outcome = 'open'")
+    ledger.db.execute("DELETE FROM charges WHERE outcome = 'open'")
     [by_hour] = database.spend_by_span(ledger.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
     [by_line] = database.spend_by_span(ledger.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
     assert by_hour == by_line == {MODEL: database.total_spend(ledger.db)}

@@ -66,7 +66,7 @@ def test_submitted_records_are_fetched_although_the_budget_is_used_up(
     batch_id = used_up(client, worker)
     with closing(database.connect(worker.settings.database_path)) as db:
         db.execute(
-            "UPDATE generation_records SET ticket = 't-9', collecting = 0 WHERE id = "
+            "UPDATE generation_records SET task_id = 't-9', fetch_while_paused = 0 WHERE id = "
             "(SELECT max(id) FROM generation_records WHERE batch_id = ?)",
             [batch_id],
         )

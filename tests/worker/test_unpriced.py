@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterator
-from contextlib import closing
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +13,6 @@ from openpyxl import load_workbook
 import database
 import generator
 from app.config import Settings, read_settings
-from app.db.migrations import MIGRATIONS
-from app.db.migrations.m0008_unknown_prices import add_unpriced
 from app.domain import BatchStatus, Status
 from app.domain.ledger import SpendTotals
 from app.errors import SettingError
@@ -191,7 +188,7 @@ def test_totals_count_unpriced_charges(studio: Studio, service: FakeOpenAIImages
     told = SpendTotals(pictures=1, unpriced_pictures=1, unknown_charges=1, unpriced_unknown=1)
     assert hours == lines == [{"gpt-image-2": told}]
     assert database.total_spend(studio.db) == told
-    studio.db.execute("DELETE FROM sends")
+    studio.db.execute("DELETE FROM charges")
     assert database.total_spend(studio.db) == SpendTotals()
 
 
@@ -291,20 +288,6 @@ def test_the_ledger_export_leaves_unpriced_lines_and_sums_empty(client: FlaskCli
     assert dict(zip(head, total, strict=True))["已计费（元）"] == ""
     book = load_workbook(io.BytesIO(client.get("/api/usage/export.xlsx?range=today", buffered=True).data))
     assert [row[1:3] for row in book.worksheets[-1].iter_rows(min_row=2, values_only=True)] == [(1, None)] * 2
-
-
-def test_charges_from_before_the_upgrade_keep_their_price(settings: Settings) -> None:
-    with closing(database.connect(settings.database_path, create=True)) as db:
-        for migration in MIGRATIONS[: MIGRATIONS.index(add_unpriced)]:
-            migration(db)
-        db.execute(f"PRAGMA user_version = {MIGRATIONS.index(add_unpriced)}")
-        sql = "INSERT INTO sends (record_id, model, price_micros, outcome) VALUES (1, 'a', 220000, 'billed')"
-        db.execute(sql)
-    database.open_database(settings.database_path)
-    with closing(database.connect(settings.database_path)) as db:
-        assert database.total_spend(db) == SpendTotals(billed=Decimal("0.22"), pictures=1)
-        db.execute("UPDATE sends SET is_priced = 0, price_micros = 0")
-        assert database.total_spend(db) == SpendTotals(pictures=1, unpriced_pictures=1)
 
 
 def test_the_sums_of_a_batch_are_read_from_an_index_alone(db: database.Connection) -> None:

@@ -71,7 +71,7 @@ class Studio:
         self.db.execute("UPDATE generation_records SET not_before = 0")
 
     def outcomes(self) -> list[str]:
-        return [row["outcome"] for row in self.db.execute("SELECT outcome FROM sends ORDER BY id")]
+        return [row["outcome"] for row in self.db.execute("SELECT outcome FROM charges ORDER BY id")]
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.settings.output_dir.glob("*") if path.is_file())
@@ -151,7 +151,7 @@ def test_the_charge_is_open_when_the_submission_arrives(studio: Studio) -> None:
 
     def look(_call: Call) -> bool:
         with closing(database.connect(studio.settings.database_path)) as db:
-            rows = db.execute("SELECT record_id, model, price_micros, outcome FROM sends").fetchall()
+            rows = db.execute("SELECT record_id, model, price_micros, outcome FROM charges").fetchall()
         seen.extend(tuple(row) for row in rows)
         return False
 
@@ -165,7 +165,7 @@ def test_the_task_id_is_stored_before_polling_begins(studio: Studio) -> None:
 
     def look(_call: Call) -> bool:
         with closing(database.connect(studio.settings.database_path)) as db:
-            seen.extend(row["ticket"] for row in db.execute("SELECT ticket FROM generation_records"))
+            seen.extend(row["task_id"] for row in db.execute("SELECT task_id FROM generation_records"))
         return False
 
     studio.service.fail_next("busy", step="poll", when=look)

@@ -1,4 +1,4 @@
-"""Import of an earlier app's database, as part of the first migration.
+"""Import of an earlier app's database, as a new file is made.
 
 Nothing is lost: tables and columns whose names clash with ours are renamed ``earlier_…``, values that cannot
 be parsed are copied as they are, and additional columns are kept.
@@ -6,24 +6,19 @@ be parsed are copied as they are, and additional columns are kept.
 
 import re
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from app.db.row_mapping import NUMBERS, number_of, status_of, text_of
-from app.domain import Status
+from app.db.migrations.baseline import columns, record_columns, table_names
+from app.db.row_mapping import NUMBERS, number_of, quoted, status_of, text_of
+from app.domain import Status, file_key
 
-# The columns that both apps share. A test checks the two lists below it against the newest schema.
-TAKEN = (
+# The columns that both apps share.
+_SHARED = (
     *("id", "created_at", "prompt", "negative_prompt", "aspect_ratio", "resolution", "width", "height"),
     *("num_images", "seed", "steps", "sample_images", "image_path", "filename", "batch_id", "status"),
     *("model", "error"),
-)
-LATER_COLUMNS = ("collecting", "cost_unpriced", "at_stake_unpriced", "deletion")
-OUR_TABLES = (
-    *("batches", "sends", "batch_log", "change_counter", "record_counts", "prompt_search", "search_state"),
-    *("search_backlog", "reference_uses", "output_copies", "settlements", "settled_records", "sends_totals"),
-    *("sends_by_hour", "request_keys", "copies_noted"),
 )
 
 _PLAIN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?")
@@ -35,25 +30,61 @@ _ODD_ID = "typeof(id) <> 'integer' AND (id IS NULL OR CAST(CAST(id AS INTEGER) A
 
 def set_aside(db: sqlite3.Connection) -> list[str]:
     """Rename clashing tables -> the columns of the earlier records table; empty when there is none."""
+    set_aside_tables(db, (name for name in table_names() if name != "generation_records"))
+    earlier = columns(db, "generation_records")
+    if earlier:
+        db.execute("ALTER TABLE generation_records RENAME TO earlier_records")
+        _drop_indexes_and_triggers(db, "earlier_records")
+    return list(earlier)
+
+
+def set_aside_tables(db: sqlite3.Connection, names: Iterable[str]) -> None:
+    """Rename the tables that have one of these names, in any letter case, to ``earlier_…``."""
     found = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
     tables = {row["name"].lower(): row["name"] for row in found}
-    for name in OUR_TABLES:
+    for name in names:
         if name in tables:
             db.execute(f"ALTER TABLE {quoted(tables[name])} RENAME TO {quoted(f'earlier_{name}')}")
-    if "generation_records" not in tables:
-        return []
-    db.execute("ALTER TABLE generation_records RENAME TO earlier_records")
-    _drop_indexes_and_triggers(db, "earlier_records")
-    rows = db.execute("SELECT name FROM pragma_table_info('earlier_records')").fetchall()
-    return [row["name"] for row in rows]
 
 
-def values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[str]) -> dict[str, str]:
+def take_over(db: sqlite3.Connection, earlier: Collection[str]) -> None:
+    """Copy every row of ``earlier_records``, which has these columns, and reserve its file name.
+
+    Rows without an integer id get new ids after the others, by creation time.
+    """
+    for name, function in _FUNCTIONS.items():
+        db.create_function(name, -1, function, deterministic=True)
+    ours = record_columns()
+    found = _values(db, earlier, ours)
+    for name in found:
+        if name not in ours:
+            db.execute(f"ALTER TABLE generation_records ADD COLUMN {quoted(name)}")
+    order = f"ORDER BY {found['id']} IS NULL, {found['id']}, {found['created_at']}"
+    db.execute(
+        f"""
+        INSERT INTO generation_records ({", ".join(map(quoted, found))})
+        SELECT {", ".join(found.values())}
+        FROM earlier_records
+        {order if "earlier_id" in found else ""}
+        """
+    )
+    db.execute("DROP TABLE earlier_records")
+    # A name of several records goes to the first.
+    db.execute(
+        """
+        UPDATE generation_records
+        SET file_key = file_key_of(filename)
+        WHERE id IN (SELECT min(id) FROM generation_records GROUP BY file_key_of(filename))
+        """
+    )
+
+
+def _values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[str]) -> dict[str, str]:
     """Column of the new table -> SQL expression over ``earlier_records``."""
     there = {name.lower() for name in earlier}
-    taken = {name: f"CAST({name} AS BLOB)" if name in there else "NULL" for name in TAKEN}
+    taken = {name: f"CAST({name} AS BLOB)" if name in there else "NULL" for name in _SHARED}
     picture = ", ".join(taken[name] for name in ("status", "image_path", "filename"))
-    found = {name: f"coalesce(text_of({taken[name]}), '')" for name in TAKEN if name in there}
+    found = {name: f"coalesce(text_of({taken[name]}), '')" for name in _SHARED if name in there}
     found |= {name: _number(name) for name in NUMBERS if name in there}
     found |= {
         "created_at": f"utc_of({taken['created_at']})",
@@ -71,31 +102,10 @@ def values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[st
         if db.execute(f"SELECT 1 FROM earlier_records WHERE {_ODD_ID}").fetchone():
             found["earlier_id"] = "id"
     for name in earlier:
-        if name.lower() not in TAKEN:
-            clashes = name.lower() in (*ours, *LATER_COLUMNS)
+        if name.lower() not in _SHARED:
+            clashes = name.lower() in ours
             found[f"earlier_{name}" if clashes else name] = quoted(name)
     return found
-
-
-def take_over(db: sqlite3.Connection, found: dict[str, str]) -> None:
-    """Copy every row; rows without an integer id get new ids after the others, by creation time."""
-    for name, function in _FUNCTIONS.items():
-        db.create_function(name, -1, function, deterministic=True)
-    order = f"ORDER BY {found['id']} IS NULL, {found['id']}, {found['created_at']}"
-    db.execute(
-        f"""
-        INSERT INTO generation_records ({", ".join(map(quoted, found))})
-        SELECT {", ".join(found.values())}
-        FROM earlier_records
-        {order if "earlier_id" in found else ""}
-        """
-    )
-    db.execute("DROP TABLE earlier_records")
-
-
-def quoted(name: str) -> str:
-    """Quote a name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _number(name: str) -> str:
@@ -162,6 +172,11 @@ def _requested_filename(status: bytes | None, image_path: bytes | None, filename
     return "" if _last_part(written) == _picture(status, image_path, filename) else written
 
 
+def _file_key(filename: str) -> str | None:
+    stem = filename.rpartition(".")[0] or filename
+    return file_key(stem) if stem else None
+
+
 def _last_part(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 
@@ -174,4 +189,5 @@ _FUNCTIONS: dict[str, Callable[..., str | int | None]] = {
     "picture_of": _picture,
     "path_of": _path,
     "wish_of": _requested_filename,
+    "file_key_of": _file_key,
 }

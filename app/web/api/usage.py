@@ -165,5 +165,5 @@ def _spent_json(spent: SpendTotals) -> dict[str, Any]:
         "unknown": yuan(spent.unknown),
         "open": yuan(spent.open),
         "unpriced": spent.unpriced,
-        "sends": spent.sends,
+        "sends": spent.charges,
     }

@@ -1,0 +1,109 @@
+"""Bring a file to the schema of ``schema.sql``: add what is missing and fill new derived tables."""
+
+import sqlite3
+from collections.abc import Collection
+from contextlib import closing
+from pathlib import Path
+
+from app.db.row_mapping import quoted
+
+_OWN = "name NOT LIKE 'sqlite_%' AND name NOT LIKE 'prompt_search_%'"
+
+
+def add_tables(db: sqlite3.Connection) -> list[str]:
+    """Create the missing tables, empty, and add missing columns -> the names of the new tables."""
+    new = []
+    with closing(_new_file()) as wanted:
+        for table, sql in _objects(wanted, "table").items():
+            if there := columns(db, table):
+                for name, definition in columns(wanted, table).items():
+                    if name not in there:
+                        db.execute(f"ALTER TABLE {table} ADD COLUMN {definition}")
+            else:
+                db.execute(sql)
+                new.append(table)
+    return new
+
+
+def fill_tables(db: sqlite3.Connection, new: Collection[str]) -> None:
+    """Fill those of the new tables that have initial rows or sums of other tables."""
+    for table, sql in _FILLED.items():
+        if table in new:
+            db.execute(sql)
+
+
+def add_indexes(db: sqlite3.Connection) -> None:
+    """Create all indexes and triggers."""
+    with closing(_new_file()) as wanted:
+        for sql in (_objects(wanted, "index") | _objects(wanted, "trigger")).values():
+            db.execute(sql)
+
+
+def table_names() -> list[str]:
+    """The tables of the schema."""
+    with closing(_new_file()) as wanted:
+        return list(_objects(wanted, "table"))
+
+
+def record_columns() -> list[str]:
+    """The columns of ``generation_records`` in the schema."""
+    with closing(_new_file()) as wanted:
+        return list(columns(wanted, "generation_records"))
+
+
+def columns(db: sqlite3.Connection, table: str) -> dict[str, str]:
+    """Column -> its definition; empty when there is no such table."""
+    rows = db.execute(f"PRAGMA table_info({quoted(table)})").fetchall()
+    return {
+        name: f"{quoted(name)} {kind}{' NOT NULL' * required}{f' DEFAULT {default}' if default else ''}"
+        for _, name, kind, required, default, _ in rows
+    }
+
+
+def _new_file() -> sqlite3.Connection:
+    """An empty database in memory with the schema."""
+    db = sqlite3.connect(":memory:")
+    db.executescript(Path(__file__).with_name("schema.sql").read_text(encoding="utf-8"))
+    return db
+
+
+def _objects(db: sqlite3.Connection, kind: str) -> dict[str, str]:
+    sql = f"SELECT name, sql FROM sqlite_schema WHERE type = :kind AND sql IS NOT NULL AND {_OWN}"
+    return dict(db.execute(sql, {"kind": kind}).fetchall())
+
+
+_FACETS = "status, aspect_ratio, resolution, model, favourite"
+_FILLED = {
+    "change_counter": "INSERT INTO change_counter (value) VALUES (1)",
+    "search_state": "INSERT INTO search_state (normaliser) VALUES ('')",
+    "output_copy_scan": "INSERT INTO output_copy_scan (up_to) VALUES (0)",
+    "record_counts": f"""
+        INSERT INTO record_counts (is_deleted, {_FACETS}, number)
+        SELECT deleted_at IS NOT NULL, {_FACETS}, count(*)
+        FROM generation_records
+        GROUP BY deleted_at IS NOT NULL, {_FACETS}
+    """,
+    "reference_uses": """
+        INSERT INTO reference_uses (name, record_id)
+        SELECT name.value, records.id
+        FROM generation_records AS records,
+            json_each(CASE WHEN json_valid(sample_images) THEN sample_images ELSE '[]' END) AS image,
+            json_each(json_array(
+                json_extract(image.value, '$.sha256'), json_extract(image.value, '$.url'))) AS name
+        WHERE sample_images <> '[]' AND image.type = 'object' AND coalesce(name.value, '') <> ''
+        ON CONFLICT DO NOTHING
+    """,
+    "charge_totals": """
+        INSERT INTO charge_totals (outcome, number, micros, unpriced)
+        SELECT kinds.value, count(charges.id), coalesce(sum(price_micros), 0), coalesce(sum(NOT is_priced), 0)
+        FROM json_each('["open", "billed", "not_billed", "unknown"]') AS kinds
+        LEFT JOIN charges ON charges.outcome = kinds.value
+        GROUP BY kinds.value
+    """,
+    "charges_by_hour": """
+        INSERT INTO charges_by_hour (hour, model, outcome, number, micros, unpriced)
+        SELECT substr(opened_at, 1, 13), model, outcome, count(*), sum(price_micros), sum(NOT is_priced)
+        FROM charges
+        GROUP BY 1, 2, 3
+    """,
+}

@@ -1,0 +1,387 @@
+-- The schema of a new database file, which earlier files are upgraded to (see __init__.py).
+--
+-- Money is in integer micro-yuan (1 CNY = 1,000,000). Times are UTC text, except not_before, lease_until and used_at,
+-- which are Unix seconds. Defaults of times serve other programs only: the app passes every time itself.
+-- Triggers maintain the sums and the search backlog, so that other programs may write to generation_records.
+
+-- One row is one picture, from queued to stored; the row is also its entry in the queue.
+-- The columns up to status are a public contract.
+CREATE TABLE generation_records (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    prompt TEXT NOT NULL DEFAULT '',
+    negative_prompt TEXT NOT NULL DEFAULT '',
+    aspect_ratio TEXT NOT NULL DEFAULT '',
+    resolution TEXT NOT NULL DEFAULT '',
+    width INTEGER,
+    height INTEGER,
+    num_images INTEGER NOT NULL DEFAULT 1,
+    seed INTEGER,
+    steps INTEGER,
+    sample_images TEXT NOT NULL DEFAULT '[]',
+    image_path TEXT NOT NULL DEFAULT '',
+    filename TEXT NOT NULL DEFAULT '',
+    batch_id TEXT,
+    status TEXT NOT NULL DEFAULT 'success',
+    model TEXT NOT NULL DEFAULT '',
+    -- Why it failed: the sentence, the same as JSON (message id and values), and a word to group by.
+    error TEXT NOT NULL DEFAULT '',
+    error_message TEXT NOT NULL DEFAULT '',
+    cause TEXT NOT NULL DEFAULT '',
+    -- Charged, and possibly charged (outcome unknown); …_unpriced is the number of charges of unknown price in it.
+    cost_micros INTEGER NOT NULL DEFAULT 0,
+    cost_unpriced INTEGER NOT NULL DEFAULT 0,
+    at_stake_micros INTEGER NOT NULL DEFAULT 0,
+    at_stake_unpriced INTEGER NOT NULL DEFAULT 0,
+    favourite INTEGER NOT NULL DEFAULT 0,
+    started_at TEXT,
+    finished_at TEXT,
+    deleted_at TEXT,
+    -- The call that moved it to the trash, for undo; -1 while the trash is being emptied.
+    deletion_id INTEGER,
+    row_number INTEGER NOT NULL DEFAULT 1,
+    picture_number INTEGER NOT NULL DEFAULT 1,
+    -- The file name promised to this record, without extension; file_key is its case-folded form.
+    reserved_stem TEXT NOT NULL DEFAULT '',
+    file_key TEXT,
+    file_size INTEGER,
+    format TEXT NOT NULL DEFAULT '',
+    sha256 TEXT NOT NULL DEFAULT '',
+    requested_filename TEXT NOT NULL DEFAULT '',
+    -- The provider's id of the picture under way: with it a result is fetched, without it the request is submitted.
+    task_id TEXT,
+    fetch_while_paused INTEGER NOT NULL DEFAULT 0,
+    -- attempts is the fencing token of a claim.
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retries INTEGER NOT NULL DEFAULT 0,
+    throttle_count INTEGER NOT NULL DEFAULT 0,
+    crash_count INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0,
+    lease_until REAL,
+    lease_owner TEXT,
+    version INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE INDEX records_of_batch ON generation_records (batch_id, status);
+
+CREATE INDEX records_sums ON generation_records
+    (batch_id, status, cost_micros, at_stake_micros, cost_unpriced, at_stake_unpriced);
+
+CREATE INDEX records_submitted ON generation_records (batch_id)
+WHERE status = 'queued' AND task_id IS NOT NULL;
+
+CREATE INDEX records_changed ON generation_records (batch_id, version);
+
+CREATE INDEX records_open ON generation_records (status, lease_until)
+WHERE status IN ('queued', 'running');
+
+CREATE UNIQUE INDEX records_file_key ON generation_records (file_key)
+WHERE file_key IS NOT NULL;
+
+CREATE INDEX records_filename ON generation_records (filename COLLATE NOCASE)
+WHERE filename <> '';
+
+CREATE INDEX records_visible ON generation_records (id)
+WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running');
+
+CREATE INDEX records_facets
+ON generation_records (id, aspect_ratio, resolution, model, favourite, status, created_at)
+WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running');
+
+CREATE INDEX records_created ON generation_records (created_at)
+WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running');
+
+CREATE INDEX records_unsuccessful ON generation_records (status, id)
+WHERE deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled');
+
+CREATE INDEX records_causes ON generation_records (created_at, cause)
+WHERE status IN ('failed', 'unknown') AND deleted_at IS NULL;
+
+CREATE INDEX records_favourite ON generation_records (id)
+WHERE favourite = 1 AND deleted_at IS NULL;
+
+CREATE INDEX records_trash ON generation_records (deleted_at)
+WHERE deleted_at IS NOT NULL;
+
+CREATE INDEX records_of_deletion ON generation_records (deletion_id)
+WHERE deletion_id IS NOT NULL;
+
+-- Records submitted together.
+CREATE TABLE batches (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    source TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'cancelled', 'finished')),
+    paused_reason TEXT NOT NULL DEFAULT '',
+    paused_message TEXT NOT NULL DEFAULT '',
+    created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    total INTEGER NOT NULL,
+    estimated_micros INTEGER NOT NULL,
+    is_priced INTEGER NOT NULL DEFAULT 1,
+    priority INTEGER NOT NULL DEFAULT 0,
+    version INTEGER NOT NULL
+);
+
+CREATE INDEX batches_active ON batches (priority DESC, created_at)
+WHERE state = 'active';
+
+CREATE INDEX batches_paused ON batches (created_at)
+WHERE state = 'paused';
+
+CREATE INDEX batches_source ON batches (source, created_at);
+
+-- What happened in a batch, as shown to the user.
+CREATE TABLE batch_log (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch_id TEXT NOT NULL,
+    record_id INTEGER,
+    at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    level TEXT NOT NULL,
+    text TEXT NOT NULL,
+    message TEXT NOT NULL DEFAULT '',
+    version INTEGER NOT NULL
+);
+
+CREATE INDEX log_of_batch ON batch_log (batch_id, version);
+
+-- One row: the last version given to a change of a record or batch.
+CREATE TABLE change_counter (value INTEGER NOT NULL);
+
+-- Idempotency keys of requests, with the answer as JSON and when it was given.
+CREATE TABLE request_keys (
+    key TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    used_at REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX request_keys_used ON request_keys (used_at);
+
+-- The ledger: one row for each call that may cost money, written before the call. It outlives its record.
+CREATE TABLE charges (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    record_id INTEGER NOT NULL,
+    batch_id TEXT,
+    model TEXT NOT NULL,
+    -- Of an unknown price is_priced is 0 and price_micros too. is_free: it can never cost money.
+    price_micros INTEGER NOT NULL,
+    is_priced INTEGER NOT NULL DEFAULT 1,
+    is_free INTEGER NOT NULL DEFAULT 0,
+    task_id TEXT,
+    outcome TEXT NOT NULL DEFAULT 'open' CHECK (outcome IN ('open', 'billed', 'not_billed', 'unknown')),
+    cause TEXT NOT NULL DEFAULT '',
+    opened_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    closed_at TEXT,
+    resolution_id INTEGER
+);
+
+CREATE INDEX charges_of_record ON charges (record_id);
+
+CREATE INDEX charges_of_batch ON charges (batch_id, outcome, price_micros, is_priced);
+
+CREATE INDEX charges_opened ON charges (opened_at);
+
+CREATE INDEX charges_unknown ON charges (record_id, price_micros, is_priced)
+WHERE outcome = 'unknown';
+
+CREATE INDEX charges_of_resolution ON charges (resolution_id)
+WHERE resolution_id IS NOT NULL;
+
+-- What a user decided about charges of unknown outcome.
+CREATE TABLE resolutions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    billed INTEGER NOT NULL
+);
+
+-- The records that a resolution cancelled, as they were before, for undo.
+CREATE TABLE resolved_records (
+    resolution_id INTEGER NOT NULL REFERENCES resolutions (id),
+    record_id INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    PRIMARY KEY (resolution_id, record_id)
+) WITHOUT ROWID;
+
+-- Sums of the ledger by outcome. unpriced is the number of charges of unknown price.
+CREATE TABLE charge_totals (
+    outcome TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    micros INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL DEFAULT 0
+);
+
+-- The same by hour (UTC, 2026-03-01 16) and model too.
+CREATE TABLE charges_by_hour (
+    hour TEXT NOT NULL,
+    model TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    micros INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (hour, model, outcome)
+) WITHOUT ROWID;
+
+CREATE TRIGGER charge_added AFTER INSERT ON charges
+BEGIN
+    UPDATE charge_totals
+    SET number = number + 1, micros = micros + NEW.price_micros, unpriced = unpriced + (NOT NEW.is_priced)
+    WHERE outcome = NEW.outcome;
+    INSERT INTO charges_by_hour (hour, model, outcome, number, micros, unpriced)
+    VALUES (substr(NEW.opened_at, 1, 13), NEW.model, NEW.outcome, 1, NEW.price_micros, NOT NEW.is_priced)
+    ON CONFLICT DO UPDATE
+    SET number = number + 1, micros = micros + excluded.micros, unpriced = unpriced + excluded.unpriced;
+END;
+
+CREATE TRIGGER charge_removed AFTER DELETE ON charges
+BEGIN
+    UPDATE charge_totals
+    SET number = number - 1, micros = micros - OLD.price_micros, unpriced = unpriced - (NOT OLD.is_priced)
+    WHERE outcome = OLD.outcome;
+    UPDATE charges_by_hour
+    SET number = number - 1, micros = micros - OLD.price_micros, unpriced = unpriced - (NOT OLD.is_priced)
+    WHERE hour = substr(OLD.opened_at, 1, 13) AND model = OLD.model AND outcome = OLD.outcome;
+END;
+
+CREATE TRIGGER charge_changed AFTER UPDATE OF outcome, price_micros, is_priced, model, opened_at ON charges
+BEGIN
+    UPDATE charge_totals
+    SET number = number - 1, micros = micros - OLD.price_micros, unpriced = unpriced - (NOT OLD.is_priced)
+    WHERE outcome = OLD.outcome;
+    UPDATE charges_by_hour
+    SET number = number - 1, micros = micros - OLD.price_micros, unpriced = unpriced - (NOT OLD.is_priced)
+    WHERE hour = substr(OLD.opened_at, 1, 13) AND model = OLD.model AND outcome = OLD.outcome;
+    UPDATE charge_totals
+    SET number = number + 1, micros = micros + NEW.price_micros, unpriced = unpriced + (NOT NEW.is_priced)
+    WHERE outcome = NEW.outcome;
+    INSERT INTO charges_by_hour (hour, model, outcome, number, micros, unpriced)
+    VALUES (substr(NEW.opened_at, 1, 13), NEW.model, NEW.outcome, 1, NEW.price_micros, NOT NEW.is_priced)
+    ON CONFLICT DO UPDATE
+    SET number = number + 1, micros = micros + excluded.micros, unpriced = unpriced + excluded.unpriced;
+END;
+
+-- The number of records for each combination of what records are filtered by.
+CREATE TABLE record_counts (
+    is_deleted INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    aspect_ratio TEXT NOT NULL,
+    resolution TEXT NOT NULL,
+    model TEXT NOT NULL,
+    favourite INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (is_deleted, status, aspect_ratio, resolution, model, favourite)
+) WITHOUT ROWID;
+
+CREATE TRIGGER count_added AFTER INSERT ON generation_records
+BEGIN
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
+    VALUES (NEW.deleted_at IS NOT NULL, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite, 1)
+    ON CONFLICT DO UPDATE SET number = number + 1;
+END;
+
+CREATE TRIGGER count_removed AFTER DELETE ON generation_records
+BEGIN
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
+    VALUES (OLD.deleted_at IS NOT NULL, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite, -1)
+    ON CONFLICT DO UPDATE SET number = number - 1;
+END;
+
+CREATE TRIGGER count_changed
+AFTER UPDATE OF deleted_at, status, aspect_ratio, resolution, model, favourite ON generation_records
+BEGIN
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
+    VALUES (OLD.deleted_at IS NOT NULL, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite, -1)
+    ON CONFLICT DO UPDATE SET number = number - 1;
+    INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
+    VALUES (NEW.deleted_at IS NOT NULL, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite, 1)
+    ON CONFLICT DO UPDATE SET number = number + 1;
+END;
+
+-- The grams of the prompts of all visible records (see app/db/ngrams.py).
+CREATE VIRTUAL TABLE prompt_search USING fts5 (grams, content = '', tokenize = 'ascii', prefix = '1 2');
+
+-- One row: how the indexed prompts are normalised, entries added since the last merge, and whether one is under way.
+CREATE TABLE search_state (
+    normaliser TEXT NOT NULL,
+    added INTEGER NOT NULL DEFAULT 0,
+    is_merging INTEGER NOT NULL DEFAULT 0
+);
+
+-- Records whose entry in prompt_search is out of date, with the prompt that it was made from.
+CREATE TABLE search_backlog (
+    id INTEGER PRIMARY KEY,
+    indexed_prompt TEXT
+);
+
+CREATE TRIGGER search_added AFTER INSERT ON generation_records
+WHEN NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running')
+BEGIN
+    INSERT INTO search_backlog (id)
+    VALUES (NEW.id)
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER search_removed AFTER DELETE ON generation_records
+WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
+BEGIN
+    INSERT INTO search_backlog (id, indexed_prompt)
+    VALUES (OLD.id, OLD.prompt)
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER search_changed AFTER UPDATE OF status, deleted_at, prompt ON generation_records
+WHEN (OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running'))
+    <> (NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running'))
+    OR (OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running') AND OLD.prompt <> NEW.prompt)
+BEGIN
+    INSERT INTO search_backlog (id, indexed_prompt)
+    VALUES (OLD.id, CASE WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running') THEN OLD.prompt END)
+    ON CONFLICT DO NOTHING;
+END;
+
+-- Which records use a reference image: a row for its URL and one for its hash.
+CREATE TABLE reference_uses (
+    name TEXT NOT NULL,
+    record_id INTEGER NOT NULL,
+    PRIMARY KEY (name, record_id)
+) WITHOUT ROWID;
+
+CREATE INDEX uses_of_record ON reference_uses (record_id);
+
+CREATE TRIGGER uses_added AFTER INSERT ON generation_records
+WHEN NEW.sample_images <> '[]'
+BEGIN
+    INSERT INTO reference_uses (name, record_id)
+    SELECT name.value, NEW.id
+    FROM json_each(CASE WHEN json_valid(NEW.sample_images) THEN NEW.sample_images ELSE '[]' END) AS image,
+        json_each(json_array(json_extract(image.value, '$.sha256'), json_extract(image.value, '$.url'))) AS name
+    WHERE image.type = 'object' AND coalesce(name.value, '') <> ''
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER uses_removed AFTER DELETE ON generation_records
+BEGIN
+    DELETE FROM reference_uses WHERE record_id = OLD.id;
+    DELETE FROM output_copies WHERE record_id = OLD.id;
+END;
+
+-- Pictures copied to the bucket (kept), to be copied (waiting), or without a file (gone).
+CREATE TABLE output_copies (
+    record_id INTEGER PRIMARY KEY,
+    filename TEXT NOT NULL,
+    key TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'kept', 'gone')),
+    tries INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT ''
+);
+
+CREATE INDEX copies_due ON output_copies (not_before, record_id DESC)
+WHERE state = 'waiting';
+
+CREATE INDEX copies_by_filename ON output_copies (filename);
+
+CREATE INDEX copies_by_state ON output_copies (state);
+
+-- One row: the pictures of all records up to this id are in output_copies.
+CREATE TABLE output_copy_scan (up_to INTEGER NOT NULL);
