@@ -46,7 +46,6 @@ from app.db.library import (
     is_reference_used,
     reset_backoff,
     retry_output_copy,
-    save_reference_versions,
 )
 from app.db.migrations import open_database
 from app.db.open_files import OpenConnection as Connection
@@ -198,7 +197,6 @@ __all__ = [
     "resume_batch",
     "retry_output_copy",
     "retry_records",
-    "save_reference_versions",
     "save_task_id",
     "spend_by_batch",
     "spend_by_span",

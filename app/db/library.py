@@ -6,10 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db.connection import transaction
-from app.db.ledger import still_owned
-from app.db.row_mapping import sample_images_text
-from app.db.versions import touch
-from app.domain import Record, SampleImage, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +46,6 @@ def is_reference_used(db: sqlite3.Connection, names: Sequence[str]) -> bool:
     """Whether any record, trash included, used a reference with any of these names."""
     sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"
     return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)
-
-
-def save_reference_versions(db: sqlite3.Connection, record: Record, images: tuple[SampleImage, ...]) -> None:
-    """Save the versions of a record's references as the bucket reported them before submission."""
-    with transaction(db):
-        if still_owned(db, record, Status.RUNNING):
-            db.execute(
-                "UPDATE generation_records SET sample_images = :images WHERE id = :id",
-                {"images": sample_images_text(images), "id": record.id},
-            )
-            touch(db, [record.id])
 
 
 def note_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:

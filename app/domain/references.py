@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 FILES_URL = "/samples/files/"
 PINNED = ".pinned/"
-WHOLE_DIGEST = 64  # digits of a SHA-256
+DIGEST_LENGTH, WHOLE_DIGEST = 12, 64  # digits of a SHA-256: in a key, and all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,12 @@ class SampleImage:
     key: str = ""
     sha256: str = ""
     etag: str = ""
+
+    def pin(self, key: str, content_id: str) -> SampleImage:
+        """The same image with its key and content id: an ETag, or 12 or 64 digits of a SHA-256."""
+        is_hash = len(content_id) in (DIGEST_LENGTH, WHOLE_DIGEST)
+        digest, etag = (content_id, "") if is_hash else ("", content_id)
+        return replace(self, url=FILES_URL + quote(key), key=key, sha256=digest, etag=etag)
 
     @property
     def content_id(self) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
 
@@ -19,14 +19,16 @@ from app.system import windows_files
 THUMBNAILS_URL = "/samples/thumbnails/"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 DIGEST_LENGTH = 12
+TRASH = ".trash/"
+THUMBNAIL_PROCESS = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"  # what OSS is asked for
 
 IsUsed = Callable[[Sequence[str]], bool]  # whether a record references any of these names
 
 _KEY = re.compile(
     r"(?P<stem>[^/]+)-(?P<width>\d{1,6})x(?P<height>\d{1,6})-(?P<digest>[0-9a-f]{12})(?P<ending>\.[a-z]+)"
 )
-_PIN = re.compile(rf"{re.escape(PINNED)}(?P<mark>[0-9A-Za-z-]{{1,64}})/(?P<key>.+)", re.DOTALL)
-_MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+_PINNED = re.compile(rf"{re.escape(PINNED)}(?P<content_id>[0-9A-Za-z-]{{1,64}})/(?P<key>.+)", re.DOTALL)
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,57 +43,48 @@ class Entry:
 
 
 class Catalogue:
-    """An immutable list of the images of a library, newest first. 10,000 entries take 5 MB, so
-    ``LibraryImage`` objects are created only for the page shown."""
+    """An immutable list of images, newest first; ``entries`` includes hidden ones, in ``.trash/`` and
+    ``.pinned/``. 10,000 entries take 5 MB, so ``LibraryImage`` objects are created only for the page shown.
+    """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         ordered = sorted(entries, key=lambda entry: (entry.kept_at, entry.key), reverse=True)
         self.entries = {entry.key: entry for entry in ordered}
 
-    def of_content(self, digest: str) -> Entry | None:
-        """The newest entry whose key contains this content hash."""
-        marked = (key for key in self.entries if digest and digest in key)
-        return next((self.entries[key] for key in marked if digest_in(key) == digest), None)
+    @cached_property
+    def shown(self) -> tuple[Entry, ...]:
+        """The images that are not hidden."""
+        return tuple(entry for entry in self.entries.values() if not entry.key.startswith("."))
 
     @cached_property
     def _folded_names(self) -> tuple[str, ...]:
-        return tuple(folded(filename_in(key)) for key in self.entries)
+        return tuple(folded(filename_in(entry.key)) for entry in self.shown)
 
     def search(self, words: str) -> Sequence[Entry]:
-        """Entries whose name contains ``words``, case and width folded."""
+        """Shown entries whose name contains ``words``, case and width folded."""
         wanted = folded(words.strip())
-        entries = tuple(self.entries.values())
         if not wanted:
-            return entries
-        named = zip(entries, self._folded_names, strict=True)
+            return self.shown
+        named = zip(self.shown, self._folded_names, strict=True)
         return tuple(entry for entry, name in named if wanted in name)
 
-    def changed(self, *, without: str = "", plus: Entry | None = None) -> Catalogue:
-        """A copy with one change applied."""
+    def of_content(self, digest: str) -> Entry | None:
+        """The newest shown entry whose key contains this content hash."""
+        marked = (entry for entry in self.shown if digest and digest in entry.key)
+        return next((entry for entry in marked if digest_in(entry.key) == digest), None)
+
+    def current_key(self, key: str) -> str:
+        """The key of the same image now, if it was renamed or deleted; an unknown key unchanged."""
+        if shown_key(key) in self.entries:
+            return key
+        if same := self.of_content(digest_in(key)):
+            return same.key
+        return same_image(TRASH + key, (name for name in self.entries if name.startswith(TRASH))) or key
+
+    def edited(self, *, without: str, plus: Entry | None) -> Catalogue:
+        """A copy with one entry removed or added."""
         remaining = [entry for entry in self.entries.values() if entry.key != without]
         return Catalogue([*remaining, plus] if plus else remaining)
-
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(self.entries.values())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One change of the library. Trash names are relative to the trash folder and map to ETags."""
-
-    without: str = ""
-    plus: Entry | None = None
-    trash_without: str = ""
-    trash_plus: Mapping[str, str] = field(default_factory=dict)
-
-    def of_list(self, known: Catalogue) -> Catalogue:
-        """The list after the change."""
-        return known.changed(without=self.without, plus=self.plus) if self.without or self.plus else known
-
-    def of_trash(self, known: Mapping[str, str]) -> Mapping[str, str]:
-        """The trash after the change."""
-        remaining = {key: etag for key, etag in known.items() if key != self.trash_without}
-        return {**remaining, **self.trash_plus}
 
 
 def shown_key(key: str) -> str:
@@ -99,7 +92,7 @@ def shown_key(key: str) -> str:
     parts = key.split("/")
     if not all(parts) or any(part.startswith(".") for part in parts) or "\x00" in key:
         raise missing()
-    if not is_picture(parts[-1]) or len(key.encode()) > 1_000:
+    if not is_image(parts[-1]) or len(key.encode()) > 1_000:
         raise missing()
     return key
 
@@ -156,8 +149,8 @@ def filename_in(key: str) -> str:
 def facts_of(key: str, size: int) -> ReferenceInfo:
     """The properties that key and size in bytes provide without reading the image."""
     image = to_library_image(Entry(key=key, size=size, kept_at=0.0))
-    picture_format = media_type_of(key).removeprefix("image/")
-    return ReferenceInfo(format=picture_format, size=size, width=image.width, height=image.height)
+    image_format = media_type_of(key).removeprefix("image/")
+    return ReferenceInfo(format=image_format, size=size, width=image.width, height=image.height)
 
 
 def digest_in(key: str) -> str:
@@ -166,10 +159,15 @@ def digest_in(key: str) -> str:
     return known["digest"] if known else ""
 
 
-def read_pin(key: str) -> tuple[str, str]:
+def split_pinned(name: str) -> tuple[str, str]:
     """Split ``.pinned/<content id>/<key>`` of a ``SampleImage.pinned`` URL; else the id is empty."""
-    pin = _PIN.fullmatch(key)
-    return (pin["mark"], pin["key"]) if pin else ("", key)
+    pinned = _PINNED.fullmatch(name)
+    return (pinned["content_id"], pinned["key"]) if pinned else ("", name)
+
+
+def snapshot_key(key: str, content_id: str) -> str:
+    """The key of the snapshot of this content."""
+    return f"{PINNED}{content_id}.{key.rpartition('.')[2].lower()}"
 
 
 def names_of(key: str) -> list[str]:
@@ -182,7 +180,7 @@ def never_used(names: Sequence[str]) -> bool:
     return False
 
 
-def same_picture(key: str, others: Iterable[str]) -> str:
+def same_image(key: str, others: Iterable[str]) -> str:
     """The same key in ``others``, else one with the same content hash, else ``""``."""
     digest, found = digest_in(key), ""
     for other in others:
@@ -193,15 +191,15 @@ def same_picture(key: str, others: Iterable[str]) -> str:
     return found
 
 
-def is_picture(name: str) -> bool:
+def is_image(name: str) -> bool:
     """Whether a file is listed: image extension, not hidden, name encodable in a URL."""
-    is_sayable = name == name.encode(errors="ignore").decode() and not name.startswith(".")
-    return is_sayable and name.lower().endswith(ENDINGS)
+    is_encodable = name == name.encode(errors="ignore").decode() and not name.startswith(".")
+    return is_encodable and name.lower().endswith(ENDINGS)
 
 
 def media_type_of(key: str) -> str:
     """The media type of a key, by extension."""
-    return _MEDIA_TYPES[_split(key)[1].lower()]
+    return MEDIA_TYPES[_split(key)[1].lower()]
 
 
 def media_type_in(content: bytes, filename: str) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from app.config import Settings, is_loopback
 from app.domain import (
@@ -20,9 +20,9 @@ from app.domain import (
     WHOLE_DIGEST,
     LibraryImage,
     LibraryPage,
+    ModelSpec,
     Reference,
     ReferenceInfo,
-    ReferenceLimits,
     SampleImage,
     ValidatedUpload,
 )
@@ -60,18 +60,11 @@ class LibraryBackend(Protocol):
     def rename(self, key: str, stem: str) -> LibraryImage:
         """Rename an image; ``stem`` is the base name. Raises Conflict when the name is taken."""
 
+    def pin(self, key: str) -> str:
+        """The content id of the image now: a hash, or the bucket's ETag."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceRequest:
-    """A reference to prepare, and the form in which the model accepts it."""
-
-    image: SampleImage
-    form: str
-    limits: ReferenceLimits | None
-
-    def refused(self, why: str) -> InvalidRequest:
-        """The error to raise when the reference cannot be sent."""
-        return InvalidRequest("sample_images", f"参考图「{self.image.filename}」{why}")
+    def facts(self, key: str, content_id: str = "") -> ReferenceInfo | None:
+        """Known properties of the image, or of this content, without network calls."""
 
 
 class Library:
@@ -106,7 +99,8 @@ class Library:
         bucket = self._bucket_library
         if bucket is None:
             return page
-        return replace(page, listed_at=bucket.listed_at, is_stale=bucket.is_stale, problem=bucket.trouble)
+        listed = bucket.list
+        return replace(page, listed_at=listed.listed_at, is_stale=listed.is_stale, problem=listed.problem)
 
     def image(self, key: str) -> LibraryImage:
         """One image by key. Raises NotFound."""
@@ -131,56 +125,51 @@ class Library:
         """Rename an image; records still find it by its hash."""
         return self._backend.rename(key, stem)
 
-    def file(self, key: str) -> Path | str:
-        """The path or URL of the image, even if it was renamed or deleted. For a key from the URL of
-        ``SampleImage.pinned``, the content that the record used."""
-        mark, plain = catalogue.read_pin(key)
-        return (self._bucket_for(plain, mark) or self._local).file(plain, mark)
+    def file(self, name: str) -> Path | str:
+        """The path or URL of the image, even if it was renamed or deleted. ``name`` is a key, or that of
+        ``SampleImage.pinned``: then the content that the record used."""
+        content_id, key = catalogue.split_pinned(name)
+        return self._backend_of(key, content_id).file(key, content_id)
 
-    def thumbnail(self, key: str) -> Path | str:
+    def thumbnail(self, name: str) -> Path | str:
         """The path or URL of the thumbnail."""
-        mark, plain = catalogue.read_pin(key)
-        return (self._bucket_for(plain, mark) or self._local).thumbnail(plain, mark)
+        content_id, key = catalogue.split_pinned(name)
+        return self._backend_of(key, content_id).thumbnail(key, content_id)
 
-    def pin(self, images: Iterable[SampleImage]) -> tuple[SampleImage, ...]:
-        """Add key and hash or ETag to the references, so that a record can show what it used."""
-        return tuple(self._pinned(image) for image in images)
+    def pin(self, images: Iterable[SampleImage]) -> dict[SampleImage, SampleImage]:
+        """Fix the content of the references of a submission: each distinct one with its key and hash or ETag.
 
-    def identify(self, images: Iterable[SampleImage]) -> tuple[SampleImage, ...]:
-        """Like ``pin``, at submit time, for references whose ETag was unknown without a fresh list.
-
-        Calls OSS. Raises BucketError.
+        Waits briefly if the bucket's list is stale. Raises BucketError for an unlisted image while OSS is
+        out of reach.
         """
-        return tuple(self._identified(image) for image in images)
-
-    def names_of(self, key: str) -> list[str]:
-        """The names by which records reference this image: its hash and its URL."""
-        return catalogue.names_of(key)
+        distinct = dict.fromkeys(images)
+        names = [name for image in distinct for name in _names_in(image.url, FILES_URL)]
+        if self._bucket_library and not all(map(catalogue.digest_in, names)):
+            self._bucket_library.await_refresh()
+        return {image: self._pinned(image) for image in distinct}
 
     def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceInfo]:
         """Known properties of references by URL, without network calls."""
         found = {image.url: self._facts(image) for image in images}
         return {url: facts for url, facts in found.items() if facts}
 
-    def references(
-        self, images: Sequence[SampleImage], *, form: str, limits: ReferenceLimits | None = None
-    ) -> list[Reference]:
-        """Prepare reference images for a provider at submit time.
+    def resolve(self, images: Iterable[SampleImage], spec: ModelSpec) -> list[Reference]:
+        """Prepare the references of a record for the provider, just before submitting.
 
-        ``form`` is the model's ``reference_form``. Public URLs pass unchanged; stored images become signed
-        URLs or bytes, as the model requires. Raises InvalidRequest("sample_images") naming the image that
-        is missing, was replaced or violates ``limits``, and BucketError for OSS errors.
+        Public URLs pass unchanged; stored images become signed URLs or bytes, as the model requires. Raises
+        InvalidRequest("sample_images") naming the image that is missing, was replaced or violates the model's
+        limits, and BucketError for OSS errors.
         """
-        return [self._reference(ReferenceRequest(image=image, form=form, limits=limits)) for image in images]
+        return [self._resolve(image, spec) for image in images]
 
     def wait_for_request(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds; returns whether ``refresh_if_requested`` has work."""
-        return self._bucket_library is not None and self._bucket_library.wait_until_wanted(timeout)
+        return self._bucket_library is not None and self._bucket_library.wait_for_request(timeout)
 
     def refresh_if_requested(self) -> None:
-        """Refresh the list if requested; snapshot chosen images that could be replaced in the bucket."""
+        """Refresh the list if requested; snapshot pinned images that could be replaced in the bucket."""
         if self._bucket_library:
-            self._bucket_library.tend()
+            self._bucket_library.refresh_if_requested()
 
     def refresh(self) -> None:
         """Refresh the list. The next ``list_images`` reports a failure."""
@@ -195,111 +184,81 @@ class Library:
         """
         return self._local.empty_trash(days=days, is_used=is_used)
 
-    def _bucket_for(self, key: str, mark: str = "") -> BucketLibrary | None:
-        """The bucket, or None for an image saved in the local folder before the bucket was configured."""
-        is_here = len(mark) == WHOLE_DIGEST if mark else self._is_local(key)
-        return None if is_here else self._bucket_library
-
-    def _is_local(self, key: str) -> bool:
-        if self._bucket_library and self._bucket_library.knows(key):
-            return False
-        with contextlib.suppress(NotFound):
-            return bool(self._local.find(key))
-        return False
+    def _backend_of(self, key: str, content_id: str = "") -> LocalLibrary | BucketLibrary:
+        """The bucket, except for an image saved in the local folder before the bucket was configured."""
+        bucket = self._bucket_library
+        if bucket is None or len(content_id) == WHOLE_DIGEST:
+            return self._local
+        if not content_id and not bucket.knows(key):
+            with contextlib.suppress(NotFound):
+                self._local.find(key)
+                return self._local
+        return bucket
 
     def _pinned(self, image: SampleImage) -> SampleImage:
         for name in _names_in(image.url, FILES_URL):
-            mark, key = catalogue.read_pin(name)
+            content_id, key = catalogue.split_pinned(name)
             with contextlib.suppress(NotFound, OSError):
-                digest, etag = self._pins_of(key, mark)
-                return replace(image, url=FILES_URL + quote(key), key=key, sha256=digest, etag=etag)
-        return image
-
-    def _pins_of(self, key: str, mark: str) -> tuple[str, str]:
-        """Hash and ETag, where known; for an image that a record used, those of the record."""
-        bucket = self._bucket_for(key, mark)
-        if bucket is None and mark:
-            return (mark, "") if len(mark) == WHOLE_DIGEST else ("", mark)
-        if bucket is None:
-            return self._local.pin(key), ""
-        etag = mark or bucket.etag(key)
-        if etag:
-            bucket.choose(key, etag)
-        return catalogue.digest_in(key), etag
-
-    def _identified(self, image: SampleImage) -> SampleImage:
-        for key in () if image.sha256 or image.etag else _names_in(image.url, FILES_URL):
-            bucket = None if catalogue.digest_in(key) else self._bucket_for(key)
-            with contextlib.suppress(NotFound):
-                return replace(image, key=key, etag=bucket.stored(key).etag) if bucket else image
+                return image.pin(key, content_id or self._backend_of(key).pin(key))
         return image
 
     def _facts(self, image: SampleImage) -> ReferenceInfo | None:
-        for prefix, place in ((FILES_URL, None), (OUTPUT_URL, self._settings.output_dir)):
-            names = _names_in(image.url, prefix)
-            found = [self._facts_of(name, image.content_id, place) for name in names]
-            if names:
-                unknown = None if place is None and self._bucket_library else ReferenceInfo(is_missing=True)
-                return next((facts for facts in found if facts), unknown)
-        return None
+        names, outputs = _names_in(image.url, FILES_URL), _names_in(image.url, OUTPUT_URL)
+        for name in names:
+            with contextlib.suppress(NotFound, OSError):
+                return self._backend_of(name, image.content_id).facts(name, image.content_id)
+        for name in outputs:
+            with contextlib.suppress(NotFound, OSError):
+                return local.facts(local.existing(self._settings.output_dir, name))
+        return ReferenceInfo(is_missing=True) if names or outputs else None
 
-    def _facts_of(self, name: str, mark: str, place: Path | None) -> ReferenceInfo | None:
-        bucket = None if place else self._bucket_for(name, mark)
-        if bucket:
-            return bucket.facts(name, mark)
-        with contextlib.suppress(NotFound, OSError):
-            path = local.existing(place, name) if place else self._local.file(name, mark)
-            return catalogue.facts_of(path.name, path.stat().st_size)
-        return None
-
-    def _reference(self, request: ReferenceRequest) -> Reference:
-        image = request.image
+    def _resolve(self, image: SampleImage, spec: ModelSpec) -> Reference:
         for key in _names_in(image.url, FILES_URL):
             with contextlib.suppress(NotFound):
-                return self._library_reference(key, request)
+                return self._resolve_stored(key, image, spec)
         for name in _names_in(image.url, OUTPUT_URL):
             with contextlib.suppress(NotFound):
-                return self._local_reference(
-                    _read(local.existing(self._settings.output_dir, name), request), request
-                )
+                return self._resolve_file(local.existing(self._settings.output_dir, name), image, spec)
         if not _is_web_address(image.url):
-            raise request.refused("找不到了，请重新选择")
+            raise _refused(image, "找不到了，请重新选择")
         return Reference(filename=image.filename, url=image.url)
 
-    def _library_reference(self, key: str, request: ReferenceRequest) -> Reference:
-        etag, bucket = request.image.etag, self._bucket_for(key, request.image.content_id)
-        if bucket is None:
-            return self._local_reference(
-                _read(self._local.file(key, request.image.content_id), request), request
-            )
-        if request.form == "bytes" and not etag:
-            return _as_bytes(bucket.content(bucket.place(key)), request)
-        stored = bucket.stored(key, etag)
-        if etag not in ("", stored.etag):
-            raise request.refused("排队之后被换成了另一张，没有生成，也没有计费，请重新选择")
-        if request.form == "bytes":
-            return _as_bytes(bucket.content(stored.key), request)
-        return self._as_address(bucket, stored.key, stored.etag, request)
+    def _resolve_stored(self, key: str, image: SampleImage, spec: ModelSpec) -> Reference:
+        backend = self._backend_of(key, image.content_id)
+        if isinstance(backend, LocalLibrary):
+            return self._resolve_file(backend.file(key, image.content_id), image, spec)
+        found = backend.find(key, image.etag)
+        if image.etag not in ("", found.etag):
+            raise _refused(image, "排队之后被换成了另一张，没有生成，也没有计费，请重新选择")
+        if spec.reference_form == "bytes":
+            return _as_bytes(backend.content(found.key), image)
+        return self._as_url(backend, found.key, found.etag, image, spec)
 
-    def _local_reference(self, content: bytes, request: ReferenceRequest) -> Reference:
-        """A reference to a local image, uploaded temporarily for a model that only accepts URLs."""
-        if request.form == "url" and self._bucket_library:
-            key = self._bucket_library.lend(content, media_type_in(content, request.image.filename))
-            return self._as_address(self._bucket_library, key, "", request)
-        return _as_bytes(content, request)
+    def _resolve_file(self, path: Path, image: SampleImage, spec: ModelSpec) -> Reference:
+        """A local file: its bytes, or uploaded temporarily for a model that only accepts URLs."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            why = f"读不出来（{error.strerror or error}），请检查文件的权限和磁盘；没有生成，也没有计费"
+            raise _refused(image, why) from error
+        bucket = self._bucket_library
+        if spec.reference_form != "url" or bucket is None:
+            return _as_bytes(content, image)
+        key = bucket.upload_temporary(content, media_type_in(content, image.filename))
+        return self._as_url(bucket, key, "", image, spec)
 
-    def _as_address(self, bucket: BucketLibrary, key: str, etag: str, request: ReferenceRequest) -> Reference:
-        """Check ``limits`` before sending: a request that the provider rejects might be charged."""
-        facts = bucket.measured(key, etag) if request.limits else None
-        if request.limits and facts and (why := request.limits.violation(facts)):
-            raise request.refused(f"用不了：它{why}，没有生成，也没有计费")
-        url = bucket.sent_address(key, seconds=self._seconds)
-        return Reference(filename=request.image.filename, url=url, media_type=media_type_of(key))
-
-    @property
-    def _seconds(self) -> int:
-        """The lifetime of a URL for a provider: longer than the generation timeout."""
-        return max(_SHORTEST_SECONDS, self._settings.model_timeout + 3600)
+    def _as_url(
+        self, bucket: BucketLibrary, key: str, etag: str, image: SampleImage, spec: ModelSpec
+    ) -> Reference:
+        """Check the limits before sending: a request that the provider rejects might be charged."""
+        facts = bucket.measure(key, etag) if spec.reference_limits else None
+        if spec.reference_limits and facts and (why := spec.reference_limits.violation(facts)):
+            raise _refused(image, f"用不了：它{why}，没有生成，也没有计费")
+        lifetime = max(
+            _SHORTEST_SECONDS, self._settings.model_timeout + 3600
+        )  # beyond the generation timeout
+        url = bucket.signed_url(key, seconds=lifetime)
+        return Reference(filename=image.filename, url=url, media_type=media_type_of(key))
 
 
 def open_library(settings: Settings, clock: Callable[[], float] = time.time) -> Library:
@@ -313,25 +272,21 @@ def shown_at(image: SampleImage) -> str:
     return THUMBNAILS_URL + used.removeprefix(FILES_URL) if used.startswith(FILES_URL) else used
 
 
-def _read(path: Path, request: ReferenceRequest) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        why = error.strerror or error
-        raise request.refused(f"读不出来（{why}），请检查文件的权限和磁盘；没有生成，也没有计费") from error
+def _refused(image: SampleImage, why: str) -> InvalidRequest:
+    return InvalidRequest("sample_images", f"参考图「{image.filename}」{why}")
 
 
-def _as_bytes(content: bytes, request: ReferenceRequest) -> Reference:
-    name = request.image.filename
-    return Reference(filename=name, content=content, media_type=media_type_in(content, name))
+def _as_bytes(content: bytes, image: SampleImage) -> Reference:
+    media_type = media_type_in(content, image.filename)
+    return Reference(filename=image.filename, content=content, media_type=media_type)
 
 
 def _open_bucket_library(settings: Settings, clock: Callable[[], float]) -> BucketLibrary:
     from app.library.bucket import BucketLibrary
     from oss_client import Bucket  # oss2 takes 20 MB of memory: import only with a bucket
 
-    memory = settings.samples_dir / ".oss-list.json"
-    return BucketLibrary(Bucket(settings), settings.oss_sample_prefix, memory=memory, clock=clock)
+    cache_file = settings.samples_dir / ".oss-list.json"
+    return BucketLibrary(Bucket(settings), settings.oss_sample_prefix, cache_file=cache_file, clock=clock)
 
 
 def _names_in(url: str, prefix: str) -> tuple[str, ...]:

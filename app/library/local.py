@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.domain import PINNED, LibraryImage, ValidatedUpload
+from app.domain import PINNED, LibraryImage, ReferenceInfo, ValidatedUpload
 from app.errors import Conflict, NotFound, StorageError
 from app.library import catalogue
 from app.library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
@@ -102,13 +102,17 @@ class LocalLibrary:
         if same:
             return self.find(same.key)
         trash = self.place / _TRASH
-        return existing(trash, catalogue.same_picture(key, _names(trash)) or key)
+        return existing(trash, catalogue.same_image(key, _names(trash)) or key)
 
     def thumbnail(self, key: str, mark: str = "") -> Path:
         """The path of the thumbnail (WebP), or of the image without one."""
         path = self.file(key, mark)
         thumbnail = self._thumbnail(path.name)
         return thumbnail if thumbnail.is_file() else path
+
+    def facts(self, key: str, content_id: str = "") -> ReferenceInfo:
+        """Known properties of an image, or of this content. Raises NotFound."""
+        return facts(self.file(key, content_id))
 
     def find(self, key: str) -> Path:
         """The path of an image that is not deleted. Raises NotFound."""
@@ -172,7 +176,7 @@ class LocalLibrary:
         thumbnails = {name.removesuffix(".webp") for name in _names(self.place / _THUMBNAILS)}
         try:
             with os.scandir(self.place) as found:
-                shown = [entry for entry in found if catalogue.is_picture(entry.name) and entry.is_file()]
+                shown = [entry for entry in found if catalogue.is_image(entry.name) and entry.is_file()]
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -204,6 +208,11 @@ def existing(folder: Path, name: str) -> Path:
             if path.is_file() and path.resolve().parent == folder.resolve():
                 return path
     raise missing()
+
+
+def facts(path: Path) -> ReferenceInfo:
+    """The properties that name and size of an image file provide. Raises OSError."""
+    return catalogue.facts_of(path.name, path.stat().st_size)
 
 
 def write(path: Path, content: bytes | bytearray) -> None:

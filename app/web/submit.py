@@ -84,16 +84,20 @@ def submit_rows(
         raise InvalidRequest("rows", "至少要有一行")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", f"一个批次最多 {MAX_ROWS_A_BATCH} 行，现在有 {len(rows)} 行")
-    requests: list[ImageRequest] = []
     numbers, problems = _number_rows(rows)
+    requests: dict[int, ImageRequest] = {}
     for place, row in enumerate(rows, 1):
         request, complaints = _read_row(row)
         problems.extend((place, complaint) for complaint in complaints)
         if request is not None:
-            requests.append(request)
+            requests[place] = request
+    requests = _pin_references(requests)
+    for place, request in requests.items():
+        facts = services().library.facts(request.sample_images)
+        problems.extend((place, problem) for problem in services().spec.validate(request, facts))
     if problems:
         raise RowErrors(sorted(problems, key=lambda found: found[0]), numbers)
-    return submit_requests(requests, name=name, source=source, key=key, row_numbers=numbers)
+    return submit_requests(list(requests.values()), name=name, source=source, key=key, row_numbers=numbers)
 
 
 def submit_requests(
@@ -155,9 +159,13 @@ def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, Invali
 def _read_row(row: Any) -> tuple[ImageRequest | None, list[InvalidRequest]]:
     if not isinstance(row, Mapping):
         return None, [InvalidRequest("", "每一行应为一个对象")]
-    request, complaints = ImageRequest.read(row)
-    if request is not None:
-        library = services().library
-        request = replace(request, sample_images=library.pin(request.sample_images))
-        complaints = services().spec.validate(request, library.facts(request.sample_images))
-    return request, complaints
+    return ImageRequest.read(row)
+
+
+def _pin_references(requests: Mapping[int, ImageRequest]) -> dict[int, ImageRequest]:
+    """Fix the content of every reference, once for the whole submission."""
+    pinned = services().library.pin(image for each in requests.values() for image in each.sample_images)
+    return {
+        place: replace(request, sample_images=tuple(pinned[image] for image in request.sample_images))
+        for place, request in requests.items()
+    }

@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ import database
 import generator
 from app import log
 from app.config import Settings
-from app.domain import Record, Reference, SavedImage
+from app.domain import Record, SavedImage
 from app.errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
 from app.images import store
 from app.library import library, output_backup
@@ -209,7 +209,7 @@ class Worker:
         picture = generator.generate(
             self.model,
             record.request,
-            lambda: self._references(db, record),
+            lambda: self.library.resolve(record.sample_images, self.model.spec),
             ledger=self._ledger(db, record),
             sleep=self._sleep,
             task_id=record.task_id,
@@ -239,13 +239,6 @@ class Worker:
             require_store=lambda: self.store.require(db),
             insist=self._write_with_retry,
         )
-
-    def _references(self, db: database.Connection, record: Record) -> Sequence[Reference]:
-        """The record's reference images for the provider; their versions are stored first where unknown."""
-        spec, images = self.model.spec, self.library.identify(record.sample_images)
-        if images != record.sample_images:
-            self._write_with_retry(lambda: database.save_reference_versions(db, record, images))
-        return self.library.references(images, form=spec.reference_form, limits=spec.reference_limits)
 
     def _save(self, db: database.Connection, record: Record, laid: BufferedImage) -> SavedImage:
         """Write the picture to disk; while the disk refuses, pause the batch and keep trying."""

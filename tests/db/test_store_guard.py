@@ -118,14 +118,14 @@ def test_nothing_is_submitted_once_the_file_is_not_the_one_opened(
 def test_a_change_between_claim_and_charge_sends_nothing(studio: Studio) -> None:
     studio.ask("狗")
     path = studio.settings.database_path
-    identify = studio.worker.library.identify
+    resolve = studio.worker.library.resolve
 
     def befall(*told: object) -> object:
         path.rename(path.with_name("elsewhere.db"))
         studio.worker._aborting.set()
-        return identify(*told)  # type: ignore[arg-type]
+        return resolve(*told)  # type: ignore[arg-type]
 
-    studio.worker.library.identify = befall  # type: ignore[method-assign,assignment]
+    studio.worker.library.resolve = befall  # type: ignore[method-assign,assignment]
     with pytest.raises(StoreLost):
         studio.step()
     assert studio.service.charges == 0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 import database
-from app.domain import ImageRequest, ModelSpec, Record, SampleImage, SavedImage
+from app.domain import ImageRequest, ModelSpec, Record, SavedImage
 from app.errors import Billed, ModelError
 
 PRICED = ModelError("断了", cause="network", billed=Billed.UNKNOWN)
@@ -82,19 +82,6 @@ def test_a_deletion_is_undone_completely_although_its_records_changed(
     assert database.undo_delete(db, undo) == 2
     database.delete_records(db, ids)
     assert database.undo_delete(db, undo) == 0
-
-
-def test_references_identified_just_before_submission_are_reported(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    batch_id, ids = add(db, spec)
-    record = database.claim_record(db, model=spec.model_id, owner="me", now=1e9, lease=20.0)
-    assert record is not None
-    since = database.last_version(db)
-    database.save_reference_versions(
-        db, record, (SampleImage(url="/samples/x.png", filename="x.png", sha256="ab"),)
-    )
-    assert changed(db, batch_id, since) == ids
 
 
 def test_a_delayed_retry_started_at_once_is_reported(db: database.Connection, spec: ModelSpec) -> None:

@@ -18,7 +18,9 @@ from app.domain import LibraryImage, ReferenceInfo, SampleImage
 from app.errors import Conflict, InvalidRequest, NotFound, StorageError
 from app.images import store
 from app.library import local
+from app.library.catalogue import names_of
 from app.library.library import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
+from tests.library.specs import ANY, BYTES
 from tests.noise_images import noise_image
 
 
@@ -56,7 +58,7 @@ def shown(library: Library, used: SampleImage) -> bytes:
 
 
 def reference(library: Library, url: str) -> bytes:
-    (made,) = library.references([SampleImage(url=url, filename="猫")], form="any")
+    (made,) = library.resolve([SampleImage(url=url, filename="猫")], ANY)
     assert made.content is not None
     assert made.url is None
     return made.content
@@ -134,7 +136,7 @@ def test_an_unreadable_reference_is_refused_with_the_reason(
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(InvalidRequest, match=r"「猫\.png」读不出来（Permission denied）"):
-        library.references([SampleImage(url=image.url, filename=image.filename)], form="bytes")
+        library.resolve([SampleImage(url=image.url, filename=image.filename)], BYTES)
 
 
 def test_two_deleted_images_of_one_name_are_both_in_the_trash(settings: Settings, library: Library) -> None:
@@ -256,7 +258,7 @@ def test_a_crash_while_writing_leaves_nothing_in_the_list(
 
 @pytest.mark.parametrize("url", ["https://example.com/a.png?sig=1", "http://example.com/output/a.png"])
 def test_public_urls_are_passed_on_unchanged(library: Library, url: str) -> None:
-    (made,) = library.references([SampleImage(url=url, filename="a.png")], form="any")
+    (made,) = library.resolve([SampleImage(url=url, filename="a.png")], ANY)
     assert (made.filename, made.url, made.content) == ("a.png", url, None)
 
 
@@ -266,7 +268,7 @@ def test_public_urls_are_passed_on_unchanged(library: Library, url: str) -> None
 def test_library_images_are_resolved_to_bytes(library: Library, picture_format: str, media_type: str) -> None:
     content = noise_image(picture_format)
     image = add(library, "红 #1 100%", content)
-    (made,) = library.references([SampleImage(url=image.url, filename=image.filename)], form="any")
+    (made,) = library.resolve([SampleImage(url=image.url, filename=image.filename)], ANY)
     assert (made.content, made.media_type, made.url) == (content, media_type, None)
 
 
@@ -305,7 +307,7 @@ def test_a_missing_reference_is_named(settings: Settings, library: Library, url:
     (settings.samples_dir.parent / "secret.png").write_bytes(noise_image("png"))
     settings.output_dir.mkdir()
     with pytest.raises(InvalidRequest, match="「红猫」找不到") as caught:
-        library.references([SampleImage(url=url, filename="红猫")], form="any")
+        library.resolve([SampleImage(url=url, filename="红猫")], ANY)
     assert caught.value.field == "sample_images"
 
 
@@ -313,7 +315,7 @@ def test_a_reference_that_is_no_image_is_named(settings: Settings, library: Libr
     settings.samples_dir.mkdir()
     (settings.samples_dir / "假.png").write_bytes(b"<html>")
     with pytest.raises(InvalidRequest, match="「红猫」不是"):
-        library.references([SampleImage(url="/samples/files/假.png", filename="红猫")], form="any")
+        library.resolve([SampleImage(url="/samples/files/假.png", filename="红猫")], ANY)
 
 
 def test_a_renamed_image_keeps_its_thumbnail_and_is_found_by_its_old_key(library: Library) -> None:
@@ -465,12 +467,12 @@ def test_a_used_reference_is_shown_and_sent_after_rename_and_deletion(library: L
 
 def test_a_reference_is_pinned_by_key_and_hash(library: Library) -> None:
     image = add(library, "红 #1")
-    (pinned,) = library.pin([SampleImage(url=image.url, filename="红 #1.png")])
+    (pinned,) = library.pin([SampleImage(url=image.url, filename="红 #1.png")]).values()
     assert (pinned.url, pinned.filename, pinned.key) == (image.url, "红 #1.png", image.key)
     assert pinned.sha256
     assert pinned.sha256 in image.key
     elsewhere = SampleImage(url="https://example.com/a.png", filename="a.png")
-    assert library.pin([elsewhere]) == (elsewhere,)
+    assert library.pin([elsewhere]) == {elsewhere: elsewhere}
     assert shown_at(pinned) == image.thumbnail_url
 
 
@@ -480,9 +482,9 @@ def test_a_manually_replaced_image_does_not_change_the_chosen_reference(
     settings.samples_dir.mkdir()
     chosen, other = noise_image("png"), noise_image("png")
     (settings.samples_dir / "手放.png").write_bytes(chosen)
-    (pinned,) = library.pin([SampleImage(url="/samples/files/手放.png", filename="手放.png")])
+    (pinned,) = library.pin([SampleImage(url="/samples/files/手放.png", filename="手放.png")]).values()
     (settings.samples_dir / "手放.png").write_bytes(other)
-    (sent,) = library.references([pinned], form="any")
+    (sent,) = library.resolve([pinned], ANY)
     assert sent.content == chosen
     assert shown(library, pinned) == chosen
     assert filenames(library) == ["手放.png"]
@@ -496,15 +498,15 @@ def test_a_used_reference_can_be_requested_again_after_manual_replacement(
     chosen, other = noise_image("png"), noise_image("png")
     (settings.samples_dir / name).write_bytes(chosen)
     (image,) = images(library)
-    (pinned,) = library.pin([SampleImage(url=image.url, filename=name)])
+    (pinned,) = library.pin([SampleImage(url=image.url, filename=name)]).values()
     (settings.samples_dir / name).write_bytes(other)
-    (again,) = library.pin([SampleImage(url=pinned.pinned.url, filename=name)])
+    (again,) = library.pin([SampleImage(url=pinned.pinned.url, filename=name)]).values()
     assert again == pinned
-    (sent,) = library.references([again], form="any")
+    (sent,) = library.resolve([again], ANY)
     assert sent.content == chosen
     assert library.facts([again])[again.url].size == len(chosen)
-    (anew,) = library.pin([SampleImage(url=image.url, filename=name)])
-    (sent,) = library.references([anew], form="any")
+    (anew,) = library.pin([SampleImage(url=image.url, filename=name)]).values()
+    (sent,) = library.resolve([anew], ANY)
     assert sent.content == other
 
 
@@ -522,14 +524,14 @@ def test_an_image_named_by_thousands_of_rows_is_read_once(
         return plainly(path)
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    wanted = [SampleImage(url="/samples/files/手放.png", filename="手放.png")] * 100
-    first = library.pin(wanted)
+    wanted = [SampleImage(url="/samples/files/手放.png", filename=f"{number}.png") for number in range(100)]
+    first = library.pin(wanted)[wanted[0]]
     assert len(read) == 1
-    (settings.samples_dir / ".pinned" / f"{first[0].sha256}.png").unlink()
-    assert library.pin(wanted) == first
+    (settings.samples_dir / ".pinned" / f"{first.sha256}.png").unlink()
+    assert library.pin(wanted)[wanted[0]] == first
     assert len(read) == 2
     picture.write_bytes(noise_image("png"))
-    assert library.pin(wanted)[0].sha256 != first[0].sha256
+    assert library.pin(wanted)[wanted[0]].sha256 != first.sha256
     assert len(read) == 3
 
 
@@ -540,10 +542,10 @@ def test_a_lost_reference_is_not_replaced_by_a_new_file_of_its_name(
     (settings.samples_dir / "手放.png").write_bytes(noise_image("png"))
     for mark in ("0" * 64, "0" * 32):
         asked = SampleImage(url=f"/samples/files/.pinned/{mark}/手放.png", filename="手放.png")
-        (pinned,) = library.pin([asked])
+        (pinned,) = library.pin([asked]).values()
         assert library.facts([pinned])[pinned.url].is_missing
         with pytest.raises(InvalidRequest, match="找不到"):
-            library.references([pinned], form="any")
+            library.resolve([pinned], ANY)
         with pytest.raises(NotFound):
             library.thumbnail(asked.url.removeprefix(FILES_URL))
 
@@ -603,7 +605,7 @@ def test_used_references_are_not_purged_from_the_trash(settings: Settings, libra
     for image in (used, unused):
         library.delete(image.key)
         os.utime(settings.samples_dir / ".trash" / image.key, (1_000, 1_000))
-    names = library.names_of(used.key)
+    names = names_of(used.key)
     assert library.empty_trash(days=30, is_used=lambda asked: set(asked) == set(names)) == 1
     assert filenames(library) == []
     assert thumbnail(library, used.key).read_bytes()[8:12] == b"WEBP"

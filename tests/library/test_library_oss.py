@@ -12,10 +12,11 @@ from app.config import Settings
 from app.domain import LibraryImage, SampleImage, ValidatedUpload
 from app.errors import BucketError, Conflict, InvalidRequest, NotFound, TryLater
 from app.images import store
-from app.library import bucket
+from app.library import list_cache
 from app.library.library import Library, open_library
 from tests.fakes.clock import Clock
 from tests.fakes.oss import Call, FakeOss, Reply
+from tests.library.specs import ANY, BYTES, URL
 from tests.noise_images import noise_image
 from tests.waiting import wait_until
 
@@ -37,8 +38,8 @@ def library(in_oss: Settings, clock: Clock) -> Library:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket, "FIRST_WAIT", 0.2)
-    monkeypatch.setattr(bucket, "LATER_WAIT", 0.05)
+    monkeypatch.setattr(list_cache, "FIRST_WAIT", 0.2)
+    monkeypatch.setattr(list_cache, "LATER_WAIT", 0.05)
 
 
 def upload(name: str, content: bytes | None = None) -> ValidatedUpload:
@@ -57,7 +58,7 @@ def fetched(place: Path | str) -> bytes:
 
 
 def sent(library: Library, image: LibraryImage) -> bytes:
-    (made,) = library.references([SampleImage(url=image.url, filename=image.filename)], form="url")
+    (made,) = library.resolve([SampleImage(url=image.url, filename=image.filename)], URL)
     assert made.content is None
     return fetched(made.url or "")
 
@@ -134,7 +135,7 @@ def test_waiting_for_the_first_list_has_a_deadline(in_oss: Settings, clock: Cloc
 def test_waiting_ends_as_soon_as_the_list_arrives(
     in_oss: Settings, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bucket, "FIRST_WAIT", 10.0)
+    monkeypatch.setattr(list_cache, "FIRST_WAIT", 10.0)
     oss.keep(f"{PREFIX}猫.png", b"x")
     opened = open_library(in_oss)
     thread = threading.Timer(0.1, opened.refresh)
@@ -280,20 +281,20 @@ def test_a_used_reference_is_sent_after_rename_or_deletion(library: Library) -> 
     assert fetched(library.file(image.key)) == content
     library.delete(renamed.key)
     assert sent(library, renamed) == content
-    (pinned,) = library.pin([SampleImage(url=image.url, filename="猫.png")])
+    (pinned,) = library.pin([SampleImage(url=image.url, filename="猫.png")]).values()
     assert (pinned.key, pinned.sha256) == (image.key, image.key[-16:-4])
 
 
 def test_a_deleted_reference_is_named(library: Library) -> None:
     missing = SampleImage(url="/samples/files/没有.png", filename="没有.png")
     with pytest.raises(InvalidRequest, match=r"「没有\.png」找不到"):
-        library.references([missing], form="url")
+        library.resolve([missing], URL)
 
 
 def test_a_model_that_needs_bytes_gets_bytes(library: Library) -> None:
     content = noise_image("webp")
     image = library.add(upload("猫", content))
-    (made,) = library.references([SampleImage(url=image.url, filename="猫")], form="bytes")
+    (made,) = library.resolve([SampleImage(url=image.url, filename="猫")], BYTES)
     assert (made.content, made.url, made.media_type) == (content, None, "image/webp")
 
 
@@ -304,10 +305,10 @@ def test_a_local_image_is_uploaded_for_a_model_that_needs_a_url(
     content = noise_image("png")
     (in_oss.output_dir / "画.png").write_bytes(content)
     wanted = [SampleImage(url="/output/画.png", filename="画.png")] * 2
-    made = library.references(wanted, form="url")
+    made = library.resolve(wanted, URL)
     assert [fetched(each.url or "") for each in made] == [content, content]
     assert oss.count("put") == 1
-    (as_bytes,) = library.references(wanted[:1], form="any")
+    (as_bytes,) = library.resolve(wanted[:1], ANY)
     assert as_bytes.content == content
     assert filenames(library) == []
     clock.sleep(3 * 24 * 3600)
@@ -429,7 +430,7 @@ def test_temporary_uploads_survive_a_day_of_cleaning(
     other = open_library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
     for hours in (0, 23, 2, 23, 2):
         clock.sleep(hours * 3600)
-        library.references(wanted, form="url")
+        library.resolve(wanted, URL)
         clock.sleep(20 * 3600)
         other.refresh()
         assert len(oss.objects) == 1

@@ -23,12 +23,13 @@ import generator
 from app.config import Settings
 from app.domain import LibraryImage, Record, SampleImage, Status
 from app.images import store
-from app.library import bucket
+from app.library import bucket, list_cache
 from app.library.library import open_library
 from app.worker.worker import Worker
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
+from tests.library.specs import BYTES
 from tests.noise_images import noise_image
 from tests.waiting import wait_until
 from tests.web.test_api import get, post
@@ -554,7 +555,7 @@ def test_a_used_reference_can_be_requested_again_after_replacement(
     work_off(worker, db)
     assert records(db, again)[0].sample_images == records(db, [first])[0].sample_images
     assert is_red(look(client, used(client, again[0])["thumbnail_url"]))
-    (sent,) = worker.library.references(records(db, again)[0].sample_images, form="bytes")
+    (sent,) = worker.library.resolve(records(db, again)[0].sample_images, BYTES)
     assert is_red(sent.content or b"")
     uses = post(client, "/api/sample-images/uses", {"keys": [image.key]})["uses"]
     assert uses == {image.key: 2}
@@ -594,7 +595,29 @@ def test_queueing_does_not_wait_for_a_slow_oss(client: FlaskClient, worker: Work
     assert len(oss.calls) == asked
 
 
-def test_without_a_fresh_list_the_submission_identifies_the_reference(
+def test_a_stale_list_is_refreshed_before_references_are_fixed(
+    client: FlaskClient,
+    worker: Worker,
+    db: database.Connection,
+    oss: FakeOss,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(list_cache, "FIRST_WAIT", 60.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(list_cache, "FRESH_SECONDS", -1.0)
+        image = by_hand(worker, oss, packed(RED))
+    oss.keep(f"{PREFIX}手放.png", packed(BLUE))
+    worker.start()
+    try:
+        (record_id,) = queue(client, row("一", image))
+        wait_until(lambda: all_ended(db, [record_id]))
+    finally:
+        assert worker.stop(10)
+    assert records(db, [record_id])[0].status is Status.SUCCESS
+    assert not is_red(look(client, used(client, record_id)["thumbnail_url"]))
+
+
+def test_while_oss_is_away_references_are_fixed_as_last_listed(
     client: FlaskClient,
     worker: Worker,
     db: database.Connection,
@@ -602,23 +625,41 @@ def test_without_a_fresh_list_the_submission_identifies_the_reference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     image = by_hand(worker, oss, packed(RED))
-    with monkeypatch.context() as an_hour_later:
-        an_hour_later.setattr(bucket, "FRESH_SECONDS", -1.0)
-        ids = queue(client, row("一", image), row("二", image))
-    assert {record.sample_images[0].etag for record in records(db, ids)} == {""}
+    oss.is_down = True
+    worker.library.refresh()
+    ids = queue(client, row("一", image), row("二", image))
+    assert {record.sample_images[0].etag for record in records(db, ids)} == {
+        oss.objects[PREFIX + image.key].etag
+    }
+    oss.is_down = False
+    monkeypatch.setattr(bucket, "BREAKER_SECONDS", 0.0)
     work_off(worker, db)
     by_hand(worker, oss, packed(BLUE))
     assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
     assert all(is_red(look(client, used(client, record_id)["thumbnail_url"])) for record_id in ids)
 
 
-def test_a_lost_lease_does_not_change_the_references_of_a_record(
-    client: FlaskClient, worker: Worker, db: database.Connection
+def test_an_image_put_there_since_the_list_was_read_is_looked_up_once(
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
-    (record_id,) = queue(client, row("一", add(worker, "红茶")))
-    record = database.get_record(db, record_id)
-    database.save_reference_versions(db, record, ())  # never claimed
-    assert database.get_record(db, record_id).sample_images == record.sample_images
+    oss.keep(f"{PREFIX}手放.png", packed(RED))
+    reference = {"url": "/samples/files/手放.png", "filename": "手放.png"}
+    ids = queue(client, *[row("猫") | {"sample_images": [reference]}] * 20)
+    assert oss.count("head") == 1
+    work_off(worker, db)
+    by_hand(worker, oss, packed(BLUE))
+    assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
+    assert is_red(look(client, used(client, ids[0])["thumbnail_url"]))
+
+
+def test_an_image_that_was_never_listed_is_refused_while_oss_is_away(
+    client: FlaskClient, db: database.Connection, oss: FakeOss
+) -> None:
+    oss.is_down = True
+    reference = {"url": "/samples/files/手放.png", "filename": "手放.png"}
+    answer = post(client, "/api/batches", {"rows": [row("猫") | {"sample_images": [reference]}]}, 502)
+    assert "连不上 OSS" in answer["error"]
+    assert database.count_records(db, database.RecordFilter()) == 0
 
 
 def test_a_reference_replaced_during_the_snapshot_is_not_sent_and_not_charged(

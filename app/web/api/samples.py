@@ -8,6 +8,7 @@ import database
 from app.domain import MAX_FILENAME_LENGTH, LibraryImage, LibraryPage, ValidatedUpload
 from app.errors import InvalidRequest
 from app.images import store
+from app.library.catalogue import names_of
 from app.web.i18n.language import translate
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
@@ -86,8 +87,8 @@ def count_uses() -> Answer:
     keys = json_body().get("keys")
     if not isinstance(keys, list) or len(keys) > MOST_COUNTED or not all(isinstance(k, str) for k in keys):
         raise InvalidRequest("keys", f"keys 应为 {MOST_COUNTED} 个以内的示例图编号")
-    db, library = connection(), services().library
-    uses = {key: database.count_reference_uses(db, library.names_of(key)) for key in keys}
+    db = connection()
+    uses = {key: database.count_reference_uses(db, names_of(key)) for key in keys}
     return success({"uses": uses})
 
 
