@@ -32,7 +32,7 @@ MOST_MEGABYTES = 200
 READ = """
 import json, sys, time
 from pathlib import Path
-from errors import AppError
+from app.errors import AppError
 from app.sheets import read_workbook
 content = Path(sys.argv[1]).read_bytes()
 start = time.perf_counter()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from app.domain import ASPECT_RATIOS, MAX_REFERENCES, normal_text, trimmed_text
-from app.sheets.headers import LABELS, display_text
-from app.sheets.table import ExcelTime, UnreadableCell, Value
+from app.domain import ASPECT_RATIOS, normal_text, trimmed_text
+from app.sheets.headers import LABELS, RESULT_LABELS
+from app.sheets.table import ExcelTime, UnreadableCell, Value, display_text
 
 # Fields that accept any text; the others accept only short texts.
 TEXTS = ("prompt", "negative_prompt", "filename", "references")
@@ -17,9 +17,9 @@ _SEPARATOR = re.compile(r"[,，;；、､\n]")
 _PAUSE = re.compile("[、､]")
 # A quoted or plain name, up to its separator; possessive, so that matching is linear in the cell length.
 _PIECE = re.compile(r'[^\S\n]*+"((?:[^"]|"")*+)"[^\S\n]*+(?:[,，;；\n]|\Z)|([^,，;；\n]*+)(?:[,，;；\n]|\Z)')
-_MOST_PARTS = 40  # at most this many parts joined by 、 in one name
+_MAX_PARTS = 40  # at most this many parts joined by 、 in one name
 _SEEN_LENGTH = 60
-_MOST_EXACT = 1e15  # from here on Excel stores only the first fifteen digits of a number
+_MAX_EXACT = 1e15  # from here on Excel stores only the first fifteen digits of a number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +37,13 @@ class Problem:
 
     def as_json(self) -> dict[str, object]:
         """The JSON form; ``fixed`` is present only when the cell was corrected."""
-        fields: dict[str, object] = {
-            "row": self.row,
-            "column": self.column,
-            "seen": self.seen,
-            "error": self.error,
-        }
-        return fields if self.fixed is None else {**fields, "fixed": self.fixed}
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def problem(row: int, field: str, seen: str, error: str, fixed: str | None = None) -> Problem:
     """A Problem about a field, with ``seen`` truncated for display."""
-    return Problem(row=row, column=LABELS[field], seen=cut(seen), error=error, fixed=fixed)
+    label = LABELS.get(field) or RESULT_LABELS[field]
+    return Problem(row=row, column=label, seen=cut(seen), error=error, fixed=fixed)
 
 
 def cut(text: str) -> str:
@@ -60,19 +55,18 @@ def parse_cell(row: int, field: str, value: Value | None) -> tuple[str, Problem 
     """The text of a cell for its field; the original text when the Problem has no ``fixed``."""
     if value is None:
         return "", None
+    text = display_text(value)
     if isinstance(value, UnreadableCell):
-        return ("" if field in TEXTS else value.seen), problem(row, field, value.seen, value.error)
+        return ("" if field in TEXTS else text), problem(row, field, text, value.error)
     if field == "aspect_ratio":
         return _parse_ratio(row, value)
     if isinstance(value, ExcelTime):
-        error = (
-            f"Excel 把这格变成了日期或时间「{value.shown}」，看不出原来写的是什么，请改成文字格式后重新填写"
-        )
-        return value.shown, problem(row, field, value.shown, error)
-    if isinstance(value, float) and abs(value) >= _MOST_EXACT:
+        error = f"Excel 把这格变成了日期或时间「{text}」，看不出原来写的是什么，请改成文字格式后重新填写"
+    elif isinstance(value, float) and abs(value) >= _MAX_EXACT:
         error = "Excel 只留下数字的前 15 位，后面的已经丢了，请把这格改成文字格式后重新填写"
-        return display_text(value), problem(row, field, display_text(value), error)
-    return display_text(value), None
+    else:
+        return text, None
+    return text, problem(row, field, text, error)
 
 
 def split_names(text: str, is_known: Callable[[str], bool] = lambda name: False) -> list[str]:
@@ -91,13 +85,6 @@ def join_names(names: list[str]) -> str:
     return "；".join(name if _is_plain(name) else _quoted(name) for name in names)
 
 
-def references_error(names: list[str]) -> str | None:
-    """The error of a list of reference images that no model accepts, or None."""
-    if len(names) > MAX_REFERENCES:
-        return f"参考图有 {len(names)} 张，一行最多 {MAX_REFERENCES} 张"
-    return None
-
-
 def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
     """``a、b、c`` -> its names; the longest known name wins."""
     if not _PAUSE.search(plain):
@@ -106,7 +93,7 @@ def _at_pauses(plain: str, is_known: Callable[[str], bool]) -> list[str]:
     names: list[str] = []
     at = 0
     while at < len(parts):
-        ends = range(min(len(parts), at + _MOST_PARTS), at + 1, -1)
+        ends = range(min(len(parts), at + _MAX_PARTS), at + 1, -1)
         end = next((end for end in ends if is_known("、".join(parts[at:end]))), at + 1)
         names.append("、".join(parts[at:end]))
         at = end

@@ -11,7 +11,7 @@ from app.sheets.headers import find_header
 from app.sheets.limits import MAX_CELL_LENGTH, MAX_COLUMN, MAX_LINE, MAX_SHEET_ROWS
 from app.sheets.table import Grid, Row, UnreadableCell, Value, is_blank
 from app.sheets.text_encoding import decode
-from app.sheets.xlsx_images import picture_of_text
+from app.sheets.xlsx_images import image_of_text
 
 _SEPARATORS = ",\t;，；|"
 _HEADER_DEPTH = 30
@@ -33,77 +33,66 @@ class DelimitedSheet:
 
     def __init__(self, content: bytes, name: str) -> None:
         self.name = name
-        text = decode(content)
-        declared = _SEPARATOR_LINE.match(text)
-        self._text = text
+        self._text = decode(content)
+        declared = _SEPARATOR_LINE.match(self._text)
         self._start = declared.end() if declared else 0
-        self._separator = declared[1] if declared else _find_separator(text)
+        self._separator = declared[1] if declared else max(_SEPARATORS, key=self._count_headers)
 
     def top(self, count: int) -> list[Row]:
         """The non-empty rows numbered up to ``count``."""
-        return _top(self._records(), count)
+        return self._top(count, self._separator)
 
     def read(self, columns: Container[int], after: int, keep: int) -> Grid:
         """At most ``keep`` rows after row ``after`` with content in one of ``columns``."""
         grid = Grid()
         width = 0
-        for number, record in self._records():
-            if number <= after:
-                width = max(_values(record), default=0)
-                continue
+        for number, record in self._records(self._separator):
             filled = _values(record)
-            values = {column: value for column, value in filled.items() if column in columns}
-            if not values:
+            if number <= after:
+                width = max(filled, default=0)
                 continue
-            if len(grid.rows) >= keep:
+            values = {column: value for column, value in filled.items() if column in columns}
+            if values and len(grid.rows) >= keep:
                 grid.dropped += 1
-            else:
+            elif values:
                 grid.rows.append(Row(number, values))
                 if max(filled) > width:
                     grid.rows_too_wide.append(number)
         return grid
 
-    def _records(self) -> Iterator[tuple[int, list[str]]]:
-        return _records(self._text, self._separator, self._start)
-
-
-def _find_separator(text: str) -> str:
-    def known_headers(separator: str) -> int:
+    def _count_headers(self, separator: str) -> int:
         try:
-            header = find_header(_top(_records(text, separator, 0), _HEADER_DEPTH))
+            header = find_header(self._top(_HEADER_DEPTH, separator))
         except SpreadsheetError:
             return 0
         return len(header.columns) if header else 0
 
-    return max(_SEPARATORS, key=known_headers)
+    def _top(self, count: int, separator: str) -> list[Row]:
+        rows = []
+        for number, record in self._records(separator):
+            if number > count:
+                break
+            if values := _values(record):
+                rows.append(Row(number, values))
+        return rows
 
-
-def _top(records: Iterator[tuple[int, list[str]]], count: int) -> list[Row]:
-    rows = []
-    for number, record in records:
-        if number > count:
-            break
-        if values := _values(record):
-            rows.append(Row(number, values))
-    return rows
-
-
-def _records(text: str, separator: str, start: int) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(_lines(text, start), delimiter=separator, strict=True)
-    number = 1 if start else 0
-    try:
-        for record in reader:
-            number += 1
-            if number > MAX_SHEET_ROWS:
-                raise SpreadsheetError(
-                    f"文件有超过 {MAX_SHEET_ROWS} 行，一次最多导入 5000 行，请分成几个文件"
-                )
-            yield number, record
-    except csv.Error as error:
-        raise SpreadsheetError(
-            f"第 {number + 1} 行附近的引号不成对，或一格太长，请检查这一行，或在 Excel 里另存为 .xlsx 再导入",
-            row=number + 1,
-        ) from error
+    def _records(self, separator: str) -> Iterator[tuple[int, list[str]]]:
+        reader = csv.reader(_lines(self._text, self._start), delimiter=separator, strict=True)
+        number = 1 if self._start else 0  # the line that declares the separator
+        try:
+            for record in reader:
+                number += 1
+                if number > MAX_SHEET_ROWS:
+                    raise SpreadsheetError(
+                        f"文件有超过 {MAX_SHEET_ROWS} 行，一次最多导入 5000 行，请分成几个文件"
+                    )
+                yield number, record
+        except csv.Error as error:
+            raise SpreadsheetError(
+                f"第 {number + 1} 行附近的引号不成对，或一格太长，"
+                "请检查这一行，或在 Excel 里另存为 .xlsx 再导入",
+                row=number + 1,
+            ) from error
 
 
 def _lines(text: str, start: int) -> Iterator[str]:
@@ -112,17 +101,6 @@ def _lines(text: str, start: int) -> Iterator[str]:
             raise SpreadsheetError(f"有一行超过 {MAX_LINE // 10_000} 万字，这不像是表格，请检查文件")
         if line[0]:
             yield line[0]
-
-
-def _unwrapped(text: str) -> str:
-    found = _TEXT_FORMULA.fullmatch(text)
-    return found[1].replace('""', '"') if found else text
-
-
-def _value(text: str) -> Value:
-    if _SCIENTIFIC.fullmatch(text):
-        return UnreadableCell(text, _LOST_DIGITS)
-    return picture_of_text(text) or text
 
 
 def _values(record: list[str]) -> dict[int, Value]:
@@ -136,3 +114,14 @@ def _values(record: list[str]) -> dict[int, Value]:
         if not is_blank(text):
             values[column] = _value(text)
     return values
+
+
+def _unwrapped(text: str) -> str:
+    found = _TEXT_FORMULA.fullmatch(text)
+    return found[1].replace('""', '"') if found else text
+
+
+def _value(text: str) -> Value:
+    if _SCIENTIFIC.fullmatch(text):
+        return UnreadableCell(text, _LOST_DIGITS)
+    return image_of_text(text) or text

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import cast
 
 from app.errors import SpreadsheetError
 from app.sheets.csv_reader import DelimitedSheet
-from app.sheets.limits import OoxmlPackage, check_upload
+from app.sheets.limits import check_upload
 from app.sheets.table import Sheet
+from app.sheets.xlsx_package import OoxmlPackage
 from app.sheets.xlsx_reader import Workbook
 
 _SAVE_AS = "请用 Excel 或 WPS 打开后另存为 .xlsx 再导入"
@@ -22,11 +23,11 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 _OLDEST = (b"\t\x00\x04\x00", b"\t\x02\x06\x00", b"\t\x04\x06\x00", b"\t\x08")  # Excel 2 to 5
 _WORKBOOK_NAMES = (".xlsx", ".xlsm", ".xls", ".et")
-_PROTECTED = "这个文件像是被公司的文档加密软件加了密，请先解密，或另存为一个新文件，再导入"
+_ENCRYPTED = "这个文件像是被公司的文档加密软件加了密，请先解密，或另存为一个新文件，再导入"
 # Headers written by document encryption software (TSD, E-SafeNet).
-_PROTECTED_STARTS = (b"%TSD-Header", b"b\x14#e", b"c\x14#e")
-_PROTECTED_MARK = b"E-SafeNet"
-_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
+_ENCRYPTED_STARTS = (b"%TSD-Header", b"b\x14#e", b"c\x14#e")
+_ENCRYPTED_MARK = b"E-SafeNet"
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
 
 # Signatures of files that are not spreadsheets.
 _OTHER_FILES = {
@@ -42,15 +43,15 @@ _OTHER_FILES = {
 }
 
 
-def open_sheets(content: bytes, filename: str) -> list[Sheet]:
+def open_sheets(content: bytes, filename: str) -> Sequence[Sheet]:
     """The unread sheets of a workbook or delimited text; SpreadsheetError for any other file type."""
     check_upload(content)
     if content.startswith(b"PK"):
         package = OoxmlPackage(content)
         _check_workbook(package)
-        return cast("list[Sheet]", Workbook(package).sheets)
+        return Workbook(package).sheets
     if content.startswith(_OLE):
-        raise SpreadsheetError(_ole_sentence(content, filename))
+        raise SpreadsheetError(_ole_error(content, filename))
     _check_text(content)
     _check_encrypted(content, filename)
     return [DelimitedSheet(content, PurePath(filename.replace("\\", "/")).stem or "CSV")]
@@ -70,9 +71,9 @@ def _check_workbook(package: OoxmlPackage) -> None:
         raise SpreadsheetError("这是压缩包，不是表格，请先解压，再选里面的 .xlsx 或 .csv 文件")
 
 
-def _ole_sentence(content: bytes, filename: str) -> str:
+def _ole_error(content: bytes, filename: str) -> str:
     if "DRMEncrypted".encode("utf-16-le") in content:
-        return _PROTECTED
+        return _ENCRYPTED
     if "EncryptedPackage".encode("utf-16-le") in content:
         return "这个文件有打开密码，请在 Excel 里去掉密码后再导入"
     if filename.lower().endswith((".et", ".ett")):
@@ -101,8 +102,8 @@ def _check_text(content: bytes) -> None:
 
 def _check_encrypted(content: bytes, filename: str) -> None:
     """Refuse encrypted documents: binary content with a known header or a workbook's file name."""
-    is_marked = content.startswith(_PROTECTED_STARTS) or _PROTECTED_MARK in content[:64]
+    is_marked = content.startswith(_ENCRYPTED_STARTS) or _ENCRYPTED_MARK in content[:64]
     is_unicode = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    is_noise = not is_unicode and _NO_TEXT.search(content, 0, 4096) is not None
-    if is_noise and (is_marked or filename.lower().endswith(_WORKBOOK_NAMES)):
-        raise SpreadsheetError(_PROTECTED)
+    is_binary = not is_unicode and _BINARY.search(content, 0, 4096) is not None
+    if is_binary and (is_marked or filename.lower().endswith(_WORKBOOK_NAMES)):
+        raise SpreadsheetError(_ENCRYPTED)

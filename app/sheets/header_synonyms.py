@@ -6,13 +6,13 @@ A header that mentions what a picture must not show is never mapped to the promp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from app.domain import normal_text
 
-_LONGEST = 200  # maximum characters of a header with remarks, and without them
-_LONGEST_NAME = 60
+_MAX_LENGTH = 200  # characters of a header with remarks, and without them
+_MAX_NAME_LENGTH = 60
 _OPENING, _CLOSING = "([{<【「『《〈〔", ")]}>】」』》〉〕"
 
 _NAMES: Mapping[str, str] = {
@@ -34,7 +34,7 @@ _NAMES: Mapping[str, str] = {
     " thumbnail picturenumber reason cost possiblycharged attempts",
 }
 # Likely synonyms: used, with a note, only when no column has one of the names above.
-_LOOSE_NAMES: Mapping[str, str] = {
+_GUESSED_NAMES: Mapping[str, str] = {
     "prompt": "提示语 正面词 正向词 画面提示词 文案提示词 生图提示词 绘画提示词 绘图提示词 出图提示词"
     " 文生图提示词 提示词内容 提示词文本 画面描述 图片描述 图像描述 画面内容 描述词 imageprompt prompttext"
     " textprompt imagedescription",
@@ -47,22 +47,24 @@ _LOOSE_NAMES: Mapping[str, str] = {
     "seed": "随机数种子",
     "steps": "采样步 迭代步数 推理步数 inferencesteps",
 }
-_AGAINST = "负面|负向|反向|反面|逆向|negative|neg"
-_AGAINST_OR_SHORT = f"{_AGAINST}|负|反"
-_WHAT = "提示词|提示语|提示|描述词|描述|关键词|词条|词|prompts|prompt"
-_WANTS_NOT = "不要|不想|不希望|不需要|避免|排除|禁止|去除|去掉"
-_NOT_WANTED = (
-    f"(?:画面|图片|图)?(?:里|中)?(?:{_WANTS_NOT})(?:出现|要|有|看到|包含)?的?(?:内容|元素|东西|画面|物体|词)?"
+_NEGATIVE = "负面|负向|反向|反面|逆向|negative|neg"
+_NEGATIVE_OR_SHORT = f"{_NEGATIVE}|负|反"
+_PROMPT = "提示词|提示语|提示|描述词|描述|关键词|词条|词|prompts|prompt"
+_REFUSE = "不要|不想|不希望|不需要|避免|排除|禁止|去除|去掉"
+_UNWANTED = (
+    f"(?:画面|图片|图)?(?:里|中)?(?:{_REFUSE})(?:出现|要|有|看到|包含)?的?(?:内容|元素|东西|画面|物体|词)?"
 )
-_NEGATIVE_NAME = re.compile(f"(?:{_AGAINST_OR_SHORT})的?(?:{_WHAT})|(?:{_WHAT})(?:{_AGAINST})|{_NOT_WANTED}")
-_NEGATIVE_REMARK = re.compile(f"(?:{_AGAINST_OR_SHORT})(?:的?(?:{_WHAT}))?|{_NOT_WANTED}")
+_NEGATIVE_NAME = re.compile(
+    f"(?:{_NEGATIVE_OR_SHORT})的?(?:{_PROMPT})|(?:{_PROMPT})(?:{_NEGATIVE})|{_UNWANTED}"
+)
+_NEGATIVE_REMARK = re.compile(f"(?:{_NEGATIVE_OR_SHORT})(?:的?(?:{_PROMPT}))?|{_UNWANTED}")
 # Words that may negate a prompt, and (below) phrases that are only filling instructions.
 _NEGATIVE_SIGN = re.compile(
     r"负(?!责)|負|反(?!馈|复)|逆|否定|消极|不(?!超|限|填|必|支持|少于|多于|大于)|别(?=出现|要|有)|避免|排除|排斥|禁|去除|去掉|勿"
     r"|neg(?![a-z])|negativ|avoid|exclud|unwanted|undesired|without|\b(?:no|not|don'?t)\b"
     r"|(?<![-−–—])[-−–][^\w−–—-]*$"
 )
-_HOW_TO_FILL = re.compile(
+_INSTRUCTION = re.compile(
     r"(?:不要|不能|不可以?|不得|勿|避免|禁止|\bnot?|don'?t)\s*(?:be\s*)?"
     r"(?:为空|留空|空|超过|超出|多于|大于|换行|删|改|修改|重复|太长|过长"
     r"|(?:使用|包含|出现|涉及|有)?(?:敏感|违禁|违规|涉黄|涉政)"
@@ -74,21 +76,22 @@ _ORDINAL = re.compile(
 )
 _TOKEN = re.compile(r"[a-z]+|\d+|[^\W\d_a-z]+")
 _NUMBER = re.compile(r"\d{1,2}")
-_COUNTED = re.compile(r"(.+?)(?:\d{1,2}|[一二三四])")
-_IDLE = re.compile(
+_NUMBERED = re.compile(r"(.+?)(?:\d{1,2}|[一二三四])")
+_FILLER = re.compile(
     "^(?:{0})+|(?:{0})+$".format("非?必填项?|选填项?|可选项?|可不填|可空|必选|请输入|请填写|值")
 )
-_IDLE_WORDS = {"required", "optional", "mandatory"}
+_FILLER_WORDS = {"required", "optional", "mandatory"}
 _LANGUAGE = re.compile("^(?:中英文|中文|英文|汉语|英语)|(?:中英文|中文|英文)$")
 _LANGUAGE_WORDS = {"chinese", "english", "cn", "en", "zh", "ai"}
-_MARKS = re.compile(r"[/|\\\n,;、·•&+]")
+_MARKS = r"[/|\\\n,;、·•&+]"
+_SEPARATORS = (re.compile(_MARKS), re.compile(rf"\s+|{_MARKS}"))
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The field of a header; ``is_loose`` is a guess, to which an exact header is preferred.
+    """The field of a header. An exact header is preferred to a guess.
 
-    ``is_counted`` is one of several numbered columns for a field: 参考图2.
+    ``is_numbered``: one of several columns for a field, such as 参考图2.
     """
 
     field: str
@@ -97,12 +100,12 @@ class Meaning:
 
 
 def _by_name(names: Mapping[str, str], *, is_guess: bool) -> dict[str, Meaning]:
-    return {name: Meaning(key, is_guess) for key, listed in names.items() for name in listed.split()}
+    return {name: Meaning(field, is_guess) for field, text in names.items() for name in text.split()}
 
 
-_MEANINGS = _by_name(_LOOSE_NAMES, is_guess=True) | _by_name(_NAMES, is_guess=False)
+_MEANINGS = _by_name(_GUESSED_NAMES, is_guess=True) | _by_name(_NAMES, is_guess=False)
 # Fast rejection: most cells contain none of the names.
-_ANY_NAME = re.compile("|".join([*map(re.escape, _MEANINGS), _WHAT, _WANTS_NOT]))
+_ANY_NAME = re.compile("|".join([*map(re.escape, _MEANINGS), _PROMPT, _REFUSE]))
 
 
 def meaning(header: str) -> Meaning | None:
@@ -116,7 +119,7 @@ def meaning(header: str) -> Meaning | None:
     names = [_compact(remark)[0] for remark in remarks]
     if found and found.field == "references" and any(map(_NUMBER.fullmatch, names)):
         return replace(found, is_numbered=True)
-    if not found or found.field != "prompt" or not _is_against(plain):
+    if not found or found.field != "prompt" or not _is_negated(plain):
         return found
     return Meaning("negative_prompt", is_guess=True) if any(map(_NEGATIVE_REMARK.fullmatch, names)) else None
 
@@ -130,11 +133,11 @@ def is_doubtful(header: str) -> bool:
 
 
 def _plain(header: str) -> str:
-    return _VARIANTS.sub("", normal_text(header[:_LONGEST])).casefold()
+    return _VARIANTS.sub("", normal_text(header[:_MAX_LENGTH])).casefold()
 
 
-def _is_against(plain: str) -> bool:
-    text = _HOW_TO_FILL.sub("", plain.replace("_", " "))
+def _is_negated(plain: str) -> bool:
+    text = _INSTRUCTION.sub("", plain.replace("_", " "))
     return bool(_NEGATIVE_SIGN.search(text) or _NEGATIVE_SIGN.search(re.sub(r"\s+", "", text)))
 
 
@@ -143,10 +146,10 @@ def _split_remarks(text: str) -> tuple[Meaning | None, list[str]]:
     outside, remarks = _without_remarks(text)
     if _compact(outside)[0]:
         return _without_ordinal(outside), remarks
-    for place, inside in enumerate(remarks):
+    for index, inside in enumerate(remarks):
         found, inner = _split_remarks(inside)
         if found or _compact(inside)[0]:
-            return found, [*inner, *remarks[:place], *remarks[place + 1 :]]
+            return found, [*inner, *remarks[:index], *remarks[index + 1 :]]
     return None, remarks
 
 
@@ -171,7 +174,7 @@ def _without_remarks(text: str) -> tuple[str, list[str]]:
 
 
 def _without_ordinal(text: str) -> Meaning | None:
-    if len(text) > _LONGEST_NAME:
+    if len(text) > _MAX_NAME_LENGTH:
         return None
     rest = _ORDINAL.sub("", text, count=1)
     return _find(text) or (_find(rest) if rest != text else None)
@@ -179,19 +182,17 @@ def _without_ordinal(text: str) -> Meaning | None:
 
 def _find(text: str) -> Meaning | None:
     """The field on which all parts of a header agree: the whole, or its parts by script, mark or space."""
-    tried: list[str] = []
-    for split in (_whole, _by_script, _by_mark, _by_space):
-        pieces = [piece for piece in split(text) if piece]
-        if pieces == tried:
-            continue
-        tried = pieces
-        if found := _agreed([_compact(piece) for piece in pieces]):
-            return found
-    return None
+    if found := _agreed([text]) or _agreed(_by_script(text)):
+        return found
+    by_separator = (
+        [piece for part in mark.split(text) for piece in _by_script(part)] for mark in _SEPARATORS
+    )
+    return next(filter(None, map(_agreed, by_separator)), None)
 
 
-def _agreed(names: Iterable[tuple[str, bool]]) -> Meaning | None:
-    found = [_look_up(name, is_guess=is_guess) for name, is_guess in names if name]
+def _agreed(pieces: Iterable[str]) -> Meaning | None:
+    names = [(name, is_guess) for name, is_guess in map(_compact, pieces) if name]
+    found = [_look_up(name, is_guess=is_guess) for name, is_guess in names]
     known = [one for one in found if one]
     fields = {one.field for one in known}
     fields = fields - {"size"} or fields
@@ -201,11 +202,7 @@ def _agreed(names: Iterable[tuple[str, bool]]) -> Meaning | None:
     return Meaning(fields.pop(), is_guess, is_numbered)
 
 
-def _whole(text: str) -> Iterator[str]:
-    yield text
-
-
-def _by_script(text: str) -> Iterator[str]:
+def _by_script(text: str) -> tuple[str, str]:
     """Its Latin words and the rest; a number belongs to the token before it."""
     latin: list[str] = []
     other: list[str] = []
@@ -213,34 +210,23 @@ def _by_script(text: str) -> Iterator[str]:
     for token in _TOKEN.findall(text):
         last = last if token.isdecimal() else token
         (latin if last[:1].isascii() else other).append(token)
-    yield " ".join(latin)
-    yield " ".join(other)
-
-
-def _by_mark(text: str) -> Iterator[str]:
-    for part in _MARKS.split(text):
-        yield from _by_script(part)
-
-
-def _by_space(text: str) -> Iterator[str]:
-    for part in re.split(rf"\s+|{_MARKS.pattern}", text):
-        yield from _by_script(part)
+    return " ".join(latin), " ".join(other)
 
 
 def _look_up(name: str, *, is_guess: bool) -> Meaning | None:
     found = _MEANINGS.get(name)
     if found is None and _NEGATIVE_NAME.fullmatch(name):
         found = Meaning("negative_prompt", is_guess=True)
-    if found is None and (counted := _COUNTED.fullmatch(name)):
-        found = _MEANINGS.get(counted[1])
+    if found is None and (numbered := _NUMBERED.fullmatch(name)):
+        found = _MEANINGS.get(numbered[1])
         found = replace(found, is_numbered=True) if found and found.field == "references" else None
     return replace(found, is_guess=found.is_guess or is_guess) if found else None
 
 
 def _compact(text: str) -> tuple[str, bool]:
     """Letters and digits without filler words; and whether a language name was removed."""
-    tokens = [token for token in _TOKEN.findall(text) if token not in _IDLE_WORDS]
+    tokens = [token for token in _TOKEN.findall(text) if token not in _FILLER_WORDS]
     words = [token for token in tokens if token not in _LANGUAGE_WORDS]
-    name = _IDLE.sub("", "".join(words))
+    name = _FILLER.sub("", "".join(words))
     short = _LANGUAGE.sub("", name)
     return short, len(words) < len(tokens) or short != name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from app.domain import Status, normal_text, trimmed_text, visible_text
+from app.domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, Status, normal_text, trimmed_text, visible_text
 from app.sheets.header_synonyms import Meaning, meaning
-from app.sheets.table import ExcelTime, Row, UnreadableCell, Value, number_text
+from app.sheets.table import Row, display_text
 
 # In the order of the template's columns; the labels are part of the contract.
 LABELS: Mapping[str, str] = {
@@ -45,40 +45,39 @@ _STATUS_NAMES: Mapping[str, Status] = {
     "cancelled": Status.CANCELLED,
 } | {label: status for status, label in STATUS_LABELS.items()}
 
+_MAX_COMPARED = 500
+_Cell = tuple[int, str, Meaning | None]  # column, header text, its meaning
 
-_LONGEST_COMPARED = 500
-Named = tuple[int, str, Meaning | None]  # column, header text, its meaning
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The number of the header row, the column of each field, and notes for the user.
 
     ``extra_columns`` hold more reference images. ``texts`` are the headers of all these columns as returned
-    by ``plain_header``; ``unread`` are the columns with an unknown header.
+    by ``compact_text``; ``unread`` are the columns with an unknown header.
     """
 
     row: int
     columns: Mapping[str, int]
-    notes: tuple[str, ...] = field(default=())
-    extra_columns: tuple[int, ...] = field(default=())
-    texts: Mapping[int, str] = field(default_factory=dict)
-    unread: frozenset[int] = field(default=frozenset())
-
-    @property
-    def read(self) -> set[int]:
-        """The columns to read."""
-        return {*self.columns.values(), *self.extra_columns}
+    extra_columns: Sequence[int]
+    texts: Mapping[int, str]
+    unread: frozenset[int]
+    notes: Sequence[str]
 
     @property
     def of_results(self) -> bool:
         """Whether this is a results workbook, with one picture per line."""
         return all(name in self.columns for name in RESULT_LABELS)
 
+    @property
+    def max_rows(self) -> int:
+        """The number of rows that may be imported at a time."""
+        return MAX_PICTURES_A_BATCH if self.of_results else MAX_ROWS_A_BATCH
+
 
 def status_named(text: str) -> Status | None:
     """The status with this label in either language, or None."""
-    return _STATUS_NAMES.get(trimmed_text(visible_text(text[:_LONGEST_COMPARED])).casefold())
+    return _STATUS_NAMES.get(trimmed_text(visible_text(text[:_MAX_COMPARED])).casefold())
 
 
 def find_header(rows: Sequence[Row]) -> Header | None:
@@ -87,22 +86,13 @@ def find_header(rows: Sequence[Row]) -> Header | None:
     return max(found, key=lambda header: len(header.columns), default=None)
 
 
-def display_text(value: Value) -> str:
-    """A cell's value as displayed."""
-    if isinstance(value, ExcelTime):
-        return value.shown
-    if isinstance(value, UnreadableCell):
-        return value.seen
-    return value if isinstance(value, str) else number_text(value)
-
-
-def plain_header(text: str) -> str:
-    """A header normalised for comparison: no whitespace, case-folded."""
-    return re.sub(r"\s+", "", normal_text(text[:_LONGEST_COMPARED])).casefold()
+def compact_text(text: str) -> str:
+    """A text normalised for comparison: no whitespace, case-folded."""
+    return re.sub(r"\s+", "", normal_text(text[:_MAX_COMPARED])).casefold()
 
 
 @dataclass(slots=True)
-class ColumnAssignment:
+class _Assignment:
     """The column assigned to each field, and what happened to the other headers."""
 
     columns: dict[str, int] = field(default_factory=dict)
@@ -113,59 +103,44 @@ class ColumnAssignment:
 
 
 def _read_header(row: Row) -> Header | None:
-    named = [(column, trimmed_text(display_text(value))) for column, value in sorted(row.values.items())]
-    meanings = [(column, text, meaning(text)) for column, text in named]
-    assigned = _assign_columns(meanings)
+    named = {column: trimmed_text(display_text(value)) for column, value in sorted(row.values.items())}
+    cells = [(column, text, meaning(text)) for column, text in named.items()]
+    assigned = _assign_columns(cells)
     columns = assigned.columns
-    if "prompt" not in columns or _is_form(meanings, columns["prompt"]):
+    if "prompt" not in columns or _is_form(cells, columns["prompt"]):
         return None
     if any(name not in columns for name in RESULT_LABELS):
         columns = {name: column for name, column in columns.items() if name not in RESULT_LABELS}
-    notes = (*_assign_size(columns), *_assignment_notes(assigned))
-    header = Header(row.number, columns, notes, tuple(assigned.extra_columns))
-    texts = {column: plain_header(text) for column, text in named if column in header.read}
-    return replace(header, texts=texts, unread=frozenset(column for column, _ in named) - texts.keys())
+    notes = [*_assign_size(columns), *_assignment_notes(assigned)]
+    read = {*columns.values(), *assigned.extra_columns}
+    return Header(
+        row=row.number,
+        columns=columns,
+        extra_columns=assigned.extra_columns,
+        texts={column: compact_text(named[column]) for column in named if column in read},
+        unread=frozenset(named) - read,
+        notes=notes,
+    )
 
 
-def _assign_columns(meanings: Sequence[Named]) -> ColumnAssignment:
+def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:
     """Assign a column to each field; exact headers take precedence over guessed ones."""
-    assigned = ColumnAssignment()
-    taken_clearly = {found.field for _, _, found in meanings if found and not found.is_guess}
-    for column, text, found in meanings:
-        if found is None or (found.is_guess and found.field in taken_clearly):
-            assigned.unknown.append(_briefly(text))
+    assigned = _Assignment()
+    exact = {found.field for _, _, found in cells if found and not found.is_guess}
+    for column, text, found in cells:
+        if found is None or (found.is_guess and found.field in exact):
+            assigned.unknown.append(_brief(text))
         elif found.field == "ignored":
             continue
         elif found.field not in assigned.columns:
             assigned.columns[found.field] = column
             if found.is_guess:
-                assigned.guessed.append(f"「{_briefly(text)}」→「{LABELS.get(found.field, text)}」")
+                assigned.guessed.append(f"「{_brief(text)}」→「{LABELS.get(found.field, text)}」")
         elif found.is_numbered:
             assigned.extra_columns.append(column)
         else:
             assigned.doubled.append(LABELS.get(found.field, text))
     return assigned
-
-
-def _assignment_notes(assigned: ColumnAssignment) -> list[str]:
-    notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(assigned.doubled)]
-    if assigned.extra_columns:
-        notes.append(f"参考图分在 {len(assigned.extra_columns) + 1} 列里，每一行的都放在一起用")
-    if assigned.guessed:
-        notes.append(f"列名已自动对应：{'、'.join(assigned.guessed)}，请核对")
-    if assigned.unknown:
-        notes.append(f"未使用的列：{'、'.join(assigned.unknown[:20])}")
-    return notes
-
-
-def _is_form(meanings: Sequence[Named], prompt: int) -> bool:
-    """Whether the only known header is a guessed prompt: a line of a form, not a header row."""
-    is_guess = any(found and found.is_guess for column, _, found in meanings if column == prompt)
-    return is_guess and len(meanings) > 1 and sum(found is not None for _, _, found in meanings) == 1
-
-
-def _briefly(text: str) -> str:
-    return " ".join(text[:20].split())
 
 
 def _assign_size(columns: dict[str, int]) -> list[str]:
@@ -178,3 +153,24 @@ def _assign_size(columns: dict[str, int]) -> list[str]:
         return ["未使用「尺寸」列：图片比例和分辨率已有各自的列"]
     columns[name] = column
     return [f"「尺寸」列按「{LABELS[name]}」读取"]
+
+
+def _assignment_notes(assigned: _Assignment) -> list[str]:
+    notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(assigned.doubled)]
+    if assigned.extra_columns:
+        notes.append(f"参考图分在 {len(assigned.extra_columns) + 1} 列里，每一行的都放在一起用")
+    if assigned.guessed:
+        notes.append(f"列名已自动对应：{'、'.join(assigned.guessed)}，请核对")
+    if assigned.unknown:
+        notes.append(f"未使用的列：{'、'.join(assigned.unknown[:20])}")
+    return notes
+
+
+def _is_form(cells: Sequence[_Cell], prompt: int) -> bool:
+    """Whether the only known header is a guessed prompt: a line of a form, not a header row."""
+    is_guess = any(found and found.is_guess for column, _, found in cells if column == prompt)
+    return is_guess and len(cells) > 1 and sum(found is not None for _, _, found in cells) == 1
+
+
+def _brief(text: str) -> str:
+    return " ".join(text[:20].split())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from app.domain import CONTENT_FIELDS, normal_text, trimmed_text
-from app.sheets.headers import Header, plain_header
-from app.sheets.table import Grid, Row, Sheet, UnreadableCell, Value
+from app.domain import CONTENT_FIELDS
+from app.sheets.headers import Header, compact_text
+from app.sheets.table import Grid, Row, Sheet, UnreadableCell, Value, is_blank
 
-_LONGEST = 60
+_MAX_LENGTH = 60
 _UNIT = "(?:张图片|张图|张|幅图|幅|条|个|行|项|组|元|块|pictures?|images?|rows?|%)"
 _NUMBER = rf"[¥$]?[+-]?\d[\d,]*+(?:\.\d++)?{_UNIT}?+"
 _AMOUNTS = rf"(?:约?+{_NUMBER}[,、;]?+)"
@@ -17,21 +17,21 @@ _WORD = (
     "(?:本页|本表|本批|以上|全部|图片|数量|张数|费用)?(?:合计|总计|小计|共计|总共|累计|總計|合計|小計)(?:数量|张数|费用)?"
     "|(?:grand|sub)?-?total"
 )
-_SUM = re.compile(rf"(?:{_WORD})(?:\({_UNIT}\))?[:=]?{_AMOUNTS}*+\.?|共:?{_AMOUNTS}++", re.IGNORECASE)
+_TOTAL = re.compile(rf"(?:{_WORD})(?:\({_UNIT}\))?[:=]?{_AMOUNTS}*+\.?|共:?{_AMOUNTS}++", re.IGNORECASE)
 _AMOUNT = re.compile(_NUMBER, re.IGNORECASE)
 # Fast rejection: nearly every cell is neither.
-_MAY_NAME_SUM = re.compile("[计計共总總累tｔ]", re.IGNORECASE)
+_MAY_NAME_TOTAL = re.compile("[计計共总總累tｔ]", re.IGNORECASE)
 _MAY_BE_AMOUNT = re.compile(r"[\W_]*\d")
 
 
-def drop_other_lines(header: Header, sheet: Sheet, grid: Grid) -> list[str]:
+def drop_totals_and_headers(header: Header, sheet: Sheet, grid: Grid) -> list[str]:
     """Remove totals and repeated headers from the grid -> one note per kind, with row numbers."""
-    repeated = {row.number for row in grid.rows if _is_header(row, header)}
     labels = _labels_beside(header, sheet, grid)
-    sums = {row.number for row in grid.rows if _is_sum(row.values, labels.get(row.number, {}))}
-    _remove(grid, repeated | sums)
-    notes = [f"跳过了 {len(sums)} 个合计行：第 {_listed(sums)} 行"] if sums else []
-    return notes + ([f"跳过了 {len(repeated)} 个重复的表头：第 {_listed(repeated)} 行"] if repeated else [])
+    totals = {row.number for row in grid.rows if _is_total(row.values, labels.get(row.number, {}))}
+    repeated = {row.number for row in grid.rows if _is_header(row, header)}
+    _remove(grid, totals | repeated)
+    notes = [f"跳过了 {len(totals)} 个合计行：第 {row_list(totals)} 行"] if totals else []
+    return notes + ([f"跳过了 {len(repeated)} 个重复的表头：第 {row_list(repeated)} 行"] if repeated else [])
 
 
 def drop_empty_rows(header: Header, grid: Grid) -> list[str]:
@@ -41,11 +41,11 @@ def drop_empty_rows(header: Header, grid: Grid) -> list[str]:
     """
     names = ("references" if name == "sample_images" else name for name in CONTENT_FIELDS)
     columns = [header.columns[name] for name in names if name in header.columns]
-    empty = {row.number for row in grid.rows if all(_is_blank(row.values.get(column)) for column in columns)}
+    empty = {row.number for row in grid.rows if all(is_blank(row.values.get(column)) for column in columns)}
     _remove(grid, empty)
     if not empty:
         return []
-    return [f"跳过了 {len(empty)} 个空行：第 {_listed(empty)} 行没有提示词、负面提示词、文件名和参考图"]
+    return [f"跳过了 {len(empty)} 个空行：第 {row_list(empty)} 行没有提示词、负面提示词、文件名和参考图"]
 
 
 def _remove(grid: Grid, row_numbers: set[int]) -> None:
@@ -55,16 +55,12 @@ def _remove(grid: Grid, row_numbers: set[int]) -> None:
         grid.rows_too_wide = [number for number in grid.rows_too_wide if number not in row_numbers]
 
 
-def _is_blank(value: Value | None) -> bool:
-    return value is None or (isinstance(value, str) and not trimmed_text(value))
-
-
 def _is_header(row: Row, header: Header) -> bool:
     """Whether the row repeats the header exactly."""
-    if row.values.keys() != header.texts.keys():
-        return False
-    texts = [(value, header.texts[column]) for column, value in row.values.items() if isinstance(value, str)]
-    return len(texts) == len(row.values) and all(plain_header(value) == text for value, text in texts)
+    return row.values.keys() == header.texts.keys() and all(
+        isinstance(value, str) and compact_text(value) == header.texts[column]
+        for column, value in row.values.items()
+    )
 
 
 def _labels_beside(header: Header, sheet: Sheet, grid: Grid) -> Mapping[int, Mapping[int, Value]]:
@@ -78,34 +74,27 @@ def _labels_beside(header: Header, sheet: Sheet, grid: Grid) -> Mapping[int, Map
     return {row.number: row.values for row in labels.rows if row.number in wanted}
 
 
-def _is_sum(values: Mapping[int, Value], labels: Mapping[int, Value]) -> bool:
+def _is_total(values: Mapping[int, Value], labels: Mapping[int, Value]) -> bool:
     """Whether the row has a word for a total and otherwise only amounts."""
-    named = any(map(_names_sum, labels.values()))
-    for value in values.values():
-        if _names_sum(value):
-            named = True
-        elif not _is_amount(value):
-            return False
-    return named
+    others = [value for value in values.values() if not _names_total(value)]
+    is_named = len(others) < len(values) or any(map(_names_total, labels.values()))
+    return is_named and all(map(_is_amount, others))
 
 
-def _names_sum(value: Value) -> bool:
-    if not isinstance(value, str) or len(value) > _LONGEST or not _MAY_NAME_SUM.search(value):
+def _names_total(value: Value) -> bool:
+    if not isinstance(value, str) or len(value) > _MAX_LENGTH or not _MAY_NAME_TOTAL.search(value):
         return False
-    return bool(_SUM.fullmatch(_without_spaces(value)))
+    return bool(_TOTAL.fullmatch(compact_text(value)))
 
 
 def _is_amount(value: Value) -> bool:
     if isinstance(value, str):
-        may_be = len(value) <= _LONGEST and _MAY_BE_AMOUNT.match(value)
-        return bool(may_be and _AMOUNT.fullmatch(_without_spaces(value)))
+        may_be = len(value) <= _MAX_LENGTH and _MAY_BE_AMOUNT.match(value)
+        return bool(may_be and _AMOUNT.fullmatch(compact_text(value)))
     return isinstance(value, int | float | UnreadableCell)
 
 
-def _without_spaces(text: str) -> str:
-    return re.sub(r"\s+", "", normal_text(text))
-
-
-def _listed(numbers: Iterable[int]) -> str:
+def row_list(numbers: Iterable[int]) -> str:
+    """The first numbers in order, for a sentence."""
     first = sorted(numbers)
     return "、".join(map(str, first[:8])) + ("…" if len(first) > 8 else "")

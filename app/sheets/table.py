@@ -17,9 +17,9 @@ _ISO_TIME = re.compile(r"(?:PT|T)?([0-9]{1,2})(?::|H)([0-9]{1,2})(?::([0-9]{2})(
 
 @dataclass(frozen=True, slots=True)
 class ExcelTime:
-    """A date or time as Excel stores it; ``clock`` is ``16:9`` for 16:09, None for a date."""
+    """A date or time as displayed; ``clock`` is ``16:9`` for 16:09, None for a date."""
 
-    shown: str
+    text: str
     clock: str | None = None
 
     @classmethod
@@ -53,25 +53,25 @@ class ExcelTime:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableCell:
-    """A cell without a usable value: an error, a picture, or a formula without a stored result."""
+    """A cell without a usable value: an error, an image, or a formula without a stored result."""
 
-    seen: str
+    text: str
     error: str
 
 
 class FormattedNumber(int):
-    """A whole number displayed in a number format, ``shows``: ``007``, ``SKU-001``.
+    """A whole number and its displayed text: ``007``, ``SKU-001``.
 
-    ``shows`` is "" for a formula with result 0, such as a reference to an empty cell.
-    Numeric columns use the number, text columns use ``shows``.
+    ``text`` is "" for a formula with result 0, such as a reference to an empty cell.
+    Numeric columns use the number, text columns use ``text``.
     """
 
-    shows: str
+    text: str
 
-    def __new__(cls, number: int, shows: str) -> FormattedNumber:
+    def __new__(cls, number: int, text: str) -> FormattedNumber:
         """The number with its displayed text."""
         formatted = super().__new__(cls, number)
-        formatted.shows = shows
+        formatted.text = text
         return formatted
 
 
@@ -101,7 +101,7 @@ class Grid:
     """Rows with content, in the sheet's order; ``dropped`` counts rows beyond the limit.
 
     ``rows_too_wide`` have more cells than the header: probably a separator inside a text.
-    ``floating_pictures`` counts images anchored over the cells.
+    ``floating_images`` counts images anchored over the cells.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Grid:
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     rows_too_wide: list[int] = field(default_factory=list)
-    floating_pictures: int = 0
+    floating_images: int = 0
 
 
 class Sheet(Protocol):
@@ -135,9 +135,16 @@ class Sheet(Protocol):
         """At most ``keep`` rows after row ``after`` with content in one of ``columns``."""
 
 
-def is_blank(text: str) -> bool:
-    """Whether the text has no visible character."""
-    return not trimmed_text(text)
+def is_blank(value: Value | None) -> bool:
+    """Whether a cell has no visible character."""
+    return value is None or (isinstance(value, str) and not trimmed_text(value))
+
+
+def display_text(value: Value) -> str:
+    """A cell's value as displayed, numbers without their format."""
+    if isinstance(value, ExcelTime | UnreadableCell):
+        return value.text
+    return value if isinstance(value, str) else number_text(value)
 
 
 def number_text(value: float) -> str:

@@ -6,45 +6,39 @@ import re
 from contextlib import suppress
 
 from app.errors import SpreadsheetError
-from app.sheets.limits import Attributes, OoxmlPackage
 from app.sheets.table import UnreadableCell
-from app.sheets.xlsx_relationships import relations_of
+from app.sheets.xlsx_package import Attributes, OoxmlPackage
 
 _ERROR = "这格里是一张图片，从表格里读不出来，请把图片上传到「示例图」，再在「参考示例图」这一列写上它的名字"
-_CALLS = ("DISPIMG(", "IMAGE(")
-_ONLY_A_PICTURE = re.compile(
+_IMAGE_CALL = re.compile(r"(?<![^\W_])(?:DISPIMG|IMAGE)\(", re.I)
+_ONLY_AN_IMAGE = re.compile(
     r'(?:IFERROR\(__xludf\.DUMMYFUNCTION\("=?\s{0,9})?(?:_xl(?:fn|ws)\.){0,2}(?:DISPIMG|IMAGE)\(', re.I
 )
 # The formula result as stored by WPS, which is also its text in a CSV file.
 _RESULT = re.compile(r'=(?:_xlfn\.)?DISPIMG\("[^"]*",\s*[0-9]+\)', re.I)
-_PLACED_PICTURES = "xl/richdata/richvaluerel.xml"
+_PLACED_IMAGES = "xl/richdata/richvaluerel.xml"
 
 
-def picture_of_text(text: str) -> UnreadableCell | None:
+def image_of_text(text: str) -> UnreadableCell | None:
     """An UnreadableCell for the text that WPS writes for an image; None for any other text."""
-    return UnreadableCell(text[:60], _ERROR) if text.startswith("=") and _RESULT.fullmatch(text) else None
+    return placed_image(text) if text.startswith("=") and _RESULT.fullmatch(text) else None
 
 
-def picture_of_formula(formula: str, result: str, *, failed: bool) -> UnreadableCell | None:
+def image_of_formula(formula: str, result: str, *, failed: bool) -> UnreadableCell | None:
     """An UnreadableCell for an image formula of WPS, Excel or Google; ``failed``: its result is an error."""
-    if _ONLY_A_PICTURE.match(formula) or (failed and _calls_a_picture(formula.upper())):
+    if _ONLY_AN_IMAGE.match(formula) or (failed and _IMAGE_CALL.search(formula)):
         return UnreadableCell(f"={formula[:60]}", _ERROR)
-    return picture_of_text(result)
+    return image_of_text(result)
 
 
-def _calls_a_picture(formula: str) -> bool:
-    places = [formula.find(call) for call in _CALLS]
-    return any(place >= 0 and not formula[place - 1 : place].isalnum() for place in places)
-
-
-def placed_picture(seen: str) -> UnreadableCell:
+def placed_image(seen: str) -> UnreadableCell:
     """An UnreadableCell for an image placed in a cell by Excel; other programs see an error value."""
-    return UnreadableCell(seen, _ERROR)
+    return UnreadableCell(seen[:60], _ERROR)
 
 
-def has_placed_pictures(package: OoxmlPackage) -> bool:
+def has_placed_images(package: OoxmlPackage) -> bool:
     """Whether the workbook has images placed in cells by Excel."""
-    return _PLACED_PICTURES in package
+    return _PLACED_IMAGES in package
 
 
 def count_floating(package: OoxmlPackage, sheet: str) -> int:
@@ -56,7 +50,7 @@ def count_floating(package: OoxmlPackage, sheet: str) -> int:
         count += name == "pic"
 
     with suppress(SpreadsheetError):
-        for kind, part in set(relations_of(package, sheet).values()):
-            if kind == "drawing" and part in package:
+        for kind, part in set(package.relations(sheet).values()):
+            if kind == "drawing":
                 package.walk(part, start)
     return count

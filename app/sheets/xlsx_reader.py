@@ -7,94 +7,89 @@ from an empty cell, and loses merged and hidden cells when streaming. Macros are
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import dataclass
+from functools import cached_property
 
 from app.errors import SpreadsheetError
-from app.sheets.limits import MAX_COLUMN, MAX_SHEETS, Attributes, OoxmlPackage
+from app.sheets.limits import MAX_COLUMN, MAX_SHEETS
 from app.sheets.table import Grid, Row
-from app.sheets.xlsx_images import count_floating, has_placed_pictures
-from app.sheets.xlsx_relationships import main_part, relations_of
+from app.sheets.xlsx_images import count_floating, has_placed_images
+from app.sheets.xlsx_package import Attributes, OoxmlPackage, integer, is_true
 from app.sheets.xlsx_sheet_parser import SheetParser
-from app.sheets.xlsx_styles import Shared, read_strings, read_styles, whole_number
+from app.sheets.xlsx_styles import Shared, read_strings, read_styles
 
 
 class Workbook:
-    """The sheets of a workbook; sheets, shared strings and styles are read on first use."""
+    """The sheets of a workbook, listed when it is opened and read on demand."""
 
     def __init__(self, package: OoxmlPackage) -> None:
-        self._package = package
-        self._main = main_part(package)
-        self._relations = relations_of(package, self._main)
-        self._shared: Shared | None = None
+        self.package = package
+        main = _part_of_kind(package.relations(""), "officeDocument") or "xl/workbook.xml"
+        if main not in package:
+            raise SpreadsheetError("这个文件里没有工作簿，请在 Excel 里另存为 .xlsx 再导入")
+        self._relations = package.relations(main)
         self._since_1904 = False
-        self._active = 0
-        self.sheets = self._list_sheets()
+        self.sheets = self._list_sheets(main)
 
-    @property
-    def package(self) -> OoxmlPackage:
-        """The zip it was opened from."""
-        return self._package
-
-    @property
+    @cached_property
     def shared(self) -> Shared:
         """Shared strings and styles, read on first use."""
-        if self._shared is None:
-            self._shared = Shared(
-                strings=read_strings(self._package, self._related("sharedStrings")),
-                styles=read_styles(self._package, self._related("styles")),
-                since_1904=self._since_1904,
-                placed_pictures=has_placed_pictures(self._package),
-            )
-        return self._shared
+        return Shared(
+            strings=read_strings(self.package, _part_of_kind(self._relations, "sharedStrings")),
+            styles=read_styles(self.package, _part_of_kind(self._relations, "styles")),
+            since_1904=self._since_1904,
+            placed_images=has_placed_images(self.package),
+        )
 
-    def _related(self, kind: str) -> str | None:
-        found = (part for what, part in self._relations.values() if what == kind and part in self._package)
-        return next(found, None)
-
-    def _list_sheets(self) -> list[WorkbookSheet]:
+    def _list_sheets(self, main: str) -> list[WorkbookSheet]:
         sheets: list[WorkbookSheet | None] = []
+        active = 0
 
         def start(name: str, attributes: Attributes) -> None:
+            nonlocal active
             if name == "workbookPr":
-                self._since_1904 = attributes.get("date1904") in ("1", "true")
+                self._since_1904 = is_true(attributes, "date1904")
             elif name == "workbookView" and not sheets:
-                self._active = whole_number(attributes.get("activeTab"))
+                active = integer(attributes, "activeTab")
             elif name == "sheet":
-                sheets.append(self._sheet(attributes, len(sheets) == self._active))
+                sheets.append(self._sheet(attributes, is_active=len(sheets) == active))
             if len(sheets) > MAX_SHEETS:
                 raise SpreadsheetError(f"这个文件有超过 {MAX_SHEETS} 个工作表，请只留下提示词表再导入")
 
-        self._package.walk(self._main, start)
+        self.package.walk(main, start)
         return [sheet for sheet in sheets if sheet]
 
-    def _sheet(self, attributes: Attributes, is_active: bool) -> WorkbookSheet | None:
+    def _sheet(self, attributes: Attributes, *, is_active: bool) -> WorkbookSheet | None:
         """The sheet of a workbook entry; None for a chart or a missing part."""
         relation = next((v for k, v in attributes.items() if k.rpartition(":")[2] == "id"), "")
         kind, part = self._relations.get(relation, ("", ""))
-        if kind != "worksheet" or part not in self._package:
+        if kind != "worksheet":
             return None
         hidden = attributes.get("state", "visible") != "visible"
-        return WorkbookSheet(self, attributes.get("name", ""), part, hidden=hidden, active=is_active)
+        return WorkbookSheet(attributes.get("name", ""), hidden, is_active, self, part)
 
 
+@dataclass(frozen=True, slots=True)
 class WorkbookSheet:
     """One sheet of a workbook; each read parses its XML again."""
 
-    def __init__(self, book: Workbook, name: str, part: str, *, hidden: bool, active: bool) -> None:
-        self._book = book
-        self._part = part
-        self.name = name
-        self.hidden = hidden
-        self.active = active
+    name: str
+    hidden: bool
+    active: bool
+    _book: Workbook
+    _part: str
 
     def top(self, count: int) -> list[Row]:
         """The non-empty rows numbered up to ``count``."""
         parser = SheetParser(self._book.shared, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
-        parser.through(self._book.package, self._part)
-        return parser.grid.rows
+        return parser.parse(self._book.package, self._part).rows
 
     def read(self, columns: Container[int], after: int, keep: int) -> Grid:
         """At most ``keep`` rows after row ``after`` with content in one of ``columns``."""
-        parser = SheetParser(self._book.shared, columns, after, keep)
-        parser.through(self._book.package, self._part)
-        parser.grid.floating_pictures = count_floating(self._book.package, self._part)
-        return parser.grid
+        grid = SheetParser(self._book.shared, columns, after, keep).parse(self._book.package, self._part)
+        grid.floating_images = count_floating(self._book.package, self._part)
+        return grid
+
+
+def _part_of_kind(relations: dict[str, tuple[str, str]], kind: str) -> str | None:
+    return next((part for found, part in relations.values() if found == kind), None)

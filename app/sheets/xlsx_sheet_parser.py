@@ -14,36 +14,32 @@ from app.sheets.limits import (
     MAX_MERGES,
     MAX_SHEET_ROWS,
     TOO_MUCH,
-    Attributes,
-    OoxmlPackage,
-    StopParsing,
     TextBudget,
 )
 from app.sheets.table import ExcelTime, FormattedNumber, Grid, Merge, Row, UnreadableCell, Value, is_blank
-from app.sheets.xlsx_images import picture_of_formula, picture_of_text, placed_picture
+from app.sheets.xlsx_images import image_of_formula, image_of_text, placed_image
+from app.sheets.xlsx_package import Attributes, OoxmlPackage, StopParsing, integer, is_true
 from app.sheets.xlsx_styles import Shared, unescape
 
 _LETTERS = {letter: number for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1)}
+_MERGE = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7}):\$?[A-Za-z]{1,3}\$?([0-9]{1,7})")
 _NO_RESULT = "这格是公式，文件里没有存下结果，请在 Excel 里打开并保存一次，或复制后「粘贴为值」"
 _ERROR = "这格是公式出错的结果，请改正公式或直接填写内容"
 
 
 class SheetParser:
-    """The state of parsing one sheet; the result is in ``grid``."""
+    """The state of parsing one sheet; the arguments are those of ``Sheet.read``."""
 
     def __init__(
         self, shared: Shared, columns: Container[int], after: int, keep: int, stop_at: int | None = None
     ) -> None:
-        self.grid = Grid()
+        self._grid = Grid()
         self._columns = columns
         self._after = after
         self._keep = keep
         self._stop_at = stop_at
-        self._strings = shared.strings
-        self._styles = shared.styles
-        self._since_1904 = shared.since_1904
-        self._placed_pictures = shared.placed_pictures
-        self._letters = TextBudget()
+        self._shared = shared
+        self._budget = TextBudget()
         self._cells_left = MAX_CELLS
         self._column_of: dict[str, int] = {}
         self._row = self._column = self._seen_rows = 0
@@ -58,9 +54,10 @@ class SheetParser:
         self._formula: str | None = None
         self._phonetic = False
 
-    def through(self, package: OoxmlPackage, part: str) -> None:
-        """Parse the part."""
+    def parse(self, package: OoxmlPackage, part: str) -> Grid:
+        """Parse the part, up to row ``stop_at``."""
         package.walk(part, self._start, self._end, self._characters)
+        return self._grid
 
     def _start(self, name: str, attributes: Attributes) -> None:
         if name == "c":
@@ -73,14 +70,8 @@ class SheetParser:
             self._phonetic = True
         elif name == "mergeCell":
             self._add_merge(attributes.get("ref", ""))
-        elif (
-            name == "col"
-            and len(self.grid.hidden_columns) < MAX_COLUMN
-            and attributes.get("hidden") in ("1", "true")
-        ):
-            first, last = attributes.get("min", ""), attributes.get("max", "")
-            if first.isdecimal() and last.isdecimal() and len(first + last) < 12:
-                self.grid.hidden_columns.append((int(first), int(last)))
+        elif name == "col" and is_true(attributes, "hidden") and len(self._grid.hidden_columns) < MAX_COLUMN:
+            self._grid.hidden_columns.append((integer(attributes, "min"), integer(attributes, "max")))
 
     def _characters(self, text: str) -> None:
         if self._text is not None:
@@ -103,8 +94,7 @@ class SheetParser:
                 self._inline.append(text)
 
     def _start_row(self, attributes: Attributes) -> None:
-        number = attributes.get("r", "")
-        self._row = int(number) if number.isdecimal() and len(number) < 9 else self._row + 1
+        self._row = integer(attributes, "r") or self._row + 1
         if self._stop_at is not None and self._row > self._stop_at:
             raise StopParsing
         self._seen_rows += 1
@@ -112,7 +102,7 @@ class SheetParser:
             raise SpreadsheetError(
                 f"工作表有超过 {MAX_SHEET_ROWS} 行（含空行），请删掉多余的行再导入，一次最多 5000 行"
             )
-        self._hidden = attributes.get("hidden") in ("1", "true")
+        self._hidden = is_true(attributes, "hidden")
         self._column = 0
         self._values = {}
         self._has_content = False
@@ -120,12 +110,12 @@ class SheetParser:
     def _end_row(self) -> None:
         if not self._has_content or self._row <= self._after:
             return
-        if len(self.grid.rows) >= self._keep:
-            self.grid.dropped += 1
+        if len(self._grid.rows) >= self._keep:
+            self._grid.dropped += 1
             return
-        self.grid.rows.append(Row(self._row, self._values))
+        self._grid.rows.append(Row(self._row, self._values))
         if self._hidden:
-            self.grid.hidden_rows.add(self._row)
+            self._grid.hidden_rows.add(self._row)
 
     def _start_cell(self, attributes: Attributes) -> None:
         self._cells_left -= 1
@@ -134,12 +124,7 @@ class SheetParser:
         reference = attributes.get("r")
         if reference:
             letters = reference.rstrip("0123456789")
-            column = self._column_of.get(letters)
-            if column is None:
-                column = column_number(letters)
-                if column:
-                    self._column_of[letters] = column
-            self._column = column
+            self._column = self._column_of.get(letters) or self._add_column(letters)
         else:
             self._column += 1
         self._wanted = self._column in self._columns
@@ -151,39 +136,46 @@ class SheetParser:
         self._inline = []
         self._formula = None
 
+    def _add_column(self, letters: str) -> int:
+        number = column_number(letters)
+        if number:
+            self._column_of[letters] = number
+        return number
+
     def _end_cell(self) -> None:
         if not self._wanted:
             return
         value = self._value()
-        if value is not None and not (isinstance(value, str) and is_blank(value)):
-            if isinstance(value, str) and len(value) > MAX_CELL_LENGTH:
+        if value is None or is_blank(value):
+            return
+        if isinstance(value, str):
+            if len(value) > MAX_CELL_LENGTH:
                 raise SpreadsheetError(
                     f"第 {self._row} 行有一格写了 {len(value)} 字，最多 {MAX_CELL_LENGTH} 字，请缩短后再导入",
                     row=self._row,
                 )
-            if isinstance(value, str):
-                self._letters.spend(len(value))
-            self._values[self._column] = value
-            if self._formula is None or value != 0:
-                self._has_content = True
+            self._budget.spend(len(value))
+        self._values[self._column] = value
+        if self._formula is None or value != 0:
+            self._has_content = True
 
     def _value(self) -> Value | None:
         kind, content = self._kind, self._content
         if kind == "s":
-            return self._shared(content)
+            return self._shared_string(content)
         if kind == "inlineStr":
             return unescape("".join(self._inline))
         if self._formula is not None and (
-            found := picture_of_formula(self._formula, content, failed=kind == "e")
+            image := image_of_formula(self._formula, content, failed=kind == "e")
         ):
-            return found
+            return image
         if kind == "str":
             return unescape(content)
         if not content:
             return None if self._formula is None else UnreadableCell(f"={self._formula[:60]}", _NO_RESULT)
         if kind == "e":
-            if self._is_rich and self._placed_pictures:
-                return placed_picture(content[:60])
+            if self._is_rich and self._shared.placed_images:
+                return placed_image(content)
             return UnreadableCell(content[:60], _ERROR)
         if kind == "b":
             return "TRUE" if content.strip() in ("1", "true") else "FALSE"
@@ -191,16 +183,16 @@ class SheetParser:
             return ExcelTime.of_iso(content.strip()[:40])
         return self._number(content.strip())
 
-    def _shared(self, index: str) -> Value | None:
+    def _shared_string(self, index: str) -> Value | None:
         if not index.strip().isdecimal() or len(index) > 9:
             return None
         number = int(index)
-        if number >= len(self._strings):
+        if number >= len(self._shared.strings):
             raise SpreadsheetError(
                 f"第 {self._row} 行有一格的文字在文件里找不到，请在 Excel 里重新保存一次再导入"
             )
-        text = self._strings[number]
-        return picture_of_text(text) or text if text[:1] == "=" else text
+        text = self._shared.strings[number]
+        return image_of_text(text) or text if text[:1] == "=" else text
 
     def _number(self, content: str) -> Value:
         try:
@@ -210,27 +202,24 @@ class SheetParser:
         if not math.isfinite(number):
             return content
         whole = int(number) if number.is_integer() and abs(number) < 1e15 else None
-        if whole is not None and (formatted := self._formatted(whole)) is not None:
-            return formatted
-        if self._style in self._styles.dates:
-            return ExcelTime.of_serial(number, since_1904=self._since_1904)
+        if whole is not None and (text := self._number_text(whole)) is not None:
+            return FormattedNumber(whole, text)
+        if self._style in self._shared.styles.dates:
+            return ExcelTime.of_serial(number, since_1904=self._shared.since_1904)
         return number if whole is None else whole
 
-    def _formatted(self, number: int) -> FormattedNumber | None:
-        """A number displayed in a number format, or the 0 of a formula on an empty cell; else None."""
-        number_format = self._styles.formats.get(self._style)
-        shows = number_format.shown(number) if number_format else None
-        if shows is None and number == 0 and self._formula is not None:
-            shows = ""
-        return None if shows is None else FormattedNumber(number, shows)
+    def _number_text(self, number: int) -> str | None:
+        """A number displayed in its number format; "" for the 0 of a formula on an empty cell; else None."""
+        number_format = self._shared.styles.formats.get(self._style)
+        text = number_format.display(number) if number_format else None
+        return "" if text is None and number == 0 and self._formula is not None else text
 
     def _add_merge(self, reference: str) -> None:
-        found = re.fullmatch(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7}):\$?[A-Za-z]{1,3}\$?([0-9]{1,7})", reference)
-        if len(self.grid.merges) >= MAX_MERGES:
+        if len(self._grid.merges) >= MAX_MERGES:
             raise SpreadsheetError(TOO_MUCH)
-        if found:
+        if found := _MERGE.fullmatch(reference):
             column, first, last = column_number(found[1].upper()), int(found[2]), int(found[3])
-            self.grid.merges.append(Merge(column, first, last, reference))
+            self._grid.merges.append(Merge(column, first, last, reference))
 
 
 def column_number(letters: str) -> int:

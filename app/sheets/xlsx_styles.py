@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 
 from app.errors import SpreadsheetError
-from app.sheets.limits import MAX_STYLES, TOO_MUCH, Attributes, OoxmlPackage, TextBudget
+from app.sheets.limits import MAX_STYLES, TOO_MUCH, TextBudget
+from app.sheets.xlsx_package import Attributes, OoxmlPackage, integer
 
 # Built-in date formats of East Asian editions of Excel, by number.
 _EAST_ASIAN_DATES = {*range(27, 37), *range(50, 59)}
@@ -33,7 +34,7 @@ class NumberFormat:
     after: str
     is_for_all: bool
 
-    def shown(self, number: int) -> str | None:
+    def display(self, number: int) -> str | None:
         """The displayed text, ``SKU-001``; None when this format does not apply."""
         if number <= 0 and not self.is_for_all:
             return None
@@ -52,13 +53,13 @@ class Styles:
 class Shared:
     """Shared strings without formatting and phonetic hints, styles, and the date epoch.
 
-    With ``placed_pictures``, an error that is a rich value is an image placed in its cell.
+    With ``placed_images``, an error that is a rich value is an image placed in its cell.
     """
 
     strings: list[str]
     styles: Styles
     since_1904: bool
-    placed_pictures: bool
+    placed_images: bool
 
 
 def unescape(text: str) -> str:
@@ -111,11 +112,11 @@ def read_styles(package: OoxmlPackage, part: str | None) -> Styles:
         if len(formats) > MAX_STYLES or len(used) > MAX_STYLES:
             raise SpreadsheetError(TOO_MUCH)
         if name == "numFmt":
-            formats[whole_number(attributes.get("numFmtId"))] = attributes.get("formatCode", "")[:255]
+            formats[integer(attributes, "numFmtId")] = attributes.get("formatCode", "")[:255]
         elif name == "cellXfs":
             inside = True
         elif name == "xf" and inside:
-            used.append(whole_number(attributes.get("numFmtId")))
+            used.append(integer(attributes, "numFmtId"))
 
     def end(name: str) -> None:
         nonlocal inside
@@ -124,17 +125,11 @@ def read_styles(package: OoxmlPackage, part: str | None) -> Styles:
 
     if part:
         package.walk(part, start, end)
-    dates = {
-        number for number in set(used) if number in _EAST_ASIAN_DATES or is_date_format(formats.get(number))
-    }
-    parsed = {
-        number: number_format
-        for number in set(used)
-        if (number_format := _parse_format(formats.get(number, "")))
-    }
+    dates = {code for code in set(used) if code in _EAST_ASIAN_DATES or is_date_format(formats.get(code))}
+    parsed = {code: _parse_format(formats.get(code, "")) for code in set(used)}
     return Styles(
-        dates=frozenset(style for style, number in enumerate(used) if number in dates),
-        formats={style: parsed[number] for style, number in enumerate(used) if number in parsed},
+        dates=frozenset(style for style, code in enumerate(used) if code in dates),
+        formats={style: display for style, code in enumerate(used) if (display := parsed[code])},
     )
 
 
@@ -154,8 +149,3 @@ def _parse_format(code: str) -> NumberFormat | None:
 def _words(literals: str) -> str:
     pieces = re.findall(_LITERAL, literals, re.DOTALL)
     return "".join(piece[1:-1] if piece.startswith('"') else piece[-1] for piece in pieces)
-
-
-def whole_number(text: str | None) -> int:
-    """Parse an unsigned integer attribute; 0 if invalid."""
-    return int(text) if text and text.isdecimal() and len(text) < 9 else 0
