@@ -1,8 +1,6 @@
 """The services of a request: settings, image model, worker, database connection."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from flask import Flask, current_app, g
@@ -10,15 +8,46 @@ from flask import Flask, current_app, g
 import database
 from app.config import Settings
 from app.domain import ModelSpec
-from app.errors import TryLater
+from app.errors import Message, TryLater, message
 from app.library.library import Library
 from app.worker.worker import Worker
 from generator import Provider
 
-MAX_BLOCKING_CALLS = 4  # of the server's 8 threads: the others stay free for other requests
-DOWNLOADS = 2  # of each kind: a stream occupies a thread while it is read, a workbook while it is written
+MAX_WAITING_CALLS = 4  # of the server's 8 threads: the others stay free for other requests
+MAX_DOWNLOADS = 2  # of each kind: a stream occupies a thread while it is read, a workbook while it is written
 _RETRY_SECONDS = 10
 _KEY = "ai_image_generator"
+
+
+class Slots:
+    """Bounds the calls of one kind that run at once; a further one is refused instead of waiting."""
+
+    def __init__(self, number: int, refusal: str, *, retry_after: int = 0) -> None:
+        self._number, self._refusal, self._retry_after = number, refusal, retry_after
+        self._semaphore = threading.BoundedSemaphore(number)
+
+    def acquire(self) -> None:
+        """Occupy a slot. Raises TryLater when there is none."""
+        if not self._semaphore.acquire(blocking=False):
+            raise TryLater(self._refusal, n=self._number, retry_after=self._retry_after)
+
+    def release(self) -> None:
+        """Free a slot."""
+        self._semaphore.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self.release()
+
+
+def _downloads() -> Slots:
+    return Slots(MAX_DOWNLOADS, "已有 {n} 个下载正在进行，请等它们完成后再试", retry_after=_RETRY_SECONDS)
+
+
+def _waiting_calls() -> Slots:
+    return Slots(MAX_WAITING_CALLS, "已有 {n} 个请求在等图片，请稍后再试，或改用 POST /api/batches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +58,10 @@ class Services:
     model: Provider
     worker: Worker
     pool: database.ConnectionPool
-    blocking_slots: threading.Semaphore = field(
-        default_factory=lambda: threading.Semaphore(MAX_BLOCKING_CALLS)
-    )
-    archives: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
-    workbooks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(DOWNLOADS))
-    key_test: threading.Lock = field(default_factory=threading.Lock)
+    waiting_calls: Slots = field(default_factory=_waiting_calls)
+    archives: Slots = field(default_factory=_downloads)
+    workbooks: Slots = field(default_factory=_downloads)
+    key_tests: Slots = field(default_factory=lambda: Slots(1, "已经在测试密钥了，请等它测完"))
     thread_local: threading.local = field(default_factory=threading.local)  # per-thread state of the server
 
     @property
@@ -50,34 +77,11 @@ class Services:
             return replace(spec, reference_form="any")
         return spec
 
-    @contextmanager
-    def blocking_call(self) -> Iterator[None]:
-        """Limit the API calls that block until their images are done. Raises TryLater at the limit."""
-        if not self.blocking_slots.acquire(blocking=False):
-            raise TryLater(f"已有 {MAX_BLOCKING_CALLS} 个请求在等图片，请稍后再试，或改用 POST /api/batches")
-        try:
-            yield
-        finally:
-            self.blocking_slots.release()
-
-    def begin_archive(self) -> Callable[[], None]:
-        """Count a ZIP stream as active -> function that ends it. Raises TryLater at the limit."""
-        return _begin_download(self.archives)
-
-    @contextmanager
-    def workbook(self) -> Iterator[None]:
-        """Limit the workbooks written at once. Raises TryLater at the limit."""
-        end = _begin_download(self.workbooks)
-        try:
-            yield
-        finally:
-            end()
-
-
-def _begin_download(semaphore: threading.Semaphore) -> Callable[[], None]:
-    if not semaphore.acquire(blocking=False):
-        raise TryLater(f"已有 {DOWNLOADS} 个下载正在进行，请等它们完成后再试", retry_after=_RETRY_SECONDS)
-    return semaphore.release
+    @property
+    def key_problem(self) -> Message | None:
+        """Why nothing can be submitted while an API key is missing."""
+        missing = tuple(self.settings.missing_keys)
+        return message("还没有设置 {keys}，请写进 .env 后重新启动", keys=missing) if missing else None
 
 
 def init_services(app: Flask, services: Services) -> None:

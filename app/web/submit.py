@@ -14,7 +14,7 @@ from app.domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, I
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images import store
 from app.web.openapi.schemas import Schema, or_null
-from app.web.services import Services, connection, services
+from app.web.services import connection, services
 
 LONGEST_KEY = 200
 KEY_HEADER = "Idempotency-Key"
@@ -113,7 +113,7 @@ def submit_requests(
     if pictures_asked > MAX_PICTURES_A_BATCH:
         raise InvalidRequest("rows", f"一个批次最多 {MAX_PICTURES_A_BATCH} 张，现在有 {pictures_asked} 张")
     here = services()
-    check_keys(here)
+    check_keys()
     output_dir = here.settings.output_dir
     batch_id, ids = database.add_batch(
         connection(),
@@ -130,11 +130,10 @@ def submit_requests(
     return batch_id, ids
 
 
-def check_keys(here: Services) -> None:
+def check_keys() -> None:
     """Raises Conflict when an API key is missing, so nothing can be submitted."""
-    if here.settings.missing_keys:
-        needed = "、".join(here.settings.missing_keys)
-        raise Conflict(f"还没有设置 {needed}，请写进 .env 后重新启动")
+    if problem := services().key_problem:
+        raise Conflict(problem)
 
 
 def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, InvalidRequest]]]:

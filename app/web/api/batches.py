@@ -62,7 +62,7 @@ def batch_generate() -> Answer:
     """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
     row = json_body()
     key = asked_key(row)
-    with services().blocking_call():
+    with services().waiting_calls:
         batch_id, ids = submit_rows([row], source="single", key=key)
         why_paused = _wait_for(batch_id)
     records = [database.get_record(connection(), record_id, trash=True) for record_id in ids]
@@ -239,8 +239,8 @@ def resume_batch(batch_id: str) -> Answer:
 
 
 def _check_resumable(batch_id: str) -> None:
+    check_keys()
     here = services()
-    check_keys(here)
     here.worker.disk.invalidate()
     if low := here.worker.disk.problem():
         raise Conflict(low)

@@ -183,7 +183,8 @@ def archive_records() -> Response:
         raise NotFound("没有可以打包的记录，请重新选择")
     pieces = stream_archive(services().settings, ids, services().worker.copies, translate=translator())
     response = Response(pieces, mimetype="application/zip")
-    response.call_on_close(services().begin_archive())
+    services().archives.acquire()
+    response.call_on_close(services().archives.release)
     return attached(response, translate("生成记录.zip"), "records.zip")
 
 
@@ -193,7 +194,7 @@ def archive_records() -> Response:
 def export_records() -> Response:
     """``ids=1,2``, or all matches of the filter, as a workbook."""
     chosen = selection_from_request()
-    with services().workbook():
+    with services().workbooks:
         file = sheets.write_records(database.list_selected(connection(), chosen), translate=translator())
     return workbook(file, translate("生成记录.xlsx"))
 

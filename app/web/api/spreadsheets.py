@@ -120,7 +120,7 @@ def batch_results(batch_id: str) -> Response:
         name, box = names[record_id], sheets.THUMBNAIL_BOX
         return store.jpeg_thumbnail(output_dir, record_id, name, box=box, elsewhere=backups.thumbnail)
 
-    with services().workbook():
+    with services().workbooks:
         file = sheets.write_results(batch, records, thumbnails=thumbnail, translate=translator())
     return workbook(file, translate(f"{store.safe_stem(batch.name) or batch.id}-结果.xlsx"))
 

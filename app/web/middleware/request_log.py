@@ -13,21 +13,21 @@ _SLOW_SECONDS = 1.0
 
 def init_request_log(app: Flask) -> None:
     """Time every request; to be called before ``init_security``, so that refused ones are logged too."""
-    app.before_request(_start)
-    app.after_request(_note)
+    app.before_request(_start_timer)
+    app.after_request(_log_request)
 
 
-def _start() -> None:
+def _start_timer() -> None:
     g.started = time.monotonic()
 
 
-def _note(response: Response) -> Response:
+def _log_request(response: Response) -> Response:
     seconds = time.monotonic() - g.started
     if request.method not in _SAFE_METHODS or seconds > _SLOW_SECONDS or response.status_code >= 500:
         named = request.view_args or {}
         log.event(
             "web",
-            "call",
+            "request",
             method=request.method,
             route=request.url_rule or "none",
             batch=named.get("batch_id"),

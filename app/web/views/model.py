@@ -12,8 +12,9 @@ import generator
 from app import log
 from app.config import Settings
 from app.domain import ModelSpec
-from app.errors import Conflict, ModelError, TryLater
+from app.errors import ModelError
 from app.web.services import services
+from app.web.submit import check_keys
 
 bp = Blueprint("model", __name__)
 
@@ -38,18 +39,14 @@ def index() -> str:
 @bp.post("/model")
 def test_key() -> str:
     """Test the key in use, one test at a time -> the page with the result in one sentence."""
+    check_keys()
     here = services()
-    if here.settings.missing_keys:
-        raise Conflict(f"还没有设置 {'、'.join(here.settings.missing_keys)}，请写进 .env 后重新启动")
-    if not here.key_test.acquire(blocking=False):
-        raise TryLater("已经在测试密钥了，请等它测完")
     try:
-        tested = here.model.check_key()
+        with here.key_tests:
+            tested = here.model.check_key()
     except ModelError as problem:
         log.event("web", "key_tested", model=here.model.spec.name, result="bad", cause=problem.cause)
         return _page(result="bad", sentence=str(problem))
-    finally:
-        here.key_test.release()
     result = "good" if tested.verified else "open"
     log.event("web", "key_tested", model=here.model.spec.name, result=result)
     return _page(result=result, sentence=tested.text)

@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, make_response, render_template
 from werkzeug.wrappers import Response
 
 import database
-from app.errors import StorageError
+from app.errors import Message, StorageError, message
 from app.web.etags import etag_matches, with_etag
 from app.web.i18n.language import translate
 from app.web.middleware.store_state import unreadable
@@ -107,14 +107,14 @@ def _open_work() -> OpenWork:
     return seen
 
 
-def _state(paused_reason: str) -> tuple[str, str]:
+def _state(paused_reason: str) -> tuple[str, str | Message]:
     settings, label = services().settings, services().model.spec.label
     if low := services().worker.disk.problem():
         return "disk_low", low
-    if settings.missing_keys:
-        return "key_missing", f"还没有设置 {'、'.join(settings.missing_keys)}，请写进 .env 后重新启动"
+    if problem := services().key_problem:
+        return "key_missing", problem
     if paused_reason:
         return "paused", paused_reason
     if settings.image_model == "demo":
         return "demo", "演示模型：图片由本机画出，不花钱；设置密钥后换成真正的模型"
-    return "ready", f"{label} 已就绪"
+    return "ready", message("{label} 已就绪", label=message(label))
