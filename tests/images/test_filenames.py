@@ -86,16 +86,16 @@ def get(client: FlaskClient, path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("path", "label"), [(path, label) for path in LABELS for label in LABELS[path]])
-def test_a_label_that_guides_quote_stands_on_its_page(client: FlaskClient, path: str, label: str) -> None:
+def test_labels_quoted_in_guides_are_on_their_pages(client: FlaskClient, path: str, label: str) -> None:
     assert label in Words(client.get(path).text).found
 
 
-def test_where_there_is_no_record_the_page_says_so_in_the_words_that_guides_quote(empty: FlaskClient) -> None:
+def test_empty_pages_use_the_quoted_wording(empty: FlaskClient) -> None:
     assert "暂无记录" in Words(empty.get("/records").text).found
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_leads_to_every_other_by_its_name(empty: FlaskClient, page: str) -> None:
+def test_every_page_links_to_every_other(empty: FlaskClient, page: str) -> None:
     text = empty.get(page).text
     links = re.findall(r'<a class="bar-page" href="([^"]+)"[^>]*>(.*?)</a>', text, re.DOTALL)
     assert {path: re.sub(r"<[^>]+>|\s", "", words) for path, words in links} == PAGES
@@ -107,21 +107,21 @@ def test_the_demo_model_is_named_on_every_page(empty: FlaskClient, page: str) ->
     assert any("演示" in words for words in Words(empty.get(page).text).found)
 
 
-def test_the_template_and_the_table_have_the_headers_of_peoples_workbooks(empty: FlaskClient) -> None:
+def test_template_and_table_have_the_documented_headers(empty: FlaskClient) -> None:
     book = load_workbook(io.BytesIO(empty.get("/api/spreadsheet/template.xlsx", buffered=True).data))
     [head, *_] = book.worksheets[0].iter_rows(values_only=True)
     assert {*HEADERS, "参考示例图", "种子", "采样步数"} == {*head}
     assert {*HEADERS, "参考示例图"} <= {*Words(empty.get("/batch").text).found}
 
 
-def test_states_have_the_names_that_scripts_compare_with(client: FlaskClient) -> None:
+def test_statuses_have_the_documented_names(client: FlaskClient) -> None:
     assert [*Status] == ["queued", "running", "success", "failed", "unknown", "cancelled"]
     assert [*BatchStatus] == ["queued", "running", "paused", "finished", "cancelled"]
     [batch] = get(client, "/api/batches")["batches"]
     assert batch["counts"] == dict.fromkeys(map(str, Status), 0) | {"success": 1}
 
 
-def test_records_and_batches_have_the_fields_that_scripts_read(client: FlaskClient) -> None:
+def test_records_and_batches_have_the_documented_fields(client: FlaskClient) -> None:
     [record] = get(client, "/api/records")["records"]
     assert {*RECORD.split()} <= record.keys()
     answer = get(client, f"/api/batches/{record['batch_id']}")
@@ -130,15 +130,13 @@ def test_records_and_batches_have_the_fields_that_scripts_read(client: FlaskClie
     assert {"at", "level", "text", "record_id"} == answer["log"][0].keys()
 
 
-def test_the_table_of_records_has_the_columns_that_others_read(db: database.Connection) -> None:
+def test_the_records_table_has_the_documented_columns(db: database.Connection) -> None:
     columns = {row["name"] for row in db.execute("SELECT name FROM pragma_table_info('generation_records')")}
     kept = {*RECORD.split()} - {"cost", "thumbnail_url"}
     assert kept <= columns
 
 
-def test_what_nobody_knows_is_told_in_the_words_of_the_contract(
-    client: FlaskClient, db: database.Connection
-) -> None:
+def test_unknown_outcomes_use_the_documented_wording(client: FlaskClient, db: database.Connection) -> None:
     words = "结果未知，可能已计费"
     db.execute("UPDATE generation_records SET status = 'unknown', image_path = '', filename = ''")
     db.execute("UPDATE batches SET source = 'single'")

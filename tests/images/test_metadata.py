@@ -98,12 +98,12 @@ def user_comment(content: bytes) -> bytes:
         ("👨‍👩‍👧 家", "👨‍👩‍👧 家"),
     ],
 )
-def test_what_was_written_becomes_a_name_every_file_system_takes(written: str, stem: str) -> None:
+def test_text_becomes_a_portable_file_name(written: str, stem: str) -> None:
     assert store.safe_stem(written) == stem
 
 
 @given(st.text(max_size=300))
-def test_any_text_gives_a_safe_stem_that_stays_as_it_is(written: str) -> None:
+def test_any_text_gives_a_stable_safe_stem(written: str) -> None:
     stem = store.safe_stem(written)
     assert store.safe_stem(stem) == stem
     assert len(f"{stem}_10-99999.webp.part".encode()) <= 255
@@ -116,13 +116,13 @@ def test_any_text_gives_a_safe_stem_that_stays_as_it_is(written: str) -> None:
 
 
 @given(st.text(alphabet="猫aé👨\u200d👩🏽🇨🇳e\u0301", min_size=90, max_size=200))
-def test_any_safe_stem_can_be_made(tmp_path_factory: pytest.TempPathFactory, written: str) -> None:
+def test_any_safe_stem_can_be_created(tmp_path_factory: pytest.TempPathFactory, written: str) -> None:
     stem = store.safe_stem(written)
     if stem:
         (tmp_path_factory.getbasetemp() / f"{stem}_10-99999.webp.part").touch()
 
 
-def test_the_longest_name_keeps_its_picture_number_and_counter(tmp_path: Path) -> None:
+def test_the_longest_name_keeps_its_image_number_and_counter(tmp_path: Path) -> None:
     stem = store.safe_stem("a" + "猫" * 100)
     kept = [
         store.save_image(
@@ -138,17 +138,17 @@ def test_the_longest_name_keeps_its_picture_number_and_counter(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("written", ["." * 500_000, "a." * 25_000, ".png" * 12_000, " ." * 25_000])
-def test_a_name_takes_no_longer_to_read_than_it_is(written: str) -> None:
+def test_parsing_a_name_takes_linear_time(written: str) -> None:
     assert len(store.safe_stem(f"猫{written}").encode()) <= store.MAX_STEM_BYTES
 
 
 @pytest.mark.parametrize("line", ["a" * 300_000, 'a: "' * 80_000, "a:" * 150_000, " " * 300_000 + "x"])
-def test_what_a_picture_says_takes_no_longer_to_read_than_it_is(line: str) -> None:
+def test_parsing_parameters_takes_linear_time(line: str) -> None:
     assert "猫" in store.parse_parameters(f"猫\n{line}").prompt
 
 
 @pytest.mark.parametrize("sign", ["猫", "👨‍👩‍👧‍👦", "🇨🇳", "👍🏽", "ท่", "é"])
-def test_a_long_name_is_cut_between_whole_signs(sign: str) -> None:
+def test_a_long_name_is_cut_between_grapheme_clusters(sign: str) -> None:
     stem = store.safe_stem(sign * 200)
     assert stem == sign * (len(stem) // len(sign))
     assert store.MAX_STEM_BYTES - len(sign.encode()) < len(stem.encode()) <= store.MAX_STEM_BYTES
@@ -170,25 +170,25 @@ def test_a_prompt_gives_a_readable_name(prompt: str, stem: str) -> None:
     assert len(store.stem_from_prompt(prompt)) <= 24
 
 
-def test_names_that_windows_or_macos_take_for_the_same_have_the_same_key() -> None:
+def test_names_equal_on_windows_or_macos_have_the_same_key() -> None:
     assert file_key("Cat") == file_key("cAT")
     assert file_key("cafe\u0301") == file_key("CAFÉ")
     assert file_key("猫") != file_key("狗")
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".jpeg", ".webp", ".gif"])
-def test_a_stem_is_taken_whatever_the_ending(tmp_path: Path, ending: str) -> None:
+def test_a_stem_is_taken_under_any_extension(tmp_path: Path, ending: str) -> None:
     assert not store.is_taken(tmp_path, "猫")
     (tmp_path / f"猫{ending}").touch()
     assert store.is_taken(tmp_path, "猫")
     assert not store.is_taken(tmp_path, "猫-2")
 
 
-def test_a_stem_is_free_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+def test_a_stem_is_free_in_a_missing_folder(tmp_path: Path) -> None:
     assert not store.is_taken(tmp_path / "output", "猫")
 
 
-def test_the_parameters_are_in_the_form_other_tools_read() -> None:
+def test_parameters_have_the_form_other_tools_read() -> None:
     assert TEXT == (
         "雪山下的小屋，水彩 😀\nNegative prompt: 人物\n"
         "Steps: 20, Sampler: default, Schedule type: default, Seed: 7, Size: 96x64, "
@@ -196,7 +196,7 @@ def test_the_parameters_are_in_the_form_other_tools_read() -> None:
     )
 
 
-def test_parameters_leave_out_what_was_not_used_and_quote_what_would_confuse() -> None:
+def test_parameters_omit_unused_fields_and_quote_ambiguous_values() -> None:
     text = store.embed_parameters(ImageRequest(prompt="猫"), Size(width=1, height=2), "a, b: c", 3, None)
     chosen = "Steps: default, Sampler: default, Schedule type: default"
     assert text == f'猫\n{chosen}, Size: 1x2, Model: "a, b: c", Record: 3'
@@ -204,9 +204,7 @@ def test_parameters_leave_out_what_was_not_used_and_quote_what_would_confuse() -
 
 @pytest.mark.parametrize("seed", [None, 7])
 @pytest.mark.parametrize("steps", [None, 20])
-def test_readers_of_the_form_know_the_line_whatever_was_left_to_the_service(
-    seed: int | None, steps: int | None
-) -> None:
+def test_parsers_recognise_the_last_line_with_defaults(seed: int | None, steps: int | None) -> None:
     request = ImageRequest(prompt="雪山，\n小屋: 水彩", negative_prompt="人物", steps=steps)
     text = store.embed_parameters(request, Size(width=96, height=64), "jimeng_t2i_v40", 12, seed)
     prompts, _, line = text.rpartition("\n")
@@ -281,16 +279,14 @@ EVERY_JPEG = EVERY_PICTURE | {
         ("webp", {"icc_profile": b"Display P3"}, EVERY_PICTURE | {"ColorSpace": 0xFFFF}),
     ],
 )
-def test_exif_holds_what_the_standard_demands(
-    kind: str, options: dict[str, Any], demanded: dict[str, Any]
-) -> None:
+def test_exif_has_the_mandatory_fields(kind: str, options: dict[str, Any], demanded: dict[str, Any]) -> None:
     found = exif_of(embedded(noise_image(kind, **options)))
     assert found.pop("UserComment")
     assert found.pop("ExifOffset")
     assert found == demanded
 
 
-def test_exif_of_a_grey_jpeg_names_its_one_component_and_of_print_colours_claims_none() -> None:
+def test_exif_components_match_grey_and_cmyk_jpegs() -> None:
     grey, print_colours = (
         exif_of(embedded(noise_image("jpeg", "L"))),
         exif_of(embedded(noise_image("jpeg", "CMYK"))),
@@ -301,7 +297,7 @@ def test_exif_of_a_grey_jpeg_names_its_one_component_and_of_print_colours_claims
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_exif_fields_that_a_service_wrote_stay_and_missing_ones_join_them(order: str) -> None:
+def test_exif_fields_of_the_service_are_kept_and_missing_ones_added(order: str) -> None:
     head = {"<": b"II\x2a\x00", ">": b"MM\x00\x2a"}[order] + struct.pack(order + "L", 8)
     fields = struct.pack(order + "HHHLHHL", 1, 0x0128, 3, 1, 3, 0, 0)  # ResolutionUnit: centimetres
     plain = noise_image("jpeg")
@@ -313,7 +309,7 @@ def test_exif_fields_that_a_service_wrote_stay_and_missing_ones_join_them(order:
 
 
 @pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
-def test_exif_that_was_there_is_kept(picture_format: str) -> None:
+def test_existing_exif_is_kept(picture_format: str) -> None:
     before = Image.Exif()
     before[0x010E], before[0x0112] = "a description", 1
     before.get_ifd(exif.EXIF_DIRECTORY)[0x9003] = "2026:01:01 00:00:00"
@@ -328,7 +324,7 @@ def test_exif_that_was_there_is_kept(picture_format: str) -> None:
 
 
 @pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
-def test_a_mark_in_the_user_comment_stays_before_the_parameters(picture_format: str) -> None:
+def test_a_service_mark_in_the_user_comment_precedes_the_parameters(picture_format: str) -> None:
     before = Image.Exif()
     before.get_ifd(exif.EXIF_DIRECTORY)[exif.USER_COMMENT] = b"UNICODE\x00" + MARK.encode("utf-16-be")
     after = embedded(noise_image(picture_format, exif=before))
@@ -339,7 +335,7 @@ def test_a_mark_in_the_user_comment_stays_before_the_parameters(picture_format: 
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_a_broken_exif_block_is_left_where_it_is() -> None:
+def test_a_broken_exif_block_is_unchanged() -> None:
     broken = b"Exif\x00\x00II\x2a\x00\xff\xff\xff\x7f"
     plain = noise_image("jpeg")
     after = embedded(plain[:2] + jpeg_segment(0xE1, broken) + plain[2:])
@@ -347,7 +343,7 @@ def test_a_broken_exif_block_is_left_where_it_is() -> None:
     assert store.read_parameters(after) == TEXT
 
 
-def test_what_a_service_put_into_a_jpeg_stays_byte_for_byte() -> None:
+def test_service_segments_of_a_jpeg_stay_byte_for_byte() -> None:
     plain = noise_image("jpeg")
     xmp = jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00<TC260:AIGC>" + MARK.encode())
     c2pa = jpeg_segment(0xEB, b"JP\x00\x01\x00\x00\x00\x01jumb c2pa")
@@ -356,7 +352,7 @@ def test_what_a_service_put_into_a_jpeg_stays_byte_for_byte() -> None:
     assert pixels(after) == pixels(plain)
 
 
-def test_what_a_service_put_into_a_png_stays_byte_for_byte() -> None:
+def test_service_chunks_of_a_png_stay_byte_for_byte() -> None:
     plain = noise_image("png")
     mark = png_chunk(b"tEXt", b"AIGC\x00" + json.dumps(json.loads(MARK)).encode())
     c2pa = png_chunk(b"caBX", b"jumb c2pa")
@@ -368,7 +364,7 @@ def test_what_a_service_put_into_a_png_stays_byte_for_byte() -> None:
     assert len(after) > len(before)
 
 
-def test_what_a_service_put_into_a_webp_stays_byte_for_byte() -> None:
+def test_service_chunks_of_a_webp_stay_byte_for_byte() -> None:
     xmp = b"<TC260:AIGC>" + MARK.encode()
     before = noise_image("webp", xmp=xmp)
     after = embedded(before)
@@ -379,7 +375,7 @@ def test_what_a_service_put_into_a_webp_stays_byte_for_byte() -> None:
         assert image.info["xmp"] == xmp
 
 
-def test_parameters_of_another_tool_stay_and_ours_are_the_ones_found() -> None:
+def test_parameters_of_another_tool_are_kept_and_ours_found() -> None:
     plain = noise_image("png")
     theirs = png_chunk(b"tEXt", b"parameters\x00theirs")
     after = embedded(plain[:33] + theirs + plain[33:])
@@ -408,7 +404,7 @@ def test_a_user_comment_in_the_other_byte_order_is_read() -> None:
     assert exif.read_user_comment(block) == "猫\nSteps: 20, Seed: 1"
 
 
-def test_prompts_too_long_for_a_jpeg_are_shortened_and_the_last_line_stays() -> None:
+def test_prompts_too_long_for_a_jpeg_are_shortened_keeping_the_last_line() -> None:
     request = ImageRequest(prompt="😀" * 10_000, negative_prompt="😀" * 10_000)
     text = store.embed_parameters(request, Size(width=1, height=1), "m", 5, 6)
     found = store.read_parameters(embedded(noise_image("jpeg"), text))
@@ -422,12 +418,12 @@ def test_prompts_too_long_for_a_jpeg_are_shortened_and_the_last_line_stays() -> 
 @pytest.mark.parametrize(
     "content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x00\x00\x00\x00WEBP"]
 )
-def test_there_are_no_parameters_in_what_is_no_picture(content: bytes) -> None:
+def test_a_file_that_is_no_image_has_no_parameters(content: bytes) -> None:
     assert store.read_parameters(content) is None
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
-def test_reading_parameters_survives_any_damage(picture_format: str) -> None:
+def test_parsing_parameters_survives_any_corruption(picture_format: str) -> None:
     chance = random.Random(7)
     content = embedded(noise_image(picture_format, exif=Image.Exif()))
     for _ in range(300):
@@ -450,6 +446,6 @@ def test_reading_parameters_survives_any_damage(picture_format: str) -> None:
         (b"hello", "这不是可用的图片，请上传 PNG、JPEG、WEBP 文件"),
     ],
 )
-def test_each_kind_of_file_that_cannot_be_used_is_told_what_to_do(content: bytes, said: str) -> None:
+def test_each_unsupported_file_type_has_its_advice(content: bytes, said: str) -> None:
     with pytest.raises(InvalidRequest, match=re.escape(said)):
         store.validate_upload("照片.heic", content)

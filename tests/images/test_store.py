@@ -59,7 +59,7 @@ def bomb() -> bytes:
 @pytest.mark.parametrize(
     ("picture_format", "filename"), [("png", "猫.png"), ("jpeg", "猫.jpg"), ("webp", "猫.webp")]
 )
-def test_the_ending_follows_the_bytes(tmp_path: Path, picture_format: str, filename: str) -> None:
+def test_the_extension_follows_the_bytes(tmp_path: Path, picture_format: str, filename: str) -> None:
     content = noise_image(picture_format)
     kept = keep(tmp_path / "output", content)
     assert (kept.filename, kept.format) == (filename, picture_format)
@@ -69,7 +69,7 @@ def test_the_ending_follows_the_bytes(tmp_path: Path, picture_format: str, filen
     assert names(tmp_path / "output") == [".thumbnails/0/1.webp", filename]
 
 
-def test_the_kept_file_carries_its_parameters_and_its_real_size(tmp_path: Path) -> None:
+def test_the_saved_file_carries_its_parameters_and_real_size(tmp_path: Path) -> None:
     content = noise_image("png")
     text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
     kept = keep(tmp_path, content, embed=text)
@@ -82,21 +82,21 @@ def test_the_kept_file_carries_its_parameters_and_its_real_size(tmp_path: Path) 
     assert kept.file_size == path.stat().st_size
 
 
-def test_a_prompt_that_looks_like_the_last_line_is_left_alone(tmp_path: Path) -> None:
+def test_a_prompt_resembling_the_last_line_is_unchanged(tmp_path: Path) -> None:
     text = store.embed_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
     kept = keep(tmp_path, noise_image("png"), embed=text)
     told = f"Size: ?\n{CHOSEN_BY_THE_SERVICE}, Size: 96x64, Model: demo, Record: 1"
     assert store.read_parameters(tmp_path / kept.filename) == told
 
 
-def test_an_existing_file_is_never_written_over(tmp_path: Path) -> None:
+def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "猫.png").write_bytes(b"the person's own")
     assert keep(tmp_path, noise_image("png")).filename == "猫-2.png"
     assert keep(tmp_path, noise_image("jpeg")).filename == "猫-3.jpg"
     assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
 
 
-def test_a_name_that_appears_at_the_last_moment_is_not_written_over(
+def test_a_name_that_appears_just_before_publishing_is_not_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "猫.png").write_bytes(b"just arrived")
@@ -105,7 +105,7 @@ def test_a_name_that_appears_at_the_last_moment_is_not_written_over(
     assert (tmp_path / "猫.png").read_bytes() == b"just arrived"
 
 
-def test_keeping_a_record_again_after_a_crash_finds_its_own_file(tmp_path: Path) -> None:
+def test_saving_again_after_a_crash_finds_the_same_file(tmp_path: Path) -> None:
     content = noise_image("png")
     text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
     assert keep(tmp_path, content, embed=text) == keep(tmp_path, content, embed=text)
@@ -118,7 +118,7 @@ def test_two_records_with_the_same_bytes_are_two_files(tmp_path: Path) -> None:
     assert kept == ["猫.png", "猫-2.png"]
 
 
-def test_threads_that_keep_the_same_stem_at_once_each_get_a_name(tmp_path: Path) -> None:
+def test_concurrent_saves_of_one_stem_get_distinct_names(tmp_path: Path) -> None:
     contents = [noise_image("png") for _ in range(12)]
     with ThreadPoolExecutor(4) as threads:
         kept = list(threads.map(lambda n: keep(tmp_path, contents[n], record_id=n), range(12)))
@@ -144,7 +144,7 @@ def test_the_longest_stem_still_takes_a_counter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("picture_format", "step"), [("png", 97), ("jpeg", 23), ("webp", 23)])
-def test_a_file_cut_anywhere_is_refused_and_can_be_collected_again(
+def test_a_truncated_file_is_refused_as_fetchable_again(
     tmp_path: Path, picture_format: str, step: int
 ) -> None:
     content = noise_image(picture_format, progressive=picture_format == "jpeg")
@@ -158,7 +158,7 @@ def test_a_file_cut_anywhere_is_refused_and_can_be_collected_again(
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>502 Bad Gateway</html>", b'{"error": "busy"}', bytes(5000)])
-def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ModelError, match="不是图片") as caught:
         keep(tmp_path, content)
     assert caught.value.task_valid
@@ -172,7 +172,7 @@ def test_a_format_that_cannot_carry_parameters_is_refused(tmp_path: Path, pictur
     assert not caught.value.retryable
 
 
-def test_paid_bytes_that_are_not_opened_here_are_put_aside_as_they_came(tmp_path: Path) -> None:
+def test_undecodable_paid_bytes_are_quarantined_unchanged(tmp_path: Path) -> None:
     for record_id, (content, name) in enumerate(
         [(bomb(), "0.png"), (in_scans(100), "1.jpeg"), (noise_image("gif"), "2.gif")]
     ):
@@ -184,7 +184,7 @@ def test_paid_bytes_that_are_not_opened_here_are_put_aside_as_they_came(tmp_path
     assert names(tmp_path / "output") == ["unopened/0.png", "unopened/2.gif"]
 
 
-def test_a_full_disk_does_not_lose_what_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_does_not_lose_quarantined_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", fail_with(OSError(errno.ENOSPC, "full")))
         with pytest.raises(StorageError, match="磁盘已满"):
@@ -194,7 +194,7 @@ def test_a_full_disk_does_not_lose_what_is_put_aside(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_decompression_bomb_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused_before_decoding(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="像素过多"):
         keep(tmp_path, bomb())
     with pytest.raises(InvalidRequest, match="像素过多") as caught:
@@ -212,7 +212,7 @@ def in_scans(number: int, size: tuple[int, int] = (64, 64)) -> bytes:
     return content[:-2] + content[last:-2] * more + content[-2:]
 
 
-def test_a_picture_in_endless_scans_is_refused_before_it_is_opened(
+def test_a_jpeg_with_excessive_scans_is_refused_before_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = in_scans(200_000, (4096, 4096))
@@ -224,14 +224,14 @@ def test_a_picture_in_endless_scans_is_refused_before_it_is_opened(
     assert caught.value.field == "file"
 
 
-def test_a_jpeg_that_became_noise_on_the_way_can_be_fetched_again(tmp_path: Path) -> None:
+def test_a_garbled_jpeg_can_be_fetched_again(tmp_path: Path) -> None:
     content = in_scans(10)[:16] + bytes(range(256)) * 8
     with pytest.raises(ModelError) as caught:
         keep(tmp_path, content)
     assert (caught.value.retryable, caught.value.task_valid) == (True, True)
 
 
-def test_a_picture_in_endless_parts_of_other_kinds_is_refused_too() -> None:
+def test_excessive_parts_of_other_kinds_are_refused_too() -> None:
     content = b"\xff\xd8" + b"\xff\x01" * 5_000_000 + in_scans(10)[2:]
     with pytest.raises(InvalidRequest, match="分段过多"):
         store.validate_upload("弹", content)
@@ -277,7 +277,7 @@ def stuffed(picture_format: str, at: str) -> bytes:
         ("webp", ""),
     ],
 )
-def test_a_picture_stuffed_with_endless_small_parts_is_refused_before_it_is_opened(
+def test_an_image_with_excessive_small_parts_is_refused_before_decoding(
     monkeypatch: pytest.MonkeyPatch, picture_format: str, at: str
 ) -> None:
     content = stuffed(picture_format, at)
@@ -296,14 +296,14 @@ def test_a_picture_stuffed_with_endless_small_parts_is_refused_before_it_is_open
     ],
     ids=["png", "webp", "jpeg", "jpeg, restarts"],
 )
-def test_what_a_file_says_is_looked_for_in_a_bounded_number_of_parts(
+def test_parameters_are_sought_in_a_bounded_number_of_parts(
     content: bytes, parts: Callable[[bytes], Iterator[Part]]
 ) -> None:
     assert sum(1 for _ in parts(content)) <= 50_000
     assert store.read_parameters(content) is None
 
 
-def test_a_few_fill_bytes_as_some_encoders_write_are_read() -> None:
+def test_a_few_fill_bytes_are_accepted() -> None:
     plain = noise_image("jpeg")
     frame, scan = plain.index(b"\xff\xc0"), plain.index(b"\xff\xda")
     content = (
@@ -315,13 +315,13 @@ def test_a_few_fill_bytes_as_some_encoders_write_are_read() -> None:
 
 
 @pytest.mark.parametrize("scans", [10, 64])
-def test_as_many_scans_as_encoders_make_are_read(scans: int) -> None:
+def test_realistic_scan_counts_are_accepted(scans: int) -> None:
     assert store.validate_upload("猫", in_scans(scans)).width == 64
     with pytest.raises(InvalidRequest):
         store.validate_upload("猫", in_scans(65))
 
 
-def test_what_only_looks_like_a_scan_in_a_comment_or_behind_the_end_is_not_counted() -> None:
+def test_scan_markers_in_comments_or_after_the_end_are_not_counted() -> None:
     plain = in_scans(10)
     looks = b"\xff\xda\x00\x04xx" * 1000
     assert store.validate_upload("猫", plain[:2] + jpeg_segment(0xFE, looks) + plain[2:])
@@ -329,14 +329,14 @@ def test_what_only_looks_like_a_scan_in_a_comment_or_behind_the_end_is_not_count
 
 
 @pytest.mark.parametrize("size", [(4096, 4096), (6240, 2656)])
-def test_the_largest_sizes_of_the_services_are_no_bomb(size: tuple[int, int]) -> None:
+def test_the_largest_service_sizes_are_accepted(size: tuple[int, int]) -> None:
     packed = io.BytesIO()
     Image.new("RGB", size).save(packed, "JPEG")
     checked = decode.decode(packed.getvalue(), max_pixels=store.MAX_PIXELS)
     assert (checked.width, checked.height) == size
 
 
-def test_a_damaged_byte_of_a_png_is_noticed(tmp_path: Path) -> None:
+def test_a_corrupted_png_byte_is_detected(tmp_path: Path) -> None:
     content = bytearray(noise_image("png"))
     content[len(content) // 2] ^= 0x10
     with pytest.raises(ModelError, match="不完整"):
@@ -345,7 +345,7 @@ def test_a_damaged_byte_of_a_png_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
-def test_no_damage_brings_anything_but_a_sentence(picture_format: str) -> None:
+def test_any_corruption_is_an_app_error(picture_format: str) -> None:
     chance = random.Random(11)
     content = noise_image(picture_format, exif=Image.Exif())
     for _ in range(300):
@@ -369,7 +369,7 @@ def fail_with(problem: BaseException) -> Any:
 
 @pytest.mark.parametrize("step", ["fsync", "link"])
 @pytest.mark.parametrize("problem", [Crash(), OSError(errno.ENOSPC, "No space left on device")])
-def test_whatever_goes_wrong_before_the_last_move_leaves_nothing(
+def test_a_failure_before_publishing_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, problem: BaseException
 ) -> None:
     monkeypatch.setattr(os, step, fail_with(problem))
@@ -388,7 +388,7 @@ def test_whatever_goes_wrong_before_the_last_move_leaves_nothing(
         (errno.EIO, "检查磁盘"),
     ],
 )
-def test_a_disk_that_will_not_take_it_is_told_with_what_to_do(
+def test_a_write_error_is_reported_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
 ) -> None:
     monkeypatch.setattr(os, "fsync", fail_with(OSError(number, os.strerror(number))))
@@ -397,13 +397,13 @@ def test_a_disk_that_will_not_take_it_is_told_with_what_to_do(
     assert names(tmp_path) == []
 
 
-def test_an_output_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_an_output_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "output").write_text("a file stands in the way")
     with pytest.raises(StorageError):
         keep(tmp_path / "output", noise_image("png"))
 
 
-def test_disks_without_hard_links_are_kept_on_all_the_same(
+def test_images_are_saved_on_disks_without_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "link", fail_with(OSError(errno.EPERM, "Operation not permitted")))
@@ -413,7 +413,7 @@ def test_disks_without_hard_links_are_kept_on_all_the_same(
     assert [(tmp_path / picture.filename).read_bytes() for picture in kept] == contents
 
 
-def test_a_failing_move_without_hard_links_leaves_no_empty_file(
+def test_a_failed_publish_without_hard_links_leaves_no_empty_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x.part").write_bytes(b"whole")
@@ -431,7 +431,7 @@ def a_dead_writers_part(folder: Path) -> Path:
     return part
 
 
-def test_what_a_dead_writer_left_is_removed_at_once_and_nothing_else(tmp_path: Path) -> None:
+def test_temporary_files_of_a_dead_process_are_removed_and_nothing_else(tmp_path: Path) -> None:
     part = a_dead_writers_part(tmp_path)
     for name in ("download.png.part", ".hidden", "猫.png"):
         (tmp_path / name).touch()
@@ -441,14 +441,14 @@ def test_what_a_dead_writer_left_is_removed_at_once_and_nothing_else(tmp_path: P
     assert store.remove_part_files(tmp_path / "not there") == 0
 
 
-def test_what_a_live_writer_is_at_stays(tmp_path: Path) -> None:
+def test_temporary_files_of_a_live_process_are_kept(tmp_path: Path) -> None:
     with atomic_write.temp_file(tmp_path, [b"whole"]) as part:
         assert store.remove_part_files(tmp_path) == 0
         assert part.read_bytes() == b"whole"
     assert names(tmp_path) == []
 
 
-def test_without_locks_only_age_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_age_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", fail_with(OSError(errno.ENOLCK, "No locks available")))
     part = a_dead_writers_part(tmp_path)
     assert store.remove_part_files(tmp_path) == 0
@@ -458,7 +458,7 @@ def test_without_locks_only_age_tells(tmp_path: Path, monkeypatch: pytest.Monkey
     assert keep(tmp_path, noise_image("png")).filename == "猫.png"
 
 
-def test_a_part_swept_before_it_was_locked_is_written_anew(
+def test_a_temporary_file_removed_before_locking_is_rewritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = fcntl.flock
@@ -474,7 +474,7 @@ def test_a_part_swept_before_it_was_locked_is_written_anew(
     assert keep(tmp_path, noise_image("png")).filename == "猫.png"
 
 
-def test_the_picture_that_a_record_kept_is_found_by_what_it_carries(tmp_path: Path) -> None:
+def test_a_saved_image_is_found_by_its_metadata(tmp_path: Path) -> None:
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, 42)
     for number in (6, 7):
         embed = text.replace("Record: 7", f"Record: {number}")
@@ -486,7 +486,7 @@ def test_the_picture_that_a_record_kept_is_found_by_what_it_carries(tmp_path: Pa
         assert store.find_saved(tmp_path, stem="猫", record_id=record_id, prompt=prompt) is None
 
 
-def test_a_record_never_gets_two_files_although_its_picture_comes_home_twice(tmp_path: Path) -> None:
+def test_a_record_never_gets_two_files(tmp_path: Path) -> None:
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = keep(tmp_path, noise_image("png", size=(64, 64)), record_id=7, embed=text)
     assert keep(tmp_path, noise_image("png", size=(96, 64)), record_id=7, embed=text) == first
@@ -495,7 +495,7 @@ def test_a_record_never_gets_two_files_although_its_picture_comes_home_twice(tmp
 
 @pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
 @pytest.mark.parametrize("comment", ["made by a machine\nof ours", '{"AIGC": {"Label": "1"}}', '{"a": 1}'])
-def test_a_picture_that_came_with_a_comment_of_the_service_is_known_again(
+def test_an_image_with_a_service_comment_is_recognised(
     tmp_path: Path, picture_format: str, comment: str
 ) -> None:
     block = b"Exif\x00\x00" + with_user_comment(b"", comment, Described(width=96, height=64, is_srgb=True))
@@ -506,7 +506,7 @@ def test_a_picture_that_came_with_a_comment_of_the_service_is_known_again(
     assert keep(tmp_path, content, record_id=7, embed=text) == first
 
 
-def test_a_picture_that_decoders_forgive_is_one_afterwards_too(tmp_path: Path) -> None:
+def test_a_tolerated_defect_is_still_decodable_after_saving(tmp_path: Path) -> None:
     content = noise_image("jpeg")
     content = content[:4] + b"\x00\x01" + content[6:]  # a segment shorter than its own length
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
@@ -526,7 +526,7 @@ def test_a_picture_that_decoders_forgive_is_one_afterwards_too(tmp_path: Path) -
     ],
     ids=["braces", "braces in a line", "like settings", "very long"],
 )
-def test_whatever_was_asked_for_the_picture_is_known_again(
+def test_any_request_is_recognised_in_its_image(
     tmp_path: Path, picture_format: str, prompt: str, negative_prompt: str
 ) -> None:
     request = ImageRequest(prompt=prompt, negative_prompt=negative_prompt)
@@ -536,14 +536,14 @@ def test_whatever_was_asked_for_the_picture_is_known_again(
     assert keep(tmp_path, noise_image(picture_format), record_id=7, embed=text) == first
 
 
-def test_a_damaged_file_is_nobodys_picture(tmp_path: Path) -> None:
+def test_a_corrupt_file_matches_no_record(tmp_path: Path) -> None:
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     path = tmp_path / keep(tmp_path, noise_image("png"), record_id=7, embed=text).filename
     path.write_bytes(path.read_bytes()[:-40])
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
 
 
-def test_a_folder_that_is_not_there_is_told_instead_of_searched(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="文件夹"):
         store.find_saved(tmp_path / "not mounted", stem="猫", record_id=7, prompt="雪山")
 
@@ -557,13 +557,13 @@ def test_thumbnails_are_small_webp_with_the_longest_side_320(tmp_path: Path, mod
         assert (thumbnail.format, thumbnail.size) == ("WEBP", (320, 160))
 
 
-def test_thumbnails_of_print_colours_and_of_small_pictures_work_too(tmp_path: Path) -> None:
+def test_thumbnails_of_cmyk_and_small_images_work(tmp_path: Path) -> None:
     keep(tmp_path, noise_image("jpeg", "CMYK"), record_id=1)
     with Image.open(store.thumbnail_path(tmp_path, 1)) as thumbnail:
         assert thumbnail.size == SIZE
 
 
-def test_a_picture_lying_on_its_side_is_shown_upright(tmp_path: Path) -> None:
+def test_thumbnails_respect_exif_orientation(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     kept = keep(tmp_path, noise_image("jpeg", size=(800, 400), exif=exif))
@@ -573,7 +573,7 @@ def test_a_picture_lying_on_its_side_is_shown_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"mode": "RGBA"}, {"mode": "P", "transparency": 0}, {"mode": "RGB"}])
-def test_clear_parts_stay_clear_in_the_thumbnail(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_transparency_is_kept_in_thumbnails(tmp_path: Path, options: dict[str, Any]) -> None:
     clear = Image.new(options["mode"], (640, 640))
     extra = {"transparency": (0, 0, 0)} if options["mode"] == "RGB" else options
     packed = io.BytesIO()
@@ -584,14 +584,14 @@ def test_clear_parts_stay_clear_in_the_thumbnail(tmp_path: Path, options: dict[s
         assert thumbnail.getchannel("A").getextrema() == (0, 0)
 
 
-def test_thumbnails_carry_neither_prompts_nor_marks(tmp_path: Path) -> None:
+def test_thumbnails_carry_no_metadata(tmp_path: Path) -> None:
     keep(tmp_path, noise_image("webp", xmp=b"<x:secret/>", exif=Image.Exif()), embed="a prompt\nSize: ?")
     assert b"secret" not in store.thumbnail_path(tmp_path, 1).read_bytes()
     assert store.read_parameters(store.thumbnail_path(tmp_path, 1)) is None
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
-def test_a_missing_thumbnail_is_made_again(tmp_path: Path, picture_format: str) -> None:
+def test_a_missing_thumbnail_is_rebuilt(tmp_path: Path, picture_format: str) -> None:
     kept = keep(tmp_path, noise_image(picture_format))
     first = store.thumbnail_path(tmp_path, 1).read_bytes()
     store.thumbnail_path(tmp_path, 1).unlink()
@@ -599,13 +599,13 @@ def test_a_missing_thumbnail_is_made_again(tmp_path: Path, picture_format: str) 
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_a_thumbnail_outlives_its_picture(tmp_path: Path) -> None:
+def test_a_thumbnail_survives_its_image(tmp_path: Path) -> None:
     kept = keep(tmp_path, noise_image("png"))
     (tmp_path / kept.filename).unlink()
     assert store.ensure_thumbnail(tmp_path, 1, kept.filename).is_file()
 
 
-def test_without_picture_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) -> None:
+def test_without_image_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         store.ensure_thumbnail(tmp_path, 1, "猫.png")
     (tmp_path / "猫.png").write_bytes(b"not a picture")
@@ -613,7 +613,7 @@ def test_without_picture_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) 
         store.ensure_thumbnail(tmp_path, 1, "猫.png")
 
 
-def test_a_kept_picture_is_found_by_its_name(tmp_path: Path) -> None:
+def test_a_saved_image_is_found_by_name(tmp_path: Path) -> None:
     kept = keep(tmp_path, noise_image("png"), "猫 100% #1")
     assert store.open_output(tmp_path, kept.filename) == tmp_path / "猫 100% #1.png"
 
@@ -640,7 +640,7 @@ def test_a_kept_picture_is_found_by_its_name(tmp_path: Path) -> None:
         "long" * 100 + ".png",
     ],
 )
-def test_nothing_but_pictures_of_the_folder_is_handed_out(tmp_path: Path, name: str) -> None:
+def test_only_images_of_the_folder_are_served(tmp_path: Path, name: str) -> None:
     output = tmp_path / "output"
     (output / "folder.png").mkdir(parents=True)
     (tmp_path / "secret.png").touch()
@@ -651,7 +651,7 @@ def test_nothing_but_pictures_of_the_folder_is_handed_out(tmp_path: Path, name: 
         store.open_output(output, name)
 
 
-def test_a_deleted_picture_is_gone_with_its_thumbnail_and_may_be_deleted_again(tmp_path: Path) -> None:
+def test_deleting_an_image_removes_its_thumbnail_and_is_repeatable(tmp_path: Path) -> None:
     kept = keep(tmp_path, noise_image("png"))
     store.delete_picture(tmp_path, kept.filename, 1)
     store.delete_picture(tmp_path, kept.filename, 1)
@@ -686,13 +686,13 @@ def test_an_upload_without_a_usable_name_gets_one() -> None:
         noise_image("png")[:-9],
     ],
 )
-def test_an_upload_that_is_no_whole_picture_is_refused(content: bytes) -> None:
+def test_an_upload_that_is_no_complete_image_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
         store.validate_upload("猫.png", content)
     assert caught.value.field == "file"
 
 
-def test_an_upload_beyond_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_oversized_upload_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     content = noise_image("png")
     monkeypatch.setattr(store, "MAX_UPLOAD_BYTES", len(content))
     monkeypatch.setattr(store, "MAX_UPLOAD_PIXELS", SIZE[0] * SIZE[1])
@@ -705,6 +705,6 @@ def test_an_upload_beyond_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch)
         store.validate_upload("猫", content)
 
 
-def test_parameters_with_a_given_size_say_that_size() -> None:
+def test_parameters_contain_the_given_size() -> None:
     text = store.embed_parameters(REQUEST, Size(width=3, height=4), "demo", 1, None)
     assert "Size: 3x4" in text

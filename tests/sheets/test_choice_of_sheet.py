@@ -33,21 +33,21 @@ def parts(target: str, stored: str) -> bytes:
     return by_hand.moved(whole, "xl/worksheets/sheet1.xml", stored)
 
 
-def test_the_open_sheet_is_read_before_others_with_prompts() -> None:
+def test_the_active_sheet_is_read_before_others_with_prompts() -> None:
     found = read_workbook(opened_at({"甲": TABLE, "乙": OTHER, "备注": COVER}, 1), "a.xlsx")
 
     assert (found.sheet, found.rows[0].fields["prompt"]) == ("乙", "狗")
     assert "只导入了工作表「乙」；也有提示词的还有：「甲」" in found.notes
 
 
-def test_the_first_sheet_with_prompts_is_read_when_the_open_one_has_none() -> None:
+def test_the_first_sheet_with_prompts_is_read_when_the_active_one_has_none() -> None:
     found = read_workbook(opened_at({"首页": COVER, "甲": TABLE, "乙": OTHER}, 0), "a.xlsx")
 
     assert found.sheet == "甲"
     assert "只导入了工作表「甲」；也有提示词的还有：「乙」" in found.notes
 
 
-def test_an_open_sheet_without_rows_leaves_the_turn_to_the_next() -> None:
+def test_an_active_sheet_without_rows_is_followed_by_the_next() -> None:
     assert read_workbook(opened_at({"甲": TABLE, "乙": EMPTY_TABLE}, 1), "a.xlsx").sheet == "甲"
 
 
@@ -58,12 +58,12 @@ def test_the_sheet_that_was_read_is_named_when_it_is_not_the_first() -> None:
 
 
 @pytest.mark.parametrize("sheets", [{"甲": TABLE}, {"甲": TABLE, "说明": COVER}, {"空": [], "甲": TABLE}])
-def test_nothing_is_said_of_sheets_where_nobody_would_ask(sheets: dict[str, Any]) -> None:
+def test_no_note_about_sheets_when_there_is_no_choice(sheets: dict[str, Any]) -> None:
     assert not any("工作表" in note for note in read_workbook(with_sheets(sheets), "a.xlsx").notes)
 
 
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])
-def test_a_hidden_sheet_is_passed_over_also_when_it_is_the_open_one(state: str) -> None:
+def test_a_hidden_sheet_is_skipped_even_when_active(state: str) -> None:
     found = read_workbook(opened_at({"旧": OTHER, "新": TABLE}, 0, 旧=state), "a.xlsx")
 
     assert found.sheet == "新"
@@ -71,13 +71,13 @@ def test_a_hidden_sheet_is_passed_over_also_when_it_is_the_open_one(state: str) 
 
 
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])
-def test_prompts_on_a_hidden_sheet_alone_are_refused_by_its_name(state: str) -> None:
+def test_prompts_only_on_a_hidden_sheet_are_refused_naming_it(state: str) -> None:
     with pytest.raises(SpreadsheetError, match="隐藏的工作表「藏」里有提示词"):
         read_workbook(opened_at({"首页": COVER, "藏": TABLE}, 0, 藏=state), "a.xlsx")
 
 
 @pytest.mark.parametrize("active", ["7", "x", "", "-1", "9" * 30])
-def test_an_open_sheet_that_is_not_there_is_no_hindrance(active: str) -> None:
+def test_a_missing_active_sheet_is_ignored(active: str) -> None:
     views = f'<bookViews><workbookView activeTab="{active}"/></bookViews>'
 
     found = read_workbook(by_hand.workbook(by_hand.inline_rows(TABLE), before_sheets=views), "a.xlsx")
@@ -100,10 +100,10 @@ def test_an_open_sheet_that_is_not_there_is_no_hindrance(active: str) -> None:
         ("WORKSHEETS/Sheet1.XML", "xl/worksheets/sheet1.xml"),
     ],
 )
-def test_a_sheet_is_found_however_its_place_is_written(target: str, stored: str) -> None:
+def test_a_sheet_is_found_by_any_form_of_its_path(target: str, stored: str) -> None:
     assert read_workbook(parts(target, stored), "a.xlsx").rows[0].fields["prompt"] == "猫"
 
 
-def test_a_place_outside_the_file_is_no_place() -> None:
+def test_a_path_outside_the_package_is_rejected() -> None:
     with pytest.raises(SpreadsheetError):
         read_workbook(parts("../../../%2e%2e/etc/passwd", "xl/worksheets/sheet1.xml"), "a.xlsx")

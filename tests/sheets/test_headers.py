@@ -38,7 +38,7 @@ HEADERS = {
 @pytest.mark.parametrize(
     ("header", "field"), [(header, field) for field, all_ in HEADERS.items() for header in all_.split("|")]
 )
-def test_a_header_is_known_in_the_dress_people_give_it(header: str, field: str) -> None:
+def test_a_header_is_recognised_in_its_common_spellings(header: str, field: str) -> None:
     found = meaning(header)
 
     assert found is not None
@@ -68,7 +68,7 @@ def test_a_header_is_known_in_the_dress_people_give_it(header: str, field: str) 
         *("避免出现", "排除", "禁止出现", "negative", "neg", "avoid", "exclude"),
     ],
 )
-def test_what_must_not_be_shown_is_never_the_prompt(word: str, around: str) -> None:
+def test_a_negative_prompt_header_is_never_the_prompt(word: str, around: str) -> None:
     found = meaning(around.format(word))
 
     assert found is None or found.field != "prompt"
@@ -89,7 +89,7 @@ def test_what_must_not_be_shown_is_never_the_prompt(word: str, around: str) -> N
         *("非负面提示词", "比例/分辨率", "同行张数", "描述", "视频提示词", "反面"),
     ],
 )
-def test_what_a_header_may_mean_in_two_ways_is_not_guessed(header: str) -> None:
+def test_an_ambiguous_header_is_not_guessed(header: str) -> None:
     assert meaning(header) is None
 
 
@@ -107,12 +107,12 @@ def test_a_first_line_that_is_a_prompt_is_no_header(first: str) -> None:
         read((first,), ("提示词：一只狗",))
 
 
-def test_a_line_of_a_form_is_no_header() -> None:
+def test_a_form_line_is_no_header() -> None:
     with pytest.raises(SpreadsheetError, match="没有找到「提示词」这一列"):
         read(("画面描述", "一只猫在窗台上"), ("风格", "水彩"))
 
 
-def test_a_column_known_by_its_meaning_alone_is_said() -> None:
+def test_a_guessed_column_is_noted() -> None:
     found = read(("画面描述", "画幅", "命名"), ("猫", "16:9", "a"))
 
     assert found.rows[0].fields["prompt"] == "猫"
@@ -122,7 +122,7 @@ def test_a_column_known_by_its_meaning_alone_is_said() -> None:
     )
 
 
-def test_a_clear_header_goes_before_one_known_by_its_meaning() -> None:
+def test_an_exact_header_wins_over_a_guess() -> None:
     found = read(("画面描述", "英文提示词", "提示词", "画幅", "图片比例"), ("x", "y", "猫", "1:1", "16:9"))
 
     assert (found.rows[0].fields["prompt"], found.rows[0].fields["aspect_ratio"]) == ("猫", "16:9")
@@ -130,7 +130,7 @@ def test_a_clear_header_goes_before_one_known_by_its_meaning() -> None:
 
 
 @pytest.mark.parametrize("header", ["提示词（无负面）", "提示词 -", "Prompt (no text)", "提示词（不含人物）"])
-def test_a_header_that_may_mean_the_contrary_is_told_by_name(header: str) -> None:
+def test_a_header_with_a_possibly_opposite_meaning_is_reported(header: str) -> None:
     with pytest.raises(SpreadsheetError) as told:
         read((header, "图片比例"), ("猫", "16:9"))
 
@@ -139,14 +139,14 @@ def test_a_header_that_may_mean_the_contrary_is_told_by_name(header: str) -> Non
     )
 
 
-def test_beside_a_clear_prompt_a_doubtful_header_is_not_used_and_said() -> None:
+def test_beside_an_exact_prompt_a_doubtful_header_is_unused_and_noted() -> None:
     found = read(("提示词（不含人物）", "提示词"), ("x", "猫"))
 
     assert found.rows[0].fields["prompt"] == "猫"
     assert "未使用的列：提示词（不含人物）" in found.notes
 
 
-def test_of_two_clear_headers_the_leftmost_is_taken_and_said() -> None:
+def test_of_two_exact_headers_the_leftmost_is_used_and_noted() -> None:
     found = read(("提示词（必填）", "Prompt"), ("猫", "cat"))
 
     assert found.rows[0].fields["prompt"] == "猫"
@@ -154,7 +154,7 @@ def test_of_two_clear_headers_the_leftmost_is_taken_and_said() -> None:
 
 
 @pytest.mark.parametrize("first", ["参考图", "参考图1"])
-def test_reference_images_in_several_numbered_columns_are_used_together_and_it_is_said(first: str) -> None:
+def test_numbered_reference_columns_are_joined_and_noted(first: str) -> None:
     header = ("提示词", first, "参考图 2", "参考图（3）")
 
     found = read(header, ("猫", "a", "b、c", "d"), ("狗", "", "e.png", ""), ("鱼", "", "", ""))
@@ -164,7 +164,7 @@ def test_reference_images_in_several_numbered_columns_are_used_together_and_it_i
     assert found.problems == ()
 
 
-def test_what_is_no_name_in_one_of_several_reference_columns_is_told() -> None:
+def test_an_invalid_name_in_one_of_several_reference_columns_is_reported() -> None:
     rows = (("提示词", "参考图1", "参考图2"), ("猫", "a", datetime.date(2026, 1, 2)), ("狗", "a,b,c", "d,e"))
 
     found = read(*rows)
@@ -191,5 +191,5 @@ def test_a_negative_column_before_the_prompt_stays_negative() -> None:
 @pytest.mark.parametrize(
     "header", ["(" * 30_000, "提示词" * 10_000, "1." * 16_000, "-" * 32_000, "反" * 32_000]
 )
-def test_of_an_endless_header_only_the_beginning_is_looked_at(header: str) -> None:
+def test_only_the_beginning_of_a_very_long_header_is_examined(header: str) -> None:
     assert meaning(header) == meaning(header[:200])

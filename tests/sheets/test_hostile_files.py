@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_met_with_one_sentence_in_little_memory(name: str, folder: Path) -> None:
+def test_a_hostile_file_is_refused_in_one_sentence_with_little_memory(name: str, folder: Path) -> None:
     file = folder / name.replace(" ", "_")
 
     done = subprocess.run(

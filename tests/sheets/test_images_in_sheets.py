@@ -52,7 +52,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("header", ["参考示例图", "负面提示词", "图片比例"])
 @pytest.mark.parametrize("make", PICTURES)
-def test_a_formula_that_shows_a_picture_is_told_by_cell(make: str, header: str) -> None:
+def test_an_image_formula_is_reported_by_cell(make: str, header: str) -> None:
     (problem,) = formula_cell(*PICTURES[make], header).problems
 
     assert (problem.row, problem.column, problem.fixed) == (2, header, None)
@@ -60,7 +60,7 @@ def test_a_formula_that_shows_a_picture_is_told_by_cell(make: str, header: str) 
     assert "「示例图」" in problem.error
 
 
-def test_a_picture_is_neither_a_prompt_nor_the_name_of_a_reference() -> None:
+def test_an_image_is_neither_a_prompt_nor_a_reference_name() -> None:
     found = formula_cell(*PICTURES["WPS"])
 
     assert found.rows[0].references == ()
@@ -77,21 +77,19 @@ def test_a_picture_is_neither_a_prompt_nor_the_name_of_a_reference() -> None:
         ("MYIMAGE(A1)", "猫", "猫"),
     ],
 )
-def test_a_formula_that_came_to_text_is_that_text_whatever_pictures_it_speaks_of(
-    formula: str, result: str, text: str
-) -> None:
+def test_a_text_result_of_an_image_formula_is_text(formula: str, result: str, text: str) -> None:
     found = formula_cell(formula, result, header="负面提示词")
 
     assert found.rows[0].fields["negative_prompt"] == text
     assert found.problems == ()
 
 
-def test_a_picture_in_a_column_of_no_concern_is_passed_over() -> None:
+def test_an_image_in_an_unused_column_is_ignored() -> None:
     assert formula_cell(*PICTURES["WPS"], header="产品图").problems == ()
     assert formula_cell(*PICTURES["Excel"], header="缩略图").problems == ()
 
 
-def test_a_picture_that_excel_placed_in_a_cell_is_told_by_cell() -> None:
+def test_an_image_placed_in_a_cell_is_reported_by_cell() -> None:
     def write(_book: Any, sheet: Any) -> None:
         sheet.write_row(0, 0, ("提示词", "参考示例图", "产品图"))
         sheet.write_row(1, 0, ("猫",))
@@ -106,7 +104,7 @@ def test_a_picture_that_excel_placed_in_a_cell_is_told_by_cell() -> None:
     assert not any("浮在表格上" in note for note in found.notes)
 
 
-def test_a_picture_that_a_formula_takes_from_another_cell_is_told_as_one() -> None:
+def test_an_image_referenced_by_a_formula_is_reported() -> None:
     rows = (
         '<row r="1"><c r="A1" t="str"><v>提示词</v></c><c r="B1" t="str"><v>参考图</v></c></row>'
         '<row r="2"><c r="A2" t="str"><v>猫</v></c>'
@@ -122,7 +120,7 @@ def test_a_picture_that_a_formula_takes_from_another_cell_is_told_as_one() -> No
     assert "公式出错" in without.error
 
 
-def test_another_error_that_excel_stores_as_a_rich_value_is_still_an_error() -> None:
+def test_other_rich_value_errors_are_errors() -> None:
     rows = (
         '<row r="1"><c r="A1" t="str"><v>提示词</v></c></row>'
         '<row r="2"><c r="A2" t="e" cm="1" vm="1"><f t="array" ref="A2">SORT(C1:C9)</f>'
@@ -135,7 +133,7 @@ def test_another_error_that_excel_stores_as_a_rich_value_is_still_an_error() -> 
 
 
 @pytest.mark.parametrize("separator", [",", "\t"])
-def test_what_is_left_of_a_picture_in_a_text_file_or_pasted_as_text_is_told(separator: str) -> None:
+def test_image_placeholders_in_text_are_reported(separator: str) -> None:
     cell = f'"={DISPIMG.replace(chr(34), chr(34) * 2)}"'
     as_text = read_workbook(f"提示词{separator}参考图\n猫{separator}{cell}\n".encode(), "a.csv")
 
@@ -150,7 +148,7 @@ def test_what_is_left_of_a_picture_in_a_text_file_or_pasted_as_text_is_told(sepa
         assert "一张图片" in problem.error
 
 
-def test_a_picture_merged_over_several_rows_is_told_in_each_and_called_filled_in_in_none() -> None:
+def test_an_image_merged_over_rows_is_reported_in_each_and_not_as_filled_in() -> None:
     rows = "".join(
         f'<row r="{n}"><c r="A{n}" t="str"><v>猫{n}</v></c>'
         + (
@@ -172,7 +170,7 @@ def test_a_picture_merged_over_several_rows_is_told_in_each_and_called_filled_in
     ]
 
 
-def test_pictures_that_lie_over_the_sheet_are_counted_once_for_the_file() -> None:
+def test_floating_images_are_counted_once_for_the_file() -> None:
     def write(_book: Any, sheet: Any) -> None:
         sheet.write_row(0, 0, ("提示词", "图"))
         for row in (1, 2, 3):
@@ -187,7 +185,7 @@ def test_pictures_that_lie_over_the_sheet_are_counted_once_for_the_file() -> Non
     assert len(found.rows) == 3
 
 
-def test_charts_and_damaged_drawings_are_no_pictures_and_hide_no_row() -> None:
+def test_charts_and_damaged_drawings_are_no_images() -> None:
     relation = (
         '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship '
         'Id="rId1" Type="http://x/relationships/drawing" Target="../drawings/drawing1.xml"/></Relationships>'

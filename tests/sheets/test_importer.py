@@ -174,7 +174,7 @@ SAME_TABLE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("make", SAME_TABLE)
-def test_the_same_table_is_read_from_every_make_of_file(make: str) -> None:
+def test_the_same_table_is_read_from_every_file_type(make: str) -> None:
     found = read_workbook(SAME_TABLE[make], "表格.xlsx")
 
     assert prompts_and_ratios(found) == EXPECTED
@@ -183,11 +183,11 @@ def test_the_same_table_is_read_from_every_make_of_file(make: str) -> None:
 
 @pytest.mark.parametrize("name", ["表格.xlsx", "表格.xls", "表格.csv", "表格", "..\\x.TXT", ""])
 @pytest.mark.parametrize("make", ["openpyxl", "csv, GB18030"])
-def test_the_bytes_say_what_a_file_is_whatever_its_name(make: str, name: str) -> None:
+def test_the_file_type_is_detected_from_the_bytes(make: str, name: str) -> None:
     assert prompts_and_ratios(read_workbook(SAME_TABLE[make], name)) == EXPECTED
 
 
-def test_what_libreoffice_made_of_typed_text_is_understood() -> None:
+def test_text_converted_by_libreoffice_is_understood() -> None:
     found = read_workbook((LIBREOFFICE / "typed.xlsx").read_bytes(), "typed.xlsx")
 
     assert [row.fields["aspect_ratio"] for row in found.rows] == ["16:9", "3:4", "1:1", "9:16", "4:3"]
@@ -195,7 +195,7 @@ def test_what_libreoffice_made_of_typed_text_is_understood() -> None:
     assert found.rows[-1].fields["prompt"] == "2"  # typed as =1+1, its result stored
 
 
-def test_our_export_saved_again_by_libreoffice_is_read_to_the_letter() -> None:
+def test_our_export_resaved_by_libreoffice_is_read_unchanged() -> None:
     first, second, third = read_workbook((LIBREOFFICE / "export.xlsx").read_bytes(), "export.xlsx").rows
 
     assert (first.fields["aspect_ratio"], first.references) == ("16:9", ("a,b.png", "c.png"))
@@ -241,9 +241,7 @@ def test_every_column_of_the_template_is_read() -> None:
         ("步数", "steps", 25, 25),
     ],
 )
-def test_a_header_is_known_under_its_other_names(
-    header: str, field: str, cell: object, value: object
-) -> None:
+def test_a_header_is_recognised_by_its_synonyms(header: str, field: str, cell: object, value: object) -> None:
     found = read_workbook(by_openpyxl([("提示词", header), ("猫", cell)]), "a.xlsx")
 
     assert found.rows[0].fields[field] == value
@@ -251,7 +249,7 @@ def test_a_header_is_known_under_its_other_names(
 
 
 @pytest.mark.parametrize("header", ["参考示例图", "参考图", "示例图文件名", "Reference Images"])
-def test_reference_images_are_known_under_each_of_their_names(header: str) -> None:
+def test_reference_columns_are_recognised_by_their_synonyms(header: str) -> None:
     found = read_workbook(by_openpyxl([("提示词", header), ("猫", "a,b，c；d.png")]), "a.xlsx")
 
     assert found.rows[0].references == ("a", "b", "c", "d.png")
@@ -272,7 +270,7 @@ def test_reference_images_are_known_under_each_of_their_names(header: str) -> No
         (12, ("12",)),
     ],
 )
-def test_a_cell_of_references_is_split_where_the_contract_says(cell: object, names: tuple[str, ...]) -> None:
+def test_a_reference_cell_is_split_at_the_documented_separators(cell: object, names: tuple[str, ...]) -> None:
     found = read_workbook(by_openpyxl([("提示词", "参考图"), ("猫", cell)]), "a.xlsx")
 
     assert found.rows[0].references == names
@@ -289,7 +287,7 @@ def test_a_cell_of_references_is_split_where_the_contract_says(cell: object, nam
         ("、" * 20_000 + "红、茶", ("红、茶",)),
     ],
 )
-def test_a_name_of_the_library_with_a_pause_in_it_stays_whole(cell: str, names: tuple[str, ...]) -> None:
+def test_a_library_name_with_a_separator_is_not_split(cell: str, names: tuple[str, ...]) -> None:
     content = by_openpyxl([("提示词", "参考图"), ("猫", cell)])
 
     found = read_workbook(content, "a.xlsx", is_known={"红、茶", "红"}.__contains__)
@@ -310,14 +308,14 @@ def test_a_name_of_the_library_with_a_pause_in_it_stays_whole(cell: str, names: 
         ("a\r\nb", "a\nb"),
     ],
 )
-def test_a_prompt_is_the_text_the_person_sees(cell: object, prompt: str) -> None:
+def test_a_prompt_is_the_displayed_text(cell: object, prompt: str) -> None:
     found = read_workbook(by_openpyxl([("提示词",), (cell,)]), "a.xlsx")
 
     assert found.rows[0].fields["prompt"] == prompt
     assert found.problems == ()
 
 
-def test_a_number_shown_with_zeros_before_it_keeps_them() -> None:
+def test_a_number_displayed_with_leading_zeros_keeps_them() -> None:
     def pad(sheet: Worksheet) -> None:
         sheet["B2"].number_format = "000"
 
@@ -326,7 +324,7 @@ def test_a_number_shown_with_zeros_before_it_keeps_them() -> None:
     assert found.rows[0].fields["filename"] == "007"
 
 
-def test_phonetic_hints_are_no_part_of_a_text() -> None:
+def test_phonetic_hints_are_not_part_of_the_text() -> None:
     strings = ["<t>提示词</t>", "<r><t>東</t></r><r><t>京</t></r><rPh sb='0' eb='2'><t>トウキョウ</t></rPh>"]
     rows = '<row><c t="s"><v>0</v></c></row><row><c t="s"><v>1</v></c></row>'
 
@@ -349,7 +347,7 @@ def test_rows_are_numbered_as_the_sheet_counts_them() -> None:
     assert [row.number for row in found.rows] == [4, 6]
 
 
-def test_a_stored_result_of_a_formula_is_taken() -> None:
+def test_the_stored_result_of_a_formula_is_used() -> None:
     def write(_book: Any, sheet: Any) -> None:
         sheet.write_row(0, 0, HEAD)
         sheet.write_formula(1, 0, '="橘"&"猫"', None, "橘猫")

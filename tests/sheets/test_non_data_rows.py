@@ -44,7 +44,7 @@ SUMS: list[tuple[Any, ...]] = [
 
 
 @pytest.mark.parametrize("line", SUMS)
-def test_a_line_with_a_sum_is_skipped_and_said(line: tuple[Any, ...]) -> None:
+def test_a_sum_row_is_skipped_and_noted(line: tuple[Any, ...]) -> None:
     found = read(HEAD, (1, "猫", "16:9", 2), (2, "狗", "16:9", 1), line)
 
     assert prompts(found) == ["猫", "狗"]
@@ -52,7 +52,7 @@ def test_a_line_with_a_sum_is_skipped_and_said(line: tuple[Any, ...]) -> None:
     assert "跳过了 1 个合计行：第 4 行" in found.notes
 
 
-def test_sums_between_the_rows_are_all_skipped() -> None:
+def test_sum_rows_between_data_rows_are_skipped() -> None:
     found = read(HEAD, (1, "猫"), ("小计", "", "", 1), (2, "狗"), ("小计", "", "", 1), ("总计", "", "", 2))
 
     assert prompts(found) == ["猫", "狗"]
@@ -73,14 +73,14 @@ def test_sums_between_the_rows_are_all_skipped() -> None:
         ("总计", "一只猫", "", 1),
     ],
 )
-def test_a_prompt_that_only_sounds_like_a_sum_stays(line: tuple[Any, ...]) -> None:
+def test_a_prompt_that_resembles_a_sum_row_is_kept(line: tuple[Any, ...]) -> None:
     found = read(HEAD, (1, "猫"), line)
 
     assert prompts(found) == ["猫", line[1]]
     assert not any("跳过" in note for note in found.notes)
 
 
-def test_a_row_without_content_is_skipped_and_said_in_a_note() -> None:
+def test_a_row_without_content_is_skipped_and_noted() -> None:
     found = read(HEAD, (1, "猫"), (2, "", "21:9", 3), (3, "  ", "1:1"), (4, "狗"), ("合计", "", "", 3))
 
     assert found.problems == ()
@@ -89,14 +89,14 @@ def test_a_row_without_content_is_skipped_and_said_in_a_note() -> None:
 
 
 @pytest.mark.parametrize("column", ["负面提示词", "文件名", "参考示例图"])
-def test_a_row_with_any_content_but_no_prompt_is_complained_of(column: str) -> None:
+def test_a_row_with_content_but_no_prompt_is_a_problem(column: str) -> None:
     found = read(("提示词", column), ("猫",), ("", "杯子"))
 
     assert [(problem.row, problem.column) for problem in found.problems] == [(3, "提示词")]
     assert [row.number for row in found.rows] == [2, 3]
 
 
-def test_a_row_whose_prompt_stands_in_a_merged_cell_is_not_empty() -> None:
+def test_a_row_with_its_prompt_in_a_merged_cell_is_not_empty() -> None:
     rows = (("提示词", "图片比例"), ("猫", "1:1"), (None, "16:9"), (None, "3:4"), ("狗",))
 
     found = read(*rows, change=lambda sheet: sheet.merge_cells("A2:A3"))
@@ -104,12 +104,12 @@ def test_a_row_whose_prompt_stands_in_a_merged_cell_is_not_empty() -> None:
     assert [(row.number, row.fields["prompt"]) for row in found.rows] == [(2, "猫"), (3, "猫"), (5, "狗")]
 
 
-def test_a_table_of_nothing_but_a_sum_has_no_content() -> None:
+def test_a_table_with_only_a_sum_row_has_no_content() -> None:
     with pytest.raises(SpreadsheetError, match="下面还没有内容"):
         read(HEAD, ("合计", "", "", 0))
 
 
-def test_a_header_copied_with_its_page_is_skipped_and_said() -> None:
+def test_a_repeated_header_is_skipped_and_noted() -> None:
     found = read(HEAD, (1, "猫"), HEAD, (2, "狗"), ("序号", " 提示词 ", "图片比例", "生成数量"), (3, "鱼"))
 
     assert prompts(found) == ["猫", "狗", "鱼"]
@@ -117,26 +117,26 @@ def test_a_header_copied_with_its_page_is_skipped_and_said() -> None:
     assert "跳过了 2 个重复的表头：第 3、5 行" in found.notes
 
 
-def test_a_row_that_is_a_header_only_in_part_stays() -> None:
+def test_a_row_that_partly_matches_the_header_is_kept() -> None:
     found = read(HEAD, (1, "猫"), (2, "提示词", "16:9", 1))
 
     assert prompts(found) == ["猫", "提示词"]
 
 
-def test_a_csv_is_skipped_through_alike() -> None:
+def test_csv_rows_are_skipped_likewise() -> None:
     found = read_workbook("序号,提示词,数量\n1,猫,1\n序号,提示词,数量\n2,狗,1\n合计,,2\n".encode(), "a.csv")
 
     assert prompts(found) == ["猫", "狗"]
     assert found.problems == ()
 
 
-def test_a_full_batch_may_have_a_sum_below_it() -> None:
+def test_a_full_batch_may_be_followed_by_a_sum_row() -> None:
     found = read(("提示词", "生成数量"), *[("猫", 1)] * MAX_ROWS_A_BATCH, ("合计", MAX_ROWS_A_BATCH))
 
     assert len(found.rows) == MAX_ROWS_A_BATCH
 
 
-def test_a_hidden_sum_is_not_told_as_imported() -> None:
+def test_a_hidden_sum_row_is_not_counted_as_imported() -> None:
     def hide(sheet: Worksheet) -> None:
         sheet.row_dimensions[3].hidden = True
 
@@ -148,7 +148,7 @@ def test_a_hidden_sum_is_not_told_as_imported() -> None:
 @pytest.mark.parametrize(
     "text", ["合计" + "1" * 58, "共" + "1," * 29, "合计" * 30, "1" * 60, "共" + "1张、" * 19 + "x"]
 )
-def test_no_line_takes_long_to_tell(text: str) -> None:
+def test_classifying_a_row_is_fast(text: str) -> None:
     start = time.perf_counter()
 
     read(HEAD, ("", "猫"), *[("", text)] * 100)

@@ -69,7 +69,7 @@ def only_problem(found: Import) -> Problem:
         (1.5, '"SKU-"000', "1.5"),
     ],
 )
-def test_a_number_with_words_or_zeros_in_its_format_is_the_text_it_shows(
+def test_a_number_formatted_with_text_or_zeros_is_its_displayed_text(
     number: object, code: str, text: str
 ) -> None:
     found = formatted(number, code)
@@ -88,7 +88,7 @@ def test_a_number_with_words_or_zeros_in_its_format_is_the_text_it_shows(
         ("图片比例", "aspect_ratio", '"16:"0', 9, "16:9"),
     ],
 )
-def test_a_format_with_words_says_what_each_column_wants_of_it(
+def test_a_text_format_is_interpreted_per_column(
     header: str, field: str, code: str, number: int, value: object
 ) -> None:
     found = formatted(number, code, header)
@@ -97,7 +97,7 @@ def test_a_format_with_words_says_what_each_column_wants_of_it(
     assert found.problems == ()
 
 
-def test_a_date_is_still_a_date_whatever_words_stand_in_its_format() -> None:
+def test_a_date_format_with_text_is_still_a_date() -> None:
     told = only_problem(formatted(datetime.date(2026, 3, 4), '"日期 "yyyy-mm-dd'))
 
     assert (told.seen, told.fixed) == ("2026-03-04", None)
@@ -105,14 +105,14 @@ def test_a_date_is_still_a_date_whatever_words_stand_in_its_format() -> None:
 
 @pytest.mark.parametrize("number", [12_345_678_901, 123_456_789_012_345])
 @pytest.mark.parametrize("code", ["0.00E+00", "General", "##0.0E+0"])
-def test_a_long_number_shown_as_a_power_of_ten_keeps_all_its_digits(number: int, code: str) -> None:
+def test_a_number_displayed_in_scientific_notation_keeps_its_digits(number: int, code: str) -> None:
     found = formatted(number, code)
 
     assert found.rows[0].fields["filename"] == str(number)
     assert found.problems == ()
 
 
-def test_a_number_stored_as_a_power_of_ten_keeps_all_its_digits() -> None:
+def test_a_number_stored_in_scientific_notation_keeps_its_digits() -> None:
     rows = '<row><c t="str"><v>提示词</v></c></row><row><c><v>1.2345678901E10</v></c></row>'
 
     found = read_workbook(by_hand.workbook(f"<sheetData>{rows}</sheetData>"), "a.xlsx")
@@ -120,26 +120,26 @@ def test_a_number_stored_as_a_power_of_ten_keeps_all_its_digits() -> None:
     assert found.rows[0].fields["prompt"] == "12345678901"
 
 
-def test_a_number_too_long_for_excel_is_told_also_with_a_format() -> None:
+def test_a_formatted_number_beyond_excel_precision_is_reported() -> None:
     assert "前 15 位" in only_problem(formatted(6_901_234_567_890_123, "0")).error
     assert "前 15 位" in only_problem(formatted(6_901_234_567_890_123, '"SKU-"000')).error
 
 
-def test_a_formula_that_found_an_empty_cell_leaves_a_text_empty() -> None:
+def test_a_formula_result_of_an_empty_cell_is_empty_text() -> None:
     found = formulas(("猫", (0,), 2, 7))
 
     assert found.rows[0].fields["filename"] == ""
     assert found.problems == ()
 
 
-def test_a_prompt_that_is_a_formulas_zero_is_no_prompt() -> None:
+def test_a_zero_from_a_formula_is_no_prompt() -> None:
     found = formulas(((0,), "a", 2))
 
     assert found.rows[0].fields["prompt"] == ""
     assert (only_problem(found).column, only_problem(found).row) == ("提示词", 2)
 
 
-def test_rows_of_nothing_but_formulas_zeros_are_empty_rows() -> None:
+def test_rows_of_formula_zeros_are_empty() -> None:
     zeros = ((0,),) * 6
 
     found = formulas(("猫", "a"), zeros, zeros, ("狗", (0,)), zeros, codes={4: "h:mm"})
@@ -148,31 +148,31 @@ def test_rows_of_nothing_but_formulas_zeros_are_empty_rows() -> None:
     assert found.problems == ()
 
 
-def test_rows_of_formulas_zeros_do_not_count_against_the_bound_of_a_batch() -> None:
+def test_rows_of_formula_zeros_do_not_count_towards_the_limit() -> None:
     found = formulas(("猫",), *[((0,),)] * 6_000)
 
     assert len(found.rows) == 1
 
 
-def test_a_file_of_nothing_but_formulas_zeros_has_no_rows() -> None:
+def test_a_file_of_formula_zeros_has_no_rows() -> None:
     with pytest.raises(SpreadsheetError, match="下面还没有内容"):
         formulas(((0,), (0,)))
 
 
-def test_a_zero_that_somebody_typed_stays_a_zero() -> None:
+def test_a_typed_zero_is_kept() -> None:
     found = formulas((0, 0, None, 0))
 
     assert (found.rows[0].fields["prompt"], found.rows[0].fields["filename"]) == ("0", "0")
     assert found.rows[0].fields["seed"] == 0
 
 
-def test_a_formulas_zero_in_a_column_of_numbers_is_the_number() -> None:
+def test_a_formula_zero_in_a_number_column_is_zero() -> None:
     assert formulas(("猫", None, 1, (0,))).rows[0].fields["seed"] == 0
     assert only_problem(formulas(("猫", None, (0,)))).column == "生成数量"
     assert only_problem(formulas(("猫", None, 1, 1, (0,)))).column == "图片比例"
 
 
-def test_a_formula_that_came_to_another_number_is_that_number() -> None:
+def test_another_formula_number_is_kept() -> None:
     found = formulas(("猫", (7,)), ("狗", (0,)), codes={1: '"SKU-"000'})
 
     assert [row.fields["filename"] for row in found.rows] == ["SKU-007", "SKU-000"]
@@ -182,20 +182,20 @@ def test_a_formula_that_came_to_another_number_is_that_number() -> None:
     ("cell", "text"),
     [('="001"', "001"), ('"=""001"""', "001"), ('="a""b"', 'a"b'), ("=1+1", "=1+1"), ('=""', "")],
 )
-def test_a_csv_text_kept_safe_from_excel_is_the_text_inside(cell: str, text: str) -> None:
+def test_csv_text_quoted_against_excel_is_unquoted(cell: str, text: str) -> None:
     found = read_workbook(f"提示词,文件名\n猫,{cell}\n".encode(), "a.csv")
 
     assert found.rows[0].fields["filename"] == text
 
 
-def test_csv_headers_kept_safe_from_excel_are_known() -> None:
+def test_csv_headers_quoted_against_excel_are_recognised() -> None:
     found = read_workbook('="提示词";="图片比例"\n="猫";="16:9"\n="";=""\n'.encode(), "a.csv")
 
     assert [(row.fields["prompt"], row.fields["aspect_ratio"]) for row in found.rows] == [("猫", "16:9")]
 
 
 @pytest.mark.parametrize("cell", ["1.23E+10", "6.90123E+12", "5E+11", "-1.5E+100"])
-def test_a_csv_number_of_which_excel_kept_a_power_of_ten_is_told(cell: str) -> None:
+def test_a_csv_number_in_scientific_notation_is_reported(cell: str) -> None:
     found = read_workbook(f"提示词,文件名,备注\n猫,{cell},{cell}\n".encode(), "a.csv")
 
     told = only_problem(found)
@@ -203,7 +203,7 @@ def test_a_csv_number_of_which_excel_kept_a_power_of_ten_is_told(cell: str) -> N
     assert "科学计数法" in told.error
 
 
-def test_a_csv_text_with_a_power_of_ten_in_it_is_a_text() -> None:
+def test_csv_text_containing_scientific_notation_is_text() -> None:
     found = read_workbook("提示词,文件名\n1.23E+10 只猫,e1.2\n".encode(), "a.csv")
 
     assert found.rows[0].fields["prompt"] == "1.23E+10 只猫"

@@ -42,7 +42,7 @@ def only_problem(found: Import) -> Problem:
         ("下午 4:09", "下午 4:09", "16:9"),
     ],
 )
-def test_a_ratio_that_became_a_time_is_mended_and_said(cell: Any, seen: str, ratio: str) -> None:
+def test_a_ratio_converted_to_a_time_is_corrected_and_noted(cell: Any, seen: str, ratio: str) -> None:
     found = read(("提示词", "图片比例"), ("猫", cell))
 
     problem = only_problem(found)
@@ -67,7 +67,7 @@ def test_a_ratio_that_became_a_time_is_mended_and_said(cell: Any, seen: str, rat
         ("横版", "横版"),
     ],
 )
-def test_a_ratio_that_nobody_can_know_is_told_and_left_as_it_is(cell: Any, seen: str) -> None:
+def test_an_unrecoverable_ratio_is_reported_and_unchanged(cell: Any, seen: str) -> None:
     found = read(("提示词", "图片比例"), ("猫", cell))
 
     problem = only_problem(found)
@@ -76,7 +76,7 @@ def test_a_ratio_that_nobody_can_know_is_told_and_left_as_it_is(cell: Any, seen:
     assert "16:9" in problem.error
 
 
-def test_an_iso_time_of_strict_workbooks_is_mended_too() -> None:
+def test_an_iso_time_of_a_strict_workbook_is_corrected_too() -> None:
     rows = (
         '<row r="1"><c r="A1" t="str"><v>提示词</v></c><c r="B1" t="str"><v>比例</v></c></row>'
         '<row r="2"><c r="A2" t="str"><v>猫</v></c><c r="B2" t="d"><v>16:09:00</v></c></row>'
@@ -110,7 +110,7 @@ def test_an_iso_time_of_strict_workbooks_is_mended_too() -> None:
         ("负面提示词", datetime.time(3, 4), "3:04", "时间"),
     ],
 )
-def test_a_cell_that_is_not_understood_is_told(header: str, cell: Any, raw: str, says: str) -> None:
+def test_an_unparsable_cell_is_reported(header: str, cell: Any, raw: str, says: str) -> None:
     found = read(("提示词", header), ("猫", cell))
 
     problem = only_problem(found)
@@ -127,14 +127,14 @@ def test_a_bad_cell_keeps_its_text_and_the_good_ones_their_values() -> None:
     assert (fields["aspect_ratio"], fields["filename"], fields["seed"]) == ("16:9", "f", 1)
 
 
-def test_a_row_without_a_prompt_is_kept_and_told() -> None:
+def test_a_row_without_a_prompt_is_kept_and_reported() -> None:
     found = read(("提示词", "图片比例", "文件名"), ("", "16:9", "猫"))
 
     assert only_problem(found).column == "提示词"
     assert found.rows[0].fields["aspect_ratio"] == "16:9"
 
 
-def test_the_text_of_a_problem_stays_short_however_long_the_cell() -> None:
+def test_a_problem_quotes_a_long_cell_briefly() -> None:
     found = read(("提示词", "图片比例"), ("猫" * 12_000, "x" * 30_000))
 
     assert [problem.column for problem in found.problems] == ["提示词", "图片比例"]
@@ -142,7 +142,7 @@ def test_the_text_of_a_problem_stays_short_however_long_the_cell() -> None:
     assert found.rows[0].fields["prompt"] == "猫" * 12_000
 
 
-def test_a_formula_without_a_stored_result_is_told_by_cell() -> None:
+def test_a_formula_without_a_stored_result_is_reported_by_cell() -> None:
     found = read(("提示词", "图片比例", "文件名"), ("=A1&B1", "=1+1", "=C1"), ("猫", "16:9", "a"))
 
     assert [(p.row, p.column, p.seen) for p in found.problems] == [
@@ -167,7 +167,7 @@ def test_a_formula_whose_stored_result_is_empty_text_is_an_empty_cell() -> None:
 
 
 @pytest.mark.parametrize("error", ["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?"])
-def test_an_error_cell_is_told_by_cell(error: str) -> None:
+def test_an_error_cell_is_reported_by_cell(error: str) -> None:
     def write(_book: Any, sheet: Any) -> None:
         sheet.write(0, 0, "提示词")
         sheet.write_formula(1, 0, "=1/0", None, error)
@@ -177,7 +177,7 @@ def test_an_error_cell_is_told_by_cell(error: str) -> None:
     assert (problem.row, problem.column, problem.seen, problem.fixed) == (2, "提示词", error, None)
 
 
-def test_a_merged_prompt_stands_in_every_row_it_covers_and_says_so() -> None:
+def test_a_merged_prompt_fills_every_row_it_covers_and_is_noted() -> None:
     rows = (("提示词", "图片比例"), ("猫", "16:9"), (None, "1:1"), (None, "3:4"), ("狗", "1:1"))
 
     found = read(*rows, change=lambda sheet: sheet.merge_cells("A2:A4"))
@@ -187,7 +187,7 @@ def test_a_merged_prompt_stands_in_every_row_it_covers_and_says_so() -> None:
     assert "A2:A4" in found.problems[0].error
 
 
-def test_a_row_merged_as_a_whole_over_several_lines_stays_one_row() -> None:
+def test_a_row_merged_over_several_lines_is_one_row() -> None:
     def merge(sheet: Worksheet) -> None:
         sheet.merge_cells("A2:A4")
         sheet.merge_cells("B2:B4")
@@ -210,7 +210,7 @@ def test_a_merged_title_and_a_header_merged_over_two_lines_are_understood() -> N
     assert found.problems == ()
 
 
-def test_hidden_rows_are_kept_and_said() -> None:
+def test_hidden_rows_are_kept_and_noted() -> None:
     def hide(sheet: Worksheet) -> None:
         sheet.row_dimensions[3].hidden = True
 
@@ -220,7 +220,7 @@ def test_hidden_rows_are_kept_and_said() -> None:
     assert any("1 行" in note and "第 3 行" in note and "隐藏" in note for note in found.notes)
 
 
-def test_hidden_columns_are_kept_and_said() -> None:
+def test_hidden_columns_are_kept_and_noted() -> None:
     def hide(sheet: Worksheet) -> None:
         sheet.column_dimensions["B"].hidden = True
 
@@ -230,7 +230,7 @@ def test_hidden_columns_are_kept_and_said() -> None:
     assert any("隐藏的列" in note and "负面提示词" in note for note in found.notes)
 
 
-def test_columns_that_are_missing_unknown_or_there_twice_are_said() -> None:
+def test_missing_unknown_and_duplicate_columns_are_noted() -> None:
     found = read(("提示词", "备注", "提示词"), ("猫", "x", "狗"))
 
     assert found.rows[0].fields["prompt"] == "猫"
@@ -241,21 +241,21 @@ def test_columns_that_are_missing_unknown_or_there_twice_are_said() -> None:
     assert "「提示词」有不止一列" in notes
 
 
-def test_a_size_column_is_the_ratio_when_there_is_a_resolution_and_said() -> None:
+def test_a_size_column_beside_a_resolution_is_the_ratio_and_noted() -> None:
     found = read(("Prompt", "Size", "Resolution"), ("cat", "16:9", "4K"))
 
     assert found.rows[0].fields["aspect_ratio"] == "16:9"
     assert any("「尺寸」列按「图片比例」读取" in note for note in found.notes)
 
 
-def test_more_references_than_a_row_may_have_are_told() -> None:
+def test_too_many_references_in_a_row_are_reported() -> None:
     found = read(("提示词", "参考示例图"), ("猫", "a,b,c,d,e"))
 
     assert only_problem(found).column == "参考示例图"
     assert found.rows[0].references == ("a", "b", "c", "d", "e")
 
 
-def test_more_pictures_than_a_batch_may_have_are_told_where_it_happens() -> None:
+def test_too_many_images_for_a_batch_are_reported_at_the_exceeding_row() -> None:
     found = read(("提示词", "生成数量"), *[("猫", 10)] * 1_001)
 
     problem = only_problem(found)
@@ -267,17 +267,17 @@ def test_five_thousand_rows_are_read() -> None:
     assert len(read(("提示词",), *[("猫",)] * 5_000).rows) == 5_000
 
 
-def test_more_rows_than_a_batch_may_have_are_refused_with_their_number() -> None:
+def test_too_many_rows_are_refused_with_their_number() -> None:
     with pytest.raises(SpreadsheetError, match=r"表格有 5003 行.*5000 行"):
         read(("提示词",), *[("猫",)] * 5_003)
 
 
-def test_more_rows_in_a_csv_are_refused_with_their_number() -> None:
+def test_too_many_csv_rows_are_refused_with_their_number() -> None:
     with pytest.raises(SpreadsheetError, match=r"表格有 6000 行"):
         read_workbook(("提示词\n" + "猫\n" * 6_000).encode(), "a.csv")
 
 
-def test_what_the_model_cannot_make_is_told(spec: ModelSpec) -> None:
+def test_rows_the_model_does_not_support_are_reported(spec: ModelSpec) -> None:
     small = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
     content = by_openpyxl([HEADER[:4], ("猫", "", "16:9", "4K"), ("狗", "", "16:9", "2K")])
 
@@ -286,7 +286,7 @@ def test_what_the_model_cannot_make_is_told(spec: ModelSpec) -> None:
     assert (problem.row, problem.column, problem.seen) == (2, "分辨率", "4K")
 
 
-def test_more_references_than_the_model_takes_are_told(spec: ModelSpec) -> None:
+def test_more_references_than_the_model_accepts_are_reported(spec: ModelSpec) -> None:
     content = by_openpyxl([("提示词", "参考图"), ("猫", "a,b")])
 
     problem = only_problem(read_workbook(content, "a.xlsx", spec=replace(spec, max_references=1)))
@@ -294,7 +294,7 @@ def test_more_references_than_the_model_takes_are_told(spec: ModelSpec) -> None:
     assert "最多接受 1 张参考图" in problem.error
 
 
-def test_columns_the_model_does_not_take_and_long_prompts_are_said(spec: ModelSpec) -> None:
+def test_unsupported_columns_and_long_prompts_are_noted(spec: ModelSpec) -> None:
     content = by_openpyxl([("提示词", "种子", "步数"), ("猫" * 50, 1, 2)])
     simple = replace(
         spec, takes_seed=False, takes_steps=False, prompt_limit=20, field_notes={"seed": "这个模型没有种子"}
@@ -308,14 +308,14 @@ def test_columns_the_model_does_not_take_and_long_prompts_are_said(spec: ModelSp
     assert any("有 1 行的提示词超过" in note for note in found.notes)
 
 
-def test_a_csv_row_with_more_cells_than_the_header_is_told() -> None:
+def test_a_csv_row_wider_than_the_header_is_reported() -> None:
     found = read_workbook("提示词,文件名\n猫, 狗,a\n鱼,b,,\n".encode(), "a.csv")
 
     assert only_problem(found).row == 2
     assert "逗号" in only_problem(found).error
 
 
-def test_the_answer_has_the_form_the_contract_names() -> None:
+def test_the_answer_has_the_documented_form() -> None:
     told = read(("提示词", "图片比例"), ("猫", datetime.time(16, 9)), ("狗", "x")).as_json()
 
     assert set(told) == {"sheet", "rows", "problems", "notes"}
@@ -324,7 +324,7 @@ def test_the_answer_has_the_form_the_contract_names() -> None:
     assert "status" not in told["rows"][0]
 
 
-def test_a_number_of_which_excel_lost_the_end_is_told() -> None:
+def test_a_number_beyond_excel_precision_is_reported() -> None:
     found = read(("提示词", "文件名"), ("猫", 6901234567890123), ("狗", 690123456789012))
     told = only_problem(found)
     assert (told.row, told.column, told.fixed) == (2, "文件名", None)
@@ -332,7 +332,7 @@ def test_a_number_of_which_excel_lost_the_end_is_told() -> None:
     assert found.rows[1].fields["filename"] == "690123456789012"
 
 
-def test_what_nobody_sees_changes_nothing_in_a_table() -> None:
+def test_invisible_characters_change_nothing_in_a_table() -> None:
     header = ("\u200b提示词\ufeff", "图片\u2060比例", "生成数量\u200e", "\u00a0参考图\u3000", "文件名")
 
     found = read(
@@ -347,7 +347,7 @@ def test_what_nobody_sees_changes_nothing_in_a_table() -> None:
     assert found.problems == ()
 
 
-def test_a_time_is_known_as_a_ratio_also_among_what_nobody_sees() -> None:
+def test_a_time_is_read_as_a_ratio_despite_invisible_characters() -> None:
     found = read(("提示词", "图片比例"), ("猫", "\u200e16:09\ufeff"))
 
     assert found.rows[0].fields["aspect_ratio"] == "16:9"

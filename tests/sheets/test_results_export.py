@@ -104,7 +104,7 @@ def changed(content: bytes, change: Callable[[Any], object]) -> Import:
     return read_workbook(saved(book), "a.xlsx")
 
 
-def test_a_results_workbook_has_a_line_for_each_picture_in_the_order_of_rows() -> None:
+def test_results_have_a_line_per_image_in_row_order() -> None:
     failed = {"error": "内容审核未通过", "cost": Decimal(0), "attempts": 3}
     records = [
         record(7, row_number=2, num_images=2, picture_number=2, status=Status.FAILED, **failed),
@@ -130,7 +130,7 @@ def test_a_results_workbook_has_a_line_for_each_picture_in_the_order_of_rows() -
     )
 
 
-def test_a_results_workbook_tells_of_the_batch_on_a_second_sheet() -> None:
+def test_results_summarise_the_batch_on_a_second_sheet() -> None:
     summary = load_workbook(io.BytesIO(written([record(1)])))["批次"]
 
     told = {str(row[0]): row[1] for row in summary.iter_rows(values_only=True)}
@@ -138,7 +138,7 @@ def test_a_results_workbook_tells_of_the_batch_on_a_second_sheet() -> None:
     assert (told["成功"], told["失败"], told["费用（元）"]) == (2, 1, 0.44)
 
 
-def test_the_thumbnail_lies_in_its_cell_in_its_own_proportions() -> None:
+def test_thumbnails_keep_their_proportions_in_the_cell() -> None:
     picture = noise_image("jpeg", size=(160, 90))
 
     sheet = load_workbook(io.BytesIO(written([record(1), record(2)], {2: picture}.get))).worksheets[0]
@@ -152,7 +152,7 @@ def test_the_thumbnail_lies_in_its_cell_in_its_own_proportions() -> None:
     assert anchor.ext.height <= results_export.THUMBNAIL_BOX[1] * 9_525
 
 
-def test_thumbnails_are_kept_as_they_came() -> None:
+def test_thumbnails_are_stored_unchanged() -> None:
     picture = noise_image("png")
 
     parts = zipfile.ZipFile(io.BytesIO(written([record(1)], lambda _: picture)))
@@ -160,7 +160,7 @@ def test_thumbnails_are_kept_as_they_came() -> None:
     assert parts.read("xl/media/image1.png") == picture
 
 
-def test_thumbnails_are_not_told_of_as_pictures_that_were_not_read() -> None:
+def test_our_thumbnails_are_not_reported_as_unread_images() -> None:
     content = written([record(1, row_number=1)], lambda _: noise_image("png"))
 
     assert "xl/media/image1.png" in zipfile.ZipFile(io.BytesIO(content)).namelist()
@@ -168,7 +168,7 @@ def test_thumbnails_are_not_told_of_as_pictures_that_were_not_read() -> None:
 
 
 @pytest.mark.parametrize("cut", [results_export.MAX_THUMBNAIL_BYTES, 2_000])
-def test_every_picture_is_in_the_file_once_and_on_its_own_line(
+def test_every_thumbnail_is_in_the_file_once_on_its_own_line(
     monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
     pictures = {number: noise_image("png", size=(number, 8)) for number in range(11, 23)}
@@ -196,13 +196,13 @@ def _fitting(pictures: Iterable[bytes], most: int) -> Iterator[bool]:
     return (so_far < most for so_far in sums)
 
 
-def test_bytes_that_are_no_picture_leave_the_cell_empty() -> None:
+def test_invalid_thumbnail_bytes_leave_the_cell_empty() -> None:
     content = written([record(1)], lambda _: b"not a picture")
 
     assert lines(content)[0]["缩略图"] is None
 
 
-def test_thumbnails_end_where_the_file_would_be_too_large_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thumbnails_stop_before_the_file_is_too_large_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = noise_image("png")
     monkeypatch.setattr(results_export, "MAX_THUMBNAIL_BYTES", 2 * len(picture) + 1)
 
@@ -214,14 +214,14 @@ def test_thumbnails_end_where_the_file_would_be_too_large_to_import(monkeypatch:
     assert "从略" in third["缩略图"]
 
 
-def test_imported_again_every_row_has_its_status() -> None:
+def test_reimported_rows_have_their_status() -> None:
     found = read_workbook(written([record(n, status) for n, status in enumerate(Status, 1)]), "结果.xlsx")
 
     assert [row.status for row in found.rows] == [str(status) for status in Status]
     assert found.problems == ()
 
 
-def test_a_status_is_known_whatever_nobody_sees_in_it() -> None:
+def test_a_status_is_recognised_despite_invisible_characters() -> None:
     content = written([record(1, Status.UNKNOWN)])
     place = [*lines(content)[0]].index("状态") + 1
 
@@ -230,7 +230,7 @@ def test_a_status_is_known_whatever_nobody_sees_in_it() -> None:
     assert [row.status for row in found.rows] == ["unknown"]
 
 
-def test_what_may_be_paid_or_made_twice_is_told() -> None:
+def test_possible_duplicate_charges_are_reported() -> None:
     statuses = (Status.RUNNING, Status.UNKNOWN, Status.QUEUED, Status.SUCCESS)
     content = written([record(number, status) for number, status in enumerate(statuses, 1)])
     assert read_workbook(content, "结果.xlsx").notes == (
@@ -240,7 +240,7 @@ def test_what_may_be_paid_or_made_twice_is_told() -> None:
     assert read_workbook(written([record(1), record(2, Status.FAILED)]), "结果.xlsx").notes == ()
 
 
-def test_a_row_of_which_a_part_is_done_becomes_two() -> None:
+def test_a_partly_finished_row_is_split_in_two() -> None:
     shared: dict[str, Any] = {"row_number": 5, "num_images": 3, "requested_filename": "猫"}
     records = [
         record(1, picture_number=1, **shared),
@@ -254,13 +254,13 @@ def test_a_row_of_which_a_part_is_done_becomes_two() -> None:
     assert (to_do.status, to_do.fields["num_images"], to_do.number) == ("failed", 1, 3)
 
 
-def test_alike_rows_of_a_batch_stay_apart() -> None:
+def test_equal_rows_of_a_batch_stay_separate() -> None:
     rows = read_workbook(written([record(1), record(2)]), "结果.xlsx").rows
 
     assert [row.fields["num_images"] for row in rows] == [1, 1]
 
 
-def test_a_line_that_was_sorted_or_edited_keeps_its_own_fields() -> None:
+def test_a_sorted_or_edited_line_keeps_its_fields() -> None:
     shared: dict[str, Any] = {"row_number": 1, "num_images": 2, "status": Status.FAILED}
     content = written([record(1, picture_number=1, **shared), record(2, picture_number=2, **shared)])
 
@@ -275,7 +275,7 @@ def test_a_line_that_was_sorted_or_edited_keeps_its_own_fields() -> None:
     ]
 
 
-def test_a_line_added_to_a_results_workbook_was_never_run() -> None:
+def test_a_line_added_to_results_has_no_status() -> None:
     def add(sheet: Any) -> None:
         sheet["C3"], sheet["G3"] = "新的", 4
 
@@ -285,7 +285,7 @@ def test_a_line_added_to_a_results_workbook_was_never_run() -> None:
     assert new.fields["num_images"] == 4
 
 
-def test_a_status_that_is_not_known_is_told() -> None:
+def test_an_unknown_status_is_reported() -> None:
     content = written([record(1)])
     place = [cell for cell, value in lines(content)[0].items()].index("状态") + 1
 
@@ -295,14 +295,14 @@ def test_a_status_that_is_not_known_is_told() -> None:
     assert (problem.row, problem.column, problem.seen) == (2, "状态", "差不多")
 
 
-def test_a_column_called_status_alone_makes_no_results_workbook() -> None:
+def test_a_status_column_alone_makes_no_results_workbook() -> None:
     found = read_workbook("提示词,状态\n猫,成功\n,待定\n".encode(), "a.csv")
 
     assert [(row.number, row.status) for row in found.rows] == [(2, None)]
     assert "没有用到" not in " ".join(found.notes)
 
 
-def test_what_is_done_is_not_complained_of(spec: ModelSpec) -> None:
+def test_finished_rows_have_no_problems(spec: ModelSpec) -> None:
     content = written([record(1, resolution="4K"), record(2, Status.FAILED, resolution="4K")])
     small = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
 
@@ -311,9 +311,7 @@ def test_what_is_done_is_not_complained_of(spec: ModelSpec) -> None:
     assert [problem.row for problem in found.problems] == [3]
 
 
-def test_a_failure_half_way_leaves_nothing_on_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_export_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def lost(_record: int) -> bytes | None:
@@ -325,14 +323,14 @@ def test_a_failure_half_way_leaves_nothing_on_the_disk(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_lines_are_as_high_as_their_thumbnails() -> None:
+def test_rows_are_as_high_as_their_thumbnails() -> None:
     sheet = load_workbook(io.BytesIO(written([record(1)]))).worksheets[0]
 
     assert sheet.sheet_format.defaultRowHeight == 62
     assert sheet.row_dimensions[1].height == 26
 
 
-def test_records_are_exported_with_all_that_is_known_of_them() -> None:
+def test_records_are_exported_with_every_field() -> None:
     kept = record(3, filename="猫.png", favourite=True, prompt="=猫", at_stake=Decimal("0.22"), num_images=2)
 
     with write_records([kept]) as file:
@@ -353,7 +351,7 @@ def shanghai(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("shanghai")
-def test_times_are_excels_own_by_the_clock_of_this_machine() -> None:
+def test_times_are_excel_dates_in_local_time() -> None:
     with write_records([record(1, finished_at="2026-11-24 16:00:07"), record(2)]) as file:
         content = file.read()
     sheet = load_workbook(io.BytesIO(content)).worksheets[0]
@@ -367,7 +365,7 @@ def test_times_are_excels_own_by_the_clock_of_this_machine() -> None:
 
 
 @pytest.mark.usefixtures("shanghai")
-def test_the_summary_of_a_batch_says_when_it_began_by_the_clock_of_this_machine() -> None:
+def test_the_batch_summary_has_its_local_start_time() -> None:
     summary = load_workbook(io.BytesIO(written([record(1)])))["批次"]
 
     label, began = summary[2]
@@ -378,14 +376,14 @@ def test_the_summary_of_a_batch_says_when_it_began_by_the_clock_of_this_machine(
 @pytest.mark.parametrize(
     "kept", ["昨天", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1800-01-01 00:00:00"]
 )
-def test_a_time_that_excel_does_not_know_is_written_as_it_is_kept(kept: str) -> None:
+def test_a_time_excel_cannot_represent_is_written_as_text(kept: str) -> None:
     with write_records([record(1, created_at=kept)]) as file:
         (line,) = lines(file.read())
 
     assert str(line["生成时间（本机）"])[:4] == kept[:4]
 
 
-def test_records_exported_are_a_table_again_in_which_nothing_is_wrong() -> None:
+def test_exported_records_are_imported_without_problems() -> None:
     kept = record(
         3, prompt="=猫", negative_prompt="水印", aspect_ratio="3:4", resolution="4K", seed=7, steps=20
     )
@@ -415,7 +413,7 @@ def test_an_export_of_no_records_has_its_header() -> None:
         assert lines(file.read()) == []
 
 
-def test_records_beyond_a_sheet_go_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_continue_on_a_second_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results_export, "_ROWS_A_SHEET", 2)
 
     with write_records([record(n) for n in range(1, 6)]) as file:
@@ -428,7 +426,7 @@ def test_records_beyond_a_sheet_go_on_the_next(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
-def test_records_imported_as_a_table_are_a_picture_each() -> None:
+def test_imported_records_are_one_image_each() -> None:
     with write_records([record(1, num_images=3), record(2, num_images=3)]) as file:
         found = read_workbook(file.read(), "a.xlsx")
 

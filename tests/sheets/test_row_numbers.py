@@ -38,7 +38,7 @@ def finished(client: FlaskClient, batch_id: str) -> dict[str, Any]:
             return answer
 
 
-def test_records_log_and_results_call_a_row_by_its_own_number(client: FlaskClient) -> None:
+def test_records_log_and_results_use_the_row_number_of_the_file(client: FlaskClient) -> None:
     batch_id = client.post("/api/batches", json={"rows": rows(14, 3)}).get_json()["batch_id"]
     answer = finished(client, batch_id)
     assert {record["prompt"]: record["row_number"] for record in answer["records"]} == {"猫 0": 14, "猫 1": 3}
@@ -54,20 +54,20 @@ def test_rows_without_a_number_count_from_one(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("number", [0, -1, MAX_ROW_NUMBER + 1, "3", 1.5, True, [3]])
-def test_a_number_that_is_none_is_complained_of_at_its_row(client: FlaskClient, number: object) -> None:
+def test_an_invalid_row_number_is_reported_at_its_row(client: FlaskClient, number: object) -> None:
     answer = client.post("/api/batches", json={"rows": rows(7, number)})
     assert answer.status_code == 400
     [problem] = answer.get_json()["problems"]
     assert (problem["row"], problem["field"]) == (2, "number")
 
 
-def test_two_rows_with_one_number_are_refused(client: FlaskClient) -> None:
+def test_duplicate_row_numbers_are_refused(client: FlaskClient) -> None:
     answer = client.post("/api/batches", json={"rows": rows(7, 7)})
     assert answer.status_code == 400
     assert answer.get_json()["problems"] == [{"row": 2, "field": "number", "error": "行号 7 用了两次"}]
 
 
-def test_the_sentence_of_a_refusal_names_the_row_by_its_number(client: FlaskClient) -> None:
+def test_a_refusal_names_the_row_by_its_number(client: FlaskClient) -> None:
     answer = client.post("/api/batches", json={"rows": [{"prompt": "", "number": 14}]})
     assert answer.get_json()["error"].startswith("第 14 行：请填写提示词")
     assert answer.get_json()["problems"][0]["row"] == 1

@@ -35,7 +35,7 @@ def test_the_template_has_the_headers_of_the_contract() -> None:
     assert [cell.value for cell in table[1]] == list(HEADER)
 
 
-def test_every_column_of_the_template_is_text_and_its_header_stands_still() -> None:
+def test_template_columns_are_text_and_the_header_is_frozen() -> None:
     table = opened(write_template()).worksheets[0]
 
     assert {table.column_dimensions[letter].number_format for letter in "ABCDEFGHI"} == {"@"}
@@ -71,7 +71,7 @@ def test_the_template_is_small() -> None:
     assert len(write_template()) < 20_000
 
 
-def test_an_untouched_template_is_no_batch_of_examples() -> None:
+def test_the_unfilled_template_has_no_rows() -> None:
     with pytest.raises(SpreadsheetError, match=r"「提示词表」.*下面还没有内容"):
         read_workbook(write_template(), "模板.xlsx")
 
@@ -90,7 +90,7 @@ def test_a_filled_template_is_read() -> None:
 @pytest.mark.parametrize(
     "text", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "#N/A", "1.0", "TRUE", "16:09"]
 )
-def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
+def test_text_that_resembles_other_types_stays_text(text: str) -> None:
     content = write_requests([{"prompt": text}])
 
     cell = opened(content).worksheets[0]["A2"]
@@ -112,7 +112,7 @@ def test_no_formula_is_ever_written() -> None:
     assert b"<f" not in sheet.replace(b"<formula1", b"")
 
 
-def test_rows_that_are_not_valid_are_written_as_they_are() -> None:
+def test_invalid_rows_are_exported_unchanged() -> None:
     rows = [
         {
             "prompt": "",
@@ -129,20 +129,20 @@ def test_rows_that_are_not_valid_are_written_as_they_are() -> None:
     assert (row["aspect_ratio"], row["num_images"], row["steps"]) == ("21:9", "很多", 20)
 
 
-def test_reference_images_are_written_by_their_names() -> None:
+def test_reference_images_are_exported_by_name() -> None:
     images = [{"url": "https://x/1.png", "filename": "a,b.png"}, {"url": "/samples/2", "filename": ' "c"'}]
 
     assert back([{"prompt": "猫", "sample_images": images}])[0]["references"] == ["a,b.png", ' "c"']
 
 
-def test_a_text_longer_than_a_cell_is_told_and_not_cut() -> None:
+def test_text_longer_than_a_cell_is_refused_not_cut() -> None:
     with pytest.raises(SpreadsheetError, match=r"第 3 行的负面提示词有 32768 字") as told:
         write_requests([{"prompt": "猫"}, {"prompt": "狗", "negative_prompt": "长" * 32_768}])
 
     assert (told.value.row, told.value.column) == (3, "负面提示词")
 
 
-def test_a_text_as_long_as_a_cell_may_be_is_kept_whatever_its_letters() -> None:
+def test_text_of_the_maximum_cell_length_is_kept() -> None:
     text = "\x01" * 9_999 + "_x0041_"
 
     assert back([{"prompt": "猫" + text}])[0]["prompt"] == "猫" + text
@@ -166,7 +166,7 @@ names = st.lists(any_text.filter(str.strip) | tricky_text.filter(str.strip), max
     aspect_ratio=st.sampled_from(["1:1", "2:3", "3:2", "3:4", "4:3", "16:9", "9:16"]),
     resolution=st.sampled_from(["1K", "2K", "4K"]),
 )
-def test_what_is_exported_is_imported_to_the_letter(**fields: Any) -> None:
+def test_an_export_is_imported_unchanged(**fields: Any) -> None:
     request, _ = ImageRequest.read({**fields, "prompt": "猫" + fields["prompt"]})
     assert request is not None
     expected = {name: getattr(request, name) for name in fields}
@@ -178,5 +178,5 @@ def test_what_is_exported_is_imported_to_the_letter(**fields: Any) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(names)
-def test_names_of_reference_images_are_exact_too(references: list[str]) -> None:
+def test_reference_names_are_imported_unchanged(references: list[str]) -> None:
     assert back([{"prompt": "猫", "references": references}])[0]["references"] == references

@@ -81,7 +81,7 @@ def table(rows: list[str], header: str = "Prompt,File name") -> str:
 
 @pytest.mark.parametrize("prompt", SIMPLIFIED + TRADITIONAL)
 @pytest.mark.parametrize("header", ["Prompt,File name", "提示词,文件名"])
-def test_chinese_in_gb18030_is_read_however_short(prompt: str, header: str) -> None:
+def test_short_chinese_text_in_gb18030_is_read(prompt: str, header: str) -> None:
     assert prompts(table([prompt], header).encode("gb18030")) == [prompt]
 
 
@@ -98,9 +98,7 @@ def test_a_whole_table_in_gb18030_is_read(rows: list[str]) -> None:
     + [("橘貓和白狗在草地上奔跑", "big5hkscs"), ("кот на окне", "cp1251"), ("猫😀", "utf-16-le")],
 )
 @pytest.mark.parametrize("more", [[], ["a cat on a window sill"] * 30])
-def test_a_text_in_another_encoding_is_refused_and_never_garbled(
-    prompt: str, encoding: str, more: list[str]
-) -> None:
+def test_text_in_another_encoding_is_refused_not_garbled(prompt: str, encoding: str, more: list[str]) -> None:
     with pytest.raises(SpreadsheetError, match="编码，请在 Excel 里另存为") as refusal:
         read_workbook(table([prompt, *more]).encode(encoding), "a.csv")
 
@@ -109,16 +107,16 @@ def test_a_text_in_another_encoding_is_refused_and_never_garbled(
 
 @pytest.mark.parametrize("rows", [WESTERN, BIG5, JAPANESE, SIMPLIFIED, OTHERS])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_every_language_is_read_in_unicode(rows: list[str], encoding: str) -> None:
+def test_every_language_is_read_in_utf_8(rows: list[str], encoding: str) -> None:
     assert prompts(table(rows).encode(encoding)) == rows
 
 
-def test_a_table_of_big5_with_its_own_header_is_refused_for_its_encoding() -> None:
+def test_a_big5_table_is_refused_for_its_encoding() -> None:
     with pytest.raises(SpreadsheetError, match="编码"):
         read_workbook(table(BIG5, "提示詞,檔案名稱").encode("big5"), "a.csv")
 
 
-def test_utf_8_with_an_end_that_was_cut_off_is_refused_and_not_read_as_something_else() -> None:
+def test_truncated_utf_8_is_refused() -> None:
     whole = table(SIMPLIFIED, "提示词,文件名").encode()
 
     for length in range(len(whole) - 40, len(whole)):
@@ -130,7 +128,7 @@ def test_utf_8_with_an_end_that_was_cut_off_is_refused_and_not_read_as_something
 
 
 @pytest.mark.parametrize("prompt", [prompt for prompt in SIMPLIFIED if not prompt.isascii()])
-def test_utf_8_with_a_byte_lost_is_refused_and_not_read_as_something_else(prompt: str) -> None:
+def test_utf_8_with_a_missing_byte_is_refused(prompt: str) -> None:
     whole = table([prompt, "上下文", "触发器", "名称"]).encode()
 
     for place in (place for place, byte in enumerate(whole) if byte > 0x7F):
@@ -138,7 +136,7 @@ def test_utf_8_with_a_byte_lost_is_refused_and_not_read_as_something_else(prompt
             read_workbook(whole[:place] + whole[place + 1 :], "a.csv")
 
 
-def test_the_encoding_of_a_large_text_is_told_soon() -> None:
+def test_the_encoding_of_large_text_is_detected_quickly() -> None:
     content = ("prompt\n" + "一隻橘貓 and a 狗 on a sill\n" * 400_000).encode("gb18030")
     start = time.perf_counter()
 
