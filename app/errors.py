@@ -25,9 +25,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias, Union
+from typing import Any
 
-Value: TypeAlias = Union[str, int, float, "Message", tuple["Value", ...]]
 PLACEHOLDER = re.compile(r"\{(\w+)(?::([^{}|]*)\|([^{}|]*))?\}")
 
 
@@ -35,11 +34,11 @@ PLACEHOLDER = re.compile(r"\{(\w+)(?::([^{}|]*)\|([^{}|]*))?\}")
 class Message:
     """One sentence: ``id`` is Chinese with ``{name}`` placeholders, and the key of its translations.
 
-    A value is a string or a number, shown unchanged, a message, or a tuple of those: a list.
+    A value is shown as text, unless it is a message, or a tuple: a list of values.
     """
 
     id: str
-    values: Mapping[str, Value] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.render(str, "、")
@@ -53,7 +52,7 @@ class Message:
         A translation may select a plural, ``{n:picture|pictures}``. Placeholders without a value stay.
         """
 
-        def text_of(value: Value) -> str:
+        def text_of(value: object) -> str:
             if isinstance(value, tuple):
                 return separator.join(text_of(part) for part in value)
             return value.render(translate, separator) if isinstance(value, Message) else str(value)
@@ -70,7 +69,7 @@ class Message:
 
     def to_json(self) -> str:
         """The message as JSON text, for storing."""
-        return json.dumps(self, default=lambda message: {"id": message.id, "values": {**message.values}})
+        return json.dumps(self, default=_json_value)
 
     @classmethod
     def from_json(cls, text: str) -> "Message":
@@ -78,16 +77,20 @@ class Message:
         return _message_from(json.loads(text))
 
 
-def message(text: str, /, **values: Value) -> Message:
+def message(text: str, /, **values: object) -> Message:
     """A message outside of an error: a line of a log, a note, a label."""
     return Message(text, values)
+
+
+def _json_value(value: object) -> object:
+    return {"id": value.id, "values": {**value.values}} if isinstance(value, Message) else str(value)
 
 
 def _message_from(fields: Any) -> Message:
     return Message(fields["id"], {name: _value_from(value) for name, value in fields["values"].items()})
 
 
-def _value_from(value: Any) -> Value:
+def _value_from(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(map(_value_from, value))
     return _message_from(value) if isinstance(value, dict) else value
@@ -96,7 +99,7 @@ def _value_from(value: Any) -> Value:
 class AppError(Exception):
     """Base class; ``message`` is one sentence that says what happened and what to do."""
 
-    def __init__(self, text: str | Message, /, **values: Value) -> None:
+    def __init__(self, text: str | Message, /, **values: object) -> None:
         self.message = text if isinstance(text, Message) else Message(text, values)
         super().__init__(str(self.message))
 
@@ -104,7 +107,7 @@ class AppError(Exception):
 class SettingError(AppError):
     """Invalid setting; ``variable`` is its name, which also starts the message."""
 
-    def __init__(self, variable: str, text: str | Message, /, **values: Value) -> None:
+    def __init__(self, variable: str, text: str | Message, /, **values: object) -> None:
         problem = text if isinstance(text, Message) else Message(text, values)
         super().__init__("{variable}：{problem}", variable=variable, problem=problem)
         self.variable = variable
@@ -113,7 +116,7 @@ class SettingError(AppError):
 class InvalidRequest(AppError):
     """Invalid field of a request; ``field`` is its name in the API."""
 
-    def __init__(self, field: str, text: str | Message, /, **values: Value) -> None:
+    def __init__(self, field: str, text: str | Message, /, **values: object) -> None:
         super().__init__(text, **values)
         self.field = field
 
@@ -122,7 +125,7 @@ class SpreadsheetError(AppError):
     """A workbook cannot be read; ``row`` and ``column`` give the place, None if there is none."""
 
     def __init__(
-        self, text: str | Message, /, *, row: int | None = None, column: str | None = None, **values: Value
+        self, text: str | Message, /, *, row: int | None = None, column: str | None = None, **values: object
     ) -> None:
         super().__init__(text, **values)
         self.row = row
@@ -152,7 +155,7 @@ class KeyReused(AppError):
 class TryLater(AppError):
     """Temporarily not possible; ``retry_after`` is in seconds, 0 if unknown."""
 
-    def __init__(self, text: str | Message, /, *, retry_after: int = 0, **values: Value) -> None:
+    def __init__(self, text: str | Message, /, *, retry_after: int = 0, **values: object) -> None:
         super().__init__(text, **values)
         self.retry_after = retry_after
 
@@ -208,7 +211,7 @@ class ModelError(AppError):
         pauses_batch: bool = False,
         task_valid: bool = False,
         gone: bool = False,
-        **values: Value,
+        **values: object,
     ) -> None:
         super().__init__(text, **values)
         self.cause = cause
@@ -239,6 +242,6 @@ class StoreDamaged(StoreLost):
 class BucketError(StorageError):
     """OSS returned an error. ``transient``: a retry may succeed; otherwise a setting must be changed."""
 
-    def __init__(self, text: str | Message, /, *, transient: bool, **values: Value) -> None:
+    def __init__(self, text: str | Message, /, *, transient: bool, **values: object) -> None:
         super().__init__(text, **values)
         self.transient = transient
