@@ -63,7 +63,8 @@ def check_budget(settings: Settings, spec: ModelSpec) -> None:
     if settings.budget is not None and not spec.is_priced:
         raise SettingError(
             "PRICE_PER_IMAGE",
-            f"设置了 BUDGET，又不知道 {spec.name} 每张多少钱，请填每张的价格（元），不收费就填 0",
+            "设置了 BUDGET，又不知道 {model} 每张多少钱，请填每张的价格（元），不收费就填 0",
+            model=spec.name,
         )
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
 from app.config import Settings
-from app.errors import BucketError, Conflict, NotFound, SettingError
+from app.errors import BucketError, Conflict, Message, NotFound, SettingError, message
 
 
 class _NotNeeded(ModuleType):
@@ -273,8 +273,11 @@ class _Bounded(oss2.http.Response):  # type: ignore[misc]
 
 
 def _too_many(prefix: str) -> BucketError:
-    text = f"OSS 的「{prefix}」下文件太多，没有读完，请把 OSS_SAMPLE_PREFIX 改成只放参考图的文件夹"
-    return BucketError(text, transient=False)
+    return BucketError(
+        "OSS 的「{prefix}」下文件太多，没有读完，请把 OSS_SAMPLE_PREFIX 改成只放参考图的文件夹",
+        prefix=prefix,
+        transient=False,
+    )
 
 
 def _origin(variable: str, value: str) -> tuple[str, str]:
@@ -284,17 +287,24 @@ def _origin(variable: str, value: str) -> tuple[str, str]:
     plain = re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?", host) and parts.path in ("", "/")
     if parts.scheme not in ("http", "https") or not plain or parts.query or parts.fragment:
         raise SettingError(
-            variable, f"应只写域名，例如 https://oss-cn-hangzhou.aliyuncs.com，现在是「{value}」"
+            variable, "应只写域名，例如 https://oss-cn-hangzhou.aliyuncs.com，现在是「{value}」", value=value
         )
     return parts.scheme, host
 
 
 def _bucket(wanted: str, in_endpoint: str) -> str:
     if wanted and in_endpoint and wanted != in_endpoint:
-        raise SettingError("OSS_BUCKET", f"写的是 {wanted}，OSS_ENDPOINT 里却是 {in_endpoint}，请改成一样的")
+        raise SettingError(
+            "OSS_BUCKET",
+            "写的是 {bucket}，OSS_ENDPOINT 里却是 {in_endpoint}，请改成一样的",
+            bucket=wanted,
+            in_endpoint=in_endpoint,
+        )
     bucket = wanted or in_endpoint
     if not _BUCKET.fullmatch(bucket):
-        raise SettingError("OSS_BUCKET", f"应为 3–63 个小写字母、数字或短横线，现在是「{bucket}」")
+        raise SettingError(
+            "OSS_BUCKET", "应为 3–63 个小写字母、数字或短横线，现在是「{bucket}」", bucket=bucket
+        )
     return bucket
 
 
@@ -304,9 +314,14 @@ def _region(wanted: str, host: str) -> str:
     in_host = found["region"] if found and "accelerate" not in host else ""
     region = wanted.lower().removeprefix("oss-") or in_host
     if not _REGION.fullmatch(region):
-        raise SettingError("OSS_REGION", f"应为地域，例如 cn-hangzhou，现在是「{wanted}」")
+        raise SettingError("OSS_REGION", "应为地域，例如 cn-hangzhou，现在是「{region}」", region=wanted)
     if in_host and region != in_host:
-        raise SettingError("OSS_REGION", f"写的是 {region}，OSS_ENDPOINT 却在 {in_host}，请改成一样的")
+        raise SettingError(
+            "OSS_REGION",
+            "写的是 {region}，OSS_ENDPOINT 却在 {in_endpoint}，请改成一样的",
+            region=region,
+            in_endpoint=in_host,
+        )
     return region
 
 
@@ -362,19 +377,33 @@ def _translate_error(error: oss2.exceptions.OssError, verb: str) -> BucketError 
     if isinstance(error, oss2.exceptions.InconsistentError):
         return BucketError("传到 OSS 的内容在路上出了错，请再试一次", transient=True)
     if code in _PERMANENT_CODES:
-        return BucketError(f"{_PERMANENT_CODES[code]}（{code}）", transient=False)
+        return _permanent(_PERMANENT_CODES[code], code)
     if "region" in words and error.status in (400, 403):
-        return BucketError(f"{_WRONG_REGION}（{code}）", transient=False)
+        return _permanent(_WRONG_REGION, code)
     if "endpoint" in words and error.status in (301, 307, 403):
-        return BucketError(f"{_WRONG_ENDPOINT}（{code}）", transient=False)
+        return _permanent(_WRONG_ENDPOINT, code)
     if error.status == 403:
-        text = f"OSS 不允许{verb}，请在 RAM 里给这个 AccessKey 加上 {_RIGHTS[verb]} 权限，并检查 OSS_BUCKET"
-        return BucketError(f"{text}（{code or 403}）", transient=False)
+        text = message(
+            "OSS 不允许{action}，请在 RAM 里给这个 AccessKey 加上 {permission} 权限，并检查 OSS_BUCKET",
+            action=message(verb),
+            permission=message(_RIGHTS[verb]),
+        )
+        return _permanent(text, code or "403")
     if error.status >= 500 or error.status == 429 or code in _BUSY_CODES:
-        return BucketError(f"OSS 暂时忙不过来（{code or error.status}），请稍后再试", transient=True)
+        return BucketError(
+            "OSS 暂时忙不过来（{code}），请稍后再试", code=code or error.status, transient=True
+        )
     return BucketError(
-        f"OSS 没有答应{verb}（{code or error.status}），请检查 OSS 的各项设置", transient=False
+        "OSS 没有答应{action}（{code}），请检查 OSS 的各项设置",
+        action=message(verb),
+        code=code or error.status,
+        transient=False,
     )
+
+
+def _permanent(reason: str | Message, code: str) -> BucketError:
+    reason = message(reason) if isinstance(reason, str) else reason
+    return BucketError("{reason}（{code}）", reason=reason, code=code, transient=False)
 
 
 def _unreachable(error: Exception) -> BucketError:
@@ -386,4 +415,6 @@ def _unreachable(error: Exception) -> BucketError:
         "timed out|Timeout": "等待超时",
     }
     reason = next((words for pattern, words in known.items() if re.search(pattern, text)), "连接中断")
-    return BucketError(f"连不上 OSS（{reason}），请检查网络和 OSS_ENDPOINT", transient=True)
+    return BucketError(
+        "连不上 OSS（{reason}），请检查网络和 OSS_ENDPOINT", reason=message(reason), transient=True
+    )

@@ -32,6 +32,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/cli.py": None,  # a command of the terminal
     "app/db/backup.py": None,  # what that command does
     "web_app.py": None,  # starts at the terminal
+    "app/images/store.py": ("_assigned_stem",),  # a file name
     "app/web/i18n/language.py": ("day_in_words",),  # both languages at once
     "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
     "app/sheets/sheet_writer.py": ("微软雅黑",),  # a font

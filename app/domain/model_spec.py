@@ -8,7 +8,7 @@ from types import MappingProxyType
 from app.domain.references import ReferenceInfo, ReferenceLimits, SampleImage
 from app.domain.requests import ImageRequest
 from app.domain.sizes import RESOLUTIONS, Size
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, Message, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +63,16 @@ class ModelSpec:
     price_extra_reference: Decimal = Decimal(0)
     self_hosted: bool = False
     reference_limits: ReferenceLimits | None = None
-    field_notes: Mapping[str, str] = field(default_factory=dict)
+    field_notes: Mapping[str, str | Message] = field(default_factory=dict)
 
     @property
-    def local_reference_problem(self) -> str:
+    def local_reference_problem(self) -> str | Message:
         """Why local images cannot be used as references, and what to do; empty when they can."""
         if self.reference_form != "url" or not self.max_references:
             return ""
-        return (
-            f"{self.label} 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
+        return message(
+            "{model} 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型",
+            model=message(self.label),
         )
 
     def size(self, request: ImageRequest) -> Size:
@@ -118,13 +119,20 @@ class ModelSpec:
         """Errors for a size or a number of references this model does not support."""
         found = []
         if (request.aspect_ratio, request.resolution) not in self.sizes:
-            offered = "、".join(r for r in RESOLUTIONS if (request.aspect_ratio, r) in self.sizes)
-            text = f"{self.label} 没有 {request.aspect_ratio} 的 {request.resolution}，可选：{offered}"
-            found.append(InvalidRequest("resolution", text))
+            offered = tuple(r for r in RESOLUTIONS if (request.aspect_ratio, r) in self.sizes)
+            found.append(
+                InvalidRequest(
+                    "resolution",
+                    "{model} 没有 {aspect_ratio} 的 {resolution}，可选：{choices}",
+                    model=message(self.label),
+                    aspect_ratio=request.aspect_ratio,
+                    resolution=request.resolution,
+                    choices=offered,
+                )
+            )
         if len(request.sample_images) > self.max_references:
-            text = (
-                self.field_notes.get("sample_images")
-                or f"{self.label} 最多接受 {self.max_references} 张参考图"
+            text = self.field_notes.get("sample_images") or message(
+                "{model} 最多接受 {limit} 张参考图", model=message(self.label), limit=self.max_references
             )
             found.append(InvalidRequest("sample_images", text))
         return found
@@ -148,6 +156,14 @@ def _reference_problems(
     if facts is None:
         return
     if facts.is_missing:
-        yield InvalidRequest("sample_images", f"参考图「{image.filename}」找不到了，请重新选择")
+        yield InvalidRequest(
+            "sample_images", "参考图「{filename}」找不到了，请重新选择", filename=image.filename
+        )
     elif spec.reference_limits and (why := spec.reference_limits.violation(facts)):
-        yield InvalidRequest("sample_images", f"{spec.label} 用不了参考图「{image.filename}」：它{why}")
+        yield InvalidRequest(
+            "sample_images",
+            "{model} 用不了参考图「{filename}」：它{reason}",
+            model=message(spec.label),
+            filename=image.filename,
+            reason=why,
+        )

@@ -1,4 +1,7 @@
 """Reference image types: in the library, attached to a request, prepared for a model.
+from app.errors import Message, message
+
+
 
 Re-exported by ``app.domain``. No I/O; imports no other module of the project.
 """
@@ -7,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from urllib.parse import quote
+
+from app.errors import Message, message
 
 FILES_URL = "/samples/files/"
 PINNED = ".pinned/"
@@ -76,19 +81,37 @@ class ReferenceLimits:
     max_side: int
     max_ratio: int
 
-    def violation(self, facts: ReferenceInfo) -> str:
-        """The violated limit, as a phrase to follow the image's name; empty when there is none."""
+    def violation(self, facts: ReferenceInfo) -> Message | None:
+        """The violated limit, as a phrase to follow the image's name; None when there is none."""
         if facts.format and facts.format not in self.formats:
-            return f"是 {facts.format.upper()}，只收 {'、'.join(self.formats).upper()}"
+            return message(
+                "是 {format}，只收 {formats}",
+                format=facts.format.upper(),
+                formats=tuple(name.upper() for name in self.formats),
+            )
         if facts.size is not None and facts.size > self.max_bytes:
-            return f"有 {facts.size / 1_048_576:.1f} MB，最大 {self.max_bytes // 1_048_576} MB"
+            return message(
+                "有 {size} MB，最大 {limit} MB",
+                size=f"{facts.size / 1_048_576:.1f}",
+                limit=self.max_bytes // 1_048_576,
+            )
         if not (facts.width and facts.height):
-            return ""
+            return None
         if max(facts.width, facts.height) > self.max_side:
-            return f"是 {facts.width}×{facts.height}，每边最多 {self.max_side} 像素"
+            return message(
+                "是 {width}×{height}，每边最多 {limit} 像素",
+                width=facts.width,
+                height=facts.height,
+                limit=self.max_side,
+            )
         if max(facts.width, facts.height) > self.max_ratio * min(facts.width, facts.height):
-            return f"是 {facts.width}×{facts.height}，太窄或太扁，长边最多是短边的 {self.max_ratio} 倍"
-        return ""
+            return message(
+                "是 {width}×{height}，太窄或太扁，长边最多是短边的 {limit} 倍",
+                width=facts.width,
+                height=facts.height,
+                limit=self.max_ratio,
+            )
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.domain.references import SampleImage
 from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, message
 
 MAX_PICTURES_A_ROW = 10
 MAX_REFERENCES = 4
@@ -65,12 +65,14 @@ def _read_text(
         if value is None:
             value = ""
         if not isinstance(value, str):
-            raise InvalidRequest(name, f"{label}应为文字")
+            raise InvalidRequest(name, "{field}应为文字", field=message(label))
         text = trimmed_text(clean(value.replace("\r\n", "\n").replace("\x00", "")))
         if required and not text:
-            raise InvalidRequest(name, f"请填写{label}")
+            raise InvalidRequest(name, "请填写{field}", field=message(label))
         if len(text) > limit:
-            raise InvalidRequest(name, f"{label}有 {len(text)} 字，最多 {limit} 字")
+            raise InvalidRequest(
+                name, "{field}有 {n} 字，最多 {limit} 字", field=message(label), n=len(text), limit=limit
+            )
         return whole_characters(text)
 
     return read
@@ -83,7 +85,10 @@ def read_aspect_ratio(value: Any) -> str:
         return "1:1"
     if text not in ASPECT_RATIOS:
         raise InvalidRequest(
-            "aspect_ratio", f"不支持的图片比例「{str(value)[:60]}」，可选：{'、'.join(ASPECT_RATIOS)}"
+            "aspect_ratio",
+            "不支持的图片比例「{value}」，可选：{choices}",
+            value=str(value)[:60],
+            choices=ASPECT_RATIOS,
         )
     return text
 
@@ -95,7 +100,10 @@ def read_resolution(value: Any) -> str:
         return "2K"
     if text not in RESOLUTIONS:
         raise InvalidRequest(
-            "resolution", f"不支持的分辨率「{str(value)[:60]}」，可选：{'、'.join(RESOLUTIONS)}"
+            "resolution",
+            "不支持的分辨率「{value}」，可选：{choices}",
+            value=str(value)[:60],
+            choices=RESOLUTIONS,
         )
     return text
 
@@ -119,7 +127,14 @@ def read_whole_number(value: Any) -> int | None:
 
 def _read_number(name: str, label: str, low: int, high: int, default: int | None) -> Any:
     def read(value: Any) -> int | None:
-        error = InvalidRequest(name, f"{label}应为 {low}–{high} 的整数，现在是「{str(value)[:60]}」")
+        error = InvalidRequest(
+            name,
+            "{field}应为 {low}–{high} 的整数，现在是「{value}」",
+            field=message(label),
+            low=low,
+            high=high,
+            value=str(value)[:60],
+        )
         try:
             number = read_whole_number(value)
         except ValueError:
@@ -143,7 +158,9 @@ def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InvalidRequest("sample_images", "参考图应为 [{url, filename}] 的列表") from None
     if len(images) > MAX_REFERENCES:
-        raise InvalidRequest("sample_images", f"参考图有 {len(images)} 张，最多 {MAX_REFERENCES} 张")
+        raise InvalidRequest(
+            "sample_images", "参考图有 {n} 张，最多 {limit} 张", n=len(images), limit=MAX_REFERENCES
+        )
     return images
 
 

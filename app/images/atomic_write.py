@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from app.errors import StorageError
+from app.errors import Message, StorageError, message
 from app.system import windows_files
 
 if sys.platform != "win32":
@@ -123,13 +123,15 @@ def _remove_old(part: Path, older_than: float) -> bool:
     return False
 
 
-def _sentence(error: OSError, folder: Path) -> str:
+def _sentence(error: OSError, folder: Path) -> Message:
     if windows_files.is_locked(error):
         return windows_files.locked_message(error)
     if error.errno in _FULL:
-        return f"磁盘已满，写不进「{folder}」，请腾出空间后重试"
+        return message("磁盘已满，写不进「{folder}」，请腾出空间后重试", folder=folder)
     if error.errno in _REFUSED:
-        return f"没有权限写入「{folder}」，请检查这个文件夹的权限后重试"
+        return message("没有权限写入「{folder}」，请检查这个文件夹的权限后重试", folder=folder)
     if error.errno == errno.ENAMETOOLONG or windows_files.is_too_long(error):
-        return "文件名太长，系统不接受，请换一个短一些的文件名"
-    return f"无法写入「{folder}」（{error.strerror or error}），请检查磁盘后重试"
+        return message("文件名太长，系统不接受，请换一个短一些的文件名")
+    return message(
+        "无法写入「{folder}」（{reason}），请检查磁盘后重试", folder=folder, reason=error.strerror or error
+    )

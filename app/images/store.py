@@ -13,7 +13,17 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from app.domain import GeneratedImage, ImageRequest, SavedImage, Size, ValidatedUpload
-from app.errors import Billed, InvalidRequest, ModelError, NotFound, StorageError, TooLarge
+from app.errors import (
+    AppError,
+    Billed,
+    InvalidRequest,
+    Message,
+    ModelError,
+    NotFound,
+    StorageError,
+    TooLarge,
+    message,
+)
 from app.images import atomic_write, decode, metadata
 from app.images.containers import sniff
 from app.images.decode import KEPT_FORMATS, THUMBNAIL_SIDE
@@ -82,7 +92,9 @@ def save_image(
         checked = _check_delivered(picture.content)
     except UnsupportedImage as refused:
         aside = _quarantine(picture.content, output_dir, record_id)
-        raise _broken(f"{refused}，原文件已放在「{aside}」", again=False) from refused
+        raise _broken(
+            message("{reason}，原文件已放在「{path}」", reason=refused.message, path=aside), again=False
+        ) from refused
     pieces = _with_parameters(picture.content, checked, embed)
     prompt = parse_parameters(embed).prompt
 
@@ -115,7 +127,9 @@ def find_saved(
     Identified by the embedded parameters. Raises StorageError when the folder cannot be read.
     """
     if not output_dir.is_dir():
-        raise StorageError(f"找不到保存图片的文件夹「{output_dir}」，请检查它是否已被移走或没有挂载")
+        raise StorageError(
+            "找不到保存图片的文件夹「{folder}」，请检查它是否已被移走或没有挂载", folder=output_dir
+        )
     stem = _assigned_stem(output_dir, stem, record_id)
     for name in _names(output_dir, stem):
         if not is_taken(output_dir, name):
@@ -163,7 +177,7 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
         with source.open("rb") as file:
             content = decode.thumbnail_of(file, max_pixels=MAX_PIXELS)
     except (OSError, ValueError) as error:
-        raise NotFound(f"图片「{filename}」打不开，可能已损坏") from error
+        raise NotFound("图片「{filename}」打不开，可能已损坏", filename=filename) from error
     try:
         with atomic_write.translate_os_errors(output_dir):
             atomic_write.write_over(thumbnail, content, output_dir)
@@ -251,8 +265,8 @@ def validate_upload(filename: str, content: bytes) -> ValidatedUpload:
     )
 
 
-class UnsupportedImage(Exception):
-    """An apparently complete image that is not decoded here; the message gives the reason."""
+class UnsupportedImage(AppError):
+    """An apparently complete image that is not decoded here."""
 
 
 def _check_delivered(content: bytes) -> decode.Decoded:
@@ -264,8 +278,9 @@ def _check_delivered(content: bytes) -> decode.Decoded:
         if error.format is None:
             text = "模型返回的内容不是图片，只能保存 PNG、JPEG、WebP，请重新取回或换一个模型"
             raise _broken(text, again=True) from error
-        text = f"模型返回的图片是 {error.format.upper()} 格式，这里打不开，请换一个模型"
-        raise UnsupportedImage(text) from error
+        raise UnsupportedImage(
+            "模型返回的图片是 {format} 格式，这里打不开，请换一个模型", format=error.format.upper()
+        ) from error
     except decode.TooManyPixels as error:
         raise UnsupportedImage("模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率") from error
     except decode.TooManyParts as error:
@@ -312,29 +327,33 @@ def _read_own(path: Path, record_id: int, prompt: str) -> tuple[SavedImage, int 
     return None
 
 
-def _broken(message: str, *, again: bool) -> ModelError:
-    return ModelError(message, cause="broken", billed=Billed.YES, retryable=again, task_valid=again)
+def _broken(text: str | Message, *, again: bool) -> ModelError:
+    return ModelError(text, cause="broken", billed=Billed.YES, retryable=again, task_valid=again)
 
 
 def _check_upload(content: bytes) -> decode.Decoded:
     if len(content) > MAX_UPLOAD_BYTES:
-        raise TooLarge(f"图片超过 {MAX_UPLOAD_BYTES // (1024 * 1024)} MB，请压缩后再上传")
+        raise TooLarge("图片超过 {limit} MB，请压缩后再上传", limit=MAX_UPLOAD_BYTES // (1024 * 1024))
     if not content:
         raise InvalidRequest("file", "这是空文件（0 字节），请重新导出或下载一份再上传")
     try:
         return decode.decode(content, max_pixels=MAX_UPLOAD_PIXELS)
     except decode.NotAPicture as error:
         if error.format in ("heic", "avif"):
-            text = f"这是 {error.format.upper()} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传"
-            raise InvalidRequest("file", text) from error
-        names = "、".join(name.upper() for name in KEPT_FORMATS)
-        raise InvalidRequest("file", f"这不是可用的图片，请上传 {names} 文件") from error
+            raise InvalidRequest(
+                "file",
+                "这是 {format} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传",
+                format=error.format.upper(),
+            ) from error
+        names = tuple(name.upper() for name in KEPT_FORMATS)
+        raise InvalidRequest("file", "这不是可用的图片，请上传 {formats} 文件", formats=names) from error
     except decode.TooManyParts as error:
         text = "这张图片分段过多，打开它要很久，请用看图软件另存一份再上传"
         raise InvalidRequest("file", text) from error
     except decode.TooManyPixels as error:
-        text = f"图片像素过多（最多 {MAX_UPLOAD_PIXELS // 10_000} 万像素），请缩小后再上传"
-        raise InvalidRequest("file", text) from error
+        raise InvalidRequest(
+            "file", "图片像素过多（最多 {limit} 万像素），请缩小后再上传", limit=MAX_UPLOAD_PIXELS // 10_000
+        ) from error
     except decode.Corrupt as error:
         raise InvalidRequest("file", "图片文件已损坏或不完整，请换一个文件") from error
 

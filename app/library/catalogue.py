@@ -210,7 +210,9 @@ def media_type_in(content: bytes, filename: str) -> str:
         return "image/jpeg"
     if content[8:12] == b"WEBP":
         return "image/webp"
-    raise InvalidRequest("sample_images", f"参考图「{filename}」不是 PNG、JPEG 或 WebP 图片，请换一张")
+    raise InvalidRequest(
+        "sample_images", "参考图「{filename}」不是 PNG、JPEG 或 WebP 图片，请换一张", filename=filename
+    )
 
 
 def missing() -> NotFound:
@@ -220,7 +222,9 @@ def missing() -> NotFound:
 
 def taken(key: str) -> Conflict:
     """The error for a name in use by another image."""
-    return Conflict(f"已经有一张叫「{key.rpartition('/')[2]}」的示例图，请换一个名字，或先给那一张改名")
+    return Conflict(
+        "已经有一张叫「{filename}」的示例图，请换一个名字，或先给那一张改名", filename=key.rpartition("/")[2]
+    )
 
 
 def folded(text: str) -> str:

@@ -26,7 +26,7 @@ from app.domain import (
     SampleImage,
     ValidatedUpload,
 )
-from app.errors import InvalidRequest, NotFound
+from app.errors import InvalidRequest, NotFound, message
 from app.library import catalogue, local
 from app.library.catalogue import THUMBNAILS_URL, Catalogue, IsUsed, media_type_in, media_type_of, never_used
 from app.library.local import LocalLibrary
@@ -239,8 +239,9 @@ class Library:
         try:
             content = path.read_bytes()
         except OSError as error:
-            why = f"读不出来（{error.strerror or error}），请检查文件的权限和磁盘；没有生成，也没有计费"
-            raise _refused(image, why) from error
+            why = error.strerror or error
+            text = "读不出来（{reason}），请检查文件的权限和磁盘；没有生成，也没有计费"
+            raise _refused(image, text, reason=why) from error
         bucket = self._bucket_library
         if spec.reference_form != "url" or bucket is None:
             return _as_bytes(content, image)
@@ -253,7 +254,7 @@ class Library:
         """Check the limits before sending: a request that the provider rejects might be charged."""
         facts = bucket.measure(key, etag) if spec.reference_limits else None
         if spec.reference_limits and facts and (why := spec.reference_limits.violation(facts)):
-            raise _refused(image, f"用不了：它{why}，没有生成，也没有计费")
+            raise _refused(image, "用不了：它{reason}，没有生成，也没有计费", reason=why)
         lifetime = max(
             _SHORTEST_SECONDS, self._settings.model_timeout + 3600
         )  # beyond the generation timeout
@@ -272,8 +273,11 @@ def shown_at(image: SampleImage) -> str:
     return THUMBNAILS_URL + used.removeprefix(FILES_URL) if used.startswith(FILES_URL) else used
 
 
-def _refused(image: SampleImage, why: str) -> InvalidRequest:
-    return InvalidRequest("sample_images", f"参考图「{image.filename}」{why}")
+def _refused(image: SampleImage, text: str, /, **values: object) -> InvalidRequest:
+    reason = message(text, **values)
+    return InvalidRequest(
+        "sample_images", "参考图「{filename}」{reason}", filename=image.filename, reason=reason
+    )
 
 
 def _as_bytes(content: bytes, image: SampleImage) -> Reference:

@@ -180,8 +180,9 @@ class LocalLibrary:
         except FileNotFoundError:
             return []
         except OSError as error:
-            text = f"示例图文件夹打不开（{error.strerror or error}），请检查它的位置和权限"
-            raise StorageError(text) from error
+            raise StorageError(
+                "示例图文件夹打不开（{reason}），请检查它的位置和权限", reason=error.strerror or error
+            ) from error
         return [_entry(each, each.name in thumbnails) for each in shown]
 
     def _library_image(self, key: str) -> LibraryImage:
@@ -287,4 +288,6 @@ def _move(source: Path, target: Path, *, replace: bool = False) -> None:
 def _write_error(error: OSError) -> StorageError:
     if windows_files.is_locked(error):
         return StorageError(windows_files.locked_message(error))
-    return StorageError(f"示例图文件夹写不进去（{error.strerror or error}），请检查磁盘空间和权限后重试")
+    return StorageError(
+        "示例图文件夹写不进去（{reason}），请检查磁盘空间和权限后重试", reason=error.strerror or error
+    )

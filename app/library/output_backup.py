@@ -37,8 +37,12 @@ class OutputBackup:
         except FileNotFoundError as error:
             raise NotFound("找不到这张图片，可能已被移走或删除") from error
         except OSError as error:
-            text = f"图片「{path.name}」读不出来（{error.strerror}），请检查它的权限和磁盘"
-            raise BucketError(text, transient=False) from error
+            raise BucketError(
+                "图片「{filename}」读不出来（{reason}），请检查它的权限和磁盘",
+                filename=path.name,
+                reason=error.strerror,
+                transient=False,
+            ) from error
         digest = hashlib.sha256(content).hexdigest()[:12]
         key = f"{self._prefix}{path.stem}-{digest}{path.suffix}"
         media_type = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")

@@ -310,10 +310,10 @@ class _RowReader:
 
 def _references_error(names: Sequence[str], spec: ModelSpec | None) -> str | None:
     if spec and names and spec.local_reference_problem:
-        return spec.local_reference_problem
+        return str(spec.local_reference_problem)
     if spec and len(names) > spec.max_references:
         most = f"{spec.label} 最多接受 {spec.max_references} 张参考图"
-        return spec.field_notes.get("sample_images") or most
+        return str(spec.field_notes.get("sample_images", most))
     if len(names) > MAX_REFERENCES:
         return f"参考图有 {len(names)} 张，一行最多 {MAX_REFERENCES} 张"
     return None
@@ -363,6 +363,6 @@ def _unsupported_notes(rows: Sequence[ImportedRow], spec: ModelSpec | None) -> I
         return
     for name, is_taken in (("seed", spec.takes_seed), ("steps", spec.takes_steps)):
         if not is_taken and any(row.fields[name] is not None for row in rows):
-            yield spec.field_notes.get(name) or f"{spec.label} 不接受{LABELS[name]}，这一列不会用到"
+            yield str(spec.field_notes.get(name, "")) or f"{spec.label} 不接受{LABELS[name]}，这一列不会用到"
     if count := sum(len(row.fields["prompt"]) > spec.prompt_limit for row in rows):
         yield f"有 {count} 行的提示词超过 {spec.label} 建议的 {spec.prompt_limit} 字，可能被忽略一部分"

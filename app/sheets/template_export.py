@@ -127,7 +127,7 @@ def _add_explanations(workbook: Workbook, spec: ModelSpec | None, translate: Tra
     for number, (name, (how, example)) in enumerate(_EXPLANATIONS.items(), 1):
         note = spec.field_notes.get(name, "") if spec else ""
         where = translate(f"{get_column_letter(number)} 列：{LABELS[name]}")
-        sheet.append([where, translate(how.format(**offered)) + translate(note), translate(example)])
+        sheet.append([where, translate(how.format(**offered)) + translate(str(note)), translate(example)])
     for text in _GENERAL_NOTES:
         sheet.append(["", translate(text), ""])
 

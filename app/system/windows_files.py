@@ -1,4 +1,7 @@
 """Moves and deletes files with retries on Windows sharing violations, and limits path lengths there.
+from app.errors import Message, message
+
+
 
 Virus scanners, OneDrive, Explorer's preview or WPS lock a file briefly after it was written; all code that
 moves or deletes files uses this module. Other systems never wait.
@@ -12,6 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+
+from app.errors import Message, message
 
 if sys.platform == "win32":
     import winreg
@@ -97,12 +102,16 @@ def max_name_length(folder: Path) -> int | None:
     return max(_MIN_NAME, _MAX_PATH_LENGTH - _folder_length(folder))
 
 
-def too_deep(folder: Path) -> str:
-    """The error message for a folder whose path is too long for file names; empty when it is not."""
+def too_deep(folder: Path) -> Message | None:
+    """The error message for a folder whose path is too long for file names; None when it is not."""
     units = _folder_length(folder)
     if not _is_here() or units + _MIN_NAME <= _MAX_PATH_LENGTH or _takes_long_paths():
-        return ""
-    return f"文件夹「{folder}」的路径有 {units - 1} 个字，Windows 放不进图片，请换一个路径短的文件夹"
+        return None
+    return message(
+        "文件夹「{folder}」的路径有 {n} 个字，Windows 放不进图片，请换一个路径短的文件夹",
+        folder=folder,
+        n=units - 1,
+    )
 
 
 def utf16_length(text: str) -> int:
@@ -124,10 +133,13 @@ def is_locked(error: OSError) -> bool:
     return code in _LOCKED or (code == _DENIED and os.path.lexists(error.filename or ""))
 
 
-def locked_message(error: OSError) -> str:
+def locked_message(error: OSError) -> Message:
     """The message for the user, with the final name of the file."""
     name = Path(str(error.filename2 or error.filename or "")).name
-    return f"文件「{name}」正被另一个程序占用，请关掉打开它的程序（WPS、看图、网盘同步、杀毒软件）后重试"
+    return message(
+        "文件「{name}」正被另一个程序占用，请关掉打开它的程序（WPS、看图、网盘同步、杀毒软件）后重试",
+        name=name,
+    )
 
 
 def _move_without_links(source: Path, target: Path) -> None:

@@ -109,10 +109,12 @@ def test_a_read_only_folder_is_not_reported_as_locked(
 
 
 def test_the_message_names_the_file_as_the_user_knows_it() -> None:
-    assert windows_files.locked_message(sharing_violation("C:/x/.0a0a.part", "C:/x/猫.png")).startswith(
+    assert str(windows_files.locked_message(sharing_violation("C:/x/.0a0a.part", "C:/x/猫.png"))).startswith(
         "文件「猫.png」正被"
     )
-    assert windows_files.locked_message(sharing_violation("C:/x/狗.png")).startswith("文件「狗.png」正被")
+    assert str(windows_files.locked_message(sharing_violation("C:/x/狗.png"))).startswith(
+        "文件「狗.png」正被"
+    )
 
 
 @pytest.mark.usefixtures("on_windows")
