@@ -109,7 +109,7 @@ def found_by_axe(page: Page, *rules: str) -> list[str]:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_it_is_accessible_in_both_themes_and_fits(
+def test_every_state_is_accessible_in_both_themes_and_fits(
     visitor: Callable[..., Page], scenarios: Scenarios, state: State
 ) -> None:
     page = visitor(color_scheme="light")
@@ -124,7 +124,7 @@ def test_it_is_accessible_in_both_themes_and_fits(
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_it_is_accessible_and_fits_in_english(
+def test_every_state_is_accessible_and_fits_in_english(
     visitor: Callable[..., Page], scenarios: Scenarios, state: State
 ) -> None:
     page = visitor(locale="en-US", color_scheme="dark")
@@ -140,7 +140,7 @@ def test_it_is_accessible_and_fits_in_english(
 
 
 @pytest.mark.parametrize("opening", OPENINGS, ids=lambda opening: opening.name)
-def test_escape_closes_what_is_on_top_and_gives_the_focus_back(
+def test_escape_closes_the_topmost_layer_and_restores_the_focus(
     visitor: Callable[..., Page], scenarios: Scenarios, opening: Opening
 ) -> None:
     page = visitor()
@@ -163,7 +163,7 @@ def test_escape_closes_what_is_on_top_and_gives_the_focus_back(
 
 
 @pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage", "/model"])
-def test_tab_shows_where_it_is(visitor: Callable[..., Page], scenarios: Scenarios, path: str) -> None:
+def test_tab_shows_the_focus(visitor: Callable[..., Page], scenarios: Scenarios, path: str) -> None:
     page = visitor()
     page.set_viewport_size(_WIDE)
     page.goto(scenarios.lived.address + path)
@@ -173,9 +173,7 @@ def test_tab_shows_where_it_is(visitor: Callable[..., Page], scenarios: Scenario
         assert page.evaluate(_SHOWS_ITS_FOCUS) is True
 
 
-def test_nothing_moves_for_who_asked_for_stillness(
-    visitor: Callable[..., Page], scenarios: Scenarios
-) -> None:
+def test_reduced_motion_disables_animations(visitor: Callable[..., Page], scenarios: Scenarios) -> None:
     page = visitor()
     for path in ("/", "/batch?id={running}", "/records", "/samples", "/usage"):
         page.goto(scenarios.lived.address + path.format(**scenarios.ids))

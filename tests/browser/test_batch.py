@@ -71,7 +71,7 @@ def started(server: ServerProcess, rows: list[dict[str, Any]], name: str = "") -
 
 @pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
 @pytest.mark.parametrize("headers", [("图片比例", "提示词"), ("Aspect ratio", "Prompt")])
-def test_a_block_with_headers_in_either_language_goes_into_their_columns(
+def test_a_pasted_block_with_headers_fills_the_matching_columns(
     demo_server: ServerProcess, browser: Browser, headers: tuple[str, str], locale: str
 ) -> None:
     context = browser.new_context(locale=locale)
@@ -85,7 +85,9 @@ def test_a_block_with_headers_in_either_language_goes_into_their_columns(
     context.close()
 
 
-def test_a_block_is_pasted_by_headers_as_people_dress_them(demo_server: ServerProcess, batch: Open) -> None:
+def test_headers_are_recognised_in_their_common_spellings_when_pasting(
+    demo_server: ServerProcess, batch: Open
+) -> None:
     page = batch(demo_server)
     page.do("add")
     headers = ("1. 提示词（负面）", "【画幅】（可选）", "*提示词 Prompt（必填）：", "负\u200b面提示词/提示词")
@@ -97,7 +99,7 @@ def test_a_block_is_pasted_by_headers_as_people_dress_them(demo_server: ServerPr
 
 
 @pytest.mark.parametrize("negative", ["负面提示词", "提示词(negative)", "提示词（不要出现）", "提示词 -"])
-def test_a_block_with_a_negative_header_never_fills_the_prompt(
+def test_a_pasted_negative_prompt_column_never_fills_the_prompt(
     demo_server: ServerProcess, batch: Open, negative: str
 ) -> None:
     page = batch(demo_server)
@@ -108,7 +110,7 @@ def test_a_block_with_a_negative_header_never_fills_the_prompt(
     expect(page.cell(1, "prompt")).to_have_text("")
 
 
-def test_a_messy_workbook_is_imported_corrected_pasted_onto_and_becomes_pictures(
+def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open, tmp_path: Path
 ) -> None:
     page = batch(server)
@@ -149,7 +151,7 @@ def test_a_messy_workbook_is_imported_corrected_pasted_onto_and_becomes_pictures
     }
 
 
-def test_leaving_an_opened_list_of_choices_changes_nothing(demo_server: ServerProcess, batch: Open) -> None:
+def test_leaving_an_open_choice_list_changes_nothing(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("猫", "", "5:4"))
@@ -178,7 +180,7 @@ def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(
     page.expect_text(2, "negative_prompt", "写了一半的")
 
 
-def test_every_step_is_undone_and_done_again(demo_server: ServerProcess, batch: Open, tmp_path: Path) -> None:
+def test_every_step_can_be_undone_and_redone(demo_server: ServerProcess, batch: Open, tmp_path: Path) -> None:
     page = batch(demo_server)
     page.import_workbook(workbook(tmp_path / "a.xlsx", ("一",), ("二",), ("三",)))
     page.correct_cell(2, "prompt", "改过的二")
@@ -193,7 +195,7 @@ def test_every_step_is_undone_and_done_again(demo_server: ServerProcess, batch: 
     page.expect_text(2, "prompt", "改过的二")
 
 
-def test_a_dragged_row_is_moved_when_it_is_dropped_and_not_when_the_drag_is_cancelled(
+def test_a_dragged_row_moves_on_drop_and_not_on_cancel(
     demo_server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     page = batch(demo_server)
@@ -265,7 +267,7 @@ def test_names_in_the_workbook_find_their_images_in_the_library(
     page.expect_text(1, "sample_images", "选择 (1)")
 
 
-def test_pasted_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(
+def test_pasted_names_are_split_at_separators_unless_the_library_has_one_in_a_name(
     demo_server: ServerProcess, batch: Open
 ) -> None:
     page = batch(demo_server)
@@ -280,7 +282,7 @@ def test_pasted_names_are_split_at_pauses_unless_the_library_has_one_in_a_name(
     expect(page.cell(1, "sample_images")).to_have_attribute("title", re.compile("没有找到示例图「不在的」"))
 
 
-def test_paused_reloaded_and_resumed_it_is_the_same_run(
+def test_a_run_survives_pause_reload_and_resume(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     jimeng.latency = 600.0  # what is under way stays there
@@ -328,7 +330,7 @@ def test_a_second_tab_shows_the_same_run(server: ServerProcess, jimeng: FakeJime
     assert jimeng.charges == 4
 
 
-def test_failures_are_grouped_by_cause_and_only_they_are_tried_again(
+def test_failures_are_grouped_by_cause_and_only_they_are_retried(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     jimeng.fail_next("reset", when=lambda call: "第 3 张" in call.content.decode())
@@ -359,7 +361,7 @@ def test_failures_are_grouped_by_cause_and_only_they_are_tried_again(
     page.expect_figures("完成 3 / 4 · 失败 1")
 
 
-def test_results_are_downloaded_and_imported_again_with_only_what_is_not_done(
+def test_reimported_results_contain_only_unfinished_rows(
     server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     batch_id = started(server, prompts(3, bad=2), name="要补的")
@@ -394,7 +396,7 @@ def test_a_wrong_key_pauses_the_run_with_one_sentence(
     assert jimeng.count("submit") <= 4
 
 
-def test_killed_and_started_again_the_run_goes_on_and_the_page_recovers(
+def test_after_a_kill_and_restart_the_run_continues_and_the_page_recovers(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     page = batch(server)
@@ -415,7 +417,7 @@ def test_killed_and_started_again_the_run_goes_on_and_the_page_recovers(
     page.expect_figures(f"^完成 {counts['success']} / 8")
 
 
-def test_what_was_typed_stays_when_the_server_is_gone_at_the_start(
+def test_typed_text_survives_an_unreachable_server_at_the_start(
     demo_server: ServerProcess, batch: Open
 ) -> None:
     page = batch(demo_server)
@@ -431,9 +433,7 @@ def test_what_was_typed_stays_when_the_server_is_gone_at_the_start(
     assert len(demo_server.get("/api/batches")["batches"]) == 1
 
 
-def test_the_seed_shown_is_the_one_that_all_pictures_of_a_row_were_made_with(
-    demo_server: ServerProcess, batch: Open
-) -> None:
+def test_the_seed_shown_is_that_of_all_images_of_the_row(demo_server: ServerProcess, batch: Open) -> None:
     rows: list[dict[str, Any]] = [{"prompt": "一张"}, {"prompt": "两张", "num_images": 2}]
     batch_id = started(demo_server, [{**row, "resolution": "1K"} for row in rows])
     page = batch(demo_server)
@@ -445,7 +445,7 @@ def test_the_seed_shown_is_the_one_that_all_pictures_of_a_row_were_made_with(
     page.expect_text(2, "seed", "随机")
 
 
-def test_columns_the_model_does_not_take_say_why_and_keep_what_came_in_without_sending_it(
+def test_unsupported_columns_explain_why_and_keep_their_values_unsent(
     server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     file = tmp_path / "种子.csv"
@@ -466,7 +466,7 @@ def test_columns_the_model_does_not_take_say_why_and_keep_what_came_in_without_s
     assert (record["seed"], record["steps"]) == (None, None)
 
 
-def test_the_log_tells_each_picture_and_can_show_failures_alone(server: ServerProcess, batch: Open) -> None:
+def test_the_log_lists_each_image_and_can_be_limited_to_failures(server: ServerProcess, batch: Open) -> None:
     batch_id = started(server, prompts(3, bad=2))
     server.wait_for_end(batch_id)
     page = batch(server)
@@ -484,7 +484,7 @@ def test_the_log_tells_each_picture_and_can_show_failures_alone(server: ServerPr
     expect(page.cell(2, "status")).to_have_attribute("aria-selected", "true")
 
 
-def test_one_row_of_the_draft_is_made_alone_after_a_word_about_money(
+def test_a_single_row_is_generated_after_confirming_the_cost(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     page = batch(server)
@@ -501,9 +501,7 @@ def test_one_row_of_the_draft_is_made_alone_after_a_word_about_money(
     page.expect_text(2, "prompt", "以后再说")
 
 
-def test_a_batch_copied_over_a_draft_gives_it_back_when_undone(
-    demo_server: ServerProcess, batch: Open
-) -> None:
+def test_undo_restores_a_draft_replaced_by_a_copied_batch(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("旧的一",), ("旧的二",), ("旧的三",))
@@ -527,9 +525,7 @@ def test_a_batch_copied_over_a_draft_gives_it_back_when_undone(
     page.expect_rows(2)
 
 
-def test_the_kept_draft_is_added_to_and_not_saved_over_when_half_the_page_does_not_come(
-    demo_server: ServerProcess, batch: Open
-) -> None:
+def test_a_partly_loaded_page_extends_the_stored_draft(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("一",), ("二",))
@@ -546,7 +542,7 @@ def test_the_kept_draft_is_added_to_and_not_saved_over_when_half_the_page_does_n
     page.expect_rows(3)
 
 
-def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
+def test_looking_up_names_in_one_tab_does_not_overwrite_the_draft_of_another(
     demo_server: ServerProcess, batch: Open
 ) -> None:
     page = batch(demo_server)
@@ -574,7 +570,7 @@ def test_a_tab_that_only_looks_up_names_leaves_the_draft_to_the_other(
     expect(page.notice()).to_be_hidden()
 
 
-def test_a_held_ctrl_enter_asks_and_does_not_answer_itself(demo_server: ServerProcess, batch: Open) -> None:
+def test_a_held_ctrl_enter_does_not_confirm_its_own_dialog(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
     page.do("add")
     page.correct_cell(1, "prompt", "按住不放")
@@ -588,7 +584,7 @@ def test_a_held_ctrl_enter_asks_and_does_not_answer_itself(demo_server: ServerPr
     assert demo_server.get("/api/batches")["total"] == 0
 
 
-def test_what_is_being_submitted_cannot_be_left_nor_submitted_twice(
+def test_a_submission_in_progress_cannot_be_left_or_repeated(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     page = batch(server)
@@ -613,7 +609,7 @@ def test_what_is_being_submitted_cannot_be_left_nor_submitted_twice(
     assert len(on_the_way) == jimeng.charges == 1
 
 
-def test_a_row_on_its_way_is_not_made_a_second_time(demo_server: ServerProcess, batch: Open) -> None:
+def test_a_row_being_submitted_is_not_submitted_again(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("猫", "", "1:1", "1K"))
@@ -629,7 +625,7 @@ def test_a_row_on_its_way_is_not_made_a_second_time(demo_server: ServerProcess, 
     assert len(on_the_way) == 1
 
 
-def test_why_an_order_was_refused_stands_there_until_the_next_one(
+def test_the_reason_of_a_refusal_is_shown_until_the_next_submission(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     jimeng.latency = 600.0
@@ -650,7 +646,7 @@ def test_why_an_order_was_refused_stands_there_until_the_next_one(
     expect(refused).to_be_hidden()
 
 
-def test_a_message_undoes_its_own_step_and_no_later_one(demo_server: ServerProcess, batch: Open) -> None:
+def test_the_undo_of_a_message_undoes_only_its_own_step(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
     page.do("add")
     page.paste_block(1, "prompt", ("一",), ("二",), ("三",))
@@ -673,7 +669,7 @@ def test_a_message_undoes_its_own_step_and_no_later_one(demo_server: ServerProce
     page.expect_text(1, "filename", "图")
 
 
-def test_the_keys_are_the_table_s_again_once_what_was_pressed_is_gone(
+def test_the_table_regains_the_keyboard_after_the_pressed_button_disappears(
     demo_server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
     page = batch(demo_server)
@@ -705,7 +701,7 @@ def test_the_keys_are_the_table_s_again_once_what_was_pressed_is_gone(
     page.expect_rows(3)
 
 
-def test_a_picture_that_was_given_up_says_so(server: ServerProcess, jimeng: FakeJimeng, batch: Open) -> None:
+def test_an_unknown_record_says_so(server: ServerProcess, jimeng: FakeJimeng, batch: Open) -> None:
     jimeng.fail_next("reset")
     batch_id = started(server, prompts(1))
     page = batch(server)
@@ -715,7 +711,7 @@ def test_a_picture_that_was_given_up_says_so(server: ServerProcess, jimeng: Fake
     page.expect_text(1, "status", "已放弃")
 
 
-def test_copying_a_prompt_says_whether_it_was_copied(demo_server: ServerProcess, batch: Open) -> None:
+def test_copying_a_prompt_reports_success_or_failure(demo_server: ServerProcess, batch: Open) -> None:
     batch_id = started(demo_server, prompts(1))
     page = batch(demo_server)
     page.open(f"?id={batch_id}")

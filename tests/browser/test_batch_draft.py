@@ -72,7 +72,7 @@ def copy_and_paste(batch: BatchPage, source: tuple[int, str], target: tuple[int,
     batch.page.keyboard.press("Control+v")
 
 
-def test_a_prompt_pasted_on_the_reference_column_is_a_name_to_look_up(batch: BatchPage) -> None:
+def test_text_pasted_into_the_reference_column_is_a_name_to_look_up(batch: BatchPage) -> None:
     batch.do("add")
     batch.correct_cell(1, "prompt", "一只橘猫")
     copy_and_paste(batch, (1, "prompt"), (1, "sample_images"))
@@ -85,7 +85,7 @@ def test_a_prompt_pasted_on_the_reference_column_is_a_name_to_look_up(batch: Bat
     batch.expect_text(1, "sample_images", "选择 (1)")
 
 
-def test_references_pasted_on_a_prompt_are_their_names(batch: BatchPage, demo_server: ServerProcess) -> None:
+def test_references_pasted_into_a_prompt_become_names(batch: BatchPage, demo_server: ServerProcess) -> None:
     upload(demo_server, "杯子.png")
     batch.do("add")
     batch.correct_cell(1, "prompt", "一只橘猫")
@@ -94,7 +94,7 @@ def test_references_pasted_on_a_prompt_are_their_names(batch: BatchPage, demo_se
     batch.expect_text(1, "filename", "杯子.png")
 
 
-def test_references_pasted_on_their_own_column_keep_their_pictures(
+def test_references_pasted_into_their_own_column_keep_their_images(
     batch: BatchPage, demo_server: ServerProcess
 ) -> None:
     upload(demo_server, "杯子.png")
@@ -106,7 +106,7 @@ def test_references_pasted_on_their_own_column_keep_their_pictures(
     expect(batch.cell(2, "sample_images").locator("[data-reference-thumbs] img")).to_have_count(1)
 
 
-def test_a_draft_with_values_of_another_kind_is_repaired_cell_by_cell(batch: BatchPage) -> None:
+def test_a_draft_with_values_of_wrong_types_is_repaired_cell_by_cell(batch: BatchPage) -> None:
     rows = [
         {"prompt": [{"url": "/a", "filename": "甲.png"}], "sample_images": "一只橘猫", "marks": None},
         {
@@ -130,7 +130,7 @@ def test_a_draft_with_values_of_another_kind_is_repaired_cell_by_cell(batch: Bat
     expect(batch.notice()).to_have_text("草稿里有 3 格的内容和它的列不符，已改成文字，请核对。")
 
 
-def test_an_error_in_one_watcher_of_the_rows_does_not_stop_the_others(browser: Browser) -> None:
+def test_an_error_in_one_row_listener_does_not_stop_the_others(browser: Browser) -> None:
     page = browser.new_context().new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(error.message))
@@ -155,7 +155,7 @@ def test_an_error_in_one_watcher_of_the_rows_does_not_stop_the_others(browser: B
     assert (seen, errors) == ([1], ["the first fails"])
 
 
-def test_a_draft_that_cannot_be_saved_is_said_once_and_saved_later(
+def test_a_draft_that_cannot_be_saved_is_reported_once_and_saved_later(
     page: Page, demo_server: ServerProcess
 ) -> None:
     page.add_init_script(_REFUSE_WRITES_WHILE_FULL)
@@ -171,7 +171,7 @@ def test_a_draft_that_cannot_be_saved_is_said_once_and_saved_later(
     expect(trouble).to_be_hidden()
 
 
-def test_a_database_that_was_closed_is_opened_again(page: Page, demo_server: ServerProcess) -> None:
+def test_a_closed_indexeddb_is_reopened(page: Page, demo_server: ServerProcess) -> None:
     page.add_init_script(_REFUSE_WRITES_WHILE_FULL)
     batch = BatchPage(page, demo_server.address)
     batch.open()
@@ -181,7 +181,7 @@ def test_a_database_that_was_closed_is_opened_again(page: Page, demo_server: Ser
     batch.wait_until_kept("一只橘猫")
 
 
-def test_a_draft_that_cannot_be_read_at_first_joins_what_was_typed_meanwhile(
+def test_a_draft_read_late_is_merged_with_newly_typed_rows(
     batch: BatchPage,
 ) -> None:
     batch.page.evaluate(KEEP_DRAFT, json.dumps({"rows": [{"prompt": "昨天的"}]}))

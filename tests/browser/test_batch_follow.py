@@ -27,7 +27,7 @@ def asked(page: Page) -> list[str]:
     return found
 
 
-def test_rows_that_were_generated_singly_are_asked_for_at_once(
+def test_single_row_runs_are_polled_in_one_request(
     batch: BatchPage, demo_server: ServerProcess, asked: list[str]
 ) -> None:
     rows = [{"prompt": f"猫 {n}", "resolution": "1K"} for n in range(12)]
@@ -42,7 +42,7 @@ def test_rows_that_were_generated_singly_are_asked_for_at_once(
     assert len(asked) == 1
 
 
-def test_a_single_row_is_followed_to_its_picture(batch: BatchPage) -> None:
+def test_a_single_row_is_followed_to_its_image(batch: BatchPage) -> None:
     batch.do("add")
     batch.correct_cell(1, "prompt", "一只橘猫")
     batch.cell(1, "actions").locator("[data-run-row]").click()
@@ -52,14 +52,14 @@ def test_a_single_row_is_followed_to_its_picture(batch: BatchPage) -> None:
     batch.wait_for_picture(1)
 
 
-def test_a_single_row_whose_batch_is_gone_can_be_generated_again(batch: BatchPage) -> None:
+def test_a_single_row_whose_batch_is_missing_can_be_generated_again(batch: BatchPage) -> None:
     batch.page.evaluate(KEEP_DRAFT, json.dumps({"rows": [{"prompt": "猫", "run": "20260101-000000-abcdef"}]}))
     batch.reload()
     batch.expect_text(1, "status", "")
     expect(batch.cell(1, "actions").locator("[data-run-row]")).to_have_text("生成")
 
 
-def test_failures_alone_are_one_line_a_record_and_none_once_it_succeeded(
+def test_the_failure_log_has_one_line_per_record_and_none_after_success(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     rows = [{"prompt": "违禁的图", "resolution": "1K"}, {"prompt": "一只橘猫", "resolution": "1K"}]

@@ -33,9 +33,7 @@ def ended_with_failures(server: ServerProcess) -> str:
     return batch_id
 
 
-def test_the_state_of_a_row_and_what_can_be_done_are_in_sight_at_1024_pixels(
-    batch: BatchPage, server: ServerProcess
-) -> None:
+def test_row_status_and_actions_are_visible_at_1024_pixels(batch: BatchPage, server: ServerProcess) -> None:
     batch.page.set_viewport_size({"width": 1024, "height": 768})
     batch.open(f"?id={ended_with_failures(server)}")
     batch.expect_status(2, "failed")
@@ -45,7 +43,7 @@ def test_the_state_of_a_row_and_what_can_be_done_are_in_sight_at_1024_pixels(
     batch.cell(2, "actions").locator("[data-run-row]").click(trial=True)
 
 
-def test_a_cell_that_is_walked_to_is_clear_of_the_columns_that_stay(batch: BatchPage) -> None:
+def test_the_focused_cell_is_not_covered_by_sticky_columns(batch: BatchPage) -> None:
     batch.page.set_viewport_size({"width": 1024, "height": 768})
     batch.open()
     batch.do("add")
@@ -57,7 +55,9 @@ def test_a_cell_that_is_walked_to_is_clear_of_the_columns_that_stay(batch: Batch
         assert cell["x"] + cell["width"] <= state["x"] + 1, column
 
 
-def test_on_a_phone_causes_and_log_are_lines_above_the_table(batch: BatchPage, server: ServerProcess) -> None:
+def test_on_a_phone_causes_and_log_are_collapsed_above_the_table(
+    batch: BatchPage, server: ServerProcess
+) -> None:
     batch.page.set_viewport_size({"width": 390, "height": 844})
     batch.open(f"?id={ended_with_failures(server)}")
     reasons = batch.page.locator("[data-run-reasons-sum]")
@@ -71,13 +71,15 @@ def test_on_a_phone_causes_and_log_are_lines_above_the_table(batch: BatchPage, s
     expect(batch.causes()).to_be_visible()
 
 
-def test_on_a_wide_screen_the_causes_stand_open(batch: BatchPage, server: ServerProcess) -> None:
+def test_on_a_wide_screen_the_causes_are_expanded(batch: BatchPage, server: ServerProcess) -> None:
     batch.open(f"?id={ended_with_failures(server)}")
     expect(batch.causes()).to_be_visible()
     expect(batch.page.locator("[data-run-reasons-sum]")).to_be_hidden()
 
 
-def test_on_a_phone_the_cell_to_correct_is_clear_of_the_foot(batch: BatchPage, tmp_path: Path) -> None:
+def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(
+    batch: BatchPage, tmp_path: Path
+) -> None:
     batch.page.set_viewport_size({"width": 390, "height": 740})
     batch.open()
     file = tmp_path / "表.csv"

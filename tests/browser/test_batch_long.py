@@ -33,7 +33,7 @@ def ended_batches(data_dir: Path, number: int) -> list[str]:
     return ids
 
 
-def test_earlier_batches_are_seen_to_the_first_of_them(page: Page, tmp_path: Path) -> None:
+def test_earlier_batches_are_listed_down_to_the_first(page: Page, tmp_path: Path) -> None:
     ended_batches(tmp_path, 105)
     with running_server(tmp_path, image_model="demo") as server:
         batch = BatchPage(page, server.address)
@@ -53,7 +53,7 @@ def test_earlier_batches_are_seen_to_the_first_of_them(page: Page, tmp_path: Pat
         assert names == [f"第 {n} 批" for n in range(104, -1, -1)]
 
 
-def test_a_long_log_says_what_is_left_out_and_keeps_every_error(page: Page, tmp_path: Path) -> None:
+def test_a_long_log_states_what_is_omitted_and_keeps_every_error(page: Page, tmp_path: Path) -> None:
     [batch_id] = ended_batches(tmp_path, 1)
     with closing(database.connect(tmp_path / "generation_records.db")) as db, database.transaction(db):
         add_log(db, batch_id, "error", "很早的失败")
@@ -71,7 +71,7 @@ def test_a_long_log_says_what_is_left_out_and_keeps_every_error(page: Page, tmp_
         expect(lines.last).to_contain_text("已保存 699")
 
 
-def test_a_short_log_leaves_nothing_out(page: Page, tmp_path: Path) -> None:
+def test_a_short_log_is_complete(page: Page, tmp_path: Path) -> None:
     [batch_id] = ended_batches(tmp_path, 1)
     with running_server(tmp_path, image_model="demo") as server:
         batch = BatchPage(page, server.address)
@@ -81,9 +81,7 @@ def test_a_short_log_leaves_nothing_out(page: Page, tmp_path: Path) -> None:
         expect(page.locator("[data-log-left]")).to_be_hidden()
 
 
-def test_what_nobody_knows_the_price_of_is_not_called_free_before_during_and_after_a_run(
-    page: Page, tmp_path: Path
-) -> None:
+def test_an_unknown_price_is_never_shown_as_free(page: Page, tmp_path: Path) -> None:
     with FakeOpenAIImages() as service, running_server(tmp_path, **service.settings()) as server:
         studio = StudioPage(page, server.address)
         studio.open()

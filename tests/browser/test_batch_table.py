@@ -31,7 +31,7 @@ def workbook(file: Path, *rows: tuple[Any, ...], title: str = "") -> Path:
     return file
 
 
-def test_only_the_corrected_cell_says_what_was_corrected_and_no_longer_once_it_is_edited(
+def test_only_a_corrected_cell_shows_its_correction_until_it_is_edited(
     batch: BatchPage, tmp_path: Path
 ) -> None:
     rows = [("雪山", datetime.time(16, 9) if n == 0 else "1:1") for n in range(80)]
@@ -59,7 +59,7 @@ def test_leaving_the_window_keeps_the_open_cell_open(batch: BatchPage) -> None:
     batch.expect_text(1, "prompt", "一只橘猫")
 
 
-def test_a_press_elsewhere_on_the_page_keeps_what_was_typed_in_the_open_cell(batch: BatchPage) -> None:
+def test_clicking_elsewhere_commits_the_open_cell(batch: BatchPage) -> None:
     batch.do("add")
     batch.cell(1, "prompt").click()
     batch.page.keyboard.type("一只橘猫")
@@ -67,7 +67,7 @@ def test_a_press_elsewhere_on_the_page_keeps_what_was_typed_in_the_open_cell(bat
     batch.expect_text(1, "prompt", "一只橘猫")
 
 
-def test_the_option_that_is_walked_to_is_the_active_descendant(batch: BatchPage) -> None:
+def test_the_highlighted_option_is_the_active_descendant(batch: BatchPage) -> None:
     batch.do("add")
     batch.cell(1, "aspect_ratio").click()
     batch.page.keyboard.press("F2")
@@ -77,7 +77,7 @@ def test_the_option_that_is_walked_to_is_the_active_descendant(batch: BatchPage)
         expect(batch.page.locator(f"[id='{active}']")).to_have_text(option)
 
 
-def test_the_button_of_a_row_menu_says_whether_it_is_open(batch: BatchPage) -> None:
+def test_the_row_menu_button_has_aria_expanded(batch: BatchPage) -> None:
     batch.do("add")
     button = batch.cell(1, "actions").locator("[data-row-menu]")
     expect(button).to_have_attribute("aria-expanded", "false")
@@ -87,7 +87,7 @@ def test_the_button_of_a_row_menu_says_whether_it_is_open(batch: BatchPage) -> N
     expect(button).to_have_attribute("aria-expanded", "false")
 
 
-def test_the_button_of_references_is_named_by_how_many_there_are(
+def test_the_references_button_is_labelled_with_their_number(
     batch: BatchPage, demo_server: ServerProcess
 ) -> None:
     upload(demo_server, "杯子.png")
@@ -97,7 +97,7 @@ def test_the_button_of_references_is_named_by_how_many_there_are(
     expect(button).to_have_accessible_name("选择 (1)，第 1 行的参考图")
 
 
-def test_a_row_has_the_number_of_its_line_in_the_file_everywhere(
+def test_a_row_shows_its_line_number_in_the_file_everywhere(
     batch: BatchPage, demo_server: ServerProcess, tmp_path: Path
 ) -> None:
     rows = [("雪山", "1:1"), (None, "9:16"), ("橘猫", "16:9"), ("茶室", "5:4")]
@@ -122,7 +122,7 @@ def test_a_row_has_the_number_of_its_line_in_the_file_everywhere(
         batch.wait_for_picture(row)
 
 
-def test_rows_appended_under_numbers_that_are_taken_count_on_and_the_report_says_so(
+def test_appended_rows_with_taken_numbers_are_renumbered_and_reported(
     batch: BatchPage, tmp_path: Path
 ) -> None:
     batch.import_workbook(workbook(tmp_path / "甲.xlsx", ("雪山",), ("橘猫",)))
@@ -134,7 +134,7 @@ def test_rows_appended_under_numbers_that_are_taken_count_on_and_the_report_says
     batch.expect_text(2, "number", "5")
 
 
-def test_a_row_without_content_has_no_problems_until_it_has_some(batch: BatchPage) -> None:
+def test_an_empty_row_has_no_problems(batch: BatchPage) -> None:
     batch.do("add")
     batch.correct_cell(1, "aspect_ratio", "5:4")
     expect(batch.page.locator("[data-sum]")).to_contain_text("0 行")
@@ -144,7 +144,7 @@ def test_a_row_without_content_has_no_problems_until_it_has_some(batch: BatchPag
     expect(batch.page.locator("[data-do=next-problem]")).to_have_text("2 处要改")
 
 
-def test_the_report_of_an_import_follows_the_table(batch: BatchPage, tmp_path: Path) -> None:
+def test_the_import_report_follows_the_table(batch: BatchPage, tmp_path: Path) -> None:
     batch.import_workbook(workbook(tmp_path / "表.xlsx", ("雪山", "5:4"), ("橘猫", "1:1", 12)))
     problems = batch.page.locator("[data-report-problems] li")
     expect(batch.report()).to_contain_text("2 处要改")
@@ -156,7 +156,7 @@ def test_the_report_of_an_import_follows_the_table(batch: BatchPage, tmp_path: P
     expect(problems).to_have_count(2)
 
 
-def test_a_closed_report_is_opened_again_also_after_a_reload(batch: BatchPage, tmp_path: Path) -> None:
+def test_a_closed_report_can_be_reopened_even_after_a_reload(batch: BatchPage, tmp_path: Path) -> None:
     batch.import_workbook(workbook(tmp_path / "表.xlsx", ("雪山", "5:4"), ("橘猫", datetime.time(16, 9))))
     opener = batch.page.get_by_role("button", name="导入报告", exact=True)
     batch.page.locator("[data-report-close]").click()

@@ -106,13 +106,13 @@ def live_in(server: ServerProcess, jimeng: FakeJimeng) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_every_page_speaks_english(visitor: Page, looked_at: ServerProcess, address: str) -> None:
+def test_every_page_is_in_english(visitor: Page, looked_at: ServerProcess, address: str) -> None:
     visitor.goto(looked_at.address + address)
     visitor.wait_for_load_state("networkidle")
     expect_english(visitor)
 
 
-def test_one_picture_is_made_looked_at_and_deleted_in_english(visitor: Page, lived_in: ServerProcess) -> None:
+def test_an_image_is_generated_viewed_and_deleted_in_english(visitor: Page, lived_in: ServerProcess) -> None:
     visitor.goto(lived_in.address)
     visitor.get_by_role("button", name="Generate 1 image").click()
     expect(visitor.locator("[data-error-for=prompt]")).to_have_text("Write a prompt")
@@ -141,7 +141,7 @@ def test_one_picture_is_made_looked_at_and_deleted_in_english(visitor: Page, liv
     expect_english(visitor)
 
 
-def test_a_batch_is_imported_mended_and_started_in_english(
+def test_a_batch_is_imported_corrected_and_started_in_english(
     visitor: Page, lived_in: ServerProcess, tmp_path: Path
 ) -> None:
     table = tmp_path / "table.csv"
@@ -195,7 +195,9 @@ def test_records_are_chosen_found_and_rejected_in_english(visitor: Page, lived_i
     expect_english(visitor)
 
 
-def test_the_switch_keeps_what_was_typed_and_is_remembered(page: Page, demo_server: ServerProcess) -> None:
+def test_the_language_switch_keeps_typed_text_and_is_remembered(
+    page: Page, demo_server: ServerProcess
+) -> None:
     page.goto(demo_server.address)
     page.get_by_label("提示词", exact=True).fill("a green hill")
     page.get_by_role("button", name="Switch to English").click()
@@ -207,7 +209,7 @@ def test_the_switch_keeps_what_was_typed_and_is_remembered(page: Page, demo_serv
     expect(page).to_have_url(f"{demo_server.address}/records?search=hill")
 
 
-def test_the_switch_works_without_javascript(browser: Browser, demo_server: ServerProcess) -> None:
+def test_the_language_switch_works_without_javascript(browser: Browser, demo_server: ServerProcess) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{demo_server.address}/samples")
@@ -224,9 +226,7 @@ def unpriced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess
         yield server
 
 
-def test_the_foot_of_a_batch_says_in_whole_words_that_no_price_is_set(
-    visitor: Page, unpriced: ServerProcess
-) -> None:
+def test_the_footer_of_a_batch_states_that_no_price_is_set(visitor: Page, unpriced: ServerProcess) -> None:
     batch = BatchPage(visitor, unpriced.address)
     batch.open()
     batch.do("add")
@@ -246,7 +246,7 @@ def test_the_generate_button_stays_within_its_column(visitor: Page, unpriced: Se
     assert visitor.locator(".composer-go").evaluate("(each) => each.scrollWidth <= each.clientWidth")
 
 
-def test_the_labels_of_causes_stand_beside_their_bars(visitor: Page, lived_in: ServerProcess) -> None:
+def test_cause_labels_are_beside_their_bars(visitor: Page, lived_in: ServerProcess) -> None:
     with closing(database.connect(lived_in.data_dir / "generation_records.db")) as db:
         db.execute("UPDATE generation_records SET status = 'failed', cause = 'oss' WHERE id = 3")
     visitor.goto(f"{lived_in.address}/usage")
@@ -258,7 +258,7 @@ def test_the_labels_of_causes_stand_beside_their_bars(visitor: Page, lived_in: S
 
 
 @pytest.mark.parametrize("width", [1024, 1440])
-def test_the_buttons_of_a_run_stand_in_one_line(visitor: Page, looked_at: ServerProcess, width: int) -> None:
+def test_the_run_buttons_are_in_one_line(visitor: Page, looked_at: ServerProcess, width: int) -> None:
     visitor.set_viewport_size({"width": width, "height": 800})
     paused = looked_at.get("/api/batches")["batches"][0]
     visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
@@ -268,7 +268,7 @@ def test_the_buttons_of_a_run_stand_in_one_line(visitor: Page, looked_at: Server
 
 
 @pytest.mark.parametrize("width", [360, 390])
-def test_the_labels_of_a_card_fit_their_places(visitor: Page, looked_at: ServerProcess, width: int) -> None:
+def test_the_labels_of_a_record_card_fit(visitor: Page, looked_at: ServerProcess, width: int) -> None:
     visitor.set_viewport_size({"width": width, "height": 844})
     paused = looked_at.get("/api/batches")["batches"][0]
     visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
@@ -278,7 +278,7 @@ def test_the_labels_of_a_card_fit_their_places(visitor: Page, looked_at: ServerP
     assert [label for label, needs, has in labels if needs > has] == []
 
 
-def test_a_touch_screen_is_not_told_to_drag_or_paste(browser: Browser, unpriced: ServerProcess) -> None:
+def test_a_touch_screen_shows_no_drag_or_paste_hints(browser: Browser, unpriced: ServerProcess) -> None:
     context = browser.new_context(
         locale="zh-CN", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )

@@ -14,7 +14,7 @@ _REMEMBER_WHAT_IS_SAID_MEANWHILE = """
 """
 
 
-def test_a_newcomer_has_a_picture_after_one_click_and_is_led_to_the_key(
+def test_a_new_user_gets_an_image_after_one_click_and_is_guided_to_the_key(
     demo_server: ServerProcess, page: Page
 ) -> None:
     page.goto(demo_server.address)
@@ -27,7 +27,7 @@ def test_a_newcomer_has_a_picture_after_one_click_and_is_led_to_the_key(
     expect(jimeng.locator("pre")).to_contain_text("VOLCENGINE_SK=")
 
 
-def test_a_key_is_tested_from_the_top_bar_and_the_page_says_what_came_back(
+def test_a_key_is_tested_from_the_top_bar_with_its_result_shown(
     server: ServerProcess, jimeng: FakeJimeng, page: Page
 ) -> None:
     page.goto(f"{server.address}/records")

@@ -33,7 +33,7 @@ def pause_elsewhere(server: ServerProcess) -> None:
     server.post(f"/api/batches/{batch_id}/pause", {})
 
 
-def test_an_error_while_drawing_is_not_told_as_no_connection_and_loses_nothing(
+def test_a_rendering_error_is_not_reported_as_a_connection_error(
     server: ServerProcess, run: BatchPage, page: Page
 ) -> None:
     said = page.locator("[data-run-offline]")
@@ -47,7 +47,7 @@ def test_an_error_while_drawing_is_not_told_as_no_connection_and_loses_nothing(
     expect(said).to_be_hidden()
 
 
-def test_an_order_that_did_not_reach_the_service_is_not_told_any_more_once_it_is_back(
+def test_a_connection_error_message_disappears_once_the_server_is_back(
     server: ServerProcess, run: BatchPage, page: Page
 ) -> None:
     said = page.locator("[data-run-offline]")
@@ -60,7 +60,7 @@ def test_an_order_that_did_not_reach_the_service_is_not_told_any_more_once_it_is
     run.pause()
 
 
-def test_a_look_that_is_never_answered_ends_and_following_goes_on(
+def test_a_poll_without_response_times_out_and_polling_continues(
     server: ServerProcess, run: BatchPage, page: Page
 ) -> None:
     said = page.locator("[data-run-offline]")
@@ -74,7 +74,7 @@ def test_a_look_that_is_never_answered_ends_and_following_goes_on(
     expect(said).to_be_hidden()
 
 
-def test_an_order_without_an_answer_in_time_is_placed_once_when_it_is_pressed_again(
+def test_a_timed_out_submission_is_made_once_when_repeated(
     demo_server: ServerProcess, page: Page, studio: Open
 ) -> None:
     page.clock.install()

@@ -52,7 +52,7 @@ def keys(page: Page) -> Keys:
     return Keys(page)
 
 
-def test_a_first_picture_is_made_without_a_key_and_looked_at(
+def test_a_first_image_is_generated_and_viewed_by_keyboard(
     demo_server: ServerProcess, page: Page, keys: Keys
 ) -> None:
     studio = StudioPage(page, demo_server.address)
@@ -67,7 +67,7 @@ def test_a_first_picture_is_made_without_a_key_and_looked_at(
     expect(picture).to_be_focused()
 
 
-def test_a_workbook_becomes_pictures(
+def test_a_workbook_is_generated_by_keyboard(
     server: ServerProcess, jimeng: FakeJimeng, page: Page, keys: Keys, tmp_path: Path
 ) -> None:
     batch = BatchPage(page, server.address)
@@ -118,7 +118,7 @@ def workbook(file: Path) -> Path:
     return file
 
 
-def test_a_picture_is_found_and_downloaded(tmp_path: Path, page: Page, keys: Keys) -> None:
+def test_an_image_is_found_and_downloaded_by_keyboard(tmp_path: Path, page: Page, keys: Keys) -> None:
     seed_records(tmp_path, 12)
     with running_server(tmp_path, image_model="demo") as server:
         records = RecordsPage(page, server.address)
@@ -137,7 +137,9 @@ def test_a_picture_is_found_and_downloaded(tmp_path: Path, page: Page, keys: Key
         expect(records.record(9).locator("[data-full]")).to_be_focused()
 
 
-def test_a_key_is_tested(server: ServerProcess, jimeng: FakeJimeng, page: Page, keys: Keys) -> None:
+def test_a_key_is_tested_by_keyboard(
+    server: ServerProcess, jimeng: FakeJimeng, page: Page, keys: Keys
+) -> None:
     page.goto(f"{server.address}/records")
     keys.press(page.locator(".status-summary"))
     keys.press(page.get_by_role("link", name="测试密钥"))
@@ -146,7 +148,7 @@ def test_a_key_is_tested(server: ServerProcess, jimeng: FakeJimeng, page: Page, 
     assert jimeng.charges == 0
 
 
-def test_news_leave_the_focus_in_the_panel_of_the_bar_and_esc_takes_it_back(
+def test_updates_keep_the_focus_in_the_status_panel_and_esc_restores_it(
     demo_server: ServerProcess, page: Page, keys: Keys
 ) -> None:
     studio = StudioPage(page, demo_server.address)

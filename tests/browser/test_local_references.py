@@ -25,12 +25,12 @@ def library(page: Page, server: ServerProcess) -> SamplesPage:
     return opened
 
 
-def test_the_page_of_reference_images_says_that_the_model_takes_none_of_them(library: SamplesPage) -> None:
+def test_the_samples_page_says_the_model_accepts_no_local_references(library: SamplesPage) -> None:
     expect(library.page.get_by_text(SENTENCE)).to_have_count(1)
     expect(library.page.get_by_text(SENTENCE)).to_be_visible()
 
 
-def test_the_form_takes_no_reference_by_any_way_and_says_why_once(
+def test_the_form_accepts_no_local_reference_and_explains_once(
     studio: Callable[[ServerProcess], StudioPage], server: ServerProcess, tmp_path: Path
 ) -> None:
     opened = studio(server)
@@ -50,7 +50,7 @@ def test_the_form_takes_no_reference_by_any_way_and_says_why_once(
     assert server.get("/api/sample-images")["total"] == 0  # nor was it copied into the library
 
 
-def test_the_large_view_of_the_records_says_it_and_adds_nothing(
+def test_the_lightbox_explains_it_and_adds_nothing(
     studio: Callable[[ServerProcess], StudioPage], server: ServerProcess
 ) -> None:
     opened = studio(server)
@@ -65,7 +65,7 @@ def test_the_large_view_of_the_records_says_it_and_adds_nothing(
     assert server.get("/api/sample-images")["total"] == 0
 
 
-def test_the_picker_says_it_and_lets_nothing_be_chosen(
+def test_the_picker_explains_it_and_disables_choosing(
     library: SamplesPage, page: Page, server: ServerProcess
 ) -> None:
     batch = BatchPage(page, server.address)
@@ -81,7 +81,7 @@ def test_the_picker_says_it_and_lets_nothing_be_chosen(
     batch.expect_text(1, "sample_images", "选择 (0)")
 
 
-def test_an_import_says_it_once_and_counts_the_cells_that_the_foot_counts(
+def test_an_import_reports_it_once_with_the_number_of_cells(
     library: SamplesPage, page: Page, server: ServerProcess, tmp_path: Path
 ) -> None:
     rows = [

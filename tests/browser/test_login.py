@@ -9,7 +9,7 @@ from tests.server_process import running_server
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (360, 700)])
-def test_who_logs_out_is_at_the_door_again(tmp_path: Path, page: Page, size: tuple[int, int]) -> None:
+def test_after_logout_the_login_page_is_shown(tmp_path: Path, page: Page, size: tuple[int, int]) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
     with running_server(tmp_path, image_model="demo", access_password="开门") as server:
         page.goto(f"{server.address}/records?search=cat")

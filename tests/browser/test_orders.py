@@ -38,7 +38,7 @@ def table(page: Page, server: ServerProcess, *prompts: str) -> BatchPage:
 
 
 @pytest.mark.parametrize("reloads", [False, True])
-def test_an_order_whose_answer_was_lost_is_placed_once_when_the_button_is_pressed_again(
+def test_a_submission_with_a_lost_response_is_made_once_when_repeated(
     demo_server: ServerProcess, studio: Open, reloads: bool
 ) -> None:
     page = studio(demo_server)
@@ -55,7 +55,7 @@ def test_an_order_whose_answer_was_lost_is_placed_once_when_the_button_is_presse
     assert count_orders(demo_server) == 1
 
 
-def test_a_press_after_the_answer_is_a_new_order(demo_server: ServerProcess, studio: Open) -> None:
+def test_a_click_after_the_response_is_a_new_submission(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     page.write_prompt("雪山")
     page.generate()
@@ -65,7 +65,7 @@ def test_a_press_after_the_answer_is_a_new_order(demo_server: ServerProcess, stu
     assert count_orders(demo_server) == 2
 
 
-def test_what_was_written_anew_after_a_lost_answer_is_an_order_of_its_own(
+def test_changed_input_after_a_lost_response_is_a_new_submission(
     demo_server: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo_server)
@@ -79,7 +79,7 @@ def test_what_was_written_anew_after_a_lost_answer_is_an_order_of_its_own(
     assert count_orders(demo_server) == 2
 
 
-def test_two_tabs_with_one_draft_place_its_order_once(demo_server: ServerProcess, studio: Open) -> None:
+def test_two_tabs_with_one_draft_submit_it_once(demo_server: ServerProcess, studio: Open) -> None:
     first = studio(demo_server)
     first.write_prompt("雪山")
     second = first.second_tab()
@@ -97,7 +97,7 @@ def test_two_tabs_with_one_draft_place_its_order_once(demo_server: ServerProcess
     assert count_orders(demo_server) == 2
 
 
-def test_one_more_of_a_picture_is_ordered_once_though_its_answer_was_lost(
+def test_generate_again_with_a_lost_response_is_submitted_once(
     demo_server: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo_server)
@@ -114,7 +114,7 @@ def test_one_more_of_a_picture_is_ordered_once_though_its_answer_was_lost(
     assert count_orders(demo_server) == 2
 
 
-def test_a_table_whose_answer_was_lost_is_ordered_once(
+def test_a_table_with_a_lost_response_is_submitted_once(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(page, server, "猫", "狗")
@@ -127,7 +127,7 @@ def test_a_table_whose_answer_was_lost_is_ordered_once(
     assert (count_orders(server), jimeng.charges) == (1, 2)
 
 
-def test_a_single_row_whose_answer_was_lost_is_ordered_once(page: Page, demo_server: ServerProcess) -> None:
+def test_a_single_row_with_a_lost_response_is_submitted_once(page: Page, demo_server: ServerProcess) -> None:
     batch = table(page, demo_server, "猫")
     lose_the_answer(page)
     batch.cell(1, "actions").locator("[data-run-row]").click()
@@ -137,7 +137,7 @@ def test_a_single_row_whose_answer_was_lost_is_ordered_once(page: Page, demo_ser
     assert count_orders(demo_server) == 1
 
 
-def test_a_row_that_was_made_alone_is_left_out_of_the_run(
+def test_a_row_generated_singly_is_left_out_of_the_run(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(page, server, "猫", "狗")
@@ -153,7 +153,7 @@ def test_a_row_that_was_made_alone_is_left_out_of_the_run(
     assert sorted(order.body["prompt"] for order in jimeng.orders) == ["狗", "猫"]
 
 
-def test_after_a_run_and_one_corrected_cell_only_that_row_is_sent(
+def test_after_a_run_only_the_changed_row_is_submitted(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(page, server, "猫", "狗")
@@ -169,7 +169,7 @@ def test_after_a_run_and_one_corrected_cell_only_that_row_is_sent(
     assert sorted(order.body["prompt"] for order in jimeng.orders) == ["狗", "狼", "猫"]
 
 
-def test_a_run_copied_as_a_draft_sends_what_was_changed_in_it(
+def test_a_run_copied_as_a_draft_submits_only_changed_rows(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(page, server, "猫", "狗")
@@ -181,7 +181,7 @@ def test_a_run_copied_as_a_draft_sends_what_was_changed_in_it(
     expect(batch.open_start().locator("[data-start-yes]")).to_have_text("生成 1 张")
 
 
-def test_what_was_made_is_made_again_when_it_is_asked_for(
+def test_finished_rows_are_generated_again_when_requested(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(page, server, "猫", "狗")
@@ -201,7 +201,7 @@ def test_what_was_made_is_made_again_when_it_is_asked_for(
     assert jimeng.charges == 4
 
 
-def test_rows_under_way_are_left_out_and_rows_that_failed_free_are_not(
+def test_rows_under_way_are_left_out_and_uncharged_failures_are_included(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
@@ -214,9 +214,7 @@ def test_rows_under_way_are_left_out_and_rows_that_failed_free_are_not(
     expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
 
 
-def test_a_duplicate_of_a_row_that_was_made_is_a_row_of_its_own(
-    page: Page, demo_server: ServerProcess
-) -> None:
+def test_a_duplicate_of_a_finished_row_is_independent(page: Page, demo_server: ServerProcess) -> None:
     batch = table(page, demo_server, "猫")
     batch.cell(1, "actions").locator("[data-run-row]").click()
     batch.wait_for_picture(1)
@@ -233,7 +231,7 @@ def charged_failures(server: ServerProcess, jimeng: FakeJimeng, source: str) -> 
     return batch_id
 
 
-def test_retrying_the_failed_ones_leaves_out_and_sets_apart_what_was_charged(
+def test_retrying_failures_leaves_out_charged_ones_and_lists_them_separately(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = BatchPage(page, server.address)
@@ -254,7 +252,7 @@ def test_retrying_the_failed_ones_leaves_out_and_sets_apart_what_was_charged(
     assert jimeng.charges == 2
 
 
-def test_the_list_of_earlier_batches_counts_what_a_retry_sends(
+def test_the_earlier_batches_list_counts_what_a_retry_submits(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     charged_failures(server, jimeng, "batch")
@@ -265,7 +263,7 @@ def test_the_list_of_earlier_batches_counts_what_a_retry_sends(
 
 
 @pytest.mark.parametrize("path", ["/", "/records"])
-def test_a_charged_failure_asks_with_its_sum_before_it_is_ordered_again(
+def test_resubmitting_a_charged_failure_asks_with_its_cost(
     page: Page, server: ServerProcess, jimeng: FakeJimeng, path: str
 ) -> None:
     charged_failures(server, jimeng, "single")
@@ -279,7 +277,7 @@ def test_a_charged_failure_asks_with_its_sum_before_it_is_ordered_again(
     assert jimeng.charges == 1
 
 
-def test_the_start_dialog_knows_what_was_spent_since_the_page_was_opened(
+def test_the_start_dialog_includes_spending_since_the_page_was_opened(
     page: Page, tmp_path_factory: pytest.TempPathFactory, jimeng: FakeJimeng
 ) -> None:
     data_dir = tmp_path_factory.mktemp("budget")
@@ -295,7 +293,7 @@ def test_the_start_dialog_knows_what_was_spent_since_the_page_was_opened(
         expect(dialog).to_contain_text("预计费用超过剩余预算")
 
 
-def test_the_reason_of_a_pause_stands_at_the_picture_and_going_on_says_why_not(
+def test_the_pause_reason_is_on_the_tile_and_resume_explains_a_refusal(
     page: Page, tmp_path_factory: pytest.TempPathFactory, jimeng: FakeJimeng
 ) -> None:
     data_dir = tmp_path_factory.mktemp("budget")

@@ -45,7 +45,7 @@ def choose_by_keyboard(page: Page, picker: Picker) -> None:
     expect(picker.dialog).to_be_hidden()
 
 
-def test_four_are_chosen_by_keyboard_alone_for_one_picture(
+def test_four_references_are_chosen_by_keyboard_for_one_image(
     page: Page, four_cats: SamplesPage, demo_server: ServerProcess
 ) -> None:
     studio, picker = StudioPage(page, demo_server.address), Picker(page)
@@ -65,7 +65,7 @@ def test_four_are_chosen_by_keyboard_alone_for_one_picture(
     assert [image["filename"] for image in used] == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
 
 
-def test_four_are_chosen_by_keyboard_alone_for_a_row(
+def test_four_references_are_chosen_by_keyboard_for_a_row(
     page: Page, four_cats: SamplesPage, demo_server: ServerProcess
 ) -> None:
     batch, picker = BatchPage(page, demo_server.address), Picker(page)
@@ -84,7 +84,7 @@ def test_four_are_chosen_by_keyboard_alone_for_a_row(
     assert [image["filename"] for image in used] == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
 
 
-def test_escape_leaves_everything_as_it_was(page: Page, four_cats: SamplesPage) -> None:
+def test_escape_cancels_the_choice(page: Page, four_cats: SamplesPage) -> None:
     picker = Picker(page)
     picker.open_on_index(four_cats.address)
     picker.pick("鸟.png")
@@ -97,7 +97,7 @@ def test_escape_leaves_everything_as_it_was(page: Page, four_cats: SamplesPage) 
     expect(page.locator("[data-choose]")).to_be_focused()
 
 
-def test_text_marked_beyond_the_edge_leaves_the_dialog_open(page: Page, library: SamplesPage) -> None:
+def test_selecting_text_beyond_the_edge_keeps_the_dialog_open(page: Page, library: SamplesPage) -> None:
     picker = Picker(page)
     picker.open_on_index(library.address)
     picker.search("猫和狗")
@@ -112,9 +112,7 @@ def test_text_marked_beyond_the_edge_leaves_the_dialog_open(page: Page, library:
     expect(picker.dialog).to_be_hidden()
 
 
-def test_the_keys_of_an_input_method_search_leave_and_confirm_nothing(
-    page: Page, library: SamplesPage
-) -> None:
+def test_input_method_keys_do_not_search_leave_or_confirm(page: Page, library: SamplesPage) -> None:
     library.upload(picture("猫.png"))
     library.expect_seen("猫.png")
     picker = Picker(page)
@@ -132,7 +130,9 @@ def test_the_keys_of_an_input_method_search_leave_and_confirm_nothing(
     assert [url for url in searched if "search=m" in url] == []
 
 
-def test_one_too_many_is_said_and_taking_one_out_makes_room(page: Page, four_cats: SamplesPage) -> None:
+def test_one_reference_too_many_is_refused_until_another_is_removed(
+    page: Page, four_cats: SamplesPage
+) -> None:
     picker = Picker(page)
     picker.open_on_index(four_cats.address)
     picker.pick("猫一.png", "猫二.png", "猫三.png", "猫四.png", "狗.png")
@@ -145,7 +145,7 @@ def test_one_too_many_is_said_and_taking_one_out_makes_room(page: Page, four_cat
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_any_name_is_listed_seen_found_picked_and_used(
+def test_any_name_is_listed_shown_found_picked_and_used(
     page: Page, oss_server: ServerProcess, oss: FakeOss, name: str
 ) -> None:
     oss.keep(SAMPLES + name, noise_image("png"))
@@ -174,7 +174,7 @@ def test_any_name_is_listed_seen_found_picked_and_used(
     expect(page.locator("[data-references] .reference")).to_have_count(1)
 
 
-def test_a_strange_name_is_uploaded_renamed_deleted_and_brought_back(
+def test_an_unusual_name_is_uploaded_renamed_deleted_and_restored(
     page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
     library = SamplesPage(page, oss_server.address)
@@ -195,7 +195,7 @@ def test_a_strange_name_is_uploaded_renamed_deleted_and_brought_back(
 
 
 @pytest.mark.parametrize("place", ["samples", "picker"])
-def test_what_one_tab_does_the_other_shows_when_it_is_looked_at(library: SamplesPage, place: str) -> None:
+def test_changes_in_one_tab_appear_in_the_other_on_focus(library: SamplesPage, place: str) -> None:
     for name in ("甲.png", "乙.png"):
         library.upload(picture(name))
         library.expect_seen(name)
@@ -223,7 +223,7 @@ def test_what_one_tab_does_the_other_shows_when_it_is_looked_at(library: Samples
         other.expect_chosen("甲.png")
 
 
-def test_news_do_not_take_the_focus_or_a_name_half_written(library: SamplesPage) -> None:
+def test_updates_keep_the_focus_and_a_half_typed_name(library: SamplesPage) -> None:
     library.upload(picture("甲.png"))
     library.expect_seen("甲.png")
     other = SamplesPage(library.page.context.new_page(), library.address)

@@ -45,7 +45,7 @@ def records(page: Page, server: ServerProcess) -> RecordsPage:
     return shown
 
 
-def test_results_come_while_typing_and_stand_in_the_address(records: RecordsPage) -> None:
+def test_results_appear_while_typing_and_the_url_follows(records: RecordsPage) -> None:
     records.expect_total("共 60 条")
     records.search("夜市")
     records.expect_total("找到 10 条")
@@ -58,7 +58,7 @@ def test_results_come_while_typing_and_stand_in_the_address(records: RecordsPage
     records.expect_total("共 60 条")
 
 
-def test_an_answer_to_a_search_that_was_cleared_is_not_shown(records: RecordsPage) -> None:
+def test_the_response_to_a_cleared_search_is_ignored(records: RecordsPage) -> None:
     held: list[Route] = []
     records.page.route("**/live/records?*search=*", lambda route: held.append(route))
     records.search("夜市")
@@ -76,13 +76,13 @@ def test_an_answer_to_a_search_that_was_cleared_is_not_shown(records: RecordsPag
 @pytest.mark.parametrize(
     ("chip", "choice"), [("aspect_ratio", "16:9"), ("resolution", "2K"), ("model", "demo"), ("days", "今天")]
 )
-def test_a_filter_that_was_chosen_leaves_no_panel_open(records: RecordsPage, chip: str, choice: str) -> None:
+def test_choosing_a_filter_closes_its_panel(records: RecordsPage, chip: str, choice: str) -> None:
     records.filter(chip, choice)
     expect(records.page.locator(".filter.is-on", has_text=choice)).to_be_visible()
     expect(records.page.locator("details.filter-more[open]")).to_have_count(0)
 
 
-def test_the_slash_focuses_the_search_and_a_search_without_result_says_what_to_do(
+def test_slash_focuses_the_search_and_an_empty_result_offers_help(
     records: RecordsPage,
 ) -> None:
     records.page.keyboard.press("/")
@@ -93,7 +93,7 @@ def test_the_slash_focuses_the_search_and_a_search_without_result_says_what_to_d
     records.expect_total("共 60 条")
 
 
-def test_chips_filter_show_what_is_filtered_and_can_be_taken_off(records: RecordsPage) -> None:
+def test_filter_chips_show_the_filters_and_can_be_removed(records: RecordsPage) -> None:
     records.filter("status", "失败")
     records.expect_total("找到 4 条")
     expect(records.records().first).to_contain_text(FAILURE)
@@ -109,7 +109,7 @@ def test_chips_filter_show_what_is_filtered_and_can_be_taken_off(records: Record
     records.expect_total("共 60 条")
 
 
-def test_what_was_typed_in_a_row_is_one_step_back(records: RecordsPage) -> None:
+def test_continuous_typing_is_one_history_entry(records: RecordsPage) -> None:
     records.filter("status", "失败")
     records.expect_total("找到 4 条")
     records.page.keyboard.press("/")
@@ -126,7 +126,7 @@ def test_what_was_typed_in_a_row_is_one_step_back(records: RecordsPage) -> None:
     expect(records.page.locator("[data-search]")).to_have_value("夜市没有")
 
 
-def test_from_the_search_to_the_download_without_a_mouse(records: RecordsPage) -> None:
+def test_a_record_is_found_and_downloaded_without_a_mouse(records: RecordsPage) -> None:
     records.pick(60)
     records.page.keyboard.press("/")
     records.page.keyboard.type("第 42 稿")
@@ -140,7 +140,7 @@ def test_from_the_search_to_the_download_without_a_mouse(records: RecordsPage) -
     assert started.value.suggested_filename == "图-42.jpg"
 
 
-def test_going_back_closes_the_large_view_and_leaves_the_list_as_it_was(records: RecordsPage) -> None:
+def test_back_closes_the_lightbox_and_keeps_the_list(records: RecordsPage) -> None:
     records.page.get_by_role("link", name="第 2 页").click()
     records.enlarge(38)
     records.page.keyboard.press("ArrowRight")
@@ -157,7 +157,9 @@ def test_going_back_closes_the_large_view_and_leaves_the_list_as_it_was(records:
     expect(records.record(60)).to_be_visible()
 
 
-def test_what_another_tab_has_deleted_is_said_and_goes(records: RecordsPage, server: ServerProcess) -> None:
+def test_a_record_deleted_in_another_tab_is_reported_and_removed(
+    records: RecordsPage, server: ServerProcess
+) -> None:
     server.post("/api/records/delete", {"ids": [60]})
     records.enlarge(60)
     records.page.keyboard.press("x")
@@ -175,7 +177,7 @@ def test_a_range_of_days_filters(records: RecordsPage) -> None:
     records.expect_query(to="2020-01-01")
 
 
-def test_pages_have_numbers_and_the_view_is_remembered(records: RecordsPage) -> None:
+def test_pages_are_numbered_and_the_view_is_remembered(records: RecordsPage) -> None:
     expect(records.records()).to_have_count(20)
     records.page.get_by_role("link", name="第 3 页").click()
     expect(records.record(20)).to_be_visible()
@@ -188,7 +190,7 @@ def test_pages_have_numbers_and_the_view_is_remembered(records: RecordsPage) -> 
     expect(records.records().first).to_have_attribute("data-record-id", "1")
 
 
-def test_the_large_view_goes_over_the_border_of_a_page_by_keyboard(records: RecordsPage) -> None:
+def test_the_lightbox_crosses_page_boundaries_by_keyboard(records: RecordsPage) -> None:
     records.enlarge(42)
     records.expect_large("19 / 60")
     records.page.keyboard.press("ArrowRight")
@@ -208,7 +210,7 @@ def test_the_large_view_goes_over_the_border_of_a_page_by_keyboard(records: Reco
     expect(records.record(60).locator("[data-full]")).to_be_focused()
 
 
-def test_the_large_view_at_the_border_of_a_page_says_when_the_service_is_out_of_reach(
+def test_the_lightbox_reports_an_unreachable_server_at_a_page_boundary(
     records: RecordsPage,
 ) -> None:
     records.open("?limit=20")
@@ -221,7 +223,7 @@ def test_the_large_view_at_the_border_of_a_page_says_when_the_service_is_out_of_
     expect(dialog.locator("[data-position]")).to_have_text("21 / 60")
 
 
-def test_the_large_view_zooms_by_wheel_keys_and_double_click(records: RecordsPage) -> None:
+def test_the_lightbox_zooms_by_wheel_keys_and_double_click(records: RecordsPage) -> None:
     image = records.enlarge(60).locator("[data-image]")
     image.hover()
     records.page.mouse.wheel(0, -300)
@@ -232,7 +234,7 @@ def test_the_large_view_zooms_by_wheel_keys_and_double_click(records: RecordsPag
     expect(records.page.locator(".stage.is-zoomed")).to_be_visible()
 
 
-def test_the_large_view_is_panned_by_the_main_button_only(records: RecordsPage) -> None:
+def test_the_lightbox_is_panned_by_the_main_button_only(records: RecordsPage) -> None:
     image = records.enlarge(60).locator("[data-image]")
     records.page.keyboard.press("+")
     expect(records.page.locator(".stage.is-zoomed")).to_be_visible()
@@ -251,9 +253,7 @@ def test_the_large_view_is_panned_by_the_main_button_only(records: RecordsPage) 
     expect(image).to_have_attribute("style", re.compile(r"translate\(40px"))
 
 
-def test_culling_keeps_and_rejects_with_one_key_each_and_can_be_undone(
-    records: RecordsPage, server: ServerProcess
-) -> None:
+def test_pick_and_reject_keys_can_be_undone(records: RecordsPage, server: ServerProcess) -> None:
     records.enlarge(60)
     records.page.keyboard.press("p")
     records.expect_large("2 / 60")
@@ -275,7 +275,7 @@ def test_culling_keeps_and_rejects_with_one_key_each_and_can_be_undone(
     records.expect_total("共 60 条")
 
 
-def test_two_pictures_are_compared_side_by_side(records: RecordsPage, server: ServerProcess) -> None:
+def test_two_images_are_compared_side_by_side(records: RecordsPage, server: ServerProcess) -> None:
     records.enlarge(60)
     records.page.keyboard.press("c")
     compare = records.page.locator("dialog[data-compare]")
@@ -291,7 +291,7 @@ def test_two_pictures_are_compared_side_by_side(records: RecordsPage, server: Se
     records.expect_large("1 / 59")
 
 
-def test_the_large_view_shows_the_next_picture_when_its_own_was_rejected_side_by_side(
+def test_rejecting_in_the_comparison_moves_the_lightbox_on(
     records: RecordsPage,
 ) -> None:
     page = records.page
@@ -309,7 +309,7 @@ def test_the_large_view_shows_the_next_picture_when_its_own_was_rejected_side_by
     records.expect_large("2 / 59")
 
 
-def test_what_fails_side_by_side_is_said_on_the_picture_and_can_be_done_again(
+def test_a_failure_in_the_comparison_is_shown_on_the_image_and_can_be_retried(
     records: RecordsPage,
 ) -> None:
     page = records.page
@@ -336,7 +336,7 @@ def test_what_fails_side_by_side_is_said_on_the_picture_and_can_be_done_again(
     records.expect_total("共 60 条")
 
 
-def test_what_is_selected_stays_selected_over_pages_and_comes_as_one_zip(records: RecordsPage) -> None:
+def test_a_selection_spans_pages_and_is_downloaded_as_one_zip(records: RecordsPage) -> None:
     records.pick(60, 57)
     records.page.get_by_role("link", name="第 2 页").click()
     records.pick(31)
@@ -351,7 +351,7 @@ def test_what_is_selected_stays_selected_over_pages_and_comes_as_one_zip(records
         assert set(bundle.namelist()) == {"图-60.jpg", "图-57.jpg", "图-31.jpg", "生成记录.xlsx"}
 
 
-def test_a_download_that_is_refused_is_said_on_the_page_which_stays(records: RecordsPage) -> None:
+def test_a_refused_download_is_reported_without_leaving_the_page(records: RecordsPage) -> None:
     records.page.route(
         "**/archive.zip",
         lambda route: route.fulfill(
@@ -364,7 +364,7 @@ def test_a_download_that_is_refused_is_said_on_the_page_which_stays(records: Rec
     records.expect_total("共 60 条")
 
 
-def test_the_whole_result_is_selected_exported_deleted_and_brought_back(
+def test_the_whole_result_is_selected_exported_deleted_and_restored(
     records: RecordsPage, server: ServerProcess
 ) -> None:
     records.search("夜市")
@@ -400,7 +400,7 @@ def test_all_but_one_of_a_whole_result_are_made_favourites(
     assert server.get("/api/records?favourite=1")["total"] == 59
 
 
-def test_two_taken_out_of_all_in_a_row_stay_out_and_a_failure_brings_them_back(
+def test_deselected_records_stay_deselected_and_return_after_a_failure(
     records: RecordsPage, server: ServerProcess
 ) -> None:
     page, bar = records.page, records.bar()
@@ -427,9 +427,7 @@ def test_two_taken_out_of_all_in_a_row_stay_out_and_a_failure_brings_them_back(
     assert asked == []
 
 
-def test_what_arrives_after_all_were_selected_is_not_deleted_with_them(
-    records: RecordsPage, server: ServerProcess
-) -> None:
+def test_records_added_after_select_all_are_not_deleted(records: RecordsPage, server: ServerProcess) -> None:
     records.page.get_by_label("选择本页全部").check()
     records.bar().get_by_role("button", name="选择全部 60 条").click()
     made = server.post("/api/batch-generate", {"prompt": "后来的"})["images"][0]["record_id"]
@@ -442,7 +440,7 @@ def test_what_arrives_after_all_were_selected_is_not_deleted_with_them(
     expect(records.record(made)).to_be_visible()
 
 
-def test_the_keyboard_moves_selects_and_deletes_and_undo_brings_back(records: RecordsPage) -> None:
+def test_the_keyboard_moves_selects_deletes_and_undoes(records: RecordsPage) -> None:
     records.page.keyboard.press("ArrowDown")
     expect(records.record(60).locator("[data-full]")).to_be_focused()
     records.page.keyboard.press("ArrowDown")
@@ -457,7 +455,7 @@ def test_the_keyboard_moves_selects_and_deletes_and_undo_brings_back(records: Re
     expect(records.record(59)).to_be_visible()
 
 
-def test_the_delete_key_says_in_the_record_why_it_failed_and_deletes_once(records: RecordsPage) -> None:
+def test_a_failed_delete_is_shown_in_the_record_and_repeats_once(records: RecordsPage) -> None:
     page, error = records.page, records.record(60).locator("[data-error]")
     page.route("**/api/records/delete", lambda route: route.abort())
     page.keyboard.press("ArrowDown")
@@ -474,7 +472,7 @@ def test_the_delete_key_says_in_the_record_why_it_failed_and_deletes_once(record
     records.expect_total("共 60 条")
 
 
-def test_the_trash_shows_how_long_and_gives_back(records: RecordsPage) -> None:
+def test_the_trash_shows_the_remaining_time_and_restores(records: RecordsPage) -> None:
     records.record(60).get_by_role("button", name="🗑️ 删除").click()
     records.expect_total("共 59 条")
     records.page.get_by_label("更多").click()
@@ -486,9 +484,7 @@ def test_the_trash_shows_how_long_and_gives_back(records: RecordsPage) -> None:
     expect(records.page.locator(".empty")).to_contain_text("回收站是空的")
 
 
-def test_pictures_made_meanwhile_are_announced_and_shown_when_asked_for(
-    records: RecordsPage, server: ServerProcess
-) -> None:
+def test_new_images_are_announced_and_shown_on_request(records: RecordsPage, server: ServerProcess) -> None:
     server.post("/api/batch-generate", {"prompt": "刚画的猫", "aspect_ratio": "1:1", "resolution": "1K"})
     records.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # looked at again
     records.page.get_by_role("button", name="有 1 条新的，刷新").click()
@@ -497,7 +493,7 @@ def test_pictures_made_meanwhile_are_announced_and_shown_when_asked_for(
     expect(records.records().first).to_contain_text("刚画的猫")
 
 
-def test_one_record_has_an_address_that_opens_it_also_when_it_is_far_away(records: RecordsPage) -> None:
+def test_a_record_url_opens_it_from_any_page(records: RecordsPage) -> None:
     records.page.goto(f"{records.address}/records/7")
     records.expect_large("记录 7")
     records.page.keyboard.press("ArrowRight")
@@ -511,14 +507,14 @@ def test_one_record_has_an_address_that_opens_it_also_when_it_is_far_away(record
     expect(records.page.locator("main")).to_contain_text("没有编号 4711 的记录")
 
 
-def test_the_address_of_a_record_without_picture_leads_to_its_row(records: RecordsPage) -> None:
+def test_the_url_of_a_record_without_image_leads_to_its_row(records: RecordsPage) -> None:
     records.open("?record=13&limit=60")
     expect(records.record(13)).to_contain_text(FAILURE)
     expect(records.record(13)).to_be_in_viewport()
     expect(records.record(13).locator("[data-pick]")).to_be_focused()
 
 
-def test_a_picture_that_was_renamed_opens_its_record_when_dropped(
+def test_a_dropped_renamed_image_opens_its_record(
     records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
     renamed = tmp_path / "客户要的那张.jpg"
@@ -528,7 +524,7 @@ def test_a_picture_that_was_renamed_opens_its_record_when_dropped(
     expect(records.page.locator("dialog .toast")).to_contain_text("这是记录 7")
 
 
-def test_a_pasted_picture_is_looked_up_but_not_with_a_text_for_the_search_nor_under_a_dialog(
+def test_a_pasted_image_is_looked_up_except_with_text_or_under_a_dialog(
     records: RecordsPage, tmp_path: Path
 ) -> None:
     page, asked = records.page, []
@@ -552,7 +548,7 @@ def test_a_pasted_picture_is_looked_up_but_not_with_a_text_for_the_search_nor_un
     assert len(asked) == 1
 
 
-def test_a_picture_from_elsewhere_shows_the_parameters_it_carries(
+def test_a_foreign_image_shows_its_parameters(
     records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
     plain = tmp_path / "照片.png"
@@ -568,7 +564,7 @@ def test_a_picture_from_elsewhere_shows_the_parameters_it_carries(
     expect(records.page.locator("#prompt")).to_have_value("别处画的猫")
 
 
-def test_a_file_that_is_gone_says_so_can_be_tried_again_and_keeps_its_record(
+def test_a_missing_file_says_so_can_be_retried_and_keeps_its_record(
     records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
     picture, thumbnail = (
@@ -590,7 +586,7 @@ def test_a_file_that_is_gone_says_so_can_be_tried_again_and_keeps_its_record(
     records.expect_total("共 60 条")
 
 
-def test_a_picture_that_is_gone_says_so_large_and_side_by_side_and_can_be_tried_again(
+def test_a_missing_image_says_so_in_lightbox_and_comparison_and_can_be_retried(
     records: RecordsPage, server: ServerProcess, tmp_path: Path
 ) -> None:
     picture, thumbnail = (
@@ -614,7 +610,7 @@ def test_a_picture_that_is_gone_says_so_large_and_side_by_side_and_can_be_tried_
     records.expect_large("3 / 60")
 
 
-def test_what_was_rejected_is_not_shown_above_the_list_afterwards(records: RecordsPage) -> None:
+def test_a_rejected_record_is_not_shown_above_the_list(records: RecordsPage) -> None:
     records.enlarge(60)
     expect(records.page).to_have_url(re.compile("record=60"))
     records.page.keyboard.press("x")
@@ -624,7 +620,7 @@ def test_what_was_rejected_is_not_shown_above_the_list_afterwards(records: Recor
     expect(records.page.locator("[data-deep]")).to_have_count(0)
 
 
-def test_a_picture_whose_record_is_in_the_trash_gives_it_back(
+def test_an_image_of_a_deleted_record_offers_to_restore_it(
     records: RecordsPage, server: ServerProcess
 ) -> None:
     server.post("/api/records/delete", {"ids": [58]})
@@ -638,9 +634,7 @@ def test_a_picture_whose_record_is_in_the_trash_gives_it_back(
     expect(records.record(58)).to_be_visible()
 
 
-def test_the_index_tells_how_far_it_is_and_when_it_is_complete_the_line_goes(
-    records: RecordsPage, server: ServerProcess
-) -> None:
+def test_index_progress_is_shown_until_complete(records: RecordsPage, server: ServerProcess) -> None:
     with closing(database.connect(server.data_dir / "generation_records.db")) as db:
         with database.transaction(db):
             db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", [("草稿",)] * 4_000)
@@ -653,7 +647,7 @@ def test_the_index_tells_how_far_it_is_and_when_it_is_complete_the_line_goes(
     records.expect_total("找到 4,000 条")
 
 
-def test_again_edit_and_use_as_reference_start_from_the_large_view(
+def test_the_lightbox_offers_generate_again_edit_and_use_as_reference(
     records: RecordsPage, server: ServerProcess
 ) -> None:
     large = records.enlarge(60)
@@ -666,7 +660,7 @@ def test_again_edit_and_use_as_reference_start_from_the_large_view(
     assert server.get("/api/sample-images")["total"] == 1
 
 
-def test_it_can_be_used_without_javascript(browser: Browser, server: ServerProcess) -> None:
+def test_the_page_works_without_javascript(browser: Browser, server: ServerProcess) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{server.address}/records")
@@ -712,7 +706,7 @@ def test_the_page_is_light_and_shows_enough_without_scrolling(page: Page, server
 
 @pytest.mark.parametrize("view", ["table", "grid"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_nothing_jumps_while_it_loads_and_while_one_types(
+def test_the_layout_is_stable_while_loading_and_typing(
     browser: Browser, server: ServerProcess, view: str, width: int
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844}, locale="zh-CN")
@@ -735,7 +729,7 @@ new PerformanceObserver((list) => {
 """
 
 
-def test_a_script_that_does_not_come_is_told_and_fetched_at_the_next_press(records: RecordsPage) -> None:
+def test_a_script_that_fails_to_load_is_reported_and_retried(records: RecordsPage) -> None:
     page = records.page
     bar = page.locator("[data-offline]")
     page.route("**/records/large.js", lambda route: route.abort())

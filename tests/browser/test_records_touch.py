@@ -44,7 +44,7 @@ def phone(browser: Browser, tmp_path: Path) -> Iterator[RecordsPage]:
     context.close()
 
 
-def test_a_swipe_goes_to_the_next_picture_and_back(phone: RecordsPage) -> None:
+def test_a_swipe_moves_to_the_next_image_and_back(phone: RecordsPage) -> None:
     fingers = Fingers(phone)
     fingers.move(((300, 300), (120, 310)))
     phone.expect_large("3 / 6")
@@ -52,7 +52,7 @@ def test_a_swipe_goes_to_the_next_picture_and_back(phone: RecordsPage) -> None:
     phone.expect_large("2 / 6")
 
 
-def test_a_short_touch_goes_nowhere_and_a_swipe_down_puts_the_picture_away(phone: RecordsPage) -> None:
+def test_a_short_touch_does_nothing_and_a_swipe_down_closes_the_lightbox(phone: RecordsPage) -> None:
     fingers = Fingers(phone)
     fingers.move(((200, 300), (230, 305)))
     phone.expect_large("2 / 6")
@@ -60,7 +60,7 @@ def test_a_short_touch_goes_nowhere_and_a_swipe_down_puts_the_picture_away(phone
     expect(phone.page.locator("dialog[data-lightbox]")).to_be_hidden()
 
 
-def test_two_fingers_zoom_and_then_one_finger_moves_the_picture_instead_of_turning(
+def test_pinch_zooms_and_then_one_finger_pans(
     phone: RecordsPage,
 ) -> None:
     fingers, image = Fingers(phone), phone.large().locator("[data-image]")

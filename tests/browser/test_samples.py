@@ -20,7 +20,7 @@ def files(folder: Path, *names: str) -> list[Path]:
     return made
 
 
-def test_many_files_are_uploaded_and_the_bad_ones_say_why(library: SamplesPage, tmp_path: Path) -> None:
+def test_many_files_are_uploaded_and_bad_ones_say_why(library: SamplesPage, tmp_path: Path) -> None:
     good = files(tmp_path, "红 茶.png", "🍵.png", "a+b %41.png", "丁.png")
     bad = tmp_path / "坏的.png"
     bad.write_bytes(b"nonsense")
@@ -33,9 +33,7 @@ def test_many_files_are_uploaded_and_the_bad_ones_say_why(library: SamplesPage, 
     expect(library.page.locator(".toast")).to_contain_text("已加入 4 张")
 
 
-def test_a_picture_is_renamed_and_deleted_and_brought_back_by_keyboard(
-    library: SamplesPage, tmp_path: Path
-) -> None:
+def test_an_image_is_renamed_deleted_and_restored_by_keyboard(library: SamplesPage, tmp_path: Path) -> None:
     library.upload(*files(tmp_path, "旧名.png"))
     expect(library.samples()).to_have_count(1)
     library.focus(0)
@@ -65,7 +63,7 @@ def test_a_held_delete_deletes_one_sample_image(library: SamplesPage, tmp_path: 
     library.expect_count("共 2 张")
 
 
-def test_the_last_picture_leaves_the_first_step_and_comes_back_also_after_a_search(
+def test_deleting_the_last_image_shows_the_introduction_and_undo_restores_it(
     library: SamplesPage, tmp_path: Path
 ) -> None:
     library.upload(*files(tmp_path, "红茶.png"))
@@ -84,7 +82,7 @@ def test_the_last_picture_leaves_the_first_step_and_comes_back_also_after_a_sear
     library.expect_count("找到 1 张")
 
 
-def test_a_name_that_is_refused_stays_to_be_mended(library: SamplesPage, tmp_path: Path) -> None:
+def test_a_refused_name_stays_editable(library: SamplesPage, tmp_path: Path) -> None:
     library.upload(*files(tmp_path, "绿茶.png"))
     expect(library.samples()).to_have_count(1)
     library.rename("绿茶.png", "//")
@@ -98,7 +96,7 @@ def test_a_name_that_is_refused_stays_to_be_mended(library: SamplesPage, tmp_pat
     expect(library.sample("红茶.png").locator("a")).to_be_focused()
 
 
-def test_search_follows_what_is_typed_and_stands_in_the_address(library: SamplesPage, tmp_path: Path) -> None:
+def test_search_follows_typing_and_updates_the_url(library: SamplesPage, tmp_path: Path) -> None:
     library.upload(*files(tmp_path, "红茶.png", "绿茶.png", "Cat.png"))
     expect(library.samples()).to_have_count(3)
     library.search("ｃａｔ")
@@ -110,7 +108,7 @@ def test_search_follows_what_is_typed_and_stands_in_the_address(library: Samples
     expect(library.page.locator(".empty")).to_contain_text("没有「没有」")
 
 
-def test_it_tells_how_often_a_picture_was_used(
+def test_the_usage_count_of_an_image_is_shown(
     library: SamplesPage, demo_server: ServerProcess, tmp_path: Path
 ) -> None:
     library.upload(*files(tmp_path, "红茶.png"))
@@ -124,7 +122,7 @@ def test_it_tells_how_often_a_picture_was_used(
     expect(library.samples().first).to_contain_text("用过 1 次")
 
 
-def test_ten_thousand_in_a_bucket_are_scrolled_searched_and_picked(
+def test_ten_thousand_images_in_a_bucket_are_scrolled_searched_and_picked(
     page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
     content = noise_image("png")

@@ -72,7 +72,7 @@ def wrong(
         yield server, name
 
 
-def test_a_wrong_setting_is_one_sentence_on_each_page_and_the_rest_goes_on(
+def test_a_wrong_setting_is_reported_on_each_page_and_the_rest_works(
     wrong: tuple[ServerProcess, str], page: Page
 ) -> None:
     server, setting = wrong
@@ -105,7 +105,7 @@ def test_a_wrong_setting_is_one_sentence_on_each_page_and_the_rest_goes_on(
     expect(page.get_by_role("heading").first).to_be_visible()
 
 
-def test_a_workbook_is_read_though_its_references_cannot_be_looked_up_before_oss_is_back(
+def test_a_workbook_is_imported_during_an_outage_and_its_references_looked_up_later(
     page: Page, listed: ServerProcess, tmp_path: Path
 ) -> None:
     (listed.data_dir / "samples" / ".oss-list.json").unlink()
@@ -124,7 +124,7 @@ def test_a_workbook_is_read_though_its_references_cannot_be_looked_up_before_oss
     batch.expect_text(1, "sample_images", "选择 (1)")
 
 
-def test_an_older_list_without_a_reason_gets_it_later_and_a_choice_does_not_clear_it(
+def test_a_stale_list_shows_its_reason_later_and_choosing_keeps_it(
     page: Page, listed: ServerProcess, oss: HeldOss
 ) -> None:
     oss.answers.clear()
@@ -148,7 +148,7 @@ def test_an_older_list_without_a_reason_gets_it_later_and_a_choice_does_not_clea
 
 
 @pytest.mark.parametrize("place", ["samples", "picker"])
-def test_an_open_page_tells_that_oss_went_away_and_came_back(
+def test_an_open_page_reports_an_outage_and_its_end(
     page: Page, listed: ServerProcess, oss: HeldOss, place: str
 ) -> None:
     library, picker = SamplesPage(page, listed.address), Picker(page)
@@ -173,7 +173,7 @@ def test_an_open_page_tells_that_oss_went_away_and_came_back(
             library.expect_seen(name)
 
 
-def test_a_mended_key_brings_the_pictures_back_without_a_reload(
+def test_a_corrected_key_restores_the_images_without_a_reload(
     browser: Browser, listed: ServerProcess
 ) -> None:
     restart(listed, oss_access_key_secret="wrong")
@@ -190,7 +190,7 @@ def test_a_mended_key_brings_the_pictures_back_without_a_reload(
     newcomer.close()
 
 
-def test_a_library_that_was_never_read_is_not_called_empty(
+def test_a_library_never_read_is_not_shown_as_empty(
     page: Page, oss_server: ServerProcess, oss: HeldOss
 ) -> None:
     oss.objects.clear()
@@ -209,7 +209,7 @@ def test_a_library_that_was_never_read_is_not_called_empty(
     expect(page.locator(".empty")).to_contain_text("还没有示例图")
 
 
-def test_what_cannot_be_done_while_oss_is_away_says_so_where_it_was_tried(
+def test_failed_actions_during_an_outage_are_reported_in_place(
     page: Page, listed: ServerProcess, oss: HeldOss
 ) -> None:
     library = SamplesPage(page, listed.address)

@@ -83,7 +83,7 @@ def what_moved(page: Page) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("language", ["zh-CN", "en-US"])
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_jumps_while_it_comes_in(
+def test_pages_load_without_layout_shift(
     visitor: Open, scenarios: Scenarios, size: tuple[int, int], language: str
 ) -> None:
     addresses = [scenarios.lived.address + path.format(**scenarios.ids) for path in PATHS]
@@ -103,7 +103,7 @@ def test_no_page_jumps_while_it_comes_in(
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_batch_stays_still_from_its_start_to_its_end(
+def test_a_batch_runs_without_layout_shift(
     visitor: Open, server: ServerProcess, size: tuple[int, int]
 ) -> None:
     batch = BatchPage(visitor(size), server.address)
@@ -122,7 +122,7 @@ def test_a_batch_stays_still_from_its_start_to_its_end(
 @pytest.mark.parametrize(
     "path", ["/", "/records?view=table", "/records?view=grid", "/usage", "/batch?id={id}"]
 )
-def test_news_push_nothing_away(
+def test_updates_cause_no_layout_shift(
     visitor: Open, server: ServerProcess, jimeng: FakeJimeng, size: tuple[int, int], path: str
 ) -> None:
     server.post("/api/batch-generate", {"prompt": "第一张", "num_images": 2, "resolution": "1K"})

@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 Open = Callable[[ServerProcess], StudioPage]
 
 
-def test_a_newcomer_makes_a_picture_with_one_example_and_ctrl_enter(
+def test_a_new_user_generates_from_an_example_with_ctrl_enter(
     demo_server: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo_server)
@@ -29,7 +29,7 @@ def test_a_newcomer_makes_a_picture_with_one_example_and_ctrl_enter(
     expect(page.page.locator(".status")).to_contain_text("演示")
 
 
-def test_each_running_picture_holds_its_place_and_the_title_counts(
+def test_running_images_have_tiles_and_the_title_counts_them(
     server: ServerProcess, studio: Open, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
@@ -66,7 +66,7 @@ def orders_of(page: Page) -> list[Request]:
     return sent
 
 
-def test_a_held_ctrl_enter_orders_once(demo_server: ServerProcess, studio: Open) -> None:
+def test_a_held_ctrl_enter_submits_once(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     sent = orders_of(page.page)
     page.write_prompt("按住不放的猫")
@@ -78,7 +78,7 @@ def test_a_held_ctrl_enter_orders_once(demo_server: ServerProcess, studio: Open)
 
 
 @pytest.mark.parametrize("field", ["#num_images", "#seed", "#filename", "input[value='16:9']"])
-def test_enter_alone_orders_nothing(demo_server: ServerProcess, studio: Open, field: str) -> None:
+def test_enter_alone_submits_nothing(demo_server: ServerProcess, studio: Open, field: str) -> None:
     page = studio(demo_server)
     sent = orders_of(page.page)
     page.write_prompt("还没写完的猫")
@@ -90,9 +90,7 @@ def test_enter_alone_orders_nothing(demo_server: ServerProcess, studio: Open, fi
     page.wait_for_pictures(1)
 
 
-def test_a_held_enter_on_the_button_of_a_picture_orders_once(
-    demo_server: ServerProcess, studio: Open
-) -> None:
+def test_a_held_enter_on_a_tile_button_submits_once(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     page.write_prompt("再来一张的猫")
     page.generate()
@@ -106,7 +104,7 @@ def test_a_held_enter_on_the_button_of_a_picture_orders_once(
     assert len(sent) == 1
 
 
-def test_a_held_delete_deletes_one_picture(demo_server: ServerProcess, studio: Open) -> None:
+def test_a_held_delete_deletes_one_image(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     page.write_prompt("按住删除的猫")
     page.count(3)
@@ -121,7 +119,9 @@ def test_a_held_delete_deletes_one_picture(demo_server: ServerProcess, studio: O
     assert len(sent) == 1
 
 
-def test_half_a_word_of_an_input_method_is_not_generated(demo_server: ServerProcess, studio: Open) -> None:
+def test_an_unfinished_input_method_composition_is_not_submitted(
+    demo_server: ServerProcess, studio: Open
+) -> None:
     page = studio(demo_server)
     page.write_prompt("")
     method = InputMethod(page.page)
@@ -133,7 +133,7 @@ def test_half_a_word_of_an_input_method_is_not_generated(demo_server: ServerProc
     assert [record["prompt"] for record in demo_server.get("/api/records")["records"]] == ["雪山"]
 
 
-def test_where_nothing_may_be_stored_pictures_are_made_all_the_same(
+def test_images_are_generated_without_browser_storage(
     demo_server: ServerProcess, page: Page, studio: Open
 ) -> None:
     forbidden = "throw new DOMException('no', 'SecurityError')"
@@ -164,7 +164,7 @@ def test_a_second_tab_and_a_reload_show_the_same_work(
     assert jimeng.charges == 1
 
 
-def test_a_failure_stands_in_its_place_with_its_reason_and_can_be_tried_again(
+def test_a_failure_is_shown_in_its_tile_with_its_reason_and_retried(
     server: ServerProcess, studio: Open, jimeng: FakeJimeng
 ) -> None:
     page = studio(server)
@@ -184,7 +184,7 @@ def test_a_failure_stands_in_its_place_with_its_reason_and_can_be_tried_again(
     page.expect_announced("图片都做好了")
 
 
-def test_an_unknown_result_asks_before_it_is_paid_again(
+def test_an_unknown_result_asks_before_resubmission(
     server: ServerProcess, studio: Open, jimeng: FakeJimeng
 ) -> None:
     jimeng.fail_next("reset")
@@ -204,7 +204,7 @@ def test_an_unknown_result_asks_before_it_is_paid_again(
     assert len(jimeng.orders) == 2
 
 
-def test_what_was_typed_is_kept_over_a_reload(demo_server: ServerProcess, studio: Open) -> None:
+def test_typed_text_survives_a_reload(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     page.write_prompt("写了一半的")
     page.choose("9:16", "4K")
@@ -214,9 +214,7 @@ def test_what_was_typed_is_kept_over_a_reload(demo_server: ServerProcess, studio
     expect(page.page.locator("input[value='4K']")).to_be_checked()
 
 
-def test_what_was_typed_comes_back_after_two_pictures_were_looked_into(
-    demo_server: ServerProcess, studio: Open
-) -> None:
+def test_typed_text_is_restored_after_loading_two_records(demo_server: ServerProcess, studio: Open) -> None:
     for prompt in ("旧的一", "旧的二"):
         demo_server.post("/api/batch-generate", {"prompt": prompt})
     page = studio(demo_server)
@@ -227,9 +225,7 @@ def test_what_was_typed_comes_back_after_two_pictures_were_looked_into(
     page.expect_earlier("写了很久的")
 
 
-def test_a_negative_prompt_comes_back_though_no_prompt_was_written(
-    demo_server: ServerProcess, studio: Open
-) -> None:
+def test_a_negative_prompt_alone_is_restored(demo_server: ServerProcess, studio: Open) -> None:
     demo_server.post("/api/batch-generate", {"prompt": "旧的"})
     page = studio(demo_server)
     page.page.locator("[data-more] summary").click()
@@ -241,7 +237,7 @@ def test_a_negative_prompt_comes_back_though_no_prompt_was_written(
     expect(negative).to_have_value("不要雨")
 
 
-def test_what_two_tabs_wrote_is_both_there(demo_server: ServerProcess, studio: Open) -> None:
+def test_the_texts_of_two_tabs_are_both_kept(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     other = page.second_tab()
     page.write_prompt("这边写的")
@@ -251,7 +247,7 @@ def test_what_two_tabs_wrote_is_both_there(demo_server: ServerProcess, studio: O
     page.expect_earlier("这边写的")
 
 
-def test_an_empty_prompt_is_said_at_the_field_and_costs_nothing(
+def test_an_empty_prompt_is_reported_at_the_field_without_charge(
     demo_server: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo_server)
@@ -261,7 +257,7 @@ def test_an_empty_prompt_is_said_at_the_field_and_costs_nothing(
     expect(page.tiles()).to_have_count(0)
 
 
-def test_the_large_view_is_walked_by_keyboard_and_copies(demo_server: ServerProcess, studio: Open) -> None:
+def test_the_lightbox_is_used_by_keyboard_and_copies(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     for prompt in ("第一张", "第二张", "第三张"):
         page.write_prompt(prompt)
@@ -282,7 +278,7 @@ def test_the_large_view_is_walked_by_keyboard_and_copies(demo_server: ServerProc
     expect(large).to_be_hidden()
 
 
-def test_going_back_or_a_click_beside_the_picture_closes_the_large_view_and_stays_on_the_page(
+def test_back_or_a_click_beside_the_image_closes_the_lightbox(
     demo_server: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo_server)
@@ -305,9 +301,7 @@ def test_going_back_or_a_click_beside_the_picture_closes_the_large_view_and_stay
     expect(page.tiles("success")).to_have_count(1)
 
 
-def test_pictures_are_marked_kept_and_rejected_in_the_large_view(
-    demo_server: ServerProcess, studio: Open
-) -> None:
+def test_images_are_picked_and_rejected_in_the_lightbox(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     for prompt in ("第一张", "第二张"):
         page.write_prompt(prompt)
@@ -334,7 +328,7 @@ def delete_the_only_picture(page: StudioPage) -> None:
     expect(page.tiles()).to_have_count(0)
 
 
-def test_a_deleted_picture_comes_back_with_undo(demo_server: ServerProcess, studio: Open) -> None:
+def test_undo_restores_a_deleted_image(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     delete_the_only_picture(page)
     expect(page.page.locator("[data-example]").first).to_be_focused()
@@ -342,9 +336,7 @@ def test_a_deleted_picture_comes_back_with_undo(demo_server: ServerProcess, stud
     page.wait_for_pictures(1)
 
 
-def test_a_picture_deleted_in_one_tab_leaves_the_other_and_comes_back_to_it(
-    demo_server: ServerProcess, studio: Open
-) -> None:
+def test_a_deletion_and_its_undo_reach_other_tabs(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     page.write_prompt("两边都看的猫")
     page.count(2)
@@ -363,7 +355,7 @@ def test_a_picture_deleted_in_one_tab_leaves_the_other_and_comes_back_to_it(
     other.wait_for_pictures(2)
 
 
-def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo_server: ServerProcess, studio: Open) -> None:
+def test_a_failed_undo_says_why_and_can_be_retried(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     delete_the_only_picture(page)
     demo_server.kill()
@@ -375,7 +367,7 @@ def test_an_undo_that_fails_says_why_and_can_be_tried_again(demo_server: ServerP
     page.wait_for_pictures(1)
 
 
-def test_again_edit_and_use_as_reference(demo_server: ServerProcess, studio: Open) -> None:
+def test_generate_again_edit_and_use_as_reference(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     page.write_prompt("可以再来的猫")
     page.choose("3:2")
@@ -390,7 +382,7 @@ def test_again_edit_and_use_as_reference(demo_server: ServerProcess, studio: Ope
     expect(page.references()).to_have_count(1)
 
 
-def test_one_reference_too_many_is_neither_taken_nor_copied_into_the_library(
+def test_an_excess_reference_is_neither_attached_nor_uploaded(
     demo_server: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:
     files = [tmp_path / f"{name}.png" for name in "甲乙丙丁"]
@@ -428,7 +420,7 @@ def test_references_are_attached_ordered_and_sent(
     assert [image["filename"] for image in record["sample_images"]] == ["乙.png", "甲.png"]
 
 
-def test_references_are_put_in_order_by_dragging_and_escape_puts_them_back(
+def test_references_are_reordered_by_dragging_and_escape_cancels(
     demo_server: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:
     files = []
@@ -460,9 +452,7 @@ def test_references_are_put_in_order_by_dragging_and_escape_puts_them_back(
     expect(page.references().nth(0).locator("[data-move]")).to_have_attribute("title", "乙.png")
 
 
-def test_fields_the_model_does_not_take_are_disabled_with_the_reason(
-    server: ServerProcess, studio: Open
-) -> None:
+def test_unsupported_fields_are_disabled_with_the_reason(server: ServerProcess, studio: Open) -> None:
     page = studio(server)
     page.page.locator("[data-more] summary").click()
     expect(page.page.locator("#seed")).to_be_disabled()
@@ -471,7 +461,7 @@ def test_fields_the_model_does_not_take_are_disabled_with_the_reason(
     expect(page.page.locator("#negative_prompt-note")).to_contain_text("画面中不要出现")
 
 
-def test_the_address_with_from_refills_the_form(demo_server: ServerProcess, studio: Open) -> None:
+def test_the_from_parameter_fills_the_form(demo_server: ServerProcess, studio: Open) -> None:
     body = {"prompt": "旧的配方", "aspect_ratio": "2:3", "resolution": "1K", "seed": 77}
     made = demo_server.post("/api/batch-generate", body)["images"][0]
     page = studio(demo_server)
@@ -481,7 +471,7 @@ def test_the_address_with_from_refills_the_form(demo_server: ServerProcess, stud
     expect(page.page.locator("#seed")).to_have_value("77")
 
 
-def test_the_address_with_from_brings_the_references_with_their_names(
+def test_the_from_parameter_fills_in_the_references(
     demo_server: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:
     files = [tmp_path / name for name in ("甲 & 乙's.png", "白 底.png")]
@@ -504,7 +494,7 @@ def test_the_address_with_from_brings_the_references_with_their_names(
     assert again["sample_images"] == made["sample_images"]
 
 
-def test_the_page_says_so_when_the_server_is_gone_and_recovers(
+def test_the_page_reports_an_unreachable_server_and_recovers(
     demo_server: ServerProcess, studio: Open
 ) -> None:
     page = studio(demo_server)

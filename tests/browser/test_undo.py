@@ -33,7 +33,7 @@ def delete_key(records: RecordsPage, number: int) -> None:
     expect(records.record(number)).to_have_count(0)
 
 
-def test_a_later_message_does_not_take_an_undo_away(records: RecordsPage) -> None:
+def test_a_later_message_does_not_remove_an_undo(records: RecordsPage) -> None:
     delete_key(records, 12)
     records.pick(11)
     records.bar().get_by_role("button", name="收藏", exact=True).click()
@@ -43,7 +43,7 @@ def test_a_later_message_does_not_take_an_undo_away(records: RecordsPage) -> Non
     expect(records.record(12)).to_be_visible()
 
 
-def test_ctrl_z_and_z_undo_one_act_after_the_other(records: RecordsPage) -> None:
+def test_ctrl_z_and_z_undo_one_action_after_another(records: RecordsPage) -> None:
     for number in (12, 11, 10):
         delete_key(records, number)
     records.page.keyboard.press("Control+z")
@@ -57,7 +57,7 @@ def test_ctrl_z_and_z_undo_one_act_after_the_other(records: RecordsPage) -> None
     records.expect_total("共 12 条")
 
 
-def test_ctrl_z_in_a_field_belongs_to_its_text(records: RecordsPage) -> None:
+def test_ctrl_z_in_a_field_undoes_its_text(records: RecordsPage) -> None:
     delete_key(records, 12)
     records.page.locator("[data-search]").focus()
     records.page.keyboard.type("z")
@@ -67,7 +67,7 @@ def test_ctrl_z_in_a_field_belongs_to_its_text(records: RecordsPage) -> None:
     assert records.page.evaluate("fetch('/api/records').then((a) => a.json()).then((a) => a.total)") == 11
 
 
-def test_why_an_undo_failed_stays_beside_later_messages_until_it_is_closed(records: RecordsPage) -> None:
+def test_the_reason_of_a_failed_undo_stays_until_closed(records: RecordsPage) -> None:
     page = records.page
     delete_key(records, 12)
     page.route("**/api/records/restore", lambda route: route.abort())
@@ -82,7 +82,7 @@ def test_why_an_undo_failed_stays_beside_later_messages_until_it_is_closed(recor
     expect(page.locator(".toast")).to_have_count(3)
 
 
-def test_a_message_with_the_focus_stays_and_f8_leads_to_it(records: RecordsPage) -> None:
+def test_a_focused_message_stays_and_f8_moves_to_it(records: RecordsPage) -> None:
     page = records.page
     page.clock.install()
     records.open()
@@ -99,7 +99,7 @@ def test_a_message_with_the_focus_stays_and_f8_leads_to_it(records: RecordsPage)
     expect(records.record(12)).to_be_visible()
 
 
-def test_delete_takes_the_selection_wherever_the_focus_is(records: RecordsPage) -> None:
+def test_delete_applies_to_the_selection_wherever_the_focus_is(records: RecordsPage) -> None:
     records.pick(12, 11)
     delete = records.record(5).locator("[data-full]")
     delete.focus()
@@ -109,7 +109,7 @@ def test_delete_takes_the_selection_wherever_the_focus_is(records: RecordsPage) 
     expect(records.record(5)).to_be_visible()
 
 
-def test_one_waiting_picture_is_cancelled_alone_and_comes_back_by_undo(
+def test_one_queued_image_is_cancelled_and_restored_by_undo(
     server: ServerProcess, studio: Open, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
@@ -147,9 +147,7 @@ def counts(server: ServerProcess) -> dict[str, int]:
     return found
 
 
-def test_a_run_that_was_cancelled_by_mistake_goes_on_by_undo(
-    server: ServerProcess, jimeng: FakeJimeng, page: Page
-) -> None:
+def test_undo_continues_a_cancelled_run(server: ServerProcess, jimeng: FakeJimeng, page: Page) -> None:
     jimeng.latency = 600.0
     batch = running_batch(server, page)
     batch.run_button("cancel").click()
@@ -159,7 +157,7 @@ def test_a_run_that_was_cancelled_by_mistake_goes_on_by_undo(
     assert (counts(server)["queued"], counts(server)["cancelled"]) == (6, 0)
 
 
-def test_what_is_left_of_a_cancelled_run_goes_on_after_a_word_about_money(
+def test_the_rest_of_a_cancelled_run_continues_after_confirming_the_cost(
     server: ServerProcess, jimeng: FakeJimeng, page: Page
 ) -> None:
     jimeng.latency = 600.0
@@ -176,7 +174,7 @@ def test_what_is_left_of_a_cancelled_run_goes_on_after_a_word_about_money(
     expect(batch.run_button("uncancel")).to_be_hidden()
 
 
-def test_a_paused_run_that_was_cancelled_is_paused_again_by_undo(
+def test_undo_restores_the_pause_of_a_cancelled_run(
     server: ServerProcess, jimeng: FakeJimeng, page: Page
 ) -> None:
     jimeng.latency = 600.0

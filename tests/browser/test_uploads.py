@@ -46,7 +46,7 @@ class SlowLine:
         self._wire.send("Network.emulateNetworkConditions", line)
 
 
-def test_thirty_files_let_go_at_once_all_arrive_and_a_screen_reader_hears_of_each_quarter(
+def test_thirty_dropped_files_all_arrive_with_progress_announced(
     library: SamplesPage,
 ) -> None:
     listen(library.page)
@@ -62,7 +62,7 @@ def test_thirty_files_let_go_at_once_all_arrive_and_a_screen_reader_hears_of_eac
     assert set(library.names()) == set(THIRTY)
 
 
-def test_what_failed_stays_with_its_reason_and_is_tried_again_where_that_may_help(
+def test_failed_uploads_keep_their_reason_and_offer_a_useful_retry(
     page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
     library = SamplesPage(page, oss_server.address)
@@ -96,7 +96,7 @@ def test_a_single_upload_can_be_retried_once_the_server_is_back(
     expect(library.uploads.place).to_be_hidden()
 
 
-def test_a_slow_line_shows_how_far_and_how_long_and_warns_before_leaving(library: SamplesPage) -> None:
+def test_a_slow_upload_shows_progress_and_warns_before_leaving(library: SamplesPage) -> None:
     page = library.page
     page.get_by_role("heading", name="示例图", exact=True).click()  # nobody is warned who did nothing
     line = SlowLine(page, 50_000)
@@ -112,13 +112,13 @@ def test_a_slow_line_shows_how_far_and_how_long_and_warns_before_leaving(library
     expect(library.uploads.place).to_be_hidden()
 
 
-def test_a_picture_in_the_clipboard_is_pasted_into_the_library(library: SamplesPage) -> None:
+def test_an_image_in_the_clipboard_is_pasted_into_the_library(library: SamplesPage) -> None:
     library.paste(picture("image.png"))
     library.expect_names("image.png")
     library.expect_seen("image.png")
 
 
-def test_the_same_picture_again_is_pointed_at_and_kept_once(library: SamplesPage) -> None:
+def test_a_duplicate_upload_is_pointed_out_and_stored_once(library: SamplesPage) -> None:
     same = picture("茶.png")
     library.drop(same)
     library.expect_names("茶.png")
@@ -127,7 +127,7 @@ def test_the_same_picture_again_is_pointed_at_and_kept_once(library: SamplesPage
     library.expect_names("茶.png")
 
 
-def test_what_is_dropped_or_pasted_in_the_picker_is_uploaded_and_chosen_in_that_order(
+def test_files_dropped_or_pasted_in_the_picker_are_uploaded_and_chosen_in_order(
     page: Page, demo_server: ServerProcess
 ) -> None:
     picker = Picker(page)
@@ -143,7 +143,7 @@ def test_what_is_dropped_or_pasted_in_the_picker_is_uploaded_and_chosen_in_that_
     expect(page.locator("[data-references] .reference")).to_have_count(2)
 
 
-def test_uploads_go_on_when_the_picker_is_closed(page: Page, demo_server: ServerProcess) -> None:
+def test_uploads_continue_when_the_picker_is_closed(page: Page, demo_server: ServerProcess) -> None:
     picker = Picker(page)
     picker.open_on_index(demo_server.address)
     line = SlowLine(page, 5_000)
@@ -162,7 +162,7 @@ def large(*names: str) -> list[FilePayload]:
     return [picture(name, (700, 500)) for name in names]
 
 
-def test_one_of_three_is_cancelled_and_the_rest_goes_on(
+def test_one_of_three_uploads_is_cancelled_and_the_rest_continue(
     page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
     library = SamplesPage(page, oss_server.address)
@@ -188,7 +188,7 @@ def test_one_of_three_is_cancelled_and_the_rest_goes_on(
     assert said(page)[-1] == "上传完成：完成 2 / 2"
 
 
-def test_all_are_cancelled_at_once_and_nothing_of_them_is_kept(
+def test_all_uploads_are_cancelled_and_nothing_is_stored(
     library: SamplesPage, demo_server: ServerProcess
 ) -> None:
     page = library.page
@@ -215,7 +215,7 @@ def test_all_are_cancelled_at_once_and_nothing_of_them_is_kept(
     assert len(kept) == 2, kept  # the picture and its thumbnail
 
 
-def test_what_the_server_had_whole_when_it_was_cancelled_is_simply_there(
+def test_an_upload_complete_before_its_cancellation_is_kept(
     page: Page, oss_server: ServerProcess, oss: FakeOss
 ) -> None:
     library = SamplesPage(page, oss_server.address)
@@ -230,7 +230,7 @@ def test_what_the_server_had_whole_when_it_was_cancelled_is_simply_there(
     expect(library.uploads.place).to_be_hidden()
 
 
-def test_in_the_picker_escape_leaves_uploads_alone_and_cancel_stops_them(
+def test_in_the_picker_escape_keeps_uploads_and_cancel_stops_them(
     page: Page, demo_server: ServerProcess
 ) -> None:
     picker = Picker(page)
@@ -254,9 +254,7 @@ def test_in_the_picker_escape_leaves_uploads_alone_and_cancel_stops_them(
     picker.expect_names("丙.png")
 
 
-def test_a_reference_that_is_coming_is_taken_out_and_not_sent_to_its_end(
-    page: Page, demo_server: ServerProcess
-) -> None:
+def test_a_reference_removed_while_uploading_is_aborted(page: Page, demo_server: ServerProcess) -> None:
     studio = StudioPage(page, demo_server.address)
     studio.open()
     pick = page.locator("[data-references] input[type=file]")

@@ -52,7 +52,7 @@ def too_slow(server: ServerProcess, service: FakeJimeng) -> str:
     return str(batch["id"])
 
 
-def test_figures_and_charts_tell_what_was_spent(
+def test_figures_and_charts_show_the_spending(
     usage: UsagePage, server: ServerProcess, tmp_path: Path
 ) -> None:
     run(server, "雪山", "猫", "违禁", name="春季主图")
@@ -70,7 +70,7 @@ def test_figures_and_charts_tell_what_was_spent(
     assert usage.download("CSV", tmp_path).read_text("utf-8-sig").count("已计费") >= 2
 
 
-def test_a_range_is_chosen_and_stands_in_the_address(usage: UsagePage, server: ServerProcess) -> None:
+def test_a_range_is_chosen_and_the_url_follows(usage: UsagePage, server: ServerProcess) -> None:
     run(server, "雪山")
     usage.open()
     usage.page.get_by_role("link", name="今天", exact=True).click()
@@ -82,7 +82,7 @@ def test_a_range_is_chosen_and_stands_in_the_address(usage: UsagePage, server: S
     expect(usage.page.locator(".charts")).to_contain_text("这段时间没有")
 
 
-def test_a_picture_not_waited_for_is_collected_and_paid_once(
+def test_a_timed_out_image_is_fetched_and_charged_once(
     page: Page, hasty: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     usage = UsagePage(page, hasty.address)
@@ -96,7 +96,7 @@ def test_a_picture_not_waited_for_is_collected_and_paid_once(
     assert jimeng.charges == len(jimeng.orders) == 1
 
 
-def test_a_lost_order_is_sent_again_only_after_a_word_about_the_money(
+def test_a_lost_submission_is_resubmitted_only_after_confirming_the_cost(
     usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     lost(server, jimeng, "猫")
@@ -117,7 +117,7 @@ def test_a_lost_order_is_sent_again_only_after_a_word_about_the_money(
     assert len(jimeng.orders) == orders + 1
 
 
-def test_what_is_dropped_is_never_sent_again_and_can_be_taken_back(
+def test_a_written_off_charge_is_never_resubmitted_and_can_be_undone(
     usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch_id = lost(server, jimeng, "猫", "狗")
@@ -137,7 +137,7 @@ def test_what_is_dropped_is_never_sent_again_and_can_be_taken_back(
     assert len(jimeng.orders) == orders
 
 
-def test_all_that_can_be_collected_is_collected_at_once(
+def test_all_fetchable_records_are_fetched_at_once(
     page: Page, hasty: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     usage = UsagePage(page, hasty.address)
@@ -149,7 +149,9 @@ def test_all_that_can_be_collected_is_collected_at_once(
     usage.expect_sum("今天", "¥0.22")
 
 
-def test_the_batch_page_offers_the_same(page: Page, hasty: ServerProcess, jimeng: FakeJimeng) -> None:
+def test_the_batch_page_resolves_unknown_results(
+    page: Page, hasty: ServerProcess, jimeng: FakeJimeng
+) -> None:
     batch_id = too_slow(hasty, jimeng)
     batch = BatchPage(page, hasty.address)
     batch.open(f"?id={batch_id}")
@@ -160,7 +162,7 @@ def test_the_batch_page_offers_the_same(page: Page, hasty: ServerProcess, jimeng
     assert jimeng.charges == 1
 
 
-def test_a_picture_is_dropped_on_the_batch_page(
+def test_a_charge_is_written_off_on_the_batch_page(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch_id = lost(server, jimeng, "猫")
@@ -172,9 +174,7 @@ def test_a_picture_is_dropped_on_the_batch_page(
     batch.expect_status(1, "cancelled")
 
 
-def test_a_tile_of_a_single_picture_offers_the_same(
-    page: Page, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
+def test_a_tile_resolves_an_unknown_result(page: Page, server: ServerProcess, jimeng: FakeJimeng) -> None:
     jimeng.fail_next("reset")
     studio = StudioPage(page, server.address)
     studio.open()

@@ -35,7 +35,7 @@ def first_visit(page: Page, address: str) -> tuple[int, int]:
     return len(weights), sum(weights)
 
 
-def test_joined_modules_run_once_each_and_share_their_state(page: Page) -> None:
+def test_bundled_modules_run_once_and_share_their_state(page: Page) -> None:
     site = joiner()
     files = {
         "/": '<script type="module" src="a.mjs"></script>',
