@@ -8,7 +8,7 @@ from app.domain.ledger import SpendTotals
 from app.errors import CAUSES
 from app.web.date_range import DateRange
 from app.web.formatting import money
-from app.web.i18n.language import gettext, translate
+from app.web.i18n.language import gettext
 
 WIDTH, HEIGHT = 600, 120
 _GAP = 0.25  # fraction of a bar's slot
@@ -17,9 +17,9 @@ _PICTURES = {"hour": "每小时的图片", "day": "每天的图片", "month": "�
 _MONEY = {"hour": "每小时的花费", "day": "每天的花费", "month": "每月的花费"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar: position, heights (``doubt`` is the unresolved part) and texts."""
+    """One bar: position, heights (``unresolved`` is stacked on top), its text, and its cells of the table."""
 
     x: float
     width: float
@@ -27,24 +27,33 @@ class Bar:
     unresolved: float
     label: str
     words: str
+    cells: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A bar chart with its texts; ``rows`` are the same figures as a table."""
+    """A bar chart with its texts; ``heads`` are the columns of the same figures as a table."""
 
     name: str
     title: str
     summary: str
-    bars: list[Bar]
-    slot_width: float
     heads: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    bars: list[Bar]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to draw."""
-        return not any(bar.height or bar.unresolved for bar in self.bars)
+        return not self.rows
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The rows of the table: the bars that are not zero."""
+        return [(bar.label, *bar.cells) for bar in self.bars if bar.height or bar.unresolved]
+
+    @property
+    def slot_width(self) -> float:
+        """The width of a bar with its gap."""
+        return round(WIDTH / len(self.bars), 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,79 +68,78 @@ class CauseBar:
 def pictures_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
     """Paid images, one bar per hour, day or month."""
     numbers = [Decimal(one.pictures) for one in spent]
-    words = [gettext("{n} 张", n=one.pictures) for one in spent]
-    bars = _bars(span, numbers, [Decimal(0)] * len(spent), words)
+    texts = [gettext("{n} 张", n=one.pictures) for one in spent]
+    total = gettext("共 {n} 张", n=sum(one.pictures for one in spent))
     return Chart(
         name="pictures",
         title=gettext(_PICTURES[span.unit]),
-        summary=gettext("共 {n} 张", n=sum(one.pictures for one in spent)) + _peak_text(span, numbers, words),
-        bars=bars,
-        slot_width=round(WIDTH / len(bars), 2),
+        summary=total + _peak_text(span, numbers, texts),
         heads=(gettext("时间"), gettext("图片")),
-        rows=[(bar.label, bar.words) for bar in bars if bar.height],
+        bars=_bars(span, numbers, [Decimal(0)] * len(spent), texts, [(text,) for text in texts]),
     )
 
 
 def money_chart(span: DateRange, spent: Sequence[SpendTotals]) -> Chart:
     """Spending, one bar per hour, day or month; unresolved charges are stacked on charged ones."""
-    billed, doubt = [one.billed for one in spent], [one.unknown for one in spent]
+    total = sum(spent, SpendTotals())
+    billed, unknown = [one.billed for one in spent], [one.unknown for one in spent]
     paid = [money(one.billed, one.unpriced_pictures) for one in spent]
-    feared = [money(one.unknown, one.unpriced_unknown) for one in spent]
-    unpriced = sum(one.unpriced_pictures for one in spent)
-    words = [
-        one + (gettext("，另有 {sum} 待确认", sum=feared[i]) if doubt[i] else "")
-        for i, one in enumerate(paid)
+    at_risk = [money(one.unknown, one.unpriced_unknown) for one in spent]
+    summary = gettext("共 {sum}", sum=money(total.billed, total.unpriced_pictures))
+    summary += _peak_text(span, billed, paid)
+    if total.unknown:
+        summary += gettext("；另有 {sum} 待确认", sum=money(total.unknown))
+    texts = [
+        text + (gettext("，另有 {sum} 待确认", sum=risk) if amount else "")
+        for text, risk, amount in zip(paid, at_risk, unknown, strict=True)
     ]
-    summary = gettext("共 {sum}", sum=money(sum(billed, Decimal(0)), unpriced)) + _peak_text(
-        span, billed, paid
-    )
-    if any(doubt):
-        summary += gettext("；另有 {sum} 待确认", sum=money(sum(doubt, Decimal(0))))
-    bars = _bars(span, billed, doubt, words)
     return Chart(
         name="money",
         title=gettext(_MONEY[span.unit]),
         summary=summary,
-        bars=bars,
-        slot_width=round(WIDTH / len(bars), 2),
         heads=(gettext("时间"), gettext("已计费"), gettext("可能已计费")),
-        rows=[(bar.label, paid[i], feared[i]) for i, bar in enumerate(bars) if bar.height or bar.unresolved],
+        bars=_bars(span, billed, unknown, texts, list(zip(paid, at_risk, strict=True))),
     )
 
 
 def causes_chart(failures: Mapping[str, int]) -> list[CauseBar]:
     """Failures by cause, most frequent first; the rarest are merged into one."""
-    named: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for place, (cause, number) in enumerate(failures.items()):
-        label = translate("其他" if place >= _MAX_CAUSES else CAUSES.get(cause, cause) or "没有说明原因")
-        named[label] = named.get(label, 0) + number
-    most = max(named.values(), default=1)
+        label = gettext("其他" if place >= _MAX_CAUSES else CAUSES.get(cause, cause) or "没有说明原因")
+        numbers[label] = numbers.get(label, 0) + number
+    most = max(numbers.values(), default=1)
     return [
         CauseBar(share=round(100 * number / most, 1), label=label, number=number)
-        for label, number in named.items()
+        for label, number in numbers.items()
     ]
 
 
 def _bars(
-    span: DateRange, numbers: Sequence[Decimal], doubts: Sequence[Decimal], words: Sequence[str]
+    span: DateRange,
+    amounts: Sequence[Decimal],
+    unresolved: Sequence[Decimal],
+    texts: Sequence[str],
+    cells: Sequence[tuple[str, ...]],
 ) -> list[Bar]:
-    most = max(number + doubt for number, doubt in zip(numbers, doubts, strict=True)) or Decimal(1)
-    room = WIDTH / len(numbers)
+    scale = HEIGHT / float(max(map(sum, zip(amounts, unresolved, strict=True))) or 1)
+    slot = WIDTH / len(amounts)
     return [
         Bar(
-            x=round(room * (index + _GAP / 2), 2),
-            width=round(room * (1 - _GAP), 2),
-            height=round(float(numbers[index] / most) * HEIGHT, 2),
-            unresolved=round(float(doubts[index] / most) * HEIGHT, 2),
+            x=round(slot * (index + _GAP / 2), 2),
+            width=round(slot * (1 - _GAP), 2),
+            height=round(float(amounts[index]) * scale, 2),
+            unresolved=round(float(unresolved[index]) * scale, 2),
             label=label,
-            words=words[index],
+            words=texts[index],
+            cells=cells[index],
         )
         for index, label in enumerate(span.labels)
     ]
 
 
-def _peak_text(span: DateRange, numbers: Sequence[Decimal], words: Sequence[str]) -> str:
+def _peak_text(span: DateRange, numbers: Sequence[Decimal], texts: Sequence[str]) -> str:
     if not any(numbers) or len(numbers) == 1:
         return ""
     at = max(range(len(numbers)), key=lambda index: numbers[index])
-    return gettext("，最多的是 {when}：{what}", when=span.labels[at], what=words[at])
+    return gettext("，最多的是 {when}：{what}", when=span.labels[at], what=texts[at])

@@ -1,6 +1,6 @@
 """The filter chips above the list of records: choices, active values and their links."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -8,9 +8,9 @@ import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status
 from app.errors import NotFound
 from app.web.formatting import batch_label
-from app.web.i18n.language import gettext, translate
+from app.web.i18n.language import gettext
 
-STATUS_WORDS = {
+STATUS_LABELS = {
     Status.SUCCESS: "成功",
     Status.FAILED: "失败",
     Status.UNKNOWN: "结果未知",
@@ -18,7 +18,12 @@ STATUS_WORDS = {
     Status.RUNNING: "生成中",
     Status.QUEUED: "等待中",
 }
-Link = Callable[..., str]
+_FACETS = (
+    ("aspect_ratio", "比例", ASPECT_RATIOS),
+    ("resolution", "分辨率", RESOLUTIONS),
+    ("model", "模型", ()),
+)
+Link = Callable[..., str]  # query parameters -> URL of the list; an empty one is removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,77 +49,80 @@ class Chip:
 
 
 def chips_for(
-    db: database.Connection, asked: Mapping[str, str], wanted: database.RecordFilter, link: Link
+    db: database.Connection, query: Mapping[str, str], wanted: database.RecordFilter, link: Link
 ) -> list[Chip]:
     """All chips for the query string and the filter parsed from it."""
-    kinds = database.count_facets(db, trash=wanted.trash)
+    counts = database.count_facets(db, trash=wanted.trash)
     return [
-        _statuses(wanted, kinds["status"], link),
-        _kind(
-            "aspect_ratio", gettext("比例"), asked, _sorted_counts(kinds["aspect_ratio"], ASPECT_RATIOS), link
-        ),
-        _kind("resolution", gettext("分辨率"), asked, _sorted_counts(kinds["resolution"], RESOLUTIONS), link),
-        _kind("model", gettext("模型"), asked, kinds["model"], link),
-        _batch(db, wanted.batch_id, link),
-        _days(asked, link),
-        _favourite(wanted, kinds["favourite"].get("1", 0), link),
+        _statuses(wanted, counts["status"], link),
+        *(_facet(name, label, usual, query, counts[name], link) for name, label, usual in _FACETS),
+        _chip("batch_id", "批次", _batch_text(db, wanted.batch_id), link),
+        _days(query.get("from", ""), query.get("to", ""), link),
+        _favourite(wanted, counts["favourite"].get("1", 0), link),
     ]
+
+
+def _chip(name: str, label: str, shown: str, link: Link, choices: Iterable[Choice] = ()) -> Chip:
+    return Chip(
+        name=name, label=gettext(label), shown=shown, clear=link(**{name: ""}), choices=tuple(choices)
+    )
 
 
 def _statuses(wanted: database.RecordFilter, counts: Mapping[str, int], link: Link) -> Chip:
     """Multiple choice: each link adds or removes its status."""
 
     def toggled(status: Status) -> str:
-        rest = [s for s in Status if (s in wanted.statuses) != (s == status)]
-        return link(status=",".join(rest))
+        return link(status=",".join(s for s in Status if (s in wanted.statuses) != (s == status)))
 
-    choices = tuple(
+    choices = (
         Choice(
             value=status,
-            label=translate(label),
+            label=gettext(label),
             href=toggled(status),
             is_on=status in wanted.statuses,
             number=counts.get(status, 0),
         )
-        for status, label in STATUS_WORDS.items()
+        for status, label in STATUS_LABELS.items()
         if counts.get(status) or status in wanted.statuses
     )
-    shown = gettext("、").join(translate(STATUS_WORDS[Status(status)]) for status in wanted.statuses)
-    return Chip(name="status", label=gettext("状态"), shown=shown, clear=link(status=""), choices=choices)
+    shown = gettext("、").join(gettext(STATUS_LABELS[Status(status)]) for status in wanted.statuses)
+    return _chip("status", "状态", shown, link, choices)
 
 
-def _kind(name: str, label: str, asked: Mapping[str, str], counts: Mapping[str, int], link: Link) -> Chip:
-    chosen = asked.get(name, "")
-    choices = tuple(
-        Choice(value=value, label=value, href=link(**{name: value}), is_on=value == chosen, number=number)
-        for value, number in counts.items()
-        if value
+def _facet(
+    name: str,
+    label: str,
+    usual: tuple[str, ...],
+    query: Mapping[str, str],
+    counts: Mapping[str, int],
+    link: Link,
+) -> Chip:
+    """The values that records have: the usual ones first, in their order."""
+    chosen = query.get(name, "")
+    values = sorted(filter(None, counts), key=lambda value: (*usual, value).index(value))
+    choices = (
+        Choice(
+            value=value, label=value, href=link(**{name: value}), is_on=value == chosen, number=counts[value]
+        )
+        for value in values
     )
-    return Chip(name=name, label=label, shown=chosen, clear=link(**{name: ""}), choices=choices)
+    return _chip(name, label, chosen, link, choices)
 
 
-def _sorted_counts(counts: Mapping[str, int], usual: tuple[str, ...]) -> dict[str, int]:
-    others = [value for value in counts if value not in usual]
-    return {value: counts[value] for value in (*usual, *others) if value in counts}
+def _batch_text(db: database.Connection, batch_id: str) -> str:
+    """The label of the batch; the choices of its chip are loaded when it is opened."""
+    try:
+        return batch_label(database.get_batch(db, batch_id)) if batch_id else ""
+    except NotFound:
+        return gettext("{id}（没有这个批次）", id=batch_id[:8])
 
 
-def _batch(db: database.Connection, batch_id: str, link: Link) -> Chip:
-    """The batch chip; its choices are loaded when it is opened."""
-    shown = batch_id
-    if batch_id:
-        try:
-            shown = batch_label(database.get_batch(db, batch_id))
-        except NotFound:
-            shown = gettext("{id}（没有这个批次）", id=batch_id[:8])
-    return Chip(name="batch_id", label=gettext("批次"), shown=shown, clear=link(batch_id=""))
-
-
-def _days(asked: Mapping[str, str], link: Link) -> Chip:
-    start, end = asked.get("from", ""), asked.get("to", "")
+def _days(start: str, end: str, link: Link) -> Chip:
     today = date.today()
-    spans = {
+    yesterday = today - timedelta(days=1)
+    ranges = {
         "今天": (today, today),
-        "昨天": (today - timedelta(days=1), today - timedelta(days=1)),
+        "昨天": (yesterday, yesterday),
         "最近 7 天": (today - timedelta(days=6), today),
         "最近 30 天": (today - timedelta(days=29), today),
         "今年": (today.replace(month=1, day=1), today),
@@ -122,30 +130,21 @@ def _days(asked: Mapping[str, str], link: Link) -> Chip:
     choices = tuple(
         Choice(
             value=f"{first} {last}",
-            label=translate(label),
-            href=link(**{"from": f"{first}", "to": f"{last}"}),
-            is_on=(start, end) == (f"{first}", f"{last}"),
+            label=gettext(label),
+            href=link(**{"from": str(first), "to": str(last)}),
+            is_on=(start, end) == (str(first), str(last)),
         )
-        for label, (first, last) in spans.items()
+        for label, (first, last) in ranges.items()
     )
     shown = next((choice.label for choice in choices if choice.is_on), "")
     if not shown and (start or end):
-        shown = gettext(
-            "{start} 至 {end}" if start and end else "{start} 起" if start else "{end} 止",
-            start=start,
-            end=end,
-        )
+        text = "{start} 至 {end}" if start and end else "{start} 起" if start else "{end} 止"
+        shown = gettext(text, start=start, end=end)
     clear = link(**{"from": "", "to": ""})
     return Chip(name="days", label=gettext("日期"), shown=shown, clear=clear, choices=choices)
 
 
 def _favourite(wanted: database.RecordFilter, number: int, link: Link) -> Chip:
-    is_on = wanted.favourite is True
-    choice = Choice(value="1", label=gettext("收藏"), href=link(favourite="1"), is_on=is_on, number=number)
-    return Chip(
-        name="favourite",
-        label=gettext("收藏"),
-        shown=gettext("收藏") if is_on else "",
-        clear=link(favourite=""),
-        choices=(choice,),
-    )
+    is_on, label = wanted.favourite is True, gettext("收藏")
+    choice = Choice(value="1", label=label, href=link(favourite="1"), is_on=is_on, number=number)
+    return _chip("favourite", "收藏", label if is_on else "", link, [choice])

@@ -11,7 +11,7 @@ import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
 from app.errors import InvalidRequest
 from app.web.openapi.schemas import ID, TEXT, Schema, array_of, enum, open_object, strict_object, whole
-from app.web.params import bounded_int_arg, only_known, parse_ids
+from app.web.params import bounded_int_arg, only_known, parse_ids, whole_number
 from app.web.services import connection
 
 LONGEST_TEXT = 10_000
@@ -83,10 +83,10 @@ def selection_from_request() -> database.Selection:
     ids = request.values.get("ids")
     if ids is None:
         return parse_filter(request.values)
-    numbers = [part.strip() for part in ids.split(",") if part.strip()]
-    if not all(re.fullmatch(r"[0-9]{1,18}", number) for number in numbers):
+    numbers = [whole_number(part.strip()) for part in ids.split(",") if part.strip()]
+    if None in numbers:
         raise InvalidRequest("ids", "ids 应为用逗号分开的记录编号")
-    return [int(number) for number in numbers]
+    return [number for number in numbers if number is not None]
 
 
 def page_query(usual: int = 20) -> dict[str, Schema]:

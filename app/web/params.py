@@ -1,6 +1,7 @@
 """Parses untrusted input: integers of URLs, within the range of an SQLite integer, and JSON bodies."""
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, TypeGuard
 
@@ -15,15 +16,23 @@ MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
 MAX_JSON_VALUES = 300 * MAX_ROWS_A_BATCH
 
 
+_DIGITS = re.compile("[0-9]{1,18}")
+
+
 class _BoundedIntegerConverter(IntegerConverter):
     """``<int:…>``; more than 18 digits do not match."""
 
-    regex = "[0-9]{1,18}"
+    regex = _DIGITS.pattern
 
 
 def init_url_converters(app: Flask) -> None:
     """Limit ``<int:…>`` in all routes to SQLite integers."""
     app.url_map.converters["int"] = _BoundedIntegerConverter
+
+
+def whole_number(text: str) -> int | None:
+    """An integer of at most 18 digits; None for anything else."""
+    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 def int_arg(name: str) -> int:
@@ -33,10 +42,10 @@ def int_arg(name: str) -> int:
 
 def bounded_int_arg(name: str, low: int, high: int, default: int) -> int:
     """An integer of the query string, or ``default``. Raises InvalidRequest out of bounds."""
-    given = request.args.get(name) or str(default)
-    if not (given.isascii() and given.isdigit() and len(given) < 19 and low <= int(given) <= high):
-        raise InvalidRequest(name, f"{name} 应为 {low}–{high} 的整数")
-    return int(given)
+    number = whole_number(request.args.get(name) or str(default))
+    if number is None or not low <= number <= high:
+        raise InvalidRequest(name, "{name} 应为 {low}–{high} 的整数", name=name, low=low, high=high)
+    return number
 
 
 def is_id(value: Any) -> TypeGuard[int]:

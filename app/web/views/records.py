@@ -13,6 +13,7 @@ from app.domain import MAX_ID, Record
 from app.errors import InvalidRequest
 from app.web.filter_chips import Chip, chips_for
 from app.web.filters import parse_filter
+from app.web.params import whole_number
 from app.web.services import connection
 
 FEWEST, MOST = 20, 200
@@ -27,7 +28,10 @@ bp = Blueprint("records", __name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsPage:
-    """A page of the list. ``asked`` is the query string; ``problem`` is the error in it."""
+    """A page of the list. ``query`` is the query string; ``problem`` is the error in it.
+
+    ``selected`` is the record that ``?record=`` names, when this page does not list it.
+    """
 
     query: Mapping[str, str]
     problem: str
@@ -111,9 +115,9 @@ def results() -> Response:
 @bp.get("/live/records/batches")
 def batch_choices() -> str:
     """The newest batches, as filter links."""
-    asked = _query()
+    query = _query()
     batches = database.list_batches(connection(), limit=30, source="batch")
-    links = [(batch, _address(asked, {"batch_id": batch.id})) for batch in batches]
+    links = [(batch, _address(query, {"batch_id": batch.id})) for batch in batches]
     return render_template("_records_batches.html", links=links)
 
 
@@ -139,52 +143,57 @@ def _selected_ids() -> list[int]:
 
 
 def _numbers(texts: list[str]) -> list[int]:
-    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
+    return [number for text in texts if (number := whole_number(text)) is not None]
 
 
 def _query() -> dict[str, str]:
     """The non-empty query parameters that this page knows."""
-    asked = {name: request.args[name] for name in _NAMES if request.args.get(name)}
-    if asked.get("trash", "").lower() in ("0", "false"):
-        del asked["trash"]
-    return asked
+    query = {name: request.args[name] for name in _NAMES if request.args.get(name)}
+    if query.get("trash", "").lower() in ("0", "false"):
+        del query["trash"]
+    return query
 
 
-def _address(asked: Mapping[str, str], changes: Mapping[str, Any]) -> str:
-    base = {name: value for name, value in asked.items() if name not in ("page", "record")}
+def _address(query: Mapping[str, str], changes: Mapping[str, Any]) -> str:
+    base = {name: value for name, value in query.items() if name not in ("page", "record")}
     if set(changes) <= {"view", "record"}:
-        base |= {"page": asked["page"]} if "page" in asked else {}
+        base |= {"page": query["page"]} if "page" in query else {}
     merged: dict[str, Any] = {**base, **changes}
     return url_for("records.index", **{name: value for name, value in merged.items() if value})
 
 
 def _find() -> RecordsPage:
-    asked, db = _query(), connection()
-    view = _view(asked)
-    limit = _clamped_int(asked, "limit", VIEWS[view], FEWEST, MOST)
+    query, db = _query(), connection()
+    view = _view(query)
+    limit = _clamped_int(query, "limit", VIEWS[view], FEWEST, MOST)
     try:
-        wanted, problem = parse_filter(asked), ""
+        wanted, problem = parse_filter(query), ""
     except InvalidRequest as error:
-        wanted, problem = database.RecordFilter(trash="trash" in asked), str(error)
+        wanted, problem = database.RecordFilter(trash="trash" in query), str(error)
     as_of = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
     with database.read_transaction(db):
         total = 0 if problem else database.count_records(db, wanted)
-        page = _clamped_int(asked, "page", 1, 1, max(1, -(-total // limit)))
+        page = _clamped_int(query, "page", 1, 1, max(1, -(-total // limit)))
         offset = (page - 1) * limit
         listed = database.list_records(db, wanted, limit=limit, offset=offset) if total else []
+        selected_id = _clamped_int(query, "record", 0, 0, MAX_ID)
+        if any(record.id == selected_id for record in listed):
+            selected_id = 0
+        selected = database.get_record_or_none(db, selected_id) if selected_id else None
         return RecordsPage(
-            query=asked,
+            query=query,
             problem=problem,
             view=view,
             limit=limit,
             page=page,
             total=total,
             records=listed,
-            chips=chips_for(db, asked, wanted, lambda **changes: _address(asked, changes)),
+            chips=chips_for(db, query, wanted, lambda **changes: _address(query, changes)),
             indexing=_indexing(db),
             version=database.last_version(db),
             as_of=as_of,
-            **_selected(db, asked, listed),
+            selected=selected,
+            selected_missing=bool(selected_id) and selected is None,
         )
 
 
@@ -194,25 +203,15 @@ def _indexing(db: database.Connection) -> tuple[int, int] | None:
     return (done, total) if total - done >= _MIN_UNINDEXED_SHOWN else None
 
 
-def _selected(db: database.Connection, asked: Mapping[str, str], listed: list[Record]) -> dict[str, Any]:
-    """The record that ``?record=`` names, when this page of the list does not include it."""
-    number = _clamped_int(asked, "record", 0, 0, MAX_ID)
-    if not number or any(record.id == number for record in listed):
-        return {"selected": None, "selected_missing": False}
-    record = database.get_record_or_none(db, number)
-    return {"selected": record, "selected_missing": record is None}
-
-
-def _view(asked: Mapping[str, str]) -> str:
-    chosen = asked.get("view") or request.cookies.get("records_view", "")
+def _view(query: Mapping[str, str]) -> str:
+    chosen = query.get("view") or request.cookies.get("records_view", "")
     return chosen if chosen in VIEWS else "table"
 
 
-def _clamped_int(asked: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def _clamped_int(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     """An integer parameter clamped to its bounds; the default when it is not a number."""
-    text = asked.get(name, "")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default
-    return min(max(number, low), high)
+    number = whole_number(query.get(name, ""))
+    return min(max(default if number is None else number, low), high)
 
 
 def _answer(html: str, found: RecordsPage) -> Response:
