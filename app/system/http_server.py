@@ -114,8 +114,9 @@ class _Task(WSGITask):  # type: ignore[misc]
     """One request served by the app."""
 
     def build_response_header(self) -> bytes:
-        """Build the headers and record on the channel whether the response has no known length."""
-        self.channel.is_stream = self.content_length is None
+        """Build the headers and record on the channel whether the response is to be sent as it is made."""
+        unbuffered = ("X-Accel-Buffering", "no") in self.response_headers  # as nginx reads it
+        self.channel.is_stream = self.content_length is None or unbuffered
         head: bytes = super().build_response_header()
         return head
 
@@ -125,7 +126,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     task_class = _Task
     has_unread = False
-    is_stream = False  # whether the current response has no known length
+    is_stream = False  # whether the current response is to be sent as it is made
     close_when_flushed: bool  # set by waitress
     _is_discarding = False
     _discarded = 0

@@ -1,17 +1,16 @@
-"""Streams images and a workbook of their parameters as a ZIP that is never stored as a whole."""
+"""A ZIP of images and a workbook of their parameters, made while it is sent and never stored as a whole."""
 
-import contextlib
-import io
-import time
-import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+
+from zipstream import ZipStream
 
 import database
 from app import sheets
-from app.config import Settings
 from app.domain import file_key
 from app.errors import BucketError, NotFound
 from app.images import store
@@ -20,68 +19,92 @@ from app.web.i18n.language import Translate
 
 WORKBOOK = "生成记录.xlsx"
 MISSING = "缺少的图片.txt"
-_PIECE = 256 * 1024
+_PIECE = 64 * 1024
+_ENTRY_BYTES = 46  # of a stored file besides its name and content: header and data descriptor
+
+logging.getLogger("zipstream").setLevel(logging.ERROR)  # its warnings contain file names, so words of prompts
 
 
-class WriteBuffer:
-    """Unseekable output of the ZIP; buffers the bytes until they are sent."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, piece: bytes) -> int:
-        """Buffer some bytes."""
-        self._pieces.append(bytes(piece))
-        return len(piece)
-
-    def flush(self) -> None:
-        """Do nothing."""
-
-    def emptied(self) -> bytes:
-        """Return and clear the buffered bytes."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Image:
+    record_id: int
+    filename: str
+    name: str  # in the ZIP: unique ignoring case
+    path: Path | None  # None: not on disk
+    size: int
+    copy_key: str  # of the copy in OSS, if it is not on disk
 
 
-class UniqueNames:
-    """Entry names: each image once, unique ignoring case."""
+class Archive:
+    """The ZIP of these records' images; those that are nowhere are listed in a text file.
 
-    def __init__(self) -> None:
-        self._given: set[str] = set()
-        self._files: set[str] = set()
+    length  bytes in all; None when images come from OSS, where each may turn out to be missing
 
-    def give(self, filename: str) -> str | None:
-        """The entry name of an image, or None when it is already included."""
-        if filename in self._files:
-            return None
-        self._files.add(filename)
-        base_name, dot, ending = filename.rpartition(".")
-        name, number = filename, 1
-        while file_key(name) in self._given:
-            number += 1
-            name = f"{base_name}-{number}{dot}{ending}"
-        self._given.add(file_key(name))
-        return name
+    With a length, iterating raises RuntimeError as soon as an image no longer has the size announced: the
+    download fails visibly instead of ending as a damaged file.
+    """
 
-
-class ImageSource:
-    """Reads an image from its file, else from its copy in OSS, until OSS fails once."""
-
-    def __init__(self, output_dir: Path, copies: OutputBackup | None) -> None:
-        self._output_dir = output_dir
+    def __init__(
+        self,
+        db: database.Connection,
+        ids: database.Selection,
+        output_dir: Path,
+        copies: OutputBackup | None = None,
+        *,
+        translate: Translate = str,
+    ) -> None:
         self._copies = copies
+        self._translate = translate
+        self._images = list(_list_images(db, ids, output_dir, with_copies=copies is not None))
+        self._missing = [image for image in self._images if not image.path and not image.copy_key]
+        self._workbook = sheets.write_records(database.list_selected(db, ids), translate=translate)
+        self._workbook_size = self._workbook.seek(0, os.SEEK_END)
+        self.length = None if any(image.copy_key for image in self._images) else self._measure()
 
-    def open(self, db: database.Connection, filename: str, name: str) -> tuple[zipfile.ZipInfo, IO[bytes]]:
-        """The ZIP entry and the open file. Raises NotFound or OSError."""
-        try:
-            path = store.open_output(self._output_dir, filename)
-            return zipfile.ZipInfo.from_file(path, name, strict_timestamps=False), path.open("rb")
-        except (NotFound, OSError):
-            return zipfile.ZipInfo(name, time.localtime()[:6]), io.BytesIO(self._copy(db, filename))
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces() if self.length is None else _exactly(self.length, self._pieces())
 
-    def _copy(self, db: database.Connection, filename: str) -> bytes:
-        key = database.find_output_copy(db, filename)
-        if self._copies is None or not key:
+    def close(self) -> None:
+        """Close the temporary file of the workbook."""
+        self._workbook.close()
+
+    def _measure(self) -> int:
+        archive = ZipStream(sized=True)
+        for image in self._images:
+            if image.path:
+                archive.add((), image.name, size=image.size)
+        archive.add((), self._translate(WORKBOOK), size=self._workbook_size)
+        self._add_list_of_missing(archive)
+        return len(archive)
+
+    def _pieces(self) -> Iterator[bytes]:
+        archive = ZipStream()
+        for image in self._images:
+            yield from self._image_pieces(archive, image)
+        with self._workbook as file:
+            file.seek(0)
+            content = iter(partial(file.read, _PIECE), b"")
+            archive.add(content, self._translate(WORKBOOK), size=self._workbook_size)
+            yield from archive.all_files()
+        self._add_list_of_missing(archive)
+        yield from archive.finalize()
+
+    def _image_pieces(self, archive: ZipStream, image: _Image) -> Iterator[bytes]:
+        if image.path:
+            try:
+                archive.add_path(image.path, image.name)
+                yield from _exactly(_ENTRY_BYTES + len(image.name.encode()) + image.size, archive.file())
+            except OSError:
+                raise RuntimeError(f"the image of record {image.record_id} cannot be read any more") from None
+        elif image.copy_key:
+            try:
+                archive.add(self._fetch(image.copy_key), image.name)
+            except NotFound:
+                self._missing.append(image)
+            yield from archive.all_files()
+
+    def _fetch(self, key: str) -> bytes:
+        if self._copies is None:
             raise NotFound("找不到这张图片，可能已被移走或删除")
         try:
             return self._copies.fetch(key)
@@ -89,43 +112,61 @@ class ImageSource:
             self._copies = None  # do not wait for OSS again for every other image
             raise NotFound(error.message) from error
 
-
-def stream_archive(
-    settings: Settings, ids: Sequence[int], copies: OutputBackup | None = None, *, translate: Translate = str
-) -> Iterator[bytes]:
-    """Yield the ZIP of these records' images; missing images are listed in a text file.
-
-    ``tell`` translates the fixed texts.
-    """
-    buffer, names, missing = WriteBuffer(), UniqueNames(), []
-    sources = ImageSource(settings.output_dir, copies)
-    with (
-        closing(database.connect(settings.database_path)) as db,
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as bundle,  # type: ignore[call-overload]
-    ):
-        for record in database.list_selected(db, ids):
-            name = names.give(record.filename) if record.filename else None
-            if name is None:
-                continue
-            try:
-                entry, file = sources.open(db, record.filename, name)
-            except (NotFound, OSError):
-                missing.append(f"{record.id}\t{record.filename}")
-                continue
-            yield from _copy_entry(bundle, entry, file, buffer)
-        entry = zipfile.ZipInfo(translate(WORKBOOK), time.localtime()[:6])
-        workbook = sheets.write_records(database.list_selected(db, ids), translate=translate)
-        yield from _copy_entry(bundle, entry, workbook, buffer)
-        if missing:
-            lines = [translate("这些记录的图片已不在 output 文件夹里（编号、文件名）："), *missing, ""]
-            bundle.writestr(translate(MISSING), "\r\n".join(lines).encode("utf-8-sig"))
-    yield buffer.emptied()
+    def _add_list_of_missing(self, archive: ZipStream) -> None:
+        if self._missing:
+            title = self._translate("这些记录的图片已不在 output 文件夹里（编号、文件名）：")
+            lines = [title, *(f"{image.record_id}\t{image.filename}" for image in self._missing), ""]
+            archive.add("\r\n".join(lines).encode("utf-8-sig"), self._translate(MISSING))
 
 
-def _copy_entry(
-    bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, file: IO[bytes], buffer: WriteBuffer
-) -> Iterator[bytes]:
-    with contextlib.closing(file), bundle.open(entry, "w") as target:
-        while piece := file.read(_PIECE):
-            target.write(piece)
-            yield buffer.emptied()
+def _list_images(
+    db: database.Connection, ids: database.Selection, output_dir: Path, *, with_copies: bool
+) -> Iterator[_Image]:
+    """Each image of these records once."""
+    filenames: set[str] = set()
+    names: set[str] = set()
+    for record in database.list_selected(db, ids):
+        filename = record.filename
+        if not filename or filename in filenames:
+            continue
+        filenames.add(filename)
+        path, size = _find(output_dir, filename)
+        yield _Image(
+            record_id=record.id,
+            filename=filename,
+            name=_unique_name(filename, names),
+            path=path,
+            size=size,
+            copy_key=database.find_output_copy(db, filename) if with_copies and not path else "",
+        )
+
+
+def _find(output_dir: Path, filename: str) -> tuple[Path | None, int]:
+    """(path, size) of a readable image."""
+    try:
+        path = store.open_output(output_dir, filename)
+        with path.open("rb") as file:
+            return path, os.fstat(file.fileno()).st_size
+    except (NotFound, OSError):
+        return None, 0
+
+
+def _unique_name(filename: str, taken: set[str]) -> str:
+    stem, dot, ending = filename.rpartition(".")
+    name, number = filename, 1
+    while file_key(name) in taken:
+        number += 1
+        name = f"{stem}-{number}{dot}{ending}"
+    taken.add(file_key(name))
+    return name
+
+
+def _exactly(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass the pieces on; raises RuntimeError rather than yield more or fewer bytes than ``size``."""
+    for piece in pieces:
+        size -= len(piece)
+        if size < 0:
+            raise RuntimeError("an image has grown since the ZIP was announced")
+        yield piece
+    if size:
+        raise RuntimeError("an image has shrunk since the ZIP was announced")

@@ -167,6 +167,22 @@ def test_slow_archive_readers_leave_threads_for_pages(server: ServerProcess) -> 
         assert len(person.get(archive, timeout=60).content) > 30 * _MEGABYTE
 
 
+def test_an_archive_whose_image_is_deleted_meanwhile_ends_short_of_its_announced_length(
+    server: ServerProcess,
+) -> None:
+    fill(server.data_dir)
+    with requests.Session() as person:
+        person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
+        cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
+    with archives(server, cookie, 1) as (line,), closing(line.makefile("rb")) as answer:
+        head_lines = list(iter(answer.readline, b"\r\n"))
+        (server.data_dir / "output" / "0.png").unlink()  # of 30 MB, the server has read 16 at most
+        (server.data_dir / "output" / "29.png").unlink()
+        lengths = [int(text[15:]) for text in head_lines if text.lower().startswith(b"content-length:")]
+        received = len(answer.read())
+    assert 0 < received < lengths[0]
+
+
 def test_refused_downloads_send_retry_after(server: ServerProcess) -> None:
     fill(server.data_dir)
     with requests.Session() as person:

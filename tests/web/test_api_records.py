@@ -1,10 +1,12 @@
 """Records found by filters and pages, deleted and restored, carried away; the API over them."""
 
 import io
+import os
 import random
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from app.domain import GeneratedImage, Record, SavedImage
 from app.errors import StorageError
 from app.images import store
 from app.images.metadata import embed
+from app.web.zip_stream import Archive
 from app.worker.worker import Worker
 from database import RecordFilter
 from tests.locked_files import lock_files
@@ -528,6 +531,48 @@ def test_a_long_list_of_ids_may_come_as_a_form(shelf: Shelf, client: FlaskClient
     one = shelf.put("猫")
     answer = client.post("/api/records/archive.zip", data={"ids": f"{one},77"}, buffered=True)
     assert zipfile.ZipFile(io.BytesIO(answer.data)).namelist() == ["猫.png", "生成记录.xlsx"]
+
+
+def test_a_zip_announces_its_length_for_the_browser_to_show_its_progress(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    ids = [shelf.put(name) for name in ("猫", "cat", "丢了的")]
+    shelf.path("丢了的.png").unlink()
+    url = f"/api/records/archive.zip?ids={','.join(map(str, ids))}"
+    answer = client.get(url, buffered=True)
+    assert answer.content_length == len(answer.data)
+    with client.head(url) as head:
+        assert head.content_length
+
+
+@pytest.mark.parametrize("change", ["deleted", "longer", "shorter"])
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_zip_whose_image_changes_meanwhile_is_cut_short_instead_of_damaged(
+    shelf: Shelf, change: str, has_begun: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.put("狗")
+    record_id = shelf.put("猫")
+    path = shelf.path("猫.png")
+    path.write_bytes(random.Random(1).randbytes(200_000))
+    with closing(Archive(shelf.db, [record_id], path.parent)) as archive:
+        pieces = iter(archive)
+        sent = [next(pieces), next(pieces)] if has_begun else []  # the header and some of the content
+        change_file(path, change)
+        if change == "deleted" and has_begun and os.name != "nt":  # an open file stays readable
+            assert sum(map(len, [*sent, *pieces])) == archive.length
+            return
+        with pytest.raises(RuntimeError, match="image"):
+            sent.extend(pieces)
+        assert archive.length
+        assert sum(map(len, sent)) < archive.length
+    assert "猫" not in caplog.text
+
+
+def change_file(path: Path, change: str) -> None:
+    if change == "deleted":
+        path.unlink()
+    else:
+        os.truncate(path, 400_000 if change == "longer" else 100_000)
 
 
 def test_records_are_exported_as_a_workbook(shelf: Shelf, client: FlaskClient) -> None:

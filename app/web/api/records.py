@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 from flask import Blueprint, request
@@ -47,7 +47,7 @@ from app.web.openapi.schemas import (
 from app.web.params import bool_field, is_id, json_body
 from app.web.serializers import Answer, record_json, success
 from app.web.services import connection, services
-from app.web.zip_stream import stream_archive
+from app.web.zip_stream import Archive
 
 bp = Blueprint("records", __name__)
 
@@ -181,10 +181,16 @@ def archive_records() -> Response:
     ids = list(database.list_record_ids(db, chosen)) if isinstance(chosen, database.RecordFilter) else chosen
     if next(database.list_selected(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
-    pieces = stream_archive(services().settings, ids, services().worker.copies, translate=translator())
-    response = Response(pieces, mimetype="application/zip")
-    services().archives.acquire()
-    response.call_on_close(services().archives.release)
+    with ExitStack() as held:
+        services().archives.acquire()
+        held.callback(services().archives.release)
+        output_dir, copies = services().settings.output_dir, services().worker.copies
+        archive = Archive(db, ids, output_dir, copies, translate=translator())
+        response = Response(archive, mimetype="application/zip")
+        if archive.length is not None:
+            response.content_length = archive.length
+        response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
+        response.call_on_close(held.pop_all().close)
     return attached(response, translate("生成记录.zip"), "records.zip")
 
 
