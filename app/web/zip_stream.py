@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from zipstream import ZipStream
@@ -19,7 +18,6 @@ from app.web.i18n.language import Translate
 
 WORKBOOK = "生成记录.xlsx"
 MISSING = "缺少的图片.txt"
-_PIECE = 64 * 1024
 _ENTRY_BYTES = 46  # of a stored file besides its name and content: header and data descriptor
 
 logging.getLogger("zipstream").setLevel(logging.ERROR)  # its warnings contain file names, so words of prompts
@@ -57,66 +55,62 @@ class Archive:
         self._translate = translate
         self._images = list(_list_images(db, ids, output_dir, with_copies=copies is not None))
         self._missing = [image for image in self._images if not image.path and not image.copy_key]
-        self._workbook = sheets.write_records(database.list_selected(db, ids), translate=translate)
-        self._workbook_size = self._workbook.seek(0, os.SEEK_END)
+        with sheets.write_records(database.list_selected(db, ids), translate=translate) as file:
+            self._workbook = file.read()
         self.length = None if any(image.copy_key for image in self._images) else self._measure()
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces() if self.length is None else _exactly(self.length, self._pieces())
-
-    def close(self) -> None:
-        """Close the temporary file of the workbook."""
-        self._workbook.close()
 
     def _measure(self) -> int:
         archive = ZipStream(sized=True)
         for image in self._images:
             if image.path:
                 archive.add((), image.name, size=image.size)
-        archive.add((), self._translate(WORKBOOK), size=self._workbook_size)
-        self._add_list_of_missing(archive)
+        self._add_texts(archive)
         return len(archive)
 
     def _pieces(self) -> Iterator[bytes]:
         archive = ZipStream()
         for image in self._images:
-            yield from self._image_pieces(archive, image)
-        with self._workbook as file:
-            file.seek(0)
-            content = iter(partial(file.read, _PIECE), b"")
-            archive.add(content, self._translate(WORKBOOK), size=self._workbook_size)
-            yield from archive.all_files()
-        self._add_list_of_missing(archive)
+            if image.path:
+                yield from _stored_pieces(archive, image.path, image)
+            elif image.copy_key:
+                yield from self._copied_pieces(archive, image)
+        self._add_texts(archive)
         yield from archive.finalize()
 
-    def _image_pieces(self, archive: ZipStream, image: _Image) -> Iterator[bytes]:
-        if image.path:
-            try:
-                archive.add_path(image.path, image.name)
-                yield from _exactly(_ENTRY_BYTES + len(image.name.encode()) + image.size, archive.file())
-            except OSError:
-                raise RuntimeError(f"the image of record {image.record_id} cannot be read any more") from None
-        elif image.copy_key:
-            try:
-                archive.add(self._fetch(image.copy_key), image.name)
-            except NotFound:
-                self._missing.append(image)
-            yield from archive.all_files()
+    def _copied_pieces(self, archive: ZipStream, image: _Image) -> Iterator[bytes]:
+        if content := self._fetch(image.copy_key):
+            archive.add(content, image.name)
+            yield from archive.file()
+        else:
+            self._missing.append(image)
 
     def _fetch(self, key: str) -> bytes:
-        if self._copies is None:
-            raise NotFound("找不到这张图片，可能已被移走或删除")
+        """The copy in OSS; empty when it is missing."""
         try:
-            return self._copies.fetch(key)
-        except BucketError as error:
+            return self._copies.fetch(key) if self._copies else b""
+        except NotFound:
+            return b""
+        except BucketError:
             self._copies = None  # do not wait for OSS again for every other image
-            raise NotFound(error.message) from error
+            return b""
 
-    def _add_list_of_missing(self, archive: ZipStream) -> None:
+    def _add_texts(self, archive: ZipStream) -> None:
+        archive.add(self._workbook, self._translate(WORKBOOK))
         if self._missing:
             title = self._translate("这些记录的图片已不在 output 文件夹里（编号、文件名）：")
             lines = [title, *(f"{image.record_id}\t{image.filename}" for image in self._missing), ""]
             archive.add("\r\n".join(lines).encode("utf-8-sig"), self._translate(MISSING))
+
+
+def _stored_pieces(archive: ZipStream, path: Path, image: _Image) -> Iterator[bytes]:
+    try:
+        archive.add_path(path, image.name)
+        yield from _exactly(_ENTRY_BYTES + len(image.name.encode()) + image.size, archive.file())
+    except OSError:
+        raise RuntimeError(f"the image of record {image.record_id} cannot be read any more") from None
 
 
 def _list_images(

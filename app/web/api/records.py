@@ -182,8 +182,7 @@ def archive_records() -> Response:
     if next(database.list_selected(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
     with ExitStack() as held:
-        services().archives.acquire()
-        held.callback(services().archives.release)
+        held.enter_context(services().archives)
         output_dir, copies = services().settings.output_dir, services().worker.copies
         archive = Archive(db, ids, output_dir, copies, translate=translator())
         response = Response(archive, mimetype="application/zip")
