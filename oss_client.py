@@ -9,31 +9,17 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TypeVar
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
+import oss2
+
 from app.config import Settings
 from app.errors import BucketError, Conflict, Message, NotFound, SettingError, message
-
-
-class _NotNeeded(ModuleType):
-    """A stub module in which every name is an empty class."""
-
-    def __getattr__(self, name: str) -> type:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {})
-
-
-# For client-side encryption, which is not used, oss2 would load three cloud libraries (13 MB).
-sys.modules.setdefault("oss2.crypto", _NotNeeded("oss2.crypto"))
-import oss2  # noqa: E402
 
 CONNECT_SECONDS, READ_SECONDS = 3.0, 20.0
 LONGEST_URL_SECONDS = 604_800  # limit of a V4 signature: enforced by the service, not by oss2

@@ -1,9 +1,6 @@
 """Reference image types: in the library, attached to a request, prepared for a model.
-from app.errors import Message, message
 
-
-
-Re-exported by ``app.domain``. No I/O; imports no other module of the project.
+Re-exported by ``app.domain``. No I/O; imports only ``app.errors``.
 """
 
 from __future__ import annotations

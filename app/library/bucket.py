@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from app.domain import LibraryImage, ReferenceInfo, ValidatedUpload
+from app.domain import ReferenceInfo, ValidatedUpload
 from app.errors import BucketError, Conflict, NotFound
 from app.library import catalogue, list_cache
 from app.library.catalogue import DIGEST_LENGTH, THUMBNAIL_PROCESS, TRASH, Catalogue, Entry, missing, taken
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class BucketLibrary:
-    """The bucket backend; see ``library.LibraryBackend``. Raises BucketError."""
+    """The backend used with a bucket. Unknown or invalid keys raise NotFound; every method BucketError."""
 
     source = "oss"
 
@@ -60,18 +60,18 @@ class BucketLibrary:
         """Wait at most 1.5 s for a stale list to be refreshed."""
         self.list.await_refresh(list_cache.FIRST_WAIT)
 
-    def wait_for_request(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds; returns whether ``refresh_if_requested`` has work."""
-        return bool(self._requested_snapshots) or self.list.wait_for_request(timeout)
-
-    def refresh_if_requested(self) -> None:
-        """Refresh the list if requested, and make some of the requested snapshots."""
-        if self.list.wait_for_request(0):
+    def refresh_when_requested(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for a request to refresh the list or to make snapshots, and carry it
+        out; returns whether there was one."""
+        is_stale = self.list.wait_for_request(0.0 if self._requested_snapshots else timeout)
+        if is_stale:
             self.refresh()
-        for _ in range(min(_MOST_SNAPSHOTS, len(self._requested_snapshots))):
-            _, (key, etag) = self._requested_snapshots.popitem()
-            with contextlib.suppress(BucketError):  # made before the paid call then
+        snapshots = min(_MOST_SNAPSHOTS, len(self._requested_snapshots))
+        for _ in range(snapshots):
+            key, etag = self._requested_snapshots.popitem()[1]
+            with contextlib.suppress(BucketError):  # ``find`` makes it before the paid call
                 self._snapshot(key, etag)
+        return is_stale or snapshots > 0
 
     def refresh(self) -> None:
         """Refresh the list and delete expired temporary objects; those that fail are deleted next time."""
@@ -81,17 +81,17 @@ class BucketLibrary:
             for key in expired[:_MOST_DELETES]:
                 self._bucket.delete(key)
 
-    def add(self, upload: ValidatedUpload) -> LibraryImage:
+    def add(self, upload: ValidatedUpload) -> Entry:
         """Save a validated upload. Identical content is stored once, under its first name."""
         digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
         same = self.list.known.of_content(digest)
         if same and self._exists(same.key):
-            return catalogue.to_library_image(same)
+            return same
         key = catalogue.key_for(upload, digest)
         self._bucket.put(self._prefix + key, upload.content, catalogue.media_type_of(key))
         entry = Entry(key=key, size=len(upload.content), kept_at=self._clock())
         self.list.edit(without=key, plus=entry)
-        return catalogue.to_library_image(entry)
+        return entry
 
     def delete(self, key: str) -> None:
         """Move an image to the trash, renaming another image of that name there."""
@@ -104,21 +104,20 @@ class BucketLibrary:
             with contextlib.suppress(Conflict, NotFound):  # lost a race
                 self._move(deleted, free)
 
-    def restore(self, key: str) -> LibraryImage:
-        """Restore a deleted image; does nothing if it exists. Raises NotFound for an unknown key."""
+    def restore(self, key: str) -> Entry:
+        """Restore a deleted image; does nothing if it exists."""
         key, is_same = catalogue.shown_key(key), bool(catalogue.digest_in(key))
         try:
-            entry = self._move(TRASH + key, key, overwrite=is_same)
+            return self._move(TRASH + key, key, overwrite=is_same)
         except NotFound:
-            entry = entry_of(key, self._look(key), self._clock())
-        return catalogue.to_library_image(entry)
+            return entry_of(key, self._look(key), self._clock())
 
-    def rename(self, key: str, stem: str) -> LibraryImage:
+    def rename(self, key: str, stem: str) -> Entry:
         """Rename an image; ``stem`` is the base name. Raises Conflict when the name is taken."""
         target = catalogue.renamed(catalogue.shown_key(key), stem)
         if target == key:
-            return catalogue.to_library_image(entry_of(key, self._look(key), self._clock()))
-        return catalogue.to_library_image(self._move(key, target))
+            return entry_of(key, self._look(key), self._clock())
+        return self._move(key, target)
 
     def file(self, key: str, etag: str = "") -> str:
         """A URL of the image for browsers, even if it was renamed or deleted.

@@ -33,12 +33,12 @@ MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An image listed by its backend. ``kept_at`` is a Unix time; ``etag`` is set if the key has no hash."""
+    """An image listed by its backend. ``kept_at`` is a Unix time; ``etag`` is that of an object in a bucket
+    whose key contains no hash."""
 
     key: str
     size: int
     kept_at: float
-    has_thumbnail: bool = True
     etag: str = ""
 
 
@@ -126,13 +126,13 @@ def next_free_key(key: str, is_there: Callable[[str], bool]) -> str:
 
 
 def to_library_image(entry: Entry) -> LibraryImage:
-    """The ``LibraryImage`` of an entry."""
+    """The ``LibraryImage`` of an entry. A file added to the folder by hand has no thumbnail."""
     known = _KEY.fullmatch(entry.key.rpartition("/")[2])
     return LibraryImage(
         key=entry.key,
         filename=filename_in(entry.key),
         url=FILES_URL + quote(entry.key),
-        thumbnail_url=(THUMBNAILS_URL if entry.has_thumbnail else FILES_URL) + quote(entry.key),
+        thumbnail_url=(THUMBNAILS_URL if known or entry.etag else FILES_URL) + quote(entry.key),
         width=int(known["width"]) if known else None,
         height=int(known["height"]) if known else None,
         size=entry.size,

@@ -1,17 +1,17 @@
 """The public API of the reference-image library, stored in an OSS bucket if configured, else a local folder.
 
 Callers do not depend on where an image is stored. Does not use Pillow: uploads are validated before.
-Starts no thread; the worker calls ``refresh_if_requested`` when a fresh list is needed.
+Starts no thread; the worker calls ``refresh_when_requested``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from app.config import Settings, is_loopback
@@ -27,8 +27,8 @@ from app.domain import (
     ValidatedUpload,
 )
 from app.errors import InvalidRequest, NotFound, message
-from app.library import catalogue, local
-from app.library.catalogue import THUMBNAILS_URL, Catalogue, IsUsed, media_type_in, media_type_of, never_used
+from app.library import catalogue
+from app.library.catalogue import THUMBNAILS_URL, IsUsed, never_used, to_library_image
 from app.library.local import LocalLibrary
 
 if TYPE_CHECKING:
@@ -40,41 +40,15 @@ OUTPUT_URL = "/output/"
 _SHORTEST_SECONDS = 2 * 3600  # minimum lifetime of a URL passed to a provider
 
 
-class LibraryBackend(Protocol):
-    """Storage for the images of a library. Unknown or invalid keys raise NotFound."""
-
-    source: str
-
-    def catalogue(self) -> Catalogue:
-        """The stored images, newest first."""
-
-    def add(self, upload: ValidatedUpload) -> LibraryImage:
-        """Save a validated upload. Identical content is stored once, under its first name."""
-
-    def delete(self, key: str) -> None:
-        """Move an image to the trash; ``restore`` undoes it."""
-
-    def restore(self, key: str) -> LibraryImage:
-        """Restore a deleted image; does nothing if it exists. Raises NotFound for an unknown key."""
-
-    def rename(self, key: str, stem: str) -> LibraryImage:
-        """Rename an image; ``stem`` is the base name. Raises Conflict when the name is taken."""
-
-    def pin(self, key: str) -> str:
-        """The content id of the image now: a hash, or the bucket's ETag."""
-
-    def facts(self, key: str, content_id: str = "") -> ReferenceInfo | None:
-        """Known properties of the image, or of this content, without network calls."""
-
-
 class Library:
-    """The library of this installation. Thread-safe."""
+    """The library of this installation. Thread-safe. Unknown or invalid keys raise NotFound."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self._settings = settings
         self._local = LocalLibrary(settings.samples_dir)
-        self._bucket_library = _open_bucket_library(settings, clock) if settings.oss_enabled else None
-        self._backend: LibraryBackend = self._bucket_library or self._local
+        self._outputs = LocalLibrary(settings.output_dir)
+        self._bucket = _open_bucket_library(settings, clock) if settings.oss_enabled else None
+        self._backend: LocalLibrary | BucketLibrary = self._bucket or self._local
+        self._url_seconds = max(_SHORTEST_SECONDS, settings.model_timeout + 3600)  # outlives the generation
 
     @property
     def source(self) -> str:
@@ -83,8 +57,8 @@ class Library:
 
     @property
     def wants_refreshing(self) -> bool:
-        """Whether the list must be refreshed in the background."""
-        return self._bucket_library is not None
+        """Whether ``refresh_when_requested`` must be called in the background."""
+        return self._bucket is not None
 
     def list_images(self, search: str = "", *, offset: int = 0, limit: int | None = None) -> LibraryPage:
         """A page of the library, newest first; ``search`` is a substring of names, case and width folded.
@@ -94,36 +68,38 @@ class Library:
         """
         found = self._backend.catalogue().search(search)
         end = None if limit is None else offset + limit
-        shown = tuple(catalogue.to_library_image(entry) for entry in found[offset:end])
+        shown = tuple(to_library_image(entry) for entry in found[offset:end])
         page = LibraryPage(images=shown, total=len(found), source=self.source)
-        bucket = self._bucket_library
-        if bucket is None:
+        if self._bucket is None:
             return page
-        listed = bucket.list
-        return replace(page, listed_at=listed.listed_at, is_stale=listed.is_stale, problem=listed.problem)
+        cached = self._bucket.list
+        return replace(page, listed_at=cached.listed_at, is_stale=cached.is_stale, problem=cached.problem)
 
     def image(self, key: str) -> LibraryImage:
-        """One image by key. Raises NotFound."""
-        entry = self._backend.catalogue().entries.get(key)
+        """One image by key."""
+        entry = self._backend.catalogue().entries.get(catalogue.shown_key(key))
         if entry is None:
             raise catalogue.missing()
-        return catalogue.to_library_image(entry)
+        return to_library_image(entry)
 
     def add(self, upload: ValidatedUpload) -> LibraryImage:
-        """Save a validated upload."""
-        return self._backend.add(upload)
+        """Save a validated upload. Identical content is stored once, under its first name."""
+        return to_library_image(self._backend.add(upload))
 
     def delete(self, key: str) -> None:
-        """Move an image to the trash."""
+        """Move an image to the trash; ``restore`` undoes it."""
         self._backend.delete(key)
 
     def restore(self, key: str) -> LibraryImage:
-        """Restore an image from the trash."""
-        return self._backend.restore(key)
+        """Restore a deleted image; does nothing if it exists."""
+        return to_library_image(self._backend.restore(key))
 
     def rename(self, key: str, stem: str) -> LibraryImage:
-        """Rename an image; records still find it by its hash."""
-        return self._backend.rename(key, stem)
+        """Rename an image; ``stem`` is the base name. Records still find it by its hash.
+
+        Raises Conflict when the name is taken.
+        """
+        return to_library_image(self._backend.rename(key, stem))
 
     def file(self, name: str) -> Path | str:
         """The path or URL of the image, even if it was renamed or deleted. ``name`` is a key, or that of
@@ -139,13 +115,12 @@ class Library:
     def pin(self, images: Iterable[SampleImage]) -> dict[SampleImage, SampleImage]:
         """Fix the content of the references of a submission: each distinct one with its key and hash or ETag.
 
-        Waits briefly if the bucket's list is stale. Raises BucketError for an unlisted image while OSS is
-        out of reach.
+        Waits at most 1.5 s for a stale list. Raises BucketError for an unlisted image if OSS is out of reach.
         """
         distinct = dict.fromkeys(images)
-        names = [name for image in distinct for name in _names_in(image.url, FILES_URL)]
-        if self._bucket_library and not all(map(catalogue.digest_in, names)):
-            self._bucket_library.await_refresh()
+        names = (name for image in distinct for name in _names_in(image.url, FILES_URL))
+        if self._bucket and not all(map(catalogue.digest_in, names)):
+            self._bucket.await_refresh()
         return {image: self._pinned(image) for image in distinct}
 
     def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceInfo]:
@@ -162,19 +137,15 @@ class Library:
         """
         return [self._resolve(image, spec) for image in images]
 
-    def wait_for_request(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds; returns whether ``refresh_if_requested`` has work."""
-        return self._bucket_library is not None and self._bucket_library.wait_for_request(timeout)
-
-    def refresh_if_requested(self) -> None:
-        """Refresh the list if requested; snapshot pinned images that could be replaced in the bucket."""
-        if self._bucket_library:
-            self._bucket_library.refresh_if_requested()
+    def refresh_when_requested(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for a request to refresh the list or to snapshot pinned images, and
+        carry it out; returns whether there was one."""
+        return self._bucket is not None and self._bucket.refresh_when_requested(timeout)
 
     def refresh(self) -> None:
         """Refresh the list. The next ``list_images`` reports a failure."""
-        if self._bucket_library:
-            self._bucket_library.refresh()
+        if self._bucket:
+            self._bucket.refresh()
 
     def empty_trash(self, *, days: int, is_used: IsUsed = never_used) -> int:
         """Permanently delete images of the local folder after ``days`` in the trash; returns how many.
@@ -186,14 +157,20 @@ class Library:
 
     def _backend_of(self, key: str, content_id: str = "") -> LocalLibrary | BucketLibrary:
         """The bucket, except for an image saved in the local folder before the bucket was configured."""
-        bucket = self._bucket_library
-        if bucket is None or len(content_id) == WHOLE_DIGEST:
+        if self._bucket is None or len(content_id) == WHOLE_DIGEST:
             return self._local
-        if not content_id and not bucket.knows(key):
+        if not content_id and not self._bucket.knows(key):
             with contextlib.suppress(NotFound):
                 self._local.find(key)
                 return self._local
-        return bucket
+        return self._bucket
+
+    def _sources(self, image: SampleImage) -> Iterator[tuple[LocalLibrary | BucketLibrary, str]]:
+        """Where one of our own URLs may lead, with the key there; nothing for other URLs."""
+        for name in _names_in(image.url, FILES_URL):
+            yield self._backend_of(name, image.content_id), name
+        for name in _names_in(image.url, OUTPUT_URL):
+            yield self._outputs, name
 
     def _pinned(self, image: SampleImage) -> SampleImage:
         for name in _names_in(image.url, FILES_URL):
@@ -203,50 +180,43 @@ class Library:
         return image
 
     def _facts(self, image: SampleImage) -> ReferenceInfo | None:
-        names, outputs = _names_in(image.url, FILES_URL), _names_in(image.url, OUTPUT_URL)
-        for name in names:
+        sources = list(self._sources(image))
+        for backend, key in sources:
             with contextlib.suppress(NotFound, OSError):
-                return self._backend_of(name, image.content_id).facts(name, image.content_id)
-        for name in outputs:
-            with contextlib.suppress(NotFound, OSError):
-                return local.facts(local.existing(self._settings.output_dir, name))
-        return ReferenceInfo(is_missing=True) if names or outputs else None
+                return backend.facts(key, image.content_id)
+        return ReferenceInfo(is_missing=True) if sources else None
 
     def _resolve(self, image: SampleImage, spec: ModelSpec) -> Reference:
-        for key in _names_in(image.url, FILES_URL):
+        for backend, key in self._sources(image):
             with contextlib.suppress(NotFound):
-                return self._resolve_stored(key, image, spec)
-        for name in _names_in(image.url, OUTPUT_URL):
-            with contextlib.suppress(NotFound):
-                return self._resolve_file(local.existing(self._settings.output_dir, name), image, spec)
+                if isinstance(backend, LocalLibrary):
+                    return self._resolve_file(backend.file(key, image.content_id), image, spec)
+                return self._resolve_object(backend, key, image, spec)
         if not _is_web_address(image.url):
             raise _refused(image, "找不到了，请重新选择")
         return Reference(filename=image.filename, url=image.url)
 
-    def _resolve_stored(self, key: str, image: SampleImage, spec: ModelSpec) -> Reference:
-        backend = self._backend_of(key, image.content_id)
-        if isinstance(backend, LocalLibrary):
-            return self._resolve_file(backend.file(key, image.content_id), image, spec)
-        found = backend.find(key, image.etag)
+    def _resolve_object(
+        self, bucket: BucketLibrary, key: str, image: SampleImage, spec: ModelSpec
+    ) -> Reference:
+        found = bucket.find(key, image.etag)
         if image.etag not in ("", found.etag):
             raise _refused(image, "排队之后被换成了另一张，没有生成，也没有计费，请重新选择")
         if spec.reference_form == "bytes":
-            return _as_bytes(backend.content(found.key), image)
-        return self._as_url(backend, found.key, found.etag, image, spec)
+            return _as_bytes(bucket.content(found.key), image)
+        return self._as_url(bucket, found.key, found.etag, image, spec)
 
     def _resolve_file(self, path: Path, image: SampleImage, spec: ModelSpec) -> Reference:
         """A local file: its bytes, or uploaded temporarily for a model that only accepts URLs."""
         try:
             content = path.read_bytes()
         except OSError as error:
-            why = error.strerror or error
             text = "读不出来（{reason}），请检查文件的权限和磁盘；没有生成，也没有计费"
-            raise _refused(image, text, reason=why) from error
-        bucket = self._bucket_library
-        if spec.reference_form != "url" or bucket is None:
+            raise _refused(image, text, reason=error.strerror or error) from error
+        if spec.reference_form != "url" or self._bucket is None:
             return _as_bytes(content, image)
-        key = bucket.upload_temporary(content, media_type_in(content, image.filename))
-        return self._as_url(bucket, key, "", image, spec)
+        key = self._bucket.upload_temporary(content, catalogue.media_type_in(content, image.filename))
+        return self._as_url(self._bucket, key, "", image, spec)
 
     def _as_url(
         self, bucket: BucketLibrary, key: str, etag: str, image: SampleImage, spec: ModelSpec
@@ -255,11 +225,8 @@ class Library:
         facts = bucket.measure(key, etag) if spec.reference_limits else None
         if spec.reference_limits and facts and (why := spec.reference_limits.violation(facts)):
             raise _refused(image, "用不了：它{reason}，没有生成，也没有计费", reason=why)
-        lifetime = max(
-            _SHORTEST_SECONDS, self._settings.model_timeout + 3600
-        )  # beyond the generation timeout
-        url = bucket.signed_url(key, seconds=lifetime)
-        return Reference(filename=image.filename, url=url, media_type=media_type_of(key))
+        url = bucket.signed_url(key, seconds=self._url_seconds)
+        return Reference(filename=image.filename, url=url, media_type=catalogue.media_type_of(key))
 
 
 def open_library(settings: Settings, clock: Callable[[], float] = time.time) -> Library:
@@ -273,18 +240,6 @@ def shown_at(image: SampleImage) -> str:
     return THUMBNAILS_URL + used.removeprefix(FILES_URL) if used.startswith(FILES_URL) else used
 
 
-def _refused(image: SampleImage, text: str, /, **values: object) -> InvalidRequest:
-    reason = message(text, **values)
-    return InvalidRequest(
-        "sample_images", "参考图「{filename}」{reason}", filename=image.filename, reason=reason
-    )
-
-
-def _as_bytes(content: bytes, image: SampleImage) -> Reference:
-    media_type = media_type_in(content, image.filename)
-    return Reference(filename=image.filename, content=content, media_type=media_type)
-
-
 def _open_bucket_library(settings: Settings, clock: Callable[[], float]) -> BucketLibrary:
     from app.library.bucket import BucketLibrary
     from oss_client import Bucket  # oss2 takes 20 MB of memory: import only with a bucket
@@ -293,15 +248,25 @@ def _open_bucket_library(settings: Settings, clock: Callable[[], float]) -> Buck
     return BucketLibrary(Bucket(settings), settings.oss_sample_prefix, cache_file=cache_file, clock=clock)
 
 
+def _refused(image: SampleImage, text: str, /, **values: object) -> InvalidRequest:
+    reason = message(text, **values)
+    return InvalidRequest(
+        "sample_images", "参考图「{filename}」{reason}", filename=image.filename, reason=reason
+    )
+
+
+def _as_bytes(content: bytes, image: SampleImage) -> Reference:
+    media_type = catalogue.media_type_in(content, image.filename)
+    return Reference(filename=image.filename, content=content, media_type=media_type)
+
+
 def _names_in(url: str, prefix: str) -> tuple[str, ...]:
     """The names in one of our own URLs, percent-decoded and literal (``%E7%8C%AB``: 猫); else empty."""
     address = _split(url)
-    if not address.path.startswith(prefix):
+    if not address.path.startswith(prefix) or (address.scheme and not is_loopback(address.hostname or "")):
         return ()
-    if address.scheme and not is_loopback(address.hostname or ""):
-        return ()
-    as_it_stands = url[url.find(prefix) + len(prefix) :]
-    return tuple(dict.fromkeys((unquote(as_it_stands.partition("?")[0]), as_it_stands)))
+    literal = url[url.find(prefix) + len(prefix) :]
+    return tuple(dict.fromkeys((unquote(literal.partition("?")[0]), literal)))
 
 
 def _is_web_address(url: str) -> bool:

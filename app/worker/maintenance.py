@@ -95,11 +95,6 @@ class Maintenance:
         """Delete expired request keys -> whether there were any."""
         return database.forget_request_keys(db, now=time.time()) > 0
 
-    def refresh_library(self) -> bool:
-        """Read the bucket's list again and upload the chosen images, as far as requested."""
-        self._library.refresh_if_requested()
-        return True
-
     def note_earlier_pictures(self, db: database.Connection) -> bool:
         """Queue copies of images that were finished while no bucket was configured."""
         database.reset_backoff(db)

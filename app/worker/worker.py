@@ -411,8 +411,7 @@ class Worker:
     def _library_loop(self) -> None:
         """Refresh the cached list of the bucket when a page was served from an old one."""
         while not self._aborting.is_set():
-            if self.library.wait_for_request(timeout=1.0):
-                self._guarded(self.maintenance.refresh_library, writes=False)
+            self._guarded(lambda: self.library.refresh_when_requested(timeout=1.0), writes=False)
 
     def _output_backup_loop(self) -> None:
         """Copy finished pictures to OSS, those from before the setting too."""

@@ -118,9 +118,8 @@ def test_a_cached_list_is_shown_at_once_and_marked_as_stale(
     clock.sleep(61)
     page = library.list_images()
     assert (page.images, page.is_stale, page.problem) == ((), True, "")
-    assert library.wait_for_request(0)
-    library.refresh()
-    assert not library.wait_for_request(0)
+    assert library.refresh_when_requested(0)
+    assert not library.refresh_when_requested(0)
     page = library.list_images()
     assert ([image.filename for image in page.images], page.is_stale) == (["新.png"], False)
     assert page.listed_at == clock.now

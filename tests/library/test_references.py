@@ -565,9 +565,8 @@ def test_the_chosen_reference_is_sent_although_replaced_while_queued(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
-    assert worker.library.wait_for_request(0)
-    worker.maintenance.refresh_library()
-    assert not worker.library.wait_for_request(0)
+    assert worker.library.refresh_when_requested(0)
+    assert not worker.library.refresh_when_requested(0)
     by_hand(worker, oss, packed(BLUE))
     work_off(worker, db)
     assert records(db, ids)[0].status is Status.SUCCESS
