@@ -8,14 +8,14 @@ from typing import Any
 
 from app.errors import InvalidRequest
 from app.web.i18n.language import gettext
-from app.web.openapi.schemas import TEXT, Schema, enum
+from app.web.openapi.schemas import Schema, enum, text
 
 RANGES = {"today": "今天", "7d": "近 7 天", "30d": "近 30 天", "month": "本月"}
 DEFAULT_RANGE = "30d"
 DATE_RANGE_QUERY: dict[str, Schema] = {
     "range": enum(*RANGES),
-    "from": {**TEXT, "description": "日期，代替 range"},
-    "to": {**TEXT, "description": "日期（含当天）"},
+    "from": text(description="日期，代替 range"),
+    "to": text(description="日期（含当天）"),
 }
 _MOST_DAYS = 3660
 _MOST_BARS_OF_DAYS = 62

@@ -10,7 +10,7 @@ from flask import request
 import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
 from app.errors import InvalidRequest
-from app.web.openapi.schemas import ID, TEXT, Schema, array_of, enum, open_object, strict_object, whole
+from app.web.openapi.schemas import ID, Schema, Shape, enum, open_object, strict_object, text, whole
 from app.web.params import bounded_int_arg, only_known, parse_ids, whole_number
 from app.web.services import connection
 
@@ -22,24 +22,24 @@ _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
 _PHRASE: Schema = {"type": "string", "maxLength": LONGEST_TEXT}
 FILTER_QUERY: dict[str, Schema] = {
     "search": _PHRASE,
-    "status": {**TEXT, "description": "可写多个，用逗号分开"},
+    "status": text(description="可写多个，用逗号分开"),
     "batch_id": _PHRASE,
     "aspect_ratio": enum(*ASPECT_RATIOS),
     "resolution": enum(*RESOLUTIONS),
     "model": _PHRASE,
     "favourite": enum("1", "0"),
-    "from": {**TEXT, "description": "日期，或带时区的时间"},
-    "to": {**TEXT, "description": "日期（含当天），或带时区的时间"},
-    "as_of": {**TEXT, "description": "时间：不包括之后新增、做完或删除的"},
+    "from": text(description="日期，或带时区的时间"),
+    "to": text(description="日期（含当天），或带时区的时间"),
+    "as_of": text(description="时间：不包括之后新增、做完或删除的"),
     "sort": enum(*_SORTS),
     "trash": enum("1", "0"),
 }
 SELECTION_QUERY: dict[str, Schema] = {
-    "ids": {**TEXT, "description": "记录编号，用逗号分开；不写则按筛选条件"},
+    "ids": text(description="记录编号，用逗号分开；不写则按筛选条件"),
     **FILTER_QUERY,
 }
 SELECTION_FORM = open_object(**SELECTION_QUERY)
-SELECTION_BODY: dict[str, Schema] = {"ids": array_of(ID), "filter": strict_object(**FILTER_QUERY)}
+SELECTION_BODY: dict[str, Shape] = {"ids": [ID], "filter": strict_object(**FILTER_QUERY)}
 
 
 def parse_filter(fields: Mapping[str, Any]) -> database.RecordFilter:

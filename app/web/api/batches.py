@@ -13,17 +13,15 @@ from app.web.filters import page_bounds, page_query
 from app.web.i18n.language import translate
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
-    COUNT,
     ID,
-    TEXT,
-    YES_OR_NO,
     answer,
     array_of,
     enum,
     open_object,
     or_null,
-    ref,
+    schema_of,
     strict_object,
+    text,
 )
 from app.web.params import bool_field, int_arg, json_body, parse_ids
 from app.web.serializers import Answer, batch_json, failure, log_json, picture_url, record_json, success
@@ -35,8 +33,8 @@ _LONGEST_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
 MOST_FOLLOWED = 300  # batches per request
-_BATCH = answer(batch=ref("Batch"))
-_CANCELLED = answer(batch=ref("Batch"), cancelled=COUNT, undo=array_of(ID), was_paused=YES_OR_NO)
+_BATCH = answer(batch="Batch")
+_CANCELLED = answer(batch="Batch", cancelled=int, undo=[ID], was_paused=bool)
 
 
 @bp.errorhandler(RowErrors)
@@ -51,12 +49,12 @@ def bad_rows(error: RowErrors) -> Answer:
     "生成一行，等它做完；全部失败时是 502",
     answer(
         ("errors",),
-        images=array_of(ref("MadePicture")),
-        batch_id=TEXT,
-        errors=array_of(ref("FailedPicture")),
+        images=["MadePicture"],
+        batch_id=str,
+        errors=["FailedPicture"],
     ),
     headers=KEY_HEADERS,
-    json={"allOf": [ref("Row"), open_object(request_id=REQUEST_ID)]},
+    json={"allOf": [schema_of("Row"), open_object(request_id=REQUEST_ID)]},
 )
 def batch_generate() -> Answer:
     """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
@@ -112,13 +110,13 @@ def _failed_json(record: Record) -> dict[str, Any]:
 @bp.post("/batches")
 @describe(
     "把若干行排进队列；有一行不对就一行也不排",
-    answer(batch_id=TEXT, records=array_of(ID)),
+    answer(batch_id=str, records=[ID]),
     status=202,
     headers=KEY_HEADERS,
     json=open_object(
         "rows",
-        rows=array_of(ref("Row"), minItems=1, maxItems=MAX_ROWS_A_BATCH),
-        name={**TEXT, "maxLength": MAX_BATCH_NAME_LENGTH},
+        rows=array_of("Row", minItems=1, maxItems=MAX_ROWS_A_BATCH),
+        name=text(maxLength=MAX_BATCH_NAME_LENGTH),
         source=enum(*SOURCES),
         request_id=REQUEST_ID,
     ),
@@ -140,7 +138,7 @@ def create_batch() -> Answer:
 @bp.get("/batches")
 @describe(
     "批次，一次一页，新的在前",
-    answer(batches=array_of(ref("Batch")), total=COUNT),
+    answer(batches=["Batch"], total=int),
     query={**page_query(BATCHES_LISTED), "source": enum(*SOURCES)},
     also=UNCHANGED,
 )
@@ -163,8 +161,8 @@ def list_batches() -> Any:
 @bp.get("/batches/changed")
 @describe(
     "许多批次（ids 用逗号隔开）里 since 之后变化了的记录",
-    answer(version=COUNT, records=array_of(ref("Record"))),
-    query={"ids": TEXT, "since": COUNT},
+    answer(version=int, records=["Record"]),
+    query={"ids": str, "since": int},
     also=UNCHANGED,
 )
 def list_changed_records() -> Any:
@@ -187,13 +185,13 @@ def list_changed_records() -> Any:
 @describe(
     "一个批次，以及 since 之后变化了的记录和日志；日志太长时略去较早的普通几条，log_left_out 是条数",
     answer(
-        batch=ref("Batch"),
-        version=COUNT,
-        records=array_of(ref("Record")),
-        log=array_of(ref("LogLine")),
-        log_left_out=COUNT,
+        batch="Batch",
+        version=int,
+        records=["Record"],
+        log=["LogLine"],
+        log_left_out=int,
     ),
-    query={"since": COUNT},
+    query={"since": int},
     also=UNCHANGED,
 )
 def get_batch(batch_id: str) -> Any:
@@ -265,8 +263,8 @@ def cancel_record(record_id: int) -> Answer:
 @bp.post("/batches/<batch_id>/uncancel")
 @describe(
     "取消了的重新排队：全部，或 records 里取消了的；paused 让已结束的批次先暂停着",
-    answer(batch=ref("Batch"), records=COUNT),
-    json=strict_object(records=or_null(array_of(ID)), paused={**YES_OR_NO, "default": False}),
+    answer(batch="Batch", records=int),
+    json=strict_object(records=or_null([ID]), paused={"type": "boolean", "default": False}),
     is_body_optional=True,
 )
 def uncancel_batch(batch_id: str) -> Answer:
@@ -282,9 +280,9 @@ def uncancel_batch(batch_id: str) -> Answer:
 @bp.post("/batches/<batch_id>/retry")
 @describe(
     "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试",
-    answer(batch=ref("Batch"), retried=COUNT),
+    answer(batch="Batch", retried=int),
     headers=KEY_HEADERS,
-    json=strict_object(records=or_null(array_of(ID)), request_id=REQUEST_ID),
+    json=strict_object(records=or_null([ID]), request_id=REQUEST_ID),
     is_body_optional=True,
 )
 def retry_batch(batch_id: str) -> Answer:

@@ -3,7 +3,7 @@
 from flask import Blueprint
 
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import NUMBER, answer, array_of, or_null, ref
+from app.web.openapi.schemas import answer, or_null
 from app.web.serializers import Answer, spec_json, success, yuan
 from app.web.services import services
 
@@ -13,7 +13,7 @@ bp = Blueprint("models", __name__)
 @bp.get("/models")
 @describe(
     "现在用的模型接受什么",
-    answer(model=ref("Model"), models=array_of(ref("Model")), budget=or_null(NUMBER)),
+    answer(model="Model", models=["Model"], budget=or_null(float)),
 )
 def list_models() -> Answer:
     """The image model in use and what it supports."""

@@ -31,17 +31,13 @@ from app.web.filters import (
 from app.web.i18n.language import translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
-    COUNT,
     FILE,
     ID,
-    YES_OR_NO,
     answer,
-    array_of,
     closed_object,
     map_of,
     open_object,
     or_null,
-    ref,
     strict_object,
 )
 from app.web.params import bool_field, is_id, json_body
@@ -55,7 +51,7 @@ bp = Blueprint("records", __name__)
 @bp.get("/records")
 @describe(
     "记录，一次一页；排队和生成中的要用 status 指明才有",
-    answer(records=array_of(ref("Record")), total=COUNT),
+    answer(records=["Record"], total=int),
     query={**page_query(), **FILTER_QUERY},
 )
 def list_records() -> Answer:
@@ -68,7 +64,7 @@ def list_records() -> Answer:
 @bp.get("/records/kinds")
 @describe(
     "可以按什么筛选，各有多少条",
-    answer(kinds=map_of(map_of(COUNT)), index=closed_object(done=COUNT, total=COUNT)),
+    answer(kinds=map_of(map_of(int)), index=closed_object(done=int, total=int)),
     query={"trash": FILTER_QUERY["trash"]},
 )
 def count_facets() -> Answer:
@@ -81,7 +77,7 @@ def count_facets() -> Answer:
 
 
 @bp.get("/records/ids")
-@describe("筛选到的全部编号", answer(ids=array_of(ID), total=COUNT), query=FILTER_QUERY)
+@describe("筛选到的全部编号", answer(ids=[ID], total=int), query=FILTER_QUERY)
 def list_record_ids() -> Response:
     """The ids of all records that match the filter, in its order, streamed."""
     wanted = parse_filter(request.args)
@@ -98,7 +94,7 @@ def _ids_json(settings: Settings, wanted: database.RecordFilter) -> Iterator[str
 
 
 @bp.get("/records/<int:record_id>")
-@describe("一条记录", answer(record=ref("Record")))
+@describe("一条记录", answer(record="Record"))
 def get_record(record_id: int) -> Answer:
     """One record."""
     return success({"record": record_json(database.get_record(connection(), record_id))})
@@ -107,7 +103,7 @@ def get_record(record_id: int) -> Answer:
 @bp.get("/records/<int:record_id>/neighbours")
 @describe(
     "按筛选的顺序，它前面和后面的一条",
-    answer(previous=or_null(ref("Record")), next=or_null(ref("Record"))),
+    answer(previous=or_null("Record"), next=or_null("Record")),
     query=FILTER_QUERY,
 )
 def list_neighbours(record_id: int) -> Answer:
@@ -126,7 +122,7 @@ def delete_record(record_id: int) -> Answer:
 
 
 @bp.post("/records/delete")
-@describe("删除这些，或筛选到的全部", answer(deleted=COUNT, undo=COUNT), json=strict_object(**SELECTION_BODY))
+@describe("删除这些，或筛选到的全部", answer(deleted=int, undo=int), json=strict_object(**SELECTION_BODY))
 def delete_records() -> Answer:
     """Move ``ids``, or all matches of ``filter``, to the trash; ``undo`` restores exactly these."""
     deleted, undo = database.delete_with_undo(connection(), parse_selection(json_body("ids", "filter")))
@@ -136,7 +132,7 @@ def delete_records() -> Answer:
 @bp.post("/records/restore")
 @describe(
     "恢复这些、筛选到的全部，或一次删除（undo）",
-    answer(restored=COUNT),
+    answer(restored=int),
     json=strict_object(**SELECTION_BODY, undo=ID),
 )
 def restore_records() -> Answer:
@@ -156,8 +152,8 @@ def restore_records() -> Answer:
 @bp.post("/records/favourite")
 @describe(
     "收藏或取消收藏",
-    answer(changed=COUNT),
-    json=strict_object(**SELECTION_BODY, favourite={**YES_OR_NO, "default": True}),
+    answer(changed=int),
+    json=strict_object(**SELECTION_BODY, favourite={"type": "boolean", "default": True}),
 )
 def mark_favourite() -> Answer:
     """Set or clear the favourite flag of ``ids``, or of all matches of ``filter``."""
@@ -208,10 +204,10 @@ def export_records() -> Response:
 @describe(
     "一张图片是哪一条记录，以及它里面写着的参数",
     answer(
-        record=or_null(ref("Record")),
-        is_same_file=YES_OR_NO,
-        in_trash=YES_OR_NO,
-        parameters=or_null(ref("Parameters")),
+        record=or_null("Record"),
+        is_same_file=bool,
+        in_trash=bool,
+        parameters=or_null("Parameters"),
     ),
     files=open_object("file", file=FILE),
 )

@@ -12,19 +12,15 @@ from app.library.catalogue import names_of
 from app.web.i18n.language import translate
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
-    COUNT,
     FILE,
     ID,
-    NUMBER,
-    TEXT,
-    YES_OR_NO,
     answer,
     array_of,
     enum,
     map_of,
     open_object,
     or_null,
-    ref,
+    text,
     whole,
 )
 from app.web.params import bounded_int_arg, is_id, json_body
@@ -37,7 +33,7 @@ MAX_FILES = 50
 MOST_IMAGES = 100_000
 MOST_COUNTED = 200
 _SOURCE = enum("oss", "local")
-_IMAGES = answer(images=array_of(ref("LibraryImage")), source=_SOURCE)
+_IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
 
 
 @bp.get("/sample-images")
@@ -45,14 +41,14 @@ _IMAGES = answer(images=array_of(ref("LibraryImage")), source=_SOURCE)
     "示例图，新的在前",
     answer(
         ("trouble",),
-        images=array_of(ref("LibraryImage")),
-        total=COUNT,
+        images=["LibraryImage"],
+        total=int,
         source=_SOURCE,
-        stale=YES_OR_NO,
-        listed_at=or_null(NUMBER),
-        trouble=TEXT,
+        stale=bool,
+        listed_at=or_null(float),
+        trouble=str,
     ),
-    query={"search": TEXT, "limit": whole(1, MOST_IMAGES), "offset": whole(0, MOST_IMAGES)},
+    query={"search": str, "limit": whole(1, MOST_IMAGES), "offset": whole(0, MOST_IMAGES)},
 )
 def list_images() -> Answer:
     """The library, newest first; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
@@ -79,8 +75,8 @@ def add_images() -> Answer:
 @bp.post("/sample-images/uses")
 @describe(
     "每张示例图被多少条记录用过",
-    answer(uses=map_of(COUNT)),
-    json=open_object("keys", keys=array_of(TEXT, maxItems=MOST_COUNTED)),
+    answer(uses=map_of(int)),
+    json=open_object("keys", keys=array_of(str, maxItems=MOST_COUNTED)),
 )
 def count_uses() -> Answer:
     """Count the records that use each image: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
@@ -93,7 +89,7 @@ def count_uses() -> Answer:
 
 
 @bp.patch("/sample-images/<path:key>")
-@describe("改名", _IMAGES, json=open_object("filename", filename={**TEXT, "maxLength": MAX_FILENAME_LENGTH}))
+@describe("改名", _IMAGES, json=open_object("filename", filename=text(maxLength=MAX_FILENAME_LENGTH)))
 def rename_image(key: str) -> Answer:
     """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
     filename = json_body().get("filename")
@@ -108,7 +104,7 @@ def rename_image(key: str) -> Answer:
 
 
 @bp.delete("/sample-images/<path:key>")
-@describe("删除，可以恢复", answer(deleted=TEXT))
+@describe("删除，可以恢复", answer(deleted=str))
 def delete_image(key: str) -> Answer:
     """Delete an image; it can be restored."""
     services().library.delete(key)

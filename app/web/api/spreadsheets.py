@@ -17,7 +17,7 @@ from app.library.output_backup import OutputBackup
 from app.web.downloads import XLSX, workbook
 from app.web.i18n.language import translate, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import FILE, TEXT, answer, array_of, open_object, ref
+from app.web.openapi.schemas import FILE, answer, array_of, open_object
 from app.web.params import json_body
 from app.web.serializers import Answer, success
 from app.web.services import connection, services
@@ -31,11 +31,11 @@ MOST_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 @describe(
     "读一份 .xlsx、.xlsm 或 .csv，不会开始生成",
     answer(
-        sheet=TEXT,
-        rows=array_of(ref("ImportedRow")),
-        problems=array_of(ref("CellProblem")),
-        notes=array_of(TEXT),
-        references=array_of(ref("NamedReference")),
+        sheet=str,
+        rows=["ImportedRow"],
+        problems=["CellProblem"],
+        notes=[str],
+        references=["NamedReference"],
     ),
     files=open_object("file", file=FILE),
 )

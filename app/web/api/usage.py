@@ -17,7 +17,7 @@ from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
 from app.web.downloads import XLSX, attached, begun, workbook
 from app.web.i18n.language import Translate, translate, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import COUNT, ID, NUMBER, YES_OR_NO, Schema, answer, array_of, ref, strict_object
+from app.web.openapi.schemas import ID, Shape, answer, strict_object
 from app.web.params import is_id, json_body, parse_ids
 from app.web.serializers import Answer, success, yuan
 from app.web.services import connection, services
@@ -25,12 +25,12 @@ from app.web.submit import KEY_HEADERS, REQUEST_ID, asked_key
 from app.web.usage_report import Usage, build_usage_report
 
 bp = Blueprint("usage", __name__)
-_UNRESOLVED: dict[str, Schema] = {"ids": array_of(ID), "all": YES_OR_NO}
-_REQUEUED = answer(records=COUNT, waiting=COUNT)
+_UNRESOLVED: dict[str, Shape] = {"ids": [ID], "all": bool}
+_REQUEUED = answer(records=int, waiting=int)
 
 
 @bp.get("/usage")
-@describe("花了多少，什么还没有结果", answer(usage=ref("Usage")), query=DATE_RANGE_QUERY)
+@describe("花了多少，什么还没有结果", answer(usage="Usage"), query=DATE_RANGE_QUERY)
 def get_usage() -> Answer:
     """Spending in ``range``, or between ``from`` and ``to``."""
     span, here = parse_date_range(request.args), services()
@@ -81,8 +81,8 @@ def resubmit_records() -> Answer:
 @bp.post("/records/drop")
 @describe(
     "放弃结果未知的，billed 说账单里有没有",
-    answer(records=COUNT, amount=NUMBER, undo=ID),
-    json=strict_object("billed", **_UNRESOLVED, billed=YES_OR_NO),
+    answer(records=int, amount=float, undo=ID),
+    json=strict_object("billed", **_UNRESOLVED, billed=bool),
 )
 def write_off() -> Answer:
     """Write off unresolved charges; ``billed``: whether the provider's bill lists them."""
@@ -96,7 +96,7 @@ def write_off() -> Answer:
 
 
 @bp.post("/records/undrop")
-@describe("撤销一次放弃", answer(records=COUNT), json=strict_object("undo", undo=ID))
+@describe("撤销一次放弃", answer(records=int), json=strict_object("undo", undo=ID))
 def undo_write_off() -> Answer:
     """Undo one write-off: its charges are unresolved again."""
     undo = json_body("undo").get("undo")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from app.web.openapi.schemas import Schema
+from app.web.openapi.schemas import Schema, Shape, schema_of
 
 JSON = "application/json"
 UNCHANGED = {304: "没有变化"}
@@ -17,8 +17,8 @@ def describe(
     *,
     on: str = "",
     status: int = 200,
-    query: Mapping[str, Schema] | None = None,
-    headers: Mapping[str, Schema] | None = None,
+    query: Mapping[str, Shape] | None = None,
+    headers: Mapping[str, Shape] | None = None,
     json: Schema | None = None,
     form: Schema | None = None,
     files: Schema | None = None,
@@ -70,5 +70,5 @@ def _response(other: str | Schema) -> dict[str, Any]:
     return {"description": "没有成功", "content": _content(other)}
 
 
-def _parameters(place: str, schemas: Mapping[str, Schema] | None) -> list[dict[str, Any]]:
-    return [{"name": name, "in": place, "schema": schema} for name, schema in (schemas or {}).items()]
+def _parameters(place: str, shapes: Mapping[str, Shape] | None) -> list[dict[str, Any]]:
+    return [{"name": name, "in": place, "schema": schema_of(shape)} for name, shape in (shapes or {}).items()]

@@ -7,7 +7,7 @@ from flask import Flask
 
 from app.web.middleware.login import COOKIE
 from app.web.openapi.describe import JSON, operation_of
-from app.web.openapi.schemas import ID, SCHEMAS, TEXT, ref
+from app.web.openapi.schemas import ID, SCHEMAS, schema_of, text
 
 _ABOUT = (
     '凡是失败，都是 {"success": false, "error": "一句话"} 和相应的 4xx、5xx。'
@@ -17,7 +17,7 @@ _ABOUT = (
 
 def document(app: Flask) -> dict[str, Any]:
     """The document as a JSON object, with Chinese texts."""
-    failure = {JSON: {"schema": ref("Failure")}}
+    failure = {JSON: {"schema": schema_of("Failure")}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "AI 图片生成器", "version": "1", "description": _ABOUT},
@@ -50,7 +50,7 @@ def _paths(app: Flask) -> dict[str, Any]:
 
 def _path_parameters(path: str) -> dict[str, Any]:
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": ID if name == "record_id" else TEXT}
+        {"name": name, "in": "path", "required": True, "schema": ID if name == "record_id" else text()}
         for name in re.findall(r"{(\w+)}", path)
     ]
     return {"parameters": parameters} if parameters else {}

@@ -30,40 +30,45 @@ from app.images.store import Parameters
 from app.web.serializers import INTERNAL_FIELDS
 
 Schema = dict[str, Any]
+# A schema, or in short: the name of one of SCHEMAS, a Python type, or a list of one of these.
+Shape = Schema | str | type | list[Any]
 
-TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "number"}
-YES_OR_NO: Schema = {"type": "boolean"}
 WHOLE: Schema = {"type": "integer"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
 ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
 FILE: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
-_PLAIN = {str: TEXT, int: WHOLE, float: NUMBER, bool: YES_OR_NO, Decimal: NUMBER}
+_TYPES: dict[object, Schema] = {
+    str: {"type": "string"},
+    int: {"type": "integer", "minimum": 0},
+    float: {"type": "number"},
+    Decimal: {"type": "number"},
+    bool: {"type": "boolean"},
+}
 
 
-def ref(name: str) -> Schema:
-    """A reference to a named schema."""
-    return {"$ref": f"#/components/schemas/{name}"}
+def schema_of(shape: Shape) -> Schema:
+    """The JSON Schema of a shape; an ``int`` is at least 0."""
+    if isinstance(shape, dict):
+        return shape
+    if isinstance(shape, str):
+        return {"$ref": f"#/components/schemas/{shape}"}
+    if isinstance(shape, list):
+        return array_of(shape[0])
+    return _TYPES[shape]
 
 
-def array_of(items: Schema, **bounds: int) -> Schema:
+def array_of(items: Shape, **bounds: int) -> Schema:
     """An array of these items."""
-    return {"type": "array", "items": items, **bounds}
+    return {"type": "array", "items": schema_of(items), **bounds}
 
 
-def map_of(values: Schema) -> Schema:
+def map_of(values: Shape) -> Schema:
     """An object with arbitrary keys."""
-    return {"type": "object", "additionalProperties": values}
+    return {"type": "object", "additionalProperties": schema_of(values)}
 
 
-def enum(*values: str) -> Schema:
-    """One of these strings."""
-    return {"type": "string", "enum": [str(value) for value in values]}
-
-
-def or_null(schema: Schema) -> Schema:
-    """This schema, or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
+def text(**more: Any) -> Schema:
+    """A string with a length or a description."""
+    return {"type": "string", **more}
 
 
 def whole(low: int, high: int, **more: Any) -> Schema:
@@ -71,29 +76,41 @@ def whole(low: int, high: int, **more: Any) -> Schema:
     return {"type": "integer", "minimum": low, "maximum": high, **more}
 
 
-def open_object(*required: str, **fields: Schema) -> Schema:
+def enum(*values: str) -> Schema:
+    """One of these strings."""
+    return {"type": "string", "enum": [str(value) for value in values]}
+
+
+def or_null(shape: Shape) -> Schema:
+    """This shape, or null."""
+    return {"anyOf": [schema_of(shape), {"type": "null"}]}
+
+
+def open_object(*required: str, **fields: Shape) -> Schema:
     """An object with these fields; others are allowed."""
-    return {"type": "object", "properties": fields, **({"required": [*required]} if required else {})}
+    properties = {name: schema_of(shape) for name, shape in fields.items()}
+    return {"type": "object", "properties": properties, **({"required": [*required]} if required else {})}
 
 
-def strict_object(*required: str, **fields: Schema) -> Schema:
-    """An object with these fields; others are rejected."""
+def strict_object(*required: str, **fields: Shape) -> Schema:
+    """An object with these fields, most of them optional; others are rejected."""
     return closed_object(tuple(name for name in fields if name not in required), **fields)
 
 
-def closed_object(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
+def closed_object(optional: tuple[str, ...] = (), /, **fields: Shape) -> Schema:
     """An object with exactly these fields."""
     required = [name for name in fields if name not in optional]
-    return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
+    properties = {name: schema_of(shape) for name, shape in fields.items()}
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def answer(optional: tuple[str, ...] = (), /, **fields: Schema) -> Schema:
+def answer(optional: tuple[str, ...] = (), /, **fields: Shape) -> Schema:
     """The response of a successful operation."""
     return closed_object(optional, success={"const": True}, **fields)
 
 
 def _from_dataclass(
-    dataclass_type: type, *, without: frozenset[str] = frozenset(), **others: Schema
+    dataclass_type: type, *, without: frozenset[str] = frozenset(), **others: Shape
 ) -> Schema:
     """The schema of a dataclass; ``others`` override or extend the schemas of its fields."""
     hints = get_type_hints(dataclass_type)
@@ -103,8 +120,8 @@ def _from_dataclass(
 
 
 def _value(hint: Any) -> Schema:
-    if hint in _PLAIN:
-        return _PLAIN[hint]
+    if hint in _TYPES:
+        return WHOLE if hint is int else _TYPES[hint]
     if isinstance(hint, EnumType):
         return enum(*hint)
     if isinstance(hint, types.UnionType):
@@ -125,7 +142,7 @@ _ROW = {
         "filename": {"type": "string", "maxLength": MAX_FILENAME_LENGTH},
         "seed": or_null({"type": "integer", "minimum": 0, "maximum": MAX_SEED}),
         "steps": or_null({"type": "integer", "minimum": 1, "maximum": MAX_STEPS}),
-        "sample_images": array_of(ref("Reference"), maxItems=MAX_REFERENCES),
+        "sample_images": array_of("Reference", maxItems=MAX_REFERENCES),
         "number": or_null({"type": "integer", "minimum": 1, "maximum": MAX_ROW_NUMBER}),
     },
     "required": ["prompt"],
@@ -133,15 +150,15 @@ _ROW = {
     "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。",
 }
 _REFERENCE_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_REFERENCE_LENGTH}
-_SIZE = closed_object(size=TEXT, width=WHOLE, height=WHOLE, price=or_null(TEXT))
+_SIZE = closed_object(size=str, width=WHOLE, height=WHOLE, price=or_null(str))
 
-_SPENT: dict[str, Schema] = {
-    "billed": NUMBER,
-    "pictures": COUNT,
-    "unknown": NUMBER,
-    "open": NUMBER,
-    "unpriced": COUNT,
-    "sends": COUNT,
+_SPENT: dict[str, Shape] = {
+    "billed": float,
+    "pictures": int,
+    "unknown": float,
+    "open": float,
+    "unpriced": int,
+    "sends": int,
 }
 
 SCHEMAS: dict[str, Schema] = {
@@ -151,45 +168,45 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {"url": _REFERENCE_TEXT, "filename": _REFERENCE_TEXT},
         "required": ["url", "filename"],
     },
-    "UsedReference": _from_dataclass(SampleImage, thumbnail_url=TEXT),
+    "UsedReference": _from_dataclass(SampleImage, thumbnail_url=str),
     "Record": _from_dataclass(
         Record,
         without=frozenset(INTERNAL_FIELDS),
-        sample_images=array_of(ref("UsedReference")),
-        url=TEXT,
-        thumbnail_url=TEXT,
-        retry_after=or_null(NUMBER),
-        charged={**YES_OR_NO, "description": "已计费却没有图片，重试会再付一次"},
-        collectable=YES_OR_NO,
+        sample_images=["UsedReference"],
+        url=str,
+        thumbnail_url=str,
+        retry_after=or_null(float),
+        charged={"type": "boolean", "description": "已计费却没有图片，重试会再付一次"},
+        collectable=bool,
     ),
     "Usage": closed_object(
-        **{"from": TEXT, "to": TEXT},
+        **{"from": str, "to": str},
         unit=enum("hour", "day", "month"),
         **dict.fromkeys(("today", "yesterday", "month", "in_all", "total"), closed_object(**_SPENT)),
-        by_time=array_of(closed_object(label=TEXT, **_SPENT)),
-        by_model=array_of(closed_object(model=TEXT, **_SPENT)),
-        by_batch=array_of(closed_object(id=TEXT, name=TEXT, created_at=TEXT, **_SPENT)),
-        failures=map_of(COUNT),
-        in_doubt=closed_object(records=COUNT, at_stake=or_null(NUMBER), collectable=COUNT, orderable=COUNT),
-        budget=or_null(NUMBER),
-        budget_left=or_null(NUMBER),
+        by_time=array_of(closed_object(label=str, **_SPENT)),
+        by_model=array_of(closed_object(model=str, **_SPENT)),
+        by_batch=array_of(closed_object(id=str, name=str, created_at=str, **_SPENT)),
+        failures=map_of(int),
+        in_doubt=closed_object(records=int, at_stake=or_null(float), collectable=int, orderable=int),
+        budget=or_null(float),
+        budget_left=or_null(float),
     ),
-    "Batch": _from_dataclass(Batch, counts=closed_object(**dict.fromkeys(Status, COUNT))),
+    "Batch": _from_dataclass(Batch, counts=closed_object(**dict.fromkeys(Status, int))),
     "LogLine": _from_dataclass(LogLine),
     "MadePicture": closed_object(
-        filename=TEXT, seed=or_null(WHOLE), width=WHOLE, height=WHOLE, url=TEXT, record_id=ID
+        filename=str, seed=or_null(WHOLE), width=WHOLE, height=WHOLE, url=str, record_id=ID
     ),
-    "FailedPicture": closed_object(record_id=ID, status=enum(*Status), error=TEXT),
-    "Problem": closed_object(row=ID, field=TEXT, error=TEXT),
+    "FailedPicture": closed_object(record_id=ID, status=enum(*Status), error=str),
+    "Problem": closed_object(row=ID, field=str, error=str),
     "LibraryImage": _from_dataclass(LibraryImage),
     "Parameters": _from_dataclass(Parameters),
-    "CellProblem": closed_object(("fixed",), row=COUNT, column=TEXT, seen=TEXT, error=TEXT, fixed=TEXT),
+    "CellProblem": closed_object(("fixed",), row=int, column=str, seen=str, error=str, fixed=str),
     "ImportedRow": {
         "type": "object",
         "properties": {
             **{name: {"type": ["string", "integer", "null"]} for name in _ROW["properties"]},
             "number": ID,
-            "references": array_of(TEXT),
+            "references": array_of(str),
             "status": {"type": "string"},
         },
         "required": ["number", "prompt", "references"],
@@ -198,27 +215,27 @@ SCHEMAS: dict[str, Schema] = {
     "NamedReference": closed_object(
         ("image", "candidates"),
         row=ID,
-        name=TEXT,
+        name=str,
         match=enum("exact", "ambiguous", "missing"),
-        image=ref("FoundReference"),
-        candidates=array_of(ref("FoundReference")),
+        image="FoundReference",
+        candidates=["FoundReference"],
     ),
-    "FoundReference": closed_object(url=TEXT, filename=TEXT, thumbnail_url=TEXT),
+    "FoundReference": closed_object(url=str, filename=str, thumbnail_url=str),
     "Model": closed_object(
-        name=TEXT,
-        label=TEXT,
-        model_id=TEXT,
-        prompt_limit=COUNT,
-        notes=map_of(TEXT),
+        name=str,
+        label=str,
+        model_id=str,
+        prompt_limit=int,
+        notes=map_of(str),
         sizes=map_of(_SIZE),
-        max_references=COUNT,
+        max_references=int,
         reference_form=enum("url", "bytes", "any"),
-        local_reference_problem={**TEXT, "description": "这台电脑上的图片为什么不能作参考图；能就是空的"},
+        local_reference_problem=text(description="这台电脑上的图片为什么不能作参考图；能就是空的"),
         negative_prompt=enum("field", "folded"),
-        takes_seed=YES_OR_NO,
-        takes_steps=YES_OR_NO,
-        price_extra_reference=NUMBER,
-        ready=YES_OR_NO,
+        takes_seed=bool,
+        takes_steps=bool,
+        price_extra_reference=float,
+        ready=bool,
     ),
     "Failure": {
         "type": "object",
@@ -226,9 +243,9 @@ SCHEMAS: dict[str, Schema] = {
             "success": {"const": False},
             "error": {"type": "string", "minLength": 1, "description": "一句话：出了什么事，该怎么办"},
             "field": {"type": "string", "description": "是哪一项不对"},
-            "problems": array_of(ref("Problem")),
-            "errors": array_of(ref("FailedPicture")),
-            "batch_id": TEXT,
+            "problems": array_of("Problem"),
+            "errors": array_of("FailedPicture"),
+            "batch_id": text(),
         },
         "required": ["success", "error"],
         "additionalProperties": False,

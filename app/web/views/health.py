@@ -10,19 +10,19 @@ from flask import Blueprint
 import database
 from app.web.middleware.login import is_logged_in
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import COUNT, TEXT, YES_OR_NO, Schema, answer, closed_object, or_null
+from app.web.openapi.schemas import Shape, answer, closed_object, or_null
 from app.web.serializers import Answer, failure, success
 from app.web.services import Services, services
 from app.worker.disk_space import DiskLow
 
 bp = Blueprint("health", __name__)
-_CHECKS: dict[str, Schema] = {
-    **dict.fromkeys(("database", "disk", "worker", "model", "stopping"), YES_OR_NO),
-    "disk_free_bytes": or_null(COUNT),
-    "image_model": TEXT,
-    "under_way": COUNT,
+_CHECKS: dict[str, Shape] = {
+    **dict.fromkeys(("database", "disk", "worker", "model", "stopping"), bool),
+    "disk_free_bytes": or_null(int),
+    "image_model": str,
+    "under_way": int,
 }
-_UNHEALTHY = closed_object(tuple(_CHECKS), success={"const": False}, error=TEXT, **_CHECKS)
+_UNHEALTHY = closed_object(tuple(_CHECKS), success={"const": False}, error=str, **_CHECKS)
 _WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型密钥"}
 
 
