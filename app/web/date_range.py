@@ -17,8 +17,8 @@ DATE_RANGE_QUERY: dict[str, Schema] = {
     "from": text(description="日期，代替 range"),
     "to": text(description="日期（含当天）"),
 }
-_MOST_DAYS = 3660
-_MOST_BARS_OF_DAYS = 62
+_MAX_DAYS = 3660
+_MAX_DAILY_BARS = 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> Da
     if fields.get("from") or fields.get("to"):
         last = _day(fields, "to") or today
         first = _day(fields, "from") or last
-        if not 0 <= (last - first).days <= _MOST_DAYS:
+        if not 0 <= (last - first).days <= _MAX_DAYS:
             raise InvalidRequest("from", "开始的日子应不晚于结束的日子，最多相隔十年")
         return _span("", first, last)
     name = fields.get("range") or DEFAULT_RANGE
@@ -91,7 +91,7 @@ def _span(name: str, first: date, last: date) -> DateRange:
     days = (last - first).days + 1
     if days == 1:
         unit, (bounds, labels) = "hour", _hours(first)
-    elif days <= _MOST_BARS_OF_DAYS:
+    elif days <= _MAX_DAILY_BARS:
         unit, (bounds, labels) = "day", _buckets(first, last, _next_day, _day_label)
     else:
         unit, (bounds, labels) = "month", _buckets(first, last, _next_month, _month_label)

@@ -14,12 +14,12 @@ from app.web.openapi.schemas import ID, Schema, Shape, enum, open_object, strict
 from app.web.params import bounded_int_arg, only_known, parse_ids, whole_number
 from app.web.services import connection
 
-LONGEST_TEXT = 10_000
-MOST_LISTED = 200
-MOST_PASSED = 999_999_999
+MAX_TEXT_LENGTH = 10_000
+MAX_LISTED = 200
+MAX_OFFSET = 999_999_999
 _SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
-_PHRASE: Schema = {"type": "string", "maxLength": LONGEST_TEXT}
+_PHRASE: Schema = {"type": "string", "maxLength": MAX_TEXT_LENGTH}
 FILTER_QUERY: dict[str, Schema] = {
     "search": _PHRASE,
     "status": text(description="可写多个，用逗号分开"),
@@ -91,20 +91,20 @@ def selection_from_request() -> database.Selection:
 
 def page_query(usual: int = 20) -> dict[str, Schema]:
     """The description of ``limit`` and ``offset``."""
-    return {"limit": whole(1, MOST_LISTED, default=usual), "offset": whole(0, MOST_PASSED, default=0)}
+    return {"limit": whole(1, MAX_LISTED, default=usual), "offset": whole(0, MAX_OFFSET, default=0)}
 
 
 def page_bounds(usual: int = 20) -> tuple[int, int]:
     """``limit`` and ``offset`` of this request. Raises InvalidRequest."""
-    return bounded_int_arg("limit", 1, MOST_LISTED, usual), bounded_int_arg("offset", 0, MOST_PASSED, 0)
+    return bounded_int_arg("limit", 1, MAX_LISTED, usual), bounded_int_arg("offset", 0, MAX_OFFSET, 0)
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise InvalidRequest(name, f"{name} 应为 {LONGEST_TEXT} 字以内的文字")
+    if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
+        raise InvalidRequest(name, f"{name} 应为 {MAX_TEXT_LENGTH} 字以内的文字")
     return whole_characters(value)
 
 

@@ -16,12 +16,12 @@ from app.images import store
 from app.web.openapi.schemas import Schema, or_null
 from app.web.services import connection, services
 
-LONGEST_KEY = 200
+MAX_KEY_LENGTH = 200
 KEY_HEADER = "Idempotency-Key"
 _KEY: Schema = {
     "type": "string",
     "minLength": 1,
-    "maxLength": LONGEST_KEY,
+    "maxLength": MAX_KEY_LENGTH,
     "description": (
         "同一个键 24 小时内只下单一次，再来得到第一次的回答，内容不同则 422；也可用请求头 Idempotency-Key"
     ),
@@ -43,7 +43,7 @@ class RowErrors(AppError):
         self.problems = problems
 
 
-def asked_key(body: Mapping[str, Any]) -> database.RequestKey | None:
+def request_key(body: Mapping[str, Any]) -> database.RequestKey | None:
     """The request key from the body (``request_id``) or the header; None when there is none.
 
     Raises InvalidRequest when it is malformed or the two differ.
@@ -56,8 +56,8 @@ def asked_key(body: Mapping[str, Any]) -> database.RequestKey | None:
         return None
     if given[0] != given[-1]:
         raise InvalidRequest("request_id", f"request_id 和请求头 {KEY_HEADER} 应相同")
-    if not isinstance(given[0], str) or not given[0].isprintable() or not 0 < len(given[0]) <= LONGEST_KEY:
-        raise InvalidRequest("request_id", f"request_id 应为 1–{LONGEST_KEY} 个可见字符")
+    if not isinstance(given[0], str) or not given[0].isprintable() or not 0 < len(given[0]) <= MAX_KEY_LENGTH:
+        raise InvalidRequest("request_id", f"request_id 应为 1–{MAX_KEY_LENGTH} 个可见字符")
     return database.RequestKey(key=given[0], digest=_digest(body), at=time.time())
 
 

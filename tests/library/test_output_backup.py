@@ -288,7 +288,7 @@ def test_results_come_without_thumbnails_during_an_outage(
 def test_results_fetch_a_bounded_number_of_lost_images(
     client: FlaskClient, lost: str, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spreadsheets, "MOST_FROM_OSS", 2)
+    monkeypatch.setattr(spreadsheets, "MAX_FROM_OSS", 2)
     assert thumbnails_in_results(client, lost) == 2
     assert oss.count("get") == 2
 

@@ -235,7 +235,7 @@ def test_an_ipv6_network_counts_as_one_client(one: str, other: str, are_one: boo
 
 @pytest.mark.usefixtures("quick")
 def test_the_number_of_remembered_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login, "_MOST_REMEMBERED", 2)
+    monkeypatch.setattr(login, "_MAX_REMEMBERED", 2)
     guesses = LoginThrottle(Clock())
     for number in range(50):
         guesses.check("猜", "开门", f"10.0.0.{number}")

@@ -1,4 +1,4 @@
-"""The API of batches, and the blueprint that the other API modules add their routes to."""
+"""The API of batches."""
 
 import time
 from typing import Any
@@ -26,19 +26,19 @@ from app.web.openapi.schemas import (
 from app.web.params import bool_field, int_arg, json_body, parse_ids
 from app.web.serializers import Answer, batch_json, failure, log_json, picture_url, record_json, success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, RowErrors, asked_key, check_keys, submit_rows
+from app.web.submit import KEY_HEADERS, REQUEST_ID, RowErrors, check_keys, request_key, submit_rows
 
 bp = Blueprint("batches", __name__)
-_LONGEST_WAIT_SECONDS = 1800.0
+_MAX_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
-MOST_FOLLOWED = 300  # batches per request
+MAX_FOLLOWED = 300  # batches per request
 _BATCH = answer(batch="Batch")
 _CANCELLED = answer(batch="Batch", cancelled=int, undo=[ID], was_paused=bool)
 
 
 @bp.errorhandler(RowErrors)
-def bad_rows(error: RowErrors) -> Answer:
+def row_errors(error: RowErrors) -> Answer:
     """400 with every error by row and field."""
     problems = [{"row": row, "field": p.field, "error": translate(p.message)} for row, p in error.problems]
     return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
@@ -47,19 +47,14 @@ def bad_rows(error: RowErrors) -> Answer:
 @bp.post("/batch-generate")
 @describe(
     "生成一行，等它做完；全部失败时是 502",
-    answer(
-        ("errors",),
-        images=["MadePicture"],
-        batch_id=str,
-        errors=["FailedPicture"],
-    ),
+    answer(("errors",), images=["MadePicture"], batch_id=str, errors=["FailedPicture"]),
     headers=KEY_HEADERS,
     json={"allOf": [schema_of("Row"), open_object(request_id=REQUEST_ID)]},
 )
 def batch_generate() -> Answer:
     """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
     row = json_body()
-    key = asked_key(row)
+    key = request_key(row)
     with services().waiting_calls:
         batch_id, ids = submit_rows([row], source="single", key=key)
         why_paused = _wait_for(batch_id)
@@ -76,7 +71,7 @@ def _wait_for(batch_id: str) -> str:
 
     -> the reason for the pause; empty when it did not pause. Raises StoreLost, TryLater.
     """
-    deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+    deadline = time.monotonic() + _MAX_WAIT_SECONDS
     version = 0
     why_paused = ""
     while time.monotonic() < deadline and not services().worker.has_stopped:
@@ -96,11 +91,8 @@ def _wait_for(batch_id: str) -> str:
 
 
 def _made_json(record: Record) -> dict[str, Any]:
-    fields = ("filename", "seed", "width", "height")
-    return {name: getattr(record, name) for name in fields} | {
-        "url": picture_url(record),
-        "record_id": record.id,
-    }
+    fields = {name: getattr(record, name) for name in ("filename", "seed", "width", "height")}
+    return {**fields, "url": picture_url(record), "record_id": record.id}
 
 
 def _failed_json(record: Record) -> dict[str, Any]:
@@ -131,7 +123,7 @@ def create_batch() -> Answer:
         raise InvalidRequest("name", f"批次名称应为 {MAX_BATCH_NAME_LENGTH} 字以内的文字")
     if source not in SOURCES:
         raise InvalidRequest("source", "source 应为 single 或 batch")
-    batch_id, ids = submit_rows(rows, name=name, source=source, key=asked_key(body))
+    batch_id, ids = submit_rows(rows, name=name, source=source, key=request_key(body))
     return success({"batch_id": batch_id, "records": ids}, 202)
 
 
@@ -169,8 +161,8 @@ def list_changed_records() -> Any:
     """Records of many batches (``?ids=``, comma-separated) that changed after ``?since=``."""
     db, since = connection(), int_arg("since")
     ids = request.args.get("ids", "").split(",")
-    if len(ids) > MOST_FOLLOWED:
-        raise InvalidRequest("ids", f"一次最多问 {MOST_FOLLOWED} 个批次")
+    if len(ids) > MAX_FOLLOWED:
+        raise InvalidRequest("ids", f"一次最多问 {MAX_FOLLOWED} 个批次")
     tag = f"{since}-{database.last_version(db)}"
     if etag_matches(tag):
         return with_etag(jsonify(), tag)
@@ -184,13 +176,7 @@ def list_changed_records() -> Any:
 @bp.get("/batches/<batch_id>")
 @describe(
     "一个批次，以及 since 之后变化了的记录和日志；日志太长时略去较早的普通几条，log_left_out 是条数",
-    answer(
-        batch="Batch",
-        version=int,
-        records=["Record"],
-        log=["LogLine"],
-        log_left_out=int,
-    ),
+    answer(batch="Batch", version=int, records=["Record"], log=["LogLine"], log_left_out=int),
     query={"since": int},
     also=UNCHANGED,
 )
@@ -269,8 +255,7 @@ def cancel_record(record_id: int) -> Answer:
 )
 def uncancel_batch(batch_id: str) -> Answer:
     """Requeue cancelled records: all, or those named in ``records``."""
-    body = json_body("records", "paused") if request.get_data() else {}
-    ids = parse_ids(body["records"], "records") if body.get("records") is not None else None
+    body, ids = _body_and_ids("paused")
     paused = bool_field(body, "paused", default=False)
     database.get_batch(connection(), batch_id)
     number = database.uncancel_records(connection(), batch_id, ids, spec=services().spec, paused=paused)
@@ -287,11 +272,16 @@ def uncancel_batch(batch_id: str) -> Answer:
 )
 def retry_batch(batch_id: str) -> Answer:
     """Retry failed records that were not charged; others only when named in ``records``."""
-    body = json_body("records", "request_id") if request.get_data() else {}
-    ids = parse_ids(body["records"], "records") if body.get("records") is not None else None
+    body, ids = _body_and_ids("request_id")
     database.get_batch(connection(), batch_id)
-    retried = database.retry_records(connection(), batch_id, ids, spec=services().spec, key=asked_key(body))
+    retried = database.retry_records(connection(), batch_id, ids, spec=services().spec, key=request_key(body))
     return _batch_answer(batch_id, retried=retried)
+
+
+def _body_and_ids(*known: str) -> tuple[dict[str, Any], list[int] | None]:
+    """The optional JSON body, and its ``records``; None stands for all of the batch."""
+    body = json_body("records", *known) if request.get_data() else {}
+    return body, None if body.get("records") is None else parse_ids(body["records"], "records")
 
 
 def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Answer:

@@ -30,8 +30,8 @@ from app.web.services import connection, services
 bp = Blueprint("samples", __name__)
 
 MAX_FILES = 50
-MOST_IMAGES = 100_000
-MOST_COUNTED = 200
+MAX_IMAGES = 100_000
+MAX_COUNTED = 200
 _SOURCE = enum("oss", "local")
 _IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
 
@@ -48,12 +48,12 @@ _IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
         listed_at=or_null(float),
         trouble=str,
     ),
-    query={"search": str, "limit": whole(1, MOST_IMAGES), "offset": whole(0, MOST_IMAGES)},
+    query={"search": str, "limit": whole(1, MAX_IMAGES), "offset": whole(0, MAX_IMAGES)},
 )
 def list_images() -> Answer:
     """The library, newest first; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
-    limit = bounded_int_arg("limit", 1, MOST_IMAGES, MOST_IMAGES)
-    offset = bounded_int_arg("offset", 0, MOST_IMAGES, 0)
+    limit = bounded_int_arg("limit", 1, MAX_IMAGES, MAX_IMAGES)
+    offset = bounded_int_arg("offset", 0, MAX_IMAGES, 0)
     return _page_answer(
         services().library.list_images(request.args.get("search", ""), offset=offset, limit=limit)
     )
@@ -76,13 +76,13 @@ def add_images() -> Answer:
 @describe(
     "每张示例图被多少条记录用过",
     answer(uses=map_of(int)),
-    json=open_object("keys", keys=array_of(str, maxItems=MOST_COUNTED)),
+    json=open_object("keys", keys=array_of(str, maxItems=MAX_COUNTED)),
 )
 def count_uses() -> Answer:
     """Count the records that use each image: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
     keys = json_body().get("keys")
-    if not isinstance(keys, list) or len(keys) > MOST_COUNTED or not all(isinstance(k, str) for k in keys):
-        raise InvalidRequest("keys", f"keys 应为 {MOST_COUNTED} 个以内的示例图编号")
+    if not isinstance(keys, list) or len(keys) > MAX_COUNTED or not all(isinstance(k, str) for k in keys):
+        raise InvalidRequest("keys", f"keys 应为 {MAX_COUNTED} 个以内的示例图编号")
     db = connection()
     uses = {key: database.count_reference_uses(db, names_of(key)) for key in keys}
     return success({"uses": uses})

@@ -1,6 +1,7 @@
 """The API of workbooks: import, template, export, the results of a batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from io import BytesIO
 from typing import Any
 
@@ -10,7 +11,7 @@ from werkzeug.wrappers import Response
 import database
 from app import sheets
 from app.domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
-from app.errors import BucketError, InvalidRequest, NotFound, TryLater
+from app.errors import AppError, BucketError, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
@@ -24,7 +25,7 @@ from app.web.services import connection, services
 
 bp = Blueprint("spreadsheets", __name__)
 
-MOST_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
+MAX_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 
 
 @bp.post("/spreadsheet/import")
@@ -59,12 +60,12 @@ def import_workbook() -> Answer:
 
 
 class _BackupThumbnails:
-    """Thumbnails from OSS of pictures missing locally, up to MOST_FROM_OSS or the first bucket error."""
+    """Thumbnails from OSS of pictures missing locally, up to MAX_FROM_OSS or the first bucket error."""
 
     def __init__(self, db: database.Connection, copies: OutputBackup | None) -> None:
         self._db = db
         self._copies = copies
-        self._left = MOST_FROM_OSS
+        self._left = MAX_FROM_OSS
 
     def thumbnail(self, filename: str) -> bytes:
         """WebP of 320 px; empty when there is none."""
@@ -130,43 +131,34 @@ class _LibraryNames:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._error: BucketError | TryLater | None = None
-        self._by_name: dict[str, list[LibraryImage]] | None = None
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[LibraryImage]] | BucketError | TryLater:
+        try:
+            images = self._library.list_images().images
+        except (BucketError, TryLater) as error:
+            return error
+        found: dict[str, list[LibraryImage]] = {}
+        for image in images:
+            for key in {_folded(image.filename), _folded(image.filename.rpartition(".")[0])}:
+                found.setdefault(key, []).append(image)
+        return found
 
     def find(self, name: str) -> list[LibraryImage]:
         """The images of that name. Raises BucketError or TryLater while the library is unavailable."""
-        if self._error:
-            raise self._error
-        if self._by_name is None:
-            try:
-                self._by_name = _by_name(self._library.list_images().images)
-            except (BucketError, TryLater) as error:
-                self._error = error
-                raise
+        if isinstance(self._by_name, AppError):
+            raise self._by_name
         return self._by_name.get(_folded(name), [])
 
     def has(self, name: str) -> bool:
         """Whether an image has that name; True while the library is unavailable, the page checks later."""
-        try:
-            return bool(self.find(name))
-        except (BucketError, TryLater):
-            return True
+        return isinstance(self._by_name, AppError) or _folded(name) in self._by_name
 
 
 def _look_up(rows: Sequence[sheets.ImportedRow], library: _LibraryNames) -> list[dict[str, Any]]:
     """Match each reference name of each row -> exact, ambiguous (with candidates) or missing."""
     named = [(row.number, name) for row in rows for name in row.references]
     return [{"row": number, "name": name, **_match(library.find(name))} for number, name in named]
-
-
-def _by_name(library: Iterable[LibraryImage]) -> dict[str, list[LibraryImage]]:
-    """Index images by the whole name and by the name without extension."""
-    found: dict[str, list[LibraryImage]] = {}
-    for image in library:
-        base_name = image.filename.rpartition(".")[0]
-        for key in {_folded(image.filename), _folded(base_name)}:
-            found.setdefault(key, []).append(image)
-    return found
 
 
 def _match(found: Sequence[LibraryImage]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from app.web.openapi.schemas import ID, Shape, answer, strict_object
 from app.web.params import is_id, json_body, parse_ids
 from app.web.serializers import Answer, success, yuan
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, asked_key
+from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
 from app.web.usage_report import Usage, build_usage_report
 
 bp = Blueprint("usage", __name__)
@@ -74,7 +74,7 @@ def refetch_records() -> Answer:
 def resubmit_records() -> Answer:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body("ids", "all", "request_id")
-    key = asked_key(body)
+    key = request_key(body)
     return _requeued_answer(database.resubmit(connection(), _chosen(body), spec=services().spec, key=key))
 
 

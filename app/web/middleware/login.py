@@ -19,8 +19,8 @@ from app.web.urls import safe_redirect_target
 COOKIE = "ai_image_generator"  # cookies ignore ports: another local program may use the name "session"
 _SESSION_SECONDS = 7 * 24 * 3600
 _MAX_DELAY = 60.0
-_FORGOTTEN_AFTER = 3600.0
-_MOST_REMEMBERED = 4096
+_FORGET_AFTER_SECONDS = 3600.0
+_MAX_REMEMBERED = 4096
 _KEY = "ai_image_generator_guesses"
 _SESSIONS = "ai_image_generator_sessions"  # session id -> expiry time
 bp = Blueprint("login", __name__)
@@ -56,9 +56,9 @@ class LoginThrottle:
             return False, wait
         if hmac.compare_digest(self._hash(guess), self._hash(password)):
             return True, 0.0
-        times = times + 1 if wait > -_FORGOTTEN_AFTER else 1
+        times = times + 1 if wait > -_FORGET_AFTER_SECONDS else 1
         self._wrong[home] = times, self._clock() + min(2.0 ** (times - 1), _MAX_DELAY)
-        if len(self._wrong) > _MOST_REMEMBERED:
+        if len(self._wrong) > _MAX_REMEMBERED:
             del self._wrong[next(iter(self._wrong))]
         return False, 0.0
 

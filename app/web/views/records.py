@@ -16,8 +16,8 @@ from app.web.filters import parse_filter
 from app.web.params import whole_number
 from app.web.services import connection
 
-FEWEST, MOST = 20, 200
-VIEWS = {"table": FEWEST, "grid": 60}  # -> default page size
+MIN_LIMIT, MAX_LIMIT = 20, 200
+VIEWS = {"table": MIN_LIMIT, "grid": 60}  # -> default page size
 _FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "from", "to")
 _NAMES = (*_FILTERS, "sort", "trash", "view", "limit", "page", "record")
 _EXPORTS = {"archive": "api.records.archive_records", "export": "api.records.export_records"}
@@ -165,7 +165,7 @@ def _address(query: Mapping[str, str], changes: Mapping[str, Any]) -> str:
 def _find() -> RecordsPage:
     query, db = _query(), connection()
     view = _view(query)
-    limit = _clamped_int(query, "limit", VIEWS[view], FEWEST, MOST)
+    limit = _clamped_int(query, "limit", VIEWS[view], MIN_LIMIT, MAX_LIMIT)
     try:
         wanted, problem = parse_filter(query), ""
     except InvalidRequest as error:
