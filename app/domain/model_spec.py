@@ -55,11 +55,11 @@ class ModelSpec:
     prompt_limit: int
     max_references: int
     reference_form: str
-    negative_prompt: str
-    takes_seed: bool
-    takes_steps: bool
     prices: Mapping[str, Decimal]
     setup: ModelSetup
+    negative_prompt: str = "folded"
+    takes_seed: bool = False
+    takes_steps: bool = False
     price_extra_reference: Decimal = Decimal(0)
     self_hosted: bool = False
     reference_limits: ReferenceLimits | None = None

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
-from http.client import HTTPResponse
-from typing import Any, ClassVar
+from http.client import HTTPException, HTTPResponse
+from typing import Any
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
@@ -20,7 +21,57 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 CONNECT_SECONDS = 10.0
-_SENT_AT_ONCE = 16 * 1024
+_CHUNK = 16 * 1024
+
+Resolve = Callable[[str, int], list[str]]  # host and port -> IP addresses; raises OSError
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Resolve a host to its IP addresses, each once. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(answer[4][0]) for answer in found))
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """Gives each call of a session ``timeout`` seconds in total. Not thread-safe.
+
+    A failure to connect, also to or through a proxy, or in TLS, raises NewConnectionError or
+    ConnectTimeoutError inside the exception of requests; see ``http.failed_before_send``.
+    """
+
+    def __init__(self, resolve: Resolve = resolve) -> None:
+        self._deadline = Deadline()
+        self._resolve = resolve
+        super().__init__()
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        """As the parent, with connections that obey the deadline."""
+        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
+        self._set_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        """As the parent, with connections that obey the deadline."""
+        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        self._set_pools(manager)
+        return manager
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> Response:
+        """As the parent; ``timeout`` is in seconds, for the whole call and its response."""
+        self._deadline.start(timeout)
+        return super().send(request, stream, max(timeout, 0.001), verify, cert, proxies)
+
+    def _set_pools(self, manager: PoolManager) -> None:
+        settings: dict[str, Any] = {"deadline": self._deadline, "resolve": self._resolve}
+        pools: dict[str, Any] = {"http": partial(_Pool, **settings), "https": partial(_TLSPool, **settings)}
+        manager.pool_classes_by_scheme = pools
 
 
 class Deadline:
@@ -41,23 +92,23 @@ class Deadline:
         return left
 
 
-class TimedConnection(HTTPConnection):
-    """A connection that obeys the deadline of its adapter."""
+class Connection(HTTPConnection):
+    """A connection that obeys a deadline, and whose host is resolved by ``resolve``."""
 
-    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, deadline: Deadline, resolve: Resolve, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
+        self._resolve = resolve
         self.response_class = partial(_TimedResponse, deadline)  # type: ignore[assignment]  # only called
-
-    def find_addresses(self) -> list[str]:
-        """Resolve the host to IP addresses. Raises OSError."""
-        found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(str(answer[4][0]) for answer in found))
 
     def connect(self) -> None:
         """As the parent; the proxy's response and the TLS handshake count too."""
-        self.timeout = min(CONNECT_SECONDS, self._deadline.left())
-        super().connect()
+        try:
+            self.timeout = min(CONNECT_SECONDS, self._deadline.left())
+            super().connect()
+        except (OSError, HTTPException) as problem:  # an invalid TLS handshake or proxy response
+            kind = "CERTIFICATE" if isinstance(problem, ssl.SSLCertVerificationError) else repr(problem)
+            raise NewConnectionError(self, kind) from problem
 
     def send(self, data: Any) -> None:
         """As the parent, in chunks, so that a slow reader cannot exceed the deadline."""
@@ -66,25 +117,25 @@ class TimedConnection(HTTPConnection):
         if not isinstance(data, bytes):
             super().send(data)
             return
-        for start in range(0, len(data), _SENT_AT_ONCE):
+        for start in range(0, len(data), _CHUNK):
             self.sock.settimeout(self._deadline.left())
-            super().send(data[start : start + _SENT_AT_ONCE])
+            super().send(data[start : start + _CHUNK])
 
     def _new_conn(self) -> socket.socket:
         try:
-            addresses = self.find_addresses()
+            addresses = self._resolve(self._dns_host, self.port)
         except (OSError, UnicodeError) as problem:
             raise NameResolutionError(self.host, self, socket.gaierror(str(problem))) from None
-        return self._reach(addresses)
+        return self._connect_to_any(addresses)
 
-    def _reach(self, addresses: list[str]) -> socket.socket:
+    def _connect_to_any(self, addresses: list[str]) -> socket.socket:
         """Connect to the first address that responds; each gets an equal share of the remaining time."""
         until = time.monotonic() + min(CONNECT_SECONDS, self._deadline.left())
         failure = OSError("no address")
         for number, address in enumerate(addresses):
-            part = (until - time.monotonic()) / (len(addresses) - number)
+            share = (until - time.monotonic()) / (len(addresses) - number)
             try:
-                return self._open(address, max(part, 0.001))
+                return self._open(address, max(share, 0.001))
             except OSError as problem:
                 failure = problem
         if isinstance(failure, TimeoutError):
@@ -99,60 +150,16 @@ class TimedConnection(HTTPConnection):
         return opened
 
 
-class TimedTLSConnection(TimedConnection, HTTPSConnection):
+class _TLSConnection(Connection, HTTPSConnection):
     """The same with TLS."""
 
 
-class TimedPool(HTTPConnectionPool):
-    """Connections to one host."""
-
-    ConnectionCls = TimedConnection
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = Connection
 
 
-class TimedTLSPool(HTTPSConnectionPool):
-    """The same with TLS."""
-
-    ConnectionCls = TimedTLSConnection
-
-
-class TimedAdapter(HTTPAdapter):
-    """Gives each call of a session ``timeout`` seconds in total. Not thread-safe."""
-
-    pools: ClassVar[Mapping[str, type[HTTPConnectionPool]]] = {"http": TimedPool, "https": TimedTLSPool}
-
-    def __init__(self) -> None:
-        self._deadline = Deadline()
-        super().__init__()
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        """As the parent, with ``pools``."""
-        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
-        self._use_pools(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
-        """As the parent, with ``pools``."""
-        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
-        self._use_pools(manager)
-        return manager
-
-    def send(
-        self,
-        request: PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> Response:
-        """As the parent; ``timeout`` is in seconds, for the whole call and its response."""
-        self._deadline.start(timeout)
-        return super().send(request, stream, max(timeout, 0.001), verify, cert, proxies)
-
-    def _use_pools(self, manager: PoolManager) -> None:
-        timed: dict[str, Any] = {
-            scheme: partial(pool, deadline=self._deadline) for scheme, pool in self.pools.items()
-        }
-        manager.pool_classes_by_scheme = timed
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
 
 
 class _TimedResponse(HTTPResponse):

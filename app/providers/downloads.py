@@ -12,13 +12,14 @@ from urllib3.exceptions import HTTPError
 from app.domain import Reference
 from app.errors import Billed, ModelError
 from app.providers.base import Sleep
-from app.providers.deadlines import TimedAdapter
-from app.providers.http import Backoff, ResponseTooLarge, environment_settings, new_session, read_body, reason
-from app.providers.ssrf import AddressRefused, PublicAddressAdapter
+from app.providers.deadlines import DeadlineAdapter
+from app.providers.http import ResponseTooLarge, environment_settings, new_session, read_body, reason
+from app.providers.ssrf import AddressRefused, resolve_public
 
 MAX_REDIRECTS = 3
-_FETCHES = 4
-_AT_ONCE = 16  # concurrent downloads: limits memory use
+_ATTEMPTS = 4
+_PAUSE_SECONDS = 1.0
+_MAX_CONCURRENT = 16  # limits memory use
 _GONE = (403, 404, 410)  # what a storage service returns for an expired URL
 _PORTS = {"http": 80, "https": 443}
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
@@ -35,11 +36,10 @@ class Downloads:
     def __init__(self, label: str, service: str, *, timeout: float, renews: bool = False) -> None:
         self._label = label
         self._renews = renews
-        self._own = _origin(urlsplit(service))
+        self._own_origin = _origin(urlsplit(service))
         self._timeout = timeout
-        self._verify = environment_settings(service)["verify"]
-        self._mine = local()
-        self._at_once = Semaphore(_AT_ONCE)
+        self._sessions = _Sessions(environment_settings(service)["verify"])
+        self._slots = Semaphore(_MAX_CONCURRENT)
 
     def fetch(self, url: str) -> bytes:
         """Return the image bytes; only their signature is checked, they are not decoded.
@@ -47,23 +47,25 @@ class Downloads:
         Raises ModelError of cause ``download``: billed; the task id stays valid.
         Free and repeatable.
         """
-        with self._at_once:
+        with self._slots:
             until = time.monotonic() + self._timeout
             for _ in range(MAX_REDIRECTS + 1):
                 content, url = self._request(url, seconds=until - time.monotonic())
                 if content is not None:
                     return content
-        raise self._failure("转向次数太多")
+        raise self._error("转向次数太多")
 
     def fetch_with_retries(self, url: str, sleep: Sleep) -> bytes:
-        """As ``fetch``, up to 4 times with growing pauses: for URLs that cannot be renewed."""
-        waiting = Backoff(self._timeout, sleep)
-        for _ in range(_FETCHES - 1):
+        """As ``fetch``, up to 4 times with pauses, within ``timeout``: for URLs that cannot be renewed."""
+        until = time.monotonic() + self._timeout
+        for _ in range(_ATTEMPTS - 1):
             try:
                 return self.fetch(url)
             except ModelError as problem:
-                if not problem.retryable or not waiting.again():
+                left = until - time.monotonic()
+                if not problem.retryable or left <= 0:
                     raise
+            sleep(min(_PAUSE_SECONDS, left))
         return self.fetch(url)
 
     def reference(self, reference: Reference) -> bytes:
@@ -88,48 +90,33 @@ class Downloads:
                     return None, urljoin(url, response.headers["Location"])
                 if response.status_code != 200:
                     is_gone = response.status_code in _GONE
-                    raise self._failure(f"HTTP {response.status_code}", gone=is_gone)
-                return self._checked(read_body(response)), ""
+                    raise self._error(f"HTTP {response.status_code}", gone=is_gone)
+                content = read_body(response)
+        except AddressRefused as refused:
+            raise self._refused(refused) from None
         except (requests.RequestException, HTTPError, ResponseTooLarge, OSError, ValueError) as problem:
-            raise self._explain(problem) from None
+            raise self._error(reason(problem)) from None
+        if not content.startswith(_SIGNATURES):
+            raise self._error("收到的不是图片")
+        return content, ""
 
     def _session_for(self, url: str) -> requests.Session:
-        parts = self._split(url)
-        own = _origin(parts) == self._own
-        name = "own" if own else "public"
-        session: requests.Session | None = getattr(self._mine, name, None)
-        if session is None:
-            session = new_session(TimedAdapter() if own else PublicAddressAdapter())
-            session.verify = self._verify
-            setattr(self._mine, name, session)
-        return session
-
-    def _split(self, url: str) -> SplitResult:
         try:
             parts = urlsplit(url)
-            fine = parts.scheme in _PORTS and parts.hostname and parts.port != 0 and not parts.username
+            is_valid = parts.scheme in _PORTS and parts.hostname and parts.port != 0 and not parts.username
         except ValueError:
-            fine = False
-        if not fine:
-            raise self._failure("不是可以下载的网址", retryable=False, gone=True)
-        return parts
+            is_valid = False
+        if not is_valid:
+            raise self._error("不是可以下载的网址", retryable=False, gone=True)
+        return self._sessions.own if _origin(parts) == self._own_origin else self._sessions.public
 
-    def _checked(self, content: bytes) -> bytes:
-        if not content.startswith(_SIGNATURES):
-            raise self._failure("收到的不是图片")
-        return content
-
-    def _explain(self, problem: Exception) -> ModelError:
-        refused = _refusal(problem)
-        if refused is None:
-            return self._failure(reason(problem))
-        hint = (
-            "；若使用代理软件的 fake-ip 模式，请把该域名排除" if refused.address.startswith("198.1") else ""
-        )
+    def _refused(self, refused: AddressRefused) -> ModelError:
+        is_fake_ip = refused.address.startswith("198.1")
+        hint = "；若使用代理软件的 fake-ip 模式，请把该域名排除" if is_fake_ip else ""
         text = f"图片地址 {refused.host} 指向内部网络（{refused.address}），为安全起见没有下载{hint}"
-        return self._failure(text, retryable=False)
+        return self._error(text, retryable=False)
 
-    def _failure(self, why: str, *, retryable: bool = True, gone: bool = False) -> ModelError:
+    def _error(self, why: str, *, retryable: bool = True, gone: bool = False) -> ModelError:
         return ModelError(
             f"图片已在{self._label}生成，但没有下载成功（{why}），可以再取一次，不会重复计费",
             cause="download",
@@ -140,16 +127,14 @@ class Downloads:
         )
 
 
+class _Sessions(local):
+    """The sessions of one thread: for the service's own address, and for public addresses only."""
+
+    def __init__(self, verify: bool | str) -> None:
+        self.own = new_session(DeadlineAdapter(), proxies={}, verify=verify)
+        self.public = new_session(DeadlineAdapter(resolve_public), proxies={}, verify=verify)
+
+
 def _origin(parts: SplitResult) -> tuple[str, int]:
     """Return host and port of a URL, regardless of its scheme."""
     return (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
-
-
-def _refusal(problem: BaseException) -> AddressRefused | None:
-    """Return the AddressRefused wrapped in an exception of requests or urllib3, or None."""
-    inner: object = problem
-    for _ in range(4):
-        if isinstance(inner, AddressRefused):
-            return inner
-        inner = getattr(inner, "reason", None) or next(iter(getattr(inner, "args", ())), None)
-    return None

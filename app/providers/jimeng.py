@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -19,16 +19,17 @@ from app.errors import Billed, ModelError
 from app.providers import key_check
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
-from app.providers.http import Response, ServiceClient, decode_base64, outcome_unknown
-from app.providers.jimeng_errors import LABEL, expired, fetch_error, key_error, submit_error
+from app.providers.error_rules import outcome_unknown
+from app.providers.http import Response, ServiceClient, decode_base64
+from app.providers.jimeng_errors import LABEL, expired, fetch_error, key_error, submit_error, task_data
 from app.providers.polling import LatencyEstimate, Poller
 from app.providers.volc_signature import Signer, canonical_query
 
 PRICE = Decimal("0.22")
 MINIMUM_AREA, MAXIMUM_AREA = 1_048_576, 16_777_216
 VERSION = "2022-08-31"
-_ANSWER_SECONDS = 60.0
-_FETCHES = 4
+_CALL_SECONDS = 60.0
+_MAX_DOWNLOADS = 4
 _NONEXISTENT_TASK = "1000000000000000001"  # a well-formed task id that does not exist
 
 _PUBLISHED = {
@@ -71,63 +72,42 @@ class Jimeng:
         self._secrets = (settings.volcengine_ak, settings.volcengine_sk)
         self._signer = Signer(access_key=settings.volcengine_ak, secret_key=settings.volcengine_sk)
         self._timeout = settings.model_timeout
-        self._line = ServiceClient(
-            LABEL, settings.jimeng_endpoint, timeout=min(_ANSWER_SECONDS, settings.model_timeout)
-        )
-        self._downloads = Downloads(
-            LABEL, settings.jimeng_endpoint, timeout=settings.model_timeout, renews=True
-        )
-        self._rhythm = LatencyEstimate()
-        self._ordered: dict[str, float] = {}  # task id -> monotonic submission time, until fetched
+        self._client = ServiceClient(LABEL, self._endpoint, timeout=min(_CALL_SECONDS, self._timeout))
+        self._downloads = Downloads(LABEL, self._endpoint, timeout=self._timeout, renews=True)
+        self._latency = LatencyEstimate()
+        self._submitted_at: dict[str, float] = {}  # task id -> monotonic time, until fetched
         self.spec = _spec(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. Its id is always text: it is too long for a number."""
-        address, headers, content = self._call(
-            "CVSync2AsyncSubmitTask", self._order_body(request, references)
-        )
-        answer = self._line.post_once(address, headers=headers, content=content)
+        answer = self._call(self._client.post_once, "CVSync2AsyncSubmitTask", self._body(request, references))
         problem = submit_error(answer, *self._secrets)
         if problem:
             raise problem
-        task_id = _data(answer).get("task_id")
+        task_id = task_data(answer).get("task_id")
         if not isinstance(task_id, (str, int)) or not str(task_id):
             raise outcome_unknown(LABEL, "答复里没有任务号")
-        self._ordered[str(task_id)] = time.monotonic()
+        self._submitted_at[str(task_id)] = time.monotonic()
         return SubmitResult(task_id=str(task_id))
 
     def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Poll until the task is done, then download the image; an expired URL is requested again."""
-        ordered_at = self._ordered.pop(task_id, None)
-        with Poller(self._rhythm, self._timeout, sleep, ordered_at=ordered_at) as poller:
-            return self._wait_and_fetch(task_id, poller)
+        submitted_at = self._submitted_at.pop(task_id, None)
+        with Poller(self._latency, self._timeout, sleep, submitted_at=submitted_at) as poller:
+            return self._wait_and_download(task_id, poller)
 
     def check_key(self) -> KeyCheck:
         """Query a task that does not exist: the signature is checked, and the call is free."""
-        body = {"req_key": self._req_key, "task_id": _NONEXISTENT_TASK}
-        address, headers, content = self._call("CVSync2AsyncGetResult", body)
-        line = ServiceClient(LABEL, self._endpoint, timeout=key_check.SECONDS)
-        answer = key_check.answered(LABEL, lambda: line.post(address, headers=headers, content=content))
+        answer = key_check.checked(
+            LABEL, self._endpoint, lambda client: self._query(client, _NONEXISTENT_TASK)
+        )
         problem = key_error(answer, *self._secrets)
         if problem:
             raise problem
-        return key_check.known_to(LABEL)
+        text = f"{LABEL}：密钥有效，签名被接受，没有花钱；{key_check.FIRST_IMAGE}"
+        return KeyCheck(verified=True, text=text)
 
-    def _wait_and_fetch(self, task_id: str, poller: Poller) -> GeneratedImage:
-        fetches = 0
-        while poller.wait():
-            finished = self._look(task_id)
-            if finished:
-                poller.finished()
-                fetches += 1
-                try:
-                    return GeneratedImage(content=self._picture(finished))
-                except ModelError as problem:
-                    if fetches == _FETCHES or not problem.retryable:
-                        raise
-        raise _too_slow()
-
-    def _order_body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
+    def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         size = self.spec.size(request)
         body: dict[str, Any] = {
             "req_key": self._req_key,
@@ -137,28 +117,49 @@ class Jimeng:
             "force_single": True,
         }
         if references:
-            body["image_urls"] = [_address(reference) for reference in references]
+            body["image_urls"] = [_public_url(reference) for reference in references]
         return body
 
-    def _look(self, task_id: str) -> Mapping[str, Any] | None:
+    def _wait_and_download(self, task_id: str, poller: Poller) -> GeneratedImage:
+        downloads = 0
+        while poller.wait():
+            data = self._poll(task_id)
+            if data is None:
+                continue
+            poller.finished()
+            downloads += 1
+            try:
+                return GeneratedImage(content=self._image(data))
+            except ModelError as problem:
+                if downloads == _MAX_DOWNLOADS or not problem.retryable:
+                    raise
+        raise ModelError(
+            "等了很久即梦还没有画完，可能已计费，可以稍后再取一次，不会重复下单",
+            cause="timeout",
+            billed=Billed.UNKNOWN,
+            task_valid=True,
+        )
+
+    def _poll(self, task_id: str) -> Mapping[str, Any] | None:
         """Poll once; returns the finished task's data, None while it is running or the poll fails."""
-        options = json.dumps({"return_url": True}, separators=(",", ":"))
-        body = {"req_key": self._req_key, "task_id": task_id, "req_json": options}
-        address, headers, content = self._call("CVSync2AsyncGetResult", body)
         try:
-            answer = self._line.post(address, headers=headers, content=content)
+            answer = self._query(self._client, task_id)
         except ModelError:
             return None  # free: the next poll repeats it
         problem = fetch_error(answer, *self._secrets)
         if problem:
             raise problem
-        return _finished(answer)
+        data = task_data(answer)
+        status = data.get("status")
+        if status in ("expired", "not_found"):
+            raise expired("即梦已不再保存这个任务")
+        return data if status == "done" else None
 
-    def _picture(self, finished: Mapping[str, Any]) -> bytes:
-        addresses, pixels = finished.get("image_urls"), finished.get("binary_data_base64")
-        if isinstance(addresses, list) and addresses:
-            return self._downloads.fetch(str(addresses[0]))
-        if isinstance(pixels, list) and pixels and (content := decode_base64(pixels[0])):
+    def _image(self, data: Mapping[str, Any]) -> bytes:
+        urls, contents = data.get("image_urls"), data.get("binary_data_base64")
+        if isinstance(urls, list) and urls:
+            return self._downloads.fetch(str(urls[0]))
+        if isinstance(contents, list) and contents and (content := decode_base64(contents[0])):
             return content
         raise ModelError(
             "即梦说已完成，但没有给出图片，可能已计费，可以稍后再取一次",
@@ -168,13 +169,19 @@ class Jimeng:
             task_valid=True,
         )
 
-    def _call(self, action: str, body: Mapping[str, Any]) -> tuple[str, dict[str, str], bytes]:
-        """Return URL, headers and body of a signed call."""
+    def _query(self, client: ServiceClient, task_id: str) -> Response:
+        options = json.dumps({"return_url": True}, separators=(",", ":"))
+        body = {"req_key": self._req_key, "task_id": task_id, "req_json": options}
+        return self._call(client.post, "CVSync2AsyncGetResult", body)
+
+    def _call(self, post: Callable[..., Response], action: str, body: Mapping[str, Any]) -> Response:
+        """Make a signed call by ``ServiceClient.post`` or ``post_once``."""
         query = (("Action", action), ("Version", VERSION))
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         parts = urlsplit(self._endpoint)
         headers = self._signer.headers(parts.netloc, query, content, datetime.now(UTC))
-        return f"{parts.scheme}://{parts.netloc}/?{canonical_query(query)}", headers, content
+        url = f"{parts.scheme}://{parts.netloc}/?{canonical_query(query)}"
+        return post(url, headers=headers, content=content)
 
 
 def _spec(settings: Settings) -> ModelSpec:
@@ -189,39 +196,14 @@ def _spec(settings: Settings) -> ModelSpec:
         max_references=14 if newer else 10,
         reference_form="url",
         reference_limits=_REFERENCE_LIMITS,
-        negative_prompt="folded",
-        takes_seed=False,
-        takes_steps=False,
         prices=prices(settings.price_per_image, PRICE),
         setup=_SETUP,
         field_notes=_NOTES,
     )
 
 
-def _address(reference: Reference) -> str:
+def _public_url(reference: Reference) -> str:
     if reference.url:
         return reference.url
     text = f"即梦只接受公网地址的参考图，「{reference.filename}」只在这台电脑上，请先放到 OSS 或换一张"
     raise ModelError(text, cause="request", billed=Billed.NO)
-
-
-def _data(answer: Response) -> Mapping[str, Any]:
-    found = answer.fields.get("data")
-    return found if isinstance(found, dict) else {}
-
-
-def _finished(answer: Response) -> Mapping[str, Any] | None:
-    data = _data(answer)
-    status = data.get("status")
-    if status in ("expired", "not_found"):
-        raise expired("即梦已不再保存这个任务")
-    return data if status == "done" else None
-
-
-def _too_slow() -> ModelError:
-    return ModelError(
-        "等了很久即梦还没有画完，可能已计费，可以稍后再取一次，不会重复下单",
-        cause="timeout",
-        billed=Billed.UNKNOWN,
-        task_valid=True,
-    )

@@ -22,9 +22,9 @@
     gateway: 100018            too many: not billed, slower    polled again
     gateway: 100014 100016     unknown                         polled again
              100019 100023
-    HTTP 408 and similar with  unknown, see http.was_refused   polled again
+    HTTP 408 and similar with  unknown                          polled again
     an unknown code
-    no code in the response    see http.unrecognised           polled again
+    no code in the response    see error_rules.unrecognised    polled again
 
 "Failures are not billed" is stated on the price page.
 """
@@ -32,109 +32,82 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from app.errors import Billed, ModelError
-from app.providers.http import Response, redacted, too_many_calls, unrecognised, was_refused
+from app.providers.error_rules import (
+    REFUSED,
+    ErrorRule,
+    find_rule,
+    pausing,
+    redacted,
+    throttling,
+    unrecognised,
+)
+from app.providers.http import Response
 from app.providers.key_check import unreadable
 
 LABEL = "即梦"
 SUCCESS = 10000
-_TOO_MANY_AT_GATEWAY = 100018
+_UNKNOWN_TASK = 50215
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorRule:
-    text: str
-    cause: str
-    billed: Billed = Billed.NO
-    retryable: bool = False
-    pauses_batch: bool = False
-
-
-_CHECK_FAILED = ErrorRule(text="即梦的内容审核出了内部错误，这张没有生成，请稍后再试", cause="service")
-_NOT_ENTITLED = ErrorRule(
-    text="这个账号没有开通即梦的这个能力，请到火山引擎控制台开通后继续", cause="key", pauses_batch=True
-)
 _INTERNAL = ErrorRule(
-    text="即梦出了内部错误，这一张可能已计费，请先到控制台核对，再决定是否重试",
-    cause="service",
+    ".*",
+    "即梦出了内部错误，这一张可能已计费，请先到控制台核对，再决定是否重试",
+    "service",
     billed=Billed.UNKNOWN,
 )
+_REJECTED = ErrorRule(".*", "即梦没有接受这个请求，请检查提示词和参数", "request")
 
-_CODES = {
-    50411: ErrorRule(text="参考图没有通过审核，请换一张参考图", cause="moderation"),
-    50412: ErrorRule(text="提示词没有通过审核，请修改提示词", cause="moderation"),
-    50413: ErrorRule(text="提示词含有敏感或受保护的词，请修改提示词", cause="moderation"),
-    50512: ErrorRule(text="生成的文字没有通过审核，请修改提示词", cause="moderation"),
-    50518: ErrorRule(text="参考图可能涉及版权，没有通过审核，请换一张参考图", cause="moderation"),
-    50218: ErrorRule(text="素材没有通过审核，请换一张参考图或修改提示词", cause="moderation"),
-    50511: ErrorRule(
-        text="生成的图片没有通过审核，可以再试一次或修改提示词", cause="moderation", retryable=True
-    ),
-    50519: ErrorRule(
-        text="生成的图片可能涉及版权，可以再试一次或修改提示词", cause="moderation", retryable=True
-    ),
-    50520: _CHECK_FAILED,
-    50521: _CHECK_FAILED,
-    50522: _CHECK_FAILED,
-    50400: _NOT_ENTITLED,
-    50204: ErrorRule(
-        text="即梦不认识设置里的 JIMENG_REQ_KEY，请改正后继续", cause="request", pauses_batch=True
-    ),
-    50200: ErrorRule(text="即梦没有接受这些参数，请修改提示词、尺寸或参考图", cause="request"),
-    50215: ErrorRule(
-        text="即梦用不了这些输入，请检查参考图能否公开访问、格式是否为 JPEG 或 PNG", cause="request"
-    ),
-    50500: _INTERNAL,
-    50501: _INTERNAL,
-}
+_SERVICE_CODES = (
+    throttling(LABEL, status=(429,)),
+    throttling(LABEL, "50429|50430"),
+    ErrorRule("50411", "参考图没有通过审核，请换一张参考图", "moderation"),
+    ErrorRule("50412", "提示词没有通过审核，请修改提示词", "moderation"),
+    ErrorRule("50413", "提示词含有敏感或受保护的词，请修改提示词", "moderation"),
+    ErrorRule("50512", "生成的文字没有通过审核，请修改提示词", "moderation"),
+    ErrorRule("50518", "参考图可能涉及版权，没有通过审核，请换一张参考图", "moderation"),
+    ErrorRule("50218", "素材没有通过审核，请换一张参考图或修改提示词", "moderation"),
+    ErrorRule("50511", "生成的图片没有通过审核，可以再试一次或修改提示词", "moderation", retryable=True),
+    ErrorRule("50519", "生成的图片可能涉及版权，可以再试一次或修改提示词", "moderation", retryable=True),
+    ErrorRule("50520|50521|50522", "即梦的内容审核出了内部错误，这张没有生成，请稍后再试", "service"),
+    pausing("50400", "这个账号没有开通即梦的这个能力，请到火山引擎控制台开通后继续", "key"),
+    pausing("50204", "即梦不认识设置里的 JIMENG_REQ_KEY，请改正后继续", "request"),
+    ErrorRule("50200", "即梦没有接受这些参数，请修改提示词、尺寸或参考图", "request"),
+    ErrorRule("50215", "即梦用不了这些输入，请检查参考图能否公开访问、格式是否为 JPEG 或 PNG", "request"),
+    replace(_INTERNAL, code="50500|50501"),
+)
 
-_WRONG_KEY = ErrorRule(
-    text="火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK", cause="key", pauses_batch=True
+_GATEWAY_CODES = (
+    throttling(LABEL, status=(429,)),
+    throttling(LABEL, "100018"),
+    pausing(
+        "100003|100005|100009|100010|100024|100025|100026",
+        "火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK",
+        "key",
+    ),
+    pausing("100006", "这台电脑的时间不准，签名被拒绝，请先校准时间", "key"),
+    pausing("100012|100013", "这对密钥没有调用即梦的权限，请在火山引擎访问控制里授权", "key"),
+    pausing("100002|100004|100007|100008", "火山引擎不认识这个接口，请检查 JIMENG_ENDPOINT", "request"),
+    ErrorRule("100015", "火山引擎的网关没有连上即梦，稍后会自动重试", "service", retryable=True),
+    replace(_INTERNAL, code="100014|100016|100019|100023"),
 )
-_NO_RIGHTS = ErrorRule(
-    text="这对密钥没有调用即梦的权限，请在火山引擎访问控制里授权", cause="key", pauses_batch=True
-)
-_WRONG_ADDRESS = ErrorRule(
-    text="火山引擎不认识这个接口，请检查 JIMENG_ENDPOINT", cause="request", pauses_batch=True
-)
-_GATEWAY_CODES = {
-    100002: _WRONG_ADDRESS,
-    100003: _WRONG_KEY,
-    100004: _WRONG_ADDRESS,
-    100005: _WRONG_KEY,
-    100006: ErrorRule(text="这台电脑的时间不准，签名被拒绝，请先校准时间", cause="key", pauses_batch=True),
-    100007: _WRONG_ADDRESS,
-    100008: _WRONG_ADDRESS,
-    100009: _WRONG_KEY,
-    100010: _WRONG_KEY,
-    100012: _NO_RIGHTS,
-    100013: _NO_RIGHTS,
-    100014: _INTERNAL,
-    100015: ErrorRule(text="火山引擎的网关没有连上即梦，稍后会自动重试", cause="service", retryable=True),
-    100016: _INTERNAL,
-    100019: _INTERNAL,
-    100023: _INTERNAL,
-    100024: _WRONG_KEY,
-    100025: _WRONG_KEY,
-    100026: _WRONG_KEY,
-}
 
 
 def submit_error(answer: Response, *secrets: str) -> ModelError | None:
     """Return why a submission was not accepted; None when it was."""
     fields = answer.fields
-    gateway = _gateway_error(fields)
-    if gateway is not None:
-        return _of_gateway(answer, gateway, secrets)
+    metadata = fields.get("ResponseMetadata")
+    if isinstance(metadata, dict):
+        error = metadata.get("Error")
+        return _gateway_error(answer.status, error if isinstance(error, dict) else {}, secrets)
     code = fields.get("code")
     if code == SUCCESS:
         return None
     if not isinstance(code, int):
-        return unrecognised(LABEL, answer)
-    return _of_service(answer, code, fields, secrets)
+        return unrecognised(LABEL, answer.status)
+    return _service_error(answer.status, code, redacted(fields.get("message", ""), *secrets))
 
 
 def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
@@ -147,7 +120,7 @@ def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
     if problem is None or _is_poll_failure(answer, problem):
         return None
     code = answer.fields.get("code")
-    if code == 50215:
+    if code == _UNKNOWN_TASK:
         return expired(f"即梦不认识这个任务号（{code}）")
     if problem.pauses_batch:
         return ModelError(
@@ -168,9 +141,9 @@ def key_error(answer: Response, *secrets: str) -> ModelError | None:
     The expected response is ``not_found`` or 50215; a throttled call also proves that the key is valid.
     """
     problem = submit_error(answer, *secrets)
-    if problem is None or problem.throttled or answer.fields.get("code") == 50215:
+    if problem is None or problem.throttled or answer.fields.get("code") == _UNKNOWN_TASK:
         return None
-    return problem if problem.pauses_batch else unreadable(LABEL, answer)
+    return problem if problem.pauses_batch else unreadable(LABEL, answer.status)
 
 
 def expired(why: str) -> ModelError:
@@ -182,56 +155,32 @@ def expired(why: str) -> ModelError:
     )
 
 
+def task_data(answer: Response) -> Mapping[str, Any]:
+    """Return ``data`` of a response, empty when absent."""
+    found = answer.fields.get("data")
+    return found if isinstance(found, dict) else {}
+
+
 def _is_poll_failure(answer: Response, problem: ModelError) -> bool:
     """Return whether only the poll failed, temporarily, and not the task."""
     if problem.throttled or (problem.retryable and problem.cause == "service"):
         return True
-    return problem.billed is Billed.UNKNOWN and _status(answer.fields) != "done"
+    return problem.billed is Billed.UNKNOWN and task_data(answer).get("status") != "done"
 
 
-def _status(fields: Mapping[str, Any]) -> object:
-    found = fields.get("data")
-    return found.get("status") if isinstance(found, dict) else None
-
-
-def _gateway_error(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    metadata = fields.get("ResponseMetadata")
-    if not isinstance(metadata, dict):
-        return None
-    error = metadata.get("Error")
-    return error if isinstance(error, dict) else {}
-
-
-def _of_gateway(answer: Response, error: Mapping[str, Any], secrets: tuple[str, ...]) -> ModelError:
+def _gateway_error(status: int, error: Mapping[str, Any], secrets: tuple[str, ...]) -> ModelError:
     number, name = error.get("CodeN"), redacted(error.get("Code", ""), *secrets)
-    if answer.status == 429 or number == _TOO_MANY_AT_GATEWAY:
-        return too_many_calls(LABEL, name)
-    rule = _GATEWAY_CODES.get(number) if isinstance(number, int) else None
+    rule = find_rule(_GATEWAY_CODES, status, str(number) if isinstance(number, int) else "")
     if rule is None:
-        return unrecognised(LABEL, answer)
-    return _error(rule, f"{number} {name}".strip())
+        return unrecognised(LABEL, status)
+    return rule.error(name if rule.throttled else f"{number} {name}".strip())
 
 
-def _of_service(
-    answer: Response, code: int, fields: Mapping[str, Any], secrets: tuple[str, ...]
-) -> ModelError:
-    if code in (50429, 50430) or answer.status == 429:
-        return too_many_calls(LABEL, str(code))
-    words = redacted(fields.get("message", ""), *secrets)
+def _service_error(status: int, code: int, words: str) -> ModelError:
     if code == 50200 and "req_key" in words:
         code = 50204
-    rule = _CODES.get(code)
-    if rule is None and was_refused(answer.status):
-        rule = ErrorRule(text="即梦没有接受这个请求，请检查提示词和参数", cause="request")
-    rule = rule or _INTERNAL
-    return _error(rule, str(code) if code in _CODES else f"{code} {words}".strip())
-
-
-def _error(rule: ErrorRule, code: str) -> ModelError:
-    return ModelError(
-        f"{rule.text}（{code}）",
-        cause=rule.cause,
-        billed=rule.billed,
-        retryable=rule.retryable,
-        pauses_batch=rule.pauses_batch,
-    )
+    rule = find_rule(_SERVICE_CODES, status, str(code))
+    if rule is not None:
+        return rule.error(str(code))
+    rule = _REJECTED if status in REFUSED else _INTERNAL
+    return rule.error(f"{code} {words}".strip())

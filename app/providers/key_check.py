@@ -18,16 +18,17 @@ from collections.abc import Callable
 
 from app.errors import Billed, ModelError
 from app.providers.base import KeyCheck
-from app.providers.http import Response, ServiceClient, parse_error, redacted
+from app.providers.error_rules import parse_error, redacted
+from app.providers.http import Response, ServiceClient
 
 SECONDS = 10  # that a user waits for the page
-_FIRST_PICTURE = "开通情况和余额要到第一张图才知道"
+FIRST_IMAGE = "开通情况和余额要到第一张图才知道"
 
 
-def answered(label: str, call: Callable[[], Response]) -> Response:
+def checked(label: str, base: str, call: Callable[[ServiceClient], Response]) -> Response:
     """Make a free call. Raises ModelError, always not billed."""
     try:
-        return call()
+        return call(ServiceClient(label, base, timeout=SECONDS))
     except ModelError as problem:
         if problem.billed is Billed.NO:
             raise
@@ -35,40 +36,30 @@ def answered(label: str, call: Callable[[], Response]) -> Response:
         raise ModelError(text, cause="network", billed=Billed.NO) from None
 
 
-def listed_models(label: str, base: str, key: str, *, model: str, settings: tuple[str, str]) -> KeyCheck:
-    """List the models of an OpenAI-like service. ``settings``: variables of its key and its URL."""
+def list_models(label: str, base: str, key: str, *, model: str, variables: tuple[str, str]) -> KeyCheck:
+    """List the models of an OpenAI-like service. ``variables``: those of its key and its URL."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    line = ServiceClient(label, base, timeout=SECONDS)
-    answer = answered(label, lambda: line.get(f"{base}/models", headers=headers))
-    key_name, address_name = settings
+    answer = checked(label, base, lambda client: client.get(f"{base}/models", headers=headers))
+    key_name, url_name = variables
     if answer.status in (401, 403):
         code = redacted(parse_error(answer.fields)[0] or f"HTTP {answer.status}", key)
-        raise refused(f"{label}不接受这个密钥，请检查 {key_name}（{code}）")
+        text = f"{label}不接受这个密钥，请检查 {key_name}（{code}）"
+        raise ModelError(text, cause="key", billed=Billed.NO, pauses_batch=True)
     if answer.status in (404, 405):
-        text = f"{label}连得上，但没有不花钱的测试办法：{address_name} 和密钥对不对，要到第一张图才知道"
+        text = f"{label}连得上，但没有不花钱的测试办法：{url_name} 和密钥对不对，要到第一张图才知道"
         return KeyCheck(verified=False, text=text)
     listed = answer.fields.get("data")
     if answer.status != 200 or not isinstance(listed, list):
-        raise unreadable(label, answer)
-    names = {str(each.get("id")) for each in listed if isinstance(each, dict)}
-    word = (
-        f"模型 {model} 在它的列表里" if model in names else f"它的列表里没有写 {model}，有的服务不列图片模型"
-    )
+        raise unreadable(label, answer.status)
+    if model in {str(each.get("id")) for each in listed if isinstance(each, dict)}:
+        known = f"模型 {model} 在它的列表里"
+    else:
+        known = f"它的列表里没有写 {model}，有的服务不列图片模型"
     good = "密钥有效" if key else "连得上，它不要密钥"
-    return KeyCheck(verified=True, text=f"{label}：{good}，{word}；{_FIRST_PICTURE}")
+    return KeyCheck(verified=True, text=f"{label}：{good}，{known}；{FIRST_IMAGE}")
 
 
-def known_to(label: str) -> KeyCheck:
-    """Return the result for an accepted signed call."""
-    return KeyCheck(verified=True, text=f"{label}：密钥有效，签名被接受，没有花钱；{_FIRST_PICTURE}")
-
-
-def refused(text: str) -> ModelError:
-    """Return the error for a key with which every submission would be refused."""
-    return ModelError(text, cause="key", billed=Billed.NO, pauses_batch=True)
-
-
-def unreadable(label: str, answer: Response) -> ModelError:
+def unreadable(label: str, status: int) -> ModelError:
     """Return the error for an inconclusive response."""
-    text = f"{label}的答复无法识别（HTTP {answer.status}），没能测出密钥是否有效，请检查服务地址或稍后再测"
+    text = f"{label}的答复无法识别（HTTP {status}），没能测出密钥是否有效，请检查服务地址或稍后再测"
     return ModelError(text, cause="service", billed=Billed.NO)

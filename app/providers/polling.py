@@ -25,8 +25,8 @@ class LatencyEstimate:
         self.waiting = 0
         self._usual = _FIRST_GUESS
         self._spread = 0.0  # mean absolute deviation from the usual time
-        self._learnt = False
-        self._at_once = 0
+        self._has_sample = False
+        self._first_poll_hits = 0
         self._lock = threading.Lock()
 
     @property
@@ -49,20 +49,20 @@ class LatencyEstimate:
         with self._lock:
             self.waiting += change
 
-    def observe(self, not_yet: float, done: float, looks: int) -> None:
-        """Add a sample: not done after ``not_yet`` seconds, found done after ``done``.
+    def observe(self, still_running: float, done: float, polls: int) -> None:
+        """Add a sample: not done after ``still_running`` seconds, found done after ``done``.
 
         A task done at the first poll may have finished earlier: it counts as a little earlier than expected,
         and the more so the more consecutive rounds went like that.
         """
         with self._lock:
-            self._at_once = self._at_once + 1 if looks == 1 else 0
-            if not self._learnt:
-                self._usual, self._learnt = (not_yet + done) / 2, True
+            self._first_poll_hits = self._first_poll_hits + 1 if polls == 1 else 0
+            if not self._has_sample:
+                self._usual, self._has_sample = (still_running + done) / 2, True
                 return
-            rounds = max(1.0, self._at_once / max(1, self.waiting))
+            rounds = max(1.0, self._first_poll_hits / max(1, self.waiting))
             earlier = min(done, self._usual) - self._shortest_step * _EARLIER * rounds
-            seconds = earlier if looks == 1 else (not_yet + done) / 2
+            seconds = earlier if polls == 1 else (still_running + done) / 2
             weight = _WEIGHT / max(1.0, self.waiting / _FEW)
             self._spread += (abs(seconds - self._usual) - self._spread) * weight
             self._usual = max(_SHORTEST, self._usual + (seconds - self._usual) * weight)
@@ -72,48 +72,48 @@ class Poller:
     """Schedules the polls of one task, each after a pause, until ``seconds`` have passed."""
 
     def __init__(
-        self, rhythm: LatencyEstimate, seconds: float, sleep: Sleep, *, ordered_at: float | None
+        self, latency: LatencyEstimate, seconds: float, sleep: Sleep, *, submitted_at: float | None
     ) -> None:
-        """``ordered_at`` is a monotonic time; None: submitted by an earlier process, may be done."""
-        self._rhythm = rhythm
+        """``submitted_at`` is a monotonic time; None: submitted by an earlier process, may be done."""
+        self._latency = latency
         self._seconds = seconds
         self._sleep = sleep
-        self._is_new = ordered_at is not None
-        self._started = time.monotonic() if ordered_at is None else ordered_at
+        self._is_new = submitted_at is not None
+        self._started = time.monotonic() if submitted_at is None else submitted_at
         self._paused = 0.0
         self._step = 0.0
-        self._not_yet = 0.0
-        self._looks = 0
+        self._still_running = 0.0
+        self._polls = 0
 
     def __enter__(self) -> Self:
-        self._rhythm.count(1)
+        self._latency.count(1)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._rhythm.count(-1)
+        self._latency.count(-1)
 
     def wait(self) -> bool:
         """Pause until the next poll and return True; return False at once when the time is up."""
         left = self._seconds - self._elapsed()
         if left <= 0:
             return False
-        rest = min(self._next_rest(), left)
-        self._not_yet = self._elapsed()
-        self._looks += 1
-        self._paused += rest
-        self._sleep(rest)
+        pause = min(self._next_pause(), left)
+        self._still_running = self._elapsed()
+        self._polls += 1
+        self._paused += pause
+        self._sleep(pause)
         return True
 
     def finished(self) -> None:
         """Record that the task is done; it is a sample only if this process submitted it."""
         if self._is_new:
-            self._rhythm.observe(self._not_yet, self._elapsed(), self._looks)
+            self._latency.observe(self._still_running, self._elapsed(), self._polls)
 
     def _elapsed(self) -> float:
         return max(time.monotonic() - self._started, self._paused)
 
-    def _next_rest(self) -> float:
-        if not self._looks:
-            return max(0.0, self._rhythm.first - self._elapsed()) if self._is_new else 0.0
-        self._step = min(max(_SHORTEST, self._step * 1.5, self._rhythm.step), _LONGEST)
+    def _next_pause(self) -> float:
+        if not self._polls:
+            return max(0.0, self._latency.first - self._elapsed()) if self._is_new else 0.0
+        self._step = min(max(_SHORTEST, self._step * 1.5, self._latency.step), _LONGEST)
         return self._step

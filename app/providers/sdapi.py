@@ -27,21 +27,20 @@ from app.errors import Billed, ModelError
 from app.providers import key_check
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
 from app.providers.downloads import Downloads
-from app.providers.http import (
-    AFTER_THE_ORDER,
-    Response,
-    ServiceClient,
-    decode_base64,
+from app.providers.error_rules import (
+    AFTER_SENDING,
+    ErrorRule,
+    find_rule,
     outcome_unknown,
     parse_error,
+    pausing,
     redacted,
-    too_many_calls,
+    throttling,
     unrecognised,
 )
+from app.providers.http import Response, ServiceClient, decode_base64, parse_object
 
 LABEL = "本地图片服务"
-_OF_A_PROXY = (*AFTER_THE_ORDER, 502, 504)  # whatever the body says, the server may still be working
-
 _NOTES = {"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"}
 
 _SETUP = ModelSetup(
@@ -51,12 +50,30 @@ _SETUP = ModelSetup(
 )
 
 
+# The codes are the server's messages. After AFTER_SENDING, 502 and 504 it may still be working.
+_FAILED = "本地图片服务没有画成"
+_ERRORS = (
+    throttling(LABEL, status=(429,)),
+    pausing(
+        ".+", "本地图片服务要密码，请在 SDAPI_URL 里写成 http://用户名:密码@地址", "key", status=(401, 403)
+    ),
+    pausing(
+        "(?!.*Init image).+",
+        "本地图片服务没有 /sdapi/v1 接口，请检查 SDAPI_URL，或用 --api 启动它",
+        "request",
+        status=(404,),
+    ),
+    ErrorRule(".+", _FAILED, "request", status=frozenset(range(200, 500)) - AFTER_SENDING, quotes=True),
+    ErrorRule(".+", _FAILED, "service", status=frozenset(range(500, 600)) - {502, 504}, quotes=True),
+)
+
+
 class SdApi:
     """The provider ``sdapi``; see ``base.Provider``."""
 
     def __init__(self, settings: Settings) -> None:
         self._base, self._headers = _address_and_headers(settings.sdapi_url)
-        self._line = ServiceClient(LABEL, self._base, timeout=settings.model_timeout)
+        self._client = ServiceClient(LABEL, self._base, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, self._base, timeout=settings.model_timeout)
         self.spec = _spec(settings)
 
@@ -65,7 +82,9 @@ class SdApi:
         body = self._body(request, references)
         path = "img2img" if references else "txt2img"
         content = json.dumps(body, ensure_ascii=False).encode()
-        answer = self._line.post_once(f"{self._base}/sdapi/v1/{path}", headers=self._headers, content=content)
+        answer = self._client.post_once(
+            f"{self._base}/sdapi/v1/{path}", headers=self._headers, content=content
+        )
         return SubmitResult(image=_read(answer))
 
     def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
@@ -74,16 +93,15 @@ class SdApi:
 
     def check_key(self) -> KeyCheck:
         """Check the server by reading its options, which also name the loaded model."""
-        line = ServiceClient(LABEL, self._base, timeout=key_check.SECONDS)
-        address = f"{self._base}/sdapi/v1/options"
-        answer = key_check.answered(LABEL, lambda: line.get(address, headers=self._headers))
+        url = f"{self._base}/sdapi/v1/options"
+        answer = key_check.checked(LABEL, self._base, lambda client: client.get(url, headers=self._headers))
         if answer.status in (404, 405):
             text = f"{LABEL}连得上，但没有 /sdapi/v1/options：能不能画，要到第一张图才知道"
             return KeyCheck(verified=False, text=text)
         if answer.status in (401, 403):
-            raise _problem(answer)
+            raise _error(answer)
         if answer.status != 200 or not answer.fields:
-            raise key_check.unreadable(LABEL, answer)
+            raise key_check.unreadable(LABEL, answer.status)
         loaded = redacted(answer.fields.get("sd_model_checkpoint") or "没有说是哪一个")
         return KeyCheck(verified=True, text=f"{LABEL}在运行，现在的模型：{loaded}")
 
@@ -110,8 +128,8 @@ def _read(answer: Response) -> GeneratedImage:
     fields = answer.fields
     images = fields.get("images")
     if answer.status != 200 or not isinstance(images, list):
-        raise _problem(answer)
-    about = _about(fields)
+        raise _error(answer)
+    about = parse_object(fields.get("info"))  # some servers leave it empty
     grids = about.get("index_of_first_image")
     first = grids if isinstance(grids, int) and 0 < grids < len(images) else 0
     content = decode_base64(images[first]) if images else None
@@ -120,37 +138,16 @@ def _read(answer: Response) -> GeneratedImage:
     return GeneratedImage(content=content, seed=_seed(about))
 
 
-def _about(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Parse ``info``, a string of JSON; some servers leave it empty."""
-    try:
-        found = json.loads(fields.get("info") or "{}")
-    except (TypeError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _seed(about: Mapping[str, Any]) -> int | None:
     seeds = about.get("all_seeds")
     seed = seeds[0] if isinstance(seeds, list) and seeds else about.get("seed")
     return seed if isinstance(seed, int) and 0 <= seed <= MAX_ID else None
 
 
-def _problem(answer: Response) -> ModelError:
-    code, words = parse_error(answer.fields)
-    said = redacted(" ".join((code, words)))
-    if answer.status == 429:
-        return too_many_calls(LABEL, "HTTP 429")
-    if not said.strip() or answer.status in _OF_A_PROXY:
-        return unrecognised(LABEL, answer)
-    shown = f"HTTP {answer.status}"
-    if answer.status in (401, 403):
-        text = f"本地图片服务要密码，请在 SDAPI_URL 里写成 http://用户名:密码@地址（{shown}）"
-        return ModelError(text, cause="key", billed=Billed.NO, pauses_batch=True)
-    if answer.status == 404 and "Init image" not in said:
-        text = f"本地图片服务没有 /sdapi/v1 接口，请检查 SDAPI_URL，或用 --api 启动它（{shown}）"
-        return ModelError(text, cause="request", billed=Billed.NO, pauses_batch=True)
-    cause = "request" if answer.status < 500 else "service"
-    return ModelError(f"本地图片服务没有画成：{said}（{shown}）", cause=cause, billed=Billed.NO)
+def _error(answer: Response) -> ModelError:
+    words = redacted(" ".join(parse_error(answer.fields)))
+    rule = find_rule(_ERRORS, answer.status, words)
+    return rule.error(f"HTTP {answer.status}", words) if rule else unrecognised(LABEL, answer.status)
 
 
 def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:

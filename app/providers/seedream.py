@@ -11,7 +11,7 @@ That URL is the task id: for 24 hours a crash between response and download lose
     ContentSecurityDetectionError                 no        retried: the check itself failed
     500 InternalServiceError                      no        retried: billing counts generated images, and
                                                             the API reference marks it retryable
-    other 4xx                                     no        final; see ``http.was_refused``
+    other 4xx                                     no        final; see ``error_rules.REFUSED``
     5xx or 200 without image or known code        unknown   never retried automatically
 
 Sizes, references and prices belong to the model id. An unlisted id (a new model, or an endpoint
@@ -21,28 +21,17 @@ Sizes, references and prices belong to the model id. An unlisted id (a new model
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from app.config import Settings
-from app.domain import RESOLUTIONS, GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference, Size
-from app.errors import Billed, ModelError
-from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
-from app.providers.downloads import Downloads
-from app.providers.http import (
-    Response,
-    ServiceClient,
-    parse_error,
-    parse_image,
-    redacted,
-    too_many_calls,
-    unrecognised,
-    was_refused,
-)
-from app.providers.key_check import listed_models
+from app.domain import RESOLUTIONS, ImageRequest, ModelSetup, ModelSpec, Reference, Size
+from app.errors import Billed
+from app.providers.base import SubmitResult, prices, size_table, with_negative_prompt
+from app.providers.error_rules import REFUSED, ErrorRule, pausing, throttling
+from app.providers.openai_images import ImagesApi
 
 LABEL = "方舟 Seedream"
 
@@ -141,55 +130,81 @@ _ABOUT_UNKNOWN = (
     "不认识这个模型编号，只提供现有各代都支持的 1K 和 2K。单价请到控制台查看，填进 PRICE_PER_IMAGE。"
 )
 
-# Only these are throttling; any other code of a 429 persists until the user acts.
-_PACE = ("RateLimit", "ServerOverloaded", "RequestBurstTooFast", "InflightBatchsizeExceeded")
+_BLOCKED = ".*(SensitiveContent|RiskDetection).*"
+_ERRORS = (
+    pausing(
+        "QuotaExceeded.*",
+        "方舟说额度已用完（免费额度或套餐的上限），请到控制台查看额度后继续",
+        "limit",
+        quotes=True,
+    ),
+    pausing(
+        "SetLimitExceeded.*",
+        "方舟账号处在限额的体验模式，额度已用完，请在控制台调整后继续",
+        "limit",
+        quotes=True,
+    ),
+    pausing("AccountOverdueError.*", "方舟账户欠费，请充值后继续", "key", quotes=True),
+    pausing("InvalidSubscription.*", "方舟说套餐无效或已到期，请到控制台查看后继续", "key", quotes=True),
+    pausing(
+        r"InvalidEndpoint\.Closed.*",
+        "方舟的这个接入点已关闭，请在控制台打开它，或改 SEEDREAM_MODEL",
+        "request",
+        quotes=True,
+    ),
+    # Only these are throttling; any other code of a 429 persists until the user acts.
+    throttling(
+        LABEL,
+        ".*(RateLimit|ServerOverloaded|RequestBurstTooFast|InflightBatchsizeExceeded).*",
+        status=(429,),
+    ),
+    pausing(".+", "方舟暂不接受调用，请到控制台查看后继续", "limit", status=(429,), quotes=True),
+    ErrorRule(
+        "ContentSecurityDetectionError.*",
+        "方舟的内容审核出了内部错误，稍后会自动重试",
+        "service",
+        retryable=True,
+    ),
+    ErrorRule("InputText" + _BLOCKED, "提示词没有通过审核，请修改提示词", "moderation"),
+    ErrorRule("InputImage" + _BLOCKED, "参考图没有通过审核，请换一张参考图", "moderation"),
+    ErrorRule("OutputImage" + _BLOCKED, "生成的图片没有通过审核，请修改提示词后再试", "moderation"),
+    ErrorRule("OutputText" + _BLOCKED, "生成的文字没有通过审核，请修改提示词", "moderation"),
+    ErrorRule(_BLOCKED, "内容没有通过审核，请修改提示词或参考图", "moderation"),
+    ErrorRule("InternalServiceError.*", "方舟出了内部错误，稍后会自动重试", "service", retryable=True),
+    pausing(".+", "方舟不接受这个密钥，请检查 ARK_API_KEY 和权限", "key", status=(401, 403)),
+    pausing(
+        ".+", "这个模型没有开通或已下线，请在方舟控制台开通，或改 SEEDREAM_MODEL", "request", status=(404,)
+    ),
+    ErrorRule(
+        ".+", "Seedream 没有接受这个请求，请修改提示词或参数", "request", status=REFUSED | {200}, quotes=True
+    ),
+    ErrorRule(
+        ".+",
+        "方舟出了错误，这一张可能已计费，请先到控制台核对，再决定是否重试",
+        "service",
+        billed=Billed.UNKNOWN,
+    ),
+)
 
-# Code prefix -> (cause, what the user must do before any request is accepted).
-_PAUSES = {
-    "QuotaExceeded": ("limit", "方舟说额度已用完（免费额度或套餐的上限），请到控制台查看额度后继续"),
-    "SetLimitExceeded": ("limit", "方舟账号处在限额的体验模式，额度已用完，请在控制台调整后继续"),
-    "AccountOverdueError": ("key", "方舟账户欠费，请充值后继续"),
-    "InvalidSubscription": ("key", "方舟说套餐无效或已到期，请到控制台查看后继续"),
-    "InvalidEndpoint.Closed": ("request", "方舟的这个接入点已关闭，请在控制台打开它，或改 SEEDREAM_MODEL"),
-}
 
-_MODERATION = {
-    "InputText": "提示词没有通过审核，请修改提示词",
-    "InputImage": "参考图没有通过审核，请换一张参考图",
-    "OutputImage": "生成的图片没有通过审核，请修改提示词后再试",
-    "OutputText": "生成的文字没有通过审核，请修改提示词",
-    "": "内容没有通过审核，请修改提示词或参考图",
-}
-
-
-class Seedream:
+class Seedream(ImagesApi):
     """The provider ``seedream``; see ``base.Provider``."""
 
+    label = LABEL
+    variables = ("ARK_API_KEY", "ARK_BASE_URL")
+
     def __init__(self, settings: Settings) -> None:
-        self._base = settings.ark_base_url
-        self._key = settings.ark_api_key
-        self._model = settings.seedream_model
-        self._line = ServiceClient(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
-        self._downloads = Downloads(LABEL, settings.ark_base_url, timeout=settings.model_timeout)
         self.spec = _spec(settings)
+        super().__init__(
+            settings.ark_base_url,
+            settings.ark_api_key,
+            settings.seedream_model,
+            timeout=settings.model_timeout,
+            errors=_ERRORS,
+        )
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image. The task id is its URL."""
-        content = json.dumps(self._body(request, references), ensure_ascii=False).encode()
-        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        answer = self._line.post_once(f"{self._base}/images/generations", headers=headers, content=content)
-        return self._read(answer)
-
-    def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
-        """Download the image from the URL that submit returned."""
-        return GeneratedImage(content=self._downloads.fetch_with_retries(task_id, sleep))
-
-    def check_key(self) -> KeyCheck:
-        """Check the key by listing the models."""
-        names = ("ARK_API_KEY", "ARK_BASE_URL")
-        return listed_models(LABEL, self._base, self._key, model=self._model, settings=names)
-
-    def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self._model,
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
@@ -200,78 +215,13 @@ class Seedream:
         images = [_address(reference) for reference in references]
         if images:
             body["image"] = images[0] if len(images) == 1 else images
-        return body
+        return self._generate(body)
 
-    def _read(self, answer: Response) -> SubmitResult:
-        fields = answer.fields
-        if answer.status != 200 or fields.get("error"):
-            raise self._problem(answer, fields)
-        found = fields.get("data")
-        first = found[0] if isinstance(found, list) and found else None
-        if not isinstance(first, dict):
-            raise unrecognised(LABEL, answer)
-        if first.get("error"):
-            raise self._problem(answer, first)
-        return parse_image(LABEL, first)
-
-    def _problem(self, answer: Response, fields: Mapping[str, Any]) -> ModelError:
-        code, words = parse_error(fields)
-        if not code:
-            return unrecognised(LABEL, answer)
-        return _error_for(answer.status, redacted(code, self._key), redacted(words, self._key))
-
-
-def _error_for(status: int, code: str, words: str) -> ModelError:
-    """Return the ModelError for an error code of the service."""
-    pausing = next((each for start, each in _PAUSES.items() if code.startswith(start)), None)
-    if pausing:
-        cause, text = pausing
-        return _refused(_with(text, words), code, cause=cause, pauses_batch=True)
-    if status == 429 and any(word in code for word in _PACE):
-        return too_many_calls(LABEL, code)
-    if status == 429:
-        text = _with("方舟暂不接受调用，请到控制台查看后继续", words)
-        return _refused(text, code, cause="limit", pauses_batch=True)
-    if code.startswith("ContentSecurityDetectionError"):
-        text = "方舟的内容审核出了内部错误，稍后会自动重试"
-        return _refused(text, code, cause="service", retryable=True)
-    if any(word in code for word in ("SensitiveContent", "RiskDetection")):
-        text = next(text for start, text in _MODERATION.items() if code.startswith(start))
-        return _refused(text, code, cause="moderation")
-    if code.startswith("InternalServiceError"):
-        return _refused("方舟出了内部错误，稍后会自动重试", code, cause="service", retryable=True)
-    return _by_status(status, code, words)
-
-
-def _by_status(status: int, code: str, words: str) -> ModelError:
-    """Return the ModelError for an unknown code, by HTTP status."""
-    if status in (401, 403):
-        return _refused("方舟不接受这个密钥，请检查 ARK_API_KEY 和权限", code, cause="key", pauses_batch=True)
-    if status == 404:
-        text = "这个模型没有开通或已下线，请在方舟控制台开通，或改 SEEDREAM_MODEL"
-        return _refused(text, code, cause="request", pauses_batch=True)
-    if status == 200 or was_refused(status):
-        text = _with("Seedream 没有接受这个请求，请修改提示词或参数", words)
-        return _refused(text, code, cause="request")
-    text = "方舟出了错误，这一张可能已计费，请先到控制台核对，再决定是否重试"
-    return ModelError(f"{text}（{code}）", cause="service", billed=Billed.UNKNOWN)
-
-
-def _with(text: str, words: str) -> str:
-    """Append the service's message, if any, to a sentence."""
-    return f"{text}：{words}" if words else text
-
-
-def _refused(
-    text: str, code: str, *, cause: str, retryable: bool = False, pauses_batch: bool = False
-) -> ModelError:
-    return ModelError(
-        f"{text}（{code}）",
-        cause=cause,
-        billed=Billed.NO,
-        retryable=retryable,
-        pauses_batch=pauses_batch,
-    )
+    def _image(self, fields: Mapping[str, Any]) -> SubmitResult:
+        """As the parent; an image may have an error of its own."""
+        if fields.get("error"):
+            raise self._error(200, fields)
+        return super()._image(fields)
 
 
 def _address(reference: Reference) -> str:
@@ -303,9 +253,6 @@ def _spec(settings: Settings) -> ModelSpec:
         prompt_limit=300,
         max_references=family.max_references,
         reference_form="any",
-        negative_prompt="folded",
-        takes_seed=False,
-        takes_steps=False,
         prices=prices(settings.price_per_image, *(family.prices if is_listed else ())),
         setup=_SETUP if known else replace(_SETUP, about=_ABOUT_UNKNOWN),
         price_extra_reference=family.extra_reference if settings.price_per_image is None else Decimal(0),

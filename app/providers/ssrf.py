@@ -1,19 +1,16 @@
 """SSRF protection: connections to public addresses only.
 
-The check is made on connecting: the host is resolved once, all its addresses are checked, and the
-connection uses a checked address, so that DNS rebinding has no effect.
+The host is resolved on connecting, all its addresses are checked, and the connection uses one of them, so
+that DNS rebinding has no effect. Without a proxy, which would resolve names itself.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import socket
-from typing import ClassVar
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from app.providers.deadlines import TimedAdapter, TimedConnection, TimedTLSConnection
+from app.providers.deadlines import resolve
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -54,10 +51,9 @@ def is_public(address: str) -> bool:
     return ip.is_global and not closed and not site_local and not any(ip in network for network in _NEVER)
 
 
-def resolve_host(host: str, port: int) -> list[str]:
+def resolve_public(host: str, port: int) -> list[str]:
     """Resolve a host to IP addresses. Raises OSError; AddressRefused when one is not public."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(answer[4][0]) for answer in found))
+    addresses = resolve(host, port)
     for address in addresses:
         if not is_public(address):
             raise AddressRefused(host, address)
@@ -70,26 +66,3 @@ def _innermost(ip: IPAddress) -> IPAddress:
     if ip in _NAT64:
         return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
     return ip.ipv4_mapped or ip.sixtofour or ip
-
-
-class _PublicConnection(TimedConnection):
-    def find_addresses(self) -> list[str]:
-        return resolve_host(self._dns_host, self.port)
-
-
-class _PublicTLSConnection(_PublicConnection, TimedTLSConnection):
-    pass
-
-
-class _PublicPool(HTTPConnectionPool):
-    ConnectionCls = _PublicConnection
-
-
-class _PublicTLSPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicTLSConnection
-
-
-class PublicAddressAdapter(TimedAdapter):
-    """Connects to public addresses only, without a proxy, which would resolve names itself."""
-
-    pools: ClassVar = {"http": _PublicPool, "https": _PublicTLSPool}

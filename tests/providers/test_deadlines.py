@@ -11,7 +11,7 @@ from urllib3.exceptions import NewConnectionError
 from app.config import Settings
 from app.domain import ImageRequest
 from app.errors import Billed, ModelError
-from app.providers.deadlines import CONNECT_SECONDS, Deadline, TimedConnection
+from app.providers.deadlines import CONNECT_SECONDS, Connection, Deadline
 from app.providers.downloads import Downloads
 from app.providers.http import ServiceClient
 from app.providers.jimeng import Jimeng
@@ -65,9 +65,9 @@ def test_a_poll_with_a_trickling_head_is_repeated(jimeng: FakeJimeng) -> None:
     assert task_id
     jimeng.fail_next("drip", step="poll", seconds=DRIPS)
     impatient = Jimeng(Settings(**jimeng.settings(model_timeout=1)))
-    assert impatient._look(task_id) is None
+    assert impatient._poll(task_id) is None
     assert jimeng.whole_drips == 0
-    assert at_last(lambda: impatient._look(task_id))
+    assert at_last(lambda: impatient._poll(task_id))
 
 
 def test_a_download_with_a_trickling_head_times_out_and_can_be_repeated() -> None:
@@ -126,12 +126,10 @@ def test_every_address_of_a_host_gets_its_share_of_the_deadline(monkeypatch: pyt
     monkeypatch.setattr(socket, "create_connection", connect)
     deadline = Deadline()
     deadline.start(1000)
-    connection = TimedConnection("service.example", 80, deadline=deadline)
-    monkeypatch.setattr(
-        connection, "find_addresses", lambda: ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]
-    )
+    addresses = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]
+    connection = Connection("service.example", 80, deadline=deadline, resolve=lambda *_: addresses)
     with pytest.raises(NewConnectionError):
         connection.connect()
-    assert [address for address, _ in asked] == ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]
+    assert [address for address, _ in asked] == addresses
     assert all(seconds <= CONNECT_SECONDS for _, seconds in asked)
     assert asked[0][1] <= CONNECT_SECONDS / 4

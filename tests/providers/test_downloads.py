@@ -13,7 +13,6 @@ import pytest
 from app.domain import Reference
 from app.errors import Billed, ModelError
 from app.providers import http as http_module
-from app.providers import ssrf
 from app.providers.downloads import Downloads
 from tests.fakes.pictures import picture
 
@@ -210,8 +209,13 @@ def test_the_checked_address_is_the_one_connected_to(
     site: Site, strange: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.create_connection
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: str, port: int, *more: Any, **options: Any) -> list[Any]:
+        return resolve("8.8.8.8" if host == "pictures.example" else host, port, *more, **options)
+
     site.says("/a.png")
-    monkeypatch.setattr(ssrf, "resolve_host", lambda host, port: ["8.8.8.8"])
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr(
         socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
     )

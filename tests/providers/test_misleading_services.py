@@ -14,7 +14,8 @@ from app.config import Settings
 from app.domain import ImageRequest, Status
 from app.errors import Billed, ModelError
 from app.providers import sdapi
-from app.providers.http import Response, redacted
+from app.providers.error_rules import redacted
+from app.providers.http import Response
 from app.providers.jimeng import Jimeng
 from app.providers.jimeng_errors import fetch_error, key_error, submit_error
 from app.providers.openai_images import OpenAIImages
@@ -66,7 +67,7 @@ READERS: dict[str, Callable[[Response], object]] = {
     "jimeng order": submit_error,
     "jimeng look": fetch_error,
     "jimeng key": key_error,
-    "jimeng picture": lambda answer: JIMENG._picture(answer.fields | {"image_urls": None}),
+    "jimeng picture": lambda answer: JIMENG._image(answer.fields | {"image_urls": None}),
 }
 
 

@@ -19,7 +19,7 @@ class Service:
     def look_until_done(self) -> tuple[float, int]:
         """One piece of work -> (seconds until it was seen, looks)."""
         pauses: list[float] = []
-        looking = Poller(self.rhythm, 600.0, pauses.append, ordered_at=1e12)  # the clock is the pauses
+        looking = Poller(self.rhythm, 600.0, pauses.append, submitted_at=1e12)  # the clock is the pauses
         while looking.wait() and sum(pauses) < self.seconds:
             pass
         looking.finished()
@@ -90,7 +90,7 @@ class Waiter:
     def __init__(self, rhythm: LatencyEstimate, now: float, *, done_at: float) -> None:
         self.done_at = done_at
         self.looks = 0
-        self.looking = Poller(rhythm, 600.0, self._note, ordered_at=1e12).__enter__()
+        self.looking = Poller(rhythm, 600.0, self._note, submitted_at=1e12).__enter__()
         self._rest = 0.0
 
     def look(self) -> float:

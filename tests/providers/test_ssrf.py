@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.providers.ssrf import AddressRefused, is_public, resolve_host
+from app.providers.ssrf import AddressRefused, is_public, resolve_public
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def answer_names_with(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
 def test_one_private_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_names_with(monkeypatch, "8.8.8.8", "10.0.0.1")
     with pytest.raises(AddressRefused):
-        resolve_host("pictures.example", 443)
+        resolve_public("pictures.example", 443)
 
 
 def test_a_public_host_resolves_to_distinct_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_names_with(monkeypatch, "8.8.8.8", "8.8.8.8", "1.1.1.1")
-    assert resolve_host("pictures.example", 443) == ["8.8.8.8", "1.1.1.1"]
+    assert resolve_public("pictures.example", 443) == ["8.8.8.8", "1.1.1.1"]
