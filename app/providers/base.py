@@ -16,6 +16,7 @@ from app.domain import (
     Size,
     exact_size,
 )
+from app.errors import Message
 
 Sleep = Callable[[float], None]  # sleeps for that many seconds; raises when the worker is stopping
 
@@ -33,7 +34,7 @@ class KeyCheck:
     """The result of a key check: whether the key was verified, and one sentence on what remains unknown."""
 
     verified: bool
-    text: str
+    text: Message
 
 
 class Provider(Protocol):

@@ -30,7 +30,7 @@ from app.domain import (
     Reference,
     Size,
 )
-from app.errors import Billed, ModelError
+from app.errors import Billed, ModelError, message
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
 
 USUAL_STEPS = 20
@@ -116,7 +116,7 @@ class Demo:
 
     def check_key(self) -> KeyCheck:
         """Return success: there is no key."""
-        return KeyCheck(verified=True, text="演示模型在本机作画，不需要密钥，不花钱")
+        return KeyCheck(verified=True, text=message("演示模型在本机作画，不需要密钥，不花钱"))
 
 
 def draw(request: ImageRequest, size: Size, seed: int, references: Sequence[Reference] = ()) -> bytes:

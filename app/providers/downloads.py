@@ -10,7 +10,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from app.domain import Reference
-from app.errors import Billed, ModelError
+from app.errors import Billed, Message, ModelError, message
 from app.providers.base import Sleep
 from app.providers.deadlines import DeadlineAdapter
 from app.providers.http import ResponseTooLarge, environment_settings, new_session, read_body, reason
@@ -33,7 +33,7 @@ class Downloads:
     renews   the service returns a new URL on the next poll: an expired one is not final
     """
 
-    def __init__(self, label: str, service: str, *, timeout: float, renews: bool = False) -> None:
+    def __init__(self, label: str | Message, service: str, *, timeout: float, renews: bool = False) -> None:
         self._label = label
         self._renews = renews
         self._own_origin = _origin(urlsplit(service))
@@ -53,7 +53,7 @@ class Downloads:
                 content, url = self._request(url, seconds=until - time.monotonic())
                 if content is not None:
                     return content
-        raise self._error("转向次数太多")
+        raise self._error(message("转向次数太多"))
 
     def fetch_with_retries(self, url: str, sleep: Sleep) -> bytes:
         """As ``fetch``, up to 4 times with pauses, within ``timeout``: for URLs that cannot be renewed."""
@@ -78,8 +78,13 @@ class Downloads:
         try:
             return self.fetch(reference.url or "")
         except ModelError as problem:
-            text = f"参考图「{reference.filename}」没有取到，请检查它的地址或换一张"
-            raise ModelError(text, cause="download", billed=Billed.NO, retryable=problem.retryable) from None
+            raise ModelError(
+                "参考图「{name}」没有取到，请检查它的地址或换一张",
+                name=reference.filename,
+                cause="download",
+                billed=Billed.NO,
+                retryable=problem.retryable,
+            ) from None
 
     def _request(self, url: str, *, seconds: float) -> tuple[bytes | None, str]:
         """Make one request; returns (image, "") or (None, the redirect's URL)."""
@@ -97,7 +102,7 @@ class Downloads:
         except (requests.RequestException, HTTPError, ResponseTooLarge, OSError, ValueError) as problem:
             raise self._error(reason(problem)) from None
         if not content.startswith(_SIGNATURES):
-            raise self._error("收到的不是图片")
+            raise self._error(message("收到的不是图片"))
         return content, ""
 
     def _session_for(self, url: str) -> requests.Session:
@@ -107,18 +112,25 @@ class Downloads:
         except ValueError:
             is_valid = False
         if not is_valid:
-            raise self._error("不是可以下载的网址", retryable=False, gone=True)
+            raise self._error(message("不是可以下载的网址"), retryable=False, gone=True)
         return self._sessions.own if _origin(parts) == self._own_origin else self._sessions.public
 
     def _refused(self, refused: AddressRefused) -> ModelError:
         is_fake_ip = refused.address.startswith("198.1")
-        hint = "；若使用代理软件的 fake-ip 模式，请把该域名排除" if is_fake_ip else ""
-        text = f"图片地址 {refused.host} 指向内部网络（{refused.address}），为安全起见没有下载{hint}"
+        hint = message("；若使用代理软件的 fake-ip 模式，请把该域名排除") if is_fake_ip else ""
+        text = message(
+            "图片地址 {host} 指向内部网络（{address}），为安全起见没有下载{hint}",
+            host=refused.host,
+            address=refused.address,
+            hint=hint,
+        )
         return self._error(text, retryable=False)
 
-    def _error(self, why: str, *, retryable: bool = True, gone: bool = False) -> ModelError:
+    def _error(self, why: str | Message, *, retryable: bool = True, gone: bool = False) -> ModelError:
         return ModelError(
-            f"图片已在{self._label}生成，但没有下载成功（{why}），可以再取一次，不会重复计费",
+            "图片已在{label}生成，但没有下载成功（{why}），可以再取一次，不会重复计费",
+            label=self._label,
+            why=why,
             cause="download",
             billed=Billed.YES,
             retryable=retryable,

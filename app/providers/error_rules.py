@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from app.domain import whole_characters
-from app.errors import Billed, ModelError
+from app.errors import Billed, Message, ModelError, message
 
 # A proxy may return these after forwarding: timeout, failed dependency, closed connection.
 AFTER_SENDING = frozenset({408, 424, 444, 460, 499})
@@ -27,7 +27,7 @@ class ErrorRule:
     """
 
     code: str
-    text: str
+    text: str | Message
     cause: str
     _: KW_ONLY
     status: Container[int] = ()
@@ -43,9 +43,13 @@ class ErrorRule:
 
     def error(self, code: str, words: str = "") -> ModelError:
         """Return the error, with the code and the service's message."""
-        text = f"{self.text}：{words}" if self.quotes and words else self.text
+        text = self.text if isinstance(self.text, Message) else Message(self.text)
+        if self.quotes and words:
+            text = message("{text}：{words}", text=text, words=words)
         return ModelError(
-            f"{text}（{code}）",
+            "{text}（{code}）",
+            text=text,
+            code=code,
             cause=self.cause,
             billed=self.billed,
             retryable=self.retryable,
@@ -62,36 +66,38 @@ def find_rule(rules: Iterable[ErrorRule], status: int, code: str) -> ErrorRule |
 pausing = partial(ErrorRule, pauses_batch=True)
 
 
-def throttling(label: str, code: str = ".*", *, status: Container[int] = ()) -> ErrorRule:
+def throttling(label: Message, code: str = ".*", *, status: Container[int] = ()) -> ErrorRule:
     """Return the rule for calls that a service throttles."""
-    text = f"{label}说请求太多，稍后会自动重试"
+    text = message("{label}说请求太多，稍后会自动重试", label=label)
     return ErrorRule(code, text, "limit", status=status, retryable=True, throttled=True)
 
 
-def unrecognised(label: str, status: int) -> ModelError:
+def unrecognised(label: Message, status: int) -> ModelError:
     """Return the error for a response to a submission that is not in the service's format.
 
     Redirects and the statuses of ``REFUSED`` mean "not accepted"; others leave that open.
     """
     if status == 429:
         return throttling(label).error("HTTP 429")
+    billed, pauses, cause = Billed.NO, False, "request"
     if status in (301, 302, 303, 307, 308, 404, 405):
-        text = f"{label}的地址不对（HTTP {status}），请检查设置里的服务地址"
-        return ModelError(text, cause="request", billed=Billed.NO, pauses_batch=True)
-    if status in (401, 403, 407):
-        text = f"{label}拒绝了访问（HTTP {status}），请检查密钥和权限"
-        return ModelError(text, cause="key", billed=Billed.NO, pauses_batch=True)
-    if status in REFUSED:
-        text = f"{label}没有接受这个请求（HTTP {status}），请检查提示词和参数"
-        return ModelError(text, cause="request", billed=Billed.NO)
-    text = f"{label}的答复无法识别（HTTP {status}），可能已计费，请先到服务商的控制台核对，再决定是否重试"
-    return ModelError(text, cause="service", billed=Billed.UNKNOWN)
+        text, pauses = "{label}的地址不对（HTTP {status}），请检查设置里的服务地址", True
+    elif status in (401, 403, 407):
+        text, pauses, cause = "{label}拒绝了访问（HTTP {status}），请检查密钥和权限", True, "key"
+    elif status in REFUSED:
+        text = "{label}没有接受这个请求（HTTP {status}），请检查提示词和参数"
+    else:
+        text = "{label}的答复无法识别（HTTP {status}），可能已计费，请先到服务商的控制台核对，再决定是否重试"
+        billed, cause = Billed.UNKNOWN, "service"
+    return ModelError(text, label=label, status=status, cause=cause, billed=billed, pauses_batch=pauses)
 
 
-def outcome_unknown(label: str, reason: str) -> ModelError:
+def outcome_unknown(label: str | Message, reason: str | Message) -> ModelError:
     """Return the error for a submission with an unknown outcome."""
     return ModelError(
-        f"请求已发给{label}，但没有收到完整的答复（{reason}），可能已计费，请先到服务商的控制台核对，再决定是否重试",
+        "请求已发给{label}，但没有收到完整的答复（{reason}），可能已计费，请先到服务商的控制台核对，再决定是否重试",
+        label=label,
+        reason=reason,
         cause="network",
         billed=Billed.UNKNOWN,
     )

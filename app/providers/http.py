@@ -26,7 +26,7 @@ from requests.utils import select_proxy
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
 
 from app.config import is_loopback
-from app.errors import Billed, ModelError
+from app.errors import Billed, Message, ModelError, message
 from app.providers.deadlines import DeadlineAdapter
 from app.providers.error_rules import outcome_unknown
 
@@ -43,14 +43,14 @@ _NOT_SENT = (
 )
 # Regular expression for the repr of a failed call -> its reason.
 _REASONS = {
-    "Name or service|NameResolution|getaddrinfo|nodename": "域名解析失败",
-    "refused|10061": "连接被拒绝",
-    "CERTIFICATE|certificate": "证书无效",
-    "SOCKS": "用不了 SOCKS 代理",
-    "Tunnel connection failed": "代理没有放行",
-    "ConnectTimeout": "连接超时",
-    "timed out|Timeout": "等待答复超时",
-    "ResponseTooLarge": "内容过大",
+    "Name or service|NameResolution|getaddrinfo|nodename": message("域名解析失败"),
+    "refused|10061": message("连接被拒绝"),
+    "CERTIFICATE|certificate": message("证书无效"),
+    "SOCKS": message("用不了 SOCKS 代理"),
+    "Tunnel connection failed": message("代理没有放行"),
+    "ConnectTimeout": message("连接超时"),
+    "timed out|Timeout": message("等待答复超时"),
+    "ResponseTooLarge": message("内容过大"),
 }
 
 
@@ -80,7 +80,7 @@ class ServiceClient:
     timeout  seconds for the whole response
     """
 
-    def __init__(self, label: str, service: str, *, timeout: float) -> None:
+    def __init__(self, label: str | Message, service: str, *, timeout: float) -> None:
         self._label = label
         self._timeout = timeout
         self._environment = environment_settings(service)
@@ -131,9 +131,14 @@ class ServiceClient:
         why = reason(problem)
         if not failed_before_send(problem):
             return outcome_unknown(self._label, why)
-        text = f"连不上{self._label}（{why}），请检查网络和服务地址"
+        text = message("连不上{label}（{why}），请检查网络和服务地址", label=self._label, why=why)
         if proxy:
-            text = f"经过代理 {proxy} 连不上{self._label}（{why}），请打开或关掉这个代理"
+            text = message(
+                "经过代理 {proxy} 连不上{label}（{why}），请打开或关掉这个代理",
+                proxy=proxy,
+                label=self._label,
+                why=why,
+            )
         return ModelError(text, cause="network", billed=Billed.NO, retryable=True)
 
 
@@ -192,10 +197,10 @@ def failed_before_send(problem: BaseException) -> bool:
     return isinstance(problem, _NOT_SENT) or isinstance(inner, _CONNECT_ERRORS)
 
 
-def reason(problem: BaseException) -> str:
-    """Return a short Chinese reason for a failed call, without its URL or content."""
+def reason(problem: BaseException) -> Message:
+    """Return a short reason for a failed call, without its URL or content."""
     text = repr(problem)
-    return next((words for pattern, words in _REASONS.items() if re.search(pattern, text)), "连接中断")
+    return next((why for pattern, why in _REASONS.items() if re.search(pattern, text)), message("连接中断"))
 
 
 def parse_object(text: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference, ReferenceLimits, Size
-from app.errors import Billed, ModelError
+from app.errors import Billed, ModelError, message
 from app.providers import key_check
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
@@ -86,7 +86,7 @@ class Jimeng:
             raise problem
         task_id = task_data(answer).get("task_id")
         if not isinstance(task_id, (str, int)) or not str(task_id):
-            raise outcome_unknown(LABEL, "答复里没有任务号")
+            raise outcome_unknown(LABEL, message("答复里没有任务号"))
         self._submitted_at[str(task_id)] = time.monotonic()
         return SubmitResult(task_id=str(task_id))
 
@@ -104,8 +104,8 @@ class Jimeng:
         problem = key_error(answer, *self._secrets)
         if problem:
             raise problem
-        text = f"{LABEL}：密钥有效，签名被接受，没有花钱；{key_check.FIRST_IMAGE}"
-        return KeyCheck(verified=True, text=text)
+        text = "{label}：密钥有效，签名被接受，没有花钱；{open}"
+        return KeyCheck(verified=True, text=message(text, label=LABEL, open=key_check.FIRST_IMAGE))
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         size = self.spec.size(request)
@@ -152,7 +152,7 @@ class Jimeng:
         data = task_data(answer)
         status = data.get("status")
         if status in ("expired", "not_found"):
-            raise expired("即梦已不再保存这个任务")
+            raise expired(message("即梦已不再保存这个任务"))
         return data if status == "done" else None
 
     def _image(self, data: Mapping[str, Any]) -> bytes:
@@ -205,5 +205,5 @@ def _spec(settings: Settings) -> ModelSpec:
 def _public_url(reference: Reference) -> str:
     if reference.url:
         return reference.url
-    text = f"即梦只接受公网地址的参考图，「{reference.filename}」只在这台电脑上，请先放到 OSS 或换一张"
-    raise ModelError(text, cause="request", billed=Billed.NO)
+    text = "即梦只接受公网地址的参考图，「{name}」只在这台电脑上，请先放到 OSS 或换一张"
+    raise ModelError(text, name=reference.filename, cause="request", billed=Billed.NO)

@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from app.errors import Billed, ModelError
+from app.errors import Billed, Message, ModelError, message
 from app.providers.error_rules import (
     REFUSED,
     ErrorRule,
@@ -48,7 +48,7 @@ from app.providers.error_rules import (
 from app.providers.http import Response
 from app.providers.key_check import unreadable
 
-LABEL = "即梦"
+LABEL = message("即梦")
 SUCCESS = 10000
 _UNKNOWN_TASK = 50215
 
@@ -121,7 +121,7 @@ def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
         return None
     code = answer.fields.get("code")
     if code == _UNKNOWN_TASK:
-        return expired(f"即梦不认识这个任务号（{code}）")
+        return expired(message("即梦不认识这个任务号（{code}）", code=_UNKNOWN_TASK))
     if problem.pauses_batch:
         return ModelError(
             problem.message,
@@ -131,7 +131,8 @@ def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
             task_valid=True,
         )
     if problem.billed is Billed.UNKNOWN:  # the work is done and failed, and failures are not billed
-        return ModelError(f"即梦没有画成这一张，请再试一次（{code}）", cause="service", billed=Billed.NO)
+        text = message("即梦没有画成这一张，请再试一次（{code}）", code=str(code))
+        return ModelError(text, cause="service", billed=Billed.NO)
     return problem
 
 
@@ -146,10 +147,11 @@ def key_error(answer: Response, *secrets: str) -> ModelError | None:
     return problem if problem.pauses_batch else unreadable(LABEL, answer.status)
 
 
-def expired(why: str) -> ModelError:
+def expired(why: Message) -> ModelError:
     """Return the error for a task that can no longer be queried."""
     return ModelError(
-        f"{why}，图片取不回来了，可能已计费，请先到控制台核对，再决定是否重新生成",
+        "{why}，图片取不回来了，可能已计费，请先到控制台核对，再决定是否重新生成",
+        why=why,
         cause="expired",
         billed=Billed.UNKNOWN,
     )

@@ -16,50 +16,55 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.errors import Billed, ModelError
+from app.errors import Billed, Message, ModelError, message
 from app.providers.base import KeyCheck
 from app.providers.error_rules import parse_error, redacted
 from app.providers.http import Response, ServiceClient
 
 SECONDS = 10  # that a user waits for the page
-FIRST_IMAGE = "开通情况和余额要到第一张图才知道"
+FIRST_IMAGE = message("开通情况和余额要到第一张图才知道")
 
 
-def checked(label: str, base: str, call: Callable[[ServiceClient], Response]) -> Response:
+def checked(label: Message, base: str, call: Callable[[ServiceClient], Response]) -> Response:
     """Make a free call. Raises ModelError, always not billed."""
     try:
         return call(ServiceClient(label, base, timeout=SECONDS))
     except ModelError as problem:
         if problem.billed is Billed.NO:
             raise
-        text = f"{label}在 {SECONDS} 秒内没有完整地答复，密钥没有测成，请检查网络后再测一次"
-        raise ModelError(text, cause="network", billed=Billed.NO) from None
+        text = "{label}在 {seconds} 秒内没有完整地答复，密钥没有测成，请检查网络后再测一次"
+        raise ModelError(text, label=label, seconds=SECONDS, cause="network", billed=Billed.NO) from None
 
 
-def list_models(label: str, base: str, key: str, *, model: str, variables: tuple[str, str]) -> KeyCheck:
+def list_models(label: Message, base: str, key: str, *, model: str, variables: tuple[str, str]) -> KeyCheck:
     """List the models of an OpenAI-like service. ``variables``: those of its key and its URL."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     answer = checked(label, base, lambda client: client.get(f"{base}/models", headers=headers))
     key_name, url_name = variables
     if answer.status in (401, 403):
         code = redacted(parse_error(answer.fields)[0] or f"HTTP {answer.status}", key)
-        text = f"{label}不接受这个密钥，请检查 {key_name}（{code}）"
-        raise ModelError(text, cause="key", billed=Billed.NO, pauses_batch=True)
+        problem = message(
+            "{label}不接受这个密钥，请检查 {variable}（{code}）", label=label, variable=key_name, code=code
+        )
+        raise ModelError(problem, cause="key", billed=Billed.NO, pauses_batch=True)
     if answer.status in (404, 405):
-        text = f"{label}连得上，但没有不花钱的测试办法：{url_name} 和密钥对不对，要到第一张图才知道"
-        return KeyCheck(verified=False, text=text)
+        text = "{label}连得上，但没有不花钱的测试办法：{variable} 和密钥对不对，要到第一张图才知道"
+        return KeyCheck(verified=False, text=message(text, label=label, variable=url_name))
     listed = answer.fields.get("data")
     if answer.status != 200 or not isinstance(listed, list):
         raise unreadable(label, answer.status)
     if model in {str(each.get("id")) for each in listed if isinstance(each, dict)}:
-        known = f"模型 {model} 在它的列表里"
+        known = message("模型 {model} 在它的列表里", model=model)
     else:
-        known = f"它的列表里没有写 {model}，有的服务不列图片模型"
-    good = "密钥有效" if key else "连得上，它不要密钥"
-    return KeyCheck(verified=True, text=f"{label}：{good}，{known}；{FIRST_IMAGE}")
+        known = message("它的列表里没有写 {model}，有的服务不列图片模型", model=model)
+    good = message("密钥有效" if key else "连得上，它不要密钥")
+    result = message(
+        "{label}：{good}，{known}；{open}", label=label, good=good, known=known, open=FIRST_IMAGE
+    )
+    return KeyCheck(verified=True, text=result)
 
 
-def unreadable(label: str, status: int) -> ModelError:
+def unreadable(label: Message, status: int) -> ModelError:
     """Return the error for an inconclusive response."""
-    text = f"{label}的答复无法识别（HTTP {status}），没能测出密钥是否有效，请检查服务地址或稍后再测"
-    return ModelError(text, cause="service", billed=Billed.NO)
+    text = "{label}的答复无法识别（HTTP {status}），没能测出密钥是否有效，请检查服务地址或稍后再测"
+    return ModelError(text, label=label, status=status, cause="service", billed=Billed.NO)

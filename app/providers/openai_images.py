@@ -24,7 +24,7 @@ from urllib3.filepost import encode_multipart_formdata
 
 from app.config import Settings
 from app.domain import MAX_PROMPT_LENGTH, GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference
-from app.errors import Billed, ModelError
+from app.errors import Billed, Message, ModelError, message
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
 from app.providers.error_rules import (
@@ -41,7 +41,7 @@ from app.providers.error_rules import (
 from app.providers.http import Response, ServiceClient, decode_base64
 from app.providers.key_check import list_models
 
-LABEL = "图片服务"
+LABEL = message("图片服务")
 MAXIMUM_AREA = 3840 * 2160  # keeps the longest side within 3840 for every ratio offered
 
 _NOTES = {
@@ -92,7 +92,7 @@ _FAILED = ErrorRule(
 class ImagesApi:
     """OpenAI's images API at one URL; base class of the providers whose service implements it."""
 
-    label: ClassVar[str]
+    label: ClassVar[Message]
     variables: ClassVar[tuple[str, str]]  # of the key and of the URL, for the answers of ``check_key``
 
     def __init__(
@@ -144,7 +144,7 @@ class ImagesApi:
                 return SubmitResult(task_id=urljoin(f"{self._base}/", url))
         content = decode_base64(url if is_data else fields.get("b64_json"))
         if content is None:
-            raise outcome_unknown(self.label, "答复里没有图片")
+            raise outcome_unknown(self.label, message("答复里没有图片"))
         return SubmitResult(image=GeneratedImage(content=content))
 
     def _error(self, status: int, fields: Mapping[str, Any]) -> ModelError:

@@ -23,7 +23,7 @@ from app.domain import (
     ModelSpec,
     Reference,
 )
-from app.errors import Billed, ModelError
+from app.errors import Billed, ModelError, message
 from app.providers import key_check
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
 from app.providers.downloads import Downloads
@@ -40,7 +40,8 @@ from app.providers.error_rules import (
 )
 from app.providers.http import Response, ServiceClient, decode_base64, parse_object
 
-LABEL = "本地图片服务"
+_NAME = "本地图片服务"
+LABEL = message(_NAME)
 _NOTES = {"sample_images": "这个服务一次只能用 1 张参考图，请只留一张"}
 
 _SETUP = ModelSetup(
@@ -96,14 +97,15 @@ class SdApi:
         url = f"{self._base}/sdapi/v1/options"
         answer = key_check.checked(LABEL, self._base, lambda client: client.get(url, headers=self._headers))
         if answer.status in (404, 405):
-            text = f"{LABEL}连得上，但没有 /sdapi/v1/options：能不能画，要到第一张图才知道"
-            return KeyCheck(verified=False, text=text)
+            text = "{label}连得上，但没有 /sdapi/v1/options：能不能画，要到第一张图才知道"
+            return KeyCheck(verified=False, text=message(text, label=LABEL))
         if answer.status in (401, 403):
             raise _error(answer)
         if answer.status != 200 or not answer.fields:
             raise key_check.unreadable(LABEL, answer.status)
-        loaded = redacted(answer.fields.get("sd_model_checkpoint") or "没有说是哪一个")
-        return KeyCheck(verified=True, text=f"{LABEL}在运行，现在的模型：{loaded}")
+        loaded = redacted(answer.fields.get("sd_model_checkpoint") or "") or message("没有说是哪一个")
+        running = message("{label}在运行，现在的模型：{model}", label=LABEL, model=loaded)
+        return KeyCheck(verified=True, text=running)
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         size = self.spec.size(request)
@@ -134,7 +136,7 @@ def _read(answer: Response) -> GeneratedImage:
     first = grids if isinstance(grids, int) and 0 < grids < len(images) else 0
     content = decode_base64(images[first]) if images else None
     if content is None:
-        raise outcome_unknown(LABEL, "答复里没有图片")
+        raise outcome_unknown(LABEL, message("答复里没有图片"))
     return GeneratedImage(content=content, seed=_seed(about))
 
 
@@ -163,7 +165,7 @@ def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
 def _spec(settings: Settings) -> ModelSpec:
     return ModelSpec(
         name="sdapi",
-        label=LABEL,
+        label=_NAME,
         model_id="sdapi",
         sizes=size_table({}, multiple_of=16),
         prompt_limit=MAX_PROMPT_LENGTH,

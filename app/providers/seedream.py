@@ -28,12 +28,12 @@ from typing import Any
 
 from app.config import Settings
 from app.domain import RESOLUTIONS, ImageRequest, ModelSetup, ModelSpec, Reference, Size
-from app.errors import Billed
+from app.errors import Billed, message
 from app.providers.base import SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.error_rules import REFUSED, ErrorRule, pausing, throttling
 from app.providers.openai_images import ImagesApi
 
-LABEL = "方舟 Seedream"
+LABEL = message("方舟 Seedream")
 
 _SHAPES = ("1:1", "4:3", "16:9", "3:2")
 _Row = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]

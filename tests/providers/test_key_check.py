@@ -47,8 +47,8 @@ def refusal_of(settings: Settings, service: FakeService, **more: Any) -> ModelEr
 def test_a_valid_key_is_verified_with_what_remains_untested(settings: Settings, service: FakeService) -> None:
     tested = tried(settings, service)
     assert tested.verified
-    assert "密钥有效" in tested.text
-    assert "第一张图" in tested.text
+    assert "密钥有效" in str(tested.text)
+    assert "第一张图" in str(tested.text)
 
 
 def test_a_wrong_key_is_named_by_its_variable_and_not_by_its_value(
@@ -107,25 +107,25 @@ def test_an_unlisted_model_is_reported_without_failing(settings: Settings) -> No
     with FakeOpenAIImages(models=("chat-1",)) as service:
         tested = tried(settings, service)
         assert tested.verified
-        assert "没有写 gpt-image-2" in tested.text
+        assert "没有写 gpt-image-2" in str(tested.text)
 
 
 def test_a_service_without_a_model_list_is_inconclusive(settings: Settings) -> None:
     with FakeOpenAIImages(models=None) as service:
         tested = tried(settings, service)
         assert not tested.verified
-        assert "OPENAI_BASE_URL" in tested.text
+        assert "OPENAI_BASE_URL" in str(tested.text)
 
 
 def test_a_server_without_authentication_does_not_verify_the_key(settings: Settings) -> None:
     with FakeOpenAIImages(key="") as service:
-        assert "不要密钥" in tried(settings, service).text
+        assert "不要密钥" in str(tried(settings, service).text)
 
 
 def test_a_local_server_reports_its_loaded_model(settings: Settings) -> None:
     with FakeSdApi() as service:
         tested = tried(settings, service)
-        assert (tested.verified, "家里的模型.safetensors" in tested.text) == (True, True)
+        assert (tested.verified, "家里的模型.safetensors" in str(tested.text)) == (True, True)
         assert service.orders == []
 
 
@@ -148,4 +148,4 @@ def test_another_server_at_that_url_is_not_accepted(settings: Settings) -> None:
 
 
 def test_the_demo_needs_no_key(settings: Settings) -> None:
-    assert "不需要密钥" in generator.open_provider(settings).check_key().text
+    assert "不需要密钥" in str(generator.open_provider(settings).check_key().text)

@@ -12,7 +12,7 @@ import generator
 from app import log
 from app.config import Settings
 from app.domain import ModelSpec
-from app.errors import ModelError
+from app.errors import Message, ModelError
 from app.web.services import services
 from app.web.submit import check_keys
 
@@ -46,13 +46,13 @@ def test_key() -> str:
             tested = here.model.check_key()
     except ModelError as problem:
         log.event("web", "key_tested", model=here.model.spec.name, result="bad", cause=problem.cause)
-        return _page(result="bad", sentence=str(problem))
+        return _page(result="bad", sentence=problem.message)
     result = "good" if tested.verified else "open"
     log.event("web", "key_tested", model=here.model.spec.name, result=result)
     return _page(result=result, sentence=tested.text)
 
 
-def _page(**tested: str) -> str:
+def _page(**tested: str | Message) -> str:
     settings = services().settings
     choices = [_choice(spec, settings) for spec in generator.list_specs(settings)]
     choices.sort(key=lambda choice: not choice.in_use)
