@@ -94,7 +94,7 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
 
 
 def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser: bool) -> None:
-    worker = Worker(settings, generator.open_provider(settings), stay_awake=process.SleepInhibitor().set_busy)
+    worker = Worker(settings, generator.open_provider(settings), stay_awake=process.inhibit_sleep)
     app = create_app(settings, worker)
     server = http_server.create_server(
         app, sockets, body_limit=functools.partial(body_limit, app), name=listener.NAME

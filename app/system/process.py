@@ -6,11 +6,9 @@ Each applies only on systems that have it; failures are ignored.
 import atexit
 import contextlib
 import ctypes
-import os
-import subprocess
-import sys
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 MOST_OPEN_FILES = 4096
@@ -18,8 +16,8 @@ _GLIBC_ADVICE = {-8: 2, -3: 256 * 1024, -1: 256 * 1024}  # M_ARENA_MAX, M_MMAP_T
 _KEYBOARD = -10  # STD_INPUT_HANDLE
 _QUICK_EDIT, _EXTENDED = 0x0040, 0x0080  # ENABLE_QUICK_EDIT_MODE, ENABLE_EXTENDED_FLAGS
 _CLOSE_EVENTS = (2, 5, 6)  # CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT
-_CONTINUOUS, _AWAKE = 0x8000_0000, 0x0000_0001  # ES_CONTINUOUS, ES_SYSTEM_REQUIRED
 _AWAKE_SECONDS = 600.0  # after the last work: spans the delay between retries
+StayAwake = Callable[[], contextlib.AbstractContextManager[Callable[[bool], object]]]  # as inhibit_sleep
 
 
 def tune_process() -> None:
@@ -48,55 +46,37 @@ def on_console_close(then: Callable[[], None], windows: Any = None) -> object:
     return callback
 
 
-class SleepInhibitor:
-    """Keeps the machine awake during work. Called periodically, always from the same thread."""
+@contextlib.contextmanager
+def inhibit_sleep(clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[bool], None]]:
+    """Yield a function to call periodically with whether there is work: the machine stays awake meanwhile.
 
-    def __init__(
-        self, stay: Callable[[bool], None] | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._stay = stay or _how_to_stay_awake()
-        self._clock = clock
-        self._until = -1.0
-        self._is_held = False
+    For one thread only. Where the system cannot be asked, nothing happens. On Windows it must be left for
+    the process to end, since wakepy waits there in a thread.
+    """
+    until = -1.0
+    held = contextlib.ExitStack()
+    is_held = False
 
-    def set_busy(self, is_at_work: bool) -> None:
-        """Report whether there is work now."""
-        now = self._clock()
-        if is_at_work:
-            self._until = now + _AWAKE_SECONDS
-        if (now < self._until) != self._is_held:
-            self._is_held = not self._is_held
-            self._stay(self._is_held)
+    def set_busy(is_busy: bool) -> None:
+        nonlocal until, is_held
+        if is_busy:
+            until = clock() + _AWAKE_SECONDS
+        if (clock() < until) != is_held:
+            is_held = not is_held
+            held.enter_context(_keep_running()) if is_held else held.close()
 
-
-class CaffeinateProcess:
-    """Runs ``caffeinate`` on macOS; it exits with this process, however that ends."""
-
-    def __init__(self) -> None:
-        self._running: subprocess.Popen[bytes] | None = None
-
-    def stay(self, awake: bool) -> None:
-        """Start or stop ``caffeinate``."""
-        if self._running:
-            self._running.terminate()
-            self._running.wait()
-            self._running = None
-        if awake:
-            with contextlib.suppress(OSError):
-                command = ["caffeinate", "-i", "-w", str(os.getpid())]
-                self._running = subprocess.Popen(command)  # noqa: S603 - no untrusted input
+    try:
+        yield set_busy
+    finally:
+        with contextlib.suppress(RuntimeError):  # the desktop's service is gone
+            held.close()
 
 
-def _how_to_stay_awake() -> Callable[[bool], None]:
-    if sys.platform == "darwin":
-        return CaffeinateProcess().stay
-    windows = _windows()
-    return (lambda awake: _set_execution_state(windows, awake)) if windows else (lambda awake: None)
+def _keep_running() -> contextlib.AbstractContextManager[object]:
+    from wakepy import keep  # 0.5 MB, for which an idle server has no use
 
-
-def _set_execution_state(windows: Any, awake: bool) -> None:
-    """Set the execution state of the calling thread; it holds until changed or the thread ends."""
-    windows.SetThreadExecutionState(_CONTINUOUS | (_AWAKE if awake else 0))
+    logging.getLogger("wakepy").setLevel(logging.WARNING)  # its reports of failures are paragraphs
+    return keep.running(on_fail="pass")
 
 
 def limit_malloc_arenas() -> None:

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from typing import TypeVar
 
 import database
@@ -21,6 +21,7 @@ from app.domain import Record, SavedImage
 from app.errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
 from app.images import store
 from app.library import library, output_backup
+from app.system.process import StayAwake
 from app.worker.concurrency import AdaptiveLimit, Permit, WakeSignal
 from app.worker.disk_space import DiskLow, DiskSpace
 from app.worker.maintenance import Maintenance
@@ -53,7 +54,11 @@ class Worker:
     """Claims queued records and produces their pictures. One per process."""
 
     def __init__(
-        self, settings: Settings, model: generator.Provider, *, stay_awake: Callable[[bool], object] = bool
+        self,
+        settings: Settings,
+        model: generator.Provider,
+        *,
+        stay_awake: StayAwake = lambda: nullcontext(bool),
     ) -> None:
         self.settings = settings
         self.model = model
@@ -76,7 +81,9 @@ class Worker:
         )
         self._refusal = log.Condition("worker", begun="database_refuses", ended="database_accepts")
         self._claimed_ids: set[int] = set()
-        self._stay_awake = stay_awake  # called with whether records are claimed, every POLL_SECONDS
+        self._stay_awake = (
+            stay_awake  # yields what is called every POLL_SECONDS with whether records are claimed
+        )
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -351,10 +358,10 @@ class Worker:
 
     def _heartbeat_loop(self) -> None:
         """Poll for work from other processes or ended pauses; extend leases; reap expired ones."""
-        with closing(database.connect(self.settings.database_path)) as db:
+        with closing(database.connect(self.settings.database_path)) as db, self._stay_awake() as set_busy:
             turns = 0
             while not self._aborting.wait(POLL_SECONDS):
-                self._guarded(lambda: bool(self._stay_awake(self.claimed_count > 0)), writes=False)
+                self._guarded(lambda: bool(set_busy(self.claimed_count > 0)), writes=False)
                 if not self._guarded(lambda: self.maintenance.watch_store(db), writes=False):
                     continue
                 if turns % _POLLS_PER_HEARTBEAT == 0:

@@ -1,16 +1,20 @@
 """What is asked of the machine under the server. Windows and a Mac are played by fakes; neither is here."""
 
 import ctypes
+import logging
 import os
 import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import wakepy
 
 import generator
 import web_app
@@ -30,7 +34,6 @@ class FakeWindows:
     def __init__(self, mode: int | None) -> None:
         self.mode = mode
         self.handlers: list[Callable[[int], int]] = []
-        self.states: list[int] = []
 
     def GetStdHandle(self, number: int) -> int:
         assert number == -10
@@ -51,10 +54,6 @@ class FakeWindows:
     def SetConsoleCtrlHandler(self, handler: Callable[[int], int], add: bool) -> int:
         assert add
         self.handlers.insert(0, handler)
-        return 1
-
-    def SetThreadExecutionState(self, state: int) -> int:
-        self.states.append(state)
         return 1
 
 
@@ -185,68 +184,47 @@ def test_a_low_open_file_limit_is_raised(soft: int, hard: int, then: int) -> Non
     assert done.stdout.split() == [str(then), str(hard)]
 
 
-def test_the_machine_stays_awake_during_work_and_a_while_after() -> None:
-    now, told = [0.0], list[bool]()
-    wakefulness = process.SleepInhibitor(told.append, clock=lambda: now[0])
-    for now[0], is_at_work, then in (
-        (0.0, False, []),
-        (1.0, True, [True]),
-        (500.0, True, [True]),
-        (1000.0, False, [True]),
-        (1099.0, False, [True]),
-        (1101.0, False, [True, False]),
-        (2000.0, False, [True, False]),
-        (2001.0, True, [True, False, True]),
-    ):
-        wakefulness.set_busy(is_at_work)
-        assert told == then
-
-
-def test_windows_sleep_is_inhibited_until_released(monkeypatch: pytest.MonkeyPatch) -> None:
-    windows = FakeWindows(mode=None)
-    monkeypatch.setattr(process, "_windows", lambda: windows)
-    stay = process._how_to_stay_awake()
-    stay(True)
-    stay(False)
-    assert windows.states == [0x80000001, 0x80000000]
-
-
-def test_mac_sleep_is_inhibited_by_a_process_that_ends_on_release(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("outcome", ["WAKEPY_FAKE_SUCCESS", "WAKEPY_FORCE_FAILURE"])
+def test_sleep_is_inhibited_during_work_and_a_while_after(
+    outcome: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    program = tmp_path / "caffeinate"
-    program.write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/told"\nexec sleep 60\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(sys, "platform", "darwin")
-    stay = process._how_to_stay_awake()
-    stay(True)
-    running = stay.__self__._running  # type: ignore[attr-defined]
-    told = tmp_path / "told"
-    try:
-        wait_until(lambda: told.exists() and told.read_text().endswith("\n"))
-        assert told.read_text().split() == ["-i", "-w", str(os.getpid())]
-        assert running.poll() is None
-    finally:
-        stay(False)
-    assert running.poll() is not None
-
-
-def test_a_mac_without_caffeinate_works_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    caffeine = process.CaffeinateProcess()
-    caffeine.stay(True)
-    caffeine.stay(False)
+    monkeypatch.setenv(outcome, "1")
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    with process.inhibit_sleep(clock=lambda: now[0]) as set_busy:
+        for now[0], is_busy, is_inhibited in (
+            (0.0, False, False),
+            (1.0, True, True),
+            (500.0, True, True),
+            (1000.0, False, True),
+            (1099.0, False, True),
+            (1101.0, False, False),
+            (2000.0, False, False),
+            (2001.0, True, True),
+        ):
+            set_busy(is_busy)
+            assert wakepy.modecount() == is_inhibited
+        assert [mode.active for mode in wakepy.global_modes()] == [outcome == "WAKEPY_FAKE_SUCCESS"]
+    assert wakepy.modecount() == 0
+    assert not caplog.records
 
 
 def test_the_worker_reports_whether_it_is_busy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.worker.worker.POLL_SECONDS", 0.01)
     web_app.init_storage(settings)
-    told = list[bool]()
-    worker = Worker(settings, generator.open_provider(settings), stay_awake=told.append)
+    reported = list[bool]()
+    released = threading.Event()
+
+    @contextmanager
+    def stay_awake() -> Iterator[Callable[[bool], None]]:
+        yield reported.append
+        released.set()
+
+    worker = Worker(settings, generator.open_provider(settings), stay_awake=stay_awake)
     worker.start()
-    wait_until(lambda: False in told)
+    wait_until(lambda: False in reported)
     worker._claimed_ids.add(1)
-    wait_until(lambda: told[-1])
+    wait_until(lambda: reported[-1])
     worker._claimed_ids.discard(1)
     assert worker.stop(10)
+    assert released.is_set()
