@@ -68,7 +68,7 @@ def measure(under_way: int, count: int) -> tuple[float, float]:
 def fake_jimeng(latency: float = LATENCY, weight: int = WEIGHT) -> Iterator[str]:
     """The fake service in a process of its own -> its address."""
     command = [sys.executable, "-m", "tests.fakes.jimeng", "--port", "0", "--latency", str(latency)]
-    command += ["--picture-bytes", str(weight), "--picture-form", "jpeg"]
+    command += ["--image-bytes", str(weight), "--image-format", "jpeg"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -50,7 +50,7 @@ def idle_with_bucket() -> float:
     """The same with the list of a large library, read three times as when somebody looks now and then."""
     with FakeOss() as oss:
         for number in range(KEYS):
-            oss.keep(f"ai-images/sample/新款连衣裙 {number:05}-640x480-{number:012x}.png", b"x", age=number)
+            oss.put(f"ai-images/sample/新款连衣裙 {number:05}-640x480-{number:012x}.png", b"x", age=number)
         with _server(image_model="demo", **oss.settings()) as server:
             while server.get("/api/sample-images?limit=1&search=09999").get("total") != 1:
                 time.sleep(0.2)
@@ -60,7 +60,7 @@ def idle_with_bucket() -> float:
 def busy() -> float:
     """Pictures of about 16 million pixels each, as fast as the service gives them."""
     with (
-        FakeJimeng(latency=2.0, picture_bytes=WEIGHT) as jimeng,
+        FakeJimeng(latency=2.0, image_bytes=WEIGHT) as jimeng,
         _server(**jimeng.settings(model_concurrency=UNDER_WAY, model_timeout=300)) as server,
     ):
         rows = [{"prompt": f"第 {n} 张：雪山下的小屋", "resolution": "4K"} for n in range(PICTURES)]

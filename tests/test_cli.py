@@ -17,7 +17,7 @@ from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, ImageRequest, ModelSpec, Record, Status
 from app.errors import InvalidRequest, StorageError
 from app.images import store
-from tests.fakes.pictures import picture
+from tests.fakes.images import make_image
 from tests.locked_files import sharing_violation
 
 
@@ -265,7 +265,7 @@ class Pictures:
     def keep(self, record_id: int, prompt: str, stem: str, **fields: object) -> Path:
         request = ImageRequest(prompt=prompt, **fields)  # type: ignore[arg-type]
         kept = store.save_image(
-            GeneratedImage(content=picture(1536, 1024, number=record_id)),
+            GeneratedImage(content=make_image(1536, 1024, number=record_id)),
             output_dir=self.settings.output_dir,
             stem=stem,
             record_id=record_id,
@@ -340,7 +340,7 @@ def test_files_without_a_record_id_are_listed_and_left_out(
 ) -> None:
     monkeypatch.setattr(cli, "load_settings", lambda: left.settings)
     left.keep(1, "猫", "猫")
-    (left.settings.output_dir / "自己放的.png").write_bytes(picture(64, 64, number=1))
+    (left.settings.output_dir / "自己放的.png").write_bytes(make_image(64, 64, number=1))
     (left.settings.output_dir / "坏的.jpg").write_bytes(b"\xff\xd8\xff")
     assert cli.main(["rebuild"]) == 0
     told = capsys.readouterr().out

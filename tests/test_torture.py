@@ -14,7 +14,7 @@ from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, ModelSpec, Record
 from app.errors import Billed, ModelError
 from app.images import store
-from tests.fakes.pictures import picture
+from tests.fakes.images import make_image
 from tests.torture import table
 from tests.torture.__main__ import play
 from tests.torture.judge import Ordered, judge, judge_deleted
@@ -76,7 +76,7 @@ class Scene:
     def keep(self, record: Record) -> None:
         text = store.embed_parameters(record.request, None, record.model, record.id, None)
         kept = store.save_image(
-            GeneratedImage(content=picture(64, 64, number=1)),
+            GeneratedImage(content=make_image(64, 64, number=1)),
             output_dir=self.settings.output_dir,
             stem=record.reserved_stem,
             record_id=record.id,

@@ -390,7 +390,7 @@ def _live_in(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
     service.fail_next("key", times=9)
     paused = _post(server, [_row("台灯", num_images=3)])
     wait_until(lambda: server.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
-    service.behave()
+    service.clear_faults()
     service.latency = _FOR_EVER
     single = _post(server, [_row("灯塔", num_images=2)], source="single")
     wait_until(lambda: server.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)

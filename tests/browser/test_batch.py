@@ -135,7 +135,7 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     expect(dialog).to_contain_text("6 张，5 行")
     expect(dialog).to_contain_text("¥1.32")
     dialog.get_by_role("button", name="取消").click()
-    assert jimeng.orders == []
+    assert jimeng.submissions == []
     jimeng.latency = 600.0
     page.start_batch("十一月")
     page.expect_title(r"^\(0/6\)")
@@ -304,7 +304,7 @@ def test_a_run_survives_pause_reload_and_resume(
     page.expect_state("已暂停")
     page.wait_for_picture(1)
     page.expect_status(8, "queued")
-    assert len(jimeng.orders) == 2
+    assert len(jimeng.submissions) == 2
     page.resume()
     page.expect_state("已完成")
     page.wait_for_picture(8)

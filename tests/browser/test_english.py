@@ -100,7 +100,7 @@ def live_in(server: ServerProcess, jimeng: FakeJimeng) -> None:
     jimeng.fail_next("key", times=4)
     batch = server.post("/api/batches", {"rows": [{"prompt": "a lamp", "num_images": 3}], "name": "lamps"})
     wait_until(lambda: server.get(f"/api/batches/{batch['batch_id']}")["batch"]["status"] == "paused")
-    jimeng.behave()
+    jimeng.clear_faults()
     picture = {"file": ("lamp.png", noise_image("PNG", size=(40, 30)), "image/png")}
     requests.post(f"{server.address}/api/sample-images", files=picture, timeout=30)
 

@@ -150,7 +150,7 @@ def test_a_row_generated_singly_is_left_out_of_the_run(
     expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
     dialog.locator("[data-start-yes]").click()
     batch.expect_ended(1)
-    assert sorted(order.body["prompt"] for order in jimeng.orders) == ["狗", "猫"]
+    assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["狗", "猫"]
 
 
 def test_after_a_run_only_the_changed_row_is_submitted(
@@ -166,7 +166,7 @@ def test_after_a_run_only_the_changed_row_is_submitted(
     expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
     dialog.locator("[data-start-yes]").click()
     batch.expect_ended(1)
-    assert sorted(order.body["prompt"] for order in jimeng.orders) == ["狗", "狼", "猫"]
+    assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["狗", "狼", "猫"]
 
 
 def test_a_run_copied_as_a_draft_submits_only_changed_rows(
@@ -224,7 +224,7 @@ def test_a_duplicate_of_a_finished_row_is_independent(page: Page, demo_server: S
 
 def charged_failures(server: ServerProcess, jimeng: FakeJimeng, source: str) -> str:
     """A batch of which one picture was refused and one was charged and cannot be opened -> its id."""
-    jimeng.picture_form = "gif"
+    jimeng.image_format = "gif"
     rows = [{"prompt": "违禁"}, {"prompt": "猫"}]
     batch_id = str(server.post("/api/batches", {"rows": rows, "source": source})["batch_id"])
     assert server.wait_for_end(batch_id)["counts"]["failed"] == 2
@@ -246,7 +246,7 @@ def test_retrying_failures_leaves_out_charged_ones_and_lists_them_separately(
     paid.get_by_role("button", name="重试…").click()
     dialog = page.locator("dialog[data-dialog=money]")
     expect(dialog).to_contain_text("上一次已经计费 ¥0.22")
-    jimeng.picture_form = "png"
+    jimeng.image_format = "png"
     dialog.locator("[data-money-yes]").click()
     batch.wait_for_picture(2)
     assert jimeng.charges == 2

@@ -148,7 +148,7 @@ def test_one_reference_too_many_is_refused_until_another_is_removed(
 def test_any_name_is_listed_shown_found_picked_and_used(
     page: Page, oss_server: ServerProcess, oss: FakeOss, name: str
 ) -> None:
-    oss.keep(SAMPLES + name, noise_image("png"))
+    oss.put(SAMPLES + name, noise_image("png"))
     oss_server.kill()
     oss_server.start()
     shown = name.rpartition("/")[2]

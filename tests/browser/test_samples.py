@@ -127,7 +127,7 @@ def test_ten_thousand_images_in_a_bucket_are_scrolled_searched_and_picked(
 ) -> None:
     content = noise_image("png")
     for number in range(10_000):
-        oss.keep(f"{SAMPLES}茶 🍵 {number:05}.png", content, age=number)
+        oss.put(f"{SAMPLES}茶 🍵 {number:05}.png", content, age=number)
     oss_server.kill()
     oss_server.start()
     library = SamplesPage(page, oss_server.address)

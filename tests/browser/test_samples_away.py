@@ -40,8 +40,8 @@ class HeldOss(FakeOss):
 @pytest.fixture
 def oss() -> Iterator[HeldOss]:
     with HeldOss() as service:
-        service.keep(f"{SAMPLES}猫.png", noise_image("png"))
-        service.keep(f"{SAMPLES}狗.png", noise_image("png"), age=60)
+        service.put(f"{SAMPLES}猫.png", noise_image("png"))
+        service.put(f"{SAMPLES}狗.png", noise_image("png"), age=60)
         yield service
         service.answers.set()
 
@@ -160,7 +160,7 @@ def test_an_open_page_reports_an_outage_and_its_end(
     restart(listed)
     library.come_back()
     expect(notice).to_contain_text("连不上 OSS", timeout=AWAY)
-    oss.keep(f"{SAMPLES}新来的.png", noise_image("png"), age=-60)
+    oss.put(f"{SAMPLES}新来的.png", noise_image("png"), age=-60)
     oss.is_down = False
     expect(notice).to_be_hidden(timeout=AWAY)
     names = ("新来的.png", "猫.png", "狗.png")

@@ -197,11 +197,11 @@ def test_an_unknown_result_asks_before_resubmission(
     expect(question).to_contain_text("0.22")
     question.get_by_role("button", name="取消").click()
     page.expect_idle()
-    assert len(jimeng.orders) == 1
+    assert len(jimeng.submissions) == 1
     page.tiles("unknown").get_by_role("button", name="重试").click()
     question.locator("[data-money-yes]").click()
     page.wait_for_pictures(1)
-    assert len(jimeng.orders) == 2
+    assert len(jimeng.submissions) == 2
 
 
 def test_typed_text_survives_a_reload(demo_server: ServerProcess, studio: Open) -> None:

@@ -68,7 +68,7 @@ def test_failed_uploads_keep_their_reason_and_offer_a_useful_retry(
     library = SamplesPage(page, oss_server.address)
     library.open()
     expect(page.locator("[data-counted]")).to_be_visible()
-    oss.fail_next("500", deed="put", times=2)
+    oss.fail_next("500", operation="put", times=2)
     good = [picture(f"{number}.png") for number in range(5)]
     library.upload(*good, BROKEN)
     library.uploads.expect_sum("完成 3 / 6 · 失败 3")
@@ -221,7 +221,7 @@ def test_an_upload_complete_before_its_cancellation_is_kept(
     library = SamplesPage(page, oss_server.address)
     library.open()
     expect(page.locator("[data-counted]")).to_be_visible()
-    oss.fail_next("slow", deed="put", seconds=3)
+    oss.fail_next("slow", operation="put", seconds=3)
     library.upload(picture("茶.png"))
     expect(library.uploads.line("茶.png")).to_contain_text("正在检查和保存…")
     library.uploads.press("取消 茶.png")

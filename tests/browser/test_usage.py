@@ -93,20 +93,20 @@ def test_a_timed_out_image_is_fetched_and_charged_once(
     usage.expect_toast("正在取回 1 张")
     usage.expect_sum("今天", "¥0.22")
     expect(usage.doubts()).to_have_count(0)
-    assert jimeng.charges == len(jimeng.orders) == 1
+    assert jimeng.charges == len(jimeng.submissions) == 1
 
 
 def test_a_lost_submission_is_resubmitted_only_after_confirming_the_cost(
     usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     lost(server, jimeng, "猫")
-    orders = len(jimeng.orders)
+    orders = len(jimeng.submissions)
     usage.open()
     usage.act("重试…")
     expect(usage.page.locator("[data-money-text]")).to_contain_text("¥0.22")
     usage.page.keyboard.press("Escape")
     usage.expect_idle()
-    assert len(jimeng.orders) == orders
+    assert len(jimeng.submissions) == orders
     usage.act("重试…")
     usage.agree()
     usage.expect_sum("今天", "¥0.22")
@@ -114,14 +114,14 @@ def test_a_lost_submission_is_resubmitted_only_after_confirming_the_cost(
     usage.act("对账…")
     usage.say_of_the_bill("账单里没有")
     expect(usage.doubts()).to_have_count(0)
-    assert len(jimeng.orders) == orders + 1
+    assert len(jimeng.submissions) == orders + 1
 
 
 def test_a_written_off_charge_is_never_resubmitted_and_can_be_undone(
     usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch_id = lost(server, jimeng, "猫", "狗")
-    orders = len(jimeng.orders)
+    orders = len(jimeng.submissions)
     usage.open()
     usage.act_on_all("全部放弃")
     usage.say_of_the_bill("账单里有")
@@ -134,7 +134,7 @@ def test_a_written_off_charge_is_never_resubmitted_and_can_be_undone(
     usage.say_of_the_bill("账单里没有")
     expect(usage.doubts()).to_have_count(1)
     assert server.post(f"/api/batches/{batch_id}/retry")["batch"]["counts"]["queued"] == 0
-    assert len(jimeng.orders) == orders
+    assert len(jimeng.submissions) == orders
 
 
 def test_all_fetchable_records_are_fetched_at_once(

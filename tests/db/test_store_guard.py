@@ -238,7 +238,7 @@ class Away:
     def __init__(self, studio: Studio) -> None:
         self.path = studio.settings.database_path
         self.elsewhere = self.path.with_name("elsewhere.db")
-        studio.service.spy = self.see
+        studio.service.observer = self.see
 
     def see(self, moment: str, _call: Call) -> None:
         if moment == "made" and self.path.exists():
@@ -258,7 +258,7 @@ def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
     with pytest.raises(StoreLost):  # it stops once the picture is there
         studio.step()
     assert not away.path.exists()
-    assert f"task_id={studio.service.orders[0].task_id}" in caplog.text
+    assert f"task_id={studio.service.submissions[0].task_id}" in caplog.text
     kept = images_store.read_parameters(studio.settings.output_dir / studio.files()[0])
     assert kept is not None
     assert f"Record: {ids[0]}" in kept

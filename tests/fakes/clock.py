@@ -1,10 +1,10 @@
-"""A clock that is set by hand, and a pause that moves it instead of waiting."""
+"""A manual clock, and a sleep that advances it instead of waiting."""
 
 import time
 
 
 class Clock:
-    """Seconds; starts at now. Call it to read it; give ``pause`` wherever somebody pauses."""
+    """Unix seconds, starting now. Call it to read the time; pass ``sleep`` in place of ``time.sleep``."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -14,6 +14,6 @@ class Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let that much time go by, at once."""
+        """Advance the clock at once."""
         self.pauses.append(seconds)
         self.now += seconds

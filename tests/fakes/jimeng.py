@@ -1,6 +1,6 @@
 """A fake of Jimeng 4.0 on Volcengine's visual API, as strict as its description allows.
 
-What the description leaves open (which code a wrong field returns) is answered with 50200.
+Where the description is silent (which code a wrong field returns) it answers 50200.
 
 Words in the prompt: 违禁 -> 50412 and 保护词 -> 50413 on the order; 审图 -> 50511 the first time, then a
 picture; 必拒 -> 50511 always; 画崩 -> done with 50500; 失踪 -> drawn and billed, but never found
@@ -20,7 +20,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from tests.fakes.service import Call, FakeService, OrderLine, Refused, Reply, as_json, run_alone
+from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 ACCESS_KEY = "AKLTtest"
 SECRET_KEY = "c2VjcmV0"
@@ -56,15 +56,14 @@ _MESSAGES = {
 
 
 class FakeJimeng(FakeService):
-    """Jimeng. Each look at a finished task gives a new address of its picture, as the real one seems to.
+    """Jimeng. Each poll of a finished task returns a new URL of its image, as the real service seems to.
 
-    ``busy_code`` is what it says when there are too many. With ``fetches_references`` it fetches each of
-    ``image_urls`` when the order comes in; ``fetched`` tells how that went. An account that is not
-    ``entitled`` gets 50400 for everything.
+    ``busy_code`` is its throttling code. With ``fetches_references`` it downloads each of ``image_urls``
+    on submission and records (url, status) in ``fetched``. An account that is not ``entitled`` gets 50400.
     """
 
     name = "jimeng"
-    steps = ("submit", "poll", "picture")
+    steps = ("submit", "poll", "download")
 
     def __init__(
         self,
@@ -74,9 +73,9 @@ class FakeJimeng(FakeService):
         fetches_references: bool = False,
         busy_code: int = 50430,
         entitled: bool = True,
-        **knobs: Any,
+        **service_options: Any,
     ) -> None:
-        super().__init__(**knobs)
+        super().__init__(**service_options)
         self.fetches_references = fetches_references
         self.busy_code = busy_code
         self.fetched: list[tuple[str, int]] = []
@@ -84,7 +83,7 @@ class FakeJimeng(FakeService):
         self.access_key = access_key
         self.secret_key = secret_key
         self.refused_once: set[str] = set()
-        self._minted: Counter[str] = Counter()
+        self._url_counts: Counter[str] = Counter()
         self._dead: set[str] = set()
 
     def settings(self, **more: Any) -> dict[str, Any]:
@@ -98,39 +97,39 @@ class FakeJimeng(FakeService):
             **more,
         }
 
-    def kill_urls(self) -> None:
-        """Addresses given out so far stop working; a new look at the task gives a fresh one."""
+    def expire_urls(self) -> None:
+        """Invalidate the URLs returned so far; polling the task again returns a new one."""
         with self.lock:
-            for order in self.orders:
-                self._dead |= {f"{order.number}-{n}" for n in range(self._minted[order.task_id] + 1)}
+            for order in self.submissions:
+                self._dead |= {f"{order.number}-{n}" for n in range(self._url_counts[order.task_id] + 1)}
 
     def step_of(self, call: Call) -> str:
-        """By the Action in the query."""
+        """Determined by the Action in the query."""
         return ACTIONS.get(dict(call.query).get("Action", ""), "submit")
 
     def answer(self, step: str, call: Call) -> Reply:
-        """Gateway first, then the service."""
-        action = self._through_gateway(call)
+        """Gateway checks first, then the service."""
+        action = self._check_gateway(call)
         self._check_signature(call, action)
         body = _object(call)
         if not self.entitled:
             raise _refused(401, 50400)
         return self._submit(body) if step == "submit" else self._result(body)
 
-    def busy(self) -> Refused:
-        """50430, or the other code for too many."""
+    def busy(self) -> Refusal:
+        """50430 or 50429."""
         return _refused(429, self.busy_code)
 
-    def wrong_key(self) -> Refused:
+    def wrong_key(self) -> Refusal:
         """The gateway's InvalidAccessKey."""
         return _gateway(401, 100009, "InvalidAccessKey", "")
 
-    def url_alive(self, call: Call, order: OrderLine) -> bool:
-        """24 hours, unless killed."""
+    def url_alive(self, call: Call, order: Submission) -> bool:
+        """24 hours, unless expired by hand."""
         name = call.path.split("/")[2].split(".")[0]
         return name not in self._dead and super().url_alive(call, order)
 
-    def _through_gateway(self, call: Call) -> str:
+    def _check_gateway(self, call: Call) -> str:
         query = dict(call.query)
         action = query.get("Action", "")
         if not action or "Version" not in query:
@@ -151,11 +150,11 @@ class FakeJimeng(FakeService):
         access_key, _, scope = parts.get("Credential", "").partition("/")
         if access_key != self.access_key:
             raise _gateway(401, 100009, "InvalidAccessKey", action)
-        if not _timely(call.headers.get("x-date", "")):
+        if not _is_recent(call.headers.get("x-date", "")):
             raise _gateway(400, 100006, "InvalidTimestamp", action)
         if scope != f"{call.headers['x-date'][:8]}/cn-north-1/cv/request":
             raise _gateway(404, 100007, "ServiceNotFound", action)
-        if not _signed_well(call, parts, scope, self.secret_key):
+        if not _is_signature_valid(call, parts, scope, self.secret_key):
             raise _gateway(401, 100010, "SignatureDoesNotMatch", action)
 
     def _submit(self, body: dict[str, Any]) -> Reply:
@@ -170,13 +169,13 @@ class FakeJimeng(FakeService):
         if self.fetches_references and not all(self._fetch(url) for url in body.get("image_urls", [])):
             raise _refused(400, 50200, message="image_urls: download failed")
         with self.lock:
-            under_way = sum(self._age(order) < self.latency for order in self.orders)
-            if self.max_under_way is not None and under_way >= self.max_under_way:
+            under_way = sum(self._age(order) < self.latency for order in self.submissions)
+            if self.concurrency_limit is not None and under_way >= self.concurrency_limit:
                 raise self.busy()
             order = self.accept(body, width, height)
             order.task_id = str(14_790_660_436_661_235_000 + order.number)
-            order.billed = not self._to_be_refused(prompt)
-            self.most_under_way = max(self.most_under_way, under_way + 1)
+            order.billed = not self._will_be_refused(prompt)
+            self.peak_concurrency = max(self.peak_concurrency, under_way + 1)
         return _envelope({"task_id": order.task_id})
 
     def _fetch(self, url: str) -> bool:
@@ -190,7 +189,7 @@ class FakeJimeng(FakeService):
         is_picture: bool = content.startswith((b"\x89PNG", b"\xff\xd8\xff"))
         return is_picture and status == 200
 
-    def _to_be_refused(self, prompt: str) -> bool:
+    def _will_be_refused(self, prompt: str) -> bool:
         if "审图" in prompt and prompt not in self.refused_once:
             self.refused_once.add(prompt)
             return True
@@ -199,7 +198,7 @@ class FakeJimeng(FakeService):
     def _result(self, body: dict[str, Any]) -> Reply:
         with_url = _check_result(body)
         with self.lock:
-            order = next((each for each in self.orders if each.task_id == body["task_id"]), None)
+            order = next((each for each in self.submissions if each.task_id == body["task_id"]), None)
         if order is None or "失踪" in order.body["prompt"] or self._age(order) > 12 * 3600:
             return _envelope(_state("not_found"))
         if self._age(order) < self.latency:
@@ -213,16 +212,16 @@ class FakeJimeng(FakeService):
             )
         return _envelope(self._done(order, with_url))
 
-    def _done(self, order: OrderLine, with_url: bool) -> dict[str, Any]:
+    def _done(self, order: Submission, with_url: bool) -> dict[str, Any]:
         if not with_url:
-            pixels = base64.b64encode(self.picture_of(order)).decode()
+            pixels = base64.b64encode(self.image_of(order)).decode()
             return {**_state("done"), "binary_data_base64": [pixels]}
         with self.lock:
-            self._minted[order.task_id] += 1
-            url = self.picture_url(order, str(self._minted[order.task_id]))
+            self._url_counts[order.task_id] += 1
+            url = self.image_url(order, str(self._url_counts[order.task_id]))
         return {**_state("done"), "binary_data_base64": None, "image_urls": [url]}
 
-    def _age(self, order: OrderLine) -> float:
+    def _age(self, order: Submission) -> float:
         return self.clock() - order.at
 
 
@@ -256,7 +255,7 @@ def _check_size(body: dict[str, Any]) -> tuple[int, int]:
 
 
 def _check_result(body: dict[str, Any]) -> bool:
-    """Whether an address is wanted instead of pixels."""
+    """Validate a poll -> whether a URL is requested instead of base64."""
     _check_req_key(body)
     if body.keys() - {"req_key", "task_id", "req_json"} or not isinstance(body.get("task_id"), str):
         raise _refused(400, 50215)
@@ -280,16 +279,16 @@ def _object(call: Call) -> dict[str, Any]:
     return call.fields
 
 
-def _timely(moment: str) -> bool:
+def _is_recent(timestamp: str) -> bool:
     try:
-        sent = datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        sent = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return False
     return abs(datetime.now(UTC) - sent) < timedelta(minutes=15)
 
 
-def _signed_well(call: Call, parts: dict[str, str], scope: str, secret: str) -> bool:
-    """Whether the signature is the one that this very request, as it came in, should carry."""
+def _is_signature_valid(call: Call, parts: dict[str, str], scope: str, secret: str) -> bool:
+    """Whether the signature matches the request as received."""
     names = parts.get("SignedHeaders", "").split(";")
     if not {"host", "x-date"} <= set(names) or names != sorted(names):
         return False
@@ -333,12 +332,12 @@ def _envelope(found: dict[str, Any] | None, code: int = 10000, message: str = "S
 
 def _refused(
     status: int, code: int, found: dict[str, Any] | None = None, *, message: str | None = None
-) -> Refused:
+) -> Refusal:
     fields = json.loads(_envelope(found, code, message or _MESSAGES[code]).content)
-    return Refused(status, fields)
+    return Refusal(status, fields)
 
 
-def _gateway(status: int, number: int, code: str, action: str) -> Refused:
+def _gateway(status: int, number: int, code: str, action: str) -> Refusal:
     metadata = {
         "RequestId": "20260101000000000000000000000000",
         "Action": action,
@@ -347,8 +346,8 @@ def _gateway(status: int, number: int, code: str, action: str) -> Refused:
         "Region": "cn-north-1",
         "Error": {"CodeN": number, "Code": code, "Message": f"{code} for this call"},
     }
-    return Refused(status, {"ResponseMetadata": metadata})
+    return Refusal(status, {"ResponseMetadata": metadata})
 
 
 if __name__ == "__main__":
-    run_alone(FakeJimeng)
+    run_standalone(FakeJimeng)

@@ -1,4 +1,4 @@
-"""A fake of a server that speaks OpenAI's images API.
+"""A fake server with OpenAI's images API.
 
 Words in the prompt: 违禁 -> moderation_blocked; 没钱 -> insufficient_quota; 崩 -> HTTP 500 with an error.
 """
@@ -11,7 +11,7 @@ import time
 from email import message_from_bytes
 from typing import Any
 
-from tests.fakes.service import Call, FakeService, OrderLine, Refused, Reply, as_json, run_alone
+from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 KEY = "sk-test-0123456789"
 _FIELDS = {
@@ -29,17 +29,17 @@ _FIELDS = {
 
 
 class FakeOpenAIImages(FakeService):
-    """Besides the common knobs:
+    """Options besides those of ``FakeService``:
 
-    key           "" = no key is asked for, as local servers do
+    key           "" = no key is required, as with local servers
     answers       "b64_json", "url" or "relative_url" (an address without host, as LocalAI's path); "lines" is
                   base64 with line breaks, "data_url" and "data_in_b64" a data: address, as relays send them
-    text_errors   errors are bare text instead of an object
-    models        what it lists; None = it has no list
+    text_errors   errors are plain text instead of an object
+    models        the model list; None = no such route
     """
 
     name = "openai"
-    steps = ("submit", "models", "picture")
+    steps = ("submit", "models", "download")
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class FakeOpenAIImages(FakeService):
         answers: str = "b64_json",
         text_errors: bool = False,
         models: tuple[str, ...] | None = ("gpt-image-2",),
-        **knobs: Any,
+        **service_options: Any,
     ) -> None:
-        super().__init__(**knobs)
+        super().__init__(**service_options)
         self.key = key
         self.answers = answers
         self.text_errors = text_errors
@@ -69,11 +69,11 @@ class FakeOpenAIImages(FakeService):
         }
 
     def step_of(self, call: Call) -> str:
-        """Every call but that for the list is an order."""
+        """Every call but the model list is a submission."""
         return "models" if call.path == "/v1/models" else "submit"
 
     def answer(self, step: str, call: Call) -> Reply:
-        """One order."""
+        """One submission or the model list."""
         if self.key and call.headers.get("authorization") != f"Bearer {self.key}":
             raise self.wrong_key()
         if not self.key and "authorization" in call.headers:
@@ -89,31 +89,31 @@ class FakeOpenAIImages(FakeService):
         else:
             raise self._error(404, "not_found", f"no {call.path}")
         width, height = self._check(body)
-        with self.waiting_room():
+        with self.slot():
             order = self.accept(body, width, height)
             self.images.append(images)
             time.sleep(self.latency)
         made = {
-            "b64_json": lambda: base64.b64encode(self.picture_of(order)).decode(),
-            "lines": lambda: base64.encodebytes(self.picture_of(order)).decode(),
-            "url": lambda: self.picture_url(order),
-            "relative_url": lambda: self.picture_url(order).removeprefix(self.address),
+            "b64_json": lambda: base64.b64encode(self.image_of(order)).decode(),
+            "lines": lambda: base64.encodebytes(self.image_of(order)).decode(),
+            "url": lambda: self.image_url(order),
+            "relative_url": lambda: self.image_url(order).removeprefix(self.address),
             "data_url": lambda: self._data_url(order),
             "data_in_b64": lambda: self._data_url(order),
         }[self.answers]()
         field = "url" if self.answers.endswith("url") else "b64_json"
         return as_json({"created": int(order.at), "data": [{field: made}]})
 
-    def busy(self) -> Refused:
+    def busy(self) -> Refusal:
         """rate_limit_exceeded."""
         return self._error(429, "rate_limit_exceeded", "slow down")
 
-    def wrong_key(self) -> Refused:
-        """invalid_api_key, with the key in its words, as the real one does."""
+    def wrong_key(self) -> Refusal:
+        """invalid_api_key that quotes the key, as the real service does."""
         return self._error(401, "invalid_api_key", f"Incorrect API key provided: {self.key}")
 
-    def _data_url(self, order: OrderLine) -> str:
-        return f"data:image/png;base64,{base64.b64encode(self.picture_of(order)).decode()}"
+    def _data_url(self, order: Submission) -> str:
+        return f"data:image/png;base64,{base64.b64encode(self.image_of(order)).decode()}"
 
     def _check(self, body: dict[str, Any]) -> tuple[int, int]:
         if body.keys() - _FIELDS:
@@ -139,10 +139,10 @@ class FakeOpenAIImages(FakeService):
             raise self._error(400, "invalid_value", "size")
         return width, height
 
-    def _error(self, status: int, code: str, message: str) -> Refused:
+    def _error(self, status: int, code: str, message: str) -> Refusal:
         if self.text_errors:
-            return Refused(status, {"error": message})
-        return Refused(status, {"error": {"message": message, "type": "invalid_request_error", "code": code}})
+            return Refusal(status, {"error": message})
+        return Refusal(status, {"error": {"message": message, "type": "invalid_request_error", "code": code}})
 
 
 def _form(call: Call) -> tuple[dict[str, Any], list[bytes]]:
@@ -162,4 +162,4 @@ def _form(call: Call) -> tuple[dict[str, Any], list[bytes]]:
 
 
 if __name__ == "__main__":
-    run_alone(FakeOpenAIImages)
+    run_standalone(FakeOpenAIImages)

@@ -1,11 +1,11 @@
-"""A fake of Aliyun OSS with one bucket, as strict as its description allows; run by the real oss2.
+"""A fake of Aliyun OSS with one bucket, as strict as its documentation; used through the real oss2.
 
     with FakeOss() as oss:
         settings = Settings(**oss.settings())
 
-On its own address it takes ``/bucket/key``, as oss2 sends to numbers. Set as HTTP proxy it also answers for
+At its own address it accepts ``/bucket/key``, as oss2 sends to IP addresses. As an HTTP proxy it also serves
 ``bucket.oss-cn-hangzhou.aliyuncs.com`` and for the names in ``domains`` (custom domains of the bucket).
-Signatures are computed here from the raw request, not by anything of oss2.
+Signatures are computed from the raw request, without oss2.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ _MESSAGES = {
 
 
 @dataclass(kw_only=True)
-class Stored:
-    """One object."""
+class StoredObject:
+    """A stored object."""
 
     content: bytes
     media_type: str
@@ -63,13 +63,13 @@ class Stored:
 
     @property
     def etag(self) -> str:
-        """As common practice has it."""
+        """The upper-case MD5 of the content, as for simple uploads."""
         return hashlib.md5(self.content, usedforsecurity=False).hexdigest().upper()
 
 
 @dataclass(kw_only=True)
 class Call:
-    """A request as it came in. ``key`` is decoded; ``bucket`` is the one addressed, whichever way."""
+    """A received request. ``key`` is decoded; ``bucket`` is taken from the path or the host."""
 
     method: str
     host: str
@@ -81,10 +81,10 @@ class Call:
     at: float
 
     @property
-    def deed(self) -> str:
-        """list, put, copy, get, head, delete; ``picture`` for what carries its signature in the address."""
+    def operation(self) -> str:
+        """list, put, copy, get, head, delete; ``signed_url`` for a request signed in its URL."""
         if "x-oss-signature" in self.query or "Signature" in self.query:
-            return "picture"
+            return "signed_url"
         if not self.key:
             return "list"
         if "x-oss-copy-source" in self.headers:
@@ -92,11 +92,11 @@ class Call:
         return self.method.lower()
 
 
-Shown = list[tuple[str, Stored]]
+Page = list[tuple[str, StoredObject]]
 
 
-class Refused(Exception):
-    """The service says no."""
+class Refusal(Exception):
+    """An error response."""
 
     def __init__(self, code: str, ec: str = "", message: str = "", status: int = 0) -> None:
         known = _MESSAGES.get(code, (400, code))
@@ -105,33 +105,32 @@ class Refused(Exception):
         self.status = status or known[0]
 
 
-class Broken(Exception):
-    """The connection is to be broken."""
+class ConnectionCut(Exception):
+    """Close the connection without answering."""
 
 
 @dataclass(kw_only=True)
 class Reply:
-    """What to answer."""
+    """A response to send."""
 
     status: int = 200
     content: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     is_cut: bool = False
-    padding: int = 0  # blanks before the content
+    padding: int = 0  # spaces before the content
 
 
 class FakeOss:
-    """The service on 127.0.0.1. ``objects`` is the bucket; ``calls`` every request; both may be changed.
+    """The service on 127.0.0.1. ``objects`` is the bucket, ``calls`` every request; both may be modified.
 
     clock                    Unix seconds; expiry and skew follow it
     domains                  custom domains bound to the bucket
-    is_down                  nobody answers: every connection is broken at once
+    is_down                  every connection is closed without an answer
     public_endpoint_closed   as for new mainland accounts
-    denied                   deeds that the key has no right to; who may not put may not copy
-    lists                    how lists go wrong: ``same`` repeats one page and its token, ``circle`` two of
-                             them, ``no_token`` says that more comes and not where, ``empty`` gives 200
-                             pages without a key; else they are right
-    padding                  bytes of blanks before what is listed or got
+    denied                   operations the key has no permission for; without put there is no copy
+    broken_listing           ``same`` repeats one page and its token, ``circle`` two of them, ``no_token``
+                             is truncated without a token, ``empty`` returns 200 pages without a key
+    padding                  bytes of spaces before each listing or object
     """
 
     def __init__(self, *, latency: float = 0.0, clock: Callable[[], float] = time.time) -> None:
@@ -143,14 +142,14 @@ class FakeOss:
         self.is_down = False
         self.public_endpoint_closed = False
         self.denied: set[str] = set()
-        self.lists = ""
+        self.broken_listing = ""
         self.padding = 0
-        self.objects: dict[str, Stored] = {}
+        self.objects: dict[str, StoredObject] = {}
         self.calls: list[Call] = []
         self.statuses: list[tuple[str, int]] = []
         self.lock = threading.RLock()
         self._faults: list[tuple[str, str, float]] = []
-        self._meanwhile: dict[str, Callable[[], object]] = {}
+        self._hooks: dict[str, Callable[[], object]] = {}
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
@@ -165,11 +164,11 @@ class FakeOss:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """``http://127.0.0.1:port``."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def settings(self, **more: Any) -> dict[str, Any]:
-        """Arguments for ``config.Settings`` that lead here, with ``more`` above them."""
+        """Arguments for ``config.Settings`` that point here, overridden by ``more``."""
         return {
             "oss_enabled": True,
             "oss_endpoint": self.address,
@@ -180,123 +179,123 @@ class FakeOss:
             **more,
         }
 
-    def keep(self, key: str, content: bytes, *, age: float = 0.0) -> None:
-        """Put an object there by hand, so many seconds ago."""
+    def put(self, key: str, content: bytes, *, age: float = 0.0) -> None:
+        """Add an object that was modified ``age`` seconds ago."""
         ending = key.rpartition(".")[2].replace("jpg", "jpeg")
         moment = self.clock() - age
-        self.objects[key] = Stored(content=content, media_type=f"image/{ending}", modified_at=moment)
+        self.objects[key] = StoredObject(content=content, media_type=f"image/{ending}", modified_at=moment)
 
-    def fail_next(self, kind: str, *, deed: str = "", times: int = 1, seconds: float = 1.0) -> None:
-        """Order a fault of FAULTS for the next calls, or for those of one deed."""
+    def fail_next(self, kind: str, *, operation: str = "", times: int = 1, seconds: float = 1.0) -> None:
+        """Inject a fault of FAULTS into the next calls, or those of one operation."""
         assert kind in FAULTS, kind
         with self.lock:
-            self._faults += [(kind, deed, seconds)] * times
+            self._faults += [(kind, operation, seconds)] * times
 
-    def before_next(self, deed: str, act: Callable[[], object]) -> None:
-        """Let something happen to the bucket just before the next call of that deed is answered."""
-        self._meanwhile[deed] = act
+    def before_next(self, operation: str, act: Callable[[], object]) -> None:
+        """Run ``act`` just before the next call of that operation is answered."""
+        self._hooks[operation] = act
 
-    def count(self, deed: str) -> int:
-        """Calls of a deed that came in, refused ones too."""
+    def count(self, operation: str) -> int:
+        """Received calls of an operation, refused ones included."""
         with self.lock:
-            return sum(call.deed == deed for call in self.calls)
+            return sum(call.operation == operation for call in self.calls)
 
     def serve(self, call: Call) -> Reply:
-        """One call from end to end. Raises Broken."""
-        fault = self._note(call)
+        """Answer one call. Raises ConnectionCut."""
+        fault = self._record(call)
         time.sleep(self.latency + (fault[2] if fault and fault[0] == "slow" else 0.0))
         try:
             self._fail(fault[0] if fault else "")
-            self._admit(call)
-            self._meanwhile.pop(call.deed, lambda: None)()
-            answer: Callable[[Call], Reply] = getattr(self, f"_{call.deed}")
+            self._authorize(call)
+            self._hooks.pop(call.operation, lambda: None)()
+            answer: Callable[[Call], Reply] = getattr(self, f"_{call.operation}")
             reply = answer(call)
             reply.is_cut = fault is not None and fault[0] == "cut"
-        except Refused as refused:
+        except Refusal as refused:
             reply = _refusal(refused, call)
         with self.lock:
-            self.statuses.append((call.deed, reply.status))
+            self.statuses.append((call.operation, reply.status))
         return reply
 
-    def _note(self, call: Call) -> tuple[str, str, float] | None:
+    def _record(self, call: Call) -> tuple[str, str, float] | None:
         with self.lock:
             self.calls.append(call)
             for fault in self._faults:
-                if fault[1] in ("", call.deed):
+                if fault[1] in ("", call.operation):
                     self._faults.remove(fault)
                     return fault
         return None
 
     def _fail(self, kind: str) -> None:
         if kind == "reset" or self.is_down:
-            raise Broken
+            raise ConnectionCut
         if kind == "500":
-            raise Refused("InternalError")
+            raise Refusal("InternalError")
         if kind == "busy":
-            raise Refused("ServiceUnavailable")
+            raise Refusal("ServiceUnavailable")
         if kind == "denied":
-            raise Refused("AccessDenied", "0003-00000001")
+            raise Refusal("AccessDenied", "0003-00000001")
         if kind in ("html", "other"):
-            raise Refused(kind, status=200)
+            raise Refusal(kind, status=200)
 
-    def _admit(self, call: Call) -> None:
+    def _authorize(self, call: Call) -> None:
         self._check_host(call)
-        if call.deed == "picture":
+        if call.operation == "signed_url":
             self._check_url(call)
         else:
             self._check_header(call)
         if call.bucket != self.bucket:
-            raise Refused("NoSuchBucket", "0015-00000101")
-        if call.deed in self.denied or (call.deed == "copy" and "put" in self.denied):
-            raise Refused("AccessDenied", "0003-00000001")
+            raise Refusal("NoSuchBucket", "0015-00000101")
+        if call.operation in self.denied or (call.operation == "copy" and "put" in self.denied):
+            raise Refusal("AccessDenied", "0003-00000001")
         if len(call.key.encode()) > 1023 or call.key.startswith(("/", "\\")):
-            raise Refused("InvalidObjectName", "0016-00000002")
+            raise Refusal("InvalidObjectName", "0016-00000002")
 
     def _check_host(self, call: Call) -> None:
         if call.host == f"oss-{self.region}.aliyuncs.com" and call.key:
-            raise Refused("SecondLevelDomainForbidden")
+            raise Refusal("SecondLevelDomainForbidden")
         if self.public_endpoint_closed and call.host.endswith(f".oss-{self.region}.aliyuncs.com"):
-            raise Refused("PublicEndpointForbidden", "0048-00000401")
+            raise Refusal("PublicEndpointForbidden", "0048-00000401")
 
     def _check_header(self, call: Call) -> None:
         words = call.headers.get("authorization", "")
         if words.startswith("OSS "):
-            raise Refused("AccessDenied", "0002-00000080", "V1 signatures are not accepted.")
+            raise Refusal("AccessDenied", "0002-00000080", "V1 signatures are not accepted.")
         found = re.fullmatch(
             r"OSS4-HMAC-SHA256 Credential=(?P<credential>[^,]+),\s?Signature=(?P<signature>[0-9a-f]{64})",
             words,
         )
         moment = call.headers.get("x-oss-date", "")
         if not found or call.headers.get("x-oss-content-sha256") != "UNSIGNED-PAYLOAD":
-            raise Refused("AccessDenied", "0002-00000201")
+            raise Refusal("AccessDenied", "0002-00000201")
         scope = self._check_credential(found["credential"], moment)
         if abs(_unix(moment) - call.at) > SKEW_SECONDS:
-            raise Refused("RequestTimeTooSkewed", "0002-00000504")
+            raise Refusal("RequestTimeTooSkewed", "0002-00000504")
         signed = {k: v for k, v in call.headers.items() if _is_signed(k)}
         self._compare(call, call.query, signed, moment, scope, found["signature"])
 
     def _check_url(self, call: Call) -> None:
         query = dict(call.query)
         if "OSSAccessKeyId" in query:
-            raise Refused("AccessDenied", "0002-00000080")
+            raise Refusal("AccessDenied", "0002-00000080")
         signature, moment = query.pop("x-oss-signature"), query.get("x-oss-date", "")
         seconds = int(query.get("x-oss-expires", "0"))
         scope = self._check_credential(query.get("x-oss-credential", ""), moment)
         if not 1 <= seconds <= LONGEST_URL_SECONDS:
-            raise Refused("AccessDenied", "0002-00000232", "Invalid x-oss-expires.")
+            raise Refusal("AccessDenied", "0002-00000232", "Invalid x-oss-expires.")
         if call.at > _unix(moment) + seconds:
-            raise Refused("AccessDenied", "0002-00000236", "Request has expired.")
+            raise Refusal("AccessDenied", "0002-00000236", "Request has expired.")
         if _unix(moment) > call.at + SKEW_SECONDS:
-            raise Refused("AccessDenied", "0002-00000235", "Request is not valid yet.")
+            raise Refusal("AccessDenied", "0002-00000235", "Request is not valid yet.")
         self._compare(call, query, {}, moment, scope, signature)
 
     def _check_credential(self, credential: str, moment: str) -> str:
-        """The scope, once key and region are right."""
+        """Check access key and region -> the scope."""
         access_key, _, scope = credential.partition("/")
         if access_key != self.access_key:
-            raise Refused("InvalidAccessKeyId", "0002-00000902")
+            raise Refusal("InvalidAccessKeyId", "0002-00000902")
         if scope != f"{moment[:8]}/{self.region}/oss/aliyun_v4_request":
-            raise Refused(
+            raise Refusal(
                 "InvalidArgument", "0002-00000228", "Invalid signing region in Authorization header."
             )
         return scope
@@ -314,15 +313,15 @@ class FakeOss:
             self.secret_key, call.method, f"/{call.bucket}/{call.key}", query, signed, moment, scope
         )
         if not hmac.compare_digest(wanted, given):
-            raise Refused("SignatureDoesNotMatch", "0002-00000040")
+            raise Refusal("SignatureDoesNotMatch", "0002-00000040")
 
     def _list(self, call: Call) -> Reply:
         query = call.query
         if query.get("list-type") != "2":
-            raise Refused("InvalidArgument", message="list-type")
+            raise Refusal("InvalidArgument", message="list-type")
         most = int(query.get("max-keys") or 100)
         if not 1 <= most <= 1000:
-            raise Refused("InvalidArgument", message="max-keys")
+            raise Refusal("InvalidArgument", message="max-keys")
         after = max(query.get("start-after", ""), query.get("continuation-token", ""))
         prefix = query.get("prefix", "")
         with self.lock:
@@ -331,47 +330,47 @@ class FakeOss:
             shown = [(key, self.objects[key]) for key in later[:most]]
         coded = query.get("encoding-type") == "url"
         token = shown[-1][0] if len(later) > most else None
-        if self.lists:
+        if self.broken_listing:
             first = [(key, self.objects[key]) for key in keys[:most]]
-            shown, token = self._gone_wrong(first, self.count("list"))
+            shown, token = self._broken_page(first, self.count("list"))
         return Reply(
             content=_listing(shown, token, coded),
             headers={"Content-Type": "application/xml"},
             padding=self.padding,
         )
 
-    def _gone_wrong(self, shown: Shown, number: int) -> tuple[Shown, str | None]:
-        """The page and the token of a list that goes wrong."""
-        if self.lists == "empty" and number > 200:
+    def _broken_page(self, shown: Page, number: int) -> tuple[Page, str | None]:
+        """The page and the token of a broken listing."""
+        if self.broken_listing == "empty" and number > 200:
             return [], None
         token = {"same": "again", "circle": f"page {number % 2}", "no_token": "", "empty": f"page {number}"}
-        return ([] if self.lists == "empty" else shown), token[self.lists]
+        return ([] if self.broken_listing == "empty" else shown), token[self.broken_listing]
 
     def _put(self, call: Call) -> Reply:
         media_type = call.headers.get("content-type", "application/octet-stream")
         with self.lock:
-            kept = Stored(content=call.content, media_type=media_type, modified_at=call.at)
+            kept = StoredObject(content=call.content, media_type=media_type, modified_at=call.at)
             self.objects[call.key] = kept
         return Reply(headers={"ETag": f'"{kept.etag}"'})
 
     def _copy(self, call: Call) -> Reply:
-        """Once it is the content that is meant; the source is told percent-encoded, the call has no body."""
-        told = re.fullmatch(
+        """Copy if the ETag matches; the source is percent-encoded, the body empty."""
+        source = re.fullmatch(
             r"/([a-z0-9-]+)/((?:[\w.~/-]|%[0-9A-F]{2})+)", call.headers["x-oss-copy-source"], re.A
         )
         more = {name for name in call.headers if name.startswith("x-oss-copy-source-")}
-        if not told or call.content or more - {"x-oss-copy-source-if-match"}:
-            raise Refused("InvalidArgument", message="x-oss-copy-source")
-        if told[1] != self.bucket:
-            raise Refused("NoSuchBucket", "0015-00000101")
+        if not source or call.content or more - {"x-oss-copy-source-if-match"}:
+            raise Refusal("InvalidArgument", message="x-oss-copy-source")
+        if source[1] != self.bucket:
+            raise Refusal("NoSuchBucket", "0015-00000101")
         with self.lock:
-            found = self._existing(unquote(told[2], errors="strict"))
+            found = self._existing(unquote(source[2], errors="strict"))
             wanted = call.headers.get("x-oss-copy-source-if-match", found.etag)
             if wanted.strip('"') != found.etag:
-                raise Refused("PreconditionFailed")
+                raise Refusal("PreconditionFailed")
             if call.headers.get("x-oss-forbid-overwrite") == "true" and call.key in self.objects:
-                raise Refused("FileAlreadyExists", "0026-00000008")
-            copied = Stored(content=found.content, media_type=found.media_type, modified_at=call.at)
+                raise Refusal("FileAlreadyExists", "0026-00000008")
+            copied = StoredObject(content=found.content, media_type=found.media_type, modified_at=call.at)
             self.objects[call.key] = copied
         answer = f'<CopyObjectResult><ETag>"{copied.etag}"</ETag><LastModified>{_iso(call.at)}</LastModified>'
         return Reply(
@@ -385,30 +384,30 @@ class FakeOss:
             "ETag": f'"{found.etag}"',
             "Last-Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(found.modified_at)),
         }
-        change = call.query.get("x-oss-process", "")
-        if not change:
+        process = call.query.get("x-oss-process", "")
+        if not process:
             return Reply(content=found.content, headers=headers, padding=self.padding)
-        if change == "image/info":
+        if process == "image/info":
             return Reply(content=_info(found.content), headers={"Content-Type": "application/json"})
-        return Reply(content=_changed(found.content, change), headers={"Content-Type": "image/webp"})
+        return Reply(content=_processed(found.content, process), headers={"Content-Type": "image/webp"})
 
     _head = _get
-    _picture = _get
+    _signed_url = _get
 
     def _delete(self, call: Call) -> Reply:
         with self.lock:
             self.objects.pop(call.key, None)
         return Reply(status=204)
 
-    def _existing(self, key: str) -> Stored:
+    def _existing(self, key: str) -> StoredObject:
         with self.lock:
             if key not in self.objects:
-                raise Refused("NoSuchKey", "0026-00000001")
+                raise Refusal("NoSuchKey", "0026-00000001")
             return self.objects[key]
 
 
 def clocked_datetime(clock: Callable[[], float]) -> type[datetime]:
-    """What to put in the place of ``oss2.auth.datetime``, so that oss2 signs by the clock of the test."""
+    """A replacement for ``oss2.auth.datetime``, so that oss2 signs with the clock of the test."""
 
     class Clocked(datetime):
         @classmethod
@@ -453,14 +452,14 @@ def _unix(moment: str) -> float:
     try:
         return datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
-        raise Refused("AccessDenied", message="x-oss-date") from None
+        raise Refusal("AccessDenied", message="x-oss-date") from None
 
 
 def _iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def _listing(shown: Shown, token: str | None, coded: bool) -> bytes:
+def _listing(shown: Page, token: str | None, coded: bool) -> bytes:
     def spelled(key: str) -> str:
         return quote(key, safe="") if coded else escape(key)
 
@@ -478,11 +477,11 @@ def _listing(shown: Shown, token: str | None, coded: bool) -> bytes:
     return ("".join(parts) + "</ListBucketResult>").encode()
 
 
-def _changed(content: bytes, change: str) -> bytes:
-    """``image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp``: only what is inside that."""
-    sides = dict(re.findall(r"([wh])_(\d+)", change))
-    if not change.startswith("image/") or not sides:
-        raise Refused("InvalidArgument", message="x-oss-process")
+def _processed(content: bytes, process: str) -> bytes:
+    """Apply ``image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp``."""
+    sides = dict(re.findall(r"([wh])_(\d+)", process))
+    if not process.startswith("image/") or not sides:
+        raise Refusal("InvalidArgument", message="x-oss-process")
     packed = io.BytesIO()
     with Image.open(io.BytesIO(content)) as image:
         image.thumbnail((int(sides["w"]), int(sides["h"])))
@@ -496,12 +495,12 @@ def _info(content: bytes) -> bytes:
             known = {"ImageWidth": image.width, "ImageHeight": image.height, "FileSize": len(content)}
             picture_format = str(image.format).lower().replace("jpeg", "jpg")
     except OSError:
-        raise Refused("BadRequest", "0020-00000206", "Unsupported image format.") from None
-    told = {name: {"value": str(value)} for name, value in known.items()}
-    return json.dumps(told | {"Format": {"value": picture_format}}).encode()
+        raise Refusal("BadRequest", "0020-00000206", "Unsupported image format.") from None
+    values = {name: {"value": str(value)} for name, value in known.items()}
+    return json.dumps(values | {"Format": {"value": picture_format}}).encode()
 
 
-def _refusal(refused: Refused, call: Call) -> Reply:
+def _refusal(refused: Refusal, call: Call) -> Reply:
     if refused.code == "html":
         return Reply(content=b"<html><p>Welcome</html>", headers={"Content-Type": "text/html"})
     if refused.code == "other":
@@ -527,7 +526,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -543,7 +542,7 @@ class _Handler(BaseHTTPRequestHandler):
         service = self.server.service
         try:
             reply = service.serve(self._call(service))
-        except Broken:
+        except ConnectionCut:
             self.close_connection = True
             return
         self.send_response(reply.status)
@@ -560,14 +559,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.content)
 
     def _pad(self, size: int) -> None:
-        """Blanks, block by block. Raises ConnectionError when the client has left."""
+        """Send spaces block by block. Raises ConnectionError when the client disconnects."""
         for start in range(0, size, _BLOCK):
             self.wfile.write(b" " * min(_BLOCK, size - start))
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _answer
 
     def _call(self, service: FakeOss) -> Call:
-        """Path style on our own address; else the bucket is in the host, or the host is the bucket's own."""
+        """Path style at our own address; else the bucket is in the host, or the host is a custom domain."""
         parts = urlsplit(self.path)
         host = (parts.netloc or self.headers.get("Host", "")).lower()
         path = unquote(parts.path.removeprefix("/"))
@@ -589,7 +588,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _content(self) -> bytes:
-        """The body, in chunks too: oss2 sends an empty one so; what is left unread spoils the next call."""
+        """The body, chunked or not: oss2 sends an empty one chunked; unread bytes corrupt the next call."""
         if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
         content = b""

@@ -1,4 +1,4 @@
-"""A fake of a server that speaks AUTOMATIC1111's API.
+"""A fake server with AUTOMATIC1111's API.
 
 Words in the prompt: 崩 -> HTTP 500 with an error in it; 校验 -> 422.
 """
@@ -11,7 +11,7 @@ import json
 import time
 from typing import Any
 
-from tests.fakes.service import Call, FakeService, Refused, Reply, as_json, run_alone
+from tests.fakes.service import Call, FakeService, Refusal, Reply, as_json, run_standalone
 
 RANDOM_SEED = 1_234_567_890
 OPTIONS: dict[str, Any] = {"sd_model_checkpoint": "家里的模型.safetensors", "samples_format": "png"}
@@ -32,16 +32,16 @@ _FIELDS = {
 
 
 class FakeSdApi(FakeService):
-    """Besides the common knobs:
+    """Options besides those of ``FakeService``:
 
-    login       "name:password" that is asked for; "" = none
-    empty_info  ``info`` is empty, as some servers leave it
-    with_grid   a grid comes first in ``images``
-    options     what it tells of itself; None = it does not
+    login       "name:password" that is required; "" = none
+    empty_info  ``info`` is empty, as on some servers
+    with_grid   the first of ``images`` is a grid
+    options     the body of /options; None = no such route
     """
 
     name = "sdapi"
-    steps = ("submit", "options", "picture")
+    steps = ("submit", "options", "download")
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class FakeSdApi(FakeService):
         empty_info: bool = False,
         with_grid: bool = False,
         options: dict[str, Any] | None = OPTIONS,
-        **knobs: Any,
+        **service_options: Any,
     ) -> None:
-        super().__init__(**knobs)
+        super().__init__(**service_options)
         self.login = login
         self.empty_info = empty_info
         self.with_grid = with_grid
@@ -64,36 +64,36 @@ class FakeSdApi(FakeService):
         return {"image_model": "sdapi", "sdapi_url": address, "model_timeout": 20, **more}
 
     def step_of(self, call: Call) -> str:
-        """Every call but that for the options is an order."""
+        """Every call but that for the options is a submission."""
         return "options" if call.path == "/sdapi/v1/options" else "submit"
 
     def answer(self, step: str, call: Call) -> Reply:
-        """One order."""
+        """One submission or the options."""
         given = base64.b64encode(self.login.encode()).decode()
         if self.login and call.headers.get("authorization") != f"Basic {given}":
             raise self.wrong_key()
         if step == "options" and call.method == "GET" and self.options is not None:
             return as_json(self.options)
         if call.path not in ("/sdapi/v1/txt2img", "/sdapi/v1/img2img"):
-            raise Refused(404, {"detail": "Not Found"})
+            raise Refusal(404, {"detail": "Not Found"})
         body = call.fields
         _check(body)
         if call.path.endswith("img2img"):
             _check_images(body)
-        with self.waiting_room():
+        with self.slot():
             order = self.accept(body, body.get("width", 512), body.get("height", 512))
             time.sleep(self.latency)
-        picture = base64.b64encode(self.picture_of(order)).decode()
+        picture = base64.b64encode(self.image_of(order)).decode()
         images = ["data:image/png;base64,AAAA", picture] if self.with_grid else [picture]
         return as_json({"images": images, "parameters": body, "info": self._info(body)})
 
-    def busy(self) -> Refused:
+    def busy(self) -> Refusal:
         """A full queue."""
-        return Refused(429, {"error": "queue is full"})
+        return Refusal(429, {"error": "queue is full"})
 
-    def wrong_key(self) -> Refused:
+    def wrong_key(self) -> Refusal:
         """HTTP Basic refused."""
-        return Refused(401, {"detail": "Incorrect username or password"})
+        return Refusal(401, {"detail": "Incorrect username or password"})
 
     def _info(self, body: dict[str, Any]) -> str:
         if self.empty_info:
@@ -107,26 +107,26 @@ def _check(body: dict[str, Any]) -> None:
     for name, value in body.items():
         kind: Any = _FIELDS.get(name)
         if kind is None or not isinstance(value, kind):
-            raise Refused(422, {"detail": [{"loc": ["body", name], "msg": "extra or wrong field"}]})
+            raise Refusal(422, {"detail": [{"loc": ["body", name], "msg": "extra or wrong field"}]})
     if not -1 <= body.get("seed", -1) <= 4_294_967_293:
-        raise Refused(422, {"detail": [{"loc": ["body", "seed"], "msg": "seed out of range"}]})
+        raise Refusal(422, {"detail": [{"loc": ["body", "seed"], "msg": "seed out of range"}]})
     if body.get("width", 512) % 8 or body.get("height", 512) % 8:
-        raise Refused(422, {"detail": [{"loc": ["body", "width"], "msg": "not a multiple of 8"}]})
+        raise Refusal(422, {"detail": [{"loc": ["body", "width"], "msg": "not a multiple of 8"}]})
     if "校验" in body.get("prompt", ""):
-        raise Refused(422, {"detail": [{"loc": ["body", "prompt"], "msg": "prompt is odd"}]})
+        raise Refusal(422, {"detail": [{"loc": ["body", "prompt"], "msg": "prompt is odd"}]})
     if "崩" in body.get("prompt", ""):
-        raise Refused(500, {"error": "OutOfMemoryError", "detail": "", "body": "", "errors": "no memory"})
+        raise Refusal(500, {"error": "OutOfMemoryError", "detail": "", "body": "", "errors": "no memory"})
 
 
 def _check_images(body: dict[str, Any]) -> None:
     images = body.get("init_images")
     if not images:
-        raise Refused(404, {"detail": "Init image not found"})
+        raise Refusal(404, {"detail": "Init image not found"})
     try:
         base64.b64decode(images[0], validate=True)
     except (binascii.Error, TypeError):
-        raise Refused(500, {"error": "HTTPException", "detail": "Invalid encoded image"}) from None
+        raise Refusal(500, {"error": "HTTPException", "detail": "Invalid encoded image"}) from None
 
 
 if __name__ == "__main__":
-    run_alone(FakeSdApi)
+    run_standalone(FakeSdApi)

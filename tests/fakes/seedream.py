@@ -11,7 +11,7 @@ import re
 import time
 from typing import Any
 
-from tests.fakes.service import Call, FakeService, OrderLine, Refused, Reply, as_json, run_alone
+from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 KEY = "ark-test-key"
 PATH = "/api/v3/images/generations"
@@ -42,15 +42,15 @@ _FIELDS = {
 
 
 class FakeSeedream(FakeService):
-    """Seedream: answers after ``latency`` with an address, or with the picture when told ``b64_json``."""
+    """Seedream: answers after ``latency`` with a URL, or with the image for ``b64_json``."""
 
     name = "seedream"
-    steps = ("submit", "models", "picture")
+    steps = ("submit", "models", "download")
 
-    def __init__(self, *, key: str = KEY, **knobs: Any) -> None:
-        super().__init__(**knobs)
+    def __init__(self, *, key: str = KEY, **service_options: Any) -> None:
+        super().__init__(**service_options)
         self.key = key
-        self._dead_orders: set[int] = set()
+        self._expired: set[int] = set()
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """Arguments for ``config.Settings``."""
@@ -63,21 +63,21 @@ class FakeSeedream(FakeService):
             **more,
         }
 
-    def kill_urls(self) -> None:
-        """Addresses given out so far stop working for good."""
+    def expire_urls(self) -> None:
+        """Invalidate the URLs returned so far, permanently."""
         with self.lock:
-            self._dead_orders |= {order.number for order in self.orders}
+            self._expired |= {order.number for order in self.submissions}
 
-    def url_alive(self, call: Call, order: OrderLine) -> bool:
-        """24 hours, unless killed."""
-        return order.number not in self._dead_orders and super().url_alive(call, order)
+    def url_alive(self, call: Call, order: Submission) -> bool:
+        """24 hours, unless expired by hand."""
+        return order.number not in self._expired and super().url_alive(call, order)
 
     def step_of(self, call: Call) -> str:
-        """Every call but that for the list is an order."""
+        """Every call but the model list is a submission."""
         return "models" if call.path == MODELS else "submit"
 
     def answer(self, step: str, call: Call) -> Reply:
-        """One order."""
+        """One submission or the model list."""
         if call.headers.get("authorization") != f"Bearer {self.key}":
             raise self.wrong_key()
         if step == "models" and call.method == "GET":
@@ -86,28 +86,28 @@ class FakeSeedream(FakeService):
             raise error(404, "InvalidEndpointOrModel.NotFound", f"no {call.path}")
         body = call.fields
         width, height = _check(body)
-        with self.waiting_room():
+        with self.slot():
             order = self.accept(body, width, height)
             time.sleep(self.latency)
         return as_json(self._made(order))
 
-    def busy(self) -> Refused:
+    def busy(self) -> Refusal:
         """ServerOverloaded."""
         return error(429, "ServerOverloaded", "too many")
 
-    def wrong_key(self) -> Refused:
-        """AuthenticationError, with the key in its words, as careless servers do."""
+    def wrong_key(self) -> Refusal:
+        """AuthenticationError that quotes the key, as careless servers do."""
         return error(401, "AuthenticationError", f"the key {self.key} is invalid")
 
-    def _made(self, order: OrderLine) -> dict[str, Any]:
+    def _made(self, order: Submission) -> dict[str, Any]:
         made: dict[str, Any] = {"size": f"{order.width}x{order.height}"}
         if "必拒" in order.body["prompt"]:
             order.billed = False
             made = {"error": {"code": "OutputImageSensitiveContentDetected", "message": "risk"}}
         elif order.body.get("response_format", "url") == "url":
-            made["url"] = self.picture_url(order)
+            made["url"] = self.image_url(order)
         else:
-            made["b64_json"] = base64.b64encode(self.picture_of(order)).decode()
+            made["b64_json"] = base64.b64encode(self.image_of(order)).decode()
         tokens = order.width * order.height // 256
         usage = {"generated_images": int(order.billed), "output_tokens": tokens, "total_tokens": tokens}
         return {"model": order.body["model"], "created": int(order.at), "data": [made], "usage": usage}
@@ -158,9 +158,9 @@ def _check_size(body: dict[str, Any]) -> tuple[int, int]:
     return width, height
 
 
-def error(status: int, code: str, message: str) -> Refused:
+def error(status: int, code: str, message: str) -> Refusal:
     """A refusal in Ark's form."""
-    return Refused(
+    return Refusal(
         status,
         {"error": {"code": code, "message": message, "param": "", "type": "BadRequest"}},
         {"X-Request-Id": "20260101"},
@@ -168,4 +168,4 @@ def error(status: int, code: str, message: str) -> Refused:
 
 
 if __name__ == "__main__":
-    run_alone(FakeSeedream)
+    run_standalone(FakeSeedream)

@@ -1,10 +1,10 @@
-"""What all the fake services share: a small real HTTP server, its ledger, its faults, its own process.
+"""Base of the fake image services: an HTTP server with a ledger of submissions and faults on request.
 
     with FakeJimeng(latency=0.1) as service:
         settings = Settings(**service.settings(model_timeout=5))
         service.fail_next("reset")
 
-Every accepted send stands in ``orders``; ``charges`` counts those that cost money.
+Every accepted submission is in ``submissions``; ``charges`` counts those that cost money.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.fakes.pictures import picture
+from tests.fakes.images import make_image
 
 FAULTS = (
-    "slow",  # answers only after ``seconds`` more
-    "drip",  # sends the head of the answer byte by byte, spread over ``seconds``
-    "reset",  # takes the order, then breaks the connection: a lost answer
-    "drop",  # breaks the connection without having taken the order
-    "cut",  # takes the order, then sends half of the answer
-    "html",  # takes the order, then answers 200 with a page
-    "500",  # takes the order, then answers 500 with a page
-    "502",  # does not take the order, answers 502 with a page
-    "busy",  # does not take the order, answers 429 in the service's own form
+    "slow",  # answers after ``seconds`` more
+    "drip",  # sends the head of the response byte by byte, spread over ``seconds``
+    "reset",  # accepts the submission, then resets the connection: a lost response
+    "drop",  # resets the connection without accepting the submission
+    "cut",  # accepts the submission, then sends half of the response
+    "html",  # accepts the submission, then answers 200 with an HTML page
+    "500",  # accepts the submission, then answers 500 with an HTML page
+    "502",  # does not accept the submission, answers 502 with an HTML page
+    "busy",  # does not accept the submission, answers 429 in the service's own form
     "key",  # refuses the key
     "redirect",  # answers 302
-    "dead_url",  # the picture's address answers 404 (step "picture")
-    "garbled",  # the picture is noise with a picture's first bytes (step "picture", or an answer with it)
-    "wrong_size",  # the picture is whole, but 64x64 (likewise)
-    "half",  # the picture is cut in half, with a Content-Length that fits (likewise)
+    "dead_url",  # the image URL answers 404 (step "download")
+    "garbled",  # the image is noise after its first bytes (step "download", or an inline image)
+    "wrong_size",  # the image is complete, but 64x64 (likewise)
+    "half",  # the image is cut in half, with a matching Content-Length (likewise)
 )
 
-# (moment, call): "arrived" before anything is done, "made" when the answer is ready, "half_sent".
-Spy = Callable[[str, "Call"], None]
+# (event, call): "arrived" before anything is done, "made" when the response is ready, "half_sent".
+Observer = Callable[[str, "Call"], None]
 
 
 @dataclass(kw_only=True)
 class Call:
-    """A request as it came in."""
+    """A received request."""
 
     method: str
     path: str
@@ -59,19 +59,19 @@ class Call:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The body as a JSON object. Raises Refused when it is none."""
+        """The body as a JSON object. Raises Refusal when it is none."""
         try:
             found = json.loads(self.content)
         except ValueError:
-            raise Refused(400, {"error": {"message": "body is not JSON"}}) from None
+            raise Refusal(400, {"error": {"message": "body is not JSON"}}) from None
         if not isinstance(found, dict):
-            raise Refused(400, {"error": {"message": "body is not an object"}})
+            raise Refusal(400, {"error": {"message": "body is not an object"}})
         return found
 
 
 @dataclass(kw_only=True)
 class Reply:
-    """What to answer."""
+    """A response to send."""
 
     status: int = 200
     content: bytes = b""
@@ -80,8 +80,8 @@ class Reply:
 
 
 @dataclass(kw_only=True)
-class OrderLine:
-    """One accepted send. ``billed`` while it costs money; ``fetched`` counts what was taken away of it."""
+class Submission:
+    """One accepted submission. ``billed`` if it costs money; ``fetched`` counts its downloads."""
 
     number: int
     at: float
@@ -95,7 +95,7 @@ class OrderLine:
 
 @dataclass(kw_only=True)
 class Fault:
-    """A fault that waits for its call."""
+    """A fault waiting for a matching call."""
 
     kind: str
     step: str
@@ -103,8 +103,8 @@ class Fault:
     when: Callable[[Call], bool] | None = None
 
 
-class Refused(Exception):
-    """The service says no, with this status and these fields."""
+class Refusal(Exception):
+    """A refusal with this status and these fields."""
 
     def __init__(
         self, status: int, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None
@@ -114,48 +114,48 @@ class Refused(Exception):
         self.reply.headers.update(headers or {})
 
 
-class Broken(Exception):
-    """The connection is to be broken."""
+class ConnectionCut(Exception):
+    """Reset the connection instead of answering."""
 
 
 def as_json(fields: Mapping[str, Any], status: int = 200) -> Reply:
-    """The fields as a JSON answer."""
+    """A JSON response with these fields."""
     return Reply(status=status, content=json.dumps(fields, ensure_ascii=False).encode())
 
 
 class FakeService:
     """A fake image service on 127.0.0.1.
 
-    latency         seconds a picture takes
-    max_under_way   more at a time are refused with 429; None = no bound
-    picture_form    "png" or "jpeg"; picture_bytes pads each picture to that weight
-    clock           seconds; ages of tickets and addresses follow it, latency too
-    spy             told of every call as it goes by; set it at any time
+    latency            seconds an image takes
+    concurrency_limit  more at a time are refused with 429; None = unlimited
+    image_format       "png" or "jpeg"; image_bytes pads each image to that size
+    clock              seconds; ages of task ids and URLs follow it, latency too
+    observer           called at each event of a call; set it at any time
     """
 
     name = "service"
-    steps: tuple[str, ...] = ("submit", "picture")
+    steps: tuple[str, ...] = ("submit", "download")
 
     def __init__(
         self,
         *,
         port: int = 0,
         latency: float = 0.0,
-        max_under_way: int | None = None,
-        picture_form: str = "png",
-        picture_bytes: int = 0,
+        concurrency_limit: int | None = None,
+        image_format: str = "png",
+        image_bytes: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.latency = latency
-        self.max_under_way = max_under_way
-        self.picture_form = picture_form
-        self.picture_bytes = picture_bytes
+        self.concurrency_limit = concurrency_limit
+        self.image_format = image_format
+        self.image_bytes = image_bytes
         self.clock = clock
-        self.orders: list[OrderLine] = []
+        self.submissions: list[Submission] = []
         self.calls: list[tuple[str, Call]] = []
-        self.most_under_way = 0
-        self.whole_drips = 0  # heads that dripped and were read to their end
-        self.spy: Spy = _see_nothing
+        self.peak_concurrency = 0
+        self.completed_drips = 0  # slow heads that were read to their end
+        self.observer: Observer = _ignore
         self.lock = threading.RLock()
         self._under_way = 0
         self._faults: list[Fault] = []
@@ -175,39 +175,39 @@ class FakeService:
         return self
 
     def stop(self) -> None:
-        """Stop serving; the port is free afterwards."""
+        """Stop serving and release the port."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
-    def hang_up(self) -> None:
+    def stop_listening(self) -> None:
         """Refuse connections until ``pick_up``; what was ordered is not forgotten."""
         self.stop()
 
-    def pick_up(self) -> None:
-        """Serve again, at the same address."""
+    def listen_again(self) -> None:
+        """Serve again at the same address."""
         self._server = _Server(("127.0.0.1", self._server.server_address[1]), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.start()
 
     @property
     def address(self) -> str:
-        """Where it listens: ``http://127.0.0.1:port``."""
+        """``http://127.0.0.1:port``."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def charges(self) -> int:
-        """Orders that cost money."""
+        """The number of submissions that cost money."""
         with self.lock:
-            return sum(order.billed for order in self.orders)
+            return sum(order.billed for order in self.submissions)
 
     def count(self, step: str) -> int:
-        """Calls of a step that came in, refused ones too."""
+        """Received calls of a step, refused ones included."""
         with self.lock:
             return sum(each == step for each, _ in self.calls)
 
     def settings(self, **more: Any) -> dict[str, Any]:
-        """Arguments for ``config.Settings`` that lead here, with ``more`` above them."""
+        """Arguments for ``config.Settings`` that point here, overridden by ``more``."""
         raise NotImplementedError
 
     def fail_next(
@@ -219,90 +219,92 @@ class FakeService:
         seconds: float = 1.0,
         when: Callable[[Call], bool] | None = None,
     ) -> None:
-        """Order a fault of FAULTS for the next calls of a step (only those for which ``when`` says so)."""
+        """Inject a fault of FAULTS into the next calls of a step (only those for which ``when`` is true)."""
         assert kind in FAULTS, kind
         assert step in self.steps, step
         with self.lock:
             self._faults += [Fault(kind=kind, step=step, seconds=seconds, when=when) for _ in range(times)]
 
-    def behave(self) -> None:
-        """Forget the faults that are still to come."""
+    def clear_faults(self) -> None:
+        """Discard the faults not yet used."""
         with self.lock:
             self._faults.clear()
 
     def ledger(self) -> dict[str, Any]:
-        """What was ordered and asked, for a test in another process."""
+        """Submissions and calls, for a test in another process."""
         with self.lock:
-            orders = [{k: getattr(o, k) for k in OrderLine.__dataclass_fields__} for o in self.orders]
-            counts = {step: self.count(step) for step in self.steps}
-            most = self.most_under_way
-            return {"orders": orders, "charges": self.charges, "calls": counts, "most_under_way": most}
+            return {
+                "submissions": [asdict(submission) for submission in self.submissions],
+                "charges": self.charges,
+                "calls": {step: self.count(step) for step in self.steps},
+                "peak_concurrency": self.peak_concurrency,
+            }
 
-    # What each service says for itself.
+    # To be implemented by each service.
 
     def step_of(self, call: Call) -> str:
-        """Which of ``steps`` a call is."""
+        """The step (of ``steps``) that a call belongs to."""
         raise NotImplementedError
 
     def answer(self, step: str, call: Call) -> Reply:
-        """The answer to a call of a step other than ``picture``. Raises Refused."""
+        """The response to a call of a step other than ``download``. Raises Refusal."""
         raise NotImplementedError
 
-    def busy(self) -> Refused:
-        """Too many, in the service's own form."""
+    def busy(self) -> Refusal:
+        """A throttling error in the service's own form."""
         raise NotImplementedError
 
-    def wrong_key(self) -> Refused:
-        """A refused key, in the service's own form."""
+    def wrong_key(self) -> Refusal:
+        """A refused key in the service's own form."""
         raise NotImplementedError
 
-    # Helps for the services.
+    # Helpers for the services.
 
-    def accept(self, body: dict[str, Any], width: int, height: int, task_id: str = "") -> OrderLine:
-        """Write an accepted order into the ledger."""
+    def accept(self, body: dict[str, Any], width: int, height: int, task_id: str = "") -> Submission:
+        """Add an accepted submission to the ledger."""
         with self.lock:
-            number = len(self.orders) + 1
-            line = OrderLine(
+            number = len(self.submissions) + 1
+            line = Submission(
                 number=number, at=self.clock(), body=body, width=width, height=height, task_id=task_id
             )
-            self.orders.append(line)
+            self.submissions.append(line)
             return line
 
-    def picture_of(self, order: OrderLine) -> bytes:
-        """The picture of an order, spoilt where the call under way is to be answered with such a one."""
-        content = picture(
+    def image_of(self, order: Submission) -> bytes:
+        """The image of a submission, corrupted if the current call has such a fault."""
+        content = make_image(
             order.width,
             order.height,
             number=order.number,
-            form=self.picture_form,
-            weight=self.picture_bytes,
+            form=self.image_format,
+            weight=self.image_bytes,
         )
         kind = getattr(self._mine, "kind", "")
         if kind == "garbled":
             return content[:16] + bytes(range(256)) * 8
         if kind == "wrong_size":
-            return picture(64, 64, number=order.number, form=self.picture_form)
+            return make_image(64, 64, number=order.number, form=self.image_format)
         return content[: len(content) // 2] if kind == "half" else content
 
-    def waiting_room(self) -> _Place:
-        """A place among those under way for as long as the ``with`` lasts. Raises Refused when full."""
-        return _Place(self)
+    def slot(self) -> _Slot:
+        """A context manager that counts as under way. Raises Refusal above the concurrency limit."""
+        return _Slot(self)
 
     def serve(self, call: Call) -> Reply:
-        """One call from end to end, faults included. Raises Broken."""
+        """Answer one call, faults included. Raises ConnectionCut."""
         if call.path == "/__ledger":
             return as_json(self.ledger())
         if call.path == "/__fail":
             self.fail_next(**json.loads(call.content))
             return as_json({})
-        step = "picture" if call.path.startswith("/pictures/") else self.step_of(call)
-        self.spy("arrived", call)
-        fault = self._note(step, call)
+        step = "download" if call.path.startswith("/pictures/") else self.step_of(call)
+        self.observer("arrived", call)
+        fault = self._record(step, call)
         try:
             reply = self._serve(step, call, fault)
-        except Refused as refused:
+        except Refusal as refused:
             return refused.reply
-        self.spy("made", call)
+        self.observer("made", call)
         return reply
 
     def _serve(self, step: str, call: Call, fault: Fault | None) -> Reply:
@@ -310,52 +312,52 @@ class FakeService:
         if fault and kind == "slow":
             time.sleep(fault.seconds)
         self._before(kind)
-        reply = self._picture(call, kind) if step == "picture" else self.answer(step, call)
+        reply = self._download(call, kind) if step == "download" else self.answer(step, call)
         if fault and kind == "drip":
             reply.head_seconds = fault.seconds
         return self._after(kind, reply)
 
     def _before(self, kind: str) -> None:
         if kind == "drop":
-            raise Broken
+            raise ConnectionCut
         if kind == "busy":
             raise self.busy()
         if kind == "key":
             raise self.wrong_key()
         if kind == "502":
-            raise _page(502)
+            raise _html_error(502)
         if kind == "redirect":
-            raise Refused(302, {}, {"Location": "https://example.com/elsewhere"})
+            raise Refusal(302, {}, {"Location": "https://example.com/elsewhere"})
 
     def _after(self, kind: str, reply: Reply) -> Reply:
         if kind == "reset":
-            raise Broken
+            raise ConnectionCut
         if kind in ("html", "500"):
-            raise _page(200 if kind == "html" else 500)
+            raise _html_error(200 if kind == "html" else 500)
         if kind == "cut":
             reply.headers["Content-Length"] = str(len(reply.content))
             reply.content = reply.content[: len(reply.content) // 2]
         return reply
 
-    def _picture(self, call: Call, kind: str) -> Reply:
+    def _download(self, call: Call, kind: str) -> Reply:
         number = int(call.path.split("/")[2].split("-")[0])
         with self.lock:
-            order = self.orders[number - 1]
+            order = self.submissions[number - 1]
             order.fetched += 1
         if kind == "dead_url" or not self.url_alive(call, order):
             return Reply(status=404, content=b"gone", headers={"Content-Type": "text/plain"})
-        return Reply(content=self.picture_of(order), headers={"Content-Type": f"image/{self.picture_form}"})
+        return Reply(content=self.image_of(order), headers={"Content-Type": f"image/{self.image_format}"})
 
-    def url_alive(self, call: Call, order: OrderLine) -> bool:
-        """Whether a picture's address still works; 24 hours from its order unless a service says more."""
+    def url_alive(self, call: Call, order: Submission) -> bool:
+        """Whether an image URL is still valid: 24 hours by default."""
         return self.clock() - order.at < 24 * 3600
 
-    def picture_url(self, order: OrderLine, token: str = "0") -> str:
-        """An address of an order's picture, on this very server."""
-        path = f"/pictures/{order.number}-{token}.{self.picture_form}"
+    def image_url(self, order: Submission, token: str = "0") -> str:
+        """The URL of a submission's image on this server."""
+        path = f"/pictures/{order.number}-{token}.{self.image_format}"
         return f"{self.address}{path}?x-expires=1&x-signature=a%2Bb"
 
-    def _note(self, step: str, call: Call) -> Fault | None:
+    def _record(self, step: str, call: Call) -> Fault | None:
         with self.lock:
             self.calls.append((step, call))
             for fault in self._faults:
@@ -365,8 +367,8 @@ class FakeService:
             return None
 
 
-class _Place:
-    """One of the places of those under way."""
+class _Slot:
+    """One unit of concurrency."""
 
     def __init__(self, service: FakeService) -> None:
         self._service = service
@@ -374,22 +376,22 @@ class _Place:
     def __enter__(self) -> None:
         service = self._service
         with service.lock:
-            if service.max_under_way is not None and service._under_way >= service.max_under_way:
+            if service.concurrency_limit is not None and service._under_way >= service.concurrency_limit:
                 raise service.busy()
             service._under_way += 1
-            service.most_under_way = max(service.most_under_way, service._under_way)
+            service.peak_concurrency = max(service.peak_concurrency, service._under_way)
 
     def __exit__(self, *_: object) -> None:
         with self._service.lock:
             self._service._under_way -= 1
 
 
-def _see_nothing(_moment: str, _call: Call) -> None:
-    """The spy that nobody sent."""
+def _ignore(_event: str, _call: Call) -> None:
+    """The default observer."""
 
 
-def _page(status: int) -> Refused:
-    refused = Refused(status, {})
+def _html_error(status: int) -> Refusal:
+    refused = Refusal(status, {})
     refused.reply = Reply(
         status=status, content=b"<html><h1>Oops</h1></html>", headers={"Content-Type": "text/html"}
     )
@@ -406,7 +408,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -436,10 +438,10 @@ class _Handler(BaseHTTPRequestHandler):
         )
         try:
             reply = self.server.service.serve(call)
-        except Broken:
+        except ConnectionCut:
             self._break()
             return
-        with suppress(ConnectionError):  # the client is gone
+        with suppress(ConnectionError):  # the client disconnected
             self._send(reply, call)
 
     def _send(self, reply: Reply, call: Call) -> None:
@@ -452,13 +454,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         middle = len(reply.content) // 2
         self.wfile.write(reply.content[:middle])
-        self.server.service.spy("half_sent", call)
+        self.server.service.observer("half_sent", call)
         self.wfile.write(reply.content[middle:])
         if int(length) != len(reply.content):
             self._break()
 
     def _drip(self, seconds: float) -> None:
-        """Send the head so far, one byte at a time. Raises ConnectionError when the client has left."""
+        """Send the buffered head one byte at a time. Raises ConnectionError when the client disconnects."""
         buffer: list[bytes] = vars(self)["_headers_buffer"]
         head = b"".join(buffer)
         buffer.clear()
@@ -466,25 +468,25 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(bytes((byte,)))
             time.sleep(seconds / len(head))
         with self.server.service.lock:
-            self.server.service.whole_drips += 1
+            self.server.service.completed_drips += 1
 
     def _break(self) -> None:
-        """Close at once, with a reset where nothing was sent."""
+        """Close the connection at once, with a reset."""
         self.close_connection = True
-        linger_not = struct.pack("ii", 1, 0)
+        no_linger = struct.pack("ii", 1, 0)
         if self.wfile and not self.wfile.closed:
             self.wfile.flush()
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
 
 
-def run_alone(service: type[FakeService]) -> None:
+def run_standalone(service: type[FakeService]) -> None:
     """``python -m tests.fakes.<name> --port N --latency 2``: serve until killed; prints the address."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--max-under-way", type=int, default=None)
-    parser.add_argument("--picture-form", choices=("png", "jpeg"), default="png")
-    parser.add_argument("--picture-bytes", type=int, default=0)
+    parser.add_argument("--concurrency-limit", type=int, default=None)
+    parser.add_argument("--image-format", choices=("png", "jpeg"), default="png")
+    parser.add_argument("--image-bytes", type=int, default=0)
     with service(**vars(parser.parse_args())) as running:
         print(running.address, flush=True)  # noqa: T201
         threading.Event().wait()

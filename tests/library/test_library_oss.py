@@ -83,7 +83,7 @@ def test_any_name_round_trips(library: Library, oss: FakeOss, name: str) -> None
 
 def test_ten_thousand_images_are_listed_once_and_searched_locally(library: Library, oss: FakeOss) -> None:
     for number in range(10_000):
-        oss.keep(f"{PREFIX}款式 {number:05}.png", b"x", age=number)
+        oss.put(f"{PREFIX}款式 {number:05}.png", b"x", age=number)
     library.refresh()
     asked = oss.count("list")
     page = library.list_images(limit=100)
@@ -95,8 +95,8 @@ def test_ten_thousand_images_are_listed_once_and_searched_locally(library: Libra
 
 def test_only_images_are_listed_and_folders_are_kept(library: Library, oss: FakeOss) -> None:
     for key in ("茶/红.png", "说明.txt", "茶/", ".trash/旧.png", ".sent/0.png", "绿.webp"):
-        oss.keep(PREFIX + key, noise_image("png"))
-    oss.keep("elsewhere/猫.png", noise_image("png"))
+        oss.put(PREFIX + key, noise_image("png"))
+    oss.put("elsewhere/猫.png", noise_image("png"))
     library.refresh()
     assert sorted(image.key for image in library.list_images().images) == ["绿.webp", "茶/红.png"]
     assert fetched(library.file("茶/红.png")).startswith(b"\x89PNG")
@@ -114,7 +114,7 @@ def test_the_same_image_is_stored_once(library: Library, oss: FakeOss) -> None:
 def test_a_cached_list_is_shown_at_once_and_marked_as_stale(
     library: Library, oss: FakeOss, clock: Clock
 ) -> None:
-    oss.keep(f"{PREFIX}新.png", b"x")
+    oss.put(f"{PREFIX}新.png", b"x")
     clock.sleep(61)
     page = library.list_images()
     assert (page.images, page.is_stale, page.problem) == ((), True, "")
@@ -135,7 +135,7 @@ def test_waiting_ends_as_soon_as_the_list_arrives(
     in_oss: Settings, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(list_cache, "FIRST_WAIT", 10.0)
-    oss.keep(f"{PREFIX}猫.png", b"x")
+    oss.put(f"{PREFIX}猫.png", b"x")
     opened = open_library(in_oss)
     thread = threading.Timer(0.1, opened.refresh)
     thread.start()
@@ -193,7 +193,7 @@ def test_an_unreachable_library_names_the_setting(
 
 def test_changes_during_a_refresh_are_not_lost(library: Library, oss: FakeOss) -> None:
     gone = library.add(upload("旧"))
-    oss.fail_next("slow", deed="list", seconds=0.5)
+    oss.fail_next("slow", operation="list", seconds=0.5)
     refreshing = threading.Thread(target=library.refresh)
     refreshing.start()
     wait_until(lambda: oss.count("list") >= 2)
@@ -231,7 +231,7 @@ def test_a_reference_deleted_during_a_refresh_is_still_sent(
     library: Library, oss: FakeOss, in_oss: Settings, name: str
 ) -> None:
     content = noise_image("png")
-    oss.keep(PREFIX + name, content)
+    oss.put(PREFIX + name, content)
     library.refresh()
     (image,) = library.list_images().images
     while_the_list_is_read(library, oss, lambda: library.delete(name))
@@ -245,7 +245,7 @@ def test_a_reference_deleted_and_restored_during_a_refresh_is_not_sought_in_the_
     library: Library, oss: FakeOss
 ) -> None:
     content, name = noise_image("png"), "红茶-640x480-0123456789ab.png"
-    oss.keep(PREFIX + name, content)
+    oss.put(PREFIX + name, content)
     library.refresh()
     (image,) = library.list_images().images
     library.delete(name)
@@ -257,7 +257,7 @@ def test_a_reference_deleted_and_restored_during_a_refresh_is_not_sought_in_the_
 def test_an_image_renamed_inside_the_trash_is_found_with_its_content(library: Library, oss: FakeOss) -> None:
     old, new = noise_image("png"), noise_image("png")
     for content in (old, new):
-        oss.keep(f"{PREFIX}手放.png", content)
+        oss.put(f"{PREFIX}手放.png", content)
         library.refresh()
         while_the_list_is_read(library, oss, lambda: library.delete("手放.png"))
     assert fetched(library.file("手放.png")) == new
@@ -327,7 +327,7 @@ def test_the_local_folder_from_before_the_bucket_still_serves(
 
 def test_an_existing_name_is_not_overwritten(library: Library, oss: FakeOss) -> None:
     for name in ("甲.png", "乙.png"):
-        oss.keep(PREFIX + name, noise_image("png"))
+        oss.put(PREFIX + name, noise_image("png"))
     library.refresh()
     with pytest.raises(Conflict):
         library.rename("甲.png", "乙")
@@ -336,7 +336,7 @@ def test_an_existing_name_is_not_overwritten(library: Library, oss: FakeOss) -> 
 def test_two_deleted_images_of_one_name_are_both_in_the_trash(library: Library, oss: FakeOss) -> None:
     contents = noise_image("png"), noise_image("png", size=(9, 9))
     for content in contents:
-        oss.keep(f"{PREFIX}手放.png", content)
+        oss.put(f"{PREFIX}手放.png", content)
         library.refresh()
         library.delete("手放.png")
     hidden = [f"{PREFIX}.trash/{name}" for name in ("手放-2.png", "手放.png")]
@@ -345,10 +345,10 @@ def test_two_deleted_images_of_one_name_are_both_in_the_trash(library: Library, 
 
 def test_restoring_does_not_overwrite_a_new_image_of_the_same_name(library: Library, oss: FakeOss) -> None:
     old, new = noise_image("png"), noise_image("png")
-    oss.keep(f"{PREFIX}手放.png", old)
+    oss.put(f"{PREFIX}手放.png", old)
     library.refresh()
     library.delete("手放.png")
-    oss.keep(f"{PREFIX}手放.png", new)
+    oss.put(f"{PREFIX}手放.png", new)
     with pytest.raises(Conflict, match="手放"):
         library.restore("手放.png")
     assert oss.objects[f"{PREFIX}手放.png"].content == new
@@ -359,9 +359,9 @@ def test_restoring_does_not_overwrite_a_new_image_of_the_same_name(library: Libr
 
 def test_an_image_that_appears_during_a_rename_is_not_overwritten(library: Library, oss: FakeOss) -> None:
     contents = {name: noise_image("png") for name in ("甲.png", "乙.png")}
-    oss.keep(f"{PREFIX}甲.png", contents["甲.png"])
+    oss.put(f"{PREFIX}甲.png", contents["甲.png"])
     library.refresh()
-    oss.before_next("copy", lambda: oss.keep(f"{PREFIX}乙.png", contents["乙.png"]))
+    oss.before_next("copy", lambda: oss.put(f"{PREFIX}乙.png", contents["乙.png"]))
     with pytest.raises(Conflict, match="乙"):
         library.rename("甲.png", "乙")
     assert {name: oss.objects[PREFIX + name].content for name in contents} == contents
@@ -369,10 +369,10 @@ def test_an_image_that_appears_during_a_rename_is_not_overwritten(library: Libra
 
 def test_an_image_that_appears_during_a_restore_is_not_overwritten(library: Library, oss: FakeOss) -> None:
     old, new = noise_image("png"), noise_image("png")
-    oss.keep(f"{PREFIX}甲.png", old)
+    oss.put(f"{PREFIX}甲.png", old)
     library.refresh()
     library.delete("甲.png")
-    oss.before_next("copy", lambda: oss.keep(f"{PREFIX}甲.png", new))
+    oss.before_next("copy", lambda: oss.put(f"{PREFIX}甲.png", new))
     with pytest.raises(Conflict, match="甲"):
         library.restore("甲.png")
     kept = [oss.objects[f"{PREFIX}{name}"].content for name in ("甲.png", ".trash/甲.png")]
@@ -381,9 +381,9 @@ def test_an_image_that_appears_during_a_restore_is_not_overwritten(library: Libr
 
 def test_two_servers_deleting_the_same_name_at_once_lose_nothing(library: Library, oss: FakeOss) -> None:
     ours, theirs = noise_image("png"), noise_image("png")
-    oss.keep(f"{PREFIX}甲.png", ours)
+    oss.put(f"{PREFIX}甲.png", ours)
     library.refresh()
-    oss.before_next("copy", lambda: oss.keep(f"{PREFIX}.trash/甲.png", theirs))
+    oss.before_next("copy", lambda: oss.put(f"{PREFIX}.trash/甲.png", theirs))
     library.delete("甲.png")
     kept = [oss.objects[f"{PREFIX}.trash/{name}"].content for name in ("甲.png", "甲-2.png")]
     assert kept == [ours, theirs]
@@ -391,7 +391,7 @@ def test_two_servers_deleting_the_same_name_at_once_lose_nothing(library: Librar
 
 @pytest.mark.parametrize("key", ["", "../a.png", ".trash/a.png", "a/.b.png", "a//b.png", "a.txt", "没有.png"])
 def test_a_key_cannot_leave_the_library(library: Library, oss: FakeOss, key: str) -> None:
-    oss.keep(f"{PREFIX}.trash/a.png", noise_image("png"))
+    oss.put(f"{PREFIX}.trash/a.png", noise_image("png"))
     with pytest.raises(NotFound):
         library.delete(key)
     with pytest.raises(NotFound):
@@ -438,9 +438,9 @@ def test_temporary_uploads_survive_a_day_of_cleaning(
 
 def test_a_refresh_reuses_unchanged_entries(library: Library, oss: FakeOss) -> None:
     for name in ("甲.png", "乙.png", "丙.png"):
-        oss.keep(PREFIX + name, b"x")
+        oss.put(PREFIX + name, b"x")
     library.refresh()
-    oss.keep(f"{PREFIX}甲.png", b"other")
+    oss.put(f"{PREFIX}甲.png", b"other")
     del oss.objects[f"{PREFIX}乙.png"]
     library.refresh()
     assert {image.key: image.size for image in library.list_images().images} == {"甲.png": 5, "丙.png": 1}

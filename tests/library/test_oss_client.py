@@ -59,10 +59,10 @@ def test_any_key_round_trips(oss: FakeOss, bucket: Bucket, key: str) -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_a_copy_requires_the_expected_content(oss: FakeOss, bucket: Bucket, key: str) -> None:
-    oss.keep(key, b"one")
+    oss.put(key, b"one")
     etag = bucket.look(key).etag
     bucket.copy(key, "copy.png", if_match=etag)
-    oss.keep(key, b"two")
+    oss.put(key, b"two")
     with pytest.raises(Conflict):
         bucket.copy(key, "copy.png", if_match=etag)
     with pytest.raises(NotFound):
@@ -86,8 +86,8 @@ def test_the_fake_accepts_only_a_correctly_encoded_copy_source(oss: FakeOss, sou
 
 def test_a_listing_is_read_completely_in_pages_of_a_thousand(oss: FakeOss, bucket: Bucket) -> None:
     for number in range(2_500):
-        oss.keep(f"refs/猫 {number:05}.png", b"x")
-    oss.keep("elsewhere/a.png", b"x")
+        oss.put(f"refs/猫 {number:05}.png", b"x")
+    oss.put("elsewhere/a.png", b"x")
     found = list(bucket.list_objects("refs/"))
     assert [each.key for each in found] == [f"refs/猫 {number:05}.png" for number in range(2_500)]
     assert oss.count("list") == 3
@@ -96,8 +96,8 @@ def test_a_listing_is_read_completely_in_pages_of_a_thousand(oss: FakeOss, bucke
 
 @pytest.mark.parametrize("lists", ["same", "circle", "no_token"])
 def test_a_listing_that_repeats_a_page_is_an_error(oss: FakeOss, bucket: Bucket, lists: str) -> None:
-    oss.keep("a.png", b"x")
-    oss.lists = lists
+    oss.put("a.png", b"x")
+    oss.broken_listing = lists
     with pytest.raises(BucketError, match="翻页时回到了前面") as caught:
         deplete(bucket.list_objects(""), most=100)
     assert not caught.value.transient
@@ -107,7 +107,7 @@ def test_a_listing_of_empty_pages_is_an_error(
     oss: FakeOss, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(oss_client, "MOST_PAGES", 20, raising=False)
-    oss.lists = "empty"
+    oss.broken_listing = "empty"
     with pytest.raises(BucketError, match="文件太多"):
         list(bucket.list_objects("refs/"))
     assert oss.count("list") == 20
@@ -118,7 +118,7 @@ def test_a_listing_beyond_the_limit_names_the_setting(
     oss: FakeOss, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
     for number in range(2_500):
-        oss.keep(f"refs/{number:05}.png", b"x")
+        oss.put(f"refs/{number:05}.png", b"x")
     monkeypatch.setattr(oss_client, bound, most, raising=False)
     with pytest.raises(BucketError, match=r"refs/.*OSS_SAMPLE_PREFIX"):
         list(bucket.list_objects("refs/"))
@@ -129,7 +129,7 @@ def test_a_listing_beyond_the_limit_names_the_setting(
 def test_an_oversized_response_is_not_read_to_its_end(
     oss: FakeOss, bucket: Bucket, ask: Callable[[Bucket], object]
 ) -> None:
-    oss.keep("a.png", b"x")
+    oss.put("a.png", b"x")
     oss.padding = 100 * 1024 * 1024
     with pytest.raises(BucketError, match="OSS 的答复太大") as caught:
         ask(bucket)
@@ -149,7 +149,7 @@ def test_a_missing_object_is_not_found(bucket: Bucket, ask: str) -> None:
 
 
 def test_signed_urls_are_independent(bucket: Bucket, oss: FakeOss) -> None:
-    oss.keep("refs/a.png", noise_image("png", size=(640, 320)))
+    oss.put("refs/a.png", noise_image("png", size=(640, 320)))
     change = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
     small, whole, again = (
         bucket.signed_url("refs/a.png", seconds=60, change=c) for c in (change, "", change)
@@ -165,7 +165,7 @@ def test_signed_urls_are_independent(bucket: Bucket, oss: FakeOss) -> None:
 def test_a_url_is_valid_as_requested_up_to_seven_days() -> None:
     clock = Clock()
     with FakeOss(clock=clock) as oss:
-        oss.keep("a.png", b"x")
+        oss.put("a.png", b"x")
         bucket = open_bucket(oss)
         short, longest = (bucket.signed_url("a.png", seconds=s) for s in (60, 10**9))
         assert [requests.get(url, timeout=60).status_code for url in (short, longest)] == [200, 200]
@@ -275,7 +275,7 @@ def test_a_missing_permission_is_named_as_in_the_console(oss: FakeOss, bucket: B
 
 
 def test_reads_are_retried_and_writes_are_not(oss: FakeOss, bucket: Bucket) -> None:
-    oss.keep("a.png", b"x")
+    oss.put("a.png", b"x")
     for kind in ("500", "reset", "cut"):
         oss.fail_next(kind, times=2)
         assert bucket.fetch("a.png") == b"x"

@@ -274,7 +274,7 @@ def thumbnails_in_results(client: FlaskClient, batch_id: str) -> int:
 
 def test_results_show_the_backups_of_lost_images(client: FlaskClient, lost: str, oss: FakeOss) -> None:
     assert thumbnails_in_results(client, lost) == 3
-    assert {call.query["x-oss-process"][-4:] for call in oss.calls if call.deed == "get"} == {"webp"}
+    assert {call.query["x-oss-process"][-4:] for call in oss.calls if call.operation == "get"} == {"webp"}
 
 
 def test_results_come_without_thumbnails_during_an_outage(

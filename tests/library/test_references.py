@@ -346,7 +346,7 @@ def test_an_out_of_range_page_is_refused(client: FlaskClient, query: str) -> Non
 
 
 def test_the_worker_threads_refresh_the_list(worker: Worker, oss: FakeOss) -> None:
-    oss.keep(f"{PREFIX}猫.png", noise_image("png"))
+    oss.put(f"{PREFIX}猫.png", noise_image("png"))
     create_app(worker.settings, worker)
     worker.start()
     try:
@@ -434,7 +434,7 @@ def test_an_image_used_by_a_record_stays_in_the_bucket_after_another_server_dele
 
 
 def by_hand(worker: Worker, oss: FakeOss, content: bytes, name: str = "手放.png") -> LibraryImage:
-    oss.keep(PREFIX + name, content)
+    oss.put(PREFIX + name, content)
     worker.library.refresh()
     return worker.library.image(name)
 
@@ -444,7 +444,7 @@ def test_a_reference_replaced_while_queued_is_not_sent_and_not_charged(
 ) -> None:
     image = by_hand(worker, oss, noise_image("png"))
     ids = queue(client, row("一", image))
-    oss.keep(f"{PREFIX}手放.png", noise_image("png"))
+    oss.put(f"{PREFIX}手放.png", noise_image("png"))
     ids += queue(client, row("不要参考图"))
     work_off(worker, db)
     refused, done = records(db, ids)
@@ -485,7 +485,7 @@ def test_an_image_oss_cannot_measure_is_sent_unchanged(
 ) -> None:
     image = by_hand(worker, oss, noise_image("png"))
     ids = queue(client, row("一", image))
-    oss.fail_next("denied", deed="get")
+    oss.fail_next("denied", operation="get")
     work_off(worker, db)
     assert records(db, ids)[0].status is Status.SUCCESS
     assert jimeng.charges == 1
@@ -570,7 +570,7 @@ def test_the_chosen_reference_is_sent_although_replaced_while_queued(
     by_hand(worker, oss, packed(BLUE))
     work_off(worker, db)
     assert records(db, ids)[0].status is Status.SUCCESS
-    (address,) = [call.key for call in oss.calls if call.deed == "picture"]
+    (address,) = [call.key for call in oss.calls if call.operation == "signed_url"]
     assert is_red(oss.objects[address].content)
 
 
@@ -605,7 +605,7 @@ def test_a_stale_list_is_refreshed_before_references_are_fixed(
     with monkeypatch.context() as patched:
         patched.setattr(list_cache, "FRESH_SECONDS", -1.0)
         image = by_hand(worker, oss, packed(RED))
-    oss.keep(f"{PREFIX}手放.png", packed(BLUE))
+    oss.put(f"{PREFIX}手放.png", packed(BLUE))
     worker.start()
     try:
         (record_id,) = queue(client, row("一", image))
@@ -641,7 +641,7 @@ def test_while_oss_is_away_references_are_fixed_as_last_listed(
 def test_an_image_put_there_since_the_list_was_read_is_looked_up_once(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
-    oss.keep(f"{PREFIX}手放.png", packed(RED))
+    oss.put(f"{PREFIX}手放.png", packed(RED))
     reference = {"url": "/samples/files/手放.png", "filename": "手放.png"}
     ids = queue(client, *[row("猫") | {"sample_images": [reference]}] * 20)
     assert oss.count("head") == 1
@@ -665,7 +665,7 @@ def test_a_reference_replaced_during_the_snapshot_is_not_sent_and_not_charged(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
 ) -> None:
     ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
-    oss.before_next("copy", lambda: oss.keep(f"{PREFIX}手放.png", packed(BLUE)))
+    oss.before_next("copy", lambda: oss.put(f"{PREFIX}手放.png", packed(BLUE)))
     work_off(worker, db)
     (record,) = records(db, ids)
     assert "换成了另一张" in record.error
@@ -680,8 +680,8 @@ def test_two_servers_that_race_to_snapshot_an_image_both_get_it(
     (image,) = records(db, ids)[0].sample_images
 
     def another_is_faster() -> None:
-        oss.keep(f"{PREFIX}.pinned/{image.etag}.png", packed(RED))
-        oss.keep(f"{PREFIX}手放.png", packed(BLUE))
+        oss.put(f"{PREFIX}.pinned/{image.etag}.png", packed(RED))
+        oss.put(f"{PREFIX}手放.png", packed(BLUE))
 
     oss.before_next("copy", another_is_faster)
     work_off(worker, db)
@@ -728,7 +728,7 @@ def test_a_throttled_snapshot_is_retried(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng
 ) -> None:
     ids = queue(client, row("一", by_hand(worker, oss, packed(RED))))
-    oss.fail_next("busy", deed="copy")
+    oss.fail_next("busy", operation="copy")
     worker.run_once(db)
     (record,) = records(db, ids)
     assert (record.status, jimeng.charges) == (Status.QUEUED, 0)

@@ -12,7 +12,7 @@ from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, GeneratedImage, ImageRequest, Reference
 from app.providers import demo, open_provider
 from app.providers.demo import Demo
-from tests.fakes.pictures import picture
+from tests.fakes.images import make_image
 
 CABIN = ImageRequest(prompt="雪山下的小屋，水彩", resolution="1K", seed=7)
 
@@ -129,7 +129,7 @@ def test_any_prompt_can_be_written(prompt: str) -> None:
 
 
 def test_references_are_pasted_into_the_image() -> None:
-    reference = Reference(filename="a.png", content=picture(30, 20))
+    reference = Reference(filename="a.png", content=make_image(30, 20))
     assert made(CABIN, reference).content != made().content
 
 

@@ -36,12 +36,12 @@ def opened(settings: Settings, service: FakeService, db: database.Connection) ->
 
 def give_up(studio: Studio) -> int:
     """Order a picture whose address is dead, and try to fetch it to the last -> its record."""
-    studio.service.fail_next("dead_url", step="picture", times=1000)
+    studio.service.fail_next("dead_url", step="download", times=1000)
     record = studio.make("猫")
     assert (record.status, bool(record.task_id)) == (Status.QUEUED, True)
     studio.db.execute("UPDATE generation_records SET retries = 5, not_before = 0")
     assert studio.step()
-    studio.service.behave()
+    studio.service.clear_faults()
     return record.id
 
 
@@ -68,7 +68,7 @@ def test_an_expired_charged_record_is_resubmitted_only_when_named(studio: Studio
 
 
 def test_a_url_that_recovers_before_the_last_attempt_is_fetched(studio: Studio) -> None:
-    studio.service.fail_next("dead_url", step="picture", times=4)
+    studio.service.fail_next("dead_url", step="download", times=4)
     record = studio.make("猫")
     studio.hurry()
     assert studio.step()

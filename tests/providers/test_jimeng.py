@@ -76,7 +76,7 @@ def test_a_submission_is_fetched_in_the_requested_size(
 def test_a_submission_sends_exactly_the_requested_fields(service: FakeJimeng, model: Jimeng) -> None:
     asked = replace(FOX, negative_prompt="人物", seed=7, steps=30)
     model.submit(asked, ())
-    assert service.orders[0].body == {
+    assert service.submissions[0].body == {
         "req_key": "jimeng_t2i_v40",
         "prompt": "一只红狐狸\n画面中不要出现：人物",
         "width": 2560,
@@ -87,7 +87,7 @@ def test_a_submission_sends_exactly_the_requested_fields(service: FakeJimeng, mo
 
 def test_references_are_sent_as_urls(service: FakeJimeng, model: Jimeng) -> None:
     model.submit(FOX, [Reference(filename="a.png", url="https://example.com/a.png?x=1&y=2")])
-    assert service.orders[0].body["image_urls"] == ["https://example.com/a.png?x=1&y=2"]
+    assert service.submissions[0].body["image_urls"] == ["https://example.com/a.png?x=1&y=2"]
 
 
 def test_a_reference_without_a_url_is_refused_before_submission(service: FakeJimeng, model: Jimeng) -> None:
@@ -147,7 +147,7 @@ def test_base64_images_are_accepted(service: FakeJimeng, model: Jimeng, clock: C
 def test_the_newer_req_key_is_sent(service: FakeJimeng) -> None:
     newer = opened(service, jimeng_req_key="jimeng_seedream46_cvtob")
     newer.submit(FOX, ())
-    assert service.orders[0].body["req_key"] == "jimeng_seedream46_cvtob"
+    assert service.submissions[0].body["req_key"] == "jimeng_seedream46_cvtob"
     assert newer.spec.label == "即梦 4.6"
 
 
@@ -222,7 +222,7 @@ def test_a_refused_reference_is_final_and_free(service: FakeJimeng, model: Jimen
 
 
 def test_throttling_is_free_and_reduces_concurrency(clock: Clock) -> None:
-    with FakeJimeng(clock=clock, latency=5, max_under_way=1) as service:
+    with FakeJimeng(clock=clock, latency=5, concurrency_limit=1) as service:
         model = opened(service)
         model.submit(FOX, ())
         error = failure(lambda: model.submit(FOX, ()))
@@ -428,9 +428,9 @@ def test_a_failed_download_requests_a_new_url(
     service: FakeJimeng, model: Jimeng, clock: Clock, fault: str
 ) -> None:
     task_id = ticket_for(model)
-    service.fail_next(fault, step="picture", times=2)
+    service.fail_next(fault, step="download", times=2)
     assert size_of(model.fetch(task_id, clock.sleep).content) == (2560, 1440)
-    paths = [call.path for step, call in service.calls if step == "picture"]
+    paths = [call.path for step, call in service.calls if step == "download"]
     assert len(set(paths)) == 3
 
 
@@ -438,11 +438,11 @@ def test_a_permanently_failed_download_keeps_its_task_id(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
     task_id = ticket_for(model)
-    service.fail_next("dead_url", step="picture", times=50)
+    service.fail_next("dead_url", step="download", times=50)
     error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
     assert error.task_valid
-    assert service.count("picture") == 4
+    assert service.count("download") == 4
 
 
 def test_a_refused_output_is_free_and_may_be_resubmitted(

@@ -13,11 +13,11 @@ from app.domain import GeneratedImage, ImageRequest, Reference
 from app.errors import Billed, ModelError
 from app.providers.openai_images import OpenAIImages
 from tests.fakes.clock import Clock
+from tests.fakes.images import make_image
 from tests.fakes.openai_images import KEY, FakeOpenAIImages
-from tests.fakes.pictures import picture
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="3:2")
-PNG = picture(8, 8)
+PNG = make_image(8, 8)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_submission_sends_exactly_the_requested_fields(
     service: FakeOpenAIImages, model: OpenAIImages
 ) -> None:
     model.submit(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
-    assert service.orders[0].body == {
+    assert service.submissions[0].body == {
         "model": "gpt-image-2",
         "prompt": "一只红狐狸\n画面中不要出现：人物",
         "n": 1,
@@ -71,14 +71,14 @@ def test_a_submission_sends_exactly_the_requested_fields(
 def test_references_are_sent_as_files(service: FakeOpenAIImages, model: OpenAIImages, count: int) -> None:
     model.submit(FOX, [Reference(filename="猫.png", content=PNG)] * count)
     assert service.images == [[PNG] * count]
-    assert service.orders[0].body["prompt"] == "一只红狐狸"
+    assert service.submissions[0].body["prompt"] == "一只红狐狸"
 
 
 def test_a_reference_with_a_url_is_fetched_first(service: FakeOpenAIImages, model: OpenAIImages) -> None:
     model.submit(FOX, ())
-    address = service.picture_url(service.orders[0])
+    address = service.image_url(service.submissions[0])
     model.submit(FOX, [Reference(filename="a.png", url=address)])
-    assert service.images[1] == [service.picture_of(service.orders[0])]
+    assert service.images[1] == [service.image_of(service.submissions[0])]
 
 
 def test_a_local_server_needs_no_key() -> None:

@@ -12,11 +12,11 @@ from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Reference
 from app.errors import Billed, ModelError
 from app.providers.sdapi import SdApi
-from tests.fakes.pictures import picture
+from tests.fakes.images import make_image
 from tests.fakes.sdapi import RANDOM_SEED, FakeSdApi
 
 FOX = ImageRequest(prompt="a red fox", aspect_ratio="16:9", resolution="1K")
-PNG = picture(8, 8)
+PNG = make_image(8, 8)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_image_comes_with_the_response(model: SdApi) -> None:
 
 def test_every_option_has_its_own_field(service: FakeSdApi, model: SdApi) -> None:
     model.submit(replace(FOX, negative_prompt="people", seed=7, steps=30), ())
-    assert service.orders[0].body == {
+    assert service.submissions[0].body == {
         "prompt": "a red fox",
         "negative_prompt": "people",
         "seed": 7,
@@ -67,7 +67,7 @@ def test_every_option_has_its_own_field(service: FakeSdApi, model: SdApi) -> Non
 
 def test_steps_are_left_to_the_server_unless_given(service: FakeSdApi, model: SdApi) -> None:
     model.submit(FOX, ())
-    assert "steps" not in service.orders[0].body
+    assert "steps" not in service.submissions[0].body
 
 
 def test_the_seed_actually_used_is_returned(model: SdApi) -> None:
@@ -88,11 +88,11 @@ def test_a_grid_image_is_skipped() -> None:
 def test_one_reference_uses_img2img(service: FakeSdApi, model: SdApi) -> None:
     model.submit(FOX, [Reference(filename="a.png", content=PNG)])
     assert service.calls[0][1].path == "/sdapi/v1/img2img"
-    assert service.orders[0].body["init_images"] == [base64.b64encode(PNG).decode()]
+    assert service.submissions[0].body["init_images"] == [base64.b64encode(PNG).decode()]
 
 
 def test_every_size_is_accepted(service: FakeSdApi, model: SdApi) -> None:
-    service.picture_of = lambda order: PNG  # type: ignore[method-assign]
+    service.image_of = lambda order: PNG  # type: ignore[method-assign]
     for ratio, resolution in model.spec.sizes:
         model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
     assert service.charges == 21

@@ -32,7 +32,7 @@ IDS = {
 
 @pytest.fixture
 def service() -> Iterator[FakeSeedream]:
-    with FakeSeedream(picture_form="jpeg") as running:
+    with FakeSeedream(image_format="jpeg") as running:
         yield running
 
 
@@ -67,7 +67,7 @@ def test_the_task_id_is_the_url_of_the_image(service: FakeSeedream, model: Seedr
 
 def test_a_submission_sends_exactly_the_requested_fields(service: FakeSeedream, model: Seedream) -> None:
     model.submit(replace(FOX, negative_prompt="人物", seed=7, steps=30), ())
-    assert service.orders[0].body == {
+    assert service.submissions[0].body == {
         "model": IDS["5-0-pro"],
         "prompt": "一只红狐狸\n画面中不要出现：人物",
         "size": "2816x1584",
@@ -81,8 +81,8 @@ def test_references_are_sent_as_urls_or_data_urls(service: FakeSeedream, model: 
     far = Reference(filename="b.png", url="https://example.com/b.png")
     model.submit(FOX, [at_hand])
     model.submit(FOX, [at_hand, far])
-    assert service.orders[0].body["image"] == "data:image/png;base64,YWJj"
-    assert service.orders[1].body["image"] == ["data:image/png;base64,YWJj", "https://example.com/b.png"]
+    assert service.submissions[0].body["image"] == "data:image/png;base64,YWJj"
+    assert service.submissions[1].body["image"] == ["data:image/png;base64,YWJj", "https://example.com/b.png"]
 
 
 @pytest.mark.parametrize("model_id", IDS.values())
@@ -257,11 +257,11 @@ def test_a_lost_response_is_unknown_and_never_repeated(
 def test_an_expired_url_is_charged_and_can_be_retried(service: FakeSeedream, model: Seedream) -> None:
     task_id = model.submit(FOX, ()).task_id
     assert task_id
-    service.kill_urls()
+    service.expire_urls()
     error = failure(lambda: model.fetch(task_id, Clock().sleep))
     assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
     assert error.task_valid
-    assert service.count("picture") == 4
+    assert service.count("download") == 4
 
 
 def test_an_inline_image_is_accepted(model: Seedream, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ _SPOILT = ("garbled", "half", "wrong_size")
 _LOOK = ("slow", "reset", "drop", "cut", "html", "500", "502", "busy", "key")
 _FETCH = ("slow", "reset", "drop", "cut", "502", "dead_url", *_SPOILT)
 STEPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "jimeng": {"submit": _ORDER, "poll": _LOOK, "picture": _FETCH},
-    "seedream": {"submit": _ORDER, "picture": _FETCH},
+    "jimeng": {"submit": _ORDER, "poll": _LOOK, "download": _FETCH},
+    "seedream": {"submit": _ORDER, "download": _FETCH},
     "openai": {"submit": (*_ORDER, *_SPOILT)},
-    "openai-url": {"submit": _ORDER, "picture": _FETCH},
+    "openai-url": {"submit": _ORDER, "download": _FETCH},
     "sdapi": {"submit": (*_ORDER, *_SPOILT)},
 }
 # Words in a prompt that the fake has an answer to.
@@ -111,7 +111,7 @@ class Plan:
     rows: int
     concurrency: int
     latency: float
-    picture_form: str
+    image_format: str
     busy_code: int
     servers: int
     faults: tuple[Fault, ...]
@@ -142,7 +142,7 @@ def make_plan(seed: int, number: int) -> Plan:
         rows=rows,
         concurrency=dice.randint(2, 5),
         latency=dice.choice((0.02, 0.1, 0.3)),
-        picture_form=dice.choice(("png", "jpeg")),
+        image_format=dice.choice(("png", "jpeg")),
         busy_code=dice.choice((50429, 50430)),
         servers=servers,
         faults=tuple(_draw_faults(dice, service, rows)),
@@ -164,7 +164,7 @@ def _draw_faults(dice: random.Random, service: str, rows: int) -> list[Fault]:
 
 
 def _draw_fault(dice: random.Random, row: int, step: str, kind: str) -> Fault:
-    times = dice.choice((1, 1, 2, 8)) if kind == "busy" or step == "picture" else 1
+    times = dice.choice((1, 1, 2, 8)) if kind == "busy" or step == "download" else 1
     return Fault(row=row, step=step, kind=kind, times=times, seconds=round(dice.uniform(0.1, 0.6), 2))
 
 

@@ -197,9 +197,9 @@ class Round:
         with self.service.lock:
             if call.path.startswith("/pictures/"):
                 number = int(call.path.split("/")[2].split("-")[0])
-                return str(self.service.orders[number - 1].body["prompt"])
+                return str(self.service.submissions[number - 1].body["prompt"])
             fields = json.loads(call.content)
-            found = [order for order in self.service.orders if order.task_id == fields.get("task_id")]
+            found = [order for order in self.service.submissions if order.task_id == fields.get("task_id")]
             return str(
                 found[0].body["prompt"] if found and fields.get("task_id") else fields.get("prompt", "")
             )
@@ -273,7 +273,7 @@ class Round:
 
     def _come_to_rest(self, storm: Storm) -> None:
         """No fault any more: everything ends by itself, and what can be collected by hand is."""
-        self.service.behave()
+        self.service.clear_faults()
         self.service.latency = 0.02
         self._wait_for_end(storm)
         task_ids = [r["id"] for r in self.look() if r["status"] in ("failed", "unknown") and r["task_id"]]
@@ -309,7 +309,7 @@ class Round:
     def _judge(self) -> None:
         orders = [
             Ordered(number=o.number, prompt=str(o.body["prompt"]), billed=o.billed)
-            for o in self.service.orders
+            for o in self.service.submissions
         ]
         outcome = self.outcome
         judged = judge_deleted if self.plan.is_deleted and outcome.troubled else judge
@@ -350,14 +350,14 @@ class Storm:
         self.ordered = 0
         self.is_through = self.befalling is None
         self._lock = threading.Lock()
-        stage.service.spy = self._see
+        stage.service.observer = self._see
 
     def _open_trouble(self) -> Befalling | None:
         trouble = self.plan.trouble
         if trouble is None:
             return None
         if trouble.kind == "service out of reach":
-            return Befalling(begin=self.stage.service.hang_up, end=self.stage.service.pick_up)
+            return Befalling(begin=self.stage.service.stop_listening, end=self.stage.service.listen_again)
         if trouble.kind == "locked at the ledger":  # from the first order on, by the launcher
             return Befalling(begin=lambda: None, end=lambda: None)
         if trouble.kind == "request sent twice":
@@ -429,7 +429,7 @@ class Storm:
             self._pass()
 
     def _orders(self) -> int:
-        return len(self.stage.service.orders)
+        return len(self.stage.service.submissions)
 
     def _pass(self) -> None:
         """A slot may have been between the check and the order when the file went, but only once."""
@@ -516,14 +516,14 @@ def quiet_port() -> int:
 
 def open_service(plan: Plan) -> FakeService:
     """The fake that this round's pictures are ordered from."""
-    knobs: dict[str, Any] = {"latency": plan.latency, "picture_form": plan.picture_form}
+    service_options: dict[str, Any] = {"latency": plan.latency, "image_format": plan.image_format}
     if plan.service == "jimeng":
-        return FakeJimeng(busy_code=plan.busy_code, **knobs)
+        return FakeJimeng(busy_code=plan.busy_code, **service_options)
     if plan.service == "seedream":
-        return FakeSeedream(**knobs)
+        return FakeSeedream(**service_options)
     if plan.service == "sdapi":
-        return FakeSdApi(**knobs)
-    return FakeOpenAIImages(answers="url" if plan.service == "openai-url" else "b64_json", **knobs)
+        return FakeSdApi(**service_options)
+    return FakeOpenAIImages(answers="url" if plan.service == "openai-url" else "b64_json", **service_options)
 
 
 def _end_after(how: str, record: dict[str, Any]) -> str:

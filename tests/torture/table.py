@@ -13,7 +13,7 @@ _ENDS = ("success", "failed", "unknown")
 _STEPS = {
     "submit": "the order",
     "poll": "asking whether it is done",
-    "picture": "the download",
+    "download": "the download",
     "prompt": "the picture itself (a word in the prompt)",
 }
 MOMENTS = (*SERVER_MOMENTS, *SERVICE_MOMENTS, AT_RANDOM, TOLD_TO_STOP)

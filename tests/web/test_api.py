@@ -95,7 +95,7 @@ def test_a_partly_failed_call_returns_its_images_and_lists_the_errors(
     for image in answer["images"]:
         assert image.keys() == {"filename", "url", "seed", "width", "height", "record_id"}
         assert running.get(image["url"], buffered=True).data.startswith(b"\x89PNG")
-    assert (len(service.orders), service.charges) == (3, 3)
+    assert (len(service.submissions), service.charges) == (3, 3)
 
 
 def test_unknown_records_are_listed_beside_the_finished_image(

@@ -33,13 +33,13 @@ def prompt_of(number: int) -> str:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[FakeJimeng]:
-    with FakeJimeng(latency=0.08, picture_form="jpeg") as fake:
+    with FakeJimeng(latency=0.08, image_format="jpeg") as fake:
         for number, kind in LOST.items():
             fake.fail_next(kind, when=_is_about(fake, number))
         for number, (step, kind) in HARMLESS.items():
             fake.fail_next(kind, step=step, when=_is_about(fake, number))
         for number, kind in BAD_PICTURES.items():
-            fake.fail_next(kind, step="picture", when=_is_about(fake, number))
+            fake.fail_next(kind, step="download", when=_is_about(fake, number))
         yield fake
 
 
@@ -48,9 +48,9 @@ def _is_about(service: FakeJimeng, number: int) -> Callable[[Call], bool]:
 
     def tells(call: Call) -> bool:
         if call.path.startswith("/pictures/"):
-            return prompt_of(number) in _prompt(service.orders[_order_number(call) - 1].body)
+            return prompt_of(number) in _prompt(service.submissions[_order_number(call) - 1].body)
         if "task_id" in call.fields:
-            found = (order for order in service.orders if order.task_id == call.fields["task_id"])
+            found = (order for order in service.submissions if order.task_id == call.fields["task_id"])
             return any(prompt_of(number) in _prompt(order.body) for order in found)
         return prompt_of(number) in _prompt(call.fields)
 
@@ -117,7 +117,7 @@ class Run:
     def charged(self, number: int) -> int:
         """How often the service charged for a row."""
         with self.service.lock:
-            orders = [order for order in self.service.orders if prompt_of(number) in _prompt(order.body)]
+            orders = [order for order in self.service.submissions if prompt_of(number) in _prompt(order.body)]
         return sum(order.billed for order in orders)
 
 
@@ -157,7 +157,7 @@ def test_no_record_is_charged_twice_and_no_paid_image_is_lost(run: Run) -> None:
 
 def test_only_records_certainly_not_billed_are_resubmitted(run: Run) -> None:
     with run.service.lock:
-        orders = Counter(_prompt(order.body) for order in run.service.orders)
+        orders = Counter(_prompt(order.body) for order in run.service.submissions)
     assert {prompt: count for prompt, count in orders.items() if count > 1} == {prompt_of(68): 2}
 
 

@@ -17,8 +17,8 @@ from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
 from app.worker.worker import Worker
+from tests.fakes.images import make_image
 from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.pictures import picture
 from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.service import FakeService
 from tests.worker.test_worker import Studio, told_to_stop_by
@@ -93,7 +93,7 @@ def test_a_lost_free_response_is_resubmitted_with_the_same_seed(studio: Studio, 
     assert studio.step()
     record = studio.record(record.id)
     assert (record.status, record.error, record.seed) == (Status.SUCCESS, "", 7)
-    assert {order.body["seed"] for order in studio.service.orders} == {7}
+    assert {order.body["seed"] for order in studio.service.submissions} == {7}
     assert studio.files() == [record.filename]
     assert studio.outcomes() == ["not_billed", "billed"]
 
@@ -120,7 +120,7 @@ def test_a_lost_response_of_a_cancelled_batch_is_not_resubmitted(studio: Studio)
             with closing(database.connect(studio.settings.database_path)) as own:
                 database.cancel_batch(own, batch_id)
 
-    studio.service.spy = cancel
+    studio.service.observer = cancel
     assert studio.step()
     assert studio.record(ids[0]).status is Status.CANCELLED
     assert studio.outcomes() == ["not_billed"]
@@ -135,7 +135,7 @@ def test_with_a_price_set_a_lost_response_of_a_local_server_is_unknown(
     assert (record.status, record.at_stake) == (Status.UNKNOWN, Decimal("0.22"))
     studio.hurry()
     assert not studio.step()
-    assert len(service.orders) == 1
+    assert len(service.submissions) == 1
 
 
 def test_a_price_of_zero_alone_does_not_make_a_model_free(
@@ -158,7 +158,7 @@ def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(
     assert studio.step()
     record = studio.record(died.id)
     assert (record.status, record.seed, studio.files()) == (Status.SUCCESS, 7, [record.filename])
-    assert [order.body["seed"] for order in studio.service.orders] == [7, 7]
+    assert [order.body["seed"] for order in studio.service.submissions] == [7, 7]
     assert studio.outcomes() == ["not_billed", "billed"]
     spent = database.total_spend(studio.db)
     assert (spent.pictures, spent.unpaid_charges, spent.open_charges, spent.unknown_charges) == (1, 1, 0, 0)
@@ -171,7 +171,7 @@ def test_an_image_saved_before_the_crash_is_adopted(studio: Studio, monkeypatch:
     assert studio.step()
     record = studio.record(died.id)
     assert (record.status, studio.files()) == (Status.SUCCESS, [record.filename])
-    assert len(studio.service.orders) == 1
+    assert len(studio.service.submissions) == 1
     assert studio.outcomes() == ["billed"]
 
 
@@ -227,7 +227,7 @@ def test_another_model_does_not_redo_it_and_leaves_no_charge_open(
     database.resume_batch(studio.db, died.batch_id, model="sdapi")
     assert studio.step()
     assert studio.record(died.id).status is Status.SUCCESS
-    assert (studio.outcomes(), len(studio.service.orders)) == (["billed"], 1)
+    assert (studio.outcomes(), len(studio.service.submissions)) == (["billed"], 1)
 
 
 def test_a_record_that_crashes_every_server_fails_with_that_reason(
@@ -257,7 +257,7 @@ def test_after_a_suspend_a_worker_does_not_reclaim_its_own_record(studio: Studio
                 own.execute("UPDATE generation_records SET lease_until = 0")
                 seen.append(studio.worker._claim(own))
 
-    service.spy = sleep
+    service.observer = sleep
     assert studio.step()
     assert seen == [None]
     assert studio.record(ids[0]).status is Status.SUCCESS
@@ -269,7 +269,7 @@ def test_a_second_worker_adopts_the_file_and_seed_of_the_first(
 ) -> None:
     died = die_with_the_order_out(studio, monkeypatch)
     open_anew(studio)
-    first = GeneratedImage(content=picture(2048, 2048), seed=5)
+    first = GeneratedImage(content=make_image(2048, 2048), seed=5)
     text = store.embed_parameters(died.request, None, died.model, died.id, 5)
 
     def sleeper_keeps_its_own(moment: str, _: object) -> None:
@@ -282,7 +282,7 @@ def test_a_second_worker_adopts_the_file_and_seed_of_the_first(
                 embed=text,
             )
 
-    studio.service.spy = sleeper_keeps_its_own
+    studio.service.observer = sleeper_keeps_its_own
     assert studio.step()
     record = studio.record(died.id)
     assert (record.status, record.seed, studio.files()) == (Status.SUCCESS, 5, [record.filename])

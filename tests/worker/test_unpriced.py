@@ -113,7 +113,7 @@ def test_an_unpriced_run_with_a_budget_pauses_before_the_first_charge(
     batch = database.get_batch(db, batch_id)
     assert batch.status is BatchStatus.PAUSED
     assert "PRICE_PER_IMAGE" in batch.paused_reason
-    assert (service.orders, studio.outcomes()) == ([], [])
+    assert (service.submissions, studio.outcomes()) == ([], [])
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "500"])

@@ -170,7 +170,7 @@ def test_the_task_id_is_stored_before_polling_begins(studio: Studio) -> None:
 
     studio.service.fail_next("busy", step="poll", when=look)
     studio.make("猫")
-    assert seen[0] == studio.service.orders[0].task_id
+    assert seen[0] == studio.service.submissions[0].task_id
 
 
 def test_throttling_is_waited_out_and_halves_the_concurrency(studio: Studio) -> None:
@@ -194,7 +194,7 @@ def test_a_lost_response_is_unknown_and_never_resubmitted(studio: Studio) -> Non
     assert "可能已计费" in record.error
     studio.hurry()
     assert not studio.step()
-    assert len(studio.service.orders) == 1
+    assert len(studio.service.submissions) == 1
 
 
 def test_a_wrong_key_pauses_the_batch_with_one_sentence_and_fails_no_record(studio: Studio) -> None:
@@ -226,7 +226,7 @@ def test_failed_fetches_of_a_cancelled_batch_are_repeated_with_delays(
     assert studio.step()
     assert not studio.step()
     assert studio.record(ids[0]).task_id
-    assert len(studio.service.orders) == 1
+    assert len(studio.service.submissions) == 1
 
 
 def test_an_unreachable_service_pauses_instead_of_failing_every_record(studio: Studio) -> None:
@@ -252,30 +252,30 @@ def test_the_budget_pauses_the_batch_and_is_not_exceeded(studio: Studio) -> None
 
 
 def test_an_expired_url_is_requested_anew_and_not_resubmitted(studio: Studio) -> None:
-    studio.service.fail_next("dead_url", step="picture")
+    studio.service.fail_next("dead_url", step="download")
     record = studio.make("猫")
     for _ in range(3):
         studio.hurry()
         studio.step()
     assert studio.record(record.id).status is Status.SUCCESS
-    assert len(studio.service.orders) == 1
+    assert len(studio.service.submissions) == 1
 
 
 @pytest.mark.parametrize("kind", ["half", "garbled"])
 def test_a_corrupt_image_is_fetched_again_and_not_resubmitted(studio: Studio, kind: str) -> None:
-    studio.service.fail_next(kind, step="picture")
+    studio.service.fail_next(kind, step="download")
     record = studio.make("猫")
     for _ in range(3):
         studio.hurry()
         studio.step()
     assert studio.record(record.id).status is Status.SUCCESS
-    assert len(studio.service.orders) == 1
+    assert len(studio.service.submissions) == 1
     assert studio.outcomes() == ["billed"]
     assert not list(studio.settings.output_dir.glob("**/*.part"))
 
 
 def test_a_permanently_corrupt_image_keeps_its_task_id_so_a_retry_fetches_it(studio: Studio) -> None:
-    studio.service.fail_next("half", step="picture", times=generator.MAX_RETRIES + 1)
+    studio.service.fail_next("half", step="download", times=generator.MAX_RETRIES + 1)
     record = studio.make("猫")
     for _ in range(generator.MAX_RETRIES):
         studio.hurry()
@@ -286,7 +286,7 @@ def test_a_permanently_corrupt_image_keeps_its_task_id_so_a_retry_fetches_it(stu
     database.retry_records(studio.db, failed.batch_id, spec=studio.worker.model.spec)
     studio.step()
     assert studio.record(record.id).status is Status.SUCCESS
-    assert len(studio.service.orders) == 1
+    assert len(studio.service.submissions) == 1
 
 
 def test_an_unsupported_size_is_never_submitted(studio: Studio) -> None:
@@ -296,7 +296,7 @@ def test_an_unsupported_size_is_never_submitted(studio: Studio) -> None:
     record = studio.record(ids[0])
     assert (record.status, record.cause) == (Status.FAILED, "request")
     assert "没有 1:1 的 8K" in record.error
-    assert (studio.outcomes(), studio.service.orders) == ([], [])
+    assert (studio.outcomes(), studio.service.submissions) == ([], [])
 
 
 @pytest.mark.parametrize("kind", ["half", "garbled"])
@@ -309,7 +309,7 @@ def test_a_corrupt_image_that_cannot_be_fetched_again_is_unknown_and_not_resubmi
     assert "可能已计费" in record.error
     byte_studio.hurry()
     assert not byte_studio.step()
-    assert len(byte_studio.service.orders) == 1
+    assert len(byte_studio.service.submissions) == 1
     assert byte_studio.outcomes() == ["unknown"]
 
 
@@ -326,7 +326,7 @@ def test_a_paid_image_in_an_unsupported_format_is_quarantined_and_not_resubmitte
     assert (used.settings.output_dir / "unopened" / name[1]).stat().st_size > 1000
     used.hurry()
     assert not used.step()
-    assert len(used.service.orders) == 1
+    assert len(used.service.submissions) == 1
 
 
 def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Record:
@@ -447,7 +447,7 @@ def test_an_image_saved_before_a_crash_is_not_fetched_again(
 
 
 def test_the_record_stores_the_real_size_of_the_delivered_image(studio: Studio) -> None:
-    studio.service.fail_next("wrong_size", step="picture")
+    studio.service.fail_next("wrong_size", step="download")
     record = studio.make("猫")
     assert (record.width, record.height) == (64, 64)
 
@@ -461,7 +461,7 @@ def test_a_timed_out_record_is_unknown_and_can_be_fetched_later(studio: Studio) 
     studio.step()
     after = studio.record(record.id)
     assert (after.status, after.at_stake, after.cost) == (Status.SUCCESS, Decimal(0), Decimal("0.22"))
-    assert len(studio.service.orders) == 1
+    assert len(studio.service.submissions) == 1
 
 
 def test_a_file_that_appeared_meanwhile_is_never_overwritten(studio: Studio) -> None:
@@ -502,7 +502,7 @@ def test_low_disk_space_pauses_every_batch_before_anything_is_submitted(studio: 
     shown = [database.get_batch(studio.db, batch_id) for batch_id in batches]
     assert {batch.status for batch in shown} == {BatchStatus.PAUSED}
     assert {batch.paused_reason.split("，")[0] for batch in shown} == {"磁盘只剩 123 MB"}
-    assert (studio.service.orders, studio.outcomes()) == ([], [])
+    assert (studio.service.submissions, studio.outcomes()) == ([], [])
 
 
 def test_with_space_again_a_batch_is_resumed_and_finished(studio: Studio) -> None:
@@ -570,7 +570,7 @@ def test_stopping_on_a_full_disk_requeues_the_record_with_its_task_id(
     database.resume_batch(studio.db, batch_id, model="jimeng_t2i_v40")
     studio.step()
     assert studio.record(ids[0]).status is Status.SUCCESS
-    assert len(studio.service.orders) == 1
+    assert len(studio.service.submissions) == 1
 
 
 def test_stopping_on_a_full_disk_never_resubmits_a_record_without_a_task_id(
@@ -618,7 +618,7 @@ def test_threads_finish_a_batch_and_stop_on_request(studio: Studio) -> None:
     assert [studio.record(i).status for i in ids] == [Status.SUCCESS] * 12
     assert studio.service.charges == 12
     assert len(studio.files()) == 12
-    assert studio.service.most_under_way <= studio.settings.model_concurrency
+    assert studio.service.peak_concurrency <= studio.settings.model_concurrency
 
 
 def test_stopping_finishes_what_it_can_in_time_and_starts_nothing_new(studio: Studio) -> None:
@@ -629,7 +629,7 @@ def test_stopping_finishes_what_it_can_in_time_and_starts_nothing_new(studio: St
     wait_until(lambda: studio.record(ids[0]).task_id is not None)
     assert studio.worker.stop(10)
     assert [studio.record(i).status for i in ids] == [Status.SUCCESS, Status.QUEUED]
-    assert len(studio.service.orders) == 1
+    assert len(studio.service.submissions) == 1
 
 
 def test_stopping_releases_slow_records_and_the_next_worker_fetches_them(studio: Studio) -> None:
@@ -682,7 +682,7 @@ def waiting_for_a_slot(studio: Studio) -> threading.Thread:
 def test_a_record_is_claimed_ahead_of_its_slot_and_submitted_only_with_it(studio: Studio) -> None:
     _, ids = studio.ask("猫")
     thread = waiting_for_a_slot(studio)
-    assert (studio.record(ids[0]).status, studio.service.orders) == (Status.RUNNING, [])
+    assert (studio.record(ids[0]).status, studio.service.submissions) == (Status.RUNNING, [])
     studio.worker.limit.release()
     thread.join()
     assert studio.record(ids[0]).status is Status.SUCCESS
@@ -694,7 +694,7 @@ def test_a_pause_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> Non
     database.pause_batch(studio.db, batch_id)
     studio.worker.limit.release()
     thread.join()
-    assert (studio.record(ids[0]).status, studio.service.orders) == (Status.QUEUED, [])
+    assert (studio.record(ids[0]).status, studio.service.submissions) == (Status.QUEUED, [])
     assert studio.worker.limit.under_way == 0
 
 
@@ -703,7 +703,7 @@ def test_a_stop_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> None
     thread = waiting_for_a_slot(studio)
     studio.worker.stop(0.0)
     thread.join()
-    assert (studio.record(ids[0]).status, studio.service.orders) == (Status.QUEUED, [])
+    assert (studio.record(ids[0]).status, studio.service.submissions) == (Status.QUEUED, [])
 
 
 def test_concurrency_is_halved_once_per_burst_and_raised_slowly() -> None:

@@ -1,4 +1,4 @@
-"""Real pictures of any size, made once a size, each with its order's number inside, and as heavy as asked."""
+"""Valid images of any size in pixels and bytes, each with the number of its submission inside."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from functools import lru_cache
 from PIL import Image
 
 
-def picture(width: int, height: int, *, number: int = 0, form: str = "png", weight: int = 0) -> bytes:
-    """A whole ``png`` or ``jpeg`` of that size and at least ``weight`` bytes; each number's is its own.
+def make_image(width: int, height: int, *, number: int = 0, form: str = "png", weight: int = 0) -> bytes:
+    """A complete ``png`` or ``jpeg`` of at least ``weight`` bytes; the bytes differ by ``number``.
 
-    In another form (``gif``) it is one picture for all numbers, as light as it is.
+    Other formats (``gif``) ignore ``number`` and ``weight``.
     """
     plain = _plain(width, height, form)
     if form not in ("png", "jpeg"):
@@ -39,7 +39,7 @@ def _noise(length: int) -> bytes:
 
 
 def _marked_png(plain: bytes, mark: bytes, missing: int) -> bytes:
-    """After the header: a text chunk with the mark, and a private chunk that decoders pass over."""
+    """After the header: a text chunk with the mark, and a private chunk that decoders skip."""
     head, rest = plain[:33], plain[33:]
     padding = _chunk(b"paDd", _noise(missing)) if missing else b""
     return head + _chunk(b"tEXt", b"Comment\0" + mark) + padding + rest
