@@ -14,8 +14,8 @@ from PIL import Image
 from app.config import Settings
 from app.domain import ImageRequest
 from app.providers.jimeng import Jimeng
+from tests.fakes.images import make_image
 from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.pictures import picture
 
 FOX = ImageRequest(prompt="一只红狐狸")
 
@@ -33,7 +33,7 @@ def ask(url: str, content: bytes | None = None, **headers: str) -> tuple[int, di
 @pytest.mark.parametrize("form", ["png", "jpeg"])
 @pytest.mark.parametrize("weight", [0, 1_000_000])
 def test_images_are_complete_and_of_the_requested_size(form: str, weight: int) -> None:
-    content = picture(256, 144, form=form, weight=weight)
+    content = make_image(256, 144, form=form, weight=weight)
     assert weight <= len(content) < weight + 50_000
     with Image.open(io.BytesIO(content)) as image:
         image.load()
@@ -41,7 +41,7 @@ def test_images_are_complete_and_of_the_requested_size(form: str, weight: int) -
 
 
 def test_no_two_submissions_get_the_same_bytes() -> None:
-    assert picture(8, 8, number=1) != picture(8, 8, number=2)
+    assert make_image(8, 8, number=1) != make_image(8, 8, number=2)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_standalone_fake_serves_its_ledger(alone: str) -> None:
     model.fetch(model.submit(FOX, ()).task_id or "", lambda _: None)
     _, ledger = ask(f"{alone}/__ledger")
     assert ledger["charges"] == 1
-    assert ledger["calls"] == {"submit": 1, "poll": 1, "picture": 1}
+    assert ledger["calls"] == {"submit": 1, "poll": 1, "download": 1}
 
 
 def test_faults_can_be_requested_from_another_process() -> None:
@@ -109,16 +109,16 @@ def test_jimeng_refuses_what_is_not_documented(change: dict[str, object]) -> Non
         body = {name: value for name, value in body.items() if value is not None}
         answer = model._call(model._client.post, "CVSync2AsyncSubmitTask", body)
         assert (answer.status, answer.fields["code"]) == (400, 50200)
-        assert service.orders == []
+        assert service.submissions == []
 
 
 def test_a_paused_service_refuses_connections_and_keeps_its_state() -> None:
     with FakeJimeng() as service:
         settings = Settings(**service.settings(model_timeout=60))
         task_id = Jimeng(settings).submit(FOX, []).task_id
-        service.hang_up()
+        service.stop_listening()
         with pytest.raises(urllib.error.URLError):
             ask(f"{service.address}/__ledger")
-        service.pick_up()
+        service.listen_again()
         _, ledger = ask(f"{service.address}/__ledger")
-        assert [order["task_id"] for order in ledger["orders"]] == [task_id]  # type: ignore[attr-defined]
+        assert [order["task_id"] for order in ledger["submissions"]] == [task_id]  # type: ignore[attr-defined]

@@ -181,7 +181,7 @@ class FakeService:
         self._server.server_close()
 
     def stop_listening(self) -> None:
-        """Refuse connections until ``pick_up``; what was ordered is not forgotten."""
+        """Refuse connections until ``listen_again``; what was ordered is not forgotten."""
         self.stop()
 
     def listen_again(self) -> None:

@@ -66,7 +66,7 @@ def test_a_poll_with_a_trickling_head_is_repeated(jimeng: FakeJimeng) -> None:
     jimeng.fail_next("drip", step="poll", seconds=DRIPS)
     impatient = Jimeng(Settings(**jimeng.settings(model_timeout=1)))
     assert impatient._poll(task_id) is None
-    assert jimeng.whole_drips == 0
+    assert jimeng.completed_drips == 0
     assert at_last(lambda: impatient._poll(task_id))
 
 
@@ -74,11 +74,11 @@ def test_a_download_with_a_trickling_head_times_out_and_can_be_repeated() -> Non
     with FakeSeedream() as service:
         task_id = Seedream(Settings(**service.settings())).submit(FOX, ()).task_id
         assert task_id
-        service.fail_next("drip", step="picture", seconds=DRIPS)
+        service.fail_next("drip", step="download", seconds=DRIPS)
         downloads = Downloads("测试", service.address, timeout=1)
         error = failure(lambda: downloads.fetch(task_id))
         assert (error.cause, error.billed, error.task_valid) == ("download", Billed.YES, True)
-        assert service.whole_drips == 0
+        assert service.completed_drips == 0
         assert at_last(lambda: downloads.fetch(task_id))
 
 

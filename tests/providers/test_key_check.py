@@ -29,7 +29,7 @@ SERVICES: dict[str, tuple[type[FakeService], str, dict[str, str]]] = {
 def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
     with SERVICES[request.param][0]() as fake:
         yield fake
-        assert (fake.charges, fake.orders, fake.count("submit")) == (0, [], 0)
+        assert (fake.charges, fake.submissions, fake.count("submit")) == (0, [], 0)
 
 
 def tried(settings: Settings, service: FakeService, **more: Any) -> KeyCheck:
@@ -126,7 +126,7 @@ def test_a_local_server_reports_its_loaded_model(settings: Settings) -> None:
     with FakeSdApi() as service:
         tested = tried(settings, service)
         assert (tested.verified, "家里的模型.safetensors" in str(tested.text)) == (True, True)
-        assert service.orders == []
+        assert service.submissions == []
 
 
 def test_a_local_server_without_options_is_inconclusive(settings: Settings) -> None:
