@@ -7,7 +7,6 @@ setting to check. Only read operations are retried.
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -142,10 +141,6 @@ class Bucket:
         )
         return content
 
-    def measure(self, key: str) -> dict[str, str]:
-        """Return OSS's image info as text: ``Format``, ``ImageWidth``, ``ImageHeight``, ``FileSize``."""
-        return self._with_retries("读取", lambda: self._read_info(key))
-
     def put(self, key: str, content: bytes, media_type: str) -> None:
         """Upload the content under the key. Not retried: that is the caller's decision."""
         headers = {"Content-Type": media_type}
@@ -187,10 +182,6 @@ class Bucket:
             connect_timeout=(CONNECT_SECONDS, READ_SECONDS),
             region=self.address.region,
         )
-
-    def _read_info(self, key: str) -> dict[str, str]:
-        found = json.loads(self._service.get_object(key, process="image/info").read())
-        return {name: str(each["value"]) for name, each in found.items()}
 
     def _list_page(self, prefix: str, token: str) -> oss2.models.ListObjectsV2Result:
         return self._with_retries(

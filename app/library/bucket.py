@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -240,17 +241,17 @@ class BucketLibrary:
 
     def _measure(self, key: str) -> ReferenceInfo | None:
         try:
-            found = self._bucket.measure(key)
+            info = json.loads(self._bucket.fetch(key, change="image/info"))
             return ReferenceInfo(
-                format=found["Format"].lower().replace("jpg", "jpeg"),
-                size=int(found["FileSize"]),
-                width=int(found["ImageWidth"]),
-                height=int(found["ImageHeight"]),
+                format=info["Format"]["value"].lower().replace("jpg", "jpeg"),
+                size=int(info["FileSize"]["value"]),
+                width=int(info["ImageWidth"]["value"]),
+                height=int(info["ImageHeight"]["value"]),
             )
         except BucketError as error:
             if error.transient:
                 raise
-        except (KeyError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):  # not the documented answer
             pass
         return None
 

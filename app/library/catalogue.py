@@ -175,11 +175,6 @@ def names_of(key: str) -> list[str]:
     return [name for name in (digest_in(key), FILES_URL + quote(key)) if name]
 
 
-def never_used(names: Sequence[str]) -> bool:
-    """An ``IsUsed`` for installations without records."""
-    return False
-
-
 def same_image(key: str, others: Iterable[str]) -> str:
     """The same key in ``others``, else one with the same content hash, else ``""``."""
     digest, found = digest_in(key), ""

@@ -28,7 +28,7 @@ from app.domain import (
 )
 from app.errors import InvalidRequest, NotFound, message
 from app.library import catalogue
-from app.library.catalogue import THUMBNAILS_URL, IsUsed, never_used, to_library_image
+from app.library.catalogue import THUMBNAILS_URL, IsUsed, to_library_image
 from app.library.local import LocalLibrary
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Library:
         if self._bucket:
             self._bucket.refresh()
 
-    def empty_trash(self, *, days: int, is_used: IsUsed = never_used) -> int:
+    def empty_trash(self, *, days: int, is_used: IsUsed) -> int:
         """Permanently delete images of the local folder after ``days`` in the trash; returns how many.
 
         Images used by existing records are not deleted. Nothing is deleted from a bucket: other

@@ -592,7 +592,7 @@ def test_the_trash_is_emptied_after_thirty_days(settings: Settings, library: Lib
     for image in (old, again):
         os.utime(trash / image.key, (time.time() - 31 * 24 * 3600, 1_000))
     add(library, "三", content)
-    assert library.empty_trash(days=30) == 2
+    assert library.empty_trash(days=30, is_used=lambda _: False) == 2
     assert [path.name for path in trash.iterdir()] == [young.key]
     with pytest.raises(NotFound):
         library.restore(old.key)
@@ -617,6 +617,6 @@ def test_an_old_image_deleted_today_stays_in_the_trash(settings: Settings, libra
     image = add(library, "猫")
     os.utime(settings.samples_dir / image.key, (1_000, 1_000))
     library.delete(image.key)
-    assert library.empty_trash(days=30) == 0
+    assert library.empty_trash(days=30, is_used=lambda _: False) == 0
     library.restore(image.key)
     assert (settings.samples_dir / image.key).stat().st_mtime == 1_000
