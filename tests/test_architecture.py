@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "app.providers": _BASE,
     "app.images": _BASE,
     "app.sheets": {"app.errors", "app.domain"},
-    "app.library": _BASE | {"oss_client"},
+    "app.library": _BASE | {"app.images", "oss_client"},
     "database": {"app.db"},
     "generator": _BASE | {"app.providers"},
     "oss_client": _BASE,

@@ -34,7 +34,7 @@ def translate_os_errors(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def temp_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Path]:
+def temp_file(folder: Path, pieces: Iterable[bytes | bytearray | memoryview]) -> Iterator[Path]:
     """Write the pieces to a new, fsynced ``.part`` file; it is deleted on exit, also after an error.
 
     The file is locked while the process lives, so that ``remove_parts`` skips it.
@@ -53,7 +53,7 @@ def temp_file(folder: Path, pieces: Iterable[bytes | memoryview]) -> Iterator[Pa
             windows_files.unlink(part)
 
 
-def write_over(final: Path, content: bytes, parts_folder: Path) -> None:
+def write_over(final: Path, content: bytes | bytearray, parts_folder: Path) -> None:
     """Atomically write or replace a file that can be recreated from other data."""
     final.parent.mkdir(parents=True, exist_ok=True)
     with temp_file(parts_folder, [content]) as part:

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from app.domain import ReferenceInfo, ValidatedUpload
 from app.errors import BucketError, Conflict, NotFound
-from app.library import catalogue, list_cache
+from app.library import catalogue
 from app.library.catalogue import DIGEST_LENGTH, THUMBNAIL_PROCESS, TRASH, Catalogue, Entry, missing, taken
 from app.library.list_cache import BREAKER_SECONDS, TEMP_PREFIX, ListCache, entry_of
 from oss_client import Bucket, StoredObject
@@ -56,10 +56,6 @@ class BucketLibrary:
     def catalogue(self) -> Catalogue:
         """The cached list. Without one, waits at most 1.5 s, then raises BucketError or TryLater."""
         return self.list.read()
-
-    def await_refresh(self) -> None:
-        """Wait at most 1.5 s for a stale list to be refreshed."""
-        self.list.await_refresh(list_cache.FIRST_WAIT)
 
     def refresh_when_requested(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for a request to refresh the list or to make snapshots, and carry it

@@ -34,14 +34,17 @@ from app.library.local import LocalLibrary
 if TYPE_CHECKING:
     from app.library.bucket import BucketLibrary
 
-__all__ = ["FILES_URL", "THUMBNAILS_URL", "Library", "open_library", "shown_at"]
+__all__ = ["FILES_URL", "THUMBNAILS_URL", "Library", "shown_at"]
 
 OUTPUT_URL = "/output/"
 _SHORTEST_SECONDS = 2 * 3600  # minimum lifetime of a URL passed to a provider
 
 
 class Library:
-    """The library of this installation. Thread-safe. Unknown or invalid keys raise NotFound."""
+    """The library of this installation. Thread-safe. Unknown or invalid keys raise NotFound.
+
+    The constructor raises SettingError for invalid OSS settings.
+    """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._local = LocalLibrary(settings.samples_dir)
@@ -120,7 +123,7 @@ class Library:
         distinct = dict.fromkeys(images)
         names = (name for image in distinct for name in _names_in(image.url, FILES_URL))
         if self._bucket and not all(map(catalogue.digest_in, names)):
-            self._bucket.await_refresh()
+            self._bucket.list.await_refresh()
         return {image: self._pinned(image) for image in distinct}
 
     def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceInfo]:
@@ -227,11 +230,6 @@ class Library:
             raise _refused(image, "用不了：它{reason}，没有生成，也没有计费", reason=why)
         url = bucket.signed_url(key, seconds=self._url_seconds)
         return Reference(filename=image.filename, url=url, media_type=catalogue.media_type_of(key))
-
-
-def open_library(settings: Settings, clock: Callable[[], float] = time.time) -> Library:
-    """The library for these settings. Raises SettingError for invalid OSS settings."""
-    return Library(settings, clock)
 
 
 def shown_at(image: SampleImage) -> str:

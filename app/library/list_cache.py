@@ -59,14 +59,14 @@ class ListCache:
 
     def read(self) -> Catalogue:
         """The list, after waiting briefly if it is stale. Raises BucketError or TryLater without one."""
-        self.await_refresh(FIRST_WAIT if self._catalogue is None else LATER_WAIT)
+        self.await_refresh(None if self._catalogue is None else LATER_WAIT)
         if self._catalogue is not None:
             return self._catalogue
         if self._error:
             raise BucketError(self._error.message, transient=self._error.transient)
         raise TryLater("正在读取 OSS 里的示例图，请稍等几秒再试")
 
-    def await_refresh(self, timeout: float) -> None:
+    def await_refresh(self, timeout: float | None = None) -> None:
         """Request a refresh of a stale list and wait up to ``timeout`` seconds, not just after a failure."""
         with self._condition:
             if not self.is_stale:
@@ -75,7 +75,8 @@ class ListCache:
             self._condition.notify_all()
             generation = self._generation
             if self._clock() - self._failed_at >= BREAKER_SECONDS:
-                self._condition.wait_for(lambda: self._generation != generation, timeout)
+                longest = FIRST_WAIT if timeout is None else timeout
+                self._condition.wait_for(lambda: self._generation != generation, longest)
 
     def wait_for_request(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds; returns whether a refresh is requested."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from app.domain import PINNED, ReferenceInfo, ValidatedUpload
 from app.errors import Conflict, NotFound, StorageError
+from app.images import atomic_write
 from app.library import catalogue
 from app.library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
 from app.system import windows_files
@@ -203,17 +203,9 @@ def existing(folder: Path, name: str) -> Path:
 
 def write(path: Path, content: bytes | bytearray) -> None:
     """Write a file atomically. Raises StorageError."""
-    part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        windows_files.replace(part, path)
+        atomic_write.write_over(path, content, path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            windows_files.unlink(part)
         raise _write_error(error) from error
 
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.errors import BucketError, NotFound
+from app.library.catalogue import DIGEST_LENGTH, MEDIA_TYPES, THUMBNAIL_PROCESS
 
 if TYPE_CHECKING:
     from oss_client import Bucket
 
 _SHOWN_SECONDS = 7_200
-_THUMBNAIL = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
-_MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
 
 class OutputBackup:
@@ -43,27 +42,20 @@ class OutputBackup:
                 reason=error.strerror,
                 transient=False,
             ) from error
-        digest = hashlib.sha256(content).hexdigest()[:12]
+        digest = hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
         key = f"{self._prefix}{path.stem}-{digest}{path.suffix}"
-        media_type = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
+        media_type = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
         self._bucket.put(key, content, media_type)
         return key
 
-    def fetch(self, key: str) -> bytes:
-        """The image bytes. Raises NotFound."""
-        return self._bucket.fetch(key)
+    def fetch(self, key: str, *, thumbnail: bool = False) -> bytes:
+        """The image, or its thumbnail: WebP, 320 px, created by OSS. Raises NotFound."""
+        return self._bucket.fetch(key, change=THUMBNAIL_PROCESS if thumbnail else "")
 
-    def fetch_thumbnail(self, key: str) -> bytes:
-        """The thumbnail as WebP, 320 px, created by OSS. Raises NotFound."""
-        return self._bucket.fetch(key, change=_THUMBNAIL)
-
-    def address(self, key: str) -> str:
-        """A signed URL of the image for browsers."""
-        return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS)
-
-    def thumbnail(self, key: str) -> str:
-        """A signed URL of the thumbnail, 320 px, created by OSS."""
-        return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS, change=_THUMBNAIL)
+    def url(self, key: str, *, thumbnail: bool = False) -> str:
+        """A signed URL of the image or its thumbnail, for browsers."""
+        change = THUMBNAIL_PROCESS if thumbnail else ""
+        return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS, change=change)
 
 
 def open_output_backup(settings: Settings) -> OutputBackup | None:

@@ -20,7 +20,8 @@ from app.config import Settings
 from app.domain import Record, SavedImage
 from app.errors import Billed, BucketError, InvalidRequest, ModelError, StorageError, StoreLost, WriteRefused
 from app.images import store
-from app.library import library, output_backup
+from app.library import output_backup
+from app.library.library import Library
 from app.system.process import StayAwake
 from app.worker.concurrency import AdaptiveLimit, Permit, WakeSignal
 from app.worker.disk_space import DiskLow, DiskSpace
@@ -64,7 +65,7 @@ class Worker:
         self.model = model
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._model_id = model.spec.model_id
-        self.library = library.open_library(settings)
+        self.library = Library(settings)
         self.copies = output_backup.open_output_backup(settings)
         self.limit = AdaptiveLimit(settings.model_concurrency)
         self.wake = WakeSignal()

@@ -19,14 +19,14 @@ from app.errors import Conflict, InvalidRequest, NotFound, StorageError
 from app.images import store
 from app.library import local
 from app.library.catalogue import names_of
-from app.library.library import FILES_URL, THUMBNAILS_URL, Library, open_library, shown_at
+from app.library.library import FILES_URL, THUMBNAILS_URL, Library, shown_at
 from tests.library.specs import ANY, BYTES
 from tests.noise_images import noise_image
 
 
 @pytest.fixture
 def library(settings: Settings) -> Library:
-    return open_library(settings)
+    return Library(settings)
 
 
 def add(library: Library, filename: str, content: bytes | None = None) -> LibraryImage:

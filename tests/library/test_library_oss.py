@@ -13,7 +13,7 @@ from app.domain import LibraryImage, SampleImage, ValidatedUpload
 from app.errors import BucketError, Conflict, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.library import list_cache
-from app.library.library import Library, open_library
+from app.library.library import Library
 from tests.fakes.clock import Clock
 from tests.fakes.oss import Call, FakeOss, Reply
 from tests.library.specs import ANY, BYTES, URL
@@ -31,7 +31,7 @@ def in_oss(settings: Settings, oss: FakeOss) -> Settings:
 
 @pytest.fixture
 def library(in_oss: Settings, clock: Clock) -> Library:
-    opened = open_library(in_oss, clock)
+    opened = Library(in_oss, clock)
     opened.refresh()
     return opened
 
@@ -126,7 +126,7 @@ def test_a_cached_list_is_shown_at_once_and_marked_as_stale(
 
 
 def test_waiting_for_the_first_list_has_a_deadline(in_oss: Settings, clock: Clock) -> None:
-    opened = open_library(in_oss, clock)
+    opened = Library(in_oss, clock)
     with pytest.raises(TryLater, match="稍等"):
         opened.list_images()
 
@@ -136,7 +136,7 @@ def test_waiting_ends_as_soon_as_the_list_arrives(
 ) -> None:
     monkeypatch.setattr(list_cache, "FIRST_WAIT", 10.0)
     oss.put(f"{PREFIX}猫.png", b"x")
-    opened = open_library(in_oss)
+    opened = Library(in_oss)
     thread = threading.Timer(0.1, opened.refresh)
     thread.start()
     assert filenames(opened) == ["猫.png"]
@@ -155,7 +155,7 @@ def test_during_an_outage_the_last_list_is_shown_with_the_reason(
     assert [image.filename for image in page.images] == ["猫.png"]
     assert page.is_stale
     assert "连不上 OSS" in page.problem
-    after_a_restart = open_library(in_oss, clock)
+    after_a_restart = Library(in_oss, clock)
     assert filenames(after_a_restart) == ["猫.png"]
     with pytest.raises(BucketError, match="连不上 OSS"):
         library.add(upload("狗"))
@@ -167,7 +167,7 @@ def test_during_an_outage_the_last_list_is_shown_with_the_reason(
 def test_the_list_of_another_bucket_is_discarded(library: Library, in_oss: Settings) -> None:
     library.add(upload("猫"))
     library.refresh()
-    other = open_library(replace(in_oss, oss_sample_prefix="other/"))
+    other = Library(replace(in_oss, oss_sample_prefix="other/"))
     with pytest.raises(TryLater):
         other.list_images()
 
@@ -185,7 +185,7 @@ def test_the_list_of_another_bucket_is_discarded(library: Library, in_oss: Setti
 def test_an_unreachable_library_names_the_setting(
     in_oss: Settings, change: dict[str, str], named: str
 ) -> None:
-    opened = open_library(replace(in_oss, **change))  # type: ignore[arg-type]
+    opened = Library(replace(in_oss, **change))  # type: ignore[arg-type]
     opened.refresh()
     with pytest.raises(BucketError, match=named):
         opened.list_images()
@@ -238,7 +238,7 @@ def test_a_reference_deleted_during_a_refresh_is_still_sent(
     assert filenames(library) == []
     assert fetched(library.file(name)) == content
     assert sent(library, image) == content
-    assert fetched(open_library(in_oss).file(name)) == content  # also after a restart, from the kept list
+    assert fetched(Library(in_oss).file(name)) == content  # also after a restart, from the kept list
 
 
 def test_a_reference_deleted_and_restored_during_a_refresh_is_not_sought_in_the_trash(
@@ -319,7 +319,7 @@ def test_the_local_folder_from_before_the_bucket_still_serves(
     library: Library, in_oss: Settings, settings: Settings
 ) -> None:
     content = noise_image("png")
-    old = open_library(settings).add(upload("旧", content))
+    old = Library(settings).add(upload("旧", content))
     assert filenames(library) == []
     assert isinstance(library.file(old.key), Path)
     assert sent(library, old) == content
@@ -400,7 +400,7 @@ def test_a_key_cannot_leave_the_library(library: Library, oss: FakeOss, key: str
 
 
 def test_oss_is_not_contacted_before_first_use(in_oss: Settings, oss: FakeOss) -> None:
-    open_library(in_oss)
+    Library(in_oss)
     assert oss.calls == []
 
 
@@ -411,7 +411,7 @@ def test_a_deleted_image_is_hidden_but_stays_for_records_of_other_servers(
     image = library.add(upload("一", content))
     library.delete(image.key)
     clock.sleep(400 * 24 * 3600)
-    other = open_library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
+    other = Library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
     for server in (library, other):
         server.refresh()
         assert filenames(server) == []
@@ -426,7 +426,7 @@ def test_temporary_uploads_survive_a_day_of_cleaning(
     in_oss.output_dir.mkdir()
     (in_oss.output_dir / "画.png").write_bytes(noise_image("png"))
     wanted = [SampleImage(url="/output/画.png", filename="画.png")]
-    other = open_library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
+    other = Library(replace(in_oss, samples_dir=in_oss.samples_dir / "other"), clock)
     for hours in (0, 23, 2, 23, 2):
         clock.sleep(hours * 3600)
         library.resolve(wanted, URL)

@@ -24,7 +24,7 @@ from app.config import Settings
 from app.domain import LibraryImage, Record, SampleImage, Status
 from app.images import store
 from app.library import bucket, list_cache
-from app.library.library import open_library
+from app.library.library import Library
 from app.worker.worker import Worker
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
@@ -420,7 +420,7 @@ def test_an_image_used_by_a_record_stays_in_the_bucket_after_another_server_dele
     queue(client, row("猫", image))
     work_off(worker, db)
     other = replace(worker.settings, samples_dir=settings.samples_dir / "other")
-    elsewhere = open_library(other, clock)
+    elsewhere = Library(other, clock)
     elsewhere.refresh()
     elsewhere.delete(elsewhere.rename(image.key, "改过名").key)  # by a server that never used it
     clock.sleep(400 * DAY)
@@ -745,14 +745,14 @@ def test_after_a_restart_snapshots_are_known_before_the_list(
     worker.library.delete(deleted.key)
     worker.library.refresh()
     asked = len(oss.calls)
-    opened = open_library(worker.settings, clock)
+    opened = Library(worker.settings, clock)
     (image,) = records(db, [record_id])[0].sample_images
     shown = opened.thumbnail(unquote(image.pinned.url.removeprefix("/samples/files/")))
     assert ".pinned/" in str(shown)
     assert ".trash/" in str(opened.file(deleted.key))
     assert len(oss.calls) == asked
     without_memory = replace(worker.settings, samples_dir=worker.settings.samples_dir / "new")
-    opened = open_library(without_memory, clock)
+    opened = Library(without_memory, clock)
     opened.refresh()
     assert ".pinned/" in str(opened.thumbnail(unquote(image.pinned.url.removeprefix("/samples/files/"))))
 

@@ -74,7 +74,7 @@ class _BackupThumbnails:
             return b""
         self._left -= 1
         try:
-            return self._copies.fetch_thumbnail(key)
+            return self._copies.fetch(key, thumbnail=True)
         except NotFound:
             return b""
         except BucketError:

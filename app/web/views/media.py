@@ -50,6 +50,6 @@ def _from_bucket(name: str, *, small: bool) -> Response:
     copies, key = services().worker.copies, database.find_output_copy(connection(), name)
     if copies is None or not key:
         raise NotFound("找不到这张图片，可能已被移走或删除")
-    answer = redirect(copies.thumbnail(key) if small else copies.address(key), 302)
+    answer = redirect(copies.url(key, thumbnail=small), 302)
     answer.headers["Cache-Control"] = "private, max-age=3600"
     return answer
