@@ -90,7 +90,7 @@ class KeyValueFormatter(logging.Formatter):
     """Formats everything as one line, tracebacks too; removes keys and query strings."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """``2026-11-24T19:30:01.123+0800 info worker event=kept record=3``."""
+        """``2026-11-24T19:30:01.123+0800 info worker event=finished record=3``."""
         time = f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{record.msecs:03.0f}"
         zone = self.formatTime(record, "%z")
         text = f"{time}{zone} {record.levelname.lower()} {record.name} {record.getMessage()}"

@@ -24,9 +24,9 @@ def log(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_an_event_is_one_line_of_key_value_pairs(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    app_log.event("worker", "kept", record=3, batch=None, seconds=2.5, size="10x20")
+    app_log.event("worker", "finished", record=3, batch=None, seconds=2.5, size="10x20")
     line = log.read_text("utf-8")
-    assert line.endswith(" info worker event=kept record=3 seconds=2.5 size=10x20\n")
+    assert line.endswith(" info worker event=finished record=3 seconds=2.5 size=10x20\n")
     assert line.count("\n") == 1
 
 
@@ -44,7 +44,7 @@ def test_a_traceback_is_one_line_too(log: Path) -> None:
     try:
         raise ValueError("坏了\n两行")
     except ValueError:
-        app_log.exception("worker", "turn_failed", thread="picture-1")
+        app_log.exception("worker", "unhandled_error", thread="picture-1")
     line = log.read_text("utf-8")
     assert line.count("\n") == 1
     assert "ValueError" in line

@@ -284,7 +284,6 @@ def finish_record(
     record: Record,
     saved: SavedImage,
     *,
-    seed: int | None = None,
     to_bucket: bool = False,
 ) -> bool:
     """Mark the record successful, with the saved image's size and name -> False when the claim was lost.
@@ -313,7 +312,7 @@ def finish_record(
                 "format": saved.format,
                 "file_size": saved.file_size,
                 "sha256": saved.sha256,
-                "seed": seed,
+                "seed": saved.seed,
             },
         )
         if to_bucket:

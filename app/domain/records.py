@@ -103,7 +103,8 @@ class GeneratedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedImage:
-    """A decoded and saved picture: real size and format (``png``, ``jpeg``, ``webp``), final name."""
+    """A decoded and saved picture: real size and format (``png``, ``jpeg``, ``webp``), final name, and the
+    seed in its embedded parameters."""
 
     filename: str
     width: int
@@ -111,6 +112,7 @@ class SavedImage:
     format: str
     file_size: int
     sha256: str
+    seed: int | None = None
 
 
 def file_key(stem: str) -> str:

@@ -96,11 +96,11 @@ def save_image(
             message("{reason}，原文件已放在「{path}」", reason=refused.message, path=aside), again=False
         ) from refused
     pieces = _with_parameters(picture.content, checked, embed)
-    prompt = parse_parameters(embed).prompt
+    parameters = parse_parameters(embed)
 
     def own(path: Path) -> SavedImage | None:
-        found = _read_own(path, record_id, prompt) if prompt and path.is_file() else None
-        return found[0] if found else None
+        prompt = parameters.prompt
+        return _read_own(path, record_id, prompt) if prompt and path.is_file() else None
 
     stem = _assigned_stem(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
@@ -110,7 +110,7 @@ def save_image(
             atomic_write.write_over(thumbnail, checked.thumbnail, output_dir)
             placed = _place(part, stem, _ENDING[checked.format], own)
             atomic_write.sync_folder(output_dir)
-    return _saved_image(placed, checked, pieces) if isinstance(placed, str) else placed
+    return _saved_image(placed, checked, pieces, parameters.seed) if isinstance(placed, str) else placed
 
 
 def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
@@ -119,10 +119,8 @@ def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
     return safe_stem(filename, max_units=length) or stem_from_prompt(prompt)
 
 
-def find_saved(
-    output_dir: Path, *, stem: str, record_id: int, prompt: str
-) -> tuple[SavedImage, int | None] | None:
-    """The image that ``save_image`` wrote for this record before a crash, and its seed; None without one.
+def find_saved(output_dir: Path, *, stem: str, record_id: int, prompt: str) -> SavedImage | None:
+    """The image that ``save_image`` wrote for this record before a crash; None without one.
 
     Identified by the embedded parameters. Raises StorageError when the folder cannot be read.
     """
@@ -306,7 +304,9 @@ def _with_parameters(content: bytes, checked: decode.Decoded, text: str) -> meta
     return metadata.embed(content, checked.format, parameters)
 
 
-def _saved_image(filename: str, checked: decode.Decoded, pieces: metadata.Pieces) -> SavedImage:
+def _saved_image(
+    filename: str, checked: decode.Decoded, pieces: metadata.Pieces, seed: int | None
+) -> SavedImage:
     return SavedImage(
         filename=filename,
         width=checked.width,
@@ -314,16 +314,17 @@ def _saved_image(filename: str, checked: decode.Decoded, pieces: metadata.Pieces
         format=checked.format,
         file_size=sum(map(len, pieces)),
         sha256=_sha256(pieces),
+        seed=seed,
     )
 
 
-def _read_own(path: Path, record_id: int, prompt: str) -> tuple[SavedImage, int | None] | None:
+def _read_own(path: Path, record_id: int, prompt: str) -> SavedImage | None:
     with contextlib.suppress(OSError, ValueError):
         content = windows_files.retry_while_locked(path.read_bytes)
         parameters = parse_parameters(metadata.extract(content) or "")
         if parameters.record_id == record_id and prompt in parameters.text:
             checked = decode.decode(content, max_pixels=MAX_PIXELS)
-            return _saved_image(path.name, checked, (content,)), parameters.seed
+            return _saved_image(path.name, checked, (content,), parameters.seed)
     return None
 
 

@@ -46,22 +46,17 @@ class AdaptiveLimit:
 
 
 class Permit:
-    """A slot of the limit: acquired with ``wait``, released once."""
+    """An acquired slot of the limit; released once, by whichever of its holders is first."""
 
     def __init__(self, limit: AdaptiveLimit) -> None:
         self._limit = limit
-        self.taken = False
-
-    def wait(self, stopping: threading.Event) -> None:
-        """Wait until a slot is free or the worker stops."""
-        while not self.taken and not stopping.is_set():
-            self.taken = self._limit.acquire(0.5)
+        self._is_held = True
 
     def release(self) -> None:
-        """Release the slot, once; saving the image needs none."""
-        if self.taken:
+        """Release the slot; later calls do nothing."""
+        if self._is_held:
+            self._is_held = False
             self._limit.release()
-            self.taken = False
 
 
 class WakeSignal:

@@ -84,7 +84,7 @@ class Maintenance:
             self._locked.add(record_id)
             if record_id not in self._logged:
                 self._logged.add(record_id)
-                log.event("worker", "not_removed", record=record_id)
+                log.event("worker", "delete_failed", record=record_id)
             raise
 
     def empty_library_trash(self, db: database.Connection) -> int:

@@ -360,7 +360,7 @@ def test_a_finished_record_closes_its_charge_and_its_batch(db: database.Connecti
     batch_id, _ = add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
-    database.finish_record(db, record, KEPT, seed=7)
+    database.finish_record(db, record, replace(KEPT, seed=7))
     after, batch = database.get_record(db, record.id), database.get_batch(db, batch_id)
     assert (after.width, after.seed, after.image_path) == (2048, 7, "/output/猫.png")
     assert outcomes(db) == ["billed"]

@@ -67,7 +67,7 @@ def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
         claimed.wait()
         with locked(settings.database_path):
             held.set()
-            wait_until(lambda: over.is_set() or "event=database_refuses" in caplog.text)
+            wait_until(lambda: over.is_set() or "event=db_write_failed" in caplog.text)
 
     monkeypatch.setattr(worker.disk, "require", lock_before_the_ledger)
     holder = threading.Thread(target=hold)
@@ -85,8 +85,8 @@ def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
         assert worker.run_once(db)
         assert database.get_record(db, record_id).status is Status.SUCCESS
         assert service.charges == 1
-    assert caplog.text.count("event=database_refuses") == 1
-    assert caplog.text.count("event=database_accepts") == 1
+    assert caplog.text.count("event=db_write_failed") == 1
+    assert caplog.text.count("event=db_write_accepted") == 1
 
 
 def test_waiting_for_other_writers_of_the_process_has_a_deadline(
@@ -149,7 +149,7 @@ def test_while_the_database_refuses_writes_one_event_is_logged(
             wait_until(lambda: all(database.get_record(db, n).status is Status.SUCCESS for n in ids))
         finally:
             assert worker.stop(30)
-    assert "turn_failed" not in caplog.text
+    assert "unhandled_error" not in caplog.text
     begun, ended = (caplog.text.count(f"event=database_{word}") for word in ("refuses", "accepts"))
     assert 1 <= begun == ended <= 3  # a write that was just taken may end it for a moment
     assert service.charges == len(ids)

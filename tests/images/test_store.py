@@ -480,7 +480,8 @@ def test_a_saved_image_is_found_by_its_metadata(tmp_path: Path) -> None:
         embed = text.replace("Record: 7", f"Record: {number}")
         kept = keep(tmp_path, noise_image("png"), record_id=number, embed=embed)
     found = store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山")
-    assert found == (kept, 42)
+    assert found == kept
+    assert kept.seed == 42
     assert kept.filename == "猫-2.png"
     for record_id, prompt in ((8, "雪山"), (7, "海")):
         assert store.find_saved(tmp_path, stem="猫", record_id=record_id, prompt=prompt) is None
@@ -502,7 +503,7 @@ def test_an_image_with_a_service_comment_is_recognised(
     content = noise_image(picture_format, exif=block)
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = keep(tmp_path, content, record_id=7, embed=text)
-    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == (first, None)
+    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == first
     assert keep(tmp_path, content, record_id=7, embed=text) == first
 
 
@@ -512,7 +513,7 @@ def test_a_tolerated_defect_is_still_decodable_after_saving(tmp_path: Path) -> N
     text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     kept = keep(tmp_path, content, record_id=7, embed=text)
     assert pixels((tmp_path / kept.filename).read_bytes()) == pixels(content)
-    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == (kept, None)
+    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == kept
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
@@ -532,7 +533,7 @@ def test_any_request_is_recognised_in_its_image(
     request = ImageRequest(prompt=prompt, negative_prompt=negative_prompt)
     text = store.embed_parameters(request, None, "m", 7, None)
     first = keep(tmp_path, noise_image(picture_format), record_id=7, embed=text)
-    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt=prompt) == (first, None)
+    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt=prompt) == first
     assert keep(tmp_path, noise_image(picture_format), record_id=7, embed=text) == first
 
 

@@ -48,14 +48,13 @@ def move_clock(control: Path) -> None:
 
 def hurry() -> None:
     """Everything that waits waits less; what is decided stays the same."""
-    import generator
     from app.db import connection
-    from app.worker import disk_space, worker
+    from app.worker import disk_space, pipeline, worker
 
     worker.LEASE_SECONDS = LEASE_SECONDS
     worker.POLL_SECONDS = 0.1
-    worker.BLOCKED_RETRY_SECONDS = 2.0
-    generator._LONGEST_PAUSE = 0.3
+    pipeline.BLOCKED_RETRY_SECONDS = 2.0
+    pipeline._MAX_DELAY = 0.3
     connection.BUSY_SECONDS = 1.0
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
 

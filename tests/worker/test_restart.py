@@ -50,7 +50,7 @@ def test_after_a_kill_free_images_are_redone_identically_and_none_is_unknown(
         rows = [{"prompt": f"山 {n}", "resolution": "4K", "seed": n, "filename": f"图{n}"} for n in range(10)]
         batch_id = server.post("/api/batches", {"rows": rows})["batch_id"]
         for sent in (2, 8):
-            wait_in_log(server, "event=sent", sent)
+            wait_in_log(server, "event=submitted", sent)
             server.kill()
             server.start()
         batch = server.wait_for_end(batch_id)
@@ -60,7 +60,7 @@ def test_after_a_kill_free_images_are_redone_identically_and_none_is_unknown(
         assert (batch["cost"], batch["at_stake"]) == (0, 0)
         files = sorted(path.name for path in (tmp_path / "output").iterdir() if path.is_file())
         assert files == [f"图{n}.jpg" for n in range(10)]
-        assert server.log().count("event=sent") > 10
+        assert server.log().count("event=submitted") > 10
 
 
 def test_after_sigterm_it_exits_and_continues_at_the_next_start(
@@ -96,7 +96,7 @@ def test_after_sigterm_a_slow_image_is_left_to_the_next_start(
     batch_id = server.post("/api/batches", {"rows": [{"prompt": "慢慢画的猫"}]})["batch_id"]
     wait_for_tickets(server, 1)
     assert server.stop() == 0
-    assert "event=put_down" in server.log()
+    assert "event=released" in server.log()
     service.latency = 0.0
     server.start()
     assert server.wait_for_end(batch_id)["counts"]["success"] == 1
@@ -121,7 +121,7 @@ def test_after_a_second_sigterm_it_exits_at_once_and_the_image_is_fetched_later(
 
 
 def wait_for_tickets(server: ServerProcess, number: int) -> None:
-    wait_in_log(server, "event=ticket_kept", number)
+    wait_in_log(server, "event=task_id_saved", number)
 
 
 def wait_in_log(server: ServerProcess, event: str, number: int) -> None:
@@ -136,7 +136,7 @@ def test_the_log_traces_an_image_without_its_prompt_or_any_key(
     for log in (server.log(), (server.data_dir / "generation_records.log").read_text("utf-8")):
         lines = [line for line in log.splitlines() if "record=1 batch=" in line]
         events = [line.split("event=")[1].split()[0] for line in lines]
-        assert events == ["claimed", "sent", "ticket_kept", "collected", "kept", "finished"]
+        assert events == ["submitted", "task_id_saved", "finished"]
         assert "method=POST route=/api/batch-generate status=200" in log
         assert not any(secret in log for secret in ("没人该读到", ACCESS_KEY, SECRET_KEY, "x-signature"))
 

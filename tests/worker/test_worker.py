@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -20,6 +20,7 @@ from app.errors import Billed, ModelError, StorageError
 from app.images import store
 from app.worker.concurrency import AdaptiveLimit
 from app.worker.disk_space import DiskSpace
+from app.worker.pipeline import MAX_RETRIES, seconds_before_retry
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
@@ -34,7 +35,12 @@ class Studio:
         self.settings = settings
         self.service = service
         self.db = db
-        self.worker = Worker(settings, generator.open_provider(settings))
+        self.restart()
+
+    def restart(self, *, disk: DiskSpace | None = None, **changes: Any) -> None:
+        """A new worker with changed settings or another disk."""
+        settings = replace(self.settings, **changes)
+        self.worker = Worker(settings, generator.open_provider(settings), disk=disk)
 
     def ask(self, *prompts: str, **fields: object) -> tuple[str, list[int]]:
         requests = [ImageRequest(prompt=prompt, **fields) for prompt in prompts]  # type: ignore[arg-type]
@@ -59,8 +65,7 @@ class Studio:
 
     def make_too_slowly(self, prompt: str) -> Record:
         """A picture that is given up because the service takes too long; later it would be done."""
-        hasty = replace(self.settings, model_timeout=2)
-        self.worker = Worker(hasty, generator.open_provider(hasty))
+        self.restart(model_timeout=2)
         self.service.latency = 60.0
         record = self.make(prompt)
         self.service.latency = 0.0
@@ -139,7 +144,7 @@ def test_an_image_refused_once_by_moderation_is_resubmitted(studio: Studio) -> N
 
 def test_an_image_refused_repeatedly_fails(studio: Studio) -> None:
     record = studio.make("必拒的画")
-    for _ in range(generator.MAX_RETRIES):
+    for _ in range(MAX_RETRIES):
         studio.hurry()
         studio.step()
     assert studio.record(record.id).status is Status.FAILED
@@ -241,7 +246,7 @@ def test_an_unreachable_service_pauses_instead_of_failing_every_record(studio: S
 
 
 def test_the_budget_pauses_the_batch_and_is_not_exceeded(studio: Studio) -> None:
-    studio.worker.settings = replace(studio.settings, budget=Decimal("0.50"))
+    studio.restart(budget=Decimal("0.50"))
     batch_id, _ = studio.ask("一", "二", "三")
     for _ in range(5):
         studio.step()
@@ -275,9 +280,9 @@ def test_a_corrupt_image_is_fetched_again_and_not_resubmitted(studio: Studio, ki
 
 
 def test_a_permanently_corrupt_image_keeps_its_task_id_so_a_retry_fetches_it(studio: Studio) -> None:
-    studio.service.fail_next("half", step="download", times=generator.MAX_RETRIES + 1)
+    studio.service.fail_next("half", step="download", times=MAX_RETRIES + 1)
     record = studio.make("猫")
-    for _ in range(generator.MAX_RETRIES):
+    for _ in range(MAX_RETRIES):
         studio.hurry()
         studio.step()
     failed = studio.record(record.id)
@@ -427,7 +432,7 @@ def test_while_the_output_folder_is_missing_the_task_id_is_kept_and_the_batch_pa
     died = die_before_the_end(studio, monkeypatch)
     studio.settings.output_dir.rename(studio.settings.output_dir.with_name("away"))
     studio.settings.output_dir.write_text("a file in its place")
-    monkeypatch.setattr("app.worker.worker._DISK_RETRY_SECONDS", -1.0)
+    monkeypatch.setattr("app.worker.pipeline._DISK_RETRY_SECONDS", -1.0)
     assert studio.step()
     record = studio.record(died.id)
     assert (record.status, record.task_id) == (Status.QUEUED, died.task_id)
@@ -495,7 +500,7 @@ def test_a_full_disk_pauses_and_the_paid_image_is_saved_once_there_is_space(
 
 
 def test_low_disk_space_pauses_every_batch_before_anything_is_submitted(studio: Studio) -> None:
-    studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: 123_456_789)
+    studio.restart(disk=DiskSpace([studio.settings.output_dir], free=lambda _: 123_456_789))
     batches = [studio.ask("一", "二")[0], studio.ask("三")[0]]
     for _ in range(4):
         studio.step()
@@ -507,7 +512,7 @@ def test_low_disk_space_pauses_every_batch_before_anything_is_submitted(studio: 
 
 def test_with_space_again_a_batch_is_resumed_and_finished(studio: Studio) -> None:
     free = 0
-    studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: free)
+    studio.restart(disk=DiskSpace([studio.settings.output_dir], free=lambda _: free))
     batch_id, _ = studio.ask("一", "二")
     studio.step()
     free = 10**12
@@ -521,7 +526,7 @@ def test_with_space_again_a_batch_is_resumed_and_finished(studio: Studio) -> Non
 
 def test_submitted_records_are_fetched_despite_low_disk_space(studio: Studio) -> None:
     record = studio.make_too_slowly("慢慢画的猫")
-    studio.worker.disk = DiskSpace([studio.settings.output_dir], free=lambda _: 0)
+    studio.restart(disk=DiskSpace([studio.settings.output_dir], free=lambda _: 0))
     assert record.batch_id is not None
     database.retry_records(studio.db, record.batch_id, [record.id], spec=studio.worker.model.spec)
     studio.step()
@@ -664,46 +669,16 @@ def test_two_workers_on_one_file_never_submit_the_same_record(studio: Studio) ->
     assert len(studio.files()) == 20
 
 
-def waiting_for_a_slot(studio: Studio) -> threading.Thread:
-    """A turn that has claimed its record while the only slot is taken."""
+def test_no_record_is_claimed_while_every_slot_is_taken(studio: Studio) -> None:
+    _, ids = studio.ask("猫")
     studio.worker.limit = AdaptiveLimit(1)
     assert studio.worker.limit.acquire()
-
-    def turn() -> None:
-        with closing(database.connect(studio.settings.database_path)) as db:
-            studio.worker.run_once(db)
-
-    thread = threading.Thread(target=turn)
-    thread.start()
-    wait_until(lambda: not database.has_claimable(studio.db, model="jimeng_t2i_v40", now=time.time()))
-    return thread
-
-
-def test_a_record_is_claimed_ahead_of_its_slot_and_submitted_only_with_it(studio: Studio) -> None:
-    _, ids = studio.ask("猫")
-    thread = waiting_for_a_slot(studio)
-    assert (studio.record(ids[0]).status, studio.service.submissions) == (Status.RUNNING, [])
+    assert not studio.step()
+    assert studio.record(ids[0]).status is Status.QUEUED
     studio.worker.limit.release()
-    thread.join()
+    assert studio.step()
     assert studio.record(ids[0]).status is Status.SUCCESS
-
-
-def test_a_pause_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> None:
-    batch_id, ids = studio.ask("猫")
-    thread = waiting_for_a_slot(studio)
-    database.pause_batch(studio.db, batch_id)
-    studio.worker.limit.release()
-    thread.join()
-    assert (studio.record(ids[0]).status, studio.service.submissions) == (Status.QUEUED, [])
     assert studio.worker.limit.under_way == 0
-
-
-def test_a_stop_reaches_a_record_that_waits_for_its_slot(studio: Studio) -> None:
-    _, ids = studio.ask("猫")
-    thread = waiting_for_a_slot(studio)
-    studio.worker.stop(0.0)
-    thread.join()
-    assert (studio.record(ids[0]).status, studio.service.submissions) == (Status.QUEUED, [])
 
 
 def test_concurrency_is_halved_once_per_burst_and_raised_slowly() -> None:
@@ -730,11 +705,11 @@ def test_concurrency_never_falls_below_one() -> None:
 
 def test_retry_delays_grow_and_end() -> None:
     error = ModelError("稍后", cause="service", billed=Billed.NO, retryable=True)
-    waits = [generator.seconds_before_retry(error, retries=n, throttled=0) or 0.0 for n in range(6)]
+    waits = [seconds_before_retry(error, retries=n, throttled=0) or 0.0 for n in range(6)]
     assert waits[5] == 0.0
     assert all(earlier < later for earlier, later in itertools.pairwise(waits[:5]))
 
 
 def test_a_retry_after_of_days_is_honoured() -> None:
     error = ModelError("稍后", cause="limit", billed=Billed.NO, retryable=True, throttled=True)
-    assert 40 < (generator.seconds_before_retry(error, retries=0, throttled=5_000) or 0.0) < 80
+    assert 40 < (seconds_before_retry(error, retries=0, throttled=5_000) or 0.0) < 80

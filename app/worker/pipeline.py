@@ -1,0 +1,335 @@
+"""The path of one record, from its claim to the saved image, and the decision after an error.
+
+Starts no thread. ``decide`` is pure; only ``Pipeline.produce`` submits, which is the step that costs money.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, TypeVar
+
+import database
+import generator
+from app import log
+from app.config import Settings
+from app.domain import GeneratedImage, Record, SavedImage, whole_characters
+from app.errors import (
+    AppError,
+    Billed,
+    BucketError,
+    InvalidRequest,
+    Message,
+    ModelError,
+    StorageError,
+    StoreLost,
+    message,
+)
+from app.images import store
+from app.library.library import Library
+from app.worker.concurrency import Permit
+from app.worker.disk_space import DiskLow, DiskSpace
+
+MAX_RETRIES = 5
+MAX_FREE_RETRIES = 2  # the service may still be working on the abandoned request
+BLOCKED_RETRY_SECONDS = 60.0  # a cancelled batch is not paused, so only this delays the next fetch
+_MAX_DELAY = 60.0
+_MAX_DOUBLINGS = 10  # bounds the exponent: a service may throttle a call a thousand times
+_DISK_RETRY_SECONDS = 600.0
+_MAX_BYTES_IN_MEMORY = 1_000_000  # a larger image waits in a temporary file until it is decoded
+_DECODES_AT_ONCE = 1  # a decoded 4K image takes 50 to 70 MB
+
+# Messages for images that were received and cannot be fetched again, by cause.
+_UNRECOVERABLE = {
+    "broken": "收到的图片打不开，也不能再取一次，可能已计费，请决定是否重新生成",
+    "storage": "图片已生成，但没能保存，也不能再取一次，可能已计费，请先腾出磁盘空间，再决定是否重新生成",
+}
+# What to check when a request that is never charged fails, by cause.
+_ADVICE = {
+    "network": "图片服务没有答完（断线或超时），请检查它是否还在运行，画得慢就调大 MODEL_TIMEOUT",
+    "service": "图片服务的答复无法识别，请检查它是否还在运行",
+    "broken": "图片服务返回的图片打不开，请检查它是否正常",
+}
+
+_T = TypeVar("_T")
+
+
+class WorkerAborting(Exception):
+    """The worker is aborting: the record is released for a later claim."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do with a record after an error, and with its batch.
+
+    error           the error to store; None: requeue the record as it was
+    wait            seconds until the next try; None: end the record as failed, or unknown if possibly charged
+    pause           why to pause the batch; None: do not
+    blocks_fetches  the cause prevents fetching submitted images too
+    """
+
+    error: ModelError | None = None
+    wait: float | None = None
+    pause: Message | None = None
+    blocks_fetches: bool = False
+
+
+def decide(error: AppError, record: Record, *, has_task: bool, is_free: bool) -> Decision:
+    """Decide what an error of ``produce`` means for its record.
+
+    ``has_task``: the provider's task id is stored, so that fetching can be repeated. ``is_free``: the request
+    is never charged. Without either, a possibly charged error ends as unknown and is never retried.
+    """
+    if isinstance(error, database.BudgetReached | DiskLow):
+        return Decision(pause=error.message)
+    problem = _as_model_error(error)
+    if problem.billed is not Billed.NO and not has_task:
+        problem = _as_free_retry(problem, record) if is_free else _as_unknown(problem)
+    wait = seconds_before_retry(problem, retries=record.retries, throttled=record.throttle_count)
+    if wait is not None:
+        return Decision(error=problem, wait=wait)
+    is_blocked = problem.pauses_batch or problem.cause in ("network", "storage")
+    if is_blocked and (problem.billed is Billed.NO or problem.task_valid):
+        return Decision(error=problem, wait=BLOCKED_RETRY_SECONDS, pause=problem.message, blocks_fetches=True)
+    return Decision(error=_as_expired(problem) if problem.gone else problem)
+
+
+def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> float | None:
+    """Return the seconds to wait before retrying the step; None: do not retry.
+
+    Throttling is retried without limit, any other error MAX_RETRIES times.
+    """
+    if not error.retryable or (not error.throttled and retries >= MAX_RETRIES):
+        return None
+    earlier = min(throttled if error.throttled else retries, _MAX_DOUBLINGS)
+    return float(min(2.0**earlier, _MAX_DELAY) * random.uniform(0.8, 1.2))  # noqa: S311 - only spreads calls
+
+
+class Pipeline:
+    """Produces the images of records, one call each; shared by the worker's threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        provider: generator.Provider,
+        library: Library,
+        *,
+        disk: DiskSpace,
+        store_guard: database.StoreGuard,
+        claimed_ids: Collection[int],
+        aborting: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._provider = provider
+        self._library = library
+        self._disk = disk
+        self._store_guard = store_guard
+        self._claimed_ids = claimed_ids
+        self._aborting = aborting
+        self._decode_slots = threading.Semaphore(_DECODES_AT_ONCE)
+        self.write_refusal = log.Condition("worker", begun="db_write_failed", ended="db_write_accepted")
+
+    def produce(self, db: database.Connection, record: Record, permit: Permit) -> SavedImage:
+        """Submit the record, or fetch it if it was submitted, then save its image.
+
+        ``permit`` is released as soon as the provider is done. Raises what ``decide`` takes, or, with nothing
+        lost: WorkerAborting, LeaseLost, BatchNotActive, WriteRefused, StoreLost.
+        """
+        if record.attempts > 1:
+            with suppress(StorageError):  # a missing folder is reported when there is something to save
+                if saved := self.find_saved(record):
+                    return saved  # a crash between saving the file and finishing the record
+        task_id, image = record.task_id, None
+        if task_id is None:
+            spec, request = self._provider.spec, record.request
+            for problem in spec.unsupported(request):
+                raise problem
+            references = self._library.resolve(record.sample_images, spec)
+            self._disk.require(len(self._claimed_ids))
+            self._store_guard.require(db)
+            price, is_free = spec.price(request), spec.is_free(request)
+            charge = database.open_charge(
+                db, record, price=price, budget=self._settings.budget, is_free=is_free
+            )
+            log.record_event("submitted", record, charge=charge, price=price)
+            result = generator.submit(self._provider, request, references)
+            task_id, image = result.task_id or "", result.image
+            if image is None:
+                self._save_task_id(db, record, task_id)
+        if image is None:
+            image = generator.fetch(self._provider, task_id, self._sleep)
+        permit.release()
+        seed = record.request.seed if image.seed is None else image.seed
+        with _spooled(image.content, self._settings.output_dir) as file:
+            del image
+            return self._save(db, record, file, seed)
+
+    def find_saved(self, record: Record) -> SavedImage | None:
+        """The image of this record that was saved before a crash; None without one.
+
+        Raises StorageError when the folder cannot be read.
+        """
+        folder = self._settings.output_dir
+        return store.find_saved(folder, stem=record.reserved_stem, record_id=record.id, prompt=record.prompt)
+
+    def write_with_retry(self, write: Callable[[], _T]) -> _T:
+        """Call ``write`` every second until the database accepts it.
+
+        Raises the StorageError when the worker aborts first.
+        """
+        while True:
+            try:
+                written = write()
+            except StorageError as error:
+                self.write_refusal.begin(str(error))
+                if self._aborting.wait(1.0):
+                    raise
+            else:
+                self.write_refusal.end()
+                return written
+
+    def _save_task_id(self, db: database.Connection, record: Record, task_id: str) -> None:
+        """Save the task id before polling; when the database is lost it is only logged, and polling goes on.
+
+        Raises ModelError when the id is not valid Unicode and cannot be stored; it is logged.
+        """
+        if whole_characters(task_id) != task_id:
+            log.record_event("task_id_invalid", record, task_id=ascii(task_id))
+            raise _invalid_task_id(task_id)
+
+        def save() -> str:
+            try:
+                database.save_task_id(db, record, task_id)
+            except StoreLost as lost:
+                return str(lost)
+            return ""
+
+        if why := self.write_with_retry(save):
+            log.record_event("task_id_not_saved", record, task_id=task_id, why=why)
+        else:
+            log.record_event("task_id_saved", record)
+
+    def _save(self, db: database.Connection, record: Record, file: IO[bytes], seed: int | None) -> SavedImage:
+        """Write the image to disk; while the disk refuses, pause the batch and keep trying."""
+        text = store.embed_parameters(record.request, None, record.model, record.id, seed)
+        folder = self._settings.output_dir
+        deadline = time.monotonic() + _DISK_RETRY_SECONDS
+        while True:
+            try:
+                with self._decode_slots:
+                    image = GeneratedImage(content=_read(file), seed=seed)
+                    return store.save_image(
+                        image, output_dir=folder, stem=record.reserved_stem, record_id=record.id, embed=text
+                    )
+            except StorageError as error:
+                pause_batch(db, record, error.message, blocks_fetches=True)
+                if self._aborting.is_set() or time.monotonic() > deadline:
+                    raise _not_saved(error) from error
+            self._aborting.wait(2.0)
+            with suppress(StorageError):  # a folder that is back may hold temporary files
+                store.remove_part_files(folder)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._aborting.wait(seconds):
+            raise WorkerAborting
+
+
+def pause_batch(
+    db: database.Connection, record: Record, reason: Message, *, blocks_fetches: bool = False
+) -> None:
+    """Pause the record's batch, if it has one."""
+    if record.batch_id:
+        with suppress(StorageError):  # the next record with the same error pauses it
+            database.pause_batch(db, record.batch_id, str(reason), stops_collecting=blocks_fetches)
+        log.record_event("paused", record, why=reason)
+
+
+def _as_model_error(error: AppError) -> ModelError:
+    """The errors before submission as ModelErrors: nothing was charged. OSS is tried again without limit."""
+    if isinstance(error, BucketError):
+        return ModelError(
+            error.message, cause="oss", billed=Billed.NO, retryable=error.transient, throttled=True
+        )
+    if isinstance(error, InvalidRequest):
+        return ModelError(error.message, cause="request", billed=Billed.NO)
+    assert isinstance(error, ModelError)
+    return error
+
+
+def _as_unknown(error: ModelError) -> ModelError:
+    is_quarantined = error.cause == "broken" and not error.retryable
+    text = error.message if is_quarantined else _UNRECOVERABLE.get(error.cause, error.message)
+    return ModelError(text, cause=error.cause, billed=Billed.UNKNOWN)
+
+
+def _as_free_retry(error: ModelError, record: Record) -> ModelError:
+    """The error of a request that is never charged: retryable up to MAX_FREE_RETRIES times.
+
+    A network error becomes a service error: the connection was made, so the batch need not pause.
+    """
+    return ModelError(
+        _ADVICE.get(error.cause, error.message),
+        cause="service" if error.cause == "network" else error.cause,
+        billed=Billed.NO,
+        retryable=error.cause != "storage" and record.retries < MAX_FREE_RETRIES,
+    )
+
+
+def _as_expired(error: ModelError) -> ModelError:
+    """The error after the last retry of a lost result: it was charged, only a user may submit again."""
+    text = "图片的下载地址已失效，图片取不回来了；这一张已计费，重新生成会再付一次"
+    return ModelError(text, cause="expired", billed=Billed.YES)
+
+
+def _not_saved(error: StorageError) -> ModelError:
+    """The error for an image that was received and could not be saved to disk."""
+    text = message("图片已生成，但没能保存：{why}", why=error.message)
+    return ModelError(text, cause="storage", billed=Billed.YES, task_valid=True)
+
+
+def _invalid_task_id(task_id: str) -> ModelError:
+    shown = ascii(task_id.partition("?")[0])[1:-1][:100]  # the query of a URL may contain its signature
+    text = message(
+        "服务给的任务编号「{task_id}」不是完整的文字，图片取不回来，可能已计费，请先到控制台核对",
+        task_id=shown,
+    )
+    return ModelError(text, cause="service", billed=Billed.UNKNOWN)
+
+
+@contextmanager
+def _spooled(content: bytes, folder: Path) -> Iterator[IO[bytes]]:
+    """The bytes as a file, on disk if large: many images at once wait for their turn to be decoded.
+
+    The caller drops its own reference. A disk that refuses leaves them in memory.
+    """
+    file: IO[bytes] = BytesIO(content)
+    if len(content) > _MAX_BYTES_IN_MEMORY:
+        with suppress(OSError):
+            file = _on_disk(content, folder)
+    del content
+    with closing(file):
+        yield file
+
+
+def _on_disk(content: bytes, folder: Path) -> IO[bytes]:
+    """A temporary file, deleted when it is closed or the process is killed; visible on Windows."""
+    file = TemporaryFile(dir=folder, prefix=".", suffix=".part", buffering=0)  # noqa: SIM115 - closed by the caller
+    try:
+        file.write(content)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _read(file: IO[bytes]) -> bytes:
+    try:
+        file.seek(0)
+        return file.read()
+    except OSError as error:
+        raise StorageError("磁盘读不出刚收到的图片（{error}），请检查磁盘", error=error) from error
