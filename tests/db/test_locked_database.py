@@ -150,6 +150,6 @@ def test_while_the_database_refuses_writes_one_event_is_logged(
         finally:
             assert worker.stop(30)
     assert "unhandled_error" not in caplog.text
-    begun, ended = (caplog.text.count(f"event=database_{word}") for word in ("refuses", "accepts"))
+    begun, ended = (caplog.text.count(f"event=db_write_{word}") for word in ("failed", "accepted"))
     assert 1 <= begun == ended <= 3  # a write that was just taken may end it for a moment
     assert service.charges == len(ids)
