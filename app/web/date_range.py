@@ -1,7 +1,8 @@
 """Parses date ranges for the ledger, in local days, and divides them into buckets."""
 
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ DATE_RANGE_QUERY: dict[str, Schema] = {
     "from": text(description="日期，代替 range"),
     "to": text(description="日期（含当天）"),
 }
+_LABELS = {"hour": "{hour} 时", "day": "{month}月{day}日", "month": "{year}年{month}月"}
 _MAX_DAYS = 3660
 _MAX_DAILY_BARS = 62
 
@@ -66,7 +68,7 @@ def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> Da
         first = _day(fields, "from") or last
         if not 0 <= (last - first).days <= _MAX_DAYS:
             raise InvalidRequest("from", "开始的日子应不晚于结束的日子，最多相隔十年")
-        return _span("", first, last)
+        return _range("", first, last)
     name = fields.get("range") or DEFAULT_RANGE
     if name not in RANGES:
         raise InvalidRequest("range", f"range 可选：{'、'.join(RANGES)}")
@@ -76,69 +78,50 @@ def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> Da
         "30d": today - timedelta(days=29),
         "month": today.replace(day=1),
     }
-    return _span(name, firsts[name], today)
+    return _range(name, firsts[name], today)
 
 
 def days_around(today: date) -> tuple[list[str], list[str]]:
     """UTC bounds of yesterday and today, and of this month."""
-    yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
-    return [_midnight(day) for day in (yesterday, today, tomorrow)], [
-        _midnight(day) for day in (today.replace(day=1), _next_month(today))
-    ]
+    days = [_midnight(today + timedelta(days=offset)) for offset in (-1, 0, 1)]
+    month = [_midnight(today.replace(day=1)), _midnight(_next_month(today))]
+    return [_utc(at) for at in days], [_utc(at) for at in month]
 
 
-def _span(name: str, first: date, last: date) -> DateRange:
-    days = (last - first).days + 1
-    if days == 1:
-        unit, (bounds, labels) = "hour", _hours(first)
-    elif days <= _MAX_DAILY_BARS:
-        unit, (bounds, labels) = "day", _buckets(first, last, _next_day, _day_label)
-    else:
-        unit, (bounds, labels) = "month", _buckets(first, last, _next_month, _month_label)
-    return DateRange(name=name, first=first, last=last, unit=unit, bounds=bounds, labels=labels)
+def _range(name: str, first: date, last: date) -> DateRange:
+    unit, starts = _buckets(first, last)
+    end = _midnight(last + timedelta(days=1))
+    local = [at.astimezone() for at in starts]
+    return DateRange(
+        name=name,
+        first=first,
+        last=last,
+        unit=unit,
+        bounds=[_utc(at) for at in (*starts, end)],
+        labels=[
+            gettext(_LABELS[unit], hour=at.hour, day=at.day, month=at.month, year=at.year) for at in local
+        ],
+    )
 
 
-def _hours(day: date) -> tuple[list[str], list[str]]:
-    """The hours of a day: 23 or 25 when daylight saving time changes."""
-    begin = datetime.combine(day, time.min).astimezone(UTC)
-    end = datetime.combine(day + timedelta(days=1), time.min).astimezone(UTC)
-    moments = [begin]
-    while moments[-1] < end:
-        moments.append(min(moments[-1] + timedelta(hours=1), end))
-    return [_utc(at) for at in moments], [
-        gettext("{hour} 时", hour=at.astimezone().hour) for at in moments[:-1]
-    ]
-
-
-def _buckets(
-    first: date, last: date, following: Callable[[date], date], label: Callable[[date], str]
-) -> tuple[list[str], list[str]]:
-    bounds, labels, day = [], [], first
-    while day <= last:
-        bounds.append(_midnight(day))
-        labels.append(label(day))
-        day = following(day)
-    return [*bounds, _midnight(last + timedelta(days=1))], labels
-
-
-def _day_label(day: date) -> str:
-    return gettext("{month}月{day}日", month=day.month, day=day.day)
-
-
-def _month_label(day: date) -> str:
-    return gettext("{year}年{month}月", year=day.year, month=day.month)
-
-
-def _next_day(day: date) -> date:
-    return day + timedelta(days=1)
+def _buckets(first: date, last: date) -> tuple[str, list[datetime]]:
+    """(unit, UTC start of each bucket). A day has 23 or 25 hours when daylight saving time changes."""
+    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+    if len(days) == 1:
+        start, end = _midnight(first), _midnight(last + timedelta(days=1))
+        hours = range(math.ceil((end - start) / timedelta(hours=1)))
+        return "hour", [start + timedelta(hours=hour) for hour in hours]
+    if len(days) > _MAX_DAILY_BARS:
+        return "month", [_midnight(day) for day in days if day in (first, day.replace(day=1))]
+    return "day", [_midnight(day) for day in days]
 
 
 def _next_month(day: date) -> date:
     return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
-def _midnight(day: date) -> str:
-    return _utc(datetime.combine(day, time.min).astimezone(UTC))
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min).astimezone(UTC)
 
 
 def _utc(instant: datetime) -> str:

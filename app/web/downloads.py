@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
-from flask import Flask, send_file
+from flask import Flask, redirect, send_file
 from werkzeug.wrappers import Response
 
 _Piece = TypeVar("_Piece")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_YEAR = 365 * 24 * 3600
+YEAR_SECONDS = 365 * 24 * 3600
 _KINDS = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",
@@ -35,7 +35,7 @@ def init_static_files(app: Flask) -> None:
     """
     for ending, kind in _KINDS.items():
         mimetypes.add_type(kind, ending)
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR_SECONDS
     folder = Path(app.root_path) / "static"
 
     @app.url_defaults
@@ -43,6 +43,15 @@ def init_static_files(app: Flask) -> None:
         path = folder / values.get("filename", "")
         if endpoint == "static" and path.is_file():
             values["v"] = str(int(path.stat().st_mtime))
+
+
+def picture(target: Path | str, *, max_age: int, redirect_max_age: int) -> Response:
+    """An image file, or a redirect to its URL in the bucket; ages in seconds."""
+    if isinstance(target, Path):
+        return send_file(target.absolute(), conditional=True, max_age=max_age)
+    answer = redirect(target, 302)
+    answer.headers["Cache-Control"] = f"private, max-age={redirect_max_age}"
+    return answer
 
 
 def workbook(file: IO[bytes], name: str) -> Response:

@@ -1,7 +1,7 @@
 """Parses record filters and selections (by ids or by filter) from the query string, a form or JSON."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -56,9 +56,9 @@ def parse_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
         resolution=_kind(fields, "resolution", RESOLUTIONS),
         model=_text(fields, "model"),
         favourite=_switch(fields, "favourite"),
-        created_from=_time_bound(fields, "from", is_end=False),
-        created_before=_time_bound(fields, "to", is_end=True),
-        as_of=_instant(fields, "as_of"),
+        created_from=_instant(fields, "from", _start_of),
+        created_before=_instant(fields, "to", _end_of),
+        as_of=_instant(fields, "as_of", _in_utc, "milliseconds"),
         sort=_sort(fields),
         trash=bool(_switch(fields, "trash")),
     )
@@ -148,34 +148,29 @@ def _sort(fields: Mapping[str, Any]) -> str:
     return sort
 
 
-def _time_bound(fields: Mapping[str, Any], name: str, *, is_end: bool) -> str:
-    """-> UTC in the format of ``created_at``; ends are exclusive."""
+def _instant(
+    fields: Mapping[str, Any], name: str, parse: Callable[[str], datetime], timespec: str = "seconds"
+) -> str:
+    """-> UTC in the format of the database."""
     text = _text(fields, name).strip()
-    if not text:
-        return ""
-    try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            day = date.fromisoformat(text) + timedelta(days=is_end)
-            instant = datetime.combine(day, time.min).astimezone(UTC)
-        else:
-            instant = _in_utc(text) + timedelta(seconds=is_end)
+    try:  # strftime would not pad the year 999
+        return parse(text).isoformat(" ", timespec).partition("+")[0] if text else ""
     except (ValueError, OverflowError, OSError):
-        raise _invalid_time(name) from None
-    return instant.isoformat(" ", "seconds")[:19]  # strftime does not pad the year 999
+        example = "应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
+        raise InvalidRequest(name, f"{name} {example}") from None
 
 
-def _instant(fields: Mapping[str, Any], name: str) -> str:
-    """-> UTC with milliseconds, in the format of ``finished_at``."""
-    text = _text(fields, name).strip()
-    try:
-        return _in_utc(text).isoformat(" ", "milliseconds")[:23] if text else ""
-    except (ValueError, OverflowError, OSError):
-        raise _invalid_time(name) from None
+def _start_of(text: str) -> datetime:
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        return datetime.combine(date.fromisoformat(text), time.min).astimezone(UTC)
+    return _in_utc(text)
 
 
-def _invalid_time(name: str) -> InvalidRequest:
-    example = "应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
-    return InvalidRequest(name, f"{name} {example}")
+def _end_of(text: str) -> datetime:
+    """The first moment after it."""
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time.min).astimezone(UTC)
+    return _in_utc(text) + timedelta(seconds=1)
 
 
 def _in_utc(text: str) -> datetime:

@@ -80,40 +80,12 @@ def submit_rows(
     """
     if first := database.find_answer(connection(), key):
         return first["batch_id"], first["records"]
-    if not rows:
-        raise InvalidRequest("rows", "至少要有一行")
-    if len(rows) > MAX_ROWS_A_BATCH:
-        raise InvalidRequest("rows", f"一个批次最多 {MAX_ROWS_A_BATCH} 行，现在有 {len(rows)} 行")
-    numbers, problems = _number_rows(rows)
-    requests: dict[int, ImageRequest] = {}
-    for place, row in enumerate(rows, 1):
-        request, complaints = _read_row(row)
-        problems.extend((place, complaint) for complaint in complaints)
-        if request is not None:
-            requests[place] = request
-    requests = _pin_references(requests)
-    for place, request in requests.items():
-        facts = services().library.facts(request.sample_images)
-        problems.extend((place, problem) for problem in services().spec.validate(request, facts))
-    if problems:
-        raise RowErrors(sorted(problems, key=lambda found: found[0]), numbers)
-    return submit_requests(list(requests.values()), name=name, source=source, key=key, row_numbers=numbers)
-
-
-def submit_requests(
-    requests: Sequence[ImageRequest],
-    *,
-    name: str,
-    source: str,
-    key: database.RequestKey | None = None,
-    row_numbers: Sequence[int] | None = None,
-) -> tuple[str, list[int]]:
-    """Queue valid requests as a batch and wake the worker -> (batch id, record ids)."""
-    pictures_asked = sum(request.num_images for request in requests)
-    if pictures_asked > MAX_PICTURES_A_BATCH:
-        raise InvalidRequest("rows", f"一个批次最多 {MAX_PICTURES_A_BATCH} 张，现在有 {pictures_asked} 张")
-    here = services()
+    requests, numbers = _read_rows(rows)
+    pictures = sum(request.num_images for request in requests)
+    if pictures > MAX_PICTURES_A_BATCH:
+        raise InvalidRequest("rows", f"一个批次最多 {MAX_PICTURES_A_BATCH} 张，现在有 {pictures} 张")
     check_keys()
+    here = services()
     output_dir = here.settings.output_dir
     batch_id, ids = database.add_batch(
         connection(),
@@ -124,7 +96,7 @@ def submit_requests(
         name=name,
         source=source,
         key=key,
-        row_numbers=row_numbers,
+        row_numbers=numbers,
     )
     here.worker.wake.notify()
     return batch_id, ids
@@ -134,6 +106,28 @@ def check_keys() -> None:
     """Raises Conflict when an API key is missing, so nothing can be submitted."""
     if problem := services().key_problem:
         raise Conflict(problem)
+
+
+def _read_rows(rows: Sequence[Any]) -> tuple[list[ImageRequest], list[int]]:
+    """(requests, row numbers). Raises RowErrors with every problem of every row."""
+    if not rows:
+        raise InvalidRequest("rows", "至少要有一行")
+    if len(rows) > MAX_ROWS_A_BATCH:
+        raise InvalidRequest("rows", f"一个批次最多 {MAX_ROWS_A_BATCH} 行，现在有 {len(rows)} 行")
+    numbers, problems = _number_rows(rows)
+    requests: dict[int, ImageRequest] = {}
+    for place, row in enumerate(rows, 1):
+        request, wrong = _read_row(row)
+        problems.extend((place, problem) for problem in wrong)
+        if request is not None:
+            requests[place] = request
+    requests = _pin_references(requests)
+    for place, request in requests.items():
+        facts = services().library.facts(request.sample_images)
+        problems.extend((place, problem) for problem in services().spec.validate(request, facts))
+    if problems:
+        raise RowErrors(sorted(problems, key=lambda problem: problem[0]), numbers)
+    return list(requests.values()), numbers
 
 
 def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, InvalidRequest]]]:

@@ -6,8 +6,8 @@ from flask import Flask, g, request
 from werkzeug.wrappers import Response
 
 from app import log
+from app.web.middleware import SAFE_METHODS
 
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _SLOW_SECONDS = 1.0
 
 
@@ -23,7 +23,7 @@ def _start_timer() -> None:
 
 def _log_request(response: Response) -> Response:
     seconds = time.monotonic() - g.started
-    if request.method not in _SAFE_METHODS or seconds > _SLOW_SECONDS or response.status_code >= 500:
+    if request.method not in SAFE_METHODS or seconds > _SLOW_SECONDS or response.status_code >= 500:
         named = request.view_args or {}
         log.event(
             "web",

@@ -6,11 +6,10 @@ from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.errors import Forbidden
-from app.web.middleware import login
+from app.web.middleware import SAFE_METHODS, login
 from app.web.services import services, services_of
 from app.web.urls import safe_urlsplit
 
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OPEN_ENDPOINTS = (
     *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "language.choose"),
     *("assets.script", "assets.lazy_script", "assets.style", "media.favicon"),
@@ -58,7 +57,7 @@ def _check_host() -> None:
 
 def _check_origin() -> None:
     """Reject cross-site requests by Origin and Sec-Fetch-Site; clients that send neither are no browsers."""
-    if request.method in _SAFE_METHODS:
+    if request.method in SAFE_METHODS:
         return
     origin = request.headers.get("Origin")
     foreign = origin is not None and safe_urlsplit(origin).netloc.lower() != request.host.lower()
@@ -71,7 +70,7 @@ def _require_login() -> AnyResponse | None:
         return None
     if login.is_logged_in():
         return None
-    if request.method in _SAFE_METHODS and not request.path.startswith(("/api/", "/live/")):
+    if request.method in SAFE_METHODS and not request.path.startswith(("/api/", "/live/")):
         return redirect(url_for("login.login_page", next=request.full_path.rstrip("?")))
     raise Forbidden("需要先登录，请刷新页面并输入访问密码")
 

@@ -7,9 +7,9 @@ from flask import Flask, current_app, request
 import database
 from app import log
 from app.errors import StoreLost
+from app.web.middleware import SAFE_METHODS
 from app.web.services import services
 
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _WITHOUT_DATABASE = (
     *(
         "login.login_page",
@@ -43,7 +43,7 @@ def _refuse_when_lost() -> None:
     if request.endpoint in _WITHOUT_DATABASE:
         return
     store = services().worker.store
-    if complaint := store.away() if request.method in _SAFE_METHODS else store.problem():
+    if complaint := store.away() if request.method in SAFE_METHODS else store.problem():
         raise StoreLost(complaint)
 
 

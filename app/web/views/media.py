@@ -1,15 +1,17 @@
 """The pictures of records, as files or as redirects to their OSS backup."""
 
-from flask import Blueprint, current_app, redirect, send_file
+from pathlib import Path
+
+from flask import Blueprint, current_app
 from werkzeug.wrappers import Response
 
 import database
 from app.errors import NotFound
 from app.images import store
+from app.web.downloads import YEAR_SECONDS, picture
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.services import connection, services
 
-_YEAR = 365 * 24 * 3600
 bp = Blueprint("media", __name__)
 _ALSO = {206: "一部分", 302: "图片在 OSS，转到那里；没有登录则转到登录页", **UNCHANGED}
 
@@ -19,10 +21,10 @@ _ALSO = {206: "一部分", 302: "图片在 OSS，转到那里；没有登录则�
 def output(name: str) -> Response:
     """An output file as stored."""
     try:
-        path = store.open_output(services().settings.output_dir, name)
+        file: Path | str = store.open_output(services().settings.output_dir, name)
     except NotFound:
-        return _from_bucket(name, small=False)
-    return send_file(path.absolute(), conditional=True, max_age=3600)
+        file = _backup_url(name, small=False)
+    return picture(file, max_age=3600, redirect_max_age=3600)
 
 
 @bp.get("/thumbnails/<int:record_id>")
@@ -33,10 +35,10 @@ def thumbnail(record_id: int) -> Response:
     if not record.filename:
         raise NotFound("这条记录还没有图片")
     try:
-        path = store.ensure_thumbnail(services().settings.output_dir, record.id, record.filename)
+        file: Path | str = store.ensure_thumbnail(services().settings.output_dir, record.id, record.filename)
     except NotFound:
-        return _from_bucket(record.filename, small=True)
-    return send_file(path.absolute(), mimetype="image/webp", conditional=True, max_age=_YEAR)
+        file = _backup_url(record.filename, small=True)
+    return picture(file, max_age=YEAR_SECONDS, redirect_max_age=3600)
 
 
 @bp.get("/favicon.ico")
@@ -45,11 +47,9 @@ def favicon() -> Response:
     return current_app.send_static_file("favicon.ico")
 
 
-def _from_bucket(name: str, *, small: bool) -> Response:
-    """Redirect to the OSS backup of a picture missing locally. Raises NotFound when there is none."""
+def _backup_url(name: str, *, small: bool) -> str:
+    """The OSS backup of a picture missing locally. Raises NotFound when there is none."""
     copies, key = services().worker.copies, database.find_output_copy(connection(), name)
     if copies is None or not key:
         raise NotFound("找不到这张图片，可能已被移走或删除")
-    answer = redirect(copies.url(key, thumbnail=small), 302)
-    answer.headers["Cache-Control"] = "private, max-age=3600"
-    return answer
+    return copies.url(key, thumbnail=small)

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import MAX_ID, Record
 from app.errors import InvalidRequest
+from app.web.downloads import YEAR_SECONDS
 from app.web.filter_chips import Chip, chips_for
 from app.web.filters import parse_filter
 from app.web.params import whole_number
@@ -22,7 +23,6 @@ _FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id
 _NAMES = (*_FILTERS, "sort", "trash", "view", "limit", "page", "record")
 _EXPORTS = {"archive": "api.records.archive_records", "export": "api.records.export_records"}
 _MIN_UNINDEXED_SHOWN = 1_000  # fewer are indexed before a notice could be read
-_YEAR = 365 * 24 * 3600
 bp = Blueprint("records", __name__)
 
 
@@ -217,5 +217,5 @@ def _clamped_int(query: Mapping[str, str], name: str, default: int, low: int, hi
 def _answer(html: str, found: RecordsPage) -> Response:
     response = make_response(html)
     if "view" in found.query:
-        response.set_cookie("records_view", found.view, max_age=_YEAR, samesite="Lax", httponly=True)
+        response.set_cookie("records_view", found.view, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
     return response

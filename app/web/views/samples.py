@@ -1,20 +1,19 @@
 """The page of the reference-image library, and its image files."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, send_file
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 import database
 from app.domain import LibraryPage
 from app.errors import BucketError, TryLater
+from app.web.downloads import YEAR_SECONDS, picture
 from app.web.services import connection, services
 
 IMAGES_A_PAGE = 120
 bp = Blueprint("samples", __name__)
-_YEAR = 365 * 24 * 3600
 _REDIRECT_MAX_AGE_SECONDS = 1_800  # signed URLs are valid four times as long
 
 
@@ -40,13 +39,15 @@ def images() -> str:
 @bp.get("/samples/files/<path:key>")
 def file(key: str) -> Response:
     """A reference image; a redirect when it is in the bucket."""
-    return _file_or_redirect(services().library.file(key), max_age=3600)
+    return picture(services().library.file(key), max_age=3600, redirect_max_age=_REDIRECT_MAX_AGE_SECONDS)
 
 
 @bp.get("/samples/thumbnails/<path:key>")
 def thumbnail(key: str) -> Response:
     """The thumbnail of a reference image; a redirect when it is in the bucket."""
-    return _file_or_redirect(services().library.thumbnail(key), max_age=_YEAR)
+    return picture(
+        services().library.thumbnail(key), max_age=YEAR_SECONDS, redirect_max_age=_REDIRECT_MAX_AGE_SECONDS
+    )
 
 
 def _context(offset: int) -> dict[str, Any]:
@@ -70,12 +71,3 @@ def _context(offset: int) -> dict[str, Any]:
         "is_unread": not page.total and bool(trouble or is_coming),
         "listed_at": listed_at,
     }
-
-
-def _file_or_redirect(target: Path | str, *, max_age: int) -> Response:
-    if isinstance(target, Path):
-        mimetype = "image/webp" if target.suffix == ".webp" else None
-        return send_file(target.absolute(), mimetype=mimetype, conditional=True, max_age=max_age)
-    answer = redirect(target, 302)
-    answer.headers["Cache-Control"] = f"private, max-age={_REDIRECT_MAX_AGE_SECONDS}"
-    return answer

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from flask import Blueprint, Flask, make_response, render_template
 from werkzeug.wrappers import Response
@@ -36,8 +37,7 @@ class ServerStatus:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenWork:
+class OpenWork(NamedTuple):
     """Counts of unfinished work, as of one version of the database."""
 
     version: int
@@ -96,13 +96,8 @@ def _open_work() -> OpenWork:
     seen: OpenWork | None = getattr(local, "work", None)
     if seen is None or seen.version != database.last_version(db):
         with database.read_transaction(db):
-            running, queued, total = database.count_open_work(db)
             seen = local.work = OpenWork(
-                version=database.last_version(db),
-                running=running,
-                queued=queued,
-                total=total,
-                paused_reason=database.get_paused_reason(db),
+                database.last_version(db), *database.count_open_work(db), database.get_paused_reason(db)
             )
     return seen
 
