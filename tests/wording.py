@@ -41,7 +41,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/sheets/headers.py": ("_STATUS_NAMES",),  # as workbooks have them
     "app/sheets/non_data_rows.py": ("_UNIT", "_WORD", "_AMOUNTS", "_SUM"),  # what people write below a table
     "app/sheets/cells.py": ("下午",),  # what Excel writes
-    "app/providers/demo.py": ("_write_on",),  # drawn into the picture
+    "app/providers/demo.py": ("_write_on", "_draw_mark"),  # drawn into the picture
     "static/js/batch/references.js": ("、",),  # between names in a cell
     "static/js/table/columns.js": ("；",),  # between names in a copied cell
     "app/providers/base.py": ("{0}\n画面中不要出现：{1}",),  # said to the model

@@ -16,7 +16,6 @@ from typing import Any
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
@@ -44,34 +43,18 @@ class DeadlineAdapter(HTTPAdapter):
         self._resolve = resolve
         super().__init__()
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        """As the parent, with connections that obey the deadline."""
-        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
-        self._set_pools(self.poolmanager)
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As the parent, a pool of connections that obey the deadline."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _TLSConnection if pool.scheme == "https" else Connection
+        pool.conn_kw.update(deadline=self._deadline, resolve=self._resolve)
+        return pool
 
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
-        """As the parent, with connections that obey the deadline."""
-        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
-        self._set_pools(manager)
-        return manager
-
-    def send(
-        self,
-        request: PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> Response:
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """As the parent; ``timeout`` is in seconds, for the whole call and its response."""
-        self._deadline.start(timeout)
-        return super().send(request, stream, max(timeout, 0.001), verify, cert, proxies)
-
-    def _set_pools(self, manager: PoolManager) -> None:
-        settings: dict[str, Any] = {"deadline": self._deadline, "resolve": self._resolve}
-        pools: dict[str, Any] = {"http": partial(_Pool, **settings), "https": partial(_TLSPool, **settings)}
-        manager.pool_classes_by_scheme = pools
+        seconds = kwargs["timeout"]
+        self._deadline.start(seconds)
+        return super().send(request, *args, **{**kwargs, "timeout": max(seconds, 0.001)})
 
 
 class Deadline:
@@ -152,14 +135,6 @@ class Connection(HTTPConnection):
 
 class _TLSConnection(Connection, HTTPSConnection):
     """The same with TLS."""
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = Connection
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
 
 
 class _TimedResponse(HTTPResponse):

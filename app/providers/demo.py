@@ -12,9 +12,9 @@ import io
 import math
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
-from functools import lru_cache
-from pathlib import Path
+from functools import cache, lru_cache
 from random import Random
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -39,24 +39,14 @@ _SMOOTH_BELOW = 1_500_000  # pixels; smaller images are drawn at twice the size 
 
 Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont
+_INK = (40, 44, 52)
 
+# File names of Chinese fonts on Windows, macOS and Linux, which Pillow finds, and the face in each.
 _FONTS = (
-    ("C:/Windows/Fonts/msyh.ttc", 0),
-    ("C:/Windows/Fonts/simhei.ttf", 0),
-    ("C:/Windows/Fonts/Deng.ttf", 0),
-    ("C:/Windows/Fonts/simsun.ttc", 0),
-    ("/System/Library/Fonts/PingFang.ttc", 0),
-    ("/System/Library/Fonts/Hiragino Sans GB.ttc", 0),
-    ("/System/Library/Fonts/STHeiti Medium.ttc", 0),
-    ("/System/Library/Fonts/Supplemental/Songti.ttc", 0),
-    ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2),
-    ("/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc", 2),
-    ("/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc", 2),
-    ("/usr/share/fonts/google-noto-sans-cjk-fonts/NotoSansCJK-Regular.ttc", 2),
-    ("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc", 0),
-    ("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc", 0),
-    ("/usr/share/fonts/wenquanyi/wqy-microhei/wqy-microhei.ttc", 0),
-    ("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf", 0),
+    *(("msyh.ttc", 0), ("simhei.ttf", 0), ("Deng.ttf", 0), ("simsun.ttc", 0)),
+    *(("PingFang.ttc", 0), ("Hiragino Sans GB.ttc", 0), ("STHeiti Medium.ttc", 0), ("Songti.ttc", 0)),
+    *(("NotoSansCJK-Regular.ttc", 2), ("wqy-microhei.ttc", 0), ("wqy-zenhei.ttc", 0)),
+    ("DroidSansFallbackFull.ttf", 0),
 )
 
 # 演 and 示 as strokes in a 100 x 100 square, for machines without a Chinese font.
@@ -106,9 +96,8 @@ class Demo:
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Draw the image; a random seed is chosen when none is given, and returned."""
         seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
-        return SubmitResult(
-            image=GeneratedImage(content=draw(request, self.spec.size(request), seed, references), seed=seed)
-        )
+        content = draw(request, self.spec.size(request), seed, references)
+        return SubmitResult(image=GeneratedImage(content=content, seed=seed))
 
     def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Raise ModelError: there are no task ids."""
@@ -191,43 +180,36 @@ def _ridge(
 
 
 def _write_on(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
-    """Draw the label at the top left and the request at the bottom, as far as fonts allow."""
-    pen = ImageDraw.Draw(image)
-    unit = min(image.size) / 100
-    found = _font(round(unit * 3.4))
-    if found is None:
-        _draw_mark_by_hand(image, unit)
-        _draw_text_without_font(image, request, size, seed)
-        return
-    _draw_mark(pen, "演示", found, unit)
-    large, small = _font(round(unit * 4.2)) or found, _font(round(unit * 2.4)) or found
-    steps = f"{request.steps} 步" if request.steps else "默认步数"
-    facts = f"{request.aspect_ratio} · {size.width}×{size.height} · 种子 {seed} · {steps}"
-    bottom = image.height - unit * 4
-    bottom = _draw_line(pen, (unit * 4, bottom), facts, small, (255, 255, 255))
-    if request.negative_prompt:
-        avoided = _wrapped(f"不要 {request.negative_prompt}", small, image.width - unit * 8, 1)[0]
-        at = (unit * 4, bottom - unit)
-        bottom = _draw_line(pen, at, avoided, small, (235, 225, 225)) - unit
-        start, end = at[0] + small.getlength("不要 "), at[0] + small.getlength(avoided)
-        middle = at[1] - small.size * 0.4
-        pen.line((start, middle, end, middle), fill=(235, 120, 110), width=max(round(unit * 0.3), 1))
-    for line in reversed(_wrapped(request.prompt, large, image.width - unit * 8, 3)):
-        bottom = _draw_line(pen, (unit * 4, bottom - unit), line, large, (255, 255, 255))
+    """Draw the label at the top left and the request at the bottom.
 
-
-def _draw_text_without_font(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
-    """Without a Chinese font: draw the parameters, and an ASCII prompt, in Pillow's default font."""
+    Without a Chinese font: the parameters and an ASCII prompt in Pillow's default font.
+    """
     pen, unit = ImageDraw.Draw(image), min(image.size) / 100
-    large, small = ImageFont.load_default(unit * 4.2), ImageFont.load_default(unit * 2.4)
+    chinese = _font(round(unit * 3.4))
+    large: object
+    small: object
+    if chinese:
+        _draw_mark(pen, chinese, unit)
+        large, small = _font(round(unit * 4.2)) or chinese, _font(round(unit * 2.4)) or chinese
+        steps = f"{request.steps} 步" if request.steps else "默认步数"
+        facts = f"{request.aspect_ratio} · {size.width}×{size.height} · 种子 {seed} · {steps}"
+    else:
+        _draw_mark_by_hand(image, unit)
+        large, small = ImageFont.load_default(unit * 4.2), ImageFont.load_default(unit * 2.4)
+        steps = f"{request.steps} steps" if request.steps else "default steps"
+        facts = f"{request.aspect_ratio} | {size.width} x {size.height} | seed {seed} | {steps}"
     if not isinstance(large, Font) or not isinstance(small, Font):
         return
-    steps = f"{request.steps} steps" if request.steps else "default steps"
-    facts = f"{request.aspect_ratio} | {size.width} x {size.height} | seed {seed} | {steps}"
-    bottom = _draw_line(pen, (unit * 4, image.height - unit * 4), facts, small, (255, 255, 255))
-    if request.prompt.isascii():
+    bottom = _draw_line(pen, (unit * 4, image.height - unit * 4), facts, small)
+    if chinese and request.negative_prompt:
+        avoided = _wrapped(f"不要 {request.negative_prompt}", small, image.width - unit * 8, 1)[0]
+        strike = bottom - unit - small.size * 0.4
+        bottom = _draw_line(pen, (unit * 4, bottom - unit), avoided, small, (235, 225, 225)) - unit
+        start, end = (unit * 4 + small.getlength(part) for part in ("不要 ", avoided))
+        pen.line((start, strike, end, strike), fill=(235, 120, 110), width=max(round(unit * 0.3), 1))
+    if chinese or request.prompt.isascii():
         for line in reversed(_wrapped(request.prompt, large, image.width - unit * 8, 3)):
-            bottom = _draw_line(pen, (unit * 4, bottom - unit), line, large, (255, 255, 255))
+            bottom = _draw_line(pen, (unit * 4, bottom - unit), line, large)
 
 
 def _draw_mark_by_hand(image: Image.Image, unit: float) -> None:
@@ -245,19 +227,24 @@ def _draw_mark_by_hand(image: Image.Image, unit: float) -> None:
     at = (round(unit * 4), round(unit * 4))
     field = Image.new("L", mask.size)
     ImageDraw.Draw(field).rounded_rectangle((0, 0, *mask.size), radius=mask.height / 2, fill=255)
-    image.paste((255, 255, 255), at, field.reduce(fine))
-    image.paste((40, 44, 52), at, mask.reduce(fine))
+    image.paste("white", at, field.reduce(fine))
+    image.paste(_INK, at, mask.reduce(fine))
 
 
-def _draw_mark(pen: ImageDraw.ImageDraw, text: str, font: Font, unit: float) -> None:
-    left, top, right, bottom = pen.textbbox((unit * 6, unit * 5.4), text, font=font)
+def _draw_mark(pen: ImageDraw.ImageDraw, font: Font, unit: float) -> None:
+    at = (unit * 6, unit * 5.4)
+    left, top, right, bottom = pen.textbbox(at, "演示", font=font)
     frame = (left - unit * 2, top - unit * 1.4, right + unit * 2, bottom + unit * 1.4)
-    pen.rounded_rectangle(frame, radius=(frame[3] - frame[1]) / 2, fill=(255, 255, 255))
-    pen.text((unit * 6, unit * 5.4), text, font=font, fill=(40, 44, 52))
+    pen.rounded_rectangle(frame, radius=(frame[3] - frame[1]) / 2, fill="white")
+    pen.text(at, "演示", font=font, fill=_INK)
 
 
 def _draw_line(
-    pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, font: Font, colour: Colour
+    pen: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    text: str,
+    font: Font,
+    colour: Colour = (255, 255, 255),
 ) -> float:
     """Draw an outlined line of text with its baseline at ``at``; returns y of the next line above."""
     shade = max(round(font.size / 22), 1)
@@ -314,13 +301,16 @@ def _small(reference: Reference, side: int) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _font(size: int) -> Font | None:
-    """Return the first installed font with Chinese characters, or None."""
-    for path, index in _FONTS:
-        if Path(path).is_file():
-            try:
-                return ImageFont.truetype(path, size, index=index)
-            except OSError:
-                continue
+    """Return the installed Chinese font at a size in pixels, or None."""
+    font = _installed_font()
+    return font and font.font_variant(size=size)
+
+
+@cache
+def _installed_font() -> Font | None:
+    for name, index in _FONTS:
+        with suppress(OSError):
+            return ImageFont.truetype(name, index=index)
     return None
 
 

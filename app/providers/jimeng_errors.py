@@ -1,32 +1,15 @@
 """Translate Jimeng's responses: the message, whether it is billed, what to do next.
 
-    code                       on submit                       on fetch
-    10000                      accepted                        see data.status
-    50411 50412 50413 50512    content refused:                the same: the task is over
-    50518 50218                final, not billed
-    50511 50519                output refused: not billed,     the same; may be resubmitted
-                               may be resubmitted
-    50520 50521 50522          their check failed: not billed, the same
-                               final (documented: no retry)
-    50429 50430, HTTP 429      too many: not billed, slower    polled again
-    50400 50204                not entitled: pauses            pauses; the task id stays valid
-    50200                      not billed, final; pauses when  the same
-                               req_key is the cause
-    50215                      input unusable, not billed      the task id is invalid, billed unknown
-    50500 50501, 5xx           unknown: a task may have been   polled again, unless data.status is
-                               made; the documents disagree    "done": then the task failed, and
-                               about a retry                   failures are not billed
-    gateway: keys, rights      pauses, not billed              pauses; the task id stays valid
-    gateway: 100015            service not reached:            polled again
-                               not billed, retried
-    gateway: 100018            too many: not billed, slower    polled again
-    gateway: 100014 100016     unknown                         polled again
-             100019 100023
-    HTTP 408 and similar with  unknown                          polled again
-    an unknown code
-    no code in the response    see error_rules.unrecognised    polled again
+While polling, some errors mean something else:
 
-"Failures are not billed" is stated on the price page.
+    throttling, network, gateway failures      polled again
+    keys, rights, entitlement                  pauses; the task id stays valid, billed unknown
+    50215                                      the task id is invalid, billed unknown
+    internal errors (50500, 50501, 5xx)        polled again, unless data.status is "done": then the task
+                                               failed, and failures are not billed (see the price page)
+
+A retry after 50520–50522 is documented as useless. Whether one helps after 50500 and 50501 the documents
+disagree; a task may have been made.
 """
 
 from __future__ import annotations

@@ -1,12 +1,4 @@
-"""Check an API key with a free call, and interpret the response.
-
-    response                                 jimeng: query of a task      seedream, openai: GET /models
-                                             that does not exist
-    accepted                                 key and signature are valid  key is valid; model listed or not
-    401, 403, gateway codes                  key or rights are wrong      the same
-    50400                                    not entitled                 -
-    404, 405                                 wrong address                unknown: some servers have no list
-    no connection, no response, others       unknown: the error says what to check
+"""Check an API key with a free call: list the models, or query a task that does not exist.
 
 Jimeng's code for an account without entitlement was recorded only once, for a submission: after an accepted
 query, entitlement and balance are known only with the first image, and the message says so.

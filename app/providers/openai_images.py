@@ -1,15 +1,7 @@
 """Any server that implements OpenAI's images API: generations, and edits when there are references.
 
-response                                 billed                      next step
-data[0].url                              yes                         saved as the task id, then fetched
-data[0].b64_json                         yes                         the image itself
-moderation_blocked and similar           no                          final
-401–404, quota or billing codes          no                          pauses the batch
-429                                      no                          retried, slower
-other 4xx                                no                          final; see error_rules.REFUSED
-5xx with an error in the body            unknown; no when the price  never retried automatically
-                                         is set to 0
-5xx or 200 without image or error        unknown                     never retried automatically
+An image URL is saved as the task id, then fetched; a base64 image is the result itself. A response with
+neither an image nor an error leaves it unknown whether an image was charged.
 """
 
 from __future__ import annotations

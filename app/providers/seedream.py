@@ -2,18 +2,6 @@
 
 That URL is the task id: for 24 hours a crash between response and download loses nothing.
 
-    response                                      billed    next step
-    data[0].url                                   yes       the URL is saved, then fetched
-    …SensitiveContentDetected, …RiskDetection     no        final: the API reference marks none retryable
-    401, 403, 404 ModelNotOpen and similar        no        pauses the batch
-    429 with a rate-limit code                    no        retried, slower
-    429 with any other code (QuotaExceeded, …)    no        pauses the batch: waiting does not help
-    ContentSecurityDetectionError                 no        retried: the check itself failed
-    500 InternalServiceError                      no        retried: billing counts generated images, and
-                                                            the API reference marks it retryable
-    other 4xx                                     no        final; see ``error_rules.REFUSED``
-    5xx or 200 without image or known code        unknown   never retried automatically
-
 Sizes, references and prices belong to the model id. An unlisted id (a new model, or an endpoint
 ``ep-…``, which hides its model) gets what all current models accept, and no known price.
 """
@@ -22,8 +10,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from app.config import Settings
@@ -52,61 +41,42 @@ class _Family:
     """
 
     label: str
-    versions: tuple[str, ...]
-    published: Mapping[str, _Row]
-    minimum: int
-    maximum: int
-    max_references: int
-    prices: tuple[Decimal, ...] = ()
-    extra_reference: Decimal = Decimal(0)
+    versions: tuple[str, ...] = ()
+    published: Mapping[str, _Row] = field(default_factory=lambda: {"2K": _2K, "4K": _4K})
+    minimum: int = 3_686_400
+    maximum: int = 16_777_216
+    max_references: int = 14
+    prices: tuple[str, ...] = ()
+    extra_reference: str = "0"
     resolutions: tuple[str, ...] = RESOLUTIONS
 
 
-def _current(label: str, *versions: str, price: tuple[str, ...] = (), extra_reference: str = "0") -> _Family:
-    """Return a family of the 5.x generation; these differ only in price."""
-    return _Family(
-        label=label,
-        versions=versions,
-        published={"1K": _1K_OF_PRO, "2K": _2K_OF_PRO},
-        minimum=921_600,
-        maximum=4_624_220,
-        max_references=10,
-        prices=tuple(Decimal(each) for each in price),
-        extra_reference=Decimal(extra_reference),
-        resolutions=("1K", "2K"),
-    )
-
-
+# The 5.x generation: its models differ only in price.
+_current = partial(
+    _Family,
+    published={"1K": _1K_OF_PRO, "2K": _2K_OF_PRO},
+    minimum=921_600,
+    maximum=4_624_220,
+    max_references=10,
+    resolutions=("1K", "2K"),
+)
 _FAMILIES = (
-    _current("Seedream 5.5", "5-5-261028"),
-    _current("Seedream 5.0 pro", "5-0-pro-260628", price=("0.30", "0.60", "0.60"), extra_reference="0.02"),
-    _current("Seedream 5.0 flash", "5-0-flash-260915", price=("0.12",)),
-    _Family(
-        label="Seedream 5.0 lite",
-        versions=("5-0-260128", "5-0-lite-260128"),
-        published={"2K": _2K, "4K": _4K},
-        minimum=3_686_400,
-        maximum=16_777_216,
-        max_references=14,
-        prices=(Decimal("0.22"),),
+    _current(label="Seedream 5.5", versions=("5-5-261028",)),
+    _current(
+        label="Seedream 5.0 pro",
+        versions=("5-0-pro-260628",),
+        prices=("0.30", "0.60", "0.60"),
+        extra_reference="0.02",
     ),
-    _Family(
-        label="Seedream 4.5",
-        versions=("4-5-251128",),
-        published={"2K": _2K, "4K": _4K},
-        minimum=3_686_400,
-        maximum=16_777_216,
-        max_references=14,
-        prices=(Decimal("0.25"),),
-    ),
+    _current(label="Seedream 5.0 flash", versions=("5-0-flash-260915",), prices=("0.12",)),
+    _Family(label="Seedream 5.0 lite", versions=("5-0-260128", "5-0-lite-260128"), prices=("0.22",)),
+    _Family(label="Seedream 4.5", versions=("4-5-251128",), prices=("0.25",)),
     _Family(
         label="Seedream 4.0",
         versions=("4-0-250828",),
         published={"1K": _1K_OF_4_0, "2K": _2K, "4K": _4K},
         minimum=921_600,
-        maximum=16_777_216,
-        max_references=14,
-        prices=(Decimal("0.20"),),
+        prices=("0.20",),
     ),
 )
 
@@ -165,11 +135,13 @@ _ERRORS = (
         "service",
         retryable=True,
     ),
+    # The API reference marks none of these retryable.
     ErrorRule("InputText" + _BLOCKED, "提示词没有通过审核，请修改提示词", "moderation"),
     ErrorRule("InputImage" + _BLOCKED, "参考图没有通过审核，请换一张参考图", "moderation"),
     ErrorRule("OutputImage" + _BLOCKED, "生成的图片没有通过审核，请修改提示词后再试", "moderation"),
     ErrorRule("OutputText" + _BLOCKED, "生成的文字没有通过审核，请修改提示词", "moderation"),
     ErrorRule(_BLOCKED, "内容没有通过审核，请修改提示词或参考图", "moderation"),
+    # Billing counts generated images, and the API reference marks this code retryable.
     ErrorRule("InternalServiceError.*", "方舟出了内部错误，稍后会自动重试", "service", retryable=True),
     pausing(".+", "方舟不接受这个密钥，请检查 ARK_API_KEY 和权限", "key", status=(401, 403)),
     pausing(
@@ -243,7 +215,7 @@ def family_of(model: str) -> _Family | None:
 def _spec(settings: Settings) -> ModelSpec:
     model = settings.seedream_model
     known = family_of(model)
-    family = known or _current(model)
+    family = known or _current(label=model)
     is_listed = model.startswith(_MAINLAND)
     return ModelSpec(
         name="seedream",
@@ -253,9 +225,9 @@ def _spec(settings: Settings) -> ModelSpec:
         prompt_limit=300,
         max_references=family.max_references,
         reference_form="any",
-        prices=prices(settings.price_per_image, *(family.prices if is_listed else ())),
+        prices=prices(settings.price_per_image, *(map(Decimal, family.prices) if is_listed else ())),
         setup=_SETUP if known else replace(_SETUP, about=_ABOUT_UNKNOWN),
-        price_extra_reference=family.extra_reference if settings.price_per_image is None else Decimal(0),
+        price_extra_reference=Decimal(family.extra_reference if settings.price_per_image is None else 0),
         field_notes=_NOTES,
     )
 

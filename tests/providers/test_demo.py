@@ -62,9 +62,11 @@ def without_fonts(
     """A machine without a Chinese font, or with one that cannot be opened."""
     (tmp_path / "msyh.ttc").write_bytes(b"no font")
     monkeypatch.setattr(demo, "_FONTS", () if request.param == "none" else ((tmp_path / "msyh.ttc", 0),))
-    demo._font.cache_clear()
+    for cached in (demo._font, demo._installed_font):
+        cached.cache_clear()
     yield
-    demo._font.cache_clear()
+    for cached in (demo._font, demo._installed_font):
+        cached.cache_clear()
 
 
 def pixels(request: ImageRequest) -> Image.Image:
