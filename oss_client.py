@@ -127,17 +127,16 @@ class Bucket:
             tokens.add(token)
         raise _too_many(prefix)
 
-    def look(self, key: str) -> StoredObject:
+    def head(self, key: str) -> StoredObject:
         """Return one object's metadata. Raises NotFound."""
         head = self._with_retries("读取", lambda: self._service.head_object(key))
         modified_at, size = float(head.last_modified or 0), int(head.content_length or 0)
         return StoredObject(key=key, size=size, modified_at=modified_at, etag=head.etag or "")
 
-    def fetch(self, key: str, *, change: str = "") -> bytes:
-        """Return the content of one object; ``change`` is an x-oss-process to apply. Raises NotFound."""
-        process = change or None
+    def fetch(self, key: str, *, process: str = "") -> bytes:
+        """Return the content of one object; ``process`` is an x-oss-process to apply. Raises NotFound."""
         content: bytes = self._with_retries(
-            "读取", lambda: self._service.get_object(key, process=process).read()
+            "读取", lambda: self._service.get_object(key, process=process or None).read()
         )
         return content
 
@@ -162,12 +161,12 @@ class Bucket:
         """Delete an object; a missing one is not an error."""
         self._once("删除", lambda: self._service.delete_object(key))
 
-    def signed_url(self, key: str, *, seconds: int, change: str = "") -> str:
-        """Return a URL that is public for that many seconds; ``change`` is an x-oss-process.
+    def signed_url(self, key: str, *, seconds: int, process: str = "") -> str:
+        """Return a URL that is public for that many seconds; ``process`` is an x-oss-process.
 
         Computed locally: it does not check that the object exists.
         """
-        params = {"x-oss-process": change} if change else {}  # a new dict: sign_url modifies it
+        params = {"x-oss-process": process} if process else {}  # a new dict: sign_url modifies it
         lifetime = max(1, min(seconds, LONGEST_URL_SECONDS))
         url: str = self._public.sign_url("GET", key, lifetime, params=params, slash_safe=True)
         return url
@@ -189,22 +188,22 @@ class Bucket:
             lambda: self._service.list_objects_v2(prefix, continuation_token=token, max_keys=_PAGE),
         )
 
-    def _with_retries(self, verb: str, ask: Callable[[], T]) -> T:
+    def _with_retries(self, action: str, call: Callable[[], T]) -> T:
         """Retry transient errors, at most twice."""
         for pause in _PAUSES:
             try:
-                return self._once(verb, ask)
-            except BucketError as trouble:
-                if not trouble.transient:
+                return self._once(action, call)
+            except BucketError as error:
+                if not error.transient:
                     raise
                 self._sleep(pause)
-        return self._once(verb, ask)
+        return self._once(action, call)
 
-    def _once(self, verb: str, ask: Callable[[], T]) -> T:
+    def _once(self, action: str, call: Callable[[], T]) -> T:
         try:
-            return ask()
+            return call()
         except oss2.exceptions.OssError as error:
-            raise _translate_error(error, verb) from error
+            raise _translate_error(error, action) from error
         except _TooLarge as error:
             text = "OSS 的答复太大，没有读完：请换一个小一些的文件，并检查 OSS_ENDPOINT 是不是 OSS 的地址"
             raise BucketError(text, transient=False) from error
@@ -340,10 +339,10 @@ _RIGHTS = {
 _BUSY_CODES = ("RequestTimeout", "QpsLimitExceeded", "SlowDown", "DownloadTrafficRateLimitExceeded")
 
 
-def _translate_error(error: oss2.exceptions.OssError, verb: str) -> BucketError | NotFound | Conflict:
+def _translate_error(error: oss2.exceptions.OssError, action: str) -> BucketError | NotFound | Conflict:
     """Translate an oss2 error into ours. The message contains neither key nor address."""
-    code, words = str(error.code), str(error.message).lower()
-    if error.status == 404 and code != "NoSuchBucket" and verb != "列出文件":
+    code, detail = str(error.code), str(error.message).lower()
+    if error.status == 404 and code != "NoSuchBucket" and action != "列出文件":
         return NotFound("OSS 里没有这个文件，可能已被移走或删除")
     if code == "FileAlreadyExists":
         return Conflict("OSS 里已有同名的文件，请换一个名字")
@@ -355,15 +354,15 @@ def _translate_error(error: oss2.exceptions.OssError, verb: str) -> BucketError 
         return BucketError("传到 OSS 的内容在路上出了错，请再试一次", transient=True)
     if code in _PERMANENT_CODES:
         return _permanent(_PERMANENT_CODES[code], code)
-    if "region" in words and error.status in (400, 403):
+    if "region" in detail and error.status in (400, 403):
         return _permanent(_WRONG_REGION, code)
-    if "endpoint" in words and error.status in (301, 307, 403):
+    if "endpoint" in detail and error.status in (301, 307, 403):
         return _permanent(_WRONG_ENDPOINT, code)
     if error.status == 403:
         text = message(
             "OSS 不允许{action}，请在 RAM 里给这个 AccessKey 加上 {permission} 权限，并检查 OSS_BUCKET",
-            action=message(verb),
-            permission=message(_RIGHTS[verb]),
+            action=message(action),
+            permission=message(_RIGHTS[action]),
         )
         return _permanent(text, code or "403")
     if error.status >= 500 or error.status == 429 or code in _BUSY_CODES:
@@ -372,7 +371,7 @@ def _translate_error(error: oss2.exceptions.OssError, verb: str) -> BucketError 
         )
     return BucketError(
         "OSS 没有答应{action}（{code}），请检查 OSS 的各项设置",
-        action=message(verb),
+        action=message(action),
         code=code or error.status,
         transient=False,
     )
@@ -383,15 +382,17 @@ def _permanent(reason: str | Message, code: str) -> BucketError:
     return BucketError("{reason}（{code}）", reason=reason, code=code, transient=False)
 
 
+# What the text of a network error contains -> the reason to show.
+_NETWORK_REASONS = {
+    "Name or service|NameResolution|getaddrinfo|nodename": "域名解析失败",
+    "refused|10061": "连接被拒绝",
+    "certificate|CERTIFICATE|SSL": "证书无效",
+    "timed out|Timeout": "等待超时",
+}
+
+
 def _unreachable(error: Exception) -> BucketError:
-    text = repr(error)
-    known = {
-        "Name or service|NameResolution|getaddrinfo|nodename": "域名解析失败",
-        "refused|10061": "连接被拒绝",
-        "certificate|CERTIFICATE|SSL": "证书无效",
-        "timed out|Timeout": "等待超时",
-    }
-    reason = next((words for pattern, words in known.items() if re.search(pattern, text)), "连接中断")
-    return BucketError(
-        "连不上 OSS（{reason}），请检查网络和 OSS_ENDPOINT", reason=message(reason), transient=True
-    )
+    detail = repr(error)
+    reasons = (reason for pattern, reason in _NETWORK_REASONS.items() if re.search(pattern, detail))
+    reason = message(next(reasons, "连接中断"))
+    return BucketError("连不上 OSS（{reason}），请检查网络和 OSS_ENDPOINT", reason=reason, transient=True)

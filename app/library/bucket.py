@@ -86,7 +86,7 @@ class BucketLibrary:
             return same
         key = catalogue.key_for(upload, digest)
         self._bucket.put(self._prefix + key, upload.content, catalogue.media_type_of(key))
-        entry = Entry(key=key, size=len(upload.content), kept_at=self._clock())
+        entry = Entry(key=key, size=len(upload.content), modified_at=self._clock())
         self.list.edit(without=key, plus=entry)
         return entry
 
@@ -107,13 +107,13 @@ class BucketLibrary:
         try:
             return self._move(TRASH + key, key, overwrite=is_same)
         except NotFound:
-            return entry_of(key, self._look(key), self._clock())
+            return entry_of(key, self._head(key), self._clock())
 
     def rename(self, key: str, stem: str) -> Entry:
         """Rename an image; ``stem`` is the base name. Raises Conflict when the name is taken."""
         target = catalogue.renamed(catalogue.shown_key(key), stem)
         if target == key:
-            return entry_of(key, self._look(key), self._clock())
+            return entry_of(key, self._head(key), self._clock())
         return self._move(key, target)
 
     def file(self, key: str, etag: str = "") -> str:
@@ -150,7 +150,7 @@ class BucketLibrary:
         if digest := catalogue.digest_in(key):
             return digest
         entry = self.list.known.entries.get(current)
-        etag = entry.etag if entry else self._with_breaker(lambda: self._look(current)).etag
+        etag = entry.etag if entry else self._with_breaker(lambda: self._head(current)).etag
         snapshot = catalogue.snapshot_key(key, etag)
         if not self.knows(snapshot):
             self._requested_snapshots[snapshot] = key, etag
@@ -163,7 +163,7 @@ class BucketLibrary:
         """
         found = self._with_breaker(lambda: self._snapshot(key, etag)) if etag else None
         current = self.list.known.current_key(key)
-        return found or self._with_breaker(lambda: self._look(current))
+        return found or self._with_breaker(lambda: self._head(current))
 
     def signed_url(self, key: str, *, seconds: int) -> str:
         """A signed URL of a full object key."""
@@ -200,14 +200,14 @@ class BucketLibrary:
         """
         name = catalogue.snapshot_key(key, etag)
         with contextlib.suppress(NotFound):
-            return self._look_snapshot(name, etag)
+            return self._head_snapshot(name, etag)
         if self._clock() < self._copies_refused_until:
             return None
         source = self._prefix + self.list.known.current_key(key)
         try:
             with contextlib.suppress(Conflict, NotFound):  # copied meanwhile, or the content is gone
                 self._bucket.copy(source, self._prefix + name, if_match=etag)
-            return self._look_snapshot(name, etag)
+            return self._head_snapshot(name, etag)
         except NotFound:
             return None
         except BucketError as error:
@@ -216,19 +216,19 @@ class BucketLibrary:
             self._copies_refused_until = self._clock() + _REFUSED_SECONDS
             return None
 
-    def _look_snapshot(self, name: str, etag: str) -> StoredObject:
-        found = replace(self._look(name), etag=etag)  # a copy of a multipart object has another ETag
+    def _head_snapshot(self, name: str, etag: str) -> StoredObject:
+        found = replace(self._head(name), etag=etag)  # a copy of a multipart object has another ETag
         if not self.knows(name):
             self.list.edit(plus=entry_of(name, found, self._clock()))
         return found
 
-    def _with_breaker(self, ask: Callable[[], T]) -> T:
+    def _with_breaker(self, call: Callable[[], T]) -> T:
         """Circuit breaker: fail fast for ``BREAKER_SECONDS`` after a transient error."""
         outage = self._outage
         if outage and self._clock() - self._outage_at < BREAKER_SECONDS:
             raise BucketError(outage.message, transient=True)
         try:
-            answer = ask()
+            answer = call()
         except BucketError as error:
             self._outage, self._outage_at = (error if error.transient else None), self._clock()
             raise
@@ -237,7 +237,7 @@ class BucketLibrary:
 
     def _measure(self, key: str) -> ReferenceInfo | None:
         try:
-            info = json.loads(self._bucket.fetch(key, change="image/info"))
+            info = json.loads(self._bucket.fetch(key, process="image/info"))
             return ReferenceInfo(
                 format=info["Format"]["value"].lower().replace("jpg", "jpeg"),
                 size=int(info["FileSize"]["value"]),
@@ -263,27 +263,27 @@ class BucketLibrary:
             raise missing()
         return current
 
-    def _url(self, key: str, change: str) -> str:
+    def _url(self, key: str, process: str) -> str:
         """A signed URL, reused for an hour so that browsers can cache the image."""
         now = self._clock()
-        url, until = self._urls.get((key, change), ("", 0.0))
+        url, until = self._urls.get((key, process), ("", 0.0))
         if now < until:
             return url
         if len(self._urls) > _MOST_URLS:
             self._urls.clear()
-        url = self._bucket.signed_url(self._prefix + key, seconds=_SHOWN_SECONDS, change=change)
-        self._urls[key, change] = url, now + _SHOWN_SECONDS / 2
+        url = self._bucket.signed_url(self._prefix + key, seconds=_SHOWN_SECONDS, process=process)
+        self._urls[key, process] = url, now + _SHOWN_SECONDS / 2
         return url
 
-    def _look(self, key: str) -> StoredObject:
+    def _head(self, key: str) -> StoredObject:
         try:
-            return self._bucket.look(self._prefix + key)
+            return self._bucket.head(self._prefix + key)
         except NotFound:
             raise missing() from None
 
     def _exists(self, key: str) -> bool:
         with contextlib.suppress(NotFound):
-            return bool(self._look(key))
+            return bool(self._head(key))
         return False
 
     def _move(self, key: str, target: str, *, overwrite: bool = False) -> Entry:
@@ -291,7 +291,7 @@ class BucketLibrary:
 
         Raises Conflict when the target exists, unless ``overwrite``, for identical content.
         """
-        found = self._look(key)
+        found = self._head(key)
         try:
             self._bucket.copy(found.key, self._prefix + target, overwrite=overwrite)
         except NotFound:

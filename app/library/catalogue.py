@@ -33,12 +33,12 @@ MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An image listed by its backend. ``kept_at`` is a Unix time; ``etag`` is that of an object in a bucket
-    whose key contains no hash."""
+    """An image listed by its backend. ``modified_at`` is a Unix time; ``etag`` is that of an object in a
+    bucket whose key contains no hash."""
 
     key: str
     size: int
-    kept_at: float
+    modified_at: float
     etag: str = ""
 
 
@@ -48,7 +48,7 @@ class Catalogue:
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        ordered = sorted(entries, key=lambda entry: (entry.kept_at, entry.key), reverse=True)
+        ordered = sorted(entries, key=lambda entry: (entry.modified_at, entry.key), reverse=True)
         self.entries = {entry.key: entry for entry in ordered}
 
     @cached_property
@@ -148,7 +148,7 @@ def filename_in(key: str) -> str:
 
 def facts_of(key: str, size: int) -> ReferenceInfo:
     """The properties that key and size in bytes provide without reading the image."""
-    image = to_library_image(Entry(key=key, size=size, kept_at=0.0))
+    image = to_library_image(Entry(key=key, size=size, modified_at=0.0))
     image_format = media_type_of(key).removeprefix("image/")
     return ReferenceInfo(format=image_format, size=size, width=image.width, height=image.height)
 

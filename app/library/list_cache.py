@@ -138,7 +138,7 @@ class ListCache:
             head = json.loads(lines.readline())
             if head["of"] == self._identity():
                 rows = (json.loads(line) for line in lines)
-                entries = [Entry(key=k, size=s, kept_at=float(t), etag=e) for k, s, t, e in rows]
+                entries = [Entry(key=k, size=s, modified_at=float(t), etag=e) for k, s, t, e in rows]
                 self.listed_at = float(head["listed_at"])
                 return Catalogue(entries)
         return None
@@ -150,7 +150,7 @@ class ListCache:
             json.dumps(head).encode() + b"\n"
         )  # 10,000 separate strings would keep memory allocated
         for entry in known.entries.values():
-            line = [entry.key, entry.size, entry.kept_at, entry.etag]
+            line = [entry.key, entry.size, entry.modified_at, entry.etag]
             text += json.dumps(line, ensure_ascii=False).encode() + b"\n"
         with contextlib.suppress(StorageError):
             write(self._file, text)
@@ -159,6 +159,6 @@ class ListCache:
         return f"{self._bucket.address.endpoint}/{self._bucket.address.bucket}/{quote(self._prefix)}"
 
 
-def entry_of(key: str, found: StoredObject, kept_at: float) -> Entry:
+def entry_of(key: str, found: StoredObject, modified_at: float) -> Entry:
     """The entry of an object; its ETag is only needed when the key contains no content hash."""
-    return Entry(key=key, size=found.size, kept_at=kept_at, etag="" if digest_in(key) else found.etag)
+    return Entry(key=key, size=found.size, modified_at=modified_at, etag="" if digest_in(key) else found.etag)

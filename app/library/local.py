@@ -213,8 +213,8 @@ def _entry(found: os.DirEntry[str] | Path) -> Entry:
     try:
         state = found.stat()
     except FileNotFoundError:  # deleted since it was listed
-        return Entry(key=found.name, size=0, kept_at=0.0)
-    return Entry(key=found.name, size=state.st_size, kept_at=state.st_mtime)
+        return Entry(key=found.name, size=0, modified_at=0.0)
+    return Entry(key=found.name, size=state.st_size, modified_at=state.st_mtime)
 
 
 def _names(folder: Path) -> list[str]:

@@ -26,7 +26,7 @@ class OutputBackup:
         self._bucket = bucket
         self._prefix = prefix
 
-    def keep(self, path: Path) -> str:
+    def upload(self, path: Path) -> str:
         """Upload an image; returns its key, with a hash to avoid collisions in a shared bucket.
 
         Raises NotFound.
@@ -50,12 +50,12 @@ class OutputBackup:
 
     def fetch(self, key: str, *, thumbnail: bool = False) -> bytes:
         """The image, or its thumbnail: WebP, 320 px, created by OSS. Raises NotFound."""
-        return self._bucket.fetch(key, change=THUMBNAIL_PROCESS if thumbnail else "")
+        return self._bucket.fetch(key, process=THUMBNAIL_PROCESS if thumbnail else "")
 
     def url(self, key: str, *, thumbnail: bool = False) -> str:
         """A signed URL of the image or its thumbnail, for browsers."""
-        change = THUMBNAIL_PROCESS if thumbnail else ""
-        return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS, change=change)
+        process = THUMBNAIL_PROCESS if thumbnail else ""
+        return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS, process=process)
 
 
 def open_output_backup(settings: Settings) -> OutputBackup | None:

@@ -111,7 +111,7 @@ class Maintenance:
         if self._copies is None or copy is None or not self._output_dir.is_dir():
             return False
         try:
-            key = self._copies.keep(images_store.open_output(self._output_dir, copy.filename))
+            key = self._copies.upload(images_store.open_output(self._output_dir, copy.filename))
         except NotFound:
             key = ""
         except BucketError as trouble:

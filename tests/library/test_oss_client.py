@@ -47,7 +47,7 @@ def address(**given: Any) -> oss_client.Address:
 def test_any_key_round_trips(oss: FakeOss, bucket: Bucket, key: str) -> None:
     bucket.put(key, b"content", "image/png")
     assert bucket.fetch(key) == b"content"
-    assert (bucket.look(key).size, [found.key for found in bucket.list_objects("")]) == (7, [key])
+    assert (bucket.head(key).size, [found.key for found in bucket.list_objects("")]) == (7, [key])
     url = bucket.signed_url(key, seconds=60)
     assert requests.get(url, timeout=60).content == b"content"
     bucket.copy(key, f"moved/{key}")
@@ -60,7 +60,7 @@ def test_any_key_round_trips(oss: FakeOss, bucket: Bucket, key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_a_copy_requires_the_expected_content(oss: FakeOss, bucket: Bucket, key: str) -> None:
     oss.put(key, b"one")
-    etag = bucket.look(key).etag
+    etag = bucket.head(key).etag
     bucket.copy(key, "copy.png", if_match=etag)
     oss.put(key, b"two")
     with pytest.raises(Conflict):
@@ -142,7 +142,7 @@ def deplete(objects: Iterator[object], *, most: int) -> None:
         pass
 
 
-@pytest.mark.parametrize("ask", ["look", "fetch"])
+@pytest.mark.parametrize("ask", ["head", "fetch"])
 def test_a_missing_object_is_not_found(bucket: Bucket, ask: str) -> None:
     with pytest.raises(NotFound):
         getattr(bucket, ask)("none.png")
@@ -152,7 +152,7 @@ def test_signed_urls_are_independent(bucket: Bucket, oss: FakeOss) -> None:
     oss.put("refs/a.png", noise_image("png", size=(640, 320)))
     change = "image/auto-orient,1/resize,m_lfit,w_320,h_320/format,webp"
     small, whole, again = (
-        bucket.signed_url("refs/a.png", seconds=60, change=c) for c in (change, "", change)
+        bucket.signed_url("refs/a.png", seconds=60, process=c) for c in (change, "", change)
     )
     assert "/refs/a.png?" in whole
     assert requests.get(small, timeout=60).content[8:12] == b"WEBP"

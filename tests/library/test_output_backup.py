@@ -299,9 +299,9 @@ def test_equal_names_with_different_content_do_not_overwrite_each_other(
     record = database.get_record(db, make(client, worker, db))
     assert worker.copies
     path = worker.settings.output_dir / record.filename
-    first = worker.copies.keep(path)
+    first = worker.copies.upload(path)
     path.write_bytes(b"other")
-    assert worker.copies.keep(path) != first
+    assert worker.copies.upload(path) != first
     assert len(oss.objects) == 2
 
 
