@@ -1,7 +1,4 @@
-"""Creates the data folders and checks that they are writable, before the server starts.
-
-Errors name the setting of the folder.
-"""
+"""Creates the data folders and checks that they are writable, before the server starts."""
 
 import errno
 import os
@@ -15,7 +12,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def ensure_writable(settings: Settings) -> None:
-    """Create every folder and test writing to it; a full disk pauses batches later. Raises SettingError."""
+    """Create every folder and test writing to it; a full disk pauses batches later.
+
+    Raises SettingError with the setting of the folder.
+    """
     _make_folder("DATABASE_PATH", settings.database_path.parent)
     _make_folder("OUTPUT_DIR", settings.output_dir)
     _make_folder("SAMPLES_DIR", settings.samples_dir)
@@ -33,17 +33,14 @@ def _make_folder(variable: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except (FileExistsError, NotADirectoryError):
-        raise SettingError(
-            variable, f"「{folder.absolute()}」不是文件夹，或在一个文件的下面，请换一个地方"
-        ) from None
-    except PermissionError:
-        raise SettingError(
-            variable, f"「{folder.absolute()}」不让写入，请检查它的权限，或换一个地方"
-        ) from None
     except OSError as error:
         if error.errno not in _FULL:
-            raise SettingError(
-                variable,
-                f"「{folder.absolute()}」用不了（{error.strerror}），请检查磁盘是否还连着，或换一个地方",
-            ) from error
+            raise SettingError(variable, _problem(folder.absolute(), error)) from error
+
+
+def _problem(folder: Path, error: OSError) -> str:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"「{folder}」不是文件夹，或在一个文件的下面，请换一个地方"
+    if isinstance(error, PermissionError):
+        return f"「{folder}」不让写入，请检查它的权限，或换一个地方"
+    return f"「{folder}」用不了（{error.strerror}），请检查磁盘是否还连着，或换一个地方"

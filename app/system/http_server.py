@@ -44,8 +44,7 @@ def create_server(
     adjustments = Adjustments(
         sockets=list(sockets),
         threads=THREADS,
-        connection_limit=MAX_CONNECTIONS
-        + 20,  # above it waitress stops accepting, and _make_room would never run
+        connection_limit=MAX_CONNECTIONS + 20,  # above it waitress stops accepting and _make_room never runs
         cleanup_interval=1,
         max_request_header_size=_MAX_HEAD_BYTES,
         max_request_body_size=_MAX_BODY_BYTES,
@@ -53,13 +52,15 @@ def create_server(
         asyncore_use_poll=True,  # select() handles at most 1,024 file descriptors
     )
     dispatcher = ThreadedTaskDispatcher()
-    dispatcher.set_thread_count(adjustments.threads)
+    dispatcher.set_thread_count(THREADS)
     channels: dict[int, Any] = {}
-    listening = [
-        _Server(app, channels, adjustments, dispatcher, listener, body_limit=body_limit, clock=clock)
-        for listener in sockets
-    ]
-    addresses = [(each.effective_host, each.effective_port) for each in listening]
+    servers = []
+    for listener in sockets:
+        kind = (listener.family, listener.type)
+        server = _Server(app, channels, True, listener, dispatcher, adjustments, kind, bind_socket=False)
+        server.body_limit, server.clock = body_limit, clock
+        servers.append(server)
+    addresses = [(server.effective_host, server.effective_port) for server in servers]
     return MultiSocketServer(channels, adjustments, addresses, dispatcher)
 
 
@@ -74,7 +75,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         self._limit: int | None = None
 
     def received(self, data: bytes) -> int:
-        """Consume received data -> number of bytes that belong to this request or are discarded."""
+        """Parse received data -> number of bytes that belong to this request or are discarded."""
         used: int = super().received(data)
         if self.body_rcv is not None and self._is_too_large():
             self._refuse_body()
@@ -134,7 +135,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     def __init__(self, server: "_Server", sock: socket.socket, addr: Any, adj: Adjustments, map: Any) -> None:
         self.parser_class = functools.partial(_Parser, server.body_limit)
         self._moved = self._moved_before = 0
-        self.waits_since = server.clock()
+        self.waiting_since = server.clock()
         super().__init__(server, sock, addr, adj, map=map)
 
     @property
@@ -151,26 +152,26 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     def is_overdue(self, now: float) -> bool:
         """Whether the client timed out; to be called about once a second."""
         if self.is_served or (not self.is_idle and self._moved - self._moved_before >= _LEAST_MOVED):
-            self.wait_anew()
-        return now - self.waits_since > (IDLE_SECONDS if self.is_idle else STALLED_SECONDS)
+            self.restart_timeout()
+        return now - self.waiting_since > (IDLE_SECONDS if self.is_idle else STALLED_SECONDS)
 
-    def wait_anew(self) -> None:
+    def restart_timeout(self) -> None:
         """Restart the client's timeout."""
-        self.waits_since, self._moved_before = self.server.clock(), self._moved
+        self.waiting_since, self._moved_before = self.server.clock(), self._moved
 
     def service(self) -> None:
         """Run the app; the timeout restarts before it and with the response."""
-        self.wait_anew()
+        self.restart_timeout()
         self.has_unread = self.requests[0].has_unread
         super().service()
-        self.wait_anew()
+        self.restart_timeout()
 
     def received(self, data: bytes) -> bool:
         """Parse received data; the timeout restarts when the headers are complete."""
         was_idle = self.is_idle
         taken: bool = super().received(data)
         if was_idle and not self.is_idle:
-            self.wait_anew()
+            self.restart_timeout()
         return taken
 
     def recv(self, buffer_size: int) -> bytes:
@@ -223,24 +224,8 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     """Accepts connections, evicts waiting ones at the limit and closes those that timed out."""
 
     channel_class = _Channel
-
-    def __init__(
-        self,
-        app: "WSGIApplication",
-        channels: dict[int, Any],
-        adj: Adjustments,
-        dispatcher: ThreadedTaskDispatcher,
-        listener: socket.socket,
-        *,
-        body_limit: BodyLimit,
-        clock: Callable[[], float],
-    ) -> None:
-        self.body_limit = body_limit
-        self.clock = clock
-        where = (listener.family, listener.type, listener.proto, listener.getsockname())
-        super().__init__(
-            app, channels, True, listener, dispatcher=dispatcher, adj=adj, bind_socket=False, sockinfo=where
-        )
+    body_limit: BodyLimit
+    clock: Callable[[], float]
 
     def handle_accept(self) -> None:
         """Accept a connection, evicting another at the limit."""
@@ -257,9 +242,8 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     def _make_room(self) -> None:
         """Close idle connections first, then stalled ones, each longest-waiting first."""
         while len(self._map) >= MAX_CONNECTIONS:
-            waiting = [
-                each for each in self._map.values() if isinstance(each, _Channel) and not each.is_served
-            ]
+            channels = [item for item in self._map.values() if isinstance(item, _Channel)]
+            waiting = [channel for channel in channels if not channel.is_served]
             if not waiting:
                 return
-            min(waiting, key=lambda each: (not each.is_idle, each.waits_since)).handle_close()
+            min(waiting, key=lambda channel: (not channel.is_idle, channel.waiting_since)).handle_close()

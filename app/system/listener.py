@@ -8,6 +8,7 @@ import contextlib
 import errno
 import re
 import socket
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from app.errors import AppError, SettingError
@@ -17,7 +18,6 @@ _WILDCARD = ("0.0.0.0", "::")  # noqa: S104 - only compared with
 _LOOPBACK = ("127.0.0.1", "::1")  # what a browser resolves localhost to
 _CONNECT_SECONDS = 0.3  # loopback answers at once; Windows takes two seconds to refuse
 _ANSWER_SECONDS = 2.0
-_HEAD_BYTES = 4096
 _AIRPLAY = "AirTunes"
 
 
@@ -136,21 +136,19 @@ def _other_port(port: int) -> int:
 
 def _is_answered(host: str, port: int) -> bool:
     try:
-        with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as line:
-            return bool(line.getsockname() != line.getpeername())  # TCP self-connect: nothing listens there
+        with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as connection:
+            return bool(connection.getsockname() != connection.getpeername())  # TCP can connect to itself
     except (OSError, UnicodeError):
         return False
 
 
 def _server_name(host: str, port: int) -> str:
     """The Server header of that server; empty when there is none or it is not HTTP."""
-    head = b""
     with (
-        contextlib.suppress(OSError),
-        socket.create_connection((host, port), timeout=_ANSWER_SECONDS) as line,
+        contextlib.suppress(OSError, HTTPException),
+        contextlib.closing(HTTPConnection(host, port, timeout=_ANSWER_SECONDS)) as connection,
     ):
-        line.sendall(b"HEAD /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        while b"\r\n\r\n" not in head and len(head) < _HEAD_BYTES and (more := line.recv(_HEAD_BYTES)):
-            head += more
-    found = re.search(r"(?im)^server:[ \t]*([ -~]{1,40})", head.decode("latin-1"))
-    return found[1].strip() if found else ""
+        connection.request("HEAD", "/healthz", headers={"Host": "localhost"})
+        found = re.match("[ -~]{0,40}", connection.getresponse().getheader("Server", ""))
+        return found[0].strip() if found else ""
+    return ""

@@ -1,18 +1,15 @@
 """Moves and deletes files with retries on Windows sharing violations, and limits path lengths there.
-from app.errors import Message, message
-
-
 
 Virus scanners, OneDrive, Explorer's preview or WPS lock a file briefly after it was written; all code that
 moves or deletes files uses this module. Other systems never wait.
 """
 
 import contextlib
-import errno
 import os
 import sys
 import time
 from collections.abc import Callable
+from errno import EACCES, EINVAL, EMLINK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,19 +18,10 @@ from app.errors import Message, message
 if sys.platform == "win32":
     import winreg
 
+_NO_LINKS = (EACCES, EINVAL, EMLINK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM)
 _LOCKED = (32, 33)  # ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
 _DENIED = 5  # ERROR_ACCESS_DENIED
 _RETRY_DELAYS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.0)  # seconds: about five in total
-
-_NO_LINKS = (
-    errno.EPERM,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EMLINK,
-    errno.EINVAL,
-    errno.EACCES,
-)
 _TOO_LONG = 206  # ERROR_FILENAME_EXCED_RANGE
 _MAX_PATH_LENGTH = 249  # of the 259 that most programs open; leaves space for their temporary names
 _MIN_NAME = 45  # 30 for the name itself, then number, counter and extension
@@ -74,7 +62,7 @@ def move(source: Path, target: Path) -> None:
 
 def publish(source: Path, target: Path) -> bool:
     """Like ``move``, but the source may remain as a hard link -> whether it does."""
-    if _is_here():  # on Windows rename() never overwrites
+    if _is_windows():  # on Windows rename() never overwrites
         retry_while_locked(lambda: source.rename(target))
         return False
     try:
@@ -97,7 +85,7 @@ def max_name_length(folder: Path) -> int | None:
 
     At least ``_MIN_NAME``: where the folder leaves less, see ``too_deep``.
     """
-    if not _is_here():
+    if not _is_windows():
         return None
     return max(_MIN_NAME, _MAX_PATH_LENGTH - _folder_length(folder))
 
@@ -105,7 +93,7 @@ def max_name_length(folder: Path) -> int | None:
 def too_deep(folder: Path) -> Message | None:
     """The error message for a folder whose path is too long for file names; None when it is not."""
     units = _folder_length(folder)
-    if not _is_here() or units + _MIN_NAME <= _MAX_PATH_LENGTH or _takes_long_paths():
+    if not _is_windows() or units + _MIN_NAME <= _MAX_PATH_LENGTH or _takes_long_paths():
         return None
     return message(
         "文件夹「{folder}」的路径有 {n} 个字，Windows 放不进图片，请换一个路径短的文件夹",
@@ -152,7 +140,7 @@ def _move_without_links(source: Path, target: Path) -> None:
         raise
 
 
-def _is_here() -> bool:
+def _is_windows() -> bool:
     return os.name == "nt"
 
 

@@ -249,7 +249,7 @@ def deep(shallow: Path, units: int) -> Path:
 @pytest.fixture
 def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths are bounded as on Windows."""
-    monkeypatch.setattr(windows_files, "_is_here", lambda: True)
+    monkeypatch.setattr(windows_files, "_is_windows", lambda: True)
 
 
 @pytest.mark.usefixtures("short_paths")
