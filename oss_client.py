@@ -378,8 +378,7 @@ def _translate_error(error: oss2.exceptions.OssError, action: str) -> BucketErro
 
 
 def _permanent(reason: str | Message, code: str) -> BucketError:
-    reason = message(reason) if isinstance(reason, str) else reason
-    return BucketError("{reason}（{code}）", reason=reason, code=code, transient=False)
+    return BucketError("{reason}（{code}）", reason=message(reason), code=code, transient=False)
 
 
 # What the text of a network error contains -> the reason to show.

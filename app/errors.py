@@ -69,7 +69,8 @@ class Message:
 
     def to_json(self) -> str:
         """The message as JSON text, for storing."""
-        return json.dumps(self, default=_json_value)
+        text = json.dumps(self, default=_json_value, ensure_ascii=False)
+        return text.encode("utf-8", "replace").decode()
 
     @classmethod
     def from_json(cls, text: str) -> "Message":
@@ -77,9 +78,9 @@ class Message:
         return _message_from(json.loads(text))
 
 
-def message(text: str, /, **values: object) -> Message:
-    """A message outside of an error: a line of a log, a note, a label."""
-    return Message(text, values)
+def message(text: str | Message, /, **values: object) -> Message:
+    """A message outside of an error: a line of a log, a note, a label; a message is returned as it is."""
+    return text if isinstance(text, Message) else Message(text, values)
 
 
 def _json_value(value: object) -> object:
@@ -100,7 +101,7 @@ class AppError(Exception):
     """Base class; ``message`` is one sentence that says what happened and what to do."""
 
     def __init__(self, text: str | Message, /, **values: object) -> None:
-        self.message = text if isinstance(text, Message) else Message(text, values)
+        self.message = message(text, **values)
         super().__init__(str(self.message))
 
 
@@ -108,8 +109,7 @@ class SettingError(AppError):
     """Invalid setting; ``variable`` is its name, which also starts the message."""
 
     def __init__(self, variable: str, text: str | Message, /, **values: object) -> None:
-        problem = text if isinstance(text, Message) else Message(text, values)
-        super().__init__("{variable}：{problem}", variable=variable, problem=problem)
+        super().__init__("{variable}：{problem}", variable=variable, problem=message(text, **values))
         self.variable = variable
 
 

@@ -154,7 +154,7 @@ def test_a_restored_backup_does_not_resubmit_without_confirmation(
     assert database.get_batch(installation.db, batch_id).status is BatchStatus.QUEUED
     with closing(database.connect(tmp_path / "b" / installation.settings.database_path.name)) as copy:
         batch = database.get_batch(copy, batch_id)
-        assert (batch.status, "重复付费" in batch.paused_reason) == (BatchStatus.PAUSED, True)
+        assert (batch.status, "重复付费" in str(batch.paused_reason)) == (BatchStatus.PAUSED, True)
         assert database.claim_record(copy, model="test-1", owner="me", now=0.0, lease=20.0) is None
         database.resume_batch(copy, batch_id, model="test-1")
         claimed = database.claim_record(copy, model="test-1", owner="me", now=0.0, lease=20.0)

@@ -2,16 +2,17 @@
 
 import sqlite3
 
-from app.db.row_mapping import to_log_line
+from app.db.row_mapping import message_json, to_log_line
 from app.db.versions import touch_batch
 from app.domain import LogLine
+from app.errors import Message, message
 
 
 def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, newest: int = 500) -> list[LogLine]:
     """Log lines after version ``since``, oldest first: the newest ones, and all warnings and errors."""
     rows = db.execute(
         """
-        SELECT id, at, level, text, record_id
+        SELECT id, at, level, text, message, record_id
         FROM batch_log
         WHERE batch_id = :batch_id AND version > :since AND (level <> 'info' OR id >= (
             SELECT min(id)
@@ -36,17 +37,26 @@ def count_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0) -> int:
 
 
 def add_log(
-    db: sqlite3.Connection, batch_id: str | None, level: str, text: str, record_id: int | None = None
+    db: sqlite3.Connection,
+    batch_id: str | None,
+    level: str,
+    text: str | Message,
+    record_id: int | None = None,
 ) -> None:
     """Add a line to the batch's log and increment the batch's version; inside a transaction."""
     if batch_id is None:
         return
-    fields = {"batch_id": batch_id, "level": level, "text": text, "record_id": record_id}
-    fields["version"] = touch_batch(db, batch_id)
     db.execute(
         """
-        INSERT INTO batch_log (batch_id, record_id, level, text, version)
-        VALUES (:batch_id, :record_id, :level, :text, :version)
+        INSERT INTO batch_log (batch_id, record_id, level, text, message, version)
+        VALUES (:batch_id, :record_id, :level, :text, :message, :version)
         """,
-        fields,
+        {
+            "batch_id": batch_id,
+            "record_id": record_id,
+            "level": level,
+            "text": str(text),
+            "message": message_json(message(text)),
+            "version": touch_batch(db, batch_id),
+        },
     )

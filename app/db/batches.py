@@ -11,10 +11,10 @@ from app.db.batch_log import add_log
 from app.db.connection import transaction
 from app.db.file_names import are_taken, choose_names
 from app.db.request_keys import RequestKey, find_answer, keep_answer
-from app.db.row_mapping import RECORD, micros, priced, sample_images_text, to_record
+from app.db.row_mapping import RECORD, message_json, micros, priced, sample_images_text, to_message, to_record
 from app.db.versions import touch
 from app.domain import Batch, BatchStatus, ImageRequest, ModelSpec, Record, Status, file_key
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, Message, NotFound, message
 
 # Failed records whose retry does not cause a second charge: not charged yet, or fetched by their task id.
 NOT_CHARGED = """
@@ -191,28 +191,29 @@ def count_open_work(db: sqlite3.Connection) -> tuple[int, int, int]:
     return int(row["running"]), int(row["queued"]), int(row["total"])
 
 
-def get_paused_reason(db: sqlite3.Connection) -> str:
+def get_paused_reason(db: sqlite3.Connection) -> Message:
     """The reason of the newest automatically paused batch; empty when there is none."""
     row = db.execute(
         """
-        SELECT paused_reason
+        SELECT paused_reason, paused_message
         FROM batches
         WHERE state = 'paused' AND paused_reason <> ''
         ORDER BY created_at DESC
         LIMIT 1
         """
     ).fetchone()
-    return str(row["paused_reason"]) if row else ""
+    return to_message(row["paused_reason"], row["paused_message"]) if row else message("")
 
 
-def list_paused_reasons(db: sqlite3.Connection, *, source: str) -> dict[str, str]:
+def list_paused_reasons(db: sqlite3.Connection, *, source: str) -> dict[str, Message]:
     """The paused batches of this source: id -> reason, empty when paused by a user."""
-    sql = "SELECT id, paused_reason FROM batches WHERE state = 'paused' AND source = :source"
-    return {row["id"]: row["paused_reason"] for row in db.execute(sql, {"source": source}).fetchall()}
+    sql = "SELECT id, paused_reason, paused_message FROM batches WHERE state = 'paused' AND source = :source"
+    rows = db.execute(sql, {"source": source}).fetchall()
+    return {row["id"]: to_message(row["paused_reason"], row["paused_message"]) for row in rows}
 
 
 def pause_batch(
-    db: sqlite3.Connection, batch_id: str, reason: str = "", *, stops_collecting: bool = False
+    db: sqlite3.Connection, batch_id: str, reason: str | Message = "", *, stops_collecting: bool = False
 ) -> None:
     """Stop submitting the batch's records; submitted ones are still fetched, since they are charged.
 
@@ -223,7 +224,7 @@ def pause_batch(
 
 
 def pause_in_transaction(
-    db: sqlite3.Connection, batch_id: str, reason: str, *, stops_collecting: bool = False
+    db: sqlite3.Connection, batch_id: str, reason: str | Message, *, stops_collecting: bool = False
 ) -> None:
     """As ``pause_batch``; inside a transaction."""
     if stops_collecting:
@@ -238,14 +239,21 @@ def pause_in_transaction(
     changed = db.execute(
         """
         UPDATE batches
-        SET state = 'paused', paused_reason = :reason
+        SET state = 'paused', paused_reason = :reason, paused_message = :message
         WHERE id = :id AND (state = 'active' OR (state = 'paused' AND :stops AND paused_reason <> :reason))
         """,
-        {"id": batch_id, "reason": reason, "stops": stops_collecting},
+        {
+            "id": batch_id,
+            "reason": str(reason),
+            "message": message_json(message(reason)),
+            "stops": stops_collecting,
+        },
     ).rowcount
     if changed:
-        level, text = ("warning", f"已暂停：{reason}") if reason else ("info", "已暂停")
-        add_log(db, batch_id, level, text)
+        if reason:
+            add_log(db, batch_id, "warning", message("已暂停：{reason}", reason=message(reason)))
+        else:
+            add_log(db, batch_id, "info", "已暂停")
 
 
 def pause_in_copy(copy: sqlite3.Connection) -> None:
@@ -266,7 +274,7 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
         changed = db.execute(
             """
             UPDATE batches
-            SET state = 'active', paused_reason = ''
+            SET state = 'active', paused_reason = '', paused_message = ''
             WHERE id = :id AND state = 'paused'
             """,
             {"id": batch_id},
@@ -291,7 +299,7 @@ def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:
     closed = db.execute(
         """
         UPDATE batches
-        SET state = 'finished', paused_reason = ''
+        SET state = 'finished', paused_reason = '', paused_message = ''
         WHERE id = :id AND state IN ('active', 'paused') AND NOT EXISTS (
             SELECT 1
             FROM generation_records
@@ -315,7 +323,11 @@ def check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
         {"id": batch_id, "model": model},
     ).fetchone()
     if other:
-        raise Conflict(f"这个批次排队时用的是模型 {other['model']}，现在是 {model}，请换回原来的模型再继续")
+        raise Conflict(
+            "这个批次排队时用的是模型 {queued_for}，现在是 {model}，请换回原来的模型再继续",
+            queued_for=other["model"],
+            model=model,
+        )
 
 
 def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
@@ -335,7 +347,7 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
         name=row["name"],
         created_at=row["created_at"],
         status=_batch_status(row["state"], counts),
-        paused_reason=row["paused_reason"],
+        paused_reason=to_message(row["paused_reason"], row["paused_message"]),
         total=row["total"],
         counts=counts,
         cost=_sum_of("cost", groups),

@@ -9,7 +9,7 @@ from app.db.connection import transaction
 from app.db.requeue import queue_in_batch
 from app.db.versions import touch
 from app.domain import ModelSpec, Status
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, NotFound, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str,
     ).fetchall()
     ids = [row["id"] for row in rows]
     touch(db, ids)
-    add_log(db, batch_id, "info", f"已取消，{len(ids)} 张没有开始，不会计费")
+    add_log(db, batch_id, "info", message("已取消，{n} 张没有开始，不会计费", n=len(ids)))
     return ids
 
 
@@ -128,4 +128,7 @@ def _has_open_work(db: sqlite3.Connection, batch_id: str) -> bool:
 
 
 def _end_batch(db: sqlite3.Connection, batch_id: str) -> None:
-    db.execute("UPDATE batches SET state = 'cancelled', paused_reason = '' WHERE id = :id", {"id": batch_id})
+    db.execute(
+        "UPDATE batches SET state = 'cancelled', paused_reason = '', paused_message = '' WHERE id = :id",
+        {"id": batch_id},
+    )

@@ -88,7 +88,7 @@ def _begin(db: sqlite3.Connection, deadline: float) -> None:
 
 
 def _refused(why: str) -> WriteRefused:
-    return WriteRefused(f"数据库现在写不进去（{why}），请检查磁盘空间和文件权限")
+    return WriteRefused("数据库现在写不进去（{reason}），请检查磁盘空间和文件权限", reason=why)
 
 
 @contextmanager

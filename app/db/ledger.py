@@ -41,7 +41,7 @@ def open_charge(
     """
     with transaction(db):
         if not still_owned(db, record, Status.RUNNING):
-            raise LeaseLost(f"记录 {record.id} 已由另一个线程或程序接手")
+            raise LeaseLost("记录 {record_id} 已由另一个线程或程序接手", record_id=record.id)
         if _is_not_active(db, record.batch_id):
             raise BatchNotActive("批次已暂停或取消，这张没有发出")
         _check_budget(db, price, budget)
@@ -190,7 +190,9 @@ def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal
     left = max(budget - committed_spend(db), Decimal(0))
     if price > left:
         raise BudgetReached(
-            f"预算 ¥{budget} 只剩 ¥{left:.2f}，不够再做一张。把 .env 里的 BUDGET 调高并重新启动，再按「继续」"
+            "预算 ¥{budget} 只剩 ¥{left}，不够再做一张。把 .env 里的 BUDGET 调高并重新启动，再按「继续」",
+            budget=budget,
+            left=f"{left:.2f}",
         )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db.connection import transaction
+from app.db.row_mapping import message_json, to_message
+from app.errors import Message, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class CopyProgress:
 
     kept: int
     waiting: int
-    error: str
+    error: Message
 
 
 def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
@@ -138,23 +140,29 @@ def finish_output_copy(db: sqlite3.Connection, record_id: int, *, key: str) -> N
         db.execute(
             """
             UPDATE output_copies
-            SET state = CASE WHEN :key = '' THEN 'gone' ELSE 'kept' END, key = :key, error = ''
+            SET state = CASE WHEN :key = '' THEN 'gone' ELSE 'kept' END, key = :key, error = '',
+                error_message = ''
             WHERE record_id = :id
             """,
             {"id": record_id, "key": key},
         )
 
 
-def retry_output_copy(db: sqlite3.Connection, record_id: int, *, error: str, not_before: float) -> None:
+def retry_output_copy(db: sqlite3.Connection, record_id: int, *, error: Message, not_before: float) -> None:
     """Postpone a copy to ``not_before`` (Unix time); ``error`` is shown until it succeeds."""
     with transaction(db):
         db.execute(
             """
             UPDATE output_copies
-            SET tries = tries + 1, error = :error, not_before = :not_before
+            SET tries = tries + 1, error = :error, error_message = :message, not_before = :not_before
             WHERE record_id = :id
             """,
-            {"id": record_id, "error": error, "not_before": not_before},
+            {
+                "id": record_id,
+                "error": str(error),
+                "message": message_json(error),
+                "not_before": not_before,
+            },
         )
 
 
@@ -172,12 +180,12 @@ def count_output_copies(db: sqlite3.Connection) -> CopyProgress:
     numbers = {row["state"]: int(row["number"]) for row in rows}
     trouble = db.execute(
         """
-        SELECT error
+        SELECT error, error_message
         FROM output_copies INDEXED BY copies_due
         WHERE state = 'waiting' AND not_before > 0 AND error <> ''
         ORDER BY not_before DESC
         LIMIT 1
         """
     ).fetchone()
-    error = str(trouble["error"]) if trouble else ""
+    error = to_message(trouble["error"], trouble["error_message"]) if trouble else message("")
     return CopyProgress(kept=numbers.get("kept", 0), waiting=numbers.get("waiting", 0), error=error)

@@ -8,7 +8,7 @@ locks that SQLite holds.
 import sqlite3
 from pathlib import Path
 
-from app.errors import StoreDamaged, StoreLost
+from app.errors import Message, StoreDamaged, StoreLost, message
 
 FileId = tuple[int, int]
 _BESIDE = ("-wal", "-shm")
@@ -30,8 +30,8 @@ class OpenConnection(sqlite3.Connection):
         """Record -wal and -shm; after the first read SQLite keeps them until it closes."""
         self.beside = self.beside or _files_beside(self.path)
 
-    def problem(self) -> str:
-        """Why this connection must not write, as one sentence; empty when its files are unchanged."""
+    def problem(self) -> Message | None:
+        """Why this connection must not write; None when its files are unchanged."""
         now = file_id(self.path)
         if now is None:
             return missing_text(self.path)
@@ -39,8 +39,12 @@ class OpenConnection(sqlite3.Connection):
             return replaced_text(self.path)
         for ending, was, found in zip(_BESIDE, self.beside, _files_beside(self.path), strict=False):
             if was is not None and found != was:
-                return f"数据库旁的「{self.path.name}{ending}」被移走或删除了，不再下单：请重新启动程序"
-        return ""
+                return message(
+                    "数据库旁的「{name}{ending}」被移走或删除了，不再下单：请重新启动程序",
+                    name=self.path.name,
+                    ending=ending,
+                )
+        return None
 
     def require_same_files(self) -> None:
         """Raises StoreLost when the files have changed; inside a transaction, before its first write."""
@@ -77,26 +81,36 @@ def lost(db: sqlite3.Connection, error: BaseException) -> StoreLost | None:
     return StoreDamaged(damage_text(db.path, str(error))) if is_damage(error) else None
 
 
-def missing_text(path: Path) -> str:
+def missing_text(path: Path) -> Message:
     """The message for a missing database file."""
-    return f"数据库文件不见了，不再下单：请把「{path}」放回原处，或从备份恢复后重新启动程序"
+    return message(
+        "数据库文件不见了，不再下单：请把「{path}」放回原处，或从备份恢复后重新启动程序", path=path
+    )
 
 
-def replaced_text(path: Path) -> str:
+def replaced_text(path: Path) -> Message:
     """The message for a replaced database file."""
-    return f"数据库文件被换成了另一个，不再下单：请把「{path}」换回原来的，或确认后重新启动程序"
+    return message(
+        "数据库文件被换成了另一个，不再下单：请把「{path}」换回原来的，或确认后重新启动程序", path=path
+    )
 
 
-def older_text(path: Path) -> str:
+def older_text(path: Path) -> Message:
     """The message for a database file overwritten by an older copy."""
-    return f"数据库的内容变旧了，像是被旧的副本覆盖，不再下单：请停下程序，把「{path}」换回正确的，再启动"
+    return message(
+        "数据库的内容变旧了，像是被旧的副本覆盖，不再下单：请停下程序，把「{path}」换回正确的，再启动",
+        path=path,
+    )
 
 
-def damage_text(path: Path, found: str) -> str:
+def damage_text(path: Path, found: str) -> Message:
     """The message for a damaged database file; names the newest backups in its folder."""
     copies = sorted((copy.name for copy in path.parent.glob(f"{path.name}.backup-*")), reverse=True)
-    known = f"旁边的备份：{'、'.join(copies[:3])}" if copies else "旁边没有备份"
-    return (
-        f"数据库文件有损坏，不再下单：请停下程序，移开「{path}」，从备份恢复（{known}）；"
-        f"没有备份就用 python -m app.cli rebuild 从图片重建（{' '.join(found.split())[:100]}）"
+    known = message("旁边的备份：{names}" if copies else "旁边没有备份", names=tuple(copies[:3]))
+    return message(
+        "数据库文件有损坏，不再下单：请停下程序，移开「{path}」，从备份恢复（{backups}）；"
+        "没有备份就用 python -m app.cli rebuild 从图片重建（{found}）",
+        path=path,
+        backups=known,
+        found=" ".join(found.split())[:100],
     )

@@ -14,10 +14,10 @@ from app.db.batches import finish_if_done, pause_in_transaction
 from app.db.connection import transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
 from app.db.library import note_no_copy, note_output_copy
-from app.db.row_mapping import RECORD, to_record
+from app.db.row_mapping import RECORD, message_json, to_record
 from app.db.versions import touch
 from app.domain import Record, SavedImage, Status
-from app.errors import Billed, ModelError
+from app.errors import Billed, Message, ModelError, message
 
 MAX_CRASHES = 5
 # A lease or retry delay that ends later than these limits allow was set before the clock was set back; it
@@ -226,7 +226,11 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
             {"model": model},
         ).fetchall()
         for row in others:
-            reason = f"排队时用的是模型 {row['model']}，现在是 {model}，请换回后继续，或取消后重来"
+            reason = message(
+                "排队时用的是模型 {queued_for}，现在是 {model}，请换回后继续，或取消后重来",
+                queued_for=row["model"],
+                model=model,
+            )
             pause_in_transaction(db, row["id"], reason)
     return len(others)
 
@@ -254,7 +258,7 @@ def requeue_record(
                 db,
                 record.batch_id,
                 "warning",
-                f"{row_label(record)}：稍后再试，{error.message}",
+                message("{place}：稍后再试，{reason}", place=row_label(record), reason=error.message),
                 record.id,
             )
 
@@ -297,7 +301,7 @@ def finish_record(
         db.execute(
             f"""
             UPDATE generation_records
-            SET status = 'success', error = '', cause = '', finished_at = {_NOW},
+            SET status = 'success', error = '', error_message = '', cause = '', finished_at = {_NOW},
                 lease_until = NULL, lease_owner = NULL, filename = :filename, image_path = :image_path,
                 width = :width, height = :height, format = :format, file_size = :file_size, sha256 = :sha256,
                 seed = coalesce(:seed, seed)
@@ -321,7 +325,13 @@ def finish_record(
             note_no_copy(db, [record.id])
         close_charges(db, record.id, Billed.YES)
         touch(db, [record.id])
-        text = f"{row_label(record)}：已保存 {saved.filename}（{saved.width}×{saved.height}）"
+        text = message(
+            "{place}：已保存 {filename}（{width}×{height}）",
+            place=row_label(record),
+            filename=saved.filename,
+            width=saved.width,
+            height=saved.height,
+        )
         add_log(db, record.batch_id, "info", text, record.id)
         finish_if_done(db, record.batch_id)
     return True
@@ -351,7 +361,7 @@ def _requeue(
         SET status = 'queued', lease_until = NULL, lease_owner = NULL,
             task_id = CASE WHEN :keeps_task_id THEN task_id END,
             fetch_while_paused = :keeps_task_id AND task_id IS NOT NULL,
-            not_before = :not_before, error = :error, cause = :cause,
+            not_before = :not_before, error = :error, error_message = :message, cause = :cause,
             retries = retries + :retried, throttle_count = throttle_count + :throttled
         WHERE id = :id
         """,
@@ -359,7 +369,8 @@ def _requeue(
             "id": record.id,
             "keeps_task_id": error is None or error.task_valid,
             "not_before": not_before,
-            "error": str(error) if error else "",
+            "error": str(error or ""),
+            "message": message_json(error.message) if error else "",
             "cause": error.cause if error else "",
             "retried": bool(error and not error.throttled),
             "throttled": bool(error and error.throttled),
@@ -378,7 +389,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
     db.execute(
         f"""
         UPDATE generation_records
-        SET status = :status, error = :error, cause = :cause, finished_at = {_NOW},
+        SET status = :status, error = :error, error_message = :message, cause = :cause, finished_at = {_NOW},
             lease_until = NULL, lease_owner = NULL,
             task_id = CASE WHEN :keeps_task_id THEN task_id END
         WHERE id = :id
@@ -387,20 +398,21 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
             "id": record.id,
             "status": status,
             "error": str(error),
+            "message": message_json(error.message),
             "cause": error.cause,
             "keeps_task_id": error.task_valid,
         },
     )
     touch(db, [record.id])
     place, why = row_label(record), error.message
-    text = f"{place}：结果未知，{why}" if status is Status.UNKNOWN else f"{place}：失败，{why}"
-    add_log(db, record.batch_id, "error", text, record.id)
+    text = "{place}：结果未知，{reason}" if status is Status.UNKNOWN else "{place}：失败，{reason}"
+    add_log(db, record.batch_id, "error", message(text, place=place, reason=why), record.id)
     if error.pauses_batch and record.batch_id:
-        pause_in_transaction(db, record.batch_id, str(error), stops_collecting=True)
+        pause_in_transaction(db, record.batch_id, error.message, stops_collecting=True)
     finish_if_done(db, record.batch_id)
 
 
-def row_label(record: Record) -> str:
+def row_label(record: Record) -> Message:
     """``第 3 行 · 第 2 张``: the prefix of the record's log lines."""
-    many = f" · 第 {record.picture_number} 张" if record.num_images > 1 else ""
-    return f"第 {record.row_number} 行{many}"
+    text = "第 {row} 行 · 第 {picture} 张" if record.num_images > 1 else "第 {row} 行"
+    return message(text, row=record.row_number, picture=record.picture_number)

@@ -11,7 +11,7 @@ from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, keep_answer
 from app.db.versions import touch
 from app.domain import ImageRequest, ModelSpec, Record, Status
-from app.errors import Conflict
+from app.errors import Conflict, message
 
 
 def retry_records(
@@ -52,7 +52,7 @@ def _not_charged(db: sqlite3.Connection, batch_id: str, spec: ModelSpec) -> list
     failed = db.execute(sql, {"id": batch_id}).fetchall()
     ids = [row["id"] for row in failed if row["is_free"]]
     if failed and not ids:
-        raise Conflict(f"失败的 {len(failed)} 张都已计费，没有重试；要再付一次，请逐张点「重试」")
+        raise Conflict("失败的 {n} 张都已计费，没有重试；要再付一次，请逐张点「重试」", n=len(failed))
     return list_supported(db, ids, spec=spec) or ids
 
 
@@ -86,8 +86,8 @@ def queue_in_batch(
         {"id": batch_id, "paused": paused},
     ).fetchall()
     waits = not begun or begun[0]["state"] == "paused"
-    text = f"重试 {len(ids)} 张，等批次继续" if to_submit and waits else f"重试 {len(ids)} 张"
-    add_log(db, batch_id, "info", text)
+    text = "重试 {n} 张，等批次继续" if to_submit and waits else "重试 {n} 张"
+    add_log(db, batch_id, "info", message(text, n=len(ids)))
 
 
 def list_supported(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> list[int]:
@@ -108,7 +108,8 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> i
         db.execute(
             """
             UPDATE generation_records
-            SET status = 'queued', error = '', cause = '', not_before = 0, retries = 0, throttle_count = 0,
+            SET status = 'queued', error = '', error_message = '', cause = '', not_before = 0, retries = 0,
+                throttle_count = 0,
                 model = :model, seed = :seed, steps = :steps, fetch_while_paused = task_id IS NOT NULL,
                 crash_count = 0, started_at = NULL, finished_at = NULL
             WHERE id = :id
@@ -126,6 +127,10 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> i
 
 def _supported_request(spec: ModelSpec, record: Record) -> ImageRequest:
     for problem in spec.unsupported(record.request):
-        place, why = row_label(record), problem.message
-        raise Conflict(f"{place}：现在的模型不能重试，{why}；请换回 {record.model}，或改了再做")
+        raise Conflict(
+            "{place}：现在的模型不能重试，{reason}；请换回 {model}，或改了再做",
+            place=row_label(record),
+            reason=problem.message,
+            model=record.model,
+        )
     return spec.strip_unsupported(record.request)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from decimal import Decimal
 
 from app.domain import LogLine, Record, SampleImage, Status
+from app.errors import Message
 
 MICROS = 1_000_000
 
@@ -13,7 +14,7 @@ MICROS = 1_000_000
 RECORD = """
     id, created_at, prompt, negative_prompt, aspect_ratio, resolution, width, height, num_images, seed, steps,
     sample_images, image_path, filename, batch_id, status, model, error, cause, cost_micros, at_stake_micros,
-    favourite, started_at, finished_at, deleted_at, row_number, picture_number,
+    error_message, favourite, started_at, finished_at, deleted_at, row_number, picture_number,
     reserved_stem, requested_filename,
     task_id, attempts, retries, throttle_count, not_before, version, file_size, sha256,
     crash_count, cost_unpriced, at_stake_unpriced
@@ -44,6 +45,7 @@ def to_record(row: sqlite3.Row) -> Record:
     fields |= {name: _decoded(name, raw) for name, raw in fields.items() if isinstance(raw, bytes)}
     fields["cost"] = priced(fields.pop("cost_micros"), fields.pop("cost_unpriced"))
     fields["at_stake"] = priced(fields.pop("at_stake_micros"), fields.pop("at_stake_unpriced"))
+    fields["error"] = to_message(fields["error"], fields.pop("error_message"))
     fields["favourite"] = bool(fields["favourite"])
     fields["status"] = status_of(fields["status"], fields["image_path"])
     fields["sample_images"] = _sample_images(fields["sample_images"])
@@ -77,7 +79,22 @@ def quoted(name: str) -> str:
 
 def to_log_line(row: sqlite3.Row) -> LogLine:
     """A row of ``batch_log`` -> LogLine."""
-    return LogLine(at=row["at"], level=row["level"], text=row["text"], record_id=row["record_id"])
+    return LogLine(
+        at=row["at"],
+        level=row["level"],
+        text=to_message(row["text"], row["message"]),
+        record_id=row["record_id"],
+    )
+
+
+def to_message(text: str, stored: str) -> Message:
+    """A sentence from its two columns; rows of earlier versions have only its text."""
+    return Message.from_json(stored) if stored else Message(text)
+
+
+def message_json(sentence: Message) -> str:
+    """What is stored beside the text of a message; empty when the text is all there is."""
+    return sentence.to_json() if sentence.values else ""
 
 
 def sample_images_text(images: tuple[SampleImage, ...]) -> str:

@@ -23,7 +23,7 @@ from app.db.open_files import (
     older_text,
     replaced_text,
 )
-from app.errors import StorageError, StoreDamaged, StoreLost
+from app.errors import Message, StorageError, StoreDamaged, StoreLost
 
 _SHARE_OF_CHECKS = 0.01  # upper limit of the time spent in page checks
 
@@ -39,19 +39,19 @@ class StoreGuard:
         self._clock = clock
         self._lock = threading.Lock()
         self._main: FileId | None = None
-        self._away = ""
-        self._damage = ""
+        self._away: Message | None = None
+        self._damage: Message | None = None
         self._version = 0  # the highest value of the change counter so far
         self._compared: tuple[int, int] | None = None  # size and mtime when the contents were last compared
         self._checked: tuple[int, int] | None = None  # and when the pages were last checked
         self._next_check = 0.0
 
-    def problem(self) -> str:
-        """Why nothing may be submitted or written, as one sentence; empty when there is no problem."""
+    def problem(self) -> Message | None:
+        """Why nothing may be submitted or written; None when there is no problem."""
         return self._damage or self.away()
 
-    def away(self) -> str:
-        """As ``complaint``, but only for missing or replaced files: no connection may be opened then.
+    def away(self) -> Message | None:
+        """As ``problem``, but only for missing or replaced files: no connection may be opened then.
 
         It would combine another main file with the ``-wal`` in use, and checkpoint it into the wrong file.
         """
@@ -60,10 +60,10 @@ class StoreGuard:
         now = file_id(self._path)
         if now is None:
             return missing_text(self._path)
-        return "" if now == self._main else replaced_text(self._path)
+        return None if now == self._main else replaced_text(self._path)
 
-    def watch(self, db: OpenConnection) -> str:
-        """Compare the files with those that a long-lived connection has open -> ``complaint()``.
+    def watch(self, db: OpenConnection) -> Message | None:
+        """Compare the files with those that a long-lived connection has open -> ``problem()``.
 
         A removed ``-wal`` is still open in that connection, so it is checkpointed into the main file at once.
         """
@@ -103,7 +103,7 @@ class StoreGuard:
     def report(self, error: BaseException) -> None:
         """Record a query's error; when it means damage, submissions are blocked from then on."""
         if isinstance(error, StoreDamaged):
-            self._damage = self._damage or str(error)
+            self._damage = self._damage or error.message
         elif is_damage(error):
             self._damage = self._damage or damage_text(self._path, str(error))
 
@@ -113,7 +113,9 @@ class StoreGuard:
             version = last_version(db)
         except sqlite3.DatabaseError as error:
             if not (is_damage(error) or error.sqlite_errorcode == sqlite3.SQLITE_ERROR):  # no such table
-                raise StorageError(f"数据库现在读不出来（{error}），请检查磁盘和文件权限") from error
+                raise StorageError(
+                    "数据库现在读不出来（{reason}），请检查磁盘和文件权限", reason=error
+                ) from error
             self._damage = self._damage or damage_text(self._path, str(error))
             return 0
         self._version = max(self._version, version)

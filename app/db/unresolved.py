@@ -12,11 +12,11 @@ from app.db.connection import transaction
 from app.db.ledger import recompute_costs
 from app.db.request_keys import RequestKey, find_answer, keep_answer
 from app.db.requeue import list_supported, requeue
-from app.db.row_mapping import RECORD, priced, to_record
+from app.db.row_mapping import RECORD, message_json, priced, to_record
 from app.db.versions import touch
 from app.domain import ModelSpec, Status
 from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
-from app.errors import Conflict
+from app.errors import Conflict, message
 
 _UNRESOLVED = "id IN (SELECT record_id FROM charges WHERE outcome = 'unknown')"
 
@@ -116,7 +116,7 @@ def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, spec: ModelSpe
             requeue(db, batch_ids, spec=spec)
             if state == "finished":
                 _set_state(db, batch_id, "active")
-            add_log(db, batch_id, "info", f"取回 {len(batch_ids)} 张，不会再下单")
+            add_log(db, batch_id, "info", message("取回 {n} 张，不会再下单", n=len(batch_ids)))
 
         return _requeue_by_batch(db, rows, begin)
 
@@ -149,7 +149,7 @@ def resubmit(
             check_model(db, batch_id, spec.model_id)
             if state != "paused":
                 _set_state(db, batch_id, "active")
-            add_log(db, batch_id, "info", f"重新下单 {len(batch_ids)} 张，之前的可能已计费")
+            add_log(db, batch_id, "info", message("重新下单 {n} 张，之前的可能已计费", n=len(batch_ids)))
 
         done = _requeue_by_batch(db, rows, begin)
         waiting = sum(1 for row in rows if row["state"] == "paused")
@@ -196,7 +196,8 @@ def undo_resolution(db: sqlite3.Connection, undo: int) -> int:
         db.execute(
             """
             UPDATE generation_records
-            SET status = 'unknown', error = earlier.error, cause = earlier.cause
+            SET status = 'unknown', error = earlier.error, error_message = earlier.error_message,
+                cause = earlier.cause
             FROM resolved_records AS earlier
             WHERE earlier.resolution_id = :undo AND earlier.record_id = generation_records.id
               AND generation_records.status = 'cancelled' AND generation_records.cause = 'dropped'
@@ -211,19 +212,21 @@ def undo_resolution(db: sqlite3.Connection, undo: int) -> int:
 
 def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, billed: bool) -> None:
     """Cancel the ``unknown`` records, saving their error and cause for the undo."""
-    word = "账单里有这一笔" if billed else "账单里没有这一笔"
+    charge = message("账单里有这一笔" if billed else "账单里没有这一笔")
+    error = message("已放弃，{charge}", charge=charge)
     fields = {
         "ids": json.dumps(ids),
         "undo": undo,
-        "error": f"已放弃，{word}",
+        "error": str(error),
+        "message": message_json(error),
         "unknown": Status.UNKNOWN,
         "cancelled": Status.CANCELLED,
     }
     mine = "status = :unknown AND id IN (SELECT value FROM json_each(:ids))"
     db.execute(
         f"""
-        INSERT INTO resolved_records (resolution_id, record_id, error, cause)
-        SELECT :undo, id, error, cause
+        INSERT INTO resolved_records (resolution_id, record_id, error, error_message, cause)
+        SELECT :undo, id, error, error_message, cause
         FROM generation_records
         WHERE {mine}
         """,
@@ -232,15 +235,15 @@ def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, bill
     db.execute(
         f"""
         UPDATE generation_records
-        SET status = :cancelled, error = :error, cause = 'dropped'
+        SET status = :cancelled, error = :error, error_message = :message, cause = 'dropped'
         WHERE {mine}
         """,
         fields,
     )
-    _recompute_and_log(db, ids, f"放弃 {{number}} 张结果未知的，{word}")
+    _recompute_and_log(db, ids, "放弃 {number} 张结果未知的，{charge}", charge=charge)
 
 
-def _recompute_and_log(db: sqlite3.Connection, ids: Sequence[int], words: str) -> None:
+def _recompute_and_log(db: sqlite3.Connection, ids: Sequence[int], text: str, **values: object) -> None:
     """Recompute the records' costs and add a line with their number to each batch's log."""
     for record_id in ids:
         recompute_costs(db, record_id)
@@ -255,7 +258,7 @@ def _recompute_and_log(db: sqlite3.Connection, ids: Sequence[int], words: str) -
         [json.dumps(ids)],
     ).fetchall()
     for row in rows:
-        add_log(db, row["batch_id"], "info", words.format(number=row["number"]))
+        add_log(db, row["batch_id"], "info", message(text, number=row["number"], **values))
 
 
 def _select_unknown(

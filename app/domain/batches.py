@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.domain.records import Status
+from app.errors import Message
 
 MAX_ROWS_A_BATCH = 5_000
 MAX_PICTURES_A_BATCH = 10_000
@@ -33,7 +34,7 @@ class Batch:
     name: str
     created_at: str
     status: BatchStatus
-    paused_reason: str
+    paused_reason: Message
     total: int
     counts: Mapping[Status, int]
     cost: Decimal | None
@@ -56,5 +57,5 @@ class LogLine:
 
     at: str
     level: str
-    text: str
+    text: Message
     record_id: int | None

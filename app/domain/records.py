@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from app.domain.references import SampleImage
 from app.domain.requests import ImageRequest
+from app.errors import Message
 
 MAX_ID = 2**63 - 1  # the largest SQLite integer
 
@@ -50,7 +51,7 @@ class Record:
     batch_id: str | None
     status: Status
     model: str
-    error: str
+    error: Message
     cause: str
     cost: Decimal | None
     at_stake: Decimal | None

@@ -71,7 +71,7 @@ def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> Da
         return _range("", first, last)
     name = fields.get("range") or DEFAULT_RANGE
     if name not in RANGES:
-        raise InvalidRequest("range", f"range 可选：{'、'.join(RANGES)}")
+        raise InvalidRequest("range", "range 可选：{choices}", choices=tuple(RANGES))
     firsts = {
         "today": today,
         "7d": today - timedelta(days=6),
@@ -137,5 +137,5 @@ def _day(fields: Mapping[str, Any], name: str) -> date | None:
     except ValueError:
         day = None
     if day is None or not 2000 <= day.year <= 2100:
-        raise InvalidRequest(name, f"{name} 应为日期，例如 2026-03-01")
+        raise InvalidRequest(name, "{name} 应为日期，例如 2026-03-01", name=name)
     return day

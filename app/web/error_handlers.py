@@ -27,7 +27,7 @@ STATUS = {
     errors.StorageError: 507,
     errors.AppError: 500,
 }
-_HTTP_SENTENCES = {
+_HTTP_SENTENCES: dict[int, str | errors.Message] = {
     400: "请求的格式不对",
     404: "没有这个页面",
     405: "这个地址不接受这种请求",

@@ -9,7 +9,7 @@ from flask import request
 
 import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, message
 from app.web.openapi.schemas import ID, Schema, Shape, enum, open_object, strict_object, text, whole
 from app.web.params import bounded_int_arg, only_known, parse_ids, whole_number
 from app.web.services import connection
@@ -104,7 +104,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
-        raise InvalidRequest(name, f"{name} 应为 {MAX_TEXT_LENGTH} 字以内的文字")
+        raise InvalidRequest(name, "{name} 应为 {limit} 字以内的文字", name=name, limit=MAX_TEXT_LENGTH)
     return whole_characters(value)
 
 
@@ -114,7 +114,12 @@ def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
     statuses = tuple(part for part in asked if part != "")
     unknown = [status for status in statuses if status not in list(Status)]
     if unknown:
-        raise InvalidRequest("status", f"没有「{str(unknown[0])[:50]}」这种状态，可选：{'、'.join(Status)}")
+        raise InvalidRequest(
+            "status",
+            "没有「{value}」这种状态，可选：{choices}",
+            value=str(unknown[0])[:50],
+            choices=tuple(Status),
+        )
     return statuses
 
 
@@ -126,7 +131,13 @@ def _kind(fields: Mapping[str, Any], name: str, usual: tuple[str, ...]) -> str:
         return known
     if value not in database.count_facets(connection())[name]:
         label = {"aspect_ratio": "比例", "resolution": "分辨率"}[name]
-        raise InvalidRequest(name, f"没有「{value[:50]}」这种{label}，可选：{'、'.join(usual)}")
+        raise InvalidRequest(
+            name,
+            "没有「{value}」这种{field}，可选：{choices}",
+            value=value[:50],
+            field=message(label),
+            choices=usual,
+        )
     return value
 
 
@@ -136,15 +147,17 @@ def _switch(fields: Mapping[str, Any], name: str) -> bool | None:
         return value
     text = _text(fields, name).lower()
     if text not in _SWITCHES:
-        raise InvalidRequest(name, f"{name} 应为 1 或 0")
+        raise InvalidRequest(name, "{name} 应为 1 或 0", name=name)
     return _SWITCHES[text]
 
 
 def _sort(fields: Mapping[str, Any]) -> str:
     sort = _text(fields, "sort") or database.NEWEST
     if sort not in _SORTS:
-        offered = "、".join(f"{name}（{label}）" for name, label in _SORTS.items())
-        raise InvalidRequest("sort", f"排序方式可选：{offered}")
+        offered = tuple(
+            message("{name}（{label}）", name=name, label=message(label)) for name, label in _SORTS.items()
+        )
+        raise InvalidRequest("sort", "排序方式可选：{choices}", choices=offered)
     return sort
 
 

@@ -56,7 +56,7 @@ def is_id(value: Any) -> TypeGuard[int]:
 def parse_ids(values: Any, field: str) -> list[int]:
     """A JSON list of record ids. Raises InvalidRequest for anything else."""
     if not isinstance(values, list) or not all(map(is_id, values)):
-        raise InvalidRequest(field, f"{field} 应为记录编号的列表")
+        raise InvalidRequest(field, "{field} 应为记录编号的列表", field=field)
     return values
 
 
@@ -67,7 +67,7 @@ def json_body(*known: str) -> dict[str, Any]:
     """
     text = request.get_data()
     if text.count(b"[") + text.count(b"{") > MAX_JSON_LISTS or text.count(b",") > MAX_JSON_VALUES:
-        raise TooLarge(f"提交的内容太多，一次最多 {MAX_ROWS_A_BATCH} 行，请分几次提交")
+        raise TooLarge("提交的内容太多，一次最多 {limit} 行，请分几次提交", limit=MAX_ROWS_A_BATCH)
     try:
         body = request.get_json(silent=True)
         if b"\\" in text:
@@ -85,7 +85,9 @@ def only_known(fields: Mapping[str, Any], names: Collection[str]) -> None:
     """Refuse unknown names: a mistyped filter would change more than intended."""
     for name in fields:
         if name not in names:
-            raise InvalidRequest(name[:50], f"没有「{name[:50]}」这一项，可写：{'、'.join(names)}")
+            raise InvalidRequest(
+                name[:50], "没有「{name}」这一项，可写：{choices}", name=name[:50], choices=tuple(names)
+            )
 
 
 def bool_field(body: Mapping[str, Any], name: str, *, default: bool) -> bool:

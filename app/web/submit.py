@@ -39,7 +39,12 @@ class RowErrors(AppError):
     def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], numbers: Sequence[int]) -> None:
         place, first = problems[0]
         number = numbers[place - 1]
-        super().__init__(f"第 {number} 行：{first.message}（共 {len(problems)} 处问题，没有开始生成）")
+        super().__init__(
+            "第 {number} 行：{problem}（共 {n} 处问题，没有开始生成）",
+            number=number,
+            problem=first.message,
+            n=len(problems),
+        )
         self.problems = problems
 
 
@@ -55,9 +60,9 @@ def request_key(body: Mapping[str, Any]) -> database.RequestKey | None:
     if not given:
         return None
     if given[0] != given[-1]:
-        raise InvalidRequest("request_id", f"request_id 和请求头 {KEY_HEADER} 应相同")
+        raise InvalidRequest("request_id", "request_id 和请求头 {header} 应相同", header=KEY_HEADER)
     if not isinstance(given[0], str) or not given[0].isprintable() or not 0 < len(given[0]) <= MAX_KEY_LENGTH:
-        raise InvalidRequest("request_id", f"request_id 应为 1–{MAX_KEY_LENGTH} 个可见字符")
+        raise InvalidRequest("request_id", "request_id 应为 1–{limit} 个可见字符", limit=MAX_KEY_LENGTH)
     return database.RequestKey(key=given[0], digest=_digest(body), at=time.time())
 
 
@@ -83,7 +88,9 @@ def submit_rows(
     requests, numbers = _read_rows(rows)
     pictures = sum(request.num_images for request in requests)
     if pictures > MAX_PICTURES_A_BATCH:
-        raise InvalidRequest("rows", f"一个批次最多 {MAX_PICTURES_A_BATCH} 张，现在有 {pictures} 张")
+        raise InvalidRequest(
+            "rows", "一个批次最多 {limit} 张，现在有 {n} 张", limit=MAX_PICTURES_A_BATCH, n=pictures
+        )
     check_keys()
     here = services()
     output_dir = here.settings.output_dir
@@ -113,7 +120,9 @@ def _read_rows(rows: Sequence[Any]) -> tuple[list[ImageRequest], list[int]]:
     if not rows:
         raise InvalidRequest("rows", "至少要有一行")
     if len(rows) > MAX_ROWS_A_BATCH:
-        raise InvalidRequest("rows", f"一个批次最多 {MAX_ROWS_A_BATCH} 行，现在有 {len(rows)} 行")
+        raise InvalidRequest(
+            "rows", "一个批次最多 {limit} 行，现在有 {n} 行", limit=MAX_ROWS_A_BATCH, n=len(rows)
+        )
     numbers, problems = _number_rows(rows)
     requests: dict[int, ImageRequest] = {}
     for place, row in enumerate(rows, 1):
@@ -140,10 +149,12 @@ def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, Invali
         if number is None:
             number = place
         if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER:
-            problems.append((place, InvalidRequest("number", f"行号应为 1–{MAX_ROW_NUMBER} 的整数")))
+            problems.append(
+                (place, InvalidRequest("number", "行号应为 1–{limit} 的整数", limit=MAX_ROW_NUMBER))
+            )
             number = place
         elif number in taken:
-            problems.append((place, InvalidRequest("number", f"行号 {number} 用了两次")))
+            problems.append((place, InvalidRequest("number", "行号 {number} 用了两次", number=number)))
         taken.add(number)
         numbers.append(number)
     return numbers, problems

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.errors import StorageError
+from app.errors import Message, StorageError
 from app.system import windows_files
 
 MEGABYTE = 1_000_000
@@ -38,13 +38,13 @@ class DiskSpace:
         """Bytes free on the fullest disk. Raises DiskLow when a disk is not available."""
         return self._least_free()[0]
 
-    def problem(self, under_way: int = 1) -> str:
-        """The error message when there is no space for that many images; empty otherwise."""
+    def problem(self, under_way: int = 1) -> Message | None:
+        """Why there is no space for that many images; None when there is."""
         try:
             self.require(under_way)
         except DiskLow as low:
-            return str(low)
-        return ""
+            return low.message
+        return None
 
     def require(self, under_way: int) -> None:
         """Raises DiskLow when there is no space for that many images, or paths would be too long."""
@@ -52,7 +52,11 @@ class DiskSpace:
             raise DiskLow(too_deep)
         free, folder = self._least_free()
         if free < max(LEAST_BYTES, under_way * PICTURE_BYTES):
-            raise DiskLow(f"磁盘只剩 {free // MEGABYTE} MB，已暂停，请清理「{folder}」所在的磁盘后继续")
+            raise DiskLow(
+                "磁盘只剩 {free} MB，已暂停，请清理「{folder}」所在的磁盘后继续",
+                free=free // MEGABYTE,
+                folder=folder,
+            )
 
     def invalidate(self) -> None:
         """Drop the cached value, for example after the user has freed space."""
@@ -70,4 +74,6 @@ class DiskSpace:
         try:
             return self._free(folder)
         except OSError as error:
-            raise DiskLow(f"看不到「{folder}」所在的磁盘，已暂停，请检查它是否还连着，然后继续") from error
+            raise DiskLow(
+                "看不到「{folder}」所在的磁盘，已暂停，请检查它是否还连着，然后继续", folder=folder
+            ) from error

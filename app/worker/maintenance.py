@@ -10,7 +10,7 @@ from functools import partial
 import database
 from app import log
 from app.config import Settings
-from app.errors import BucketError, NotFound, StorageError
+from app.errors import BucketError, Message, NotFound, StorageError
 from app.images import store as images_store
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
@@ -35,7 +35,7 @@ class Maintenance:
         self._library = library
         self._copies = copies
         self._store = store
-        self._problem = ""
+        self._problem: Message | None = None
         self._is_stopping = is_stopping
         self._locked: set[int] = set()
         self._logged: set[int] = set()
@@ -45,7 +45,7 @@ class Maintenance:
         complaint = self._store.watch(db)
         if complaint != self._problem:
             self._problem = complaint
-            log.event("worker", "store_lost" if complaint else "store_found", why=complaint or None)
+            log.event("worker", "store_lost" if complaint else "store_found", why=complaint)
         return not complaint
 
     def check_store(self) -> bool:
@@ -117,7 +117,7 @@ class Maintenance:
         except BucketError as trouble:
             wait = min(5.0 * 2.0 ** min(copy.tries, 10), _MAX_COPY_DELAY)
             not_before = time.time() + (wait if trouble.transient else _MAX_COPY_DELAY)
-            database.retry_output_copy(db, copy.record_id, error=str(trouble), not_before=not_before)
+            database.retry_output_copy(db, copy.record_id, error=trouble.message, not_before=not_before)
             return False
         database.finish_output_copy(db, copy.record_id, key=key)
         return True

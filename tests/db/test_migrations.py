@@ -99,12 +99,12 @@ def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings, 
         assert (dog.task_id, dog.throttle_count, dog.crash_count) == ("t-2", 3, 2)
         assert database.get_record(db, 1).reserved_stem == "a"
         batch = database.get_batch(db, "b1")
-        assert (batch.name, batch.paused_reason, batch.estimated_cost) == (
+        assert (batch.name, str(batch.paused_reason), batch.estimated_cost) == (
             "春季",
             "密钥不对",
             Decimal("0.88"),
         )
-        assert [line.text for line in database.list_log(db, "b1")] == ["第 1 行：结果未知"]
+        assert [str(line.text) for line in database.list_log(db, "b1")] == ["第 1 行：结果未知"]
         assert database.count_facets(db)["status"] == {"success": 1, "unknown": 1, "queued": 1}
         assert database.count_records(db, database.RecordFilter(search="猫")) == 1
         for name in ("/samples/files/a.png", "1f"):
@@ -142,7 +142,7 @@ def test_an_upgrade_keeps_the_ledger_and_its_sums(version: int, settings: Settin
         assert database.total_spend(db).unpriced_pictures == 1
         if version >= 5:
             found = db.execute("SELECT * FROM resolved_records").fetchone()
-            assert tuple(found) == (9, 4, "断了", "network")
+            assert tuple(found) == (9, 4, "断了", "", "network")
 
 
 def test_names_that_another_program_took_are_made_room_for(settings: Settings) -> None:

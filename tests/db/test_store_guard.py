@@ -111,7 +111,7 @@ def test_nothing_is_submitted_once_the_file_is_not_the_one_opened(
         studio.worker.store.require(studio.db)
     studio.worker.store.watch(studio.db)
     assert not studio.step()
-    assert sentence in studio.worker.store.problem()
+    assert sentence in str(studio.worker.store.problem())
     assert studio.service.charges == 1
 
 
@@ -138,7 +138,7 @@ def test_work_resumes_when_the_file_comes_back(studio: Studio) -> None:
     studio.worker.store.watch(studio.db)
     assert not studio.step()
     path.with_name("elsewhere.db").rename(path)
-    assert studio.worker.store.watch(studio.db) == ""
+    assert studio.worker.store.watch(studio.db) is None
     assert studio.step()
     assert studio.outcomes() == ["billed"]
 
@@ -150,10 +150,10 @@ def test_damage_and_older_contents_block_until_a_restart(studio: Studio, older: 
     overwrite_with_an_older_copy(path, older)
     shutil.copy(path, right)
     assert studio.worker.store.check()
-    assert "旧的副本" in studio.worker.store.problem()
+    assert "旧的副本" in str(studio.worker.store.problem())
     shutil.copy(right, path)
     studio.worker.store.watch(studio.db)
-    assert "旧的副本" in studio.worker.store.problem()
+    assert "旧的副本" in str(studio.worker.store.problem())
 
 
 def test_damaged_pages_are_found_by_the_next_check(studio: Studio) -> None:
@@ -163,7 +163,7 @@ def test_damaged_pages_are_found_by_the_next_check(studio: Studio) -> None:
     damage_pages(studio.settings.database_path)
     store._next_check = 0.0
     assert store.check()
-    assert "有损坏" in store.problem()
+    assert "有损坏" in str(store.problem())
     assert not studio.step()
 
 
@@ -201,7 +201,7 @@ def test_damage_found_by_a_query_blocks_at_once(studio: Studio) -> None:
             return bool(other.execute("SELECT sum(length(prompt)) FROM generation_records").fetchone())
 
     assert not studio.worker._guarded(meet)
-    assert "有损坏" in studio.worker.store.problem()
+    assert "有损坏" in str(studio.worker.store.problem())
 
 
 def test_nothing_is_written_to_a_file_the_path_no_longer_leads_to(studio: Studio) -> None:
@@ -225,7 +225,7 @@ def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(studio: Stud
     studio.make("猫")
     path = studio.settings.database_path
     remove_the_wal(path, path)
-    assert "-wal" in studio.worker.store.watch(studio.db)
+    assert "-wal" in str(studio.worker.store.watch(studio.db))
     alone = path.with_name("alone.db")
     shutil.copy(path, alone)
     with closing(sqlite3.connect(alone)) as db:
@@ -392,7 +392,7 @@ def test_no_connection_is_opened_to_a_replacement_file(
     for page in ("/records", "/api/records", "/api/records/export.xlsx", "/healthz", "/live/status"):
         assert "被换成了另一个" in client.get(page).text
     path.with_name("elsewhere.db").replace(path)
-    assert studio.worker.store.watch(studio.db) == ""
+    assert studio.worker.store.watch(studio.db) is None
     assert studio.outcomes() == ["billed"]
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT status FROM generation_records").fetchall() == [("success",)]

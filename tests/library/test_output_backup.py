@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 import database
 import generator
 from app.config import Settings, read_settings
-from app.errors import SettingError
+from app.errors import SettingError, message
 from app.images import store
 from app.web.api import spreadsheets
 from app.worker.worker import Worker
@@ -98,12 +98,12 @@ def test_during_an_outage_uploads_wait_with_the_reason_and_are_retried(
     assert not worker.maintenance.copy_output(db)
     found = database.count_output_copies(db)
     assert (found.kept, found.waiting) == (0, 1)
-    assert "连不上 OSS" in found.error
+    assert "连不上 OSS" in str(found.error)
     oss.is_down = False
     assert not worker.maintenance.copy_output(db)  # not yet
     worker.maintenance.note_earlier_pictures(db)  # as after a start
     assert worker.maintenance.copy_output(db)
-    assert database.count_output_copies(db) == database.CopyProgress(kept=1, waiting=0, error="")
+    assert database.count_output_copies(db) == database.CopyProgress(kept=1, waiting=0, error=message(""))
 
 
 def test_a_missing_output_folder_loses_no_backup(
@@ -133,7 +133,7 @@ def test_an_unreadable_image_waits_without_blocking_others(
 
     monkeypatch.setattr(Path, "read_bytes", refused)
     assert not worker.maintenance.copy_output(db)
-    assert "Permission denied" in database.count_output_copies(db).error
+    assert "Permission denied" in str(database.count_output_copies(db).error)
     assert worker.maintenance.copy_output(db)
     assert counts(db) == (1, 1)
 

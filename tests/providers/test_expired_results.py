@@ -50,7 +50,7 @@ def test_at_the_last_attempt_an_expired_url_fails_as_charged(studio: Studio) -> 
     assert (record.status, record.cause, record.task_id) == (Status.FAILED, "expired", None)
     assert (record.cost, record.at_stake, studio.outcomes()) == (PRICE, Decimal(0), ["billed"])
     assert record.charged
-    assert "已失效" in record.error
+    assert "已失效" in str(record.error)
     assert studio.service.count("submit") == 1
 
 

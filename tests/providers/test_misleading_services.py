@@ -148,7 +148,7 @@ def test_an_invalid_task_id_makes_the_result_unknown_and_is_logged(
         studio = Studio(replace(settings, **service.settings()), service, db)
         record = studio.make("猫")
         assert (record.status, studio.outcomes()) == (Status.UNKNOWN, ["unknown"])
-        assert "task-\\ud83d" in record.error
+        assert "task-\\ud83d" in str(record.error)
         assert "task-\\\\ud83d" in caplog.text
         studio.hurry()
         assert not studio.step()

@@ -232,7 +232,7 @@ def test_an_exhausted_quota_pauses_the_batch_and_submits_nothing_more(
     assert studio.step()
     batch = database.get_batch(db, batch_id)
     assert batch.status is BatchStatus.PAUSED
-    assert "额度已用完" in batch.paused_reason
+    assert "额度已用完" in str(batch.paused_reason)
     studio.hurry()
     assert not studio.step()
     assert (service.count("submit"), studio.outcomes()) == (1, ["not_billed"])

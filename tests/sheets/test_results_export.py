@@ -16,7 +16,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from app.domain import Batch, BatchStatus, ModelSpec, Record, SampleImage, Status
-from app.errors import StorageError
+from app.errors import StorageError, message
 from app.sheets import Import, read_workbook, results_export, write_records, write_results
 from tests.noise_images import noise_image
 from tests.workbooks.written import saved
@@ -26,7 +26,7 @@ BATCH = Batch(
     name="江南",
     created_at="2026-11-24 08:00:00",
     status=BatchStatus.FINISHED,
-    paused_reason="",
+    paused_reason=message(""),
     total=3,
     counts={Status.SUCCESS: 2, Status.FAILED: 1},
     cost=Decimal("0.44"),

@@ -241,7 +241,7 @@ def test_a_written_off_charge_counts_as_the_user_states(ledger: Ledger, billed: 
     [line] = database.list_charges(ledger.db, *EVER)
     assert line.outcome == outcome
     assert line.resolved_at
-    assert "放弃 1 张" in database.list_log(ledger.db, batch_id)[-1].text
+    assert "放弃 1 张" in str(database.list_log(ledger.db, batch_id)[-1].text)
 
 
 def test_a_written_off_record_is_never_resubmitted_automatically(ledger: Ledger) -> None:

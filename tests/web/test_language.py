@@ -113,10 +113,30 @@ def test_stored_text_stays_chinese_and_is_shown_in_english(
         batch_id, _ = database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda _: False)
         database.pause_batch(db, batch_id, reason="方舟账户欠费，请充值后继续")
         kept = database.get_batch(db, batch_id)
-    assert kept.paused_reason == "方舟账户欠费，请充值后继续"
+    assert str(kept.paused_reason) == "方舟账户欠费，请充值后继续"
     told = client.get(f"/api/batches/{batch_id}", headers=ENGLISH).get_json()
     assert told["batch"]["paused_reason"] == "The Ark account is in arrears; top it up, then resume"
     assert not HAN.search("".join(line["text"] for line in told["log"]))
+
+
+def test_a_stored_message_keeps_its_values_for_every_language(
+    client: FlaskClient, settings: Settings, spec: ModelSpec
+) -> None:
+    error = ModelError(
+        "连不上 {service}（{reason}）", service="S", reason="R", cause="network", billed=Billed.NO
+    )
+    with closing(database.connect(settings.database_path)) as db:
+        request = ImageRequest.parse({"prompt": "猫", "num_images": 2})
+        batch_id, _ = database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda _: False)
+        claimed = database.claim_record(db, model=spec.model_id, owner="me", now=time.time(), lease=60.0)
+        assert claimed
+        assert database.fail_record(db, claimed, error)
+        (line,) = database.list_log(db, batch_id)
+        assert database.get_record(db, claimed.id).error == error.message
+        stored = db.execute("SELECT error FROM generation_records WHERE id = ?", [claimed.id]).fetchone()
+    assert (stored["error"], str(line.text)) == ("连不上 S（R）", "第 1 行 · 第 1 张：失败，连不上 S（R）")
+    shown = client.get(f"/api/batches/{batch_id}", headers=ENGLISH).get_json()
+    assert shown["log"][0]["text"] == "Row 1, image 1 failed: 连不上 S（R）"
 
 
 def test_models_are_described_in_the_language_of_the_request(client: FlaskClient) -> None:

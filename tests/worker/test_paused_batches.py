@@ -64,12 +64,12 @@ def test_a_pause_ends_with_the_last_image(db: database.Connection, spec: ModelSp
     batch_id, _ = add(db, spec)
     record = ordered(db)
     database.pause_batch(db, batch_id, "磁盘已满", stops_collecting=True)
-    assert database.get_paused_reason(db) == "磁盘已满"
+    assert str(database.get_paused_reason(db)) == "磁盘已满"
     database.finish_record(db, record, KEPT)
     batch = database.get_batch(db, batch_id)
-    assert (batch.status, batch.paused_reason) == (BatchStatus.FINISHED, "")
-    assert database.get_paused_reason(db) == ""
-    assert database.list_log(db, batch_id)[-1].text == "批次完成"
+    assert (batch.status, str(batch.paused_reason)) == (BatchStatus.FINISHED, "")
+    assert str(database.get_paused_reason(db)) == ""
+    assert str(database.list_log(db, batch_id)[-1].text) == "批次完成"
 
 
 def test_resuming_a_batch_with_nothing_left_finishes_it(db: database.Connection, spec: ModelSpec) -> None:
@@ -148,9 +148,9 @@ def test_a_blocking_problem_is_shown_for_a_manually_paused_batch_too(
     batch_id, _ = add(db, spec)
     database.pause_batch(db, batch_id)
     database.pause_batch(db, batch_id, "密钥不对", stops_collecting=True)
-    assert database.get_paused_reason(db) == "密钥不对"
+    assert str(database.get_paused_reason(db)) == "密钥不对"
     database.pause_batch(db, batch_id, "预算已到")
-    assert database.get_paused_reason(db) == "密钥不对"
+    assert str(database.get_paused_reason(db)) == "密钥不对"
 
 
 def test_the_version_of_a_batch_only_grows(db: database.Connection, spec: ModelSpec) -> None:

@@ -112,7 +112,7 @@ def test_an_unpriced_run_with_a_budget_pauses_before_the_first_charge(
     studio.step()
     batch = database.get_batch(db, batch_id)
     assert batch.status is BatchStatus.PAUSED
-    assert "PRICE_PER_IMAGE" in batch.paused_reason
+    assert "PRICE_PER_IMAGE" in str(batch.paused_reason)
     assert (service.submissions, studio.outcomes()) == ([], [])
 
 

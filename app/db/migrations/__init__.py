@@ -47,7 +47,9 @@ def open_database(path: Path) -> None:
     except (sqlite3.DatabaseError, OSError) as error:
         if is_damage(error):
             raise StoreDamaged(damage_text(path, str(error))) from error
-        raise StorageError(f"数据库文件 {path} 打不开（{error}），请检查它是否损坏、能否写入") from error
+        raise StorageError(
+            "数据库文件 {path} 打不开（{reason}），请检查它是否损坏、能否写入", path=path, reason=error
+        ) from error
 
 
 def is_up_to_date(db: sqlite3.Connection) -> bool:
@@ -59,7 +61,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
     if is_up_to_date(db):
         return
     if _version(db) > LATEST:
-        raise StorageError(f"数据库文件 {path} 由更新的版本写成，请升级程序后再打开")
+        raise StorageError("数据库文件 {path} 由更新的版本写成，请升级程序后再打开", path=path)
     if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         _copy_beside(db, path)
     with foreign_keys_off(db):

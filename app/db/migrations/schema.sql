@@ -199,6 +199,7 @@ CREATE TABLE resolved_records (
     resolution_id INTEGER NOT NULL REFERENCES resolutions (id),
     record_id INTEGER NOT NULL,
     error TEXT NOT NULL,
+    error_message TEXT NOT NULL DEFAULT '',
     cause TEXT NOT NULL,
     PRIMARY KEY (resolution_id, record_id)
 ) WITHOUT ROWID;
@@ -373,7 +374,8 @@ CREATE TABLE output_copies (
     state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'kept', 'gone')),
     tries INTEGER NOT NULL DEFAULT 0,
     not_before REAL NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT ''
+    error TEXT NOT NULL DEFAULT '',
+    error_message TEXT NOT NULL DEFAULT ''
 );
 
 CREATE INDEX copies_due ON output_copies (not_before, record_id DESC)

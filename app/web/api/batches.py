@@ -7,7 +7,7 @@ from flask import Blueprint, jsonify, request
 
 import database
 from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ROWS_A_BATCH, BatchStatus, Record, Status
-from app.errors import Conflict, InvalidRequest, StoreLost, TryLater
+from app.errors import Conflict, InvalidRequest, Message, StoreLost, TryLater, message
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
 from app.web.i18n.language import translate
@@ -66,14 +66,14 @@ def batch_generate() -> Answer:
     return success({"images": made, "batch_id": batch_id} | ({"errors": failed} if failed else {}))
 
 
-def _wait_for(batch_id: str) -> str:
+def _wait_for(batch_id: str) -> Message:
     """Wait until the batch has ended; when it pauses, cancel the rest of it.
 
     -> the reason for the pause; empty when it did not pause. Raises StoreLost, TryLater.
     """
     deadline = time.monotonic() + _MAX_WAIT_SECONDS
     version = 0
-    why_paused = ""
+    why_paused = message("")
     while time.monotonic() < deadline and not services().worker.has_stopped:
         if complaint := services().worker.store.problem():
             raise StoreLost(complaint)
@@ -120,7 +120,7 @@ def create_batch() -> Answer:
     if not isinstance(rows, list):
         raise InvalidRequest("rows", "rows 应为行的列表")
     if not isinstance(name, str) or len(name) > MAX_BATCH_NAME_LENGTH:
-        raise InvalidRequest("name", f"批次名称应为 {MAX_BATCH_NAME_LENGTH} 字以内的文字")
+        raise InvalidRequest("name", "批次名称应为 {limit} 字以内的文字", limit=MAX_BATCH_NAME_LENGTH)
     if source not in SOURCES:
         raise InvalidRequest("source", "source 应为 single 或 batch")
     batch_id, ids = submit_rows(rows, name=name, source=source, key=request_key(body))
@@ -162,7 +162,7 @@ def list_changed_records() -> Any:
     db, since = connection(), int_arg("since")
     ids = request.args.get("ids", "").split(",")
     if len(ids) > MAX_FOLLOWED:
-        raise InvalidRequest("ids", f"一次最多问 {MAX_FOLLOWED} 个批次")
+        raise InvalidRequest("ids", "一次最多问 {limit} 个批次", limit=MAX_FOLLOWED)
     tag = f"{since}-{database.last_version(db)}"
     if etag_matches(tag):
         return with_etag(jsonify(), tag)

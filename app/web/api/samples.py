@@ -82,7 +82,7 @@ def count_uses() -> Answer:
     """Count the records that use each image: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
     keys = json_body().get("keys")
     if not isinstance(keys, list) or len(keys) > MAX_COUNTED or not all(isinstance(k, str) for k in keys):
-        raise InvalidRequest("keys", f"keys 应为 {MAX_COUNTED} 个以内的示例图编号")
+        raise InvalidRequest("keys", "keys 应为 {limit} 个以内的示例图编号", limit=MAX_COUNTED)
     db = connection()
     uses = {key: database.count_reference_uses(db, names_of(key)) for key in keys}
     return success({"uses": uses})
@@ -99,7 +99,7 @@ def rename_image(key: str) -> Answer:
         else ""
     )
     if not base_name:
-        raise InvalidRequest("filename", f"请写一个名字，最多 {MAX_FILENAME_LENGTH} 字")
+        raise InvalidRequest("filename", "请写一个名字，最多 {limit} 字", limit=MAX_FILENAME_LENGTH)
     return _images_answer([services().library.rename(key, base_name)])
 
 
@@ -121,7 +121,7 @@ def restore_image(key: str) -> Answer:
 def _uploaded_files() -> list[ValidatedUpload]:
     files = request.files.getlist("file")
     if not 1 <= len(files) <= MAX_FILES:
-        raise InvalidRequest("file", f"请选择 1–{MAX_FILES} 个图片文件")
+        raise InvalidRequest("file", "请选择 1–{limit} 个图片文件", limit=MAX_FILES)
     limit = store.MAX_UPLOAD_BYTES + 1
     return [store.validate_upload(file.filename or "", file.stream.read(limit)) for file in files]
 

@@ -16,7 +16,7 @@ from app.images import store
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
 from app.web.downloads import XLSX, workbook
-from app.web.i18n.language import translate, translator
+from app.web.i18n.language import gettext, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import FILE, answer, array_of, open_object
 from app.web.params import json_body
@@ -55,7 +55,7 @@ def import_workbook() -> Answer:
         references = _look_up(found.rows, library)
     except (BucketError, TryLater) as error:  # the rows are usable without the references
         references = []
-        notes.append(translate(f"参考图还没有核对：{error.message}"))
+        notes.append(gettext("参考图还没有核对：{reason}", reason=error.message))
     return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
 
 
@@ -102,7 +102,7 @@ def export_rows() -> Response:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
-        raise InvalidRequest("rows", f"一次最多导出 {MAX_ROWS_A_BATCH} 行")
+        raise InvalidRequest("rows", "一次最多导出 {limit} 行", limit=MAX_ROWS_A_BATCH)
     file = BytesIO(sheets.write_requests(rows, services().model.spec, translate=translator()))
     return workbook(file, translate("批量生成.xlsx"))
 
@@ -123,7 +123,7 @@ def batch_results(batch_id: str) -> Response:
 
     with services().workbooks:
         file = sheets.write_results(batch, records, thumbnails=thumbnail, translate=translator())
-    return workbook(file, translate(f"{store.safe_stem(batch.name) or batch.id}-结果.xlsx"))
+    return workbook(file, gettext("{name}-结果.xlsx", name=store.safe_stem(batch.name) or batch.id))
 
 
 class _LibraryNames:

@@ -15,7 +15,7 @@ from app.domain.ledger import SpendTotals
 from app.errors import InvalidRequest
 from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
 from app.web.downloads import XLSX, attached, begun, workbook
-from app.web.i18n.language import Translate, translate, translator
+from app.web.i18n.language import Translate, gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, Shape, answer, strict_object
 from app.web.params import is_id, json_body, parse_ids
@@ -127,7 +127,7 @@ def _lines(settings: Settings, span: DateRange, translate: Translate) -> Iterato
 
 
 def _name(span: DateRange, ending: str) -> str:
-    return translate(f"用量-{span.first}至{span.last}.{ending}")
+    return gettext("用量-{first}至{last}.{ending}", first=span.first, last=span.last, ending=ending)
 
 
 def _usage_json(usage: Usage) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from flask import Blueprint, Flask, g, redirect, request
 from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
-from app.errors import Message
+from app.errors import Message, message
 from app.web.i18n.catalogue import Catalogue
 from app.web.urls import safe_redirect_target, safe_urlsplit
 
@@ -61,8 +61,7 @@ def translator() -> Translate:
 
 
 def _in_english(sentence: str | Message) -> str:
-    message = sentence if isinstance(sentence, Message) else Message(sentence)
-    return message.render(_english().told, ", ")
+    return message(sentence).render(_english().told, ", ")
 
 
 def script_in_english(text: str) -> str:

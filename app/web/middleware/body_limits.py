@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask, request
 
-from app.errors import TooLarge
+from app.errors import Message, TooLarge, message
 from app.web.middleware import security
 
 MAX_UPLOAD_BYTES = 64 * 2**20  # of a whole request
@@ -28,10 +28,10 @@ def body_limit(app: Flask, environ: Mapping[str, Any]) -> int:
         return _limit()
 
 
-def too_large(limit: int) -> str:
+def too_large(limit: int) -> Message:
     """The error message for a body above the limit."""
     size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 2**10} KB"
-    return f"上传的内容太大，一次最多 {size}，请压缩或分几次上传"
+    return message("上传的内容太大，一次最多 {limit}，请压缩或分几次上传", limit=size)
 
 
 def _limit() -> int:

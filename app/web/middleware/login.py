@@ -12,7 +12,7 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, current_app, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response
 
-from app.errors import TryLater
+from app.errors import Message, TryLater, message
 from app.web.services import services
 from app.web.urls import safe_redirect_target
 
@@ -108,10 +108,10 @@ def log_in() -> tuple[str, int] | Response:
     try:
         right, wait = guesses.check(guess, services().settings.access_password, request.remote_addr or "")
     except TryLater as busy:
-        return _later(str(busy), busy.retry_after)
+        return _later(busy.message, busy.retry_after)
     if wait > 0:
         seconds = math.ceil(wait)
-        return _later(f"密码错误次数过多，请 {seconds} 秒后再试", seconds)
+        return _later(message("密码错误次数过多，请 {seconds} 秒后再试", seconds=seconds), seconds)
     if not right:
         return render_template("login.html", problem="密码不对，请再试一次"), 403
     _open_session()
@@ -126,7 +126,7 @@ def log_out() -> Response:
     return redirect("/", 303)
 
 
-def _later(problem: str, seconds: int) -> Response:
+def _later(problem: Message, seconds: int) -> Response:
     answer = make_response(render_template("login.html", problem=problem), 429)
     answer.headers["Retry-After"] = str(seconds)
     return answer

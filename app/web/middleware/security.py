@@ -50,8 +50,9 @@ def _check_host() -> None:
     name = _host_name(request.host)
     if not (name == "localhost" or _is_numeric(name) or name in services().settings.allowed_hosts):
         raise Forbidden(
-            f"不认识的主机名「{name[:100]}」，请用 localhost 或数字地址打开；"
-            "是自己的主机名，就把它写进 .env 的 ALLOWED_HOSTS，再重新启动"
+            "不认识的主机名「{host}」，请用 localhost 或数字地址打开；"
+            "是自己的主机名，就把它写进 .env 的 ALLOWED_HOSTS，再重新启动",
+            host=name[:100],
         )
 
 

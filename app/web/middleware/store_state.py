@@ -6,7 +6,7 @@ from flask import Flask, current_app, request
 
 import database
 from app import log
-from app.errors import StoreLost
+from app.errors import Message, StoreLost, message
 from app.web.middleware import SAFE_METHODS
 from app.web.services import services
 
@@ -31,11 +31,11 @@ def init_store_state(app: Flask) -> None:
     app.register_error_handler(database.Error, _answer_unreadable)
 
 
-def unreadable(error: database.Error) -> str:
+def unreadable(error: database.Error) -> Message:
     """The error message for a failed query; a damaged database stops further submissions."""
     store = services().worker.store
     store.report(error)
-    return store.problem() or f"数据库现在读不出来（{error}），请检查磁盘和文件权限"
+    return store.problem() or message("数据库现在读不出来（{reason}），请检查磁盘和文件权限", reason=error)
 
 
 def _refuse_when_lost() -> None:

@@ -26,6 +26,7 @@ from app.domain import (
     SampleImage,
     Status,
 )
+from app.errors import Message
 from app.images.store import Parameters
 from app.web.serializers import INTERNAL_FIELDS
 
@@ -38,6 +39,7 @@ ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
 FILE: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
 _TYPES: dict[object, Schema] = {
     str: {"type": "string"},
+    Message: {"type": "string"},
     int: {"type": "integer", "minimum": 0},
     float: {"type": "number"},
     Decimal: {"type": "number"},

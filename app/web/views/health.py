@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint
 
 import database
+from app.errors import message
 from app.web.middleware.login import is_logged_in
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import Shape, answer, closed_object, or_null
@@ -38,12 +39,16 @@ def index() -> Answer:
         "worker": here.worker.is_running,
         "model": not here.settings.missing_keys,
     }
-    wrong = "、".join(_WORDS[name] for name, good in checks.items() if not good)
+    wrong = tuple(message(_WORDS[name]) for name, good in checks.items() if not good)
     is_anonymous = bool(here.settings.access_password) and not is_logged_in()
     details = {} if is_anonymous else {**checks, **_facts(here)}
     if not wrong:
         return success(details)
-    return failure("有问题" if is_anonymous else store_problem or f"有问题：{wrong}", 503, **details)
+    return failure(
+        "有问题" if is_anonymous else store_problem or message("有问题：{problems}", problems=wrong),
+        503,
+        **details,
+    )
 
 
 def _facts(here: Services) -> dict[str, Any]:

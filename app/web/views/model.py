@@ -12,7 +12,7 @@ import generator
 from app import log
 from app.config import Settings
 from app.domain import ModelSpec
-from app.errors import Message, ModelError
+from app.errors import Message, ModelError, message
 from app.web.services import services
 from app.web.submit import check_keys
 
@@ -24,7 +24,7 @@ class Choice:
     """One image model and its settings; ``variables``: name -> ``set``, ``default`` or ``empty``."""
 
     spec: ModelSpec
-    price: str
+    price: str | Message
     variables: dict[str, str]
     in_use: bool
     ready: bool
@@ -69,10 +69,11 @@ def _choice(spec: ModelSpec, settings: Settings) -> Choice:
     )
 
 
-def _price(spec: ModelSpec) -> str:
+def _price(spec: ModelSpec) -> str | Message:
     if not spec.is_priced:
         return "未设价格：填写 PRICE_PER_IMAGE 后才能统计费用"
     lowest, highest = min(spec.prices.values()), max(spec.prices.values())
     if highest:
-        return f"¥{lowest:.2f} 一张" if lowest == highest else f"¥{lowest:.2f}–{highest:.2f} 一张"
+        text = "¥{lowest} 一张" if lowest == highest else "¥{lowest}–{highest} 一张"
+        return message(text, lowest=f"{lowest:.2f}", highest=f"{highest:.2f}")
     return spec.setup.free

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 import database
 from app.domain import MAX_ID, Record
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, Message, message
 from app.web.downloads import YEAR_SECONDS
 from app.web.filter_chips import Chip, chips_for
 from app.web.filters import parse_filter
@@ -34,7 +34,7 @@ class RecordsPage:
     """
 
     query: Mapping[str, str]
-    problem: str
+    problem: Message
     view: str
     limit: int
     page: int
@@ -167,9 +167,9 @@ def _find() -> RecordsPage:
     view = _view(query)
     limit = _clamped_int(query, "limit", VIEWS[view], MIN_LIMIT, MAX_LIMIT)
     try:
-        wanted, problem = parse_filter(query), ""
+        wanted, problem = parse_filter(query), message("")
     except InvalidRequest as error:
-        wanted, problem = database.RecordFilter(trash="trash" in query), str(error)
+        wanted, problem = database.RecordFilter(trash="trash" in query), error.message
     as_of = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
     with database.read_transaction(db):
         total = 0 if problem else database.count_records(db, wanted)

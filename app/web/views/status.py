@@ -44,7 +44,7 @@ class OpenWork(NamedTuple):
     running: int
     queued: int
     total: int
-    paused_reason: str
+    paused_reason: Message
 
 
 def init_status_context(app: Flask) -> None:
@@ -67,12 +67,12 @@ def server_status() -> ServerStatus:
     try:
         return _store_lost(lost) if lost else _current_status()
     except StorageError as error:
-        return _store_lost(str(error))
+        return _store_lost(error.message)
     except database.Error as error:
         return _store_lost(unreadable(error))
 
 
-def _store_lost(sentence: str) -> ServerStatus:
+def _store_lost(sentence: Message) -> ServerStatus:
     return ServerStatus(state="store_lost", state_text=translate(sentence))
 
 
@@ -102,7 +102,7 @@ def _open_work() -> OpenWork:
     return seen
 
 
-def _state(paused_reason: str) -> tuple[str, str | Message]:
+def _state(paused_reason: Message) -> tuple[str, str | Message]:
     settings, label = services().settings, services().model.spec.label
     if low := services().worker.disk.problem():
         return "disk_low", low

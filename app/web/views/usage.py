@@ -3,7 +3,7 @@
 from flask import Blueprint, make_response, render_template, request
 from werkzeug.wrappers import Response
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, Message
 from app.web.charts import causes_chart, money_chart, pictures_chart
 from app.web.date_range import RANGES, DateRange, parse_date_range
 from app.web.services import connection, services
@@ -41,9 +41,9 @@ def _render(template: str) -> str:
     )
 
 
-def _requested_range() -> tuple[DateRange, str]:
-    """(the requested date range, ""), or (the default range, the error)."""
+def _requested_range() -> tuple[DateRange, Message | None]:
+    """(the requested date range, None), or (the default range, the error)."""
     try:
-        return parse_date_range(request.args), ""
+        return parse_date_range(request.args), None
     except InvalidRequest as error:
-        return parse_date_range({}), str(error)
+        return parse_date_range({}), error.message
