@@ -1,4 +1,4 @@
-"""Torture: the real server against strict fakes, with faults, deaths and troubles drawn from a seed.
+"""Torture: the real server against strict fakes, with faults, crashes and disruptions drawn from a seed.
 
 ``python -m tests.torture --rounds 200 --seed 1``; a round that failed alone: ``--only 137``.
 """

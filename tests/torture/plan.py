@@ -1,23 +1,23 @@
-"""What happens in a round: drawn from the seed and the round's number, from nothing else."""
+"""What happens in a round, drawn only from the seed and the number of the round."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-# Which step of which service can be told to go wrong, and how.
-_ORDER = ("slow", "silent", "reset", "drop", "cut", "html", "500", "502", "busy", "key", "redirect")
-_SPOILT = ("garbled", "half", "wrong_size")
-_LOOK = ("slow", "reset", "drop", "cut", "html", "500", "502", "busy", "key")
-_FETCH = ("slow", "reset", "drop", "cut", "502", "dead_url", *_SPOILT)
+# The faults that each step of each service can have.
+_SUBMIT = ("slow", "silent", "reset", "drop", "cut", "html", "500", "502", "busy", "key", "redirect")
+_CORRUPT = ("garbled", "half", "wrong_size")
+_POLL = ("slow", "reset", "drop", "cut", "html", "500", "502", "busy", "key")
+_DOWNLOAD = ("slow", "reset", "drop", "cut", "502", "dead_url", *_CORRUPT)
 STEPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "jimeng": {"submit": _ORDER, "poll": _LOOK, "download": _FETCH},
-    "seedream": {"submit": _ORDER, "download": _FETCH},
-    "openai": {"submit": (*_ORDER, *_SPOILT)},
-    "openai-url": {"submit": _ORDER, "download": _FETCH},
-    "sdapi": {"submit": (*_ORDER, *_SPOILT)},
+    "jimeng": {"submit": _SUBMIT, "poll": _POLL, "download": _DOWNLOAD},
+    "seedream": {"submit": _SUBMIT, "download": _DOWNLOAD},
+    "openai": {"submit": (*_SUBMIT, *_CORRUPT)},
+    "openai-url": {"submit": _SUBMIT, "download": _DOWNLOAD},
+    "sdapi": {"submit": (*_SUBMIT, *_CORRUPT)},
 }
-# Words in a prompt that the fake has an answer to.
+# Words in a prompt that trigger an error of the fake.
 WORDS = {
     "jimeng": ("违禁", "保护词", "审图", "必拒", "画崩", "失踪"),
     "seedream": ("违禁", "必拒"),
@@ -26,33 +26,33 @@ WORDS = {
     "sdapi": ("校验", "崩"),
 }
 
-# A death by kill -9, in the words of the report. Of the first kind the launcher takes care, at a step of the
-# server; the second are told by the service; the third by the clock.
-SERVER_MOMENTS = (
+# Points at which the server is killed (kill -9): by the launcher at a step of the server, by an observer of
+# the fake service, or by the clock.
+SERVER_POINTS = (
     "claimed",
-    "ledger written",
-    "answer read",
-    "ticket kept",
-    "picture in hand",
+    "charge opened",
+    "response read",
+    "task id stored",
+    "image received",
     "file half written",
     "file written",
-    "file named",
-    "about to finish",
+    "file published",
+    "before finishing",
     "finished",
 )
-SERVICE_MOMENTS = ("order arrives", "billed, not answered", "asked", "mid download")
+SERVICE_POINTS = ("submission arrives", "billed, no response", "polled", "mid download")
 AT_RANDOM = "any time"
-TOLD_TO_STOP = "told to stop"
-_OF_TICKETS = ("answer read", "ticket kept", "asked", "mid download")
+SIGTERM = "SIGTERM"
+_TASK_ID_POINTS = ("response read", "task id stored", "polled", "mid download")
 
-TROUBLES = (
+DISRUPTIONS = (
     "full disk",
     "full disk, database too",
     "read-only folder",
-    "folder gone",
+    "folder missing",
     "locked database",
     "locked at the ledger",
-    "database gone",
+    "database missing",
     "database replaced",
     "database deleted",
     "request sent twice",
@@ -60,17 +60,14 @@ TROUBLES = (
     "service out of reach",
     "batch cancelled",
 )
-# While one of these lasts, nobody else may open the file at the database's path.
-OF_THE_FILE = ("database gone", "database replaced", "database deleted")
-_JUMPS = (20.0, 600.0, 7_200.0, 200_000.0)
+# During these the file at the database's path must not be opened from outside.
+MISSING_DATABASE = ("database missing", "database replaced", "database deleted")
+_CLOCK_JUMPS = (20.0, 600.0, 7_200.0, 200_000.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """The service goes wrong at a step of one row's picture, ``times`` in a row.
-
-    Without a step it is a word in the prompt.
-    """
+    """A fault of the service at a step of one row, ``times`` over; without a step, a word in its prompt."""
 
     row: int
     step: str
@@ -80,20 +77,20 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Death:
-    """The server is killed when a moment comes for the ``count``-th time; at "any time" after ``seconds``."""
+class PlannedCrash:
+    """Kill the server when a point is reached for the ``count``-th time, or after ``seconds``."""
 
-    moment: str
+    point: str
     count: int
     seconds: float
     pause: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """What befalls the machine, once so many pictures were charged for, for so many seconds.
+class PlannedDisruption:
+    """A disruption of the machine after ``after`` charges, for ``seconds``.
 
-    ``jump`` is by how many seconds a clock jumps: there, and back at the end.
+    ``jump`` is the number of seconds by which the clock jumps, and jumps back at the end.
     """
 
     kind: str
@@ -115,87 +112,89 @@ class Plan:
     busy_code: int
     servers: int
     faults: tuple[Fault, ...]
-    deaths: tuple[Death, ...]
-    trouble: Trouble | None
+    crashes: tuple[PlannedCrash, ...]
+    disruption: PlannedDisruption | None
 
     @property
-    def is_deleted(self) -> bool:
-        """Whether the database goes and does not come back."""
-        return self.trouble is not None and self.trouble.kind == "database deleted"
+    def is_database_deleted(self) -> bool:
+        """Whether the database is deleted for good."""
+        return self.disruption is not None and self.disruption.kind == "database deleted"
 
     def prompt(self, row: int) -> str:
-        """What a row asks for; no two alike."""
+        """The unique prompt of a row."""
         word = next((fault.kind for fault in self.faults if fault.row == row and not fault.step), "江南")
         return f"第 {row:03} 张 {word}"
 
 
 def make_plan(seed: int, number: int) -> Plan:
     """The plan of a round."""
-    dice = random.Random(f"{seed}/{number}")
-    service = dice.choice(("jimeng",) * 6 + ("seedream", "openai", "openai-url", "sdapi"))
-    rows = dice.randint(6, 14)
-    servers = dice.choice((1, 1, 1, 2))
-    trouble = _draw_trouble(dice, rows)
+    rng = random.Random(f"{seed}/{number}")
+    service = rng.choice(("jimeng",) * 6 + ("seedream", "openai", "openai-url", "sdapi"))
+    rows = rng.randint(6, 14)
+    servers = rng.choice((1, 1, 1, 2))
+    disruption = _draw_disruption(rng, rows)
     return Plan(
         number=number,
         service=service,
         rows=rows,
-        concurrency=dice.randint(2, 5),
-        latency=dice.choice((0.02, 0.1, 0.3)),
-        image_format=dice.choice(("png", "jpeg")),
-        busy_code=dice.choice((50429, 50430)),
+        concurrency=rng.randint(2, 5),
+        latency=rng.choice((0.02, 0.1, 0.3)),
+        image_format=rng.choice(("png", "jpeg")),
+        busy_code=rng.choice((50429, 50430)),
         servers=servers,
-        faults=tuple(_draw_faults(dice, service, rows)),
-        deaths=tuple(_draw_deaths(dice, service, rows, trouble)),
-        trouble=trouble,
+        faults=tuple(_draw_faults(rng, service, rows)),
+        crashes=tuple(_draw_crashes(rng, service, rows, disruption)),
+        disruption=disruption,
     )
 
 
-def _draw_faults(dice: random.Random, service: str, rows: int) -> list[Fault]:
+def _draw_faults(rng: random.Random, service: str, rows: int) -> list[Fault]:
     faults = []
     for row in range(1, rows + 1):
-        lot = dice.random()
-        if lot < 0.12:
-            faults.append(Fault(row=row, step="", kind=dice.choice(WORDS[service])))
-        elif lot < 0.40:
-            step = dice.choice(tuple(STEPS[service]))
-            faults.append(_draw_fault(dice, row, step, dice.choice(STEPS[service][step])))
+        draw = rng.random()
+        if draw < 0.12:
+            faults.append(Fault(row=row, step="", kind=rng.choice(WORDS[service])))
+        elif draw < 0.40:
+            step = rng.choice(tuple(STEPS[service]))
+            faults.append(_draw_fault(rng, row, step, rng.choice(STEPS[service][step])))
     return faults
 
 
-def _draw_fault(dice: random.Random, row: int, step: str, kind: str) -> Fault:
-    times = dice.choice((1, 1, 2, 8)) if kind == "busy" or step == "download" else 1
-    return Fault(row=row, step=step, kind=kind, times=times, seconds=round(dice.uniform(0.1, 0.6), 2))
+def _draw_fault(rng: random.Random, row: int, step: str, kind: str) -> Fault:
+    times = rng.choice((1, 1, 2, 8)) if kind == "busy" or step == "download" else 1
+    return Fault(row=row, step=step, kind=kind, times=times, seconds=round(rng.uniform(0.1, 0.6), 2))
 
 
-def _draw_deaths(dice: random.Random, service: str, rows: int, trouble: Trouble | None) -> list[Death]:
-    number = dice.choice((0, 0, 1)) if trouble else dice.choice((0, 1, 1, 2, 3))
-    moments = [AT_RANDOM, AT_RANDOM, AT_RANDOM, TOLD_TO_STOP, *SERVER_MOMENTS, *SERVICE_MOMENTS]
-    if "ticket" not in _kinds_of(service):
-        moments = [moment for moment in moments if moment not in _OF_TICKETS]
+def _draw_crashes(
+    rng: random.Random, service: str, rows: int, disruption: PlannedDisruption | None
+) -> list[PlannedCrash]:
+    number = rng.choice((0, 0, 1)) if disruption else rng.choice((0, 1, 1, 2, 3))
+    points = [AT_RANDOM, AT_RANDOM, AT_RANDOM, SIGTERM, *SERVER_POINTS, *SERVICE_POINTS]
+    if "task id" not in _kinds_of(service):
+        points = [point for point in points if point not in _TASK_ID_POINTS]
     if service != "jimeng":
-        moments = [moment for moment in moments if moment != "asked"]
+        points = [point for point in points if point != "polled"]
     return [
-        Death(
-            moment=dice.choice(moments),
-            count=dice.randint(1, max(1, rows // (2 * number))),
-            seconds=round(dice.uniform(0.0, 1.2), 2),
-            pause=round(dice.uniform(0.0, 0.4), 2),
+        PlannedCrash(
+            point=rng.choice(points),
+            count=rng.randint(1, max(1, rows // (2 * number))),
+            seconds=round(rng.uniform(0.0, 1.2), 2),
+            pause=round(rng.uniform(0.0, 0.4), 2),
         )
         for _ in range(number)
     ]
 
 
 def _kinds_of(service: str) -> tuple[str, ...]:
-    return ("bytes",) if service in ("openai", "sdapi") else ("ticket",)
+    return ("bytes",) if service in ("openai", "sdapi") else ("task id",)
 
 
-def _draw_trouble(dice: random.Random, rows: int) -> Trouble | None:
-    if dice.random() < 0.55:
+def _draw_disruption(rng: random.Random, rows: int) -> PlannedDisruption | None:
+    if rng.random() < 0.55:
         return None
-    return Trouble(
-        kind=dice.choice(TROUBLES),
-        after=dice.randint(0, rows // 2),
-        seconds=round(dice.uniform(0.3, 2.5), 2),
-        jump=dice.choice((-1, 1)) * dice.choice(_JUMPS),
+    return PlannedDisruption(
+        kind=rng.choice(DISRUPTIONS),
+        after=rng.randint(0, rows // 2),
+        seconds=round(rng.uniform(0.3, 2.5), 2),
+        jump=rng.choice((-1, 1)) * rng.choice(_CLOCK_JUMPS),
     )

@@ -1,4 +1,4 @@
-"""One round: the plan is carried out against real processes, then everything comes to rest and is judged."""
+"""One round: the plan is run against real processes, then everything settles and is checked."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import Call, FakeService
 from tests.server_process import ServerProcess
-from tests.torture.judge import Ordered, judge, judge_deleted
+from tests.torture.checks import Submission, find_breaches, find_breaches_after_deletion
+from tests.torture.disruptions import Disruption, Environment, open_disruption
 from tests.torture.plan import (
     AT_RANDOM,
-    OF_THE_FILE,
-    SERVER_MOMENTS,
-    SERVICE_MOMENTS,
-    TOLD_TO_STOP,
-    Death,
+    MISSING_DATABASE,
+    SERVER_POINTS,
+    SERVICE_POINTS,
+    SIGTERM,
     Plan,
+    PlannedCrash,
 )
-from tests.torture.trouble import Befalling, Place, open_trouble
 
-STORM_SECONDS = 9.0
-CALM_SECONDS = 60.0
+CHAOS_SECONDS = 9.0
+SETTLE_SECONDS = 60.0
 _TIMEOUT = 4
 _SILENT = 5.0
 _DIFFERENT_NAMES = 4
@@ -48,138 +48,138 @@ _PORTS = itertools.cycle(range(15_000 + os.getpid() % 100 * 100, 25_000))
 
 
 @dataclass(kw_only=True)
-class Fallen:
-    """A server that died: at which moment, what it had in hand, and (later) how that ended.
+class Crash:
+    """A crash of a server: at which point, the records it had claimed, and (later) their outcomes.
 
-    ``ended`` is "unknown" when the death made it so, "lost otherwise" when the service did.
+    ``ended`` is "unknown" when the crash is the cause, "lost otherwise" when the service is.
     """
 
-    moment: str
-    very: int | None = None
-    in_hand: dict[int, str] = field(default_factory=dict)  # record: "ticket", "in doubt" or "not sent"
+    point: str
+    victim: int | None = None
+    claimed: dict[int, str] = field(default_factory=dict)  # record: see _progress
     ended: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What became of a round."""
+    """The outcome of a round."""
 
     plan: Plan
     breaches: list[str] = field(default_factory=list)
     ends: dict[int, str] = field(default_factory=dict)
     faults: list[tuple[str, str]] = field(default_factory=list)
-    fallen: list[Fallen] = field(default_factory=list)
-    not_reached: list[str] = field(default_factory=list)
-    troubled: bool = False
+    crashes: list[Crash] = field(default_factory=list)
+    unreached: list[str] = field(default_factory=list)
+    disrupted: bool = False
     impossible: str = ""
     charges: int = 0
-    recollected: int = 0
+    fetched_by_hand: int = 0
     seconds: float = 0.0
-    surprises: list[str] = field(default_factory=list)
+    unexpected_errors: list[str] = field(default_factory=list)
 
 
-class Hurried(ServerProcess):
-    """The product in a hurry; see ``launcher``."""
+class FastServer(ServerProcess):
+    """The product with short waits; see ``launcher``."""
 
     program = ("-m", "tests.torture.launcher")
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         super().__init__(data_dir, **settings)
-        self.port = quiet_port()
+        self.port = unused_port()
         self.variables["PORT"] = str(self.port)
 
-    def begin(self, death: Death | None) -> None:
-        """Start it, with a death to come or none; it may die before it answers."""
-        self.grave.unlink(missing_ok=True)
-        die = f"{death.moment}:{death.count}" if death and death.moment in SERVER_MOMENTS else ""
-        self.variables |= {"TORTURE_DIE": die, "TORTURE_GRAVE": str(self.grave)}
+    def start_for(self, planned: PlannedCrash | None) -> None:
+        """Start it with a planned crash or none; it may crash before it answers."""
+        self.crash_file.unlink(missing_ok=True)
+        point = f"{planned.point}:{planned.count}" if planned and planned.point in SERVER_POINTS else ""
+        self.variables |= {"TORTURE_CRASH": point, "TORTURE_CRASH_FILE": str(self.crash_file)}
         try:
             self.start()
         except (AssertionError, requests.RequestException):
-            if not self.dies_soon:
+            if not self.exits_soon:
                 raise
 
     @property
-    def grave(self) -> Path:
-        """Where it writes whose step killed it."""
-        return self.data_dir / "grave.json"
+    def crash_file(self) -> Path:
+        """Where it writes the record whose step it was killed at."""
+        return self.data_dir / "crash.json"
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """Its process id."""
         assert self.process is not None
         return self.process.pid
 
     @property
-    def dies_soon(self) -> bool:
-        """Whether its process ends within a moment: it was killed over an answer."""
+    def exits_soon(self) -> bool:
+        """Whether its process exits within two seconds: it was killed before responding."""
         deadline = time.monotonic() + 2
-        while not self.is_dead and time.monotonic() < deadline:
+        while not self.has_exited and time.monotonic() < deadline:
             time.sleep(0.01)
-        return self.is_dead
+        return self.has_exited
 
     @property
-    def is_dead(self) -> bool:
+    def has_exited(self) -> bool:
         """Whether its process has ended."""
         return self.process is None or self.process.poll() is not None
 
 
 class Round:
-    """The stage of one round."""
+    """The servers, the fake service and the environment of one round."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan = plan
         self.outcome = Outcome(plan=plan)
-        self.place = Place(studio=folder / "studio", clock=folder / "clock")
-        self.kind = plan.trouble.kind if plan.trouble else ""
-        self.place.prepare(self.kind)
+        self.environment = Environment(data_dir=folder / "studio", clock=folder / "clock")
+        self.kind = plan.disruption.kind if plan.disruption else ""
+        self.environment.prepare(self.kind)
         self.service = open_service(plan)
         self.running_servers = [self._server(folder / f"server-{n}") for n in range(plan.servers)]
-        self.deaths = list(plan.deaths)
+        self.pending_crashes = list(plan.crashes)
         self.batch_id = ""
         self._lock = threading.Lock()
 
-    def _server(self, data_dir: Path) -> Hurried:
+    def _server(self, data_dir: Path) -> FastServer:
         data_dir.mkdir()
         settings = self.service.settings(
-            database_path=self.place.database,
-            output_dir=self.place.output,
+            database_path=self.environment.database,
+            output_dir=self.environment.output,
             model_concurrency=self.plan.concurrency,
             model_timeout=_TIMEOUT,
             price_per_image="0.22",
-            torture_clock=self.place.clock,
+            torture_clock=self.environment.clock,
             torture_lock=_LOCKS if self.kind == "locked at the ledger" else 0,
         )
         if self.plan.service == "seedream":
             settings["seedream_model"] = "doubao-seedream-4-0-250828"
-        return Hurried(data_dir, **settings)
+        return FastServer(data_dir, **settings)
 
-    def play(self) -> Outcome:
-        """From the first start to the judgement."""
+    def run(self) -> Outcome:
+        """Run the round from the first start to the checks."""
         started = time.monotonic()
         try:
             with self.service:
-                self._arm_faults()
-                storm = Storm(self)
-                storm.rage()
-                if self.plan.is_deleted and self.outcome.troubled:
-                    self._stop(storm)
+                self._inject_faults()
+                chaos = ChaosPhase(self)
+                chaos.run()
+                if self.plan.is_database_deleted and self.outcome.disrupted:
+                    self._stop(chaos)
                 else:
-                    self._come_to_rest(storm)
-            self._judge()
+                    self._settle(chaos)
+            self._verify()
         finally:
             for server in self.running_servers:
-                if not server.is_dead:
+                if not server.has_exited:
                     server.kill()
-            self.place.clear()
+            self.environment.clear()
         self.outcome.seconds = time.monotonic() - started
         return self.outcome
 
-    def alive(self) -> list[Hurried]:
-        """The servers that run."""
-        return [server for server in self.running_servers if not server.is_dead]
+    def alive(self) -> list[FastServer]:
+        """The running servers."""
+        return [server for server in self.running_servers if not server.has_exited]
 
-    def _arm_faults(self) -> None:
+    def _inject_faults(self) -> None:
         for fault in self.plan.faults:
             if fault.step:
                 kind = "slow" if fault.kind == "silent" else fault.kind
@@ -193,7 +193,7 @@ class Round:
         return lambda call: prompt in self.prompt_of(call)
 
     def prompt_of(self, call: Call) -> str:
-        """What the picture of a call was asked for with; empty when nobody knows."""
+        """The prompt that a call belongs to; empty if unknown."""
         with self.service.lock:
             if call.path.startswith("/pictures/"):
                 number = int(call.path.split("/")[2].split("-")[0])
@@ -204,8 +204,8 @@ class Round:
                 found[0].body["prompt"] if found and fields.get("task_id") else fields.get("prompt", "")
             )
 
-    def ask(self, server: Hurried) -> None:
-        """Hand the batch in, unless the server has it already."""
+    def submit_batch(self, server: FastServer) -> None:
+        """Submit the batch, unless the server has it already."""
         rows = [
             {
                 "prompt": self.plan.prompt(row),
@@ -217,13 +217,13 @@ class Round:
         try:
             answer = server.post("/api/batches", {"rows": rows, "request_id": f"round {self.plan.number}"})
         except requests.RequestException:
-            assert server.dies_soon, server.log()
+            assert server.exits_soon, server.log()
         else:
             assert answer["success"], answer
 
-    def ask_twice(self) -> None:
-        """Hand the batch in twice more, at once, where it is known already."""
-        threads = [threading.Thread(target=self.ask, args=(server,)) for server in 2 * self.alive()]
+    def submit_batch_twice(self) -> None:
+        """Submit the same batch twice more, concurrently."""
+        threads = [threading.Thread(target=self.submit_batch, args=(server,)) for server in 2 * self.alive()]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -231,12 +231,12 @@ class Round:
 
     @property
     def database(self) -> Path:
-        """Where the database is by now."""
-        is_away = self.place.elsewhere.exists()
-        return self.place.elsewhere if is_away else self.place.database
+        """The current path of the database."""
+        is_away = self.environment.moved_database.exists()
+        return self.environment.moved_database if is_away else self.environment.database
 
-    def look(self) -> list[dict[str, Any]]:
-        """The records as they stand, from outside."""
+    def read_records(self) -> list[dict[str, Any]]:
+        """Read the records from outside."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
             rows = db.execute(
@@ -244,81 +244,91 @@ class Round:
                 SELECT *, EXISTS (
                     SELECT 1
                     FROM charges
-                    WHERE record_id = generation_records.id AND outcome = 'open') AS sent
+                    WHERE record_id = generation_records.id AND outcome = 'open') AS is_charge_open
                 FROM generation_records
                 """
             ).fetchall()
             return [dict(row) for row in rows]
 
-    def is_over(self) -> bool:
-        """Whether the batch is there and nothing of it is to come."""
+    def is_finished(self) -> bool:
+        """Whether the batch exists and has no queued or running record."""
         with contextlib.suppress(sqlite3.OperationalError):
-            records = self.look()
+            records = self.read_records()
             self.batch_id = records[0]["batch_id"] if records else ""
             return bool(records) and all(r["status"] not in ("queued", "running") for r in records)
         return False
 
-    def go_on(self, server: Hurried) -> None:
-        """Press 继续 when the batch is paused."""
-        with contextlib.suppress(requests.RequestException):  # it may die at any time
+    def resume(self, server: FastServer) -> None:
+        """Resume the batch if it is paused."""
+        with contextlib.suppress(requests.RequestException):  # it may be killed at any time
             batch = server.get(f"/api/batches/{self.batch_id}").get("batch")
             if batch and batch["status"] == "paused":
                 server.post(f"/api/batches/{self.batch_id}/resume")
 
-    def press(self, button: str, body: object = None) -> None:
-        """A button of the batch, on the first server that runs."""
+    def post_action(self, button: str, body: object = None) -> None:
+        """Post an action on the batch to the first running server."""
         for server in self.alive()[:1]:
             with contextlib.suppress(requests.RequestException):
                 server.post(f"/api/batches/{self.batch_id}/{button}", body)
 
-    def _come_to_rest(self, storm: Storm) -> None:
-        """No fault any more: everything ends by itself, and what can be collected by hand is."""
+    def _settle(self, chaos: ChaosPhase) -> None:
+        """Stop all faults and wait until everything ends; then fetch by hand what can be fetched."""
         self.service.clear_faults()
         self.service.latency = 0.02
-        self._wait_for_end(storm)
-        task_ids = [r["id"] for r in self.look() if r["status"] in ("failed", "unknown") and r["task_id"]]
+        self._wait_for_end(chaos)
+        task_ids = [
+            r["id"] for r in self.read_records() if r["status"] in ("failed", "unknown") and r["task_id"]
+        ]
         if task_ids:
-            self.press("retry", {"records": task_ids})
-            self._wait_for_end(storm)
-        ends = {record["id"]: record["status"] for record in self.look()}
-        self.outcome.recollected = sum(ends[record_id] == "success" for record_id in task_ids)
-        self._stop(storm)
+            self.post_action("retry", {"records": task_ids})
+            self._wait_for_end(chaos)
+        ends = {record["id"]: record["status"] for record in self.read_records()}
+        self.outcome.fetched_by_hand = sum(ends[record_id] == "success" for record_id in task_ids)
+        self._stop(chaos)
 
-    def _stop(self, storm: Storm) -> None:
-        storm.look_back()
+    def _stop(self, chaos: ChaosPhase) -> None:
+        chaos.drop_pending_crash()
         for server in self.alive():
             code = server.stop()
-            is_planned = code == -signal.SIGKILL and server.grave.exists()  # its step came only now
+            is_planned = (
+                code == -signal.SIGKILL and server.crash_file.exists()
+            )  # its point was reached only now
             if code and not is_planned:
-                self.outcome.breaches.append(f"told to stop it ended with {code}")
+                self.outcome.breaches.append(f"after SIGTERM it exited with {code}")
 
-    def _wait_for_end(self, storm: Storm) -> None:
-        deadline = time.monotonic() + CALM_SECONDS
+    def _wait_for_end(self, chaos: ChaosPhase) -> None:
+        deadline = time.monotonic() + SETTLE_SECONDS
         while True:
-            storm.mourn()
-            if self.is_over() and len(self.alive()) == len(self.running_servers):
+            chaos.restart_crashed()
+            if self.is_finished() and len(self.alive()) == len(self.running_servers):
                 return
             if time.monotonic() > deadline:
-                self.outcome.breaches.append(f"no end after {CALM_SECONDS:.0f} quiet seconds")
+                self.outcome.breaches.append(
+                    f"not finished after {SETTLE_SECONDS:.0f} seconds without faults"
+                )
                 return
             if not self.batch_id:
-                self.ask(self.running_servers[0])
-            self.go_on(self.running_servers[0])
+                self.submit_batch(self.running_servers[0])
+            self.resume(self.running_servers[0])
             time.sleep(0.1)
 
-    def _judge(self) -> None:
+    def _verify(self) -> None:
         orders = [
-            Ordered(number=o.number, prompt=str(o.body["prompt"]), billed=o.billed)
+            Submission(number=o.number, prompt=str(o.body["prompt"]), billed=o.billed)
             for o in self.service.submissions
         ]
         outcome = self.outcome
-        judged = judge_deleted if self.plan.is_deleted and outcome.troubled else judge
-        outcome.breaches += judged(self.database, self.place.output, orders)
-        if self.kind == "locked at the ledger" and not outcome.fallen and self.plan.servers == 1:
+        check = (
+            find_breaches_after_deletion
+            if self.plan.is_database_deleted and outcome.disrupted
+            else find_breaches
+        )
+        outcome.breaches += check(self.database, self.environment.output, orders)
+        if self.kind == "locked at the ledger" and not outcome.crashes and self.plan.servers == 1:
             outcome.breaches += [
-                f"record {r['id']} was taken for left behind" for r in self.look() if r["crash_count"]
+                f"record {r['id']} counted a crash" for r in self.read_records() if r["crash_count"]
             ]
-        records = {record["id"]: record for record in self.look()}
+        records = {record["id"]: record for record in self.read_records()}
         outcome.ends = {record_id: record["status"] for record_id, record in records.items()}
         outcome.charges = self.service.charges
         by_prompt = {record["prompt"]: record["status"] for record in records.values()}
@@ -329,193 +339,214 @@ class Round:
             )
             for fault in self.plan.faults
         ]
-        for fallen in outcome.fallen:
-            fallen.ended = {i: _end_after(how, records[i]) for i, how in fallen.in_hand.items()}
+        for crash in outcome.crashes:
+            crash.ended = {i: _end_after(how, records[i]) for i, how in crash.claimed.items()}
         for server in self.running_servers:
-            outcome.surprises += surprises_in(server.log())
+            outcome.unexpected_errors += unexpected_errors_in(server.log())
 
 
-class Storm:
-    """The part of a round in which things happen: deaths, restarts, the trouble."""
+class ChaosPhase:
+    """The part of a round with crashes, restarts and the disruption."""
 
-    def __init__(self, stage: Round) -> None:
-        self.stage = stage
-        self.plan = stage.plan
-        self.death: Death | None = None
+    def __init__(self, round: Round) -> None:
+        self.round = round
+        self.plan = round.plan
+        self.planned: PlannedCrash | None = None
         self.count = 0
-        self.told: Fallen | None = None
-        self.due: float | None = None
-        self.befalling = self._open_trouble()
-        self.begun: float | None = None
-        self.ordered = 0
-        self.is_through = self.befalling is None
+        self.victim_prompt = ""
+        self.due_at: float | None = None
+        self.active = self._open_disruption()
+        self.disrupted_at: float | None = None
+        self.submissions_before = 0
+        self.is_disruption_over = self.active is None
         self._lock = threading.Lock()
-        stage.service.observer = self._see
+        round.service.observer = self._observe
 
-    def _open_trouble(self) -> Befalling | None:
-        trouble = self.plan.trouble
-        if trouble is None:
+    def _open_disruption(self) -> Disruption | None:
+        disruption = self.plan.disruption
+        if disruption is None:
             return None
-        if trouble.kind == "service out of reach":
-            return Befalling(begin=self.stage.service.stop_listening, end=self.stage.service.listen_again)
-        if trouble.kind == "locked at the ledger":  # from the first order on, by the launcher
-            return Befalling(begin=lambda: None, end=lambda: None)
-        if trouble.kind == "request sent twice":
-            return Befalling(begin=self.stage.ask_twice, end=lambda: None)
-        if trouble.kind == "batch cancelled":
-            return Befalling(begin=lambda: self.stage.press("cancel"), end=lambda: None)
-        found = open_trouble(trouble, self.stage.place, lambda: [server.pid for server in self.stage.alive()])
+        if disruption.kind == "service out of reach":
+            return Disruption(begin=self.round.service.stop_listening, end=self.round.service.listen_again)
+        if disruption.kind == "locked at the ledger":  # done by the launcher from the first charge on
+            return Disruption(begin=lambda: None, end=lambda: None)
+        if disruption.kind == "request sent twice":
+            return Disruption(begin=self.round.submit_batch_twice, end=lambda: None)
+        if disruption.kind == "batch cancelled":
+            return Disruption(begin=lambda: self.round.post_action("cancel"), end=lambda: None)
+        found = open_disruption(
+            disruption, self.round.environment, lambda: [server.pid for server in self.round.alive()]
+        )
         if found is None:
-            self.stage.outcome.impossible = trouble.kind
+            self.round.outcome.impossible = disruption.kind
         return found
 
-    def rage(self) -> None:
-        """Until every death was died and the trouble is through, or nothing is left that it could hit."""
-        self._next_death()
-        self.stage.running_servers[0].begin(self.death)
+    def run(self) -> None:
+        """Run until every planned crash and the disruption are over, or the batch is finished."""
+        self._next_crash()
+        self.round.running_servers[0].start_for(self.planned)
         self._arm_timer()
-        self.stage.ask(self.stage.running_servers[0])
-        for server in self.stage.running_servers[1:]:
-            server.begin(None)
-        until = time.monotonic() + STORM_SECONDS
-        while time.monotonic() < until and not (self.is_through and self.death is None):
-            self._befall()
-            if self.is_through and self.begun is not None and self.plan.is_deleted:
+        self.round.submit_batch(self.round.running_servers[0])
+        for server in self.round.running_servers[1:]:
+            server.start_for(None)
+        until = time.monotonic() + CHAOS_SECONDS
+        while time.monotonic() < until and not (self.is_disruption_over and self.planned is None):
+            self._disrupt()
+            if self.is_disruption_over and self.disrupted_at is not None and self.plan.is_database_deleted:
                 break
-            self.mourn()
+            self.restart_crashed()
             if self._is_file_away:
                 time.sleep(0.03)
                 continue
-            if self.stage.is_over():
+            if self.round.is_finished():
                 break
-            if self.begun is None or self.is_through:
-                for server in self.stage.alive()[:1]:
-                    self.stage.go_on(server)
+            if self.disrupted_at is None or self.is_disruption_over:
+                for server in self.round.alive()[:1]:
+                    self.round.resume(server)
             time.sleep(0.03)
-        if self.begun is not None and not self.is_through:
-            self._pass()
-        self.is_through = True
-        self.stage.deaths.clear()
+        if self.disrupted_at is not None and not self.is_disruption_over:
+            self._end_disruption()
+        self.is_disruption_over = True
+        self.round.pending_crashes.clear()
 
     @property
     def _is_file_away(self) -> bool:
-        """Whether whatever opens the database now opens none, or the wrong one."""
-        return self.begun is not None and not self.is_through and self.stage.kind in OF_THE_FILE
+        """Whether the database's path leads to no file or another one."""
+        return (
+            self.disrupted_at is not None
+            and not self.is_disruption_over
+            and self.round.kind in MISSING_DATABASE
+        )
 
-    def look_back(self) -> None:
-        """A death that nobody came to die by now will not be died."""
-        if self.death is not None:
-            self.stage.outcome.not_reached.append(self.death.moment)
-            self.death = None
+    def drop_pending_crash(self) -> None:
+        """Give up a planned crash whose point was not reached."""
+        if self.planned is not None:
+            self.round.outcome.unreached.append(self.planned.point)
+            self.planned = None
 
-    def _next_death(self) -> None:
-        self.death = self.stage.deaths.pop(0) if self.stage.deaths else None
-        self.count, self.told, self.due = 0, None, None
+    def _next_crash(self) -> None:
+        self.planned = self.round.pending_crashes.pop(0) if self.round.pending_crashes else None
+        self.count, self.victim_prompt, self.due_at = 0, "", None
 
     def _arm_timer(self) -> None:
-        if self.death and self.death.moment in (AT_RANDOM, TOLD_TO_STOP):
-            self.due = time.monotonic() + self.death.seconds
+        if self.planned and self.planned.point in (AT_RANDOM, SIGTERM):
+            self.due_at = time.monotonic() + self.planned.seconds
 
-    def _befall(self) -> None:
-        trouble = self.plan.trouble
-        if self.befalling is None or trouble is None or self.is_through:
+    def _disrupt(self) -> None:
+        disruption = self.plan.disruption
+        if self.active is None or disruption is None or self.is_disruption_over:
             return
-        if self.begun is None and self.stage.batch_id and self.stage.service.charges >= trouble.after:
-            self.ordered = self._orders()
-            self.befalling.begin()
-            self.begun = time.monotonic()
-            self.stage.outcome.troubled = True
-        elif self.begun is not None and time.monotonic() - self.begun > trouble.seconds:
-            self._pass()
+        if (
+            self.disrupted_at is None
+            and self.round.batch_id
+            and self.round.service.charges >= disruption.after
+        ):
+            self.submissions_before = self._count_submissions()
+            self.active.begin()
+            self.disrupted_at = time.monotonic()
+            self.round.outcome.disrupted = True
+        elif self.disrupted_at is not None and time.monotonic() - self.disrupted_at > disruption.seconds:
+            self._end_disruption()
 
-    def _orders(self) -> int:
-        return len(self.stage.service.submissions)
+    def _count_submissions(self) -> int:
+        return len(self.round.service.submissions)
 
-    def _pass(self) -> None:
-        """A slot may have been between the check and the order when the file went, but only once."""
-        assert self.befalling is not None
+    def _end_disruption(self) -> None:
+        """End the disruption. Each slot may have submitted once after the file vanished."""
+        assert self.active is not None
         under_way = self.plan.concurrency * self.plan.servers
-        if self.stage.kind in OF_THE_FILE and self._orders() > self.ordered + under_way:
-            self.stage.outcome.breaches.append(
-                f"{self._orders() - self.ordered} orders without the database, {under_way} were under way"
+        submitted = self._count_submissions() - self.submissions_before
+        if self.round.kind in MISSING_DATABASE and submitted > under_way:
+            self.round.outcome.breaches.append(
+                f"{submitted} submissions without the database, {under_way} were under way"
             )
-        self.befalling.end()
-        self.is_through = True
+        self.active.end()
+        self.is_disruption_over = True
 
-    def mourn(self) -> None:
-        """See whether the first server is dead or due; write down what it had in hand; start what is dead."""
-        server, death = self.stage.running_servers[0], self.death
-        if self.due is not None and time.monotonic() > self.due and not server.is_dead and death:
-            self.due = None
-            server.kill() if death.moment == AT_RANDOM else server.stop()
-        if server.is_dead and death is not None:
-            self.stage.outcome.fallen.append(self._fallen(server, death))
-            time.sleep(death.pause)
-            self._next_death()
-        if self.begun is not None and not self.is_through:
-            return  # in the midst of trouble a start may be refused
-        for each in self.stage.running_servers:
-            if each.is_dead:
-                each.begin(self.death if each is server else None)
+    def restart_crashed(self) -> None:
+        """Kill the first server if it is due, record its claimed records, restart what has exited."""
+        server, planned = self.round.running_servers[0], self.planned
+        is_due = self.due_at is not None and time.monotonic() > self.due_at
+        if is_due and not server.has_exited and planned:
+            self.due_at = None
+            server.kill() if planned.point == AT_RANDOM else server.stop()
+        if server.has_exited and planned is not None:
+            self.round.outcome.crashes.append(self._record_crash(server, planned))
+            time.sleep(planned.pause)
+            self._next_crash()
+        if self.disrupted_at is not None and not self.is_disruption_over:
+            return  # during a disruption a start may be refused
+        for each in self.round.running_servers:
+            if each.has_exited:
+                each.start_for(self.planned if each is server else None)
                 self._arm_timer()
 
-    def _fallen(self, server: Hurried, death: Death) -> Fallen:
-        fallen = Fallen(moment=death.moment)
+    def _record_crash(self, server: FastServer, planned: PlannedCrash) -> Crash:
+        crash = Crash(point=planned.point)
         with contextlib.suppress(sqlite3.OperationalError):
-            for record in self.stage.look():
+            for record in self.round.read_records():
                 if f"-{server.pid}-" in (record["lease_owner"] or ""):
-                    kind = "ticket" if record["task_id"] else "in doubt" if record["sent"] else "not sent"
-                    fallen.in_hand[record["id"]] = kind
-                if self._is_very(server, record):
-                    fallen.very = record["id"]
-        return fallen
+                    crash.claimed[record["id"]] = _progress(record)
+                if self._is_victim(server, record):
+                    crash.victim = record["id"]
+        return crash
 
-    def _is_very(self, server: Hurried, record: dict[str, Any]) -> bool:
-        """Whether it was this record's step at which the server died."""
-        if self.told is not None and self.told.moment:
-            return bool(record["prompt"] == self.told.moment)
-        if not server.grave.exists():
+    def _is_victim(self, server: FastServer, record: dict[str, Any]) -> bool:
+        """Whether the server crashed at a step of this record."""
+        if self.victim_prompt:
+            return bool(record["prompt"] == self.victim_prompt)
+        if not server.crash_file.exists():
             return False
-        told = json.loads(server.grave.read_text("utf-8"))
-        return told.get("record") == record["id"] or told.get("words") in (
+        dumped = json.loads(server.crash_file.read_text("utf-8"))
+        return dumped.get("record") == record["id"] or dumped.get("name") in (
             record["prompt"],
             record["reserved_stem"],
         )
 
-    def _see(self, moment: str, call: Call) -> None:
-        """The service's spy: kills the first server when its moment has come."""
+    def _observe(self, event: str, call: Call) -> None:
+        """Observe the fake: kill the first server when its crash point is reached."""
         with self._lock:
-            death = self.death
-            if death is None or death.moment not in SERVICE_MOMENTS or _moment(moment, call) != death.moment:
+            planned = self.planned
+            if (
+                planned is None
+                or planned.point not in SERVICE_POINTS
+                or _crash_point(event, call) != planned.point
+            ):
                 return
             self.count += 1
-            if self.count != death.count:
+            if self.count != planned.count:
                 return
-        self.told = Fallen(moment=self.stage.prompt_of(call))
+        self.victim_prompt = self.round.prompt_of(call)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.stage.running_servers[0].pid, signal.SIGKILL)
+            os.kill(self.round.running_servers[0].pid, signal.SIGKILL)
 
 
-def _moment(moment: str, call: Call) -> str:
-    """A moment of the wire in the words of the plan."""
+def _progress(record: dict[str, Any]) -> str:
+    if record["task_id"]:
+        return "task id stored"
+    return "charge open" if record["is_charge_open"] else "not submitted"
+
+
+def _crash_point(event: str, call: Call) -> str:
+    """The crash point of an event of the fake."""
     if call.path.startswith("/pictures/"):
-        return "mid download" if moment == "half_sent" else ""
+        return "mid download" if event == "half_sent" else ""
     if "task_id" in call.fields:
-        return "asked" if moment == "arrived" else ""
-    return {"arrived": "order arrives", "made": "billed, not answered"}.get(moment, "")
+        return "polled" if event == "arrived" else ""
+    return {"arrived": "submission arrives", "made": "billed, no response"}.get(event, "")
 
 
-def quiet_port() -> int:
-    """A port below those that systems give out, which nobody is given while its server is dead."""
+def unused_port() -> int:
+    """A port below the ephemeral range, so that no other program gets it while the server is down."""
     for port in _PORTS:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError("ports do not end")
+    raise AssertionError("no free port")
 
 
 def open_service(plan: Plan) -> FakeService:
-    """The fake that this round's pictures are ordered from."""
+    """The fake service of a plan."""
     service_options: dict[str, Any] = {"latency": plan.latency, "image_format": plan.image_format}
     if plan.service == "jimeng":
         return FakeJimeng(busy_code=plan.busy_code, **service_options)
@@ -526,14 +557,18 @@ def open_service(plan: Plan) -> FakeService:
     return FakeOpenAIImages(answers="url" if plan.service == "openai-url" else "b64_json", **service_options)
 
 
-def _end_after(how: str, record: dict[str, Any]) -> str:
-    """The end of a picture that was so far at a death: whether an unknown one is that death's."""
-    by_death = how == "in doubt" and record["cause"] == "interrupted"
-    return "lost otherwise" if record["status"] == "unknown" and not by_death else str(record["status"])
+def _end_after(progress: str, record: dict[str, Any]) -> str:
+    """The outcome of a record claimed at a crash; "lost otherwise" if unknown for another reason."""
+    by_crash = progress == "charge open" and record["cause"] == "interrupted"
+    return "lost otherwise" if record["status"] == "unknown" and not by_crash else str(record["status"])
 
 
-def surprises_in(log: str) -> list[str]:
-    """The last lines of tracebacks that are no StorageError: what nobody foresaw."""
+def unexpected_errors_in(log: str) -> list[str]:
+    """The last lines of logged tracebacks, database and disk errors aside."""
     traces = (json.loads(found) for found in re.findall(r' trace=("(?:[^"\\]|\\.)*")', log))
     ends = (trace.strip().splitlines()[-1] for trace in traces)
-    return [end for end in ends if not end.startswith("errors.StorageError")]
+    return [
+        end
+        for end in ends
+        if not end.startswith(("app.errors.StorageError", "app.errors.WriteRefused", "app.errors.StoreLost"))
+    ]

@@ -1,0 +1,195 @@
+"""Checks of what a round left behind: every promise of money and files, verified from outside.
+
+Reads the database file, the images and the fake's ledger; does not depend on how the server works.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from app.images import store
+
+ENDS = ("success", "failed", "unknown", "cancelled")
+PRICE_MICROS = 220_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One submission in the ledger of the fake."""
+
+    number: int
+    prompt: str
+    billed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalState:
+    """The database, files and submissions at the end of a round."""
+
+    records: list[dict[str, Any]]
+    charges: dict[int, list[dict[str, Any]]]
+    orders: dict[str, list[Submission]]
+    output: Path
+    integrity: str
+    files: set[str] = field(default_factory=set)
+
+    def billed(self, record: dict[str, Any]) -> list[Submission]:
+        """The charged submissions of a record."""
+        return [order for order in self.orders.get(record["prompt"], []) if order.billed]
+
+
+def find_breaches(database: Path, output: Path, orders: Sequence[Submission]) -> list[str]:
+    """The breaches found, one sentence each."""
+    state = read_state(database, output, orders)
+    checks = (_check_database, _check_ends, _check_charges, _check_ledger, _check_success, _check_folder)
+    return [breach for check in checks for breach in check(state)]
+
+
+def find_breaches_after_deletion(database: Path, output: Path, orders: Sequence[Submission]) -> list[str]:
+    """The same after the database was moved away from a running server, read at its new place.
+
+    Records may be unfinished, but every submission is in the ledger, none is repeated, files are complete.
+    """
+    state = read_state(database, output, orders)
+    checks = (_check_database, _check_submissions, _check_success)
+    return [breach for check in checks for breach in check(state)]
+
+
+def read_state(database: Path, output: Path, orders: Sequence[Submission]) -> FinalState:
+    """Read the database, the files and the submissions."""
+    by_prompt = defaultdict(list)
+    for order in orders:
+        by_prompt[order.prompt].append(order)
+    with closing(sqlite3.connect(database)) as db:
+        db.row_factory = sqlite3.Row
+        integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
+        records = [dict(row) for row in db.execute("SELECT * FROM generation_records ORDER BY id")]
+        charges = defaultdict(list)
+        for row in db.execute("SELECT * FROM charges ORDER BY id"):
+            charges[row["record_id"]].append(dict(row))
+    files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    return FinalState(
+        records=records, charges=charges, orders=by_prompt, output=output, integrity=integrity, files=files
+    )
+
+
+def _check_database(state: FinalState) -> Iterator[str]:
+    if state.integrity != "ok":
+        yield f"the database is damaged: {state.integrity}"
+    prompts = {record["prompt"] for record in state.records}
+    for prompt in state.orders.keys() - prompts:
+        yield f"a submission without a record: {prompt}"
+
+
+def _check_ends(state: FinalState) -> Iterator[str]:
+    for record in state.records:
+        if record["status"] not in ENDS:
+            yield f"{_label(record)} did not end: {record['status']}"
+        if record["status"] in ("failed", "unknown") and not (record["error"] and record["cause"]):
+            yield f"{_label(record)} failed without a reason"
+
+
+def _check_charges(state: FinalState) -> Iterator[str]:
+    """No record is charged twice, and no paid image is lost."""
+    for record in state.records:
+        billed = state.billed(record)
+        if len(billed) > 1:
+            yield f"{_label(record)} was billed {len(billed)} times"
+        if billed and record["status"] not in ("success", "unknown"):
+            yield f"{_label(record)} was billed and lost: {record['status']}, {record['error']}"
+        if not billed and record["status"] == "success":
+            yield f"{_label(record)} is a success without a charged submission"
+
+
+def _check_submissions(state: FinalState) -> Iterator[str]:
+    for record in state.records:
+        if len(state.billed(record)) > 1:
+            yield f"{_label(record)} was billed {len(state.billed(record))} times"
+        if len(state.charges.get(record["id"], [])) < len(state.orders.get(record["prompt"], [])):
+            yield f"{_label(record)} was submitted more often than the ledger says"
+
+
+def _check_ledger(state: FinalState) -> Iterator[str]:
+    """The ledger agrees with the fake's count; unknown outcomes cover the difference."""
+    for record in state.records:
+        charges = state.charges.get(record["id"], [])
+        outcomes = Counter(send["outcome"] for send in charges)
+        billed, unknown = len(state.billed(record)), outcomes["unknown"]
+        if outcomes["open"]:
+            yield f"{_label(record)} has an open charge"
+        if not outcomes["billed"] <= billed <= outcomes["billed"] + unknown:
+            yield f"{_label(record)}: billed {billed} times, the ledger says {dict(outcomes)}"
+        if unknown and record["status"] != "unknown":
+            yield f"{_label(record)} is {record['status']}, but a charge is unknown"
+        if len(charges) < len(state.orders.get(record["prompt"], [])):
+            yield f"{_label(record)} was submitted more often than the ledger says"
+        if (record["cost_micros"], record["at_stake_micros"]) != (
+            outcomes["billed"] * PRICE_MICROS,
+            unknown * PRICE_MICROS,
+        ):
+            yield f"{_label(record)} costs {record['cost_micros']} and risks {record['at_stake_micros']}"
+
+
+def _check_success(state: FinalState) -> Iterator[str]:
+    """Every success has a complete file with the image of its own submission."""
+    for record in state.records:
+        if record["status"] == "success":
+            path = state.output / record["filename"]
+            if not record["filename"] or not path.is_file():
+                yield f"{_label(record)} is a success without a file: {record['filename']}"
+            else:
+                yield from _check_file(state, record, path)
+        elif record["filename"]:
+            yield f"{_label(record)} is {record['status']} and names a file"
+
+
+def _check_file(state: FinalState, record: dict[str, Any], path: Path) -> Iterator[str]:
+    content = path.read_bytes()
+    try:
+        with Image.open(path) as image:
+            image.load()
+            size = image.size
+    except (OSError, SyntaxError) as error:
+        yield f"{_label(record)}: its file {path.name} does not decode: {error}"
+        return
+    if size != (record["width"], record["height"]):
+        yield f"{_label(record)} says {record['width']}x{record['height']}, its file {size}"
+    if hashlib.sha256(content).hexdigest() != record["sha256"] or len(content) != record["file_size"]:
+        yield f"{_label(record)}: its file {path.name} is not the one that was saved"
+    parameters = store.parse_parameters(store.read_parameters(content) or "")
+    if parameters.record_id != record["id"] or parameters.prompt != record["prompt"]:
+        yield f"{_label(record)}: its file is of record {parameters.record_id}, {parameters.prompt}"
+    marks = [f"order {order.number}".encode() for order in state.billed(record)]
+    if marks and not any(mark in content for mark in marks):
+        yield f"{_label(record)}: its file {path.name} holds another submission's image"
+
+
+def _check_folder(state: FinalState) -> Iterator[str]:
+    """No file without a record, no partial file, no duplicate name."""
+    kept = [record["filename"] for record in state.records if record["status"] == "success"]
+    twice = [name for name, count in Counter(map(str.casefold, kept)).items() if count > 1]
+    if twice:
+        yield f"duplicate names: {twice}"
+    ids = {str(record["id"]) for record in state.records if record["status"] == "success"}
+    for name in sorted(state.files):
+        path = Path(name)
+        if name.endswith(".part"):
+            yield f"partial file: {name}"
+        elif path.parts[0] == ".thumbnails":
+            if path.stem not in ids:
+                yield f"a thumbnail without an image: {name}"
+        elif name not in kept:
+            yield f"a file without a record: {name}"
+
+
+def _label(record: dict[str, Any]) -> str:
+    return f"record {record['id']}（{record['prompt']}）"
