@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from app.domain import ASPECT_RATIOS, normal_text, trimmed_text
+from app.errors import Message, message
 from app.sheets.headers import LABELS, RESULT_LABELS
 from app.sheets.table import ExcelTime, UnreadableCell, Value, display_text
 
@@ -22,6 +23,9 @@ _SEEN_LENGTH = 60
 _MAX_EXACT = 1e15  # from here on Excel stores only the first fifteen digits of a number
 
 
+Translate = Callable[[str | Message], str]  # into the language of the user
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One cell that was corrected (``fixed`` is the value used) or could not be read (``fixed`` is None).
@@ -32,18 +36,21 @@ class Problem:
     row: int
     column: str
     seen: str
-    error: str
+    error: Message
     fixed: str | None = None
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self, translate: Translate = str) -> dict[str, str | int]:
         """The JSON form; ``fixed`` is present only when the cell was corrected."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        fixed = {} if self.fixed is None else {"fixed": self.fixed}
+        error = translate(self.error)
+        return {"row": self.row, "column": self.column, "seen": self.seen, "error": error, **fixed}
 
 
-def problem(row: int, field: str, seen: str, error: str, fixed: str | None = None) -> Problem:
+def problem(row: int, field: str, seen: str, error: str | Message, fixed: str | None = None) -> Problem:
     """A Problem about a field, with ``seen`` truncated for display."""
     label = LABELS.get(field) or RESULT_LABELS[field]
-    return Problem(row=row, column=label, seen=cut(seen), error=error, fixed=fixed)
+    sentence = error if isinstance(error, Message) else Message(error)
+    return Problem(row=row, column=label, seen=cut(seen), error=sentence, fixed=fixed)
 
 
 def cut(text: str) -> str:
@@ -61,12 +68,12 @@ def parse_cell(row: int, field: str, value: Value | None) -> tuple[str, Problem 
     if field == "aspect_ratio":
         return _parse_ratio(row, value)
     if isinstance(value, ExcelTime):
-        error = f"Excel 把这格变成了日期或时间「{text}」，看不出原来写的是什么，请改成文字格式后重新填写"
+        sentence = "Excel 把这格变成了日期或时间「{shown}」，看不出原来写的是什么，请改成文字格式后重新填写"
     elif isinstance(value, float) and abs(value) >= _MAX_EXACT:
-        error = "Excel 只留下数字的前 15 位，后面的已经丢了，请把这格改成文字格式后重新填写"
+        sentence = "Excel 只留下数字的前 15 位，后面的已经丢了，请把这格改成文字格式后重新填写"
     else:
         return text, None
-    return text, problem(row, field, text, error)
+    return text, problem(row, field, text, message(sentence, shown=text))
 
 
 def split_names(text: str, is_known: Callable[[str], bool] = lambda name: False) -> list[str]:
@@ -112,12 +119,11 @@ def _parse_ratio(row: int, value: Value) -> tuple[str, Problem | None]:
     text = display_text(value)
     clock = _clock(value)
     if clock in ASPECT_RATIOS:
-        error = f"Excel 把比例变成了时间「{text}」，已改回 {clock}"
+        error = message("Excel 把比例变成了时间「{shown}」，已改回 {ratio}", shown=text, ratio=clock)
         return clock, problem(row, "aspect_ratio", text, error, clock)
     if isinstance(value, ExcelTime):
-        error = (
-            f"Excel 把这格变成了日期或时间「{text}」，看不出原来的比例，请填写：{'、'.join(ASPECT_RATIOS)}"
-        )
+        sentence = "Excel 把这格变成了日期或时间「{shown}」，看不出原来的比例，请填写：{ratios}"
+        error = message(sentence, shown=text, ratios=tuple(ASPECT_RATIOS))
         return text, problem(row, "aspect_ratio", text, error)
     return text, None
 

@@ -83,22 +83,22 @@ class DelimitedSheet:
             for record in reader:
                 number += 1
                 if number > MAX_SHEET_ROWS:
-                    raise SpreadsheetError(
-                        f"文件有超过 {MAX_SHEET_ROWS} 行，一次最多导入 5000 行，请分成几个文件"
-                    )
+                    text = "文件有超过 {limit} 行，一次最多导入 5000 行，请分成几个文件"
+                    raise SpreadsheetError(text, limit=MAX_SHEET_ROWS)
                 yield number, record
         except csv.Error as error:
             raise SpreadsheetError(
-                f"第 {number + 1} 行附近的引号不成对，或一格太长，"
-                "请检查这一行，或在 Excel 里另存为 .xlsx 再导入",
+                "第 {number} 行附近的引号不成对，或一格太长，请检查这一行，或在 Excel 里另存为 .xlsx 再导入",
                 row=number + 1,
+                number=number + 1,
             ) from error
 
 
 def _lines(text: str, start: int) -> Iterator[str]:
     for line in _LINE.finditer(text, start):
         if line[1] is None:
-            raise SpreadsheetError(f"有一行超过 {MAX_LINE // 10_000} 万字，这不像是表格，请检查文件")
+            limit = MAX_LINE // 10_000
+            raise SpreadsheetError("有一行超过 {limit} 万字，这不像是表格，请检查文件", limit=limit)
         if line[0]:
             yield line[0]
 
@@ -109,7 +109,9 @@ def _values(record: list[str]) -> dict[int, Value]:
         text = _unwrapped(written) if written.startswith("=") else written
         if len(text) > MAX_CELL_LENGTH:
             raise SpreadsheetError(
-                f"有一格写了 {len(text)} 字，一格最多 {MAX_CELL_LENGTH} 字，请缩短后再导入"
+                "有一格写了 {length} 字，一格最多 {limit} 字，请缩短后再导入",
+                length=len(text),
+                limit=MAX_CELL_LENGTH,
             )
         if not is_blank(text):
             values[column] = _value(text)

@@ -7,15 +7,14 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from app.errors import SpreadsheetError
+from app.errors import Message, SpreadsheetError
 from app.sheets.csv_reader import DelimitedSheet
 from app.sheets.limits import check_upload
 from app.sheets.table import Sheet
 from app.sheets.xlsx_package import OoxmlPackage
 from app.sheets.xlsx_reader import Workbook
 
-_SAVE_AS = "请用 Excel 或 WPS 打开后另存为 .xlsx 再导入"
-_OLD_EXCEL = f"这是旧版 Excel 文件（.xls），{_SAVE_AS}"
+_OLD_EXCEL = "这是旧版 Excel 文件（.xls）"
 _WEB_PAGE = tuple(
     b"<!doctype html|<html|<head|<body|<meta|<style|<div|<table|<?xml|mime-version:".split(b"|")
 )
@@ -51,7 +50,7 @@ def open_sheets(content: bytes, filename: str) -> Sequence[Sheet]:
         _check_workbook(package)
         return Workbook(package).sheets
     if content.startswith(_OLE):
-        raise SpreadsheetError(_ole_error(content, filename))
+        raise _ole_error(content, filename)
     _check_text(content)
     _check_encrypted(content, filename)
     return [DelimitedSheet(content, PurePath(filename.replace("\\", "/")).stem or "CSV")]
@@ -60,44 +59,48 @@ def open_sheets(content: bytes, filename: str) -> Sequence[Sheet]:
 def _check_workbook(package: OoxmlPackage) -> None:
     names = package.names
     if "xl/workbook.bin" in package:
-        raise SpreadsheetError(f"这是二进制工作簿（.xlsb），{_SAVE_AS}")
+        raise _must_convert("这是二进制工作簿（.xlsb）")
     if any(name.endswith(".iwa") for name in names) or "index.zip" in package:
         raise SpreadsheetError("这是 Numbers 表格，请在 Numbers 里「文件 → 导出为 → Excel」再导入")
     if "content.xml" in package and "mimetype" in package:
-        raise SpreadsheetError(f"这是 OpenDocument 表格（.ods），{_SAVE_AS}")
+        raise _must_convert("这是 OpenDocument 表格（.ods）")
     if any(name.startswith(("word/", "ppt/")) for name in names):
         raise SpreadsheetError("这是 Word 或 PPT 文件，不是表格，请选 .xlsx 或 .csv 文件")
     if "[content_types].xml" not in package:
         raise SpreadsheetError("这是压缩包，不是表格，请先解压，再选里面的 .xlsx 或 .csv 文件")
 
 
-def _ole_error(content: bytes, filename: str) -> str:
+def _must_convert(kind: str) -> SpreadsheetError:
+    return SpreadsheetError("{kind}，请用 Excel 或 WPS 打开后另存为 .xlsx 再导入", kind=Message(kind))
+
+
+def _ole_error(content: bytes, filename: str) -> SpreadsheetError:
     if "DRMEncrypted".encode("utf-16-le") in content:
-        return _ENCRYPTED
+        return SpreadsheetError(_ENCRYPTED)
     if "EncryptedPackage".encode("utf-16-le") in content:
-        return "这个文件有打开密码，请在 Excel 里去掉密码后再导入"
+        return SpreadsheetError("这个文件有打开密码，请在 Excel 里去掉密码后再导入")
     if filename.lower().endswith((".et", ".ett")):
-        return "这是 WPS 表格（.et），请在 WPS 里另存为 .xlsx 再导入"
+        return SpreadsheetError("这是 WPS 表格（.et），请在 WPS 里另存为 .xlsx 再导入")
     if "WordDocument".encode("utf-16-le") in content or filename.lower().endswith(".wps"):
-        return "这是文字文档（.doc 或 .wps），不是表格，请选 .xlsx 或 .csv 文件"
-    return _OLD_EXCEL
+        return SpreadsheetError("这是文字文档（.doc 或 .wps），不是表格，请选 .xlsx 或 .csv 文件")
+    return _must_convert(_OLD_EXCEL)
 
 
 def _check_text(content: bytes) -> None:
     for start, kind in _OTHER_FILES.items():
         if content.startswith(start):
-            raise SpreadsheetError(f"这是{kind}，不是表格，请选 .xlsx 或 .csv 文件")
+            raise SpreadsheetError("这是{kind}，不是表格，请选 .xlsx 或 .csv 文件", kind=Message(kind))
     if content.startswith(_OLDEST):
-        raise SpreadsheetError(_OLD_EXCEL)
+        raise _must_convert(_OLD_EXCEL)
     beginning = content[:4096].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         beginning = beginning.decode("utf-16", "ignore").lstrip().encode()
     if b"urn:schemas-microsoft-com:office:spreadsheet" in beginning:
-        raise SpreadsheetError(f"这是旧式 XML 表格，{_SAVE_AS}")
+        raise _must_convert("这是旧式 XML 表格")
     if b"urn:oasis:names:tc:opendocument" in beginning:
-        raise SpreadsheetError(f"这是 OpenDocument 表格（.fods），{_SAVE_AS}")
+        raise _must_convert("这是 OpenDocument 表格（.fods）")
     if beginning.startswith(_WEB_PAGE):
-        raise SpreadsheetError(f"这个文件其实是网页（HTML），只是名字像表格，{_SAVE_AS}")
+        raise _must_convert("这个文件其实是网页（HTML），只是名字像表格")
 
 
 def _check_encrypted(content: bytes, filename: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, Status, normal_text, trimmed_text, visible_text
+from app.errors import Message, message
 from app.sheets.header_synonyms import Meaning, meaning
 from app.sheets.table import Row, display_text
 
@@ -62,7 +63,7 @@ class Header:
     extra_columns: Sequence[int]
     texts: Mapping[int, str]
     unread: frozenset[int]
-    notes: Sequence[str]
+    notes: Sequence[Message]
 
     @property
     def of_results(self) -> bool:
@@ -98,7 +99,7 @@ class _Assignment:
     columns: dict[str, int] = field(default_factory=dict)
     extra_columns: list[int] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
-    guessed: list[str] = field(default_factory=list)
+    guessed: list[Message] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
 
@@ -135,7 +136,8 @@ def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:
         elif found.field not in assigned.columns:
             assigned.columns[found.field] = column
             if found.is_guess:
-                assigned.guessed.append(f"「{_brief(text)}」→「{LABELS.get(found.field, text)}」")
+                label = Message(LABELS.get(found.field, text))
+                assigned.guessed.append(message("「{header}」→「{label}」", header=_brief(text), label=label))
         elif found.is_numbered:
             assigned.extra_columns.append(column)
         else:
@@ -143,27 +145,28 @@ def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:
     return assigned
 
 
-def _assign_size(columns: dict[str, int]) -> list[str]:
+def _assign_size(columns: dict[str, int]) -> list[Message]:
     """Map a column named Size to the resolution, or to the ratio if that is taken; returns the notes."""
     column = columns.pop("size", None)
     if column is None:
         return []
     name = next((name for name in ("resolution", "aspect_ratio") if name not in columns), None)
     if name is None:
-        return ["未使用「尺寸」列：图片比例和分辨率已有各自的列"]
+        return [Message("未使用「尺寸」列：图片比例和分辨率已有各自的列")]
     columns[name] = column
-    return [f"「尺寸」列按「{LABELS[name]}」读取"]
+    return [message("「尺寸」列按「{label}」读取", label=Message(LABELS[name]))]
 
 
-def _assignment_notes(assigned: _Assignment) -> list[str]:
-    notes = [f"「{label}」有不止一列，用的是最左边的一列" for label in dict.fromkeys(assigned.doubled)]
+def _assignment_notes(assigned: _Assignment) -> Iterator[Message]:
+    for label in dict.fromkeys(assigned.doubled):
+        yield message("「{label}」有不止一列，用的是最左边的一列", label=Message(label))
     if assigned.extra_columns:
-        notes.append(f"参考图分在 {len(assigned.extra_columns) + 1} 列里，每一行的都放在一起用")
+        count = len(assigned.extra_columns) + 1
+        yield message("参考图分在 {count} 列里，每一行的都放在一起用", count=count)
     if assigned.guessed:
-        notes.append(f"列名已自动对应：{'、'.join(assigned.guessed)}，请核对")
+        yield message("列名已自动对应：{pairs}，请核对", pairs=tuple(assigned.guessed))
     if assigned.unknown:
-        notes.append(f"未使用的列：{'、'.join(assigned.unknown[:20])}")
-    return notes
+        yield message("未使用的列：{headers}", headers=tuple(assigned.unknown[:20]))
 
 
 def _is_form(cells: Sequence[_Cell], prompt: int) -> bool:

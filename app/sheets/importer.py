@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from app.domain import MAX_PICTURES_A_BATCH, MAX_REFERENCES, ImageRequest, ModelSpec, Status
-from app.errors import SpreadsheetError
-from app.sheets.cells import TEXTS, Problem, cut, parse_cell, problem, split_names
+from app.errors import Message, SpreadsheetError, message
+from app.sheets.cells import TEXTS, Problem, Translate, cut, parse_cell, problem, split_names
 from app.sheets.file_types import open_sheets
 from app.sheets.header_synonyms import is_doubtful
 from app.sheets.headers import LABELS, STATUS_LABELS, Header, find_header, status_named
@@ -62,15 +62,15 @@ class Import:
     sheet: str
     rows: tuple[ImportedRow, ...]
     problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, translate: Translate = str) -> dict[str, Any]:
         """The JSON form used by the API."""
         return {
             "sheet": self.sheet,
             "rows": [row.as_json() for row in self.rows],
-            "problems": [found.as_json() for found in self.problems],
-            "notes": list(self.notes),
+            "problems": [found.as_json(translate) for found in self.problems],
+            "notes": list(map(translate, self.notes)),
         }
 
 
@@ -89,7 +89,8 @@ def read_workbook(
     """
     sheet, header, grid, notes = _choose(open_sheets(content, filename))
     if (count := len(grid.rows) + grid.dropped) > header.max_rows:
-        raise SpreadsheetError(f"表格有 {count} 行，一次最多 {header.max_rows} 行，请分成几个文件导入")
+        text = "表格有 {count} 行，一次最多 {limit} 行，请分成几个文件导入"
+        raise SpreadsheetError(text, count=count, limit=header.max_rows)
     _display_numbers(header, grid)
     problems = _fill_merged(header, grid)
     _join_references(header, grid)
@@ -113,7 +114,7 @@ def read_workbook(
     )
 
 
-def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[str]]:
+def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[Message]]:
     """The first visible sheet with a header and rows below it; the active sheet is tried first."""
     visible = [(sheet, sheet.top(_HEADER_DEPTH)) for sheet in sheets if not sheet.hidden]
     filled = [(sheet, top) for sheet, top in visible if top]
@@ -129,40 +130,41 @@ def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[str]]:
     if headed:
         raise _no_rows(*headed[0])
     _refuse_hidden([sheet for sheet in sheets if sheet.hidden])
-    raise SpreadsheetError(_no_header([top for _, top in filled]))
+    raise _no_header([top for _, top in filled])
 
 
 def _no_rows(sheet: Sheet, header: Header) -> SpreadsheetError:
-    return SpreadsheetError(
-        f"「{sheet.name}」的表头在第 {header.row} 行，下面还没有内容，请从下一行开始填写提示词"
-    )
+    text = "「{sheet}」的表头在第 {number} 行，下面还没有内容，请从下一行开始填写提示词"
+    return SpreadsheetError(text, sheet=sheet.name, number=header.row)
 
 
-def _sheet_notes(sheet: Sheet, others: list[str], *, is_first: bool) -> list[str]:
+def _sheet_notes(sheet: Sheet, others: list[str], *, is_first: bool) -> list[Message]:
     if others:
-        names = "、".join(f"「{name}」" for name in others[:10])
-        return [f"只导入了工作表「{sheet.name}」；也有提示词的还有：{names}"]
-    return [] if is_first else [f"导入的是工作表「{sheet.name}」"]
+        names = tuple(message("「{sheet}」", sheet=name) for name in others[:10])
+        return [
+            message("只导入了工作表「{sheet}」；也有提示词的还有：{others}", sheet=sheet.name, others=names)
+        ]
+    return [] if is_first else [message("导入的是工作表「{sheet}」", sheet=sheet.name)]
 
 
 def _refuse_hidden(sheets: Sequence[Sheet]) -> None:
     """Refuse prompts on a hidden sheet: the user would pay for rows not shown in Excel."""
     found = next((sheet for sheet in sheets if find_header(sheet.top(_HEADER_DEPTH))), None)
     if found:
-        raise SpreadsheetError(
-            f"只有隐藏的工作表「{found.name}」里有提示词，请在 Excel 里取消隐藏、核对后再导入"
-        )
+        text = "只有隐藏的工作表「{sheet}」里有提示词，请在 Excel 里取消隐藏、核对后再导入"
+        raise SpreadsheetError(text, sheet=found.name)
 
 
-def _no_header(tops: list[list[Row]]) -> str:
+def _no_header(tops: list[list[Row]]) -> SpreadsheetError:
     if not tops:
-        return "这个文件里没有内容，请下载模板，填好后再导入"
+        return SpreadsheetError("这个文件里没有内容，请下载模板，填好后再导入")
     texts = (display_text(value) for top in tops for row in top for value in row.values.values())
     if doubtful := next(filter(is_doubtful, islice(texts, _MAX_SEARCHED)), ""):
-        text = " ".join(doubtful[:40].split())
-        return f"表头「{text}」看不出是提示词还是负面提示词，请改成「提示词」或「负面提示词」再导入"
-    first = [display_text(value).strip()[:10] for value in list(tops[0][0].values.values())[:6]]
-    return f"没有找到「提示词」这一列，第一行是：{'、'.join(first)}。请在表头写上「提示词」，或下载模板来填"
+        text = "表头「{header}」看不出是提示词还是负面提示词，请改成「提示词」或「负面提示词」再导入"
+        return SpreadsheetError(text, header=" ".join(doubtful[:40].split()))
+    first = tuple(display_text(value).strip()[:10] for value in list(tops[0][0].values.values())[:6])
+    text = "没有找到「提示词」这一列，第一行是：{cells}。请在表头写上「提示词」，或下载模板来填"
+    return SpreadsheetError(text, cells=first)
 
 
 def _display_numbers(header: Header, grid: Grid) -> None:
@@ -212,36 +214,42 @@ def _fill_merged(header: Header, grid: Grid) -> list[Problem]:
     return problems
 
 
-def _fill(name: str, merge: Merge, rows: Sequence[Row]) -> Iterator[Problem]:
+def _fill(name: str, merge: Merge, rows: Sequence[Row]) -> list[Problem]:
     column = merge.first_column
     value = rows[0].values.get(column)
+    empty = [row for row in rows[1:] if column not in row.values]
     if value is None:
-        return
-    for row in rows[1:]:
-        if column not in row.values:
-            row.values[column] = value
-            if not isinstance(value, UnreadableCell):  # which is reported in each row anyway
-                error = f"这格属于合并单元格 {merge.name}，已填入同样的内容"
-                yield problem(row.number, name, "", error, display_text(value))
+        return []
+    for row in empty:
+        row.values[column] = value
+    if isinstance(value, UnreadableCell):  # reported in each row anyway
+        return []
+    error = message("这格属于合并单元格 {range}，已填入同样的内容", range=merge.name)
+    return [problem(row.number, name, "", error, display_text(value)) for row in empty]
 
 
-def _grid_notes(header: Header, grid: Grid) -> Iterator[str]:
+def _grid_notes(header: Header, grid: Grid) -> Iterator[Message]:
     if hidden := grid.hidden_rows:
-        yield f"有 {len(hidden)} 行在表格里是隐藏的（第 {row_list(hidden)} 行），也一起导入了"
+        text = "有 {count} 行在表格里是隐藏的（第 {rows} 行），也一起导入了"
+        yield message(text, count=len(hidden), rows=row_list(hidden))
     labels = [
-        LABELS[name]
+        Message(LABELS[name])
         for name, column in header.columns.items()
         if name in LABELS and any(first <= column <= last for first, last in grid.hidden_columns)
     ]
     if labels:
-        yield f"隐藏的列也一起导入了：{'、'.join(labels)}"
-    if missing := [name for name in _DEFAULTS if name not in header.columns]:
-        defaults = "、".join(f"{LABELS[name]}（{_DEFAULTS[name]}）" for name in missing)
-        yield f"表格里没有的列按默认值：{defaults}"
+        yield message("隐藏的列也一起导入了：{columns}", columns=tuple(labels))
+    if missing := {name: value for name, value in _DEFAULTS.items() if name not in header.columns}:
+        defaults = [
+            message("{label}（{value}）", label=Message(LABELS[name]), value=value)
+            for name, value in missing.items()
+        ]
+        yield message("表格里没有的列按默认值：{defaults}", defaults=tuple(defaults))
     if grid.floating_images and not header.of_results:  # in a results workbook they are its thumbnails
-        yield (
-            f"有 {grid.floating_images} 张图片浮在表格上，没有读取；要用作参考图，"
-            "请上传到「示例图」，再在「参考示例图」这一列写上它们的名字"
+        yield message(
+            "有 {count} 张图片浮在表格上，没有读取；要用作参考图，"
+            "请上传到「示例图」，再在「参考示例图」这一列写上它们的名字",
+            count=grid.floating_images,
         )
 
 
@@ -269,7 +277,8 @@ class _RowReader:
         text = display_text(row.values.get(self.header.columns["status"], "")).strip()
         status = status_named(text)
         if text and status is None:
-            error = f"不认识的状态，可选：{'、'.join(STATUS_LABELS.values())}；不再生成的行请删掉"
+            known = tuple(STATUS_LABELS.values())
+            error = message("不认识的状态，可选：{known}；不再生成的行请删掉", known=known)
             self.problems.append(problem(row.number, "status", text[:60], error))
         return status or ""
 
@@ -296,26 +305,28 @@ class _RowReader:
         for error in errors:
             if error.field not in bad:
                 bad.add(error.field)
-                self.problems.append(problem(number, error.field, asked[error.field], str(error)))
+                self.problems.append(problem(number, error.field, asked[error.field], error.message))
         if request is None:
             good = {name: text for name, text in asked.items() if name not in bad}
             request = ImageRequest.parse({"prompt": "·", **good})
         if spec and not bad & {"aspect_ratio", "resolution"}:
             size = asked["resolution"] or _DEFAULTS["resolution"]
             self.problems += [
-                problem(number, error.field, size, str(error)) for error in spec.validate(request)
+                problem(number, error.field, size, error.message) for error in spec.validate(request)
             ]
         return {name: texts[name] if name in bad else getattr(request, name) for name in _REQUEST_FIELDS}
 
 
-def _references_error(names: Sequence[str], spec: ModelSpec | None) -> str | None:
+def _references_error(names: Sequence[str], spec: ModelSpec | None) -> str | Message | None:
+    count = len(names)
     if spec and names and spec.local_reference_problem:
-        return str(spec.local_reference_problem)
-    if spec and len(names) > spec.max_references:
-        most = f"{spec.label} 最多接受 {spec.max_references} 张参考图"
-        return str(spec.field_notes.get("sample_images", most))
-    if len(names) > MAX_REFERENCES:
-        return f"参考图有 {len(names)} 张，一行最多 {MAX_REFERENCES} 张"
+        return spec.local_reference_problem
+    if spec and count > spec.max_references:
+        model, limit = Message(spec.label), spec.max_references
+        error = message("{model} 最多接受 {limit} 张参考图", model=model, limit=limit)
+        return spec.field_notes.get("sample_images") or error
+    if count > MAX_REFERENCES:
+        return message("参考图有 {count} 张，一行最多 {limit} 张", count=count, limit=MAX_REFERENCES)
     return None
 
 
@@ -344,25 +355,30 @@ def _too_many_pictures(rows: Sequence[ImportedRow]) -> list[Problem]:
         count = row.fields["num_images"]
         total += count if isinstance(count, int) and row.status != Status.SUCCESS else 0
         if total > MAX_PICTURES_A_BATCH:
-            most = MAX_PICTURES_A_BATCH
-            error = f"到这一行已超过 {most} 张，一批最多 {most} 张，请分成几批"
+            text = "到这一行已超过 {limit} 张，一批最多 {limit} 张，请分成几批"
+            error = message(text, limit=MAX_PICTURES_A_BATCH)
             return [problem(row.number, "num_images", str(count), error)]
     return []
 
 
-def _unfinished_notes(rows: Sequence[ImportedRow]) -> Iterator[str]:
+def _unfinished_notes(rows: Sequence[ImportedRow]) -> Iterator[Message]:
     """Notes on rows that may be charged or generated twice when submitted again."""
     if unknown := sum(row.status == Status.UNKNOWN for row in rows):
-        yield f"有 {unknown} 行结果未知，可能已计费：再生成会再花一次钱，可以先在原来的批次里取回"
+        text = "有 {count} 行结果未知，可能已计费：再生成会再花一次钱，可以先在原来的批次里取回"
+        yield message(text, count=unknown)
     if pending := sum(row.status in (Status.QUEUED, Status.RUNNING) for row in rows):
-        yield f"有 {pending} 行当时还在排队或生成中：原来的批次会接着做，再生成会多出一份"
+        text = "有 {count} 行当时还在排队或生成中：原来的批次会接着做，再生成会多出一份"
+        yield message(text, count=pending)
 
 
-def _unsupported_notes(rows: Sequence[ImportedRow], spec: ModelSpec | None) -> Iterator[str]:
+def _unsupported_notes(rows: Sequence[ImportedRow], spec: ModelSpec | None) -> Iterator[Message]:
     if spec is None:
         return
+    model = Message(spec.label)
     for name, is_taken in (("seed", spec.takes_seed), ("steps", spec.takes_steps)):
         if not is_taken and any(row.fields[name] is not None for row in rows):
-            yield str(spec.field_notes.get(name, "")) or f"{spec.label} 不接受{LABELS[name]}，这一列不会用到"
+            text = spec.field_notes.get(name, "{model} 不接受{column}，这一列不会用到")
+            yield message(text, model=model, column=Message(LABELS[name]))
     if count := sum(len(row.fields["prompt"]) > spec.prompt_limit for row in rows):
-        yield f"有 {count} 行的提示词超过 {spec.label} 建议的 {spec.prompt_limit} 字，可能被忽略一部分"
+        text = "有 {count} 行的提示词超过 {model} 建议的 {limit} 字，可能被忽略一部分"
+        yield message(text, count=count, model=model, limit=spec.prompt_limit)

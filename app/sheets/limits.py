@@ -31,7 +31,9 @@ def check_upload(content: bytes) -> None:
         raise SpreadsheetError("这个文件是空的，请选一个有内容的表格")
     if len(content) > MAX_UPLOAD:
         raise TooLarge(
-            f"文件有 {len(content) / 2**20:.0f} MB，最多 {MAX_UPLOAD // 2**20} MB，请删掉图片或分成几个文件"
+            "文件有 {size} MB，最多 {limit} MB，请删掉图片或分成几个文件",
+            size=f"{len(content) / 2**20:.0f}",
+            limit=MAX_UPLOAD // 2**20,
         )
 
 
@@ -45,4 +47,5 @@ class TextBudget:
         """Subtract ``characters``; SpreadsheetError when the budget is exceeded."""
         self._left -= characters
         if self._left < 0:
-            raise SpreadsheetError(f"表格里的文字超过 {MAX_TEXT // 10_000} 万字，请分成几个文件导入")
+            limit = MAX_TEXT // 10_000
+            raise SpreadsheetError("表格里的文字超过 {limit} 万字，请分成几个文件导入", limit=limit)

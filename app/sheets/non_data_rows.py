@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from app.domain import CONTENT_FIELDS
+from app.errors import Message, message
 from app.sheets.headers import Header, compact_text
 from app.sheets.table import Grid, Row, Sheet, UnreadableCell, Value, is_blank
 
 _MAX_LENGTH = 60
+_MAX_LISTED = 8
 _UNIT = "(?:张图片|张图|张|幅图|幅|条|个|行|项|组|元|块|pictures?|images?|rows?|%)"
 _NUMBER = rf"[¥$]?[+-]?\d[\d,]*+(?:\.\d++)?{_UNIT}?+"
 _AMOUNTS = rf"(?:约?+{_NUMBER}[,、;]?+)"
@@ -24,17 +26,18 @@ _MAY_NAME_TOTAL = re.compile("[计計共总總累tｔ]", re.IGNORECASE)
 _MAY_BE_AMOUNT = re.compile(r"[\W_]*\d")
 
 
-def drop_totals_and_headers(header: Header, sheet: Sheet, grid: Grid) -> list[str]:
+def drop_totals_and_headers(header: Header, sheet: Sheet, grid: Grid) -> list[Message]:
     """Remove totals and repeated headers from the grid -> one note per kind, with row numbers."""
     labels = _labels_beside(header, sheet, grid)
     totals = {row.number for row in grid.rows if _is_total(row.values, labels.get(row.number, {}))}
     repeated = {row.number for row in grid.rows if _is_header(row, header)}
-    _remove(grid, totals | repeated)
-    notes = [f"跳过了 {len(totals)} 个合计行：第 {row_list(totals)} 行"] if totals else []
-    return notes + ([f"跳过了 {len(repeated)} 个重复的表头：第 {row_list(repeated)} 行"] if repeated else [])
+    return [
+        *_drop(grid, totals, "跳过了 {count} 个合计行：第 {rows} 行"),
+        *_drop(grid, repeated, "跳过了 {count} 个重复的表头：第 {rows} 行"),
+    ]
 
 
-def drop_empty_rows(header: Header, grid: Grid) -> list[str]:
+def drop_empty_rows(header: Header, grid: Grid) -> list[Message]:
     """Remove rows without any of CONTENT_FIELDS from the grid -> a note with their numbers.
 
     Merged cells must have been copied into each of their rows before.
@@ -42,17 +45,17 @@ def drop_empty_rows(header: Header, grid: Grid) -> list[str]:
     names = ("references" if name == "sample_images" else name for name in CONTENT_FIELDS)
     columns = [header.columns[name] for name in names if name in header.columns]
     empty = {row.number for row in grid.rows if all(is_blank(row.values.get(column)) for column in columns)}
-    _remove(grid, empty)
-    if not empty:
+    return _drop(grid, empty, "跳过了 {count} 个空行：第 {rows} 行没有提示词、负面提示词、文件名和参考图")
+
+
+def _drop(grid: Grid, numbers: set[int], note: str) -> list[Message]:
+    """Remove rows from the grid -> the note, if there are any."""
+    if not numbers:
         return []
-    return [f"跳过了 {len(empty)} 个空行：第 {row_list(empty)} 行没有提示词、负面提示词、文件名和参考图"]
-
-
-def _remove(grid: Grid, row_numbers: set[int]) -> None:
-    if row_numbers:
-        grid.rows = [row for row in grid.rows if row.number not in row_numbers]
-        grid.hidden_rows -= row_numbers
-        grid.rows_too_wide = [number for number in grid.rows_too_wide if number not in row_numbers]
+    grid.rows = [row for row in grid.rows if row.number not in numbers]
+    grid.hidden_rows -= numbers
+    grid.rows_too_wide = [number for number in grid.rows_too_wide if number not in numbers]
+    return [message(note, count=len(numbers), rows=row_list(numbers))]
 
 
 def _is_header(row: Row, header: Header) -> bool:
@@ -94,7 +97,7 @@ def _is_amount(value: Value) -> bool:
     return isinstance(value, int | float | UnreadableCell)
 
 
-def row_list(numbers: Iterable[int]) -> str:
-    """The first numbers in order, for a sentence."""
-    first = sorted(numbers)
-    return "、".join(map(str, first[:8])) + ("…" if len(first) > 8 else "")
+def row_list(numbers: Collection[int]) -> tuple[str, ...]:
+    """The first numbers in order, as the value of a message."""
+    first = [str(number) for number in sorted(numbers)[:_MAX_LISTED]]
+    return (*first[:-1], first[-1] + "…") if len(numbers) > _MAX_LISTED else tuple(first)

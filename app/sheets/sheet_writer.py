@@ -6,11 +6,12 @@ Text is never interpreted: formula prefixes and control characters are read back
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -18,7 +19,8 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.properties import PageSetupProperties
 
-from app.errors import SpreadsheetError
+from app.errors import Message, SpreadsheetError, message
+from app.sheets.cells import Translate
 from app.sheets.limits import MAX_CELL_LENGTH
 
 _FONT = "微软雅黑"
@@ -26,32 +28,59 @@ _BORDER = Border(bottom=Side(style="thin", color="D9DDE3"))
 _FORMATS = {"text": "@", "number": "General", "money": "0.00##", "time": "yyyy-mm-dd hh:mm:ss"}
 _FIRST_YEAR = 1900  # of Excel's calendar
 _HEADER_HEIGHT = 26
+_ROWS_A_SHEET = 1_000_000
+_EMPTY = (None, "", Message(""))
 
 # Characters not allowed in XML, and text that looks like their escape.
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 _LIKE_A_FORMULA = ("=", "+", "-", "@")
 
 
-Translate = Callable[[str], str]  # a Chinese sentence -> the user's language
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: header, width in characters, and kind: text, number, money or time."""
+    """A column: header, width in characters, kind (text, number, money or time), and the value of an item."""
 
-    label: str
+    label: str | Message
     width: float
     kind: str = "text"
+    value: Callable[[Any], Any] = lambda item: None
+
+
+class WorkbookWriter:
+    """A write-only workbook whose titles, headers and Messages are translated."""
+
+    def __init__(self, translate: Translate) -> None:
+        self.translate = translate
+        self.workbook = Workbook(write_only=True)
+
+    def add_items(
+        self, title: str, columns: Sequence[Column], items: Iterable[Any], *, frozen_columns: int = 0
+    ) -> None:
+        """Add one row per item, to as many sheets as needed."""
+        title = self.translate(title)
+        sheet = SheetWriter(self, title, columns, frozen_columns=frozen_columns)
+        for index, item in enumerate(items):
+            if index and index % _ROWS_A_SHEET == 0:
+                number = index // _ROWS_A_SHEET + 1
+                sheet = SheetWriter(self, f"{title} {number}", columns, frozen_columns=frozen_columns)
+            sheet.append([column.value(item) for column in columns])
+
+    def save(self) -> IO[bytes]:
+        """A temporary file with the workbook, rewound; the caller closes it."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        self.workbook.save(file)
+        file.seek(0)
+        return file
 
 
 @contextmanager
-def open_workbook() -> Iterator[Workbook]:
-    """A write-only workbook; on an exception its temporary files are removed."""
-    workbook = Workbook(write_only=True)
+def open_workbook(translate: Translate) -> Iterator[WorkbookWriter]:
+    """A new workbook; on an exception its temporary files are removed."""
+    writer = WorkbookWriter(translate)
     try:
-        yield workbook
+        yield writer
     except BaseException:
-        for sheet in workbook.worksheets:
+        for sheet in writer.workbook.worksheets:
             _discard(sheet)
         raise
 
@@ -61,16 +90,16 @@ class SheetWriter:
 
     def __init__(
         self,
-        workbook: Workbook,
+        writer: WorkbookWriter,
         title: str,
         columns: Sequence[Column],
         *,
         frozen_columns: int = 0,
         row_height: float | None = None,
     ) -> None:
-        self.sheet: Any = workbook.create_sheet(
-            title
-        )  # a write-only sheet, which openpyxl-stubs cover only in part
+        # openpyxl-stubs cover write-only sheets only in part
+        self.sheet: Any = writer.workbook.create_sheet(title)
+        self._translate = writer.translate
         self._columns = columns
         self._title = title
         self._rows = 1
@@ -93,31 +122,41 @@ class SheetWriter:
     def append(self, values: Sequence[Any]) -> None:
         """Add one row; None and "" leave a cell empty. SpreadsheetError for text over MAX_CELL_LENGTH."""
         self._rows += 1
-        pairs = zip(self._columns, values, strict=True)
         self.sheet.append(
-            [None if value in (None, "") else self._cell(column, value) for column, value in pairs]
+            [
+                None if value in _EMPTY else self._cell(column, value)
+                for column, value in zip(self._columns, values, strict=True)
+            ]
         )
 
     def _cell(self, column: Column, value: Any) -> Any:
         cell: Any = WriteOnlyCell(self.sheet)
         cell._style = self._styles["time" if isinstance(value, datetime) else column.kind]
-        if column.kind != "text" and not isinstance(value, str):
+        if column.kind != "text" and not isinstance(value, str | Message):
             cell.value = value
             return cell
-        text = str(value)
+        text = self._translate(value) if isinstance(value, Message) else str(value)
         if len(text) > MAX_CELL_LENGTH:
-            where = f"「{self._title}」第 {self._rows} 行的{column.label}"
-            message = f"{where}有 {len(text)} 字，Excel 一格最多 {MAX_CELL_LENGTH} 字，请先缩短"
-            raise SpreadsheetError(message, row=self._rows, column=column.label)
+            raise self._too_long(column, len(text))
         cell._value = escape(text)  # .value would turn "=…" into a formula and truncate escaped text
         cell.data_type = "s"
         if text.startswith(_LIKE_A_FORMULA):
             cell._style = self._quoted
         return cell
 
+    def _too_long(self, column: Column, length: int) -> SpreadsheetError:
+        label = column.label if isinstance(column.label, Message) else Message(column.label)
+        where = message(
+            "「{sheet}」第 {number} 行的{column}", sheet=self._title, number=self._rows, column=label
+        )
+        text = "{where}有 {length} 字，Excel 一格最多 {limit} 字，请先缩短"
+        return SpreadsheetError(
+            text, row=self._rows, column=str(label), where=where, length=length, limit=MAX_CELL_LENGTH
+        )
+
     def _heading(self, column: Column) -> Any:
         cell: Any = WriteOnlyCell(self.sheet)
-        cell._value, cell.data_type = escape(column.label), "s"  # a label may be text written by a user
+        cell._value, cell.data_type = escape(self._translate(column.label)), "s"  # may start with "="
         cell.font = Font(name=_FONT, size=11, bold=True, color="FFFFFF")
         cell.fill = PatternFill("solid", fgColor="2F4858")
         side = None if column.kind == "text" else "right"

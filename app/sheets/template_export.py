@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
-from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
 
@@ -18,9 +16,10 @@ from app.domain import (
     RESOLUTIONS,
     ModelSpec,
 )
-from app.sheets.cells import join_names
+from app.errors import Message, message
+from app.sheets.cells import Translate, join_names
 from app.sheets.headers import LABELS
-from app.sheets.sheet_writer import Column, SheetWriter, Translate, open_workbook
+from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, open_workbook
 
 SHEET_NAME = "提示词表"
 WIDTHS: Mapping[str, float] = {
@@ -41,106 +40,111 @@ _EXPLANATIONS: Mapping[str, tuple[str, str]] = {
     "negative_prompt": ("选填。不想出现的东西；模型没有这一项时，会用一句话写进提示词。", "模糊，水印"),
     "aspect_ratio": ("从下拉里选，不填按 1:1。可选：{ratios}。", "16:9"),
     "resolution": ("从下拉里选，不填按 2K。可选：{resolutions}。", "2K"),
-    "num_images": (f"这一行要几张，1–{MAX_PICTURES_A_ROW}，不填按 1 张。每一张都计费。", "1"),
+    "num_images": ("这一行要几张，1–{max_pictures}，不填按 1 张。每一张都计费。", "1"),
     "filename": ("选填。保存的文件名，不写扩展名；重名时自动加序号，不会覆盖。", "橘猫"),
     "references": (
-        f"选填。「示例图」页里图片的名字，最多 {MAX_REFERENCES} 个，用逗号、顿号、分号或换行隔开。",
+        "选填。「示例图」页里图片的名字，最多 {max_references} 个，用逗号、顿号、分号或换行隔开。",
         "构图.png；配色.jpg",
     ),
     "seed": ("选填，整数。同一个种子画出来相近，一行多张时每张加 1；模型不接受种子时不会用到。", "42"),
     "steps": ("选填，整数。模型不接受步数时不会用到。", "20"),
 }
 _GENERAL_NOTES = (
-    f"在「{SHEET_NAME}」里从第 2 行开始填写，保存后在「批量生成」页点「📂 导入 Excel」。",
-    f"一次最多 {MAX_ROWS_A_BATCH} 行。列的顺序可以换，不用的列可以删，表头上面可以有标题行。",
-    "各列都是文字格式，Excel 不会把 16:9 变成时间；格子左上角的绿色小三角不用管。",
-    "导入后不会马上开始，也不会花钱：先逐格检查，有问题的地方会一一指出来。",
+    message(
+        "在「{sheet}」里从第 2 行开始填写，保存后在「批量生成」页点「📂 导入 Excel」。",
+        sheet=Message(SHEET_NAME),
+    ),
+    message(
+        "一次最多 {limit} 行。列的顺序可以换，不用的列可以删，表头上面可以有标题行。", limit=MAX_ROWS_A_BATCH
+    ),
+    Message("各列都是文字格式，Excel 不会把 16:9 变成时间；格子左上角的绿色小三角不用管。"),
+    Message("导入后不会马上开始，也不会花钱：先逐格检查，有问题的地方会一一指出来。"),
 )
 
 
-def write_template(spec: ModelSpec | None = None, *, translate: Translate = str) -> bytes:
+def write_template(spec: ModelSpec | None = None, *, translate: Translate = str) -> IO[bytes]:
     """The empty template: a table with drop-downs for the model spec ``spec``, and a sheet of instructions.
 
-    ``tell`` translates headers and instructions; the import accepts the English headers too.
+    Returned as by ``WorkbookWriter.save``. The import accepts the English headers too.
     """
-    with open_workbook() as workbook:
-        _add_table(workbook, (), spec, translate)
-        _add_explanations(workbook, spec, translate)
-        return _saved(workbook)
+    with open_workbook(translate) as workbook:
+        _add_table(workbook, (), spec)
+        _add_explanations(workbook, spec)
+        return workbook.save()
 
 
 def write_requests(
     rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None = None, *, translate: Translate = str
-) -> bytes:
+) -> IO[bytes]:
     """Rows by the API's field names -> a workbook that ``read_workbook`` reads back unchanged.
 
     Reference images are taken from ``references`` (names), else from ``sample_images`` ([{url, filename}]).
     Rows need not be valid: fields are written as they are. SpreadsheetError for text over MAX_CELL_LENGTH.
     """
-    with open_workbook() as workbook:
-        _add_table(workbook, rows, spec, translate)
-        return _saved(workbook)
+    with open_workbook(translate) as workbook:
+        _add_table(workbook, rows, spec)
+        return workbook.save()
 
 
-def reference_names(row: Mapping[str, Any]) -> list[str]:
-    """The names of a row's reference images; the row may be invalid."""
-    found = row.get("references") or row.get("sample_images") or ()
-    listed = found if isinstance(found, list | tuple) else [found]
-    return [str(one.get("filename", "") if isinstance(one, Mapping) else one) for one in listed]
-
-
-def _add_table(
-    workbook: Workbook, rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None, translate: Translate
-) -> None:
-    columns = [Column(translate(LABELS[name]), WIDTHS[name]) for name in LABELS]
-    table = SheetWriter(workbook, translate(SHEET_NAME), columns)
-    _add_choice(table, "aspect_ratio", _ratios(spec), translate)
-    _add_choice(table, "resolution", _resolutions(spec), translate)
-    _add_choice(table, "num_images", [str(n) for n in range(1, MAX_PICTURES_A_ROW + 1)], translate)
+def _add_table(workbook: WorkbookWriter, rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None) -> None:
+    columns = [Column(label, WIDTHS[name]) for name, label in LABELS.items()]
+    table = SheetWriter(workbook, workbook.translate(SHEET_NAME), columns)
+    choices = _choices(spec)
+    for number, name in enumerate(LABELS, 1):
+        if name in choices:
+            table.sheet.data_validations.append(_drop_down(workbook, number, LABELS[name], choices[name]))
     for row in rows:
-        table.append(
-            [join_names(reference_names(row)) if name == "references" else row.get(name) for name in LABELS]
-        )
+        table.append([_reference_names(row) if name == "references" else row.get(name) for name in LABELS])
 
 
-def _add_choice(table: SheetWriter, field: str, choices: Sequence[str], translate: Translate) -> None:
-    """Add a drop-down of the allowed values to a whole column."""
-    column = get_column_letter(list(LABELS).index(field) + 1)
-    choice = DataValidation(
+def _reference_names(row: Mapping[str, Any]) -> str:
+    """The cell with the names of a row's reference images; the row may be invalid."""
+    found = row.get("references") or row.get("sample_images") or ()
+    images = found if isinstance(found, list | tuple) else [found]
+    return join_names(
+        [str(image.get("filename", "") if isinstance(image, Mapping) else image) for image in images]
+    )
+
+
+def _drop_down(workbook: WorkbookWriter, column: int, label: str, choices: Sequence[str]) -> DataValidation:
+    """The allowed values of a whole column."""
+    letter = get_column_letter(column)
+    return DataValidation(
         type="list",
         formula1=f'"{",".join(choices)}"',
         allow_blank=True,
         showErrorMessage=True,
-        errorTitle=translate(LABELS[field]),
-        error=translate(f"可选：{'、'.join(choices)}"),
-        sqref=f"{column}2:{column}{MAX_ROWS_A_BATCH + 1}",
+        errorTitle=workbook.translate(label),
+        error=workbook.translate(message("可选：{choices}", choices=tuple(choices))),
+        sqref=f"{letter}2:{letter}{MAX_ROWS_A_BATCH + 1}",
     )
-    table.sheet.data_validations.append(choice)
 
 
-def _add_explanations(workbook: Workbook, spec: ModelSpec | None, translate: Translate) -> None:
-    heads = (("列", 20), ("怎么填", 70), ("例子", 44))
-    sheet = SheetWriter(
-        workbook, translate("说明"), [Column(translate(label), width) for label, width in heads]
-    )
-    offered = {"ratios": "、".join(_ratios(spec)), "resolutions": "、".join(_resolutions(spec))}
+def _add_explanations(workbook: WorkbookWriter, spec: ModelSpec | None) -> None:
+    translate = workbook.translate
+    columns = [Column("列", 20), Column("怎么填", 70), Column("例子", 44)]
+    sheet = SheetWriter(workbook, translate("说明"), columns)
+    choices = _choices(spec)
+    values = {
+        "ratios": choices["aspect_ratio"],
+        "resolutions": choices["resolution"],
+        "max_pictures": MAX_PICTURES_A_ROW,
+        "max_references": MAX_REFERENCES,
+    }
     for number, (name, (how, example)) in enumerate(_EXPLANATIONS.items(), 1):
+        letter, label = get_column_letter(number), Message(LABELS[name])
+        column = message("{letter} 列：{label}", letter=letter, label=label)
         note = spec.field_notes.get(name, "") if spec else ""
-        where = translate(f"{get_column_letter(number)} 列：{LABELS[name]}")
-        sheet.append([where, translate(how.format(**offered)) + translate(str(note)), translate(example)])
+        sheet.append([column, translate(Message(how, values)) + translate(note), Message(example)])
     for text in _GENERAL_NOTES:
-        sheet.append(["", translate(text), ""])
+        sheet.append(["", text, ""])
 
 
-def _ratios(spec: ModelSpec | None) -> list[str]:
-    return [r for r in ASPECT_RATIOS if spec is None or any(ratio == r for ratio, _ in spec.sizes)]
-
-
-def _resolutions(spec: ModelSpec | None) -> list[str]:
-    return [r for r in RESOLUTIONS if spec is None or any(resolution == r for _, resolution in spec.sizes)]
-
-
-def _saved(workbook: Workbook) -> bytes:
-    file = io.BytesIO()
-    workbook.save(file)
-    return file.getvalue()
+def _choices(spec: ModelSpec | None) -> dict[str, tuple[str, ...]]:
+    """The allowed values of the fields with a drop-down, for a model spec or for any."""
+    ratios, resolutions = zip(*spec.sizes, strict=True) if spec else (ASPECT_RATIOS, RESOLUTIONS)
+    return {
+        "aspect_ratio": tuple(ratio for ratio in ASPECT_RATIOS if ratio in ratios),
+        "resolution": tuple(resolution for resolution in RESOLUTIONS if resolution in resolutions),
+        "num_images": tuple(str(number) for number in range(1, MAX_PICTURES_A_ROW + 1)),
+    }

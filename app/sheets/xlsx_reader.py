@@ -54,7 +54,8 @@ class Workbook:
             elif name == "sheet":
                 sheets.append(self._sheet(attributes, is_active=len(sheets) == active))
             if len(sheets) > MAX_SHEETS:
-                raise SpreadsheetError(f"这个文件有超过 {MAX_SHEETS} 个工作表，请只留下提示词表再导入")
+                text = "这个文件有超过 {limit} 个工作表，请只留下提示词表再导入"
+                raise SpreadsheetError(text, limit=MAX_SHEETS)
 
         self.package.walk(main, start)
         return [sheet for sheet in sheets if sheet]

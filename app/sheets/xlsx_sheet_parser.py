@@ -99,9 +99,8 @@ class SheetParser:
             raise StopParsing
         self._seen_rows += 1
         if self._seen_rows > MAX_SHEET_ROWS:
-            raise SpreadsheetError(
-                f"工作表有超过 {MAX_SHEET_ROWS} 行（含空行），请删掉多余的行再导入，一次最多 5000 行"
-            )
+            text = "工作表有超过 {limit} 行（含空行），请删掉多余的行再导入，一次最多 5000 行"
+            raise SpreadsheetError(text, limit=MAX_SHEET_ROWS)
         self._hidden = is_true(attributes, "hidden")
         self._column = 0
         self._values = {}
@@ -150,9 +149,9 @@ class SheetParser:
             return
         if isinstance(value, str):
             if len(value) > MAX_CELL_LENGTH:
+                text = "第 {number} 行有一格写了 {length} 字，最多 {limit} 字，请缩短后再导入"
                 raise SpreadsheetError(
-                    f"第 {self._row} 行有一格写了 {len(value)} 字，最多 {MAX_CELL_LENGTH} 字，请缩短后再导入",
-                    row=self._row,
+                    text, row=self._row, number=self._row, length=len(value), limit=MAX_CELL_LENGTH
                 )
             self._budget.spend(len(value))
         self._values[self._column] = value
@@ -188,11 +187,10 @@ class SheetParser:
             return None
         number = int(index)
         if number >= len(self._shared.strings):
-            raise SpreadsheetError(
-                f"第 {self._row} 行有一格的文字在文件里找不到，请在 Excel 里重新保存一次再导入"
-            )
-        text = self._shared.strings[number]
-        return image_of_text(text) or text if text[:1] == "=" else text
+            text = "第 {number} 行有一格的文字在文件里找不到，请在 Excel 里重新保存一次再导入"
+            raise SpreadsheetError(text, number=self._row)
+        string = self._shared.strings[number]
+        return image_of_text(string) or string if string[:1] == "=" else string
 
     def _number(self, content: str) -> Value:
         try:
