@@ -131,7 +131,9 @@ def shared_strings() -> bytes:
 def inline_strings() -> bytes:
     """As our own export writes it."""
     names = ("prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename")
-    return write_requests({**dict(zip(names, row, strict=False)), "references": [row[6]]} for row in table())
+    rows = ({**dict(zip(names, row, strict=False)), "references": [row[6]]} for row in table())
+    with write_requests(rows) as file:
+        return file.read()
 
 
 MAKES = {"shared strings": shared_strings, "inline strings": inline_strings}

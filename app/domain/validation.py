@@ -66,7 +66,7 @@ def _read_text(
             value = ""
         if not isinstance(value, str):
             raise InvalidRequest(name, "{field}应为文字", field=message(label))
-        text = trimmed_text(clean(value.replace("\r\n", "\n").replace("\x00", "")))
+        text = trimmed_text(re.sub("\r+\n", "\n", clean(value.replace("\x00", ""))))
         if required and not text:
             raise InvalidRequest(name, "请填写{field}", field=message(label))
         if len(text) > limit:

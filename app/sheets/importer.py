@@ -377,8 +377,9 @@ def _unsupported_notes(rows: Sequence[ImportedRow], spec: ModelSpec | None) -> I
     model = Message(spec.label)
     for name, is_taken in (("seed", spec.takes_seed), ("steps", spec.takes_steps)):
         if not is_taken and any(row.fields[name] is not None for row in rows):
-            text = spec.field_notes.get(name, "{model} 不接受{column}，这一列不会用到")
-            yield message(text, model=model, column=Message(LABELS[name]))
+            text = "{model} 不接受{column}，这一列不会用到"
+            note = spec.field_notes.get(name) or message(text, model=model, column=Message(LABELS[name]))
+            yield note if isinstance(note, Message) else Message(note)
     if count := sum(len(row.fields["prompt"]) > spec.prompt_limit for row in rows):
         text = "有 {count} 行的提示词超过 {model} 建议的 {limit} 字，可能被忽略一部分"
         yield message(text, count=count, model=model, limit=spec.prompt_limit)

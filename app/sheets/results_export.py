@@ -30,10 +30,6 @@ def _references(record: Record) -> str:
     return join_names([image.filename for image in record.sample_images])
 
 
-def _reason(record: Record) -> Message:
-    return Message(record.error)
-
-
 # The request fields, under the headers of the template.
 _REQUEST_VALUES: dict[str, Callable[[Record], Any]] = {
     "filename": attrgetter("requested_filename"),
@@ -45,7 +41,7 @@ _REQUEST_COLUMNS = {
 }
 _OUTCOME_COLUMNS = (
     Column(RESULT_LABELS["status"], 12, value=lambda record: Message(STATUS_LABELS[record.status])),
-    Column("原因", 30, value=_reason),
+    Column("原因", 30, value=attrgetter("error")),
     Column(RESULT_LABELS["image_file"], 26, value=attrgetter("filename")),
 )
 _COST_COLUMNS = (

@@ -6,11 +6,12 @@ Text is never interpreted: formula prefixes and control characters are read back
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from openpyxl import Workbook
@@ -65,9 +66,9 @@ class WorkbookWriter:
                 sheet = SheetWriter(self, f"{title} {number}", columns, frozen_columns=frozen_columns)
             sheet.append([column.value(item) for column in columns])
 
-    def save(self) -> IO[bytes]:
-        """A temporary file with the workbook, rewound; the caller closes it."""
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    def save(self, *, in_memory: bool = False) -> IO[bytes]:
+        """The workbook as a file of bytes, or a temporary file that the caller closes; rewound."""
+        file: IO[bytes] = BytesIO() if in_memory else TemporaryFile()  # noqa: SIM115 - see above
         self.workbook.save(file)
         file.seek(0)
         return file

@@ -65,12 +65,12 @@ _GENERAL_NOTES = (
 def write_template(spec: ModelSpec | None = None, *, translate: Translate = str) -> IO[bytes]:
     """The empty template: a table with drop-downs for the model spec ``spec``, and a sheet of instructions.
 
-    Returned as by ``WorkbookWriter.save``. The import accepts the English headers too.
+    The import accepts the English headers too.
     """
     with open_workbook(translate) as workbook:
         _add_table(workbook, (), spec)
         _add_explanations(workbook, spec)
-        return workbook.save()
+        return workbook.save(in_memory=True)
 
 
 def write_requests(
@@ -83,7 +83,7 @@ def write_requests(
     """
     with open_workbook(translate) as workbook:
         _add_table(workbook, rows, spec)
-        return workbook.save()
+        return workbook.save(in_memory=True)
 
 
 def _add_table(workbook: WorkbookWriter, rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None) -> None:

@@ -37,14 +37,14 @@ def test_the_active_sheet_is_read_before_others_with_prompts() -> None:
     found = read_workbook(opened_at({"甲": TABLE, "乙": OTHER, "备注": COVER}, 1), "a.xlsx")
 
     assert (found.sheet, found.rows[0].fields["prompt"]) == ("乙", "狗")
-    assert "只导入了工作表「乙」；也有提示词的还有：「甲」" in found.notes
+    assert "只导入了工作表「乙」；也有提示词的还有：「甲」" in map(str, found.notes)
 
 
 def test_the_first_sheet_with_prompts_is_read_when_the_active_one_has_none() -> None:
     found = read_workbook(opened_at({"首页": COVER, "甲": TABLE, "乙": OTHER}, 0), "a.xlsx")
 
     assert found.sheet == "甲"
-    assert "只导入了工作表「甲」；也有提示词的还有：「乙」" in found.notes
+    assert "只导入了工作表「甲」；也有提示词的还有：「乙」" in map(str, found.notes)
 
 
 def test_an_active_sheet_without_rows_is_followed_by_the_next() -> None:
@@ -54,12 +54,12 @@ def test_an_active_sheet_without_rows_is_followed_by_the_next() -> None:
 def test_the_sheet_that_was_read_is_named_when_it_is_not_the_first() -> None:
     found = read_workbook(opened_at({"首页": COVER, "甲": TABLE}, 1), "a.xlsx")
 
-    assert "导入的是工作表「甲」" in found.notes
+    assert "导入的是工作表「甲」" in map(str, found.notes)
 
 
 @pytest.mark.parametrize("sheets", [{"甲": TABLE}, {"甲": TABLE, "说明": COVER}, {"空": [], "甲": TABLE}])
 def test_no_note_about_sheets_when_there_is_no_choice(sheets: dict[str, Any]) -> None:
-    assert not any("工作表" in note for note in read_workbook(with_sheets(sheets), "a.xlsx").notes)
+    assert not any("工作表" in note for note in map(str, read_workbook(with_sheets(sheets), "a.xlsx").notes))
 
 
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])
@@ -67,7 +67,7 @@ def test_a_hidden_sheet_is_skipped_even_when_active(state: str) -> None:
     found = read_workbook(opened_at({"旧": OTHER, "新": TABLE}, 0, 旧=state), "a.xlsx")
 
     assert found.sheet == "新"
-    assert not any("旧" in note for note in found.notes)
+    assert not any("旧" in note for note in map(str, found.notes))
 
 
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])

@@ -118,7 +118,7 @@ def test_a_guessed_column_is_noted() -> None:
     assert found.rows[0].fields["prompt"] == "猫"
     assert (
         "列名已自动对应：「画面描述」→「提示词」、「画幅」→「图片比例」、「命名」→「文件名」，请核对"
-        in found.notes
+        in map(str, found.notes)
     )
 
 
@@ -126,7 +126,7 @@ def test_an_exact_header_wins_over_a_guess() -> None:
     found = read(("画面描述", "英文提示词", "提示词", "画幅", "图片比例"), ("x", "y", "猫", "1:1", "16:9"))
 
     assert (found.rows[0].fields["prompt"], found.rows[0].fields["aspect_ratio"]) == ("猫", "16:9")
-    assert "未使用的列：画面描述、英文提示词、画幅" in found.notes
+    assert "未使用的列：画面描述、英文提示词、画幅" in map(str, found.notes)
 
 
 @pytest.mark.parametrize("header", ["提示词（无负面）", "提示词 -", "Prompt (no text)", "提示词（不含人物）"])
@@ -143,14 +143,14 @@ def test_beside_an_exact_prompt_a_doubtful_header_is_unused_and_noted() -> None:
     found = read(("提示词（不含人物）", "提示词"), ("x", "猫"))
 
     assert found.rows[0].fields["prompt"] == "猫"
-    assert "未使用的列：提示词（不含人物）" in found.notes
+    assert "未使用的列：提示词（不含人物）" in map(str, found.notes)
 
 
 def test_of_two_exact_headers_the_leftmost_is_used_and_noted() -> None:
     found = read(("提示词（必填）", "Prompt"), ("猫", "cat"))
 
     assert found.rows[0].fields["prompt"] == "猫"
-    assert "「提示词」有不止一列，用的是最左边的一列" in found.notes
+    assert "「提示词」有不止一列，用的是最左边的一列" in map(str, found.notes)
 
 
 @pytest.mark.parametrize("first", ["参考图", "参考图1"])
@@ -160,7 +160,7 @@ def test_numbered_reference_columns_are_joined_and_noted(first: str) -> None:
     found = read(header, ("猫", "a", "b、c", "d"), ("狗", "", "e.png", ""), ("鱼", "", "", ""))
 
     assert [row.references for row in found.rows] == [("a", "b", "c", "d"), ("e.png",), ()]
-    assert "参考图分在 3 列里，每一行的都放在一起用" in found.notes
+    assert "参考图分在 3 列里，每一行的都放在一起用" in map(str, found.notes)
     assert found.problems == ()
 
 
@@ -179,7 +179,7 @@ def test_two_reference_columns_that_are_not_numbered_are_not_joined() -> None:
     found = read(("提示词", "参考图", "示例图"), ("猫", "a", "b"))
 
     assert found.rows[0].references == ("a",)
-    assert "「参考示例图」有不止一列，用的是最左边的一列" in found.notes
+    assert "「参考示例图」有不止一列，用的是最左边的一列" in map(str, found.notes)
 
 
 def test_a_negative_column_before_the_prompt_stays_negative() -> None:

@@ -49,14 +49,14 @@ def test_a_sum_row_is_skipped_and_noted(line: tuple[Any, ...]) -> None:
 
     assert prompts(found) == ["猫", "狗"]
     assert found.problems == ()
-    assert "跳过了 1 个合计行：第 4 行" in found.notes
+    assert "跳过了 1 个合计行：第 4 行" in map(str, found.notes)
 
 
 def test_sum_rows_between_data_rows_are_skipped() -> None:
     found = read(HEAD, (1, "猫"), ("小计", "", "", 1), (2, "狗"), ("小计", "", "", 1), ("总计", "", "", 2))
 
     assert prompts(found) == ["猫", "狗"]
-    assert "跳过了 3 个合计行：第 3、5、6 行" in found.notes
+    assert "跳过了 3 个合计行：第 3、5、6 行" in map(str, found.notes)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_prompt_that_resembles_a_sum_row_is_kept(line: tuple[Any, ...]) -> Non
     found = read(HEAD, (1, "猫"), line)
 
     assert prompts(found) == ["猫", line[1]]
-    assert not any("跳过" in note for note in found.notes)
+    assert not any("跳过" in note for note in map(str, found.notes))
 
 
 def test_a_row_without_content_is_skipped_and_noted() -> None:
@@ -85,7 +85,7 @@ def test_a_row_without_content_is_skipped_and_noted() -> None:
 
     assert found.problems == ()
     assert [row.number for row in found.rows] == [2, 5]
-    assert "跳过了 2 个空行：第 3、4 行没有提示词、负面提示词、文件名和参考图" in found.notes
+    assert "跳过了 2 个空行：第 3、4 行没有提示词、负面提示词、文件名和参考图" in map(str, found.notes)
 
 
 @pytest.mark.parametrize("column", ["负面提示词", "文件名", "参考示例图"])
@@ -114,7 +114,7 @@ def test_a_repeated_header_is_skipped_and_noted() -> None:
 
     assert prompts(found) == ["猫", "狗", "鱼"]
     assert found.problems == ()
-    assert "跳过了 2 个重复的表头：第 3、5 行" in found.notes
+    assert "跳过了 2 个重复的表头：第 3、5 行" in map(str, found.notes)
 
 
 def test_a_row_that_partly_matches_the_header_is_kept() -> None:
@@ -142,7 +142,7 @@ def test_a_hidden_sum_row_is_not_counted_as_imported() -> None:
 
     found = read(HEAD, (1, "猫"), ("", "合计", "", 1), change=hide)
 
-    assert not any("隐藏" in note for note in found.notes)
+    assert not any("隐藏" in note for note in map(str, found.notes))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import io
 import zipfile
 from dataclasses import replace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,14 +16,21 @@ from app.sheets import read_workbook, write_requests, write_template
 from tests.workbooks.written import HEADER, saved
 
 
-def opened(content: bytes) -> Workbook:
+def opened(file: IO[bytes]) -> Workbook:
     """The workbook as openpyxl sees it."""
-    return load_workbook(io.BytesIO(content))
+    with file:
+        return load_workbook(file)
+
+
+def content_of(file: IO[bytes]) -> bytes:
+    """The bytes of a workbook."""
+    with file:
+        return file.read()
 
 
 def back(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows through an export and an import."""
-    found = read_workbook(write_requests(rows), "a.xlsx")
+    found = read_workbook(content_of(write_requests(rows)), "a.xlsx")
     return [{**row.fields, "references": list(row.references)} for row in found.rows]
 
 
@@ -68,12 +75,12 @@ def test_the_template_explains_every_column_with_an_example(spec: ModelSpec) -> 
 
 
 def test_the_template_is_small() -> None:
-    assert len(write_template()) < 20_000
+    assert len(content_of(write_template())) < 20_000
 
 
 def test_the_unfilled_template_has_no_rows() -> None:
     with pytest.raises(SpreadsheetError, match=r"「提示词表」.*下面还没有内容"):
-        read_workbook(write_template(), "模板.xlsx")
+        read_workbook(content_of(write_template()), "模板.xlsx")
 
 
 def test_a_filled_template_is_read() -> None:
@@ -91,9 +98,9 @@ def test_a_filled_template_is_read() -> None:
     "text", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "#N/A", "1.0", "TRUE", "16:09"]
 )
 def test_text_that_resembles_other_types_stays_text(text: str) -> None:
-    content = write_requests([{"prompt": text}])
+    content = content_of(write_requests([{"prompt": text}]))
 
-    cell = opened(content).worksheets[0]["A2"]
+    cell = opened(io.BytesIO(content)).worksheets[0]["A2"]
     assert (cell.value, cell.data_type, cell.number_format) == (text, "s", "@")
     assert back([{"prompt": text}])[0]["prompt"] == text
 
@@ -106,7 +113,9 @@ def test_text_that_looks_like_a_formula_is_marked_as_text_for_excel() -> None:
 
 
 def test_no_formula_is_ever_written() -> None:
-    content = write_requests([{"prompt": "=1", "filename": "=2", "references": ["=3"], "seed": "=4"}])
+    content = content_of(
+        write_requests([{"prompt": "=1", "filename": "=2", "references": ["=3"], "seed": "=4"}])
+    )
 
     sheet = zipfile.ZipFile(io.BytesIO(content)).read("xl/worksheets/sheet1.xml")
     assert b"<f" not in sheet.replace(b"<formula1", b"")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from io import BytesIO
 from typing import Any
 
 from flask import Blueprint, request
@@ -49,14 +48,13 @@ def import_workbook() -> Answer:
     library = _LibraryNames(services().library)
     spec = services().spec
     found = sheets.read_workbook(content, file.filename or "", spec=spec, is_known=library.has)
-    problems = [{**problem.as_json(), "error": translate(problem.error)} for problem in found.problems]
-    notes = [translate(note) for note in found.notes]
+    answer = found.as_json(translator())
     try:
-        references = _look_up(found.rows, library)
+        answer["references"] = _look_up(found.rows, library)
     except (BucketError, TryLater) as error:  # the rows are usable without the references
-        references = []
-        notes.append(gettext("参考图还没有核对：{reason}", reason=error.message))
-    return success(found.as_json() | {"problems": problems, "notes": notes, "references": references})
+        answer["references"] = []
+        answer["notes"].append(gettext("参考图还没有核对：{reason}", reason=error.message))
+    return success(answer)
 
 
 class _BackupThumbnails:
@@ -86,7 +84,7 @@ class _BackupThumbnails:
 @describe("空白模板", XLSX)
 def template() -> Response:
     """The blank template."""
-    file = BytesIO(sheets.write_template(services().model.spec, translate=translator()))
+    file = sheets.write_template(services().model.spec, translate=translator())
     return workbook(file, translate("批量生成模板.xlsx"))
 
 
@@ -103,7 +101,7 @@ def export_rows() -> Response:
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", "一次最多导出 {limit} 行", limit=MAX_ROWS_A_BATCH)
-    file = BytesIO(sheets.write_requests(rows, services().model.spec, translate=translator()))
+    file = sheets.write_requests(rows, services().model.spec, translate=translator())
     return workbook(file, translate("批量生成.xlsx"))
 
 
