@@ -43,31 +43,24 @@ class Report:
         return not (self.missing or self.altered or self.orphaned)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rebuilt:
-    """Number of rebuilt records, and the files without record metadata."""
-
-    records: int
-    without: list[str]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command -> exit code: 0 success, 1 differences found, 2 error."""
     args = _parser().parse_args(arguments)
     try:
         settings = load_settings()
         if args.command == "backup":
-            _say(_backup_text(settings, args.folder, back_up(settings, args.folder)))
+            copied, name = back_up(settings, args.folder), settings.database_path.name
+            _print(f"已备份到「{args.folder}」：数据库 {name}，新复制文件 {copied:,} 个。")
             return 0
         if args.command == "rebuild":
-            target = args.file or _rebuilt_path(settings)
-            _say(*_rebuild_lines(target, rebuild(settings, target)))
+            target = args.file or _rebuilt_path(settings.database_path)
+            _print(*_rebuild_lines(target, *rebuild(settings, target)))
             return 0
         report = check(settings, hashes=not args.quick)
     except AppError as error:
         sys.stderr.write(f"{error.message}\n")
         return 2
-    _say(*report_lines(report, settings.output_dir, most=None if args.all else _MOST_LISTED))
+    _print(*report_lines(report, settings.output_dir, most=None if args.all else _MOST_LISTED))
     return 0 if report.is_clean else 1
 
 
@@ -76,7 +69,7 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
     if not settings.database_path.is_file():
         raise StorageError(f"没有找到数据库 {settings.database_path}，请在程序所在的文件夹里运行")
     database.open_database(settings.database_path)
-    names = _names_in(settings.output_dir)
+    files = _filenames(settings.output_dir)
     missing, altered, owned, records = [], [], set(), 0
     with closing(database.connect(settings.database_path)) as db:
         for stored in database.list_stored_files(db):
@@ -90,8 +83,8 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
                 missing.append(stored)
             except OSError:  # unreadable
                 altered.append(stored)
-    orphaned = [name for name in names if file_key(name) not in owned]
-    return Report(records=records, files=len(names), missing=missing, altered=altered, orphaned=orphaned)
+    orphaned = [name for name in files if file_key(name) not in owned]
+    return Report(records=records, files=len(files), missing=missing, altered=altered, orphaned=orphaned)
 
 
 def back_up(settings: Settings, folder: Path) -> int:
@@ -101,7 +94,7 @@ def back_up(settings: Settings, folder: Path) -> int:
     names are in the backup. Raises InvalidRequest, StorageError.
     """
     sources = {"output": settings.output_dir, "samples": settings.samples_dir}
-    if any(_is_within(folder, source) for source in sources.values()):
+    if any(folder.resolve().is_relative_to(source.resolve()) for source in sources.values()):
         raise InvalidRequest("folder", f"备份不能放在「{folder}」，它在要备份的文件夹里面，请换一个地方")
     copy = folder / settings.database_path.name
     if copy.exists() and copy.samefile(settings.database_path):
@@ -109,23 +102,25 @@ def back_up(settings: Settings, folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         database.back_up(settings.database_path, copy)
-        held: list[str] = []
-        copied = sum(_copy_new(source, folder / name, held) for name, source in sources.items())
+        locked: list[str] = []
+        copied = sum(_copy_new(source, folder / name, locked) for name, source in sources.items())
     except OSError as error:
         raise StorageError(f"备份没有完成（{error}），请检查「{folder}」的磁盘空间和权限") from error
-    if held:
-        text = (
-            f"有 {len(held)} 个文件正被另一个程序占用（例如「{held[0]}」），其余的已备份，请关掉它再备份一次"
+    if locked:
+        raise StorageError(
+            f"有 {len(locked)} 个文件正被另一个程序占用（例如「{locked[0]}」），其余的已备份，"
+            "请关掉它再备份一次"
         )
-        raise StorageError(text)
     return copied
 
 
-def rebuild(settings: Settings, target: Path) -> Rebuilt:
-    """Build a new database from the metadata in the pictures; the current one is not opened."""
+def rebuild(settings: Settings, target: Path) -> tuple[int, list[str]]:
+    """Build a new database from the metadata in the pictures -> (records, files without metadata).
+
+    The current database is not opened.
+    """
     without: list[str] = []
-    records = database.rebuild(target, _found_pictures(settings.output_dir, without))
-    return Rebuilt(records=records, without=without)
+    return database.rebuild(target, _found_pictures(settings.output_dir, without)), without
 
 
 def report_lines(report: Report, output_dir: Path, *, most: int | None = None) -> Iterator[str]:
@@ -134,27 +129,25 @@ def report_lines(report: Report, output_dir: Path, *, most: int | None = None) -
     if report.is_clean:
         yield "记录和文件完全一致。"
         return
-    yield from _listed(
-        "缺少",
-        "有记录，找不到文件",
-        _numbered(report.missing),
-        most,
-        "从备份放回文件；或在「生成记录」里删除这些记录",
+    missing, altered = (
+        [f"#{stored.record_id} {stored.filename}" for stored in files]
+        for files in (report.missing, report.altered)
     )
-    yield from _listed(
-        "改动过",
-        "内容和保存时不一样",
-        _numbered(report.altered),
-        most,
-        "是自己改的就不用管；不是的话从备份放回",
-    )
-    yield from _listed(
-        "没有记录",
-        "有文件，没有记录",
-        report.orphaned,
-        most,
-        "自己放进去的可以留着；不需要的请自己移走或删除",
-    )
+    for title, names, advice in (
+        ("缺少 {:,} 个（有记录，找不到文件）", missing, "从备份放回文件；或在「生成记录」里删除这些记录"),
+        ("改动过 {:,} 个（内容和保存时不一样）", altered, "是自己改的就不用管；不是的话从备份放回"),
+        (
+            "没有记录 {:,} 个（有文件，没有记录）",
+            report.orphaned,
+            "自己放进去的可以留着；不需要的请自己移走或删除",
+        ),
+    ):
+        if names:
+            yield f"\n{title.format(len(names))}："
+            yield from (f"  {name}" for name in names[:most])
+            if most is not None and len(names) > most:
+                yield f"  ……还有 {len(names) - most:,} 个，加 --all 全部列出"
+            yield f"  可以：{advice}。"
     yield "这里只做比较，没有改动或删除任何东西。"
 
 
@@ -172,13 +165,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(*lines: str) -> None:
+def _print(*lines: str) -> None:
     """Print lines, escaping characters that the terminal's encoding lacks."""
-    coding = sys.stdout.encoding
-    sys.stdout.writelines(f"{line.encode(coding, 'backslashreplace').decode(coding)}\n" for line in lines)
+    encoding = sys.stdout.encoding
+    sys.stdout.writelines(f"{line.encode(encoding, 'backslashreplace').decode(encoding)}\n" for line in lines)
 
 
-def _names_in(output_dir: Path) -> list[str]:
+def _filenames(output_dir: Path) -> list[str]:
     if not output_dir.is_dir():
         return []
     return sorted(p.name for p in output_dir.iterdir() if p.is_file() and not p.name.startswith("."))
@@ -190,28 +183,10 @@ def _is_altered(stored: database.StoredFile, path: Path, *, hashes: bool) -> boo
     return bool(hashes and stored.sha256) and store.sha256_of(path) != stored.sha256
 
 
-def _numbered(files: list[database.StoredFile]) -> list[str]:
-    return [f"#{stored.record_id} {stored.filename}" for stored in files]
-
-
-def _listed(kind: str, meaning: str, names: list[str], most: int | None, advice: str) -> Iterator[str]:
-    if not names:
-        return
-    yield f"\n{kind} {len(names):,} 个（{meaning}）："
-    yield from (f"  {name}" for name in names[:most])
-    if most is not None and len(names) > most:
-        yield f"  ……还有 {len(names) - most:,} 个，加 --all 全部列出"
-    yield f"  可以：{advice}。"
-
-
-def _is_within(folder: Path, other: Path) -> bool:
-    return folder.resolve().is_relative_to(other.resolve())
-
-
-def _copy_new(source: Path, target: Path, held: list[str]) -> int:
+def _copy_new(source: Path, target: Path, locked: list[str]) -> int:
     """Copy new and changed files, except thumbnails (regenerable) -> number copied.
 
-    Appends the names of files locked by another program to ``held``.
+    Appends the names of files locked by another program to ``locked``.
     """
     copied = 0
     for path in sorted(source.rglob("*")):
@@ -227,7 +202,7 @@ def _copy_new(source: Path, target: Path, held: list[str]) -> int:
         except OSError as error:
             if not windows_files.is_locked(error):
                 raise
-            held.append(path.name)
+            locked.append(path.name)
     return copied
 
 
@@ -248,13 +223,12 @@ def _copy(path: Path, target: Path) -> None:
 
 def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.FoundPicture]:
     """Pictures by modification time; appends files without metadata to ``without``."""
-    paths = [output_dir / name for name in _names_in(output_dir)]
+    paths = [output_dir / name for name in _filenames(output_dir)]
     for path in sorted(paths, key=lambda path: path.stat().st_mtime):
-        found = _found_picture(path)
-        if found is None:
-            without.append(path.name)
-        else:
+        if found := _found_picture(path):
             yield found
+        else:
+            without.append(path.name)
 
 
 def _found_picture(path: Path) -> database.FoundPicture | None:
@@ -286,21 +260,16 @@ def _found_picture(path: Path) -> database.FoundPicture | None:
     )
 
 
-def _rebuilt_path(settings: Settings) -> Path:
-    path = settings.database_path
+def _rebuilt_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.rebuilt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
 
 
-def _rebuild_lines(target: Path, rebuilt: Rebuilt) -> Iterator[str]:
-    yield f"已从图片重建 {rebuilt.records:,} 条记录，写在新文件「{target}」里；原来的数据库没有动。"
-    if rebuilt.without:
-        yield f"另有 {len(rebuilt.without):,} 个文件没有记录编号，没放进去，例如「{rebuilt.without[0]}」。"
+def _rebuild_lines(target: Path, records: int, without: list[str]) -> Iterator[str]:
+    yield f"已从图片重建 {records:,} 条记录，写在新文件「{target}」里；原来的数据库没有动。"
+    if without:
+        yield f"另有 {len(without):,} 个文件没有记录编号，没放进去，例如「{without[0]}」。"
     yield "图片里没有的不能重建：费用、批次、参考图、收藏，以及失败、结果未知和没做完的记录。"
     yield "要用它：停下程序，移开坏的数据库和旁边的 -wal、-shm，把新文件改成原来的名字，再启动。"
-
-
-def _backup_text(settings: Settings, folder: Path, copied: int) -> str:
-    return f"已备份到「{folder}」：数据库 {settings.database_path.name}，新复制文件 {copied:,} 个。"
 
 
 if __name__ == "__main__":
