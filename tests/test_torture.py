@@ -160,7 +160,7 @@ def half_written(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "complaint"),
+    ("corrupt", "breach"),
     [
         (bill_twice, "billed 2 times"),
         (bill_refused, "billed and lost"),

@@ -1,10 +1,10 @@
-"""Starts the product as it is, in a hurry: short leases and pauses, a clock that can be moved from outside,
-and, where it is told so, kill -9 by its own hand at one step of its work.
+"""Runs the product with short leases and delays, a clock that can be set from outside, and an optional
+kill -9 of itself at one step of its work.
 
     TORTURE_CLOCK   a file of eight bytes: seconds to add to the time
-    TORTURE_DIE     "moment:count", a moment of plan.SERVER_MOMENTS
-    TORTURE_GRAVE   where it writes down whose step it was, before it dies
-    TORTURE_LOCK    how often the database is locked when a line of the ledger is to be written
+    TORTURE_CRASH     "point:count", a point of plan.SERVER_POINTS
+    TORTURE_CRASH_FILE   where it writes the record whose step it was
+    TORTURE_LOCK    how many times the database is locked when a charge is opened
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ LEASE_SECONDS = 2.5
 _real_time = time.time
 
 
-def move_clock(control: Path) -> None:
-    """``time.time`` and ``datetime.now`` follow the file from now on. SQLite's own clock does not."""
+def shift_clock(control: Path) -> None:
+    """Let ``time.time`` and ``datetime.now`` follow the file. SQLite's own clock does not."""
     with control.open("rb") as file:
         shown = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
 
-    def moved() -> float:
+    def shifted() -> float:
         return _real_time() + float(struct.unpack("d", shown[:8])[0])
 
-    class Moved(calendar.datetime):
+    class ShiftedDatetime(calendar.datetime):
         @classmethod
-        def now(cls, tz: calendar.tzinfo | None = None) -> Moved:
-            return cls.fromtimestamp(moved(), tz)
+        def now(cls, tz: calendar.tzinfo | None = None) -> ShiftedDatetime:
+            return cls.fromtimestamp(shifted(), tz)
 
-    time.time = moved
-    calendar.datetime = Moved  # type: ignore[misc]
+    time.time = shifted
+    calendar.datetime = ShiftedDatetime  # type: ignore[misc]
 
 
-def hurry() -> None:
-    """Everything that waits waits less; what is decided stays the same."""
+def shorten_waits() -> None:
+    """Shorten every wait without changing a decision."""
     from app.db import connection
     from app.worker import disk_space, pipeline, worker
 
@@ -60,25 +60,25 @@ def hurry() -> None:
 
 
 def lock_at_the_ledger(times: int) -> None:
-    """The first ``times`` lines of the ledger meet a database that another connection keeps locked."""
+    """Lock the database from another connection for the first ``times`` charges."""
     import database
 
-    add_send, lock, left = database.open_charge, threading.Lock(), [times]
+    open_charge, lock, left = database.open_charge, threading.Lock(), [times]
 
-    @functools.wraps(add_send)
-    def locked(*told: Any, **more: Any) -> Any:
+    @functools.wraps(open_charge)
+    def locked(*args: Any, **kwargs: Any) -> Any:
         with lock:
             left[0] -= 1
             is_to_lock = left[0] >= 0
-        with held(os.environ["DATABASE_PATH"]) if is_to_lock else nullcontext():
-            return add_send(*told, **more)
+        with lock_file(os.environ["DATABASE_PATH"]) if is_to_lock else nullcontext():
+            return open_charge(*args, **kwargs)
 
     database.open_charge = locked
 
 
 @contextmanager
-def held(path: str) -> Iterator[None]:
-    """Lock the file as another program would, as soon as that can be."""
+def lock_file(path: str) -> Iterator[None]:
+    """Lock the file exclusively, as another program would."""
     with closing(sqlite3.connect(path, timeout=10.0, isolation_level=None)) as db:
         db.execute("BEGIN EXCLUSIVE")
         try:
@@ -87,85 +87,84 @@ def held(path: str) -> Iterator[None]:
             db.execute("ROLLBACK")
 
 
-class Grim:
-    """Ends this process at the ``count``-th time of a moment."""
+class CrashInjector:
+    """Kills this process when a point is reached for the ``count``-th time."""
 
-    def __init__(self, moment: str, count: int, grave: Path) -> None:
-        self.moment = moment
+    def __init__(self, point: str, count: int, crash_file: Path) -> None:
+        self.point = point
         self.left = count
-        self.grave = grave
+        self.crash_file = crash_file
         self.lock = threading.Lock()
         self.mine = threading.local()
 
-    def pass_by(self, moment: str, about: Any) -> None:
-        """A moment has come."""
-        if moment != self.moment:
+    def reach(self, point: str, about: Any) -> None:
+        """A point has been reached."""
+        if point != self.point:
             return
         with self.lock:
             self.left -= 1
             if self.left == 0:
-                self.grave.write_text(json.dumps(_told(about), ensure_ascii=False), "utf-8")
+                self.crash_file.write_text(json.dumps(_describe(about), ensure_ascii=False), "utf-8")
                 os.kill(os.getpid(), signal.SIGKILL)
                 threading.Event().wait()
 
-    def haunt(self) -> None:
-        """Stand at every step."""
+    def install(self) -> None:
+        """Wrap every step."""
         import database
-        import generator
         from app.images import atomic_write, store
         from app.system import windows_files
 
-        self._remembering(store)
+        self._track_record(store)
         self._after(database, "claim_record", "claimed", lambda _, record: record)
-        self._after(database, "open_charge", "ledger written", lambda told, _: told[1])
-        self._before(database, "save_task_id", "answer read")
-        self._after(database, "save_task_id", "ticket kept", lambda told, _: told[1])
-        self._after(generator, "generate", "picture in hand", lambda told, _: told[1].prompt)
-        self._before(database, "finish_record", "about to finish")
-        self._after(database, "finish_record", "finished", lambda told, _: told[1])
-        self._after(windows_files, "publish", "file named", lambda told, _: told[1].stem)
-        atomic_write.temp_file = self._halting(atomic_write.temp_file)
+        self._after(database, "open_charge", "charge opened", lambda args, _: args[1])
+        self._before(database, "save_task_id", "response read")
+        self._after(database, "save_task_id", "task id stored", lambda args, _: args[1])
+        self._before(database, "finish_record", "before finishing")
+        self._after(database, "finish_record", "finished", lambda args, _: args[1])
+        self._after(windows_files, "publish", "file published", lambda args, _: args[1].stem)
+        atomic_write.temp_file = self._split_writes(atomic_write.temp_file)
 
-    def _after(self, room: Any, name: str, moment: str, about: Callable[[Any, Any], Any]) -> None:
-        step = getattr(room, name)
+    def _after(self, module: Any, name: str, point: str, about: Callable[[Any, Any], Any]) -> None:
+        step = getattr(module, name)
 
         @functools.wraps(step)
-        def watched(*told: Any, **more: Any) -> Any:
-            found = step(*told, **more)
-            if found is not None or moment != "claimed":
-                self.pass_by(moment, about(told, found))
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            found = step(*args, **kwargs)
+            if found is not None or point != "claimed":
+                self.reach(point, about(args, found))
             return found
 
-        setattr(room, name, watched)
+        setattr(module, name, watched)
 
-    def _before(self, room: Any, name: str, moment: str) -> None:
-        step = getattr(room, name)
+    def _before(self, module: Any, name: str, point: str) -> None:
+        step = getattr(module, name)
 
         @functools.wraps(step)
-        def watched(*told: Any, **more: Any) -> Any:
-            self.pass_by(moment, told[1])
-            return step(*told, **more)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            self.reach(point, args[1])
+            return step(*args, **kwargs)
 
-        setattr(room, name, watched)
+        setattr(module, name, watched)
 
-    def _remembering(self, pictures: Any) -> None:
-        """Whose picture a thread is keeping: what is half-written does not say."""
-        keep = pictures.save_image
+    def _track_record(self, store: Any) -> None:
+        """Remember which record a thread is saving, before any byte is written: a partial file does not say."""
+        keep = store.save_image
 
         @functools.wraps(keep)
-        def watched(*told: Any, **more: Any) -> Any:
-            self.mine.record = more["record_id"]
-            return keep(*told, **more)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            self.mine.record = kwargs["record_id"]
+            self.reach("image received", self.mine.record)
+            return keep(*args, **kwargs)
 
-        pictures.save_image = watched
+        store.save_image = watched
 
-    def _halting(self, part_file: Any) -> Any:
-        """Parts are written in two halves, with a moment between them and one after."""
+    def _split_writes(self, temp_file: Any) -> Any:
+        """Write temporary files in two halves, with a point between them and one after."""
 
         @contextmanager
         def watched(folder: Path, pieces: Any) -> Iterator[Path]:
-            with part_file(folder, self._halves(pieces)) as part:
-                self.pass_by("file written", self.mine.record)
+            with temp_file(folder, self._halves(pieces)) as part:
+                self.reach("file written", self.mine.record)
                 yield part
 
         return watched
@@ -173,28 +172,28 @@ class Grim:
     def _halves(self, pieces: Any) -> Iterator[bytes | memoryview]:
         whole = b"".join(pieces)
         yield whole[: len(whole) // 2]
-        self.pass_by("file half written", self.mine.record)
+        self.reach("file half written", self.mine.record)
         yield whole[len(whole) // 2 :]
 
 
-def _told(about: Any) -> dict[str, Any]:
-    """Whose step it was: a record's id, or what is known of it."""
+def _describe(about: Any) -> dict[str, Any]:
+    """The id of the record, or its prompt or file name."""
     if isinstance(about, str):
-        return {"words": about}
+        return {"name": about}
     return {"record": about if isinstance(about, int) else about.id}
 
 
 def main() -> int:
-    """Prepare, then the product's own ``main``."""
-    move_clock(Path(os.environ["TORTURE_CLOCK"]))
+    """Install the changes, then run ``web_app.main``."""
+    shift_clock(Path(os.environ["TORTURE_CLOCK"]))
     import web_app
 
-    hurry()
+    shorten_waits()
     if times := int(os.environ.get("TORTURE_LOCK", "0")):
         lock_at_the_ledger(times)
-    moment, _, count = os.environ.get("TORTURE_DIE", "").partition(":")
-    if moment:
-        Grim(moment, int(count), Path(os.environ["TORTURE_GRAVE"])).haunt()
+    point, _, count = os.environ.get("TORTURE_CRASH", "").partition(":")
+    if point:
+        CrashInjector(point, int(count), Path(os.environ["TORTURE_CRASH_FILE"])).install()
     return web_app.main()
 
 
