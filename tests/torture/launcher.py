@@ -147,7 +147,7 @@ class CrashInjector:
         setattr(module, name, watched)
 
     def _track_record(self, store: Any) -> None:
-        """Remember which record a thread is saving, before any byte is written: a partial file does not say."""
+        """Remember which record a thread is about to save: a partial file does not say."""
         keep = store.save_image
 
         @functools.wraps(keep)
