@@ -97,9 +97,8 @@ class BucketLibrary:
             with contextlib.suppress(Conflict):
                 self._move(key, deleted, overwrite=bool(catalogue.digest_in(key)))
                 return
-            free = TRASH + catalogue.next_free_key(key, lambda name: self._exists(TRASH + name))
             with contextlib.suppress(Conflict, NotFound):  # lost a race
-                self._move(deleted, free)
+                self._move(deleted, catalogue.next_free_key(deleted, self._exists))
 
     def restore(self, key: str) -> Entry:
         """Restore a deleted image; does nothing if it exists."""

@@ -1,4 +1,4 @@
-"""The library in a folder: kept once, found by name, handed to a model as bytes."""
+"""The library in a folder: stored once, found by name, resolved to bytes."""
 
 import errno
 import os
@@ -428,7 +428,7 @@ def test_an_image_that_appears_during_a_restore_is_not_overwritten(
 def test_a_trash_entry_that_appears_during_a_deletion_is_not_overwritten(
     settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = hand_put(settings, "甲.png")
+    stored = hand_put(settings, "甲.png")
     trash = settings.samples_dir / ".trash"
     other = noise_image("png")
 
@@ -439,7 +439,7 @@ def test_a_trash_entry_that_appears_during_a_deletion_is_not_overwritten(
 
     before_the_move(monkeypatch, "甲.png", delete_another)
     library.delete("甲.png")
-    assert contents_of(trash) == sorted([other, kept["甲.png"]])
+    assert contents_of(trash) == sorted([other, stored["甲.png"]])
 
 
 @pytest.mark.usefixtures("disk")
@@ -514,8 +514,8 @@ def test_an_image_named_by_thousands_of_rows_is_read_once(
     settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.samples_dir.mkdir()
-    picture = settings.samples_dir / "手放.png"
-    picture.write_bytes(noise_image("png"))
+    file = settings.samples_dir / "手放.png"
+    file.write_bytes(noise_image("png"))
     monkeypatch.setattr(local, "_SETTLED_NS", -1)
     read, plainly = list[Path](), Path.read_bytes
 
@@ -530,7 +530,7 @@ def test_an_image_named_by_thousands_of_rows_is_read_once(
     (settings.samples_dir / ".pinned" / f"{first.sha256}.png").unlink()
     assert library.pin(wanted)[wanted[0]] == first
     assert len(read) == 2
-    picture.write_bytes(noise_image("png"))
+    file.write_bytes(noise_image("png"))
     assert library.pin(wanted)[wanted[0]].sha256 != first.sha256
     assert len(read) == 3
 
@@ -541,13 +541,13 @@ def test_a_lost_reference_is_not_replaced_by_a_new_file_of_its_name(
     settings.samples_dir.mkdir()
     (settings.samples_dir / "手放.png").write_bytes(noise_image("png"))
     for mark in ("0" * 64, "0" * 32):
-        asked = SampleImage(url=f"/samples/files/.pinned/{mark}/手放.png", filename="手放.png")
-        (pinned,) = library.pin([asked]).values()
+        requested = SampleImage(url=f"/samples/files/.pinned/{mark}/手放.png", filename="手放.png")
+        (pinned,) = library.pin([requested]).values()
         assert library.facts([pinned])[pinned.url].is_missing
         with pytest.raises(InvalidRequest, match="找不到"):
             library.resolve([pinned], ANY)
         with pytest.raises(NotFound):
-            library.thumbnail(asked.url.removeprefix(FILES_URL))
+            library.thumbnail(requested.url.removeprefix(FILES_URL))
 
 
 def test_image_properties_are_known_before_submission(settings: Settings, library: Library) -> None:
@@ -606,7 +606,7 @@ def test_used_references_are_not_purged_from_the_trash(settings: Settings, libra
         library.delete(image.key)
         os.utime(settings.samples_dir / ".trash" / image.key, (1_000, 1_000))
     names = names_of(used.key)
-    assert library.empty_trash(days=30, is_used=lambda asked: set(asked) == set(names)) == 1
+    assert library.empty_trash(days=30, is_used=lambda requested: set(requested) == set(names)) == 1
     assert filenames(library) == []
     assert thumbnail(library, used.key).read_bytes()[8:12] == b"WEBP"
     with pytest.raises(NotFound):

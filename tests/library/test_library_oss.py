@@ -1,4 +1,4 @@
-"""The library in a bucket: its list, what happens to its pictures, and what a model is given."""
+"""The library in a bucket: its list, changes to its images, and the references made of them."""
 
 import threading
 from collections.abc import Callable
@@ -85,12 +85,12 @@ def test_ten_thousand_images_are_listed_once_and_searched_locally(library: Libra
     for number in range(10_000):
         oss.put(f"{PREFIX}款式 {number:05}.png", b"x", age=number)
     library.refresh()
-    asked = oss.count("list")
+    earlier = oss.count("list")
     page = library.list_images(limit=100)
     assert (len(page.images), page.total) == (100, 10_000)
     assert page.images[0].filename == "款式 00000.png"
     assert filenames(library, "0777") == [f"款式 {n:05}.png" for n in (777, *range(7770, 7780))]
-    assert oss.count("list") == asked
+    assert oss.count("list") == earlier
 
 
 def test_only_images_are_listed_and_folders_are_kept(library: Library, oss: FakeOss) -> None:
@@ -107,7 +107,7 @@ def test_the_same_image_is_stored_once(library: Library, oss: FakeOss) -> None:
     first = library.add(upload("一", content))
     assert library.add(upload("二", content)).key == first.key
     assert oss.count("put") == 1
-    del oss.objects[PREFIX + first.key]  # by somebody else
+    del oss.objects[PREFIX + first.key]  # deleted by another program
     assert library.add(upload("三", content)).filename == "三.png"
 
 
@@ -238,7 +238,7 @@ def test_a_reference_deleted_during_a_refresh_is_still_sent(
     assert filenames(library) == []
     assert fetched(library.file(name)) == content
     assert sent(library, image) == content
-    assert fetched(Library(in_oss).file(name)) == content  # also after a restart, from the kept list
+    assert fetched(Library(in_oss).file(name)) == content  # also after a restart, from the cached list
 
 
 def test_a_reference_deleted_and_restored_during_a_refresh_is_not_sought_in_the_trash(
@@ -375,8 +375,8 @@ def test_an_image_that_appears_during_a_restore_is_not_overwritten(library: Libr
     oss.before_next("copy", lambda: oss.put(f"{PREFIX}甲.png", new))
     with pytest.raises(Conflict, match="甲"):
         library.restore("甲.png")
-    kept = [oss.objects[f"{PREFIX}{name}"].content for name in ("甲.png", ".trash/甲.png")]
-    assert kept == [new, old]
+    stored = [oss.objects[f"{PREFIX}{name}"].content for name in ("甲.png", ".trash/甲.png")]
+    assert stored == [new, old]
 
 
 def test_two_servers_deleting_the_same_name_at_once_lose_nothing(library: Library, oss: FakeOss) -> None:
@@ -385,8 +385,8 @@ def test_two_servers_deleting_the_same_name_at_once_lose_nothing(library: Librar
     library.refresh()
     oss.before_next("copy", lambda: oss.put(f"{PREFIX}.trash/甲.png", theirs))
     library.delete("甲.png")
-    kept = [oss.objects[f"{PREFIX}.trash/{name}"].content for name in ("甲.png", "甲-2.png")]
-    assert kept == [ours, theirs]
+    stored = [oss.objects[f"{PREFIX}.trash/{name}"].content for name in ("甲.png", "甲-2.png")]
+    assert stored == [ours, theirs]
 
 
 @pytest.mark.parametrize("key", ["", "../a.png", ".trash/a.png", "a/.b.png", "a//b.png", "a.txt", "没有.png"])

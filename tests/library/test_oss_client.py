@@ -254,12 +254,12 @@ def test_each_wrong_setting_is_named_in_one_sentence(
     oss: FakeOss, change: dict[str, str], named: str
 ) -> None:
     bucket = open_bucket(oss, **change)
-    for deed in (lambda: list(bucket.list_objects("")), lambda: bucket.put("a.png", b"x", "image/png")):
+    for call in (lambda: list(bucket.list_objects("")), lambda: bucket.put("a.png", b"x", "image/png")):
         with pytest.raises(BucketError, match=named) as caught:
-            deed()
+            call()
         assert caught.value.transient is False
         assert "secretkey" not in str(caught.value)
-    assert oss.count("list") == 1  # a settled matter is not asked again
+    assert oss.count("list") == 1  # a permanent error is not retried
 
 
 @pytest.mark.parametrize(("clock_off", "named"), [(16 * 60, "校准系统时间"), (-16 * 60, "校准系统时间")])

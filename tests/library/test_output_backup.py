@@ -1,4 +1,4 @@
-"""Finished pictures in OSS as well: uploaded behind the scenes, tried again, fallen back to."""
+"""Backups of finished images in OSS: uploaded in the background, retried, used when the file is lost."""
 
 import io
 import zipfile
@@ -66,10 +66,10 @@ def test_a_finished_image_is_uploaded_under_its_name(
     assert counts(db) == (0, 1)
     assert worker.maintenance.copy_output(db)
     assert not worker.maintenance.copy_output(db)
-    ((key, kept),) = oss.objects.items()
+    ((key, stored),) = oss.objects.items()
     assert key.startswith("ai-images/output/红 茶 🍵-")
-    assert kept.content == (worker.settings.output_dir / record.filename).read_bytes()
-    assert kept.media_type == "image/jpeg"
+    assert stored.content == (worker.settings.output_dir / record.filename).read_bytes()
+    assert stored.media_type == "image/jpeg"
     assert counts(db) == (1, 0)
 
 
@@ -248,21 +248,21 @@ def test_the_zip_names_lost_files_during_an_outage(
     oss.is_down = True
     with zipped(client, f"{ids[0]},{ids[1]}") as bundle:
         assert "红.jpg" in bundle.read("缺少的图片.txt").decode("utf-8-sig")
-    assert oss.count("get") == 3  # one picture was asked for, with its repeats
+    assert oss.count("get") == 3  # one image was requested, with its retries
 
 
 @pytest.fixture
 def lost(client: FlaskClient, worker: Worker, db: database.Connection) -> str:
     """A batch of three pictures that are only in the bucket -> its id."""
     rows = [{"prompt": prompt, "resolution": "1K"} for prompt in ("红", "绿", "蓝")]
-    told = post(client, "/api/batches", {"rows": rows}, 202)
+    answer = post(client, "/api/batches", {"rows": rows}, 202)
     while worker.run_once(db) or worker.maintenance.copy_output(db):
         pass
-    for record_id in told["records"]:
+    for record_id in answer["records"]:
         store.delete_picture(
             worker.settings.output_dir, database.get_record(db, record_id).filename, record_id
         )
-    batch_id: str = told["batch_id"]
+    batch_id: str = answer["batch_id"]
     return batch_id
 
 
@@ -282,7 +282,7 @@ def test_results_come_without_thumbnails_during_an_outage(
 ) -> None:
     oss.is_down = True
     assert thumbnails_in_results(client, lost) == 0
-    assert oss.count("get") == 3  # one picture was asked for, with its repeats
+    assert oss.count("get") == 3  # one image was requested, with its retries
 
 
 def test_results_fetch_a_bounded_number_of_lost_images(

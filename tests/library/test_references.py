@@ -99,8 +99,8 @@ def look(client: FlaskClient, address: str) -> bytes:
     """What a browser sees there."""
     answer = client.get(address)
     assert answer.status_code == 302, answer.text
-    with urlopen(answer.headers["Location"], timeout=60) as picture:
-        content: bytes = picture.read()
+    with urlopen(answer.headers["Location"], timeout=60) as response:
+        content: bytes = response.read()
         return content
 
 
@@ -139,8 +139,8 @@ def test_a_queued_reference_is_a_key_and_hash_not_a_signed_url(
 ) -> None:
     image = add(worker, "红茶")
     (record_id,) = queue(client, row("猫", image))
-    kept = db.execute("SELECT sample_images FROM generation_records").fetchone()["sample_images"]
-    assert json.loads(kept) == [
+    stored = db.execute("SELECT sample_images FROM generation_records").fetchone()["sample_images"]
+    assert json.loads(stored) == [
         {"url": image.url, "filename": "红茶.png", "key": image.key, "sha256": image.key[-16:-4]}
     ]
     assert database.get_record(db, record_id).sample_images[0].key == image.key
@@ -219,8 +219,8 @@ def test_without_a_bucket_every_reference_picker_explains_the_restriction(
         assert sentence in html.unescape(client.get(page).text)
     table = "提示词,参考示例图\n猫,红茶\n狗,\n鸟,没有\n".encode()
     found = imported(client, table)
-    told = [(each["row"], each["column"], each["error"]) for each in found["problems"]]
-    assert told == [(2, "参考示例图", sentence), (4, "参考示例图", sentence)]
+    shown = [(each["row"], each["column"], each["error"]) for each in found["problems"]]
+    assert shown == [(2, "参考示例图", sentence), (4, "参考示例图", sentence)]
 
 
 def test_with_a_bucket_no_restriction_is_shown(client: FlaskClient) -> None:
@@ -263,13 +263,13 @@ def test_during_an_outage_records_with_references_wait_and_others_continue(
     image = add(worker, "红茶")
     ids = queue(client, row("要参考图", image), row("不要参考图"))
     oss.is_down = True
-    asked = oss.count("head")
+    earlier = oss.count("head")
     for _ in range(6):  # more often than anything else is tried
         work_off(worker, db)
     waiting, done = records(db, ids)
     assert (waiting.status, done.status) == (Status.QUEUED, Status.SUCCESS)
     assert "连不上 OSS" in str(waiting.error)
-    assert oss.count("head") == asked + 3  # one try with its repeats; the others were told at once
+    assert oss.count("head") == earlier + 3  # one call with its retries; the others failed fast
     assert waiting.not_before > time.time() - 1
     assert database.committed_spend(db) == Decimal("0.22")
     oss.is_down = False
@@ -501,8 +501,8 @@ def packed(image: Image.Image, name: str = "a.png") -> bytes:
     return file.getvalue()
 
 
-def is_red(picture: bytes) -> bool:
-    with Image.open(io.BytesIO(picture)) as image:
+def is_red(content: bytes) -> bool:
+    with Image.open(io.BytesIO(content)) as image:
         red, _, blue = image.convert("RGB").getpixel((48, 32))  # type: ignore[misc]
     return red > blue
 
@@ -547,10 +547,10 @@ def test_a_used_reference_can_be_requested_again_after_replacement(
     (first,) = queue(client, row("一", image))
     work_off(worker, db)
     by_hand(worker, oss, packed(BLUE))
-    told = used(client, first)
+    shown = used(client, first)
     if field == "request":  # as the pages have it for 再来一张
-        told = dataclasses.asdict(database.get_record(db, first).request)["sample_images"][0]
-    reference = {"url": told["url"], "filename": told["filename"]}
+        shown = dataclasses.asdict(database.get_record(db, first).request)["sample_images"][0]
+    reference = {"url": shown["url"], "filename": shown["filename"]}
     again = queue(client, row("二") | {"sample_images": [reference]})
     work_off(worker, db)
     assert records(db, again)[0].sample_images == records(db, [first])[0].sample_images
@@ -589,9 +589,9 @@ def test_the_worker_threads_snapshot_chosen_references(
 
 def test_queueing_does_not_wait_for_a_slow_oss(client: FlaskClient, worker: Worker, oss: FakeOss) -> None:
     image = by_hand(worker, oss, packed(RED))
-    asked = len(oss.calls)
+    earlier = len(oss.calls)
     queue(client, *[row("猫", image)] * 200)
-    assert len(oss.calls) == asked
+    assert len(oss.calls) == earlier
 
 
 def test_a_stale_list_is_refreshed_before_references_are_fixed(
@@ -710,7 +710,7 @@ def test_a_read_only_key_generates_and_never_shows_the_wrong_image(
     ids = queue(client, *[row(f"第 {n} 张", image) for n in range(3)])
     work_off(worker, db)
     assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
-    assert oss.count("copy") == 1  # who has no right is not asked again at once
+    assert oss.count("copy") == 1  # a refused copy is not retried at once
     assert is_red(look(client, used(client, ids[0])["thumbnail_url"]))
     waiting = queue(client, row("换了", image))
     by_hand(worker, oss, packed(BLUE))
@@ -744,13 +744,13 @@ def test_after_a_restart_snapshots_are_known_before_the_list(
     by_hand(worker, oss, packed(BLUE))
     worker.library.delete(deleted.key)
     worker.library.refresh()
-    asked = len(oss.calls)
+    earlier = len(oss.calls)
     opened = Library(worker.settings, clock)
     (image,) = records(db, [record_id])[0].sample_images
     shown = opened.thumbnail(unquote(image.pinned.url.removeprefix("/samples/files/")))
     assert ".pinned/" in str(shown)
     assert ".trash/" in str(opened.file(deleted.key))
-    assert len(oss.calls) == asked
+    assert len(oss.calls) == earlier
     without_memory = replace(worker.settings, samples_dir=worker.settings.samples_dir / "new")
     opened = Library(without_memory, clock)
     opened.refresh()
