@@ -22,7 +22,7 @@ from app.db.batches import (
     resume_batch,
 )
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel_records
-from app.db.connection import connect, last_version, read_transaction, transaction
+from app.db.connection import connect, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool
 from app.db.health import is_healthy
 from app.db.ledger import (
@@ -35,20 +35,18 @@ from app.db.ledger import (
     open_charge,
     save_task_id,
 )
-from app.db.library import (
+from app.db.migrations import open_database
+from app.db.open_files import OpenConnection as Connection
+from app.db.output_backup_queue import (
     CopyProgress,
     add_earlier_copies,
     count_output_copies,
-    count_reference_uses,
     find_output_copy,
     finish_output_copy,
     get_output_copy,
-    is_reference_used,
     reset_backoff,
     retry_output_copy,
 )
-from app.db.migrations import open_database
-from app.db.open_files import OpenConnection as Connection
 from app.db.queue import (
     claim_record,
     extend_leases,
@@ -86,6 +84,7 @@ from app.db.records import (
     restore_records,
     undo_delete,
 )
+from app.db.reference_usage import count_reference_uses, is_reference_used
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import retry_records
 from app.db.search_index import index_progress, index_prompts, merge_index
@@ -101,6 +100,7 @@ from app.db.unresolved import (
     undo_resolution,
 )
 from app.db.usage import count_failures, list_charges, spend_by_batch, spend_by_span, total_spend
+from app.db.versions import last_version
 
 __all__ = [
     "NEWEST",

@@ -1,16 +1,17 @@
 """Maintenance: empty the trash, list stored files, back up and rebuild the database."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app.db.batches import pause_in_copy
 from app.db.connection import connect, foreign_keys_off, transaction
 from app.db.migrations import is_up_to_date, open_database
 from app.db.records import EMPTIED
+from app.db.row_mapping import IN_IDS, id_list
 from app.domain import file_key
 from app.errors import StorageError
 from app.system import windows_files
@@ -63,57 +64,41 @@ def empty_trash(
     """Permanently delete records that were in the trash for ``days``, files first -> number deleted.
 
     ``remove(filename, record id)`` deletes picture and thumbnail; the name is empty when another record
-    shares the picture. If it raises StorageError, that record stays in the trash; ids in ``apart`` are
+    shares the picture. If it raises StorageError, that record stays in the trash; ids in ``exclude`` are
     skipped. Records being deleted cannot be restored; after a crash they are still in the trash and the
     next call continues. Files are deleted outside any transaction. Foreign keys of other programs' tables
     are ignored.
     """
-    marked = _mark_expired(db, days=days, apart=exclude, limit=limit)
+    marked = _mark_expired(db, days=days, exclude=exclude, limit=limit)
     removed = [row["id"] for row in marked if _is_removed(row, remove)]
+    emptied = f"deletion_id = {EMPTIED} AND id {IN_IDS}"
     with foreign_keys_off(db), transaction(db):
+        db.execute(f"DELETE FROM generation_records WHERE {emptied}", {"ids": id_list(removed)})
         db.execute(
-            f"""
-            DELETE FROM generation_records
-            WHERE deletion_id = {EMPTIED} AND id IN (SELECT value FROM json_each(:ids))
-            """,
-            {"ids": json.dumps(removed)},
-        )
-        db.execute(
-            f"""
-            UPDATE generation_records
-            SET deletion_id = NULL
-            WHERE deletion_id = {EMPTIED} AND id IN (SELECT value FROM json_each(:ids))
-            """,
-            {"ids": json.dumps([row["id"] for row in marked])},
+            f"UPDATE generation_records SET deletion_id = NULL WHERE {emptied}",
+            {"ids": id_list(row["id"] for row in marked)},
         )
     return len(removed)
 
 
 def _mark_expired(
-    db: sqlite3.Connection, *, days: int, apart: Collection[int], limit: int
+    db: sqlite3.Connection, *, days: int, exclude: Collection[int], limit: int
 ) -> list[sqlite3.Row]:
     """Mark expired records as unrestorable -> id and filename, empty for a shared file."""
+    before = datetime.now(UTC) - timedelta(days=days)
     with transaction(db):
         expired = db.execute(
-            """
+            f"""
             SELECT id
             FROM generation_records
-            WHERE deleted_at IS NOT NULL AND deleted_at < datetime('now', :ago)
-              AND id NOT IN (SELECT value FROM json_each(:apart))
+            WHERE deleted_at IS NOT NULL AND deleted_at < :before AND id NOT {IN_IDS}
             ORDER BY deleted_at
             LIMIT :limit
             """,
-            {"ago": f"-{days} days", "apart": json.dumps(list(apart)), "limit": limit},
+            {"before": f"{before:%Y-%m-%d %H:%M:%S}", "ids": id_list(exclude), "limit": limit},
         ).fetchall()
-        ids = json.dumps([row["id"] for row in expired])
-        db.execute(
-            f"""
-            UPDATE generation_records
-            SET deletion_id = {EMPTIED}
-            WHERE id IN (SELECT value FROM json_each(:ids))
-            """,
-            {"ids": ids},
-        )
+        ids = id_list(row["id"] for row in expired)
+        db.execute(f"UPDATE generation_records SET deletion_id = {EMPTIED} WHERE id {IN_IDS}", {"ids": ids})
         return db.execute(
             f"""
             SELECT mine.id, CASE WHEN EXISTS (
@@ -122,9 +107,9 @@ def _mark_expired(
                 WHERE other.filename = mine.filename COLLATE NOCASE AND other.filename <> ''
                   AND other.id <> mine.id AND other.deletion_id IS NOT {EMPTIED}
             ) THEN '' ELSE mine.filename END AS filename
-            FROM json_each(:ids)
-            JOIN generation_records AS mine ON mine.id = json_each.value
-            ORDER BY json_each.key
+            FROM generation_records AS mine
+            WHERE mine.id {IN_IDS}
+            ORDER BY mine.deleted_at, mine.id
             """,
             {"ids": ids},
         ).fetchall()
@@ -225,11 +210,12 @@ def _add_found(db: sqlite3.Connection, picture: FoundPicture) -> bool:
     return bool(
         db.execute(
             f"""
-            INSERT OR IGNORE INTO generation_records ({_FOUND})
+            INSERT INTO generation_records ({_FOUND})
             VALUES (
                 :record_id, :made_at, :made_at, :prompt, :negative_prompt, :seed, :steps, :width, :height,
                 :aspect_ratio, :resolution, :model, :filename, '/output/' || :filename, :stem, :key, :format,
                 :file_size, :sha256, 'success', 1)
+            ON CONFLICT DO NOTHING
             """,
             asdict(picture) | {"stem": stem, "key": None if taken else key},
         ).rowcount

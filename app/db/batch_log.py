@@ -2,8 +2,8 @@
 
 import sqlite3
 
-from app.db.row_mapping import message_json, to_log_line
-from app.db.versions import touch_batch
+from app.db.row_mapping import message_json, to_log_line, utc_now
+from app.db.versions import touch
 from app.domain import LogLine
 from app.errors import Message, message
 
@@ -48,15 +48,16 @@ def add_log(
         return
     db.execute(
         """
-        INSERT INTO batch_log (batch_id, record_id, level, text, message, version)
-        VALUES (:batch_id, :record_id, :level, :text, :message, :version)
+        INSERT INTO batch_log (batch_id, record_id, at, level, text, message, version)
+        VALUES (:batch_id, :record_id, :now, :level, :text, :message, :version)
         """,
         {
             "batch_id": batch_id,
             "record_id": record_id,
+            "now": utc_now(),
             "level": level,
             "text": str(text),
             "message": message_json(message(text)),
-            "version": touch_batch(db, batch_id),
+            "version": touch(db, batch_id=batch_id),
         },
     )

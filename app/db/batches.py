@@ -1,17 +1,25 @@
 """Batches: records submitted together, their state, counts and costs."""
 
-import json
-import secrets
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.db.batch_log import add_log
 from app.db.connection import transaction
 from app.db.file_names import are_taken, choose_names
 from app.db.request_keys import RequestKey, find_answer, keep_answer
-from app.db.row_mapping import RECORD, message_json, micros, priced, sample_images_text, to_message, to_record
+from app.db.row_mapping import (
+    IN_IDS,
+    id_list,
+    message_json,
+    micros,
+    priced,
+    read_records,
+    sample_images_text,
+    to_message,
+    utc_now_seconds,
+)
 from app.db.versions import touch
 from app.domain import Batch, BatchStatus, ImageRequest, ModelSpec, Record, Status, file_key
 from app.errors import Conflict, Message, NotFound, message
@@ -42,7 +50,6 @@ def add_batch(
     ``row_numbers`` default to 1, 2, …
     A ``key`` used within 24 hours inserts nothing and returns its first batch.
     """
-    batch_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     accepted = [spec.strip_unsupported(request) for request in requests]
     while True:
         names = choose_names(db, zip(stems, (r.num_images for r in accepted), strict=True), is_taken)
@@ -51,50 +58,50 @@ def add_batch(
                 return first["batch_id"], first["records"]
             if are_taken(db, names):
                 continue
-            _add_row(db, batch_id, accepted, spec=spec, name=name, source=source)
+            batch_id = _insert_batch(db, accepted, spec=spec, name=name, source=source)
             numbers = row_numbers or range(1, len(accepted) + 1)
-            ids = []
-            for row_number, request, promised in zip(numbers, accepted, names, strict=True):
-                for picture_number, stem in enumerate(promised, 1):
-                    fields = _record_fields(request, spec, batch_id, row_number, picture_number, stem)
-                    ids.append(_add_record(db, fields))
+            ids = [
+                _insert_record(db, _record_fields(request, spec, batch_id, row_number, picture_number, stem))
+                for row_number, request, reserved in zip(numbers, accepted, names, strict=True)
+                for picture_number, stem in enumerate(reserved, 1)
+            ]
             touch(db, ids)
             keep_answer(db, key, {"batch_id": batch_id, "records": ids})
         return batch_id, ids
 
 
-def _add_row(
-    db: sqlite3.Connection,
-    batch_id: str,
-    requests: Sequence[ImageRequest],
-    *,
-    spec: ModelSpec,
-    name: str,
-    source: str,
-) -> None:
+def _insert_batch(
+    db: sqlite3.Connection, requests: Sequence[ImageRequest], *, spec: ModelSpec, name: str, source: str
+) -> str:
+    """Insert a batch -> its id. Ids made in transactions grow with time, so that they sort equal times."""
+    now = datetime.now(UTC)
+    batch_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond:06x}"
+    estimated = sum(((spec.price(r) or Decimal(0)) * r.num_images for r in requests), Decimal(0))
     db.execute(
         """
-        INSERT INTO batches (id, name, source, total, estimated_micros, is_priced, priority, version)
-        VALUES (:id, :name, :source, :total, :estimated, :is_priced, :priority, 0)
+        INSERT INTO batches (
+            id, name, source, created_at, total, estimated_micros, is_priced, priority, version)
+        VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0)
         """,
         {
             "id": batch_id,
             "name": name,
             "source": source,
+            "now": f"{now:%Y-%m-%d %H:%M:%S}",
             "total": sum(request.num_images for request in requests),
-            "estimated": micros(
-                sum(((spec.price(r) or Decimal(0)) * r.num_images for r in requests), Decimal(0))
-            ),
+            "estimated": micros(estimated),
             "is_priced": spec.is_priced,
             "priority": 0 if source == "batch" else 1,
         },
     )
+    return batch_id
 
 
 def _record_fields(
     request: ImageRequest, spec: ModelSpec, batch_id: str, row_number: int, picture_number: int, stem: str
 ) -> dict[str, object]:
     return {
+        "created_at": utc_now_seconds(),
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
         "aspect_ratio": request.aspect_ratio,
@@ -114,33 +121,37 @@ def _record_fields(
     }
 
 
-_INSERTED = (
-    "prompt, negative_prompt, aspect_ratio, resolution, num_images, seed, steps, sample_images, batch_id, "
-    "status, model, row_number, picture_number, reserved_stem, file_key, requested_filename"
-)
-_INSERT_RECORD = f"""
-    INSERT INTO generation_records ({_INSERTED})
-    VALUES ({", ".join(":" + name for name in _INSERTED.split(", "))})
-"""
-
-
-def _add_record(db: sqlite3.Connection, fields: dict[str, object]) -> int:
-    return int(db.execute(_INSERT_RECORD, fields).lastrowid or 0)
+def _insert_record(db: sqlite3.Connection, fields: dict[str, object]) -> int:
+    sql = f"""
+        INSERT INTO generation_records ({", ".join(fields)})
+        VALUES ({", ".join(":" + name for name in fields)})
+        RETURNING id
+    """
+    return int(db.execute(sql, fields).fetchall()[0]["id"])
 
 
 def get_batch(db: sqlite3.Connection, batch_id: str) -> Batch:
     """The batch with its counts, costs and estimated seconds left. Raises NotFound."""
-    row = db.execute("SELECT * FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+    return _to_batch(db, _batch_row(db, batch_id))
+
+
+def get_batch_version(db: sqlite3.Connection, batch_id: str) -> int:
+    """The batch's version, which grows with every change of it, its records or its log. Raises NotFound."""
+    return int(_batch_row(db, batch_id)["version"])
+
+
+def _batch_row(db: sqlite3.Connection, batch_id: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = db.execute("SELECT * FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
     if row is None:
         raise NotFound("没有这个批次，它可能来自另一个数据库")
-    return _to_batch(db, row)
+    return row
 
 
 def list_batches(
     db: sqlite3.Connection, *, limit: int, offset: int = 0, source: str | None = None
 ) -> list[Batch]:
     """Batches, newest first; only those of ``source`` if given."""
-    which = "WHERE source = :source ORDER BY created_at DESC, rowid DESC" if source else "ORDER BY rowid DESC"
+    which = "WHERE source = :source ORDER BY created_at DESC, id DESC" if source else "ORDER BY id DESC"
     sql = f"SELECT * FROM batches {which} LIMIT :limit OFFSET :offset"
     rows = db.execute(sql, {"limit": limit, "offset": offset, "source": source}).fetchall()
     return [_to_batch(db, row) for row in rows]
@@ -152,27 +163,13 @@ def count_batches(db: sqlite3.Connection, *, source: str | None = None) -> int:
     return int(db.execute(sql, {"source": source}).fetchone()["number"])
 
 
-def get_batch_version(db: sqlite3.Connection, batch_id: str) -> int:
-    """The batch's version, which grows with every change of it, its records or its log. Raises NotFound."""
-    row = db.execute("SELECT version FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
-    if row is None:
-        raise NotFound("没有这个批次，它可能来自另一个数据库")
-    return int(row["version"])
-
-
 def list_batch_records(db: sqlite3.Connection, *batch_ids: str, since: int = 0) -> list[Record]:
     """Records of these batches changed after version ``since``, in order of insertion."""
-    rows = db.execute(
-        f"""
-        SELECT {RECORD}
-        FROM generation_records
-        WHERE batch_id IN (SELECT value FROM json_each(:batch_ids))
-            AND version > :since AND deleted_at IS NULL
-        ORDER BY id
-        """,
-        {"batch_ids": json.dumps(batch_ids), "since": since},
-    ).fetchall()
-    return [to_record(row) for row in rows]
+    return read_records(
+        db,
+        f"WHERE batch_id {IN_IDS} AND version > :since AND deleted_at IS NULL ORDER BY id",
+        {"ids": id_list(batch_ids), "since": since},
+    )
 
 
 def count_open_work(db: sqlite3.Connection) -> tuple[int, int, int]:

@@ -1,12 +1,12 @@
 """Cancel queued records before they are submitted, and undo it."""
 
-import json
 import sqlite3
 from dataclasses import dataclass
 
 from app.db.batch_log import add_log
 from app.db.connection import transaction
 from app.db.requeue import queue_in_batch
+from app.db.row_mapping import IN_IDS, id_list, utc_now
 from app.db.versions import touch
 from app.domain import ModelSpec, Status
 from app.errors import Conflict, NotFound, message
@@ -89,17 +89,17 @@ def uncancel_records(
     """
     with transaction(db):
         rows = db.execute(
-            """
+            f"""
             SELECT id
             FROM generation_records
             WHERE batch_id = :batch_id AND status = :cancelled AND cause <> 'dropped' AND deleted_at IS NULL
-                AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+                AND (:ids IS NULL OR id {IN_IDS})
             ORDER BY id
             """,
             {
                 "batch_id": batch_id,
                 "cancelled": Status.CANCELLED,
-                "ids": None if ids is None else json.dumps(ids),
+                "ids": None if ids is None else id_list(ids),
             },
         ).fetchall()
         queue_in_batch(db, batch_id, [row["id"] for row in rows], spec=spec, paused=paused)
@@ -110,11 +110,11 @@ def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str,
     rows = db.execute(
         f"""
         UPDATE generation_records
-        SET status = 'cancelled', finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+        SET status = 'cancelled', finished_at = :now
         WHERE {which} AND status = 'queued' AND task_id IS NULL
         RETURNING id
         """,
-        {"batch_id": batch_id, **values},
+        {"batch_id": batch_id, "now": utc_now(), **values},
     ).fetchall()
     ids = [row["id"] for row in rows]
     touch(db, ids)

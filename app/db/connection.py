@@ -1,4 +1,4 @@
-"""Database connections, transactions, and the change counter."""
+"""Database connections and transactions."""
 
 import sqlite3
 import threading
@@ -114,14 +114,3 @@ def foreign_keys_off(db: sqlite3.Connection) -> Iterator[None]:
     finally:
         db.execute("PRAGMA legacy_alter_table = OFF")
         db.execute("PRAGMA foreign_keys = ON")
-
-
-def next_version(db: sqlite3.Connection) -> int:
-    """Increment the change counter and return it; inside a transaction."""
-    row = db.execute("UPDATE change_counter SET value = value + 1 RETURNING value").fetchall()[0]
-    return int(row["value"])
-
-
-def last_version(db: sqlite3.Connection) -> int:
-    """The current value of the change counter, which grows with every change of a record or batch."""
-    return int(db.execute("SELECT value FROM change_counter").fetchone()["value"])

@@ -1,9 +1,9 @@
 """Choose file names for new records that no record and no file on disk uses."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
+from app.db.row_mapping import IN_IDS, id_list
 from app.domain import file_key
 
 
@@ -20,9 +20,9 @@ def choose_names(
 
 def are_taken(db: sqlite3.Connection, names: Sequence[Sequence[str]]) -> bool:
     """Whether a record uses one of these names; checks the chosen ones again, inside the transaction."""
-    keys = json.dumps([file_key(stem) for stems in names for stem in stems])
-    sql = "SELECT 1 FROM generation_records WHERE file_key IN (SELECT value FROM json_each(:keys)) LIMIT 1"
-    return db.execute(sql, {"keys": keys}).fetchone() is not None
+    keys = id_list(file_key(stem) for stems in names for stem in stems)
+    sql = f"SELECT 1 FROM generation_records WHERE file_key {IN_IDS} LIMIT 1"
+    return db.execute(sql, {"ids": keys}).fetchone() is not None
 
 
 def _chooser(db: sqlite3.Connection, is_taken: Callable[[str], bool]) -> Callable[[str, int], list[str]]:

@@ -1,10 +1,11 @@
 """The ledger of charges: one row per call that may cost money, written before the call."""
 
 import sqlite3
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.db.connection import transaction
-from app.db.row_mapping import RECORD, micros, to_record, yuan
+from app.db.row_mapping import micros, read_records, utc_now, yuan
 from app.db.versions import touch
 from app.domain import ModelSpec, Record, Status
 from app.errors import Billed, Conflict
@@ -47,8 +48,8 @@ def open_charge(
         _check_budget(db, price, budget)
         row = db.execute(
             """
-            INSERT INTO charges (record_id, batch_id, model, price_micros, is_priced, is_free)
-            VALUES (:record_id, :batch_id, :model, :price, :is_priced, :is_free)
+            INSERT INTO charges (record_id, batch_id, model, price_micros, is_priced, is_free, opened_at)
+            VALUES (:record_id, :batch_id, :model, :price, :is_priced, :is_free, :now)
             RETURNING id
             """,
             {
@@ -58,6 +59,7 @@ def open_charge(
                 "price": micros(price or Decimal(0)),
                 "is_priced": price is not None,
                 "is_free": is_free and price == 0,
+                "now": utc_now(),
             },
         ).fetchall()[0]
         _note_late_start(db, record)
@@ -70,7 +72,7 @@ def save_task_id(db: sqlite3.Connection, record: Record, task_id: str) -> None:
     Does nothing when the claim was lost: the record then holds the new owner's task id.
     """
     with transaction(db):
-        if not still_owned(db, record, Status.RUNNING, Status.UNKNOWN):
+        if not still_owned(db, record):
             return
         fields = {"record_id": record.id, "task_id": task_id}
         db.execute(
@@ -85,10 +87,13 @@ def save_task_id(db: sqlite3.Connection, record: Record, task_id: str) -> None:
 
 
 def still_owned(db: sqlite3.Connection, record: Record, *statuses: Status) -> bool:
-    """Whether this claim is still valid: same attempt, and the record has one of these statuses."""
+    """Whether this claim is still valid: same attempt, and one of these statuses.
+
+    By default RUNNING and UNKNOWN: a worker that was only suspended may still finish its record.
+    """
     sql = "SELECT status FROM generation_records WHERE id = :id AND attempts = :attempts"
     row = db.execute(sql, {"id": record.id, "attempts": record.attempts}).fetchone()
-    return row is not None and row["status"] in statuses
+    return row is not None and row["status"] in (statuses or (Status.RUNNING, Status.UNKNOWN))
 
 
 def is_free_charge(db: sqlite3.Connection, record_id: int) -> bool:
@@ -103,11 +108,10 @@ def close_free_charges(db: sqlite3.Connection, record_id: int) -> None:
     db.execute(
         """
         UPDATE charges
-        SET outcome = 'not_billed', cause = 'interrupted',
-            closed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+        SET outcome = 'not_billed', cause = 'interrupted', closed_at = :now
         WHERE record_id = :record_id AND outcome = 'open' AND is_free AND task_id IS NULL
         """,
-        {"record_id": record_id},
+        {"record_id": record_id, "now": utc_now()},
     )
 
 
@@ -121,8 +125,7 @@ def close_charges(db: sqlite3.Connection, record_id: int, billed: Billed, cause:
     db.execute(
         """
         UPDATE charges
-        SET outcome = :outcome, cause = :cause, closed_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
-            resolution_id = NULL
+        SET outcome = :outcome, cause = :cause, closed_at = :now, resolution_id = NULL
         WHERE record_id = :record_id
           AND (outcome = 'open' OR (
               (outcome = 'unknown' OR resolution_id IS NOT NULL OR (is_free AND cause = 'interrupted'))
@@ -133,7 +136,7 @@ def close_charges(db: sqlite3.Connection, record_id: int, billed: Billed, cause:
                        OR (cause = 'interrupted' AND 'unknown' = (
                            SELECT status FROM generation_records WHERE id = :record_id)))))))
         """,
-        {"record_id": record_id, "outcome": _OUTCOME[billed], "cause": cause},
+        {"record_id": record_id, "outcome": _OUTCOME[billed], "cause": cause, "now": utc_now()},
     )
     recompute_costs(db, record_id)
 
@@ -143,18 +146,17 @@ def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
     db.execute(
         """
         UPDATE generation_records
-        SET cost_micros = (
-                SELECT coalesce(sum(price_micros), 0) FROM charges
-                WHERE record_id = :record_id AND outcome = 'billed'),
-            cost_unpriced = (
-                SELECT count(*) FROM charges
-                WHERE record_id = :record_id AND outcome = 'billed' AND NOT is_priced),
-            at_stake_micros = (
-                SELECT coalesce(sum(price_micros), 0) FROM charges
-                WHERE record_id = :record_id AND outcome = 'unknown'),
-            at_stake_unpriced = (
-                SELECT count(*) FROM charges
-                WHERE record_id = :record_id AND outcome = 'unknown' AND NOT is_priced)
+        SET cost_micros = sums.cost, cost_unpriced = sums.cost_unpriced,
+            at_stake_micros = sums.at_stake, at_stake_unpriced = sums.at_stake_unpriced
+        FROM (
+            SELECT
+                coalesce(sum(price_micros) FILTER (WHERE outcome = 'billed'), 0) AS cost,
+                count(*) FILTER (WHERE outcome = 'billed' AND NOT is_priced) AS cost_unpriced,
+                coalesce(sum(price_micros) FILTER (WHERE outcome = 'unknown'), 0) AS at_stake,
+                count(*) FILTER (WHERE outcome = 'unknown' AND NOT is_priced) AS at_stake_unpriced
+            FROM charges
+            WHERE record_id = :record_id
+        ) AS sums
         WHERE id = :record_id
         """,
         {"record_id": record_id},
@@ -168,18 +170,17 @@ def check_affordable(
 
     That is so when its next record must be submitted and costs more than the remaining budget.
     """
-    waiting = db.execute(
-        f"""
-        SELECT {RECORD}
-        FROM generation_records
+    waiting = read_records(
+        db,
+        """
         WHERE batch_id = :id AND status = 'queued' AND (task_id IS NULL OR NOT fetch_while_paused)
         ORDER BY task_id IS NULL, id
         LIMIT 1
         """,
         {"id": batch_id},
-    ).fetchone()
-    if waiting is not None and waiting["task_id"] is None:
-        _check_budget(db, spec.price(to_record(waiting).request), budget)
+    )
+    if waiting and waiting[0].task_id is None:
+        _check_budget(db, spec.price(waiting[0].request), budget)
 
 
 def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal | None) -> None:
@@ -203,15 +204,13 @@ def _is_not_active(db: sqlite3.Connection, batch_id: str | None) -> bool:
 
 def _note_late_start(db: sqlite3.Connection, record: Record) -> None:
     """Reset ``started_at`` when the record was claimed more than a second before it is submitted."""
-    late = db.execute(
-        """
-        UPDATE generation_records
-        SET started_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
-        WHERE id = :id AND started_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 second')
-        """,
-        {"id": record.id},
-    ).rowcount
-    if late:
+    now = utc_now()
+    claimed = db.execute("SELECT started_at FROM generation_records WHERE id = :id", {"id": record.id})
+    since = datetime.fromisoformat(now) - datetime.fromisoformat(claimed.fetchone()["started_at"])
+    if since > timedelta(seconds=1):
+        db.execute(
+            "UPDATE generation_records SET started_at = :now WHERE id = :id", {"id": record.id, "now": now}
+        )
         touch(db, [record.id])
 
 

@@ -4,17 +4,16 @@ A lease has an owner and expires, so a crashed worker's records can be claimed a
 processes share the file. ``attempts`` is the fencing token: only the latest claim can finish a record.
 """
 
-import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from app.db.batch_log import add_log
 from app.db.batches import finish_if_done, pause_in_transaction
 from app.db.connection import transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
-from app.db.library import note_no_copy, note_output_copy
-from app.db.row_mapping import RECORD, message_json, to_record
+from app.db.output_backup_queue import note_no_copy, note_output_copy
+from app.db.row_mapping import IN_IDS, RECORD, id_list, message_json, read_records, to_record, utc_now
 from app.db.versions import touch
 from app.domain import Record, SavedImage, Status
 from app.errors import Billed, Message, ModelError, message
@@ -24,7 +23,6 @@ MAX_CRASHES = 5
 # counts as expired.
 LONGEST_LEASE = 60.0
 LONGEST_PAUSE = 120.0
-_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 # Submitted, possibly charged, outcome unknown: never claimed again automatically.
 AMBIGUOUS = """
@@ -55,7 +53,7 @@ _CLAIMABLE = f"""
             SELECT id
             FROM generation_records
             WHERE {STALLED} AND model = :model AND NOT ({UNRECLAIMABLE}) AND NOT ({ORPHANED})
-              AND id NOT IN (SELECT value FROM json_each(:in_hand))
+              AND id NOT {IN_IDS}
             LIMIT 1
         ),
         (
@@ -71,14 +69,20 @@ _CLAIMABLE = f"""
             LIMIT 1
         ),
         (
-            SELECT generation_records.id
-            FROM batches
-            CROSS JOIN generation_records ON generation_records.batch_id = batches.id
-            WHERE batches.state = 'active'
-              AND generation_records.status = 'queued'
-              AND generation_records.model = :model
-              AND {READY}
-            ORDER BY batches.priority DESC, batches.created_at, batches.rowid, generation_records.id
+            SELECT next_id
+            FROM (
+                SELECT priority, created_at, id, (
+                    SELECT generation_records.id
+                    FROM generation_records
+                    WHERE batch_id = batches.id AND status = 'queued' AND model = :model AND {READY}
+                    ORDER BY generation_records.id
+                    LIMIT 1
+                ) AS next_id
+                FROM batches
+                WHERE state = 'active'
+            )
+            WHERE next_id IS NOT NULL
+            ORDER BY priority DESC, created_at, id
             LIMIT 1
         )
     )
@@ -102,7 +106,7 @@ def claim_record(
         rows = db.execute(
             f"""
             UPDATE generation_records
-            SET status = 'running', attempts = attempts + 1, started_at = {_NOW},
+            SET status = 'running', attempts = attempts + 1, started_at = :started_at,
                 crash_count = crash_count + (status = 'running'),
                 lease_owner = :owner, lease_until = :lease_until
             WHERE id = {_CLAIMABLE}
@@ -113,7 +117,8 @@ def claim_record(
                 "owner": owner,
                 "now": now,
                 "lease_until": now + lease,
-                "in_hand": json.dumps(claimed_ids),
+                "started_at": utc_now(),
+                "ids": id_list(claimed_ids),
             },
         ).fetchall()
         if not rows:
@@ -126,7 +131,7 @@ def claim_record(
 
 def has_claimable(db: sqlite3.Connection, *, model: str, now: float, claimed_ids: Sequence[int] = ()) -> bool:
     """Whether ``claim_record`` would return a record; read-only."""
-    fields = {"model": model, "now": now, "in_hand": json.dumps(claimed_ids)}
+    fields = {"model": model, "now": now, "ids": id_list(claimed_ids)}
     row = db.execute(f"SELECT {_CLAIMABLE} AS id", fields).fetchone()
     return row["id"] is not None
 
@@ -136,13 +141,13 @@ def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, unt
     if not ids:
         return
     with transaction(db):
-        db.executemany(
-            """
+        db.execute(
+            f"""
             UPDATE generation_records
-            SET lease_until = ?
-            WHERE id = ? AND status = 'running' AND lease_owner = ?
+            SET lease_until = :until
+            WHERE id {IN_IDS} AND status = 'running' AND lease_owner = :owner
             """,
-            [(until, record_id, owner) for record_id in ids],
+            {"until": until, "owner": owner, "ids": id_list(ids)},
         )
 
 
@@ -158,22 +163,26 @@ def reap_stalled(db: sqlite3.Connection, *, now: float) -> int:
     can still finish it. Crashed MAX_CRASHES times: ``failed``, or ``unknown`` with its task id. Not submitted
     (or free) in a paused or cancelled batch: queued, or cancelled with it.
     """
-    if not (_list_stalled(db, UNRECLAIMABLE, now) or _list_stalled(db, ORPHANED, now)):
+    if not (list_unreclaimable(db, now=now)):
         return 0
     with transaction(db):
-        spent = _list_stalled(db, UNRECLAIMABLE, now)
-        for record in spent:
+        ended = _list_stalled(db, UNRECLAIMABLE, now)
+        for record in ended:
             _end(db, record, *_outcome_of_stalled(db, record))
-        unwanted = _list_stalled(db, ORPHANED, now)
-        for record in unwanted:
-            close_free_charges(db, record.id)
-            _requeue(db, record, not_before=0.0)
-    return len(spent) + len(unwanted)
+        orphaned = _list_stalled(db, ORPHANED, now)
+        for record in orphaned:
+            _release(db, record)
+    return len(ended) + len(orphaned)
 
 
-def _list_stalled(db: sqlite3.Connection, condition: str, now: float) -> list[Record]:
-    sql = f"SELECT {RECORD} FROM generation_records WHERE {STALLED} AND ({condition})"
-    return [to_record(row) for row in db.execute(sql, {"now": now}).fetchall()]
+def _list_stalled(db: sqlite3.Connection, condition: str, now: float, model: str = "") -> list[Record]:
+    return read_records(db, f"WHERE {STALLED} AND ({condition})", {"now": now, "model": model})
+
+
+def _release(db: sqlite3.Connection, record: Record) -> None:
+    """Requeue a record that a crashed worker left, at no charge."""
+    close_free_charges(db, record.id)
+    _requeue(db, record)
 
 
 def _outcome_of_stalled(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelError]:
@@ -188,12 +197,13 @@ def _outcome_of_stalled(db: sqlite3.Connection, record: Record) -> tuple[Status,
     return status, ModelError(text, cause="interrupted", billed=billed, task_valid=True)
 
 
+# Expired leases of another image model, which the claims of this one ignore.
+_OF_OTHER_MODELS = f"model <> :model AND NOT ({AMBIGUOUS})"
+
+
 def has_stalled_of_other_models(db: sqlite3.Connection, *, model: str, now: float) -> bool:
     """Whether there are expired leases of another image model, which this model's claims ignore."""
-    sql = (
-        f"SELECT 1 FROM generation_records WHERE {STALLED} AND model <> :model AND NOT ({AMBIGUOUS}) LIMIT 1"
-    )
-    return db.execute(sql, {"model": model, "now": now}).fetchone() is not None
+    return bool(_list_stalled(db, _OF_OTHER_MODELS, now, model))
 
 
 def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int:
@@ -202,19 +212,8 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
     A record submitted to one model must not be submitted, and charged, again by another.
     """
     with transaction(db):
-        left = db.execute(
-            f"""
-            UPDATE generation_records
-            SET status = 'queued', lease_until = NULL, lease_owner = NULL,
-                fetch_while_paused = task_id IS NOT NULL
-            WHERE {STALLED} AND model <> :model AND NOT ({AMBIGUOUS}) AND NOT ({ORPHANED})
-            RETURNING id
-            """,
-            {"model": model, "now": now},
-        ).fetchall()
-        touch(db, [row["id"] for row in left])
-        for row in left:
-            close_free_charges(db, row["id"])
+        for record in _list_stalled(db, f"{_OF_OTHER_MODELS} AND NOT ({ORPHANED})", now, model):
+            _release(db, record)
         others = db.execute(
             """
             SELECT DISTINCT batches.id, generation_records.model
@@ -244,43 +243,17 @@ def requeue_record(
     nothing else changes, but a record that was submitted and has no task id ends as ``unknown``.
     """
     with transaction(db):
-        if not _still_owned(db, record):
+        if not still_owned(db, record):
             return
-        if error is None and _is_ambiguous(db, record):
+        if error is None and read_records(db, f"WHERE id = :id AND {AMBIGUOUS}", {"id": record.id}):
             _end(db, record, *_outcome_of_stalled(db, record))
             return
         if error is not None and not error.task_valid:
             close_charges(db, record.id, error.billed, error.cause)
-        if _requeue(db, record, not_before=not_before, error=error):
-            return
-        if error is not None:
-            add_log(
-                db,
-                record.batch_id,
-                "warning",
-                message("{place}：稍后再试，{reason}", place=row_label(record), reason=error.message),
-                record.id,
-            )
-
-
-def _is_ambiguous(db: sqlite3.Connection, record: Record) -> bool:
-    sql = f"SELECT 1 FROM generation_records WHERE id = :id AND {AMBIGUOUS}"
-    return db.execute(sql, {"id": record.id}).fetchone() is not None
-
-
-def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
-    """Cancel the record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
-    return bool(
-        db.execute(
-            f"""
-            UPDATE generation_records
-            SET status = 'cancelled', finished_at = {_NOW}
-            WHERE id = :id AND status = 'queued' AND task_id IS NULL
-              AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
-            """,
-            {"id": record.id, "batch_id": record.batch_id},
-        ).rowcount
-    )
+        is_cancelled = _requeue(db, record, not_before=not_before, error=error)
+        if error is not None and not is_cancelled:
+            text = message("{place}：稍后再试，{reason}", place=row_label(record), reason=error.message)
+            add_log(db, record.batch_id, "warning", text, record.id)
 
 
 def finish_record(
@@ -296,28 +269,18 @@ def finish_record(
     found on disk or fetched again by its task id.
     """
     with transaction(db, durable=False):
-        if not _still_owned(db, record):
+        if not still_owned(db, record):
             return False
         db.execute(
-            f"""
+            """
             UPDATE generation_records
-            SET status = 'success', error = '', error_message = '', cause = '', finished_at = {_NOW},
+            SET status = 'success', error = '', error_message = '', cause = '', finished_at = :now,
                 lease_until = NULL, lease_owner = NULL, filename = :filename, image_path = :image_path,
                 width = :width, height = :height, format = :format, file_size = :file_size, sha256 = :sha256,
                 seed = coalesce(:seed, seed)
             WHERE id = :id
             """,
-            {
-                "id": record.id,
-                "filename": saved.filename,
-                "image_path": f"/output/{saved.filename}",
-                "width": saved.width,
-                "height": saved.height,
-                "format": saved.format,
-                "file_size": saved.file_size,
-                "sha256": saved.sha256,
-                "seed": saved.seed,
-            },
+            asdict(saved) | {"id": record.id, "image_path": f"/output/{saved.filename}", "now": utc_now()},
         )
         if to_bucket:
             note_output_copy(db, record.id, saved.filename)
@@ -341,18 +304,14 @@ def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bo
     """End as ``unknown`` when it may have been charged, else ``failed`` -> False when the claim was lost."""
     status = Status.UNKNOWN if error.billed is Billed.UNKNOWN else Status.FAILED
     with transaction(db):
-        if not _still_owned(db, record):
+        if not still_owned(db, record):
             return False
         _end(db, record, status, error)
     return True
 
 
-def _still_owned(db: sqlite3.Connection, record: Record) -> bool:
-    return still_owned(db, record, Status.RUNNING, Status.UNKNOWN)
-
-
 def _requeue(
-    db: sqlite3.Connection, record: Record, *, not_before: float, error: ModelError | None = None
+    db: sqlite3.Connection, record: Record, *, not_before: float = 0.0, error: ModelError | None = None
 ) -> bool:
     """Requeue the record, or cancel it with its batch -> whether it was cancelled."""
     db.execute(
@@ -384,12 +343,27 @@ def _requeue(
     return _cancel_with_batch(db, record)
 
 
+def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
+    """Cancel the record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
+    return bool(
+        db.execute(
+            """
+            UPDATE generation_records
+            SET status = 'cancelled', finished_at = :now
+            WHERE id = :id AND status = 'queued' AND task_id IS NULL
+              AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
+            """,
+            {"id": record.id, "batch_id": record.batch_id, "now": utc_now()},
+        ).rowcount
+    )
+
+
 def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelError) -> None:
     close_charges(db, record.id, error.billed, error.cause)
     db.execute(
-        f"""
+        """
         UPDATE generation_records
-        SET status = :status, error = :error, error_message = :message, cause = :cause, finished_at = {_NOW},
+        SET status = :status, error = :error, error_message = :message, cause = :cause, finished_at = :now,
             lease_until = NULL, lease_owner = NULL,
             task_id = CASE WHEN :keeps_task_id THEN task_id END
         WHERE id = :id
@@ -401,6 +375,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
             "message": message_json(error.message),
             "cause": error.cause,
             "keeps_task_id": error.task_valid,
+            "now": utc_now(),
         },
     )
     touch(db, [record.id])

@@ -1,15 +1,15 @@
 """Reading records (one, a page, a selection), the trash, and favourites."""
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 
-from app.db.connection import next_version, read_transaction, transaction
-from app.db.library import note_no_copy
+from app.db.connection import read_transaction, transaction
+from app.db.output_backup_queue import note_no_copy
 from app.db.record_query import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
-from app.db.row_mapping import RECORD, to_record
-from app.db.versions import touch
+from app.db.row_mapping import IN_IDS, id_list, read_records, utc_now_seconds
+from app.db.versions import next_version, touch
 from app.domain import Record
 from app.errors import NotFound
 
@@ -21,17 +21,17 @@ EMPTIED = -1
 NOT_EMPTIED = f"deletion_id IS NOT {EMPTIED}"
 
 Selection = Sequence[int] | RecordFilter
+Fields = Mapping[str, object]
 
 
 def get_record(db: sqlite3.Connection, record_id: int, *, trash: bool = False) -> Record:
     """One record; a deleted one only with ``trash``. Raises NotFound."""
-    row = db.execute(
-        f"SELECT {RECORD} FROM generation_records WHERE id = :id AND (deleted_at IS NULL OR :trash)",
-        {"id": record_id, "trash": trash},
-    ).fetchone()
-    if row is None:
+    found = read_records(
+        db, "WHERE id = :id AND (deleted_at IS NULL OR :trash)", {"id": record_id, "trash": trash}
+    )
+    if not found:
         raise NotFound("没有这条记录，它可能已被删除")
-    return to_record(row)
+    return found[0]
 
 
 def list_records(
@@ -74,17 +74,15 @@ def get_record_or_none(db: sqlite3.Connection, record_id: int | None) -> Record 
 
 def list_records_of_file(db: sqlite3.Connection, filename: str) -> list[Record]:
     """Up to 20 records with this file name, newest first; several only in databases of earlier versions."""
-    rows = db.execute(
-        f"""
-        SELECT {RECORD}
-        FROM generation_records
+    return read_records(
+        db,
+        """
         WHERE filename = :filename COLLATE NOCASE AND filename <> ''
         ORDER BY id DESC
         LIMIT 20
         """,
         {"filename": filename},
-    ).fetchall()
-    return [to_record(row) for row in rows]
+    )
 
 
 def list_single_records(
@@ -94,10 +92,9 @@ def list_single_records(
 
     A queued record counts as changed when its batch has changed (it may have been paused).
     """
-    rows = db.execute(
-        f"""
-        SELECT {RECORD}
-        FROM generation_records
+    return read_records(
+        db,
+        """
         WHERE batch_id IN (
             SELECT id
             FROM batches
@@ -112,8 +109,7 @@ def list_single_records(
         LIMIT :limit
         """,
         {"since": since, "limit": limit, "deleted": deleted},
-    ).fetchall()
-    return [to_record(row) for row in rows]
+    )
 
 
 def delete_records(db: sqlite3.Connection, chosen: Selection) -> int:
@@ -128,21 +124,27 @@ def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, in
     deleted = _change(
         db,
         _selected_ids(db, chosen),
-        f"deleted_at = CURRENT_TIMESTAMP, deletion_id = {deletion}",
+        "deleted_at = :now, deletion_id = :deletion",
         "deleted_at IS NULL AND status NOT IN ('queued', 'running')",
+        {"now": utc_now_seconds(), "deletion": deletion},
     )
     return deleted, deletion
 
 
 def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
     """Restore records from the trash -> how many."""
-    return _change(
-        db,
-        _selected_ids(db, chosen),
-        "deleted_at = NULL, deletion_id = NULL",
-        f"deleted_at IS NOT NULL AND {NOT_EMPTIED}",
-        then=note_no_copy,
-    )
+    number = 0
+    for portion in _portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
+        with transaction(db):
+            restored = _update(
+                db,
+                portion,
+                "deleted_at = NULL, deletion_id = NULL",
+                f"deleted_at IS NOT NULL AND {NOT_EMPTIED}",
+            )
+            note_no_copy(db, restored)
+        number += len(restored)
+    return number
 
 
 def undo_delete(db: sqlite3.Connection, undo: int) -> int:
@@ -160,36 +162,36 @@ def undo_delete(db: sqlite3.Connection, undo: int) -> int:
 
 def mark_favourite(db: sqlite3.Connection, chosen: Selection, favourite: bool) -> int:
     """Set or clear the favourite flag -> how many records changed."""
-    mark = int(favourite)
-    return _change(db, _selected_ids(db, chosen), f"favourite = {mark}", f"favourite <> {mark}")
+    fields = {"favourite": favourite}
+    return _change(db, _selected_ids(db, chosen), "favourite = :favourite", "favourite <> :favourite", fields)
 
 
 def _change(
+    db: sqlite3.Connection, ids: Iterable[int], assignment: str, condition: str, fields: Fields
+) -> int:
+    """Update in chunks, each in a transaction -> how many changed."""
+    number = 0
+    for portion in _portions(ids, _CHANGED_AT_ONCE):
+        with transaction(db):
+            number += len(_update(db, portion, assignment, condition, fields))
+    return number
+
+
+def _update(
     db: sqlite3.Connection,
     ids: Iterable[int],
     assignment: str,
     condition: str,
-    then: Callable[[sqlite3.Connection, list[int]], object] | None = None,
-) -> int:
-    """Update in chunks -> how many changed; ``then`` is called with the changed ids of each chunk."""
-    number = 0
-    for portion in _portions(ids, _CHANGED_AT_ONCE):
-        with transaction(db):
-            changed = db.execute(
-                f"""
-                UPDATE generation_records
-                SET {assignment}
-                WHERE id IN (SELECT value FROM json_each(:ids)) AND {condition}
-                RETURNING id
-                """,
-                {"ids": json.dumps(portion)},
-            ).fetchall()
-            changed_ids = [row["id"] for row in changed]
-            touch(db, changed_ids)
-            if then is not None:
-                then(db, changed_ids)
-            number += len(changed)
-    return number
+    fields: Fields = MappingProxyType({}),
+) -> list[int]:
+    """Update those of the records that meet the condition -> their ids; inside a transaction."""
+    changed = db.execute(
+        f"UPDATE generation_records SET {assignment} WHERE id {IN_IDS} AND {condition} RETURNING id",
+        {**fields, "ids": id_list(ids)},
+    ).fetchall()
+    changed_ids = [row["id"] for row in changed]
+    touch(db, changed_ids)
+    return changed_ids
 
 
 def _selected_ids(db: sqlite3.Connection, chosen: Selection) -> Iterable[int]:
@@ -198,16 +200,9 @@ def _selected_ids(db: sqlite3.Connection, chosen: Selection) -> Iterable[int]:
 
 def records_of(db: sqlite3.Connection, ids: Sequence[int]) -> list[Record]:
     """The existing records of these ids, in the same order."""
-    rows = db.execute(
-        f"""
-        SELECT {RECORD}
-        FROM generation_records
-        WHERE id IN (SELECT value FROM json_each(:ids))
-        """,
-        {"ids": json.dumps(ids)},
-    ).fetchall()
-    by_id = {row["id"]: row for row in rows}
-    return [to_record(by_id[record_id]) for record_id in ids if record_id in by_id]
+    found = read_records(db, f"WHERE id {IN_IDS}", {"ids": id_list(ids)})
+    by_id = {record.id: record for record in found}
+    return [by_id[record_id] for record_id in ids if record_id in by_id]
 
 
 def _portions(ids: Iterable[int], size: int) -> Iterator[list[int]]:

@@ -11,7 +11,7 @@ from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, keep_answer
 from app.db.versions import touch
 from app.domain import ImageRequest, ModelSpec, Record, Status
-from app.errors import Conflict, message
+from app.errors import Conflict, Message, message
 
 
 def retry_records(
@@ -66,28 +66,38 @@ def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> N
 
 
 def queue_in_batch(
-    db: sqlite3.Connection, batch_id: str, ids: Sequence[int], *, spec: ModelSpec, paused: bool = False
-) -> None:
-    """``requeue`` records of one batch and activate it; inside a transaction.
+    db: sqlite3.Connection,
+    batch_id: str,
+    ids: Sequence[int],
+    *,
+    spec: ModelSpec,
+    text: Message | None = None,
+    paused: bool = False,
+    fetch_only: bool = False,
+) -> bool:
+    """Requeue records of one batch, log it and activate the batch -> whether it is paused; in a transaction.
 
-    A paused batch stays paused; with ``paused`` an ended one becomes paused too.
+    A paused batch stays paused, since its other records would be submitted; with ``paused`` an ended one
+    becomes paused too. With ``fetch_only`` nothing is submitted, and a cancelled batch stays cancelled.
     """
-    to_submit = requeue(db, ids, spec=spec)
     if not ids:
-        return
-    check_model(db, batch_id, spec.model_id)
-    begun = db.execute(
+        return False
+    to_submit = requeue(db, ids, spec=spec)
+    if not fetch_only:
+        check_model(db, batch_id, spec.model_id)
+    db.execute(
         """
         UPDATE batches
         SET state = CASE WHEN :paused AND state <> 'active' THEN 'paused' ELSE 'active' END
-        WHERE id = :id AND state <> 'paused'
-        RETURNING state
+        WHERE id = :id AND state <> 'paused' AND NOT (:fetch_only AND state = 'cancelled')
         """,
-        {"id": batch_id, "paused": paused},
-    ).fetchall()
-    waits = not begun or begun[0]["state"] == "paused"
-    text = "重试 {n} 张，等批次继续" if to_submit and waits else "重试 {n} 张"
-    add_log(db, batch_id, "info", message(text, n=len(ids)))
+        {"id": batch_id, "paused": paused, "fetch_only": fetch_only},
+    )
+    state = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()["state"]
+    waits = to_submit and state == "paused"
+    retried = message("重试 {n} 张，等批次继续" if waits else "重试 {n} 张", n=len(ids))
+    add_log(db, batch_id, "info", text or retried)
+    return bool(state == "paused")
 
 
 def list_supported(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> list[int]:
@@ -109,9 +119,9 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> i
             """
             UPDATE generation_records
             SET status = 'queued', error = '', error_message = '', cause = '', not_before = 0, retries = 0,
-                throttle_count = 0,
-                model = :model, seed = :seed, steps = :steps, fetch_while_paused = task_id IS NOT NULL,
-                crash_count = 0, started_at = NULL, finished_at = NULL
+                throttle_count = 0, crash_count = 0, fetch_while_paused = task_id IS NOT NULL,
+                model = :model, seed = :seed, steps = :steps,
+                started_at = NULL, finished_at = NULL, deleted_at = NULL, deletion_id = NULL
             WHERE id = :id
             """,
             {

@@ -1,14 +1,19 @@
-"""Convert rows to domain types, tolerating values written by an earlier app or another program."""
+"""Rows to domain types and back, tolerating values written by an earlier app or another program."""
 
 import json
 import sqlite3
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.domain import LogLine, Record, SampleImage, Status
 from app.errors import Message
 
 MICROS = 1_000_000
+
+# A condition on a list of ids, passed as the parameter ``ids`` = ``id_list(…)``.
+IN_IDS = "IN (SELECT value FROM json_each(:ids))"
 
 # The columns of a Record; ``*`` would also fetch the queue's own columns.
 RECORD = """
@@ -22,6 +27,27 @@ RECORD = """
 NUMBERS = ("width", "height", "num_images", "seed", "steps")
 _STATUSES = frozenset(Status)
 _SAMPLE_IMAGE = ("url", "filename", "key", "sha256", "etag")
+
+
+def id_list(ids: Iterable[int | str]) -> str:
+    """The parameter of IN_IDS."""
+    return json.dumps(list(ids))
+
+
+def utc_now() -> str:
+    """The present time as UTC text with milliseconds."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+
+
+def utc_now_seconds() -> str:
+    """The present time as UTC text, as stored in ``created_at`` and ``deleted_at``."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def read_records(db: sqlite3.Connection, clauses: str, fields: Mapping[str, object]) -> list[Record]:
+    """The records selected by these clauses, ``WHERE`` and what follows."""
+    rows = db.execute(f"SELECT {RECORD} FROM generation_records {clauses}", fields).fetchall()
+    return [to_record(row) for row in rows]
 
 
 def yuan(micros: int | None) -> Decimal:

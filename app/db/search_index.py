@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from app.db.connection import transaction
 from app.db.ngrams import NORMALISER, grams
+from app.db.row_mapping import IN_IDS, id_list
 
 # The records of the index, of the pages without a status filter, and of several partial indexes.
 VISIBLE = "deleted_at IS NULL AND status NOT IN ('queued', 'running')"
@@ -38,7 +39,8 @@ def index_prompts(db: sqlite3.Connection, *, limit: int = 500) -> int:
         done = list(_some_of_backlog(db, limit))
         for row in reversed(done):  # ascending ids are the fastest to insert
             _index(db, row)
-        db.executemany("DELETE FROM search_backlog WHERE id = ?", [(row["id"],) for row in done])
+        ids = id_list(row["id"] for row in done)
+        db.execute(f"DELETE FROM search_backlog WHERE id {IN_IDS}", {"ids": ids})
         db.execute("UPDATE search_state SET added = added + :number", {"number": len(done)})
     return len(done)
 

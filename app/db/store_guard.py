@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from app.db.connection import connect, last_version
+from app.db.connection import connect
 from app.db.health import check_pages
 from app.db.open_files import (
     FileId,
@@ -23,6 +23,7 @@ from app.db.open_files import (
     older_text,
     replaced_text,
 )
+from app.db.versions import last_version
 from app.errors import Message, StorageError, StoreDamaged, StoreLost
 
 _SHARE_OF_CHECKS = 0.01  # upper limit of the time spent in page checks

@@ -1,18 +1,16 @@
 """Charges with unknown outcome, resolved by the user: fetch, resubmit, or write off."""
 
-import json
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from app.db.batch_log import add_log
-from app.db.batches import check_model
 from app.db.connection import transaction
 from app.db.ledger import recompute_costs
 from app.db.request_keys import RequestKey, find_answer, keep_answer
-from app.db.requeue import list_supported, requeue
-from app.db.row_mapping import RECORD, message_json, priced, to_record
+from app.db.requeue import list_supported, queue_in_batch
+from app.db.row_mapping import IN_IDS, id_list, message_json, priced, read_records, utc_now
 from app.db.versions import touch
 from app.domain import ModelSpec, Status
 from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
@@ -45,7 +43,7 @@ def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCha
     """Unresolved charges, one entry per record, newest first."""
     rows = db.execute(
         """
-        SELECT doubts.*, batches.name AS batch_name, batches.state AS batch_state
+        SELECT unresolved.*, batches.name AS batch_name, batches.state AS batch_state
         FROM (
             SELECT record_id, batch_id, max(opened_at) AS opened_at, count(*) AS charges,
                 sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced
@@ -54,14 +52,13 @@ def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCha
             GROUP BY record_id
             ORDER BY max(id) DESC
             LIMIT :limit
-        ) AS doubts
-        LEFT JOIN batches ON batches.id = doubts.batch_id
+        ) AS unresolved
+        LEFT JOIN batches ON batches.id = unresolved.batch_id
         """,
         {"limit": limit},
     ).fetchall()
-    sql = f"SELECT {RECORD} FROM generation_records WHERE id IN (SELECT value FROM json_each(?))"
-    found = db.execute(sql, [json.dumps([row["record_id"] for row in rows])]).fetchall()
-    records = {row["id"]: to_record(row) for row in found}
+    ids = id_list(row["record_id"] for row in rows)
+    records = {record.id: record for record in read_records(db, f"WHERE id {IN_IDS}", {"ids": ids})}
     return [
         UnresolvedCharge(
             record_id=row["record_id"],
@@ -108,17 +105,13 @@ def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, spec: ModelSpe
     Paused and cancelled batches stay so. Raises Conflict when a listed record cannot be fetched.
     """
     with transaction(db):
-        rows = _select_unknown(db, ids, "task_id IS NOT NULL AND model = :model", spec)
-        if ids is not None and len(rows) < len(set(ids)):
+        batches = _unknown_by_batch(db, ids, "task_id IS NOT NULL AND model = :model", spec)
+        if ids is not None and _count(batches) < len(set(ids)):
             raise Conflict("有的图片没有编号可以取回，或不是现在的模型下的单，请刷新后再选")
-
-        def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
-            requeue(db, batch_ids, spec=spec)
-            if state == "finished":
-                _set_state(db, batch_id, "active")
-            add_log(db, batch_id, "info", message("取回 {n} 张，不会再下单", n=len(batch_ids)))
-
-        return _requeue_by_batch(db, rows, begin)
+        for batch_id, batch_ids in batches.items():
+            text = message("取回 {n} 张，不会再下单", n=len(batch_ids))
+            queue_in_batch(db, batch_id, batch_ids, spec=spec, text=text, fetch_only=True)
+    return RequeueResult(records=_count(batches))
 
 
 def resubmit(
@@ -133,28 +126,23 @@ def resubmit(
     with transaction(db):
         if first := find_answer(db, key):
             return RequeueResult(**first)
-        rows = _select_unknown(db, ids, "1" if ids is not None else "task_id IS NULL", spec)
-        if ids is not None and len(rows) < len(set(ids)):
+        batches = _unknown_by_batch(db, ids, "1" if ids is not None else "task_id IS NULL", spec)
+        if ids is not None and _count(batches) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
         if ids is None:
-            able = set(list_supported(db, [row["id"] for row in rows], spec=spec))
-            rows = [row for row in rows if row["id"] in able] or rows
-
-        def begin(batch_id: str, batch_ids: list[int], state: str) -> None:
+            able = {name: list_supported(db, found, spec=spec) for name, found in batches.items()}
+            batches = {name: found for name, found in able.items() if found} or batches
+        waiting = 0
+        for batch_id, batch_ids in batches.items():
             db.execute(
-                "UPDATE generation_records SET task_id = NULL WHERE id IN (SELECT value FROM json_each(?))",
-                [json.dumps(batch_ids)],
+                f"UPDATE generation_records SET task_id = NULL WHERE id {IN_IDS}", {"ids": id_list(batch_ids)}
             )
-            requeue(db, batch_ids, spec=spec)
-            check_model(db, batch_id, spec.model_id)
-            if state != "paused":
-                _set_state(db, batch_id, "active")
-            add_log(db, batch_id, "info", message("重新下单 {n} 张，之前的可能已计费", n=len(batch_ids)))
-
-        done = _requeue_by_batch(db, rows, begin)
-        waiting = sum(1 for row in rows if row["state"] == "paused")
-        keep_answer(db, key, {"records": done.records, "waiting": waiting})
-        return RequeueResult(records=done.records, waiting=waiting)
+            text = message("重新下单 {n} 张，之前的可能已计费", n=len(batch_ids))
+            is_paused = queue_in_batch(db, batch_id, batch_ids, spec=spec, text=text)
+            waiting += len(batch_ids) if is_paused else 0
+        done = RequeueResult(records=_count(batches), waiting=waiting)
+        keep_answer(db, key, asdict(done))
+    return done
 
 
 def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed: bool) -> Resolution:
@@ -164,17 +152,15 @@ def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed
     Raises Conflict when none of the listed records is unresolved.
     """
     with transaction(db):
-        only = {"ids": json.dumps(ids) if ids is not None else None}
-        condition = (
-            "outcome = 'unknown' AND (:ids IS NULL OR record_id IN (SELECT value FROM json_each(:ids)))"
-        )
+        only = {"ids": None if ids is None else id_list(ids)}
+        condition = f"outcome = 'unknown' AND (:ids IS NULL OR record_id {IN_IDS})"
         sums = "sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced"
         sql = f"SELECT record_id, {sums} FROM charges WHERE {condition} GROUP BY record_id"
         rows = db.execute(sql, only).fetchall()
         if ids is not None and not rows:
             raise Conflict("这些图片没有待定的账，请刷新后再看")
-        sql = "INSERT INTO resolutions (billed) VALUES (?) RETURNING id"
-        undo = int(db.execute(sql, [billed]).fetchall()[0]["id"])
+        sql = "INSERT INTO resolutions (at, billed) VALUES (:now, :billed) RETURNING id"
+        undo = int(db.execute(sql, {"now": utc_now(), "billed": billed}).fetchall()[0]["id"])
         db.execute(
             f"UPDATE charges SET outcome = :outcome, resolution_id = :undo WHERE {condition}",
             only | {"outcome": "billed" if billed else "not_billed", "undo": undo},
@@ -215,14 +201,14 @@ def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, bill
     charge = message("账单里有这一笔" if billed else "账单里没有这一笔")
     error = message("已放弃，{charge}", charge=charge)
     fields = {
-        "ids": json.dumps(ids),
+        "ids": id_list(ids),
         "undo": undo,
         "error": str(error),
         "message": message_json(error),
         "unknown": Status.UNKNOWN,
         "cancelled": Status.CANCELLED,
     }
-    mine = "status = :unknown AND id IN (SELECT value FROM json_each(:ids))"
+    mine = f"status = :unknown AND id {IN_IDS}"
     db.execute(
         f"""
         INSERT INTO resolved_records (resolution_id, record_id, error, error_message, cause)
@@ -249,53 +235,37 @@ def _recompute_and_log(db: sqlite3.Connection, ids: Sequence[int], text: str, **
         recompute_costs(db, record_id)
     touch(db, ids)
     rows = db.execute(
-        """
+        f"""
         SELECT batch_id, count(*) AS number
         FROM generation_records
-        WHERE id IN (SELECT value FROM json_each(?)) AND batch_id IS NOT NULL
+        WHERE id {IN_IDS} AND batch_id IS NOT NULL
         GROUP BY batch_id
         """,
-        [json.dumps(ids)],
+        {"ids": id_list(ids)},
     ).fetchall()
     for row in rows:
         add_log(db, row["batch_id"], "info", message(text, number=row["number"], **values))
 
 
-def _select_unknown(
+def _unknown_by_batch(
     db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, spec: ModelSpec
-) -> list[sqlite3.Row]:
-    """The ``unknown`` records among ``ids`` (None: all) -> rows of id, batch_id and the batch's state."""
-    which = _UNRESOLVED if ids is None else "id IN (SELECT value FROM json_each(:ids))"
-    return db.execute(
+) -> dict[str, list[int]]:
+    """The ``unknown`` records among ``ids`` (None: all unresolved ones): batch id -> record ids."""
+    which = _UNRESOLVED if ids is None else f"id {IN_IDS}"
+    rows = db.execute(
         f"""
-        SELECT records.id, records.batch_id, batches.state
-        FROM (
-            SELECT id, batch_id
-            FROM generation_records
-            WHERE status = 'unknown' AND {condition} AND {which}
-        ) AS records
-        JOIN batches ON batches.id = records.batch_id
-        ORDER BY records.id
+        SELECT id, batch_id
+        FROM generation_records
+        WHERE status = 'unknown' AND {condition} AND {which} AND batch_id IN (SELECT id FROM batches)
+        ORDER BY id
         """,
-        {"ids": json.dumps(ids), "model": spec.model_id},
+        {"ids": id_list(ids or ()), "model": spec.model_id},
     ).fetchall()
-
-
-def _requeue_by_batch(
-    db: sqlite3.Connection, rows: Sequence[sqlite3.Row], begin: Callable[[str, list[int], str], None]
-) -> RequeueResult:
-    """Call ``begin`` per batch, and restore the records that are in the trash."""
-    groups: dict[tuple[str, str], list[int]] = {}
+    batches: dict[str, list[int]] = {}
     for row in rows:
-        groups.setdefault((row["batch_id"], row["state"]), []).append(row["id"])
-    for (batch_id, state), ids in groups.items():
-        begin(batch_id, ids, state)
-        db.execute(
-            "UPDATE generation_records SET deleted_at = NULL WHERE id IN (SELECT value FROM json_each(?))",
-            [json.dumps(ids)],
-        )
-    return RequeueResult(records=len(rows))
+        batches.setdefault(row["batch_id"], []).append(row["id"])
+    return batches
 
 
-def _set_state(db: sqlite3.Connection, batch_id: str, state: str) -> None:
-    db.execute("UPDATE batches SET state = ? WHERE id = ?", [state, batch_id])
+def _count(batches: dict[str, list[int]]) -> int:
+    return sum(map(len, batches.values()))

@@ -50,7 +50,7 @@ def spend_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -
         SELECT id, name, created_at
         FROM batches
         WHERE source = 'batch' AND created_at >= :low AND created_at < :high
-        ORDER BY created_at DESC, rowid DESC
+        ORDER BY created_at DESC, id DESC
         LIMIT :limit
         """,
         {"low": low, "high": high, "limit": limit},

@@ -3,41 +3,37 @@
 Pages poll for changes after the version they have, so a change without a new version is never shown.
 """
 
-import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from app.db.connection import next_version
+from app.db.row_mapping import IN_IDS, id_list
 
 
-def touch(db: sqlite3.Connection, record_ids: Sequence[int]) -> int:
-    """Set the next version on these records and their batches -> that version; inside a transaction."""
+def touch(db: sqlite3.Connection, record_ids: Iterable[int] = (), *, batch_id: str | None = None) -> int:
+    """Set the next version on these records, their batches and this batch -> that version.
+
+    Called in the transaction of the change.
+    """
     version = next_version(db)
-    fields = {"version": version, "ids": json.dumps(record_ids)}
+    fields = {"version": version, "ids": id_list(record_ids), "batch_id": batch_id}
+    db.execute(f"UPDATE generation_records SET version = :version WHERE id {IN_IDS}", fields)
     db.execute(
-        """
-        UPDATE generation_records
-        SET version = :version
-        WHERE id IN (SELECT value FROM json_each(:ids))
-        """,
-        fields,
-    )
-    db.execute(
-        """
+        f"""
         UPDATE batches
         SET version = :version
-        WHERE id IN (
-            SELECT batch_id
-            FROM generation_records
-            WHERE id IN (SELECT value FROM json_each(:ids)))
+        WHERE id = :batch_id OR id IN (SELECT batch_id FROM generation_records WHERE id {IN_IDS})
         """,
         fields,
     )
     return version
 
 
-def touch_batch(db: sqlite3.Connection, batch_id: str) -> int:
-    """Set the next version on this batch -> that version; inside a transaction."""
-    version = next_version(db)
-    db.execute("UPDATE batches SET version = :version WHERE id = :id", {"id": batch_id, "version": version})
-    return version
+def next_version(db: sqlite3.Connection) -> int:
+    """Increment the change counter and return it; inside a transaction."""
+    row = db.execute("UPDATE change_counter SET value = value + 1 RETURNING value").fetchall()[0]
+    return int(row["value"])
+
+
+def last_version(db: sqlite3.Connection) -> int:
+    """The current value of the change counter, which grows with every change of a record or batch."""
+    return int(db.execute("SELECT value FROM change_counter").fetchone()["value"])

@@ -280,7 +280,7 @@ def test_the_newest_batches_and_the_next_backup_are_found_without_a_full_scan(
             f"""
             {count}
             INSERT INTO batches (id, name, source, state, total, estimated_micros, version)
-            SELECT 'b' || n, '', iif(n % 100, 'single', 'batch'), 'finished', 1, 0, 1 FROM earlier
+            SELECT printf('b%04d', n), '', iif(n % 100, 'single', 'batch'), 'finished', 1, 0, 1 FROM earlier
             """
         )
         db.execute(

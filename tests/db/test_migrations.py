@@ -87,7 +87,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [12, 12]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [13, 13]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -177,7 +177,7 @@ def test_an_upgrade_that_is_interrupted_changes_nothing_and_is_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.db.migrations.m0012_standard_names.add_indexes", interrupted)
+        patch.setattr("app.db.migrations.m0013_standard_names.add_indexes", interrupted)
         with pytest.raises(KeyboardInterrupt):
             database.open_database(settings.database_path)
     with closing(sqlite3.connect(settings.database_path)) as old:

@@ -1,7 +1,7 @@
 """Bring a file to the schema of ``schema.sql``: add what is missing and fill new derived tables."""
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -37,6 +37,15 @@ def add_indexes(db: sqlite3.Connection) -> None:
     with closing(_new_file()) as wanted:
         for sql in (_objects(wanted, "index") | _objects(wanted, "trigger")).values():
             db.execute(sql)
+
+
+def drop_indexes(db: sqlite3.Connection, indexes: Iterable[str], triggers: Iterable[str]) -> None:
+    """Drop the indexes and triggers of the schema, and these of earlier ones."""
+    with closing(_new_file()) as wanted:
+        for name in (*indexes, *_objects(wanted, "index")):
+            db.execute(f"DROP INDEX IF EXISTS {name}")
+        for name in (*triggers, *_objects(wanted, "trigger")):
+            db.execute(f"DROP TRIGGER IF EXISTS {name}")
 
 
 def table_names() -> list[str]:

@@ -122,13 +122,13 @@ CREATE TABLE batches (
     version INTEGER NOT NULL
 );
 
-CREATE INDEX batches_active ON batches (priority DESC, created_at)
+CREATE INDEX batches_active ON batches (priority DESC, created_at, id)
 WHERE state = 'active';
 
 CREATE INDEX batches_paused ON batches (created_at)
 WHERE state = 'paused';
 
-CREATE INDEX batches_source ON batches (source, created_at);
+CREATE INDEX batches_source ON batches (source, created_at, id);
 
 -- What happened in a batch, as shown to the user.
 CREATE TABLE batch_log (

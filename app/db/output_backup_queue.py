@@ -1,12 +1,11 @@
-"""Reference image usage by records, and the queue of output copies to the bucket."""
+"""The queue of pictures to be copied to the bucket (OSS)."""
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db.connection import transaction
-from app.db.row_mapping import message_json, to_message
+from app.db.row_mapping import id_list, message_json, to_message
 from app.errors import Message, message
 
 
@@ -28,32 +27,14 @@ class CopyProgress:
     error: Message
 
 
-def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
-    """Number of records, trash excluded, that used a reference with any of these names (hash, URL)."""
-    fields = {f"name_{number}": name for number, name in enumerate(names)}
-    row = db.execute(
-        f"""
-        SELECT count(DISTINCT reference_uses.record_id)
-        FROM reference_uses
-        JOIN generation_records ON generation_records.id = reference_uses.record_id
-        WHERE reference_uses.name IN ({", ".join(f":{field}" for field in fields)})
-          AND generation_records.deleted_at IS NULL
-        """,
-        fields,
-    ).fetchone()
-    return int(row[0])
-
-
-def is_reference_used(db: sqlite3.Connection, names: Sequence[str]) -> bool:
-    """Whether any record, trash included, used a reference with any of these names."""
-    sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"
-    return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)
-
-
 def note_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:
     """Queue a finished picture to be copied to the bucket; inside a transaction."""
     db.execute(
-        "INSERT OR IGNORE INTO output_copies (record_id, filename) VALUES (:id, :filename)",
+        """
+        INSERT INTO output_copies (record_id, filename)
+        VALUES (:id, :filename)
+        ON CONFLICT DO NOTHING
+        """,
         {"id": record_id, "filename": filename},
     )
 
@@ -71,24 +52,25 @@ def note_no_copy(db: sqlite3.Connection, record_ids: Sequence[int]) -> None:
         ) AS missing
         WHERE up_to >= missing.first
         """,
-        {"ids": json.dumps(record_ids)},
+        {"ids": id_list(record_ids)},
     )
 
 
 def add_earlier_copies(db: sqlite3.Connection, *, limit: int = 2_000) -> bool:
     """Queue pictures finished while there was no bucket, ``limit`` records a call -> whether there were any
     records to examine. The position is saved."""
-    if _last_to_look_at(db, limit) is None:
+    if _last_to_examine(db, limit) is None:
         return False
     with transaction(db, durable=False):
-        last = _last_to_look_at(db, limit)
+        last = _last_to_examine(db, limit)
         db.execute(
             """
-            INSERT OR IGNORE INTO output_copies (record_id, filename)
+            INSERT INTO output_copies (record_id, filename)
             SELECT id, filename
             FROM generation_records
             WHERE id > (SELECT up_to FROM output_copy_scan) AND id <= :last AND status = 'success'
               AND filename <> '' AND deleted_at IS NULL
+            ON CONFLICT DO NOTHING
             """,
             {"last": last},
         )
@@ -96,7 +78,7 @@ def add_earlier_copies(db: sqlite3.Connection, *, limit: int = 2_000) -> bool:
     return True
 
 
-def _last_to_look_at(db: sqlite3.Connection, limit: int) -> int | None:
+def _last_to_examine(db: sqlite3.Connection, limit: int) -> int | None:
     row = db.execute(
         """
         SELECT max(id) AS last

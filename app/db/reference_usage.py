@@ -1,0 +1,26 @@
+"""Which records use a reference image. Triggers maintain the table."""
+
+import sqlite3
+from collections.abc import Sequence
+
+
+def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
+    """Number of records, trash excluded, that used a reference with any of these names (hash, URL)."""
+    fields = {f"name_{number}": name for number, name in enumerate(names)}
+    row = db.execute(
+        f"""
+        SELECT count(DISTINCT reference_uses.record_id)
+        FROM reference_uses
+        JOIN generation_records ON generation_records.id = reference_uses.record_id
+        WHERE reference_uses.name IN ({", ".join(f":{field}" for field in fields)})
+          AND generation_records.deleted_at IS NULL
+        """,
+        fields,
+    ).fetchone()
+    return int(row[0])
+
+
+def is_reference_used(db: sqlite3.Connection, names: Sequence[str]) -> bool:
+    """Whether any record, trash included, used a reference with any of these names."""
+    sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"
+    return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)
