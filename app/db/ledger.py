@@ -1,12 +1,10 @@
 """The ledger of charges: one row per call that may cost money, written before the call."""
 
 import sqlite3
-from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.db.connection import transaction
 from app.db.row_mapping import micros, read_records, utc_now, yuan
-from app.db.versions import touch
 from app.domain import ModelSpec, Record, Status
 from app.errors import Billed, Conflict
 
@@ -62,7 +60,6 @@ def open_charge(
                 "now": utc_now(),
             },
         ).fetchall()[0]
-        _note_late_start(db, record)
     return int(row["id"])
 
 
@@ -200,18 +197,6 @@ def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal
 def _is_not_active(db: sqlite3.Connection, batch_id: str | None) -> bool:
     row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
     return row is not None and row["state"] != "active"
-
-
-def _note_late_start(db: sqlite3.Connection, record: Record) -> None:
-    """Reset ``started_at`` when the record was claimed more than a second before it is submitted."""
-    now = utc_now()
-    claimed = db.execute("SELECT started_at FROM generation_records WHERE id = :id", {"id": record.id})
-    since = datetime.fromisoformat(now) - datetime.fromisoformat(claimed.fetchone()["started_at"])
-    if since > timedelta(seconds=1):
-        db.execute(
-            "UPDATE generation_records SET started_at = :now WHERE id = :id", {"id": record.id, "now": now}
-        )
-        touch(db, [record.id])
 
 
 def committed_spend(db: sqlite3.Connection) -> Decimal:

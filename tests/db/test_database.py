@@ -502,16 +502,6 @@ def test_a_record_released_after_its_batch_was_cancelled_is_cancelled(
     assert database.get_record(db, ids[0]).status is Status.CANCELLED
 
 
-def test_a_record_claimed_early_starts_when_it_is_submitted(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec)
-    record = claimed(db)
-    db.execute("UPDATE generation_records SET started_at = '2026-01-01 00:00:00.000'")
-    before = database.get_batch_version(db, batch_id)
-    database.open_charge(db, record, price=Decimal("0.22"), budget=None)
-    assert str(database.get_record(db, ids[0]).started_at) > "2026-01-02"
-    assert [changed.id for changed in database.list_batch_records(db, batch_id, since=before)] == ids
-
-
 def test_retry_requeues_failed_records_and_unknown_ones_only_by_id(
     db: database.Connection, spec: ModelSpec
 ) -> None:
