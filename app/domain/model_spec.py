@@ -1,14 +1,16 @@
 """What an image model accepts and costs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 
-from app.domain.references import ReferenceInfo, ReferenceLimits, SampleImage
+from app.domain.references import ReferenceInfo, ReferenceLimits
 from app.domain.requests import ImageRequest
 from app.domain.sizes import RESOLUTIONS, Size
 from app.errors import InvalidRequest, Message, message
+
+_WEB = ("https://", "http://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +72,8 @@ class ModelSpec:
         """Why local images cannot be used as references, and what to do; empty when they can."""
         if self.reference_form != "url" or not self.max_references:
             return ""
-        return message(
-            "{model} 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型",
-            model=message(self.label),
-        )
+        text = "{model} 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
+        return message(text, model=message(self.label))
 
     def size(self, request: ImageRequest) -> Size:
         """Size in pixels for this request. Raises KeyError for a size that ``validate`` rejects."""
@@ -109,32 +109,32 @@ class ModelSpec:
         """
         found = self.unsupported(request)
         refusal = self.local_reference_problem
-        if refusal and not all(_is_web_url(image.url) for image in request.sample_images):
+        if refusal and not all(image.url.startswith(_WEB) for image in request.sample_images):
             found.append(InvalidRequest("sample_images", refusal))
-        for image in request.sample_images:
-            found.extend(_reference_problems(image, facts.get(image.url), self))
+        known = [(image.filename, facts[image.url]) for image in request.sample_images if image.url in facts]
+        for filename, info in known:
+            if info.is_missing:
+                text = "参考图「{filename}」找不到了，请重新选择"
+                found.append(InvalidRequest("sample_images", text, filename=filename))
+            elif self.reference_limits and (reason := self.reference_limits.violation(info)):
+                text, model = "{model} 用不了参考图「{filename}」：它{reason}", message(self.label)
+                values = {"model": model, "filename": filename, "reason": reason}
+                found.append(InvalidRequest("sample_images", text, **values))
         return found
 
     def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
         """Errors for a size or a number of references this model does not support."""
-        found = []
-        if (request.aspect_ratio, request.resolution) not in self.sizes:
-            offered = tuple(r for r in RESOLUTIONS if (request.aspect_ratio, r) in self.sizes)
-            found.append(
-                InvalidRequest(
-                    "resolution",
-                    "{model} 没有 {aspect_ratio} 的 {resolution}，可选：{choices}",
-                    model=message(self.label),
-                    aspect_ratio=request.aspect_ratio,
-                    resolution=request.resolution,
-                    choices=offered,
-                )
-            )
+        found, model = [], message(self.label)
+        ratio, resolution = request.aspect_ratio, request.resolution
+        if (ratio, resolution) not in self.sizes:
+            text = "{model} 没有 {aspect_ratio} 的 {resolution}，可选：{choices}"
+            choices = tuple(r for r in RESOLUTIONS if (ratio, r) in self.sizes)
+            values = {"model": model, "aspect_ratio": ratio, "resolution": resolution, "choices": choices}
+            found.append(InvalidRequest("resolution", text, **values))
         if len(request.sample_images) > self.max_references:
-            text = self.field_notes.get("sample_images") or message(
-                "{model} 最多接受 {limit} 张参考图", model=message(self.label), limit=self.max_references
-            )
-            found.append(InvalidRequest("sample_images", text))
+            limit = message("{model} 最多接受 {limit} 张参考图", model=model, limit=self.max_references)
+            note = self.field_notes.get("sample_images")
+            found.append(InvalidRequest("sample_images", note or limit))
         return found
 
     def strip_unsupported(self, request: ImageRequest) -> ImageRequest:
@@ -143,27 +143,4 @@ class ModelSpec:
             request,
             seed=request.seed if self.takes_seed else None,
             steps=request.steps if self.takes_steps else None,
-        )
-
-
-def _is_web_url(url: str) -> bool:
-    return url.startswith(("https://", "http://"))
-
-
-def _reference_problems(
-    image: SampleImage, facts: ReferenceInfo | None, spec: ModelSpec
-) -> Iterator[InvalidRequest]:
-    if facts is None:
-        return
-    if facts.is_missing:
-        yield InvalidRequest(
-            "sample_images", "参考图「{filename}」找不到了，请重新选择", filename=image.filename
-        )
-    elif spec.reference_limits and (why := spec.reference_limits.violation(facts)):
-        yield InvalidRequest(
-            "sample_images",
-            "{model} 用不了参考图「{filename}」：它{reason}",
-            model=message(spec.label),
-            filename=image.filename,
-            reason=why,
         )

@@ -9,6 +9,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from app.domain.references import SampleImage
@@ -70,9 +71,8 @@ def _read_text(
         if required and not text:
             raise InvalidRequest(name, "请填写{field}", field=message(label))
         if len(text) > limit:
-            raise InvalidRequest(
-                name, "{field}有 {n} 字，最多 {limit} 字", field=message(label), n=len(text), limit=limit
-            )
+            problem = "{field}有 {n} 字，最多 {limit} 字"
+            raise InvalidRequest(name, problem, field=message(label), n=len(text), limit=limit)
         return whole_characters(text)
 
     return read
@@ -80,31 +80,19 @@ def _read_text(
 
 def read_aspect_ratio(value: Any) -> str:
     """``16：9``, ``16x9``, ``１６:９`` -> ``16:9``; empty -> ``1:1``; InvalidRequest for anything else."""
-    text = re.sub(r"\s*[:∶xX×*/比]\s*", ":", _short(value))
-    if not text:
-        return "1:1"
+    text = re.sub(r"\s*[:∶xX×*/比]\s*", ":", _short(value)) or "1:1"
     if text not in ASPECT_RATIOS:
-        raise InvalidRequest(
-            "aspect_ratio",
-            "不支持的图片比例「{value}」，可选：{choices}",
-            value=str(value)[:60],
-            choices=ASPECT_RATIOS,
-        )
+        problem = "不支持的图片比例「{value}」，可选：{choices}"
+        raise InvalidRequest("aspect_ratio", problem, value=str(value)[:60], choices=ASPECT_RATIOS)
     return text
 
 
 def read_resolution(value: Any) -> str:
     """``2k``, ``２Ｋ`` -> ``2K``; empty -> ``2K``; InvalidRequest for anything else."""
-    text = _short(value).upper()
-    if not text:
-        return "2K"
+    text = _short(value).upper() or "2K"
     if text not in RESOLUTIONS:
-        raise InvalidRequest(
-            "resolution",
-            "不支持的分辨率「{value}」，可选：{choices}",
-            value=str(value)[:60],
-            choices=RESOLUTIONS,
-        )
+        problem = "不支持的分辨率「{value}」，可选：{choices}"
+        raise InvalidRequest("resolution", problem, value=str(value)[:60], choices=RESOLUTIONS)
     return text
 
 
@@ -127,23 +115,15 @@ def read_whole_number(value: Any) -> int | None:
 
 def _read_number(name: str, label: str, low: int, high: int, default: int | None) -> Any:
     def read(value: Any) -> int | None:
-        error = InvalidRequest(
-            name,
-            "{field}应为 {low}–{high} 的整数，现在是「{value}」",
-            field=message(label),
-            low=low,
-            high=high,
-            value=str(value)[:60],
-        )
-        try:
+        with suppress(ValueError):
             number = read_whole_number(value)
-        except ValueError:
-            raise error from None
-        if number is None or (name == "seed" and number == -1):
-            return default
-        if not low <= number <= high:
-            raise error
-        return number
+            if number is None or (name == "seed" and number == -1):
+                return default
+            if low <= number <= high:
+                return number
+        problem = "{field}应为 {low}–{high} 的整数，现在是「{value}」"
+        shown = str(value)[:60]
+        raise InvalidRequest(name, problem, field=message(label), low=low, high=high, value=shown)
 
     return read
 
@@ -154,17 +134,16 @@ def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
         return ()
     try:
         items = json.loads(value) if isinstance(value, str) else list(value)
-        images = tuple(SampleImage(url=_words(i["url"]), filename=_words(i["filename"])) for i in items)
+        images = tuple(SampleImage(url=_text(i["url"]), filename=_text(i["filename"])) for i in items)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InvalidRequest("sample_images", "参考图应为 [{url, filename}] 的列表") from None
     if len(images) > MAX_REFERENCES:
-        raise InvalidRequest(
-            "sample_images", "参考图有 {n} 张，最多 {limit} 张", n=len(images), limit=MAX_REFERENCES
-        )
+        problem = "参考图有 {n} 张，最多 {limit} 张"
+        raise InvalidRequest("sample_images", problem, n=len(images), limit=MAX_REFERENCES)
     return images
 
 
-def _words(value: Any) -> str:
+def _text(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_REFERENCE_LENGTH:
         raise ValueError(value)
     return whole_characters(value)

@@ -117,9 +117,9 @@ def draw(request: ImageRequest, size: Size, seed: int, references: Sequence[Refe
         image = image.reduce(scale)
     _write_on(image, request, size, seed)
     _paste_references(image, references)
-    kept = io.BytesIO()
-    image.save(kept, "JPEG", quality=90)
-    return kept.getvalue()
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
 def _landscape(chance: Random, width: int, height: int, steps: int) -> Image.Image:

@@ -41,11 +41,11 @@ class ErrorRule:
         """Whether an error with this HTTP status and code is meant."""
         return (not self.status or status in self.status) and bool(re.fullmatch(self.code, code))
 
-    def error(self, code: str, words: str = "") -> ModelError:
+    def error(self, code: str, detail: str = "") -> ModelError:
         """Return the error, with the code and the service's message."""
         text = self.text if isinstance(self.text, Message) else Message(self.text)
-        if self.quotes and words:
-            text = message("{text}：{words}", text=text, words=words)
+        if self.quotes and detail:
+            text = message("{text}：{detail}", text=text, detail=detail)
         return ModelError(
             "{text}（{code}）",
             text=text,
@@ -112,16 +112,15 @@ def parse_error(fields: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(error, dict):
         code = error.get("code") or error.get("type") or ""
         return str(code), str(error.get("message") or "")
-    words = fields.get("detail") or fields.get("errors") or fields.get("message") or ""
-    if isinstance(words, list):
-        words = "；".join(str(each.get("msg", each) if isinstance(each, dict) else each) for each in words)
-    return ("", f"{error or ''} {words}".strip())
+    detail = fields.get("detail") or fields.get("errors") or fields.get("message") or ""
+    if isinstance(detail, list):
+        detail = "；".join(str(each.get("msg", each) if isinstance(each, dict) else each) for each in detail)
+    return ("", f"{error or ''} {detail}".strip())
 
 
 def redacted(text: Any, *secrets: str) -> str:
     """Return a service's message on one line, at most 160 characters, without our keys."""
-    words = " ".join(whole_characters(str(text)).split())
+    line = " ".join(whole_characters(str(text)).split())
     for secret in filter(None, secrets):
-        words = words.replace(secret, "***")
-    words = re.sub(r"\b(sk|ak|AKLT)[-_]?[\w*-]{6,}", "***", words)
-    return words[:160]
+        line = line.replace(secret, "***")
+    return re.sub(r"\b(sk|ak|AKLT)[-_]?[\w*-]{6,}", "***", line)[:160]

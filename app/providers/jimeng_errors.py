@@ -161,11 +161,11 @@ def _gateway_error(status: int, error: Mapping[str, Any], secrets: tuple[str, ..
     return rule.error(name if rule.throttled else f"{number} {name}".strip())
 
 
-def _service_error(status: int, code: int, words: str) -> ModelError:
-    if code == 50200 and "req_key" in words:
+def _service_error(status: int, code: int, detail: str) -> ModelError:
+    if code == 50200 and "req_key" in detail:
         code = 50204
     rule = find_rule(_SERVICE_CODES, status, str(code))
     if rule is not None:
         return rule.error(str(code))
     rule = _REJECTED if status in REFUSED else _INTERNAL
-    return rule.error(f"{code} {words}".strip())
+    return rule.error(f"{code} {detail}".strip())

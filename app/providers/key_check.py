@@ -49,9 +49,9 @@ def list_models(label: Message, base: str, key: str, *, model: str, variables: t
         known = message("模型 {model} 在它的列表里", model=model)
     else:
         known = message("它的列表里没有写 {model}，有的服务不列图片模型", model=model)
-    good = message("密钥有效" if key else "连得上，它不要密钥")
+    state = message("密钥有效" if key else "连得上，它不要密钥")
     result = message(
-        "{label}：{good}，{known}；{open}", label=label, good=good, known=known, open=FIRST_IMAGE
+        "{label}：{state}，{known}；{open}", label=label, state=state, known=known, open=FIRST_IMAGE
     )
     return KeyCheck(verified=True, text=result)
 

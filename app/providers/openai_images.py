@@ -140,9 +140,9 @@ class ImagesApi:
         return SubmitResult(image=GeneratedImage(content=content))
 
     def _error(self, status: int, fields: Mapping[str, Any]) -> ModelError:
-        code, words = (redacted(each, self._key) for each in parse_error(fields))
-        rule = find_rule(self._errors, status, code) if code or words else None
-        return rule.error(code or f"HTTP {status}", words) if rule else unrecognised(self.label, status)
+        code, detail = (redacted(each, self._key) for each in parse_error(fields))
+        rule = find_rule(self._errors, status, code) if code or detail else None
+        return rule.error(code or f"HTTP {status}", detail) if rule else unrecognised(self.label, status)
 
 
 class OpenAIImages(ImagesApi):

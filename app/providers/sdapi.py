@@ -147,9 +147,9 @@ def _seed(about: Mapping[str, Any]) -> int | None:
 
 
 def _error(answer: Response) -> ModelError:
-    words = redacted(" ".join(parse_error(answer.fields)))
-    rule = find_rule(_ERRORS, answer.status, words)
-    return rule.error(f"HTTP {answer.status}", words) if rule else unrecognised(LABEL, answer.status)
+    detail = redacted(" ".join(parse_error(answer.fields)))
+    rule = find_rule(_ERRORS, answer.status, detail)
+    return rule.error(f"HTTP {answer.status}", detail) if rule else unrecognised(LABEL, answer.status)
 
 
 def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:

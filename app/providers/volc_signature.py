@@ -18,7 +18,6 @@ class Signer:
     secret_key: str = field(repr=False)
     region: str = "cn-north-1"
     service: str = "cv"
-    session_token: str = field(default="", repr=False)
 
     def headers(
         self, host: str, query: Sequence[tuple[str, str]], body: bytes, now: datetime
@@ -30,15 +29,13 @@ class Signer:
         now    an aware datetime; the service accepts 15 minutes of difference
         """
         timestamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        sent = {
+        headers = {
             "Content-Type": "application/json",
             "X-Content-Sha256": hashlib.sha256(body).hexdigest(),
             "X-Date": timestamp,
         }
-        if self.session_token:
-            sent["X-Security-Token"] = self.session_token
-        signed = {name.lower(): value.strip() for name, value in sent.items()} | {"host": _bare(host)}
-        return {**sent, "Authorization": self._authorization(signed, query, timestamp)}
+        signed = {name.lower(): value.strip() for name, value in headers.items()} | {"host": _bare(host)}
+        return {**headers, "Authorization": self._authorization(signed, query, timestamp)}
 
     def _authorization(self, signed: dict[str, str], query: Sequence[tuple[str, str]], timestamp: str) -> str:
         names = ";".join(sorted(signed))
