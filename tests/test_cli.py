@@ -1,4 +1,4 @@
-"""Keeping server by hand: what is missing, altered or orphaned; a backup made while others write."""
+"""The command line: checks of records against files, backups during writes, rebuilt databases."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from tests.locked_files import sharing_violation
 
 
 class Installation:
-    """A database and its pictures: three records whose files are as they were kept."""
+    """A database and its pictures: three records whose files are unchanged."""
 
     def __init__(self, settings: Settings, db: database.Connection) -> None:
         self.settings = settings
@@ -71,8 +71,8 @@ def test_missing_altered_and_orphaned_files_are_listed_separately(installation: 
     installation.path("狗.jpg").write_bytes(b"BYTES of " + "狗.jpg".encode())
     installation.path("自己放的.png").write_bytes(b"mine")
     report = installation.check()
-    assert [kept.filename for kept in report.missing] == ["猫.png"]
-    assert [kept.filename for kept in report.altered] == ["狗.jpg"]
+    assert [stored.filename for stored in report.missing] == ["猫.png"]
+    assert [stored.filename for stored in report.altered] == ["狗.jpg"]
     assert report.orphaned == ["自己放的.png"]
     assert all(
         word in installation.lines() for word in ("#1 猫.png", "#2 狗.jpg", "自己放的.png", "没有改动或删除")
@@ -210,18 +210,18 @@ def test_a_locked_file_does_not_stop_the_backup(
     installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
-    really = shutil.copy2
+    copy2 = shutil.copy2
 
     def copy(path: Path, target: Path) -> object:
         if path.name == "猫.png":
             raise sharing_violation(str(path))
-        return really(path, target)
+        return copy2(path, target)
 
     monkeypatch.setattr(shutil, "copy2", copy)
     with pytest.raises(StorageError, match=r"有 1 个文件正被另一个程序占用（例如「猫\.png」），其余的已备份"):
         cli.back_up(installation.settings, tmp_path / "b")
     assert sorted(os.listdir(tmp_path / "b/output")) == sorted(["狗.jpg", "山.webp"])  # noqa: PTH208
-    monkeypatch.setattr(shutil, "copy2", really)
+    monkeypatch.setattr(shutil, "copy2", copy2)
     assert cli.back_up(installation.settings, tmp_path / "b") == 1
 
 
@@ -249,29 +249,29 @@ def test_the_commands_say_what_they_did(
     installation.path("猫.png").unlink()
     assert cli.main(["--quick"]) == 1
     assert cli.main(["backup", str(installation.settings.output_dir)]) == 2
-    told = capsys.readouterr()
-    assert "新复制文件 3 个" in told.out
-    assert "缺少 1 个" in told.out
-    assert "换一个地方" in told.err
+    output = capsys.readouterr()
+    assert "新复制文件 3 个" in output.out
+    assert "缺少 1 个" in output.out
+    assert "换一个地方" in output.err
 
 
 class Pictures:
-    """Pictures as the program keeps them, with no database beside them."""
+    """Pictures as the program saves them, without a database."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         settings.output_dir.mkdir()
 
-    def keep(self, record_id: int, prompt: str, stem: str, **fields: object) -> Path:
+    def save(self, record_id: int, prompt: str, stem: str, **fields: object) -> Path:
         request = ImageRequest(prompt=prompt, **fields)  # type: ignore[arg-type]
-        kept = store.save_image(
+        stored = store.save_image(
             GeneratedImage(content=make_image(1536, 1024, number=record_id)),
             output_dir=self.settings.output_dir,
             stem=stem,
             record_id=record_id,
             embed=store.embed_parameters(request, None, "jimeng_t2i_v40", record_id, 7),
         )
-        path = self.settings.output_dir / kept.filename
+        path = self.settings.output_dir / stored.filename
         os.utime(path, (1_760_000_000 + record_id, 1_760_000_000 + record_id))
         return path
 
@@ -286,13 +286,13 @@ class Pictures:
 
 
 @pytest.fixture
-def left(settings: Settings) -> Pictures:
+def pictures(settings: Settings) -> Pictures:
     return Pictures(settings)
 
 
-def test_a_record_is_rebuilt_from_its_image(left: Pictures) -> None:
-    path = left.keep(41, "雪山\n日出", "雪山_1", negative_prompt="人物", steps=20)
-    record = left.records()[0]
+def test_a_record_is_rebuilt_from_its_image(pictures: Pictures) -> None:
+    path = pictures.save(41, "雪山\n日出", "雪山_1", negative_prompt="人物", steps=20)
+    record = pictures.records()[0]
     assert (record.id, record.prompt, record.negative_prompt) == (41, "雪山\n日出", "人物")
     assert (record.seed, record.steps, record.model) == (7, 20, "jimeng_t2i_v40")
     assert (record.width, record.height) == (1536, 1024)
@@ -304,11 +304,11 @@ def test_a_record_is_rebuilt_from_its_image(left: Pictures) -> None:
 
 
 def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(
-    left: Pictures, spec: ModelSpec
+    pictures: Pictures, spec: ModelSpec
 ) -> None:
-    left.keep(1, "雪山下的小屋", "雪山")
-    left.keep(2, "橘猫", "猫")
-    rebuilt = left.rebuilt()
+    pictures.save(1, "雪山下的小屋", "雪山")
+    pictures.save(2, "橘猫", "猫")
+    rebuilt = pictures.rebuilt()
     database.open_database(rebuilt.database_path)
     assert cli.check(rebuilt).is_clean
     with closing(database.connect(rebuilt.database_path)) as db:
@@ -322,13 +322,13 @@ def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(
         assert ids == [3]
 
 
-def test_an_id_that_two_images_carry_stays_with_the_older_one(left: Pictures) -> None:
-    first = left.keep(5, "猫", "猫")
-    left.keep(6, "狗", "狗")
+def test_an_id_that_two_images_carry_stays_with_the_older_one(pictures: Pictures) -> None:
+    first = pictures.save(5, "猫", "猫")
+    pictures.save(6, "狗", "狗")
     copied = first.with_name("猫 副本.png")
     copied.write_bytes(first.read_bytes())
     os.utime(copied, (1_760_000_100, 1_760_000_100))
-    assert sorted((record.id, record.filename) for record in left.records()) == [
+    assert sorted((record.id, record.filename) for record in pictures.records()) == [
         (5, "猫.png"),
         (6, "狗.png"),
         (7, "猫 副本.png"),
@@ -336,26 +336,26 @@ def test_an_id_that_two_images_carry_stays_with_the_older_one(left: Pictures) ->
 
 
 def test_files_without_a_record_id_are_listed_and_left_out(
-    left: Pictures, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pictures: Pictures, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "load_settings", lambda: left.settings)
-    left.keep(1, "猫", "猫")
-    (left.settings.output_dir / "自己放的.png").write_bytes(make_image(64, 64, number=1))
-    (left.settings.output_dir / "坏的.jpg").write_bytes(b"\xff\xd8\xff")
+    monkeypatch.setattr(cli, "load_settings", lambda: pictures.settings)
+    pictures.save(1, "猫", "猫")
+    (pictures.settings.output_dir / "自己放的.png").write_bytes(make_image(64, 64, number=1))
+    (pictures.settings.output_dir / "坏的.jpg").write_bytes(b"\xff\xd8\xff")
     assert cli.main(["rebuild"]) == 0
-    told = capsys.readouterr().out
-    assert "重建 1 条记录" in told
-    assert "另有 2 个文件" in told
-    assert all(word in told for word in ("费用", "批次", "结果未知"))
-    assert len(list(left.settings.database_path.parent.glob("generation_records.rebuilt-*.db"))) == 1
-    assert not left.settings.database_path.exists()
+    output = capsys.readouterr().out
+    assert "重建 1 条记录" in output
+    assert "另有 2 个文件" in output
+    assert all(word in output for word in ("费用", "批次", "结果未知"))
+    assert len(list(pictures.settings.database_path.parent.glob("generation_records.rebuilt-*.db"))) == 1
+    assert not pictures.settings.database_path.exists()
 
 
-def test_a_rebuild_changes_no_existing_file(left: Pictures) -> None:
-    left.keep(1, "猫", "猫")
-    left.settings.database_path.write_bytes(b"damaged")
-    left.rebuilt()
+def test_a_rebuild_changes_no_existing_file(pictures: Pictures) -> None:
+    pictures.save(1, "猫", "猫")
+    pictures.settings.database_path.write_bytes(b"damaged")
+    pictures.rebuilt()
     with pytest.raises(StorageError, match="已经存在"):
-        left.rebuilt()
-    assert left.settings.database_path.read_bytes() == b"damaged"
-    assert [path.name for path in left.settings.database_path.parent.glob("*.part*")] == []
+        pictures.rebuilt()
+    assert pictures.settings.database_path.read_bytes() == b"damaged"
+    assert [path.name for path in pictures.settings.database_path.parent.glob("*.part*")] == []

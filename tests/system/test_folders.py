@@ -1,6 +1,6 @@
-"""The places where everything is kept: there and writable before the start, or told by their setting.
+"""The data folders: created and writable before the start, or reported by their setting.
 
-A drive that is missing and folders that take nothing are played: there is no Windows here, and root may all.
+Missing drives and read-only folders are simulated: root may write everywhere.
 """
 
 import errno
@@ -16,7 +16,7 @@ from app.errors import SettingError
 from app.system import folders
 from tests.server_process import ServerProcess
 
-PLACES = ("database_path", "output_dir", "samples_dir")
+FOLDERS = ("database_path", "output_dir", "samples_dir")
 
 
 def refusal(settings: Settings) -> str:
@@ -27,10 +27,10 @@ def refusal(settings: Settings) -> str:
 
 
 def test_missing_folders_are_created_and_left_empty(settings: Settings, tmp_path: Path) -> None:
-    there = replace(settings, output_dir=tmp_path / "a/b/图片", database_path=tmp_path / "data/x.db")
+    configured = replace(settings, output_dir=tmp_path / "a/b/图片", database_path=tmp_path / "data/x.db")
     for _ in range(2):
-        folders.ensure_writable(there)
-    assert there.output_dir.is_dir()
+        folders.ensure_writable(configured)
+    assert configured.output_dir.is_dir()
     assert sorted(tmp_path.glob("**/*")) == sorted(
         tmp_path / name for name in ("a", "a/b", "a/b/图片", "data", "samples")
     )
@@ -40,9 +40,9 @@ def test_missing_folders_are_created_and_left_empty(settings: Settings, tmp_path
 @pytest.mark.parametrize("below", ["", "deeper/still"])
 def test_a_file_in_place_of_a_folder_is_reported(settings: Settings, name: str, below: str) -> None:
     getattr(settings, name).write_text("a file")
-    told = refusal(replace(settings, **{name: getattr(settings, name) / below}))
-    assert told.startswith(f"{name.upper()}：「")
-    assert "不是文件夹" in told
+    message = refusal(replace(settings, **{name: getattr(settings, name) / below}))
+    assert message.startswith(f"{name.upper()}：「")
+    assert "不是文件夹" in message
 
 
 def test_a_folder_in_place_of_the_database_is_reported(settings: Settings) -> None:
@@ -56,9 +56,9 @@ def test_a_read_only_database_is_reported(settings: Settings, monkeypatch: pytes
     assert "只读" in refusal(settings)
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", FOLDERS)
 @pytest.mark.parametrize(
-    ("trouble", "told"),
+    ("error", "expected"),
     [
         (FileNotFoundError(errno.ENOENT, "系统找不到指定的路径。"), "检查磁盘是否还连着"),
         (PermissionError(errno.EACCES, "denied"), "不让写入"),
@@ -66,21 +66,21 @@ def test_a_read_only_database_is_reported(settings: Settings, monkeypatch: pytes
     ],
 )
 def test_a_folder_that_cannot_be_created_is_reported_by_its_setting(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, trouble: OSError, told: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, error: OSError, expected: str
 ) -> None:
-    lost = Path("/gone") / "x.db"
+    missing = Path("/gone") / "x.db"
     make = Path.mkdir
 
     def mkdir(self: Path, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
         if self.is_relative_to("/gone"):
-            raise trouble
+            raise error
         make(self, mode, parents, exist_ok)
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
-    changed: dict[str, Any] = {name: lost}
+    changed: dict[str, Any] = {name: missing}
     message = refusal(replace(settings, **changed))
     assert message.startswith(f"{name.upper()}：「")
-    assert told in message
+    assert expected in message
 
 
 def test_a_full_disk_does_not_prevent_the_start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_a_full_disk_does_not_prevent_the_start(settings: Settings, monkeypatch:
 
 def test_an_unusable_folder_stops_the_start_with_one_sentence_and_no_database(tmp_path: Path) -> None:
     (tmp_path / "pictures").write_text("a file")
-    told = ServerProcess(tmp_path, output_dir=tmp_path / "pictures").refuses_to_start()
-    assert told.startswith("OUTPUT_DIR：")
-    assert told.count("\n") == 1
+    message = ServerProcess(tmp_path, output_dir=tmp_path / "pictures").refuses_to_start()
+    assert message.startswith("OUTPUT_DIR：")
+    assert message.count("\n") == 1
     assert not (tmp_path / "generation_records.db").exists()

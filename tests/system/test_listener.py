@@ -1,6 +1,6 @@
-"""The door to the network: had for this server alone, or one sentence about who has it.
+"""Listening sockets: bound exclusively, or one sentence about the program that holds the port.
 
-Windows and a Mac are played: by the option of their sockets, and by who answers on the other ``localhost``.
+Windows and macOS are simulated: by their socket option, and by a server on the other loopback address.
 """
 
 import errno
@@ -19,8 +19,8 @@ from tests.server_process import ServerProcess, free_port, running_server
 
 
 @contextmanager
-def held(host: str = "127.0.0.1", *, says: bytes = b"", port: int = 0) -> Iterator[int]:
-    """Somebody listens there and says this to whoever asks -> the port."""
+def listening(host: str = "127.0.0.1", *, response: bytes = b"", port: int = 0) -> Iterator[int]:
+    """A server that answers every request with ``response`` -> its port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -30,12 +30,12 @@ def held(host: str = "127.0.0.1", *, says: bytes = b"", port: int = 0) -> Iterat
         def answer() -> None:
             while True:
                 try:
-                    line, _ = other.accept()
+                    connection, _ = other.accept()
                 except OSError:
                     return
-                with line:
-                    line.recv(4096)
-                    line.sendall(says)
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(response)
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
@@ -54,34 +54,34 @@ def refusal(host: str, port: int) -> str:
 def test_a_free_port_is_bound_and_can_be_bound_again_at_once() -> None:
     port = free_port()
     for _ in range(2):
-        (mine,) = listener.open_sockets("127.0.0.1", port)
-        with mine:
-            mine.listen()
-            with socket.create_connection(("127.0.0.1", port)), closing(mine.accept()[0]):
-                assert mine.getsockname() == ("127.0.0.1", port)
+        (bound,) = listener.open_sockets("127.0.0.1", port)
+        with bound:
+            bound.listen()
+            with socket.create_connection(("127.0.0.1", port)), closing(bound.accept()[0]):
+                assert bound.getsockname() == ("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
 def test_a_port_in_use_is_reported_with_the_program_and_the_remedy(host: str) -> None:
-    with held(says=b"HTTP/1.1 200 OK\r\nServer: nginx/1.29\r\n\r\n") as port:
-        told = refusal(host, port)
-    assert told.startswith(f"端口 {port} 已被别的程序「nginx/1.29」占用")
-    assert f"PORT={port + 1}" in told
+    with listening(response=b"HTTP/1.1 200 OK\r\nServer: nginx/1.29\r\n\r\n") as port:
+        message = refusal(host, port)
+    assert message.startswith(f"端口 {port} 已被别的程序「nginx/1.29」占用")
+    assert f"PORT={port + 1}" in message
 
 
 @pytest.mark.parametrize(
-    "says", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff" * 9000, b"Server: \x1b[2J\r\n\r\n"]
+    "response", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"\xff" * 9000, b"Server: \x1b[2J\r\n\r\n"]
 )
-def test_any_server_header_is_quoted_safely(says: bytes) -> None:
-    with held(says=says) as port:
+def test_any_server_header_is_quoted_safely(response: bytes) -> None:
+    with listening(response=response) as port:
         assert refusal("127.0.0.1", port).startswith(f"端口 {port} 已被别的程序占用，")
 
 
 def test_an_airplay_receiver_on_the_ipv6_localhost_is_reported_with_the_remedy() -> None:
-    with held("::1", says=b"HTTP/1.1 403 Forbidden\r\nServer: AirTunes/870.14.1\r\n\r\n") as port:
-        told = refusal("127.0.0.1", port)
-    assert "隔空播放接收器" in told
-    assert f"PORT={port + 1}" in told
+    with listening("::1", response=b"HTTP/1.1 403 Forbidden\r\nServer: AirTunes/870.14.1\r\n\r\n") as port:
+        message = refusal("127.0.0.1", port)
+    assert "隔空播放接收器" in message
+    assert f"PORT={port + 1}" in message
 
 
 def test_a_port_bound_but_not_listening_counts_as_in_use() -> None:
@@ -92,10 +92,10 @@ def test_a_port_bound_but_not_listening_counts_as_in_use() -> None:
 
 def test_on_windows_the_port_is_exclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
-    (mine,) = listener.open_sockets("127.0.0.1", free_port())
-    with mine:
-        assert mine.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert not mine.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+    (bound,) = listener.open_sockets("127.0.0.1", free_port())
+    with bound:
+        assert bound.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert not bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_privileged_port_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "here"),
+    ("host", "url"),
     [
         ("127.0.0.1", "http://localhost:5000"),
         ("0.0.0.0", "http://localhost:5000"),
@@ -123,8 +123,8 @@ def test_a_privileged_port_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         ("fd00::5", "http://[fd00::5]:5000"),
     ],
 )
-def test_the_printed_address_reaches_the_server(host: str, here: str) -> None:
-    assert listener.address(host, 5000) == here
+def test_the_printed_address_reaches_the_server(host: str, url: str) -> None:
+    assert listener.address(host, 5000) == url
 
 
 def test_lan_addresses_are_printed_only_when_they_are_served() -> None:
@@ -142,7 +142,7 @@ def own_address() -> str:
 
 
 def start_another(data_dir: Path, *arguments: str, **settings: object) -> tuple[int, str]:
-    """-> exit code and what it printed, once it has ended by itself."""
+    """Start a second server, which ends by itself -> its exit code and output."""
     data_dir.mkdir()
     another = ServerProcess(data_dir, *arguments, **settings)
     with pytest.raises(AssertionError, match=r"端口|AI 图片生成器"):
@@ -152,9 +152,9 @@ def start_another(data_dir: Path, *arguments: str, **settings: object) -> tuple[
 
 def test_a_second_start_says_it_is_already_running_and_changes_nothing(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
-        code, told = start_another(tmp_path / "second", port=server.port)
-    assert told.startswith(f"AI 图片生成器已经在运行，请在浏览器打开 http://localhost:{server.port}；")
-    assert (code, told.count("\n")) == (1, 1)
+        code, message = start_another(tmp_path / "second", port=server.port)
+    assert message.startswith(f"AI 图片生成器已经在运行，请在浏览器打开 http://localhost:{server.port}；")
+    assert (code, message.count("\n")) == (1, 1)
     assert [path.name for path in (tmp_path / "second").iterdir()] == ["log.txt"]
 
 

@@ -1,4 +1,4 @@
-"""What is asked of the machine under the server. Windows and a Mac are played by fakes; neither is here."""
+"""Process settings, signals and sleep inhibition. Windows is simulated."""
 
 import ctypes
 import logging
@@ -29,7 +29,7 @@ CTRL_C, CTRL_BREAK, CLOSE, LOGOFF, SHUTDOWN = 0, 1, 2, 5, 6
 
 
 class FakeWindows:
-    """Its ``kernel32``, as far as it is asked: a console with a mode, and handlers of its events."""
+    """The used part of ``kernel32``: a console with a mode, and handlers of its events."""
 
     def __init__(self, mode: int | None) -> None:
         self.mode = mode
@@ -60,11 +60,11 @@ class FakeWindows:
 def test_quick_edit_is_disabled_while_it_runs_and_restored_at_exit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    windows, at_the_end = FakeWindows(mode=0x1F7), list[Callable[[], object]]()
-    monkeypatch.setattr("atexit.register", lambda call, *args: at_the_end.append(lambda: call(*args)))
+    windows, exit_handlers = FakeWindows(mode=0x1F7), list[Callable[[], object]]()
+    monkeypatch.setattr("atexit.register", lambda call, *args: exit_handlers.append(lambda: call(*args)))
     process.disable_quick_edit(windows)
     assert windows.mode == 0x1F7 & ~QUICK_EDIT | EXTENDED
-    for each in at_the_end:
+    for each in exit_handlers:
         each()
     assert windows.mode == 0x1F7
 
@@ -80,11 +80,11 @@ def test_a_console_without_quick_edit_is_not_changed(mode: int | None) -> None:
     ("event", "ends"), [(CLOSE, 1), (LOGOFF, 1), (SHUTDOWN, 1), (CTRL_C, 0), (CTRL_BREAK, 0)]
 )
 def test_only_console_events_that_end_the_process_are_handled(event: int, ends: int) -> None:
-    windows, heard = FakeWindows(mode=None), list[str]()
-    kept = process.on_console_close(lambda: heard.append("end"), windows)
+    windows, events = FakeWindows(mode=None), list[str]()
+    callback = process.on_console_close(lambda: events.append("end"), windows)
     (handler,) = windows.handlers
-    assert handler is kept
-    assert (handler(event), len(heard)) == (ends, ends)
+    assert handler is callback
+    assert (handler(event), len(events)) == (ends, ends)
 
 
 def test_closing_a_windows_console_leaves_time_to_release_work(
@@ -96,8 +96,8 @@ def test_closing_a_windows_console_leaves_time_to_release_work(
     web_app.init_storage(settings)
     worker = Worker(settings, generator.open_provider(settings))
     worker.start()
-    ending = web_app.ShutdownHandler(worker)
-    ending.listen()
+    shutdown = web_app.ShutdownHandler(worker)
+    shutdown.listen()
     assert windows.handlers[0](CLOSE) == 1
     assert worker.has_stopped
     assert not any(thread.is_alive() for thread in worker._threads)
@@ -115,25 +115,25 @@ def test_closing_the_window_stops_it_like_a_signal_even_when_sent_twice(tmp_path
 
 def test_signals_during_exit_do_not_interrupt_it(settings: Settings) -> None:
     worker = Worker(settings, generator.open_provider(settings))
-    ending = web_app.ShutdownHandler(worker)
+    shutdown = web_app.ShutdownHandler(worker)
     worker.stop(0)
     with pytest.raises(SystemExit) as caught:
-        ending._hear(signal.SIGINT, None)
+        shutdown._hear(signal.SIGINT, None)
     assert caught.value.code == 0
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        ending._hear(number, None)
+        shutdown._hear(number, None)
 
 
 def test_closing_the_terminal_is_a_clean_exit_without_a_reader(tmp_path: Path) -> None:
     class InTerminal(ServerProcess):
         program = ("-c", _IN_TERMINAL)
 
-    ours, its = pty.openpty()
-    server = InTerminal(tmp_path, terminal=os.ttyname(its))
+    parent_end, child_end = pty.openpty()
+    server = InTerminal(tmp_path, terminal=os.ttyname(child_end))
     try:
         server.start()
-        os.close(its)
-        os.close(ours)  # the system says SIGHUP, and what is written from now on fails
+        os.close(child_end)
+        os.close(parent_end)  # the system says SIGHUP, and what is written from now on fails
         assert server.wait() == 0
         assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
     finally:
@@ -175,12 +175,12 @@ os.dup2(terminal, 2)
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such bound")
 @pytest.mark.parametrize(("soft", "hard", "then"), [(256, 6000, 4096), (256, 1000, 1000), (5000, 6000, 5000)])
 def test_a_low_open_file_limit_is_raised(soft: int, hard: int, then: int) -> None:
-    ask = (
+    code = (
         "import resource; from app.system import process;"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}));"
         "process.tune_process(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
-    done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(then), str(hard)]
 
 

@@ -1,4 +1,4 @@
-"""Windows, as far as it can be told without one: files that others hold, and long paths."""
+"""Windows file semantics, simulated: files locked by other programs, and long paths."""
 
 import errno
 import os
@@ -21,22 +21,22 @@ from tests.noise_images import noise_image
 
 
 @pytest.fixture
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was waited, without waiting."""
-    taken: list[float] = []
-    monkeypatch.setattr(time, "sleep", taken.append)
-    return taken
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The delays asked for, without waiting."""
+    delays: list[float] = []
+    monkeypatch.setattr(time, "sleep", delays.append)
+    return delays
 
 
 @pytest.fixture
 def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are placed as they are there: by a move that refuses to write over another file."""
-    really = Path.rename
+    """Files are published as on Windows: by a rename that never overwrites."""
+    rename_file = Path.rename
 
     def rename(path: Path, target: Path) -> Path:
         if target.exists():
             raise FileExistsError(errno.EEXIST, "文件已存在", str(path), None, str(target))
-        return really(path, target)
+        return rename_file(path, target)
 
     class System:
         name = "nt"
@@ -49,7 +49,7 @@ def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows_files, "os", System())
 
 
-def keep(folder: Path, content: bytes = b"", stem: str = "猫") -> SavedImage:
+def save(folder: Path, content: bytes = b"", stem: str = "猫") -> SavedImage:
     return store.save_image(
         GeneratedImage(content=content or noise_image("png")),
         output_dir=folder,
@@ -65,28 +65,28 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("winerror", [5, 32, 33])
 def test_a_briefly_locked_file_is_retried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], winerror: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float], winerror: int
 ) -> None:
     lock_files(monkeypatch, "replace", times=3, winerror=winerror)
     (tmp_path / "a").write_bytes(b"whole")
     windows_files.replace(tmp_path / "a", tmp_path / "b")
     assert names(tmp_path) == ["b"]
-    assert len(naps) == 3
-    assert naps == sorted(naps)
+    assert len(delays) == 3
+    assert delays == sorted(delays)
 
 
 def test_retries_end_after_about_five_seconds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float]
 ) -> None:
     lock_files(monkeypatch, "unlink")
     with pytest.raises(PermissionError):
         windows_files.unlink(tmp_path / "a")
-    assert 4 < sum(naps) < 6
+    assert 4 < sum(delays) < 6
 
 
 @pytest.mark.parametrize("problem", [PermissionError(errno.EACCES, "no"), OSError(errno.ENOSPC, "full")])
 def test_other_errors_are_not_retried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], problem: OSError
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float], problem: OSError
 ) -> None:
     def fail(*_: object) -> None:
         raise problem
@@ -94,19 +94,19 @@ def test_other_errors_are_not_retried(
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match=str(problem.strerror)):
         windows_files.replace(tmp_path / "a", tmp_path / "b")
-    assert naps == []
+    assert delays == []
 
 
 def test_a_read_only_folder_is_not_reported_as_locked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float]
 ) -> None:
     def deny(path: Path, *_: object) -> None:
         raise sharing_violation(str(path), winerror=5)
 
     monkeypatch.setattr(Path, "open", deny)
     with pytest.raises(StorageError, match="没有权限写入"):
-        keep(tmp_path)
-    assert naps == []
+        save(tmp_path)
+    assert delays == []
 
 
 def test_the_message_names_the_file_as_the_user_knows_it() -> None:
@@ -121,17 +121,17 @@ def test_the_message_names_the_file_as_the_user_knows_it() -> None:
 @pytest.mark.usefixtures("on_windows")
 @pytest.mark.parametrize("verb", ["rename", "replace"])
 def test_a_paid_image_survives_a_virus_scanner(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], verb: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float], verb: str
 ) -> None:
     content = noise_image("png")
     lock_files(monkeypatch, verb, times=4)
-    assert keep(tmp_path, content).filename == "猫.png"
+    assert save(tmp_path, content).filename == "猫.png"
     assert (tmp_path / "猫.png").read_bytes() == content
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
-    assert len(naps) == 4
+    assert len(delays) == 4
 
 
-@pytest.mark.usefixtures("on_windows", "naps")
+@pytest.mark.usefixtures("on_windows", "delays")
 @pytest.mark.parametrize(("verb", "name"), [("rename", "猫.png"), ("replace", "1.webp")])
 def test_an_image_whose_name_stays_locked_leaves_nothing_and_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, name: str
@@ -139,42 +139,42 @@ def test_an_image_whose_name_stays_locked_leaves_nothing_and_names_the_file(
     with monkeypatch.context() as patched:
         lock_files(patched, verb)
         with pytest.raises(StorageError, match=f"「{name}」正被另一个程序占用"):
-            keep(tmp_path)
+            save(tmp_path)
     assert names(tmp_path) == []
-    assert keep(tmp_path).filename == "猫.png"
+    assert save(tmp_path).filename == "猫.png"
 
 
 @pytest.mark.usefixtures("on_windows")
-def test_an_existing_file_is_never_overwritten_on_windows(tmp_path: Path, naps: list[float]) -> None:
-    (tmp_path / "猫.png").write_bytes(b"the person's own")
-    keeping_it = keep(tmp_path)
-    assert keeping_it.filename == "猫-2.png"
+def test_an_existing_file_is_never_overwritten_on_windows(tmp_path: Path, delays: list[float]) -> None:
+    (tmp_path / "猫.png").write_bytes(b"the user's own")
+    saved = save(tmp_path)
+    assert saved.filename == "猫-2.png"
     with atomic_write.temp_file(tmp_path, [b"x"]) as part, pytest.raises(FileExistsError):
         windows_files.publish(part, tmp_path / "猫.png")
-    assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
-    assert naps == []
+    assert (tmp_path / "猫.png").read_bytes() == b"the user's own"
+    assert delays == []
 
 
-@pytest.mark.usefixtures("naps")
+@pytest.mark.usefixtures("delays")
 def test_a_locked_temporary_file_does_not_undo_the_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         lock_files(patched, "unlink", which=".part")
-        assert keep(tmp_path).filename == "猫.png"
+        assert save(tmp_path).filename == "猫.png"
     assert store.remove_part_files(tmp_path, older_than=0) > 0
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
 
 
 def test_one_locked_temporary_file_does_not_block_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float]
 ) -> None:
     for digit in "0123":
         (tmp_path / f".{digit * 16}.part").write_bytes(b"half a pict")
     with monkeypatch.context() as patched:
         lock_files(patched, "unlink", which="2" * 16)
         assert store.remove_part_files(tmp_path, older_than=0) == 3
-    assert naps == []
+    assert delays == []
     assert names(tmp_path) == [f".{'2' * 16}.part"]
 
 
@@ -189,17 +189,17 @@ def test_a_folder_that_cannot_be_synced_does_not_undo_the_save(
 
 
 def test_a_locked_reference_is_deleted_once_unlocked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float]
 ) -> None:
     folder = LocalLibrary(tmp_path)
     image = folder.add(store.validate_upload("猫", noise_image("png")))
     lock_files(monkeypatch, "replace", times=2)
     folder.delete(image.key)
-    assert len(naps) == 2
+    assert len(delays) == 2
     assert (tmp_path / ".trash" / image.key).is_file()
 
 
-@pytest.mark.usefixtures("on_windows", "naps")
+@pytest.mark.usefixtures("on_windows", "delays")
 def test_a_reference_that_stays_locked_keeps_its_name_and_thumbnail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +214,7 @@ def test_a_reference_that_stays_locked_keeps_its_name_and_thumbnail(
 
 
 def test_one_locked_reference_does_not_block_purging_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float]
 ) -> None:
     folder = LocalLibrary(tmp_path)
     for name in "甲乙丙":
@@ -226,18 +226,18 @@ def test_one_locked_reference_does_not_block_purging_the_others(
         assert folder.empty_trash(days=30, is_used=lambda _: False) == 2
     assert [name[0] for name in os.listdir(tmp_path / ".trash")] == ["乙"]  # noqa: PTH208
     assert folder.empty_trash(days=30, is_used=lambda _: False) == 1
-    assert naps == []
+    assert delays == []
 
 
 @pytest.fixture
 def shallow() -> Iterator[Path]:
-    """A folder with a short path, wherever those of the tests are."""
+    """A folder with a short path, unlike those of the tests."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         yield Path(folder)
 
 
 def deep(shallow: Path, units: int) -> Path:
-    """A folder whose path is so long."""
+    """A folder whose path has this length."""
     folder = shallow
     while (missing := units - len(str(folder)) - 1) > 60:
         folder /= "深" * min(60, missing - 2)
@@ -248,7 +248,7 @@ def deep(shallow: Path, units: int) -> Path:
 
 @pytest.fixture
 def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paths are bounded as on Windows."""
+    """Path lengths are limited as on Windows."""
     monkeypatch.setattr(windows_files, "_is_windows", lambda: True)
 
 
@@ -259,7 +259,7 @@ def test_no_image_path_exceeds_the_windows_limit(shallow: Path, units: int, sign
     folder = deep(shallow, units)
     stem = store.filename_for(folder, sign * 200, "提示词")
     for end in ("_10-99999", "_10-99999", ""):
-        filename = keep(folder, stem=stem + end).filename
+        filename = save(folder, stem=stem + end).filename
         assert filename.startswith(sign)
         assert windows_files.utf16_length(str(folder / filename)) < 250
     longest = max(windows_files.utf16_length(str(path)) for path in folder.rglob("*"))
@@ -271,8 +271,8 @@ def test_no_image_path_exceeds_the_windows_limit(shallow: Path, units: int, sign
 def test_a_reserved_number_stays_at_the_end_of_the_longest_name(shallow: Path) -> None:
     folder = deep(shallow, 200)
     stem = store.filename_for(folder, "a" * 200, "")
-    assert keep(folder, stem=f"{stem}_10").filename == f"{stem}_10.png"
-    first, second = (keep(folder, stem="b" * 200).filename for _ in range(2))
+    assert save(folder, stem=f"{stem}_10").filename == f"{stem}_10.png"
+    first, second = (save(folder, stem="b" * 200).filename for _ in range(2))
     assert (len(first), first[-5:]) == (249 - 201 - 1, "b.png")
     assert (len(second), second[-7:]) == (249 - 201 - 1, "b-2.png")
 
@@ -281,10 +281,10 @@ def test_a_reserved_number_stays_at_the_end_of_the_longest_name(shallow: Path) -
 def test_an_image_with_a_shortened_name_is_found_after_a_crash(shallow: Path) -> None:
     folder = deep(shallow, 200)
     text = store.embed_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
-    kept = store.save_image(
+    saved = store.save_image(
         GeneratedImage(content=noise_image("png")), output_dir=folder, stem="猫" * 70, record_id=1, embed=text
     )
-    assert store.find_saved(folder, stem="猫" * 70, record_id=1, prompt="猫") == kept
+    assert store.find_saved(folder, stem="猫" * 70, record_id=1, prompt="猫") == saved
 
 
 @pytest.mark.usefixtures("short_paths")
@@ -303,18 +303,18 @@ def test_a_folder_too_deep_for_any_image_is_reported_before_submission(
 def test_other_systems_have_no_path_limit(shallow: Path) -> None:
     folder = deep(shallow, 600)
     assert not DiskSpace((folder,), free=lambda _: 10**12).problem()
-    assert keep(folder, stem="a" * 200).filename == "a" * 200 + ".png"
+    assert save(folder, stem="a" * 200).filename == "a" * 200 + ".png"
 
 
 @pytest.mark.usefixtures("short_paths")
 def test_no_reference_path_exceeds_the_windows_limit(shallow: Path) -> None:
-    place = deep(shallow, 150)
-    folder = LocalLibrary(place)
+    folder_path = deep(shallow, 150)
+    folder = LocalLibrary(folder_path)
     image = folder.add(store.validate_upload("a" * 180, noise_image("png")))
     folder.delete(image.key)
     folder.restore(image.key)
     assert filename_in(image.key).startswith("a" * 30)
-    assert max(windows_files.utf16_length(str(path)) for path in place.rglob("*")) < 250
+    assert max(windows_files.utf16_length(str(path)) for path in folder_path.rglob("*")) < 250
     with pytest.raises(InvalidRequest, match="名字太长"):
         folder.rename(image.key, "b" * 100)
     assert filename_in(folder.rename(image.key, "短").key) == "短.png"
@@ -323,12 +323,12 @@ def test_no_reference_path_exceeds_the_windows_limit(shallow: Path) -> None:
 def test_a_too_long_path_is_reported_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock_files(monkeypatch, "replace", winerror=206)
     with pytest.raises(StorageError, match="文件名太长"):
-        keep(tmp_path)
+        save(tmp_path)
 
 
-@pytest.mark.usefixtures("naps")
+@pytest.mark.usefixtures("delays")
 def test_a_thumbnail_in_use_is_not_rebuilt_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = keep(tmp_path)
+    saved = save(tmp_path)
     thumbnail = store.thumbnail_path(tmp_path, 1)
     before = thumbnail.read_bytes()
     thumbnail.unlink()
@@ -338,4 +338,4 @@ def test_a_thumbnail_in_use_is_not_rebuilt_in_vain(tmp_path: Path, monkeypatch: 
         raise sharing_violation(str(part), str(target), winerror=5)
 
     monkeypatch.setattr(Path, "replace", another_is_quicker)
-    assert store.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == before
+    assert store.ensure_thumbnail(tmp_path, 1, saved.filename).read_bytes() == before

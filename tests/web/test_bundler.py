@@ -1,4 +1,4 @@
-"""Modules joined into one script: each runs once, after what it needs, and late ones take from the page's."""
+"""Bundled modules: each runs once, after its imports; lazy ones import the shared from the page's script."""
 
 import re
 import subprocess
