@@ -41,21 +41,21 @@ class Message:
     values: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return self.render(str, "、")
+        return self.render(str)
 
     def __bool__(self) -> bool:
         return bool(self.id)
 
-    def render(self, translate: Callable[[str], str], separator: str) -> str:
-        """The sentence in the language of ``translate``, which maps an id; lists are joined by ``separator``.
+    def render(self, translate: Callable[[str], str]) -> str:
+        """The sentence in the language of ``translate``, which maps ids, and the ``、`` of a list.
 
         A translation may select a plural, ``{n:picture|pictures}``. Placeholders without a value stay.
         """
 
         def text_of(value: object) -> str:
             if isinstance(value, tuple):
-                return separator.join(text_of(part) for part in value)
-            return value.render(translate, separator) if isinstance(value, Message) else str(value)
+                return translate("、").join(map(text_of, value))
+            return value.render(translate) if isinstance(value, Message) else str(value)
 
         def fill(found: re.Match[str]) -> str:
             name, one, many = found.groups()

@@ -9,6 +9,7 @@ ENGLISH = {
     "没有「{name}」，可选：{choices}": "There is no “{name}”; choose from {choices}",
     "共 {n} 张": "{n} {n:picture|pictures} in all",
     "猫": "cat",
+    "、": ", ",
 }
 NESTED = message(
     "第 {row} 行：{problem}",
@@ -18,7 +19,7 @@ NESTED = message(
 
 
 def in_english(sentence: Message) -> str:
-    return sentence.render(lambda text: ENGLISH.get(text, text), ", ")
+    return sentence.render(lambda text: ENGLISH.get(text, text))
 
 
 def test_a_message_is_its_chinese_sentence() -> None:

@@ -14,14 +14,14 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment
 
-from app.web.i18n.catalogue import GAP
+from app.errors import PLACEHOLDER
 from app.web.i18n.language import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 HAN = re.compile("[\u4e00-\u9fff]")
 CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _PACKAGES = ("app",)
-_HEADER = "# English. Chinese sentences with their gaps; how gaps are written: app/web/i18n/catalogue.py.\n"
+_HEADER = "# English. How placeholders are written: app.errors.Message.render.\n"
 
 # Chinese that is no word to the person before a browser: file -> literals, names of constants and
 # functions that hold them, or None for the whole file.
@@ -44,18 +44,22 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/providers/demo.py": ("_write_on", "_draw_mark"),  # drawn into the picture
     "static/js/batch/references.js": ("、",),  # between names in a cell
     "static/js/table/columns.js": ("；",),  # between names in a copied cell
-    "app/providers/base.py": ("{0}\n画面中不要出现：{1}",),  # said to the model
+    "app/providers/base.py": ("with_negative_prompt",),  # said to the model
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A sentence of the product. ``is_said``: by ``_`` or ``gettext``; others are translated when shown."""
+    """A sentence of the product. ``is_said``: by ``_`` or ``gettext``; others are translated when shown.
+
+    ``is_formatted``: an f-string, which has no translation.
+    """
 
     text: str
     file: str
     line: int
     is_said: bool
+    is_formatted: bool = False
 
 
 def product_files() -> list[Path]:
@@ -83,13 +87,17 @@ def _name(path: Path) -> str:
 
 
 def in_python(text: str, file: str) -> list[Found]:
-    """Literals and f-strings, their expressions as gaps {0}, {1}; no docstrings, logging, patterns."""
+    """Literals and Chinese f-strings; no docstrings, logging, patterns."""
     return list(_in_node(ast.parse(text), file)) if STAYS_CHINESE.get(file, ()) is not None else []
 
 
 def _in_node(node: ast.AST, file: str, *, is_said: bool = False) -> Iterator[Found]:
     if isinstance(node, ast.JoinedStr):
-        yield from _in_joined(node, file)
+        if any(isinstance(part, ast.Constant) and CHINESE.search(str(part.value)) for part in node.values):
+            yield Found(ast.unparse(node), file, node.lineno, is_said=False, is_formatted=True)
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                yield from _in_node(part.value, file)
     elif isinstance(node, ast.Constant):
         if isinstance(node.value, str) and _is_sentence(node.value):
             yield Found(node.value, file, node.lineno, is_said)
@@ -103,22 +111,9 @@ def _in_node(node: ast.AST, file: str, *, is_said: bool = False) -> Iterator[Fou
                 yield from _in_node(child, file, is_said=says or chosen)
 
 
-def _in_joined(node: ast.JoinedStr, file: str) -> Iterator[Found]:
-    text, gaps = "", 0
-    for part in node.values:
-        if isinstance(part, ast.Constant):
-            text += str(part.value)
-        elif isinstance(part, ast.FormattedValue):
-            text += f"{{{gaps}}}"
-            gaps += 1
-            yield from _in_node(part.value, file)
-    if CHINESE.search(text):
-        yield Found(text, file, node.lineno, is_said=False)
-
-
 def _is_sentence(text: str) -> bool:
     """Whether it has Chinese letters, or placeholders between Chinese punctuation."""
-    return bool(HAN.search(text) or (CHINESE.search(text) and GAP.search(text)))
+    return bool(HAN.search(text) or (CHINESE.search(text) and PLACEHOLDER.search(text)))
 
 
 def _name_of(node: ast.AST) -> str:
@@ -191,7 +186,7 @@ def in_script(text: str, file: str) -> list[Found]:
 
 def gaps_of(text: str) -> set[str]:
     """The names of its gaps."""
-    return {name for name, _ in GAP.findall(text)}
+    return {name for name, *_ in PLACEHOLDER.findall(text)}
 
 
 def read_catalogue() -> Catalog:
@@ -205,7 +200,7 @@ def update() -> None:
     kept = {str(entry.id): str(entry.string) for entry in read_catalogue() if entry.id}
     wanted: dict[str, set[str]] = {}
     for found in all_sentences():
-        if found.is_said or found.file.endswith(".py"):
+        if found.is_said or (found.file.endswith(".py") and not found.is_formatted):
             wanted.setdefault(found.text, set()).add(found.file)
     new = Catalog(locale="en", header_comment=_HEADER, fuzzy=False)
     for text in sorted(wanted):

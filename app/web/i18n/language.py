@@ -1,21 +1,21 @@
 """The language of a response: the user's choice, else the browser's preference, else Chinese.
 
-All packages write Chinese, in the database too. ``gettext`` translates sentences written in ``web/``;
-``translate`` translates complete sentences from other packages.
+All packages write Chinese, in the database too: as messages, whose ids are looked up in the catalogue here.
 """
 
+import re
 from collections.abc import Callable
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, g, redirect, request
+from babel.messages.pofile import read_po
+from flask import Blueprint, Flask, redirect, request
 from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
 from app.errors import Message, message
-from app.web.i18n.catalogue import Catalogue
 from app.web.urls import safe_redirect_target, safe_urlsplit
 
 Translate = Callable[[str | Message], str]
@@ -24,6 +24,7 @@ _TEXT_TYPES = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
 _YEAR = 365 * 24 * 3600
 CATALOGUE = Path(__file__).parents[2] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
+_CHINESE_LITERAL = re.compile(r'"((?:\\.|[^"\\\n])*[\u3000-\u9fff\uff00-\uffef](?:\\.|[^"\\\n])*)"')
 language = Blueprint("language", __name__)
 
 
@@ -38,11 +39,7 @@ def init_i18n(app: Flask) -> None:
 
 def is_english() -> bool:
     """Whether the response to this request is in English."""
-    if "is_english" not in g:
-        locale = get_locale()
-        g.is_english = locale is not None and locale.language == "en"
-    english: bool = g.is_english
-    return english
+    return bool(get_locale().language == "en")
 
 
 def gettext(sentence: str, /, **values: Any) -> str:
@@ -60,13 +57,14 @@ def translator() -> Translate:
     return _in_english if is_english() else str
 
 
-def _in_english(sentence: str | Message) -> str:
-    return message(sentence).render(_english().told, ", ")
-
-
 def script_in_english(text: str) -> str:
-    """Translate the sentences of a script into English."""
-    return _english().script(text)
+    """Translate the sentences of a script, which are literals in double quotes."""
+
+    def quoted(found: re.Match[str]) -> str:
+        sentence = found[1].replace('\\"', '"')
+        return '"' + english().get(sentence, sentence).replace('"', '\\"') + '"'
+
+    return _CHINESE_LITERAL.sub(quoted, text)
 
 
 def day_in_words(day: date, *, with_year: bool = True) -> str:
@@ -99,9 +97,14 @@ def select_locale() -> str:
 
 
 @cache
-def _english() -> Catalogue:
-    """The English catalogue, read on first use."""
-    return Catalogue(CATALOGUE)
+def english() -> dict[str, str]:
+    """The English catalogue, read on first use: id -> translation."""
+    with CATALOGUE.open("rb") as file:
+        return {str(entry.id): str(entry.string) for entry in read_po(file) if entry.id}
+
+
+def _in_english(sentence: str | Message) -> str:
+    return message(sentence).render(lambda text: english().get(text, text))
 
 
 def _referring_path() -> str:
