@@ -20,7 +20,7 @@ MAX_OFFSET = 999_999_999
 _SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
 _PHRASE: Schema = {"type": "string", "maxLength": MAX_TEXT_LENGTH}
-FILTER_QUERY: dict[str, Schema] = {
+QUERY: dict[str, Schema] = {
     "search": _PHRASE,
     "status": text(description="可写多个，用逗号分开"),
     "batch_id": _PHRASE,
@@ -36,13 +36,13 @@ FILTER_QUERY: dict[str, Schema] = {
 }
 SELECTION_QUERY: dict[str, Schema] = {
     "ids": text(description="记录编号，用逗号分开；不写则按筛选条件"),
-    **FILTER_QUERY,
+    **QUERY,
 }
 SELECTION_FORM = open_object(**SELECTION_QUERY)
-SELECTION_BODY: dict[str, Shape] = {"ids": [ID], "filter": strict_object(**FILTER_QUERY)}
+SELECTION_BODY: dict[str, Shape] = {"ids": [ID], "filter": strict_object(**QUERY)}
 
 
-def parse_filter(fields: Mapping[str, Any]) -> database.RecordFilter:
+def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
     """Fields by their API names -> the filter. Raises InvalidRequest.
 
     ``status`` is a comma-separated list. ``from`` and ``to`` are local dates, both included, or times
@@ -74,15 +74,15 @@ def parse_selection(fields: Mapping[str, Any]) -> database.Selection:
     wanted = fields["filter"]
     if not isinstance(wanted, dict) or "ids" in fields:
         raise InvalidRequest("filter", "请写 ids，或以 filter 写筛选条件的对象，不要两样都写")
-    only_known(wanted, FILTER_QUERY)
-    return parse_filter(wanted)
+    only_known(wanted, QUERY)
+    return parse(wanted)
 
 
 def selection_from_request() -> database.Selection:
     """The selection in the query string or form: ``ids=1,2``, else a filter. Raises InvalidRequest."""
     ids = request.values.get("ids")
     if ids is None:
-        return parse_filter(request.values)
+        return parse(request.values)
     numbers = [whole_number(part.strip()) for part in ids.split(",") if part.strip()]
     if None in numbers:
         raise InvalidRequest("ids", "ids 应为用逗号分开的记录编号")

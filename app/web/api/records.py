@@ -16,18 +16,8 @@ from app.config import Settings
 from app.domain import Record, Size
 from app.errors import InvalidRequest, NotFound
 from app.images import store
+from app.web import filters
 from app.web.downloads import XLSX, attached, begun, workbook
-from app.web.filters import (
-    FILTER_QUERY,
-    SELECTION_BODY,
-    SELECTION_FORM,
-    SELECTION_QUERY,
-    page_bounds,
-    page_query,
-    parse_filter,
-    parse_selection,
-    selection_from_request,
-)
 from app.web.i18n.language import translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
@@ -52,12 +42,12 @@ bp = Blueprint("records", __name__)
 @describe(
     "记录，一次一页；排队和生成中的要用 status 指明才有",
     answer(records=["Record"], total=int),
-    query={**page_query(), **FILTER_QUERY},
+    query={**filters.page_query(), **filters.QUERY},
 )
 def list_records() -> Answer:
     """A page of records; queued and running ones only when ``status`` names them."""
-    limit, offset = page_bounds()
-    found, total = database.list_page(connection(), parse_filter(request.args), limit=limit, offset=offset)
+    limit, offset = filters.page_bounds()
+    found, total = database.list_page(connection(), filters.parse(request.args), limit=limit, offset=offset)
     return success({"records": [record_json(record) for record in found], "total": total})
 
 
@@ -65,22 +55,22 @@ def list_records() -> Answer:
 @describe(
     "可以按什么筛选，各有多少条",
     answer(kinds=map_of(map_of(int)), index=closed_object(done=int, total=int)),
-    query={"trash": FILTER_QUERY["trash"]},
+    query={"trash": filters.QUERY["trash"]},
 )
 def count_facets() -> Answer:
     """The filter values with their record counts, and the progress of the prompt index."""
     db = connection()
-    trash = parse_filter(request.args).trash
+    trash = filters.parse(request.args).trash
     done, total = database.index_progress(db)
     kinds = database.count_facets(db, trash=trash)
     return success({"kinds": kinds, "index": {"done": done, "total": total}})
 
 
 @bp.get("/records/ids")
-@describe("筛选到的全部编号", answer(ids=[ID], total=int), query=FILTER_QUERY)
+@describe("筛选到的全部编号", answer(ids=[ID], total=int), query=filters.QUERY)
 def list_record_ids() -> Response:
     """The ids of all records that match the filter, in its order, streamed."""
-    wanted = parse_filter(request.args)
+    wanted = filters.parse(request.args)
     return Response(begun(_ids_json(services().settings, wanted)), mimetype="application/json")
 
 
@@ -104,11 +94,11 @@ def get_record(record_id: int) -> Answer:
 @describe(
     "按筛选的顺序，它前面和后面的一条",
     answer(previous=or_null("Record"), next=or_null("Record")),
-    query=FILTER_QUERY,
+    query=filters.QUERY,
 )
 def list_neighbours(record_id: int) -> Answer:
     """The records before and after this one in the order of the filter, across pages."""
-    before, after = database.list_neighbours(connection(), parse_filter(request.args), record_id)
+    before, after = database.list_neighbours(connection(), filters.parse(request.args), record_id)
     return success({"previous": _json_or_none(before), "next": _json_or_none(after)})
 
 
@@ -122,10 +112,14 @@ def delete_record(record_id: int) -> Answer:
 
 
 @bp.post("/records/delete")
-@describe("删除这些，或筛选到的全部", answer(deleted=int, undo=int), json=strict_object(**SELECTION_BODY))
+@describe(
+    "删除这些，或筛选到的全部", answer(deleted=int, undo=int), json=strict_object(**filters.SELECTION_BODY)
+)
 def delete_records() -> Answer:
     """Move ``ids``, or all matches of ``filter``, to the trash; ``undo`` restores exactly these."""
-    deleted, undo = database.delete_with_undo(connection(), parse_selection(json_body("ids", "filter")))
+    deleted, undo = database.delete_with_undo(
+        connection(), filters.parse_selection(json_body("ids", "filter"))
+    )
     return success({"deleted": deleted, "undo": undo})
 
 
@@ -133,7 +127,7 @@ def delete_records() -> Answer:
 @describe(
     "恢复这些、筛选到的全部，或一次删除（undo）",
     answer(restored=int),
-    json=strict_object(**SELECTION_BODY, undo=ID),
+    json=strict_object(**filters.SELECTION_BODY, undo=ID),
 )
 def restore_records() -> Answer:
     """Restore from the trash: ``ids``, all matches of ``filter``, or the deletion named by ``undo``."""
@@ -143,7 +137,7 @@ def restore_records() -> Answer:
         if not is_id(undo) or len(body) > 1:
             raise InvalidRequest("undo", "undo 应为删除时得到的编号")
         return success({"restored": database.undo_delete(db, undo)})
-    chosen = parse_selection(body)
+    chosen = filters.parse_selection(body)
     if isinstance(chosen, database.RecordFilter):
         chosen = dataclasses.replace(chosen, trash=True)
     return success({"restored": database.restore_records(db, chosen)})
@@ -153,27 +147,29 @@ def restore_records() -> Answer:
 @describe(
     "收藏或取消收藏",
     answer(changed=int),
-    json=strict_object(**SELECTION_BODY, favourite={"type": "boolean", "default": True}),
+    json=strict_object(**filters.SELECTION_BODY, favourite={"type": "boolean", "default": True}),
 )
 def mark_favourite() -> Answer:
     """Set or clear the favourite flag of ``ids``, or of all matches of ``filter``."""
     body = json_body("ids", "filter", "favourite")
     favourite = bool_field(body, "favourite", default=True)
-    return success({"changed": database.mark_favourite(connection(), parse_selection(body), favourite)})
+    return success(
+        {"changed": database.mark_favourite(connection(), filters.parse_selection(body), favourite)}
+    )
 
 
 @bp.route("/records/archive.zip", methods=["GET", "POST"])
-@describe("图片和参数表，一个 ZIP", "application/zip", on="GET", query=SELECTION_QUERY)
+@describe("图片和参数表，一个 ZIP", "application/zip", on="GET", query=filters.SELECTION_QUERY)
 @describe(
     "同上，条件写在表单里",
     "application/zip",
     on="POST",
-    form=SELECTION_FORM,
+    form=filters.SELECTION_FORM,
     is_body_optional=True,
 )
 def archive_records() -> Response:
     """A ZIP of the pictures of ``ids=1,2``, or of all matches of the filter, and their parameters."""
-    db, chosen = connection(), selection_from_request()
+    db, chosen = connection(), filters.selection_from_request()
     ids = list(database.list_record_ids(db, chosen)) if isinstance(chosen, database.RecordFilter) else chosen
     if next(database.list_selected(db, ids), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
@@ -190,11 +186,11 @@ def archive_records() -> Response:
 
 
 @bp.route("/records/export.xlsx", methods=["GET", "POST"])
-@describe("记录写成表格", XLSX, on="GET", query=SELECTION_QUERY)
-@describe("同上，条件写在表单里", XLSX, on="POST", form=SELECTION_FORM, is_body_optional=True)
+@describe("记录写成表格", XLSX, on="GET", query=filters.SELECTION_QUERY)
+@describe("同上，条件写在表单里", XLSX, on="POST", form=filters.SELECTION_FORM, is_body_optional=True)
 def export_records() -> Response:
     """``ids=1,2``, or all matches of the filter, as a workbook."""
-    chosen = selection_from_request()
+    chosen = filters.selection_from_request()
     with services().workbooks:
         file = sheets.write_records(database.list_selected(connection(), chosen), translate=translator())
     return workbook(file, translate("生成记录.xlsx"))

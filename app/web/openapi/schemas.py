@@ -111,9 +111,7 @@ def answer(optional: tuple[str, ...] = (), /, **fields: Shape) -> Schema:
     return closed_object(optional, success={"const": True}, **fields)
 
 
-def _from_dataclass(
-    dataclass_type: type, *, without: frozenset[str] = frozenset(), **others: Shape
-) -> Schema:
+def _from_dataclass(dataclass_type: type, *, without: tuple[str, ...] = (), **others: Shape) -> Schema:
     """The schema of a dataclass; ``others`` override or extend the schemas of its fields."""
     hints = get_type_hints(dataclass_type)
     names = [field.name for field in dataclasses.fields(dataclass_type) if field.name not in without]
@@ -133,47 +131,36 @@ def _value(hint: Any) -> Schema:
     raise TypeError(hint)
 
 
-_ROW = {
-    "type": "object",
-    "properties": {
-        "prompt": {"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_LENGTH},
-        "negative_prompt": {"type": "string", "maxLength": MAX_PROMPT_LENGTH},
-        "aspect_ratio": {**enum(*ASPECT_RATIOS), "default": "1:1"},
-        "resolution": {**enum(*RESOLUTIONS), "default": "2K"},
-        "num_images": {"type": "integer", "minimum": 1, "maximum": MAX_PICTURES_A_ROW, "default": 1},
-        "filename": {"type": "string", "maxLength": MAX_FILENAME_LENGTH},
-        "seed": or_null({"type": "integer", "minimum": 0, "maximum": MAX_SEED}),
-        "steps": or_null({"type": "integer", "minimum": 1, "maximum": MAX_STEPS}),
-        "sample_images": array_of("Reference", maxItems=MAX_REFERENCES),
-        "number": or_null({"type": "integer", "minimum": 1, "maximum": MAX_ROW_NUMBER}),
-    },
-    "required": ["prompt"],
+_ROW = open_object(
+    "prompt",
+    prompt=text(minLength=1, maxLength=MAX_PROMPT_LENGTH),
+    negative_prompt=text(maxLength=MAX_PROMPT_LENGTH),
+    aspect_ratio={**enum(*ASPECT_RATIOS), "default": "1:1"},
+    resolution={**enum(*RESOLUTIONS), "default": "2K"},
+    num_images=whole(1, MAX_PICTURES_A_ROW, default=1),
+    filename=text(maxLength=MAX_FILENAME_LENGTH),
+    seed=or_null(whole(0, MAX_SEED)),
+    steps=or_null(whole(1, MAX_STEPS)),
+    sample_images=array_of("Reference", maxItems=MAX_REFERENCES),
+    number=or_null(whole(1, MAX_ROW_NUMBER)),
+) | {
     "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。"
     "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。",
 }
-_REFERENCE_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_REFERENCE_LENGTH}
+_REFERENCE_TEXT = text(minLength=1, maxLength=MAX_REFERENCE_LENGTH)
 _SIZE = closed_object(size=str, width=WHOLE, height=WHOLE, price=or_null(str))
-
 _SPENT: dict[str, Shape] = {
-    "billed": float,
-    "pictures": int,
-    "unknown": float,
-    "open": float,
-    "unpriced": int,
-    "sends": int,
+    **dict.fromkeys(("billed", "unknown", "open"), float),
+    **dict.fromkeys(("pictures", "unpriced", "sends"), int),
 }
 
 SCHEMAS: dict[str, Schema] = {
     "Row": _ROW,
-    "Reference": {
-        "type": "object",
-        "properties": {"url": _REFERENCE_TEXT, "filename": _REFERENCE_TEXT},
-        "required": ["url", "filename"],
-    },
+    "Reference": open_object("url", "filename", url=_REFERENCE_TEXT, filename=_REFERENCE_TEXT),
     "UsedReference": _from_dataclass(SampleImage, thumbnail_url=str),
     "Record": _from_dataclass(
         Record,
-        without=frozenset(INTERNAL_FIELDS),
+        without=INTERNAL_FIELDS,
         sample_images=["UsedReference"],
         url=str,
         thumbnail_url=str,
@@ -203,17 +190,13 @@ SCHEMAS: dict[str, Schema] = {
     "LibraryImage": _from_dataclass(LibraryImage),
     "Parameters": _from_dataclass(Parameters),
     "CellProblem": closed_object(("fixed",), row=int, column=str, seen=str, error=str, fixed=str),
-    "ImportedRow": {
-        "type": "object",
-        "properties": {
-            **{name: {"type": ["string", "integer", "null"]} for name in _ROW["properties"]},
-            "number": ID,
-            "references": array_of(str),
-            "status": {"type": "string"},
-        },
-        "required": ["number", "prompt", "references"],
-        "additionalProperties": False,
-    },
+    "ImportedRow": strict_object(
+        *("number", "prompt", "references"),
+        **{name: {"type": ["string", "integer", "null"]} for name in _ROW["properties"] if name != "number"},
+        number=ID,
+        references=[str],
+        status=str,
+    ),
     "NamedReference": closed_object(
         ("image", "candidates"),
         row=ID,
@@ -224,32 +207,23 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "FoundReference": closed_object(url=str, filename=str, thumbnail_url=str),
     "Model": closed_object(
-        name=str,
-        label=str,
-        model_id=str,
-        prompt_limit=int,
+        **dict.fromkeys(("name", "label", "model_id"), str),
+        **dict.fromkeys(("prompt_limit", "max_references"), int),
+        **dict.fromkeys(("takes_seed", "takes_steps", "ready"), bool),
         notes=map_of(str),
         sizes=map_of(_SIZE),
-        max_references=int,
         reference_form=enum("url", "bytes", "any"),
         local_reference_problem=text(description="这台电脑上的图片为什么不能作参考图；能就是空的"),
         negative_prompt=enum("field", "folded"),
-        takes_seed=bool,
-        takes_steps=bool,
         price_extra_reference=float,
-        ready=bool,
     ),
-    "Failure": {
-        "type": "object",
-        "properties": {
-            "success": {"const": False},
-            "error": {"type": "string", "minLength": 1, "description": "一句话：出了什么事，该怎么办"},
-            "field": {"type": "string", "description": "是哪一项不对"},
-            "problems": array_of("Problem"),
-            "errors": array_of("FailedPicture"),
-            "batch_id": text(),
-        },
-        "required": ["success", "error"],
-        "additionalProperties": False,
-    },
+    "Failure": strict_object(
+        *("success", "error"),
+        success={"const": False},
+        error=text(minLength=1, description="一句话：出了什么事，该怎么办"),
+        field=text(description="是哪一项不对"),
+        problems=["Problem"],
+        errors=["FailedPicture"],
+        batch_id=str,
+    ),
 }

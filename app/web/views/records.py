@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import MAX_ID, Record
 from app.errors import InvalidRequest, Message, message
+from app.web import filters
 from app.web.downloads import YEAR_SECONDS
 from app.web.filter_chips import Chip, chips_for
-from app.web.filters import parse_filter
 from app.web.params import whole_number
 from app.web.services import connection
 
@@ -167,7 +167,7 @@ def _find() -> RecordsPage:
     view = _view(query)
     limit = _clamped_int(query, "limit", VIEWS[view], MIN_LIMIT, MAX_LIMIT)
     try:
-        wanted, problem = parse_filter(query), message("")
+        wanted, problem = filters.parse(query), message("")
     except InvalidRequest as error:
         wanted, problem = database.RecordFilter(trash="trash" in query), error.message
     as_of = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
