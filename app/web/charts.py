@@ -26,7 +26,7 @@ class Bar:
     height: float
     unresolved: float
     label: str
-    words: str
+    text: str
     cells: tuple[str, ...]
 
 
@@ -131,7 +131,7 @@ def _bars(
             height=round(float(amounts[index]) * scale, 2),
             unresolved=round(float(unresolved[index]) * scale, 2),
             label=label,
-            words=texts[index],
+            text=texts[index],
             cells=cells[index],
         )
         for index, label in enumerate(span.labels)

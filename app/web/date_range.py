@@ -48,7 +48,7 @@ class DateRange:
         return self.bounds[-1]
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The text of the range: ``近 7 天``, or its days."""
         if self.name:
             return gettext(RANGES[self.name])

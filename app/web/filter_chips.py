@@ -49,16 +49,16 @@ class Chip:
 
 
 def chips_for(
-    db: database.Connection, query: Mapping[str, str], wanted: database.RecordFilter, link: Link
+    db: database.Connection, query: Mapping[str, str], record_filter: database.RecordFilter, link: Link
 ) -> list[Chip]:
     """All chips for the query string and the filter parsed from it."""
-    counts = database.count_facets(db, trash=wanted.trash)
+    counts = database.count_facets(db, trash=record_filter.trash)
     return [
-        _statuses(wanted, counts["status"], link),
+        _statuses(record_filter, counts["status"], link),
         *(_facet(name, label, usual, query, counts[name], link) for name, label, usual in _FACETS),
-        _chip("batch_id", "批次", _batch_text(db, wanted.batch_id), link),
+        _chip("batch_id", "批次", _batch_text(db, record_filter.batch_id), link),
         _days(query.get("from", ""), query.get("to", ""), link),
-        _favourite(wanted, counts["favourite"].get("1", 0), link),
+        _favourite(record_filter, counts["favourite"].get("1", 0), link),
     ]
 
 
@@ -68,24 +68,24 @@ def _chip(name: str, label: str, shown: str, link: Link, choices: Iterable[Choic
     )
 
 
-def _statuses(wanted: database.RecordFilter, counts: Mapping[str, int], link: Link) -> Chip:
+def _statuses(record_filter: database.RecordFilter, counts: Mapping[str, int], link: Link) -> Chip:
     """Multiple choice: each link adds or removes its status."""
 
     def toggled(status: Status) -> str:
-        return link(status=",".join(s for s in Status if (s in wanted.statuses) != (s == status)))
+        return link(status=",".join(s for s in Status if (s in record_filter.statuses) != (s == status)))
 
     choices = (
         Choice(
             value=status,
             label=gettext(label),
             href=toggled(status),
-            is_on=status in wanted.statuses,
+            is_on=status in record_filter.statuses,
             number=counts.get(status, 0),
         )
         for status, label in STATUS_LABELS.items()
-        if counts.get(status) or status in wanted.statuses
+        if counts.get(status) or status in record_filter.statuses
     )
-    shown = gettext("、").join(gettext(STATUS_LABELS[Status(status)]) for status in wanted.statuses)
+    shown = gettext("、").join(gettext(STATUS_LABELS[Status(status)]) for status in record_filter.statuses)
     return _chip("status", "状态", shown, link, choices)
 
 
@@ -144,7 +144,7 @@ def _days(start: str, end: str, link: Link) -> Chip:
     return Chip(name="days", label=gettext("日期"), shown=shown, clear=clear, choices=choices)
 
 
-def _favourite(wanted: database.RecordFilter, number: int, link: Link) -> Chip:
-    is_on, label = wanted.favourite is True, gettext("收藏")
+def _favourite(record_filter: database.RecordFilter, number: int, link: Link) -> Chip:
+    is_on, label = record_filter.favourite is True, gettext("收藏")
     choice = Choice(value="1", label=label, href=link(favourite="1"), is_on=is_on, number=number)
     return _chip("favourite", "收藏", label if is_on else "", link, [choice])

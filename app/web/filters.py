@@ -89,14 +89,14 @@ def selection_from_request() -> database.Selection:
     return [number for number in numbers if number is not None]
 
 
-def page_query(usual: int = 20) -> dict[str, Schema]:
+def page_query(default: int = 20) -> dict[str, Schema]:
     """The description of ``limit`` and ``offset``."""
-    return {"limit": whole(1, MAX_LISTED, default=usual), "offset": whole(0, MAX_OFFSET, default=0)}
+    return {"limit": whole(1, MAX_LISTED, default=default), "offset": whole(0, MAX_OFFSET, default=0)}
 
 
-def page_bounds(usual: int = 20) -> tuple[int, int]:
+def page_bounds(default: int = 20) -> tuple[int, int]:
     """``limit`` and ``offset`` of this request. Raises InvalidRequest."""
-    return bounded_int_arg("limit", 1, MAX_LISTED, usual), bounded_int_arg("offset", 0, MAX_OFFSET, 0)
+    return bounded_int_arg("limit", 1, MAX_LISTED, default), bounded_int_arg("offset", 0, MAX_OFFSET, 0)
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
@@ -110,8 +110,8 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
     value = fields.get("status")
-    asked = value if isinstance(value, list) else _text(fields, "status").split(",")
-    statuses = tuple(part for part in asked if part != "")
+    given = value if isinstance(value, list) else _text(fields, "status").split(",")
+    statuses = tuple(part for part in given if part != "")
     unknown = [status for status in statuses if status not in list(Status)]
     if unknown:
         raise InvalidRequest(
@@ -123,11 +123,11 @@ def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
     return statuses
 
 
-def _kind(fields: Mapping[str, Any], name: str, usual: tuple[str, ...]) -> str:
+def _kind(fields: Mapping[str, Any], name: str, usual_values: tuple[str, ...]) -> str:
     """One of the usual values, ignoring case and width, or another value that older records may have."""
     value = _text(fields, name)
     known = normal_text(value).upper()
-    if not value or known in usual:
+    if not value or known in usual_values:
         return known
     if value not in database.count_facets(connection())[name]:
         label = {"aspect_ratio": "比例", "resolution": "分辨率"}[name]
@@ -136,7 +136,7 @@ def _kind(fields: Mapping[str, Any], name: str, usual: tuple[str, ...]) -> str:
             "没有「{value}」这种{field}，可选：{choices}",
             value=value[:50],
             field=message(label),
-            choices=usual,
+            choices=usual_values,
         )
     return value
 

@@ -37,8 +37,8 @@ class RowErrors(AppError):
     """
 
     def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], numbers: Sequence[int]) -> None:
-        place, first = problems[0]
-        number = numbers[place - 1]
+        position, first = problems[0]
+        number = numbers[position - 1]
         super().__init__(
             "第 {number} 行：{problem}（共 {n} 处问题，没有开始生成）",
             number=number,
@@ -68,9 +68,9 @@ def request_key(body: Mapping[str, Any]) -> database.RequestKey | None:
 
 def _digest(body: Mapping[str, Any]) -> str:
     """SHA-256 of path and body without ``request_id``, independent of the order of the fields."""
-    asked = {name: value for name, value in body.items() if name != "request_id"}
+    fields = {name: value for name, value in body.items() if name != "request_id"}
     try:
-        text = json.dumps([http.path, asked], sort_keys=True)
+        text = json.dumps([http.path, fields], sort_keys=True)
     except RecursionError as error:
         raise InvalidRequest("", "请以 JSON 对象提交") from error
     return hashlib.sha256(text.encode()).hexdigest()
@@ -92,12 +92,12 @@ def submit_rows(
             "rows", "一个批次最多 {limit} 张，现在有 {n} 张", limit=MAX_PICTURES_A_BATCH, n=pictures
         )
     check_keys()
-    here = services()
-    output_dir = here.settings.output_dir
+    current = services()
+    output_dir = current.settings.output_dir
     batch_id, ids = database.add_batch(
         connection(),
         requests,
-        spec=here.model.spec,
+        spec=current.model.spec,
         stems=[store.filename_for(output_dir, each.filename, each.prompt) for each in requests],
         is_taken=store.TakenStems(output_dir),
         name=name,
@@ -105,7 +105,7 @@ def submit_rows(
         key=key,
         row_numbers=numbers,
     )
-    here.worker.wake.notify()
+    current.worker.wake.notify()
     return batch_id, ids
 
 
@@ -125,15 +125,15 @@ def _read_rows(rows: Sequence[Any]) -> tuple[list[ImageRequest], list[int]]:
         )
     numbers, problems = _number_rows(rows)
     requests: dict[int, ImageRequest] = {}
-    for place, row in enumerate(rows, 1):
-        request, wrong = _read_row(row)
-        problems.extend((place, problem) for problem in wrong)
+    for position, row in enumerate(rows, 1):
+        request, row_problems = _read_row(row)
+        problems.extend((position, problem) for problem in row_problems)
         if request is not None:
-            requests[place] = request
+            requests[position] = request
     requests = _pin_references(requests)
-    for place, request in requests.items():
+    for position, request in requests.items():
         facts = services().library.facts(request.sample_images)
-        problems.extend((place, problem) for problem in services().spec.validate(request, facts))
+        problems.extend((position, problem) for problem in services().spec.validate(request, facts))
     if problems:
         raise RowErrors(sorted(problems, key=lambda problem: problem[0]), numbers)
     return list(requests.values()), numbers
@@ -144,17 +144,17 @@ def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, Invali
     numbers: list[int] = []
     problems: list[tuple[int, InvalidRequest]] = []
     taken: set[int] = set()
-    for place, row in enumerate(rows, 1):
+    for position, row in enumerate(rows, 1):
         number = row.get("number") if isinstance(row, Mapping) else None
         if number is None:
-            number = place
+            number = position
         if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER:
             problems.append(
-                (place, InvalidRequest("number", "行号应为 1–{limit} 的整数", limit=MAX_ROW_NUMBER))
+                (position, InvalidRequest("number", "行号应为 1–{limit} 的整数", limit=MAX_ROW_NUMBER))
             )
-            number = place
+            number = position
         elif number in taken:
-            problems.append((place, InvalidRequest("number", "行号 {number} 用了两次", number=number)))
+            problems.append((position, InvalidRequest("number", "行号 {number} 用了两次", number=number)))
         taken.add(number)
         numbers.append(number)
     return numbers, problems
@@ -170,6 +170,6 @@ def _pin_references(requests: Mapping[int, ImageRequest]) -> dict[int, ImageRequ
     """Fix the content of every reference, once for the whole submission."""
     pinned = services().library.pin(image for each in requests.values() for image in each.sample_images)
     return {
-        place: replace(request, sample_images=tuple(pinned[image] for image in request.sample_images))
-        for place, request in requests.items()
+        position: replace(request, sample_images=tuple(pinned[image] for image in request.sample_images))
+        for position, request in requests.items()
     }

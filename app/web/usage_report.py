@@ -6,9 +6,9 @@ from datetime import date
 from decimal import Decimal
 
 import database
-from app.config import Settings
 from app.domain.ledger import BatchSpend, SpendTotals, UnresolvedCharge, UnresolvedCounts
 from app.web.date_range import DateRange, days_around
+from app.web.services import connection, services
 
 UNRESOLVED_SHOWN = 50
 BATCHES_SHOWN = 12
@@ -35,8 +35,9 @@ class Usage:
     version: int
 
 
-def build_usage_report(db: database.Connection, span: DateRange, *, settings: Settings, model: str) -> Usage:
-    """Build the report of this range in one read transaction; ``model`` is the current image model."""
+def build_usage_report(span: DateRange) -> Usage:
+    """Build the report of this range in one read transaction."""
+    db, budget, model = connection(), services().settings.budget, services().model.spec.model_id
     days, month = days_around(date.today())
     with database.read_transaction(db):
         cuts = database.spend_by_span(db, span.bounds)
@@ -58,8 +59,8 @@ def build_usage_report(db: database.Connection, span: DateRange, *, settings: Se
             failures=database.count_failures(db, span.low, span.high),
             unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
             counts=database.count_unresolved(db, model=model),
-            budget=settings.budget,
-            budget_left=budget_left(db, settings.budget),
+            budget=budget,
+            budget_left=budget_left(db, budget),
             version=database.last_version(db),
         )
 

@@ -75,8 +75,8 @@ def _wait_for(batch_id: str) -> Message:
     version = 0
     why_paused = message("")
     while time.monotonic() < deadline and not services().worker.has_stopped:
-        if complaint := services().worker.store.problem():
-            raise StoreLost(complaint)
+        if problem := services().worker.store.problem():
+            raise StoreLost(problem)
         seen = database.get_batch_version(connection(), batch_id)
         if seen != version:
             version = seen
@@ -224,11 +224,11 @@ def resume_batch(batch_id: str) -> Answer:
 
 def _check_resumable(batch_id: str) -> None:
     check_keys()
-    here = services()
-    here.worker.disk.invalidate()
-    if low := here.worker.disk.problem():
-        raise Conflict(low)
-    database.check_affordable(connection(), batch_id, spec=here.spec, budget=here.settings.budget)
+    current = services()
+    current.worker.disk.invalidate()
+    if disk_problem := current.worker.disk.problem():
+        raise Conflict(disk_problem)
+    database.check_affordable(connection(), batch_id, spec=current.spec, budget=current.settings.budget)
 
 
 @bp.post("/batches/<batch_id>/cancel")

@@ -47,8 +47,8 @@ bp = Blueprint("records", __name__)
 def list_records() -> Answer:
     """A page of records; queued and running ones only when ``status`` names them."""
     limit, offset = filters.page_bounds()
-    found, total = database.list_page(connection(), filters.parse(request.args), limit=limit, offset=offset)
-    return success({"records": [record_json(record) for record in found], "total": total})
+    records, total = database.list_page(connection(), filters.parse(request.args), limit=limit, offset=offset)
+    return success({"records": [record_json(record) for record in records], "total": total})
 
 
 @bp.get("/records/kinds")
@@ -70,14 +70,14 @@ def count_facets() -> Answer:
 @describe("筛选到的全部编号", answer(ids=[ID], total=int), query=filters.QUERY)
 def list_record_ids() -> Response:
     """The ids of all records that match the filter, in its order, streamed."""
-    wanted = filters.parse(request.args)
-    return Response(begun(_ids_json(services().settings, wanted)), mimetype="application/json")
+    record_filter = filters.parse(request.args)
+    return Response(begun(_ids_json(services().settings, record_filter)), mimetype="application/json")
 
 
-def _ids_json(settings: Settings, wanted: database.RecordFilter) -> Iterator[str]:
+def _ids_json(settings: Settings, record_filter: database.RecordFilter) -> Iterator[str]:
     with closing(database.connect(settings.database_path)) as db:
         total, lead = 0, '{"success": true, "ids": ['
-        for portion in database.list_id_portions(db, wanted):
+        for portion in database.list_id_portions(db, record_filter):
             yield lead + json.dumps(portion)[1:-1]
             total, lead = total + len(portion), ", "
         yield f'{"" if total else lead}], "total": {total}}}\n'
@@ -137,10 +137,10 @@ def restore_records() -> Answer:
         if not is_id(undo) or len(body) > 1:
             raise InvalidRequest("undo", "undo 应为删除时得到的编号")
         return success({"restored": database.undo_delete(db, undo)})
-    chosen = filters.parse_selection(body)
-    if isinstance(chosen, database.RecordFilter):
-        chosen = dataclasses.replace(chosen, trash=True)
-    return success({"restored": database.restore_records(db, chosen)})
+    selection = filters.parse_selection(body)
+    if isinstance(selection, database.RecordFilter):
+        selection = dataclasses.replace(selection, trash=True)
+    return success({"restored": database.restore_records(db, selection)})
 
 
 @bp.post("/records/favourite")
@@ -169,14 +169,15 @@ def mark_favourite() -> Answer:
 )
 def archive_records() -> Response:
     """A ZIP of the pictures of ``ids=1,2``, or of all matches of the filter, and their parameters."""
-    db, chosen = connection(), filters.selection_from_request()
-    ids = list(database.list_record_ids(db, chosen)) if isinstance(chosen, database.RecordFilter) else chosen
-    if next(database.list_selected(db, ids), None) is None:
+    db, selection = connection(), filters.selection_from_request()
+    if isinstance(selection, database.RecordFilter):
+        selection = list(database.list_record_ids(db, selection))
+    if next(database.list_selected(db, selection), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
     with ExitStack() as held:
         held.enter_context(services().archives)
         output_dir, copies = services().settings.output_dir, services().worker.copies
-        archive = Archive(db, ids, output_dir, copies, translate=translator())
+        archive = Archive(db, selection, output_dir, copies, translate=translator())
         response = Response(archive, mimetype="application/zip")
         if archive.length is not None:
             response.content_length = archive.length
@@ -190,9 +191,9 @@ def archive_records() -> Response:
 @describe("同上，条件写在表单里", XLSX, on="POST", form=filters.SELECTION_FORM, is_body_optional=True)
 def export_records() -> Response:
     """``ids=1,2``, or all matches of the filter, as a workbook."""
-    chosen = filters.selection_from_request()
+    selection = filters.selection_from_request()
     with services().workbooks:
-        file = sheets.write_records(database.list_selected(connection(), chosen), translate=translator())
+        file = sheets.write_records(database.list_selected(connection(), selection), translate=translator())
     return workbook(file, translate("生成记录.xlsx"))
 
 

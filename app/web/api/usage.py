@@ -33,9 +33,7 @@ _REQUEUED = answer(records=int, waiting=int)
 @describe("花了多少，什么还没有结果", answer(usage="Usage"), query=DATE_RANGE_QUERY)
 def get_usage() -> Answer:
     """Spending in ``range``, or between ``from`` and ``to``."""
-    span, here = parse_date_range(request.args), services()
-    usage = build_usage_report(connection(), span, settings=here.settings, model=here.model.spec.model_id)
-    return success({"usage": _usage_json(usage)})
+    return success({"usage": _usage_json(build_usage_report(parse_date_range(request.args)))})
 
 
 @bp.get("/usage/export.xlsx")

@@ -36,7 +36,7 @@ class LoginThrottle:
         self._wrong: dict[str, tuple[int, float]] = {}
         self._salt = secrets.token_bytes(16)
 
-    def check(self, guess: str, password: str, address: str) -> tuple[bool, float]:
+    def check(self, attempt: str, password: str, address: str) -> tuple[bool, float]:
         """(whether the password is right, seconds to wait when it was not checked).
 
         Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests.
@@ -44,20 +44,20 @@ class LoginThrottle:
         if not self._lock.acquire(blocking=False):
             raise TryLater("有别人正在登录，请 1 秒后再试", retry_after=1)
         try:
-            return self._verify(guess, password, client_key(address))
+            return self._verify(attempt, password, client_key(address))
         finally:
             self._lock.release()
 
-    def _verify(self, guess: str, password: str, home: str) -> tuple[bool, float]:
-        times, next_at = self._wrong.pop(home, (0, 0.0))
+    def _verify(self, attempt: str, password: str, client: str) -> tuple[bool, float]:
+        times, next_at = self._wrong.pop(client, (0, 0.0))
         wait = next_at - self._clock()
         if wait > 0:
-            self._wrong[home] = times, next_at
+            self._wrong[client] = times, next_at
             return False, wait
-        if hmac.compare_digest(self._hash(guess), self._hash(password)):
+        if hmac.compare_digest(self._hash(attempt), self._hash(password)):
             return True, 0.0
         times = times + 1 if wait > -_FORGET_AFTER_SECONDS else 1
-        self._wrong[home] = times, self._clock() + min(2.0 ** (times - 1), _MAX_DELAY)
+        self._wrong[client] = times, self._clock() + min(2.0 ** (times - 1), _MAX_DELAY)
         if len(self._wrong) > _MAX_REMEMBERED:
             del self._wrong[next(iter(self._wrong))]
         return False, 0.0
@@ -101,21 +101,22 @@ def login_page() -> str:
 @bp.post("/login")
 def log_in() -> tuple[str, int] | Response:
     """Check the password: log in, or show the form again with an error."""
-    if not services().settings.access_password:
-        return redirect(safe_redirect_target(request.args.get("next", "/")))
-    guesses: LoginThrottle = current_app.extensions[_KEY]
-    guess = request.form.get("password", "")[:1000]
+    password, target = services().settings.access_password, request.args.get("next", "/")
+    if not password:
+        return redirect(safe_redirect_target(target))
+    throttle: LoginThrottle = current_app.extensions[_KEY]
+    attempt = request.form.get("password", "")[:1000]
     try:
-        right, wait = guesses.check(guess, services().settings.access_password, request.remote_addr or "")
+        is_right, wait = throttle.check(attempt, password, request.remote_addr or "")
     except TryLater as busy:
         return _later(busy.message, busy.retry_after)
     if wait > 0:
         seconds = math.ceil(wait)
         return _later(message("密码错误次数过多，请 {seconds} 秒后再试", seconds=seconds), seconds)
-    if not right:
+    if not is_right:
         return render_template("login.html", problem="密码不对，请再试一次"), 403
     _open_session()
-    return redirect(safe_redirect_target(request.args.get("next", "/")))
+    return redirect(safe_redirect_target(target))
 
 
 @bp.post("/logout")

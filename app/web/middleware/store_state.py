@@ -43,8 +43,8 @@ def _refuse_when_lost() -> None:
     if request.endpoint in _WITHOUT_DATABASE:
         return
     store = services().worker.store
-    if complaint := store.away() if request.method in SAFE_METHODS else store.problem():
-        raise StoreLost(complaint)
+    if problem := store.away() if request.method in SAFE_METHODS else store.problem():
+        raise StoreLost(problem)
 
 
 def _answer_unreadable(error: database.Error) -> Any:

@@ -70,5 +70,7 @@ def _response(other: str | Schema) -> dict[str, Any]:
     return {"description": "没有成功", "content": _content(other)}
 
 
-def _parameters(place: str, shapes: Mapping[str, Shape] | None) -> list[dict[str, Any]]:
-    return [{"name": name, "in": place, "schema": schema_of(shape)} for name, shape in (shapes or {}).items()]
+def _parameters(location: str, shapes: Mapping[str, Shape] | None) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": location, "schema": schema_of(shape)} for name, shape in (shapes or {}).items()
+    ]

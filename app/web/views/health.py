@@ -24,41 +24,41 @@ _CHECKS: dict[str, Shape] = {
     "under_way": int,
 }
 _UNHEALTHY = closed_object(tuple(_CHECKS), success={"const": False}, error=str, **_CHECKS)
-_WORDS = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型密钥"}
+_CHECK_NAMES = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型密钥"}
 
 
 @bp.get("/healthz")
 @describe("能不能工作", answer(tuple(_CHECKS), **_CHECKS), also={503: _UNHEALTHY})
 def index() -> Answer:
     """200 when all checks pass, else 503 with the failed ones."""
-    here = services()
-    store_problem = here.worker.store.problem()
+    current = services()
+    store_problem = current.worker.store.problem()
     checks = {
-        "database": not store_problem and database.is_healthy(here.settings.database_path),
-        "disk": not here.worker.disk.problem(),
-        "worker": here.worker.is_running,
-        "model": not here.settings.missing_keys,
+        "database": not store_problem and database.is_healthy(current.settings.database_path),
+        "disk": not current.worker.disk.problem(),
+        "worker": current.worker.is_running,
+        "model": not current.settings.missing_keys,
     }
-    wrong = tuple(message(_WORDS[name]) for name, good in checks.items() if not good)
-    is_anonymous = bool(here.settings.access_password) and not is_logged_in()
-    details = {} if is_anonymous else {**checks, **_facts(here)}
-    if not wrong:
+    failed = tuple(message(_CHECK_NAMES[name]) for name, passed in checks.items() if not passed)
+    is_anonymous = bool(current.settings.access_password) and not is_logged_in()
+    details = {} if is_anonymous else {**checks, **_facts(current)}
+    if not failed:
         return success(details)
     return failure(
-        "有问题" if is_anonymous else store_problem or message("有问题：{problems}", problems=wrong),
+        "有问题" if is_anonymous else store_problem or message("有问题：{problems}", problems=failed),
         503,
         **details,
     )
 
 
-def _facts(here: Services) -> dict[str, Any]:
+def _facts(current: Services) -> dict[str, Any]:
     try:
-        free = here.worker.disk.free
+        free = current.worker.disk.free
     except DiskLow:
         free = None
     return {
         "disk_free_bytes": free,
-        "image_model": here.model.spec.name,
-        "under_way": here.worker.claimed_count,
-        "stopping": here.worker.is_stopping,
+        "image_model": current.model.spec.name,
+        "under_way": current.worker.claimed_count,
+        "stopping": current.worker.is_stopping,
     }

@@ -40,15 +40,15 @@ def index() -> str:
 def test_key() -> str:
     """Test the key in use, one test at a time -> the page with the result in one sentence."""
     check_keys()
-    here = services()
+    current = services()
     try:
-        with here.key_tests:
-            tested = here.model.check_key()
+        with current.key_tests:
+            tested = current.model.check_key()
     except ModelError as problem:
-        log.event("web", "key_tested", model=here.model.spec.name, result="bad", cause=problem.cause)
+        log.event("web", "key_tested", model=current.model.spec.name, result="bad", cause=problem.cause)
         return _page(result="bad", sentence=problem.message)
     result = "good" if tested.verified else "open"
-    log.event("web", "key_tested", model=here.model.spec.name, result=result)
+    log.event("web", "key_tested", model=current.model.spec.name, result=result)
     return _page(result=result, sentence=tested.text)
 
 

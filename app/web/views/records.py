@@ -167,15 +167,15 @@ def _find() -> RecordsPage:
     view = _view(query)
     limit = _clamped_int(query, "limit", VIEWS[view], MIN_LIMIT, MAX_LIMIT)
     try:
-        wanted, problem = filters.parse(query), message("")
+        record_filter, problem = filters.parse(query), message("")
     except InvalidRequest as error:
-        wanted, problem = database.RecordFilter(trash="trash" in query), error.message
+        record_filter, problem = database.RecordFilter(trash="trash" in query), error.message
     as_of = datetime.now(UTC).isoformat(" ", "milliseconds")[:23]
     with database.read_transaction(db):
-        total = 0 if problem else database.count_records(db, wanted)
+        total = 0 if problem else database.count_records(db, record_filter)
         page = _clamped_int(query, "page", 1, 1, max(1, -(-total // limit)))
         offset = (page - 1) * limit
-        listed = database.list_records(db, wanted, limit=limit, offset=offset) if total else []
+        listed = database.list_records(db, record_filter, limit=limit, offset=offset) if total else []
         selected_id = _clamped_int(query, "record", 0, 0, MAX_ID)
         if any(record.id == selected_id for record in listed):
             selected_id = 0
@@ -188,7 +188,7 @@ def _find() -> RecordsPage:
             page=page,
             total=total,
             records=listed,
-            chips=chips_for(db, query, wanted, lambda **changes: _address(query, changes)),
+            chips=chips_for(db, query, record_filter, lambda **changes: _address(query, changes)),
             indexing=_indexing(db),
             version=database.last_version(db),
             as_of=as_of,

@@ -53,21 +53,21 @@ def thumbnail(key: str) -> Response:
 def _context(offset: int) -> dict[str, Any]:
     """The template context; an empty library and the error when the library is unavailable."""
     library, search = services().library, request.args.get("search", "")[:200]
-    trouble, is_coming = "", False
+    problem, is_loading = "", False
     try:
         page = library.list_images(search, offset=offset, limit=IMAGES_A_PAGE)
-        trouble = page.problem
+        problem = page.problem
     except BucketError as error:
-        page, trouble = LibraryPage(images=(), total=0, source=library.source), str(error)
+        page, problem = LibraryPage(images=(), total=0, source=library.source), str(error)
     except TryLater:
-        page, is_coming = LibraryPage(images=(), total=0, source=library.source), True
+        page, is_loading = LibraryPage(images=(), total=0, source=library.source), True
     listed_at = datetime.fromtimestamp(page.listed_at, UTC) if page.is_stale and page.listed_at else None
     return {
         "library": page,
         "search": search,
         "offset": offset,
-        "trouble": trouble,
-        "is_coming": is_coming,
-        "is_unread": not page.total and bool(trouble or is_coming),
+        "problem": problem,
+        "is_loading": is_loading,
+        "is_unavailable": not page.total and bool(problem or is_loading),
         "listed_at": listed_at,
     }

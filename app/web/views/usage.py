@@ -6,7 +6,6 @@ from werkzeug.wrappers import Response
 from app.errors import InvalidRequest, Message
 from app.web.charts import causes_chart, money_chart, pictures_chart
 from app.web.date_range import RANGES, DateRange, parse_date_range
-from app.web.services import connection, services
 from app.web.usage_report import build_usage_report
 
 bp = Blueprint("usage", __name__)
@@ -28,16 +27,15 @@ def summary() -> Response:
 
 def _render(template: str) -> str:
     span, problem = _requested_range()
-    here = services()
-    found = build_usage_report(connection(), span, settings=here.settings, model=here.model.spec.model_id)
+    report = build_usage_report(span)
     return render_template(
         template,
-        usage=found,
+        usage=report,
         span=span,
         problem=problem,
         ranges=RANGES,
-        charts=[pictures_chart(span, found.spent), money_chart(span, found.spent)],
-        causes=causes_chart(found.failures),
+        charts=[pictures_chart(span, report.spent), money_chart(span, report.spent)],
+        causes=causes_chart(report.failures),
     )
 
 
