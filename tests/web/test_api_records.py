@@ -333,8 +333,8 @@ def test_locked_files_do_not_delay_others_and_are_logged_once(
         assert [maintenance.empty_trash(shelf.db) for _ in range(3)] == [1, 0, 0]
     assert not shelf.path("空着.png").exists()
     assert all(shelf.thumbnail(record_id).exists() for record_id in held)
-    assert [line for line in caplog.messages if "not_removed" in line] == [
-        f"event=not_removed record={record_id}" for record_id in held
+    assert [line for line in caplog.messages if "delete_failed" in line] == [
+        f"event=delete_failed record={record_id}" for record_id in held
     ]
     assert maintenance.empty_trash(shelf.db) == 100
     assert maintenance.empty_trash(shelf.db) == 1

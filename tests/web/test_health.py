@@ -15,8 +15,10 @@ from app.worker.worker import Worker
 from web_app import create_app
 
 
-def open_client(settings: Settings, *, started: bool = True) -> Iterator[FlaskClient]:
-    worker = Worker(settings, generator.open_provider(settings))
+def open_client(
+    settings: Settings, *, started: bool = True, disk: DiskSpace | None = None
+) -> Iterator[FlaskClient]:
+    worker = Worker(settings, generator.open_provider(settings), disk=disk)
     client = create_app(settings, worker).test_client()
     if started:
         worker.start()
@@ -117,8 +119,9 @@ def test_low_disk_space_is_shown_in_the_top_bar_of_every_page(
         assert "磁盘只剩 42 MB" in client.get(page).text
 
 
-def test_a_waiting_call_reports_why_nothing_was_generated(client: FlaskClient, settings: Settings) -> None:
-    worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 42_000_000)
-    answer = client.post("/api/batch-generate", json={"prompt": "猫"})
-    assert answer.status_code == 502
-    assert "磁盘只剩 42 MB" in answer.get_json()["error"]
+def test_a_waiting_call_reports_why_nothing_was_generated(settings: Settings) -> None:
+    disk = DiskSpace([settings.output_dir], free=lambda _: 42_000_000)
+    for client in open_client(settings, disk=disk):
+        answer = client.post("/api/batch-generate", json={"prompt": "猫"})
+        assert answer.status_code == 502
+        assert "磁盘只剩 42 MB" in answer.get_json()["error"]
