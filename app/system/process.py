@@ -61,9 +61,11 @@ def inhibit_sleep(clock: Callable[[], float] = time.monotonic) -> Iterator[Calla
         nonlocal until, is_held
         if is_busy:
             until = clock() + _AWAKE_SECONDS
-        if (clock() < until) != is_held:
-            is_held = not is_held
-            held.enter_context(_keep_running()) if is_held else held.close()
+        was_held, is_held = is_held, clock() < until
+        if is_held and not was_held:
+            held.enter_context(_keep_running())
+        elif was_held and not is_held:
+            held.close()
 
     try:
         yield set_busy
