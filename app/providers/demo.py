@@ -11,6 +11,7 @@ import colorsys
 import io
 import math
 import secrets
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -267,15 +268,10 @@ def _wrapped(text: str, font: Font, width: float, lines: int) -> list[str]:
 
 def _fitting(text: str, font: Font, width: float) -> int:
     """Return how many characters fit, at least one, breaking at a nearby space if possible."""
-    most = min(len(text), 400)
-    low, high = 1, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if font.getlength(text[:middle]) <= width else (low, middle - 1)
-    if low == len(text):
-        return low
-    space = text.rfind(" ", max(low - 16, 0), low)
-    return space if space > 0 and text[low : low + 1].isascii() else low
+    lengths = range(1, min(len(text), 400) + 1)
+    fits = max(bisect_right(lengths, width, key=lambda n: font.getlength(text[:n])), 1)
+    space = text.rfind(" ", max(fits - 16, 0), fits)
+    return space if space > 0 and fits < len(text) and text[fits].isascii() else fits
 
 
 def _paste_references(image: Image.Image, references: Sequence[Reference]) -> None:

@@ -7,7 +7,9 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
+
+_REGION, _SERVICE = "cn-north-1", "cv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +18,6 @@ class Signer:
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
-    region: str = "cn-north-1"
-    service: str = "cv"
 
     def headers(
         self, host: str, query: Sequence[tuple[str, str]], body: bytes, now: datetime
@@ -34,23 +34,21 @@ class Signer:
             "X-Content-Sha256": hashlib.sha256(body).hexdigest(),
             "X-Date": timestamp,
         }
-        signed = {name.lower(): value.strip() for name, value in headers.items()} | {"host": _bare(host)}
+        host = host.removesuffix(":80").removesuffix(":443")
+        signed = {name.lower(): value for name, value in headers.items()} | {"host": host}
         return {**headers, "Authorization": self._authorization(signed, query, timestamp)}
 
     def _authorization(self, signed: dict[str, str], query: Sequence[tuple[str, str]], timestamp: str) -> str:
         names = ";".join(sorted(signed))
-        scope = f"{timestamp[:8]}/{self.region}/{self.service}/request"
+        scope = f"{timestamp[:8]}/{_REGION}/{_SERVICE}/request"
         request = hashlib.sha256(canonical_request(signed, query).encode()).hexdigest()
         to_sign = "\n".join(("HMAC-SHA256", timestamp, scope, request))
-        signature = _hmac(self._key(timestamp[:8]), to_sign).hex()
+        key = self.secret_key.encode()
+        for part in scope.split("/"):
+            key = _hmac(key, part)
+        signature = _hmac(key, to_sign).hex()
         credential = f"{self.access_key}/{scope}"
         return f"HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
-
-    def _key(self, day: str) -> bytes:
-        key = self.secret_key.encode()
-        for part in (day, self.region, self.service, "request"):
-            key = _hmac(key, part)
-        return key
 
 
 def canonical_request(signed: dict[str, str], query: Sequence[tuple[str, str]]) -> str:
@@ -62,15 +60,7 @@ def canonical_request(signed: dict[str, str], query: Sequence[tuple[str, str]]) 
 
 def canonical_query(query: Sequence[tuple[str, str]]) -> str:
     """Return the query percent-encoded and sorted by name; the request uses it as well."""
-    return "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in sorted(query))
-
-
-def _encoded(text: str) -> str:
-    return quote(text, safe="-_.~")
-
-
-def _bare(host: str) -> str:
-    return host.removesuffix(":80").removesuffix(":443")
+    return urlencode(sorted(query), quote_via=quote, safe="")
 
 
 def _hmac(key: bytes, text: str) -> bytes:
