@@ -15,25 +15,12 @@ from app.providers.deadlines import CONNECT_SECONDS, Connection, Deadline
 from app.providers.downloads import Downloads
 from app.providers.http import ServiceClient
 from app.providers.jimeng import Jimeng
-from app.providers.openai_images import OpenAIImages
-from app.providers.sdapi import SdApi
 from app.providers.seedream import Seedream
 from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import FakeService
 
 DRIPS = 60.0  # far beyond MODEL_TIMEOUT: whoever waits for every byte gets a whole answer in the end
 FOX = ImageRequest(prompt="fox", resolution="1K")
-SERVICES: dict[
-    str, tuple[type[FakeService], Callable[[Settings], Jimeng | Seedream | OpenAIImages | SdApi]]
-] = {
-    "jimeng": (FakeJimeng, Jimeng),
-    "seedream": (FakeSeedream, Seedream),
-    "openai": (FakeOpenAIImages, OpenAIImages),
-    "sdapi": (FakeSdApi, SdApi),
-}
 
 
 @pytest.fixture
@@ -46,18 +33,6 @@ def failure(call: Callable[[], object]) -> ModelError:
     with pytest.raises(ModelError) as caught:
         call()
     return caught.value
-
-
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_submission_with_a_trickling_head_times_out_as_unknown(name: str) -> None:
-    kind, open_model = SERVICES[name]
-    with kind() as service:
-        service.fail_next("drip", seconds=DRIPS)
-        model = open_model(Settings(**service.settings(model_timeout=1)))
-        error = failure(lambda: model.submit(FOX, ()))
-        assert (error.cause, error.billed, error.retryable) == ("network", Billed.UNKNOWN, False)
-        assert "等待答复超时" in str(error)
-        assert service.count("submit") == 1
 
 
 def test_a_poll_with_a_trickling_head_is_repeated(jimeng: FakeJimeng) -> None:

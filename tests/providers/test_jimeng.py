@@ -296,18 +296,6 @@ def test_a_failed_tls_handshake_is_free_and_retried(service: FakeJimeng) -> None
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
 
 
-@pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
-def test_a_submission_without_a_complete_response_is_unknown_and_never_repeated(
-    service: FakeJimeng, model: Jimeng, fault: str
-) -> None:
-    service.fail_next(fault)
-    error = failure(lambda: model.submit(FOX, ()))
-    assert error.billed is Billed.UNKNOWN
-    assert not error.retryable
-    assert not error.task_valid
-    assert service.count("submit") == 1
-
-
 def test_a_submission_without_response_is_unknown(service: FakeJimeng) -> None:
     service.fail_next("slow", seconds=1.5)
     error = failure(lambda: opened(service, model_timeout=1).submit(FOX, ()))

@@ -114,12 +114,6 @@ def test_an_empty_account_pauses_despite_status_429(model: OpenAIImages) -> None
     assert (error.cause, error.pauses_batch, error.throttled) == ("key", True, False)
 
 
-def test_throttling_is_free_and_lowers_concurrency(service: FakeOpenAIImages, model: OpenAIImages) -> None:
-    service.fail_next("busy")
-    error = failure(lambda: model.submit(FOX, ()))
-    assert (error.cause, error.billed, error.throttled, error.retryable) == ("limit", Billed.NO, True, True)
-
-
 def test_a_404_pauses_and_names_the_setting(service: FakeOpenAIImages) -> None:
     model = opened(service, openai_base_url=f"{service.address}/v2")
     error = failure(lambda: model.submit(FOX, ()))
@@ -148,13 +142,3 @@ def test_plain_text_errors_are_parsed() -> None:
         error = failure(lambda: opened(service).submit(replace(FOX, prompt="违禁"), ()))
     assert "safety system" in str(error)
     assert error.billed is Billed.NO
-
-
-@pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
-def test_a_lost_response_is_unknown_and_never_repeated(
-    service: FakeOpenAIImages, model: OpenAIImages, fault: str
-) -> None:
-    service.fail_next(fault)
-    error = failure(lambda: model.submit(FOX, ()))
-    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
-    assert service.count("submit") == 1

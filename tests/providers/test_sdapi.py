@@ -125,19 +125,5 @@ def test_a_server_error_message_is_quoted(model: SdApi) -> None:
     assert "no memory" in str(error)
 
 
-def test_a_full_queue_reduces_concurrency(service: FakeSdApi, model: SdApi) -> None:
-    service.fail_next("busy")
-    error = failure(lambda: model.submit(FOX, ()))
-    assert (error.billed, error.throttled, error.retryable) == (Billed.NO, True, True)
-
-
-@pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
-def test_a_lost_response_is_unknown_and_never_repeated(service: FakeSdApi, model: SdApi, fault: str) -> None:
-    service.fail_next(fault)
-    error = failure(lambda: model.submit(FOX, ()))
-    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
-    assert service.count("submit") == 1
-
-
 def test_there_is_nothing_to_fetch(model: SdApi) -> None:
     assert failure(lambda: model.fetch("x", lambda _: None)).cause == "expired"

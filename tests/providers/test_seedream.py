@@ -238,22 +238,6 @@ def test_an_exhausted_quota_pauses_the_batch_and_submits_nothing_more(
     assert (service.count("submit"), studio.outcomes()) == (1, ["not_billed"])
 
 
-def test_throttling_is_free_and_lowers_concurrency(service: FakeSeedream, model: Seedream) -> None:
-    service.fail_next("busy")
-    error = failure(lambda: model.submit(FOX, ()))
-    assert (error.cause, error.billed, error.throttled, error.retryable) == ("limit", Billed.NO, True, True)
-
-
-@pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502"])
-def test_a_lost_response_is_unknown_and_never_repeated(
-    service: FakeSeedream, model: Seedream, fault: str
-) -> None:
-    service.fail_next(fault)
-    error = failure(lambda: model.submit(FOX, ()))
-    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
-    assert service.count("submit") == 1
-
-
 def test_an_expired_url_is_charged_and_can_be_retried(service: FakeSeedream, model: Seedream) -> None:
     task_id = model.submit(FOX, ()).task_id
     assert task_id
