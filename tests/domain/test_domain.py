@@ -1,4 +1,4 @@
-"""Nouns: untrusted fields become a request or a complaint by field; sizes are exact."""
+"""Validation of untrusted fields by field name, and exact sizes."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""A call has one deadline, from the connection to the last byte, however slowly the other side goes on."""
+"""A call has one deadline, from connecting to the last byte, even if the peer only trickles."""
 
 import socket
 import threading
@@ -19,7 +19,7 @@ from app.providers.seedream import Seedream
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.seedream import FakeSeedream
 
-DRIPS = 60.0  # far beyond MODEL_TIMEOUT: whoever waits for every byte gets a whole answer in the end
+TRICKLE_SECONDS = 60.0  # far beyond the timeout; the whole response would arrive in the end
 FOX = ImageRequest(prompt="fox", resolution="1K")
 
 
@@ -38,27 +38,27 @@ def failure(call: Callable[[], object]) -> ModelError:
 def test_a_poll_with_a_trickling_head_is_repeated(jimeng: FakeJimeng) -> None:
     task_id = Jimeng(Settings(**jimeng.settings())).submit(FOX, ()).task_id
     assert task_id
-    jimeng.fail_next("drip", step="poll", seconds=DRIPS)
-    impatient = Jimeng(Settings(**jimeng.settings(model_timeout=1)))
-    assert impatient._poll(task_id) is None
+    jimeng.fail_next("drip", step="poll", seconds=TRICKLE_SECONDS)
+    model = Jimeng(Settings(**jimeng.settings(model_timeout=1)))
+    assert model._poll(task_id) is None
     assert jimeng.completed_drips == 0
-    assert at_last(lambda: impatient._poll(task_id))
+    assert eventually(lambda: model._poll(task_id))
 
 
 def test_a_download_with_a_trickling_head_times_out_and_can_be_repeated() -> None:
     with FakeSeedream() as service:
         task_id = Seedream(Settings(**service.settings())).submit(FOX, ()).task_id
         assert task_id
-        service.fail_next("drip", step="download", seconds=DRIPS)
+        service.fail_next("drip", step="download", seconds=TRICKLE_SECONDS)
         downloads = Downloads("测试", service.address, timeout=1)
         error = failure(lambda: downloads.fetch(task_id))
         assert (error.cause, error.billed, error.task_valid) == ("download", Billed.YES, True)
         assert service.completed_drips == 0
-        assert at_last(lambda: downloads.fetch(task_id))
+        assert eventually(lambda: downloads.fetch(task_id))
 
 
-def at_last(call: Callable[[], object]) -> object:
-    """What a call comes to on a machine that may be too slow for its deadline now and then."""
+def eventually(call: Callable[[], object]) -> object:
+    """Repeat a call until it succeeds: a slow machine may miss the short deadline."""
     for _ in range(60):
         with suppress(ModelError):
             if found := call():
@@ -67,27 +67,27 @@ def at_last(call: Callable[[], object]) -> object:
 
 
 @pytest.fixture
-def deaf() -> Iterator[str]:
-    """A service that takes connections and never reads -> its address."""
-    taken: list[socket.socket] = []
+def unread_service() -> Iterator[str]:
+    """The address of a service that accepts connections and never reads."""
+    accepted: list[socket.socket] = []
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
         def serve() -> None:
             with suppress(OSError):
                 while True:
-                    taken.append(server.accept()[0])
+                    accepted.append(server.accept()[0])
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
         server.shutdown(socket.SHUT_RDWR)
-    for each in taken:
+    for each in accepted:
         each.close()
 
 
-def test_a_submission_that_is_never_read_times_out_as_unknown(deaf: str) -> None:
-    line = ServiceClient("测试", deaf, timeout=1)
-    error = failure(lambda: line.post_once(deaf, headers={}, content=bytes(32 * 1024 * 1024)))
+def test_a_submission_that_is_never_read_times_out_as_unknown(unread_service: str) -> None:
+    line = ServiceClient("测试", unread_service, timeout=1)
+    error = failure(lambda: line.post_once(unread_service, headers={}, content=bytes(32 * 1024 * 1024)))
     assert error.billed is Billed.UNKNOWN
 
 

@@ -1,4 +1,4 @@
-"""The demo model: real pictures that follow what was asked for."""
+"""The demo provider draws images that follow the request."""
 
 import io
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def test_the_image_has_the_size_of_the_spec(ratio: str) -> None:
 def without_fonts(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[None]:
-    """A machine without a Chinese font, or with one that cannot be opened."""
+    """Without a Chinese font, or with one that cannot be opened."""
     (tmp_path / "msyh.ttc").write_bytes(b"no font")
     monkeypatch.setattr(demo, "_FONTS", () if request.param == "none" else ((tmp_path / "msyh.ttc", 0),))
     for cached in (demo._font, demo._installed_font):
@@ -73,18 +73,18 @@ def pixels(request: ImageRequest) -> Image.Image:
     return Image.open(io.BytesIO(made(request).content)).convert("RGB")
 
 
-def unmarked(request: ImageRequest, monkeypatch: pytest.MonkeyPatch) -> Image.Image:
-    """The same picture with nothing written on it."""
+def without_text(request: ImageRequest, monkeypatch: pytest.MonkeyPatch) -> Image.Image:
+    """The same image without text."""
     with monkeypatch.context() as patched:
         patched.setattr(demo, "_write_on", lambda *_: None)
         return pixels(request)
 
 
-def written(request: ImageRequest, monkeypatch: pytest.MonkeyPatch, share: tuple[float, float]) -> int:
-    """How many pixels were written on between these shares of its height."""
-    plain, told = unmarked(request, monkeypatch), pixels(request)
+def text_pixels(request: ImageRequest, monkeypatch: pytest.MonkeyPatch, share: tuple[float, float]) -> int:
+    """The number of pixels that text changed between these shares of the height."""
+    plain, labelled = without_text(request, monkeypatch), pixels(request)
     box = (0, round(plain.height * share[0]), plain.width, round(plain.height * share[1]))
-    changes = ImageChops.difference(plain.crop(box), told.crop(box)).convert("L")
+    changes = ImageChops.difference(plain.crop(box), labelled.crop(box)).convert("L")
     return sum(changes.histogram()[60:])
 
 
@@ -94,13 +94,13 @@ def test_without_a_chinese_font_the_demo_mark_is_drawn_as_shapes(
     monkeypatch: pytest.MonkeyPatch, ratio: str
 ) -> None:
     request = replace(CABIN, aspect_ratio=ratio)
-    assert written(request, monkeypatch, (0, 0.2)) > 2_000
-    told = pixels(request)
-    unit = min(told.size) / 100
+    assert text_pixels(request, monkeypatch, (0, 0.2)) > 2_000
+    labelled = pixels(request)
+    unit = min(labelled.size) / 100
     first, second = (
-        told.crop((round(x * unit), round(6 * unit), round((x + 5.4) * unit), round(11.8 * unit))).convert(
-            "L"
-        )
+        labelled.crop(
+            (round(x * unit), round(6 * unit), round((x + 5.4) * unit), round(11.8 * unit))
+        ).convert("L")
         for x in (5.8, 11.6)
     )
     dark = [sum(sign.histogram()[:90]) / (sign.width * sign.height) for sign in (first, second)]
@@ -111,10 +111,10 @@ def test_without_a_chinese_font_the_demo_mark_is_drawn_as_shapes(
 def test_without_a_chinese_font_only_supported_characters_are_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    facts = written(CABIN, monkeypatch, (0.8, 1))
+    facts = text_pixels(CABIN, monkeypatch, (0.8, 1))
     assert facts > 500
-    assert written(replace(CABIN, prompt="A cabin below a mountain"), monkeypatch, (0.8, 1)) > facts * 1.5
-    assert written(replace(CABIN, prompt="雪山" * 50), monkeypatch, (0.8, 1)) < facts * 1.2
+    assert text_pixels(replace(CABIN, prompt="A cabin below a mountain"), monkeypatch, (0.8, 1)) > facts * 1.5
+    assert text_pixels(replace(CABIN, prompt="雪山" * 50), monkeypatch, (0.8, 1)) < facts * 1.2
 
 
 @pytest.mark.usefixtures("without_fonts")

@@ -1,4 +1,4 @@
-"""Fetching pictures: what is taken, from where, how much, and what is told when it fails."""
+"""Downloads: accepted content, hosts and sizes, and the errors."""
 
 import gzip
 import http.server
@@ -21,7 +21,7 @@ Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
 class Site:
-    """A site of one page, which answers by ``answers[path]``."""
+    """An HTTP server that responds by ``answers[path]``."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -41,8 +41,8 @@ class Site:
         self.port = self.server.server_address[1]
         self.address = f"http://127.0.0.1:{self.port}"
 
-    def says(self, path: str, content: bytes = PNG, status: int = 200, **headers: str) -> str:
-        """Answer so; the address to ask."""
+    def respond(self, path: str, content: bytes = PNG, status: int = 200, **headers: str) -> str:
+        """Set the response of a path; returns its URL."""
 
         def answer(to: http.server.BaseHTTPRequestHandler) -> None:
             to.send_response(status)
@@ -69,13 +69,13 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def downloads(site: Site) -> Downloads:
-    """Downloads for whose service the site's own address is."""
+    """Downloads of the service at the site's own address."""
     return Downloads("测试", site.address, timeout=60)
 
 
 @pytest.fixture
-def strange(site: Site) -> Downloads:
-    """Downloads of a service that lives elsewhere, for which the site is just some private address."""
+def foreign(site: Site) -> Downloads:
+    """Downloads of another service, for which the site is a private address."""
     return Downloads("测试", "https://service.example", timeout=60)
 
 
@@ -89,11 +89,11 @@ def failure(fetch: Callable[[], object]) -> ModelError:
 
 
 def test_an_image_on_the_service_host_is_fetched(site: Site, downloads: Downloads) -> None:
-    assert downloads.fetch(site.says("/a.png")) == PNG
+    assert downloads.fetch(site.respond("/a.png")) == PNG
 
 
-def test_an_image_at_a_private_address_is_refused(site: Site, strange: Downloads) -> None:
-    error = failure(lambda: strange.fetch(site.says("/a.png")))
+def test_an_image_at_a_private_address_is_refused(site: Site, foreign: Downloads) -> None:
+    error = failure(lambda: foreign.fetch(site.respond("/a.png")))
     assert not error.retryable
     assert "127.0.0.1" in str(error)
     assert site.seen == []
@@ -101,7 +101,7 @@ def test_an_image_at_a_private_address_is_refused(site: Site, strange: Downloads
 
 def test_another_port_of_the_service_host_is_refused(site: Site) -> None:
     other = Downloads("测试", f"http://127.0.0.1:{site.port + 1}", timeout=60)
-    failure(lambda: other.fetch(site.says("/a.png")))
+    failure(lambda: other.fetch(site.respond("/a.png")))
     assert site.seen == []
 
 
@@ -121,28 +121,28 @@ def test_another_port_of_the_service_host_is_refused(site: Site) -> None:
         *("0", "[::]", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]", "１２７.0.0.1"),
     ],
 )
-def test_no_spelling_of_localhost_is_accepted(site: Site, strange: Downloads, host: str) -> None:
-    site.says("/a.png")
-    failure(lambda: strange.fetch(f"http://{host}:{site.port}/a.png"))
+def test_no_spelling_of_localhost_is_accepted(site: Site, foreign: Downloads, host: str) -> None:
+    site.respond("/a.png")
+    failure(lambda: foreign.fetch(f"http://{host}:{site.port}/a.png"))
     assert site.seen == []
 
 
 def test_a_redirect_to_a_private_address_is_refused(site: Site, downloads: Downloads) -> None:
-    url = site.says("/a.png", b"", 302, Location=f"http://localhost:{site.port}/b.png")
-    site.says("/b.png")
+    url = site.respond("/a.png", b"", 302, Location=f"http://localhost:{site.port}/b.png")
+    site.respond("/b.png")
     failure(lambda: downloads.fetch(url))
     assert [path for path, _ in site.seen] == ["/a.png"]
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "::1", "fe80::1", "64:ff9b::a00:1"])
 def test_a_host_that_resolves_to_a_private_address_is_refused(
-    strange: Downloads, monkeypatch: pytest.MonkeyPatch, address: str
+    foreign: Downloads, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     def answer(host: str, port: int, **_: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
-    error = failure(lambda: strange.fetch("https://pictures.example/a.png"))
+    error = failure(lambda: foreign.fetch("https://pictures.example/a.png"))
     assert not error.retryable
     assert address in str(error)
 
@@ -153,23 +153,23 @@ def test_a_host_that_resolves_to_a_private_address_is_refused(
 )
 def test_each_redirect_is_checked_again(site: Site, downloads: Downloads, hops: int, target: str) -> None:
     for number in range(hops - 1):
-        site.says(f"/{number}", b"", 302, Location=f"/{number + 1}")
-    site.says(f"/{hops - 1}", b"", 302, Location=target)
+        site.respond(f"/{number}", b"", 302, Location=f"/{number + 1}")
+    site.respond(f"/{hops - 1}", b"", 302, Location=target)
     failure(lambda: downloads.fetch(f"{site.address}/0"))
     assert len(site.seen) == hops
 
 
 def test_three_redirects_are_followed(site: Site, downloads: Downloads) -> None:
     for number in range(3):
-        site.says(f"/{number}", b"", 302, Location=f"/{number + 1}")
-    site.says("/3")
+        site.respond(f"/{number}", b"", 302, Location=f"/{number + 1}")
+    site.respond("/3")
     assert downloads.fetch(f"{site.address}/0") == PNG
 
 
 def test_four_redirects_are_refused(site: Site, downloads: Downloads) -> None:
     for number in range(4):
-        site.says(f"/{number}", b"", 302, Location=f"/{number + 1}")
-    site.says("/4")
+        site.respond(f"/{number}", b"", 302, Location=f"/{number + 1}")
+    site.respond("/4")
     assert failure(lambda: downloads.fetch(f"{site.address}/0")).retryable
 
 
@@ -183,13 +183,13 @@ def test_a_non_http_url_is_refused(downloads: Downloads, url: str) -> None:
 
 
 def test_dns_rebinding_after_the_check_is_ineffective(
-    site: Site, strange: Downloads, monkeypatch: pytest.MonkeyPatch
+    site: Site, foreign: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    resolved: list[str] = []
 
     def rebinding(host: str, port: int, **_: Any) -> list[Any]:
-        asked.append(host)
-        address = "203.0.113.9" if len(asked) > 1 else "8.8.8.8"
+        resolved.append(host)
+        address = "203.0.113.9" if len(resolved) > 1 else "8.8.8.8"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     reached: list[str] = []
@@ -200,13 +200,13 @@ def test_dns_rebinding_after_the_check_is_ineffective(
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     monkeypatch.setattr(socket, "create_connection", connect)
-    failure(lambda: strange.fetch("http://pictures.example/a.png"))
-    assert asked == ["pictures.example"]
+    failure(lambda: foreign.fetch("http://pictures.example/a.png"))
+    assert resolved == ["pictures.example"]
     assert reached == ["8.8.8.8"]
 
 
 def test_the_checked_address_is_the_one_connected_to(
-    site: Site, strange: Downloads, monkeypatch: pytest.MonkeyPatch
+    site: Site, foreign: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.create_connection
     resolve = socket.getaddrinfo
@@ -214,12 +214,12 @@ def test_the_checked_address_is_the_one_connected_to(
     def getaddrinfo(host: str, port: int, *more: Any, **options: Any) -> list[Any]:
         return resolve("8.8.8.8" if host == "pictures.example" else host, port, *more, **options)
 
-    site.says("/a.png")
+    site.respond("/a.png")
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr(
         socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
     )
-    assert strange.fetch(f"http://pictures.example:{site.port}/a.png") == PNG
+    assert foreign.fetch(f"http://pictures.example:{site.port}/a.png") == PNG
     assert site.seen[0][1]["Host"] == f"pictures.example:{site.port}"
 
 
@@ -227,7 +227,7 @@ def test_the_checked_address_is_the_one_connected_to(
     ("status", "gone"), [(403, True), (404, True), (410, True), (429, False), (500, False)]
 )
 def test_an_expired_url_may_be_retried(site: Site, downloads: Downloads, status: int, gone: bool) -> None:
-    error = failure(lambda: downloads.fetch(site.says("/a.png", b"gone", status)))
+    error = failure(lambda: downloads.fetch(site.respond("/a.png", b"gone", status)))
     assert error.retryable
     assert error.gone is gone
     assert str(status) in str(error)
@@ -235,11 +235,11 @@ def test_an_expired_url_may_be_retried(site: Site, downloads: Downloads, status:
 
 def test_an_expired_url_of_a_service_that_renews_it_is_not_final(site: Site) -> None:
     downloads = Downloads("测试", site.address, timeout=5, renews=True)
-    assert not failure(lambda: downloads.fetch(site.says("/a.png", b"gone", 404))).gone
+    assert not failure(lambda: downloads.fetch(site.respond("/a.png", b"gone", 404))).gone
 
 
 def test_an_html_page_is_no_image(site: Site, downloads: Downloads) -> None:
-    assert failure(lambda: downloads.fetch(site.says("/a.png", b"<html>"))).retryable
+    assert failure(lambda: downloads.fetch(site.respond("/a.png", b"<html>"))).retryable
 
 
 def test_a_truncated_download_is_no_image(site: Site, downloads: Downloads) -> None:
@@ -257,7 +257,7 @@ def test_an_oversized_download_is_not_read(
     site: Site, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_module, "MAX_BYTES", 1000)
-    error = failure(lambda: downloads.fetch(site.says("/a.png", PNG + bytes(2000))))
+    error = failure(lambda: downloads.fetch(site.respond("/a.png", PNG + bytes(2000))))
     assert "过大" in str(error)
 
 
@@ -266,7 +266,7 @@ def test_an_oversized_compressed_download_is_not_read(
 ) -> None:
     monkeypatch.setattr(http_module, "MAX_BYTES", 100_000)
     bomb = gzip.compress(bytes(10_000_000))
-    error = failure(lambda: downloads.fetch(site.says("/a.png", bomb, Content_Encoding="gzip")))
+    error = failure(lambda: downloads.fetch(site.respond("/a.png", bomb, Content_Encoding="gzip")))
     assert "过大" in str(error)
 
 
@@ -292,22 +292,22 @@ def test_a_download_survives_two_failures(site: Site, downloads: Downloads) -> N
     def sleep(seconds: float) -> None:
         paused.append(seconds)
         if len(paused) == 2:
-            site.says("/a.png")
+            site.respond("/a.png")
 
-    url = site.says("/a.png", b"", 503)
+    url = site.respond("/a.png", b"", 503)
     assert downloads.fetch_with_retries(url, sleep) == PNG
     assert len(paused) == 2
 
 
 def test_no_cookie_is_stored_or_sent(site: Site, downloads: Downloads) -> None:
-    url = site.says("/a.png", Set_Cookie="a=b; Path=/")
+    url = site.respond("/a.png", Set_Cookie="a=b; Path=/")
     downloads.fetch(url)
     downloads.fetch(url)
     assert "Cookie" not in site.seen[1][1]
 
 
 def test_an_unavailable_reference_is_not_charged(site: Site, downloads: Downloads) -> None:
-    url = site.says("/a.png", b"", 404)
+    url = site.respond("/a.png", b"", 404)
     with pytest.raises(ModelError, match="猫") as caught:
         downloads.reference(Reference(filename="猫.png", url=url))
     assert caught.value.billed is Billed.NO

@@ -1,4 +1,4 @@
-"""Pictures that were made and charged, and whose address is dead: given up at the last try."""
+"""Images that were charged and whose URL has expired."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,8 +34,8 @@ def opened(settings: Settings, service: FakeService, db: database.Connection) ->
     return Studio(replace(settings, **service.settings(model_timeout=60)), service, db)
 
 
-def give_up(studio: Studio) -> int:
-    """Order a picture whose address is dead, and try to fetch it to the last -> its record."""
+def exhaust_retries(studio: Studio) -> int:
+    """Submit a record whose URL has expired and use up its retries; returns its id."""
     studio.service.fail_next("dead_url", step="download", times=1000)
     record = studio.make("猫")
     assert (record.status, bool(record.task_id)) == (Status.QUEUED, True)
@@ -46,7 +46,7 @@ def give_up(studio: Studio) -> int:
 
 
 def test_at_the_last_attempt_an_expired_url_fails_as_charged(studio: Studio) -> None:
-    record = studio.record(give_up(studio))
+    record = studio.record(exhaust_retries(studio))
     assert (record.status, record.cause, record.task_id) == (Status.FAILED, "expired", None)
     assert (record.cost, record.at_stake, studio.outcomes()) == (PRICE, Decimal(0), ["billed"])
     assert record.charged
@@ -55,7 +55,7 @@ def test_at_the_last_attempt_an_expired_url_fails_as_charged(studio: Studio) -> 
 
 
 def test_an_expired_charged_record_is_resubmitted_only_when_named(studio: Studio) -> None:
-    record = studio.record(give_up(studio))
+    record = studio.record(exhaust_retries(studio))
     assert record.batch_id
     with pytest.raises(Conflict):
         database.retry_records(studio.db, record.batch_id, spec=studio.worker.model.spec)
@@ -79,7 +79,7 @@ def test_a_url_that_recovers_before_the_last_attempt_is_fetched(studio: Studio) 
 def test_a_retry_asks_the_service_for_a_new_url(settings: Settings, db: database.Connection) -> None:
     with FakeJimeng() as jimeng:
         studio = opened(settings, jimeng, db)
-        record = studio.record(give_up(studio))
+        record = studio.record(exhaust_retries(studio))
         assert (record.status, bool(record.task_id), record.charged) == (Status.FAILED, True, False)
         assert record.batch_id
         database.retry_records(db, record.batch_id, spec=studio.worker.model.spec)

@@ -1,4 +1,4 @@
-"""Jimeng against its fake: what is sent, what is understood, and what it means for the money."""
+"""Jimeng against its fake: requests, responses, and what errors mean for the charge."""
 
 import io
 import json
@@ -43,7 +43,7 @@ def opened(service: FakeJimeng, **more: object) -> Jimeng:
     return Jimeng(Settings(**service.settings(**more)))
 
 
-def ticket_for(model: Jimeng, request: ImageRequest = FOX) -> str:
+def submitted(model: Jimeng, request: ImageRequest = FOX) -> str:
     task_id = model.submit(request, ()).task_id
     assert task_id
     return task_id
@@ -62,20 +62,20 @@ def size_of(content: bytes) -> tuple[int, int]:
         return image.size
 
 
-# Ordering and collecting
+# Submitting and fetching
 
 
 def test_a_submission_is_fetched_in_the_requested_size(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    picture = model.fetch(ticket_for(model), clock.sleep)
+    picture = model.fetch(submitted(model), clock.sleep)
     assert size_of(picture.content) == (2560, 1440)
     assert service.charges == 1
 
 
 def test_a_submission_sends_exactly_the_requested_fields(service: FakeJimeng, model: Jimeng) -> None:
-    asked = replace(FOX, negative_prompt="人物", seed=7, steps=30)
-    model.submit(asked, ())
+    request = replace(FOX, negative_prompt="人物", seed=7, steps=30)
+    model.submit(request, ())
     assert service.submissions[0].body == {
         "req_key": "jimeng_t2i_v40",
         "prompt": "一只红狐狸\n画面中不要出现：人物",
@@ -97,18 +97,18 @@ def test_a_reference_without_a_url_is_refused_before_submission(service: FakeJim
 
 
 def test_the_task_id_keeps_all_twenty_digits(model: Jimeng) -> None:
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     assert len(task_id) == 20
     assert task_id.startswith("147906604366612350")
 
 
 def test_the_first_poll_follows_the_learned_latency(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     for _ in range(12):
-        model.fetch(ticket_for(model), clock.sleep)
+        model.fetch(submitted(model), clock.sleep)
     polls = service.count("poll")
     clock.pauses.clear()
     for _ in range(20):
-        model.fetch(ticket_for(model), clock.sleep)
+        model.fetch(submitted(model), clock.sleep)
     assert service.count("poll") - polls <= 3 * 20
     assert sum(clock.pauses) <= 20 * service.latency * 1.05
 
@@ -116,7 +116,7 @@ def test_the_first_poll_follows_the_learned_latency(service: FakeJimeng, model: 
 def test_a_task_from_before_a_restart_is_polled_at_once(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     clock.sleep(60)
     clock.pauses.clear()
     opened(service).fetch(task_id, clock.sleep)
@@ -126,19 +126,19 @@ def test_a_task_from_before_a_restart_is_polled_at_once(
 def test_poll_intervals_grow_to_three_seconds(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     service.latency = 1000
     slow = opened(service, model_timeout=100)
-    failure(lambda: slow.fetch(ticket_for(slow), clock.sleep))
+    failure(lambda: slow.fetch(submitted(slow), clock.sleep))
     assert max(clock.pauses) == 3.0
     assert len(clock.pauses) < 60
 
 
 def test_a_task_may_be_fetched_twice(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     assert model.fetch(task_id, clock.sleep) == model.fetch(task_id, clock.sleep)
     assert service.charges == 1
 
 
 def test_base64_images_are_accepted(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     clock.now += 10
     service._done = lambda order, with_url: FakeJimeng._done(service, order, False)  # type: ignore[method-assign]
     assert size_of(model.fetch(task_id, clock.sleep).content) == (2560, 1440)
@@ -151,7 +151,7 @@ def test_the_newer_req_key_is_sent(service: FakeJimeng) -> None:
     assert newer.spec.label == "即梦 4.6"
 
 
-# The card
+# The model spec
 
 
 def test_every_size_is_accepted_by_the_service(service: FakeJimeng, model: Jimeng) -> None:
@@ -202,7 +202,7 @@ def test_a_local_reference_is_refused(model: Jimeng) -> None:
     assert model.spec.validate(local)[0].field == "sample_images"
 
 
-# Orders that fail
+# Failed submissions
 
 
 @pytest.mark.parametrize(("prompt", "code"), [("违禁的东西", "50412"), ("保护词", "50413")])
@@ -257,7 +257,7 @@ def test_a_refused_connection_is_free_and_retried(closed_port: int) -> None:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of this machine on which nobody listens."""
+    """A local port without a listener."""
     with closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         yield unused.getsockname()[1]
@@ -276,7 +276,7 @@ def test_a_service_on_this_machine_is_reached_without_a_proxy(
     service: FakeJimeng, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
-    assert ticket_for(opened(service))
+    assert submitted(opened(service))
 
 
 def test_an_unresolvable_host_is_free_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,14 +311,14 @@ def test_redirects_are_not_followed(service: FakeJimeng, model: Jimeng) -> None:
 
 
 def test_submissions_use_fresh_connections(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    model.fetch(ticket_for(model), clock.sleep)
+    model.fetch(submitted(model), clock.sleep)
     model.submit(FOX, ())
     orders = [call for step, call in service.calls if step == "submit"]
     assert [call.headers["connection"] for call in orders] == ["close", "close"]
 
 
-VERDICTS = [
-    # HTTP, code, cause, billed, retryable, slow_down, pauses_batch
+ERROR_CODES = [
+    # HTTP, code, cause, billed, retryable, throttled, pauses_batch
     (400, 50411, "moderation", Billed.NO, False, False, False),
     (400, 50512, "moderation", Billed.NO, False, False, False),
     (400, 50518, "moderation", Billed.NO, False, False, False),
@@ -342,16 +342,16 @@ VERDICTS = [
 ]
 
 
-@pytest.mark.parametrize(("http", "code", "cause", "billed", "retryable", "slow_down", "pauses"), VERDICTS)
+@pytest.mark.parametrize(("http", "code", "cause", "billed", "retryable", "throttled", "pauses"), ERROR_CODES)
 def test_each_error_code_has_its_rule(
-    http: int, code: int, cause: str, billed: Billed, retryable: bool, slow_down: bool, pauses: bool
+    http: int, code: int, cause: str, billed: Billed, retryable: bool, throttled: bool, pauses: bool
 ) -> None:
     fields = {"code": code, "data": None, "message": "some words", "status": code}
     error = submit_error(Response(status=http, headers={}, content=json.dumps(fields).encode()))
     assert error
     assert str(code) in str(error)
     found = (error.cause, error.billed, error.retryable, error.throttled, error.pauses_batch)
-    assert found == (cause, billed, retryable, slow_down, pauses)
+    assert found == (cause, billed, retryable, throttled, pauses)
 
 
 @pytest.mark.parametrize(
@@ -398,14 +398,14 @@ def test_error_texts_of_the_service_are_redacted() -> None:
     assert "AKLTabcdefgh" not in str(error)
 
 
-# Collecting through trouble
+# Failures while fetching
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "cut", "html", "500", "502", "busy"])
 def test_polling_survives_every_transient_failure(
     service: FakeJimeng, model: Jimeng, clock: Clock, fault: str
 ) -> None:
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     service.fail_next(fault, step="poll", times=3)
     assert size_of(model.fetch(task_id, clock.sleep).content) == (2560, 1440)
     assert service.charges == 1
@@ -415,7 +415,7 @@ def test_polling_survives_every_transient_failure(
 def test_a_failed_download_requests_a_new_url(
     service: FakeJimeng, model: Jimeng, clock: Clock, fault: str
 ) -> None:
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     service.fail_next(fault, step="download", times=2)
     assert size_of(model.fetch(task_id, clock.sleep).content) == (2560, 1440)
     paths = [call.path for step, call in service.calls if step == "download"]
@@ -425,7 +425,7 @@ def test_a_failed_download_requests_a_new_url(
 def test_a_permanently_failed_download_keeps_its_task_id(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     service.fail_next("dead_url", step="download", times=50)
     error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
@@ -436,22 +436,22 @@ def test_a_permanently_failed_download_keeps_its_task_id(
 def test_a_refused_output_is_free_and_may_be_resubmitted(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    asked = replace(FOX, prompt="审图")
-    error = failure(lambda: model.fetch(ticket_for(model, asked), clock.sleep))
+    request = replace(FOX, prompt="审图")
+    error = failure(lambda: model.fetch(submitted(model, request), clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, True)
     assert not error.task_valid
-    model.fetch(ticket_for(model, asked), clock.sleep)
+    model.fetch(submitted(model, request), clock.sleep)
     assert service.charges == 1
 
 
 def test_a_failed_task_is_free(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    error = failure(lambda: model.fetch(ticket_for(model, replace(FOX, prompt="画崩")), clock.sleep))
+    error = failure(lambda: model.fetch(submitted(model, replace(FOX, prompt="画崩")), clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("service", Billed.NO, False)
     assert service.charges == 0
 
 
 def test_a_task_older_than_twelve_hours_is_lost(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     clock.now += 13 * 3600
     error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("expired", Billed.UNKNOWN, False)
@@ -465,7 +465,7 @@ def test_an_unknown_task_id_is_lost(model: Jimeng, clock: Clock) -> None:
 
 def test_a_timed_out_task_keeps_its_task_id(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     service.latency = 1000
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("timeout", Billed.UNKNOWN, False)
     assert error.task_valid
@@ -477,7 +477,7 @@ def test_a_timed_out_task_keeps_its_task_id(service: FakeJimeng, model: Jimeng, 
 def test_a_key_revoked_during_polling_pauses_and_keeps_the_task_id(
     service: FakeJimeng, model: Jimeng, clock: Clock
 ) -> None:
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     service.fail_next("key", step="poll")
     error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.UNKNOWN, True)
@@ -492,6 +492,6 @@ def test_an_interrupted_sleep_ends_polling(model: Jimeng) -> None:
     def stop(_: float) -> None:
         raise Stopping
 
-    task_id = ticket_for(model)
+    task_id = submitted(model)
     with pytest.raises(Stopping):
         model.fetch(task_id, stop)

@@ -1,4 +1,4 @@
-"""The test of a key against each fake: it tells the troubles apart, and never costs anything."""
+"""Key checks against each fake: distinct messages, and never a charge."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +17,7 @@ from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import FakeService
 
-# Each service, the step that its test asks for, and the settings that hold a wrong key.
+# Each service, the step its key check calls, and settings with a wrong key.
 SERVICES: dict[str, tuple[type[FakeService], str, dict[str, str]]] = {
     "jimeng": (FakeJimeng, "poll", {"volcengine_sk": "falsch"}),
     "seedream": (FakeSeedream, "models", {"ark_api_key": "falsch"}),
@@ -32,23 +32,23 @@ def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
         assert (fake.charges, fake.submissions, fake.count("submit")) == (0, [], 0)
 
 
-def tried(settings: Settings, service: FakeService, **more: Any) -> KeyCheck:
+def checked(settings: Settings, service: FakeService, **more: Any) -> KeyCheck:
     return generator.open_provider(replace(settings, **service.settings(**more))).check_key()
 
 
 def refusal_of(settings: Settings, service: FakeService, **more: Any) -> ModelError:
     with pytest.raises(ModelError) as caught:
-        tried(settings, service, **more)
+        checked(settings, service, **more)
     assert caught.value.billed is Billed.NO
     assert "计费" not in str(caught.value)
     return caught.value
 
 
 def test_a_valid_key_is_verified_with_what_remains_untested(settings: Settings, service: FakeService) -> None:
-    tested = tried(settings, service)
-    assert tested.verified
-    assert "密钥有效" in str(tested.text)
-    assert "第一张图" in str(tested.text)
+    result = checked(settings, service)
+    assert result.verified
+    assert "密钥有效" in str(result.text)
+    assert "第一张图" in str(result.text)
 
 
 def test_a_wrong_key_is_named_by_its_variable_and_not_by_its_value(
@@ -63,10 +63,10 @@ def test_a_wrong_key_is_named_by_its_variable_and_not_by_its_value(
 
 def test_an_unreachable_service_is_reported(settings: Settings) -> None:
     service = FakeJimeng().start()
-    told = service.settings()
+    stopped = service.settings()
     service.stop()
     with pytest.raises(ModelError, match="连不上即梦"):
-        generator.open_provider(replace(settings, **told)).check_key()
+        generator.open_provider(replace(settings, **stopped)).check_key()
 
 
 @pytest.mark.parametrize("kind", ["drop", "cut", "html", "500", "502", "redirect"])
@@ -100,43 +100,43 @@ def test_an_unknown_jimeng_req_key_is_named(settings: Settings) -> None:
 def test_a_throttled_jimeng_check_verifies_the_key(settings: Settings) -> None:
     with FakeJimeng() as service:
         service.fail_next("busy", step="poll")
-        assert tried(settings, service).verified
+        assert checked(settings, service).verified
 
 
 def test_an_unlisted_model_is_reported_without_failing(settings: Settings) -> None:
     with FakeOpenAIImages(models=("chat-1",)) as service:
-        tested = tried(settings, service)
-        assert tested.verified
-        assert "没有写 gpt-image-2" in str(tested.text)
+        result = checked(settings, service)
+        assert result.verified
+        assert "没有写 gpt-image-2" in str(result.text)
 
 
 def test_a_service_without_a_model_list_is_inconclusive(settings: Settings) -> None:
     with FakeOpenAIImages(models=None) as service:
-        tested = tried(settings, service)
-        assert not tested.verified
-        assert "OPENAI_BASE_URL" in str(tested.text)
+        result = checked(settings, service)
+        assert not result.verified
+        assert "OPENAI_BASE_URL" in str(result.text)
 
 
 def test_a_server_without_authentication_does_not_verify_the_key(settings: Settings) -> None:
     with FakeOpenAIImages(key="") as service:
-        assert "不要密钥" in str(tried(settings, service).text)
+        assert "不要密钥" in str(checked(settings, service).text)
 
 
 def test_a_local_server_reports_its_loaded_model(settings: Settings) -> None:
     with FakeSdApi() as service:
-        tested = tried(settings, service)
-        assert (tested.verified, "家里的模型.safetensors" in str(tested.text)) == (True, True)
+        result = checked(settings, service)
+        assert (result.verified, "家里的模型.safetensors" in str(result.text)) == (True, True)
         assert service.submissions == []
 
 
 def test_a_local_server_without_options_is_inconclusive(settings: Settings) -> None:
     with FakeSdApi(options=None) as service:
-        assert not tried(settings, service).verified
+        assert not checked(settings, service).verified
 
 
 def test_a_local_server_with_a_password_explains_how_to_set_it(settings: Settings) -> None:
     with FakeSdApi(login="anna:geheim") as service:
-        assert tried(settings, service).verified
+        assert checked(settings, service).verified
         problem = refusal_of(settings, service, sdapi_url=service.address)
         assert "SDAPI_URL" in str(problem)
 

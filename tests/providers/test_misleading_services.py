@@ -1,4 +1,4 @@
-"""Answers that no service should give: whatever stands in them, a ModelError comes of it and nothing else."""
+"""Malformed responses: every one becomes a ModelError and nothing else."""
 
 import json
 import logging
@@ -47,7 +47,7 @@ _INNER = (
     "url",
     "b64_json",
 )
-_SCRAPS: tuple[Any, ...] = (
+_VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 10000, 10000.0, 1e308, 10**30, "", "10000", "猫", "9" * 5000),
     *([], {}, [[]], [None], [{}], "http://", "http://[", "//x", "data:,", "data:image/png;base64,AAAA"),
     *(
@@ -64,17 +64,17 @@ READERS: dict[str, Callable[[Response], object]] = {
     "openai": OpenAIImages(Settings())._read,
     "seedream": Seedream(Settings())._read,
     "sdapi": sdapi._read,
-    "jimeng order": submit_error,
-    "jimeng look": fetch_error,
+    "jimeng submit": submit_error,
+    "jimeng fetch": fetch_error,
     "jimeng key": key_error,
     "jimeng picture": lambda answer: JIMENG._image(answer.fields | {"image_urls": None}),
 }
 
 
-def scrap(dice: random.Random, depth: int = 0) -> Any:
+def random_value(dice: random.Random, depth: int = 0) -> Any:
     if depth < 2 and dice.random() < 0.4:
-        return {dice.choice(_INNER): scrap(dice, depth + 1) for _ in range(dice.randint(1, 4))}
-    return dice.choice(_SCRAPS)
+        return {dice.choice(_INNER): random_value(dice, depth + 1) for _ in range(dice.randint(1, 4))}
+    return dice.choice(_VALUES)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -82,7 +82,7 @@ def test_every_malformed_response_is_a_model_error(reader: str) -> None:
     dice = random.Random(1)
     refused = 0
     for _ in range(4_000):
-        body = {dice.choice((*_NAMES, *_INNER)): scrap(dice) for _ in range(dice.randint(0, 4))}
+        body = {dice.choice((*_NAMES, *_INNER)): random_value(dice) for _ in range(dice.randint(0, 4))}
         status = dice.choice((200, 200, 200, 400, 401, 404, 429, 500, 502))
         try:
             found = READERS[reader](Response(status=status, headers={}, content=json.dumps(body).encode()))
@@ -112,7 +112,7 @@ def test_a_lone_surrogate_in_a_service_message_can_be_stored() -> None:
     assert redacted("cut off in the middle of \ud83d").encode()
 
 
-ORDERS: dict[str, Callable[[Response], object]] = {
+SUBMISSIONS: dict[str, Callable[[Response], object]] = {
     "openai": OpenAIImages(Settings())._read,
     "seedream": Seedream(Settings())._read,
     "sdapi": sdapi._read,
@@ -121,17 +121,17 @@ ORDERS: dict[str, Callable[[Response], object]] = {
 
 
 def outcome(service: str, status: int, body: object) -> ModelError:
-    """What an answer to an order comes to."""
+    """The error of a response to a submission."""
     try:
-        found = ORDERS[service](Response(status=status, headers={}, content=json.dumps(body).encode()))
+        found = SUBMISSIONS[service](Response(status=status, headers={}, content=json.dumps(body).encode()))
     except ModelError as error:
         found = error
     assert isinstance(found, ModelError)
     return found
 
 
-class HalfCharacters(FakeJimeng):
-    """Gives a task id that is no valid text."""
+class LoneSurrogates(FakeJimeng):
+    """Returns a task id that is not valid UTF-8."""
 
     def _submit(self, body: dict[str, Any]) -> Reply:
         super()._submit(body)
@@ -144,7 +144,7 @@ def test_an_invalid_task_id_makes_the_result_unknown_and_is_logged(
 ) -> None:
     caplog.set_level(logging.INFO)
     settings.output_dir.mkdir()
-    with HalfCharacters() as service:
+    with LoneSurrogates() as service:
         studio = Studio(replace(settings, **service.settings()), service, db)
         record = studio.make("猫")
         assert (record.status, studio.outcomes()) == (Status.UNKNOWN, ["unknown"])
@@ -159,7 +159,7 @@ def test_no_error_message_contains_a_lone_surrogate() -> None:
     assert str(ModelError("words \ud83d", cause="service", billed=Billed.NO)) == "words ?"
 
 
-LOST_ON_THE_WAY: tuple[dict[str, Any], ...] = (
+TIMEOUT_BODIES: tuple[dict[str, Any], ...] = (
     {},
     {"code": 408, "message": "upstream timed out"},
     {"error": {"code": "RequestTimeout", "message": "upstream timed out"}},
@@ -167,16 +167,16 @@ LOST_ON_THE_WAY: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("body", LOST_ON_THE_WAY, ids=str)
+@pytest.mark.parametrize("body", TIMEOUT_BODIES, ids=str)
 @pytest.mark.parametrize("status", [408, 424, 444, 460, 499])
-@pytest.mark.parametrize("service", ORDERS)
+@pytest.mark.parametrize("service", SUBMISSIONS)
 def test_a_proxy_timeout_on_a_submission_is_unknown(service: str, status: int, body: dict[str, Any]) -> None:
     error = outcome(service, status, body)
     assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 421, 425, 431, 451])
-@pytest.mark.parametrize("service", ORDERS)
+@pytest.mark.parametrize("service", SUBMISSIONS)
 def test_a_request_the_proxy_did_not_forward_is_free(service: str, status: int) -> None:
     assert outcome(service, status, {"message": "not here"}).billed is Billed.NO
 

@@ -1,4 +1,4 @@
-"""The OpenAI form against its fake."""
+"""The OpenAI images API against its fake."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -36,8 +36,8 @@ def opened(service: FakeOpenAIImages, **more: object) -> OpenAIImages:
 
 
 def made(model: OpenAIImages, request: ImageRequest = FOX) -> GeneratedImage:
-    order = model.submit(request, ())
-    return order.image or model.fetch(order.task_id or "", Clock().sleep)
+    result = model.submit(request, ())
+    return result.image or model.fetch(result.task_id or "", Clock().sleep)
 
 
 def failure(call: Callable[[], object]) -> ModelError:

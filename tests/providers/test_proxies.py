@@ -1,4 +1,4 @@
-"""Proxies that this machine names for calls: dead, in the way, or none of the service's business."""
+"""Proxies of the environment: unreachable, broken, or not applicable."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ STRANGE_ANSWERS = {
 
 @pytest.fixture
 def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]:
-    """Starts a proxy that gives one answer to everybody -> its host and port."""
+    """Starts a proxy with one fixed response; returns its host and port."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
 
         def serve(answer: bytes) -> None:
@@ -46,7 +46,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def order(service: str = SERVICE) -> ModelError:
+def submission_error(service: str = SERVICE) -> ModelError:
     with pytest.raises(ModelError) as caught:
         ServiceClient("即梦", service, timeout=2).post_once(f"{service}/draw", headers={}, content=b"{}")
     return caught.value
@@ -57,7 +57,7 @@ def test_a_failed_proxy_tunnel_is_free_and_named_without_its_password(
     proxy: Callable[[bytes], str], answer: str
 ) -> None:
     name = proxy(STRANGE_ANSWERS[answer])
-    error = order()
+    error = submission_error()
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
     assert str(error).startswith(f"经过代理 {name} 连不上即梦（")
     assert "关掉这个代理" in str(error)
@@ -67,7 +67,7 @@ def test_a_failed_proxy_tunnel_is_free_and_named_without_its_password(
 def test_a_silent_proxy_tunnel_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        error = order()
+        error = submission_error()
     assert (error.billed, error.retryable) == (Billed.NO, True)
     assert "等待答复超时" in str(error)
 
@@ -76,23 +76,23 @@ def test_a_proxy_that_loses_the_response_is_unknown(
     proxy: Callable[[bytes], str],
 ) -> None:
     proxy(b"")
-    error = order("http://service.example")
+    error = submission_error("http://service.example")
     assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "expected"),
     [
         ("socks5://127.0.0.1:1080", "经过代理 127.0.0.1:1080 连不上即梦（用不了 SOCKS 代理）"),
         ("foo://127.0.0.1:1080", "经过代理 127.0.0.1:1080 连不上即梦"),
         ("http://127.0.0.1:99999", "经过代理 127.0.0.1:99999 连不上即梦"),
     ],
 )
-def test_an_unresolvable_proxy_is_free(monkeypatch: pytest.MonkeyPatch, address: str, said: str) -> None:
+def test_an_unresolvable_proxy_is_free(monkeypatch: pytest.MonkeyPatch, address: str, expected: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
-    error = order()
+    error = submission_error()
     assert (error.billed, error.retryable) == (Billed.NO, True)
-    assert str(error).startswith(said)
+    assert str(error).startswith(expected)
 
 
 @pytest.mark.parametrize(

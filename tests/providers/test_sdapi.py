@@ -1,4 +1,4 @@
-"""The AUTOMATIC1111 form against its fake."""
+"""The AUTOMATIC1111 API against its fake."""
 
 import base64
 import io

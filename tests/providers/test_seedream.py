@@ -1,4 +1,4 @@
-"""Seedream against its fake: what is sent, sizes and prices by family, and what answers mean."""
+"""Seedream against its fake: requests, sizes and prices by family, error codes."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def opened(service: FakeSeedream, **more: object) -> Seedream:
     return Seedream(Settings(**service.settings(**more)))
 
 
-def card_of(model_id: str, **more: object) -> Seedream:
+def provider_for(model_id: str, **more: object) -> Seedream:
     return Seedream(Settings(seedream_model=model_id, **more))  # type: ignore[arg-type]
 
 
@@ -108,7 +108,7 @@ def test_every_size_of_every_family_is_accepted(service: FakeSeedream, model_id:
     ],
 )
 def test_a_listed_id_determines_its_family(model_id: str, label: str) -> None:
-    assert card_of(model_id).spec.label == label
+    assert provider_for(model_id).spec.label == label
 
 
 UNKNOWN = (
@@ -122,7 +122,7 @@ UNKNOWN = (
 
 @pytest.mark.parametrize("model_id", UNKNOWN)
 def test_an_unlisted_id_has_no_price_and_says_so(model_id: str) -> None:
-    spec = card_of(model_id).spec
+    spec = provider_for(model_id).spec
     assert (spec.label, spec.is_priced, spec.price(FOX)) == (model_id, False, None)
     assert "不认识这个模型编号" in spec.setup.about
     assert "PRICE_PER_IMAGE" in spec.setup.about
@@ -130,22 +130,22 @@ def test_an_unlisted_id_has_no_price_and_says_so(model_id: str) -> None:
 
 @pytest.mark.parametrize("model_id", UNKNOWN)
 def test_an_unlisted_id_offers_what_every_current_model_supports(model_id: str) -> None:
-    spec = card_of(model_id).spec
+    spec = provider_for(model_id).spec
     assert {resolution for _, resolution in spec.sizes} == {"1K", "2K"}
     assert spec.max_references == 10
     for current in ("5-5", "5-0-pro", "5-0-flash"):
-        assert spec.sizes == card_of(IDS[current]).spec.sizes
+        assert spec.sizes == provider_for(IDS[current]).spec.sizes
 
 
 def test_a_price_setting_applies_to_an_unlisted_id() -> None:
-    assert card_of(UNKNOWN[0], price_per_image=Decimal("0.4")).spec.price(FOX) == Decimal("0.4")
+    assert provider_for(UNKNOWN[0], price_per_image=Decimal("0.4")).spec.price(FOX) == Decimal("0.4")
 
 
 @pytest.mark.parametrize(
     "model_id", ["doubao-seedream-5-5-261028", "dola-seedream-5-0-pro-260628", "seedream-5-0-flash-260915"]
 )
 def test_a_model_without_a_published_price_in_cny_has_none(model_id: str) -> None:
-    spec = card_of(model_id).spec
+    spec = provider_for(model_id).spec
     assert not spec.is_priced
     assert "不认识" not in spec.setup.about
 
@@ -162,23 +162,23 @@ def test_a_model_without_a_published_price_in_cny_has_none(model_id: str) -> Non
     ],
 )
 def test_prices_follow_the_family(family: str, resolution: str, price: str) -> None:
-    spec = card_of(IDS[family]).spec
+    spec = provider_for(IDS[family]).spec
     assert spec.price(replace(FOX, resolution=resolution)) == Decimal(price)
 
 
 def test_the_pro_price_includes_each_reference_after_the_first() -> None:
     images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
-    assert card_of(IDS["5-0-pro"]).spec.price(replace(FOX, sample_images=images)) == Decimal("0.64")
+    assert provider_for(IDS["5-0-pro"]).spec.price(replace(FOX, sample_images=images)) == Decimal("0.64")
 
 
 def test_a_price_setting_wins() -> None:
     images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
-    spec = card_of(IDS["5-0-pro"], price_per_image=Decimal("0.1")).spec
+    spec = provider_for(IDS["5-0-pro"], price_per_image=Decimal("0.1")).spec
     assert spec.price(replace(FOX, sample_images=images)) == Decimal("0.1")
 
 
 def test_pro_offers_no_4k() -> None:
-    assert "可选：1K、2K" in str(card_of(IDS["5-0-pro"]).spec.validate(replace(FOX, resolution="4K"))[0])
+    assert "可选：1K、2K" in str(provider_for(IDS["5-0-pro"]).spec.validate(replace(FOX, resolution="4K"))[0])
 
 
 def test_a_refused_prompt_is_final_and_free(service: FakeSeedream, model: Seedream) -> None:

@@ -1,4 +1,4 @@
-"""Which addresses pictures are fetched from."""
+"""Which addresses are public."""
 
 import socket
 from typing import Any

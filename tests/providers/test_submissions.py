@@ -1,4 +1,4 @@
-"""What every provider makes of a submission that fails on the way."""
+"""Submissions that fail on the way, for every provider."""
 
 from collections.abc import Iterator
 
