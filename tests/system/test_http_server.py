@@ -26,32 +26,32 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
         yield started
 
 
-def head(server: ServerProcess, target: str, *lines: str, method: str = "POST") -> bytes:
-    parts = [f"{method} {target} HTTP/1.1", f"Host: localhost:{server.port}", *lines, "", ""]
+def head(server: ServerProcess, target: str, *headers: str, method: str = "POST") -> bytes:
+    parts = [f"{method} {target} HTTP/1.1", f"Host: localhost:{server.port}", *headers, "", ""]
     return "\r\n".join(parts).encode()
 
 
-def connected(server: ServerProcess, *, receives: int = 0) -> socket.socket:
-    """A connection; ``receives`` bounds what the system takes from the server unread."""
-    made = socket.socket()
-    made.settimeout(60)
-    if receives:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
-    made.connect(("127.0.0.1", server.port))
-    return made
+def connected(server: ServerProcess, *, receive_buffer: int = 0) -> socket.socket:
+    """A connection; ``receive_buffer`` limits what the system receives ahead of reads, in bytes."""
+    sock = socket.socket()
+    sock.settimeout(60)
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.connect(("127.0.0.1", server.port))
+    return sock
 
 
-def status_of(line: socket.socket) -> int:
-    """Read the first line of an answer; 0 when the connection was closed without one."""
-    found = re.match(rb"HTTP/1\.1 (\d+)", line.recv(65536))
+def status_of(connection: socket.socket) -> int:
+    """The status of the response; 0 when the connection is closed without one."""
+    found = re.match(rb"HTTP/1\.1 (\d+)", connection.recv(65536))
     return int(found[1]) if found else 0
 
 
-def is_closed(line: socket.socket) -> bool:
-    """Whether the server has closed it by now."""
-    line.setblocking(False)
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has closed the connection."""
+    connection.setblocking(False)
     try:
-        return line.recv(1) == b""
+        return connection.recv(1) == b""
     except BlockingIOError:
         return False
     except ConnectionError:
@@ -75,9 +75,11 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_a_large_body_before_the_login_is_refused_by_its_announced_length(
     server: ServerProcess, target: str
 ) -> None:
-    with connected(server) as line:
-        line.sendall(head(server, target, f"Content-Type: {_FORM}", f"Content-Length: {60 * _MEGABYTE}"))
-        assert status_of(line) in (403, 413)
+    with connected(server) as connection:
+        connection.sendall(
+            head(server, target, f"Content-Type: {_FORM}", f"Content-Length: {60 * _MEGABYTE}")
+        )
+        assert status_of(connection) in (403, 413)
 
 
 def test_a_large_body_before_the_login_takes_no_memory(server: ServerProcess) -> None:
@@ -99,26 +101,28 @@ def test_a_chunked_body_before_the_login_is_refused_when_it_passes_the_limit(ser
 
 
 def test_expect_100_continue_for_a_large_body_is_refused_at_once(server: ServerProcess) -> None:
-    with connected(server) as line:
-        line.sendall(head(server, "/login", "Expect: 100-continue", f"Content-Length: {60 * _MEGABYTE}"))
-        assert status_of(line) == 413
+    with connected(server) as connection:
+        connection.sendall(
+            head(server, "/login", "Expect: 100-continue", f"Content-Length: {60 * _MEGABYTE}")
+        )
+        assert status_of(connection) == 413
 
 
 def test_a_logged_in_client_may_send_more_up_to_a_stated_limit(server: ServerProcess) -> None:
-    with requests.Session() as person:
-        person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
+    with requests.Session() as session:
+        session.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
         large = {"file": ("x.png", bytes(3 * _MEGABYTE))}
-        answer = person.post(f"{server.address}/api/sample-images", files=large, timeout=60)
+        answer = session.post(f"{server.address}/api/sample-images", files=large, timeout=60)
         assert answer.status_code == 400
         too_large = {"file": ("x.png", bytes(65 * _MEGABYTE))}
-        answer = person.post(f"{server.address}/api/sample-images", files=too_large, timeout=60)
+        answer = session.post(f"{server.address}/api/sample-images", files=too_large, timeout=60)
         assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
         assert "一次最多 64 MB" in answer.json()["error"]
 
 
 def test_a_pipelined_request_is_not_answered(server: ServerProcess) -> None:
-    with connected(server) as line, closing(line.makefile("rb")) as answers:
-        line.sendall(head(server, "/login", method="GET") * 50)
+    with connected(server) as connection, closing(connection.makefile("rb")) as answers:
+        connection.sendall(head(server, "/login", method="GET") * 50)
         text = answers.read()
     assert text.count(b"HTTP/1.1 200 OK") == 1
     assert b"Connection: close" in text
@@ -126,23 +130,23 @@ def test_a_pipelined_request_is_not_answered(server: ServerProcess) -> None:
 
 def test_a_page_is_served_while_every_connection_is_taken(server: ServerProcess) -> None:
     with ExitStack() as held:
-        lines = [held.enter_context(connected(server)) for _ in range(http_server.MAX_CONNECTIONS + 40)]
+        connections = [held.enter_context(connected(server)) for _ in range(http_server.MAX_CONNECTIONS + 40)]
         assert requests.get(f"{server.address}/login", timeout=60).status_code == 200
-        assert is_closed(lines[0])
+        assert is_closed(connections[0])
 
 
 @contextmanager
 def archives(server: ServerProcess, cookie: str, count: int) -> Iterator[list[socket.socket]]:
-    """Connections that have asked for the ZIP and read nothing of it."""
+    """Connections that have requested the ZIP and read nothing of it."""
     with ExitStack() as held:
-        lines = [held.enter_context(connected(server, receives=4096)) for _ in range(count)]
-        for line in lines:
-            line.sendall(head(server, "/api/records/archive.zip", f"Cookie: {cookie}", method="GET"))
-        yield lines
+        connections = [held.enter_context(connected(server, receive_buffer=4096)) for _ in range(count)]
+        for connection in connections:
+            connection.sendall(head(server, "/api/records/archive.zip", f"Cookie: {cookie}", method="GET"))
+        yield connections
 
 
 def fill(data_dir: Path) -> None:
-    """Pictures enough for a ZIP that no buffer holds."""
+    """Images for a ZIP larger than all buffers."""
     (data_dir / "output").mkdir(exist_ok=True)
     with closing(database.connect(data_dir / "generation_records.db")) as db, database.transaction(db):
         for number in range(30):
@@ -155,26 +159,26 @@ def fill(data_dir: Path) -> None:
 
 def test_slow_archive_readers_leave_threads_for_pages(server: ServerProcess) -> None:
     fill(server.data_dir)
-    with requests.Session() as person:
-        person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
-        cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
-        with archives(server, cookie, 8) as lines:
-            statuses = sorted(status_of(line) for line in lines)
+    with requests.Session() as session:
+        session.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
+        cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+        with archives(server, cookie, 8) as connections:
+            statuses = sorted(status_of(connection) for connection in connections)
             assert statuses == [200] * 2 + [503] * 6
-            assert person.get(f"{server.address}/records", timeout=60).status_code == 200
+            assert session.get(f"{server.address}/records", timeout=60).status_code == 200
         archive = f"{server.address}/api/records/archive.zip"
-        wait_until(lambda: person.head(archive, timeout=60).status_code == 200)  # the readers are gone
-        assert len(person.get(archive, timeout=60).content) > 30 * _MEGABYTE
+        wait_until(lambda: session.head(archive, timeout=60).status_code == 200)  # the readers are gone
+        assert len(session.get(archive, timeout=60).content) > 30 * _MEGABYTE
 
 
 def test_an_archive_whose_image_is_deleted_meanwhile_ends_short_of_its_announced_length(
     server: ServerProcess,
 ) -> None:
     fill(server.data_dir)
-    with requests.Session() as person:
-        person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
-        cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
-    with archives(server, cookie, 1) as (line,), closing(line.makefile("rb")) as answer:
+    with requests.Session() as session:
+        session.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
+        cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+    with archives(server, cookie, 1) as (connection,), closing(connection.makefile("rb")) as answer:
         head_lines = list(iter(answer.readline, b"\r\n"))
         (server.data_dir / "output" / "0.png").unlink()  # of 30 MB, the server has read 16 at most
         (server.data_dir / "output" / "29.png").unlink()
@@ -185,12 +189,12 @@ def test_an_archive_whose_image_is_deleted_meanwhile_ends_short_of_its_announced
 
 def test_refused_downloads_send_retry_after(server: ServerProcess) -> None:
     fill(server.data_dir)
-    with requests.Session() as person:
-        person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
-        cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
-        with archives(server, cookie, 2) as lines:
-            assert [status_of(line) for line in lines] == [200, 200]
-            refused = person.get(f"{server.address}/api/records/archive.zip", timeout=60)
+    with requests.Session() as session:
+        session.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
+        cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+        with archives(server, cookie, 2) as connections:
+            assert [status_of(connection) for connection in connections] == [200, 200]
+            refused = session.get(f"{server.address}/api/records/archive.zip", timeout=60)
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
             assert "下载" in refused.json()["error"]
 
@@ -198,10 +202,10 @@ def test_refused_downloads_send_retry_after(server: ServerProcess) -> None:
 def test_pages_do_not_wait_for_password_hashing(server: ServerProcess) -> None:
     body = b"password=guess"
     with ExitStack() as held:
-        lines = [held.enter_context(connected(server)) for _ in range(40)]
-        for line in lines:
+        connections = [held.enter_context(connected(server)) for _ in range(40)]
+        for connection in connections:
             length = f"Content-Length: {len(body)}"
-            line.sendall(head(server, "/login", f"Content-Type: {_FORM}", length) + body)
-        statuses = [status_of(line) for line in lines]
+            connection.sendall(head(server, "/login", f"Content-Type: {_FORM}", length) + body)
+        statuses = [status_of(connection) for connection in connections]
     assert set(statuses) <= {403, 429}
     assert statuses.count(429) >= 30

@@ -1,4 +1,4 @@
-"""How long a client may keep a connection or a thread: the test sets the clock and runs the server's loop."""
+"""How long a client may occupy a connection or a thread: tests set the clock and run the server's loop."""
 
 import socket
 import time
@@ -18,7 +18,7 @@ _PIECE = bytes(2**20)
 
 
 class Loop:
-    """A server whose app streams without end at ``/stream``, gives 64 MB at ``/file`` and else a word."""
+    """A server whose app streams endlessly at ``/stream``, sends 64 MB at ``/file`` and else a word."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -48,17 +48,17 @@ class Loop:
         finally:
             self.ended += 1
 
-    def connect(self, receives: int = 0) -> socket.socket:
-        """A client; ``receives`` bounds what the system takes for it."""
-        made = socket.socket()
-        if receives:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
-        made.connect(("127.0.0.1", self.port))
-        made.setblocking(False)
-        return made
+    def connect(self, receive_buffer: int = 0) -> socket.socket:
+        """A client; ``receive_buffer`` limits what the system receives ahead of its reads, in bytes."""
+        sock = socket.socket()
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.connect(("127.0.0.1", self.port))
+        sock.setblocking(False)
+        return sock
 
     def until(self, condition: Callable[[], Any]) -> None:
-        """Serve until it is so."""
+        """Run the loop until the condition holds."""
         deadline = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < deadline
@@ -70,16 +70,16 @@ class Loop:
         return [each for each in self._server.map.values() if hasattr(each, "is_overdue")]
 
     def look_for_overdue(self) -> None:
-        """Close what is overdue now, as the server does each second."""
+        """Close the overdue connections, as the server does each second."""
         for channel in self.channels:
             channel.server.maintenance(0.0)
 
     def turn(self) -> None:
-        """Serve what is there."""
+        """Run the loop once."""
         self._server.asyncore.loop(timeout=0.02, map=self._server.map, use_poll=True, count=1)
 
     def close(self) -> None:
-        """End it, and all that is on its way."""
+        """Close the server and its connections."""
         for channel in self.channels:
             channel.handle_close()
         self._server.close()
@@ -87,12 +87,12 @@ class Loop:
 
 @pytest.fixture
 def loop() -> Iterator[Loop]:
-    with closing(Loop(Clock())) as made:
-        yield made
+    with closing(Loop(Clock())) as loop:
+        yield loop
 
 
 def has_answer(line: socket.socket) -> bool:
-    """Whether one came since the last call."""
+    """Whether bytes arrived since the last call."""
     try:
         return line.recv(65536) != b""
     except BlockingIOError:
@@ -100,7 +100,7 @@ def has_answer(line: socket.socket) -> bool:
 
 
 def is_closed(line: socket.socket) -> bool:
-    """Whether the server has closed it by now; nothing was sent on it."""
+    """Whether the server has closed the connection, on which nothing was sent."""
     try:
         return line.recv(1) == b""
     except BlockingIOError:
