@@ -20,7 +20,7 @@ from app.db.row_mapping import (
     to_message,
     utc_now_seconds,
 )
-from app.db.versions import touch
+from app.db.versions import touch, update_records
 from app.domain import Batch, BatchStatus, ImageRequest, ModelSpec, Record, Status, file_key
 from app.errors import Conflict, Message, NotFound, message
 
@@ -277,16 +277,12 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
             {"id": batch_id},
         ).rowcount
         if changed:
-            hurried = db.execute(
-                """
-                UPDATE generation_records
-                SET not_before = 0, retries = 0, throttle_count = 0, fetch_while_paused = task_id IS NOT NULL
-                WHERE batch_id = :id AND status = 'queued' AND (not_before > 0 OR task_id IS NOT NULL)
-                RETURNING id
-                """,
+            update_records(
+                db,
+                "not_before = 0, retries = 0, throttle_count = 0, fetch_while_paused = task_id IS NOT NULL",
+                "batch_id = :id AND status = 'queued' AND (not_before > 0 OR task_id IS NOT NULL)",
                 {"id": batch_id},
-            ).fetchall()
-            touch(db, [row["id"] for row in hurried])
+            )
             add_log(db, batch_id, "info", "继续生成")
             finish_if_done(db, batch_id)
 

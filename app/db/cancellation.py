@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from app.db.batch_log import add_log
 from app.db.connection import transaction
 from app.db.requeue import queue_in_batch
-from app.db.row_mapping import IN_IDS, id_list, utc_now
-from app.db.versions import touch
-from app.domain import ModelSpec, Status
+from app.db.row_mapping import IN_IDS, has_record, id_list, record_ids, utc_now
+from app.db.versions import update_records
+from app.domain import ModelSpec
 from app.errors import Conflict, NotFound, message
 
 
@@ -35,18 +35,12 @@ def cancel_batch(db: sqlite3.Connection, batch_id: str) -> Cancelled:
         row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
         if row is None or row["state"] == "finished":
             return Cancelled(number=0, ids=(), was_paused=False)
-        held = db.execute(
-            """
-            SELECT id
-            FROM generation_records
-            WHERE batch_id = :id AND status = 'running' AND task_id IS NULL
-            """,
-            {"id": batch_id},
-        ).fetchall()
+        claimed = record_ids(
+            db, "WHERE batch_id = :id AND status = 'running' AND task_id IS NULL", {"id": batch_id}
+        )
         ids = _cancel(db, batch_id, "batch_id = :batch_id", {})
         _end_batch(db, batch_id)
-    every = sorted([*ids, *(record["id"] for record in held)])
-    return Cancelled(number=len(ids), ids=tuple(every), was_paused=row["state"] == "paused")
+    return Cancelled(number=len(ids), ids=tuple(sorted(ids + claimed)), was_paused=row["state"] == "paused")
 
 
 def cancel_record(db: sqlite3.Connection, record_id: int) -> tuple[str, Cancelled]:
@@ -69,7 +63,7 @@ def cancel_record(db: sqlite3.Connection, record_id: int) -> tuple[str, Cancelle
         ids = _cancel(db, row["id"], "id = :record_id", {"record_id": record_id})
         if not ids:
             raise Conflict("这张已经开始生成或已经结束，不能取消")
-        if not _has_open_work(db, row["id"]):
+        if not has_record(db, "batch_id = :id AND status IN ('queued', 'running')", {"id": row["id"]}):
             _end_batch(db, row["id"])
     return row["id"], Cancelled(number=1, ids=tuple(ids), was_paused=row["state"] == "paused")
 
@@ -88,43 +82,28 @@ def uncancel_records(
     it is resumed. Raises Conflict when the current model does not support one of them.
     """
     with transaction(db):
-        rows = db.execute(
+        cancelled = record_ids(
+            db,
             f"""
-            SELECT id
-            FROM generation_records
-            WHERE batch_id = :batch_id AND status = :cancelled AND cause <> 'dropped' AND deleted_at IS NULL
-                AND (:ids IS NULL OR id {IN_IDS})
+            WHERE batch_id = :batch_id AND status = 'cancelled' AND cause <> 'dropped' AND deleted_at IS NULL
+              AND (:ids IS NULL OR id {IN_IDS})
             ORDER BY id
             """,
-            {
-                "batch_id": batch_id,
-                "cancelled": Status.CANCELLED,
-                "ids": None if ids is None else id_list(ids),
-            },
-        ).fetchall()
-        queue_in_batch(db, batch_id, [row["id"] for row in rows], spec=spec, paused=paused)
-    return len(rows)
+            {"batch_id": batch_id, "ids": None if ids is None else id_list(ids)},
+        )
+        queue_in_batch(db, batch_id, cancelled, spec=spec, paused=paused)
+    return len(cancelled)
 
 
 def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str, int]) -> list[int]:
-    rows = db.execute(
-        f"""
-        UPDATE generation_records
-        SET status = 'cancelled', finished_at = :now
-        WHERE {which} AND status = 'queued' AND task_id IS NULL
-        RETURNING id
-        """,
+    ids = update_records(
+        db,
+        "status = 'cancelled', finished_at = :now",
+        f"{which} AND status = 'queued' AND task_id IS NULL",
         {"batch_id": batch_id, "now": utc_now(), **values},
-    ).fetchall()
-    ids = [row["id"] for row in rows]
-    touch(db, ids)
+    )
     add_log(db, batch_id, "info", message("已取消，{n} 张没有开始，不会计费", n=len(ids)))
     return ids
-
-
-def _has_open_work(db: sqlite3.Connection, batch_id: str) -> bool:
-    sql = "SELECT 1 FROM generation_records WHERE batch_id = :id AND status IN ('queued', 'running') LIMIT 1"
-    return db.execute(sql, {"id": batch_id}).fetchone() is not None
 
 
 def _end_batch(db: sqlite3.Connection, batch_id: str) -> None:

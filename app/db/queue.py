@@ -14,7 +14,7 @@ from app.db.connection import transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
 from app.db.output_backup_queue import note_no_copy, note_output_copy
 from app.db.row_mapping import IN_IDS, RECORD, id_list, message_json, read_records, to_record, utc_now
-from app.db.versions import touch
+from app.db.versions import touch, update_records
 from app.domain import Record, SavedImage, Status
 from app.errors import Billed, Message, ModelError, message
 
@@ -271,15 +271,15 @@ def finish_record(
     with transaction(db, durable=False):
         if not still_owned(db, record):
             return False
-        db.execute(
+        update_records(
+            db,
             """
-            UPDATE generation_records
-            SET status = 'success', error = '', error_message = '', cause = '', finished_at = :now,
-                lease_until = NULL, lease_owner = NULL, filename = :filename, image_path = :image_path,
-                width = :width, height = :height, format = :format, file_size = :file_size, sha256 = :sha256,
-                seed = coalesce(:seed, seed)
-            WHERE id = :id
+            status = 'success', error = '', error_message = '', cause = '', finished_at = :now,
+            lease_until = NULL, lease_owner = NULL, filename = :filename, image_path = :image_path,
+            width = :width, height = :height, format = :format, file_size = :file_size, sha256 = :sha256,
+            seed = coalesce(:seed, seed)
             """,
+            "id = :id",
             asdict(saved) | {"id": record.id, "image_path": f"/output/{saved.filename}", "now": utc_now()},
         )
         if to_bucket:
@@ -287,7 +287,6 @@ def finish_record(
         else:
             note_no_copy(db, [record.id])
         close_charges(db, record.id, Billed.YES)
-        touch(db, [record.id])
         text = message(
             "{place}：已保存 {filename}（{width}×{height}）",
             place=row_label(record),
@@ -314,16 +313,16 @@ def _requeue(
     db: sqlite3.Connection, record: Record, *, not_before: float = 0.0, error: ModelError | None = None
 ) -> bool:
     """Requeue the record, or cancel it with its batch -> whether it was cancelled."""
-    db.execute(
+    update_records(
+        db,
         """
-        UPDATE generation_records
-        SET status = 'queued', lease_until = NULL, lease_owner = NULL,
-            task_id = CASE WHEN :keeps_task_id THEN task_id END,
-            fetch_while_paused = :keeps_task_id AND task_id IS NOT NULL,
-            not_before = :not_before, error = :error, error_message = :message, cause = :cause,
-            retries = retries + :retried, throttle_count = throttle_count + :throttled
-        WHERE id = :id
+        status = 'queued', lease_until = NULL, lease_owner = NULL,
+        task_id = CASE WHEN :keeps_task_id THEN task_id END,
+        fetch_while_paused = :keeps_task_id AND task_id IS NOT NULL,
+        not_before = :not_before, error = :error, error_message = :message, cause = :cause,
+        retries = retries + :retried, throttle_count = throttle_count + :throttled
         """,
+        "id = :id",
         {
             "id": record.id,
             "keeps_task_id": error is None or error.task_valid,
@@ -339,35 +338,33 @@ def _requeue(
     db.execute(
         "UPDATE batches SET state = 'active' WHERE id = :id AND state = 'finished'", {"id": record.batch_id}
     )
-    touch(db, [record.id])
     return _cancel_with_batch(db, record)
 
 
 def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
     """Cancel the record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
-    return bool(
-        db.execute(
-            """
-            UPDATE generation_records
-            SET status = 'cancelled', finished_at = :now
-            WHERE id = :id AND status = 'queued' AND task_id IS NULL
-              AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
-            """,
-            {"id": record.id, "batch_id": record.batch_id, "now": utc_now()},
-        ).rowcount
+    cancelled = update_records(
+        db,
+        "status = 'cancelled', finished_at = :now",
+        """
+        id = :id AND status = 'queued' AND task_id IS NULL
+        AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
+        """,
+        {"id": record.id, "batch_id": record.batch_id, "now": utc_now()},
     )
+    return bool(cancelled)
 
 
 def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelError) -> None:
     close_charges(db, record.id, error.billed, error.cause)
-    db.execute(
+    update_records(
+        db,
         """
-        UPDATE generation_records
-        SET status = :status, error = :error, error_message = :message, cause = :cause, finished_at = :now,
-            lease_until = NULL, lease_owner = NULL,
-            task_id = CASE WHEN :keeps_task_id THEN task_id END
-        WHERE id = :id
+        status = :status, error = :error, error_message = :message, cause = :cause, finished_at = :now,
+        lease_until = NULL, lease_owner = NULL,
+        task_id = CASE WHEN :keeps_task_id THEN task_id END
         """,
+        "id = :id",
         {
             "id": record.id,
             "status": status,
@@ -378,7 +375,6 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
             "now": utc_now(),
         },
     )
-    touch(db, [record.id])
     place, why = row_label(record), error.message
     text = "{place}：结果未知，{reason}" if status is Status.UNKNOWN else "{place}：失败，{reason}"
     add_log(db, record.batch_id, "error", message(text, place=place, reason=why), record.id)

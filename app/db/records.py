@@ -3,13 +3,12 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from types import MappingProxyType
 
 from app.db.connection import read_transaction, transaction
 from app.db.output_backup_queue import note_no_copy
 from app.db.record_query import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
-from app.db.row_mapping import IN_IDS, id_list, read_records, utc_now_seconds
-from app.db.versions import next_version, touch
+from app.db.row_mapping import IN_IDS, id_list, read_records, record_ids, utc_now_seconds
+from app.db.versions import next_version, update_records
 from app.domain import Record
 from app.errors import NotFound
 
@@ -136,11 +135,11 @@ def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
     number = 0
     for portion in _portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
         with transaction(db):
-            restored = _update(
+            restored = update_records(
                 db,
-                portion,
                 "deleted_at = NULL, deletion_id = NULL",
-                f"deleted_at IS NOT NULL AND {NOT_EMPTIED}",
+                f"id {IN_IDS} AND deleted_at IS NOT NULL AND {NOT_EMPTIED}",
+                {"ids": id_list(portion)},
             )
             note_no_copy(db, restored)
         number += len(restored)
@@ -149,15 +148,8 @@ def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
 
 def undo_delete(db: sqlite3.Connection, undo: int) -> int:
     """Restore exactly the records of one deletion -> how many."""
-    rows = db.execute(
-        """
-        SELECT id
-        FROM generation_records
-        WHERE deleted_at IS NOT NULL AND deletion_id = :undo
-        """,
-        {"undo": undo},
-    ).fetchall()
-    return restore_records(db, [row["id"] for row in rows])
+    ids = record_ids(db, "WHERE deleted_at IS NOT NULL AND deletion_id = :undo", {"undo": undo})
+    return restore_records(db, ids)
 
 
 def mark_favourite(db: sqlite3.Connection, chosen: Selection, favourite: bool) -> int:
@@ -167,31 +159,15 @@ def mark_favourite(db: sqlite3.Connection, chosen: Selection, favourite: bool) -
 
 
 def _change(
-    db: sqlite3.Connection, ids: Iterable[int], assignment: str, condition: str, fields: Fields
+    db: sqlite3.Connection, ids: Iterable[int], assignments: str, condition: str, fields: Fields
 ) -> int:
     """Update in chunks, each in a transaction -> how many changed."""
     number = 0
     for portion in _portions(ids, _CHANGED_AT_ONCE):
         with transaction(db):
-            number += len(_update(db, portion, assignment, condition, fields))
+            fields = {**fields, "ids": id_list(portion)}
+            number += len(update_records(db, assignments, f"id {IN_IDS} AND {condition}", fields))
     return number
-
-
-def _update(
-    db: sqlite3.Connection,
-    ids: Iterable[int],
-    assignment: str,
-    condition: str,
-    fields: Fields = MappingProxyType({}),
-) -> list[int]:
-    """Update those of the records that meet the condition -> their ids; inside a transaction."""
-    changed = db.execute(
-        f"UPDATE generation_records SET {assignment} WHERE id {IN_IDS} AND {condition} RETURNING id",
-        {**fields, "ids": id_list(ids)},
-    ).fetchall()
-    changed_ids = [row["id"] for row in changed]
-    touch(db, changed_ids)
-    return changed_ids
 
 
 def _selected_ids(db: sqlite3.Connection, chosen: Selection) -> Iterable[int]:

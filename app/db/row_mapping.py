@@ -50,6 +50,17 @@ def read_records(db: sqlite3.Connection, clauses: str, fields: Mapping[str, obje
     return [to_record(row) for row in rows]
 
 
+def record_ids(db: sqlite3.Connection, clauses: str, fields: Mapping[str, object]) -> list[int]:
+    """The ids of the records selected by these clauses, ``WHERE`` and what follows."""
+    return [row["id"] for row in db.execute(f"SELECT id FROM generation_records {clauses}", fields)]
+
+
+def has_record(db: sqlite3.Connection, condition: str, fields: Mapping[str, object]) -> bool:
+    """Whether a record meets the condition."""
+    sql = f"SELECT 1 FROM generation_records WHERE {condition} LIMIT 1"
+    return db.execute(sql, fields).fetchone() is not None
+
+
 def yuan(micros: int | None) -> Decimal:
     """Stored micro-yuan -> CNY."""
     return Decimal(micros or 0) / MICROS

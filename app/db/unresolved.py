@@ -11,8 +11,8 @@ from app.db.ledger import recompute_costs
 from app.db.request_keys import RequestKey, find_answer, keep_answer
 from app.db.requeue import list_supported, queue_in_batch
 from app.db.row_mapping import IN_IDS, id_list, message_json, priced, read_records, utc_now
-from app.db.versions import touch
-from app.domain import ModelSpec, Status
+from app.db.versions import touch, update_records
+from app.domain import ModelSpec
 from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
 from app.errors import Conflict, message
 
@@ -179,14 +179,17 @@ def undo_resolution(db: sqlite3.Connection, undo: int) -> int:
             "UPDATE charges SET outcome = 'unknown', resolution_id = NULL WHERE resolution_id = :undo",
             {"undo": undo},
         )
-        db.execute(
+        update_records(
+            db,
             """
-            UPDATE generation_records
-            SET status = 'unknown', error = earlier.error, error_message = earlier.error_message,
-                cause = earlier.cause
-            FROM resolved_records AS earlier
-            WHERE earlier.resolution_id = :undo AND earlier.record_id = generation_records.id
-              AND generation_records.status = 'cancelled' AND generation_records.cause = 'dropped'
+            status = 'unknown', (error, error_message, cause) = (
+                SELECT earlier.error, earlier.error_message, earlier.cause
+                FROM resolved_records AS earlier
+                WHERE resolution_id = :undo AND record_id = generation_records.id)
+            """,
+            """
+            status = 'cancelled' AND cause = 'dropped'
+            AND id IN (SELECT record_id FROM resolved_records WHERE resolution_id = :undo)
             """,
             {"undo": undo},
         )
@@ -205,10 +208,8 @@ def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, bill
         "undo": undo,
         "error": str(error),
         "message": message_json(error),
-        "unknown": Status.UNKNOWN,
-        "cancelled": Status.CANCELLED,
     }
-    mine = f"status = :unknown AND id {IN_IDS}"
+    mine = f"status = 'unknown' AND id {IN_IDS}"
     db.execute(
         f"""
         INSERT INTO resolved_records (resolution_id, record_id, error, error_message, cause)
@@ -218,12 +219,10 @@ def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, bill
         """,
         fields,
     )
-    db.execute(
-        f"""
-        UPDATE generation_records
-        SET status = :cancelled, error = :error, error_message = :message, cause = 'dropped'
-        WHERE {mine}
-        """,
+    update_records(
+        db,
+        "status = 'cancelled', error = :error, error_message = :message, cause = 'dropped'",
+        mine,
         fields,
     )
     _recompute_and_log(db, ids, "放弃 {number} 张结果未知的，{charge}", charge=charge)

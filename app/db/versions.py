@@ -1,12 +1,25 @@
-"""The change counter: every change of a record or batch gives both the next version.
+"""Changes of records, and the change counter: every change of a record or batch gives both the next version.
 
 Pages poll for changes after the version they have, so a change without a new version is never shown.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from app.db.row_mapping import IN_IDS, id_list
+
+
+def update_records(
+    db: sqlite3.Connection, assignments: str, condition: str, fields: Mapping[str, object]
+) -> list[int]:
+    """Update the records that meet the condition, and touch them -> their ids; inside a transaction."""
+    rows = db.execute(
+        f"UPDATE generation_records SET {assignments} WHERE {condition} RETURNING id", fields
+    ).fetchall()
+    ids = [row["id"] for row in rows]
+    if ids:
+        touch(db, ids)
+    return ids
 
 
 def touch(db: sqlite3.Connection, record_ids: Iterable[int] = (), *, batch_id: str | None = None) -> int:

@@ -129,7 +129,7 @@ def test_while_the_database_refuses_writes_one_event_is_logged(
     caplog.set_level("INFO")
     settings.output_dir.mkdir()
     database.open_database(settings.database_path)
-    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.4)
     tested = replace(settings, **service.settings(model_timeout=60, model_concurrency=8))
     worker = Worker(tested, generator.open_provider(tested))
     refusals: list[str] = []
