@@ -45,8 +45,8 @@ class BucketLibrary:
         self._prefix = prefix
         self._clock = clock
         self.list = ListCache(bucket, prefix, file=cache_file, clock=clock)
-        self._outage: BucketError | None = None
-        self._outage_at = 0.0
+        self._open_error: BucketError | None = None
+        self._open_since = 0.0
         self._copies_refused_until = 0.0
         self._requested_snapshots: dict[str, tuple[str, str]] = {}
         self._urls: dict[tuple[str, str], tuple[str, float]] = {}
@@ -223,15 +223,15 @@ class BucketLibrary:
 
     def _with_breaker(self, call: Callable[[], T]) -> T:
         """Circuit breaker: fail fast for ``BREAKER_SECONDS`` after a transient error."""
-        outage = self._outage
-        if outage and self._clock() - self._outage_at < BREAKER_SECONDS:
-            raise BucketError(outage.message, transient=True)
+        open_error = self._open_error
+        if open_error and self._clock() - self._open_since < BREAKER_SECONDS:
+            raise BucketError(open_error.message, transient=True)
         try:
             answer = call()
         except BucketError as error:
-            self._outage, self._outage_at = (error if error.transient else None), self._clock()
+            self._open_error, self._open_since = (error if error.transient else None), self._clock()
             raise
-        self._outage = None
+        self._open_error = None
         return answer
 
     def _measure(self, key: str) -> ReferenceInfo | None:

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from app.domain import PINNED, ReferenceInfo, ValidatedUpload
@@ -83,8 +82,9 @@ class LocalLibrary:
         """Rename an image; ``stem`` is the base name. Raises Conflict when the name is taken."""
         source, target = self.find(key), catalogue.renamed(key, stem, self._max_key_length())
         if target != key:
-            with self._rename_thumbnail(key, target):
-                _move(source, self.folder / target)
+            _move(source, self.folder / target)
+            with contextlib.suppress(OSError):  # without a thumbnail the image itself is shown
+                windows_files.replace(self._thumbnail(key), self._thumbnail(target))
         return _entry(self.find(target))
 
     def file(self, key: str, content_id: str = "") -> Path:
@@ -144,20 +144,6 @@ class LocalLibrary:
                 self._thumbnail(name).unlink(missing_ok=True)
             return True
         return False
-
-    @contextlib.contextmanager
-    def _rename_thumbnail(self, key: str, target: str) -> Iterator[None]:
-        """Copy the thumbnail before a rename and delete the unused one after, so one always exists."""
-        old = self._thumbnail(key)
-        if old.is_file():
-            write(self._thumbnail(target), windows_files.retry_while_locked(old.read_bytes))
-        try:
-            yield
-        finally:
-            for name in (key, target):
-                if not (self.folder / name).exists():
-                    with contextlib.suppress(OSError):
-                        windows_files.unlink(self._thumbnail(name))
 
     def _is_in_trash(self, name: str) -> bool:
         return os.path.lexists(self.folder / _TRASH / name)
