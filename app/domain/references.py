@@ -147,4 +147,4 @@ class LibraryPage:
     source: str
     listed_at: float | None = None
     is_stale: bool = False
-    problem: str = ""
+    problem: Message | None = None

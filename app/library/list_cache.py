@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.domain import PINNED
-from app.errors import BucketError, StorageError, TryLater
+from app.errors import BucketError, Message, StorageError, TryLater
 from app.library.catalogue import TRASH, Catalogue, Entry, digest_in, is_image
 from app.library.local import write
 from oss_client import Bucket, StoredObject
@@ -53,9 +53,9 @@ class ListCache:
         return self._clock() > self._fresh_until
 
     @property
-    def problem(self) -> str:
-        """Why the last refresh failed; empty if it succeeded."""
-        return str(self._error or "")
+    def problem(self) -> Message | None:
+        """Why the last refresh failed; None if it succeeded."""
+        return self._error.message if self._error else None
 
     def read(self) -> Catalogue:
         """The list, after waiting briefly if it is stale. Raises BucketError or TryLater without one."""

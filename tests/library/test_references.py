@@ -303,6 +303,16 @@ def test_a_wrong_setting_fails_dependent_records_naming_it_without_charge(
     assert (failed.cost, jimeng.charges) == (Decimal(0), 1)
 
 
+def test_the_reason_of_an_outage_is_translated(client: FlaskClient, worker: Worker, oss: FakeOss) -> None:
+    oss.is_down = True
+    worker.library.refresh()
+    english = {"Accept-Language": "en"}
+    page = html.unescape(client.get("/samples", headers=english).text)
+    problem = client.get("/api/sample-images", headers=english).get_json()["trouble"]
+    assert problem.startswith("Cannot reach OSS (the connection ")
+    assert problem in page
+
+
 def test_every_page_and_call_answers_during_an_outage(settings: Settings, oss: FakeOss) -> None:
     oss.is_down = True
     worker = Worker(replace(settings, **oss.settings()), generator.open_provider(settings))

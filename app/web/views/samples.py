@@ -53,12 +53,11 @@ def thumbnail(key: str) -> Response:
 def _context(offset: int) -> dict[str, Any]:
     """The template context; an empty library and the error when the library is unavailable."""
     library, search = services().library, request.args.get("search", "")[:200]
-    problem, is_loading = "", False
+    is_loading = False
     try:
         page = library.list_images(search, offset=offset, limit=IMAGES_A_PAGE)
-        problem = page.problem
     except BucketError as error:
-        page, problem = LibraryPage(images=(), total=0, source=library.source), str(error)
+        page = LibraryPage(images=(), total=0, source=library.source, problem=error.message)
     except TryLater:
         page, is_loading = LibraryPage(images=(), total=0, source=library.source), True
     listed_at = datetime.fromtimestamp(page.listed_at, UTC) if page.is_stale and page.listed_at else None
@@ -66,8 +65,8 @@ def _context(offset: int) -> dict[str, Any]:
         "library": page,
         "search": search,
         "offset": offset,
-        "problem": problem,
+        "problem": page.problem,
         "is_loading": is_loading,
-        "is_unavailable": not page.total and bool(problem or is_loading),
+        "is_unavailable": not page.total and bool(page.problem or is_loading),
         "listed_at": listed_at,
     }
