@@ -1,4 +1,4 @@
-"""Types as JSON, and the JSON answers of the API."""
+"""Domain types as JSON, and the JSON answers of the API."""
 
 import dataclasses
 import time
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from flask import jsonify, url_for
+from flask import Flask, jsonify, url_for
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.wrappers import Response
 
-from app.domain import Batch, LogLine, ModelSpec, Record, SampleImage, Status
+from app.domain import ModelSpec, Record, SampleImage, Status
 from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n.language import translate
@@ -22,9 +23,26 @@ INTERNAL_FIELDS = (
 )
 
 
-def yuan(amount: Decimal | None) -> float | None:
-    """CNY as a JSON number; None when unknown."""
-    return None if amount is None else round(float(amount), 4)
+def init_json(app: Flask) -> None:
+    """Let JSON contain amounts, messages and domain types."""
+    app.json = JsonProvider(app)
+
+
+class JsonProvider(DefaultJSONProvider):
+    """Amounts as numbers in CNY, messages in the language of the request, dataclasses by their fields."""
+
+    ensure_ascii = False
+
+    @staticmethod
+    def default(value: Any) -> Any:
+        """The JSON form of another type."""
+        if isinstance(value, Decimal):
+            return round(float(value), 4)
+        if isinstance(value, Message):
+            return translate(value)
+        if dataclasses.is_dataclass(value):
+            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return DefaultJSONProvider.default(value)
 
 
 def record_json(record: Record) -> dict[str, Any]:
@@ -36,9 +54,6 @@ def record_json(record: Record) -> dict[str, Any]:
     }
     wait = record.not_before - time.time()
     return fields | {
-        "error": translate(record.error),
-        "cost": yuan(record.cost),
-        "at_stake": yuan(record.at_stake),
         "sample_images": [_reference_json(image) for image in record.sample_images],
         "url": picture_url(record),
         "thumbnail_url": url_for("media.thumbnail", record_id=record.id) if record.image_path else "",
@@ -58,22 +73,6 @@ def _reference_json(image: SampleImage) -> dict[str, str]:
     return {**dataclasses.asdict(image.pinned), "thumbnail_url": shown_at(image)}
 
 
-def batch_json(batch: Batch) -> dict[str, Any]:
-    """A batch in the format of the API."""
-    return dataclasses.asdict(batch) | {
-        "paused_reason": translate(batch.paused_reason),
-        "counts": {status.value: number for status, number in batch.counts.items()},
-        "cost": yuan(batch.cost),
-        "at_stake": yuan(batch.at_stake),
-        "estimated_cost": yuan(batch.estimated_cost),
-    }
-
-
-def log_json(line: LogLine) -> dict[str, Any]:
-    """A log line in the format of the API."""
-    return dataclasses.asdict(line) | {"text": translate(line.text)}
-
-
 def translated_spec(spec: ModelSpec) -> ModelSpec:
     """The spec with its label and notes translated to the language of this request."""
     notes = {field: translate(note) for field, note in spec.field_notes.items()}
@@ -82,15 +81,16 @@ def translated_spec(spec: ModelSpec) -> ModelSpec:
 
 def spec_json(spec: ModelSpec) -> dict[str, Any]:
     """A model spec as JSON, with sizes as ``"16:9|2K": {"size", "width", "height", "price"}``."""
-    spec = translated_spec(spec)
-    fields = {name: getattr(spec, name) for name in ("name", "label", "model_id", "prompt_limit")}
-    fields["notes"] = dict(spec.field_notes)
-    fields["sizes"] = sizes_json(spec)
-    for name in ("max_references", "reference_form", "negative_prompt", "takes_seed", "takes_steps"):
-        fields[name] = getattr(spec, name)
-    fields["local_reference_problem"] = translate(spec.local_reference_problem)
-    fields["price_extra_reference"] = yuan(spec.price_extra_reference)
-    return fields
+    names = (
+        *("name", "label", "model_id", "prompt_limit", "max_references", "reference_form"),
+        *("negative_prompt", "takes_seed", "takes_steps", "price_extra_reference"),
+    )
+    shown = translated_spec(spec)
+    return {name: getattr(shown, name) for name in names} | {
+        "notes": shown.field_notes,
+        "sizes": sizes_json(spec),
+        "local_reference_problem": translate(spec.local_reference_problem),
+    }
 
 
 def sizes_json(spec: ModelSpec) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,6 @@ from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ROWS_A_BATCH, BatchStatus, Rec
 from app.errors import Conflict, InvalidRequest, Message, StoreLost, TryLater, message
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
-from app.web.i18n.language import translate
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,
@@ -24,7 +23,7 @@ from app.web.openapi.schemas import (
     text,
 )
 from app.web.params import bool_field, int_arg, json_body, parse_ids
-from app.web.serializers import Answer, batch_json, failure, log_json, picture_url, record_json, success
+from app.web.serializers import Answer, failure, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, RowErrors, check_keys, request_key, submit_rows
 
@@ -40,7 +39,7 @@ _CANCELLED = answer(batch="Batch", cancelled=int, undo=[ID], was_paused=bool)
 @bp.errorhandler(RowErrors)
 def row_errors(error: RowErrors) -> Answer:
     """400 with every error by row and field."""
-    problems = [{"row": row, "field": p.field, "error": translate(p.message)} for row, p in error.problems]
+    problems = [{"row": row, "field": p.field, "error": p.message} for row, p in error.problems]
     return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
 
 
@@ -96,7 +95,7 @@ def _made_json(record: Record) -> dict[str, Any]:
 
 
 def _failed_json(record: Record) -> dict[str, Any]:
-    return {"record_id": record.id, "status": record.status, "error": translate(record.error or "已取消")}
+    return {"record_id": record.id, "status": record.status, "error": record.error or message("已取消")}
 
 
 @bp.post("/batches")
@@ -146,7 +145,7 @@ def list_batches() -> Any:
     with database.read_transaction(db):
         batches = database.list_batches(db, limit=limit, offset=offset, source=source)
         total = database.count_batches(db, source=source)
-    response = jsonify(success=True, batches=[batch_json(batch) for batch in batches], total=total)
+    response = jsonify(success=True, batches=batches, total=total)
     return with_etag(response, tag)
 
 
@@ -194,10 +193,10 @@ def get_batch(batch_id: str) -> Any:
         written = database.count_log(db, batch_id, since=since)
     response = jsonify(
         success=True,
-        batch=batch_json(batch),
+        batch=batch,
         version=batch.version,
         records=[record_json(record) for record in records],
-        log=[log_json(line) for line in log],
+        log=log,
         log_left_out=written - len(log),
     )
     return with_etag(response, f"{since}-{batch.version}")
@@ -291,4 +290,4 @@ def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Answer:
 
 def _batch_answer(batch_id: str, **fields: Any) -> Answer:
     services().worker.wake.notify()
-    return success({"batch": batch_json(database.get_batch(connection(), batch_id)), **fields})
+    return success({"batch": database.get_batch(connection(), batch_id), **fields})

@@ -4,7 +4,7 @@ from flask import Blueprint
 
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import answer, or_null
-from app.web.serializers import Answer, spec_json, success, yuan
+from app.web.serializers import Answer, spec_json, success
 from app.web.services import services
 
 bp = Blueprint("models", __name__)
@@ -19,4 +19,4 @@ def list_models() -> Answer:
     """The image model in use and what it supports."""
     settings = services().settings
     model = spec_json(services().spec) | {"ready": not settings.missing_keys}
-    return success({"model": model, "models": [model], "budget": yuan(settings.budget)})
+    return success({"model": model, "models": [model], "budget": settings.budget})

@@ -222,7 +222,7 @@ def find_record_by_file() -> Answer:
             "record": _json_or_none(record),
             "is_same_file": is_same,
             "in_trash": bool(record and record.deleted_at),
-            "parameters": dataclasses.asdict(embedded) if embedded else None,
+            "parameters": embedded,
         }
     )
 

@@ -9,7 +9,6 @@ from app.domain import MAX_FILENAME_LENGTH, LibraryImage, LibraryPage, Validated
 from app.errors import InvalidRequest
 from app.images import store
 from app.library.catalogue import names_of
-from app.web.i18n.language import translate
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FILE,
@@ -136,17 +135,11 @@ def _picture_of_record() -> ValidatedUpload:
 
 
 def _page_answer(page: LibraryPage) -> Answer:
-    fields: dict[str, Any] = {"images": [image_json(image) for image in page.images], "total": page.total}
+    fields: dict[str, Any] = {"images": page.images, "total": page.total}
     fields |= {"source": page.source, "stale": page.is_stale, "listed_at": page.listed_at}
-    return success(fields | ({"trouble": translate(page.problem)} if page.problem else {}))
+    return success(fields | ({"trouble": page.problem} if page.problem else {}))
 
 
 def _images_answer(images: list[LibraryImage]) -> Answer:
     source = services().library.source
-    return success({"images": [image_json(image) for image in images], "source": source})
-
-
-def image_json(image: LibraryImage) -> dict[str, Any]:
-    """The JSON of an image, as the contract names its fields."""
-    names = ("filename", "url", "key", "thumbnail_url", "width", "height", "size")
-    return {name: getattr(image, name) for name in names}
+    return success({"images": images, "source": source})

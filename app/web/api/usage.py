@@ -19,7 +19,7 @@ from app.web.i18n.language import Translate, gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, Shape, answer, strict_object
 from app.web.params import is_id, json_body, parse_ids
-from app.web.serializers import Answer, success, yuan
+from app.web.serializers import Answer, success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
 from app.web.usage_report import Usage, build_usage_report
@@ -90,7 +90,7 @@ def write_off() -> Answer:
         raise InvalidRequest("billed", "billed 应为 true（账单里有这一笔）或 false（没有）")
     resolved = database.resolve_charges(connection(), _chosen(body), billed=billed)
     services().worker.wake.notify()
-    return success({"records": resolved.records, "amount": yuan(resolved.amount), "undo": resolved.undo})
+    return success({"records": resolved.records, "amount": resolved.amount, "undo": resolved.undo})
 
 
 @bp.post("/records/undrop")
@@ -144,24 +144,15 @@ def _usage_json(usage: Usage) -> dict[str, Any]:
             {"id": batch.id, "name": batch.name, "created_at": batch.created_at, **_spent_json(batch.spent)}
             for batch in usage.batches
         ],
-        "failures": dict(usage.failures),
+        "failures": usage.failures,
         "in_doubt": {
-            "records": usage.counts.records,
-            "at_stake": yuan(usage.counts.at_stake),
-            "collectable": usage.counts.collectable,
-            "orderable": usage.counts.orderable,
+            name: getattr(usage.counts, name) for name in ("records", "at_stake", "collectable", "orderable")
         },
-        "budget": yuan(usage.budget),
-        "budget_left": yuan(usage.budget_left),
+        "budget": usage.budget,
+        "budget_left": usage.budget_left,
     }
 
 
 def _spent_json(spent: SpendTotals) -> dict[str, Any]:
-    return {
-        "billed": yuan(spent.billed),
-        "pictures": spent.pictures,
-        "unknown": yuan(spent.unknown),
-        "open": yuan(spent.open),
-        "unpriced": spent.unpriced,
-        "sends": spent.charges,
-    }
+    names = ("billed", "pictures", "unknown", "open", "unpriced")
+    return {name: getattr(spent, name) for name in names} | {"sends": spent.charges}
