@@ -67,7 +67,8 @@ def _read_text(
             value = ""
         if not isinstance(value, str):
             raise InvalidRequest(name, "{field}应为文字", field=message(label))
-        text = trimmed_text(re.sub("\r+\n", "\n", clean(value.replace("\x00", ""))))
+        text = clean(value.replace("\x00", ""))
+        text = trimmed_text(re.sub("\r+\n", "\n", text) if "\r" in text else text)
         if required and not text:
             raise InvalidRequest(name, "请填写{field}", field=message(label))
         if len(text) > limit:

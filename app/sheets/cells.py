@@ -49,8 +49,7 @@ class Problem:
 def problem(row: int, field: str, seen: str, error: str | Message, fixed: str | None = None) -> Problem:
     """A Problem about a field, with ``seen`` truncated for display."""
     label = LABELS.get(field) or RESULT_LABELS[field]
-    sentence = error if isinstance(error, Message) else Message(error)
-    return Problem(row=row, column=label, seen=cut(seen), error=sentence, fixed=fixed)
+    return Problem(row=row, column=label, seen=cut(seen), error=message(error), fixed=fixed)
 
 
 def cut(text: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from app.errors import Message, SpreadsheetError
+from app.errors import SpreadsheetError, message
 from app.sheets.csv_reader import DelimitedSheet
 from app.sheets.limits import check_upload
 from app.sheets.table import Sheet
@@ -71,7 +71,7 @@ def _check_workbook(package: OoxmlPackage) -> None:
 
 
 def _must_convert(kind: str) -> SpreadsheetError:
-    return SpreadsheetError("{kind}，请用 Excel 或 WPS 打开后另存为 .xlsx 再导入", kind=Message(kind))
+    return SpreadsheetError("{kind}，请用 Excel 或 WPS 打开后另存为 .xlsx 再导入", kind=message(kind))
 
 
 def _ole_error(content: bytes, filename: str) -> SpreadsheetError:
@@ -89,7 +89,7 @@ def _ole_error(content: bytes, filename: str) -> SpreadsheetError:
 def _check_text(content: bytes) -> None:
     for start, kind in _OTHER_FILES.items():
         if content.startswith(start):
-            raise SpreadsheetError("这是{kind}，不是表格，请选 .xlsx 或 .csv 文件", kind=Message(kind))
+            raise SpreadsheetError("这是{kind}，不是表格，请选 .xlsx 或 .csv 文件", kind=message(kind))
     if content.startswith(_OLDEST):
         raise _must_convert(_OLD_EXCEL)
     beginning = content[:4096].removeprefix(codecs.BOM_UTF8).lstrip().lower()

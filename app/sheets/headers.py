@@ -136,7 +136,7 @@ def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:
         elif found.field not in assigned.columns:
             assigned.columns[found.field] = column
             if found.is_guess:
-                label = Message(LABELS.get(found.field, text))
+                label = message(LABELS.get(found.field, text))
                 assigned.guessed.append(message("「{header}」→「{label}」", header=_brief(text), label=label))
         elif found.is_numbered:
             assigned.extra_columns.append(column)
@@ -152,14 +152,14 @@ def _assign_size(columns: dict[str, int]) -> list[Message]:
         return []
     name = next((name for name in ("resolution", "aspect_ratio") if name not in columns), None)
     if name is None:
-        return [Message("未使用「尺寸」列：图片比例和分辨率已有各自的列")]
+        return [message("未使用「尺寸」列：图片比例和分辨率已有各自的列")]
     columns[name] = column
-    return [message("「尺寸」列按「{label}」读取", label=Message(LABELS[name]))]
+    return [message("「尺寸」列按「{label}」读取", label=message(LABELS[name]))]
 
 
 def _assignment_notes(assigned: _Assignment) -> Iterator[Message]:
     for label in dict.fromkeys(assigned.doubled):
-        yield message("「{label}」有不止一列，用的是最左边的一列", label=Message(label))
+        yield message("「{label}」有不止一列，用的是最左边的一列", label=message(label))
     if assigned.extra_columns:
         count = len(assigned.extra_columns) + 1
         yield message("参考图分在 {count} 列里，每一行的都放在一起用", count=count)

@@ -233,7 +233,7 @@ def _grid_notes(header: Header, grid: Grid) -> Iterator[Message]:
         text = "有 {count} 行在表格里是隐藏的（第 {rows} 行），也一起导入了"
         yield message(text, count=len(hidden), rows=row_list(hidden))
     labels = [
-        Message(LABELS[name])
+        message(LABELS[name])
         for name, column in header.columns.items()
         if name in LABELS and any(first <= column <= last for first, last in grid.hidden_columns)
     ]
@@ -241,7 +241,7 @@ def _grid_notes(header: Header, grid: Grid) -> Iterator[Message]:
         yield message("隐藏的列也一起导入了：{columns}", columns=tuple(labels))
     if missing := {name: value for name, value in _DEFAULTS.items() if name not in header.columns}:
         defaults = [
-            message("{label}（{value}）", label=Message(LABELS[name]), value=value)
+            message("{label}（{value}）", label=message(LABELS[name]), value=value)
             for name, value in missing.items()
         ]
         yield message("表格里没有的列按默认值：{defaults}", defaults=tuple(defaults))
@@ -322,7 +322,7 @@ def _references_error(names: Sequence[str], spec: ModelSpec | None) -> str | Mes
     if spec and names and spec.local_reference_problem:
         return spec.local_reference_problem
     if spec and count > spec.max_references:
-        model, limit = Message(spec.label), spec.max_references
+        model, limit = message(spec.label), spec.max_references
         error = message("{model} 最多接受 {limit} 张参考图", model=model, limit=limit)
         return spec.field_notes.get("sample_images") or error
     if count > MAX_REFERENCES:
@@ -374,12 +374,11 @@ def _unfinished_notes(rows: Sequence[ImportedRow]) -> Iterator[Message]:
 def _unsupported_notes(rows: Sequence[ImportedRow], spec: ModelSpec | None) -> Iterator[Message]:
     if spec is None:
         return
-    model = Message(spec.label)
+    model = message(spec.label)
     for name, is_taken in (("seed", spec.takes_seed), ("steps", spec.takes_steps)):
         if not is_taken and any(row.fields[name] is not None for row in rows):
             text = "{model} 不接受{column}，这一列不会用到"
-            note = spec.field_notes.get(name) or message(text, model=model, column=Message(LABELS[name]))
-            yield note if isinstance(note, Message) else Message(note)
+            yield message(spec.field_notes.get(name, text), model=model, column=message(LABELS[name]))
     if count := sum(len(row.fields["prompt"]) > spec.prompt_limit for row in rows):
         text = "有 {count} 行的提示词超过 {model} 建议的 {limit} 字，可能被忽略一部分"
         yield message(text, count=count, model=model, limit=spec.prompt_limit)

@@ -26,7 +26,7 @@ _LONG_NUMBER = re.compile(r"[0-9]{12,200}")
 
 
 def _outcome(charge: Charge) -> Message:
-    return Message(_RESOLUTIONS.get(charge.outcome, "") if charge.resolved_at else OUTCOMES[charge.outcome])
+    return message(_RESOLUTIONS.get(charge.outcome, "") if charge.resolved_at else OUTCOMES[charge.outcome])
 
 
 def _short_prompt(charge: Charge) -> str:
@@ -43,7 +43,7 @@ _COLUMNS = (
     Column("模型", 22, value=attrgetter("model")),
     Column("单价（元）", 11, "money", attrgetter("price")),
     Column("结果", 22, value=_outcome),
-    Column("原因", 20, value=lambda charge: Message(CAUSES.get(charge.cause, charge.cause))),
+    Column("原因", 20, value=lambda charge: message(CAUSES.get(charge.cause, charge.cause))),
     Column("任务编号", 26, value=attrgetter("task_id")),
     Column("已计费（元）", 13, "money", attrgetter("billed")),
     Column("可能已计费（元）", 17, "money", lambda charge: charge.at_stake or None),
@@ -85,7 +85,7 @@ def ledger_lines(charges: Iterable[Charge], *, translate: Translate = str) -> It
     for charge in totals.add(charges):
         yield _line([column.value(charge) for column in _COLUMNS], translate)
     total = totals.total
-    labels = (Message("合计"), None, message("{count} 笔", count=total.charges))
+    labels = (message("合计"), None, message("{count} 笔", count=total.charges))
     yield _line([*labels, *[None] * 7, _billed(total), _unresolved(total), None], translate)
 
 
@@ -98,7 +98,7 @@ def _add_totals(workbook: WorkbookWriter, totals: _Totals) -> None:
         Column("没有计费的次数", 17, "number"),
     )
     sheet = SheetWriter(workbook, workbook.translate("合计"), columns)
-    for name, spent in [*sorted(totals.models.items()), (Message("合计"), totals.total)]:
+    for name, spent in [*sorted(totals.models.items()), (message("合计"), totals.total)]:
         sheet.append([name, spent.pictures, _billed(spent), _unresolved(spent), spent.unpaid_charges])
 
 

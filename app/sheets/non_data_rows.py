@@ -60,9 +60,11 @@ def _drop(grid: Grid, numbers: set[int], note: str) -> list[Message]:
 
 def _is_header(row: Row, header: Header) -> bool:
     """Whether the row repeats the header exactly."""
-    return row.values.keys() == header.texts.keys() and all(
-        isinstance(value, str) and compact_text(value) == header.texts[column]
-        for column, value in row.values.items()
+    if row.values.keys() != header.texts.keys():
+        return False
+    texts = {column: value for column, value in row.values.items() if isinstance(value, str)}
+    return len(texts) == len(row.values) and all(
+        compact_text(text) == header.texts[column] for column, text in texts.items()
     )
 
 

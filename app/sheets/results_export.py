@@ -12,7 +12,7 @@ from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
 from openpyxl.drawing.xdr import XDRPositiveSize2D
 
 from app.domain import Batch, Record, Status
-from app.errors import Message, message
+from app.errors import message
 from app.sheets.cells import Translate, join_names
 from app.sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
@@ -23,7 +23,7 @@ THUMBNAIL_BOX = (96, 76)
 MAX_THUMBNAIL_BYTES = 15 * 2**20
 _ROW_HEIGHT = 62  # points, for a thumbnail of 76 pixels
 _EMU_PER_PIXEL = 9_525
-_LEFT_OUT = Message("缩略图太多，此处从略")
+_LEFT_OUT = message("缩略图太多，此处从略")
 
 
 def _references(record: Record) -> str:
@@ -40,7 +40,7 @@ _REQUEST_COLUMNS = {
     for name, label in LABELS.items()
 }
 _OUTCOME_COLUMNS = (
-    Column(RESULT_LABELS["status"], 12, value=lambda record: Message(STATUS_LABELS[record.status])),
+    Column(RESULT_LABELS["status"], 12, value=lambda record: message(STATUS_LABELS[record.status])),
     Column("原因", 30, value=attrgetter("error")),
     Column(RESULT_LABELS["image_file"], 26, value=attrgetter("filename")),
 )
@@ -69,7 +69,7 @@ _RECORD_COLUMNS = (
     Column("模型", 18, value=attrgetter("model")),
     *_COST_COLUMNS,
     Column("批次", 16, value=attrgetter("batch_id")),
-    Column("收藏", 6, value=lambda record: Message("是") if record.favourite else None),
+    Column("收藏", 6, value=lambda record: message("是") if record.favourite else None),
     Column("完成时间（本机）", 20, "time", lambda record: local_time(record.finished_at)),
 )
 
@@ -134,10 +134,10 @@ def _add_summary(workbook: WorkbookWriter, batch: Batch) -> None:
     name = message("{name}", name=batch.name or batch.id)
     columns = [Column("批次", 18), Column(name, 50, "number")]
     sheet = SheetWriter(workbook, workbook.translate("批次"), columns)
-    sheet.append([Message("创建时间（本机）"), local_time(batch.created_at)])
-    sheet.append([Message("张数"), batch.total])
+    sheet.append([message("创建时间（本机）"), local_time(batch.created_at)])
+    sheet.append([message("张数"), batch.total])
     for status, count in batch.counts.items():
         if count:
-            sheet.append([Message(STATUS_LABELS[status]), count])
-    sheet.append([Message("费用（元）"), batch.cost])
-    sheet.append([Message("可能已计费（元）"), batch.at_stake])
+            sheet.append([message(STATUS_LABELS[status]), count])
+    sheet.append([message("费用（元）"), batch.cost])
+    sheet.append([message("可能已计费（元）"), batch.at_stake])

@@ -30,7 +30,7 @@ _FORMATS = {"text": "@", "number": "General", "money": "0.00##", "time": "yyyy-m
 _FIRST_YEAR = 1900  # of Excel's calendar
 _HEADER_HEIGHT = 26
 _ROWS_A_SHEET = 1_000_000
-_EMPTY = (None, "", Message(""))
+_EMPTY = (None, "", message(""))
 
 # Characters not allowed in XML, and text that looks like their escape.
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
@@ -146,14 +146,11 @@ class SheetWriter:
         return cell
 
     def _too_long(self, column: Column, length: int) -> SpreadsheetError:
-        label = column.label if isinstance(column.label, Message) else Message(column.label)
-        where = message(
-            "「{sheet}」第 {number} 行的{column}", sheet=self._title, number=self._rows, column=label
-        )
+        row, label = self._rows, message(column.label)
+        where = message("「{sheet}」第 {number} 行的{column}", sheet=self._title, number=row, column=label)
         text = "{where}有 {length} 字，Excel 一格最多 {limit} 字，请先缩短"
-        return SpreadsheetError(
-            text, row=self._rows, column=str(label), where=where, length=length, limit=MAX_CELL_LENGTH
-        )
+        error = message(text, where=where, length=length, limit=MAX_CELL_LENGTH)
+        return SpreadsheetError(error, row=row, column=str(label))
 
     def _heading(self, column: Column) -> Any:
         cell: Any = WriteOnlyCell(self.sheet)

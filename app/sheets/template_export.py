@@ -16,7 +16,7 @@ from app.domain import (
     RESOLUTIONS,
     ModelSpec,
 )
-from app.errors import Message, message
+from app.errors import message
 from app.sheets.cells import Translate, join_names
 from app.sheets.headers import LABELS
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, open_workbook
@@ -52,13 +52,13 @@ _EXPLANATIONS: Mapping[str, tuple[str, str]] = {
 _GENERAL_NOTES = (
     message(
         "在「{sheet}」里从第 2 行开始填写，保存后在「批量生成」页点「📂 导入 Excel」。",
-        sheet=Message(SHEET_NAME),
+        sheet=message(SHEET_NAME),
     ),
     message(
         "一次最多 {limit} 行。列的顺序可以换，不用的列可以删，表头上面可以有标题行。", limit=MAX_ROWS_A_BATCH
     ),
-    Message("各列都是文字格式，Excel 不会把 16:9 变成时间；格子左上角的绿色小三角不用管。"),
-    Message("导入后不会马上开始，也不会花钱：先逐格检查，有问题的地方会一一指出来。"),
+    message("各列都是文字格式，Excel 不会把 16:9 变成时间；格子左上角的绿色小三角不用管。"),
+    message("导入后不会马上开始，也不会花钱：先逐格检查，有问题的地方会一一指出来。"),
 )
 
 
@@ -132,10 +132,10 @@ def _add_explanations(workbook: WorkbookWriter, spec: ModelSpec | None) -> None:
         "max_references": MAX_REFERENCES,
     }
     for number, (name, (how, example)) in enumerate(_EXPLANATIONS.items(), 1):
-        letter, label = get_column_letter(number), Message(LABELS[name])
+        letter, label = get_column_letter(number), message(LABELS[name])
         column = message("{letter} 列：{label}", letter=letter, label=label)
         note = spec.field_notes.get(name, "") if spec else ""
-        sheet.append([column, translate(Message(how, values)) + translate(note), Message(example)])
+        sheet.append([column, translate(message(how, **values)) + translate(note), message(example)])
     for text in _GENERAL_NOTES:
         sheet.append(["", text, ""])
 
