@@ -84,7 +84,7 @@ class ServiceClient:
         self._label = label
         self._timeout = timeout
         self._environment = environment_settings(service)
-        self._thread_local = local()
+        self._free = _FreeSession(self._environment)
 
     def post_once(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Response:
         """POST a request that may be charged, once, on a new connection. Raises ModelError.
@@ -98,18 +98,11 @@ class ServiceClient:
 
     def post(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Response:
         """POST a free request. Raises ModelError."""
-        return self._call(self._session(), "POST", url, headers, content)
+        return self._call(self._free.session, "POST", url, headers, content)
 
     def get(self, url: str, *, headers: Mapping[str, str]) -> Response:
         """GET a free resource. Raises ModelError."""
-        return self._call(self._session(), "GET", url, headers, None)
-
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._thread_local, "session", None)
-        if session is None:
-            session = new_session(DeadlineAdapter(), **self._environment)
-            self._thread_local.session = session
-        return session
+        return self._call(self._free.session, "GET", url, headers, None)
 
     def _call(
         self,
@@ -140,6 +133,13 @@ class ServiceClient:
                 why=why,
             )
         return ModelError(text, cause="network", billed=Billed.NO, retryable=True)
+
+
+class _FreeSession(local):
+    """The session of one thread for free calls, which may reuse connections."""
+
+    def __init__(self, environment: Mapping[str, Any]) -> None:
+        self.session = new_session(DeadlineAdapter(), **environment)
 
 
 def new_session(
