@@ -6,28 +6,17 @@ browser's.
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
 
 from flask import Flask
 from markupsafe import Markup, escape
 
-from app.domain import Record
-from app.domain.ledger import known_amount
+from app.domain import Batch, Record
+from app.domain.ledger import BatchSpend, known_amount
 from app.images import store
 from app.library.library import shown_at
 from app.web.i18n.language import day_in_words, gettext
 
 _TRASH_DAYS = 30
-
-
-class Named(Protocol):
-    """A batch or its spending; ``created_at`` is UTC as stored."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def created_at(self) -> str: ...
 
 
 def init_formatting(app: Flask) -> None:
@@ -56,7 +45,7 @@ def local_time(created_at: str) -> Markup:
     return element.format(at=created_at.replace(" ", "T"), shown=format_time(created_at))
 
 
-def batch_label(batch: Named) -> Markup:
+def batch_label(batch: Batch | BatchSpend) -> Markup:
     """The label of a batch, as markup: its name, or the time it was created."""
     if batch.name:
         return escape(batch.name)

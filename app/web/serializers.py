@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +13,6 @@ from app.domain import ModelSpec, Record, SampleImage, Status
 from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n.language import translate
-
-Answer = Response | tuple[Response, int]
 
 INTERNAL_FIELDS = (
     *("task_id", "attempts", "retries", "throttle_count", "crash_count"),
@@ -106,12 +103,15 @@ def sizes_json(spec: ModelSpec) -> dict[str, dict[str, Any]]:
     }
 
 
-def success(fields: Mapping[str, Any] | None = None, status: int = 200) -> Answer:
+def success(*, status: int = 200, **fields: Any) -> Response:
     """``{"success": true, …}``."""
-    return jsonify({"success": True, **(fields or {})}), status
+    response = jsonify(success=True, **fields)
+    response.status_code = status
+    return response
 
 
-def failure(sentence: str | Message, status: int, **fields: Any) -> Answer:
+def failure(sentence: str | Message, status: int, **fields: Any) -> Response:
     """``{"success": false, "error": sentence, …}``; newlines become spaces."""
-    line = " ".join(translate(sentence).splitlines())
-    return jsonify({"success": False, "error": line, **fields}), status
+    response = jsonify(success=False, error=" ".join(translate(sentence).splitlines()), **fields)
+    response.status_code = status
+    return response

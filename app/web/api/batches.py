@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, request
+from werkzeug.wrappers import Response
 
 import database
 from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ROWS_A_BATCH, BatchStatus, Record, Status
@@ -23,7 +24,7 @@ from app.web.openapi.schemas import (
     text,
 )
 from app.web.params import bool_field, int_arg, json_body, parse_ids
-from app.web.serializers import Answer, failure, picture_url, record_json, success
+from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, RowErrors, check_keys, request_key, submit_rows
 
@@ -37,7 +38,7 @@ _CANCELLED = answer(batch="Batch", cancelled=int, undo=[ID], was_paused=bool)
 
 
 @bp.errorhandler(RowErrors)
-def row_errors(error: RowErrors) -> Answer:
+def row_errors(error: RowErrors) -> Response:
     """400 with every error by row and field."""
     problems = [{"row": row, "field": p.field, "error": p.message} for row, p in error.problems]
     return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
@@ -50,7 +51,7 @@ def row_errors(error: RowErrors) -> Answer:
     headers=KEY_HEADERS,
     json={"allOf": [schema_of("Row"), open_object(request_id=REQUEST_ID)]},
 )
-def batch_generate() -> Answer:
+def batch_generate() -> Response:
     """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
     row = json_body()
     key = request_key(row)
@@ -62,7 +63,8 @@ def batch_generate() -> Answer:
     failed = [_failed_json(record) for record in records if record.status is not Status.SUCCESS]
     if not made:
         return failure(why_paused or failed[0]["error"], 502, errors=failed, batch_id=batch_id)
-    return success({"images": made, "batch_id": batch_id} | ({"errors": failed} if failed else {}))
+    errors: dict[str, Any] = {"errors": failed} if failed else {}
+    return success(images=made, batch_id=batch_id, **errors)
 
 
 def _wait_for(batch_id: str) -> Message:
@@ -112,7 +114,7 @@ def _failed_json(record: Record) -> dict[str, Any]:
         request_id=REQUEST_ID,
     ),
 )
-def create_batch() -> Answer:
+def create_batch() -> Response:
     """Queue rows, all or none."""
     body = json_body()
     rows, name, source = body.get("rows"), body.get("name") or "", body.get("source") or "batch"
@@ -123,7 +125,7 @@ def create_batch() -> Answer:
     if source not in SOURCES:
         raise InvalidRequest("source", "source 应为 single 或 batch")
     batch_id, ids = submit_rows(rows, name=name, source=source, key=request_key(body))
-    return success({"batch_id": batch_id, "records": ids}, 202)
+    return success(status=202, batch_id=batch_id, records=ids)
 
 
 @bp.get("/batches")
@@ -133,7 +135,7 @@ def create_batch() -> Answer:
     query={**page_query(BATCHES_LISTED), "source": enum(*SOURCES)},
     also=UNCHANGED,
 )
-def list_batches() -> Any:
+def list_batches() -> Response:
     """A page of batches, newest first."""
     db, source = connection(), request.args.get("source") or None
     limit, offset = page_bounds(BATCHES_LISTED)
@@ -141,11 +143,11 @@ def list_batches() -> Any:
         raise InvalidRequest("source", "source 应为 single 或 batch")
     tag = f"{source}-{limit}-{offset}-{database.last_version(db)}"
     if etag_matches(tag):
-        return with_etag(jsonify(), tag)
+        return with_etag(Response(), tag)
     with database.read_transaction(db):
         batches = database.list_batches(db, limit=limit, offset=offset, source=source)
         total = database.count_batches(db, source=source)
-    response = jsonify(success=True, batches=batches, total=total)
+    response = success(batches=batches, total=total)
     return with_etag(response, tag)
 
 
@@ -156,7 +158,7 @@ def list_batches() -> Any:
     query={"ids": str, "since": int},
     also=UNCHANGED,
 )
-def list_changed_records() -> Any:
+def list_changed_records() -> Response:
     """Records of many batches (``?ids=``, comma-separated) that changed after ``?since=``."""
     db, since = connection(), int_arg("since")
     ids = request.args.get("ids", "").split(",")
@@ -164,11 +166,11 @@ def list_changed_records() -> Any:
         raise InvalidRequest("ids", "一次最多问 {limit} 个批次", limit=MAX_FOLLOWED)
     tag = f"{since}-{database.last_version(db)}"
     if etag_matches(tag):
-        return with_etag(jsonify(), tag)
+        return with_etag(Response(), tag)
     with database.read_transaction(db):
         version = database.last_version(db)
         records = database.list_batch_records(db, *ids, since=since)
-    response = jsonify(success=True, version=version, records=[record_json(record) for record in records])
+    response = success(version=version, records=[record_json(record) for record in records])
     return with_etag(response, f"{since}-{version}")
 
 
@@ -179,20 +181,19 @@ def list_changed_records() -> Any:
     query={"since": int},
     also=UNCHANGED,
 )
-def get_batch(batch_id: str) -> Any:
+def get_batch(batch_id: str) -> Response:
     """A batch, and its records and log lines that changed after ``?since=``."""
     db = connection()
     since = int_arg("since")
     tag = f"{since}-{database.get_batch_version(db, batch_id)}"
     if etag_matches(tag):
-        return with_etag(jsonify(), tag)
+        return with_etag(Response(), tag)
     with database.read_transaction(db):
         batch = database.get_batch(db, batch_id)
         records = database.list_batch_records(db, batch_id, since=since)
         log = database.list_log(db, batch_id, since=since)
         written = database.count_log(db, batch_id, since=since)
-    response = jsonify(
-        success=True,
+    response = success(
         batch=batch,
         version=batch.version,
         records=[record_json(record) for record in records],
@@ -204,7 +205,7 @@ def get_batch(batch_id: str) -> Any:
 
 @bp.post("/batches/<batch_id>/pause")
 @describe("暂停：不再开始新的", _BATCH)
-def pause_batch(batch_id: str) -> Answer:
+def pause_batch(batch_id: str) -> Response:
     """Pause a batch: no further records are submitted."""
     database.get_batch(connection(), batch_id)
     database.pause_batch(connection(), batch_id)
@@ -213,7 +214,7 @@ def pause_batch(batch_id: str) -> Answer:
 
 @bp.post("/batches/<batch_id>/resume")
 @describe("继续", _BATCH)
-def resume_batch(batch_id: str) -> Answer:
+def resume_batch(batch_id: str) -> Response:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
         _check_resumable(batch_id)
@@ -232,7 +233,7 @@ def _check_resumable(batch_id: str) -> None:
 
 @bp.post("/batches/<batch_id>/cancel")
 @describe("取消还没有下单的；undo 和 was_paused 交给 uncancel 就能撤销", _CANCELLED)
-def cancel_batch(batch_id: str) -> Answer:
+def cancel_batch(batch_id: str) -> Response:
     """Cancel records not submitted yet; ``uncancel`` takes the returned ``undo`` and ``was_paused``."""
     database.get_batch(connection(), batch_id)
     return _cancelled_answer(batch_id, database.cancel_batch(connection(), batch_id))
@@ -240,7 +241,7 @@ def cancel_batch(batch_id: str) -> Answer:
 
 @bp.post("/records/<int:record_id>/cancel")
 @describe("取消一张还没有下单的，同一批的其他图片照做", _CANCELLED)
-def cancel_record(record_id: int) -> Answer:
+def cancel_record(record_id: int) -> Response:
     """Cancel one record not submitted yet; the rest of its batch continues."""
     return _cancelled_answer(*database.cancel_record(connection(), record_id))
 
@@ -252,7 +253,7 @@ def cancel_record(record_id: int) -> Answer:
     json=strict_object(records=or_null([ID]), paused={"type": "boolean", "default": False}),
     is_body_optional=True,
 )
-def uncancel_batch(batch_id: str) -> Answer:
+def uncancel_batch(batch_id: str) -> Response:
     """Requeue cancelled records: all, or those named in ``records``."""
     body, ids = _body_and_ids("paused")
     paused = bool_field(body, "paused", default=False)
@@ -269,7 +270,7 @@ def uncancel_batch(batch_id: str) -> Answer:
     json=strict_object(records=or_null([ID]), request_id=REQUEST_ID),
     is_body_optional=True,
 )
-def retry_batch(batch_id: str) -> Answer:
+def retry_batch(batch_id: str) -> Response:
     """Retry failed records that were not charged; others only when named in ``records``."""
     body, ids = _body_and_ids("request_id")
     database.get_batch(connection(), batch_id)
@@ -283,11 +284,11 @@ def _body_and_ids(*known: str) -> tuple[dict[str, Any], list[int] | None]:
     return body, None if body.get("records") is None else parse_ids(body["records"], "records")
 
 
-def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Answer:
+def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Response:
     fields = {"cancelled": cancelled.number, "undo": cancelled.ids, "was_paused": cancelled.was_paused}
     return _batch_answer(batch_id, **fields)
 
 
-def _batch_answer(batch_id: str, **fields: Any) -> Answer:
+def _batch_answer(batch_id: str, **fields: Any) -> Response:
     services().worker.wake.notify()
-    return success({"batch": database.get_batch(connection(), batch_id), **fields})
+    return success(batch=database.get_batch(connection(), batch_id), **fields)

@@ -1,22 +1,20 @@
 """The API of image models."""
 
 from flask import Blueprint
+from werkzeug.wrappers import Response
 
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import answer, or_null
-from app.web.serializers import Answer, spec_json, success
+from app.web.serializers import spec_json, success
 from app.web.services import services
 
 bp = Blueprint("models", __name__)
 
 
 @bp.get("/models")
-@describe(
-    "现在用的模型接受什么",
-    answer(model="Model", models=["Model"], budget=or_null(float)),
-)
-def list_models() -> Answer:
+@describe("现在用的模型接受什么", answer(model="Model", models=["Model"], budget=or_null(float)))
+def list_models() -> Response:
     """The image model in use and what it supports."""
     settings = services().settings
     model = spec_json(services().spec) | {"ready": not settings.missing_keys}
-    return success({"model": model, "models": [model], "budget": settings.budget})
+    return success(model=model, models=[model], budget=settings.budget)

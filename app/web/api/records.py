@@ -31,7 +31,7 @@ from app.web.openapi.schemas import (
     strict_object,
 )
 from app.web.params import bool_field, is_id, json_body
-from app.web.serializers import Answer, record_json, success
+from app.web.serializers import record_json, success
 from app.web.services import connection, services
 from app.web.zip_stream import Archive
 
@@ -44,11 +44,11 @@ bp = Blueprint("records", __name__)
     answer(records=["Record"], total=int),
     query={**filters.page_query(), **filters.QUERY},
 )
-def list_records() -> Answer:
+def list_records() -> Response:
     """A page of records; queued and running ones only when ``status`` names them."""
     limit, offset = filters.page_bounds()
     records, total = database.list_page(connection(), filters.parse(request.args), limit=limit, offset=offset)
-    return success({"records": [record_json(record) for record in records], "total": total})
+    return success(records=[record_json(record) for record in records], total=total)
 
 
 @bp.get("/records/kinds")
@@ -57,13 +57,13 @@ def list_records() -> Answer:
     answer(kinds=map_of(map_of(int)), index=closed_object(done=int, total=int)),
     query={"trash": filters.QUERY["trash"]},
 )
-def count_facets() -> Answer:
+def count_facets() -> Response:
     """The filter values with their record counts, and the progress of the prompt index."""
     db = connection()
     trash = filters.parse(request.args).trash
     done, total = database.index_progress(db)
     kinds = database.count_facets(db, trash=trash)
-    return success({"kinds": kinds, "index": {"done": done, "total": total}})
+    return success(kinds=kinds, index={"done": done, "total": total})
 
 
 @bp.get("/records/ids")
@@ -85,9 +85,9 @@ def _ids_json(settings: Settings, record_filter: database.RecordFilter) -> Itera
 
 @bp.get("/records/<int:record_id>")
 @describe("一条记录", answer(record="Record"))
-def get_record(record_id: int) -> Answer:
+def get_record(record_id: int) -> Response:
     """One record."""
-    return success({"record": record_json(database.get_record(connection(), record_id))})
+    return success(record=record_json(database.get_record(connection(), record_id)))
 
 
 @bp.get("/records/<int:record_id>/neighbours")
@@ -96,31 +96,31 @@ def get_record(record_id: int) -> Answer:
     answer(previous=or_null("Record"), next=or_null("Record")),
     query=filters.QUERY,
 )
-def list_neighbours(record_id: int) -> Answer:
+def list_neighbours(record_id: int) -> Response:
     """The records before and after this one in the order of the filter, across pages."""
     before, after = database.list_neighbours(connection(), filters.parse(request.args), record_id)
-    return success({"previous": _json_or_none(before), "next": _json_or_none(after)})
+    return success(previous=_json_or_none(before), next=_json_or_none(after))
 
 
 @bp.delete("/records/<int:record_id>")
 @describe("删除，30 天内可以恢复", answer(deleted={"const": 1}))
-def delete_record(record_id: int) -> Answer:
+def delete_record(record_id: int) -> Response:
     """Move a record to the trash, for 30 days."""
     if not database.delete_records(connection(), [record_id]):
         raise NotFound("没有这条记录，或它还在生成中")
-    return success({"deleted": 1})
+    return success(deleted=1)
 
 
 @bp.post("/records/delete")
 @describe(
     "删除这些，或筛选到的全部", answer(deleted=int, undo=int), json=strict_object(**filters.SELECTION_BODY)
 )
-def delete_records() -> Answer:
+def delete_records() -> Response:
     """Move ``ids``, or all matches of ``filter``, to the trash; ``undo`` restores exactly these."""
     deleted, undo = database.delete_with_undo(
         connection(), filters.parse_selection(json_body("ids", "filter"))
     )
-    return success({"deleted": deleted, "undo": undo})
+    return success(deleted=deleted, undo=undo)
 
 
 @bp.post("/records/restore")
@@ -129,18 +129,18 @@ def delete_records() -> Answer:
     answer(restored=int),
     json=strict_object(**filters.SELECTION_BODY, undo=ID),
 )
-def restore_records() -> Answer:
+def restore_records() -> Response:
     """Restore from the trash: ``ids``, all matches of ``filter``, or the deletion named by ``undo``."""
     body, db = json_body("ids", "filter", "undo"), connection()
     if "undo" in body:
         undo = body["undo"]
         if not is_id(undo) or len(body) > 1:
             raise InvalidRequest("undo", "undo 应为删除时得到的编号")
-        return success({"restored": database.undo_delete(db, undo)})
+        return success(restored=database.undo_delete(db, undo))
     selection = filters.parse_selection(body)
     if isinstance(selection, database.RecordFilter):
         selection = dataclasses.replace(selection, trash=True)
-    return success({"restored": database.restore_records(db, selection)})
+    return success(restored=database.restore_records(db, selection))
 
 
 @bp.post("/records/favourite")
@@ -149,23 +149,17 @@ def restore_records() -> Answer:
     answer(changed=int),
     json=strict_object(**filters.SELECTION_BODY, favourite={"type": "boolean", "default": True}),
 )
-def mark_favourite() -> Answer:
+def mark_favourite() -> Response:
     """Set or clear the favourite flag of ``ids``, or of all matches of ``filter``."""
     body = json_body("ids", "filter", "favourite")
     favourite = bool_field(body, "favourite", default=True)
-    return success(
-        {"changed": database.mark_favourite(connection(), filters.parse_selection(body), favourite)}
-    )
+    return success(changed=database.mark_favourite(connection(), filters.parse_selection(body), favourite))
 
 
 @bp.route("/records/archive.zip", methods=["GET", "POST"])
 @describe("图片和参数表，一个 ZIP", "application/zip", on="GET", query=filters.SELECTION_QUERY)
 @describe(
-    "同上，条件写在表单里",
-    "application/zip",
-    on="POST",
-    form=filters.SELECTION_FORM,
-    is_body_optional=True,
+    "同上，条件写在表单里", "application/zip", on="POST", form=filters.SELECTION_FORM, is_body_optional=True
 )
 def archive_records() -> Response:
     """A ZIP of the pictures of ``ids=1,2``, or of all matches of the filter, and their parameters."""
@@ -200,15 +194,10 @@ def export_records() -> Response:
 @bp.post("/records/find-by-file")
 @describe(
     "一张图片是哪一条记录，以及它里面写着的参数",
-    answer(
-        record=or_null("Record"),
-        is_same_file=bool,
-        in_trash=bool,
-        parameters=or_null("Parameters"),
-    ),
+    answer(record=or_null("Record"), is_same_file=bool, in_trash=bool, parameters=or_null("Parameters")),
     files=open_object("file", file=FILE),
 )
-def find_record_by_file() -> Answer:
+def find_record_by_file() -> Response:
     """The record that a picture belongs to, even if renamed, and the parameters embedded in it."""
     file = request.files.get("file")
     if file is None:
@@ -218,12 +207,10 @@ def find_record_by_file() -> Answer:
     embedded = store.parse_parameters(text) if text else None
     record, is_same = _owner(content, file.filename or "", embedded)
     return success(
-        {
-            "record": _json_or_none(record),
-            "is_same_file": is_same,
-            "in_trash": bool(record and record.deleted_at),
-            "parameters": embedded,
-        }
+        record=_json_or_none(record),
+        is_same_file=is_same,
+        in_trash=bool(record and record.deleted_at),
+        parameters=embedded,
     )
 
 

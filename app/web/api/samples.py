@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, request
+from werkzeug.wrappers import Response
 
 import database
 from app.domain import MAX_FILENAME_LENGTH, LibraryImage, LibraryPage, ValidatedUpload
@@ -23,7 +24,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import bounded_int_arg, is_id, json_body
-from app.web.serializers import Answer, success
+from app.web.serializers import success
 from app.web.services import connection, services
 
 bp = Blueprint("samples", __name__)
@@ -49,7 +50,7 @@ _IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
     ),
     query={"search": str, "limit": whole(1, MAX_IMAGES), "offset": whole(0, MAX_IMAGES)},
 )
-def list_images() -> Answer:
+def list_images() -> Response:
     """The library, newest first; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
     limit = bounded_int_arg("limit", 1, MAX_IMAGES, MAX_IMAGES)
     offset = bounded_int_arg("offset", 0, MAX_IMAGES, 0)
@@ -65,7 +66,7 @@ def list_images() -> Answer:
     files=open_object("file", file=array_of(FILE, minItems=1, maxItems=MAX_FILES)),
     json=open_object("record_id", record_id=ID),
 )
-def add_images() -> Answer:
+def add_images() -> Response:
     """Add uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``)."""
     uploads = [_picture_of_record()] if request.is_json else _uploaded_files()
     return _images_answer([services().library.add(upload) for upload in uploads])
@@ -77,19 +78,19 @@ def add_images() -> Answer:
     answer(uses=map_of(int)),
     json=open_object("keys", keys=array_of(str, maxItems=MAX_COUNTED)),
 )
-def count_uses() -> Answer:
+def count_uses() -> Response:
     """Count the records that use each image: JSON ``{"keys"}`` -> ``{"uses": {key: number}}``."""
     keys = json_body().get("keys")
     if not isinstance(keys, list) or len(keys) > MAX_COUNTED or not all(isinstance(k, str) for k in keys):
         raise InvalidRequest("keys", "keys 应为 {limit} 个以内的示例图编号", limit=MAX_COUNTED)
     db = connection()
     uses = {key: database.count_reference_uses(db, names_of(key)) for key in keys}
-    return success({"uses": uses})
+    return success(uses=uses)
 
 
 @bp.patch("/sample-images/<path:key>")
 @describe("改名", _IMAGES, json=open_object("filename", filename=text(maxLength=MAX_FILENAME_LENGTH)))
-def rename_image(key: str) -> Answer:
+def rename_image(key: str) -> Response:
     """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
     filename = json_body().get("filename")
     base_name = (
@@ -104,15 +105,15 @@ def rename_image(key: str) -> Answer:
 
 @bp.delete("/sample-images/<path:key>")
 @describe("删除，可以恢复", answer(deleted=str))
-def delete_image(key: str) -> Answer:
+def delete_image(key: str) -> Response:
     """Delete an image; it can be restored."""
     services().library.delete(key)
-    return success({"deleted": key})
+    return success(deleted=key)
 
 
 @bp.post("/sample-images/<path:key>/restore")
 @describe("恢复", _IMAGES)
-def restore_image(key: str) -> Answer:
+def restore_image(key: str) -> Response:
     """Restore a deleted image."""
     return _images_answer([services().library.restore(key)])
 
@@ -134,12 +135,12 @@ def _picture_of_record() -> ValidatedUpload:
     return store.validate_upload(record.filename, path.read_bytes())
 
 
-def _page_answer(page: LibraryPage) -> Answer:
-    fields: dict[str, Any] = {"images": page.images, "total": page.total}
-    fields |= {"source": page.source, "stale": page.is_stale, "listed_at": page.listed_at}
-    return success(fields | ({"trouble": page.problem} if page.problem else {}))
+def _page_answer(page: LibraryPage) -> Response:
+    fields: dict[str, Any] = {"trouble": page.problem} if page.problem else {}
+    fields |= {"stale": page.is_stale, "listed_at": page.listed_at, "total": page.total}
+    return success(images=page.images, source=page.source, **fields)
 
 
-def _images_answer(images: list[LibraryImage]) -> Answer:
+def _images_answer(images: list[LibraryImage]) -> Response:
     source = services().library.source
-    return success({"images": images, "source": source})
+    return success(images=images, source=source)

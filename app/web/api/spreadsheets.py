@@ -19,7 +19,7 @@ from app.web.i18n.language import gettext, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import FILE, answer, array_of, open_object
 from app.web.params import json_body
-from app.web.serializers import Answer, success
+from app.web.serializers import success
 from app.web.services import connection, services
 
 bp = Blueprint("spreadsheets", __name__)
@@ -31,15 +31,11 @@ MAX_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 @describe(
     "读一份 .xlsx、.xlsm 或 .csv，不会开始生成",
     answer(
-        sheet=str,
-        rows=["ImportedRow"],
-        problems=["CellProblem"],
-        notes=[str],
-        references=["NamedReference"],
+        sheet=str, rows=["ImportedRow"], problems=["CellProblem"], notes=[str], references=["NamedReference"]
     ),
     files=open_object("file", file=FILE),
 )
-def import_workbook() -> Answer:
+def import_workbook() -> Response:
     """Parse a file -> rows, corrections and errors by cell, and the matches of reference names."""
     file = request.files.get("file")
     if file is None:
@@ -54,20 +50,19 @@ def import_workbook() -> Answer:
     except (BucketError, TryLater) as error:  # the rows are usable without the references
         answer["references"] = []
         answer["notes"].append(gettext("参考图还没有核对：{reason}", reason=error.message))
-    return success(answer)
+    return success(**answer)
 
 
 class _BackupThumbnails:
     """Thumbnails from OSS of pictures missing locally, up to MAX_FROM_OSS or the first bucket error."""
 
     def __init__(self, db: database.Connection, copies: OutputBackup | None) -> None:
-        self._db = db
-        self._copies = copies
-        self._left = MAX_FROM_OSS
+        self._db, self._copies = db, copies
+        self._left = MAX_FROM_OSS if copies else 0
 
     def thumbnail(self, filename: str) -> bytes:
         """WebP of 320 px; empty when there is none."""
-        key = database.find_output_copy(self._db, filename) if self._copies and self._left else ""
+        key = database.find_output_copy(self._db, filename) if self._left else ""
         if self._copies is None or not key:
             return b""
         self._left -= 1
@@ -76,7 +71,7 @@ class _BackupThumbnails:
         except NotFound:
             return b""
         except BucketError:
-            self._copies = None  # so that the remaining rows do not wait for it too
+            self._left = 0  # so that the remaining rows do not wait for it too
             return b""
 
 

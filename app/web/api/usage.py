@@ -1,6 +1,5 @@
 """The API of spending: totals, ledger exports, and resolving charges of unknown outcome."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -19,7 +18,7 @@ from app.web.i18n.language import Translate, gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, Shape, answer, strict_object
 from app.web.params import is_id, json_body, parse_ids
-from app.web.serializers import Answer, success
+from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
 from app.web.usage_report import Usage, build_usage_report
@@ -31,9 +30,9 @@ _REQUEUED = answer(records=int, waiting=int)
 
 @bp.get("/usage")
 @describe("花了多少，什么还没有结果", answer(usage="Usage"), query=DATE_RANGE_QUERY)
-def get_usage() -> Answer:
+def get_usage() -> Response:
     """Spending in ``range``, or between ``from`` and ``to``."""
-    return success({"usage": _usage_json(build_usage_report(parse_date_range(request.args)))})
+    return success(usage=_usage_json(build_usage_report(parse_date_range(request.args))))
 
 
 @bp.get("/usage/export.xlsx")
@@ -56,7 +55,7 @@ def export_csv() -> Response:
 
 @bp.post("/records/collect")
 @describe("取回结果未知的：凭编号再问一次，不会下单", _REQUEUED, json=strict_object(**_UNRESOLVED))
-def refetch_records() -> Answer:
+def refetch_records() -> Response:
     """Fetch the results of unresolved records again; submits nothing."""
     chosen = _chosen(json_body("ids", "all"))
     return _requeued_answer(database.refetch(connection(), chosen, spec=services().spec))
@@ -69,7 +68,7 @@ def refetch_records() -> Answer:
     headers=KEY_HEADERS,
     json=strict_object(**_UNRESOLVED, request_id=REQUEST_ID),
 )
-def resubmit_records() -> Answer:
+def resubmit_records() -> Response:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body("ids", "all", "request_id")
     key = request_key(body)
@@ -82,7 +81,7 @@ def resubmit_records() -> Answer:
     answer(records=int, amount=float, undo=ID),
     json=strict_object("billed", **_UNRESOLVED, billed=bool),
 )
-def write_off() -> Answer:
+def write_off() -> Response:
     """Write off unresolved charges; ``billed``: whether the provider's bill lists them."""
     body = json_body("ids", "all", "billed")
     billed = body.get("billed")
@@ -90,22 +89,22 @@ def write_off() -> Answer:
         raise InvalidRequest("billed", "billed 应为 true（账单里有这一笔）或 false（没有）")
     resolved = database.resolve_charges(connection(), _chosen(body), billed=billed)
     services().worker.wake.notify()
-    return success({"records": resolved.records, "amount": resolved.amount, "undo": resolved.undo})
+    return success(records=resolved.records, amount=resolved.amount, undo=resolved.undo)
 
 
 @bp.post("/records/undrop")
 @describe("撤销一次放弃", answer(records=int), json=strict_object("undo", undo=ID))
-def undo_write_off() -> Answer:
+def undo_write_off() -> Response:
     """Undo one write-off: its charges are unresolved again."""
     undo = json_body("undo").get("undo")
     if not is_id(undo):
         raise InvalidRequest("undo", "undo 应为放弃时得到的编号")
-    return success({"records": database.undo_resolution(connection(), undo)})
+    return success(records=database.undo_resolution(connection(), undo))
 
 
-def _requeued_answer(done: database.RequeueResult) -> Answer:
+def _requeued_answer(done: database.RequeueResult) -> Response:
     services().worker.wake.notify()
-    return success(dataclasses.asdict(done))
+    return success(records=done.records, waiting=done.waiting)
 
 
 def _chosen(body: Mapping[str, Any]) -> list[int] | None:

@@ -145,7 +145,7 @@ _ROW = open_object(
     number=or_null(whole(1, MAX_ROW_NUMBER)),
 ) | {
     "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。"
-    "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。",
+    "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。"
 }
 _REFERENCE_TEXT = text(minLength=1, maxLength=MAX_REFERENCE_LENGTH)
 _SIZE = closed_object(size=str, width=WHOLE, height=WHOLE, price=or_null(str))

@@ -6,13 +6,14 @@ With ACCESS_PASSWORD set, a client that is not logged in gets the status only, n
 from typing import Any
 
 from flask import Blueprint
+from werkzeug.wrappers import Response
 
 import database
 from app.errors import message
 from app.web.middleware.login import is_logged_in
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import Shape, answer, closed_object, or_null
-from app.web.serializers import Answer, failure, success
+from app.web.serializers import failure, success
 from app.web.services import Services, services
 from app.worker.disk_space import DiskLow
 
@@ -29,7 +30,7 @@ _CHECK_NAMES = {"database": "数据库", "disk": "磁盘空间", "worker": "生�
 
 @bp.get("/healthz")
 @describe("能不能工作", answer(tuple(_CHECKS), **_CHECKS), also={503: _UNHEALTHY})
-def index() -> Answer:
+def index() -> Response:
     """200 when all checks pass, else 503 with the failed ones."""
     current = services()
     store_problem = current.worker.store.problem()
@@ -43,7 +44,7 @@ def index() -> Answer:
     is_anonymous = bool(current.settings.access_password) and not is_logged_in()
     details = {} if is_anonymous else {**checks, **_facts(current)}
     if not failed:
-        return success(details)
+        return success(**details)
     return failure(
         "有问题" if is_anonymous else store_problem or message("有问题：{problems}", problems=failed),
         503,
