@@ -82,9 +82,14 @@ class Catalogue:
         return same_image(TRASH + key, (name for name in self.entries if name.startswith(TRASH))) or key
 
     def edited(self, *, without: str, plus: Entry | None) -> Catalogue:
-        """A copy with one entry removed or added."""
-        remaining = [entry for entry in self.entries.values() if entry.key != without]
-        return Catalogue([*remaining, plus] if plus else remaining)
+        """A copy with one entry removed, or added as the newest, without sorting again."""
+        changed = Catalogue(())
+        added = {plus.key: plus} if plus else {}
+        remaining = dict(self.entries)
+        for key in (without, *added):
+            remaining.pop(key, None)
+        changed.entries = added | remaining
+        return changed
 
 
 def shown_key(key: str) -> str:
