@@ -79,7 +79,7 @@ def init_storage(settings: Settings) -> None:
     folders.ensure_writable(settings)
     is_new = not settings.database_path.exists()
     database.open_database(settings.database_path)
-    if is_new and store.has_pictures(settings.output_dir):
+    if is_new and store.has_images(settings.output_dir):
         print_user(
             f"没有找到数据库，新建了「{settings.database_path}」；「{settings.output_dir}」里已有图片，要找回它们的记录，"
             "就停下程序，从备份恢复，或运行 python -m app.cli rebuild"

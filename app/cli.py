@@ -19,7 +19,8 @@ import database
 from app.config import Settings, load_settings
 from app.domain import file_key, nearest_choice
 from app.errors import AppError, InvalidRequest, NotFound, StorageError
-from app.images import store
+from app.images import metadata, store
+from app.images.parameters import parse_parameters
 from app.system import windows_files
 
 _MOST_LISTED = 50
@@ -234,7 +235,7 @@ def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.F
 def _found_picture(path: Path) -> database.FoundPicture | None:
     try:
         content = windows_files.retry_while_locked(path.read_bytes)
-        parameters = store.parse_parameters(store.read_parameters(content) or "")
+        parameters = parse_parameters(metadata.extract(content) or "")
     except (OSError, ValueError):
         return None
     if parameters.record_id is None:

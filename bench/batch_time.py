@@ -18,7 +18,7 @@ import database
 import generator
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
-from app.images import store
+from app.images.filenames import is_taken, stem_from_prompt
 from app.worker.worker import Worker
 from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY
 
@@ -85,8 +85,8 @@ def _run(settings: Settings, worker: Worker, count: int) -> float:
             db,
             requests,
             spec=worker.model.spec,
-            stems=[store.stem_from_prompt(request.prompt) for request in requests],
-            is_taken=lambda stem: store.is_taken(settings.output_dir, stem),
+            stems=[stem_from_prompt(request.prompt) for request in requests],
+            is_taken=lambda stem: is_taken(settings.output_dir, stem),
         )
         worker.wake.notify()
         while database.get_batch(db, batch_id).status is not BatchStatus.FINISHED:

@@ -17,6 +17,7 @@ from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, ImageRequest, ModelSpec, Record, Status
 from app.errors import InvalidRequest, StorageError
 from app.images import store
+from app.images.parameters import format_parameters
 from tests.fakes.images import make_image
 from tests.locked_files import sharing_violation
 
@@ -269,7 +270,7 @@ class Pictures:
             output_dir=self.settings.output_dir,
             stem=stem,
             record_id=record_id,
-            embed=store.embed_parameters(request, None, "jimeng_t2i_v40", record_id, 7),
+            embed=format_parameters(request, None, "jimeng_t2i_v40", record_id, 7),
         )
         path = self.settings.output_dir / stored.filename
         os.utime(path, (1_760_000_000 + record_id, 1_760_000_000 + record_id))

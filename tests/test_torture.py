@@ -14,6 +14,7 @@ from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, ModelSpec, Record
 from app.errors import Billed, ModelError
 from app.images import store
+from app.images.parameters import format_parameters
 from tests.fakes.images import make_image
 from tests.torture import report
 from tests.torture.__main__ import run_round
@@ -74,7 +75,7 @@ class Scenario:
         return record
 
     def keep(self, record: Record) -> None:
-        text = store.embed_parameters(record.request, None, record.model, record.id, None)
+        text = format_parameters(record.request, None, record.model, record.id, None)
         kept = store.save_image(
             GeneratedImage(content=make_image(64, 64, number=1)),
             output_dir=self.settings.output_dir,

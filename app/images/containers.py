@@ -14,10 +14,10 @@ _END_OF_IMAGE = 0xD9
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _FILL = re.compile(rb"\xff*")
 _LONG_FILL = b"\xff" * 64
-_MOST_SCANS = 64  # encoders write ten; each decodes the whole image, 20 ms at 4096 x 4096
-_MOST_MARKERS = 5_000
-_MOST_BETWEEN = 1_000  # bytes between JPEG segments: decoders read them one by one
-_MOST_CHUNKS = 50_000  # of PNG and WebP; at the usual 8 kB each, 400 MB
+_MAX_SCANS = 64  # encoders write ten; each decodes the whole image, 20 ms at 4096 x 4096
+_MAX_MARKERS = 5_000
+_MAX_BETWEEN = 1_000  # bytes between JPEG segments: decoders read them one by one
+_MAX_CHUNKS = 50_000  # of PNG and WebP; at the usual 8 kB each, 400 MB
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
@@ -45,21 +45,21 @@ def sniff(content: bytes) -> str | None:
     return "bmp" if content.startswith(b"BM") else None
 
 
-def is_whole(content: bytes, picture_format: str) -> bool:
+def is_whole(content: bytes, image_format: str) -> bool:
     """Whether a PNG, JPEG or WebP file is not truncated; cheap, and stricter than decoders."""
-    if picture_format == "png":
+    if image_format == "png":
         return _png_is_whole(content)
-    if picture_format == "jpeg":
+    if image_format == "jpeg":
         return content.rfind(b"\xff\xd9") > _scan_start(content)
-    if picture_format == "webp":
+    if image_format == "webp":
         return len(content) >= 8 + int(struct.unpack_from("<L", content, 4)[0])
     return True
 
 
 def png_chunks(content: bytes) -> Iterator[Part]:
-    """Yield chunks up to the first that exceeds the file, at most ``_MOST_CHUNKS``."""
+    """Yield chunks up to the first that exceeds the file, at most ``_MAX_CHUNKS``."""
     at = len(PNG_SIGNATURE)
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         if at + 12 > len(content):
             return
         (length,) = struct.unpack_from(">L", content, at)
@@ -76,10 +76,10 @@ def png_chunk(name: bytes, payload: bytes) -> bytes:
 
 
 def jpeg_segments(content: bytes) -> Iterator[Part]:
-    """Yield the segments up to the start of scan, at most ``_MOST_MARKERS``; the name is the second byte of
+    """Yield the segments up to the start of scan, at most ``_MAX_MARKERS``; the name is the second byte of
     the marker."""
     at = 2
-    for _ in range(_MOST_MARKERS):
+    for _ in range(_MAX_MARKERS):
         fill = _FILL.match(content, at)
         at = max(at, fill.end() - 1) if fill else at
         if at + 4 > len(content) or content[at] != 0xFF:
@@ -95,12 +95,12 @@ def jpeg_segments(content: bytes) -> Iterator[Part]:
         at = end
 
 
-def is_in_few_parts(content: bytes, picture_format: str) -> bool:
+def is_in_few_parts(content: bytes, image_format: str) -> bool:
     """Whether the number of parts of a PNG, JPEG or WebP file is within limits."""
-    if picture_format == "jpeg":
+    if image_format == "jpeg":
         return _jpeg_is_in_few_parts(content)
-    chunks = {"png": png_chunks, "webp": webp_chunks}[picture_format](content)
-    return sum(1 for _ in chunks) < _MOST_CHUNKS
+    chunks = {"png": png_chunks, "webp": webp_chunks}[image_format](content)
+    return sum(1 for _ in chunks) < _MAX_CHUNKS
 
 
 def jpeg_segment(marker: int, payload: bytes) -> bytes:
@@ -109,10 +109,10 @@ def jpeg_segment(marker: int, payload: bytes) -> bytes:
 
 
 def webp_chunks(content: bytes) -> Iterator[Part]:
-    """Yield the chunks of the RIFF container, padding included, at most ``_MOST_CHUNKS``."""
+    """Yield the chunks of the RIFF container, padding included, at most ``_MAX_CHUNKS``."""
     at = 12
     frame_end = min(len(content), 8 + struct.unpack_from("<L", content, 4)[0])
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         if at + 8 > frame_end:
             return
         (length,) = struct.unpack_from("<L", content, at + 4)
@@ -143,11 +143,11 @@ def _png_is_whole(content: bytes) -> bool:
 def _jpeg_is_in_few_parts(content: bytes) -> bool:
     """Whether markers, scans and bytes between segments are within limits."""
     scans, between, at = 0, 0, 2
-    for _ in range(_MOST_MARKERS):
+    for _ in range(_MAX_MARKERS):
         found = _MARKER.search(content, at)
         end = found.start() if found else len(content)
         between += 0 if scans else max(end - at, 0)
-        if between > _MOST_BETWEEN or (scans and content.find(_LONG_FILL, at, end) >= 0):
+        if between > _MAX_BETWEEN or (scans and content.find(_LONG_FILL, at, end) >= 0):
             return False
         if found is None or found.end() + 2 > len(content):
             return True
@@ -157,7 +157,7 @@ def _jpeg_is_in_few_parts(content: bytes) -> bool:
         if marker not in _WITHOUT_LENGTH:
             at += max(int(struct.unpack_from(">H", content, at)[0]), 2)
         scans += marker == _START_OF_SCAN
-        if scans > _MOST_SCANS:
+        if scans > _MAX_SCANS:
             return False
     return False
 

@@ -26,23 +26,27 @@ _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, O
 _DAMAGED = (*_BROKEN, struct.error, zlib.error, MemoryError)
 
 
-class NotAPicture(ValueError):
+class InvalidImage(ValueError):
+    """Base class of the errors below."""
+
+
+class UnsupportedFormat(InvalidImage):
     """Not a supported format, by signature; ``format`` is the detected one, or None."""
 
-    def __init__(self, picture_format: str | None) -> None:
-        super().__init__(picture_format)
-        self.format = picture_format
+    def __init__(self, image_format: str | None) -> None:
+        super().__init__(image_format)
+        self.format = image_format
 
 
-class TooManyPixels(ValueError):
+class TooManyPixels(InvalidImage):
     """More pixels than allowed, according to the header; raised before memory is allocated."""
 
 
-class TooManyParts(ValueError):
+class TooManyParts(InvalidImage):
     """An image with so many scans, segments or chunks that decoding takes seconds or minutes."""
 
 
-class Corrupt(ValueError):
+class Corrupt(InvalidImage):
     """A damaged or truncated file."""
 
 
@@ -57,26 +61,26 @@ class Decoded:
 
 
 def decode(content: bytes, *, max_pixels: int) -> Decoded:
-    """Decode the whole image, at reduced scale where supported. Raises one of the four errors above."""
-    picture_format = sniff(content)
-    if picture_format is None or picture_format not in KEPT_FORMATS:
-        raise NotAPicture(picture_format)
-    lacks_end = not is_whole(content, picture_format)
-    is_noise = lacks_end and picture_format == "jpeg"  # truncated scan data looks like markers
-    if not is_noise and not is_in_few_parts(content, picture_format):
+    """Decode the whole image, at reduced scale where supported. Raises InvalidImage."""
+    image_format = sniff(content)
+    if image_format is None or image_format not in KEPT_FORMATS:
+        raise UnsupportedFormat(image_format)
+    lacks_end = not is_whole(content, image_format)
+    is_noise = lacks_end and image_format == "jpeg"  # truncated scan data looks like markers
+    if not is_noise and not is_in_few_parts(content, image_format):
         raise TooManyParts
     if lacks_end:
         raise Corrupt("no end mark")
-    return _decode_file(io.BytesIO(content), picture_format, max_pixels)
+    return _decode_file(io.BytesIO(content), image_format, max_pixels)
 
 
 def thumbnail_of(file: BinaryIO, *, max_pixels: int) -> bytes:
     """Create the thumbnail of a saved image, read lazily from an open file. Raises as ``decode`` does."""
-    picture_format = sniff(file.read(12))
-    if picture_format is None:
-        raise NotAPicture(None)
+    image_format = sniff(file.read(12))
+    if image_format is None:
+        raise UnsupportedFormat(None)
     file.seek(0)
-    return _decode_file(file, picture_format, max_pixels).thumbnail
+    return _decode_file(file, image_format, max_pixels).thumbnail
 
 
 def jpeg_thumbnail(thumbnail: bytes, box: tuple[int, int]) -> bytes:
@@ -90,15 +94,15 @@ def jpeg_thumbnail(thumbnail: bytes, box: tuple[int, int]) -> bytes:
         return packed.getvalue()
 
 
-def _decode_file(file: BinaryIO, picture_format: str, max_pixels: int) -> Decoded:
+def _decode_file(file: BinaryIO, image_format: str, max_pixels: int) -> Decoded:
     try:
-        with Image.open(file, formats=[picture_format.upper()]) as image:
+        with Image.open(file, formats=[image_format.upper()]) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise TooManyPixels(f"{width}x{height}")
             if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
                 width, height = height, width
-            return Decoded(picture_format, width, height, _thumbnail(image))
+            return Decoded(image_format, width, height, _thumbnail(image))
     except TooManyPixels:
         raise
     except _BOMBS as error:

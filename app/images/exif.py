@@ -5,8 +5,10 @@ so that every offset inside, including those in maker notes, stays valid.
 """
 
 import struct
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+
+from app.images.containers import Part
 
 EXIF_DIRECTORY = 0x8769
 USER_COMMENT = 0x9286
@@ -15,11 +17,19 @@ _DENSITY = (0x011A, 0x011B, 0x0128)  # XResolution, YResolution, ResolutionUnit
 _SRGB, _UNCALIBRATED = 1, 0xFFFF
 _ENTRY = 12
 _EMPTY = b"MM\x00\x2a\x00\x00\x00\x08" + b"\x00\x00" + b"\x00\x00\x00\x00"
-_MOST_ENTRIES = 1_000
+_MAX_ENTRIES = 1_000
+
+# For the properties of a JPEG.
+_START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_APP0, _APP2, _APP14 = 0xE0, 0xE2, 0xEE
+_COMPONENTS = {1: b"\1\0\0\0", 3: b"\1\2\3\0"}  # Y; Y, Cb, Cr
+_RGB = b"\4\5\6\0"
+_UNITS = {1: 2, 2: 3}  # JFIF -> EXIF: inches, centimetres
+_PROFILE = b"ICC_PROFILE\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class ImageInfo:
     """The image properties that EXIF requires; 0 or empty if unknown.
 
     ``components`` and density are required for JPEG only: otherwise ``density`` is None.
@@ -51,19 +61,53 @@ def read_user_comment(block: bytes) -> str:
     return _decoded(value, order)
 
 
-def with_user_comment(block: bytes, comment: str, picture: Picture) -> bytes:
-    """Add ``comment`` and missing properties of ``picture`` to a TIFF block; returns the new block.
+def with_user_comment(block: bytes, comment: str, info: ImageInfo) -> bytes:
+    """Add ``comment`` and missing properties of ``info`` to a TIFF block; returns the new block.
 
     An empty ``block`` creates one. Raises ValueError for an invalid block. The comment is UTF-16BE, for
     compatibility with other tools.
     """
     try:
-        return _extended(block or _EMPTY, comment, picture)
+        return _extended(block or _EMPTY, comment, info)
     except struct.error as error:
         raise ValueError("directory beyond the block") from error
 
 
-def _extended(block: bytes, comment: str, picture: Picture) -> bytes:
+def jpeg_info(content: bytes, segments: Sequence[Part]) -> ImageInfo:
+    """Size, colour components and density of a JPEG."""
+    width, height, channels = 0, 0, 0
+    density, unit, is_plain_rgb = (72, 72), 2, False  # the EXIF default for unknown: 72 per inch
+    profile = []
+    for part in segments:
+        marker, payload = part.name[0], content[part.payload]
+        if marker in _START_OF_FRAME and len(payload) >= 6:
+            height, width, channels = struct.unpack_from(">HHB", payload, 1)
+        elif marker == _APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 12:
+            of_jfif, *found = struct.unpack_from(">BHH", payload, 7)
+            if of_jfif in _UNITS and all(found):
+                density, unit = (found[0], found[1]), _UNITS[of_jfif]
+        elif marker == _APP2 and payload.startswith(_PROFILE):
+            profile.append(payload)
+        elif marker == _APP14 and payload.startswith(b"Adobe") and len(payload) >= 12:
+            is_plain_rgb = payload[11] == 0
+    return ImageInfo(
+        width=width,
+        height=height,
+        is_srgb=channels != 4 and _is_srgb(b"".join(profile)),
+        components=_RGB if channels == 3 and is_plain_rgb else _COMPONENTS.get(channels, b""),
+        density=density,
+        density_unit=unit,
+    )
+
+
+def webp_info(lead: bytes, content: bytes, chunks: Sequence[Part]) -> ImageInfo:
+    """Size and colour space of a WebP with the extended header ``lead``."""
+    profile = next((content[part.payload] for part in chunks if part.name == b"ICCP"), b"")
+    width, height = (int.from_bytes(lead[at : at + 3], "little") + 1 for at in (12, 15))
+    return ImageInfo(width=width, height=height, is_srgb=_is_srgb(profile))
+
+
+def _extended(block: bytes, comment: str, info: ImageInfo) -> bytes:
     order = _order(block)
     main = _directory(block, order, _first(block, order))
     inner = _inner_directory(block, order, main)
@@ -79,8 +123,8 @@ def _extended(block: bytes, comment: str, picture: Picture) -> bytes:
 
     encoded = b"UNICODE\x00" + comment.encode("utf-16-be", "replace")
     put(inner, USER_COMMENT, _UNDEFINED, len(encoded), encoded)
-    main_fields = _main_fields(picture, order, main.entries.keys())
-    for directory, fields in ((inner, _inner_fields(picture, order)), (main, main_fields)):
+    main_fields = _main_fields(info, order, main.entries.keys())
+    for directory, fields in ((inner, _inner_fields(info, order)), (main, main_fields)):
         for tag, kind, count, value in fields:
             if tag not in directory.entries:
                 put(directory, tag, kind, count, value)
@@ -91,25 +135,25 @@ def _extended(block: bytes, comment: str, picture: Picture) -> bytes:
     return bytes(grown + _packed(main, order))
 
 
-def _inner_fields(picture: Picture, order: str) -> Iterator[tuple[int, int, int, bytes]]:
+def _inner_fields(info: ImageInfo, order: str) -> Iterator[tuple[int, int, int, bytes]]:
     """Tag, type, count and value of the required entries of the EXIF directory."""
     yield 0x9000, _UNDEFINED, 4, b"0230"  # ExifVersion
-    if picture.components:
-        yield 0x9101, _UNDEFINED, 4, picture.components  # ComponentsConfiguration
+    if info.components:
+        yield 0x9101, _UNDEFINED, 4, info.components  # ComponentsConfiguration
     yield 0xA000, _UNDEFINED, 4, b"0100"  # FlashpixVersion
-    yield 0xA001, _SHORT, 1, struct.pack(order + "H", _SRGB if picture.is_srgb else _UNCALIBRATED)
-    if picture.width and picture.height:
-        yield 0xA002, _LONG, 1, struct.pack(order + "L", picture.width)  # PixelXDimension
-        yield 0xA003, _LONG, 1, struct.pack(order + "L", picture.height)
+    yield 0xA001, _SHORT, 1, struct.pack(order + "H", _SRGB if info.is_srgb else _UNCALIBRATED)
+    if info.width and info.height:
+        yield 0xA002, _LONG, 1, struct.pack(order + "L", info.width)  # PixelXDimension
+        yield 0xA003, _LONG, 1, struct.pack(order + "L", info.height)
 
 
-def _main_fields(picture: Picture, order: str, known: Set[int]) -> Iterator[tuple[int, int, int, bytes]]:
+def _main_fields(info: ImageInfo, order: str, known: Set[int]) -> Iterator[tuple[int, int, int, bytes]]:
     """The same for the main directory, with the defaults for JPEG."""
-    if picture.density and known.isdisjoint(_DENSITY):  # an existing unit may not fit our density
-        for tag, density in zip(_DENSITY[:2], picture.density, strict=True):
+    if info.density and known.isdisjoint(_DENSITY):  # an existing unit may not fit our density
+        for tag, density in zip(_DENSITY[:2], info.density, strict=True):
             yield tag, _RATIONAL, 1, struct.pack(order + "LL", density, 1)
-        yield _DENSITY[2], _SHORT, 1, struct.pack(order + "H", picture.density_unit)
-    if picture.components[:1] == b"\1":
+        yield _DENSITY[2], _SHORT, 1, struct.pack(order + "H", info.density_unit)
+    if info.components[:1] == b"\1":
         yield 0x0213, _SHORT, 1, struct.pack(order + "H", 1)  # YCbCrPositioning: centred
 
 
@@ -127,7 +171,7 @@ def _first(block: bytes, order: str) -> int:
 def _directory(block: bytes, order: str, at: int) -> _Directory:
     (count,) = struct.unpack_from(order + "H", block, at)
     end = at + 2 + count * _ENTRY
-    if count > _MOST_ENTRIES or end > len(block):
+    if count > _MAX_ENTRIES or end > len(block):
         raise ValueError("directory beyond the block")
     following = struct.unpack_from(order + "L", block, end)[0] if end + 4 <= len(block) else 0
     return _Directory(dict(_entries(block[at + 2 : end], order)), following)
@@ -182,3 +226,8 @@ def _decoded_unicode(text: bytes, order: str) -> str:
 
 def _printable_count(text: str) -> int:
     return sum(char.isascii() and char.isprintable() for char in text) + text.count("\n")
+
+
+def _is_srgb(profile: bytes) -> bool:
+    """Whether the colour space is sRGB, the default without a profile."""
+    return not profile or b"sRGB" in profile or b"s\0R\0G\0B" in profile

@@ -59,6 +59,12 @@ def stem_from_prompt(prompt: str) -> str:
     return stem.rstrip(_PAUSES) or "图片"
 
 
+def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
+    """The base name for images of this row, leaving space for number and counter; never empty."""
+    length = max_stem_length(output_dir) - len("_10-99999")
+    return safe_stem(filename, max_units=length) or stem_from_prompt(prompt)
+
+
 def is_taken(output_dir: Path, stem: str) -> bool:
     """Whether an image with this base name and any extension exists. Does not list the folder."""
     return any(os.path.lexists(output_dir / f"{stem}{ending}") for ending in ENDINGS)
@@ -70,18 +76,18 @@ class TakenStems:
     def __init__(self, output_dir: Path) -> None:
         self._output_dir = output_dir
         self._checks = 0
-        self._listed: set[str] | None = None
+        self._stems: set[str] | None = None
 
     def __call__(self, stem: str) -> bool:
         self._checks += 1
         if self._checks <= _MAX_SINGLE_CHECKS:
             return is_taken(self._output_dir, stem)
-        if self._listed is None:
-            self._listed = _listed_stems(self._output_dir)
-        return file_key(stem) in self._listed
+        if self._stems is None:
+            self._stems = _list_stems(self._output_dir)
+        return file_key(stem) in self._stems
 
 
-def _listed_stems(output_dir: Path) -> set[str]:
+def _list_stems(output_dir: Path) -> set[str]:
     """The base names of the images in the folder, as ``file_key``; empty if it is not readable."""
     with contextlib.suppress(OSError), os.scandir(output_dir) as entries:
         names = (Path(entry.name) for entry in entries)

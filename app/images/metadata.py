@@ -4,14 +4,12 @@ PNG uses a text chunk ``parameters``, JPEG and WebP an EXIF UserComment. Metadat
 (XMP, C2PA, an ``AIGC`` label, EXIF) is preserved byte for byte.
 """
 
-import json
 import re
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from app.domain import ImageRequest, Size
-from app.images import exif, exif_facts
+from app.images import exif
 from app.images.containers import (
     Part,
     jpeg_segment,
@@ -28,57 +26,27 @@ Pieces = Sequence[bytes | memoryview]
 _KEYWORD = b"parameters"
 _EXIF_HEADER = b"Exif\x00\x00"
 _APP0, _APP1 = 0xE0, 0xE1
-_MOST_IN_SEGMENT = 65_533 - len(_EXIF_HEADER)
-_MOST_TEXT = 1_000_000
+_MAX_IN_SEGMENT = 65_533 - len(_EXIF_HEADER)
+_MAX_TEXT = 1_000_000
 _HAS_EXIF, _HAS_ALPHA = 0x08, 0x10
-_DEFAULT = "default"
-_SIZE_TO_COME = "Size: ?"
-_LABEL = re.compile(r'\{\s*"(?:AIGC"\s*:\s*\{|Label"\s*:\s*").*\}(?:\n|$)')
+_LABEL = re.compile(r'\A\{\s*"(?:AIGC"\s*:\s*\{|Label"\s*:\s*").*\}(?:\n|$)')
 
 
-def parameters_text(
-    request: ImageRequest, size: Size | None, model: str, record_id: int, seed: int | None
-) -> str:
-    """Format parameters like AUTOMATIC1111: prompt, ``Negative prompt: …``, one line of ``Name: value``.
-
-    Readers recognise the line by ``Steps`` and ``Sampler``; ``default`` means chosen by the provider.
-    ``seed`` is the one actually used. Without a size, ``with_real_size`` adds it after decoding.
-    """
-    values: Mapping[str, object] = {
-        "Steps": _DEFAULT if request.steps is None else request.steps,
-        "Sampler": _DEFAULT,
-        "Schedule type": _DEFAULT,
-        "Seed": seed,
-        "Size": size or "?",
-        "Model": model,
-        "Record": record_id,
-    }
-    lines = [request.prompt]
-    if request.negative_prompt:
-        lines.append(f"Negative prompt: {request.negative_prompt}")
-    used = [f"{name}: {_quoted(str(value))}" for name, value in values.items() if value is not None]
-    return "\n".join([*lines, ", ".join(used)])
-
-
-def with_real_size(text: str, width: int, height: int) -> str:
-    """Replace the placeholder of an unknown size with the decoded size in pixels."""
-    head, line_break, last = text.rpartition("\n")
-    return head + line_break + last.replace(_SIZE_TO_COME, f"Size: {width}x{height}", 1)
-
-
-def embed(content: bytes, picture_format: str, text: str) -> Pieces:
+def embed(content: bytes, image_format: str, text: str) -> Pieces:
     """Embed ``text``; returns the pieces that, concatenated, are the new file."""
-    return {"png": _into_png, "jpeg": _into_jpeg, "webp": _into_webp}[picture_format](content, text)
+    return {"png": _into_png, "jpeg": _into_jpeg, "webp": _into_webp}[image_format](content, text)
 
 
 def extract(content: bytes) -> str | None:
-    """The parameters embedded by ``embed`` or another tool, or None."""
-    reader = {"png": _from_png, "jpeg": _from_jpeg, "webp": _from_webp}.get(sniff(content) or "")
-    return (reader(content) or None) if reader else None
-
-
-def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False) if re.search(r"[,:\n]", value) else value
+    """The parameters embedded in a PNG, JPEG or WebP file by us or another tool; None without any."""
+    image_format = sniff(content)
+    if image_format == "png":
+        return _from_png(content) or None
+    part = next(_exif_parts(content, image_format), None)
+    if part is None:
+        return None
+    comment = exif.read_user_comment(content[part.payload].removeprefix(_EXIF_HEADER))
+    return _LABEL.sub("", comment, count=1) or None
 
 
 def _into_png(content: bytes, text: str) -> Pieces:
@@ -113,47 +81,46 @@ def _png_text(name: bytes, rest: bytes) -> str:
 
 def _inflated(packed: bytes) -> bytes:
     try:
-        return zlib.decompressobj().decompress(packed, _MOST_TEXT)
+        return zlib.decompressobj().decompress(packed, _MAX_TEXT)
     except zlib.error:
         return b""
 
 
 def _into_jpeg(content: bytes, text: str) -> Pieces:
     segments = list(jpeg_segments(content))
-    picture = exif_facts.jpeg(content, segments)
-    found = next((part for part in segments if _is_exif(content, part)), None)
+    info = exif.jpeg_info(content, segments)
+    found = next(_exif_parts(content, "jpeg"), None)
     if found:
-        grown = _with_comment(content[found.payload][len(_EXIF_HEADER) :], text, picture, _MOST_IN_SEGMENT)
+        grown = _with_comment(content[found.payload][len(_EXIF_HEADER) :], text, info, _MAX_IN_SEGMENT)
         if grown:
             return _replaced(content, found.start, found.end, jpeg_segment(_APP1, _EXIF_HEADER + grown))
     at = segments[0].end if len(segments) > 1 and segments[0].name[0] == _APP0 else 2
-    return _replaced(content, at, at, jpeg_segment(_APP1, _EXIF_HEADER + _new_block(text, picture)))
+    return _replaced(content, at, at, jpeg_segment(_APP1, _EXIF_HEADER + _new_block(text, info)))
 
 
-def _is_exif(content: bytes, part: Part) -> bool:
-    return part.name[0] == _APP1 and content[part.payload].startswith(_EXIF_HEADER)
-
-
-def _from_jpeg(content: bytes) -> str:
-    for part in jpeg_segments(content):
-        if _is_exif(content, part):
-            return _without_label(exif.read_user_comment(content[part.payload][len(_EXIF_HEADER) :]))
-    return ""
+def _exif_parts(content: bytes, image_format: str | None) -> Iterator[Part]:
+    """The parts of a JPEG or WebP file with an EXIF block; none of another format."""
+    if image_format == "jpeg":
+        for part in jpeg_segments(content):
+            if part.name[0] == _APP1 and content[part.payload].startswith(_EXIF_HEADER):
+                yield part
+    elif image_format == "webp":
+        yield from (part for part in webp_chunks(content) if part.name == b"EXIF")
 
 
 def _into_webp(content: bytes, text: str) -> Pieces:
     """Replace the EXIF chunk or append one; converts a simple file to the extended format."""
     chunks = list(webp_chunks(content))
     lead, lead_end = _extended_lead(content, chunks[0])
-    picture = exif_facts.webp(lead, content, chunks)
+    info = exif.webp_info(lead, content, chunks)
     frame_end = chunks[-1].end
-    found = next((part for part in chunks if part.name == b"EXIF"), None)
+    found = next(_exif_parts(content, "webp"), None)
     payload = content[found.payload] if found else b""
     header = _EXIF_HEADER if payload.startswith(_EXIF_HEADER) else b""
-    grown = _with_comment(payload[len(header) :], text, picture, _MOST_TEXT)
+    grown = _with_comment(payload[len(header) :], text, info, _MAX_TEXT)
     start, end = (found.start, found.end) if found else (frame_end, frame_end)
     if grown is None:
-        header, grown, end = b"", _new_block(text, picture), start
+        header, grown, end = b"", _new_block(text, info), start
 
     view = memoryview(content)
     padding = bytes(start % 2)
@@ -179,19 +146,12 @@ def _extended_lead(content: bytes, first: Part) -> tuple[bytes, int]:
     return webp_chunk(b"VP8X", lead), first.start
 
 
-def _from_webp(content: bytes) -> str:
-    for part in webp_chunks(content):
-        if part.name == b"EXIF":
-            return _without_label(exif.read_user_comment(content[part.payload].removeprefix(_EXIF_HEADER)))
-    return ""
-
-
-def _with_comment(block: bytes, text: str, picture: exif.Picture, limit: int) -> bytes | None:
+def _with_comment(block: bytes, text: str, info: exif.ImageInfo, limit: int) -> bytes | None:
     """The EXIF block with ``text`` as user comment, shortened to fit; None if invalid or too large."""
     label = _other_comment(block)
     while True:
         try:
-            grown = exif.with_user_comment(block, f"{label}\n{text}" if label else text, picture)
+            grown = exif.with_user_comment(block, f"{label}\n{text}" if label else text, info)
         except ValueError:
             return None
         excess = len(grown) - limit
@@ -203,18 +163,14 @@ def _with_comment(block: bytes, text: str, picture: exif.Picture, limit: int) ->
         text = shorter
 
 
-def _new_block(text: str, picture: exif.Picture) -> bytes:
-    return _with_comment(b"", text, picture, _MOST_IN_SEGMENT) or b""
+def _new_block(text: str, info: exif.ImageInfo) -> bytes:
+    return _with_comment(b"", text, info, _MAX_IN_SEGMENT) or b""
 
 
 def _other_comment(block: bytes) -> str:
     """The existing user comment as one line; empty if it holds generation parameters."""
     comment = exif.read_user_comment(block)
     return "" if re.search(r"^Steps: ", comment, re.MULTILINE) else " ".join(comment.splitlines())
-
-
-def _without_label(comment: str) -> str:
-    return _LABEL.sub("", comment, count=1) if _LABEL.match(comment) else comment
 
 
 def _shortened(text: str, *, by: int) -> str:

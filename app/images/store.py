@@ -1,4 +1,4 @@
-"""The public API of ``app.images``: image files in output/, their thumbnails and embedded parameters.
+"""Image files in output/, their thumbnails and embedded parameters.
 
 Independent of the database, providers and views: callers pass a file name and a record id.
 """
@@ -12,60 +12,20 @@ import os.path
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from app.domain import GeneratedImage, ImageRequest, SavedImage, Size, ValidatedUpload
-from app.errors import (
-    AppError,
-    Billed,
-    InvalidRequest,
-    Message,
-    ModelError,
-    NotFound,
-    StorageError,
-    TooLarge,
-    message,
-)
+from app.domain import GeneratedImage, SavedImage, ValidatedUpload
+from app.errors import Billed, InvalidRequest, Message, ModelError, NotFound, StorageError, TooLarge, message
 from app.images import atomic_write, decode, metadata
 from app.images.containers import sniff
-from app.images.decode import KEPT_FORMATS, THUMBNAIL_SIDE
 from app.images.filenames import (
     ENDINGS,
     MAX_PROMISED_BYTES,
-    MAX_STEM_BYTES,
-    TakenStems,
     is_taken,
     max_stem_length,
     safe_stem,
-    stem_from_prompt,
     with_counter,
 )
-from app.images.parameters import Parameters
-from app.images.parameters import parse as parse_parameters
+from app.images.parameters import parse_parameters, with_size
 from app.system import windows_files
-
-__all__ = [
-    "KEPT_FORMATS",
-    "MAX_STEM_BYTES",
-    "THUMBNAIL_SIDE",
-    "Parameters",
-    "TakenStems",
-    "delete_picture",
-    "embed_parameters",
-    "ensure_thumbnail",
-    "filename_for",
-    "find_saved",
-    "is_taken",
-    "jpeg_thumbnail",
-    "open_output",
-    "parse_parameters",
-    "read_parameters",
-    "remove_part_files",
-    "safe_stem",
-    "save_image",
-    "sha256_of",
-    "stem_from_prompt",
-    "thumbnail_path",
-    "validate_upload",
-]
 
 MAX_PIXELS = 40_000_000
 MAX_UPLOAD_BYTES = 15 * 1024 * 1024
@@ -76,47 +36,47 @@ _ENDING = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _MAX_LIBRARY_STEM = 200
 _THUMBNAILS_PER_FOLDER = 1_000
 _UNOPENED = "unopened"
+_DELIVERY_ERRORS = {
+    decode.Corrupt: "模型返回的图片不完整，可重新取回，不会重复计费",
+    decode.TooManyPixels: "模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率",
+    decode.TooManyParts: "模型返回的图片分段过多，为安全起见没有打开，请换一个模型",
+}
+_UPLOAD_ERRORS = {
+    decode.Corrupt: "图片文件已损坏或不完整，请换一个文件",
+    decode.TooManyPixels: "图片像素过多（最多 {limit} 万像素），请缩小后再上传",
+    decode.TooManyParts: "这张图片分段过多，打开它要很久，请用看图软件另存一份再上传",
+}
 
 
 def save_image(
-    picture: GeneratedImage, *, output_dir: Path, stem: str, record_id: int, embed: str
+    image: GeneratedImage, *, output_dir: Path, stem: str, record_id: int, embed: str
 ) -> SavedImage:
     """Validate the image, create its thumbnail and save it as ``stem`` plus the extension of its format.
 
-    ``embed`` is the text of ``embed_parameters``, or empty. Never overwrites: the next free counter is used
+    ``embed`` is the text of ``format_parameters``, or empty. Never overwrites: the next free counter is used
     (``猫-2``) and returned. Idempotent per record: a second call, such as from a worker whose lease expired,
     returns the file of the first. Raises ModelError for invalid bytes; those in an unsupported format are
     saved unchanged in ``unopened/``. Raises StorageError for disk errors, leaving no files.
     """
     try:
-        checked = _check_delivered(picture.content)
-    except UnsupportedImage as refused:
-        aside = _quarantine(picture.content, output_dir, record_id)
-        raise _broken(
-            message("{reason}，原文件已放在「{path}」", reason=refused.message, path=aside), again=False
-        ) from refused
-    pieces = _with_parameters(picture.content, checked, embed)
+        decoded = decode.decode(image.content, max_pixels=MAX_PIXELS)
+    except decode.InvalidImage as error:
+        raise _delivery_error(error, image.content, output_dir, record_id) from error
+    pieces: metadata.Pieces = (image.content,)
+    if embed:
+        text = with_size(embed, decoded.width, decoded.height)
+        pieces = metadata.embed(image.content, decoded.format, text)
     parameters = parse_parameters(embed)
-
-    def own(path: Path) -> SavedImage | None:
-        prompt = parameters.prompt
-        return _read_own(path, record_id, prompt) if prompt and path.is_file() else None
-
     stem = _assigned_stem(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
     with atomic_write.translate_os_errors(output_dir):
         output_dir.mkdir(parents=True, exist_ok=True)
         with atomic_write.temp_file(output_dir, pieces) as part, _deleted_on_failure(thumbnail):
-            atomic_write.write_over(thumbnail, checked.thumbnail, output_dir)
-            placed = _place(part, stem, _ENDING[checked.format], own)
+            atomic_write.write_over(thumbnail, decoded.thumbnail, output_dir)
+            target = output_dir / (stem + _ENDING[decoded.format])
+            placed = _place(part, target, record_id, parameters.prompt)
             atomic_write.sync_folder(output_dir)
-    return _saved_image(placed, checked, pieces, parameters.seed) if isinstance(placed, str) else placed
-
-
-def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
-    """The base name for images of this row, leaving space for number and counter; never empty."""
-    length = max_stem_length(output_dir) - len("_10-99999")
-    return safe_stem(filename, max_units=length) or stem_from_prompt(prompt)
+    return _saved_image(placed, decoded, pieces, parameters.seed) if isinstance(placed, str) else placed
 
 
 def find_saved(output_dir: Path, *, stem: str, record_id: int, prompt: str) -> SavedImage | None:
@@ -137,21 +97,6 @@ def find_saved(output_dir: Path, *, stem: str, record_id: int, prompt: str) -> S
             if found is not None:
                 return found
     raise AssertionError("counters do not end")
-
-
-def embed_parameters(
-    request: ImageRequest, size: Size | None, model: str, record_id: int, seed: int | None
-) -> str:
-    """The generation parameters to embed, in AUTOMATIC1111 format; ``seed`` is the one actually used.
-
-    With ``size`` None, ``save_image`` fills in the decoded size.
-    """
-    return metadata.parameters_text(request, size, model, record_id, seed)
-
-
-def read_parameters(source: Path | bytes) -> str | None:
-    """The parameters embedded in a PNG, JPEG or WebP file by us or another tool; None without any."""
-    return metadata.extract(source if isinstance(source, bytes) else source.read_bytes())
 
 
 def sha256_of(path: Path) -> str:
@@ -221,12 +166,12 @@ def open_output(output_dir: Path, name: str) -> Path:
     raise NotFound("找不到这张图片，可能已被移走或删除")
 
 
-def has_pictures(output_dir: Path) -> bool:
+def has_images(output_dir: Path) -> bool:
     """Whether the folder contains an image."""
     return any(path.suffix.lower() in _ENDING.values() for path in output_dir.iterdir())
 
 
-def delete_picture(output_dir: Path, filename: str, record_id: int) -> None:
+def delete_image(output_dir: Path, filename: str, record_id: int) -> None:
     """Permanently delete an image and its thumbnail; missing files are ignored.
 
     Raises StorageError without retrying: emptying the trash runs again later.
@@ -251,38 +196,34 @@ def validate_upload(filename: str, content: bytes) -> ValidatedUpload:
 
     Raises TooLarge or InvalidRequest("file").
     """
-    checked = _check_upload(content)
+    decoded = _check_upload(content)
     stem = safe_stem(filename, max_bytes=_MAX_LIBRARY_STEM) or "示例图"
     return ValidatedUpload(
-        filename=stem + _ENDING[checked.format],
+        filename=stem + _ENDING[decoded.format],
         content=content,
-        format=checked.format,
-        width=checked.width,
-        height=checked.height,
-        thumbnail=checked.thumbnail,
+        format=decoded.format,
+        width=decoded.width,
+        height=decoded.height,
+        thumbnail=decoded.thumbnail,
     )
 
 
-class UnsupportedImage(AppError):
-    """An apparently complete image that is not decoded here."""
-
-
-def _check_delivered(content: bytes) -> decode.Decoded:
-    try:
-        return decode.decode(content, max_pixels=MAX_PIXELS)
-    except decode.Corrupt as error:
-        raise _broken("模型返回的图片不完整，可重新取回，不会重复计费", again=True) from error
-    except decode.NotAPicture as error:
-        if error.format is None:
-            text = "模型返回的内容不是图片，只能保存 PNG、JPEG、WebP，请重新取回或换一个模型"
-            raise _broken(text, again=True) from error
-        raise UnsupportedImage(
-            "模型返回的图片是 {format} 格式，这里打不开，请换一个模型", format=error.format.upper()
-        ) from error
-    except decode.TooManyPixels as error:
-        raise UnsupportedImage("模型返回的图片像素过多，为安全起见没有打开，请换小一档的分辨率") from error
-    except decode.TooManyParts as error:
-        raise UnsupportedImage("模型返回的图片分段过多，为安全起见没有打开，请换一个模型") from error
+def _delivery_error(
+    error: decode.InvalidImage, content: bytes, output_dir: Path, record_id: int
+) -> ModelError:
+    """The error of bytes from a provider; an apparently complete image is saved unchanged."""
+    if isinstance(error, decode.Corrupt):
+        return _broken(_DELIVERY_ERRORS[decode.Corrupt], again=True)
+    if not isinstance(error, decode.UnsupportedFormat):
+        reason = message(_DELIVERY_ERRORS[type(error)])
+    elif error.format is None:
+        text = "模型返回的内容不是图片，只能保存 PNG、JPEG、WebP，请重新取回或换一个模型"
+        return _broken(text, again=True)
+    else:
+        text = "模型返回的图片是 {format} 格式，这里打不开，请换一个模型"
+        reason = message(text, format=error.format.upper())
+    path = _quarantine(content, output_dir, record_id)
+    return _broken(message("{reason}，原文件已放在「{path}」", reason=reason, path=path), again=False)
 
 
 def _quarantine(content: bytes, output_dir: Path, record_id: int) -> str:
@@ -297,21 +238,14 @@ def _quarantined(output_dir: Path, record_id: int) -> Iterator[Path]:
     return (output_dir / _UNOPENED).glob(f"{record_id}.*")
 
 
-def _with_parameters(content: bytes, checked: decode.Decoded, text: str) -> metadata.Pieces:
-    if not text:
-        return (content,)
-    parameters = metadata.with_real_size(text, checked.width, checked.height)
-    return metadata.embed(content, checked.format, parameters)
-
-
 def _saved_image(
-    filename: str, checked: decode.Decoded, pieces: metadata.Pieces, seed: int | None
+    filename: str, decoded: decode.Decoded, pieces: metadata.Pieces, seed: int | None
 ) -> SavedImage:
     return SavedImage(
         filename=filename,
-        width=checked.width,
-        height=checked.height,
-        format=checked.format,
+        width=decoded.width,
+        height=decoded.height,
+        format=decoded.format,
         file_size=sum(map(len, pieces)),
         sha256=_sha256(pieces),
         seed=seed,
@@ -323,8 +257,8 @@ def _read_own(path: Path, record_id: int, prompt: str) -> SavedImage | None:
         content = windows_files.retry_while_locked(path.read_bytes)
         parameters = parse_parameters(metadata.extract(content) or "")
         if parameters.record_id == record_id and prompt in parameters.text:
-            checked = decode.decode(content, max_pixels=MAX_PIXELS)
-            return _saved_image(path.name, checked, (content,), parameters.seed)
+            decoded = decode.decode(content, max_pixels=MAX_PIXELS)
+            return _saved_image(path.name, decoded, (content,), parameters.seed)
     return None
 
 
@@ -339,24 +273,18 @@ def _check_upload(content: bytes) -> decode.Decoded:
         raise InvalidRequest("file", "这是空文件（0 字节），请重新导出或下载一份再上传")
     try:
         return decode.decode(content, max_pixels=MAX_UPLOAD_PIXELS)
-    except decode.NotAPicture as error:
-        if error.format in ("heic", "avif"):
-            raise InvalidRequest(
-                "file",
-                "这是 {format} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传",
-                format=error.format.upper(),
-            ) from error
-        names = tuple(name.upper() for name in KEPT_FORMATS)
-        raise InvalidRequest("file", "这不是可用的图片，请上传 {formats} 文件", formats=names) from error
-    except decode.TooManyParts as error:
-        text = "这张图片分段过多，打开它要很久，请用看图软件另存一份再上传"
-        raise InvalidRequest("file", text) from error
-    except decode.TooManyPixels as error:
-        raise InvalidRequest(
-            "file", "图片像素过多（最多 {limit} 万像素），请缩小后再上传", limit=MAX_UPLOAD_PIXELS // 10_000
-        ) from error
-    except decode.Corrupt as error:
-        raise InvalidRequest("file", "图片文件已损坏或不完整，请换一个文件") from error
+    except decode.InvalidImage as error:
+        raise InvalidRequest("file", _upload_error(error)) from error
+
+
+def _upload_error(error: decode.InvalidImage) -> Message:
+    if not isinstance(error, decode.UnsupportedFormat):
+        return message(_UPLOAD_ERRORS[type(error)], limit=MAX_UPLOAD_PIXELS // 10_000)
+    if error.format in ("heic", "avif"):
+        text = "这是 {format} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传"
+        return message(text, format=error.format.upper())
+    formats = tuple(name.upper() for name in decode.KEPT_FORMATS)
+    return message("这不是可用的图片，请上传 {formats} 文件", formats=formats)
 
 
 @contextlib.contextmanager
@@ -379,11 +307,11 @@ def _names(output_dir: Path, stem: str) -> Iterator[str]:
     return (with_counter(stem, number, units) for number in itertools.count(1))
 
 
-def _place(part: Path, stem: str, ending: str, own: Callable[[Path], SavedImage | None]) -> SavedImage | str:
+def _place(part: Path, target: Path, record_id: int, prompt: str) -> SavedImage | str:
     """Publish the part file under the first free name; returns it, or the image this record already has."""
-    for name in _names(part.parent, stem):
-        final = part.with_name(name + ending)
-        if saved := own(final):
+    for name in _names(target.parent, target.stem):
+        final = target.with_name(name + target.suffix)
+        if prompt and (saved := _read_own(final, record_id, prompt)):
             return saved
         if is_taken(part.parent, name):
             continue

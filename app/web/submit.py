@@ -12,7 +12,7 @@ from flask import request as http
 import database
 from app.domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
 from app.errors import AppError, Conflict, InvalidRequest
-from app.images import store
+from app.images.filenames import TakenStems, filename_for
 from app.web.openapi.schemas import Schema, or_null
 from app.web.services import connection, services
 
@@ -98,8 +98,8 @@ def submit_rows(
         connection(),
         requests,
         spec=current.model.spec,
-        stems=[store.filename_for(output_dir, each.filename, each.prompt) for each in requests],
-        is_taken=store.TakenStems(output_dir),
+        stems=[filename_for(output_dir, each.filename, each.prompt) for each in requests],
+        is_taken=TakenStems(output_dir),
         name=name,
         source=source,
         key=key,

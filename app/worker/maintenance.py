@@ -79,7 +79,7 @@ class Maintenance:
 
     def _remove(self, filename: str, record_id: int) -> None:
         try:
-            images_store.delete_picture(self._output_dir, filename, record_id)
+            images_store.delete_image(self._output_dir, filename, record_id)
         except StorageError:
             self._locked.add(record_id)
             if record_id not in self._logged:

@@ -31,6 +31,7 @@ from app.errors import (
     message,
 )
 from app.images import store
+from app.images.parameters import format_parameters
 from app.library.library import Library
 from app.worker.concurrency import Permit
 from app.worker.disk_space import DiskLow, DiskSpace
@@ -216,7 +217,7 @@ class Pipeline:
 
     def _save(self, db: database.Connection, record: Record, file: IO[bytes], seed: int | None) -> SavedImage:
         """Write the image to disk; while the disk refuses, pause the batch and keep trying."""
-        text = store.embed_parameters(record.request, None, record.model, record.id, seed)
+        text = format_parameters(record.request, None, record.model, record.id, seed)
         folder = self._settings.output_dir
         deadline = time.monotonic() + _DISK_RETRY_SECONDS
         while True:

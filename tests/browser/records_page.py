@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 import database
 from app.domain import ASPECT_RATIOS, GeneratedImage, Size
 from app.images import store
+from app.images.parameters import format_parameters
 
 _SUBJECTS = (
     "一只橘猫趴在窗台上看雨",
@@ -102,9 +103,7 @@ def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
             picture = GeneratedImage(content=small_picture(*drawing))
             width, height = (round(side) for side in Image.open(io.BytesIO(picture.content)).size)
             asked = records[record_id].request
-            text = store.embed_parameters(
-                asked, Size(width=width, height=height), "demo", record_id, asked.seed
-            )
+            text = format_parameters(asked, Size(width=width, height=height), "demo", record_id, asked.seed)
             saved = store.save_image(
                 picture,
                 output_dir=data_dir / "output",

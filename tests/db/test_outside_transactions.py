@@ -11,7 +11,7 @@ from app.config import Settings
 from app.db import connection
 from app.domain import ImageRequest, ModelSpec
 from app.errors import Billed, ModelError, StorageError
-from app.images import store
+from app.images.filenames import TakenStems
 
 LOST = ModelError("断了", cause="network", billed=Billed.NO)
 
@@ -80,7 +80,7 @@ def test_equal_and_numbered_names_within_a_batch_are_distinct(
 def test_many_names_are_checked_with_one_directory_listing(tmp_path: Path) -> None:
     for name in ("猫.png", "狗.JPG", "字.txt"):
         (tmp_path / name).touch()
-    is_taken = store.TakenStems(tmp_path)
+    is_taken = TakenStems(tmp_path)
     first = [is_taken(stem) for stem in ("猫", "字")]
     for number in range(30):
         assert not is_taken(f"图{number}")

@@ -16,7 +16,7 @@ import database
 from app.config import Settings
 from app.domain import Record, Status
 from app.errors import StoreDamaged, StoreLost
-from app.images import store as images_store
+from app.images import metadata
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.server_process import ServerProcess
@@ -259,7 +259,7 @@ def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
         studio.step()
     assert not away.path.exists()
     assert f"task_id={studio.service.submissions[0].task_id}" in caplog.text
-    kept = images_store.read_parameters(studio.settings.output_dir / studio.files()[0])
+    kept = metadata.extract((studio.settings.output_dir / studio.files()[0]).read_bytes())
     assert kept is not None
     assert f"Record: {ids[0]}" in kept
 

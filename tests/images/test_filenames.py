@@ -13,7 +13,7 @@ import database
 import generator
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
-from app.images import store
+from app.images.filenames import is_taken
 from app.worker.worker import Worker
 from web_app import create_app
 
@@ -72,7 +72,7 @@ def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> Flask
         [ImageRequest(prompt="猫", resolution="1K")],
         spec=worker.model.spec,
         stems=["猫"],
-        is_taken=lambda stem: store.is_taken(worker.settings.output_dir, stem),
+        is_taken=lambda stem: is_taken(worker.settings.output_dir, stem),
     )
     assert worker.run_once(db)
     return empty

@@ -19,10 +19,12 @@ from app.domain import GeneratedImage, ImageRequest, Size, file_key
 from app.errors import InvalidRequest
 from app.images import exif, metadata, store
 from app.images.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
+from app.images.filenames import MAX_STEM_BYTES, is_taken, safe_stem, stem_from_prompt
+from app.images.parameters import format_parameters, parse_parameters
 from tests.noise_images import noise_image, pixels
 
 REQUEST = ImageRequest(prompt="雪山下的小屋，水彩 😀", negative_prompt="人物", steps=20)
-TEXT = store.embed_parameters(REQUEST, Size(width=96, height=64), "jimeng_t2i_v40", 12, 7)
+TEXT = format_parameters(REQUEST, Size(width=96, height=64), "jimeng_t2i_v40", 12, 7)
 MARK = '{"AIGC":{"Label":"1","ContentProducer":"甲","ProduceID":"20260101"}}'
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "png": ("png", "RGB", {}),
@@ -99,13 +101,13 @@ def user_comment(content: bytes) -> bytes:
     ],
 )
 def test_text_becomes_a_portable_file_name(written: str, stem: str) -> None:
-    assert store.safe_stem(written) == stem
+    assert safe_stem(written) == stem
 
 
 @given(st.text(max_size=300))
 def test_any_text_gives_a_stable_safe_stem(written: str) -> None:
-    stem = store.safe_stem(written)
-    assert store.safe_stem(stem) == stem
+    stem = safe_stem(written)
+    assert safe_stem(stem) == stem
     assert len(f"{stem}_10-99999.webp.part".encode()) <= 255
     assert not set(stem) & set('<>:"/\\|?*')
     assert not any(unicodedata.category(sign) in ("Cc", "Cs", "Cn", "Co") for sign in stem)
@@ -117,13 +119,13 @@ def test_any_text_gives_a_stable_safe_stem(written: str) -> None:
 
 @given(st.text(alphabet="猫aé👨\u200d👩🏽🇨🇳e\u0301", min_size=90, max_size=200))
 def test_any_safe_stem_can_be_created(tmp_path_factory: pytest.TempPathFactory, written: str) -> None:
-    stem = store.safe_stem(written)
+    stem = safe_stem(written)
     if stem:
         (tmp_path_factory.getbasetemp() / f"{stem}_10-99999.webp.part").touch()
 
 
 def test_the_longest_name_keeps_its_image_number_and_counter(tmp_path: Path) -> None:
-    stem = store.safe_stem("a" + "猫" * 100)
+    stem = safe_stem("a" + "猫" * 100)
     kept = [
         store.save_image(
             GeneratedImage(content=noise_image("png")),
@@ -139,19 +141,19 @@ def test_the_longest_name_keeps_its_image_number_and_counter(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("written", ["." * 500_000, "a." * 25_000, ".png" * 12_000, " ." * 25_000])
 def test_parsing_a_name_takes_linear_time(written: str) -> None:
-    assert len(store.safe_stem(f"猫{written}").encode()) <= store.MAX_STEM_BYTES
+    assert len(safe_stem(f"猫{written}").encode()) <= MAX_STEM_BYTES
 
 
 @pytest.mark.parametrize("line", ["a" * 300_000, 'a: "' * 80_000, "a:" * 150_000, " " * 300_000 + "x"])
 def test_parsing_parameters_takes_linear_time(line: str) -> None:
-    assert "猫" in store.parse_parameters(f"猫\n{line}").prompt
+    assert "猫" in parse_parameters(f"猫\n{line}").prompt
 
 
 @pytest.mark.parametrize("sign", ["猫", "👨‍👩‍👧‍👦", "🇨🇳", "👍🏽", "ท่", "é"])
 def test_a_long_name_is_cut_between_grapheme_clusters(sign: str) -> None:
-    stem = store.safe_stem(sign * 200)
+    stem = safe_stem(sign * 200)
     assert stem == sign * (len(stem) // len(sign))
-    assert store.MAX_STEM_BYTES - len(sign.encode()) < len(stem.encode()) <= store.MAX_STEM_BYTES
+    assert MAX_STEM_BYTES - len(sign.encode()) < len(stem.encode()) <= MAX_STEM_BYTES
 
 
 @pytest.mark.parametrize(
@@ -166,8 +168,8 @@ def test_a_long_name_is_cut_between_grapheme_clusters(sign: str) -> None:
     ],
 )
 def test_a_prompt_gives_a_readable_name(prompt: str, stem: str) -> None:
-    assert store.stem_from_prompt(prompt) == stem
-    assert len(store.stem_from_prompt(prompt)) <= 24
+    assert stem_from_prompt(prompt) == stem
+    assert len(stem_from_prompt(prompt)) <= 24
 
 
 def test_names_equal_on_windows_or_macos_have_the_same_key() -> None:
@@ -178,14 +180,14 @@ def test_names_equal_on_windows_or_macos_have_the_same_key() -> None:
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".jpeg", ".webp", ".gif"])
 def test_a_stem_is_taken_under_any_extension(tmp_path: Path, ending: str) -> None:
-    assert not store.is_taken(tmp_path, "猫")
+    assert not is_taken(tmp_path, "猫")
     (tmp_path / f"猫{ending}").touch()
-    assert store.is_taken(tmp_path, "猫")
-    assert not store.is_taken(tmp_path, "猫-2")
+    assert is_taken(tmp_path, "猫")
+    assert not is_taken(tmp_path, "猫-2")
 
 
 def test_a_stem_is_free_in_a_missing_folder(tmp_path: Path) -> None:
-    assert not store.is_taken(tmp_path / "output", "猫")
+    assert not is_taken(tmp_path / "output", "猫")
 
 
 def test_parameters_have_the_form_other_tools_read() -> None:
@@ -197,7 +199,7 @@ def test_parameters_have_the_form_other_tools_read() -> None:
 
 
 def test_parameters_omit_unused_fields_and_quote_ambiguous_values() -> None:
-    text = store.embed_parameters(ImageRequest(prompt="猫"), Size(width=1, height=2), "a, b: c", 3, None)
+    text = format_parameters(ImageRequest(prompt="猫"), Size(width=1, height=2), "a, b: c", 3, None)
     chosen = "Steps: default, Sampler: default, Schedule type: default"
     assert text == f'猫\n{chosen}, Size: 1x2, Model: "a, b: c", Record: 3'
 
@@ -206,7 +208,7 @@ def test_parameters_omit_unused_fields_and_quote_ambiguous_values() -> None:
 @pytest.mark.parametrize("steps", [None, 20])
 def test_parsers_recognise_the_last_line_with_defaults(seed: int | None, steps: int | None) -> None:
     request = ImageRequest(prompt="雪山，\n小屋: 水彩", negative_prompt="人物", steps=steps)
-    text = store.embed_parameters(request, Size(width=96, height=64), "jimeng_t2i_v40", 12, seed)
+    text = format_parameters(request, Size(width=96, height=64), "jimeng_t2i_v40", 12, seed)
     prompts, _, line = text.rpartition("\n")
     found = dict(item.split(": ") for item in line.split(", "))
     # sd-parsers: three of these, one the sampler. Civitai, sd-prompt-reader: a line that begins with Steps.
@@ -216,7 +218,7 @@ def test_parsers_recognise_the_last_line_with_defaults(seed: int | None, steps: 
     assert line.startswith("Steps: ")
     assert prompts.split("\nNegative prompt: ") == ["雪山，\n小屋: 水彩", "人物"]
     assert found.get("Seed") == (str(seed) if seed else None)
-    told = store.parse_parameters(text)
+    told = parse_parameters(text)
     assert (told.seed, told.steps, told.width, told.record_id) == (seed, steps, 96, 12)
 
 
@@ -224,8 +226,8 @@ def test_parsers_recognise_the_last_line_with_defaults(seed: int | None, steps: 
 def test_embedding_changes_no_pixel_and_can_be_read_back(kind: str) -> None:
     plain = of_kind(kind)
     assert pixels(embedded(plain)) == pixels(plain)
-    assert store.read_parameters(plain) is None
-    assert store.read_parameters(embedded(plain)) == TEXT
+    assert metadata.extract(plain) is None
+    assert metadata.extract(embedded(plain)) == TEXT
 
 
 @pytest.mark.parametrize("text", [TEXT, "plain English\nSteps: 1, Size: 1x1, Record: 1"])
@@ -320,7 +322,7 @@ def test_existing_exif_is_kept(picture_format: str) -> None:
         assert found[0x010E] == "a description"
         assert found.get_ifd(exif.EXIF_DIRECTORY)[0x9003] == "2026:01:01 00:00:00"
         assert found.get_ifd(0x8825)[0x0001] == "N"
-    assert store.read_parameters(after) == TEXT
+    assert metadata.extract(after) == TEXT
 
 
 @pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
@@ -331,7 +333,7 @@ def test_a_service_mark_in_the_user_comment_precedes_the_parameters(picture_form
     first, _, rest = user_comment(after)[8:].decode("utf-16-be").partition("\n")
     assert json.loads(first) == json.loads(MARK)
     assert rest == TEXT
-    assert store.read_parameters(after) == TEXT
+    assert metadata.extract(after) == TEXT
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -340,7 +342,7 @@ def test_a_broken_exif_block_is_unchanged() -> None:
     plain = noise_image("jpeg")
     after = embedded(plain[:2] + jpeg_segment(0xE1, broken) + plain[2:])
     assert broken in after
-    assert store.read_parameters(after) == TEXT
+    assert metadata.extract(after) == TEXT
 
 
 def test_service_segments_of_a_jpeg_stay_byte_for_byte() -> None:
@@ -380,7 +382,7 @@ def test_parameters_of_another_tool_are_kept_and_ours_found() -> None:
     theirs = png_chunk(b"tEXt", b"parameters\x00theirs")
     after = embedded(plain[:33] + theirs + plain[33:])
     assert theirs in after
-    assert store.read_parameters(after) == TEXT
+    assert metadata.extract(after) == TEXT
 
 
 @pytest.mark.parametrize(
@@ -394,7 +396,7 @@ def test_parameters_of_another_tool_are_kept_and_ours_found() -> None:
 )
 def test_parameters_are_read_from_every_kind_of_text_chunk(chunk: bytes) -> None:
     plain = noise_image("png")
-    assert store.read_parameters(plain[:33] + chunk + plain[33:]) == "café"
+    assert metadata.extract(plain[:33] + chunk + plain[33:]) == "café"
 
 
 def test_a_user_comment_in_the_other_byte_order_is_read() -> None:
@@ -406,20 +408,20 @@ def test_a_user_comment_in_the_other_byte_order_is_read() -> None:
 
 def test_prompts_too_long_for_a_jpeg_are_shortened_keeping_the_last_line() -> None:
     request = ImageRequest(prompt="😀" * 10_000, negative_prompt="😀" * 10_000)
-    text = store.embed_parameters(request, Size(width=1, height=1), "m", 5, 6)
-    found = store.read_parameters(embedded(noise_image("jpeg"), text))
+    text = format_parameters(request, Size(width=1, height=1), "m", 5, 6)
+    found = metadata.extract(embedded(noise_image("jpeg"), text))
     assert found is not None
     chosen = "Steps: default, Sampler: default, Schedule type: default"
     assert found.endswith(f"…\n{chosen}, Seed: 6, Size: 1x1, Model: m, Record: 5")
     assert len(found) > 15_000
-    assert store.read_parameters(embedded(noise_image("png"), text)) == text
+    assert metadata.extract(embedded(noise_image("png"), text)) == text
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x00\x00\x00\x00WEBP"]
 )
 def test_a_file_that_is_no_image_has_no_parameters(content: bytes) -> None:
-    assert store.read_parameters(content) is None
+    assert metadata.extract(content) is None
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
@@ -430,7 +432,7 @@ def test_parsing_parameters_survives_any_corruption(picture_format: str) -> None
         damaged = bytearray(content[: chance.randrange(len(content))])
         for _ in range(min(3, len(damaged))):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-        store.read_parameters(bytes(damaged))
+        metadata.extract(bytes(damaged))
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,9 @@ from app.images.containers import (
     webp_chunk,
     webp_chunks,
 )
-from app.images.exif import Picture as Described
-from app.images.exif import with_user_comment
+from app.images.exif import ImageInfo, with_user_comment
+from app.images.filenames import safe_stem
+from app.images.parameters import format_parameters
 from app.system import windows_files
 from tests.noise_images import SIZE, noise_image, pixels
 
@@ -71,11 +72,11 @@ def test_the_extension_follows_the_bytes(tmp_path: Path, picture_format: str, fi
 
 def test_the_saved_file_carries_its_parameters_and_real_size(tmp_path: Path) -> None:
     content = noise_image("png")
-    text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
+    text = format_parameters(REQUEST, None, "demo", 1, 5)
     kept = keep(tmp_path, content, embed=text)
     path = tmp_path / kept.filename
     assert (
-        store.read_parameters(path)
+        metadata.extract(path.read_bytes())
         == f"猫\n{CHOSEN_BY_THE_SERVICE}, Seed: 5, Size: 96x64, Model: demo, Record: 1"
     )
     assert pixels(path.read_bytes()) == pixels(content)
@@ -83,10 +84,10 @@ def test_the_saved_file_carries_its_parameters_and_real_size(tmp_path: Path) -> 
 
 
 def test_a_prompt_resembling_the_last_line_is_unchanged(tmp_path: Path) -> None:
-    text = store.embed_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
+    text = format_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
     kept = keep(tmp_path, noise_image("png"), embed=text)
     told = f"Size: ?\n{CHOSEN_BY_THE_SERVICE}, Size: 96x64, Model: demo, Record: 1"
-    assert store.read_parameters(tmp_path / kept.filename) == told
+    assert metadata.extract((tmp_path / kept.filename).read_bytes()) == told
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_a_name_that_appears_just_before_publishing_is_not_overwritten(
 
 def test_saving_again_after_a_crash_finds_the_same_file(tmp_path: Path) -> None:
     content = noise_image("png")
-    text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
+    text = format_parameters(REQUEST, None, "demo", 1, 5)
     assert keep(tmp_path, content, embed=text) == keep(tmp_path, content, embed=text)
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
 
@@ -137,7 +138,7 @@ def test_a_hostile_stem_stays_in_the_folder(tmp_path: Path) -> None:
 
 
 def test_the_longest_stem_still_takes_a_counter(tmp_path: Path) -> None:
-    stem = store.safe_stem("猫" * 300)
+    stem = safe_stem("猫" * 300)
     kept = [keep(tmp_path, noise_image("webp"), stem, record_id=n).filename for n in range(3)]
     assert len(set(kept)) == 3
     assert kept[2].endswith("-3.webp")
@@ -180,7 +181,7 @@ def test_undecodable_paid_bytes_are_quarantined_unchanged(tmp_path: Path) -> Non
             keep(tmp_path / "output", content, record_id=record_id)
         assert (caught.value.billed, caught.value.task_valid) == (Billed.YES, False)
         assert (tmp_path / "output/unopened" / name).read_bytes() == content
-    store.delete_picture(tmp_path / "output", "", 1)
+    store.delete_image(tmp_path / "output", "", 1)
     assert names(tmp_path / "output") == ["unopened/0.png", "unopened/2.gif"]
 
 
@@ -300,7 +301,7 @@ def test_parameters_are_sought_in_a_bounded_number_of_parts(
     content: bytes, parts: Callable[[bytes], Iterator[Part]]
 ) -> None:
     assert sum(1 for _ in parts(content)) <= 50_000
-    assert store.read_parameters(content) is None
+    assert metadata.extract(content) is None
 
 
 def test_a_few_fill_bytes_are_accepted() -> None:
@@ -310,8 +311,8 @@ def test_a_few_fill_bytes_are_accepted() -> None:
         plain[:frame] + b"\xff" * 40 + plain[frame:scan] + b"\xff" + plain[scan:-2] + b"\xff" * 3 + plain[-2:]
     )
     assert store.validate_upload("猫", content).width == 96
-    text = store.embed_parameters(REQUEST, None, "demo", 1, 5)
-    assert "Record: 1" in (store.read_parameters(b"".join(metadata.embed(content, "jpeg", text))) or "")
+    text = format_parameters(REQUEST, None, "demo", 1, 5)
+    assert "Record: 1" in (metadata.extract(b"".join(metadata.embed(content, "jpeg", text))) or "")
 
 
 @pytest.mark.parametrize("scans", [10, 64])
@@ -475,7 +476,7 @@ def test_a_temporary_file_removed_before_locking_is_rewritten(
 
 
 def test_a_saved_image_is_found_by_its_metadata(tmp_path: Path) -> None:
-    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, 42)
+    text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, 42)
     for number in (6, 7):
         embed = text.replace("Record: 7", f"Record: {number}")
         kept = keep(tmp_path, noise_image("png"), record_id=number, embed=embed)
@@ -488,7 +489,7 @@ def test_a_saved_image_is_found_by_its_metadata(tmp_path: Path) -> None:
 
 
 def test_a_record_never_gets_two_files(tmp_path: Path) -> None:
-    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = keep(tmp_path, noise_image("png", size=(64, 64)), record_id=7, embed=text)
     assert keep(tmp_path, noise_image("png", size=(96, 64)), record_id=7, embed=text) == first
     assert names(tmp_path) == [".thumbnails/0/7.webp", "猫.png"]
@@ -499,9 +500,9 @@ def test_a_record_never_gets_two_files(tmp_path: Path) -> None:
 def test_an_image_with_a_service_comment_is_recognised(
     tmp_path: Path, picture_format: str, comment: str
 ) -> None:
-    block = b"Exif\x00\x00" + with_user_comment(b"", comment, Described(width=96, height=64, is_srgb=True))
+    block = b"Exif\x00\x00" + with_user_comment(b"", comment, ImageInfo(width=96, height=64, is_srgb=True))
     content = noise_image(picture_format, exif=block)
-    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = keep(tmp_path, content, record_id=7, embed=text)
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == first
     assert keep(tmp_path, content, record_id=7, embed=text) == first
@@ -510,7 +511,7 @@ def test_an_image_with_a_service_comment_is_recognised(
 def test_a_tolerated_defect_is_still_decodable_after_saving(tmp_path: Path) -> None:
     content = noise_image("jpeg")
     content = content[:4] + b"\x00\x01" + content[6:]  # a segment shorter than its own length
-    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     kept = keep(tmp_path, content, record_id=7, embed=text)
     assert pixels((tmp_path / kept.filename).read_bytes()) == pixels(content)
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == kept
@@ -531,14 +532,14 @@ def test_any_request_is_recognised_in_its_image(
     tmp_path: Path, picture_format: str, prompt: str, negative_prompt: str
 ) -> None:
     request = ImageRequest(prompt=prompt, negative_prompt=negative_prompt)
-    text = store.embed_parameters(request, None, "m", 7, None)
+    text = format_parameters(request, None, "m", 7, None)
     first = keep(tmp_path, noise_image(picture_format), record_id=7, embed=text)
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt=prompt) == first
     assert keep(tmp_path, noise_image(picture_format), record_id=7, embed=text) == first
 
 
 def test_a_corrupt_file_matches_no_record(tmp_path: Path) -> None:
-    text = store.embed_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
+    text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     path = tmp_path / keep(tmp_path, noise_image("png"), record_id=7, embed=text).filename
     path.write_bytes(path.read_bytes()[:-40])
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
@@ -588,7 +589,7 @@ def test_transparency_is_kept_in_thumbnails(tmp_path: Path, options: dict[str, A
 def test_thumbnails_carry_no_metadata(tmp_path: Path) -> None:
     keep(tmp_path, noise_image("webp", xmp=b"<x:secret/>", exif=Image.Exif()), embed="a prompt\nSize: ?")
     assert b"secret" not in store.thumbnail_path(tmp_path, 1).read_bytes()
-    assert store.read_parameters(store.thumbnail_path(tmp_path, 1)) is None
+    assert metadata.extract(store.thumbnail_path(tmp_path, 1).read_bytes()) is None
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
@@ -654,9 +655,9 @@ def test_only_images_of_the_folder_are_served(tmp_path: Path, name: str) -> None
 
 def test_deleting_an_image_removes_its_thumbnail_and_is_repeatable(tmp_path: Path) -> None:
     kept = keep(tmp_path, noise_image("png"))
-    store.delete_picture(tmp_path, kept.filename, 1)
-    store.delete_picture(tmp_path, kept.filename, 1)
-    store.delete_picture(tmp_path, "../../etc/passwd", 1)
+    store.delete_image(tmp_path, kept.filename, 1)
+    store.delete_image(tmp_path, kept.filename, 1)
+    store.delete_image(tmp_path, "../../etc/passwd", 1)
     assert names(tmp_path) == []
 
 
@@ -707,5 +708,5 @@ def test_an_oversized_upload_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_parameters_contain_the_given_size() -> None:
-    text = store.embed_parameters(REQUEST, Size(width=3, height=4), "demo", 1, None)
+    text = format_parameters(REQUEST, Size(width=3, height=4), "demo", 1, None)
     assert "Size: 3x4" in text

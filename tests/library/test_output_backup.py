@@ -259,9 +259,7 @@ def lost(client: FlaskClient, worker: Worker, db: database.Connection) -> str:
     while worker.run_once(db) or worker.maintenance.copy_output(db):
         pass
     for record_id in answer["records"]:
-        store.delete_picture(
-            worker.settings.output_dir, database.get_record(db, record_id).filename, record_id
-        )
+        store.delete_image(worker.settings.output_dir, database.get_record(db, record_id).filename, record_id)
     batch_id: str = answer["batch_id"]
     return batch_id
 

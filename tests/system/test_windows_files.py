@@ -12,6 +12,8 @@ import pytest
 from app.domain import GeneratedImage, ImageRequest, SavedImage
 from app.errors import InvalidRequest, StorageError
 from app.images import atomic_write, store
+from app.images.filenames import filename_for
+from app.images.parameters import format_parameters
 from app.library.catalogue import filename_in
 from app.library.local import LocalLibrary
 from app.system import windows_files
@@ -257,7 +259,7 @@ def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("units", [80, 150, 204])
 def test_no_image_path_exceeds_the_windows_limit(shallow: Path, units: int, sign: str) -> None:
     folder = deep(shallow, units)
-    stem = store.filename_for(folder, sign * 200, "提示词")
+    stem = filename_for(folder, sign * 200, "提示词")
     for end in ("_10-99999", "_10-99999", ""):
         filename = save(folder, stem=stem + end).filename
         assert filename.startswith(sign)
@@ -270,7 +272,7 @@ def test_no_image_path_exceeds_the_windows_limit(shallow: Path, units: int, sign
 @pytest.mark.usefixtures("short_paths")
 def test_a_reserved_number_stays_at_the_end_of_the_longest_name(shallow: Path) -> None:
     folder = deep(shallow, 200)
-    stem = store.filename_for(folder, "a" * 200, "")
+    stem = filename_for(folder, "a" * 200, "")
     assert save(folder, stem=f"{stem}_10").filename == f"{stem}_10.png"
     first, second = (save(folder, stem="b" * 200).filename for _ in range(2))
     assert (len(first), first[-5:]) == (249 - 201 - 1, "b.png")
@@ -280,7 +282,7 @@ def test_a_reserved_number_stays_at_the_end_of_the_longest_name(shallow: Path) -
 @pytest.mark.usefixtures("short_paths")
 def test_an_image_with_a_shortened_name_is_found_after_a_crash(shallow: Path) -> None:
     folder = deep(shallow, 200)
-    text = store.embed_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
+    text = format_parameters(ImageRequest(prompt="猫"), None, "m", 1, 5)
     saved = store.save_image(
         GeneratedImage(content=noise_image("png")), output_dir=folder, stem="猫" * 70, record_id=1, embed=text
     )

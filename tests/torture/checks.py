@@ -16,7 +16,8 @@ from typing import Any
 
 from PIL import Image
 
-from app.images import store
+from app.images import metadata
+from app.images.parameters import parse_parameters
 
 ENDS = ("success", "failed", "unknown", "cancelled")
 PRICE_MICROS = 220_000
@@ -165,7 +166,7 @@ def _check_file(state: FinalState, record: dict[str, Any], path: Path) -> Iterat
         yield f"{_label(record)} says {record['width']}x{record['height']}, its file {size}"
     if hashlib.sha256(content).hexdigest() != record["sha256"] or len(content) != record["file_size"]:
         yield f"{_label(record)}: its file {path.name} is not the one that was saved"
-    parameters = store.parse_parameters(store.read_parameters(content) or "")
+    parameters = parse_parameters(metadata.extract(content) or "")
     if parameters.record_id != record["id"] or parameters.prompt != record["prompt"]:
         yield f"{_label(record)}: its file is of record {parameters.record_id}, {parameters.prompt}"
     marks = [f"order {order.number}".encode() for order in state.billed(record)]

@@ -20,6 +20,7 @@ from app.domain import GeneratedImage, Record, SavedImage
 from app.errors import StorageError
 from app.images import store
 from app.images.metadata import embed
+from app.images.parameters import format_parameters, parse_parameters
 from app.web.zip_stream import Archive
 from app.worker.worker import Worker
 from database import RecordFilter
@@ -215,7 +216,7 @@ class Shelf:
         return record_id
 
     def _keep(self, record: Record, name: str) -> SavedImage:
-        text = store.embed_parameters(record.request, None, record.model, record.id, record.seed)
+        text = format_parameters(record.request, None, record.model, record.id, record.seed)
         return store.save_image(
             GeneratedImage(content=PNG),
             output_dir=self.settings.output_dir,
@@ -659,5 +660,5 @@ def test_a_file_that_is_no_image_finds_nothing(client: FlaskClient) -> None:
     ],
 )
 def test_parameters_of_any_tool_are_parsed(text: str, expected: tuple[object, ...]) -> None:
-    told = store.parse_parameters(text)
+    told = parse_parameters(text)
     assert (told.prompt, told.negative_prompt, told.seed, told.steps) == expected

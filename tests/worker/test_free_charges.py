@@ -16,6 +16,7 @@ import generator
 from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
+from app.images.parameters import format_parameters
 from app.worker.worker import Worker
 from tests.fakes.images import make_image
 from tests.fakes.openai_images import FakeOpenAIImages
@@ -270,7 +271,7 @@ def test_a_second_worker_adopts_the_file_and_seed_of_the_first(
     died = die_with_the_order_out(studio, monkeypatch)
     open_anew(studio)
     first = GeneratedImage(content=make_image(2048, 2048), seed=5)
-    text = store.embed_parameters(died.request, None, died.model, died.id, 5)
+    text = format_parameters(died.request, None, died.model, died.id, 5)
 
     def sleeper_keeps_its_own(moment: str, _: object) -> None:
         if moment == "made":

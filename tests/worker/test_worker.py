@@ -17,7 +17,8 @@ import generator
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
 from app.errors import Billed, ModelError, StorageError
-from app.images import store
+from app.images import metadata, store
+from app.images.filenames import is_taken, stem_from_prompt
 from app.worker.concurrency import AdaptiveLimit
 from app.worker.disk_space import DiskSpace
 from app.worker.pipeline import MAX_RETRIES, seconds_before_retry
@@ -48,8 +49,8 @@ class Studio:
             self.db,
             requests,
             spec=self.worker.model.spec,
-            stems=[store.stem_from_prompt(prompt) for prompt in prompts],
-            is_taken=lambda stem: store.is_taken(self.settings.output_dir, stem),
+            stems=[stem_from_prompt(prompt) for prompt in prompts],
+            is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
         )
 
     def step(self) -> bool:
@@ -118,7 +119,7 @@ def test_images_of_all_ratios_and_resolutions_are_saved_and_charged_once(studio:
 
 def test_the_file_carries_its_parameters(studio: Studio) -> None:
     record = studio.make("雪山下的小屋", negative_prompt="人物")
-    text = store.read_parameters(studio.settings.output_dir / record.filename)
+    text = metadata.extract((studio.settings.output_dir / record.filename).read_bytes())
     assert text is not None
     assert all(part in text for part in ("雪山下的小屋", "人物", "jimeng_t2i_v40", f"Record: {record.id}"))
 

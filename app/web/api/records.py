@@ -15,7 +15,8 @@ from app import sheets
 from app.config import Settings
 from app.domain import Record, Size
 from app.errors import InvalidRequest, NotFound
-from app.images import store
+from app.images import metadata, store
+from app.images.parameters import Parameters, format_parameters, parse_parameters
 from app.web import filters
 from app.web.downloads import XLSX, attached, begun, workbook
 from app.web.i18n.language import translate, translator
@@ -203,8 +204,8 @@ def find_record_by_file() -> Response:
     if file is None:
         raise InvalidRequest("file", "请选择一张图片")
     content = file.stream.read()
-    text = store.read_parameters(content)
-    embedded = store.parse_parameters(text) if text else None
+    text = metadata.extract(content)
+    embedded = parse_parameters(text) if text else None
     record, is_same = _owner(content, file.filename or "", embedded)
     return success(
         record=_json_or_none(record),
@@ -214,7 +215,7 @@ def find_record_by_file() -> Response:
     )
 
 
-def _owner(content: bytes, filename: str, embedded: store.Parameters | None) -> tuple[Record | None, bool]:
+def _owner(content: bytes, filename: str, embedded: Parameters | None) -> tuple[Record | None, bool]:
     """(the record, whether the file is byte for byte the stored one).
 
     The id in a file is no proof, it may come from another database: bytes or all parameters must match.
@@ -238,11 +239,11 @@ def _sha256(record: Record) -> str:
         return ""
 
 
-def _parameters_match(embedded: store.Parameters, record: Record) -> bool:
+def _parameters_match(embedded: Parameters, record: Record) -> bool:
     """Whether all parameters match the record's, in the format of any version of this program."""
     size = Size(width=record.width or 0, height=record.height or 0)
-    text = store.embed_parameters(record.request, size, record.model, record.id, record.seed)
-    return dataclasses.replace(store.parse_parameters(text), text=embedded.text) == embedded
+    text = format_parameters(record.request, size, record.model, record.id, record.seed)
+    return dataclasses.replace(parse_parameters(text), text=embedded.text) == embedded
 
 
 def _json_or_none(record: Record | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import database
 from app.domain import MAX_FILENAME_LENGTH, LibraryImage, LibraryPage, ValidatedUpload
 from app.errors import InvalidRequest
 from app.images import store
+from app.images.filenames import safe_stem
 from app.library.catalogue import names_of
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
@@ -94,9 +95,7 @@ def rename_image(key: str) -> Response:
     """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
     filename = json_body().get("filename")
     base_name = (
-        store.safe_stem(filename)
-        if isinstance(filename, str) and len(filename) <= MAX_FILENAME_LENGTH
-        else ""
+        safe_stem(filename) if isinstance(filename, str) and len(filename) <= MAX_FILENAME_LENGTH else ""
     )
     if not base_name:
         raise InvalidRequest("filename", "请写一个名字，最多 {limit} 字", limit=MAX_FILENAME_LENGTH)

@@ -12,6 +12,7 @@ from app import sheets
 from app.domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
 from app.errors import AppError, BucketError, InvalidRequest, NotFound, TryLater
 from app.images import store
+from app.images.filenames import safe_stem
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
 from app.web.downloads import XLSX, workbook
@@ -116,7 +117,7 @@ def batch_results(batch_id: str) -> Response:
 
     with services().workbooks:
         file = sheets.write_results(batch, records, thumbnails=thumbnail, translate=translator())
-    return workbook(file, gettext("{name}-结果.xlsx", name=store.safe_stem(batch.name) or batch.id))
+    return workbook(file, gettext("{name}-结果.xlsx", name=safe_stem(batch.name) or batch.id))
 
 
 class _LibraryNames:

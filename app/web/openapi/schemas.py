@@ -27,7 +27,7 @@ from app.domain import (
     Status,
 )
 from app.errors import Message
-from app.images.store import Parameters
+from app.images.parameters import Parameters
 from app.web.serializers import INTERNAL_FIELDS
 
 Schema = dict[str, Any]
