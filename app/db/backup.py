@@ -10,7 +10,7 @@ from pathlib import Path
 from app.db.batches import pause_in_copy
 from app.db.connection import connect, foreign_keys_off, transaction
 from app.db.migrations import is_up_to_date, open_database
-from app.db.records import EMPTIED
+from app.db.records import EMPTIED, portions
 from app.db.row_mapping import IN_IDS, id_list
 from app.domain import file_key
 from app.errors import StorageError
@@ -188,8 +188,11 @@ def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:
         _remove_database(part)
         open_database(part)
         with closing(connect(part)) as db:
+            again = []
+            for portion in portions(found, _FILES_AT_ONCE):
+                with transaction(db):
+                    again += [picture for picture in portion if not _add_found(db, picture)]
             with transaction(db):
-                again = [picture for picture in found if not _add_found(db, picture)]
                 for picture in again:
                     _add_found(db, replace(picture, record_id=None))
                 number = int(db.execute("SELECT count(*) FROM generation_records").fetchone()[0])

@@ -19,10 +19,7 @@ class ConnectionPool:
         self._keeps = False
 
     def acquire(self) -> Connection:
-        """Get a connection for exclusive use, until ``give_back``.
-
-        Raises StoreLost when the file does not exist.
-        """
+        """Get a connection for exclusive use, until ``release``. Raises StoreLost when there is no file."""
         with self._lock:
             db = self._idle.pop() if self._idle else None
         if db and not db.problem():

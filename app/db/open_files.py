@@ -32,11 +32,8 @@ class OpenConnection(sqlite3.Connection):
 
     def problem(self) -> Message | None:
         """Why this connection must not write; None when its files are unchanged."""
-        now = file_id(self.path)
-        if now is None:
-            return missing_text(self.path)
-        if now != self.main:
-            return replaced_text(self.path)
+        if problem := main_file_problem(self.path, self.main):
+            return problem
         for ending, was, found in zip(_BESIDE, self.beside, _files_beside(self.path), strict=False):
             if was is not None and found != was:
                 return message(
@@ -62,6 +59,18 @@ def file_id(path: Path) -> FileId | None:
     return found.st_dev, found.st_ino
 
 
+def main_file_problem(path: Path, main: FileId | None) -> Message | None:
+    """Why the file at this path is not the one that was opened; None when it is."""
+    now = file_id(path)
+    if now is None:
+        return missing_text(path)
+    if now != main:
+        return message(
+            "数据库文件被换成了另一个，不再下单：请把「{path}」换回原来的，或确认后重新启动程序", path=path
+        )
+    return None
+
+
 def _files_beside(path: Path) -> tuple[FileId | None, ...]:
     return tuple(file_id(path.with_name(f"{path.name}{ending}")) for ending in _BESIDE)
 
@@ -85,21 +94,6 @@ def missing_text(path: Path) -> Message:
     """The message for a missing database file."""
     return message(
         "数据库文件不见了，不再下单：请把「{path}」放回原处，或从备份恢复后重新启动程序", path=path
-    )
-
-
-def replaced_text(path: Path) -> Message:
-    """The message for a replaced database file."""
-    return message(
-        "数据库文件被换成了另一个，不再下单：请把「{path}」换回原来的，或确认后重新启动程序", path=path
-    )
-
-
-def older_text(path: Path) -> Message:
-    """The message for a database file overwritten by an older copy."""
-    return message(
-        "数据库的内容变旧了，像是被旧的副本覆盖，不再下单：请停下程序，把「{path}」换回正确的，再启动",
-        path=path,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db.connection import transaction
-from app.db.row_mapping import id_list, message_json, to_message
+from app.db.row_mapping import IN_IDS, id_list, message_json, to_message
 from app.errors import Message, message
 
 
@@ -42,13 +42,13 @@ def note_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> N
 def note_no_copy(db: sqlite3.Connection, record_ids: Sequence[int]) -> None:
     """Let ``add_earlier_copies`` revisit those of these records not yet queued; inside a transaction."""
     db.execute(
-        """
+        f"""
         UPDATE output_copy_scan
         SET up_to = missing.first - 1
         FROM (
-            SELECT min(value) AS first
-            FROM json_each(:ids)
-            WHERE value NOT IN (SELECT record_id FROM output_copies)
+            SELECT min(id) AS first
+            FROM generation_records
+            WHERE id {IN_IDS} AND id NOT IN (SELECT record_id FROM output_copies)
         ) AS missing
         WHERE up_to >= missing.first
         """,

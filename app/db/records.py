@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import TypeVar
 
 from app.db.connection import read_transaction, transaction
 from app.db.output_backup_queue import note_no_copy
@@ -21,6 +22,7 @@ NOT_EMPTIED = f"deletion_id IS NOT {EMPTIED}"
 
 Selection = Sequence[int] | RecordFilter
 Fields = Mapping[str, object]
+T = TypeVar("T")
 
 
 def get_record(db: sqlite3.Connection, record_id: int, *, trash: bool = False) -> Record:
@@ -52,7 +54,7 @@ def list_page(
 def list_selected(db: sqlite3.Connection, chosen: Selection) -> Iterator[Record]:
     """Iterate over the records of these ids or of this filter; deleted ones only with a ``trash`` filter."""
     trash = isinstance(chosen, RecordFilter) and chosen.trash
-    for ids in _portions(_selected_ids(db, chosen), _READ_AT_ONCE):
+    for ids in portions(_selected_ids(db, chosen), _READ_AT_ONCE):
         yield from (record for record in records_of(db, ids) if trash or record.deleted_at is None)
 
 
@@ -133,7 +135,7 @@ def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, in
 def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
     """Restore records from the trash -> how many."""
     number = 0
-    for portion in _portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
+    for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
         with transaction(db):
             restored = update_records(
                 db,
@@ -163,7 +165,7 @@ def _change(
 ) -> int:
     """Update in chunks, each in a transaction -> how many changed."""
     number = 0
-    for portion in _portions(ids, _CHANGED_AT_ONCE):
+    for portion in portions(ids, _CHANGED_AT_ONCE):
         with transaction(db):
             fields = {**fields, "ids": id_list(portion)}
             number += len(update_records(db, assignments, f"id {IN_IDS} AND {condition}", fields))
@@ -181,7 +183,8 @@ def records_of(db: sqlite3.Connection, ids: Sequence[int]) -> list[Record]:
     return [by_id[record_id] for record_id in ids if record_id in by_id]
 
 
-def _portions(ids: Iterable[int], size: int) -> Iterator[list[int]]:
-    rest = iter(ids)
+def portions(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most ``size`` items, each read when it is needed."""
+    rest = iter(items)
     while portion := list(islice(rest, size)):
         yield portion

@@ -13,18 +13,9 @@ from pathlib import Path
 
 from app.db.connection import connect
 from app.db.health import check_pages
-from app.db.open_files import (
-    FileId,
-    OpenConnection,
-    damage_text,
-    file_id,
-    is_damage,
-    missing_text,
-    older_text,
-    replaced_text,
-)
+from app.db.open_files import FileId, OpenConnection, damage_text, file_id, is_damage, main_file_problem
 from app.db.versions import last_version
-from app.errors import Message, StorageError, StoreDamaged, StoreLost
+from app.errors import Message, StorageError, StoreDamaged, StoreLost, message
 
 _SHARE_OF_CHECKS = 0.01  # upper limit of the time spent in page checks
 
@@ -58,10 +49,7 @@ class StoreGuard:
         """
         if self._away or self._main is None:
             return self._away
-        now = file_id(self._path)
-        if now is None:
-            return missing_text(self._path)
-        return None if now == self._main else replaced_text(self._path)
+        return main_file_problem(self._path, self._main)
 
     def watch(self, db: OpenConnection) -> Message | None:
         """Compare the files with those that a long-lived connection has open -> ``problem()``.
@@ -130,7 +118,10 @@ class StoreGuard:
         with closing(connect(self._path)) as fresh:
             version = self._note_version(fresh)
         if version < least:
-            self._damage = self._damage or older_text(self._path)
+            self._damage = self._damage or message(
+                "数据库的内容变旧了，像是被旧的副本覆盖，不再下单：请停下程序，把「{path}」换回正确的，再启动",
+                path=self._path,
+            )
         self._compared = changed
 
     def _check(self) -> None:

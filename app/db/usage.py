@@ -95,8 +95,13 @@ def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge
     fields |= {"after": ends["first"] - 1, "last": ends["last"]}
     while rows := db.execute(
         """
-        SELECT charges.*, resolutions.at AS resolved_at, batches.name AS batch_name, records.prompt,
-            records.row_number
+        SELECT
+            charges.id, charges.record_id, charges.batch_id, charges.model,
+            charges.price_micros, charges.is_priced, charges.outcome, charges.cause,
+            coalesce(charges.task_id, '') AS task_id, charges.opened_at, charges.closed_at,
+            coalesce(batches.name, '') AS batch_name,
+            records.row_number, coalesce(records.prompt, '') AS prompt,
+            resolutions.at AS resolved_at
         FROM charges
         LEFT JOIN generation_records AS records ON records.id = charges.record_id
         LEFT JOIN batches ON batches.id = charges.batch_id
@@ -113,39 +118,15 @@ def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge
 
 
 def _to_charge(row: sqlite3.Row) -> Charge:
-    return Charge(
-        id=row["id"],
-        record_id=row["record_id"],
-        batch_id=row["batch_id"],
-        batch_name=row["batch_name"] or "",
-        row_number=row["row_number"],
-        prompt=row["prompt"] or "",
-        model=row["model"],
-        price=priced(row["price_micros"], not row["is_priced"]),
-        outcome=row["outcome"],
-        cause=row["cause"],
-        task_id=row["task_id"] or "",
-        opened_at=row["opened_at"],
-        closed_at=row["closed_at"],
-        resolved_at=row["resolved_at"],
-    )
+    fields = dict(row)
+    price = priced(fields.pop("price_micros"), not fields.pop("is_priced"))
+    return Charge(price=price, **fields)
 
 
 def _total(rows: Sequence[sqlite3.Row]) -> SpendTotals:
     """Totals of rows with outcome, number, micros and unpriced."""
-    numbers = {row["outcome"]: int(row["number"]) for row in rows}
-    money = {row["outcome"]: yuan(row["micros"]) for row in rows}
-    unpriced = {row["outcome"]: int(row["unpriced"]) for row in rows}
-    zero = SpendTotals()
-    return SpendTotals(
-        billed=money.get("billed", zero.billed),
-        pictures=numbers.get("billed", 0),
-        unpriced_pictures=unpriced.get("billed", 0),
-        unknown=money.get("unknown", zero.unknown),
-        unknown_charges=numbers.get("unknown", 0),
-        unpriced_unknown=unpriced.get("unknown", 0),
-        open=money.get("open", zero.open),
-        open_charges=numbers.get("open", 0),
-        unpriced_open=unpriced.get("open", 0),
-        unpaid_charges=numbers.get("not_billed", 0),
+    totals = (
+        SpendTotals.of_outcome(r["outcome"], yuan(r["micros"]), number=r["number"], unpriced=r["unpriced"])
+        for r in rows
     )
+    return sum(totals, SpendTotals())

@@ -72,14 +72,19 @@ class SpendTotals:
     @classmethod
     def of(cls, charge: Charge) -> "SpendTotals":
         """The totals of a single charge."""
-        price, unpriced = charge.price or Decimal(0), int(charge.price is None)
-        if charge.outcome == "billed":
-            return cls(billed=price, pictures=1, unpriced_pictures=unpriced)
-        if charge.outcome == "unknown":
-            return cls(unknown=price, unknown_charges=1, unpriced_unknown=unpriced)
-        if charge.outcome == "open":
-            return cls(open=price, open_charges=1, unpriced_open=unpriced)
-        return cls(unpaid_charges=1)
+        unpriced = int(charge.price is None)
+        return cls.of_outcome(charge.outcome, charge.price or Decimal(0), number=1, unpriced=unpriced)
+
+    @classmethod
+    def of_outcome(cls, outcome: str, amount: Decimal, *, number: int, unpriced: int) -> "SpendTotals":
+        """The totals of charges with the same outcome."""
+        if outcome == "billed":
+            return cls(billed=amount, pictures=number, unpriced_pictures=unpriced)
+        if outcome == "unknown":
+            return cls(unknown=amount, unknown_charges=number, unpriced_unknown=unpriced)
+        if outcome == "open":
+            return cls(open=amount, open_charges=number, unpriced_open=unpriced)
+        return cls(unpaid_charges=number)
 
     def __add__(self, other: "SpendTotals") -> "SpendTotals":
         sums = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
