@@ -71,7 +71,7 @@ def prices(override: Decimal | None, *per_tier: Decimal) -> dict[str, Decimal]:
 
 
 def size_table(
-    published: Mapping[tuple[str, str], Size],
+    published: Mapping[tuple[str, str], tuple[int, int]],
     *,
     minimum: int = 1,
     maximum: int | None = None,
@@ -93,8 +93,8 @@ def size_table(
     return table
 
 
-def _published(published: Mapping[tuple[str, str], Size], ratio: str, tier: str) -> Size | None:
-    if (ratio, tier) in published:
-        return published[ratio, tier]
-    turned = published.get((":".join(reversed(ratio.split(":"))), tier))
-    return Size(width=turned.height, height=turned.width) if turned else None
+def _published(published: Mapping[tuple[str, str], tuple[int, int]], ratio: str, tier: str) -> Size | None:
+    turned = ":".join(reversed(ratio.split(":")))
+    height, width = published.get((turned, tier), (0, 0))
+    width, height = published.get((ratio, tier), (width, height))
+    return Size(width=width, height=height) if width else None

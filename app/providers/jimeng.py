@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.config import Settings
-from app.domain import GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference, ReferenceLimits, Size
+from app.domain import GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference, ReferenceLimits
 from app.errors import Billed, ModelError, message
 from app.providers import key_check
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
@@ -186,12 +186,11 @@ class Jimeng:
 
 def _spec(settings: Settings) -> ModelSpec:
     newer = "seedream46" in settings.jimeng_req_key
-    published = {pair: Size(width=w, height=h) for pair, (w, h) in _PUBLISHED.items()}
     return ModelSpec(
         name="jimeng",
         label="即梦 4.6" if newer else "即梦 4.0",
         model_id=settings.jimeng_req_key,
-        sizes=size_table(published, minimum=MINIMUM_AREA, maximum=MAXIMUM_AREA),
+        sizes=size_table(_PUBLISHED, minimum=MINIMUM_AREA, maximum=MAXIMUM_AREA),
         prompt_limit=800,
         max_references=14 if newer else 10,
         reference_form="url",

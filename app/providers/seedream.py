@@ -82,6 +82,12 @@ _FAMILIES = (
 
 # Prices are those of the mainland service; ids used elsewhere are charged in another currency.
 _MAINLAND, _OUTSIDE = "doubao-seedream-", ("dola-seedream-", "seedream-")
+_BY_ID = {
+    f"{prefix}{version}": family
+    for family in _FAMILIES
+    for version in family.versions
+    for prefix in (_MAINLAND, *_OUTSIDE)
+}
 
 _NOTES = {
     "negative_prompt": "Seedream 没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
@@ -203,18 +209,9 @@ def _address(reference: Reference) -> str:
     return f"data:{reference.media_type.lower()};base64,{base64.b64encode(reference.content).decode()}"
 
 
-def family_of(model: str) -> _Family | None:
-    """Return the family of a model id; None for an unlisted id, including ``ep-…``."""
-    for start in (_MAINLAND, *_OUTSIDE):
-        if model.startswith(start):
-            version = model.removeprefix(start)
-            return next((family for family in _FAMILIES if version in family.versions), None)
-    return None
-
-
 def _spec(settings: Settings) -> ModelSpec:
     model = settings.seedream_model
-    known = family_of(model)
+    known = _BY_ID.get(model)
     family = known or _current(label=model)
     is_listed = model.startswith(_MAINLAND)
     return ModelSpec(
@@ -234,9 +231,9 @@ def _spec(settings: Settings) -> ModelSpec:
 
 def _sizes(family: _Family) -> dict[tuple[str, str], Size]:
     published = {
-        (shape, tier): Size(width=width, height=height)
+        (shape, tier): size
         for tier, row in family.published.items()
-        for shape, (width, height) in zip(_SHAPES, row, strict=True)
+        for shape, size in zip(_SHAPES, row, strict=True)
     }
     return size_table(
         published, minimum=family.minimum, maximum=family.maximum, resolutions=family.resolutions
