@@ -186,7 +186,7 @@ def read_settings(values: Mapping[str, str]) -> Settings:
     for each in fields(Settings):
         variable = each.name.upper()
         if value := values.get(variable, "").strip():
-            _check_letters(variable, value)
+            _reject_control_characters(variable, value)
             chosen[each.name] = each.metadata["read"](variable, value)
     chosen.setdefault("image_model", _default_model(chosen))
     settings = Settings(**chosen)
@@ -232,7 +232,7 @@ def _path_as_written(value: str) -> str:
     return path.replace("\\\\", "\\") if "\\" not in path.replace("\\\\", "") else path
 
 
-def _check_letters(variable: str, value: str) -> None:
+def _reject_control_characters(variable: str, value: str) -> None:
     if re.search(r"[\x00-\x1f\x7f]", value):
         raise SettingError(variable, "值里有换行或制表符，请写在一行里；值里有反斜杠时请用单引号")
 

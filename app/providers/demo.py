@@ -111,31 +111,31 @@ class Demo:
 
 def draw(request: ImageRequest, size: Size, seed: int, references: Sequence[Reference] = ()) -> bytes:
     """Return a JPEG of that size, deterministic for a request and seed."""
-    chance = Random(f"{request.prompt}\n{request.negative_prompt}\n{seed}")  # noqa: S311 - only draws shapes
+    rng = Random(f"{request.prompt}\n{request.negative_prompt}\n{seed}")  # noqa: S311 - only draws shapes
     scale = 2 if size.area < _SMOOTH_BELOW else 1
-    image = _landscape(chance, size.width * scale, size.height * scale, request.steps or USUAL_STEPS)
+    image = _landscape(rng, size.width * scale, size.height * scale, request.steps or USUAL_STEPS)
     if scale > 1:
         image = image.reduce(scale)
-    _write_on(image, request, size, seed)
+    _draw_text(image, request, size, seed)
     _paste_references(image, references)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 
-def _landscape(chance: Random, width: int, height: int, steps: int) -> Image.Image:
-    hue = chance.random()
-    sky, light = _colour(hue, 0.42, 0.40), _colour(hue + chance.uniform(0.08, 0.22), 0.30, 0.97)
-    horizon = chance.uniform(0.42, 0.58)
+def _landscape(rng: Random, width: int, height: int, steps: int) -> Image.Image:
+    hue = rng.random()
+    sky, light = _colour(hue, 0.42, 0.40), _colour(hue + rng.uniform(0.08, 0.22), 0.30, 0.97)
+    horizon = rng.uniform(0.42, 0.58)
     image = _sky(sky, light, horizon).resize((width, height), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(image)
-    _draw_stars(pen, chance, width, height * horizon, steps)
-    _draw_sun(pen, chance, width, height * horizon, light)
+    _draw_stars(pen, rng, width, height * horizon, steps)
+    _draw_sun(pen, rng, width, height * horizon, light)
     ridges = 3 + min(steps, 150) // 8
     for number in range(ridges):
         depth = (number + 1) / ridges
-        colour = _mixed(light, _colour(hue - 0.04, 0.55, 0.16), depth**0.7)
-        pen.polygon(_ridge(chance, width, height, horizon, depth, steps), fill=colour)
+        colour = _blend(light, _colour(hue - 0.04, 0.55, 0.16), depth**0.7)
+        pen.polygon(_ridge(rng, width, height, horizon, depth, steps), fill=colour)
     return image
 
 
@@ -146,41 +146,41 @@ def _sky(top: Colour, bottom: Colour, horizon: float) -> Image.Image:
     return ImageOps.colorize(grey, black=top, white=bottom)
 
 
-def _draw_stars(pen: ImageDraw.ImageDraw, chance: Random, width: int, depth: float, steps: int) -> None:
+def _draw_stars(pen: ImageDraw.ImageDraw, rng: Random, width: int, depth: float, steps: int) -> None:
     """Draw one star per step, denser towards the top."""
     for _ in range(steps):
-        x, y = chance.uniform(0, width), chance.uniform(0, depth) * chance.random()
-        radius = max(width, depth) * chance.uniform(0.0006, 0.0018)
+        x, y = rng.uniform(0, width), rng.uniform(0, depth) * rng.random()
+        radius = max(width, depth) * rng.uniform(0.0006, 0.0018)
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 255, 248))
 
 
-def _draw_sun(pen: ImageDraw.ImageDraw, chance: Random, width: int, horizon: float, light: Colour) -> None:
-    radius = min(width, horizon * 2) * chance.uniform(0.07, 0.13)
-    x, y = width * chance.uniform(0.2, 0.8), horizon * chance.uniform(0.45, 0.8)
+def _draw_sun(pen: ImageDraw.ImageDraw, rng: Random, width: int, horizon: float, light: Colour) -> None:
+    radius = min(width, horizon * 2) * rng.uniform(0.07, 0.13)
+    x, y = width * rng.uniform(0.2, 0.8), horizon * rng.uniform(0.45, 0.8)
     for ring, share in ((1.28, 0.18), (1.12, 0.35), (1.0, 0.85)):
         reach = radius * ring
-        pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=_mixed(light, (255, 250, 235), share))
+        pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=_blend(light, (255, 250, 235), share))
 
 
 def _ridge(
-    chance: Random, width: int, height: int, horizon: float, depth: float, steps: int
+    rng: Random, width: int, height: int, horizon: float, depth: float, steps: int
 ) -> list[tuple[float, float]]:
     """Return the outline of one ridge: a sum of sines, more of them with more steps."""
     base = height * (horizon + (0.94 - horizon) * depth**1.3)
     waves = [
-        (chance.uniform(0.6, 1.6) * 2**octave, chance.uniform(0, math.tau), 0.5**octave)
+        (rng.uniform(0.6, 1.6) * 2**octave, rng.uniform(0, math.tau), 0.5**octave)
         for octave in range(2 + min(steps, 60) // 15)
     ]
     reach = height * 0.055 * (1.25 - depth * 0.5)
     points = [(0.0, float(height))]
     for step in range(241):
         at = step / 240
-        lift = sum(share * math.sin(at * math.tau * pace + phase) for pace, phase, share in waves)
-        points.append((at * width, base - reach * lift))
+        elevation = sum(share * math.sin(at * math.tau * pace + phase) for pace, phase, share in waves)
+        points.append((at * width, base - reach * elevation))
     return [*points, (float(width), float(height))]
 
 
-def _write_on(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
+def _draw_text(image: Image.Image, request: ImageRequest, size: Size, seed: int) -> None:
     """Draw the label at the top left and the request at the bottom.
 
     Without a Chinese font: the parameters and an ASCII prompt in Pillow's default font.
@@ -190,12 +190,12 @@ def _write_on(image: Image.Image, request: ImageRequest, size: Size, seed: int) 
     large: object
     small: object
     if chinese:
-        _draw_mark(pen, chinese, unit)
+        _draw_label(pen, chinese, unit)
         large, small = _font(round(unit * 4.2)) or chinese, _font(round(unit * 2.4)) or chinese
         steps = f"{request.steps} 步" if request.steps else "默认步数"
         facts = f"{request.aspect_ratio} · {size.width}×{size.height} · 种子 {seed} · {steps}"
     else:
-        _draw_mark_by_hand(image, unit)
+        _draw_label_strokes(image, unit)
         large, small = ImageFont.load_default(unit * 4.2), ImageFont.load_default(unit * 2.4)
         steps = f"{request.steps} steps" if request.steps else "default steps"
         facts = f"{request.aspect_ratio} | {size.width} x {size.height} | seed {seed} | {steps}"
@@ -213,7 +213,7 @@ def _write_on(image: Image.Image, request: ImageRequest, size: Size, seed: int) 
             bottom = _draw_line(pen, (unit * 4, bottom - unit), line, large)
 
 
-def _draw_mark_by_hand(image: Image.Image, unit: float) -> None:
+def _draw_label_strokes(image: Image.Image, unit: float) -> None:
     """Draw 演示 as strokes, at four times the size and reduced, dark on white."""
     side, fine = round(unit * 5), 4
     mask = Image.new("L", (side * fine * 3, side * fine * 2))
@@ -232,7 +232,7 @@ def _draw_mark_by_hand(image: Image.Image, unit: float) -> None:
     image.paste(_INK, at, mask.reduce(fine))
 
 
-def _draw_mark(pen: ImageDraw.ImageDraw, font: Font, unit: float) -> None:
+def _draw_label(pen: ImageDraw.ImageDraw, font: Font, unit: float) -> None:
     at = (unit * 6, unit * 5.4)
     left, top, right, bottom = pen.textbbox(at, "演示", font=font)
     frame = (left - unit * 2, top - unit * 1.4, right + unit * 2, bottom + unit * 1.4)
@@ -258,7 +258,7 @@ def _wrapped(text: str, font: Font, width: float, lines: int) -> list[str]:
     rest = " ".join(text.split())
     found: list[str] = []
     while rest and len(found) < lines:
-        fits = _fitting(rest, font, width)
+        fits = _fitting_length(rest, font, width)
         found.append(rest[:fits].strip())
         rest = rest[fits:].lstrip()
     if rest and found:
@@ -266,7 +266,7 @@ def _wrapped(text: str, font: Font, width: float, lines: int) -> list[str]:
     return found
 
 
-def _fitting(text: str, font: Font, width: float) -> int:
+def _fitting_length(text: str, font: Font, width: float) -> int:
     """Return how many characters fit, at least one, breaking at a nearby space if possible."""
     lengths = range(1, min(len(text), 400) + 1)
     fits = max(bisect_right(lengths, width, key=lambda n: font.getlength(text[:n])), 1)
@@ -279,14 +279,14 @@ def _paste_references(image: Image.Image, references: Sequence[Reference]) -> No
     side, gap = min(image.size) // 8, min(image.size) // 40
     top = gap * 2
     for reference in references[:4]:
-        small = _small(reference, side)
+        small = _thumbnail(reference, side)
         image.paste(
             ImageOps.expand(small, border=max(gap // 6, 1), fill="white"), (image.width - side - gap * 2, top)
         )
         top += side + gap
 
 
-def _small(reference: Reference, side: int) -> Image.Image:
+def _thumbnail(reference: Reference, side: int) -> Image.Image:
     try:
         with Image.open(io.BytesIO(reference.content or b"")) as opened:
             opened.draft("RGB", (side, side))
@@ -315,6 +315,6 @@ def _colour(hue: float, saturation: float, value: float) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _mixed(first: Colour, second: Colour, share: float) -> Colour:
+def _blend(first: Colour, second: Colour, share: float) -> Colour:
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue

@@ -76,7 +76,7 @@ def pixels(request: ImageRequest) -> Image.Image:
 def without_text(request: ImageRequest, monkeypatch: pytest.MonkeyPatch) -> Image.Image:
     """The same image without text."""
     with monkeypatch.context() as patched:
-        patched.setattr(demo, "_write_on", lambda *_: None)
+        patched.setattr(demo, "_draw_text", lambda *_: None)
         return pixels(request)
 
 
