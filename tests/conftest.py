@@ -1,4 +1,4 @@
-"""What tests share: settings in a folder of their own, a database, a bucket, a simple card."""
+"""Shared fixtures: settings in a temporary folder, a database, a bucket, a simple model spec."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +19,7 @@ isolate_environment()
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The demo model, everything kept under the test's own folder."""
+    """The demo model, with all data under ``tmp_path``."""
     return Settings(
         database_path=tmp_path / "generation_records.db",
         output_dir=tmp_path / "output",
@@ -29,7 +29,6 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def db(settings: Settings) -> Iterator[database.Connection]:
-    """A connection to an empty database."""
     database.open_database(settings.database_path)
     with closing(database.connect(settings.database_path)) as connection:
         yield connection
@@ -37,7 +36,7 @@ def db(settings: Settings) -> Iterator[database.Connection]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time of OSS: of the fake, of oss2, and of what is told it."""
+    """A manual clock for the fake OSS, for oss2, and for everything that takes one."""
     made = Clock()
     monkeypatch.setattr("oss2.auth.datetime", clocked_datetime(made))
     return made
@@ -45,14 +44,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def oss(clock: Clock) -> Iterator[FakeOss]:
-    """A bucket that lives by that time."""
+    """A fake bucket that follows ``clock``."""
     with FakeOss(clock=clock) as service:
         yield service
 
 
 @pytest.fixture
 def spec() -> ModelSpec:
-    """A model that takes everything, at ¥0.22 a picture."""
+    """A model that supports everything, at ¥0.22 an image."""
     return ModelSpec(
         name="test",
         label="测试模型",

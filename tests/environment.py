@@ -1,4 +1,4 @@
-"""What the tests must not inherit from the terminal, the script or the machine that starts them."""
+"""Isolation from the terminal, script and machine that start the tests."""
 
 import os
 import signal
@@ -9,14 +9,16 @@ from app.config import Settings
 
 
 def isolate_environment() -> None:
-    """Once, before any test: for this process, and for the servers that tests start from it."""
+    """Isolate this process and the servers that tests start from it. Call once, before any test."""
     _let_children_receive_signals()
     _remove_variables()
 
 
 def _let_children_receive_signals() -> None:
-    """What is ignored or blocked here (SIGHUP under ``nohup``, SIGINT in the background) would be so in every
-    child. A handler of our own ignores it as well, and no child inherits that."""
+    """Reset ignored and blocked signals (SIGHUP under ``nohup``, SIGINT in the background): children inherit them.
+
+    A handler of our own ignores a signal too, but is not inherited.
+    """
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGCHLD"):
@@ -26,11 +28,11 @@ def _let_children_receive_signals() -> None:
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing."""
+    pass
 
 
 def _remove_variables() -> None:
-    """Settings of the product and proxies: tests set those they mean."""
+    """Remove settings of the product and proxies from the environment."""
     settings = {field.name.upper() for field in fields(Settings)}
     for name in list(os.environ):
         if name.upper() in settings or name.lower().endswith("_proxy"):

@@ -1,4 +1,4 @@
-"""Files as Windows has them for a moment after they were written: another program holds them."""
+"""Files locked by another program, as on Windows."""
 
 import errno
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 
 
 def sharing_violation(*names: object, winerror: int = 32) -> OSError:
-    """What Windows says of a file that another program holds, or of a path that is too long (206)."""
+    """The error of Windows for a file locked by another program, or for a path that is too long (206)."""
     number = errno.ENOENT if winerror == 206 else errno.EACCES
     error = OSError(number, "Windows 的原话", *names[:1], None, *names[1:])
     error.winerror = winerror  # type: ignore[attr-defined,unused-ignore]
@@ -25,9 +25,9 @@ def lock_files(
     which: str = "",
     ending: str = "",
 ) -> list[Path]:
-    """``Path.replace``, ``rename``, ``unlink`` or ``read_bytes`` fails so often, for certain names only.
+    """Let ``Path.replace``, ``rename``, ``unlink`` or ``read_bytes`` fail ``times`` times, for certain names only.
 
-    -> the files that were asked for, once for each time.
+    -> the files that were tried, once for each attempt.
     """
     really: Callable[..., Any] = getattr(Path, verb)
     asked: list[Path] = []

@@ -1,4 +1,4 @@
-"""Small pictures to test with: noise, so that every byte of them matters."""
+"""Small images of noise, so that every byte matters."""
 
 import io
 from typing import Any
@@ -11,13 +11,13 @@ SIZE = (96, 64)
 def noise_image(
     picture_format: str, mode: str = "RGB", size: tuple[int, int] = SIZE, **options: Any
 ) -> bytes:
-    """A picture of that format (``png``, ``jpeg``, ``webp``, ``gif``…) and Pillow mode, as bytes."""
+    """An image in this format (``png``, ``jpeg``, ``webp``, ``gif``…) and Pillow mode, as bytes."""
     packed = io.BytesIO()
     Image.effect_noise(size, 60).convert(mode).save(packed, picture_format.upper(), **options)
     return packed.getvalue()
 
 
 def pixels(content: bytes) -> bytes:
-    """Every pixel as it decodes."""
+    """The decoded pixels."""
     with Image.open(io.BytesIO(content)) as image:
         return image.tobytes()

@@ -1,4 +1,4 @@
-"""The document of the API, as answers are held against it."""
+"""The OpenAPI document, and validation of responses against it."""
 
 import json
 import re
@@ -17,19 +17,19 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call of the document."""
+    """One operation of the document."""
 
     method: str
     path: str
     fields: Schema
 
     def parameters(self, place: str) -> dict[str, Schema]:
-        """Name -> schema of what is in the ``path`` or in the ``query``."""
+        """Name -> schema of the parameters in ``path`` or ``query``."""
         return {p["name"]: p["schema"] for p in self.fields["parameters"] if p["in"] == place}
 
     @property
     def bodies(self) -> dict[str, Schema]:
-        """Media type -> schema of what may be posted."""
+        """Media type -> schema of the request body."""
         content = self.fields.get("requestBody", {}).get("content", {})
         return {kind: described["schema"] for kind, described in content.items()}
 
@@ -50,16 +50,16 @@ class Document:
         ]
 
     def find(self, method: str, path: str) -> Operation | None:
-        """The call that this address belongs to, the most literal one."""
+        """The operation that a path belongs to, the most literal one."""
         fitting = [o for o in self.operations if o.method == method.lower() and _matches(o.path, path)]
         return min(fitting, key=lambda o: o.path.count("{")) if fitting else None
 
     def resolve(self, schema: Schema) -> Schema:
-        """The schema itself, where it is one by name."""
+        """Follow a ``$ref``."""
         return self.schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
     def complaints(self, schema: Schema, value: Any) -> list[str]:
-        """Where a value is not what the schema says; empty when all is well."""
+        """Where a value violates the schema; empty if it is valid."""
         whole = {**schema, "components": self.fields["components"]}
         found = Draft202012Validator(whole).iter_errors(value)
         return [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in found]
@@ -67,7 +67,7 @@ class Document:
     def problems(
         self, operation: Operation, status: int, headers: Mapping[str, str], content: bytes
     ) -> list[str]:
-        """In what an answer is not the one that was promised; empty when it is."""
+        """How a response violates the document; empty if it is valid."""
         kind = (headers.get("Content-Type") or "").partition(";")[0]
         described = self._answer(operation, status)
         if described is None:

@@ -1,4 +1,4 @@
-"""The product as a process of its own, the one way to start it: asked over HTTP, killed, started again."""
+"""The product as a separate process: started, called over HTTP, killed, restarted."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -27,7 +27,7 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(data_dir: Path, *arguments: str, **settings: object) -> Iterator["ServerProcess"]:
-    """It serves meanwhile; what it was doing then is cut off."""
+    """A started server; it is killed at the end."""
     server = ServerProcess(data_dir, *arguments, **settings)
     try:
         server.start()
@@ -37,7 +37,7 @@ def running_server(data_dir: Path, *arguments: str, **settings: object) -> Itera
 
 
 class ServerProcess:
-    """``python web_app.py`` in a folder of its own; settings by the names of ``config.Settings``."""
+    """``python web_app.py`` with its own data folder; settings by the names of ``config.Settings``."""
 
     program: tuple[str, ...] = (str(ROOT / "web_app.py"),)
 
@@ -56,12 +56,10 @@ class ServerProcess:
 
     @property
     def address(self) -> str:
-        """Where it serves."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
-        """The number of its process."""
         assert self.process is not None
         return self.process.pid
 
@@ -87,7 +85,7 @@ class ServerProcess:
                 return
 
     def refuses_to_start(self) -> str:
-        """Start it; it ends by itself because of a setting -> what it printed."""
+        """Start it and expect it to exit because of a setting -> its output."""
         try:
             self.start()
         except AssertionError:
@@ -97,37 +95,35 @@ class ServerProcess:
         raise AssertionError("it serves")
 
     def kill(self) -> None:
-        """``kill -9``: nothing can be put in order."""
-        self.tell_to_stop(signal.SIGKILL)
+        """``kill -9``."""
+        self.send_signal(signal.SIGKILL)
         self.wait()
 
     def stop(self) -> int:
-        """SIGTERM: what can be finished is finished -> exit code."""
-        self.tell_to_stop()
+        """SIGTERM -> exit code."""
+        self.send_signal()
         return self.wait()
 
-    def tell_to_stop(self, number: int = signal.SIGTERM) -> None:
-        """Send the signal and do not wait."""
+    def send_signal(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal without waiting."""
         assert self.process is not None
         self.process.send_signal(number)
 
     def wait(self) -> int:
-        """Until it has ended -> exit code."""
+        """Wait until it exits -> exit code."""
         assert self.process is not None
         return self.process.wait(timeout=TIMEOUT)
 
     def get(self, path: str) -> dict[str, Any]:
-        """A JSON answer."""
         answer: dict[str, Any] = requests.get(self.address + path, timeout=TIMEOUT).json()
         return answer
 
     def post(self, path: str, body: object = None) -> dict[str, Any]:
-        """A JSON answer."""
         answer: dict[str, Any] = requests.post(self.address + path, json=body, timeout=TIMEOUT).json()
         return answer
 
     def wait_for_end(self, batch_id: str, seconds: float = 2 * TIMEOUT) -> dict[str, Any]:
-        """The batch, once no picture of it is queued or running."""
+        """The batch, once it has no queued or running record."""
         deadline = time.monotonic() + seconds
         while True:
             batch: dict[str, Any] = self.get(f"/api/batches/{batch_id}")["batch"]
@@ -137,5 +133,5 @@ class ServerProcess:
             time.sleep(0.1)
 
     def log(self) -> str:
-        """What it printed."""
+        """Its output."""
         return (self.data_dir / "log.txt").read_text("utf-8", "replace")

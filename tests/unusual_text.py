@@ -1,4 +1,4 @@
-"""Prompts and search terms that trip up searches: signs, widths, joined emoji, marks, quotes, length."""
+"""Prompts and search terms that are hard for a search: signs, widths, joined emoji, combining marks, quotes, length."""
 
 FAMILY = "👨‍👩‍👧‍👦"
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition: as long as a busy machine may take, which no verdict depends on."""
+"""Waiting for a condition, with a timeout for a busy machine that no verdict depends on."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ TIMEOUT = 120.0  # seconds
 
 
 def wait_until(condition: Callable[[], bool], describe: Callable[[], str] = str) -> None:
-    """Ask until it is so; fail with what ``say`` tells when it never is."""
+    """Poll until the condition holds; fail with ``describe()`` after TIMEOUT."""
     deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, describe()

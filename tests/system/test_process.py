@@ -106,8 +106,8 @@ def test_closing_a_windows_console_leaves_time_to_release_work(
 
 def test_closing_the_window_stops_it_like_a_signal_even_when_sent_twice(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
-        server.tell_to_stop(signal.SIGHUP)
-        server.tell_to_stop(signal.SIGHUP)
+        server.send_signal(signal.SIGHUP)
+        server.send_signal(signal.SIGHUP)
         assert server.wait() == 0
         assert "马上退出；" not in server.log()
         assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
@@ -149,7 +149,7 @@ def test_nohup_keeps_it_running_without_a_window(tmp_path: Path) -> None:
         server.start()
         ignored = Path(f"/proc/{server.pid}/status").read_text("ascii").partition("SigIgn:")[2].split()[0]
         assert int(ignored, 16) >> (signal.SIGHUP - 1) & 1  # the system itself drops the signal
-        server.tell_to_stop(signal.SIGHUP)
+        server.send_signal(signal.SIGHUP)
         assert server.get("/healthz")["stopping"] is False
         assert server.stop() == 0
     finally:

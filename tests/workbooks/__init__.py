@@ -1,1 +1,1 @@
-"""Workbooks for the tests: made by openpyxl, by XlsxWriter, and by hand in the shapes of other programs."""
+"""Workbooks for tests: by openpyxl, by XlsxWriter, and assembled by hand like other programs do."""

@@ -1,4 +1,4 @@
-"""Workbooks put together part by part, in the shapes that other programs, and people who mean harm, write."""
+"""Workbooks assembled part by part, in the shapes that other programs and attackers write."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""Small files that grow, or that make a careless reader wander: to be refused soon and in little memory."""
+"""Small hostile files that expand or cause slow parsing: to be refused quickly and in little memory."""
 
 import io
 import struct

@@ -82,7 +82,7 @@ def test_after_sigterm_it_saves_the_nearly_finished_image_and_serves_pages_meanw
     service.latency = 3.0
     server.post("/api/batches", {"rows": [{"prompt": "快好的猫", "filename": "猫"}]})
     wait_for_tickets(server, 1)
-    server.tell_to_stop()
+    server.send_signal()
     assert server.get("/healthz")["stopping"] is True
     assert server.wait() == 0
     assert (server.data_dir / "output" / "猫.png").is_file()
@@ -109,9 +109,9 @@ def test_after_a_second_sigterm_it_exits_at_once_and_the_image_is_fetched_later(
     service.latency = 60.0
     batch_id = server.post("/api/batches", {"rows": [{"prompt": "慢慢画的猫"}]})["batch_id"]
     wait_for_tickets(server, 1)
-    server.tell_to_stop(signal.SIGINT)
+    server.send_signal(signal.SIGINT)
     wait_until(lambda: server.get("/healthz")["stopping"])
-    server.tell_to_stop(signal.SIGINT)
+    server.send_signal(signal.SIGINT)
     assert server.wait() == 1
     assert "马上退出" in server.log()
     service.latency = 0.0
