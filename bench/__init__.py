@@ -1,1 +1,1 @@
-"""Measurements: each file runs alone (``python -m bench.batch_time``), all of them by ``make bench``."""
+"""Benchmarks: each file runs alone (``python -m bench.batch_time``), all of them by ``make bench``."""

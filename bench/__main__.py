@@ -1,4 +1,4 @@
-"""``make bench``: every measurement in turn, each in a process of its own, each against a peer."""
+"""``make bench``: every benchmark in turn, each in its own process, each against a reference."""
 
 import pkgutil
 import subprocess
@@ -8,7 +8,7 @@ import bench
 
 
 def main() -> None:
-    """Run all, or those named on the command line; exit with 1 when one of them missed a promise."""
+    """Run all, or those named on the command line; exit with 1 if a bound is exceeded."""
     every = sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if module.name[0] != "_")
     missed = [name for name in sys.argv[1:] or every if not _keeps_its_promise(name)]
     if missed:

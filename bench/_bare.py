@@ -1,4 +1,4 @@
-"""The floor: a Flask app that knows one answer, with its ETag, to every address, under the same server."""
+"""The reference: a Flask app with one answer and its ETag for every address, under waitress."""
 
 import contextlib
 import subprocess
@@ -27,7 +27,7 @@ waitress.serve(app, host="127.0.0.1", port=int(sys.argv[1]), threads=8, connecti
 
 @contextmanager
 def bare_app() -> Iterator[tuple[int, int]]:
-    """It serves -> (process id, port)."""
+    """A running bare app -> (process id, port)."""
     port = free_port()
     with subprocess.Popen([sys.executable, "-c", _APP, str(port)], stderr=subprocess.DEVNULL) as process:
         try:

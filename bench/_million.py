@@ -1,4 +1,4 @@
-"""A million made-up records for ``bench.search``: made once, through the product's own tables and index."""
+"""A million generated records for ``bench.search``, built once through the product's own tables and index."""
 
 import random
 import tempfile
@@ -19,7 +19,7 @@ _SUBJECTS = """
     熊猫 宇航员 玫瑰花 未来跑车 森林小屋 敦煌飞天 故宫角楼 江南水乡 麦田 龙 凤凰 锦鲤 剪纸 青花瓷瓶
     木质书桌 白色运动鞋 香水瓶 蛋糕
 """.split()  # noqa: SIM905 - a list of words, to be read as words
-_DOINGS = """
+_ACTIONS = """
     坐在窗台上 奔跑 沐浴阳光 雨中漫步 仰望星空 特写 俯拍 倒影 漂浮在空中 手持灯笼 喝茶 打伞 回眸一笑
 """.split()  # noqa: SIM905
 _STYLES = """
@@ -33,8 +33,8 @@ _ENGLISH = (
 )
 
 
-def built(number: int) -> Path:
-    """A database of that many records, all indexed; made once."""
+def build(number: int) -> Path:
+    """A database of that many indexed records, built once."""
     path = Path(tempfile.gettempdir()) / "ai-image-generator-bench" / f"records-{number}.db"
     database.open_database(path)
     with closing(database.connect(path)) as db:
@@ -89,8 +89,8 @@ def _rows(number: int) -> Iterator[tuple[object, ...]]:
 
 
 def prompt(chance: random.Random, n: int) -> str:
-    """A prompt as people write them: a subject, styles, some English, now and then a number or rare signs."""
-    parts = [chance.choice(_SUBJECTS) + chance.choice(_DOINGS)]
+    """A realistic prompt: a subject, styles, some English, sometimes a number or rare characters."""
+    parts = [chance.choice(_SUBJECTS) + chance.choice(_ACTIONS)]
     parts += [chance.choice(_STYLES) for _ in range(chance.randint(1, 4))]
     if chance.random() < 0.35:
         parts += chance.sample(_ENGLISH, chance.randint(1, 3))

@@ -1,6 +1,6 @@
-"""Memory while a ZIP of 1,000 pictures streams, over the idle server: ``python -m bench.archive``.
+"""Memory while a ZIP of 1,000 images streams, above the idle server: ``python -m bench.archive``.
 
-The server runs as a process of its own; the reader is slow at first, so that whatever would pile up does.
+The server is a separate process; the reader is slow at first, so that unbounded buffers would grow.
 """
 
 import os
@@ -18,12 +18,12 @@ from tests.server_process import running_server
 
 PICTURES = 1_000
 WEIGHT = 1_000_000
-MOST_MEGABYTES = 40
+MAX_MEGABYTES = 40
 _PIECE = 64 * 1024
 
 
 def main() -> None:
-    """Print memory, speed and size; exit with 1 when it takes too much."""
+    """Print memory, speed and size; exit with 1 above the bound."""
     with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as (process, address):
         for _ in range(5):  # idle, but awake: every page was asked for once
             urllib.request.urlopen(f"{address}/records").read()
@@ -41,15 +41,15 @@ def main() -> None:
     assert size > PICTURES * WEIGHT
     print(
         f"ZIP of {PICTURES} pictures, {size / 1e6:.0f} MB at {size / 1e6 / took:.0f} MB/s: "
-        f"idle {idle:.0f} MB, at most {most - idle:.1f} MB more (at most {MOST_MEGABYTES})"
+        f"idle {idle:.0f} MB, at most {most - idle:.1f} MB more (at most {MAX_MEGABYTES})"
     )
-    if most - idle > MOST_MEGABYTES:
+    if most - idle > MAX_MEGABYTES:
         sys.exit(1)
 
 
 @contextmanager
 def _server(data_dir: Path) -> Iterator[tuple[int, str]]:
-    """The product over a thousand made-up pictures -> (process id, address)."""
+    """The product with a thousand generated images -> (process id, address)."""
     fill(data_dir)
     with running_server(data_dir, image_model="demo") as server:
         assert server.process
@@ -57,7 +57,7 @@ def _server(data_dir: Path) -> Iterator[tuple[int, str]]:
 
 
 def fill(data_dir: Path, pictures: int = PICTURES) -> None:
-    """That many pictures, with a record each."""
+    """Add that many images with a record each."""
     output = data_dir / "output"
     output.mkdir()
     database.open_database(data_dir / "generation_records.db")

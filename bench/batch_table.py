@@ -1,7 +1,7 @@
-"""Frames of the batch table in real Chromium: scroll, type and paste among 5,000 rows.
+"""Long tasks of the batch table in Chromium: scroll, type and paste among 5,000 rows.
 
-Serves the app by itself on a free port with the demo model. Prints the longest task on the page's main
-thread for each activity, seen through the browser's own tracing; the bound is 50 ms.
+Prints the longest task on the page's main thread for each activity, from the browser's own tracing; the
+bound is 50 ms.
 
     python -m bench.batch_table
 """
@@ -27,7 +27,7 @@ BOUND_MS = 50.0
 
 
 def main() -> int:
-    """Measure -> exit code 1 when a frame was over the bound."""
+    """Measure -> exit code 1 if a task is above the bound."""
     with (
         tempfile.TemporaryDirectory() as folder,
         running_server(Path(folder), image_model="demo") as server,
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def block(rows: int, *, start: int = 0) -> str:
-    """Cells as a spreadsheet puts them on the clipboard: prompt, negative prompt, ratio, resolution, …"""
+    """Cells in the clipboard format of a spreadsheet: prompt, negative prompt, ratio, resolution, …"""
     lines = (
         f"清晨的雪山湖泊，倒影清晰，薄雾缭绕，第 {n} 幅\t模糊，水印\t16：9\t2k\t\t{n % 3 + 1}\t图_{n}"
         for n in range(start, start + rows)
@@ -50,14 +50,14 @@ def block(rows: int, *, start: int = 0) -> str:
 
 
 def fill(page: Page) -> None:
-    """5,000 rows into the empty table, by pasting."""
+    """Paste 5,000 rows into the empty table."""
     paste(page, block(ROWS))
     page.wait_for_selector(f"[data-table-grid][aria-rowcount='{ROWS + 1}']")
     page.wait_for_timeout(1500)
 
 
 def paste(page: Page, text: str) -> None:
-    """Text to the clipboard and Ctrl+V where the focus is."""
+    """Write to the clipboard and press Ctrl+V."""
     page.evaluate("text => navigator.clipboard.writeText(text)", text)
     page.keyboard.press("Control+v")
 
@@ -76,7 +76,7 @@ def scroll(page: Page) -> None:
 
 
 def type_prompts(page: Page) -> None:
-    """Ten prompts by keyboard, far down the table."""
+    """Type ten prompts, far down the table."""
     page.locator("[data-table] [data-column=prompt]").first.click()
     for _ in range(4):
         page.keyboard.press("PageDown")
@@ -87,7 +87,7 @@ def type_prompts(page: Page) -> None:
 
 
 def paste_rows(page: Page) -> None:
-    """1,000 rows over existing ones, taken back, and done again."""
+    """Paste 1,000 rows over existing ones, undo and redo."""
     page.keyboard.press("Control+Home")
     page.keyboard.press("ArrowRight")
     paste(page, block(PASTED, start=7_000))
@@ -100,7 +100,7 @@ def paste_rows(page: Page) -> None:
 
 
 def move_about(page: Page) -> None:
-    """Arrows, selecting and filling down."""
+    """Arrow keys, selecting and filling down."""
     for key in ["ArrowDown"] * 30 + ["Shift+ArrowDown"] * 30 + ["Control+d", "Control+z"]:
         page.keyboard.press(key)
     page.wait_for_timeout(1_000)
@@ -115,7 +115,7 @@ ACTIVITIES: dict[str, Callable[[Page], None]] = {
 
 
 def longest_task(page: Page, activity: Callable[[Page], None]) -> tuple[float, int]:
-    """Run it under tracing -> (longest task in ms, number of tasks over the bound)."""
+    """Run it under tracing -> (longest task in ms, number of tasks above the bound)."""
     browser = page.context.browser
     assert browser
     browser.start_tracing(categories=["disabled-by-default-devtools.timeline", "__metadata"])
@@ -125,7 +125,7 @@ def longest_task(page: Page, activity: Callable[[Page], None]) -> tuple[float, i
 
 
 def main_thread_tasks(events: list[dict[str, Any]]) -> list[float]:
-    """Milliseconds of each task on the main thread of the page that worked most."""
+    """Milliseconds of each task on the main thread of the busiest page."""
     names = {
         (e["pid"], e["tid"])
         for e in events

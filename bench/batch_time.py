@@ -1,7 +1,7 @@
-"""A batch's wall time against the ideal, ceil(pictures / under way) × latency.
+"""A batch's wall time against the ideal, ceil(images / concurrency) × latency.
 
-``python -m bench.batch_time``. The fake Jimeng runs as a process of its own, 2 s and 1 MB a picture;
-thumbnails are made.
+``python -m bench.batch_time``. The fake Jimeng is a separate process, 2 s and 1 MB an image; thumbnails are
+made.
 """
 
 import math
@@ -27,7 +27,7 @@ WEIGHT = 1_000_000
 
 
 def main() -> None:
-    """Print a line for 8 and for 64 pictures under way; exit with 1 when one takes too long."""
+    """Print a line for 8 and for 64 concurrent images; exit with 1 above the bound."""
     kept = True
     for under_way, count, most in ((8, 200, 1.03), (64, 1280, 1.08)):
         seconds, megabytes = measure(under_way, count)
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def measure(under_way: int, count: int) -> tuple[float, float]:
-    """(wall seconds of the batch, peak memory of this process in MB)."""
+    """-> (wall seconds of the batch, peak memory of this process in MB)."""
     with tempfile.TemporaryDirectory() as folder, fake_jimeng() as address:
         data_dir = Path(folder)
         settings = Settings(
@@ -66,7 +66,7 @@ def measure(under_way: int, count: int) -> tuple[float, float]:
 
 @contextmanager
 def fake_jimeng(latency: float = LATENCY, weight: int = WEIGHT) -> Iterator[str]:
-    """The fake service in a process of its own -> its address."""
+    """The fake service in a separate process -> its address."""
     command = [sys.executable, "-m", "tests.fakes.jimeng", "--port", "0", "--latency", str(latency)]
     command += ["--image-bytes", str(weight), "--image-format", "jpeg"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

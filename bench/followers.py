@@ -28,7 +28,7 @@ _OTHERS = ("/records", "/api/records?limit=20", "/", "/api/models")
 
 
 def main() -> None:
-    """Print both figures; exit with 1 when one is too high."""
+    """Print both figures; exit with 1 above a bound."""
     floor = bare()
     alone, followed = real()
     core, patience = followed[0] - alone[0], followed[1] / alone[1]
@@ -42,28 +42,28 @@ def main() -> None:
 
 
 def bare() -> float:
-    """Cores that the followers take of an app with nothing in it."""
+    """-> cores that the followers use on the bare app."""
     with bare_app() as (process, port), _followers(port, "any"):
         time.sleep(3)
         return _cores(process)
 
 
 def real() -> tuple[tuple[float, float], tuple[float, float]]:
-    """(cores, p99 in seconds of other requests) of the server alone, and followed."""
+    """-> (cores, p99 in seconds of other requests) of the server alone, and with followers."""
     with tempfile.TemporaryDirectory() as folder, FakeJimeng(latency=600.0) as jimeng:
         settings = jimeng.settings(model_concurrency=4, model_timeout=900)
         with running_server(Path(folder), **settings) as server:
             rows = [{"prompt": f"第 {n} 张：雪山下的小屋"} for n in range(200)]
             batch_id = server.post("/api/batches", {"rows": rows})["batch_id"]
             time.sleep(3)
-            alone = _watch(server)
+            alone = _measure(server)
             with _followers(server.port, batch_id):
                 time.sleep(3)
-                return alone, _watch(server)
+                return alone, _measure(server)
 
 
-def _watch(server: ServerProcess) -> tuple[float, float]:
-    """(cores used while nobody else asks; p99 in seconds of what is asked after that)."""
+def _measure(server: ServerProcess) -> tuple[float, float]:
+    """-> (cores used without other requests; p99 in seconds of the requests after that)."""
     assert server.process
     cores = _cores(server.process.pid)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
@@ -95,7 +95,7 @@ def _followers(port: int, batch_id: str) -> Iterator[None]:
 
 
 def follow(port: int, batch_id: str) -> None:
-    """All the followers, in a process of their own."""
+    """All the followers, in a separate process."""
     paths = (f"/api/batches/{batch_id}?since=0", "/live/status")
     for number in range(FOLLOWERS):
         threading.Thread(target=_follow, args=(port, paths, number / FOLLOWERS), daemon=True).start()

@@ -1,6 +1,6 @@
-"""Memory of the real process: idle, idle with a bucket of 10,000 keys, and with 64 pictures of 4K under way.
+"""Memory of the real process: idle, idle with a bucket of 10,000 keys, and with 64 images of 4K under way.
 
-``python -m bench.memory``. Beside it stands a Flask app of one line under waitress, for that is the floor.
+``python -m bench.memory``. The reference is a one-line Flask app under waitress.
 """
 
 import sys
@@ -26,7 +26,7 @@ _PAGES = ("/", "/batch", "/records", "/samples", "/api/records", "/api/sample-im
 
 
 def main() -> None:
-    """Print a line for each; exit with 1 when one takes too much."""
+    """Print a line for each; exit with 1 above a bound."""
     with bare_app() as (process, _):
         floor = resident_megabytes(process)
     print(f"{'a bare Flask app under waitress':44} {floor:6.0f} MB")
@@ -41,24 +41,24 @@ def main() -> None:
 
 
 def idle() -> float:
-    """Awake, every page asked for, nothing to do."""
+    """Started, every page requested, nothing to do."""
     with _server(image_model="demo") as server:
-        return _at_rest(server)
+        return _idle_megabytes(server)
 
 
 def idle_with_bucket() -> float:
-    """The same with the list of a large library, read three times as when somebody looks now and then."""
+    """The same with the list of a large library, read three times."""
     with FakeOss() as oss:
         for number in range(KEYS):
             oss.put(f"ai-images/sample/新款连衣裙 {number:05}-640x480-{number:012x}.png", b"x", age=number)
         with _server(image_model="demo", **oss.settings()) as server:
             while server.get("/api/sample-images?limit=1&search=09999").get("total") != 1:
                 time.sleep(0.2)
-            return _at_rest(server)
+            return _idle_megabytes(server)
 
 
 def busy() -> float:
-    """Pictures of about 16 million pixels each, as fast as the service gives them."""
+    """Images of about 16 million pixels each, as fast as the service returns them."""
     with (
         FakeJimeng(latency=2.0, image_bytes=WEIGHT) as jimeng,
         _server(**jimeng.settings(model_concurrency=UNDER_WAY, model_timeout=300)) as server,
@@ -71,7 +71,7 @@ def busy() -> float:
         return peak_megabytes(server.process.pid)
 
 
-def _at_rest(server: ServerProcess) -> float:
+def _idle_megabytes(server: ServerProcess) -> float:
     for path in _PAGES * 3:
         requests.get(server.address + path, timeout=30)
     time.sleep(3)

@@ -1,7 +1,7 @@
-"""What a first visit costs before a page can be used: requests, and bytes over the wire, without pictures.
+"""What a first visit costs until a page is usable: requests and bytes over the wire, without images.
 
-``python -m bench.page_weight``. In real Chromium with an empty cache, in both languages; the floor is the
-page itself, with nothing that it asks for.
+``python -m bench.page_weight``. In Chromium with an empty cache, in both languages; the reference is the
+HTML alone.
 """
 
 import sys
@@ -17,7 +17,7 @@ from tests.server_process import running_server
 
 
 def main() -> None:
-    """Print a line for each page and language; exit with 1 when one is too heavy."""
+    """Print a line for each page and language; exit with 1 above the bound."""
     with (
         tempfile.TemporaryDirectory() as folder,
         running_server(Path(folder), image_model="demo") as server,
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _bare(address: str, language: str) -> int:
-    """Bytes of the page alone, packed."""
+    """Compressed bytes of the HTML alone."""
     with requests.get(address, headers={"Accept-Language": language}, stream=True, timeout=30) as answer:
         return len(answer.raw.read(decode_content=False))
 

@@ -1,6 +1,6 @@
-"""What keeping a picture costs, against the obvious way in the same run: ``python -m bench.pictures``.
+"""The cost of saving an image, against the obvious way in the same run: ``python -m bench.pictures``.
 
-Embedding parameters against Pillow's re-encoding; a lazily opened thumbnail against loading first.
+Embedding parameters against re-encoding with Pillow; a lazily opened thumbnail against loading first.
 """
 
 import io
@@ -19,9 +19,9 @@ TEXT = "雪山下的小屋，水彩\nSteps: 20, Seed: 1, Size: 4096x4096, Model:
 
 
 def main() -> None:
-    """Print a line for each format: ours, the obvious way, and how many times faster ours is."""
+    """Print a line for each format: ours, the obvious way, and the ratio."""
     print(f"{SIDE}×{SIDE}, median of {ROUNDS} interleaved rounds")
-    drawing = _drawing()
+    drawing = _image()
     for picture_format in ("png", "jpeg", "webp"):
         content = _packed(drawing, picture_format)
         size = f"{picture_format} ({len(content) / 1e6:.1f} MB)"
@@ -29,8 +29,8 @@ def main() -> None:
         _compare(f"thumbnail of {size}", partial(_checked, content), partial(_loaded_first, content))
 
 
-def _drawing() -> Image.Image:
-    """Soft shapes with a little noise: compresses as pictures do."""
+def _image() -> Image.Image:
+    """Soft shapes with a little noise, which compress like photographs."""
     soft = Image.effect_noise((SIDE // 16, SIDE // 16), 80).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     grain = Image.effect_noise((SIDE, SIDE), 6)
     return Image.merge(

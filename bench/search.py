@@ -2,8 +2,8 @@
 
     python -m bench.search [--records 1000000]
 
-Answers are compared with brute force on every tricky term first. The million is built once, in the
-system's folder for temporary files, through the product's own tables and index.
+The results of every unusual term are first compared with brute force. The million is built once, in the
+system's temporary folder, through the product's own tables and index.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from app.config import Settings
 from app.db.ngrams import normalise
 from app.domain import ImageRequest, ModelSetup, ModelSpec, SavedImage, exact_size
 from app.web.services import services_of
-from bench._million import built, prompt
+from bench._million import build, prompt
 from database import RecordFilter
 from tests.unusual_text import TERMS
 from web_app import create_app
@@ -51,27 +51,26 @@ ABSENT = ("鑫", "鑫鑫", "zq", "没有这样的话", "猫龘狗", "qqqqqqq", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """One line of the contract: what was measured, at most."""
+    """One bound: what was measured, and the most it may be."""
 
     what: str
     measured: float
     at_most: float
 
     @property
-    def is_kept(self) -> bool:
-        """Whether it is."""
+    def holds(self) -> bool:
         return self.measured <= self.at_most
 
     def __str__(self) -> str:
-        return f"{'ok ' if self.is_kept else 'NOT'} {self.what}: {self.measured:.4f} (at most {self.at_most})"
+        return f"{'ok ' if self.holds else 'NOT'} {self.what}: {self.measured:.4f} (at most {self.at_most})"
 
 
 def main() -> None:
-    """Print every line; exit with 1 when a promise is not kept."""
+    """Print every line; exit with 1 if a bound is exceeded."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=MANY)
     number = parser.parse_args().records
-    many, few = built(number), built(FEW)
+    many, few = build(number), build(FEW)
     with closing(database.connect(many)) as db:
         compare_with_brute_force(db)
         promises = [*search_promises(db)]
@@ -80,12 +79,12 @@ def main() -> None:
     writing_costs()
     if number < MANY:
         print(f"(the contract speaks of {MANY} records)")
-    elif not all(promise.is_kept for promise in promises):
+    elif not all(promise.holds for promise in promises):
         sys.exit(1)
 
 
 def compare_with_brute_force(db: database.Connection) -> None:
-    """Every id of every tricky term, and every total; AssertionError at the first that differs."""
+    """Compare ids and totals of every unusual term; AssertionError at the first difference."""
     rows = db.execute("SELECT id, prompt FROM generation_records ORDER BY id DESC")
     prompts = [(row["id"], normalise(row["prompt"])) for row in rows]
     terms = [term for term in dict.fromkeys((*TERMS, *COMMON, *RARE, *ABSENT)) if normalise(term)]
@@ -101,7 +100,7 @@ def compare_with_brute_force(db: database.Connection) -> None:
 
 
 def search_promises(db: database.Connection) -> Iterator[Promise]:
-    """Each term, in turns with a scan for it and with the first page without a search."""
+    """Each term, interleaved with a scan for it and with the first page without a search."""
     worst = {"rare page": 0.0, "rare total": 0.0, "common page": 0.0, "common total": 0.0}
     print(f"{'term':>14} {'found':>8} {'page ms':>9} {'no term':>9} {'total ms':>9} {'scan ms':>9}")
     for term in (*COMMON, *RARE, *ABSENT):
@@ -123,7 +122,7 @@ def search_promises(db: database.Connection) -> Iterator[Promise]:
 
 
 def measured(db: database.Connection, term: str) -> tuple[float, float, float, float]:
-    """Median seconds of (first page, first page without the term, total, LIKE scan), in turns."""
+    """Median seconds of (first page, first page without the term, total, LIKE scan), interleaved."""
     wanted = RecordFilter(search=term)
     acts: tuple[Callable[[], object], ...] = (
         *(lambda: database.list_records(db, wanted), lambda: database.list_records(db, RecordFilter())) * 4,
@@ -143,7 +142,7 @@ def measured(db: database.Connection, term: str) -> tuple[float, float, float, f
 
 
 def page_promises(many: Path, few: Path) -> Iterator[Promise]:
-    """The page's HTML among many records against the same among a few, in turns."""
+    """The HTML page among many records against the same among a few, interleaved."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as kept:
         data_dir = Path(folder)
         apps = [
@@ -171,7 +170,7 @@ def page_promises(many: Path, few: Path) -> Iterator[Promise]:
 
 
 def writing_costs() -> None:
-    """What counting and noting for the index add to a batch's life, against the same without triggers."""
+    """What the triggers for counts and index add to a batch, against the same without them."""
     with tempfile.TemporaryDirectory() as folder:
         took = {}
         for name in ("with", "without"):

@@ -1,9 +1,9 @@
-"""Importing 5,000 rows against a bare openpyxl read of the same file, and what hostile files cost.
+"""Importing 5,000 rows against a bare openpyxl read of the same file, and the cost of hostile files.
 
     python -m bench.spreadsheet_import
 
-Rounds are interleaved and the median counts. Hostile files are read in a process of their own, one each; the
-memory is that process's peak, idle Python with openpyxl included.
+Rounds are interleaved and the median counts. Each hostile file is read in a separate process; the memory is
+that process's peak, idle Python with openpyxl included.
 """
 
 import io
@@ -25,9 +25,9 @@ from tests.workbooks.written import HEADER, by_xlsxwriter
 
 ROUNDS = 7
 ROWS = 5_000
-MOST_TIMES = 2.0
-MOST_SECONDS = 2.0
-MOST_MEGABYTES = 200
+MAX_RATIO = 2.0
+MAX_SECONDS = 2.0
+MAX_MEGABYTES = 200
 
 READ = """
 import json, sys, time
@@ -47,14 +47,14 @@ print(json.dumps([took, int(peak.split()[1]) / 1024, answer]))
 
 
 def main() -> None:
-    """Print both tables; exit with 1 when a promise is not kept."""
+    """Print both tables; exit with 1 above a bound."""
     kept = [import_against_openpyxl(name, make()) for name, make in MAKES.items()]
     kept.append(hostile_files())
     sys.exit(0 if all(kept) else 1)
 
 
 def import_against_openpyxl(name: str, content: bytes) -> bool:
-    """Median seconds of ours and of a bare read, in turns."""
+    """Median seconds of ours and of a bare read, interleaved."""
     ours, bare = [], []
     for _ in range(ROUNDS):
         ours.append(seconds(lambda: read_workbook(content, "a.xlsx")))
@@ -63,9 +63,9 @@ def import_against_openpyxl(name: str, content: bytes) -> bool:
     times = mine / theirs
     print(
         f"import of {ROWS} rows × 7 ({name}): {mine * 1000:.0f} ms, bare openpyxl {theirs * 1000:.0f} ms, "
-        f"{times:.2f} × (at most {MOST_TIMES})"
+        f"{times:.2f} × (at most {MAX_RATIO})"
     )
-    return times <= MOST_TIMES
+    return times <= MAX_RATIO
 
 
 def hostile_files() -> bool:
@@ -83,26 +83,25 @@ def hostile_files() -> bool:
                 check=True,
             )
             took, megabytes, answer = json.loads(done.stdout)
-            kept = kept and took < MOST_SECONDS and megabytes < MOST_MEGABYTES
+            kept = kept and took < MAX_SECONDS and megabytes < MAX_MEGABYTES
             print(f"{name.replace('_', ' '):45} {took:5.2f} s {megabytes:4.0f} MB  {answer}")
     return kept
 
 
 def bare_read(content: bytes) -> int:
-    """What openpyxl needs to hand out every value, read-only."""
+    """Read every value with openpyxl, read-only."""
     workbook = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     return sum(len(row) for row in workbook.worksheets[0].iter_rows(values_only=True))
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    """Wall time of one run."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
 def table() -> list[tuple[Any, ...]]:
-    """5,000 rows of seven columns, as people write them."""
+    """5,000 realistic rows of seven columns."""
     ratios = ("16:9", "1:1", "3:4")
     return [
         (
@@ -119,7 +118,7 @@ def table() -> list[tuple[Any, ...]]:
 
 
 def shared_strings() -> bytes:
-    """As Excel and XlsxWriter write it."""
+    """In the form of Excel and XlsxWriter."""
 
     def write(_book: Any, sheet: Any) -> None:
         for number, row in enumerate([HEADER[:7], *table()]):
@@ -129,7 +128,7 @@ def shared_strings() -> bytes:
 
 
 def inline_strings() -> bytes:
-    """As our own export writes it."""
+    """In the form of our own export."""
     names = ("prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename")
     rows = ({**dict(zip(names, row, strict=False)), "references": [row[6]]} for row in table())
     with write_requests(rows) as file:

@@ -1,7 +1,7 @@
-"""What a client without the password can take, and how long a page waits beside clients that only hold on.
+"""What an anonymous client can consume, and how long a page waits beside clients that hold connections.
 
-``python -m bench.strangers``. The real server with ACCESS_PASSWORD; memory and CPU as the kernel counts them.
-The same page without these clients stands beside it.
+``python -m bench.strangers``. The real server with ACCESS_PASSWORD; memory and CPU as the kernel counts them;
+the same page without these clients for comparison.
 """
 
 import socket
@@ -19,7 +19,7 @@ from bench.archive import fill
 from tests.server_process import ServerProcess, running_server
 
 PASSWORD = "correct horse"
-MOST_MEGABYTES, MOST_CPU, MOST_SECONDS = 20.0, 0.2, 2.0
+MAX_MEGABYTES, MAX_CPU, MAX_SECONDS = 20.0, 0.2, 2.0
 READERS, IDLE, GUESSERS = 8, 499, 40
 _FORM = "Content-Type: application/x-www-form-urlencoded"
 _CHUNKED = "Transfer-Encoding: chunked"
@@ -27,7 +27,7 @@ _LARGE = 60_000_000
 
 
 def main() -> None:
-    """Print a line for each; exit with 1 when one takes too much."""
+    """Print a line for each; exit with 1 above a bound."""
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder), 60)
         with running_server(Path(folder), image_model="demo", access_password=PASSWORD) as server:
@@ -35,40 +35,46 @@ def main() -> None:
             with requests.Session() as person:
                 person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=30)
                 cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
-                archive = _head(server, "GET", "/api/records/archive.zip", f"Cookie: {cookie}")
+                archive = _request_head(server, "GET", "/api/records/archive.zip", f"Cookie: {cookie}")
                 _page(server, person)  # the first is slower
                 print(f"{'a page alone':40} {_page(server, person):6.3f} s")
                 for name, held in (
-                    (f"a page, {READERS} readers of a ZIP stand still", _readers(server, archive)),
+                    (f"a page, {READERS} readers of a ZIP stand still", _stalled_readers(server, archive)),
                     (f"a page, {IDLE} connections ask nothing", _connections(server, IDLE)),
-                    (f"a page, {GUESSERS} passwords are tried at once", _guesses(server)),
+                    (f"a page, {GUESSERS} passwords are tried at once", _password_guesses(server)),
                 ):
                     with held:
                         seconds = max(_page(server, person) for _ in range(3))
-                    print(f"{name:40} {seconds:6.3f} s (at most {MOST_SECONDS:.0f})", flush=True)
-                    kept.append(seconds < MOST_SECONDS)
+                    print(f"{name:40} {seconds:6.3f} s (at most {MAX_SECONDS:.0f})", flush=True)
+                    kept.append(seconds < MAX_SECONDS)
     sys.exit(0 if all(kept) else 1)
 
 
 def _requests(server: ServerProcess) -> list[tuple[str, bytes]]:
-    """What a client without the password may try, each whole."""
+    """The requests an anonymous client may try, each complete."""
     length = f"Content-Length: {_LARGE}"
     pieces = b"".join(b"10000\r\n" + b"a&" * 2**15 + b"\r\n" for _ in range(900)) + b"0\r\n\r\n"
     fields = b"a&" * 32_000
     wishes = ",".join(f"a{number};q=0.5" for number in range(5_000))
     return [
-        ("60 MB of fields to /login", _head(server, "POST", "/login", _FORM, length) + b"a&" * (_LARGE // 2)),
-        ("60 MB in chunks to /language", _head(server, "POST", "/language", _FORM, _CHUNKED) + pieces),
-        ("60 MB to /api/batches", _head(server, "POST", "/api/batches", length) + bytes(_LARGE)),
+        (
+            "60 MB of fields to /login",
+            _request_head(server, "POST", "/login", _FORM, length) + b"a&" * (_LARGE // 2),
+        ),
+        (
+            "60 MB in chunks to /language",
+            _request_head(server, "POST", "/language", _FORM, _CHUNKED) + pieces,
+        ),
+        ("60 MB to /api/batches", _request_head(server, "POST", "/api/batches", length) + bytes(_LARGE)),
         ("a wrong password and 32,000 fields", _form(server, "/login", fields)),
-        ("60 kB of languages", _head(server, "GET", "/login", f"Accept-Language: {wishes}")),
-        ("10,000 lines of head", _head(server, "GET", "/login", *["a:"] * 10_000)),
-        ("the state of the server", _head(server, "GET", "/healthz")),
+        ("60 kB of languages", _request_head(server, "GET", "/login", f"Accept-Language: {wishes}")),
+        ("10,000 lines of head", _request_head(server, "GET", "/login", *["a:"] * 10_000)),
+        ("the state of the server", _request_head(server, "GET", "/healthz")),
     ]
 
 
 def _cost(server: ServerProcess, name: str, request: bytes) -> bool:
-    """Print the peak of memory and the CPU that one request takes -> whether both are within bounds."""
+    """Print the peak memory and CPU of one request -> whether both are within bounds."""
     assert server.process
     process = server.process.pid
     idle = reset_peak(process)
@@ -78,9 +84,9 @@ def _cost(server: ServerProcess, name: str, request: bytes) -> bool:
         status = line.recv(100).split()[1].decode()
     time.sleep(1)  # what it began may go on after its answer
     cpu, megabytes = cpu_seconds(process) - before, peak_megabytes(process) - idle
-    bounds = f"(at most {MOST_MEGABYTES:.0f} MB, {MOST_CPU} s)"
+    bounds = f"(at most {MAX_MEGABYTES:.0f} MB, {MAX_CPU} s)"
     print(f"{name:40} {status}: {megabytes:5.1f} MB, {cpu:5.2f} s of CPU {bounds}", flush=True)
-    return megabytes < MOST_MEGABYTES and cpu < MOST_CPU
+    return megabytes < MAX_MEGABYTES and cpu < MAX_CPU
 
 
 def _page(server: ServerProcess, person: requests.Session) -> float:
@@ -97,7 +103,7 @@ def _connections(server: ServerProcess, count: int, receives: int = 0) -> Iterat
 
 
 @contextmanager
-def _readers(server: ServerProcess, archive: bytes) -> Iterator[None]:
+def _stalled_readers(server: ServerProcess, archive: bytes) -> Iterator[None]:
     with _connections(server, READERS, receives=4096) as lines:
         for line in lines:
             line.sendall(archive)
@@ -108,7 +114,7 @@ def _readers(server: ServerProcess, archive: bytes) -> Iterator[None]:
 
 
 @contextmanager
-def _guesses(server: ServerProcess) -> Iterator[None]:
+def _password_guesses(server: ServerProcess) -> Iterator[None]:
     guess = _form(server, "/login", b"password=guess")
     with ExitStack() as held:
         for number in range(GUESSERS):
@@ -129,10 +135,10 @@ def _connected(server: ServerProcess, receives: int = 0) -> socket.socket:
 
 
 def _form(server: ServerProcess, target: str, body: bytes) -> bytes:
-    return _head(server, "POST", target, _FORM, f"Content-Length: {len(body)}") + body
+    return _request_head(server, "POST", target, _FORM, f"Content-Length: {len(body)}") + body
 
 
-def _head(server: ServerProcess, method: str, target: str, *lines: str) -> bytes:
+def _request_head(server: ServerProcess, method: str, target: str, *lines: str) -> bytes:
     first = (f"{method} {target} HTTP/1.1", f"Host: localhost:{server.port}", "Connection: close")
     return "\r\n".join((*first, *lines, "", "")).encode()
 

@@ -15,7 +15,7 @@ def isolate_environment() -> None:
 
 
 def _let_children_receive_signals() -> None:
-    """Reset ignored and blocked signals (SIGHUP under ``nohup``, SIGINT in the background): children inherit them.
+    """Reset ignored and blocked signals (SIGHUP under ``nohup``), which children would inherit.
 
     A handler of our own ignores a signal too, but is not inherited.
     """

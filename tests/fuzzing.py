@@ -152,7 +152,7 @@ QUERY_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as it goes over the wire."""
+    """One HTTP request."""
 
     method: str
     target: str
@@ -165,14 +165,14 @@ class Call:
 
 @dataclass(slots=True)
 class Known:
-    """What there is in the server, by the names of an address."""
+    """Existing resources, by the names of path parameters."""
 
     values: dict[str, list[str]] = field(default_factory=dict)
 
 
 @st.composite
 def calls(draw: st.DrawFn, document: Document, operations: Sequence[Operation], known: Known) -> Call:
-    """One call of these operations, of which some part is usually not as it should be."""
+    """One call of these operations, usually with an invalid part."""
     operation = draw(st.sampled_from(operations))
     method = draw(st.sampled_from((operation.method.upper(),) * 12 + METHODS))
     path = re.sub(r"{(\w+)}", lambda found: draw(_place(found[1], known)), operation.path)
@@ -224,7 +224,7 @@ _WILD = st.recursive(
 
 
 def _value(schema: Schema) -> st.SearchStrategy[Any]:
-    """Something that the schema allows, and that takes no long time to do."""
+    """A value that the schema allows and that is quick to process."""
     if "enum" in schema:
         return st.sampled_from(["1K"] if "1K" in schema["enum"] else schema["enum"])
     if "anyOf" in schema:
@@ -254,7 +254,7 @@ def _value(schema: Schema) -> st.SearchStrategy[Any]:
 def _body(draw: st.DrawFn, document: Document, operation: Operation, known: Known) -> tuple[str, bytes]:
     kinds = list(operation.bodies) or ["application/json"]
     kind = draw(st.sampled_from(kinds))
-    schema = _plain(document, operation.bodies.get(kind, {"type": "object"}))
+    schema = _resolved(document, operation.bodies.get(kind, {"type": "object"}))
     content: bytes
     if kind == "multipart/form-data":
         kind, content = draw(_upload())
@@ -277,16 +277,16 @@ def _body(draw: st.DrawFn, document: Document, operation: Operation, known: Know
     return kind, content
 
 
-def _plain(document: Document, schema: Schema) -> Schema:
-    """Without names that stand for something, as deep as it goes."""
+def _resolved(document: Document, schema: Schema) -> Schema:
+    """The schema with every ``$ref`` resolved, to a bounded depth."""
     schema = document.resolve(schema)
     told = dict(schema)
     if "items" in told:
-        told["items"] = _plain(document, told["items"])
+        told["items"] = _resolved(document, told["items"])
     if "properties" in told:
-        told["properties"] = {name: _plain(document, one) for name, one in told["properties"].items()}
+        told["properties"] = {name: _resolved(document, one) for name, one in told["properties"].items()}
     if "anyOf" in told:
-        told["anyOf"] = [_plain(document, one) for one in told["anyOf"]]
+        told["anyOf"] = [_resolved(document, one) for one in told["anyOf"]]
     return told
 
 
@@ -322,7 +322,7 @@ def _json(draw: st.DrawFn, schema: Schema, *, is_slow: bool) -> bytes:
 
 @st.composite
 def _upload(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A form with files, or nearly one."""
+    """A form with files, sometimes malformed."""
     boundary = draw(st.sampled_from(("x", "----WebKitFormBoundary7", "a" * 70, "'()+_,-./:=?", "é")))
     parts = io.BytesIO()
     for _ in range(draw(st.integers(0, 3))):

@@ -25,7 +25,7 @@ def lock_files(
     which: str = "",
     ending: str = "",
 ) -> list[Path]:
-    """Let ``Path.replace``, ``rename``, ``unlink`` or ``read_bytes`` fail ``times`` times, for certain names only.
+    """Let ``Path.replace``, ``rename``, ``unlink`` or ``read_bytes`` fail ``times`` times, for some names.
 
     -> the files that were tried, once for each attempt.
     """

@@ -58,13 +58,13 @@ class Document:
         """Follow a ``$ref``."""
         return self.schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
-    def complaints(self, schema: Schema, value: Any) -> list[str]:
+    def schema_violations(self, schema: Schema, value: Any) -> list[str]:
         """Where a value violates the schema; empty if it is valid."""
         whole = {**schema, "components": self.fields["components"]}
         found = Draft202012Validator(whole).iter_errors(value)
         return [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in found]
 
-    def problems(
+    def violations(
         self, operation: Operation, status: int, headers: Mapping[str, str], content: bytes
     ) -> list[str]:
         """How a response violates the document; empty if it is valid."""
@@ -78,7 +78,7 @@ class Document:
             return [f"{kind} instead of {list(described['content'])}"]
         if kind != "application/json":
             return []
-        return self.complaints(described["content"][kind].get("schema", {}), json.loads(content))
+        return self.schema_violations(described["content"][kind].get("schema", {}), json.loads(content))
 
     def _answer(self, operation: Operation, status: int) -> Schema | None:
         answers = operation.fields["responses"]

@@ -1,4 +1,4 @@
-"""Prompts and search terms that are hard for a search: signs, widths, joined emoji, combining marks, quotes, length."""
+"""Prompts and search terms that are hard to search: signs, widths, joined emoji, combining marks, length."""
 
 FAMILY = "👨‍👩‍👧‍👦"
 

@@ -1,7 +1,7 @@
-"""Every Chinese word of the product: what goes through the catalogue, and what was left behind.
+"""Every Chinese text of the product: what goes through the catalogue, and what does not.
 
-``python -m tests.wording`` brings the English catalogue up to date: what is new stands in it without
-translation, what nobody says any more is gone.
+``python -m tests.wording`` updates the English catalogue: it adds new texts untranslated and removes unused
+ones.
 """
 
 import ast
@@ -49,8 +49,8 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A sentence of the product. ``is_said``: by ``_`` or ``gettext``; others are translated when shown.
+class Sentence:
+    """A text of the product. ``uses_gettext``: by ``_`` or ``gettext``; others are translated when shown.
 
     ``is_formatted``: an f-string, which has no translation.
     """
@@ -58,21 +58,21 @@ class Found:
     text: str
     file: str
     line: int
-    is_said: bool
+    uses_gettext: bool
     is_formatted: bool = False
 
 
 def product_files() -> list[Path]:
-    """The Python of the product."""
+    """The Python files of the product."""
     files = [*ROOT.glob("*.py")]
     for package in _PACKAGES:
         files += (ROOT / package).glob("**/*.py")
     return sorted(files)
 
 
-def all_sentences() -> list[Found]:
+def all_sentences() -> list[Sentence]:
     """Everything, everywhere."""
-    found: list[Found] = []
+    found: list[Sentence] = []
     for path in product_files():
         found += in_python(path.read_text("utf-8"), _name(path))
     for path in sorted((ROOT / "templates").glob("**/*.html")):
@@ -86,29 +86,29 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def in_python(text: str, file: str) -> list[Found]:
+def in_python(text: str, file: str) -> list[Sentence]:
     """Literals and Chinese f-strings; no docstrings, logging, patterns."""
     return list(_in_node(ast.parse(text), file)) if STAYS_CHINESE.get(file, ()) is not None else []
 
 
-def _in_node(node: ast.AST, file: str, *, is_said: bool = False) -> Iterator[Found]:
+def _in_node(node: ast.AST, file: str, *, uses_gettext: bool = False) -> Iterator[Sentence]:
     if isinstance(node, ast.JoinedStr):
         if any(isinstance(part, ast.Constant) and CHINESE.search(str(part.value)) for part in node.values):
-            yield Found(ast.unparse(node), file, node.lineno, is_said=False, is_formatted=True)
+            yield Sentence(ast.unparse(node), file, node.lineno, uses_gettext=False, is_formatted=True)
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
                 yield from _in_node(part.value, file)
     elif isinstance(node, ast.Constant):
         if isinstance(node.value, str) and _is_sentence(node.value):
-            yield Found(node.value, file, node.lineno, is_said)
-    elif _name_of(node) in (STAYS_CHINESE.get(file) or ()) or _is_no_word(node):
+            yield Sentence(node.value, file, node.lineno, uses_gettext)
+    elif _name_of(node) in (STAYS_CHINESE.get(file) or ()) or _is_not_translatable(node):
         return
     else:
         says = isinstance(node, ast.Call) and ast.unparse(node.func) == "gettext"
         for child in ast.iter_child_nodes(node):
             if not _is_docstring(child):
-                chosen = is_said and isinstance(node, ast.IfExp)
-                yield from _in_node(child, file, is_said=says or chosen)
+                chosen = uses_gettext and isinstance(node, ast.IfExp)
+                yield from _in_node(child, file, uses_gettext=says or chosen)
 
 
 def _is_sentence(text: str) -> bool:
@@ -125,8 +125,8 @@ def _name_of(node: ast.AST) -> str:
     return ""
 
 
-def _is_no_word(node: ast.AST) -> bool:
-    """Whether it is for the log of the terminal, or a pattern to look for."""
+def _is_not_translatable(node: ast.AST) -> bool:
+    """Whether it is for the terminal's log, or a pattern."""
     return isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("_log.", "re.", "journal."))
 
 
@@ -134,18 +134,18 @@ def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def in_template(text: str, file: str) -> list[Found]:
+def in_template(text: str, file: str) -> list[Sentence]:
     """Text between tags, and literals of expressions."""
     found, argument = [], ""
     for line, kind, value in Environment(autoescape=True).lex(text):
         if kind == "data":
             found += [
-                Found(part.strip(), file, line, is_said=False)
+                Sentence(part.strip(), file, line, uses_gettext=False)
                 for part in re.split(r'[<>"\n]', value)
                 if CHINESE.search(part)
             ]
         elif kind == "string" and CHINESE.search(value):
-            found.append(Found(_unquoted(value), file, line, is_said=argument.startswith("_(")))
+            found.append(Sentence(_unquoted(value), file, line, uses_gettext=argument.startswith("_(")))
         if kind in ("name", "operator"):
             argument = _first_argument(argument, value)
     return found
@@ -170,17 +170,17 @@ _SCRIPT = re.compile(
 )
 
 
-def in_script(text: str, file: str) -> list[Found]:
+def in_script(text: str, file: str) -> list[Sentence]:
     """Strings of a module, without comments and patterns; a template string is always left behind."""
     found = []
     for match in _SCRIPT.finditer(text):
         literal = match["string"]
         if literal is None or not CHINESE.search(literal):
             continue
-        is_said = bool(re.search(r"(?<![\w.])_\([^,()`]*$", text[: match.start()]))
+        uses_gettext = bool(re.search(r"(?<![\w.])_\([^,()`]*$", text[: match.start()]))
         line = text.count("\n", 0, match.start()) + 1
         inside = literal[1:-1].replace('\\"', '"')
-        found.append(Found(inside, file, line, is_said=is_said and literal[0] != "`"))
+        found.append(Sentence(inside, file, line, uses_gettext=uses_gettext and literal[0] != "`"))
     return found
 
 
@@ -190,17 +190,16 @@ def gaps_of(text: str) -> set[str]:
 
 
 def read_catalogue() -> Catalog:
-    """The catalogue as it is kept."""
     with CATALOGUE.open("rb") as file:
         return read_po(file, locale="en")
 
 
 def update() -> None:
-    """Write the catalogue anew from what is said now."""
+    """Rewrite the catalogue from the texts in use."""
     kept = {str(entry.id): str(entry.string) for entry in read_catalogue() if entry.id}
     wanted: dict[str, set[str]] = {}
     for found in all_sentences():
-        if found.is_said or (found.file.endswith(".py") and not found.is_formatted):
+        if found.uses_gettext or (found.file.endswith(".py") and not found.is_formatted):
             wanted.setdefault(found.text, set()).add(found.file)
     new = Catalog(locale="en", header_comment=_HEADER, fuzzy=False)
     for text in sorted(wanted):

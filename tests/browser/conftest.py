@@ -1,4 +1,4 @@
-"""Real Chromium before the live product: one browser a run, one server and one fresh context a test."""
+"""Chromium and running servers: one browser per run, one server and one fresh context per test."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ FLAGS = [
 
 
 def browser_path() -> str:
-    """The browser that ``tests/browser/install`` made sure of; without one the tests fail."""
+    """The browser found or installed by ``tests/browser/install``; without one the tests fail."""
     found = os.environ.get("CHROMIUM") or next((p for n in _NAMES if (p := shutil.which(n))), "")
     found = found or (_MAC if Path(_MAC).exists() else "")
     assert found, "no Chromium: run `sh tests/browser/install`, or set CHROMIUM to a browser's path"
@@ -48,7 +48,7 @@ def browser_path() -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the whole run; visitors speak Chinese and want no motion unless a test says more."""
+    """One Chromium for the whole run, in Chinese and with reduced motion unless a test asks otherwise."""
     expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
@@ -60,7 +60,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh visitor at 1440×900. An error in the console fails the test."""
+    """A fresh context at 1440×900. An error in the console fails the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(TIMEOUT_MS)
     shown = context.new_page()
@@ -73,21 +73,21 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def demo_server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """The product without any key."""
+    """A server without any key."""
     with running_server(tmp_path, image_model="demo") as server:
         yield server
 
 
 @pytest.fixture
 def jimeng() -> Iterator[FakeJimeng]:
-    """The fake service, half a second a picture."""
+    """The fake service, half a second an image."""
     with FakeJimeng(latency=0.5) as service:
         yield service
 
 
 @pytest.fixture
 def server(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[ServerProcess]:
-    """The product before the fake Jimeng."""
+    """A server with the fake Jimeng."""
     with running_server(tmp_path, **jimeng.settings(model_concurrency=2)) as server:
         yield server
 
@@ -101,21 +101,20 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[states.Scena
 
 @pytest.fixture
 def oss() -> Iterator[FakeOss]:
-    """The fake bucket."""
     with FakeOss() as service:
         yield service
 
 
 @pytest.fixture
 def oss_server(tmp_path: Path, oss: FakeOss) -> Iterator[ServerProcess]:
-    """The product without a key for pictures, with its library in the bucket."""
+    """A server with the demo model and its library in the bucket."""
     with running_server(tmp_path, image_model="demo", **oss.settings()) as server:
         yield server
 
 
 @pytest.fixture
 def library(page: Page, demo_server: ServerProcess) -> SamplesPage:
-    """示例图, open, in a folder."""
+    """示例图, open, with a local folder."""
     opened = SamplesPage(page, demo_server.address)
     opened.open()
     return opened

@@ -1,6 +1,6 @@
 """``make gallery``: a screenshot of every page and state into ``docs/images``, and the page that shows them.
 
-Everything in them is made up here: a filled server, a run before the fake Jimeng, a server on its first day.
+The contents are made up: a server with records, a run with the fake Jimeng, a new server.
 """
 
 import io
@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import FLAGS, browser_path
-from tests.browser.records_page import RecordsPage, seed_records, small_picture
+from tests.browser.records_page import RecordsPage, landscape, seed_records
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ROOT, ServerProcess, running_server
@@ -89,11 +89,11 @@ def draft(page: Page, server: ServerProcess) -> None:
     """批量生成：像在 Excel 里一样改"""
     opened = BatchPage(page, server.address)
     opened.open()
-    opened.do("add")
+    opened.click_command("add")
     lines = [(prompt, "文字，水印") for prompt in _PROMPTS * 2]
     opened.paste_block(1, "prompt", *lines)
     opened.expect_rows(len(lines))
-    opened.correct_cell(3, "aspect_ratio", "16比9")
+    opened.edit_cell(3, "aspect_ratio", "16比9")
 
 
 def run(page: Page, server: ServerProcess) -> None:
@@ -112,7 +112,7 @@ def _follow(page: Page, server: ServerProcess, rows: list[dict[str, object]]) ->
     answer = server.post("/api/batches", {"name": "十一月商品图", "rows": rows})
     opened = BatchPage(page, server.address)
     opened.open(f"?id={answer['batch_id']}")
-    opened.wait_for_picture(2)
+    opened.wait_for_image(2)
     page.wait_for_timeout(5000)
 
 
@@ -132,7 +132,7 @@ def large(page: Page, server: ServerProcess) -> None:
     """生成记录：大图和参数"""
     opened = RecordsPage(page, server.address)
     opened.open("?view=grid")
-    opened.enlarge(294)
+    opened.open_lightbox(294)
     page.wait_for_timeout(500)
 
 
@@ -145,7 +145,7 @@ def samples(page: Page, server: ServerProcess) -> None:
     """示例图"""
     for number in range(18):
         name = f"{_PROMPTS[number % 8][:4]}{number + 1}.jpg"
-        file = {"file": (name, small_picture(number, _RATIOS[number % 8]))}
+        file = {"file": (name, landscape(number, _RATIOS[number % 8]))}
         requests.post(f"{server.address}/api/sample-images", files=file, timeout=30)
     page.goto(f"{server.address}/samples")
     page.wait_for_load_state("networkidle")
@@ -155,7 +155,7 @@ def picker(page: Page, server: ServerProcess) -> None:
     """选参考图：单图和批量用的是同一个"""
     opened = BatchPage(page, server.address)
     opened.open()
-    opened.do("add")
+    opened.click_command("add")
     opened.open_references(1)
     page.wait_for_load_state("networkidle")
 
@@ -189,7 +189,7 @@ SHOTS: tuple[tuple[str, Scene, str, tuple[int, int], Theme], ...] = (
 
 
 def main() -> None:
-    """Draw them all; exit with 1 when they weigh too much."""
+    """Take all screenshots; exit with 1 if they are too large."""
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         with servers(Path(folder)) as data_dirs:
@@ -197,7 +197,7 @@ def main() -> None:
                 image = shot(browser, scene, data_dirs[data_dir], window, theme, _language(name))
                 (IMAGES / f"{name}.png").write_bytes(image)
         browser.close()
-    (ROOT / "docs/gallery.md").write_text(told(), encoding="utf-8")
+    (ROOT / "docs/gallery.md").write_text(render_page(), encoding="utf-8")
     weight = sum((IMAGES / f"{shot[0]}.png").stat().st_size for shot in SHOTS)
     sys.stdout.write(f"{len(SHOTS)} pictures, {weight / 1e6:.2f} MB\n")
     sys.exit(weight > MOST_BYTES)
@@ -205,7 +205,7 @@ def main() -> None:
 
 @contextmanager
 def servers(folder: Path) -> Iterator[dict[str, ServerProcess]]:
-    """The three servers of the scenes, started."""
+    """The three running servers of the scenes."""
     for name in ("demo", "jimeng", "filled"):
         (folder / name).mkdir()
     seed_records(folder / "filled", 300)
@@ -226,7 +226,7 @@ def shot(
     theme: Theme,
     language: str,
 ) -> bytes:
-    """The scene as a small PNG of few colours."""
+    """The scene as a small PNG with few colours."""
     width, height = window
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=theme, locale=language
@@ -242,8 +242,8 @@ def shot(
     return packed.getvalue()
 
 
-def told() -> str:
-    """The page that shows them all."""
+def render_page() -> str:
+    """The Markdown page that shows them all."""
     lines = ["# 每一页的样子", "", "由 `make gallery` 拍下，图中内容都是编的。"]
     for name, scene, _, window, theme in SHOTS:
         what = (

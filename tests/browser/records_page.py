@@ -1,4 +1,4 @@
-"""The words in which tests speak of 生成记录, and a server that has records already."""
+"""Page object of 生成记录, and records to show."""
 
 import base64
 import colorsys
@@ -31,8 +31,8 @@ _SIDES = {ratio: tuple(int(side) * 24 for side in ratio.split(":")) for ratio in
 FAILURE = "提示词没有通过审核（50412），请修改后再试"
 
 
-def small_picture(number: int, ratio: str) -> bytes:
-    """A drawn landscape, another one for every number, in the proportion asked for."""
+def landscape(number: int, ratio: str) -> bytes:
+    """A drawn landscape in this aspect ratio, different for every number."""
     width, height = _SIDES[ratio]
     scale = 320 / max(width, height)
     width, height = round(width * scale), round(height * scale)
@@ -60,7 +60,7 @@ def small_picture(number: int, ratio: str) -> bytes:
 def seed_records(
     data_dir: Path, number: int, *, failed_every: int = 13, prompts: Sequence[str] = ()
 ) -> list[int]:
-    """Finished records with small pictures, oldest first, into a server not yet started -> their ids."""
+    """Add finished records with small images, oldest first, before a server starts -> their ids."""
     database.open_database(data_dir / "generation_records.db")
     output = data_dir / "output"
     output.mkdir(exist_ok=True)
@@ -100,7 +100,7 @@ def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
         for record_id, drawing in files.items():
             if drawing is None:
                 continue
-            picture = GeneratedImage(content=small_picture(*drawing))
+            picture = GeneratedImage(content=landscape(*drawing))
             width, height = (round(side) for side in Image.open(io.BytesIO(picture.content)).size)
             asked = records[record_id].request
             text = format_parameters(asked, Size(width=width, height=height), "demo", record_id, asked.seed)
@@ -133,19 +133,19 @@ def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
 
 
 class RecordsPage:
-    """What a person does on ``/records`` and what they see there."""
+    """User actions on ``/records`` and expectations about it."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
         self.address = address
 
     def open(self, query: str = "") -> None:
-        """Go to the page, and wait until it can be worked with."""
+        """Open the page and wait until it is ready."""
         self.page.goto(f"{self.address}/records{query}")
         self.page.locator("[data-finder][data-ready]").wait_for()
 
     def records(self) -> Locator:
-        """Rows or tiles of this page of the list."""
+        """The rows or tiles of this page."""
         return self.page.locator("[data-records] [data-record-id]")
 
     def record(self, number: int) -> Locator:
@@ -153,70 +153,67 @@ class RecordsPage:
         return self.page.locator(f"[data-records] [data-record-id='{number}']")
 
     def search(self, words: str) -> None:
-        """Type into the field."""
         self.page.locator("[data-search]").fill(words)
 
     def filter(self, chip: str, choice: str) -> None:
-        """Open a chip and take one of its choices."""
+        """Open a filter and choose."""
         self.page.locator(f"details[data-filter-more={chip}] > summary").click()
         self.page.locator(f"details[data-filter-more={chip}] .filter-choice").filter(
             has_text=choice
         ).first.click()
 
     def expect_total(self, words: str) -> None:
-        """How many there are, as the page says it."""
         expect(self.page.locator("[data-total-words]")).to_have_text(words)
 
     def pick(self, *numbers: int) -> None:
-        """Tick records."""
+        """Select records."""
         for number in numbers:
             self.record(number).locator("[data-pick]").check()
 
     def unpick(self, *numbers: int) -> None:
-        """Take their ticks away."""
+        """Deselect records."""
         for number in numbers:
             self.record(number).locator("[data-pick]").uncheck()
 
-    def bar(self) -> Locator:
-        """What can be done with the selection."""
+    def selection_bar(self) -> Locator:
+        """The actions for the selection."""
         return self.page.locator("[data-selection]")
 
-    def enlarge(self, number: int) -> Locator:
-        """Open the large view."""
+    def open_lightbox(self, number: int) -> Locator:
         self.record(number).locator("[data-full]").click()
-        return self.large()
+        return self.lightbox()
 
-    def large(self) -> Locator:
-        """The large view, open."""
+    def lightbox(self) -> Locator:
+        """The open lightbox."""
         dialog = self.page.locator("dialog[data-lightbox]")
         expect(dialog).to_be_visible()
         return dialog
 
-    def expect_large(self, words: str) -> None:
-        """Which picture is shown large: "3 / 300"."""
-        expect(self.large().locator("[data-position]")).to_have_text(words)
+    def expect_position(self, words: str) -> None:
+        """The position in the lightbox: "3 / 300"."""
+        expect(self.lightbox().locator("[data-position]")).to_have_text(words)
 
-    def expect_whole(self, number: int) -> None:
-        """Until the large view shows the picture of this record itself, and no longer its small one."""
+    def expect_full_image(self, number: int) -> None:
+        """Wait until the lightbox shows the full image of this record instead of its thumbnail."""
         whole = quote(f"图-{number}.jpg")
-        expect(self.large().locator("[data-image]")).to_have_attribute("src", re.compile(f"{whole}$"))
+        expect(self.lightbox().locator("[data-image]")).to_have_attribute("src", re.compile(f"{whole}$"))
 
     def undo(self) -> None:
-        """Press 撤销 in the latest message that has it."""
+        """Click 撤销 in the latest message that has it."""
         self.page.locator(".toast").get_by_role("button", name="撤销").last.click()
 
     def drop(self, file: Path) -> None:
-        """Drag a file from elsewhere onto the page and let go."""
+        """Drop a file onto the page."""
         data = base64.b64encode(file.read_bytes()).decode()
         self.page.evaluate(_DROP, [file.name, data])
 
     def paste(self, file: Path, *, into: str = "body", text: str = "") -> None:
-        """Ctrl+V with a picture in the clipboard, and a text beside it as Excel puts it there."""
+        """Ctrl+V with an image in the clipboard, and text beside it as Excel puts it there."""
         data = base64.b64encode(file.read_bytes()).decode()
         self.page.locator(into).evaluate(_PASTE, [file.name, data, text])
 
     def expect_query(self, **wanted: str) -> None:
-        """Until the address asks for this and for nothing else."""
+        """Wait until the URL has exactly this query."""
         self.page.wait_for_url(lambda url: dict(parse_qsl(urlsplit(url).query)) == wanted)
 
 

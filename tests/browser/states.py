@@ -1,6 +1,6 @@
-"""Every page, dialog, menu and state of the product, and the steps that lead a visitor there.
+"""Every page, dialog, menu and state of the product, and the steps that lead there.
 
-Steps speak of the page by its ``data-…`` names only, so that they are the same in every language.
+Steps use only the page's ``data-…`` names, so that they work in every language.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.records_page import RecordsPage, seed_records, small_picture
+from tests.browser.records_page import RecordsPage, landscape, seed_records
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess, running_server
 from tests.waiting import wait_until
 
 LONG = "很长的提示词，" * 100
 _RECORDS = 30
-_FOR_EVER = 3600  # seconds that the pictures under way take, and are waited for
+_HOUR = 3600  # seconds that the pictures under way take, and are waited for
 _TABLE = f"""提示词,图片比例,分辨率,生成数量,参考示例图,文件名
 一只橘猫趴在窗台上看雨,16：9,2k,1,示例一.jpg,猫
 雪山木屋,5:4,2K,12,没有这张.png,a/b
@@ -32,13 +32,13 @@ _GOOD_TABLE = "提示词,图片比例,分辨率,生成数量\n一只橘猫,16:9,
 
 @dataclass(frozen=True, kw_only=True)
 class Scenarios:
-    """Servers: no records, many records, a password, a model that takes the reference images; and files.
+    """Servers: without records, with many, with a password, with reference images; and files to upload.
 
-    ``ids`` are batches of the second: ended with failures and one unknown, paused by a wrong key, running.
+    ``ids`` are batches of ``populated``: ended with failures and one unknown, paused by a wrong key, running.
     """
 
     empty: ServerProcess
-    lived: ServerProcess
+    populated: ServerProcess
     locked: ServerProcess
     library: ServerProcess
     ids: dict[str, str]
@@ -50,335 +50,395 @@ Step = Callable[[Page, Scenarios], None]
 
 @dataclass(frozen=True)
 class State:
-    """Where it is, and what leads from there to it."""
+    """A state of a page: where it is, and the steps that lead to it."""
 
     name: str
     server: str
     path: str
     steps: tuple[Step, ...]
 
-    def arrive(self, page: Page, scenarios: Scenarios) -> None:
-        """Go there."""
+    def open(self, page: Page, scenarios: Scenarios) -> None:
         server: ServerProcess = getattr(scenarios, self.server)
         page.goto(server.address + self.path.format(**scenarios.ids))
         for step in self.steps:
             step(page, scenarios)
 
 
-def at(name: str, server: str, path: str, *steps: Step) -> State:
-    """A state in one line."""
+def state(name: str, server: str, path: str, *steps: Step) -> State:
+    """Build a State."""
     return State(name, server, path, steps)
 
 
-def see(selector: str) -> Step:
-    """Wait until it is shown."""
+def wait_for(selector: str) -> Step:
+    """Wait until it is visible."""
     return lambda page, _town: expect(page.locator(f"{selector}:visible").first).to_be_visible()
 
 
-def press(selector: str) -> Step:
-    """Click the first of them that is shown."""
+def click(selector: str) -> Step:
+    """Click the first visible match."""
     return lambda page, _town: page.locator(f"{selector}:visible").first.click()
 
 
-def key(name: str) -> Step:
-    """Press a key."""
+def press_key(name: str) -> Step:
     return lambda page, _town: page.keyboard.press(name)
 
 
-def say(text: str) -> Step:
+def type_text(text: str) -> Step:
     """Type where the focus is."""
     return lambda page, _town: page.keyboard.type(text)
 
 
-def write(selector: str, text: str) -> Step:
-    """Fill a field."""
+def fill(selector: str, text: str) -> Step:
     return lambda page, _town: page.locator(selector).first.fill(text)
 
 
-def bring(selector: str, name: str) -> Step:
-    """Choose a file from the scenarios' folder."""
+def choose_file(selector: str, name: str) -> Step:
+    """Choose a file of the scenarios' folder."""
     return lambda page, scenarios: page.locator(selector).set_input_files(scenarios.folder / name)
 
 
-def drop_picture(page: Page, scenarios: Scenarios) -> None:
-    """Drag a picture of the server, one that is in its trash, onto the page of records."""
-    RecordsPage(page, scenarios.lived.address).drop(scenarios.lived.data_dir / "output" / "图-2.jpg")
+def drop_image(page: Page, scenarios: Scenarios) -> None:
+    """Drop the image of a deleted record onto the page of records."""
+    RecordsPage(page, scenarios.populated.address).drop(scenarios.populated.data_dir / "output" / "图-2.jpg")
 
 
-def unfold_causes(page: Page, _town: Scenarios) -> None:
-    """Show the causes of failures, which are a line on a phone."""
+def expand_causes(page: Page, _town: Scenarios) -> None:
+    """Show the causes of failures, which are collapsed on a phone."""
     causes = page.locator("[data-run-reasons]")
     expect(causes).to_be_visible()
     if causes.get_attribute("open") is None:
         causes.locator("summary").click()
 
 
-_BATCH_READY = see("[data-batch][data-ready]")
-_RECORDS_READY = see("[data-finder][data-ready]")
-_LARGE = see("dialog[data-lightbox]")
-_TABLE_ROW = (_BATCH_READY, press("[data-do=add]"), say("猫"), key("Enter"), see("[data-row='1']"))
-_IMPORTED = (_BATCH_READY, bring("[data-file]", "table.csv"), see("[data-report-problems]"))
-_GOOD = (_BATCH_READY, bring("[data-file]", "good.csv"), see("[data-row='2']"))
+_BATCH_READY = wait_for("[data-batch][data-ready]")
+_RECORDS_READY = wait_for("[data-finder][data-ready]")
+_LARGE = wait_for("dialog[data-lightbox]")
+_TABLE_ROW = (
+    _BATCH_READY,
+    click("[data-do=add]"),
+    type_text("猫"),
+    press_key("Enter"),
+    wait_for("[data-row='1']"),
+)
+_IMPORTED = (_BATCH_READY, choose_file("[data-file]", "table.csv"), wait_for("[data-report-problems]"))
+_GOOD = (_BATCH_READY, choose_file("[data-file]", "good.csv"), wait_for("[data-row='2']"))
 _PICKED_RECORDS = (
     _RECORDS_READY,
-    press("[data-record-id]:nth-child(2) [data-pick]"),
-    press("[data-record-id]:nth-child(3) [data-pick]"),
-    see("[data-selection]"),
+    click("[data-record-id]:nth-child(2) [data-pick]"),
+    click("[data-record-id]:nth-child(3) [data-pick]"),
+    wait_for("[data-selection]"),
 )
 
 
 def _dialog(name: str) -> Step:
-    return see(f"dialog[data-dialog={name}]")
+    return wait_for(f"dialog[data-dialog={name}]")
 
 
 STATES = (
-    at("index: first day", "empty", "/", see("[data-example]")),
-    at("index: 更多", "lived", "/", press("[data-more] > summary"), see("#negative_prompt")),
-    at("index: a draft", "empty", "/", write("#prompt", LONG), press("[data-more] > summary"), see("#seed")),
-    at(
+    state("index: first day", "empty", "/", wait_for("[data-example]")),
+    state("index: 更多", "populated", "/", click("[data-more] > summary"), wait_for("#negative_prompt")),
+    state(
+        "index: a draft",
+        "empty",
+        "/",
+        fill("#prompt", LONG),
+        click("[data-more] > summary"),
+        wait_for("#seed"),
+    ),
+    state(
         "index: complaint",
         "empty",
         "/",
-        press("[data-composer] [type=submit]"),
-        see("[data-error-for=prompt]"),
+        click("[data-composer] [type=submit]"),
+        wait_for("[data-error-for=prompt]"),
     ),
-    at("index: all kinds of results", "lived", "/", see(".tile[data-status=running]")),
-    at("index: the model", "lived", "/", press(".status-summary"), see(".status-panel")),
-    at("index: large", "lived", "/", press("a.tile-place"), _LARGE),
-    at("index: a second charge", "lived", "/", press("[data-action=reorder]"), _dialog("money")),
-    at("index: the bill", "lived", "/", press("[data-action=drop]"), _dialog("bill")),
-    at(
+    state("index: all kinds of results", "populated", "/", wait_for(".tile[data-status=running]")),
+    state("index: the model", "populated", "/", click(".status-summary"), wait_for(".status-panel")),
+    state("index: large", "populated", "/", click("a.tile-place"), _LARGE),
+    state("index: a second charge", "populated", "/", click("[data-action=reorder]"), _dialog("money")),
+    state("index: the bill", "populated", "/", click("[data-action=drop]"), _dialog("bill")),
+    state(
         "index: deleted",
-        "lived",
+        "populated",
         "/",
-        press(".tile[data-status=success] [data-action=delete]"),
-        see(".toast"),
+        click(".tile[data-status=success] [data-action=delete]"),
+        wait_for(".toast"),
     ),
-    at(
+    state(
         "index: picker",
         "library",
         "/",
-        press("[data-choose]"),
-        press("[role=option]"),
-        see(".picker-chosen img"),
+        click("[data-choose]"),
+        click("[role=option]"),
+        wait_for(".picker-chosen img"),
     ),
-    at("index: picker without pictures", "empty", "/", press("[data-choose]"), _dialog("references")),
-    at("index: keys", "lived", "/", key("?"), _dialog("shortcuts")),
-    at("batch: empty", "empty", "/batch", _BATCH_READY, see("[data-empty]")),
-    at("batch: a row", "lived", "/batch", *_TABLE_ROW),
-    at("batch: bad cells", "lived", "/batch", *_IMPORTED),
-    at(
+    state("index: picker without pictures", "empty", "/", click("[data-choose]"), _dialog("references")),
+    state("index: keys", "populated", "/", press_key("?"), _dialog("shortcuts")),
+    state("batch: empty", "empty", "/batch", _BATCH_READY, wait_for("[data-empty]")),
+    state("batch: a row", "populated", "/batch", *_TABLE_ROW),
+    state("batch: bad cells", "populated", "/batch", *_IMPORTED),
+    state(
         "batch: append or replace",
-        "lived",
+        "populated",
         "/batch",
         *_TABLE_ROW,
-        bring("[data-file]", "table.csv"),
-        see("[data-place]"),
+        choose_file("[data-file]", "table.csv"),
+        wait_for("[data-place]"),
     ),
-    at(
+    state(
         "batch: a cell's choices",
-        "lived",
+        "populated",
         "/batch",
         *_IMPORTED,
-        press("[data-row='1'] [data-column=aspect_ratio]"),
-        key("F2"),
-        see("[data-table-choices]"),
+        click("[data-row='1'] [data-column=aspect_ratio]"),
+        press_key("F2"),
+        wait_for("[data-table-choices]"),
     ),
-    at(
+    state(
         "batch: picked rows",
-        "lived",
+        "populated",
         "/batch",
         *_IMPORTED,
-        press("[data-row='1'] [data-pick]"),
-        see("[data-picked-tools]"),
+        click("[data-row='1'] [data-pick]"),
+        wait_for("[data-picked-tools]"),
     ),
-    at(
+    state(
         "batch: one value",
-        "lived",
+        "populated",
         "/batch",
         *_IMPORTED,
-        press("[data-row='1'] [data-pick]"),
-        press("[data-do=set]"),
+        click("[data-row='1'] [data-pick]"),
+        click("[data-do=set]"),
         _dialog("set"),
     ),
-    at(
+    state(
         "batch: a row's menu",
-        "lived",
+        "populated",
         "/batch",
         *_GOOD,
-        press("[data-row='1'] [data-row-menu]"),
-        see("[data-menu]"),
+        click("[data-row='1'] [data-row-menu]"),
+        wait_for("[data-menu]"),
     ),
-    at(
+    state(
         "batch: a row's references",
-        "lived",
+        "populated",
         "/batch",
         *_GOOD,
-        press("[data-row='1'] [data-references]"),
-        see("[role=option]"),
+        click("[data-row='1'] [data-references]"),
+        wait_for("[role=option]"),
     ),
-    at(
+    state(
         "batch: a row alone",
-        "lived",
+        "populated",
         "/batch",
         *_GOOD,
-        press("[data-row='1'] [data-run-row]"),
+        click("[data-row='1'] [data-run-row]"),
         _dialog("money"),
     ),
-    at("batch: start", "lived", "/batch", *_GOOD, press("[data-do=start]"), _dialog("start")),
-    at("batch: running", "lived", "/batch?id={running}", see("[data-row='1'] [data-status=running]")),
-    at("batch: ended", "lived", "/batch?id={ended}", unfold_causes, see(".run-cause.is-unknown")),
-    at("batch: log", "lived", "/batch?id={ended}", press("[data-log] summary"), see(".log-line")),
-    at("batch: gallery", "lived", "/batch?id={ended}", press("[data-picture]"), _LARGE),
-    at("batch: paused", "lived", "/batch?id={paused}", see("[data-run-paused]")),
-    at("batch: not there", "lived", "/batch?id=nowhere", see(".empty")),
-    at("batch: earlier", "lived", "/batch", _BATCH_READY, press("[data-do=earlier]"), see(".earlier-item")),
-    at(
+    state("batch: start", "populated", "/batch", *_GOOD, click("[data-do=start]"), _dialog("start")),
+    state(
+        "batch: running", "populated", "/batch?id={running}", wait_for("[data-row='1'] [data-status=running]")
+    ),
+    state("batch: ended", "populated", "/batch?id={ended}", expand_causes, wait_for(".run-cause.is-unknown")),
+    state("batch: log", "populated", "/batch?id={ended}", click("[data-log] summary"), wait_for(".log-line")),
+    state("batch: gallery", "populated", "/batch?id={ended}", click("[data-picture]"), _LARGE),
+    state("batch: paused", "populated", "/batch?id={paused}", wait_for("[data-run-paused]")),
+    state("batch: not there", "populated", "/batch?id=nowhere", wait_for(".empty")),
+    state(
+        "batch: earlier",
+        "populated",
+        "/batch",
+        _BATCH_READY,
+        click("[data-do=earlier]"),
+        wait_for(".earlier-item"),
+    ),
+    state(
         "batch: no earlier ones",
         "empty",
         "/batch",
         _BATCH_READY,
-        press("[data-do=earlier]"),
-        see("[data-earlier-word]"),
+        click("[data-do=earlier]"),
+        wait_for("[data-earlier-word]"),
     ),
-    at("batch: keys", "lived", "/batch", _BATCH_READY, key("?"), _dialog("shortcuts")),
-    at("records: empty", "empty", "/records", _RECORDS_READY, see(".empty")),
-    at(
-        "records: nothing found", "lived", "/records?search=恐龙&status=failed", _RECORDS_READY, see(".empty")
+    state("batch: keys", "populated", "/batch", _BATCH_READY, press_key("?"), _dialog("shortcuts")),
+    state("records: empty", "empty", "/records", _RECORDS_READY, wait_for(".empty")),
+    state(
+        "records: nothing found",
+        "populated",
+        "/records?search=恐龙&status=failed",
+        _RECORDS_READY,
+        wait_for(".empty"),
     ),
-    at("records: table", "lived", "/records?view=table&sort=oldest", _RECORDS_READY),
-    at("records: grid", "lived", "/records?view=grid&sort=oldest", _RECORDS_READY),
-    at("records: failed ones", "lived", "/records?status=failed,unknown&view=table", _RECORDS_READY),
-    at(
+    state("records: table", "populated", "/records?view=table&sort=oldest", _RECORDS_READY),
+    state("records: grid", "populated", "/records?view=grid&sort=oldest", _RECORDS_READY),
+    state("records: failed ones", "populated", "/records?status=failed,unknown&view=table", _RECORDS_READY),
+    state(
         "records: a filter",
-        "lived",
+        "populated",
         "/records",
         _RECORDS_READY,
-        press("[data-filter-more=status] > summary"),
-        see(".filter-choice"),
+        click("[data-filter-more=status] > summary"),
+        wait_for(".filter-choice"),
     ),
-    at(
+    state(
         "records: days",
-        "lived",
+        "populated",
         "/records",
         _RECORDS_READY,
-        press("[data-filter-more=days] > summary"),
-        see(".filter-day"),
+        click("[data-filter-more=days] > summary"),
+        wait_for(".filter-day"),
     ),
-    at(
+    state(
         "records: batches",
-        "lived",
+        "populated",
         "/records",
         _RECORDS_READY,
-        press("[data-filter-more=batch_id] > summary"),
-        see(".filter-choice"),
+        click("[data-filter-more=batch_id] > summary"),
+        wait_for(".filter-choice"),
     ),
-    at(
+    state(
         "records: more",
-        "lived",
+        "populated",
         "/records",
         _RECORDS_READY,
-        press(".finder-end .filter-more > summary"),
-        see("[data-by-file]"),
+        click(".finder-end .filter-more > summary"),
+        wait_for("[data-by-file]"),
     ),
-    at("records: selection", "lived", "/records?view=table&status=success", *_PICKED_RECORDS),
-    at("records: selection in the grid", "lived", "/records?view=grid&status=success", *_PICKED_RECORDS),
-    at(
+    state("records: selection", "populated", "/records?view=table&status=success", *_PICKED_RECORDS),
+    state(
+        "records: selection in the grid", "populated", "/records?view=grid&status=success", *_PICKED_RECORDS
+    ),
+    state(
         "records: compare",
-        "lived",
+        "populated",
         "/records?view=table&status=success",
         *_PICKED_RECORDS,
-        press("[data-deed=compare]"),
-        see("dialog[data-compare]"),
+        click("[data-deed=compare]"),
+        wait_for("dialog[data-compare]"),
     ),
-    at(
+    state(
         "records: large",
-        "lived",
+        "populated",
         "/records?view=grid&status=success",
         _RECORDS_READY,
-        press("[data-full]"),
+        click("[data-full]"),
         _LARGE,
     ),
-    at("records: one", "lived", "/records?record=1", _LARGE, key("Escape"), _RECORDS_READY),
-    at("records: unreadable address", "lived", "/records?record=4711&status=lost", _RECORDS_READY),
-    at("records: a file was dropped", "lived", "/records", _RECORDS_READY, drop_picture, _dialog("file")),
-    at(
+    state("records: one", "populated", "/records?record=1", _LARGE, press_key("Escape"), _RECORDS_READY),
+    state("records: unreadable address", "populated", "/records?record=4711&status=lost", _RECORDS_READY),
+    state(
+        "records: a file was dropped", "populated", "/records", _RECORDS_READY, drop_image, _dialog("file")
+    ),
+    state(
         "records: deleted",
-        "lived",
+        "populated",
         "/records?view=table&status=success",
         _RECORDS_READY,
-        press("[data-action=delete]"),
-        see(".toast"),
+        click("[data-action=delete]"),
+        wait_for(".toast"),
     ),
-    at(
+    state(
         "records: trash",
-        "lived",
+        "populated",
         "/records?trash=1&view=table",
         _RECORDS_READY,
-        press("[data-pick]"),
-        see("[data-selection]"),
+        click("[data-pick]"),
+        wait_for("[data-selection]"),
     ),
-    at("records: trash as a grid", "lived", "/records?trash=1&view=grid", _RECORDS_READY),
-    at(
+    state("records: trash as a grid", "populated", "/records?trash=1&view=grid", _RECORDS_READY),
+    state(
         "records: large out of the trash",
-        "lived",
+        "populated",
         "/records?trash=1&view=grid",
         _RECORDS_READY,
-        press("[data-full]"),
+        click("[data-full]"),
         _LARGE,
     ),
-    at("records: trash is empty", "empty", "/records?trash=1", _RECORDS_READY, see(".empty")),
-    at("records: keys", "lived", "/records", _RECORDS_READY, key("?"), _dialog("shortcuts")),
-    at("samples: empty", "empty", "/samples", see(".empty")),
-    at("samples: filled", "lived", "/samples", see(".sample")),
-    at("samples: nothing found", "lived", "/samples?search=恐龙", see(".empty")),
-    at("samples: a bad file", "empty", "/samples", bring("[data-files]", "table.csv"), see(".upload")),
-    at("samples: large", "lived", "/samples", press(".sample-link"), _LARGE),
-    at("samples: another name", "lived", "/samples", press("[data-action=rename]"), see(".sample input")),
-    at("samples: deleted", "lived", "/samples", press("[data-action=delete]"), see(".toast")),
-    at("samples: keys", "lived", "/samples", key("?"), _dialog("shortcuts")),
-    at("usage: empty", "empty", "/usage", see(".empty")),
-    at("usage: filled", "lived", "/usage", press("figure.chart summary"), see("figure.chart tbody")),
-    at("usage: the bill", "lived", "/usage", press(".doubt [data-action=drop]"), _dialog("bill")),
-    at("usage: a second charge", "lived", "/usage", press(".doubt [data-action=reorder]"), _dialog("money")),
-    at("model: in use", "lived", "/model", press("[data-key-test] button"), see(".model-result.is-good")),
-    at("model: how", "empty", "/model", press(".model-how summary"), see("pre")),
-    at("login", "locked", "/", see("#password")),
-    at("login: wrong", "locked", "/", write("#password", "no"), key("Enter"), see("#password-error")),
-    at("not found", "lived", "/nowhere", see(".empty")),
+    state("records: trash is empty", "empty", "/records?trash=1", _RECORDS_READY, wait_for(".empty")),
+    state("records: keys", "populated", "/records", _RECORDS_READY, press_key("?"), _dialog("shortcuts")),
+    state("samples: empty", "empty", "/samples", wait_for(".empty")),
+    state("samples: filled", "populated", "/samples", wait_for(".sample")),
+    state("samples: nothing found", "populated", "/samples?search=恐龙", wait_for(".empty")),
+    state(
+        "samples: a bad file",
+        "empty",
+        "/samples",
+        choose_file("[data-files]", "table.csv"),
+        wait_for(".upload"),
+    ),
+    state("samples: large", "populated", "/samples", click(".sample-link"), _LARGE),
+    state(
+        "samples: another name",
+        "populated",
+        "/samples",
+        click("[data-action=rename]"),
+        wait_for(".sample input"),
+    ),
+    state("samples: deleted", "populated", "/samples", click("[data-action=delete]"), wait_for(".toast")),
+    state("samples: keys", "populated", "/samples", press_key("?"), _dialog("shortcuts")),
+    state("usage: empty", "empty", "/usage", wait_for(".empty")),
+    state(
+        "usage: filled", "populated", "/usage", click("figure.chart summary"), wait_for("figure.chart tbody")
+    ),
+    state("usage: the bill", "populated", "/usage", click(".doubt [data-action=drop]"), _dialog("bill")),
+    state(
+        "usage: a second charge",
+        "populated",
+        "/usage",
+        click(".doubt [data-action=reorder]"),
+        _dialog("money"),
+    ),
+    state(
+        "model: in use",
+        "populated",
+        "/model",
+        click("[data-key-test] button"),
+        wait_for(".model-result.is-good"),
+    ),
+    state("model: how", "empty", "/model", click(".model-how summary"), wait_for("pre")),
+    state("login", "locked", "/", wait_for("#password")),
+    state(
+        "login: wrong",
+        "locked",
+        "/",
+        fill("#password", "no"),
+        press_key("Enter"),
+        wait_for("#password-error"),
+    ),
+    state("not found", "populated", "/nowhere", wait_for(".empty")),
 )
 
 
 @contextmanager
 def scenarios(folder: Path) -> Iterator[Scenarios]:
-    """The four servers, started and filled."""
-    for name in ("empty", "lived", "locked", "library", "files"):
+    """The four running servers with their data."""
+    for name in ("empty", "populated", "locked", "library", "files"):
         (folder / name).mkdir()
     (folder / "files/table.csv").write_text(_TABLE, "utf-8")
     (folder / "files/good.csv").write_text(_GOOD_TABLE, "utf-8")
-    seed_records(folder / "lived", _RECORDS, prompts=[LONG])
+    seed_records(folder / "populated", _RECORDS, prompts=[LONG])
     with ExitStack() as ends:
         service = ends.enter_context(FakeJimeng())
-        budgeted = service.settings(model_concurrency=6, model_timeout=_FOR_EVER, budget=100)
+        budgeted = service.settings(model_concurrency=6, model_timeout=_HOUR, budget=100)
         servers = {
             "empty": running_server(folder / "empty", image_model="demo"),
-            "lived": running_server(folder / "lived", **budgeted),
+            "populated": running_server(folder / "populated", **budgeted),
             "locked": running_server(folder / "locked", image_model="demo", access_password="sesame"),
             "library": running_server(folder / "library", image_model="demo"),
         }
         started = {name: ends.enter_context(server) for name, server in servers.items()}
         _add_reference_images(started["library"])
-        yield Scenarios(**started, ids=_live_in(started["lived"], service), folder=folder / "files")
+        yield Scenarios(**started, ids=_populate(started["populated"], service), folder=folder / "files")
 
 
 def _add_reference_images(server: ServerProcess) -> None:
     for number in range(1, 6):
-        file = {"file": (f"示例{number}{'长' * 20 * (number % 2)}.jpg", small_picture(number, "4:3"))}
+        file = {"file": (f"示例{number}{'长' * 20 * (number % 2)}.jpg", landscape(number, "4:3"))}
         requests.post(f"{server.address}/api/sample-images", files=file, timeout=30)
 
 
-def _live_in(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
-    """Batches in every state, pictures of every outcome, reference images, something in the trash."""
+def _populate(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
+    """Add batches in every state, images of every outcome, reference images and deleted records."""
     _add_reference_images(server)
     service.fail_next("reset", times=2, when=lambda call: "丢失" in call.content.decode())
     rows = [_row("雪山"), _row("违禁"), _row("丢失"), _row(LONG[:700]), _row("茶杯", num_images=3)]
@@ -391,7 +451,7 @@ def _live_in(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
     paused = _post(server, [_row("台灯", num_images=3)])
     wait_until(lambda: server.get(f"/api/batches/{paused}")["batch"]["status"] == "paused")
     service.clear_faults()
-    service.latency = _FOR_EVER
+    service.latency = _HOUR
     single = _post(server, [_row("灯塔", num_images=2)], source="single")
     wait_until(lambda: server.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
     running = _post(server, [_row("竹林", num_images=2), *[_row("沙漠")] * 5])

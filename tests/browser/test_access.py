@@ -1,4 +1,4 @@
-"""Every state of every page: nothing for axe to find in both themes, no sideways scroll, targets of 24 px."""
+"""Every state of every page: no axe violation in both themes, no sideways scroll, targets of 24 px."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.conftest import TIMEOUT_MS
-from tests.browser.states import STATES, Scenarios, State, Step, at, see
+from tests.browser.states import STATES, Scenarios, State, Step, state, wait_for
 
 _AXE = Axe().axe_script
 _NARROW, _WIDE = ViewportSize(width=360, height=740), ViewportSize(width=1440, height=900)
@@ -61,7 +61,7 @@ _SHOWS_ITS_FOCUS = """() => {
 
 @dataclass(frozen=True)
 class Opening:
-    """What the Enter key opens, from where."""
+    """A layer that the Enter key opens, and its opener."""
 
     name: str
     state: State
@@ -69,11 +69,11 @@ class Opening:
     top: str
 
 
-def opened(name: str, path: str, opener: str, top: str, *steps: Step, server: str = "lived") -> Opening:
-    return Opening(name, at(name, server, path, *steps), opener, top)
+def opened(name: str, path: str, opener: str, top: str, *steps: Step, server: str = "populated") -> Opening:
+    return Opening(name, state(name, server, path, *steps), opener, top)
 
 
-_READY = see("[data-ready]")
+_READY = wait_for("[data-ready]")
 OPENINGS = (
     opened("keys", "/", "[data-open=shortcuts]", "dialog[data-dialog=shortcuts]"),
     opened("picker", "/", "[data-choose]", "dialog[data-dialog=references]", server="library"),
@@ -88,8 +88,8 @@ OPENINGS = (
 
 
 @pytest.fixture
-def visitor(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """A fresh visitor with a narrow phone."""
+def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page on a narrow phone."""
     contexts = []
 
     def open_page(**how: Any) -> Page:
@@ -103,17 +103,17 @@ def visitor(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 
 def found_by_axe(page: Page, *rules: str) -> list[str]:
-    """What breaks a rule, or one of these."""
+    """The violations of all rules, or of these."""
     found: list[str] = page.evaluate(_FIND, list(rules) or None)
     return found
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 def test_every_state_is_accessible_in_both_themes_and_fits(
-    visitor: Callable[..., Page], scenarios: Scenarios, state: State
+    new_page: Callable[..., Page], scenarios: Scenarios, state: State
 ) -> None:
-    page = visitor(color_scheme="light")
-    state.arrive(page, scenarios)
+    page = new_page(color_scheme="light")
+    state.open(page, scenarios)
     assert page.evaluate(_OUT_OF_REACH) == []
     page.evaluate(_AXE)
     assert found_by_axe(page) == []
@@ -125,10 +125,10 @@ def test_every_state_is_accessible_in_both_themes_and_fits(
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
 def test_every_state_is_accessible_and_fits_in_english(
-    visitor: Callable[..., Page], scenarios: Scenarios, state: State
+    new_page: Callable[..., Page], scenarios: Scenarios, state: State
 ) -> None:
-    page = visitor(locale="en-US", color_scheme="dark")
-    state.arrive(page, scenarios)
+    page = new_page(locale="en-US", color_scheme="dark")
+    state.open(page, scenarios)
     assert page.evaluate(_OUT_OF_REACH) == []
     page.evaluate(_AXE)
     assert found_by_axe(page) == []
@@ -141,11 +141,11 @@ def test_every_state_is_accessible_and_fits_in_english(
 
 @pytest.mark.parametrize("opening", OPENINGS, ids=lambda opening: opening.name)
 def test_escape_closes_the_topmost_layer_and_restores_the_focus(
-    visitor: Callable[..., Page], scenarios: Scenarios, opening: Opening
+    new_page: Callable[..., Page], scenarios: Scenarios, opening: Opening
 ) -> None:
-    page = visitor()
+    page = new_page()
     page.set_viewport_size(_WIDE)
-    opening.state.arrive(page, scenarios)
+    opening.state.open(page, scenarios)
     opener = page.locator(f"{opening.opener}:visible").first
     opener.focus()
     page.keyboard.press("Enter")
@@ -163,19 +163,19 @@ def test_escape_closes_the_topmost_layer_and_restores_the_focus(
 
 
 @pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage", "/model"])
-def test_tab_shows_the_focus(visitor: Callable[..., Page], scenarios: Scenarios, path: str) -> None:
-    page = visitor()
+def test_tab_shows_the_focus(new_page: Callable[..., Page], scenarios: Scenarios, path: str) -> None:
+    page = new_page()
     page.set_viewport_size(_WIDE)
-    page.goto(scenarios.lived.address + path)
+    page.goto(scenarios.populated.address + path)
     page.wait_for_load_state()
     for _ in range(30):
         page.keyboard.press("Tab")
         assert page.evaluate(_SHOWS_ITS_FOCUS) is True
 
 
-def test_reduced_motion_disables_animations(visitor: Callable[..., Page], scenarios: Scenarios) -> None:
-    page = visitor()
+def test_reduced_motion_disables_animations(new_page: Callable[..., Page], scenarios: Scenarios) -> None:
+    page = new_page()
     for path in ("/", "/batch?id={running}", "/records", "/samples", "/usage"):
-        page.goto(scenarios.lived.address + path.format(**scenarios.ids))
+        page.goto(scenarios.populated.address + path.format(**scenarios.ids))
         page.wait_for_load_state()
         assert page.evaluate("document.getAnimations().map(({ effect }) => effect.target.outerHTML)") == []

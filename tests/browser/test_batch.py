@@ -1,4 +1,4 @@
-"""批量生成 in real Chromium: from a messy workbook to kept pictures, and back into a workbook."""
+"""批量生成 in Chromium: from a messy workbook to saved images, and back into a workbook."""
 
 import datetime
 import re
@@ -33,7 +33,7 @@ def batch(page: Page) -> Open:
 
 
 def workbook(file: Path, *rows: tuple[Any, ...]) -> Path:
-    """A tidy workbook of these rows, cells in the order of HEADERS."""
+    """A clean workbook of these rows, cells in the order of HEADERS."""
     book = Workbook()
     sheet = book.worksheets[0]
     for row in (HEADERS, *rows):
@@ -43,7 +43,7 @@ def workbook(file: Path, *rows: tuple[Any, ...]) -> Path:
 
 
 def messy_workbook(file: Path) -> Path:
-    """As people send them: a title, torn headers, times that were ratios, and two cells that are wrong."""
+    """A realistic workbook: a title, broken headers, ratios converted to times, and two wrong cells."""
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.append(("十一月商品图，周五前要",))
@@ -64,8 +64,8 @@ def prompts(count: int, *, bad: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def started(server: ServerProcess, rows: list[dict[str, Any]], name: str = "") -> str:
-    """A batch begun from elsewhere."""
+def start_batch(server: ServerProcess, rows: list[dict[str, Any]], name: str = "") -> str:
+    """A batch started by the API."""
     return str(server.post("/api/batches", {"rows": rows, "name": name, "source": "batch"})["batch_id"])
 
 
@@ -89,7 +89,7 @@ def test_headers_are_recognised_in_their_common_spellings_when_pasting(
     demo_server: ServerProcess, batch: Open
 ) -> None:
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     headers = ("1. 提示词（负面）", "【画幅】（可选）", "*提示词 Prompt（必填）：", "负\u200b面提示词/提示词")
     page.paste_block(1, "prompt", headers, ("水印", "16:9", "雪山", "不要这一格"))
     page.expect_rows(1)
@@ -103,7 +103,7 @@ def test_a_pasted_negative_prompt_column_never_fills_the_prompt(
     demo_server: ServerProcess, batch: Open, negative: str
 ) -> None:
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", (negative, "比例", "分辨率"), ("水印", "16:9", "4K"))
     page.expect_rows(1)
     page.expect_text(1, "aspect_ratio", "16:9")
@@ -118,15 +118,15 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     expect(page.report()).to_contain_text("读到 3 行，2 处要改，自动更正 1 处")
     page.expect_text(1, "aspect_ratio", "16:9")
     expect(page.bad_cells()).to_have_count(2)
-    page.do("start")
+    page.click_command("start")
     expect(page.page.locator("[data-complaint]")).to_contain_text("5:4")
 
-    page.correct_cell(2, "aspect_ratio", "4：3")
+    page.edit_cell(2, "aspect_ratio", "4：3")
     page.expect_text(2, "aspect_ratio", "4:3")
-    page.correct_cell(3, "num_images", "2")
+    page.edit_cell(3, "num_images", "2")
     expect(page.bad_cells()).to_have_count(0)
 
-    page.do("add")
+    page.click_command("add")
     page.paste_block(4, "prompt", ("竹林茶室", "", "1：1", "1k"), ('"海边\n灯塔"', "", "9:16", "1K"))
     page.expect_rows(5)
     page.expect_text(4, "aspect_ratio", "1:1")
@@ -141,7 +141,7 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     page.expect_title(r"^\(0/6\)")
     jimeng.latency = 0.1
     for row in range(1, 6):
-        page.wait_for_picture(row)
+        page.wait_for_image(row)
     page.expect_state("已完成")
     page.expect_figures("完成 6 / 6 · 花了 ¥1.32")
     page.expect_title("^✓")
@@ -153,7 +153,7 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
 
 def test_leaving_an_open_choice_list_changes_nothing(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("猫", "", "5:4"))
     page.cell(1, "aspect_ratio").click()
     page.cell(1, "aspect_ratio").click()
@@ -161,7 +161,7 @@ def test_leaving_an_open_choice_list_changes_nothing(demo_server: ServerProcess,
     page.cell(1, "filename").click()
     page.expect_text(1, "aspect_ratio", "5:4")
     page.cell(1, "aspect_ratio").click()
-    page.correct_cell(1, "aspect_ratio", "16")
+    page.edit_cell(1, "aspect_ratio", "16")
     page.expect_text(1, "aspect_ratio", "16:9")
 
 
@@ -169,11 +169,11 @@ def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(
     demo_server: ServerProcess, batch: Open
 ) -> None:
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("第一行", "", "16:9"), ("第二行", "", "2:3"))
     page.cell(2, "negative_prompt").click()
     page.page.keyboard.type("写了一半的")
-    page.wait_until_kept("第二行", "写了一半的")
+    page.wait_until_saved("第二行", "写了一半的")
     page.reload()
     page.expect_rows(2)
     page.expect_text(1, "aspect_ratio", "16:9")
@@ -183,15 +183,15 @@ def test_the_draft_survives_a_reload_with_the_text_of_the_open_cell(
 def test_every_step_can_be_undone_and_redone(demo_server: ServerProcess, batch: Open, tmp_path: Path) -> None:
     page = batch(demo_server)
     page.import_workbook(workbook(tmp_path / "a.xlsx", ("一",), ("二",), ("三",)))
-    page.correct_cell(2, "prompt", "改过的二")
+    page.edit_cell(2, "prompt", "改过的二")
     page.pick_row(1)
-    page.do("remove")
+    page.click_command("remove")
     page.expect_rows(2)
     page.page.get_by_role("button", name="撤销").last.click()
     page.expect_rows(3)
-    page.do("undo")
+    page.click_command("undo")
     page.expect_text(2, "prompt", "二")
-    page.do("redo")
+    page.click_command("redo")
     page.expect_text(2, "prompt", "改过的二")
 
 
@@ -244,7 +244,7 @@ def test_references_are_uploaded_picked_in_order_and_found_by_name(
     page.pick_references(2, "石桥.png")
     expect(page.bad_cells()).to_have_count(0)
     page.start_batch()
-    page.wait_for_picture(2)
+    page.wait_for_image(2)
     page.expect_state("已完成")
     records = demo_server.get("/api/records?sort=oldest")["records"]
     used = {record["prompt"]: [i["filename"] for i in record["sample_images"]] for record in records}
@@ -256,7 +256,7 @@ def test_names_in_the_workbook_find_their_images_in_the_library(
 ) -> None:
     (tmp_path / "荷花.png").write_bytes(noise_image("png"))
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     dialog = page.open_references(1)
     dialog.locator("[data-picker-file]").set_input_files(tmp_path / "荷花.png")
     expect(dialog.locator("[data-picker-chosen] li")).to_have_count(1)
@@ -273,7 +273,7 @@ def test_pasted_names_are_split_at_separators_unless_the_library_has_one_in_a_na
     page = batch(demo_server)
     images = [{"url": f"/samples/files/{n}.png", "filename": f"{n}.png"} for n in ("荷、花", "石桥")]
     page.page.context.route("**/api/sample-images", lambda route: route.fulfill(json={"images": images}))
-    page.do("add")
+    page.click_command("add")
 
     page.paste_block(1, "prompt", ("\u200b猫", "", "\u200e16:9", "", "石\u200b桥、荷、花；不在的、石桥.png"))
 
@@ -287,7 +287,7 @@ def test_a_run_survives_pause_reload_and_resume(
 ) -> None:
     jimeng.latency = 600.0  # what is under way stays there
     page = batch(server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", *[(f"第 {n} 张", "", "1:1", "1K") for n in range(1, 9)])
     page.start_batch("八张")
     page.expect_status(1, "running")
@@ -298,22 +298,22 @@ def test_a_run_survives_pause_reload_and_resume(
     page.expect_state("已暂停")
     page.expect_status(1, "running")
     jimeng.latency = 0.1
-    page.wait_for_picture(1)
-    page.wait_for_picture(2)
+    page.wait_for_image(1)
+    page.wait_for_image(2)
     page.reload()
     page.expect_state("已暂停")
-    page.wait_for_picture(1)
+    page.wait_for_image(1)
     page.expect_status(8, "queued")
     assert len(jimeng.submissions) == 2
     page.resume()
     page.expect_state("已完成")
-    page.wait_for_picture(8)
+    page.wait_for_image(8)
     assert jimeng.charges == 8
 
 
 def test_a_second_tab_shows_the_same_run(server: ServerProcess, jimeng: FakeJimeng, batch: Open) -> None:
     jimeng.latency = 600.0
-    batch_id = started(server, prompts(4))
+    batch_id = start_batch(server, prompts(4))
     page = batch(server)
     page.open(f"?id={batch_id}")
     page.expect_state("生成中")
@@ -326,7 +326,7 @@ def test_a_second_tab_shows_the_same_run(server: ServerProcess, jimeng: FakeJime
     page.resume()
     for tab in (page, other):
         tab.expect_state("已完成")
-        tab.wait_for_picture(4)
+        tab.wait_for_image(4)
     assert jimeng.charges == 4
 
 
@@ -334,7 +334,7 @@ def test_failures_are_grouped_by_cause_and_only_they_are_retried(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     jimeng.fail_next("reset", when=lambda call: "第 3 张" in call.content.decode())
-    batch_id = started(server, prompts(4, bad=2))
+    batch_id = start_batch(server, prompts(4, bad=2))
     page = batch(server)
     page.open(f"?id={batch_id}")
     page.expect_state("已完成")
@@ -357,14 +357,14 @@ def test_failures_are_grouped_by_cause_and_only_they_are_retried(
     question = page.page.locator("dialog[data-dialog=money]")
     expect(question).to_contain_text("¥0.22")
     question.locator("[data-money-yes]").click()
-    page.wait_for_picture(3)
+    page.wait_for_image(3)
     page.expect_figures("完成 3 / 4 · 失败 1")
 
 
 def test_reimported_results_contain_only_unfinished_rows(
     server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:
-    batch_id = started(server, prompts(3, bad=2), name="要补的")
+    batch_id = start_batch(server, prompts(3, bad=2), name="要补的")
     server.wait_for_end(batch_id)
     page = batch(server)
     page.open(f"?id={batch_id}")
@@ -376,9 +376,9 @@ def test_reimported_results_contain_only_unfinished_rows(
     page.import_workbook(file)
     expect(page.report()).to_contain_text("读到 1 行，已生成的 2 行没有带进来")
     page.expect_rows(1)
-    page.correct_cell(1, "prompt", "第二张，改过")
+    page.edit_cell(1, "prompt", "第二张，改过")
     page.start_batch("补")
-    page.wait_for_picture(1)
+    page.wait_for_image(1)
     page.expect_figures("完成 1 / 1")
 
 
@@ -387,7 +387,7 @@ def test_a_wrong_key_pauses_the_run_with_one_sentence(
 ) -> None:
     jimeng.fail_next("key", times=4)
     page = batch(server)
-    page.open(f"?id={started(server, prompts(20))}")
+    page.open(f"?id={start_batch(server, prompts(20))}")
     page.expect_state("已暂停")
     expect(page.page.locator("[data-run-paused]")).to_contain_text(
         "已自动暂停：火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK"
@@ -400,13 +400,13 @@ def test_after_a_kill_and_restart_the_run_continues_and_the_page_recovers(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     page = batch(server)
-    page.open(f"?id={started(server, prompts(8))}")
-    page.wait_for_picture(1)  # either of the two under way may come first
-    page.wait_for_picture(2)
+    page.open(f"?id={start_batch(server, prompts(8))}")
+    page.wait_for_image(1)  # either of the two under way may come first
+    page.wait_for_image(2)
     server.kill()
     offline = page.page.locator("[data-run-offline]")
     expect(offline).to_contain_text("连不上服务")
-    page.wait_for_picture(1).click(trial=True)  # nothing lies over it
+    page.wait_for_image(1).click(trial=True)  # nothing lies over it
     server.start()
     expect(offline).to_be_hidden()
     page.expect_state("已完成")
@@ -421,7 +421,7 @@ def test_typed_text_survives_an_unreachable_server_at_the_start(
     demo_server: ServerProcess, batch: Open
 ) -> None:
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("一", "", "1:1", "1K"), ("二", "", "1:1", "1K"))
     dialog = page.open_start()
     demo_server.kill()
@@ -429,13 +429,13 @@ def test_typed_text_survives_an_unreachable_server_at_the_start(
     expect(dialog.locator("[data-start-error]")).to_contain_text("连不上服务")
     demo_server.start()
     dialog.locator("[data-start-yes]").click()
-    page.wait_for_picture(2)
+    page.wait_for_image(2)
     assert len(demo_server.get("/api/batches")["batches"]) == 1
 
 
 def test_the_seed_shown_is_that_of_all_images_of_the_row(demo_server: ServerProcess, batch: Open) -> None:
     rows: list[dict[str, Any]] = [{"prompt": "一张"}, {"prompt": "两张", "num_images": 2}]
-    batch_id = started(demo_server, [{**row, "resolution": "1K"} for row in rows])
+    batch_id = start_batch(demo_server, [{**row, "resolution": "1K"} for row in rows])
     page = batch(demo_server)
     page.open(f"?id={batch_id}")
     page.expect_state("已完成")
@@ -461,13 +461,13 @@ def test_unsupported_columns_explain_why_and_keep_their_values_unsent(
     page.page.keyboard.press("Enter")
     page.expect_text(1, "steps", "30")
     batch_id = page.start_batch()
-    page.wait_for_picture(1)
+    page.wait_for_image(1)
     record = server.get(f"/api/batches/{batch_id}")["records"][0]
     assert (record["seed"], record["steps"]) == (None, None)
 
 
 def test_the_log_lists_each_image_and_can_be_limited_to_failures(server: ServerProcess, batch: Open) -> None:
-    batch_id = started(server, prompts(3, bad=2))
+    batch_id = start_batch(server, prompts(3, bad=2))
     server.wait_for_end(batch_id)
     page = batch(server)
     page.open(f"?id={batch_id}")
@@ -488,55 +488,55 @@ def test_a_single_row_is_generated_after_confirming_the_cost(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     page = batch(server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("先试这张", "", "1:1", "1K"), ("以后再说", "", "1:1", "1K"))
     page.cell(1, "actions").locator("[data-run-row]").click()
     question = page.page.locator("dialog[data-dialog=money]")
     expect(question).to_contain_text("1 张，预计 ¥0.22")
     question.locator("[data-money-yes]").click()
-    page.wait_for_picture(1)
+    page.wait_for_image(1)
     assert jimeng.charges == 1
     page.reload()
-    page.wait_for_picture(1)
+    page.wait_for_image(1)
     page.expect_text(2, "prompt", "以后再说")
 
 
 def test_undo_restores_a_draft_replaced_by_a_copied_batch(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("旧的一",), ("旧的二",), ("旧的三",))
     page.cell(2, "negative_prompt").click()
     page.page.keyboard.type("写了一半的")
-    page.wait_until_kept("旧的三", "写了一半的")
-    batch_id = started(demo_server, prompts(2))
+    page.wait_until_saved("旧的三", "写了一半的")
+    batch_id = start_batch(demo_server, prompts(2))
     demo_server.wait_for_end(batch_id)
     page.open(f"?id={batch_id}")
     page.copy_to_draft()
     page.expect_rows(2)
     page.expect_text(2, "negative_prompt", "")
     expect(page.notice()).to_contain_text("原来的草稿还在")
-    page.wait_until_kept("第 2 张")
+    page.wait_until_saved("第 2 张")
 
-    page.do("undo")
+    page.click_command("undo")
     page.expect_rows(3)
     page.expect_text(2, "negative_prompt", "写了一半的")
     expect(page.notice()).to_be_hidden()
-    page.do("redo")
+    page.click_command("redo")
     page.expect_rows(2)
 
 
 def test_a_partly_loaded_page_extends_the_stored_draft(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("一",), ("二",))
-    page.wait_until_kept("二")
+    page.wait_until_saved("二")
     page.page.route("**/*desk.js*", lambda route: route.abort())
     page.page.reload()
     expect(page.page.locator("[data-offline]")).to_contain_text("刷新页面")
     page.expect_rows(2)
-    page.do("add")
-    page.correct_cell(3, "prompt", "三")
-    page.wait_until_kept("一", "二", "三")
+    page.click_command("add")
+    page.edit_cell(3, "prompt", "三")
+    page.wait_until_saved("一", "二", "三")
     page.page.unroute_all()
     page.reload()
     page.expect_rows(3)
@@ -549,15 +549,15 @@ def test_looking_up_names_in_one_tab_does_not_overwrite_the_draft_of_another(
     library = "**/api/sample-images"
     answer: dict[str, Any] = {"status": 502, "json": {"error": "连不上图库"}}
     page.page.context.route(library, lambda route: route.fulfill(**answer))
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("猫", "", "", "", "石桥"))
-    page.wait_until_kept("石桥")
+    page.wait_until_saved("石桥")
     idle = BatchPage(page.page.context.new_page(), demo_server.address)
     idle.page.clock.install()
     idle.open()
     expect(idle.cell(1, "sample_images")).to_have_attribute("title", re.compile("连不上图库"))
-    page.correct_cell(1, "prompt", "改过的猫")
-    page.wait_until_kept("改过的猫")
+    page.edit_cell(1, "prompt", "改过的猫")
+    page.wait_until_saved("改过的猫")
     with idle.page.expect_response(library):
         idle.page.clock.fast_forward(3_000)
 
@@ -566,14 +566,14 @@ def test_looking_up_names_in_one_tab_does_not_overwrite_the_draft_of_another(
     expect(idle.bad_cells()).to_have_count(0)
     expect(idle.page.locator("[data-do=next-problem]")).to_be_hidden()
     idle.page.clock.fast_forward(3_000)
-    page.wait_until_kept("改过的猫")
+    page.wait_until_saved("改过的猫")
     expect(page.notice()).to_be_hidden()
 
 
 def test_a_held_ctrl_enter_does_not_confirm_its_own_dialog(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
-    page.do("add")
-    page.correct_cell(1, "prompt", "按住不放")
+    page.click_command("add")
+    page.edit_cell(1, "prompt", "按住不放")
     page.page.keyboard.down("Control")
     page.page.keyboard.down("Enter")
     expect(page.page.locator("[data-start-yes]")).to_be_focused()
@@ -588,7 +588,7 @@ def test_a_submission_in_progress_cannot_be_left_or_repeated(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     page = batch(server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("猫", "", "1:1", "1K"))
     on_the_way: list[Route] = []
     page.page.route("**/api/batches", lambda route: on_the_way.append(route))
@@ -605,23 +605,23 @@ def test_a_submission_in_progress_cannot_be_left_or_repeated(
     expect(dialog.locator("[data-start-error]")).to_have_text("磁盘满了")
     page.page.unroute_all()
     dialog.locator("[data-start-yes]").click()
-    page.wait_for_picture(1)
+    page.wait_for_image(1)
     assert len(on_the_way) == jimeng.charges == 1
 
 
 def test_a_row_being_submitted_is_not_submitted_again(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("猫", "", "1:1", "1K"))
     on_the_way: list[Route] = []
     page.page.route("**/api/batches", lambda route: on_the_way.append(route))
     page.cell(1, "actions").locator("[data-run-row]").click()
     page.expect_text(1, "status", "…")
-    page.choose_of_row(1, "只生成这一行")
-    page.choose_of_row(1, "在下面插入一行")
+    page.choose_row_action(1, "只生成这一行")
+    page.choose_row_action(1, "在下面插入一行")
     page.expect_rows(2)
     on_the_way[0].continue_()
-    page.wait_for_picture(1)
+    page.wait_for_image(1)
     assert len(on_the_way) == 1
 
 
@@ -629,7 +629,7 @@ def test_the_reason_of_a_refusal_is_shown_until_the_next_submission(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
     jimeng.latency = 600.0
-    batch_id = started(server, prompts(4))
+    batch_id = start_batch(server, prompts(4))
     page = batch(server)
     page.open(f"?id={batch_id}")
     page.pause()
@@ -648,11 +648,11 @@ def test_the_reason_of_a_refusal_is_shown_until_the_next_submission(
 
 def test_the_undo_of_a_message_undoes_only_its_own_step(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
-    page.do("add")
+    page.click_command("add")
     page.paste_block(1, "prompt", ("一",), ("二",), ("三",))
     undo = page.page.locator(".toast").get_by_role("button", name="撤销")
     page.pick_row(1)
-    page.do("remove")
+    page.click_command("remove")
     expect(undo).to_be_visible()
     page.cell(1, "filename").click()
     page.page.keyboard.type("图")
@@ -684,17 +684,17 @@ def test_the_table_regains_the_keyboard_after_the_pressed_button_disappears(
     page.expect_rows(4)
 
     page.pick_row(1)
-    page.do("remove")
+    page.click_command("remove")
     page.expect_rows(3)
     page.page.keyboard.press("Control+z")
     page.expect_rows(4)
     page.pick_row(1)
-    page.do("pick-none")
+    page.click_command("pick-none")
     page.page.keyboard.press("Control+y")
     page.expect_rows(3)
-    page.do("undo")
+    page.click_command("undo")
     page.pick_row(1)
-    page.do("remove")
+    page.click_command("remove")
     page.page.locator(".toast").get_by_role("button", name="撤销").click()
     page.expect_rows(4)
     page.page.keyboard.press("Control+y")
@@ -703,7 +703,7 @@ def test_the_table_regains_the_keyboard_after_the_pressed_button_disappears(
 
 def test_an_unknown_record_says_so(server: ServerProcess, jimeng: FakeJimeng, batch: Open) -> None:
     jimeng.fail_next("reset")
-    batch_id = started(server, prompts(1))
+    batch_id = start_batch(server, prompts(1))
     page = batch(server)
     page.open(f"?id={batch_id}")
     page.causes().locator("[data-drop]").click()
@@ -712,14 +712,14 @@ def test_an_unknown_record_says_so(server: ServerProcess, jimeng: FakeJimeng, ba
 
 
 def test_copying_a_prompt_reports_success_or_failure(demo_server: ServerProcess, batch: Open) -> None:
-    batch_id = started(demo_server, prompts(1))
+    batch_id = start_batch(demo_server, prompts(1))
     page = batch(demo_server)
     page.open(f"?id={batch_id}")
     page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo_server.address)
     toast = page.page.locator(".toast")
-    page.choose_of_row(1, "复制提示词")
+    page.choose_row_action(1, "复制提示词")
     expect(toast).to_have_text("提示词已复制")
     page.page.evaluate("delete Navigator.prototype.clipboard")  # as over http
-    page.choose_of_row(1, "复制提示词")
+    page.choose_row_action(1, "复制提示词")
     expect(toast).to_contain_text("请按 Ctrl+C")
     expect(page.cell(1, "prompt")).to_have_attribute("aria-selected", "true")

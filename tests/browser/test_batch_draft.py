@@ -1,4 +1,4 @@
-"""The draft of 批量生成: what is pasted, kept, repaired when it is loaded, and said when it is not kept."""
+"""The draft of 批量生成: pasting, saving, repair when loaded, and errors when it cannot be saved."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
 
 
 def upload(server: ServerProcess, name: str) -> None:
-    """A picture for the library."""
+    """Add an image to the library."""
     requests.post(
         f"{server.address}/api/sample-images", files={"file": (name, noise_image("png"))}, timeout=60
     ).raise_for_status()
@@ -73,13 +73,13 @@ def copy_and_paste(batch: BatchPage, source: tuple[int, str], target: tuple[int,
 
 
 def test_text_pasted_into_the_reference_column_is_a_name_to_look_up(batch: BatchPage) -> None:
-    batch.do("add")
-    batch.correct_cell(1, "prompt", "一只橘猫")
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "一只橘猫")
     copy_and_paste(batch, (1, "prompt"), (1, "sample_images"))
     expect(batch.cell(1, "sample_images")).to_have_attribute(
         "title", "没有找到示例图「一只橘猫」，请重新选择或先上传"
     )
-    batch.wait_until_kept('filename\\":\\"一只橘猫')
+    batch.wait_until_saved('filename\\":\\"一只橘猫')
     batch.reload()
     batch.expect_text(1, "prompt", "一只橘猫")
     batch.expect_text(1, "sample_images", "选择 (1)")
@@ -87,8 +87,8 @@ def test_text_pasted_into_the_reference_column_is_a_name_to_look_up(batch: Batch
 
 def test_references_pasted_into_a_prompt_become_names(batch: BatchPage, demo_server: ServerProcess) -> None:
     upload(demo_server, "杯子.png")
-    batch.do("add")
-    batch.correct_cell(1, "prompt", "一只橘猫")
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "一只橘猫")
     batch.pick_references(1, "杯子.png")
     copy_and_paste(batch, (1, "sample_images"), (1, "filename"))
     batch.expect_text(1, "filename", "杯子.png")
@@ -98,10 +98,10 @@ def test_references_pasted_into_their_own_column_keep_their_images(
     batch: BatchPage, demo_server: ServerProcess
 ) -> None:
     upload(demo_server, "杯子.png")
-    batch.do("add")
-    batch.correct_cell(1, "prompt", "一只橘猫")
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "一只橘猫")
     batch.pick_references(1, "杯子.png")
-    batch.do("add")
+    batch.click_command("add")
     copy_and_paste(batch, (1, "sample_images"), (2, "sample_images"))
     expect(batch.cell(2, "sample_images").locator("[data-reference-thumbs] img")).to_have_count(1)
 
@@ -162,12 +162,12 @@ def test_a_draft_that_cannot_be_saved_is_reported_once_and_saved_later(
     batch = BatchPage(page, demo_server.address)
     batch.open()
     page.evaluate("window.isFull = true")
-    batch.do("add")
-    batch.correct_cell(1, "prompt", "一只橘猫")
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "一只橘猫")
     trouble = page.locator("[data-draft-trouble]")
     expect(trouble).to_have_text("草稿没有存下来，正在重试。关闭页面前请先导出表格。")
     page.evaluate("window.isFull = false")
-    batch.wait_until_kept("一只橘猫")
+    batch.wait_until_saved("一只橘猫")
     expect(trouble).to_be_hidden()
 
 
@@ -176,9 +176,9 @@ def test_a_closed_indexeddb_is_reopened(page: Page, demo_server: ServerProcess) 
     batch = BatchPage(page, demo_server.address)
     batch.open()
     page.evaluate("window.database.close()")
-    batch.do("add")
-    batch.correct_cell(1, "prompt", "一只橘猫")
-    batch.wait_until_kept("一只橘猫")
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "一只橘猫")
+    batch.wait_until_saved("一只橘猫")
 
 
 def test_a_draft_read_late_is_merged_with_newly_typed_rows(
@@ -188,11 +188,11 @@ def test_a_draft_read_late_is_merged_with_newly_typed_rows(
     batch.page.add_init_script(_REFUSE_TO_OPEN_WHILE_CLOSED)
     batch.reload()
     expect(batch.page.locator("[data-draft-trouble]")).to_contain_text("草稿没有存下来")
-    batch.do("add")
-    batch.correct_cell(1, "prompt", "今天的")
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "今天的")
     batch.page.evaluate("window.isClosed = false")
     batch.expect_rows(2)
     batch.expect_text(1, "prompt", "昨天的")
     batch.expect_text(2, "prompt", "今天的")
     wait_until(lambda: batch.page.locator("[data-draft-trouble]").is_hidden())
-    batch.wait_until_kept("昨天的", "今天的")
+    batch.wait_until_saved("昨天的", "今天的")

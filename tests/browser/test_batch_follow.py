@@ -1,4 +1,4 @@
-"""What 批量生成 asks the server for while it follows rows and runs, and what its log shows of failures."""
+"""How 批量生成 polls rows and runs, and what its log shows of failures."""
 
 import json
 
@@ -20,15 +20,15 @@ def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
 
 
 @pytest.fixture
-def asked(page: Page) -> list[str]:
-    """The addresses of the API that the page asks for."""
+def requested_urls(page: Page) -> list[str]:
+    """The API addresses that the page requests."""
     found: list[str] = []
     page.on("request", lambda request: found.append(request.url) if "/api/batches/" in request.url else None)
     return found
 
 
 def test_single_row_runs_are_polled_in_one_request(
-    batch: BatchPage, demo_server: ServerProcess, asked: list[str]
+    batch: BatchPage, demo_server: ServerProcess, requested_urls: list[str]
 ) -> None:
     rows = [{"prompt": f"猫 {n}", "resolution": "1K"} for n in range(12)]
     runs = [str(demo_server.post("/api/batches", {"rows": [row]})["batch_id"]) for row in rows]
@@ -39,17 +39,17 @@ def test_single_row_runs_are_polled_in_one_request(
     batch.reload()
     for row in (1, 12):
         batch.expect_status(row, "success")
-    assert len(asked) == 1
+    assert len(requested_urls) == 1
 
 
 def test_a_single_row_is_followed_to_its_image(batch: BatchPage) -> None:
-    batch.do("add")
-    batch.correct_cell(1, "prompt", "一只橘猫")
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "一只橘猫")
     batch.cell(1, "actions").locator("[data-run-row]").click()
-    batch.wait_for_picture(1)
-    batch.wait_until_kept('run\\":\\"')
+    batch.wait_for_image(1)
+    batch.wait_until_saved('run\\":\\"')
     batch.reload()
-    batch.wait_for_picture(1)
+    batch.wait_for_image(1)
 
 
 def test_a_single_row_whose_batch_is_missing_can_be_generated_again(batch: BatchPage) -> None:

@@ -1,4 +1,4 @@
-"""What of 批量生成 is in sight on a small screen: states, causes of failures, the cell to correct."""
+"""The layout of 批量生成 on small screens: statuses, causes of failures, the cell to correct."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from tests.waiting import wait_until
 
 @pytest.fixture
 def batch(page: Page, server: ServerProcess, jimeng: FakeJimeng) -> BatchPage:
-    """批量生成 before the fake Jimeng, which takes neither seed nor steps."""
+    """批量生成 with the fake Jimeng, which supports neither seed nor steps."""
     jimeng.latency = 0.1
     return BatchPage(page, server.address)
 
 
 def box(locator: Locator) -> FloatRect:
-    """Where it stands in the window."""
+    """Its bounding box in the window."""
     found = locator.bounding_box()
     assert found
     return found
@@ -46,7 +46,7 @@ def test_row_status_and_actions_are_visible_at_1024_pixels(batch: BatchPage, ser
 def test_the_focused_cell_is_not_covered_by_sticky_columns(batch: BatchPage) -> None:
     batch.page.set_viewport_size({"width": 1024, "height": 768})
     batch.open()
-    batch.do("add")
+    batch.click_command("add")
     batch.cell(1, "prompt").click()
     for column in ("num_images", "filename", "seed", "steps"):
         while "is-active" not in (batch.cell(1, column).get_attribute("class") or ""):
@@ -85,7 +85,7 @@ def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(
     file = tmp_path / "表.csv"
     file.write_text("提示词,参考示例图\n雪山,\n橘猫,\n茶室,没有这张.png\n", encoding="utf-8")
     batch.import_workbook(file)
-    batch.do("next-problem")
+    batch.click_command("next-problem")
     expect(batch.page.locator("[data-complaint]")).not_to_be_empty()
     cell, foot = batch.cell(3, "sample_images"), batch.page.locator("[data-foot]")
     wait_until(lambda: box(cell)["y"] + box(cell)["height"] <= box(foot)["y"])

@@ -1,4 +1,4 @@
-"""批量生成 where there is much of it: many earlier batches, a long log; and a model without a price."""
+"""批量生成 with many earlier batches, with a long log, and with a model without a price."""
 
 import re
 from contextlib import closing
@@ -18,7 +18,7 @@ from tests.server_process import running_server
 
 
 def ended_batches(data_dir: Path, number: int) -> list[str]:
-    """Batches that were cancelled before the server opens, the newest last -> their ids."""
+    """Cancelled batches, the newest last -> their ids."""
     file = data_dir / "generation_records.db"
     database.open_database(file)
     spec, ids = Demo(Settings()).spec, []
@@ -38,7 +38,7 @@ def test_earlier_batches_are_listed_down_to_the_first(page: Page, tmp_path: Path
     with running_server(tmp_path, image_model="demo") as server:
         batch = BatchPage(page, server.address)
         batch.open()
-        batch.do("earlier")
+        batch.click_command("earlier")
         dialog = page.locator("dialog[data-dialog=earlier]")
         items, more = dialog.locator(".earlier-item"), dialog.get_by_role("button", name="加载更早的")
         expect(items).to_have_count(50)
@@ -90,7 +90,7 @@ def test_an_unknown_price_is_never_shown_as_free(page: Page, tmp_path: Path) -> 
         expect(page.locator("[data-price]").first).to_have_text("价格未设")
         batch = BatchPage(page, server.address)
         batch.open()
-        batch.do("add")
+        batch.click_command("add")
         batch.paste_block(1, "prompt", ("猫",), ("崩",))
         expect(page.locator("[data-sum]")).to_contain_text("价格未设")
         expect(batch.open_start()).to_contain_text("价格未设")

@@ -1,4 +1,4 @@
-"""The table of 批量生成: its marks, its editor, and what a screen reader hears of it."""
+"""The table of 批量生成: its marks, its editor, and its accessibility."""
 
 import datetime
 import re
@@ -23,7 +23,7 @@ def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
 
 
 def workbook(file: Path, *rows: tuple[Any, ...], title: str = "") -> Path:
-    """A workbook of prompt, ratio and number of pictures, perhaps below a title."""
+    """A workbook of prompt, ratio and number of images, optionally below a title."""
     book = Workbook()
     for row in (*([(title,)] if title else []), ("提示词", "图片比例", "生成数量"), *rows):
         book.worksheets[0].append(row)
@@ -44,13 +44,13 @@ def test_only_a_corrected_cell_shows_its_correction_until_it_is_edited(
     expect(batch.cell(80, "prompt")).to_be_visible()
     expect(corrected).to_have_count(0)
     batch.page.keyboard.press("Control+Home")
-    batch.correct_cell(1, "aspect_ratio", "9:16")
+    batch.edit_cell(1, "aspect_ratio", "9:16")
     batch.expect_text(1, "aspect_ratio", "9:16")
     expect(corrected).to_have_count(0)
 
 
 def test_leaving_the_window_keeps_the_open_cell_open(batch: BatchPage) -> None:
-    batch.do("add")
+    batch.click_command("add")
     batch.cell(1, "prompt").click()
     batch.page.keyboard.type("一只")
     batch.page.locator("[data-table-editor]").dispatch_event("blur")  # the area stays the active element
@@ -60,7 +60,7 @@ def test_leaving_the_window_keeps_the_open_cell_open(batch: BatchPage) -> None:
 
 
 def test_clicking_elsewhere_commits_the_open_cell(batch: BatchPage) -> None:
-    batch.do("add")
+    batch.click_command("add")
     batch.cell(1, "prompt").click()
     batch.page.keyboard.type("一只橘猫")
     batch.page.locator("[data-do=earlier]:visible").focus()
@@ -68,7 +68,7 @@ def test_clicking_elsewhere_commits_the_open_cell(batch: BatchPage) -> None:
 
 
 def test_the_highlighted_option_is_the_active_descendant(batch: BatchPage) -> None:
-    batch.do("add")
+    batch.click_command("add")
     batch.cell(1, "aspect_ratio").click()
     batch.page.keyboard.press("F2")
     for option in ("2:3", "3:2"):
@@ -78,7 +78,7 @@ def test_the_highlighted_option_is_the_active_descendant(batch: BatchPage) -> No
 
 
 def test_the_row_menu_button_has_aria_expanded(batch: BatchPage) -> None:
-    batch.do("add")
+    batch.click_command("add")
     button = batch.cell(1, "actions").locator("[data-row-menu]")
     expect(button).to_have_attribute("aria-expanded", "false")
     button.click()
@@ -91,7 +91,7 @@ def test_the_references_button_is_labelled_with_their_number(
     batch: BatchPage, demo_server: ServerProcess
 ) -> None:
     upload(demo_server, "杯子.png")
-    batch.do("add")
+    batch.click_command("add")
     batch.pick_references(1, "杯子.png")
     button = batch.cell(1, "sample_images").locator("[data-references]")
     expect(button).to_have_accessible_name("选择 (1)，第 1 行的参考图")
@@ -107,8 +107,8 @@ def test_a_row_shows_its_line_number_in_the_file_everywhere(
     expect(batch.page.locator("[data-report-problems] li")).to_contain_text("第 6 行 图片比例")
     for row, number in enumerate(("3", "5", "6"), 1):
         batch.expect_text(row, "number", number)
-    batch.correct_cell(3, "aspect_ratio", "3:4")
-    batch.do("add")
+    batch.edit_cell(3, "aspect_ratio", "3:4")
+    batch.click_command("add")
     batch.expect_text(4, "number", "7")
     expect(batch.open_start()).to_contain_text("1 行会跳过")
     batch.page.keyboard.press("Escape")
@@ -119,7 +119,7 @@ def test_a_row_shows_its_line_number_in_the_file_everywhere(
     batch.open(f"?id={batch_id}")
     for row, number in enumerate(("3", "5", "6"), 1):
         batch.expect_text(row, "number", number)
-        batch.wait_for_picture(row)
+        batch.wait_for_image(row)
 
 
 def test_appended_rows_with_taken_numbers_are_renumbered_and_reported(
@@ -130,16 +130,16 @@ def test_appended_rows_with_taken_numbers_are_renumbered_and_reported(
     batch.expect_text(3, "number", "4")
     problem = batch.page.locator("[data-report-problems] li")
     expect(problem).to_contain_text("第 4 行（文件第 2 行）图片比例")
-    batch.choose_of_row(1, "复制这一行")
+    batch.choose_row_action(1, "复制这一行")
     batch.expect_text(2, "number", "5")
 
 
 def test_an_empty_row_has_no_problems(batch: BatchPage) -> None:
-    batch.do("add")
-    batch.correct_cell(1, "aspect_ratio", "5:4")
+    batch.click_command("add")
+    batch.edit_cell(1, "aspect_ratio", "5:4")
     expect(batch.page.locator("[data-sum]")).to_contain_text("0 行")
     expect(batch.bad_cells()).to_have_count(0)
-    batch.correct_cell(1, "filename", "猫")
+    batch.edit_cell(1, "filename", "猫")
     expect(batch.bad_cells()).to_have_count(2)  # the ratio, and no prompt
     expect(batch.page.locator("[data-do=next-problem]")).to_have_text("2 处要改")
 
@@ -149,7 +149,7 @@ def test_the_import_report_follows_the_table(batch: BatchPage, tmp_path: Path) -
     problems = batch.page.locator("[data-report-problems] li")
     expect(batch.report()).to_contain_text("2 处要改")
     expect(problems).to_have_count(2)
-    batch.correct_cell(1, "aspect_ratio", "3:4")
+    batch.edit_cell(1, "aspect_ratio", "3:4")
     expect(batch.report()).to_contain_text("1 处要改")
     expect(problems).to_have_count(1)
     batch.page.keyboard.press("Control+z")
@@ -163,7 +163,7 @@ def test_a_closed_report_can_be_reopened_even_after_a_reload(batch: BatchPage, t
     expect(batch.report()).to_be_hidden()
     opener.click()
     expect(batch.report()).to_have_text("「表.xlsx」读到 2 行，1 处要改，自动更正 1 处")
-    batch.wait_until_kept("表.xlsx")
+    batch.wait_until_saved("表.xlsx")
     batch.reload()
     expect(batch.report()).to_be_hidden()
     opener.click()

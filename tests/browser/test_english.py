@@ -1,4 +1,4 @@
-"""The product in English: no Chinese letter is left on any page or dialog, and the switch forgets nothing."""
+"""The product in English: no Chinese letter on any page or dialog, and the language switch keeps input."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -60,8 +60,8 @@ ADDRESSES = (
 
 
 @pytest.fixture
-def visitor(browser: Browser) -> Iterator[Page]:
-    """Somebody whose browser asks for English."""
+def english_page(browser: Browser) -> Iterator[Page]:
+    """A browser that asks for English."""
     context = browser.new_context(
         locale="en-US", viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
     )
@@ -71,29 +71,29 @@ def visitor(browser: Browser) -> Iterator[Page]:
 
 
 def expect_english(page: Page) -> None:
-    """Not one Chinese letter or sign."""
+    """Expect not one Chinese letter or punctuation mark."""
     expect(page.locator("html")).to_have_attribute("lang", "en")
     assert page.evaluate(_LEFT_BEHIND) == []
 
 
 @pytest.fixture
-def lived_in(server: ServerProcess, jimeng: FakeJimeng) -> ServerProcess:
-    """A server to work in."""
-    live_in(server, jimeng)
+def populated_server(server: ServerProcess, jimeng: FakeJimeng) -> ServerProcess:
+    """A server to modify."""
+    populate(server, jimeng)
     return server
 
 
 @pytest.fixture(scope="module")
-def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server for all who only look."""
+def readonly_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A shared server for read-only tests."""
     data_dir = tmp_path_factory.mktemp("english")
     with FakeJimeng() as service, running_server(data_dir, **service.settings(model_concurrency=2)) as server:
-        live_in(server, service)
+        populate(server, service)
         yield server
 
 
-def live_in(server: ServerProcess, jimeng: FakeJimeng) -> None:
-    """Pictures, one of unknown outcome, a batch that a wrong key has paused, a reference image."""
+def populate(server: ServerProcess, jimeng: FakeJimeng) -> None:
+    """Add images, one of unknown outcome, a batch paused by a wrong key, a reference image."""
     server.post("/api/batch-generate", {"prompt": "a red fox", "num_images": 2})
     jimeng.fail_next("reset")
     server.post("/api/batch-generate", {"prompt": "a blue teapot"})
@@ -106,93 +106,99 @@ def live_in(server: ServerProcess, jimeng: FakeJimeng) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_every_page_is_in_english(visitor: Page, looked_at: ServerProcess, address: str) -> None:
-    visitor.goto(looked_at.address + address)
-    visitor.wait_for_load_state("networkidle")
-    expect_english(visitor)
+def test_every_page_is_in_english(english_page: Page, readonly_server: ServerProcess, address: str) -> None:
+    english_page.goto(readonly_server.address + address)
+    english_page.wait_for_load_state("networkidle")
+    expect_english(english_page)
 
 
-def test_an_image_is_generated_viewed_and_deleted_in_english(visitor: Page, lived_in: ServerProcess) -> None:
-    visitor.goto(lived_in.address)
-    visitor.get_by_role("button", name="Generate 1 image").click()
-    expect(visitor.locator("[data-error-for=prompt]")).to_have_text("Write a prompt")
-    visitor.get_by_label("Prompt", exact=True).fill("a green hill")
-    visitor.get_by_role("button", name="Generate 1 image").click()
-    expect(visitor.locator(".tile[data-status=success]")).to_have_count(3)
-    expect_english(visitor)
-    visitor.keyboard.press("Escape")
-    visitor.locator(".tile[data-status=success] .tile-place").first.click()
-    expect(visitor.locator("dialog[data-lightbox]")).to_contain_text("¥0.22")
-    expect_english(visitor)
-    visitor.keyboard.press("Escape")
-    visitor.locator(".tile[data-status=unknown] [data-action=reorder]").click()
-    expect(visitor.locator("dialog[data-dialog=money]")).to_contain_text(
+def test_an_image_is_generated_viewed_and_deleted_in_english(
+    english_page: Page, populated_server: ServerProcess
+) -> None:
+    english_page.goto(populated_server.address)
+    english_page.get_by_role("button", name="Generate 1 image").click()
+    expect(english_page.locator("[data-error-for=prompt]")).to_have_text("Write a prompt")
+    english_page.get_by_label("Prompt", exact=True).fill("a green hill")
+    english_page.get_by_role("button", name="Generate 1 image").click()
+    expect(english_page.locator(".tile[data-status=success]")).to_have_count(3)
+    expect_english(english_page)
+    english_page.keyboard.press("Escape")
+    english_page.locator(".tile[data-status=success] .tile-place").first.click()
+    expect(english_page.locator("dialog[data-lightbox]")).to_contain_text("¥0.22")
+    expect_english(english_page)
+    english_page.keyboard.press("Escape")
+    english_page.locator(".tile[data-status=unknown] [data-action=reorder]").click()
+    expect(english_page.locator("dialog[data-dialog=money]")).to_contain_text(
         "¥0.22 may have been charged already"
     )
-    expect_english(visitor)
-    visitor.keyboard.press("Escape")
-    expect(visitor.locator("[data-record-id][data-busy]")).to_have_count(0)
-    visitor.locator(".tile[data-status=unknown] [data-action=drop]").click()
-    expect(visitor.locator("dialog[data-dialog=bill]")).to_contain_text("(¥0.22) on the provider's bill?")
-    expect_english(visitor)
-    visitor.keyboard.press("Escape")
-    visitor.locator(".tile[data-status=success] [data-action=delete]").first.click()
-    expect(visitor.locator(".toast")).to_contain_text("Deleted")
-    expect_english(visitor)
+    expect_english(english_page)
+    english_page.keyboard.press("Escape")
+    expect(english_page.locator("[data-record-id][data-busy]")).to_have_count(0)
+    english_page.locator(".tile[data-status=unknown] [data-action=drop]").click()
+    expect(english_page.locator("dialog[data-dialog=bill]")).to_contain_text(
+        "(¥0.22) on the provider's bill?"
+    )
+    expect_english(english_page)
+    english_page.keyboard.press("Escape")
+    english_page.locator(".tile[data-status=success] [data-action=delete]").first.click()
+    expect(english_page.locator(".toast")).to_contain_text("Deleted")
+    expect_english(english_page)
 
 
 def test_a_batch_is_imported_corrected_and_started_in_english(
-    visitor: Page, lived_in: ServerProcess, tmp_path: Path
+    english_page: Page, populated_server: ServerProcess, tmp_path: Path
 ) -> None:
     table = tmp_path / "table.csv"
     rows = ("Prompt,Aspect ratio,Images", "a hill,16x9,1", "a tree,5:4,2")
     table.write_text("\n".join(rows), "utf-8")
-    batch = BatchPage(visitor, lived_in.address)
+    batch = BatchPage(english_page, populated_server.address)
     batch.open()
-    visitor.locator("[data-file]").set_input_files(table)
+    english_page.locator("[data-file]").set_input_files(table)
     expect(batch.report()).to_contain_text("2 rows read")
-    expect_english(visitor)
-    batch.do("start")
+    expect_english(english_page)
+    batch.click_command("start")
     expect(batch.bad_cells()).not_to_have_count(0)
-    batch.correct_cell(2, "aspect_ratio", "1:1")
+    batch.edit_cell(2, "aspect_ratio", "1:1")
     picker = batch.open_references(1)
     expect(picker.get_by_role("option", name="lamp.png")).to_be_visible()
-    expect_english(visitor)
-    visitor.keyboard.press("Escape")
-    visitor.locator("[data-row='1'] [data-row-menu]").click()
-    expect(visitor.locator("[data-menu]")).to_contain_text("Delete this row")
-    expect_english(visitor)
-    visitor.keyboard.press("Escape")
+    expect_english(english_page)
+    english_page.keyboard.press("Escape")
+    english_page.locator("[data-row='1'] [data-row-menu]").click()
+    expect(english_page.locator("[data-menu]")).to_contain_text("Delete this row")
+    expect_english(english_page)
+    english_page.keyboard.press("Escape")
     expect(batch.open_start()).to_contain_text("3 images, 2 rows")
-    expect_english(visitor)
-    visitor.locator("dialog[data-dialog=start] [data-start-yes]").click()
+    expect_english(english_page)
+    english_page.locator("dialog[data-dialog=start] [data-start-yes]").click()
     batch.expect_state("Finished")
-    batch.do("earlier")
-    expect(visitor.locator("[data-earlier]")).to_contain_text("lamps")
-    expect_english(visitor)
+    batch.click_command("earlier")
+    expect(english_page.locator("[data-earlier]")).to_contain_text("lamps")
+    expect_english(english_page)
 
 
-def test_a_paused_batch_says_why_in_english(visitor: Page, looked_at: ServerProcess) -> None:
-    paused = looked_at.get("/api/batches")["batches"][0]
-    visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
-    expect(visitor.locator("[data-run-paused]")).to_contain_text(
+def test_a_paused_batch_says_why_in_english(english_page: Page, readonly_server: ServerProcess) -> None:
+    paused = readonly_server.get("/api/batches")["batches"][0]
+    english_page.goto(f"{readonly_server.address}/batch?id={paused['id']}")
+    expect(english_page.locator("[data-run-paused]")).to_contain_text(
         "Volcengine does not accept this pair of keys"
     )
-    expect(visitor.locator("[data-log-lines] li").first).to_be_attached()
-    expect_english(visitor)
+    expect(english_page.locator("[data-log-lines] li").first).to_be_attached()
+    expect_english(english_page)
 
 
-def test_records_are_chosen_found_and_rejected_in_english(visitor: Page, lived_in: ServerProcess) -> None:
-    visitor.goto(f"{lived_in.address}/records?search=fox&status=success&from=2026-01-01")
-    visitor.wait_for_load_state("networkidle")
-    visitor.locator("[data-records] [data-pick]").first.check()
-    expect(visitor.locator("[data-selection]")).to_contain_text("1 record selected")
-    expect_english(visitor)
-    visitor.locator("[data-records] [data-full]").first.click()
-    expect(visitor.locator("dialog[data-lightbox]")).to_be_visible()
-    visitor.keyboard.press("x")
-    expect(visitor.locator("dialog[data-lightbox] .toast")).to_contain_text("Rejected 1 record")
-    expect_english(visitor)
+def test_records_are_chosen_found_and_rejected_in_english(
+    english_page: Page, populated_server: ServerProcess
+) -> None:
+    english_page.goto(f"{populated_server.address}/records?search=fox&status=success&from=2026-01-01")
+    english_page.wait_for_load_state("networkidle")
+    english_page.locator("[data-records] [data-pick]").first.check()
+    expect(english_page.locator("[data-selection]")).to_contain_text("1 record selected")
+    expect_english(english_page)
+    english_page.locator("[data-records] [data-full]").first.click()
+    expect(english_page.locator("dialog[data-lightbox]")).to_be_visible()
+    english_page.keyboard.press("x")
+    expect(english_page.locator("dialog[data-lightbox] .toast")).to_contain_text("Rejected 1 record")
+    expect_english(english_page)
 
 
 def test_the_language_switch_keeps_typed_text_and_is_remembered(
@@ -219,38 +225,42 @@ def test_the_language_switch_works_without_javascript(browser: Browser, demo_ser
 
 
 @pytest.fixture(scope="module")
-def unpriced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A model that has no price."""
+def unpriced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with a model without a price."""
     data_dir = tmp_path_factory.mktemp("unpriced")
     with FakeOpenAIImages() as service, running_server(data_dir, **service.settings()) as server:
         yield server
 
 
-def test_the_footer_of_a_batch_states_that_no_price_is_set(visitor: Page, unpriced: ServerProcess) -> None:
-    batch = BatchPage(visitor, unpriced.address)
+def test_the_footer_of_a_batch_states_that_no_price_is_set(
+    english_page: Page, unpriced_server: ServerProcess
+) -> None:
+    batch = BatchPage(english_page, unpriced_server.address)
     batch.open()
-    batch.do("add")
+    batch.click_command("add")
     batch.paste_block(1, "prompt", ("a hill",))
-    expect(visitor.locator("[data-sum]")).to_have_text("1 row · 1 image · No price set")
+    expect(english_page.locator("[data-sum]")).to_have_text("1 row · 1 image · No price set")
 
 
-def test_the_generate_button_stays_within_its_column(visitor: Page, unpriced: ServerProcess) -> None:
-    visitor.set_viewport_size({"width": 1024, "height": 768})
-    visitor.goto(unpriced.address)
-    visitor.locator("#num_images").fill("10")
-    expect(visitor.locator("[data-go-text]")).to_have_text("Generate 10 images")
-    foot, button = (visitor.locator(each).bounding_box() for each in (".composer-foot", ".composer-go"))
+def test_the_generate_button_stays_within_its_column(
+    english_page: Page, unpriced_server: ServerProcess
+) -> None:
+    english_page.set_viewport_size({"width": 1024, "height": 768})
+    english_page.goto(unpriced_server.address)
+    english_page.locator("#num_images").fill("10")
+    expect(english_page.locator("[data-go-text]")).to_have_text("Generate 10 images")
+    foot, button = (english_page.locator(each).bounding_box() for each in (".composer-foot", ".composer-go"))
     assert foot
     assert button
     assert button["x"] + button["width"] <= foot["x"] + foot["width"] - 16
-    assert visitor.locator(".composer-go").evaluate("(each) => each.scrollWidth <= each.clientWidth")
+    assert english_page.locator(".composer-go").evaluate("(each) => each.scrollWidth <= each.clientWidth")
 
 
-def test_cause_labels_are_beside_their_bars(visitor: Page, lived_in: ServerProcess) -> None:
-    with closing(database.connect(lived_in.data_dir / "generation_records.db")) as db:
+def test_cause_labels_are_beside_their_bars(english_page: Page, populated_server: ServerProcess) -> None:
+    with closing(database.connect(populated_server.data_dir / "generation_records.db")) as db:
         db.execute("UPDATE generation_records SET status = 'failed', cause = 'oss' WHERE id = 3")
-    visitor.goto(f"{lived_in.address}/usage")
-    line = visitor.locator(".chart-causes li").filter(has_text="Reference image not available (OSS)")
+    english_page.goto(f"{populated_server.address}/usage")
+    line = english_page.locator(".chart-causes li").filter(has_text="Reference image not available (OSS)")
     label, bar = line.locator("span").bounding_box(), line.locator("svg").bounding_box()
     assert label
     assert bar
@@ -258,32 +268,38 @@ def test_cause_labels_are_beside_their_bars(visitor: Page, lived_in: ServerProce
 
 
 @pytest.mark.parametrize("width", [1024, 1440])
-def test_the_run_buttons_are_in_one_line(visitor: Page, looked_at: ServerProcess, width: int) -> None:
-    visitor.set_viewport_size({"width": width, "height": 800})
-    paused = looked_at.get("/api/batches")["batches"][0]
-    visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
-    buttons = visitor.locator(".run-line .button:visible")
+def test_the_run_buttons_are_in_one_line(
+    english_page: Page, readonly_server: ServerProcess, width: int
+) -> None:
+    english_page.set_viewport_size({"width": width, "height": 800})
+    paused = readonly_server.get("/api/batches")["batches"][0]
+    english_page.goto(f"{readonly_server.address}/batch?id={paused['id']}")
+    buttons = english_page.locator(".run-line .button:visible")
     expect(buttons.filter(has_text="Cancel")).to_be_visible()
     assert len({round(box["y"]) for each in buttons.all() if (box := each.bounding_box())}) == 1
 
 
 @pytest.mark.parametrize("width", [360, 390])
-def test_the_labels_of_a_record_card_fit(visitor: Page, looked_at: ServerProcess, width: int) -> None:
-    visitor.set_viewport_size({"width": width, "height": 844})
-    paused = looked_at.get("/api/batches")["batches"][0]
-    visitor.goto(f"{looked_at.address}/batch?id={paused['id']}")
-    expect(visitor.locator("[data-row='1']")).to_be_visible()
-    labels = visitor.evaluate(_CARD_LABELS)
+def test_the_labels_of_a_record_card_fit(
+    english_page: Page, readonly_server: ServerProcess, width: int
+) -> None:
+    english_page.set_viewport_size({"width": width, "height": 844})
+    paused = readonly_server.get("/api/batches")["batches"][0]
+    english_page.goto(f"{readonly_server.address}/batch?id={paused['id']}")
+    expect(english_page.locator("[data-row='1']")).to_be_visible()
+    labels = english_page.evaluate(_CARD_LABELS)
     assert len(labels) >= 7
     assert [label for label, needs, has in labels if needs > has] == []
 
 
-def test_a_touch_screen_shows_no_drag_or_paste_hints(browser: Browser, unpriced: ServerProcess) -> None:
+def test_a_touch_screen_shows_no_drag_or_paste_hints(
+    browser: Browser, unpriced_server: ServerProcess
+) -> None:
     context = browser.new_context(
         locale="zh-CN", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
     page = context.new_page()
-    page.goto(unpriced.address)
+    page.goto(unpriced_server.address)
     assert page.evaluate("matchMedia('(pointer: coarse)').matches")
     assert "拖" not in page.locator(".composer").inner_text()
     context.close()

@@ -1,4 +1,4 @@
-"""The first day in real Chromium: a picture in one click, the way to a key, and whether it is any good."""
+"""The first day: an image in one click, the way to a key, and its test."""
 
 import re
 

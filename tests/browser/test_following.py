@@ -1,4 +1,4 @@
-"""Pages that follow work: a call that gets no answer ends, and an error of the page itself is told as one."""
+"""Polling pages: a call without a response times out, and an error of the page itself is reported as one."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _GIVE_BACK = "document.querySelector('[data-run-state]').after(window.taken)"
 
 
 @pytest.fixture
-def run(server: ServerProcess, jimeng: FakeJimeng, page: Page) -> BatchPage:
+def long_batch(server: ServerProcess, jimeng: FakeJimeng, page: Page) -> BatchPage:
     """The page of a batch that takes long."""
     jimeng.latency = 600.0
     page.clock.install()
@@ -34,7 +34,7 @@ def pause_elsewhere(server: ServerProcess) -> None:
 
 
 def test_a_rendering_error_is_not_reported_as_a_connection_error(
-    server: ServerProcess, run: BatchPage, page: Page
+    server: ServerProcess, long_batch: BatchPage, page: Page
 ) -> None:
     said = page.locator("[data-run-offline]")
     page.evaluate(_TAKE)
@@ -42,26 +42,26 @@ def test_a_rendering_error_is_not_reported_as_a_connection_error(
     expect(said).to_contain_text("这一页显示出错了")
     expect(said).not_to_contain_text("连不上服务")
     page.evaluate(_GIVE_BACK)
-    run.expect_state("已暂停")
-    run.expect_figures("剩 6")
+    long_batch.expect_state("已暂停")
+    long_batch.expect_figures("剩 6")
     expect(said).to_be_hidden()
 
 
 def test_a_connection_error_message_disappears_once_the_server_is_back(
-    server: ServerProcess, run: BatchPage, page: Page
+    server: ServerProcess, long_batch: BatchPage, page: Page
 ) -> None:
     said = page.locator("[data-run-offline]")
     page.route("**/pause", lambda route: route.abort())
     page.route("**/api/batches/*?since=*", lambda route: route.abort())
-    run.run_button("pause").click()
+    long_batch.run_button("pause").click()
     expect(said).to_contain_text("连不上服务")
     page.unroute_all()
     expect(said).to_be_hidden()
-    run.pause()
+    long_batch.pause()
 
 
 def test_a_poll_without_response_times_out_and_polling_continues(
-    server: ServerProcess, run: BatchPage, page: Page
+    server: ServerProcess, long_batch: BatchPage, page: Page
 ) -> None:
     said = page.locator("[data-run-offline]")
     page.route("**/api/batches/*?since=*", lambda route: None)  # never answered
@@ -70,7 +70,7 @@ def test_a_poll_without_response_times_out_and_polling_continues(
     page.clock.fast_forward(31_000)
     expect(said).to_contain_text("连不上服务")
     page.unroute_all()
-    run.expect_state("已暂停")
+    long_batch.expect_state("已暂停")
     expect(said).to_be_hidden()
 
 

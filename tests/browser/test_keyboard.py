@@ -1,4 +1,4 @@
-"""The four jobs of the server by keyboard alone: a first picture, a batch, a picture found, a key tested."""
+"""The four tasks by keyboard alone: a first image, a batch, an image found, a key tested."""
 
 from pathlib import Path
 
@@ -16,13 +16,13 @@ FARTHEST = 60  # stops of Tab
 
 
 class Keys:
-    """A person without a mouse."""
+    """A user without a mouse."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
 
     def reach(self, place: Locator) -> None:
-        """Tab until it has the focus; out of the table, where Tab goes from cell to cell, by Esc."""
+        """Tab until it has the focus; leave the table, where Tab moves between cells, with Esc."""
         expect(place).to_be_visible()
         self.page.wait_for_load_state()  # of the page that the last key led to
         for _ in range(FARTHEST):
@@ -34,12 +34,12 @@ class Keys:
         pytest.fail(f"Tab does not lead to {place}")
 
     def press(self, place: Locator, key: str = "Enter") -> None:
-        """Tab to it and press it."""
+        """Tab to it and press Enter."""
         self.reach(place)
         self.page.keyboard.press(key)
 
     def type(self, *keys: str) -> None:
-        """One key after another; what is no name of a key is text."""
+        """Press keys one by one; anything that is no key name is typed as text."""
         for key in keys:
             if key.isascii() and key[0].isupper():
                 self.page.keyboard.press(key)
@@ -59,7 +59,7 @@ def test_a_first_image_is_generated_and_viewed_by_keyboard(
     studio.open()
     keys.reach(page.get_by_label("提示词").first)
     keys.type("一只橘猫趴在窗台上看雨", "Control+Enter")
-    studio.wait_for_pictures(1)
+    studio.wait_for_images(1)
     picture = page.locator("a.tile-place")
     keys.press(picture)
     expect(page.locator("dialog[data-lightbox]")).to_be_visible()
@@ -107,7 +107,7 @@ def test_a_workbook_is_generated_by_keyboard(
 
 
 def workbook(file: Path) -> Path:
-    """Eight rows, one with a ratio that is none, one that the service refuses."""
+    """Eight rows, one with an invalid ratio, one that the service refuses."""
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.append(("提示词", "图片比例", "分辨率"))
@@ -129,7 +129,7 @@ def test_an_image_is_found_and_downloaded_by_keyboard(tmp_path: Path, page: Page
         records.expect_query(search="夜市")  # of both letters: the list is not drawn again
         records.expect_total("找到 2 条")
         keys.type("ArrowDown", "Enter")
-        records.expect_large("1 / 2")
+        records.expect_position("1 / 2")
         with page.expect_download() as download:
             keys.type("d")
         assert download.value.suggested_filename == "图-9.jpg"
@@ -159,7 +159,7 @@ def test_updates_keep_the_focus_in_the_status_panel_and_esc_restores_it(
     keys.reach(link)
     before = page.locator(".status").get_attribute("data-version")
     demo_server.post("/api/batch-generate", {"prompt": "别处画的"})
-    studio.come_back()
+    studio.focus_tab()
     expect(page.locator(".status")).not_to_have_attribute("data-version", before or "")
     expect(link).to_be_focused()
     keys.type("Escape")

@@ -1,4 +1,4 @@
-"""A model that takes public addresses only, without OSS: said wherever a reference image would be chosen."""
+"""A model that accepts only public URLs, without OSS: explained wherever references are chosen."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.samples_page import SamplesPage, picture
+from tests.browser.samples_page import SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
 from tests.server_process import ServerProcess
 
@@ -17,10 +17,10 @@ SENTENCE = "即梦 4.0 只接受公网地址的参考图，这台电脑上的图
 
 @pytest.fixture
 def library(page: Page, server: ServerProcess) -> SamplesPage:
-    """示例图 of a server with Jimeng and a picture in its folder."""
+    """示例图 of a server with Jimeng and one image in its folder."""
     opened = SamplesPage(page, server.address)
     opened.open()
-    opened.upload(picture("红茶.png"))
+    opened.upload(image_file("红茶.png"))
     opened.expect_names("红茶.png")
     return opened
 
@@ -41,7 +41,7 @@ def test_the_form_accepts_no_local_reference_and_explains_once(
     expect(field.locator("[data-add]")).to_be_hidden()
     opened.write_prompt("雪山")
     opened.generate()
-    opened.wait_for_pictures(1)
+    opened.wait_for_images(1)
     opened.act("用作参考图")
     expect(field.get_by_role("alert")).to_have_text(SENTENCE)
     expect(said).to_have_count(1)
@@ -56,7 +56,7 @@ def test_the_lightbox_explains_it_and_adds_nothing(
     opened = studio(server)
     opened.write_prompt("雪山")
     opened.generate()
-    opened.wait_for_pictures(1)
+    opened.wait_for_images(1)
     opened.page.goto(f"{server.address}/records")
     opened.page.locator("[data-records] [data-full]").first.click()
     large = opened.page.locator("dialog[data-lightbox]")
@@ -70,8 +70,8 @@ def test_the_picker_explains_it_and_disables_choosing(
 ) -> None:
     batch = BatchPage(page, server.address)
     batch.open()
-    batch.do("add")
-    batch.correct_cell(1, "prompt", "雪山")
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "雪山")
     dialog = batch.open_references(1)
     expect(dialog.get_by_text(SENTENCE)).to_be_visible()
     dialog.get_by_role("option", name="红茶").click()

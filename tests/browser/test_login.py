@@ -1,4 +1,4 @@
-"""In by the password and out by the button in the bar."""
+"""Login with the password and logout in the top bar."""
 
 from pathlib import Path
 

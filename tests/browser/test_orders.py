@@ -1,4 +1,4 @@
-"""One intention, one order, on the pages: whatever is lost, pressed twice, or restored in two tabs."""
+"""One intention, one submission: lost responses, double clicks, and drafts restored in two tabs."""
 
 from collections.abc import Callable
 
@@ -14,8 +14,8 @@ Open = Callable[[ServerProcess], StudioPage]
 UNREACHABLE = "连不上服务，请确认程序还在运行"
 
 
-def lose_the_answer(page: Page, address: str = "**/api/batches") -> None:
-    """The next order reaches the server, and its answer is lost on the way back."""
+def lose_response(page: Page, address: str = "**/api/batches") -> None:
+    """Let the next submission reach the server and drop its response."""
 
     def lose(route: Route) -> None:
         route.fetch()
@@ -32,7 +32,7 @@ def table(page: Page, server: ServerProcess, *prompts: str) -> BatchPage:
     """批量生成 with these prompts at 1K."""
     batch = BatchPage(page, server.address)
     batch.open()
-    batch.do("add")
+    batch.click_command("add")
     batch.paste_block(1, "prompt", *[(prompt, "", "1:1", "1K") for prompt in prompts])
     return batch
 
@@ -43,7 +43,7 @@ def test_a_submission_with_a_lost_response_is_made_once_when_repeated(
 ) -> None:
     page = studio(demo_server)
     page.write_prompt("雪山")
-    lose_the_answer(page.page)
+    lose_response(page.page)
     page.generate()
     expect(page.page.locator("[data-form-error]")).to_have_text(UNREACHABLE)
     if reloads:
@@ -51,7 +51,7 @@ def test_a_submission_with_a_lost_response_is_made_once_when_repeated(
         page.expect_prompt("雪山")
     with page.page.expect_response("**/api/batches"):
         page.generate()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     assert count_orders(demo_server) == 1
 
 
@@ -59,9 +59,9 @@ def test_a_click_after_the_response_is_a_new_submission(demo_server: ServerProce
     page = studio(demo_server)
     page.write_prompt("雪山")
     page.generate()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     page.generate()
-    page.wait_for_pictures(2)
+    page.wait_for_images(2)
     assert count_orders(demo_server) == 2
 
 
@@ -70,12 +70,12 @@ def test_changed_input_after_a_lost_response_is_a_new_submission(
 ) -> None:
     page = studio(demo_server)
     page.write_prompt("雪山")
-    lose_the_answer(page.page)
+    lose_response(page.page)
     page.generate()
     expect(page.page.locator("[data-form-error]")).to_have_text(UNREACHABLE)
     page.write_prompt("海")
     page.generate()
-    page.wait_for_pictures(2)
+    page.wait_for_images(2)
     assert count_orders(demo_server) == 2
 
 
@@ -86,14 +86,14 @@ def test_two_tabs_with_one_draft_submit_it_once(demo_server: ServerProcess, stud
     second.expect_prompt("雪山")
     first.page.bring_to_front()
     first.generate()
-    first.wait_for_pictures(1)
+    first.wait_for_images(1)
     second.page.bring_to_front()
     expect(second.tiles()).to_have_count(1)
     second.generate()
     expect(second.page.locator(".toast")).to_have_text("这一单刚才已经提交，没有重复下单")
     assert count_orders(demo_server) == 1
     second.generate()
-    second.wait_for_pictures(2)
+    second.wait_for_images(2)
     assert count_orders(demo_server) == 2
 
 
@@ -103,14 +103,14 @@ def test_generate_again_with_a_lost_response_is_submitted_once(
     page = studio(demo_server)
     page.write_prompt("雪山")
     page.generate()
-    page.wait_for_pictures(1)
-    lose_the_answer(page.page)
+    page.wait_for_images(1)
+    lose_response(page.page)
     page.act("再来一张")
     expect(page.page.locator("[data-record-id] [data-error]").filter(has_text=UNREACHABLE)).to_have_count(1)
     tile = page.page.locator("[data-record-id='1']")
     with page.page.expect_response("**/api/batches"):
         tile.get_by_title("再来一张").click()
-    page.wait_for_pictures(2)
+    page.wait_for_images(2)
     assert count_orders(demo_server) == 2
 
 
@@ -118,22 +118,22 @@ def test_a_table_with_a_lost_response_is_submitted_once(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(page, server, "猫", "狗")
-    lose_the_answer(page)
+    lose_response(page)
     dialog = batch.open_start()
     dialog.locator("[data-start-yes]").click()
     expect(dialog.locator("[data-start-error]")).to_have_text(UNREACHABLE)
     dialog.locator("[data-start-yes]").click()
-    batch.wait_for_picture(2)
+    batch.wait_for_image(2)
     assert (count_orders(server), jimeng.charges) == (1, 2)
 
 
 def test_a_single_row_with_a_lost_response_is_submitted_once(page: Page, demo_server: ServerProcess) -> None:
     batch = table(page, demo_server, "猫")
-    lose_the_answer(page)
+    lose_response(page)
     batch.cell(1, "actions").locator("[data-run-row]").click()
     expect(page.locator("[data-complaint]")).to_have_text(UNREACHABLE)
     batch.cell(1, "actions").locator("[data-run-row]").click()
-    batch.wait_for_picture(1)
+    batch.wait_for_image(1)
     assert count_orders(demo_server) == 1
 
 
@@ -143,7 +143,7 @@ def test_a_row_generated_singly_is_left_out_of_the_run(
     batch = table(page, server, "猫", "狗")
     batch.cell(1, "actions").locator("[data-run-row]").click()
     page.locator("[data-money-yes]").click()
-    batch.wait_for_picture(1)
+    batch.wait_for_image(1)
     dialog = batch.open_start()
     expect(dialog).to_contain_text("1 张，1 行")
     expect(dialog).to_contain_text("1 行已做过或正在做，不再付费")
@@ -160,8 +160,8 @@ def test_after_a_run_only_the_changed_row_is_submitted(
     batch.start_batch()
     batch.expect_ended(1)
     batch.open()
-    batch.wait_for_picture(2)
-    batch.correct_cell(2, "prompt", "狼")
+    batch.wait_for_image(2)
+    batch.edit_cell(2, "prompt", "狼")
     dialog = batch.open_start()
     expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
     dialog.locator("[data-start-yes]").click()
@@ -176,8 +176,8 @@ def test_a_run_copied_as_a_draft_submits_only_changed_rows(
     batch.start_batch()
     batch.expect_ended(1)
     batch.copy_to_draft()
-    batch.wait_for_picture(2)
-    batch.correct_cell(1, "prompt", "狼")
+    batch.wait_for_image(2)
+    batch.edit_cell(1, "prompt", "狼")
     expect(batch.open_start().locator("[data-start-yes]")).to_have_text("生成 1 张")
 
 
@@ -217,13 +217,13 @@ def test_rows_under_way_are_left_out_and_uncharged_failures_are_included(
 def test_a_duplicate_of_a_finished_row_is_independent(page: Page, demo_server: ServerProcess) -> None:
     batch = table(page, demo_server, "猫")
     batch.cell(1, "actions").locator("[data-run-row]").click()
-    batch.wait_for_picture(1)
-    batch.choose_of_row(1, "复制这一行")
+    batch.wait_for_image(1)
+    batch.choose_row_action(1, "复制这一行")
     expect(batch.open_start().locator("[data-start-yes]")).to_have_text("生成 1 张")
 
 
 def charged_failures(server: ServerProcess, jimeng: FakeJimeng, source: str) -> str:
-    """A batch of which one picture was refused and one was charged and cannot be opened -> its id."""
+    """A batch with one refused image and one that was charged and cannot be decoded -> its id."""
     jimeng.image_format = "gif"
     rows = [{"prompt": "违禁"}, {"prompt": "猫"}]
     batch_id = str(server.post("/api/batches", {"rows": rows, "source": source})["batch_id"])
@@ -248,7 +248,7 @@ def test_retrying_failures_leaves_out_charged_ones_and_lists_them_separately(
     expect(dialog).to_contain_text("上一次已经计费 ¥0.22")
     jimeng.image_format = "png"
     dialog.locator("[data-money-yes]").click()
-    batch.wait_for_picture(2)
+    batch.wait_for_image(2)
     assert jimeng.charges == 2
 
 
@@ -258,7 +258,7 @@ def test_the_earlier_batches_list_counts_what_a_retry_submits(
     charged_failures(server, jimeng, "batch")
     batch = BatchPage(page, server.address)
     batch.open()
-    batch.do("earlier")
+    batch.click_command("earlier")
     expect(page.locator("[data-earlier] [data-retry]")).to_have_text("重试失败的 1 张")
 
 
@@ -301,7 +301,7 @@ def test_the_pause_reason_is_on_the_tile_and_resume_explains_a_refusal(
         studio = StudioPage(page, server.address)
         studio.open()
         studio.write_prompt("雪山")
-        studio.count(2)
+        studio.set_count(2)
         studio.generate()
         waiting = studio.tiles("queued")
         expect(waiting).to_contain_text("预算 ¥0.25 只剩 ¥0.03")

@@ -1,4 +1,4 @@
-"""The picker of reference images in real Chromium: by keyboard, with strange names, beside a second tab."""
+"""The reference picker: by keyboard, with unusual names, beside a second tab."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import SAMPLES
 from tests.browser.input_method import InputMethod
-from tests.browser.samples_page import Picker, SamplesPage, picture
+from tests.browser.samples_page import Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
 from tests.fakes.oss import FakeOss
 from tests.noise_images import noise_image
@@ -24,15 +24,15 @@ STRANGE = [
 
 @pytest.fixture
 def four_cats(library: SamplesPage) -> SamplesPage:
-    """Six pictures, four of them cats, the last one first."""
+    """Six images, four of them cats, the last one first."""
     for name in ("猫一.png", "狗.png", "猫二.png", "猫三.png", "鸟.png", "猫四.png"):
-        library.upload(picture(name))
-        library.expect_seen(name)
+        library.upload(image_file(name))
+        library.expect_image_loaded(name)
     return library
 
 
 def choose_by_keyboard(page: Page, picker: Picker) -> None:
-    """Search, four pictures out of their order with arrows and Space, Ctrl+Enter."""
+    """Search, choose four images with arrows and Space, Ctrl+Enter."""
     expect(picker.dialog.get_by_label("搜索文件名")).to_be_focused()
     page.keyboard.type("猫")
     picker.expect_names("猫四.png", "猫三.png", "猫二.png", "猫一.png")
@@ -58,7 +58,7 @@ def test_four_references_are_chosen_by_keyboard_for_one_image(
     expect(opener).to_be_focused()
     expect(opener).to_have_text("选择 (4)")
     page.keyboard.press("Control+Enter")
-    studio.wait_for_pictures(1)
+    studio.wait_for_images(1)
     records = demo_server.get("/api/records")["records"]
     assert len(records) == 1, "Ctrl+Enter in the picker must not order a picture"
     used = records[0]["sample_images"]
@@ -70,7 +70,7 @@ def test_four_references_are_chosen_by_keyboard_for_a_row(
 ) -> None:
     batch, picker = BatchPage(page, demo_server.address), Picker(page)
     batch.open()
-    batch.do("add")
+    batch.click_command("add")
     batch.paste_block(1, "prompt", ("照着画", "", "1:1", "1K"))
     for _ in range(4):
         page.keyboard.press("ArrowRight")
@@ -79,7 +79,7 @@ def test_four_references_are_chosen_by_keyboard_for_a_row(
     expect(page.locator("[data-table-editor]")).to_be_focused()
     batch.expect_text(1, "sample_images", "选择 (4)")
     batch.start_batch()
-    batch.wait_for_picture(1)
+    batch.wait_for_image(1)
     used = demo_server.get("/api/records")["records"][0]["sample_images"]
     assert [image["filename"] for image in used] == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
 
@@ -113,8 +113,8 @@ def test_selecting_text_beyond_the_edge_keeps_the_dialog_open(page: Page, librar
 
 
 def test_input_method_keys_do_not_search_leave_or_confirm(page: Page, library: SamplesPage) -> None:
-    library.upload(picture("猫.png"))
-    library.expect_seen("猫.png")
+    library.upload(image_file("猫.png"))
+    library.expect_image_loaded("猫.png")
     picker = Picker(page)
     picker.open_on_index(library.address)
     picker.expect_names("猫.png")
@@ -126,7 +126,7 @@ def test_input_method_keys_do_not_search_leave_or_confirm(page: Page, library: S
         page.keyboard.press(key)
     expect(picker.dialog.get_by_label("搜索文件名")).to_be_focused()
     method.commit("狗")
-    expect(picker.word()).to_contain_text("没有文件名含「狗」")
+    expect(picker.summary()).to_contain_text("没有文件名含「狗」")
     assert [url for url in searched if "search=m" in url] == []
 
 
@@ -167,7 +167,7 @@ def test_any_name_is_listed_shown_found_picked_and_used(
     studio = StudioPage(page, oss_server.address)
     studio.write_prompt("照着画")
     studio.generate()
-    studio.wait_for_pictures(1)
+    studio.wait_for_images(1)
     used = oss_server.get("/api/records")["records"][0]["sample_images"]
     assert [image["filename"] for image in used] == [shown]
     page.reload()
@@ -179,26 +179,26 @@ def test_an_unusual_name_is_uploaded_renamed_deleted_and_restored(
 ) -> None:
     library = SamplesPage(page, oss_server.address)
     library.open()
-    library.upload(picture("🍵 红 茶 100%.png"))
+    library.upload(image_file("🍵 红 茶 100%.png"))
     library.expect_names("🍵 红 茶 100%.png")
-    library.expect_seen("🍵 红 茶 100%.png")
+    library.expect_image_loaded("🍵 红 茶 100%.png")
     library.rename("🍵 红 茶 100%.png", "绿 茶 & 🍃")
     library.expect_names("绿 茶 & 🍃.png")
-    library.expect_seen("绿 茶 & 🍃.png")
+    library.expect_image_loaded("绿 茶 & 🍃.png")
     library.delete("绿 茶 & 🍃.png")
     library.expect_names()
     library.undo()
     library.expect_names("绿 茶 & 🍃.png")
     library.open()
-    library.expect_seen("绿 茶 & 🍃.png")
+    library.expect_image_loaded("绿 茶 & 🍃.png")
     assert [key for key in oss.objects if "/." not in key and "绿 茶 & 🍃" in key]
 
 
 @pytest.mark.parametrize("place", ["samples", "picker"])
 def test_changes_in_one_tab_appear_in_the_other_on_focus(library: SamplesPage, place: str) -> None:
     for name in ("甲.png", "乙.png"):
-        library.upload(picture(name))
-        library.expect_seen(name)
+        library.upload(image_file(name))
+        library.expect_image_loaded(name)
     tab = library.page.context.new_page()
     other: SamplesPage | Picker
     if place == "samples":
@@ -209,33 +209,33 @@ def test_changes_in_one_tab_appear_in_the_other_on_focus(library: SamplesPage, p
         other.open_on_index(library.address)
         other.pick("甲.png")
     library.page.bring_to_front()
-    library.upload(picture("丙.png"))
-    library.expect_seen("丙.png")
+    library.upload(image_file("丙.png"))
+    library.expect_image_loaded("丙.png")
     library.rename("乙.png", "改了名")
-    library.expect_seen("改了名.png")
-    other.come_back()
+    library.expect_image_loaded("改了名.png")
+    other.focus_tab()
     other.expect_names(*library.names())
     library.delete("丙.png")
     expect(library.samples()).to_have_count(2)
-    other.come_back()
+    other.focus_tab()
     other.expect_names(*library.names())
     if isinstance(other, Picker):
         other.expect_chosen("甲.png")
 
 
 def test_updates_keep_the_focus_and_a_half_typed_name(library: SamplesPage) -> None:
-    library.upload(picture("甲.png"))
-    library.expect_seen("甲.png")
+    library.upload(image_file("甲.png"))
+    library.expect_image_loaded("甲.png")
     other = SamplesPage(library.page.context.new_page(), library.address)
     other.open()
     other.sample("甲.png").locator("a").press("F2")
     other.page.keyboard.type("写了一")
-    library.upload(picture("乙.png"))
-    library.expect_seen("乙.png")
-    other.come_back()
+    library.upload(image_file("乙.png"))
+    library.expect_image_loaded("乙.png")
+    other.focus_tab()
     other.page.keyboard.type("半")
     other.page.keyboard.press("Enter")
     expect(other.sample("写了一半.png").locator("a")).to_be_focused()
-    other.come_back()
+    other.focus_tab()
     other.expect_names("乙.png", "写了一半.png")
     expect(other.sample("写了一半.png").locator("a")).to_be_focused()

@@ -1,4 +1,4 @@
-"""生成记录 in real Chromium: found, looked at closely, chosen over pages, carried away, deleted, undone."""
+"""生成记录: search, lightbox, selection over pages, download, deletion, undo."""
 
 import re
 import shutil
@@ -21,25 +21,24 @@ LONG = "很长的提示词，" * 286
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A server with sixty records, every thirteenth failed, the first with a prompt of 2,000 letters."""
+def seeded_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with sixty records, every thirteenth failed, the first with a prompt of 2,000 letters."""
     data_dir = tmp_path_factory.mktemp("filled")
     seed_records(data_dir, NUMBER, prompts=[LONG])
     return data_dir
 
 
 @pytest.fixture
-def server(tmp_path: Path, filled: Path) -> Iterator[ServerProcess]:
-    """That server, a copy of its own for each test."""
+def server(tmp_path: Path, seeded_dir: Path) -> Iterator[ServerProcess]:
+    """A server with its own copy of that folder."""
     data_dir = tmp_path / "server"
-    shutil.copytree(filled, data_dir)
+    shutil.copytree(seeded_dir, data_dir)
     with running_server(data_dir, image_model="demo") as process:
         yield process
 
 
 @pytest.fixture
 def records(page: Page, server: ServerProcess) -> RecordsPage:
-    """生成记录, opened."""
     shown = RecordsPage(page, server.address)
     shown.open()
     return shown
@@ -134,7 +133,7 @@ def test_a_record_is_found_and_downloaded_without_a_mouse(records: RecordsPage) 
     records.expect_total("找到 1 条")
     records.page.keyboard.press("ArrowDown")
     records.page.keyboard.press("Enter")
-    records.expect_large("1 / 1")
+    records.expect_position("1 / 1")
     with records.page.expect_download() as started:
         records.page.keyboard.press("d")
     assert started.value.suggested_filename == "图-42.jpg"
@@ -142,14 +141,14 @@ def test_a_record_is_found_and_downloaded_without_a_mouse(records: RecordsPage) 
 
 def test_back_closes_the_lightbox_and_keeps_the_list(records: RecordsPage) -> None:
     records.page.get_by_role("link", name="第 2 页").click()
-    records.enlarge(38)
+    records.open_lightbox(38)
     records.page.keyboard.press("ArrowRight")
-    records.expect_large("24 / 60")
+    records.expect_position("24 / 60")
     records.expect_query(page="2", record="37")
     records.page.go_back()
     expect(records.page.locator("dialog[data-lightbox]")).to_be_hidden()
     records.expect_query(page="2")
-    records.enlarge(38)
+    records.open_lightbox(38)
     records.page.keyboard.press("Escape")
     expect(records.record(38).locator("[data-full]")).to_be_focused()
     expect(records.page).to_have_url(re.compile(r"page=2$"))
@@ -161,12 +160,12 @@ def test_a_record_deleted_in_another_tab_is_reported_and_removed(
     records: RecordsPage, server: ServerProcess
 ) -> None:
     server.post("/api/records/delete", {"ids": [60]})
-    records.enlarge(60)
+    records.open_lightbox(60)
     records.page.keyboard.press("x")
-    expect(records.large().locator(".toast")).to_contain_text("可能已经删掉了")
-    records.expect_large("1 / 59")
+    expect(records.lightbox().locator(".toast")).to_contain_text("可能已经删掉了")
+    records.expect_position("1 / 59")
     records.page.keyboard.press("z")
-    expect(records.large().locator(".toast")).to_contain_text("没有可以撤销的")
+    expect(records.lightbox().locator(".toast")).to_contain_text("没有可以撤销的")
     assert server.get("/api/records?trash=1")["total"] == 1
 
 
@@ -191,20 +190,20 @@ def test_pages_are_numbered_and_the_view_is_remembered(records: RecordsPage) -> 
 
 
 def test_the_lightbox_crosses_page_boundaries_by_keyboard(records: RecordsPage) -> None:
-    records.enlarge(42)
-    records.expect_large("19 / 60")
+    records.open_lightbox(42)
+    records.expect_position("19 / 60")
     records.page.keyboard.press("ArrowRight")
-    records.expect_large("20 / 60")
+    records.expect_position("20 / 60")
     records.page.keyboard.press("ArrowRight")
-    records.expect_large("21 / 60")
+    records.expect_position("21 / 60")
     expect(records.page).to_have_url(re.compile(r"\bpage=2\b"))
     records.page.keyboard.press("ArrowLeft")
-    records.expect_large("20 / 60")
+    records.expect_position("20 / 60")
     records.page.keyboard.press("End")
-    records.expect_large("60 / 60")
+    records.expect_position("60 / 60")
     expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_have_text(LONG)
     records.page.keyboard.press("Home")
-    records.expect_large("1 / 60")
+    records.expect_position("1 / 60")
     records.page.keyboard.press("Escape")
     expect(records.page.locator("dialog[data-lightbox]")).to_be_hidden()
     expect(records.record(60).locator("[data-full]")).to_be_focused()
@@ -214,7 +213,7 @@ def test_the_lightbox_reports_an_unreachable_server_at_a_page_boundary(
     records: RecordsPage,
 ) -> None:
     records.open("?limit=20")
-    dialog = records.enlarge(41)
+    dialog = records.open_lightbox(41)
     records.page.context.set_offline(True)
     records.page.keyboard.press("ArrowRight")
     expect(dialog.locator("[data-word]")).to_contain_text("连不上服务")
@@ -224,7 +223,7 @@ def test_the_lightbox_reports_an_unreachable_server_at_a_page_boundary(
 
 
 def test_the_lightbox_zooms_by_wheel_keys_and_double_click(records: RecordsPage) -> None:
-    image = records.enlarge(60).locator("[data-image]")
+    image = records.open_lightbox(60).locator("[data-image]")
     image.hover()
     records.page.mouse.wheel(0, -300)
     expect(image).to_have_attribute("style", "transform: translate(0px, 0px) scale(2.71828);")
@@ -235,7 +234,7 @@ def test_the_lightbox_zooms_by_wheel_keys_and_double_click(records: RecordsPage)
 
 
 def test_the_lightbox_is_panned_by_the_main_button_only(records: RecordsPage) -> None:
-    image = records.enlarge(60).locator("[data-image]")
+    image = records.open_lightbox(60).locator("[data-image]")
     records.page.keyboard.press("+")
     expect(records.page.locator(".stage.is-zoomed")).to_be_visible()
     mouse = records.page.mouse
@@ -254,21 +253,21 @@ def test_the_lightbox_is_panned_by_the_main_button_only(records: RecordsPage) ->
 
 
 def test_pick_and_reject_keys_can_be_undone(records: RecordsPage, server: ServerProcess) -> None:
-    records.enlarge(60)
+    records.open_lightbox(60)
     records.page.keyboard.press("p")
-    records.expect_large("2 / 60")
+    records.expect_position("2 / 60")
     assert server.get("/api/records/60")["record"]["favourite"]
     records.page.keyboard.press("x")
-    records.expect_large("2 / 59")
+    records.expect_position("2 / 59")
     expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_contain_text("第 58 稿")
     assert server.get("/api/records?trash=1")["total"] == 1
     records.page.keyboard.press("z")
-    records.expect_large("2 / 60")
+    records.expect_position("2 / 60")
     expect(records.page.locator("dialog[data-lightbox] [data-prompt]")).to_contain_text("第 59 稿")
     assert server.get("/api/records?trash=1")["total"] == 0
     records.page.keyboard.down("Delete")
     records.page.keyboard.down("Delete")  # held: the browser repeats it
-    records.expect_large("2 / 59")
+    records.expect_position("2 / 59")
     expect(records.page.locator("dialog .toast").last).to_contain_text("已删除 1 条")
     records.page.keyboard.press("Escape")
     records.undo()
@@ -276,7 +275,7 @@ def test_pick_and_reject_keys_can_be_undone(records: RecordsPage, server: Server
 
 
 def test_two_images_are_compared_side_by_side(records: RecordsPage, server: ServerProcess) -> None:
-    records.enlarge(60)
+    records.open_lightbox(60)
     records.page.keyboard.press("c")
     compare = records.page.locator("dialog[data-compare]")
     expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 59"])
@@ -288,14 +287,14 @@ def test_two_images_are_compared_side_by_side(records: RecordsPage, server: Serv
     expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 57"])
     assert server.get("/api/records?trash=1")["total"] == 1
     records.page.keyboard.press("Escape")
-    records.expect_large("1 / 59")
+    records.expect_position("1 / 59")
 
 
 def test_rejecting_in_the_comparison_moves_the_lightbox_on(
     records: RecordsPage,
 ) -> None:
     page = records.page
-    records.enlarge(60)
+    records.open_lightbox(60)
     page.keyboard.press("c")
     names = page.locator("dialog[data-compare] [data-name]")
     expect(names).to_have_text(["记录 60", "记录 59"])
@@ -303,10 +302,10 @@ def test_rejecting_in_the_comparison_moves_the_lightbox_on(
     page.keyboard.press("x")
     expect(names).to_have_text(["记录 58", "记录 59"])
     page.keyboard.press("Escape")
-    records.expect_large("1 / 59")
-    records.expect_whole(59)
+    records.expect_position("1 / 59")
+    records.expect_full_image(59)
     page.keyboard.press("ArrowRight")
-    records.expect_large("2 / 59")
+    records.expect_position("2 / 59")
 
 
 def test_a_failure_in_the_comparison_is_shown_on_the_image_and_can_be_retried(
@@ -315,7 +314,7 @@ def test_a_failure_in_the_comparison_is_shown_on_the_image_and_can_be_retried(
     page = records.page
     compare = page.locator("dialog[data-compare]")
     names, word = compare.locator("[data-name]"), compare.locator("[data-word]").last
-    records.enlarge(60)
+    records.open_lightbox(60)
     page.keyboard.press("c")
     expect(names).to_have_text(["记录 60", "记录 59"])
     broken: set[str] = set()  # one route for all: one that is taken away and set again misses a request
@@ -344,9 +343,9 @@ def test_a_selection_spans_pages_and_is_downloaded_as_one_zip(records: RecordsPa
     panel.locator("summary").click()
     panel.get_by_role("link").first.press("Escape")
     expect(panel).not_to_have_attribute("open", "")
-    expect(records.bar()).to_contain_text("已选 3 条，2 条在别的页")
+    expect(records.selection_bar()).to_contain_text("已选 3 条，2 条在别的页")
     with records.page.expect_download() as started:
-        records.bar().get_by_role("button", name="下载 ZIP").click()
+        records.selection_bar().get_by_role("button", name="下载 ZIP").click()
     with zipfile.ZipFile(started.value.path()) as bundle:
         assert set(bundle.namelist()) == {"图-60.jpg", "图-57.jpg", "图-31.jpg", "生成记录.xlsx"}
 
@@ -370,17 +369,17 @@ def test_the_whole_result_is_selected_exported_deleted_and_restored(
     records.search("夜市")
     records.expect_total("找到 10 条")
     records.page.get_by_label("选择本页全部").check()
-    expect(records.bar()).to_contain_text("已选 10 条")
+    expect(records.selection_bar()).to_contain_text("已选 10 条")
     with records.page.expect_download() as started:
-        records.bar().get_by_role("button", name="导出 Excel").click()
+        records.selection_bar().get_by_role("button", name="导出 Excel").click()
     with started.value.path().open("rb") as file:
         assert load_workbook(file).worksheets[0].max_row == 11
     records.search("")
     records.expect_total("共 60 条")
-    expect(records.bar()).to_be_hidden()
+    expect(records.selection_bar()).to_be_hidden()
     records.pick(60)
-    records.bar().get_by_role("button", name="选择全部 60 条").click()
-    records.bar().get_by_role("button", name="🗑️ 删除").click()
+    records.selection_bar().get_by_role("button", name="选择全部 60 条").click()
+    records.selection_bar().get_by_role("button", name="🗑️ 删除").click()
     expect(records.page.locator(".empty")).to_contain_text("暂无记录")
     expect(records.page.locator("[data-total-words]")).to_be_focused()
     records.undo()
@@ -392,10 +391,10 @@ def test_all_but_one_of_a_whole_result_are_made_favourites(
     records: RecordsPage, server: ServerProcess
 ) -> None:
     records.pick(60)
-    records.bar().get_by_role("button", name="选择全部 60 条").click()
+    records.selection_bar().get_by_role("button", name="选择全部 60 条").click()
     records.record(59).locator("[data-pick]").uncheck()
-    expect(records.bar()).to_contain_text("已选 59 条")
-    records.bar().get_by_role("button", name="收藏", exact=True).click()
+    expect(records.selection_bar()).to_contain_text("已选 59 条")
+    records.selection_bar().get_by_role("button", name="收藏", exact=True).click()
     expect(records.page.locator(".toast")).to_contain_text("已收藏 59 条")
     assert server.get("/api/records?favourite=1")["total"] == 59
 
@@ -403,7 +402,7 @@ def test_all_but_one_of_a_whole_result_are_made_favourites(
 def test_deselected_records_stay_deselected_and_return_after_a_failure(
     records: RecordsPage, server: ServerProcess
 ) -> None:
-    page, bar = records.page, records.bar()
+    page, bar = records.page, records.selection_bar()
     asked: list[Route] = []
     page.route("**/api/records/ids?**", lambda route: asked.append(route))
     records.pick(60)
@@ -429,13 +428,13 @@ def test_deselected_records_stay_deselected_and_return_after_a_failure(
 
 def test_records_added_after_select_all_are_not_deleted(records: RecordsPage, server: ServerProcess) -> None:
     records.page.get_by_label("选择本页全部").check()
-    records.bar().get_by_role("button", name="选择全部 60 条").click()
+    records.selection_bar().get_by_role("button", name="选择全部 60 条").click()
     made = server.post("/api/batch-generate", {"prompt": "后来的"})["images"][0]["record_id"]
     records.page.get_by_role("button", name="有 1 条新的，刷新").click()
     expect(records.record(made)).to_be_visible()
     expect(records.record(made).locator("[data-pick]")).not_to_be_checked()
-    expect(records.bar()).to_contain_text("已选 60 条")
-    records.bar().get_by_role("button", name="🗑️ 删除").click()
+    expect(records.selection_bar()).to_contain_text("已选 60 条")
+    records.selection_bar().get_by_role("button", name="🗑️ 删除").click()
     records.expect_total("共 1 条")
     expect(records.record(made)).to_be_visible()
 
@@ -447,7 +446,7 @@ def test_the_keyboard_moves_selects_deletes_and_undoes(records: RecordsPage) -> 
     records.page.keyboard.press("Space")
     expect(records.record(59).locator("[data-pick]")).to_be_checked()
     records.page.keyboard.press("Escape")
-    expect(records.bar()).to_be_hidden()
+    expect(records.selection_bar()).to_be_hidden()
     records.page.keyboard.press("Delete")
     expect(records.record(59)).to_have_count(0)
     expect(records.record(58).locator("[data-full]")).to_be_focused()
@@ -495,14 +494,14 @@ def test_new_images_are_announced_and_shown_on_request(records: RecordsPage, ser
 
 def test_a_record_url_opens_it_from_any_page(records: RecordsPage) -> None:
     records.page.goto(f"{records.address}/records/7")
-    records.expect_large("记录 7")
+    records.expect_position("记录 7")
     records.page.keyboard.press("ArrowRight")
-    records.expect_large("记录 6")
+    records.expect_position("记录 6")
     records.expect_query(record="6")
     records.page.keyboard.press("Escape")
     expect(records.page.locator("[data-deep]")).to_contain_text("记录 6")
     records.page.goto(f"{records.address}/records?record=58")
-    records.expect_large("3 / 60")
+    records.expect_position("3 / 60")
     records.page.goto(f"{records.address}/records/4711")
     expect(records.page.locator("main")).to_contain_text("没有编号 4711 的记录")
 
@@ -520,7 +519,7 @@ def test_a_dropped_renamed_image_opens_its_record(
     renamed = tmp_path / "客户要的那张.jpg"
     shutil.copy(server.data_dir / "output" / "图-7.jpg", renamed)
     records.drop(renamed)
-    records.expect_large("记录 7")
+    records.expect_position("记录 7")
     expect(records.page.locator("dialog .toast")).to_contain_text("这是记录 7")
 
 
@@ -532,7 +531,7 @@ def test_a_pasted_image_is_looked_up_except_with_text_or_under_a_dialog(
     cell = tmp_path / "image.png"
     cell.write_bytes(noise_image("png"))
     records.paste(cell, into="[data-search]", text="夜市")
-    records.enlarge(60)
+    records.open_lightbox(60)
     records.paste(cell)
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
@@ -596,7 +595,7 @@ def test_a_missing_image_says_so_in_lightbox_and_comparison_and_can_be_retried(
     away = shutil.move(picture, tmp_path / "away.jpg")
     thumbnail.unlink()
     records.open("?record=59")
-    large = records.large()
+    large = records.lightbox()
     expect(large).to_contain_text("加载失败")
     records.page.keyboard.press("c")
     compare = records.page.locator("dialog[data-compare]")
@@ -607,14 +606,14 @@ def test_a_missing_image_says_so_in_lightbox_and_comparison_and_can_be_retried(
     expect(large.locator("[data-image]")).to_be_visible()
     expect(large.locator("[data-word]")).to_be_hidden()
     records.page.keyboard.press("ArrowRight")
-    records.expect_large("3 / 60")
+    records.expect_position("3 / 60")
 
 
 def test_a_rejected_record_is_not_shown_above_the_list(records: RecordsPage) -> None:
-    records.enlarge(60)
+    records.open_lightbox(60)
     expect(records.page).to_have_url(re.compile("record=60"))
     records.page.keyboard.press("x")
-    records.expect_large("1 / 59")
+    records.expect_position("1 / 59")
     records.page.keyboard.press("Escape")
     expect(records.page).not_to_have_url(re.compile("record="))
     expect(records.page.locator("[data-deep]")).to_have_count(0)
@@ -650,7 +649,7 @@ def test_index_progress_is_shown_until_complete(records: RecordsPage, server: Se
 def test_the_lightbox_offers_generate_again_edit_and_use_as_reference(
     records: RecordsPage, server: ServerProcess
 ) -> None:
-    large = records.enlarge(60)
+    large = records.open_lightbox(60)
     large.get_by_role("button", name="再来一张").click()
     expect(large.locator(".toast")).to_contain_text("已开始生成 1 张")
     large.get_by_role("button", name="用作参考图").click()

@@ -1,4 +1,4 @@
-"""示例图 in real Chromium, in a folder and in a bucket: filled, searched, renamed, deleted, picked from."""
+"""示例图 with a folder and with a bucket: upload, search, rename, delete, choose."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""示例图 and the picker in real Chromium while OSS is away, comes back, or was told a wrong setting."""
+"""示例图 and the picker while OSS is unreachable, recovers, or has a wrong setting."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import SAMPLES
-from tests.browser.samples_page import AWAY, Picker, SamplesPage, picture
+from tests.browser.samples_page import OUTAGE_TIMEOUT_MS, Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
 from tests.fakes.oss import Call, FakeOss, Reply
 from tests.noise_images import noise_image
@@ -24,8 +24,8 @@ WRONG = {
 }
 
 
-class HeldOss(FakeOss):
-    """One that can be held: it takes what it is asked and does not answer."""
+class StallingOss(FakeOss):
+    """A fake OSS that can accept requests without answering."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,8 +38,8 @@ class HeldOss(FakeOss):
 
 
 @pytest.fixture
-def oss() -> Iterator[HeldOss]:
-    with HeldOss() as service:
+def oss() -> Iterator[StallingOss]:
+    with StallingOss() as service:
         service.put(f"{SAMPLES}猫.png", noise_image("png"))
         service.put(f"{SAMPLES}狗.png", noise_image("png"), age=60)
         yield service
@@ -47,8 +47,8 @@ def oss() -> Iterator[HeldOss]:
 
 
 @pytest.fixture
-def listed(page: Page, oss_server: ServerProcess) -> ServerProcess:
-    """A server that has read its list and keeps it."""
+def listed_server(page: Page, oss_server: ServerProcess) -> ServerProcess:
+    """A server that has read its list."""
     library = SamplesPage(page, oss_server.address)
     library.open()
     library.expect_names("猫.png", "狗.png")
@@ -56,15 +56,15 @@ def listed(page: Page, oss_server: ServerProcess) -> ServerProcess:
 
 
 def restart(server: ServerProcess, **settings: str) -> None:
-    """Started again it asks OSS at once, instead of once a minute."""
+    """Restart the server: it contacts OSS at once instead of once a minute."""
     server.kill()
     server.variables |= {name.upper(): value for name, value in settings.items()}
     server.start()
 
 
 @pytest.fixture(params=WRONG)
-def wrong(
-    request: pytest.FixtureRequest, tmp_path: Path, oss: HeldOss
+def misconfigured(
+    request: pytest.FixtureRequest, tmp_path: Path, oss: StallingOss
 ) -> Iterator[tuple[ServerProcess, str]]:
     """A server with one wrong setting, and its name."""
     settings, name = WRONG[request.param]
@@ -73,12 +73,12 @@ def wrong(
 
 
 def test_a_wrong_setting_is_reported_on_each_page_and_the_rest_works(
-    wrong: tuple[ServerProcess, str], page: Page
+    misconfigured: tuple[ServerProcess, str], page: Page
 ) -> None:
-    server, setting = wrong
+    server, setting = misconfigured
     SamplesPage(page, server.address).open()
     notice = page.locator(".samples-notice")
-    expect(notice).to_contain_text(setting, timeout=AWAY)
+    expect(notice).to_contain_text(setting, timeout=OUTAGE_TIMEOUT_MS)
     expect(notice).to_have_count(1)
     expect(page.locator(".empty")).to_contain_text("示例图暂时看不到")
     sentence = notice.inner_text()
@@ -86,19 +86,19 @@ def test_a_wrong_setting_is_reported_on_each_page_and_the_rest_works(
 
     picker = Picker(page)
     picker.open_on_index(server.address)
-    expect(picker.outage()).to_have_text(sentence, timeout=AWAY)
-    expect(picker.word()).to_be_hidden()
+    expect(picker.outage()).to_have_text(sentence, timeout=OUTAGE_TIMEOUT_MS)
+    expect(picker.summary()).to_be_hidden()
     page.keyboard.press("Escape")
     studio = StudioPage(page, server.address)
     studio.write_prompt("不用参考图")
     studio.generate()
-    studio.wait_for_pictures(1)
+    studio.wait_for_images(1)
 
     batch = BatchPage(page, server.address)
     batch.open()
-    batch.do("add")
+    batch.click_command("add")
     batch.open_references(1)
-    expect(picker.outage()).to_have_text(sentence, timeout=AWAY)
+    expect(picker.outage()).to_have_text(sentence, timeout=OUTAGE_TIMEOUT_MS)
     page.goto(f"{server.address}/records")
     expect(page.locator("[data-full]")).to_have_count(1)
     page.goto(f"{server.address}/usage")
@@ -106,63 +106,63 @@ def test_a_wrong_setting_is_reported_on_each_page_and_the_rest_works(
 
 
 def test_a_workbook_is_imported_during_an_outage_and_its_references_looked_up_later(
-    page: Page, listed: ServerProcess, tmp_path: Path
+    page: Page, listed_server: ServerProcess, tmp_path: Path
 ) -> None:
-    (listed.data_dir / "samples" / ".oss-list.json").unlink()
-    restart(listed, oss_bucket="other-bucket")
+    (listed_server.data_dir / "samples" / ".oss-list.json").unlink()
+    restart(listed_server, oss_bucket="other-bucket")
     file = tmp_path / "十二月.csv"
     file.write_text("提示词,参考示例图\n照着画,猫\n不用参考,\n", "utf-8")
-    batch = BatchPage(page, listed.address)
+    batch = BatchPage(page, listed_server.address)
     batch.open()
     batch.import_workbook(file)
     batch.expect_rows(2)
     expect(batch.bad_cells()).to_have_count(1)
     page.get_by_role("button", name="1 处要改").last.click()
-    expect(page.locator("[data-complaint]")).to_contain_text("OSS_BUCKET", timeout=AWAY)
-    restart(listed, oss_bucket="demo-bucket")
-    expect(batch.bad_cells()).to_have_count(0, timeout=AWAY)
+    expect(page.locator("[data-complaint]")).to_contain_text("OSS_BUCKET", timeout=OUTAGE_TIMEOUT_MS)
+    restart(listed_server, oss_bucket="demo-bucket")
+    expect(batch.bad_cells()).to_have_count(0, timeout=OUTAGE_TIMEOUT_MS)
     batch.expect_text(1, "sample_images", "选择 (1)")
 
 
 def test_a_stale_list_shows_its_reason_later_and_choosing_keeps_it(
-    page: Page, listed: ServerProcess, oss: HeldOss
+    page: Page, listed_server: ServerProcess, oss: StallingOss
 ) -> None:
     oss.answers.clear()
-    restart(listed)
+    restart(listed_server)
     picker = Picker(page)
-    picker.open_on_index(listed.address)
-    expect(picker.word()).to_contain_text("这是较早的列表")
+    picker.open_on_index(listed_server.address)
+    expect(picker.summary()).to_contain_text("这是较早的列表")
     expect(picker.outage()).to_be_hidden()
     oss.is_down = True
     oss.answers.set()
-    expect(picker.outage()).to_contain_text("连不上 OSS", timeout=AWAY)
+    expect(picker.outage()).to_contain_text("连不上 OSS", timeout=OUTAGE_TIMEOUT_MS)
     expect(picker.broken()).to_have_count(2)
     picker.pick("狗.png", "猫.png")
     picker.expect_chosen("狗.png", "猫.png")
     expect(picker.outage()).to_contain_text("连不上 OSS")
     oss.is_down = False
-    expect(picker.outage()).to_be_hidden(timeout=AWAY)
+    expect(picker.outage()).to_be_hidden(timeout=OUTAGE_TIMEOUT_MS)
     expect(picker.broken()).to_have_count(0)
-    expect(picker.word()).to_have_text("2 张，最多选 4 张")
+    expect(picker.summary()).to_have_text("2 张，最多选 4 张")
     picker.expect_chosen("狗.png", "猫.png")
 
 
 @pytest.mark.parametrize("place", ["samples", "picker"])
 def test_an_open_page_reports_an_outage_and_its_end(
-    page: Page, listed: ServerProcess, oss: HeldOss, place: str
+    page: Page, listed_server: ServerProcess, oss: StallingOss, place: str
 ) -> None:
-    library, picker = SamplesPage(page, listed.address), Picker(page)
+    library, picker = SamplesPage(page, listed_server.address), Picker(page)
     if place == "picker":
-        picker.open_on_index(listed.address)
+        picker.open_on_index(listed_server.address)
         picker.expect_names("猫.png", "狗.png")
     notice = picker.outage() if place == "picker" else library.notice()
     oss.is_down = True
-    restart(listed)
-    library.come_back()
-    expect(notice).to_contain_text("连不上 OSS", timeout=AWAY)
+    restart(listed_server)
+    library.focus_tab()
+    expect(notice).to_contain_text("连不上 OSS", timeout=OUTAGE_TIMEOUT_MS)
     oss.put(f"{SAMPLES}新来的.png", noise_image("png"), age=-60)
     oss.is_down = False
-    expect(notice).to_be_hidden(timeout=AWAY)
+    expect(notice).to_be_hidden(timeout=OUTAGE_TIMEOUT_MS)
     names = ("新来的.png", "猫.png", "狗.png")
     if place == "picker":
         picker.expect_names(*names)
@@ -170,28 +170,28 @@ def test_an_open_page_reports_an_outage_and_its_end(
     else:
         library.expect_names(*names)
         for name in names:
-            library.expect_seen(name)
+            library.expect_image_loaded(name)
 
 
 def test_a_corrected_key_restores_the_images_without_a_reload(
-    browser: Browser, listed: ServerProcess
+    browser: Browser, listed_server: ServerProcess
 ) -> None:
-    restart(listed, oss_access_key_secret="wrong")
+    restart(listed_server, oss_access_key_secret="wrong")
     newcomer = browser.new_context()  # whose browser has no picture yet
-    library = SamplesPage(newcomer.new_page(), listed.address)
+    library = SamplesPage(newcomer.new_page(), listed_server.address)
     library.open()
-    expect(library.notice()).to_contain_text("OSS_ACCESS_KEY_SECRET", timeout=AWAY)
+    expect(library.notice()).to_contain_text("OSS_ACCESS_KEY_SECRET", timeout=OUTAGE_TIMEOUT_MS)
     expect(library.broken()).to_have_count(2)
-    restart(listed, oss_access_key_secret="secretkey")
-    expect(library.notice()).to_have_count(0, timeout=AWAY)
-    library.expect_seen("猫.png")
-    library.expect_seen("狗.png")
+    restart(listed_server, oss_access_key_secret="secretkey")
+    expect(library.notice()).to_have_count(0, timeout=OUTAGE_TIMEOUT_MS)
+    library.expect_image_loaded("猫.png")
+    library.expect_image_loaded("狗.png")
     expect(library.broken()).to_have_count(0)
     newcomer.close()
 
 
 def test_a_library_never_read_is_not_shown_as_empty(
-    page: Page, oss_server: ServerProcess, oss: HeldOss
+    page: Page, oss_server: ServerProcess, oss: StallingOss
 ) -> None:
     oss.objects.clear()
     oss.is_down = True
@@ -204,22 +204,22 @@ def test_a_library_never_read_is_not_shown_as_empty(
     expect(page.locator(".empty")).to_contain_text("示例图暂时看不到")
     expect(page.locator("[data-counted]")).to_be_hidden()
     oss.is_down = False
-    expect(page.locator("[data-counted]")).to_be_visible(timeout=AWAY)
+    expect(page.locator("[data-counted]")).to_be_visible(timeout=OUTAGE_TIMEOUT_MS)
     library.expect_count("共 0 张")
     expect(page.locator(".empty")).to_contain_text("还没有示例图")
 
 
 def test_failed_actions_during_an_outage_are_reported_in_place(
-    page: Page, listed: ServerProcess, oss: HeldOss
+    page: Page, listed_server: ServerProcess, oss: StallingOss
 ) -> None:
-    library = SamplesPage(page, listed.address)
+    library = SamplesPage(page, listed_server.address)
     oss.is_down = True
     library.delete("猫.png")
     expect(library.sample("猫.png")).to_contain_text("连不上 OSS")
     library.rename("狗.png", "小狗")
     expect(library.sample("狗.png")).to_contain_text("连不上 OSS")
     page.keyboard.press("Escape")  # what was typed stayed
-    library.upload(picture("茶.png"))
+    library.upload(image_file("茶.png"))
     expect(library.uploads.line("茶.png")).to_contain_text("连不上 OSS")
     oss.is_down = False
     library.uploads.press("重试 茶.png")

@@ -1,4 +1,4 @@
-"""Nothing jumps: what is shown stays where it is while pages, pictures and news come in."""
+"""No layout shift while pages, images and updates come in."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -51,8 +51,8 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture
-def visitor(browser: Browser) -> Iterator[Open]:
-    """A fresh visitor whose pages note what moves."""
+def new_page(browser: Browser) -> Iterator[Open]:
+    """A fresh page that records layout shifts."""
     contexts = []
 
     def open_page(size: tuple[int, int], **how: Any) -> Page:
@@ -69,13 +69,13 @@ def visitor(browser: Browser) -> Iterator[Open]:
 
 
 def settle(page: Page) -> None:
-    """Until the page is at work, its pictures in sight have come, and all of that is drawn."""
+    """Wait until the page is ready and its visible images are loaded and drawn."""
     page.wait_for_function(_SETTLED)
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
 
 
-def what_moved(page: Page) -> list[dict[str, Any]]:
-    """Nothing, or the most of it when it was too much in all."""
+def layout_shifts(page: Page) -> list[dict[str, Any]]:
+    """The largest layout shifts, or nothing if their sum is small."""
     shifts: list[dict[str, Any]] = page.evaluate("shifts")
     too_much = sum(shift["value"] for shift in shifts) >= MOST
     return sorted(shifts, key=lambda shift: -shift["value"])[:5] if too_much else []
@@ -84,38 +84,38 @@ def what_moved(page: Page) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("language", ["zh-CN", "en-US"])
 @pytest.mark.parametrize("size", SIZES)
 def test_pages_load_without_layout_shift(
-    visitor: Open, scenarios: Scenarios, size: tuple[int, int], language: str
+    new_page: Open, scenarios: Scenarios, size: tuple[int, int], language: str
 ) -> None:
-    addresses = [scenarios.lived.address + path.format(**scenarios.ids) for path in PATHS]
+    addresses = [scenarios.populated.address + path.format(**scenarios.ids) for path in PATHS]
     addresses += [scenarios.empty.address + path for path in ("/", "/batch")]
     for first in range(0, len(addresses), _AT_ONCE):
         coming = []
         for address in addresses[first : first + _AT_ONCE]:
-            page = visitor(size, locale=language)
+            page = new_page(size, locale=language)
             wire = page.context.new_cdp_session(page)
             wire.send("Network.emulateNetworkConditions", _SLOW)
             page.goto(address, wait_until="commit")
             coming.append(page)
         for page in coming:
             settle(page)
-            assert what_moved(page) == [], page.url
+            assert layout_shifts(page) == [], page.url
             page.context.close()
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_batch_runs_without_layout_shift(
-    visitor: Open, server: ServerProcess, size: tuple[int, int]
+    new_page: Open, server: ServerProcess, size: tuple[int, int]
 ) -> None:
-    batch = BatchPage(visitor(size), server.address)
+    batch = BatchPage(new_page(size), server.address)
     batch.open()
-    batch.do("add")
+    batch.click_command("add")
     batch.paste_block(1, "prompt", ("雪山",), ("违禁",), ("茶杯",), ("竹林",))
     batch.start_batch()
     expect(batch.run_button("pause")).to_be_visible()
     batch.page.evaluate("shifts.length = 0")  # the click itself puts the head in the toolbar's place
     batch.expect_state("已完成")
-    batch.wait_for_picture(1)
-    assert what_moved(batch.page) == []
+    batch.wait_for_image(1)
+    assert layout_shifts(batch.page) == []
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -123,15 +123,15 @@ def test_a_batch_runs_without_layout_shift(
     "path", ["/", "/records?view=table", "/records?view=grid", "/usage", "/batch?id={id}"]
 )
 def test_updates_cause_no_layout_shift(
-    visitor: Open, server: ServerProcess, jimeng: FakeJimeng, size: tuple[int, int], path: str
+    new_page: Open, server: ServerProcess, jimeng: FakeJimeng, size: tuple[int, int], path: str
 ) -> None:
     server.post("/api/batch-generate", {"prompt": "第一张", "num_images": 2, "resolution": "1K"})
     rows = [{"prompt": f"第 {n} 张" + ("违禁" if n == 2 else ""), "resolution": "1K"} for n in range(5)]
     source = "single" if path == "/" else "batch"
     batch_id = server.post("/api/batches", {"rows": rows, "source": source})["batch_id"]
-    page = visitor(size)
+    page = new_page(size)
     page.goto(server.address + path.format(id=batch_id))
     server.wait_for_end(batch_id)
     expect(page.locator("[data-status] [data-under-way]")).to_have_attribute("data-under-way", "0")
     settle(page)
-    assert what_moved(page) == []
+    assert layout_shifts(page) == []

@@ -1,4 +1,4 @@
-"""单图生成 in real Chromium: from a prompt to a kept picture, and back."""
+"""单图生成 in Chromium: from a prompt to a saved image, and back."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def test_a_new_user_generates_from_an_example_with_ctrl_enter(
     page.page.locator("[data-example]").first.click()
     page.expect_prompt(re.compile("."))
     page.generate_by_keyboard()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     assert len(list((demo_server.data_dir / "output").glob("*.jpg"))) == 1
     expect(page.page.locator(".status")).to_contain_text("演示")
 
@@ -36,26 +36,26 @@ def test_running_images_have_tiles_and_the_title_counts_them(
     page = studio(server)
     page.write_prompt("雪山下的小屋，水彩")
     page.choose("16:9", "1K")
-    page.count(3)
+    page.set_count(3)
     page.generate()
     expect(page.tiles()).to_have_count(3)
     page.expect_title(r"\(0/3\)")
     jimeng.latency = 0.1
-    page.wait_for_pictures(3)
+    page.wait_for_images(3)
     image = page.tiles().first.locator("img")
     expect(image).to_have_attribute("width", "1376")
     expect(image).to_have_attribute("height", "774")
 
 
 def hold(page: Page, key: str, times: int = 5) -> None:
-    """Repeats of a key that is down already, as the keyboard sends them."""
+    """Send the key repeats of a held key."""
     for _ in range(times):
         page.keyboard.down(key)
     page.evaluate("fetch('/healthz')")  # what a repeat sends is under way by now
 
 
-def orders_of(page: Page) -> list[Request]:
-    """The orders that a page sends from now on."""
+def submissions_of(page: Page) -> list[Request]:
+    """The submissions that a page sends from now on."""
     sent: list[Request] = []
 
     def note(request: Request) -> None:
@@ -68,11 +68,11 @@ def orders_of(page: Page) -> list[Request]:
 
 def test_a_held_ctrl_enter_submits_once(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
-    sent = orders_of(page.page)
+    sent = submissions_of(page.page)
     page.write_prompt("按住不放的猫")
     page.page.keyboard.down("Control")
     page.page.keyboard.down("Enter")
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     hold(page.page, "Enter")
     assert len(sent) == 1
 
@@ -80,25 +80,25 @@ def test_a_held_ctrl_enter_submits_once(demo_server: ServerProcess, studio: Open
 @pytest.mark.parametrize("field", ["#num_images", "#seed", "#filename", "input[value='16:9']"])
 def test_enter_alone_submits_nothing(demo_server: ServerProcess, studio: Open, field: str) -> None:
     page = studio(demo_server)
-    sent = orders_of(page.page)
+    sent = submissions_of(page.page)
     page.write_prompt("还没写完的猫")
     page.page.locator("[data-more] summary").click()
     page.page.locator(field).press("Enter")
     page.page.evaluate("fetch('/healthz')")
     assert sent == []
     page.page.locator(field).press("Control+Enter")
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
 
 
 def test_a_held_enter_on_a_tile_button_submits_once(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     page.write_prompt("再来一张的猫")
     page.generate()
-    page.wait_for_pictures(1)
-    sent = orders_of(page.page)
+    page.wait_for_images(1)
+    sent = submissions_of(page.page)
     page.tiles().first.get_by_role("button", name="再来一张").focus()
     page.page.keyboard.down("Enter")
-    page.wait_for_pictures(2)
+    page.wait_for_images(2)
     page.expect_idle()
     hold(page.page, "Enter")
     assert len(sent) == 1
@@ -107,10 +107,10 @@ def test_a_held_enter_on_a_tile_button_submits_once(demo_server: ServerProcess, 
 def test_a_held_delete_deletes_one_image(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     page.write_prompt("按住删除的猫")
-    page.count(3)
+    page.set_count(3)
     page.generate()
-    page.wait_for_pictures(3)
-    sent = orders_of(page.page)
+    page.wait_for_images(3)
+    sent = submissions_of(page.page)
     page.tiles().first.locator("a.tile-place").focus()
     page.page.keyboard.down("Delete")
     expect(page.tiles()).to_have_count(2)
@@ -129,7 +129,7 @@ def test_an_unfinished_input_method_composition_is_not_submitted(
     page.generate_by_keyboard()
     method.commit("雪山")
     page.generate_by_keyboard()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     assert [record["prompt"] for record in demo_server.get("/api/records")["records"]] == ["雪山"]
 
 
@@ -141,7 +141,7 @@ def test_images_are_generated_without_browser_storage(
     opened = studio(demo_server)
     opened.write_prompt("雪山")
     opened.generate()
-    opened.wait_for_pictures(1)
+    opened.wait_for_images(1)
     page.locator("[data-theme-switch]").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
@@ -159,8 +159,8 @@ def test_a_second_tab_and_a_reload_show_the_same_work(
     other = page.second_tab()
     expect(other.tiles("running")).to_have_count(1)
     jimeng.latency = 0.1
-    other.wait_for_pictures(1)
-    page.wait_for_pictures(1)
+    other.wait_for_images(1)
+    page.wait_for_images(1)
     assert jimeng.charges == 1
 
 
@@ -200,7 +200,7 @@ def test_an_unknown_result_asks_before_resubmission(
     assert len(jimeng.submissions) == 1
     page.tiles("unknown").get_by_role("button", name="重试").click()
     question.locator("[data-money-yes]").click()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     assert len(jimeng.submissions) == 2
 
 
@@ -222,7 +222,7 @@ def test_typed_text_is_restored_after_loading_two_records(demo_server: ServerPro
     for tile in (0, 1):
         page.act("改提示词", tile)
     page.expect_prompt("旧的一")
-    page.expect_earlier("写了很久的")
+    page.restore_and_expect("写了很久的")
 
 
 def test_a_negative_prompt_alone_is_restored(demo_server: ServerProcess, studio: Open) -> None:
@@ -233,7 +233,7 @@ def test_a_negative_prompt_alone_is_restored(demo_server: ServerProcess, studio:
     negative.fill("不要雨")
     page.act("改提示词")
     page.expect_prompt("旧的")
-    page.expect_earlier("")
+    page.restore_and_expect("")
     expect(negative).to_have_value("不要雨")
 
 
@@ -244,7 +244,7 @@ def test_the_texts_of_two_tabs_are_both_kept(demo_server: ServerProcess, studio:
     other.write_prompt("那边写的")
     page.open()
     page.expect_prompt("那边写的")
-    page.expect_earlier("这边写的")
+    page.restore_and_expect("这边写的")
 
 
 def test_an_empty_prompt_is_reported_at_the_field_without_charge(
@@ -264,7 +264,7 @@ def test_the_lightbox_is_used_by_keyboard_and_copies(demo_server: ServerProcess,
         page.generate()
         expect(page.tiles("success").filter(has_text=prompt)).to_have_count(1, timeout=20_000)
     page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo_server.address)
-    large = page.enlarge(0)
+    large = page.open_lightbox(0)
     expect(large).to_contain_text("第三张")
     page.page.keyboard.press("ArrowRight")
     expect(large).to_contain_text("第二张")
@@ -284,14 +284,14 @@ def test_back_or_a_click_beside_the_image_closes_the_lightbox(
     page = studio(demo_server)
     page.write_prompt("一只猫")
     page.generate()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     address = page.page.url
     for _ in range(2):
-        large = page.enlarge(0)
+        large = page.open_lightbox(0)
         page.page.go_back()
         expect(large).to_be_hidden()
         expect(page.page).to_have_url(address)
-    large = page.enlarge(0)
+    large = page.open_lightbox(0)
     box = large.locator("[data-image]").bounding_box()
     assert box
     page.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -307,7 +307,7 @@ def test_images_are_picked_and_rejected_in_the_lightbox(demo_server: ServerProce
         page.write_prompt(prompt)
         page.generate()
         expect(page.tiles("success").filter(has_text=prompt)).to_have_count(1, timeout=20_000)
-    large = page.enlarge(0)
+    large = page.open_lightbox(0)
     page.page.keyboard.press("f")
     expect(large.locator("[data-do=favourite]")).to_have_attribute("aria-pressed", "true")
     page.page.keyboard.press("x")
@@ -319,52 +319,52 @@ def test_images_are_picked_and_rejected_in_the_lightbox(demo_server: ServerProce
     wait_until(lambda: demo_server.get("/api/records?favourite=1")["total"] == 2)
 
 
-def delete_the_only_picture(page: StudioPage) -> None:
-    """One is made and deleted."""
+def delete_only_image(page: StudioPage) -> None:
+    """Generate one image and delete it."""
     page.write_prompt("删错的猫")
     page.generate()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     page.act("删除")
     expect(page.tiles()).to_have_count(0)
 
 
 def test_undo_restores_a_deleted_image(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
-    delete_the_only_picture(page)
+    delete_only_image(page)
     expect(page.page.locator("[data-example]").first).to_be_focused()
     page.page.get_by_role("button", name="撤销").click()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
 
 
 def test_a_deletion_and_its_undo_reach_other_tabs(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     page.write_prompt("两边都看的猫")
-    page.count(2)
+    page.set_count(2)
     page.generate()
-    page.wait_for_pictures(2)
+    page.wait_for_images(2)
     other = page.second_tab()
-    page.come_back()
+    page.focus_tab()
     page.act("删除")
     expect(page.tiles()).to_have_count(1)
-    other.come_back()
+    other.focus_tab()
     expect(other.tiles()).to_have_count(1)
-    page.come_back()
+    page.focus_tab()
     page.page.get_by_role("button", name="撤销").click()
-    page.wait_for_pictures(2)
-    other.come_back()
-    other.wait_for_pictures(2)
+    page.wait_for_images(2)
+    other.focus_tab()
+    other.wait_for_images(2)
 
 
 def test_a_failed_undo_says_why_and_can_be_retried(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
-    delete_the_only_picture(page)
+    delete_only_image(page)
     demo_server.kill()
     page.page.get_by_role("button", name="撤销").click()
     expect(page.page.locator(".toast")).to_contain_text("连不上服务")
     expect(page.page.get_by_role("button", name="重试")).to_be_focused()
     demo_server.start()
     page.page.keyboard.press("Enter")
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
 
 
 def test_generate_again_edit_and_use_as_reference(demo_server: ServerProcess, studio: Open) -> None:
@@ -372,9 +372,9 @@ def test_generate_again_edit_and_use_as_reference(demo_server: ServerProcess, st
     page.write_prompt("可以再来的猫")
     page.choose("3:2")
     page.generate()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     page.act("再来一张")
-    page.wait_for_pictures(2)
+    page.wait_for_images(2)
     page.write_prompt("别的")
     page.act("改提示词")
     expect(page.page.get_by_label("提示词", exact=False).first).to_have_value("可以再来的猫")
@@ -389,10 +389,10 @@ def test_an_excess_reference_is_neither_attached_nor_uploaded(
     for file in files:
         file.write_bytes(noise_image("png"))
     page = studio(demo_server)
-    page.drop_references(*files)
+    page.attach_references(*files)
     page.write_prompt("第五张")
     page.generate()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     page.act("用作参考图")
     expect(page.page.locator("[data-error-for=sample_images]")).to_contain_text("请先移除一张")
     page.expect_idle()
@@ -409,13 +409,13 @@ def test_references_are_attached_ordered_and_sent(
         file.write_bytes(noise_image("png"))
         files.append(file)
     page = studio(demo_server)
-    page.drop_references(*files)
+    page.attach_references(*files)
     expect(page.references()).to_have_count(2)
     page.references().nth(1).locator("[data-move]").focus()
     page.page.keyboard.press("ArrowLeft")
     page.write_prompt("照着画")
     page.generate()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     record = demo_server.get("/api/records")["records"][0]
     assert [image["filename"] for image in record["sample_images"]] == ["乙.png", "甲.png"]
 
@@ -429,7 +429,7 @@ def test_references_are_reordered_by_dragging_and_escape_cancels(
         file.write_bytes(noise_image("png"))
         files.append(file)
     page = studio(demo_server)
-    page.drop_references(*files)
+    page.attach_references(*files)
     expect(page.references()).to_have_count(2)
     names = page.references().locator("[data-move]")
 
@@ -478,17 +478,17 @@ def test_the_from_parameter_fills_in_the_references(
     for file in files:
         file.write_bytes(noise_image("png"))
     page = studio(demo_server)
-    page.drop_references(*files)
+    page.attach_references(*files)
     page.write_prompt("照着画")
     page.generate()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)
     made = demo_server.get("/api/records")["records"][0]
     page.page.evaluate("localStorage.clear()")
     page.open(f"?from={made['id']}")
     expect(page.references()).to_have_count(2)
     page.write_prompt("改过的提示词")
     page.generate()
-    page.wait_for_pictures(2)
+    page.wait_for_images(2)
     again = demo_server.get("/api/records")["records"][0]
     assert again["prompt"] == "改过的提示词"
     assert again["sample_images"] == made["sample_images"]
@@ -505,4 +505,4 @@ def test_the_page_reports_an_unreachable_server_and_recovers(
     page.expect_prompt("没有服务器")
     demo_server.start()
     page.generate()
-    page.wait_for_pictures(1)
+    page.wait_for_images(1)

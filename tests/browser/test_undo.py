@@ -1,4 +1,4 @@
-"""What was done is undone from its message or by Ctrl+Z, and messages leave each other alone."""
+"""Undo by message or Ctrl+Z, and independent messages."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ def delete_key(records: RecordsPage, number: int) -> None:
 def test_a_later_message_does_not_remove_an_undo(records: RecordsPage) -> None:
     delete_key(records, 12)
     records.pick(11)
-    records.bar().get_by_role("button", name="收藏", exact=True).click()
+    records.selection_bar().get_by_role("button", name="收藏", exact=True).click()
     expect(records.page.locator(".toast").last).to_contain_text("已收藏")
     expect(records.page.locator(".toast")).to_have_count(2)
     records.undo()
@@ -115,7 +115,7 @@ def test_one_queued_image_is_cancelled_and_restored_by_undo(
     jimeng.latency = 600.0
     page = studio(server)
     page.write_prompt("七张里取消一张")
-    page.count(7)
+    page.set_count(7)
     page.generate()
     expect(page.tiles("running")).to_have_count(3)  # one of them waits for its turn
     expect(page.tiles("queued")).to_have_count(4)
@@ -132,7 +132,7 @@ def test_one_queued_image_is_cancelled_and_restored_by_undo(
 
 
 def running_batch(server: ServerProcess, page: Page) -> BatchPage:
-    """A batch of nine pictures, three of them taken by the worker."""
+    """A batch of nine images, three of them running."""
     rows = [{"prompt": f"第 {number} 款"} for number in range(9)]
     made = server.post("/api/batches", {"rows": rows})
     opened = BatchPage(page, server.address)

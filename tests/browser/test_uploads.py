@@ -1,8 +1,8 @@
-"""Files on their way into the library in real Chromium: many, slow, failing; dropped, pasted, chosen."""
+"""Uploads into the library: many, slow, failing; dropped, pasted, chosen."""
 
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.browser.samples_page import Picker, SamplesPage, picture
+from tests.browser.samples_page import Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
 from tests.fakes.oss import FakeOss
 from tests.server_process import ServerProcess
@@ -11,14 +11,14 @@ THIRTY = [f"第 {number} 张 🍵.png" for number in range(1, 31)]
 BROKEN: FilePayload = {"name": "坏的.png", "mimeType": "image/png", "buffer": b"nonsense"}
 
 
-def said(page: Page) -> list[str]:
-    """What a screen reader was told since ``listen``."""
+def announcements(page: Page) -> list[str]:
+    """The live-region texts since ``listen``."""
     told: list[str] = page.evaluate("heard")
     return told
 
 
 def listen(page: Page) -> None:
-    """Note what a screen reader is told."""
+    """Record the live-region texts."""
     page.evaluate(
         """() => {
           globalThis.heard = [];
@@ -28,8 +28,8 @@ def listen(page: Page) -> None:
     )
 
 
-class SlowLine:
-    """A line that takes so many bytes a second, until it ends."""
+class Throttle:
+    """Limits uploads to this many bytes a second until ended."""
 
     def __init__(self, page: Page, bytes_a_second: int) -> None:
         self._page = page
@@ -37,7 +37,7 @@ class SlowLine:
         self._take(bytes_a_second)
 
     def end(self) -> None:
-        """As fast as it goes, also for what is on its way; not for what was cancelled just before."""
+        """Remove the limit, also for uploads under way."""
         self._page.evaluate("fetch('/api/models')")  # Chromium lets go of those before it asks this
         self._take(-1)
 
@@ -50,12 +50,12 @@ def test_thirty_dropped_files_all_arrive_with_progress_announced(
     library: SamplesPage,
 ) -> None:
     listen(library.page)
-    library.drop(*(picture(name) for name in THIRTY))
+    library.drop(*(image_file(name) for name in THIRTY))
     library.page.wait_for_function("() => heard.at(-1)?.startsWith('上传完成')", timeout=60_000)
     expect(library.samples()).to_have_count(30)
     expect(library.uploads.place).to_be_hidden()
     library.expect_count("共 30 张")
-    first, *between, last = said(library.page)
+    first, *between, last = announcements(library.page)
     assert (first, last) == ("开始上传 30 个文件", "上传完成：完成 30 / 30")
     assert [words.rpartition("剩 ")[2] for words in between] == ["22", "15", "7"]
     library.open()
@@ -69,7 +69,7 @@ def test_failed_uploads_keep_their_reason_and_offer_a_useful_retry(
     library.open()
     expect(page.locator("[data-counted]")).to_be_visible()
     oss.fail_next("500", operation="put", times=2)
-    good = [picture(f"{number}.png") for number in range(5)]
+    good = [image_file(f"{number}.png") for number in range(5)]
     library.upload(*good, BROKEN)
     library.uploads.expect_sum("完成 3 / 6 · 失败 3")
     expect(library.uploads.lines()).to_have_count(3)
@@ -88,7 +88,7 @@ def test_a_single_upload_can_be_retried_once_the_server_is_back(
     library: SamplesPage, demo_server: ServerProcess
 ) -> None:
     demo_server.kill()
-    library.upload(picture("茶.png"))
+    library.upload(image_file("茶.png"))
     expect(library.uploads.line("茶.png")).to_contain_text("连不上服务")
     demo_server.start()
     library.uploads.press("重试 茶.png")
@@ -99,10 +99,10 @@ def test_a_single_upload_can_be_retried_once_the_server_is_back(
 def test_a_slow_upload_shows_progress_and_warns_before_leaving(library: SamplesPage) -> None:
     page = library.page
     page.get_by_role("heading", name="示例图", exact=True).click()  # nobody is warned who did nothing
-    line = SlowLine(page, 50_000)
-    library.upload(picture("大.png", (1200, 900)))
+    line = Throttle(page, 50_000)
+    library.upload(image_file("大.png", (1200, 900)))
     library.uploads.expect_sum("还要约")
-    library.uploads.wait_until_sent_in_part("大.png")
+    library.uploads.wait_until_partly_sent("大.png")
     with page.expect_event("dialog") as question:
         page.close(run_before_unload=True)
     assert question.value.type == "beforeunload"
@@ -113,13 +113,13 @@ def test_a_slow_upload_shows_progress_and_warns_before_leaving(library: SamplesP
 
 
 def test_an_image_in_the_clipboard_is_pasted_into_the_library(library: SamplesPage) -> None:
-    library.paste(picture("image.png"))
+    library.paste(image_file("image.png"))
     library.expect_names("image.png")
-    library.expect_seen("image.png")
+    library.expect_image_loaded("image.png")
 
 
 def test_a_duplicate_upload_is_pointed_out_and_stored_once(library: SamplesPage) -> None:
-    same = picture("茶.png")
+    same = image_file("茶.png")
     library.drop(same)
     library.expect_names("茶.png")
     library.drop({**same, "name": "又一次.png"})
@@ -132,10 +132,10 @@ def test_files_dropped_or_pasted_in_the_picker_are_uploaded_and_chosen_in_order(
 ) -> None:
     picker = Picker(page)
     picker.open_on_index(demo_server.address)
-    picker.drop(picture("甲.png"), picture("乙.png"), BROKEN)
+    picker.drop(image_file("甲.png"), image_file("乙.png"), BROKEN)
     picker.expect_chosen("甲.png", "乙.png")
     expect(picker.uploads.line("坏的.png")).to_contain_text("这不是可用的图片")
-    picker.paste(picture("丙.png"))
+    picker.paste(image_file("丙.png"))
     picker.expect_chosen("甲.png", "乙.png", "丙.png")
     picker.pick("乙.png")
     expect(picker.uploads.line("坏的.png")).to_contain_text("这不是可用的图片")
@@ -146,8 +146,8 @@ def test_files_dropped_or_pasted_in_the_picker_are_uploaded_and_chosen_in_order(
 def test_uploads_continue_when_the_picker_is_closed(page: Page, demo_server: ServerProcess) -> None:
     picker = Picker(page)
     picker.open_on_index(demo_server.address)
-    line = SlowLine(page, 5_000)
-    picker.drop(picture("甲.png", (400, 300)), picture("乙.png", (400, 300)))
+    line = Throttle(page, 5_000)
+    picker.drop(image_file("甲.png", (400, 300)), image_file("乙.png", (400, 300)))
     expect(picker.uploads.lines()).to_have_count(2)
     page.keyboard.press("Escape")
     expect(picker.dialog).to_be_hidden()
@@ -158,8 +158,8 @@ def test_uploads_continue_when_the_picker_is_closed(page: Page, demo_server: Ser
 
 
 def large(*names: str) -> list[FilePayload]:
-    """Pictures that a slow line takes long for."""
-    return [picture(name, (700, 500)) for name in names]
+    """Images that take long at the limited rate."""
+    return [image_file(name, (700, 500)) for name in names]
 
 
 def test_one_of_three_uploads_is_cancelled_and_the_rest_continue(
@@ -169,15 +169,15 @@ def test_one_of_three_uploads_is_cancelled_and_the_rest_continue(
     library.open()
     expect(page.locator("[data-counted]")).to_be_visible()
     listen(page)
-    line = SlowLine(page, 20_000)
+    line = Throttle(page, 20_000)
     library.upload(*large("甲.png", "乙.png", "丙.png"))
     library.uploads.expect_sum("完成 0 / 3 · 剩 3")
-    library.uploads.wait_until_sent_in_part("乙.png")
+    library.uploads.wait_until_partly_sent("乙.png")
     library.uploads.button("取消 乙.png").press("Enter")
     library.uploads.expect_sum("完成 0 / 2 · 剩 2")
     expect(library.uploads.lines()).to_have_count(2)
     expect(library.uploads.button("取消 丙.png")).to_be_focused()
-    assert said(page)[-1] == "已取消上传 乙.png"
+    assert announcements(page)[-1] == "已取消上传 乙.png"
     line.end()
     expect(page.locator(".toast")).to_contain_text("已加入 2 张示例图")
     expect(library.uploads.place).to_be_hidden()
@@ -185,7 +185,7 @@ def test_one_of_three_uploads_is_cancelled_and_the_rest_continue(
     assert set(library.names()) == {"甲.png", "丙.png"}
     assert not [key for key in oss.objects if "乙" in key]
     assert oss.count("put") == len(oss.objects)
-    assert said(page)[-1] == "上传完成：完成 2 / 2"
+    assert announcements(page)[-1] == "上传完成：完成 2 / 2"
 
 
 def test_all_uploads_are_cancelled_and_nothing_is_stored(
@@ -195,19 +195,19 @@ def test_all_uploads_are_cancelled_and_nothing_is_stored(
     listen(page)
     library.upload(BROKEN)
     expect(library.uploads.line("坏的.png")).to_contain_text("这不是可用的图片")
-    line = SlowLine(page, 20_000)
+    line = Throttle(page, 20_000)
     library.upload(*large("甲.png", "乙.png", "丙.png", "丁.png"))  # the fourth waits
     library.uploads.expect_sum("完成 0 / 5 · 失败 1 · 剩 4")
-    library.uploads.wait_until_sent_in_part("丙.png")
+    library.uploads.wait_until_partly_sent("丙.png")
     library.uploads.press("全部取消")
-    assert said(page)[-1] == "已取消上传 4 个文件"
+    assert announcements(page)[-1] == "已取消上传 4 个文件"
     expect(library.uploads.lines()).to_have_count(1)
     expect(library.uploads.button("关闭 坏的.png")).to_be_focused()
     page.keyboard.press("Enter")
     expect(library.uploads.place).to_be_hidden()
     expect(page.locator("[data-files]")).to_be_focused()
     line.end()
-    library.upload(picture("后来.png"))
+    library.upload(image_file("后来.png"))
     library.expect_names("后来.png")
     library.open()
     library.expect_names("后来.png")
@@ -222,7 +222,7 @@ def test_an_upload_complete_before_its_cancellation_is_kept(
     library.open()
     expect(page.locator("[data-counted]")).to_be_visible()
     oss.fail_next("slow", operation="put", seconds=3)
-    library.upload(picture("茶.png"))
+    library.upload(image_file("茶.png"))
     expect(library.uploads.line("茶.png")).to_contain_text("正在检查和保存…")
     library.uploads.press("取消 茶.png")
     expect(library.uploads.place).to_be_hidden()
@@ -235,21 +235,21 @@ def test_in_the_picker_escape_keeps_uploads_and_cancel_stops_them(
 ) -> None:
     picker = Picker(page)
     picker.open_on_index(demo_server.address)
-    line = SlowLine(page, 20_000)
+    line = Throttle(page, 20_000)
     picker.drop(*large("甲.png", "乙.png"))
-    picker.uploads.wait_until_sent_in_part("甲.png")
+    picker.uploads.wait_until_partly_sent("甲.png")
     picker.uploads.button("取消 甲.png").press("Escape")
     expect(picker.dialog).to_be_hidden()
     page.locator("[data-choose]").click()
     expect(picker.uploads.lines()).to_have_count(2)
     picker.uploads.button("取消 甲.png").press("Enter")
     expect(picker.uploads.button("取消 乙.png")).to_be_focused()
-    picker.uploads.wait_until_sent_in_part("乙.png")  # its turn has come
+    picker.uploads.wait_until_partly_sent("乙.png")  # its turn has come
     picker.uploads.button("取消 乙.png").press("Enter")
     expect(picker.uploads.place).to_be_hidden()
     expect(picker.dialog.locator("[data-picker-upload]")).to_be_focused()
     line.end()
-    picker.drop(picture("丙.png"))
+    picker.drop(image_file("丙.png"))
     picker.expect_chosen("丙.png")
     picker.expect_names("丙.png")
 
@@ -258,7 +258,7 @@ def test_a_reference_removed_while_uploading_is_aborted(page: Page, demo_server:
     studio = StudioPage(page, demo_server.address)
     studio.open()
     pick = page.locator("[data-references] input[type=file]")
-    line = SlowLine(page, 20_000)
+    line = Throttle(page, 20_000)
     with page.expect_event("requestfailed", lambda request: "sample-images" in request.url) as stopped:
         pick.set_input_files(large("甲.png"))
         expect(page.locator("[data-references] .is-coming")).to_have_count(1)
@@ -267,7 +267,7 @@ def test_a_reference_removed_while_uploading_is_aborted(page: Page, demo_server:
     expect(studio.references()).to_have_count(0)
     expect(page.locator("[data-pick]")).to_be_focused()
     line.end()
-    pick.set_input_files(picture("乙.png"))
+    pick.set_input_files(image_file("乙.png"))
     expect(studio.references()).to_have_count(1)
     expect(page.locator("[data-references] .is-coming")).to_have_count(0)
     assert [image["filename"] for image in demo_server.get("/api/sample-images")["images"]] == ["乙.png"]

@@ -1,4 +1,4 @@
-"""用量 in real Chromium: the figures, the charts, and every way out of a doubt, against the fake Jimeng."""
+"""用量: the figures, the charts, and every way to resolve an unknown result, with the fake Jimeng."""
 
 import re
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ SLOW = "慢慢画的猫"
 
 
 @pytest.fixture
-def hasty(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[ServerProcess]:
-    """A server that waits five seconds for a picture and no longer."""
+def impatient_server(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[ServerProcess]:
+    """A server with a model timeout of five seconds."""
     with running_server(tmp_path, **jimeng.settings(model_concurrency=2, model_timeout=5)) as server:
         yield server
 
@@ -29,24 +29,24 @@ def usage(page: Page, server: ServerProcess) -> UsagePage:
     return UsagePage(page, server.address)
 
 
-def run(server: ServerProcess, *prompts: str, name: str = "") -> dict[str, Any]:
-    """A batch, run to its end."""
+def finished_batch(server: ServerProcess, *prompts: str, name: str = "") -> dict[str, Any]:
+    """Run a batch to its end."""
     answer = server.post("/api/batches", {"rows": [{"prompt": one} for one in prompts], "name": name})
     return server.wait_for_end(answer["batch_id"])
 
 
-def lost(server: ServerProcess, service: FakeJimeng, *prompts: str) -> str:
-    """A batch of orders whose answers are lost on the way -> its id."""
+def lost_batch(server: ServerProcess, service: FakeJimeng, *prompts: str) -> str:
+    """A batch whose responses are lost -> its id."""
     service.fail_next("reset", times=len(prompts))
-    batch = run(server, *prompts)
+    batch = finished_batch(server, *prompts)
     assert batch["counts"]["unknown"] == len(prompts)
     return str(batch["id"])
 
 
-def too_slow(server: ServerProcess, service: FakeJimeng) -> str:
-    """A picture not waited for, which the service finishes all the same -> its batch's id."""
+def timed_out_batch(server: ServerProcess, service: FakeJimeng) -> str:
+    """A batch that timed out, though the service finishes its image -> its id."""
     service.latency = 600.0
-    batch = run(server, SLOW)
+    batch = finished_batch(server, SLOW)
     assert batch["counts"]["unknown"] == 1
     service.latency = 0.0
     return str(batch["id"])
@@ -55,7 +55,7 @@ def too_slow(server: ServerProcess, service: FakeJimeng) -> str:
 def test_figures_and_charts_show_the_spending(
     usage: UsagePage, server: ServerProcess, tmp_path: Path
 ) -> None:
-    run(server, "雪山", "猫", "违禁", name="春季主图")
+    finished_batch(server, "雪山", "猫", "违禁", name="春季主图")
     usage.open()
     usage.expect_sum("今天", "¥0.44")
     usage.expect_sum("累计", "¥0.44")
@@ -71,7 +71,7 @@ def test_figures_and_charts_show_the_spending(
 
 
 def test_a_range_is_chosen_and_the_url_follows(usage: UsagePage, server: ServerProcess) -> None:
-    run(server, "雪山")
+    finished_batch(server, "雪山")
     usage.open()
     usage.page.get_by_role("link", name="今天", exact=True).click()
     expect(usage.page).to_have_url(re.compile("range=today"))
@@ -83,23 +83,23 @@ def test_a_range_is_chosen_and_the_url_follows(usage: UsagePage, server: ServerP
 
 
 def test_a_timed_out_image_is_fetched_and_charged_once(
-    page: Page, hasty: ServerProcess, jimeng: FakeJimeng
+    page: Page, impatient_server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    usage = UsagePage(page, hasty.address)
-    too_slow(hasty, jimeng)
+    usage = UsagePage(page, impatient_server.address)
+    timed_out_batch(impatient_server, jimeng)
     usage.open()
     usage.expect_sum("结果未知", "¥0.22")
     usage.act("取回")
     usage.expect_toast("正在取回 1 张")
     usage.expect_sum("今天", "¥0.22")
-    expect(usage.doubts()).to_have_count(0)
+    expect(usage.unresolved()).to_have_count(0)
     assert jimeng.charges == len(jimeng.submissions) == 1
 
 
 def test_a_lost_submission_is_resubmitted_only_after_confirming_the_cost(
     usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    lost(server, jimeng, "猫")
+    lost_batch(server, jimeng, "猫")
     orders = len(jimeng.submissions)
     usage.open()
     usage.act("重试…")
@@ -108,68 +108,68 @@ def test_a_lost_submission_is_resubmitted_only_after_confirming_the_cost(
     usage.expect_idle()
     assert len(jimeng.submissions) == orders
     usage.act("重试…")
-    usage.agree()
+    usage.confirm_cost()
     usage.expect_sum("今天", "¥0.22")
-    expect(usage.doubts()).to_contain_text("图片后来重新生成了")
+    expect(usage.unresolved()).to_contain_text("图片后来重新生成了")
     usage.act("对账…")
-    usage.say_of_the_bill("账单里没有")
-    expect(usage.doubts()).to_have_count(0)
+    usage.answer_bill_question("账单里没有")
+    expect(usage.unresolved()).to_have_count(0)
     assert len(jimeng.submissions) == orders + 1
 
 
 def test_a_written_off_charge_is_never_resubmitted_and_can_be_undone(
     usage: UsagePage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch_id = lost(server, jimeng, "猫", "狗")
+    batch_id = lost_batch(server, jimeng, "猫", "狗")
     orders = len(jimeng.submissions)
     usage.open()
     usage.act_on_all("全部放弃")
-    usage.say_of_the_bill("账单里有")
-    expect(usage.doubts()).to_have_count(0)
+    usage.answer_bill_question("账单里有")
+    expect(usage.unresolved()).to_have_count(0)
     usage.expect_sum("今天", "¥0.44")
     usage.page.get_by_role("button", name="撤销").click()
-    expect(usage.doubts()).to_have_count(2)
+    expect(usage.unresolved()).to_have_count(2)
     usage.expect_sum("今天", "¥0.00")
     usage.act("放弃…")
-    usage.say_of_the_bill("账单里没有")
-    expect(usage.doubts()).to_have_count(1)
+    usage.answer_bill_question("账单里没有")
+    expect(usage.unresolved()).to_have_count(1)
     assert server.post(f"/api/batches/{batch_id}/retry")["batch"]["counts"]["queued"] == 0
     assert len(jimeng.submissions) == orders
 
 
 def test_all_fetchable_records_are_fetched_at_once(
-    page: Page, hasty: ServerProcess, jimeng: FakeJimeng
+    page: Page, impatient_server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    usage = UsagePage(page, hasty.address)
-    too_slow(hasty, jimeng)
-    lost(hasty, jimeng, "狗")
+    usage = UsagePage(page, impatient_server.address)
+    timed_out_batch(impatient_server, jimeng)
+    lost_batch(impatient_server, jimeng, "狗")
     usage.open()
     usage.act_on_all("全部取回（1）")
-    expect(usage.doubts()).to_have_count(1)
+    expect(usage.unresolved()).to_have_count(1)
     usage.expect_sum("今天", "¥0.22")
 
 
 def test_the_batch_page_resolves_unknown_results(
-    page: Page, hasty: ServerProcess, jimeng: FakeJimeng
+    page: Page, impatient_server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch_id = too_slow(hasty, jimeng)
-    batch = BatchPage(page, hasty.address)
+    batch_id = timed_out_batch(impatient_server, jimeng)
+    batch = BatchPage(page, impatient_server.address)
     batch.open(f"?id={batch_id}")
     group = batch.causes().filter(has_text="结果未知")
     expect(group.get_by_role("button", name="重试")).to_be_hidden()
     group.get_by_role("button", name="取回").click()
-    batch.wait_for_picture(1)
+    batch.wait_for_image(1)
     assert jimeng.charges == 1
 
 
 def test_a_charge_is_written_off_on_the_batch_page(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch_id = lost(server, jimeng, "猫")
+    batch_id = lost_batch(server, jimeng, "猫")
     batch = BatchPage(page, server.address)
     batch.open(f"?id={batch_id}")
     batch.causes().get_by_role("button", name="放弃…").click()
-    UsagePage(page, server.address).say_of_the_bill("账单里没有")
+    UsagePage(page, server.address).answer_bill_question("账单里没有")
     expect(batch.causes()).to_have_count(0)
     batch.expect_status(1, "cancelled")
 
@@ -182,5 +182,5 @@ def test_a_tile_resolves_an_unknown_result(page: Page, server: ServerProcess, ji
     studio.generate()
     tile = studio.tiles("unknown").first
     tile.get_by_role("button", name="放弃…").click()
-    UsagePage(page, server.address).say_of_the_bill("账单里有")
+    UsagePage(page, server.address).answer_bill_question("账单里有")
     expect(studio.tiles("cancelled").first).to_contain_text("已放弃，账单里有这一笔")

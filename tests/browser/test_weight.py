@@ -1,4 +1,4 @@
-"""How light a page is: few requests and few bytes before it can be used; joined scripts run as apart."""
+"""Page weight: few requests and bytes until usable; bundled scripts run like separate ones."""
 
 import pytest
 from playwright.sync_api import Browser, Page, Route
@@ -23,7 +23,7 @@ def test_a_first_visit_is_light(browser: Browser, demo_server: ServerProcess, la
 
 
 def first_visit(page: Page, address: str) -> tuple[int, int]:
-    """Requests and bytes of a page that nothing is kept of."""
+    """Requests and bytes of a page without a cache."""
     weights: list[int] = []
     wire = page.context.new_cdp_session(page)
     wire.send("Network.enable")

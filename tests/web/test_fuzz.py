@@ -130,12 +130,12 @@ def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, se
         assert urlsplit(headers["Location"]).netloc in ("", known_host.lower()), f"{headers} for {call}"
     elif status >= 400 and path.startswith("/api/") and call.method != "HEAD":
         fields = json.loads(content)
-        assert TOLD.complaints(TOLD.schemas["Failure"], fields) == [], f"{fields} for {call}"
+        assert TOLD.schema_violations(TOLD.schemas["Failure"], fields) == [], f"{fields} for {call}"
         is_english = any(name == "Accept-Language" and value.startswith("en") for name, value in call.headers)
         assert is_english or re.search("[\u4e00-\u9fff]", fields["error"]), f"{fields} for {call}"
         assert fields["error"].splitlines() == [fields["error"]], f"{fields} for {call}"
     elif status < 400 and operation and call.method == operation.method.upper():
-        problems = TOLD.problems(operation, status, headers, content)
+        problems = TOLD.violations(operation, status, headers, content)
         assert problems == [], f"{problems} for {call}"
 
 

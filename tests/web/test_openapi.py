@@ -200,14 +200,14 @@ def test_every_path_parameter_is_described() -> None:
 def test_a_successful_answer_matches_the_document(app: App, operation: Operation) -> None:
     answer = ask(app, operation, **GOOD[name_of(operation)](app))
     assert answer.status_code < 300, answer.text
-    assert TOLD.problems(operation, answer.status_code, dict(answer.headers), answer.data) == []
+    assert TOLD.violations(operation, answer.status_code, dict(answer.headers), answer.data) == []
 
 
 @pytest.mark.parametrize("operation", TOLD.operations, ids=name_of)
 def test_a_missing_resource_matches_the_document(app: App, operation: Operation) -> None:
     answer = ask(app, operation, headers={"Host": "evil.example"})
     assert answer.status_code == 403
-    assert TOLD.problems(operation, 403, dict(answer.headers), answer.data) == []
+    assert TOLD.violations(operation, 403, dict(answer.headers), answer.data) == []
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_validation_error_matches_the_document(
     found = next(one for one in TOLD.operations if name_of(one) == operation)
     answer = ask(app, found, **how)
     assert answer.status_code == status, answer.text
-    assert TOLD.problems(found, status, dict(answer.headers), answer.data) == []
+    assert TOLD.violations(found, status, dict(answer.headers), answer.data) == []
 
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -263,7 +263,7 @@ def test_server_errors_match_the_document(settings: Settings) -> None:
     answer = create_app(settings).test_client().get("/healthz")  # whose worker was not started
     found = next(one for one in TOLD.operations if name_of(one) == "get /healthz")
     assert answer.status_code == 503
-    assert TOLD.problems(found, 503, dict(answer.headers), answer.data) == []
+    assert TOLD.violations(found, 503, dict(answer.headers), answer.data) == []
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_server_errors_match_the_document(settings: Settings) -> None:
 def test_the_app_accepts_exactly_the_rows_the_document_allows(row: dict[str, Any], is_fine: bool) -> None:
     request, _ = ImageRequest.read(row)
     assert (request is not None) is is_fine
-    assert (TOLD.complaints(TOLD.schemas["Row"], row) == []) is is_fine
+    assert (TOLD.schema_violations(TOLD.schemas["Row"], row) == []) is is_fine
 
 
 def test_the_documented_batch_limit_is_the_one_enforced() -> None:

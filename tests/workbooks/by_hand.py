@@ -24,9 +24,9 @@ def workbook(
     extra: Mapping[str, str | bytes] | None = None,
     targets: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A workbook whose one sheet has this inside ``<worksheet>``; ``strings`` are ``<si>`` contents.
+    """A workbook with this inside ``<worksheet>`` of its only sheet; ``strings`` are ``<si>`` contents.
 
-    ``targets`` say by kind of part where the workbook tells it is.
+    ``targets`` are the part names written into the relationships, by kind.
     """
     relations = [("rId1", "worksheet", "worksheets/sheet1.xml")]
     parts: dict[str, str | bytes] = {
@@ -50,7 +50,7 @@ def workbook(
 
 
 def inline_rows(rows: Sequence[Sequence[str]], first: int = 1) -> str:
-    """``<sheetData>`` with every cell an inline string."""
+    """``<sheetData>`` with inline strings."""
     lines = (
         f'<row r="{number}">'
         + "".join(f'<c t="inlineStr"><is><t xml:space="preserve">{escape(text)}</t></is></c>' for text in row)
@@ -61,13 +61,12 @@ def inline_rows(rows: Sequence[Sequence[str]], first: int = 1) -> str:
 
 
 def moved(content: bytes, name: str, place: str) -> bytes:
-    """The workbook with one part in another place of the zip."""
+    """The workbook with one part at another path in the zip."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return zipped({place if part == name else part: archive.read(part) for part in archive.namelist()})
 
 
 def zipped(parts: Mapping[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip of these parts."""
     kept = io.BytesIO()
     with zipfile.ZipFile(kept, "w", method) as archive:
         for name, content in parts.items():

@@ -15,12 +15,12 @@ ENTITIES = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10
 
 
 def sheet(inside: str) -> bytes:
-    """A workbook whose sheet's data is this."""
+    """A workbook with this sheet data."""
     return workbook(f"<sheetData>{inside}</sheetData>")
 
 
 def with_doctype(declaration: str, text: str) -> bytes:
-    """A sheet with a document type in front."""
+    """A sheet with a document type."""
     rows = ROWS.replace("猫", text)
     return workbook(
         "", extra={SHEET: f'<!DOCTYPE x [{declaration}]><worksheet xmlns="{MAIN}">{rows}</worksheet>'}
@@ -44,8 +44,8 @@ def unpacking_to(size: int, start: bytes = b"", filler: bytes = b" ") -> bytes:
     return out.getvalue()
 
 
-def lying_about(content: bytes, part: str = SHEET, size: int = 1_000) -> bytes:
-    """The same zip, which declares that one part unpacks to ``size`` bytes only."""
+def with_false_size(content: bytes, part: str = SHEET, size: int = 1_000) -> bytes:
+    """The same zip, declaring that one part unpacks to ``size`` bytes."""
     changed = bytearray(content)
     place = content.rindex(part.encode())  # in the directory, 46 bytes after the entry's start
     struct.pack_into("<I", changed, place - 46 + 24, size)
@@ -57,16 +57,16 @@ def many_parts(count: int) -> bytes:
     return workbook(ROWS, extra={f"x/{number}": b"" for number in range(count)})
 
 
-def shared_over_and_over() -> bytes:
-    """One long shared string in every cell: small to store, gigabytes to answer with."""
+def repeated_shared_string() -> bytes:
+    """One long shared string in every cell: small to store, gigabytes when read."""
     cells = '<c t="s"><v>1</v></c>' * 2
     rows = '<row><c t="s"><v>0</v></c><c t="s"><v>2</v></c></row>' + f"<row>{cells}</row>" * 5_000
     strings = ["<t>提示词</t>", f"<t>{'猫' * 9_999}</t>", "<t>负面提示词</t>"]
     return workbook(f"<sheetData>{rows}</sheetData>", strings=strings)
 
 
-def wandering_white_space() -> bytes:
-    """Cells whose inner white space makes a careless pattern try every place."""
+def pathological_white_space() -> bytes:
+    """Cells whose inner white space causes backtracking in a careless pattern."""
     cell = '<c t="s"><v>3</v></c><c t="s"><v>4</v></c>'
     rows = '<row><c t="s"><v>0</v></c><c t="s"><v>1</v></c><c t="s"><v>2</v></c></row>'
     rows += f'<row><c t="s"><v>0</v></c>{cell}</row>' * 200
@@ -81,13 +81,13 @@ def wandering_white_space() -> bytes:
 
 
 def bzip2_bomb() -> bytes:
-    """A method no workbook uses, which unpacks a thousand times without bound."""
+    """A compression that no workbook uses, with a ratio of a thousand."""
     parts: dict[str, str | bytes] = {"[Content_Types].xml": "<x/>", "_rels/.rels": b"<a>" + b" " * 50_000_000}
     return zipped(parts, zipfile.ZIP_BZIP2)
 
 
-def many_pictures() -> bytes:
-    """A million pictures over the sheet, told of by as many relations as a sheet may have."""
+def many_images() -> bytes:
+    """A million images over the sheet, with as many relationships as a sheet may have."""
     one = 'Type="/drawing" Target="../drawings/{0}.xml"/>'
     relations = "".join(f'<Relationship Id="r{n}" {one.format(n % 2)}' for n in range(9_000))
     drawing = "<wsDr>" + "<pic/>" * 1_000_000 + "</wsDr>"
@@ -95,8 +95,8 @@ def many_pictures() -> bytes:
     return workbook(ROWS, extra={"xl/worksheets/_rels/sheet1.xml.rels": f"<R>{relations}</R>", **parts})
 
 
-def formulas_to_wander_in() -> bytes:
-    """Formulas and formats that begin like those of pictures and words, over and over."""
+def pathological_formulas() -> bytes:
+    """Formulas and formats that resemble those of images and text, repeated."""
     formula = "_xlfn." * 4_000 + "IMAGE" + " " * 4_000
     cells = f'<c t="e" vm="1"><f>{formula}</f><v>#VALUE!</v></c><c s="1"><f>{formula}</f><v>0</v></c>' * 2
     header = "".join(
@@ -112,7 +112,7 @@ def formulas_to_wander_in() -> bytes:
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "200 MB of white space": lambda: unpacking_to(200 * 2**20),
-    "100 MB that declares 1,000 bytes": lambda: lying_about(unpacking_to(100 * 2**20)),
+    "100 MB that declares 1,000 bytes": lambda: with_false_size(unpacking_to(100 * 2**20)),
     "60 MB of text in one cell": lambda: unpacking_to(60 * 2**20, b'<row><c t="str"><v>', b"x"),
     "60 MB of text in one cell with an emoji": lambda: unpacking_to(
         60 * 2**20, '<row><c t="str"><v>😀'.encode(), b"x"
@@ -126,7 +126,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a cell at XFD1048576": lambda: sheet('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
     "a million levels": lambda: sheet("<a>" * 1_000_000),
     "five million shared strings": lambda: workbook(ROWS, strings=[""] * 5_000_000),
-    "one shared string in every cell": shared_over_and_over,
+    "one shared string in every cell": repeated_shared_string,
     "a million merged ranges": lambda: workbook(
         ROWS + "<mergeCells>" + '<mergeCell ref="A2:A1048576"/>' * 1_000_000
     ),
@@ -145,7 +145,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
         '<!ENTITY % a SYSTEM "http://127.0.0.1:9/x.dtd"> %a;', "x"
     ),
     "bzip2": bzip2_bomb,
-    "white space and quotes to wander in": wandering_white_space,
+    "white space and quotes to wander in": pathological_white_space,
     "a csv of commas": lambda: "提示词".encode() + b"," * (19 * 2**20),
     "a csv of line ends": lambda: "提示词".encode() + b"\n" * (19 * 2**20),
     "a csv of quotes": lambda: "提示词\n".encode() + b'"' * (19 * 2**20),
@@ -153,14 +153,14 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a csv of short lines": lambda: "提示词\n".encode() + b"x\n" * (9 * 2**20),
     "a csv of Chinese and English in turns": lambda: b"prompt\n" + "貓x".encode("gb18030") * (6 * 2**20),
     "a csv of Chinese words": lambda: ("prompt\n" + "一隻橘貓 and a 狗\n" * 800_000).encode("gb18030"),
-    "a million pictures over a sheet": many_pictures,
-    "formulas to wander in": formulas_to_wander_in,
+    "a million pictures over a sheet": many_images,
+    "formulas to wander in": pathological_formulas,
     "noise": lambda: bytes(range(256)) * 70_000,
     "noise called a zip": lambda: b"PK\x03\x04" + bytes(range(256)) * 70_000,
 }
 
 
 def write_all(folder: str) -> None:
-    """Each of them into a file of this folder, named like itself with ``_`` for spaces."""
+    """Write each to a file of this folder, with ``_`` for spaces in its name."""
     for name, make in HOSTILE.items():
         (Path(folder) / name.replace(" ", "_")).write_bytes(make())

@@ -27,7 +27,7 @@ def by_openpyxl(
     title: str = "Sheet1",
     change: Callable[[Worksheet], object] | None = None,
 ) -> bytes:
-    """One sheet of these rows; ``change`` may do more to it."""
+    """One sheet of these rows; ``change`` may modify it."""
     workbook = Workbook()
     sheet = workbook.active
     assert isinstance(sheet, Worksheet)
@@ -40,7 +40,7 @@ def by_openpyxl(
 
 
 def with_sheets(sheets: Mapping[str, Sequence[Sequence[Any]]], *, hidden: Sequence[str] = ()) -> bytes:
-    """Several sheets, in this order; those named in ``hidden`` are hidden."""
+    """Several sheets in this order; those named in ``hidden`` are hidden."""
     workbook = Workbook()
     workbook.remove(workbook.worksheets[0])
     for title, rows in sheets.items():
@@ -62,7 +62,6 @@ def by_xlsxwriter(write: Callable[[Any, Any], object], **options: Any) -> bytes:
 
 
 def saved(workbook: Workbook) -> bytes:
-    """The bytes of an openpyxl workbook."""
     kept = io.BytesIO()
     workbook.save(kept)
     return kept.getvalue()
