@@ -181,7 +181,7 @@ def main() -> int:
 
 def _open_running_instance(taken: listener.PortTaken) -> bool:
     """Open the instance that is already running -> whether the port is held by this product."""
-    return isinstance(taken, listener.AlreadyServing) and webbrowser.open(taken.address)
+    return bool(taken.address) and webbrowser.open(taken.address)
 
 
 def print_banner(settings: Settings, spec: ModelSpec) -> None:

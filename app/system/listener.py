@@ -22,17 +22,9 @@ _AIRPLAY = "AirTunes"
 
 
 class PortTaken(AppError):
-    """Another program holds the port."""
+    """Another program holds the port; ``address`` is the URL of the program if it is this product."""
 
-
-class AlreadyServing(PortTaken):
-    """Another instance of this product holds the port, at ``address``."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(
-            f"AI 图片生成器已经在运行，请在浏览器打开 {address}；要停掉它，请到它的窗口里按 Ctrl+C"
-        )
-        self.address = address
+    address = ""
 
 
 def open_sockets(host: str, port: int) -> list[socket.socket]:
@@ -41,8 +33,8 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
     Raises PortTaken, or SettingError naming HOST or PORT.
     """
     for own in _LOOPBACK if _is_local(host) else (host,):
-        if _is_answered(own, port):
-            raise _taken(host, port, _server_name(own, port))
+        if (name := _server_name(own, port)) is not None:
+            raise _taken(host, port, name)
     opened = []
     failure = None
     for family, where in _resolve(host, port):
@@ -118,7 +110,10 @@ def _no_such_host(host: str) -> SettingError:
 
 def _taken(host: str, port: int, name: str) -> PortTaken:
     if name == NAME:
-        return AlreadyServing(address(host, port))
+        url = address(host, port)
+        taken = PortTaken(f"AI 图片生成器已经在运行，请在浏览器打开 {url}；要停掉它，请到它的窗口里按 Ctrl+C")
+        taken.address = url
+        return taken
     if name.startswith(_AIRPLAY):
         return PortTaken(
             f"端口 {port} 被 Mac 的「隔空播放接收器」占用，请在 .env 里写 PORT={_other_port(port)} 再启动，"
@@ -134,20 +129,17 @@ def _other_port(port: int) -> int:
     return port + 1 if 1024 <= port < 65_535 else 5001
 
 
-def _is_answered(host: str, port: int) -> bool:
+def _server_name(host: str, port: int) -> str | None:
+    """The Server header there; empty without one or if it is not HTTP, None without a server."""
+    connection = HTTPConnection(host, port, timeout=_CONNECT_SECONDS)
     try:
-        with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as connection:
-            return bool(connection.getsockname() != connection.getpeername())  # TCP can connect to itself
+        connection.connect()
     except (OSError, UnicodeError):
-        return False
-
-
-def _server_name(host: str, port: int) -> str:
-    """The Server header of that server; empty when there is none or it is not HTTP."""
-    with (
-        contextlib.suppress(OSError, HTTPException),
-        contextlib.closing(HTTPConnection(host, port, timeout=_ANSWER_SECONDS)) as connection,
-    ):
+        return None
+    with contextlib.closing(connection), contextlib.suppress(OSError, HTTPException):
+        if connection.sock.getsockname() == connection.sock.getpeername():  # TCP can connect to itself
+            return None
+        connection.sock.settimeout(_ANSWER_SECONDS)
         connection.request("HEAD", "/healthz", headers={"Host": "localhost"})
         found = re.match("[ -~]{0,40}", connection.getresponse().getheader("Server", ""))
         return found[0].strip() if found else ""

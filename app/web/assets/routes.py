@@ -35,9 +35,6 @@ class AssetBundle:
         }
         everything = repr((self._scripts, self._styles, language.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
-        self._bundlers = {
-            locale: Bundler(self._scripts, partial(self.address, locale)) for locale in language.LOCALES
-        }
         self._bundles: dict[tuple[str, str, str], str] = {}
 
     def script(self, locale: str, page: str, module: str = "") -> str:
@@ -63,11 +60,10 @@ class AssetBundle:
         return "\n".join(_NOT_NEEDED.sub("", self._styles[name]) for name in names)
 
     def _build(self, locale: str, page: str, module: str) -> str:
-        bundler = self._bundlers.get(locale)
+        bundler = Bundler(self._scripts, partial(self.address, locale))
         entries = ["frame.js"] if page == "frame" else ["frame.js", f"pages/{page}.js"]
-        if bundler is None or not set(entries) <= set(self._scripts):
-            raise NotFound("没有这个脚本，请刷新页面")
-        if module and module not in bundler.lazy_modules(entries):
+        is_known = locale in language.LOCALES and set(entries) <= set(self._scripts)
+        if not is_known or (module and module not in bundler.lazy_modules(entries)):
             raise NotFound("没有这个脚本，请刷新页面")
         return bundler.lazy_chunk(page, entries, module) if module else bundler.page(page, entries)
 
