@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from flask import request
@@ -19,7 +20,7 @@ MAX_LISTED = 200
 MAX_OFFSET = 999_999_999
 _SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
-_PHRASE: Schema = {"type": "string", "maxLength": MAX_TEXT_LENGTH}
+_PHRASE = text(maxLength=MAX_TEXT_LENGTH)
 QUERY: dict[str, Schema] = {
     "search": _PHRASE,
     "status": text(description="可写多个，用逗号分开"),
@@ -56,8 +57,8 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
         resolution=_kind(fields, "resolution", RESOLUTIONS),
         model=_text(fields, "model"),
         favourite=_switch(fields, "favourite"),
-        created_from=_instant(fields, "from", _start_of),
-        created_before=_instant(fields, "to", _end_of),
+        created_from=_instant(fields, "from", partial(_day_or_time, is_end=False)),
+        created_before=_instant(fields, "to", partial(_day_or_time, is_end=True)),
         as_of=_instant(fields, "as_of", _in_utc, "milliseconds"),
         sort=_sort(fields),
         trash=bool(_switch(fields, "trash")),
@@ -71,11 +72,11 @@ def parse_selection(fields: Mapping[str, Any]) -> database.Selection:
     """
     if "filter" not in fields:
         return parse_ids(fields.get("ids"), "ids")
-    wanted = fields["filter"]
-    if not isinstance(wanted, dict) or "ids" in fields:
+    criteria = fields["filter"]
+    if not isinstance(criteria, dict) or "ids" in fields:
         raise InvalidRequest("filter", "请写 ids，或以 filter 写筛选条件的对象，不要两样都写")
-    only_known(wanted, QUERY)
-    return parse(wanted)
+    only_known(criteria, QUERY)
+    return parse(criteria)
 
 
 def selection_from_request() -> database.Selection:
@@ -169,21 +170,16 @@ def _instant(
     try:  # strftime would not pad the year 999
         return parse(text).isoformat(" ", timespec).partition("+")[0] if text else ""
     except (ValueError, OverflowError, OSError):
-        example = "应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
-        raise InvalidRequest(name, f"{name} {example}") from None
+        sentence = "{name} 应为日期或时间，例如 2026-03-01 或 2026-03-01T08:00:00+08:00"
+        raise InvalidRequest(name, sentence, name=name) from None
 
 
-def _start_of(text: str) -> datetime:
+def _day_or_time(text: str, *, is_end: bool) -> datetime:
+    """Its start, or the first moment after it; a day is local."""
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        return datetime.combine(date.fromisoformat(text), time.min).astimezone(UTC)
-    return _in_utc(text)
-
-
-def _end_of(text: str) -> datetime:
-    """The first moment after it."""
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time.min).astimezone(UTC)
-    return _in_utc(text) + timedelta(seconds=1)
+        day = date.fromisoformat(text) + timedelta(days=is_end)
+        return datetime.combine(day, time.min).astimezone(UTC)
+    return _in_utc(text) + timedelta(seconds=is_end)
 
 
 def _in_utc(text: str) -> datetime:

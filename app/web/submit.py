@@ -13,28 +13,24 @@ import database
 from app.domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images.filenames import TakenStems, filename_for
-from app.web.openapi.schemas import Schema, or_null
+from app.web.openapi.schemas import or_null, text
 from app.web.services import connection, services
 
 MAX_KEY_LENGTH = 200
 KEY_HEADER = "Idempotency-Key"
-_KEY: Schema = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": MAX_KEY_LENGTH,
-    "description": (
+_KEY = text(
+    minLength=1,
+    maxLength=MAX_KEY_LENGTH,
+    description=(
         "同一个键 24 小时内只下单一次，再来得到第一次的回答，内容不同则 422；也可用请求头 Idempotency-Key"
     ),
-}
+)
 KEY_HEADERS = {KEY_HEADER: _KEY}
 REQUEST_ID = or_null(_KEY)
 
 
 class RowErrors(AppError):
-    """Invalid rows; ``problems`` are (1-based position, error).
-
-    ``numbers`` are the row numbers shown in the message.
-    """
+    """Invalid rows; ``problems`` are (1-based position, error), ``numbers`` the row numbers shown."""
 
     def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], numbers: Sequence[int]) -> None:
         position, first = problems[0]
@@ -70,10 +66,10 @@ def _digest(body: Mapping[str, Any]) -> str:
     """SHA-256 of path and body without ``request_id``, independent of the order of the fields."""
     fields = {name: value for name, value in body.items() if name != "request_id"}
     try:
-        text = json.dumps([http.path, fields], sort_keys=True)
+        content = json.dumps([http.path, fields], sort_keys=True)
     except RecursionError as error:
         raise InvalidRequest("", "请以 JSON 对象提交") from error
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def submit_rows(

@@ -250,3 +250,41 @@ def test_the_openapi_document_is_served_in_english(client: FlaskClient) -> None:
     text = client.get("/api/openapi.json", headers=ENGLISH).text
     assert '"A batch, and the records and log lines that changed after since' in text
     assert not HAN.search(text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("/api/records?limit=0", "/api/records?status=odd", "/api/records?aspect_ratio=5:4"),
+        *("/api/records?favourite=x", "/api/records?sort=x", "/api/records?from=x", "/api/records?as_of=x"),
+        *("/api/records/export.xlsx?ids=x", "/api/records/archive.zip?ids=9", "/api/usage?range=x"),
+        *("/api/usage?from=x", "/api/usage?from=2001-01-01&to=2026-01-01", "/api/batches?source=x"),
+    ],
+)
+def test_refused_queries_are_answered_in_english(client: FlaskClient, url: str) -> None:
+    answer = client.get(url, headers=ENGLISH)
+    assert 400 <= answer.status_code < 500
+    assert not HAN.search(answer.get_json()["error"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        *(("batches", {"rows": []}), ("batches", {"rows": [{"prompt": "", "seed": "x", "number": 0}, 5]})),
+        *(("batches", {"rows": [{"prompt": "a"}] * 5001}), ("batches", {"rows": 1})),
+        *(("batches", {"rows": [{"prompt": "a"}], "request_id": ""}), ("rows", [])),
+        *(("records/delete", {"odd": 1}), ("records/favourite", {"ids": [1], "favourite": 1})),
+        *(
+            ("records/restore", {"undo": "x"}),
+            ("records/drop", {"all": True}),
+            ("records/collect", {"ids": []}),
+        ),
+        *(("sample-images/uses", {"keys": 1}), ("spreadsheet/export", {"rows": 1})),
+    ],
+)
+def test_refused_bodies_are_answered_in_english(client: FlaskClient, path: str, body: object) -> None:
+    answer = client.post(f"/api/{path}", json=body, headers=ENGLISH)
+    fields = answer.get_json()
+    sentences = [fields["error"], *(problem["error"] for problem in fields.get("problems", []))]
+    assert 400 <= answer.status_code < 500
+    assert not HAN.search(" ".join(sentences))

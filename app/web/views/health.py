@@ -45,11 +45,8 @@ def index() -> Response:
     details = {} if is_anonymous else {**checks, **_facts(current)}
     if not failed:
         return success(**details)
-    return failure(
-        "有问题" if is_anonymous else store_problem or message("有问题：{problems}", problems=failed),
-        503,
-        **details,
-    )
+    reason = store_problem or message("有问题：{problems}", problems=failed)
+    return failure("有问题" if is_anonymous else reason, 503, **details)
 
 
 def _facts(current: Services) -> dict[str, Any]:
