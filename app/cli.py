@@ -18,7 +18,7 @@ from pathlib import Path
 import database
 from app.config import Settings, load_settings
 from app.domain import file_key, nearest_choice
-from app.errors import AppError, InvalidRequest, NotFound, StorageError
+from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound
 from app.images import metadata, store
 from app.images.parameters import parse_parameters
 from app.system import windows_files
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def check(settings: Settings, *, hashes: bool = True) -> Report:
     """Compare every record with its file's size and, with ``hashes``, its SHA-256 (reads all files)."""
     if not settings.database_path.is_file():
-        raise StorageError(f"没有找到数据库 {settings.database_path}，请在程序所在的文件夹里运行")
+        raise DatabaseError(f"没有找到数据库 {settings.database_path}，请在程序所在的文件夹里运行")
     database.open_database(settings.database_path)
     files = _filenames(settings.output_dir)
     missing, altered, owned, records = [], [], set(), 0
@@ -92,7 +92,7 @@ def back_up(settings: Settings, folder: Path) -> int:
     """Copy database, pictures and reference images to a folder -> number of files copied.
 
     Existing files are skipped, none is removed. The database is copied first, so that all pictures it
-    names are in the backup. Raises InvalidRequest, StorageError.
+    names are in the backup. Raises InvalidRequest, DiskError.
     """
     sources = {"output": settings.output_dir, "samples": settings.samples_dir}
     if any(folder.resolve().is_relative_to(source.resolve()) for source in sources.values()):
@@ -106,9 +106,9 @@ def back_up(settings: Settings, folder: Path) -> int:
         locked: list[str] = []
         copied = sum(_copy_new(source, folder / name, locked) for name, source in sources.items())
     except OSError as error:
-        raise StorageError(f"备份没有完成（{error}），请检查「{folder}」的磁盘空间和权限") from error
+        raise DiskError(f"备份没有完成（{error}），请检查「{folder}」的磁盘空间和权限") from error
     if locked:
-        raise StorageError(
+        raise DiskError(
             f"有 {len(locked)} 个文件正被另一个程序占用（例如「{locked[0]}」），其余的已备份，"
             "请关掉它再备份一次"
         )

@@ -11,10 +11,12 @@
     ├── KeyReused                request key already used for another request
     ├── TryLater                 .retry_after: temporarily not possible
     ├── ModelError               .billed, .retryable, .cause, …: the image model returned no picture
-    └── StorageError             disk or database error
-        ├── WriteRefused         the database is not writable for now: locked, full, read-only
-        ├── StoreLost            the database file is missing or replaced: nothing is submitted
-        │   └── StoreDamaged     the database file is corrupt, until the restart
+    └── StorageError
+        ├── DiskError            a file cannot be read or written
+        ├── DatabaseError        the database cannot be read or written
+        │   ├── WriteRefused     for now: locked, full, read-only
+        │   └── StoreLost        the database file is missing or replaced: nothing is submitted
+        │       └── StoreDamaged the database file is corrupt, until the restart
         └── BucketError          .transient: bucket (OSS) error; retry, or fix a setting
 
 Knows nothing of HTTP and imports no other module of the project.
@@ -224,14 +226,22 @@ class ModelError(AppError):
 
 
 class StorageError(AppError):
-    """A disk or database error."""
+    """A disk, database or bucket error."""
 
 
-class WriteRefused(StorageError):
+class DiskError(StorageError):
+    """A file cannot be read or written."""
+
+
+class DatabaseError(StorageError):
+    """The database cannot be read or written."""
+
+
+class WriteRefused(DatabaseError):
     """The database is not writable for now (locked, full, read-only); nothing was changed."""
 
 
-class StoreLost(StorageError):
+class StoreLost(DatabaseError):
     """The database file is missing, or is not the one that was opened."""
 
 

@@ -230,5 +230,5 @@ def test_the_report_lists_each_crash_and_every_breach() -> None:
 
 
 def test_an_unexpected_error_is_read_from_the_log() -> None:
-    log = '… trace="Traceback…\\napp.errors.StorageError: locked"\n… trace="Traceback…\\nKeyError: \'x\'"\n'
+    log = '… trace="Traceback…\\napp.errors.DatabaseError: locked"\n… trace="Traceback…\\nKeyError: \'x\'"\n'
     assert unexpected_errors_in(log) == ["KeyError: 'x'"]

@@ -13,7 +13,7 @@ from app.db.migrations import is_up_to_date, open_database
 from app.db.records import EMPTIED, portions
 from app.db.row_mapping import IN_IDS, id_list
 from app.domain import file_key
-from app.errors import StorageError
+from app.errors import DatabaseError, DiskError
 from app.system import windows_files
 
 _FILES_AT_ONCE = 2_000
@@ -64,7 +64,7 @@ def empty_trash(
     """Permanently delete records that were in the trash for ``days``, files first -> number deleted.
 
     ``remove(filename, record id)`` deletes picture and thumbnail; the name is empty when another record
-    shares the picture. If it raises StorageError, that record stays in the trash; ids in ``exclude`` are
+    shares the picture. If it raises DiskError, that record stays in the trash; ids in ``exclude`` are
     skipped. Records being deleted cannot be restored; after a crash they are still in the trash and the
     next call continues. Files are deleted outside any transaction. Foreign keys of other programs' tables
     are ignored.
@@ -118,7 +118,7 @@ def _mark_expired(
 def _is_removed(row: sqlite3.Row, remove: Remove) -> bool:
     try:
         remove(row["filename"], row["id"])
-    except StorageError:
+    except DiskError:
         return False
     return True
 
@@ -151,10 +151,10 @@ def back_up(path: Path, target: Path) -> None:
 
     Active batches are paused in the copy: after a restore, records still queued there may already have
     been charged.
-    Raises StorageError when the database is missing or corrupt, or the disk fails; an older copy then stays.
+    Raises DatabaseError when the database is missing or corrupt, DiskError; an older copy then stays.
     """
     if not path.is_file():
-        raise StorageError(f"没有找到数据库 {path}，请在程序所在的文件夹里运行")
+        raise DatabaseError(f"没有找到数据库 {path}，请在程序所在的文件夹里运行")
     part = target.with_name(f"{target.name}.part")
     try:
         windows_files.unlink(part)
@@ -165,12 +165,12 @@ def back_up(path: Path, target: Path) -> None:
             copy.execute("PRAGMA journal_mode = DELETE")
             found = copy.execute("PRAGMA quick_check (1)").fetchone()[0]
         if found != "ok":
-            raise StorageError(f"数据库 {path} 有损坏（{found}），这份备份没有保存，请从更早的备份恢复")
+            raise DatabaseError(f"数据库 {path} 有损坏（{found}），这份备份没有保存，请从更早的备份恢复")
         for leftover in ("-wal", "-shm"):
             windows_files.unlink(target.with_name(f"{target.name}{leftover}"))
         windows_files.replace(part, target)
     except (sqlite3.Error, OSError) as error:
-        raise StorageError(f"备份没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
+        raise DiskError(f"备份没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
     finally:
         windows_files.unlink(part)
 
@@ -179,11 +179,11 @@ def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:
     """Build a new database from the metadata of pictures, atomically -> number of records.
 
     If several have the same id, the first keeps it and the others get new ones. Costs are unknown.
-    Raises StorageError, also when the file exists; no partial file is left then.
+    Raises DiskError, also when the file exists; no partial file is left then.
     """
     part = target.with_name(f"{target.name}.part")
     if target.exists():
-        raise StorageError(f"「{target}」已经存在，请换一个文件名")
+        raise DiskError(f"「{target}」已经存在，请换一个文件名")
     try:
         _remove_database(part)
         open_database(part)
@@ -199,7 +199,7 @@ def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:
             db.execute("PRAGMA journal_mode = DELETE")
         windows_files.replace(part, target)
     except (sqlite3.Error, OSError) as error:
-        raise StorageError(f"重建没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
+        raise DiskError(f"重建没有成功（{error}），请检查「{target.parent}」的磁盘空间和权限") from error
     finally:
         _remove_database(part)
     return number

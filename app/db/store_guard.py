@@ -15,7 +15,7 @@ from app.db.connection import connect
 from app.db.health import check_pages
 from app.db.open_files import FileId, OpenConnection, damage_text, file_id, is_damage, main_file_problem
 from app.db.versions import last_version
-from app.errors import Message, StorageError, StoreDamaged, StoreLost, message
+from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, message
 
 _SHARE_OF_CHECKS = 0.01  # upper limit of the time spent in page checks
 
@@ -102,7 +102,7 @@ class StoreGuard:
             version = last_version(db)
         except sqlite3.DatabaseError as error:
             if not (is_damage(error) or error.sqlite_errorcode == sqlite3.SQLITE_ERROR):  # no such table
-                raise StorageError(
+                raise DatabaseError(
                     "数据库现在读不出来（{reason}），请检查磁盘和文件权限", reason=error
                 ) from error
             self._damage = self._damage or damage_text(self._path, str(error))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from app.errors import Message, StorageError, message
+from app.errors import DiskError, Message, message
 from app.system import windows_files
 
 if sys.platform != "win32":
@@ -26,11 +26,11 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @contextlib.contextmanager
 def translate_os_errors(folder: Path) -> Iterator[None]:
-    """Convert an OSError into a StorageError with advice for the user."""
+    """Convert an OSError into a DiskError with advice for the user."""
     try:
         yield
     except OSError as error:
-        raise StorageError(_sentence(error, folder)) from error
+        raise DiskError(_sentence(error, folder)) from error
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from app.domain import GeneratedImage, SavedImage, ValidatedUpload
-from app.errors import Billed, InvalidRequest, Message, ModelError, NotFound, StorageError, TooLarge, message
+from app.errors import Billed, DiskError, InvalidRequest, Message, ModelError, NotFound, TooLarge, message
 from app.images import atomic_write, decode, metadata
 from app.images.containers import sniff
 from app.images.filenames import (
@@ -56,7 +56,7 @@ def save_image(
     ``embed`` is the text of ``format_parameters``, or empty. Never overwrites: the next free counter is used
     (``猫-2``) and returned. Idempotent per record: a second call, such as from a worker whose lease expired,
     returns the file of the first. Raises ModelError for invalid bytes; those in an unsupported format are
-    saved unchanged in ``unopened/``. Raises StorageError for disk errors, leaving no files.
+    saved unchanged in ``unopened/``. Raises DiskError for disk errors, leaving no files.
     """
     try:
         decoded = decode.decode(image.content, max_pixels=MAX_PIXELS)
@@ -82,10 +82,10 @@ def save_image(
 def find_saved(output_dir: Path, *, stem: str, record_id: int, prompt: str) -> SavedImage | None:
     """The image that ``save_image`` wrote for this record before a crash; None without one.
 
-    Identified by the embedded parameters. Raises StorageError when the folder cannot be read.
+    Identified by the embedded parameters. Raises DiskError when the folder cannot be read.
     """
     if not output_dir.is_dir():
-        raise StorageError(
+        raise DiskError(
             "找不到保存图片的文件夹「{folder}」，请检查它是否已被移走或没有挂载", folder=output_dir
         )
     stem = _assigned_stem(output_dir, stem, record_id)
@@ -124,7 +124,7 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
     try:
         with atomic_write.translate_os_errors(output_dir):
             atomic_write.write_over(thumbnail, content, output_dir)
-    except StorageError:
+    except DiskError:
         # Another thread may have created it: Windows cannot replace a file that is being served.
         if not thumbnail.is_file():
             raise
@@ -174,7 +174,7 @@ def has_images(output_dir: Path) -> bool:
 def delete_image(output_dir: Path, filename: str, record_id: int) -> None:
     """Permanently delete an image and its thumbnail; missing files are ignored.
 
-    Raises StorageError without retrying: emptying the trash runs again later.
+    Raises DiskError without retrying: emptying the trash runs again later.
     """
     with atomic_write.translate_os_errors(output_dir):
         with contextlib.suppress(NotFound):

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.domain import PINNED
-from app.errors import BucketError, Message, StorageError, TryLater
+from app.errors import BucketError, DiskError, Message, TryLater
 from app.library.catalogue import TRASH, Catalogue, Entry, digest_in, is_image
 from app.library.local import write
 from oss_client import Bucket, StoredObject
@@ -152,7 +152,7 @@ class ListCache:
         for entry in known.entries.values():
             line = [entry.key, entry.size, entry.modified_at, entry.etag]
             text += json.dumps(line, ensure_ascii=False).encode() + b"\n"
-        with contextlib.suppress(StorageError):
+        with contextlib.suppress(DiskError):
             write(self._file, text)
 
     def _identity(self) -> str:

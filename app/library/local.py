@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from app.domain import PINNED, ReferenceInfo, ValidatedUpload
-from app.errors import Conflict, NotFound, StorageError
+from app.errors import Conflict, DiskError, NotFound
 from app.images import atomic_write
 from app.library import catalogue
 from app.library.catalogue import DIGEST_LENGTH, ENDINGS, Catalogue, Entry, IsUsed, missing, taken
@@ -163,7 +163,7 @@ class LocalLibrary:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StorageError(
+            raise DiskError(
                 "示例图文件夹打不开（{reason}），请检查它的位置和权限", reason=error.strerror or error
             ) from error
 
@@ -188,7 +188,7 @@ def existing(folder: Path, name: str) -> Path:
 
 
 def write(path: Path, content: bytes | bytearray) -> None:
-    """Write a file atomically. Raises StorageError."""
+    """Write a file atomically. Raises DiskError."""
     try:
         atomic_write.write_over(path, content, path.parent)
     except OSError as error:
@@ -225,7 +225,7 @@ def _deleted_at(path: Path) -> float:
 
 
 def _move(source: Path, target: Path, *, replace: bool = False) -> None:
-    """Move a file. Raises NotFound without a source, Conflict for an existing target, or StorageError."""
+    """Move a file. Raises NotFound without a source, Conflict for an existing target, or DiskError."""
     move = windows_files.replace if replace else windows_files.move
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -238,9 +238,9 @@ def _move(source: Path, target: Path, *, replace: bool = False) -> None:
         raise _write_error(error) from error
 
 
-def _write_error(error: OSError) -> StorageError:
+def _write_error(error: OSError) -> DiskError:
     if windows_files.is_locked(error):
-        return StorageError(windows_files.locked_message(error))
-    return StorageError(
+        return DiskError(windows_files.locked_message(error))
+    return DiskError(
         "示例图文件夹写不进去（{reason}），请检查磁盘空间和权限后重试", reason=error.strerror or error
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.errors import Message, StorageError
+from app.errors import DiskError, Message
 from app.system import windows_files
 
 MEGABYTE = 1_000_000
@@ -15,7 +15,7 @@ PICTURE_BYTES = 30 * MEGABYTE  # a 4K picture as PNG, with its thumbnail
 _CACHE_SECONDS = 1.0
 
 
-class DiskLow(StorageError):
+class DiskLow(DiskError):
     """Not enough disk space for another image; nothing was submitted."""
 
 

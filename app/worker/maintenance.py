@@ -10,7 +10,7 @@ from functools import partial
 import database
 from app import log
 from app.config import Settings
-from app.errors import BucketError, Message, NotFound, StorageError
+from app.errors import BucketError, DiskError, Message, NotFound
 from app.images import store as images_store
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
@@ -80,7 +80,7 @@ class Maintenance:
     def _remove(self, filename: str, record_id: int) -> None:
         try:
             images_store.delete_image(self._output_dir, filename, record_id)
-        except StorageError:
+        except DiskError:
             self._locked.add(record_id)
             if record_id not in self._logged:
                 self._logged.add(record_id)

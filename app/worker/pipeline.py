@@ -23,10 +23,11 @@ from app.errors import (
     AppError,
     Billed,
     BucketError,
+    DatabaseError,
+    DiskError,
     InvalidRequest,
     Message,
     ModelError,
-    StorageError,
     StoreLost,
     message,
 )
@@ -142,7 +143,7 @@ class Pipeline:
         lost: WorkerAborting, LeaseLost, BatchNotActive, WriteRefused, StoreLost.
         """
         if record.attempts > 1:
-            with suppress(StorageError):  # a missing folder is reported when there is something to save
+            with suppress(DiskError):  # a missing folder is reported when there is something to save
                 if saved := self.find_saved(record):
                     return saved  # a crash between saving the file and finishing the record
         task_id, image = record.task_id, None
@@ -173,7 +174,7 @@ class Pipeline:
     def find_saved(self, record: Record) -> SavedImage | None:
         """The image of this record that was saved before a crash; None without one.
 
-        Raises StorageError when the folder cannot be read.
+        Raises DiskError when the folder cannot be read.
         """
         folder = self._settings.output_dir
         return store.find_saved(folder, stem=record.reserved_stem, record_id=record.id, prompt=record.prompt)
@@ -181,12 +182,12 @@ class Pipeline:
     def write_with_retry(self, write: Callable[[], _T]) -> _T:
         """Call ``write`` every second until the database accepts it.
 
-        Raises the StorageError when the worker aborts first.
+        Raises the DatabaseError when the worker aborts first.
         """
         while True:
             try:
                 written = write()
-            except StorageError as error:
+            except DatabaseError as error:
                 self.write_refusal.begin(str(error))
                 if self._aborting.wait(1.0):
                     raise
@@ -227,12 +228,12 @@ class Pipeline:
                     return store.save_image(
                         image, output_dir=folder, stem=record.reserved_stem, record_id=record.id, embed=text
                     )
-            except StorageError as error:
+            except DiskError as error:
                 pause_batch(db, record, error.message, blocks_fetches=True)
                 if self._aborting.is_set() or time.monotonic() > deadline:
                     raise _not_saved(error) from error
             self._aborting.wait(2.0)
-            with suppress(StorageError):  # a folder that is back may hold temporary files
+            with suppress(DiskError):  # a folder that is back may hold temporary files
                 store.remove_part_files(folder)
 
     def _sleep(self, seconds: float) -> None:
@@ -245,7 +246,7 @@ def pause_batch(
 ) -> None:
     """Pause the record's batch, if it has one."""
     if record.batch_id:
-        with suppress(StorageError):  # the next record with the same error pauses it
+        with suppress(DatabaseError):  # the next record with the same error pauses it
             database.pause_batch(db, record.batch_id, reason, stops_collecting=blocks_fetches)
         log.record_event("paused", record, why=reason)
 
@@ -287,7 +288,7 @@ def _as_expired(error: ModelError) -> ModelError:
     return ModelError(text, cause="expired", billed=Billed.YES)
 
 
-def _not_saved(error: StorageError) -> ModelError:
+def _not_saved(error: DiskError) -> ModelError:
     """The error for an image that was received and could not be saved to disk."""
     text = message("图片已生成，但没能保存：{why}", why=error.message)
     return ModelError(text, cause="storage", billed=Billed.YES, task_valid=True)
@@ -333,4 +334,4 @@ def _read(file: IO[bytes]) -> bytes:
         file.seek(0)
         return file.read()
     except OSError as error:
-        raise StorageError("磁盘读不出刚收到的图片（{error}），请检查磁盘", error=error) from error
+        raise DiskError("磁盘读不出刚收到的图片（{error}），请检查磁盘", error=error) from error

@@ -10,7 +10,7 @@ import database
 from app.config import Settings
 from app.db import connection
 from app.domain import ImageRequest, ModelSpec
-from app.errors import Billed, ModelError, StorageError
+from app.errors import Billed, DiskError, ModelError
 from app.images.filenames import TakenStems
 
 LOST = ModelError("断了", cause="network", billed=Billed.NO)
@@ -111,7 +111,7 @@ def test_writes_proceed_while_trash_files_are_removed_and_those_cannot_be_restor
     def remove(_filename: str, record_id: int) -> None:
         restored.append(database.restore_records(other, ids))
         if record_id == ids[1]:
-            raise StorageError("占用")
+            raise DiskError("占用")
 
     assert database.empty_trash(db, days=30, remove=remove) == 1
     assert restored == [0, 0]

@@ -570,5 +570,5 @@ def unexpected_errors_in(log: str) -> list[str]:
     return [
         end
         for end in ends
-        if not end.startswith(("app.errors.StorageError", "app.errors.WriteRefused", "app.errors.StoreLost"))
+        if not re.match(r"app\.errors\.(DiskError|DatabaseError|WriteRefused|StoreLost)", end)
     ]

@@ -17,7 +17,7 @@ import database
 import generator
 from app.config import Settings
 from app.domain import GeneratedImage, Record, SavedImage
-from app.errors import StorageError
+from app.errors import DiskError
 from app.images import store
 from app.images.metadata import embed
 from app.images.parameters import format_parameters, parse_parameters
@@ -310,7 +310,7 @@ def test_a_record_whose_file_cannot_be_removed_is_purged_later(shelf: Shelf) -> 
 
     def remove(filename: str, _record_id: int) -> None:
         if filename == "二.png":
-            raise StorageError("磁盘坏了")
+            raise DiskError("磁盘坏了")
         shelf.path(filename).unlink()
 
     assert database.empty_trash(shelf.db, days=30, remove=remove) == 1

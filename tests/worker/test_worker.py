@@ -16,7 +16,7 @@ import database
 import generator
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
-from app.errors import Billed, ModelError, StorageError
+from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError
 from app.images import metadata, store
 from app.images.filenames import is_taken, stem_from_prompt
 from app.worker.concurrency import AdaptiveLimit
@@ -488,7 +488,7 @@ def test_a_full_disk_pauses_and_the_paid_image_is_saved_once_there_is_space(
     def full_once(*args: object, **kwargs: object) -> object:
         for text in refusals:
             (studio.settings.output_dir / f".{'0a' * 8}.part").touch()
-            raise StorageError(text)
+            raise DiskError(text)
         return keep(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store, "save_image", full_once)
@@ -535,7 +535,11 @@ def test_submitted_records_are_fetched_despite_low_disk_space(studio: Studio) ->
 
 
 def always_full(*_: object, **__: object) -> NoReturn:
-    raise StorageError("磁盘已满")
+    raise DiskError("磁盘已满")
+
+
+def locked(*_: object, **__: object) -> NoReturn:
+    raise DatabaseError("locked")
 
 
 def test_a_paid_image_is_buffered_when_not_even_the_pause_can_be_written(
@@ -549,7 +553,7 @@ def test_a_paid_image_is_buffered_when_not_even_the_pause_can_be_written(
         return keep(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store, "save_image", full_once)
-    monkeypatch.setattr(database, "pause_batch", always_full)
+    monkeypatch.setattr(database, "pause_batch", locked)
     assert byte_studio.make("猫").status is Status.SUCCESS
 
 
@@ -595,7 +599,7 @@ def test_a_requeue_is_written_however_long_the_database_is_locked(
 
     def locked_once(*args: object, **kwargs: object) -> None:
         for text in refusals:
-            raise StorageError(text)
+            raise DatabaseError(text)
         requeue(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(database, "requeue_record", locked_once)

@@ -17,7 +17,7 @@ from app.db.migrations import legacy_import, m0013_standard_names
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.open_files import damage_text, is_damage
 from app.db.search_index import has_other_normaliser, rebuild_index
-from app.errors import StorageError, StoreDamaged
+from app.errors import DatabaseError, StoreDamaged
 from app.system import windows_files
 
 _CHECK_SECONDS = 1.0  # limit of the page check at startup; a million records take 3 s
@@ -30,7 +30,7 @@ LATEST = _STEPS[-1][0]
 def open_database(path: Path) -> None:
     """Create the database file or migrate it; before a migration it is copied to ``<name>.backup-<time>``.
 
-    Call once before serving. Raises StorageError when the file has a newer schema or cannot be opened,
+    Call once before serving. Raises DatabaseError when the file has a newer schema or cannot be opened,
     StoreDamaged when a page check of at most one second finds damage.
     """
     deadline = time.monotonic() + _CHECK_SECONDS
@@ -47,7 +47,7 @@ def open_database(path: Path) -> None:
     except (sqlite3.DatabaseError, OSError) as error:
         if is_damage(error):
             raise StoreDamaged(damage_text(path, str(error))) from error
-        raise StorageError(
+        raise DatabaseError(
             "数据库文件 {path} 打不开（{reason}），请检查它是否损坏、能否写入", path=path, reason=error
         ) from error
 
@@ -61,7 +61,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
     if is_up_to_date(db):
         return
     if _version(db) > LATEST:
-        raise StorageError("数据库文件 {path} 由更新的版本写成，请升级程序后再打开", path=path)
+        raise DatabaseError("数据库文件 {path} 由更新的版本写成，请升级程序后再打开", path=path)
     if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         _copy_beside(db, path)
     with foreign_keys_off(db):

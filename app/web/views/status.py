@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, make_response, render_template
 from werkzeug.wrappers import Response
 
 import database
-from app.errors import Message, StorageError, message
+from app.errors import DatabaseError, Message, message
 from app.web.etags import etag_matches, with_etag
 from app.web.i18n.language import translate
 from app.web.middleware.store_state import unreadable
@@ -66,7 +66,7 @@ def server_status() -> ServerStatus:
     lost = services().worker.store.problem()
     try:
         return _store_lost(lost) if lost else _current_status()
-    except StorageError as error:
+    except DatabaseError as error:
         return _store_lost(error.message)
     except database.Error as error:
         return _store_lost(unreadable(error))
