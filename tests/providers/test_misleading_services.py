@@ -20,8 +20,10 @@ from app.providers.jimeng import Jimeng
 from app.providers.jimeng_errors import fetch_error, key_error, submit_error
 from app.providers.openai_images import OpenAIImages
 from app.providers.seedream import Seedream
+from app.web.i18n.language import english
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Reply
+from tests.wording import HAN
 from tests.worker.test_worker import Studio
 
 _NAMES = (
@@ -199,3 +201,23 @@ def test_a_gateway_error_before_a_local_server_is_unknown(status: int) -> None:
 def test_an_exhausted_account_of_a_compatible_service_pauses(status: int, code: str) -> None:
     error = outcome("openai", status, {"error": {"code": code, "message": "no credit"}})
     assert (error.billed, error.pauses_batch, error.retryable) == (Billed.NO, True, False)
+
+
+BODIES: tuple[dict[str, Any], ...] = (
+    {},
+    {"code": 50411},
+    {"ResponseMetadata": {"Error": {"CodeN": 100009, "Code": "InvalidCredential"}}},
+    {"error": {"code": "QuotaExceeded", "message": "used up"}},
+    {"error": {"code": "InvalidParameter", "message": "too large"}},
+    {"detail": "out of memory"},
+)
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 402, 404, 408, 429, 500])
+@pytest.mark.parametrize("service", SUBMISSIONS)
+def test_every_error_can_be_shown_in_english(service: str, status: int) -> None:
+    for body in BODIES:
+        text = outcome(service, status, body).message.render(
+            lambda sentence: english().get(sentence, sentence)
+        )
+        assert not HAN.search(text)
