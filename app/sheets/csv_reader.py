@@ -42,8 +42,8 @@ class DelimitedSheet:
         """The non-empty rows numbered up to ``count``."""
         return self._top(count, self._separator)
 
-    def read(self, columns: Container[int], after: int, keep: int) -> Grid:
-        """At most ``keep`` rows after row ``after`` with content in one of ``columns``."""
+    def read(self, columns: Container[int], after: int, max_rows: int) -> Grid:
+        """At most ``max_rows`` rows after row ``after`` with content in one of ``columns``."""
         grid = Grid()
         width = 0
         for number, record in self._records(self._separator):
@@ -52,7 +52,7 @@ class DelimitedSheet:
                 width = max(filled, default=0)
                 continue
             values = {column: value for column, value in filled.items() if column in columns}
-            if values and len(grid.rows) >= keep:
+            if values and len(grid.rows) >= max_rows:
                 grid.dropped += 1
             elif values:
                 grid.rows.append(Row(number, values))

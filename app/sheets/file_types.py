@@ -10,9 +10,10 @@ from pathlib import PurePath
 from app.errors import SpreadsheetError, message
 from app.sheets.csv_reader import DelimitedSheet
 from app.sheets.limits import check_upload
-from app.sheets.table import Sheet
 from app.sheets.xlsx_package import OoxmlPackage
-from app.sheets.xlsx_reader import Workbook
+from app.sheets.xlsx_reader import Workbook, WorkbookSheet
+
+Sheet = DelimitedSheet | WorkbookSheet
 
 _OLD_EXCEL = "这是旧版 Excel 文件（.xls）"
 _WEB_PAGE = tuple(

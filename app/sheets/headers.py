@@ -98,7 +98,7 @@ class _Assignment:
 
     columns: dict[str, int] = field(default_factory=dict)
     extra_columns: list[int] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
     guessed: list[Message] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -141,7 +141,7 @@ def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:
         elif found.is_numbered:
             assigned.extra_columns.append(column)
         else:
-            assigned.doubled.append(LABELS.get(found.field, text))
+            assigned.duplicates.append(LABELS.get(found.field, text))
     return assigned
 
 
@@ -158,7 +158,7 @@ def _assign_size(columns: dict[str, int]) -> list[Message]:
 
 
 def _assignment_notes(assigned: _Assignment) -> Iterator[Message]:
-    for label in dict.fromkeys(assigned.doubled):
+    for label in dict.fromkeys(assigned.duplicates):
         yield message("「{label}」有不止一列，用的是最左边的一列", label=message(label))
     if assigned.extra_columns:
         count = len(assigned.extra_columns) + 1

@@ -11,7 +11,7 @@ from typing import Any
 from app.domain import MAX_PICTURES_A_BATCH, MAX_REFERENCES, ImageRequest, ModelSpec, Status
 from app.errors import Message, SpreadsheetError, message
 from app.sheets.cells import TEXTS, Problem, Translate, cut, parse_cell, problem, split_names
-from app.sheets.file_types import open_sheets
+from app.sheets.file_types import Sheet, open_sheets
 from app.sheets.header_synonyms import is_doubtful
 from app.sheets.headers import LABELS, STATUS_LABELS, Header, find_header, status_named
 from app.sheets.non_data_rows import drop_empty_rows, drop_totals_and_headers, row_list
@@ -21,7 +21,6 @@ from app.sheets.table import (
     Grid,
     Merge,
     Row,
-    Sheet,
     UnreadableCell,
     Value,
     display_text,
@@ -300,17 +299,17 @@ class _RowReader:
         self, number: int, texts: Mapping[str, str], bad: set[str], spec: ModelSpec | None
     ) -> dict[str, Any]:
         """The fields of a row, parsed, or the raw text where a problem was found."""
-        asked = {name: texts[name] if name in TEXTS else cut(texts[name]) for name in _REQUEST_FIELDS}
-        request, errors = ImageRequest.read({**asked, **dict.fromkeys(bad)} if bad else asked)
+        raw = {name: texts[name] if name in TEXTS else cut(texts[name]) for name in _REQUEST_FIELDS}
+        request, errors = ImageRequest.read({**raw, **dict.fromkeys(bad)} if bad else raw)
         for error in errors:
             if error.field not in bad:
                 bad.add(error.field)
-                self.problems.append(problem(number, error.field, asked[error.field], error.message))
+                self.problems.append(problem(number, error.field, raw[error.field], error.message))
         if request is None:
-            good = {name: text for name, text in asked.items() if name not in bad}
+            good = {name: text for name, text in raw.items() if name not in bad}
             request = ImageRequest.parse({"prompt": "·", **good})
         if spec and not bad & {"aspect_ratio", "resolution"}:
-            size = asked["resolution"] or _DEFAULTS["resolution"]
+            size = raw["resolution"] or _DEFAULTS["resolution"]
             self.problems += [
                 problem(number, error.field, size, error.message) for error in spec.validate(request)
             ]

@@ -51,45 +51,34 @@ _COLUMNS = (
 )
 
 
-class _Totals:
-    """Totals by model, accumulated while lines are streamed."""
-
-    def __init__(self) -> None:
-        self.models: dict[str, SpendTotals] = {}
-
-    def add(self, charges: Iterable[Charge]) -> Iterator[Charge]:
-        """Yield the charges unchanged, adding each to the totals."""
-        for charge in charges:
-            self.models[charge.model] = self.models.get(charge.model, SpendTotals()) + SpendTotals.of(charge)
-            yield charge
-
-    @property
-    def total(self) -> SpendTotals:
-        """The total over all models."""
-        return sum(self.models.values(), SpendTotals())
+def _add_up(charges: Iterable[Charge], totals: dict[str, SpendTotals]) -> Iterator[Charge]:
+    """Yield the charges unchanged, adding each to the totals by model."""
+    for charge in charges:
+        totals[charge.model] = totals.get(charge.model, SpendTotals()) + SpendTotals.of(charge)
+        yield charge
 
 
 def write_ledger(charges: Iterable[Charge], *, translate: Translate = str) -> IO[bytes]:
     """Charges as a workbook, with totals on a sheet of their own; returned as by ``WorkbookWriter.save``."""
-    totals = _Totals()
+    totals: dict[str, SpendTotals] = {}
     with open_workbook(translate) as workbook:
-        workbook.add_items("账目", _COLUMNS, totals.add(charges), frozen_columns=1)
+        workbook.add_items("账目", _COLUMNS, _add_up(charges, totals), frozen_columns=1)
         _add_totals(workbook, totals)
         return workbook.save()
 
 
 def ledger_lines(charges: Iterable[Charge], *, translate: Translate = str) -> Iterator[str]:
     """The same as ``.csv`` lines; the last one is the total."""
-    totals = _Totals()
+    totals: dict[str, SpendTotals] = {}
     yield "\ufeff" + _line([translate(column.label) for column in _COLUMNS], translate)
-    for charge in totals.add(charges):
+    for charge in _add_up(charges, totals):
         yield _line([column.value(charge) for column in _COLUMNS], translate)
-    total = totals.total
+    total = sum(totals.values(), SpendTotals())
     labels = (message("合计"), None, message("{count} 笔", count=total.charges))
     yield _line([*labels, *[None] * 7, _billed(total), _unresolved(total), None], translate)
 
 
-def _add_totals(workbook: WorkbookWriter, totals: _Totals) -> None:
+def _add_totals(workbook: WorkbookWriter, totals: dict[str, SpendTotals]) -> None:
     columns = (
         Column("模型", 26),
         Column("计费张数", 17, "number"),
@@ -98,7 +87,8 @@ def _add_totals(workbook: WorkbookWriter, totals: _Totals) -> None:
         Column("没有计费的次数", 17, "number"),
     )
     sheet = SheetWriter(workbook, workbook.translate("合计"), columns)
-    for name, spent in [*sorted(totals.models.items()), (message("合计"), totals.total)]:
+    total = sum(totals.values(), SpendTotals())
+    for name, spent in [*sorted(totals.items()), (message("合计"), total)]:
         sheet.append([name, spent.pictures, _billed(spent), _unresolved(spent), spent.unpaid_charges])
 
 

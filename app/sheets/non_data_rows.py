@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 
 from app.domain import CONTENT_FIELDS
 from app.errors import Message, message
+from app.sheets.file_types import Sheet
 from app.sheets.headers import Header, compact_text
-from app.sheets.table import Grid, Row, Sheet, UnreadableCell, Value, is_blank
+from app.sheets.table import Grid, Row, UnreadableCell, Value, is_blank
 
 _MAX_LENGTH = 60
 _MAX_LISTED = 8

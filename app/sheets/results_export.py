@@ -16,7 +16,7 @@ from app.errors import message
 from app.sheets.cells import Translate, join_names
 from app.sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
-from app.sheets.template_export import WIDTHS
+from app.sheets.template_export import FIELDS
 
 # Thumbnail size in pixels, and the total of their bytes, which keeps the file small enough to import.
 THUMBNAIL_BOX = (96, 76)
@@ -36,7 +36,7 @@ _REQUEST_VALUES: dict[str, Callable[[Record], Any]] = {
     "references": _references,
 }
 _REQUEST_COLUMNS = {
-    name: Column(label, WIDTHS[name], value=_REQUEST_VALUES.get(name, attrgetter(name)))
+    name: Column(label, FIELDS[name][0], value=_REQUEST_VALUES.get(name, attrgetter(name)))
     for name, label in LABELS.items()
 }
 _OUTCOME_COLUMNS = (

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
 
 from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel
 
@@ -111,28 +109,6 @@ class Grid:
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     rows_too_wide: list[int] = field(default_factory=list)
     floating_images: int = 0
-
-
-class Sheet(Protocol):
-    """A sheet of a workbook, or a delimited text."""
-
-    @property
-    def name(self) -> str:
-        """The name shown to the user."""
-
-    @property
-    def hidden(self) -> bool:
-        """Whether it is hidden in Excel."""
-
-    @property
-    def active(self) -> bool:
-        """Whether it is selected when the file is opened."""
-
-    def top(self, count: int) -> list[Row]:
-        """The rows numbered up to ``count``, to search for the header."""
-
-    def read(self, columns: Container[int], after: int, keep: int) -> Grid:
-        """At most ``keep`` rows after row ``after`` with content in one of ``columns``."""
 
 
 def is_blank(value: Value | None) -> bool:

@@ -22,32 +22,22 @@ from app.sheets.headers import LABELS
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, open_workbook
 
 SHEET_NAME = "提示词表"
-WIDTHS: Mapping[str, float] = {
-    "prompt": 56,
-    "negative_prompt": 28,
-    "aspect_ratio": 11,
-    "resolution": 10,
-    "num_images": 11,
-    "filename": 22,
-    "references": 26,
-    "seed": 13,
-    "steps": 11,
-}
-
-# How to fill in a column, and an example; arranged so that the import does not read it as a table of prompts.
-_EXPLANATIONS: Mapping[str, tuple[str, str]] = {
-    "prompt": ("必填。要画什么，一行一条；可以很长，可以换行。", "一只橘猫趴在窗台上晒太阳，水彩风格"),
-    "negative_prompt": ("选填。不想出现的东西；模型没有这一项时，会用一句话写进提示词。", "模糊，水印"),
-    "aspect_ratio": ("从下拉里选，不填按 1:1。可选：{ratios}。", "16:9"),
-    "resolution": ("从下拉里选，不填按 2K。可选：{resolutions}。", "2K"),
-    "num_images": ("这一行要几张，1–{max_pictures}，不填按 1 张。每一张都计费。", "1"),
-    "filename": ("选填。保存的文件名，不写扩展名；重名时自动加序号，不会覆盖。", "橘猫"),
+# Width of a column, how to fill it in, and an example; arranged so that the import does not read the
+# instructions as a table of prompts.
+FIELDS: Mapping[str, tuple[float, str, str]] = {
+    "prompt": (56, "必填。要画什么，一行一条；可以很长，可以换行。", "一只橘猫趴在窗台上晒太阳，水彩风格"),
+    "negative_prompt": (28, "选填。不想出现的东西；模型没有这一项时，会用一句话写进提示词。", "模糊，水印"),
+    "aspect_ratio": (11, "从下拉里选，不填按 1:1。可选：{ratios}。", "16:9"),
+    "resolution": (10, "从下拉里选，不填按 2K。可选：{resolutions}。", "2K"),
+    "num_images": (11, "这一行要几张，1–{max_pictures}，不填按 1 张。每一张都计费。", "1"),
+    "filename": (22, "选填。保存的文件名，不写扩展名；重名时自动加序号，不会覆盖。", "橘猫"),
     "references": (
+        26,
         "选填。「示例图」页里图片的名字，最多 {max_references} 个，用逗号、顿号、分号或换行隔开。",
         "构图.png；配色.jpg",
     ),
-    "seed": ("选填，整数。同一个种子画出来相近，一行多张时每张加 1；模型不接受种子时不会用到。", "42"),
-    "steps": ("选填，整数。模型不接受步数时不会用到。", "20"),
+    "seed": (13, "选填，整数。同一个种子画出来相近，一行多张时每张加 1；模型不接受种子时不会用到。", "42"),
+    "steps": (11, "选填，整数。模型不接受步数时不会用到。", "20"),
 }
 _GENERAL_NOTES = (
     message(
@@ -87,7 +77,7 @@ def write_requests(
 
 
 def _add_table(workbook: WorkbookWriter, rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None) -> None:
-    columns = [Column(label, WIDTHS[name]) for name, label in LABELS.items()]
+    columns = [Column(label, FIELDS[name][0]) for name, label in LABELS.items()]
     table = SheetWriter(workbook, workbook.translate(SHEET_NAME), columns)
     choices = _choices(spec)
     for number, name in enumerate(LABELS, 1):
@@ -131,7 +121,7 @@ def _add_explanations(workbook: WorkbookWriter, spec: ModelSpec | None) -> None:
         "max_pictures": MAX_PICTURES_A_ROW,
         "max_references": MAX_REFERENCES,
     }
-    for number, (name, (how, example)) in enumerate(_EXPLANATIONS.items(), 1):
+    for number, (name, (_, how, example)) in enumerate(FIELDS.items(), 1):
         letter, label = get_column_letter(number), message(LABELS[name])
         column = message("{letter} 列：{label}", letter=letter, label=label)
         note = spec.field_notes.get(name, "") if spec else ""

@@ -15,8 +15,8 @@ from itertools import islice
 from app.errors import SpreadsheetError
 
 _HEADER = "提示词"  # these bytes mean this in no other encoding
-_MOST_RUNS = 10_000
-_LONGEST_RUN = 40
+_MAX_RUNS = 10_000
+_MAX_RUN_LENGTH = 40
 _BEGINNING = 256 * 2**10
 _RUN = re.compile(r"[^\x00-\x7f]+")
 _BEYOND_TWO_BYTES = re.compile("[\u0800-\U0010ffff]")
@@ -53,17 +53,17 @@ def _mixes_scripts(text: str) -> bool:
     """Whether text decoded as UTF-8 may be GB18030, where ``小猫`` has the bytes of ``Сè``."""
     if text.isascii() or _BEYOND_TWO_BYTES.search(text):
         return False
-    return any(len(_scripts(run[0])) > 1 for run in islice(_RUN.finditer(text), _MOST_RUNS))
+    return any(len(_scripts(run[0])) > 1 for run in islice(_RUN.finditer(text), _MAX_RUNS))
 
 
 def _scripts(run: str) -> set[str]:
-    return {unicodedata.name(letter, "").partition(" ")[0] for letter in run[:_LONGEST_RUN]} & _SCRIPTS
+    return {unicodedata.name(letter, "").partition(" ")[0] for letter in run[:_MAX_RUN_LENGTH]} & _SCRIPTS
 
 
 def _is_chinese(text: str) -> bool:
     """Whether text decoded as GB18030 is plausible Chinese."""
-    runs = list(islice(_RUN.finditer(text), _MOST_RUNS))
-    letters = "".join(run[0][:_LONGEST_RUN] for run in runs)
+    runs = list(islice(_RUN.finditer(text), _MAX_RUNS))
+    letters = "".join(run[0][:_MAX_RUN_LENGTH] for run in runs)
     counts = Counter(letters)
     in_words = sum(len(run[0]) for run in runs if _is_in_a_word(text, run))
     private = sum(count for letter, count in counts.items() if "\ue000" <= letter <= "\uf8ff")

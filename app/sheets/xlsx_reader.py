@@ -85,9 +85,9 @@ class WorkbookSheet:
         parser = SheetParser(self._book.shared, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
         return parser.parse(self._book.package, self._part).rows
 
-    def read(self, columns: Container[int], after: int, keep: int) -> Grid:
-        """At most ``keep`` rows after row ``after`` with content in one of ``columns``."""
-        grid = SheetParser(self._book.shared, columns, after, keep).parse(self._book.package, self._part)
+    def read(self, columns: Container[int], after: int, max_rows: int) -> Grid:
+        """At most ``max_rows`` rows after row ``after`` with content in one of ``columns``."""
+        grid = SheetParser(self._book.shared, columns, after, max_rows).parse(self._book.package, self._part)
         grid.floating_images = count_floating(self._book.package, self._part)
         return grid
 

@@ -31,12 +31,12 @@ class SheetParser:
     """The state of parsing one sheet; the arguments are those of ``Sheet.read``."""
 
     def __init__(
-        self, shared: Shared, columns: Container[int], after: int, keep: int, stop_at: int | None = None
+        self, shared: Shared, columns: Container[int], after: int, max_rows: int, stop_at: int | None = None
     ) -> None:
         self._grid = Grid()
         self._columns = columns
         self._after = after
-        self._keep = keep
+        self._max_rows = max_rows
         self._stop_at = stop_at
         self._shared = shared
         self._budget = TextBudget()
@@ -109,7 +109,7 @@ class SheetParser:
     def _end_row(self) -> None:
         if not self._has_content or self._row <= self._after:
             return
-        if len(self._grid.rows) >= self._keep:
+        if len(self._grid.rows) >= self._max_rows:
             self._grid.dropped += 1
             return
         self._grid.rows.append(Row(self._row, self._values))
