@@ -36,7 +36,7 @@ def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> Ope
     db.opened(path)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA foreign_keys = ON")
-    db.create_function("holds", 2, contains, deterministic=True)
+    db.create_function("contains", 2, contains, deterministic=True)
     return db
 
 

@@ -15,11 +15,11 @@ class BudgetReached(Conflict):
     """One more image would exceed BUDGET."""
 
 
-class BatchNotActive(Conflict):
+class BatchNotActive(Exception):
     """The batch was paused or cancelled after the record was claimed; nothing is submitted."""
 
 
-class LeaseLost(Conflict):
+class LeaseLost(Exception):
     """Our lease expired and another worker claimed the record (suspend, or clock change)."""
 
 
@@ -40,9 +40,10 @@ def open_charge(
     """
     with transaction(db):
         if not still_owned(db, record, Status.RUNNING):
-            raise LeaseLost("记录 {record_id} 已由另一个线程或程序接手", record_id=record.id)
-        if _is_not_active(db, record.batch_id):
-            raise BatchNotActive("批次已暂停或取消，这张没有发出")
+            raise LeaseLost
+        state = db.execute("SELECT state FROM batches WHERE id = :id", {"id": record.batch_id}).fetchone()
+        if state is not None and state["state"] != "active":
+            raise BatchNotActive
         _check_budget(db, price, budget)
         row = db.execute(
             """
@@ -192,11 +193,6 @@ def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal
             budget=budget,
             left=f"{left:.2f}",
         )
-
-
-def _is_not_active(db: sqlite3.Connection, batch_id: str | None) -> bool:
-    row = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
-    return row is not None and row["state"] != "active"
 
 
 def committed_spend(db: sqlite3.Connection) -> Decimal:

@@ -7,7 +7,7 @@ index of prompts, plus a scan of its backlog.
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from app.db.connection import read_transaction
 from app.db.ngrams import Term, read_term
@@ -18,6 +18,7 @@ NEWEST, OLDEST = "newest", "oldest"
 _OPEN = (Status.QUEUED, Status.RUNNING)
 _ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
 FACETS = ("status", "aspect_ratio", "resolution", "model", "favourite")
+_CONTAINS = "contains(prompt, :term)"
 _UNSUCCESSFUL = "deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled')"
 REVERSE_FROM = 1_000
 _FEW_ENOUGH_TO_SORT = 20_000
@@ -96,9 +97,8 @@ def find_neighbours(
 ) -> tuple[int | None, int | None]:
     """(previous id, next id) of this record in the requested order; None at either end."""
     with read_transaction(db):
-        before = _ids(db, _reversed(wanted), limit=1, beyond=record_id)
-        after = _ids(db, wanted, limit=1, beyond=record_id)
-    return (before[0] if before else None, after[0] if after else None)
+        before, after = (_ids(db, order, limit=1, beyond=record_id) for order in (_reversed(wanted), wanted))
+    return next(iter(before), None), next(iter(after), None)
 
 
 def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
@@ -114,20 +114,20 @@ def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
 
 def count_facets(db: sqlite3.Connection, *, trash: bool = False) -> dict[str, dict[str, int]]:
     """For status, aspect_ratio, resolution, model and favourite: value -> number of records."""
-    counts: dict[str, dict[str, int]] = {kind: {} for kind in FACETS}
-    for kind in FACETS:
+    counts = {}
+    for facet in FACETS:
         rows = db.execute(
             f"""
-            SELECT {kind} AS value, sum(number) AS number
+            SELECT {facet} AS value, sum(number) AS number
             FROM record_counts
             WHERE is_deleted = :trash
-            GROUP BY {kind}
+            GROUP BY {facet}
             HAVING sum(number) > 0
             ORDER BY sum(number) DESC
             """,
             {"trash": trash},
         )
-        counts[kind] = {str(row["value"]): int(row["number"]) for row in rows}
+        counts[facet] = {str(row["value"]): int(row["number"]) for row in rows}
     return counts
 
 
@@ -205,14 +205,13 @@ def _choose_index(
         return "records_unsuccessful", (_UNSUCCESSFUL,)
     if _has_dates(wanted) and (for_count or _is_short_time(db, wanted)):
         return "records_created", (VISIBLE,)
-    return ("records_facets" if _filters(wanted) or len(ended) < len(_ENDED) else "records_visible"), (
-        VISIBLE,
-    )
+    is_filtered = _filters(wanted) or len(ended) < len(_ENDED)
+    return "records_facets" if is_filtered else "records_visible", (VISIBLE,)
 
 
 def _is_short_time(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
     """Whether the date range holds few enough records to sort instead of scanning in id order."""
-    conditions = " AND ".join((VISIBLE, *_between(wanted)))
+    conditions = " AND ".join((VISIBLE, *_conditions(wanted, _TIMES)))
     source = "generation_records INDEXED BY records_created"
     sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {conditions} LIMIT {_FEW_ENOUGH_TO_SORT})"
     return int(db.execute(sql, _fields(wanted, None)).fetchone()[0]) < _FEW_ENOUGH_TO_SORT
@@ -229,28 +228,21 @@ def _indexed_branches(db: sqlite3.Connection, wanted: RecordFilter, term: Term) 
             " CROSS JOIN generation_records INDEXED BY records_facets"
             " ON generation_records.id = prompt_search.rowid"
         )
-        conditions += (VISIBLE, *filters, *(() if term.is_exact else ("holds(prompt, :folded)",)))
+        conditions += (VISIBLE, *filters, *(() if term.is_exact else (_CONTAINS,)))
     if not has_backlog(db):
         return [_Branch(source=source, id="prompt_search.rowid", conditions=conditions)]
     conditions += ("prompt_search.rowid NOT IN (SELECT id FROM search_backlog)",)
     waiting = "search_backlog CROSS JOIN generation_records ON generation_records.id = search_backlog.id"
     return [
         _Branch(source=source, id="prompt_search.rowid", conditions=conditions),
-        _Branch(
-            source=waiting,
-            id="search_backlog.id",
-            conditions=(VISIBLE, *filters, "holds(prompt, :folded)"),
-        ),
+        _Branch(source=waiting, id="search_backlog.id", conditions=(VISIBLE, *filters, _CONTAINS)),
     ]
 
 
 def _scan(index: str, conditions: tuple[str, ...], term: Term | None) -> _Branch:
-    searched = ("holds(prompt, :folded)",) if term else ()
-    return _Branch(
-        source=f"generation_records INDEXED BY {index}",
-        id="generation_records.id",
-        conditions=(*conditions, *searched),
-    )
+    conditions += (_CONTAINS,) if term else ()
+    source = f"generation_records INDEXED BY {index}"
+    return _Branch(source=source, id="generation_records.id", conditions=conditions)
 
 
 def _of_statuses(requested: list[Status], possible: tuple[Status, ...]) -> tuple[str, ...]:
@@ -259,34 +251,28 @@ def _of_statuses(requested: list[Status], possible: tuple[Status, ...]) -> tuple
     return (f"status IN ({', '.join(repr(status.value) for status in requested)})",)
 
 
+_EQUALS = {name: f"{name} = :{name}" for name in ("batch_id", "aspect_ratio", "resolution", "model")}
+_TIMES = {
+    "created_from": "created_at >= :created_from",
+    "created_before": "created_at < :created_before",
+    "as_of": """
+        created_at <= :as_of AND coalesce(finished_at, '') <= :as_of AND coalesce(deleted_at, '') <= :as_of
+    """,
+}
+
+
 def _filters(wanted: RecordFilter) -> tuple[str, ...]:
-    conditions = [f"{name} = :{name}" for name in _EQUALS if getattr(wanted, name)]
-    if wanted.favourite is not None:
-        conditions.append(f"favourite = {int(wanted.favourite)}")
-    return (*conditions, *_between(wanted))
+    favourite = () if wanted.favourite is None else ("favourite = :favourite",)
+    return (*_conditions(wanted, _EQUALS), *favourite, *_conditions(wanted, _TIMES))
 
 
-def _between(wanted: RecordFilter) -> tuple[str, ...]:
-    conditions = {
-        "created_from": "created_at >= :created_from",
-        "created_before": "created_at < :created_before",
-        "as_of": _AS_OF,
-    }
-    return tuple(sql for name, sql in conditions.items() if getattr(wanted, name))
-
-
-_AS_OF = """
-    created_at <= :as_of AND coalesce(finished_at, '') <= :as_of AND coalesce(deleted_at, '') <= :as_of
-"""
-_EQUALS = ("batch_id", "aspect_ratio", "resolution", "model")
+def _conditions(wanted: RecordFilter, possible: dict[str, str]) -> tuple[str, ...]:
+    return tuple(sql for name, sql in possible.items() if getattr(wanted, name))
 
 
 def _fields(wanted: RecordFilter, term: Term | None) -> Fields:
-    names = (*_EQUALS, "created_from", "created_before", "as_of")
-    fields: Fields = {name: getattr(wanted, name) for name in names}
-    if term:
-        fields |= {"folded": term.normalised, "expression": term.expression}
-    return fields
+    searched = {"term": term.normalised, "expression": term.expression} if term else {}
+    return asdict(wanted) | searched
 
 
 def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
