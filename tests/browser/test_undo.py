@@ -114,10 +114,10 @@ def test_one_queued_image_is_cancelled_and_restored_by_undo(
 ) -> None:
     jimeng.latency = 600.0
     page = studio(server)
-    page.write_prompt("七张里取消一张")
-    page.set_count(7)
+    page.write_prompt("六张里取消一张")
+    page.set_count(6)
     page.generate()
-    expect(page.tiles("running")).to_have_count(3)  # one of them waits for its turn
+    expect(page.tiles("running")).to_have_count(2)
     expect(page.tiles("queued")).to_have_count(4)
     page.tiles("queued").first.get_by_role("button", name="取消", exact=True).click()
     expect(page.tiles("cancelled")).to_have_count(1)
@@ -132,13 +132,13 @@ def test_one_queued_image_is_cancelled_and_restored_by_undo(
 
 
 def running_batch(server: ServerProcess, page: Page) -> BatchPage:
-    """A batch of nine images, three of them running."""
-    rows = [{"prompt": f"第 {number} 款"} for number in range(9)]
+    """A batch of eight images, two of them running."""
+    rows = [{"prompt": f"第 {number} 款"} for number in range(8)]
     made = server.post("/api/batches", {"rows": rows})
     opened = BatchPage(page, server.address)
     opened.open(f"?id={made['batch_id']}")
-    opened.expect_figures("剩 9")
-    wait_until(lambda: counts(server)["running"] == 3)
+    opened.expect_figures("剩 8")
+    wait_until(lambda: counts(server)["running"] == 2)
     return opened
 
 
@@ -153,7 +153,7 @@ def test_undo_continues_a_cancelled_run(server: ServerProcess, jimeng: FakeJimen
     batch.run_button("cancel").click()
     expect(page.locator(".toast")).to_contain_text("已取消还没开始的 6 张")
     page.locator(".toast").get_by_role("button", name="撤销").click()
-    batch.expect_figures("剩 9")
+    batch.expect_figures("剩 8")
     assert (counts(server)["queued"], counts(server)["cancelled"]) == (6, 0)
 
 
@@ -170,7 +170,7 @@ def test_the_rest_of_a_cancelled_run_continues_after_confirming_the_cost(
     expect(question).to_contain_text("继续剩下的 6 张")
     expect(question).to_contain_text("¥1.32")
     question.locator("[data-money-yes]").click()
-    batch.expect_figures("剩 9")
+    batch.expect_figures("剩 8")
     expect(batch.run_button("uncancel")).to_be_hidden()
 
 
