@@ -1,4 +1,4 @@
-"""What a test can keep of the structure: the direction of imports, who imports which library, sizes."""
+"""The structure: direction of imports, one importer per library, sizes."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The fakes themselves: strict where the services are, whole pictures, a ledger for other processes."""
+"""The fakes themselves: strict where the services are, complete images, a ledger for other processes."""
 
 import io
 import json
@@ -46,7 +46,7 @@ def test_no_two_submissions_get_the_same_bytes() -> None:
 
 @pytest.fixture
 def alone() -> Iterator[str]:
-    """The address of a fake that runs in a process of its own."""
+    """The address of a fake running in its own process."""
     command = [sys.executable, "-m", "tests.fakes.jimeng", "--port", "0", "--latency", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -1,4 +1,4 @@
-"""The log: one line an event, facts that can be read by a machine, nothing that must not stand in it."""
+"""The log: one line per event, machine-readable pairs, no secrets."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from app import log as app_log
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Path]:
-    """The file that the log goes to; the log of the other tests is put back behind it."""
+    """The log file; the logging of the other tests is restored afterwards."""
     root = logging.getLogger()
     before, raising, level = root.handlers[:], logging.raiseExceptions, root.level
     root.handlers = []

@@ -1,4 +1,4 @@
-"""docs/promises.md names, for every promise, tests that there are."""
+"""Every promise in docs/promises.md names existing tests."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The log of a batch that is longer than what is sent of it."""
+"""The log of a batch, and the selection of a long one."""
 
 import pytest
 from flask.testing import FlaskClient

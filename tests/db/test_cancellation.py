@@ -1,4 +1,4 @@
-"""Records cancelled before they are ordered, one or a batch, and what an undo brings back."""
+"""Records cancelled before submission, singly or by batch, and their undo."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The pool of connections: who closes what, and when."""
+"""The connection pool: who closes a connection, and when."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""The database: promises of names, the queue under a lease, the ledger."""
+"""The database: reserved names, the queue with its leases, the ledger."""
 
 import threading
 from collections.abc import Sequence

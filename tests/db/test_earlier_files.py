@@ -1,4 +1,4 @@
-"""Databases that the earlier app, or somebody's changes to it, left: each opens, with everything."""
+"""Databases of the earlier app, also modified by hand: each opens without loss."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def opened(settings: Settings) -> Iterator[database.Connection]:
 
 
 def taken_over(settings: Settings, **fields: Any) -> Record:
-    """A record of the earlier app with these values, as it is here."""
+    """A record of the earlier app with these values, after the upgrade."""
     with written(settings) as old:
         keep(old, **fields)
     with opened(settings) as db:

@@ -1,4 +1,4 @@
-"""A database that another program holds locked: nothing is sent, lost or counted, and nobody waits twice."""
+"""A database locked by another program: nothing is sent, lost or counted, and waits have one deadline."""
 
 import sqlite3
 import threading
@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Another program writes meanwhile and takes its time."""
+    """Another program holds a write lock for a while."""
     with closing(sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield

@@ -1,4 +1,4 @@
-"""The disk is asked and changed outside of transactions: a slow one keeps nobody from writing."""
+"""Disk work stays outside of transactions: a slow disk does not block writers."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +20,7 @@ LOST = ModelError("断了", cause="network", billed=Billed.NO)
 def other(
     settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[database.Connection]:
-    """Another writer, who is refused at once where he would have to wait."""
+    """A second writer, which fails at once instead of waiting."""
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
     with closing(database.connect(settings.database_path)) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""One intention, one order: a request key that was used answers with the first batch."""
+"""Idempotency: a repeated request key returns the first batch."""
 
 import re
 import sqlite3
@@ -115,7 +115,7 @@ def test_a_repeated_submission_is_answered_even_when_new_ones_are_refused(
 
 
 def shown_key(client: FlaskClient) -> str:
-    """The key in the form of 单图生成 as it is shown now."""
+    """The key in the form of 单图生成."""
     found: str = re.findall(r'name="request_id" value="(\w+)"', client.get("/").text)[0]
     return found
 
@@ -259,7 +259,7 @@ def service() -> Iterator[FakeJimeng]:
 
 @pytest.fixture
 def paid(settings: Settings, service: FakeJimeng) -> Iterator[FlaskClient]:
-    """The client of an app whose worker orders pictures that cost money."""
+    """The client of an app whose worker submits to a paid service."""
     settings = replace(settings, **service.settings(model_timeout=60))
     worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()

@@ -1,4 +1,4 @@
-"""Search answers as a true substring search would, with letters, case and width folded, at any moment."""
+"""Search equals a true substring search, with letters, case and width folded, at any time."""
 
 import random
 import sqlite3
@@ -24,7 +24,7 @@ def folded(text: str) -> str:
 
 
 def by_hand(prompts: list[str], term: str) -> list[int]:
-    """Ids, newest first, as brute force finds them; the first prompt has id 1."""
+    """Ids, newest first, by brute force; the first prompt has id 1."""
     term = folded(term.encode("utf-8", "replace").decode())
     return [n for n, prompt in reversed(list(enumerate(prompts, 1))) if term in folded(prompt)]
 
@@ -49,7 +49,7 @@ def found(db: database.Connection, search: str, **fields: object) -> list[int]:
 
 @pytest.fixture
 def shelf(db: database.Connection) -> database.Connection:
-    """The prompts above, a third indexed, then changed about: nothing of it may show in an answer."""
+    """The prompts above, a third indexed, then modified; a search must not show any difference."""
     keep(db, PROMPTS)
     database.index_prompts(db, limit=len(PROMPTS) // 3)
     return db

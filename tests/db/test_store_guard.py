@@ -78,7 +78,7 @@ TROUBLES = [
 
 @pytest.fixture
 def older(studio: Studio, tmp_path: Path) -> Path:
-    """A copy from before the picture that was made since, as somebody may have kept one."""
+    """A copy from before the last image, like a backup."""
     path = tmp_path / "older.db"
     studio.ask("猫")
     with closing(sqlite3.connect(path)) as copy:
@@ -87,7 +87,7 @@ def older(studio: Studio, tmp_path: Path) -> Path:
 
 
 def damage_pages(path: Path) -> None:
-    """Spoil the pages of records, as a failing disk would; the first page stays."""
+    """Overwrite the pages of records, as a failing disk would; the first page stays."""
     with closing(database.connect(path)) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         root = other.execute(
@@ -233,7 +233,7 @@ def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(studio: Stud
 
 
 class Away:
-    """The file goes away at the moment when the service has taken an order."""
+    """Moves the file away just when the service has accepted a submission."""
 
     def __init__(self, studio: Studio) -> None:
         self.path = studio.settings.database_path
@@ -348,7 +348,7 @@ def test_a_damaged_search_index_does_not_stop_submissions(studio: Studio) -> Non
 
 @pytest.fixture
 def client(studio: Studio) -> FlaskClient:
-    """Pages over the studio's worker, which has seen its file."""
+    """A client of the app, whose worker has opened the file."""
     studio.worker.store.watch(studio.db)
     return create_app(studio.settings, studio.worker).test_client()
 
@@ -384,7 +384,7 @@ def test_while_the_file_is_missing_pages_say_so_and_writes_are_refused(
 def test_no_connection_is_opened_to_a_replacement_file(
     client: FlaskClient, studio: Studio, older: Path
 ) -> None:
-    """It would take the -wal that is in use for its own, and end it."""
+    """It would adopt the -wal in use and delete it."""
     assert studio.step()
     path = studio.settings.database_path
     path.rename(path.with_name("elsewhere.db"))

@@ -1,4 +1,4 @@
-"""``eta_seconds``: how long a batch still takes, from the pace that was seen."""
+"""``eta_seconds``: the remaining time of a batch, from the mean time of its images."""
 
 import time
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from web_app import create_app
 
 
 class Pace:
-    """A batch whose pictures take as long as the test says."""
+    """A batch whose images take as long as the test says."""
 
     def __init__(self, db: database.Connection, spec: ModelSpec, pictures: int) -> None:
         self.db = db
@@ -26,7 +26,7 @@ class Pace:
         )
 
     def set(self, ids: list[int], status: Status, seconds: float = 0.0) -> None:
-        """These records have this status; those that have ended took so long, an hour ago."""
+        """Set the status of these records; finished ones took so long, an hour ago."""
         self.db.executemany(
             """
             UPDATE generation_records

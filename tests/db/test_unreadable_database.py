@@ -1,4 +1,4 @@
-"""With an unreadable database, every call of the API answers with one sentence and the safe headers."""
+"""With an unreadable database, every API call answers with one sentence and the security headers."""
 
 import sqlite3
 from collections.abc import Callable
@@ -17,12 +17,12 @@ BODY = {"ids": [1], "rows": [{"prompt": "猫"}], "prompt": "猫", "undo": 1}
 
 
 def overwrite(path: Path) -> None:
-    """Nothing in the file is a database any more."""
+    """Overwrite the file with text."""
     path.write_bytes(b"x" * 8192)
 
 
 def remove(path: Path) -> None:
-    """The file and what lies beside it."""
+    """Delete the file and those beside it."""
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
@@ -35,7 +35,7 @@ def drop_tables(path: Path) -> None:
 
 
 def complaints(client: FlaskClient, operation: Operation) -> list[str]:
-    """In what an answer to this call is not one sentence with the safe headers; empty when it is."""
+    """How an answer deviates from one sentence with the security headers; empty if it does not."""
     path = operation.path.format(batch_id="b", record_id=1, key="k")
     body = BODY if "application/json" in operation.bodies else None
     answer = client.open(path, method=operation.method.upper(), buffered=True, json=body)

@@ -1,4 +1,4 @@
-"""The change counter: what a page that follows a batch is told after the version it knows."""
+"""The change counter: what a page is told after the version it knows."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What changed in many batches, asked for at once: the page follows rows that were generated singly by it."""
+"""Changes of many batches in one request, as the page polls rows that were generated singly."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -9,7 +9,7 @@ from web_app import create_app
 
 @pytest.fixture
 def client(settings: Settings) -> FlaskClient:
-    """The client of an app that queues and draws nothing."""
+    """The client of an app that queues and generates nothing."""
     return create_app(settings).test_client()
 
 

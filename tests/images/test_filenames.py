@@ -1,4 +1,4 @@
-"""What people's guides and scripts quote stays to the letter: labels, addresses, headers, states, fields."""
+"""Labels, URLs, headers, statuses and fields that guides and scripts quote."""
 
 import io
 import re
@@ -42,7 +42,7 @@ BATCH = """
 
 
 class Words(HTMLParser):
-    """The text of every element that has some, as a person reads it."""
+    """The visible text of every element."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def empty(settings: Settings, worker: Worker) -> FlaskClient:
 
 @pytest.fixture
 def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> FlaskClient:
-    """Of a server with one picture."""
+    """A client of an app with one image."""
     database.add_batch(
         db,
         [ImageRequest(prompt="猫", resolution="1K")],

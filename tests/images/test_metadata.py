@@ -1,4 +1,4 @@
-"""Names that every file system takes, and parameters that every tool finds."""
+"""Portable file names, and parameters that every tool finds."""
 
 import io
 import json
@@ -245,7 +245,7 @@ def test_exif_tools_find_the_parameters_in_the_user_comment(kind: str) -> None:
 
 
 def exif_of(content: bytes) -> dict[str, Any]:
-    """Every field of the first and of the EXIF directory, by the name that the standard gives it."""
+    """Every field of the first and the EXIF directory, by its standard name."""
     with Image.open(io.BytesIO(content)) as image:
         found = image.getexif()
         fields = {**found, **found.get_ifd(exif.EXIF_DIRECTORY)}

@@ -1,4 +1,4 @@
-"""Pictures are kept whole or not at all, never over another, and always with a thumbnail."""
+"""Images are saved completely or not at all, never over another, and always with a thumbnail."""
 
 import contextlib
 import errno
@@ -204,7 +204,7 @@ def test_a_decompression_bomb_is_refused_before_decoding(tmp_path: Path) -> None
 
 
 def in_scans(number: int, size: tuple[int, int] = (64, 64)) -> bytes:
-    """A progressive JPEG whose last scan comes so often that there are that many."""
+    """A progressive JPEG whose last scan is repeated up to that number."""
     packed = io.BytesIO()
     Image.new("L", size, 128).save(packed, "JPEG", progressive=True)
     content = packed.getvalue()
@@ -239,7 +239,7 @@ def test_excessive_parts_of_other_kinds_are_refused_too() -> None:
 
 
 def stuffed(picture_format: str, at: str) -> bytes:
-    """A whole picture with 10 MB put somewhere inside that readers go through piece by piece."""
+    """A complete image with 10 MB inside that readers parse piece by piece."""
     plain = noise_image("webp", xmp=b"<x/>") if picture_format == "webp" else noise_image(picture_format)
     if picture_format == "png":
         end = {"before": 33, "behind": len(plain) - 12}[at]
@@ -358,7 +358,7 @@ def test_any_corruption_is_an_app_error(picture_format: str) -> None:
 
 
 class Crash(BaseException):
-    """The process is gone, as far as the code under test can tell."""
+    """Ends the process as far as the code under test can tell."""
 
 
 def fail_with(problem: BaseException) -> Any:
@@ -426,7 +426,7 @@ def test_a_failed_publish_without_hard_links_leaves_no_empty_file(
 
 
 def a_dead_writers_part(folder: Path) -> Path:
-    """What a writer that was killed leaves: its lock ended with it."""
+    """The temporary file of a killed process: its lock ended with it."""
     part = folder / f".{'0a' * 8}.part"
     part.write_bytes(b"half a pict")
     return part

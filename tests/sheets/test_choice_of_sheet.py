@@ -1,4 +1,4 @@
-"""Which sheet of a workbook is read, wherever its parts lie: the one a person would mean, and it is said."""
+"""Which sheet of a workbook is read, wherever its parts are stored, and the note about it."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ EMPTY_TABLE = [("提示词",)]
 
 
 def opened_at(sheets: Mapping[str, Sequence[Sequence[Any]]], active: int, **states: Any) -> bytes:
-    """A workbook that opens at that sheet; ``states`` hide some by name."""
+    """A workbook with that active sheet; ``states`` hide some by name."""
     book = load_workbook(io.BytesIO(with_sheets(sheets)))
     book.active = active
     for name, state in states.items():
@@ -28,7 +28,7 @@ def opened_at(sheets: Mapping[str, Sequence[Sequence[Any]]], active: int, **stat
 
 
 def parts(target: str, stored: str) -> bytes:
-    """A workbook whose sheet is told of as ``target`` and lies at ``stored``."""
+    """A workbook whose sheet is referenced as ``target`` and stored at ``stored``."""
     whole = by_hand.workbook(by_hand.inline_rows([("提示词",), ("猫",)]), targets={"worksheet": target})
     return by_hand.moved(whole, "xl/worksheets/sheet1.xml", stored)
 

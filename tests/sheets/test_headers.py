@@ -1,4 +1,4 @@
-"""The headers people really write: what each means, and what must never be taken for the prompt."""
+"""Headers as people write them: what each means, and what is never the prompt."""
 
 import datetime
 from typing import Any
@@ -94,7 +94,7 @@ def test_an_ambiguous_header_is_not_guessed(header: str) -> None:
 
 
 def read(*rows: Any) -> Import:
-    """The import of a workbook with these rows."""
+    """Import a workbook with these rows."""
     return read_workbook(by_openpyxl(rows), "a.xlsx")
 
 

@@ -1,4 +1,4 @@
-"""Files that mean harm: one sentence, soon, in little memory. Each is read in a process of its own."""
+"""Hostile files: one sentence, soon, in little memory. Each is read in its own process."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ HARMLESS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the hostile files lie; made by another process, so that this one stays small."""
+    """A folder with the hostile files, written by another process so that this one stays small."""
     folder = tmp_path_factory.mktemp("hostile")
     make = "import sys\nfrom tests.workbooks.hostile import write_all\nwrite_all(sys.argv[1])"
     subprocess.run([sys.executable, "-c", make, str(folder)], check=True, timeout=300, cwd=ROOT)

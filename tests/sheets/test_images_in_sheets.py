@@ -1,4 +1,4 @@
-"""Pictures in a table, as WPS, Excel and Google write them: told of by cell or file, and never a prompt."""
+"""Images in a table, as WPS, Excel and Google write them: reported by cell or file, and never a prompt."""
 
 import io
 from typing import Any
@@ -16,7 +16,6 @@ DUMMY = 'IFERROR(__xludf.DUMMYFUNCTION("{0}"),"{1}")'
 
 
 def png() -> io.BytesIO:
-    """A small picture."""
     kept = io.BytesIO()
     Image.new("RGB", (8, 8), "red").save(kept, "PNG")
     kept.seek(0)
@@ -26,7 +25,7 @@ def png() -> io.BytesIO:
 def formula_cell(
     formula: str, result: str, kind: str = "str", header: str = "参考示例图", **more: Any
 ) -> Import:
-    """The import of one row whose second cell is that formula with that stored result."""
+    """Import one row whose second cell is that formula with that stored result."""
     stored = f"<v>{escape(result)}</v>" if result else ""
     rows = (
         f'<row r="1"><c r="A1" t="str"><v>提示词</v></c><c r="B1" t="str"><v>{header}</v></c></row>'

@@ -1,4 +1,4 @@
-"""Real files of many makes, all of them the same table or one told difference from it."""
+"""Real files of many programs, all with the same table or one stated difference."""
 
 import datetime
 from collections.abc import Callable
@@ -23,7 +23,7 @@ EXPECTED = [("橘猫", "16:9"), ("白狗", "3:4")]
 
 
 def prompts_and_ratios(found: Import) -> list[tuple[str, str]]:
-    """What the table came to."""
+    """The prompts and ratios that were read."""
     return [(row.fields["prompt"], row.fields["aspect_ratio"]) for row in found.rows]
 
 
@@ -33,12 +33,12 @@ def text(rows: Any = ROWS, separator: str = ",", ending: str = "\r\n") -> str:
 
 
 def openpyxl_with(change: Callable[[Worksheet], object]) -> bytes:
-    """The table written by openpyxl, with something more done to the sheet."""
+    """The table by openpyxl, with the sheet modified."""
     return by_openpyxl(ROWS, change=change)
 
 
 def xlsxwriter_plain(_book: Any, sheet: Any) -> None:
-    """The table as XlsxWriter writes it."""
+    """The table by XlsxWriter."""
     for number, row in enumerate(ROWS):
         sheet.write_row(number, 0, row)
 
@@ -50,7 +50,7 @@ def blank_tail(sheet: Worksheet) -> None:
 
 
 def decorated(sheet: Worksheet) -> None:
-    """Comments, links, protection, filters, frozen panes: nothing of it concerns the table."""
+    """Comments, links, protection, filters, frozen panes: irrelevant to the table."""
     sheet["A2"].comment = Comment("好看", "某人")
     sheet["A3"].hyperlink = "https://example.com/"
     sheet.protection.sheet = True

@@ -1,4 +1,4 @@
-"""Lines that are no pictures, sums and headers copied with their page, are skipped and said; prompts stay."""
+"""Sum rows and repeated headers are skipped and noted; prompts are kept."""
 
 import time
 from typing import Any
@@ -15,7 +15,7 @@ HEAD = ("序号", "提示词", "图片比例", "生成数量")
 
 
 def read(*rows: Any, **more: Any) -> Import:
-    """The import of a workbook with these rows."""
+    """Import a workbook with these rows."""
     return read_workbook(by_openpyxl(rows, **more), "a.xlsx")
 
 

@@ -1,4 +1,4 @@
-"""Numbers in columns of words: what the person sees in the cell is the text, a formula's empty 0 is none."""
+"""Numbers in text columns: the displayed text is read, and a formula's empty 0 is nothing."""
 
 import datetime
 from typing import Any
@@ -15,7 +15,7 @@ HEADER = ("提示词", "文件名", "生成数量", "种子", "图片比例", "�
 
 
 def formatted(number: object, code: str, header: str = "文件名") -> Import:
-    """The import of one row whose second cell is that number in that format."""
+    """Import one row whose second cell is that number in that format."""
 
     def dress(sheet: Worksheet) -> None:
         sheet["B2"].number_format = code
@@ -24,7 +24,7 @@ def formatted(number: object, code: str, header: str = "文件名") -> Import:
 
 
 def formulas(*rows: tuple[object, ...], codes: dict[int, str] | None = None) -> Import:
-    """The import of rows in which ``(0,)`` stands for a formula whose stored result is 0, by XlsxWriter."""
+    """Import rows in which ``(0,)`` is a formula with the stored result 0, by XlsxWriter."""
 
     def write(book: Any, sheet: Any) -> None:
         sheet.write_row(0, 0, HEADER)
@@ -41,7 +41,7 @@ def formulas(*rows: tuple[object, ...], codes: dict[int, str] | None = None) -> 
 
 
 def only_problem(found: Import) -> Problem:
-    """The one problem there should be."""
+    """The single problem."""
     (problem,) = found.problems
     return problem
 

@@ -1,4 +1,4 @@
-"""What is said, and by which cell, when a table is not as it should be. Nothing is guessed in silence."""
+"""Problems of a table, reported by cell. Nothing is guessed silently."""
 
 import datetime
 from dataclasses import replace
@@ -15,12 +15,12 @@ from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter
 
 
 def read(*rows: Any, **more: Any) -> Import:
-    """The import of a workbook with these rows."""
+    """Import a workbook with these rows."""
     return read_workbook(by_openpyxl(rows, **more), "a.xlsx")
 
 
 def only_problem(found: Import) -> Problem:
-    """The one problem there should be."""
+    """The single problem."""
     (problem,) = found.problems
     return problem
 

@@ -1,4 +1,4 @@
-"""Files that are no table of ours, each refused with one sentence that says what to do."""
+"""Files that are no table, each refused with one sentence that says what to do."""
 
 import random
 from contextlib import suppress

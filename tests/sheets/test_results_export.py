@@ -1,4 +1,4 @@
-"""Results and records as workbooks, and that a results workbook imported again offers what is not done."""
+"""Results and records as workbooks; reimported results offer only what is unfinished."""
 
 import datetime
 import io
@@ -39,7 +39,7 @@ BATCH = Batch(
 
 
 def record(number: int, status: Status = Status.SUCCESS, **fields: Any) -> Record:
-    """A record; ``fields`` say what is particular about it."""
+    """A record with these fields changed."""
     plain: dict[str, Any] = {
         "id": number,
         "created_at": "2026-11-24 08:00:00",
@@ -81,7 +81,7 @@ def record(number: int, status: Status = Status.SUCCESS, **fields: Any) -> Recor
 
 
 def no_thumbnail(_record: int) -> bytes | None:
-    """What there is for a picture that is not there."""
+    """The thumbnail of a missing image."""
     return None
 
 
@@ -98,7 +98,7 @@ def lines(content: bytes) -> list[dict[str, Any]]:
 
 
 def changed(content: bytes, change: Callable[[Any], object]) -> Import:
-    """The import of a workbook after somebody worked on its first sheet."""
+    """Import a workbook after its first sheet was modified."""
     book: Workbook = load_workbook(io.BytesIO(content))
     change(book.worksheets[0])
     return read_workbook(saved(book), "a.xlsx")
@@ -191,7 +191,7 @@ def test_every_thumbnail_is_in_the_file_once_on_its_own_line(
 
 
 def _fitting(pictures: Iterable[bytes], most: int) -> Iterator[bool]:
-    """For each picture whether those up to it are smaller than that."""
+    """For each image, whether the sum up to it is below the limit."""
     sums = itertools.accumulate(len(picture) for picture in pictures)
     return (so_far < most for so_far in sums)
 
@@ -342,7 +342,7 @@ def test_records_are_exported_with_every_field() -> None:
 
 @pytest.fixture
 def shanghai(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This machine's clock in China."""
+    """Set the local time zone to China."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Asia/Shanghai")
         time.tzset()

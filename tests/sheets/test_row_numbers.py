@@ -1,4 +1,4 @@
-"""What a row is called: its own number, the same in the records, the log and the results workbook."""
+"""Row numbers: the same in the records, the log and the results workbook."""
 
 import io
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from web_app import create_app
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[FlaskClient]:
-    """The client of an app whose worker's threads are at work; the demo model draws."""
+    """The client of an app with the demo model and running worker threads."""
     worker = Worker(settings, generator.open_provider(settings))
     app = create_app(settings, worker)
     worker.start()
@@ -31,7 +31,7 @@ def rows(*numbers: object) -> list[dict[str, Any]]:
 
 
 def finished(client: FlaskClient, batch_id: str) -> dict[str, Any]:
-    """The batch once nothing of it is under way; each look lasts as long as something changes."""
+    """The finished batch; each poll waits for a change."""
     while True:
         answer: dict[str, Any] = client.get(f"/api/batches/{batch_id}").get_json()
         if answer["batch"]["status"] == "finished":

@@ -1,4 +1,4 @@
-"""The template and the export: what they look like in Excel, and that they are read back to the letter."""
+"""The template and the export: how they look in Excel, and that they are read back unchanged."""
 
 import io
 import zipfile
@@ -17,7 +17,7 @@ from tests.workbooks.written import HEADER, saved
 
 
 def opened(file: IO[bytes]) -> Workbook:
-    """The workbook as openpyxl sees it."""
+    """The workbook as openpyxl reads it."""
     with file:
         return load_workbook(file)
 
@@ -29,7 +29,7 @@ def content_of(file: IO[bytes]) -> bytes:
 
 
 def back(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows through an export and an import."""
+    """Export rows and import them."""
     found = read_workbook(content_of(write_requests(rows)), "a.xlsx")
     return [{**row.fields, "references": list(row.references)} for row in found.rows]
 

@@ -1,4 +1,4 @@
-"""Delimited texts in other encodings than they seem: read rightly or refused, Chinese always read."""
+"""Delimited texts in misleading encodings: read correctly or refused."""
 
 import time
 
@@ -70,12 +70,12 @@ JAPANESE = ["窓辺で眠るオレンジ色の猫、水彩画風", "夜の街を
 
 
 def prompts(content: bytes) -> list[str]:
-    """What was read."""
+    """The prompts that were read."""
     return [row.fields["prompt"] for row in read_workbook(content, "a.csv").rows]
 
 
 def table(rows: list[str], header: str = "Prompt,File name") -> str:
-    """A delimited text of these prompts under an English header, so that only they tell the encoding."""
+    """Delimited text of these prompts under an English header, so that only they reveal the encoding."""
     return header + "\r\n" + "".join(f'"{row}",a\r\n' for row in rows)
 
 

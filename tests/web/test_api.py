@@ -46,7 +46,7 @@ def client(worker: Worker) -> FlaskClient:
 
 @pytest.fixture
 def running(client: FlaskClient, worker: Worker) -> Iterator[FlaskClient]:
-    """The client of an app whose worker's threads are at work."""
+    """The client of an app whose worker threads run."""
     worker.start()
     yield client
     assert worker.stop(10)

@@ -1,4 +1,4 @@
-"""Records found by filters and pages, deleted and restored, carried away; the API over them."""
+"""The records API: filters, pages, deletion and restoration, downloads."""
 
 import io
 import os
@@ -92,7 +92,7 @@ FILTERS = [
 
 
 def matches(row: dict[str, Any], wanted: RecordFilter) -> bool:
-    """What a filter means, in the plainest words."""
+    """A reference implementation of the filter."""
     statuses = wanted.statuses or ("success", "failed", "unknown", "cancelled")
     names = ("batch_id", "aspect_ratio", "resolution", "model")
     return (
@@ -198,7 +198,7 @@ def test_a_record_under_way_is_not_deleted(db: database.Connection, many: list[d
 
 
 class Shelf:
-    """Records with pictures really on the disk."""
+    """Records with images on disk."""
 
     def __init__(self, db: database.Connection, settings: Settings) -> None:
         self.db = db
@@ -206,7 +206,7 @@ class Shelf:
         settings.output_dir.mkdir(exist_ok=True)
 
     def put(self, name: str, **fields: Any) -> int:
-        """One record whose picture is kept under that name, with its parameters inside."""
+        """Add a record whose image is saved under that name, with its parameters."""
         row = {"prompt": f"画一张{name}", "status": "success", "model": "m", "seed": 5} | fields
         names = ", ".join(row)
         sql = f"INSERT INTO generation_records ({names}) VALUES ({', '.join('?' * len(row))})"

@@ -1,4 +1,4 @@
-"""The ledger read and settled: what was spent, what is in doubt, and what a person says of it."""
+"""The ledger: sums, unresolved charges, and manual resolutions."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -17,7 +17,7 @@ EVER = ("2000-01-01", "2100-01-01")
 
 
 class Ledger:
-    """A database in which pictures are asked for, ordered, and end as the test says."""
+    """A database whose records are queued, submitted and ended as the test says."""
 
     def __init__(self, db: database.Connection, spec: ModelSpec) -> None:
         self.db = db
@@ -38,7 +38,7 @@ class Ledger:
         return database.claim_record(self.db, model=MODEL, owner="me", now=now, lease=20.0)
 
     def order(self, task_id: str = "") -> Record:
-        """The next record, sent."""
+        """Claim the next record and open its charge."""
         record = self.claim()
         assert record is not None
         database.open_charge(self.db, record, price=PRICE, budget=None)
@@ -54,7 +54,7 @@ class Ledger:
         assert database.finish_record(self.db, record, KEPT)
 
     def doubtful(self, *, task_id: str = "") -> tuple[str, int]:
-        """A picture of which nobody knows -> its batch and its id."""
+        """A record of unknown outcome -> its batch and its id."""
         batch_id, ids = self.ask()
         self.lose(self.order(task_id), ticket_usable=bool(task_id))
         return batch_id, ids[0]

@@ -1,4 +1,4 @@
-"""How much each kind of request may send."""
+"""Body limits by kind of request."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def client(settings: Settings) -> FlaskClient:
 
 
 def limit(client: FlaskClient, target: str, kind: str = "", **headers: str) -> int:
-    """Bytes of body that a POST with this head may send."""
+    """The body limit in bytes of a POST with this head."""
     environ = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": target,

@@ -1,4 +1,4 @@
-"""Answers that are files: a browser is told what each is, whatever this machine believes."""
+"""File downloads: content types do not depend on the machine."""
 
 import mimetypes
 from dataclasses import replace

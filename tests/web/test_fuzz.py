@@ -1,6 +1,6 @@
-"""The server under calls that make no sense: it answers each, soon, in a sentence, and is whole afterwards.
+"""The server under malformed calls: it answers each, soon, in one sentence, and stays intact.
 
-``make fuzz CALLS=20000`` asks more than the fixed few hundred of every test run, and other ones each time.
+``make fuzz CALLS=20000`` makes more than the fixed few hundred of every test run, different ones each time.
 """
 
 import gzip
@@ -43,7 +43,7 @@ REFUSALS = {400, 403, 404, 405, 409, 412, 413, 415, 416}
 
 @dataclass
 class Wire:
-    """A server that runs, asked over one connection after another; keeps count."""
+    """A running server, called over one connection after another; counts the calls."""
 
     server: ServerProcess
     known: Known = field(default_factory=Known)
@@ -54,7 +54,7 @@ class Wire:
         self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=LONGEST_SECONDS)
 
     def ask(self, call: Call) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and content of the answer."""
+        """-> status, headers and content."""
         began = time.monotonic()
         try:
             status, headers, content = self._exchange(call)
@@ -93,7 +93,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 
 def furnish(wire: Wire) -> None:
-    """Things to name in calls."""
+    """Create the resources that calls may name."""
     server = wire.server
     made = server.post("/api/batch-generate", {"prompt": "猫", "resolution": "1K", "num_images": 2})
     files = {"file": ("红茶.png", PNG)}
@@ -108,7 +108,7 @@ def furnish(wire: Wire) -> None:
 
 
 def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, server: ServerProcess) -> None:
-    """What has to be true of every answer."""
+    """Check what must hold for every answer."""
     path = unquote(urlsplit(call.target).path)
     operation = TOLD.find(call.method, path)
     text = content.decode("utf-8", "replace") if "image" not in headers.get("Content-Type", "") else ""
@@ -140,7 +140,7 @@ def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, se
 
 
 def many(share: float) -> settings:
-    """So much of the calls, the same ones every time unless more are asked for."""
+    """The number of calls, always the same ones unless more are asked for."""
     return settings(
         max_examples=max(1, int(CALLS * share)),
         derandomize=not ASKED,

@@ -1,4 +1,4 @@
-"""/healthz tells the truth: each thing that can be wrong is said; strangers learn only that something is."""
+"""/healthz reports every problem; anonymous clients learn only that there is one."""
 
 import sqlite3
 from collections.abc import Iterator

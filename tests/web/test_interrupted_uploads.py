@@ -1,4 +1,4 @@
-"""An upload that breaks off, as when it is cancelled: nothing of it stays, wherever the library lies."""
+"""Interrupted uploads leave nothing behind, in a folder and in a bucket."""
 
 import os
 import socket
@@ -38,7 +38,7 @@ def test_an_interrupted_upload_leaves_nothing_in_the_bucket(tmp_path: Path) -> N
 
 
 def _break_off(server: ServerProcess) -> None:
-    """Send all but the end of a picture; the connection goes once the server holds what came."""
+    """Send all but the end of an image, and disconnect once the server has received it."""
     content = _HEAD + noise_image("png", size=(40, 30)) + _BIG
     request = (
         f"POST /api/sample-images HTTP/1.1\r\nHost: localhost:{server.port}\r\n"
@@ -51,7 +51,7 @@ def _break_off(server: ServerProcess) -> None:
 
 
 def _waits_on_disk(server: ServerProcess) -> bool:
-    """Whether the server holds part of a request in a file: nameless, it is seen only in what is open."""
+    """Whether the server holds part of a request in a file: unlinked, visible only in /proc."""
     assert server.process is not None
     place, sizes = Path(f"/proc/{server.process.pid}/fd"), []
     for held in place.iterdir():

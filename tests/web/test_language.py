@@ -1,4 +1,4 @@
-"""Which language an answer speaks, and that the database keeps to one."""
+"""The language of responses; the database stores only one."""
 
 import time
 import zipfile
@@ -182,7 +182,7 @@ def test_the_template_is_all_english_for_an_english_browser(client: FlaskClient)
 
 
 def words_of(content: bytes) -> list[str]:
-    """Everything that stands in a workbook, the names of its sheets too."""
+    """Every text of a workbook, with the names of its sheets."""
     workbook = load_workbook(BytesIO(content))
     cells = [str(cell.value) for sheet in workbook for row in sheet for cell in row if cell.value]
     return [*workbook.sheetnames, *cells]
@@ -190,7 +190,7 @@ def words_of(content: bytes) -> list[str]:
 
 @pytest.fixture
 def lost(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str:
-    """A batch with a picture of which nobody knows and one to come, a favourite -> its id."""
+    """A batch with one unknown and one queued record, a favourite -> its id."""
     rows = [ImageRequest.parse({"prompt": prompt, "seed": 7}) for prompt in ("cat", "dog")]
     with closing(database.connect(settings.database_path)) as db:
         batch_id, (cat, _) = database.add_batch(

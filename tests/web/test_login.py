@@ -1,4 +1,4 @@
-"""The login page: who is let in, for how long, and how slowly one guesses."""
+"""Login: sessions, their duration, and delays after wrong guesses."""
 
 import hashlib
 import time
@@ -22,12 +22,12 @@ def app(settings: Settings) -> Flask:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guesses are compared as they are: the slow hash has a test of its own."""
+    """Compare passwords directly: the slow hash has its own test."""
     monkeypatch.setattr(LoginThrottle, "_hash", lambda self, text: text.encode())
 
 
 def enter(client: FlaskClient, password: str = "开门", address: str = "192.168.1.7", **how: str) -> int:
-    """A guess from an address -> status of the answer."""
+    """Try a password from an address -> status."""
     answer = client.post(
         "/login", data={"password": password}, environ_base={"REMOTE_ADDR": address}, headers=how
     )

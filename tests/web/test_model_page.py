@@ -1,4 +1,4 @@
-"""The page of the models: what is filled, never with what; the test of a key, and what it says."""
+"""The page of models: set variables without their values, and key tests."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The document at /api/openapi.json is true: of every route, of every answer, of every bound."""
+"""The document at /api/openapi.json matches every route, every response and every limit."""
 
 import gzip
 import io
@@ -34,7 +34,7 @@ PNG = noise_image("PNG", size=(40, 30))
 
 @dataclass
 class App:
-    """The app at work, with a finished batch, a record to lose and a reference image."""
+    """The running app with a finished batch, a record to delete and a reference image."""
 
     client: FlaskClient
     batch_id: str = ""
@@ -73,7 +73,7 @@ def a_file(content: bytes = PNG, name: str = "红茶.png") -> dict[str, Any]:
 
 
 def a_waiting_record(app: App) -> dict[str, Any]:
-    """The last of a batch that was paused before its turn came."""
+    """The last record of a batch that was paused before it ran."""
     rows = [{"prompt": "猫", "resolution": "1K", "num_images": 10}] * 3
     made = app.client.post("/api/batches", json={"rows": rows}).get_json()
     app.client.post(f"/api/batches/{made['batch_id']}/pause")

@@ -1,4 +1,4 @@
-"""生成记录 as the server draws it: every address is answered, and says what was made of it."""
+"""生成记录 as rendered HTML: every URL is answered and its effect is shown."""
 
 import json
 import re
@@ -21,7 +21,7 @@ ROWS = [
 
 @pytest.fixture
 def client(settings: Settings, db: database.Connection) -> Iterator[FlaskClient]:
-    """A visitor to a server with three records that have ended, and one that has not."""
+    """A client of an app with three finished records and one queued."""
     db.executemany(
         """
         INSERT INTO generation_records (prompt, status, aspect_ratio, resolution, model, error)

@@ -1,4 +1,4 @@
-"""Keys stay where they belong: with every failure there is, none is in a page, a log, an answer or a file."""
+"""Secrets: whatever fails, no key is in a page, a log, a response or a file."""
 
 import io
 import logging
@@ -48,13 +48,13 @@ def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
 
 
 def furnished(settings: Settings, service: FakeService, **more: Any) -> Settings:
-    """Settings that lead to the service, with every key there is set and marked."""
+    """Settings for the service, with every key set to a marked value."""
     told = KEYS | service.settings(model_timeout=1, access_password=PASSWORD)
     return replace(settings, **told | more)
 
 
 def suffer(settings: Settings, service: FakeService) -> FlaskClient:
-    """Let everything go wrong that can -> a browser that has given the password."""
+    """Cause every failure -> a logged-in client."""
     worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     client.post("/login", data={"password": f"{PASSWORD}x"}, environ_base={"REMOTE_ADDR": "10.0.0.9"})
@@ -71,7 +71,7 @@ def suffer(settings: Settings, service: FakeService) -> FlaskClient:
 
 
 def told_by(client: FlaskClient) -> Iterator[tuple[str, str]]:
-    """(address, headers and text) of everything that can be looked at, workbooks unpacked."""
+    """(URL, headers and text) of every resource, workbooks unpacked."""
     batch_ids = [batch["id"] for batch in client.get("/api/batches").get_json()["batches"]]
     records = client.get("/api/records?limit=200&status=success,failed,unknown,cancelled").get_json()[
         "records"
@@ -92,7 +92,7 @@ def told_by(client: FlaskClient) -> Iterator[tuple[str, str]]:
 
 
 def readable(content: bytes) -> str:
-    """A workbook as the text in it; everything else as it is."""
+    """A workbook as its text; everything else unchanged."""
     if not content.startswith(b"PK"):
         return content.decode("utf-8", "replace")
     import zipfile

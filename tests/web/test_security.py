@@ -1,4 +1,4 @@
-"""The doors: which hosts, sites and strangers are let in, and what every answer carries."""
+"""Access control: hosts, sites and anonymous clients; security headers."""
 
 import io
 import re
@@ -37,7 +37,7 @@ HOSTILE = (
 
 
 def calls(app: Flask) -> list[tuple[str, str, str]]:
-    """(method, address, name) of every call that any route takes."""
+    """(method, URL, name) of every call of every route."""
     return [
         (method, _filled(rule), f"{method} {rule.rule}")
         for rule in app.url_map.iter_rules()
@@ -58,7 +58,7 @@ def client(settings: Settings) -> FlaskClient:
 
 @pytest.fixture
 def locked(settings: Settings) -> FlaskClient:
-    """A server with a password, before somebody who has not given it."""
+    """A server with a password, and an anonymous client."""
     return create_app(replace(settings, access_password="开门")).test_client()
 
 
@@ -287,7 +287,7 @@ def test_html_named_as_an_image_is_served_as_an_image(
 
 @pytest.fixture
 def hostile(settings: Settings) -> tuple[FlaskClient, dict[str, Any]]:
-    """A server in which everything that people write is hostile."""
+    """A server whose user input is all hostile."""
     worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
     added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), HOSTILE)}).get_json()["images"][

@@ -1,4 +1,4 @@
-"""The catalogue is whole: every Chinese word of the product goes through it and has its English."""
+"""The catalogue is complete: every Chinese text goes through it and has its English."""
 
 import pytest
 from babel.messages.catalog import Message as Entry

@@ -1,4 +1,4 @@
-"""What comes from outside and is not what it should be: numbers, brackets, half characters, odd addresses."""
+"""Invalid input: numbers, nested brackets, lone surrogates, malformed URLs."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
 
 
 def complaint(answer: Any, status: int) -> dict[str, Any]:
-    """The one sentence of an answer that is a refusal."""
+    """The one sentence of a refusal."""
     assert answer.status_code == status, answer.text
     fields: dict[str, Any] = answer.get_json()
     assert fields["success"] is False

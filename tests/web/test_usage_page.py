@@ -1,4 +1,4 @@
-"""用量 over HTTP: the page, the calls, the ledger carried away as a workbook and as text."""
+"""用量 over HTTP: the page, the API, and the ledger as a workbook and as CSV."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ TODAY = date(2026, 3, 15)
 
 
 class App:
-    """An app whose ledger the test writes by hand."""
+    """An app whose ledger is written by the test."""
 
     def __init__(self, settings: Settings, db: database.Connection) -> None:
         self.worker = Worker(settings, generator.open_provider(settings))
@@ -75,7 +75,7 @@ class App:
         return answer.text
 
     def lines(self, query: str = "range=today") -> list[list[str]]:
-        """The ledger as text."""
+        """The ledger as CSV lines."""
         answer = self.client.get(f"/api/usage/export.csv?{query}")
         assert answer.status_code == 200
         assert answer.data.startswith(b"\xef\xbb\xbf")
@@ -94,7 +94,7 @@ def app(settings: Settings, db: database.Connection) -> App:
 
 @pytest.fixture
 def asked(app: App) -> Iterator[None]:
-    """Within a request: what is said, is said in its language."""
+    """A request context, so that texts have a language."""
     with app.client.application.test_request_context():
         yield
 

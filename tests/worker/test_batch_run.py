@@ -1,6 +1,6 @@
 """A run of 300 rows against a service that fails in many ways, with a kill -9 in the middle.
 
-Told apart afterwards by the service's own ledger: who was charged, how often, and what of it was kept.
+Checked against the fake's own ledger: what was charged, how often, and what was saved.
 """
 
 import time
@@ -27,7 +27,7 @@ BAD_PICTURES = {33: "dead_url", 76: "half", 217: "reset", 281: "garbled"}
 
 
 def prompt_of(number: int) -> str:
-    """What row ``number`` asks for, no two alike."""
+    """The unique prompt of row ``number``."""
     return f"第 {number:03} 张 {REFUSED.get(number) or TOLERATED.get(number) or '江南'}"
 
 
@@ -44,7 +44,7 @@ def service() -> Iterator[FakeJimeng]:
 
 
 def _is_about(service: FakeJimeng, number: int) -> Callable[[Call], bool]:
-    """Whether a call is about the picture of row ``number``: its order, a look at it, its download."""
+    """Whether a call belongs to row ``number``: its submission, a poll or the download."""
 
     def tells(call: Call) -> bool:
         if call.path.startswith("/pictures/"):
@@ -66,7 +66,7 @@ def _prompt(body: dict[str, Any]) -> str:
 
 
 class Run:
-    """The run, followed as the page follows it: only what changed is asked for."""
+    """The run, polled as the page does it: only changes are requested."""
 
     def __init__(self, server: ServerProcess, service: FakeJimeng) -> None:
         rows = [
@@ -87,7 +87,7 @@ class Run:
         self.lies: list[str] = []
 
     def look(self) -> None:
-        """One look; what the answer says is held against what the service knows."""
+        """Poll once and compare the answer with the fake's ledger."""
         news = self.server.get(f"/api/batches/{self.batch_id}?since={self.version}")
         charges = self.service.charges
         self.version, self.batch = news["version"], news["batch"]
@@ -99,7 +99,7 @@ class Run:
             self.lies.append(f"{self.batch['counts']['success']} kept, {charges} charged")
 
     def look_until(self, done: Callable[[], bool]) -> None:
-        """Look again and again."""
+        """Poll until the condition holds."""
         deadline = time.monotonic() + 2 * TIMEOUT
         while not done():
             assert time.monotonic() < deadline, f"{self.batch}\n{self.server.log()[-3000:]}"
@@ -111,7 +111,7 @@ class Run:
         return bool(self.batch) and self.batch["status"] == "finished"
 
     def by_number(self) -> dict[int, dict[str, Any]]:
-        """The record of each row."""
+        """Row number -> record."""
         return {record["row_number"]: record for record in self.followed.values()}
 
     def charged(self, number: int) -> int:
@@ -123,7 +123,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, service: FakeJimeng) -> Iterator[Run]:
-    """The whole run, killed when a good third was ordered, started again and followed to its end."""
+    """The whole run, killed after a third of the submissions, restarted and polled to its end."""
     with running_server(tmp_path_factory.mktemp("server"), **service.settings(model_concurrency=8)) as server:
         run = Run(server, service)
         run.look_until(lambda: service.charges > ROWS * 0.4)

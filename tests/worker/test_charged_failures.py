@@ -1,4 +1,4 @@
-"""What failed after it was charged: no retry orders it again unless it is named."""
+"""Failures after a charge: no retry resubmits them unless they are named."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +14,7 @@ PRICE = Decimal("0.22")
 
 
 def fail(db: database.Connection, billed: Billed, price: Decimal | None = PRICE, task_id: str = "") -> int:
-    """The next record is ordered and fails -> its id."""
+    """Submit the next record and let it fail -> its id."""
     record = claimed(db)
     database.open_charge(db, record, price=price, budget=None)
     if task_id:

@@ -1,4 +1,4 @@
-"""Room on the disks: the fuller one counts, more under way need more, and it is cheap to ask."""
+"""Disk space: the fuller disk counts, more under way need more, and checks are cheap."""
 
 from pathlib import Path
 

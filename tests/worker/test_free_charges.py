@@ -1,6 +1,6 @@
-"""Orders that nobody can be charged for: lost or left behind they are made again, a bounded number of times.
+"""Free submissions: lost or interrupted ones are repeated, a bounded number of times.
 
-Everything else stays as it is for orders that may cost something; see ``test_worker`` and ``test_database``.
+Nothing changes for submissions that may cost something; see ``test_worker`` and ``test_database``.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def service() -> Iterator[FakeSdApi]:
 
 @pytest.fixture
 def studio(settings: Settings, service: FakeSdApi, db: database.Connection) -> Studio:
-    """Before one's own server, which costs nothing."""
+    """A worker with a local server, which costs nothing."""
     return opened(settings, service, db)
 
 
@@ -45,14 +45,14 @@ def opened(settings: Settings, service: FakeService, db: database.Connection, **
 
 
 def open_anew(studio: Studio, **changes: object) -> None:
-    """The server starts again, perhaps with other settings, once the leases of the dead one are over."""
+    """Restart the server, optionally with other settings, once the leases have expired."""
     studio.db.execute("UPDATE generation_records SET lease_until = 0 WHERE status = 'running'")
     studio.settings = replace(studio.settings, **changes)  # type: ignore[arg-type]
     studio.worker = Worker(studio.settings, generator.open_provider(studio.settings))
 
 
 def die(studio: Studio, monkeypatch: pytest.MonkeyPatch, *, where: object, name: str) -> None:
-    """A turn in which the worker dies at a call."""
+    """A turn in which the worker crashes at a call."""
 
     def dead(*_: object, **__: object) -> NoReturn:
         raise SystemExit
@@ -71,7 +71,7 @@ def die_with_the_order_out(studio: Studio, monkeypatch: pytest.MonkeyPatch, **fi
 
 
 def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Record:
-    """The picture is on the disk already."""
+    """The worker crashes with the image on disk."""
     _, ids = studio.ask("猫")
     die(studio, monkeypatch, where=database, name="finish_record")
     assert len(studio.files()) == 1

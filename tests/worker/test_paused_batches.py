@@ -1,4 +1,4 @@
-"""Batches at rest: what was ordered is still collected, what is retried waits, and what has ended says so."""
+"""Paused, cancelled and finished batches: submitted records are fetched, retried ones wait."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The product as a process, killed in the middle and started again: nothing paid twice, nothing lost."""
+"""The process, killed and restarted: nothing charged twice, nothing lost."""
 
 import signal
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Going on with a paused batch: where that would only pause it again, the answer is the reason."""
+"""Resuming a paused batch: if it would only pause again, the answer is the reason."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,14 +25,14 @@ def service() -> Iterator[FakeJimeng]:
 
 
 def server(settings: Settings, service: FakeJimeng, **more: object) -> tuple[FlaskClient, Worker]:
-    """The client and the worker, whose threads do not run: the test takes its steps."""
+    """The client and the worker, whose threads do not run: the test runs its turns."""
     settings = replace(settings, **service.settings(model_timeout=60, **more))
     worker = Worker(settings, generator.open_provider(settings))
     return create_app(settings, worker).test_client(), worker
 
 
 def used_up(client: FlaskClient, worker: Worker, source: str = "batch") -> str:
-    """A batch of three that was paused when the budget was used up -> its id."""
+    """A batch of three that was paused by the budget -> its id."""
     body = {"rows": [{"prompt": "雪山", "num_images": 3}], "source": source}
     batch_id: str = post(client, "/api/batches", body, 202)["batch_id"]
     with closing(database.connect(worker.settings.database_path)) as db:

@@ -1,4 +1,4 @@
-"""A model whose price nobody set: what it makes is told as 价格未设, never as free, never paid twice."""
+"""A model without a price: shown as 价格未设, never as free, never charged twice."""
 
 import csv
 import io
@@ -99,7 +99,7 @@ def test_a_budget_with_a_price_or_no_budget_starts(settings: Settings, values: d
 
 
 def started(settings: Settings, values: dict[str, str]) -> Settings:
-    """Settings from these variables, over the folders of the test."""
+    """Settings from these variables, with the folders of the test."""
     folders = ("database_path", "output_dir", "samples_dir")
     return read_settings(values | {name.upper(): str(getattr(settings, name)) for name in folders})
 

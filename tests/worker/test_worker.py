@@ -1,4 +1,4 @@
-"""The worker, turn by turn against the fake Jimeng: every outcome, and what becomes of the money."""
+"""The worker, turn by turn against the fake Jimeng: every outcome and its charge."""
 
 import itertools
 import re
@@ -30,7 +30,7 @@ from tests.waiting import wait_until
 
 
 class Studio:
-    """A worker before a fake service, and what a test wants to know of both."""
+    """A worker with a fake service, and what tests ask of both."""
 
     def __init__(self, settings: Settings, service: FakeService, db: database.Connection) -> None:
         self.settings = settings
@@ -65,7 +65,7 @@ class Studio:
         return self.record(ids[0])
 
     def make_too_slowly(self, prompt: str) -> Record:
-        """A picture that is given up because the service takes too long; later it would be done."""
+        """A record that times out, whose task is finished later."""
         self.restart(model_timeout=2)
         self.service.latency = 60.0
         record = self.make(prompt)
@@ -73,7 +73,7 @@ class Studio:
         return record
 
     def hurry(self) -> None:
-        """Let what waits for a later try be tried now."""
+        """Start delayed retries now."""
         self.db.execute("UPDATE generation_records SET not_before = 0")
 
     def outcomes(self) -> list[str]:
@@ -97,7 +97,7 @@ def studio(settings: Settings, service: FakeJimeng, db: database.Connection) -> 
 
 @pytest.fixture
 def byte_studio(settings: Settings, db: database.Connection) -> Iterator[Studio]:
-    """Before a service that answers with the picture itself: there is no ticket."""
+    """A worker with a service that returns the image itself, without a task id."""
     settings.output_dir.mkdir()
     with FakeOpenAIImages() as fake:
         yield Studio(replace(settings, **fake.settings(model_timeout=3)), fake, db)
@@ -336,7 +336,7 @@ def test_a_paid_image_in_an_unsupported_format_is_quarantined_and_not_resubmitte
 
 
 def die_before_the_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Record:
-    """A picture is on the disk when its worker dies, over the database's answer."""
+    """The worker crashes when the image is on disk."""
 
     def dead(*_: object, **__: object) -> NoReturn:
         raise SystemExit
@@ -558,7 +558,7 @@ def test_a_paid_image_is_buffered_when_not_even_the_pause_can_be_written(
 
 
 def told_to_stop_by(studio: Studio) -> Callable[..., NoReturn]:
-    """The disk is full, and the worker is told to stop just then."""
+    """The disk is full, and the worker is stopped at that time."""
 
     def full_and_stopping(*_: object, **__: object) -> NoReturn:
         studio.worker.stop()
