@@ -50,9 +50,8 @@ _SETUP = ModelSetup(
     variables={"SDAPI_URL": "http://127.0.0.1:7860"},
 )
 
-
-# The codes are the server's messages. After AFTER_SENDING, 502 and 504 it may still be working.
 _FAILED = "本地图片服务没有画成"
+# Matched by the server's message. No rule has AFTER_SENDING, 502 or 504: the server may still be working.
 _ERRORS = (
     throttling(LABEL, status=(429,)),
     pausing(
