@@ -29,7 +29,7 @@ from app.web.assets.routes import assets, init_assets
 from app.web.downloads import init_static_files
 from app.web.error_handlers import init_error_handlers
 from app.web.formatting import init_formatting
-from app.web.i18n.language import init_i18n, language
+from app.web.i18n import init_i18n, language
 from app.web.middleware import login
 from app.web.middleware.body_limits import body_limit, init_body_limits
 from app.web.middleware.compression import init_compression

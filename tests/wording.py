@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment
 
 from app.errors import PLACEHOLDER
-from app.web.i18n.language import CATALOGUE
+from app.web.i18n import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 HAN = re.compile("[\u4e00-\u9fff]")
@@ -33,7 +33,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/db/backup.py": None,  # what that command does
     "web_app.py": None,  # starts at the terminal
     "app/images/store.py": ("_assigned_stem",),  # a file name
-    "app/web/i18n/language.py": ("day_in_words",),  # both languages at once
+    "app/web/i18n.py": ("day_in_words",),  # both languages at once
     "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
     "app/sheets/sheet_writer.py": ("微软雅黑",),  # a font
     "app/sheets/text_encoding.py": ("_is_hanzi",),  # the last of them

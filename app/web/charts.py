@@ -8,7 +8,7 @@ from app.domain.ledger import SpendTotals
 from app.errors import CAUSES
 from app.web.date_range import DateRange
 from app.web.formatting import money
-from app.web.i18n.language import gettext
+from app.web.i18n import gettext
 
 WIDTH, HEIGHT = 600, 120
 _GAP = 0.25  # fraction of a bar's slot

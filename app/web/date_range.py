@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from app.errors import InvalidRequest
-from app.web.i18n.language import gettext
+from app.web.i18n import gettext
 from app.web.openapi.schemas import Schema, enum, text
 
 RANGES = {"today": "今天", "7d": "近 7 天", "30d": "近 30 天", "month": "本月"}

@@ -7,7 +7,7 @@ from werkzeug.exceptions import BadHost, HTTPException
 
 from app import errors, log
 from app.library.library import FILES_URL, THUMBNAILS_URL
-from app.web.i18n.language import translate
+from app.web.i18n import translate
 from app.web.middleware.body_limits import MAX_UPLOAD_BYTES, too_large
 from app.web.serializers import failure
 

@@ -3,7 +3,7 @@
 from flask import request
 from werkzeug.wrappers import Response
 
-from app.web.i18n.language import is_english
+from app.web.i18n import is_english
 
 
 def with_etag(response: Response, tag: str) -> Response:

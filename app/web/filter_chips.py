@@ -8,7 +8,7 @@ import database
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status
 from app.errors import NotFound
 from app.web.formatting import batch_label
-from app.web.i18n.language import gettext
+from app.web.i18n import gettext
 
 STATUS_LABELS = {
     Status.SUCCESS: "成功",

@@ -14,7 +14,7 @@ from app.domain import Batch, Record
 from app.domain.ledger import BatchSpend, known_amount
 from app.images import store
 from app.library.library import shown_at
-from app.web.i18n.language import day_in_words, gettext
+from app.web.i18n import day_in_words, gettext
 
 _TRASH_DAYS = 30
 

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from app.domain import ModelSpec, Record, SampleImage, Status
 from app.errors import Message
 from app.library.library import shown_at
-from app.web.i18n.language import translate
+from app.web.i18n import translate
 
 INTERNAL_FIELDS = (
     *("task_id", "attempts", "retries", "throttle_count", "crash_count"),

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.domain import ImageRequest, ModelSpec
 from app.errors import Billed, ModelError
 from app.sheets.headers import STATUS_LABELS, status_named
-from app.web.i18n.language import english
+from app.web.i18n import english
 from tests.wording import HAN
 from web_app import create_app
 

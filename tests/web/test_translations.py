@@ -4,7 +4,7 @@ import pytest
 from babel.messages.catalog import Message as Entry
 
 from app.errors import PLACEHOLDER, Message, SettingError, message
-from app.web.i18n.language import english
+from app.web.i18n import english
 from tests.wording import HAN, all_sentences, gaps_of, read_catalogue
 
 _SENTENCES = all_sentences()

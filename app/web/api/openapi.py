@@ -8,7 +8,7 @@ from flask import Blueprint, Response, current_app
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.web.etags import with_etag
-from app.web.i18n.language import translate
+from app.web.i18n import translate
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.document import document
 

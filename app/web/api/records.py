@@ -19,7 +19,7 @@ from app.images import metadata, store
 from app.images.parameters import Parameters, format_parameters, parse_parameters
 from app.web import filters
 from app.web.downloads import XLSX, attached, begun, workbook
-from app.web.i18n.language import translate, translator
+from app.web.i18n import translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FILE,

@@ -16,7 +16,7 @@ from app.images.filenames import safe_stem
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
 from app.web.downloads import XLSX, workbook
-from app.web.i18n.language import gettext, translate, translator
+from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import FILE, answer, array_of, open_object
 from app.web.params import json_body

@@ -14,7 +14,7 @@ from app.domain.ledger import SpendTotals
 from app.errors import InvalidRequest
 from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
 from app.web.downloads import XLSX, attached, begun, workbook
-from app.web.i18n.language import Translate, gettext, translator
+from app.web.i18n import Translate, gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, Shape, answer, strict_object
 from app.web.params import is_id, json_body, parse_ids

@@ -16,8 +16,8 @@ from flask import Blueprint, Flask, Response, current_app, url_for
 from rjsmin import jsmin
 
 from app.errors import NotFound
+from app.web import i18n
 from app.web.assets.bundler import Bundler
-from app.web.i18n import language
 
 _KEY = "ai_image_generator_assets"
 _NOT_NEEDED = re.compile(r"/\*.*?\*/\n?|^ +|(?<=[{};,:])\s+|\s+(?=\{)", re.DOTALL | re.MULTILINE)
@@ -33,7 +33,7 @@ class AssetBundle:
         self._styles = {
             name.removesuffix(".css"): text for name, text in _read(folder / "css", "*.css").items()
         }
-        everything = repr((self._scripts, self._styles, language.CATALOGUE.read_bytes())).encode()
+        everything = repr((self._scripts, self._styles, i18n.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
         self._bundles: dict[tuple[str, str, str], str] = {}
 
@@ -42,7 +42,7 @@ class AssetBundle:
         key = (locale, page, module)
         if key not in self._bundles:
             text = self._build(locale, page, module)
-            self._bundles[key] = jsmin(language.script_in_english(text) if locale == "en" else text)
+            self._bundles[key] = jsmin(i18n.script_in_english(text) if locale == "en" else text)
         return self._bundles[key]
 
     def address(self, locale: str, page: str, module: str = "") -> str:
@@ -62,7 +62,7 @@ class AssetBundle:
     def _build(self, locale: str, page: str, module: str) -> str:
         bundler = Bundler(self._scripts, partial(self.address, locale))
         entries = ["frame.js"] if page == "frame" else ["frame.js", f"pages/{page}.js"]
-        is_known = locale in language.LOCALES and set(entries) <= set(self._scripts)
+        is_known = locale in i18n.LOCALES and set(entries) <= set(self._scripts)
         if not is_known or (module and module not in bundler.lazy_modules(entries)):
             raise NotFound("没有这个脚本，请刷新页面")
         return bundler.lazy_chunk(page, entries, module) if module else bundler.page(page, entries)
@@ -75,7 +75,7 @@ def init_assets(app: Flask) -> None:
 
     def template_urls() -> dict[str, Any]:
         def script_url(page: str) -> str:
-            return bundle.address("en" if language.is_english() else "zh", page or "frame")
+            return bundle.address("en" if i18n.is_english() else "zh", page or "frame")
 
         def style_url(names: list[str]) -> str:
             return url_for("assets.style", version=bundle.version, names="+".join(names))

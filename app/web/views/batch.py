@@ -5,7 +5,7 @@ from flask import Blueprint, render_template, request
 import database
 from app.domain import CONTENT_FIELDS
 from app.errors import CAUSES
-from app.web.i18n.language import translate
+from app.web.i18n import translate
 from app.web.serializers import sizes_json
 from app.web.services import connection, services
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 import database
 from app.errors import DatabaseError, Message, message
 from app.web.etags import etag_matches, with_etag
-from app.web.i18n.language import translate
+from app.web.i18n import translate
 from app.web.middleware.store_state import unreadable
 from app.web.serializers import translated_spec
 from app.web.services import connection, services

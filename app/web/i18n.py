@@ -23,7 +23,7 @@ LOCALES = ("zh", "en")
 _TEXT_TYPES = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"
 _YEAR = 365 * 24 * 3600
-CATALOGUE = Path(__file__).parents[2] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
+CATALOGUE = Path(__file__).parents[1] / "translations" / "en" / "LC_MESSAGES" / "messages.po"
 _CHINESE_LITERAL = re.compile(r'"((?:\\.|[^"\\\n])*[\u3000-\u9fff\uff00-\uffef](?:\\.|[^"\\\n])*)"')
 language = Blueprint("language", __name__)
 

@@ -1,1 +1,0 @@
-"""Languages: the locale of a request and the English catalogue."""
