@@ -20,7 +20,7 @@ from app.providers.jimeng import Jimeng
 from app.providers.jimeng_errors import fetch_error, key_error, submit_error
 from app.providers.openai_images import OpenAIImages
 from app.providers.seedream import Seedream
-from app.web.i18n.language import english
+from app.web.i18n import english
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Reply
 from tests.wording import HAN
