@@ -186,13 +186,12 @@ def read_settings(values: Mapping[str, str]) -> Settings:
     for each in fields(Settings):
         variable = each.name.upper()
         if value := values.get(variable, "").strip():
-            _reject_control_characters(variable, value)
+            if re.search(r"[\x00-\x1f\x7f]", value):
+                raise SettingError(variable, "值里有换行或制表符，请写在一行里；值里有反斜杠时请用单引号")
             chosen[each.name] = each.metadata["read"](variable, value)
     chosen.setdefault("image_model", _default_model(chosen))
     settings = Settings(**chosen)
-    _require_password_if_public(settings)
-    _require_bucket_settings(settings)
-    _require_distinct_dirs(settings)
+    _check_combination(settings)
     return settings
 
 
@@ -232,34 +231,20 @@ def _path_as_written(value: str) -> str:
     return path.replace("\\\\", "\\") if "\\" not in path.replace("\\\\", "") else path
 
 
-def _reject_control_characters(variable: str, value: str) -> None:
-    if re.search(r"[\x00-\x1f\x7f]", value):
-        raise SettingError(variable, "值里有换行或制表符，请写在一行里；值里有反斜杠时请用单引号")
-
-
 def _default_model(chosen: Mapping[str, Any]) -> str:
     if chosen.get("volcengine_ak") and chosen.get("volcengine_sk"):
         return "jimeng"
     return "seedream" if chosen.get("ark_api_key") else "demo"
 
 
-def _require_password_if_public(settings: Settings) -> None:
+def _check_combination(settings: Settings) -> None:
+    """Check settings against each other. Raises SettingError."""
     if not settings.on_loopback and not settings.access_password:
-        raise SettingError(
-            "ACCESS_PASSWORD",
-            f"HOST={settings.host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1",
-        )
-
-
-def _require_bucket_settings(settings: Settings) -> None:
+        text = f"HOST={settings.host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1"
+        raise SettingError("ACCESS_PASSWORD", text)
     if settings.oss_output_prefix and not settings.oss_enabled:
         raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
-
-
-def _require_distinct_dirs(settings: Settings) -> None:
-    """Deleting a reference image must not delete a generated picture."""
-    output, samples = (
-        os.path.normcase(os.path.realpath(one)) for one in (settings.output_dir, settings.samples_dir)
-    )
-    if output == samples:
+    # Deleting a reference image must not delete a generated picture.
+    output, samples = map(os.path.realpath, (settings.output_dir, settings.samples_dir))
+    if os.path.normcase(output) == os.path.normcase(samples):
         raise SettingError("SAMPLES_DIR", f"不能和 OUTPUT_DIR 是同一个文件夹「{output}」，请换一个")
