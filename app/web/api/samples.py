@@ -6,7 +6,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import MAX_FILENAME_LENGTH, LibraryImage, LibraryPage, ValidatedUpload
+from app.domain import MAX_FILENAME_LENGTH, LibraryImage, ValidatedUpload
 from app.errors import InvalidRequest
 from app.images import store
 from app.images.filenames import safe_stem
@@ -55,9 +55,10 @@ def list_images() -> Response:
     """The library, newest first; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
     limit = bounded_int_arg("limit", 1, MAX_IMAGES, MAX_IMAGES)
     offset = bounded_int_arg("offset", 0, MAX_IMAGES, 0)
-    return _page_answer(
-        services().library.list_images(request.args.get("search", ""), offset=offset, limit=limit)
-    )
+    page = services().library.list_images(request.args.get("search", ""), offset=offset, limit=limit)
+    fields: dict[str, Any] = {"trouble": page.problem} if page.problem else {}
+    fields |= {"stale": page.is_stale, "listed_at": page.listed_at, "total": page.total}
+    return success(images=page.images, source=page.source, **fields)
 
 
 @bp.post("/sample-images")
@@ -94,12 +95,9 @@ def count_uses() -> Response:
 def rename_image(key: str) -> Response:
     """Rename an image: JSON ``{"filename"}``, its extension is ignored."""
     filename = json_body().get("filename")
-    base_name = (
-        safe_stem(filename) if isinstance(filename, str) and len(filename) <= MAX_FILENAME_LENGTH else ""
-    )
-    if not base_name:
+    if not isinstance(filename, str) or len(filename) > MAX_FILENAME_LENGTH or not safe_stem(filename):
         raise InvalidRequest("filename", "请写一个名字，最多 {limit} 字", limit=MAX_FILENAME_LENGTH)
-    return _images_answer([services().library.rename(key, base_name)])
+    return _images_answer([services().library.rename(key, safe_stem(filename))])
 
 
 @bp.delete("/sample-images/<path:key>")
@@ -132,12 +130,6 @@ def _picture_of_record() -> ValidatedUpload:
     record = database.get_record(connection(), record_id)
     path = store.open_output(services().settings.output_dir, record.filename)
     return store.validate_upload(record.filename, path.read_bytes())
-
-
-def _page_answer(page: LibraryPage) -> Response:
-    fields: dict[str, Any] = {"trouble": page.problem} if page.problem else {}
-    fields |= {"stale": page.is_stale, "listed_at": page.listed_at, "total": page.total}
-    return success(images=page.images, source=page.source, **fields)
 
 
 def _images_answer(images: list[LibraryImage]) -> Response:
