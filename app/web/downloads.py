@@ -10,10 +10,10 @@ from urllib.parse import quote
 from flask import Flask, redirect, send_file
 from werkzeug.wrappers import Response
 
-_Piece = TypeVar("_Piece")
+_Chunk = TypeVar("_Chunk")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 YEAR_SECONDS = 365 * 24 * 3600
-_KINDS = {
+_MIME_TYPES = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",
     ".css": "text/css",
@@ -33,7 +33,7 @@ def init_static_files(app: Flask) -> None:
 
     The registry of many Windows machines maps .js to text/plain, which browsers refuse to run.
     """
-    for ending, kind in _KINDS.items():
+    for ending, kind in _MIME_TYPES.items():
         mimetypes.add_type(kind, ending)
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR_SECONDS
     folder = Path(app.root_path) / "static"
@@ -59,12 +59,12 @@ def workbook(file: IO[bytes], name: str) -> Response:
     return send_file(file, mimetype=XLSX, as_attachment=True, download_name=name, max_age=0)
 
 
-def begun(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
+def start_stream(pieces: Iterator[_Chunk]) -> Iterator[_Chunk]:
     """Compute the first piece now, so that an error before it still becomes an error response."""
     return chain(list(islice(pieces, 1)), pieces)
 
 
-def attached(response: Response, name: str, plain: str) -> Response:
+def as_attachment(response: Response, name: str, plain: str) -> Response:
     """Make a streamed response an attachment; ``plain`` is the ASCII fallback of the name."""
     named = f"filename={plain}; filename*=UTF-8''{quote(name)}"  # headers are ASCII
     response.headers["Content-Disposition"] = f"attachment; {named}"

@@ -18,7 +18,7 @@ from app.web.services import connection
 MAX_TEXT_LENGTH = 10_000
 MAX_LISTED = 200
 MAX_OFFSET = 999_999_999
-_SWITCHES = {"": None, "1": True, "true": True, "0": False, "false": False}
+_FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
 _PHRASE = text(maxLength=MAX_TEXT_LENGTH)
 QUERY: dict[str, Schema] = {
@@ -53,15 +53,15 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
         search=_text(fields, "search").replace("\r\n", "\n"),  # as prompts are stored
         statuses=_statuses(fields),
         batch_id=_text(fields, "batch_id"),
-        aspect_ratio=_kind(fields, "aspect_ratio", ASPECT_RATIOS),
-        resolution=_kind(fields, "resolution", RESOLUTIONS),
+        aspect_ratio=_facet_value(fields, "aspect_ratio", ASPECT_RATIOS),
+        resolution=_facet_value(fields, "resolution", RESOLUTIONS),
         model=_text(fields, "model"),
-        favourite=_switch(fields, "favourite"),
+        favourite=_flag(fields, "favourite"),
         created_from=_instant(fields, "from", partial(_day_or_time, is_end=False)),
         created_before=_instant(fields, "to", partial(_day_or_time, is_end=True)),
         as_of=_instant(fields, "as_of", _in_utc, "milliseconds"),
         sort=_sort(fields),
-        trash=bool(_switch(fields, "trash")),
+        trash=bool(_flag(fields, "trash")),
     )
 
 
@@ -124,7 +124,7 @@ def _statuses(fields: Mapping[str, Any]) -> tuple[str, ...]:
     return statuses
 
 
-def _kind(fields: Mapping[str, Any], name: str, usual_values: tuple[str, ...]) -> str:
+def _facet_value(fields: Mapping[str, Any], name: str, usual_values: tuple[str, ...]) -> str:
     """One of the usual values, ignoring case and width, or another value that older records may have."""
     value = _text(fields, name)
     known = normal_text(value).upper()
@@ -142,14 +142,14 @@ def _kind(fields: Mapping[str, Any], name: str, usual_values: tuple[str, ...]) -
     return value
 
 
-def _switch(fields: Mapping[str, Any], name: str) -> bool | None:
+def _flag(fields: Mapping[str, Any], name: str) -> bool | None:
     value = fields.get(name)
     if isinstance(value, bool):
         return value
     text = _text(fields, name).lower()
-    if text not in _SWITCHES:
+    if text not in _FLAGS:
         raise InvalidRequest(name, "{name} 应为 1 或 0", name=name)
-    return _SWITCHES[text]
+    return _FLAGS[text]
 
 
 def _sort(fields: Mapping[str, Any]) -> str:

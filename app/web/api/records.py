@@ -18,7 +18,7 @@ from app.errors import InvalidRequest, NotFound
 from app.images import metadata, store
 from app.images.parameters import Parameters, format_parameters, parse_parameters
 from app.web import filters
-from app.web.downloads import XLSX, attached, begun, workbook
+from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.i18n import translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
@@ -72,7 +72,7 @@ def count_facets() -> Response:
 def list_record_ids() -> Response:
     """The ids of all records that match the filter, in its order, streamed."""
     record_filter = filters.parse(request.args)
-    return Response(begun(_ids_json(services().settings, record_filter)), mimetype="application/json")
+    return Response(start_stream(_ids_json(services().settings, record_filter)), mimetype="application/json")
 
 
 def _ids_json(settings: Settings, record_filter: database.RecordFilter) -> Iterator[str]:
@@ -178,7 +178,7 @@ def archive_records() -> Response:
             response.content_length = archive.length
         response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
         response.call_on_close(held.pop_all().close)
-    return attached(response, translate("生成记录.zip"), "records.zip")
+    return as_attachment(response, translate("生成记录.zip"), "records.zip")
 
 
 @bp.route("/records/export.xlsx", methods=["GET", "POST"])

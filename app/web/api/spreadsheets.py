@@ -134,7 +134,7 @@ class _LibraryNames:
             return error
         found: dict[str, list[LibraryImage]] = {}
         for image in images:
-            for key in {_folded(image.filename), _folded(image.filename.rpartition(".")[0])}:
+            for key in {_name_key(image.filename), _name_key(image.filename.rpartition(".")[0])}:
                 found.setdefault(key, []).append(image)
         return found
 
@@ -142,11 +142,11 @@ class _LibraryNames:
         """The images of that name. Raises BucketError or TryLater while the library is unavailable."""
         if isinstance(self._by_name, AppError):
             raise self._by_name
-        return self._by_name.get(_folded(name), [])
+        return self._by_name.get(_name_key(name), [])
 
     def has(self, name: str) -> bool:
         """Whether an image has that name; True while the library is unavailable, the page checks later."""
-        return isinstance(self._by_name, AppError) or _folded(name) in self._by_name
+        return isinstance(self._by_name, AppError) or _name_key(name) in self._by_name
 
 
 def _look_up(rows: Sequence[sheets.ImportedRow], library: _LibraryNames) -> list[dict[str, Any]]:
@@ -162,5 +162,5 @@ def _match(found: Sequence[LibraryImage]) -> dict[str, Any]:
     return {"match": "ambiguous", "candidates": images} if images else {"match": "missing"}
 
 
-def _folded(name: str) -> str:
+def _name_key(name: str) -> str:
     return file_key(trimmed_text(visible_text(name)))

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.domain.ledger import SpendTotals
 from app.errors import InvalidRequest
 from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
-from app.web.downloads import XLSX, attached, begun, workbook
+from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.i18n import Translate, gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, Shape, answer, strict_object
@@ -41,7 +41,7 @@ def export_workbook() -> Response:
     """The charges of the range as a workbook, one line each, with totals."""
     span = parse_date_range(request.args)
     charges = database.list_charges(connection(), span.low, span.high)
-    return workbook(sheets.write_ledger(charges, translate=translator()), _name(span, "xlsx"))
+    return workbook(sheets.write_ledger(charges, translate=translator()), _file_name(span, "xlsx"))
 
 
 @bp.get("/usage/export.csv")
@@ -49,16 +49,18 @@ def export_workbook() -> Response:
 def export_csv() -> Response:
     """The charges of the range as CSV, streamed."""
     span = parse_date_range(request.args)
-    lines = _lines(services().settings, span, translator())
-    return attached(Response(begun(lines), mimetype="text/csv"), _name(span, "csv"), "usage.csv")
+    lines = _ledger_lines(services().settings, span, translator())
+    return as_attachment(
+        Response(start_stream(lines), mimetype="text/csv"), _file_name(span, "csv"), "usage.csv"
+    )
 
 
 @bp.post("/records/collect")
 @describe("取回结果未知的：凭编号再问一次，不会下单", _REQUEUED, json=strict_object(**_UNRESOLVED))
 def refetch_records() -> Response:
     """Fetch the results of unresolved records again; submits nothing."""
-    chosen = _chosen(json_body("ids", "all"))
-    return _requeued_answer(database.refetch(connection(), chosen, spec=services().spec))
+    ids = _parse_unresolved(json_body("ids", "all"))
+    return _requeued_answer(database.refetch(connection(), ids, spec=services().spec))
 
 
 @bp.post("/records/retry")
@@ -72,7 +74,9 @@ def resubmit_records() -> Response:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body("ids", "all", "request_id")
     key = request_key(body)
-    return _requeued_answer(database.resubmit(connection(), _chosen(body), spec=services().spec, key=key))
+    return _requeued_answer(
+        database.resubmit(connection(), _parse_unresolved(body), spec=services().spec, key=key)
+    )
 
 
 @bp.post("/records/drop")
@@ -87,7 +91,7 @@ def write_off() -> Response:
     billed = body.get("billed")
     if not isinstance(billed, bool):
         raise InvalidRequest("billed", "billed 应为 true（账单里有这一笔）或 false（没有）")
-    resolved = database.resolve_charges(connection(), _chosen(body), billed=billed)
+    resolved = database.resolve_charges(connection(), _parse_unresolved(body), billed=billed)
     services().worker.wake.notify()
     return success(records=resolved.records, amount=resolved.amount, undo=resolved.undo)
 
@@ -107,7 +111,7 @@ def _requeued_answer(done: database.RequeueResult) -> Response:
     return success(records=done.records, waiting=done.waiting)
 
 
-def _chosen(body: Mapping[str, Any]) -> list[int] | None:
+def _parse_unresolved(body: Mapping[str, Any]) -> list[int] | None:
     """``{"ids": […]}``, or ``{"all": true}`` as None. Raises InvalidRequest."""
     if "ids" not in body and body.get("all") is True:
         return None
@@ -117,13 +121,13 @@ def _chosen(body: Mapping[str, Any]) -> list[int] | None:
     return ids
 
 
-def _lines(settings: Settings, span: DateRange, translate: Translate) -> Iterator[str]:
+def _ledger_lines(settings: Settings, span: DateRange, translate: Translate) -> Iterator[str]:
     with closing(database.connect(settings.database_path)) as db:
-        charges = begun(database.list_charges(db, span.low, span.high))
+        charges = start_stream(database.list_charges(db, span.low, span.high))
         yield from sheets.ledger_lines(charges, translate=translate)
 
 
-def _name(span: DateRange, ending: str) -> str:
+def _file_name(span: DateRange, ending: str) -> str:
     return gettext("用量-{first}至{last}.{ending}", first=span.first, last=span.last, ending=ending)
 
 

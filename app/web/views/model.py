@@ -33,7 +33,7 @@ class Choice:
 @bp.get("/model")
 def index() -> str:
     """Every image model, the one in use first."""
-    return _page()
+    return _render()
 
 
 @bp.post("/model")
@@ -46,13 +46,13 @@ def test_key() -> str:
             tested = current.model.check_key()
     except ModelError as problem:
         log.event("web", "key_tested", model=current.model.spec.name, result="bad", cause=problem.cause)
-        return _page(result="bad", sentence=problem.message)
+        return _render(result="bad", sentence=problem.message)
     result = "good" if tested.verified else "open"
     log.event("web", "key_tested", model=current.model.spec.name, result=result)
-    return _page(result=result, sentence=tested.text)
+    return _render(result=result, sentence=tested.text)
 
 
-def _page(**tested: str | Message) -> str:
+def _render(**tested: str | Message) -> str:
     settings = services().settings
     choices = [_choice(spec, settings) for spec in generator.list_specs(settings)]
     choices.sort(key=lambda choice: not choice.in_use)

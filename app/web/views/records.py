@@ -74,7 +74,7 @@ class RecordsPage:
 
     def link(self, **changes: Any) -> str:
         """The URL of this page with changes; goes to the first page unless a page is named."""
-        return _address(self.query, changes)
+        return _list_url(self.query, changes)
 
     def numbers(self) -> list[int]:
         """Page numbers for the pagination; 0 stands for a gap."""
@@ -92,8 +92,8 @@ class RecordsPage:
 @bp.get("/records")
 def index() -> Response:
     """The whole page."""
-    found = _find()
-    return _answer(render_template("records.html", found=found), found)
+    found = _load_page()
+    return _respond(render_template("records.html", found=found), found)
 
 
 @bp.get("/records/<int:record_id>")
@@ -105,8 +105,8 @@ def permalink(record_id: int) -> Response:
 @bp.get("/live/records")
 def results() -> Response:
     """The results fragment; header X-Version is the version of the database it shows."""
-    found = _find()
-    response = _answer(render_template("_records_found.html", found=found), found)
+    found = _load_page()
+    response = _respond(render_template("_records_found.html", found=found), found)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Version"] = str(found.version)
     return response
@@ -117,7 +117,7 @@ def batch_choices() -> str:
     """The newest batches, as filter links."""
     query = _query()
     batches = database.list_batches(connection(), limit=30, source="batch")
-    links = [(batch, _address(query, {"batch_id": batch.id})) for batch in batches]
+    links = [(batch, _list_url(query, {"batch_id": batch.id})) for batch in batches]
     return render_template("_records_batches.html", links=links)
 
 
@@ -129,20 +129,20 @@ def change() -> Response:
         return redirect(url_for(export, ids=",".join(map(str, picked))), 303)
     for name, change in (("delete", database.delete_records), ("restore", database.restore_records)):
         change(connection(), _ids_for(name))
-    return redirect(_address(_query(), {"record": "", "page": request.args.get("page", "")}), 303)
+    return redirect(_list_url(_query(), {"record": "", "page": request.args.get("page", "")}), 303)
 
 
 def _ids_for(name: str) -> list[int]:
     """The records that the button of this name acts on: its own, or the selected ones."""
     value = request.form.get(name, "")
-    return _selected_ids() if value == "picked" else _numbers([value])
+    return _selected_ids() if value == "picked" else _parse_ids([value])
 
 
 def _selected_ids() -> list[int]:
-    return _numbers(request.form.getlist("ids"))
+    return _parse_ids(request.form.getlist("ids"))
 
 
-def _numbers(texts: list[str]) -> list[int]:
+def _parse_ids(texts: list[str]) -> list[int]:
     return [number for text in texts if (number := whole_number(text)) is not None]
 
 
@@ -154,7 +154,7 @@ def _query() -> dict[str, str]:
     return query
 
 
-def _address(query: Mapping[str, str], changes: Mapping[str, Any]) -> str:
+def _list_url(query: Mapping[str, str], changes: Mapping[str, Any]) -> str:
     base = {name: value for name, value in query.items() if name not in ("page", "record")}
     if set(changes) <= {"view", "record"}:
         base |= {"page": query["page"]} if "page" in query else {}
@@ -162,7 +162,7 @@ def _address(query: Mapping[str, str], changes: Mapping[str, Any]) -> str:
     return url_for("records.index", **{name: value for name, value in merged.items() if value})
 
 
-def _find() -> RecordsPage:
+def _load_page() -> RecordsPage:
     query, db = _query(), connection()
     view = _view(query)
     limit = _clamped_int(query, "limit", VIEWS[view], MIN_LIMIT, MAX_LIMIT)
@@ -188,7 +188,7 @@ def _find() -> RecordsPage:
             page=page,
             total=total,
             records=listed,
-            chips=chips_for(db, query, record_filter, lambda **changes: _address(query, changes)),
+            chips=chips_for(db, query, record_filter, lambda **changes: _list_url(query, changes)),
             indexing=_indexing(db),
             version=database.last_version(db),
             as_of=as_of,
@@ -214,7 +214,7 @@ def _clamped_int(query: Mapping[str, str], name: str, default: int, low: int, hi
     return min(max(default if number is None else number, low), high)
 
 
-def _answer(html: str, found: RecordsPage) -> Response:
+def _respond(html: str, found: RecordsPage) -> Response:
     response = make_response(html)
     if "view" in found.query:
         response.set_cookie("records_view", found.view, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
