@@ -25,7 +25,7 @@ _PIECE = 64 * 1024
 def main() -> None:
     """Print memory, speed and size; exit with 1 above the bound."""
     with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as (process, address):
-        for _ in range(5):  # idle, but awake: every page was asked for once
+        for _ in range(5):  # warmed up: every page was requested once
             urllib.request.urlopen(f"{address}/records").read()
             urllib.request.urlopen(f"{address}/api/records/archive.zip?ids=1").read()
         idle = resident_megabytes(process)

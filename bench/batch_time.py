@@ -58,7 +58,7 @@ def measure(under_way: int, count: int) -> tuple[float, float]:
         database.open_database(settings.database_path)
         worker = Worker(settings, generator.open_provider(settings))
         worker.start()
-        _run(settings, worker, 1)  # the fake draws its picture once; the worker learns the service's time
+        _run(settings, worker, 1)  # warm up: the fake draws its image once, and the worker learns the latency
         seconds = _run(settings, worker, count)
         worker.stop()
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -20,7 +20,7 @@ from tests.server_process import ServerProcess, running_server
 
 KEYS = 10_000
 UNDER_WAY, PICTURES = 64, 192
-WEIGHT = 3_000_000  # a 4K JPEG with much in it
+WEIGHT = 3_000_000  # a detailed 4K JPEG
 MOST_IDLE, MOST_WITH_BUCKET, MOST_BUSY = 80.0, 100.0, 400.0
 _PAGES = ("/", "/batch", "/records", "/samples", "/api/records", "/api/sample-images?limit=100", "/healthz")
 

@@ -36,7 +36,7 @@ def main() -> None:
                 person.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=30)
                 cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
                 archive = _request_head(server, "GET", "/api/records/archive.zip", f"Cookie: {cookie}")
-                _page(server, person)  # the first is slower
+                _page(server, person)  # warm up
                 print(f"{'a page alone':40} {_page(server, person):6.3f} s")
                 for name, held in (
                     (f"a page, {READERS} readers of a ZIP stand still", _stalled_readers(server, archive)),
@@ -82,7 +82,7 @@ def _cost(server: ServerProcess, name: str, request: bytes) -> bool:
     with _connected(server) as line:
         line.sendall(request)
         status = line.recv(100).split()[1].decode()
-    time.sleep(1)  # what it began may go on after its answer
+    time.sleep(1)  # work may continue after the response
     cpu, megabytes = cpu_seconds(process) - before, peak_megabytes(process) - idle
     bounds = f"(at most {MAX_MEGABYTES:.0f} MB, {MAX_CPU} s)"
     print(f"{name:40} {status}: {megabytes:5.1f} MB, {cpu:5.2f} s of CPU {bounds}", flush=True)
@@ -91,7 +91,7 @@ def _cost(server: ServerProcess, name: str, request: bytes) -> bool:
 
 def _page(server: ServerProcess, person: requests.Session) -> float:
     began = time.monotonic()
-    cookies = dict(person.cookies)  # on a connection of its own, as a browser that has just been opened
+    cookies = dict(person.cookies)  # on a new connection, like a newly opened browser
     requests.get(f"{server.address}/records", cookies=cookies, timeout=300).raise_for_status()
     return time.monotonic() - began
 
@@ -109,7 +109,7 @@ def _stalled_readers(server: ServerProcess, archive: bytes) -> Iterator[None]:
             line.sendall(archive)
         for line in lines:
             line.recv(1)
-        time.sleep(3)  # until what they may leave unread is full
+        time.sleep(3)  # until the buffers are full
         yield
 
 

@@ -294,7 +294,7 @@ def _resolved(document: Document, schema: Schema) -> Schema:
 def _json(draw: st.DrawFn, schema: Schema, *, is_slow: bool) -> bytes:
     value = draw(_value(schema))
     way = draw(st.integers(0, 9))
-    if is_slow and way < 9:  # a good one draws pictures
+    if is_slow and way < 9:  # a valid one generates images
         way = 3 + way % 6
     if way in (3, 4, 5, 6) and isinstance(value, dict):
         names = list(schema.get("properties", {})) or ["x"]

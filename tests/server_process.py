@@ -66,7 +66,7 @@ class ServerProcess:
     def start(self) -> None:
         """Start it and wait until it answers."""
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as where people run it
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as in production
         log = (self.data_dir / "log.txt").open("ab")
         with log:
             command = [sys.executable, *self.program, *self.arguments]

@@ -301,7 +301,7 @@ def test_a_record_is_rebuilt_from_its_image(pictures: Pictures) -> None:
     assert (record.status, record.filename) == (Status.SUCCESS, "雪山_1.png")
     assert record.created_at == "2025-10-09 08:54:01"
     assert record.sha256 == sha256(path.read_bytes()).hexdigest()
-    assert record.cost is None  # nobody knows
+    assert record.cost is None  # unknown
 
 
 def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(

@@ -16,7 +16,7 @@ from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
 from tests.server_process import ServerProcess, running_server
 
-# The shell is Chromium without a window to draw: what is seen is the same, for half the work.
+# The headless shell renders the same at half the cost.
 _NAMES = (
     "chromium-headless-shell",
     "chromium",
@@ -25,8 +25,8 @@ _NAMES = (
     "google-chrome-stable",
 )
 _MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-TIMEOUT_MS = 30_000  # milliseconds, for a machine that is busy with other things too
-SAMPLES = "ai-images/sample/"  # where the bucket keeps the library
+TIMEOUT_MS = 30_000  # milliseconds, enough for a busy machine
+SAMPLES = "ai-images/sample/"  # the prefix of the library
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

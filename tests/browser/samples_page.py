@@ -9,7 +9,7 @@ from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.noise_images import noise_image
 
-OUTAGE_TIMEOUT_MS = 40_000  # ms, within which a page tells that OSS went away or came back
+OUTAGE_TIMEOUT_MS = 40_000  # within which a page reports the start or end of an outage
 
 _DATA_TRANSFER = """(files) => {
   const carried = new DataTransfer();

@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 
 LONG = "很长的提示词，" * 100
 _RECORDS = 30
-_HOUR = 3600  # seconds that the pictures under way take, and are waited for
+_HOUR = 3600  # seconds: latency and timeout of the running images
 _TABLE = f"""提示词,图片比例,分辨率,生成数量,参考示例图,文件名
 一只橘猫趴在窗台上看雨,16：9,2k,1,示例一.jpg,猫
 雪山木屋,5:4,2K,12,没有这张.png,a/b
@@ -456,7 +456,7 @@ def _populate(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
     wait_until(lambda: server.get(f"/api/batches/{single}")["batch"]["counts"]["running"] == 2)
     running = _post(server, [_row("竹林", num_images=2), *[_row("沙漠")] * 5])
     wait_until(lambda: server.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
-    _post(server, [_row("麦田")], source="single")  # which has to wait for the others
+    _post(server, [_row("麦田")], source="single")  # queued behind the others
     server.post("/api/records/delete", {"ids": [2, 3, 4]})
     return {"ended": ended, "paused": paused, "running": running}
 

@@ -19,7 +19,7 @@ _FIND = """(rules) => axe.run({
 }).then(({ violations }) => violations.flatMap(
   ({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`)
 ))"""
-# What of the page, or of the dialog over it, cannot be reached with a finger.
+# Elements of the page, or of its modal dialog, that cannot be reached by touch.
 _OUT_OF_REACH = """() => {
   const found = [];
   if (document.documentElement.scrollWidth > innerWidth) found.push("the page scrolls sideways");
@@ -44,7 +44,7 @@ _OUT_OF_REACH = """() => {
   return found;
 }"""
 
-# Whether what has the focus, or what stands for it, is on the screen and marked.
+# Whether the focused element, or its representative, is visible and marked.
 _SHOWS_ITS_FOCUS = """() => {
   const focused = document.activeElement;
   if (focused === document.body) return true;

@@ -285,7 +285,7 @@ def test_pasted_names_are_split_at_separators_unless_the_library_has_one_in_a_na
 def test_a_run_survives_pause_reload_and_resume(
     server: ServerProcess, jimeng: FakeJimeng, batch: Open
 ) -> None:
-    jimeng.latency = 600.0  # what is under way stays there
+    jimeng.latency = 600.0  # running images keep running
     page = batch(server)
     page.click_command("add")
     page.paste_block(1, "prompt", *[(f"第 {n} 张", "", "1:1", "1K") for n in range(1, 9)])
@@ -351,7 +351,7 @@ def test_failures_are_grouped_by_cause_and_only_they_are_retried(
     page.expect_ended(2)
     page.expect_state("已完成")
     page.expect_status(2, "failed")
-    assert jimeng.count("submit") == asked + 1  # the unknown one was not ordered again
+    assert jimeng.count("submit") == asked + 1  # the unknown one was not resubmitted
 
     page.causes().filter(has_text="可能已计费").locator("[data-retry]").click()
     question = page.page.locator("dialog[data-dialog=money]")
@@ -401,12 +401,12 @@ def test_after_a_kill_and_restart_the_run_continues_and_the_page_recovers(
 ) -> None:
     page = batch(server)
     page.open(f"?id={start_batch(server, prompts(8))}")
-    page.wait_for_image(1)  # either of the two under way may come first
+    page.wait_for_image(1)  # either of the two running ones may finish first
     page.wait_for_image(2)
     server.kill()
     offline = page.page.locator("[data-run-offline]")
     expect(offline).to_contain_text("连不上服务")
-    page.wait_for_image(1).click(trial=True)  # nothing lies over it
+    page.wait_for_image(1).click(trial=True)  # it is not covered
     server.start()
     expect(offline).to_be_hidden()
     page.expect_state("已完成")

@@ -17,7 +17,7 @@ from tests.noise_images import noise_image
 from tests.server_process import ServerProcess, running_server
 from tests.waiting import wait_until
 
-# Texts, attributes and the title, hidden ones and those of templates too; not what says that it is Chinese.
+# Texts, attributes and the title, also hidden and in templates; not those marked as Chinese.
 _LEFT_BEHIND = """() => {
   const chinese = /[\\u3000-\\u303f\\u4e00-\\u9fff\\uff00-\\uffef]/;
   const found = chinese.test(document.title) ? [document.title] : [];
@@ -33,7 +33,7 @@ _LEFT_BEHIND = """() => {
   look(document);
   return found;
 }"""
-# How wide each label of a phone's card is, and how wide its place.
+# The width of each label of a phone's card, and of its cell.
 _CARD_LABELS = """() => [...document.querySelectorAll("[data-row='1'] .table-cell[data-label]")]
   .filter((cell) => getComputedStyle(cell, "::before").content !== "none")
   .map((cell) => {

@@ -91,7 +91,7 @@ def test_a_timed_out_submission_is_made_once_when_repeated(
     page.route("**/api/batches", place_without_answer)
     opened.write_prompt("只要一张的猫")
     opened.generate()
-    expect(opened.tiles()).to_have_count(1)  # the page hears of it by its other calls
+    expect(opened.tiles()).to_have_count(1)  # the page notices it by its other calls
     page.clock.fast_forward(121_000)
     expect(page.locator("[data-form-error]")).to_contain_text("太久没有回答")
     opened.generate()

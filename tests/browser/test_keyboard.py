@@ -82,7 +82,7 @@ def test_a_workbook_is_generated_by_keyboard(
     expect(batch.bad_cells()).to_have_count(0)
     keys.type("Control+Enter")
     expect(page.locator("[data-start-yes]")).to_be_focused()
-    jimeng.latency = 600.0  # nothing ends before it is paused
+    jimeng.latency = 600.0  # nothing finishes before the pause
     keys.type("Enter")
 
     keys.press(batch.run_button("pause"))
@@ -126,7 +126,7 @@ def test_an_image_is_found_and_downloaded_by_keyboard(tmp_path: Path, page: Page
         keys.type("/")
         expect(page.locator("[data-search]")).to_be_focused()
         keys.type("夜市")
-        records.expect_query(search="夜市")  # of both letters: the list is not drawn again
+        records.expect_query(search="夜市")  # for both letters: the list is final
         records.expect_total("找到 2 条")
         keys.type("ArrowDown", "Enter")
         records.expect_position("1 / 2")

@@ -47,7 +47,7 @@ def test_the_form_accepts_no_local_reference_and_explains_once(
     expect(said).to_have_count(1)
     expect(opened.references()).to_have_count(0)
     expect(opened.page.locator(".toast")).to_have_count(0)
-    assert server.get("/api/sample-images")["total"] == 0  # nor was it copied into the library
+    assert server.get("/api/sample-images")["total"] == 0  # it was not copied into the library either
 
 
 def test_the_lightbox_explains_it_and_adds_nothing(

@@ -16,7 +16,7 @@ def test_after_logout_the_login_page_is_shown(tmp_path: Path, page: Page, size: 
         page.get_by_label("访问密码").fill("开门")
         page.keyboard.press("Enter")
         expect(page.get_by_role("searchbox")).to_have_value("cat")
-        page.wait_for_load_state()  # with its style, which gives the button its size
+        page.wait_for_load_state()  # with its style sheet, which sizes the button
         way_out = page.get_by_role("button", name="退出登录")
         box = way_out.bounding_box()
         assert box

@@ -129,7 +129,7 @@ def test_a_record_is_found_and_downloaded_without_a_mouse(records: RecordsPage) 
     records.pick(60)
     records.page.keyboard.press("/")
     records.page.keyboard.type("第 42 稿")
-    records.expect_query(search="第 42 稿")  # of all letters: the list is not drawn again
+    records.expect_query(search="第 42 稿")  # for all letters: the list is final
     records.expect_total("找到 1 条")
     records.page.keyboard.press("ArrowDown")
     records.page.keyboard.press("Enter")
@@ -317,7 +317,7 @@ def test_a_failure_in_the_comparison_is_shown_on_the_image_and_can_be_retried(
     records.open_lightbox(60)
     page.keyboard.press("c")
     expect(names).to_have_text(["记录 60", "记录 59"])
-    broken: set[str] = set()  # one route for all: one that is taken away and set again misses a request
+    broken: set[str] = set()  # a single route: removing and adding one could miss a request
 
     def fail_if_broken(route: Route) -> None:
         route.abort() if route.request.url.rpartition("/")[2] in broken else route.continue_()
@@ -485,7 +485,7 @@ def test_the_trash_shows_the_remaining_time_and_restores(records: RecordsPage) -
 
 def test_new_images_are_announced_and_shown_on_request(records: RecordsPage, server: ServerProcess) -> None:
     server.post("/api/batch-generate", {"prompt": "刚画的猫", "aspect_ratio": "1:1", "resolution": "1K"})
-    records.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # looked at again
+    records.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # opened again
     records.page.get_by_role("button", name="有 1 条新的，刷新").click()
     records.expect_total("共 61 条")
     expect(records.page.locator("[data-total-words]")).to_be_focused()
@@ -637,7 +637,7 @@ def test_index_progress_is_shown_until_complete(records: RecordsPage, server: Se
     with closing(database.connect(server.data_dir / "generation_records.db")) as db:
         with database.transaction(db):
             db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", [("草稿",)] * 4_000)
-        db.execute("BEGIN IMMEDIATE")  # nobody else can write: the index stands still
+        db.execute("BEGIN IMMEDIATE")  # no writes are possible: the index makes no progress
         records.open("?search=草稿")
         records.expect_total("找到 4,000 条")
         expect(records.page.locator("[data-indexing]")).to_contain_text("/ 4,060")

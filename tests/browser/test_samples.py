@@ -10,7 +10,7 @@ from tests.fakes.oss import FakeOss
 from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
 
-AT_ONCE = 10_000  # ms: before the page looks by itself whether something changed
+AT_ONCE = 10_000  # ms before the page polls by itself
 
 
 def files(folder: Path, *names: str) -> list[Path]:

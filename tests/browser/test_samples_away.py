@@ -177,7 +177,7 @@ def test_a_corrected_key_restores_the_images_without_a_reload(
     browser: Browser, listed_server: ServerProcess
 ) -> None:
     restart(listed_server, oss_access_key_secret="wrong")
-    newcomer = browser.new_context()  # whose browser has no picture yet
+    newcomer = browser.new_context()  # without a cached image
     library = SamplesPage(newcomer.new_page(), listed_server.address)
     library.open()
     expect(library.notice()).to_contain_text("OSS_ACCESS_KEY_SECRET", timeout=OUTAGE_TIMEOUT_MS)
@@ -218,7 +218,7 @@ def test_failed_actions_during_an_outage_are_reported_in_place(
     expect(library.sample("猫.png")).to_contain_text("连不上 OSS")
     library.rename("狗.png", "小狗")
     expect(library.sample("狗.png")).to_contain_text("连不上 OSS")
-    page.keyboard.press("Escape")  # what was typed stayed
+    page.keyboard.press("Escape")  # the typed text is kept
     library.upload(image_file("茶.png"))
     expect(library.uploads.line("茶.png")).to_contain_text("连不上 OSS")
     oss.is_down = False

@@ -29,9 +29,9 @@ _SETTLED = """
   && [...document.images].every((image) => image.complete || !image.checkVisibility()
     || image.getBoundingClientRect().top > innerHeight)
 """
-# A slow line: style sheets, scripts and thumbnails come one after the other.
+# A slow connection: style sheets, scripts and thumbnails arrive one by one.
 _SLOW = {"offline": False, "latency": 80, "downloadThroughput": 200_000, "uploadThroughput": 200_000}
-_AT_ONCE = 5  # visitors, each with a line of their own
+_AT_ONCE = 5  # contexts, each with its own limit
 PATHS = (
     "/",
     "/batch",
@@ -112,7 +112,7 @@ def test_a_batch_runs_without_layout_shift(
     batch.paste_block(1, "prompt", ("雪山",), ("违禁",), ("茶杯",), ("竹林",))
     batch.start_batch()
     expect(batch.run_button("pause")).to_be_visible()
-    batch.page.evaluate("shifts.length = 0")  # the click itself puts the head in the toolbar's place
+    batch.page.evaluate("shifts.length = 0")  # the click itself replaces the toolbar by the header
     batch.expect_state("已完成")
     batch.wait_for_image(1)
     assert layout_shifts(batch.page) == []

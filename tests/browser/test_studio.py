@@ -51,7 +51,7 @@ def hold(page: Page, key: str, times: int = 5) -> None:
     """Send the key repeats of a held key."""
     for _ in range(times):
         page.keyboard.down(key)
-    page.evaluate("fetch('/healthz')")  # what a repeat sends is under way by now
+    page.evaluate("fetch('/healthz')")  # a repeated submission would be under way by now
 
 
 def submissions_of(page: Page) -> list[Request]:

@@ -38,7 +38,7 @@ class Throttle:
 
     def end(self) -> None:
         """Remove the limit, also for uploads under way."""
-        self._page.evaluate("fetch('/api/models')")  # Chromium lets go of those before it asks this
+        self._page.evaluate("fetch('/api/models')")  # Chromium closes those before it asks this
         self._take(-1)
 
     def _take(self, bytes_a_second: int) -> None:
@@ -98,7 +98,7 @@ def test_a_single_upload_can_be_retried_once_the_server_is_back(
 
 def test_a_slow_upload_shows_progress_and_warns_before_leaving(library: SamplesPage) -> None:
     page = library.page
-    page.get_by_role("heading", name="示例图", exact=True).click()  # nobody is warned who did nothing
+    page.get_by_role("heading", name="示例图", exact=True).click()  # no warning without an action
     line = Throttle(page, 50_000)
     library.upload(image_file("大.png", (1200, 900)))
     library.uploads.expect_sum("还要约")
@@ -181,7 +181,7 @@ def test_one_of_three_uploads_is_cancelled_and_the_rest_continue(
     line.end()
     expect(page.locator(".toast")).to_contain_text("已加入 2 张示例图")
     expect(library.uploads.place).to_be_hidden()
-    expect(page.locator("[data-files]")).to_be_focused()  # the line that had the focus is gone
+    expect(page.locator("[data-files]")).to_be_focused()  # the focused line has been removed
     assert set(library.names()) == {"甲.png", "丙.png"}
     assert not [key for key in oss.objects if "乙" in key]
     assert oss.count("put") == len(oss.objects)
@@ -196,7 +196,7 @@ def test_all_uploads_are_cancelled_and_nothing_is_stored(
     library.upload(BROKEN)
     expect(library.uploads.line("坏的.png")).to_contain_text("这不是可用的图片")
     line = Throttle(page, 20_000)
-    library.upload(*large("甲.png", "乙.png", "丙.png", "丁.png"))  # the fourth waits
+    library.upload(*large("甲.png", "乙.png", "丙.png", "丁.png"))  # the fourth is queued
     library.uploads.expect_sum("完成 0 / 5 · 失败 1 · 剩 4")
     library.uploads.wait_until_partly_sent("丙.png")
     library.uploads.press("全部取消")
@@ -244,7 +244,7 @@ def test_in_the_picker_escape_keeps_uploads_and_cancel_stops_them(
     expect(picker.uploads.lines()).to_have_count(2)
     picker.uploads.button("取消 甲.png").press("Enter")
     expect(picker.uploads.button("取消 乙.png")).to_be_focused()
-    picker.uploads.wait_until_partly_sent("乙.png")  # its turn has come
+    picker.uploads.wait_until_partly_sent("乙.png")  # it has started
     picker.uploads.button("取消 乙.png").press("Enter")
     expect(picker.uploads.place).to_be_hidden()
     expect(picker.dialog.locator("[data-picker-upload]")).to_be_focused()

@@ -79,7 +79,7 @@ def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: 
         assert (record.prompt, record.seed, record.status) == ("旧的猫", 42, Status.SUCCESS)
         assert (record.created_at, record.image_path) == ("2025-03-01 08:00:00", "/output/旧.png")
         assert database.get_record(db, 3).status is Status.FAILED
-        assert database.get_record(db, 3).created_at == ""  # nobody knows, and it was not today
+        assert database.get_record(db, 3).created_at == ""  # unknown, and not today
         assert db.execute("SELECT user_id FROM generation_records WHERE id = 1").fetchone()[0] == 5
         database.add_batch(
             db, [ImageRequest(prompt="新")], spec=spec, stems=["旧"], is_taken=lambda stem: False
@@ -145,7 +145,7 @@ def test_an_image_is_found_in_whichever_column_names_it(
         ("prompt", "字节写的猫".encode(), "字节写的猫"),
         ("prompt", "编码不同的猫".encode("gb18030"), "编码不同的猫"),
         ("prompt", None, ""),
-        ("seed", (7).to_bytes(8, "little"), 7),  # as sqlite3 writes a number of numpy
+        ("seed", (7).to_bytes(8, "little"), 7),  # as sqlite3 writes a numpy number
         ("seed", "随机", "随机"),
         ("width", "", ""),
         ("num_images", None, 1),

@@ -120,7 +120,7 @@ def test_writers_wait_for_a_locked_file_concurrently(
             thread.join()
         took = time.monotonic() - began
     assert len(refused) == 10
-    assert took < 20  # one after another it would be 30
+    assert took < 20  # sequentially it would be 30
 
 
 def test_while_the_database_refuses_writes_one_event_is_logged(
@@ -151,5 +151,5 @@ def test_while_the_database_refuses_writes_one_event_is_logged(
             assert worker.stop(30)
     assert "unhandled_error" not in caplog.text
     begun, ended = (caplog.text.count(f"event=db_write_{word}") for word in ("failed", "accepted"))
-    assert 1 <= begun == ended <= 3  # a write that was just taken may end it for a moment
+    assert 1 <= begun == ended <= 3  # an accepted write may briefly end the state
     assert service.charges == len(ids)

@@ -182,7 +182,7 @@ def test_checks_take_at_most_one_percent_of_the_time(studio: Studio) -> None:
         return store.check()
 
     def clock() -> float:
-        now[0] += 2.0  # a check asks twice, so that it takes two seconds
+        now[0] += 2.0  # a check reads the clock twice, so it takes two seconds
         return now[0]
 
     store = database.StoreGuard(path, clock=clock)
@@ -255,7 +255,7 @@ def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
     away = Away(studio)
     _, ids = studio.ask("猫")
     monkeypatch.setattr(studio.worker._aborting, "wait", lambda _: bool(studio.files()))
-    with pytest.raises(StoreLost):  # it stops once the picture is there
+    with pytest.raises(StoreLost):  # it stops once the image is saved
         studio.step()
     assert not away.path.exists()
     assert f"task_id={studio.service.submissions[0].task_id}" in caplog.text

@@ -61,7 +61,7 @@ def test_each_part_of_a_large_deletion_gets_a_later_version(
 
     def chosen() -> Iterator[int]:
         for record_id in ids:
-            seen.append(database.last_version(db))  # as of when the portions before it are committed
+            seen.append(database.last_version(db))  # once the parts before it are committed
             yield record_id
 
     number, undo = database.delete_with_undo(db, chosen())  # type: ignore[arg-type]

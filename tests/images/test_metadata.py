@@ -306,7 +306,7 @@ def test_exif_fields_of_the_service_are_kept_and_missing_ones_added(order: str) 
     found = exif_of(embedded(plain[:2] + jpeg_segment(0xE1, b"Exif\x00\x00" + head + fields) + plain[2:]))
     assert found.pop("UserComment")
     assert found.pop("ExifOffset")
-    density = {"XResolution", "YResolution"}  # in which unit a service counted, ours is not known
+    density = {"XResolution", "YResolution"}  # the unit of a service is unknown
     assert found == {name: EVERY_JPEG[name] for name in EVERY_JPEG.keys() - density} | {"ResolutionUnit": 3}
 
 

@@ -264,7 +264,7 @@ def test_during_an_outage_records_with_references_wait_and_others_continue(
     ids = queue(client, row("要参考图", image), row("不要参考图"))
     oss.is_down = True
     earlier = oss.count("head")
-    for _ in range(6):  # more often than anything else is tried
+    for _ in range(6):  # more often than any retry
         work_off(worker, db)
     waiting, done = records(db, ids)
     assert (waiting.status, done.status) == (Status.QUEUED, Status.SUCCESS)
@@ -340,7 +340,7 @@ def test_the_api_lists_a_bucket_like_a_folder(client: FlaskClient, worker: Worke
     assert "private" in shown.headers["Cache-Control"]
     answer = client.patch(f"/api/sample-images/{added['key']}", json={"filename": "新/名.jpg"})
     assert answer.get_json()["images"][0]["filename"] == "新_名.png"
-    assert client.get(added["url"]).status_code == 302  # its old address still leads there
+    assert client.get(added["url"]).status_code == 302  # its old URL still works
 
 
 @pytest.mark.parametrize("body", [{}, {"filename": ""}, {"filename": 5}, {"filename": "..."}])
@@ -462,7 +462,7 @@ def test_a_reference_replaced_while_queued_is_not_sent_and_not_charged(
     assert "「手放.png」排队之后被换成了另一张" in str(refused.error)
     assert (refused.cost, jimeng.charges) == (Decimal(0), 1)
     worker.library.refresh()
-    again = queue(client, row("一", image))  # chosen anew, it is the one that is there now
+    again = queue(client, row("一", image))  # chosen again, it is the current one
     work_off(worker, db)
     assert records(db, again)[0].status is Status.SUCCESS
 
@@ -486,7 +486,7 @@ def test_a_manually_added_image_is_measured_before_submission(
     (record,) = records(db, [record_id])
     assert (record.status, jimeng.charges) == (Status.FAILED, 0)
     assert why in str(record.error)
-    answer = post(client, "/api/batches", {"rows": [row("猫", image)]}, 400)  # known from now on
+    answer = post(client, "/api/batches", {"rows": [row("猫", image)]}, 400)  # cached from now on
     assert why in answer["problems"][0]["error"]
 
 
@@ -543,7 +543,7 @@ def test_a_record_shows_its_reference_after_replacement(
         assert [is_red(look(client, used(client, n)[address])) for n in (first, second)] == [True, False]
     assert [status for _, status in jimeng.fetched] == [200, 200]
     assert [found["key"] for found in get(client, "/api/sample-images")["images"]] == [name]
-    del oss.objects[PREFIX + name]  # also when it is gone
+    del oss.objects[PREFIX + name]  # even when it is deleted
     worker.library.refresh()
     assert is_red(look(client, used(client, first)["thumbnail_url"]))
     assert oss.count("copy") == 2
@@ -558,7 +558,7 @@ def test_a_used_reference_can_be_requested_again_after_replacement(
     work_off(worker, db)
     by_hand(worker, oss, packed(BLUE))
     shown = used(client, first)
-    if field == "request":  # as the pages have it for 再来一张
+    if field == "request":  # as the pages send it for 再来一张
         shown = dataclasses.asdict(database.get_record(db, first).request)["sample_images"][0]
     reference = {"url": shown["url"], "filename": shown["filename"]}
     again = queue(client, row("二") | {"sample_images": [reference]})

@@ -11,7 +11,7 @@ from tests.workbooks.hostile import HOSTILE
 
 ROOT = Path(__file__).parents[2]
 MEMORY = 200 * 2**20
-TIMEOUT = 30  # seconds: how soon it really is, the bench measures
+TIMEOUT = 30  # seconds; the benchmark measures the actual time
 READ = """
 import json, sys
 from pathlib import Path
@@ -25,7 +25,7 @@ peak = next(line for line in Path("/proc/self/status").read_text().splitlines() 
 print(json.dumps([answer, int(peak.split()[1]) * 1024]))
 """
 
-# What is odd but does no harm is read, or found to have nothing in it.
+# Unusual but harmless files are read, or have no rows.
 HARMLESS = {
     "white space and quotes to wander in": "200 rows",
     "a million pictures over a sheet": "1 rows",

@@ -45,7 +45,7 @@ def test_records_log_and_results_use_the_row_number_of_the_file(client: FlaskCli
     assert sum(line["text"].startswith("第 14 行") for line in answer["log"]) == 1
     content = client.get(f"/api/batches/{batch_id}/results.xlsx", buffered=True).data
     lines = load_workbook(io.BytesIO(content)).worksheets[0].iter_rows(min_row=2, values_only=True)
-    assert [line[0] for line in lines] == [14, 3]  # in the order in which they were asked for
+    assert [line[0] for line in lines] == [14, 3]  # in the order of the request
 
 
 def test_rows_without_a_number_count_from_one(client: FlaskClient) -> None:

@@ -180,7 +180,7 @@ def test_an_archive_whose_image_is_deleted_meanwhile_ends_short_of_its_announced
         cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
     with archives(server, cookie, 1) as (connection,), closing(connection.makefile("rb")) as answer:
         head_lines = list(iter(answer.readline, b"\r\n"))
-        (server.data_dir / "output" / "0.png").unlink()  # of 30 MB, the server has read 16 at most
+        (server.data_dir / "output" / "0.png").unlink()  # of 30 MB, the server has read at most 16
         (server.data_dir / "output" / "29.png").unlink()
         lengths = [int(text[15:]) for text in head_lines if text.lower().startswith(b"content-length:")]
         received = len(answer.read())

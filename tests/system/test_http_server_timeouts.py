@@ -135,7 +135,7 @@ def test_a_connection_with_regular_requests_stays_open(loop: Loop) -> None:
             loop.until(lambda: all(channel.is_idle for channel in loop.channels))
             loop.clock.now += http_server.IDLE_SECONDS * 0.6
             if number == 1:
-                loop.until(lambda: is_closed(silent))  # what is overdue was looked for
+                loop.until(lambda: is_closed(silent))  # overdue connections were closed
         asking.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         loop.until(lambda: has_answer(asking))
 
@@ -156,7 +156,7 @@ def test_a_stalled_stream_reader_is_dropped_and_its_thread_freed(loop: Loop) -> 
         assert loop.ended == 0
 
         def are_dropped() -> bool:
-            loop.clock.now += 1.0  # each has its time from when its own reader has stopped
+            loop.clock.now += 1.0  # each timeout starts when its own reader stops
             return loop.ended == http_server.THREADS
 
         loop.until(are_dropped)

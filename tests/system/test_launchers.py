@@ -57,10 +57,10 @@ def test_every_goto_of_the_windows_script_has_its_label_and_every_failure_pauses
 
 def test_the_windows_script_checks_exit_codes_and_unmaps_its_drive() -> None:
     text = BAT.read_text("utf-8")
-    assert "if errorlevel" not in text  # a program that crashes answers below zero
+    assert "if errorlevel" not in text  # a crash gives a negative exit code
     assert text.count('-c "import sys, pip;') == text.count("-m venv --clear .venv") == 1
     ways_out = re.findall(r"^(.*)\n(?:pause\n)?exit /b", text, re.MULTILINE)
-    assert ways_out == ["popd", "popd"]  # on a share of the network pushd takes a letter
+    assert ways_out == ["popd", "popd"]  # on a network share pushd maps a drive letter
 
 
 @pytest.mark.parametrize("script", [BAT, COMMAND], ids=lambda path: path.name)

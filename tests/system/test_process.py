@@ -101,7 +101,7 @@ def test_closing_a_windows_console_leaves_time_to_release_work(
     assert windows.handlers[0](CLOSE) == 1
     assert worker.has_stopped
     assert not any(thread.is_alive() for thread in worker._threads)
-    assert web_app._CLOSED_SECONDS < 5  # Windows gives no more
+    assert web_app._CLOSED_SECONDS < 5  # the limit of Windows
 
 
 def test_closing_the_window_stops_it_like_a_signal_even_when_sent_twice(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_closing_the_terminal_is_a_clean_exit_without_a_reader(tmp_path: Path) -
     try:
         server.start()
         os.close(child_end)
-        os.close(parent_end)  # the system says SIGHUP, and what is written from now on fails
+        os.close(parent_end)  # the system sends SIGHUP, and later writes fail
         assert server.wait() == 0
         assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
     finally:
@@ -148,7 +148,7 @@ def test_nohup_keeps_it_running_without_a_window(tmp_path: Path) -> None:
     try:
         server.start()
         ignored = Path(f"/proc/{server.pid}/status").read_text("ascii").partition("SigIgn:")[2].split()[0]
-        assert int(ignored, 16) >> (signal.SIGHUP - 1) & 1  # the system itself drops the signal
+        assert int(ignored, 16) >> (signal.SIGHUP - 1) & 1  # the system drops the signal
         server.send_signal(signal.SIGHUP)
         assert server.get("/healthz")["stopping"] is False
         assert server.stop() == 0

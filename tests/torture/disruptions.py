@@ -186,7 +186,7 @@ def _read_only(environment: Environment) -> Disruption | None:
         return Disruption(
             begin=lambda: environment.output.chmod(0o555), end=lambda: environment.output.chmod(0o755)
         )
-    return None  # the permission bits do not bind root
+    return None  # permission bits do not apply to root
 
 
 def _remount(folder: Path, mode: str) -> None:

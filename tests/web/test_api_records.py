@@ -614,7 +614,7 @@ def test_an_image_of_an_earlier_version_is_identified_by_all_its_parameters(
 ) -> None:
     one = shelf.put("猫")
     shelf.db.execute("UPDATE generation_records SET sha256 = 'another'")
-    text = f"画一张猫\nSeed: 5, Size: 40x30, Model: m, Record: {one}"  # which named no sampler
+    text = f"画一张猫\nSeed: 5, Size: 40x30, Model: m, Record: {one}"  # without a sampler
     content = b"".join(embed(PNG, "png", text))
     assert find(client, content, "x.png")["record"]["id"] == one
     assert find(client, content.replace(b"Seed: 5", b"Seed: 6"), "x.png")["record"] is None

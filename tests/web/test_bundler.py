@@ -34,7 +34,7 @@ SMALL = {
     "late/other.js": 'import { both } from "./both.js";\nexport const other = () => both();\n',
     "late/both.js": "let calls = 0;\nexport const both = () => (calls += 1);\n",
 }
-_SAYS_NO_LITERAL = re.compile(r"(?<!function )(?<![\w.])_\((?!\s*\")")  # which could not be put in English
+_SAYS_NO_LITERAL = re.compile(r"(?<!function )(?<![\w.])_\((?!\s*\")")  # which could not be translated
 ENTRIES = ["frame.js", "pages/a.js"]
 
 
@@ -129,7 +129,7 @@ def test_no_two_modules_import_each_other() -> None:
 def test_templates_reference_bundles_by_page_name_only() -> None:
     for path in (JS.parents[1] / "templates").glob("**/*.html"):
         named = re.findall(r"filename='((?:js|css)/[^']+)'", path.read_text("utf-8"))
-        assert set(named) <= {"js/theme.js"}, path.name  # alone, for it runs before anything is drawn
+        assert set(named) <= {"js/theme.js"}, path.name  # separate, because it runs before the first paint
 
 
 @pytest.mark.parametrize("path", sorted(JS.glob("**/*.js")), ids=lambda p: str(p.relative_to(JS)))

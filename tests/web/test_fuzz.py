@@ -112,7 +112,7 @@ def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, se
     path = unquote(urlsplit(call.target).path)
     operation = TOLD.find(call.method, path)
     text = content.decode("utf-8", "replace") if "image" not in headers.get("Content-Type", "") else ""
-    if path == "/model":  # the page names the file that settings are read from
+    if path == "/model":  # the page names the settings file
         text = text.replace(str(server.data_dir / ".env"), "")
     made_nothing = status == 502 and path == "/api/batch-generate" and '"errors"' in text
     assert status < 400 or status in REFUSALS or made_nothing, f"{status}: {call}\n{server.log()[-3000:]}"

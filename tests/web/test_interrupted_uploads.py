@@ -55,7 +55,7 @@ def _waits_on_disk(server: ServerProcess) -> bool:
     assert server.process is not None
     place, sizes = Path(f"/proc/{server.process.pid}/fd"), []
     for held in place.iterdir():
-        with suppress(OSError):  # closed this very moment
+        with suppress(OSError):  # closed meanwhile
             if str(held.readlink()).startswith(f"{server.data_dir / 'tmp'}{os.sep}"):
                 sizes.append(held.stat().st_size)
     return any(sizes)

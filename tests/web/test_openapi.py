@@ -80,7 +80,7 @@ def a_waiting_record(app: App) -> dict[str, Any]:
     return {"record_id": made["records"][-1]}
 
 
-# Each call of the document, asked in a way that succeeds.
+# A successful call of each operation.
 GOOD: dict[str, Ask] = {
     "post /api/batch-generate": lambda h: {"json": {"prompt": "猫", "resolution": "1K"}},
     "get /api/batches": lambda h: {},
@@ -260,7 +260,7 @@ def test_a_missing_image_is_an_html_page_only_for_browser_navigation(
 
 
 def test_server_errors_match_the_document(settings: Settings) -> None:
-    answer = create_app(settings).test_client().get("/healthz")  # whose worker was not started
+    answer = create_app(settings).test_client().get("/healthz")  # the worker is not running
     found = next(one for one in TOLD.operations if name_of(one) == "get /healthz")
     assert answer.status_code == 503
     assert TOLD.violations(found, 503, dict(answer.headers), answer.data) == []

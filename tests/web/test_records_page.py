@@ -209,6 +209,6 @@ def test_references_are_shown_as_thumbnails_with_their_names(
     html = page(client, "?search=猫")
     assert (
         html.count('src="/samples/thumbnails/cat.png" alt="猫.png"') == 2
-    )  # in the table and beside the large view
+    )  # in the table and in the lightbox
     assert 'href="/samples/files/cat.png"' in html
     assert 'href="javascript' not in html

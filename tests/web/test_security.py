@@ -23,7 +23,7 @@ from tests.server_process import ServerProcess
 from web_app import create_app
 
 PNG = noise_image("PNG", size=(40, 30))
-# What somebody may see who has not given the password: a new route belongs here only on purpose.
+# Routes open to anonymous clients; add one only deliberately.
 OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /healthz", "POST /language"}
 OPEN |= {"POST /logout", "GET /favicon.ico"}
 OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<names>.css")}

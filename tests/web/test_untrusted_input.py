@@ -42,7 +42,7 @@ def complaint(answer: Any, status: int) -> dict[str, Any]:
 @pytest.mark.parametrize("path", ["/api/records/{}", "/api/records/{}/neighbours"])
 def test_an_unknown_record_id_is_not_found(client: FlaskClient, path: str, number: str) -> None:
     answer = client.get(path.format(number))
-    if answer.status_code != 200:  # before the first and after the last there is nobody
+    if answer.status_code != 200:  # no neighbour before the first and after the last
         complaint(answer, 404)
 
 

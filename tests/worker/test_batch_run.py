@@ -20,7 +20,7 @@ from tests.waiting import TIMEOUT
 ROWS = 300
 PRICE = Decimal("0.22")
 REFUSED = {41: "违禁", 97: "保护词", 155: "违禁", 233: "画崩"}
-TOLERATED = {68: "审图"}  # refused and not billed at first, then drawn
+TOLERATED = {68: "审图"}  # refused and not billed at first, then generated
 LOST = {12: "reset", 57: "cut", 88: "html", 171: "500", 202: "drop", 260: "502"}
 HARMLESS = {23: ("submit", "busy"), 62: ("submit", "busy"), 140: ("poll", "reset"), 184: ("poll", "html")}
 BAD_PICTURES = {33: "dead_url", 76: "half", 217: "reset", 281: "garbled"}
@@ -141,7 +141,7 @@ def test_every_record_ends_with_the_expected_status(run: Run) -> None:
     fine = [*TOLERATED, *HARMLESS, *BAD_PICTURES]
     assert {number: ends[number] for number in fine} == dict.fromkeys(fine, "success")
     others = {number: end for number, end in ends.items() if number not in {*REFUSED, *LOST, *fine}}
-    # An order that was on its way in the instant of the kill is told as unknown; there are 8 at most.
+    # A submission under way at the kill is unknown; there are 8 at most.
     assert set(others.values()) <= {"success", "unknown"}
     assert sum(end == "unknown" for end in others.values()) <= 8
 

@@ -91,7 +91,7 @@ def test_a_repeated_retry_with_the_same_key_submits_nothing_again(
     key = database.RequestKey(key="k", digest="d", at=0.0)
     fail(db, Billed.NO)
     assert database.retry_records(db, batch_id, ids, spec=spec, key=key) == 1
-    fail(db, Billed.YES)  # the answer was lost; the picture has failed once more meanwhile
+    fail(db, Billed.YES)  # the response was lost; the record has failed again meanwhile
     assert database.retry_records(db, batch_id, ids, spec=spec, key=key) == 1
     assert database.get_record(db, ids[0]).status is Status.FAILED
     assert database.retry_records(db, batch_id, ids, spec=spec, key=replace(key, key="k2")) == 1

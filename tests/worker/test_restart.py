@@ -35,7 +35,7 @@ def test_after_a_kill_mid_run_every_image_is_fetched_and_charged_once(
     batch = server.wait_for_end(batch_id)
     counts = batch["counts"]
     assert counts["success"] + counts["unknown"] == 12
-    # A send in the very instant of a kill may have been heard of by nobody: that is `unknown`, never resent.
+    # A submission at the very time of a kill may be lost: `unknown`, never resubmitted.
     assert service.charges <= 12
     assert counts["success"] >= service.charges - counts["unknown"]
     files = [path for path in (server.data_dir / "output").iterdir() if path.is_file()]
